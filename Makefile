@@ -1,0 +1,83 @@
+# Each target sets up what it needs, once: a stamp in each venv says what is already installed.
+
+PYTHON ?= $(shell python3.11 -c 'import sys; print(sys.executable)' 2>/dev/null || echo python3)
+ARGS ?=
+
+BIN := .venv/bin
+AGNO_2_9 := .venv-agno-2.9
+TOOLS := .venv-tools
+JAVASCRIPT := tests/journeys/javascript
+QUIETLY := --quiet --disable-pip-version-check
+UV := uv==0.13.9
+
+# Client libraries in JavaScript are tested where there is a Node.js to run them.
+NODE_MODULES := $(if $(and $(shell command -v npm),$(wildcard $(JAVASCRIPT)/package-lock.json)), \
+	$(JAVASCRIPT)/node_modules/.package-lock.json)
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+quickstart: .venv/runtime  ## install everything into .venv and serve a demo issuer
+	@exec $(BIN)/issuer quickstart $(ARGS)
+
+test: lint $(AGNO_2_9)/installed $(NODE_MODULES)  ## lint, check types, run every test (ARGS='-k jwks')
+	$(BIN)/pytest --numprocesses=logical $(ARGS)
+
+lint: .venv/dev  ## check style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: .venv/dev  ## put the code into the house format
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+wheel: .venv/runtime  ## build the distribution into dist/
+	$(BIN)/hatchling build
+
+LOCK = $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-emit-index-url $(ARGS)
+lock: $(TOOLS)/installed  ## write the requirements files anew (ARGS=--upgrade for newer versions)
+	$(LOCK) pyproject.toml --extra postgres --output-file requirements.txt
+	$(LOCK) --group build --constraint requirements.txt --output-file requirements-build.txt
+	$(LOCK) pyproject.toml --all-extras --group dev --constraint requirements.txt \
+		--constraint requirements-build.txt --output-file requirements-dev.txt
+	printf '%s\n' 'agno[os]==2.9.0' 'PyJWT[crypto]' | \
+		$(LOCK) - --output-file tests/agentos/requirements-agno-2.9.txt
+
+clean:  ## remove what make made; issuer-data stays, it holds keys
+	rm -rf .venv .venv-* dist .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+		$(JAVASCRIPT)/node_modules
+
+.venv/runtime: requirements.txt requirements-build.txt pyproject.toml | .venv/bin/pip
+	@echo 'Installing the issuer into .venv'
+	@$(BIN)/pip install $(QUIETLY) --require-hashes -r requirements.txt -r requirements-build.txt
+	@$(BIN)/pip install $(QUIETLY) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/dev: requirements-dev.txt .venv/runtime
+	@echo 'Installing what tests need into .venv'
+	@$(BIN)/pip install $(QUIETLY) --require-hashes -r $<
+	@touch $@
+
+$(AGNO_2_9)/installed: tests/agentos/requirements-agno-2.9.txt | $(AGNO_2_9)/bin/pip
+	@echo 'Installing agno 2.9 into $(AGNO_2_9)'
+	@$(AGNO_2_9)/bin/pip install $(QUIETLY) --require-hashes -r $<
+	@touch $@
+
+$(TOOLS)/installed: | $(TOOLS)/bin/pip
+	@$(TOOLS)/bin/pip install $(QUIETLY) '$(UV)'
+	@touch $@
+
+$(JAVASCRIPT)/node_modules/.package-lock.json: $(JAVASCRIPT)/package-lock.json
+	@echo 'Installing what tests need into $(JAVASCRIPT)'
+	@npm ci --prefix $(JAVASCRIPT) --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# pip comes last into a venv: when it is there, so is the rest.
+%/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+		"The issuer needs Python 3.11 or newer: name one with `make PYTHON=…`.")'
+	@$(PYTHON) -m venv $*
+
+.PHONY: help quickstart test lint format wheel lock clean

@@ -1,0 +1,9 @@
+"""Audiences: the AgentOS deployments tokens are made for (RFC 8707 resource servers).
+
+The issuer's own admin API is one of them; its id is `ISSUER_URL`.
+"""
+
+from issuer.audiences.audience import Audience, AudienceFields
+from issuer.audiences.audiences import Audiences
+
+__all__ = ["Audience", "AudienceFields", "Audiences"]

@@ -1,0 +1,24 @@
+"""What an audience is."""
+
+from datetime import datetime
+
+from issuer.fields import AudienceId, Fields, Label, Lifetime
+from issuer.vocabulary import SigningAlgorithm
+
+
+class AudienceFields(Fields):
+    """What an operator says about an audience. `signing_alg` unset means the house's first."""
+
+    id: AudienceId
+    name: Label = ""
+    signing_alg: SigningAlgorithm | None = None
+    access_token_ttl: Lifetime | None = None
+    include_roles: bool = False
+
+
+class Audience(AudienceFields):
+    """An audience on record."""
+
+    created_at: datetime
+    updated_at: datetime
+    version: int

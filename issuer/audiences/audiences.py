@@ -1,0 +1,88 @@
+"""The rules for audiences."""
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy.orm import Session
+
+from issuer.audiences.audience import Audience, AudienceFields
+from issuer.audiences.store import AudienceStore
+from issuer.audit import Trail
+from issuer.clock import Clock
+from issuer.database.store import as_model
+from issuer.database.tables import AudienceRow
+from issuer.errors import AlreadyExists, Forbidden, InUse, InvalidField
+from issuer.vocabulary import SigningAlgorithm
+
+_MOST_NAMED = 100
+
+
+class Audiences:
+    """Audiences, within one transaction. Errors are those of `issuer.errors`."""
+
+    def __init__(
+        self,
+        session: Session,
+        trail: Trail,
+        clock: Clock,
+        own_id: str,
+        algorithms: Sequence[SigningAlgorithm],
+    ) -> None:
+        self._store = AudienceStore(session)
+        self._trail = trail
+        self._clock = clock
+        self._own_id = own_id
+        self._algorithms = algorithms
+
+    def create(self, fields: AudienceFields) -> Audience:
+        if self._store.find(fields.id):
+            raise AlreadyExists("an audience", fields.id)
+        now = self._clock()
+        row = AudienceRow(**self._stored(fields), created_at=now, updated_at=now)
+        self._store.add(row)
+        self._trail.note("audience.created", fields.id, **fields.model_dump(mode="json"))
+        return as_model(Audience, row)
+
+    def get(self, audience_id: str) -> Audience:
+        return as_model(Audience, self._store.get(audience_id))
+
+    def page(self, after: str | None, limit: int) -> list[Audience]:
+        """At most `limit` audiences after the id `after`, in order of id."""
+        return [as_model(Audience, row) for row in self._store.page(after, limit)]
+
+    def update(self, audience_id: str, patch: Mapping[str, object]) -> Audience:
+        """Apply a merge patch (RFC 7396)."""
+        row = self._store.get(audience_id)
+        fields = as_model(AudienceFields, row).patched(patch)
+        if fields.id != audience_id:
+            raise InvalidField("id", "cannot be changed")
+        for name, value in self._stored(fields).items():
+            setattr(row, name, value)
+        row.updated_at = self._clock()
+        self._trail.note("audience.updated", audience_id, changed=dict(patch))
+        return as_model(Audience, row)
+
+    def delete(self, audience_id: str, *, cascade: bool = False) -> None:
+        """`InUse` while clients or assignments have it, unless they are to lose it."""
+        if audience_id == self._own_id:
+            raise Forbidden("The issuer's own audience cannot be deleted.")
+        row = self._store.get(audience_id)
+        if using := self._store.users_of(audience_id, _MOST_NAMED):
+            if not cascade:
+                raise InUse("audience", audience_id, using)
+            self._store.release(audience_id)
+        self._store.delete(row)
+        self._trail.note("audience.deleted", audience_id, released=using)
+
+    def ensure_own(self) -> None:
+        """The issuer's own audience exists; its id is the issuer identifier."""
+        if not self._store.find(self._own_id):
+            self.create(AudienceFields(id=self._own_id, name="The issuer's admin API"))
+
+    def _stored(self, fields: AudienceFields) -> dict[str, object]:
+        alg = fields.signing_alg or self._algorithms[0]
+        if alg not in self._algorithms:
+            raise InvalidField(
+                "signing_alg",
+                f"is not one of ISSUER_SIGNING_ALGORITHMS ({', '.join(self._algorithms)})",
+            )
+        return {**dict(fields), "signing_alg": alg.value}

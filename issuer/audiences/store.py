@@ -1,0 +1,34 @@
+"""Audiences in SQL."""
+
+from sqlalchemy import select
+
+from issuer.database.store import Store
+from issuer.database.tables import AssignmentRow, AudienceRow, ClientAudienceRow
+
+
+class AudienceStore(Store[AudienceRow]):
+    kind = "audience"
+    row = AudienceRow
+    key = AudienceRow.id
+
+    def users_of(self, audience_id: str, limit: int) -> list[str]:
+        """Who would lose something with this audience, in words, at most `limit` of each kind."""
+        clients = select(ClientAudienceRow.client_id).where(
+            ClientAudienceRow.audience_id == audience_id
+        )
+        principals = select(AssignmentRow.folded_id).where(AssignmentRow.audience_id == audience_id)
+        return [f"client {name}" for name in self.session.scalars(clients.limit(limit))] + [
+            f"an assignment of {name}"
+            for name in self.session.scalars(principals.distinct().limit(limit))
+        ]
+
+    def release(self, audience_id: str) -> None:
+        """Take the audience away from everyone who has it."""
+        for table in (ClientAudienceRow, AssignmentRow):
+            for row in self.session.scalars(select(table).where(table.audience_id == audience_id)):
+                self.session.delete(row)
+        self.session.flush()
+
+    def algorithms_in_use(self) -> set[str]:
+        """Every algorithm some audience asks for."""
+        return set(self.session.scalars(select(AudienceRow.signing_alg).distinct()))

@@ -1,0 +1,11 @@
+"""The record: who did what to what, and how it ended. Append-only.
+
+`Trail` writes an event into the transaction that makes the change. `AuditWriter` makes what
+must survive a refusal durable by itself, many events to a commit.
+"""
+
+from issuer.audit.event import Actor, Event, Outcome
+from issuer.audit.trail import Trail
+from issuer.audit.writer import AuditWriter
+
+__all__ = ["Actor", "AuditWriter", "Event", "Outcome", "Trail"]

@@ -1,0 +1,23 @@
+"""The record of a change, written in the transaction that makes it."""
+
+from sqlalchemy.orm import Session
+
+from issuer.audit import store
+from issuer.audit.event import Actor, Event
+from issuer.clock import Clock
+
+
+class Trail:
+    """What one actor does in one transaction."""
+
+    def __init__(self, session: Session, clock: Clock, actor: Actor) -> None:
+        self._session = session
+        self._clock = clock
+        self.actor = actor
+
+    def note(self, action: str, target: str, **details: object) -> None:
+        """Record that `action` was done to `target`; kept only if the change is."""
+        event = Event(
+            at=self._clock(), actor=self.actor, action=action, target=target, details=details
+        )
+        store.append(self._session, [event])

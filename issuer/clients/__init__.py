@@ -1,0 +1,10 @@
+"""Clients: services with credentials of their own (RFC 6749 §2).
+
+Secrets are made here only, shown once, and kept as HMAC-SHA-256.
+"""
+
+from issuer.clients.client import Client, ClientFields, ClientSecret, SecretFields
+from issuer.clients.clients import Clients
+from issuer.clients.secrets import SecretMaker
+
+__all__ = ["Client", "ClientFields", "ClientSecret", "Clients", "SecretFields", "SecretMaker"]

@@ -1,0 +1,56 @@
+"""What a client is, and what its secrets are."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AwareDatetime, BeforeValidator, Field
+
+from issuer.fields import AudienceId, CustomClaims, Fields, Label, Lifetime, PrincipalId, Scopes
+from issuer.vocabulary import GrantType
+
+MOST_AUDIENCES = 100
+
+
+def _instant(value: object) -> object:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
+
+
+class ClientFields(Fields):
+    """What an operator says about a client. `client_id` unset means: make one."""
+
+    client_id: PrincipalId | None = None
+    name: Label = ""
+    grant_types: Annotated[list[GrantType], Field(max_length=10)] = [GrantType.CLIENT_CREDENTIALS]
+    scopes: Scopes = []
+    audiences: Annotated[list[AudienceId], Field(max_length=MOST_AUDIENCES)] = []
+    access_token_ttl: Lifetime | None = None
+    claims: CustomClaims = {}
+    may_set_session: bool = False
+    disabled: bool = False
+
+
+class Client(ClientFields):
+    """A client on record."""
+
+    client_id: PrincipalId
+    created_at: datetime
+    updated_at: datetime
+    version: int
+
+
+class SecretFields(Fields):
+    """What may be said about a secret when it is made."""
+
+    label: Label = ""
+    expires_at: Instant | None = None
+
+
+class ClientSecret(SecretFields):
+    """A secret on record: everything but the secret."""
+
+    id: str
+    created_at: datetime
+    last_used_at: datetime | None

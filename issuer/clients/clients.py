@@ -1,0 +1,125 @@
+"""The rules for clients."""
+
+from collections.abc import Mapping
+from random import Random
+
+from sqlalchemy.orm import Session
+
+from issuer.audiences.store import AudienceStore
+from issuer.audit import Trail
+from issuer.clients.client import Client, ClientFields, ClientSecret, SecretFields
+from issuer.clients.secrets import SecretMaker
+from issuer.clients.store import ClientStore
+from issuer.clock import Clock
+from issuer.database.principals import new_id, release_id, take_id
+from issuer.database.store import as_model
+from issuer.database.tables import ClientRow, ClientSecretRow
+from issuer.errors import Forbidden, InvalidField, NotFound
+
+MOST_SECRETS = 10
+
+
+class Clients:
+    """Clients and their secrets, within one transaction. Errors are those of `issuer.errors`."""
+
+    def __init__(
+        self, session: Session, trail: Trail, clock: Clock, chance: Random, secrets: SecretMaker
+    ) -> None:
+        self._store = ClientStore(session)
+        self._audiences = AudienceStore(session)
+        self._trail = trail
+        self._clock = clock
+        self._chance = chance
+        self._secrets = secrets
+
+    def create(self, fields: ClientFields) -> tuple[Client, str]:
+        """The new client and its first secret, which nobody can show again."""
+        client_id = fields.client_id or new_id("client_", self._chance)
+        folded_id = take_id(self._store.session, client_id, self._store.kind)
+        now = self._clock()
+        row = ClientRow(client_id=client_id, folded_id=folded_id, created_at=now, updated_at=now)
+        self._store_fields(row, fields)
+        self._store.add(row)
+        self._trail.note("client.created", client_id, **_recorded(fields))
+        _, secret = self.add_secret(client_id, SecretFields())
+        return self._store.as_client(row), secret
+
+    def get(self, client_id: str) -> Client:
+        return self._store.as_client(self._store.get(client_id))
+
+    def exists(self, client_id: str) -> bool:
+        return self._store.find(client_id) is not None
+
+    def page(self, after: str | None, limit: int) -> list[Client]:
+        """At most `limit` clients after the id `after`, in order of id."""
+        return [self._store.as_client(row) for row in self._store.page(after, limit)]
+
+    def update(self, client_id: str, patch: Mapping[str, object]) -> Client:
+        """Apply a merge patch (RFC 7396)."""
+        row = self._store.get(client_id)
+        audiences = [each.audience_id for each in row.audiences]
+        fields = as_model(ClientFields, row, audiences=audiences).patched(patch)
+        if fields.client_id != client_id:
+            raise InvalidField("client_id", "cannot be changed")
+        self._store_fields(row, fields)
+        row.updated_at = self._clock()
+        self._store.session.flush()
+        self._trail.note("client.updated", client_id, changed=sorted(patch))
+        return self._store.as_client(row)
+
+    def delete(self, client_id: str) -> None:
+        """The client, its secrets and its assignments are gone; its id may be used again."""
+        self._store.delete(self._store.get(client_id))
+        release_id(self._store.session, client_id)
+        self._trail.note("client.deleted", client_id)
+
+    def secrets(self, client_id: str) -> list[ClientSecret]:
+        """What is known of the client's secrets, oldest first."""
+        self._store.get(client_id)
+        return [as_model(ClientSecret, row) for row in self._store.secrets_of(client_id)]
+
+    def add_secret(self, client_id: str, fields: SecretFields) -> tuple[ClientSecret, str]:
+        """One more secret for the client, which nobody can show again."""
+        self._store.get(client_id)
+        now = self._clock()
+        if len(self._store.secrets_of(client_id)) >= MOST_SECRETS:
+            raise Forbidden(f"A client has at most {MOST_SECRETS} secrets: delete one first.")
+        if fields.expires_at is not None and fields.expires_at <= now:
+            raise InvalidField("expires_at", "is in the past")
+        secret = self._secrets.new()
+        row = ClientSecretRow(
+            id=new_id("secret_", self._chance),
+            client_id=client_id,
+            digest=self._secrets.digest(secret),
+            label=fields.label,
+            created_at=now,
+            expires_at=fields.expires_at,
+        )
+        self._store.session.add(row)
+        self._store.session.flush()
+        self._trail.note("client.secret_created", client_id, secret_id=row.id, label=row.label)
+        return as_model(ClientSecret, row), secret
+
+    def delete_secret(self, client_id: str, secret_id: str) -> None:
+        """The secret is refused from now on, by every process within a second."""
+        for row in self._store.secrets_of(client_id):
+            if row.id == secret_id:
+                self._store.session.delete(row)
+                self._store.session.flush()
+                self._trail.note("client.secret_deleted", client_id, secret_id=secret_id)
+                return
+        raise NotFound("secret", secret_id)
+
+    def _store_fields(self, row: ClientRow, fields: ClientFields) -> None:
+        for audience_id in fields.audiences:
+            if self._audiences.find(audience_id) is None:
+                raise InvalidField("audiences", f"there is no audience {audience_id!r}")
+        for name, value in fields:
+            if name not in {"client_id", "audiences"}:
+                setattr(row, name, value)
+        self._store.set_audiences(row, fields.audiences)
+
+
+def _recorded(fields: ClientFields) -> dict[str, object]:
+    """What the audit keeps of a new client: its rights, not its claims, which may be private."""
+    return fields.model_dump(mode="json", exclude={"client_id", "claims"})

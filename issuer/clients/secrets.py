@@ -1,0 +1,42 @@
+"""Making and checking client secrets.
+
+A secret is 256 random bits behind a prefix and before check digits, so that secret scanners
+find it in a log or a repository. No password hash is needed for that much chance; what is
+stored is an HMAC under a key the database holds only sealed, so that somebody who can write
+to the database still cannot plant a secret.
+"""
+
+import hashlib
+import hmac
+import string
+import zlib
+from collections.abc import Iterable
+from random import Random
+
+PREFIX = "ais_"
+_ALPHABET = string.digits + string.ascii_letters
+_CHARACTERS = 43  # of 62 each: 256 bits
+_DECOY = bytes(32)
+
+
+class SecretMaker:
+    """Makes secrets, digests and verifies them. `chance` must be a cryptographic source."""
+
+    def __init__(self, hmac_key: bytes, chance: Random) -> None:
+        self._hmac_key = hmac_key
+        self._chance = chance
+
+    def new(self) -> str:
+        """A new secret: `ais_`, 43 random characters, 8 check digits."""
+        body = PREFIX + "".join(self._chance.choice(_ALPHABET) for _ in range(_CHARACTERS))
+        return f"{body}{zlib.crc32(body.encode()):08x}"
+
+    def digest(self, secret: str) -> bytes:
+        """What is stored of `secret`: 32 bytes."""
+        return hmac.digest(self._hmac_key, secret.encode(), hashlib.sha256)
+
+    def matches(self, secret: str, digests: Iterable[bytes]) -> bool:
+        """Whether `secret` is one of those digested. As slow for none as for one."""
+        given = self.digest(secret)
+        # A list, not `any` of a generator: the place of the match must not show in the time.
+        return any([hmac.compare_digest(given, kept) for kept in (*digests, _DECOY)][:-1])

@@ -1,0 +1,33 @@
+"""Clients and their secrets in SQL."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from issuer.clients.client import Client
+from issuer.database.store import Store, as_model
+from issuer.database.tables import ClientAudienceRow, ClientRow, ClientSecretRow
+
+
+class ClientStore(Store[ClientRow]):
+    kind = "client"
+    row = ClientRow
+    key = ClientRow.client_id
+
+    def as_client(self, row: ClientRow) -> Client:
+        return as_model(Client, row, audiences=sorted(each.audience_id for each in row.audiences))
+
+    def set_audiences(self, row: ClientRow, audience_ids: list[str]) -> None:
+        """The client may ask tokens for exactly these."""
+        kept = {each.audience_id: each for each in row.audiences}
+        row.audiences = [
+            kept.get(audience_id) or ClientAudienceRow(audience_id=audience_id)
+            for audience_id in dict.fromkeys(audience_ids)
+        ]
+
+    def secrets_of(self, client_id: str) -> Sequence[ClientSecretRow]:
+        """The client's secrets, oldest first."""
+        query = select(ClientSecretRow).where(ClientSecretRow.client_id == client_id)
+        return self.session.scalars(
+            query.order_by(ClientSecretRow.created_at, ClientSecretRow.id)
+        ).all()

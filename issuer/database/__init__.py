@@ -1,0 +1,9 @@
+"""The floor the rooms stand on: engine, transactions, tables, migrations, the change counter.
+
+Rooms speak SQL only in their `store.py`, through the session a transaction hands them.
+"""
+
+from issuer.database.database import Database
+from issuer.database.migrations import is_empty, migrate, require_current_schema, upgrade
+
+__all__ = ["Database", "is_empty", "migrate", "require_current_schema", "upgrade"]

@@ -1,0 +1,93 @@
+"""The schema's history: Alembic, from the checkout or from inside the wheel."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+import issuer
+from issuer.database.database import Database
+from issuer.errors import ConfigurationError
+
+
+def migrate(url: str) -> None:
+    """Bring the database at `url` to the newest schema; nothing to do is fine."""
+    database = Database(url)
+    try:
+        upgrade(database)
+    finally:
+        database.dispose()
+
+
+def upgrade(database: Database) -> None:
+    """Bring `database` to the newest schema, in one transaction.
+
+    `ConfigurationError` if its schema is newer than this program.
+    """
+    if current_revision(database) not in known_revisions():
+        raise _newer_schema()
+    config = _config()
+    with database.engine.execution_options(sqlite_begin="IMMEDIATE").begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def require_current_schema(database: Database) -> None:
+    """`ConfigurationError` unless the schema is exactly the one this program knows."""
+    current = current_revision(database)
+    if current == head_revision():
+        return
+    if current not in known_revisions():
+        raise _newer_schema()
+    if current is None:
+        raise ConfigurationError("The database is empty: run `issuer init` first.")
+    raise ConfigurationError("The database schema is out of date: run `issuer migrate` first.")
+
+
+def is_empty(database: Database) -> bool:
+    """Whether nothing of ours has ever been put there."""
+    return current_revision(database) is None
+
+
+def current_revision(database: Database) -> str | None:
+    """The revision the database is at; None if it is empty."""
+    try:
+        with database.engine.connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision()
+    except (OperationalError, InterfaceError):
+        raise ConfigurationError(f"The database {database.safe_url} cannot be opened.") from None
+
+
+def head_revision() -> str:
+    """The revision this program is written for."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    assert head is not None
+    return head
+
+
+def known_revisions() -> set[str | None]:
+    """Every revision in this program's history, and None for the empty database."""
+    history = ScriptDirectory.from_config(_config()).walk_revisions()
+    return {None, *(script.revision for script in history)}
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_scripts()).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _scripts() -> Path:
+    package = Path(issuer.__file__).parent
+    inside_the_wheel = package / "migrations"
+    return inside_the_wheel if inside_the_wheel.is_dir() else package.parent / "migrations"
+
+
+def _newer_schema() -> ConfigurationError:
+    return ConfigurationError(
+        "The database schema is newer than this issuer: upgrade the issuer, not the database."
+    )

@@ -1,0 +1,34 @@
+"""The one space of ids that users and clients share, compared without regard to case."""
+
+import string
+from random import Random
+
+from sqlalchemy.orm import Session
+
+from issuer.database.tables import PrincipalRow
+from issuer.errors import AlreadyExists
+from issuer.fields import fold_id
+
+_ID_ALPHABET = string.ascii_lowercase + string.digits
+_ID_CHARACTERS = 20
+
+
+def new_id(prefix: str, chance: Random) -> str:
+    """An id nobody has: a hundred random bits, in lower case since ids are compared so."""
+    return prefix + "".join(chance.choice(_ID_ALPHABET) for _ in range(_ID_CHARACTERS))
+
+
+def take_id(session: Session, principal_id: str, kind: str) -> str:
+    """Reserve the id for a `kind` and give its folded form; `AlreadyExists` if it is taken."""
+    folded_id = fold_id(principal_id)
+    if taken := session.get(PrincipalRow, folded_id):
+        raise AlreadyExists(f"a {taken.kind}", principal_id)
+    session.add(PrincipalRow(folded_id=folded_id, kind=kind))
+    session.flush()
+    return folded_id
+
+
+def release_id(session: Session, principal_id: str) -> None:
+    """Free the id. Assignments to it go with it, so that it brings nothing back."""
+    session.delete(session.get_one(PrincipalRow, fold_id(principal_id)))
+    session.flush()

@@ -1,0 +1,271 @@
+"""Every table, in one place for Alembic. Only stores and key backends read or write them."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column, relationship
+from sqlalchemy.types import TypeDecorator
+
+_NAMES = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC `datetime`, also on SQLite, which forgets the zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.astimezone(UTC) if value else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Seconds(TypeDecorator[timedelta]):
+    """A `timedelta` in whole seconds."""
+
+    impl = Integer
+    cache_ok = True
+
+    def process_bind_param(self, value: timedelta | None, dialect: Dialect) -> int | None:
+        return None if value is None else int(value.total_seconds())
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> timedelta | None:
+        return None if value is None else timedelta(seconds=value)
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=_NAMES)
+    type_annotation_map = {
+        datetime: Instant,
+        timedelta: Seconds,
+        dict[str, Any]: JSON,
+        list[str]: JSON,
+        bytes: LargeBinary,
+    }
+
+
+class SeenByDirectory:
+    """Marks the rows the token path depends on: changing one moves the change counter."""
+
+
+class _Dated:
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class _Versioned(_Dated):
+    """A writer that read an older version loses, whoever it is (optimistic locking)."""
+
+    version: Mapped[int]
+
+    @declared_attr.directive
+    @classmethod
+    def __mapper_args__(cls) -> dict[str, Any]:
+        return {"version_id_col": cls.version}
+
+
+class AudienceRow(_Versioned, SeenByDirectory, Base):
+    __tablename__ = "audiences"
+
+    id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    name: Mapped[str] = mapped_column(String(255))
+    signing_alg: Mapped[str] = mapped_column(String(16))
+    access_token_ttl: Mapped[timedelta | None]
+    include_roles: Mapped[bool]
+
+
+class RoleRow(_Versioned, SeenByDirectory, Base):
+    __tablename__ = "roles"
+
+    name: Mapped[str] = mapped_column(String(128), primary_key=True)
+    description: Mapped[str] = mapped_column(String(255))
+    scopes: Mapped[list[str]]
+
+
+class PrincipalRow(SeenByDirectory, Base):
+    """One space of ids for users and clients, whatever their case."""
+
+    __tablename__ = "principals"
+
+    folded_id: Mapped[str] = mapped_column(String(128), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(8))
+
+
+class UserRow(_Versioned, SeenByDirectory, Base):
+    __tablename__ = "users"
+
+    id: Mapped[str] = mapped_column(String(128), primary_key=True)
+    folded_id: Mapped[str] = mapped_column(
+        ForeignKey("principals.folded_id", ondelete="CASCADE"), unique=True
+    )
+    username: Mapped[str] = mapped_column(String(128))
+    folded_username: Mapped[str] = mapped_column(String(1024), unique=True)
+    email: Mapped[str | None] = mapped_column(String(254))
+    name: Mapped[str] = mapped_column(String(255))
+    claims: Mapped[dict[str, Any]]
+    disabled: Mapped[bool]
+    password_hash: Mapped[str | None] = mapped_column(String(255))
+    assignments: Mapped[list["AssignmentRow"]] = relationship(
+        primaryjoin="foreign(AssignmentRow.folded_id) == UserRow.folded_id", viewonly=True
+    )
+
+
+class ClientRow(_Versioned, SeenByDirectory, Base):
+    __tablename__ = "clients"
+
+    client_id: Mapped[str] = mapped_column(String(128), primary_key=True)
+    folded_id: Mapped[str] = mapped_column(
+        ForeignKey("principals.folded_id", ondelete="CASCADE"), unique=True
+    )
+    name: Mapped[str] = mapped_column(String(255))
+    grant_types: Mapped[list[str]]
+    scopes: Mapped[list[str]]
+    access_token_ttl: Mapped[timedelta | None]
+    claims: Mapped[dict[str, Any]]
+    may_set_session: Mapped[bool]
+    disabled: Mapped[bool]
+    audiences: Mapped[list["ClientAudienceRow"]] = relationship(
+        cascade="all, delete-orphan", passive_deletes=True
+    )
+    secrets: Mapped[list["ClientSecretRow"]] = relationship(viewonly=True)
+    assignments: Mapped[list["AssignmentRow"]] = relationship(
+        primaryjoin="foreign(AssignmentRow.folded_id) == ClientRow.folded_id", viewonly=True
+    )
+
+
+class ClientAudienceRow(SeenByDirectory, Base):
+    """An audience a client may ask tokens for."""
+
+    __tablename__ = "client_audiences"
+
+    client_id: Mapped[str] = mapped_column(
+        ForeignKey("clients.client_id", ondelete="CASCADE"), primary_key=True
+    )
+    audience_id: Mapped[str] = mapped_column(
+        ForeignKey("audiences.id"), primary_key=True, index=True
+    )
+    audience: Mapped[AudienceRow] = relationship()
+
+
+class ClientSecretRow(SeenByDirectory, Base):
+    __tablename__ = "client_secrets"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    client_id: Mapped[str] = mapped_column(
+        ForeignKey("clients.client_id", ondelete="CASCADE"), index=True
+    )
+    digest: Mapped[bytes]
+    label: Mapped[str] = mapped_column(String(255))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+
+
+class AssignmentRow(SeenByDirectory, Base):
+    """A role given to a principal, at one audience or (`audience_id` is null) at all."""
+
+    __tablename__ = "assignments"
+    __table_args__ = (
+        Index(
+            "uq_assignments_at_one_audience",
+            "folded_id",
+            "role_name",
+            "audience_id",
+            unique=True,
+            sqlite_where=text("audience_id IS NOT NULL"),
+            postgresql_where=text("audience_id IS NOT NULL"),
+        ),
+        Index(
+            "uq_assignments_everywhere",
+            "folded_id",
+            "role_name",
+            unique=True,
+            sqlite_where=text("audience_id IS NULL"),
+            postgresql_where=text("audience_id IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
+    )
+    folded_id: Mapped[str] = mapped_column(
+        ForeignKey("principals.folded_id", ondelete="CASCADE"), index=True
+    )
+    role_name: Mapped[str] = mapped_column(ForeignKey("roles.name"), index=True)
+    audience_id: Mapped[str | None] = mapped_column(ForeignKey("audiences.id"), index=True)
+    role: Mapped[RoleRow] = relationship()
+
+
+class SigningKeyRow(SeenByDirectory, Base):
+    """A signing key; its state follows from its dates. A destroyed one keeps its row."""
+
+    __tablename__ = "signing_keys"
+
+    kid: Mapped[str] = mapped_column(String(64), primary_key=True)
+    alg: Mapped[str] = mapped_column(String(16))
+    public_jwk: Mapped[dict[str, Any]]
+    sealed_private: Mapped[bytes | None]
+    announced_at: Mapped[datetime]
+    activates_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+    destroyed_at: Mapped[datetime | None]
+
+
+class HouseSecretRow(Base):
+    """A secret of the house itself, sealed under the master key."""
+
+    __tablename__ = "house_secrets"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    sealed: Mapped[bytes]
+
+
+class AuditEventRow(Base):
+    __tablename__ = "audit_events"
+
+    id: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
+    )
+    at: Mapped[datetime] = mapped_column(index=True)
+    actor: Mapped[str | None] = mapped_column(String(128), index=True)
+    action: Mapped[str] = mapped_column(String(64))
+    target: Mapped[str | None] = mapped_column(String(255), index=True)
+    outcome: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str | None] = mapped_column(Text)
+    request_id: Mapped[str | None] = mapped_column(String(128))
+    address: Mapped[str | None] = mapped_column(String(64))
+    count: Mapped[int]
+    details: Mapped[dict[str, Any]]
+
+
+class ChangeCounter(Base):
+    """A single row; see `SeenByDirectory`."""
+
+    __tablename__ = "change_counter"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    value: Mapped[int] = mapped_column(BigInteger)

@@ -1,0 +1,115 @@
+"""Remembering records, and forgetting them when the world has changed (DESIGN §3)."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import timedelta
+
+import structlog
+
+from issuer.clock import Clock
+from issuer.database import Database
+from issuer.database.database import read_change_count
+from issuer.directory import store
+from issuer.directory.records import ClientRecord, UserRecord
+from issuer.errors import IssuerError, Unavailable
+
+LOOK_EVERY = timedelta(milliseconds=250)
+BELIEVE_FOR = timedelta(seconds=10)
+_MOST_REMEMBERED = 200_000
+
+log = structlog.get_logger(__name__)
+
+
+class ChangeWatcher:
+    """Looks at the change counter often, and tells the subscribers when it moved."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._subscribers: list[Callable[[int], None]] = []
+        self._looking = threading.Lock()
+        self._seen = -1
+        self._looked_at = float("-inf")
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="change-watcher", daemon=True)
+
+    def subscribe(self, subscriber: Callable[[int], None]) -> None:
+        """`subscriber` is called with the new count, in the thread that saw it."""
+        self._subscribers.append(subscriber)
+
+    def start(self) -> None:
+        """Look once, so that a database that is away stops the start; then keep looking."""
+        self.look()
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def look(self) -> None:
+        """Look now. After a change of our own nobody waits for the next look."""
+        with self._looking:
+            looked_at = self._clock.monotonic()
+            count = self._database.change_count()
+            if count != self._seen:
+                for subscriber in self._subscribers:
+                    subscriber(count)
+                self._seen = count
+            self._looked_at = looked_at
+
+    def require_current(self) -> None:
+        """`Unavailable` when the last look is too long ago to issue anything from what we hold."""
+        if self._clock.monotonic() - self._looked_at > BELIEVE_FOR.total_seconds():
+            raise Unavailable("The database has been away for too long to believe what we hold.")
+
+    def _run(self) -> None:
+        while not self._stopped.wait(LOOK_EVERY.total_seconds()):
+            try:
+                self.look()
+            except IssuerError as error:
+                log.warning("change_counter_unreadable", cause=str(error))
+
+
+class Directory:
+    """Records of clients and users. `remembered_…` never queries, `load_…` always does."""
+
+    def __init__(self, database: Database, own_audience: str) -> None:
+        self._database = database
+        self._own_audience = own_audience
+        self._lock = threading.Lock()
+        self._count = -1
+        self._clients: OrderedDict[str, ClientRecord] = OrderedDict()
+
+    def forget(self, count: int) -> None:
+        """Everything remembered may be wrong: the world is now at `count`."""
+        with self._lock:
+            self._count = count
+            self._clients.clear()
+
+    def remembered_client(self, client_id: str) -> ClientRecord | None:
+        """The client, if it is remembered. Memory only: fit for the event loop."""
+        return self._clients.get(client_id)
+
+    def load_client(self, client_id: str) -> ClientRecord | None:
+        """The client as the database has it now."""
+        with self._database.reading() as session:
+            # Read first: whatever the rows say is at least as new as the count.
+            count = read_change_count(session)
+            record = store.load_client(session, client_id, self._own_audience)
+        if record is not None:
+            self._remember(count, record)
+        return record
+
+    def load_user(self, user_id: str) -> UserRecord | None:
+        """The user as the database has it now. Users sign in rarely, and are not remembered."""
+        with self._database.reading() as session:
+            return store.load_user(session, user_id)
+
+    def _remember(self, count: int, record: ClientRecord) -> None:
+        with self._lock:
+            if count != self._count:
+                return  # a change we have not seen, or one this record has not
+            self._clients[record.client_id] = record
+            if len(self._clients) > _MOST_REMEMBERED:
+                self._clients.popitem(last=False)

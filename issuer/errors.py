@@ -1,0 +1,66 @@
+"""The few errors the rooms raise. What they are in HTTP is the doors' business."""
+
+
+class IssuerError(Exception):
+    """Something the caller can understand; `str()` of it is one sentence fit for a person."""
+
+
+class ConfigurationError(IssuerError):
+    """The settings, the data directory or the database do not allow a start."""
+
+
+class InvalidField(IssuerError):
+    """A value that may not be stored. `field` names the member that holds it."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+        self.message = message
+
+
+class NotFound(IssuerError):
+    """What was named is not there."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"There is no {kind} {name!r}.")
+        self.kind = kind
+        self.name = name
+
+
+class AlreadyExists(IssuerError):
+    """The name is taken, perhaps in another case or Unicode form."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"{name!r} is taken: there is already {kind} of that name.")
+        self.kind = kind
+        self.name = name
+
+
+class InUse(IssuerError):
+    """Cannot be deleted while others need it. `users_of_it` says who, at most a hundred."""
+
+    def __init__(self, kind: str, name: str, users_of_it: list[str]) -> None:
+        super().__init__(f"The {kind} {name!r} is in use by {', '.join(users_of_it[:5])}.")
+        self.kind = kind
+        self.name = name
+        self.users_of_it = users_of_it
+
+
+class Forbidden(IssuerError):
+    """Understood and refused: the rules of the house do not allow it."""
+
+
+class Unavailable(IssuerError):
+    """Cannot be answered now, but may be in `retry_after` seconds."""
+
+    def __init__(self, message: str, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class InvalidCredentials(IssuerError):
+    """One error for every wrong credential. `reason` is for the log and the audit, never out."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("The credentials are wrong.")
+        self.reason = reason

@@ -1,0 +1,213 @@
+"""What an id, a name, a lifetime or a claim may look like (CONTRACT §3), as pydantic types.
+
+Every room builds its models from these, so that the admin API, the command line and a file
+refuse the same things with the same words.
+"""
+
+import json
+import math
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+)
+
+from issuer import scopes
+from issuer.errors import InvalidField
+from issuer.merge_patch import merge_patch
+from issuer.vocabulary import (
+    CLAIMS_OF_THE_TOKEN,
+    CLAIMS_THAT_CHANGE_A_TOKEN,
+    LONGEST_TOKEN,
+    SHORTEST_TOKEN,
+)
+
+_PRINCIPAL_ID = re.compile(r"[A-Za-z0-9._~@+|:-]{1,128}")
+_AUDIENCE_ID = re.compile(r"[A-Za-z0-9._~@+|:/-]{1,255}")
+# agno gives these subjects to its own service accounts, MCP clients and scheduler.
+_RESERVED_SUBJECT = re.compile(r"sa:.*|__oauth__:.*|__scheduler__", re.IGNORECASE)
+
+MOST_SCOPES = 500
+MOST_CLAIM_BYTES = 4096
+_DEEPEST_CLAIM = 8
+_LARGEST_INTEGER = 2**53 - 1  # RFC 7493 §2.2: what every JSON reader keeps exact
+
+
+class Fields(BaseModel):
+    """What an operator may say about a resource: strict types, no unknown members."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    @classmethod
+    def read(cls, members: Mapping[str, object]) -> Self:
+        """`members` checked; `InvalidField` names the first member that is wrong."""
+        try:
+            return cls.model_validate(members)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"]) or "body"
+            raise InvalidField(field, first["msg"].removeprefix("Value error, ")) from None
+
+    def patched(self, patch: Mapping[str, object]) -> Self:
+        """These fields after a merge patch (RFC 7396), checked as a whole."""
+        return self.read(merge_patch(self.model_dump(mode="json"), patch))
+
+
+def fold_id(principal_id: str) -> str:
+    """The form in which user and client ids are compared: they share one space of ids."""
+    return principal_id.lower()
+
+
+def fold_username(username: str) -> str:
+    """The form in which user names are compared: NFKC, then case folding, stable under both."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", username).casefold())
+
+
+def is_principal_id(text: str) -> bool:
+    """Whether a user or a client could have this id at all."""
+    return _PRINCIPAL_ID.fullmatch(text) is not None
+
+
+def _principal_id(text: str) -> str:
+    if not is_principal_id(text):
+        raise ValueError("must be 1 to 128 of ASCII letters, digits and . _ ~ @ + | : -")
+    if _RESERVED_SUBJECT.fullmatch(text):
+        raise ValueError("is reserved by AgentOS (sa:…, __oauth__:…, __scheduler__)")
+    return _addressable(text)
+
+
+def _role_name(text: str) -> str:
+    if not is_principal_id(text):
+        raise ValueError("must be 1 to 128 of ASCII letters, digits and . _ ~ @ + | : -")
+    return _addressable(text)
+
+
+def _audience_id(text: str) -> str:
+    if not _AUDIENCE_ID.fullmatch(text):
+        raise ValueError("must be 1 to 255 of ASCII letters, digits and . _ ~ @ + | : - /")
+    return _addressable(text)
+
+
+def _addressable(text: str) -> str:
+    if set(text.split("/")) & {".", ".."}:
+        raise ValueError("may not be . or .. since no URL could name it")
+    return text
+
+
+def _printable(text: str) -> str:
+    if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in text):
+        raise ValueError("may not hold control characters or line breaks")
+    return text
+
+
+def _username(text: str) -> str:
+    if text != text.strip() or not fold_username(text).strip():
+        raise ValueError("may not be empty or begin or end with a space")
+    return _printable(text)
+
+
+def _email(text: str) -> str:
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+", text):
+        raise ValueError("must look like name@host")
+    return _printable(text)
+
+
+def _scope(text: str) -> str:
+    try:
+        return scopes.parse(text).text
+    except scopes.InvalidScope:
+        raise ValueError(
+            "must be resource:action, resource:id:action, resource:*:action or a name of your own,"
+            " in at most three non-empty parts of RFC 6749 §3.3 characters;"
+            " of the names issuer:… only the documented ones"
+        ) from None
+
+
+def _without_repeats(items: list[str]) -> list[str]:
+    return list(dict.fromkeys(items))
+
+
+def _lifetime(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError("must be a whole number of seconds")  # noqa: TRY004 - pydantic's way
+    return timedelta(seconds=min(value, 10**9))
+
+
+def _within_bounds(lifetime: timedelta) -> timedelta:
+    if not SHORTEST_TOKEN <= lifetime <= LONGEST_TOKEN:
+        raise ValueError("must be 60 to 86400 seconds")
+    return lifetime
+
+
+def in_seconds(duration: timedelta) -> int:
+    """Whole seconds, as claims and JSON have them."""
+    return int(duration.total_seconds())
+
+
+def _custom_claims(claims: dict[str, Any]) -> dict[str, Any]:
+    for name in claims:
+        if name in CLAIMS_OF_THE_TOKEN | CLAIMS_THAT_CHANGE_A_TOKEN:
+            raise ValueError(f"{name} is the issuer's to say")
+        if name.lower().startswith("agno_"):
+            raise ValueError(f"{name}: AgentOS trusts claims that begin with agno_")
+    _require_portable(claims, depth=0)
+    if len(json.dumps(claims, separators=(",", ":"))) > MOST_CLAIM_BYTES:
+        raise ValueError(f"may take at most {MOST_CLAIM_BYTES} bytes as JSON")
+    return claims
+
+
+def _require_portable(value: object, depth: int) -> None:
+    """RFC 7493, and what both databases can hold."""
+    if depth > _DEEPEST_CLAIM:
+        raise ValueError(f"may be nested at most {_DEEPEST_CLAIM} deep")
+    match value:
+        case str():
+            if "\0" in value or (not value.isascii() and _has_surrogate(value)):
+                raise ValueError("may not hold NUL or unpaired surrogates")
+        case bool() | None:
+            pass
+        case int() if abs(value) > _LARGEST_INTEGER:
+            raise ValueError("may not hold an integer beyond 2^53-1, which readers would round")
+        case float() if not math.isfinite(value):
+            raise ValueError("may not hold NaN or infinity")
+        case Mapping():
+            for name, member in value.items():
+                _require_portable(name, depth + 1)
+                _require_portable(member, depth + 1)
+        case Sequence():
+            for member in value:
+                _require_portable(member, depth + 1)
+
+
+def _has_surrogate(text: str) -> bool:
+    return any(unicodedata.category(character) == "Cs" for character in text)
+
+
+PrincipalId = Annotated[str, AfterValidator(_principal_id)]
+RoleName = Annotated[str, AfterValidator(_role_name)]
+AudienceId = Annotated[str, AfterValidator(_audience_id)]
+Username = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_username)]
+Email = Annotated[str, Field(max_length=254), AfterValidator(_email)]
+Label = Annotated[str, Field(max_length=255), AfterValidator(_printable)]
+Scopes = Annotated[
+    list[Annotated[str, AfterValidator(_scope)]],
+    Field(max_length=MOST_SCOPES),
+    AfterValidator(_without_repeats),
+]
+Lifetime = Annotated[
+    timedelta,
+    BeforeValidator(_lifetime),
+    AfterValidator(_within_bounds),
+    PlainSerializer(in_seconds, return_type=int),
+]
+CustomClaims = Annotated[dict[str, Any], AfterValidator(_custom_claims)]

@@ -1,0 +1,10 @@
+"""Signing keys: announced, active, retired, destroyed; and the one place that signs.
+
+The state of a key follows from its dates. A private part never leaves its backend.
+"""
+
+from issuer.keys.keyring import Keyring
+from issuer.keys.schedule import KeyPolicy, Plan, plan_rotation
+from issuer.keys.signing_key import KeyState, SigningKey
+
+__all__ = ["KeyPolicy", "KeyState", "Keyring", "Plan", "SigningKey", "plan_rotation"]

@@ -1,0 +1,39 @@
+"""What a signing key is: its public part and its dates."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from issuer.vocabulary import SigningAlgorithm
+
+
+class KeyState(StrEnum):
+    """announced → active → retired → destroyed (CONTRACT §1)."""
+
+    ANNOUNCED = "announced"
+    ACTIVE = "active"
+    RETIRED = "retired"
+    DESTROYED = "destroyed"
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A key of the house. `kid` is the RFC 7638 thumbprint; `public_jwk` the RFC 7517 member.
+
+    A key is published from `announced_at`, signs from `activates_at` until a younger key of
+    its algorithm does, and is published until it is destroyed or revoked.
+    """
+
+    kid: str
+    alg: SigningAlgorithm
+    public_jwk: Mapping[str, object] = field(repr=False)
+    announced_at: datetime
+    activates_at: datetime
+    revoked_at: datetime | None = None
+    destroyed_at: datetime | None = None
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it may still sign or verify anything."""
+        return self.revoked_at is None and self.destroyed_at is None

@@ -1,0 +1,126 @@
+"""The binding of Authlib's authorization server: the only file that knows its hooks."""
+
+from dataclasses import dataclass, replace
+
+from authlib.oauth2 import OAuth2Error
+from authlib.oauth2.rfc6749 import AuthorizationServer, ClientMixin
+
+from issuer.directory import ClientRecord
+from issuer.oauth.client_authentication import authenticate_client
+from issuer.oauth.errors import OAuthError, quoted
+from issuer.oauth.grants import Grant, enabled_grants
+from issuer.oauth.request import ProtocolRequest
+from issuer.scopes import InvalidScope, ScopeNotCovered
+from issuer.services import Services
+from issuer.tokens import Authorization, TokenTooLarge
+from issuer.vocabulary import ErrorCode
+
+MOST_SCOPES_ASKED = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back. `refusal` is the error behind it, if it is one."""
+
+    status: int
+    body: dict[str, object]
+    headers: list[tuple[str, str]]
+    refusal: OAuth2Error | None = None
+
+
+class RegisteredClient(ClientMixin):  # type: ignore[misc]
+    """A client of the directory as Authlib's grants ask about one."""
+
+    def __init__(self, record: ClientRecord) -> None:
+        self.record = record
+
+    def check_grant_type(self, grant_type: str) -> bool:
+        return grant_type in self.record.grant_types
+
+
+class IssuerAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
+    """RFC 6749 by Authlib; clients, tokens and answers by us."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__()
+        self.services = services
+        self.grants = {grant.GRANT_TYPE.value: grant for grant in enabled_grants(services.settings)}
+        for grant in self.grants.values():
+            self.register_grant(grant)
+
+    def get_token_grant(self, request: ProtocolRequest) -> Grant:
+        """The grant for the request. What the caller sent is never repeated."""
+        if request.payload.grant_type is None:
+            raise OAuthError(ErrorCode.INVALID_REQUEST, "grant_type is missing.")
+        if request.payload.grant_type not in self.grants:
+            raise OAuthError(
+                ErrorCode.UNSUPPORTED_GRANT_TYPE, f"grant_type must be {' or '.join(self.grants)}."
+            )
+        grant: Grant = super().get_token_grant(request)
+        return grant
+
+    def create_token_response(self, request: ProtocolRequest) -> Answer:
+        """The answer to a token request: a token, or a refusal that says why."""
+        try:
+            grant = self.get_token_grant(request)
+            grant.validate_token_request()
+            return self.handle_response(*grant.create_token_response())
+        except OAuth2Error as error:
+            return self.refuse(error)
+
+    def authenticate_client(
+        self, request: ProtocolRequest, methods: object = None, endpoint: str = "token"
+    ) -> RegisteredClient:
+        """One answer for every wrong credential; Authlib's tells unknown clients apart."""
+        request.authenticated = authenticate_client(request, self.services.client_authentication)
+        return RegisteredClient(request.authenticated)
+
+    def issue(self, request: ProtocolRequest, authorization: Authorization) -> dict[str, object]:
+        """RFC 6749 §5.1: the narrowed authorization as a signed token. The same for every grant."""
+        try:
+            narrowed = authorization.narrowed_to(_scopes_asked(request))
+            request.issued = self.services.tokens.issue(narrowed)
+        except InvalidScope as error:
+            raise OAuthError(
+                ErrorCode.INVALID_SCOPE, f"Malformed scope: {quoted(error.scope)}"
+            ) from None
+        except ScopeNotCovered as error:
+            raise OAuthError(
+                ErrorCode.INVALID_SCOPE, f"Not permitted at this audience: {quoted(error.scope)}"
+            ) from None
+        except TokenTooLarge as error:
+            raise OAuthError(ErrorCode.INVALID_REQUEST, quoted(str(error))) from None
+        request.authorization = narrowed
+        return {
+            "access_token": request.issued.token,
+            "token_type": "Bearer",
+            "expires_in": int(request.issued.lifetime.total_seconds()),
+            "scope": " ".join(request.issued.scopes),
+        }
+
+    def handle_response(
+        self, status: int, body: dict[str, object], headers: list[tuple[str, str]]
+    ) -> Answer:
+        return Answer(status, body, headers)
+
+    def refuse(self, error: OAuth2Error) -> Answer:
+        """The answer that an error is."""
+        return replace(self.handle_response(*error()), refusal=error)
+
+    def save_token(self, token: dict[str, object], request: ProtocolRequest) -> None:
+        """Access tokens are not stored: the audit event, written by the endpoint, is the record."""
+
+    def send_signal(self, name: str, *args: object, **kwargs: object) -> None:
+        """Authlib's signals have no listeners here."""
+
+
+def _scopes_asked(request: ProtocolRequest) -> list[str] | None:
+    """RFC 6749 §3.3; None if the request leaves it to us. No scope is asked twice."""
+    if (text := request.payload.scope) is None:
+        return None
+    scopes = list(dict.fromkeys(text.split(" ")))
+    if len(scopes) > MOST_SCOPES_ASKED:
+        raise OAuthError(
+            ErrorCode.INVALID_SCOPE, f"At most {MOST_SCOPES_ASKED} scopes may be asked for."
+        )
+    return scopes

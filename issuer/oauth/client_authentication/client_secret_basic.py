@@ -1,0 +1,35 @@
+"""HTTP Basic (RFC 6749 §2.3.1, RFC 7617)."""
+
+import base64
+import binascii
+from urllib.parse import unquote
+
+from issuer.oauth.client_authentication.presented import PresentedSecret
+from issuer.oauth.errors import OAuthError
+from issuer.oauth.request import ProtocolRequest
+from issuer.vocabulary import ErrorCode
+
+
+def presented(request: ProtocolRequest) -> PresentedSecret | None:
+    """The credentials of the `Authorization` header; `invalid_request` if it cannot be read."""
+    headers = request.headers.getlist("authorization")
+    if len(headers) > 1:
+        raise _unreadable()
+    scheme, _, encoded = (headers[0] if headers else "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        decoded = base64.b64decode(encoded.strip(), validate=True).decode("utf-8")
+        client_id, colon, secret = decoded.partition(":")
+        # Form-encoded before Basic, says RFC 6749 §2.3.1. A plus stays a plus: those who do
+        # not encode send it so, and a space is in no id and in no secret.
+        client_id, secret = unquote(client_id, errors="strict"), unquote(secret, errors="strict")
+    except (binascii.Error, ValueError):
+        raise _unreadable() from None
+    if not colon:
+        raise _unreadable()
+    return PresentedSecret(client_id, secret)
+
+
+def _unreadable() -> OAuthError:
+    return OAuthError(ErrorCode.INVALID_REQUEST, "The Authorization header cannot be read.")

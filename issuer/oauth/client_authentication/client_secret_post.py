@@ -1,0 +1,12 @@
+"""Credentials in the form (RFC 6749 §2.3.1)."""
+
+from issuer.oauth.client_authentication.presented import PresentedSecret
+from issuer.oauth.request import ProtocolRequest
+
+
+def presented(request: ProtocolRequest) -> PresentedSecret | None:
+    """The credentials of the form, if there is a secret in it."""
+    secret = request.parameters.get("client_secret")
+    if secret is None:
+        return None
+    return PresentedSecret(request.parameters.get("client_id", ""), secret)

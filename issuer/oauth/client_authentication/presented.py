@@ -1,0 +1,11 @@
+"""What a method of client authentication finds in a request."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class PresentedSecret:
+    """A client id and a secret, not yet checked."""
+
+    client_id: str
+    secret: str = field(repr=False)

@@ -1,0 +1,45 @@
+"""Authorization server metadata (RFC 8414), computed from what is really registered."""
+
+import hashlib
+import json
+from urllib.parse import urlsplit
+
+from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
+
+from issuer.oauth.authorization_server import IssuerAuthorizationServer
+from issuer.oauth.client_authentication import METHODS
+from issuer.settings import Settings
+
+WELL_KNOWN = ("oauth-authorization-server", "openid-configuration")
+TOKEN_PATH = "/oauth2/token"  # noqa: S105 - a path
+JWKS_PATH = "/.well-known/jwks.json"
+MAX_AGE = 300
+
+
+def metadata(settings: Settings, server: IssuerAuthorizationServer) -> dict[str, object]:
+    """What clients discover. `issuer` is the identifier byte for byte (RFC 8414 §3.3)."""
+    found = {
+        "issuer": settings.url,
+        "token_endpoint": settings.base_url + TOKEN_PATH,
+        "jwks_uri": settings.base_url + JWKS_PATH,
+        "grant_types_supported": list(server.grants),
+        "token_endpoint_auth_methods_supported": list(METHODS),
+        "response_types_supported": [],
+        "service_documentation": settings.base_url + "/docs",
+    }
+    return dict(AuthorizationServerMetadata(found))
+
+
+def rendered(document: dict[str, object]) -> tuple[bytes, str]:
+    """The document as served, and its strong ETag."""
+    body = json.dumps(document, separators=(",", ":")).encode()
+    return body, f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+
+
+def metadata_paths(settings: Settings) -> list[str]:
+    """Where clients look: RFC 8414 §3.1 puts the path of the issuer after the well-known part,
+    OpenID Connect Discovery 1.0 §4 before it."""
+    path = urlsplit(settings.base_url).path
+    after = [f"/.well-known/{name}{path}" for name in WELL_KNOWN]
+    before = [f"{path}/.well-known/{name}" for name in WELL_KNOWN]
+    return list(dict.fromkeys(after + before))

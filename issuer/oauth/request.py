@@ -1,0 +1,94 @@
+"""Reading a request to a protocol endpoint: a bounded form, each parameter at most once."""
+
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
+
+from authlib.oauth2.rfc6749 import OAuth2Request
+from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
+from starlette.datastructures import Headers
+from starlette.requests import Request
+
+from issuer.directory import ClientRecord
+from issuer.oauth.errors import OAuthError
+from issuer.tokens import AccessToken, Authorization
+from issuer.vocabulary import ErrorCode
+
+MOST_BYTES = 16 * 1024
+MOST_PARAMETERS = 100
+_FORM = "application/x-www-form-urlencoded"
+# Authlib refuses a plain http URL; TLS ends at the proxy, and `Settings` has looked at ours.
+_SECURE_URL = "https://localhost/"
+
+
+class ProtocolRequest(OAuth2Request):  # type: ignore[misc]
+    """A parsed request, as Authlib wants one, with what the steps after it have found out."""
+
+    def __init__(self, parameters: Mapping[str, str], headers: Headers) -> None:
+        super().__init__("POST", _SECURE_URL, headers=headers)
+        self.parameters = parameters
+        self.payload = BasicOAuth2Payload(parameters)
+        self.may_query = False
+        self.authorization: Authorization | None = None
+        self.issued: AccessToken | None = None
+        self.claimed_client_id: str | None = None
+        self.authenticated: ClientRecord | None = None
+
+    @property
+    def form(self) -> Mapping[str, str]:
+        return self.parameters
+
+
+async def read_request(request: Request) -> ProtocolRequest:
+    """The request's parameters; `OAuthError` for anything RFC 6749 §3.2 does not allow.
+
+    A parameter without a value counts as left out.
+    """
+    _require_form(request.headers.getlist("content-type"))
+    if request.url.query:
+        raise _invalid("Send parameters in the body, not in the URL.")
+    return ProtocolRequest(_parse(await _read_body(request)), request.headers)
+
+
+def _require_form(content_types: list[str]) -> None:
+    media_type, _, parameters = (content_types[0] if content_types else "").partition(";")
+    charset = parameters.strip().lower().replace('"', "")
+    is_form = media_type.strip().lower() == _FORM and charset in {"", "charset=utf-8"}
+    if len(content_types) != 1 or not is_form:
+        raise _invalid(f"The content type must be {_FORM}.")
+
+
+async def _read_body(request: Request) -> bytes:
+    too_large = OAuthError(
+        ErrorCode.INVALID_REQUEST, f"The body may have {MOST_BYTES} bytes.", status=413
+    )
+    declared = request.headers.get("content-length", "0")
+    if declared.isdigit() and int(declared[:20]) > MOST_BYTES:
+        raise too_large
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST_BYTES:
+            raise too_large
+    return bytes(body)
+
+
+def _parse(body: bytes) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(
+            body.decode("utf-8"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=MOST_PARAMETERS,
+        )
+    except ValueError:
+        raise _invalid("The body is not a form in UTF-8, or has too many parameters.") from None
+    names = [name for name, _ in pairs]
+    if len(set(names)) != len(names):
+        raise _invalid("A parameter is repeated.")
+    if any("\0" in value for _, value in pairs):
+        raise _invalid("A parameter holds a NUL character.")
+    return {name: value for name, value in pairs if value}
+
+
+def _invalid(description: str) -> OAuthError:
+    return OAuthError(ErrorCode.INVALID_REQUEST, description)

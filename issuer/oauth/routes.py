@@ -1,0 +1,61 @@
+"""The routes of this door: plain Starlette routes, which cost a third of FastAPI's."""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from issuer.http import document
+from issuer.oauth.authorization_server import IssuerAuthorizationServer
+from issuer.oauth.metadata import (
+    JWKS_PATH,
+    MAX_AGE,
+    TOKEN_PATH,
+    metadata,
+    metadata_paths,
+    rendered,
+)
+from issuer.oauth.token_endpoint import TokenEndpoint
+from issuer.services import Services
+from issuer.workers import WorkerPool
+
+
+def protocol_routes(services: Services, queries: WorkerPool, passwords: WorkerPool) -> list[Route]:
+    """Every protocol endpoint, under the path of `ISSUER_URL`."""
+    server = IssuerAuthorizationServer(services)
+    token_endpoint = TokenEndpoint(services, server, queries, passwords)
+    body, etag = rendered(metadata(services.settings, server))
+    jwks_max_age = int(services.settings.jwks_max_age.total_seconds())
+
+    async def token(request: Request) -> Response:
+        if request.method != "POST":
+            return _method_not_allowed("POST")
+        return await token_endpoint(request)
+
+    async def jwks(request: Request) -> Response:
+        current = services.keyring.jwks
+        return document(
+            request,
+            current.body,
+            etag=current.etag,
+            media_type="application/jwk-set+json",
+            max_age=jwks_max_age,
+        )
+
+    async def discovery(request: Request) -> Response:
+        return document(request, body, etag=etag, media_type="application/json", max_age=MAX_AGE)
+
+    base = services.settings.base_path
+    any_method = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+    return [
+        Route(base + TOKEN_PATH, token, methods=any_method),
+        Route(base + JWKS_PATH, jwks, methods=["GET"]),
+        *(Route(path, discovery, methods=["GET"]) for path in metadata_paths(services.settings)),
+    ]
+
+
+def _method_not_allowed(allowed: str) -> Response:
+    return JSONResponse(
+        {"error": "invalid_request", "error_description": f"Use {allowed}."},
+        405,
+        headers={"Allow": allowed, "Cache-Control": "no-store"},
+    )

@@ -1,0 +1,120 @@
+"""The token endpoint (RFC 6749 §3.2): from a request to an answer that is on record."""
+
+import structlog
+from authlib.oauth2 import OAuth2Error
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from issuer.audit import Event, Outcome
+from issuer.clients.authentication import NeedsDatabase
+from issuer.errors import Unavailable
+from issuer.fields import is_principal_id
+from issuer.http import caller
+from issuer.oauth.authorization_server import Answer, IssuerAuthorizationServer
+from issuer.oauth.errors import OAuthError
+from issuer.oauth.request import ProtocolRequest, read_request
+from issuer.services import Services
+from issuer.vocabulary import ErrorCode
+from issuer.workers import WorkerPool
+
+log = structlog.get_logger(__name__)
+
+
+class TokenEndpoint:
+    """`POST /oauth2/token`. No token leaves before its record is durable."""
+
+    def __init__(
+        self,
+        services: Services,
+        server: IssuerAuthorizationServer,
+        queries: WorkerPool,
+        passwords: WorkerPool,
+    ) -> None:
+        self._services = services
+        self._server = server
+        self._queries = queries
+        self._passwords = passwords
+
+    async def __call__(self, request: Request) -> Response:
+        parsed: ProtocolRequest | None = None
+        try:
+            self._services.changes.require_current()
+            try:
+                parsed = await read_request(request)
+                answer = await self._answer(parsed)
+            except OAuth2Error as error:
+                answer = self._server.refuse(error)
+            await self._services.audit.record(self._event(request, parsed, answer))
+        except Unavailable as error:
+            answer = self._server.refuse(_unavailable(error))
+        if answer.refusal is not None:
+            _log_refusal(answer.refusal)
+        return JSONResponse(answer.body, answer.status, headers=dict(answer.headers))
+
+    async def _answer(self, request: ProtocolRequest) -> Answer:
+        """From memory, on the event loop, where that is possible; from a pool where it is not."""
+        grant = self._server.grants.get(request.payload.grant_type or "")
+        if grant is None or not grant.hashes_passwords:
+            try:
+                return self._server.create_token_response(request)
+            except NeedsDatabase:
+                pool = self._queries
+        else:
+            pool = self._passwords
+        request.may_query = True
+        return await pool.run(self._server.create_token_response, request)
+
+    def _event(self, request: Request, parsed: ProtocolRequest | None, answer: Answer) -> Event:
+        now = self._services.clock()
+        client = parsed.authenticated if parsed else None
+        actor = caller(request, client.client_id if client else None)
+        if parsed is None or parsed.issued is None or parsed.authorization is None:
+            error = answer.refusal
+            return Event(
+                at=now,
+                actor=actor,
+                action="token.refused",
+                target=_claimed_client(parsed),
+                outcome=Outcome.REFUSED,
+                reason=_reason(error),
+                details={"error": error.error if error else ErrorCode.SERVER_ERROR.value},
+            )
+        return Event(
+            at=now,
+            actor=actor,
+            action="token.issued",
+            target=parsed.authorization.subject,
+            details={
+                "grant_type": parsed.payload.grant_type,
+                "audience": parsed.authorization.audience.id,
+                "scope": " ".join(parsed.issued.scopes),
+                "jti": parsed.issued.jti,
+                "kid": parsed.issued.kid,
+                "expires_in": int(parsed.issued.lifetime.total_seconds()),
+            },
+        )
+
+
+def _claimed_client(parsed: ProtocolRequest | None) -> str | None:
+    """Whom an unauthenticated caller says to be, if anybody could be called that."""
+    claimed = parsed.claimed_client_id if parsed else None
+    return claimed if claimed and is_principal_id(claimed) else None
+
+
+def _reason(error: OAuth2Error | None) -> str | None:
+    if error is None:
+        return None
+    return error.reason if isinstance(error, OAuthError) else str(error.description)
+
+
+def _log_refusal(error: OAuth2Error) -> None:
+    log.info("token_refused", error=error.error, reason=_reason(error))
+
+
+def _unavailable(error: Unavailable) -> OAuthError:
+    return OAuthError(
+        ErrorCode.TEMPORARILY_UNAVAILABLE,
+        "The server cannot answer now.",
+        reason=str(error),
+        retry_after=error.retry_after,
+    )

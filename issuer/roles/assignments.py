@@ -1,0 +1,60 @@
+"""The rules for giving roles, the same for users and clients."""
+
+from sqlalchemy.orm import Session
+
+from issuer.audiences.store import AudienceStore
+from issuer.audit import Trail
+from issuer.database.tables import AssignmentRow
+from issuer.errors import NotFound
+from issuer.fields import Fields, fold_id
+from issuer.roles.store import RoleStore
+
+
+class Assignment(Fields):
+    """A role at one audience, or (None) at all of them."""
+
+    role: str
+    audience: str | None = None
+
+
+class Assignments:
+    """What principals have been given, within one transaction."""
+
+    def __init__(self, session: Session, trail: Trail) -> None:
+        self._store = RoleStore(session)
+        self._trail = trail
+
+    def of(self, principal_id: str) -> list[Assignment]:
+        """What the principal has, by role, then audience."""
+        return [
+            Assignment(role=row.role_name, audience=row.audience_id)
+            for row in self._store.assignments_of(fold_id(principal_id))
+        ]
+
+    def give(self, principal_id: str, assignment: Assignment) -> None:
+        """Idempotent. `NotFound` if there is no such role or audience."""
+        self._store.get(assignment.role)
+        if assignment.audience is not None:
+            AudienceStore(self._store.session).get(assignment.audience)
+        if self._found(principal_id, assignment):
+            return
+        self._store.session.add(
+            AssignmentRow(
+                folded_id=fold_id(principal_id),
+                role_name=assignment.role,
+                audience_id=assignment.audience,
+            )
+        )
+        self._store.session.flush()
+        self._trail.note("role.given", principal_id, **assignment.model_dump())
+
+    def take(self, principal_id: str, assignment: Assignment) -> None:
+        """`NotFound` if the principal does not have exactly this assignment."""
+        if (row := self._found(principal_id, assignment)) is None:
+            raise NotFound("assignment of the role", assignment.role)
+        self._store.session.delete(row)
+        self._store.session.flush()
+        self._trail.note("role.taken", principal_id, **assignment.model_dump())
+
+    def _found(self, principal_id: str, assignment: Assignment) -> AssignmentRow | None:
+        return self._store.assignment(fold_id(principal_id), assignment.role, assignment.audience)

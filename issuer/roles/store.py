@@ -1,0 +1,33 @@
+"""Roles and their assignments in SQL."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from issuer.database.store import Store
+from issuer.database.tables import AssignmentRow, RoleRow
+
+
+class RoleStore(Store[RoleRow]):
+    kind = "role"
+    row = RoleRow
+    key = RoleRow.name
+
+    def assignments_of_role(self, name: str, limit: int | None = None) -> Sequence[AssignmentRow]:
+        query = select(AssignmentRow).where(AssignmentRow.role_name == name).limit(limit)
+        return self.session.scalars(query).all()
+
+    def assignments_of(self, folded_id: str) -> Sequence[AssignmentRow]:
+        """What a principal has, in a stable order."""
+        query = select(AssignmentRow).where(AssignmentRow.folded_id == folded_id)
+        rows = self.session.scalars(query).all()
+        return sorted(rows, key=lambda row: (row.role_name, row.audience_id or ""))
+
+    def assignment(
+        self, folded_id: str, role_name: str, audience_id: str | None
+    ) -> AssignmentRow | None:
+        return self.session.scalars(
+            select(AssignmentRow)
+            .where(AssignmentRow.folded_id == folded_id, AssignmentRow.role_name == role_name)
+            .where(AssignmentRow.audience_id.is_not_distinct_from(audience_id))
+        ).one_or_none()

@@ -1,0 +1,127 @@
+"""The one place where objects meet. Everything below is handed what it needs."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import SystemRandom
+
+from issuer.audiences import Audiences
+from issuer.audiences.store import AudienceStore
+from issuer.audit import Actor, AuditWriter, Trail
+from issuer.clients import Clients, SecretMaker
+from issuer.clients.authentication import ClientAuthentication
+from issuer.clock import Clock
+from issuer.database import Database, require_current_schema
+from issuer.directory import ChangeWatcher, Directory
+from issuer.keys import KeyPolicy, Keyring
+from issuer.keys.backends import SqlKeyBackend
+from issuer.keys.sealing import Sealer, read_master_key, read_master_key_file
+from issuer.keys.store import CLIENT_SECRETS, opened
+from issuer.roles import Assignments, Roles
+from issuer.settings import Settings
+from issuer.tokens import TokenIssuer
+from issuer.users import Passwords, SignIn, Users
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """The rooms an operator works in, all in one transaction."""
+
+    audiences: Audiences
+    roles: Roles
+    clients: Clients
+    users: Users
+    assignments: Assignments
+
+
+class Services:
+    """Everything a door can ask for. Built on an initialised database of the current schema."""
+
+    def __init__(self, settings: Settings, clock: Clock, sealer: Sealer) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.database = Database(settings.effective_database_url)
+        require_current_schema(self.database)
+        self._chance = SystemRandom()
+        with self.database.reading() as session:
+            hmac_key = opened(session, sealer, CLIENT_SECRETS)
+        self.secrets = SecretMaker(hmac_key, self._chance)
+        self.passwords = Passwords(settings.password_hash)
+        self.sign_in = SignIn(self.database, self.passwords)
+        self.directory = Directory(self.database, own_audience=settings.url)
+        self.client_authentication = ClientAuthentication(self.directory, self.secrets, clock)
+        self.keyring = Keyring(
+            SqlKeyBackend(self.database, sealer, clock),
+            clock,
+            KeyPolicy(sign_for=settings.key_sign_for, announce_for=settings.key_announce_for),
+            settings.signing_algorithms,
+            self._algorithms_in_use,
+        )
+        self.tokens = TokenIssuer(
+            settings.url,
+            self.keyring,
+            clock,
+            self._chance,
+            default_lifetime=settings.access_token_ttl,
+            most_bytes=settings.max_token_bytes,
+        )
+        self.audit = AuditWriter(self.database)
+        self.changes = ChangeWatcher(self.database, clock)
+        self.changes.subscribe(self.directory.forget)
+        self.changes.subscribe(self.keyring.reload)
+
+    @contextmanager
+    def changing(self, actor: Actor) -> Iterator[Rooms]:
+        """One transaction for one request of an operator; this process sees it at once."""
+        with self.database.changing() as session:
+            trail = Trail(session, self.clock, actor)
+            yield Rooms(
+                Audiences(
+                    session,
+                    trail,
+                    self.clock,
+                    own_id=self.settings.url,
+                    algorithms=self.settings.signing_algorithms,
+                ),
+                Roles(session, trail, self.clock),
+                Clients(session, trail, self.clock, self._chance, self.secrets),
+                Users(session, trail, self.clock, self._chance, self.passwords),
+                Assignments(session, trail),
+            )
+        self.changes.look()
+
+    def start(self) -> None:
+        """Keys in order, then the background threads."""
+        self.keyring.put_in_order()
+        self.changes.start()
+        self.audit.start()
+
+    def stop(self) -> None:
+        """Make durable what waits, end the threads, close the connections."""
+        self.audit.stop()
+        self.changes.stop()
+        self.database.dispose()
+
+    def _algorithms_in_use(self) -> set[str]:
+        with self.database.reading() as session:
+            return AudienceStore(session).algorithms_in_use()
+
+
+def build_services(settings: Settings, clock: Clock | None = None) -> Services:
+    """The services for `settings`; `ConfigurationError` if the house is not fit to open."""
+    return Services(settings, clock or Clock(), build_sealer(settings))
+
+
+def build_sealer(settings: Settings) -> Sealer:
+    """The sealer under the master key of the settings or of the data directory."""
+    if settings.master_key is not None:
+        key = read_master_key(settings.master_key.get_secret_value())
+    else:
+        key = read_master_key_file(master_key_path(settings))
+    return Sealer(key, secrets.token_bytes)
+
+
+def master_key_path(settings: Settings) -> Path:
+    return settings.data_dir / "master.key"

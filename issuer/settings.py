@@ -1,0 +1,268 @@
+"""Everything that can be set, read once from the environment (CONTRACT §8).
+
+Each secret may also come from a file named by `…_FILE`. A name that begins with `ISSUER_`
+and is not known stops the start: a misspelt setting must not be a silent default.
+"""
+
+import ipaddress
+import os
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+
+from issuer.errors import ConfigurationError
+from issuer.fields import AudienceId
+from issuer.vocabulary import LONGEST_TOKEN, SHORTEST_TOKEN, SigningAlgorithm
+
+PREFIX = "ISSUER_"
+SECRETS = ("MASTER_KEY", "DATABASE_URL")
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_DURATION = re.compile(r"(\d{1,9})([smhdw]?)")
+_RATE = re.compile(r"(\d{1,9})/(second|minute)")
+
+
+def _duration(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if not (match := _DURATION.fullmatch(value.strip())):
+        raise ValueError("must be a number with a unit, such as 900s, 15m, 24h or 30d")
+    number, unit = match.groups()
+    return timedelta(**{_UNITS[unit or "s"]: int(number)})
+
+
+def _words(value: object) -> object:
+    return re.split(r"[\s,]+", value.strip()) if isinstance(value, str) else value
+
+
+def _each_once(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not value or len(set(value)) != len(value):
+        raise ValueError("must name at least one, and each once")
+    return value
+
+
+def _rate(value: str) -> str:
+    if value != "off" and not _RATE.fullmatch(value):
+        raise ValueError("must be off, N/second or N/minute")
+    return value
+
+
+def _token_lifetime(value: timedelta) -> timedelta:
+    if not SHORTEST_TOKEN <= value <= LONGEST_TOKEN:
+        raise ValueError("must be 60 to 86400 seconds")
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Positive = Annotated[Duration, Field(gt=timedelta(0))]
+Rate = Annotated[str, AfterValidator(_rate)]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` can only be reached from this machine (RFC 8252 §7.3)."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+class Settings(BaseModel):
+    """The settings, checked one by one and together. Durations are `timedelta`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    url: AudienceId = Field(
+        "http://127.0.0.1:9000",
+        description="The issuer identifier: `iss` of every token and the base of every endpoint.",
+    )
+    data_dir: Path = Field(
+        Path("issuer-data"), description="Where the master key and the SQLite database live."
+    )
+    database_url: SecretStr | None = Field(
+        None,
+        description="SQLAlchemy URL; SQLite in the data directory unless given."
+        " `postgresql+psycopg://…` for more than one host.",
+    )
+    master_key: SecretStr | None = Field(
+        None,
+        description="Seals private keys at rest; `master.key` in the data directory unless given.",
+    )
+    access_token_ttl: Annotated[Duration, AfterValidator(_token_lifetime)] = Field(
+        timedelta(seconds=900), description="Lifetime of a token where nobody says otherwise."
+    )
+    max_token_bytes: int = Field(
+        4096, ge=1024, le=65536, description="A token larger than this is refused."
+    )
+    signing_algorithms: Annotated[
+        tuple[SigningAlgorithm, ...], BeforeValidator(_words), AfterValidator(_each_once)
+    ] = Field(
+        (SigningAlgorithm.RS256,),
+        description="Algorithms audiences may ask for, separated by commas: RS256, PS256, ES256,"
+        " EdDSA. The first is the default of a new audience.",
+    )
+    key_sign_for: Positive = Field(timedelta(days=30), description="How long a key signs.")
+    key_announce_for: Positive = Field(
+        timedelta(hours=24), description="How long a key is published before it may sign."
+    )
+    jwks_max_age: Annotated[Duration, Field(ge=timedelta(seconds=1))] = Field(
+        timedelta(seconds=300), description="`max-age` of the key set."
+    )
+    follower_max_age: Duration = Field(
+        timedelta(seconds=300),
+        description="How long a follower may serve a key set beyond its `max-age`.",
+    )
+    password_grant: bool = Field(True, description="Whether the password grant exists at all.")
+    password_hash: Literal["rfc9106", "owasp"] = Field(
+        "rfc9106",
+        description="argon2id parameters: `rfc9106` (64 MiB, t=3, p=4) or `owasp` (19 MiB, t=2,"
+        " p=1). Old hashes are renewed when their user signs in.",
+    )
+    password_workers: int = Field(
+        2, ge=1, le=64, description="Passwords hashed at the same time, in each process."
+    )
+    password_queue: int = Field(
+        16, ge=0, le=10_000, description="Sign-ins that may wait for a worker; beyond it 503."
+    )
+    refresh_idle: Positive = Field(
+        timedelta(days=14), description="A refresh token not used for this long is dead."
+    )
+    refresh_ttl: Positive = Field(
+        timedelta(days=90), description="No refresh token family outlives this."
+    )
+    refresh_reuse_grace: Duration = Field(
+        timedelta(0), description="How long a lost refresh answer may be asked for again."
+    )
+    sign_in_failures: int = Field(
+        10, ge=1, le=1000, description="Failed sign-ins of a user before the lock."
+    )
+    sign_in_lock: Positive = Field(timedelta(minutes=15), description="How long the lock lasts.")
+    rate_limit_failures: Rate = Field(
+        "60/minute", description="Wrong credentials allowed to an address, or `off`."
+    )
+    rate_limit_requests: Rate = Field(
+        "off", description="Token requests allowed to a client: N/second, N/minute or `off`."
+    )
+    trusted_proxies: Annotated[tuple[str, ...], BeforeValidator(_words)] = Field(
+        (),
+        description="Addresses or networks whose `X-Forwarded-For` is believed, comma separated.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least important event that is logged."
+    )
+    dangerously_allow_http: bool = Field(
+        False, description="Allows an `http://` URL on an address others can reach."
+    )
+
+    @model_validator(mode="after")
+    def _url_is_an_issuer_identifier(self) -> Self:
+        """RFC 8414 §2: https, with no query and no fragment."""
+        parts = urlsplit(self.url)
+        host = parts.hostname or ""
+        if parts.scheme not in {"http", "https"} or not host or parts.username is not None:
+            raise ValueError("ISSUER_URL must be an https:// URL with a host and no credentials.")
+        try:
+            parts.port  # noqa: B018 - reading it is the check
+        except ValueError:
+            raise ValueError("ISSUER_URL has a port that no server can have.") from None
+        if parts.scheme == "http" and not (is_loopback(host) or self.dangerously_allow_http):
+            raise ValueError(
+                "ISSUER_URL must be https:// on anything but loopback;"
+                " ISSUER_DANGEROUSLY_ALLOW_HTTP=true allows it."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _keys_are_announced_before_they_sign(self) -> Self:
+        if self.key_announce_for < self.jwks_max_age + self.follower_max_age:
+            raise ValueError(
+                "ISSUER_KEY_ANNOUNCE_FOR must be at least ISSUER_JWKS_MAX_AGE +"
+                " ISSUER_FOLLOWER_MAX_AGE, or followers would meet keys they have not seen."
+            )
+        if self.key_sign_for < self.key_announce_for:
+            raise ValueError(
+                "ISSUER_KEY_SIGN_FOR must be at least ISSUER_KEY_ANNOUNCE_FOR,"
+                " or there would be times without an announced successor."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _idle_ends_before_the_family(self) -> Self:
+        if self.refresh_idle > self.refresh_ttl:
+            raise ValueError("ISSUER_REFRESH_IDLE may not be longer than ISSUER_REFRESH_TTL.")
+        return self
+
+    @property
+    def base_url(self) -> str:
+        """The URL without a terminating slash; endpoints are appended to it."""
+        return self.url.rstrip("/")
+
+    @property
+    def base_path(self) -> str:
+        """The path under which every endpoint lives; empty at the root of a host."""
+        return urlsplit(self.base_url).path
+
+    @property
+    def effective_database_url(self) -> str:
+        """Where the data is. It may hold a password: never to be logged."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{(self.data_dir / 'issuer.db').absolute()}"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """The settings of `environment` (the process's own unless given).
+
+        `ConfigurationError` says in one sentence which setting is wrong. Values never appear
+        in it, since they may be secrets.
+        """
+        environment = os.environ if environment is None else environment
+        try:
+            return cls.model_validate(_read(environment, known=set(cls.model_fields)))
+        except ValidationError as error:
+            raise ConfigurationError(_sentence(error)) from None
+
+
+def _read(environment: Mapping[str, str], known: set[str]) -> dict[str, str]:
+    given: dict[str, str] = {}
+    for name, value in environment.items():
+        if not name.startswith(PREFIX):
+            continue
+        setting = name.removeprefix(PREFIX)
+        if (secret := setting.removesuffix("_FILE")) in SECRETS and setting.endswith("_FILE"):
+            if PREFIX + secret in environment:
+                raise ConfigurationError(f"{PREFIX}{secret} and {name} are both set: keep one.")
+            given[secret.lower()] = _content(name, value)
+        elif setting.lower() in known and setting.isupper():
+            given[setting.lower()] = value
+        else:
+            raise ConfigurationError(f"{name} is not a setting of the issuer.")
+    return given
+
+
+def _content(name: str, path: str) -> str:
+    try:
+        return Path(path).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{name} cannot be read: {error}.") from None
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors(include_input=False, include_url=False)[0]
+    message = first["msg"].removeprefix("Value error, ")
+    if not first["loc"]:
+        return message
+    return f"{PREFIX}{str(first['loc'][0]).upper()}: {message}."

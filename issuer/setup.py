@@ -1,0 +1,135 @@
+"""From nothing to a house that can open: data directory, master key, schema, first rows."""
+
+import os
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from issuer.audit import Actor
+from issuer.clients import ClientFields, SecretFields
+from issuer.clock import Clock
+from issuer.database import Database, is_empty, upgrade
+from issuer.database.database import only_one
+from issuer.errors import ConfigurationError
+from issuer.keys.sealing import Sealer, new_master_key
+from issuer.keys.store import ensure
+from issuer.scopes import ISSUER_ADMIN
+from issuer.services import Rooms, Services, build_sealer, build_services, master_key_path
+from issuer.settings import Settings
+
+ADMIN_CLIENT = "issuer-admin"
+
+
+@dataclass(frozen=True)
+class Initialised:
+    """What `init` has to say. `client_secret` only where the admin client was just made."""
+
+    issuer: str
+    data_dir: Path
+    client_id: str
+    client_secret: str | None = field(repr=False)
+
+
+def initialise(settings: Settings, actor: Actor, clock: Clock | None = None) -> Initialised:
+    """Idempotent: makes what is missing, changes nothing that is there.
+
+    `ConfigurationError` if another one is running, the master key is wrong, or the schema is
+    newer than this program.
+    """
+    prepare_data_dir(settings.data_dir)
+    database = Database(settings.effective_database_url)
+    try:
+        with only_one(database, "init"):
+            sealer = _sealer(settings, database)
+            upgrade(database)
+            with database.changing() as session:
+                ensure(session, sealer, secrets.token_bytes)
+            services = Services(settings, clock or Clock(), sealer)
+            try:
+                services.keyring.put_in_order()
+                secret = _ensure_admin(services, actor)
+            finally:
+                services.database.dispose()
+    finally:
+        database.dispose()
+    return Initialised(settings.url, settings.data_dir.absolute(), ADMIN_CLIENT, secret)
+
+
+def recover_admin(settings: Settings, actor: Actor) -> Initialised:
+    """A new secret for the admin client, made again if it was deleted, enabled if disabled."""
+    services = build_services(settings)
+    try:
+        with services.changing(actor) as rooms:
+            rooms.audiences.ensure_own()
+            secret = _recovered(rooms, settings.url)
+    finally:
+        services.database.dispose()
+    return Initialised(settings.url, settings.data_dir.absolute(), ADMIN_CLIENT, secret)
+
+
+def prepare_data_dir(path: Path) -> None:
+    """The directory exists and belongs to us alone (mode 0700)."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.chmod(0o700)
+    except OSError as error:
+        raise ConfigurationError(f"ISSUER_DATA_DIR cannot be used: {error}.") from None
+
+
+def _sealer(settings: Settings, database: Database) -> Sealer:
+    path = master_key_path(settings)
+    if settings.master_key is None and not path.exists():
+        if not is_empty(database):
+            raise ConfigurationError(
+                f"The database is in use, but its master key is not at {path}:"
+                " bring the key, or name another database."
+            )
+        _write_private(path, new_master_key(secrets.token_bytes) + "\n")
+    return build_sealer(settings)
+
+
+def _write_private(path: Path, text: str) -> None:
+    """A file of mode 0600, complete or not there at all."""
+    partial = path.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.rename(path)
+
+
+def _ensure_admin(services: Services, actor: Actor) -> str | None:
+    with services.changing(actor) as rooms:
+        rooms.audiences.ensure_own()
+        if rooms.clients.exists(ADMIN_CLIENT):
+            return None
+        return _new_admin(rooms, services.settings.url)
+
+
+def _recovered(rooms: Rooms, own_audience: str) -> str:
+    if not rooms.clients.exists(ADMIN_CLIENT):
+        return _new_admin(rooms, own_audience)
+    client = rooms.clients.get(ADMIN_CLIENT)
+    rooms.clients.update(
+        ADMIN_CLIENT,
+        {
+            "scopes": sorted({*client.scopes, ISSUER_ADMIN}),
+            "audiences": sorted({*client.audiences, own_audience}),
+            "grant_types": sorted({*client.grant_types, "client_credentials"}),
+            "disabled": False,
+        },
+    )
+    for old in rooms.clients.secrets(ADMIN_CLIENT):
+        rooms.clients.delete_secret(ADMIN_CLIENT, old.id)
+    return rooms.clients.add_secret(ADMIN_CLIENT, SecretFields(label="recovered"))[1]
+
+
+def _new_admin(rooms: Rooms, own_audience: str) -> str:
+    fields = ClientFields(
+        client_id=ADMIN_CLIENT,
+        name="Administrator",
+        scopes=[ISSUER_ADMIN],
+        audiences=[own_audience],
+    )
+    return rooms.clients.create(fields)[1]

@@ -1,0 +1,6 @@
+"""Access tokens: from what somebody may have to a signed JWT (RFC 9068)."""
+
+from issuer.tokens.authorization import Authorization
+from issuer.tokens.issuing import AccessToken, TokenIssuer, TokenTooLarge
+
+__all__ = ["AccessToken", "Authorization", "TokenIssuer", "TokenTooLarge"]

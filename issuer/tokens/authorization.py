@@ -1,0 +1,64 @@
+"""What a grant has established: the most the token may say. Only ever made narrower."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from issuer.directory import AudienceRecord, ClientRecord, UserRecord
+from issuer.scopes import covers, meet, narrow
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """Who may have a token for which audience, and with which scopes at the most."""
+
+    subject: str
+    client: ClientRecord
+    audience: AudienceRecord
+    scopes: frozenset[str]
+    roles: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    claims: Mapping[str, object] = field(default_factory=dict)
+    session_id: str | None = None
+
+    @classmethod
+    def of_client(cls, client: ClientRecord, audience: AudienceRecord) -> "Authorization":
+        """A client on its own behalf: all it holds at the audience (RFC 6749 §4.4)."""
+        return cls(
+            subject=client.client_id,
+            client=client,
+            audience=audience,
+            scopes=client.rights.at(audience),
+            roles={grant.role: grant.scopes for grant in client.rights.roles_at(audience)},
+            claims=client.claims,
+        )
+
+    @classmethod
+    def of_user(
+        cls, user: UserRecord, client: ClientRecord, audience: AudienceRecord
+    ) -> "Authorization":
+        """A user through a client: what both hold at the audience (CONTRACT §4)."""
+        return cls(
+            subject=user.id,
+            client=client,
+            audience=audience,
+            scopes=meet(user.rights.at(audience), client.rights.at(audience)),
+            roles={grant.role: grant.scopes for grant in user.rights.roles_at(audience)},
+            claims=user.claims,
+        )
+
+    def narrowed_to(self, asked: Iterable[str] | None) -> "Authorization":
+        """The same with the scopes `asked` for, all of them; None keeps what is held.
+
+        `ScopeNotCovered` names the first scope that is not covered, `InvalidScope` the first
+        that is none. The one place where scopes are chosen, so that no grant can widen.
+        """
+        if asked is None:
+            return self
+        return replace(self, scopes=narrow(self.scopes, asked))
+
+    def role_names(self) -> list[str]:
+        """The roles that gave any of the scopes."""
+        return sorted(
+            role
+            for role, scopes in self.roles.items()
+            if any(covers(scopes, scope) for scope in self.scopes)
+        )

@@ -1,0 +1,34 @@
+"""The claims of an access token (RFC 9068 §2.2 and what AgentOS reads): pure."""
+
+from datetime import datetime, timedelta
+
+from issuer.tokens.authorization import Authorization
+
+
+def access_token_claims(
+    authorization: Authorization, *, issuer: str, jti: str, now: datetime, lifetime: timedelta
+) -> dict[str, object]:
+    """Every claim of the token, in the order of CONTRACT §3.
+
+    `scope` is for the field, `scopes` for AgentOS: an array also for one scope or none, since
+    AgentOS reads a string as one scope.
+    """
+    issued_at = int(now.timestamp())
+    scopes = sorted(authorization.scopes)
+    claims: dict[str, object] = {
+        **authorization.claims,
+        "iss": issuer,
+        "sub": authorization.subject,
+        "aud": authorization.audience.id,
+        "exp": issued_at + int(lifetime.total_seconds()),
+        "iat": issued_at,
+        "jti": jti,
+        "client_id": authorization.client.client_id,
+        "scope": " ".join(scopes),
+        "scopes": scopes,
+    }
+    if authorization.audience.include_roles:
+        claims["roles"] = authorization.role_names()
+    if authorization.session_id is not None:
+        claims["session_id"] = authorization.session_id
+    return claims

@@ -1,0 +1,75 @@
+"""From an authorization to a signed token."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import timedelta
+from random import Random
+
+from issuer.clock import Clock
+from issuer.errors import IssuerError
+from issuer.keys import Keyring
+from issuer.tokens.authorization import Authorization
+from issuer.tokens.claims import access_token_claims
+from issuer.vocabulary import ACCESS_TOKEN_TYPE
+
+
+class TokenTooLarge(IssuerError):
+    """The token would be larger than anybody must carry; `largest` claim is the one to blame."""
+
+    def __init__(self, size: int, most: int, largest: str) -> None:
+        super().__init__(
+            f"The token would have {size} bytes, more than {most}; its largest claim is {largest}."
+        )
+        self.largest = largest
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """A signed token and what is said about it. `lifetime` is in whole seconds."""
+
+    token: str = field(repr=False)
+    jti: str
+    kid: str
+    scopes: tuple[str, ...]
+    lifetime: timedelta
+
+
+class TokenIssuer:
+    """Signs access tokens for one issuer identifier."""
+
+    def __init__(
+        self,
+        issuer: str,
+        keyring: Keyring,
+        clock: Clock,
+        chance: Random,
+        default_lifetime: timedelta,
+        most_bytes: int,
+    ) -> None:
+        self._issuer = issuer
+        self._keyring = keyring
+        self._clock = clock
+        self._chance = chance
+        self._default_lifetime = default_lifetime
+        self._most_bytes = most_bytes
+
+    def issue(self, authorization: Authorization) -> AccessToken:
+        """A token that says exactly what the authorization allows; `TokenTooLarge`."""
+        lifetime = (
+            authorization.client.access_token_ttl
+            or authorization.audience.access_token_ttl
+            or self._default_lifetime
+        )
+        jti = f"{self._chance.getrandbits(128):032x}"
+        claims = access_token_claims(
+            authorization, issuer=self._issuer, jti=jti, now=self._clock(), lifetime=lifetime
+        )
+        signed = self._keyring.sign(authorization.audience.signing_alg, ACCESS_TOKEN_TYPE, claims)
+        if len(signed.token) > self._most_bytes:
+            raise TokenTooLarge(len(signed.token), self._most_bytes, _largest(claims))
+        scopes = tuple(sorted(authorization.scopes))
+        return AccessToken(signed.token, jti, signed.kid, scopes, lifetime)
+
+
+def _largest(claims: dict[str, object]) -> str:
+    return max(claims, key=lambda name: len(json.dumps(claims[name])))

@@ -1,0 +1,64 @@
+"""argon2id, a password policy without composition rules, and renewal of old hashes."""
+
+import unicodedata
+from typing import Literal
+
+from argon2 import Parameters, PasswordHasher, Type, profiles
+from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import ARGON2_VERSION
+
+from issuer.errors import InvalidField
+from issuer.fields import fold_username
+
+SHORTEST, LONGEST = 12, 256
+
+# OWASP Password Storage Cheat Sheet: m=19456 (19 MiB), t=2, p=1.
+_OWASP = Parameters(
+    type=Type.ID,
+    version=ARGON2_VERSION,
+    salt_len=16,
+    hash_len=32,
+    time_cost=2,
+    memory_cost=19_456,
+    parallelism=1,
+)
+
+
+class Passwords:
+    """Hashes and verifies. Each call takes tens of milliseconds: never on the event loop."""
+
+    def __init__(self, parameters: Literal["rfc9106", "owasp"]) -> None:
+        self._hasher = PasswordHasher.from_parameters(
+            _OWASP if parameters == "owasp" else profiles.RFC_9106_LOW_MEMORY
+        )
+        # Verified for users who do not exist, so that they take as long as those who do.
+        self._decoy = self._hasher.hash("a password that nobody has")
+
+    def hash(self, password: str) -> str:
+        """`password` (NFC) as an argon2id string with its parameters and salt."""
+        return self._hasher.hash(unicodedata.normalize("NFC", password))
+
+    def matches(self, password: str, kept: str | None) -> bool:
+        """Whether `kept` is a hash of `password`. As slow when there is none."""
+        try:
+            verified = self._hasher.verify(
+                kept or self._decoy, unicodedata.normalize("NFC", password)
+            )
+        except (VerificationError, InvalidHashError):
+            return False
+        return verified and kept is not None
+
+    def is_outdated(self, kept: str) -> bool:
+        """Whether `kept` was made with other parameters than those in force."""
+        return self._hasher.check_needs_rehash(kept)
+
+
+def check_policy(password: str, username: str) -> None:
+    """`InvalidField` unless the password may be set: 12 to 256 characters (NFC), not the name."""
+    password = unicodedata.normalize("NFC", password)
+    if not SHORTEST <= len(password) <= LONGEST:
+        raise InvalidField("password", f"must have {SHORTEST} to {LONGEST} characters")
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in password):
+        raise InvalidField("password", "may not hold control characters")
+    if fold_username(password) == fold_username(username):
+        raise InvalidField("password", "may not be the user name")

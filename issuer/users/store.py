@@ -1,0 +1,28 @@
+"""Users in SQL."""
+
+from sqlalchemy import select, update
+
+from issuer.database.store import Store
+from issuer.database.tables import UserRow
+from issuer.fields import fold_username
+
+
+class UserStore(Store[UserRow]):
+    kind = "user"
+    row = UserRow
+    key = UserRow.id
+
+    def find_by_username(self, username: str) -> UserRow | None:
+        """The user of that name, whatever its case or Unicode form."""
+        folded = fold_username(username)
+        return self.session.scalars(
+            select(UserRow).where(UserRow.folded_username == folded)
+        ).one_or_none()
+
+    def renew_hash(self, user_id: str, old: str, new: str) -> None:
+        """The same password under new parameters; a password changed meanwhile stays."""
+        self.session.execute(
+            update(UserRow)
+            .where(UserRow.id == user_id, UserRow.password_hash == old)
+            .values(password_hash=new)
+        )

@@ -1,0 +1,33 @@
+"""What a user is."""
+
+from datetime import datetime
+
+from pydantic import SecretStr
+
+from issuer.fields import CustomClaims, Email, Fields, Label, PrincipalId, Username
+
+
+class UserFields(Fields):
+    """What an operator says about a user. `id` unset means: make one."""
+
+    id: PrincipalId | None = None
+    username: Username
+    email: Email | None = None
+    name: Label = ""
+    claims: CustomClaims = {}
+    disabled: bool = False
+
+
+class User(UserFields):
+    """A user on record."""
+
+    id: PrincipalId
+    created_at: datetime
+    updated_at: datetime
+    version: int
+
+
+class PasswordFields(Fields):
+    """A new password."""
+
+    password: SecretStr

@@ -1,0 +1,93 @@
+"""The rules for users."""
+
+from collections.abc import Mapping
+from random import Random
+
+from sqlalchemy.orm import Session
+
+from issuer.audit import Trail
+from issuer.clock import Clock
+from issuer.database.principals import new_id, release_id, take_id
+from issuer.database.store import as_model
+from issuer.database.tables import UserRow
+from issuer.errors import AlreadyExists, InvalidField, NotFound
+from issuer.fields import fold_username
+from issuer.users.passwords import Passwords, check_policy
+from issuer.users.store import UserStore
+from issuer.users.user import User, UserFields
+
+
+class Users:
+    """Users and their passwords, within one transaction. Errors are those of `issuer.errors`."""
+
+    def __init__(
+        self, session: Session, trail: Trail, clock: Clock, chance: Random, passwords: Passwords
+    ) -> None:
+        self._store = UserStore(session)
+        self._trail = trail
+        self._clock = clock
+        self._chance = chance
+        self._passwords = passwords
+
+    def create(self, fields: UserFields) -> User:
+        """The new user, who cannot sign in before a password is set."""
+        self._require_free(fields.username)
+        user_id = fields.id or new_id("usr_", self._chance)
+        folded_id = take_id(self._store.session, user_id, self._store.kind)
+        now = self._clock()
+        row = UserRow(**_stored(fields), folded_id=folded_id, created_at=now, updated_at=now)
+        row.id = user_id
+        self._store.add(row)
+        self._trail.note("user.created", user_id, username=fields.username)
+        return as_model(User, row)
+
+    def get(self, user_id: str) -> User:
+        return as_model(User, self._store.get(user_id))
+
+    def get_by_username(self, username: str) -> User:
+        """The user of that name, whatever its case or Unicode form."""
+        if (row := self._store.find_by_username(username)) is None:
+            raise NotFound("user", username)
+        return as_model(User, row)
+
+    def page(self, after: str | None, limit: int) -> list[User]:
+        """At most `limit` users after the id `after`, in order of id."""
+        return [as_model(User, row) for row in self._store.page(after, limit)]
+
+    def update(self, user_id: str, patch: Mapping[str, object]) -> User:
+        """Apply a merge patch (RFC 7396)."""
+        row = self._store.get(user_id)
+        fields = as_model(UserFields, row).patched(patch)
+        if fields.id != user_id:
+            raise InvalidField("id", "cannot be changed")
+        if fold_username(fields.username) != row.folded_username:
+            self._require_free(fields.username)
+        for name, value in _stored(fields).items():
+            setattr(row, name, value)
+        row.updated_at = self._clock()
+        self._store.session.flush()
+        self._trail.note("user.updated", user_id, changed=sorted(patch))
+        return as_model(User, row)
+
+    def set_password(self, user_id: str, password: str) -> None:
+        """`InvalidField` if the policy forbids it."""
+        row = self._store.get(user_id)
+        check_policy(password, row.username)
+        row.password_hash = self._passwords.hash(password)
+        row.updated_at = self._clock()
+        self._store.session.flush()
+        self._trail.note("user.password_set", user_id)
+
+    def delete(self, user_id: str) -> None:
+        """The user and all assignments are gone; the id may be used again."""
+        self._store.delete(self._store.get(user_id))
+        release_id(self._store.session, user_id)
+        self._trail.note("user.deleted", user_id)
+
+    def _require_free(self, username: str) -> None:
+        if self._store.find_by_username(username):
+            raise AlreadyExists("a user", username)
+
+
+def _stored(fields: UserFields) -> dict[str, object]:
+    return {**dict(fields), "folded_username": fold_username(fields.username)}

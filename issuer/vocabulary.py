@@ -1,0 +1,48 @@
+"""The protocol's words, each written once."""
+
+from datetime import timedelta
+from enum import StrEnum
+
+
+class GrantType(StrEnum):
+    """What a client may be allowed to use at the token endpoint (RFC 6749 §1.3)."""
+
+    CLIENT_CREDENTIALS = "client_credentials"
+    PASSWORD = "password"  # noqa: S105 - the grant's name
+    REFRESH_TOKEN = "refresh_token"  # noqa: S105 - the grant's name
+
+
+class SigningAlgorithm(StrEnum):
+    """JWS algorithms an audience may ask for (RFC 7518 §3.1, RFC 8037); all asymmetric."""
+
+    RS256 = "RS256"
+    PS256 = "PS256"
+    ES256 = "ES256"
+    EDDSA = "EdDSA"
+
+
+class ErrorCode(StrEnum):
+    """RFC 6749 §5.2 and RFC 8707 §2; `server_error` and the last as in RFC 6749 §4.1.2.1."""
+
+    INVALID_REQUEST = "invalid_request"
+    INVALID_CLIENT = "invalid_client"
+    INVALID_GRANT = "invalid_grant"
+    UNAUTHORIZED_CLIENT = "unauthorized_client"
+    UNSUPPORTED_GRANT_TYPE = "unsupported_grant_type"
+    INVALID_SCOPE = "invalid_scope"
+    INVALID_TARGET = "invalid_target"
+    SERVER_ERROR = "server_error"
+    TEMPORARILY_UNAVAILABLE = "temporarily_unavailable"
+
+
+ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068 §2.1
+
+SHORTEST_TOKEN = timedelta(minutes=1)
+LONGEST_TOKEN = timedelta(days=1)
+
+CLAIMS_OF_THE_TOKEN = frozenset(
+    "iss sub aud exp iat jti client_id scope scopes roles session_id".split()  # noqa: SIM905
+)
+CLAIMS_THAT_CHANGE_A_TOKEN = frozenset(
+    "nbf cnf act may_act azp typ auth_time acr amr nonce sid at_hash events".split()  # noqa: SIM905
+)

@@ -1,0 +1,53 @@
+"""Bounded pools for what must not run on the event loop: queries and password hashing."""
+
+import asyncio
+import contextvars
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+from issuer.errors import Unavailable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class WorkerPool:
+    """`workers` threads and a queue of at most `queue`; beyond it callers are turned away.
+
+    `nice` lowers the threads' priority, so that hashing does not starve the event loop.
+    """
+
+    def __init__(self, name: str, workers: int, queue: int, nice: int = 0) -> None:
+        self._executor = ThreadPoolExecutor(
+            workers, thread_name_prefix=name, initializer=_lower_priority, initargs=(nice,)
+        )
+        self._most = workers + queue
+        self._inside = 0
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """`function(*args, **kwargs)` in a thread of the pool; `Unavailable` if it is full."""
+        if self._inside >= self._most:
+            raise Unavailable("Too many requests of this kind are waiting.")
+        self._inside += 1
+        context = contextvars.copy_context()
+        running = asyncio.get_running_loop().run_in_executor(
+            self._executor, lambda: context.run(function, *args, **kwargs)
+        )
+        running.add_done_callback(self._leave)
+        return await running
+
+    def stop(self) -> None:
+        """Let the threads end; nothing new is taken."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _leave(self, _done: object) -> None:
+        self._inside -= 1
+
+
+def _lower_priority(nice: int) -> None:
+    if nice and hasattr(os, "setpriority"):
+        # On Linux a thread id is enough to change the priority of that thread alone.
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)

@@ -1,0 +1,43 @@
+"""Stock AgentOS servers of every release we test against, shared by the whole session."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.agentos.releases import RELEASES, AgnoRelease
+from tests.agentos.running import AgentOSServer, running_agent_os
+from tests.agentos.tokens import Tokens
+
+
+@pytest.fixture(scope="session", params=RELEASES, ids=str)
+def release(request: pytest.FixtureRequest) -> AgnoRelease:
+    return request.param
+
+
+@pytest.fixture(scope="session", params=["jwks_file", "verification_keys"])
+def keys_given_as(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def tokens() -> Tokens:
+    """THE SEAM: whoever stands here issues the tokens and publishes the key."""
+    return Tokens()
+
+
+@pytest.fixture(scope="session")
+def agent_os(
+    release: AgnoRelease,
+    keys_given_as: str,
+    tokens: Tokens,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[AgentOSServer]:
+    """A server that trusts the key of `tokens`: agents `web` and `billing`, audience `my-os`.
+
+    One for each release and way of giving it the key; pytest orders the tests so that each
+    starts once.
+    """
+    workdir = tmp_path_factory.mktemp(str(release))
+    keys = tokens.given_as(keys_given_as, workdir)
+    with running_agent_os(release, workdir, algorithm=tokens.algorithm, **keys) as server:
+        yield server

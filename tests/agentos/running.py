@@ -1,0 +1,164 @@
+"""Starts a stock AgentOS and drives it over HTTP, in the words a test would use."""
+
+import contextlib
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from tests.agentos.releases import AgnoRelease
+
+SERVER = Path(__file__).with_name("server.py")
+SECONDS_TO_START = 60
+SECONDS_TO_STOP = 15
+BETWEEN_POLLS = 0.05
+
+
+class AgentOSStartError(AssertionError):
+    """The server ended, or kept silent for too long; the message holds what it printed."""
+
+
+@dataclass(frozen=True)
+class AgentOSServer:
+    """An AgentOS that runs in a process of its own and answers at `url`."""
+
+    release: AgnoRelease
+    url: str
+    http: httpx.Client
+    pid: int
+    output: Path
+
+    def get(self, path: str, token: str | None) -> httpx.Response:
+        return self.http.get(path, headers=bearer(token))
+
+    def run(self, token: str | None, agent_id: str, **form: str) -> httpx.Response:
+        """What AgentOS answers to a run of this agent."""
+        return self._run(f"/agents/{agent_id}/runs", token, form)
+
+    def run_team(self, token: str | None, team_id: str, **form: str) -> httpx.Response:
+        return self._run(f"/teams/{team_id}/runs", token, form)
+
+    def run_workflow(self, token: str | None, workflow_id: str, **form: str) -> httpx.Response:
+        return self._run(f"/workflows/{workflow_id}/runs", token, form)
+
+    def may_run(self, token: str | None, agent_id: str) -> bool:
+        """Whether the token lets its bearer run the agent; neither yes nor no is an error."""
+        answer = self.run(token, agent_id)
+        assert answer.status_code in {200, 401, 403}, (answer.status_code, answer.text)
+        return answer.status_code == httpx.codes.OK
+
+    def list_agents(self, token: str | None) -> set[str]:
+        """The ids of the agents that the list shows to the bearer."""
+        answer = self.get("/agents", token)
+        assert answer.status_code == httpx.codes.OK, (answer.status_code, answer.text)
+        return {agent["id"] for agent in answer.json()}
+
+    def _run(self, path: str, token: str | None, form: dict[str, str]) -> httpx.Response:
+        form = {"message": "ping", "stream": "false"} | form
+        return self.http.post(path, data=form, headers=bearer(token))
+
+
+def bearer(token: str | None) -> dict[str, str]:
+    return {} if token is None else {"Authorization": f"Bearer {token}"}
+
+
+@contextlib.contextmanager
+def running_agent_os(
+    release: AgnoRelease,
+    workdir: Path,
+    *,
+    jwks_file: Path | str | None = None,
+    pems: Sequence[str] = (),
+    agent_os_id: str = "my-os",
+    audience: str | None = None,
+    algorithm: str = "RS256",
+    script: Path = SERVER,
+    arguments: Sequence[str] = (),
+) -> Iterator[AgentOSServer]:
+    """A stock AgentOS of this release, ready to answer; gone when the block ends.
+
+    It takes its keys from `jwks_file` or from the public keys `pems`; `audience` is its id unless
+    given. `workdir` is an empty directory for its files and its output. `script` with `arguments`
+    may be another server that speaks as `server.py` does.
+    """
+    command = [os.fspath(release.python), "-P", os.fspath(script), "--while-stdin-is-open"]
+    command += ["--id", agent_os_id, "--audience", audience or agent_os_id]
+    command += ["--algorithm", algorithm]
+    if jwks_file is not None:
+        command += ["--jwks-file", os.fspath(jwks_file)]
+    for number, pem in enumerate(pems):
+        pem_file = workdir / f"verification-key-{number}.pem"
+        pem_file.write_text(pem)
+        command += ["--pem-file", os.fspath(pem_file)]
+    with _running([*command, *arguments], workdir) as (process, output):
+        url, version = _address(process, output)
+        assert version == release.version, f"{release.python} holds agno {version}."
+        with httpx.Client(base_url=url, timeout=30, trust_env=False) as http:
+            _wait_until_healthy(http, process, output)
+            yield AgentOSServer(release, url, http, process.pid, output)
+
+
+@contextlib.contextmanager
+def _running(command: list[str], workdir: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    output = workdir / "output.txt"
+    with (
+        output.open("wb") as sink,
+        subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            cwd=workdir,
+            # Nothing of ours: JWT_VERIFICATION_KEY, for one, would open the server to its key.
+            env={"PATH": os.environ["PATH"], "HOME": os.fspath(workdir), "AGNO_TELEMETRY": "false"},
+        ) as process,
+    ):
+        try:
+            yield process, output
+        finally:
+            status = _stop(process)
+    assert status == 0, f"AgentOS ended with status {status}:\n{output.read_text()}"
+
+
+def _stop(process: subprocess.Popen[bytes]) -> int:
+    process.terminate()
+    try:
+        return process.wait(SECONDS_TO_STOP)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
+
+
+def _address(process: subprocess.Popen[bytes], output: Path) -> tuple[str, str]:
+    for _ in _polls(process, output):
+        for line in output.read_text().splitlines(keepends=True):
+            if line.startswith('{"url"') and line.endswith("\n"):
+                said = json.loads(line)
+                return said["url"], said["agno"]
+    raise AssertionError("the polls end by raising")
+
+
+def _wait_until_healthy(http: httpx.Client, process: subprocess.Popen[bytes], output: Path) -> None:
+    for _ in _polls(process, output):
+        with contextlib.suppress(httpx.TransportError):
+            if http.get("/health").status_code == httpx.codes.OK:
+                return
+
+
+def _polls(process: subprocess.Popen[bytes], output: Path) -> Iterator[None]:
+    """One after another until time is up or the process has ended, which raise."""
+    deadline = time.monotonic() + SECONDS_TO_START
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        yield
+        time.sleep(BETWEEN_POLLS)
+    raise AgentOSStartError(
+        f"AgentOS did not start within {SECONDS_TO_START} s (status {process.poll()}):\n"
+        f"{output.read_text()}"
+    )

