@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -30,7 +30,11 @@ from issuer.vocabulary import (
     CLAIMS_THAT_CHANGE_A_TOKEN,
     LONGEST_TOKEN,
     SHORTEST_TOKEN,
+    GrantType,
+    SigningAlgorithm,
 )
+
+T = TypeVar("T")
 
 _PRINCIPAL_ID = re.compile(r"[A-Za-z0-9._~@+|:-]{1,128}")
 _AUDIENCE_ID = re.compile(r"[A-Za-z0-9._~@+|:/-]{1,255}")
@@ -133,7 +137,7 @@ def _scope(text: str) -> str:
         ) from None
 
 
-def _without_repeats(items: list[str]) -> list[str]:
+def _without_repeats(items: list[T]) -> list[T]:
     return list(dict.fromkeys(items))
 
 
@@ -209,5 +213,12 @@ Lifetime = Annotated[
     BeforeValidator(_lifetime),
     AfterValidator(_within_bounds),
     PlainSerializer(in_seconds, return_type=int),
+]
+# Strict pydantic wants members of an enumeration, which JSON does not have.
+Algorithm = Annotated[SigningAlgorithm, Field(strict=False)]
+GrantTypes = Annotated[
+    list[Annotated[GrantType, Field(strict=False)]],
+    Field(max_length=len(GrantType)),
+    AfterValidator(_without_repeats),
 ]
 CustomClaims = Annotated[dict[str, Any], AfterValidator(_custom_claims)]

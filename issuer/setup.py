@@ -12,7 +12,7 @@ from issuer.database import Database, is_empty, upgrade
 from issuer.database.database import only_one
 from issuer.errors import ConfigurationError
 from issuer.keys.sealing import Sealer, new_master_key
-from issuer.keys.store import ensure
+from issuer.keys.store import CLIENT_SECRETS, ensure, is_kept, opened
 from issuer.scopes import ISSUER_ADMIN
 from issuer.services import Rooms, Services, build_sealer, build_services, master_key_path
 from issuer.settings import Settings
@@ -40,7 +40,10 @@ def initialise(settings: Settings, actor: Actor, clock: Clock | None = None) -> 
     database = Database(settings.effective_database_url)
     try:
         with only_one(database, "init"):
-            sealer = _sealer(settings, database)
+            sealed_before = _is_sealed(database)
+            sealer = _sealer(settings, sealed_before=sealed_before)
+            if sealed_before:
+                _require_opens(database, sealer)
             upgrade(database)
             with database.changing() as session:
                 ensure(session, sealer, secrets.token_bytes)
@@ -76,10 +79,24 @@ def prepare_data_dir(path: Path) -> None:
         raise ConfigurationError(f"ISSUER_DATA_DIR cannot be used: {error}.") from None
 
 
-def _sealer(settings: Settings, database: Database) -> Sealer:
+def _is_sealed(database: Database) -> bool:
+    """Whether something in the database needs the master key it was sealed with."""
+    if is_empty(database):
+        return False
+    with database.reading() as session:
+        return is_kept(session, CLIENT_SECRETS)
+
+
+def _require_opens(database: Database, sealer: Sealer) -> None:
+    """Before anything is changed: a wrong master key must leave all as it was."""
+    with database.reading() as session:
+        opened(session, sealer, CLIENT_SECRETS)
+
+
+def _sealer(settings: Settings, *, sealed_before: bool) -> Sealer:
     path = master_key_path(settings)
     if settings.master_key is None and not path.exists():
-        if not is_empty(database):
+        if sealed_before:
             raise ConfigurationError(
                 f"The database is in use, but its master key is not at {path}:"
                 " bring the key, or name another database."

@@ -4,10 +4,16 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from sqlalchemy import make_url
+from starlette.testclient import TestClient
 
+from issuer.app import create_app
+from issuer.settings import Settings
+from tests.builders import FakeClock, House, initialised, settings_for
 from tests.databases import PostgreSQL, shared_postgresql
+from tests.drivers import TokenEndpoint
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -76,3 +82,40 @@ def migrate(url: str) -> None:
     from issuer.database import migrate  # noqa: PLC0415
 
     migrate(url)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def more_settings(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Further settings; a test gives them by `parametrize("more_settings", […])`."""
+    return {}
+
+
+@pytest.fixture
+def settings(tmp_path: Path, migrated_database_url: str, more_settings: dict[str, str]) -> Settings:
+    return settings_for(tmp_path / "data", migrated_database_url, **more_settings)
+
+
+@pytest.fixture
+def house(settings: Settings, clock: FakeClock) -> Iterator[House]:
+    """A running issuer with an audience `my-os`, its server reachable through `http`."""
+    admin = initialised(settings, clock)
+    app = create_app(settings, clock)
+    with TestClient(app, base_url=settings.url) as http:
+        house = House(app.state.services, admin, http)
+        house.audience("my-os")
+        yield house
+
+
+@pytest.fixture
+def http(house: House) -> httpx.Client:
+    return house.http
+
+
+@pytest.fixture
+def token_endpoint(http: httpx.Client) -> TokenEndpoint:
+    return TokenEndpoint(http)

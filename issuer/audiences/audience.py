@@ -2,8 +2,7 @@
 
 from datetime import datetime
 
-from issuer.fields import AudienceId, Fields, Label, Lifetime
-from issuer.vocabulary import SigningAlgorithm
+from issuer.fields import Algorithm, AudienceId, Fields, Label, Lifetime
 
 
 class AudienceFields(Fields):
@@ -11,7 +10,7 @@ class AudienceFields(Fields):
 
     id: AudienceId
     name: Label = ""
-    signing_alg: SigningAlgorithm | None = None
+    signing_alg: Algorithm | None = None
     access_token_ttl: Lifetime | None = None
     include_roles: bool = False
 

@@ -5,7 +5,16 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, BeforeValidator, Field
 
-from issuer.fields import AudienceId, CustomClaims, Fields, Label, Lifetime, PrincipalId, Scopes
+from issuer.fields import (
+    AudienceId,
+    CustomClaims,
+    Fields,
+    GrantTypes,
+    Label,
+    Lifetime,
+    PrincipalId,
+    Scopes,
+)
 from issuer.vocabulary import GrantType
 
 MOST_AUDIENCES = 100
@@ -23,7 +32,7 @@ class ClientFields(Fields):
 
     client_id: PrincipalId | None = None
     name: Label = ""
-    grant_types: Annotated[list[GrantType], Field(max_length=10)] = [GrantType.CLIENT_CREDENTIALS]
+    grant_types: GrantTypes = [GrantType.CLIENT_CREDENTIALS]
     scopes: Scopes = []
     audiences: Annotated[list[AudienceId], Field(max_length=MOST_AUDIENCES)] = []
     access_token_ttl: Lifetime | None = None

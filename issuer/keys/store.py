@@ -13,14 +13,17 @@ _BYTES = 32
 
 
 def ensure(session: Session, sealer: Sealer, random_bytes: Callable[[int], bytes]) -> None:
-    """Every secret of the house exists, and opens under this master key."""
-    row = session.get(HouseSecretRow, CLIENT_SECRETS)
-    if row is not None:
-        sealer.open(row.sealed, CLIENT_SECRETS)
+    """Every secret of the house exists; those that do stay as they are."""
+    if is_kept(session, CLIENT_SECRETS):
         return
     sealed = sealer.seal(random_bytes(_BYTES), CLIENT_SECRETS)
     session.add(HouseSecretRow(name=CLIENT_SECRETS, sealed=sealed))
     session.flush()
+
+
+def is_kept(session: Session, name: str) -> bool:
+    """Whether the secret called `name` was made before."""
+    return session.get(HouseSecretRow, name) is not None
 
 
 def opened(session: Session, sealer: Sealer, name: str) -> bytes:

@@ -1,0 +1,131 @@
+"""Builders: a house on any database, and what stands in it, with the dull parts filled in."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from issuer.audiences import AudienceFields
+from issuer.audit import Actor
+from issuer.clients import ClientFields, SecretFields
+from issuer.clock import Clock
+from issuer.roles import Assignment, RoleFields
+from issuer.services import Rooms, Services
+from issuer.settings import Settings
+from issuer.setup import initialise
+from issuer.users import UserFields
+
+URL = "https://id.example"
+OPERATOR = Actor("test:operator", request_id="made-by-a-test")
+PASSWORD = "correct horse battery staple"
+
+
+class FakeClock(Clock):
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 25, 12, 0, 0, 500_000, tzinfo=UTC)
+        self.elapsed = 1_000.0
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.elapsed
+
+    def move(self, duration: timedelta) -> None:
+        self.now += duration
+        self.elapsed += duration.total_seconds()
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What a client has in its hands."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+
+
+def settings_for(data_dir: Path, database_url: str | None = None, **more: str) -> Settings:
+    """Settings quick enough for tests; `more` as in the environment, in lower case."""
+    environment = {
+        "ISSUER_URL": URL,
+        "ISSUER_DATA_DIR": str(data_dir),
+        "ISSUER_SIGNING_ALGORITHMS": "ES256",
+        "ISSUER_PASSWORD_HASH": "owasp",
+        **({"ISSUER_DATABASE_URL": database_url} if database_url else {}),
+        **{f"ISSUER_{name.upper()}": value for name, value in more.items()},
+    }
+    return Settings.from_environment(environment)
+
+
+class House:
+    """An initialised issuer. Everything is made through the rooms, as an operator would."""
+
+    def __init__(self, services: Services, admin: Credentials, http: httpx.Client) -> None:
+        self.services = services
+        self.admin = admin
+        self.http = http
+        self._numbers = count(1)
+
+    @contextmanager
+    def changing(self) -> Iterator[Rooms]:
+        with self.services.changing(OPERATOR) as rooms:
+            yield rooms
+
+    def audience(self, audience_id: str = "my-os", **fields: Any) -> str:
+        with self.changing() as rooms:
+            return rooms.audiences.create(AudienceFields.read({"id": audience_id, **fields})).id
+
+    def role(self, name: str, scopes: list[str]) -> str:
+        with self.changing() as rooms:
+            return rooms.roles.create(RoleFields.read({"name": name, "scopes": scopes})).name
+
+    def client(
+        self, client_id: str | None = None, roles: list[str] | None = None, **fields: Any
+    ) -> Credentials:
+        """A client that may ask for my-os unless told otherwise, with `roles` everywhere."""
+        members = {
+            "client_id": client_id or f"client-{next(self._numbers)}",
+            "audiences": ["my-os"],
+            **fields,
+        }
+        with self.changing() as rooms:
+            client, secret = rooms.clients.create(ClientFields.read(members))
+            for role in roles or []:
+                rooms.assignments.give(client.client_id, Assignment(role=role))
+        return Credentials(client.client_id, secret)
+
+    def secret(self, client: Credentials, **fields: Any) -> Credentials:
+        """One more secret for the client."""
+        with self.changing() as rooms:
+            _, secret = rooms.clients.add_secret(client.client_id, SecretFields.read(fields))
+        return Credentials(client.client_id, secret)
+
+    def user(
+        self,
+        username: str = "alice",
+        roles: list[str] | None = None,
+        password: str | None = PASSWORD,
+        **fields: Any,
+    ) -> str:
+        """A user with `roles` everywhere; the id."""
+        with self.changing() as rooms:
+            user = rooms.users.create(UserFields.read({"username": username, **fields}))
+            if password is not None:
+                rooms.users.set_password(user.id, password)
+            for role in roles or []:
+                rooms.assignments.give(user.id, Assignment(role=role))
+        return user.id
+
+
+def initialised(settings: Settings, clock: Clock) -> Credentials:
+    """`issuer init`: the admin client of a house that can now open."""
+    made = initialise(settings, OPERATOR, clock)
+    assert made.client_secret is not None
+    return Credentials(made.client_id, made.client_secret)

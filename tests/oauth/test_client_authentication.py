@@ -1,0 +1,145 @@
+"""Client authentication (RFC 6749 §2.3, RFC 7617): one answer for every wrong credential."""
+
+import base64
+
+import pytest
+
+from tests.builders import Credentials, House
+from tests.drivers import TokenAnswer, TokenEndpoint
+
+GRANT = {"grant_type": "client_credentials"}
+INVALID_CLIENT = {
+    "error": "invalid_client",
+    "error_description": "Client authentication failed.",
+}
+
+
+def test_basic_and_post_both_authenticate(house: House, token_endpoint: TokenEndpoint):
+    client = house.client()
+    basic = token_endpoint.post(data=GRANT, auth=(client.client_id, client.client_secret))
+    post = token_endpoint.post(data={**GRANT, **in_form(client)})
+    assert (basic.status, post.status) == (200, 200)
+
+
+def test_every_wrong_credential_has_one_answer(house: House, token_endpoint: TokenEndpoint):
+    """Unknown, wrong, disabled, none: nothing in the answer tells them apart."""
+    client, disabled = house.client(), house.client(disabled=True)
+    answers = [
+        token_endpoint.post(data=GRANT, auth=("nobody", client.client_secret)),
+        token_endpoint.post(data=GRANT, auth=(client.client_id, "wrong")),
+        token_endpoint.post(data=GRANT, auth=(client.client_id, disabled.client_secret)),
+        token_endpoint.post(data=GRANT, auth=(client.client_id.upper(), client.client_secret)),
+        token_endpoint.post(data=GRANT, auth=(disabled.client_id, disabled.client_secret)),
+        token_endpoint.post(data={**GRANT, **in_form(disabled)}),
+        token_endpoint.post(data=GRANT, auth=("", "")),
+        token_endpoint.post(data=GRANT),
+        token_endpoint.post(data={**GRANT, "client_id": client.client_id}),
+        token_endpoint.post(data=GRANT, headers={"Authorization": "Bearer x"}),
+    ]
+    assert {seen(answer) for answer in answers} == {seen(answers[0])}
+    assert (answers[0].status, answers[0].body) == (401, INVALID_CLIENT)
+    assert answers[0].response.headers["www-authenticate"].startswith("Basic realm=")
+
+
+def test_ids_are_form_encoded_before_basic(house: House, token_endpoint: TokenEndpoint):
+    """RFC 6749 §2.3.1; who does not encode is understood where it is not ambiguous."""
+    client = house.client("svc:a+b@c|d~e")
+    encoded = token_endpoint.post(data=GRANT, auth=("svc%3Aa%2Bb%40c%7Cd~e", client.client_secret))
+    plain = house.client("a+b@c")
+    raw = token_endpoint.post(data=GRANT, auth=("a+b@c", plain.client_secret))
+    assert (encoded.status, raw.status) == (200, 200)
+
+
+def test_two_methods_at_once_are_refused(house: House, token_endpoint: TokenEndpoint):
+    """RFC 6749 §2.3: a client MUST NOT use more than one."""
+    client = house.client()
+    answer = token_endpoint.post(
+        data={**GRANT, **in_form(client)}, auth=(client.client_id, client.client_secret)
+    )
+    assert (answer.status, answer.body) == (
+        400,
+        {
+            "error": "invalid_request",
+            "error_description": "Use one method of client authentication, not several.",
+        },
+    )
+
+
+def test_the_form_may_repeat_the_client_id_but_not_name_another(
+    house: House, token_endpoint: TokenEndpoint
+):
+    """RFC 6749 §3.2.1."""
+    client = house.client()
+    auth = (client.client_id, client.client_secret)
+    same = token_endpoint.post(data={**GRANT, "client_id": client.client_id}, auth=auth)
+    other = token_endpoint.post(data={**GRANT, "client_id": "other"}, auth=auth)
+    assert same.status == 200
+    assert (other.status, other.error) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Basic",
+        "Basic !!!",
+        "Basic " + base64.b64encode(b"no-colon").decode(),
+        "Basic " + base64.b64encode(b"\xff\xfe:x").decode(),
+        "Basic " + base64.b64encode(b"%ff:x").decode(),
+    ],
+)
+def test_undecodable_basic_is_invalid_request(
+    house: House, token_endpoint: TokenEndpoint, header: str
+):
+    answer = token_endpoint.post(data=GRANT, headers={"Authorization": header})
+    assert (answer.status, answer.body) == (
+        400,
+        {
+            "error": "invalid_request",
+            "error_description": "The Authorization header cannot be read.",
+        },
+    )
+
+
+def test_several_secrets_live_at_a_time_and_a_deleted_one_is_dead(
+    house: House, token_endpoint: TokenEndpoint
+):
+    first = house.client()
+    second = house.secret(first)
+    assert token_endpoint.client_credentials(first).status == 200
+    with house.changing() as rooms:
+        oldest = rooms.clients.secrets(first.client_id)[0]
+        rooms.clients.delete_secret(first.client_id, oldest.id)
+    assert token_endpoint.client_credentials(first).error == "invalid_client"
+    assert token_endpoint.client_credentials(second).status == 200
+
+
+def test_a_client_that_was_made_again_does_not_know_its_old_secret(
+    house: House, token_endpoint: TokenEndpoint
+):
+    """An id may be used again, and brings nothing back."""
+    house.role("runner", ["agents:run"])
+    old = house.client("ci-bot", roles=["runner"])
+    with house.changing() as rooms:
+        rooms.clients.delete("ci-bot")
+    assert token_endpoint.client_credentials(old).error == "invalid_client"
+    new = house.client("ci-bot")
+    assert token_endpoint.client_credentials(old).error == "invalid_client"
+    assert token_endpoint.client_credentials(new).scope == set()
+
+
+def test_the_scheme_of_basic_has_no_case(house: House, token_endpoint: TokenEndpoint):
+    """RFC 9110 §11.1."""
+    client = house.client()
+    pair = base64.b64encode(f"{client.client_id}:{client.client_secret}".encode()).decode()
+    answer = token_endpoint.post(data=GRANT, headers={"Authorization": f"bAsIc {pair}"})
+    assert answer.status == 200
+
+
+def in_form(client: Credentials) -> dict[str, str]:
+    return {"client_id": client.client_id, "client_secret": client.client_secret}
+
+
+def seen(answer: TokenAnswer) -> tuple[object, ...]:
+    """All that a caller sees but the request id."""
+    headers = {k: v for k, v in answer.response.headers.items() if k != "x-request-id"}
+    return answer.status, answer.response.content, tuple(sorted(headers.items()))

@@ -1,0 +1,232 @@
+"""The client credentials grant and what its tokens say (RFC 6749 §4.4, RFC 9068)."""
+
+from datetime import timedelta
+
+import pytest
+
+from issuer.roles import Assignment
+from tests.builders import URL, FakeClock, House
+from tests.drivers import TokenEndpoint
+
+
+def test_the_answer_is_a_bearer_token_that_nobody_stores(
+    house: House, token_endpoint: TokenEndpoint
+):
+    """RFC 6749 §5.1."""
+    client = house.client(scopes=["agents:run", "agents:web:read"])
+    answer = token_endpoint.client_credentials(client)
+    assert answer.status == 200
+    assert answer.response.headers["cache-control"] == "no-store"
+    assert answer.response.headers["content-type"] == "application/json"
+    assert {**answer.body, "access_token": "…"} == {
+        "access_token": "…",
+        "token_type": "Bearer",
+        "expires_in": 900,
+        "scope": "agents:run agents:web:read",
+    }
+
+
+def test_the_token_says_what_the_contract_promises(
+    house: House, token_endpoint: TokenEndpoint, clock: FakeClock
+):
+    """RFC 9068 §2: every claim, and no other."""
+    client = house.client("ci-bot", scopes=["agents:run"], claims={"tenant": "acme"})
+    answer = token_endpoint.client_credentials(client)
+    header, claims = token_endpoint.read(answer)
+    now = int(clock().timestamp())
+    assert header.keys() == {"alg", "kid", "typ"}
+    assert (header["alg"], header["typ"]) == ("ES256", "at+jwt")
+    assert len(claims.pop("jti")) >= 22
+    assert claims == {
+        "iss": URL,
+        "sub": "ci-bot",
+        "aud": "my-os",
+        "exp": now + 900,
+        "iat": now,
+        "client_id": "ci-bot",
+        "scope": "agents:run",
+        "scopes": ["agents:run"],
+        "tenant": "acme",
+    }
+
+
+def test_scopes_is_an_array_also_for_none(house: House, token_endpoint: TokenEndpoint):
+    """Nobody asked and nothing is held: an empty `scope`, and an empty array."""
+    answer = token_endpoint.client_credentials(house.client())
+    claims = token_endpoint.claims(answer)
+    assert (answer.body["scope"], claims["scope"], claims["scopes"]) == ("", "", [])
+
+
+def test_every_token_has_its_own_jti(house: House, token_endpoint: TokenEndpoint):
+    client = house.client()
+    answers = [token_endpoint.client_credentials(client) for _ in range(20)]
+    assert len({token_endpoint.claims(answer)["jti"] for answer in answers}) == 20
+
+
+def test_a_narrower_scope_is_granted_as_asked(house: House, token_endpoint: TokenEndpoint):
+    client = house.client(scopes=["agents:run"])
+    answer = token_endpoint.client_credentials(client, scope="agents:web:run")
+    assert answer.scope == {"agents:web:run"}
+    assert token_endpoint.claims(answer)["scopes"] == ["agents:web:run"]
+
+
+def test_a_scope_that_is_not_covered_is_named(house: House, token_endpoint: TokenEndpoint):
+    """RFC 6749 §5.2; never a silent cut."""
+    client = house.client(scopes=["agents:web:run"])
+    answer = token_endpoint.client_credentials(client, scope="agents:web:run agents:run")
+    assert (answer.status, answer.body) == (
+        400,
+        {
+            "error": "invalid_scope",
+            "error_description": "Not permitted at this audience: agents:run",
+        },
+    )
+
+
+@pytest.mark.parametrize("scope", ["a  b", " a", "a ", "a\tb", "ä", 'a"b', "a::b", "a:b:c:d"])
+def test_a_malformed_scope_is_invalid_scope(
+    house: House, token_endpoint: TokenEndpoint, scope: str
+):
+    """RFC 6749 §3.3."""
+    client = house.client(scopes=["agent_os:admin"])
+    assert token_endpoint.client_credentials(client, scope=scope).error == "invalid_scope"
+
+
+def test_a_role_counts_at_its_audience_only(house: House, token_endpoint: TokenEndpoint):
+    house.audience("other-os")
+    house.role("runner", ["agents:run"])
+    client = house.client(audiences=["my-os", "other-os"])
+    with house.changing() as rooms:
+        rooms.assignments.give(client.client_id, Assignment(role="runner", audience="other-os"))
+    here = token_endpoint.client_credentials(client, audience="my-os")
+    there = token_endpoint.client_credentials(client, audience="other-os")
+    assert (here.scope, there.scope) == (set(), {"agents:run"})
+
+
+def test_a_role_without_audience_counts_everywhere(house: House, token_endpoint: TokenEndpoint):
+    house.audience("other-os")
+    house.role("runner", ["agents:run"])
+    client = house.client(audiences=["my-os", "other-os"], roles=["runner"])
+    for audience in ("my-os", "other-os"):
+        answer = token_endpoint.client_credentials(client, audience=audience)
+        assert answer.scope == {"agents:run"}
+
+
+def test_roles_are_named_only_where_the_audience_asks_for_it(
+    house: House, token_endpoint: TokenEndpoint
+):
+    """Only those that gave a scope of this token."""
+    house.audience("with-roles", include_roles=True)
+    house.role("runner", ["agents:run"])
+    house.role("reader", ["sessions:read"])
+    client = house.client(audiences=["my-os", "with-roles"], roles=["runner", "reader"])
+    answer = token_endpoint.client_credentials(client, audience="with-roles", scope="agents:x:run")
+    assert token_endpoint.claims(answer)["roles"] == ["runner"]
+    answer = token_endpoint.client_credentials(client, audience="my-os")
+    assert "roles" not in token_endpoint.claims(answer)
+
+
+def test_agent_os_admin_is_nothing_at_the_issuers_own_audience(
+    house: House, token_endpoint: TokenEndpoint
+):
+    client = house.client(scopes=["agent_os:admin", "issuer:users:read"], audiences=["my-os", URL])
+    own = token_endpoint.client_credentials(client, audience=URL)
+    elsewhere = token_endpoint.client_credentials(client, audience="my-os")
+    assert (own.scope, elsewhere.scope) == ({"issuer:users:read"}, {"agent_os:admin"})
+    asked = token_endpoint.client_credentials(client, audience=URL, scope="issuer:admin")
+    assert asked.error == "invalid_scope"
+
+
+@pytest.mark.parametrize("parameter", ["audience", "resource"])
+def test_the_audience_may_be_named_either_way(
+    house: House, token_endpoint: TokenEndpoint, parameter: str
+):
+    """RFC 8707 §2."""
+    house.audience("https://os.example/one")
+    client = house.client(audiences=["my-os", "https://os.example/one"])
+    answer = token_endpoint.client_credentials(client, **{parameter: "https://os.example/one"})
+    assert token_endpoint.claims(answer)["aud"] == "https://os.example/one"
+
+
+def test_the_only_audience_need_not_be_named_but_one_of_two_must(
+    house: House, token_endpoint: TokenEndpoint
+):
+    house.audience("other-os")
+    assert token_endpoint.client_credentials(house.client()).status == 200
+    for audiences in ([], ["my-os", "other-os"]):
+        answer = token_endpoint.client_credentials(house.client(audiences=audiences))
+        assert (answer.status, answer.error) == (400, "invalid_target")
+
+
+@pytest.mark.parametrize("audience", ["other-os", "nowhere", "MY-OS", URL])
+def test_an_audience_that_is_not_the_clients_is_invalid_target(
+    house: House, token_endpoint: TokenEndpoint, audience: str
+):
+    """Unknown and not permitted are one answer (RFC 8707 §2)."""
+    house.audience("other-os")
+    answer = token_endpoint.client_credentials(house.client(), audience=audience)
+    assert (answer.status, answer.body) == (
+        400,
+        {
+            "error": "invalid_target",
+            "error_description": "The client may not have tokens for this audience.",
+        },
+    )
+
+
+def test_the_lifetime_is_the_clients_else_the_audiences_else_the_setting(
+    house: House, token_endpoint: TokenEndpoint
+):
+    house.audience("long-os", access_token_ttl=3600)
+    client = house.client(audiences=["my-os", "long-os"])
+    hasty = house.client(audiences=["long-os"], access_token_ttl=60)
+    lifetimes = [
+        token_endpoint.client_credentials(client, audience="my-os").body["expires_in"],
+        token_endpoint.client_credentials(client, audience="long-os").body["expires_in"],
+        token_endpoint.client_credentials(hasty).body["expires_in"],
+    ]
+    assert lifetimes == [900, 3600, 60]
+
+
+def test_a_session_is_bound_only_for_clients_that_may(house: House, token_endpoint: TokenEndpoint):
+    trusted, other = house.client(may_set_session=True), house.client()
+    bound = token_endpoint.client_credentials(trusted, session_id="s-1")
+    unbound = token_endpoint.client_credentials(other, session_id="s-1")
+    assert token_endpoint.claims(bound)["session_id"] == "s-1"
+    assert "session_id" not in token_endpoint.claims(unbound)
+    assert token_endpoint.client_credentials(trusted, session_id="x" * 256).error == (
+        "invalid_request"
+    )
+
+
+@pytest.mark.parametrize("more_settings", [{"max_token_bytes": "1024"}])
+def test_a_token_over_its_limit_is_refused_and_the_claim_named(
+    house: House, token_endpoint: TokenEndpoint
+):
+    client = house.client(claims={"small": 1, "huge": "x" * 1000})
+    answer = token_endpoint.client_credentials(client)
+    assert (answer.status, answer.error) == (400, "invalid_request")
+    assert "huge" in answer.body["error_description"]
+
+
+@pytest.mark.parametrize(
+    "more_settings", [{"signing_algorithms": "RS256,PS256,ES256,EdDSA"}], ids=["all"]
+)
+@pytest.mark.parametrize("alg", ["RS256", "PS256", "ES256", "EdDSA"])
+def test_an_audience_chooses_its_algorithm(house: House, token_endpoint: TokenEndpoint, alg: str):
+    house.audience("os", signing_alg=alg)
+    answer = token_endpoint.client_credentials(house.client(audiences=["os"]))
+    header, claims = token_endpoint.read(answer)
+    assert (header["alg"], claims["aud"]) == (alg, "os")
+
+
+def test_an_expired_secret_is_refused_and_the_others_go_on(
+    house: House, token_endpoint: TokenEndpoint, clock: FakeClock
+):
+    client = house.client()
+    short = house.secret(client, expires_at=(clock() + timedelta(hours=1)).isoformat())
+    assert token_endpoint.client_credentials(short).status == 200
+    clock.move(timedelta(hours=1))
+    house.services.changes.look()
+    assert token_endpoint.client_credentials(short).error == "invalid_client"
+    assert token_endpoint.client_credentials(client).status == 200

@@ -1,0 +1,181 @@
+"""The shape of a token request (RFC 6749 §3.2, CONTRACT §2 "Errors")."""
+
+import logging
+from datetime import timedelta
+
+import pytest
+
+from tests.builders import FakeClock, House
+from tests.drivers import TokenEndpoint
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+def refused(description: str, error: str = "invalid_request") -> dict[str, str]:
+    return {"error": error, "error_description": description}
+
+
+@pytest.mark.parametrize("repeated", ["scope", "audience", "grant_type", "client_id", "unknown"])
+def test_a_repeated_parameter_is_refused(
+    house: House, token_endpoint: TokenEndpoint, repeated: str
+):
+    """RFC 6749 §3.2: also where the values are equal."""
+    client = house.client()
+    body = f"grant_type=client_credentials&{repeated}=a&{repeated}=a"
+    if repeated == "grant_type":
+        body = "grant_type=client_credentials&grant_type=client_credentials"
+    answer = token_endpoint.post(
+        content=body, headers=FORM, auth=(client.client_id, client.client_secret)
+    )
+    assert (answer.status, answer.body) == (400, refused("A parameter is repeated."))
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json",
+        "multipart/form-data; boundary=x",
+        "text/plain",
+        "",
+        FORM["Content-Type"] + "; charset=latin-1",
+    ],
+)
+def test_another_content_type_is_refused(token_endpoint: TokenEndpoint, content_type: str):
+    answer = token_endpoint.post(
+        content="grant_type=client_credentials", headers={"Content-Type": content_type}
+    )
+    assert (answer.status, answer.body) == (
+        400,
+        refused("The content type must be application/x-www-form-urlencoded."),
+    )
+
+
+def test_a_charset_of_utf_8_is_fine(house: House, token_endpoint: TokenEndpoint):
+    client = house.client()
+    answer = token_endpoint.post(
+        content="grant_type=client_credentials",
+        headers={"Content-Type": 'Application/X-WWW-Form-Urlencoded; Charset="UTF-8"'},
+        auth=(client.client_id, client.client_secret),
+    )
+    assert answer.status == 200
+
+
+def test_a_missing_grant_type_is_invalid_request(token_endpoint: TokenEndpoint):
+    for body in ("", "grant_type=", "foo=bar"):
+        answer = token_endpoint.post(content=body, headers=FORM)
+        assert (answer.status, answer.body) == (400, refused("grant_type is missing."))
+
+
+@pytest.mark.parametrize(
+    "grant_type", ["implicit", "authorization_code", 'x"\\é', "CLIENT_CREDENTIALS"]
+)
+def test_an_unknown_grant_type_is_unsupported(token_endpoint: TokenEndpoint, grant_type: str):
+    answer = token_endpoint.post(data={"grant_type": grant_type})
+    assert (answer.status, answer.body) == (
+        400,
+        refused("grant_type must be client_credentials or password.", "unsupported_grant_type"),
+    )
+
+
+def test_a_parameter_without_a_value_counts_as_left_out(
+    house: House, token_endpoint: TokenEndpoint
+):
+    """RFC 6749 §3.2."""
+    client = house.client(scopes=["agents:run"])
+    answer = token_endpoint.client_credentials(client, scope="", audience="")
+    assert answer.scope == {"agents:run"}
+
+
+def test_unknown_parameters_are_ignored(house: House, token_endpoint: TokenEndpoint):
+    """RFC 6749 §3.2."""
+    assert token_endpoint.client_credentials(house.client(), foo="bar").status == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"grant_type=%ff", b"grant_type=\xff", b"a=%00", b"&".join(b"p%d=1" % i for i in range(101))],
+)
+def test_a_body_that_is_no_form_is_invalid_request(token_endpoint: TokenEndpoint, body: bytes):
+    answer = token_endpoint.post(content=body, headers=FORM)
+    assert (answer.status, answer.error) == (400, "invalid_request")
+
+
+def test_a_body_over_16_kib_is_413(house: House, token_endpoint: TokenEndpoint):
+    """Declared or not."""
+    body = b"grant_type=client_credentials&x=" + b"a" * 16 * 1024
+    declared = token_endpoint.post(content=body, headers=FORM)
+    streamed = token_endpoint.post(content=iter([body[:9000], body[9000:]]), headers=FORM)
+    for answer in (declared, streamed):
+        assert (answer.status, answer.body) == (413, refused("The body may have 16384 bytes."))
+
+
+def test_parameters_in_the_url_are_refused(house: House, token_endpoint: TokenEndpoint):
+    """RFC 6749 §2.3.1: credentials in a URL end up in logs."""
+    client = house.client()
+    answer = token_endpoint.http.post(
+        f"/oauth2/token?client_id={client.client_id}&client_secret={client.client_secret}",
+        data={"grant_type": "client_credentials"},
+    )
+    assert (answer.status_code, answer.json()) == (
+        400,
+        refused("Send parameters in the body, not in the URL."),
+    )
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"])
+def test_only_post_is_allowed(token_endpoint: TokenEndpoint, method: str):
+    answer = token_endpoint.http.request(method, "/oauth2/token")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+def test_audience_and_resource_may_agree_but_not_differ(
+    house: House, token_endpoint: TokenEndpoint
+):
+    house.audience("other-os")
+    client = house.client(audiences=["my-os", "other-os"])
+    agree = token_endpoint.client_credentials(client, audience="my-os", resource="my-os")
+    differ = token_endpoint.client_credentials(client, audience="my-os", resource="other-os")
+    assert agree.status == 200
+    assert (differ.status, differ.body) == (400, refused("A token is for one audience."))
+
+
+def test_refusals_are_not_stored_by_anybody(token_endpoint: TokenEndpoint):
+    answer = token_endpoint.post(data={"grant_type": "client_credentials"})
+    assert answer.response.headers["cache-control"] == "no-store"
+
+
+def test_the_callers_request_id_comes_back_if_it_is_harmless(token_endpoint: TokenEndpoint):
+    def request_id(given: str) -> str:
+        answer = token_endpoint.http.get("/healthz", headers={"X-Request-Id": given})
+        return answer.headers["x-request-id"]
+
+    assert request_id("a.B_c-1") == "a.B_c-1"
+    for given in ("", "x" * 129, "a b", "a/b"):
+        assert request_id(given) != given
+
+
+def test_anything_unforeseen_is_server_error_and_nothing_else(
+    house: House, token_endpoint: TokenEndpoint, caplog: pytest.LogCaptureFixture
+):
+    """A broken key stands for any bug: the caller learns nothing, the log all."""
+    client = house.client()
+    house.services.keyring._backend._ready.clear()
+    with caplog.at_level(logging.ERROR):
+        answer = token_endpoint.client_credentials(client)
+    assert (answer.status, answer.body) == (500, {"error": "server_error"})
+    assert "x-request-id" in answer.response.headers
+
+
+def test_a_database_that_is_away_is_503_with_retry_after(
+    house: House, token_endpoint: TokenEndpoint, clock: FakeClock
+):
+    """Nothing is issued from a view that cannot be dated (DESIGN §3)."""
+    client = house.client()
+    house.services.changes.stop()
+    clock.move(timedelta(seconds=11))
+    answer = token_endpoint.client_credentials(client)
+    assert (answer.status, answer.body) == (
+        503,
+        refused("The server cannot answer now.", "temporarily_unavailable"),
+    )
+    assert answer.response.headers["retry-after"] == "1"
