@@ -51,6 +51,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         openapi_url=f"{settings.base_path}/openapi.json",
         docs_url=f"{settings.base_path}/docs",
         redoc_url=None,
+        redirect_slashes=False,
     )
     app.router.routes.extend(protocol_routes(services, queries, passwords))
     app.router.routes.extend(health_routes(services, queries))

@@ -15,6 +15,7 @@ from issuer.clients.authentication import ClientAuthentication
 from issuer.clock import Clock
 from issuer.database import Database, require_current_schema
 from issuer.directory import ChangeWatcher, Directory
+from issuer.errors import ConfigurationError
 from issuer.keys import KeyPolicy, Keyring
 from issuer.keys.backends import SqlKeyBackend
 from issuer.keys.sealing import Sealer, read_master_key, read_master_key_file
@@ -94,6 +95,7 @@ class Services:
 
     def start(self) -> None:
         """Keys in order, then the background threads."""
+        self._require_algorithms()
         self.keyring.put_in_order()
         self.changes.start()
         self.audit.start()
@@ -103,6 +105,12 @@ class Services:
         self.audit.stop()
         self.changes.stop()
         self.database.dispose()
+
+    def _require_algorithms(self) -> None:
+        for alg in self._algorithms_in_use() - set(self.settings.signing_algorithms):
+            raise ConfigurationError(
+                f"An audience signs with {alg}, which ISSUER_SIGNING_ALGORITHMS does not name."
+            )
 
     def _algorithms_in_use(self) -> set[str]:
         with self.database.reading() as session:

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy.orm import Session
-
 from issuer.audiences.audience import Audience, AudienceFields
 from issuer.audiences.store import AudienceStore
 from issuer.audit import Trail
 from issuer.clock import Clock
+from issuer.database import Session
 from issuer.database.store import as_model
 from issuer.database.tables import AudienceRow
 from issuer.errors import AlreadyExists, Forbidden, InUse, InvalidField
@@ -57,7 +56,7 @@ class Audiences:
             raise InvalidField("id", "cannot be changed")
         for name, value in self._stored(fields).items():
             setattr(row, name, value)
-        row.updated_at = self._clock()
+        self._store.changed(row, self._clock())
         self._trail.note("audience.updated", audience_id, changed=dict(patch))
         return as_model(Audience, row)
 
@@ -85,4 +84,4 @@ class Audiences:
                 "signing_alg",
                 f"is not one of ISSUER_SIGNING_ALGORITHMS ({', '.join(self._algorithms)})",
             )
-        return {**dict(fields), "signing_alg": alg.value}
+        return {**dict(fields), "signing_alg": alg}

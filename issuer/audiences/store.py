@@ -9,7 +9,6 @@ from issuer.database.tables import AssignmentRow, AudienceRow, ClientAudienceRow
 class AudienceStore(Store[AudienceRow]):
     kind = "audience"
     row = AudienceRow
-    key = AudienceRow.id
 
     def users_of(self, audience_id: str, limit: int) -> list[str]:
         """Who would lose something with this audience, in words, at most `limit` of each kind."""

@@ -1,10 +1,9 @@
 """The record of a change, written in the transaction that makes it."""
 
-from sqlalchemy.orm import Session
-
 from issuer.audit import store
 from issuer.audit.event import Actor, Event
 from issuer.clock import Clock
+from issuer.database import Session
 
 
 class Trail:

@@ -13,7 +13,6 @@ from issuer.database import Database
 from issuer.errors import Unavailable
 
 _MOST_IN_A_COMMIT = 1_000
-_MOST_WAITING = 10_000
 
 _Waiting: TypeAlias = tuple[Event, asyncio.Future[None]]
 
@@ -21,8 +20,9 @@ _Waiting: TypeAlias = tuple[Event, asyncio.Future[None]]
 class AuditWriter:
     """The one writer of a process. Events are durable when `record` returns (DESIGN §5)."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, most_waiting: int = 10_000) -> None:
         self._database = database
+        self._most_waiting = most_waiting
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="audit-writer", daemon=True)
 
@@ -36,7 +36,7 @@ class AuditWriter:
 
     async def record(self, event: Event) -> None:
         """Return when `event` is durable; `Unavailable` if it could not be made so."""
-        if self._queue.qsize() >= _MOST_WAITING:
+        if self._queue.qsize() >= self._most_waiting:
             raise Unavailable("Too many events wait to be recorded.")
         durable = asyncio.get_running_loop().create_future()
         self._queue.put((event, durable))

@@ -36,9 +36,9 @@ class ClientAuthentication:
             return remembered
         if not may_query:
             raise NeedsDatabase("The client is not remembered.")
-        # No database holds an id with other characters, and PostgreSQL refuses to look for NUL.
-        known = is_principal_id(client_id)
-        record = self._directory.load_client(client_id if known else "-")
+        # No client has an id with other characters, and PostgreSQL refuses to look for NUL:
+        # nobody's id is looked up instead.
+        record = self._directory.load_client(client_id if is_principal_id(client_id) else "")
         refusal = self._refusal(record, secret, now)
         if record is None or refusal is not None:
             raise InvalidCredentials(refusal or "unknown client")

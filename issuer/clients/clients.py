@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from random import Random
 
-from sqlalchemy.orm import Session
-
 from issuer.audiences.store import AudienceStore
 from issuer.audit import Trail
 from issuer.clients.client import Client, ClientFields, ClientSecret, SecretFields
 from issuer.clients.secrets import SecretMaker
 from issuer.clients.store import ClientStore
 from issuer.clock import Clock
+from issuer.database import Session
 from issuer.database.principals import new_id, release_id, take_id
 from issuer.database.store import as_model
 from issuer.database.tables import ClientRow, ClientSecretRow
@@ -62,8 +61,7 @@ class Clients:
         if fields.client_id != client_id:
             raise InvalidField("client_id", "cannot be changed")
         self._store_fields(row, fields)
-        row.updated_at = self._clock()
-        self._store.session.flush()
+        self._store.changed(row, self._clock())
         self._trail.note("client.updated", client_id, changed=sorted(patch))
         return self._store.as_client(row)
 

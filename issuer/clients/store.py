@@ -12,7 +12,6 @@ from issuer.database.tables import ClientAudienceRow, ClientRow, ClientSecretRow
 class ClientStore(Store[ClientRow]):
     kind = "client"
     row = ClientRow
-    key = ClientRow.client_id
 
     def as_client(self, row: ClientRow) -> Client:
         return as_model(Client, row, audiences=sorted(each.audience_id for each in row.audiences))

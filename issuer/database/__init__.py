@@ -3,7 +3,9 @@
 Rooms speak SQL only in their `store.py`, through the session a transaction hands them.
 """
 
+from sqlalchemy.orm import Session
+
 from issuer.database.database import Database
 from issuer.database.migrations import is_empty, migrate, require_current_schema, upgrade
 
-__all__ = ["Database", "is_empty", "migrate", "require_current_schema", "upgrade"]
+__all__ = ["Database", "Session", "is_empty", "migrate", "require_current_schema", "upgrade"]

@@ -130,7 +130,11 @@ def _engine(url: URL) -> Engine:
         if url.database in {None, "", ":memory:"}:
             raise ConfigurationError("ISSUER_DATABASE_URL must name a file, so that it lasts.")
         engine = create_engine(
-            url, pool_size=_MOST_CONNECTIONS, connect_args={"timeout": _BUSY_TIMEOUT_MS / 1000}
+            url,
+            pool_size=_MOST_CONNECTIONS,
+            pool_timeout=_CONNECT_TIMEOUT_S,
+            hide_parameters=True,
+            connect_args={"timeout": _BUSY_TIMEOUT_MS / 1000},
         )
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -142,6 +146,7 @@ def _engine(url: URL) -> Engine:
             max_overflow=0,
             pool_pre_ping=True,
             pool_timeout=_CONNECT_TIMEOUT_S,
+            hide_parameters=True,
             connect_args={
                 "connect_timeout": _CONNECT_TIMEOUT_S,
                 "options": f"-c statement_timeout={_STATEMENT_TIMEOUT_MS} -c timezone=UTC",
@@ -190,7 +195,11 @@ def only_one(database: Database, purpose: str) -> Iterator[None]:
 def _only_one_on_file(path: Path, taken: Exception) -> Iterator[None]:
     import fcntl  # noqa: PLC0415 - not on every platform; only needed here
 
-    with path.with_name(path.name + ".lock").open("w") as lock:
+    try:
+        lock = path.with_name(path.name + ".lock").open("w")
+    except OSError as error:
+        raise ConfigurationError(f"The database {path} cannot be opened: {error}.") from None
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -1,16 +1,18 @@
 """What every room's store does alike: find by key, list in order of key, add, delete."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
-from sqlalchemy import select
+from sqlalchemy import inspect, select
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import flag_modified
 
-from issuer.database.tables import Base
+from issuer.database.tables import Base, Versioned
 from issuer.errors import NotFound
 
-Row = TypeVar("Row", bound=Base)
+Row = TypeVar("Row", bound=Versioned)
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -19,7 +21,6 @@ class Store(Generic[Row]):
 
     kind: str
     row: type[Row]
-    key: Any  # the mapped column that names a row
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -36,13 +37,20 @@ class Store(Generic[Row]):
 
     def page(self, after: str | None, limit: int) -> Sequence[Row]:
         """At most `limit` rows whose keys follow `after`, in order of key."""
-        query = select(self.row).order_by(self.key).limit(limit)
+        (key,) = inspect(self.row).primary_key
+        query = select(self.row).order_by(key).limit(limit)
         if after is not None:
-            query = query.where(self.key > after)
+            query = query.where(key > after)
         return self.session.scalars(query).all()
 
     def add(self, row: Row) -> None:
         self.session.add(row)
+        self.session.flush()
+
+    def changed(self, row: Row, now: datetime) -> None:
+        """The row is a new version, also where only what belongs to it has changed."""
+        row.updated_at = now
+        flag_modified(row, "updated_at")
         self.session.flush()
 
     def delete(self, row: Row) -> None:

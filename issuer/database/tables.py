@@ -1,13 +1,15 @@
 """Every table, in one place for Alembic. Only stores and key backends read or write them."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     JSON,
     BigInteger,
     DateTime,
     Dialect,
+    Enum,
     ForeignKey,
     Index,
     Integer,
@@ -20,6 +22,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
+from issuer.vocabulary import GrantType, SigningAlgorithm
+
 _NAMES = {
     "ix": "ix_%(column_0_label)s",
     "uq": "uq_%(table_name)s_%(column_0_name)s",
@@ -27,6 +31,12 @@ _NAMES = {
     "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
+
+
+Word = TypeVar("Word", bound=StrEnum)
+
+# Kept as text: a new algorithm must not need a migration.
+_ALGORITHM = Enum(SigningAlgorithm, native_enum=False, length=16, values_callable=list)
 
 
 class Instant(TypeDecorator[datetime]):
@@ -57,6 +67,23 @@ class Seconds(TypeDecorator[timedelta]):
         return None if value is None else timedelta(seconds=value)
 
 
+class Words(TypeDecorator[list[Word]]):
+    """A list of words of one enumeration, as a JSON array."""
+
+    impl = JSON
+    cache_ok = True
+
+    def __init__(self, words: type[Word]) -> None:
+        super().__init__()
+        self._words = words
+
+    def process_bind_param(self, value: list[Word] | None, dialect: Dialect) -> list[str] | None:
+        return None if value is None else [word.value for word in value]
+
+    def process_result_value(self, value: list[str] | None, dialect: Dialect) -> list[Word] | None:
+        return None if value is None else [self._words(word) for word in value]
+
+
 class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=_NAMES)
     type_annotation_map = {
@@ -72,14 +99,11 @@ class SeenByDirectory:
     """Marks the rows the token path depends on: changing one moves the change counter."""
 
 
-class _Dated:
-    created_at: Mapped[datetime]
-    updated_at: Mapped[datetime]
-
-
-class _Versioned(_Dated):
+class Versioned:
     """A writer that read an older version loses, whoever it is (optimistic locking)."""
 
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
     version: Mapped[int]
 
     @declared_attr.directive
@@ -88,17 +112,17 @@ class _Versioned(_Dated):
         return {"version_id_col": cls.version}
 
 
-class AudienceRow(_Versioned, SeenByDirectory, Base):
+class AudienceRow(Versioned, SeenByDirectory, Base):
     __tablename__ = "audiences"
 
     id: Mapped[str] = mapped_column(String(255), primary_key=True)
     name: Mapped[str] = mapped_column(String(255))
-    signing_alg: Mapped[str] = mapped_column(String(16))
+    signing_alg: Mapped[SigningAlgorithm] = mapped_column(_ALGORITHM)
     access_token_ttl: Mapped[timedelta | None]
     include_roles: Mapped[bool]
 
 
-class RoleRow(_Versioned, SeenByDirectory, Base):
+class RoleRow(Versioned, SeenByDirectory, Base):
     __tablename__ = "roles"
 
     name: Mapped[str] = mapped_column(String(128), primary_key=True)
@@ -115,7 +139,7 @@ class PrincipalRow(SeenByDirectory, Base):
     kind: Mapped[str] = mapped_column(String(8))
 
 
-class UserRow(_Versioned, SeenByDirectory, Base):
+class UserRow(Versioned, SeenByDirectory, Base):
     __tablename__ = "users"
 
     id: Mapped[str] = mapped_column(String(128), primary_key=True)
@@ -134,7 +158,7 @@ class UserRow(_Versioned, SeenByDirectory, Base):
     )
 
 
-class ClientRow(_Versioned, SeenByDirectory, Base):
+class ClientRow(Versioned, SeenByDirectory, Base):
     __tablename__ = "clients"
 
     client_id: Mapped[str] = mapped_column(String(128), primary_key=True)
@@ -142,7 +166,7 @@ class ClientRow(_Versioned, SeenByDirectory, Base):
         ForeignKey("principals.folded_id", ondelete="CASCADE"), unique=True
     )
     name: Mapped[str] = mapped_column(String(255))
-    grant_types: Mapped[list[str]]
+    grant_types: Mapped[list[GrantType]] = mapped_column(Words(GrantType))
     scopes: Mapped[list[str]]
     access_token_ttl: Mapped[timedelta | None]
     claims: Mapped[dict[str, Any]]
@@ -226,7 +250,7 @@ class SigningKeyRow(SeenByDirectory, Base):
     __tablename__ = "signing_keys"
 
     kid: Mapped[str] = mapped_column(String(64), primary_key=True)
-    alg: Mapped[str] = mapped_column(String(16))
+    alg: Mapped[SigningAlgorithm] = mapped_column(_ALGORITHM)
     public_jwk: Mapped[dict[str, Any]]
     sealed_private: Mapped[bytes | None]
     announced_at: Mapped[datetime]

@@ -69,6 +69,9 @@ class ChangeWatcher:
                 self.look()
             except IssuerError as error:
                 log.warning("change_counter_unreadable", cause=str(error))
+            except Exception:
+                # A dead watcher would end the issuing for good; a live one may see better days.
+                log.exception("change_counter_unreadable")
 
 
 class Directory:

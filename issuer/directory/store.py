@@ -20,7 +20,6 @@ from issuer.directory.records import (
     SecretRecord,
     UserRecord,
 )
-from issuer.vocabulary import GrantType, SigningAlgorithm
 
 
 def load_client(session: Session, client_id: str, own_audience: str) -> ClientRecord | None:
@@ -39,7 +38,7 @@ def load_client(session: Session, client_id: str, own_audience: str) -> ClientRe
     return ClientRecord(
         client_id=row.client_id,
         disabled=row.disabled,
-        grant_types=frozenset(GrantType(name) for name in row.grant_types),
+        grant_types=frozenset(row.grant_types),
         audiences={
             each.audience_id: _audience(each.audience, own_audience) for each in row.audiences
         },
@@ -66,7 +65,7 @@ def load_user(session: Session, user_id: str) -> UserRecord | None:
 def _audience(row: AudienceRow, own_audience: str) -> AudienceRecord:
     return AudienceRecord(
         id=row.id,
-        signing_alg=SigningAlgorithm(row.signing_alg),
+        signing_alg=row.signing_alg,
         access_token_ttl=row.access_token_ttl,
         include_roles=row.include_roles,
         is_own=row.id == own_audience,

@@ -44,7 +44,7 @@ async def read_request(request: Request) -> ProtocolRequest:
     A parameter without a value counts as left out.
     """
     _require_form(request.headers.getlist("content-type"))
-    if request.url.query:
+    if request.scope["query_string"]:
         raise _invalid("Send parameters in the body, not in the URL.")
     return ProtocolRequest(_parse(await _read_body(request)), request.headers)
 

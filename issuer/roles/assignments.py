@@ -1,9 +1,8 @@
 """The rules for giving roles, the same for users and clients."""
 
-from sqlalchemy.orm import Session
-
 from issuer.audiences.store import AudienceStore
 from issuer.audit import Trail
+from issuer.database import Session
 from issuer.database.tables import AssignmentRow
 from issuer.errors import NotFound
 from issuer.fields import Fields, fold_id

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 
-from sqlalchemy.orm import Session
-
 from issuer.audit import Trail
 from issuer.clock import Clock
+from issuer.database import Session
 from issuer.database.store import as_model
 from issuer.database.tables import RoleRow
 from issuer.errors import AlreadyExists, InUse, InvalidField
@@ -46,7 +45,7 @@ class Roles:
         if fields.name != name:
             raise InvalidField("name", "cannot be changed")
         row.description, row.scopes = fields.description, fields.scopes
-        row.updated_at = self._clock()
+        self._store.changed(row, self._clock())
         self._trail.note("role.updated", name, changed=dict(patch))
         return as_model(Role, row)
 

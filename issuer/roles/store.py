@@ -11,7 +11,6 @@ from issuer.database.tables import AssignmentRow, RoleRow
 class RoleStore(Store[RoleRow]):
     kind = "role"
     row = RoleRow
-    key = RoleRow.name
 
     def assignments_of_role(self, name: str, limit: int | None = None) -> Sequence[AssignmentRow]:
         query = select(AssignmentRow).where(AssignmentRow.role_name == name).limit(limit)

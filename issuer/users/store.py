@@ -10,7 +10,6 @@ from issuer.fields import fold_username
 class UserStore(Store[UserRow]):
     kind = "user"
     row = UserRow
-    key = UserRow.id
 
     def find_by_username(self, username: str) -> UserRow | None:
         """The user of that name, whatever its case or Unicode form."""

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from random import Random
 
-from sqlalchemy.orm import Session
-
 from issuer.audit import Trail
 from issuer.clock import Clock
+from issuer.database import Session
 from issuer.database.principals import new_id, release_id, take_id
 from issuer.database.store import as_model
 from issuer.database.tables import UserRow
@@ -64,8 +63,7 @@ class Users:
             self._require_free(fields.username)
         for name, value in _stored(fields).items():
             setattr(row, name, value)
-        row.updated_at = self._clock()
-        self._store.session.flush()
+        self._store.changed(row, self._clock())
         self._trail.note("user.updated", user_id, changed=sorted(patch))
         return as_model(User, row)
 
@@ -74,8 +72,7 @@ class Users:
         row = self._store.get(user_id)
         check_policy(password, row.username)
         row.password_hash = self._passwords.hash(password)
-        row.updated_at = self._clock()
-        self._store.session.flush()
+        self._store.changed(row, self._clock())
         self._trail.note("user.password_set", user_id)
 
     def delete(self, user_id: str) -> None:

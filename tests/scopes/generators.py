@@ -13,7 +13,7 @@ PLANNING = ["schedules", "approvals", "routines", "decisions", "wiki", "sources"
 COMPANY = ["products", "projects", "tasks"]
 RESOURCES = [*FAMILIES, *DATA, *RUNNING, *PLANNING, *COMPANY, "billing-app"]
 ACTIONS = ["read", "run", "write", "delete"]
-IDS = ["web", "billing", "*", "<resource-id>", "agents", "runs", "WEB", "usr+x@y"]
+IDS = ["web", "billing", "*", "WEB", "<resource-id>", "agents", "runs", "usr+x@y"]
 ADMIN = "agent_os:admin"
 NEAR_MISSES = [
     "agent_os:*:admin",
@@ -41,7 +41,7 @@ EVERY_SCOPE = sorted(
     | {
         f"{resource}:{name}:{action}"
         for resource in ("agents", "teams", "system", "billing-app")
-        for name in IDS[:4]
+        for name in IDS[:5]
         for action in ACTIONS
     }
     | {ADMIN, *NEAR_MISSES}

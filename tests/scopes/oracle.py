@@ -32,9 +32,8 @@ class Openings:
 
     def beyond(self, wider: Self) -> list[str]:
         """What this opens and `wider` does not, in words; empty if nothing."""
-        routes = self.open & ~wider.open
         return (
-            [route for index, route in enumerate(self.routes) if routes >> index & 1]
+            self._routes_in(self.open & ~wider.open)
             + [
                 f"{self.routes[index]} lists {set(self.listed_at(index))}, not {set(listed)}"
                 for index, listed in wider.filters.items()
@@ -47,12 +46,21 @@ class Openings:
             ]
         )
 
+    def _routes_in(self, mask: int) -> list[str]:
+        if not mask:
+            return []
+        return [route for index, route in enumerate(self.routes) if mask >> index & 1]
+
     def listed_at(self, index: int) -> frozenset[str]:
         """The ids that a listing shows; all where the holder may list without a filter."""
         return self.filters.get(index, frozenset({ALL}))
 
     def shared_with(self, other: Self) -> Self:
-        """What both open. `ids` for no action in particular are left out: see the tests."""
+        """What both open.
+
+        Without the ids seen for no action in particular: there agno shows an agent to who may
+        read it and to who may run it, though the two have no right in common.
+        """
         return type(self)(
             self.routes,
             self.open & other.open,
@@ -68,8 +76,8 @@ class Openings:
         )
 
 
-def is_within(some: Collection[str], more: Collection[str]) -> bool:
-    return ALL in more or set(some) <= set(more)
+def is_within(some: frozenset[str], more: frozenset[str]) -> bool:
+    return ALL in more or some <= more
 
 
 def in_both(ours: frozenset[str], theirs: frozenset[str]) -> frozenset[str]:

@@ -89,7 +89,7 @@ class SqlKeyBackend:
     def _opened(self, row: SigningKeyRow) -> _PrivateKey:
         assert row.sealed_private is not None
         der = self._sealer.open(row.sealed_private, row.kid)
-        return _KEY_TYPES[SigningAlgorithm(row.alg)].import_key(der)
+        return _KEY_TYPES[row.alg].import_key(der)
 
 
 def _generated(alg: SigningAlgorithm) -> _PrivateKey:
@@ -105,7 +105,7 @@ def _generated(alg: SigningAlgorithm) -> _PrivateKey:
 def _signing_key(row: SigningKeyRow) -> SigningKey:
     return SigningKey(
         kid=row.kid,
-        alg=SigningAlgorithm(row.alg),
+        alg=row.alg,
         public_jwk=row.public_jwk,
         announced_at=row.announced_at,
         activates_at=row.activates_at,
@@ -117,7 +117,7 @@ def _signing_key(row: SigningKeyRow) -> SigningKey:
 def _row(key: SigningKey, box: bytes) -> SigningKeyRow:
     return SigningKeyRow(
         kid=key.kid,
-        alg=key.alg.value,
+        alg=key.alg,
         public_jwk=dict(key.public_jwk),
         sealed_private=box,
         announced_at=key.announced_at,

@@ -1,0 +1,118 @@
+"""Group commit (DESIGN §5)."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import event as sqlalchemy_event
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
+
+from issuer.audit import Actor, AuditWriter, Event, Outcome
+from issuer.database import Database
+from issuer.database.tables import AuditEventRow
+from issuer.errors import Unavailable
+from tests.builders import FakeClock
+
+CLOCK = FakeClock()
+
+
+@pytest.fixture
+def database(migrated_database_url: str) -> Iterator[Database]:
+    database = Database(migrated_database_url)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def writer(database: Database) -> Iterator[AuditWriter]:
+    writer = AuditWriter(database)
+    writer.start()
+    yield writer
+    writer.stop()
+
+
+def done(number: int) -> Event:
+    return Event(CLOCK(), Actor("a"), "token.issued", target=str(number))
+
+
+def refused(address: str, request_id: str = "r") -> Event:
+    actor = Actor(None, request_id, address)
+    return Event(CLOCK(), actor, "token.refused", outcome=Outcome.REFUSED, reason="wrong secret")
+
+
+def rows(database: Database) -> list[AuditEventRow]:
+    with database.reading() as session:
+        return list(session.scalars(select(AuditEventRow).order_by(AuditEventRow.id)))
+
+
+def test_what_is_recorded_is_durable_when_record_returns(database: Database, writer: AuditWriter):
+    asyncio.run(writer.record(done(1)))
+    assert [row.target for row in rows(database)] == ["1"]
+
+
+def test_many_events_share_few_commits(database: Database, writer: AuditWriter):
+    commits = []
+    sqlalchemy_event.listen(database.engine, "commit", lambda _: commits.append(1))
+    asyncio.run(record_all(writer, [done(number) for number in range(500)]))
+    assert len(rows(database)) == 500
+    assert len(commits) < 100
+
+
+def test_refusals_alike_are_counted_as_one_and_issues_never(
+    database: Database, writer: AuditWriter
+):
+    flood = [refused("10.0.0.1", str(number)) for number in range(300)]
+    asyncio.run(record_all(writer, [*flood, refused("10.0.0.2"), done(1), done(1)]))
+    recorded = rows(database)
+    assert len(recorded) < 100
+    assert sum(row.count for row in recorded if row.address == "10.0.0.1") == 300
+    assert [row.count for row in recorded if row.outcome == "done"] == [1, 1]
+
+
+def test_stopping_makes_durable_what_waits(database: Database):
+    writer = AuditWriter(database)
+
+    async def record_and_stop() -> None:
+        waiting = [asyncio.ensure_future(writer.record(done(number))) for number in range(50)]
+        await asyncio.sleep(0)
+        writer.start()
+        await asyncio.to_thread(writer.stop)
+        await asyncio.gather(*waiting)
+
+    asyncio.run(record_and_stop())
+    assert len(rows(database)) == 50
+
+
+def test_a_database_that_is_away_fails_those_who_wait_and_not_the_writer(
+    database: Database, writer: AuditWriter
+):
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE audit_events RENAME TO gone")
+    with pytest.raises((Unavailable, DBAPIError)):
+        asyncio.run(writer.record(done(1)))
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE gone RENAME TO audit_events")
+    asyncio.run(writer.record(done(2)))
+    assert [row.target for row in rows(database)] == ["2"]
+
+
+def test_a_queue_without_end_is_refused(database: Database):
+    """Not started: nothing leaves the queue."""
+    writer = AuditWriter(database, most_waiting=10)
+
+    async def overflow() -> None:
+        waiting = [asyncio.ensure_future(writer.record(done(number))) for number in range(10)]
+        await asyncio.sleep(0)
+        try:
+            with pytest.raises(Unavailable):
+                await writer.record(done(11))
+        finally:
+            for one in waiting:
+                one.cancel()
+
+    asyncio.run(overflow())
+
+
+async def record_all(writer: AuditWriter, events: list[Event]) -> None:
+    await asyncio.gather(*(writer.record(event) for event in events))

@@ -1,0 +1,131 @@
+"""The rules for clients, on both databases."""
+
+import re
+import zlib
+
+import pytest
+
+from issuer.clients import ClientFields, SecretFields
+from issuer.errors import AlreadyExists, Forbidden, InvalidField, NotFound
+from issuer.roles import Assignment
+from tests.builders import House
+
+
+def test_a_secret_can_be_found_by_scanners_and_checked_offline(house: House):
+    """A prefix, 43 random characters, a checksum as eight hexadecimal digits."""
+    secret = house.client().client_secret
+    assert re.fullmatch(r"ais_[0-9A-Za-z]{43}[0-9a-f]{8}", secret)
+    assert f"{zlib.crc32(secret[:-8].encode()):08x}" == secret[-8:]
+
+
+def test_a_made_id_is_in_lower_case(house: House):
+    with house.changing() as rooms:
+        client, _ = rooms.clients.create(ClientFields())
+    assert re.fullmatch(r"client_[a-z0-9]{20}", client.client_id)
+
+
+@pytest.mark.parametrize("taken", ["ci-bot", "CI-Bot"])
+def test_users_and_clients_share_one_space_of_ids(house: House, taken: str):
+    house.client("ci-bot")
+    with pytest.raises(AlreadyExists):
+        house.client(taken)
+    with pytest.raises(AlreadyExists):
+        house.user("somebody", id=taken)
+
+
+def test_an_audience_that_is_not_there_is_refused(house: House):
+    with pytest.raises(InvalidField, match="audiences"):
+        house.client(audiences=["nowhere"])
+
+
+def test_a_patch_changes_what_it_names_and_null_means_the_default(house: House):
+    client = house.client(scopes=["agents:run"], access_token_ttl=60, name="CI")
+    with house.changing() as rooms:
+        changed = rooms.clients.update(client.client_id, {"access_token_ttl": None, "scopes": []})
+    assert (changed.access_token_ttl, changed.scopes, changed.name) == (None, [], "CI")
+    assert changed.audiences == ["my-os"]
+
+
+@pytest.mark.parametrize("patch", [{"client_id": "other"}, {"client_id": None}, {"colour": 1}])
+def test_a_patch_that_makes_no_sense_changes_nothing(house: House, patch: dict):
+    client = house.client("ci-bot", name="before")
+    with pytest.raises(InvalidField), house.changing() as rooms:
+        rooms.clients.update(client.client_id, {"name": "after", **patch})
+    with house.changing() as rooms:
+        assert rooms.clients.get("ci-bot").name == "before"
+
+
+def test_every_change_moves_the_version(house: House):
+    house.audience("other-os")
+    client = house.client()
+    with house.changing() as rooms:
+        first = rooms.clients.get(client.client_id).version
+        second = rooms.clients.update(client.client_id, {"audiences": ["other-os"]}).version
+        third = rooms.clients.update(client.client_id, {"claims": {"a": 1}}).version
+    assert first < second < third
+
+
+def test_a_client_has_at_most_ten_secrets(house: House):
+    client = house.client()
+    for _ in range(9):
+        house.secret(client)
+    with pytest.raises(Forbidden):
+        house.secret(client)
+
+
+def test_an_expiry_in_the_past_is_refused(house: House):
+    with pytest.raises(InvalidField, match="expires_at"):
+        house.secret(house.client(), expires_at="2020-01-01T00:00:00Z")
+    with pytest.raises(InvalidField, match="expires_at"):
+        SecretFields.read({"expires_at": "2030-01-01T00:00:00"})  # without a zone
+
+
+def test_secrets_of_another_client_cannot_be_deleted(house: House):
+    ours, theirs = house.client(), house.client()
+    with house.changing() as rooms:
+        secret = rooms.clients.secrets(theirs.client_id)[0]
+    with pytest.raises(NotFound), house.changing() as rooms:
+        rooms.clients.delete_secret(ours.client_id, secret.id)
+
+
+def test_a_deleted_client_takes_its_assignments_along(house: House):
+    house.role("runner", ["agents:run"])
+    house.client("ci-bot", roles=["runner"])
+    with house.changing() as rooms:
+        rooms.clients.delete("ci-bot")
+    house.client("ci-bot")
+    with house.changing() as rooms:
+        assert rooms.assignments.of("ci-bot") == []
+
+
+def test_pages_touch_each_client_once(house: House):
+    made = {house.client().client_id for _ in range(7)} | {house.admin.client_id}
+    seen: list[str] = []
+    after = None
+    with house.changing() as rooms:
+        while page := rooms.clients.page(after, 3):
+            seen += [client.client_id for client in page]
+            after = seen[-1]
+    assert sorted(seen) == seen
+    assert set(seen) == made
+
+
+def test_an_assignment_can_be_given_twice_and_taken_once(house: House):
+    house.role("runner", ["agents:run"])
+    client = house.client()
+    everywhere, here = Assignment(role="runner"), Assignment(role="runner", audience="my-os")
+    with house.changing() as rooms:
+        for given in (everywhere, here, everywhere, here):
+            rooms.assignments.give(client.client_id, given)
+        assert rooms.assignments.of(client.client_id) == [everywhere, here]
+        rooms.assignments.take(client.client_id, everywhere)
+        assert rooms.assignments.of(client.client_id) == [here]
+    with pytest.raises(NotFound), house.changing() as rooms:
+        rooms.assignments.take(client.client_id, everywhere)
+
+
+@pytest.mark.parametrize("bad", [{"role": "none"}, {"role": "runner", "audience": "nowhere"}])
+def test_only_what_exists_can_be_given(house: House, bad: dict):
+    house.role("runner", ["agents:run"])
+    with pytest.raises(NotFound), house.changing() as rooms:
+        rooms.assignments.give(house.admin.client_id, Assignment(**bad))

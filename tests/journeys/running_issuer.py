@@ -1,0 +1,185 @@
+"""An issuer in processes of its own, as people run it, and an operator beside it in this one."""
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Self
+
+import httpx
+
+from issuer.clock import Clock
+from issuer.services import build_services
+from issuer.settings import Settings
+from tests.builders import House, initialised
+from tests.drivers import TokenEndpoint
+
+REPOSITORY = Path(__file__).parents[2]
+SECONDS_TO_START = 30
+SECONDS_TO_STOP = 15
+BETWEEN_POLLS = 0.02
+PR_SET_PDEATHSIG = 1
+SERVE = [
+    sys.executable,
+    "-P",
+    "-m",
+    "uvicorn",
+    "--factory",
+    "issuer.app:app_from_environment",
+    "--port",
+]
+
+
+class Server:
+    """One server process. What it says on its standard streams is in `log`, all starts together."""
+
+    def __init__(self, environment: dict[str, str], port: int, folder: Path) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.http = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
+        self.token_endpoint = TokenEndpoint(self.http)
+        self._environment = environment
+        self._port = port
+        self._folder = folder
+        self._output = folder / f"server-{port}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log(self) -> str:
+        return self._output.read_text(errors="replace")
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Return when `/readyz` says so; an `AssertionError` with the log if it never does."""
+        with self._output.open("ab") as output:
+            self._process = subprocess.Popen(
+                SERVE + [str(self._port)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=self._folder,
+                env=process_environment() | self._environment,
+                preexec_fn=end_with_the_tests,
+            )
+        for _ in polls(SECONDS_TO_START):
+            if self._process.poll() is not None:
+                break
+            with suppress(httpx.TransportError):
+                if self.http.get("/readyz").status_code == httpx.codes.OK:
+                    return
+        raise AssertionError(f"The server did not start ({self._process.poll()}):\n{self.log}")
+
+    def kill(self) -> None:
+        """SIGKILL: not a moment to put anything in order."""
+        self._process.kill()
+        self._process.wait()
+
+    def restart(self) -> None:
+        """Start again after a `kill`, where it was."""
+        self.start()
+
+    def stop(self) -> None:
+        """End it as a service manager does, if it still runs; `AssertionError` if it resists."""
+        self.http.close()
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.terminate()
+        try:
+            status = self._process.wait(SECONDS_TO_STOP)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"The server did not stop:\n{self.log}") from None
+        assert status in {0, -signal.SIGTERM}, f"It ended with status {status}:\n{self.log}"
+
+
+class RunningIssuer(Server):
+    """A house on `database_url` (SQLite in the data directory unless given) and its server.
+
+    `house` is the operator: what is made there is made on the same database, in this process.
+    `settings` are those of CONTRACT §8, in lower case and without their prefix.
+    """
+
+    def __init__(self, folder: Path, database_url: str | None = None, **settings: str) -> None:
+        self._held = ExitStack()
+        port = self._held.enter_context(reserved_port())
+        environment = {
+            "ISSUER_URL": f"http://127.0.0.1:{port}",
+            "ISSUER_DATA_DIR": str(folder / "data"),
+            "ISSUER_PASSWORD_HASH": "owasp",
+            "ISSUER_RATE_LIMIT_FAILURES": "off",
+            **({"ISSUER_DATABASE_URL": database_url} if database_url else {}),
+            **{f"ISSUER_{name.upper()}": value for name, value in settings.items()},
+        }
+        super().__init__(environment, port, folder)
+        self.settings = Settings.from_environment(environment)
+        admin = initialised(self.settings, Clock())
+        services = build_services(self.settings)
+        self._held.callback(services.database.dispose)
+        self.house = House(services, admin, self.http)
+        self.house.audience("my-os")
+
+    def __enter__(self) -> Self:
+        self._held.callback(self.stop)
+        try:
+            self.start()
+        except BaseException:
+            self._held.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._held.close()
+
+    @contextmanager
+    def replica(self) -> Iterator[Server]:
+        """A second server of the same house, on a port of its own, as behind a load balancer."""
+        with reserved_port() as port:
+            server = Server(self._environment, port, self._folder)
+            try:
+                server.start()
+                yield server
+            finally:
+                server.stop()
+
+
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """A port of loopback that nobody else is given while the block lasts.
+
+    A socket that is bound but does not listen keeps it, and lets a server share it (both set
+    SO_REUSEADDR), also one that starts again.
+    """
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
+
+
+def process_environment() -> dict[str, str]:
+    """What every process of ours gets: nothing of `ISSUER_…` or `PYTHON…` that is set outside."""
+    kept = {"PATH", "HOME", "TMPDIR", "LANG"}
+    own = {name: value for name, value in os.environ.items() if name in kept}
+    return {**own, "PYTHONPATH": str(REPOSITORY)}
+
+
+def end_with_the_tests() -> None:
+    """Runs in the new process: a test run that is killed leaves no server behind (on Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def polls(seconds: float) -> Iterator[float]:
+    """Seconds passed, again and again with short pauses, until `seconds` are over."""
+    started = time.monotonic()
+    while (passed := time.monotonic() - started) < seconds:
+        yield passed
+        time.sleep(BETWEEN_POLLS)

@@ -1,0 +1,88 @@
+"""The published key set (RFC 7517) and the keys behind it."""
+
+import json
+
+import httpx
+import pytest
+from joserfc.jwk import JWKRegistry
+
+from issuer.database.tables import SigningKeyRow
+from issuer.keys.schedule import NewKey
+from tests.builders import House
+from tests.drivers import TokenEndpoint
+
+PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "k", "oth"}
+JWKS = "/.well-known/jwks.json"
+
+
+def test_the_key_set_holds_the_active_key_and_the_reserve(
+    house: House, token_endpoint: TokenEndpoint
+):
+    answer = house.http.get(JWKS)
+    keys = answer.json()["keys"]
+    header, _ = token_endpoint.read(token_endpoint.client_credentials(house.client()))
+    assert answer.headers["content-type"] == "application/jwk-set+json"
+    assert answer.headers["cache-control"] == "public, max-age=300"
+    assert len(keys) == 2
+    assert header["kid"] in {key["kid"] for key in keys}
+
+
+@pytest.mark.parametrize("more_settings", [{"signing_algorithms": "RS256,ES256,EdDSA"}])
+def test_a_published_key_is_public_and_named_by_its_thumbprint(house: House):
+    """RFC 7517 §4, RFC 7638; only of algorithms an audience uses."""
+    house.audience("es-os", signing_alg="ES256")
+    keys = house.http.get(JWKS).json()["keys"]
+    assert {key["alg"] for key in keys} == {"RS256", "ES256"}
+    for key in keys:
+        assert not PRIVATE_MEMBERS & key.keys()
+        assert key["use"] == "sig"
+        assert key["kid"] == JWKRegistry.import_key(key).thumbprint()
+
+
+@pytest.mark.parametrize("form", ["{}", "W/{}", '"other", {}', "*"])
+def test_who_has_the_set_gets_304(house: House, form: str):
+    """RFC 9110 §13.1.2: weak comparison, lists, any."""
+    first = house.http.get(JWKS)
+    etag = first.headers["etag"]
+    assert not etag.startswith("W/")
+    again = house.http.get(JWKS, headers={"If-None-Match": form.format(etag)})
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["etag"] == etag
+    assert again.headers["cache-control"] == first.headers["cache-control"]
+    other = house.http.get(JWKS, headers={"If-None-Match": '"other"'})
+    assert other.status_code == 200
+
+
+def test_head_answers_as_get_without_a_body(http: httpx.Client):
+    """RFC 9110 §9.3.2."""
+    head, get = http.head(JWKS), http.get(JWKS)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["etag"] == get.headers["etag"]
+
+
+def test_no_private_part_is_in_the_database_in_the_clear(house: House):
+    with house.services.database.reading() as session:
+        rows = session.query(SigningKeyRow).all()
+    for row in rows:
+        assert b"PRIVATE" not in row.sealed_private
+        assert not PRIVATE_MEMBERS & row.public_jwk.keys()
+        assert json.dumps(row.public_jwk)
+
+
+def test_put_in_order_twice_changes_nothing(house: House):
+    before = house.services.keyring.keys
+    house.services.keyring.put_in_order()
+    assert house.services.keyring.keys == before
+
+
+def test_whoever_loses_a_race_keeps_the_winners_keys(house: House):
+    """Compare and swap: a plan made from an older view is not carried out."""
+    backend, keyring = house.services.keyring._backend, house.services.keyring
+    with house.services.database.transaction() as session:
+        session.query(SigningKeyRow).delete()
+    now = house.services.clock()
+    ours = backend.create(NewKey(keyring._algorithms[0], now, now))
+    theirs = backend.create(NewKey(keyring._algorithms[0], now, now))
+    assert backend.store([theirs], seen=[])
+    assert not backend.store([ours], seen=[])
+    assert [key.kid for key in backend.load()] == [theirs.kid]

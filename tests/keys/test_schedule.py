@@ -1,0 +1,103 @@
+"""Who signs when: the invariants of DESIGN §4, over years of virtual time."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from issuer.keys import KeyPolicy, KeyState, SigningKey, plan_rotation
+from issuer.keys.schedule import Plan, active, destroys_at, publishable, retires_at, state_at
+from issuer.vocabulary import LONGEST_TOKEN, SigningAlgorithm
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+ALG = SigningAlgorithm.RS256
+POLICY = KeyPolicy(sign_for=timedelta(days=30), announce_for=timedelta(hours=24))
+
+
+def carried_out(keys: list[SigningKey], plan: Plan, now: datetime) -> list[SigningKey]:
+    """What a rotator does, without a database."""
+    kept = [replace(key, destroyed_at=now) if key.kid in plan.destroy else key for key in keys]
+    made = [
+        SigningKey(f"key-{len(keys) + number}", new.alg, {}, new.announced_at, new.activates_at)
+        for number, new in enumerate(plan.create)
+    ]
+    return kept + made
+
+
+def in_order(keys: list[SigningKey], now: datetime, policy: KeyPolicy = POLICY) -> list[SigningKey]:
+    while plan := plan_rotation(keys, now, policy, [ALG]):
+        keys = carried_out(keys, plan, now)
+    return keys
+
+
+def test_an_empty_house_gets_a_key_that_signs_and_one_in_reserve():
+    first, reserve = in_order([], START)
+    assert (first.activates_at, reserve.activates_at) == (START, START + timedelta(days=30))
+    assert (first.announced_at, reserve.announced_at) == (START, START)
+
+
+def test_a_house_in_order_needs_nothing():
+    keys = in_order([], START)
+    assert not plan_rotation(keys, START, POLICY, [ALG])
+    assert not plan_rotation(keys, START + timedelta(days=29), POLICY, [ALG])
+
+
+def test_a_reserve_made_late_is_still_announced_long_enough():
+    """Nobody looked for a year: the next key may not sign the moment it exists."""
+    late = START + timedelta(days=365)
+    *_, reserve = in_order(in_order([], START), late)
+    assert reserve.announced_at == late
+    assert reserve.activates_at == late + POLICY.announce_for
+
+
+def test_a_key_goes_through_its_states_in_order():
+    keys = in_order([], START)
+    reserve = keys[1]
+    taken_over = reserve.activates_at
+    assert state_at(keys, reserve, taken_over - timedelta(seconds=1)) is KeyState.ANNOUNCED
+    assert state_at(keys, reserve, taken_over) is KeyState.ACTIVE
+    assert state_at(keys, keys[0], taken_over) is KeyState.RETIRED
+    assert retires_at(keys, keys[0]) == taken_over
+    over = destroys_at(keys, keys[0])
+    assert over is not None
+    assert over >= taken_over + LONGEST_TOKEN
+    keys = in_order(keys, over)
+    assert state_at(keys, keys[0], over) is KeyState.DESTROYED
+
+
+def test_the_key_of_an_unused_algorithm_is_not_published():
+    """Some verifiers choke on a set of mixed types."""
+    keys = in_order([], START)
+    assert publishable(keys, {"ES256"}) == []
+    assert {key.kid for key in publishable(keys, {"RS256"})} == {key.kid for key in keys}
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    looks=st.lists(st.integers(min_value=1, max_value=60 * 24 * 40), min_size=1, max_size=60),
+    sign_for=st.integers(min_value=2, max_value=60),
+    announce_for=st.integers(min_value=1, max_value=48),
+)
+def test_at_every_moment_one_key_signs_and_it_was_published_before(
+    looks: list[int], sign_for: int, announce_for: int
+):
+    """A rotator that looks at any times, minutes to weeks apart."""
+    policy = KeyPolicy(timedelta(days=sign_for), timedelta(hours=announce_for))
+    now = START
+    keys = in_order([], now, policy)
+    first = keys[0].kid
+    for minutes in looks:
+        now += timedelta(minutes=minutes)
+        signing = active(keys, ALG, now)
+        assert signing is not None
+        assert sum(state_at(keys, key, now) is KeyState.ACTIVE for key in keys) == 1
+        if signing.kid != first:
+            assert signing.activates_at - signing.announced_at >= policy.announce_for
+        keys = in_order(keys, now, policy)
+        published = {key.kid for key in publishable(keys, {ALG})}
+        for key in keys:
+            retired = retires_at(keys, key)
+            still_needed = retired is None or retired + LONGEST_TOKEN > now
+            assert key.kid in published or not still_needed
+        assert any(state_at(keys, key, now) is KeyState.ANNOUNCED for key in keys)

@@ -1,0 +1,85 @@
+"""The drawing of the house is true: imports go downwards only (docs/house.md)."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HOUSE = Path(__file__).parent.parent / "issuer"
+
+FLOOR = {"clock", "database", "errors", "fields", "logs", "merge_patch", "scopes", "settings"}
+FLOOR |= {"vocabulary", "workers"}
+ROOMS = {
+    "audit": set(),
+    "audiences": {"audit"},
+    "roles": {"audit", "audiences"},
+    "users": {"audit", "roles"},
+    "directory": set(),
+    "clients": {"audit", "audiences", "roles", "directory"},
+    "keys": {"audit"},
+    "tokens": {"keys", "directory"},
+}
+BETWEEN = {"services", "setup", "http"}
+DOORS = {"oauth", "admin", "cli"}
+ENTRANCES = {"app", "health"}
+
+ONLY_IN = {
+    "fastapi": ["app.py", "http.py", "health.py", "oauth/", "admin/"],
+    "starlette": ["app.py", "http.py", "health.py", "oauth/", "admin/"],
+    "authlib": ["oauth/", "cli/"],
+    "sqlalchemy": ["database/", "store.py", "keys/backends/sql.py"],
+    "alembic": ["database/"],
+    "joserfc": ["keys/", "tokens/"],
+    "argon2": ["users/passwords.py"],
+    "typer": ["cli/"],
+}
+
+FILES = sorted(path.relative_to(HOUSE).as_posix() for path in HOUSE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_file_imports_only_what_lies_below_it(file: str):
+    here = file.split("/", maxsplit=1)[0].removesuffix(".py")
+    ours = {name.split(".")[1] for name in imports(file) if name.startswith("issuer.")}
+    assert ours - {here} <= below(here)
+
+
+@pytest.mark.parametrize("library", ONLY_IN)
+def test_a_library_stays_where_it_is_known(library: str):
+    users = {file for file in FILES if any(name.split(".")[0] == library for name in imports(file))}
+    strangers = {
+        file
+        for file in users
+        if not any(file.startswith(place) or file.endswith(place) for place in ONLY_IN[library])
+    }
+    assert not strangers
+
+
+def below(here: str) -> set[str]:
+    if here == "agentos":
+        return set()
+    if here in FLOOR:
+        return FLOOR
+    if here in ROOMS:
+        return FLOOR | ROOMS[here]
+    if here in BETWEEN:
+        return FLOOR | ROOMS.keys() | BETWEEN
+    if here in DOORS:
+        return FLOOR | ROOMS.keys() | BETWEEN
+    return FLOOR | ROOMS.keys() | BETWEEN | DOORS | ENTRANCES
+
+
+def imports(file: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse((HOUSE / file).read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            if node.module == "issuer":
+                yield from (
+                    f"issuer.{a.name}"
+                    for a in node.names
+                    if (HOUSE / a.name).exists() or (HOUSE / f"{a.name}.py").exists()
+                )
+            else:
+                yield node.module

@@ -1,0 +1,61 @@
+"""The rules for users and their passwords, on both databases."""
+
+import pytest
+
+from issuer.errors import AlreadyExists, InvalidField
+from issuer.users import Passwords
+from tests.builders import PASSWORD, House
+
+
+@pytest.mark.parametrize("taken", ["alice", "ALICE", "\uff21lice"])
+def test_user_names_are_unique_by_nfkc_and_case_folding(house: House, taken: str):
+    house.user("Alice")
+    with pytest.raises(AlreadyExists):
+        house.user(taken)
+
+
+def test_a_user_may_be_renamed_but_not_to_a_name_that_is_taken(house: House):
+    alice, _ = house.user("alice"), house.user("bob")
+    with house.changing() as rooms:
+        assert rooms.users.update(alice, {"username": "ALICE"}).username == "ALICE"
+        assert rooms.users.get_by_username("alice").id == alice
+    with pytest.raises(AlreadyExists), house.changing() as rooms:
+        rooms.users.update(alice, {"username": "Bob"})
+
+
+def test_any_agentos_user_id_may_be_kept(house: House):
+    assert house.user("alice", id="alice@example.com") == "alice@example.com"
+
+
+@pytest.mark.parametrize(
+    "password", ["short", "x" * 11, "x" * 257, "alice in chains"[:0], "tab\tin the middle"]
+)
+def test_a_password_the_policy_forbids_is_refused(house: House, password: str):
+    with pytest.raises(InvalidField, match="password"):
+        house.user("alice", password=password)
+
+
+def test_a_password_may_not_be_the_user_name(house: House):
+    with pytest.raises(InvalidField, match="password"):
+        house.user("alice-the-longnamed", password="Alice-The-LongNamed")
+
+
+def test_a_hash_is_argon2id_and_never_the_same_twice():
+    passwords = Passwords("rfc9106")
+    first, second = passwords.hash(PASSWORD), passwords.hash(PASSWORD)
+    assert first.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+    assert first != second
+    assert passwords.matches(PASSWORD, first)
+    assert not passwords.matches(PASSWORD + "x", first)
+    assert not passwords.matches(PASSWORD, None)
+    assert not passwords.matches("a password that nobody has", None)
+
+
+def test_a_deleted_user_brings_nothing_back(house: House):
+    house.role("runner", ["agents:run"])
+    house.user("alice", id="alice", roles=["runner"])
+    with house.changing() as rooms:
+        rooms.users.delete("alice")
+    house.user("alice", id="alice", password=None)
+    with house.changing() as rooms:
+        assert rooms.assignments.of("alice") == []
