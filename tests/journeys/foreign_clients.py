@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,8 @@ import oauthlib.oauth2
 import pytest
 from authlib.integrations.httpx_client import OAuth2Client
 from authlib.integrations.requests_client import OAuth2Session
+from joserfc import jwt as joserfc_jwt
 from joserfc.jwk import KeySet
-from joserfc.jwt import JWTClaimsRegistry
-from joserfc.jwt import decode as joserfc_decode
 from requests.auth import HTTPBasicAuth
 from requests_oauthlib import OAuth2Session as OAuthlibSession
 
@@ -36,23 +35,10 @@ class Task:
     authentication: str
     grant_type: str
     parameters: Mapping[str, str]
-    audience: str
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """RFC 8414 §3."""
-        answer = httpx.get(f"{self.issuer}/.well-known/oauth-authorization-server", trust_env=False)
-        return answer.raise_for_status().json()
-
-
-@dataclass(frozen=True)
-class Refused(Exception):
-    """The library's own error for an answer that is no token."""
-
-    error: str
 
 
 ForeignClient = Callable[[Task], dict[str, Any]]
+Verifier = Callable[[str, str, str], dict[str, Any]]
 
 
 def authlib_with_requests(task: Task) -> dict[str, Any]:
@@ -71,7 +57,7 @@ def _with_authlib(session_class: Callable[..., Any], task: Task) -> dict[str, An
     ) as session:
         session.trust_env = False
         return session.fetch_token(
-            task.metadata["token_endpoint"], grant_type=task.grant_type, **task.parameters
+            metadata(task.issuer)["token_endpoint"], grant_type=task.grant_type, **task.parameters
         )
 
 
@@ -89,24 +75,97 @@ def requests_oauthlib(task: Task) -> dict[str, Any]:
     with OAuthlibSession(client=kind(client_id)) as session:
         session.trust_env = False
         return session.fetch_token(
-            task.metadata["token_endpoint"], **authenticated, **task.parameters
+            metadata(task.issuer)["token_endpoint"], **authenticated, **task.parameters
         )
 
 
 def in_javascript(library: str, algorithm: str, task: Task) -> dict[str, Any]:
-    """`algorithm`: where the library looks for metadata, `oidc` or `oauth2`."""
-    secret = {"id": task.client.client_id, "secret": task.client.client_secret}
-    seen = run_javascript(
+    """`algorithm` says where the library looks for metadata: `oidc` or `oauth2`."""
+    answer = run_javascript(
         "token.mjs",
-        {
-            "library": library,
-            "algorithm": algorithm,
-            "issuer": task.issuer,
-            "client": {**secret, "authentication": task.authentication},
-            "grantType": task.grant_type,
-            "parameters": dict(task.parameters),
+        library=library,
+        algorithm=algorithm,
+        issuer=task.issuer,
+        client={
+            "id": task.client.client_id,
+            "secret": task.client.client_secret,
+            "authentication": task.authentication,
         },
+        grantType=task.grant_type,
+        parameters=dict(task.parameters),
     )
-    if "error" in seen:
-        raise Refused(seen["error"])
-    return seen["answer"]
+    if "error" in answer:
+        raise RefusedInJavascript(answer["error"])
+    return answer
+
+
+@dataclass(frozen=True)
+class RefusedInJavascript(Exception):  # noqa: N818 - a refusal is what we ask for
+    """What a library there threw; `error` as in RFC 6749 §5.2, as the Python libraries have it."""
+
+    error: str
+
+
+CLIENTS: dict[str, ForeignClient] = {
+    "authlib-requests": authlib_with_requests,
+    "authlib-httpx": authlib_with_httpx,
+    "requests-oauthlib": requests_oauthlib,
+    "openid-client": partial(in_javascript, "openid-client", "oidc"),
+    "oauth4webapi": partial(in_javascript, "oauth4webapi", "oauth2"),
+}
+
+
+def pyjwt(issuer: str, token: str, audience: str) -> dict[str, Any]:
+    found = metadata(issuer)
+    key = jwt.PyJWKClient(found["jwks_uri"]).get_signing_key_from_jwt(token)
+    return jwt.decode(
+        token,
+        key,
+        algorithms=["RS256"],
+        audience=audience,
+        issuer=found["issuer"],
+        options={"require": ["exp", "iat", "iss", "aud", "sub", "jti"]},
+    )
+
+
+def joserfc(issuer: str, token: str, audience: str) -> dict[str, Any]:
+    found = metadata(issuer)
+    keys = KeySet.import_key_set(httpx.get(found["jwks_uri"], trust_env=False).json())
+    claims = joserfc_jwt.decode(token, keys, algorithms=["RS256"]).claims
+    rules = {"iss": found["issuer"], "aud": audience}
+    joserfc_jwt.JWTClaimsRegistry(
+        exp={"essential": True},
+        **{name: {"essential": True, "value": value} for name, value in rules.items()},
+    ).validate(claims)
+    return claims
+
+
+def jose(issuer: str, token: str, audience: str) -> dict[str, Any]:
+    return run_javascript("verify.mjs", issuer=issuer, token=token, audience=audience)
+
+
+VERIFIERS: dict[str, Verifier] = {"PyJWT": pyjwt, "joserfc": joserfc, "jose": jose}
+
+
+def metadata(issuer: str) -> dict[str, Any]:
+    """RFC 8414 §3."""
+    answer = httpx.get(f"{issuer}/.well-known/oauth-authorization-server", trust_env=False)
+    return answer.raise_for_status().json()
+
+
+def run_javascript(script: str, **task: Any) -> dict[str, Any]:
+    """What the script prints for the task; an `AssertionError` if it ends with an error."""
+    if (node := shutil.which("node")) is None:
+        pytest.skip("There is no Node.js (`node`) to run JavaScript libraries with.")
+    if not (JAVASCRIPT / "node_modules").is_dir():
+        pytest.fail(f"{JAVASCRIPT} has no node_modules: `make test` installs it.")
+    done = subprocess.run(
+        [node, JAVASCRIPT / script],
+        input=json.dumps(task),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)

@@ -1,10 +1,11 @@
 """Client authentication (RFC 6749 §2.3, RFC 7617): one answer for every wrong credential."""
 
 import base64
+from datetime import timedelta
 
 import pytest
 
-from tests.builders import Credentials, House
+from tests.builders import Credentials, FakeClock, House
 from tests.drivers import TokenAnswer, TokenEndpoint
 
 GRANT = {"grant_type": "client_credentials"}
@@ -101,9 +102,10 @@ def test_undecodable_basic_is_invalid_request(
 
 
 def test_several_secrets_live_at_a_time_and_a_deleted_one_is_dead(
-    house: House, token_endpoint: TokenEndpoint
+    house: House, token_endpoint: TokenEndpoint, clock: FakeClock
 ):
     first = house.client()
+    clock.move(timedelta(seconds=1))
     second = house.secret(first)
     assert token_endpoint.client_credentials(first).status == 200
     with house.changing() as rooms:
