@@ -138,23 +138,30 @@ class Settings(BaseModel):
         16, ge=0, le=10_000, description="Sign-ins that may wait for a worker; beyond it 503."
     )
     refresh_idle: Positive = Field(
-        timedelta(days=14), description="A refresh token not used for this long is dead."
+        timedelta(days=14), description="A refresh token not used for this long is dead. Not in force yet."
     )
     refresh_ttl: Positive = Field(
-        timedelta(days=90), description="No refresh token family outlives this."
+        timedelta(days=90), description="No refresh token family outlives this. Not in force yet."
     )
     refresh_reuse_grace: Duration = Field(
-        timedelta(0), description="How long a lost refresh answer may be asked for again."
+        timedelta(0),
+        description="How long a lost refresh answer may be asked for again. Not in force yet.",
     )
     sign_in_failures: int = Field(
-        10, ge=1, le=1000, description="Failed sign-ins of a user before the lock."
+        10,
+        ge=1,
+        le=1000,
+        description="Failed sign-ins of a user before the lock. Not in force yet.",
     )
-    sign_in_lock: Positive = Field(timedelta(minutes=15), description="How long the lock lasts.")
+    sign_in_lock: Positive = Field(timedelta(minutes=15), description="How long the lock lasts. Not in force yet.")
     rate_limit_failures: Rate = Field(
-        "60/minute", description="Wrong credentials allowed to an address, or `off`."
+        "60/minute",
+        description="Wrong credentials allowed to an address, or `off`. Not in force yet.",
     )
     rate_limit_requests: Rate = Field(
-        "off", description="Token requests allowed to a client: N/second, N/minute or `off`."
+        "off",
+        description="Token requests allowed to a client: `N/second`, `N/minute` or `off`. Not in"
+        " force yet.",
     )
     trusted_proxies: Annotated[tuple[str, ...], BeforeValidator(_words)] = Field(
         (),

@@ -55,7 +55,6 @@ def _with_authlib(session_class: Callable[..., Any], task: Task) -> dict[str, An
         task.client.client_secret,
         token_endpoint_auth_method=task.authentication,
     ) as session:
-        session.trust_env = False
         return session.fetch_token(
             metadata(task.issuer)["token_endpoint"], grant_type=task.grant_type, **task.parameters
         )
@@ -73,7 +72,6 @@ def requests_oauthlib(task: Task) -> dict[str, Any]:
         else {"include_client_id": True, "client_secret": secret}
     )
     with OAuthlibSession(client=kind(client_id)) as session:
-        session.trust_env = False
         return session.fetch_token(
             metadata(task.issuer)["token_endpoint"], **authenticated, **task.parameters
         )
@@ -100,7 +98,7 @@ def in_javascript(library: str, algorithm: str, task: Task) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class RefusedInJavascript(Exception):  # noqa: N818 - a refusal is what we ask for
+class RefusedInJavascript(Exception):
     """What a library there threw; `error` as in RFC 6749 §5.2, as the Python libraries have it."""
 
     error: str

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Self
@@ -25,6 +25,7 @@ SECONDS_TO_START = 30
 SECONDS_TO_STOP = 15
 BETWEEN_POLLS = 0.02
 PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
 SERVE = [
     sys.executable,
     "-P",
@@ -62,13 +63,13 @@ class Server:
         """Return when `/readyz` says so; an `AssertionError` with the log if it never does."""
         with self._output.open("ab") as output:
             self._process = subprocess.Popen(
-                SERVE + [str(self._port)],
+                [*SERVE, str(self._port)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=self._folder,
                 env=process_environment() | self._environment,
-                preexec_fn=end_with_the_tests,
+                preexec_fn=end_with_the_tests,  # noqa: PLW1509 - one system call, no lock
             )
         for _ in polls(SECONDS_TO_START):
             if self._process.poll() is not None:
@@ -174,7 +175,7 @@ def process_environment() -> dict[str, str]:
 def end_with_the_tests() -> None:
     """Runs in the new process: a test run that is killed leaves no server behind (on Linux)."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def polls(seconds: float) -> Iterator[float]:
@@ -183,3 +184,11 @@ def polls(seconds: float) -> Iterator[float]:
     while (passed := time.monotonic() - started) < seconds:
         yield passed
         time.sleep(BETWEEN_POLLS)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    """Return as soon as the condition holds; an `AssertionError` if it does not in time."""
+    for _ in polls(seconds):
+        if condition():
+            return
+    raise AssertionError(f"Within {seconds} s it did not come true that {what}.")

@@ -1,63 +1,149 @@
 """Clients and verifiers that no one here wrote find their way by discovery (RFC 8414)."""
 
+import json
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
+from authlib.integrations.base_client import OAuthError as RefusedInAuthlib
+from oauthlib.oauth2 import OAuth2Error as RefusedInOauthlib
 
-from tests.builders import PASSWORD, Credentials
+from tests.builders import Credentials
 from tests.journeys.foreign_clients import (
     BASIC,
     CLIENTS,
+    JAVASCRIPT,
     POST,
     VERIFIERS,
+    RefusedInJavascript,
     Task,
     in_javascript,
     pyjwt,
-    VERIFIERS,
 )
 from tests.journeys.running_issuer import RunningIssuer
 
-GRANTS = {"client_credentials": {}, "password": {"username": "älice", "password": PASSWORD}}
+USERNAME, PASSWORD = "alice+1@example.com", "50% of +1 & a = b; c"  # all that forms encode
+GRANTS = {"client_credentials": {}, "password": {"username": USERNAME, "password": PASSWORD}}
+EVERY_WAY = [(library, method) for library in CLIENTS for method in (BASIC, POST)]
 
-# RFC 6749 §2.3.1 has ids form-encoded before Basic, but these libraries send them as they are.
-# What is behind the first colon is then the secret (RFC 7617 §2).
-SEND_BASIC_UNENCODED = {"authlib-requests", "authlib-httpx", "requests-oauthlib"}
+# RFC 6749 §2.3.1 has ids form-encoded before Basic. These send them as they are, and what is
+# behind the first colon is then the secret (RFC 7617 §2).
+SENDS_BASIC_UNENCODED = {"authlib-requests", "authlib-httpx", "requests-oauthlib"}
+WAYS_FOR_A_COLON = [
+    (library, method)
+    for library, method in EVERY_WAY
+    if method == POST or library not in SENDS_BASIC_UNENCODED
+]
 
 
 @pytest.fixture(scope="module")
 def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningIssuer]:
-    with RunningIssuer(tmp_path_factory.mktemp("issuer")) as issuer, pytest.MonkeyPatch.context() as m:
-        m.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")  # its way to allow http
-        issuer.house.user("älice")
+    with (
+        RunningIssuer(tmp_path_factory.mktemp("issuer")) as issuer,
+        pytest.MonkeyPatch.context() as environment,
+    ):
+        environment.setenv("NO_PROXY", "127.0.0.1")
+        environment.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")  # its way to allow http
+        issuer.house.user(USERNAME, password=PASSWORD)
         yield issuer
 
 
 @pytest.fixture(scope="module")
-def clients(issuer: RunningIssuer) -> dict[str, Credentials]:
-    """By id."""
-    ids = ["plain", "a+b@c|d~e", "svc:a+b@c"]
-    more: dict[str, Any] = {"grant_types": list(GRANTS), "scopes": ["agents:run"]}
-    return {client_id: issuer.house.client(client_id, **more) for client_id in ids}
+def client(issuer: RunningIssuer) -> Credentials:
+    return new_client(issuer, "a+b@c|d~e-f.g_h")
 
 
 @pytest.mark.parametrize("grant_type", GRANTS)
-@pytest.mark.parametrize("client_id", ["plain", "a+b@c|d~e", "svc:a+b@c"])
-@pytest.mark.parametrize("authentication", [BASIC, POST])
-@pytest.mark.parametrize("library", CLIENTS)
+@pytest.mark.parametrize(("library", "authentication"), EVERY_WAY)
 def test_a_library_gets_a_token(
     issuer: RunningIssuer,
-    clients: dict[str, Credentials],
+    client: Credentials,
     library: str,
     authentication: str,
-    client_id: str,
     grant_type: str,
 ):
-    """RFC 6749 §4.3, §4.4, whatever characters the id has."""
-    if ":" in client_id and authentication == BASIC and library in SEND_BASIC_UNENCODED:
-        pytest.skip(f"{library} does not encode the colon, and no server can know it from the other")
-    task = Task(issuer.url, clients[client_id], authentication, grant_type, GRANTS[grant_type])
+    """RFC 6749 §4.3, §4.4."""
+    task = Task(issuer.url, client, authentication, grant_type, GRANTS[grant_type])
     answer = CLIENTS[library](task)
     claims = pyjwt(issuer.url, answer["access_token"], "my-os")
-    assert claims["client_id"] == client_id
-    assert (claims["sub"] == client_id) is (grant_type == "client_credentials")
+    assert claims["client_id"] == client.client_id
+    assert (claims["sub"] == client.client_id) is (grant_type == "client_credentials")
+
+
+@pytest.mark.parametrize(("library", "authentication"), WAYS_FOR_A_COLON)
+def test_a_colon_in_the_id_is_no_obstacle_to_who_encodes_it(
+    issuer: RunningIssuer, colon_client: Credentials, library: str, authentication: str
+):
+    """RFC 6749 §2.3.1."""
+    task = Task(issuer.url, colon_client, authentication, "client_credentials", {})
+    answer = CLIENTS[library](task)
+    assert pyjwt(issuer.url, answer["access_token"], "my-os")["sub"] == "svc:a+b@c"
+
+
+@pytest.fixture(scope="module")
+def colon_client(issuer: RunningIssuer) -> Credentials:
+    return new_client(issuer, "svc:a+b@c")
+
+
+@pytest.mark.parametrize("library", CLIENTS)
+def test_a_library_knows_a_refusal_from_a_token(
+    issuer: RunningIssuer, client: Credentials, library: str
+):
+    """RFC 6749 §5.2."""
+    wrong = Credentials(client.client_id, "wrong")
+    with pytest.raises((RefusedInAuthlib, RefusedInOauthlib, RefusedInJavascript)) as refusal:
+        CLIENTS[library](Task(issuer.url, wrong, BASIC, "client_credentials", {}))
+    assert refusal.value.error == "invalid_client"
+
+
+@pytest.mark.parametrize("library", CLIENTS)
+def test_a_library_asks_for_scopes_and_an_audience(issuer: RunningIssuer, library: str):
+    """RFC 6749 §3.3, RFC 8707 §2."""
+    client = new_client(issuer, f"asks-with-{library}", audiences=["my-os", issuer.url])
+    asked = {"scope": "agents:web:run sessions:read", "resource": "my-os"}
+    answer = CLIENTS[library](Task(issuer.url, client, POST, "client_credentials", asked))
+    assert set(pyjwt(issuer.url, answer["access_token"], "my-os")["scopes"]) == {
+        "agents:web:run",
+        "sessions:read",
+    }
+
+
+@pytest.mark.parametrize("library", ["openid-client", "oauth4webapi"])
+@pytest.mark.parametrize("algorithm", ["oidc", "oauth2"])
+def test_metadata_is_found_in_both_places(
+    issuer: RunningIssuer, client: Credentials, library: str, algorithm: str
+):
+    """OpenID Connect Discovery 1.0 §4, RFC 8414 §3."""
+    task = Task(issuer.url, client, BASIC, "client_credentials", {})
+    assert "access_token" in in_javascript(library, algorithm, task)
+
+
+@pytest.mark.parametrize("verifier", VERIFIERS)
+def test_a_verifier_reads_our_token(issuer: RunningIssuer, client: Credentials, verifier: str):
+    """RFC 9068 §4, with the keys of RFC 7517 §5."""
+    token = issuer.token_endpoint.client_credentials(client).token
+    claims = VERIFIERS[verifier](issuer.url, token, "my-os")
+    assert (claims["iss"], claims["aud"]) == (issuer.url, "my-os")
+    assert claims["sub"] == client.client_id
+
+
+@pytest.mark.parametrize("verifier", VERIFIERS)
+def test_a_verifier_refuses_our_token_at_another_audience(
+    issuer: RunningIssuer, client: Credentials, verifier: str
+):
+    token = issuer.token_endpoint.client_credentials(client).token
+    with pytest.raises(Exception, match=r'aud|"aud"|Audience'):
+        VERIFIERS[verifier](issuer.url, token, "your-os")
+
+
+def test_the_lock_file_names_no_registry():
+    """Whoever installs it uses the registry of his own machine."""
+    packages = json.loads((JAVASCRIPT / "package-lock.json").read_text())["packages"]
+    assert [name for name, package in packages.items() if "resolved" in package] == []
+
+
+def new_client(issuer: RunningIssuer, client_id: str, **fields: object) -> Credentials:
+    return issuer.house.client(
+        client_id,
+        grant_types=list(GRANTS),
+        **{"scopes": ["agents:run", "sessions:read"], **fields},
+    )

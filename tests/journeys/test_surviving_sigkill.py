@@ -1,0 +1,129 @@
+"""What was acknowledged is there after SIGKILL at the worst moment (DESIGN §5, §7)."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import httpx
+import pytest
+from joserfc import jwt
+from joserfc.jwk import KeySet
+from sqlalchemy import select
+
+from issuer.database.tables import AuditEventRow
+from tests.builders import Credentials, House
+from tests.drivers import TokenEndpoint
+from tests.journeys.running_issuer import RunningIssuer, wait_until
+
+KILLS = 3
+CALLERS = 8
+TOKENS_BEFORE_A_KILL = 300
+CHANGES_BEFORE_A_KILL = 10
+
+
+@pytest.fixture
+def issuer(tmp_path: Path, migrated_database_url: str) -> Iterator[RunningIssuer]:
+    with RunningIssuer(tmp_path, migrated_database_url) as issuer:
+        yield issuer
+
+
+@pytest.mark.slow
+def test_what_was_acknowledged_survives(issuer: RunningIssuer):
+    """Killed again and again, while callers get tokens and an operator makes clients."""
+    client = issuer.house.client("caller", scopes=["agents:run"])
+    tokens: list[str] = []
+    made: list[Credentials] = []
+    for _ in range(KILLS):
+        enough_tokens = len(tokens) + TOKENS_BEFORE_A_KILL
+        enough_changes = len(made) + CHANGES_BEFORE_A_KILL
+        with operator(issuer.house, made), callers(issuer.url, client, tokens):
+            wait_until(
+                lambda: len(tokens) >= enough_tokens and len(made) >= enough_changes,  # noqa: B023
+                60,
+                "enough was done to kill the server",
+            )
+            issuer.kill()
+        issuer.restart()
+        assert issuer.token_endpoint.client_credentials(client).status == 200
+
+    claims = verified(issuer, tokens)
+    on_record = Counter(issued_jtis(issuer.house))
+    assert {jti: on_record[jti] for jti in claims} == dict.fromkeys(claims, 1)
+
+    assert {client.client_id for client in made} <= created_clients(issuer.house)
+    for client in made:
+        assert issuer.token_endpoint.client_credentials(client).status == 200
+
+
+@contextmanager
+def callers(url: str, client: Credentials, tokens: list[str]) -> Iterator[None]:
+    """Ask for tokens on connections of their own, and keep each, until the server is gone."""
+
+    def call(stopped: threading.Event) -> None:
+        with (
+            httpx.Client(base_url=url, timeout=30, trust_env=False) as http,
+            suppress(httpx.TransportError),
+        ):
+            while not stopped.is_set():
+                tokens.append(TokenEndpoint(http).client_credentials(client).token)
+
+    with in_threads(CALLERS, call):
+        yield
+
+
+@contextmanager
+def operator(house: House, made: list[Credentials]) -> Iterator[None]:
+    """Makes one client after the other, and keeps each that was acknowledged."""
+
+    def make(stopped: threading.Event) -> None:
+        while not stopped.is_set():
+            made.append(house.client(f"made-{len(made)}"))
+
+    with in_threads(1, make):
+        yield
+
+
+@contextmanager
+def in_threads(number: int, work: Callable[[threading.Event], None]) -> Iterator[None]:
+    """`work` in threads while the block lasts. What it raises, the block raises at its end."""
+    stopped = threading.Event()
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work(stopped)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(number)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        for thread in threads:
+            thread.join()
+    if errors:
+        raise ExceptionGroup("in a thread", errors)
+
+
+def verified(issuer: RunningIssuer, tokens: list[str]) -> dict[str, object]:
+    """The claims of the tokens by `jti`, read with the keys published now."""
+    keys = KeySet.import_key_set(issuer.http.get("/.well-known/jwks.json").json())
+    claims = [jwt.decode(token, keys, algorithms=["RS256"]).claims for token in tokens]
+    return {each["jti"]: each for each in claims}
+
+
+def issued_jtis(house: House) -> list[str]:
+    query = select(AuditEventRow.details).where(AuditEventRow.action == "token.issued")
+    with house.services.database.reading() as session:
+        return [details["jti"] for details in session.scalars(query)]
+
+
+def created_clients(house: House) -> set[str]:
+    query = select(AuditEventRow.target).where(AuditEventRow.action == "client.created")
+    with house.services.database.reading() as session:
+        return set(session.scalars(query))

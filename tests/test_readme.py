@@ -1,0 +1,57 @@
+"""The README tells the truth about the settings."""
+
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from issuer.settings import PREFIX, SECRETS, Settings
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_the_readme_has_every_setting_with_its_default(name: str):
+    assert row(name, Settings.model_fields[name]) in README.splitlines()
+
+
+def test_the_readme_has_no_setting_that_is_not_there():
+    documented = {line.split("`")[1] for line in README.splitlines() if line.startswith("| `ISSUER")}
+    assert documented == {PREFIX + name.upper() for name in Settings.model_fields}
+
+
+def test_every_secret_is_hidden():
+    for name, field in Settings.model_fields.items():
+        assert (name.upper() in SECRETS) == (field.annotation == SecretStr | None)
+
+
+def row(name: str, field: FieldInfo) -> str:
+    return f"| `{PREFIX}{name.upper()}` | {written(field.default)} | {field.description} |"
+
+
+def written(default: object) -> str:
+    """A default as the environment would have it."""
+    match default:
+        case None | ():
+            return "–"
+        case bool():
+            return f"`{str(default).lower()}`"
+        case timedelta():
+            return f"`{duration(default)}`"
+        case tuple():
+            return f"`{','.join(default)}`"
+        case StrEnum():
+            return f"`{default.value}`"
+        case _:
+            return f"`{default}`"
+
+
+def duration(value: timedelta) -> str:
+    seconds = int(value.total_seconds())
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds > size and seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
