@@ -3,15 +3,22 @@
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 from issuer import __version__, logs
 from issuer.clock import Clock
 from issuer.health import health_routes
 from issuer.http import RequestFrame
-from issuer.oauth import protocol_routes
-from issuer.services import Services, build_services
+from issuer.oauth import (
+    IssuerAuthorizationServer,
+    protocol_paths,
+    protocol_routes,
+    security_schemes,
+)
+from issuer.services import build_services
 from issuer.settings import Settings
 from issuer.workers import WorkerPool
 
@@ -44,20 +51,39 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
             queries.stop()
             services.stop()
 
-    app = FastAPI(
+    base = settings.base_path
+    # Its pages come from here and not from a CDN: an issuer may have no way out.
+    app = FastAPIOffline(
         title="AgentOS issuer",
         version=__version__,
         lifespan=lifespan,
-        openapi_url=f"{settings.base_path}/openapi.json",
-        docs_url=f"{settings.base_path}/docs",
+        openapi_url=f"{base}/openapi.json",
+        docs_url=f"{base}/docs",
         redoc_url=None,
+        static_url=f"{base}/docs-assets",
         redirect_slashes=False,
     )
-    app.router.routes.extend(protocol_routes(services, queries, passwords))
+    server = IssuerAuthorizationServer(services)
+    app.router.routes.extend(protocol_routes(services, server, queries, passwords))
     app.router.routes.extend(health_routes(services, queries))
+    _describe(app, protocol_paths(settings, server.grants))
     app.add_middleware(RequestFrame)
     app.state.services = services
     return app
+
+
+def _describe(app: FastAPI, paths: dict[str, Any]) -> None:
+    """Make `/openapi.json` tell of `paths` as well."""
+    described = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        schema = described()
+        schema["paths"] = {**paths, **schema["paths"]}
+        components = schema.setdefault("components", {})
+        components.setdefault("securitySchemes", {}).update(security_schemes())
+        return schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def app_from_environment() -> FastAPI:
@@ -65,6 +91,3 @@ def app_from_environment() -> FastAPI:
     settings = Settings.from_environment()
     logs.configure(settings.log_level)
     return create_app(settings)
-
-
-__all__ = ["Services", "app_from_environment", "create_app"]

@@ -138,7 +138,8 @@ class Settings(BaseModel):
         16, ge=0, le=10_000, description="Sign-ins that may wait for a worker; beyond it 503."
     )
     refresh_idle: Positive = Field(
-        timedelta(days=14), description="A refresh token not used for this long is dead. Not in force yet."
+        timedelta(days=14),
+        description="A refresh token not used for this long is dead. Not in force yet.",
     )
     refresh_ttl: Positive = Field(
         timedelta(days=90), description="No refresh token family outlives this. Not in force yet."
@@ -153,7 +154,9 @@ class Settings(BaseModel):
         le=1000,
         description="Failed sign-ins of a user before the lock. Not in force yet.",
     )
-    sign_in_lock: Positive = Field(timedelta(minutes=15), description="How long the lock lasts. Not in force yet.")
+    sign_in_lock: Positive = Field(
+        timedelta(minutes=15), description="How long the lock lasts. Not in force yet."
+    )
     rate_limit_failures: Rate = Field(
         "60/minute",
         description="Wrong credentials allowed to an address, or `off`. Not in force yet.",

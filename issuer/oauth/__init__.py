@@ -1,5 +1,7 @@
 """The door for services that ask for tokens: RFC 6749, 7517, 8414, on Authlib's server."""
 
+from issuer.oauth.authorization_server import IssuerAuthorizationServer
+from issuer.oauth.openapi import protocol_paths, security_schemes
 from issuer.oauth.routes import protocol_routes
 
-__all__ = ["protocol_routes"]
+__all__ = ["IssuerAuthorizationServer", "protocol_paths", "protocol_routes", "security_schemes"]

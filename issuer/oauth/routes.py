@@ -19,9 +19,13 @@ from issuer.services import Services
 from issuer.workers import WorkerPool
 
 
-def protocol_routes(services: Services, queries: WorkerPool, passwords: WorkerPool) -> list[Route]:
+def protocol_routes(
+    services: Services,
+    server: IssuerAuthorizationServer,
+    queries: WorkerPool,
+    passwords: WorkerPool,
+) -> list[Route]:
     """Every protocol endpoint, under the path of `ISSUER_URL`."""
-    server = IssuerAuthorizationServer(services)
     token_endpoint = TokenEndpoint(services, server, queries, passwords)
     body, etag = rendered(metadata(services.settings, server))
     jwks_max_age = int(services.settings.jwks_max_age.total_seconds())

@@ -45,9 +45,14 @@ def test_what_was_acknowledged_survives(issuer: RunningIssuer):
                 "enough was done to kill the server",
             )
             issuer.kill()
+        import time
+
+        t = time.time()
         issuer.restart()
+        print("restart", time.time() - t, len(tokens), len(made))
         assert issuer.token_endpoint.client_credentials(client).status == 200
 
+    print("COUNTS", len(tokens), len(made))
     claims = verified(issuer, tokens)
     on_record = Counter(issued_jtis(issuer.house))
     assert {jti: on_record[jti] for jti in claims} == dict.fromkeys(claims, 1)

@@ -1,0 +1,156 @@
+"""The protocol endpoints as OpenAPI 3.1 describes them; they are no FastAPI routes."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from issuer.oauth.metadata import JWKS_PATH, TOKEN_PATH, metadata_paths
+from issuer.settings import Settings
+from issuer.vocabulary import ErrorCode
+
+_TAGS = ["OAuth 2.0"]
+_REQUEST_ID = {
+    "X-Request-Id": {
+        "description": "The caller's, if it is 1 to 128 of A-Z a-z 0-9 . _ -, else one of ours.",
+        "schema": {"type": "string"},
+    }
+}
+
+
+def protocol_paths(settings: Settings, grant_types: Iterable[str]) -> dict[str, Any]:
+    """The `paths` of this door."""
+    base = settings.base_path
+    documents = {
+        path: {
+            "get": _document(
+                "Authorization server metadata (RFC 8414)",
+                "application/json",
+                {"type": "object", "required": ["issuer", "token_endpoint", "jwks_uri"]},
+            )
+        }
+        for path in metadata_paths(settings)
+    }
+    jwks = _document(
+        "The key set to verify tokens with (RFC 7517)",
+        "application/jwk-set+json",
+        {
+            "type": "object",
+            "required": ["keys"],
+            "properties": {"keys": {"type": "array", "items": {"type": "object"}}},
+        },
+    )
+    return {
+        base + TOKEN_PATH: {"post": _token(list(grant_types))},
+        base + JWKS_PATH: {"get": jwks},
+        **documents,
+    }
+
+
+def security_schemes() -> dict[str, Any]:
+    """How a client authenticates at the token endpoint, for `components`."""
+    return {"client_secret_basic": {"type": "http", "scheme": "basic"}}
+
+
+def _token(grant_types: list[str]) -> dict[str, Any]:
+    return {
+        "tags": _TAGS,
+        "operationId": "token",
+        "summary": "Get an access token (RFC 6749 §3.2)",
+        "description": "A client authenticates with HTTP Basic or with `client_id` and"
+        " `client_secret` in the form, and never with both.",
+        "security": [{"client_secret_basic": []}, {}],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/x-www-form-urlencoded": {
+                    "schema": _token_request(grant_types),
+                    "example": {
+                        "grant_type": "client_credentials",
+                        "audience": "my-os",
+                        "scope": "agents:web:run",
+                    },
+                }
+            },
+        },
+        "responses": {
+            "200": {
+                "description": "A token that says exactly `scope`",
+                "headers": _REQUEST_ID,
+                "content": {"application/json": {"schema": _token_response()}},
+            },
+            "400": _refusal("The request is refused (RFC 6749 §5.2, RFC 8707 §2)"),
+            "401": _refusal("The client did not authenticate", "WWW-Authenticate"),
+            "405": _refusal("Not a POST", "Allow"),
+            "413": _refusal("The body has more than 16 KiB"),
+            "500": _refusal("Unforeseen; the log has the cause under the request id"),
+            "503": _refusal("Overload, or the database is away", "Retry-After"),
+        },
+    }
+
+
+def _token_request(grant_types: list[str]) -> dict[str, Any]:
+    text = {"type": "string"}
+    secret = {"type": "string", "format": "password"}
+    return {
+        "type": "object",
+        "required": ["grant_type"],
+        "properties": {
+            "grant_type": {"type": "string", "enum": grant_types},
+            "scope": {**text, "description": "Space-delimited; all that is held unless given"},
+            "audience": {**text, "description": "Id of the AgentOS the token is for"},
+            "resource": {**text, "description": "The same by its name in RFC 8707"},
+            "session_id": {**text, "description": "For clients with `may_set_session`"},
+            "username": {**text, "description": "Of the password grant"},
+            "password": {**secret, "description": "Of the password grant"},
+            "client_id": text,
+            "client_secret": secret,
+        },
+    }
+
+
+def _token_response() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": ["access_token", "token_type", "expires_in", "scope"],
+        "properties": {
+            "access_token": {"type": "string", "description": "A JWT of type at+jwt (RFC 9068)"},
+            "token_type": {"const": "Bearer"},
+            "expires_in": {"type": "integer", "description": "Seconds"},
+            "scope": {"type": "string", "description": "Space-delimited"},
+        },
+    }
+
+
+def _refusal(description: str, *headers: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "headers": {**_REQUEST_ID, **{name: {"schema": {"type": "string"}} for name in headers}},
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["error"],
+                    "properties": {
+                        "error": {"type": "string", "enum": [code.value for code in ErrorCode]},
+                        "error_description": {"type": "string"},
+                    },
+                }
+            }
+        },
+    }
+
+
+def _document(summary: str, media_type: str, schema: dict[str, Any]) -> dict[str, Any]:
+    cached = {name: {"schema": {"type": "string"}} for name in ("ETag", "Cache-Control")}
+    return {
+        "tags": _TAGS,
+        "summary": summary,
+        "parameters": [{"name": "If-None-Match", "in": "header", "schema": {"type": "string"}}],
+        "responses": {
+            "200": {
+                "description": "The document",
+                "headers": {**_REQUEST_ID, **cached},
+                "content": {media_type: {"schema": schema}},
+            },
+            "304": {"description": "The caller has it already", "headers": _REQUEST_ID},
+        },
+    }

@@ -1,0 +1,87 @@
+"""What the server says of itself: metadata, OpenAPI, probes."""
+
+import httpx
+import pytest
+from openapi_spec_validator import validate
+
+from tests.builders import House
+
+METADATA = "/.well-known/oauth-authorization-server"
+
+
+def test_the_metadata_names_what_is_registered(http: httpx.Client):
+    """RFC 8414 §2."""
+    assert http.get(METADATA).json() == {
+        "issuer": "https://id.example",
+        "token_endpoint": "https://id.example/oauth2/token",
+        "jwks_uri": "https://id.example/.well-known/jwks.json",
+        "grant_types_supported": ["client_credentials", "password"],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "response_types_supported": [],
+        "service_documentation": "https://id.example/docs",
+    }
+
+
+def test_clients_of_openid_connect_find_it_too(http: httpx.Client):
+    oidc = http.get("/.well-known/openid-configuration")
+    assert oidc.json() == http.get(METADATA).json()
+    assert oidc.headers["content-type"] == "application/json"
+    again = http.get(METADATA, headers={"If-None-Match": oidc.headers["etag"]})
+    assert again.status_code == 304
+
+
+@pytest.mark.parametrize("more_settings", [{"url": "https://host.example/id/one"}])
+def test_an_issuer_with_a_path_lives_under_it(house: House):
+    """RFC 8414 §3.1 for the metadata; every endpoint under the path."""
+    host = "https://host.example"
+    for path in (
+        "/.well-known/oauth-authorization-server/id/one",
+        "/.well-known/openid-configuration/id/one",
+        "/id/one/.well-known/openid-configuration",
+    ):
+        metadata = house.http.get(host + path).json()
+        assert metadata["issuer"] == "https://host.example/id/one"
+    for endpoint in (metadata["jwks_uri"], "https://host.example/id/one/readyz"):
+        assert house.http.get(endpoint).status_code == 200
+    assert house.http.get(host + "/.well-known/jwks.json").status_code == 404
+    client = house.client()
+    answer = house.http.post(
+        metadata["token_endpoint"],
+        data={"grant_type": "client_credentials"},
+        auth=(client.client_id, client.client_secret),
+    )
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("more_settings", [{"url": "https://host.example/"}])
+def test_a_terminating_slash_stays_in_the_identifier_only(house: House):
+    metadata = house.http.get(METADATA).json()
+    assert metadata["issuer"] == "https://host.example/"
+    assert metadata["token_endpoint"] == "https://host.example/oauth2/token"
+
+
+def test_the_description_is_valid_openapi_and_names_every_endpoint(http: httpx.Client):
+    schema = http.get("/openapi.json").json()
+    validate(schema)
+    assert schema["openapi"].startswith("3.1")
+    assert {"/oauth2/token", "/.well-known/jwks.json", METADATA} <= schema["paths"].keys()
+    assert http.get("/openapi.json").json() == schema
+
+
+def test_the_documentation_needs_nothing_from_elsewhere(http: httpx.Client):
+    page = http.get("/docs").text
+    assert "https://" not in page.replace("https://id.example", "")
+    assert http.get("/docs-assets/swagger-ui-bundle.js").status_code == 200
+
+
+def test_alive_and_ready(http: httpx.Client):
+    assert http.get("/healthz").json() == {"status": "ok"}
+    assert http.get("/readyz").json() == {"status": "ready"}
+
+
+def test_not_ready_when_the_schema_is_not_ours(house: House):
+    with house.services.database.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'future'")
+    answer = house.http.get("/readyz")
+    assert (answer.status_code, answer.json()["status"]) == (503, "not ready")
+    assert house.http.get("/healthz").status_code == 200
