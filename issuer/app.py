@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from issuer import __version__, logs
+from issuer.admin import BodyLimit, admin_router, install_problem_handlers
 from issuer.clock import Clock
 from issuer.health import health_routes
 from issuer.http import RequestFrame
@@ -67,6 +68,9 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.router.routes.extend(protocol_routes(services, server, queries, passwords))
     app.router.routes.extend(health_routes(services, queries))
     _describe(app, protocol_paths(settings, server.grants))
+    app.include_router(admin_router(), prefix=base)
+    install_problem_handlers(app)
+    app.add_middleware(BodyLimit, prefix=f"{base}/admin/")
     app.add_middleware(RequestFrame)
     app.state.services = services
     return app

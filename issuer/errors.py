@@ -46,8 +46,16 @@ class InUse(IssuerError):
         self.users_of_it = users_of_it
 
 
+class NotAllowed(IssuerError):
+    """Understood and refused: the state of the house does not allow it to anybody."""
+
+
 class Forbidden(IssuerError):
-    """Understood and refused: the rules of the house do not allow it."""
+    """Not allowed to this caller. `scope` is the one that would allow it."""
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"This needs the scope {scope}.")
+        self.scope = scope
 
 
 class Unavailable(IssuerError):

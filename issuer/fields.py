@@ -221,4 +221,5 @@ GrantTypes = Annotated[
     Field(max_length=len(GrantType)),
     AfterValidator(_without_repeats),
 ]
+Version = Annotated[int, Field(exclude=True)]  # for the ETag; nobody is shown it
 CustomClaims = Annotated[dict[str, Any], AfterValidator(_custom_claims)]

@@ -1,7 +1,7 @@
 """The one place where objects meet. Everything below is handed what it needs."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +9,12 @@ from random import SystemRandom
 
 from issuer.audiences import Audiences
 from issuer.audiences.store import AudienceStore
-from issuer.audit import Actor, AuditWriter, Trail
+from issuer.audit import Actor, AuditWriter, Record, Trail
+from issuer.authority import Authority
 from issuer.clients import Clients, SecretMaker
 from issuer.clients.authentication import ClientAuthentication
 from issuer.clock import Clock
-from issuer.database import Database, require_current_schema
+from issuer.database import Database, Session, require_current_schema
 from issuer.directory import ChangeWatcher, Directory
 from issuer.errors import ConfigurationError
 from issuer.keys import KeyPolicy, Keyring
@@ -21,8 +22,9 @@ from issuer.keys.backends import SqlKeyBackend
 from issuer.keys.sealing import Sealer, read_master_key, read_master_key_file
 from issuer.keys.store import CLIENT_SECRETS, opened
 from issuer.roles import Assignments, Roles
+from issuer.scopes import ISSUER_ADMIN
 from issuer.settings import Settings
-from issuer.tokens import TokenIssuer
+from issuer.tokens import TokenIssuer, TokenReader
 from issuer.users import Passwords, SignIn, Users
 
 
@@ -30,11 +32,13 @@ from issuer.users import Passwords, SignIn, Users
 class Rooms:
     """The rooms an operator works in, all in one transaction."""
 
+    authority: Authority
     audiences: Audiences
     roles: Roles
     clients: Clients
     users: Users
     assignments: Assignments
+    record: Record
 
 
 class Services:
@@ -68,30 +72,44 @@ class Services:
             default_lifetime=settings.access_token_ttl,
             most_bytes=settings.max_token_bytes,
         )
+        self.own_tokens = TokenReader(settings.url, settings.url, self.keyring, clock)
         self.audit = AuditWriter(self.database)
         self.changes = ChangeWatcher(self.database, clock)
         self.changes.subscribe(self.directory.forget)
         self.changes.subscribe(self.keyring.reload)
 
     @contextmanager
-    def changing(self, actor: Actor) -> Iterator[Rooms]:
-        """One transaction for one request of an operator; this process sees it at once."""
+    def changing(self, actor: Actor, held: Iterable[str] = (ISSUER_ADMIN,)) -> Iterator[Rooms]:
+        """One transaction for one request of an operator; this process sees it at once.
+
+        `held` are the actor's scopes at the issuer's own audience. Who can run the command line
+        beside the database has it in hand anyway.
+        """
         with self.database.changing() as session:
-            trail = Trail(session, self.clock, actor)
-            yield Rooms(
-                Audiences(
-                    session,
-                    trail,
-                    self.clock,
-                    own_id=self.settings.url,
-                    algorithms=self.settings.signing_algorithms,
-                ),
-                Roles(session, trail, self.clock),
-                Clients(session, trail, self.clock, self._chance, self.secrets),
-                Users(session, trail, self.clock, self._chance, self.passwords),
-                Assignments(session, trail),
-            )
+            rooms = self._rooms(session, actor, held)
+            yield rooms
+            rooms.authority.settle()
         self.changes.look()
+
+    @contextmanager
+    def reading(self, actor: Actor, held: Iterable[str] = (ISSUER_ADMIN,)) -> Iterator[Rooms]:
+        """The same rooms in a transaction that changes nothing, and waits for nobody."""
+        with self.database.reading() as session:
+            yield self._rooms(session, actor, held)
+
+    def _rooms(self, session: Session, actor: Actor, held: Iterable[str]) -> Rooms:
+        trail = Trail(session, self.clock, actor)
+        authority = Authority(session, self.settings.url, held)
+        room = (session, trail, self.clock, authority)
+        return Rooms(
+            authority,
+            Audiences(*room, own_id=self.settings.url, algorithms=self.settings.signing_algorithms),
+            Roles(*room),
+            Clients(*room, self._chance, self.secrets),
+            Users(*room, self._chance, self.passwords),
+            Assignments(session, trail, authority),
+            Record(session),
+        )
 
     def start(self) -> None:
         """Keys in order, then the background threads."""

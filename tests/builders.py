@@ -69,6 +69,8 @@ class House:
 
     def __init__(self, services: Services, admin: Credentials, http: httpx.Client) -> None:
         self.services = services
+        assert isinstance(services.clock, FakeClock)
+        self.clock = services.clock
         self.admin = admin
         self.http = http
         self._numbers = count(1)
@@ -77,6 +79,11 @@ class House:
     def changing(self) -> Iterator[Rooms]:
         with self.services.changing(OPERATOR) as rooms:
             yield rooms
+
+    def wait(self, duration: timedelta) -> None:
+        """The clock moves on, and the server looks around as it does all the time."""
+        self.clock.move(duration)
+        self.services.changes.look()
 
     def audience(self, audience_id: str = "my-os", **fields: Any) -> str:
         with self.changing() as rooms:

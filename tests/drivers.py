@@ -75,3 +75,37 @@ class TokenEndpoint:
 
     def claims(self, answer: TokenAnswer) -> dict[str, Any]:
         return self.read(answer)[1]
+
+
+class AdminApi:
+    """`/admin/v1` of one server, in the hands of one client."""
+
+    def __init__(self, http: httpx.Client, token: str) -> None:
+        self.http = http
+        self.headers = {"Authorization": f"Bearer {token}"}
+
+    def __call__(self, method: str, path: str, **request: Any) -> httpx.Response:
+        headers = {**self.headers, **request.pop("headers", {})}
+        return self.http.request(method, f"/admin/v1{path}", headers=headers, **request)
+
+    def get(self, path: str, **request: Any) -> httpx.Response:
+        return self("GET", path, **request)
+
+    def post(self, path: str, **members: Any) -> httpx.Response:
+        return self("POST", path, json=members)
+
+    def patch(self, path: str, if_match: str | None = None, **members: Any) -> httpx.Response:
+        headers = {"If-Match": if_match} if if_match else {}
+        return self("PATCH", path, json=members, headers=headers)
+
+    def put(self, path: str, **request: Any) -> httpx.Response:
+        return self("PUT", path, **request)
+
+    def delete(self, path: str, **request: Any) -> httpx.Response:
+        return self("DELETE", path, **request)
+
+
+def problem(response: httpx.Response) -> tuple[int, str]:
+    """Status and the last part of the `type` of a problem."""
+    assert response.headers["content-type"] == "application/problem+json", response.text
+    return response.status_code, response.json()["type"].rpartition(":")[2]

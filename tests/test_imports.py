@@ -12,11 +12,12 @@ FLOOR = {"clock", "database", "errors", "fields", "logs", "merge_patch", "scopes
 FLOOR |= {"vocabulary", "workers"}
 ROOMS = {
     "audit": set(),
-    "audiences": {"audit"},
-    "roles": {"audit", "audiences"},
-    "users": {"audit", "roles"},
+    "authority": set(),
+    "audiences": {"audit", "authority"},
+    "roles": {"audit", "authority", "audiences"},
+    "users": {"audit", "authority", "roles"},
     "directory": set(),
-    "clients": {"audit", "audiences", "roles", "directory"},
+    "clients": {"audit", "authority", "audiences", "roles", "directory"},
     "keys": {"audit"},
     "tokens": {"keys", "directory"},
 }

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from issuer.fields import Algorithm, AudienceId, Fields, Label, Lifetime
+from issuer.fields import Algorithm, AudienceId, Fields, Label, Lifetime, Version
 
 
 class AudienceFields(Fields):
@@ -20,4 +20,4 @@ class Audience(AudienceFields):
 
     created_at: datetime
     updated_at: datetime
-    version: int
+    version: Version

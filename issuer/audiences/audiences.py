@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from issuer.audiences.audience import Audience, AudienceFields
 from issuer.audiences.store import AudienceStore
 from issuer.audit import Trail
+from issuer.authority import Authority
 from issuer.clock import Clock
 from issuer.database import Session
 from issuer.database.store import as_model
 from issuer.database.tables import AudienceRow
-from issuer.errors import AlreadyExists, Forbidden, InUse, InvalidField
+from issuer.errors import AlreadyExists, InUse, InvalidField, NotAllowed
 from issuer.vocabulary import SigningAlgorithm
 
 _MOST_NAMED = 100
@@ -23,12 +24,14 @@ class Audiences:
         session: Session,
         trail: Trail,
         clock: Clock,
+        authority: Authority,
         own_id: str,
         algorithms: Sequence[SigningAlgorithm],
     ) -> None:
         self._store = AudienceStore(session)
         self._trail = trail
         self._clock = clock
+        self._authority = authority
         self._own_id = own_id
         self._algorithms = algorithms
 
@@ -51,6 +54,7 @@ class Audiences:
     def update(self, audience_id: str, patch: Mapping[str, object]) -> Audience:
         """Apply a merge patch (RFC 7396)."""
         row = self._store.get(audience_id)
+        self._authority.touch(audiences=[audience_id])
         fields = as_model(AudienceFields, row).patched(patch)
         if fields.id != audience_id:
             raise InvalidField("id", "cannot be changed")
@@ -63,7 +67,7 @@ class Audiences:
     def delete(self, audience_id: str, *, cascade: bool = False) -> None:
         """`InUse` while clients or assignments have it, unless they are to lose it."""
         if audience_id == self._own_id:
-            raise Forbidden("The issuer's own audience cannot be deleted.")
+            raise NotAllowed("The issuer's own audience cannot be deleted.")
         row = self._store.get(audience_id)
         if using := self._store.users_of(audience_id, _MOST_NAMED):
             if not cascade:

@@ -5,7 +5,17 @@ must survive a refusal durable by itself, many events to a commit.
 """
 
 from issuer.audit.event import Actor, Event, Outcome
+from issuer.audit.record import EventFilter, EventRecord, Record
 from issuer.audit.trail import Trail
 from issuer.audit.writer import AuditWriter
 
-__all__ = ["Actor", "AuditWriter", "Event", "Outcome", "Trail"]
+__all__ = [
+    "Actor",
+    "AuditWriter",
+    "Event",
+    "EventFilter",
+    "EventRecord",
+    "Outcome",
+    "Record",
+    "Trail",
+]

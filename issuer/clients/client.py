@@ -14,6 +14,7 @@ from issuer.fields import (
     Lifetime,
     PrincipalId,
     Scopes,
+    Version,
 )
 from issuer.vocabulary import GrantType
 
@@ -47,7 +48,7 @@ class Client(ClientFields):
     client_id: PrincipalId
     created_at: datetime
     updated_at: datetime
-    version: int
+    version: Version
 
 
 class SecretFields(Fields):

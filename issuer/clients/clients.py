@@ -5,6 +5,7 @@ from random import Random
 
 from issuer.audiences.store import AudienceStore
 from issuer.audit import Trail
+from issuer.authority import Authority
 from issuer.clients.client import Client, ClientFields, ClientSecret, SecretFields
 from issuer.clients.secrets import SecretMaker
 from issuer.clients.store import ClientStore
@@ -13,7 +14,7 @@ from issuer.database import Session
 from issuer.database.principals import new_id, release_id, take_id
 from issuer.database.store import as_model
 from issuer.database.tables import ClientRow, ClientSecretRow
-from issuer.errors import Forbidden, InvalidField, NotFound
+from issuer.errors import InvalidField, NotAllowed, NotFound
 
 MOST_SECRETS = 10
 
@@ -22,17 +23,25 @@ class Clients:
     """Clients and their secrets, within one transaction. Errors are those of `issuer.errors`."""
 
     def __init__(
-        self, session: Session, trail: Trail, clock: Clock, chance: Random, secrets: SecretMaker
+        self,
+        session: Session,
+        trail: Trail,
+        clock: Clock,
+        authority: Authority,
+        chance: Random,
+        secrets: SecretMaker,
     ) -> None:
         self._store = ClientStore(session)
         self._audiences = AudienceStore(session)
         self._trail = trail
         self._clock = clock
+        self._authority = authority
         self._chance = chance
         self._secrets = secrets
 
     def create(self, fields: ClientFields) -> tuple[Client, str]:
         """The new client and its first secret, which nobody can show again."""
+        self._authority.touch(scopes=fields.scopes, audiences=fields.audiences)
         client_id = fields.client_id or new_id("client_", self._chance)
         folded_id = take_id(self._store.session, client_id, self._store.kind)
         now = self._clock()
@@ -60,6 +69,8 @@ class Clients:
         fields = as_model(ClientFields, row, audiences=audiences).patched(patch)
         if fields.client_id != client_id:
             raise InvalidField("client_id", "cannot be changed")
+        self._touch(row)
+        self._authority.touch(scopes=fields.scopes, audiences=fields.audiences)
         self._store_fields(row, fields)
         self._store.changed(row, self._clock())
         self._trail.note("client.updated", client_id, changed=sorted(patch))
@@ -67,7 +78,9 @@ class Clients:
 
     def delete(self, client_id: str) -> None:
         """The client, its secrets and its assignments are gone; its id may be used again."""
-        self._store.delete(self._store.get(client_id))
+        row = self._store.get(client_id)
+        self._touch(row)
+        self._store.delete(row)
         release_id(self._store.session, client_id)
         self._trail.note("client.deleted", client_id)
 
@@ -76,12 +89,19 @@ class Clients:
         self._store.get(client_id)
         return [as_model(ClientSecret, row) for row in self._store.secrets_of(client_id)]
 
+    def secret(self, client_id: str, secret_id: str) -> ClientSecret:
+        """What is known of one secret."""
+        for secret in self.secrets(client_id):
+            if secret.id == secret_id:
+                return secret
+        raise NotFound("secret", secret_id)
+
     def add_secret(self, client_id: str, fields: SecretFields) -> tuple[ClientSecret, str]:
         """One more secret for the client, which nobody can show again."""
-        self._store.get(client_id)
+        self._touch(self._store.get(client_id))
         now = self._clock()
         if len(self._store.secrets_of(client_id)) >= MOST_SECRETS:
-            raise Forbidden(f"A client has at most {MOST_SECRETS} secrets: delete one first.")
+            raise NotAllowed(f"A client has at most {MOST_SECRETS} secrets: delete one first.")
         if fields.expires_at is not None and fields.expires_at <= now:
             raise InvalidField("expires_at", "is in the past")
         secret = self._secrets.new()
@@ -100,6 +120,7 @@ class Clients:
 
     def delete_secret(self, client_id: str, secret_id: str) -> None:
         """The secret is refused from now on, by every process within a second."""
+        self._touch(self._store.get(client_id))
         for row in self._store.secrets_of(client_id):
             if row.id == secret_id:
                 self._store.session.delete(row)
@@ -107,6 +128,10 @@ class Clients:
                 self._trail.note("client.secret_deleted", client_id, secret_id=secret_id)
                 return
         raise NotFound("secret", secret_id)
+
+    def _touch(self, row: ClientRow) -> None:
+        audiences = [each.audience_id for each in row.audiences]
+        self._authority.touch(principal=row.client_id, scopes=row.scopes, audiences=audiences)
 
     def _store_fields(self, row: ClientRow, fields: ClientFields) -> None:
         for audience_id in fields.audiences:

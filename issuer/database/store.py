@@ -26,7 +26,9 @@ class Store(Generic[Row]):
         self.session = session
 
     def find(self, key: str) -> Row | None:
-        """The row of exactly this key, if there is one."""
+        """The row of exactly this key, if there is one. PostgreSQL refuses to look for NUL."""
+        if "\0" in key:
+            return None
         return self.session.get(self.row, key)
 
     def get(self, key: str) -> Row:

@@ -79,6 +79,10 @@ class Keyring:
         payload = json.dumps(claims, separators=(",", ":"), ensure_ascii=False).encode()
         return Signed(self._backend.sign(key.kid, header, payload), key.kid)
 
+    def verifying(self, kid: str) -> SigningKey | None:
+        """The key of that id, if what it signed may still be believed."""
+        return next((key for key in self.keys if key.kid == kid and key.is_usable), None)
+
     def active(self, alg: SigningAlgorithm) -> SigningKey:
         """The key that signs `alg` now; `Unavailable` if there is none."""
         key = schedule.active(self.keys, alg, self._clock())

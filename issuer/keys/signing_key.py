@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from issuer.vocabulary import SigningAlgorithm
 
@@ -27,7 +28,7 @@ class SigningKey:
 
     kid: str
     alg: SigningAlgorithm
-    public_jwk: Mapping[str, object] = field(repr=False)
+    public_jwk: Mapping[str, Any] = field(repr=False)
     announced_at: datetime
     activates_at: datetime
     revoked_at: datetime | None = None

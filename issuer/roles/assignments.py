@@ -2,6 +2,7 @@
 
 from issuer.audiences.store import AudienceStore
 from issuer.audit import Trail
+from issuer.authority import Authority
 from issuer.database import Session
 from issuer.database.tables import AssignmentRow
 from issuer.errors import NotFound
@@ -19,9 +20,10 @@ class Assignment(Fields):
 class Assignments:
     """What principals have been given, within one transaction."""
 
-    def __init__(self, session: Session, trail: Trail) -> None:
+    def __init__(self, session: Session, trail: Trail, authority: Authority) -> None:
         self._store = RoleStore(session)
         self._trail = trail
+        self._authority = authority
 
     def of(self, principal_id: str) -> list[Assignment]:
         """What the principal has, by role, then audience."""
@@ -32,7 +34,7 @@ class Assignments:
 
     def give(self, principal_id: str, assignment: Assignment) -> None:
         """Idempotent. `NotFound` if there is no such role or audience."""
-        self._store.get(assignment.role)
+        self._authority.touch(scopes=self._store.get(assignment.role).scopes)
         if assignment.audience is not None:
             AudienceStore(self._store.session).get(assignment.audience)
         if self._found(principal_id, assignment):
@@ -51,6 +53,7 @@ class Assignments:
         """`NotFound` if the principal does not have exactly this assignment."""
         if (row := self._found(principal_id, assignment)) is None:
             raise NotFound("assignment of the role", assignment.role)
+        self._authority.touch(scopes=row.role.scopes)
         self._store.session.delete(row)
         self._store.session.flush()
         self._trail.note("role.taken", principal_id, **assignment.model_dump())

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from issuer.fields import Fields, Label, RoleName, Scopes
+from issuer.fields import Fields, Label, RoleName, Scopes, Version
 
 
 class RoleFields(Fields):
@@ -18,4 +18,4 @@ class Role(RoleFields):
 
     created_at: datetime
     updated_at: datetime
-    version: int
+    version: Version

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from issuer.audit import Trail
+from issuer.authority import Authority
 from issuer.clock import Clock
 from issuer.database import Session
 from issuer.database.store import as_model
@@ -17,12 +18,14 @@ _MOST_NAMED = 100
 class Roles:
     """Roles, within one transaction. Errors are those of `issuer.errors`."""
 
-    def __init__(self, session: Session, trail: Trail, clock: Clock) -> None:
+    def __init__(self, session: Session, trail: Trail, clock: Clock, authority: Authority) -> None:
         self._store = RoleStore(session)
         self._trail = trail
         self._clock = clock
+        self._authority = authority
 
     def create(self, fields: RoleFields) -> Role:
+        self._authority.touch(scopes=fields.scopes)
         if self._store.find(fields.name):
             raise AlreadyExists("a role", fields.name)
         now = self._clock()
@@ -44,6 +47,7 @@ class Roles:
         fields = as_model(RoleFields, row).patched(patch)
         if fields.name != name:
             raise InvalidField("name", "cannot be changed")
+        self._authority.touch(scopes=[*row.scopes, *fields.scopes])
         row.description, row.scopes = fields.description, fields.scopes
         self._store.changed(row, self._clock())
         self._trail.note("role.updated", name, changed=dict(patch))
@@ -52,6 +56,7 @@ class Roles:
     def delete(self, name: str, *, cascade: bool = False) -> None:
         """`InUse` while it is assigned, unless those who have it are to lose it."""
         row = self._store.get(name)
+        self._authority.touch(scopes=row.scopes)
         using = self._store.assignments_of_role(name, None if cascade else _MOST_NAMED)
         holders = sorted({assignment.folded_id for assignment in using})
         if using and not cascade:

@@ -2,5 +2,13 @@
 
 from issuer.tokens.authorization import Authorization
 from issuer.tokens.issuing import AccessToken, TokenIssuer, TokenTooLarge
+from issuer.tokens.reading import TokenReader, VerifiedToken
 
-__all__ = ["AccessToken", "Authorization", "TokenIssuer", "TokenTooLarge"]
+__all__ = [
+    "AccessToken",
+    "Authorization",
+    "TokenIssuer",
+    "TokenReader",
+    "TokenTooLarge",
+    "VerifiedToken",
+]

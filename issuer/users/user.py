@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import SecretStr
 
-from issuer.fields import CustomClaims, Email, Fields, Label, PrincipalId, Username
+from issuer.fields import CustomClaims, Email, Fields, Label, PrincipalId, Username, Version
 
 
 class UserFields(Fields):
@@ -24,7 +24,7 @@ class User(UserFields):
     id: PrincipalId
     created_at: datetime
     updated_at: datetime
-    version: int
+    version: Version
 
 
 class PasswordFields(Fields):

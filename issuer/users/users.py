@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from random import Random
 
 from issuer.audit import Trail
+from issuer.authority import Authority
 from issuer.clock import Clock
 from issuer.database import Session
 from issuer.database.principals import new_id, release_id, take_id
@@ -20,11 +21,18 @@ class Users:
     """Users and their passwords, within one transaction. Errors are those of `issuer.errors`."""
 
     def __init__(
-        self, session: Session, trail: Trail, clock: Clock, chance: Random, passwords: Passwords
+        self,
+        session: Session,
+        trail: Trail,
+        clock: Clock,
+        authority: Authority,
+        chance: Random,
+        passwords: Passwords,
     ) -> None:
         self._store = UserStore(session)
         self._trail = trail
         self._clock = clock
+        self._authority = authority
         self._chance = chance
         self._passwords = passwords
 
@@ -59,6 +67,7 @@ class Users:
         fields = as_model(UserFields, row).patched(patch)
         if fields.id != user_id:
             raise InvalidField("id", "cannot be changed")
+        self._authority.touch(principal=user_id)
         if fold_username(fields.username) != row.folded_username:
             self._require_free(fields.username)
         for name, value in _stored(fields).items():
@@ -70,6 +79,7 @@ class Users:
     def set_password(self, user_id: str, password: str) -> None:
         """`InvalidField` if the policy forbids it."""
         row = self._store.get(user_id)
+        self._authority.touch(principal=user_id)
         check_policy(password, row.username)
         row.password_hash = self._passwords.hash(password)
         self._store.changed(row, self._clock())
@@ -77,7 +87,9 @@ class Users:
 
     def delete(self, user_id: str) -> None:
         """The user and all assignments are gone; the id may be used again."""
-        self._store.delete(self._store.get(user_id))
+        row = self._store.get(user_id)
+        self._authority.touch(principal=user_id)
+        self._store.delete(row)
         release_id(self._store.session, user_id)
         self._trail.note("user.deleted", user_id)
 

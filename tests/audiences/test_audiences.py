@@ -2,7 +2,7 @@
 
 import pytest
 
-from issuer.errors import Forbidden, InUse, InvalidField
+from issuer.errors import InUse, InvalidField, NotAllowed
 from issuer.roles import Assignment
 from tests.builders import URL, House
 from tests.drivers import TokenEndpoint
@@ -19,7 +19,7 @@ def test_an_algorithm_the_house_has_no_keys_for_is_refused(house: House):
 
 
 def test_the_issuers_own_audience_cannot_be_deleted(house: House):
-    with pytest.raises(Forbidden), house.changing() as rooms:
+    with pytest.raises(NotAllowed), house.changing() as rooms:
         rooms.audiences.delete(URL, cascade=True)
 
 

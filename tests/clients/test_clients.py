@@ -6,7 +6,7 @@ import zlib
 import pytest
 
 from issuer.clients import ClientFields, SecretFields
-from issuer.errors import AlreadyExists, Forbidden, InvalidField, NotFound
+from issuer.errors import AlreadyExists, InvalidField, NotAllowed, NotFound
 from issuer.roles import Assignment
 from tests.builders import House
 
@@ -69,7 +69,7 @@ def test_a_client_has_at_most_ten_secrets(house: House):
     client = house.client()
     for _ in range(9):
         house.secret(client)
-    with pytest.raises(Forbidden):
+    with pytest.raises(NotAllowed):
         house.secret(client)
 
 

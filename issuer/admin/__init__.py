@@ -1,0 +1,7 @@
+"""The door for operators: `/admin/v1`, JSON in and out, problems by RFC 9457."""
+
+from issuer.admin.api import admin_router
+from issuer.admin.limits import BodyLimit
+from issuer.admin.problems import install_problem_handlers
+
+__all__ = ["BodyLimit", "admin_router", "install_problem_handlers"]

@@ -1,0 +1,85 @@
+"""Who is at the door: an access token of this issuer, for the issuer itself (RFC 6750)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
+
+from issuer.admin.problems import ProblemRaised
+from issuer.audit import Actor
+from issuer.errors import InvalidCredentials
+from issuer.http import caller
+from issuer.scopes import covers, meet
+from issuer.services import Rooms, Services
+from issuer.tokens import VerifiedToken
+
+_bearer = HTTPBearer(auto_error=False, scheme_name="access_token", bearerFormat="JWT")
+
+
+@dataclass(frozen=True)
+class Access:
+    """What the caller may do, and the way into the rooms."""
+
+    services: Services
+    actor: Actor
+    held: frozenset[str]
+
+    @contextmanager
+    def rooms(self, scope: str) -> Iterator[Rooms]:
+        """The rooms, in the one transaction of this request; `Forbidden` without `scope`."""
+        reads = scope.endswith(":read")
+        transaction = self.services.reading if reads else self.services.changing
+        with transaction(self.actor, self.held) as rooms:
+            rooms.authority.require(scope)
+            yield rooms
+
+
+def access(request: Request, _: Annotated[object, Depends(_bearer)] = None) -> Access:
+    """The caller's access. What was taken away since the token was made is gone already."""
+    services: Services = request.app.state.services
+    services.changes.require_current()
+    try:
+        token = services.own_tokens.read(_presented(request))
+        held = _still_held(services, token)
+    except InvalidCredentials as error:
+        raise ProblemRaised(
+            "unauthenticated",
+            "The access token is missing, expired, or not for this issuer.",
+            {"WWW-Authenticate": _challenge(request)},
+        ) from error
+    return Access(services, caller(request, token.subject), held)
+
+
+Caller = Annotated[Access, Depends(access)]
+
+
+def _presented(request: Request) -> str:
+    headers = request.headers.getlist("authorization")
+    scheme, _, token = (headers[0] if len(headers) == 1 else "").partition(" ")
+    if scheme.lower() != "bearer":
+        raise InvalidCredentials("no access token")
+    return token.strip()
+
+
+def _challenge(request: Request) -> str:
+    """RFC 6750 §3.1: no error code for a request that did not try."""
+    tried = ', error="invalid_token"' if "authorization" in request.headers else ""
+    return f'Bearer realm="issuer"{tried}'
+
+
+def _still_held(services: Services, token: VerifiedToken) -> frozenset[str]:
+    client = services.directory.remembered_client(token.client_id)
+    client = client or services.directory.load_client(token.client_id)
+    own = client.audiences.get(services.settings.url) if client else None
+    if client is None or own is None or client.disabled:
+        raise InvalidCredentials("the client is gone or disabled")
+    now_held = client.rights.at(own)
+    if token.subject != token.client_id:
+        user = services.directory.load_user(token.subject)
+        if user is None or user.disabled:
+            raise InvalidCredentials("the user is gone or disabled")
+        now_held = meet(user.rights.at(own), now_held)
+    return frozenset(scope for scope in token.scopes if covers(now_held, scope))

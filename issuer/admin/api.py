@@ -1,0 +1,26 @@
+"""All operations of the door: one file a resource, one line each in `RESOURCES`."""
+
+from fastapi import APIRouter
+
+from issuer.admin import audiences, audit_events, clients, keys, roles, users
+from issuer.admin.assignments import client_roles, user_roles
+from issuer.admin.urls import PREFIX
+
+RESOURCES = [
+    audiences.router,
+    roles.router,
+    clients.router,
+    client_roles,
+    users.router,
+    user_roles,
+    keys.router,
+    audit_events.router,
+]
+
+
+def admin_router() -> APIRouter:
+    """`/admin/v1`, to be mounted under the path of the issuer."""
+    router = APIRouter(prefix=PREFIX)
+    for resource in RESOURCES:
+        router.include_router(resource)
+    return router

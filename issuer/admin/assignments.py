@@ -1,0 +1,94 @@
+"""`/clients/{id}/roles` and `/users/{id}/roles`: one set of operations for both."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from issuer.admin import clients, users
+from issuer.admin.access import Caller
+from issuer.admin.problems import documented
+from issuer.admin.representations import IfMatch, Page, require_match
+from issuer.errors import NotFound
+from issuer.roles import Assignment
+from issuer.services import Rooms
+
+AtAudience = Annotated[
+    str | None, Query(description="The audience it counts at; everywhere unless given.")
+]
+
+
+class Given(Page[Assignment]):
+    """All assignments of a principal."""
+
+
+def assignments_router(
+    prefix: str, tag: str, read: str, write: str, require: Callable[[Rooms, str], object]
+) -> APIRouter:
+    """The operations for principals under `prefix`; `require` raises `NotFound` for no one."""
+    router = APIRouter(prefix=prefix, tags=[tag])
+
+    @router.get("/{id}/roles", name=f"list {tag} roles", responses=documented("not-found"))
+    def list_assignments(caller: Caller, id: str) -> Given:  # noqa: A002 - the path's word
+        """What roles the principal has, and where."""
+        with caller.rooms(read) as rooms:
+            require(rooms, id)
+            return Given(items=rooms.assignments.of(id), next_cursor=None)
+
+    @router.put(
+        "/{id}/roles/{role}",
+        name=f"give {tag} role",
+        status_code=204,
+        responses=documented("not-found", "not-allowed", "precondition-failed"),
+    )
+    def give(
+        caller: Caller,
+        id: str,  # noqa: A002
+        role: str,
+        audience: AtAudience = None,
+        if_match: IfMatch = None,
+    ) -> None:
+        """Give a role, at one audience or everywhere. Idempotent."""
+        with caller.rooms(write) as rooms:
+            require(rooms, id)
+            assignment = Assignment(role=role, audience=audience)
+            if if_match is not None:
+                _require_given(rooms, id, assignment)
+                require_match(if_match, assignment)
+            rooms.assignments.give(id, assignment)
+
+    @router.delete(
+        "/{id}/roles/{role}",
+        name=f"take {tag} role",
+        status_code=204,
+        responses=documented("not-found", "not-allowed", "precondition-failed"),
+    )
+    def take(
+        caller: Caller,
+        id: str,  # noqa: A002
+        role: str,
+        audience: AtAudience = None,
+        if_match: IfMatch = None,
+    ) -> None:
+        """Take a role away, exactly where it was given."""
+        with caller.rooms(write) as rooms:
+            require(rooms, id)
+            assignment = Assignment(role=role, audience=audience)
+            _require_given(rooms, id, assignment)
+            require_match(if_match, assignment)
+            rooms.assignments.take(id, assignment)
+
+    return router
+
+
+def _require_given(rooms: Rooms, principal_id: str, assignment: Assignment) -> None:
+    if assignment not in rooms.assignments.of(principal_id):
+        raise NotFound("assignment of the role", assignment.role)
+
+
+client_roles = assignments_router(
+    "/clients", "clients", clients.READ, clients.WRITE, lambda rooms, name: rooms.clients.get(name)
+)
+user_roles = assignments_router(
+    "/users", "users", users.READ, users.WRITE, lambda rooms, name: rooms.users.get(name)
+)

@@ -1,0 +1,91 @@
+"""`/audiences`: the AgentOS deployments tokens are made for."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from issuer.admin.access import Caller
+from issuer.admin.bodies import JsonOnly, MergePatch
+from issuer.admin.problems import documented
+from issuer.admin.representations import (
+    Cursor,
+    IfMatch,
+    Limit,
+    Page,
+    page,
+    require_match,
+    tagged,
+)
+from issuer.admin.urls import location
+from issuer.audiences import Audience, AudienceFields
+
+router = APIRouter(prefix="/audiences", tags=["audiences"])
+
+_READ, _WRITE = "issuer:audiences:read", "issuer:audiences:write"
+
+
+@router.get("", responses=documented("invalid-cursor", "invalid-fields"))
+def list_audiences(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Page[Audience]:
+    """Audiences in order of id."""
+    with caller.rooms(_READ) as rooms:
+        return page("audiences", rooms.audiences.page, lambda each: each.id, cursor, limit)
+
+
+@router.post(
+    "",
+    status_code=201,
+    dependencies=[JsonOnly],
+    responses=documented("already-exists", "invalid-fields"),
+)
+def create_audience(caller: Caller, fields: AudienceFields, response: Response) -> Audience:
+    """A new audience; its id is the AgentOS `id`, and becomes `aud`."""
+    with caller.rooms(_WRITE) as rooms:
+        audience = rooms.audiences.create(fields)
+    response.headers["Location"] = location(caller, "audiences", audience.id)
+    return tagged(response, audience)
+
+
+# An id may hold slashes, since it may be a URL.
+@router.get("/{audience_id:path}", responses=documented("not-found"))
+def read_audience(caller: Caller, audience_id: str, response: Response) -> Audience:
+    """One audience."""
+    with caller.rooms(_READ) as rooms:
+        return tagged(response, rooms.audiences.get(audience_id))
+
+
+@router.patch(
+    "/{audience_id:path}",
+    dependencies=[JsonOnly],
+    responses=documented("not-found", "not-allowed", "precondition-failed", "invalid-fields"),
+)
+def patch_audience(
+    caller: Caller,
+    audience_id: str,
+    patch: MergePatch,
+    response: Response,
+    if_match: IfMatch = None,
+) -> Audience:
+    """Change an audience."""
+    with caller.rooms(_WRITE) as rooms:
+        require_match(if_match, rooms.audiences.get(audience_id))
+        audience = rooms.audiences.update(audience_id, patch)
+    return tagged(response, audience)
+
+
+@router.delete(
+    "/{audience_id:path}",
+    status_code=204,
+    responses=documented("not-found", "in-use", "not-allowed", "precondition-failed"),
+)
+def delete_audience(
+    caller: Caller,
+    audience_id: str,
+    cascade: Annotated[
+        bool, Query(description="Take it from clients, and end assignments there.")
+    ] = False,
+    if_match: IfMatch = None,
+) -> None:
+    """Delete an audience that nobody uses."""
+    with caller.rooms(_WRITE) as rooms:
+        require_match(if_match, rooms.audiences.get(audience_id))
+        rooms.audiences.delete(audience_id, cascade=cascade)

@@ -1,0 +1,38 @@
+"""`/audit-events`: the record, newest first."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime
+
+from issuer.admin.access import Caller
+from issuer.admin.problems import documented
+from issuer.admin.representations import Cursor, Limit, Page, page
+from issuer.audit import EventFilter, EventRecord
+
+router = APIRouter(prefix="/audit-events", tags=["audit"])
+
+Text = Annotated[str | None, Query(max_length=255, pattern=r"^[^\x00]*$")]
+
+
+@router.get("", responses=documented("invalid-cursor", "invalid-fields"))
+def list_audit_events(
+    caller: Caller,
+    actor: Text = None,
+    action: Text = None,
+    target: Text = None,
+    since: AwareDatetime | None = None,
+    until: AwareDatetime | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[EventRecord]:
+    """Events that match everything given, newest first."""
+    wanted = EventFilter(actor=actor, action=action, target=target, since=since, until=until)
+    with caller.rooms("issuer:audit:read") as rooms:
+        return page(
+            "audit-events",
+            lambda before, most: rooms.record.page(wanted, before, most),
+            lambda event: str(event.id),
+            cursor,
+            limit,
+        )

@@ -1,0 +1,137 @@
+"""`/clients`: services with credentials of their own, and their secrets."""
+
+from fastapi import APIRouter, Response
+
+from issuer.admin.access import Caller
+from issuer.admin.bodies import JsonOnly, MergePatch
+from issuer.admin.problems import documented
+from issuer.admin.representations import (
+    Cursor,
+    IfMatch,
+    Limit,
+    Page,
+    page,
+    require_match,
+    tagged,
+)
+from issuer.admin.urls import location
+from issuer.clients import Client, ClientFields, ClientSecret, SecretFields
+
+router = APIRouter(prefix="/clients", tags=["clients"])
+
+READ, WRITE = "issuer:clients:read", "issuer:clients:write"
+
+
+class NewClient(Client):
+    """A client just made, with the one secret that is ever shown of it."""
+
+    client_secret: str
+
+
+class NewSecret(ClientSecret):
+    """A secret just made. Nobody can show it again."""
+
+    client_secret: str
+
+
+class Secrets(Page[ClientSecret]):
+    """All secrets of a client: there are never many."""
+
+
+@router.get("", responses=documented("invalid-cursor", "invalid-fields"))
+def list_clients(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Page[Client]:
+    """Clients in order of id."""
+    with caller.rooms(READ) as rooms:
+        return page("clients", rooms.clients.page, lambda each: each.client_id, cursor, limit)
+
+
+@router.post(
+    "",
+    status_code=201,
+    dependencies=[JsonOnly],
+    responses=documented("already-exists", "invalid-fields"),
+)
+def create_client(caller: Caller, fields: ClientFields, response: Response) -> NewClient:
+    """A new client, with its first secret."""
+    with caller.rooms(WRITE) as rooms:
+        client, secret = rooms.clients.create(fields)
+    response.headers["Location"] = location(caller, "clients", client.client_id)
+    tagged(response, client)
+    return NewClient.model_construct(**dict(client), client_secret=secret)
+
+
+@router.get("/{client_id}", responses=documented("not-found"))
+def read_client(caller: Caller, client_id: str, response: Response) -> Client:
+    """One client; never a secret."""
+    with caller.rooms(READ) as rooms:
+        return tagged(response, rooms.clients.get(client_id))
+
+
+@router.patch(
+    "/{client_id}",
+    dependencies=[JsonOnly],
+    responses=documented("not-found", "not-allowed", "precondition-failed", "invalid-fields"),
+)
+def patch_client(
+    caller: Caller, client_id: str, patch: MergePatch, response: Response, if_match: IfMatch = None
+) -> Client:
+    """Change a client; `disabled` counts everywhere within a second."""
+    with caller.rooms(WRITE) as rooms:
+        require_match(if_match, rooms.clients.get(client_id))
+        client = rooms.clients.update(client_id, patch)
+    return tagged(response, client)
+
+
+@router.delete(
+    "/{client_id}",
+    status_code=204,
+    responses=documented("not-found", "not-allowed", "precondition-failed"),
+)
+def delete_client(caller: Caller, client_id: str, if_match: IfMatch = None) -> None:
+    """Delete a client with its secrets and assignments."""
+    with caller.rooms(WRITE) as rooms:
+        require_match(if_match, rooms.clients.get(client_id))
+        rooms.clients.delete(client_id)
+
+
+@router.get("/{client_id}/secrets", responses=documented("not-found"))
+def list_secrets(caller: Caller, client_id: str) -> Secrets:
+    """What is known of the client's secrets, oldest first; never a secret."""
+    with caller.rooms(READ) as rooms:
+        return Secrets(items=rooms.clients.secrets(client_id), next_cursor=None)
+
+
+@router.post(
+    "/{client_id}/secrets",
+    status_code=201,
+    dependencies=[JsonOnly],
+    responses=documented("not-found", "not-allowed", "invalid-fields"),
+)
+def create_secret(
+    caller: Caller, client_id: str, fields: SecretFields, response: Response
+) -> NewSecret:
+    """One more secret, so that the old one can be replaced without a pause."""
+    with caller.rooms(WRITE) as rooms:
+        record, secret = rooms.clients.add_secret(client_id, fields)
+    response.headers["Location"] = location(caller, "clients", client_id, "secrets", record.id)
+    tagged(response, record)
+    return NewSecret.model_construct(**dict(record), client_secret=secret)
+
+
+@router.get("/{client_id}/secrets/{secret_id}", responses=documented("not-found"))
+def read_secret(caller: Caller, client_id: str, secret_id: str, response: Response) -> ClientSecret:
+    """What is known of one secret; never the secret."""
+    with caller.rooms(READ) as rooms:
+        return tagged(response, rooms.clients.secret(client_id, secret_id))
+
+
+@router.delete(
+    "/{client_id}/secrets/{secret_id}",
+    status_code=204,
+    responses=documented("not-found", "not-allowed", "precondition-failed"),
+)
+def delete_secret(caller: Caller, client_id: str, secret_id: str, if_match: IfMatch = None) -> None:
+    """End a secret at once."""
+    with caller.rooms(WRITE) as rooms:
+        require_match(if_match, rooms.clients.secret(client_id, secret_id))
+        rooms.clients.delete_secret(client_id, secret_id)

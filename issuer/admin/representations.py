@@ -1,0 +1,82 @@
+"""Representations: strong entity tags, preconditions (RFC 9110 §13), pages."""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Generic, TypeVar
+
+from fastapi import Header, Query
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from issuer.admin.problems import ProblemRaised
+
+Item = TypeVar("Item", bound=BaseModel)
+
+IfMatch = Annotated[
+    str | None,
+    Header(description="Do it only if this is still the ETag of the resource; else 412."),
+]
+Limit = Annotated[int, Query(ge=1, le=500, description="At most so many items.")]
+Cursor = Annotated[
+    str | None, Query(max_length=1024, description="`next_cursor` of the page before.")
+]
+
+
+class Page(BaseModel, Generic[Item]):
+    """A page of a list. `next_cursor` is null on the last one."""
+
+    items: list[Item]
+    next_cursor: str | None
+
+
+def etag(model: BaseModel) -> str:
+    """The strong ETag of the resource: of all it says, and of its version, which is not shown."""
+    seen = f"{getattr(model, 'version', 0)} {model.model_dump_json()}"
+    return f'"{hashlib.sha256(seen.encode()).hexdigest()[:32]}"'
+
+
+def tagged(response: Response, model: Item) -> Item:
+    """The resource, and its ETag in the answer's headers."""
+    response.headers["ETag"] = etag(model)
+    return model
+
+
+def require_match(if_match: str | None, model: BaseModel) -> None:
+    """412 unless the caller has seen the resource as it is now (strong comparison)."""
+    if if_match is None:
+        return
+    tags = [tag.strip() for tag in if_match.split(",")]
+    if "*" not in tags and etag(model) not in tags:
+        raise ProblemRaised("precondition-failed", "The resource is not as If-Match says.")
+
+
+def page(
+    kind: str,
+    read: Callable[[str | None, int], Sequence[Item]],
+    key: Callable[[Item], str],
+    cursor: str | None,
+    limit: int,
+) -> Page[Item]:
+    """One page of `kind`. `read(after, limit)` gives items whose keys follow `after`."""
+    items = list(read(_opened(kind, cursor), limit + 1))
+    more = len(items) > limit
+    items = items[:limit]
+    return Page[Any](items=items, next_cursor=_sealed(kind, key(items[-1])) if more else None)
+
+
+def _sealed(kind: str, after: str) -> str:
+    return base64.urlsafe_b64encode(f"{kind}\n{after}".encode()).decode()
+
+
+def _opened(kind: str, cursor: str | None) -> str | None:
+    if cursor is None:
+        return None
+    try:
+        of_kind, _, after = base64.b64decode(cursor, b"-_", validate=True).decode().partition("\n")
+    except (binascii.Error, ValueError):
+        of_kind, after = "", ""
+    if of_kind != kind or "\0" in after:
+        raise ProblemRaised("invalid-cursor", "The cursor is not one of this list.")
+    return after

@@ -1,0 +1,84 @@
+"""`/roles`: named sets of AgentOS scopes."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from issuer.admin.access import Caller
+from issuer.admin.bodies import JsonOnly, MergePatch
+from issuer.admin.problems import documented
+from issuer.admin.representations import (
+    Cursor,
+    IfMatch,
+    Limit,
+    Page,
+    page,
+    require_match,
+    tagged,
+)
+from issuer.admin.urls import location
+from issuer.roles import Role, RoleFields
+
+router = APIRouter(prefix="/roles", tags=["roles"])
+
+_READ, _WRITE = "issuer:roles:read", "issuer:roles:write"
+
+
+@router.get("", responses=documented("invalid-cursor", "invalid-fields"))
+def list_roles(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Page[Role]:
+    """Roles in order of name."""
+    with caller.rooms(_READ) as rooms:
+        return page("roles", rooms.roles.page, lambda role: role.name, cursor, limit)
+
+
+@router.post(
+    "",
+    status_code=201,
+    dependencies=[JsonOnly],
+    responses=documented("already-exists", "invalid-fields"),
+)
+def create_role(caller: Caller, fields: RoleFields, response: Response) -> Role:
+    """A new role."""
+    with caller.rooms(_WRITE) as rooms:
+        role = rooms.roles.create(fields)
+    response.headers["Location"] = location(caller, "roles", role.name)
+    return tagged(response, role)
+
+
+@router.get("/{name}", responses=documented("not-found"))
+def read_role(caller: Caller, name: str, response: Response) -> Role:
+    """One role."""
+    with caller.rooms(_READ) as rooms:
+        return tagged(response, rooms.roles.get(name))
+
+
+@router.patch(
+    "/{name}",
+    dependencies=[JsonOnly],
+    responses=documented("not-found", "not-allowed", "precondition-failed", "invalid-fields"),
+)
+def patch_role(
+    caller: Caller, name: str, patch: MergePatch, response: Response, if_match: IfMatch = None
+) -> Role:
+    """Change a role; the next tokens have its new scopes."""
+    with caller.rooms(_WRITE) as rooms:
+        require_match(if_match, rooms.roles.get(name))
+        role = rooms.roles.update(name, patch)
+    return tagged(response, role)
+
+
+@router.delete(
+    "/{name}",
+    status_code=204,
+    responses=documented("not-found", "in-use", "not-allowed", "precondition-failed"),
+)
+def delete_role(
+    caller: Caller,
+    name: str,
+    cascade: Annotated[bool, Query(description="Take it from everyone who has it.")] = False,
+    if_match: IfMatch = None,
+) -> None:
+    """Delete a role that nobody has."""
+    with caller.rooms(_WRITE) as rooms:
+        require_match(if_match, rooms.roles.get(name))
+        rooms.roles.delete(name, cascade=cascade)

@@ -1,0 +1,13 @@
+"""Addresses of resources."""
+
+from urllib.parse import quote
+
+from issuer.admin.access import Access
+
+PREFIX = "/admin/v1"
+
+
+def location(caller: Access, *parts: str) -> str:
+    """The absolute URL of a resource; each part may hold any character."""
+    path = "/".join(quote(part, safe="") for part in parts)
+    return f"{caller.services.settings.base_url}{PREFIX}/{path}"

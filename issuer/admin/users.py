@@ -1,0 +1,94 @@
+"""`/users`: resource owners with a password."""
+
+from fastapi import APIRouter, Response
+
+from issuer.admin.access import Caller
+from issuer.admin.bodies import JsonOnly, MergePatch
+from issuer.admin.problems import documented
+from issuer.admin.representations import (
+    Cursor,
+    IfMatch,
+    Limit,
+    Page,
+    page,
+    require_match,
+    tagged,
+)
+from issuer.admin.urls import location
+from issuer.users import PasswordFields, User, UserFields
+
+router = APIRouter(prefix="/users", tags=["users"])
+
+READ, WRITE = "issuer:users:read", "issuer:users:write"
+
+
+@router.get("", responses=documented("invalid-cursor", "invalid-fields"))
+def list_users(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Page[User]:
+    """Users in order of id."""
+    with caller.rooms(READ) as rooms:
+        return page("users", rooms.users.page, lambda user: user.id, cursor, limit)
+
+
+@router.post(
+    "",
+    status_code=201,
+    dependencies=[JsonOnly],
+    responses=documented("already-exists", "invalid-fields"),
+)
+def create_user(caller: Caller, fields: UserFields, response: Response) -> User:
+    """A new user, who cannot sign in before a password is set."""
+    with caller.rooms(WRITE) as rooms:
+        user = rooms.users.create(fields)
+    response.headers["Location"] = location(caller, "users", user.id)
+    return tagged(response, user)
+
+
+@router.get("/{user_id}", responses=documented("not-found"))
+def read_user(caller: Caller, user_id: str, response: Response) -> User:
+    """One user."""
+    with caller.rooms(READ) as rooms:
+        return tagged(response, rooms.users.get(user_id))
+
+
+@router.patch(
+    "/{user_id}",
+    dependencies=[JsonOnly],
+    responses=documented(
+        "not-found", "already-exists", "not-allowed", "precondition-failed", "invalid-fields"
+    ),
+)
+def patch_user(
+    caller: Caller, user_id: str, patch: MergePatch, response: Response, if_match: IfMatch = None
+) -> User:
+    """Change a user; `disabled` stops the next sign-in."""
+    with caller.rooms(WRITE) as rooms:
+        require_match(if_match, rooms.users.get(user_id))
+        user = rooms.users.update(user_id, patch)
+    return tagged(response, user)
+
+
+@router.delete(
+    "/{user_id}",
+    status_code=204,
+    responses=documented("not-found", "not-allowed", "precondition-failed"),
+)
+def delete_user(caller: Caller, user_id: str, if_match: IfMatch = None) -> None:
+    """Delete a user with all assignments."""
+    with caller.rooms(WRITE) as rooms:
+        require_match(if_match, rooms.users.get(user_id))
+        rooms.users.delete(user_id)
+
+
+@router.put(
+    "/{user_id}/password",
+    status_code=204,
+    dependencies=[JsonOnly],
+    responses=documented("not-found", "not-allowed", "precondition-failed", "invalid-fields"),
+)
+def set_password(
+    caller: Caller, user_id: str, fields: PasswordFields, if_match: IfMatch = None
+) -> None:
+    """Set a password: 12 to 256 characters, not the user name. `If-Match` is for the user."""
+    with caller.rooms(WRITE) as rooms:
+        require_match(if_match, rooms.users.get(user_id))
+        rooms.users.set_password(user_id, fields.password.get_secret_value())

@@ -1,0 +1,55 @@
+"""The rules that keep rights at the issuer itself with `issuer:admin` (CONTRACT §4)."""
+
+from collections.abc import Iterable
+
+from issuer.authority.store import AuthorityStore
+from issuer.database import Session
+from issuer.errors import Forbidden, NotAllowed
+from issuer.fields import fold_id
+from issuer.scopes import ISSUER_ADMIN, covers, parse
+
+
+class Authority:
+    """What the one who asks may do to the issuer itself, within one transaction.
+
+    `held` are the scopes at the issuer's own audience; the command line holds `issuer:admin`.
+    """
+
+    def __init__(self, session: Session, own_audience: str, held: Iterable[str]) -> None:
+        self._store = AuthorityStore(session, own_audience)
+        self._own_audience = own_audience
+        self._held = frozenset(held)
+        self._had_admin: bool | None = None
+
+    def require(self, scope: str) -> None:
+        """`Forbidden`, naming the scope, if it is not covered by what is held."""
+        if not covers(self._held, scope):
+            raise Forbidden(scope)
+
+    def touch(
+        self,
+        *,
+        principal: str | None = None,
+        scopes: Iterable[str] = (),
+        audiences: Iterable[str] = (),
+    ) -> None:
+        """Called before a change with what it changes and what it makes of it.
+
+        `Forbidden` if that holds or gives rights at the issuer and the asker is no admin.
+        """
+        given = [*scopes]
+        if principal is not None:
+            given += self._store.scopes_by_role(fold_id(principal))
+        concerns_issuer = self._own_audience in audiences or any(
+            parse(scope).is_of_issuer for scope in given
+        )
+        if not concerns_issuer:
+            return
+        self.require(ISSUER_ADMIN)
+        if self._had_admin is None:
+            self._had_admin = self._store.has_admin()
+
+    def settle(self) -> None:
+        """Called at the end of the transaction: the last admin is still there."""
+        if self._had_admin and not self._store.has_admin():
+            raise NotAllowed("The last holder of issuer:admin cannot be removed or disabled.")

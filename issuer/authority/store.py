@@ -1,0 +1,81 @@
+"""Who holds rights at the issuer itself, in SQL."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, Text, cast, or_, select
+from sqlalchemy.orm import InstrumentedAttribute
+
+from issuer.database import Session
+from issuer.database.tables import (
+    AssignmentRow,
+    ClientAudienceRow,
+    ClientRow,
+    RoleRow,
+    UserRow,
+)
+from issuer.scopes import ISSUER_ADMIN
+from issuer.vocabulary import GrantType
+
+
+class AuthorityStore:
+    """Questions about the issuer's own audience, within one transaction."""
+
+    def __init__(self, session: Session, own_audience: str) -> None:
+        self._session = session
+        self._own = own_audience
+
+    def scopes_by_role(self, folded_id: str) -> list[str]:
+        """Every scope the principal has through a role that counts at the issuer."""
+        roles = self._session.scalars(
+            select(RoleRow)
+            .join(AssignmentRow, AssignmentRow.role_name == RoleRow.name)
+            .where(AssignmentRow.folded_id == folded_id, self._counts_here())
+        )
+        return [scope for role in roles for scope in role.scopes]
+
+    def has_admin(self) -> bool:
+        """Whether somebody can still get a token with `issuer:admin`."""
+        clients = self._admin_clients()
+        if any(GrantType.CLIENT_CREDENTIALS in client.grant_types for client in clients):
+            return True
+        signing_in = any(GrantType.PASSWORD in client.grant_types for client in clients)
+        return signing_in and self._has_admin_user()
+
+    def _admin_clients(self) -> list[ClientRow]:
+        """Enabled clients with a secret that hold `issuer:admin` and may ask for the issuer."""
+        query = (
+            select(ClientRow)
+            .join(ClientAudienceRow, ClientAudienceRow.client_id == ClientRow.client_id)
+            .where(ClientAudienceRow.audience_id == self._own, ClientRow.disabled.is_(False))
+            .where(ClientRow.secrets.any())
+            .where(
+                or_(
+                    _names_admin(ClientRow.scopes),
+                    ClientRow.folded_id.in_(self._holders_of_admin_roles()),
+                )
+            )
+        )
+        return list(self._session.scalars(query))
+
+    def _has_admin_user(self) -> bool:
+        query = select(UserRow.id).where(
+            UserRow.disabled.is_(False),
+            UserRow.password_hash.is_not(None),
+            UserRow.folded_id.in_(self._holders_of_admin_roles()),
+        )
+        return self._session.scalars(query.limit(1)).first() is not None
+
+    def _holders_of_admin_roles(self) -> Sequence[str]:
+        return self._session.scalars(
+            select(AssignmentRow.folded_id)
+            .join(RoleRow, RoleRow.name == AssignmentRow.role_name)
+            .where(_names_admin(RoleRow.scopes), self._counts_here())
+        ).all()
+
+    def _counts_here(self) -> ColumnElement[bool]:
+        here = AssignmentRow.audience_id == self._own
+        return or_(here, AssignmentRow.audience_id.is_(None))
+
+
+def _names_admin(scopes: InstrumentedAttribute[list[str]]) -> ColumnElement[bool]:
+    return cast(scopes, Text).contains(f'"{ISSUER_ADMIN}"')

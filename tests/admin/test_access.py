@@ -1,0 +1,233 @@
+"""Who may do what: tokens of this issuer, and nobody gives away more than they hold."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.builders import PASSWORD, URL, House
+from tests.drivers import AdminApi, TokenEndpoint, problem
+
+
+@pytest.mark.parametrize("header", [None, "Bearer", "Bearer x", "Basic eA==", "Bearer a.b.c"])
+def test_without_a_token_of_ours_nobody_gets_in(house: House, header: str | None):
+    """RFC 6750 §3."""
+    answer = house.http.get("/admin/v1/roles", headers={"Authorization": header} if header else {})
+    assert problem(answer) == (401, "unauthenticated")
+    assert answer.headers["www-authenticate"].startswith("Bearer ")
+
+
+def test_a_token_for_another_audience_is_refused(house: House, token_endpoint: TokenEndpoint):
+    client = house.client(scopes=["agent_os:admin", "issuer:admin"], audiences=["my-os", URL])
+    elsewhere = token_endpoint.client_credentials(client, audience="my-os").token
+    assert problem(AdminApi(house.http, elsewhere).get("/roles")) == (401, "unauthenticated")
+
+
+def test_agent_os_admin_is_nothing_here(holder_of: Callable[..., AdminApi]):
+    assert problem(holder_of("agent_os:admin").get("/roles")) == (403, "forbidden")
+
+
+def test_an_expired_token_is_refused(admin: AdminApi, house: House):
+    house.wait(timedelta(seconds=900))
+    assert problem(admin.get("/roles")) == (401, "unauthenticated")
+
+
+def test_an_altered_token_is_refused(admin: AdminApi, house: House):
+    head, body, signature = admin.headers["Authorization"].removeprefix("Bearer ").split(".")
+    for forged in (f"{head}.{body}.", f"{head}.{body}.{signature[::-1]}", f"{head}.{body}"):
+        assert problem(AdminApi(house.http, forged).get("/roles")) == (401, "unauthenticated")
+
+
+@pytest.mark.parametrize("loss", ["disable", "delete", "audience", "scopes"])
+def test_what_was_taken_away_is_gone_before_the_token_expires(
+    admin: AdminApi, house: House, token_endpoint: TokenEndpoint, loss: str
+):
+    client = house.client("helper", scopes=["issuer:roles:read"], audiences=[URL])
+    helper = AdminApi(house.http, token_endpoint.client_credentials(client).token)
+    assert helper.get("/roles").status_code == 200
+    match loss:
+        case "disable":
+            admin.patch("/clients/helper", disabled=True)
+        case "delete":
+            admin.delete("/clients/helper")
+        case "audience":
+            admin.patch("/clients/helper", audiences=[])
+        case "scopes":
+            admin.patch("/clients/helper", scopes=[])
+    assert helper.get("/roles").status_code in {401, 403}
+
+
+@pytest.mark.parametrize("resource", ["audiences", "roles", "clients", "users", "keys"])
+def test_each_resource_needs_its_own_scope(holder_of: Callable[..., AdminApi], resource: str):
+    reader = holder_of(f"issuer:{resource}:read")
+    assert reader.get(f"/{resource}").status_code == 200
+    for other in {"audiences", "roles", "clients", "users", "keys", "audit-events"} - {resource}:
+        refused = reader.get(f"/{other}")
+        assert problem(refused) == (403, "forbidden")
+        needed = other.removesuffix("-events")
+        assert f'scope="issuer:{needed}:read"' in refused.headers["www-authenticate"]
+    writer = holder_of(f"issuer:{resource}:write")
+    assert writer.get(f"/{resource}").status_code == 200
+
+
+def test_who_may_only_read_writes_nothing(holder_of: Callable[..., AdminApi], house: House):
+    house.role("runner", [])
+    reader = holder_of(*(f"issuer:{name}:read" for name in ("audiences", "roles", "clients")))
+    assert problem(reader.post("/roles", name="a")) == (403, "forbidden")
+    assert problem(reader.patch("/roles/runner", scopes=[])) == (403, "forbidden")
+    assert problem(reader.delete("/roles/runner")) == (403, "forbidden")
+    assert problem(reader.post("/audiences", id="a")) == (403, "forbidden")
+    assert problem(reader.post("/clients", client_id="a")) == (403, "forbidden")
+
+
+@pytest.fixture
+def everything_but_admin(house: House, holder_of: Callable[..., AdminApi]) -> AdminApi:
+    """All write scopes; and things that hold or would give rights at the issuer."""
+    house.role("key-readers", ["issuer:keys:read"])
+    house.role("plain", ["agents:run"])
+    house.client("privileged", scopes=["issuer:keys:read"], audiences=[URL])
+    house.client("by-role", roles=["key-readers"])
+    house.client("mere-audience", audiences=["my-os", URL])
+    house.client("plain")
+    house.user("alice", id="alice", roles=["key-readers"])
+    house.user("bob", id="bob")
+    return holder_of(
+        *(f"issuer:{name}:write" for name in ("audiences", "roles", "clients", "users", "keys"))
+    )
+
+
+GAINS: dict[str, tuple[str, str, dict[str, Any] | None]] = {
+    "direct scopes of a new client": (
+        "POST", "/clients", {"client_id": "new", "scopes": ["issuer:admin"]},
+    ),
+    "a scope one holds oneself": (
+        "POST", "/clients", {"client_id": "new", "scopes": ["issuer:keys:write"]},
+    ),
+    "a new client at the issuer": ("POST", "/clients", {"client_id": "new", "audiences": [URL]}),
+    "direct scopes of a client": ("PATCH", "/clients/plain", {"scopes": ["issuer:keys:read"]}),
+    "the issuer as audience": ("PATCH", "/clients/plain", {"audiences": ["my-os", URL]}),
+    "changing a privileged client": ("PATCH", "/clients/privileged", {"name": "x"}),
+    "enabling what was disabled": ("PATCH", "/clients/privileged", {"disabled": False}),
+    "claims of a privileged client": ("PATCH", "/clients/privileged", {"claims": {"a": 1}}),
+    "a client with a role": ("PATCH", "/clients/by-role", {"audiences": [URL]}),
+    "its name, even": ("PATCH", "/clients/by-role", {"name": "x"}),
+    "a client that may ask for the issuer": ("PATCH", "/clients/mere-audience", {"name": "x"}),
+    "another client's secret": ("POST", "/clients/privileged/secrets", {}),
+    "the secret of a client with a role": ("POST", "/clients/by-role/secrets", {}),
+    "ending a privileged client": ("DELETE", "/clients/privileged", None),
+    "a user's password": ("PUT", "/users/alice/password", {"password": "a new password of hers"}),
+    "a user's state": ("PATCH", "/users/alice", {"disabled": True}),
+    "a user's name": ("PATCH", "/users/alice", {"username": "mallory"}),
+    "a user's existence": ("DELETE", "/users/alice", None),
+    "a new role's contents": ("POST", "/roles", {"name": "new", "scopes": ["issuer:admin"]}),
+    "a role's contents": ("PATCH", "/roles/plain", {"scopes": ["issuer:keys:read"]}),
+    "a privileged role's contents": ("PATCH", "/roles/key-readers", {"scopes": []}),
+    "a role's deletion": ("DELETE", "/roles/key-readers?cascade=true", None),
+    "an assignment here": ("PUT", f"/clients/plain/roles/key-readers?audience={URL}", None),
+    "an assignment everywhere": ("PUT", "/clients/plain/roles/key-readers", None),
+    "an assignment to a user": ("PUT", "/users/bob/roles/key-readers", None),
+    "an assignment's end": ("DELETE", "/users/alice/roles/key-readers", None),
+    "the issuer's own audience": (
+        "PATCH", f"/audiences/{URL.replace('/', '%2F')}", {"access_token_ttl": 86_400},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", GAINS)
+def test_rights_at_the_issuer_are_given_by_admins_only(
+    everything_but_admin: AdminApi, admin: AdminApi, way: str
+):
+    """Whatever the way (CONTRACT §4); the same in the hands of an admin is done."""
+    method, path, members = GAINS[way]
+    request = {} if members is None else {"json": members}
+    refused = everything_but_admin(method, path, **request)
+    assert problem(refused) == (403, "forbidden")
+    assert "issuer:admin" in refused.json()["detail"]
+    assert admin(method, path, **request).status_code < 300
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "members"),
+    [
+        ("POST", "/clients", {"client_id": "new", "scopes": ["agent_os:admin"]}),
+        ("PATCH", "/clients/plain", {"disabled": True}),
+        ("POST", "/clients/plain/secrets", {}),
+        ("PUT", "/clients/plain/roles/plain", None),
+        ("PUT", "/users/bob/password", {"password": "a new password of his"}),
+        ("DELETE", "/users/bob", None),
+        ("DELETE", "/roles/plain", None),
+    ],
+)
+def test_what_is_no_right_at_the_issuer_needs_no_admin(
+    everything_but_admin: AdminApi, method: str, path: str, members: dict[str, Any] | None
+):
+    request = {} if members is None else {"json": members}
+    assert everything_but_admin(method, path, **request).status_code < 300
+
+
+@pytest.mark.parametrize("name", ["scopes", "scope", "sub", "aud", "client_id", "agno_x"])
+def test_no_claim_can_speak_of_rights(admin: AdminApi, name: str):
+    refused = admin.post("/clients", client_id="new", claims={name: "issuer:admin"})
+    assert problem(refused) == (422, "invalid-fields")
+
+
+LAST_ADMIN: dict[str, tuple[str, str, dict[str, Any] | None]] = {
+    "disable": ("PATCH", "/clients/issuer-admin", {"disabled": True}),
+    "take the scope": ("PATCH", "/clients/issuer-admin", {"scopes": ["issuer:keys:write"]}),
+    "take the audience": ("PATCH", "/clients/issuer-admin", {"audiences": []}),
+    "take the grant": ("PATCH", "/clients/issuer-admin", {"grant_types": ["password"]}),
+    "delete": ("DELETE", "/clients/issuer-admin", None),
+}
+
+
+@pytest.mark.parametrize("way", LAST_ADMIN)
+def test_the_last_admin_cannot_be_removed(admin: AdminApi, house: House, way: str):
+    method, path, members = LAST_ADMIN[way]
+    request = {} if members is None else {"json": members}
+    assert problem(admin(method, path, **request)) == (409, "not-allowed")
+    assert admin.get("/clients/issuer-admin").json()["disabled"] is False
+    house.role("admins", ["issuer:admin"])
+    house.client("second", roles=["admins"], audiences=[URL])
+    assert admin(method, path, **request).status_code < 300
+
+
+def test_the_last_admin_by_role_cannot_lose_it(
+    admin: AdminApi, house: House, token_endpoint: TokenEndpoint
+):
+    house.role("admins", ["issuer:admin"])
+    second = house.client("second", roles=["admins"], audiences=[URL])
+    assert admin.delete("/clients/issuer-admin").status_code == 204
+    by_role = AdminApi(house.http, token_endpoint.client_credentials(second).token)
+    for method, path, members in (
+        ("DELETE", "/roles/admins?cascade=true", None),
+        ("PATCH", "/roles/admins", {"scopes": []}),
+        ("DELETE", "/clients/second/roles/admins", None),
+        ("DELETE", "/clients/second", None),
+    ):
+        request = {} if members is None else {"json": members}
+        assert problem(by_role(method, path, **request)) == (409, "not-allowed")
+    secret = by_role.get("/clients/second/secrets").json()["items"][0]["id"]
+    assert problem(by_role.delete(f"/clients/second/secrets/{secret}")) == (409, "not-allowed")
+
+
+def test_a_user_administers_through_a_client_that_may(house: House, token_endpoint: TokenEndpoint):
+    """What both hold, here as everywhere."""
+    house.role("admins", ["issuer:admin"])
+    house.user("alice", id="alice", roles=["admins"])
+    console = house.client(
+        "console", scopes=["issuer:users:write"], audiences=[URL], grant_types=["password"]
+    )
+    alice = AdminApi(house.http, token_endpoint.password(console, "alice", PASSWORD).token)
+    assert alice.post("/users", username="bob").status_code == 201
+    assert problem(alice.get("/clients")) == (403, "forbidden")
+    with house.changing() as rooms:
+        rooms.users.update("alice", {"disabled": True})
+    assert problem(alice.get("/users")) == (401, "unauthenticated")
+
+
+def test_every_change_names_who_made_it(admin: AdminApi, house: House):
+    made = admin("POST", "/roles", json={"name": "runner"}, headers={"X-Request-Id": "r-1"})
+    assert made.headers["x-request-id"] == "r-1"
+    (event,) = admin.get("/audit-events?action=role.created").json()["items"]
+    assert (event["actor"], event["request_id"]) == (house.admin.client_id, "r-1")

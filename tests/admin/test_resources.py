@@ -1,0 +1,301 @@
+"""Every resource of `/admin/v1`: what it answers, and what it refuses (CONTRACT §5)."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.builders import URL, House
+from tests.drivers import AdminApi, TokenEndpoint, problem
+
+NEW: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    # collection: (name of the new one, its members, a change)
+    "audiences": ("other-os", {"id": "other-os"}, {"name": "Other"}),
+    "roles": ("runner", {"name": "runner", "scopes": ["agents:run"]}, {"scopes": ["teams:run"]}),
+    "clients": ("ci-bot", {"client_id": "ci-bot", "audiences": ["my-os"]}, {"disabled": True}),
+    "users": ("u-1", {"id": "u-1", "username": "alice"}, {"email": "alice@example.com"}),
+}
+COLLECTIONS = pytest.mark.parametrize("collection", NEW)
+
+
+def create(admin: AdminApi, collection: str) -> tuple[str, str]:
+    """The path and the ETag of a new resource."""
+    name, members, _ = NEW[collection]
+    created = admin.post(f"/{collection}", **members)
+    assert created.status_code == 201
+    return f"/{collection}/{name}", created.headers["etag"]
+
+
+@COLLECTIONS
+def test_a_new_resource_is_answered_whole_and_is_where_location_says(
+    admin: AdminApi, collection: str
+):
+    name, members, _ = NEW[collection]
+    created = admin.post(f"/{collection}", **members)
+    assert created.status_code == 201
+    assert created.headers["location"] == f"{URL}/admin/v1/{collection}/{name}"
+    assert members.items() <= created.json().items()
+    read = admin.get(f"/{collection}/{name}")
+    assert (read.status_code, read.headers["etag"]) == (200, created.headers["etag"])
+    shown = {k: v for k, v in created.json().items() if k != "client_secret"}
+    assert read.json() == shown
+    assert "version" not in shown
+
+
+@COLLECTIONS
+def test_what_is_there_cannot_be_made_again(admin: AdminApi, collection: str):
+    create(admin, collection)
+    again = admin.post(f"/{collection}", **NEW[collection][1])
+    assert problem(again) == (409, "already-exists")
+
+
+@COLLECTIONS
+def test_a_patch_answers_the_changed_resource(admin: AdminApi, collection: str):
+    path, etag = create(admin, collection)
+    change = NEW[collection][2]
+    changed = admin.patch(path, **change)
+    assert changed.status_code == 200
+    assert change.items() <= changed.json().items()
+    assert changed.headers["etag"] != etag
+    assert admin.get(path).json() == changed.json()
+
+
+@COLLECTIONS
+def test_if_match_keeps_two_operators_apart(admin: AdminApi, collection: str):
+    """RFC 9110 §13.1.1: strong comparison; `*` for anything that is there."""
+    path, first = create(admin, collection)
+    change = NEW[collection][2]
+    assert admin.patch(path, if_match=first, **change).status_code == 200
+    for stale in (first, f"W/{first}", '"other"', "garbage"):
+        assert problem(admin.patch(path, if_match=stale, **change)) == (412, "precondition-failed")
+        refused = admin.delete(path, headers={"If-Match": stale})
+        assert problem(refused) == (412, "precondition-failed")
+    current = admin.get(path).headers["etag"]
+    listed = admin.patch(path, if_match=f'"other", {current}', **change)
+    assert listed.status_code == 200
+    assert admin.delete(path, headers={"If-Match": "*"}).status_code == 204
+
+
+@COLLECTIONS
+def test_a_deleted_resource_is_gone_and_its_successor_has_another_etag(
+    admin: AdminApi, house: House, collection: str
+):
+    path, etag = create(admin, collection)
+    deleted = admin.delete(path)
+    assert (deleted.status_code, deleted.content) == (204, b"")
+    assert problem(admin.get(path)) == (404, "not-found")
+    assert problem(admin.delete(path)) == (404, "not-found")
+    house.wait(timedelta(seconds=1))
+    assert create(admin, collection)[1] != etag
+
+
+@COLLECTIONS
+@pytest.mark.parametrize("name", ["nobody", "%00", "a%00b", "%F0%9F%92%A9", "..%2F..", "x" * 300])
+def test_what_is_not_there_is_not_found(admin: AdminApi, collection: str, name: str):
+    for answer in (admin.get(f"/{collection}/{name}"), admin.delete(f"/{collection}/{name}")):
+        assert problem(answer) == (404, "not-found")
+
+
+@COLLECTIONS
+def test_all_that_is_wrong_is_named_at_once(admin: AdminApi, collection: str):
+    wrong = {**NEW[collection][1], "colour": "red", "size": 1}
+    answer = admin.post(f"/{collection}", **wrong)
+    assert problem(answer) == (422, "invalid-fields")
+    assert {each["field"] for each in answer.json()["errors"]} == {"colour", "size"}
+
+
+@COLLECTIONS
+@pytest.mark.parametrize("patch", [{"colour": 1}, {"created_at": "2026-01-01T00:00:00Z"}])
+def test_a_patch_cannot_say_what_is_not_the_operators(
+    admin: AdminApi, collection: str, patch: dict[str, Any]
+):
+    path, etag = create(admin, collection)
+    assert problem(admin.patch(path, **patch)) == (422, "invalid-fields")
+    assert admin.get(path).headers["etag"] == etag
+
+
+@COLLECTIONS
+def test_a_patch_cannot_remove_or_change_the_name(admin: AdminApi, collection: str):
+    path, _ = create(admin, collection)
+    (key, *_) = NEW[collection][1]
+    for value in (None, "other"):
+        assert problem(admin.patch(path, **{key: value})) == (422, "invalid-fields")
+
+
+@COLLECTIONS
+def test_pages_touch_each_item_once(admin: AdminApi, house: House, collection: str):
+    create(admin, collection)
+    for number in range(6):
+        name, members, _ = NEW[collection]
+        key = next(iter(members))
+        unique = {"username": f"user-{number}"} if collection == "users" else {}
+        admin.post(f"/{collection}", **{**members, key: f"{name}-{number}", **unique})
+    seen: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = admin.get(f"/{collection}?limit=3" + (f"&cursor={cursor}" if cursor else "")).json()
+        assert len(page["items"]) <= 3
+        seen += [item[next(iter(NEW[collection][1]))] for item in page["items"]]
+        cursor = page["next_cursor"]
+    everything = admin.get(f"/{collection}?limit=500").json()
+    assert everything["next_cursor"] is None
+    assert len(seen) == len(set(seen)) == len(everything["items"]) >= 7
+
+
+@COLLECTIONS
+@pytest.mark.parametrize("cursor", ["garbage", "é", "bm9ib2R5", "AAAA"])
+def test_a_cursor_of_another_list_is_refused(admin: AdminApi, collection: str, cursor: str):
+    answer = admin.get(f"/{collection}", params={"cursor": cursor})
+    assert problem(answer) == (400, "invalid-cursor")
+
+
+@COLLECTIONS
+@pytest.mark.parametrize("limit", ["0", "501", "-1", "x", "1.5"])
+def test_a_limit_is_1_to_500(admin: AdminApi, collection: str, limit: str):
+    assert problem(admin.get(f"/{collection}?limit={limit}")) == (422, "invalid-fields")
+
+
+def test_an_audience_whose_id_is_a_url_has_an_address(admin: AdminApi):
+    created = admin.post("/audiences", id="https://os.example/a/b")
+    path = created.headers["location"].removeprefix(f"{URL}/admin/v1")
+    assert path == "/audiences/https%3A%2F%2Fos.example%2Fa%2Fb"
+    assert admin.get(path).json()["id"] == "https://os.example/a/b"
+    assert admin.delete(path).status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type", "answer"),
+    [
+        (b"{", "application/json", (400, "malformed-request")),
+        (b"\xff", "application/json", (400, "malformed-request")),
+        (b"[]", "application/json", (422, "invalid-fields")),
+        (b"null", "application/json", (422, "invalid-fields")),
+        (b'{"name":"a"}', "text/plain", (415, "unsupported-media-type")),
+        (b'{"name":"a"}', "application/x-www-form-urlencoded", (415, "unsupported-media-type")),
+        (b'{"name":"\\ud800"}', "application/json", (422, "invalid-fields")),
+        (b'{"\\ud800":1,"name":"a"}', "application/json", (422, "invalid-fields")),
+        (b'{"name":"a","scopes":[NaN]}', "application/json", (422, "invalid-fields")),
+        (b'{"name":"a","description":"\\u0000"}', "application/json", (422, "invalid-fields")),
+    ],
+)
+def test_a_body_that_cannot_be_is_one_clear_problem(
+    admin: AdminApi, body: bytes, media_type: str, answer: tuple[int, str]
+):
+    refused = admin("POST", "/roles", content=body, headers={"Content-Type": media_type})
+    assert problem(refused) == answer
+
+
+def test_a_body_over_1_mib_is_413(admin: AdminApi):
+    large = b'{"name":"a","description":"' + b"x" * 1024 * 1024 + b'"}'
+    for content in (large, iter([large[:700_000], large[700_000:]])):
+        answer = admin(
+            "POST", "/roles", content=content, headers={"Content-Type": "application/json"}
+        )
+        assert problem(answer) == (413, "body-too-large")
+
+
+def test_a_role_in_use_is_kept_and_says_by_whom(admin: AdminApi):
+    create(admin, "roles"), create(admin, "clients"), create(admin, "users")
+    assert admin.put("/clients/ci-bot/roles/runner?audience=my-os").status_code == 204
+    assert admin.put("/users/u-1/roles/runner").status_code == 204
+    refused = admin.delete("/roles/runner")
+    assert problem(refused) == (409, "in-use")
+    assert refused.json()["used_by"] == ["ci-bot", "u-1"]
+    assert admin.delete("/roles/runner?cascade=true").status_code == 204
+    assert admin.get("/users/u-1/roles").json()["items"] == []
+
+
+def test_an_assignment_is_put_twice_and_deleted_once(admin: AdminApi):
+    create(admin, "roles"), create(admin, "clients")
+    path = "/clients/ci-bot/roles/runner?audience=my-os"
+    assert admin.put(path, headers={"If-Match": "*"}).status_code == 404
+    assert [admin.put(path).status_code for _ in range(2)] == [204, 204]
+    assert admin.get("/clients/ci-bot/roles").json()["items"] == [
+        {"role": "runner", "audience": "my-os"}
+    ]
+    assert problem(admin.delete("/clients/ci-bot/roles/runner")) == (404, "not-found")
+    assert admin.delete(path).status_code == 204
+    assert problem(admin.delete(path)) == (404, "not-found")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/clients/nobody/roles/runner",
+        "/clients/ci-bot/roles/none",
+        "/clients/ci-bot/roles/runner?audience=nowhere",
+        "/clients/ci-bot/roles/runner?audience=%00",
+        "/clients/ci-bot/roles/%00",
+        "/users/ci-bot/roles/runner",
+    ],
+)
+def test_only_what_is_there_can_be_given(admin: AdminApi, path: str):
+    create(admin, "roles"), create(admin, "clients")
+    assert problem(admin.put(path)) == (404, "not-found")
+
+
+def test_secrets_are_shown_once_and_ended_one_by_one(
+    admin: AdminApi, token_endpoint: TokenEndpoint
+):
+    first = admin.post("/clients", client_id="ci-bot", audiences=["my-os"]).json()["client_secret"]
+    made = admin.post("/clients/ci-bot/secrets", label="new", expires_at="2030-01-01T00:00:00Z")
+    second = made.json()["client_secret"]
+    listed = admin.get("/clients/ci-bot/secrets")
+    assert made.status_code == 201
+    assert first not in listed.text
+    assert second not in listed.text
+    assert {each["label"] for each in listed.json()["items"]} == {"", "new"}
+    assert listed.json()["items"][0].keys() == {
+        "id",
+        "label",
+        "created_at",
+        "expires_at",
+        "last_used_at",
+    }
+    path = made.headers["location"].removeprefix(f"{URL}/admin/v1")
+    assert admin.get(path).json()["label"] == "new"
+    assert admin.delete(path).status_code == 204
+    form = {"grant_type": "client_credentials"}
+    assert token_endpoint.post(data=form, auth=("ci-bot", second)).error == "invalid_client"
+    assert token_endpoint.post(data=form, auth=("ci-bot", first)).status == 200
+
+
+def test_a_password_is_put_and_never_shown(
+    admin: AdminApi, house: House, token_endpoint: TokenEndpoint
+):
+    create(admin, "users")
+    app = house.client(grant_types=["password"])
+    weak = admin.put("/users/u-1/password", json={"password": "short"})
+    assert problem(weak) == (422, "invalid-fields")
+    assert "short" not in weak.text
+    fine = admin.put("/users/u-1/password", json={"password": "a password of hers"})
+    assert fine.status_code == 204
+    assert token_endpoint.password(app, "alice", "a password of hers").status == 200
+    assert "password" not in admin.get("/users/u-1").text
+
+
+def test_keys_are_listed_with_their_states_and_no_private_part(admin: AdminApi):
+    keys = admin.get("/keys").json()["items"]
+    assert [key["state"] for key in keys] == ["announced", "active"]
+    assert all("d" not in key["public_jwk"] for key in keys)
+
+
+def test_the_record_can_be_read_in_pages_and_filtered(admin: AdminApi, house: House):
+    create(admin, "roles"), admin.patch("/roles/runner", scopes=[])
+    found = admin.get("/audit-events", params={"target": "runner"}).json()["items"]
+    assert [event["action"] for event in found] == ["role.updated", "role.created"]
+    assert {event["actor"] for event in found} == {house.admin.client_id}
+    page = admin.get("/audit-events?limit=1").json()
+    rest = admin.get(f"/audit-events?limit=500&cursor={page['next_cursor']}").json()
+    ids = [event["id"] for event in page["items"] + rest["items"]]
+    assert ids == sorted(ids, reverse=True)
+    for since, expected in (("2020-01-01T00:00:00Z", 2), ("2030-01-01T00:00:00Z", 0)):
+        filtered = admin.get("/audit-events", params={"target": "runner", "since": since})
+        assert len(filtered.json()["items"]) == expected
+    assert problem(admin.get("/audit-events?since=yesterday")) == (422, "invalid-fields")
+    assert problem(admin.get("/audit-events?actor=%00")) == (422, "invalid-fields")
+
+
+def test_an_unknown_path_and_method_are_problems_too(admin: AdminApi):
+    assert problem(admin.get("/nothing")) == (404, "not-found")
+    assert problem(admin.put("/roles")) == (405, "method-not-allowed")
