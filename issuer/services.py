@@ -13,6 +13,7 @@ from issuer.audit import Actor, AuditWriter, Record, Trail
 from issuer.authority import Authority
 from issuer.clients import Clients, SecretMaker
 from issuer.clients.authentication import ClientAuthentication
+from issuer.clients.last_use import WRITE_EVERY, LastUse
 from issuer.clock import Clock
 from issuer.database import Database, Session, require_current_schema
 from issuer.directory import ChangeWatcher, Directory
@@ -21,6 +22,7 @@ from issuer.keys import KeyPolicy, Keyring
 from issuer.keys.backends import SqlKeyBackend
 from issuer.keys.sealing import Sealer, read_master_key, read_master_key_file
 from issuer.keys.store import CLIENT_SECRETS, opened
+from issuer.periodic import Periodic
 from issuer.roles import Assignments, Roles
 from issuer.scopes import ISSUER_ADMIN
 from issuer.settings import Settings
@@ -55,6 +57,8 @@ class Services:
         self.secrets = SecretMaker(hmac_key, self._chance)
         self.passwords = Passwords(settings.password_hash)
         self.sign_in = SignIn(self.database, self.passwords)
+        self.last_use = LastUse(self.database)
+        self._writing_last_use = Periodic("last-use", WRITE_EVERY, self.last_use.write)
         self.directory = Directory(self.database, own_audience=settings.url)
         self.client_authentication = ClientAuthentication(self.directory, self.secrets, clock)
         self.keyring = Keyring(
@@ -117,10 +121,13 @@ class Services:
         self.keyring.put_in_order()
         self.changes.start()
         self.audit.start()
+        self._writing_last_use.start()
 
     def stop(self) -> None:
         """Make durable what waits, end the threads, close the connections."""
         self.audit.stop()
+        self._writing_last_use.stop()
+        self._writing_last_use.run_once()
         self.changes.stop()
         self.database.dispose()
 

@@ -8,7 +8,17 @@ import pytest
 
 HOUSE = Path(__file__).parent.parent / "issuer"
 
-FLOOR = {"clock", "database", "errors", "fields", "logs", "merge_patch", "scopes", "settings"}
+FLOOR = {
+    "clock",
+    "database",
+    "errors",
+    "fields",
+    "logs",
+    "merge_patch",
+    "periodic",
+    "scopes",
+    "settings",
+}
 FLOOR |= {"vocabulary", "workers"}
 ROOMS = {
     "audit": set(),

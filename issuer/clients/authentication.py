@@ -1,10 +1,8 @@
 """Authenticating a client by its secret: one error and one duration for everything wrong."""
 
-from datetime import datetime
-
 from issuer.clients.secrets import SecretMaker
 from issuer.clock import Clock
-from issuer.directory import ClientRecord, Directory
+from issuer.directory import ClientRecord, Directory, SecretRecord
 from issuer.errors import InvalidCredentials, IssuerError
 from issuer.fields import is_principal_id
 
@@ -25,29 +23,32 @@ class ClientAuthentication:
         self._secrets = secrets
         self._clock = clock
 
-    def authenticate(self, client_id: str, secret: str, *, may_query: bool) -> ClientRecord:
-        """The client whose secret this is.
+    def authenticate(
+        self, client_id: str, secret: str, *, may_query: bool
+    ) -> tuple[ClientRecord, SecretRecord]:
+        """The client whose secret this is, and which of its secrets.
 
         `InvalidCredentials` otherwise, `NeedsDatabase` if that cannot be said from memory.
         """
-        now = self._clock()
-        remembered = self._directory.remembered_client(client_id)
-        if self._refusal(remembered, secret, now) is None and remembered is not None:
-            return remembered
-        if not may_query:
-            raise NeedsDatabase("The client is not remembered.")
+        try:
+            return self._confirm(self._directory.remembered_client(client_id), secret)
+        except InvalidCredentials:
+            if not may_query:
+                raise NeedsDatabase("The client is not remembered.") from None
         # No client has an id with other characters, and PostgreSQL refuses to look for NUL:
         # nobody's id is looked up instead.
-        record = self._directory.load_client(client_id if is_principal_id(client_id) else "")
-        refusal = self._refusal(record, secret, now)
-        if record is None or refusal is not None:
-            raise InvalidCredentials(refusal or "unknown client")
-        return record
+        known = client_id if is_principal_id(client_id) else ""
+        return self._confirm(self._directory.load_client(known), secret)
 
-    def _refusal(self, client: ClientRecord | None, secret: str, now: datetime) -> str | None:
-        matches = self._secrets.matches(secret, client.live_digests(now) if client else ())
+    def _confirm(
+        self, client: ClientRecord | None, secret: str
+    ) -> tuple[ClientRecord, SecretRecord]:
+        live = client.live_secrets(self._clock()) if client else ()
+        matching = self._secrets.matching(secret, live)
         if client is None:
-            return "unknown client"
-        if not matches:
-            return "wrong secret"
-        return "disabled client" if client.disabled else None
+            raise InvalidCredentials("unknown client")
+        if matching is None:
+            raise InvalidCredentials("wrong secret")
+        if client.disabled:
+            raise InvalidCredentials("disabled client")
+        return client, matching

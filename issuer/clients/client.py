@@ -64,3 +64,4 @@ class ClientSecret(SecretFields):
     id: str
     created_at: datetime
     last_used_at: datetime | None
+    last_used_from: str | None

@@ -13,10 +13,12 @@ import zlib
 from collections.abc import Iterable
 from random import Random
 
+from issuer.directory import SecretRecord
+
 PREFIX = "ais_"
 _ALPHABET = string.digits + string.ascii_letters
 _CHARACTERS = 43  # of 62 each: 256 bits
-_DECOY = bytes(32)
+_DECOY = SecretRecord("", bytes(32), None)
 
 
 class SecretMaker:
@@ -35,8 +37,12 @@ class SecretMaker:
         """What is stored of `secret`: 32 bytes."""
         return hmac.digest(self._hmac_key, secret.encode(), hashlib.sha256)
 
-    def matches(self, secret: str, digests: Iterable[bytes]) -> bool:
-        """Whether `secret` is one of those digested. As slow for none as for one."""
+    def matching(self, secret: str, kept: Iterable[SecretRecord]) -> SecretRecord | None:
+        """The one of `kept` that is this secret. As slow for none as for one."""
         given = self.digest(secret)
-        # A list, not `any` of a generator: the place of the match must not show in the time.
-        return any([hmac.compare_digest(given, kept) for kept in (*digests, _DECOY)][:-1])
+        matching = None
+        # To the end, and one more: neither the place of the match nor the count shows in time.
+        for record in (*kept, _DECOY):
+            if hmac.compare_digest(given, record.digest) and record is not _DECOY:
+                matching = record
+        return matching

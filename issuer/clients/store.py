@@ -1,8 +1,9 @@
 """Clients and their secrets in SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import or_, select, update
 
 from issuer.clients.client import Client
 from issuer.database.store import Store, as_model
@@ -23,6 +24,18 @@ class ClientStore(Store[ClientRow]):
             kept.get(audience_id) or ClientAudienceRow(audience_id=audience_id)
             for audience_id in dict.fromkeys(audience_ids)
         ]
+
+    def note_uses(self, uses: Mapping[str, tuple[datetime, str | None]]) -> None:
+        """By secret id; an older use never hides a newer one. No change the directory must see."""
+        for secret_id, (at, address) in uses.items():
+            self.session.execute(
+                update(ClientSecretRow)
+                .where(ClientSecretRow.id == secret_id)
+                .where(
+                    or_(ClientSecretRow.last_used_at.is_(None), ClientSecretRow.last_used_at < at)
+                )
+                .values(last_used_at=at, last_used_from=address)
+            )
 
     def secrets_of(self, client_id: str) -> Sequence[ClientSecretRow]:
         """The client's secrets, oldest first."""

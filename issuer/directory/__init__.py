@@ -4,7 +4,7 @@ A change anywhere moves the change counter; then everything remembered is forgot
 """
 
 from issuer.directory.directory import ChangeWatcher, Directory
-from issuer.directory.records import AudienceRecord, ClientRecord, Rights, UserRecord
+from issuer.directory.records import AudienceRecord, ClientRecord, Rights, SecretRecord, UserRecord
 
 __all__ = [
     "AudienceRecord",
@@ -12,5 +12,6 @@ __all__ = [
     "ClientRecord",
     "Directory",
     "Rights",
+    "SecretRecord",
     "UserRecord",
 ]

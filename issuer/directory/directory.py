@@ -5,20 +5,17 @@ from collections import OrderedDict
 from collections.abc import Callable
 from datetime import timedelta
 
-import structlog
-
 from issuer.clock import Clock
 from issuer.database import Database
 from issuer.database.database import read_change_count
 from issuer.directory import store
 from issuer.directory.records import ClientRecord, UserRecord
-from issuer.errors import IssuerError, Unavailable
+from issuer.errors import Unavailable
+from issuer.periodic import Periodic
 
 LOOK_EVERY = timedelta(milliseconds=250)
 BELIEVE_FOR = timedelta(seconds=10)
 _MOST_REMEMBERED = 200_000
-
-log = structlog.get_logger(__name__)
 
 
 class ChangeWatcher:
@@ -31,8 +28,7 @@ class ChangeWatcher:
         self._looking = threading.Lock()
         self._seen = -1
         self._looked_at = float("-inf")
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="change-watcher", daemon=True)
+        self._watching = Periodic("change-watcher", LOOK_EVERY, self.look)
 
     def subscribe(self, subscriber: Callable[[int], None]) -> None:
         """`subscriber` is called with the new count, in the thread that saw it."""
@@ -41,11 +37,10 @@ class ChangeWatcher:
     def start(self) -> None:
         """Look once, so that a database that is away stops the start; then keep looking."""
         self.look()
-        self._thread.start()
+        self._watching.start()
 
     def stop(self) -> None:
-        self._stopped.set()
-        self._thread.join()
+        self._watching.stop()
 
     def look(self) -> None:
         """Look now. After a change of our own nobody waits for the next look."""
@@ -62,16 +57,6 @@ class ChangeWatcher:
         """`Unavailable` when the last look is too long ago to issue anything from what we hold."""
         if self._clock.monotonic() - self._looked_at > BELIEVE_FOR.total_seconds():
             raise Unavailable("The database has been away for too long to believe what we hold.")
-
-    def _run(self) -> None:
-        while not self._stopped.wait(LOOK_EVERY.total_seconds()):
-            try:
-                self.look()
-            except IssuerError as error:
-                log.warning("change_counter_unreadable", cause=str(error))
-            except Exception:
-                # A dead watcher would end the issuing for good; a live one may see better days.
-                log.exception("change_counter_unreadable")
 
 
 class Directory:

@@ -47,6 +47,7 @@ class Rights:
 
 @dataclass(frozen=True, slots=True)
 class SecretRecord:
+    id: str
     digest: bytes = field(repr=False)
     expires_at: datetime | None
 
@@ -65,10 +66,10 @@ class ClientRecord:
     rights: Rights
     secrets: tuple[SecretRecord, ...]
 
-    def live_digests(self, now: datetime) -> list[bytes]:
-        """Digests of the secrets that have not expired."""
+    def live_secrets(self, now: datetime) -> list[SecretRecord]:
+        """The secrets that have not expired."""
         return [
-            secret.digest
+            secret
             for secret in self.secrets
             if secret.expires_at is None or secret.expires_at > now
         ]

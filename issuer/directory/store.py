@@ -46,7 +46,7 @@ def load_client(session: Session, client_id: str, own_audience: str) -> ClientRe
         claims=row.claims,
         may_set_session=row.may_set_session,
         rights=_rights(row.scopes, row.assignments),
-        secrets=tuple(SecretRecord(each.digest, each.expires_at) for each in row.secrets),
+        secrets=tuple(SecretRecord(each.id, each.digest, each.expires_at) for each in row.secrets),
     )
 
 

@@ -72,8 +72,9 @@ class IssuerAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
         self, request: ProtocolRequest, methods: object = None, endpoint: str = "token"
     ) -> RegisteredClient:
         """One answer for every wrong credential; Authlib's tells unknown clients apart."""
-        request.authenticated = authenticate_client(request, self.services.client_authentication)
-        return RegisteredClient(request.authenticated)
+        client, secret = authenticate_client(request, self.services.client_authentication)
+        request.authenticated, request.secret = client, secret
+        return RegisteredClient(client)
 
     def issue(self, request: ProtocolRequest, authorization: Authorization) -> dict[str, object]:
         """RFC 6749 §5.1: the narrowed authorization as a signed token. The same for every grant."""

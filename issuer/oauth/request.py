@@ -8,7 +8,7 @@ from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from starlette.datastructures import Headers
 from starlette.requests import Request
 
-from issuer.directory import ClientRecord
+from issuer.directory import ClientRecord, SecretRecord
 from issuer.oauth.errors import OAuthError
 from issuer.tokens import AccessToken, Authorization
 from issuer.vocabulary import ErrorCode
@@ -32,6 +32,7 @@ class ProtocolRequest(OAuth2Request):  # type: ignore[misc]
         self.issued: AccessToken | None = None
         self.claimed_client_id: str | None = None
         self.authenticated: ClientRecord | None = None
+        self.secret: SecretRecord | None = None
 
     @property
     def form(self) -> Mapping[str, str]:

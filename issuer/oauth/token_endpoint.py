@@ -61,7 +61,10 @@ class TokenEndpoint:
                 answer = await self._answer(parsed)
             except OAuth2Error as error:
                 answer = self._server.refuse(error)
-            await self._services.audit.record(self._event(request, parsed, answer))
+            event = self._event(request, parsed, answer)
+            if parsed is not None and parsed.secret is not None:
+                self._services.last_use.note(parsed.secret.id, event.at, event.actor.address)
+            await self._services.audit.record(event)
         except Unavailable as error:
             return self._server.refuse(_unavailable(error))
         return answer

@@ -251,6 +251,7 @@ def test_secrets_are_shown_once_and_ended_one_by_one(
         "created_at",
         "expires_at",
         "last_used_at",
+        "last_used_from",
     }
     path = made.headers["location"].removeprefix(f"{URL}/admin/v1")
     assert admin.get(path).json()["label"] == "new"

@@ -1,7 +1,7 @@
 """Client authentication (RFC 6749 §2.3): one file a method, one line in `METHODS`."""
 
 from issuer.clients.authentication import ClientAuthentication
-from issuer.directory import ClientRecord
+from issuer.directory import ClientRecord, SecretRecord
 from issuer.errors import InvalidCredentials
 from issuer.oauth.client_authentication import client_secret_basic, client_secret_post
 from issuer.oauth.client_authentication.presented import PresentedSecret
@@ -17,8 +17,8 @@ METHODS = {
 
 def authenticate_client(
     request: ProtocolRequest, authentication: ClientAuthentication
-) -> ClientRecord:
-    """The client that sent the request. `OAuthError` `invalid_client`, the same for every cause."""
+) -> tuple[ClientRecord, SecretRecord]:
+    """The client that sent the request, and its secret. `OAuthError` `invalid_client`, the same for every cause."""
     presented = _presented(request)
     request.claimed_client_id = presented.client_id
     if request.parameters.get("client_id", presented.client_id) != presented.client_id:
