@@ -18,7 +18,10 @@ METHODS = {
 def authenticate_client(
     request: ProtocolRequest, authentication: ClientAuthentication
 ) -> tuple[ClientRecord, SecretRecord]:
-    """The client that sent the request, and its secret. `OAuthError` `invalid_client`, the same for every cause."""
+    """The client that sent the request, and its secret.
+
+    `OAuthError` `invalid_client` otherwise, the same for every cause.
+    """
     presented = _presented(request)
     request.claimed_client_id = presented.client_id
     if request.parameters.get("client_id", presented.client_id) != presented.client_id:
