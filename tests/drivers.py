@@ -91,10 +91,10 @@ class AdminApi:
     def get(self, path: str, **request: Any) -> httpx.Response:
         return self("GET", path, **request)
 
-    def post(self, path: str, **members: Any) -> httpx.Response:
+    def post(self, path: str, /, **members: Any) -> httpx.Response:
         return self("POST", path, json=members)
 
-    def patch(self, path: str, if_match: str | None = None, **members: Any) -> httpx.Response:
+    def patch(self, path: str, /, if_match: str | None = None, **members: Any) -> httpx.Response:
         headers = {"If-Match": if_match} if if_match else {}
         return self("PATCH", path, json=members, headers=headers)
 

@@ -10,7 +10,7 @@ from fastapi.security import HTTPBearer
 
 from issuer.admin.problems import ProblemRaised
 from issuer.audit import Actor
-from issuer.errors import InvalidCredentials
+from issuer.errors import Forbidden, InvalidCredentials
 from issuer.http import caller
 from issuer.scopes import covers, meet
 from issuer.services import Rooms, Services
@@ -26,6 +26,11 @@ class Access:
     services: Services
     actor: Actor
     held: frozenset[str]
+
+    def require(self, scope: str) -> None:
+        """`Forbidden` unless the caller holds a scope that covers this one."""
+        if not covers(self.held, scope):
+            raise Forbidden(scope)
 
     @contextmanager
     def rooms(self, scope: str) -> Iterator[Rooms]:

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from issuer.admin import audiences, audit_events, clients, keys, roles, users
+from issuer.admin import audiences, audit_events, clients, explain, keys, roles, users
 from issuer.admin.assignments import client_roles, user_roles
 from issuer.admin.urls import PREFIX
 
@@ -15,6 +15,7 @@ RESOURCES = [
     user_roles,
     keys.router,
     audit_events.router,
+    explain.router,
 ]
 
 

@@ -24,7 +24,7 @@ router = APIRouter(prefix="/audiences", tags=["audiences"])
 _READ, _WRITE = "issuer:audiences:read", "issuer:audiences:write"
 
 
-@router.get("", responses=documented("invalid-cursor", "invalid-fields"))
+@router.get("", responses=documented("invalid-cursor"))
 def list_audiences(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Page[Audience]:
     """Audiences in order of id."""
     with caller.rooms(_READ) as rooms:
@@ -35,7 +35,7 @@ def list_audiences(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> 
     "",
     status_code=201,
     dependencies=[JsonOnly],
-    responses=documented("already-exists", "invalid-fields"),
+    responses=documented("already-exists", body=True),
 )
 def create_audience(caller: Caller, fields: AudienceFields, response: Response) -> Audience:
     """A new audience; its id is the AgentOS `id`, and becomes `aud`."""
@@ -56,7 +56,7 @@ def read_audience(caller: Caller, audience_id: str, response: Response) -> Audie
 @router.patch(
     "/{audience_id:path}",
     dependencies=[JsonOnly],
-    responses=documented("not-found", "not-allowed", "precondition-failed", "invalid-fields"),
+    responses=documented("not-found", "not-allowed", "precondition-failed", body=True),
 )
 def patch_audience(
     caller: Caller,

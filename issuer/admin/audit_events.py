@@ -15,7 +15,7 @@ router = APIRouter(prefix="/audit-events", tags=["audit"])
 Text = Annotated[str | None, Query(max_length=255, pattern=r"^[^\x00]*$")]
 
 
-@router.get("", responses=documented("invalid-cursor", "invalid-fields"))
+@router.get("", responses=documented("invalid-cursor"))
 def list_audit_events(
     caller: Caller,
     actor: Text = None,

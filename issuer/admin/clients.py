@@ -38,7 +38,7 @@ class Secrets(Page[ClientSecret]):
     """All secrets of a client: there are never many."""
 
 
-@router.get("", responses=documented("invalid-cursor", "invalid-fields"))
+@router.get("", responses=documented("invalid-cursor"))
 def list_clients(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Page[Client]:
     """Clients in order of id."""
     with caller.rooms(READ) as rooms:
@@ -49,7 +49,7 @@ def list_clients(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Pa
     "",
     status_code=201,
     dependencies=[JsonOnly],
-    responses=documented("already-exists", "invalid-fields"),
+    responses=documented("already-exists", body=True),
 )
 def create_client(caller: Caller, fields: ClientFields, response: Response) -> NewClient:
     """A new client, with its first secret."""
@@ -70,7 +70,7 @@ def read_client(caller: Caller, client_id: str, response: Response) -> Client:
 @router.patch(
     "/{client_id}",
     dependencies=[JsonOnly],
-    responses=documented("not-found", "not-allowed", "precondition-failed", "invalid-fields"),
+    responses=documented("not-found", "not-allowed", "precondition-failed", body=True),
 )
 def patch_client(
     caller: Caller, client_id: str, patch: MergePatch, response: Response, if_match: IfMatch = None
@@ -105,7 +105,7 @@ def list_secrets(caller: Caller, client_id: str) -> Secrets:
     "/{client_id}/secrets",
     status_code=201,
     dependencies=[JsonOnly],
-    responses=documented("not-found", "not-allowed", "invalid-fields"),
+    responses=documented("not-found", "not-allowed", body=True),
 )
 def create_secret(
     caller: Caller, client_id: str, fields: SecretFields, response: Response

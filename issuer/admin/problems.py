@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from issuer import errors
 from issuer.logs import request_id
+from issuer.scopes import InvalidScope, ScopeNotCovered
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -74,10 +75,18 @@ def type_of(name: str) -> str:
     return f"urn:agentos-issuer:problem:{name}"
 
 
-def documented(*names: str) -> dict[int | str, dict[str, Any]]:
+# What every operation can answer, and besides what those can that read a body.
+_ALWAYS = (
+    *("unauthenticated", "forbidden", "invalid-fields"),
+    *("server-error", "temporarily-unavailable"),
+)
+_OF_BODIES = ("malformed-request", "body-too-large", "unsupported-media-type")
+
+
+def documented(*names: str, body: bool = False) -> dict[int | str, dict[str, Any]]:
     """`responses` for OpenAPI: these problems, and those that every operation can have."""
     found: dict[int | str, dict[str, Any]] = {}
-    for name in ("unauthenticated", "forbidden", *names, "server-error", "temporarily-unavailable"):
+    for name in dict.fromkeys((*_ALWAYS, *names, *(_OF_BODIES if body else ()))):
         status, title = _PROBLEMS[name]
         example = {
             "type": type_of(name),
@@ -128,6 +137,8 @@ def _of_room(error: errors.IssuerError) -> Response:  # noqa: PLR0911 - one for 
             return _answer("forbidden", str(error), _insufficient(error.scope))
         case errors.NotAllowed():
             return _answer("not-allowed", str(error))
+        case ScopeNotCovered() | InvalidScope():
+            return _fields([{"field": "scope", "message": str(error)}])
         case errors.Unavailable():
             return _answer(
                 "temporarily-unavailable",

@@ -24,7 +24,7 @@ router = APIRouter(prefix="/roles", tags=["roles"])
 _READ, _WRITE = "issuer:roles:read", "issuer:roles:write"
 
 
-@router.get("", responses=documented("invalid-cursor", "invalid-fields"))
+@router.get("", responses=documented("invalid-cursor"))
 def list_roles(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Page[Role]:
     """Roles in order of name."""
     with caller.rooms(_READ) as rooms:
@@ -35,7 +35,7 @@ def list_roles(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Page
     "",
     status_code=201,
     dependencies=[JsonOnly],
-    responses=documented("already-exists", "invalid-fields"),
+    responses=documented("already-exists", body=True),
 )
 def create_role(caller: Caller, fields: RoleFields, response: Response) -> Role:
     """A new role."""
@@ -55,7 +55,7 @@ def read_role(caller: Caller, name: str, response: Response) -> Role:
 @router.patch(
     "/{name}",
     dependencies=[JsonOnly],
-    responses=documented("not-found", "not-allowed", "precondition-failed", "invalid-fields"),
+    responses=documented("not-found", "not-allowed", "precondition-failed", body=True),
 )
 def patch_role(
     caller: Caller, name: str, patch: MergePatch, response: Response, if_match: IfMatch = None

@@ -22,7 +22,7 @@ router = APIRouter(prefix="/users", tags=["users"])
 READ, WRITE = "issuer:users:read", "issuer:users:write"
 
 
-@router.get("", responses=documented("invalid-cursor", "invalid-fields"))
+@router.get("", responses=documented("invalid-cursor"))
 def list_users(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Page[User]:
     """Users in order of id."""
     with caller.rooms(READ) as rooms:
@@ -33,7 +33,7 @@ def list_users(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Page
     "",
     status_code=201,
     dependencies=[JsonOnly],
-    responses=documented("already-exists", "invalid-fields"),
+    responses=documented("already-exists", body=True),
 )
 def create_user(caller: Caller, fields: UserFields, response: Response) -> User:
     """A new user, who cannot sign in before a password is set."""
@@ -54,7 +54,7 @@ def read_user(caller: Caller, user_id: str, response: Response) -> User:
     "/{user_id}",
     dependencies=[JsonOnly],
     responses=documented(
-        "not-found", "already-exists", "not-allowed", "precondition-failed", "invalid-fields"
+        "not-found", "already-exists", "not-allowed", "precondition-failed", body=True
     ),
 )
 def patch_user(
@@ -83,7 +83,7 @@ def delete_user(caller: Caller, user_id: str, if_match: IfMatch = None) -> None:
     "/{user_id}/password",
     status_code=204,
     dependencies=[JsonOnly],
-    responses=documented("not-found", "not-allowed", "precondition-failed", "invalid-fields"),
+    responses=documented("not-found", "not-allowed", "precondition-failed", body=True),
 )
 def set_password(
     caller: Caller, user_id: str, fields: PasswordFields, if_match: IfMatch = None

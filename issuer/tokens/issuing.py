@@ -55,20 +55,36 @@ class TokenIssuer:
 
     def issue(self, authorization: Authorization) -> AccessToken:
         """A token that says exactly what the authorization allows; `TokenTooLarge`."""
+        claims, lifetime = self._claims(authorization)
+        signed = self._keyring.sign(authorization.audience.signing_alg, ACCESS_TOKEN_TYPE, claims)
+        self._require_size(len(signed.token), claims)
+        scopes = tuple(sorted(authorization.scopes))
+        return AccessToken(signed.token, str(claims["jti"]), signed.kid, scopes, lifetime)
+
+    def preview(self, authorization: Authorization) -> tuple[dict[str, object], int]:
+        """What `issue` would say, and the bytes it would take; the signature is thrown away."""
+        claims, _ = self._claims(authorization)
+        signed = self._keyring.sign(authorization.audience.signing_alg, ACCESS_TOKEN_TYPE, claims)
+        return claims, len(signed.token)
+
+    def _claims(self, authorization: Authorization) -> tuple[dict[str, object], timedelta]:
         lifetime = (
             authorization.client.access_token_ttl
             or authorization.audience.access_token_ttl
             or self._default_lifetime
         )
-        jti = f"{self._chance.getrandbits(128):032x}"
         claims = access_token_claims(
-            authorization, issuer=self._issuer, jti=jti, now=self._clock(), lifetime=lifetime
+            authorization,
+            issuer=self._issuer,
+            jti=f"{self._chance.getrandbits(128):032x}",
+            now=self._clock(),
+            lifetime=lifetime,
         )
-        signed = self._keyring.sign(authorization.audience.signing_alg, ACCESS_TOKEN_TYPE, claims)
-        if len(signed.token) > self._most_bytes:
-            raise TokenTooLarge(len(signed.token), self._most_bytes, _largest(claims))
-        scopes = tuple(sorted(authorization.scopes))
-        return AccessToken(signed.token, jti, signed.kid, scopes, lifetime)
+        return claims, lifetime
+
+    def _require_size(self, size: int, claims: dict[str, object]) -> None:
+        if size > self._most_bytes:
+            raise TokenTooLarge(size, self._most_bytes, _largest(claims))
 
 
 def _largest(claims: dict[str, object]) -> str:

@@ -18,14 +18,15 @@ class VerifiedToken:
 
     subject: str
     client_id: str
+    audience: str
     scopes: frozenset[str]
     jti: str
 
 
 class TokenReader:
-    """Verifies tokens for one audience: signature, `typ`, `iss`, `aud`, `exp`."""
+    """Verifies signature, `typ`, `iss`, `exp` and `aud`: one audience, or (None) any."""
 
-    def __init__(self, issuer: str, audience: str, keyring: Keyring, clock: Clock) -> None:
+    def __init__(self, issuer: str, audience: str | None, keyring: Keyring, clock: Clock) -> None:
         self._issuer = issuer
         self._audience = audience
         self._keyring = keyring
@@ -45,10 +46,15 @@ class TokenReader:
             raise InvalidCredentials(f"not a token of ours: {error}") from None
         if header.get("typ") != ACCESS_TOKEN_TYPE:
             raise InvalidCredentials("not an access token")
-        if (claims.get("iss"), claims.get("aud")) != (self._issuer, self._audience):
+        audience = claims.get("aud") if self._audience is None else self._audience
+        if (claims.get("iss"), claims.get("aud")) != (self._issuer, audience):
             raise InvalidCredentials("for another audience")
         if claims["exp"] <= self._clock().timestamp():
             raise InvalidCredentials("expired")
         return VerifiedToken(
-            claims["sub"], claims["client_id"], frozenset(claims["scopes"]), claims["jti"]
+            claims["sub"],
+            claims["client_id"],
+            claims["aud"],
+            frozenset(claims["scopes"]),
+            claims["jti"],
         )

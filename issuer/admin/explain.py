@@ -1,0 +1,113 @@
+"""`/explain`, `/preview`, `/scopes`: what rights mean, before anybody relies on them."""
+
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from issuer.admin.access import Access, Caller
+from issuer.admin.bodies import JsonOnly
+from issuer.admin.problems import documented
+from issuer.catalogue import UnknownVersion, scopes
+from issuer.errors import InvalidCredentials, InvalidField
+from issuer.explaining import PreviewRequest, Question, Subject
+
+router = APIRouter(tags=["rights"])
+
+
+class Via(BaseModel):
+    """Where a scope comes from; no role means that the holder has it directly."""
+
+    scope: str
+    holder: str
+    role: str | None
+    audience: str | None
+
+
+class Explained(BaseModel):
+    """The verdict of an AgentOS, and how it comes about."""
+
+    allowed: bool
+    reason: str
+    scope: str | None
+    via: list[Via]
+    required: list[str]
+    listing: list[str] | str | None
+    smallest_addition: list[str]
+    held: list[str]
+
+
+class Previewed(BaseModel):
+    """What a token would say, and its size in bytes."""
+
+    claims: dict[str, Any]
+    bytes: int
+
+
+class KnownScope(BaseModel):
+    """A scope, and the versions of AgentOS that know it."""
+
+    scope: str
+    description: str
+    per_resource: bool
+    powerful: bool
+    versions: list[str]
+
+
+class KnownScopes(BaseModel):
+    """The catalogue."""
+
+    items: list[KnownScope]
+    next_cursor: None = None
+
+
+@router.get("/scopes", responses=documented())
+def list_scopes(caller: Caller, version: str | None = None) -> KnownScopes:
+    """Every scope of the AgentOS versions we know, or of one of them."""
+    try:
+        found = scopes(version)
+    except UnknownVersion as error:
+        raise InvalidField("version", str(error)) from None
+    return KnownScopes(items=[KnownScope(**each.as_json()) for each in found])
+
+
+@router.post("/explain", dependencies=[JsonOnly], responses=documented("not-found", body=True))
+def explain(caller: Caller, question: Question) -> Explained:
+    """May a client, a user or a token do this, and why? Nothing is issued."""
+    _require_read_of(caller, question)
+    try:
+        found = caller.services.explainer.explain(question)
+    except UnknownVersion as error:
+        raise InvalidField("version", str(error)) from None
+    except InvalidCredentials as error:
+        raise InvalidField("token", error.reason) from None
+    decision = found.decision
+    return Explained(
+        **decision.as_json(),
+        scope=decision.by[0] if decision.by else None,
+        via=[Via(**asdict(source)) for source in found.via],
+        held=list(found.held),
+    )
+
+
+@router.post("/preview", dependencies=[JsonOnly], responses=documented("not-found", body=True))
+def preview(caller: Caller, wanted: PreviewRequest) -> Previewed:
+    """What a token would say, without making one."""
+    _require_read_of(caller, wanted)
+    found = caller.services.explainer.preview(wanted)
+    return Previewed(claims=found.claims, bytes=found.size)
+
+
+def _require_read_of(caller: Access, subject: Subject) -> None:
+    """The read right for whom it is about."""
+    about_user, about_client = subject.user_id is not None, subject.client_id is not None
+    if subject.token is not None:
+        try:
+            _, about_user = caller.services.explainer.subject_of(subject.token)
+        except InvalidCredentials as error:
+            raise InvalidField("token", error.reason) from None
+        about_client = not about_user
+    for resource, concerned in (("users", about_user), ("clients", about_client)):
+        if concerned:
+            caller.require(f"issuer:{resource}:read")

@@ -1,0 +1,175 @@
+"""Why may somebody do something, or not: `explain`; and what would a token say: `preview`.
+
+Nothing is issued here. The verdict is the catalogue's, which agrees with agno's own.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from issuer.catalogue import NEWEST, Decision, decide
+from issuer.directory import AudienceRecord, ClientRecord, Directory, Rights, UserRecord
+from issuer.errors import InvalidField, NotFound
+from issuer.fields import AudienceId, Fields, Scopes
+from issuer.scopes import covers, meet
+from issuer.tokens import Authorization, TokenIssuer, TokenReader
+
+
+class Subject(Fields):
+    """Whom a question is about: a client, a user (alone or through a client), or a token."""
+
+    client_id: str | None = None
+    user_id: str | None = None
+    token: str | None = Field(None, max_length=16_384)
+    audience: AudienceId | None = None
+
+    @model_validator(mode="after")
+    def _names_somebody(self) -> Self:
+        if self.token is not None and (self.client_id or self.user_id):
+            raise ValueError("name a token, or a client and a user, not both")
+        if not (self.token or self.client_id or self.user_id):
+            raise ValueError("name a client_id, a user_id or a token")
+        return self
+
+
+class Question(Subject):
+    """May the subject do `method path` at the audience, an AgentOS of this `version`?"""
+
+    method: str = Field(pattern=r"^[A-Za-z]{1,16}$")
+    path: str = Field(min_length=1, max_length=2048)
+    version: str = NEWEST
+
+
+class PreviewRequest(Subject):
+    """Which token would be made; `scope` as in the token request, all that is held unless given."""
+
+    scope: Scopes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a scope comes from: a role, given at an audience or everywhere; or held directly."""
+
+    scope: str
+    holder: str
+    role: str | None = None
+    audience: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The verdict, and through what it came about."""
+
+    decision: Decision
+    held: tuple[str, ...]
+    via: tuple[Source, ...] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What the token would say, and how many bytes it would have."""
+
+    claims: dict[str, object]
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A subject that was looked up."""
+
+    client: ClientRecord | None
+    user: UserRecord | None
+
+
+class Explainer:
+    """Answers from the database as it is now. Queries: not for the event loop."""
+
+    def __init__(self, directory: Directory, tokens: TokenIssuer, reader: TokenReader) -> None:
+        self._directory = directory
+        self._tokens = tokens
+        self._reader = reader
+
+    def explain(self, question: Question) -> Explanation:
+        """`NotFound` for an unknown subject, `InvalidCredentials` for a token that is not valid."""
+        if question.token is not None:
+            return self._explain_token(question, question.token)
+        known = self._known(question)
+        audience = self._audience(known, question.audience)
+        held = _held(known, audience)
+        decision = decide(held, question.method, question.path, question.version)
+        return Explanation(
+            decision, tuple(sorted(held)), tuple(_sources(known, audience, decision.by))
+        )
+
+    def preview(self, request: PreviewRequest) -> Preview:
+        """What a token for the subject would say; refused as the token endpoint would refuse."""
+        known = self._known(request)
+        if known.client is None:
+            raise InvalidField("client_id", "a token is always asked for by a client")
+        audience = self._audience(known, request.audience)
+        authorization = (
+            Authorization.of_user(known.user, known.client, audience)
+            if known.user
+            else Authorization.of_client(known.client, audience)
+        )
+        claims, size = self._tokens.preview(authorization.narrowed_to(request.scope))
+        return Preview(claims, size)
+
+    def subject_of(self, token: str) -> tuple[str, bool]:
+        """The token's subject, and whether it is a user."""
+        verified = self._reader.read(token)
+        return verified.subject, verified.subject != verified.client_id
+
+    def _explain_token(self, question: Question, token: str) -> Explanation:
+        verified = self._reader.read(token)
+        if question.audience not in {None, verified.audience}:
+            raise InvalidField("audience", f"the token is for {verified.audience}")
+        decision = decide(verified.scopes, question.method, question.path, question.version)
+        sources = tuple(Source(scope, verified.subject) for scope in decision.by)
+        return Explanation(decision, tuple(sorted(verified.scopes)), sources)
+
+    def _known(self, subject: Subject) -> _Known:
+        client = user = None
+        if subject.client_id is not None:
+            client = self._directory.load_client(subject.client_id)
+            if client is None:
+                raise NotFound("client", subject.client_id)
+        if subject.user_id is not None:
+            user = self._directory.load_user(subject.user_id)
+            if user is None:
+                raise NotFound("user", subject.user_id)
+        return _Known(client, user)
+
+    def _audience(self, known: _Known, audience_id: str | None) -> AudienceRecord:
+        permitted = known.client.audiences if known.client else {}
+        if audience_id is None:
+            if len(permitted) != 1:
+                raise InvalidField("audience", "name the audience")
+            return next(iter(permitted.values()))
+        if known.client is None:
+            return self._directory.load_audience(audience_id)
+        if audience_id not in permitted:
+            raise InvalidField("audience", "the client may not have tokens for it")
+        return permitted[audience_id]
+
+
+def _held(known: _Known, audience: AudienceRecord) -> frozenset[str]:
+    held = [each.rights.at(audience) for each in (known.user, known.client) if each is not None]
+    return held[0] if len(held) == 1 else meet(*held)
+
+
+def _sources(known: _Known, audience: AudienceRecord, by: Iterable[str]) -> Iterator[Source]:
+    holders: list[tuple[str, Rights]] = []
+    if known.user:
+        holders.append((known.user.id, known.user.rights))
+    if known.client:
+        holders.append((known.client.client_id, known.client.rights))
+    for scope in by:
+        for holder, rights in holders:
+            if covers(rights.direct, scope):
+                yield Source(scope, holder)
+            for grant in rights.roles_at(audience):
+                if covers(grant.scopes, scope):
+                    yield Source(scope, holder, grant.role, grant.audience_id)

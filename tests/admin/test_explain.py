@@ -1,0 +1,125 @@
+"""What rights mean before anybody relies on them: `/explain`, `/preview`, `/scopes`."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.builders import URL, House
+from tests.drivers import AdminApi, TokenEndpoint, problem
+
+RUN_WEB = {"audience": "my-os", "method": "POST", "path": "/agents/web/runs"}
+
+
+def explained(admin: AdminApi, **question: Any) -> dict[str, Any]:
+    answer = admin.post("/explain", **{**RUN_WEB, **question})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_an_allowed_call_names_the_scope_and_the_role_it_came_through(
+    admin: AdminApi, house: House
+):
+    house.role("runner", ["agents:run"])
+    house.client("ci-bot", roles=["runner"], scopes=["agents:web:run"])
+    found = explained(admin, client_id="ci-bot")
+    assert found["allowed"] is True
+    here = {"scope": found["scope"], "holder": "ci-bot", "audience": None}
+    assert {**here, "role": "runner"} in found["via"]
+    assert set(found["held"]) == {"agents:run", "agents:web:run"}
+
+
+def test_a_refused_call_names_the_smallest_addition(admin: AdminApi, house: House):
+    house.client("ci-bot", scopes=["agents:billing:run"])
+    found = explained(admin, client_id="ci-bot")
+    assert (found["allowed"], found["scope"], found["via"]) == (False, None, [])
+    assert found["smallest_addition"] == ["agents:web:run"]
+
+
+def test_a_list_says_what_it_would_show(admin: AdminApi, house: House):
+    house.client("ci-bot", scopes=["agents:web:read"])
+    found = explained(admin, client_id="ci-bot", method="GET", path="/agents")
+    assert (found["allowed"], found["listing"]) == (True, ["web"])
+
+
+def test_a_user_through_a_client_may_what_both_may(admin: AdminApi, house: House):
+    house.role("wide", ["agents:run"])
+    house.user("alice", id="alice", roles=["wide"])
+    house.client("narrow", scopes=["agents:billing:run"])
+    assert explained(admin, user_id="alice")["allowed"] is True
+    assert explained(admin, user_id="alice", client_id="narrow")["allowed"] is False
+
+
+def test_a_token_is_taken_at_its_word(admin: AdminApi, house: House, token_endpoint: TokenEndpoint):
+    client = house.client("ci-bot", scopes=["agents:run"])
+    token = token_endpoint.client_credentials(client, scope="agents:web:run").token
+    assert explained(admin, token=token)["held"] == ["agents:web:run"]
+    assert explained(admin, token=token, path="/agents/billing/runs")["allowed"] is False
+    refused = admin.post("/explain", **{**RUN_WEB, "token": token, "audience": URL})
+    assert problem(refused) == (422, "invalid-fields")
+    forged = admin.post("/explain", **RUN_WEB, token=token[:-4] + "AAAA")
+    assert problem(forged) == (422, "invalid-fields")
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ({"client_id": "nobody"}, (404, "not-found")),
+        ({"user_id": "nobody"}, (404, "not-found")),
+        ({"client_id": "a\0b"}, (404, "not-found")),
+        ({}, (422, "invalid-fields")),
+        ({"client_id": "issuer-admin", "token": "x"}, (422, "invalid-fields")),
+        ({"client_id": "issuer-admin", "audience": "nowhere"}, (422, "invalid-fields")),
+        ({"client_id": "issuer-admin", "version": "9.9"}, (422, "invalid-fields")),
+        ({"client_id": "issuer-admin", "method": "G T"}, (422, "invalid-fields")),
+    ],
+)
+def test_a_question_without_an_answer_is_a_problem(
+    admin: AdminApi, question: dict[str, str], answer: tuple[int, str]
+):
+    assert problem(admin.post("/explain", **{**RUN_WEB, **question})) == answer
+
+
+def test_it_takes_the_read_right_for_whom_it_is_about(
+    holder_of: Callable[..., AdminApi], house: House, token_endpoint: TokenEndpoint
+):
+    client = house.client("ci-bot", scopes=["agents:run"])
+    house.user("alice", id="alice")
+    token = token_endpoint.client_credentials(client).token
+    reads_users = holder_of("issuer:users:read")
+    assert reads_users.post("/explain", **RUN_WEB, user_id="alice").status_code == 200
+    for question in ({"client_id": "ci-bot"}, {"token": token}):
+        for path in ("/explain", "/preview"):
+            members = {**RUN_WEB, **question} if path == "/explain" else question
+            assert problem(reads_users.post(path, **members)) == (403, "forbidden")
+
+
+def test_a_preview_is_what_the_token_says(
+    admin: AdminApi, house: House, token_endpoint: TokenEndpoint
+):
+    client = house.client("ci-bot", scopes=["agents:run"], claims={"tenant": "acme"})
+    previewed = admin.post("/preview", client_id="ci-bot", scope=["agents:web:run"])
+    answer = token_endpoint.client_credentials(client, scope="agents:web:run")
+    issued = token_endpoint.claims(answer)
+    assert {**previewed.json()["claims"], "jti": ""} == {**issued, "jti": ""}
+    assert previewed.json()["bytes"] == len(answer.token)
+    too_much = admin.post("/preview", client_id="ci-bot", scope=["teams:run"])
+    assert problem(too_much) == (422, "invalid-fields")
+
+
+def test_a_preview_issues_nothing(admin: AdminApi, house: House):
+    house.client("ci-bot")
+    admin.post("/preview", client_id="ci-bot")
+    events = admin.get("/audit-events?target=ci-bot&action=token.issued").json()["items"]
+    assert events == []
+
+
+def test_the_catalogue_is_for_any_admin_token(holder_of: Callable[..., AdminApi]):
+    items = holder_of("issuer:keys:read").get("/scopes").json()["items"]
+    by_name = {item["scope"]: item for item in items}
+    assert by_name["agents:run"]["per_resource"] is True
+    assert by_name["agent_os:admin"]["powerful"] is True
+    assert problem(holder_of("issuer:keys:read").get("/scopes?version=9.9")) == (
+        422,
+        "invalid-fields",
+    )
