@@ -20,6 +20,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     ValidationError,
+    WithJsonSchema,
 )
 
 from issuer import scopes
@@ -213,6 +214,7 @@ Lifetime = Annotated[
     BeforeValidator(_lifetime),
     AfterValidator(_within_bounds),
     PlainSerializer(in_seconds, return_type=int),
+    WithJsonSchema({"type": "integer", "minimum": 60, "maximum": 86400}),
 ]
 # Strict pydantic wants members of an enumeration, which JSON does not have.
 Algorithm = Annotated[SigningAlgorithm, Field(strict=False)]

@@ -1,9 +1,10 @@
 """The one place where objects meet. Everything below is handed what it needs."""
 
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import SystemRandom
 
@@ -16,8 +17,10 @@ from issuer.clients.authentication import ClientAuthentication
 from issuer.clients.last_use import WRITE_EVERY, LastUse
 from issuer.clock import Clock
 from issuer.database import Database, Session, require_current_schema
+from issuer.database.database import read_change_count
 from issuer.directory import ChangeWatcher, Directory
 from issuer.errors import ConfigurationError
+from issuer.explaining import Explainer
 from issuer.keys import KeyPolicy, Keyring
 from issuer.keys.backends import SqlKeyBackend
 from issuer.keys.sealing import Sealer, read_master_key, read_master_key_file
@@ -41,6 +44,7 @@ class Rooms:
     users: Users
     assignments: Assignments
     record: Record
+    change_count: Callable[[], int]
 
 
 class Services:
@@ -77,6 +81,8 @@ class Services:
             most_bytes=settings.max_token_bytes,
         )
         self.own_tokens = TokenReader(settings.url, settings.url, self.keyring, clock)
+        any_tokens = TokenReader(settings.url, None, self.keyring, clock)
+        self.explainer = Explainer(self.directory, self.tokens, any_tokens)
         self.audit = AuditWriter(self.database)
         self.changes = ChangeWatcher(self.database, clock)
         self.changes.subscribe(self.directory.forget)
@@ -113,6 +119,7 @@ class Services:
             Users(*room, self._chance, self.passwords),
             Assignments(session, trail, authority),
             Record(session),
+            partial(read_change_count, session),
         )
 
     def start(self) -> None:

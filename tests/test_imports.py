@@ -22,6 +22,7 @@ FLOOR = {
 FLOOR |= {"vocabulary", "workers"}
 ROOMS = {
     "audit": set(),
+    "catalogue": set(),
     "authority": set(),
     "audiences": {"audit", "authority"},
     "roles": {"audit", "authority", "audiences"},
@@ -29,9 +30,10 @@ ROOMS = {
     "directory": set(),
     "clients": {"audit", "authority", "audiences", "roles", "directory"},
     "keys": {"audit"},
+    "manifest": {"authority", "audiences", "roles", "users", "clients", "directory"},
     "tokens": {"keys", "directory"},
 }
-BETWEEN = {"services", "setup", "http"}
+BETWEEN = {"services", "setup", "http", "explaining"}
 DOORS = {"oauth", "admin", "cli"}
 ENTRANCES = {"app", "health"}
 
@@ -43,6 +45,7 @@ ONLY_IN = {
     "alembic": ["database/"],
     "joserfc": ["keys/", "tokens/"],
     "argon2": ["users/passwords.py"],
+    "yaml": ["manifest/document.py"],
     "typer": ["cli/"],
 }
 

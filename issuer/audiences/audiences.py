@@ -17,7 +17,10 @@ _MOST_NAMED = 100
 
 
 class Audiences:
-    """Audiences, within one transaction. Errors are those of `issuer.errors`."""
+    """Audiences, within one transaction. Errors are those of `issuer.errors`.
+
+    One that does not say how it signs does so with the first of `algorithms`.
+    """
 
     def __init__(
         self,
@@ -32,8 +35,8 @@ class Audiences:
         self._trail = trail
         self._clock = clock
         self._authority = authority
-        self._own_id = own_id
-        self._algorithms = algorithms
+        self.own_id = own_id
+        self.algorithms = algorithms
 
     def create(self, fields: AudienceFields) -> Audience:
         if self._store.find(fields.id):
@@ -66,7 +69,7 @@ class Audiences:
 
     def delete(self, audience_id: str, *, cascade: bool = False) -> None:
         """`InUse` while clients or assignments have it, unless they are to lose it."""
-        if audience_id == self._own_id:
+        if audience_id == self.own_id:
             raise NotAllowed("The issuer's own audience cannot be deleted.")
         row = self._store.get(audience_id)
         if using := self._store.users_of(audience_id, _MOST_NAMED):
@@ -78,14 +81,14 @@ class Audiences:
 
     def ensure_own(self) -> None:
         """The issuer's own audience exists; its id is the issuer identifier."""
-        if not self._store.find(self._own_id):
-            self.create(AudienceFields(id=self._own_id, name="The issuer's admin API"))
+        if not self._store.find(self.own_id):
+            self.create(AudienceFields(id=self.own_id, name="The issuer's admin API"))
 
     def _stored(self, fields: AudienceFields) -> dict[str, object]:
-        alg = fields.signing_alg or self._algorithms[0]
-        if alg not in self._algorithms:
+        alg = fields.signing_alg or self.algorithms[0]
+        if alg not in self.algorithms:
             raise InvalidField(
                 "signing_alg",
-                f"is not one of ISSUER_SIGNING_ALGORITHMS ({', '.join(self._algorithms)})",
+                f"is not one of ISSUER_SIGNING_ALGORITHMS ({', '.join(self.algorithms)})",
             )
         return {**dict(fields), "signing_alg": alg}

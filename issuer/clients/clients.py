@@ -1,6 +1,6 @@
 """The rules for clients."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from random import Random
 
 from issuer.audiences.store import AudienceStore
@@ -67,13 +67,21 @@ class Clients:
         row = self._store.get(client_id)
         audiences = [each.audience_id for each in row.audiences]
         fields = as_model(ClientFields, row, audiences=audiences).patched(patch)
+        return self.replace(client_id, fields, changed=patch)
+
+    def replace(self, client_id: str, fields: ClientFields, changed: Iterable[str]) -> Client:
+        """Make it what `fields` say, also where no merge patch could; `changed` is for the record.
+
+        RFC 7396 cannot put a null into `claims`.
+        """
+        row = self._store.get(client_id)
         if fields.client_id != client_id:
             raise InvalidField("client_id", "cannot be changed")
         self._touch(row)
         self._authority.touch(scopes=fields.scopes, audiences=fields.audiences)
         self._store_fields(row, fields)
         self._store.changed(row, self._clock())
-        self._trail.note("client.updated", client_id, changed=sorted(patch))
+        self._trail.note("client.updated", client_id, changed=sorted(changed))
         return self._store.as_client(row)
 
     def delete(self, client_id: str) -> None:

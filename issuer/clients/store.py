@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import or_, select, update
+from sqlalchemy.orm import selectinload
 
 from issuer.clients.client import Client
 from issuer.database.store import Store, as_model
@@ -13,6 +14,7 @@ from issuer.database.tables import ClientAudienceRow, ClientRow, ClientSecretRow
 class ClientStore(Store[ClientRow]):
     kind = "client"
     row = ClientRow
+    with_page = (selectinload(ClientRow.audiences),)
 
     def as_client(self, row: ClientRow) -> Client:
         return as_model(Client, row, audiences=sorted(each.audience_id for each in row.audiences))

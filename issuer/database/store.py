@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from sqlalchemy import inspect, select
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import flag_modified
+from sqlalchemy.sql.base import ExecutableOption
 
 from issuer.database.tables import Base, Versioned
 from issuer.errors import NotFound
@@ -21,6 +22,8 @@ class Store(Generic[Row]):
 
     kind: str
     row: type[Row]
+    # What a page brings along, so that it costs the same few queries however long it is.
+    with_page: Sequence[ExecutableOption] = ()
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -40,7 +43,7 @@ class Store(Generic[Row]):
     def page(self, after: str | None, limit: int) -> Sequence[Row]:
         """At most `limit` rows whose keys follow `after`, in order of key."""
         (key,) = inspect(self.row).primary_key
-        query = select(self.row).order_by(key).limit(limit)
+        query = select(self.row).order_by(key).limit(limit).options(*self.with_page)
         if after is not None:
             query = query.where(key > after)
         return self.session.scalars(query).all()

@@ -1,5 +1,6 @@
 """Every table, in one place for Alembic. Only stores and key backends read or write them."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -67,6 +68,16 @@ class Seconds(TypeDecorator[timedelta]):
         return None if value is None else timedelta(seconds=value)
 
 
+class JsonObject(TypeDecorator[dict[str, Any]]):
+    """A JSON object. In Python 1, 1.0 and True are equal; a change between them is one."""
+
+    impl = JSON
+    cache_ok = True
+
+    def compare_values(self, x: Any, y: Any) -> bool:
+        return json.dumps(x, sort_keys=True) == json.dumps(y, sort_keys=True)
+
+
 class Words(TypeDecorator[list[Word]]):
     """A list of words of one enumeration, as a JSON array."""
 
@@ -89,7 +100,7 @@ class Base(DeclarativeBase):
     type_annotation_map = {
         datetime: Instant,
         timedelta: Seconds,
-        dict[str, Any]: JSON,
+        dict[str, Any]: JsonObject,
         list[str]: JSON,
         bytes: LargeBinary,
     }

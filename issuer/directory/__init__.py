@@ -4,7 +4,14 @@ A change anywhere moves the change counter; then everything remembered is forgot
 """
 
 from issuer.directory.directory import ChangeWatcher, Directory
-from issuer.directory.records import AudienceRecord, ClientRecord, Rights, SecretRecord, UserRecord
+from issuer.directory.records import (
+    AudienceRecord,
+    ClientRecord,
+    Rights,
+    RoleGrant,
+    SecretRecord,
+    UserRecord,
+)
 
 __all__ = [
     "AudienceRecord",
@@ -12,6 +19,7 @@ __all__ = [
     "ClientRecord",
     "Directory",
     "Rights",
+    "RoleGrant",
     "SecretRecord",
     "UserRecord",
 ]

@@ -9,8 +9,8 @@ from issuer.clock import Clock
 from issuer.database import Database
 from issuer.database.database import read_change_count
 from issuer.directory import store
-from issuer.directory.records import ClientRecord, UserRecord
-from issuer.errors import Unavailable
+from issuer.directory.records import AudienceRecord, ClientRecord, UserRecord
+from issuer.errors import NotFound, Unavailable
 from issuer.periodic import Periodic
 
 LOOK_EVERY = timedelta(milliseconds=250)
@@ -93,6 +93,14 @@ class Directory:
         """The user as the database has it now. Users sign in rarely, and are not remembered."""
         with self._database.reading() as session:
             return store.load_user(session, user_id)
+
+    def load_audience(self, audience_id: str) -> AudienceRecord:
+        """The audience as the database has it now; `NotFound` otherwise."""
+        with self._database.reading() as session:
+            record = store.load_audience(session, audience_id, self._own_audience)
+        if record is None:
+            raise NotFound("audience", audience_id)
+        return record
 
     def _remember(self, count: int, record: ClientRecord) -> None:
         with self._lock:

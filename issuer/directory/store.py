@@ -62,6 +62,12 @@ def load_user(session: Session, user_id: str) -> UserRecord | None:
     return UserRecord(row.id, row.disabled, row.claims, _rights([], row.assignments))
 
 
+def load_audience(session: Session, audience_id: str, own_audience: str) -> AudienceRecord | None:
+    """The audience of exactly this id."""
+    row = session.get(AudienceRow, audience_id)
+    return None if row is None else _audience(row, own_audience)
+
+
 def _audience(row: AudienceRow, own_audience: str) -> AudienceRecord:
     return AudienceRecord(
         id=row.id,

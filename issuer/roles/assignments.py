@@ -1,5 +1,7 @@
 """The rules for giving roles, the same for users and clients."""
 
+from collections.abc import Sequence
+
 from issuer.audiences.store import AudienceStore
 from issuer.audit import Trail
 from issuer.authority import Authority
@@ -31,6 +33,13 @@ class Assignments:
             Assignment(role=row.role_name, audience=row.audience_id)
             for row in self._store.assignments_of(fold_id(principal_id))
         ]
+
+    def of_each(self, principal_ids: Sequence[str]) -> dict[str, list[Assignment]]:
+        """What each of a page of principals has, by its id, in no order; in one query."""
+        given: dict[str, list[Assignment]] = {fold_id(each): [] for each in principal_ids}
+        for row in self._store.assignments_of_each(list(given)):
+            given[row.folded_id].append(Assignment(role=row.role_name, audience=row.audience_id))
+        return {each: given[fold_id(each)] for each in principal_ids}
 
     def give(self, principal_id: str, assignment: Assignment) -> None:
         """Idempotent. `NotFound` if there is no such role or audience."""

@@ -1,6 +1,6 @@
 """The rules for users."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from random import Random
 
 from issuer.audit import Trail
@@ -63,8 +63,15 @@ class Users:
 
     def update(self, user_id: str, patch: Mapping[str, object]) -> User:
         """Apply a merge patch (RFC 7396)."""
+        fields = as_model(UserFields, self._store.get(user_id)).patched(patch)
+        return self.replace(user_id, fields, changed=patch)
+
+    def replace(self, user_id: str, fields: UserFields, changed: Iterable[str]) -> User:
+        """Make it what `fields` say, also where no merge patch could; `changed` is for the record.
+
+        RFC 7396 cannot put a null into `claims`.
+        """
         row = self._store.get(user_id)
-        fields = as_model(UserFields, row).patched(patch)
         if fields.id != user_id:
             raise InvalidField("id", "cannot be changed")
         self._authority.touch(principal=user_id)
@@ -73,7 +80,7 @@ class Users:
         for name, value in _stored(fields).items():
             setattr(row, name, value)
         self._store.changed(row, self._clock())
-        self._trail.note("user.updated", user_id, changed=sorted(patch))
+        self._trail.note("user.updated", user_id, changed=sorted(changed))
         return as_model(User, row)
 
     def set_password(self, user_id: str, password: str) -> None:

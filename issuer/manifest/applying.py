@@ -1,0 +1,105 @@
+"""Carrying out a plan through the rooms, as an operator would by hand."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from issuer.audiences import AudienceFields
+from issuer.clients import ClientFields
+from issuer.errors import NotAllowed
+from issuer.manifest import house
+from issuer.manifest.changes import (
+    SECTIONS,
+    Action,
+    AssignmentChange,
+    Change,
+    Kind,
+    Plan,
+    Resource,
+    Step,
+)
+from issuer.roles import RoleFields
+from issuer.users import UserFields
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What was made. `secrets` by client id, which nobody can show again; `user_ids` by name."""
+
+    secrets: Mapping[str, str] = field(repr=False)
+    user_ids: Mapping[str, str]
+
+
+def apply(rooms: house.Rooms, plan: Plan) -> Applied:
+    """Do what `plan` says, all in the caller's transaction: on any error, roll it back.
+
+    `NotAllowed` if anything was changed since it was made. Everything else that can go wrong
+    is what the rooms would say by hand, `Forbidden` for who may not do a step by hand included.
+    """
+    if rooms.change_count() != plan.change_count:
+        raise NotAllowed("The house was changed since the plan was made: make a new plan.")
+    applying = _Applying(rooms)
+    for step in plan.steps:
+        applying.take(step)
+    return Applied(applying.secrets, applying.user_ids)
+
+
+class _Applying:
+    def __init__(self, rooms: house.Rooms) -> None:
+        self._rooms = rooms
+        self.secrets: dict[str, str] = {}
+        self.user_ids: dict[str, str] = {}
+
+    def take(self, step: Step) -> None:
+        self._rooms.authority.require(f"issuer:{SECTIONS[step.resource.kind]}:write")
+        if isinstance(step, AssignmentChange):
+            self._assign(step)
+        elif step.action is Action.CREATE:
+            self._create(step)
+        elif step.action is Action.UPDATE:
+            self._update(step)
+        else:
+            self._delete(step)
+
+    def _assign(self, step: AssignmentChange) -> None:
+        assignments = self._rooms.assignments
+        do = assignments.give if step.action is Action.GIVE else assignments.take
+        do(self._id(step.resource), step.assignment)
+
+    def _create(self, change: Change) -> None:
+        match change.fields:
+            case AudienceFields() as audience:
+                self._rooms.audiences.create(audience)
+            case RoleFields() as role:
+                self._rooms.roles.create(role)
+            case ClientFields() as client:
+                made, secret = self._rooms.clients.create(client)
+                self.secrets[made.client_id] = secret
+            case UserFields() as user:
+                self.user_ids[user.username] = self._rooms.users.create(user).id
+
+    def _update(self, change: Change) -> None:
+        name = self._id(change.resource)
+        match change.fields:
+            case AudienceFields():
+                self._rooms.audiences.update(name, change.after)
+            case RoleFields():
+                self._rooms.roles.update(name, change.after)
+            case ClientFields() as client:
+                self._rooms.clients.replace(name, client, changed=change.after)
+            case UserFields() as user:
+                self._rooms.users.replace(name, user, changed=change.after)
+
+    def _delete(self, change: Change) -> None:
+        name = self._id(change.resource)
+        match change.resource.kind:
+            case Kind.AUDIENCE:
+                self._rooms.audiences.delete(name)
+            case Kind.ROLE:
+                self._rooms.roles.delete(name)
+            case Kind.CLIENT:
+                self._rooms.clients.delete(name)
+            case Kind.USER:
+                self._rooms.users.delete(name)
+
+    def _id(self, resource: Resource) -> str:
+        return resource.id if resource.id is not None else self.user_ids[resource.name]

@@ -1,0 +1,173 @@
+"""What a plan is made of: plain data, and how it reads as JSON and for people."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+from issuer.fields import Fields
+from issuer.manifest.problems import shown
+from issuer.roles import Assignment
+
+
+class Kind(StrEnum):
+    AUDIENCE = "audience"
+    ROLE = "role"
+    CLIENT = "client"
+    USER = "user"
+
+
+SECTIONS = {kind: f"{kind}s" for kind in Kind}  # of a manifest, of the API, of its scopes
+
+
+class Action(StrEnum):
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    GIVE = "give"
+    TAKE = "take"
+
+
+_NAMES = {
+    Kind.AUDIENCE: {"id"},
+    Kind.ROLE: {"name"},
+    Kind.CLIENT: {"client_id"},
+    Kind.USER: {"id", "username"},
+}
+_SIGNS = {
+    Action.CREATE: "+",
+    Action.GIVE: "+",
+    Action.UPDATE: "~",
+    Action.DELETE: "-",
+    Action.TAKE: "-",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """Something in the house. A user goes by the user name, and has no id before it is made."""
+
+    kind: Kind
+    id: str | None
+    name: str
+
+    def __str__(self) -> str:
+        made = f" ({self.id})" if self.kind is Kind.USER and self.id else ""
+        return f"{self.kind} {self.text}{made}"
+
+    @property
+    def text(self) -> str:
+        """The name, as it may be written on a terminal."""
+        return shown(self.name)[1:-1]
+
+    def as_json(self) -> dict[str, Any]:
+        user = {"username": self.name} if self.kind is Kind.USER else {}
+        return {"kind": self.kind.value, "id": self.id, **user}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A resource made, changed or deleted.
+
+    `before` and `after` have the members that change; of what is made or deleted, those that
+    are not at their default. `fields` is what it becomes.
+    """
+
+    action: Action
+    resource: Resource
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+    fields: Fields | None = field(default=None, repr=False)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "action": self.action.value,
+            **self.resource.as_json(),
+            "before": None if self.action is Action.CREATE else dict(self.before),
+            "after": None if self.action is Action.DELETE else dict(self.after),
+        }
+
+    def lines(self) -> Iterator[str]:
+        yield f"{_SIGNS[self.action]} {self.action} {self.resource}"
+        for name, value in self.after.items():
+            if self.action is Action.UPDATE:
+                yield f"    {name}: {shown(self.before[name])} → {shown(value)}"
+            elif name not in _NAMES[self.resource.kind]:
+                yield f"    {name}: {shown(value)}"
+
+
+@dataclass(frozen=True, slots=True)
+class AssignmentChange:
+    """A role given to somebody or taken away."""
+
+    action: Action
+    resource: Resource
+    assignment: Assignment
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "action": self.action.value,
+            **self.resource.as_json(),
+            **self.assignment.model_dump(),
+        }
+
+    def lines(self) -> Iterator[str]:
+        role, audience = self.assignment.role, self.assignment.audience
+        where = f"at {audience}" if audience is not None else "everywhere"
+        way = "to" if self.action is Action.GIVE else "from"
+        yield f"{_SIGNS[self.action]} {self.action} role {role} {where} {way} {self.resource}"
+
+
+Step: TypeAlias = Change | AssignmentChange
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """What somebody gains and loses at one audience."""
+
+    principal: Resource
+    audience: str
+    gains: tuple[str, ...]
+    losses: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            **self.principal.as_json(),
+            "audience": self.audience,
+            "gains": list(self.gains),
+            "losses": list(self.losses),
+        }
+
+    def lines(self) -> Iterator[str]:
+        for verb, scopes in (("gains", self.gains), ("loses", self.losses)):
+            if scopes:
+                yield f"{self.principal.text} {verb} {', '.join(scopes)} at {self.audience}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do, in an order in which it can be done, and what it means. Falsy if nothing.
+
+    It holds for the house as it was at `change_count`. A user gains a scope in tokens got
+    through a client that has it too.
+    """
+
+    change_count: int
+    steps: tuple[Step, ...]
+    shifts: tuple[Shift, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.steps)
+
+    def as_json(self) -> dict[str, Any]:
+        """Of JSON's kinds only, with stable names."""
+        return {
+            "change_count": self.change_count,
+            "changes": [step.as_json() for step in self.steps],
+            "rights": [shift.as_json() for shift in self.shifts],
+        }
+
+    def lines(self) -> Iterator[str]:
+        """For people: one line a change and a member, then a sentence for each right."""
+        for each in (*self.steps, *self.shifts):
+            yield from each.lines()

@@ -1,0 +1,72 @@
+"""The whole house as a manifest."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from issuer.audiences import AudienceFields
+from issuer.clients import ClientFields
+from issuer.fields import Fields
+from issuer.manifest import house
+from issuer.manifest.members import bare, in_order, members
+from issuer.manifest.text import written
+from issuer.roles import Assignment, RoleFields
+from issuer.users import UserFields
+
+_HEADER = "# Everything this issuer holds but its secrets, passwords and keys.\n"
+
+
+def export(rooms: house.Rooms) -> str:
+    """The house as YAML: the same bytes for the same house, one value a line.
+
+    Sections, entries and lists are in order, members at their default are left out. Made ids are
+    there, so that they can be kept. Needs the right to read all four sections.
+    """
+    with house.reading(rooms):
+        return _HEADER + "\n".join(
+            [
+                _section("audiences", _bare(AudienceFields, house.audiences(rooms))),
+                _section("roles", _bare(RoleFields, house.roles(rooms))),
+                _section("clients", _given(ClientFields, house.clients(rooms))),
+                _section("users", _given(UserFields, house.users(rooms))),
+            ]
+        )
+
+
+def _bare(model: type[Fields], records: Iterable[Fields]) -> Iterator[dict[str, Any]]:
+    return (members(bare(model, each)) for each in records)
+
+
+def _given(
+    model: type[Fields], records: Iterable[tuple[Fields, list[Assignment]]]
+) -> Iterator[dict[str, Any]]:
+    for each, given in records:
+        roles = [each.model_dump(exclude_defaults=True) for each in in_order(given)]
+        yield {**members(bare(model, each)), **({"roles": roles} if roles else {})}
+
+
+def _section(name: str, entries: Iterable[dict[str, Any]]) -> str:
+    """Texts rather than entries are held, and put in one order whatever the database's is."""
+    texts = sorted((_key(entry), written([_sorted(entry)])) for entry in entries)
+    if not texts:
+        return f"{name}: []\n"
+    indented = (line for _, text in texts for line in text.splitlines(keepends=True))
+    return f"{name}:\n" + "".join(f"  {line}" for line in indented)
+
+
+def _key(entry: dict[str, Any]) -> str:
+    return str(next(iter(entry.values())))
+
+
+def _sorted(entry: dict[str, Any]) -> dict[str, Any]:
+    """Members as they are, claims by name at every depth."""
+    claims = {"claims": _by_name(entry["claims"])} if "claims" in entry else {}
+    return {**entry, **claims}
+
+
+def _by_name(value: object) -> object:
+    match value:
+        case dict():
+            return {name: _by_name(value[name]) for name in sorted(value)}
+        case list():
+            return [_by_name(each) for each in value]
+    return value

@@ -1,0 +1,84 @@
+"""The house as it is, read through its rooms in pages."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol, TypeVar
+
+from issuer.audiences import Audience, Audiences
+from issuer.authority import Authority
+from issuer.clients import Client, Clients
+from issuer.errors import Unavailable
+from issuer.roles import Assignment, Assignments, Role, Roles
+from issuer.users import User, Users
+
+Item = TypeVar("Item")
+
+_PAGE = 500
+_READ = [f"issuer:{section}:read" for section in ("audiences", "roles", "clients", "users")]
+
+
+class Rooms(Protocol):
+    """The rooms as `services` opens them, all in one transaction."""
+
+    @property
+    def authority(self) -> Authority: ...
+    @property
+    def audiences(self) -> Audiences: ...
+    @property
+    def roles(self) -> Roles: ...
+    @property
+    def clients(self) -> Clients: ...
+    @property
+    def users(self) -> Users: ...
+    @property
+    def assignments(self) -> Assignments: ...
+    @property
+    def change_count(self) -> Callable[[], int]: ...
+
+
+@contextmanager
+def reading(rooms: Rooms) -> Iterator[int]:
+    """For one who may read all of it; gives the change count of what is read.
+
+    `Unavailable` if the house changed meanwhile: a transaction that only reads does not
+    stop that on PostgreSQL.
+    """
+    for scope in _READ:
+        rooms.authority.require(scope)
+    count = rooms.change_count()
+    yield count
+    if rooms.change_count() != count:
+        raise Unavailable("The house was changed while it was read: try again.")
+
+
+def audiences(rooms: Rooms) -> Iterator[Audience]:
+    for page in _pages(rooms.audiences.page, lambda audience: audience.id):
+        yield from page
+
+
+def roles(rooms: Rooms) -> Iterator[Role]:
+    for page in _pages(rooms.roles.page, lambda role: role.name):
+        yield from page
+
+
+def clients(rooms: Rooms) -> Iterator[tuple[Client, list[Assignment]]]:
+    """Every client, and what it is given."""
+    for page in _pages(rooms.clients.page, lambda client: client.client_id):
+        given = rooms.assignments.of_each([client.client_id for client in page])
+        yield from ((client, given[client.client_id]) for client in page)
+
+
+def users(rooms: Rooms) -> Iterator[tuple[User, list[Assignment]]]:
+    """Every user, and what they are given."""
+    for page in _pages(rooms.users.page, lambda user: user.id):
+        given = rooms.assignments.of_each([user.id for user in page])
+        yield from ((user, given[user.id]) for user in page)
+
+
+def _pages(
+    read: Callable[[str | None, int], list[Item]], key: Callable[[Item], str]
+) -> Iterator[list[Item]]:
+    after = None
+    while page := read(after, _PAGE):
+        yield page
+        after = key(page[-1])

@@ -1,0 +1,185 @@
+"""From the house as it is to the house as a manifest declares it."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+from issuer.audiences import AudienceFields
+from issuer.clients import ClientFields
+from issuer.errors import InUse
+from issuer.fields import Fields
+from issuer.manifest import house, renames
+from issuer.manifest.changes import (
+    SECTIONS,
+    Action,
+    AssignmentChange,
+    Change,
+    Kind,
+    Plan,
+    Resource,
+    Shift,
+    Step,
+)
+from issuer.manifest.members import all_members, bare, differing, in_order, members
+from issuer.manifest.principals import Declared, Principal, on_record
+from issuer.manifest.problems import InvalidManifest
+from issuer.manifest.reading import Manifest, unfit
+from issuer.manifest.rights import NOWHERE, World, shifts
+from issuer.roles import Assignment, RoleFields
+
+Model = TypeVar("Model", bound=Fields)
+
+_MOST_NAMED = 100
+
+# Ids and names are free before others take them; what was in use is no longer when it goes.
+_ORDER = [
+    (Action.DELETE, Kind.CLIENT),
+    (Action.DELETE, Kind.USER),
+    (Action.CREATE, Kind.AUDIENCE),
+    (Action.UPDATE, Kind.AUDIENCE),
+    (Action.CREATE, Kind.ROLE),
+    (Action.UPDATE, Kind.ROLE),
+    (Action.UPDATE, Kind.CLIENT),
+    (Action.UPDATE, Kind.USER),
+    (Action.CREATE, Kind.CLIENT),
+    (Action.CREATE, Kind.USER),
+    (Action.TAKE, Kind.CLIENT),
+    (Action.TAKE, Kind.USER),
+    (Action.GIVE, Kind.CLIENT),
+    (Action.GIVE, Kind.USER),
+    (Action.DELETE, Kind.ROLE),
+    (Action.DELETE, Kind.AUDIENCE),
+]
+
+
+def plan(rooms: house.Rooms, manifest: Manifest, *, prune: bool = False) -> Plan:
+    """What makes the house what `manifest` says; nothing is changed.
+
+    What the manifest names becomes exactly what it says there, also the roles of its clients
+    and users. What it does not name is left alone, or with `prune` deleted, where the manifest
+    has the section at all; never the issuer's own audience.
+
+    `InvalidManifest` if names are taken or missing in the house, `InUse` if something to be
+    deleted is in use by those who are left alone. Needs the right to read all four sections.
+    """
+    with house.reading(rooms) as count:
+        return _Planning(rooms, manifest, prune=prune).plan(count)
+
+
+class _Planning:
+    def __init__(self, rooms: house.Rooms, manifest: Manifest, *, prune: bool) -> None:
+        self._rooms = rooms
+        self._manifest = manifest
+        self._prune = prune
+        self._steps: dict[tuple[Action, Kind], list[Step]] = defaultdict(list)
+        self._shifts: list[Shift] = []
+        self._problems = list(unfit(rooms, manifest.document, prune=prune))
+        self._in_use: dict[tuple[Kind, str], list[str]] = defaultdict(list)
+        self._before, self._after = self._worlds()
+
+    def plan(self, count: int) -> Plan:
+        declared = Declared(self._manifest.entries)
+        for record in on_record(self._rooms):
+            self._meet(record, declared)
+        for entry in declared.left():
+            self._turn(entry.resource, None, entry)
+        self._require_possible()
+        steps = [step for place in _ORDER for step in self._in_order(place)]
+        return Plan(count, tuple(steps), tuple(self._shifts))
+
+    def _worlds(self) -> tuple[World, World]:
+        """Audiences and roles before and after; there are few, next to clients and users."""
+        own = self._rooms.audiences.own_id
+        entries = self._manifest.entries
+        audiences = {each.id: bare(AudienceFields, each) for each in house.audiences(self._rooms)}
+        roles = {each.name: bare(RoleFields, each) for each in house.roles(self._rooms)}
+        kept = {own: audiences[own]} if own in audiences else {}
+        wanted_audiences = kept | {each.id: self._with_alg(each) for each in entries.audiences}
+        wanted_roles = {each.name: each for each in entries.roles}
+        return World(audiences, roles, own), World(
+            self._turn_all(Kind.AUDIENCE, audiences, wanted_audiences),
+            self._turn_all(Kind.ROLE, roles, wanted_roles),
+            own,
+        )
+
+    def _with_alg(self, audience: AudienceFields) -> AudienceFields:
+        """As its room stores one that does not say how it signs."""
+        alg = audience.signing_alg or self._rooms.audiences.algorithms[0]
+        return audience.model_copy(update={"signing_alg": alg})
+
+    def _turn_all(
+        self, kind: Kind, there: Mapping[str, Model], wanted: Mapping[str, Model]
+    ) -> dict[str, Model]:
+        """What there will be of the kind; the steps to it are noted."""
+        will_be = {**({} if self._prunes(kind) else there), **wanted}
+        for name in {**there, **will_be}:
+            self._change(Resource(kind, name, name), there.get(name), will_be.get(name))
+        return will_be
+
+    def _meet(self, record: Principal, declared: Declared) -> None:
+        entry = declared.meet(record)
+        if entry is None and self._prunes(record.resource.kind):
+            self._turn(record.resource, record, None)
+            return
+        self._problems += [
+            self._manifest.problem(path, f"is taken by the {record.resource} in the house")
+            for path in declared.taken_from(record, entry)
+        ]
+        if entry is None:
+            self._note_uses(record)
+        self._turn(record.resource, record, entry or record)
+
+    def _turn(self, who: Resource, before: Principal | None, after: Principal | None) -> None:
+        if before is not after:
+            fields = [each.fields if each else None for each in (before, after)]
+            self._change(who, *fields)
+        if after is not None:
+            had = before.given if before else []
+            self._assign(Action.TAKE, who, set(had).difference(after.given))
+            self._assign(Action.GIVE, who, set(after.given).difference(had))
+        was = self._before.standing(before.fields, before.given) if before else NOWHERE
+        will_be = self._after.standing(after.fields, after.given) if after else NOWHERE
+        self._shifts += shifts(who, was, will_be)
+
+    def _change(self, resource: Resource, before: Fields | None, after: Fields | None) -> None:
+        if before is None and after is not None:
+            self._note(Change(Action.CREATE, resource, {}, members(after), after))
+        elif before is not None and after is None:
+            self._note(Change(Action.DELETE, resource, members(before), {}))
+        elif before is not None and after is not None:
+            old, new = all_members(before), all_members(after)
+            if names := differing(old, new):
+                was, will_be = ({name: each[name] for name in names} for each in (old, new))
+                self._note(Change(Action.UPDATE, resource, was, will_be, after))
+
+    def _assign(self, action: Action, resource: Resource, given: Iterable[Assignment]) -> None:
+        for assignment in in_order(given):
+            self._note(AssignmentChange(action, resource, assignment))
+
+    def _note(self, step: Step) -> None:
+        self._steps[step.action, step.resource.kind].append(step)
+
+    def _note_uses(self, record: Principal) -> None:
+        """Of what will not be there, by one who is left alone."""
+        uses = [(Kind.ROLE, each.role) for each in record.given]
+        uses += [(Kind.AUDIENCE, each.audience) for each in record.given if each.audience]
+        if isinstance(record.fields, ClientFields):
+            uses += [(Kind.AUDIENCE, each) for each in record.fields.audiences]
+        for kind, name in uses:
+            if not self._after.has(kind, name):
+                self._in_use[kind, name].append(str(record.resource))
+
+    def _require_possible(self) -> None:
+        if self._problems:
+            raise InvalidManifest(self._manifest.file, self._problems)
+        for (kind, name), users_of_it in self._in_use.items():
+            raise InUse(kind, name, users_of_it[:_MOST_NAMED])
+
+    def _in_order(self, place: tuple[Action, Kind]) -> Iterable[Step]:
+        steps = self._steps[place]
+        if place == (Action.UPDATE, Kind.USER):
+            return renames.in_order(each for each in steps if isinstance(each, Change))
+        return steps
+
+    def _prunes(self, kind: Kind) -> bool:
+        return self._prune and self._manifest.declares(SECTIONS[kind])

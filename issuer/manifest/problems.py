@@ -1,0 +1,57 @@
+"""What is wrong with a manifest: all of it at once, each with its line."""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from issuer.errors import IssuerError
+
+Path: TypeAlias = tuple[str | int, ...]
+
+MOST_PROBLEMS = 1_000
+_LONGEST_NAME = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong, and where it stands; lines count from 1."""
+
+    line: int
+    path: Path
+    message: str
+
+    def __str__(self) -> str:
+        return f"{spelled(self.path)}: {self.message}" if self.path else self.message
+
+
+class InvalidManifest(IssuerError):
+    """A manifest that cannot be used. `str()` of it has one line for each of `problems`."""
+
+    def __init__(self, file: str, problems: Iterable[Problem]) -> None:
+        self.file = file
+        found = sorted(set(problems), key=lambda each: (each.line, str(each)))
+        self.problems = found[:MOST_PROBLEMS]
+        lines = [f"{file}:{each.line}: {each}" for each in self.problems]
+        if len(found) > MOST_PROBLEMS:
+            lines.append(f"{file}: and {len(found) - MOST_PROBLEMS} more")
+        super().__init__("\n".join(lines))
+
+
+def spelled(path: Path) -> str:
+    """`path` as people write it: `clients[2].scopes[0]`."""
+    parts = [f"[{part}]" if isinstance(part, int) else f".{_name(part)}" for part in path]
+    return "".join(parts).removeprefix(".")
+
+
+def shown(value: object) -> str:
+    """`value` as JSON on one line, without a character that a terminal would obey."""
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in text)
+
+
+def _name(text: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9_-]{1,60}", text):
+        return text
+    return shown(text if len(text) <= _LONGEST_NAME else text[:_LONGEST_NAME] + "…")

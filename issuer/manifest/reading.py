@@ -1,0 +1,104 @@
+"""From a file to a manifest, or to everything that is wrong with it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from pydantic import ValidationError
+
+from issuer.manifest import house
+from issuer.manifest.document import MOST_BYTES, Document, parse
+from issuer.manifest.entries import Entries
+from issuer.manifest.names import dangling, declares, named, references, repeated
+from issuer.manifest.problems import InvalidManifest, Path, Problem
+from issuer.vocabulary import SigningAlgorithm
+
+_IN_OUR_WORDS = {
+    "missing": "is required",
+    "extra_forbidden": "is not known here",
+    "bool_type": "must be true or false",
+    "string_type": "must be text; in quotes, if it looks like something else",
+    "list_type": "must be a list",
+    "dict_type": "must be a mapping",
+    "model_type": "must be a mapping",
+}
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A house as a file declares it. `file` is what messages call it."""
+
+    file: str
+    entries: Entries
+    document: Document = field(repr=False)
+
+    def declares(self, section: str) -> bool:
+        """Whether it speaks of the section at all."""
+        return declares(self.document.data, section)
+
+    def problem(self, path: Path, message: str) -> Problem:
+        """Something wrong with what stands at `path`."""
+        return Problem(self.document.place.line_of(path), path, message)
+
+
+def read(
+    source: bytes | str,
+    file: str = "-",
+    rooms: house.Rooms | None = None,
+    *,
+    prune: bool = False,
+    most_bytes: int = MOST_BYTES,
+) -> Manifest:
+    """The manifest in `source`, or `InvalidManifest` with everything that is wrong with it.
+
+    With `rooms`, it must also fit this house: whatever it refers to is declared or there, and
+    stays when the rest is pruned. `plan` demands that too, but of a file that can be read.
+    """
+    document = parse(source, most_bytes)
+    problems = list(document.problems)
+    entries = _validated(document, problems)
+    problems += repeated(document)
+    if rooms is not None:
+        with house.reading(rooms):
+            problems += unfit(rooms, document, prune=prune)
+    if problems or entries is None:
+        raise InvalidManifest(file, problems)
+    return Manifest(file, entries, document)
+
+
+def unfit(rooms: house.Rooms, document: Document, *, prune: bool) -> Iterator[Problem]:
+    """What this house cannot be: algorithms it lacks, names of what will not be there."""
+    data = document.data
+    for path, alg in named(data, "audiences", "signing_alg"):
+        if alg in set(SigningAlgorithm) - set(rooms.audiences.algorithms):
+            message = "is not one of ISSUER_SIGNING_ALGORITHMS"
+            yield Problem(document.place.line_of(path), path, message)
+    yield from dangling(document, references(data), _known(rooms, data, prune=prune))
+
+
+def _known(rooms: house.Rooms, data: object, *, prune: bool) -> dict[str, set[str]]:
+    """The names of audiences and roles that will be there."""
+    known = {
+        "audience": {name for _, name in named(data, "audiences", "id")},
+        "role": {name for _, name in named(data, "roles", "name")},
+    }
+    if not (prune and declares(data, "audiences")):
+        known["audience"] |= {audience.id for audience in house.audiences(rooms)}
+    if not (prune and declares(data, "roles")):
+        known["role"] |= {role.name for role in house.roles(rooms)}
+    known["audience"].add(rooms.audiences.own_id)
+    return known
+
+
+def _validated(document: Document, problems: list[Problem]) -> Entries | None:
+    if document.problems and document.data is None:
+        return None  # not read to its end
+    try:
+        return Entries.model_validate(document.data)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+    for each in found:
+        path = each["loc"]
+        if not any(path[:depth] in document.unread for depth in range(len(path) + 1)):
+            message = _IN_OUR_WORDS.get(each["type"], each["msg"].removeprefix("Value error, "))
+            problems.append(Problem(document.place.line_of(path), path, message))
+    return None

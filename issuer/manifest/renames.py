@@ -1,0 +1,50 @@
+"""An order in which users can change names among each other: no name is taken twice."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from hashlib import sha256
+
+from issuer.fields import fold_username
+from issuer.manifest.changes import Change
+from issuer.users import UserFields
+
+
+def in_order(updates: Iterable[Change]) -> Iterator[Change]:
+    """`updates` of users, each after the one that frees its new name.
+
+    Where names go round in a circle, one user first steps aside to a name that nobody has.
+    """
+    waiting = list(updates)
+    while waiting:
+        held = {_name(each.before) for each in waiting} - {None}
+        blocked = [each for each in waiting if _is_blocked(each, held)]
+        if len(blocked) < len(waiting):
+            yield from (each for each in waiting if not _is_blocked(each, held))
+        else:
+            aside, blocked[0] = _aside(blocked[0])
+            yield aside
+        waiting = blocked
+
+
+def _is_blocked(change: Change, held: set[str | None]) -> bool:
+    wanted = _name(change.after)
+    return wanted in held and wanted != _name(change.before)
+
+
+def _name(members: Mapping[str, object]) -> str | None:
+    return fold_username(str(members["username"])) if "username" in members else None
+
+
+def _aside(change: Change) -> tuple[Change, Change]:
+    assert isinstance(change.fields, UserFields)
+    digest = sha256(str(change.resource.id).encode()).hexdigest()
+    aside = {"username": f"renaming-{digest[:32]}"}
+    after = {"username": change.after["username"]}
+    return (
+        replace(
+            change,
+            after={**change.after, **aside},
+            fields=change.fields.model_copy(update=aside),
+        ),
+        replace(change, before=aside, after=after),
+    )

@@ -1,0 +1,86 @@
+"""What a change gives and takes in the end: scopes at audiences (CONTRACT §4)."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from issuer.audiences import AudienceFields
+from issuer.clients import ClientFields
+from issuer.directory import AudienceRecord, Rights, RoleGrant
+from issuer.manifest.changes import Kind, Resource, Shift
+from issuer.roles import Assignment, RoleFields
+from issuer.scopes import covers
+from issuer.users import UserFields
+from issuer.vocabulary import SigningAlgorithm
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What somebody can have in a token, and where; nothing, for one who is disabled."""
+
+    rights: Rights
+    audiences: Mapping[str, AudienceRecord]
+
+    def at(self, audience_id: str) -> frozenset[str]:
+        audience = self.audiences.get(audience_id)
+        return self.rights.at(audience) if audience else frozenset()
+
+
+NOWHERE = Standing(Rights(frozenset(), ()), {})
+
+
+class World:
+    """The audiences and roles there are at one time."""
+
+    def __init__(
+        self,
+        audiences: Mapping[str, AudienceFields],
+        roles: Mapping[str, RoleFields],
+        own_audience: str,
+    ) -> None:
+        self._audiences = {
+            name: _record(audience, own_audience) for name, audience in audiences.items()
+        }
+        self._roles = {name: frozenset(role.scopes) for name, role in roles.items()}
+
+    def has(self, kind: Kind, name: str) -> bool:
+        """Whether there is such an audience or role."""
+        return name in (self._roles if kind is Kind.ROLE else self._audiences)
+
+    def standing(
+        self, principal: ClientFields | UserFields, given: Iterable[Assignment]
+    ) -> Standing:
+        """That of a client, or of a user through any client that has the same rights."""
+        if principal.disabled:
+            return NOWHERE
+        grants = tuple(
+            RoleGrant(each.role, each.audience, self._roles[each.role])
+            for each in given
+            if each.role in self._roles
+        )
+        if isinstance(principal, UserFields):
+            return Standing(Rights(frozenset(), grants), self._audiences)
+        asked = {name: self._audiences.get(name) for name in principal.audiences}
+        audiences = {name: audience for name, audience in asked.items() if audience}
+        return Standing(Rights(frozenset(principal.scopes), grants), audiences)
+
+
+def shifts(principal: Resource, before: Standing, after: Standing) -> Iterator[Shift]:
+    """By audience, the scopes gained and lost. One that was covered already is no gain."""
+    if before.rights == after.rights and before.audiences.keys() == after.audiences.keys():
+        return
+    for audience in sorted({*before.audiences, *after.audiences}):
+        had, has = before.at(audience), after.at(audience)
+        gains = tuple(sorted(scope for scope in has if not covers(had, scope)))
+        losses = tuple(sorted(scope for scope in had if not covers(has, scope)))
+        if gains or losses:
+            yield Shift(principal, audience, gains, losses)
+
+
+def _record(audience: AudienceFields, own_audience: str) -> AudienceRecord:
+    return AudienceRecord(
+        id=audience.id,
+        signing_alg=audience.signing_alg or SigningAlgorithm.RS256,  # no matter for rights
+        access_token_ttl=audience.access_token_ttl,
+        include_roles=audience.include_roles,
+        is_own=audience.id == own_audience,
+    )

@@ -1,0 +1,42 @@
+"""A process that applies a manifest and kills itself on the way: `… MANIFEST MOMENT`.
+
+`MOMENT` is the number of a write to the database, or `before_commit` or `after_commit`.
+"""
+
+import os
+import signal
+import sys
+from itertools import count
+from pathlib import Path
+
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from issuer.audit import Actor
+from issuer.manifest import apply, plan, read
+from issuer.services import build_services
+from issuer.settings import Settings
+
+
+def main(file: Path, moment: str) -> None:
+    services = build_services(Settings.from_environment(os.environ))
+    with services.changing(Actor("test:killed")) as rooms:
+        found = plan(rooms, read(file.read_bytes(), rooms=rooms))
+        die_at(moment)
+        apply(rooms, found)
+
+
+def die_at(moment: str) -> None:
+    if moment.isdigit():
+        writes = count(1)
+        event.listen(Session, "after_flush", lambda *_: next(writes) == int(moment) and die())
+    else:
+        event.listen(Session, moment, lambda *_: die())
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])

@@ -1,0 +1,229 @@
+"""A plan is carried out as an operator would by hand, whole or not at all, once."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import select
+
+from issuer.audit import Actor
+from issuer.database.tables import AuditEventRow
+from issuer.errors import AlreadyExists, Forbidden, NotAllowed
+from issuer.manifest import Applied, Plan, apply, plan, read
+from issuer.services import Services
+from tests.builders import OPERATOR, PASSWORD, URL, Credentials, House
+from tests.drivers import TokenEndpoint
+from tests.manifest.declaring import declare, exported, planned
+
+SECTIONS = ("audiences", "roles", "clients", "users")
+EVERYTHING_BUT_ADMIN = tuple(f"issuer:{section}:write" for section in SECTIONS)
+
+ADMIN = f'{{client_id: issuer-admin, scopes: [issuer:admin], audiences: ["{URL}"]}}'
+HOUSE = """\
+audiences: [{id: prod-os}]
+roles: [{name: runner, scopes: [agents:run]}]
+clients: [{client_id: ci-bot, audiences: [prod-os], roles: [{role: runner}]}]
+users: [{username: alice, roles: [{role: runner}]}]
+"""
+
+
+def applied(services: Services, found: Plan) -> Applied:
+    with services.changing(OPERATOR) as rooms:
+        return apply(rooms, found)
+
+
+def test_what_is_applied_counts(house: House, token_endpoint: TokenEndpoint):
+    made = declare(house.services, HOUSE)
+    client = Credentials("ci-bot", made.secrets["ci-bot"])
+    assert token_endpoint.client_credentials(client).scope == {"agents:run"}
+    declare(house.services, HOUSE.replace("agents:run", "teams:run"))
+    assert token_endpoint.client_credentials(client).scope == {"teams:run"}
+
+
+def test_a_user_made_by_a_file_signs_in_once_a_password_is_set(
+    house: House, token_endpoint: TokenEndpoint
+):
+    made = declare(house.services, HOUSE)
+    with house.changing() as rooms:
+        rooms.users.set_password(made.user_ids["alice"], PASSWORD)
+    console = house.client(scopes=["agents:run"], grant_types=["password"])
+    declare(house.services, HOUSE.replace("alice,", "alice, name: A,"))
+    assert token_endpoint.password(console, "alice").scope == {"agents:run"}
+
+
+def test_secrets_are_for_new_clients_and_not_for_logs(house: House):
+    made = declare(house.services, HOUSE)
+    assert made.secrets.keys() == {"ci-bot"}
+    assert "ais_" not in repr(made)
+    assert declare(house.services, HOUSE + "# again\n").secrets == {}
+    with house.changing() as rooms:
+        assert len(rooms.clients.secrets("ci-bot")) == 1
+
+
+@pytest.mark.parametrize("prune", [False, True])
+def test_after_apply_there_is_nothing_to_do(house: House, prune: bool):
+    text = HOUSE.replace("clients: [", f"clients: [{ADMIN}, ")
+    declare(house.services, text, prune=prune)
+    found = planned(house.services, text, prune=prune)
+    assert not found
+    before = exported(house.services)
+    assert applied(house.services, found).secrets == {}
+    assert exported(house.services) == before
+
+
+def test_a_plan_holds_only_for_the_house_it_was_made_of(house: House):
+    found = planned(house.services, HOUSE)
+    house.role("other", [])
+    before = exported(house.services)
+    with pytest.raises(NotAllowed, match="make a new plan"):
+        applied(house.services, found)
+    assert exported(house.services) == before
+    found = planned(house.services, HOUSE)
+    applied(house.services, found)
+    with pytest.raises(NotAllowed, match="make a new plan"):
+        applied(house.services, found)
+
+
+def test_tokens_and_uses_of_secrets_do_not_outdate_a_plan(
+    house: House, token_endpoint: TokenEndpoint
+):
+    client = house.client(scopes=["agents:run"])
+    found = planned(house.services, HOUSE)
+    assert token_endpoint.client_credentials(client).status == 200
+    house.services.last_use.write()
+    assert applied(house.services, found).secrets
+
+
+def test_every_step_is_on_record_under_the_name_of_who_applied_it(house: House):
+    with house.services.changing(Actor("pipeline", request_id="run-7")) as rooms:
+        apply(rooms, plan(rooms, read(HOUSE)))
+    query = select(AuditEventRow.action, AuditEventRow.target).order_by(AuditEventRow.id)
+    with house.services.database.reading() as session:
+        events = session.execute(query.where(AuditEventRow.actor == "pipeline")).all()
+    alice = [target for action, target in events if action == "user.created"]
+    assert [tuple(event) for event in events] == [
+        ("audience.created", "prod-os"),
+        ("role.created", "runner"),
+        ("client.created", "ci-bot"),
+        ("client.secret_created", "ci-bot"),
+        ("user.created", alice[0]),
+        ("role.given", "ci-bot"),
+        ("role.given", alice[0]),
+    ]
+
+
+def test_an_error_on_the_way_changes_nothing(house: House):
+    before = exported(house.services)
+    found = planned(house.services, HOUSE)
+    with pytest.raises(AlreadyExists):
+        applied(house.services, replace(found, steps=(*found.steps, found.steps[0])))
+    assert exported(house.services) == before
+    assert applied(house.services, found).secrets
+
+
+def test_what_was_in_use_goes_after_its_uses(house: House):
+    declare(house.services, HOUSE)
+    declare(
+        house.services,
+        f"""\
+audiences: []
+roles: []
+clients: [{ADMIN}, {{client_id: ci-bot}}]
+users: [{{username: alice}}]
+""",
+        prune=True,
+    )
+    with house.changing() as rooms:
+        assert rooms.roles.page(None, 10) == []
+        assert [each.id for each in rooms.audiences.page(None, 10)] == [URL]
+
+
+def test_the_last_admin_is_not_pruned_and_the_own_audience_never(house: House):
+    before = exported(house.services)
+    with pytest.raises(NotAllowed, match="last holder"):
+        declare(house.services, "clients: []", prune=True)
+    assert exported(house.services) == before
+    second = f'clients: [{{client_id: second, scopes: [issuer:admin], audiences: ["{URL}"]}}]'
+    assert "second" in declare(house.services, second + "\naudiences: []", prune=True).secrets
+    with house.changing() as rooms:
+        assert [each.id for each in rooms.audiences.page(None, 10)] == [URL]
+
+
+PRIVILEGED = {
+    "a new admin": 'clients: [{client_id: new, scopes: ["issuer:admin"]}]',
+    "a new client at the issuer": f'clients: [{{client_id: new, audiences: ["{URL}"]}}]',
+    "a scope for a client": "clients: [{client_id: plain, scopes: [issuer:keys:read]}]",
+    "the issuer for a client": f'clients: [{{client_id: plain, audiences: ["{URL}"]}}]',
+    "a privileged client's name": "clients: [{client_id: by-role, audiences: [my-os], name: x,"
+    " roles: [{role: key-readers}]}]",
+    "a privileged client's end": "clients: []",
+    "a role of an admin": "roles: [{name: new, scopes: [issuer:admin]}]",
+    "a role's contents": "roles: [{name: plain, scopes: [issuer:keys:read]}]",
+    "a privileged role's contents": "roles: [{name: key-readers}]",
+    "an assignment": "users: [{id: bob, username: bob, roles: [{role: key-readers}]}]",
+    "an assignment here": f'users: [{{username: bob, roles: [{{role: key-readers,'
+    f' audience: "{URL}"}}]}}]',
+    "an assignment's end": "users: [{id: alice, username: alice}]",
+    "a user's state": "users: [{username: alice, disabled: true, roles: [{role: key-readers}]}]",
+    "a user's end": "users: [{username: bob}]",
+    "the issuer's own audience": f'audiences: [{{id: "{URL}"}}, {{id: my-os}}]',
+}  # fmt: skip
+
+
+@pytest.fixture
+def privileged(house: House) -> House:
+    """Things that hold rights at the issuer, and things that do not."""
+    house.role("key-readers", ["issuer:keys:read"])
+    house.role("plain", ["agents:run"])
+    house.client("by-role", roles=["key-readers"])
+    house.client("plain")
+    house.client("admin-too", scopes=["issuer:admin"], audiences=[URL])
+    house.user("alice", id="alice", roles=["key-readers"])
+    house.user("bob", id="bob")
+    return house
+
+
+def attempt(house: House, text: str, held: Iterable[str]) -> None:
+    prune = text.endswith("[]") or "bob}]" in text
+    with house.services.changing(OPERATOR, held) as rooms:
+        found = plan(rooms, read(text, rooms=rooms, prune=prune), prune=prune)
+        assert found
+        apply(rooms, found)
+
+
+@pytest.mark.parametrize("case", PRIVILEGED)
+def test_rights_at_the_issuer_are_given_by_admins_only(privileged: House, case: str):
+    """As by hand; a file is no way around (CONTRACT §4)."""
+    before = exported(privileged.services)
+    with pytest.raises(Forbidden, match="issuer:admin"):
+        attempt(privileged, PRIVILEGED[case], EVERYTHING_BUT_ADMIN)
+    assert exported(privileged.services) == before
+    if case != "a privileged client's end":
+        attempt(privileged, PRIVILEGED[case], ["issuer:admin"])
+
+
+ORDINARY = {
+    "audiences": "audiences: [{id: my-os, name: x}]",
+    "roles": "roles: [{name: plain, scopes: [teams:run]}]",
+    "clients": "clients: [{client_id: plain, roles: [{role: plain}]}]",
+    "users": "users: [{username: bob, disabled: true, roles: [{role: plain}]}]",
+}
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_each_section_needs_its_own_right(privileged: House, section: str):
+    reading = {f"issuer:{each}:read" for each in SECTIONS}
+    attempt(privileged, ORDINARY[section], reading | {f"issuer:{section}:write"})
+    for other in set(SECTIONS) - {section}:
+        before = exported(privileged.services)
+        with pytest.raises(Forbidden, match=f"issuer:{other}:write"):
+            attempt(privileged, ORDINARY[other], reading | {f"issuer:{section}:write"})
+        assert exported(privileged.services) == before
+
+
+def test_a_file_with_an_assignment_of_a_client_only_needs_the_right_to_clients(privileged: House):
+    reading = {f"issuer:{each}:read" for each in SECTIONS}
+    text = "clients: [{client_id: plain, audiences: [my-os], roles: [{role: plain}]}]"
+    with pytest.raises(Forbidden, match="issuer:clients:write"):
+        attempt(privileged, text, reading | {"issuer:users:write", "issuer:roles:write"})
+    attempt(privileged, text, reading | {"issuer:clients:write"})

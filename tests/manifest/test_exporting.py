@@ -1,0 +1,146 @@
+"""The house as a file: it can be kept in git, and makes the same house again."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from issuer.errors import Forbidden
+from issuer.manifest import export
+from issuer.roles import Assignment
+from issuer.services import Services
+from tests.builders import OPERATOR, URL, House
+from tests.manifest.declaring import declare, exported, planned
+
+
+@pytest.fixture
+def lived_in(house: House) -> House:
+    """A house with something of everything, made in no order."""
+    house.audience("prod/os", name="Prod", access_token_ttl=60, include_roles=True)
+    house.role("runner", ["teams:run", "agents:run"])
+    house.role("admins", ["issuer:admin"])
+    house.role("empty", [])
+    house.client("second-admin", roles=["admins"], audiences=[URL])
+    house.client(
+        "CI-Bot",
+        name="on",
+        roles=["runner"],
+        scopes=["b:c", "agents:run", "a:b"],
+        audiences=["prod/os", "my-os"],
+        grant_types=["password", "client_credentials"],
+        access_token_ttl=86_400,
+        claims={"z": None, "a": {"y": [1.0, 1, True, "yes"], "b": "\u202e"}, "": {}},
+        may_set_session=True,
+        disabled=True,
+    )
+    zoe = house.user("Zoë", roles=["empty"], email="zoe@example.org", name="0123")
+    house.user("bob", id="bob@example.org", disabled=True, claims={"team": {"id": None}})
+    with house.changing() as rooms:
+        rooms.clients.create(rooms.clients.get("CI-Bot").model_copy(update={"client_id": None}))
+        for role, audience in (("runner", "prod/os"), ("runner", "my-os"), ("admins", URL)):
+            rooms.assignments.give(zoe, Assignment(role=role, audience=audience))
+    return house
+
+
+def test_what_is_exported_makes_the_same_house(lived_in: House, fresh: Services):
+    text = exported(lived_in.services)
+    applied = declare(fresh, text)
+    assert exported(fresh) == text
+    assert "CI-Bot" in applied.secrets
+    assert not planned(fresh, text, prune=True)
+    assert not planned(lived_in.services, text, prune=True)
+
+
+def test_a_fresh_house_is_the_same_before_and_after_its_own_manifest(fresh: Services):
+    text = exported(fresh)
+    assert not planned(fresh, text, prune=True)
+    assert not declare(fresh, text, prune=True).secrets
+    assert exported(fresh) == text
+
+
+def test_it_reads_well(lived_in: House):
+    text = exported(lived_in.services)
+    assert (
+        """
+  - id: prod/os
+    name: Prod
+    signing_alg: ES256
+    access_token_ttl: 60
+    include_roles: true
+
+roles:
+  - name: admins
+    scopes:
+      - issuer:admin
+  - name: empty
+  - name: runner
+    scopes:
+      - agents:run
+      - teams:run
+
+clients:
+  - client_id: CI-Bot
+    name: "on"
+    grant_types:
+      - client_credentials
+      - password
+"""
+        in text
+    )
+    assert (
+        """
+    access_token_ttl: 86400
+    claims:
+      "": {}
+      a:
+        b: "\\u202E"
+        "y":
+          - 1.0
+          - 1
+          - true
+          - "yes"
+      z: null
+    may_set_session: true
+    disabled: true
+    roles:
+      - role: runner
+  - client_id: client_"""
+        in text
+    )
+
+
+def test_it_holds_made_ids_and_neither_secrets_nor_passwords(lived_in: House):
+    text = exported(lived_in.services)
+    document: dict[str, Any] = yaml.safe_load(text)
+    assert {user["id"][:4] for user in document["users"]} == {"usr_", "bob@"}
+    client_ids = [each["client_id"] for each in document["clients"]]
+    assert [each[:7] for each in client_ids] == ["CI-Bot", "client_", "issuer-", "second-"]
+    for secret in ("ais_", "argon2", "password_hash", "created_at", "version"):
+        assert secret not in text
+
+
+def test_it_is_in_one_order_whatever_the_database_says(house: House):
+    for client_id in ("b", "A", "a-b", "a_b", "a.b"):
+        house.client(client_id)
+    document = yaml.safe_load(exported(house.services))
+    ids = [each["client_id"] for each in document["clients"]]
+    assert ids == sorted(ids)
+
+
+def test_it_goes_through_more_than_one_page(house: House):
+    clients = "".join(f"  - client_id: c{number:04}\n" for number in range(1_100))
+    declare(house.services, f"clients:\n{clients}")
+    text = exported(house.services)
+    assert len(yaml.safe_load(text)["clients"]) == 1_101
+    assert not planned(house.services, text, prune=True)
+
+
+@pytest.mark.parametrize("missing", ["audiences", "roles", "clients", "users"])
+def test_it_needs_the_right_to_read_everything(house: House, missing: str):
+    held = {f"issuer:{each}:read" for each in ("audiences", "roles", "clients", "users")}
+    held.remove(f"issuer:{missing}:read")
+    with (
+        pytest.raises(Forbidden, match=f"issuer:{missing}:read"),
+        house.services.reading(OPERATOR, held) as rooms,
+    ):
+        export(rooms)

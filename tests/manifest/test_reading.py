@@ -1,0 +1,256 @@
+"""Everything that is wrong with a file is said at once, with its line; nothing is guessed."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from issuer.fields import fold_username
+from issuer.manifest import read, schema
+from issuer.manifest.document import MOST_BYTES, parse
+from tests.manifest.declaring import problems
+
+# Of which one or the other reader of YAML makes a boolean, a number, a date or a null.
+TEXTS = ["yes", "No", "on", "OFF", "y", "tRUE", "none", "0900", "0o17", "0x1F", "0b1", "1_000"]
+TEXTS += ["+1", ".5", "5.", "1e", ".inf", ".nan", "12:30", "12:30:45", "=", "agents:run", "a#b"]
+TEXTS += ["2026-01-01", "2026-01-01T00:00:00Z", "2026-01-01 00:00:00"]
+LOADERS = [yaml.SafeLoader, yaml.CSafeLoader]
+
+BROKEN = {
+    "members and types": (
+        """\
+audiences:
+  - id: my-os
+    name: 7
+    signing_alg: HS256
+    access_token_ttl: 59
+roles:
+  - name: runner
+    scopes:
+      - agents:run
+      - agents::run
+    colour: blue
+  - description: nobody knows my name
+clients:
+  - client_id: a
+    disabled: yes
+    access_token_ttl: 0900
+    claims:
+      sub: me
+  - name: Without an id
+    roles:
+      - role: runner
+        audience: [my-os]
+      - runner
+users:
+  - username: " alice"
+    password: secret
+users_too: []
+""",
+        [
+            "3: audiences[0].name: must be text; in quotes, if it looks like something else",
+            "4: audiences[0].signing_alg: Input should be 'RS256', 'PS256', 'ES256' or 'EdDSA'",
+            "5: audiences[0].access_token_ttl: must be 60 to 86400 seconds",
+            "10: roles[0].scopes[1]: must be resource:action,",
+            "11: roles[0].colour: is not known here",
+            "12: roles[1].name: is required",
+            "15: clients[0].disabled: must be true or false",
+            "16: clients[0].access_token_ttl: must be a whole number of seconds",
+            "17: clients[0].claims: sub is the issuer's to say",
+            "19: clients[1].client_id: is required",
+            "22: clients[1].roles[0].audience: must be text",
+            "23: clients[1].roles[1]: must be a mapping",
+            "25: users[0].username: may not be empty or begin or end with a space",
+            "26: users[0].password: is not known here",
+            "27: users_too: is not known here",
+        ],
+    ),
+    "YAML that JSON has no word for": (
+        """\
+roles:
+  - &first
+    name: runner
+  - *first
+  - <<: {name: other}
+  - name: !!str other
+    name: again
+    ? [a, b]
+    : c
+  - !role
+    name: x
+""",
+        [
+            "2: roles[0]: anchors are not read",
+            "4: roles[1]: aliases are not read: write it out",
+            '5: roles[2]."<<": merge keys are not read',
+            "5: roles[2].name: is required",
+            "6: roles[3].name: tags are not read",
+            "7: roles[3].name: is there twice, first on line 6",
+            '8: roles[3]."": a key must be text',
+            "10: roles[4]: tags are not read",
+        ],
+    ),
+    "names taken twice": (
+        """\
+audiences: [{id: my-os}, {id: My-OS}, {id: my-os}]
+roles: [{name: runner}, {name: runner}]
+clients:
+  - client_id: ci-bot
+  - client_id: CI-Bot
+users:
+  - id: Ci-bot
+    username: zoë
+  - username: ＺＯË
+  - username: ß
+  - username: ss
+""",
+        [
+            "1: audiences[2].id: is taken by audiences[0].id on line 1",
+            "2: roles[1].name: is taken by roles[0].name on line 2",
+            "5: clients[1].client_id: is taken by clients[0].client_id on line 4",
+            "7: users[0].id: is taken by clients[0].client_id on line 4",
+            "9: users[1].username: is taken by users[0].username on line 8",
+            "11: users[3].username: is taken by users[2].username on line 10",
+        ],
+    ),
+    "sections of the wrong shape": (
+        "audiences:\nroles: {}\nclients: none\nusers: [null]\n",
+        [
+            "1: audiences: must be a list",
+            "2: roles: must be a list",
+            "3: clients: must be a list",
+            "4: users[0]: must be a mapping",
+        ],
+    ),
+    "an error before the file cannot be read on": (
+        "roles:\n  - name: a\n    name: b\n  - {\n",
+        ["3: roles[0].name: is there twice, first on line 2", "5: cannot be read as YAML: "],
+    ),
+    "a tab": ("roles:\n\t- name: a\n", ["2: a tab may not indent: use spaces"]),
+    "two documents": ("roles: []\n---\nroles: []\n", ["2: a second document is not read"]),
+    "nothing": ("# nothing\n", ["1: is empty"]),
+    "no mapping": ("- roles\n", ["1: must be a mapping"]),
+    "NUL": ("roles: []\nusers: [\0]\n", ["2: the character U+0000 may not stand in YAML"]),
+    "NUL in disguise": (
+        'roles:\n  - name: "a\\0"\n    description: "\\0"\n',
+        ["2: roles[0].name: must be 1 to 128", "3: roles[0].description: may not hold control"],
+    ),
+    "a key of a page": (f"'{'k' * 500}': 1\n", [f'1: "{"k" * 60}…": is not known here']),
+    "a key that would forge a line": (
+        '"a\\nhouse.yaml:9: b\\e[31m": 1\n',
+        ['1: "a\\nhouse.yaml:9: b\\u001b[31m": is not known here'],
+    ),
+    "a number of a page": (f"users: {'9' * 5000}\n", ["1: users: is too long for a number"]),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_every_error_is_said_at_once_with_its_line(case: str):
+    text, expected = BROKEN[case]
+    found = problems(text)
+    assert len(found) == len(expected), found
+    for said, beginning in zip(found, expected, strict=True):
+        assert said.startswith(f"house.yaml:{beginning}")
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+@pytest.mark.parametrize("case", BROKEN)
+def test_both_parsers_find_the_same_places(case: str, loader: Any):
+    """PyYAML is there with and without its parser in C."""
+    found = parse(BROKEN[case][0], loader=loader).problems
+    assert {(each.line, each.path) for each in found} == {
+        (each.line, each.path) for each in parse(BROKEN[case][0]).problems
+    }
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+@pytest.mark.parametrize(
+    ("plain", "value"),
+    [
+        ("true", True),
+        ("False", False),
+        ("null", None),
+        ("~", None),
+        ("", None),
+        ("0", 0),
+        ("-12", -12),
+        ("1.50", 1.5),
+        ("1e3", 1000.0),
+        *((text, text) for text in TEXTS),
+    ],
+)
+def test_a_value_is_what_json_says_and_else_text(plain: str, value: object, loader: Any):
+    read_value = parse(f"a: {plain}\n", loader=loader).data["a"]
+    assert (type(read_value), read_value) == (type(value), value)
+    in_quotes = parse(f"a: '{plain}'\n{plain or '~'}: b\n", loader=loader).data
+    assert in_quotes == {"a": plain, plain or "~": "b"}
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_nesting_ends_before_the_stack_or_the_patience_does(loader: Any):
+    for text in ("[" * 200_000, "{a: " * 200_000, "- " * 200_000, "? " * 200_000):
+        assert "nest" in str(parse(text, loader=loader).problems[-1])
+
+
+def test_a_billion_laughs_are_refused_one_by_one():
+    lines = ["a: &a [x]"] + [f"{b}: &{b} [*{a}, *{a}]" for a, b in zip("abcd", "bcde", strict=True)]
+    said = problems("\n".join(lines))
+    assert len([each for each in said if "aliases" in each]) == 8
+
+
+def test_a_file_has_a_size_it_may_have():
+    comment = b"#" * (MOST_BYTES - 11)
+    assert problems(b"roles: []\n" + comment + b"\n") == []
+    assert problems(b"roles: []\n" + comment + b"#\n") == [
+        f"house.yaml:1: is larger than {MOST_BYTES} bytes"
+    ]
+    assert read(b"roles: []\n" + comment + b"#\n", most_bytes=MOST_BYTES + 1)
+
+
+def test_a_file_is_utf_8_with_or_without_a_mark():
+    assert problems("\ufeffroles: []\n".encode()) == []
+    assert problems(b"roles: []\n# \xe9\n") == ["house.yaml:2: is not UTF-8"]
+    assert problems("roles: []\n".encode("utf-16"))[0] == "house.yaml:1: is not UTF-8"
+
+
+def test_a_file_of_nothing_but_errors_is_answered_in_a_page():
+    said = problems("roles:\n" + "  - 1\n" * 3_000)
+    assert len(said) == 1_001
+    assert said[-1] == "house.yaml: and 2000 more"
+
+
+def test_a_problem_can_be_read_by_machines():
+    (problem,) = parse("a: 1\na: 2\n").problems
+    assert (problem.line, problem.path) == (2, ("a",))
+
+
+def test_json_is_yaml():
+    manifest = read('{"clients": [{"client_id": "a", "claims": {"n": [1, 1e3, null, true]}}]}')
+    assert manifest.entries.clients[0].claims == {"n": [1, 1000.0, None, True]}
+
+
+def test_names_are_compared_as_the_rooms_compare_them():
+    assert fold_username("ＺＯË") == fold_username("zoë")
+    assert problems("clients: [{client_id: a}, {client_id: b}]\nusers: [{username: a}]\n") == []
+
+
+def test_the_schema_says_the_same_to_editors():
+    jsonschema = pytest.importorskip("jsonschema")
+    validator = jsonschema.Draft202012Validator(schema())
+    jsonschema.Draft202012Validator.check_schema(schema())
+    good = {
+        "audiences": [{"id": "my-os", "access_token_ttl": 900}],
+        "roles": [{"name": "runner", "scopes": ["agents:run"]}],
+        "clients": [{"client_id": "a", "roles": [{"role": "runner", "audience": "my-os"}]}],
+        "users": [{"username": "alice", "email": None}],
+    }
+    assert list(validator.iter_errors(good)) == []
+    for bad in (
+        {"client": []},
+        {"clients": [{"name": "no id"}]},
+        {"clients": [{"client_id": "a", "colour": 1}]},
+        {"clients": [{"client_id": "a", "access_token_ttl": "15m"}]},
+        {"users": [{"username": "a", "roles": [{"audience": "my-os"}]}]},
+        {"users": [{"username": "a", "password": "x"}]},
+    ):
+        assert list(validator.iter_errors(bad))

@@ -1,0 +1,62 @@
+"""Killed at any moment, an apply leaves the old house or the new one, and nothing between."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.builders import House
+from tests.journeys.running_issuer import process_environment
+from tests.manifest.declaring import declare, exported, planned
+
+MANIFEST = """\
+audiences: [{id: a-os}, {id: b-os}]
+roles: [{name: runner, scopes: [agents:run]}, {name: reader}]
+clients:
+  - {client_id: c1, audiences: [a-os], roles: [{role: runner}]}
+  - {client_id: c2, audiences: [b-os], roles: [{role: runner}, {role: reader}]}
+users:
+  - {username: alice, roles: [{role: reader}]}
+"""
+
+
+@pytest.mark.slow
+def test_an_apply_is_whole_or_not_at_all(house: House, tmp_path: Path):
+    file = tmp_path / "house.yaml"
+    file.write_text(MANIFEST)
+    before = exported(house.services)
+    for moment in ("1", "7", "15", "before_commit"):
+        assert killed(house, file, moment) == -signal.SIGKILL
+        assert exported(house.services) == before
+    assert killed(house, file, "after_commit") == -signal.SIGKILL
+    assert not planned(house.services, MANIFEST)
+    assert exported(house.services) != before
+
+
+@pytest.mark.slow
+def test_what_was_killed_can_be_done_again(house: House, tmp_path: Path):
+    file = tmp_path / "house.yaml"
+    file.write_text(MANIFEST)
+    assert killed(house, file, "10") == -signal.SIGKILL
+    assert declare(house.services, MANIFEST).secrets.keys() == {"c1", "c2"}
+    assert killed(house, file, "999") == 0
+
+
+def killed(house: House, file: Path, moment: str) -> int:
+    """How the process ended."""
+    settings = house.services.settings
+    environment = {
+        "ISSUER_URL": settings.url,
+        "ISSUER_DATA_DIR": str(settings.data_dir),
+        "ISSUER_DATABASE_URL": settings.effective_database_url,
+        "ISSUER_SIGNING_ALGORITHMS": "ES256",
+        "ISSUER_PASSWORD_HASH": "owasp",
+    }
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "tests.manifest.applying_process", file, moment],
+        env=process_environment() | environment,
+        check=False,
+        timeout=120,
+    ).returncode

@@ -1,0 +1,56 @@
+"""What is written reads the same everywhere, and well in a diff."""
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from issuer.manifest.document import parse
+from issuer.manifest.text import written
+
+TRICKY = ["yes", "no", "on", "y", "~", "null", "true", "0", "007", "0x1f", "1e3", "1_000", ".inf"]
+TRICKY += ["12:30", "2026-01-01", "-", "?", ":", "#", "=", "<<", "---", "a:b", "a: b", "a #b", "a:"]
+TRICKY += ["a ", " a", "\u0085", "\u2028", "a\nb", "\t", "é", "\ufeff", "𝄞", "*a", "&a", "!a", "%a"]
+TEXT = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(TRICKY)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXT,
+    lambda inside: st.lists(inside, max_size=4) | st.dictionaries(TEXT, inside, max_size=4),
+    max_leaves=12,
+)  # fmt: skip
+
+
+def alike(one: object, other: object) -> bool:
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
+@given(VALUES)
+def test_what_is_written_is_read_back(value: Any):
+    for loader in (yaml.SafeLoader, yaml.CSafeLoader):
+        document = parse(written({"value": value}), loader=loader)
+        assert document.problems == []
+        assert alike(document.data, {"value": value})
+
+
+@given(VALUES)
+def test_every_other_reader_of_yaml_reads_the_same(value: Any):
+    assert alike(yaml.safe_load(written({"value": value})), {"value": value})
+
+
+def test_a_long_key_is_told_to_be_one():
+    value = {"k" * 2_000: {"a": [1]}, "b" * 130: "c"}
+    assert parse(written(value)).data == value
+
+
+def test_it_has_one_value_a_line():
+    assert written({"name": "A b", "on": ["x", {"y": [1.5, []]}], "c": {}}) == (
+        'name: A b\n"on":\n  - x\n  - "y":\n      - 1.5\n      - []\nc: {}\n'
+    )
+
+
+@pytest.mark.parametrize("text", ["agents:run", "https://id.example", "agent_os:admin", "Zoë"])
+def test_what_needs_no_quotes_has_none(text: str):
+    assert written(text) == f"{text}\n"
