@@ -13,7 +13,7 @@ from issuer.audit import Actor, AuditWriter, Trail
 from issuer.clients import Clients, SecretMaker
 from issuer.clients.authentication import ClientAuthentication
 from issuer.clock import Clock
-from issuer.database import Database, require_current_schema
+from issuer.database import Database, Session, require_current_schema
 from issuer.directory import ChangeWatcher, Directory
 from issuer.errors import ConfigurationError
 from issuer.keys import KeyPolicy, Keyring
@@ -77,21 +77,14 @@ class Services:
     def changing(self, actor: Actor) -> Iterator[Rooms]:
         """One transaction for one request of an operator; this process sees it at once."""
         with self.database.changing() as session:
-            trail = Trail(session, self.clock, actor)
-            yield Rooms(
-                Audiences(
-                    session,
-                    trail,
-                    self.clock,
-                    own_id=self.settings.url,
-                    algorithms=self.settings.signing_algorithms,
-                ),
-                Roles(session, trail, self.clock),
-                Clients(session, trail, self.clock, self._chance, self.secrets),
-                Users(session, trail, self.clock, self._chance, self.passwords),
-                Assignments(session, trail),
-            )
+            yield self._rooms(session, actor)
         self.changes.look()
+
+    @contextmanager
+    def reading(self) -> Iterator[Rooms]:
+        """One transaction for looking only: nobody waits for it, and it waits for nobody."""
+        with self.database.reading() as session:
+            yield self._rooms(session, Actor())
 
     def start(self) -> None:
         """Keys in order, then the background threads."""
@@ -105,6 +98,22 @@ class Services:
         self.audit.stop()
         self.changes.stop()
         self.database.dispose()
+
+    def _rooms(self, session: Session, actor: Actor) -> Rooms:
+        trail = Trail(session, self.clock, actor)
+        return Rooms(
+            Audiences(
+                session,
+                trail,
+                self.clock,
+                own_id=self.settings.url,
+                algorithms=self.settings.signing_algorithms,
+            ),
+            Roles(session, trail, self.clock),
+            Clients(session, trail, self.clock, self._chance, self.secrets),
+            Users(session, trail, self.clock, self._chance, self.passwords),
+            Assignments(session, trail),
+        )
 
     def _require_algorithms(self) -> None:
         for alg in self._algorithms_in_use() - set(self.settings.signing_algorithms):

@@ -31,7 +31,14 @@ from issuer.vocabulary import LONGEST_TOKEN, SHORTEST_TOKEN, SigningAlgorithm
 PREFIX = "ISSUER_"
 SECRETS = ("MASTER_KEY", "DATABASE_URL")
 
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_UNITS = {
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+}
+_LONGEST = timedelta(days=3650)
 _DURATION = re.compile(r"(\d{1,9})([smhdw]?)")
 _RATE = re.compile(r"(\d{1,9})/(second|minute)")
 
@@ -41,8 +48,10 @@ def _duration(value: object) -> object:
         return value
     if not (match := _DURATION.fullmatch(value.strip())):
         raise ValueError("must be a number with a unit, such as 900s, 15m, 24h or 30d")
-    number, unit = match.groups()
-    return timedelta(**{_UNITS[unit or "s"]: int(number)})
+    number, unit = int(match[1]), _UNITS[match[2] or "s"]
+    if number > _LONGEST // unit:
+        raise ValueError(f"must be at most {_LONGEST.days}d")
+    return number * unit
 
 
 def _words(value: object) -> object:

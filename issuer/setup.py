@@ -36,9 +36,10 @@ def initialise(settings: Settings, actor: Actor, clock: Clock | None = None) -> 
     `ConfigurationError` if another one is running, the master key is wrong, or the schema is
     newer than this program.
     """
-    prepare_data_dir(settings.data_dir)
     database = Database(settings.effective_database_url)
     try:
+        _require_usable(settings, database)
+        prepare_data_dir(settings.data_dir)
         with only_one(database, "init"):
             sealed_before = _is_sealed(database)
             sealer = _sealer(settings, sealed_before=sealed_before)
@@ -79,6 +80,25 @@ def prepare_data_dir(path: Path) -> None:
         raise ConfigurationError(f"ISSUER_DATA_DIR cannot be used: {error}.") from None
 
 
+def write_private(path: Path, text: str) -> None:
+    """A file of mode 0600, complete or not there at all."""
+    partial = path.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.rename(path)
+
+
+def _require_usable(settings: Settings, database: Database) -> None:
+    """What the settings name can be used at all: said before anything is made."""
+    if settings.master_key is not None:
+        build_sealer(settings)
+    if not database.is_sqlite:
+        is_empty(database)
+
+
 def _is_sealed(database: Database) -> bool:
     """Whether something in the database needs the master key it was sealed with."""
     if is_empty(database):
@@ -101,19 +121,8 @@ def _sealer(settings: Settings, *, sealed_before: bool) -> Sealer:
                 f"The database is in use, but its master key is not at {path}:"
                 " bring the key, or name another database."
             )
-        _write_private(path, new_master_key(secrets.token_bytes) + "\n")
+        write_private(path, new_master_key(secrets.token_bytes) + "\n")
     return build_sealer(settings)
-
-
-def _write_private(path: Path, text: str) -> None:
-    """A file of mode 0600, complete or not there at all."""
-    partial = path.with_suffix(".partial")
-    partial.unlink(missing_ok=True)
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.rename(path)
 
 
 def _ensure_admin(services: Services, actor: Actor) -> str | None:
