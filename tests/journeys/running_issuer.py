@@ -52,11 +52,6 @@ class Server:
     def log(self) -> str:
         return self._output.read_text(errors="replace")
 
-    @property
-    def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
-
     def start(self) -> None:
         """Return when `/readyz` says so; an `AssertionError` with the log if it never does."""
         with self._output.open("ab") as output:

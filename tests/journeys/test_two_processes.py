@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from issuer.directory.directory import LOOK_EVERY
 from issuer.roles import Assignment
 from issuer.services import Rooms
 from tests.builders import PASSWORD, Credentials
@@ -13,6 +14,8 @@ from tests.drivers import TokenAnswer
 from tests.journeys.running_issuer import RunningIssuer, Server, polls
 
 WITHIN = 1.0  # seconds (DESIGN §3)
+# A server remembers a client after it has seen the last change; it must have looked once since.
+UNTIL_REMEMBERED = 2 * LOOK_EVERY.total_seconds()
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,8 @@ def test_what_is_taken_from_a_client_is_gone_in_both(
     def may_run(server: Server) -> bool:
         return runs(server.token_endpoint.client_credentials(held.client))
 
-    assert all(may_run(server) for server in servers)
+    for _ in polls(UNTIL_REMEMBERED):
+        assert all(may_run(server) for server in servers)
     with issuer.house.changing() as rooms:
         FROM_A_CLIENT[what](rooms, held)
     assert_soon_none(may_run, servers)
