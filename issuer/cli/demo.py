@@ -62,15 +62,15 @@ def _kept(path: Path) -> Demo | None:
 
 
 def _works(services: Services, demo: Demo) -> bool:
-    with suppress(InvalidCredentials, NotFound):
-        services.client_authentication.authenticate(
+    try:
+        client = services.client_authentication.authenticate(
             demo.client_id, demo.client_secret, may_query=True
         )
         with services.reading() as rooms:
             rooms.users.get_by_username(demo.username)
-            rooms.audiences.get(demo.audience)
-        return True
-    return False
+    except (InvalidCredentials, NotFound):
+        return False
+    return demo.audience in client.audiences
 
 
 def _made(rooms: Rooms) -> Demo:
@@ -99,6 +99,8 @@ def _client_secret(rooms: Rooms) -> str:
             audiences=[AUDIENCE],
         )
         return rooms.clients.create(fields)[1]
+    audiences = rooms.clients.get(_CLIENT).audiences
+    rooms.clients.update(_CLIENT, {"audiences": [*audiences, AUDIENCE], "disabled": False})
     for old in rooms.clients.secrets(_CLIENT):
         if old.label == _LABEL:
             rooms.clients.delete_secret(_CLIENT, old.id)

@@ -23,7 +23,7 @@ def health(url: Url = None, as_json: AsJson = False) -> None:
       issuer health
       issuer health --url http://127.0.0.1:9001
     """
-    base = url or _HERE + Settings.from_environment().base_path
+    base = _HERE + Settings.from_environment().base_path if url is None else url
     endpoint = base.rstrip("/") + "/healthz"
     try:
         answer = httpx.get(endpoint, timeout=_SECONDS, trust_env=False)

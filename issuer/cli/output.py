@@ -65,7 +65,7 @@ def say(sentence: str, members: Mapping[str, object], *, as_json: bool) -> None:
 def _in_words(value: object) -> str:
     match value:
         case None | "" | [] | {}:
-            return "–"
+            return "-"
         case bool():
             return "yes" if value else "no"
         case list():

@@ -79,8 +79,9 @@ class _Parent:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if not pid:
                 break
-            self._workers.remove(pid)
-            ended.append((pid, os.waitstatus_to_exitcode(status)))
+            if pid in self._workers:  # the first process of a container inherits others
+                self._workers.remove(pid)
+                ended.append((pid, os.waitstatus_to_exitcode(status)))
         return ended
 
     def _may_replace(self, pid: int, status: int) -> bool:

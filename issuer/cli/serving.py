@@ -7,6 +7,7 @@ from collections.abc import Callable
 import structlog
 import uvicorn
 
+from issuer.cli.connection import BoundedConnection
 from issuer.cli.house import opened
 from issuer.cli.processes import fork_workers
 from issuer.errors import ConfigurationError, Unavailable
@@ -27,12 +28,16 @@ def _nothing() -> None:
 
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket; `ConfigurationError` says why there can be none."""
+    if not host:  # to the system that is every address, to a person an unset variable
+        raise ConfigurationError("Name the address to listen on; 0.0.0.0 is every one of IPv4.")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except OSError as error:
-        taken = error.errno == errno.EADDRINUSE
-        reason = "is taken by another program" if taken else f"cannot be used: {error.strerror}"
+    except (OSError, UnicodeError) as error:
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            reason = "is taken by another program"
+        else:
+            reason = f"cannot be used: {error}"
         raise ConfigurationError(f"The address {host}, port {port}, {reason}.") from None
 
 
@@ -67,7 +72,7 @@ def serve(
         _APP,
         factory=True,
         loop="uvloop",
-        http="httptools",
+        http=BoundedConnection,
         ws="none",
         interface="asgi3",
         lifespan="on",

@@ -49,7 +49,7 @@ def token(
       issuer token --client-id ci-bot --scope agents:web:run --show
       issuer token --client-id web --username alice --json
     """
-    issuer = url or Settings.from_environment().url
+    issuer = Settings.from_environment().url if url is None else url
     secret = _client_secret(from_stdin=client_secret_stdin)
     form = {"grant_type": "client_credentials", "audience": audience}
     if scopes is not None:

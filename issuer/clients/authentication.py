@@ -45,7 +45,8 @@ class ClientAuthentication:
         return record
 
     def _refusal(self, client: ClientRecord | None, secret: str, now: datetime) -> str | None:
-        matches = self._secrets.matches(secret, client.live_digests(now) if client else ())
+        client_id, live = (client.client_id, client.live_digests(now)) if client else ("", [])
+        matches = self._secrets.matches(client_id, secret, live)
         if client is None:
             return "unknown client"
         if not matches:

@@ -31,12 +31,12 @@ class SecretMaker:
         body = PREFIX + "".join(self._chance.choice(_ALPHABET) for _ in range(_CHARACTERS))
         return f"{body}{zlib.crc32(body.encode()):08x}"
 
-    def digest(self, secret: str) -> bytes:
-        """What is stored of `secret`: 32 bytes."""
-        return hmac.digest(self._hmac_key, secret.encode(), hashlib.sha256)
+    def digest(self, client_id: str, secret: str) -> bytes:
+        """What is stored of the client's `secret`: 32 bytes, of no use to another client."""
+        return hmac.digest(self._hmac_key, f"{client_id}\n{secret}".encode(), hashlib.sha256)
 
-    def matches(self, secret: str, digests: Iterable[bytes]) -> bool:
+    def matches(self, client_id: str, secret: str, digests: Iterable[bytes]) -> bool:
         """Whether `secret` is one of those digested. As slow for none as for one."""
-        given = self.digest(secret)
+        given = self.digest(client_id, secret)
         # A list, not `any` of a generator: the place of the match must not show in the time.
         return any([hmac.compare_digest(given, kept) for kept in (*digests, _DECOY)][:-1])

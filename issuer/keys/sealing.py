@@ -34,7 +34,7 @@ class Sealer:
         nonce, sealed = box[_MARK_BYTES:][:_NONCE_BYTES], box[_MARK_BYTES + _NONCE_BYTES :]
         try:
             return self._cipher.decrypt(nonce, sealed, name.encode())
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             raise ConfigurationError(
                 "The master key is not the one this database was sealed with."
             ) from None

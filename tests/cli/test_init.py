@@ -91,6 +91,21 @@ def test_a_database_that_is_away_is_one_sentence_and_makes_nothing(new_cli: Cli,
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["a b", "a?b", "a#b", "a%20b", "ä"])
+def test_a_data_directory_may_have_any_name(new_cli: Cli, tmp_path: Path, name: str):
+    new_cli.with_environment(ISSUER_DATA_DIR=str(tmp_path / name)).done("init")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name / "issuer.db").exists()
+
+
+def test_what_is_no_database_is_left_alone(new_cli: Cli, tmp_path: Path):
+    file = tmp_path / "notes.txt"
+    file.write_text("Not a database.\n" * 100)
+    cli = new_cli.with_environment(ISSUER_DATABASE_URL=f"sqlite:///{file}")
+    assert "cannot be opened" in cli("init").sentence
+    assert file.read_text() == "Not a database.\n" * 100
+
+
 @pytest.mark.parametrize("command", ["init", "role list", "role create reader", "serve"])
 def test_a_wrong_master_key_is_refused_and_changes_nothing(cli: Cli, command: str):
     kept = contents(cli)

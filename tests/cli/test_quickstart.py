@@ -3,16 +3,20 @@
 import json
 import re
 import signal
+import socket
 import stat
 import subprocess
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from issuer.cli.demo import ensure_demo
 from tests.agentos.releases import RELEASES, AgnoRelease
-from tests.cli.driver import Cli, running
+from tests.builders import OPERATOR
+from tests.cli.driver import Cli, Program, running
 from tests.journeys.running_issuer import process_environment, reserved_port
 
 LAST_LINE = "the next quickstart goes on with the same data."
@@ -34,11 +38,13 @@ def folder(tmp_path: Path) -> Path:
 def test_a_first_look_and_a_second(folder: Path, port: int):
     with quickstart(folder, port) as program:
         first = program.said(LAST_LINE)
-        claims = [paste(curl) for curl in curls(first)[:2]]
+        answers = [paste(curl) for curl in curls(first)[:2]]
         result = program.stopped(signal.SIGINT)
-    assert [each["scope"] for each in claims] == ["agents:read agents:web:run"] * 2
+    assert [answer["scope"] for answer in answers] == ["agents:read agents:web:run"] * 2
     assert (result.status, result.err) == (0, "")
     assert first.count("issuer-admin with the secret ais_") == 1
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in (folder / "issuer-data").iterdir()}
+    assert modes == {0o600}
     with quickstart(folder, port) as program:
         second = program.said(LAST_LINE)
         assert paste(curls(second)[0])["token_type"] == "Bearer"
@@ -48,53 +54,60 @@ def test_a_first_look_and_a_second(folder: Path, port: int):
     assert curls(second) == curls(first)
 
 
-def test_what_is_kept_is_for_its_owner_alone(folder: Path, port: int):
-    with quickstart(folder, port, "--json") as program:
-        said = program.listening()
-    data_dir = folder / "issuer-data"
-    assert json.loads((data_dir / "quickstart.json").read_text()) == said["demo"]
-    assert said["house"]["issuer"] == f"http://127.0.0.1:{port}"
-    assert stat.S_IMODE(data_dir.stat().st_mode) == 0o700
-    assert {stat.S_IMODE(path.stat().st_mode) for path in data_dir.iterdir()} == {0o600}
-
-
-@pytest.mark.parametrize("loss", ["file", "client", "user"])
-def test_what_was_lost_is_made_again(folder: Path, port: int, loss: str):
-    with quickstart(folder, port, "--json") as program:
-        before = program.listening()["demo"]
-    cli = Cli({"ISSUER_DATA_DIR": str(folder / "issuer-data")})
-    match loss:
-        case "file":
-            (folder / "issuer-data" / "quickstart.json").unlink()
-        case "client":
-            cli.done("client", "delete", "demo-service")
-        case "user":
-            cli.done("user", "delete", "demo")
-    with quickstart(folder, port, "--json") as program:
-        said = program.listening()
-        assert paste(said["curl"])["token_type"] == "Bearer"
-    assert said["demo"] != before
-    assert len(cli.json("client", "secret", "list", "demo-service")["items"]) <= 2
-
-
-def test_a_port_that_is_taken_makes_nothing(folder: Path, port: int):
-    with running(folder / "other", {}, "quickstart", "--port", str(port)) as other:
-        other.said(LAST_LINE)
-        with quickstart(folder, port) as program:
-            assert "is taken by another program" in program.ended().sentence
+def test_a_port_that_is_taken_makes_nothing(folder: Path):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        quickstart(folder, taken.getsockname()[1]) as program,
+    ):
+        assert "is taken by another program" in program.ended().sentence
     assert not (folder / "issuer-data").exists()
 
 
-@pytest.mark.parametrize("release", RELEASES, ids=str)
-def test_the_lines_for_an_agent_os_do_what_they_say(folder: Path, port: int, release: AgnoRelease):
-    """Stock AgentOS, both releases: the token opens the agent it names and no other."""
-    with quickstart(folder, port) as program:
+@pytest.mark.parametrize("loss", ["file", "client", "user", "audience"])
+def test_what_was_lost_of_the_demo_is_made_again(cli: Cli, data_dir: Path, loss: str):
+    with cli.services() as services:
+        first = ensure_demo(services, OPERATOR)
+        assert ensure_demo(services, OPERATOR) == first
+    match loss:
+        case "file":
+            (data_dir / "quickstart.json").write_text("{}")
+        case "client":
+            cli.done("client", "delete", first.client_id)
+        case "user":
+            cli.done("user", "delete", first.username)
+        case "audience":
+            cli.done("audience", "delete", first.audience, "--cascade")
+    with cli.services() as services:
+        second = ensure_demo(services, OPERATOR)
+        assert ensure_demo(services, OPERATOR) == second
+        assert services.client_authentication.authenticate(
+            second.client_id, second.client_secret, may_query=True
+        ).audiences
+        assert services.sign_in.authenticate(second.username, second.password)
+    assert second != first
+    kept = json.loads((data_dir / "quickstart.json").read_text())
+    assert kept["client_secret"] == second.client_secret
+
+
+@pytest.fixture(scope="module")
+def pasted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+    """Where the key set was fetched to, the lines for an AgentOS, and a token."""
+    folder = tmp_path_factory.mktemp("pasted")
+    with reserved_port() as port, quickstart(folder, port) as program:
         text = program.said(LAST_LINE)
         get_token, _, get_keys = curls(text)
         subprocess.run(["bash", "-c", get_keys], cwd=folder, check=True)
-        token = paste(get_token)["access_token"]
+        return folder, agent_os_lines(text), paste(get_token)["access_token"]
+
+
+@pytest.mark.parametrize("release", RELEASES, ids=str)
+def test_the_lines_for_an_agent_os_do_what_they_say(
+    pasted: tuple[Path, str, str], release: AgnoRelease
+):
+    """Stock AgentOS, both releases: the token opens the agent it names and no other."""
+    folder, lines, token = pasted
     script = folder / "agent_os.py"
-    script.write_text(ASKING.format(lines=agent_os_lines(text)))
+    script.write_text(ASKING.format(lines=lines))
     answered = subprocess.run(
         [release.python, script, token],
         cwd=folder,
@@ -127,8 +140,8 @@ print(*(answer.status_code for answer in answers))
 """
 
 
-def quickstart(folder: Path, port: int, *more: str) -> Any:
-    return running(folder, {}, "quickstart", "--port", str(port), *more)
+def quickstart(folder: Path, port: int) -> AbstractContextManager[Program]:
+    return running(folder, {}, "quickstart", "--port", str(port))
 
 
 def curls(text: str) -> list[str]:
