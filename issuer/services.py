@@ -25,6 +25,8 @@ from issuer.settings import Settings
 from issuer.tokens import TokenIssuer
 from issuer.users import Passwords, SignIn, Users
 
+MASTER_KEY = "master.key"
+
 
 @dataclass(frozen=True)
 class Rooms:
@@ -141,4 +143,4 @@ def build_sealer(settings: Settings) -> Sealer:
 
 
 def master_key_path(settings: Settings) -> Path:
-    return settings.data_dir / "master.key"
+    return settings.data_dir / MASTER_KEY

@@ -70,6 +70,13 @@ def _rate(value: str) -> str:
     return value
 
 
+def _network(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError:
+        raise ValueError("must be addresses or networks, such as 10.0.0.0/8") from None
+
+
 def _token_lifetime(value: timedelta) -> timedelta:
     if not SHORTEST_TOKEN <= value <= LONGEST_TOKEN:
         raise ValueError("must be 60 to 86400 seconds")
@@ -78,6 +85,7 @@ def _token_lifetime(value: timedelta) -> timedelta:
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Positive = Annotated[Duration, Field(gt=timedelta(0))]
+Network = Annotated[str, AfterValidator(_network)]
 Rate = Annotated[str, AfterValidator(_rate)]
 
 
@@ -175,7 +183,7 @@ class Settings(BaseModel):
         description="Token requests allowed to a client: `N/second`, `N/minute` or `off`. Not in"
         " force yet.",
     )
-    trusted_proxies: Annotated[tuple[str, ...], BeforeValidator(_words)] = Field(
+    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_words)] = Field(
         (),
         description="Addresses or networks whose `X-Forwarded-For` is believed, comma separated.",
     )
@@ -269,6 +277,8 @@ def _read(environment: Mapping[str, str], known: set[str]) -> dict[str, str]:
             given[setting.lower()] = value
         else:
             raise ConfigurationError(f"{name} is not a setting of the issuer.")
+        if not value.strip():
+            raise ConfigurationError(f"{name} is empty: give it a value, or unset it.")
     return given
 
 

@@ -14,7 +14,14 @@ from issuer.errors import ConfigurationError
 from issuer.keys.sealing import Sealer, new_master_key
 from issuer.keys.store import CLIENT_SECRETS, ensure, is_kept, opened
 from issuer.scopes import ISSUER_ADMIN
-from issuer.services import Rooms, Services, build_sealer, build_services, master_key_path
+from issuer.services import (
+    MASTER_KEY,
+    Rooms,
+    Services,
+    build_sealer,
+    build_services,
+    master_key_path,
+)
 from issuer.settings import Settings
 
 ADMIN_CLIENT = "issuer-admin"
@@ -72,9 +79,18 @@ def recover_admin(settings: Settings, actor: Actor) -> Initialised:
 
 
 def prepare_data_dir(path: Path) -> None:
-    """The directory exists and belongs to us alone (mode 0700)."""
+    """The directory exists and belongs to us alone (mode 0700).
+
+    One that others can read and that holds other things is refused: it is not ours to close.
+    """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        open_to_others = path.stat().st_mode & 0o077
+        if open_to_others and any(path.iterdir()) and not (path / MASTER_KEY).exists():
+            raise ConfigurationError(
+                f"ISSUER_DATA_DIR {path} can be read by others and holds other things:"
+                " chmod 700 it, or name another."
+            )
         path.chmod(0o700)
     except OSError as error:
         raise ConfigurationError(f"ISSUER_DATA_DIR cannot be used: {error}.") from None
