@@ -15,7 +15,7 @@ NODE_MODULES := $(if $(and $(shell command -v npm),$(wildcard $(JAVASCRIPT)/pack
 	$(JAVASCRIPT)/node_modules/.package-lock.json)
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 quickstart: .venv/runtime  ## install everything into .venv and serve a demo issuer
 	@exec $(BIN)/issuer quickstart $(ARGS)

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -43,6 +43,8 @@ class RequestFrame:
 
         try:
             await self._app(scope, receive, send_framed)
+        except ClientDisconnect:
+            log.info("client_disconnected", method=scope["method"], path=scope["path"])
         except Exception:
             log.exception("unforeseen", method=scope["method"], path=scope["path"])
             if started:

@@ -35,8 +35,9 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    # At debug level Authlib logs tokens and user names, and httpx whole URLs.
-    for name in ("authlib", "httpx", "httpcore"):
+    # At debug level Authlib logs tokens and user names, and httpx whole URLs; Alembic says at
+    # every look at the schema that it looks.
+    for name in ("authlib", "httpx", "httpcore", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 

@@ -32,6 +32,9 @@ from issuer.settings import Settings
 from issuer.tokens import TokenIssuer, TokenReader
 from issuer.users import Passwords, SignIn, Users
 
+MASTER_KEY = "master.key"
+NOBODY = Actor()
+
 
 @dataclass(frozen=True)
 class Rooms:
@@ -102,7 +105,9 @@ class Services:
         self.changes.look()
 
     @contextmanager
-    def reading(self, actor: Actor, held: Iterable[str] = (ISSUER_ADMIN,)) -> Iterator[Rooms]:
+    def reading(
+        self, actor: Actor = NOBODY, held: Iterable[str] = (ISSUER_ADMIN,)
+    ) -> Iterator[Rooms]:
         """The same rooms in a transaction that changes nothing, and waits for nobody."""
         with self.database.reading() as session:
             yield self._rooms(session, actor, held)
@@ -164,4 +169,4 @@ def build_sealer(settings: Settings) -> Sealer:
 
 
 def master_key_path(settings: Settings) -> Path:
-    return settings.data_dir / "master.key"
+    return settings.data_dir / MASTER_KEY

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -31,7 +31,14 @@ from issuer.vocabulary import LONGEST_TOKEN, SHORTEST_TOKEN, SigningAlgorithm
 PREFIX = "ISSUER_"
 SECRETS = ("MASTER_KEY", "DATABASE_URL")
 
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_UNITS = {
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+}
+_LONGEST = timedelta(days=3650)
 _DURATION = re.compile(r"(\d{1,9})([smhdw]?)")
 _RATE = re.compile(r"(\d{1,9})/(second|minute)")
 
@@ -41,8 +48,10 @@ def _duration(value: object) -> object:
         return value
     if not (match := _DURATION.fullmatch(value.strip())):
         raise ValueError("must be a number with a unit, such as 900s, 15m, 24h or 30d")
-    number, unit = match.groups()
-    return timedelta(**{_UNITS[unit or "s"]: int(number)})
+    number, unit = int(match[1]), _UNITS[match[2] or "s"]
+    if number > _LONGEST // unit:
+        raise ValueError(f"must be at most {_LONGEST.days}d")
+    return number * unit
 
 
 def _words(value: object) -> object:
@@ -61,6 +70,13 @@ def _rate(value: str) -> str:
     return value
 
 
+def _network(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError:
+        raise ValueError("must be addresses or networks, such as 10.0.0.0/8") from None
+
+
 def _token_lifetime(value: timedelta) -> timedelta:
     if not SHORTEST_TOKEN <= value <= LONGEST_TOKEN:
         raise ValueError("must be 60 to 86400 seconds")
@@ -69,6 +85,7 @@ def _token_lifetime(value: timedelta) -> timedelta:
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Positive = Annotated[Duration, Field(gt=timedelta(0))]
+Network = Annotated[str, AfterValidator(_network)]
 Rate = Annotated[str, AfterValidator(_rate)]
 
 
@@ -166,7 +183,7 @@ class Settings(BaseModel):
         description="Token requests allowed to a client: `N/second`, `N/minute` or `off`. Not in"
         " force yet.",
     )
-    trusted_proxies: Annotated[tuple[str, ...], BeforeValidator(_words)] = Field(
+    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_words)] = Field(
         (),
         description="Addresses or networks whose `X-Forwarded-For` is believed, comma separated.",
     )
@@ -230,7 +247,7 @@ class Settings(BaseModel):
         """Where the data is. It may hold a password: never to be logged."""
         if self.database_url is not None:
             return self.database_url.get_secret_value()
-        return f"sqlite:///{(self.data_dir / 'issuer.db').absolute()}"
+        return f"sqlite:///{quote(str((self.data_dir / 'issuer.db').absolute()))}"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
@@ -260,6 +277,8 @@ def _read(environment: Mapping[str, str], known: set[str]) -> dict[str, str]:
             given[setting.lower()] = value
         else:
             raise ConfigurationError(f"{name} is not a setting of the issuer.")
+        if not value.strip():
+            raise ConfigurationError(f"{name} is empty: give it a value, or unset it.")
     return given
 
 

@@ -14,7 +14,14 @@ from issuer.errors import ConfigurationError
 from issuer.keys.sealing import Sealer, new_master_key
 from issuer.keys.store import CLIENT_SECRETS, ensure, is_kept, opened
 from issuer.scopes import ISSUER_ADMIN
-from issuer.services import Rooms, Services, build_sealer, build_services, master_key_path
+from issuer.services import (
+    MASTER_KEY,
+    Rooms,
+    Services,
+    build_sealer,
+    build_services,
+    master_key_path,
+)
 from issuer.settings import Settings
 
 ADMIN_CLIENT = "issuer-admin"
@@ -36,9 +43,10 @@ def initialise(settings: Settings, actor: Actor, clock: Clock | None = None) -> 
     `ConfigurationError` if another one is running, the master key is wrong, or the schema is
     newer than this program.
     """
-    prepare_data_dir(settings.data_dir)
     database = Database(settings.effective_database_url)
     try:
+        _require_usable(settings, database)
+        prepare_data_dir(settings.data_dir)
         with only_one(database, "init"):
             sealed_before = _is_sealed(database)
             sealer = _sealer(settings, sealed_before=sealed_before)
@@ -71,12 +79,40 @@ def recover_admin(settings: Settings, actor: Actor) -> Initialised:
 
 
 def prepare_data_dir(path: Path) -> None:
-    """The directory exists and belongs to us alone (mode 0700)."""
+    """The directory exists and belongs to us alone (mode 0700).
+
+    One that others can read and that holds other things is refused: it is not ours to close.
+    """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        open_to_others = path.stat().st_mode & 0o077
+        if open_to_others and any(path.iterdir()) and not (path / MASTER_KEY).exists():
+            raise ConfigurationError(
+                f"ISSUER_DATA_DIR {path} can be read by others and holds other things:"
+                " chmod 700 it, or name another."
+            )
         path.chmod(0o700)
     except OSError as error:
         raise ConfigurationError(f"ISSUER_DATA_DIR cannot be used: {error}.") from None
+
+
+def write_private(path: Path, text: str) -> None:
+    """A file of mode 0600, complete or not there at all."""
+    partial = path.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.rename(path)
+
+
+def _require_usable(settings: Settings, database: Database) -> None:
+    """What the settings name can be used at all: said before anything is made."""
+    if settings.master_key is not None:
+        build_sealer(settings)
+    if not database.is_sqlite:
+        is_empty(database)
 
 
 def _is_sealed(database: Database) -> bool:
@@ -101,19 +137,8 @@ def _sealer(settings: Settings, *, sealed_before: bool) -> Sealer:
                 f"The database is in use, but its master key is not at {path}:"
                 " bring the key, or name another database."
             )
-        _write_private(path, new_master_key(secrets.token_bytes) + "\n")
+        write_private(path, new_master_key(secrets.token_bytes) + "\n")
     return build_sealer(settings)
-
-
-def _write_private(path: Path, text: str) -> None:
-    """A file of mode 0600, complete or not there at all."""
-    partial = path.with_suffix(".partial")
-    partial.unlink(missing_ok=True)
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.rename(path)
 
 
 def _ensure_admin(services: Services, actor: Actor) -> str | None:

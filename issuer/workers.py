@@ -26,25 +26,27 @@ class WorkerPool:
         )
         self._most = workers + queue
         self._inside = 0
+        self._counting = threading.Lock()
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`function(*args, **kwargs)` in a thread of the pool; `Unavailable` if it is full."""
         if self._inside >= self._most:
             raise Unavailable("Too many requests of this kind are waiting.")
-        self._inside += 1
+        with self._counting:
+            self._inside += 1
         context = contextvars.copy_context()
-        running = asyncio.get_running_loop().run_in_executor(
-            self._executor, lambda: context.run(function, *args, **kwargs)
-        )
+        running = self._executor.submit(lambda: context.run(function, *args, **kwargs))
+        # Of the thread's own future: a caller who goes away does not make the thread free.
         running.add_done_callback(self._leave)
-        return await running
+        return await asyncio.wrap_future(running)
 
     def stop(self) -> None:
         """Let the threads end; nothing new is taken."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _leave(self, _done: object) -> None:
-        self._inside -= 1
+        with self._counting:
+            self._inside -= 1
 
 
 def _lower_priority(nice: int) -> None:

@@ -101,7 +101,7 @@ def shared_postgresql(folder: Path) -> Iterator[PostgreSQL]:
         server.wait()
 
 
-def start_server(folder: Path) -> "tuple[subprocess.Popen[bytes], str]":
+def start_server(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
     """Run this file, in a session of its own so that Ctrl-C in a terminal does not reach it."""
     log = folder / "log"
     with log.open("wb") as output:
@@ -179,7 +179,7 @@ def who_runs_it(home: Path, data: Path) -> tuple[Path, dict[str, object]]:
     return home / INSTALLED.relative_to(SITE_PACKAGES) / "bin", as_nobody
 
 
-def wait_until_ready(host: str, postgres: "subprocess.Popen[bytes]") -> None:
+def wait_until_ready(host: str, postgres: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + SECONDS_TO_START
     while postgres.poll() is None and time.monotonic() < deadline:
         with suppress(psycopg.OperationalError), connect(host):

@@ -1,25 +1,46 @@
-"""A lock file names versions and hashes, and nothing of the machine that wrote it."""
+"""The lock files hold what the project asks for, and nothing of the machine that wrote them."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
-REQUIREMENTS = sorted(REPOSITORY.glob("requirements*.txt")) + sorted(
-    REPOSITORY.glob("tests/agentos/requirements*.txt")
-)
+LOCKFILES = [*REPOSITORY.glob("requirements*.txt"), *REPOSITORY.glob("tests/**/requirements*.txt")]
 PINNED = re.compile(r"[a-z0-9.-]+==[\w.]+( ; [^/@]+)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?")
 
+every_lockfile = pytest.mark.parametrize("lockfile", sorted(LOCKFILES), ids=lambda path: path.stem)
 
-@pytest.mark.parametrize("lockfile", REQUIREMENTS, ids=lambda path: path.stem)
+
+@every_lockfile
 def test_every_requirement_is_a_version_with_hashes(lockfile):
     lines = lockfile.read_text().splitlines()
     requirements = [line for line in lines if not line.lstrip().startswith("#")]
     assert [line for line in requirements if not PINNED.fullmatch(line)] == []
 
 
-@pytest.mark.parametrize("lockfile", REQUIREMENTS, ids=lambda path: path.stem)
+@every_lockfile
 def test_no_comment_names_a_host_or_a_path(lockfile):
-    assert "://" not in lockfile.read_text()
-    assert str(REPOSITORY) not in lockfile.read_text()
+    text = lockfile.read_text()
+    assert "://" not in text
+    assert str(REPOSITORY) not in text
+
+
+def test_every_dependency_is_locked():
+    """Else a fresh clone would not install: `make lock` after a change of dependencies."""
+    pyproject = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    project, groups = pyproject["project"], pyproject["dependency-groups"]
+    runtime = names(project["dependencies"] + project["optional-dependencies"]["postgres"])
+    development = names(line for line in groups["dev"] if isinstance(line, str))
+    assert runtime <= locked_in("requirements.txt")
+    assert names(groups["build"]) <= locked_in("requirements-build.txt")
+    assert runtime | development <= locked_in("requirements-dev.txt")
+
+
+def locked_in(lockfile: str) -> set[str]:
+    return set(re.findall(r"^([a-z0-9.-]+)==", (REPOSITORY / lockfile).read_text(), re.MULTILINE))
+
+
+def names(requirements) -> set[str]:
+    return {re.match(r"[\w.-]+", line).group().lower() for line in requirements}

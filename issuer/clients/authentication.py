@@ -43,8 +43,10 @@ class ClientAuthentication:
     def _confirm(
         self, client: ClientRecord | None, secret: str
     ) -> tuple[ClientRecord, SecretRecord]:
-        live = client.live_secrets(self._clock()) if client else ()
-        matching = self._secrets.matching(secret, live)
+        client_id, live = (
+            (client.client_id, client.live_secrets(self._clock())) if client else ("", [])
+        )
+        matching = self._secrets.matching(client_id, secret, live)
         if client is None:
             raise InvalidCredentials("unknown client")
         if matching is None:

@@ -116,7 +116,7 @@ class Clients:
         row = ClientSecretRow(
             id=new_id("secret_", self._chance),
             client_id=client_id,
-            digest=self._secrets.digest(secret),
+            digest=self._secrets.digest(client_id, secret),
             label=fields.label,
             created_at=now,
             expires_at=fields.expires_at,

@@ -33,13 +33,15 @@ class SecretMaker:
         body = PREFIX + "".join(self._chance.choice(_ALPHABET) for _ in range(_CHARACTERS))
         return f"{body}{zlib.crc32(body.encode()):08x}"
 
-    def digest(self, secret: str) -> bytes:
-        """What is stored of `secret`: 32 bytes."""
-        return hmac.digest(self._hmac_key, secret.encode(), hashlib.sha256)
+    def digest(self, client_id: str, secret: str) -> bytes:
+        """What is stored of the client's `secret`: 32 bytes, of no use to another client."""
+        return hmac.digest(self._hmac_key, f"{client_id}\n{secret}".encode(), hashlib.sha256)
 
-    def matching(self, secret: str, kept: Iterable[SecretRecord]) -> SecretRecord | None:
-        """The one of `kept` that is this secret. As slow for none as for one."""
-        given = self.digest(secret)
+    def matching(
+        self, client_id: str, secret: str, kept: Iterable[SecretRecord]
+    ) -> SecretRecord | None:
+        """The one of `kept` that is this secret of the client. As slow for none as for one."""
+        given = self.digest(client_id, secret)
         matching = None
         # To the end, and one more: neither the place of the match nor the count shows in time.
         for record in (*kept, _DECOY):

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, select, text, update
+from sqlalchemy import Connection, Engine, create_engine, event, func, select, text, update
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
     ArgumentError,
@@ -17,7 +18,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
-from issuer.database.tables import ChangeCounter, SeenByDirectory
+from issuer.database.tables import ChangeCounter, Instant, SeenByDirectory
 from issuer.errors import ConfigurationError, Unavailable
 
 _BUSY_TIMEOUT_MS = 5_000
@@ -69,6 +70,11 @@ class Database:
         """How many committed changes the directory must have seen to be current."""
         with self.reading() as session:
             return read_change_count(session)
+
+    def now(self) -> datetime:
+        """What time the database thinks it is; SQLite knows whole seconds only."""
+        with self.reading() as session:
+            return session.scalars(select(func.now(type_=Instant()))).one()
 
     def dispose(self) -> None:
         """Close every pooled connection."""
@@ -184,7 +190,7 @@ def only_one(database: Database, purpose: str) -> Iterator[None]:
         with _only_one_on_file(Path(str(database.url.database)), taken):
             yield
         return
-    with database.engine.connect() as connection:
+    with _translated(), database.engine.connect() as connection:
         lock = text("SELECT pg_try_advisory_xact_lock(hashtext('agentos-issuer'))")
         if not connection.execute(lock).scalar():
             raise taken

@@ -6,7 +6,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 import issuer
 from issuer.database.database import Database
@@ -57,7 +57,7 @@ def current_revision(database: Database) -> str | None:
     try:
         with database.engine.connect() as connection:
             return MigrationContext.configure(connection).get_current_revision()
-    except (OperationalError, InterfaceError):
+    except DBAPIError:
         raise ConfigurationError(f"The database {database.safe_url} cannot be opened.") from None
 
 

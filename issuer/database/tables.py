@@ -92,7 +92,9 @@ class Words(TypeDecorator[list[Word]]):
         return None if value is None else [word.value for word in value]
 
     def process_result_value(self, value: list[str] | None, dialect: Dialect) -> list[Word] | None:
-        return None if value is None else [self._words(word) for word in value]
+        # A newer program may have added words that this one does not know.
+        known = {word.value: word for word in self._words}
+        return None if value is None else [known[word] for word in value if word in known]
 
 
 class Base(DeclarativeBase):

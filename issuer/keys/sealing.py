@@ -34,7 +34,7 @@ class Sealer:
         nonce, sealed = box[_MARK_BYTES:][:_NONCE_BYTES], box[_MARK_BYTES + _NONCE_BYTES :]
         try:
             return self._cipher.decrypt(nonce, sealed, name.encode())
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             raise ConfigurationError(
                 "The master key is not the one this database was sealed with."
             ) from None
@@ -45,14 +45,14 @@ def new_master_key(random_bytes: Callable[[int], bytes]) -> str:
     return base64.urlsafe_b64encode(random_bytes(_KEY_BYTES)).decode().rstrip("=")
 
 
-def read_master_key(text: str) -> bytes:
-    """The 32 bytes written as `text`; `ConfigurationError` for anything else."""
+def read_master_key(text: str, where: str = "ISSUER_MASTER_KEY") -> bytes:
+    """The 32 bytes written as `text`; `ConfigurationError` for anything else, naming `where`."""
     try:
         key = base64.b64decode(text.strip() + "=", altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         key = b""
     if len(key) != _KEY_BYTES:
-        raise ConfigurationError("ISSUER_MASTER_KEY must be 32 bytes as 43 base64url characters.")
+        raise ConfigurationError(f"{where} must be 32 bytes as 43 base64url characters.")
     return key
 
 
@@ -67,4 +67,4 @@ def read_master_key_file(path: Path) -> bytes:
         raise ConfigurationError(f"The master key at {path} cannot be read: {error}.") from None
     if mode & 0o077:
         raise ConfigurationError(f"{path} can be read by others: chmod 600 it.")
-    return read_master_key(text)
+    return read_master_key(text, str(path))

@@ -1,5 +1,6 @@
 """argon2id, a password policy without composition rules, and renewal of old hashes."""
 
+import base64
 import unicodedata
 from typing import Literal
 
@@ -28,11 +29,10 @@ class Passwords:
     """Hashes and verifies. Each call takes tens of milliseconds: never on the event loop."""
 
     def __init__(self, parameters: Literal["rfc9106", "owasp"]) -> None:
-        self._hasher = PasswordHasher.from_parameters(
-            _OWASP if parameters == "owasp" else profiles.RFC_9106_LOW_MEMORY
-        )
+        chosen = _OWASP if parameters == "owasp" else profiles.RFC_9106_LOW_MEMORY
+        self._hasher = PasswordHasher.from_parameters(chosen)
         # Verified for users who do not exist, so that they take as long as those who do.
-        self._decoy = self._hasher.hash("a password that nobody has")
+        self._decoy = _hash_of_nothing(chosen)
 
     def hash(self, password: str) -> str:
         """`password` (NFC) as an argon2id string with its parameters and salt."""
@@ -51,6 +51,16 @@ class Passwords:
     def is_outdated(self, kept: str) -> bool:
         """Whether `kept` was made with other parameters than those in force."""
         return self._hasher.check_needs_rehash(kept)
+
+
+def _hash_of_nothing(chosen: Parameters) -> str:
+    """What costs as much to verify as any hash, and nothing to make at every start."""
+    salt, digest = (
+        base64.b64encode(bytes(length)).decode().rstrip("=")
+        for length in (chosen.salt_len, chosen.hash_len)
+    )
+    costs = f"m={chosen.memory_cost},t={chosen.time_cost},p={chosen.parallelism}"
+    return f"$argon2id$v={chosen.version}${costs}${salt}${digest}"
 
 
 def check_policy(password: str, username: str) -> None:

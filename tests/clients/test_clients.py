@@ -6,9 +6,11 @@ import zlib
 import pytest
 
 from issuer.clients import ClientFields, SecretFields
+from issuer.database.tables import ClientSecretRow
 from issuer.errors import AlreadyExists, InvalidField, NotAllowed, NotFound
 from issuer.roles import Assignment
-from tests.builders import House
+from tests.builders import Credentials, House
+from tests.drivers import TokenEndpoint
 
 
 def test_a_secret_can_be_found_by_scanners_and_checked_offline(house: House):
@@ -22,6 +24,18 @@ def test_a_made_id_is_in_lower_case(house: House):
     with house.changing() as rooms:
         client, _ = rooms.clients.create(ClientFields())
     assert re.fullmatch(r"client_[a-z0-9]{20}", client.client_id)
+
+
+def test_the_secret_of_another_client_is_of_no_use_even_to_who_can_write_to_the_database(
+    house: House, token_endpoint: TokenEndpoint
+):
+    mallory = house.client("mallory")
+    with house.services.database.transaction() as session:
+        row = session.query(ClientSecretRow).filter_by(client_id="mallory").one()
+        row.client_id = house.admin.client_id
+    house.services.changes.look()
+    grafted = Credentials(house.admin.client_id, mallory.client_secret)
+    assert token_endpoint.client_credentials(grafted).error == "invalid_client"
 
 
 @pytest.mark.parametrize("taken", ["ci-bot", "CI-Bot"])

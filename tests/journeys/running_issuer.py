@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Self
@@ -26,27 +26,25 @@ SECONDS_TO_STOP = 15
 BETWEEN_POLLS = 0.02
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
-SERVE = [
-    sys.executable,
-    "-P",
-    "-m",
-    "uvicorn",
-    "--factory",
-    "issuer.app:app_from_environment",
-    "--port",
-]
+OURS = [sys.executable, "-P", "-m", "issuer"]
 
 
 class Server:
-    """One server process. What it says on its standard streams is in `log`, all starts together."""
+    """One server process. What it says on its standard streams is in `log`, all starts together.
 
-    def __init__(self, environment: dict[str, str], port: int, folder: Path) -> None:
+    `program` is the `issuer` to run; `environment` is all that it sees of ours.
+    """
+
+    def __init__(
+        self, environment: dict[str, str], port: int, folder: Path, program: Sequence[str] = OURS
+    ) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self.http = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
         self.token_endpoint = TokenEndpoint(self.http)
+        self.port = port
         self._environment = environment
-        self._port = port
         self._folder = folder
+        self._program = program
         self._output = folder / f"server-{port}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -54,21 +52,16 @@ class Server:
     def log(self) -> str:
         return self._output.read_text(errors="replace")
 
-    @property
-    def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
-
     def start(self) -> None:
         """Return when `/readyz` says so; an `AssertionError` with the log if it never does."""
         with self._output.open("ab") as output:
             self._process = subprocess.Popen(
-                [*SERVE, str(self._port)],
+                [*self._program, "serve", "--port", str(self.port)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=self._folder,
-                env=process_environment() | self._environment,
+                env=self._environment,
                 preexec_fn=end_with_the_tests,  # noqa: PLW1509 - one system call, no lock
             )
         for _ in polls(SECONDS_TO_START):
@@ -113,6 +106,8 @@ class RunningIssuer(Server):
         self._held = ExitStack()
         port = self._held.enter_context(reserved_port())
         environment = {
+            **process_environment(),
+            "PYTHONPATH": str(REPOSITORY),
             "ISSUER_URL": f"http://127.0.0.1:{port}",
             "ISSUER_DATA_DIR": str(folder / "data"),
             "ISSUER_PASSWORD_HASH": "owasp",
@@ -166,10 +161,9 @@ def reserved_port() -> Iterator[int]:
 
 
 def process_environment() -> dict[str, str]:
-    """What every process of ours gets: nothing of `ISSUER_…` or `PYTHON…` that is set outside."""
+    """What every process gets: nothing of `ISSUER_…` or `PYTHON…` that is set outside."""
     kept = {"PATH", "HOME", "TMPDIR", "LANG"}
-    own = {name: value for name, value in os.environ.items() if name in kept}
-    return {**own, "PYTHONPATH": str(REPOSITORY)}
+    return {name: value for name, value in os.environ.items() if name in kept}
 
 
 def end_with_the_tests() -> None:

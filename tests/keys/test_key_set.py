@@ -69,6 +69,29 @@ def test_no_private_part_is_in_the_database_in_the_clear(house: House):
         assert json.dumps(row.public_jwk)
 
 
+def test_a_public_part_that_was_tampered_with_is_not_published(house: House):
+    """What is published belongs to the sealed private part."""
+    before = house.http.get(JWKS).json()
+    with house.services.database.transaction() as session:
+        for row in session.query(SigningKeyRow):
+            row.public_jwk = {**row.public_jwk, "x": "AAAA"}
+    house.services.changes.look()
+    assert house.http.get(JWKS).json() == before
+
+
+def test_a_key_of_an_algorithm_we_do_not_know_is_left_alone(house: House):
+    """A newer program beside this one."""
+    before = house.http.get(JWKS).json()
+    with house.services.database.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO signing_keys (kid, alg, public_jwk, announced_at, activates_at)"
+            " SELECT 'new', 'ML-DSA-44', public_jwk, announced_at, activates_at"
+            " FROM signing_keys LIMIT 1"
+        )
+    house.services.keyring.reload()
+    assert house.http.get(JWKS).json() == before
+
+
 def test_put_in_order_twice_changes_nothing(house: House):
     before = house.services.keyring.keys
     house.services.keyring.put_in_order()

@@ -48,7 +48,8 @@ def test_ids_are_form_encoded_before_basic(house: House, token_endpoint: TokenEn
     encoded = token_endpoint.post(data=GRANT, auth=("svc%3Aa%2Bb%40c%7Cd~e", client.client_secret))
     plain = house.client("a+b@c")
     raw = token_endpoint.post(data=GRANT, auth=("a+b@c", plain.client_secret))
-    assert (encoded.status, raw.status) == (200, 200)
+    with_colon = token_endpoint.post(data=GRANT, auth=(client.client_id, client.client_secret))
+    assert (encoded.status, raw.status, with_colon.status) == (200, 200, 200)
 
 
 def test_two_methods_at_once_are_refused(house: House, token_endpoint: TokenEndpoint):

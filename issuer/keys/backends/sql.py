@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import TypeAlias
 
 from joserfc import jws
@@ -33,6 +34,10 @@ _KEY_TYPES: dict[SigningAlgorithm, type[_PrivateKey]] = {
 }
 
 
+# A newer program may have added algorithms that this one cannot use.
+_KNOWN = select(SigningKeyRow).where(SigningKeyRow.alg.in_(list(SigningAlgorithm)))
+
+
 class SqlKeyBackend:
     """The `KeyBackend` of a house without a key management system."""
 
@@ -46,22 +51,24 @@ class SqlKeyBackend:
     def load(self) -> list[SigningKey]:
         """Unsealing and preparing take milliseconds a key, so it is done once for each."""
         with self._database.reading() as session:
-            rows = session.scalars(select(SigningKeyRow)).all()
-        usable = {row.kid: row for row in rows if _signing_key(row).is_usable}
+            rows = session.scalars(_KNOWN).all()
+        keys = [_signing_key(row) for row in rows]
+        boxes = {row.kid: row for row in rows}
         self._ready = {
-            kid: self._ready.get(kid) or self._opened(row) for kid, row in usable.items()
+            key.kid: self._ready.get(key.kid) or self._opened(boxes[key.kid])
+            for key in keys
+            if key.is_usable
         }
-        return [_signing_key(row) for row in rows]
+        return [self._as_sealed(key) for key in keys]
 
     def create(self, wanted: NewKey) -> SigningKey:
         key = _generated(wanted.alg)
         kid = key.thumbprint()
         self._unstored[kid] = self._sealer.seal(key.as_der(private=True), kid)
-        public_jwk = {**key.as_dict(private=False), "alg": wanted.alg.value, "use": "sig"}
         return SigningKey(
             kid=kid,
             alg=wanted.alg,
-            public_jwk={**public_jwk, "kid": kid},
+            public_jwk=_public(key, kid, wanted.alg),
             announced_at=wanted.announced_at,
             activates_at=wanted.activates_at,
         )
@@ -69,7 +76,7 @@ class SqlKeyBackend:
     def store(self, created: Collection[SigningKey], *, seen: Collection[SigningKey]) -> bool:
         boxes = {key.kid: self._unstored.pop(key.kid) for key in created}
         with self._database.changing() as session:
-            rows = session.scalars(select(SigningKeyRow)).all()
+            rows = session.scalars(_KNOWN).all()
             usable = {row.kid for row in rows if _signing_key(row).is_usable}
             if usable != {key.kid for key in seen if key.is_usable}:
                 return False
@@ -86,9 +93,14 @@ class SqlKeyBackend:
     def sign(self, kid: str, header: Mapping[str, object], payload: bytes) -> str:
         return jws.serialize_compact(dict(header), payload, self._ready[kid], registry=_registry)
 
+    def _as_sealed(self, key: SigningKey) -> SigningKey:
+        """Published is what belongs to the sealed part, whatever somebody wrote beside it."""
+        if key.kid not in self._ready:
+            return key
+        return replace(key, public_jwk=_public(self._ready[key.kid], key.kid, key.alg))
+
     def _opened(self, row: SigningKeyRow) -> _PrivateKey:
-        assert row.sealed_private is not None
-        der = self._sealer.open(row.sealed_private, row.kid)
+        der = self._sealer.open(row.sealed_private or b"", row.kid)
         return _KEY_TYPES[row.alg].import_key(der)
 
 
@@ -100,6 +112,12 @@ def _generated(alg: SigningAlgorithm) -> _PrivateKey:
             return ECKey.generate_key("P-256", private=True)
         case SigningAlgorithm.EDDSA:
             return OKPKey.generate_key("Ed25519", private=True)
+
+
+def _public(key: _PrivateKey, kid: str, alg: SigningAlgorithm) -> dict[str, object]:
+    """The published member (RFC 7517 §4)."""
+    public = {**key.as_dict(private=False), "alg": alg.value, "use": "sig", "kid": kid}
+    return dict(sorted(public.items()))
 
 
 def _signing_key(row: SigningKeyRow) -> SigningKey:

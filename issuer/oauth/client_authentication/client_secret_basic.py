@@ -20,9 +20,10 @@ def presented(request: ProtocolRequest) -> PresentedSecret | None:
         return None
     try:
         decoded = base64.b64decode(encoded.strip(), validate=True).decode("utf-8")
-        client_id, colon, secret = decoded.partition(":")
-        # Form-encoded before Basic, says RFC 6749 §2.3.1. A plus stays a plus: those who do
-        # not encode send it so, and a space is in no id and in no secret.
+        # Form-encoded before Basic, says RFC 6749 §2.3.1; then there is one colon. Most clients
+        # do not encode, so the id may hold some: no secret of ours does. And a plus stays a
+        # plus, since no id and no secret holds a space.
+        client_id, colon, secret = decoded.rpartition(":")
         client_id, secret = unquote(client_id, errors="strict"), unquote(secret, errors="strict")
     except (binascii.Error, ValueError):
         raise _unreadable() from None

@@ -1,0 +1,34 @@
+# Pin what you build on: `docker pull` prints the digest of the tag, and
+# `docker build --build-arg PYTHON_IMAGE=python:3.12-slim-bookworm@sha256:… .` uses it.
+ARG PYTHON_IMAGE=python:3.12-slim-bookworm
+
+FROM ${PYTHON_IMAGE} AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+WORKDIR /source
+RUN python -m venv /opt/build && python -m venv /opt/issuer
+# The locked packages change less often than the code, and so have layers of their own.
+COPY requirements.txt requirements-build.txt ./
+RUN /opt/build/bin/pip install --require-hashes -r requirements-build.txt
+RUN /opt/issuer/bin/pip install --require-hashes -r requirements.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY issuer issuer
+COPY migrations migrations
+RUN /opt/build/bin/hatchling build --target wheel \
+    && /opt/issuer/bin/pip install --no-deps dist/*.whl \
+    && /opt/issuer/bin/python -m pip uninstall --yes pip
+
+FROM ${PYTHON_IMAGE}
+# The number is fixed, so that the owner of a volume stays the same from image to image.
+RUN groupadd --gid 10001 issuer \
+    && useradd --uid 10001 --gid issuer --no-create-home --home-dir /var/lib/issuer issuer \
+    && install --directory --owner issuer --group issuer --mode 0700 /var/lib/issuer
+COPY --from=build /opt/issuer /opt/issuer
+ENV PATH=/opt/issuer/bin:$PATH PYTHONUNBUFFERED=1 ISSUER_DATA_DIR=/var/lib/issuer
+# By number: Kubernetes cannot tell from a name that it is not root.
+USER 10001:10001
+WORKDIR /var/lib/issuer
+VOLUME /var/lib/issuer
+EXPOSE 9000
+HEALTHCHECK --interval=30s --timeout=5s --start-period=20s CMD ["issuer", "health"]
+ENTRYPOINT ["issuer"]
+CMD ["serve", "--host", "0.0.0.0"]

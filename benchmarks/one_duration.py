@@ -1,0 +1,76 @@
+"""Can a caller tell by time what is wrong with credentials? (CONTRACT §2, "Errors")
+
+    python -m benchmarks.one_duration [--requests 400] [--sign-ins 100] [--callers 0]
+
+Refused requests of every kind are sent in turn on one connection. The last column tells how often
+a kind took longer than the first of its table (Mann-Whitney: 0.50 is a tossed coin, 0.00 and 1.00
+are certainty). `--callers` keeps the server busy with good requests meanwhile.
+"""
+
+import argparse
+import statistics
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from tests.drivers import TokenEndpoint
+from tests.journeys.durations import measured, refused_clients, refused_users, slower
+from tests.journeys.running_issuer import RunningIssuer
+
+
+def show(taken: dict[str, list[float]]) -> None:
+    print(f"\n{'ms':40}{'p10':>8}{'p50':>8}{'p90':>8}{'p99':>8}{'slower':>8}")
+    first = next(iter(taken.values()))
+    for kind, each in taken.items():
+        cuts = statistics.quantiles(each, n=100, method="inclusive")
+        columns = "".join(f"{cuts[cut - 1]:8.2f}" for cut in (10, 50, 90, 99))
+        print(f"{kind:40}{columns}{slower(each, first):8.2f}")
+
+
+@contextmanager
+def busy(issuer: RunningIssuer, callers: int) -> Iterator[None]:
+    """While the block lasts, `callers` get one token after the other."""
+    client = issuer.house.client()
+    stopped = threading.Event()
+
+    def call() -> None:
+        with httpx.Client(base_url=issuer.url, timeout=30, trust_env=False) as http:
+            while not stopped.is_set():
+                TokenEndpoint(http).client_credentials(client)
+
+    threads = [threading.Thread(target=call) for _ in range(callers)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        for thread in threads:
+            thread.join()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=400, help="of each kind of client")
+    parser.add_argument("--sign-ins", type=int, default=100, help="of each kind of user")
+    parser.add_argument("--callers", type=int, default=0, help="who keep the server busy")
+    parser.add_argument("--database-url", help="SQLite unless given")
+    options = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        RunningIssuer(Path(folder), options.database_url) as issuer,
+    ):
+        clients = refused_clients(issuer.house, options.requests)
+        users = refused_users(issuer.house)
+        with busy(issuer, options.callers):
+            endpoint = issuer.token_endpoint
+            show(measured(endpoint, clients, options.requests))
+            show(measured(endpoint, users, options.sign_ins))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,20 @@
+"""Secrets come from a person or a pipe, never from an argument that everyone here can see."""
+
+import sys
+
+import typer
+
+
+def ask(what: str, *, from_stdin: bool, otherwise: str, twice: bool = False) -> str:
+    """A line of standard input, or what is typed at the terminal, without echo.
+
+    Wrong usage where there is neither: `otherwise` says what to use.
+    """
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    if not sys.stdin.isatty():
+        raise typer.BadParameter(f"there is no terminal to ask for the {what}: use {otherwise}")
+    answer: str = typer.prompt(
+        what.capitalize(), hide_input=True, confirmation_prompt=twice, err=True
+    )
+    return answer

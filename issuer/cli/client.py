@@ -1,0 +1,187 @@
+"""`issuer client`."""
+
+from typing import Annotated
+
+import typer
+
+from issuer.cli import client_secret, output
+from issuer.cli.assignments import assignment_commands
+from issuer.cli.command import adjusted, every, given, given_patch, new_app
+from issuer.cli.house import changing, reading
+from issuer.cli.options import (
+    AddScopes,
+    AsJson,
+    Claims,
+    Disabled,
+    Lifetime,
+    Limit,
+    Name,
+    RemoveScopes,
+    Scopes,
+)
+from issuer.clients import ClientFields
+from issuer.vocabulary import GrantType
+
+app = new_app("Services with credentials of their own (RFC 6749 §2).")
+app.add_typer(client_secret.app, name="secret")
+app.add_typer(
+    assignment_commands("client", "ci-bot", lambda rooms, name: rooms.clients.get(name).client_id),
+    name="role",
+)
+
+_GRANTS = f"How it may ask for tokens: {', '.join(GrantType)}. Repeatable."
+
+ClientId = Annotated[str, typer.Argument(metavar="CLIENT", help="The id of the client.")]
+GrantTypes = Annotated[
+    list[GrantType] | None,
+    typer.Option("--grant-type", metavar="GRANT", help=_GRANTS),
+]
+Audiences = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--audience", metavar="ID", help="Where its tokens may be for. Repeatable; '' for nowhere."
+    ),
+]
+AddAudiences = Annotated[
+    list[str] | None,
+    typer.Option("--add-audience", metavar="ID", help="One audience more. Repeatable."),
+]
+RemoveAudiences = Annotated[
+    list[str] | None,
+    typer.Option("--remove-audience", metavar="ID", help="One audience less. Repeatable."),
+]
+MaySetSession = Annotated[
+    bool | None,
+    typer.Option(
+        "--may-set-session/--no-session", help="Whether it may bind a token to a session_id."
+    ),
+]
+
+
+@app.command("list")
+def list_clients(limit: Limit = None, as_json: AsJson = False) -> None:
+    """List the clients in order of id. Secrets are never shown.
+
+    Examples:
+
+      issuer client list
+      issuer client list --limit 20 --json
+    """
+    with reading() as rooms:
+        clients = every(rooms.clients.page, "client_id", limit)
+    columns = ["client_id", "name", "audiences", "scopes", "grant_types", "disabled"]
+    output.show_all(clients, columns, as_json=as_json)
+
+
+@app.command("show")
+def show_client(client: ClientId, as_json: AsJson = False) -> None:
+    """Show one client. Its roles are with client role list, its secrets nowhere.
+
+    Examples:
+
+      issuer client show ci-bot
+    """
+    with reading() as rooms:
+        found = rooms.clients.get(client)
+    output.show(found, as_json=as_json)
+
+
+@app.command("create")
+def create_client(
+    client: Annotated[
+        str | None, typer.Argument(metavar="CLIENT", help="Its id; one is made if left out.")
+    ] = None,
+    name: Name = None,
+    audiences: Audiences = None,
+    scopes: Scopes = None,
+    grant_types: GrantTypes = None,
+    access_token_ttl: Lifetime = None,
+    claims: Claims = None,
+    may_set_session: MaySetSession = None,
+    disabled: Disabled = None,
+    as_json: AsJson = False,
+) -> None:
+    """Create a client and show its first secret, this once.
+
+    Examples:
+
+      issuer client create ci-bot --audience my-os
+      issuer client create web --audience my-os --grant-type password --access-token-ttl 5m
+      issuer client create --audience my-os --scope agents:run --claims '{"tenant": "a"}' --json
+    """
+    members = given(
+        client_id=client,
+        name=name,
+        audiences=audiences,
+        scopes=scopes,
+        grant_types=grant_types,
+        access_token_ttl=access_token_ttl,
+        claims=claims,
+        may_set_session=may_set_session,
+        disabled=disabled,
+    )
+    with changing() as rooms:
+        created, secret = rooms.clients.create(ClientFields.read(members))
+    output.show(created, as_json=as_json, client_secret=secret)
+
+
+@app.command("update")
+def update_client(
+    client: ClientId,
+    name: Name = None,
+    audiences: Audiences = None,
+    add_audiences: AddAudiences = None,
+    remove_audiences: RemoveAudiences = None,
+    scopes: Scopes = None,
+    add_scopes: AddScopes = None,
+    remove_scopes: RemoveScopes = None,
+    grant_types: GrantTypes = None,
+    access_token_ttl: Lifetime = None,
+    claims: Claims = None,
+    may_set_session: MaySetSession = None,
+    disabled: Disabled = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change what is named, leave the rest. A disabled client is refused within a second.
+
+    Examples:
+
+      issuer client update ci-bot --add-scope agents:web:run --remove-scope agents:run
+      issuer client update ci-bot --add-audience other-os
+      issuer client update ci-bot --claims '{"tenant": null}' --disabled
+    """
+    with changing() as rooms:
+        current = rooms.clients.get(client)
+        patch = given_patch(
+            name=name,
+            audiences=adjusted(
+                "audience",
+                current.audiences,
+                all_of_them=audiences,
+                more=add_audiences,
+                less=remove_audiences,
+            ),
+            scopes=adjusted(
+                "scope", current.scopes, all_of_them=scopes, more=add_scopes, less=remove_scopes
+            ),
+            grant_types=grant_types,
+            access_token_ttl=access_token_ttl,
+            claims=claims,
+            may_set_session=may_set_session,
+            disabled=disabled,
+        )
+        updated = rooms.clients.update(client, patch)
+    output.show(updated, as_json=as_json)
+
+
+@app.command("delete")
+def delete_client(client: ClientId, as_json: AsJson = False) -> None:
+    """Delete a client, its secrets and its assignments. Its id may be used again.
+
+    Examples:
+
+      issuer client delete ci-bot
+    """
+    with changing() as rooms:
+        rooms.clients.delete(client)
+    output.say(f"Deleted the client {client}.", {"deleted": client}, as_json=as_json)

@@ -1,0 +1,71 @@
+"""`issuer client secret`."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from issuer.cli import output
+from issuer.cli.command import given, new_app
+from issuer.cli.house import changing, reading
+from issuer.cli.options import AsJson
+from issuer.clients import SecretFields
+
+app = new_app("The secrets of a client: several may live at a time, so that one can be replaced.")
+
+ClientId = Annotated[str, typer.Argument(metavar="CLIENT", help="The id of the client.")]
+
+
+@app.command("list")
+def list_secrets(client: ClientId, as_json: AsJson = False) -> None:
+    """List what is known of a client's secrets, oldest first: everything but the secrets.
+
+    Examples:
+
+      issuer client secret list ci-bot
+    """
+    with reading() as rooms:
+        secrets = rooms.clients.secrets(client)
+    columns = ["id", "label", "created_at", "expires_at", "last_used_at"]
+    output.show_all(secrets, columns, as_json=as_json)
+
+
+@app.command("create")
+def create_secret(
+    client: ClientId,
+    label: Annotated[str | None, typer.Option(help="Where it will be used.")] = None,
+    expires_at: Annotated[
+        datetime | None, typer.Option(help="When it ends, in UTC; never unless given.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make one more secret for a client and show it, this once. The others stay.
+
+    Examples:
+
+      issuer client secret create ci-bot
+      issuer client secret create ci-bot --label github --expires-at 2027-06-30
+    """
+    fields = SecretFields.read(
+        given(label=label, expires_at=expires_at and expires_at.replace(tzinfo=UTC))
+    )
+    with changing() as rooms:
+        created, secret = rooms.clients.add_secret(client, fields)
+    output.show(created, as_json=as_json, client_secret=secret)
+
+
+@app.command("delete")
+def delete_secret(
+    client: ClientId,
+    secret_id: Annotated[str, typer.Argument(metavar="ID", help="The id of the secret.")],
+    as_json: AsJson = False,
+) -> None:
+    """Delete a secret: it is refused within a second.
+
+    Examples:
+
+      issuer client secret delete ci-bot secret_4v7hq2m8x1kd0c5tz9pa
+    """
+    with changing() as rooms:
+        rooms.clients.delete_secret(client, secret_id)
+    output.say(f"Deleted the secret {secret_id}.", {"deleted": secret_id}, as_json=as_json)

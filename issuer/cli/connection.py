@@ -1,0 +1,62 @@
+"""A connection that is not kept for a request that is too large or never comes."""
+
+import asyncio
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+
+class BoundedConnection(HttpToolsProtocol):
+    """uvicorn's, with what it lacks: httptools collects a head of any size, for any time.
+
+    A head has at most `most_head_bytes` (what arrives with its end does not count), and a whole
+    request, body included, `seconds_to_send` from the first byte or from the connection.
+    """
+
+    most_head_bytes = 65_536
+    seconds_to_send = 30.0
+
+    _is_unfinished = True
+    _is_in_head = False
+    _head_bytes = 0
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._set_deadline()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._unset_deadline()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self._is_unfinished:  # nearly always: a request comes in one piece
+            self._unset_deadline()
+            return
+        self._set_deadline()
+        if self._is_in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > self.most_head_bytes and not self.transport.is_closing():
+                self.send_400_response("The head of the request is too large.")
+
+    def on_message_begin(self) -> None:
+        self._is_unfinished = self._is_in_head = True
+        self._head_bytes = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._is_in_head = False
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._is_unfinished = False
+        super().on_message_complete()
+
+    def _set_deadline(self) -> None:
+        if self._deadline is None and not self.transport.is_closing():
+            self._deadline = self.loop.call_later(self.seconds_to_send, self.transport.close)
+
+    def _unset_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None

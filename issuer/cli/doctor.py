@@ -1,0 +1,127 @@
+"""`issuer doctor`."""
+
+import os
+import stat
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from issuer.cli import output
+from issuer.cli.command import new_app
+from issuer.cli.house import opened, read_settings
+from issuer.cli.options import AsJson
+from issuer.errors import IssuerError
+from issuer.keys import KeyState
+from issuer.keys.schedule import state_at
+from issuer.scopes import ISSUER_ADMIN
+from issuer.services import Rooms, Services
+from issuer.settings import Settings
+from issuer.setup import ADMIN_CLIENT
+
+app = new_app()
+
+_MOST_DRIFT = timedelta(seconds=2)
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+class Finding(NamedTuple):
+    """What came of one check: `ok`, `note`, `warning` or `problem`."""
+
+    check: str
+    verdict: str
+    message: str
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Look at the settings, the data directory, the database and the keys for what is wrong.
+
+    Changes nothing. Exit status 1 if there is a problem; a warning is none.
+
+    Examples:
+
+      issuer doctor
+      issuer doctor --json
+    """
+    findings = list(_findings())
+    output.show_all([each._asdict() for each in findings], Finding._fields, as_json=as_json)
+    if problems := sum(each.verdict == "problem" for each in findings):
+        raise IssuerError(f"Found {problems} problem{'s' if problems > 1 else ''}.")
+
+
+def _findings() -> Iterator[Finding]:
+    """Check after check. What makes the later ones impossible is the last."""
+    try:
+        settings = read_settings()
+        yield Finding("settings", "ok", "All of them are known and fit together.")
+        yield from check_settings(settings)
+        yield from check_files(settings)
+        with opened(settings) as services:
+            yield Finding("database", "ok", f"{services.database.safe_url} has the newest schema.")
+            yield Finding("master key", "ok", "It opens what was sealed.")
+            yield check_clocks(services)
+            yield from check_keys(services)
+            with services.reading() as rooms:
+                yield check_administrator(rooms, settings)
+    except IssuerError as error:
+        yield Finding("start", "problem", str(error))
+
+
+def check_settings(settings: Settings) -> Iterator[Finding]:
+    if urlsplit(settings.url).scheme == "http":
+        yield Finding("url", "warning", f"{settings.url} is not https://: good for trying it out.")
+    if settings.password_grant:
+        message = "On, for clients that have it; ISSUER_PASSWORD_GRANT=false removes it."
+        yield Finding("password grant", "note", message)
+    if "JWT_VERIFICATION_KEY" in os.environ:
+        message = "An AgentOS that has it trusts the tokens of that key too, whoever made them."
+        yield Finding("JWT_VERIFICATION_KEY", "warning", message)
+
+
+def check_files(settings: Settings) -> Iterator[Finding]:
+    """The directory has mode 0700, its files 0600 (CONTRACT §8)."""
+    directory = settings.data_dir.absolute()
+    if not directory.exists():
+        return
+    paths = [directory, *sorted(directory.glob("*"))]
+    if seen := [path.name for path in paths if path.stat().st_mode & _OTHERS]:
+        message = f"Others can get at {', '.join(seen)}: chmod -R go= {directory}"
+        yield Finding("data directory", "problem", message)
+    else:
+        yield Finding("data directory", "ok", f"{directory} is private.")
+
+
+def check_clocks(services: Services) -> Finding:
+    """Ours against the database's: processes that disagree sign with different keys."""
+    drift = abs(services.database.now() - services.clock())
+    if drift > _MOST_DRIFT:
+        apart = f"{drift.total_seconds():.0f} s"
+        return Finding("clock", "warning", f"The database's is {apart} away: synchronise them.")
+    return Finding("clock", "ok", "It agrees with the database's.")
+
+
+def check_keys(services: Services) -> Iterator[Finding]:
+    services.keyring.reload()
+    keys, now = services.keyring.keys, services.clock()
+    states = {(key.alg, state_at(keys, key, now)) for key in keys}
+    for alg in services.settings.signing_algorithms:
+        if (alg, KeyState.ACTIVE) not in states:
+            yield Finding(f"{alg} keys", "problem", "None signs: `issuer init` makes them.")
+        elif (alg, KeyState.ANNOUNCED) not in states:
+            yield Finding(f"{alg} keys", "warning", "None is in reserve: a server makes one.")
+        else:
+            yield Finding(f"{alg} keys", "ok", "One signs, another is in reserve.")
+
+
+def check_administrator(rooms: Rooms, settings: Settings) -> Finding:
+    admin = rooms.clients.get(ADMIN_CLIENT) if rooms.clients.exists(ADMIN_CLIENT) else None
+    if (
+        admin is not None
+        and not admin.disabled
+        and ISSUER_ADMIN in admin.scopes
+        and settings.url in admin.audiences
+    ):
+        return Finding("administrator", "ok", f"{ADMIN_CLIENT} may do everything.")
+    message = f"{ADMIN_CLIENT} cannot administer {settings.url}: `issuer admin recover` helps."
+    return Finding("administrator", "warning", message)

@@ -1,0 +1,34 @@
+"""`issuer migrate`."""
+
+from issuer.cli import output
+from issuer.cli.command import new_app
+from issuer.cli.house import read_settings
+from issuer.cli.options import AsJson
+from issuer.database import Database, upgrade
+from issuer.database.database import only_one
+from issuer.database.migrations import current_revision
+
+app = new_app()
+
+
+@app.command()
+def migrate(as_json: AsJson = False) -> None:
+    """Bring the database to the newest schema, in one transaction. Servers may go on meanwhile.
+
+    A schema that is newer than this program is left alone.
+
+    Examples:
+
+      issuer migrate
+    """
+    database = Database(read_settings().effective_database_url)
+    try:
+        with only_one(database, "migrate"):
+            before = current_revision(database)
+            upgrade(database)
+            after = current_revision(database)
+    finally:
+        database.dispose()
+    sentence = f"The schema is {after}"
+    sentence += ", as it was." if before == after else f"; it was {before or 'not there'}."
+    output.say(sentence, {"from": before, "to": after}, as_json=as_json)

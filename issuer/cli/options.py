@@ -1,0 +1,91 @@
+"""The options of more than one command. They mirror the members of the admin API's JSON."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import TypeAdapter, ValidationError
+
+from issuer.cli.command import NOTHING
+from issuer.fields import in_seconds
+from issuer.settings import Duration
+
+
+def _lifetime(text: str) -> object:
+    if text == "none":
+        return NOTHING
+    try:
+        return in_seconds(TypeAdapter(Duration).validate_python(text))
+    except ValidationError:
+        raise typer.BadParameter("must be like 900s, 15m or 24h, or none") from None
+
+
+def _claims(text: str) -> object:
+    try:
+        claims = json.loads(Path(text[1:]).read_text("utf-8") if text.startswith("@") else text)
+    except OSError as error:
+        raise typer.BadParameter(f"{text[1:]} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        claims = None
+    if not isinstance(claims, dict):
+        raise typer.BadParameter('must be a JSON object, such as {"tenant": "a"}')
+    return claims
+
+
+def _text_or_nothing(text: str) -> object:
+    return text or NOTHING
+
+
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print JSON, and nothing else on standard output.")
+]
+Limit = Annotated[int | None, typer.Option(min=1, help="Show the first so many.")]
+Cascade = Annotated[bool, typer.Option("--cascade", help="Take it from everyone who has it.")]
+Name = Annotated[str | None, typer.Option(help="What people call it.")]
+Disabled = Annotated[
+    bool | None, typer.Option("--disabled/--enabled", help="Whether it is refused everywhere.")
+]
+Lifetime = Annotated[
+    Any,
+    typer.Option(
+        "--access-token-ttl",
+        parser=_lifetime,
+        metavar="TIME",
+        help="How long its tokens live, such as 900s, 15m or 24h; none leaves it to the others.",
+    ),
+]
+Claims = Annotated[
+    Any,
+    typer.Option(
+        parser=_claims,
+        metavar="JSON",
+        help="More claims for its tokens: an object, or @FILE. An update merges it in, and a null"
+        " takes a claim out.",
+    ),
+]
+Email = Annotated[
+    Any, typer.Option(parser=_text_or_nothing, metavar="NAME@HOST", help="'' for none.")
+]
+Scopes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--scope", metavar="SCOPE", help="A scope, such as agents:web:run. Repeatable; '' for none."
+    ),
+]
+AddScopes = Annotated[
+    list[str] | None,
+    typer.Option("--add-scope", metavar="SCOPE", help="One scope more. Repeatable."),
+]
+RemoveScopes = Annotated[
+    list[str] | None,
+    typer.Option("--remove-scope", metavar="SCOPE", help="One scope less. Repeatable."),
+]
+Url = Annotated[
+    str | None, typer.Option(help="Base URL of the server, if it is not the usual one.")
+]
+Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all of IPv4.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for a free one.")]
+PasswordStdin = Annotated[
+    bool, typer.Option("--password-stdin", help="Read the password from a line of standard input.")
+]

@@ -1,0 +1,81 @@
+"""What a command says: a resource, a table or a sentence; or the same as JSON."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_WIDE = 10_000
+
+
+def print_json(members: Mapping[str, object]) -> None:
+    """JSON as the admin API has it."""
+    print(json.dumps(members, indent=2))
+
+
+def print_line(members: Mapping[str, object]) -> None:
+    """JSON in one line, at once, for a program that reads along."""
+    print(json.dumps(members), flush=True)
+
+
+def show(resource: BaseModel, *, as_json: bool, **once: str) -> None:
+    """One resource. What is said only `once` stands below it, whole on a line of its own."""
+    members = resource.model_dump(mode="json")
+    if as_json:
+        print_json({**members, **once})
+        return
+    grid = Table.grid(padding=(0, 2))
+    for name, value in members.items():
+        grid.add_row(Text(name, style="bold"), Text(_in_words(value)))
+    _console().print(grid)
+    for name, value in once.items():
+        print(f"\n{name}: {value}\nIt is shown only this once.")
+
+
+def show_all(
+    resources: Iterable[BaseModel | Mapping[str, Any]], columns: Sequence[str], *, as_json: bool
+) -> None:
+    """Many resources: all their members as JSON, or a table of some `columns`."""
+    items = [
+        each.model_dump(mode="json") if isinstance(each, BaseModel) else each for each in resources
+    ]
+    if as_json:
+        print_json({"items": items})
+        return
+    table = Table(*[column.replace("_", " ") for column in columns], box=box.SIMPLE_HEAD)
+    for item in items:
+        table.add_row(*(Text(_in_words(item[column])) for column in columns))
+    _console().print(table)
+
+
+def say(sentence: str, members: Mapping[str, object], *, as_json: bool) -> None:
+    """What was done."""
+    if as_json:
+        print_json(members)
+    else:
+        print(sentence)
+
+
+def _in_words(value: object) -> str:
+    match value:
+        case None | "" | [] | {}:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return ", ".join(map(str, value))
+        case dict():
+            return json.dumps(value)
+        case _:
+            return str(value)
+
+
+def _console() -> Console:
+    """As wide as the terminal; in a pipe as wide as it takes, so that no line is cut."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)

@@ -1,0 +1,95 @@
+"""One process that becomes several, and watches over them."""
+
+import os
+import signal
+import sys
+import threading
+
+import structlog
+
+_END = {signal.SIGINT, signal.SIGTERM}
+_WATCHED = {*_END, signal.SIGCHLD}
+
+log = structlog.get_logger(__name__)
+
+
+def end_quietly_on_signals() -> None:
+    """Ctrl-C and SIGTERM end the process with status 0, from its first moment to its last."""
+    for number in _END:
+        signal.signal(number, lambda *_: sys.exit(0))
+
+
+def fork_workers(count: int) -> bool:
+    """Go on in `count` copies of this process; True in the first of them.
+
+    The original stays here and ends with them. A worker that is killed is replaced. One that
+    gives up by itself would do so again: then all end, with status 1.
+    """
+    return _Parent().watch(count)
+
+
+class _Parent:
+    def __init__(self) -> None:
+        self._workers: set[int] = set()
+        self._ending = False
+        self._failed = False
+        # Nobody writes to it: reading it ends when the parent is no more, however it ended.
+        self._life, self._end_of_life = os.pipe()
+
+    def watch(self, count: int) -> bool:
+        # Waited for, not handled: a signal between two instructions is never lost.
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
+        for number in range(count):
+            if self._fork():
+                return number == 0
+        while self._workers:
+            if signal.sigwait(_WATCHED) in _END:
+                self._end()
+            for pid, status in self._ended():
+                if self._may_replace(pid, status) and self._fork():
+                    return False
+        sys.exit(1 if self._failed else 0)
+
+    def _fork(self) -> bool:
+        """True in the new worker."""
+        if pid := os.fork():
+            self._workers.add(pid)
+            return False
+        os.close(self._end_of_life)
+        threading.Thread(target=self._end_with_the_parent, daemon=True).start()
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        end_quietly_on_signals()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
+        return True
+
+    def _end_with_the_parent(self) -> None:
+        os.read(self._life, 1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def _end(self) -> None:
+        self._ending = True
+        for pid in self._workers:
+            os.kill(pid, signal.SIGTERM)
+
+    def _ended(self) -> list[tuple[int, int]]:
+        """Workers that have ended since the last look, each with its status."""
+        ended = []
+        while self._workers:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if not pid:
+                break
+            if pid in self._workers:  # the first process of a container inherits others
+                self._workers.remove(pid)
+                ended.append((pid, os.waitstatus_to_exitcode(status)))
+        return ended
+
+    def _may_replace(self, pid: int, status: int) -> bool:
+        if self._ending:
+            return False
+        if status > 0:
+            self._failed = True
+            self._end()
+            return False
+        log.warning("worker_ended", pid=pid, signal=-status)
+        return True

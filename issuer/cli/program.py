@@ -1,0 +1,118 @@
+"""The program: which commands there are, and what becomes of an error."""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from issuer import __version__
+from issuer.cli.command import new_app
+from issuer.errors import IssuerError
+
+_COMMANDS = {
+    "Begin": {
+        "quickstart": "Everything for a first look: make a demo house and serve it.",
+        "init": "Make what is missing: data directory, keys, schema, admin client.",
+        "serve": "Serve tokens, keys and metadata.",
+    },
+    "Manage": {
+        "audience": "The AgentOS deployments that tokens are made for.",
+        "role": "Named sets of scopes.",
+        "client": "Services with credentials of their own.",
+        "user": "People with a password.",
+        "key": "The keys that sign.",
+    },
+    "Look after": {
+        "token": "Get a token from a running server, as a client would.",
+        "doctor": "Look for what is wrong.",
+        "health": "Ask a running server whether it is alive.",
+        "migrate": "Bring the database to the newest schema.",
+        "admin": "The way back in for an administrator.",
+    },
+}
+
+
+class _Lazy(TyperGroup):
+    """Imports a command when it is called: SQLAlchemy alone takes half a second."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, stub, rest = super().resolve_command(ctx, args)
+        return name, stub and typer.main.get_command(_imported(stub.name)), rest
+
+
+def _imported(name: str | None) -> typer.Typer:
+    app: typer.Typer = import_module(f"issuer.cli.{name}").app
+    return app
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+app = new_app(cls=_Lazy, add_completion=True)
+
+
+@app.callback()
+def issuer(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_say_version, is_eager=True, help="Say the version."),
+    ] = False,
+) -> None:
+    """The token issuer for AgentOS. Settings come from the environment, each named ISSUER_….
+
+    Every command explains itself with --help and speaks JSON with --json.
+
+    Examples:
+
+      issuer quickstart
+      issuer init
+      issuer audience create my-os
+      issuer role create web-runner --scope agents:web:run
+      issuer client create ci-bot --audience my-os
+      issuer client role give ci-bot web-runner --audience my-os
+      issuer serve
+    """
+
+
+def _stub() -> None:
+    """Stands for a command until it is called."""
+
+
+for panel, commands in _COMMANDS.items():
+    for name, summary in commands.items():
+        app.command(name, help=summary, rich_help_panel=panel)(_stub)
+
+
+def main() -> None:
+    """The console script."""
+    os.umask(0o077)  # whatever is created is for us alone
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Carry out a command line; its exit status. An error is one sentence on standard error."""
+    try:
+        app(list(arguments), prog_name="issuer")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    except IssuerError as error:
+        _complain(str(error))
+    except Exception as error:
+        if os.environ.get("ISSUER_LOG_LEVEL") == "debug":
+            traceback.print_exc()
+        kind = type(error).__name__
+        _complain(f"Something unforeseen happened ({kind}): ISSUER_LOG_LEVEL=debug shows more.")
+    return 1
+
+
+def _complain(text: str) -> None:
+    """One sentence on one line, whatever a library put into it."""
+    typer.echo(" ".join(text.split()).rstrip(".") + ".", err=True)

@@ -1,0 +1,126 @@
+"""`issuer quickstart`."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+from issuer.cli import output
+from issuer.cli.command import new_app
+from issuer.cli.demo import Demo, demo_file, ensure_demo
+from issuer.cli.house import opened, operator, read_settings
+from issuer.cli.options import AsJson, Host, Port
+from issuer.cli.processes import end_quietly_on_signals
+from issuer.cli.serving import address, listen, serve
+from issuer.settings import Settings
+from issuer.setup import Initialised, initialise
+from issuer.vocabulary import SigningAlgorithm
+
+app = new_app()
+
+
+@app.command()
+def quickstart(host: Host = "127.0.0.1", port: Port = 9000, as_json: AsJson = False) -> None:
+    """Make everything for a first look, then serve until Ctrl-C.
+
+    That is the house itself, a demo audience, a role, a client and a user. It prints a curl
+    that works and the lines for an AgentOS. Run again, it goes on with the same data.
+
+    Examples:
+
+      issuer quickstart
+      issuer quickstart --port 9100
+    """
+    end_quietly_on_signals()
+    with listen(host, port) as listener:
+        # The server reads them too. Its log would only hide what is printed here.
+        os.environ.setdefault("ISSUER_URL", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        os.environ.setdefault("ISSUER_LOG_LEVEL", "warning")
+        first_look = _prepared(read_settings(), address(listener))
+
+        def announce() -> None:
+            if as_json:
+                output.print_line(first_look.as_members())
+            else:
+                print("\n\n".join(first_look.in_words()), flush=True)
+
+        serve(first_look.settings, listener, announce=announce)
+
+
+@dataclass(frozen=True)
+class _FirstLook:
+    """What there is to try, and where."""
+
+    settings: Settings
+    url: str
+    house: Initialised
+    demo: Demo
+    signing_alg: SigningAlgorithm
+
+    def as_members(self) -> dict[str, object]:
+        house = {**asdict(self.house), "data_dir": str(self.house.data_dir)}
+        return {"house": house, "url": self.url, "demo": asdict(self.demo), "curl": self.curl()}
+
+    def curl(self, grant: str = "-d grant_type=client_credentials") -> str:
+        """A command that gets a token."""
+        client = f"{self.demo.client_id}:{self.demo.client_secret}"
+        return f"curl -s -u '{client}' {grant} {self._endpoint('/oauth2/token')}"
+
+    def in_words(self) -> Iterator[str]:
+        """Paragraph by paragraph."""
+        yield (
+            f"The issuer {self.house.issuer} serves at {self.url},"
+            f" with its data in {self.house.data_dir}."
+        )
+        if self.house.client_secret is not None:
+            yield (
+                f"Its administrator is the client {self.house.client_id} with the secret"
+                f" {self.house.client_secret}\nwhich is shown only now; if it is lost,"
+                " `issuer admin recover` makes another."
+            )
+        yield f"Get a token for the audience {self.demo.audience}, as a service does:"
+        yield f"  {self.curl()}"
+        if self.settings.password_grant:
+            yield f"Or as the user {self.demo.username}, who signs in through that service:"
+            yield f"  {self.curl(self._password_grant())}"
+        yield "Let an AgentOS check it (pip install 'agno[os]' 'PyJWT[crypto]'):"
+        yield f"  curl -s -o jwks.json {self._endpoint('/.well-known/jwks.json')}"
+        yield self._agent_os()
+        yield (
+            f"The demo credentials are kept in {demo_file(self.settings)}, for you alone.\n"
+            "Ctrl-C stops the server; the next quickstart goes on with the same data."
+        )
+
+    def _password_grant(self) -> str:
+        return (
+            f"-d grant_type=password -d username={self.demo.username}"
+            f" -d 'password={self.demo.password}'"
+        )
+
+    def _agent_os(self) -> str:
+        """Works on agno 2.9 and 3.1, which accept one algorithm: RS256 unless told otherwise."""
+        arguments = 'jwks_file="jwks.json", verify_audience=True'
+        if self.signing_alg is not SigningAlgorithm.RS256:
+            arguments += f', algorithm="{self.signing_alg}"'
+        return f"""\
+from agno.os import AgentOS
+from agno.os.config import AuthorizationConfig
+
+agent_os = AgentOS(
+    id="{self.demo.audience}",
+    agents=[...],
+    authorization=True,
+    authorization_config=AuthorizationConfig({arguments}),
+)
+app = agent_os.get_app()"""
+
+    def _endpoint(self, path: str) -> str:
+        return f"{self.url}{self.settings.base_path}{path}"
+
+
+def _prepared(settings: Settings, url: str) -> _FirstLook:
+    house = initialise(settings, operator())
+    with opened(settings) as services:
+        demo = ensure_demo(services, operator())
+        with services.reading() as rooms:
+            signing_alg = rooms.audiences.get(demo.audience).signing_alg
+    return _FirstLook(settings, url, house, demo, SigningAlgorithm(signing_alg or "RS256"))

@@ -1,0 +1,99 @@
+"""`issuer role`."""
+
+from typing import Annotated
+
+import typer
+
+from issuer.cli import output
+from issuer.cli.command import adjusted, every, given, given_patch, new_app
+from issuer.cli.house import changing, reading
+from issuer.cli.options import AddScopes, AsJson, Cascade, Limit, RemoveScopes, Scopes
+from issuer.roles import RoleFields
+
+app = new_app("Named sets of AgentOS scopes, given to clients and users.")
+
+RoleName = Annotated[str, typer.Argument(metavar="ROLE", help="The name of the role.")]
+Description = Annotated[str | None, typer.Option(help="What it is for.")]
+
+
+@app.command("list")
+def list_roles(limit: Limit = None, as_json: AsJson = False) -> None:
+    """List the roles in order of name, with their scopes.
+
+    Examples:
+
+      issuer role list
+    """
+    with reading() as rooms:
+        roles = every(rooms.roles.page, "name", limit)
+    output.show_all(roles, ["name", "scopes", "description"], as_json=as_json)
+
+
+@app.command("show")
+def show_role(role: RoleName, as_json: AsJson = False) -> None:
+    """Show one role.
+
+    Examples:
+
+      issuer role show web-runner
+    """
+    with reading() as rooms:
+        found = rooms.roles.get(role)
+    output.show(found, as_json=as_json)
+
+
+@app.command("create")
+def create_role(
+    role: RoleName,
+    scopes: Scopes = None,
+    description: Description = None,
+    as_json: AsJson = False,
+) -> None:
+    """Create a role. Whoever is given it may ask for its scopes.
+
+    Examples:
+
+      issuer role create web-runner --scope agents:web:run --scope agents:web:read
+      issuer role create os-admin --scope agent_os:admin --description "May do everything there"
+    """
+    members = given(name=role, scopes=scopes, description=description)
+    with changing() as rooms:
+        created = rooms.roles.create(RoleFields.read(members))
+    output.show(created, as_json=as_json)
+
+
+@app.command("update")
+def update_role(
+    role: RoleName,
+    scopes: Scopes = None,
+    add_scopes: AddScopes = None,
+    remove_scopes: RemoveScopes = None,
+    description: Description = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change what is named, leave the rest. It counts for everyone who has the role, at once.
+
+    Examples:
+
+      issuer role update web-runner --add-scope sessions:read
+      issuer role update web-runner --scope agents:web:read
+    """
+    with changing() as rooms:
+        current = rooms.roles.get(role).scopes
+        wanted = adjusted("scope", current, all_of_them=scopes, more=add_scopes, less=remove_scopes)
+        updated = rooms.roles.update(role, given_patch(scopes=wanted, description=description))
+    output.show(updated, as_json=as_json)
+
+
+@app.command("delete")
+def delete_role(role: RoleName, cascade: Cascade = False, as_json: AsJson = False) -> None:
+    """Delete a role. One that somebody has is refused, unless --cascade takes it from them.
+
+    Examples:
+
+      issuer role delete web-runner
+      issuer role delete web-runner --cascade
+    """
+    with changing() as rooms:
+        rooms.roles.delete(role, cascade=cascade)
+    output.say(f"Deleted the role {role}.", {"deleted": role}, as_json=as_json)

@@ -1,0 +1,45 @@
+"""`issuer serve`."""
+
+from typing import Annotated
+
+import typer
+
+from issuer.cli import output
+from issuer.cli.command import new_app
+from issuer.cli.house import read_settings
+from issuer.cli.options import AsJson, Host, Port
+from issuer.cli.processes import end_quietly_on_signals
+from issuer.cli.serving import address, listen, require_fit
+from issuer.cli.serving import serve as serve_until_a_signal
+
+app = new_app()
+
+
+@app.command()
+def serve(
+    host: Host = "127.0.0.1",
+    port: Port = 9000,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes; one a core.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Serve until Ctrl-C or SIGTERM. TLS is the business of a proxy in front.
+
+    The log goes to standard error, one JSON object a line. With --json, one line on standard
+    output says where it listens, as soon as it answers.
+
+    Examples:
+
+      issuer serve
+      issuer serve --host 0.0.0.0 --port 8080 --workers 2
+    """
+    end_quietly_on_signals()
+    settings = read_settings()
+    require_fit(settings)
+    with listen(host, port) as listener:
+        url = address(listener)
+
+        def announce() -> None:
+            if as_json:
+                output.print_line({"issuer": settings.url, "url": url})
+
+        serve_until_a_signal(settings, listener, workers, announce=announce)

@@ -1,0 +1,108 @@
+"""Running the server: a listening socket, one process or several, an end without noise."""
+
+import errno
+import socket
+from collections.abc import Callable
+
+import structlog
+import uvicorn
+
+from issuer.cli.connection import BoundedConnection
+from issuer.cli.house import opened
+from issuer.cli.processes import fork_workers
+from issuer.errors import ConfigurationError, Unavailable
+from issuer.settings import Settings
+
+_APP = "issuer.app:app_from_environment"
+_BACKLOG = 2048
+_SECONDS_TO_FINISH = 10
+# Longer than proxies keep theirs (60 s): one would send into a connection we are closing.
+_SECONDS_IDLE = 75
+
+log = structlog.get_logger(__name__)
+
+
+def _nothing() -> None:
+    """Says nothing."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; `ConfigurationError` says why there can be none."""
+    if not host:  # to the system that is every address, to a person an unset variable
+        raise ConfigurationError("Name the address to listen on; 0.0.0.0 is every one of IPv4.")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except (OSError, UnicodeError) as error:
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            reason = "is taken by another program"
+        else:
+            reason = f"cannot be used: {error}"
+        raise ConfigurationError(f"The address {host}, port {port}, {reason}.") from None
+
+
+def address(listener: socket.socket) -> str:
+    """The URL under which this machine reaches the listener."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound here
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def require_fit(settings: Settings) -> None:
+    """An `IssuerError` unless a server can start: said once, before there are workers.
+
+    It leaves the keys in order and no thread behind, so that it is safe to fork.
+    """
+    with opened(settings) as services:
+        services.start()
+        services.stop()
+
+
+def serve(
+    settings: Settings,
+    listener: socket.socket,
+    workers: int = 1,
+    *,
+    announce: Callable[[], None] = _nothing,
+) -> None:
+    """Serve until a signal. `announce` is called once, when the first worker answers."""
+    if workers > 1 and not fork_workers(workers):
+        announce = _nothing
+    config = uvicorn.Config(
+        _APP,
+        factory=True,
+        loop="uvloop",
+        http=BoundedConnection,
+        ws="none",
+        interface="asgi3",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        timeout_keep_alive=_SECONDS_IDLE,
+        timeout_graceful_shutdown=_SECONDS_TO_FINISH,
+        # No limit_concurrency: it counts idle connections and answers without `Retry-After`.
+        # The worker pools and the audit queue refuse what is too much, as CONTRACT §2 says.
+    )
+    try:
+        _Server(config, address(listener), announce).run(sockets=[listener])
+    except SystemExit as end:
+        if end.code:
+            raise Unavailable("The server could not start; its log says why.") from None
+        raise
+
+
+class _Server(uvicorn.Server):
+    """Says so when it answers."""
+
+    def __init__(self, config: uvicorn.Config, url: str, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._url = url
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        log.info("listening", url=self._url)
+        self._announce()

@@ -1,0 +1,133 @@
+"""`issuer token`: what a client does, by discovery (RFC 8414) and the token endpoint (RFC 6749)."""
+
+import base64
+import json
+import os
+from typing import Annotated, Any
+from urllib.parse import quote, urlsplit
+
+import httpx
+import typer
+
+from issuer.cli import output
+from issuer.cli.asking import ask
+from issuer.cli.command import new_app
+from issuer.cli.options import AsJson, PasswordStdin, Scopes, Url
+from issuer.errors import IssuerError, Unavailable
+from issuer.settings import Settings, is_loopback
+
+app = new_app()
+
+_SECONDS = 30
+_WELL_KNOWN = "/.well-known/oauth-authorization-server"
+
+
+@app.command()
+def token(
+    client_id: Annotated[str, typer.Option(help="Who asks.")],
+    url: Url = None,
+    client_secret_stdin: Annotated[
+        bool,
+        typer.Option("--client-secret-stdin", help="Read it from a line of standard input."),
+    ] = False,
+    audience: Annotated[str | None, typer.Option(help="The AgentOS the token is for.")] = None,
+    scopes: Scopes = None,
+    username: Annotated[str | None, typer.Option(help="Sign in as this user, by password.")] = None,
+    password_stdin: PasswordStdin = False,
+    show: Annotated[bool, typer.Option("--show", help="Show what the token says.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Get a token from a running server, as a client would, and print nothing else.
+
+    The secret comes from CLIENT_SECRET in the environment, from standard input, or is asked
+    for. With a user name too, the password comes after it, on a line of its own.
+
+    Examples:
+
+      issuer token --client-id ci-bot --audience my-os
+      curl -H "Authorization: Bearer $(issuer token --client-id ci-bot)" http://127.0.0.1:7777/agents
+      issuer token --client-id ci-bot --scope agents:web:run --show
+      issuer token --client-id web --username alice --json
+    """
+    issuer = Settings.from_environment().url if url is None else url
+    secret = _client_secret(from_stdin=client_secret_stdin)
+    form = {"grant_type": "client_credentials", "audience": audience}
+    if scopes is not None:
+        form["scope"] = " ".join(scopes)
+    if username is not None:
+        password = ask("password", from_stdin=password_stdin, otherwise="--password-stdin")
+        form |= {"grant_type": "password", "username": username, "password": password}
+    answer = _asked(_token_endpoint(issuer), client_id, secret, form)
+    if show:
+        output.print_json(_unverified(answer["access_token"]))
+    elif as_json:
+        output.print_json(answer)
+    else:
+        print(answer["access_token"])
+
+
+def _client_secret(*, from_stdin: bool) -> str:
+    if not from_stdin and (secret := os.environ.get("CLIENT_SECRET")):
+        return secret
+    return ask(
+        "client secret",
+        from_stdin=from_stdin,
+        otherwise="--client-secret-stdin or CLIENT_SECRET in the environment",
+    )
+
+
+def _token_endpoint(issuer: str) -> str:
+    """Where the metadata of this issuer says it is. Another issuer's is refused (RFC 8414 §3.3)."""
+    parts = urlsplit(_private(issuer))
+    well_known = f"{parts.scheme}://{parts.netloc}{_WELL_KNOWN}{parts.path.rstrip('/')}"
+    metadata = _sent("GET", well_known)
+    if metadata.get("issuer") != issuer:
+        name = metadata.get("issuer")
+        raise IssuerError(f"The server at {issuer} calls itself {name}: use that.")
+    return _private(str(metadata.get("token_endpoint")))
+
+
+def _private(url: str) -> str:
+    """The URL, if a secret may be sent there."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not (
+        parts.scheme == "http" and is_loopback(parts.hostname or "")
+    ):
+        raise IssuerError(f"A secret is not sent to {url}, which is neither https:// nor loopback.")
+    return url
+
+
+def _asked(
+    endpoint: str, client_id: str, secret: str, form: dict[str, str | None]
+) -> dict[str, Any]:
+    # Form-encoded before Basic (RFC 6749 §2.3.1).
+    authentication = (quote(client_id, safe=""), quote(secret, safe=""))
+    given = {name: value for name, value in form.items() if value is not None}
+    return _sent("POST", endpoint, data=given, auth=authentication)
+
+
+def _sent(method: str, url: str, **request: Any) -> dict[str, Any]:
+    """The JSON of a good answer; an `IssuerError` that says what is wrong with any other."""
+    try:
+        answer = httpx.request(method, url, timeout=_SECONDS, trust_env=False, **request)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise Unavailable(f"{url} does not answer: {error}.") from None
+    try:
+        body = answer.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise IssuerError(f"{url} answers {answer.status_code}, and not in JSON.")
+    if not answer.is_success:
+        described = f" ({body['error_description']})" if "error_description" in body else ""
+        raise IssuerError(f"The server refuses: {body.get('error')}{described}")
+    return body
+
+
+def _unverified(access_token: str) -> dict[str, Any]:
+    """Header and claims as they are written, unchecked: for reading, not for trusting."""
+    header, claims = (
+        json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+        for part in access_token.split(".")[:2]
+    )
+    return {"header": header, "claims": claims}

@@ -1,0 +1,160 @@
+"""`issuer user`."""
+
+import secrets
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+
+from issuer.cli import output
+from issuer.cli.asking import ask
+from issuer.cli.assignments import assignment_commands
+from issuer.cli.command import every, given, given_patch, new_app
+from issuer.cli.house import changing, reading
+from issuer.cli.options import AsJson, Claims, Disabled, Email, Limit, Name, PasswordStdin
+from issuer.errors import NotFound
+from issuer.services import Rooms
+from issuer.users import User, UserFields
+
+_GENERATED_BYTES = 18  # 24 characters
+
+
+def find(rooms: Rooms, id_or_name: str) -> User:
+    """The user of that id, else of that name; `NotFound` if there is neither."""
+    with suppress(NotFound):
+        return rooms.users.get(id_or_name)
+    return rooms.users.get_by_username(id_or_name)
+
+
+app = new_app("People with a password (RFC 6749 §1.1). Each goes by id or by user name.")
+app.add_typer(
+    assignment_commands("user", "alice", lambda rooms, name: find(rooms, name).id), name="role"
+)
+
+UserName = Annotated[str, typer.Argument(metavar="USER", help="The id or the name of the user.")]
+
+
+@app.command("list")
+def list_users(limit: Limit = None, as_json: AsJson = False) -> None:
+    """List the users in order of id.
+
+    Examples:
+
+      issuer user list
+      issuer user list --limit 20 --json
+    """
+    with reading() as rooms:
+        users = every(rooms.users.page, "id", limit)
+    output.show_all(users, ["id", "username", "email", "name", "disabled"], as_json=as_json)
+
+
+@app.command("show")
+def show_user(user: UserName, as_json: AsJson = False) -> None:
+    """Show one user.
+
+    Examples:
+
+      issuer user show alice
+    """
+    with reading() as rooms:
+        found = find(rooms, user)
+    output.show(found, as_json=as_json)
+
+
+@app.command("create")
+def create_user(
+    username: Annotated[str, typer.Argument(help="The name to sign in with.")],
+    user_id: Annotated[
+        str | None, typer.Option("--id", help="Its id, the sub of its tokens; made if left out.")
+    ] = None,
+    email: Email = None,
+    name: Name = None,
+    claims: Claims = None,
+    disabled: Disabled = None,
+    as_json: AsJson = False,
+) -> None:
+    """Create a user, who cannot sign in before user password has set one.
+
+    Examples:
+
+      issuer user create alice
+      issuer user create alice --email alice@example.com --name "Alice A." --claims '{"team": "a"}'
+    """
+    members = given(
+        id=user_id, username=username, email=email, name=name, claims=claims, disabled=disabled
+    )
+    with changing() as rooms:
+        created = rooms.users.create(UserFields.read(members))
+    output.show(created, as_json=as_json)
+
+
+@app.command("update")
+def update_user(
+    user: UserName,
+    username: Annotated[str | None, typer.Option(help="Another name to sign in with.")] = None,
+    email: Email = None,
+    name: Name = None,
+    claims: Claims = None,
+    disabled: Disabled = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change what is named, leave the rest. A disabled user is refused at once.
+
+    Examples:
+
+      issuer user update alice --email alice@example.org
+      issuer user update alice --disabled
+    """
+    patch = given_patch(username=username, email=email, name=name, claims=claims, disabled=disabled)
+    with changing() as rooms:
+        updated = rooms.users.update(find(rooms, user).id, patch)
+    output.show(updated, as_json=as_json)
+
+
+@app.command("password")
+def set_password(
+    user: UserName,
+    password_stdin: PasswordStdin = False,
+    generate: Annotated[
+        bool, typer.Option("--generate", help="Make a password and show it, this once.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Set the password of a user, asked for without echo. It is never an argument.
+
+    Examples:
+
+      issuer user password alice
+      issuer user password alice --generate
+      issuer user password alice --password-stdin < password.txt
+    """
+    if generate:
+        password = secrets.token_urlsafe(_GENERATED_BYTES)
+    else:
+        password = ask(
+            "password",
+            from_stdin=password_stdin,
+            otherwise="--password-stdin or --generate",
+            twice=True,
+        )
+    with changing() as rooms:
+        found = find(rooms, user)
+        rooms.users.set_password(found.id, password)
+    if generate:
+        output.show(found, as_json=as_json, password=password)
+    else:
+        output.say(f"The password of {user} is set.", {"id": found.id}, as_json=as_json)
+
+
+@app.command("delete")
+def delete_user(user: UserName, as_json: AsJson = False) -> None:
+    """Delete a user and all assignments. The id may be used again.
+
+    Examples:
+
+      issuer user delete alice
+    """
+    with changing() as rooms:
+        user_id = find(rooms, user).id
+        rooms.users.delete(user_id)
+    output.say(f"Deleted the user {user}.", {"deleted": user_id}, as_json=as_json)

@@ -1,0 +1,38 @@
+"""Fixtures for the command line."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.builders import URL
+from tests.cli.driver import Cli
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Settings quick enough for tests; the database is SQLite in the data directory."""
+    return {
+        "ISSUER_URL": URL,
+        "ISSUER_DATA_DIR": str(tmp_path / "data"),
+        "ISSUER_SIGNING_ALGORITHMS": "ES256",
+        "ISSUER_PASSWORD_HASH": "owasp",
+    }
+
+
+@pytest.fixture
+def data_dir(environment: dict[str, str]) -> Path:
+    return Path(environment["ISSUER_DATA_DIR"])
+
+
+@pytest.fixture
+def new_cli(environment: dict[str, str]) -> Cli:
+    """The command line where nothing was ever made."""
+    return Cli(environment)
+
+
+@pytest.fixture
+def cli(new_cli: Cli, migrated_database_url: str) -> Cli:
+    """The command line of a house on either database."""
+    cli = new_cli.with_environment(ISSUER_DATABASE_URL=migrated_database_url)
+    cli.done("init")
+    return cli

@@ -1,0 +1,183 @@
+"""Drivers: the command line as a person or a script uses it, in this process or in its own."""
+
+import io
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from issuer.cli import run
+from issuer.clock import Clock
+from issuer.services import Services, build_services
+from issuer.settings import Settings
+from tests.journeys.running_issuer import (
+    OURS,
+    REPOSITORY,
+    end_with_the_tests,
+    polls,
+    process_environment,
+)
+
+SECONDS_TO_ANSWER = 30
+SECONDS_TO_STOP = 15
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command left behind."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def items(self) -> list[dict[str, Any]]:
+        return self.json["items"]
+
+    @property
+    def sentence(self) -> str:
+        """The one sentence of a refusal, with nothing else said anywhere."""
+        assert (self.status, self.out) == (1, "")
+        assert self.err.endswith(".\n")
+        assert self.err.count("\n") == 1
+        return self.err.rstrip("\n")
+
+
+class Cli:
+    """`issuer …` under one environment, in this process since starting one takes a second."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.environment = dict(environment)
+
+    def __call__(self, *arguments: str, stdin: str = "") -> Result:
+        out, err = io.StringIO(), io.StringIO()
+        with self._surroundings(stdin), redirect_stdout(out), redirect_stderr(err):
+            status = run(arguments)
+        return Result(status, out.getvalue(), err.getvalue())
+
+    def json(self, *arguments: str, stdin: str = "") -> Any:
+        """What a command that succeeds says as JSON, with nothing on standard error."""
+        result = self(*arguments, "--json", stdin=stdin)
+        assert (result.status, result.err) == (0, "")
+        return result.json
+
+    def done(self, *arguments: str, stdin: str = "") -> str:
+        """What a command that succeeds says to a person."""
+        result = self(*arguments, stdin=stdin)
+        assert (result.status, result.err) == (0, "")
+        return result.out
+
+    def with_environment(self, **more: str | None) -> "Cli":
+        """The same under other settings; None unsets one."""
+        changed = {**self.environment, **more}
+        return Cli({name: value for name, value in changed.items() if value is not None})
+
+    @contextmanager
+    def services(self, clock: Clock | None = None) -> Iterator[Services]:
+        """The house behind it, for what no command shows."""
+        services = build_services(Settings.from_environment(self.environment), clock)
+        try:
+            yield services
+        finally:
+            services.database.dispose()
+
+    @contextmanager
+    def _surroundings(self, stdin: str) -> Iterator[None]:
+        root = logging.getLogger()
+        handlers, level = root.handlers, root.level
+        ending = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        with (
+            mock.patch.dict(os.environ, {**process_environment(), **self.environment}, clear=True),
+            mock.patch.object(sys, "stdin", io.StringIO(stdin)),
+        ):
+            yield
+        root.handlers, root.level = handlers, level
+        for number, handler in ending.items():
+            signal.signal(number, handler)
+
+
+class Program:
+    """`issuer …` in a process of its own. Its standard streams are files."""
+
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str], arguments: Sequence[str]
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._files = [folder / "stdout", folder / "stderr"]
+        with self._files[0].open("wb") as out, self._files[1].open("wb") as err:
+            self._process = subprocess.Popen(
+                [*OURS, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                cwd=folder,
+                env={**process_environment(), "PYTHONPATH": str(REPOSITORY), **environment},
+                preexec_fn=_as_a_person_would,  # noqa: PLW1509 - two system calls, no lock
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def out(self) -> str:
+        return self._files[0].read_text()
+
+    @property
+    def err(self) -> str:
+        return self._files[1].read_text()
+
+    def said(self, words: str) -> str:
+        """All it has said, once `words` are among it."""
+        for _ in polls(SECONDS_TO_ANSWER):
+            if words in self.out:
+                return self.out
+            if self._process.poll() is not None:
+                break
+        raise AssertionError(f"It never said {words!r}:\n{self.out}\n{self.err}")
+
+    def listening(self) -> dict[str, Any]:
+        """What a server said in JSON when it began to answer."""
+        line, _, _ = self.said("\n").partition("\n")
+        return json.loads(line)
+
+    def ended(self) -> Result:
+        """How it ended, soon."""
+        status = self._process.wait(SECONDS_TO_STOP)
+        return Result(status, self.out, self.err)
+
+    def stopped(self, by: signal.Signals) -> Result:
+        """How it ended when it was told to."""
+        self._process.send_signal(by)
+        return self.ended()
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+def _as_a_person_would() -> None:
+    end_with_the_tests()
+    os.umask(0o022)
+
+
+@contextmanager
+def running(folder: Path, environment: Mapping[str, str], *arguments: str) -> Iterator[Program]:
+    """A program that is killed at the end of the block if it still runs then."""
+    program = Program(folder, environment, arguments)
+    try:
+        yield program
+    finally:
+        program.kill()

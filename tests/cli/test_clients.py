@@ -1,0 +1,118 @@
+"""`issuer client`."""
+
+import pytest
+
+from tests.cli.driver import Cli
+
+# The rooms behind it are tested on both.
+pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
+
+
+@pytest.fixture
+def ci_bot(cli: Cli) -> dict[str, object]:
+    cli.done("audience", "create", "my-os")
+    return cli.json("client", "create", "ci-bot", "--audience", "my-os")
+
+
+def test_a_secret_is_shown_when_it_is_made_and_never_again(cli: Cli, ci_bot: dict[str, object]):
+    second = cli.json("client", "secret", "create", "ci-bot", "--label", "github")
+    third = cli.done("client", "secret", "create", "ci-bot")
+    assert str(ci_bot["client_secret"]).startswith("ais_")
+    assert second["client_secret"].startswith("ais_")
+    assert third.count("ais_") == 1
+    for command in ("list", "show ci-bot", "secret list ci-bot", "role list ci-bot"):
+        for form in ([], ["--json"]):
+            assert "ais_" not in cli.done("client", *command.split(), *form)
+
+
+def test_secrets_are_listed_and_deleted_by_id(cli: Cli, ci_bot: dict[str, object]):
+    made = cli.json(
+        "client", "secret", "create", "ci-bot", "--label", "github", "--expires-at", "2036-01-31"
+    )
+    made.pop("client_secret")
+    assert made["expires_at"] == "2036-01-31T00:00:00Z"
+    first, second = cli.json("client", "secret", "list", "ci-bot")["items"]
+    assert (first["label"], second) == ("", made)
+    deleted = cli.json("client", "secret", "delete", "ci-bot", made["id"])
+    assert deleted == {"deleted": made["id"]}
+    assert cli.json("client", "secret", "list", "ci-bot")["items"] == [first]
+    assert "There is no secret" in cli("client", "secret", "delete", "ci-bot", made["id"]).sentence
+    assert "is in the past" in (
+        cli("client", "secret", "create", "ci-bot", "--expires-at", "2020-01-01").sentence
+    )
+
+
+def test_every_member_has_an_option(cli: Cli, ci_bot: dict[str, object]):
+    options = "--name Bot --audience my-os --scope agents:run --scope teams:read"
+    options += " --grant-type password --grant-type client_credentials --access-token-ttl 5m"
+    options += ' --claims {"tenant":"a"} --may-set-session --disabled'
+    created = cli.json("client", "create", "other", *options.split())
+    assert {
+        name: created[name] for name in created if name not in {"created_at", "updated_at"}
+    } == {
+        "client_id": "other",
+        "name": "Bot",
+        "audiences": ["my-os"],
+        "scopes": ["agents:run", "teams:read"],
+        "grant_types": ["password", "client_credentials"],
+        "access_token_ttl": 300,
+        "claims": {"tenant": "a"},
+        "may_set_session": True,
+        "disabled": True,
+        "version": 1,
+        "client_secret": created["client_secret"],
+    }
+
+
+def test_an_update_leaves_what_is_not_named(cli: Cli, ci_bot: dict[str, object]):
+    cli.done("audience", "create", "other-os")
+    update = ["client", "update", "ci-bot"]
+    cli.done(*update, "--scope", "agents:run", "--may-set-session", "--disabled")
+    assert cli.json(*update, "--add-audience", "other-os")["audiences"] == ["my-os", "other-os"]
+    assert cli.json(*update, "--remove-audience", "my-os")["audiences"] == ["other-os"]
+    assert cli.json(*update, "--enabled")["disabled"] is False
+    changed = cli.json(*update, "--add-scope", "teams:read", "--no-session")
+    assert changed["scopes"] == ["agents:run", "teams:read"]
+    assert changed["may_set_session"] is False
+    assert changed["audiences"] == ["other-os"]
+
+
+def test_an_unknown_audience_or_grant_is_refused(cli: Cli):
+    assert "there is no audience 'nowhere'" in (
+        cli("client", "create", "ci-bot", "--audience", "nowhere").sentence
+    )
+    assert cli("client", "create", "ci-bot", "--grant-type", "implicit").status == 2
+
+
+def test_an_id_is_made_if_none_is_given(cli: Cli):
+    assert cli.json("client", "create")["client_id"].startswith("client_")
+
+
+def test_roles_are_given_and_taken(cli: Cli, ci_bot: dict[str, object]):
+    cli.done("role", "create", "runner", "--scope", "agents:run")
+    there = ["ci-bot", "runner", "--audience", "my-os"]
+    assert cli.json("client", "role", "give", *there) == {
+        "given": {"role": "runner", "audience": "my-os"}
+    }
+    cli.done("client", "role", "give", *there)
+    cli.done("client", "role", "give", "ci-bot", "runner")
+    assert cli.json("client", "role", "list", "ci-bot")["items"] == [
+        {"role": "runner", "audience": None},
+        {"role": "runner", "audience": "my-os"},
+    ]
+    assert cli.done("client", "role", "take", *there) == (
+        "The role runner at my-os was taken from ci-bot.\n"
+    )
+    assert "no assignment" in cli("client", "role", "take", *there).sentence
+    assert "in use by ci-bot" in cli("role", "delete", "runner").sentence
+    cli.done("role", "delete", "runner", "--cascade")
+    assert cli.json("client", "role", "list", "ci-bot")["items"] == []
+
+
+@pytest.mark.parametrize("verb", ["list", "give", "take"])
+def test_a_role_of_nobody_is_one_sentence(cli: Cli, verb: str):
+    cli.done("role", "create", "runner")
+    cli.done("user", "create", "alice", "--id", "alice")
+    role = [] if verb == "list" else ["runner"]
+    for kind, name in [("client", "alice"), ("user", "issuer-admin"), ("client", "nobody")]:
+        assert cli(kind, "role", verb, name, *role).sentence == f"There is no {kind} {name!r}."

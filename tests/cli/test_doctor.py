@@ -1,0 +1,73 @@
+"""`issuer doctor`."""
+
+from pathlib import Path
+
+import pytest
+
+from issuer.cli.doctor import check_clocks
+from issuer.keys.sealing import new_master_key
+from tests.builders import FakeClock
+from tests.cli.driver import Cli
+
+
+def test_a_good_house_has_no_problem(cli: Cli):
+    findings = verdicts(cli)
+    assert findings.pop("password grant") == "note"
+    assert set(findings) == {
+        *("settings", "data directory", "database", "master key", "clock", "ES256 keys"),
+        "administrator",
+    }
+    assert set(findings.values()) == {"ok"}
+    assert "It opens what was sealed." in cli.done("doctor")
+
+
+def test_nothing_is_made_by_looking(new_cli: Cli, tmp_path: Path):
+    assert verdicts(new_cli, problems=1)["start"] == "problem"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "check", "verdict"),
+    [
+        ({"ISSUER_PASSWORD_GRANT": "perhaps"}, "start", "problem"),
+        ({"ISSUER_MASTER_KEY": new_master_key(bytes)}, "start", "problem"),
+        ({"ISSUER_SIGNING_ALGORITHMS": "ES256,RS256"}, "RS256 keys", "problem"),
+        ({"ISSUER_URL": "http://127.0.0.1:9000"}, "url", "warning"),
+        ({"ISSUER_URL": "https://other.example"}, "administrator", "warning"),
+        ({"JWT_VERIFICATION_KEY": "a key"}, "JWT_VERIFICATION_KEY", "warning"),
+    ],
+)
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_what_is_wrong_with_the_settings(
+    cli: Cli, settings: dict[str, str], check: str, verdict: str
+):
+    problems = int(verdict == "problem")
+    assert verdicts(cli.with_environment(**settings), problems)[check] == verdict
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_what_others_can_read_is_a_problem(cli: Cli, data_dir: Path):
+    (data_dir / "notes.txt").touch(0o644)
+    result = cli("doctor")
+    assert (result.status, result.err) == (1, "Found 1 problem.\n")
+    assert f"notes.txt: chmod -R go= {data_dir}" in result.out
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_an_administrator_who_cannot_administer_is_a_warning(cli: Cli):
+    cli.done("client", "delete", "issuer-admin")
+    assert verdicts(cli)["administrator"] == "warning"
+    cli.done("admin", "recover")
+    assert verdicts(cli)["administrator"] == "ok"
+
+
+def test_a_clock_that_is_wrong_is_a_warning(cli: Cli):
+    with cli.services(FakeClock()) as services:
+        assert check_clocks(services).verdict == "warning"
+
+
+def verdicts(cli: Cli, problems: int = 0) -> dict[str, str]:
+    result = cli("doctor", "--json")
+    assert result.status == min(problems, 1)
+    assert result.err == ("Found 1 problem.\n" if problems else "")
+    return {each["check"]: each["verdict"] for each in result.items}

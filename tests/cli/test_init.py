@@ -1,0 +1,186 @@
+"""`issuer init` and `issuer admin recover`."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from issuer.database import Database
+from issuer.database.database import only_one
+from issuer.errors import InvalidCredentials
+from issuer.keys.sealing import new_master_key
+from issuer.settings import Settings
+from tests.builders import URL
+from tests.cli.driver import Cli, Program
+
+MALFORMED = [
+    ({"ISSUER_URL": "http://id.example"}, "ISSUER_URL must be https:// on anything"),
+    ({"ISSUER_URL": "id.example"}, "ISSUER_URL must be an https:// URL"),
+    ({"ISSUER_URL": "https://id.example:99999"}, "ISSUER_URL has a port"),
+    ({"ISSUER_UR": "https://id.example"}, "ISSUER_UR is not a setting"),
+    ({"ISSUER_DATABASE_URL": "nonsense"}, "ISSUER_DATABASE_URL is not"),
+    ({"ISSUER_DATABASE_URL": "mysql://u:pa55word@host/db"}, "ISSUER_DATABASE_URL must begin"),
+    ({"ISSUER_DATABASE_URL": "sqlite://"}, "ISSUER_DATABASE_URL must name a file"),
+    ({"ISSUER_MASTER_KEY": "c2hvcnQ"}, "ISSUER_MASTER_KEY must be 32 bytes"),
+    ({"ISSUER_MASTER_KEY_FILE": "/nowhere"}, "ISSUER_MASTER_KEY_FILE cannot be read"),
+    ({"ISSUER_KEY_SIGN_FOR": "soon"}, "ISSUER_KEY_SIGN_FOR: must be a number with a unit"),
+    ({"ISSUER_KEY_SIGN_FOR": "999999999w"}, "ISSUER_KEY_SIGN_FOR: must be at most 3650d"),
+    ({"ISSUER_KEY_ANNOUNCE_FOR": "60s"}, "ISSUER_KEY_ANNOUNCE_FOR must be at least"),
+    ({"ISSUER_SIGNING_ALGORITHMS": "HS256"}, "ISSUER_SIGNING_ALGORITHMS: Input should be"),
+    ({"ISSUER_ACCESS_TOKEN_TTL": "1s"}, "ISSUER_ACCESS_TOKEN_TTL: must be 60 to 86400"),
+    ({"ISSUER_PASSWORD_GRANT": "perhaps"}, "ISSUER_PASSWORD_GRANT: Input should be"),
+    ({"ISSUER_LOG_LEVEL": "loud"}, "ISSUER_LOG_LEVEL: Input should be"),
+]
+
+
+def test_init_makes_a_house_and_shows_the_secret_once(new_cli: Cli, data_dir: Path):
+    made = new_cli.json("init")
+    secret = made["client_secret"]
+    assert made == {
+        "issuer": URL,
+        "data_dir": str(data_dir),
+        "client_id": "issuer-admin",
+        "client_secret": secret,
+    }
+    with new_cli.services() as house:
+        assert house.client_authentication.authenticate("issuer-admin", secret, may_query=True)
+    assert new_cli.json("init") == {**made, "client_secret": None}
+
+
+def test_init_changes_nothing_that_is_there(new_cli: Cli, data_dir: Path):
+    first = new_cli.done("init")
+    master_key, kept = (data_dir / "master.key").read_text(), contents(new_cli)
+    second = new_cli.done("init")
+    assert (data_dir / "master.key").read_text() == master_key
+    assert contents(new_cli) == kept
+    assert "client_secret: ais_" in first
+    assert "ais_" not in second
+    assert "`issuer admin recover`" in second
+
+
+def test_init_fills_an_empty_database(new_cli: Cli, database_url: str):
+    cli = new_cli.with_environment(ISSUER_DATABASE_URL=database_url)
+    assert cli.json("init")["client_secret"]
+    assert [key["state"] for key in cli.json("key", "list")["items"]] == ["announced", "active"]
+
+
+def test_what_init_makes_is_for_its_owner_alone(environment: dict[str, str], data_dir: Path):
+    """CONTRACT §8, whatever the umask."""
+    assert Program(data_dir.parent, environment, ["init"]).ended().status == 0
+    assert stat.S_IMODE(data_dir.stat().st_mode) == 0o700
+    files = {path.name: stat.S_IMODE(path.stat().st_mode) for path in data_dir.iterdir()}
+    assert set(files) >= {"master.key", "issuer.db"}
+    assert set(files.values()) == {0o600}
+
+
+@pytest.mark.parametrize(("settings", "sentence"), MALFORMED)
+def test_malformed_settings_are_one_sentence_and_make_nothing(
+    new_cli: Cli, tmp_path: Path, settings: dict[str, str], sentence: str
+):
+    said = new_cli.with_environment(**settings)("init").sentence
+    assert said.startswith(sentence)
+    assert "pa55word" not in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_database_that_is_away_is_one_sentence_and_makes_nothing(new_cli: Cli, tmp_path: Path):
+    away = "postgresql+psycopg://issuer:pa55word@127.0.0.1:1/issuer"
+    said = new_cli.with_environment(ISSUER_DATABASE_URL=away)("init").sentence
+    assert said.startswith("The database")
+    assert "pa55word" not in said
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a b", "a?b", "a#b", "a%20b", "ä"])
+def test_a_data_directory_may_have_any_name(new_cli: Cli, tmp_path: Path, name: str):
+    new_cli.with_environment(ISSUER_DATA_DIR=str(tmp_path / name)).done("init")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name / "issuer.db").exists()
+
+
+def test_what_is_no_database_is_left_alone(new_cli: Cli, tmp_path: Path):
+    file = tmp_path / "notes.txt"
+    file.write_text("Not a database.\n" * 100)
+    cli = new_cli.with_environment(ISSUER_DATABASE_URL=f"sqlite:///{file}")
+    assert "cannot be opened" in cli("init").sentence
+    assert file.read_text() == "Not a database.\n" * 100
+
+
+@pytest.mark.parametrize("command", ["init", "role list", "role create reader", "serve"])
+def test_a_wrong_master_key_is_refused_and_changes_nothing(cli: Cli, command: str):
+    kept = contents(cli)
+    wrong = cli.with_environment(ISSUER_MASTER_KEY=new_master_key(bytes))
+    assert "master key is not the one" in wrong(*command.split()).sentence
+    assert contents(cli) == kept
+
+
+def test_a_lost_master_key_is_not_made_anew(cli: Cli, data_dir: Path):
+    (data_dir / "master.key").unlink()
+    assert "bring the key" in cli("init").sentence
+    assert not (data_dir / "master.key").exists()
+
+
+@pytest.mark.parametrize("command", ["init", "migrate", "serve", "user list"])
+def test_a_schema_from_the_future_is_left_alone(cli: Cli, command: str):
+    with cli.services() as house, house.database.transaction() as session:
+        session.connection().exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    assert "schema is newer than this issuer" in cli(*command.split()).sentence
+
+
+def test_only_one_init_at_a_time(cli: Cli):
+    with cli.services() as house, only_one(house.database, "init"):
+        assert cli("init").sentence == "Another `issuer init` is running on this database."
+        assert cli("migrate").sentence == "Another `issuer migrate` is running on this database."
+
+
+def test_of_many_at_once_one_makes_the_house(
+    environment: dict[str, str], data_dir: Path, tmp_path: Path
+):
+    programs = [
+        Program(tmp_path / str(number), environment, ["init", "--json"]) for number in range(3)
+    ]
+    results = [program.ended() for program in programs]
+    done = [result.json["client_secret"] for result in results if result.status == 0]
+    refused = [result.sentence for result in results if result.status != 0]
+    assert len([secret for secret in done if secret]) == 1
+    assert set(refused) <= {"Another `issuer init` is running on this database."}
+    assert len(Cli(environment).json("key", "list")["items"]) == 2
+
+
+def test_recovering_ends_the_old_secrets(cli: Cli):
+    first, second = (cli.json("admin", "recover")["client_secret"] for _ in range(2))
+    with cli.services() as house:
+        authenticate = house.client_authentication.authenticate
+        assert authenticate("issuer-admin", second, may_query=True)
+        with pytest.raises(InvalidCredentials):
+            authenticate("issuer-admin", first, may_query=True)
+
+
+@pytest.mark.parametrize("loss", ["delete issuer-admin", "update issuer-admin --disabled"])
+def test_recovering_helps_after_every_loss(cli: Cli, loss: str):
+    cli.done("client", *loss.split())
+    secret = cli.json("admin", "recover")["client_secret"]
+    with cli.services() as house:
+        record = house.client_authentication.authenticate("issuer-admin", secret, may_query=True)
+    assert (record.disabled, record.rights.direct) == (False, {"issuer:admin"})
+
+
+def contents(cli: Cli) -> dict[str, list[tuple[object, ...]]]:
+    """Every row of every table."""
+    settings = Settings.from_environment(cli.environment)
+    database = Database(settings.effective_database_url)
+    try:
+        with database.reading() as session:
+            return {
+                table: sorted(
+                    map(tuple, session.connection().exec_driver_sql(f"SELECT * FROM {table}")),
+                    key=repr,
+                )
+                for table in TABLES
+            }
+    finally:
+        database.dispose()
+
+
+TABLES = ["alembic_version", "clients", "client_secrets", "signing_keys", "house_secrets"]
+TABLES += ["audit_events", "change_counter"]

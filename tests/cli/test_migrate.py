@@ -1,0 +1,21 @@
+"""`issuer migrate`."""
+
+from issuer.database.migrations import head_revision
+from tests.cli.driver import Cli
+
+
+def test_an_empty_database_gets_the_newest_schema(
+    new_cli: Cli, database_url: str, data_dir: object
+):
+    cli = new_cli.with_environment(ISSUER_DATABASE_URL=database_url)
+    assert cli.json("migrate") == {"from": None, "to": head_revision()}
+    assert cli.json("migrate") == {"from": head_revision(), "to": head_revision()}
+    assert cli.done("migrate") == f"The schema is {head_revision()}, as it was.\n"
+    assert cli.json("init")["client_secret"]
+
+
+def test_nothing_else_opens_before_init(new_cli: Cli, database_url: str):
+    cli = new_cli.with_environment(ISSUER_DATABASE_URL=database_url)
+    assert "run `issuer init`" in cli("role", "list").sentence
+    assert "run `issuer init`" in cli("serve").sentence
+    assert "run `issuer init`" in cli("admin", "recover").sentence

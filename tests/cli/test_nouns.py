@@ -1,0 +1,176 @@
+"""What the nouns share: verbs, JSON, refusals, and who did it."""
+
+import json
+import os
+import pwd
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from tests.builders import URL
+from tests.cli.driver import Cli
+
+CREATED = {
+    "audience": ["my-os"],
+    "role": ["reader", "--scope", "agents:read"],
+    "client": ["ci-bot"],
+    "user": ["alice", "--id", "alice"],
+}
+UPDATED = {
+    "audience": (["my-os", "--name", "Ours"], {"name": "Ours"}),
+    "role": (["reader", "--description", "Reads"], {"description": "Reads"}),
+    "client": (["ci-bot", "--name", "CI"], {"name": "CI"}),
+    "user": (["alice", "--name", "Alice"], {"name": "Alice"}),
+}
+NOUNS = list(CREATED)
+
+# The rooms behind it are tested on both.
+on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+def test_a_resource_from_its_creation_to_its_end(cli: Cli, noun: str):
+    name, (arguments, changed) = CREATED[noun][0], UPDATED[noun]
+    created = cli.json(noun, "create", *CREATED[noun])
+    created.pop("client_secret", None)
+    assert cli.json(noun, "show", name) == created
+    assert created in cli.json(noun, "list")["items"]
+    updated = cli.json(noun, "update", *arguments)
+    assert updated == created | changed | {
+        "updated_at": updated["updated_at"],
+        "version": created["version"] + 1,
+    }
+    assert cli.json(noun, "delete", name) == {"deleted": name}
+    assert cli(noun, "show", name).sentence == f"There is no {noun} {name!r}."
+
+
+@on_sqlite
+@pytest.mark.parametrize("noun", NOUNS)
+def test_a_person_reads_the_same(cli: Cli, noun: str):
+    name = CREATED[noun][0]
+    assert name in cli.done(noun, "create", *CREATED[noun])
+    assert name in cli.done(noun, "list")
+    assert name in cli.done(noun, "show", name)
+    assert cli.done(noun, "delete", name) == f"Deleted the {noun} {name}.\n"
+
+
+@on_sqlite
+@pytest.mark.parametrize("noun", NOUNS)
+def test_what_is_there_is_not_created_again(cli: Cli, noun: str):
+    cli.done(noun, "create", *CREATED[noun])
+    assert "is taken" in cli(noun, "create", *CREATED[noun]).sentence
+
+
+@on_sqlite
+@pytest.mark.parametrize("noun", NOUNS)
+def test_nothing_to_change_is_wrong_usage(cli: Cli, noun: str):
+    cli.done(noun, "create", *CREATED[noun])
+    result = cli(noun, "update", CREATED[noun][0])
+    assert (result.status, result.out) == (2, "")
+
+
+@on_sqlite
+@pytest.mark.parametrize("verb", ["show", "update", "delete"])
+@pytest.mark.parametrize("noun", NOUNS)
+def test_what_is_not_there_is_one_sentence(cli: Cli, noun: str, verb: str):
+    options = UPDATED[noun][0][1:] if verb == "update" else []
+    assert cli(noun, verb, "nobody", *options).sentence == f"There is no {noun} 'nobody'."
+
+
+@on_sqlite
+def test_a_long_list_comes_whole_or_as_far_as_asked(cli: Cli):
+    with cli.services() as services, services.database.transaction() as session:
+        session.execute(
+            text(
+                "INSERT INTO roles (name, description, scopes, version, created_at, updated_at)"
+                " VALUES (:name, '', '[]', 1, '2026-11-25', '2026-11-25')"
+            ),
+            [{"name": f"role-{number:04}"} for number in range(1_001)],
+        )
+    names = [role["name"] for role in cli.json("role", "list")["items"]]
+    assert names == [f"role-{number:04}" for number in range(1_001)]
+    for limit in (1, 500, 501):
+        items = cli.json("role", "list", "--limit", str(limit))["items"]
+        assert [role["name"] for role in items] == names[:limit]
+
+
+@on_sqlite
+def test_names_are_not_markup(cli: Cli):
+    cli.done("client", "create", "ci-bot", "--name", "[red]:smile:[/red]")
+    assert "[red]:smile:[/red]" in cli.done("client", "show", "ci-bot")
+    assert "[red]:smile:[/red]" in cli.done("client", "list")
+
+
+@on_sqlite
+def test_an_audience_in_use_goes_only_with_cascade(cli: Cli):
+    cli.done("audience", "create", "my-os", "--access-token-ttl", "10m", "--include-roles")
+    cli.done("client", "create", "ci-bot", "--audience", "my-os")
+    assert "in use by client ci-bot" in cli("audience", "delete", "my-os").sentence
+    cli.done("audience", "delete", "my-os", "--cascade")
+    assert cli.json("client", "show", "ci-bot")["audiences"] == []
+
+
+@on_sqlite
+def test_the_issuers_own_audience_stays(cli: Cli):
+    assert "cannot be deleted" in cli("audience", "delete", URL, "--cascade").sentence
+
+
+@on_sqlite
+def test_a_lifetime_is_a_duration_or_none(cli: Cli):
+    created = cli.json("audience", "create", "my-os", "--access-token-ttl", "10m")
+    assert created["access_token_ttl"] == 600
+    for said, kept in [("90", 90), ("24h", 86_400), ("none", None)]:
+        updated = cli.json("audience", "update", "my-os", "--access-token-ttl", said)
+        assert updated["access_token_ttl"] == kept
+    assert cli("audience", "update", "my-os", "--access-token-ttl", "soon").status == 2
+    assert "60 to 86400" in cli("audience", "update", "my-os", "--access-token-ttl", "2d").sentence
+
+
+@on_sqlite
+def test_a_role_gains_and_loses_scopes(cli: Cli):
+    cli.done("role", "create", "reader", "--scope", "agents:read", "--scope", "teams:read")
+    update = ["role", "update", "reader"]
+    changed = cli.json(*update, "--add-scope", "sessions:read", "--remove-scope", "agents:read")
+    assert changed["scopes"] == ["teams:read", "sessions:read"]
+    assert (
+        cli(*update, "--remove-scope", "agents:run").sentence == "There is no scope 'agents:run'."
+    )
+    assert cli(*update, "--scope", "a:b", "--add-scope", "c:d").status == 2
+    assert cli.json(*update, "--scope", "")["scopes"] == []
+
+
+def test_the_audit_names_the_person_at_the_terminal(cli: Cli):
+    cli.done("role", "create", "reader")
+    with cli.services() as services, services.database.reading() as session:
+        actors = session.scalars(
+            text("SELECT actor FROM audit_events WHERE action = 'role.created'")
+        ).all()
+    assert actors == [f"cli:{pwd.getpwuid(os.geteuid()).pw_name}"]
+
+
+def test_a_refused_command_changes_nothing(cli: Cli):
+    cli.done("client", "create", "ci-bot", "--scope", "agents:read")
+    before = cli.json("client", "show", "ci-bot")
+    refused = ["--name", "Other", "--add-scope", "a::b"]
+    assert cli("client", "update", "ci-bot", *refused).sentence.startswith("scopes.1: must be")
+    assert cli.json("client", "show", "ci-bot") == before
+
+
+@on_sqlite
+@pytest.mark.parametrize("claims", ["{", "[]", "null", "@/nowhere", "[" * 100_000])
+def test_claims_that_are_no_json_object_are_wrong_usage(cli: Cli, claims: str):
+    result = cli("client", "create", "ci-bot", "--claims", claims)
+    assert (result.status, result.out) == (2, "")
+
+
+@on_sqlite
+def test_claims_come_from_an_argument_or_a_file(cli: Cli, tmp_path: Path):
+    file = tmp_path / "claims.json"
+    file.write_text(json.dumps({"tenant": "b", "tier": 1}))
+    created = cli.json("user", "create", "alice", "--claims", '{"tenant": "a", "team": "x"}')
+    updated = cli.json("user", "update", "alice", "--claims", f"@{file}")
+    cleared = cli.json("user", "update", "alice", "--claims", '{"tenant": null}')
+    assert created["claims"] == {"tenant": "a", "team": "x"}
+    assert updated["claims"] == {"tenant": "b", "team": "x", "tier": 1}
+    assert cleared["claims"] == {"team": "x", "tier": 1}

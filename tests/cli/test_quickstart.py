@@ -1,0 +1,163 @@
+"""`issuer quickstart`: what it prints is pasted, as a newcomer would."""
+
+import json
+import re
+import signal
+import socket
+import stat
+import subprocess
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from issuer.cli.demo import ensure_demo
+from tests.agentos.releases import RELEASES, AgnoRelease
+from tests.builders import OPERATOR
+from tests.cli.driver import Cli, Program, running
+from tests.journeys.running_issuer import process_environment, reserved_port
+
+LAST_LINE = "the next quickstart goes on with the same data."
+AGENT_OS = Path(__file__).parents[1] / "agentos"
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with reserved_port() as port:
+        yield port
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where it is started, and with no settings at all makes its data."""
+    return tmp_path / "home"
+
+
+def test_a_first_look_and_a_second(folder: Path, port: int):
+    with quickstart(folder, port) as program:
+        first = program.said(LAST_LINE)
+        answers = [paste(curl) for curl in curls(first)[:2]]
+        result = program.stopped(signal.SIGINT)
+    assert [answer["scope"] for answer in answers] == ["agents:read agents:web:run"] * 2
+    assert (result.status, result.err) == (0, "")
+    assert first.count("issuer-admin with the secret ais_") == 1
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in (folder / "issuer-data").iterdir()}
+    assert modes == {0o600}
+    with quickstart(folder, port) as program:
+        second = program.said(LAST_LINE)
+        assert paste(curls(second)[0])["token_type"] == "Bearer"
+        result = program.stopped(signal.SIGTERM)
+    assert (result.status, result.err) == (0, "")
+    assert "issuer-admin" not in second
+    assert curls(second) == curls(first)
+
+
+def test_a_port_that_is_taken_makes_nothing(folder: Path):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        quickstart(folder, taken.getsockname()[1]) as program,
+    ):
+        assert "is taken by another program" in program.ended().sentence
+    assert not (folder / "issuer-data").exists()
+
+
+@pytest.mark.parametrize("loss", ["file", "client", "user", "audience"])
+def test_what_was_lost_of_the_demo_is_made_again(cli: Cli, data_dir: Path, loss: str):
+    with cli.services() as services:
+        first = ensure_demo(services, OPERATOR)
+        assert ensure_demo(services, OPERATOR) == first
+    match loss:
+        case "file":
+            (data_dir / "quickstart.json").write_text("{}")
+        case "client":
+            cli.done("client", "delete", first.client_id)
+        case "user":
+            cli.done("user", "delete", first.username)
+        case "audience":
+            cli.done("audience", "delete", first.audience, "--cascade")
+    with cli.services() as services:
+        second = ensure_demo(services, OPERATOR)
+        assert ensure_demo(services, OPERATOR) == second
+        assert services.client_authentication.authenticate(
+            second.client_id, second.client_secret, may_query=True
+        ).audiences
+        assert services.sign_in.authenticate(second.username, second.password)
+    assert second != first
+    kept = json.loads((data_dir / "quickstart.json").read_text())
+    assert kept["client_secret"] == second.client_secret
+
+
+@pytest.fixture(scope="module")
+def pasted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+    """Where the key set was fetched to, the lines for an AgentOS, and a token."""
+    folder = tmp_path_factory.mktemp("pasted")
+    with reserved_port() as port, quickstart(folder, port) as program:
+        text = program.said(LAST_LINE)
+        get_token, _, get_keys = curls(text)
+        subprocess.run(["bash", "-c", get_keys], cwd=folder, check=True)
+        return folder, agent_os_lines(text), paste(get_token)["access_token"]
+
+
+@pytest.mark.parametrize("release", RELEASES, ids=str)
+def test_the_lines_for_an_agent_os_do_what_they_say(
+    pasted: tuple[Path, str, str], release: AgnoRelease
+):
+    """Stock AgentOS, both releases: the token opens the agent it names and no other."""
+    folder, lines, token = pasted
+    script = folder / "agent_os.py"
+    script.write_text(ASKING.format(lines=lines))
+    answered = subprocess.run(
+        [release.python, script, token],
+        cwd=folder,
+        env={**process_environment(), "PYTHONPATH": str(AGENT_OS), "AGNO_TELEMETRY": "false"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answered.stdout.splitlines()[-1:] == ["401 200 200 403"], answered.stderr
+
+
+ASKING = """
+import sys
+
+from server import stub_agent
+from starlette.testclient import TestClient
+
+{lines}
+
+http = TestClient(app)
+bearer = {{"Authorization": f"Bearer {{sys.argv[1]}}"}}
+run = {{"message": "ping", "stream": "false"}}
+answers = [
+    http.get("/agents"),
+    http.get("/agents", headers=bearer),
+    http.post("/agents/web/runs", data=run, headers=bearer),
+    http.post("/agents/billing/runs", data=run, headers=bearer),
+]
+print(*(answer.status_code for answer in answers))
+"""
+
+
+def quickstart(folder: Path, port: int) -> AbstractContextManager[Program]:
+    return running(folder, {}, "quickstart", "--port", str(port))
+
+
+def curls(text: str) -> list[str]:
+    return re.findall(r"^ *(curl .*)$", text, re.MULTILINE)
+
+
+def paste(curl: str) -> dict[str, Any]:
+    """What the command prints when it is pasted into a shell."""
+    done = subprocess.run(
+        ["bash", "-c", curl], env=process_environment(), capture_output=True, text=True, check=True
+    )
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def agent_os_lines(text: str) -> str:
+    lines = re.search(r"^from agno.*?^app = .*?$", text, re.MULTILINE | re.DOTALL)
+    assert lines is not None
+    return lines[0].replace("agents=[...]", 'agents=[stub_agent("web"), stub_agent("billing")]')

@@ -1,0 +1,168 @@
+"""`issuer serve` and `issuer health`, in processes of their own."""
+
+import json
+import os
+import signal
+import socket
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from issuer.keys.sealing import new_master_key
+from tests.cli.driver import Cli, Program, running
+from tests.journeys.running_issuer import wait_until
+
+SERVE = ["serve", "--port", "0", "--json"]
+SECONDS = 15
+
+pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
+
+
+@pytest.fixture
+def client(cli: Cli) -> tuple[str, str]:
+    """The credentials of a client that may have tokens."""
+    cli.done("audience", "create", "my-os")
+    made = cli.json("client", "create", "ci-bot", "--audience", "my-os", "--scope", "agents:run")
+    return made["client_id"], made["client_secret"]
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_it_answers_and_ends_cleanly(
+    cli: Cli, client: tuple[str, str], tmp_path: Path, ending: signal.Signals
+):
+    with running(tmp_path / "server", cli.environment, *SERVE) as program:
+        listening = program.listening()
+        assert listening["issuer"] == cli.environment["ISSUER_URL"]
+        answer = token(listening["url"], client)
+        assert answer.status_code == httpx.codes.OK
+        assert "server" not in answer.headers
+        assert "date" in answer.headers
+        result = program.stopped(ending)
+    events = [json.loads(line) for line in result.err.splitlines()]
+    assert result.status == 0
+    assert listening["url"] in [
+        event.get("url") for event in events if event["event"] == "listening"
+    ]
+    assert "Traceback" not in result.err
+    assert client[1] not in result.err
+
+
+def test_two_workers_answer_and_end_cleanly(cli: Cli, client: tuple[str, str], tmp_path: Path):
+    with running(tmp_path / "server", cli.environment, *SERVE, "--workers", "2") as program:
+        url = program.listening()["url"]
+        assert {token(url, client).status_code for _ in range(20)} == {200}
+        workers = children(program)
+        assert len(workers) == 2
+        result = program.stopped(signal.SIGTERM)
+    assert (result.status, result.out.count("\n")) == (0, 1)
+    assert "Traceback" not in result.err
+    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+    assert not answers(url)
+
+
+def test_a_worker_that_is_killed_is_replaced(cli: Cli, client: tuple[str, str], tmp_path: Path):
+    with running(tmp_path / "server", cli.environment, *SERVE, "--workers", "2") as program:
+        url = program.listening()["url"]
+        before = children(program)
+        os.kill(min(before), signal.SIGKILL)
+        wait_until(
+            lambda: len(children(program)) == 2 and children(program) != before,
+            SECONDS,
+            "the worker was replaced",
+        )
+        assert {token(url, client).status_code for _ in range(10)} == {200}
+        assert program.stopped(signal.SIGINT).status == 0
+
+
+def test_workers_do_not_outlive_their_parent(cli: Cli, tmp_path: Path):
+    with running(tmp_path / "server", cli.environment, *SERVE, "--workers", "2") as program:
+        url = program.listening()["url"]
+        program.kill()
+        wait_until(lambda: not answers(url), SECONDS, "the workers ended")
+
+
+def test_workers_that_cannot_go_on_end_all(cli: Cli, tmp_path: Path, data_dir: Path):
+    """No endless respawn: what a worker gives up for would happen to the next one too."""
+    with running(tmp_path / "server", cli.environment, *SERVE, "--workers", "2") as program:
+        program.listening()
+        (data_dir / "master.key").unlink()
+        os.kill(min(children(program)), signal.SIGKILL)
+        result = program.ended()
+    assert result.status == 1
+    assert "There is no master key" in result.err
+    assert "Traceback" not in result.err
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_what_forbids_a_start_is_one_sentence(cli: Cli, tmp_path: Path, workers: str):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        serve = ["serve", "--workers", workers, "--port", port]
+        assert cli(*serve).sentence == (
+            f"The address 127.0.0.1, port {port}, is taken by another program."
+        )
+    wrong_key = cli.with_environment(ISSUER_MASTER_KEY=new_master_key(bytes))
+    assert "master key is not the one" in wrong_key(*serve).sentence
+    nobody = cli.with_environment(ISSUER_DATABASE_URL=None, ISSUER_DATA_DIR=str(tmp_path / "none"))
+    assert "run `issuer init`" in nobody(*serve).sentence
+    cli.done("audience", "create", "my-os")
+    other_algorithm = cli.with_environment(ISSUER_SIGNING_ALGORITHMS="EdDSA")
+    assert "ISSUER_SIGNING_ALGORITHMS does not name" in other_algorithm(*serve).sentence
+    for nowhere in ("no.such.host.invalid", "x" * 70, "203.0.113.1"):
+        assert "cannot be used" in cli("serve", "--host", nowhere).sentence
+    assert "Name the address" in cli("serve", "--host", "").sentence
+
+
+@pytest.mark.parametrize(
+    ("proxies", "recorded"), [("127.0.0.1", "203.0.113.9"), (None, "127.0.0.1")]
+)
+def test_only_a_trusted_proxy_says_where_a_request_is_from(
+    cli: Cli, client: tuple[str, str], tmp_path: Path, proxies: str | None, recorded: str
+):
+    cli = cli.with_environment(ISSUER_TRUSTED_PROXIES=proxies)
+    with running(tmp_path / "server", cli.environment, *SERVE) as program:
+        token(program.listening()["url"], client, {"X-Forwarded-For": "203.0.113.9"})
+    assert addresses(cli) == [recorded]
+
+
+def test_health_asks_the_server(cli: Cli, tmp_path: Path):
+    cli = cli.with_environment(ISSUER_URL="https://id.example/auth")
+    with running(tmp_path / "server", cli.environment, *SERVE) as program:
+        url = program.listening()["url"]
+        assert cli.json("health", "--url", f"{url}/auth") == {"status": "ok"}
+        assert "answers 404" in cli("health", "--url", url).sentence
+        program.stopped(signal.SIGTERM)
+    assert "does not answer" in cli("health", "--url", url).sentence
+
+
+def token(
+    url: str, client: tuple[str, str], headers: dict[str, str] | None = None
+) -> httpx.Response:
+    return httpx.post(
+        f"{url}/oauth2/token",
+        data={"grant_type": "client_credentials"},
+        auth=client,
+        headers=headers,
+        trust_env=False,
+    )
+
+
+def answers(url: str) -> bool:
+    with suppress(httpx.TransportError):
+        return httpx.get(f"{url}/healthz", trust_env=False).status_code == httpx.codes.OK
+    return False
+
+
+def children(program: Program) -> set[int]:
+    """The processes it started (Linux)."""
+    listed = Path(f"/proc/{program.pid}/task/{program.pid}/children").read_text()
+    return {int(pid) for pid in listed.split()}
+
+
+def addresses(cli: Cli) -> list[str]:
+    with cli.services() as services, services.database.reading() as session:
+        query = text("SELECT address FROM audit_events WHERE action = 'token.issued'")
+        return list(session.scalars(query))

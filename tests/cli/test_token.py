@@ -1,0 +1,117 @@
+"""`issuer token` against a running server."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.builders import PASSWORD
+from tests.cli.driver import Cli, running
+from tests.journeys.running_issuer import reserved_port
+
+
+@dataclass(frozen=True)
+class Served:
+    """A house that a server in a process of its own has open, and a client of it."""
+
+    cli: Cli
+    secret: str
+
+
+@pytest.fixture(scope="module", params=["", "/auth"])
+def served(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Served]:
+    """At the root of its host, and under a path."""
+    folder = tmp_path_factory.mktemp("served")
+    with reserved_port() as port:
+        cli = Cli(
+            {
+                "ISSUER_URL": f"http://127.0.0.1:{port}{request.param}",
+                "ISSUER_DATA_DIR": str(folder / "data"),
+                "ISSUER_SIGNING_ALGORITHMS": "ES256",
+                "ISSUER_PASSWORD_HASH": "owasp",
+            }
+        )
+        cli.done("init")
+        cli.done("audience", "create", "my-os")
+        client = ["client", "create", "ci:bot", "--audience", "my-os", "--scope", "agents:run"]
+        secret = cli.json(*client, "--scope", "teams:run")["client_secret"]
+        grants = ["--grant-type", "client_credentials", "--grant-type", "password"]
+        cli.done("client", "update", "ci:bot", *grants)
+        cli.done("role", "create", "runner", "--scope", "agents:run")
+        cli.done("user", "create", "alice", "--id", "alice")
+        cli.done("user", "password", "alice", "--password-stdin", stdin=PASSWORD)
+        cli.done("user", "role", "give", "alice", "runner")
+        with running(folder, cli.environment, "serve", "--port", str(port), "--json") as server:
+            server.listening()
+            yield Served(cli.with_environment(CLIENT_SECRET=secret), secret)
+
+
+def test_the_bare_token_and_nothing_else(served: Served):
+    token = served.cli.done("token", "--client-id", "ci:bot")
+    assert token.count(".") == 2
+    assert token.count("\n") == 1
+
+
+def test_the_whole_answer(served: Served):
+    answer = served.cli.json("token", "--client-id", "ci:bot", "--audience", "my-os")
+    assert (answer["token_type"], answer["scope"]) == ("Bearer", "agents:run teams:run")
+
+
+def test_what_the_token_says(served: Served):
+    asked = ["--client-id", "ci:bot", "--scope", "agents:web:run", "--scope", "teams:run"]
+    shown = served.cli.json("token", *asked, "--show")
+    assert shown["header"]["typ"] == "at+jwt"
+    assert shown["claims"]["sub"] == "ci:bot"
+    assert shown["claims"]["scopes"] == ["agents:web:run", "teams:run"]
+
+
+def test_a_user_signs_in_with_secret_and_password_from_standard_input(served: Served):
+    cli = served.cli.with_environment(CLIENT_SECRET=None)
+    signing_in = ["--username", "alice", "--client-secret-stdin", "--password-stdin", "--show"]
+    stdin = f"{served.secret}\n{PASSWORD}\n"
+    claims = cli.json("token", "--client-id", "ci:bot", *signing_in, stdin=stdin)["claims"]
+    assert (claims["sub"], claims["scopes"]) == ("alice", ["agents:run"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        (["--scope", "agents:read"], "invalid_scope (Not permitted at this audience: agents:read)"),
+        (["--audience", "nowhere"], "invalid_target (The client may not have tokens for this"),
+    ],
+)
+def test_a_refusal_is_one_sentence(served: Served, asked: list[str], sentence: str):
+    said = served.cli("token", "--client-id", "ci:bot", *asked).sentence
+    assert said.startswith(f"The server refuses: {sentence}")
+
+
+def test_a_wrong_secret_is_one_sentence_without_it(served: Served):
+    said = served.cli.with_environment(CLIENT_SECRET="wr0ng")("token", "--client-id", "ci:bot")
+    assert said.sentence == "The server refuses: invalid_client (Client authentication failed.)."
+
+
+def test_another_issuer_is_not_believed(served: Served):
+    """RFC 8414 §3.3: a secret goes only where the named issuer says."""
+    url = served.cli.environment["ISSUER_URL"]
+    said = served.cli("token", "--client-id", "ci:bot", "--url", f"{url}/").sentence
+    assert f"calls itself {url}" in said
+
+
+@pytest.mark.parametrize("url", ["http://id.example", "ftp://127.0.0.1", "127.0.0.1:9000", ""])
+def test_a_secret_is_not_sent_in_the_clear(new_cli: Cli, url: str):
+    cli = new_cli.with_environment(CLIENT_SECRET="s3cret", ISSUER_URL=None)
+    said = cli("token", "--client-id", "ci-bot", "--url", url).sentence
+    assert "neither https:// nor loopback" in said
+
+
+def test_a_server_that_is_away_is_one_sentence(new_cli: Cli):
+    cli = new_cli.with_environment(CLIENT_SECRET="s3cret")
+    with reserved_port() as port:
+        said = cli("token", "--client-id", "ci-bot", "--url", f"http://127.0.0.1:{port}").sentence
+    assert "does not answer" in said
+
+
+def test_without_a_terminal_a_secret_is_not_waited_for(new_cli: Cli):
+    assert new_cli("token", "--client-id", "ci-bot").status == 2

@@ -1,0 +1,132 @@
+"""Help teaches, wrong usage is status 2, and nothing is imported before it is needed."""
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer
+
+from issuer import __version__
+from issuer.cli.program import app
+from tests.cli.driver import Cli
+from tests.journeys.running_issuer import OURS, REPOSITORY, process_environment
+
+ROOT = typer.main.get_command(app)
+
+
+def found(words: list[str]) -> tuple[Any, list[str]]:
+    """The command that a command line names, and what it is given."""
+    command, rest = ROOT, words
+    while rest and hasattr(command, "commands"):
+        context = command.make_context("issuer", list(rest))
+        _, command, rest = command.resolve_command(context, list(rest))
+    return command, rest
+
+
+def commands(path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every command and group of commands."""
+    yield path
+    for name in getattr(found(list(path))[0], "commands", ()):
+        yield from commands((*path, name))
+
+
+COMMANDS = list(commands())
+LEAVES = [path for path in COMMANDS if not hasattr(found(list(path))[0], "commands")]
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself(new_cli: Cli, path: tuple[str, ...]):
+    shown = new_cli.done(*path, "--help")
+    assert "Usage: issuer" in shown
+    assert found(list(path))[0].help.partition("\n")[0].endswith((".", "…."))
+
+
+@pytest.mark.parametrize("path", [(), *LEAVES], ids=" ".join)
+def test_every_example_can_be_typed(path: tuple[str, ...]):
+    _, _, examples = found(list(path))[0].help.partition("Examples:")
+    lines = re.findall(r"(?<![\w/])issuer ([^)<|\n]*)", examples)
+    assert lines
+    for line in lines:
+        command, arguments = found(shlex.split(line))
+        assert command is not ROOT
+        command.make_context("issuer", arguments)
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=" ".join)
+def test_every_command_speaks_json(path: tuple[str, ...]):
+    assert any("--json" in each.opts for each in found(list(path))[0].params)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "nonsense",
+        "client",
+        "client show",
+        "client show a b",
+        "client create --colour red",
+        "client list --limit 0",
+        "serve --port 99999",
+        "serve --workers 0",
+        "token",
+    ],
+)
+def test_wrong_usage_is_status_2(new_cli: Cli, line: str):
+    assert new_cli(*line.split()).status == 2
+
+
+def test_the_version(new_cli: Cli):
+    assert new_cli.done("--version") == f"{__version__}\n"
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_what_is_unforeseen_is_one_sentence_and_says_how_to_see_more(cli: Cli):
+    cli.done("role", "create", "reader")
+    with cli.services() as services, services.database.transaction() as session:
+        session.connection().exec_driver_sql("UPDATE roles SET scopes = '{'")
+    assert cli("role", "list").sentence == (
+        "Something unforeseen happened (JSONDecodeError): ISSUER_LOG_LEVEL=debug shows more."
+    )
+    more = cli.with_environment(ISSUER_LOG_LEVEL="debug")("role", "list")
+    assert (more.status, more.out) == (1, "")
+    assert more.err.startswith("Traceback")
+
+
+def test_help_does_not_wait_for_the_database_library():
+    script = "import sys; from issuer.cli import run; run(sys.argv[1:]); print(*sys.modules)"
+    for arguments in (["--help"], ["--version"]):
+        modules = output(sys.executable, "-P", "-c", script, *arguments).split()
+        assert "typer" in modules
+        assert not {"sqlalchemy", "fastapi", "uvicorn", "httpx"} & set(modules)
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("issuer cl", ["client"]),
+        ("issuer client role ", ["list", "give", "take"]),
+        ("issuer audience create --include", ["--include-roles"]),
+    ],
+)
+def test_a_shell_completes(words: str, offered: list[str]):
+    asked = {
+        "_ISSUER_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split(" ")) - 1),
+    }
+    assert output(*OURS, **asked).split() == offered
+
+
+def output(*command: str, **environment: str) -> str:
+    return subprocess.run(
+        command,
+        env={**process_environment(), "PYTHONPATH": str(REPOSITORY), **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout

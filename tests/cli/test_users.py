@@ -1,0 +1,86 @@
+"""`issuer user`."""
+
+import pytest
+
+from issuer.errors import InvalidCredentials
+from tests.builders import PASSWORD
+from tests.cli.driver import Cli
+
+# The rooms behind it are tested on both.
+pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
+
+
+@pytest.fixture
+def alice(cli: Cli) -> str:
+    return cli.json("user", "create", "alice", "--email", "alice@example.com")["id"]
+
+
+def test_a_user_goes_by_id_or_by_name(cli: Cli, alice: str):
+    assert cli.json("user", "show", "Alice") == cli.json("user", "show", alice)
+    assert cli.json("user", "update", "alice", "--username", "bob", "--email", "")["email"] is None
+    assert cli.json("user", "show", "bob")["id"] == alice
+    assert cli.json("user", "delete", "bob") == {"deleted": alice}
+
+
+def test_an_id_comes_before_a_name(cli: Cli, alice: str):
+    """Or whoever takes somebody's id as a name would be taken for them."""
+    other = cli.json("user", "create", alice)["id"]
+    assert cli.json("user", "show", alice)["username"] == "alice"
+    assert cli.json("user", "show", other)["username"] == alice
+
+
+def test_a_password_from_standard_input(cli: Cli, alice: str):
+    assert cli.json("user", "password", "alice", "--password-stdin", stdin=f"{PASSWORD}\n") == {
+        "id": alice
+    }
+    assert signs_in(cli, PASSWORD)
+    assert not signs_in(cli, PASSWORD + " ")
+
+
+def test_a_generated_password_is_shown_once(cli: Cli, alice: str):
+    first = cli.json("user", "password", "alice", "--generate")["password"]
+    assert signs_in(cli, first)
+    shown = cli.done("user", "password", alice, "--generate")
+    second = shown.split("password: ")[1].split()[0]
+    assert signs_in(cli, second)
+    assert not signs_in(cli, first)
+    assert second not in cli.done("user", "show", "alice", "--json")
+
+
+@pytest.mark.parametrize(
+    ("password", "sentence"),
+    [("short", "12 to 256 characters"), ("", "12 to 256 characters"), ("alice" * 60, "12 to 256")],
+)
+def test_a_password_against_the_policy_is_refused(
+    cli: Cli, alice: str, password: str, sentence: str
+):
+    result = cli("user", "password", "alice", "--password-stdin", stdin=password)
+    assert sentence in result.sentence
+
+
+def test_without_a_terminal_a_password_is_not_waited_for(cli: Cli, alice: str):
+    result = cli("user", "password", "alice")
+    assert (result.status, result.out) == (2, "")
+
+
+def test_a_password_is_never_an_argument(cli: Cli, alice: str):
+    assert cli("user", "password", "alice", PASSWORD).status == 2
+
+
+def test_roles_are_given_by_name(cli: Cli, alice: str):
+    cli.done("role", "create", "runner")
+    cli.done("user", "role", "give", "alice", "runner")
+    assert cli.json("user", "role", "list", alice)["items"] == [
+        {"role": "runner", "audience": None}
+    ]
+    cli.done("user", "role", "take", "ALICE", "runner")
+    assert cli.json("user", "role", "list", "alice")["items"] == []
+
+
+def signs_in(cli: Cli, password: str) -> bool:
+    with cli.services() as services:
+        try:
+            services.sign_in.authenticate("alice", password)
+        except InvalidCredentials:
+            return False
+        return True

@@ -1,0 +1,22 @@
+"""Fixtures for journeys."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.databases import PostgreSQL
+from tests.journeys.running_issuer import RunningIssuer
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def issuer(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningIssuer]:
+    """A server for all tests of a file, on each database; a test makes clients of its own."""
+    with ExitStack() as stack:
+        url = None
+        if request.param == "postgresql":
+            server: PostgreSQL = request.getfixturevalue("postgresql")
+            url = stack.enter_context(server.database())
+        yield stack.enter_context(RunningIssuer(tmp_path_factory.mktemp("issuer"), url))

@@ -1,0 +1,76 @@
+"""How long refusals take, and whether that tells one kind of refusal from another."""
+
+import time
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable
+from random import Random
+
+from tests.builders import PASSWORD, Credentials, House
+from tests.drivers import TokenAnswer, TokenEndpoint
+
+Ask = Callable[[TokenEndpoint], TokenAnswer]
+
+
+def refused_clients(house: House, requests: int) -> dict[str, Ask]:
+    """Kinds of `invalid_client`."""
+    known, disabled = house.client(), house.client(disabled=True)
+    roles = [house.role(f"role-{number}", [f"r{number}:read"]) for number in range(20)]
+    rich = house.client(roles=roles)  # a lookup that costs more
+    for _ in range(9):
+        house.secret(rich)
+    never_asked = iter([house.client() for _ in range(requests)])
+    return {
+        "unknown client": with_secret(Credentials("nobody", ""), "wrong"),
+        "wrong secret": with_secret(known, "wrong"),
+        "wrong secret, client not in memory": lambda endpoint: endpoint.client_credentials(
+            Credentials(next(never_asked).client_id, "wrong")
+        ),
+        "wrong secret, many roles and secrets": with_secret(rich, "wrong"),
+        "disabled client, right secret": with_secret(disabled, disabled.client_secret),
+        "disabled client, wrong secret": with_secret(disabled, "wrong"),
+    }
+
+
+def refused_users(house: House) -> dict[str, Ask]:
+    """Kinds of `invalid_grant`."""
+    client = house.client(grant_types=["password"])
+    roles = [house.role(f"user-role-{number}", [f"u{number}:read"]) for number in range(20)]
+    house.user("known", roles=roles)
+    house.user("disabled", disabled=True)
+    house.user("no-password", password=None)
+
+    def sign_in(username: str, password: str) -> Ask:
+        return lambda endpoint: endpoint.password(client, username, password)
+
+    return {
+        "unknown user": sign_in("nobody", PASSWORD),
+        "wrong password": sign_in("known", "wrong"),
+        "disabled user, right password": sign_in("disabled", PASSWORD),
+        "disabled user, wrong password": sign_in("disabled", "wrong"),
+        "user without a password": sign_in("no-password", PASSWORD),
+    }
+
+
+def with_secret(client: Credentials, secret: str) -> Ask:
+    credentials = Credentials(client.client_id, secret)
+    return lambda endpoint: endpoint.client_credentials(credentials)
+
+
+def measured(endpoint: TokenEndpoint, kinds: dict[str, Ask], times: int) -> dict[str, list[float]]:
+    """Milliseconds of `times` requests of each kind, in an order nobody can lean on."""
+    order = [kind for kind in kinds for _ in range(times)]
+    Random(1).shuffle(order)
+    taken: dict[str, list[float]] = {kind: [] for kind in kinds}
+    for kind in order:
+        started = time.perf_counter()
+        answer = kinds[kind](endpoint)
+        taken[kind].append(1000 * (time.perf_counter() - started))
+        assert answer.error in {"invalid_client", "invalid_grant"}, answer.body
+    return taken
+
+
+def slower(taken: list[float], first: list[float]) -> float:
+    """How often one of `taken` is longer than one of `first`; ties count half."""
+    ordered = sorted(first)
+    above = sum(bisect_left(ordered, one) + bisect_right(ordered, one) for one in taken)
+    return above / (2 * len(taken) * len(first))

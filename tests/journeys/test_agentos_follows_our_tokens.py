@@ -1,0 +1,170 @@
+"""A stock AgentOS obeys the tokens of our running server, by our published keys alone."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import count
+from pathlib import Path
+from random import SystemRandom
+from typing import Any
+
+import pytest
+from joserfc.jwk import KeySet
+
+from issuer.clock import Clock
+from issuer.tokens import Authorization, TokenIssuer
+from tests.agentos.releases import RELEASES, AgnoRelease
+from tests.agentos.running import AgentOSServer, running_agent_os
+from tests.builders import Credentials
+from tests.journeys.running_issuer import RunningIssuer
+
+PASSWORD_GRANT = {"grant_types": ["password"]}
+
+pytestmark = pytest.mark.slow
+numbers = count(1)
+
+
+@pytest.fixture(scope="module")
+def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningIssuer]:
+    with RunningIssuer(tmp_path_factory.mktemp("issuer")) as issuer:
+        issuer.house.audience("your-os")
+        yield issuer
+
+
+@pytest.fixture(scope="module", params=RELEASES, ids=str)
+def release(request: pytest.FixtureRequest) -> AgnoRelease:
+    return request.param
+
+
+@pytest.fixture(scope="module", params=["jwks_file", "verification_keys"])
+def agent_os(
+    release: AgnoRelease,
+    issuer: RunningIssuer,
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[AgentOSServer]:
+    """`my-os`, with the agents `web` and `billing` and our keys in one of two ways."""
+    workdir = tmp_path_factory.mktemp(str(release))
+    keys = published_keys(issuer, request.param, workdir)
+    with running_agent_os(release, workdir, **keys) as server:
+        yield server
+
+
+def published_keys(issuer: RunningIssuer, given_as: str, workdir: Path) -> dict[str, Any]:
+    """Our key set as arguments of `running_agent_os`."""
+    published = issuer.http.get("/.well-known/jwks.json")
+    if given_as == "verification_keys":
+        keys = KeySet.import_key_set(published.json())
+        return {"pems": [key.as_pem(private=False).decode() for key in keys]}
+    path = workdir / "jwks.json"
+    path.write_bytes(published.content)
+    return {"jwks_file": path}
+
+
+def test_a_client_may_do_what_its_scopes_say_and_no_more(
+    agent_os: AgentOSServer, issuer: RunningIssuer
+):
+    client = issuer.house.client(scopes=["agents:web:run", "agents:web:read"])
+    token = issuer.token_endpoint.client_credentials(client).token
+    assert agent_os.may_run(token, "web")
+    assert not agent_os.may_run(token, "billing")
+    assert agent_os.list_agents(token) == {"web"}
+    assert agent_os.run_team(token, "support").status_code == 403
+    assert agent_os.run_workflow(token, "intake").status_code == 403
+    for path in ("/sessions", "/config", "/teams", "/memories"):
+        assert agent_os.get(path, token).status_code == 403, path
+
+
+def test_a_user_may_do_what_both_user_and_client_may(
+    agent_os: AgentOSServer, issuer: RunningIssuer
+):
+    """CONTRACT §4: the meet of `agents:run` and `agents:web:run` is `agents:web:run`."""
+    client = issuer.house.client(scopes=["agents:web:run", "agents:read"], **PASSWORD_GRANT)
+    role = issuer.house.role(new_name(), ["agents:run", "agents:read", "sessions:read"])
+    username = new_name()
+    user_id = issuer.house.user(username, roles=[role])
+    token = issuer.token_endpoint.password(client, username).token
+    assert agent_os.run(token, "web").json()["user_id"] == user_id
+    assert not agent_os.may_run(token, "billing")
+    assert agent_os.list_agents(token) == {"web", "billing"}
+    assert agent_os.get("/sessions", token).status_code == 403
+
+
+def test_a_narrower_token_opens_less(agent_os: AgentOSServer, issuer: RunningIssuer):
+    """RFC 6749 §3.3."""
+    client = issuer.house.client(scopes=["agent_os:admin"])
+    endpoint = issuer.token_endpoint
+    wide = endpoint.client_credentials(client).token
+    narrow = endpoint.client_credentials(client, scope="agents:billing:run").token
+    assert agent_os.get("/config", wide).status_code == 200
+    assert agent_os.may_run(wide, "web")
+    assert agent_os.get("/config", narrow).status_code == 403
+    assert agent_os.may_run(narrow, "billing")
+    assert not agent_os.may_run(narrow, "web")
+
+
+def test_a_token_of_nobody_with_rights_opens_nothing(
+    agent_os: AgentOSServer, issuer: RunningIssuer
+):
+    """CONTRACT §2: nobody asked and nothing held."""
+    token = issuer.token_endpoint.client_credentials(issuer.house.client()).token
+    assert agent_os.run(token, "web").status_code == 403
+    assert agent_os.get("/agents", token).status_code == 403
+
+
+def test_a_token_for_another_audience_opens_nothing(agent_os: AgentOSServer, issuer: RunningIssuer):
+    audiences = ["my-os", "your-os"]
+    client = issuer.house.client(scopes=["agent_os:admin"], audiences=audiences)
+    mine, yours = (
+        issuer.token_endpoint.client_credentials(client, audience=audience).token
+        for audience in audiences
+    )
+    assert agent_os.run(mine, "web").status_code == 200
+    assert agent_os.run(yours, "web").status_code == 401
+
+
+def test_an_expired_token_opens_nothing(agent_os: AgentOSServer, issuer: RunningIssuer):
+    """Both are signed with the key of now; AgentOS forgives ten seconds."""
+    client = issuer.house.client(scopes=["agents:run"], access_token_ttl=1800)
+    alive = minted_ago(issuer, client, timedelta(seconds=1800 - 60))
+    dead = minted_ago(issuer, client, timedelta(seconds=1800 + 60))
+    assert agent_os.run(alive, "web").status_code == 200
+    answer = agent_os.run(dead, "web")
+    assert (answer.status_code, answer.json()["detail"]) == (401, "Token has expired")
+
+
+def test_a_session_bound_to_the_token_is_that_of_the_run(
+    agent_os: AgentOSServer, issuer: RunningIssuer
+):
+    client = issuer.house.client(scopes=["agents:run"], may_set_session=True)
+    token = issuer.token_endpoint.client_credentials(client, session_id="ses_1").token
+    assert agent_os.run(token, "web").json()["session_id"] == "ses_1"
+
+
+def minted_ago(issuer: RunningIssuer, client: Credentials, ago: timedelta) -> str:
+    """A token of the client as the server would have issued it then, but with the key of now."""
+    services = issuer.house.services
+    record = services.directory.load_client(client.client_id)
+    assert record is not None
+    then = TokenIssuer(
+        issuer.url,
+        services.keyring,
+        ClockBehind(ago),
+        SystemRandom(),
+        default_lifetime=issuer.settings.access_token_ttl,
+        most_bytes=issuer.settings.max_token_bytes,
+    )
+    return then.issue(Authorization.of_client(record, record.audiences["my-os"])).token
+
+
+class ClockBehind(Clock):
+    """A clock that is behind."""
+
+    def __init__(self, behind: timedelta) -> None:
+        self._behind = behind
+
+    def __call__(self) -> datetime:
+        return super().__call__() - self._behind
+
+
+def new_name() -> str:
+    return f"name-{next(numbers)}"

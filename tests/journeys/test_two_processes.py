@@ -1,0 +1,138 @@
+"""Two servers of one house: what an operator takes away is gone in both (DESIGN §3)."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from issuer.directory.directory import LOOK_EVERY
+from issuer.roles import Assignment
+from issuer.services import Rooms
+from tests.builders import PASSWORD, Credentials
+from tests.drivers import TokenAnswer
+from tests.journeys.running_issuer import RunningIssuer, Server, polls
+
+WITHIN = 1.0  # seconds (DESIGN §3)
+# A server remembers a client after it has seen the last change; it must have looked once since.
+UNTIL_REMEMBERED = 2 * LOOK_EVERY.total_seconds()
+
+
+@dataclass(frozen=True)
+class Held:
+    """A client and a user, both with a role `runner-…` that gives `agents:run`."""
+
+    client: Credentials
+    user_id: str
+    role: str
+
+
+def delete_a_secret(rooms: Rooms, held: Held) -> None:
+    client_id = held.client.client_id
+    rooms.clients.delete_secret(client_id, rooms.clients.secrets(client_id)[0].id)
+
+
+FROM_A_CLIENT: dict[str, Callable[[Rooms, Held], object]] = {
+    "disabled": lambda rooms, held: rooms.clients.update(held.client.client_id, {"disabled": True}),
+    "deleted": lambda rooms, held: rooms.clients.delete(held.client.client_id),
+    "secret deleted": delete_a_secret,
+    "audience taken": lambda rooms, held: rooms.clients.update(
+        held.client.client_id, {"audiences": []}
+    ),
+    "grant taken": lambda rooms, held: rooms.clients.update(
+        held.client.client_id, {"grant_types": ["password"]}
+    ),
+    "role taken": lambda rooms, held: rooms.assignments.take(
+        held.client.client_id, Assignment(role=held.role)
+    ),
+    "role emptied": lambda rooms, held: rooms.roles.update(held.role, {"scopes": []}),
+}
+
+FROM_A_USER: dict[str, Callable[[Rooms, Held], object]] = {
+    "disabled": lambda rooms, held: rooms.users.update(held.user_id, {"disabled": True}),
+    "deleted": lambda rooms, held: rooms.users.delete(held.user_id),
+    "password changed": lambda rooms, held: rooms.users.set_password(held.user_id, "another one!"),
+    "role taken": lambda rooms, held: rooms.assignments.take(
+        held.user_id, Assignment(role=held.role)
+    ),
+    "role emptied": lambda rooms, held: rooms.roles.update(held.role, {"scopes": []}),
+    "client disabled": FROM_A_CLIENT["disabled"],
+}
+
+
+@pytest.fixture(scope="module")
+def servers(issuer: RunningIssuer) -> Iterator[list[Server]]:
+    with issuer.replica() as replica:
+        yield [issuer, replica]
+
+
+@pytest.fixture
+def held(issuer: RunningIssuer, request: pytest.FixtureRequest) -> Held:
+    name = str(time.monotonic_ns())
+    role = issuer.house.role(f"runner-{name}", ["agents:run"])
+    return Held(
+        client=issuer.house.client(roles=[role], grant_types=["client_credentials", "password"]),
+        user_id=issuer.house.user(name, id=name, roles=[role]),
+        role=role,
+    )
+
+
+@pytest.mark.parametrize("what", FROM_A_CLIENT)
+def test_what_is_taken_from_a_client_is_gone_in_both(
+    issuer: RunningIssuer, servers: list[Server], held: Held, what: str
+):
+    def may_run(server: Server) -> bool:
+        return runs(server.token_endpoint.client_credentials(held.client))
+
+    for _ in polls(UNTIL_REMEMBERED):
+        assert all(may_run(server) for server in servers)
+    with issuer.house.changing() as rooms:
+        FROM_A_CLIENT[what](rooms, held)
+    assert_soon_none(may_run, servers)
+
+
+@pytest.mark.parametrize("what", FROM_A_USER)
+def test_what_is_taken_from_a_user_is_gone_in_both(
+    issuer: RunningIssuer, servers: list[Server], held: Held, what: str
+):
+    def may_run(server: Server) -> bool:
+        return runs(server.token_endpoint.password(held.client, held.user_id, PASSWORD))
+
+    assert all(may_run(server) for server in servers)
+    with issuer.house.changing() as rooms:
+        FROM_A_USER[what](rooms, held)
+    assert_soon_none(may_run, servers)
+
+
+def test_what_is_made_works_in_both_at_once(issuer: RunningIssuer, servers: list[Server]):
+    """A client, and one more secret of a client that both remember."""
+    client = issuer.house.client()
+    for made in (client, issuer.house.secret(client)):
+        for server in servers:
+            assert server.token_endpoint.client_credentials(made).status == 200
+
+
+def test_both_sign_with_one_key_and_publish_it(issuer: RunningIssuer, servers: list[Server]):
+    client = issuer.house.client()
+    one, other = (server.token_endpoint for server in servers)
+    header, claims = other.read(one.client_credentials(client))
+    other_header, other_claims = one.read(other.client_credentials(client))
+    assert header["kid"] == other_header["kid"]
+    assert claims["iss"] == other_claims["iss"] == issuer.url
+
+
+def runs(answer: TokenAnswer) -> bool:
+    """Whether it is a token to run agents with; anything but a token or a refusal is an error."""
+    assert answer.status in {200, 400, 401}, answer.body
+    return answer.status == 200 and answer.scope == {"agents:run"}
+
+
+def assert_soon_none(may_run: Callable[[Server], bool], servers: list[Server]) -> None:
+    """A request that is sent `WITHIN` after a change, or later, meets the change."""
+    changed = time.monotonic()
+    for _ in polls(WITHIN + 5):
+        asked_after = time.monotonic() - changed
+        answers = [may_run(server) for server in servers]
+        if not any(answers):
+            return
+        assert asked_after < WITHIN, "a server still issues from what was"

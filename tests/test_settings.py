@@ -1,0 +1,100 @@
+"""The settings: one sentence for what is wrong, and never a value in it (CONTRACT §8)."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from issuer.errors import ConfigurationError
+from issuer.settings import Settings
+
+
+def read(**environment: str) -> Settings:
+    return Settings.from_environment({f"ISSUER_{k.upper()}": v for k, v in environment.items()})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("url", "http://id.example"),
+        ("url", "ftp://id.example"),
+        ("url", "id.example"),
+        ("url", "https://"),
+        ("url", "https://id.example?x=1"),
+        ("url", "https://id.example#x"),
+        ("url", "https://user:pass@id.example"),
+        ("url", "https://id.example:99999"),
+        ("access_token_ttl", "59s"),
+        ("access_token_ttl", "25h"),
+        ("access_token_ttl", "soon"),
+        ("access_token_ttl", "-5"),
+        ("signing_algorithms", "HS256"),
+        ("signing_algorithms", "none"),
+        ("signing_algorithms", "RS256,RS256"),
+        ("jwks_max_age", "0s"),
+        ("password_grant", "perhaps"),
+        ("password_hash", "md5"),
+        ("password_workers", "0"),
+        ("sign_in_failures", "many"),
+        ("rate_limit_failures", "60/day"),
+        ("trusted_proxies", "foo"),
+        ("trusted_proxies", "*"),
+        ("log_level", "loud"),
+        ("data_dir", ""),
+        ("database_url", " "),
+        ("unknown", "x"),
+    ],
+)
+def test_a_wrong_setting_is_named_in_one_sentence(name: str, value: str):
+    with pytest.raises(ConfigurationError, match=f"ISSUER_{name.upper()}") as refused:
+        read(**{name: value})
+    assert "\n" not in str(refused.value)
+
+
+def test_rules_between_settings_are_checked():
+    with pytest.raises(ConfigurationError, match="ISSUER_KEY_ANNOUNCE_FOR"):
+        read(key_announce_for="5m")
+    with pytest.raises(ConfigurationError, match="ISSUER_KEY_SIGN_FOR"):
+        read(key_sign_for="1h")
+    with pytest.raises(ConfigurationError, match="ISSUER_REFRESH_IDLE"):
+        read(refresh_idle="91d")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:9000", "http://localhost", "https://a.example/b"]
+)
+def test_loopback_needs_no_tls(url: str):
+    assert read(url=url).url == url
+
+
+def test_http_elsewhere_must_be_asked_for():
+    assert read(url="http://id.internal", dangerously_allow_http="true").url == "http://id.internal"
+
+
+def test_a_secret_may_come_from_a_file_and_never_shows(tmp_path: Path):
+    (tmp_path / "url").write_text("postgresql+psycopg://me:hunter2@db/issuer\n")
+    settings = read(database_url_file=str(tmp_path / "url"))
+    assert settings.effective_database_url == "postgresql+psycopg://me:hunter2@db/issuer"
+    assert "hunter2" not in repr(settings)
+    with pytest.raises(ConfigurationError, match="both set"):
+        read(database_url_file=str(tmp_path / "url"), database_url="sqlite:///x.db")
+    with pytest.raises(ConfigurationError, match="ISSUER_MASTER_KEY_FILE"):
+        read(master_key_file=str(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("text", "duration"),
+    [
+        ("900", timedelta(seconds=900)),
+        ("900s", timedelta(seconds=900)),
+        ("15m", timedelta(minutes=15)),
+        ("1h", timedelta(hours=1)),
+        ("1d", timedelta(days=1)),
+    ],
+)
+def test_durations_have_units(text: str, duration: timedelta):
+    assert read(access_token_ttl=text).access_token_ttl == duration
+
+
+def test_other_peoples_variables_are_not_ours():
+    assert Settings.from_environment({"HOME": "/root", "ISSUERX": "1", "issuer_url": "x"})

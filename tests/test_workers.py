@@ -1,0 +1,43 @@
+"""Bounded pools (DESIGN §2)."""
+
+import asyncio
+import threading
+
+import pytest
+
+from issuer.errors import Unavailable
+from issuer.workers import WorkerPool
+
+
+def test_whoever_finds_the_pool_full_is_turned_away():
+    async def overflow() -> None:
+        pool, gate = WorkerPool("test", workers=1, queue=1), threading.Event()
+        inside = [asyncio.create_task(pool.run(gate.wait)) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(Unavailable):
+            await pool.run(gate.wait)
+        gate.set()
+        await asyncio.gather(*inside)
+        assert await pool.run(gate.is_set)
+
+    asyncio.run(overflow())
+
+
+def test_a_caller_who_goes_away_does_not_make_the_thread_free():
+    async def cancel() -> None:
+        pool, gate = WorkerPool("test", workers=1, queue=0), threading.Event()
+        started = threading.Event()
+
+        def work() -> None:
+            started.set()
+            gate.wait()
+
+        task = asyncio.create_task(pool.run(work))
+        await asyncio.to_thread(started.wait)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        with pytest.raises(Unavailable):
+            await pool.run(gate.wait)
+        gate.set()
+
+    asyncio.run(cancel())
