@@ -4,7 +4,6 @@ from issuer.clients.secrets import SecretMaker
 from issuer.clock import Clock
 from issuer.directory import ClientRecord, Directory, SecretRecord
 from issuer.errors import InvalidCredentials, IssuerError
-from issuer.fields import is_principal_id
 
 
 class NeedsDatabase(IssuerError):
@@ -35,10 +34,7 @@ class ClientAuthentication:
         except InvalidCredentials:
             if not may_query:
                 raise NeedsDatabase("The client is not remembered.") from None
-        # No client has an id with other characters, and PostgreSQL refuses to look for NUL:
-        # nobody's id is looked up instead.
-        known = client_id if is_principal_id(client_id) else ""
-        return self._confirm(self._directory.load_client(known), secret)
+        return self._confirm(self._directory.load_client(client_id), secret)
 
     def _confirm(
         self, client: ClientRecord | None, secret: str

@@ -11,6 +11,7 @@ from issuer.database.database import read_change_count
 from issuer.directory import store
 from issuer.directory.records import AudienceRecord, ClientRecord, UserRecord
 from issuer.errors import NotFound, Unavailable
+from issuer.fields import is_principal_id
 from issuer.periodic import Periodic
 
 LOOK_EVERY = timedelta(milliseconds=250)
@@ -84,7 +85,7 @@ class Directory:
         with self._database.reading() as session:
             # Read first: whatever the rows say is at least as new as the count.
             count = read_change_count(session)
-            record = store.load_client(session, client_id, self._own_audience)
+            record = store.load_client(session, _possible(client_id), self._own_audience)
         if record is not None:
             self._remember(count, record)
         return record
@@ -92,7 +93,7 @@ class Directory:
     def load_user(self, user_id: str) -> UserRecord | None:
         """The user as the database has it now. Users sign in rarely, and are not remembered."""
         with self._database.reading() as session:
-            return store.load_user(session, user_id)
+            return store.load_user(session, _possible(user_id))
 
     def load_audience(self, audience_id: str) -> AudienceRecord:
         """The audience as the database has it now; `NotFound` otherwise."""
@@ -109,3 +110,8 @@ class Directory:
             self._clients[record.client_id] = record
             if len(self._clients) > _MOST_REMEMBERED:
                 self._clients.popitem(last=False)
+
+
+def _possible(principal_id: str) -> str:
+    """The id, or nobody's: none has other characters, and PostgreSQL refuses to look for NUL."""
+    return principal_id if is_principal_id(principal_id) else ""

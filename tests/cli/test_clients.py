@@ -59,7 +59,6 @@ def test_every_member_has_an_option(cli: Cli, ci_bot: dict[str, object]):
         "claims": {"tenant": "a"},
         "may_set_session": True,
         "disabled": True,
-        "version": 1,
         "client_secret": created["client_secret"],
     }
 

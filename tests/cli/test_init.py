@@ -158,10 +158,12 @@ def test_recovering_ends_the_old_secrets(cli: Cli):
 
 @pytest.mark.parametrize("loss", ["delete issuer-admin", "update issuer-admin --disabled"])
 def test_recovering_helps_after_every_loss(cli: Cli, loss: str):
+    url = cli.environment["ISSUER_URL"]
+    cli.done("client", "create", "second", "--scope", "issuer:admin", "--audience", url)
     cli.done("client", *loss.split())
     secret = cli.json("admin", "recover")["client_secret"]
     with cli.services() as house:
-        record = house.client_authentication.authenticate("issuer-admin", secret, may_query=True)
+        record, _ = house.client_authentication.authenticate("issuer-admin", secret, may_query=True)
     assert (record.disabled, record.rights.direct) == (False, {"issuer:admin"})
 
 
