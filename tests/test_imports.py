@@ -13,6 +13,7 @@ FLOOR |= {"vocabulary", "workers"}
 ROOMS = {
     "audit": set(),
     "audiences": {"audit"},
+    "catalogue": set(),
     "roles": {"audit", "audiences"},
     "users": {"audit", "roles"},
     "directory": set(),

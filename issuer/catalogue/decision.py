@@ -1,0 +1,155 @@
+"""What AgentOS would answer to a request: the verdict, why, and what is missing."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from issuer.catalogue.catalogue import NEWEST, Catalogue, Gate
+from issuer.catalogue.rights import (
+    ADMIN_ONLY,
+    Held,
+    Listing,
+    Need,
+    Sight,
+    need_of,
+    read,
+    sight_of,
+)
+from issuer.scopes import AGENT_OS_ADMIN, covers
+
+# What `request.url.path` of Starlette keeps encoded, and what it drops.
+_AS_IN_URL = str.maketrans(
+    {"?": "%3F", "#": "%23", "\\": "%5C", "\t": None, "\r": None, "\n": None}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What AgentOS would do with a valid token of these scopes.
+
+    `required` is the least that opens the route, `by` those of the scopes that opened it, and
+    `smallest_addition` what to add to those held so that it opens. `listing` says what a list
+    shows, where the route is one that AgentOS cuts down to what is held.
+    """
+
+    allowed: bool
+    required: tuple[str, ...]
+    by: tuple[str, ...]
+    listing: Listing | None
+    reason: str
+    smallest_addition: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        listed = sorted(self.listing) if isinstance(self.listing, frozenset) else self.listing
+        return {
+            "allowed": self.allowed,
+            "required": list(self.required),
+            "by": list(self.by),
+            "listing": listed,
+            "reason": self.reason,
+            "smallest_addition": list(self.smallest_addition),
+        }
+
+
+def decide(scopes: Iterable[str], method: str, path: str, version: str = NEWEST) -> Decision:
+    """What AgentOS of this version answers to `method path` with a token of `scopes`.
+
+    `path` is as in a URL: percent-encoded, a query is left out. What depends on the body, the
+    query or the owner of a row is not looked at. `UnknownVersion` if there is no catalogue.
+    """
+    return decide_at(Catalogue.load(version), scopes, method, path)
+
+
+def decide_at(catalogue: Catalogue, scopes: Iterable[str], method: str, path: str) -> Decision:
+    """`decide`, with the catalogue at hand."""
+    method, path = method.upper(), _as_routed(path)
+    if method == "OPTIONS":
+        return _open("AgentOS answers OPTIONS to anybody.")
+    if catalogue.is_public(path):
+        return _open(f"AgentOS asks for no token at {path}.")
+    questions = list(dict.fromkeys(_questions(catalogue, method, path)))
+    if not questions:
+        return _open(
+            f"The scope map of agno {catalogue.version} does not name {method} {path},"
+            " so any valid token may call it."
+        )
+    return _answer(questions, read(scopes))
+
+
+def _as_routed(path: str) -> str:
+    path = unquote(path.split("?", 1)[0].split("#", 1)[0])
+    return path if path.startswith("/") else f"/{path}"
+
+
+def _open(reason: str) -> Decision:
+    return Decision(True, (), (), None, reason, ())
+
+
+def _questions(catalogue: Catalogue, method: str, path: str) -> Iterator[Need | Sight]:
+    seen = path.translate(_AS_IN_URL) if catalogue.sees_url else path
+    required = catalogue.required_at(method, seen)
+    if sight := sight_of(required, method, seen):
+        yield sight
+    else:
+        rewrites = catalogue.rewrites_every_family
+        yield from (need_of(s, seen, rewrites_every_family=rewrites) for s in required)
+    yield from (_asked_by(gate, parts) for gate, parts in catalogue.gates_at(method, path))
+    if path.endswith("/") and path.strip("/"):
+        # Starlette redirects to the path without the slash, and the client asks again.
+        yield from _questions(catalogue, method, path.rstrip("/"))
+
+
+def _asked_by(gate: Gate, parts: dict[str, str]) -> Need | Sight:
+    if gate.scope == AGENT_OS_ADMIN:
+        return ADMIN_ONLY
+    resource, name, action = gate.scope.split(":")
+    resource_id = parts.get(name.strip("{}"))
+    if resource_id is None:
+        # Agno asks for no action in particular then, by which it means these two.
+        return Sight(resource, ("read", "run"))
+    return Need(resource, resource_id, action)
+
+
+def _answer(questions: list[Need | Sight], held: list[Held]) -> Decision:
+    required = _least(question.narrowest for question in questions)
+    unmet = [question for question in questions if not question.given_by(held)]
+    if unmet:
+        lacking = _least(question.lacking(held) for question in unmet)
+        return Decision(False, required, (), None, _refusal(required, unmet), lacking)
+    by = _without_repeats(scope for question in questions for scope in question.given_by(held))
+    shown = [question.shows(held) for question in questions if isinstance(question, Sight)]
+    listing = shown[0] if shown else None
+    return Decision(True, required, by, listing, _grant(required, by, listing), ())
+
+
+def _without_repeats(scopes: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(scopes))
+
+
+def _least(scopes: Iterable[str]) -> tuple[str, ...]:
+    """Without those that another one covers."""
+    found = _without_repeats(scopes)
+    return tuple(one for one in found if not covers([two for two in found if two != one], one))
+
+
+def _refusal(required: tuple[str, ...], unmet: list[Need | Sight]) -> str:
+    match unmet[0]:
+        case Sight(resource, actions):
+            return f"The list shows only the {resource} held for {actions[0]}, and none is."
+    missing = _and(question.narrowest for question in unmet)
+    which = "it" if len(required) == 1 else missing
+    return f"AgentOS wants {_and(required)} here, and no scope covers {which}."
+
+
+def _grant(required: tuple[str, ...], by: tuple[str, ...], listing: Listing | None) -> str:
+    if isinstance(listing, frozenset):
+        return f"The list shows only what is held: {', '.join(sorted(listing))}."
+    if set(required) <= set(by):
+        return f"{_and(required)} {'is' if len(required) == 1 else 'are'} held."
+    verb = "covers" if len(by) == 1 else "cover"
+    return f"AgentOS wants {_and(required)} here, and {_and(by)} {verb} it."
+
+
+def _and(scopes: Iterable[str]) -> str:
+    return " and ".join(_without_repeats(scopes))

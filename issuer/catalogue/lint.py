@@ -1,0 +1,143 @@
+"""What looks odd in a set of scopes. Hints for a person: nothing here refuses anything."""
+
+from collections.abc import Iterable, Iterator
+
+from issuer.catalogue.catalogue import SUPPORTED, Catalogue
+from issuer.catalogue.entries import versions_with
+from issuer.catalogue.findings import Code, Finding
+from issuer.catalogue.suggestions import actions_of, did_you_mean
+from issuer.catalogue.words import POWERFUL
+from issuer.scopes import AGENT_OS_ADMIN, InvalidScope, Scope, covers, parse
+
+
+def lint(scopes: Iterable[str], versions: Iterable[str] = SUPPORTED) -> list[Finding]:
+    """What looks odd in `scopes` at an AgentOS of one of `versions`, in the order of the scopes.
+
+    Scopes of this issuer's own API are never unknown. `UnknownVersion` if a version is.
+    """
+    wanted = [Catalogue.load(version).version for version in versions]
+    texts = list(dict.fromkeys(scopes))
+    valid = [scope for text in texts if (scope := _parsed(text))]
+    return [finding for text in texts for finding in _findings(text, valid, wanted)]
+
+
+def _findings(text: str, held: list[Scope], versions: list[str]) -> Iterator[Finding]:
+    scope = _parsed(text)
+    if scope is None:
+        yield Finding(Code.NOT_A_SCOPE, text, f"{text!r} is not a scope that can be granted.")
+        return
+    if not scope.is_of_issuer and scope.text != AGENT_OS_ADMIN:
+        yield from _about_its_name(scope, versions)
+    if covering := _covering(scope, held):
+        message = f"{scope.text} adds nothing, since {covering.text} covers it."
+        yield Finding(Code.COVERED_BY_ANOTHER, scope.text, message)
+        return
+    yield from _powerful(scope)
+    yield from _run_without_read(scope, held)
+
+
+def _parsed(text: str) -> Scope | None:
+    try:
+        return parse(text)
+    except InvalidScope:
+        return None
+
+
+def _about_its_name(scope: Scope, versions: list[str]) -> Iterator[Finding]:
+    if ":" not in scope.text:
+        yield _unknown(scope)
+        return
+    resource, resource_id, action = scope.canonical.split(":")
+    known_in = versions_with(resource, action)
+    if not known_in:
+        yield _unknown(scope)
+        return
+    yield from _old_name(scope)
+    yield from _in_other_versions(scope, known_in, versions)
+    if resource_id != "*" and not Catalogue.load(known_in[-1]).resources[resource].takes_ids:
+        message = (
+            f"AgentOS asks for {resource} as a whole, so {scope.text} opens nothing;"
+            f" {resource}:{action} would open all of them."
+        )
+        wide = f"{resource}:{action}"
+        yield Finding(Code.PER_RESOURCE_MEANS_NOTHING, scope.text, message, wide)
+
+
+def _unknown(scope: Scope) -> Finding:
+    meant = did_you_mean(scope.text)
+    actions = actions_of(scope.canonical.split(":", maxsplit=1)[0])
+    if ":" not in scope.text and not meant:
+        message = (
+            f"AgentOS ignores names without a colon, so {scope.text} opens nothing there,"
+            " which is fine if it is for an application of yours."
+        )
+    elif meant:
+        message = f"No AgentOS we know asks for {scope.text}; did you mean {meant}?"
+    elif actions:
+        known = ", ".join(actions)
+        message = f"No AgentOS we know asks for {scope.text}; the actions there are: {known}."
+    else:
+        message = (
+            f"No AgentOS we know asks for {scope.text},"
+            " which is fine if it is for an application or a route of yours."
+        )
+    return Finding(Code.UNKNOWN_SCOPE, scope.text, message, meant)
+
+
+def _old_name(scope: Scope) -> Iterator[Finding]:
+    resource, rest = scope.text.split(":", 1)
+    today = scope.canonical.split(":", maxsplit=1)[0]
+    if resource != today:
+        message = f"{scope.text} is the old name of {today}:{rest}; AgentOS still understands both."
+        yield Finding(Code.OLD_NAME, scope.text, message, f"{today}:{rest}")
+
+
+def _in_other_versions(
+    scope: Scope, known_in: tuple[str, ...], versions: list[str]
+) -> Iterator[Finding]:
+    resource = scope.canonical.split(":", maxsplit=1)[0]
+    mode = (
+        ", in company mode" if Catalogue.load(known_in[-1]).resources[resource].company_only else ""
+    )
+    if not mode and set(versions) <= set(known_in):
+        return
+    since = SUPPORTED.index(known_in[0])
+    which = (
+        f"from agno {known_in[0]} on"
+        if known_in == SUPPORTED[since:]
+        else f"in agno {', '.join(known_in)}"
+    )
+    message = f"AgentOS knows {scope.text} only {which}{mode}."
+    yield Finding(Code.ONLY_IN_VERSION, scope.text, message)
+
+
+def _covering(scope: Scope, held: list[Scope]) -> Scope | None:
+    """Another scope that makes this one needless; of two that are one right, the first."""
+    twins = [other for other in held if other.canonical == scope.canonical]
+    if twins[0].text != scope.text:
+        return twins[0]
+    wider = (other for other in held if other.canonical in scope.covered_by)
+    return next((other for other in wider if other not in twins), None)
+
+
+def _powerful(scope: Scope) -> Iterator[Finding]:
+    wide = scope.canonical.replace(":*:", ":")
+    if wide in POWERFUL:
+        message = f"{scope.text} is more than it looks: it {POWERFUL[wide]}."
+        yield Finding(Code.POWERFUL, scope.text, message)
+
+
+def _run_without_read(scope: Scope, held: list[Scope]) -> Iterator[Finding]:
+    resource, _, rest = scope.canonical.partition(":")
+    resource_id, _, action = rest.rpartition(":")
+    read = f"{scope.text.rpartition(':')[0]}:read"
+    if action != "run" or "run" not in actions_of(resource):
+        return
+    if covers((other.text for other in held), read):
+        return
+    whom = "them" if resource_id == "*" else resource_id
+    message = (
+        f"Without {read}, lists of {resource} leave {whom} out or answer 403,"
+        " and runs cannot be looked at."
+    )
+    yield Finding(Code.RUN_WITHOUT_READ, scope.text, message, read)

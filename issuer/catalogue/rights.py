@@ -1,0 +1,164 @@
+"""Agno's own reading of scopes: what a request wants, and whether what is held gives it.
+
+The same answers as `has_required_scopes` and `get_accessible_resource_ids` of `agno.os.scopes`,
+also for scopes that we would never grant. For our own algebra see `issuer/scopes.py`.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from issuer.scopes import AGENT_OS_ADMIN, InvalidScope, parse
+
+Listing = frozenset[str] | Literal["all"]
+
+_OLD_NAMES = {"system": "config"}
+# Agno's expressions, to the letter: only these paths own an id.
+_FAMILY = re.compile(r"^/(?:a2a/)?(agents|teams|workflows)(?:/|$)")
+_FAMILY_WITH_ID = re.compile(r"^/(?:a2a/)?(?:agents|teams|workflows)/([^/]+)")
+_WITH_ACTION, _WITH_ID = 2, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A scope of a token as agno reads it. Without `resource_id` it is for every id."""
+
+    text: str
+    resource: str
+    resource_id: str | None
+    action: str
+
+    @property
+    def is_admin(self) -> bool:
+        return self.text == AGENT_OS_ADMIN
+
+
+def read(scopes: Iterable[str]) -> list[Held]:
+    """Those of `scopes` that agno can read: `a:b` and `a:b:c`."""
+    parts = ((text, text.split(":")) for text in scopes)
+    return [
+        Held(text, _today(words[0]), _id_of(words), words[-1])
+        for text, words in parts
+        if len(words) in {_WITH_ACTION, _WITH_ID}
+    ]
+
+
+def _today(resource: str) -> str:
+    return _OLD_NAMES.get(resource, resource)
+
+
+def _id_of(words: list[str]) -> str | None:
+    """None where it is for every id: `a:b`, `a:*:b`, and to agno `a::b`."""
+    return words[1] if len(words) == _WITH_ID and words[1] not in {"", "*"} else None
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A right that a request wants: of one id, or where there is none of all.
+
+    Without a resource it is what only `agent_os:admin` gives.
+    """
+
+    resource: str | None
+    resource_id: str | None
+    action: str
+
+    @property
+    def narrowest(self) -> str:
+        """The least scope of our grammar that gives this."""
+        if self.resource is None:
+            return AGENT_OS_ADMIN
+        return _of_one_id(self.resource, self.resource_id, self.action)
+
+    def given_by(self, held: Iterable[Held]) -> tuple[str, ...]:
+        """The first scope that gives this, if any does."""
+        return next(((scope.text,) for scope in held if self._is_met_by(scope)), ())
+
+    def lacking(self, held: Iterable[Held]) -> str:
+        """As of a `Sight`, which looks at what is held."""
+        return self.narrowest
+
+    def _is_met_by(self, scope: Held) -> bool:
+        if scope.is_admin:
+            return True
+        if (scope.resource, scope.action) != (self.resource, self.action):
+            return False
+        return scope.resource_id is None or scope.resource_id == self.resource_id
+
+
+ADMIN_ONLY = Need(None, None, "admin")
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """A list that shows what is held for one of `actions`, and is refused if that is nothing."""
+
+    resource: str
+    actions: tuple[str, ...]
+
+    @property
+    def narrowest(self) -> str:
+        return f"{self.resource}:{self.actions[0]}"
+
+    def shows(self, held: Iterable[Held]) -> Listing:
+        seen = [scope for scope in held if self._is_widened_by(scope)]
+        if any(scope.is_admin or scope.resource_id is None for scope in seen):
+            return "all"
+        return frozenset(scope.resource_id for scope in seen if scope.resource_id)
+
+    def given_by(self, held: Iterable[Held]) -> tuple[str, ...]:
+        """The scopes that show anything."""
+        return tuple(scope.text for scope in held if self._is_widened_by(scope))
+
+    def lacking(self, held: Iterable[Held]) -> str:
+        """The scope that would show the first id that is held for something else, or else all."""
+        known = (scope.resource_id for scope in held if scope.resource == self.resource)
+        return _of_one_id(self.resource, next(filter(None, known), None), self.actions[0])
+
+    def _is_widened_by(self, scope: Held) -> bool:
+        return scope.is_admin or (scope.resource == self.resource and scope.action in self.actions)
+
+
+def _of_one_id(resource: str, resource_id: str | None, action: str) -> str:
+    text = f"{resource}:{resource_id}:{action}"
+    if resource_id in {None, "*"} or not _is_scope(text):
+        return f"{resource}:{action}"
+    return text
+
+
+def _is_scope(text: str) -> bool:
+    try:
+        parse(text)
+    except InvalidScope:
+        return False
+    return True
+
+
+def owner_of(path: str) -> tuple[str | None, str | None]:
+    """The family and the id that a path is about: of `/agents/web/runs`, agents and web."""
+    family, with_id = _FAMILY.match(path), _FAMILY_WITH_ID.match(path)
+    return family and family[1], with_id and with_id[1]
+
+
+def need_of(required: str, path: str, *, rewrites_every_family: bool) -> Need:
+    """What it takes to have the scope `required` at `path`."""
+    family, path_id = owner_of(path)
+    words = required.split(":")
+    is_of_family = rewrites_every_family or _today(words[0]) == family
+    if len(words) == _WITH_ACTION and family and path_id and is_of_family:
+        return Need(family, path_id, words[1])
+    if required == AGENT_OS_ADMIN or len(words) not in {_WITH_ACTION, _WITH_ID}:
+        return ADMIN_ONLY
+    # An id that the map itself names is compared with nothing: the id of the path counts.
+    wants_id = len(words) == _WITH_ID and words[1]
+    return Need(_today(words[0]), path_id if wants_id else None, words[-1])
+
+
+def sight_of(required: tuple[str, ...], method: str, path: str) -> Sight | None:
+    """The list at `path`, if it is one that agno cuts down rather than refuses."""
+    family, path_id = owner_of(path)
+    if method != "GET" or not family or path_id or not required:
+        return None
+    words = required[0].split(":")
+    return Sight(family, (words[-1],)) if len(words) > 1 and words[0] == family else None
