@@ -1,0 +1,138 @@
+"""The data of the catalogue: true to agno, whole, and told in words."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import issuer.catalogue
+from issuer.catalogue import NEWEST, SUPPORTED, Catalogue, UnknownVersion, scopes
+from issuer.catalogue.words import DESCRIPTIONS, POWERFUL
+from issuer.scopes import AGENT_OS_ADMIN, parse
+from tests.agentos.releases import AgnoRelease
+
+DATA = Path(issuer.catalogue.__file__).parent / "data"
+EXTRACT = Path(__file__).with_name("extract.py")
+
+
+@pytest.mark.slow
+def test_the_data_is_what_agno_says(release: AgnoRelease, tmp_path: Path) -> None:
+    """If this fails after an upgrade, `extract.py` says how to make the data anew."""
+    command = [os.fspath(release.python), "-P", os.fspath(EXTRACT), os.fspath(tmp_path)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    [extracted] = tmp_path.iterdir()
+    assert extracted.read_text() == (DATA / extracted.name).read_text()
+
+
+def test_every_supported_minor_version_is_there() -> None:
+    """`agno>=2.7.2,<4`, AGENTOS.md."""
+    assert SUPPORTED == ("2.7", "2.8", "2.9", "3.0", "3.1")
+    assert NEWEST == "3.1"
+
+
+@pytest.mark.parametrize("version", SUPPORTED)
+def test_a_version_may_be_named_with_its_patch(version: str) -> None:
+    catalogue = Catalogue.load(version)
+    assert catalogue.version == version
+    assert catalogue.agno.startswith(f"{version}.")
+    assert Catalogue.load(f"{version}.0") is catalogue
+
+
+@pytest.mark.parametrize("version", ["2.6", "4.0", "3", "3.1.x", "", "../agno-3.1", "3.10"])
+def test_an_unknown_version_is_refused_with_those_we_know(version: str) -> None:
+    with pytest.raises(UnknownVersion, match=r"Those are: 2\.7, 2\.8, 2\.9, 3\.0, 3\.1\."):
+        Catalogue.load(version)
+
+
+def test_the_map_has_as_many_routes_as_agno_names() -> None:
+    own = {
+        version: sum(not route.switched_by for route in Catalogue.load(version).routes)
+        for version in ("2.9", "3.1")
+    }
+    assert own == {"2.9": 103, "3.1": 107}
+
+
+@pytest.mark.parametrize("version", SUPPORTED)
+def test_the_interfaces_are_in_the_map(version: str) -> None:
+    catalogue = Catalogue.load(version)
+    assert catalogue.required_at("POST", "/a2a/agents/web/v1/message:send") == ("agents:run",)
+    assert catalogue.required_at("POST", "/agui") == ("agents:run",)
+
+
+def test_company_mode_is_there_from_3_1_on() -> None:
+    with_it = {
+        version
+        for version in SUPPORTED
+        if any(route.switched_by == "company" for route in Catalogue.load(version).routes)
+    }
+    assert with_it == {"3.1"}
+
+
+@pytest.mark.parametrize("version", SUPPORTED)
+def test_only_agents_teams_and_workflows_take_ids(version: str) -> None:
+    """CONTRACT §4."""
+    resources = Catalogue.load(version).resources
+    taking = {name for name, resource in resources.items() if resource.takes_ids}
+    assert taking == {"agents", "teams", "workflows"}
+
+
+@pytest.mark.parametrize("version", SUPPORTED)
+def test_the_resources_are_those_of_the_routes(version: str) -> None:
+    catalogue = Catalogue.load(version)
+    of_routes = {scope for route in catalogue.routes for scope in route.required}
+    of_resources = {
+        f"{n}:{action}" for n, it in catalogue.resources.items() for action in it.actions
+    }
+    assert of_routes == of_resources
+
+
+# scopes, for a person
+
+
+def test_every_scope_has_one_line_of_words() -> None:
+    assert {entry.scope for entry in scopes()} == set(DESCRIPTIONS)
+    for description in DESCRIPTIONS.values():
+        assert description.endswith(".")
+        assert len(description) < 80
+        assert "\n" not in description
+
+
+def test_every_scope_can_be_granted() -> None:
+    for entry in scopes():
+        assert parse(entry.scope).text == entry.scope
+
+
+def test_a_scope_names_the_versions_that_know_it() -> None:
+    versions = {entry.scope: entry.versions for entry in scopes()}
+    assert versions["agents:run"] == SUPPORTED
+    assert versions[AGENT_OS_ADMIN] == SUPPORTED
+    assert versions["filesystem:read"] == ("3.1",)
+    assert versions["wiki:write"] == ("3.1",)
+
+
+def test_the_scopes_of_one_version_are_those_it_knows() -> None:
+    of_2_9 = {entry.scope for entry in scopes("2.9.0")}
+    assert of_2_9 == {entry.scope for entry in scopes() if "2.9" in entry.versions}
+    assert "filesystem:read" not in of_2_9
+    assert {"agents:run", AGENT_OS_ADMIN} <= of_2_9
+
+
+def test_a_scope_says_whether_it_can_be_narrowed_and_whether_it_is_powerful() -> None:
+    entries = {entry.scope: entry for entry in scopes()}
+    assert {name for name, entry in entries.items() if entry.powerful} == set(POWERFUL)
+    assert entries["agents:run"].per_resource
+    assert not entries["sessions:read"].per_resource
+    assert not entries[AGENT_OS_ADMIN].per_resource
+
+
+def test_an_entry_is_json() -> None:
+    entry = next(entry for entry in scopes() if entry.scope == "filesystem:read")
+    assert json.loads(json.dumps(entry.as_json())) == {
+        "scope": "filesystem:read",
+        "description": "Browse, read and search the files of agents that may be read or run.",
+        "per_resource": False,
+        "powerful": False,
+        "versions": ["3.1"],
+    }
