@@ -42,7 +42,7 @@ class Server:
         self.http = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
         self.token_endpoint = TokenEndpoint(self.http)
         self.port = port
-        self._environment = environment
+        self.environment = environment
         self._folder = folder
         self._program = program
         self._output = folder / f"server-{port}.log"
@@ -61,7 +61,7 @@ class Server:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=self._folder,
-                env=self._environment,
+                env=self.environment,
                 preexec_fn=end_with_the_tests,  # noqa: PLW1509 - one system call, no lock
             )
         for _ in polls(SECONDS_TO_START):
@@ -139,7 +139,7 @@ class RunningIssuer(Server):
     def replica(self) -> Iterator[Server]:
         """A second server of the same house, on a port of its own, as behind a load balancer."""
         with reserved_port() as port:
-            server = Server(self._environment, port, self._folder)
+            server = Server(self.environment, port, self._folder)
             try:
                 server.start()
                 yield server

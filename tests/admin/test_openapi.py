@@ -1,0 +1,47 @@
+"""The admin API keeps what `/openapi.json` says of it, whatever it is asked."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.journeys.running_issuer import RunningIssuer
+
+CHECKS = [
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+]
+
+
+@pytest.fixture
+def issuer(tmp_path: Path, database_url: str) -> Iterator[RunningIssuer]:
+    with RunningIssuer(tmp_path, database_url) as issuer:
+        yield issuer
+
+
+@pytest.mark.slow
+def test_no_answer_is_outside_its_description(issuer: RunningIssuer, tmp_path: Path):
+    """schemathesis, every phase: examples, coverage, fuzzing, stateful."""
+    token = issuer.token_endpoint.client_credentials(issuer.house.admin).token
+    run = subprocess.run(
+        [
+            *(Path(sys.executable).parent / "schemathesis", "run", f"{issuer.url}/openapi.json"),
+            *("--header", f"Authorization: Bearer {token}"),
+            *("--checks", ",".join(CHECKS)),
+            *("--max-examples", "15", "--seed", "1", "--suppress-health-check", "all"),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert run.returncode == 0, run.stdout[-5000:]
+    assert "unforeseen" not in issuer.log

@@ -1,0 +1,43 @@
+"""The pages for newcomers: each command on them is run, in order."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.driver import Cli
+from tests.journeys.running_issuer import RunningIssuer
+
+DOCS = Path(__file__).parent.parent / "docs"
+COMMAND = re.compile(r"^\$ issuer (.+)$", re.MULTILINE)
+
+
+@pytest.fixture
+def issuer(tmp_path: Path) -> Iterator[RunningIssuer]:
+    with RunningIssuer(tmp_path) as issuer:
+        with issuer.house.changing() as rooms:
+            rooms.audiences.delete("my-os")
+        yield issuer
+
+
+def test_give_a_service_exactly_one_agent(issuer: RunningIssuer):
+    cli = Cli(issuer.environment)
+    said: dict[str, str] = {}
+    secret = ""
+    for line in COMMAND.findall((DOCS / "give-a-service-one-agent.md").read_text()):
+        command = shlex.split(line)
+        if command[:2] == ["client", "create"]:
+            secret = cli.json(*command)["client_secret"]
+        elif command[0] == "token":
+            said[line] = cli.done(*command, "--client-secret-stdin", stdin=f"{secret}\n")
+        else:
+            said[line] = cli.done(*command)
+    answers = {line.split()[3]: answer for line, answer in said.items() if "explain" in line}
+    assert "allowed" in answers["/agents/web/runs"].lower()
+    assert "web-runner" in answers["/agents/web/runs"]
+    assert "refused" in answers["/agents/billing/runs"].lower()
+    assert "agents:billing:run" in answers["/agents/billing/runs"]
+    (token,) = [answer for line, answer in said.items() if line.startswith("token")]
+    assert '"agents:web:run"' in token
