@@ -11,7 +11,7 @@ from fastapi_offline import FastAPIOffline
 from issuer import __version__, logs
 from issuer.admin import BodyLimit, admin_router, install_problem_handlers
 from issuer.clock import Clock
-from issuer.health import health_routes
+from issuer.health import health_paths, health_routes
 from issuer.http import RequestFrame
 from issuer.oauth import (
     IssuerAuthorizationServer,
@@ -66,8 +66,8 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     )
     server = IssuerAuthorizationServer(services)
     app.router.routes.extend(protocol_routes(services, server, queries, passwords))
-    app.router.routes.extend(health_routes(services, queries))
-    _describe(app, protocol_paths(settings, server.grants))
+    app.router.routes.extend(health_routes(services))
+    _describe(app, {**protocol_paths(settings, server.grants), **health_paths(settings)})
     app.include_router(admin_router(), prefix=base)
     install_problem_handlers(app)
     app.add_middleware(BodyLimit, prefix=f"{base}/admin/")

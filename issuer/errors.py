@@ -67,8 +67,12 @@ class Unavailable(IssuerError):
 
 
 class InvalidCredentials(IssuerError):
-    """One error for every wrong credential. `reason` is for the log and the audit, never out."""
+    """One error for every wrong credential. `reason` is for the log and the audit, never out.
 
-    def __init__(self, reason: str) -> None:
+    So is `subject`, who was named, where that is somebody.
+    """
+
+    def __init__(self, reason: str, subject: str | None = None) -> None:
         super().__init__("The credentials are wrong.")
         self.reason = reason
+        self.subject = subject

@@ -4,7 +4,7 @@ Nothing is issued here. The verdict is the catalogue's, which agrees with agno's
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -98,7 +98,9 @@ class Explainer:
         known = self._known(question)
         audience = self._audience(known, question.audience)
         held = _held(known, audience)
-        decision = decide(held, question.method, question.path, question.version)
+        decision = _of_the_living(
+            known, decide(held, question.method, question.path, question.version)
+        )
         return Explanation(
             decision, tuple(sorted(held)), tuple(_sources(known, audience, decision.by))
         )
@@ -153,6 +155,15 @@ class Explainer:
         if audience_id not in permitted:
             raise InvalidField("audience", "the client may not have tokens for it")
         return permitted[audience_id]
+
+
+def _of_the_living(known: _Known, decision: Decision) -> Decision:
+    """Nobody who is disabled gets a token, whatever it would open."""
+    for kind, each in (("client", known.client), ("user", known.user)):
+        if each is not None and each.disabled:
+            reason = f"The {kind} is disabled and gets no token."
+            return replace(decision, allowed=False, by=(), listing=None, reason=reason)
+    return decision
 
 
 def _held(known: _Known, audience: AudienceRecord) -> frozenset[str]:

@@ -9,11 +9,12 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -43,6 +44,7 @@ _AUDIENCE_ID = re.compile(r"[A-Za-z0-9._~@+|:/-]{1,255}")
 _RESERVED_SUBJECT = re.compile(r"sa:.*|__oauth__:.*|__scheduler__", re.IGNORECASE)
 
 MOST_SCOPES = 500
+LONGEST_FOLDED_USERNAME = 1024
 MOST_CLAIM_BYTES = 4096
 _DEEPEST_CLAIM = 8
 _LARGEST_INTEGER = 2**53 - 1  # RFC 7493 §2.2: what every JSON reader keeps exact
@@ -58,6 +60,8 @@ class Fields(BaseModel):
         """`members` checked; `InvalidField` names the first member that is wrong."""
         try:
             return cls.model_validate(members)
+        except RecursionError:
+            raise InvalidField("body", "is nested too deeply") from None
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"]) or "body"
@@ -65,7 +69,11 @@ class Fields(BaseModel):
 
     def patched(self, patch: Mapping[str, object]) -> Self:
         """These fields after a merge patch (RFC 7396), checked as a whole."""
-        return self.read(merge_patch(self.model_dump(mode="json"), patch))
+        try:
+            merged = merge_patch(self.model_dump(mode="json"), patch)
+        except RecursionError:
+            raise InvalidField("body", "is nested too deeply") from None
+        return self.read(merged)
 
 
 def fold_id(principal_id: str) -> str:
@@ -116,6 +124,8 @@ def _printable(text: str) -> str:
 
 
 def _username(text: str) -> str:
+    if len(fold_username(text)) > LONGEST_FOLDED_USERNAME:
+        raise ValueError("is too long in its compatibility form (NFKC)")
     if text != text.strip() or not fold_username(text).strip():
         raise ValueError("may not be empty or begin or end with a space")
     return _printable(text)
@@ -145,7 +155,7 @@ def _without_repeats(items: list[T]) -> list[T]:
 def _lifetime(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int):
         raise ValueError("must be a whole number of seconds")  # noqa: TRY004 - pydantic's way
-    return timedelta(seconds=min(value, 10**9))
+    return timedelta(seconds=max(-1, min(value, 10**9)))
 
 
 def _within_bounds(lifetime: timedelta) -> timedelta:
@@ -157,6 +167,17 @@ def _within_bounds(lifetime: timedelta) -> timedelta:
 def in_seconds(duration: timedelta) -> int:
     """Whole seconds, as claims and JSON have them."""
     return int(duration.total_seconds())
+
+
+def _instant(value: object) -> object:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is not a date that can be kept") from None
 
 
 def _custom_claims(claims: dict[str, Any]) -> dict[str, Any]:
@@ -223,5 +244,6 @@ GrantTypes = Annotated[
     Field(max_length=len(GrantType)),
     AfterValidator(_without_repeats),
 ]
+Instant = Annotated[AwareDatetime, BeforeValidator(_instant), AfterValidator(_in_utc)]
 Version = Annotated[int, Field(exclude=True)]  # for the ETag; nobody is shown it
 CustomClaims = Annotated[dict[str, Any], AfterValidator(_custom_claims)]

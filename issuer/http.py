@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from issuer.audit import Actor
 from issuer.logs import request_id
 
+_LONGEST_ADDRESS = 64
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 log = structlog.get_logger(__name__)
@@ -62,7 +63,8 @@ def _request_id(headers: Headers) -> str:
 
 def caller(request: Request, actor_id: str | None = None) -> Actor:
     """Who sends the request, as the audit wants to know it."""
-    address = request.client.host if request.client else None
+    # A proxy passes on what a caller wrote there: no more of it than an address can have.
+    address = request.client.host[:_LONGEST_ADDRESS] if request.client else None
     return Actor(actor_id, request_id.get(), address)
 
 

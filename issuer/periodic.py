@@ -8,6 +8,8 @@ import structlog
 
 from issuer.errors import IssuerError
 
+_SECONDS_TO_STOP = 5
+
 log = structlog.get_logger(__name__)
 
 
@@ -25,9 +27,9 @@ class Periodic:
         self._thread.start()
 
     def stop(self) -> None:
-        """Let the run under way end; there is no other."""
+        """Let the run under way end, if it does; there is no other."""
         self._stopped.set()
-        self._thread.join()
+        self._thread.join(_SECONDS_TO_STOP)
 
     def _run(self) -> None:
         while not self._stopped.wait(self._every.total_seconds()):

@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from random import SystemRandom
 
+import structlog
+
 from issuer.audiences import Audiences
 from issuer.audiences.store import AudienceStore
 from issuer.audit import Actor, AuditWriter, Record, Trail
@@ -19,7 +21,7 @@ from issuer.clock import Clock
 from issuer.database import Database, Session, require_current_schema
 from issuer.database.database import read_change_count
 from issuer.directory import ChangeWatcher, Directory
-from issuer.errors import ConfigurationError
+from issuer.errors import ConfigurationError, Unavailable
 from issuer.explaining import Explainer
 from issuer.keys import KeyPolicy, Keyring
 from issuer.keys.backends import SqlKeyBackend
@@ -33,6 +35,8 @@ from issuer.tokens import TokenIssuer, TokenReader
 from issuer.users import Passwords, SignIn, Users
 
 MASTER_KEY = "master.key"
+
+log = structlog.get_logger(__name__)
 NOBODY = Actor()
 
 
@@ -63,10 +67,10 @@ class Services:
             hmac_key = opened(session, sealer, CLIENT_SECRETS)
         self.secrets = SecretMaker(hmac_key, self._chance)
         self.passwords = Passwords(settings.password_hash)
-        self.sign_in = SignIn(self.database, self.passwords)
         self.last_use = LastUse(self.database)
         self._writing_last_use = Periodic("last-use", WRITE_EVERY, self.last_use.write)
         self.directory = Directory(self.database, own_audience=settings.url)
+        self.sign_in = SignIn(self.database, self.directory, self.passwords)
         self.client_authentication = ClientAuthentication(self.directory, self.secrets, clock)
         self.keyring = Keyring(
             SqlKeyBackend(self.database, sealer, clock),
@@ -102,7 +106,11 @@ class Services:
             rooms = self._rooms(session, actor, held)
             yield rooms
             rooms.authority.settle()
-        self.changes.look()
+        try:
+            self.changes.look()
+        except Unavailable as error:
+            # What was done is done; the watcher looks again in a moment.
+            log.warning("change_counter_unreadable", cause=str(error))
 
     @contextmanager
     def reading(
@@ -121,7 +129,7 @@ class Services:
             Audiences(*room, own_id=self.settings.url, algorithms=self.settings.signing_algorithms),
             Roles(*room),
             Clients(*room, self._chance, self.secrets),
-            Users(*room, self._chance, self.passwords),
+            Users(*room, self._chance),
             Assignments(session, trail, authority),
             Record(session),
             partial(read_change_count, session),

@@ -126,10 +126,11 @@ class House:
         **fields: Any,
     ) -> str:
         """A user with `roles` everywhere; the id."""
+        prepared = password and self.services.passwords.prepared(password)
         with self.changing() as rooms:
             user = rooms.users.create(UserFields.read({"username": username, **fields}))
-            if password is not None:
-                rooms.users.set_password(user.id, password)
+            if prepared:
+                rooms.users.set_password(user.id, prepared)
             for role in roles or []:
                 rooms.assignments.give(user.id, Assignment(role=role))
         return user.id

@@ -3,12 +3,12 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime
 
 from issuer.admin.access import Caller
 from issuer.admin.problems import documented
 from issuer.admin.representations import Cursor, Limit, Page, page
 from issuer.audit import EventFilter, EventRecord
+from issuer.fields import Instant
 
 router = APIRouter(prefix="/audit-events", tags=["audit"])
 
@@ -21,8 +21,8 @@ def list_audit_events(
     actor: Text = None,
     action: Text = None,
     target: Text = None,
-    since: AwareDatetime | None = None,
-    until: AwareDatetime | None = None,
+    since: Instant | None = None,
+    until: Instant | None = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[EventRecord]:

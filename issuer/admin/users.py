@@ -89,6 +89,8 @@ def set_password(
     caller: Caller, user_id: str, fields: PasswordFields, if_match: IfMatch = None
 ) -> None:
     """Set a password: 12 to 256 characters, not the user name. `If-Match` is for the user."""
+    caller.require(WRITE)
+    password = caller.services.passwords.prepared(fields.password.get_secret_value())
     with caller.rooms(WRITE) as rooms:
         require_match(if_match, rooms.users.get(user_id))
-        rooms.users.set_password(user_id, fields.password.get_secret_value())
+        rooms.users.set_password(user_id, password)

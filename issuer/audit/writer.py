@@ -4,6 +4,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -13,6 +14,8 @@ from issuer.database import Database
 from issuer.errors import Unavailable
 
 _MOST_IN_A_COMMIT = 1_000
+_SECONDS_TO_WAIT = 10
+_SECONDS_TO_STOP = 5
 
 _Waiting: TypeAlias = tuple[Event, asyncio.Future[None]]
 
@@ -30,9 +33,9 @@ class AuditWriter:
         self._thread.start()
 
     def stop(self) -> None:
-        """Commit what is waiting, then end."""
+        """Commit what is waiting, then end; a database that hangs does not hold up the end."""
         self._queue.put(None)
-        self._thread.join()
+        self._thread.join(_SECONDS_TO_STOP)
 
     async def record(self, event: Event) -> None:
         """Return when `event` is durable; `Unavailable` if it could not be made so."""
@@ -40,7 +43,11 @@ class AuditWriter:
             raise Unavailable("Too many events wait to be recorded.")
         durable = asyncio.get_running_loop().create_future()
         self._queue.put((event, durable))
-        await durable
+        try:
+            async with asyncio.timeout(_SECONDS_TO_WAIT):
+                await durable
+        except TimeoutError:
+            raise Unavailable("The record could not be made durable in time.") from None
 
     def _run(self) -> None:
         while (first := self._queue.get()) is not None:
@@ -62,19 +69,33 @@ class AuditWriter:
         return batch, False
 
     def _commit(self, batch: list[_Waiting]) -> None:
-        error: Exception | None = None
         try:
-            with self._database.transaction() as session:
-                store.append(session, _coalesced(event for event, _ in batch))
-        except Exception as failure:
-            error = failure
+            self._append(event for event, _ in batch)
+        except Unavailable as error:
+            self._answer(batch, error)
+        except Exception as error:
+            if len(batch) == 1:
+                self._answer(batch, error)
+                return
+            # One event that cannot be stored must not fail those beside it.
+            for waiting in batch:
+                self._commit([waiting])
+        else:
+            self._answer(batch, None)
+
+    def _append(self, events: Iterable[Event]) -> None:
+        with self._database.transaction() as session:
+            store.append(session, _coalesced(events))
+
+    def _answer(self, batch: list[_Waiting], error: Exception | None) -> None:
         loop = batch[0][1].get_loop()
-        loop.call_soon_threadsafe(_answer, [durable for _, durable in batch], error)
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(_settle, [durable for _, durable in batch], error)
 
 
-def _answer(waiting: list[asyncio.Future[None]], error: Exception | None) -> None:
+def _settle(waiting: list[asyncio.Future[None]], error: Exception | None) -> None:
     for durable in waiting:
-        if durable.cancelled():
+        if durable.done():
             continue
         if error is None:
             durable.set_result(None)

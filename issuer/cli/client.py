@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
-from issuer.cli import client_secret, output
+from issuer.cli import client_rotate, client_secret, output
 from issuer.cli.assignments import assignment_commands
 from issuer.cli.command import adjusted, every, given, given_patch, new_app
+from issuer.cli.hints import warn_about
 from issuer.cli.house import changing, reading
 from issuer.cli.options import (
     AddScopes,
@@ -24,6 +25,7 @@ from issuer.vocabulary import GrantType
 
 app = new_app("Services with credentials of their own (RFC 6749 §2).")
 app.add_typer(client_secret.app, name="secret")
+app.add_typer(client_rotate.app, name="rotate")
 app.add_typer(
     assignment_commands("client", "ci-bot", lambda rooms, name: rooms.clients.get(name).client_id),
     name="role",
@@ -123,6 +125,7 @@ def create_client(
     with changing() as rooms:
         created, secret = rooms.clients.create(ClientFields.read(members))
     output.show(created, as_json=as_json, client_secret=secret)
+    warn_about(created.scopes)
 
 
 @app.command("update")
@@ -172,6 +175,8 @@ def update_client(
         )
         updated = rooms.clients.update(client, patch)
     output.show(updated, as_json=as_json)
+    if "scopes" in patch:
+        warn_about(updated.scopes)
 
 
 @app.command("delete")

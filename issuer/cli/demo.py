@@ -15,7 +15,7 @@ from issuer.roles import Assignment, RoleFields
 from issuer.services import Rooms, Services
 from issuer.settings import Settings
 from issuer.setup import write_private
-from issuer.users import UserFields
+from issuer.users import NewPassword, UserFields
 from issuer.vocabulary import GrantType
 
 AUDIENCE = "my-os"
@@ -49,8 +49,9 @@ def ensure_demo(services: Services, actor: Actor) -> Demo:
     kept = _kept(demo_file(services.settings))
     if kept is not None and _works(services, kept):
         return kept
+    password = services.passwords.prepared(secrets.token_urlsafe(_PASSWORD_BYTES))
     with services.changing(actor) as rooms:
-        demo = _made(rooms)
+        demo = _made(rooms, password)
     write_private(demo_file(services.settings), json.dumps(asdict(demo), indent=2) + "\n")
     return demo
 
@@ -73,7 +74,7 @@ def _works(services: Services, demo: Demo) -> bool:
     return demo.audience in client.audiences
 
 
-def _made(rooms: Rooms) -> Demo:
+def _made(rooms: Rooms, password: NewPassword) -> Demo:
     everything_there = Assignment(role=_ROLE, audience=AUDIENCE)
     if _is_missing(rooms.audiences.get, AUDIENCE):
         rooms.audiences.create(AudienceFields(id=AUDIENCE, name="Demo AgentOS"))
@@ -84,10 +85,9 @@ def _made(rooms: Rooms) -> Demo:
     if _is_missing(rooms.users.get_by_username, _USER):
         rooms.users.create(UserFields(username=_USER, name="Demo user"))
     user_id = rooms.users.get_by_username(_USER).id
-    password = secrets.token_urlsafe(_PASSWORD_BYTES)
     rooms.users.set_password(user_id, password)
     rooms.assignments.give(user_id, everything_there)
-    return Demo(AUDIENCE, _CLIENT, client_secret, _USER, password)
+    return Demo(AUDIENCE, _CLIENT, client_secret, _USER, password.text)
 
 
 def _client_secret(rooms: Rooms) -> str:

@@ -81,6 +81,16 @@ RemoveScopes = Annotated[
     list[str] | None,
     typer.Option("--remove-scope", metavar="SCOPE", help="One scope less. Repeatable."),
 ]
+AudienceOfToken = Annotated[
+    str | None,
+    typer.Option(
+        "--audience", metavar="ID", help="The AgentOS; not needed by a client of only one."
+    ),
+]
+AgnoVersion = Annotated[
+    str | None,
+    typer.Option("--agno", metavar="VERSION", help="The version of agno there, such as 3.1."),
+]
 Url = Annotated[
     str | None, typer.Option(help="Base URL of the server, if it is not the usual one.")
 ]

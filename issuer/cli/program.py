@@ -27,6 +27,17 @@ _COMMANDS = {
         "user": "People with a password.",
         "key": "The keys that sign.",
     },
+    "Declare": {
+        "plan": "Show what a manifest would change.",
+        "apply": "Make this house what a manifest declares.",
+        "export": "Print this house as a manifest.",
+    },
+    "Understand": {
+        "explain": "Say whether an AgentOS would allow a request, and why.",
+        "preview": "Show what a token would say.",
+        "scope": "The scopes that the versions of AgentOS know.",
+        "audit": "The record of who did what.",
+    },
     "Look after": {
         "token": "Get a token from a running server, as a client would.",
         "doctor": "Look for what is wrong.",

@@ -6,6 +6,7 @@ import typer
 
 from issuer.cli import output
 from issuer.cli.command import adjusted, every, given, given_patch, new_app
+from issuer.cli.hints import warn_about
 from issuer.cli.house import changing, reading
 from issuer.cli.options import AddScopes, AsJson, Cascade, Limit, RemoveScopes, Scopes
 from issuer.roles import RoleFields
@@ -60,6 +61,7 @@ def create_role(
     with changing() as rooms:
         created = rooms.roles.create(RoleFields.read(members))
     output.show(created, as_json=as_json)
+    warn_about(created.scopes)
 
 
 @app.command("update")
@@ -83,6 +85,8 @@ def update_role(
         wanted = adjusted("scope", current, all_of_them=scopes, more=add_scopes, less=remove_scopes)
         updated = rooms.roles.update(role, given_patch(scopes=wanted, description=description))
     output.show(updated, as_json=as_json)
+    if wanted is not None:
+        warn_about(updated.scopes)
 
 
 @app.command("delete")

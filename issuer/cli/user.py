@@ -10,7 +10,7 @@ from issuer.cli import output
 from issuer.cli.asking import ask
 from issuer.cli.assignments import assignment_commands
 from issuer.cli.command import every, given, given_patch, new_app
-from issuer.cli.house import changing, reading
+from issuer.cli.house import changing, opened, operator, reading
 from issuer.cli.options import AsJson, Claims, Disabled, Email, Limit, Name, PasswordStdin
 from issuer.errors import NotFound
 from issuer.services import Rooms
@@ -137,9 +137,11 @@ def set_password(
             otherwise="--password-stdin or --generate",
             twice=True,
         )
-    with changing() as rooms:
-        found = find(rooms, user)
-        rooms.users.set_password(found.id, password)
+    with opened() as services:
+        prepared = services.passwords.prepared(password)
+        with services.changing(operator()) as rooms:
+            found = find(rooms, user)
+            rooms.users.set_password(found.id, prepared)
     if generate:
         output.show(found, as_json=as_json, password=password)
     else:

@@ -5,6 +5,17 @@ Secrets are made here only, shown once, and kept as HMAC-SHA-256.
 
 from issuer.clients.client import Client, ClientFields, ClientSecret, SecretFields
 from issuer.clients.clients import Clients
+from issuer.clients.rotation import Rotation, Rotations, how_last_used
 from issuer.clients.secrets import SecretMaker
 
-__all__ = ["Client", "ClientFields", "ClientSecret", "Clients", "SecretFields", "SecretMaker"]
+__all__ = [
+    "Client",
+    "ClientFields",
+    "ClientSecret",
+    "Clients",
+    "Rotation",
+    "Rotations",
+    "SecretFields",
+    "SecretMaker",
+    "how_last_used",
+]

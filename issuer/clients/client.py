@@ -3,13 +3,14 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, BeforeValidator, Field
+from pydantic import Field
 
 from issuer.fields import (
     AudienceId,
     CustomClaims,
     Fields,
     GrantTypes,
+    Instant,
     Label,
     Lifetime,
     PrincipalId,
@@ -19,13 +20,6 @@ from issuer.fields import (
 from issuer.vocabulary import GrantType
 
 MOST_AUDIENCES = 100
-
-
-def _instant(value: object) -> object:
-    return datetime.fromisoformat(value) if isinstance(value, str) else value
-
-
-Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
 
 
 class ClientFields(Fields):

@@ -81,7 +81,8 @@ class Clients:
         self._authority.touch(scopes=fields.scopes, audiences=fields.audiences)
         self._store_fields(row, fields)
         self._store.changed(row, self._clock())
-        self._trail.note("client.updated", client_id, changed=sorted(changed))
+        now = {name: value for name, value in _recorded(fields).items() if name in changed}
+        self._trail.note("client.updated", client_id, changed=sorted(changed), now=now)
         return self._store.as_client(row)
 
     def delete(self, client_id: str) -> None:

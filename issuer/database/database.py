@@ -34,7 +34,11 @@ class Database:
         self.url = _parsed(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = _engine(self.url)
-        self._reading = sessionmaker(self.engine, expire_on_commit=False)
+        # A reader sees one moment, however many statements it takes. SQLite's always does.
+        reading = self.engine
+        if not self.is_sqlite:
+            reading = reading.execution_options(isolation_level="REPEATABLE READ")
+        self._reading = sessionmaker(reading, expire_on_commit=False)
         self._writing = sessionmaker(
             self.engine.execution_options(sqlite_begin="IMMEDIATE"), expire_on_commit=False
         )
@@ -82,8 +86,8 @@ class Database:
 
     @property
     def safe_url(self) -> str:
-        """The URL without its password, fit for a log."""
-        return self.url.render_as_string(hide_password=True)
+        """The URL without its password, wherever that stands, fit for a log."""
+        return self.url.set(query={}).render_as_string(hide_password=True)
 
 
 def read_change_count(session: Session) -> int:
@@ -155,6 +159,12 @@ def _engine(url: URL) -> Engine:
             hide_parameters=True,
             connect_args={
                 "connect_timeout": _CONNECT_TIMEOUT_S,
+                # A server that went away without a word is noticed in seconds, not in a quarter
+                # of an hour.
+                "tcp_user_timeout": 10_000,
+                "keepalives_idle": 5,
+                "keepalives_interval": 2,
+                "keepalives_count": 3,
                 "options": f"-c statement_timeout={_STATEMENT_TIMEOUT_MS} -c timezone=UTC",
             },
         )

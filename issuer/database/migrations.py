@@ -1,11 +1,16 @@
 """The schema's history: Alembic, from the checkout or from inside the wheel."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from typing import Any, cast
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 import issuer
@@ -30,9 +35,35 @@ def upgrade(database: Database) -> None:
     if current_revision(database) not in known_revisions():
         raise _newer_schema()
     config = _config()
-    with database.engine.execution_options(sqlite_begin="IMMEDIATE").begin() as connection:
+    engine = database.engine.execution_options(sqlite_begin="IMMEDIATE")
+    with (
+        engine.connect() as connection,
+        _without_foreign_keys(database, connection),
+        connection.begin(),
+    ):
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        _require_whole(database, connection)
+
+
+@contextmanager
+def _without_foreign_keys(database: Database, connection: Connection) -> Iterator[None]:
+    """SQLite changes a table by making it anew: dropping the old one must not cascade."""
+    if not database.is_sqlite:
+        yield
+        return
+    # Outside of any transaction, where alone SQLite listens to it.
+    driver = cast(Any, connection.connection.driver_connection)
+    driver.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        driver.execute("PRAGMA foreign_keys=ON")
+
+
+def _require_whole(database: Database, connection: Connection) -> None:
+    if database.is_sqlite and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+        raise ConfigurationError("The database has rows that refer to nothing: it was not changed.")
 
 
 def require_current_schema(database: Database) -> None:
@@ -61,6 +92,7 @@ def current_revision(database: Database) -> str | None:
         raise ConfigurationError(f"The database {database.safe_url} cannot be opened.") from None
 
 
+@cache
 def head_revision() -> str:
     """The revision this program is written for."""
     head = ScriptDirectory.from_config(_config()).get_current_head()
@@ -68,10 +100,11 @@ def head_revision() -> str:
     return head
 
 
-def known_revisions() -> set[str | None]:
+@cache
+def known_revisions() -> frozenset[str | None]:
     """Every revision in this program's history, and None for the empty database."""
     history = ScriptDirectory.from_config(_config()).walk_revisions()
-    return {None, *(script.revision for script in history)}
+    return frozenset({None, *(script.revision for script in history)})
 
 
 def _config() -> Config:

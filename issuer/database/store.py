@@ -29,8 +29,8 @@ class Store(Generic[Row]):
         self.session = session
 
     def find(self, key: str) -> Row | None:
-        """The row of exactly this key, if there is one. PostgreSQL refuses to look for NUL."""
-        if "\0" in key:
+        """The row of exactly this key, if there is one. All keys are printable ASCII."""
+        if not (key.isascii() and key.isprintable()):
             return None
         return self.session.get(self.row, key)
 

@@ -83,3 +83,4 @@ class UserRecord:
     disabled: bool
     claims: Mapping[str, object]
     rights: Rights
+    password_hash: str | None = field(repr=False)

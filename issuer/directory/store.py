@@ -1,15 +1,15 @@
 """Reading records from SQL: a fixed number of queries, however much a principal has."""
 
-from collections.abc import Iterable
-
 from sqlalchemy import select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session
 
 from issuer.database.tables import (
     AssignmentRow,
     AudienceRow,
     ClientAudienceRow,
     ClientRow,
+    ClientSecretRow,
+    RoleRow,
     UserRow,
 )
 from issuer.directory.records import (
@@ -20,46 +20,46 @@ from issuer.directory.records import (
     SecretRecord,
     UserRecord,
 )
+from issuer.fields import fold_id
 
 
 def load_client(session: Session, client_id: str, own_audience: str) -> ClientRecord | None:
-    """The client of exactly this id."""
-    row = session.scalars(
-        select(ClientRow)
-        .where(ClientRow.client_id == client_id)
-        .options(
-            selectinload(ClientRow.audiences).joinedload(ClientAudienceRow.audience),
-            selectinload(ClientRow.assignments).joinedload(AssignmentRow.role),
-            selectinload(ClientRow.secrets),
-        )
-    ).one_or_none()
+    """The client of exactly this id. The same statements whether there is one or not.
+
+    An unknown client must not be told by its answer coming a query earlier.
+    """
+    row = session.scalars(select(ClientRow).where(ClientRow.client_id == client_id)).one_or_none()
+    audiences = session.scalars(
+        select(AudienceRow)
+        .join(ClientAudienceRow, ClientAudienceRow.audience_id == AudienceRow.id)
+        .where(ClientAudienceRow.client_id == client_id)
+    ).all()
+    secrets = session.scalars(
+        select(ClientSecretRow).where(ClientSecretRow.client_id == client_id)
+    ).all()
+    roles = _role_grants(session, client_id)
     if row is None:
         return None
     return ClientRecord(
         client_id=row.client_id,
         disabled=row.disabled,
         grant_types=frozenset(row.grant_types),
-        audiences={
-            each.audience_id: _audience(each.audience, own_audience) for each in row.audiences
-        },
+        audiences={each.id: _audience(each, own_audience) for each in audiences},
         access_token_ttl=row.access_token_ttl,
         claims=row.claims,
         may_set_session=row.may_set_session,
-        rights=_rights(row.scopes, row.assignments),
-        secrets=tuple(SecretRecord(each.id, each.digest, each.expires_at) for each in row.secrets),
+        rights=Rights(frozenset(row.scopes), roles),
+        secrets=tuple(SecretRecord(each.id, each.digest, each.expires_at) for each in secrets),
     )
 
 
 def load_user(session: Session, user_id: str) -> UserRecord | None:
     """The user of exactly this id."""
-    row = session.scalars(
-        select(UserRow)
-        .where(UserRow.id == user_id)
-        .options(selectinload(UserRow.assignments).joinedload(AssignmentRow.role))
-    ).one_or_none()
+    row = session.scalars(select(UserRow).where(UserRow.id == user_id)).one_or_none()
     if row is None:
         return None
-    return UserRecord(row.id, row.disabled, row.claims, _rights([], row.assignments))
+    rights = Rights(frozenset(), _role_grants(session, user_id))
+    return UserRecord(row.id, row.disabled, row.claims, rights, row.password_hash)
 
 
 def load_audience(session: Session, audience_id: str, own_audience: str) -> AudienceRecord | None:
@@ -78,9 +78,10 @@ def _audience(row: AudienceRow, own_audience: str) -> AudienceRecord:
     )
 
 
-def _rights(direct: Iterable[str], assignments: Iterable[AssignmentRow]) -> Rights:
-    grants = [
-        RoleGrant(each.role_name, each.audience_id, frozenset(each.role.scopes))
-        for each in assignments
-    ]
-    return Rights(frozenset(direct), tuple(grants))
+def _role_grants(session: Session, principal_id: str) -> tuple[RoleGrant, ...]:
+    found = session.execute(
+        select(RoleRow.name, AssignmentRow.audience_id, RoleRow.scopes)
+        .join(AssignmentRow, AssignmentRow.role_name == RoleRow.name)
+        .where(AssignmentRow.folded_id == fold_id(principal_id))
+    )
+    return tuple(RoleGrant(name, audience, frozenset(scopes)) for name, audience, scopes in found)

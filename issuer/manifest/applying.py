@@ -7,16 +7,8 @@ from issuer.audiences import AudienceFields
 from issuer.clients import ClientFields
 from issuer.errors import NotAllowed
 from issuer.manifest import house
-from issuer.manifest.changes import (
-    SECTIONS,
-    Action,
-    AssignmentChange,
-    Change,
-    Kind,
-    Plan,
-    Resource,
-    Step,
-)
+from issuer.manifest.changes import Action, AssignmentChange, Change, Plan, Step
+from issuer.manifest.resources import SECTIONS, Kind, Resource
 from issuer.roles import RoleFields
 from issuer.users import UserFields
 

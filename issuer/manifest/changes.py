@@ -7,17 +7,8 @@ from typing import Any, TypeAlias
 
 from issuer.fields import Fields
 from issuer.manifest.problems import shown
+from issuer.manifest.resources import Kind, Resource
 from issuer.roles import Assignment
-
-
-class Kind(StrEnum):
-    AUDIENCE = "audience"
-    ROLE = "role"
-    CLIENT = "client"
-    USER = "user"
-
-
-SECTIONS = {kind: f"{kind}s" for kind in Kind}  # of a manifest, of the API, of its scopes
 
 
 class Action(StrEnum):
@@ -41,28 +32,6 @@ _SIGNS = {
     Action.DELETE: "-",
     Action.TAKE: "-",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Resource:
-    """Something in the house. A user goes by the user name, and has no id before it is made."""
-
-    kind: Kind
-    id: str | None
-    name: str
-
-    def __str__(self) -> str:
-        made = f" ({self.id})" if self.kind is Kind.USER and self.id else ""
-        return f"{self.kind} {self.text}{made}"
-
-    @property
-    def text(self) -> str:
-        """The name, as it may be written on a terminal."""
-        return shown(self.name)[1:-1]
-
-    def as_json(self) -> dict[str, Any]:
-        user = {"username": self.name} if self.kind is Kind.USER else {}
-        return {"kind": self.kind.value, "id": self.id, **user}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,23 +9,15 @@ from issuer.clients import ClientFields
 from issuer.errors import InUse
 from issuer.fields import Fields
 from issuer.manifest import house, renames
-from issuer.manifest.changes import (
-    SECTIONS,
-    Action,
-    AssignmentChange,
-    Change,
-    Kind,
-    Plan,
-    Resource,
-    Shift,
-    Step,
-)
-from issuer.manifest.members import all_members, bare, differing, in_order, members
+from issuer.manifest.changes import Action, Change, Plan, Shift, Step
+from issuer.manifest.differences import assignment_changes, changes
+from issuer.manifest.members import bare
 from issuer.manifest.principals import Declared, Principal, on_record
 from issuer.manifest.problems import InvalidManifest
 from issuer.manifest.reading import Manifest, unfit
+from issuer.manifest.resources import SECTIONS, Kind, Resource
 from issuer.manifest.rights import NOWHERE, World, shifts
-from issuer.roles import Assignment, RoleFields
+from issuer.roles import RoleFields
 
 Model = TypeVar("Model", bound=Fields)
 
@@ -113,7 +105,8 @@ class _Planning:
         """What there will be of the kind; the steps to it are noted."""
         will_be = {**({} if self._prunes(kind) else there), **wanted}
         for name in {**there, **will_be}:
-            self._change(Resource(kind, name, name), there.get(name), will_be.get(name))
+            resource = Resource(kind, name, name)
+            self._note(changes(resource, there.get(name), will_be.get(name)))
         return will_be
 
     def _meet(self, record: Principal, declared: Declared) -> None:
@@ -132,32 +125,16 @@ class _Planning:
     def _turn(self, who: Resource, before: Principal | None, after: Principal | None) -> None:
         if before is not after:
             fields = [each.fields if each else None for each in (before, after)]
-            self._change(who, *fields)
+            self._note(changes(who, *fields))
         if after is not None:
-            had = before.given if before else []
-            self._assign(Action.TAKE, who, set(had).difference(after.given))
-            self._assign(Action.GIVE, who, set(after.given).difference(had))
+            self._note(assignment_changes(who, before.given if before else [], after.given))
         was = self._before.standing(before.fields, before.given) if before else NOWHERE
         will_be = self._after.standing(after.fields, after.given) if after else NOWHERE
         self._shifts += shifts(who, was, will_be)
 
-    def _change(self, resource: Resource, before: Fields | None, after: Fields | None) -> None:
-        if before is None and after is not None:
-            self._note(Change(Action.CREATE, resource, {}, members(after), after))
-        elif before is not None and after is None:
-            self._note(Change(Action.DELETE, resource, members(before), {}))
-        elif before is not None and after is not None:
-            old, new = all_members(before), all_members(after)
-            if names := differing(old, new):
-                was, will_be = ({name: each[name] for name in names} for each in (old, new))
-                self._note(Change(Action.UPDATE, resource, was, will_be, after))
-
-    def _assign(self, action: Action, resource: Resource, given: Iterable[Assignment]) -> None:
-        for assignment in in_order(given):
-            self._note(AssignmentChange(action, resource, assignment))
-
-    def _note(self, step: Step) -> None:
-        self._steps[step.action, step.resource.kind].append(step)
+    def _note(self, steps: Iterable[Step]) -> None:
+        for step in steps:
+            self._steps[step.action, step.resource.kind].append(step)
 
     def _note_uses(self, record: Principal) -> None:
         """Of what will not be there, by one who is left alone."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from issuer.clients import ClientFields
 from issuer.fields import fold_id, fold_username
 from issuer.manifest import house
-from issuer.manifest.changes import Kind, Resource
 from issuer.manifest.entries import Entries
 from issuer.manifest.members import bare, in_order
 from issuer.manifest.problems import Path
+from issuer.manifest.resources import Kind, Resource
 from issuer.roles import Assignment
 from issuer.users import UserFields
 

@@ -48,7 +48,7 @@ def spelled(path: Path) -> str:
 def shown(value: object) -> str:
     """`value` as JSON on one line, without a character that a terminal would obey."""
     text = json.dumps(value, ensure_ascii=False)
-    return "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in text)
+    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
 
 
 def _name(text: str) -> str:

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pydantic import ValidationError
 
 from issuer.manifest import house
-from issuer.manifest.document import MOST_BYTES, Document, parse
+from issuer.manifest.document import Document
 from issuer.manifest.entries import Entries
 from issuer.manifest.names import dangling, declares, named, references, repeated
+from issuer.manifest.parsing import MOST_BYTES, parse
 from issuer.manifest.problems import InvalidManifest, Path, Problem
 from issuer.vocabulary import SigningAlgorithm
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from issuer.audiences import AudienceFields
 from issuer.clients import ClientFields
 from issuer.directory import AudienceRecord, Rights, RoleGrant
-from issuer.manifest.changes import Kind, Resource, Shift
+from issuer.manifest.changes import Shift
+from issuer.manifest.resources import Kind, Resource
 from issuer.roles import Assignment, RoleFields
 from issuer.scopes import covers
 from issuer.users import UserFields

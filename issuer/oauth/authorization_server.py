@@ -1,10 +1,11 @@
 """The binding of Authlib's authorization server: the only file that knows its hooks."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import AuthorizationServer, ClientMixin
 
+from issuer.clients.secrets import PREFIX
 from issuer.directory import ClientRecord
 from issuer.oauth.client_authentication import authenticate_client
 from issuer.oauth.errors import OAuthError, quoted
@@ -23,7 +24,7 @@ class Answer:
     """What goes back. `refusal` is the error behind it, if it is one."""
 
     status: int
-    body: dict[str, object]
+    body: dict[str, object] = field(repr=False)
     headers: list[tuple[str, str]]
     refusal: OAuth2Error | None = None
 
@@ -72,9 +73,18 @@ class IssuerAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
         self, request: ProtocolRequest, methods: object = None, endpoint: str = "token"
     ) -> RegisteredClient:
         """One answer for every wrong credential; Authlib's tells unknown clients apart."""
-        client, secret = authenticate_client(request, self.services.client_authentication)
-        request.authenticated, request.secret = client, secret
-        return RegisteredClient(client)
+        if request.authenticated is None:
+            client, secret = authenticate_client(request, self.services.client_authentication)
+            request.authenticated, request.secret = client, secret
+        return RegisteredClient(request.authenticated)
+
+    def refuse_stranger(self, request: ProtocolRequest) -> Answer | None:
+        """The refusal, if the request is not from a client of ours."""
+        try:
+            self.authenticate_client(request)
+        except OAuth2Error as error:
+            return self.refuse(error)
+        return None
 
     def issue(self, request: ProtocolRequest, authorization: Authorization) -> dict[str, object]:
         """RFC 6749 §5.1: the narrowed authorization as a signed token. The same for every grant."""
@@ -82,13 +92,9 @@ class IssuerAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
             narrowed = authorization.narrowed_to(_scopes_asked(request))
             request.issued = self.services.tokens.issue(narrowed)
         except InvalidScope as error:
-            raise OAuthError(
-                ErrorCode.INVALID_SCOPE, f"Malformed scope: {quoted(error.scope)}"
-            ) from None
+            raise _invalid_scope("Malformed scope", error.scope) from None
         except ScopeNotCovered as error:
-            raise OAuthError(
-                ErrorCode.INVALID_SCOPE, f"Not permitted at this audience: {quoted(error.scope)}"
-            ) from None
+            raise _invalid_scope("Not permitted at this audience", error.scope) from None
         except TokenTooLarge as error:
             raise OAuthError(ErrorCode.INVALID_REQUEST, quoted(str(error))) from None
         request.authorization = narrowed
@@ -113,6 +119,13 @@ class IssuerAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
 
     def send_signal(self, name: str, *args: object, **kwargs: object) -> None:
         """Authlib's signals have no listeners here."""
+
+
+def _invalid_scope(description: str, scope: str) -> OAuthError:
+    """RFC 6749 §5.2, naming the scope; for the record only if it could not be a secret."""
+    named = f"{description}: {quoted(scope)}"
+    reason = description if PREFIX in scope else named
+    return OAuthError(ErrorCode.INVALID_SCOPE, named, reason=reason)
 
 
 def _scopes_asked(request: ProtocolRequest) -> list[str] | None:

@@ -31,6 +31,7 @@ class ProtocolRequest(OAuth2Request):  # type: ignore[misc]
         self.authorization: Authorization | None = None
         self.issued: AccessToken | None = None
         self.claimed_client_id: str | None = None
+        self.named_subject: str | None = None
         self.authenticated: ClientRecord | None = None
         self.secret: SecretRecord | None = None
 

@@ -1,8 +1,11 @@
 """The routes of this door: plain Starlette routes, which cost a third of FastAPI's."""
 
+from collections.abc import Awaitable, Callable
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from issuer.http import document
 from issuer.oauth.authorization_server import IssuerAuthorizationServer
@@ -30,11 +33,6 @@ def protocol_routes(
     body, etag = rendered(metadata(services.settings, server))
     jwks_max_age = int(services.settings.jwks_max_age.total_seconds())
 
-    async def token(request: Request) -> Response:
-        if request.method != "POST":
-            return _method_not_allowed("POST")
-        return await token_endpoint(request)
-
     async def jwks(request: Request) -> Response:
         current = services.keyring.jwks
         return document(
@@ -49,12 +47,24 @@ def protocol_routes(
         return document(request, body, etag=etag, media_type="application/json", max_age=MAX_AGE)
 
     base = services.settings.base_path
-    any_method = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
     return [
-        Route(base + TOKEN_PATH, token, methods=any_method),
+        Route(base + TOKEN_PATH, OnlyPost(token_endpoint)),
         Route(base + JWKS_PATH, jwks, methods=["GET"]),
         *(Route(path, discovery, methods=["GET"]) for path in metadata_paths(services.settings)),
     ]
+
+
+class OnlyPost:
+    """An endpoint for POST; every other method, known or not, is told so (RFC 9110 §15.5.6)."""
+
+    def __init__(self, endpoint: Callable[[Request], Awaitable[Response]]) -> None:
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        is_post = request.method == "POST"
+        answer = await self._endpoint(request) if is_post else _method_not_allowed("POST")
+        await answer(scope, receive, send)
 
 
 def _method_not_allowed(allowed: str) -> Response:

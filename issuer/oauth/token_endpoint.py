@@ -1,6 +1,8 @@
 """The token endpoint (RFC 6749 §3.2): from a request to an answer that is on record."""
 
 import asyncio
+from collections.abc import Callable
+from typing import TypeVar
 
 import structlog
 from authlib.oauth2 import OAuth2Error
@@ -24,6 +26,8 @@ from issuer.workers import WorkerPool
 # after the request came, which is longer than either takes on a machine that is not overloaded.
 _ANSWERED_ON_THE_BEAT = {ErrorCode.INVALID_CLIENT.value}
 _BEAT = 0.03  # seconds
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -74,14 +78,22 @@ class TokenEndpoint:
         """From memory, on the event loop, where that is possible; from a pool where it is not."""
         grant = self._server.grants.get(request.payload.grant_type or "")
         if grant is None or not grant.hashes_passwords:
-            try:
-                return self._server.create_token_response(request)
-            except NeedsDatabase:
-                pool = self._queries
-        else:
-            pool = self._passwords
-        request.may_query = True
-        return await pool.run(self._server.create_token_response, request)
+            return await self._from_memory_or_query(self._server.create_token_response, request)
+        # Who is nobody's client must not take the place of those who sign in.
+        refused = await self._from_memory_or_query(self._server.refuse_stranger, request)
+        if refused is not None:
+            return refused
+        answer: Answer = await self._passwords.run(self._server.create_token_response, request)
+        return answer
+
+    async def _from_memory_or_query(
+        self, step: Callable[[ProtocolRequest], T], request: ProtocolRequest
+    ) -> T:
+        try:
+            return step(request)
+        except NeedsDatabase:
+            request.may_query = True
+            return await self._queries.run(step, request)
 
     def _event(self, request: Request, parsed: ProtocolRequest | None, answer: Answer) -> Event:
         now = self._services.clock()
@@ -93,7 +105,7 @@ class TokenEndpoint:
                 at=now,
                 actor=actor,
                 action="token.refused",
-                target=_claimed_client(parsed),
+                target=(parsed.named_subject if parsed else None) or _claimed_client(parsed),
                 outcome=Outcome.REFUSED,
                 reason=_reason(error),
                 details={"error": error.error if error else ErrorCode.SERVER_ERROR.value},
@@ -120,7 +132,7 @@ def _claimed_client(parsed: ProtocolRequest | None) -> str | None:
     People send a secret where the id belongs: that is not put on record.
     """
     claimed = (parsed.claimed_client_id if parsed else None) or ""
-    return claimed if is_principal_id(claimed) and not claimed.startswith(PREFIX) else None
+    return claimed if is_principal_id(claimed) and PREFIX not in claimed else None
 
 
 def _reason(error: OAuth2Error | None) -> str | None:

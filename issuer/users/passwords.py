@@ -2,6 +2,7 @@
 
 import base64
 import unicodedata
+from dataclasses import dataclass, field
 from typing import Literal
 
 from argon2 import Parameters, PasswordHasher, Type, profiles
@@ -9,7 +10,6 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from argon2.low_level import ARGON2_VERSION
 
 from issuer.errors import InvalidField
-from issuer.fields import fold_username
 
 SHORTEST, LONGEST = 12, 256
 
@@ -25,6 +25,14 @@ _OWASP = Parameters(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class NewPassword:
+    """A password about to be set. It shows nothing of itself."""
+
+    text: str = field(repr=False)
+    hash: str = field(repr=False)
+
+
 class Passwords:
     """Hashes and verifies. Each call takes tens of milliseconds: never on the event loop."""
 
@@ -33,6 +41,12 @@ class Passwords:
         self._hasher = PasswordHasher.from_parameters(chosen)
         # Verified for users who do not exist, so that they take as long as those who do.
         self._decoy = _hash_of_nothing(chosen)
+
+    def prepared(self, password: str) -> NewPassword:
+        """A password that the policy allows, hashed before anybody holds a lock to store it."""
+        text = unicodedata.normalize("NFC", password)
+        check_policy(text)
+        return NewPassword(text, self.hash(text))
 
     def hash(self, password: str) -> str:
         """`password` (NFC) as an argon2id string with its parameters and salt."""
@@ -63,12 +77,9 @@ def _hash_of_nothing(chosen: Parameters) -> str:
     return f"$argon2id$v={chosen.version}${costs}${salt}${digest}"
 
 
-def check_policy(password: str, username: str) -> None:
-    """`InvalidField` unless the password may be set: 12 to 256 characters (NFC), not the name."""
-    password = unicodedata.normalize("NFC", password)
+def check_policy(password: str) -> None:
+    """`InvalidField` unless the password may be set: 12 to 256 characters (NFC), no controls."""
     if not SHORTEST <= len(password) <= LONGEST:
         raise InvalidField("password", f"must have {SHORTEST} to {LONGEST} characters")
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in password):
         raise InvalidField("password", "may not hold control characters")
-    if fold_username(password) == fold_username(username):
-        raise InvalidField("password", "may not be the user name")

@@ -13,6 +13,8 @@ class UserStore(Store[UserRow]):
 
     def find_by_username(self, username: str) -> UserRow | None:
         """The user of that name, whatever its case or Unicode form."""
+        if not username.isprintable():
+            return None  # nor would PostgreSQL look for NUL or an unpaired surrogate
         folded = fold_username(username)
         return self.session.scalars(
             select(UserRow).where(UserRow.folded_username == folded)

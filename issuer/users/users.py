@@ -12,7 +12,7 @@ from issuer.database.store import as_model
 from issuer.database.tables import UserRow
 from issuer.errors import AlreadyExists, InvalidField, NotFound
 from issuer.fields import fold_username
-from issuer.users.passwords import Passwords, check_policy
+from issuer.users.passwords import NewPassword
 from issuer.users.store import UserStore
 from issuer.users.user import User, UserFields
 
@@ -27,14 +27,12 @@ class Users:
         clock: Clock,
         authority: Authority,
         chance: Random,
-        passwords: Passwords,
     ) -> None:
         self._store = UserStore(session)
         self._trail = trail
         self._clock = clock
         self._authority = authority
         self._chance = chance
-        self._passwords = passwords
 
     def create(self, fields: UserFields) -> User:
         """The new user, who cannot sign in before a password is set."""
@@ -83,12 +81,13 @@ class Users:
         self._trail.note("user.updated", user_id, changed=sorted(changed))
         return as_model(User, row)
 
-    def set_password(self, user_id: str, password: str) -> None:
-        """`InvalidField` if the policy forbids it."""
+    def set_password(self, user_id: str, password: NewPassword) -> None:
+        """Set a password prepared beforehand; `InvalidField` if it is the user name."""
         row = self._store.get(user_id)
         self._authority.touch(principal=user_id)
-        check_policy(password, row.username)
-        row.password_hash = self._passwords.hash(password)
+        if fold_username(password.text) == row.folded_username:
+            raise InvalidField("password", "may not be the user name")
+        row.password_hash = password.hash
         self._store.changed(row, self._clock())
         self._trail.note("user.password_set", user_id)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from unittest import mock
 
 from issuer.cli import run
@@ -47,6 +47,17 @@ class Result:
         return self.json["items"]
 
     @property
+    def warnings(self) -> list[str]:
+        """What it warned of, beside its answer."""
+        lines = self.err.splitlines()
+        return [line for line in lines if line.startswith("Warning: ")]
+
+    @property
+    def complaints(self) -> list[str]:
+        """What else it said on standard error."""
+        return [line for line in self.err.splitlines() if line not in self.warnings]
+
+    @property
     def sentence(self) -> str:
         """The one sentence of a refusal, with nothing else said anywhere."""
         assert (self.status, self.out) == (1, "")
@@ -61,22 +72,22 @@ class Cli:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.environment = dict(environment)
 
-    def __call__(self, *arguments: str, stdin: str = "") -> Result:
+    def __call__(self, *arguments: str, stdin: str | TextIO = "") -> Result:
         out, err = io.StringIO(), io.StringIO()
         with self._surroundings(stdin), redirect_stdout(out), redirect_stderr(err):
             status = run(arguments)
         return Result(status, out.getvalue(), err.getvalue())
 
     def json(self, *arguments: str, stdin: str = "") -> Any:
-        """What a command that succeeds says as JSON, with nothing on standard error."""
+        """What a command that succeeds says as JSON, with no complaint on standard error."""
         result = self(*arguments, "--json", stdin=stdin)
-        assert (result.status, result.err) == (0, "")
+        assert (result.status, result.complaints) == (0, [])
         return result.json
 
     def done(self, *arguments: str, stdin: str = "") -> str:
         """What a command that succeeds says to a person."""
         result = self(*arguments, stdin=stdin)
-        assert (result.status, result.err) == (0, "")
+        assert (result.status, result.complaints) == (0, [])
         return result.out
 
     def with_environment(self, **more: str | None) -> "Cli":
@@ -94,13 +105,14 @@ class Cli:
             services.database.dispose()
 
     @contextmanager
-    def _surroundings(self, stdin: str) -> Iterator[None]:
+    def _surroundings(self, stdin: str | TextIO) -> Iterator[None]:
+        said = io.StringIO(stdin) if isinstance(stdin, str) else stdin
         root = logging.getLogger()
         handlers, level = root.handlers, root.level
         ending = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         with (
             mock.patch.dict(os.environ, {**process_environment(), **self.environment}, clear=True),
-            mock.patch.object(sys, "stdin", io.StringIO(stdin)),
+            mock.patch.object(sys, "stdin", said),
         ):
             yield
         root.handlers, root.level = handlers, level

@@ -55,6 +55,8 @@ def test_what_others_can_read_is_a_problem(cli: Cli, data_dir: Path):
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_an_administrator_who_cannot_administer_is_a_warning(cli: Cli):
+    url = cli.environment["ISSUER_URL"]
+    cli.done("client", "create", "second", "--scope", "issuer:admin", "--audience", url)
     cli.done("client", "delete", "issuer-admin")
     assert verdicts(cli)["administrator"] == "warning"
     cli.done("admin", "recover")

@@ -80,9 +80,10 @@ def test_what_was_lost_of_the_demo_is_made_again(cli: Cli, data_dir: Path, loss:
     with cli.services() as services:
         second = ensure_demo(services, OPERATOR)
         assert ensure_demo(services, OPERATOR) == second
-        assert services.client_authentication.authenticate(
+        client, _ = services.client_authentication.authenticate(
             second.client_id, second.client_secret, may_query=True
-        ).audiences
+        )
+        assert client.audiences
         assert services.sign_in.authenticate(second.username, second.password)
     assert second != first
     kept = json.loads((data_dir / "quickstart.json").read_text())

@@ -48,7 +48,7 @@ def test_every_command_explains_itself(new_cli: Cli, path: tuple[str, ...]):
 @pytest.mark.parametrize("path", [(), *LEAVES], ids=" ".join)
 def test_every_example_can_be_typed(path: tuple[str, ...]):
     _, _, examples = found(list(path))[0].help.partition("Examples:")
-    lines = re.findall(r"(?<![\w/])issuer ([^)<|\n]*)", examples)
+    lines = re.findall(r"(?<![\w/])issuer ([^)<>|\n]*)", examples)
     assert lines
     for line in lines:
         command, arguments = found(shlex.split(line))

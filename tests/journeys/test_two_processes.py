@@ -9,6 +9,7 @@ import pytest
 from issuer.directory.directory import LOOK_EVERY
 from issuer.roles import Assignment
 from issuer.services import Rooms
+from issuer.users import Passwords
 from tests.builders import PASSWORD, Credentials
 from tests.drivers import TokenAnswer
 from tests.journeys.running_issuer import RunningIssuer, Server, polls
@@ -51,7 +52,9 @@ FROM_A_CLIENT: dict[str, Callable[[Rooms, Held], object]] = {
 FROM_A_USER: dict[str, Callable[[Rooms, Held], object]] = {
     "disabled": lambda rooms, held: rooms.users.update(held.user_id, {"disabled": True}),
     "deleted": lambda rooms, held: rooms.users.delete(held.user_id),
-    "password changed": lambda rooms, held: rooms.users.set_password(held.user_id, "another one!"),
+    "password changed": lambda rooms, held: rooms.users.set_password(
+        held.user_id, Passwords("owasp").prepared("another one!")
+    ),
     "role taken": lambda rooms, held: rooms.assignments.take(
         held.user_id, Assignment(role=held.role)
     ),

@@ -2,7 +2,25 @@
 
 from issuer.manifest import Applied, InvalidManifest, Plan, apply, export, plan, read
 from issuer.services import Services
-from tests.builders import OPERATOR
+from tests.builders import OPERATOR, House
+
+HOUSE = """\
+audiences:
+  - id: dev-os
+  - id: prod-os
+roles:
+  - name: runner
+    scopes: [agents:run]
+clients:
+  - client_id: ci-bot
+    audiences: [dev-os, prod-os]
+    roles:
+      - {role: runner, audience: prod-os}
+users:
+  - username: alice
+    roles:
+      - role: runner
+"""
 
 
 def planned(services: Services, text: str, *, prune: bool = False) -> Plan:
@@ -28,3 +46,15 @@ def problems(source: bytes | str) -> list[str]:
     except InvalidManifest as refused:
         return str(refused).splitlines()
     return []
+
+
+def sentences(house: House, text: str, *, prune: bool = False) -> list[str]:
+    """What the plan says of rights."""
+    lines = planned(house.services, text, prune=prune).lines()
+    return [line for line in lines if " gains " in line or " loses " in line]
+
+
+def steps(house: House, text: str, *, prune: bool = False) -> list[str]:
+    """What the plan does, without members."""
+    lines = planned(house.services, text, prune=prune).lines()
+    return [line for line in lines if line[0] in "+-~"]

@@ -11,6 +11,7 @@ from issuer.database.tables import AuditEventRow
 from issuer.errors import AlreadyExists, Forbidden, NotAllowed
 from issuer.manifest import Applied, Plan, apply, plan, read
 from issuer.services import Services
+from issuer.users import Passwords
 from tests.builders import OPERATOR, PASSWORD, URL, Credentials, House
 from tests.drivers import TokenEndpoint
 from tests.manifest.declaring import declare, exported, planned
@@ -45,7 +46,7 @@ def test_a_user_made_by_a_file_signs_in_once_a_password_is_set(
 ):
     made = declare(house.services, HOUSE)
     with house.changing() as rooms:
-        rooms.users.set_password(made.user_ids["alice"], PASSWORD)
+        rooms.users.set_password(made.user_ids["alice"], Passwords("owasp").prepared(PASSWORD))
     console = house.client(scopes=["agents:run"], grant_types=["password"])
     declare(house.services, HOUSE.replace("alice,", "alice, name: A,"))
     assert token_endpoint.password(console, "alice").scope == {"agents:run"}

@@ -7,7 +7,7 @@ import yaml
 
 from issuer.fields import fold_username
 from issuer.manifest import read, schema
-from issuer.manifest.document import MOST_BYTES, parse
+from issuer.manifest.parsing import MOST_BYTES, parse
 from tests.manifest.declaring import problems
 
 # Of which one or the other reader of YAML makes a boolean, a number, a date or a null.
@@ -205,6 +205,11 @@ def test_a_file_has_a_size_it_may_have():
         f"house.yaml:1: is larger than {MOST_BYTES} bytes"
     ]
     assert read(b"roles: []\n" + comment + b"#\n", most_bytes=MOST_BYTES + 1)
+
+
+def test_a_file_has_no_more_values_than_memory_should_hold():
+    said = problems("clients: [" + "1," * 1_000_000 + "]")
+    assert said == ["house.yaml:1: holds too many values"]
 
 
 def test_a_file_is_utf_8_with_or_without_a_mark():

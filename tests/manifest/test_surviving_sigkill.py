@@ -11,6 +11,7 @@ from tests.builders import House
 from tests.journeys.running_issuer import process_environment
 from tests.manifest.declaring import declare, exported, planned
 
+REPOSITORY = Path(__file__).parents[2]
 MANIFEST = """\
 audiences: [{id: a-os}, {id: b-os}]
 roles: [{name: runner, scopes: [agents:run]}, {name: reader}]
@@ -48,6 +49,7 @@ def killed(house: House, file: Path, moment: str) -> int:
     """How the process ended."""
     settings = house.services.settings
     environment = {
+        "PYTHONPATH": str(REPOSITORY),
         "ISSUER_URL": settings.url,
         "ISSUER_DATA_DIR": str(settings.data_dir),
         "ISSUER_DATABASE_URL": settings.effective_database_url,

@@ -19,17 +19,13 @@ class Password(Grant, ResourceOwnerPasswordCredentialsGrant):  # type: ignore[mi
     def authenticate_user(self, username: str, password: str) -> UserRecord:
         """Authlib's hook. `invalid_grant` for everything that can be wrong (RFC 6749 §5.2)."""
         try:
-            user_id = self.server.services.sign_in.authenticate(username, password)
+            user: UserRecord = self.server.services.sign_in.authenticate(username, password)
         except InvalidCredentials as error:
-            raise _wrong(error.reason) from None
-        user: UserRecord | None = self.server.services.directory.load_user(user_id)
-        if user is None:
-            raise _wrong("deleted while signing in")
+            self.request.named_subject = error.subject
+            raise OAuthError(
+                ErrorCode.INVALID_GRANT, "Wrong username or password.", reason=error.reason
+            ) from None
         return user
 
     def authorize(self, client: ClientRecord, audience: AudienceRecord) -> Authorization:
         return Authorization.of_user(self.request.user, client, audience)
-
-
-def _wrong(reason: str) -> OAuthError:
-    return OAuthError(ErrorCode.INVALID_GRANT, "Wrong username or password.", reason=reason)

@@ -1,0 +1,99 @@
+"""`issuer audit`."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from issuer.audit import EventFilter, EventRecord
+from issuer.cli import output
+from issuer.cli.command import every, new_app
+from issuer.cli.house import reading
+from issuer.cli.options import AsJson
+from issuer.services import Rooms
+
+app = new_app("The record of who did what, and of what was refused.")
+
+_PAGE = 500
+_SHOWN = 50
+
+ByActor = Annotated[str | None, typer.Option(help="Who did it, such as cli:alice.")]
+OfAction = Annotated[str | None, typer.Option(help="What was done, such as client.created.")]
+OnTarget = Annotated[str | None, typer.Option(help="What it was done to, by id or name.")]
+Since = Annotated[datetime | None, typer.Option(help="From this instant on, in UTC.")]
+Until = Annotated[datetime | None, typer.Option(help="Before this instant, in UTC.")]
+Limit = Annotated[int, typer.Option(min=1, help="Show the newest so many.")]
+
+
+@app.command("list")
+def list_events(
+    actor: ByActor = None,
+    action: OfAction = None,
+    target: OnTarget = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = _SHOWN,
+    as_json: AsJson = False,
+) -> None:
+    """List the events that match everything given, newest first.
+
+    Examples:
+
+      issuer audit list
+      issuer audit list --target ci-bot --since 2026-11-01 --limit 200
+      issuer audit list --action client.created --json
+    """
+    wanted = _filter(actor, action, target, since, until)
+    with reading() as rooms:
+        events = every(
+            lambda last, size: rooms.record.page(wanted, last and str(last), size), "id", limit
+        )
+    columns = ["at", "actor", "action", "target", "outcome", "reason", "count"]
+    output.show_all(events, columns, as_json=as_json)
+
+
+@app.command("export")
+def export_events(
+    actor: ByActor = None,
+    action: OfAction = None,
+    target: OnTarget = None,
+    since: Since = None,
+    until: Until = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON lines, as it is anyway.")] = False,
+) -> None:
+    """Print every event that matches as JSON lines, one event a line, newest first.
+
+    Examples:
+
+      issuer audit export > audit.jsonl
+      issuer audit export --since 2026-11-01 --until 2026-12-01
+    """
+    wanted = _filter(actor, action, target, since, until)
+    with reading() as rooms:
+        for event in _all(rooms, wanted):
+            print(event.model_dump_json())
+
+
+def _all(rooms: Rooms, wanted: EventFilter) -> Iterator[EventRecord]:
+    """Page by page: there may be millions."""
+    before = None
+    while page := rooms.record.page(wanted, before, _PAGE):
+        yield from page
+        before = str(page[-1].id)
+
+
+def _filter(
+    actor: str | None,
+    action: str | None,
+    target: str | None,
+    since: datetime | None,
+    until: datetime | None,
+) -> EventFilter:
+    return EventFilter(
+        actor=actor,
+        action=action,
+        target=target,
+        since=since and since.replace(tzinfo=UTC),
+        until=until and until.replace(tzinfo=UTC),
+    )

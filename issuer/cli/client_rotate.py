@@ -1,0 +1,127 @@
+"""`issuer client rotate`."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from issuer.cli import output
+from issuer.cli.command import new_app
+from issuer.cli.house import opened, operator
+from issuer.cli.options import AsJson
+from issuer.clients import ClientSecret, Rotation, Rotations, how_last_used
+from issuer.errors import NotAllowed
+
+app = new_app("Replace the secret of a client without a gap: two live until you finish.")
+
+ClientId = Annotated[str, typer.Argument(metavar="CLIENT", help="The id of the client.")]
+
+
+@app.command("start")
+def start_rotation(client: ClientId, as_json: AsJson = False) -> None:
+    """Make a second secret and show it, this once. The old ones stay until you finish.
+
+    Examples:
+
+      issuer client rotate start ci-bot
+    """
+    with _rotations() as rotations:
+        created, secret = rotations.start(client)
+    output.show(created, as_json=as_json, client_secret=secret)
+
+
+@app.command("status")
+def show_rotation(client: ClientId, as_json: AsJson = False) -> None:
+    """Show when and from where each secret was last used, at most some seconds ago.
+
+    Examples:
+
+      issuer client rotate status ci-bot
+    """
+    with opened() as services, services.reading() as rooms:
+        secrets = rooms.clients.secrets(client)
+    rotation = Rotation.of(secrets)
+    items = [_item(secret, rotation) for secret in secrets]
+    if as_json:
+        output.print_json({"under_way": rotation is not None, "items": items})
+        return
+    columns = ["id", "label", "part", "created_at", "last_used_at", "last_used_from"]
+    output.show_all(items, columns, as_json=False)
+    print("A rotation is under way." if rotation else "No rotation is under way.")
+
+
+@app.command("finish")
+def finish_rotation(
+    client: ClientId,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask, whatever is in use.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete the secrets older than the new one, after saying when they were last used.
+
+    It asks first if one was used in the last 24 hours, or the new one never.
+
+    Examples:
+
+      issuer client rotate finish ci-bot
+      issuer client rotate finish ci-bot --yes
+    """
+    with opened() as services, services.reading() as rooms:
+        rotation = Rotations(rooms.clients, services.clock).get(client)
+        doubts = rotation.doubts(services.clock())
+    anyway = yes or (bool(doubts) and _is_sure(doubts))
+    if not as_json:
+        for secret in rotation.old:
+            print(f"The old secret {secret.id} {how_last_used(secret)}.")
+    with _rotations() as rotations:
+        _require_same(rotation, rotations.get(client))
+        rotations.finish(client, anyway=anyway)
+    deleted = [secret.model_dump(mode="json") for secret in rotation.old]
+    output.say(
+        f"Deleted the old; the new secret {rotation.new.id} stays.",
+        {"deleted": deleted, "kept": rotation.new.id},
+        as_json=as_json,
+    )
+
+
+@app.command("cancel")
+def cancel_rotation(client: ClientId, as_json: AsJson = False) -> None:
+    """Delete the new secret; the old ones stay.
+
+    Examples:
+
+      issuer client rotate cancel ci-bot
+    """
+    with _rotations() as rotations:
+        new = rotations.cancel(client)
+    output.say(f"Deleted the new secret {new.id}.", {"deleted": new.id}, as_json=as_json)
+
+
+@contextmanager
+def _rotations() -> Iterator[Rotations]:
+    with opened() as services, services.changing(operator()) as rooms:
+        yield Rotations(rooms.clients, services.clock)
+
+
+def _item(secret: ClientSecret, rotation: Rotation | None) -> dict[str, Any]:
+    part = None
+    if rotation is not None:
+        part = "new" if secret is rotation.new else "old" if secret in rotation.old else None
+    return {**secret.model_dump(mode="json"), "part": part}
+
+
+def _is_sure(doubts: list[str]) -> bool:
+    """True, or `NotAllowed`."""
+    question = f"{' '.join(doubts)} Delete the old secrets all the same?"
+    if not sys.stdin.isatty():
+        raise NotAllowed(f"{' '.join(doubts)} To delete the old secrets all the same: --yes.")
+    if not typer.confirm(question, err=True):
+        raise NotAllowed("Nothing was deleted.")
+    return True
+
+
+def _require_same(seen: Rotation, now: Rotation) -> None:
+    """What was agreed to is what is done: somebody else may rotate too."""
+    if seen.ids != now.ids:
+        raise NotAllowed("The secrets were changed meanwhile: look at them again.")

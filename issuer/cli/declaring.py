@@ -1,0 +1,57 @@
+"""What `plan` and `apply` share: the file, and everything that is wrong with it at once."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from issuer import manifest
+from issuer.errors import IssuerError
+from issuer.manifest import InvalidManifest, Plan
+from issuer.services import Rooms
+
+_STANDARD_INPUT = "-"
+
+File = Annotated[
+    str, typer.Option("--file", "-f", metavar="FILE", help="The manifest; - for standard input.")
+]
+Prune = Annotated[
+    bool,
+    typer.Option("--prune", help="Delete what its sections do not name, rather than leave it."),
+]
+
+
+def source_of(file: str) -> bytes:
+    """What is in the file; an `IssuerError` if it cannot be read."""
+    try:
+        if file == _STANDARD_INPUT:
+            return sys.stdin.read().encode(errors="surrogateescape")
+        return Path(file).read_bytes()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise IssuerError(f"{file} cannot be read: {reason}.") from None
+
+
+def planned(rooms: Rooms, source: bytes, file: str, *, prune: bool) -> Plan:
+    """The plan for a manifest that fits this house; `InvalidManifest`, `InUse` otherwise."""
+    declared = manifest.read(source, file, rooms, prune=prune)
+    return manifest.plan(rooms, declared, prune=prune)
+
+
+@contextmanager
+def every_problem_said() -> Iterator[None]:
+    """An invalid manifest is refused with one line for each of its problems."""
+    try:
+        yield
+    except InvalidManifest as refused:
+        typer.echo(str(refused), err=True)
+        raise typer.Exit(1) from None
+
+
+def print_plan(plan: Plan) -> None:
+    """The plan, for people."""
+    for line in plan.lines():
+        print(line)

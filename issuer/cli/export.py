@@ -1,0 +1,47 @@
+"""`issuer export`."""
+
+from typing import Annotated, Any, cast
+
+import typer
+
+from issuer import manifest
+from issuer.cli import output
+from issuer.cli.command import new_app
+from issuer.cli.house import reading
+from issuer.cli.options import AsJson
+
+app = new_app(no_args_is_help=False)
+
+
+@app.command()
+def export(
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON Schema of a manifest instead.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print this house as a manifest that plan and apply read: all but secrets and passwords.
+
+    The same house gives the same text, so that it can be kept in git.
+
+    Examples:
+
+      issuer export > house.yaml
+      issuer export --json
+      issuer export --schema > house.schema.json
+    """
+    if schema:
+        output.print_json(manifest.schema())
+        return
+    with reading() as rooms:
+        text = manifest.export(rooms)
+    if as_json:
+        output.print_json(_data(text))
+    else:
+        print(text, end="")
+
+
+def _data(text: str) -> dict[str, Any]:
+    """What the manifest says, as it reads itself."""
+    read = manifest.read(text, most_bytes=len(text.encode()))
+    return cast("dict[str, Any]", read.document.data)

@@ -1,0 +1,13 @@
+"""What looks odd in scopes just given, beside the answer and never instead of it."""
+
+from collections.abc import Iterable
+
+import typer
+
+from issuer.catalogue import NEWEST, lint
+
+
+def warn_about(scopes: Iterable[str]) -> None:
+    """One line on standard error for each finding; of no older AgentOS, which few still run."""
+    for finding in lint(scopes, [NEWEST]):
+        typer.echo(f"Warning: {finding.message}", err=True)

@@ -1,0 +1,44 @@
+"""`issuer preview`."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from issuer.cli import output
+from issuer.cli.command import given, new_app
+from issuer.cli.house import opened
+from issuer.cli.options import AsJson, AudienceOfToken, Scopes
+from issuer.cli.subjects import client_and_user
+from issuer.explaining import PreviewRequest
+
+app = new_app()
+
+
+@app.command()
+def preview(
+    client: Annotated[str, typer.Argument(metavar="CLIENT", help="The id of who asks for it.")],
+    user: Annotated[
+        str | None, typer.Option(help="The id or name of the user who signs in.")
+    ] = None,
+    audience: AudienceOfToken = None,
+    scopes: Scopes = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a token would say, and its size, without making one.
+
+    Examples:
+
+      issuer preview ci-bot
+      issuer preview web --user alice --audience my-os --scope agents:web:run
+    """
+    with opened() as services:
+        services.keyring.reload()
+        subject = client_and_user(services, user, client) if user else {"client_id": client}
+        request = PreviewRequest.read({**subject, **given(audience=audience, scope=scopes)})
+        found = services.explainer.preview(request)
+    if as_json:
+        output.print_json({"claims": found.claims, "bytes": found.size})
+    else:
+        print(json.dumps(found.claims, indent=2))
+        print(f"\nThe token would have {found.size} bytes.")

@@ -1,0 +1,50 @@
+"""`issuer scope`."""
+
+from typing import Annotated
+
+import typer
+
+from issuer.catalogue import SUPPORTED, lint, scopes
+from issuer.cli import output
+from issuer.cli.command import new_app
+from issuer.cli.options import AgnoVersion, AsJson
+
+app = new_app("The scopes that the versions of AgentOS know.")
+
+
+@app.command("list")
+def list_scopes(agno: AgnoVersion = None, as_json: AsJson = False) -> None:
+    """List every scope of the AgentOS versions we know, or of one of them.
+
+    Examples:
+
+      issuer scope list
+      issuer scope list --agno 3.1 --json
+    """
+    items = [entry.as_json() for entry in scopes(agno)]
+    columns = ["scope", "description", "per_resource", "powerful", "versions"]
+    output.show_all(items, columns, as_json=as_json)
+
+
+@app.command("lint")
+def lint_scopes(
+    scope: Annotated[
+        list[str], typer.Argument(metavar="SCOPE", help="As one client or role would have them.")
+    ],
+    agno: AgnoVersion = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what looks odd in a set of scopes. These are hints: nothing is refused for them.
+
+    Examples:
+
+      issuer scope lint agents:web:run sesions:read
+      issuer scope lint agent_os:admin agents:run --agno 2.8
+    """
+    findings = lint(scope, SUPPORTED if agno is None else [agno])
+    if as_json:
+        output.print_json({"items": [finding.as_json() for finding in findings]})
+    elif not findings:
+        print("Nothing looks odd.")
+    for finding in () if as_json else findings:
+        print(finding.message)

@@ -1,0 +1,133 @@
+"""Reading YAML without its surprises: JSON's values, in YAML's layout.
+
+A value is a number, a boolean or null only where JSON has it so (and where every YAML agrees:
+`True`, `~`). `yes`, `2026-01-01`, `0900`, `0o17`, `1_000` and `12:30` are text. Keys are text.
+Anchors, aliases, merge keys and tags are refused, so nothing can be larger than the file.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import yaml
+
+from issuer.manifest.document import Document, Place
+from issuer.manifest.problems import MOST_PROBLEMS, Path, Problem
+
+_DEEPEST = 24  # claims may be 8 deep, and stand 3 deep themselves
+_LONGEST_NUMBER = 400
+
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_WORDS: dict[str, bool | None] = {
+    **dict.fromkeys(["", "~", "null", "Null", "NULL"]),
+    **dict.fromkeys(["true", "True", "TRUE"], True),
+    **dict.fromkeys(["false", "False", "FALSE"], False),
+}
+
+
+class StopReading(Exception):
+    """What follows would make no sense, or no difference."""
+
+
+class Follower:
+    """Follows the events of a YAML parser; recursion ends at `_DEEPEST`."""
+
+    def __init__(self, document: Document, events: Iterator[Any], most_values: int) -> None:
+        self._document = document
+        self._events = events
+        self._values_left = most_values
+
+    def follow(self) -> None:
+        next(self._events)  # the stream's start
+        if isinstance(next(self._events), yaml.StreamEndEvent):
+            raise StopReading(Problem(1, (), "is empty"))
+        self._document.data, self._document.place = self._node(next(self._events), ())
+        next(self._events)  # the document's end
+        if not isinstance(more := next(self._events), yaml.StreamEndEvent):
+            raise StopReading(Problem(_line(more), (), "a second document is not read"))
+
+    def _node(self, event: Any, path: Path) -> tuple[object, Place]:
+        self._values_left -= 1
+        if self._values_left < 0:
+            raise StopReading(Problem(_line(event), (), "holds too many values"))
+        if len(path) > _DEEPEST:
+            raise StopReading(Problem(_line(event), path, "is nested too deep"))
+        self._require_plain(event, path)
+        match event:
+            case yaml.SequenceStartEvent():
+                return self._sequence(_line(event), path)
+            case yaml.MappingStartEvent():
+                return self._mapping(_line(event), path)
+            case yaml.ScalarEvent():
+                return self._scalar(event, path), Place(_line(event))
+        return None, Place(_line(event))
+
+    def _sequence(self, line: int, path: Path) -> tuple[list[object], Place]:
+        items: list[object] = []
+        places: dict[str | int, Place] = {}
+        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
+            item, places[len(items)] = self._node(event, (*path, len(items)))
+            items.append(item)
+        return items, Place(line, places)
+
+    def _mapping(self, line: int, path: Path) -> tuple[dict[str, object], Place]:
+        members: dict[str, object] = {}
+        places: dict[str | int, Place] = {}
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+            name = self._key(event, path)
+            at = (*path, name)
+            member, place = self._node(next(self._events), at)
+            if name in members:
+                first = places[name].line
+                self._note(event, at, f"is there twice, first on line {first}")
+            else:
+                members[name], places[name] = member, replace(place, line=_line(event))
+        return members, Place(line, places)
+
+    def _key(self, event: Any, path: Path) -> str:
+        if isinstance(event, yaml.ScalarEvent):
+            if event.value == "<<" and event.implicit[0]:
+                self._refuse(event, (*path, "<<"), "merge keys are not read")
+            self._require_plain(event, (*path, event.value))
+            return str(event.value)
+        self._refuse(event, (*path, ""), "a key must be text")
+        self._node(event, (*path, ""))
+        return ""
+
+    def _scalar(self, event: yaml.ScalarEvent, path: Path) -> object:
+        text: str = event.value
+        if not event.implicit[0]:
+            return text  # in quotes or as a block
+        if text in _WORDS:
+            return _WORDS[text]
+        if not _NUMBER.fullmatch(text):
+            return text
+        if len(text) > _LONGEST_NUMBER:
+            self._refuse(event, path, "is too long for a number")
+            return 0
+        return json.loads(text)
+
+    def _require_plain(self, event: Any, path: Path) -> None:
+        if isinstance(event, yaml.AliasEvent):
+            self._refuse(event, path, "aliases are not read: write it out")
+            return
+        if event.anchor is not None:
+            self._note(event, path, "anchors are not read")
+        if event.tag is not None:
+            self._refuse(event, path, "tags are not read")
+
+    def _refuse(self, event: Any, path: Path, message: str) -> None:
+        self._document.unread.add(path)
+        self._note(event, path, message)
+
+    def _note(self, event: Any, path: Path, message: str) -> None:
+        problem = Problem(_line(event), path, message)
+        if len(self._document.problems) == MOST_PROBLEMS:
+            raise StopReading(problem)
+        self._document.problems.append(problem)
+
+
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1

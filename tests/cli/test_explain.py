@@ -1,0 +1,139 @@
+"""`issuer explain` and `issuer preview`: what somebody may do, and what a token would say."""
+
+import pytest
+
+from issuer.tokens import Authorization
+from tests.builders import URL
+from tests.cli.driver import Cli
+
+# The rooms behind it are tested on both.
+pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
+
+RUN = ["POST", "/agents/web/runs"]
+
+
+@pytest.fixture
+def house(cli: Cli) -> Cli:
+    """ci-bot may run web at my-os by a role; alice may run every agent, through console or web."""
+    cli.done("audience", "create", "my-os")
+    cli.done("audience", "create", "other-os")
+    cli.done("role", "create", "web-runner", "--scope", "agents:web:run")
+    cli.done("role", "create", "runner", "--scope", "agents:run")
+    cli.done("client", "create", "ci-bot", "--audience", "my-os", "--audience", "other-os")
+    cli.done("client", "role", "give", "ci-bot", "web-runner", "--audience", "my-os")
+    cli.done("user", "create", "alice", "--id", "usr_alice")
+    cli.done("user", "role", "give", "alice", "runner")
+    cli.done("client", "create", "console", "--audience", "my-os", "--scope", "agents:web:run")
+    return cli
+
+
+def test_a_yes_names_the_scope_the_role_and_the_assignment(house: Cli):
+    assert house.done("explain", "ci-bot", *RUN, "--audience", "my-os").splitlines() == [
+        "Allowed: agents:web:run is held.",
+        "ci-bot has agents:web:run through the role web-runner, given at my-os.",
+    ]
+
+
+def test_a_no_is_an_answer_too_and_names_the_smallest_addition(house: Cli):
+    result = house("explain", "ci-bot", *RUN, "--audience", "other-os")
+    assert (result.status, result.err) == (0, "")
+    verdict, addition, held = result.out.splitlines()
+    assert verdict.startswith("Refused: AgentOS wants agents:web:run here")
+    assert addition == "The smallest addition that opens it: agents:web:run."
+    assert held == "Held there: nothing."
+
+
+def test_what_a_list_shows(house: Cli):
+    house.done("client", "update", "console", "--scope", "agents:web:read")
+    assert "The list shows only what is held: web." in (
+        house.done("explain", "console", "GET", "/agents")
+    )
+    house.done("client", "update", "console", "--scope", "agents:read")
+    assert "The list shows everything." in house.done("explain", "console", "GET", "/agents")
+    assert "console has agents:read directly." in house.done("explain", "console", "GET", "/agents")
+
+
+@pytest.mark.parametrize("name", ["alice", "usr_alice"])
+def test_a_user_goes_by_id_or_name_alone_or_through_a_client(house: Cli, name: str):
+    other = ["POST", "/agents/other/runs", "--audience", "my-os"]
+    alone = house.done("explain", name, *other)
+    assert alone.startswith("Allowed")
+    assert "usr_alice has agents:run through the role runner, given everywhere." in alone
+    assert "--client names one" in alone
+    through = house.done("explain", name, *other, "--client", "console")
+    assert through.startswith("Refused")
+    assert "--client" not in through
+
+
+def test_json_is_that_of_the_admin_api(house: Cli):
+    answer = house.json("explain", "ci-bot", *RUN, "--audience", "my-os", "--agno", "3.1")
+    assert answer == {
+        "allowed": True,
+        "reason": "agents:web:run is held.",
+        "scope": "agents:web:run",
+        "via": [
+            {
+                "scope": "agents:web:run",
+                "holder": "ci-bot",
+                "role": "web-runner",
+                "audience": "my-os",
+            }
+        ],
+        "required": ["agents:web:run"],
+        "listing": None,
+        "smallest_addition": [],
+        "held": ["agents:web:run"],
+    }
+
+
+def test_a_token_is_explained_from_standard_input(house: Cli):
+    with house.services() as services:
+        services.keyring.reload()
+        client = services.directory.load_client("console")
+        assert client is not None
+        authorization = Authorization.of_client(client, client.audiences["my-os"])
+        token = services.tokens.issue(authorization).token
+    assert house.done("explain", "--token-stdin", *RUN, stdin=f"{token}\n").startswith("Allowed")
+    refused = house("explain", "--token-stdin", *RUN, stdin="not-a-token\n")
+    assert refused.sentence.startswith("token: ")
+    assert house("explain", "--token-stdin", "console", *RUN, stdin=token).status == 2
+    assert house("explain", "--token-stdin", *RUN, "--client", "console", stdin=token).status == 2
+
+
+def test_a_question_that_cannot_be_asked_is_one_sentence(house: Cli):
+    assert house("explain", "nobody", *RUN).sentence == "There is no client or user 'nobody'."
+    assert house("explain", "ci-bot", *RUN).sentence == "audience: name the audience."
+    assert house("explain", "ci-bot", *RUN, "--audience", URL).sentence == (
+        "audience: the client may not have tokens for it."
+    )
+    assert "is not a version of agno we know" in (
+        house("explain", "console", *RUN, "--agno", "1.0").sentence
+    )
+    assert house("explain", "console", *RUN, "--client", "console").sentence == (
+        "There is no user 'console'."
+    )
+    assert house("explain", "ci-bot", "GET").status == 2
+
+
+def test_a_preview_shows_the_claims_and_the_size(house: Cli):
+    previewed = house.json("preview", "ci-bot", "--audience", "my-os")
+    assert previewed["claims"]["sub"] == "ci-bot"
+    assert previewed["claims"]["scopes"] == ["agents:web:run"]
+    assert previewed["bytes"] > 200
+    said = house.done("preview", "ci-bot", "--audience", "my-os")
+    assert '"sub": "ci-bot"' in said
+    assert said.endswith(f"The token would have {previewed['bytes']} bytes.\n")
+
+
+def test_a_preview_of_a_user_through_a_client(house: Cli):
+    claims = house.json("preview", "console", "--user", "alice")["claims"]
+    assert (claims["sub"], claims["client_id"]) == ("usr_alice", "console")
+    assert claims["scopes"] == ["agents:web:run"]
+
+
+def test_a_preview_is_refused_as_the_token_would_be(house: Cli):
+    assert house("preview", "console", "--scope", "teams:run").sentence == (
+        "The scope teams:run is not held."
+    )
+    assert house("preview", "nobody").sentence == "There is no client 'nobody'."
+    assert house("preview", "console", "--user", "bob").sentence == "There is no user 'bob'."

@@ -1,0 +1,43 @@
+"""`issuer scope`, and the warnings of the commands that give scopes."""
+
+import pytest
+
+from tests.cli.driver import Cli
+
+MISSPELT = ["--scope", "agnets:run"]
+
+
+def test_scopes_are_listed_for_one_version_or_all(new_cli: Cli):
+    everything = {item["scope"]: item for item in new_cli.json("scope", "list")["items"]}
+    assert everything["agents:run"]["per_resource"] is True
+    newest = new_cli.json("scope", "list", "--agno", "3.1.4")["items"]
+    assert all("3.1" in item["versions"] for item in newest)
+    assert len(newest) <= len(everything)
+    assert "agents:run" in new_cli.done("scope", "list")
+    assert "'1.0' is not a version of agno" in new_cli("scope", "list", "--agno", "1.0").sentence
+
+
+def test_lint_hints_and_never_refuses(new_cli: Cli):
+    result = new_cli("scope", "lint", "agnets:run", "agents:read")
+    assert (result.status, result.err) == (0, "")
+    assert result.out.splitlines() == [
+        "No AgentOS we know asks for agnets:run; did you mean agents:run?"
+    ]
+    assert new_cli.done("scope", "lint", "agents:read") == "Nothing looks odd.\n"
+    (finding,) = new_cli.json("scope", "lint", "agnets:run")["items"]
+    assert (finding["code"], finding["suggestion"]) == ("unknown-scope", "agents:run")
+    assert new_cli.json("scope", "lint", "agents:read")["items"] == []
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=["words", "json"])
+@pytest.mark.parametrize("noun", ["role", "client"])
+def test_odd_scopes_are_given_with_a_warning(cli: Cli, noun: str, form: list[str]):
+    warning = "Warning: No AgentOS we know asks for agnets:run; did you mean agents:run?"
+    created = cli(noun, "create", "it", *MISSPELT, *form)
+    assert (created.status, created.err) == (0, f"{warning}\n")
+    assert "agnets:run" in created.out
+    assert cli(noun, "update", "it", "--add-scope", "agents:read", *form).warnings == [warning]
+    renamed = ["--description" if noun == "role" else "--name", "Other"]
+    assert cli(noun, "update", "it", *renamed, *form).err == ""
+    assert cli(noun, "update", "it", "--scope", "agents:read", *form).err == ""

@@ -1,0 +1,67 @@
+"""Who would gain or lose what, in scopes that count (CONTRACT §4)."""
+
+import pytest
+
+from tests.builders import URL, House
+from tests.manifest.declaring import declare, sentences
+
+
+@pytest.mark.parametrize(
+    ("held", "given", "expected"),
+    [
+        ("agents:run", "agents:run, agents:web:run", []),
+        ("agents:run", "agents:*:run", []),
+        ("system:read", "config:read", []),
+        ("agent_os:admin", "agents:run", ["loses agent_os:admin"]),
+        ("agents:web:run", "agents:run", ["gains agents:run"]),
+        ("agents:run", "agents:web:run", ["loses agents:run"]),
+        ("agents:run", "agent_os:admin", ["gains agent_os:admin"]),
+        ("agents:run", "issuer:keys:read, agents:run", []),
+    ],
+)
+def test_what_was_covered_is_no_gain(house: House, held: str, given: str, expected: list[str]):
+    house.client("ci-bot", scopes=[held])
+    text = f"clients: [{{client_id: ci-bot, audiences: [my-os], scopes: [{given}]}}]"
+    assert sentences(house, text) == [f"ci-bot {each} at my-os" for each in expected]
+
+
+def test_issuer_scopes_count_at_the_issuer_only(house: House):
+    text = f"""\
+clients:
+  - client_id: helper
+    audiences: [my-os, "{URL}"]
+    scopes: [issuer:keys:read, agents:run]
+"""
+    assert sentences(house, text) == [
+        f"helper gains issuer:keys:read at {URL}",
+        "helper gains agents:run at my-os",
+    ]
+
+
+def test_one_who_is_disabled_has_nothing(house: House):
+    house.client("ci-bot", scopes=["agents:run"])
+    text = "clients: [{client_id: ci-bot, audiences: [my-os], scopes: [teams:run], disabled: true}]"
+    assert sentences(house, text) == ["ci-bot loses agents:run at my-os"]
+    declare(house.services, text)
+    text = text.replace("true", "false")
+    assert sentences(house, text) == ["ci-bot gains teams:run at my-os"]
+
+
+def test_a_changed_role_moves_the_rights_of_all_who_have_it(house: House):
+    """Also of those the file does not name."""
+    house.role("runner", ["agents:run"])
+    house.client("ci-bot", roles=["runner"])
+    house.user("bob", roles=["runner"])
+    assert sentences(house, "roles: [{name: runner, scopes: [teams:run]}]") == [
+        "ci-bot gains teams:run at my-os",
+        "ci-bot loses agents:run at my-os",
+        "bob gains teams:run at my-os",
+        "bob loses agents:run at my-os",
+    ]
+
+
+def test_a_new_audience_is_one_more_for_those_who_have_a_role_everywhere(house: House):
+    house.role("runner", ["agents:run"])
+    house.client("ci-bot", roles=["runner"])
+    house.user("bob", roles=["runner"])
+    assert sentences(house, "audiences: [{id: new-os}]") == ["bob gains agents:run at new-os"]
