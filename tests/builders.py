@@ -126,7 +126,7 @@ class House:
         **fields: Any,
     ) -> str:
         """A user with `roles` everywhere; the id."""
-        prepared = password and self.services.passwords.prepared(password)
+        prepared = None if password is None else self.services.passwords.prepared(password)
         with self.changing() as rooms:
             user = rooms.users.create(UserFields.read({"username": username, **fields}))
             if prepared:

@@ -63,14 +63,17 @@ class Keyring:
         """Carry out what `plan_rotation` asks for now. Whoever loses a race looks again."""
         for _ in range(_MOST_RACES):
             self.reload()
-            plan = plan_rotation(self.keys, self._clock(), self._policy, self._algorithms)
+            # Kept aside: a reload by the watcher must not make an old plan look current.
+            seen = self.keys
+            plan = plan_rotation(seen, self._clock(), self._policy, self._algorithms)
             for kid in plan.destroy:
                 self._backend.destroy(kid)
             if not plan.create:
-                break
+                return
             # Made outside the transaction: an RSA key can take a tenth of a second and more.
             created = [self._backend.create(wanted) for wanted in plan.create]
-            self._backend.store(created, seen=self.keys)
+            self._backend.store(created, seen=seen)
+        raise Unavailable("Other processes keep changing the signing keys.")
 
     def sign(self, alg: SigningAlgorithm, typ: str, claims: Mapping[str, object]) -> Signed:
         """`claims` as a JWT signed by the active key of `alg` (RFC 7519 §7.1)."""

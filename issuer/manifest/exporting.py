@@ -21,15 +21,15 @@ def export(rooms: house.Rooms) -> str:
     Sections, entries and lists are in order, members at their default are left out. Made ids are
     there, so that they can be kept. Needs the right to read all four sections.
     """
-    with house.reading(rooms):
-        return _HEADER + "\n".join(
-            [
-                _section("audiences", _bare(AudienceFields, house.audiences(rooms))),
-                _section("roles", _bare(RoleFields, house.roles(rooms))),
-                _section("clients", _given(ClientFields, house.clients(rooms))),
-                _section("users", _given(UserFields, house.users(rooms))),
-            ]
-        )
+    house.require_readable(rooms)
+    return _HEADER + "\n".join(
+        [
+            _section("audiences", _bare(AudienceFields, house.audiences(rooms))),
+            _section("roles", _bare(RoleFields, house.roles(rooms))),
+            _section("clients", _given(ClientFields, house.clients(rooms))),
+            _section("users", _given(UserFields, house.users(rooms))),
+        ]
+    )
 
 
 def _bare(model: type[Fields], records: Iterable[Fields]) -> Iterator[dict[str, Any]]:

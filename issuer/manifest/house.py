@@ -1,13 +1,11 @@
 """The house as it is, read through its rooms in pages."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 from issuer.audiences import Audience, Audiences
 from issuer.authority import Authority
 from issuer.clients import Client, Clients
-from issuer.errors import Unavailable
 from issuer.roles import Assignment, Assignments, Role, Roles
 from issuer.users import User, Users
 
@@ -36,19 +34,10 @@ class Rooms(Protocol):
     def change_count(self) -> Callable[[], int]: ...
 
 
-@contextmanager
-def reading(rooms: Rooms) -> Iterator[int]:
-    """For one who may read all of it; gives the change count of what is read.
-
-    `Unavailable` if the house changed meanwhile: a transaction that only reads does not
-    stop that on PostgreSQL.
-    """
+def require_readable(rooms: Rooms) -> None:
+    """`Forbidden` for one who may not read all four sections."""
     for scope in _READ:
         rooms.authority.require(scope)
-    count = rooms.change_count()
-    yield count
-    if rooms.change_count() != count:
-        raise Unavailable("The house was changed while it was read: try again.")
 
 
 def audiences(rooms: Rooms) -> Iterator[Audience]:

@@ -54,8 +54,8 @@ def plan(rooms: house.Rooms, manifest: Manifest, *, prune: bool = False) -> Plan
     `InvalidManifest` if names are taken or missing in the house, `InUse` if something to be
     deleted is in use by those who are left alone. Needs the right to read all four sections.
     """
-    with house.reading(rooms) as count:
-        return _Planning(rooms, manifest, prune=prune).plan(count)
+    house.require_readable(rooms)
+    return _Planning(rooms, manifest, prune=prune).plan()
 
 
 class _Planning:
@@ -63,13 +63,14 @@ class _Planning:
         self._rooms = rooms
         self._manifest = manifest
         self._prune = prune
+        self._count = rooms.change_count()  # read first, so that no row is older
         self._steps: dict[tuple[Action, Kind], list[Step]] = defaultdict(list)
         self._shifts: list[Shift] = []
         self._problems = list(unfit(rooms, manifest.document, prune=prune))
         self._in_use: dict[tuple[Kind, str], list[str]] = defaultdict(list)
         self._before, self._after = self._worlds()
 
-    def plan(self, count: int) -> Plan:
+    def plan(self) -> Plan:
         declared = Declared(self._manifest.entries)
         for record in on_record(self._rooms):
             self._meet(record, declared)
@@ -77,7 +78,7 @@ class _Planning:
             self._turn(entry.resource, None, entry)
         self._require_possible()
         steps = [step for place in _ORDER for step in self._in_order(place)]
-        return Plan(count, tuple(steps), tuple(self._shifts))
+        return Plan(self._count, tuple(steps), tuple(self._shifts))
 
     def _worlds(self) -> tuple[World, World]:
         """Audiences and roles before and after; there are few, next to clients and users."""

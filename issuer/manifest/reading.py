@@ -59,8 +59,8 @@ def read(
     entries = _validated(document, problems)
     problems += repeated(document)
     if rooms is not None:
-        with house.reading(rooms):
-            problems += unfit(rooms, document, prune=prune)
+        house.require_readable(rooms)
+        problems += unfit(rooms, document, prune=prune)
     if problems or entries is None:
         raise InvalidManifest(file, problems)
     return Manifest(file, entries, document)

@@ -63,8 +63,17 @@ def test_a_refused_sign_in_names_the_client_and_never_what_was_typed(
     client = house.client("app", grant_types=["password"])
     token_endpoint.password(client, PASSWORD, "something else")
     (event,) = events(house, "token.refused")
-    assert (event.actor, event.reason) == ("app", "unknown user")
+    assert (event.actor, event.target, event.reason) == ("app", "app", "unknown user")
     assert PASSWORD not in str(vars(event))
+
+
+def test_a_refused_sign_in_says_of_whom_if_that_is_somebody(
+    house: House, token_endpoint: TokenEndpoint
+):
+    client, user_id = house.client("app", grant_types=["password"]), house.user("alice")
+    token_endpoint.password(client, "alice", "not her password")
+    (event,) = events(house, "token.refused")
+    assert (event.actor, event.target, event.reason) == ("app", user_id, "wrong password")
 
 
 def test_no_secret_is_in_any_event(house: House, token_endpoint: TokenEndpoint):
@@ -74,6 +83,10 @@ def test_no_secret_is_in_any_event(house: House, token_endpoint: TokenEndpoint):
         token_endpoint.client_credentials(client),
         token_endpoint.password(client, "alice"),
         token_endpoint.password(client, "alice", "not her password"),
+        token_endpoint.client_credentials(client, scope=client.client_secret),
+        token_endpoint.post(
+            data={"grant_type": "client_credentials"}, auth=(client.client_secret, "x")
+        ),
     ]
     with house.services.database.reading() as session:
         record = str([vars(row) for row in session.scalars(select(AuditEventRow))])

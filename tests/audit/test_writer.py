@@ -97,6 +97,19 @@ def test_a_database_that_is_away_fails_those_who_wait_and_not_the_writer(
     assert [row.target for row in rows(database)] == ["2"]
 
 
+def test_an_event_that_cannot_be_stored_fails_alone(database: Database, writer: AuditWriter):
+    poison = Event(CLOCK(), Actor("a"), "token.issued", details={"not": object()})
+
+    async def record() -> list[object]:
+        events = [done(1), poison, done(2)]
+        return await asyncio.gather(*map(writer.record, events), return_exceptions=True)
+
+    first, failed, last = asyncio.run(record())
+    assert (first, last) == (None, None)
+    assert isinstance(failed, Exception)
+    assert [row.target for row in rows(database)] == ["1", "2"]
+
+
 def test_a_queue_without_end_is_refused(database: Database):
     """Not started: nothing leaves the queue."""
     writer = AuditWriter(database, most_waiting=10)

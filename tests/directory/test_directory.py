@@ -27,6 +27,41 @@ def statements(house: House) -> Iterator[list[str]]:
     event.remove(house.services.database.engine, "before_cursor_execute", note)
 
 
+def test_an_unknown_client_costs_the_same_statements_as_a_known_one(house: House):
+    """Else the time of the answer would tell them apart."""
+    client = house.client()
+    with statements(house) as known:
+        house.services.directory.load_client(client.client_id)
+    with statements(house) as unknown:
+        house.services.directory.load_client("nobody")
+    assert unknown == known
+
+
+def test_a_record_is_of_one_moment(house: House, settings: Settings, clock: FakeClock):
+    """A right that moves while the record is read is never had at both places, nor mixed."""
+    house.audience("sandbox")
+    house.role("strong", ["agent_os:admin"])
+    client = house.client("ci-bot", audiences=["sandbox"], roles=["strong"])
+    elsewhere = build_services(settings, clock)
+    moved: list[bool] = []
+
+    def move(_conn: object, _cursor: object, statement: str, *_: object) -> None:
+        if "FROM clients" in statement and not moved:
+            moved.append(True)
+            with elsewhere.changing(OPERATOR) as rooms:
+                rooms.clients.update(client.client_id, {"audiences": ["my-os"]})
+                rooms.roles.update("strong", {"scopes": ["agents:read"]})
+
+    event.listen(house.services.database.engine, "after_cursor_execute", move)
+    record = house.services.directory.load_client(client.client_id)
+    event.remove(house.services.database.engine, "after_cursor_execute", move)
+    elsewhere.database.dispose()
+    assert moved
+    assert record is not None
+    assert set(record.audiences) == {"sandbox"}
+    assert record.rights.roles[0].scopes == {"agent_os:admin"}
+
+
 def test_an_unchanged_world_costs_no_query(house: House, token_endpoint: TokenEndpoint):
     house.role("runner", ["agents:run"])
     client = house.client(roles=["runner"])
