@@ -122,7 +122,7 @@ class Services:
 
     def _rooms(self, session: Session, actor: Actor, held: Iterable[str]) -> Rooms:
         trail = Trail(session, self.clock, actor)
-        authority = Authority(session, self.settings.url, held)
+        authority = Authority(session, self.settings.url, held, self.clock())
         room = (session, trail, self.clock, authority)
         return Rooms(
             authority,

@@ -1,17 +1,18 @@
 """`/explain`, `/preview`, `/scopes`: what rights mean, before anybody relies on them."""
 
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from issuer.admin.access import Access, Caller
 from issuer.admin.bodies import JsonOnly
 from issuer.admin.problems import documented
-from issuer.catalogue import UnknownVersion, scopes
+from issuer.catalogue import UnknownVersion, lint, scopes
 from issuer.errors import InvalidCredentials, InvalidField
 from issuer.explaining import PreviewRequest, Question, Subject
+from issuer.fields import MOST_SCOPES, Fields
 
 router = APIRouter(tags=["rights"])
 
@@ -62,6 +63,28 @@ class KnownScopes(BaseModel):
     next_cursor: None = None
 
 
+class ScopesToLint(Fields):
+    """The scopes of a role or a client."""
+
+    scopes: list[Annotated[str, Field(max_length=255)]] = Field(max_length=MOST_SCOPES)
+
+
+class FoundOdd(BaseModel):
+    """One sentence about one scope, and a scope to have in its place or besides."""
+
+    code: str
+    scope: str
+    message: str
+    suggestion: str | None
+
+
+class Findings(BaseModel):
+    """All that looks odd."""
+
+    items: list[FoundOdd]
+    next_cursor: None = None
+
+
 @router.get("/scopes", responses=documented())
 def list_scopes(caller: Caller, version: str | None = None) -> KnownScopes:
     """Every scope of the AgentOS versions we know, or of one of them."""
@@ -70,6 +93,12 @@ def list_scopes(caller: Caller, version: str | None = None) -> KnownScopes:
     except UnknownVersion as error:
         raise InvalidField("version", str(error)) from None
     return KnownScopes(items=[KnownScope(**each.as_json()) for each in found])
+
+
+@router.post("/scopes/lint", dependencies=[JsonOnly], responses=documented(body=True))
+def lint_scopes(caller: Caller, wanted: ScopesToLint) -> Findings:
+    """What looks odd in a set of scopes: warnings, never refusals."""
+    return Findings(items=[FoundOdd(**each.as_json()) for each in lint(wanted.scopes)])
 
 
 @router.post("/explain", dependencies=[JsonOnly], responses=documented("not-found", body=True))

@@ -75,6 +75,7 @@ class Audiences:
         if using := self._store.users_of(audience_id, _MOST_NAMED):
             if not cascade:
                 raise InUse("audience", audience_id, using)
+            self._touch_users_of(audience_id)
             self._store.release(audience_id)
         self._store.delete(row)
         self._trail.note("audience.deleted", audience_id, released=using)
@@ -83,6 +84,17 @@ class Audiences:
         """The issuer's own audience exists; its id is the issuer identifier."""
         if not self._store.find(self.own_id):
             self.create(AudienceFields(id=self.own_id, name="The issuer's admin API"))
+
+    def _touch_users_of(self, audience_id: str) -> None:
+        """Whoever holds rights at the issuer is changed by admins only, this way as any other."""
+        for client in self._store.clients_of(audience_id):
+            self._authority.touch(
+                principal=client.client_id,
+                scopes=client.scopes,
+                audiences=[each.audience_id for each in client.audiences],
+            )
+        for role in self._store.roles_given_at(audience_id):
+            self._authority.touch(scopes=role.scopes)
 
     def _stored(self, fields: AudienceFields) -> dict[str, object]:
         alg = fields.signing_alg or self.algorithms[0]

@@ -1,9 +1,17 @@
 """Audiences in SQL."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import select
 
 from issuer.database.store import Store
-from issuer.database.tables import AssignmentRow, AudienceRow, ClientAudienceRow
+from issuer.database.tables import (
+    AssignmentRow,
+    AudienceRow,
+    ClientAudienceRow,
+    ClientRow,
+    RoleRow,
+)
 
 
 class AudienceStore(Store[AudienceRow]):
@@ -20,6 +28,19 @@ class AudienceStore(Store[AudienceRow]):
             f"an assignment of {name}"
             for name in self.session.scalars(principals.distinct().limit(limit))
         ]
+
+    def clients_of(self, audience_id: str) -> Sequence[ClientRow]:
+        """The clients that may ask tokens for it."""
+        return self.session.scalars(
+            select(ClientRow)
+            .join(ClientAudienceRow, ClientAudienceRow.client_id == ClientRow.client_id)
+            .where(ClientAudienceRow.audience_id == audience_id)
+        ).all()
+
+    def roles_given_at(self, audience_id: str) -> Sequence[RoleRow]:
+        """The roles that somebody has there."""
+        given = select(AssignmentRow.role_name).where(AssignmentRow.audience_id == audience_id)
+        return self.session.scalars(select(RoleRow).where(RoleRow.name.in_(given))).all()
 
     def release(self, audience_id: str) -> None:
         """Take the audience away from everyone who has it."""

@@ -1,6 +1,7 @@
 """The rules that keep rights at the issuer itself with `issuer:admin` (CONTRACT §4)."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from issuer.authority.store import AuthorityStore
 from issuer.database import Session
@@ -15,8 +16,10 @@ class Authority:
     `held` are the scopes at the issuer's own audience; the command line holds `issuer:admin`.
     """
 
-    def __init__(self, session: Session, own_audience: str, held: Iterable[str]) -> None:
-        self._store = AuthorityStore(session, own_audience)
+    def __init__(
+        self, session: Session, own_audience: str, held: Iterable[str], now: datetime
+    ) -> None:
+        self._store = AuthorityStore(session, own_audience, now)
         self._own_audience = own_audience
         self._held = frozenset(held)
         self._had_admin: bool | None = None

@@ -1,6 +1,7 @@
 """Who holds rights at the issuer itself, in SQL."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, Text, cast, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
@@ -10,6 +11,7 @@ from issuer.database.tables import (
     AssignmentRow,
     ClientAudienceRow,
     ClientRow,
+    ClientSecretRow,
     RoleRow,
     UserRow,
 )
@@ -20,9 +22,10 @@ from issuer.vocabulary import GrantType
 class AuthorityStore:
     """Questions about the issuer's own audience, within one transaction."""
 
-    def __init__(self, session: Session, own_audience: str) -> None:
+    def __init__(self, session: Session, own_audience: str, now: datetime) -> None:
         self._session = session
         self._own = own_audience
+        self._now = now
 
     def scopes_by_role(self, folded_id: str) -> list[str]:
         """Every scope the principal has through a role that counts at the issuer."""
@@ -42,12 +45,12 @@ class AuthorityStore:
         return signing_in and self._has_admin_user()
 
     def _admin_clients(self) -> list[ClientRow]:
-        """Enabled clients with a secret that hold `issuer:admin` and may ask for the issuer."""
+        """Enabled clients with a living secret that hold `issuer:admin` and may ask for it here."""
         query = (
             select(ClientRow)
             .join(ClientAudienceRow, ClientAudienceRow.client_id == ClientRow.client_id)
             .where(ClientAudienceRow.audience_id == self._own, ClientRow.disabled.is_(False))
-            .where(ClientRow.secrets.any())
+            .where(ClientRow.secrets.any(self._is_live()))
             .where(
                 or_(
                     _names_admin(ClientRow.scopes),
@@ -71,6 +74,10 @@ class AuthorityStore:
             .join(RoleRow, RoleRow.name == AssignmentRow.role_name)
             .where(_names_admin(RoleRow.scopes), self._counts_here())
         ).all()
+
+    def _is_live(self) -> ColumnElement[bool]:
+        expires_at = ClientSecretRow.expires_at
+        return or_(expires_at.is_(None), expires_at > self._now)
 
     def _counts_here(self) -> ColumnElement[bool]:
         here = AssignmentRow.audience_id == self._own

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from issuer.clients import SecretFields
+from issuer.errors import NotAllowed
 from tests.builders import PASSWORD, URL, House
 from tests.drivers import AdminApi, TokenEndpoint, problem
 
@@ -86,7 +88,8 @@ def everything_but_admin(house: House, holder_of: Callable[..., AdminApi]) -> Ad
     """All write scopes; and things that hold or would give rights at the issuer."""
     house.role("key-readers", ["issuer:keys:read"])
     house.role("plain", ["agents:run"])
-    house.client("privileged", scopes=["issuer:keys:read"], audiences=[URL])
+    house.audience("shared")
+    house.client("privileged", scopes=["issuer:keys:read"], audiences=["shared", URL])
     house.client("by-role", roles=["key-readers"])
     house.client("mere-audience", audiences=["my-os", URL])
     house.client("plain")
@@ -128,6 +131,7 @@ GAINS: dict[str, tuple[str, str, dict[str, Any] | None]] = {
     "an assignment everywhere": ("PUT", "/clients/plain/roles/key-readers", None),
     "an assignment to a user": ("PUT", "/users/bob/roles/key-readers", None),
     "an assignment's end": ("DELETE", "/users/alice/roles/key-readers", None),
+    "an audience of a privileged client": ("DELETE", "/audiences/shared?cascade=true", None),
     "the issuer's own audience": (
         "PATCH", f"/audiences/{URL.replace('/', '%2F')}", {"access_token_ttl": 86_400},
     ),
@@ -190,6 +194,19 @@ def test_the_last_admin_cannot_be_removed(admin: AdminApi, house: House, way: st
     house.role("admins", ["issuer:admin"])
     house.client("second", roles=["admins"], audiences=[URL])
     assert admin(method, path, **request).status_code < 300
+
+
+def test_an_admin_whose_secrets_are_dead_is_no_admin(house: House):
+    """Or the last one who can still get in could be removed."""
+    house.client("second", scopes=["issuer:admin"], audiences=[URL])
+    with house.changing() as rooms:
+        (lasting,) = rooms.clients.secrets("second")
+        fields = SecretFields(expires_at=house.clock() + timedelta(hours=1))
+        rooms.clients.add_secret("second", fields)
+        rooms.clients.delete_secret("second", lasting.id)
+    house.wait(timedelta(hours=1))
+    with pytest.raises(NotAllowed), house.changing() as rooms:
+        rooms.clients.delete("issuer-admin")
 
 
 def test_the_last_admin_by_role_cannot_lose_it(

@@ -123,3 +123,12 @@ def test_the_catalogue_is_for_any_admin_token(holder_of: Callable[..., AdminApi]
         422,
         "invalid-fields",
     )
+
+
+def test_odd_scopes_are_remarked_on_and_not_refused(admin: AdminApi):
+    scopes = ["agent:run", "system:read", "agents:run"]
+    items = admin.post("/scopes/lint", scopes=scopes).json()["items"]
+    codes = {(item["scope"], item["code"]) for item in items}
+    assert ("system:read", "old-name") in codes
+    assert ("agent:run", "unknown-scope") in codes
+    assert admin.post("/roles", name="odd", scopes=scopes).status_code == 201

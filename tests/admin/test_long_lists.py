@@ -1,0 +1,65 @@
+"""Long lists: each item once, and every page for the same few statements."""
+
+import pytest
+from sqlalchemy import event, insert
+
+from issuer.database.tables import ClientAudienceRow, ClientRow, PrincipalRow
+from issuer.vocabulary import GrantType
+from tests.builders import House
+from tests.drivers import AdminApi
+
+CLIENTS = 100_000
+PAGE = 500
+MOST_STATEMENTS = 5
+
+
+def fill(house: House) -> None:
+    """A hundred thousand clients, put there in a few statements."""
+    now = house.clock()
+    ids = [f"bulk-{number:06}" for number in range(CLIENTS)]
+    common = {
+        "name": "",
+        "grant_types": [GrantType.CLIENT_CREDENTIALS],
+        "scopes": [],
+        "access_token_ttl": None,
+        "claims": {},
+        "may_set_session": False,
+        "disabled": False,
+        "version": 1,
+        "created_at": now,
+        "updated_at": now,
+    }
+    with house.services.database.transaction() as session:
+        session.execute(insert(PrincipalRow), [{"folded_id": i, "kind": "client"} for i in ids])
+        rows = [{"client_id": i, "folded_id": i, **common} for i in ids]
+        session.execute(insert(ClientRow.__table__), rows)
+        session.execute(
+            insert(ClientAudienceRow), [{"client_id": i, "audience_id": "my-os"} for i in ids]
+        )
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_clients_are_listed_page_by_page(admin: AdminApi, house: House):
+    fill(house)
+    seen: list[str] = []
+    costs: set[int] = set()
+    statements = 0
+
+    def count(*_: object) -> None:
+        nonlocal statements
+        statements += 1
+
+    event.listen(house.services.database.engine, "before_cursor_execute", count)
+    house.services.changes.stop()
+    path = f"/clients?limit={PAGE}"
+    while True:
+        statements = 0
+        page = admin.get(path).json()
+        costs.add(statements)
+        seen += [client["client_id"] for client in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        path = f"/clients?limit={PAGE}&cursor={page['next_cursor']}"
+    assert len(seen) == len(set(seen)) == CLIENTS + 1
+    assert seen == sorted(seen)
+    assert max(costs) <= MOST_STATEMENTS, costs
