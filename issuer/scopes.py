@@ -63,7 +63,7 @@ class Scope:
         return self.text in ISSUER_SCOPES
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=16384)
 def parse(text: str) -> Scope:
     """The scope written as `text`; `InvalidScope` if the grammar or the closed list forbids it."""
     if len(text) > LONGEST_SCOPE or not _GRAMMAR.fullmatch(text):
@@ -90,6 +90,12 @@ def covers(held: Iterable[str], asked: str) -> bool:
     """Whether the holder of `held` may do what `asked` names."""
     wanted = parse(asked).covered_by
     return any(parse(scope).canonical in wanted for scope in held)
+
+
+def covers_any(held: Iterable[str], asked: Iterable[str]) -> bool:
+    """Whether the holder of `held` may do anything of `asked`. Reads each of them once."""
+    rights = {parse(scope).canonical for scope in held}
+    return any(not rights.isdisjoint(parse(scope).covered_by) for scope in asked)
 
 
 def narrow(held: Iterable[str], asked: Iterable[str]) -> frozenset[str]:

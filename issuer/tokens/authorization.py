@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from issuer.directory import AudienceRecord, ClientRecord, UserRecord
-from issuer.scopes import covers, meet, narrow
+from issuer.scopes import covers_any, meet, narrow
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,5 @@ class Authorization:
     def role_names(self) -> list[str]:
         """The roles that gave any of the scopes."""
         return sorted(
-            role
-            for role, scopes in self.roles.items()
-            if any(covers(scopes, scope) for scope in self.scopes)
+            role for role, scopes in self.roles.items() if covers_any(scopes, self.scopes)
         )
