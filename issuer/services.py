@@ -14,7 +14,7 @@ from issuer.audiences import Audiences
 from issuer.audiences.store import AudienceStore
 from issuer.audit import Actor, AuditWriter, Record, Trail
 from issuer.authority import Authority
-from issuer.clients import Clients, SecretMaker
+from issuer.clients import Clients, Rotations, SecretMaker
 from issuer.clients.authentication import ClientAuthentication
 from issuer.clients.last_use import WRITE_EVERY, LastUse
 from issuer.clock import Clock
@@ -48,6 +48,7 @@ class Rooms:
     audiences: Audiences
     roles: Roles
     clients: Clients
+    rotations: Rotations
     users: Users
     assignments: Assignments
     record: Record
@@ -124,11 +125,13 @@ class Services:
         trail = Trail(session, self.clock, actor)
         authority = Authority(session, self.settings.url, held, self.clock())
         room = (session, trail, self.clock, authority)
+        clients = Clients(*room, self._chance, self.secrets)
         return Rooms(
             authority,
             Audiences(*room, own_id=self.settings.url, algorithms=self.settings.signing_algorithms),
             Roles(*room),
-            Clients(*room, self._chance, self.secrets),
+            clients,
+            Rotations(clients, self.clock),
             Users(*room, self._chance),
             Assignments(session, trail, authority),
             Record(session),

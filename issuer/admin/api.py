@@ -2,7 +2,16 @@
 
 from fastapi import APIRouter
 
-from issuer.admin import audiences, audit_events, clients, explain, keys, roles, users
+from issuer.admin import (
+    audiences,
+    audit_events,
+    clients,
+    explain,
+    keys,
+    roles,
+    rotation,
+    users,
+)
 from issuer.admin.assignments import client_roles, user_roles
 from issuer.admin.urls import PREFIX
 
@@ -11,6 +20,7 @@ RESOURCES = [
     roles.router,
     clients.router,
     client_roles,
+    rotation.router,
     users.router,
     user_roles,
     keys.router,

@@ -1,17 +1,15 @@
 """`issuer client rotate`."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 
 from issuer.cli import output
 from issuer.cli.command import new_app
-from issuer.cli.house import opened, operator
+from issuer.cli.house import changing, reading
 from issuer.cli.options import AsJson
-from issuer.clients import ClientSecret, Rotation, Rotations, how_last_used
+from issuer.clients import ClientSecret, Rotation, how_last_used
 from issuer.errors import NotAllowed
 
 app = new_app("Replace the secret of a client without a gap: two live until you finish.")
@@ -27,8 +25,8 @@ def start_rotation(client: ClientId, as_json: AsJson = False) -> None:
 
       issuer client rotate start ci-bot
     """
-    with _rotations() as rotations:
-        created, secret = rotations.start(client)
+    with changing() as rooms:
+        created, secret = rooms.rotations.start(client)
     output.show(created, as_json=as_json, client_secret=secret)
 
 
@@ -40,7 +38,7 @@ def show_rotation(client: ClientId, as_json: AsJson = False) -> None:
 
       issuer client rotate status ci-bot
     """
-    with opened() as services, services.reading() as rooms:
+    with reading() as rooms:
         secrets = rooms.clients.secrets(client)
     rotation = Rotation.of(secrets)
     items = [_item(secret, rotation) for secret in secrets]
@@ -67,16 +65,16 @@ def finish_rotation(
       issuer client rotate finish ci-bot
       issuer client rotate finish ci-bot --yes
     """
-    with opened() as services, services.reading() as rooms:
-        rotation = Rotations(rooms.clients, services.clock).get(client)
-        doubts = rotation.doubts(services.clock())
+    with reading() as rooms:
+        rotation = rooms.rotations.get(client)
+        doubts = rooms.rotations.doubts(rotation)
     anyway = yes or (bool(doubts) and _is_sure(doubts))
     if not as_json:
         for secret in rotation.old:
             print(f"The old secret {secret.id} {how_last_used(secret)}.")
-    with _rotations() as rotations:
-        _require_same(rotation, rotations.get(client))
-        rotations.finish(client, anyway=anyway)
+    with changing() as rooms:
+        _require_same(rotation, rooms.rotations.get(client))
+        rooms.rotations.finish(client, anyway=anyway)
     deleted = [secret.model_dump(mode="json") for secret in rotation.old]
     output.say(
         f"Deleted the old; the new secret {rotation.new.id} stays.",
@@ -93,15 +91,9 @@ def cancel_rotation(client: ClientId, as_json: AsJson = False) -> None:
 
       issuer client rotate cancel ci-bot
     """
-    with _rotations() as rotations:
-        new = rotations.cancel(client)
+    with changing() as rooms:
+        new = rooms.rotations.cancel(client)
     output.say(f"Deleted the new secret {new.id}.", {"deleted": new.id}, as_json=as_json)
-
-
-@contextmanager
-def _rotations() -> Iterator[Rotations]:
-    with opened() as services, services.changing(operator()) as rooms:
-        yield Rotations(rooms.clients, services.clock)
 
 
 def _item(secret: ClientSecret, rotation: Rotation | None) -> dict[str, Any]:

@@ -88,10 +88,14 @@ class Rotations:
             raise NotAllowed(f"The client {client_id} has no secret to replace: create one.")
         return self._clients.add_secret(client_id, SecretFields(label=LABEL))
 
+    def doubts(self, rotation: Rotation) -> list[str]:
+        """Why finishing it now may lock somebody out, in sentences."""
+        return rotation.doubts(self._clock())
+
     def finish(self, client_id: str, *, anyway: bool = False) -> Rotation:
         """The old secrets are refused from now on. `NotAllowed` in doubt, unless `anyway`."""
         rotation = self.get(client_id)
-        if not anyway and (doubts := rotation.doubts(self._clock())):
+        if not anyway and (doubts := self.doubts(rotation)):
             raise NotAllowed(" ".join(doubts))
         for secret in rotation.old:
             self._clients.delete_secret(client_id, secret.id)

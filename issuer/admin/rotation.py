@@ -1,0 +1,79 @@
+"""`/clients/{client_id}/rotation`: a second secret, time to bring it out, the end of the first."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel
+
+from issuer.admin.access import Caller
+from issuer.admin.clients import READ, WRITE, NewSecret
+from issuer.admin.problems import documented
+from issuer.admin.representations import IfMatch, require_match, tagged
+from issuer.admin.urls import location
+from issuer.clients import ClientSecret
+from issuer.errors import NotFound
+from issuer.services import Rooms
+
+router = APIRouter(prefix="/clients/{client_id}/rotation", tags=["clients"])
+
+Anyway = Annotated[bool, Query(description="Whatever speaks against it in `doubts`.")]
+
+
+class UnderWay(BaseModel):
+    """A rotation: the new secret, the old ones it follows, and why not to finish it now."""
+
+    new: ClientSecret
+    old: list[ClientSecret]
+    doubts: list[str]
+
+
+class Finished(BaseModel):
+    """The secrets that are refused from now on, and the id of the one that stays."""
+
+    deleted: list[ClientSecret]
+    kept: str
+
+
+@router.get("", responses=documented("not-found"))
+def read_rotation(caller: Caller, client_id: str, response: Response) -> UnderWay:
+    """When and from where its secrets were last used, some seconds ago at most."""
+    with caller.rooms(READ) as rooms:
+        return tagged(response, _under_way(rooms, client_id))
+
+
+@router.post("", status_code=201, responses=documented("not-found", "not-allowed"))
+def start_rotation(caller: Caller, client_id: str, response: Response) -> NewSecret:
+    """One more secret; the old ones stay until the rotation is finished."""
+    with caller.rooms(WRITE) as rooms:
+        record, secret = rooms.rotations.start(client_id)
+    response.headers["Location"] = location(caller, "clients", client_id, "rotation")
+    return NewSecret.model_construct(**dict(record), client_secret=secret)
+
+
+@router.post("/finish", responses=documented("not-found", "not-allowed", "precondition-failed"))
+def finish_rotation(
+    caller: Caller, client_id: str, anyway: Anyway = False, if_match: IfMatch = None
+) -> Finished:
+    """End the old secrets at once; 409 while `doubts` speak against it, unless `anyway`."""
+    with caller.rooms(WRITE) as rooms:
+        require_match(if_match, _under_way(rooms, client_id))
+        rotation = rooms.rotations.finish(client_id, anyway=anyway)
+    return Finished(deleted=list(rotation.old), kept=rotation.new.id)
+
+
+@router.delete(
+    "", status_code=204, responses=documented("not-found", "not-allowed", "precondition-failed")
+)
+def cancel_rotation(caller: Caller, client_id: str, if_match: IfMatch = None) -> None:
+    """End the new secret at once; the old ones stay."""
+    with caller.rooms(WRITE) as rooms:
+        require_match(if_match, _under_way(rooms, client_id))
+        rooms.rotations.cancel(client_id)
+
+
+def _under_way(rooms: Rooms, client_id: str) -> UnderWay:
+    rotation = rooms.rotations.find(client_id)
+    if rotation is None:
+        raise NotFound("rotation of the client", client_id)
+    doubts = rooms.rotations.doubts(rotation)
+    return UnderWay(new=rotation.new, old=list(rotation.old), doubts=doubts)

@@ -1,0 +1,105 @@
+"""`/clients/{client_id}/rotation`, as `issuer client rotate` does it (tests/clients)."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.builders import Credentials, House
+from tests.drivers import AdminApi, TokenEndpoint, problem
+
+PATH = "/clients/ci-bot/rotation"
+
+
+@pytest.fixture
+def old(house: House) -> Credentials:
+    return house.client(client_id="ci-bot", audiences=["my-os"])
+
+
+def live(admin: AdminApi) -> list[str]:
+    return [each["id"] for each in admin.get("/clients/ci-bot/secrets").json()["items"]]
+
+
+def test_both_secrets_live_until_it_is_finished(
+    admin: AdminApi, old: Credentials, token_endpoint: TokenEndpoint
+):
+    started = admin.post(PATH)
+    assert started.status_code == 201
+    assert started.headers["location"].endswith(PATH)
+    new = Credentials("ci-bot", started.json()["client_secret"])
+    assert token_endpoint.client_credentials(old).status == 200
+    assert token_endpoint.client_credentials(new).status == 200
+    finished = admin("POST", f"{PATH}/finish?anyway=true")
+    assert finished.status_code == 200
+    assert finished.json()["kept"] == started.json()["id"]
+    assert token_endpoint.client_credentials(old).error == "invalid_client"
+    assert token_endpoint.client_credentials(new).status == 200
+
+
+def test_it_says_when_each_was_used_and_what_speaks_against_the_end(
+    house: House, admin: AdminApi, old: Credentials, token_endpoint: TokenEndpoint
+):
+    new = admin.post(PATH).json()["id"]
+    token_endpoint.client_credentials(old)
+    house.services.last_use.write()
+    found = admin.get(PATH).json()
+    assert found["new"]["id"] == new
+    assert found["old"][0]["last_used_at"] is not None
+    assert len(found["doubts"]) == 2
+    refused = admin.post(f"{PATH}/finish")
+    assert problem(refused) == (409, "not-allowed")
+    assert found["doubts"][0] in refused.json()["detail"]
+    assert len(live(admin)) == 2
+
+
+def test_what_was_looked_at_is_what_is_finished(
+    house: House, admin: AdminApi, old: Credentials, token_endpoint: TokenEndpoint
+):
+    admin.post(PATH)
+    seen = admin.get(PATH).headers["etag"]
+    token_endpoint.client_credentials(old)
+    house.services.last_use.write()
+    for method, path in (("POST", f"{PATH}/finish?anyway=true"), ("DELETE", PATH)):
+        refused = admin(method, path, headers={"If-Match": seen})
+        assert problem(refused) == (412, "precondition-failed")
+    assert len(live(admin)) == 2
+
+
+def test_cancelling_ends_the_new_one(admin: AdminApi, old: Credentials):
+    before = live(admin)
+    admin.post(PATH)
+    assert admin.delete(PATH).status_code == 204
+    assert live(admin) == before
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", PATH), ("DELETE", PATH), ("POST", f"{PATH}/finish")]
+)
+def test_there_is_none_unless_it_was_started(
+    admin: AdminApi, old: Credentials, method: str, path: str
+):
+    assert problem(admin(method, path)) == (404, "not-found")
+
+
+def test_a_second_one_is_refused(admin: AdminApi, old: Credentials):
+    admin.post(PATH)
+    assert problem(admin.post(PATH)) == (409, "not-allowed")
+    assert problem(admin.post("/clients/nobody/rotation")) == (404, "not-found")
+
+
+def test_it_needs_the_rights_of_clients(
+    holder_of: Callable[..., AdminApi], admin: AdminApi, old: Credentials
+):
+    reader, stranger = holder_of("issuer:clients:read"), holder_of("issuer:users:write")
+    assert problem(reader.post(PATH)) == (403, "forbidden")
+    admin.post(PATH)
+    assert reader.get(PATH).status_code == 200
+    assert problem(reader.delete(PATH)) == (403, "forbidden")
+    assert problem(reader.post(f"{PATH}/finish")) == (403, "forbidden")
+    assert problem(stranger.get(PATH)) == (403, "forbidden")
+
+
+def test_only_an_admin_rotates_the_secret_of_an_admin(
+    holder_of: Callable[..., AdminApi], house: House
+):
+    writer = holder_of("issuer:clients:write")
+    assert problem(writer.post(f"/clients/{house.admin.client_id}/rotation")) == (403, "forbidden")
