@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from issuer import __version__, logs
-from issuer.admin import BodyLimit, admin_router, install_problem_handlers
+from issuer.admin import BodyLimit, admin_router, install_problem_handlers, manifest_schemas
 from issuer.clock import Clock
 from issuer.health import health_paths, health_routes
 from issuer.http import RequestFrame
@@ -85,6 +85,7 @@ def _describe(app: FastAPI, paths: dict[str, Any]) -> None:
         schema["paths"] = {**paths, **schema["paths"]}
         components = schema.setdefault("components", {})
         components.setdefault("securitySchemes", {}).update(security_schemes())
+        components["schemas"] = {**manifest_schemas(), **components.get("schemas", {})}
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -8,6 +8,7 @@ from issuer.admin import (
     clients,
     explain,
     keys,
+    manifest,
     roles,
     rotation,
     users,
@@ -26,6 +27,7 @@ RESOURCES = [
     keys.router,
     audit_events.router,
     explain.router,
+    manifest.router,
 ]
 
 

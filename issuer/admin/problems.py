@@ -1,7 +1,7 @@
 """Problem details (RFC 9457): every refusal of this door, with a stable `type`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from issuer import errors
+from issuer import errors, manifest
 from issuer.logs import request_id
 from issuer.scopes import InvalidScope, ScopeNotCovered
 
@@ -43,6 +43,7 @@ class FieldError(BaseModel):
 
     field: str
     message: str
+    line: int | None = None
 
 
 class Problem(BaseModel):
@@ -133,6 +134,8 @@ def _of_room(error: errors.IssuerError) -> Response:  # noqa: PLR0911 - one for 
             return _answer("in-use", str(error), used_by=error.users_of_it)
         case errors.InvalidField():
             return _fields([{"field": error.field, "message": error.message}])
+        case manifest.InvalidManifest():
+            return _fields([_in_manifest(each) for each in error.problems])
         case errors.Forbidden():
             return _answer("forbidden", str(error), _insufficient(error.scope))
         case errors.NotAllowed():
@@ -146,6 +149,11 @@ def _of_room(error: errors.IssuerError) -> Response:  # noqa: PLR0911 - one for 
                 {"Retry-After": str(error.retry_after)},
             )
     raise error
+
+
+def _in_manifest(wrong: manifest.Problem) -> dict[str, str | int]:
+    field = manifest.spelled(wrong.path) or "body"
+    return {"field": field, "message": wrong.message, "line": wrong.line}
 
 
 def _insufficient(scope: str) -> dict[str, str]:
@@ -170,7 +178,7 @@ def _invalid(error: RequestValidationError) -> Response:
     )
 
 
-def _fields(found: list[dict[str, str]]) -> Response:
+def _fields(found: Sequence[Mapping[str, str | int]]) -> Response:
     detail = "; ".join(f"{each['field']}: {each['message']}" for each in found[:3])
     return _answer("invalid-fields", detail, errors=found)
 

@@ -33,8 +33,12 @@ class Page(BaseModel, Generic[Item]):
 
 def etag(model: BaseModel) -> str:
     """The strong ETag of the resource: of all it says, and of its version, which is not shown."""
-    seen = f"{getattr(model, 'version', 0)} {model.model_dump_json()}"
-    return f'"{hashlib.sha256(seen.encode()).hexdigest()[:32]}"'
+    return etag_of(f"{getattr(model, 'version', 0)} {model.model_dump_json()}")
+
+
+def etag_of(text: str) -> str:
+    """The strong ETag of what reads `text`."""
+    return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
 
 
 def tagged(response: Response, model: Item) -> Item:

@@ -1,6 +1,6 @@
 """`issuer export`."""
 
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import typer
 
@@ -36,12 +36,6 @@ def export(
     with reading() as rooms:
         text = manifest.export(rooms)
     if as_json:
-        output.print_json(_data(text))
+        output.print_json(manifest.data_of(text))
     else:
         print(text, end="")
-
-
-def _data(text: str) -> dict[str, Any]:
-    """What the manifest says, as it reads itself."""
-    read = manifest.read(text, most_bytes=len(text.encode()))
-    return cast("dict[str, Any]", read.document.data)

@@ -7,9 +7,9 @@ writes the manifest of a house. It never holds secrets, passwords or keys.
 from issuer.manifest.applying import Applied, apply
 from issuer.manifest.changes import Plan
 from issuer.manifest.entries import schema
-from issuer.manifest.exporting import export
+from issuer.manifest.exporting import data_of, export
 from issuer.manifest.planning import plan
-from issuer.manifest.problems import InvalidManifest, Problem
+from issuer.manifest.problems import InvalidManifest, Problem, spelled
 from issuer.manifest.reading import Manifest, read
 
 __all__ = [
@@ -19,8 +19,10 @@ __all__ = [
     "Plan",
     "Problem",
     "apply",
+    "data_of",
     "export",
     "plan",
     "read",
     "schema",
+    "spelled",
 ]

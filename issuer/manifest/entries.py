@@ -41,10 +41,10 @@ class Entries(Fields):
     users: list[UserEntry] = []
 
 
-def schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of a manifest, for editors and pipelines."""
+def schema(refs: str = "#/$defs/{model}") -> dict[str, Any]:
+    """JSON Schema (2020-12) of a manifest, for editors and pipelines; `refs` is how it refers."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **Entries.model_json_schema(),
+        **Entries.model_json_schema(ref_template=refs),
         "title": "Manifest of an issuer for AgentOS",
     }

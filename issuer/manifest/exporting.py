@@ -1,13 +1,14 @@
 """The whole house as a manifest."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
 from issuer.audiences import AudienceFields
 from issuer.clients import ClientFields
 from issuer.fields import Fields
 from issuer.manifest import house
 from issuer.manifest.members import bare, in_order, members
+from issuer.manifest.reading import read
 from issuer.manifest.text import written
 from issuer.roles import Assignment, RoleFields
 from issuer.users import UserFields
@@ -30,6 +31,11 @@ def export(rooms: house.Rooms) -> str:
             _section("users", _given(UserFields, house.users(rooms))),
         ]
     )
+
+
+def data_of(text: str) -> dict[str, Any]:
+    """What an exported manifest says, of JSON's kinds."""
+    return cast("dict[str, Any]", read(text, most_bytes=len(text.encode())).document.data)
 
 
 def _bare(model: type[Fields], records: Iterable[Fields]) -> Iterator[dict[str, Any]]:

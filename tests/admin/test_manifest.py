@@ -1,0 +1,140 @@
+"""`/manifest`: plan, apply and export over REST, as on the command line (tests/manifest)."""
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+import yaml
+
+from tests.builders import House
+from tests.drivers import AdminApi, problem
+from tests.manifest.declaring import HOUSE, exported
+
+YAML = "application/yaml"
+READ = [f"issuer:{section}:read" for section in ("audiences", "roles", "clients", "users")]
+
+
+def send(admin: AdminApi, what: str, source: str | bytes, **request: object) -> httpx.Response:
+    headers = {"Content-Type": YAML, **request.pop("headers", {})}
+    return admin("POST", f"/manifest/{what}", content=source, headers=headers, **request)
+
+
+def test_the_export_is_the_one_of_the_command_line(house: House, admin: AdminApi):
+    send(admin, "apply", HOUSE)
+    as_yaml = admin.get("/manifest", headers={"Accept": YAML})
+    assert as_yaml.headers["content-type"] == "application/yaml"
+    assert as_yaml.text == exported(house.services)
+    as_json = admin.get("/manifest")
+    assert as_json.json() == yaml.safe_load(as_yaml.text)
+    assert as_json.headers["etag"] != as_yaml.headers["etag"]
+
+
+@pytest.mark.parametrize("accept", [YAML, "application/json"])
+def test_what_was_exported_changes_nothing(admin: AdminApi, accept: str):
+    send(admin, "apply", HOUSE)
+    exported = admin.get("/manifest", headers={"Accept": accept})
+    answer = send(admin, "plan", exported.content, headers={"Content-Type": accept})
+    assert (answer.json()["changes"], answer.json()["rights"]) == ([], [])
+
+
+def test_a_plan_says_what_would_change_and_changes_nothing(house: House, admin: AdminApi):
+    before = exported(house.services)
+    planned = send(admin, "plan", HOUSE)
+    assert planned.status_code == 200
+    assert {"action": "create", "kind": "role", "id": "runner"}.items() <= next(
+        each for each in planned.json()["changes"] if each["kind"] == "role"
+    ).items()
+    assert {
+        "kind": "client",
+        "id": "ci-bot",
+        "audience": "prod-os",
+        "gains": ["agents:run"],
+        "losses": [],
+    } in planned.json()["rights"]
+    assert exported(house.services) == before
+
+
+def test_new_secrets_and_ids_are_answered_once(admin: AdminApi):
+    applied = send(admin, "apply", HOUSE).json()
+    assert applied["client_secrets"]["ci-bot"].startswith("ais_")
+    assert admin.get(f"/users/{applied['user_ids']['alice']}").json()["username"] == "alice"
+    again = send(admin, "apply", HOUSE).json()
+    assert (again["changes"], again["client_secrets"], again["user_ids"]) == ([], {}, {})
+
+
+def test_if_match_applies_the_very_plan_that_was_seen(admin: AdminApi):
+    seen = send(admin, "plan", HOUSE).headers["etag"]
+    admin.post("/roles", name="meanwhile", scopes=[])
+    refused = send(admin, "apply", HOUSE, headers={"If-Match": seen})
+    assert problem(refused) == (412, "precondition-failed")
+    assert admin.get("/roles/runner").status_code == 404
+    seen = send(admin, "plan", HOUSE).headers["etag"]
+    assert send(admin, "apply", HOUSE, headers={"If-Match": seen}).status_code == 200
+
+
+def test_prune_is_only_done_when_asked_for(admin: AdminApi):
+    admin.post("/roles", name="left-over", scopes=[])
+    roles = HOUSE[: HOUSE.index("clients:")]
+    send(admin, "apply", roles)
+    assert admin.get("/roles/left-over").status_code == 200
+    send(admin, "apply", roles, params={"prune": "true"})
+    assert admin.get("/roles/left-over").status_code == 404
+
+
+def test_everything_wrong_is_said_at_once_with_its_line(admin: AdminApi):
+    refused = send(admin, "apply", "roles:\n  - nam: a\n  - name: b\n    scopes: [':']\n")
+    assert problem(refused) == (422, "invalid-fields")
+    assert [(each["line"], each["field"]) for each in refused.json()["errors"]] == [
+        (2, "roles[0].nam"),
+        (2, "roles[0].name"),
+        (4, "roles[1].scopes[0]"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("source", "line"), [(b"", 1), (b"roles: [\n", 2), (b"roles: \xff", 1), (b"- a", 1)]
+)
+def test_what_is_no_manifest_is_refused(admin: AdminApi, source: bytes, line: int):
+    refused = send(admin, "plan", source)
+    assert problem(refused) == (422, "invalid-fields")
+    assert refused.json()["errors"][0]["line"] == line
+
+
+def test_other_media_types_are_415(admin: AdminApi):
+    refused = send(admin, "plan", HOUSE, headers={"Content-Type": "text/plain"})
+    assert problem(refused) == (415, "unsupported-media-type")
+
+
+def test_a_manifest_over_the_limit_is_413(admin: AdminApi):
+    refused = send(admin, "plan", b"#" * (1024 * 1024 + 1))
+    assert problem(refused) == (413, "body-too-large")
+
+
+@pytest.mark.parametrize("missing", READ)
+def test_reading_needs_every_read_right(holder_of: Callable[..., AdminApi], missing: str):
+    weak = holder_of(*(scope for scope in READ if scope != missing))
+    for answer in (weak.get("/manifest"), send(weak, "plan", HOUSE), send(weak, "apply", HOUSE)):
+        assert problem(answer) == (403, "forbidden")
+        assert missing in answer.headers["www-authenticate"]
+
+
+def test_each_step_needs_its_own_write_right(house: House, holder_of: Callable[..., AdminApi]):
+    reader = holder_of(*READ, "issuer:roles:write")
+    assert send(reader, "plan", HOUSE).status_code == 200
+    before = exported(house.services)
+    assert problem(send(reader, "apply", HOUSE)) == (403, "forbidden")
+    assert exported(house.services) == before
+    only_roles = "roles:\n  - name: runner\n    scopes: [agents:run]\n"
+    assert send(reader, "apply", only_roles).status_code == 200
+
+
+def test_only_an_admin_declares_rights_at_the_issuer(holder_of: Callable[..., AdminApi]):
+    writer = holder_of(*(scope.replace(":read", ":write") for scope in READ))
+    refused = send(writer, "apply", "roles:\n  - name: boss\n    scopes: ['issuer:admin']\n")
+    assert problem(refused) == (403, "forbidden")
+
+
+def test_the_schema_is_there_for_editors(holder_of: Callable[..., AdminApi]):
+    found = holder_of("issuer:roles:read").get("/manifest/schema").json()
+    assert found["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert {"audiences", "roles", "clients", "users"} == set(found["properties"])
