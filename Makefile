@@ -42,7 +42,7 @@ lock: $(TOOLS)/installed  ## write the requirements files anew (ARGS=--upgrade f
 	$(LOCK) --group build --constraint requirements.txt --output-file requirements-build.txt
 	$(LOCK) pyproject.toml --all-extras --group dev --constraint requirements.txt \
 		--constraint requirements-build.txt --output-file requirements-dev.txt
-	printf '%s\n' 'agno[os]==2.9.0' 'PyJWT[crypto]' | \
+	printf '%s\n' 'agno[os,mcp,a2a,agui]==2.9.0' 'PyJWT[crypto]' | \
 		$(LOCK) - --output-file tests/agentos/requirements-agno-2.9.txt
 
 clean:  ## remove what make made; issuer-data stays, it holds keys
