@@ -4,8 +4,10 @@ PYTHON ?= $(shell python3.11 -c 'import sys; print(sys.executable)' 2>/dev/null 
 ARGS ?=
 
 BIN := .venv/bin
-AGNO_2_9 := .venv-agno-2.9
 TOOLS := .venv-tools
+# Releases of agno that tests ask, besides the newest, which is in .venv: tests/agentos/releases.py.
+AGNO_RELEASES := 2.7.2 2.8.7 2.9.0 3.0.11
+AGNO_VENVS := $(foreach release,$(AGNO_RELEASES),.venv-agno-$(basename $(release)))
 JAVASCRIPT := tests/journeys/javascript
 QUIETLY := --quiet --disable-pip-version-check
 UV := uv==0.13.9
@@ -20,7 +22,7 @@ help:  ## list the targets
 quickstart: .venv/runtime  ## install everything into .venv and serve a demo issuer
 	@exec $(BIN)/issuer quickstart $(ARGS)
 
-test: lint $(AGNO_2_9)/installed $(NODE_MODULES)  ## lint, check types, run every test (ARGS='-k jwks')
+test: lint $(AGNO_VENVS:=/installed) $(NODE_MODULES)  ## lint, check types, run every test (ARGS='-k jwks')
 	$(BIN)/pytest --numprocesses=logical $(ARGS)
 
 lint: .venv/dev  ## check style and types
@@ -42,8 +44,10 @@ lock: $(TOOLS)/installed  ## write the requirements files anew (ARGS=--upgrade f
 	$(LOCK) --group build --constraint requirements.txt --output-file requirements-build.txt
 	$(LOCK) pyproject.toml --all-extras --group dev --constraint requirements.txt \
 		--constraint requirements-build.txt --output-file requirements-dev.txt
-	printf '%s\n' 'agno[os,mcp,a2a,agui]==2.9.0' 'PyJWT[crypto]' | \
-		$(LOCK) - --output-file tests/agentos/requirements-agno-2.9.txt
+	for release in $(AGNO_RELEASES); do \
+		printf '%s\n' "agno[os,mcp,a2a,agui]==$$release" 'PyJWT[crypto]' | \
+			$(LOCK) - --output-file "tests/agentos/requirements-agno-$${release%.*}.txt" || exit; \
+	done
 
 clean:  ## remove what make made; issuer-data stays, it holds keys
 	rm -rf .venv .venv-* dist .mypy_cache .pytest_cache .ruff_cache .hypothesis \
@@ -60,9 +64,10 @@ clean:  ## remove what make made; issuer-data stays, it holds keys
 	@$(BIN)/pip install $(QUIETLY) --require-hashes -r $<
 	@touch $@
 
-$(AGNO_2_9)/installed: tests/agentos/requirements-agno-2.9.txt | $(AGNO_2_9)/bin/pip
-	@echo 'Installing agno 2.9 into $(AGNO_2_9)'
-	@$(AGNO_2_9)/bin/pip install $(QUIETLY) --require-hashes -r $<
+$(AGNO_VENVS:=/installed): .venv-agno-%/installed: \
+		tests/agentos/requirements-agno-%.txt | .venv-agno-%/bin/pip
+	@echo 'Installing agno $* into $(@D)'
+	@$(@D)/bin/pip install $(QUIETLY) --require-hashes -r $<
 	@touch $@
 
 $(TOOLS)/installed: | $(TOOLS)/bin/pip

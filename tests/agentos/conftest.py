@@ -1,15 +1,15 @@
-"""Stock AgentOS servers of every release we test against, shared by the whole session."""
+"""Stock AgentOS servers of the releases we start, shared by the whole session."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.agentos.releases import RELEASES, AgnoRelease
+from tests.agentos.releases import SERVER_RELEASES, AgnoRelease
 from tests.agentos.running import AgentOSServer, running_agent_os
 from tests.agentos.tokens import Tokens
 
 
-@pytest.fixture(scope="session", params=RELEASES, ids=str)
+@pytest.fixture(scope="session", params=SERVER_RELEASES, ids=str)
 def release(request: pytest.FixtureRequest) -> AgnoRelease:
     return request.param
 

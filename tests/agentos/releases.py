@@ -20,6 +20,10 @@ class AgnoRelease:
         return f"agno-{self.version}"
 
     @property
+    def minor(self) -> str:
+        return self.version.rpartition(".")[0]
+
+    @property
     def python(self) -> Path:
         """The interpreter that holds this release. A missing one fails the test, never skips it."""
         python = Path(os.environ.get(self.environment_variable) or self.default_python)
@@ -31,6 +35,20 @@ class AgnoRelease:
         return python
 
 
-AGNO_2_9 = AgnoRelease("2.9.0", REPOSITORY / ".venv-agno-2.9" / "bin" / "python", "AGNO_29_PYTHON")
+def in_its_own_venv(version: str) -> AgnoRelease:
+    """A release that the Makefile names too."""
+    minor = version.rpartition(".")[0]
+    python = REPOSITORY / f".venv-agno-{minor}" / "bin" / "python"
+    return AgnoRelease(version, python, f"AGNO_{minor.replace('.', '')}_PYTHON")
+
+
+AGNO_2_7 = in_its_own_venv("2.7.2")  # the oldest we support, not the newest of its minor version
+AGNO_2_8 = in_its_own_venv("2.8.7")
+AGNO_2_9 = in_its_own_venv("2.9.0")
+AGNO_3_0 = in_its_own_venv("3.0.11")
 AGNO_3_1 = AgnoRelease("3.1.10", Path(sys.executable), "AGNO_31_PYTHON")
-RELEASES = (AGNO_2_9, AGNO_3_1)
+
+EACH_MINOR = (AGNO_2_7, AGNO_2_8, AGNO_2_9, AGNO_3_0, AGNO_3_1)
+"""One release of every minor version we support, for tests that ask agno and start no server."""
+SERVER_RELEASES = (AGNO_2_9, AGNO_3_1)
+"""Those that tests start as servers, which takes seconds each time."""

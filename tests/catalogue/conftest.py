@@ -1,14 +1,14 @@
-"""AgentOS of every release we test against."""
+"""AgentOS of every minor version we support."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.agentos.releases import RELEASES, AgnoRelease
+from tests.agentos.releases import EACH_MINOR, AgnoRelease
 from tests.catalogue.oracle import Agno
 
 
-@pytest.fixture(scope="session", params=RELEASES, ids=str)
+@pytest.fixture(scope="session", params=EACH_MINOR, ids=str)
 def release(request: pytest.FixtureRequest) -> AgnoRelease:
     return request.param
 

@@ -32,7 +32,7 @@ class Agno:
     """AgentOS of one release; `minor` is its name in the catalogue."""
 
     def __init__(self, release: AgnoRelease) -> None:
-        self.minor = ".".join(release.version.split(".")[:2])
+        self.minor = release.minor
         self.worker = subprocess.Popen(
             [os.fspath(release.python), "-P", os.fspath(WORKER)],
             stdin=subprocess.PIPE,

@@ -11,7 +11,7 @@ import issuer.catalogue
 from issuer.catalogue import NEWEST, SUPPORTED, Catalogue, UnknownVersion, scopes
 from issuer.catalogue.words import DESCRIPTIONS, POWERFUL
 from issuer.scopes import AGENT_OS_ADMIN, parse
-from tests.agentos.releases import AgnoRelease
+from tests.agentos.releases import AGNO_2_7, EACH_MINOR, AgnoRelease
 
 DATA = Path(issuer.catalogue.__file__).parent / "data"
 EXTRACT = Path(__file__).with_name("extract.py")
@@ -23,13 +23,22 @@ def test_the_data_is_what_agno_says(release: AgnoRelease, tmp_path: Path) -> Non
     command = [os.fspath(release.python), "-P", os.fspath(EXTRACT), os.fspath(tmp_path)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     [extracted] = tmp_path.iterdir()
-    assert extracted.read_text() == (DATA / extracted.name).read_text()
+    known = (DATA / extracted.name).read_text()
+    if release == AGNO_2_7:
+        # The data is by the word of the newest patch; the oldest we support says the same.
+        known = known.replace('"agno": "2.7.4"', '"agno": "2.7.2"')
+    assert extracted.read_text() == known
 
 
 def test_every_supported_minor_version_is_there() -> None:
     """`agno>=2.7.2,<4`, AGENTOS.md."""
     assert SUPPORTED == ("2.7", "2.8", "2.9", "3.0", "3.1")
     assert NEWEST == "3.1"
+
+
+def test_agno_itself_is_asked_of_every_supported_minor_version() -> None:
+    """`make test` has an interpreter for each; a new data file wants another."""
+    assert tuple(release.minor for release in EACH_MINOR) == SUPPORTED
 
 
 @pytest.mark.parametrize("version", SUPPORTED)

@@ -1,4 +1,4 @@
-"""`decide` against agno itself, over every route of two releases.
+"""`decide` against agno itself, over every route of every minor version we support.
 
 Agno's answer is its map (`check_route_scopes`) and then what the router asks for, a redirect
 followed: see `decision_oracle.py`.

@@ -8,7 +8,7 @@ import pytest
 
 from issuer.catalogue import Catalogue, decide, scopes
 from issuer.scopes import AGENT_OS_ADMIN
-from tests.agentos.releases import AgnoRelease
+from tests.agentos.releases import SERVER_RELEASES, AgnoRelease
 from tests.agentos.running import AgentOSServer, bearer, running_agent_os
 from tests.agentos.tokens import Tokens
 
@@ -38,6 +38,11 @@ HOLDERS = {
     "to read files": ["filesystem:read"],
     "by old names": ["system:read", "system:*:write"],
 }
+
+
+@pytest.fixture(scope="module", params=SERVER_RELEASES, ids=str)
+def release(request: pytest.FixtureRequest) -> AgnoRelease:
+    return request.param
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from issuer.cli.demo import ensure_demo
-from tests.agentos.releases import RELEASES, AgnoRelease
+from tests.agentos.releases import SERVER_RELEASES, AgnoRelease
 from tests.builders import OPERATOR
 from tests.cli.driver import Cli, Program, running
 from tests.journeys.running_issuer import process_environment, reserved_port
@@ -101,11 +101,11 @@ def pasted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
         return folder, agent_os_lines(text), paste(get_token)["access_token"]
 
 
-@pytest.mark.parametrize("release", RELEASES, ids=str)
+@pytest.mark.parametrize("release", SERVER_RELEASES, ids=str)
 def test_the_lines_for_an_agent_os_do_what_they_say(
     pasted: tuple[Path, str, str], release: AgnoRelease
 ):
-    """Stock AgentOS, both releases: the token opens the agent it names and no other."""
+    """Stock AgentOS: the token opens the agent it names and no other."""
     folder, lines, token = pasted
     script = folder / "agent_os.py"
     script.write_text(ASKING.format(lines=lines))

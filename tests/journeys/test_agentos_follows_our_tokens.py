@@ -12,7 +12,7 @@ from joserfc.jwk import KeySet
 
 from issuer.clock import Clock
 from issuer.tokens import Authorization, TokenIssuer
-from tests.agentos.releases import RELEASES, AgnoRelease
+from tests.agentos.releases import SERVER_RELEASES, AgnoRelease
 from tests.agentos.running import AgentOSServer, running_agent_os
 from tests.builders import Credentials
 from tests.journeys.running_issuer import RunningIssuer
@@ -30,7 +30,7 @@ def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningIssuer]:
         yield issuer
 
 
-@pytest.fixture(scope="module", params=RELEASES, ids=str)
+@pytest.fixture(scope="module", params=SERVER_RELEASES, ids=str)
 def release(request: pytest.FixtureRequest) -> AgnoRelease:
     return request.param
 
