@@ -20,7 +20,8 @@ from tests.catalogue.oracle import Agno, Case, Verdict
 pytestmark = pytest.mark.slow
 
 BATCH = 5_000
-MANY = 120_000
+MANY = 100_000
+DRAWN_FOR_MANY = 140_000  # a request without scopes, for one, is drawn again and again
 
 
 @pytest.fixture
@@ -30,7 +31,8 @@ def catalogue(agno: Agno) -> Catalogue:
 
 def test_decide_says_what_agno_says(agno: Agno, catalogue: Catalogue) -> None:
     """Whether a request is allowed, and which ids its list shows."""
-    asked = list(cases(catalogue, MANY, seed=1))
+    asked = list(dict.fromkeys(cases(catalogue, DRAWN_FOR_MANY, seed=1)))
+    assert len(asked) >= MANY
     assert list(disagreements(agno, catalogue, asked))[:5] == []
     refused = sum(not decide_at(catalogue, *case).allowed for case in asked[:BATCH])
     assert BATCH * 0.2 < refused < BATCH * 0.8  # so that both were asked about
