@@ -15,8 +15,8 @@ from issuer.cli.declaring import File, Prune, every_problem_said, planned, print
 from issuer.cli.house import changing
 from issuer.cli.options import AsJson
 from issuer.errors import IssuerError
+from issuer.files import write_private
 from issuer.manifest import Applied, Plan
-from issuer.setup import write_private
 
 app = new_app()
 

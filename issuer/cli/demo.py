@@ -11,10 +11,10 @@ from issuer.audiences import AudienceFields
 from issuer.audit import Actor
 from issuer.clients import ClientFields, SecretFields
 from issuer.errors import InvalidCredentials, NotFound
+from issuer.files import write_private
 from issuer.roles import Assignment, RoleFields
 from issuer.services import Rooms, Services
 from issuer.settings import Settings
-from issuer.setup import write_private
 from issuer.users import NewPassword, UserFields
 from issuer.vocabulary import GrantType
 
