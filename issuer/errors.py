@@ -50,6 +50,14 @@ class NotAllowed(IssuerError):
     """Understood and refused: the state of the house does not allow it to anybody."""
 
 
+class NotYet(NotAllowed):
+    """Refused to anybody now, but perhaps not in `retry_after` seconds."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class Forbidden(IssuerError):
     """Not allowed to this caller. `scope` is the one that would allow it."""
 

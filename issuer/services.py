@@ -23,10 +23,11 @@ from issuer.database.database import read_change_count
 from issuer.directory import ChangeWatcher, Directory
 from issuer.errors import ConfigurationError, Unavailable
 from issuer.explaining import Explainer
-from issuer.keys import KeyPolicy, Keyring
-from issuer.keys.backends import SqlKeyBackend
-from issuer.keys.sealing import Sealer, read_master_key, read_master_key_file
-from issuer.keys.store import CLIENT_SECRETS, opened
+from issuer.keys import KeyPolicy, Keyring, Keys, Rotator
+from issuer.keys.backends import FolderKeyBackend, KeyBackend, SealedKeyBackend
+from issuer.keys.house_secrets_store import CLIENT_SECRETS, current_mark, opened
+from issuer.keys.sealing import Sealer, read_master_key_file, read_master_keys
+from issuer.keys.store import KeyStore
 from issuer.periodic import Periodic
 from issuer.roles import Assignments, Roles
 from issuer.scopes import ISSUER_ADMIN
@@ -51,6 +52,7 @@ class Rooms:
     rotations: Rotations
     users: Users
     assignments: Assignments
+    keys: Keys
     record: Record
     change_count: Callable[[], int]
 
@@ -61,6 +63,7 @@ class Services:
     def __init__(self, settings: Settings, clock: Clock, sealer: Sealer) -> None:
         self.settings = settings
         self.clock = clock
+        self.sealer = sealer
         self.database = Database(settings.effective_database_url)
         require_current_schema(self.database)
         self._chance = SystemRandom()
@@ -74,12 +77,14 @@ class Services:
         self.sign_in = SignIn(self.database, self.directory, self.passwords)
         self.client_authentication = ClientAuthentication(self.directory, self.secrets, clock)
         self.keyring = Keyring(
-            SqlKeyBackend(self.database, sealer, clock),
+            self.database,
+            self._backends(),
             clock,
             KeyPolicy(sign_for=settings.key_sign_for, announce_for=settings.key_announce_for),
             settings.signing_algorithms,
             self._algorithms_in_use,
         )
+        self.rotator = Rotator(self.keyring, clock)
         self.tokens = TokenIssuer(
             settings.url,
             self.keyring,
@@ -134,6 +139,7 @@ class Services:
             Rotations(clients, self.clock),
             Users(*room, self._chance),
             Assignments(session, trail, authority),
+            Keys(session, trail, self.clock),
             Record(session),
             partial(read_change_count, session),
         )
@@ -142,7 +148,9 @@ class Services:
         """Keys in order, then the background threads."""
         self._require_algorithms()
         self.keyring.put_in_order()
+        self.keyring.require_loaded()
         self.changes.start()
+        self.rotator.start()
         self.audit.start()
         self._writing_last_use.start()
 
@@ -151,8 +159,35 @@ class Services:
         self.audit.stop()
         self._writing_last_use.stop()
         self._writing_last_use.run_once()
+        self.rotator.stop()
         self.changes.stop()
         self.database.dispose()
+
+    @contextmanager
+    def changing_keys(self, actor: Actor, held: Iterable[str] = (ISSUER_ADMIN,)) -> Iterator[Rooms]:
+        """As `changing`, with the keys in order before and after.
+
+        So that there is a reserve to take over, and then the next one in reserve.
+        """
+        self.keyring.put_in_order()
+        with self.changing(actor, held) as rooms:
+            yield rooms
+        self.keyring.put_in_order()
+
+    def _backends(self) -> list[KeyBackend]:
+        """The one that makes keys first; the other may still have some."""
+        sealed = SealedKeyBackend(self.sealer, self._mark)
+        if self.settings.key_folder is None:
+            return [sealed]
+        return [FolderKeyBackend(self.settings.key_folder, self._keys_on_record), sealed]
+
+    def _mark(self) -> bytes:
+        with self.database.reading() as session:
+            return current_mark(session)
+
+    def _keys_on_record(self) -> dict[str, bool]:
+        with self.database.reading() as session:
+            return {key.kid: key.is_usable for key in KeyStore(session).on_record().keys}
 
     def _require_algorithms(self) -> None:
         for alg in self._algorithms_in_use() - set(self.settings.signing_algorithms):
@@ -172,11 +207,11 @@ def build_services(settings: Settings, clock: Clock | None = None) -> Services:
 
 def build_sealer(settings: Settings) -> Sealer:
     """The sealer under the master key of the settings or of the data directory."""
+    read = partial(read_master_key_file, master_key_path(settings))
     if settings.master_key is not None:
-        key = read_master_key(settings.master_key.get_secret_value())
-    else:
-        key = read_master_key_file(master_key_path(settings))
-    return Sealer(key, secrets.token_bytes)
+        read = partial(read_master_keys, settings.master_key.get_secret_value())
+    read()  # now, so that what is wrong is said before anything is done
+    return Sealer(read, secrets.token_bytes)
 
 
 def master_key_path(settings: Settings) -> Path:

@@ -135,6 +135,11 @@ class Settings(BaseModel):
     key_announce_for: Positive = Field(
         timedelta(hours=24), description="How long a key is published before it may sign."
     )
+    key_folder: Path | None = Field(
+        None,
+        description="Where private keys are kept as PEM files by those who manage them outside;"
+        " in the database, sealed, unless given.",
+    )
     jwks_max_age: Annotated[Duration, Field(ge=timedelta(seconds=1))] = Field(
         timedelta(seconds=300), description="`max-age` of the key set."
     )

@@ -1,18 +1,19 @@
 """From nothing to a house that can open: data directory, master key, schema, first rows."""
 
-import os
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from issuer.audit import Actor
+from issuer.audit import Actor, Trail
 from issuer.clients import ClientFields, SecretFields
 from issuer.clock import Clock
 from issuer.database import Database, is_empty, upgrade
 from issuer.database.database import only_one
 from issuer.errors import ConfigurationError
+from issuer.files import write_private
+from issuer.keys.house_secrets_store import CLIENT_SECRETS, ensure, is_kept, opened
+from issuer.keys.resealing import reseal
 from issuer.keys.sealing import Sealer, new_master_key
-from issuer.keys.store import CLIENT_SECRETS, ensure, is_kept, opened
 from issuer.scopes import ISSUER_ADMIN
 from issuer.services import (
     MASTER_KEY,
@@ -25,6 +26,7 @@ from issuer.services import (
 from issuer.settings import Settings
 
 ADMIN_CLIENT = "issuer-admin"
+_OLD_AND_NEW = 2
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,34 @@ def recover_admin(settings: Settings, actor: Actor) -> Initialised:
     return Initialised(settings.url, settings.data_dir.absolute(), ADMIN_CLIENT, secret)
 
 
+@dataclass(frozen=True)
+class Resealed:
+    """How many keys are under the new master key, and the file that holds it, if there is one."""
+
+    keys: int
+    file: Path | None
+
+
+def change_master_key(settings: Settings, actor: Actor) -> Resealed:
+    """Everything sealed is under a new master key; servers go on meanwhile.
+
+    However it ends, what is in the file opens what is in the database; begun again, it goes on.
+    `ConfigurationError` if ISSUER_MASTER_KEY holds no new one.
+    """
+    services = build_services(settings)
+    try:
+        with only_one(services.database, "key reseal"):
+            file = _with_new_master_key(settings)
+            with services.database.changing() as session:
+                trail = Trail(session, services.clock, actor)
+                keys = reseal(session, services.sealer, trail)
+            if file is not None:
+                write_private(file, _words(file)[0] + "\n")
+    finally:
+        services.database.dispose()
+    return Resealed(keys, file)
+
+
 def prepare_data_dir(path: Path) -> None:
     """The directory exists and belongs to us alone (mode 0700).
 
@@ -94,17 +124,6 @@ def prepare_data_dir(path: Path) -> None:
         path.chmod(0o700)
     except OSError as error:
         raise ConfigurationError(f"ISSUER_DATA_DIR cannot be used: {error}.") from None
-
-
-def write_private(path: Path, text: str) -> None:
-    """A file of mode 0600, complete or not there at all."""
-    partial = path.with_suffix(".partial")
-    partial.unlink(missing_ok=True)
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.rename(path)
 
 
 def _require_usable(settings: Settings, database: Database) -> None:
@@ -139,6 +158,25 @@ def _sealer(settings: Settings, *, sealed_before: bool) -> Sealer:
             )
         write_private(path, new_master_key(secrets.token_bytes) + "\n")
     return build_sealer(settings)
+
+
+def _with_new_master_key(settings: Settings) -> Path | None:
+    """There are two, the new one first; the file they are in."""
+    if settings.master_key is not None:
+        if len(settings.master_key.get_secret_value().split()) < _OLD_AND_NEW:
+            raise ConfigurationError(
+                "ISSUER_MASTER_KEY holds only one master key: put the new one before it."
+            )
+        return None
+    path = master_key_path(settings)
+    if len(words := _words(path)) < _OLD_AND_NEW:
+        words = [new_master_key(secrets.token_bytes), *words]
+        write_private(path, "\n".join(words) + "\n")
+    return path
+
+
+def _words(path: Path) -> list[str]:
+    return path.read_text("ascii").split()
 
 
 def _ensure_admin(services: Services, actor: Actor) -> str | None:

@@ -88,6 +88,7 @@ class House:
         """The clock moves on, and the server looks around as it does all the time."""
         self.clock.move(duration)
         self.services.changes.look()
+        self.services.rotator.look()
 
     def audience(self, audience_id: str = "my-os", **fields: Any) -> str:
         with self.changing() as rooms:

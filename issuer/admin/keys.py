@@ -1,54 +1,68 @@
 """`/keys`: the signing keys, never a private part."""
 
-from datetime import datetime
-from typing import Any
+from typing import Annotated
 
-from fastapi import APIRouter
-from pydantic import BaseModel
+from fastapi import APIRouter, Query, Response
 
 from issuer.admin.access import Caller
 from issuer.admin.problems import documented
-from issuer.admin.representations import Page
-from issuer.keys import KeyState
-from issuer.keys.schedule import destroys_at, retires_at, state_at
+from issuer.admin.representations import Page, tagged
+from issuer.keys.described import DescribedKey, all_described, described
 from issuer.vocabulary import SigningAlgorithm
 
 router = APIRouter(prefix="/keys", tags=["keys"])
 
+READ, WRITE = "issuer:keys:read", "issuer:keys:write"
 
-class Key(BaseModel):
-    """A signing key: state and dates. A date that is not planned yet is null."""
-
-    kid: str
-    alg: SigningAlgorithm
-    state: KeyState
-    announced_at: datetime
-    activates_at: datetime
-    retires_at: datetime | None
-    destroys_at: datetime | None
-    public_jwk: dict[str, Any]
+Alg = Annotated[
+    SigningAlgorithm | None, Query(description="Only the key of this algorithm; else of each.")
+]
 
 
-class Keys(Page[Key]):
+class Keys(Page[DescribedKey]):
     """All keys, the youngest first: there are never many."""
 
 
 @router.get("", responses=documented())
 def list_keys(caller: Caller) -> Keys:
     """Every signing key, destroyed ones included."""
-    with caller.rooms("issuer:keys:read"):
-        keys, now = caller.services.keyring.keys, caller.services.clock()
-    items = [
-        Key(
-            kid=key.kid,
-            alg=key.alg,
-            state=state_at(keys, key, now),
-            announced_at=key.announced_at,
-            activates_at=key.activates_at,
-            retires_at=retires_at(keys, key),
-            destroys_at=destroys_at(keys, key),
-            public_jwk=dict(key.public_jwk),
-        )
-        for key in sorted(keys, key=lambda key: key.activates_at, reverse=True)
-    ]
-    return Keys(items=items, next_cursor=None)
+    with caller.rooms(READ) as rooms:
+        keys = rooms.keys.all()
+    return Keys(items=all_described(keys, caller.services.clock()), next_cursor=None)
+
+
+@router.post("/rotate", responses=documented("not-allowed"))
+def rotate_keys(caller: Caller, alg: Alg = None) -> Keys:
+    """The key in reserve signs from now on, and the next one is announced.
+
+    409 with `Retry-After` before it was announced long enough: who follows the key set may not
+    have seen it.
+    """
+    caller.require(WRITE)
+    with caller.services.changing_keys(caller.actor, caller.held) as rooms:
+        for each in [alg] if alg else caller.services.settings.signing_algorithms:
+            rooms.keys.rotate(each)
+    keys = caller.services.keyring.keys
+    return Keys(items=all_described(keys, caller.services.clock()), next_cursor=None)
+
+
+@router.get("/{kid}", responses=documented("not-found"))
+def read_key(caller: Caller, kid: str, response: Response) -> DescribedKey:
+    """One signing key."""
+    with caller.rooms(READ) as rooms:
+        keys, key = rooms.keys.all(), rooms.keys.get(kid)
+    return tagged(response, described(keys, key, caller.services.clock()))
+
+
+@router.post("/{kid}/revoke", responses=documented("not-found"))
+def revoke_key(caller: Caller, kid: str) -> DescribedKey:
+    """In an emergency: destroy a key at once; the one in reserve takes its place.
+
+    Every token it signed is dead to a follower that has seen the key set since, this request's
+    own perhaps among them.
+    """
+    caller.require(WRITE)
+    with caller.services.changing_keys(caller.actor, caller.held) as rooms:
+        key = rooms.keys.revoke(kid)
+        keys = rooms.keys.all()
+    return described(keys, key, caller.services.clock())

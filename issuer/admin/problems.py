@@ -138,6 +138,8 @@ def _of_room(error: errors.IssuerError) -> Response:  # noqa: PLR0911 - one for 
             return _fields([_in_manifest(each) for each in error.problems])
         case errors.Forbidden():
             return _answer("forbidden", str(error), _insufficient(error.scope))
+        case errors.NotYet():
+            return _answer("not-allowed", str(error), {"Retry-After": str(error.retry_after)})
         case errors.NotAllowed():
             return _answer("not-allowed", str(error))
         case ScopeNotCovered() | InvalidScope():

@@ -1,16 +1,27 @@
 """`issuer key`."""
 
-from collections.abc import Collection
-from datetime import datetime
+import json
+from typing import Annotated
+
+import typer
 
 from issuer.cli import output
 from issuer.cli.command import new_app
-from issuer.cli.house import opened
+from issuer.cli.house import opened, operator, read_settings
 from issuer.cli.options import AsJson
-from issuer.keys import KeyState, SigningKey
-from issuer.keys.schedule import destroys_at, retires_at, state_at
+from issuer.keys.described import all_described, described
+from issuer.keys.private_key import public_pem
+from issuer.services import Services
+from issuer.setup import change_master_key
+from issuer.vocabulary import SigningAlgorithm
 
 app = new_app("The keys that sign. They follow one another by themselves, each announced before.")
+
+Alg = Annotated[
+    SigningAlgorithm | None,
+    typer.Option(metavar="ALG", help="Only the key of this algorithm; else of each."),
+]
+Kid = Annotated[str, typer.Argument(metavar="KID", help="The id of the key.")]
 
 
 @app.command("list")
@@ -24,50 +35,93 @@ def list_keys(as_json: AsJson = False) -> None:
     """
     with opened() as services:
         services.keyring.reload()
-        keys, now = services.keyring.keys, services.clock()
-    youngest_first = sorted(keys, key=lambda key: key.activates_at, reverse=True)
-    items = [described(keys, key, now) for key in youngest_first]
-    output.show_all(items, ["kid", "alg", "state", "what"], as_json=as_json)
+        _show(services, as_json=as_json)
 
 
-@app.callback()
-def key() -> None:
-    """Makes a group of what has only one command so far."""
+@app.command("rotate")
+def rotate_keys(alg: Alg = None, as_json: AsJson = False) -> None:
+    """Have the key in reserve sign from now on, and announce the next.
+
+    Refused before it was announced long enough: who follows the key set may not have seen it.
+
+    Examples:
+
+      issuer key rotate
+      issuer key rotate --alg ES256
+    """
+    with opened() as services:
+        with services.changing_keys(operator()) as rooms:
+            for each in [alg] if alg else services.settings.signing_algorithms:
+                rooms.keys.rotate(each)
+        _show(services, as_json=as_json)
 
 
-def described(keys: Collection[SigningKey], key: SigningKey, now: datetime) -> dict[str, object]:
-    """The key as JSON has it. `what` is for people."""
-    state = state_at(keys, key, now)
-    dates = {
-        "announced_at": key.announced_at,
-        "activates_at": key.activates_at,
-        "retires_at": retires_at(keys, key),
-        "destroys_at": destroys_at(keys, key),
-        "revoked_at": key.revoked_at,
-        "destroyed_at": key.destroyed_at,
-    }
-    return {
-        "kid": key.kid,
-        "alg": key.alg,
-        "state": state,
-        "what": _in_words(state, dates),
-        **{name: date and date.isoformat() for name, date in dates.items()},
-    }
+@app.command("revoke")
+def revoke_key(kid: Kid, as_json: AsJson = False) -> None:
+    """In an emergency, destroy a key at once; the one in reserve takes its place.
+
+    Every token it signed is dead to whoever has seen the key set since.
+
+    Examples:
+
+      issuer key revoke vFFQp9Sd8EVvVQbzSdTs5gGkgGpZ5hoSHQJmvwkTnP8
+    """
+    with opened() as services:
+        with services.changing_keys(operator()) as rooms:
+            key = rooms.keys.revoke(kid)
+        found = described(services.keyring.keys, key, services.clock())
+    output.say(
+        f"Revoked {kid}. Servers refuse its tokens within a second, followers within"
+        f" {services.settings.jwks_max_age.total_seconds():.0f} s.",
+        found.model_dump(mode="json"),
+        as_json=as_json,
+    )
 
 
-def _in_words(state: KeyState, dates: dict[str, datetime | None]) -> str:
-    match state:
-        case KeyState.ANNOUNCED:
-            return f"signs from {_day(dates['activates_at'])}"
-        case KeyState.ACTIVE:
-            return f"signs until {_day(dates['retires_at'])}"
-        case KeyState.RETIRED:
-            return f"verifies until {_day(dates['destroys_at'])}"
-        case KeyState.DESTROYED if dates["revoked_at"]:
-            return f"revoked {_day(dates['revoked_at'])}"
-        case KeyState.DESTROYED:
-            return f"destroyed {_day(dates['destroyed_at'])}"
+@app.command("export")
+def export_keys(
+    jwks: Annotated[bool, typer.Option("--jwks", help="As a JSON Web Key Set.")] = False,
+    pem: Annotated[bool, typer.Option("--pem", help="As PEM, one block a key.")] = False,
+) -> None:
+    """Print the public keys a verifier needs now, for one that cannot follow the key set.
+
+    Examples:
+
+      issuer key export --jwks > jwks.json
+      issuer key export --pem
+    """
+    if jwks and pem:
+        raise typer.BadParameter("--jwks or --pem, not both")
+    with opened() as services:
+        services.keyring.reload()
+        key_set = json.loads(services.keyring.jwks.body)
+    if pem:
+        print("".join(public_pem(key) for key in key_set["keys"]), end="")
+    else:
+        output.print_json(key_set)
 
 
-def _day(date: datetime | None) -> str:
-    return f"{date.day} {date:%b %Y}" if date else "somebody makes another"
+@app.command("reseal")
+def reseal_keys(as_json: AsJson = False) -> None:
+    """Change the master key, while servers run.
+
+    With `master.key` in the data directory a new key is made there; copy it to wherever else it
+    is kept. With ISSUER_MASTER_KEY, first give every server the new key behind the old one, and
+    this command the new one before the old; after it, nobody needs the old one.
+
+    Examples:
+
+      issuer key reseal
+      ISSUER_MASTER_KEY="$NEW $OLD" issuer key reseal
+    """
+    resealed = change_master_key(read_settings(), operator())
+    output.say(
+        f"Resealed {resealed.keys} keys. Keep the new master key: without it all of them are lost.",
+        {"keys": resealed.keys, "file": resealed.file and str(resealed.file)},
+        as_json=as_json,
+    )
+
+
+def _show(services: Services, *, as_json: bool) -> None:
+    keys = all_described(services.keyring.keys, services.clock())
+    output.show_all(keys, ["kid", "alg", "state", "what"], as_json=as_json)

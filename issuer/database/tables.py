@@ -259,15 +259,19 @@ class AssignmentRow(SeenByDirectory, Base):
 
 
 class SigningKeyRow(SeenByDirectory, Base):
-    """A signing key; its state follows from its dates. A destroyed one keeps its row."""
+    """A signing key; its state follows from its dates. A destroyed one keeps its row.
+
+    `handle` is what its backend finds the private part by: a sealed box, the name of a file.
+    """
 
     __tablename__ = "signing_keys"
 
     kid: Mapped[str] = mapped_column(String(64), primary_key=True)
     alg: Mapped[SigningAlgorithm] = mapped_column(_ALGORITHM)
     public_jwk: Mapped[dict[str, Any]]
-    sealed_private: Mapped[bytes | None]
+    handle: Mapped[bytes | None] = mapped_column("sealed_private")
     announced_at: Mapped[datetime]
+    ready_at: Mapped[datetime | None]
     activates_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
     destroyed_at: Mapped[datetime | None]

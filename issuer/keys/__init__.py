@@ -4,7 +4,18 @@ The state of a key follows from its dates. A private part never leaves its backe
 """
 
 from issuer.keys.keyring import Keyring
+from issuer.keys.keys import Keys
+from issuer.keys.rotator import Rotator
 from issuer.keys.schedule import KeyPolicy, Plan, plan_rotation
 from issuer.keys.signing_key import KeyState, SigningKey
 
-__all__ = ["KeyPolicy", "KeyState", "Keyring", "Plan", "SigningKey", "plan_rotation"]
+__all__ = [
+    "KeyPolicy",
+    "KeyState",
+    "Keyring",
+    "Keys",
+    "Plan",
+    "Rotator",
+    "SigningKey",
+    "plan_rotation",
+]

@@ -4,25 +4,44 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
+import structlog
+
+from issuer.audit import Actor, Trail
 from issuer.clock import Clock
-from issuer.errors import Unavailable
+from issuer.database import Database
+from issuer.errors import ConfigurationError, Unavailable
 from issuer.keys import schedule
 from issuer.keys.backends import KeyBackend
-from issuer.keys.schedule import KeyPolicy, plan_rotation
+from issuer.keys.keys import Keys
+from issuer.keys.schedule import KeyPolicy, Plan, plan_rotation
 from issuer.keys.signing_key import SigningKey
+from issuer.keys.store import KeyStore, OnRecord
 from issuer.vocabulary import SigningAlgorithm
 
 _MOST_RACES = 20
+_ROTATOR = Actor("issuer:rotator")
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class JwksDocument:
-    """The published key set, rendered: `application/jwk-set+json`, with its strong ETag."""
+    """The published key set, rendered: `application/jwk-set+json`, with its strong ETag.
+
+    It is planned to be another from `changes_at` on.
+    """
 
     body: bytes
     etag: str
+    changes_at: datetime | None = None
+
+    def max_age(self, now: datetime, longest: timedelta) -> int:
+        """For how many seconds it may be kept: never beyond its next planned change."""
+        left = longest if self.changes_at is None else min(longest, self.changes_at - now)
+        return max(0, int(left.total_seconds()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,66 +53,137 @@ class Signed:
 
 
 class Keyring:
-    """Signs with the one active key of an algorithm, and publishes every key that matters."""
+    """Signs with the one active key of an algorithm, and publishes every key that matters.
+
+    The first of `backends` makes new keys; the others still have old ones.
+    """
 
     def __init__(
         self,
-        backend: KeyBackend,
+        database: Database,
+        backends: Sequence[KeyBackend],
         clock: Clock,
         policy: KeyPolicy,
         algorithms: Sequence[SigningAlgorithm],
         algorithms_in_use: Callable[[], Collection[str]],
     ) -> None:
-        self._backend = backend
+        self._database = database
+        self._backends = backends
         self._clock = clock
         self._policy = policy
         self._algorithms = algorithms
         self._algorithms_in_use = algorithms_in_use
         self._reloading = threading.Lock()
+        self._on_record = OnRecord()
+        self._backend_of: dict[str, KeyBackend] = {}
+        self._usable: list[SigningKey] = []
         self.keys: list[SigningKey] = []
-        self.jwks = _rendered([])
+        self.jwks = _rendered([], None)
 
     def reload(self, _change_count: int | None = None) -> None:
-        """See the keys and the audiences' algorithms as they are now."""
+        """See the keys and the audiences' algorithms as they are now.
+
+        A key that cannot be loaded neither signs nor is published: what is in the database
+        alone may be somebody else's. `require_loaded` says so where that must stop a start.
+        """
         with self._reloading:
-            self.keys = self._backend.load()
-            self.jwks = _rendered(schedule.publishable(self.keys, self._algorithms_in_use()))
+            before = self._on_record
+            with self._database.reading() as session:
+                self._on_record = KeyStore(session).on_record()
+            self._destroy(before)
+            self.keys = [self._loaded(key) for key in self._on_record.keys]
+            self._usable = [key for key in self.keys if key.is_usable]
+            self.jwks = self._published()
+
+    def require_loaded(self) -> None:
+        """`ConfigurationError` if a key that is still of use cannot be used here."""
+        for key in self._usable:
+            if key.kid not in self._backend_of:
+                self._load(key)
 
     def put_in_order(self) -> None:
         """Carry out what `plan_rotation` asks for now. Whoever loses a race looks again."""
         for _ in range(_MOST_RACES):
             self.reload()
             # Kept aside: a reload by the watcher must not make an old plan look current.
-            seen = self.keys
-            plan = plan_rotation(seen, self._clock(), self._policy, self._algorithms)
-            for kid in plan.destroy:
-                self._backend.destroy(kid)
-            if not plan.create:
+            seen = self._on_record
+            plan = self._plan(seen)
+            if not plan:
                 return
             # Made outside the transaction: an RSA key can take a tenth of a second and more.
-            created = [self._backend.create(wanted) for wanted in plan.create]
-            self._backend.store(created, seen=seen)
+            made = [self._backends[0].create(wanted.alg) for wanted in plan.create]
+            with self._database.changing() as session:
+                trail = Trail(session, self._clock, _ROTATOR)
+                Keys(session, trail, self._clock).carry_out(plan, made, seen=seen)
         raise Unavailable("Other processes keep changing the signing keys.")
+
+    def is_in_order(self) -> bool:
+        """Whether nothing has to be done, as far as this process can see without looking."""
+        changes_at = self.jwks.changes_at
+        is_over = changes_at is not None and changes_at <= self._clock()
+        return not is_over and not self._plan(self._on_record)
 
     def sign(self, alg: SigningAlgorithm, typ: str, claims: Mapping[str, object]) -> Signed:
         """`claims` as a JWT signed by the active key of `alg` (RFC 7519 §7.1)."""
-        key = self.active(alg)
-        header = {"alg": alg.value, "kid": key.kid, "typ": typ}
+        return self.sign_with(self.active(alg), typ, claims)
+
+    def sign_with(self, key: SigningKey, typ: str, claims: Mapping[str, object]) -> Signed:
+        """`claims` as a JWT signed by that key, active or not."""
+        header = {"alg": key.alg.value, "kid": key.kid, "typ": typ}
         payload = json.dumps(claims, separators=(",", ":"), ensure_ascii=False).encode()
-        return Signed(self._backend.sign(key.kid, header, payload), key.kid)
+        return Signed(self._backend_of[key.kid].sign(key.kid, header, payload), key.kid)
 
     def verifying(self, kid: str) -> SigningKey | None:
         """The key of that id, if what it signed may still be believed."""
-        return next((key for key in self.keys if key.kid == kid and key.is_usable), None)
+        return next((key for key in self._verifiable() if key.kid == kid), None)
 
     def active(self, alg: SigningAlgorithm) -> SigningKey:
-        """The key that signs `alg` now; `Unavailable` if there is none."""
-        key = schedule.active(self.keys, alg, self._clock())
-        if key is None:
+        """The key that signs `alg` now; `Unavailable` if there is none, or not in this process."""
+        key = schedule.active(self._usable, alg, self._clock())
+        if key is None or key.kid not in self._backend_of:
             raise Unavailable(f"There is no active {alg} key.")
         return key
 
+    def _plan(self, seen: OnRecord) -> Plan:
+        return plan_rotation(seen.keys, self._clock(), self._policy, self._algorithms)
 
-def _rendered(keys: Sequence[SigningKey]) -> JwksDocument:
+    def _published(self) -> JwksDocument:
+        keys = schedule.publishable(self._verifiable(), self._algorithms_in_use())
+        return _rendered(keys, schedule.next_change(keys, self._clock()))
+
+    def _verifiable(self) -> list[SigningKey]:
+        return [key for key in self._usable if key.kid in self._backend_of]
+
+    def _loaded(self, key: SigningKey) -> SigningKey:
+        """With the public part that belongs to the private one, whatever is beside it."""
+        if not key.is_usable:
+            return key
+        try:
+            return self._load(key)
+        except ConfigurationError as error:
+            log.critical("key_not_loaded", kid=key.kid, alg=key.alg, cause=str(error))
+            return key
+
+    def _load(self, key: SigningKey) -> SigningKey:
+        handle = self._on_record.handles.get(key.kid, b"")
+        backend = self._owner(handle)
+        if backend is None:
+            raise ConfigurationError(f"The key {key.kid} is kept where this issuer does not look.")
+        public = backend.load(key.kid, key.alg, handle)
+        self._backend_of[key.kid] = backend
+        return replace(key, public_jwk=public)
+
+    def _destroy(self, before: OnRecord) -> None:
+        """Whoever ended a key: its private part is gone from here, too."""
+        for kid in before.handles.keys() - self._on_record.handles.keys():
+            if backend := self._backend_of.pop(kid, None):
+                backend.destroy(kid, before.handles[kid])
+
+    def _owner(self, handle: bytes) -> KeyBackend | None:
+        return next((each for each in self._backends if each.owns(handle)), None)
+
+
+def _rendered(keys: Sequence[SigningKey], changes_at: datetime | None) -> JwksDocument:
     body = json.dumps({"keys": [dict(key.public_jwk) for key in keys]}, separators=(",", ":"))
-    return JwksDocument(body.encode(), f'"{hashlib.sha256(body.encode()).hexdigest()[:32]}"')
+    etag = f'"{hashlib.sha256(body.encode()).hexdigest()[:32]}"'
+    return JwksDocument(body.encode(), etag, changes_at)

@@ -1,14 +1,21 @@
-"""Who signs when: pure functions of the keys, the time and the policy (DESIGN §4)."""
+"""Who signs when: pure functions of the keys, the time and the policy (DESIGN §4).
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+Clocks of processes differ. What has to hold in spite of it is given `CLOCKS_APART`, or a
+sixtieth of a period so short that only one machine can mean it.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
+from issuer.errors import NotYet
 from issuer.keys.signing_key import KeyState, SigningKey
 from issuer.vocabulary import LONGEST_TOKEN, SigningAlgorithm
 
-# Verifiers' clocks may be behind ours; AgentOS allows ten seconds itself.
-CLOCK_SKEW = timedelta(minutes=1)
+CLOCKS_APART = timedelta(minutes=1)
+# A token that has expired may still be believed by a verifier whose clock is behind.
+VERIFIERS_BEHIND = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +25,11 @@ class KeyPolicy:
     sign_for: timedelta
     announce_for: timedelta
 
+    @property
+    def clocks_apart(self) -> timedelta:
+        """How far the clocks of two processes may be apart for the announcement to hold."""
+        return min(CLOCKS_APART, self.announce_for / 60)
+
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
@@ -25,7 +37,13 @@ class NewKey:
 
     alg: SigningAlgorithm
     announced_at: datetime
+    ready_at: datetime
     activates_at: datetime
+
+    def as_key(self, kid: str, public_jwk: Mapping[str, Any]) -> SigningKey:
+        """The key, once it is made."""
+        dates = (self.announced_at, self.ready_at, self.activates_at)
+        return SigningKey(kid, self.alg, public_jwk, *dates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +58,21 @@ class Plan:
 
 
 def active(keys: Iterable[SigningKey], alg: SigningAlgorithm, now: datetime) -> SigningKey | None:
-    """The one key that signs `alg` at `now`: the youngest that may."""
-    started = [key for key in _usable(keys, alg) if key.activates_at <= now]
-    return max(started, key=_age, default=None)
+    """The one key that signs `alg` at `now`: the youngest whose time has come.
+
+    A clock behind all of them has the eldest sign, rather than nobody.
+    """
+    usable = _usable(keys, alg)
+    started = [key for key in usable if key.activates_at <= now]
+    return max(started, key=_age) if started else min(usable, key=_age, default=None)
+
+
+def reserve(keys: Iterable[SigningKey], alg: SigningAlgorithm, now: datetime) -> SigningKey | None:
+    """The key that signs `alg` next, if one is announced."""
+    keys = _usable(keys, alg)
+    signing = active(keys, alg, now)
+    younger = [key for key in keys if signing and _age(key) > _age(signing)]
+    return min(younger, key=_age, default=None)
 
 
 def retires_at(keys: Iterable[SigningKey], key: SigningKey) -> datetime | None:
@@ -54,16 +84,17 @@ def retires_at(keys: Iterable[SigningKey], key: SigningKey) -> datetime | None:
 def destroys_at(keys: Iterable[SigningKey], key: SigningKey) -> datetime | None:
     """When the last token the key can have signed is dead to every verifier."""
     retirement = retires_at(keys, key)
-    return retirement and retirement + LONGEST_TOKEN + CLOCK_SKEW
+    return retirement and retirement + LONGEST_TOKEN + VERIFIERS_BEHIND
 
 
 def state_at(keys: Collection[SigningKey], key: SigningKey, now: datetime) -> KeyState:
     """The key's state at `now`, among its siblings."""
     if not key.is_usable:
         return KeyState.DESTROYED
-    if key.activates_at > now:
-        return KeyState.ANNOUNCED
-    return KeyState.ACTIVE if key == active(keys, key.alg, now) else KeyState.RETIRED
+    signing = active(keys, key.alg, now)
+    if signing is None or key.kid == signing.kid:
+        return KeyState.ACTIVE
+    return KeyState.ANNOUNCED if _age(key) > _age(signing) else KeyState.RETIRED
 
 
 def publishable(keys: Iterable[SigningKey], algorithms: Collection[str]) -> list[SigningKey]:
@@ -76,6 +107,17 @@ def publishable(keys: Iterable[SigningKey], algorithms: Collection[str]) -> list
     return sorted(wanted, key=_age, reverse=True)
 
 
+def next_change(keys: Collection[SigningKey], now: datetime) -> datetime | None:
+    """When these keys, all published, are planned to be others.
+
+    When a reserve takes over, the next one is announced; when a retired key is over, it goes.
+    """
+    reserves = [reserve(keys, alg, now) for alg in {key.alg for key in keys}]
+    changes = [key.activates_at for key in reserves if key]
+    changes += [over for key in keys if key.is_usable and (over := destroys_at(keys, key))]
+    return min(changes, default=None)
+
+
 def plan_rotation(
     keys: Collection[SigningKey],
     now: datetime,
@@ -85,19 +127,46 @@ def plan_rotation(
     """What must be created and destroyed at `now`.
 
     There is always a key that signs and one in reserve that every verifier already holds. The
-    first key of an algorithm signs at once; a reserve never before `announce_for` is over.
+    first key of an algorithm signs at once; a reserve never before it was announced for
+    `announce_for`, by any clock.
     """
     create: list[NewKey] = []
     for alg in algorithms:
         signing = active(keys, alg, now)
-        reserves = [key for key in _usable(keys, alg) if key.activates_at > now]
         if signing is None:
-            create.append(NewKey(alg, announced_at=now, activates_at=now))
-        if not reserves:
+            create.append(NewKey(alg, announced_at=now, ready_at=now, activates_at=now))
+        if reserve(keys, alg, now) is None:
             since = signing.activates_at if signing else now
-            activates_at = max(since + policy.sign_for, now + policy.announce_for)
-            create.append(NewKey(alg, announced_at=now, activates_at=activates_at))
+            ready_at = max(since, now) + policy.announce_for + policy.clocks_apart
+            create.append(NewKey(alg, now, ready_at, max(since + policy.sign_for, ready_at)))
     return Plan(tuple(create), tuple(key.kid for key in keys if _is_over(keys, key, now)))
+
+
+def rotated(keys: Collection[SigningKey], alg: SigningAlgorithm, now: datetime) -> SigningKey:
+    """The reserve of `alg`, signing from `now` on. `NotYet` while it was not announced enough."""
+    following = reserve(keys, alg, now)
+    if following is None:
+        raise NotYet(f"No {alg} key is in reserve yet: one is made in a moment.", 1)
+    if now < following.ready_at:
+        seconds = (following.ready_at - now).total_seconds()
+        raise NotYet(
+            f"The next {alg} key may not sign before {following.ready_at:%Y-%m-%d %H:%M:%S} UTC:"
+            " who follows the key set may not have seen it.",
+            int(seconds) + 1,
+        )
+    return replace(following, activates_at=now)
+
+
+def revoked(keys: Collection[SigningKey], key: SigningKey, now: datetime) -> list[SigningKey]:
+    """`key`, not usable from `now` on; and the reserve, if it has to take over from it."""
+    dead = replace(key, revoked_at=now, destroyed_at=key.destroyed_at or now)
+    following = reserve(keys, key.alg, now)
+    if following is None or state_at(keys, key, now) is not KeyState.ACTIVE:
+        return [dead]
+    # A process whose clock is behind must see that its time has come, and a retired key must
+    # not look younger.
+    at_once = max(key.activates_at, now - CLOCKS_APART)
+    return [dead, replace(following, activates_at=at_once)]
 
 
 def _is_over(keys: Collection[SigningKey], key: SigningKey, now: datetime) -> bool:

@@ -1,9 +1,13 @@
-"""What is secret at rest is sealed: AES-256-GCM under the master key."""
+"""What is secret at rest is sealed: AES-256-GCM under a master key.
+
+The text of `master.key` and of `ISSUER_MASTER_KEY` is one master key or several, with white space
+between them: all of them open, the first is the one that a reseal changes to.
+"""
 
 import base64
 import binascii
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -14,30 +18,63 @@ from issuer.errors import ConfigurationError
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
 _MARK_BYTES = 4
+_MOST_KEYS = 16
+
+FILE = b"pem:"  # what begins so is no box
 
 
 class Sealer:
-    """Seals and opens. A box is: mark of the master key, nonce, ciphertext with its tag."""
+    """Seals and opens. A box is: mark of the master key, nonce, ciphertext with its tag.
 
-    def __init__(self, master_key: bytes, random_bytes: Callable[[int], bytes]) -> None:
-        self._cipher = AESGCM(master_key)
-        self._mark = hashlib.sha256(master_key).digest()[:_MARK_BYTES]
+    `master_keys()` is asked each time: the file may have been written anew.
+    """
+
+    def __init__(
+        self,
+        master_keys: Callable[[], Sequence[bytes]],
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._master_keys = master_keys
         self._random_bytes = random_bytes
 
-    def seal(self, content: bytes, name: str) -> bytes:
-        """`content` in a box that opens only under the same `name`."""
+    @property
+    def newest(self) -> bytes:
+        """The mark of the first master key."""
+        return _mark(self._master_keys()[0])
+
+    def seal(self, content: bytes, name: str, mark: bytes) -> bytes:
+        """`content` in a box that opens only under the same `name` and the key of that `mark`."""
         nonce = self._random_bytes(_NONCE_BYTES)
-        return self._mark + nonce + self._cipher.encrypt(nonce, content, name.encode())
+        return mark + nonce + AESGCM(self._key(mark)).encrypt(nonce, content, name.encode())
 
     def open(self, box: bytes, name: str) -> bytes:
-        """What was sealed as `name`; `ConfigurationError` under another master key."""
+        """What was sealed as `name`; `ConfigurationError` under other master keys."""
         nonce, sealed = box[_MARK_BYTES:][:_NONCE_BYTES], box[_MARK_BYTES + _NONCE_BYTES :]
         try:
-            return self._cipher.decrypt(nonce, sealed, name.encode())
+            return AESGCM(self._key(mark_of(box))).decrypt(nonce, sealed, name.encode())
         except (InvalidTag, ValueError):
-            raise ConfigurationError(
-                "The master key is not the one this database was sealed with."
-            ) from None
+            raise _wrong_key() from None
+
+    def reseal(self, box: bytes, name: str) -> bytes:
+        """The same content under the first master key; the very box if it is that already."""
+        newest = self.newest
+        return box if mark_of(box) == newest else self.seal(self.open(box, name), name, newest)
+
+    def _key(self, mark: bytes) -> bytes:
+        for key in self._master_keys():
+            if _mark(key) == mark:
+                return key
+        raise _wrong_key()
+
+
+def is_box(handle: bytes) -> bool:
+    """Whether this is a box, rather than the name of a file outside."""
+    return not handle.startswith(FILE)
+
+
+def mark_of(box: bytes) -> bytes:
+    """Which master key a box was sealed under."""
+    return box[:_MARK_BYTES]
 
 
 def new_master_key(random_bytes: Callable[[int], bytes]) -> str:
@@ -45,19 +82,16 @@ def new_master_key(random_bytes: Callable[[int], bytes]) -> str:
     return base64.urlsafe_b64encode(random_bytes(_KEY_BYTES)).decode().rstrip("=")
 
 
-def read_master_key(text: str, where: str = "ISSUER_MASTER_KEY") -> bytes:
-    """The 32 bytes written as `text`; `ConfigurationError` for anything else, naming `where`."""
-    try:
-        key = base64.b64decode(text.strip() + "=", altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if len(key) != _KEY_BYTES:
-        raise ConfigurationError(f"{where} must be 32 bytes as 43 base64url characters.")
-    return key
+def read_master_keys(text: str, where: str = "ISSUER_MASTER_KEY") -> list[bytes]:
+    """The keys written as `text`; `ConfigurationError` for anything else, naming `where`."""
+    words = text.split()
+    if not 1 <= len(words) <= _MOST_KEYS:
+        raise ConfigurationError(f"{where} must hold one master key, or a few of them.")
+    return [_read_master_key(word, where) for word in words]
 
 
-def read_master_key_file(path: Path) -> bytes:
-    """The master key in the file; `ConfigurationError` if others may read it."""
+def read_master_key_file(path: Path) -> list[bytes]:
+    """The master keys in the file; `ConfigurationError` if others may read it."""
     try:
         mode = path.stat().st_mode
         text = path.read_text("ascii")
@@ -67,4 +101,22 @@ def read_master_key_file(path: Path) -> bytes:
         raise ConfigurationError(f"The master key at {path} cannot be read: {error}.") from None
     if mode & 0o077:
         raise ConfigurationError(f"{path} can be read by others: chmod 600 it.")
-    return read_master_key(text, str(path))
+    return read_master_keys(text, str(path))
+
+
+def _read_master_key(word: str, where: str) -> bytes:
+    try:
+        key = base64.b64decode(word + "=", altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) != _KEY_BYTES:
+        raise ConfigurationError(f"{where} must be 32 bytes as 43 base64url characters.")
+    return key
+
+
+def _mark(key: bytes) -> bytes:
+    return hashlib.sha256(key).digest()[:_MARK_BYTES]
+
+
+def _wrong_key() -> ConfigurationError:
+    return ConfigurationError("The master key is not the one this database was sealed with.")

@@ -23,13 +23,15 @@ class SigningKey:
     """A key of the house. `kid` is the RFC 7638 thumbprint; `public_jwk` the RFC 7517 member.
 
     A key is published from `announced_at`, signs from `activates_at` until a younger key of
-    its algorithm does, and is published until it is destroyed or revoked.
+    its algorithm does, and is published until it is destroyed or revoked. Somebody may have it
+    sign earlier, but not before `ready_at`: then everyone has seen it who follows the key set.
     """
 
     kid: str
     alg: SigningAlgorithm
     public_jwk: Mapping[str, Any] = field(repr=False)
     announced_at: datetime
+    ready_at: datetime
     activates_at: datetime
     revoked_at: datetime | None = None
     destroyed_at: datetime | None = None

@@ -1,34 +1,82 @@
-"""Secrets of the house itself in SQL: made once, kept sealed."""
+"""Signing keys in SQL: their public parts, their dates, and the handles of their backends."""
 
-from collections.abc import Callable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from issuer.database.tables import HouseSecretRow
-from issuer.errors import ConfigurationError
-from issuer.keys.sealing import Sealer
+from issuer.database.tables import SigningKeyRow
+from issuer.keys.signing_key import SigningKey
+from issuer.vocabulary import SigningAlgorithm
 
-CLIENT_SECRETS = "client-secrets"
-_BYTES = 32
-
-
-def ensure(session: Session, sealer: Sealer, random_bytes: Callable[[int], bytes]) -> None:
-    """Every secret of the house exists; those that do stay as they are."""
-    if is_kept(session, CLIENT_SECRETS):
-        return
-    sealed = sealer.seal(random_bytes(_BYTES), CLIENT_SECRETS)
-    session.add(HouseSecretRow(name=CLIENT_SECRETS, sealed=sealed))
-    session.flush()
+# A newer program may have added algorithms that this one cannot use.
+_KNOWN = (
+    select(SigningKeyRow)
+    .where(SigningKeyRow.alg.in_(list(SigningAlgorithm)))
+    .order_by(SigningKeyRow.kid)
+)
 
 
-def is_kept(session: Session, name: str) -> bool:
-    """Whether the secret called `name` was made before."""
-    return session.get(HouseSecretRow, name) is not None
+@dataclass(frozen=True)
+class OnRecord:
+    """All keys as the database has them, and by `kid` what finds the private parts."""
+
+    keys: tuple[SigningKey, ...] = ()
+    handles: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
-def opened(session: Session, sealer: Sealer, name: str) -> bytes:
-    """The secret called `name`; `ConfigurationError` under a wrong master key or before `init`."""
-    row = session.get(HouseSecretRow, name)
-    if row is None:
-        raise ConfigurationError("The database is not initialised: run `issuer init` first.")
-    return sealer.open(row.sealed, name)
+class KeyStore:
+    """The keys, within one transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def on_record(self) -> OnRecord:
+        """Every key there is, destroyed ones included."""
+        rows = self._session.scalars(_KNOWN).all()
+        handles = {row.kid: row.handle for row in rows if row.handle is not None}
+        return OnRecord(tuple(_signing_key(row) for row in rows), handles)
+
+    def add(self, key: SigningKey, handle: bytes) -> None:
+        row = SigningKeyRow(
+            kid=key.kid,
+            alg=key.alg,
+            public_jwk=dict(key.public_jwk),
+            handle=handle,
+            announced_at=key.announced_at,
+            ready_at=key.ready_at,
+            activates_at=key.activates_at,
+        )
+        self._session.add(row)
+        self._session.flush()
+
+    def change(self, keys: Iterable[SigningKey]) -> None:
+        """The dates become those of `keys`; who is no longer usable loses the handle."""
+        for key in keys:
+            row = self._session.get_one(SigningKeyRow, key.kid)
+            row.activates_at = key.activates_at
+            row.revoked_at, row.destroyed_at = key.revoked_at, key.destroyed_at
+            if not key.is_usable:
+                row.handle = None
+        self._session.flush()
+
+    def replace_handles(self, handles: Mapping[str, bytes]) -> None:
+        """Other handles that find the same private parts."""
+        for kid, handle in handles.items():
+            self._session.get_one(SigningKeyRow, kid).handle = handle
+        self._session.flush()
+
+
+def _signing_key(row: SigningKeyRow) -> SigningKey:
+    return SigningKey(
+        kid=row.kid,
+        alg=row.alg,
+        public_jwk=row.public_jwk,
+        announced_at=row.announced_at,
+        # A program that did not keep it made them to sign at that time and not before.
+        ready_at=row.ready_at or row.activates_at,
+        activates_at=row.activates_at,
+        revoked_at=row.revoked_at,
+        destroyed_at=row.destroyed_at,
+    )

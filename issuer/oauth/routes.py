@@ -31,7 +31,6 @@ def protocol_routes(
     """Every protocol endpoint, under the path of `ISSUER_URL`."""
     token_endpoint = TokenEndpoint(services, server, queries, passwords)
     body, etag = rendered(metadata(services.settings, server))
-    jwks_max_age = int(services.settings.jwks_max_age.total_seconds())
 
     async def jwks(request: Request) -> Response:
         current = services.keyring.jwks
@@ -40,7 +39,7 @@ def protocol_routes(
             current.body,
             etag=current.etag,
             media_type="application/jwk-set+json",
-            max_age=jwks_max_age,
+            max_age=current.max_age(services.clock(), services.settings.jwks_max_age),
         )
 
     async def discovery(request: Request) -> Response:

@@ -7,7 +7,6 @@ import pytest
 from joserfc.jwk import JWKRegistry
 
 from issuer.database.tables import SigningKeyRow
-from issuer.keys.schedule import NewKey
 from tests.builders import House
 from tests.drivers import TokenEndpoint
 
@@ -64,7 +63,7 @@ def test_no_private_part_is_in_the_database_in_the_clear(house: House):
     with house.services.database.reading() as session:
         rows = session.query(SigningKeyRow).all()
     for row in rows:
-        assert b"PRIVATE" not in row.sealed_private
+        assert b"PRIVATE" not in row.handle
         assert not PRIVATE_MEMBERS & row.public_jwk.keys()
         assert json.dumps(row.public_jwk)
 
@@ -96,16 +95,3 @@ def test_put_in_order_twice_changes_nothing(house: House):
     before = house.services.keyring.keys
     house.services.keyring.put_in_order()
     assert house.services.keyring.keys == before
-
-
-def test_whoever_loses_a_race_keeps_the_winners_keys(house: House):
-    """Compare and swap: a plan made from an older view is not carried out."""
-    backend, keyring = house.services.keyring._backend, house.services.keyring
-    with house.services.database.transaction() as session:
-        session.query(SigningKeyRow).delete()
-    now = house.services.clock()
-    ours = backend.create(NewKey(keyring._algorithms[0], now, now))
-    theirs = backend.create(NewKey(keyring._algorithms[0], now, now))
-    assert backend.store([theirs], seen=[])
-    assert not backend.store([ours], seen=[])
-    assert [key.kid for key in backend.load()] == [theirs.kid]

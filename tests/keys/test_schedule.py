@@ -12,16 +12,14 @@ from issuer.vocabulary import LONGEST_TOKEN, SigningAlgorithm
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ALG = SigningAlgorithm.RS256
+ANNOUNCED = timedelta(hours=24, minutes=1)  # a minute for clocks that disagree
 POLICY = KeyPolicy(sign_for=timedelta(days=30), announce_for=timedelta(hours=24))
 
 
 def carried_out(keys: list[SigningKey], plan: Plan, now: datetime) -> list[SigningKey]:
     """What a rotator does, without a database."""
     kept = [replace(key, destroyed_at=now) if key.kid in plan.destroy else key for key in keys]
-    made = [
-        SigningKey(f"key-{len(keys) + number}", new.alg, {}, new.announced_at, new.activates_at)
-        for number, new in enumerate(plan.create)
-    ]
+    made = [new.as_key(f"key-{len(keys) + number}", {}) for number, new in enumerate(plan.create)]
     return kept + made
 
 
@@ -48,7 +46,7 @@ def test_a_reserve_made_late_is_still_announced_long_enough():
     late = START + timedelta(days=365)
     *_, reserve = in_order(in_order([], START), late)
     assert reserve.announced_at == late
-    assert reserve.activates_at == late + POLICY.announce_for
+    assert reserve.activates_at == reserve.ready_at == late + ANNOUNCED
 
 
 def test_a_key_goes_through_its_states_in_order():

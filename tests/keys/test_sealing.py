@@ -6,23 +6,24 @@ from pathlib import Path
 import pytest
 
 from issuer.errors import ConfigurationError
-from issuer.keys.sealing import Sealer, new_master_key, read_master_key, read_master_key_file
+from issuer.keys.sealing import Sealer, new_master_key, read_master_key_file, read_master_keys
 
 
-def sealer() -> Sealer:
-    return Sealer(secrets.token_bytes(32), secrets.token_bytes)
+def sealer(*keys: bytes) -> Sealer:
+    held = keys or (secrets.token_bytes(32),)
+    return Sealer(lambda: held, secrets.token_bytes)
 
 
 def test_a_box_opens_under_the_name_it_was_sealed_with():
     house = sealer()
-    assert house.open(house.seal(b"private", "kid-1"), "kid-1") == b"private"
+    assert house.open(house.seal(b"private", "kid-1", house.newest), "kid-1") == b"private"
 
 
 @pytest.mark.parametrize("change", ["name", "key", "content"])
 def test_a_box_opens_under_nothing_else(change: str):
     """A box moved to another row, another house, or altered."""
     house = sealer()
-    box = house.seal(b"private", "kid-1")
+    box = house.seal(b"private", "kid-1", house.newest)
     if change == "content":
         box = box[:-1] + bytes([box[-1] ^ 1])
     with pytest.raises(ConfigurationError, match="master key"):
@@ -31,19 +32,22 @@ def test_a_box_opens_under_nothing_else(change: str):
 
 def test_two_boxes_of_one_content_differ():
     house = sealer()
-    assert house.seal(b"private", "kid") != house.seal(b"private", "kid")
+    assert house.seal(b"private", "kid", house.newest) != house.seal(
+        b"private", "kid", house.newest
+    )
 
 
 def test_the_text_of_a_master_key_reads_back():
     text = new_master_key(secrets.token_bytes)
     assert len(text) == 43
-    assert len(read_master_key(text + "\n")) == 32
+    (key,) = read_master_keys(text + "\n")
+    assert len(key) == 32
 
 
 @pytest.mark.parametrize("text", ["", "short", "x" * 44, "ä" * 43, "!" * 43, "A" * 42])
 def test_anything_else_is_no_master_key(text: str):
     with pytest.raises(ConfigurationError, match="ISSUER_MASTER_KEY"):
-        read_master_key(text)
+        read_master_keys(text)
 
 
 def test_a_key_file_that_others_may_read_is_refused(tmp_path: Path):

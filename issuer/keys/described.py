@@ -1,0 +1,84 @@
+"""A key as operators see it: its state, its dates, and what comes next, in words too."""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel
+
+from issuer.keys.schedule import destroys_at, reserve, retires_at, state_at
+from issuer.keys.signing_key import KeyState, SigningKey
+from issuer.vocabulary import SigningAlgorithm
+
+
+class DescribedKey(BaseModel):
+    """A signing key, never its private part. A date that is not planned yet is null.
+
+    `ready_at` is the earliest at which it may be made to sign; `what` is for people.
+    """
+
+    kid: str
+    alg: SigningAlgorithm
+    state: KeyState
+    what: str
+    announced_at: datetime
+    ready_at: datetime
+    activates_at: datetime
+    retires_at: datetime | None
+    destroys_at: datetime | None
+    revoked_at: datetime | None
+    destroyed_at: datetime | None
+    public_jwk: dict[str, Any]
+
+
+def described(keys: Collection[SigningKey], key: SigningKey, now: datetime) -> DescribedKey:
+    """What `key` is among `keys` at `now`."""
+    return DescribedKey(
+        kid=key.kid,
+        alg=key.alg,
+        state=state_at(keys, key, now),
+        what=_what(keys, key, now),
+        announced_at=key.announced_at,
+        ready_at=key.ready_at,
+        activates_at=key.activates_at,
+        retires_at=retires_at(keys, key),
+        destroys_at=destroys_at(keys, key),
+        revoked_at=key.revoked_at,
+        destroyed_at=key.destroyed_at,
+        public_jwk=dict(key.public_jwk),
+    )
+
+
+def all_described(keys: Collection[SigningKey], now: datetime) -> list[DescribedKey]:
+    """All of them, the youngest first."""
+    return [described(keys, key, now) for key in _youngest_first(keys)]
+
+
+def _youngest_first(keys: Iterable[SigningKey]) -> list[SigningKey]:
+    order = [(key.activates_at, key.is_usable, key.kid, key) for key in keys]
+    return [key for *_, key in sorted(order, reverse=True)]
+
+
+def _what(keys: Collection[SigningKey], key: SigningKey, now: datetime) -> str:
+    match state_at(keys, key, now):
+        case KeyState.ANNOUNCED:
+            return f"signs from {_day(key.activates_at)}"
+        case KeyState.ACTIVE:
+            return _signs_until(reserve(keys, key.alg, now))
+        case KeyState.RETIRED:
+            return f"verifies until {_day(destroys_at(keys, key))}"
+        case KeyState.DESTROYED if key.revoked_at:
+            return f"revoked {_day(key.revoked_at)}"
+        case KeyState.DESTROYED:
+            return f"destroyed {_day(key.destroyed_at)}"
+
+
+def _signs_until(successor: SigningKey | None) -> str:
+    if successor is None:
+        return "signs until somebody makes another"
+    until, announced = _day(successor.activates_at), _day(successor.announced_at)
+    return f"signs until {until}, successor announced {announced}"
+
+
+def _day(date: datetime | None) -> str:
+    return f"{date.day} {date:%b %Y}" if date else "?"

@@ -1,0 +1,53 @@
+"""Secrets of the house itself in SQL: made once, kept sealed.
+
+They also say under which master key the house is sealed now.
+"""
+
+from collections.abc import Callable
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from issuer.database.tables import HouseSecretRow
+from issuer.errors import ConfigurationError
+from issuer.keys.sealing import Sealer, mark_of
+
+CLIENT_SECRETS = "client-secrets"
+_BYTES = 32
+
+
+def ensure(session: Session, sealer: Sealer, random_bytes: Callable[[int], bytes]) -> None:
+    """Every secret of the house exists; those that do stay as they are."""
+    if is_kept(session, CLIENT_SECRETS):
+        return
+    sealed = sealer.seal(random_bytes(_BYTES), CLIENT_SECRETS, sealer.newest)
+    session.add(HouseSecretRow(name=CLIENT_SECRETS, sealed=sealed))
+    session.flush()
+
+
+def is_kept(session: Session, name: str) -> bool:
+    """Whether the secret called `name` was made before."""
+    return session.get(HouseSecretRow, name) is not None
+
+
+def opened(session: Session, sealer: Sealer, name: str) -> bytes:
+    """The secret called `name`; `ConfigurationError` under a wrong master key or before `init`."""
+    return sealer.open(_row(session, name).sealed, name)
+
+
+def current_mark(session: Session) -> bytes:
+    """The mark of the master key everything is sealed under now."""
+    return mark_of(_row(session, CLIENT_SECRETS).sealed)
+
+
+def reseal(session: Session, sealer: Sealer) -> None:
+    """Every secret of the house is under the first master key."""
+    for row in session.scalars(select(HouseSecretRow)):
+        row.sealed = sealer.reseal(row.sealed, row.name)
+
+
+def _row(session: Session, name: str) -> HouseSecretRow:
+    row = session.get(HouseSecretRow, name)
+    if row is None:
+        raise ConfigurationError("The database is not initialised: run `issuer init` first.")
+    return row

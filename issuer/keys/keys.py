@@ -1,0 +1,74 @@
+"""The rules for signing keys, and the record of what happens to them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from issuer.audit import Trail
+from issuer.clock import Clock
+from issuer.database import Session
+from issuer.errors import NotFound
+from issuer.keys import schedule
+from issuer.keys.backends import MadeKey
+from issuer.keys.schedule import NewKey, Plan
+from issuer.keys.signing_key import SigningKey
+from issuer.keys.store import KeyStore, OnRecord
+from issuer.vocabulary import SigningAlgorithm
+
+
+class Keys:
+    """The signing keys, within one transaction. Errors are those of `issuer.errors`."""
+
+    def __init__(self, session: Session, trail: Trail, clock: Clock) -> None:
+        self._store = KeyStore(session)
+        self._trail = trail
+        self._clock = clock
+
+    def all(self) -> tuple[SigningKey, ...]:
+        """Every key, destroyed ones included."""
+        return self._store.on_record().keys
+
+    def get(self, kid: str) -> SigningKey:
+        found = next((key for key in self.all() if key.kid == kid), None)
+        if found is None:
+            raise NotFound("key", kid)
+        return found
+
+    def rotate(self, alg: SigningAlgorithm) -> SigningKey:
+        """The key in reserve signs from now on; `NotYet` before it was announced long enough."""
+        key = schedule.rotated(self.all(), alg, self._clock())
+        self._store.change([key])
+        self._trail.note("key.activated", key.kid, alg=alg)
+        return key
+
+    def revoke(self, kid: str) -> SigningKey:
+        """Nothing is signed or verified with it any more, and the reserve takes its place."""
+        key = self.get(kid)
+        if key.revoked_at is not None:
+            return key
+        dead, *promoted = schedule.revoked(self.all(), key, self._clock())
+        self._store.change([dead, *promoted])
+        self._trail.note("key.revoked", kid, alg=key.alg)
+        for successor in promoted:
+            self._trail.note("key.activated", successor.kid, alg=key.alg)
+        return dead
+
+    def carry_out(self, plan: Plan, made: Sequence[MadeKey], *, seen: OnRecord) -> bool:
+        """Do what `plan` says, if the keys are still those it was made from; else False.
+
+        `made` are the keys it wants created, in its order. So of many processes that plan the
+        same, one acts, and the others look again.
+        """
+        if self._store.on_record() != seen:
+            return False
+        for wanted, each in zip(plan.create, made, strict=True):
+            self._announce(wanted, each)
+        for key in seen.keys:
+            if key.kid in plan.destroy:
+                self._store.change([replace(key, destroyed_at=self._clock())])
+                self._trail.note("key.destroyed", key.kid, alg=key.alg)
+        return True
+
+    def _announce(self, wanted: NewKey, made: MadeKey) -> None:
+        self._store.add(wanted.as_key(made.kid, made.public_jwk), made.handle)
+        dates = {"activates_at": wanted.activates_at.isoformat()}
+        self._trail.note("key.announced", made.kid, alg=wanted.alg, **dates)

@@ -1,0 +1,83 @@
+"""Private keys in memory, as JOSE has them: made, read, written, and never shown."""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from joserfc import jws
+from joserfc.jwk import ECKey, OKPKey, RSAKey
+from joserfc.jws import JWSRegistry
+
+from issuer.errors import ConfigurationError
+from issuer.vocabulary import SigningAlgorithm
+
+_RSA_BITS = 2048
+
+# RFC 9864 renames it to Ed25519, but agno and PyJWT know only the old name.
+warnings.filterwarnings("ignore", message="EdDSA is deprecated")
+_registry = JWSRegistry(algorithms=list(SigningAlgorithm))
+
+PrivateKey: TypeAlias = RSAKey | ECKey | OKPKey
+
+_KEY_TYPES: dict[SigningAlgorithm, type[PrivateKey]] = {
+    SigningAlgorithm.RS256: RSAKey,
+    SigningAlgorithm.PS256: RSAKey,
+    SigningAlgorithm.ES256: ECKey,
+    SigningAlgorithm.EDDSA: OKPKey,
+}
+
+
+def generated(alg: SigningAlgorithm) -> PrivateKey:
+    """A new key. An RSA key can take a tenth of a second and more, without holding up threads."""
+    match alg:
+        case SigningAlgorithm.RS256 | SigningAlgorithm.PS256:
+            return RSAKey.generate_key(_RSA_BITS, private=True)
+        case SigningAlgorithm.ES256:
+            return ECKey.generate_key("P-256", private=True)
+        case SigningAlgorithm.EDDSA:
+            return OKPKey.generate_key("Ed25519", private=True)
+
+
+def public_jwk(key: PrivateKey, alg: SigningAlgorithm) -> dict[str, Any]:
+    """The published member (RFC 7517 §4), named by its thumbprint (RFC 7638)."""
+    public = {**key.as_dict(private=False), "alg": alg.value, "use": "sig", "kid": key.thumbprint()}
+    return dict(sorted(public.items()))
+
+
+def signed(key: PrivateKey, header: Mapping[str, object], payload: bytes) -> str:
+    """A JWS in compact form (RFC 7515 §7.1)."""
+    return jws.serialize_compact(dict(header), payload, key, registry=_registry)
+
+
+def read_der(der: bytes, alg: SigningAlgorithm) -> PrivateKey:
+    """A key as it was sealed."""
+    return _KEY_TYPES[alg].import_key(der)
+
+
+def read_pem(pem: bytes, alg: SigningAlgorithm, where: str) -> PrivateKey:
+    """A private key fit for `alg`; `ConfigurationError` says what else it is, naming `where`."""
+    try:
+        key = load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise ConfigurationError(f"{where} holds no private key that can be read.") from None
+    match key:
+        case RSAPrivateKey() if _KEY_TYPES[alg] is RSAKey and key.key_size >= _RSA_BITS:
+            pass
+        case EllipticCurvePrivateKey(curve=SECP256R1()) if _KEY_TYPES[alg] is ECKey:
+            pass
+        case Ed25519PrivateKey() if _KEY_TYPES[alg] is OKPKey:
+            pass
+        case _:
+            raise ConfigurationError(f"{where} holds a key that cannot sign {alg}.")
+    return _KEY_TYPES[alg].import_key(pem)
+
+
+def public_pem(jwk: Mapping[str, Any]) -> str:
+    """The public key of a published member, as PEM (RFC 7468 §13)."""
+    kind = _KEY_TYPES[SigningAlgorithm(jwk["alg"])]
+    return kind.import_key(dict(jwk)).as_pem(private=False).decode()

@@ -1,0 +1,187 @@
+"""Keys follow one another by themselves; operators may hurry them, or end one (CONTRACT §5)."""
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import event
+
+from issuer.database.tables import SigningKeyRow
+from tests.builders import House
+from tests.drivers import AdminApi, TokenEndpoint, problem
+
+JWKS = "/.well-known/jwks.json"
+pytestmark = pytest.mark.usefixtures("token_endpoint")
+
+
+@pytest.fixture
+def admin(house: House, token_endpoint: TokenEndpoint) -> Callable[[], AdminApi]:
+    """In the hands of an administrator with a fresh token."""
+    return lambda: AdminApi(house.http, token_endpoint.client_credentials(house.admin).token)
+
+
+def states(admin: AdminApi) -> list[str]:
+    return [key["state"] for key in keys(admin)]
+
+
+def keys(admin: AdminApi) -> list[dict[str, Any]]:
+    """Youngest first."""
+    return admin.get("/keys").json()["items"]
+
+
+def published(house: House) -> set[str]:
+    return {key["kid"] for key in house.http.get(JWKS).json()["keys"]}
+
+
+def signing(house: House, token_endpoint: TokenEndpoint) -> str:
+    return token_endpoint.read(token_endpoint.client_credentials(house.admin))[0]["kid"]
+
+
+def test_a_year_goes_by_and_nobody_has_to_do_anything(
+    house: House, admin: Callable[[], AdminApi], token_endpoint: TokenEndpoint
+):
+    seen = set()
+    for _ in range(73):
+        house.wait(timedelta(days=5))
+        kid = signing(house, token_endpoint)
+        assert kid in published(house)
+        seen.add(kid)
+        assert states(admin()).count("active") == 1
+        assert "announced" in states(admin())
+    assert len(seen) == 13
+    assert states(admin()).count("destroyed") == 12
+
+
+def test_a_destroyed_key_keeps_its_row_and_nothing_private(house: House):
+    house.wait(timedelta(days=31))
+    house.wait(timedelta(days=2))
+    with house.services.database.reading() as session:
+        handles = [row.handle for row in session.query(SigningKeyRow)]
+    assert sorted(handle is None for handle in handles) == [False, False, True]
+
+
+def test_the_reserve_cannot_be_hurried_before_everyone_has_seen_it(
+    house: House, admin: Callable[[], AdminApi]
+):
+    refused = admin().post("/keys/rotate")
+    assert problem(refused) == (409, "not-allowed")
+    wait = int(refused.headers["retry-after"])
+    assert timedelta(hours=24) <= timedelta(seconds=wait) <= timedelta(hours=24, minutes=2)
+    house.wait(timedelta(seconds=wait - 2))
+    assert admin().post("/keys/rotate").status_code == 409
+    house.wait(timedelta(seconds=2))
+    assert admin().post("/keys/rotate").status_code == 200
+
+
+def test_rotating_activates_the_reserve_and_announces_the_next(
+    house: House, admin: Callable[[], AdminApi], token_endpoint: TokenEndpoint
+):
+    reserve, before = (key["kid"] for key in keys(admin()))
+    old_token = token_endpoint.client_credentials(house.admin)
+    house.wait(timedelta(days=2))
+    answer = admin().post("/keys/rotate").json()["items"]
+    assert [(key["kid"], key["state"]) for key in answer[1:]] == [
+        (reserve, "active"),
+        (before, "retired"),
+    ]
+    assert answer[0]["state"] == "announced"
+    assert signing(house, token_endpoint) == reserve
+    assert {reserve, before, answer[0]["kid"]} == published(house)
+    token_endpoint.read(old_token)  # still verifies
+
+
+def test_revoking_the_active_key_promotes_the_reserve(
+    house: House, admin: Callable[[], AdminApi], token_endpoint: TokenEndpoint
+):
+    reserve, before = (key["kid"] for key in keys(admin()))
+    hers = admin()
+    revoked = hers.post(f"/keys/{before}/revoke")
+    assert (revoked.status_code, revoked.json()["state"]) == (200, "destroyed")
+    assert signing(house, token_endpoint) == reserve
+    assert before not in published(house)
+    assert len(published(house)) == 2
+    assert problem(hers.get("/keys")) == (401, "unauthenticated")  # her token is dead too
+    assert states(admin()) == ["announced", "active", "destroyed"]
+
+
+def test_revoking_the_reserve_leaves_the_active_key_and_makes_another(
+    house: House, admin: Callable[[], AdminApi], token_endpoint: TokenEndpoint
+):
+    reserve, before = (key["kid"] for key in keys(admin()))
+    assert admin().post(f"/keys/{reserve}/revoke").status_code == 200
+    assert signing(house, token_endpoint) == before
+    fresh = keys(admin())[0]
+    assert (fresh["state"], fresh["kid"] not in {reserve, before}) == ("announced", True)
+
+
+def test_revoking_a_retired_key_touches_no_other(
+    house: House, admin: Callable[[], AdminApi], token_endpoint: TokenEndpoint
+):
+    first = signing(house, token_endpoint)
+    house.wait(timedelta(days=30))
+    second = signing(house, token_endpoint)
+    assert first != second
+    admin().post(f"/keys/{first}/revoke")
+    assert signing(house, token_endpoint) == second
+    assert first not in published(house)
+
+
+def test_revoking_twice_is_once_and_nobody_is_404(house: House, admin: Callable[[], AdminApi]):
+    reserve = keys(admin())[0]["kid"]
+    once = admin().post(f"/keys/{reserve}/revoke").json()
+    house.wait(timedelta(hours=1))
+    assert admin().post(f"/keys/{reserve}/revoke").json()["revoked_at"] == once["revoked_at"]
+    assert problem(admin().post("/keys/nobody/revoke")) == (404, "not-found")
+
+
+def test_everything_that_happens_to_a_key_is_on_record(house: House, admin: Callable[[], AdminApi]):
+    reserve, active = (key["kid"] for key in keys(admin()))
+    admin().post(f"/keys/{active}/revoke")
+    events = admin().get("/audit-events?limit=500").json()["items"]
+    about = [(each["action"], each["target"]) for each in events if each["action"][:4] == "key."]
+    assert ("key.announced", reserve) in about
+    assert ("key.revoked", active) in about
+    assert ("key.activated", reserve) in about
+
+
+def test_only_who_may_write_keys_changes_them(
+    house: House, token_endpoint: TokenEndpoint, admin: Callable[[], AdminApi]
+):
+    reader = house.client(scopes=["issuer:keys:read"], audiences=[house.services.settings.url])
+    hands = AdminApi(house.http, token_endpoint.client_credentials(reader).token)
+    kid = keys(hands)[0]["kid"]
+    assert hands.get(f"/keys/{kid}").status_code == 200
+    for path in ("/keys/rotate", f"/keys/{kid}/revoke"):
+        assert problem(hands.post(path)) == (403, "forbidden")
+    assert states(hands) == ["announced", "active"]
+
+
+def test_max_age_never_goes_beyond_the_next_planned_change(house: House, http: httpx.Client):
+    """Here the reserve takes over, and the next one is announced."""
+
+    def max_age() -> str:
+        return http.get(JWKS).headers["cache-control"]
+
+    assert max_age() == "public, max-age=300"
+    house.wait(timedelta(days=30) - timedelta(seconds=100))
+    assert max_age() == "public, max-age=100"
+    house.wait(timedelta(seconds=99))
+    assert max_age() == "public, max-age=1"
+    house.wait(timedelta(seconds=1))
+    assert max_age() == "public, max-age=300"
+
+
+def test_a_house_in_order_costs_the_rotator_no_query(house: House):
+    queried = []
+
+    def note(*_: object) -> None:
+        queried.append(threading.get_ident())
+
+    event.listen(house.services.database.engine, "before_cursor_execute", note)
+    house.services.rotator.look()
+    assert threading.get_ident() not in queried
+    house.wait(timedelta(days=30))
+    assert threading.get_ident() in queried
