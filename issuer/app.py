@@ -61,6 +61,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         openapi_url=f"{base}/openapi.json",
         docs_url=f"{base}/docs",
         redoc_url=None,
+        swagger_ui_oauth2_redirect_url=f"{base}/docs/oauth2-redirect",
         static_url=f"{base}/docs-assets",
         redirect_slashes=False,
     )

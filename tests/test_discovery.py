@@ -74,6 +74,12 @@ def test_the_documentation_needs_nothing_from_elsewhere(http: httpx.Client):
     assert http.get("/docs-assets/swagger-ui-bundle.js").status_code == 200
 
 
+@pytest.mark.parametrize("more_settings", [{"url": "https://host.example/auth"}])
+def test_nothing_but_metadata_lives_outside_the_path_of_the_issuer(house: House):
+    assert house.http.get("/docs/oauth2-redirect").status_code == 200
+    assert house.http.get("https://host.example/docs/oauth2-redirect").status_code == 404
+
+
 def test_alive_and_ready(http: httpx.Client):
     assert http.get("/healthz").json() == {"status": "ok"}
     assert http.get("/readyz").json() == {"status": "ready"}
