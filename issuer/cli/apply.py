@@ -11,7 +11,15 @@ import typer
 from issuer import manifest
 from issuer.cli import output
 from issuer.cli.command import new_app
-from issuer.cli.declaring import File, Prune, every_problem_said, planned, print_plan, source_of
+from issuer.cli.declaring import (
+    File,
+    Prune,
+    every_problem_said,
+    planned,
+    print_plan,
+    source_of,
+    warn_about_scopes,
+)
 from issuer.cli.house import changing
 from issuer.cli.options import AsJson
 from issuer.errors import IssuerError
@@ -58,7 +66,7 @@ def apply(
     if secrets_file is not None:
         _require_new(secrets_file)
     with every_problem_said(), changing() as rooms:
-        plan = planned(rooms, source, file, prune=prune)
+        declared, plan = planned(rooms, source, file, prune=prune)
         count = plan.change_count if expect is None else expect
         applied = manifest.apply(rooms, replace(plan, change_count=count))
         rooms.authority.settle()  # now, so that a refusal leaves no file behind
@@ -69,6 +77,7 @@ def apply(
         output.print_json(_as_json(plan, applied, written))
     else:
         _say(plan, applied, written)
+    warn_about_scopes(declared)
 
 
 def _require_new(path: Path) -> None:

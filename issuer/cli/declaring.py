@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from issuer import manifest
+from issuer.cli.hints import warn_about
 from issuer.errors import IssuerError
-from issuer.manifest import InvalidManifest, Plan
+from issuer.manifest import InvalidManifest, Manifest, Plan
 from issuer.services import Rooms
 
 _STANDARD_INPUT = "-"
@@ -35,10 +36,10 @@ def source_of(file: str) -> bytes:
         raise IssuerError(f"{file} cannot be read: {reason}.") from None
 
 
-def planned(rooms: Rooms, source: bytes, file: str, *, prune: bool) -> Plan:
-    """The plan for a manifest that fits this house; `InvalidManifest`, `InUse` otherwise."""
+def planned(rooms: Rooms, source: bytes, file: str, *, prune: bool) -> tuple[Manifest, Plan]:
+    """A manifest that fits this house, and its plan; `InvalidManifest`, `InUse` otherwise."""
     declared = manifest.read(source, file, rooms, prune=prune)
-    return manifest.plan(rooms, declared, prune=prune)
+    return declared, manifest.plan(rooms, declared, prune=prune)
 
 
 @contextmanager
@@ -49,6 +50,12 @@ def every_problem_said() -> Iterator[None]:
     except InvalidManifest as refused:
         typer.echo(str(refused), err=True)
         raise typer.Exit(1) from None
+
+
+def warn_about_scopes(declared: Manifest) -> None:
+    """Of every role and client in the file, changed or not."""
+    for resource, scopes in declared.scopes():
+        warn_about(scopes, str(resource))
 
 
 def print_plan(plan: Plan) -> None:

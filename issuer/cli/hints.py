@@ -7,7 +7,8 @@ import typer
 from issuer.catalogue import NEWEST, lint
 
 
-def warn_about(scopes: Iterable[str]) -> None:
+def warn_about(scopes: Iterable[str], whose: str | None = None) -> None:
     """One line on standard error for each finding; of no older AgentOS, which few still run."""
     for finding in lint(scopes, [NEWEST]):
-        typer.echo(f"Warning: {finding.message}", err=True)
+        message = f"{whose}: {finding.message}" if whose else finding.message
+        typer.echo(f"Warning: {message}", err=True)

@@ -4,9 +4,18 @@ import shlex
 
 from issuer.cli import output
 from issuer.cli.command import new_app
-from issuer.cli.declaring import File, Prune, every_problem_said, planned, print_plan, source_of
+from issuer.cli.declaring import (
+    File,
+    Prune,
+    every_problem_said,
+    planned,
+    print_plan,
+    source_of,
+    warn_about_scopes,
+)
 from issuer.cli.house import reading
 from issuer.cli.options import AsJson
+from issuer.manifest import Plan
 
 app = new_app()
 
@@ -22,10 +31,15 @@ def plan(file: File, prune: Prune = False, as_json: AsJson = False) -> None:
     """
     source = source_of(file)
     with every_problem_said(), reading() as rooms:
-        found = planned(rooms, source, file, prune=prune)
+        declared, found = planned(rooms, source, file, prune=prune)
     if as_json:
         output.print_json(found.as_json())
-        return
+    else:
+        _say(found, file, prune=prune)
+    warn_about_scopes(declared)
+
+
+def _say(found: Plan, file: str, *, prune: bool) -> None:
     print_plan(found)
     if found:
         options = f"-f {shlex.quote(file)}{' --prune' if prune else ''}"

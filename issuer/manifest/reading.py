@@ -11,6 +11,7 @@ from issuer.manifest.entries import Entries
 from issuer.manifest.names import dangling, declares, named, references, repeated
 from issuer.manifest.parsing import MOST_BYTES, parse
 from issuer.manifest.problems import InvalidManifest, Path, Problem
+from issuer.manifest.resources import Kind, Resource
 from issuer.vocabulary import SigningAlgorithm
 
 _IN_OUR_WORDS = {
@@ -35,6 +36,13 @@ class Manifest:
     def declares(self, section: str) -> bool:
         """Whether it speaks of the section at all."""
         return declares(self.document.data, section)
+
+    def scopes(self) -> Iterator[tuple[Resource, list[str]]]:
+        """The roles and clients it declares, and the scopes it gives them."""
+        for role in self.entries.roles:
+            yield Resource(Kind.ROLE, role.name, role.name), role.scopes
+        for client in self.entries.clients:
+            yield Resource(Kind.CLIENT, client.client_id, client.client_id), client.scopes
 
     def problem(self, path: Path, message: str) -> Problem:
         """Something wrong with what stands at `path`."""

@@ -41,3 +41,26 @@ def test_odd_scopes_are_given_with_a_warning(cli: Cli, noun: str, form: list[str
     renamed = ["--description" if noun == "role" else "--name", "Other"]
     assert cli(noun, "update", "it", *renamed, *form).err == ""
     assert cli(noun, "update", "it", "--scope", "agents:read", *form).err == ""
+
+
+ODD_HOUSE = """\
+roles: [{name: runner, scopes: [agnets:run, agents:read, agnets:run]}]
+clients:
+  - {client_id: ci-bot, scopes: [agents:web:read, "agents:*:read"], roles: [{role: runner}]}
+  - {client_id: plain, scopes: [agents:read]}
+"""
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=["words", "json"])
+def test_odd_scopes_in_a_file_are_warned_of_with_whose_they_are(cli: Cli, form: list[str]):
+    said = [
+        "Warning: role runner: No AgentOS we know asks for agnets:run; did you mean agents:run?",
+        "Warning: client ci-bot: agents:web:read adds nothing, since agents:*:read covers it.",
+    ]
+    for command in ("plan", "apply", "plan"):  # changed or not, it is in the file
+        result = cli(command, "-f", "-", *form, stdin=ODD_HOUSE)
+        assert (result.status, result.err.splitlines()) == (0, said)
+    assert "agnets:run" in cli.json("role", "show", "runner")["scopes"]
+    refused = cli("apply", "-f", "-", "--expect", "0", *form, stdin=ODD_HOUSE)
+    assert refused.sentence.startswith("The house was changed")
