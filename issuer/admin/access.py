@@ -12,9 +12,9 @@ from issuer.admin.problems import ProblemRaised
 from issuer.audit import Actor
 from issuer.errors import Forbidden, InvalidCredentials
 from issuer.http import caller
-from issuer.scopes import covers, meet
+from issuer.scopes import covers
 from issuer.services import Rooms, Services
-from issuer.tokens import VerifiedToken
+from issuer.tokens import still_held
 
 _bearer = HTTPBearer(auto_error=False, scheme_name="access_token", bearerFormat="JWT")
 
@@ -48,7 +48,7 @@ def access(request: Request, _: Annotated[object, Depends(_bearer)] = None) -> A
     services.changes.require_current()
     try:
         token = services.own_tokens.read(_presented(request))
-        held = _still_held(services, token)
+        held = still_held(services.directory, token)
     except InvalidCredentials as error:
         raise ProblemRaised(
             "unauthenticated",
@@ -73,18 +73,3 @@ def _challenge(request: Request) -> str:
     """RFC 6750 §3.1: no error code for a request that did not try."""
     tried = ', error="invalid_token"' if "authorization" in request.headers else ""
     return f'Bearer realm="issuer"{tried}'
-
-
-def _still_held(services: Services, token: VerifiedToken) -> frozenset[str]:
-    client = services.directory.remembered_client(token.client_id)
-    client = client or services.directory.load_client(token.client_id)
-    own = client.audiences.get(services.settings.url) if client else None
-    if client is None or own is None or client.disabled:
-        raise InvalidCredentials("the client is gone or disabled")
-    now_held = client.rights.at(own)
-    if token.subject != token.client_id:
-        user = services.directory.load_user(token.subject)
-        if user is None or user.disabled:
-            raise InvalidCredentials("the user is gone or disabled")
-        now_held = meet(user.rights.at(own), now_held)
-    return frozenset(scope for scope in token.scopes if covers(now_held, scope))

@@ -3,6 +3,7 @@
 from issuer.tokens.authorization import Authorization
 from issuer.tokens.issuing import AccessToken, TokenIssuer, TokenTooLarge
 from issuer.tokens.reading import TokenReader, VerifiedToken
+from issuer.tokens.standing import still_held
 
 __all__ = [
     "AccessToken",
@@ -11,4 +12,5 @@ __all__ = [
     "TokenReader",
     "TokenTooLarge",
     "VerifiedToken",
+    "still_held",
 ]
