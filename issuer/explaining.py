@@ -159,6 +159,8 @@ class Explainer:
 
 def _of_the_living(known: _Known, decision: Decision) -> Decision:
     """Nobody who is disabled gets a token, whatever it would open."""
+    if not decision.needs_token:
+        return decision
     for kind, each in (("client", known.client), ("user", known.user)):
         if each is not None and each.disabled:
             reason = f"The {kind} is disabled and gets no token."

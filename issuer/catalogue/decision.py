@@ -30,7 +30,8 @@ class Decision:
 
     `required` is the least that opens the route, `by` those of the scopes that opened it, and
     `smallest_addition` what to add to those held so that it opens. `listing` says what a list
-    shows, where the route is one that AgentOS cuts down to what is held.
+    shows, where the route is one that AgentOS cuts down to what is held. Without `needs_token`
+    the answer is the same to anybody.
     """
 
     allowed: bool
@@ -39,6 +40,7 @@ class Decision:
     listing: Listing | None
     reason: str
     smallest_addition: tuple[str, ...]
+    needs_token: bool = True
 
     def as_json(self) -> dict[str, Any]:
         listed = sorted(self.listing) if isinstance(self.listing, frozenset) else self.listing
@@ -65,9 +67,9 @@ def decide_at(catalogue: Catalogue, scopes: Iterable[str], method: str, path: st
     """`decide`, with the catalogue at hand."""
     method, path = method.upper(), _as_routed(path)
     if method == "OPTIONS":
-        return _open("AgentOS answers OPTIONS to anybody.")
+        return _open("AgentOS answers OPTIONS to anybody.", needs_token=False)
     if catalogue.is_public(path):
-        return _open(f"AgentOS asks for no token at {path}.")
+        return _open(f"AgentOS asks for no token at {path}.", needs_token=False)
     questions = list(dict.fromkeys(_questions(catalogue, method, path)))
     if not questions:
         return _open(
@@ -82,8 +84,8 @@ def _as_routed(path: str) -> str:
     return path if path.startswith("/") else f"/{path}"
 
 
-def _open(reason: str) -> Decision:
-    return Decision(True, (), (), None, reason, ())
+def _open(reason: str, *, needs_token: bool = True) -> Decision:
+    return Decision(True, (), (), None, reason, (), needs_token)
 
 
 def _questions(catalogue: Catalogue, method: str, path: str) -> Iterator[Need | Sight]:

@@ -50,6 +50,14 @@ def test_a_user_through_a_client_may_what_both_may(admin: AdminApi, house: House
     assert explained(admin, user_id="alice", client_id="narrow")["allowed"] is False
 
 
+def test_who_is_disabled_may_only_what_anybody_may(admin: AdminApi, house: House):
+    house.client("ci-bot", scopes=["agents:run"], disabled=True)
+    assert explained(admin, client_id="ci-bot")["reason"] == (
+        "The client is disabled and gets no token."
+    )
+    assert explained(admin, client_id="ci-bot", method="GET", path="/health")["allowed"] is True
+
+
 def test_a_token_is_taken_at_its_word(admin: AdminApi, house: House, token_endpoint: TokenEndpoint):
     client = house.client("ci-bot", scopes=["agents:run"])
     token = token_endpoint.client_credentials(client, scope="agents:web:run").token
