@@ -1,6 +1,7 @@
 """Why may somebody do something, or not: `explain`; and what would a token say: `preview`.
 
-Nothing is issued here. The verdict is the catalogue's, which agrees with agno's own.
+Nothing is issued here. The verdict is the catalogue's, which agrees with agno's own, and at the
+issuer's own audience with what the admin API does.
 """
 
 from collections.abc import Iterable, Iterator
@@ -9,12 +10,12 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from issuer.catalogue import NEWEST, Decision, decide
+from issuer.catalogue import NEWEST, Decision, OwnApi, decide
 from issuer.directory import AudienceRecord, ClientRecord, Directory, Rights, UserRecord
 from issuer.errors import InvalidField, NotFound
 from issuer.fields import AudienceId, Fields, Scopes
 from issuer.scopes import covers, meet
-from issuer.tokens import Authorization, TokenIssuer, TokenReader
+from issuer.tokens import Authorization, TokenIssuer, TokenReader, VerifiedToken, still_held
 
 
 class Subject(Fields):
@@ -35,7 +36,10 @@ class Subject(Fields):
 
 
 class Question(Subject):
-    """May the subject do `method path` at the audience, an AgentOS of this `version`?"""
+    """May the subject do `method path` at the audience?
+
+    That is an AgentOS of this `version`, or the issuer itself, to which `version` is nothing.
+    """
 
     method: str = Field(pattern=r"^[A-Za-z]{1,16}$")
     path: str = Field(min_length=1, max_length=2048)
@@ -86,10 +90,13 @@ class _Known:
 class Explainer:
     """Answers from the database as it is now. Queries: not for the event loop."""
 
-    def __init__(self, directory: Directory, tokens: TokenIssuer, reader: TokenReader) -> None:
+    def __init__(
+        self, directory: Directory, tokens: TokenIssuer, reader: TokenReader, own_api: OwnApi
+    ) -> None:
         self._directory = directory
         self._tokens = tokens
         self._reader = reader
+        self._own_api = own_api
 
     def explain(self, question: Question) -> Explanation:
         """`NotFound` for an unknown subject, `InvalidCredentials` for a token that is not valid."""
@@ -98,9 +105,7 @@ class Explainer:
         known = self._known(question)
         audience = self._audience(known, question.audience)
         held = _held(known, audience)
-        decision = _of_the_living(
-            known, decide(held, question.method, question.path, question.version)
-        )
+        decision = _of_the_living(known, self._decide(audience.id, held, question))
         return Explanation(
             decision, tuple(sorted(held)), tuple(_sources(known, audience, decision.by))
         )
@@ -128,9 +133,21 @@ class Explainer:
         verified = self._reader.read(token)
         if question.audience not in {None, verified.audience}:
             raise InvalidField("audience", f"the token is for {verified.audience}")
-        decision = decide(verified.scopes, question.method, question.path, question.version)
+        held = self._held_by(verified)
+        decision = self._decide(verified.audience, held, question)
         sources = tuple(Source(scope, verified.subject) for scope in decision.by)
-        return Explanation(decision, tuple(sorted(verified.scopes)), sources)
+        return Explanation(decision, tuple(sorted(held)), sources)
+
+    def _held_by(self, token: VerifiedToken) -> frozenset[str]:
+        """An AgentOS takes a token at its word. Here, what was taken away since is gone."""
+        if token.audience == self._own_api.audience:
+            return still_held(self._directory, token)
+        return token.scopes
+
+    def _decide(self, audience_id: str, held: frozenset[str], question: Question) -> Decision:
+        if audience_id == self._own_api.audience:
+            return self._own_api.decide(held, question.method, question.path)
+        return decide(held, question.method, question.path, question.version)
 
     def _known(self, subject: Subject) -> _Known:
         client = user = None

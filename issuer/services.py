@@ -14,6 +14,7 @@ from issuer.audiences import Audiences
 from issuer.audiences.store import AudienceStore
 from issuer.audit import Actor, AuditWriter, Record, Trail
 from issuer.authority import Authority
+from issuer.catalogue import OwnApi
 from issuer.clients import Clients, Rotations, SecretMaker
 from issuer.clients.authentication import ClientAuthentication
 from issuer.clients.last_use import WRITE_EVERY, LastUse
@@ -95,7 +96,8 @@ class Services:
         )
         self.own_tokens = TokenReader(settings.url, settings.url, self.keyring, clock)
         any_tokens = TokenReader(settings.url, None, self.keyring, clock)
-        self.explainer = Explainer(self.directory, self.tokens, any_tokens)
+        own_api = OwnApi(settings.url, settings.base_path)
+        self.explainer = Explainer(self.directory, self.tokens, any_tokens, own_api)
         self.audit = AuditWriter(self.database)
         self.changes = ChangeWatcher(self.database, clock)
         self.changes.subscribe(self.directory.forget)

@@ -27,7 +27,7 @@ class Via(BaseModel):
 
 
 class Explained(BaseModel):
-    """The verdict of an AgentOS, and how it comes about."""
+    """The verdict of an AgentOS, or of the issuer at its own API, and how it comes about."""
 
     allowed: bool
     reason: str
@@ -103,7 +103,10 @@ def lint_scopes(caller: Caller, wanted: ScopesToLint) -> Findings:
 
 @router.post("/explain", dependencies=[JsonOnly], responses=documented("not-found", body=True))
 def explain(caller: Caller, question: Question) -> Explained:
-    """May a client, a user or a token do this, and why? Nothing is issued."""
+    """May a client, a user or a token do this, and why? Nothing is issued.
+
+    At the audience `ISSUER_URL` it is about this API.
+    """
     _require_read_of(caller, question)
     try:
         found = caller.services.explainer.explain(question)

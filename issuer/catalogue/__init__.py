@@ -2,6 +2,7 @@
 
 `scopes` lists them for a person, `lint` says what looks odd in a set of them, `decide` says
 what AgentOS would answer to a request. The data is in `data/`, one file for each minor version.
+`OwnApi` decides for the issuer itself, whose routes are in `own_routes.py`.
 """
 
 from issuer.catalogue.catalogue import NEWEST, SUPPORTED, Catalogue, UnknownVersion
@@ -9,6 +10,7 @@ from issuer.catalogue.decision import Decision, decide
 from issuer.catalogue.entries import ScopeEntry, scopes
 from issuer.catalogue.findings import Code, Finding
 from issuer.catalogue.lint import lint
+from issuer.catalogue.own_api import OwnApi
 
 __all__ = [
     "NEWEST",
@@ -17,6 +19,7 @@ __all__ = [
     "Code",
     "Decision",
     "Finding",
+    "OwnApi",
     "ScopeEntry",
     "UnknownVersion",
     "decide",

@@ -26,7 +26,7 @@ _AS_IN_URL = str.maketrans(
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What AgentOS would do with a valid token of these scopes.
+    """What AgentOS, or the issuer at its own API, would do with a valid token of these scopes.
 
     `required` is the least that opens the route, `by` those of the scopes that opened it, and
     `smallest_addition` what to add to those held so that it opens. `listing` says what a list
@@ -65,7 +65,7 @@ def decide(scopes: Iterable[str], method: str, path: str, version: str = NEWEST)
 
 def decide_at(catalogue: Catalogue, scopes: Iterable[str], method: str, path: str) -> Decision:
     """`decide`, with the catalogue at hand."""
-    method, path = method.upper(), _as_routed(path)
+    method, path = method.upper(), as_routed(path)
     if method == "OPTIONS":
         return _open("AgentOS answers OPTIONS to anybody.", needs_token=False)
     if catalogue.is_public(path):
@@ -79,7 +79,8 @@ def decide_at(catalogue: Catalogue, scopes: Iterable[str], method: str, path: st
     return _answer(questions, read(scopes))
 
 
-def _as_routed(path: str) -> str:
+def as_routed(path: str) -> str:
+    """The path of a URL as a router sees it."""
     path = unquote(path.split("?", 1)[0].split("#", 1)[0])
     return path if path.startswith("/") else f"/{path}"
 
@@ -119,19 +120,19 @@ def _answer(questions: list[Need | Sight], held: list[Held]) -> Decision:
     if unmet:
         lacking = _least(question.lacking(held) for question in unmet)
         return Decision(False, required, (), None, _refusal(required, unmet), lacking)
-    by = _without_repeats(scope for question in questions for scope in question.given_by(held))
+    by = without_repeats(scope for question in questions for scope in question.given_by(held))
     shown = [question.shows(held) for question in questions if isinstance(question, Sight)]
     listing = shown[0] if shown else None
     return Decision(True, required, by, listing, _grant(required, by, listing), ())
 
 
-def _without_repeats(scopes: Iterable[str]) -> tuple[str, ...]:
+def without_repeats(scopes: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(scopes))
 
 
 def _least(scopes: Iterable[str]) -> tuple[str, ...]:
     """Without those that another one covers."""
-    found = _without_repeats(scopes)
+    found = without_repeats(scopes)
     return tuple(one for one in found if not covers([two for two in found if two != one], one))
 
 
@@ -139,19 +140,28 @@ def _refusal(required: tuple[str, ...], unmet: list[Need | Sight]) -> str:
     match unmet[0]:
         case Sight(resource, actions):
             return f"The list shows only the {resource} held for {actions[0]}, and none is."
-    missing = _and(question.narrowest for question in unmet)
-    which = "it" if len(required) == 1 else missing
-    return f"AgentOS wants {_and(required)} here, and no scope covers {which}."
+    return why_refused("AgentOS", required, [question.narrowest for question in unmet])
 
 
 def _grant(required: tuple[str, ...], by: tuple[str, ...], listing: Listing | None) -> str:
     if isinstance(listing, frozenset):
         return f"The list shows only what is held: {', '.join(sorted(listing))}."
+    return why_granted("AgentOS", required, by)
+
+
+def why_refused(who: str, required: tuple[str, ...], missing: Iterable[str]) -> str:
+    """In a sentence, what `who` wants for a request that lacks `missing`."""
+    which = "it" if len(required) == 1 else _and(missing)
+    return f"{who} wants {_and(required)} here, and no scope covers {which}."
+
+
+def why_granted(who: str, required: tuple[str, ...], by: tuple[str, ...]) -> str:
+    """In a sentence, how `by` gives what `who` wants for a request."""
     if set(required) <= set(by):
         return f"{_and(required)} {'is' if len(required) == 1 else 'are'} held."
     verb = "covers" if len(by) == 1 else "cover"
-    return f"AgentOS wants {_and(required)} here, and {_and(by)} {verb} it."
+    return f"{who} wants {_and(required)} here, and {_and(by)} {verb} it."
 
 
 def _and(scopes: Iterable[str]) -> str:
-    return " and ".join(_without_repeats(scopes))
+    return " and ".join(without_repeats(scopes))

@@ -37,12 +37,14 @@ def explain(
 ) -> None:
     """Say whether an AgentOS would allow a request, and why. Nothing is issued.
 
+    At the audience of the issuer itself it is the issuer that would, at its own admin API.
     The answer may be yes or no: either way it is an answer, and the exit status 0.
 
     Examples:
 
       issuer explain ci-bot POST /agents/web/runs --audience my-os
       issuer explain alice GET /agents --client web --audience my-os --agno 3.1
+      issuer explain deployer POST /admin/v1/roles --audience https://id.example
       issuer explain --token-stdin GET /sessions < token.txt
     """
     *who, method, path = _words(words, 2 if token_stdin else 3)

@@ -100,6 +100,28 @@ def test_a_token_is_explained_from_standard_input(house: Cli):
     assert house("explain", "--token-stdin", *RUN, "--client", "console", stdin=token).status == 2
 
 
+def test_at_the_audience_of_the_issuer_it_is_about_its_own_api(house: Cli):
+    house.done("role", "create", "role-keeper", "--scope", "issuer:roles:write")
+    house.done("client", "create", "deployer", "--audience", URL)
+    house.done("client", "role", "give", "deployer", "role-keeper", "--audience", URL)
+    asked = ["explain", "deployer", "--audience", URL]
+    assert house.done(*asked, "POST", "/admin/v1/roles").splitlines() == [
+        "Allowed: issuer:roles:write is held. Whatever holds or gives rights at the issuer itself"
+        " takes issuer:admin.",
+        f"deployer has issuer:roles:write through the role role-keeper, given at {URL}.",
+    ]
+    assert house.done(*asked, "GET", "/admin/v1/keys").splitlines() == [
+        "Refused: The issuer wants issuer:keys:read here, and no scope covers it.",
+        "The smallest addition that opens it: issuer:keys:read.",
+        "Held there: issuer:roles:write.",
+    ]
+    house.done("client", "update", "deployer", "--disabled")
+    assert "is disabled" in house.done(*asked, "GET", "/admin/v1/scopes")
+    assert house.done(*asked, "GET", "/.well-known/jwks.json") == (
+        "Allowed: This needs no scope, and no access token.\n"
+    )
+
+
 def test_a_question_that_cannot_be_asked_is_one_sentence(house: Cli):
     assert house("explain", "nobody", *RUN).sentence == "There is no client or user 'nobody'."
     assert house("explain", "ci-bot", *RUN).sentence == "audience: name the audience."

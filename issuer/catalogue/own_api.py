@@ -1,0 +1,75 @@
+"""What the issuer itself would answer to a request: its admin API is an audience too."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from issuer.catalogue.decision import Decision, as_routed, why_granted, why_refused, without_repeats
+from issuer.catalogue.own_routes import OwnRoute, own_routes
+from issuer.scopes import ISSUER_ADMIN, covers
+
+_WE = "The issuer"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnApi:
+    """The issuer as an audience: its id, and the path under which all its endpoints live."""
+
+    audience: str
+    base_path: str
+
+    def decide(self, scopes: Iterable[str], method: str, path: str) -> Decision:
+        """What it answers to `method path` with a valid token of `scopes`.
+
+        `path` is as in a URL, with or without the path of the issuer.
+        """
+        method, path, held = method.upper(), as_routed(path), sorted(scopes)
+        there = self._routes_at(path) or self._routes_at(self.base_path + path)
+        if not there:
+            return _nobody(f"{_WE} has nothing at {path}: 404 for anybody.")
+        routes = [route for route in there if method in route.methods]
+        if not routes:
+            return _nobody(f"{_WE} knows {path}, but not {method} of it: 405 for anybody.")
+        met = [route for route in routes if not _lacking(route, held)]
+        return _granted(met[0], held) if met else _refused(routes[0], held)
+
+    def _routes_at(self, path: str) -> list[OwnRoute]:
+        return [route for route in own_routes(self.base_path) if route.is_at(path)]
+
+
+def _nobody(reason: str) -> Decision:
+    return Decision(False, (), (), None, reason, (), needs_token=False)
+
+
+def _lacking(route: OwnRoute, held: list[str]) -> tuple[str, ...]:
+    return tuple(need for need in route.needs or () if not covers(held, need))
+
+
+def _refused(route: OwnRoute, held: list[str]) -> Decision:
+    needs, lacking = route.needs or (), _lacking(route, held)
+    reason = _noted(why_refused(_WE, needs, lacking), route, held)
+    return Decision(False, needs, (), None, reason, lacking)
+
+
+def _granted(route: OwnRoute, held: list[str]) -> Decision:
+    by = without_repeats(_narrowest(held, need) for need in route.needs or ())
+    if route.needs is None:
+        reason = "This needs no scope, and no access token."
+    elif not route.needs:
+        reason = "Any access token for the issuer will do here."
+    else:
+        reason = why_granted(_WE, route.needs, by)
+    reason = _noted(reason, route, held)
+    needs_token = route.needs is not None
+    return Decision(True, route.needs or (), by, None, reason, (), needs_token)
+
+
+def _narrowest(held: list[str], need: str) -> str:
+    """The scope held that covers `need` and the least besides."""
+    covering = (scope for scope in held if covers([scope], need))
+    return min(covering, key=lambda scope: (scope != need, scope == ISSUER_ADMIN))
+
+
+def _noted(reason: str, route: OwnRoute, held: list[str]) -> str:
+    """With what the path alone cannot tell, which an admin need not know."""
+    is_moot = not route.note or covers(held, ISSUER_ADMIN)
+    return reason if is_moot else f"{reason} {route.note}"

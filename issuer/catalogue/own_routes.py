@@ -1,0 +1,100 @@
+"""What the issuer itself asks for, route by route: a new route of the app gets its line here.
+
+tests/admin/test_explain_own_api.py walks the running app and compares each answer with this.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+
+_PRIVILEGED = "Whatever holds or gives rights at the issuer itself takes issuer:admin."
+_OF_ITS_SUBJECT = (
+    "A question about a client takes issuer:clients:read, about a user issuer:users:read,"
+    " about a user through a client both."
+)
+_OF_USERS = "About a user it takes issuer:users:read as well."
+
+
+@dataclass(frozen=True, slots=True)
+class OwnRoute:
+    """All of `needs` is wanted; nothing: any token for the issuer will do; None: not even that.
+
+    Where two routes are the same request, meeting one of them is enough. `note` is what else may
+    be wanted of those who are no admins, where the path alone cannot tell.
+    """
+
+    methods: frozenset[str]
+    path: str
+    needs: tuple[str, ...] | None
+    note: str = ""
+
+    def is_at(self, path: str) -> bool:
+        return _regex(self.path).fullmatch(path) is not None
+
+
+def own_routes(base_path: str) -> Iterator[OwnRoute]:
+    """Every route of an issuer whose endpoints live under `base_path`."""
+    for prefix, routes in ((f"{base_path}/admin/v1", _ADMIN_API), (base_path, _PUBLIC)):
+        for route in routes:
+            yield replace(route, path=prefix + route.path)
+    for name in ("oauth-authorization-server", "openid-configuration"):  # RFC 8414 §3.1, OIDC §4
+        for path in (f"/.well-known/{name}{base_path}", f"{base_path}/.well-known/{name}"):
+            yield _route("GET HEAD", path, None)
+
+
+def _route(methods: str, path: str, needs: tuple[str, ...] | None, note: str = "") -> OwnRoute:
+    return OwnRoute(frozenset(methods.split()), path, needs, note)
+
+
+def _of(resource: str, methods: str, path: str, note: str = _PRIVILEGED) -> Iterator[OwnRoute]:
+    """The right to read for GET, to write for the rest, of which `note` speaks."""
+    for method in methods.split():
+        reads = method == "GET"
+        needs = (f"issuer:{resource}:{'read' if reads else 'write'}",)
+        yield _route(method, path, needs, "" if reads else note)
+
+
+_ADMIN_API = (
+    *_of("audiences", "GET POST", "/audiences", note=""),
+    *_of("audiences", "GET PATCH DELETE", "/audiences/{id:path}"),
+    *_of("roles", "GET POST", "/roles"),
+    *_of("roles", "GET PATCH DELETE", "/roles/{name}"),
+    *_of("clients", "GET POST", "/clients"),
+    *_of("clients", "GET PATCH DELETE", "/clients/{id}"),
+    *_of("clients", "GET POST", "/clients/{id}/secrets"),
+    *_of("clients", "GET DELETE", "/clients/{id}/secrets/{secret}"),
+    *_of("clients", "GET", "/clients/{id}/roles"),
+    *_of("clients", "PUT DELETE", "/clients/{id}/roles/{role}"),
+    *_of("users", "GET POST", "/users", note=""),
+    *_of("users", "GET PATCH DELETE", "/users/{id}"),
+    *_of("users", "PUT", "/users/{id}/password"),
+    *_of("users", "GET", "/users/{id}/roles"),
+    *_of("users", "PUT DELETE", "/users/{id}/roles/{role}"),
+    *_of("keys", "GET", "/keys"),
+    *_of("audit", "GET", "/audit-events"),
+    _route("GET", "/scopes", ()),
+    _route("POST", "/scopes/lint", ()),
+    _route("POST", "/explain", ("issuer:clients:read",), _OF_ITS_SUBJECT),
+    _route("POST", "/explain", ("issuer:users:read",), _OF_ITS_SUBJECT),
+    _route("POST", "/preview", ("issuer:clients:read",), _OF_USERS),
+)
+
+_PUBLIC = (
+    _route("POST", "/oauth2/token", None),
+    _route("GET HEAD", "/.well-known/jwks.json", None),
+    _route("GET HEAD", "/healthz", None),
+    _route("GET HEAD", "/readyz", None),
+    _route("GET HEAD", "/openapi.json", None),
+    _route("GET", "/docs", None),
+    _route("GET", "/docs/oauth2-redirect", None),
+    _route("GET HEAD", "/docs-assets/{file:path}", None),
+)
+
+
+@cache
+def _regex(path: str) -> re.Pattern[str]:
+    """`{name}` is one part of a path, `{name:path}` may span slashes."""
+    spans = {None: "[^/]+", ":path": ".*"}
+    escaped = re.escape(path)
+    return re.compile(re.sub(r"\\\{\w+(:path)?\\\}", lambda found: spans[found[1]], escaped))
