@@ -13,7 +13,10 @@ _OF_ITS_SUBJECT = (
     "A question about a client takes issuer:clients:read, about a user issuer:users:read,"
     " about a user through a client both."
 )
+_OF_SECTIONS = "Each section that changes takes its right to write, such as issuer:roles:write."
 _OF_USERS = "About a user it takes issuer:users:read as well."
+
+_WHOLE_HOUSE = tuple(f"issuer:{name}:read" for name in ("audiences", "roles", "clients", "users"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +69,22 @@ _ADMIN_API = (
     *_of("clients", "GET DELETE", "/clients/{id}/secrets/{secret}"),
     *_of("clients", "GET", "/clients/{id}/roles"),
     *_of("clients", "PUT DELETE", "/clients/{id}/roles/{role}"),
+    *_of("clients", "GET POST DELETE", "/clients/{id}/rotation"),
+    *_of("clients", "POST", "/clients/{id}/rotation/finish"),
     *_of("users", "GET POST", "/users", note=""),
     *_of("users", "GET PATCH DELETE", "/users/{id}"),
     *_of("users", "PUT", "/users/{id}/password"),
     *_of("users", "GET", "/users/{id}/roles"),
     *_of("users", "PUT DELETE", "/users/{id}/roles/{role}"),
     *_of("keys", "GET", "/keys"),
+    *_of("keys", "POST", "/keys/rotate", note=""),
+    *_of("keys", "GET", "/keys/{kid}"),
+    *_of("keys", "POST", "/keys/{kid}/revoke", note=""),
     *_of("audit", "GET", "/audit-events"),
+    _route("GET", "/manifest", _WHOLE_HOUSE),
+    _route("GET", "/manifest/schema", ()),
+    _route("POST", "/manifest/plan", _WHOLE_HOUSE),
+    _route("POST", "/manifest/apply", _WHOLE_HOUSE, f"{_OF_SECTIONS} {_PRIVILEGED}"),
     _route("GET", "/scopes", ()),
     _route("POST", "/scopes/lint", ()),
     _route("POST", "/explain", ("issuer:clients:read",), _OF_ITS_SUBJECT),
