@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from random import SystemRandom
@@ -35,6 +36,7 @@ from issuer.scopes import ISSUER_ADMIN
 from issuer.settings import Settings
 from issuer.tokens import TokenIssuer, TokenReader
 from issuer.users import Passwords, SignIn, Users
+from issuer.vocabulary import SigningAlgorithm
 
 MASTER_KEY = "master.key"
 
@@ -77,11 +79,12 @@ class Services:
         self.directory = Directory(self.database, own_audience=settings.url)
         self.sign_in = SignIn(self.database, self.directory, self.passwords)
         self.client_authentication = ClientAuthentication(self.directory, self.secrets, clock)
+        self.key_policy = KeyPolicy(settings.key_sign_for, settings.key_announce_for)
         self.keyring = Keyring(
             self.database,
             self._backends(),
             clock,
-            KeyPolicy(sign_for=settings.key_sign_for, announce_for=settings.key_announce_for),
+            self.key_policy,
             settings.signing_algorithms,
             self._algorithms_in_use,
         )
@@ -135,7 +138,12 @@ class Services:
         clients = Clients(*room, self._chance, self.secrets)
         return Rooms(
             authority,
-            Audiences(*room, own_id=self.settings.url, algorithms=self.settings.signing_algorithms),
+            Audiences(
+                *room,
+                own_id=self.settings.url,
+                algorithms=self.settings.signing_algorithms,
+                announce_for=self.key_policy.announced_for,
+            ),
             Roles(*room),
             clients,
             Rotations(clients, self.clock),
@@ -192,14 +200,15 @@ class Services:
             return {key.kid: key.is_usable for key in KeyStore(session).on_record().keys}
 
     def _require_algorithms(self) -> None:
-        for alg in self._algorithms_in_use() - set(self.settings.signing_algorithms):
+        in_use = self._algorithms_in_use(self.clock())
+        for alg in in_use.keys() - set(self.settings.signing_algorithms):
             raise ConfigurationError(
                 f"An audience signs with {alg}, which ISSUER_SIGNING_ALGORITHMS does not name."
             )
 
-    def _algorithms_in_use(self) -> set[str]:
+    def _algorithms_in_use(self, now: datetime) -> dict[SigningAlgorithm, datetime | None]:
         with self.database.reading() as session:
-            return AudienceStore(session).algorithms_in_use()
+            return AudienceStore(session).algorithms_in_use(now)
 
 
 def build_services(settings: Settings, clock: Clock | None = None) -> Services:

@@ -39,6 +39,8 @@ ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068 §2.1
 
 SHORTEST_TOKEN = timedelta(minutes=1)
 LONGEST_TOKEN = timedelta(days=1)
+# A token that has expired is still believed by a verifier whose clock is behind.
+BELIEVED_FOR = LONGEST_TOKEN + timedelta(minutes=5)
 
 CLAIMS_OF_THE_TOKEN = frozenset(
     "iss sub aud exp iat jti client_id scope scopes roles session_id".split()  # noqa: SIM905

@@ -9,6 +9,7 @@ import pytest
 HOUSE = Path(__file__).parent.parent / "issuer"
 
 FLOOR = {
+    "algorithms",
     "clock",
     "database",
     "errors",

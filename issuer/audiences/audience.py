@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from issuer.fields import Algorithm, AudienceId, Fields, Label, Lifetime, Version
+from issuer.vocabulary import SigningAlgorithm
 
 
 class AudienceFields(Fields):
@@ -16,8 +17,10 @@ class AudienceFields(Fields):
 
 
 class Audience(AudienceFields):
-    """An audience on record."""
+    """An audience on record. Until `alg_changes_at` it was signed for with `previous_alg`."""
 
+    previous_alg: SigningAlgorithm | None
+    alg_changes_at: datetime | None
     created_at: datetime
     updated_at: datetime
     version: Version

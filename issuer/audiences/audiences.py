@@ -1,7 +1,10 @@
 """The rules for audiences."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
 
+from issuer.algorithms import AlgorithmInUse
 from issuer.audiences.audience import Audience, AudienceFields
 from issuer.audiences.store import AudienceStore
 from issuer.audit import Trail
@@ -19,7 +22,8 @@ _MOST_NAMED = 100
 class Audiences:
     """Audiences, within one transaction. Errors are those of `issuer.errors`.
 
-    One that does not say how it signs does so with the first of `algorithms`.
+    One that does not say how it signs does so with the first of `algorithms`. Another one signs
+    when its keys were published for `announce_for`.
     """
 
     def __init__(
@@ -30,6 +34,7 @@ class Audiences:
         authority: Authority,
         own_id: str,
         algorithms: Sequence[SigningAlgorithm],
+        announce_for: timedelta,
     ) -> None:
         self._store = AudienceStore(session)
         self._trail = trail
@@ -37,6 +42,7 @@ class Audiences:
         self._authority = authority
         self.own_id = own_id
         self.algorithms = algorithms
+        self._announce_for = announce_for
 
     def create(self, fields: AudienceFields) -> Audience:
         if self._store.find(fields.id):
@@ -61,7 +67,9 @@ class Audiences:
         fields = as_model(AudienceFields, row).patched(patch)
         if fields.id != audience_id:
             raise InvalidField("id", "cannot be changed")
-        for name, value in self._stored(fields).items():
+        stored = self._stored(fields)
+        self._change_algorithm(row, stored.pop("signing_alg"))
+        for name, value in stored.items():
             setattr(row, name, value)
         self._store.changed(row, self._clock())
         self._trail.note("audience.updated", audience_id, changed=dict(patch))
@@ -96,7 +104,13 @@ class Audiences:
         for role in self._store.roles_given_at(audience_id):
             self._authority.touch(scopes=role.scopes)
 
-    def _stored(self, fields: AudienceFields) -> dict[str, object]:
+    def _change_algorithm(self, row: AudienceRow, alg: SigningAlgorithm) -> None:
+        before = AlgorithmInUse(row.signing_alg, row.previous_alg, row.alg_changes_at)
+        after = before.changed_to(alg, self._clock(), self._announce_for)
+        row.signing_alg, row.previous_alg = after.current, after.previous
+        row.alg_changes_at = after.changes_at
+
+    def _stored(self, fields: AudienceFields) -> dict[str, Any]:
         alg = fields.signing_alg or self.algorithms[0]
         if alg not in self.algorithms:
             raise InvalidField(

@@ -1,9 +1,11 @@
 """Audiences in SQL."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import select
 
+from issuer.algorithms import AlgorithmInUse
 from issuer.database.store import Store
 from issuer.database.tables import (
     AssignmentRow,
@@ -12,6 +14,7 @@ from issuer.database.tables import (
     ClientRow,
     RoleRow,
 )
+from issuer.vocabulary import SigningAlgorithm
 
 
 class AudienceStore(Store[AudienceRow]):
@@ -49,6 +52,12 @@ class AudienceStore(Store[AudienceRow]):
                 self.session.delete(row)
         self.session.flush()
 
-    def algorithms_in_use(self) -> set[str]:
-        """Every algorithm some audience asks for."""
-        return set(self.session.scalars(select(AudienceRow.signing_alg).distinct()))
+    def algorithms_in_use(self, now: datetime) -> dict[SigningAlgorithm, datetime | None]:
+        """Those some audience's verifiers may need at `now`, and until when; None is for good."""
+        columns = (AudienceRow.signing_alg, AudienceRow.previous_alg, AudienceRow.alg_changes_at)
+        found: dict[SigningAlgorithm, datetime | None] = {}
+        for row in self.session.execute(select(*columns).distinct()):
+            for alg, until in AlgorithmInUse(*row).published(now).items():
+                known = found.get(alg, until)
+                found[alg] = max(known, until) if known and until else None
+        return found

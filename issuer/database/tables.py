@@ -131,6 +131,8 @@ class AudienceRow(Versioned, SeenByDirectory, Base):
     id: Mapped[str] = mapped_column(String(255), primary_key=True)
     name: Mapped[str] = mapped_column(String(255))
     signing_alg: Mapped[SigningAlgorithm] = mapped_column(_ALGORITHM)
+    previous_alg: Mapped[SigningAlgorithm | None] = mapped_column(_ALGORITHM)
+    alg_changes_at: Mapped[datetime | None]
     access_token_ttl: Mapped[timedelta | None]
     include_roles: Mapped[bool]
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from issuer.algorithms import AlgorithmInUse
 from issuer.scopes import counting_at
-from issuer.vocabulary import GrantType, SigningAlgorithm
+from issuer.vocabulary import GrantType
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +14,7 @@ class AudienceRecord:
     """An audience as a token sees it. `is_own`: the issuer's admin API."""
 
     id: str
-    signing_alg: SigningAlgorithm
+    signing_alg: AlgorithmInUse
     access_token_ttl: timedelta | None
     include_roles: bool
     is_own: bool

@@ -3,6 +3,7 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from issuer.algorithms import AlgorithmInUse
 from issuer.database.tables import (
     AssignmentRow,
     AudienceRow,
@@ -71,7 +72,7 @@ def load_audience(session: Session, audience_id: str, own_audience: str) -> Audi
 def _audience(row: AudienceRow, own_audience: str) -> AudienceRecord:
     return AudienceRecord(
         id=row.id,
-        signing_alg=row.signing_alg,
+        signing_alg=AlgorithmInUse(row.signing_alg, row.previous_alg, row.alg_changes_at),
         access_token_ttl=row.access_token_ttl,
         include_roles=row.include_roles,
         is_own=row.id == own_audience,

@@ -3,7 +3,7 @@
 The state of a key follows from its dates. A private part never leaves its backend.
 """
 
-from issuer.keys.keyring import Keyring
+from issuer.keys.keyring import Keyring, Signed
 from issuer.keys.keys import Keys
 from issuer.keys.rotator import Rotator
 from issuer.keys.schedule import KeyPolicy, Plan, plan_rotation
@@ -16,6 +16,7 @@ __all__ = [
     "Keys",
     "Plan",
     "Rotator",
+    "Signed",
     "SigningKey",
     "plan_rotation",
 ]

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -65,7 +65,7 @@ class Keyring:
         clock: Clock,
         policy: KeyPolicy,
         algorithms: Sequence[SigningAlgorithm],
-        algorithms_in_use: Callable[[], Collection[str]],
+        algorithms_in_use: Callable[[datetime], Mapping[SigningAlgorithm, datetime | None]],
     ) -> None:
         self._database = database
         self._backends = backends
@@ -148,8 +148,11 @@ class Keyring:
         return plan_rotation(seen.keys, self._clock(), self._policy, self._algorithms)
 
     def _published(self) -> JwksDocument:
-        keys = schedule.publishable(self._verifiable(), self._algorithms_in_use())
-        return _rendered(keys, schedule.next_change(keys, self._clock()))
+        now = self._clock()
+        in_use = self._algorithms_in_use(now)
+        keys = schedule.publishable(self._verifiable(), in_use)
+        changes = [schedule.next_change(keys, now), *in_use.values()]
+        return _rendered(keys, min(filter(None, changes), default=None))
 
     def _verifiable(self) -> list[SigningKey]:
         return [key for key in self._usable if key.kid in self._backend_of]

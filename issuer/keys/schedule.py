@@ -30,6 +30,11 @@ class KeyPolicy:
         """How far the clocks of two processes may be apart for the announcement to hold."""
         return min(CLOCKS_APART, self.announce_for / 60)
 
+    @property
+    def announced_for(self) -> timedelta:
+        """How long after its announcement everyone has seen a key, by any clock."""
+        return self.announce_for + self.clocks_apart
+
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
@@ -137,7 +142,7 @@ def plan_rotation(
             create.append(NewKey(alg, announced_at=now, ready_at=now, activates_at=now))
         if reserve(keys, alg, now) is None:
             since = signing.activates_at if signing else now
-            ready_at = max(since, now) + policy.announce_for + policy.clocks_apart
+            ready_at = max(since, now) + policy.announced_for
             create.append(NewKey(alg, now, ready_at, max(since + policy.sign_for, ready_at)))
     return Plan(tuple(create), tuple(key.kid for key in keys if _is_over(keys, key, now)))
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from issuer.algorithms import AlgorithmInUse
 from issuer.audiences import AudienceFields
 from issuer.clients import ClientFields
 from issuer.directory import AudienceRecord, Rights, RoleGrant
@@ -80,7 +81,9 @@ def shifts(principal: Resource, before: Standing, after: Standing) -> Iterator[S
 def _record(audience: AudienceFields, own_audience: str) -> AudienceRecord:
     return AudienceRecord(
         id=audience.id,
-        signing_alg=audience.signing_alg or SigningAlgorithm.RS256,  # no matter for rights
+        signing_alg=AlgorithmInUse(
+            audience.signing_alg or SigningAlgorithm.RS256
+        ),  # no matter for rights
         access_token_ttl=audience.access_token_ttl,
         include_roles=audience.include_roles,
         is_own=audience.id == own_audience,

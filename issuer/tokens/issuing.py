@@ -7,7 +7,7 @@ from random import Random
 
 from issuer.clock import Clock
 from issuer.errors import IssuerError
-from issuer.keys import Keyring
+from issuer.keys import Keyring, Signed
 from issuer.tokens.authorization import Authorization
 from issuer.tokens.claims import access_token_claims
 from issuer.vocabulary import ACCESS_TOKEN_TYPE
@@ -56,7 +56,7 @@ class TokenIssuer:
     def issue(self, authorization: Authorization) -> AccessToken:
         """A token that says exactly what the authorization allows; `TokenTooLarge`."""
         claims, lifetime = self._claims(authorization)
-        signed = self._keyring.sign(authorization.audience.signing_alg, ACCESS_TOKEN_TYPE, claims)
+        signed = self._signed(authorization, claims)
         self._require_size(len(signed.token), claims)
         scopes = tuple(sorted(authorization.scopes))
         return AccessToken(signed.token, str(claims["jti"]), signed.kid, scopes, lifetime)
@@ -64,8 +64,11 @@ class TokenIssuer:
     def preview(self, authorization: Authorization) -> tuple[dict[str, object], int]:
         """What `issue` would say, and the bytes it would take; the signature is thrown away."""
         claims, _ = self._claims(authorization)
-        signed = self._keyring.sign(authorization.audience.signing_alg, ACCESS_TOKEN_TYPE, claims)
-        return claims, len(signed.token)
+        return claims, len(self._signed(authorization, claims).token)
+
+    def _signed(self, authorization: Authorization, claims: dict[str, object]) -> Signed:
+        alg = authorization.audience.signing_alg.at(self._clock())
+        return self._keyring.sign(alg, ACCESS_TOKEN_TYPE, claims)
 
     def _claims(self, authorization: Authorization) -> tuple[dict[str, object], timedelta]:
         lifetime = (

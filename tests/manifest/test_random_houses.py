@@ -11,6 +11,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from issuer.algorithms import AlgorithmInUse
 from issuer.audiences import Audience
 from issuer.directory import AudienceRecord
 from issuer.fields import fold_id, fold_username
@@ -202,7 +203,9 @@ def rights(services: Services) -> Rights:
 
 
 def record(audience: Audience) -> AudienceRecord:
-    return AudienceRecord(audience.id, audience.signing_alg, None, False, audience.id == URL)
+    return AudienceRecord(
+        audience.id, AlgorithmInUse(audience.signing_alg), None, False, audience.id == URL
+    )
 
 
 def as_sets(house: House) -> dict[str, dict[str, Any]]:

@@ -1,0 +1,143 @@
+"""An audience goes from one algorithm to another, and takes none of its tokens down (DESIGN §4)."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from issuer.algorithms import AlgorithmInUse
+from issuer.errors import NotAllowed
+from issuer.vocabulary import BELIEVED_FOR, LONGEST_TOKEN, SigningAlgorithm
+from tests.builders import FakeClock, House
+from tests.drivers import TokenEndpoint
+
+ANNOUNCED = timedelta(hours=24, minutes=1)
+pytestmark = pytest.mark.parametrize("more_settings", [{"signing_algorithms": "RS256,ES256,PS256"}])
+
+Change = Callable[[str], None]
+
+
+@pytest.fixture
+def change(house: House) -> Change:
+    def change(alg: str) -> None:
+        with house.changing() as rooms:
+            rooms.audiences.update("my-os", {"signing_alg": alg})
+
+    return change
+
+
+def published(house: House) -> set[str]:
+    return {key["alg"] for key in house.http.get("/.well-known/jwks.json").json()["keys"]}
+
+
+def signs_with(house: House, token_endpoint: TokenEndpoint) -> str:
+    client = house.client()
+    return token_endpoint.read(token_endpoint.client_credentials(client))[0]["alg"]
+
+
+def test_the_new_keys_are_published_before_one_signs(
+    house: House, token_endpoint: TokenEndpoint, change: Change
+):
+    assert published(house) == {"RS256"}
+    change("ES256")
+    assert published(house) == {"RS256", "ES256"}
+    assert signs_with(house, token_endpoint) == "RS256"
+    house.wait(ANNOUNCED - timedelta(seconds=1))
+    assert signs_with(house, token_endpoint) == "RS256"
+    house.wait(timedelta(seconds=1))
+    assert signs_with(house, token_endpoint) == "ES256"
+
+
+@pytest.fixture
+def alone(house: House) -> None:
+    """No other audience has RS256; the issuer's own did."""
+    with house.changing() as rooms:
+        rooms.audiences.update(house.services.settings.url, {"signing_alg": "PS256"})
+    house.wait(ANNOUNCED + BELIEVED_FOR)
+
+
+@pytest.mark.usefixtures("alone")
+def test_the_old_keys_are_published_until_their_last_token_is_dead(house: House, change: Change):
+    change("ES256")
+    house.wait(ANNOUNCED + LONGEST_TOKEN)
+    assert published(house) == {"RS256", "ES256", "PS256"}
+    house.wait(BELIEVED_FOR - LONGEST_TOKEN)
+    assert published(house) == {"ES256", "PS256"}
+
+
+@pytest.mark.usefixtures("alone")
+def test_the_key_set_is_not_kept_beyond_the_end_of_the_old_keys(house: House, change: Change):
+    change("ES256")
+    house.wait(ANNOUNCED + BELIEVED_FOR - timedelta(seconds=20))
+    answer = house.http.get("/.well-known/jwks.json")
+    assert answer.headers["cache-control"] == "public, max-age=20"
+
+
+def test_a_change_can_be_taken_back_before_it_happens(
+    house: House, token_endpoint: TokenEndpoint, change: Change
+):
+    change("ES256")
+    change("RS256")
+    assert published(house) == {"RS256"}
+    house.wait(ANNOUNCED)
+    assert signs_with(house, token_endpoint) == "RS256"
+
+
+def test_whoever_went_too_far_is_back_at_once(
+    house: House, token_endpoint: TokenEndpoint, change: Change
+):
+    """The keys of the old algorithm are still known everywhere."""
+    change("ES256")
+    house.wait(ANNOUNCED)
+    token = token_endpoint.client_credentials(house.client())
+    change("RS256")
+    assert signs_with(house, token_endpoint) == "RS256"
+    assert token_endpoint.read(token)[0]["alg"] == "ES256"
+
+
+def test_a_third_algorithm_has_to_wait(house: House, change: Change):
+    change("ES256")
+    with pytest.raises(NotAllowed, match="RS256 to ES256 until 2026-"):
+        change("PS256")
+    house.wait(ANNOUNCED + BELIEVED_FOR)
+    change("PS256")
+
+
+def test_a_new_audience_signs_with_its_algorithm_at_once(
+    house: House, token_endpoint: TokenEndpoint
+):
+    house.audience("other", signing_alg="ES256")
+    client = house.client(audiences=["other"])
+    assert token_endpoint.read(token_endpoint.client_credentials(client))[0]["alg"] == "ES256"
+
+
+CHANGES = st.lists(
+    st.tuples(st.sampled_from(SigningAlgorithm), st.integers(min_value=0, max_value=72 * 3600)),
+    max_size=30,
+)
+
+
+@given(CHANGES)
+def test_whatever_signs_is_known_before_and_for_as_long_as_its_tokens_live(
+    more_settings: dict[str, str], changes: list[tuple[SigningAlgorithm, int]]
+):
+    """A published key is one that was published for `announce_for` before it signed."""
+    now = FakeClock().now
+    state = AlgorithmInUse(SigningAlgorithm.RS256)
+    known_since = {SigningAlgorithm.RS256: now - ANNOUNCED}
+    signed_at = {SigningAlgorithm.RS256: now}
+    for alg, seconds in changes:
+        with suppress(NotAllowed):
+            state = state.changed_to(alg, now, ANNOUNCED)
+        for hours in range(0, seconds + 1, 3600):
+            at = now + timedelta(seconds=hours)
+            out = state.published(at)
+            known_since = {each: known_since.get(each, at) for each in out}
+            signing = state.at(at)
+            assert at - known_since[signing] >= ANNOUNCED - timedelta(hours=1)
+            signed_at[signing] = at
+            assert all(each in out for each, last in signed_at.items() if at - last < LONGEST_TOKEN)
+        now += timedelta(seconds=seconds)
