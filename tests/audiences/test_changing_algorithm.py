@@ -14,7 +14,7 @@ from issuer.vocabulary import BELIEVED_FOR, LONGEST_TOKEN, SigningAlgorithm
 from tests.builders import FakeClock, House
 from tests.drivers import TokenEndpoint
 
-ANNOUNCED = timedelta(hours=24, minutes=1)
+ANNOUNCED = timedelta(hours=24, seconds=61)
 pytestmark = pytest.mark.parametrize("more_settings", [{"signing_algorithms": "RS256,ES256,PS256"}])
 
 Change = Callable[[str], None]

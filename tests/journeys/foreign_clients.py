@@ -3,7 +3,8 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -153,12 +154,8 @@ def metadata(issuer: str) -> dict[str, Any]:
 
 def run_javascript(script: str, **task: Any) -> dict[str, Any]:
     """What the script prints for the task; an `AssertionError` if it ends with an error."""
-    if (node := shutil.which("node")) is None:
-        pytest.skip("There is no Node.js (`node`) to run JavaScript libraries with.")
-    if not (JAVASCRIPT / "node_modules").is_dir():
-        pytest.fail(f"{JAVASCRIPT} has no node_modules: `make test` installs it.")
     done = subprocess.run(
-        [node, JAVASCRIPT / script],
+        _node(script),
         input=json.dumps(task),
         capture_output=True,
         text=True,
@@ -167,3 +164,34 @@ def run_javascript(script: str, **task: Any) -> dict[str, Any]:
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+class NodeProcess:
+    """A script that goes on running: a line in, a line out."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def say(self, line: str) -> None:
+        print(line, file=self._process.stdin, flush=True)
+
+    def ask(self, line: str) -> str:
+        self.say(line)
+        return self._process.stdout.readline().strip()
+
+
+@contextmanager
+def node_process(script: str) -> Iterator[NodeProcess]:
+    """The script, until the block ends."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(_node(script), **pipes) as process:
+        yield NodeProcess(process)
+        process.stdin.close()
+
+
+def _node(script: str) -> list[str | Path]:
+    if (node := shutil.which("node")) is None:
+        pytest.skip("There is no Node.js (`node`) to run JavaScript libraries with.")
+    if not (JAVASCRIPT / "node_modules").is_dir():
+        pytest.fail(f"{JAVASCRIPT} has no node_modules: `make test` installs it.")
+    return [node, JAVASCRIPT / script]

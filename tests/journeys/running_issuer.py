@@ -36,7 +36,12 @@ class Server:
     """
 
     def __init__(
-        self, environment: dict[str, str], port: int, folder: Path, program: Sequence[str] = OURS
+        self,
+        environment: dict[str, str],
+        port: int,
+        folder: Path,
+        program: Sequence[str] = OURS,
+        workers: int = 1,
     ) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self.http = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
@@ -44,7 +49,7 @@ class Server:
         self.port = port
         self.environment = environment
         self._folder = folder
-        self._program = program
+        self._command = [*program, "serve", "--port", str(port), "--workers", str(workers)]
         self._output = folder / f"server-{port}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -56,7 +61,7 @@ class Server:
         """Return when `/readyz` says so; an `AssertionError` with the log if it never does."""
         with self._output.open("ab") as output:
             self._process = subprocess.Popen(
-                [*self._program, "serve", "--port", str(self.port)],
+                self._command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -102,7 +107,9 @@ class RunningIssuer(Server):
     `settings` are those of CONTRACT §8, in lower case and without their prefix.
     """
 
-    def __init__(self, folder: Path, database_url: str | None = None, **settings: str) -> None:
+    def __init__(
+        self, folder: Path, database_url: str | None = None, workers: int = 1, **settings: str
+    ) -> None:
         self._held = ExitStack()
         port = self._held.enter_context(reserved_port())
         environment = {
@@ -115,7 +122,7 @@ class RunningIssuer(Server):
             **({"ISSUER_DATABASE_URL": database_url} if database_url else {}),
             **{f"ISSUER_{name.upper()}": value for name, value in settings.items()},
         }
-        super().__init__(environment, port, folder)
+        super().__init__(environment, port, folder, workers=workers)
         self.settings = Settings.from_environment(environment)
         admin = initialised(self.settings, Clock())
         services = build_services(self.settings)

@@ -12,8 +12,8 @@ from issuer.vocabulary import LONGEST_TOKEN, SigningAlgorithm
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ALG = SigningAlgorithm.RS256
-ANNOUNCED = timedelta(hours=24, minutes=1)  # a minute for clocks that disagree
 POLICY = KeyPolicy(sign_for=timedelta(days=30), announce_for=timedelta(hours=24))
+ANNOUNCED = POLICY.announce_for + timedelta(seconds=61)  # for clocks and processes that differ
 
 
 def carried_out(keys: list[SigningKey], plan: Plan, now: datetime) -> list[SigningKey]:
