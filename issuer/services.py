@@ -85,6 +85,7 @@ class Services:
             self._backends(),
             clock,
             self.key_policy,
+            settings.key_set_kept_for,
             settings.signing_algorithms,
             self._algorithms_in_use,
         )

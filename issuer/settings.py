@@ -219,7 +219,7 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _keys_are_announced_before_they_sign(self) -> Self:
-        if self.key_announce_for < self.jwks_max_age + self.follower_max_age:
+        if self.key_announce_for < self.key_set_kept_for:
             raise ValueError(
                 "ISSUER_KEY_ANNOUNCE_FOR must be at least ISSUER_JWKS_MAX_AGE +"
                 " ISSUER_FOLLOWER_MAX_AGE, or followers would meet keys they have not seen."
@@ -236,6 +236,11 @@ class Settings(BaseModel):
         if self.refresh_idle > self.refresh_ttl:
             raise ValueError("ISSUER_REFRESH_IDLE may not be longer than ISSUER_REFRESH_TTL.")
         return self
+
+    @property
+    def key_set_kept_for(self) -> timedelta:
+        """For how long a follower may believe a key set it was given."""
+        return self.jwks_max_age + self.follower_max_age
 
     @property
     def base_url(self) -> str:

@@ -279,6 +279,19 @@ class SigningKeyRow(SeenByDirectory, Base):
     destroyed_at: Mapped[datetime | None]
 
 
+class KeySetPromiseRow(Base):
+    """A single row: for how long followers may keep a key set they are given now.
+
+    One they were given under other settings they may keep until `kept_until`.
+    """
+
+    __tablename__ = "key_set_promise"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kept_for: Mapped[timedelta]
+    kept_until: Mapped[datetime | None]
+
+
 class HouseSecretRow(Base):
     """A secret of the house itself, sealed under the master key."""
 

@@ -55,7 +55,8 @@ class Signed:
 class Keyring:
     """Signs with the one active key of an algorithm, and publishes every key that matters.
 
-    The first of `backends` makes new keys; the others still have old ones.
+    The first of `backends` makes new keys; the others still have old ones. Followers may keep
+    the key set for `kept_for`.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Keyring:
         backends: Sequence[KeyBackend],
         clock: Clock,
         policy: KeyPolicy,
+        kept_for: timedelta,
         algorithms: Sequence[SigningAlgorithm],
         algorithms_in_use: Callable[[datetime], Mapping[SigningAlgorithm, datetime | None]],
     ) -> None:
@@ -71,6 +73,7 @@ class Keyring:
         self._backends = backends
         self._clock = clock
         self._policy = policy
+        self._kept_for = kept_for
         self._algorithms = algorithms
         self._algorithms_in_use = algorithms_in_use
         self._reloading = threading.Lock()
@@ -107,6 +110,9 @@ class Keyring:
             self.reload()
             # Kept aside: a reload by the watcher must not make an old plan look current.
             seen = self._on_record
+            if seen.kept_for != self._kept_for:
+                self._promise()
+                continue
             plan = self._plan(seen)
             if not plan:
                 return
@@ -144,8 +150,14 @@ class Keyring:
             raise Unavailable(f"There is no active {alg} key.")
         return key
 
+    def _promise(self) -> None:
+        """A shorter time does not shorten what others were promised before."""
+        with self._database.changing() as session:
+            KeyStore(session).promise(self._kept_for, self._clock())
+
     def _plan(self, seen: OnRecord) -> Plan:
-        return plan_rotation(seen.keys, self._clock(), self._policy, self._algorithms)
+        now = self._clock()
+        return plan_rotation(seen.keys, now, self._policy, self._algorithms, seen.kept_until)
 
     def _published(self) -> JwksDocument:
         now = self._clock()

@@ -130,12 +130,14 @@ def plan_rotation(
     now: datetime,
     policy: KeyPolicy,
     algorithms: Iterable[SigningAlgorithm],
+    kept_until: datetime | None = None,
 ) -> Plan:
     """What must be created and destroyed at `now`.
 
     There is always a key that signs and one in reserve that every verifier already holds. The
     first key of an algorithm signs at once; a reserve never before it was announced for
-    `announce_for`, by any clock.
+    `announce_for`, by any clock, nor before `kept_until`, as long as followers may keep a key set
+    they were given under other settings.
     """
     create: list[NewKey] = []
     for alg in algorithms:
@@ -144,7 +146,7 @@ def plan_rotation(
             create.append(NewKey(alg, announced_at=now, ready_at=now, activates_at=now))
         if reserve(keys, alg, now) is None:
             since = signing.activates_at if signing else now
-            ready_at = max(since, now) + policy.announced_for
+            ready_at = max(max(since, now) + policy.announced_for, kept_until or now)
             create.append(NewKey(alg, now, ready_at, max(since + policy.sign_for, ready_at)))
     return Plan(tuple(create), tuple(key.kid for key in keys if _is_over(keys, key, now)))
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from issuer.database.tables import SigningKeyRow
+from issuer.database.tables import KeySetPromiseRow, SigningKeyRow
 from issuer.keys.signing_key import SigningKey
 from issuer.vocabulary import SigningAlgorithm
 
@@ -17,13 +18,21 @@ _KNOWN = (
     .order_by(SigningKeyRow.kid)
 )
 
+_ONLY = 1
+
 
 @dataclass(frozen=True)
 class OnRecord:
-    """All keys as the database has them, and by `kid` what finds the private parts."""
+    """All keys as the database has them, and by `kid` what finds the private parts.
+
+    Followers may keep the key set for `kept_for`; and one that they were given before the
+    settings were changed until `kept_until`.
+    """
 
     keys: tuple[SigningKey, ...] = ()
     handles: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    kept_for: timedelta | None = None
+    kept_until: datetime | None = None
 
 
 class KeyStore:
@@ -36,7 +45,20 @@ class KeyStore:
         """Every key there is, destroyed ones included."""
         rows = self._session.scalars(_KNOWN).all()
         handles = {row.kid: row.handle for row in rows if row.handle is not None}
-        return OnRecord(tuple(_signing_key(row) for row in rows), handles)
+        keys = tuple(_signing_key(row) for row in rows)
+        if (promise := self._session.get(KeySetPromiseRow, _ONLY)) is None:
+            return OnRecord(keys, handles)
+        return OnRecord(keys, handles, promise.kept_for, promise.kept_until)
+
+    def promise(self, kept_for: timedelta, now: datetime) -> None:
+        """From `now` on, followers are told to keep the key set for so long."""
+        row = self._session.get(KeySetPromiseRow, _ONLY)
+        if row is None:
+            self._session.add(KeySetPromiseRow(id=_ONLY, kept_for=kept_for))
+            return
+        if kept_for < row.kept_for:
+            row.kept_until = now + row.kept_for
+        row.kept_for = kept_for
 
     def add(self, key: SigningKey, handle: bytes) -> None:
         row = SigningKeyRow(

@@ -1,0 +1,81 @@
+"""Other settings never shorten what was promised under the old ones."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from issuer.errors import NotYet
+from issuer.keys.schedule import reserve
+from issuer.services import Services, build_services
+from issuer.setup import initialise
+from issuer.vocabulary import SigningAlgorithm
+from tests.builders import OPERATOR, FakeClock, settings_for
+
+LONG = {"jwks_max_age": "2h", "follower_max_age": "1h", "key_announce_for": "24h"}
+SHORT = {
+    "jwks_max_age": "1s",
+    "follower_max_age": "0s",
+    "key_announce_for": "60s",
+    "key_sign_for": "60s",
+}
+
+
+@pytest.fixture
+def serving(tmp_path: Path, migrated_database_url: str, clock: FakeClock):
+    """A server that starts with these settings, and ends."""
+
+    @contextmanager
+    def serving(settings: dict[str, str]) -> Iterator[Services]:
+        chosen = settings_for(tmp_path / "data", migrated_database_url, **settings)
+        initialise(chosen, OPERATOR, clock)
+        services = build_services(chosen, clock)
+        services.start()
+        try:
+            yield services
+        finally:
+            services.stop()
+
+    return serving
+
+
+def ready_at(services: Services):
+    services.keyring.put_in_order()
+    key = reserve(services.keyring.keys, SigningAlgorithm.ES256, services.clock())
+    assert key is not None
+    return key.ready_at
+
+
+def test_a_key_in_reserve_keeps_its_dates(serving, clock: FakeClock):
+    with serving(LONG) as services:
+        promised = services.keyring.keys
+    with serving(SHORT) as services:
+        assert services.keyring.keys == promised
+        with pytest.raises(NotYet), services.changing_keys(OPERATOR) as rooms:
+            rooms.keys.rotate(SigningAlgorithm.ES256)
+
+
+def test_a_key_set_given_before_is_waited_for(serving, clock: FakeClock):
+    """The next reserve may not sign while somebody may have a key set without it."""
+    with serving(LONG) as services:
+        first = services.keyring.keys
+    clock.move(timedelta(days=30))  # the reserve takes over
+    began = clock.now
+    with serving(SHORT) as services:
+        assert len(services.keyring.keys) == len(first) + 1
+        assert ready_at(services) == began + timedelta(hours=3)
+    with serving(SHORT) as services:  # again: nothing more is promised
+        clock.move(timedelta(hours=4))
+        now = clock.now
+        assert ready_at(services) == now + timedelta(seconds=62)
+
+
+def test_a_longer_promise_takes_nothing_back(serving, clock: FakeClock):
+    with serving(SHORT):
+        pass
+    clock.move(timedelta(minutes=2))
+    now = clock.now
+    with serving(LONG) as services:
+        assert ready_at(services) == now + timedelta(hours=24, seconds=61)
