@@ -12,8 +12,9 @@ from issuer.cli.command import new_app
 from issuer.cli.house import opened, read_settings
 from issuer.cli.options import AsJson
 from issuer.errors import IssuerError
-from issuer.keys import KeyState
-from issuer.keys.schedule import state_at
+from issuer.keys import KeyPolicy
+from issuer.keys.described import described
+from issuer.keys.schedule import active, reserve
 from issuer.scopes import ISSUER_ADMIN
 from issuer.services import Rooms, Services
 from issuer.settings import Settings
@@ -62,6 +63,7 @@ def _findings() -> Iterator[Finding]:
             yield Finding("master key", "ok", "It opens what was sealed.")
             yield check_clocks(services)
             yield from check_keys(services)
+            yield check_key_policy(services.key_policy)
             with services.reading() as rooms:
                 yield check_administrator(rooms, settings)
     except IssuerError as error:
@@ -103,15 +105,30 @@ def check_clocks(services: Services) -> Finding:
 
 def check_keys(services: Services) -> Iterator[Finding]:
     services.keyring.reload()
+    services.keyring.require_loaded()
     keys, now = services.keyring.keys, services.clock()
-    states = {(key.alg, state_at(keys, key, now)) for key in keys}
     for alg in services.settings.signing_algorithms:
-        if (alg, KeyState.ACTIVE) not in states:
+        signing, following = active(keys, alg, now), reserve(keys, alg, now)
+        if signing is None:
             yield Finding(f"{alg} keys", "problem", "None signs: `issuer init` makes them.")
-        elif (alg, KeyState.ANNOUNCED) not in states:
-            yield Finding(f"{alg} keys", "warning", "None is in reserve: a server makes one.")
+        elif following is None:
+            end = signing.activates_at + services.key_policy.sign_for
+            message = f"The one that signs should until {end:%Y-%m-%d}, and none is in reserve: a"
+            yield Finding(f"{alg} keys", "warning", f"{message} running server makes one.")
         else:
-            yield Finding(f"{alg} keys", "ok", "One signs, another is in reserve.")
+            what = described(keys, signing, now).what
+            yield Finding(f"{alg} keys", "ok", f"One {what}.")
+
+
+def check_key_policy(policy: KeyPolicy) -> Finding:
+    """A revocation promotes the reserve; followers should have it by then."""
+    if policy.sign_for < 2 * policy.announced_for:
+        message = (
+            "Most of the time the key in reserve is too young to sign, should the other have to be"
+            " revoked: make ISSUER_KEY_SIGN_FOR longer."
+        )
+        return Finding("key policy", "warning", message)
+    return Finding("key policy", "ok", "Nearly always a key is in reserve that followers know.")
 
 
 def check_administrator(rooms: Rooms, settings: Settings) -> Finding:

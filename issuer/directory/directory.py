@@ -54,9 +54,14 @@ class ChangeWatcher:
                 self._seen = count
             self._looked_at = looked_at
 
+    @property
+    def is_current(self) -> bool:
+        """Whether the last look is not too long ago to believe what we hold."""
+        return self._clock.monotonic() - self._looked_at <= BELIEVE_FOR.total_seconds()
+
     def require_current(self) -> None:
-        """`Unavailable` when the last look is too long ago to issue anything from what we hold."""
-        if self._clock.monotonic() - self._looked_at > BELIEVE_FOR.total_seconds():
+        """`Unavailable` when nothing may be issued from what we hold."""
+        if not self.is_current:
             raise Unavailable("The database has been away for too long to believe what we hold.")
 
 

@@ -1,6 +1,7 @@
 """The routes of this door: plain Starlette routes, which cost a third of FastAPI's."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -34,12 +35,15 @@ def protocol_routes(
 
     async def jwks(request: Request) -> Response:
         current = services.keyring.jwks
+        # Cut off from the database we still help to verify, but nobody should keep our view.
+        is_current = services.changes.is_current
+        longest = services.settings.jwks_max_age if is_current else timedelta(0)
         return document(
             request,
             current.body,
             etag=current.etag,
             media_type="application/jwk-set+json",
-            max_age=current.max_age(services.clock(), services.settings.jwks_max_age),
+            max_age=current.max_age(services.clock(), longest),
         )
 
     async def discovery(request: Request) -> Response:

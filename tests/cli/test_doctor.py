@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from issuer.cli.doctor import check_clocks
+from issuer.audit import Actor
+from issuer.cli.doctor import check_clocks, check_keys
 from issuer.keys.sealing import new_master_key
 from tests.builders import FakeClock
 from tests.cli.driver import Cli
@@ -15,7 +16,7 @@ def test_a_good_house_has_no_problem(cli: Cli):
     assert findings.pop("password grant") == "note"
     assert set(findings) == {
         *("settings", "data directory", "database", "master key", "clock", "ES256 keys"),
-        "administrator",
+        *("key policy", "administrator"),
     }
     assert set(findings.values()) == {"ok"}
     assert "It opens what was sealed." in cli.done("doctor")
@@ -32,6 +33,7 @@ def test_nothing_is_made_by_looking(new_cli: Cli, tmp_path: Path):
         ({"ISSUER_PASSWORD_GRANT": "perhaps"}, "start", "problem"),
         ({"ISSUER_MASTER_KEY": new_master_key(bytes)}, "start", "problem"),
         ({"ISSUER_SIGNING_ALGORITHMS": "ES256,RS256"}, "RS256 keys", "problem"),
+        ({"ISSUER_KEY_SIGN_FOR": "24h"}, "key policy", "warning"),
         ({"ISSUER_URL": "http://127.0.0.1:9000"}, "url", "warning"),
         ({"ISSUER_URL": "https://other.example"}, "administrator", "warning"),
         ({"JWT_VERIFICATION_KEY": "a key"}, "JWT_VERIFICATION_KEY", "warning"),
@@ -66,6 +68,17 @@ def test_an_administrator_who_cannot_administer_is_a_warning(cli: Cli):
 def test_a_clock_that_is_wrong_is_a_warning(cli: Cli):
     with cli.services(FakeClock()) as services:
         assert check_clocks(services).verdict == "warning"
+
+
+def test_a_key_without_a_successor_is_a_warning_with_its_end(cli: Cli):
+    with cli.services() as services:
+        with services.changing(Actor()) as rooms:
+            reserve = next(key for key in rooms.keys.all() if key.activates_at > services.clock())
+            rooms.keys.revoke(reserve.kid)
+        end = reserve.activates_at
+        (finding,) = check_keys(services)
+    assert finding.verdict == "warning"
+    assert f"should until {end:%Y-%m-%d}, and none is in reserve" in finding.message
 
 
 def verdicts(cli: Cli, problems: int = 0) -> dict[str, str]:

@@ -174,6 +174,14 @@ def test_max_age_never_goes_beyond_the_next_planned_change(house: House, http: h
     assert max_age() == "public, max-age=300"
 
 
+def test_a_server_cut_off_from_its_database_has_nobody_keep_its_view(house: House):
+    """It cannot know what was announced or revoked meanwhile."""
+    house.services.changes.stop()
+    house.clock.move(timedelta(seconds=11))
+    answer = house.http.get(JWKS)
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "public, max-age=0")
+
+
 def test_a_house_in_order_costs_the_rotator_no_query(house: House):
     queried = []
 
