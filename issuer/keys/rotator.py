@@ -1,6 +1,5 @@
 """What keeps the keys in order while a process runs."""
 
-from collections.abc import Mapping
 from datetime import timedelta
 
 import structlog
@@ -8,7 +7,7 @@ import structlog
 from issuer.clock import Clock
 from issuer.keys.keyring import Keyring
 from issuer.keys.schedule import state_at
-from issuer.keys.signing_key import KeyState
+from issuer.keys.signing_key import KeyState, SigningKey
 from issuer.periodic import Periodic
 
 LOOK_EVERY = timedelta(milliseconds=250)
@@ -25,11 +24,11 @@ class Rotator:
     def __init__(self, keyring: Keyring, clock: Clock) -> None:
         self._keyring = keyring
         self._clock = clock
-        self._seen: Mapping[str, KeyState] = {}
+        self._seen: dict[str, KeyState] = {}
         self._looking = Periodic("key-rotator", LOOK_EVERY, self.look)
 
     def start(self) -> None:
-        self._seen = self._states()
+        self._seen = {key.kid: state for key, state in self._states()}
         self._looking.start()
 
     def stop(self) -> None:
@@ -39,14 +38,15 @@ class Rotator:
         """Put the keys in order if they are not, and say what has become of each."""
         if not self._keyring.is_in_order():
             self._keyring.put_in_order()
-        states = self._states()
-        for kid in states.keys() - self._seen.keys():
-            log.info("key_announced", kid=kid)
-        for kid, was in self._seen.items():
-            if was is not states[kid]:
-                log.info(f"key_{states[kid]}", kid=kid, was=was)
-        self._seen = states
+        for key, state in self._states():
+            if key.kid not in self._seen:
+                log.info("key_announced", kid=key.kid, alg=key.alg)
+            was = self._seen.get(key.kid, KeyState.ANNOUNCED)
+            if state is not was:
+                became = "revoked" if key.revoked_at else state
+                log.info(f"key_{became}", kid=key.kid, alg=key.alg, was=was)
+            self._seen[key.kid] = state
 
-    def _states(self) -> dict[str, KeyState]:
+    def _states(self) -> list[tuple[SigningKey, KeyState]]:
         keys, now = self._keyring.keys, self._clock()
-        return {key.kid: state_at(keys, key, now) for key in keys}
+        return [(key, state_at(keys, key, now)) for key in keys]
