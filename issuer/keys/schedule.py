@@ -172,10 +172,16 @@ def revoked(keys: Collection[SigningKey], key: SigningKey, now: datetime) -> lis
     following = reserve(keys, key.alg, now)
     if following is None or state_at(keys, key, now) is not KeyState.ACTIVE:
         return [dead]
-    # A process whose clock is behind must see that its time has come, and a retired key must
-    # not look younger.
-    at_once = max(key.activates_at, now - CLOCKS_APART)
-    return [dead, replace(following, activates_at=at_once)]
+    return [dead, replace(following, activates_at=signs_after_revocation_from(key, now))]
+
+
+def signs_after_revocation_from(key: SigningKey, revoked_at: datetime) -> datetime:
+    """From when the reserve signs that takes over from the active `key`.
+
+    A process whose clock is behind must see that its time has come, and a retired key must not
+    look younger.
+    """
+    return max(key.activates_at, revoked_at - CLOCKS_APART)
 
 
 def _is_over(keys: Collection[SigningKey], key: SigningKey, now: datetime) -> bool:
