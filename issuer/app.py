@@ -1,7 +1,7 @@
 """The server: mounts the doors, frames every answer, runs the background threads."""
 
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,13 +13,15 @@ from issuer.admin import BodyLimit, admin_router, install_problem_handlers, mani
 from issuer.clock import Clock
 from issuer.health import health_paths, health_routes
 from issuer.http import RequestFrame
+from issuer.metrics import Metrics
+from issuer.metrics_route import metrics_path, metrics_route, metrics_security_scheme
 from issuer.oauth import (
     IssuerAuthorizationServer,
     protocol_paths,
     protocol_routes,
     security_schemes,
 )
-from issuer.services import build_services
+from issuer.services import Services, build_services
 from issuer.settings import Settings
 from issuer.workers import WorkerPool
 
@@ -66,9 +68,11 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         redirect_slashes=False,
     )
     server = IssuerAuthorizationServer(services)
-    app.router.routes.extend(protocol_routes(services, server, queries, passwords))
+    metrics = _add_metrics(app, services, server.grants)
+    app.router.routes.extend(protocol_routes(services, server, queries, passwords, metrics))
     app.router.routes.extend(health_routes(services))
-    _describe(app, {**protocol_paths(settings, server.grants), **health_paths(settings)})
+    paths = {**protocol_paths(settings, server.grants), **health_paths(settings)}
+    _describe(app, paths, security_schemes())
     app.include_router(admin_router(), prefix=base)
     install_problem_handlers(app)
     app.add_middleware(BodyLimit, prefix=f"{base}/admin/")
@@ -77,15 +81,30 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     return app
 
 
-def _describe(app: FastAPI, paths: dict[str, Any]) -> None:
-    """Make `/openapi.json` tell of `paths` as well."""
+def _add_metrics(app: FastAPI, services: Services, grant_types: Iterable[str]) -> Metrics:
+    """What measures; `/metrics` is there only where somebody may read it."""
+    settings = services.settings
+    if settings.metrics_token is None:
+        return Metrics()
+    # Here, since the library costs memory, and reads the environment when it is imported.
+    from issuer.prometheus import PrometheusMetrics  # noqa: PLC0415
+
+    metrics = PrometheusMetrics(services.keyring, services.clock, grant_types)
+    route = metrics_route(settings, settings.metrics_token, metrics.exposition)
+    app.router.routes.append(route)
+    _describe(app, metrics_path(settings), metrics_security_scheme())
+    return metrics
+
+
+def _describe(app: FastAPI, paths: dict[str, Any], schemes: dict[str, Any]) -> None:
+    """Make `/openapi.json` tell of `paths` as well, and of how to authenticate there."""
     described = app.openapi
 
     def openapi() -> dict[str, Any]:
         schema = described()
         schema["paths"] = {**paths, **schema["paths"]}
         components = schema.setdefault("components", {})
-        components.setdefault("securitySchemes", {}).update(security_schemes())
+        components.setdefault("securitySchemes", {}).update(schemes)
         components["schemas"] = {**manifest_schemas(), **components.get("schemas", {})}
         return schema
 

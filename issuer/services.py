@@ -100,7 +100,9 @@ class Services:
         )
         self.own_tokens = TokenReader(settings.url, settings.url, self.keyring, clock)
         any_tokens = TokenReader(settings.url, None, self.keyring, clock)
-        own_api = OwnApi(settings.url, settings.base_path)
+        own_api = OwnApi(
+            settings.url, settings.base_path, has_metrics=settings.metrics_token is not None
+        )
         self.explainer = Explainer(self.directory, self.tokens, any_tokens, own_api)
         self.audit = AuditWriter(self.database)
         self.changes = ChangeWatcher(self.database, clock)

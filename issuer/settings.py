@@ -29,7 +29,7 @@ from issuer.fields import AudienceId
 from issuer.vocabulary import LONGEST_TOKEN, SHORTEST_TOKEN, SigningAlgorithm
 
 PREFIX = "ISSUER_"
-SECRETS = ("MASTER_KEY", "DATABASE_URL")
+SECRETS = ("MASTER_KEY", "DATABASE_URL", "METRICS_TOKEN")
 
 _UNITS = {
     "s": timedelta(seconds=1),
@@ -40,6 +40,7 @@ _UNITS = {
 }
 _LONGEST = timedelta(days=3650)
 _DURATION = re.compile(r"(\d{1,9})([smhdw]?)")
+_BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{16,1024}=*")
 _RATE = re.compile(r"(\d{1,9})/(second|minute)")
 
 
@@ -80,6 +81,13 @@ def _network(value: str) -> str:
 def _token_lifetime(value: timedelta) -> timedelta:
     if not SHORTEST_TOKEN <= value <= LONGEST_TOKEN:
         raise ValueError("must be 60 to 86400 seconds")
+    return value
+
+
+def _bearer_token(value: SecretStr | None) -> SecretStr | None:
+    """RFC 6750 §2.1, and long enough that nobody guesses it."""
+    if value is not None and not _BEARER_TOKEN.fullmatch(value.get_secret_value()):
+        raise ValueError("must have at least 16 characters, each of A-Z a-z 0-9 . _ ~ + / -")
     return value
 
 
@@ -191,6 +199,10 @@ class Settings(BaseModel):
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_words)] = Field(
         (),
         description="Addresses or networks whose `X-Forwarded-For` is believed, comma separated.",
+    )
+    metrics_token: Annotated[SecretStr | None, AfterValidator(_bearer_token)] = Field(
+        None,
+        description="Who sends it as a bearer token may read `/metrics`; nobody unless given.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least important event that is logged."

@@ -17,6 +17,7 @@ FLOOR = {
     "files",
     "logs",
     "merge_patch",
+    "metrics",
     "periodic",
     "scopes",
     "settings",
@@ -35,13 +36,13 @@ ROOMS = {
     "manifest": {"authority", "audiences", "roles", "users", "clients", "directory"},
     "tokens": {"keys", "directory"},
 }
-BETWEEN = {"services", "setup", "http", "explaining"}
+BETWEEN = {"services", "setup", "http", "explaining", "prometheus"}
 DOORS = {"oauth", "admin", "cli"}
-ENTRANCES = {"app", "health"}
+ENTRANCES = {"app", "health", "metrics_route"}
 
 ONLY_IN = {
     "fastapi": ["app.py", "http.py", "health.py", "oauth/", "admin/"],
-    "starlette": ["app.py", "http.py", "health.py", "oauth/", "admin/"],
+    "starlette": ["app.py", "http.py", "health.py", "metrics_route.py", "oauth/", "admin/"],
     "authlib": ["oauth/", "cli/"],
     "sqlalchemy": ["database/", "store.py"],
     "alembic": ["database/"],
@@ -49,6 +50,7 @@ ONLY_IN = {
     "argon2": ["users/passwords.py"],
     "yaml": ["manifest/parsing.py", "manifest/events.py"],
     "typer": ["cli/"],
+    "prometheus_client": ["prometheus.py"],
 }
 
 FILES = sorted(path.relative_to(HOUSE).as_posix() for path in HOUSE.rglob("*.py"))

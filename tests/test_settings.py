@@ -40,6 +40,9 @@ def read(**environment: str) -> Settings:
         ("trusted_proxies", "foo"),
         ("trusted_proxies", "*"),
         ("log_level", "loud"),
+        ("metrics_token", "fifteen-letters"),
+        ("metrics_token", "a token with spaces in it"),
+        ("metrics_token", "sixteen-létters!"),
         ("data_dir", ""),
         ("database_url", " "),
         ("unknown", "x"),
@@ -80,6 +83,13 @@ def test_a_secret_may_come_from_a_file_and_never_shows(tmp_path: Path):
         read(database_url_file=str(tmp_path / "url"), database_url="sqlite:///x.db")
     with pytest.raises(ConfigurationError, match="ISSUER_MASTER_KEY_FILE"):
         read(master_key_file=str(tmp_path / "nowhere"))
+
+
+def test_a_wrong_secret_is_not_repeated():
+    with pytest.raises(ConfigurationError, match="at least 16 characters") as refused:
+        read(metrics_token="hunter2")
+    assert "hunter2" not in str(refused.value)
+    assert "sixteen-letters" not in repr(read(metrics_token="sixteen-letters."))
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ class OwnApi:
 
     audience: str
     base_path: str
+    has_metrics: bool
 
     def decide(self, scopes: Iterable[str], method: str, path: str) -> Decision:
         """What it answers to `method path` with a valid token of `scopes`.
@@ -33,7 +34,11 @@ class OwnApi:
         return _granted(met[0], held) if met else _refused(routes[0], held)
 
     def _routes_at(self, path: str) -> list[OwnRoute]:
-        return [route for route in own_routes(self.base_path) if route.is_at(path)]
+        return [
+            route
+            for route in own_routes(self.base_path, has_metrics=self.has_metrics)
+            if route.is_at(path)
+        ]
 
 
 def _nobody(reason: str) -> Decision:
@@ -70,6 +75,6 @@ def _narrowest(held: list[str], need: str) -> str:
 
 
 def _noted(reason: str, route: OwnRoute, held: list[str]) -> str:
-    """With what the path alone cannot tell, which an admin need not know."""
-    is_moot = not route.note or covers(held, ISSUER_ADMIN)
+    """With what the path alone cannot tell, which an admin need not know where scopes decide."""
+    is_moot = not route.note or (route.needs is not None and covers(held, ISSUER_ADMIN))
     return reason if is_moot else f"{reason} {route.note}"

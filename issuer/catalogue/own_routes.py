@@ -24,7 +24,7 @@ class OwnRoute:
     """All of `needs` is wanted; nothing: any token for the issuer will do; None: not even that.
 
     Where two routes are the same request, meeting one of them is enough. `note` is what else may
-    be wanted of those who are no admins, where the path alone cannot tell.
+    be wanted, where the path alone cannot tell; of admins only where no scope is.
     """
 
     methods: frozenset[str]
@@ -36,9 +36,10 @@ class OwnRoute:
         return _regex(self.path).fullmatch(path) is not None
 
 
-def own_routes(base_path: str) -> Iterator[OwnRoute]:
+def own_routes(base_path: str, *, has_metrics: bool) -> Iterator[OwnRoute]:
     """Every route of an issuer whose endpoints live under `base_path`."""
-    for prefix, routes in ((f"{base_path}/admin/v1", _ADMIN_API), (base_path, _PUBLIC)):
+    public = (*_PUBLIC, _METRICS) if has_metrics else _PUBLIC
+    for prefix, routes in ((f"{base_path}/admin/v1", _ADMIN_API), (base_path, public)):
         for route in routes:
             yield replace(route, path=prefix + route.path)
     for name in ("oauth-authorization-server", "openid-configuration"):  # RFC 8414 §3.1, OIDC §4
@@ -102,6 +103,8 @@ _PUBLIC = (
     _route("GET", "/docs/oauth2-redirect", None),
     _route("GET HEAD", "/docs-assets/{file:path}", None),
 )
+
+_METRICS = _route("GET HEAD", "/metrics", None, "It takes the token of ISSUER_METRICS_TOKEN.")
 
 
 @cache

@@ -9,6 +9,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from issuer.http import document
+from issuer.metrics import Metrics
 from issuer.oauth.authorization_server import IssuerAuthorizationServer
 from issuer.oauth.metadata import (
     JWKS_PATH,
@@ -28,9 +29,10 @@ def protocol_routes(
     server: IssuerAuthorizationServer,
     queries: WorkerPool,
     passwords: WorkerPool,
+    metrics: Metrics,
 ) -> list[Route]:
     """Every protocol endpoint, under the path of `ISSUER_URL`."""
-    token_endpoint = TokenEndpoint(services, server, queries, passwords)
+    token_endpoint = TokenEndpoint(services, server, queries, passwords, metrics)
     body, etag = rendered(metadata(services.settings, server))
 
     async def jwks(request: Request) -> Response:

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import structlog
 from authlib.oauth2 import OAuth2Error
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from issuer.audit import Event, Outcome
@@ -15,6 +15,7 @@ from issuer.clients.secrets import PREFIX
 from issuer.errors import Unavailable
 from issuer.fields import is_principal_id
 from issuer.http import caller
+from issuer.metrics import Metrics
 from issuer.oauth.authorization_server import Answer, IssuerAuthorizationServer
 from issuer.oauth.errors import OAuthError
 from issuer.oauth.request import ProtocolRequest, read_request
@@ -41,21 +42,36 @@ class TokenEndpoint:
         server: IssuerAuthorizationServer,
         queries: WorkerPool,
         passwords: WorkerPool,
+        metrics: Metrics,
     ) -> None:
         self._services = services
         self._server = server
         self._queries = queries
         self._passwords = passwords
+        self._metrics = metrics
 
     async def __call__(self, request: Request) -> Response:
         arrived_at = self._services.clock.monotonic()
-        answer = await self._recorded_answer(request)
+        answer = await self._measured_answer(request, arrived_at)
         if answer.refusal is not None:
             _log_refusal(answer.refusal)
             if answer.refusal.error in _ANSWERED_ON_THE_BEAT:
                 elapsed = self._services.clock.monotonic() - arrived_at
                 await asyncio.sleep(_BEAT - elapsed % _BEAT)
         return JSONResponse(answer.body, answer.status, headers=dict(answer.headers))
+
+    async def _measured_answer(self, request: Request, arrived_at: float) -> Answer:
+        try:
+            answer = await self._recorded_answer(request)
+        except ClientDisconnect:
+            raise
+        except Exception:
+            self._metrics.token_refused(ErrorCode.SERVER_ERROR)
+            raise
+        self._metrics.token_request_took(self._services.clock.monotonic() - arrived_at)
+        if answer.refusal is not None:
+            self._metrics.token_refused(answer.refusal.error)
+        return answer
 
     async def _recorded_answer(self, request: Request) -> Answer:
         parsed: ProtocolRequest | None = None
@@ -70,6 +86,8 @@ class TokenEndpoint:
             if parsed is not None and parsed.secret is not None:
                 self._services.last_use.note(parsed.secret.id, event.at, event.actor.address)
             await self._services.audit.record(event)
+            if parsed is not None and parsed.issued is not None:
+                self._metrics.token_issued(parsed.payload.grant_type)
         except Unavailable as error:
             return self._server.refuse(_unavailable(error))
         return answer

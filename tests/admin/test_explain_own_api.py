@@ -38,7 +38,9 @@ BODIES: dict[str, list[dict[str, Any]]] = {
 READ = {200, 201, 204, 403, 404, 409}  # the answers to a request that was understood
 
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
-at_any_path = pytest.mark.parametrize("more_settings", [{"url": url} for url in URLS], ids=URLS)
+at_any_path = pytest.mark.parametrize(
+    "more_settings", [{"url": url, "metrics_token": "m" * 16} for url in URLS], ids=URLS
+)
 
 
 class Asker:
@@ -166,7 +168,7 @@ def test_what_is_not_there_is_not_there_for_anybody(
 @at_any_path
 def test_no_line_speaks_of_a_route_that_is_not_there(house: House):
     there = routes_of(house)
-    for route in own_routes(house.services.settings.base_path):
+    for route in own_routes(house.services.settings.base_path, has_metrics=True):
         taken = [methods for path, methods in there.items() if route.is_at(path)]
         assert route.methods <= set().union(*taken) or "docs-assets" in route.path, route
 
@@ -189,6 +191,19 @@ def test_a_path_goes_with_or_without_that_of_the_issuer(
     reader, base = asker(["issuer:roles:read"]), house.services.settings.base_path
     for path in ("/admin/v1/roles", f"{base}/admin/v1/roles?limit=1"):
         assert reader.explained("get", path).decision.allowed
+
+
+@on_sqlite
+@at_any_path
+def test_the_metrics_take_a_token_of_their_own(house: House, asker: Callable[[list[str]], Asker]):
+    said = asker(["issuer:admin"]).explained("GET", "/metrics").decision
+    assert said.reason.endswith("It takes the token of ISSUER_METRICS_TOKEN.")
+    assert bare(house, "GET", f"{house.services.settings.base_path}/metrics").status_code == 401
+
+
+@on_sqlite
+def test_metrics_that_nobody_may_read_are_not_there(asker: Callable[[list[str]], Asker]):
+    assert "404 for anybody" in asker([]).explained("GET", "/metrics").decision.reason
 
 
 @on_sqlite

@@ -1,0 +1,130 @@
+"""The metrics as Prometheus reads them. To be imported only by who measures: it costs memory.
+
+Several worker processes count in files in the folder PROMETHEUS_MULTIPROC_DIR, which the library
+looks for when it is imported. Labels have few values, all of them ours: none is a caller's word.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from issuer.clock import Clock
+from issuer.errors import ConfigurationError
+from issuer.keys import Keyring
+from issuer.keys.counting import come_into_each_state, in_each_state
+from issuer.keys.schedule import active, retires_at
+from issuer.metrics import Metrics
+from issuer.vocabulary import ErrorCode
+
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class PrometheusMetrics(Metrics):
+    """Counts, and tells what was counted, by all workers together."""
+
+    def __init__(self, keyring: Keyring, clock: Clock, grant_types: Iterable[str]) -> None:
+        self._registry = CollectorRegistry()
+        # Files have no place for the time a counter was made: one worker is as many are.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        # Of several workers the library collects what is in the files, not what is registered.
+        counting = None if _collects_from_files(self._registry) else self._registry
+        issued = Counter(
+            "issuer_tokens_issued",
+            "Access tokens issued, each of them on record.",
+            ["grant_type"],
+            registry=counting,
+        )
+        refused = Counter(
+            "issuer_token_requests_refused",
+            "Token requests refused, by the error the caller was told.",
+            ["error"],
+            registry=counting,
+        )
+        # A series that is there from the start shows its first event as an increase.
+        self._issued = {each: issued.labels(each) for each in grant_types}
+        self._refused = {code.value: refused.labels(code.value) for code in ErrorCode}
+        self._took = Histogram(
+            "issuer_token_request_duration_seconds",
+            "Time to answer a token request, without the wait before wrong credentials are told.",
+            buckets=_SECONDS,
+            registry=counting,
+        )
+        self._registry.register(_SigningKeys(keyring, clock))
+
+    def token_issued(self, grant_type: str) -> None:
+        self._issued[grant_type].inc()
+
+    def token_refused(self, error: str) -> None:
+        known = self._refused.get(error, self._refused[ErrorCode.SERVER_ERROR])
+        known.inc()
+
+    def token_request_took(self, seconds: float) -> None:
+        self._took.observe(seconds)
+
+    def exposition(self) -> bytes:
+        """All of it, in the text format 0.0.4."""
+        return generate_latest(self._registry)
+
+
+class _SigningKeys(Collector):
+    """What follows from the keys' dates, which every worker knows."""
+
+    def __init__(self, keyring: Keyring, clock: Clock) -> None:
+        self._keyring = keyring
+        self._clock = clock
+
+    def collect(self) -> Iterator[Metric]:
+        keys, now = self._keyring.keys, self._clock()
+        changes = CounterMetricFamily(
+            "issuer_key_state_changes",
+            "Signing keys that have come into the state, since there is this issuer.",
+            labels=["state"],
+        )
+        for state, number in come_into_each_state(keys, now).items():
+            changes.add_metric([state], number)
+        in_state = GaugeMetricFamily(
+            "issuer_signing_keys",
+            "Signing keys that are in the state now.",
+            labels=["alg", "state"],
+        )
+        for (alg, state), number in in_each_state(keys, now).items():
+            in_state.add_metric([alg, state], number)
+        retires = GaugeMetricFamily(
+            "issuer_signing_key_retires_timestamp_seconds",
+            "When the active key is to be followed by the next one; nothing while there is none.",
+            labels=["alg"],
+        )
+        for alg in sorted({key.alg for key in keys}):
+            signing = active(keys, alg, now)
+            if signing and (retirement := retires_at(keys, signing)):
+                retires.add_metric([alg], retirement.timestamp())
+        yield from (changes, in_state, retires)
+
+
+def _collects_from_files(registry: CollectorRegistry) -> bool:
+    """True if several workers count together, as the environment tells the library."""
+    folder = os.environ.get(FOLDER)
+    if not folder:
+        # Only of a single process: of several, each scrape would meet another.
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=registry)
+        return False
+    try:
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    except ValueError:
+        raise ConfigurationError(f"{FOLDER} is not a folder: {folder}.") from None
+    return True

@@ -1,0 +1,268 @@
+"""`/metrics`: for who has its token, and true."""
+
+import subprocess
+import sys
+from datetime import timedelta
+
+import httpx
+import pytest
+from openapi_spec_validator import validate
+from prometheus_client.parser import text_string_to_metric_families
+
+from issuer.settings import Settings
+from tests.builders import FakeClock, House, initialised
+from tests.drivers import TokenEndpoint
+from tests.journeys.running_issuer import process_environment
+
+TOKEN = "a-token-for-scrapers"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
+measured = pytest.mark.parametrize("more_settings", [{"metrics_token": TOKEN}])
+
+Labels = frozenset[tuple[str, str]]
+
+
+class Scraper:
+    """Reads `/metrics` as Prometheus does."""
+
+    def __init__(self, http: httpx.Client) -> None:
+        self._http = http
+
+    def text(self) -> str:
+        answer = self._http.get("/metrics", headers=BEARER)
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+    def samples(self) -> dict[tuple[str, Labels], float]:
+        return {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in text_string_to_metric_families(self.text())
+            for sample in family.samples
+        }
+
+    def value(self, name: str, **labels: str) -> float | None:
+        return self.samples().get((name, frozenset(labels.items())))
+
+    def of(self, name: str) -> dict[Labels, float]:
+        return {labels: value for (each, labels), value in self.samples().items() if each == name}
+
+
+@pytest.fixture
+def scraper(http: httpx.Client) -> Scraper:
+    return Scraper(http)
+
+
+def test_without_a_token_in_the_settings_there_are_no_metrics(http: httpx.Client):
+    for headers in ({}, BEARER, {"Authorization": "Bearer "}):
+        assert http.get("/metrics", headers=headers).status_code == 404
+    assert "/metrics" not in http.get("/openapi.json").json()["paths"]
+
+
+@pytest.mark.parametrize("token", ["", TOKEN])
+def test_who_does_not_measure_does_not_load_the_library(
+    settings: Settings, clock: FakeClock, token: str
+):
+    initialised(settings, clock)
+    environment = {
+        **process_environment(),
+        "ISSUER_DATABASE_URL": settings.effective_database_url,
+        "ISSUER_DATA_DIR": str(settings.data_dir),
+        "ISSUER_SIGNING_ALGORITHMS": "ES256",
+        **({"ISSUER_METRICS_TOKEN": token} if token else {}),
+    }
+    program = (
+        "import sys, issuer.cli.program, issuer.app;"
+        "issuer.app.app_from_environment();"
+        "print('prometheus_client' in sys.modules)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout.strip() == str(bool(token))
+
+
+@measured
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        None,
+        "Bearer",
+        "Bearer ",
+        "Bearer wrong",
+        f"Bearer {TOKEN}x",
+        f"Bearer {TOKEN[:-1]}",
+        f"Basic {TOKEN}",
+        TOKEN,
+        b"Bearer \xff\xfe",
+    ],
+)
+def test_only_who_has_the_token_reads_them(http: httpx.Client, authorization: str | bytes | None):
+    headers = {} if authorization is None else {"Authorization": authorization}
+    answer = http.get("/metrics", headers=headers)
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+    assert "issuer_" not in answer.text
+
+
+@measured
+def test_an_access_token_of_an_administrator_does_not_open_them(
+    house: House, token_endpoint: TokenEndpoint
+):
+    token = token_endpoint.client_credentials(house.admin).token
+    answer = house.http.get("/metrics", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 401
+
+
+@measured
+def test_it_is_the_text_format_and_nobody_keeps_it(http: httpx.Client):
+    answer = http.get("/metrics", headers={"Authorization": f"bearer {TOKEN}"})
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert answer.headers["cache-control"] == "no-store"
+    head = http.head("/metrics", headers=BEARER)
+    assert (head.status_code, head.content) == (200, b"")
+    assert http.post("/metrics", headers=BEARER).status_code == 405
+
+
+@measured
+def test_every_metric_of_ours_says_what_it_is_in_a_sentence(scraper: Scraper):
+    families = [
+        family
+        for family in text_string_to_metric_families(scraper.text())
+        if family.name.startswith("issuer_")
+    ]
+    assert len(families) == 6
+    assert all(family.documentation.endswith(".") for family in families)
+
+
+@measured
+def test_the_process_is_measured_too(scraper: Scraper):
+    names = {name for name, _ in scraper.samples()}
+    assert {"process_resident_memory_bytes", "process_cpu_seconds_total", "python_info"} <= names
+
+
+@pytest.mark.parametrize("more_settings", [{"metrics_token": TOKEN, "url": "https://id.example/a"}])
+def test_it_lives_under_the_path_of_the_issuer(house: House):
+    assert house.http.get("https://id.example/a/metrics", headers=BEARER).status_code == 200
+    assert house.http.get("https://id.example/metrics", headers=BEARER).status_code == 404
+
+
+@measured
+def test_the_description_names_it(http: httpx.Client):
+    schema = http.get("/openapi.json").json()
+    validate(schema)
+    assert schema["paths"]["/metrics"]["get"]["security"] == [{"metrics_token": []}]
+    assert "client_secret_basic" in schema["components"]["securitySchemes"]
+
+
+@measured
+def test_tokens_are_counted_by_grant_type(
+    house: House, token_endpoint: TokenEndpoint, scraper: Scraper
+):
+    client = house.client(grant_types=["client_credentials", "password"])
+    house.user("alice")
+    assert token_endpoint.client_credentials(client).status == 200
+    assert token_endpoint.client_credentials(client).status == 200
+    assert token_endpoint.password(client, "alice").status == 200
+    assert scraper.of("issuer_tokens_issued_total") == {
+        frozenset({("grant_type", "client_credentials")}): 2,
+        frozenset({("grant_type", "password")}): 1,
+    }
+    assert set(scraper.of("issuer_token_requests_refused_total").values()) == {0}
+    assert scraper.value("issuer_token_request_duration_seconds_count") == 3
+
+
+@measured
+def test_refusals_are_counted_by_what_the_caller_was_told(
+    house: House, token_endpoint: TokenEndpoint, scraper: Scraper
+):
+    client = house.client()
+    told = [
+        token_endpoint.client_credentials(client, scope="agents:run").error,
+        token_endpoint.client_credentials(client, scope="agents:run").error,
+        token_endpoint.client_credentials(client, audience="nowhere").error,
+        token_endpoint.password(client, "alice").error,
+        token_endpoint.post(data={"grant_type": "client_credentials"}).error,
+    ]
+    house.services.changes.stop()
+    house.clock.move(timedelta(seconds=11))
+    told.append(token_endpoint.client_credentials(client).error)
+    counted = scraper.of("issuer_token_requests_refused_total")
+    assert {labels: number for labels, number in counted.items() if number} == {
+        frozenset({("error", error)}): told.count(error) for error in told
+    }
+    assert len(set(told)) == 5
+    assert set(scraper.of("issuer_tokens_issued_total").values()) == {0}
+
+
+@measured
+def test_what_was_unforeseen_is_counted_as_server_error(
+    house: House, token_endpoint: TokenEndpoint, scraper: Scraper
+):
+    """A broken key stands for any bug."""
+    client = house.client()
+    house.services.keyring._backends[0]._ready.clear()
+    assert token_endpoint.client_credentials(client).status == 500
+    assert scraper.value("issuer_token_requests_refused_total", error="server_error") == 1
+
+
+@measured
+def test_no_word_of_a_caller_gets_into_them(
+    house: House, token_endpoint: TokenEndpoint, scraper: Scraper
+):
+    client = house.client("ci-bot")
+    before = scraper.samples().keys()
+    token = token_endpoint.client_credentials(client).token
+    token_endpoint.post(data={"grant_type": "urn:made-up"}, auth=("ci-bot", client.client_secret))
+    token_endpoint.post(data={"grant_type": "client_credentials"}, auth=("made-up", "made-up"))
+    token_endpoint.client_credentials(client, scope="made-up", audience="made-up")
+    text = scraper.text()
+    for word in ("made-up", "ci-bot", "my-os", TOKEN, token, client.client_secret):
+        assert word not in text
+    assert scraper.samples().keys() == before
+
+
+@measured
+def test_keys_are_counted_as_they_follow_one_another(house: House, scraper: Scraper):
+    def keys() -> dict[str, float | None]:
+        return {
+            state: scraper.value("issuer_signing_keys", alg="ES256", state=state)
+            for state in ("announced", "active", "retired", "destroyed")
+        }
+
+    def changes() -> dict[str, float | None]:
+        return {
+            state: scraper.value("issuer_key_state_changes_total", state=state)
+            for state in ("announced", "active", "retired", "destroyed")
+        }
+
+    assert keys() == {"announced": 1, "active": 1, "retired": 0, "destroyed": 0}
+    assert changes() == {"announced": 2, "active": 1, "retired": 0, "destroyed": 0}
+    house.wait(timedelta(days=30))
+    assert keys() == {"announced": 1, "active": 1, "retired": 1, "destroyed": 0}
+    assert changes() == {"announced": 3, "active": 2, "retired": 1, "destroyed": 0}
+    house.wait(timedelta(days=2))
+    assert keys() == {"announced": 1, "active": 1, "retired": 0, "destroyed": 1}
+    assert changes() == {"announced": 3, "active": 2, "retired": 1, "destroyed": 1}
+    with house.changing() as rooms:
+        rooms.keys.revoke(house.services.keyring.active("ES256").kid)
+    house.wait(timedelta(0))
+    assert keys() == {"announced": 1, "active": 1, "retired": 0, "destroyed": 2}
+    assert changes() == {"announced": 4, "active": 3, "retired": 1, "destroyed": 2}
+
+
+@measured
+def test_the_planned_end_of_the_active_key_is_told_if_there_is_one(house: House, scraper: Scraper):
+    name = "issuer_signing_key_retires_timestamp_seconds"
+    follows = house.clock() + timedelta(days=30)
+    assert scraper.value(name, alg="ES256") == follows.timestamp()
+    house.services.rotator.stop()
+    active = house.services.keyring.active("ES256")
+    with house.changing() as rooms:
+        for key in rooms.keys.all():
+            if key.kid != active.kid:
+                rooms.keys.revoke(key.kid)
+    assert scraper.of(name) == {}
