@@ -1,5 +1,8 @@
 """What a server measures of its work. Doors tell it; what becomes of it is not their business."""
 
+# Looked for by the library of Prometheus when it is imported.
+FOLDER_OF_WORKERS = "PROMETHEUS_MULTIPROC_DIR"
+
 
 class Metrics:
     """Keeps nothing: for a server whose metrics nobody may read."""

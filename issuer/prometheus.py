@@ -1,7 +1,7 @@
 """The metrics as Prometheus reads them. To be imported only by who measures: it costs memory.
 
-Several worker processes count in files in the folder PROMETHEUS_MULTIPROC_DIR, which the library
-looks for when it is imported. Labels have few values, all of them ours: none is a caller's word.
+Several workers count in files, which the library adds up; those of a worker that ended stay, since
+no count may go down. Labels have few values, all of them ours: none is a caller's word.
 """
 
 import os
@@ -26,10 +26,9 @@ from issuer.errors import ConfigurationError
 from issuer.keys import Keyring
 from issuer.keys.counting import come_into_each_state, in_each_state
 from issuer.keys.schedule import active, retires_at
-from issuer.metrics import Metrics
+from issuer.metrics import FOLDER_OF_WORKERS, Metrics
 from issuer.vocabulary import ErrorCode
 
-FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -117,7 +116,7 @@ class _SigningKeys(Collector):
 
 def _collects_from_files(registry: CollectorRegistry) -> bool:
     """True if several workers count together, as the environment tells the library."""
-    folder = os.environ.get(FOLDER)
+    folder = os.environ.get(FOLDER_OF_WORKERS)
     if not folder:
         # Only of a single process: of several, each scrape would meet another.
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
@@ -126,5 +125,5 @@ def _collects_from_files(registry: CollectorRegistry) -> bool:
     try:
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     except ValueError:
-        raise ConfigurationError(f"{FOLDER} is not a folder: {folder}.") from None
+        raise ConfigurationError(f"{FOLDER_OF_WORKERS} is not a folder: {folder}.") from None
     return True

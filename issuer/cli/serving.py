@@ -8,6 +8,7 @@ import structlog
 import uvicorn
 
 from issuer.cli.connection import BoundedConnection
+from issuer.cli.counting_together import counting_together
 from issuer.cli.house import opened
 from issuer.cli.processes import fork_workers
 from issuer.errors import ConfigurationError, Unavailable
@@ -66,8 +67,10 @@ def serve(
     announce: Callable[[], None] = _nothing,
 ) -> None:
     """Serve until a signal. `announce` is called once, when the first worker answers."""
-    if workers > 1 and not fork_workers(workers):
-        announce = _nothing
+    if workers > 1:
+        with counting_together(settings):
+            announces = fork_workers(workers)
+        announce = announce if announces else _nothing
     config = uvicorn.Config(
         _APP,
         factory=True,

@@ -4,11 +4,13 @@ import json
 import os
 import signal
 import socket
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
 
 from issuer.keys.sealing import new_master_key
@@ -17,6 +19,7 @@ from tests.journeys.running_issuer import wait_until
 
 SERVE = ["serve", "--port", "0", "--json"]
 SECONDS = 15
+SCRAPER = "a-token-for-scrapers"
 
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
 
@@ -128,6 +131,57 @@ def test_only_a_trusted_proxy_says_where_a_request_is_from(
     assert addresses(cli) == [recorded]
 
 
+def test_workers_count_together_whoever_of_them_ended(
+    cli: Cli, client: tuple[str, str], tmp_path: Path
+):
+    (temporary := tmp_path / "tmp").mkdir()
+    cli = cli.with_environment(ISSUER_METRICS_TOKEN=SCRAPER, TMPDIR=str(temporary))
+    with running(tmp_path / "server", cli.environment, *SERVE, "--workers", "2") as program:
+        url = program.listening()["url"]
+        before = children(program)
+        assert {token(url, client).status_code for _ in range(10)} == {200}
+        (folder,) = temporary.iterdir()
+        assert folder.stat().st_mode & 0o777 == 0o700
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: answers(url), SECONDS, "other workers answer")
+        assert issued(url) == {10}
+        assert {token(url, client).status_code for _ in range(10)} == {200}
+        assert issued(url) == {20}
+        assert program.stopped(signal.SIGTERM).status == 0
+    assert list(temporary.iterdir()) == []
+
+
+def test_workers_count_in_the_folder_of_the_operator_if_there_is_one(
+    cli: Cli, client: tuple[str, str], tmp_path: Path
+):
+    (folder := tmp_path / "counted").mkdir()
+    cli = cli.with_environment(
+        ISSUER_METRICS_TOKEN=SCRAPER, PROMETHEUS_MULTIPROC_DIR=str(folder), TMPDIR=str(tmp_path)
+    )
+    with running(tmp_path / "server", cli.environment, *SERVE, "--workers", "2") as program:
+        url = program.listening()["url"]
+        assert token(url, client).status_code == httpx.codes.OK
+        assert issued(url) == {1}
+        assert program.stopped(signal.SIGTERM).status == 0
+    assert list(folder.glob("counter_*.db"))
+    folder.rename(tmp_path / "elsewhere")
+    with running(tmp_path / "again", cli.environment, *SERVE) as program:
+        result = program.ended()
+    assert result.status == 1
+    assert f"PROMETHEUS_MULTIPROC_DIR is not a folder: {folder}." in result.err
+    assert "Traceback" not in result.err
+
+
+def test_without_a_place_to_count_no_worker_starts(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    cli = cli.with_environment(ISSUER_METRICS_TOKEN=SCRAPER)
+    refused = cli("serve", "--workers", "2", "--port", "0").sentence
+    assert "Name a folder by PROMETHEUS_MULTIPROC_DIR" in refused
+
+
 def test_health_asks_the_server(cli: Cli, tmp_path: Path):
     cli = cli.with_environment(ISSUER_URL="https://id.example/auth")
     with running(tmp_path / "server", cli.environment, *SERVE) as program:
@@ -148,6 +202,24 @@ def token(
         headers=headers,
         trust_env=False,
     )
+
+
+def issued(url: str) -> set[float]:
+    """How many tokens were issued, as told to several scrapes, each of whichever worker."""
+    return {scraped(url) for _ in range(10)}
+
+
+def scraped(url: str) -> float:
+    answer = httpx.get(
+        f"{url}/metrics", headers={"Authorization": f"Bearer {SCRAPER}"}, trust_env=False
+    )
+    samples = [
+        sample
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+        if sample.name == "issuer_tokens_issued_total"
+    ]
+    return sum(sample.value for sample in samples)
 
 
 def answers(url: str) -> bool:
