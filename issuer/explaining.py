@@ -112,6 +112,11 @@ class Explainer:
 
     def preview(self, request: PreviewRequest) -> Preview:
         """What a token for the subject would say; refused as the token endpoint would refuse."""
+        claims, size = self._tokens.preview(self.authorization(request))
+        return Preview(claims, size)
+
+    def authorization(self, request: PreviewRequest) -> Authorization:
+        """What such a token would be made of."""
         known = self._known(request)
         if known.client is None:
             raise InvalidField("client_id", "a token is always asked for by a client")
@@ -121,8 +126,7 @@ class Explainer:
             if known.user
             else Authorization.of_client(known.client, audience)
         )
-        claims, size = self._tokens.preview(authorization.narrowed_to(request.scope))
-        return Preview(claims, size)
+        return authorization.narrowed_to(request.scope)
 
     def subject_of(self, token: str) -> tuple[str, bool]:
         """The token's subject, and whether it is a user."""

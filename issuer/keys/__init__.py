@@ -3,13 +3,16 @@
 The state of a key follows from its dates. A private part never leaves its backend.
 """
 
-from issuer.keys.keyring import Keyring, Signed
+from issuer.keys.forger import Forger
+from issuer.keys.keyring import Keyring
 from issuer.keys.keys import Keys
 from issuer.keys.rotator import Rotator
 from issuer.keys.schedule import KeyPolicy, Plan, plan_rotation
+from issuer.keys.signed import Signed
 from issuer.keys.signing_key import KeyState, SigningKey
 
 __all__ = [
+    "Forger",
     "KeyPolicy",
     "KeyState",
     "Keyring",

@@ -4,7 +4,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -17,6 +17,7 @@ from issuer.keys import schedule
 from issuer.keys.backends import KeyBackend
 from issuer.keys.keys import Keys
 from issuer.keys.schedule import KeyPolicy, Plan, plan_rotation
+from issuer.keys.signed import Signed, header_and_payload
 from issuer.keys.signing_key import SigningKey
 from issuer.keys.store import KeyStore, OnRecord
 from issuer.vocabulary import SigningAlgorithm
@@ -42,14 +43,6 @@ class JwksDocument:
         """For how many seconds it may be kept: never beyond its next planned change."""
         left = longest if self.changes_at is None else min(longest, self.changes_at - now)
         return max(0, int(left.total_seconds()))
-
-
-@dataclass(frozen=True, slots=True)
-class Signed:
-    """A JWT and the key that signed it."""
-
-    token: str = field(repr=False)
-    kid: str
 
 
 class Keyring:
@@ -135,8 +128,7 @@ class Keyring:
 
     def sign_with(self, key: SigningKey, typ: str, claims: Mapping[str, object]) -> Signed:
         """`claims` as a JWT signed by that key, active or not."""
-        header = {"alg": key.alg.value, "kid": key.kid, "typ": typ}
-        payload = json.dumps(claims, separators=(",", ":"), ensure_ascii=False).encode()
+        header, payload = header_and_payload(key, typ, claims)
         return Signed(self._backend_of[key.kid].sign(key.kid, header, payload), key.kid)
 
     def verifying(self, kid: str) -> SigningKey | None:
@@ -148,6 +140,13 @@ class Keyring:
         key = schedule.active(self._usable, alg, self._clock())
         if key is None or key.kid not in self._backend_of:
             raise Unavailable(f"There is no active {alg} key.")
+        return key
+
+    def reserve(self, alg: SigningAlgorithm) -> SigningKey:
+        """The key that signs `alg` next; `Unavailable` if there is none, or not in this process."""
+        key = schedule.reserve(self._usable, alg, self._clock())
+        if key is None or key.kid not in self._backend_of:
+            raise Unavailable(f"There is no {alg} key in reserve.")
         return key
 
     def _promise(self) -> None:

@@ -1,9 +1,12 @@
 """From an authorization to a signed token."""
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from random import Random
+from typing import TypeAlias
 
 from issuer.clock import Clock
 from issuer.errors import IssuerError
@@ -11,6 +14,8 @@ from issuer.keys import Keyring, Signed
 from issuer.tokens.authorization import Authorization
 from issuer.tokens.claims import access_token_claims
 from issuer.vocabulary import ACCESS_TOKEN_TYPE
+
+Signer: TypeAlias = Callable[[str, Mapping[str, object]], Signed]
 
 
 class TokenTooLarge(IssuerError):
@@ -55,35 +60,43 @@ class TokenIssuer:
 
     def issue(self, authorization: Authorization) -> AccessToken:
         """A token that says exactly what the authorization allows; `TokenTooLarge`."""
-        claims, lifetime = self._claims(authorization)
-        signed = self._signed(authorization, claims)
+        return self.issue_signed_by(
+            self._signer(authorization), authorization, self._lifetime(authorization)
+        )
+
+    def issue_signed_by(
+        self, sign: Signer, authorization: Authorization, lifetime: timedelta
+    ) -> AccessToken:
+        """The same token but for its lifetime, and for who signs it."""
+        claims = self._claims(authorization, lifetime)
+        signed = sign(ACCESS_TOKEN_TYPE, claims)
         self._require_size(len(signed.token), claims)
         scopes = tuple(sorted(authorization.scopes))
         return AccessToken(signed.token, str(claims["jti"]), signed.kid, scopes, lifetime)
 
     def preview(self, authorization: Authorization) -> tuple[dict[str, object], int]:
         """What `issue` would say, and the bytes it would take; the signature is thrown away."""
-        claims, _ = self._claims(authorization)
-        return claims, len(self._signed(authorization, claims).token)
+        claims = self._claims(authorization, self._lifetime(authorization))
+        return claims, len(self._signer(authorization)(ACCESS_TOKEN_TYPE, claims).token)
 
-    def _signed(self, authorization: Authorization, claims: dict[str, object]) -> Signed:
-        alg = authorization.audience.signing_alg.at(self._clock())
-        return self._keyring.sign(alg, ACCESS_TOKEN_TYPE, claims)
+    def _signer(self, authorization: Authorization) -> Signer:
+        return partial(self._keyring.sign, authorization.audience.signing_alg.at(self._clock()))
 
-    def _claims(self, authorization: Authorization) -> tuple[dict[str, object], timedelta]:
-        lifetime = (
+    def _lifetime(self, authorization: Authorization) -> timedelta:
+        return (
             authorization.client.access_token_ttl
             or authorization.audience.access_token_ttl
             or self._default_lifetime
         )
-        claims = access_token_claims(
+
+    def _claims(self, authorization: Authorization, lifetime: timedelta) -> dict[str, object]:
+        return access_token_claims(
             authorization,
             issuer=self._issuer,
             jti=f"{self._chance.getrandbits(128):032x}",
             now=self._clock(),
             lifetime=lifetime,
         )
-        return claims, lifetime
 
     def _require_size(self, size: int, claims: dict[str, object]) -> None:
         if size > self._most_bytes:

@@ -1,0 +1,23 @@
+"""A signed JWT, and what of it is signed."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from issuer.keys.signing_key import SigningKey
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A JWT and the key that signed it."""
+
+    token: str = field(repr=False)
+    kid: str
+
+
+def header_and_payload(
+    key: SigningKey, typ: str, claims: Mapping[str, object]
+) -> tuple[dict[str, object], bytes]:
+    """What `key` signs so that it says `claims` (RFC 7515 §4, RFC 7519 §7.1)."""
+    header: dict[str, object] = {"alg": key.alg.value, "kid": key.kid, "typ": typ}
+    return header, json.dumps(claims, separators=(",", ":"), ensure_ascii=False).encode()
