@@ -43,6 +43,16 @@ class FakeClock(Clock):
         self.elapsed += duration.total_seconds()
 
 
+class ClockBehind(Clock):
+    """A clock that is behind the machine's."""
+
+    def __init__(self, behind: timedelta) -> None:
+        self._behind = behind
+
+    def __call__(self) -> datetime:
+        return super().__call__() - self._behind
+
+
 @dataclass(frozen=True)
 class Credentials:
     """What a client has in its hands."""

@@ -36,7 +36,7 @@ ROOMS = {
     "manifest": {"authority", "audiences", "roles", "users", "clients", "directory"},
     "tokens": {"keys", "directory"},
 }
-BETWEEN = {"services", "setup", "http", "explaining", "prometheus"}
+BETWEEN = {"services", "setup", "http", "explaining", "drilling", "prometheus"}
 DOORS = {"oauth", "admin", "cli"}
 ENTRANCES = {"app", "health", "metrics_route"}
 
@@ -51,6 +51,7 @@ ONLY_IN = {
     "yaml": ["manifest/parsing.py", "manifest/events.py"],
     "typer": ["cli/"],
     "prometheus_client": ["prometheus.py"],
+    "httpx": ["cli/", "drilling/"],
 }
 
 FILES = sorted(path.relative_to(HOUSE).as_posix() for path in HOUSE.rglob("*.py"))

@@ -8,6 +8,7 @@ import typer
 from issuer.cli import output
 from issuer.cli.command import new_app
 from issuer.cli.house import opened, operator, read_settings
+from issuer.cli.key_drill import drill_rotation
 from issuer.cli.options import AsJson
 from issuer.keys.described import all_described, described
 from issuer.keys.private_key import public_pem
@@ -54,6 +55,9 @@ def rotate_keys(alg: Alg = None, as_json: AsJson = False) -> None:
             for each in [alg] if alg else services.settings.signing_algorithms:
                 rooms.keys.rotate(each)
         _show(services, as_json=as_json)
+
+
+app.command("drill")(drill_rotation)
 
 
 @app.command("revoke")

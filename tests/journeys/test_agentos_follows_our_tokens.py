@@ -1,7 +1,7 @@
 """A stock AgentOS obeys the tokens of our running server, by our published keys alone."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from random import SystemRandom
@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 from joserfc.jwk import KeySet
 
-from issuer.clock import Clock
 from issuer.tokens import Authorization, TokenIssuer
 from tests.agentos.releases import SERVER_RELEASES, AgnoRelease
 from tests.agentos.running import AgentOSServer, running_agent_os
-from tests.builders import Credentials
+from tests.builders import ClockBehind, Credentials
 from tests.journeys.running_issuer import RunningIssuer
 
 PASSWORD_GRANT = {"grant_types": ["password"]}
@@ -154,16 +153,6 @@ def minted_ago(issuer: RunningIssuer, client: Credentials, ago: timedelta) -> st
         most_bytes=issuer.settings.max_token_bytes,
     )
     return then.issue(Authorization.of_client(record, record.audiences["my-os"])).token
-
-
-class ClockBehind(Clock):
-    """A clock that is behind."""
-
-    def __init__(self, behind: timedelta) -> None:
-        self._behind = behind
-
-    def __call__(self) -> datetime:
-        return super().__call__() - self._behind
 
 
 def new_name() -> str:

@@ -1,0 +1,102 @@
+"""`issuer key drill`."""
+
+import time
+from collections.abc import Iterator
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+
+from issuer.cli import output
+from issuer.cli.command import given
+from issuer.cli.house import opened, operator
+from issuer.cli.options import AsJson
+from issuer.drilling import Drill, DrillRequest, Report
+from issuer.errors import IssuerError
+from issuer.vocabulary import SigningAlgorithm
+
+
+def drill_rotation(
+    verifiers: Annotated[
+        list[str],
+        typer.Option(
+            "--verifier",
+            metavar="URL",
+            help="A GET route of an AgentOS that wants a token, or a key set that follows ours."
+            " Repeatable.",
+        ),
+    ],
+    client_id: Annotated[
+        str | None,
+        typer.Option(help="Whose token is shown there, for a minute; not needed by a key set."),
+    ] = None,
+    audience: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="For which AgentOS; not needed by a client of only one."),
+    ] = None,
+    alg: Annotated[
+        SigningAlgorithm | None,
+        typer.Option(metavar="ALG", help="The keys of this algorithm; else those of the audience."),
+    ] = None,
+    jwks_url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Where our key set is seen from here, if elsewhere."),
+    ] = None,
+    rotate: Annotated[
+        bool, typer.Option("--rotate", help="Have the new key sign, if everyone believes it.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Rehearse a rotation: find out whether every verifier would believe the key in reserve.
+
+    Waits until followers must have seen it. Then each verifier is shown a token of the old key,
+    one of the new key, and a forged one. If anything fails the old key signs on, and the exit
+    status is 1.
+
+    Examples:
+
+      issuer key drill --verifier http://127.0.0.1:7777/agents --client-id ci-bot
+      issuer key drill --verifier https://os.example/config --client-id ci-bot --rotate
+      issuer key drill --verifier https://proxy.example/jwks.json
+    """
+    request = DrillRequest.read(
+        given(
+            verifiers=verifiers,
+            client_id=client_id,
+            audience=audience,
+            alg=alg,
+            jwks_url=jwks_url,
+            rotate=rotate,
+        )
+    )
+    with opened() as services:
+        tell = partial(typer.echo, err=True)
+        report = Drill(services, operator(), wait=_wait, tell=tell).run(request)
+    _show(report, as_json=as_json)
+
+
+def _wait(seconds: float) -> None:
+    try:
+        time.sleep(seconds)
+    except KeyboardInterrupt:
+        raise IssuerError("Interrupted while it waited: the old key signs on.") from None
+
+
+def _show(report: Report, *, as_json: bool) -> None:
+    if as_json:
+        output.print_json(report.as_json())
+    else:
+        columns = ["url", "old", "new", "forged", "saw"]
+        output.show_all(
+            _rows(report), ["when", *columns] if report.rotated else columns, as_json=False
+        )
+    if not report.ok:
+        raise IssuerError(report.verdict)
+    if not as_json:
+        print(report.verdict)
+
+
+def _rows(report: Report) -> Iterator[dict[str, Any]]:
+    for when, checks in (("before", report.before), ("after", report.after)):
+        for each in checks:
+            yield {"when": when, **each.model_dump()}

@@ -1,0 +1,60 @@
+"""The tokens that a drill shows around."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from issuer.audit import Actor, Trail
+from issuer.drilling.seen import Pair
+from issuer.keys import Forger
+from issuer.services import Services
+from issuer.tokens import AccessToken, Authorization, Signer
+from issuer.vocabulary import SHORTEST_TOKEN
+
+
+@dataclass(frozen=True, slots=True)
+class Specimens:
+    """Alike but for who signed them: the old key, the new one, or nobody who may."""
+
+    old: AccessToken
+    new: AccessToken
+    forged: AccessToken
+
+
+class SpecimenMaker:
+    """Makes tokens of one authorization that live a minute."""
+
+    def __init__(
+        self, services: Services, actor: Actor, authorization: Authorization, keys: Pair
+    ) -> None:
+        self._services = services
+        self._actor = actor
+        self._authorization = authorization
+        self._keys = keys
+        self._forger = Forger(keys.new)
+
+    def fresh(self) -> Specimens:
+        """New ones. None leaves before its record is durable, here as at the token endpoint."""
+        keyring = self._services.keyring
+        made = Specimens(
+            old=self._made(partial(keyring.sign_with, self._keys.old)),
+            new=self._made(partial(keyring.sign_with, self._keys.new)),
+            forged=self._made(self._forger.sign),
+        )
+        with self._services.database.transaction() as session:
+            trail = Trail(session, self._services.clock, self._actor)
+            for token in (made.old, made.new):
+                trail.note("token.issued", self._authorization.subject, **self._details(token))
+        return made
+
+    def _made(self, sign: Signer) -> AccessToken:
+        return self._services.tokens.issue_signed_by(sign, self._authorization, SHORTEST_TOKEN)
+
+    def _details(self, token: AccessToken) -> dict[str, object]:
+        return {
+            "drill": True,
+            "audience": self._authorization.audience.id,
+            "scope": " ".join(token.scopes),
+            "jti": token.jti,
+            "kid": token.kid,
+            "expires_in": int(token.lifetime.total_seconds()),
+        }
