@@ -10,7 +10,7 @@ from tests.drivers import AdminApi
 
 CLIENTS = 100_000
 PAGE = 500
-MOST_STATEMENTS = 5
+MOST_QUERIES = 4
 
 
 def fill(house: House) -> None:
@@ -45,9 +45,9 @@ def test_a_hundred_thousand_clients_are_listed_page_by_page(admin: AdminApi, hou
     costs: set[int] = set()
     statements = 0
 
-    def count(*_: object) -> None:
+    def count(_connection: object, _cursor: object, statement: str, *_: object) -> None:
         nonlocal statements
-        statements += 1
+        statements += statement.startswith("SELECT")  # the last use of a secret is written beside
 
     event.listen(house.services.database.engine, "before_cursor_execute", count)
     house.services.changes.stop()
@@ -62,4 +62,4 @@ def test_a_hundred_thousand_clients_are_listed_page_by_page(admin: AdminApi, hou
         path = f"/clients?limit={PAGE}&cursor={page['next_cursor']}"
     assert len(seen) == len(set(seen)) == CLIENTS + 1
     assert seen == sorted(seen)
-    assert max(costs) <= MOST_STATEMENTS, costs
+    assert max(costs) <= MOST_QUERIES, costs
