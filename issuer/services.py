@@ -160,6 +160,7 @@ class Services:
     def start(self) -> None:
         """Keys in order, then the background threads."""
         self._require_algorithms()
+        self.keyring.tidy()
         self.keyring.put_in_order()
         self.keyring.require_loaded()
         self.changes.start()

@@ -14,7 +14,7 @@ from issuer.clock import Clock
 from issuer.database import Database
 from issuer.errors import ConfigurationError, Unavailable
 from issuer.keys import schedule
-from issuer.keys.backends import KeyBackend
+from issuer.keys.backends import KeyBackend, MadeKey
 from issuer.keys.keys import Keys
 from issuer.keys.schedule import KeyPolicy, Plan, plan_rotation
 from issuer.keys.signed import Signed, header_and_payload
@@ -110,7 +110,7 @@ class Keyring:
             if not plan:
                 return
             # Made outside the transaction: an RSA key can take a tenth of a second and more.
-            made = [self._backends[0].create(wanted.alg) for wanted in plan.create]
+            made = self._made(plan)
             with self._database.changing() as session:
                 trail = Trail(session, self._clock, _ROTATOR)
                 Keys(session, trail, self._clock).carry_out(plan, made, seen=seen)
@@ -127,9 +127,11 @@ class Keyring:
         return self.sign_with(self.active(alg), typ, claims)
 
     def sign_with(self, key: SigningKey, typ: str, claims: Mapping[str, object]) -> Signed:
-        """`claims` as a JWT signed by that key, active or not."""
+        """`claims` as a JWT signed by that key, active or not; `Unavailable` if it is gone."""
+        if (backend := self._backend_of.get(key.kid)) is None:
+            raise Unavailable(f"The key {key.kid} cannot sign here.")
         header, payload = header_and_payload(key, typ, claims)
-        return Signed(self._backend_of[key.kid].sign(key.kid, header, payload), key.kid)
+        return Signed(backend.sign(key.kid, header, payload), key.kid)
 
     def verifying(self, kid: str) -> SigningKey | None:
         """The key of that id, if what it signed may still be believed."""
@@ -148,6 +150,18 @@ class Keyring:
         if key is None or key.kid not in self._backend_of:
             raise Unavailable(f"There is no {alg} key in reserve.")
         return key
+
+    def tidy(self) -> None:
+        """What a crash has left of destroyed keys is gone."""
+        for backend in self._backends:
+            backend.tidy()
+
+    def _made(self, plan: Plan) -> list[MadeKey]:
+        made: dict[str, MadeKey] = {}
+        for wanted in plan.create:
+            key = self._backends[0].create(wanted.alg, besides=made.keys())
+            made[key.kid] = key
+        return list(made.values())
 
     def _promise(self) -> None:
         """A shorter time does not shorten what others were promised before."""

@@ -10,10 +10,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from joserfc import jws
+from joserfc.errors import InvalidKeyTypeError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
-from issuer.errors import ConfigurationError
+from issuer.errors import ConfigurationError, Unavailable
 from issuer.vocabulary import SigningAlgorithm
 
 _RSA_BITS = 2048
@@ -49,32 +50,44 @@ def public_jwk(key: PrivateKey, alg: SigningAlgorithm) -> dict[str, Any]:
     return dict(sorted(public.items()))
 
 
-def signed(key: PrivateKey, header: Mapping[str, object], payload: bytes) -> str:
-    """A JWS in compact form (RFC 7515 §7.1)."""
+def signed(key: PrivateKey | None, header: Mapping[str, object], payload: bytes) -> str:
+    """A JWS in compact form (RFC 7515 §7.1); `Unavailable` without a key."""
+    if key is None:
+        raise Unavailable("The key that should sign is not in use any more.")
     return jws.serialize_compact(dict(header), payload, key, registry=_registry)
 
 
+def signs(key: PrivateKey, alg: SigningAlgorithm) -> bool:
+    """Whether the key is of the type that `alg` needs."""
+    return isinstance(key, _KEY_TYPES[alg])
+
+
 def read_der(der: bytes, alg: SigningAlgorithm) -> PrivateKey:
-    """A key as it was sealed."""
-    return _KEY_TYPES[alg].import_key(der)
+    """A key as it was sealed; `ConfigurationError` if it is of another type than `alg` needs."""
+    try:
+        return _KEY_TYPES[alg].import_key(der)
+    except InvalidKeyTypeError:
+        raise ConfigurationError(f"A sealed key cannot sign {alg}.") from None
 
 
-def read_pem(pem: bytes, alg: SigningAlgorithm, where: str) -> PrivateKey:
-    """A private key fit for `alg`; `ConfigurationError` says what else it is, naming `where`."""
+def read_pem(pem: bytes, where: str) -> PrivateKey:
+    """A private key that can sign; `ConfigurationError` says what else it is, naming `where`."""
     try:
         key = load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise ConfigurationError(f"{where} holds no private key that can be read.") from None
+    # Imported as it is: from the text, joserfc may take another block that stands beside it.
     match key:
-        case RSAPrivateKey() if _KEY_TYPES[alg] is RSAKey and key.key_size >= _RSA_BITS:
-            pass
-        case EllipticCurvePrivateKey(curve=SECP256R1()) if _KEY_TYPES[alg] is ECKey:
-            pass
-        case Ed25519PrivateKey() if _KEY_TYPES[alg] is OKPKey:
-            pass
-        case _:
-            raise ConfigurationError(f"{where} holds a key that cannot sign {alg}.")
-    return _KEY_TYPES[alg].import_key(pem)
+        case RSAPrivateKey() if key.key_size >= _RSA_BITS:
+            return RSAKey.import_key(key)
+        case EllipticCurvePrivateKey(curve=SECP256R1()):
+            return ECKey.import_key(key)
+        case Ed25519PrivateKey():
+            return OKPKey.import_key(key)
+    raise ConfigurationError(
+        f"{where} holds a key that is neither RSA of {_RSA_BITS} bits or more, nor P-256,"
+        " nor Ed25519."
+    )
 
 
 def public_pem(jwk: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """What every backend promises."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -29,8 +29,11 @@ class KeyBackend(Protocol):
     def owns(self, handle: bytes) -> bool:
         """Whether the handle is one of this backend's."""
 
-    def create(self, alg: SigningAlgorithm) -> MadeKey:
-        """A key nobody has used. Slow; and it is nobody's before it is on record."""
+    def create(self, alg: SigningAlgorithm, besides: Collection[str] = ()) -> MadeKey:
+        """A key nobody has used, none of those `besides`.
+
+        Slow; and it is nobody's before it is on record: until then it may be given again.
+        """
 
     def load(self, kid: str, alg: SigningAlgorithm, handle: bytes) -> Mapping[str, Any]:
         """Make the key ready to sign; the public part that belongs to the private one.
@@ -39,7 +42,13 @@ class KeyBackend(Protocol):
         """
 
     def sign(self, kid: str, header: Mapping[str, object], payload: bytes) -> str:
-        """A JWS in compact form, signed by that one loaded key (RFC 7515 §7.1)."""
+        """A JWS in compact form, signed by that one loaded key (RFC 7515 §7.1).
+
+        `Unavailable` if it is not loaded, or destroyed since.
+        """
 
     def destroy(self, kid: str, handle: bytes) -> None:
         """The private part is gone for good: the house has forgotten the handle already."""
+
+    def tidy(self) -> None:
+        """What a crash has left of private parts that are nobody's any more is gone, too."""

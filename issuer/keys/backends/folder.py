@@ -5,16 +5,16 @@ key is wanted; where there is none, one is made, if the folder can be written.
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from issuer.errors import ConfigurationError, Unavailable
-from issuer.files import write_private
+from issuer.files import remove_partial, write_private
 from issuer.keys.backends.backend import MadeKey
-from issuer.keys.private_key import PrivateKey, generated, public_jwk, read_pem, signed
+from issuer.keys.private_key import PrivateKey, generated, public_jwk, read_pem, signed, signs
 from issuer.keys.sealing import FILE
 from issuer.vocabulary import SigningAlgorithm
 
@@ -34,41 +34,56 @@ class FolderKeyBackend:
     def owns(self, handle: bytes) -> bool:
         return handle.startswith(FILE)
 
-    def create(self, alg: SigningAlgorithm) -> MadeKey:
-        name, key = self._provided(alg) or self._made(alg)
-        self._ready[key.thumbprint()] = key
-        return MadeKey(public_jwk(key, alg), FILE + name.encode())
+    def create(self, alg: SigningAlgorithm, besides: Collection[str] = ()) -> MadeKey:
+        if not self._folder.is_dir():
+            raise ConfigurationError(
+                f"ISSUER_KEY_FOLDER {self._folder} is not there: mount it, or have `issuer init`"
+                " make it."
+            )
+        self.tidy()
+        name, key = self._provided(alg, besides) or self._made(alg)
+        return MadeKey(public_jwk(key, alg), FILE + os.fsencode(name))
 
     def load(self, kid: str, alg: SigningAlgorithm, handle: bytes) -> Mapping[str, Any]:
         if kid not in self._ready:
-            key = self._read(self._path(handle), alg)
+            path = self._path(handle)
+            key = read_key_file(path)
+            if not signs(key, alg):
+                raise ConfigurationError(f"{path} holds a key that cannot sign {alg}.")
             if key.thumbprint() != kid:
-                raise ConfigurationError(f"{self._path(handle)} holds another key than {kid}.")
+                raise ConfigurationError(f"{path} holds another key than {kid}.")
             self._ready[kid] = key
         return public_jwk(self._ready[kid], alg)
 
     def sign(self, kid: str, header: Mapping[str, object], payload: bytes) -> str:
-        return signed(self._ready[kid], header, payload)
+        return signed(self._ready.get(kid), header, payload)
 
     def destroy(self, kid: str, handle: bytes) -> None:
         self._ready.pop(kid, None)
         self._remove(self._path(handle), kid)
 
-    def _provided(self, alg: SigningAlgorithm) -> tuple[str, PrivateKey] | None:
-        """A file nobody has used. One of a destroyed key, left by a crash, goes."""
+    def tidy(self) -> None:
+        remove_partial(self._folder)
         on_record = self._on_record()
-        for path, key in self._readable(alg):
+        for path, key in self._readable():
             kid = key.thumbprint()
             if not on_record.get(kid, True):
                 self._remove(path, kid)
-            elif kid not in on_record and kid not in self._ready:
+
+    def _provided(
+        self, alg: SigningAlgorithm, besides: Collection[str]
+    ) -> tuple[str, PrivateKey] | None:
+        """A file nobody has used."""
+        taken = {*self._on_record(), *besides}
+        for path, key in self._readable():
+            if signs(key, alg) and key.thumbprint() not in taken:
                 return path.name, key
         return None
 
-    def _readable(self, alg: SigningAlgorithm) -> Iterator[tuple[Path, PrivateKey]]:
-        for path in sorted(self._folder.glob("*.pem")):
+    def _readable(self) -> Iterator[tuple[Path, PrivateKey]]:
+        for path in key_files(self._folder):
             try:
-                yield path, self._read(path, alg)
+                yield path, read_key_file(path)
             except ConfigurationError as error:
                 log.info("key_file_passed_over", cause=str(error))
 
@@ -84,20 +99,36 @@ class FolderKeyBackend:
         return name, key
 
     def _remove(self, path: Path, kid: str) -> None:
+        """Unless it is gone, or somebody has put another key there since."""
         try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
+            if path.is_file() and read_pem(_read(path)[0], str(path)).thumbprint() == kid:
+                path.unlink(missing_ok=True)
+        except (OSError, ConfigurationError) as error:
             log.warning("key_file_not_removed", kid=kid, cause=str(error))
-
-    def _read(self, path: Path, alg: SigningAlgorithm) -> PrivateKey:
-        try:
-            with path.open("rb") as file:
-                if os.fstat(file.fileno()).st_mode & 0o077:
-                    raise ConfigurationError(f"{path} can be read by others: chmod 600 it.")
-                return read_pem(file.read(_LARGEST), alg, str(path))
-        except OSError as error:
-            raise ConfigurationError(f"The key {path} cannot be read: {error}.") from None
 
     def _path(self, handle: bytes) -> Path:
         """A name, not a path: whoever can write to the database may not choose the folder."""
-        return self._folder / Path(handle.removeprefix(FILE).decode()).name
+        return self._folder / Path(os.fsdecode(handle.removeprefix(FILE))).name
+
+
+def key_files(folder: Path) -> list[Path]:
+    """What may hold keys, in the order of their names."""
+    return sorted(folder.glob("*.pem"))
+
+
+def read_key_file(path: Path) -> PrivateKey:
+    """The key in the file; `ConfigurationError` if there is none, or others can read it."""
+    content, mode = _read(path)
+    if mode & 0o077:
+        raise ConfigurationError(f"{path} can be read by others: chmod 600 it.")
+    return read_pem(content, str(path))
+
+
+def _read(path: Path) -> tuple[bytes, int]:
+    try:
+        if not path.is_file():  # a pipe would keep us waiting
+            raise ConfigurationError(f"There is no key file {path}.")
+        with path.open("rb") as file:
+            return file.read(_LARGEST), os.fstat(file.fileno()).st_mode
+    except OSError as error:
+        raise ConfigurationError(f"The key {path} cannot be read: {error}.") from None

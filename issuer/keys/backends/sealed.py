@@ -1,6 +1,6 @@
 """Private keys in the house's own database: the handle is the key itself, in a sealed box."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from issuer.keys.backends.backend import MadeKey
@@ -23,11 +23,9 @@ class SealedKeyBackend:
     def owns(self, handle: bytes) -> bool:
         return is_box(handle)
 
-    def create(self, alg: SigningAlgorithm) -> MadeKey:
+    def create(self, alg: SigningAlgorithm, besides: Collection[str] = ()) -> MadeKey:
         key = generated(alg)
-        kid = key.thumbprint()
-        box = self._sealer.seal(key.as_der(private=True), kid, self._mark())
-        self._ready[kid] = key
+        box = self._sealer.seal(key.as_der(private=True), key.thumbprint(), self._mark())
         return MadeKey(public_jwk(key, alg), box)
 
     def load(self, kid: str, alg: SigningAlgorithm, handle: bytes) -> Mapping[str, Any]:
@@ -36,8 +34,11 @@ class SealedKeyBackend:
         return public_jwk(self._ready[kid], alg)
 
     def sign(self, kid: str, header: Mapping[str, object], payload: bytes) -> str:
-        return signed(self._ready[kid], header, payload)
+        return signed(self._ready.get(kid), header, payload)
 
     def destroy(self, kid: str, handle: bytes) -> None:
         """The box went with the handle; what is left is in this process."""
         self._ready.pop(kid, None)
+
+    def tidy(self) -> None:
+        """Nothing to do: a box stands and falls with its row."""

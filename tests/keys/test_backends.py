@@ -1,0 +1,186 @@
+"""What every `KeyBackend` promises (DESIGN §4), whatever it keeps private parts in."""
+
+import base64
+import json
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import structlog
+from joserfc import jws
+from joserfc.jwk import JWKRegistry
+from sqlalchemy import select
+
+from issuer.database.tables import Base
+from issuer.errors import ConfigurationError, Unavailable
+from issuer.keys.backends import FolderKeyBackend, KeyBackend, MadeKey, SealedKeyBackend
+from issuer.keys.sealing import Sealer, is_box
+from issuer.keys.store import KeyStore
+from issuer.vocabulary import SigningAlgorithm
+from tests.builders import OPERATOR, House
+
+ES256, RS256 = SigningAlgorithm.ES256, SigningAlgorithm.RS256
+PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "k", "oth"}
+
+Restarted = Callable[[], KeyBackend]
+pytestmark = pytest.mark.filterwarnings("ignore:EdDSA is deprecated")
+every_algorithm = pytest.mark.parametrize("alg", list(SigningAlgorithm))
+
+
+@pytest.fixture(params=[0, 1], ids=["sealed", "folder"])
+def restarted(request: pytest.FixtureRequest, master_key: bytes, tmp_path: Path) -> Restarted:
+    """A process that begins, with the private parts where they were."""
+    return lambda: both(master_key, tmp_path)[request.param]
+
+
+@pytest.fixture
+def master_key() -> bytes:
+    return secrets.token_bytes(32)
+
+
+def both(master_key: bytes, folder: Path) -> tuple[KeyBackend, KeyBackend]:
+    sealer = Sealer(lambda: [master_key], secrets.token_bytes)
+    return SealedKeyBackend(sealer, lambda: sealer.newest), FolderKeyBackend(folder, dict)
+
+
+@pytest.fixture
+def backend(restarted: Restarted) -> KeyBackend:
+    return restarted()
+
+
+def signed(backend: KeyBackend, made: MadeKey) -> str:
+    header = {"alg": made.public_jwk["alg"], "kid": made.kid}
+    return backend.sign(made.kid, header, b"payload")
+
+
+def loaded(backend: KeyBackend, made: MadeKey) -> MadeKey:
+    """As the house has it ready, once it is on record."""
+    alg = SigningAlgorithm(made.public_jwk["alg"])
+    return MadeKey(backend.load(made.kid, alg, made.handle), made.handle)
+
+
+@every_algorithm
+def test_a_key_is_public_and_named_by_its_thumbprint(backend: KeyBackend, alg: SigningAlgorithm):
+    """RFC 7517 §4, RFC 7638."""
+    made = backend.create(alg)
+    jwk = dict(made.public_jwk)
+    assert (jwk["alg"], jwk["use"]) == (alg, "sig")
+    assert not PRIVATE_MEMBERS & jwk.keys()
+    assert made.kid == JWKRegistry.import_key(jwk).thumbprint()
+
+
+@every_algorithm
+def test_what_it_signs_verifies_with_the_public_part(restarted: Restarted, alg: SigningAlgorithm):
+    """In the process that made it and in another."""
+    made = restarted().create(alg)
+    key = JWKRegistry.import_key(dict(made.public_jwk))
+    for _ in range(2):
+        backend = restarted()
+        assert loaded(backend, made) == made
+        assert loaded(backend, made) == made  # once more is no harm
+        read = jws.deserialize_compact(signed(backend, made), key, algorithms=[alg])
+        assert read.payload == b"payload"
+
+
+def test_keys_of_one_plan_differ(backend: KeyBackend):
+    made = [backend.create(ES256)]
+    made.append(backend.create(ES256, besides={made[0].kid}))
+    assert made[0].kid != made[1].kid
+
+
+def test_a_handle_is_of_one_backend(backend: KeyBackend, master_key: bytes, tmp_path: Path):
+    handle = backend.create(ES256).handle
+    owners = [each for each in both(master_key, tmp_path) if each.owns(handle)]
+    assert [type(each) for each in owners] == [type(backend)]
+
+
+def test_a_destroyed_key_signs_no_more(backend: KeyBackend):
+    made = backend.create(ES256)
+    other = backend.create(ES256, besides={made.kid})
+    for each in (made, other):
+        loaded(backend, each)
+    backend.destroy(made.kid, made.handle)
+    with pytest.raises(Unavailable):
+        signed(backend, made)
+    assert signed(backend, other)
+    backend.destroy(made.kid, made.handle)  # by another process as well
+
+
+def test_a_key_that_was_never_loaded_does_not_sign(restarted: Restarted):
+    made = restarted().create(ES256)
+    with pytest.raises(Unavailable):
+        signed(restarted(), made)
+
+
+@pytest.mark.parametrize("wrong", ["kid", "handle", "alg", "truncated", "nonsense"])
+def test_a_handle_of_another_key_is_refused(restarted: Restarted, wrong: str):
+    """Whoever can write to the database does not choose what signs."""
+    backend = restarted()
+    made = backend.create(ES256)
+    other = backend.create(ES256, besides={made.kid})
+    kid, alg, handle = {
+        "kid": (other.kid, ES256, made.handle),
+        "handle": (made.kid, ES256, other.handle),
+        "alg": (made.kid, RS256, made.handle),
+        "truncated": (made.kid, ES256, made.handle[:4]),
+        "nonsense": (made.kid, ES256, made.handle[:4] + b"\xff\x00/.."),
+    }[wrong]
+    with pytest.raises(ConfigurationError):
+        restarted().load(kid, alg, handle)
+
+
+@every_algorithm
+def test_a_private_part_shows_nowhere(
+    backend: KeyBackend, alg: SigningAlgorithm, capfd: pytest.CaptureFixture[str]
+):
+    with structlog.testing.capture_logs() as logged:
+        made = backend.create(alg)
+        backend.load(made.kid, alg, made.handle)
+        signed(backend, made)
+        with pytest.raises(ConfigurationError) as refused:
+            backend.load("another", alg, made.handle)
+        backend.destroy(made.kid, made.handle)
+    shown = [repr(made), str(made), repr(backend), json.dumps(dict(made.public_jwk))]
+    shown += [str(refused.value), repr(logged), *capfd.readouterr()]
+    for text in shown:
+        assert "PRIVATE" not in text
+        assert repr(made.handle) not in text
+        assert base64.b64encode(made.handle).decode() not in text
+
+
+@pytest.fixture(params=["sealed", "folder"])
+def more_settings(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+    return {"key_folder": str(tmp_path / "keys")} if request.param == "folder" else {}
+
+
+def test_a_house_forgets_what_it_destroys(house: House, tmp_path: Path):
+    """No column and no file holds anything private of it any more."""
+    folder = tmp_path / "keys"
+    active, reserve = sorted(house.services.keyring.keys, key=lambda key: key.activates_at)
+    parts = private_parts(house, folder)
+    assert set(parts.values()) <= everything_kept(house, folder)
+    with house.services.changing_keys(OPERATOR) as rooms:
+        rooms.keys.revoke(active.kid)
+    kept = everything_kept(house, folder)
+    assert parts[active.kid] not in kept
+    assert parts[reserve.kid] in kept
+    assert len(private_parts(house, folder)) == 2
+
+
+def private_parts(house: House, folder: Path) -> dict[str, bytes]:
+    """By key: its sealed box, or what is in its file."""
+    with house.services.database.reading() as session:
+        handles = dict(KeyStore(session).on_record().handles)
+    return {
+        kid: handle if is_box(handle) else (folder / f"{kid}.pem").read_bytes()
+        for kid, handle in handles.items()
+    }
+
+
+def everything_kept(house: House, folder: Path) -> set[bytes]:
+    tables = Base.metadata.sorted_tables
+    with house.services.database.reading() as session:
+        rows = [row for table in tables for row in session.execute(select(table))]
+    columns = {value for row in rows for value in row if isinstance(value, bytes)}
+    return columns | {path.read_bytes() for path in folder.glob("*")}

@@ -1,0 +1,226 @@
+"""Private keys as PEM files in a folder, for those who manage them outside."""
+
+import fcntl
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import structlog
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+from joserfc.jwk import ECKey
+
+from issuer.errors import ConfigurationError, Unavailable
+from issuer.keys.backends import FolderKeyBackend
+from issuer.vocabulary import SigningAlgorithm
+
+ES256, RS256, EDDSA = SigningAlgorithm.ES256, SigningAlgorithm.RS256, SigningAlgorithm.EDDSA
+PRIVATE, OPEN = 0o600, 0o644
+
+ONE = ec.generate_private_key(ec.SECP256R1())
+
+
+def pem(key, form=PrivateFormat.PKCS8, encryption=None) -> bytes:
+    return key.private_bytes(Encoding.PEM, form, encryption or NoEncryption())
+
+
+def public_pem(key) -> bytes:
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def put(path: Path, content: bytes, mode: int = PRIVATE) -> Path:
+    path.write_bytes(content)
+    path.chmod(mode)
+    return path
+
+
+def kid_of(path: Path) -> str:
+    return ECKey.import_key(path.read_bytes()).thumbprint()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "keys").mkdir(mode=0o700)
+    return tmp_path / "keys"
+
+
+@pytest.fixture
+def backend(folder: Path) -> FolderKeyBackend:
+    """In a house that has no keys yet."""
+    return FolderKeyBackend(folder, dict)
+
+
+@pytest.mark.parametrize(
+    ("content", "alg"),
+    [
+        (pem(ONE), ES256),
+        (pem(ONE, PrivateFormat.TraditionalOpenSSL), ES256),
+        (b"Made by hand.\n" + pem(ONE) + public_pem(ONE), ES256),
+        (pem(ed25519.Ed25519PrivateKey.generate()), EDDSA),
+        (pem(rsa.generate_private_key(65537, 3072)), RS256),
+    ],
+    ids=["PKCS8", "SEC1", "with its public part", "Ed25519", "RSA"],
+)
+def test_a_file_that_was_put_there_is_the_next_key(
+    backend: FolderKeyBackend, folder: Path, content: bytes, alg: SigningAlgorithm
+):
+    put(folder / "2026-12.pem", content)
+    made = backend.create(alg)
+    assert made.handle == b"pem:2026-12.pem"
+    assert backend.load(made.kid, alg, made.handle) == made.public_jwk
+    assert list(folder.iterdir()) == [folder / "2026-12.pem"]
+
+
+def test_files_are_used_in_the_order_of_their_names(folder: Path):
+    """Each once; then keys are made."""
+    later, sooner = (put(folder / f"{name}.pem", pem(new_key())) for name in "ba")
+    on_record: dict[str, bool] = {}
+    backend = FolderKeyBackend(folder, lambda: on_record)
+    for expected in (sooner, later):
+        kid = backend.create(ES256).kid
+        assert kid == kid_of(expected)
+        on_record[kid] = True
+    assert backend.create(ES256).kid not in on_record
+
+
+def test_a_key_that_did_not_come_on_record_is_the_next_again(
+    backend: FolderKeyBackend, folder: Path
+):
+    """Whether it was put there or made: an attempt that fails leaves no file of its own."""
+    assert len({backend.create(ES256).kid for _ in range(3)}) == 1
+    assert len(list(folder.iterdir())) == 1
+
+
+def test_a_file_may_have_any_name(backend: FolderKeyBackend, folder: Path):
+    put(folder / os.fsdecode(b"sch\xfcssel.pem"), pem(ONE))
+    made = backend.create(ES256)
+    assert backend.load(made.kid, ES256, made.handle) == made.public_jwk
+
+
+def test_a_file_may_be_a_link(backend: FolderKeyBackend, folder: Path, tmp_path: Path):
+    """As secrets are mounted; what it leads to must be private."""
+    target = put(tmp_path / "secret", pem(ONE))
+    (folder / "link.pem").symlink_to(target)
+    made = backend.create(ES256)
+    assert made.handle == b"pem:link.pem"
+    target.chmod(OPEN)
+    with pytest.raises(ConfigurationError, match="chmod 600"):
+        FolderKeyBackend(folder, dict).load(made.kid, ES256, made.handle)
+
+
+def new_key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+UNFIT: dict[str, tuple[Callable[[Path], object], str]] = {
+    "empty": (lambda path: put(path, b""), "holds no private key"),
+    "garbage": (lambda path: put(path, os.urandom(500)), "holds no private key"),
+    "half": (lambda path: put(path, pem(ONE)[:100]), "holds no private key"),
+    "public": (lambda path: put(path, public_pem(ONE)), "holds no private key"),
+    "encrypted": (
+        lambda path: put(path, pem(ONE, encryption=BestAvailableEncryption(b"password"))),
+        "holds no private key that can be read",
+    ),
+    "small RSA": (
+        lambda path: put(path, pem(rsa.generate_private_key(65537, 1024))),
+        "neither RSA of 2048 bits or more",
+    ),
+    "other curve": (
+        lambda path: put(path, pem(ec.generate_private_key(ec.SECP384R1()))),
+        "nor P-256",
+    ),
+    "for everybody": (lambda path: put(path, pem(ONE), OPEN), "chmod 600"),
+    "for the group": (lambda path: put(path, pem(ONE), 0o640), "chmod 600"),
+    "folder": (Path.mkdir, "There is no key file"),
+    "pipe": (os.mkfifo, "There is no key file"),
+    "link to nowhere": (lambda path: path.symlink_to("nowhere"), "There is no key file"),
+}
+
+
+@pytest.mark.parametrize(("make", "sentence"), UNFIT.values(), ids=UNFIT)
+def test_a_file_that_is_not_fit_is_passed_over_and_never_used(
+    backend: FolderKeyBackend, folder: Path, make: Callable[[Path], object], sentence: str
+):
+    path = folder / "0.pem"
+    make(path)
+    with structlog.testing.capture_logs() as logged:
+        made = backend.create(ES256)
+    assert made.handle != b"pem:0.pem"
+    causes = {each["cause"] for each in logged}
+    assert len(causes) == 1
+    assert sentence in causes.pop()
+    with pytest.raises(ConfigurationError, match=sentence) as refused:
+        backend.load("kid", ES256, b"pem:0.pem")
+    assert str(path) in str(refused.value)
+
+
+def test_a_key_of_another_type_is_left_for_its_algorithm(backend: FolderKeyBackend, folder: Path):
+    put(folder / "0.pem", pem(ONE))
+    assert backend.create(EDDSA).handle != b"pem:0.pem"
+    assert backend.create(ES256).handle == b"pem:0.pem"
+
+
+def test_other_files_are_left_alone(backend: FolderKeyBackend, folder: Path):
+    put(folder / "key.txt", pem(ONE))
+    put(folder / "README", b"Ours.", OPEN)
+    assert backend.create(ES256).kid != kid_of(folder / "key.txt")
+    backend.tidy()
+    assert {"key.txt", "README"} < {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../keys/0.pem", "..", ""])
+def test_a_handle_does_not_lead_out_of_the_folder(
+    backend: FolderKeyBackend, tmp_path: Path, name: str
+):
+    """Nor does one destroy anything there."""
+    with pytest.raises(ConfigurationError, match=f"There is no key file {tmp_path / 'keys'}"):
+        backend.load("kid", ES256, b"pem:" + name.encode())
+    backend.destroy("kid", b"pem:" + name.encode())
+    assert Path("/etc/passwd").exists()
+
+
+def test_a_file_that_holds_another_key_by_now(backend: FolderKeyBackend, folder: Path):
+    """It is refused in place of the first, and outlives it."""
+    path = put(folder / "key.pem", pem(ONE))
+    made = backend.create(ES256)
+    backend.load(made.kid, ES256, made.handle)
+    put(path, pem(new_key()))
+    with pytest.raises(ConfigurationError, match=f"holds another key than {made.kid}"):
+        FolderKeyBackend(folder, dict).load(made.kid, ES256, made.handle)
+    backend.destroy(made.kid, made.handle)
+    assert path.exists()
+
+
+def test_a_destroyed_key_whose_file_is_still_there_goes(folder: Path):
+    """Whoever destroyed it did not come to that, or the folder was away."""
+    path = put(folder / "old.pem", pem(ONE))
+    FolderKeyBackend(folder, lambda: {kid_of(path): True}).tidy()
+    assert path.exists()
+    FolderKeyBackend(folder, lambda: {kid_of(path): False}).tidy()
+    assert not path.exists()
+
+
+def test_half_a_file_that_a_crash_left_goes(backend: FolderKeyBackend, folder: Path):
+    """Unless somebody is just writing it."""
+    left, being_written = folder / "left.partial", folder / "new.partial"
+    for path in (left, being_written):
+        put(path, pem(ONE)[:100])
+    with being_written.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        backend.tidy()
+        assert list(folder.iterdir()) == [being_written]
+    backend.tidy()
+    assert list(folder.iterdir()) == []
+
+
+def test_where_nothing_can_be_written_a_key_has_to_be_put(folder: Path):
+    nowhere = Path("/proc")  # not even root can
+    with pytest.raises(Unavailable, match="No ES256 key is left in /proc, and none can be written"):
+        FolderKeyBackend(nowhere, dict).create(ES256)
