@@ -49,6 +49,8 @@ def initialise(settings: Settings, actor: Actor, clock: Clock | None = None) -> 
     try:
         _require_usable(settings, database)
         prepare_data_dir(settings.data_dir)
+        if settings.key_folder is not None:
+            _make_key_folder(settings.key_folder)
         with only_one(database, "init"):
             sealed_before = _is_sealed(database)
             sealer = _sealer(settings, sealed_before=sealed_before)
@@ -124,6 +126,14 @@ def prepare_data_dir(path: Path) -> None:
         path.chmod(0o700)
     except OSError as error:
         raise ConfigurationError(f"ISSUER_DATA_DIR cannot be used: {error}.") from None
+
+
+def _make_key_folder(path: Path) -> None:
+    """Made for us alone if it is not there; else it is as those want it who manage it outside."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"ISSUER_KEY_FOLDER cannot be used: {error}.") from None
 
 
 def _require_usable(settings: Settings, database: Database) -> None:

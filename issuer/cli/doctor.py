@@ -4,6 +4,7 @@ import os
 import stat
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -11,8 +12,9 @@ from issuer.cli import output
 from issuer.cli.command import new_app
 from issuer.cli.house import opened, read_settings
 from issuer.cli.options import AsJson
-from issuer.errors import IssuerError
+from issuer.errors import ConfigurationError, IssuerError
 from issuer.keys import KeyPolicy
+from issuer.keys.backends.folder import key_files, read_key_file
 from issuer.keys.described import described
 from issuer.keys.schedule import active, reserve
 from issuer.scopes import ISSUER_ADMIN
@@ -58,6 +60,8 @@ def _findings() -> Iterator[Finding]:
         yield Finding("settings", "ok", "All of them are known and fit together.")
         yield from check_settings(settings)
         yield from check_files(settings)
+        if settings.key_folder is not None:
+            yield from check_key_folder(settings.key_folder.absolute())
         with opened(settings) as services:
             yield Finding("database", "ok", f"{services.database.safe_url} has the newest schema.")
             yield Finding("master key", "ok", "It opens what was sealed.")
@@ -92,6 +96,27 @@ def check_files(settings: Settings) -> Iterator[Finding]:
         yield Finding("data directory", "problem", message)
     else:
         yield Finding("data directory", "ok", f"{directory} is private.")
+
+
+def check_key_folder(folder: Path) -> Iterator[Finding]:
+    """Keys are there, safe from others; a file that is not fit would be passed over in silence."""
+    if not folder.is_dir():
+        message = f"ISSUER_KEY_FOLDER {folder} is not there: `issuer init` makes it, or mount it."
+        yield Finding("key folder", "problem", message)
+    elif _others_can_remove_from(folder):
+        yield Finding("key folder", "problem", f"Others can change {folder}: chmod go-w it.")
+    else:
+        yield Finding("key folder", "ok", f"{folder} is where keys are kept.")
+    for path in key_files(folder):
+        try:
+            read_key_file(path)
+        except ConfigurationError as error:
+            yield Finding("key file", "warning", str(error))
+
+
+def _others_can_remove_from(folder: Path) -> bool:
+    mode = folder.stat().st_mode
+    return bool(mode & (stat.S_IWGRP | stat.S_IWOTH)) and not mode & stat.S_ISVTX
 
 
 def check_clocks(services: Services) -> Finding:
