@@ -1,0 +1,127 @@
+"""Whoever changes the keys may be killed before anything lasting that it does (DESIGN §4).
+
+A process that is killed at another moment has done as much as one killed before the next of these.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import KeySet
+
+from issuer.keys import KeyState, SigningKey
+from issuer.keys.schedule import active, state_at
+from issuer.services import Services, build_services
+from issuer.settings import Settings
+from issuer.vocabulary import SigningAlgorithm
+from tests.builders import OPERATOR, FakeClock, initialised, settings_for
+from tests.killing import killed
+
+ES256 = SigningAlgorithm.ES256
+
+
+def by_itself(services: Services) -> None:
+    services.keyring.put_in_order()
+
+
+def rotate(services: Services) -> None:
+    with services.changing_keys(OPERATOR) as rooms:
+        rooms.keys.rotate(ES256)
+
+
+def revoke(services: Services) -> None:
+    with services.changing_keys(OPERATOR) as rooms:
+        rooms.keys.revoke(signing(services).kid)
+
+
+def signing(services: Services) -> SigningKey:
+    key = active(services.keyring.keys, ES256, services.clock())
+    assert key is not None
+    return key
+
+
+MONTH, DAYS = timedelta(days=33), timedelta(days=2)  # a retired key is over, too
+MAKE = ["write", "rename", "commit"]
+CHANGES = {
+    "by itself": (by_itself, MONTH, [*MAKE, "remove"]),
+    "rotate": (rotate, DAYS, ["commit", "remove", "commit", *MAKE]),
+    "revoke": (revoke, DAYS, ["commit", "remove", *MAKE]),
+}
+
+
+class Place:
+    """Where a house stands: processes come and go."""
+
+    def __init__(self, settings: Settings, clock: FakeClock) -> None:
+        self.settings = settings
+        self.clock = clock
+
+    @contextmanager
+    def opened(self) -> Iterator[Services]:
+        services = build_services(self.settings, self.clock)
+        try:
+            yield services
+        finally:
+            services.database.dispose()
+
+    def change(self, work: Callable[[Services], None]) -> None:
+        with self.opened() as services:
+            work(services)
+
+    def states(self, services: Services) -> Counter[KeyState]:
+        keys, now = services.keyring.keys, self.clock()
+        return Counter(state_at(keys, key, now) for key in keys)
+
+
+@pytest.fixture(params=["sealed", "folder"])
+def place(
+    request: pytest.FixtureRequest, tmp_path: Path, migrated_database_url: str, clock: FakeClock
+) -> Place:
+    folder = {"key_folder": str(tmp_path / "keys")} if request.param == "folder" else {}
+    settings = settings_for(tmp_path / "data", migrated_database_url, **folder)
+    initialised(settings, clock)
+    return Place(settings, clock)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_key_change_survives_sigkill_at_every_step(place: Place, change: str):
+    """Others go on at once, and whoever starts next finishes what was begun."""
+    work, pause, steps = CHANGES[change]
+    if place.settings.key_folder is None:
+        steps = [step for step in steps if step == "commit"]
+    for step, expected in enumerate([*steps, None]):
+        place.clock.move(pause)
+        place.change(work)
+        place.clock.move(pause)
+        happened = killed(lambda: place.change(work), before=step, folder=place.settings.key_folder)
+        assert happened == expected
+        with place.opened() as other:
+            other.keyring.reload()
+            assert_signs(place, other)
+        with place.opened() as next_one:
+            next_one.start()
+            next_one.stop()
+            assert_in_order(place, next_one)
+
+
+def assert_signs(place: Place, services: Services) -> None:
+    """With one key, which is published."""
+    assert place.states(services)[KeyState.ACTIVE] == 1
+    token = services.keyring.sign(ES256, "JWT", {"sub": "somebody"}).token
+    published = KeySet.import_key_set(json.loads(services.keyring.jwks.body))
+    assert jwt.decode(token, published, algorithms=["ES256"]).claims["sub"] == "somebody"
+
+
+def assert_in_order(place: Place, services: Services) -> None:
+    """One key signs and one is in reserve; every file is a key's that is still of use."""
+    assert_signs(place, services)
+    assert place.states(services)[KeyState.ANNOUNCED] == 1
+    assert services.keyring.is_in_order()
+    if folder := place.settings.key_folder:
+        usable = {f"{key.kid}.pem" for key in services.keyring.keys if key.is_usable}
+        assert {path.name for path in folder.iterdir()} == usable

@@ -1,0 +1,77 @@
+"""A process that is killed with SIGKILL at a chosen step of its work."""
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable
+from itertools import count
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+# A process with nothing of ours in it: what is changed in it ends with it.
+_forked = multiprocessing.get_context("fork")
+_WRITING = os.O_WRONLY | os.O_RDWR
+
+
+def killed(work: Callable[[], object], before: int, folder: Path | None = None) -> str | None:
+    """Which step it was killed before; None if the work has not so many, and was done.
+
+    Steps are what lasts, counted from 0: a `commit` of what was written to the database, and a
+    `write`, `rename` or `remove` of a file in the folder.
+    """
+    ours, theirs = _forked.Pipe(duplex=False)
+    process = _forked.Process(target=_run, args=(work, before, folder, theirs))
+    process.start()
+    theirs.close()
+    process.join()
+    assert process.exitcode in {0, -signal.SIGKILL}, f"It ended with {process.exitcode}."
+    return ours.recv()
+
+
+def _run(work: Callable[[], object], before: int, folder: Path | None, told: Connection) -> None:
+    steps = count()
+
+    def about_to(step: str) -> None:
+        if next(steps) == before:
+            told.send(step)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    _watch_commits(about_to)
+    if folder is not None:
+        _watch_files(folder, about_to)
+    work()
+    told.send(None)
+
+
+def _watch_commits(about_to: Callable[[str], None]) -> None:
+    def note(session: Session, _: object) -> None:
+        session.info["wrote"] = True
+
+    def commit(session: Session) -> None:
+        if session.info.get("wrote"):
+            about_to("commit")
+
+    event.listen(Session, "after_flush", note)
+    event.listen(Session, "before_commit", commit)
+
+
+def _watch_files(folder: Path, about_to: Callable[[str], None]) -> None:
+    def note(name: str, arguments: tuple[Any, ...]) -> None:
+        if name not in {"open", "os.rename", "os.remove"} or isinstance(arguments[0], int):
+            return
+        path = Path(os.fsdecode(arguments[0]))
+        if path.parent != folder:
+            return
+        if name == "open" and arguments[2] & _WRITING:
+            about_to("write")
+        elif name == "os.rename":
+            about_to("rename")
+        elif name == "os.remove" and path.exists():
+            about_to("remove")
+
+    sys.addaudithook(note)
