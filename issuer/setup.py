@@ -11,7 +11,13 @@ from issuer.database import Database, is_empty, upgrade
 from issuer.database.database import only_one
 from issuer.errors import ConfigurationError
 from issuer.files import write_private
-from issuer.keys.house_secrets_store import CLIENT_SECRETS, ensure, is_kept, opened
+from issuer.keys.house_secrets_store import (
+    CLIENT_SECRETS,
+    current_mark,
+    ensure,
+    is_kept,
+    opened,
+)
 from issuer.keys.resealing import reseal
 from issuer.keys.sealing import Sealer, new_master_key
 from issuer.scopes import ISSUER_ADMIN
@@ -100,9 +106,7 @@ def change_master_key(settings: Settings, actor: Actor) -> Resealed:
     try:
         with only_one(services.database, "key reseal"):
             file = _with_new_master_key(settings)
-            with services.database.changing() as session:
-                trail = Trail(session, services.clock, actor)
-                keys = reseal(session, services.sealer, trail)
+            keys = _resealed(services, actor, may_be_done=file is not None)
             if file is not None:
                 write_private(file, _words(file)[0] + "\n")
     finally:
@@ -183,6 +187,19 @@ def _with_new_master_key(settings: Settings) -> Path | None:
         words = [new_master_key(secrets.token_bytes), *words]
         write_private(path, "\n".join(words) + "\n")
     return path
+
+
+def _resealed(services: Services, actor: Actor, *, may_be_done: bool) -> int:
+    with services.database.changing() as session:
+        is_new = current_mark(session) != services.sealer.newest
+        keys = reseal(session, services.sealer, Trail(session, services.clock, actor))
+    if not (is_new or keys or may_be_done):
+        # Somebody who put it behind the old one would take the old one away next.
+        raise ConfigurationError(
+            "Everything is sealed with the first key of ISSUER_MASTER_KEY already:"
+            " to change it, put a new one before it."
+        )
+    return keys
 
 
 def _words(path: Path) -> list[str]:
