@@ -23,7 +23,7 @@ from issuer.clock import Clock
 from issuer.database import Database, Session, require_current_schema
 from issuer.database.database import read_change_count
 from issuer.directory import ChangeWatcher, Directory
-from issuer.errors import ConfigurationError, Unavailable
+from issuer.errors import ConfigurationError, NotAllowed, Unavailable
 from issuer.explaining import Explainer
 from issuer.keys import KeyPolicy, Keyring, Keys, Rotator
 from issuer.keys.backends import FolderKeyBackend, KeyBackend, SealedKeyBackend
@@ -187,6 +187,20 @@ class Services:
         with self.changing(actor, held) as rooms:
             yield rooms
         self.keyring.put_in_order()
+
+    def rotate_keys(
+        self, alg: SigningAlgorithm | None, actor: Actor, held: Iterable[str] = (ISSUER_ADMIN,)
+    ) -> None:
+        """The keys in reserve sign from now on: that of `alg`, or of each algorithm; or none.
+
+        `NotYet` before all of them were announced long enough.
+        """
+        ours = self.settings.signing_algorithms
+        if alg is not None and alg not in ours:
+            raise NotAllowed(f"ISSUER_SIGNING_ALGORITHMS does not name {alg}.")
+        with self.changing_keys(actor, held) as rooms:
+            for each in [alg] if alg else ours:
+                rooms.keys.rotate(each)
 
     def _backends(self) -> list[KeyBackend]:
         """The one that makes keys first; the other may still have some."""

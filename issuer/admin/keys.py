@@ -39,9 +39,7 @@ def rotate_keys(caller: Caller, alg: Alg = None) -> Keys:
     have seen it.
     """
     caller.require(WRITE)
-    with caller.services.changing_keys(caller.actor, caller.held) as rooms:
-        for each in [alg] if alg else caller.services.settings.signing_algorithms:
-            rooms.keys.rotate(each)
+    caller.services.rotate_keys(alg, caller.actor, caller.held)
     keys = caller.services.keyring.keys
     return Keys(items=all_described(keys, caller.services.clock()), next_cursor=None)
 

@@ -51,9 +51,7 @@ def rotate_keys(alg: Alg = None, as_json: AsJson = False) -> None:
       issuer key rotate --alg ES256
     """
     with opened() as services:
-        with services.changing_keys(operator()) as rooms:
-            for each in [alg] if alg else services.settings.signing_algorithms:
-                rooms.keys.rotate(each)
+        services.rotate_keys(alg, operator())
         _show(services, as_json=as_json)
 
 

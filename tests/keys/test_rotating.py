@@ -76,6 +76,14 @@ def test_the_reserve_cannot_be_hurried_before_everyone_has_seen_it(
     assert admin().post("/keys/rotate").status_code == 200
 
 
+def test_what_nobody_signs_with_is_not_rotated(admin: Callable[[], AdminApi]):
+    """No reserve comes in a moment, so nobody is told to come again."""
+    refused = admin().post("/keys/rotate?alg=EdDSA")
+    assert problem(refused) == (409, "not-allowed")
+    assert "retry-after" not in refused.headers
+    assert "ISSUER_SIGNING_ALGORITHMS does not name EdDSA." in refused.text
+
+
 def test_rotating_activates_the_reserve_and_announces_the_next(
     house: House, admin: Callable[[], AdminApi], token_endpoint: TokenEndpoint
 ):

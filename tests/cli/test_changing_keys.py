@@ -1,0 +1,141 @@
+"""`issuer key rotate`, `revoke` and `reseal`."""
+
+import re
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from issuer.keys.sealing import new_master_key
+from issuer.settings import Settings
+from issuer.setup import initialise
+from tests.builders import OPERATOR, FakeClock
+from tests.cli.driver import Cli
+
+# The rooms behind it are tested on both.
+on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
+NOT_YET = (
+    r"The next ES256 key may not sign before \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC:"
+    r" who follows the key set may not have seen it\."
+)
+
+
+@pytest.fixture
+def older(new_cli: Cli, migrated_database_url: str) -> Cli:
+    """A house made two days ago: its reserve is ready."""
+    return made_two_days_ago(new_cli.with_environment(ISSUER_DATABASE_URL=migrated_database_url))
+
+
+def made_two_days_ago(cli: Cli) -> Cli:
+    clock = FakeClock()
+    clock.now = datetime.now(UTC) - timedelta(days=2)
+    initialise(Settings.from_environment(cli.environment), OPERATOR, clock)
+    return cli
+
+
+def states(cli: Cli) -> list[tuple[str, str]]:
+    """Kid and state, the youngest first."""
+    return [(key["kid"], key["state"]) for key in cli.json("key", "list")["items"]]
+
+
+def recorded(cli: Cli, action: str) -> set[str]:
+    """What that was done to, by somebody at the command line."""
+    events = cli.json("audit", "list", "--action", action)["items"]
+    return {each["target"] for each in events if each["actor"].startswith("cli:")}
+
+
+def test_before_its_time_a_key_is_not_hurried(cli: Cli):
+    before = states(cli)
+    assert re.fullmatch(NOT_YET, cli("key", "rotate").sentence)
+    assert re.fullmatch(NOT_YET, cli("key", "rotate", "--alg", "ES256", "--json").sentence)
+    assert states(cli) == before
+
+
+def test_the_reserve_signs_and_the_next_is_announced(older: Cli):
+    (reserve, _), (active, _) = states(older)
+    items = older.json("key", "rotate")["items"]
+    (fresh, state), *others = [(key["kid"], key["state"]) for key in items]
+    assert others == [(reserve, "active"), (active, "retired")]
+    assert (state, fresh in {reserve, active}) == ("announced", False)
+    assert states(older) == [(fresh, "announced"), *others]
+    assert recorded(older, "key.activated") == {reserve}
+    assert re.fullmatch(NOT_YET, older("key", "rotate").sentence)
+
+
+def test_a_person_reads_what_each_key_does_now(older: Cli):
+    shown = older.done("key", "rotate")
+    assert all(kid in shown for kid, _ in states(older))
+    assert "verifies until" in shown
+
+
+@on_sqlite
+def test_one_algorithm_or_all_of_them_or_none(
+    new_cli: Cli, migrated_database_url: str, environment: dict[str, str]
+):
+    two = {"ISSUER_SIGNING_ALGORITHMS": "EdDSA,ES256", "ISSUER_DATABASE_URL": migrated_database_url}
+    cli = made_two_days_ago(new_cli.with_environment(**two))
+    cli.done("key", "rotate", "--alg", "ES256")
+    keys = cli.json("key", "list")["items"]
+    before = Counter((key["alg"], key["state"]) for key in keys)
+    assert (before["ES256", "retired"], before["EdDSA", "retired"]) == (1, 0)
+    assert re.fullmatch(NOT_YET, cli("key", "rotate").sentence)
+    assert cli.json("key", "list")["items"] == keys
+
+
+@on_sqlite
+def test_an_algorithm_nobody_signs_with_is_refused(cli: Cli):
+    said = cli("key", "rotate", "--alg", "RS256").sentence
+    assert said == "ISSUER_SIGNING_ALGORITHMS does not name RS256."
+    assert cli("key", "rotate", "--alg", "HS256").status == 2
+
+
+def test_a_revoked_key_has_a_successor_and_the_next_is_announced(cli: Cli):
+    (reserve, _), (active, _) = states(cli)
+    said = cli.done("key", "revoke", active)
+    assert said == (
+        f"Revoked {active}. Servers refuse its tokens within a second, followers within 300 s.\n"
+    )
+    (fresh, state), *others = states(cli)
+    assert others == [(reserve, "active"), (active, "destroyed")]
+    assert (state, fresh in {reserve, active}) == ("announced", False)
+    assert recorded(cli, "key.revoked") == {active}
+    assert recorded(cli, "key.activated") == {reserve}
+
+
+def test_revoking_twice_is_once(cli: Cli):
+    kid = states(cli)[0][0]
+    once = cli.json("key", "revoke", kid)
+    assert (once["kid"], once["state"], once["revoked_at"] is not None) == (kid, "destroyed", True)
+    after = states(cli)
+    assert cli.json("key", "revoke", kid) == once
+    assert states(cli) == after
+
+
+@on_sqlite
+def test_nobody_is_not_revoked(cli: Cli):
+    before = states(cli)
+    assert cli("key", "revoke", "nobody").sentence == "There is no key 'nobody'."
+    assert cli("key", "revoke").status == 2
+    assert states(cli) == before
+
+
+def test_the_file_of_the_master_key_is_named(cli: Cli, data_dir: Path):
+    before = states(cli)
+    assert cli.json("key", "reseal") == {"keys": 2, "file": str(data_dir / "master.key")}
+    said = cli.done("key", "reseal")
+    assert said.startswith("Resealed 2 keys. Keep the new master key:")
+    assert states(cli) == before
+    assert recorded(cli, "key.resealed") == {"master-key"}
+
+
+def test_the_new_key_stands_before_the_old_one_in_the_environment(new_cli: Cli, data_dir: Path):
+    old, new = (new_master_key(lambda n, c=c: c * n) for c in (b"o", b"n"))
+    cli = new_cli.with_environment(ISSUER_MASTER_KEY=old)
+    cli.done("init")
+    assert "put the new one before it" in cli("key", "reseal").sentence
+    both = cli.with_environment(ISSUER_MASTER_KEY=f"{new} {old}")
+    assert both.json("key", "reseal") == {"keys": 2, "file": None}
+    assert "master key is not the one" in cli("key", "list").sentence
+    assert len(states(cli.with_environment(ISSUER_MASTER_KEY=new))) == 2
+    assert not (data_dir / "master.key").exists()
