@@ -96,6 +96,7 @@ def export_keys(
         raise typer.BadParameter("--jwks or --pem, not both")
     with opened() as services:
         services.keyring.reload()
+        services.keyring.require_loaded()
         key_set = json.loads(services.keyring.jwks.body)
     if pem:
         print("".join(public_pem(key) for key in key_set["keys"]), end="")
