@@ -108,7 +108,7 @@ def change_master_key(settings: Settings, actor: Actor) -> Resealed:
             file = _with_new_master_key(settings)
             keys = _resealed(services, actor, may_be_done=file is not None)
             if file is not None:
-                write_private(file, _words(file)[0] + "\n")
+                _write_words(file, _words(file)[:1])
     finally:
         services.database.dispose()
     return Resealed(keys, file)
@@ -182,10 +182,9 @@ def _with_new_master_key(settings: Settings) -> Path | None:
                 "ISSUER_MASTER_KEY holds only one master key: put the new one before it."
             )
         return None
-    path = master_key_path(settings)
+    path = master_key_path(settings).resolve()  # a link stays one
     if len(words := _words(path)) < _OLD_AND_NEW:
-        words = [new_master_key(secrets.token_bytes), *words]
-        write_private(path, "\n".join(words) + "\n")
+        _write_words(path, [new_master_key(secrets.token_bytes), *words])
     return path
 
 
@@ -204,6 +203,13 @@ def _resealed(services: Services, actor: Actor, *, may_be_done: bool) -> int:
 
 def _words(path: Path) -> list[str]:
     return path.read_text("ascii").split()
+
+
+def _write_words(path: Path, words: list[str]) -> None:
+    try:
+        write_private(path, "\n".join(words) + "\n")
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written: {error}.") from None
 
 
 def _ensure_admin(services: Services, actor: Actor) -> str | None:

@@ -117,6 +117,39 @@ def test_the_file_has_a_new_one_afterwards_and_the_old_opens_nothing(in_file: Pl
     in_file.assert_opens(new)
 
 
+def test_a_link_to_the_file_stays_a_link(in_file: Place, tmp_path: Path):
+    elsewhere = in_file.file.rename(tmp_path / "kept-elsewhere.key")
+    in_file.file.symlink_to(elsewhere)
+    in_file.reseal()
+    assert in_file.file.readlink() == elsewhere
+    in_file.assert_opens(elsewhere.read_text())
+
+
+def test_a_file_that_cannot_be_written_is_one_sentence(in_file: Place):
+    before = in_file.file.read_text()
+    (in_file.data_dir / "master.partial").mkdir()
+    with pytest.raises(ConfigurationError, match=f"{in_file.file} cannot be written: "):
+        in_file.reseal()
+    in_file.assert_opens(before)
+
+
+def test_keys_in_a_folder_are_under_no_master_key(
+    tmp_path: Path, migrated_database_url: str, clock: FakeClock
+):
+    """The secrets of the house are."""
+    folder = {"key_folder": str(tmp_path / "keys")}
+    settings = settings_for(tmp_path / "data", migrated_database_url, **folder)
+    initialised(settings, clock)
+    old = (tmp_path / "data" / "master.key").read_text()
+    assert change_master_key(settings, OPERATOR).keys == 0
+    build_services(settings, clock).database.dispose()
+    under_the_old = settings_for(
+        tmp_path / "data", migrated_database_url, master_key=old.strip(), **folder
+    )
+    with pytest.raises(ConfigurationError, match=WRONG):
+        build_services(under_the_old, clock)
+
+
 def test_from_the_environment_both_open_until_the_old_one_is_taken_away(in_environment: Place):
     with in_environment.opened(f"{OLD} {NEW}") as running:
         in_environment.assert_refuses(NEW)
