@@ -1,0 +1,54 @@
+"""Those who keep keys in a folder may be late with the next one."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from issuer.errors import ConfigurationError
+from issuer.keys.rotator import TRY_AGAIN_AFTER
+from issuer.keys.schedule import reserve
+from issuer.vocabulary import SigningAlgorithm
+from tests.builders import House
+from tests.drivers import TokenEndpoint
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "keys"
+
+
+@pytest.fixture
+def more_settings(folder: Path) -> dict[str, str]:
+    return {"key_folder": str(folder)}
+
+
+@pytest.fixture
+def late(house: House, folder: Path) -> House:
+    """The reserve signs by now, and the folder is not there for the next one."""
+    house.services.rotator.stop()  # a test looks itself
+    folder.rename(folder.with_name("away"))
+    with pytest.raises(ConfigurationError, match="is not there"):
+        house.wait(timedelta(days=31))
+    return house
+
+
+def has_reserve(house: House) -> bool:
+    keys, now = house.services.keyring.keys, house.services.clock()
+    return reserve(keys, SigningAlgorithm.ES256, now) is not None
+
+
+def test_the_house_goes_on(late: House, token_endpoint: TokenEndpoint):
+    token_endpoint.read(token_endpoint.client_credentials(late.client()))
+
+
+def test_it_is_asked_for_again_after_a_while(late: House, folder: Path):
+    """Not each time the rotator looks: the log would fill."""
+    late.wait(TRY_AGAIN_AFTER - timedelta(seconds=1))
+    with pytest.raises(ConfigurationError, match="is not there"):
+        late.wait(timedelta(seconds=1))
+    folder.with_name("away").rename(folder)
+    late.wait(TRY_AGAIN_AFTER - timedelta(seconds=1))
+    assert not has_reserve(late)
+    late.wait(timedelta(seconds=1))
+    assert has_reserve(late)
