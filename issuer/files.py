@@ -24,7 +24,7 @@ def write_private(path: Path, text: str) -> None:
 def remove_partial(folder: Path) -> None:
     """What a crash left half written is gone. What somebody is writing is locked, and stays."""
     for partial in folder.glob(f"*{_PARTIAL}"):
-        with suppress(OSError), partial.open("rb") as file:
+        with suppress(OSError), partial.open("r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             partial.unlink()
 

@@ -74,7 +74,9 @@ def read_pem(pem: bytes, where: str) -> PrivateKey:
     """A private key that can sign; `ConfigurationError` says what else it is, naming `where`."""
     try:
         key = load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except TypeError:
+        raise ConfigurationError(f"{where} is encrypted: it must be without a password.") from None
+    except (ValueError, UnsupportedAlgorithm):
         raise ConfigurationError(f"{where} holds no private key that can be read.") from None
     # Imported as it is: from the text, joserfc may take another block that stands beside it.
     match key:

@@ -126,7 +126,7 @@ UNFIT: dict[str, tuple[Callable[[Path], object], str]] = {
     "public": (lambda path: put(path, public_pem(ONE)), "holds no private key"),
     "encrypted": (
         lambda path: put(path, pem(ONE, encryption=BestAvailableEncryption(b"password"))),
-        "holds no private key that can be read",
+        "is encrypted: it must be without a password",
     ),
     "small RSA": (
         lambda path: put(path, pem(rsa.generate_private_key(65537, 1024))),

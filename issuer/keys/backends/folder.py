@@ -40,7 +40,6 @@ class FolderKeyBackend:
                 f"ISSUER_KEY_FOLDER {self._folder} is not there: mount it, or have `issuer init`"
                 " make it."
             )
-        self.tidy()
         name, key = self._provided(alg, besides) or self._made(alg)
         return MadeKey(public_jwk(key, alg), FILE + os.fsencode(name))
 
@@ -64,21 +63,26 @@ class FolderKeyBackend:
 
     def tidy(self) -> None:
         remove_partial(self._folder)
-        on_record = self._on_record()
-        for path, key in self._readable():
-            kid = key.thumbprint()
-            if not on_record.get(kid, True):
-                self._remove(path, kid)
+        self._unused()
 
     def _provided(
         self, alg: SigningAlgorithm, besides: Collection[str]
     ) -> tuple[str, PrivateKey] | None:
-        """A file nobody has used."""
-        taken = {*self._on_record(), *besides}
-        for path, key in self._readable():
-            if signs(key, alg) and key.thumbprint() not in taken:
+        for path, key in self._unused():
+            if signs(key, alg) and key.thumbprint() not in besides:
                 return path.name, key
         return None
+
+    def _unused(self) -> list[tuple[Path, PrivateKey]]:
+        """Files of keys that are not on record. One of a destroyed key, left by a crash, goes."""
+        on_record, unused = self._on_record(), []
+        for path, key in self._readable():
+            kid = key.thumbprint()
+            if kid not in on_record:
+                unused.append((path, key))
+            elif not on_record[kid]:
+                self._remove(path, kid)
+        return unused
 
     def _readable(self) -> Iterator[tuple[Path, PrivateKey]]:
         for path in key_files(self._folder):
