@@ -82,7 +82,9 @@ def revoke_key(kid: Kid, as_json: AsJson = False) -> None:
 
 @app.command("export")
 def export_keys(
-    jwks: Annotated[bool, typer.Option("--jwks", help="As a JSON Web Key Set.")] = False,
+    jwks: Annotated[
+        bool, typer.Option("--jwks", "--json", help="As a JSON Web Key Set, as it is anyway.")
+    ] = False,
     pem: Annotated[bool, typer.Option("--pem", help="As PEM, one block a key.")] = False,
 ) -> None:
     """Print the public keys a verifier needs now, for one that cannot follow the key set.

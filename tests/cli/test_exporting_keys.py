@@ -39,7 +39,7 @@ def published(cli: Cli) -> list[dict[str, str]]:
         return http.get("/.well-known/jwks.json").json()["keys"]
 
 
-@pytest.mark.parametrize("form", [[], ["--jwks"]])
+@pytest.mark.parametrize("form", [[], ["--jwks"], ["--json"]])
 def test_the_exported_key_set_is_the_published_one(cli: Cli, form: list[str]):
     cli.done("key", "revoke", reserve(cli))
     keys = json.loads(cli.done("key", "export", *form))["keys"]
