@@ -41,6 +41,7 @@ class FolderKeyBackend:
                 " make it."
             )
         name, key = self._provided(alg, besides) or self._made(alg)
+        self._ready[key.thumbprint()] = key  # to read an RSA key again takes long
         return MadeKey(public_jwk(key, alg), FILE + os.fsencode(name))
 
     def load(self, kid: str, alg: SigningAlgorithm, handle: bytes) -> Mapping[str, Any]:

@@ -25,7 +25,9 @@ class SealedKeyBackend:
 
     def create(self, alg: SigningAlgorithm, besides: Collection[str] = ()) -> MadeKey:
         key = generated(alg)
-        box = self._sealer.seal(key.as_der(private=True), key.thumbprint(), self._mark())
+        kid = key.thumbprint()
+        box = self._sealer.seal(key.as_der(private=True), kid, self._mark())
+        self._ready[kid] = key  # to read an RSA key again takes long
         return MadeKey(public_jwk(key, alg), box)
 
     def load(self, kid: str, alg: SigningAlgorithm, handle: bytes) -> Mapping[str, Any]:
