@@ -50,7 +50,10 @@ def _has_signed(key: SigningKey, now: datetime) -> bool:
 
 
 def _has_retired(key: SigningKey, takeovers: Sequence[datetime], now: datetime) -> bool:
-    """Whether another took over while the key was good, and not because it was revoked."""
+    """Whether another took over while the key was good, and not because it was revoked.
+
+    Dates cannot tell a revocation from a rotation to the microsecond a minute before it.
+    """
     following = bisect_right(takeovers, key.activates_at)
     if following == len(takeovers) or takeovers[following] > (key.destroyed_at or now):
         return False
