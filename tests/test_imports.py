@@ -51,7 +51,7 @@ ONLY_IN = {
     "yaml": ["manifest/parsing.py", "manifest/events.py"],
     "typer": ["cli/"],
     "prometheus_client": ["prometheus.py"],
-    "httpx": ["cli/", "drilling/"],
+    "httpx": ["agentos/", "cli/", "drilling/"],
 }
 
 FILES = sorted(path.relative_to(HOUSE).as_posix() for path in HOUSE.rglob("*.py"))

@@ -1,0 +1,78 @@
+"""What becomes of one validator of agno once it is bound to a `Verifier`."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import jwt
+
+from issuer.agentos.rules import Unverified, read_unverified
+from issuer.agentos.trusted_issuer import TrustedIssuer
+
+
+class BoundValidator:
+    """Stands in for `JWTValidator.validate_token`.
+
+    Who issued the token, by its own word, decides which keys may verify it: an issuer that is
+    followed has those of its key set and no others, and they speak for no other issuer. The rest
+    is agno's own business, if static keys were given.
+    """
+
+    def __init__(self, issuers: Sequence[TrustedIssuer], validator: Any) -> None:
+        self._issuers = {each.rules.issuer: each for each in issuers}
+        self._validator = validator
+        self._stock: Callable[[str, Any], dict[str, Any]] = validator.validate_token
+
+    def __call__(
+        self, token: str, expected_audience: str | Iterable[str] | None = None
+    ) -> dict[str, Any]:
+        """The claims of a good token; `jwt.InvalidTokenError` for another. Never waits."""
+        for issuer in self._issuers.values():
+            if (claims := issuer.remembered(token)) is not None:
+                return self._as_agno_expects(claims, expected_audience)
+        issuer_named = issuer_of(self._unverified(token))
+        if issuer_named in self._issuers:
+            claims = self._issuers[issuer_named].claims(token)
+            return self._as_agno_expects(claims, expected_audience)
+        if not self._validator.verification_keys:
+            raise jwt.InvalidIssuerError("The token is of another issuer.")
+        claims = self._stock(token, expected_audience)
+        if claims.get("iss") in self._issuers:
+            raise jwt.InvalidIssuerError("That key does not speak for this issuer.")
+        return claims
+
+    def _unverified(self, token: str) -> Unverified | None:
+        try:
+            return read_unverified(token)
+        except jwt.InvalidTokenError:
+            if self._validator.verification_keys:  # agno says what is wrong with it
+                return None
+            raise
+
+    def _as_agno_expects(
+        self, claims: dict[str, Any], expected: str | Iterable[str] | None
+    ) -> dict[str, Any]:
+        """What agno was told to insist on besides: the audience, and from 3.1 on the issuer."""
+        audience = claims["aud"]
+        named = set(audience if isinstance(audience, list) else [audience])
+        if expected and named.isdisjoint([expected] if isinstance(expected, str) else expected):
+            raise jwt.InvalidAudienceError("The token is for another audience.")
+        pinned = getattr(self._validator, "issuer", None)
+        if pinned and claims["iss"] != pinned:
+            raise jwt.InvalidIssuerError("The token is of another issuer.")
+        return claims
+
+
+class FollowedKeys(dict[str, Any]):
+    """In the place of the keys that agno would have read from a file.
+
+    Not nothing, or agno would ask for keys; and yet its own code finds none in it.
+    """
+
+    def __bool__(self) -> bool:
+        return True
+
+
+def issuer_of(unverified: Unverified | None) -> str | None:
+    """Who issued the token, by its own word."""
+    issuer = unverified.claims.get("iss") if unverified else None
+    return issuer if isinstance(issuer, str) else None

@@ -1,0 +1,88 @@
+"""A key set on disk, for a start while the issuer is away."""
+
+import json
+import logging
+import os
+import tempfile
+import time
+from base64 import b64decode, b64encode
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from issuer.agentos.errors import NotFetched
+from issuer.agentos.follower import Held
+
+T = TypeVar("T")
+
+_SAID_AGAIN_AFTER = 60.0
+
+log = logging.getLogger(__name__)
+
+
+class DiskCache:
+    """One document of one issuer in one file. Whoever may write the file says who is trusted."""
+
+    def __init__(
+        self,
+        path: Path,
+        issuer: str,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._path = path
+        self._issuer = issuer
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._written = b"", 0.0
+
+    def write(self, held: Held[T]) -> None:
+        """Replace the file whole; a disk that is full stops nobody.
+
+        The same document is written again only to say, once a minute, that it is still current.
+        """
+        body, at = self._written
+        if body == held.body and held.seen_at - at < _SAID_AGAIN_AFTER:
+            return
+        self._written = held.body, held.seen_at
+        seen_at = self._wall_clock() - (self._clock() - held.seen_at)
+        entry = {"issuer": self._issuer, "seen_at": seen_at, "body": b64encode(held.body).decode()}
+        try:
+            replace_file(self._path, json.dumps(entry).encode())
+        except OSError as error:
+            log.warning("The key set cannot be kept in %s: %s", self._path, error)
+
+    def read(self, parse: Callable[[bytes], T]) -> Held[T] | None:
+        """What was written last, as old as it is; None if that is of no use."""
+        try:
+            entry = json.loads(self._path.read_bytes())
+            return self._held(entry, parse)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError, NotFetched) as error:
+            log.warning("The key set in %s is not used: %s", self._path, error)
+            return None
+
+    def _held(self, entry: dict[str, Any], parse: Callable[[bytes], T]) -> Held[T]:
+        if entry["issuer"] != self._issuer:
+            raise ValueError(f"it is of another issuer, {entry['issuer']}")
+        body = b64decode(entry["body"])
+        age = max(0.0, self._wall_clock() - float(entry["seen_at"]))
+        return Held(parse(body), body, None, self._clock() - age)
+
+
+def replace_file(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Write `content` so that a reader sees the file as it was or as it is, never a part."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise

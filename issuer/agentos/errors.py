@@ -1,0 +1,19 @@
+"""What can be wrong with a set-up, an answer or a key set. Refused tokens raise PyJWT's errors."""
+
+import jwt
+
+
+class ConfigurationError(ValueError):
+    """The set-up cannot be right; the message says what to do about it."""
+
+
+class NotFetched(Exception):
+    """The document could not be had, or is not what it should be."""
+
+
+class KeySetUnavailable(jwt.InvalidTokenError):
+    """There is no key set that may be believed now. Worth trying again after some seconds."""
+
+    def __init__(self, issuer: str, retry_after: int) -> None:
+        super().__init__(f"The keys of {issuer} are not known at the moment.")
+        self.retry_after = retry_after

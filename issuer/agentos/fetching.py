@@ -1,0 +1,84 @@
+"""One bounded GET: a total deadline, a limit of bytes, no redirect, no decompression."""
+
+import asyncio
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import httpx
+
+from issuer.agentos.errors import ConfigurationError, NotFetched
+
+DEADLINE = 5.0
+MOST_BYTES = 1024 * 1024
+_LOOPBACK = re.compile(r"(localhost|127(\.\d+){3}|\[::1\])(:\d+)?")
+_JSON = re.compile(r"application/([a-z0-9.-]+\+)?(json|jwt)\s*(;.*)?", re.IGNORECASE)
+_MAX_AGE = re.compile(r"(?:^|[,\s])max-age=(\d{1,9})", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """An answer: `body` is None if the document is still the one of the `etag` (304).
+
+    `max_age` is for how many seconds it may be kept, as far as the answer says.
+    """
+
+    body: bytes | None
+    etag: str | None
+    max_age: float | None
+
+
+def require_safe(url: str, *, allow_http: bool) -> None:
+    """`ConfigurationError` unless nobody on the way can change what `url` answers."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"https", "http"} or not parts.netloc or "@" in parts.netloc:
+        raise ConfigurationError(f"{url!r} is not an https:// URL without user and password.")
+    if parts.scheme == "http" and not allow_http and not _LOOPBACK.fullmatch(parts.netloc):
+        raise ConfigurationError(
+            f"{url} is not https://: who is between could hand in keys of his own. In a network"
+            " where nobody can, say dangerously_allow_http=True."
+        )
+
+
+def new_client() -> httpx.AsyncClient:
+    """A client for `fetch`. No proxy of the environment, no cookie, no redirect."""
+    headers = {"Accept": "application/json, */*;q=0.1", "Accept-Encoding": "identity"}
+    return httpx.AsyncClient(headers=headers, timeout=DEADLINE, follow_redirects=False)
+
+
+async def fetch(client: httpx.AsyncClient, url: str, etag: str | None = None) -> Fetched:
+    """What `url` answers within `DEADLINE` seconds, in JSON; `NotFetched` says what was wrong."""
+    headers = {"If-None-Match": etag} if etag else {}
+    try:
+        async with asyncio.timeout(DEADLINE), client.stream("GET", url, headers=headers) as answer:
+            return await _read(answer, etag)
+    except TimeoutError:
+        raise NotFetched(f"did not answer within {DEADLINE:.0f} s") from None
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        raise NotFetched(f"cannot be reached: {error or type(error).__name__}") from None
+
+
+async def _read(answer: httpx.Response, etag: str | None) -> Fetched:
+    if answer.status_code == httpx.codes.NOT_MODIFIED and etag:
+        return Fetched(None, etag, _max_age(answer))
+    if answer.status_code != httpx.codes.OK:
+        raise NotFetched(f"answered {answer.status_code}")
+    if not _JSON.fullmatch(answer.headers.get("content-type", "application/json")):
+        raise NotFetched(f"answered with the content type {answer.headers['content-type']!r}")
+    if answer.headers.get("content-encoding", "identity") != "identity":
+        raise NotFetched("answered in an encoding that was not asked for")
+    body = bytearray()
+    async for chunk in answer.aiter_raw():
+        body += chunk
+        if len(body) > MOST_BYTES:
+            raise NotFetched(f"answered more than {MOST_BYTES} bytes")
+    return Fetched(bytes(body), answer.headers.get("etag"), _max_age(answer))
+
+
+def _max_age(answer: httpx.Response) -> float | None:
+    """RFC 9111 §5.2.2.1, less the time it was on the way (§5.1)."""
+    said = answer.headers.get("cache-control", "")
+    if found := _MAX_AGE.search(said):
+        age = answer.headers.get("age", "0")
+        return max(0.0, float(found[1]) - (float(age) if age.isdecimal() else 0))
+    return 0.0 if re.search(r"no-(cache|store)", said, re.IGNORECASE) else None

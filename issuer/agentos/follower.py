@@ -1,0 +1,167 @@
+"""Keeps the newest good version of one document, and knows how old it is."""
+
+import asyncio
+import logging
+import os
+import random
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+from issuer.agentos.background import background
+from issuer.agentos.errors import NotFetched
+from issuer.agentos.fetching import Fetched
+
+T = TypeVar("T")
+
+OFTEN = 1.0
+SELDOM = 300.0
+IF_NOT_TOLD = 60.0
+LONGEST_BETWEEN_TRIES = 30.0
+BETWEEN_ASKED = 5.0
+STALE_LIMIT = 24 * 3600.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Held(Generic[T]):
+    """A good version of the document: `seen_at` is when it was last known to be the current one.
+
+    In seconds of the steady clock; another `value` is another object.
+    """
+
+    value: T
+    body: bytes
+    etag: str | None
+    seen_at: float
+
+
+class Follower(Generic[T]):
+    """Fetches again and again, in the background, as often as `max-age` says: 1 to 300 s.
+
+    `held` is read without a lock, by any thread. What cannot be fetched or read changes nothing,
+    but that the version held grows older; it is believed for `STALE_LIMIT` seconds. Its numbers
+    are public so that a caller can say when to come again.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        fetch: Callable[[str | None], Awaitable[Fetched]],
+        read: Callable[[bytes], T],
+        *,
+        keep: Callable[[Held[T]], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self.held: Held[T] | None = None
+        self.problem: str | None = None
+        self.next_at = clock()
+        self._fetch = fetch
+        self._read = read
+        self._keep = keep
+        self._clock = clock
+        self._failures = 0
+        self._asked_at = -BETWEEN_ASKED
+        self._process: int | None = None
+        self._following: Future[None] | None = None
+        self._flight: asyncio.Task[None] | None = None
+
+    @property
+    def believed(self) -> Held[T] | None:
+        """The version held, unless it is too old to be believed."""
+        held = self.held
+        if held is None or self._clock() - held.seen_at > STALE_LIMIT:
+            return None
+        return held
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it follows in this process: after a fork it does not yet."""
+        return self._process == os.getpid()
+
+    def start(self, held: Held[T] | None = None) -> None:
+        """Follow from now on. `held` is what is known from an earlier life."""
+        if self.is_running:
+            return
+        self._process, self._flight = os.getpid(), None
+        self.held = self.held or held
+        self._following = background.run(self._follow())
+
+    def stop(self) -> None:
+        """Follow no more, until it is started again."""
+        if self._following is not None:
+            self._following.cancel()
+        self._process = None
+
+    async def now(self) -> None:
+        """Have it fetched, or wait for the fetch under way."""
+        self.start()
+        await asyncio.wrap_future(background.run(self._once()))
+
+    async def for_want_of(self, is_there: Callable[[T], bool]) -> None:
+        """Fetch because something is missing; such fetches start at most every 5 s.
+
+        They have a budget of their own, so that they never delay a planned one.
+        """
+        self.start()
+        await asyncio.wrap_future(background.run(self._asked(is_there)))
+
+    async def _follow(self) -> None:
+        while True:
+            await self._once()
+            await asyncio.sleep(max(0.0, self.next_at - self._clock()))
+
+    async def _asked(self, is_there: Callable[[T], bool]) -> None:
+        if self._flight is not None:
+            await self._once()
+        held, now = self.held, self._clock()
+        if (held and is_there(held.value)) or now - self._asked_at < BETWEEN_ASKED:
+            return
+        self._asked_at = now
+        await self._once()
+
+    async def _once(self) -> None:
+        """One fetch at a time; who comes meanwhile waits for the same."""
+        if self._flight is None:
+            self._flight = asyncio.get_running_loop().create_task(self._refresh())
+        await asyncio.shield(self._flight)
+
+    async def _refresh(self) -> None:
+        try:
+            self._accept(await self._fetch(self.held.etag if self.held else None))
+        except NotFetched as error:
+            self._complain(f"{self.name} {error}")
+        except Exception as error:  # whatever it is, following goes on
+            log.exception("%s cannot be followed", self.name)
+            self._complain(f"{self.name}: {type(error).__name__}")
+        finally:
+            self._flight = None
+
+    def _accept(self, fetched: Fetched) -> None:
+        now = self._clock()
+        if fetched.body is None or (self.held and fetched.body == self.held.body):
+            assert self.held is not None
+            self.held = replace(self.held, etag=fetched.etag, seen_at=now)
+        else:
+            value = self._read(fetched.body)
+            self.held = Held(value, fetched.body, fetched.etag, now)
+            log.info("%s is now another", self.name)
+        if self.problem:
+            log.info("%s can be followed again", self.name)
+        self.problem, self._failures = None, 0
+        kept_for = IF_NOT_TOLD if fetched.max_age is None else fetched.max_age
+        self.next_at = now + min(max(kept_for, OFTEN), SELDOM)
+        self._keep(self.held)
+
+    def _complain(self, problem: str) -> None:
+        if problem != self.problem:
+            log.warning("%s; what is held is kept", problem)
+        self.problem = problem
+        pause = min(2.0**self._failures, LONGEST_BETWEEN_TRIES)
+        self._failures = min(self._failures + 1, 10)
+        # Not all at once, when the issuer comes back.
+        self.next_at = self._clock() + pause * random.uniform(0.5, 1.0)  # noqa: S311

@@ -1,0 +1,119 @@
+"""What sees a request before AgentOS does: it fetches a key that is new, without holding up."""
+
+import json
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
+from http.cookies import CookieError, SimpleCookie
+from typing import Any, Protocol
+
+import jwt
+
+from issuer.agentos.errors import KeySetUnavailable
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+# AgentOS asks for no token there; a probe must not wait for an issuer.
+_OPEN = frozenset({"/", "/health", "/info", "/docs", "/redoc", "/openapi.json"})
+
+
+class Preparing(Protocol):
+    """Who knows the issuers that are followed."""
+
+    def start(self) -> None:
+        """Follow, in this process."""
+
+    async def prepare_for(self, token: str) -> None:
+        """See to the key of this token; `KeySetUnavailable` if nothing is known of it."""
+
+
+class Gate:
+    """The outermost layer of the app, pure ASGI. It decides nothing: AgentOS verifies.
+
+    Where there is no key set to verify with, it answers 503 in its place.
+    """
+
+    def __init__(
+        self, app: App, verifier: Preparing, headers: Sequence[str], cookies: Sequence[str]
+    ) -> None:
+        self.app = app
+        self._verifier = verifier
+        self._headers = frozenset(name.lower().encode("latin-1") for name in headers)
+        self._cookies = tuple(cookies)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            self._verifier.start()
+        elif scope["type"] == "websocket":
+            receive = self._watching(receive)
+        elif scope["type"] == "http" and scope["path"] not in _OPEN:
+            try:
+                for token in self._tokens(scope):
+                    await self._prepare_for(token)
+            except KeySetUnavailable as error:
+                await _unavailable(error, send)
+                return
+        await self.app(scope, receive, send)
+
+    async def _prepare_for(self, token: str) -> None:
+        try:
+            await self._verifier.prepare_for(token)
+        except KeySetUnavailable:
+            raise
+        except jwt.InvalidTokenError:
+            pass  # AgentOS says so
+
+    def _watching(self, receive: Receive) -> Receive:
+        """A token comes in a message. AgentOS says itself what it thinks of it."""
+
+        async def watched() -> Message:
+            message = await receive()
+            if message["type"] == "websocket.receive":
+                try:
+                    for token in _token_in(message.get("text")):
+                        await self._prepare_for(token)
+                except KeySetUnavailable:
+                    pass
+            return message
+
+        return watched
+
+    def _tokens(self, scope: Scope) -> Iterator[str]:
+        for name, value in scope["headers"]:
+            if name in self._headers:
+                text = value.decode("latin-1")
+                yield (text[7:] if text[:7].lower() == "bearer " else text).strip()
+            elif name == b"cookie" and self._cookies:
+                yield from self._in_cookies(value.decode("latin-1"))
+
+    def _in_cookies(self, header: str) -> Iterator[str]:
+        try:
+            cookies = SimpleCookie(header)
+        except CookieError:
+            return
+        yield from (cookies[name].value.strip() for name in self._cookies if name in cookies)
+
+
+def _token_in(text: str | None) -> Iterator[str]:
+    if text is None or '"authenticate"' not in text:
+        return
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError):
+        return
+    if isinstance(message, dict) and isinstance(message.get("token"), str):
+        yield message["token"]
+
+
+async def _unavailable(error: KeySetUnavailable, send: Send) -> None:
+    body = json.dumps({"detail": str(error)}).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"retry-after", str(error.retry_after).encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,94 @@
+"""Reading a JWK Set (RFC 7517), one key at a time: a bad one does not spoil the others."""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from jwt import PyJWK, PyJWTError
+
+from issuer.agentos.errors import NotFetched
+
+_KEY_TYPES = {
+    **dict.fromkeys(("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"), ("RSA", None)),
+    "ES256": ("EC", "P-256"),
+    "ES384": ("EC", "P-384"),
+    "ES512": ("EC", "P-521"),
+    "EdDSA": ("OKP", "Ed25519"),
+}
+SUPPORTED = frozenset(_KEY_TYPES)
+_SMALLEST_RSA = 2048
+_MOST_KEYS = 100
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedKey:
+    """A public key and the one algorithm it verifies (RFC 8725 §3.1)."""
+
+    kid: str
+    alg: str
+    public: Any
+
+
+Keys = Mapping[str, TrustedKey]
+
+
+def read_key_set(body: bytes, algorithms: Sequence[str]) -> Keys:
+    """The keys of the document by `kid`, those that verify one of `algorithms`.
+
+    Keys without a `kid`, symmetric, private, weak or for another use are left out, and the log
+    says so. `NotFetched` if nothing usable is in it.
+    """
+    keys: dict[str, TrustedKey] = {}
+    for jwk in _entries(body)[:_MOST_KEYS]:
+        try:
+            key = _trusted(jwk, algorithms)
+        except (PyJWTError, ValueError, TypeError) as error:
+            log.warning("A key of the key set is not used: %s", error)
+        else:
+            keys.setdefault(key.kid, key)
+    if not keys:
+        raise NotFetched(f"holds no key that verifies {' or '.join(algorithms)}")
+    return MappingProxyType(keys)
+
+
+def _entries(body: bytes) -> list[Any]:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        raise NotFetched("is not JSON") from None
+    keys = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(keys, list):
+        raise NotFetched('is not a JWK Set: it has no array "keys"')
+    return keys
+
+
+def _trusted(jwk: Any, algorithms: Sequence[str]) -> TrustedKey:
+    if not isinstance(jwk, dict):
+        raise TypeError("it is no JSON object")
+    kid = jwk.get("kid")
+    if not isinstance(kid, str) or not kid:
+        raise ValueError("it has no kid")
+    if "d" in jwk or "k" in jwk:
+        raise ValueError(f"{kid!r} is secret, and should never have been published")
+    if jwk.get("use", "sig") != "sig" or "verify" not in jwk.get("key_ops", ["verify"]):
+        raise ValueError(f"{kid!r} is not for verifying signatures")
+    alg = _algorithm(jwk, algorithms)
+    public = PyJWK(jwk, algorithm=alg).key
+    if isinstance(public, RSAPublicKey) and public.key_size < _SMALLEST_RSA:
+        raise ValueError(f"{kid!r} has {public.key_size} bits; {_SMALLEST_RSA} are the least")
+    return TrustedKey(kid, alg, public)
+
+
+def _algorithm(jwk: Mapping[str, Any], algorithms: Sequence[str]) -> str:
+    """That of the key, else the first of `algorithms` that its type allows."""
+    of_its_type = (jwk.get("kty"), jwk.get("crv"))
+    for alg in algorithms:
+        if _KEY_TYPES[alg] == of_its_type and jwk.get("alg", alg) == alg:
+            return alg
+    raise ValueError(f"{jwk['kid']!r} is for another algorithm than {' or '.join(algorithms)}")

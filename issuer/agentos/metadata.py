@@ -1,0 +1,99 @@
+"""Where an issuer publishes its keys: its metadata (RFC 8414), read once an hour."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from issuer.agentos.errors import ConfigurationError, NotFetched
+from issuer.agentos.fetching import Fetched, fetch, new_client, require_safe
+
+_READ_AGAIN_AFTER = 3600.0
+
+
+class Source:
+    """Fetches the document that the issuer's metadata names as `member`, or the one at `url`."""
+
+    def __init__(
+        self,
+        issuer: str,
+        member: str,
+        *,
+        url: str | None = None,
+        allow_http: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._issuer = issuer
+        self._member = member
+        self._allow_http = allow_http
+        self._clock = clock
+        self._is_given = url is not None
+        self._read_at = clock()
+        self.url = url
+
+    async def __call__(self, etag: str | None) -> Fetched:
+        """The document; `NotFetched` also while the metadata cannot be read."""
+        async with new_client() as client:
+            await self._find(client)
+            assert self.url is not None
+            try:
+                return await fetch(client, self.url, etag)
+            except NotFetched:
+                self._read_at = self._clock() - _READ_AGAIN_AFTER  # it may have moved
+                raise
+
+    async def _find(self, client: httpx.AsyncClient) -> None:
+        is_old = self._clock() - self._read_at >= _READ_AGAIN_AFTER
+        if self._is_given or (self.url is not None and not is_old):
+            return
+        try:
+            self.url = await self._named_by_metadata(client)
+            self._read_at = self._clock()
+        except NotFetched:
+            if self.url is None:
+                raise
+
+    async def _named_by_metadata(self, client: httpx.AsyncClient) -> str:
+        problem: NotFetched | None = None
+        for url in metadata_urls(self._issuer):
+            try:
+                answer = await fetch(client, url)
+                return self._member_of(_object(answer.body or b""))
+            except NotFetched as error:
+                problem = problem or NotFetched(f"is unknown: {url} {error}")
+        assert problem is not None
+        raise problem
+
+    def _member_of(self, metadata: dict[str, Any]) -> str:
+        """RFC 8414 §3.3: metadata of another issuer must not be used."""
+        if metadata.get("issuer") != self._issuer:
+            raise NotFetched(f"is that of another issuer, {str(metadata.get('issuer'))[:200]!r}")
+        url = metadata.get(self._member)
+        if not isinstance(url, str):
+            raise NotFetched(f'names no "{self._member}"')
+        try:
+            require_safe(url, allow_http=self._allow_http)
+        except ConfigurationError as error:
+            raise NotFetched(f'names an unsafe "{self._member}": {error}') from None
+        return url
+
+
+def metadata_urls(issuer: str) -> tuple[str, str]:
+    """Where the metadata is: RFC 8414 §3.1, and for issuers that know only OpenID Connect."""
+    parts = urlsplit(issuer)
+    path = parts.path.rstrip("/")
+    standard = parts._replace(path=f"/.well-known/oauth-authorization-server{path}").geturl()
+    return standard, f"{issuer.rstrip('/')}/.well-known/openid-configuration"
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        raise NotFetched("is not JSON") from None
+    if not isinstance(document, dict):
+        raise NotFetched("is not a JSON object")
+    return document

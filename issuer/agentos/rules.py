@@ -1,0 +1,95 @@
+"""What the claims of an access token must be (RFC 9068 §4): pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+
+LONGEST = 16 * 1024
+# Identities that AgentOS gives out itself.
+_RESERVED_SUBJECTS = ("sa:", "__oauth__:")
+_SCHEDULER = "__scheduler__"
+
+
+@dataclass(frozen=True, slots=True)
+class Unverified:
+    """What a token says of itself before anybody has checked it."""
+
+    header: Mapping[str, Any]
+    claims: dict[str, Any]
+
+    @property
+    def kid(self) -> str | None:
+        kid = self.header.get("kid")
+        return kid if isinstance(kid, str) else None
+
+
+def read_unverified(token: str) -> Unverified:
+    """Header and claims of a JWT. `jwt.DecodeError` for anything else, or one too long."""
+    if len(token) > LONGEST:
+        raise jwt.DecodeError(f"Tokens over {LONGEST} bytes are not read.")
+    try:
+        parts = jwt.decode_complete(token, options={"verify_signature": False})
+    except (ValueError, RecursionError):
+        raise jwt.DecodeError("It is no JWT.") from None
+    return Unverified(parts["header"], parts["payload"])
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRules:
+    """`typ` None takes any; `leeway` is in seconds."""
+
+    issuer: str
+    audience: str
+    typ: str | None = "at+jwt"
+    leeway: float = 10
+
+    def check_header(self, header: Mapping[str, Any]) -> None:
+        """RFC 9068 §4, RFC 7515 §4.1.11. An `InvalidTokenError` says what is wrong."""
+        typ = str(header.get("typ", "")).lower().removeprefix("application/")
+        if self.typ is not None and typ != self.typ.lower():
+            raise jwt.InvalidTokenError(f"The token's typ is not {self.typ}.")
+        if "crit" in header or "b64" in header:
+            raise jwt.InvalidTokenError("The token's header asks for an extension.")
+
+    def check_claims(self, claims: Mapping[str, Any], now: float) -> tuple[float, float]:
+        """From when until when the token holds, seconds since 1970. Errors are PyJWT's."""
+        if claims.get("iss") != self.issuer:
+            raise jwt.InvalidIssuerError("The token is of another issuer.")
+        self._check_audience(claims.get("aud"))
+        self._check_subject(claims.get("sub"))
+        return self._check_time(claims, now)
+
+    def _check_audience(self, audience: Any) -> None:
+        if audience is None:
+            raise jwt.MissingRequiredClaimError("aud")
+        named = audience if isinstance(audience, list) else [audience]
+        if self.audience not in named:
+            raise jwt.InvalidAudienceError("The token is for another audience.")
+
+    def _check_subject(self, subject: Any) -> None:
+        if not isinstance(subject, str) or not subject:
+            raise jwt.InvalidTokenError("The token has no subject.")
+        if subject == _SCHEDULER or subject.startswith(_RESERVED_SUBJECTS):
+            raise jwt.InvalidTokenError("The token's subject is reserved.")
+
+    def _check_time(self, claims: Mapping[str, Any], now: float) -> tuple[float, float]:
+        ends = _seconds(claims, "exp")
+        if ends is None:
+            raise jwt.MissingRequiredClaimError("exp")
+        starts = max(_seconds(claims, "iat") or 0.0, _seconds(claims, "nbf") or 0.0)
+        if now >= ends + self.leeway:
+            raise jwt.ExpiredSignatureError("The token has expired.")
+        if now < starts - self.leeway:
+            raise jwt.ImmatureSignatureError("The token is not valid yet.")
+        return starts - self.leeway, ends + self.leeway
+
+
+def _seconds(claims: Mapping[str, Any], name: str) -> float | None:
+    value = claims.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise jwt.DecodeError(f"The token's {name} is no number.")
+    return float(value)

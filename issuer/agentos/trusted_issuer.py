@@ -1,0 +1,182 @@
+"""One issuer whose key set is followed, and whose tokens for one audience are verified."""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jwt
+
+from issuer.agentos.disk_cache import DiskCache
+from issuer.agentos.errors import ConfigurationError, KeySetUnavailable
+from issuer.agentos.fetching import require_safe
+from issuer.agentos.follower import STALE_LIMIT, Follower
+from issuer.agentos.key_set import SUPPORTED, Keys, TrustedKey, read_key_set
+from issuer.agentos.metadata import Source
+from issuer.agentos.rules import TokenRules, Unverified, read_unverified
+from issuer.agentos.verified_tokens import VerifiedTokens
+
+_LONGEST_WAIT = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class KeySet:
+    """The keys by `kid`, and the tokens that were verified with just these."""
+
+    keys: Keys
+    verified: VerifiedTokens = field(default_factory=VerifiedTokens)
+
+    def has(self, kid: str | None) -> bool:
+        return kid in self.keys
+
+
+class TrustedIssuer:
+    """Verifies with keys of the set that is followed, and with no others (RFC 8725 §3.8)."""
+
+    def __init__(
+        self,
+        rules: TokenRules,
+        *,
+        jwks_url: str | None = None,
+        algorithms: Sequence[str] = ("RS256",),
+        cache_file: str | Path | None = None,
+        allow_http: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        _require_algorithms(algorithms)
+        for url in (rules.issuer, jwks_url):
+            if url is not None:
+                require_safe(url, allow_http=allow_http)
+        self.rules = rules
+        self.algorithms = tuple(algorithms)
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._source = Source(
+            rules.issuer, "jwks_uri", url=jwks_url, allow_http=allow_http, clock=clock
+        )
+        self._cache = None
+        if cache_file is not None:
+            self._cache = DiskCache(Path(cache_file), rules.issuer, clock, wall_clock)
+        self._follower = Follower(
+            f"The key set of {rules.issuer}",
+            self._source,
+            self._read,
+            **({"keep": self._cache.write} if self._cache else {}),
+            clock=clock,
+        )
+
+    def start(self) -> None:
+        """Follow the key set in this process. Waits for nothing."""
+        if not self._follower.is_running:
+            self._follower.start(self._cache.read(self._read) if self._cache else None)
+
+    def stop(self) -> None:
+        """Follow no more. What is held stays, and grows old."""
+        self._follower.stop()
+
+    def knows(self, token: str) -> bool:
+        """Whether `claims` would have to check nothing anew."""
+        if not self._follower.is_running:
+            return False
+        held = self._follower.believed
+        return held is not None and held.value.verified.has(token, self._wall_clock())
+
+    async def prepare_for(self, unverified: Unverified) -> None:
+        """Fetch the key set if the token's key is not in it, as far as the budget allows.
+
+        Waits 3 s at most. `KeySetUnavailable` if there is none to be believed even then.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LONGEST_WAIT):
+                await self._look_for(unverified.kid)
+        self._believed()
+
+    async def _look_for(self, kid: str | None) -> None:
+        if not self._follower.is_running:  # the first request, or the first after a fork
+            self.start()
+            await self._follower.now()
+        believed = self._follower.believed
+        if believed is None or (kid is not None and not believed.value.has(kid)):
+            await self._follower.for_want_of(lambda key_set: key_set.has(kid))
+
+    def remembered(self, token: str) -> dict[str, Any] | None:
+        """The claims of a token that was verified with the very keys that are held now."""
+        held = self._follower.believed
+        return held.value.verified.find(token, self._wall_clock()) if held else None
+
+    def claims(self, token: str) -> dict[str, Any]:
+        """The claims of a good token. `jwt.InvalidTokenError` says what is wrong with another.
+
+        `KeySetUnavailable` while there is no key set to be believed. Never waits.
+        """
+        key_set = self._believed()
+        known = self.remembered(token)
+        return self._verified(token, key_set, self._wall_clock()) if known is None else known
+
+    def status(self) -> dict[str, Any]:
+        """What is held and since when, as JSON has it; times are UTC."""
+        held, believed = self._follower.held, self._follower.believed
+        keys = held.value.keys.values() if held else ()
+        return {
+            "issuer": self.rules.issuer,
+            "audience": self.rules.audience,
+            "jwks_url": self._source.url,
+            "keys": [{"kid": key.kid, "alg": key.alg} for key in keys],
+            "believed": believed is not None,
+            "seen_at": self._moment(held.seen_at) if held else None,
+            "believed_until": self._moment(held.seen_at + STALE_LIMIT) if held else None,
+            "next_fetch_at": self._moment(self._follower.next_at),
+            "problem": self._follower.problem,
+        }
+
+    def _believed(self) -> KeySet:
+        self.start()
+        held = self._follower.believed
+        if held is None:
+            wait = math.ceil(self._follower.next_at - self._clock())
+            raise KeySetUnavailable(self.rules.issuer, retry_after=max(1, wait))
+        return held.value
+
+    def _read(self, body: bytes) -> KeySet:
+        return KeySet(read_key_set(body, self.algorithms))
+
+    def _verified(self, token: str, key_set: KeySet, now: float) -> dict[str, Any]:
+        header = read_unverified(token).header
+        self.rules.check_header(header)
+        key = self._key_of(header, key_set)
+        claims: dict[str, Any] = jwt.decode(
+            token, key.public, algorithms=[key.alg], options=_SIGNATURE_ONLY
+        )
+        starts, ends = self.rules.check_claims(claims, now)
+        key_set.verified.add(token, claims, starts=starts, ends=ends)
+        return claims
+
+    def _key_of(self, header: Any, key_set: KeySet) -> TrustedKey:
+        kid = header.get("kid")
+        key = key_set.keys.get(kid) if isinstance(kid, str) else None
+        if key is None:
+            raise jwt.InvalidTokenError("The token's key is not in the issuer's key set.")
+        return key
+
+    def _moment(self, at: float) -> str:
+        moment = self._wall_clock() + at - self._clock()
+        return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
+
+
+# Claims are checked by our own rules, which can be stricter and know our clock.
+_SIGNATURE_ONLY: Any = {
+    f"verify_{what}": False for what in ("exp", "nbf", "iat", "aud", "iss", "sub", "jti")
+}
+
+
+def _require_algorithms(algorithms: Sequence[str]) -> None:
+    if isinstance(algorithms, str) or not algorithms or not SUPPORTED.issuperset(algorithms):
+        raise ConfigurationError(
+            f"algorithms must be a list of {', '.join(sorted(SUPPORTED))}: not {algorithms!r}."
+        )

@@ -1,0 +1,52 @@
+"""Tokens that were verified before: a signature need not be checked twice."""
+
+import json
+import threading
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+MOST = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    starts: float
+    ends: float
+    claims: bytes
+
+
+class VerifiedTokens:
+    """The last 4,096 tokens verified with one key set, by hash, until they expire.
+
+    It belongs to that key set: with another it begins anew, so a key that left takes its tokens
+    along. Claims are given out as a copy each time.
+    """
+
+    def __init__(self) -> None:
+        self._adding = threading.Lock()
+        self._entries: dict[bytes, _Verified] = {}
+
+    def has(self, token: str, now: float) -> bool:
+        """Whether that very token was verified and is still in time."""
+        return self._entry(token, now) is not None
+
+    def find(self, token: str, now: float) -> dict[str, Any] | None:
+        """The claims of such a token; None if it must be verified."""
+        known = self._entry(token, now)
+        return json.loads(known.claims) if known else None
+
+    def add(self, token: str, claims: dict[str, Any], *, starts: float, ends: float) -> None:
+        entry = _Verified(starts, ends, json.dumps(claims).encode())
+        with self._adding:
+            if len(self._entries) >= MOST:
+                del self._entries[next(iter(self._entries))]
+            self._entries[_digest(token)] = entry
+
+    def _entry(self, token: str, now: float) -> _Verified | None:
+        known = self._entries.get(_digest(token))
+        return known if known and known.starts <= now < known.ends else None
+
+
+def _digest(token: str) -> bytes:
+    return sha256(token.encode("utf-8", "surrogatepass")).digest()
