@@ -1,0 +1,132 @@
+"""What the adapter costs an AgentOS, and what it gives back (DESIGN §8).
+
+    python -m benchmarks.agentos_adapter [--rounds 5] [--seconds 5] [--path /agents]
+
+Three AgentOS servers, each one process on the same core: without checks, with agno's own key file,
+and with the adapter. They are loaded in turn, round after round, with 200 different tokens. The
+ratio of the last two is the result. CPU time a request says the same where others use the machine.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from statistics import median
+
+import httpx
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.load import Load, cpu_seconds, on_core, wrk
+from tests.agentos.tokens import Tokens
+
+KINDS = ("open", "stock", "adapter")
+TOKENS = 200
+
+
+@contextmanager
+def publishing(tokens: Tokens) -> Iterator[str]:
+    """A key set as an issuer publishes it, and the URL of that issuer."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            metadata = {"issuer": tokens.issuer, "jwks_uri": f"{tokens.issuer}/jwks.json"}
+            body = json.dumps(tokens.jwks if self.path == "/jwks.json" else metadata).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Cache-Control", "max-age=5")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@contextmanager
+def running(kind: str, port: int, issuer: str, jwks_file: Path) -> Iterator[int]:
+    """The process id of a server that answers."""
+    module = [sys.executable, "-m", "benchmarks.agentos_server"]
+    command = on_core(0, [*module, kind, port, issuer, jwks_file])
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        try:
+            while True:
+                time.sleep(0.2)
+                assert process.poll() is None, f"The server {kind} ended."
+                try:
+                    httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False)
+                except httpx.TransportError:
+                    continue
+                yield process.pid
+                return
+        finally:
+            process.terminate()
+
+
+def show(loads: dict[str, list[Load]], costs: dict[str, list[float]]) -> None:
+    table = Table("", *(("req/s", "slowest", "fastest", "p50 ms", "p99 ms", "CPU µs", "errors")))
+    for kind, each in loads.items():
+        rates = [load.per_second for load in each]
+        numbers = [median(rates), min(rates), max(rates)]
+        latencies = [median(load.p50 for load in each), median(load.p99 for load in each)]
+        table.add_row(
+            kind,
+            *(f"{number:.0f}" for number in numbers),
+            *(f"{number:.1f}" for number in latencies),
+            f"{median(costs[kind]):.0f}",
+            str(sum(load.errors for load in each)),
+        )
+    Console().print(table)
+    rate = {kind: median(load.per_second for load in each) for kind, each in loads.items()}
+    print(f"adapter against stock: {rate['adapter'] / rate['stock']:.2f} × the requests a second,")
+    cost = median(costs["adapter"]) / median(costs["stock"])
+    print(f"{cost:.2f} × the CPU time of a request.")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=5, help="of load on each server a round")
+    parser.add_argument("--path", default="/agents")
+    options = parser.parse_args()
+    tokens = Tokens()
+    with ExitStack() as house, tempfile.TemporaryDirectory() as directory:
+        workdir = Path(directory)
+        tokens.issuer = house.enter_context(publishing(tokens))
+        jwks_file = tokens.write_jwks(workdir)
+        bearers = [tokens.issue(["agents:read"], sub=f"usr_{n}") for n in range(TOKENS)]
+        ports = {kind: 7801 + number for number, kind in enumerate(KINDS)}
+        pids = {
+            kind: house.enter_context(running(kind, port, tokens.issuer, jwks_file))
+            for kind, port in ports.items()
+        }
+        loads: dict[str, list[Load]] = {kind: [] for kind in KINDS}
+        costs: dict[str, list[float]] = {kind: [] for kind in KINDS}
+        for number in range(options.rounds + 1):
+            for kind, port in ports.items():
+                before = cpu_seconds(pids[kind])
+                load = wrk(
+                    f"http://127.0.0.1:{port}{options.path}",
+                    workdir,
+                    bearers=bearers,
+                    seconds=options.seconds,
+                )
+                if number:  # the first round warms up
+                    loads[kind].append(load)
+                    costs[kind].append((cpu_seconds(pids[kind]) - before) / load.requests * 1e6)
+        show(loads, costs)
+
+
+if __name__ == "__main__":
+    main()

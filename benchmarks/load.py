@@ -1,0 +1,83 @@
+"""A load generator, and what a server's process spent meanwhile."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_ERRORS = r"(?:connect|read|write|timeout|responses:)\s+(\d+)"
+_UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
+
+
+@dataclass(frozen=True)
+class Load:
+    """What came of a load: requests a second, milliseconds, and how many were refused or lost."""
+
+    requests: int
+    per_second: float
+    p50: float
+    p99: float
+    errors: int
+
+
+def wrk(
+    url: str, workdir: Path, *, bearers: Sequence[str] = (), seconds: int = 5, connections: int = 16
+) -> Load:
+    """Load `url` with GET requests, each with the next of `bearers`, on the last core."""
+    program = shutil.which("wrk")
+    if program is None:
+        raise SystemExit("The load comes from wrk: apt-get install wrk, or brew install wrk.")
+    script = workdir / "bearers.lua"
+    script.write_text(_script(bearers))
+    command = [program, "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", script, url]
+    said = subprocess.run(on_core(-1, command), check=True, capture_output=True, text=True).stdout
+    return Load(
+        int(_found(r"(\d+) requests in", said)),
+        float(_found(r"Requests/sec:\s+([\d.]+)", said)),
+        _milliseconds(_found(r"(?m)^\s+50%\s+(\S+)", said)),
+        _milliseconds(_found(r"(?m)^\s+99%\s+(\S+)", said)),
+        sum(
+            int(n) for n in re.findall(r"(?:connect|read|write|timeout|responses:?)\s+(\d+)", said)
+        ),
+    )
+
+
+def on_core(core: int, command: Sequence[object]) -> list[str]:
+    """The command, bound to one core, so that server and load do not take turns on it."""
+    words = [str(word) for word in command]
+    if shutil.which("taskset") is None:
+        return words
+    cores = sorted(os.sched_getaffinity(0))
+    return ["taskset", "--cpu-list", str(cores[core]), *words]
+
+
+def cpu_seconds(pid: int) -> float:
+    """What the process has spent so far: tells the cost even where others use the machine."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _script(bearers: Sequence[str]) -> str:
+    tokens = ",".join(f'"{each}"' for each in bearers)
+    return f"""
+local tokens, i = {{{tokens}}}, 0
+request = function()
+  if #tokens == 0 then return wrk.format("GET") end
+  i = i % #tokens + 1
+  return wrk.format("GET", nil, {{["Authorization"] = "Bearer " .. tokens[i]}})
+end
+"""
+
+
+def _found(pattern: str, text: str) -> str:
+    found = re.search(pattern, text)
+    assert found, text
+    return found[1]
+
+
+def _milliseconds(text: str) -> float:
+    number = text.rstrip("msu")
+    return float(number) * _UNITS[text.removeprefix(number)]
