@@ -34,8 +34,9 @@ format: .venv/dev  ## put the code into the house format
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-wheel: .venv/runtime  ## build the distribution into dist/
+wheel: .venv/runtime  ## build the distributions into dist/: the whole, and the adapter alone
 	$(BIN)/hatchling build
+	cd deploy/verifier && ../../$(BIN)/hatchling build --target wheel --directory ../../dist
 
 LOCK = $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url $(ARGS)

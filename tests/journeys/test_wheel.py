@@ -4,6 +4,7 @@ import json
 import stat
 import subprocess
 import sys
+from importlib.metadata import Distribution
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -71,6 +72,29 @@ def test_an_installed_issuer_makes_its_house_in_an_empty_folder_and_serves(
 
         again = json.loads(run(program, "init", "--json", cwd=tmp_path, env=environment))
         assert again == {**made, "client_secret": None}
+
+
+def test_the_adapter_alone_needs_httpx_and_pyjwt_only(tmp_path: Path):
+    project = REPOSITORY / "deploy" / "verifier"
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel"]
+    run(*command, "--directory", tmp_path, cwd=project)
+    (wheel,) = tmp_path.glob("*.whl")
+
+    files = [name for name in ZipFile(wheel).namelist() if name.startswith("issuer/")]
+    assert {file.split("/")[1] for file in files} == {
+        "__init__.py",
+        "py.typed",
+        "agentos",
+        "LICENSE",
+    }
+    (metadata,) = Distribution.discover(path=[str(wheel)])
+    assert {requirement.split(">")[0] for requirement in metadata.requires or []} == {
+        "httpx",
+        "pyjwt[crypto]",
+    }
+    imported = "import issuer.agentos; print(issuer.agentos.__file__)"
+    where = run(sys.executable, "-c", imported, cwd=tmp_path, env={"PYTHONPATH": str(wheel)})
+    assert where.startswith(str(wheel))
 
 
 def mode(path: Path) -> int:
