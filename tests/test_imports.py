@@ -85,7 +85,8 @@ def below(here: str) -> set[str]:
     if here in BETWEEN:
         return FLOOR | ROOMS.keys() | BETWEEN
     if here in DOORS:
-        return FLOOR | ROOMS.keys() | BETWEEN
+        guest_house = {"agentos"} if here == "cli" else set()
+        return FLOOR | ROOMS.keys() | BETWEEN | guest_house
     return FLOOR | ROOMS.keys() | BETWEEN | DOORS | ENTRANCES
 
 

@@ -36,7 +36,7 @@ def require_safe(url: str, *, allow_http: bool) -> None:
     if parts.scheme == "http" and not allow_http and not _LOOPBACK.fullmatch(parts.netloc):
         raise ConfigurationError(
             f"{url} is not https://: who is between could hand in keys of his own. In a network"
-            " where nobody can, say dangerously_allow_http=True."
+            " where nobody can, say dangerously_allow_http=True (--dangerously-allow-http)."
         )
 
 

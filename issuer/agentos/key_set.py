@@ -45,7 +45,7 @@ def read_key_set(body: bytes, algorithms: Sequence[str]) -> Keys:
     says so. `NotFetched` if nothing usable is in it.
     """
     keys: dict[str, TrustedKey] = {}
-    for jwk in _entries(body)[:_MOST_KEYS]:
+    for jwk in entries_of(body)[:_MOST_KEYS]:
         try:
             key = _trusted(jwk, algorithms)
         except (PyJWTError, ValueError, TypeError) as error:
@@ -57,7 +57,8 @@ def read_key_set(body: bytes, algorithms: Sequence[str]) -> Keys:
     return MappingProxyType(keys)
 
 
-def _entries(body: bytes) -> list[Any]:
+def entries_of(body: bytes) -> list[Any]:
+    """What a JWK Set holds, unread; `NotFetched` if it is none."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):

@@ -40,6 +40,7 @@ _COMMANDS = {
     },
     "Look after": {
         "token": "Get a token from a running server, as a client would.",
+        "jwks": "The key set of an issuer, in a file.",
         "doctor": "Look for what is wrong.",
         "health": "Ask a running server whether it is alive.",
         "migrate": "Bring the database to the newest schema.",

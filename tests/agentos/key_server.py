@@ -1,0 +1,64 @@
+"""A server on loopback that answers what a test has put there: key sets, metadata, nonsense."""
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+KEYS = "/.well-known/jwks.json"
+METADATA = "/.well-known/oauth-authorization-server"
+
+
+class KeyServer:
+    """`url` is its own, and that of the issuer it plays. What nobody put there is 404."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.asked: Counter[str] = Counter()
+        self._answers: dict[str, tuple[int, bytes, dict[str, str]]] = {}
+
+    def put(self, path: str, answer: Any, status: int = 200, **headers: str) -> bytes:
+        """Answer so from now on: bytes as they are, the rest in JSON. The body is returned."""
+        body = answer if isinstance(answer, bytes) else json.dumps(answer, indent=1).encode()
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        defaults = {"content-type": "application/json", "cache-control": "max-age=0"}
+        self._answers[path] = (status, body, {**defaults, **named})
+        return body
+
+    def put_metadata(self, keys: str = KEYS, **members: str) -> None:
+        """RFC 8414 §3.2: that of the issuer `url`."""
+        self.put(METADATA, {"issuer": self.url, "jwks_uri": self.url + keys, **members})
+
+    def answer(self, path: str) -> tuple[int, bytes, dict[str, str]]:
+        self.asked[path] += 1
+        return self._answers.get(path, (404, b"", {}))
+
+
+@contextmanager
+def running_key_server() -> Iterator[KeyServer]:
+    """Serves until the end of the block."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, body, headers = keys.answer(self.path)
+            self.send_response(status)
+            for name, value in {**headers, "content-length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        keys = KeyServer(f"http://127.0.0.1:{server.server_port}")
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield keys
+        finally:
+            server.shutdown()
+            thread.join()

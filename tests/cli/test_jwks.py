@@ -1,0 +1,252 @@
+"""`issuer jwks pull`: a file is as the key set is, and never as a bad answer is."""
+
+import json
+import shlex
+import signal
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.agentos.key_server import KEYS, METADATA, KeyServer, running_key_server
+from tests.agentos.tokens import Tokens
+from tests.cli.driver import Cli, Program, running
+from tests.journeys.running_issuer import wait_until
+
+SECONDS = 20
+OLD = b'{"keys": "what was there"}'
+
+
+@pytest.fixture(scope="module")
+def first() -> Tokens:
+    return Tokens("ES256")
+
+
+@pytest.fixture(scope="module")
+def second() -> Tokens:
+    return Tokens("EdDSA")
+
+
+@pytest.fixture
+def server() -> Iterator[KeyServer]:
+    with running_key_server() as server:
+        yield server
+
+
+@pytest.fixture
+def cli() -> Cli:
+    """The command line of a machine that knows nothing of an issuer."""
+    return Cli({})
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "jwks.json"
+
+
+def test_the_file_is_what_was_published_and_anybody_may_read_it(
+    cli: Cli, server: KeyServer, first: Tokens, file: Path
+):
+    published = server.put(KEYS, first.jwks)
+    said = cli.done("jwks", "pull", server.url + KEYS, "-o", str(file))
+    assert said == f"{file} now holds the key set of {server.url + KEYS}.\n"
+    assert file.read_bytes() == published
+    assert stat.S_IMODE(file.stat().st_mode) == 0o644
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
+
+
+def test_an_issuer_is_named_by_itself(cli: Cli, server: KeyServer, first: Tokens, file: Path):
+    server.put("/", b"<html>", content_type="text/html")
+    server.put_metadata("/keys")
+    published = server.put("/keys", first.jwks)
+    cli.done("jwks", "pull", server.url, "-o", str(file))
+    assert file.read_bytes() == published
+
+
+def test_a_jwks_url_need_not_end_in_json(cli: Cli, server: KeyServer, first: Tokens, file: Path):
+    published = server.put("/oauth2/v3/certs", first.jwks)
+    cli.done("jwks", "pull", f"{server.url}/oauth2/v3/certs", "-o", str(file))
+    assert file.read_bytes() == published
+    assert set(server.asked) == {"/oauth2/v3/certs"}
+
+
+def test_json_says_what_is_held(cli: Cli, server: KeyServer, first: Tokens, file: Path):
+    server.put(KEYS, first.jwks)
+    url = server.url + KEYS
+    held = {"url": url, "file": str(file), "keys": [{"kid": first.kid, "alg": "ES256"}]}
+    assert cli.json("jwks", "pull", url, "-o", str(file)) == {**held, "changed": True}
+    assert cli.json("jwks", "pull", url, "-o", str(file)) == {**held, "changed": False}
+
+
+def test_the_same_key_set_does_not_touch_the_file(
+    cli: Cli, server: KeyServer, first: Tokens, file: Path
+):
+    server.put(KEYS, first.jwks)
+    cli.done("jwks", "pull", server.url + KEYS, "-o", str(file))
+    before = file.stat()
+    said = cli.done("jwks", "pull", server.url + KEYS, "-o", str(file))
+    assert said == f"{file} holds already the key set of {server.url + KEYS}.\n"
+    assert (file.stat().st_ino, file.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_a_file_that_was_there_keeps_its_mode(
+    cli: Cli, server: KeyServer, first: Tokens, file: Path
+):
+    file.write_bytes(OLD)
+    file.chmod(0o640)
+    published = server.put(KEYS, first.jwks)
+    cli.done("jwks", "pull", server.url + KEYS, "-o", str(file))
+    assert file.read_bytes() == published
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+
+
+BAD = {
+    "an error": ({"status": 500, "answer": {"keys": []}}, "answered 500"),
+    "a page": ({"answer": b"<html>", "content_type": "text/html"}, "content type"),
+    "half a document": ({"answer": b'{"keys": ['}, "is not JSON"),
+    "another document": ({"answer": {"issuer": "x"}}, "is not a JWK Set"),
+    "no key": ({"answer": {"keys": []}}, "holds no key that verifies"),
+    "a symmetric key": (
+        {"answer": {"keys": [{"kty": "oct", "kid": "a", "k": "c2VjcmV0"}]}},
+        "holds no key that verifies",
+    ),
+    "too much": ({"answer": b" " * (1024 * 1024 + 1)}, "answered more than"),
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_a_bad_answer_never_replaces_a_good_file(cli: Cli, server: KeyServer, file: Path, bad: str):
+    answer, reason = BAD[bad]
+    file.write_bytes(OLD)
+    server.put(KEYS, **answer)
+    result = cli("jwks", "pull", server.url + KEYS, "-o", str(file))
+    assert (result.status, result.out) == (1, "")
+    assert reason in result.err.splitlines()[-1]
+    assert file.read_bytes() == OLD
+
+
+def test_metadata_of_another_issuer_is_not_used(
+    cli: Cli, server: KeyServer, first: Tokens, file: Path
+):
+    """RFC 8414 §3.3."""
+    server.put(KEYS, first.jwks)
+    server.put_metadata(issuer="https://evil.example")
+    sentence = cli("jwks", "pull", server.url, "-o", str(file)).sentence
+    assert "of another issuer, 'https://evil.example'" in sentence
+    assert not file.exists()
+    assert KEYS not in server.asked
+
+
+@pytest.mark.parametrize("url", ["http://id.example/jwks.json", "file:///etc/passwd", "id.example"])
+def test_a_url_that_others_can_answer_is_refused(cli: Cli, file: Path, url: str):
+    assert "https://" in cli("jwks", "pull", url, "-o", str(file)).sentence
+
+
+def test_a_directory_that_is_not_there_is_said_before_anything_is_fetched(
+    cli: Cli, server: KeyServer, tmp_path: Path
+):
+    file = tmp_path / "nowhere" / "jwks.json"
+    sentence = cli("jwks", "pull", server.url, "--watch", "-o", str(file)).sentence
+    assert sentence == f"There is no directory {file.parent}."
+    assert not server.asked
+
+
+@pytest.mark.parametrize("command", ["", "'"])
+def test_a_command_that_is_none_is_wrong_usage(cli: Cli, file: Path, command: str):
+    arguments = ["jwks", "pull", "https://id.example", "-o", str(file), "--exec", command]
+    assert cli(*arguments).status == 2
+
+
+def test_the_command_runs_after_a_change_and_only_then(
+    server: KeyServer, first: Tokens, second: Tokens, tmp_path: Path, file: Path
+):
+    noted = tmp_path / "noted.jsonl"
+    arguments = ["jwks", "pull", server.url + KEYS, "-o", str(file), "--exec", noting(noted)]
+    for number, tokens in enumerate([first, first, second]):
+        server.put(KEYS, tokens.jwks)
+        with running(tmp_path / str(number), {}, *arguments) as program:
+            assert program.ended().status == 0
+    assert [kids(line) for line in lines_of(noted)] == [[first.kid], [second.kid]]
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [("false", "the command false ended with status 1"), ("no-such-one", "cannot be run")],
+)
+def test_a_command_that_fails_is_said_and_the_file_is_new(
+    server: KeyServer, first: Tokens, tmp_path: Path, file: Path, command: str, reason: str
+):
+    published = server.put(KEYS, first.jwks)
+    arguments = ["jwks", "pull", server.url + KEYS, "-o", str(file), "--exec", command]
+    with running(tmp_path / "pull", {}, *arguments) as program:
+        result = program.ended()
+    assert result.status == 1
+    assert result.err.count("\n") == 1
+    assert reason in result.err
+    assert file.read_bytes() == published
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_watching_follows_whatever_happens_and_ends_quietly(
+    server: KeyServer,
+    first: Tokens,
+    second: Tokens,
+    tmp_path: Path,
+    file: Path,
+    ending: signal.Signals,
+):
+    """It starts while the issuer is away, and outlives bad answers and failing commands."""
+    noted = tmp_path / "noted.jsonl"
+    command = f"{noting(noted)} fail"
+    arguments = ["jwks", "pull", server.url, "-o", str(file), "--watch", "--exec", command]
+    with running(tmp_path / "watch", {}, *arguments) as program:
+        wait_until(lambda: server.asked[METADATA] > 0, SECONDS, "it asked while nothing was there")
+        server.put_metadata()
+        published = server.put(KEYS, first.jwks)
+        wait_for(file, published)
+        server.put(KEYS, {"keys": []})
+        wait_until(lambda: "holds no key" in program.err, SECONDS, "the bad answer was logged")
+        assert file.read_bytes() == published
+        published = server.put(KEYS, second.jwks)
+        wait_for(file, published)
+        wait_until(lambda: len(lines_of(noted)) == 2, SECONDS, "the command ran twice")
+        file.unlink()
+        wait_until(lambda: len(lines_of(noted)) == 3, SECONDS, "the command ran again")
+        assert file.read_bytes() == published
+        wait_until(lambda: program.err.count("status 1") == 3, SECONDS, "that it fails was logged")
+        result = program.stopped(ending)
+    assert result.status == 0
+    assert result.out.splitlines() == [f"{file} now holds the key set of {server.url}."] * 3
+    assert events(program).count("error") == 3
+    assert [kids(line) for line in lines_of(noted)] == [[first.kid], [second.kid], [second.kid]]
+
+
+def noting(noted: Path) -> str:
+    """A command that notes what the file held when it ran; with an argument, it fails then."""
+    script = (
+        "import os, sys, pathlib;"
+        "held = pathlib.Path(os.environ['JWKS_FILE']).read_text().replace('\\n', '');"
+        f"open({str(noted)!r}, 'a').write(held + '\\n');"
+        "print('for the log');"
+        "sys.exit(len(sys.argv) - 1)"
+    )
+    return shlex.join([sys.executable, "-c", script])
+
+
+def lines_of(noted: Path) -> list[str]:
+    return noted.read_text().splitlines() if noted.exists() else []
+
+
+def kids(line: str) -> list[str]:
+    return [key["kid"] for key in json.loads(line)["keys"]]
+
+
+def wait_for(file: Path, content: bytes) -> None:
+    wait_until(lambda: file.exists() and file.read_bytes() == content, SECONDS, "the file followed")
+
+
+def events(program: Program) -> list[str]:
+    """The levels of what it logged, one JSON object a line; the command's own words beside."""
+    return [json.loads(line)["level"] for line in program.err.splitlines() if line != "for the log"]
