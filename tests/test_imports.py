@@ -41,7 +41,7 @@ DOORS = {"oauth", "admin", "cli"}
 ENTRANCES = {"app", "health", "metrics_route"}
 
 ONLY_IN = {
-    "fastapi": ["app.py", "http.py", "health.py", "oauth/", "admin/"],
+    "fastapi": ["app.py", "http.py", "health.py", "oauth/", "admin/", "agentos/fastapi.py"],
     "starlette": ["app.py", "http.py", "health.py", "metrics_route.py", "oauth/", "admin/"],
     "authlib": ["oauth/", "cli/"],
     "sqlalchemy": ["database/", "store.py"],

@@ -49,6 +49,7 @@ class Tokens:
     def issue(
         self,
         scopes: Iterable[str] = (),
+        /,
         *,
         audience: str = "my-os",
         expires_in: int = 900,

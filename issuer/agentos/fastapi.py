@@ -1,0 +1,84 @@
+"""Dependencies for a FastAPI service that is no AgentOS (RFC 6750). Imports fastapi."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Any
+
+import jwt
+from fastapi import Depends, HTTPException, status
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from issuer.agentos.errors import KeySetUnavailable
+from issuer.agentos.verifier import Verifier
+
+Claims = dict[str, Any]
+Dependency = Callable[..., Awaitable[Claims]]
+
+_bearer = HTTPBearer(
+    bearerFormat="JWT", description="An access token of the issuer (RFC 9068).", auto_error=False
+)
+_Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+
+
+def claims_of(verifier: Verifier) -> Dependency:
+    """A dependency that gives the claims of the request's token.
+
+    It answers 401 where there is no good token, and 503 while the issuer's keys are not known.
+    """
+
+    async def claims(credentials: _Credentials) -> Claims:
+        if credentials is None:
+            raise _refused("This needs a token.")
+        try:
+            await verifier.prepare_for(credentials.credentials)
+            return verifier.claims(credentials.credentials)
+        except KeySetUnavailable as error:
+            raise _unavailable(error) from None
+        except jwt.InvalidTokenError as error:
+            raise _refused(str(error), 'error="invalid_token"') from None
+
+    return claims
+
+
+def requires(verifier: Verifier, *scopes: str) -> Dependency:
+    """The same, and 403 for a token that lacks one of `scopes`.
+
+    Each must stand in the token as it is written here: no scope covers another, and
+    `agent_os:admin` opens nothing. What AgentOS makes of scopes holds for its own.
+    """
+
+    async def claims_with_scopes(claims: Annotated[Claims, Depends(claims_of(verifier))]) -> Claims:
+        if not scopes_of(claims).issuperset(scopes):
+            raise _insufficient(" ".join(scopes))
+        return claims
+
+    return claims_with_scopes
+
+
+def scopes_of(claims: Mapping[str, Any]) -> set[str]:
+    """What `scope` says in words (RFC 9068 §2.2.3), and `scopes` as a list."""
+    scope, scopes = claims.get("scope"), claims.get("scopes")
+    words = scope.split(" ") if isinstance(scope, str) else []
+    listed = [each for each in scopes if isinstance(each, str)] if isinstance(scopes, list) else []
+    return {*words, *listed} - {""}
+
+
+def _refused(detail: str, why: str = "") -> HTTPException:
+    """RFC 6750 §3: who sent no token is not told of an error."""
+    challenge = f"Bearer {why}".strip()
+    return HTTPException(
+        status.HTTP_401_UNAUTHORIZED, detail, headers={"WWW-Authenticate": challenge}
+    )
+
+
+def _insufficient(scope: str) -> HTTPException:
+    challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
+    detail = f"This needs the scope {scope}."
+    return HTTPException(status.HTTP_403_FORBIDDEN, detail, headers={"WWW-Authenticate": challenge})
+
+
+def _unavailable(error: KeySetUnavailable) -> HTTPException:
+    return HTTPException(
+        status.HTTP_503_SERVICE_UNAVAILABLE,
+        str(error),
+        headers={"Retry-After": str(error.retry_after)},
+    )

@@ -1,0 +1,165 @@
+"""A FastAPI service that is no AgentOS follows the key set too (RFC 6750)."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import httpx
+import pytest
+from fastapi import Depends, FastAPI
+from fastapi.testclient import TestClient
+
+from issuer.agentos import Verifier
+from issuer.agentos.fastapi import claims_of, requires
+from tests.agentos.key_server import KEYS, KeyServer, running_key_server
+from tests.agentos.tokens import Tokens, unsigned
+from tests.journeys.running_issuer import REPOSITORY
+
+
+@pytest.fixture
+def server() -> Iterator[KeyServer]:
+    with running_key_server() as server:
+        server.put_metadata()
+        yield server
+
+
+@pytest.fixture
+def tokens(server: KeyServer) -> Tokens:
+    tokens = new_tokens(server)
+    server.put(KEYS, tokens.jwks, cache_control="max-age=300")
+    return tokens
+
+
+@pytest.fixture
+def service(server: KeyServer) -> Iterator[TestClient]:
+    """Two routes: one for whoever has a token, one for a scope."""
+    verifier = Verifier(server.url, audience="reports", algorithms=["ES256"])
+    app = FastAPI()
+
+    @app.get("/me")
+    def me(claims: Annotated[dict[str, Any], Depends(claims_of(verifier))]) -> str:
+        return claims["sub"]
+
+    @app.get("/reports")
+    def reports(
+        claims: Annotated[dict[str, Any], Depends(requires(verifier, "reports:read"))],
+    ) -> str:
+        return claims["sub"]
+
+    with TestClient(app) as client:
+        yield client
+    verifier.stop()
+
+
+def test_a_good_token_gives_its_claims(service: TestClient, tokens: Tokens):
+    answer = get(service, "/me", tokens.issue(audience="reports"))
+    assert (answer.status_code, answer.json()) == (200, "usr_alice")
+
+
+@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Basic YTpi", "nonsense"])
+def test_without_a_token_no_error_is_named(service: TestClient, tokens: Tokens, header: str | None):
+    """RFC 6750 §3."""
+    answer = service.get("/me", headers={} if header is None else {"Authorization": header})
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+
+
+BAD = {
+    "another audience": lambda tokens: tokens.issue(audience="my-os"),
+    "another issuer": lambda tokens: tokens.issue(audience="reports", iss="https://evil.example"),
+    "expired": lambda tokens: tokens.issue(audience="reports", expires_in=-60),
+    "unsigned": lambda tokens: unsigned(tokens.issue(audience="reports")),
+    "nonsense": lambda tokens: "nonsense",
+    "no text": lambda tokens: "a.ÿ.c",
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_a_bad_token_is_invalid_token(service: TestClient, tokens: Tokens, bad: str):
+    answer = service.get(
+        "/me", headers={"Authorization": f"Bearer {BAD[bad](tokens)}".encode("latin-1")}
+    )
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+
+
+def test_a_token_of_a_key_that_is_new_is_accepted_at_once(
+    service: TestClient, server: KeyServer, tokens: Tokens
+):
+    """Though the key set might be kept for five minutes."""
+    assert get(service, "/me", tokens.issue(audience="reports")).status_code == 200
+    newer = new_tokens(server)
+    server.put(KEYS, newer.jwks, cache_control="max-age=300")
+    assert get(service, "/me", newer.issue(audience="reports")).status_code == 200
+    assert get(service, "/me", tokens.issue(audience="reports")).status_code == 401
+
+
+def test_while_no_key_is_known_it_says_when_to_come_again(service: TestClient, server: KeyServer):
+    answer = get(service, "/me", new_tokens(server).issue(audience="reports"))
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"scope": "openid reports:read"},
+        {"scope": None, "scopes": ["reports:read", "reports:write"]},
+    ],
+)
+def test_the_scope_in_either_claim_opens(
+    service: TestClient, tokens: Tokens, claims: dict[str, Any]
+):
+    token = tokens.issue(audience="reports", **claims)
+    assert get(service, "/reports", token).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {},
+        {"scope": "reports", "scopes": ["reports:*"]},
+        {"scope": "agent_os:admin", "scopes": ["agent_os:admin"]},
+        {"scope": ["reports:read"], "scopes": "reports:read"},
+        {"scope": "reports:reader", "scopes": [{"reports:read": True}, 7]},
+    ],
+)
+def test_nothing_but_the_very_scope_opens(
+    service: TestClient, tokens: Tokens, claims: dict[str, Any]
+):
+    answer = get(service, "/reports", tokens.issue(audience="reports", **claims))
+    assert answer.status_code == 403
+    challenge = answer.headers["www-authenticate"]
+    assert challenge == 'Bearer error="insufficient_scope", scope="reports:read"'
+
+
+def test_who_has_no_token_is_not_told_of_scopes(service: TestClient, tokens: Tokens):
+    answer = service.get("/reports")
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+
+
+def test_openapi_says_that_a_token_is_needed(service: TestClient):
+    document = service.get("/openapi.json").json()
+    ((name, scheme),) = document["components"]["securitySchemes"].items()
+    assert (scheme["type"], scheme["scheme"], scheme["bearerFormat"]) == ("http", "bearer", "JWT")
+    for path in ("/me", "/reports"):
+        assert document["paths"][path]["get"]["security"] == [{name: []}]
+
+
+def test_the_adapter_itself_asks_for_no_fastapi():
+    script = "import issuer.agentos, sys; print('fastapi' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"
+
+
+def new_tokens(server: KeyServer) -> Tokens:
+    """A key of the issuer that `server` plays, and tokens of it."""
+    tokens = Tokens("ES256")
+    tokens.issuer = server.url
+    return tokens
+
+
+def get(service: TestClient, path: str, token: str) -> httpx.Response:
+    return service.get(path, headers={"Authorization": f"Bearer {token}"})
