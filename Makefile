@@ -22,6 +22,9 @@ help:  ## list the targets
 quickstart: .venv/runtime  ## install everything into .venv and serve a demo issuer
 	@exec $(BIN)/issuer quickstart $(ARGS)
 
+demo: .venv/demo  ## the same with a real AgentOS that follows it
+	@exec $(BIN)/issuer quickstart --agentos $(ARGS)
+
 test: lint $(AGNO_VENVS:=/installed) $(NODE_MODULES)  ## lint, check types, run every test (ARGS='-k jwks')
 	$(BIN)/pytest --numprocesses=logical $(ARGS)
 
@@ -45,6 +48,7 @@ lock: $(TOOLS)/installed  ## write the requirements files anew (ARGS=--upgrade f
 	$(LOCK) --group build --constraint requirements.txt --output-file requirements-build.txt
 	$(LOCK) pyproject.toml --all-extras --group dev --constraint requirements.txt \
 		--constraint requirements-build.txt --output-file requirements-dev.txt
+	$(LOCK) --group demo --constraint requirements-dev.txt --output-file requirements-demo.txt
 	for release in $(AGNO_RELEASES); do \
 		printf '%s\n' "agno[os,mcp,a2a,agui]==$$release" 'PyJWT[crypto]' | \
 			$(LOCK) - --output-file "tests/agentos/requirements-agno-$${release%.*}.txt" || exit; \
@@ -58,6 +62,11 @@ clean:  ## remove what make made; issuer-data stays, it holds keys
 	@echo 'Installing the issuer into .venv'
 	@$(BIN)/pip install $(QUIETLY) --require-hashes -r requirements.txt -r requirements-build.txt
 	@$(BIN)/pip install $(QUIETLY) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/demo: requirements-demo.txt .venv/runtime
+	@echo 'Installing an AgentOS into .venv'
+	@$(BIN)/pip install $(QUIETLY) --require-hashes -r $<
 	@touch $@
 
 .venv/dev: requirements-dev.txt .venv/runtime
@@ -86,4 +95,4 @@ $(JAVASCRIPT)/node_modules/.package-lock.json: $(JAVASCRIPT)/package-lock.json
 		"The issuer needs Python 3.11 or newer: name one with `make PYTHON=…`.")'
 	@$(PYTHON) -m venv $*
 
-.PHONY: help quickstart test lint format wheel lock clean
+.PHONY: help quickstart demo test lint format wheel lock clean

@@ -36,6 +36,7 @@ def test_every_dependency_is_locked():
     assert runtime <= locked_in("requirements.txt")
     assert names(groups["build"]) <= locked_in("requirements-build.txt")
     assert runtime | development <= locked_in("requirements-dev.txt")
+    assert names(groups["demo"]) <= locked_in("requirements-demo.txt")
 
 
 def locked_in(lockfile: str) -> set[str]:

@@ -3,8 +3,12 @@
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from typing import Annotated
+
+import typer
 
 from issuer.cli import output
+from issuer.cli.agentos_demo import demonstrate
 from issuer.cli.command import new_app
 from issuer.cli.demo import Demo, demo_file, ensure_demo
 from issuer.cli.house import opened, operator, read_settings
@@ -17,20 +21,42 @@ from issuer.vocabulary import SigningAlgorithm
 
 app = new_app()
 
+_HERE = "127.0.0.1"
+
 
 @app.command()
-def quickstart(host: Host = "127.0.0.1", port: Port = 9000, as_json: AsJson = False) -> None:
+def quickstart(
+    host: Host = _HERE,
+    port: Port = 9000,
+    agentos: Annotated[
+        bool, typer.Option("--agentos", help="With an AgentOS that follows it, in a house apart.")
+    ] = False,
+    agentos_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of that AgentOS; 0 for a free one.")
+    ] = 7777,
+    as_json: AsJson = False,
+) -> None:
     """Make everything for a first look, then serve until Ctrl-C.
 
     That is the house itself, a demo audience, a role, a client and a user. It prints a curl
     that works and the lines for an AgentOS. Run again, it goes on with the same data.
 
+    With --agentos it starts a real AgentOS beside it (agno must be installed) and shows a call
+    that is allowed, one that is not, and how the AgentOS follows when the key is revoked. That
+    house takes no setting from the environment, and is gone afterwards.
+
     Examples:
 
       issuer quickstart
       issuer quickstart --port 9100
+      issuer quickstart --agentos
     """
     end_quietly_on_signals()
+    if agentos:
+        if host != _HERE:
+            raise typer.BadParameter("--agentos serves this machine only: it goes with no --host")
+        demonstrate(port, agentos_port, as_json=as_json)
+        return
     with listen(host, port) as listener:
         # The server reads them too. Its log would only hide what is printed here.
         os.environ.setdefault("ISSUER_URL", f"http://127.0.0.1:{listener.getsockname()[1]}")
