@@ -1,0 +1,202 @@
+"""docs/agentos.md: each example is run, and asked what it says it answers."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.agentos.key_server import KEYS, KeyServer, running_key_server
+from tests.agentos.tokens import Tokens
+from tests.cli.driver import Cli
+from tests.journeys.running_issuer import REPOSITORY, process_environment
+
+PAGE = (REPOSITORY / "docs" / "agentos.md").read_text()
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+COMMANDS = re.findall(r"^\$ issuer (.+)$", PAGE, re.MULTILINE)
+STUBS = Path(__file__).parent
+
+# What is put around an example: agents without a model before it, requests after it.
+PROGRAM = """
+import json, sys
+from server import stub_agent
+from starlette.testclient import TestClient
+
+{example}
+
+with TestClient(app, base_url="http://127.0.0.1") as http:
+    requests = json.loads(sys.argv[1])
+    print(json.dumps([http.request(**request).status_code for request in requests]))
+"""
+
+
+@dataclass(frozen=True)
+class Issuers:
+    """Those that the page names, and the control plane, which has but a key."""
+
+    id: Tokens
+    partner: Tokens
+    control_plane: Tokens
+    urls: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def issuers() -> Iterator[Issuers]:
+    with running_key_server() as own, running_key_server() as partner:
+        yield Issuers(
+            id=published(own, KEYS, "RS256"),
+            partner=published(partner, "/keys", "ES256"),
+            control_plane=Tokens("RS256"),
+            urls={"https://id.example": own.url, "https://partner.example": partner.url},
+        )
+
+
+def published(server: KeyServer, path: str, algorithm: str) -> Tokens:
+    tokens = Tokens(algorithm)
+    tokens.issuer = server.url
+    server.put(path, tokens.jwks, cache_control="max-age=300")
+    server.put_metadata(path)
+    return tokens
+
+
+def agents(issuer: Tokens, audience: str = "my-os", path: str = "/agents") -> dict[str, Any]:
+    return {"method": "GET", "url": path, "headers": bearer(issuer, audience)}
+
+
+def bearer(issuer: Tokens, audience: str = "my-os") -> dict[str, str]:
+    return {"Authorization": f"Bearer {issuer.issue(['agents:read'], audience=audience)}"}
+
+
+def usual(issuers: Issuers, path: str = "/agents") -> list[tuple[int, dict[str, Any]]]:
+    """A good token, one for another audience, one of another issuer, and none."""
+    return [
+        (200, agents(issuers.id, path=path)),
+        (401, agents(issuers.id, audience="another", path=path)),
+        (401, agents(issuers.partner, path=path)),
+        (401, {"method": "GET", "url": path}),
+    ]
+
+
+def of_another_key_set(issuers: Issuers) -> list[tuple[int, dict[str, Any]]]:
+    return [(200, agents(issuers.partner)), (401, agents(issuers.id))]
+
+
+def in_a_cookie(issuers: Issuers) -> list[tuple[int, dict[str, Any]]]:
+    cookie = f"session={issuers.id.issue(['agents:read'])}"
+    return [
+        (200, {"method": "GET", "url": "/agents", "headers": {"Cookie": cookie}}),
+        (401, agents(issuers.id)),
+    ]
+
+
+def mounted(issuers: Issuers) -> list[tuple[int, dict[str, Any]]]:
+    return usual(issuers, "/os/agents")
+
+
+def mcp(issuers: Issuers) -> list[tuple[int, dict[str, Any]]]:
+    asked = {"protocolVersion": "2025-06-18", "capabilities": {}}
+    asked |= {"clientInfo": {"name": "tests", "version": "1"}}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": asked}
+    accept = {"Accept": "application/json, text/event-stream"}
+    request = {"method": "POST", "url": "/mcp", "json": message}
+    return [
+        (401, {**request, "headers": accept}),
+        (200, {**request, "headers": accept | bearer(issuers.id)}),
+        *usual(issuers),
+    ]
+
+
+def several(issuers: Issuers) -> list[tuple[int, dict[str, Any]]]:
+    partner_for_another = agents(issuers.partner, audience="another")
+    return [
+        (200, agents(issuers.id)),
+        (200, agents(issuers.partner)),
+        (401, partner_for_another),
+        (401, agents(issuers.control_plane)),
+    ]
+
+
+def static_keys(issuers: Issuers) -> list[tuple[int, dict[str, Any]]]:
+    speaking_for_the_issuer = issuers.control_plane.issue(["agents:read"], iss=issuers.id.issuer)
+    forged = {"Authorization": f"Bearer {speaking_for_the_issuer}"}
+    return [
+        (200, agents(issuers.id)),
+        (200, agents(issuers.control_plane)),
+        (401, {"method": "GET", "url": "/agents", "headers": forged}),
+    ]
+
+
+def no_agent_os(issuers: Issuers) -> list[tuple[int, dict[str, Any]]]:
+    return [
+        (200, agents(issuers.id, audience="reports", path="/me")),
+        (403, agents(issuers.id, audience="reports", path="/reports")),
+        (401, agents(issuers.id, path="/reports")),
+    ]
+
+
+Asked = Callable[[Issuers], list[tuple[int, dict[str, Any]]]]
+EXAMPLES: list[tuple[str, Asked]] = [
+    ("two lines", usual),
+    ("another key set", of_another_key_set),
+    ("middleware", usual),
+    ("cookies", in_a_cookie),
+    ("mounted", mounted),
+    ("environment", usual),
+    ("mcp", mcp),
+    ("several issuers", several),
+    ("static keys", static_keys),
+    ("cache file and status", usual),
+    ("no AgentOS", no_agent_os),
+]
+
+
+@pytest.mark.parametrize(
+    ("block", "asked"),
+    [
+        pytest.param(block, asked, id=name)
+        for block, (name, asked) in zip(BLOCKS, EXAMPLES, strict=True)
+    ],
+)
+def test_an_example_does_what_the_page_says(
+    issuers: Issuers, tmp_path: Path, block: str, asked: Asked
+):
+    (tmp_path / "control-plane.pem").write_text(issuers.control_plane.pem)
+    script = tmp_path / "example.py"
+    script.write_text(PROGRAM.format(example=made_real(block, issuers)))
+    expected = asked(issuers)
+    done = subprocess.run(
+        [sys.executable, script, json.dumps([request for _, request in expected])],
+        cwd=tmp_path,
+        env={
+            **process_environment(),
+            "PYTHONPATH": f"{REPOSITORY}:{STUBS}",
+            "AGNO_TELEMETRY": "false",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == [status for status, _ in expected]
+
+
+def test_its_commands_keep_the_file(issuers: Issuers, tmp_path: Path):
+    """As they stand there, but that none goes on for ever."""
+    for line in COMMANDS:
+        words = [issuers.urls.get(word, word) for word in shlex.split(line)]
+        words[words.index("-o") + 1] = str(tmp_path / "jwks.json")
+        Cli({}).done(*(word for word in words if word != "--watch"))
+        assert json.loads((tmp_path / "jwks.json").read_text()) == issuers.id.jwks
+    assert any("--exec" in line for line in COMMANDS)
+
+
+def made_real(block: str, issuers: Issuers) -> str:
+    for name, url in issuers.urls.items():
+        block = block.replace(name, url)
+    return block.replace("agents=[...]", 'agents=[stub_agent("web")]')
