@@ -67,6 +67,9 @@ def test_an_installed_issuer_makes_its_house_in_an_empty_folder_and_serves(
             admin = Credentials(made["client_id"], made["client_secret"])
             answer = server.token_endpoint.client_credentials(admin)
             assert server.token_endpoint.claims(answer)["iss"] == url
+            run(program, "jwks", "pull", url, "-o", "jwks.json", cwd=tmp_path, env=environment)
+            published = server.http.get("/.well-known/jwks.json").content
+            assert (tmp_path / "jwks.json").read_bytes() == published
         finally:
             server.stop()
 
