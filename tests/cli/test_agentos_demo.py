@@ -70,6 +70,7 @@ def test_stopped_in_the_middle_it_leaves_nothing_behind(tmp_path: Path, ending: 
         servers = children(program)
         result = program.stopped(ending)
     assert (result.status, result.err) == (0, "")
+    assert list((tmp_path / "houses").iterdir()) == []
     assert len(servers) == 1
     assert not any(Path(f"/proc/{pid}").exists() for pid in servers)
 
@@ -115,7 +116,9 @@ DEMO = ["quickstart", "--agentos", "--port", "0", "--agentos-port", "0"]
 
 
 def demo(folder: Path, *more: str, **environment: str) -> AbstractContextManager[Program]:
-    return running(folder / "demo", environment, *DEMO, *more)
+    """Its house, which a demo that is killed cannot clear away, is in `folder`."""
+    (folder / "houses").mkdir()
+    return running(folder / "demo", {"TMPDIR": str(folder / "houses"), **environment}, *DEMO, *more)
 
 
 def with_agno(folder: Path, files: dict[str, str]) -> dict[str, str]:
