@@ -39,8 +39,15 @@ ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068 §2.1
 
 SHORTEST_TOKEN = timedelta(minutes=1)
 LONGEST_TOKEN = timedelta(days=1)
+# How far the clocks of two processes may be apart.
+CLOCKS_APART = timedelta(minutes=1)
+# A process may see a change so much later than the one that made it (DESIGN §3).
+SEEN_WITHIN = timedelta(seconds=1)
 # A token that has expired is still believed by a verifier whose clock is behind.
-BELIEVED_FOR = LONGEST_TOKEN + timedelta(minutes=5)
+VERIFIERS_BEHIND = timedelta(minutes=5)
+# How long after another key took over a token of the one before may still be believed: a process
+# may sign with it for a moment longer.
+BELIEVED_FOR = CLOCKS_APART + SEEN_WITHIN + LONGEST_TOKEN + VERIFIERS_BEHIND
 
 CLAIMS_OF_THE_TOKEN = frozenset(
     "iss sub aud exp iat jti client_id scope scopes roles session_id".split()  # noqa: SIM905

@@ -13,10 +13,9 @@ from issuer.drilling.seen import Pair
 from issuer.drilling.specimens import SpecimenMaker
 from issuer.errors import InvalidField, NotAllowed
 from issuer.explaining import PreviewRequest
-from issuer.keys.schedule import SEEN_WITHIN
 from issuer.services import Services
 from issuer.tokens import Authorization
-from issuer.vocabulary import SigningAlgorithm
+from issuer.vocabulary import SEEN_WITHIN, SigningAlgorithm
 
 _JWKS_PATH = "/.well-known/jwks.json"
 

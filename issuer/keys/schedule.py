@@ -11,13 +11,7 @@ from typing import Any
 
 from issuer.errors import NotYet
 from issuer.keys.signing_key import KeyState, SigningKey
-from issuer.vocabulary import LONGEST_TOKEN, SigningAlgorithm
-
-CLOCKS_APART = timedelta(minutes=1)
-# A token that has expired may still be believed by a verifier whose clock is behind.
-VERIFIERS_BEHIND = timedelta(minutes=5)
-# A process may publish a key so much later than the one that made it (DESIGN §3).
-SEEN_WITHIN = timedelta(seconds=1)
+from issuer.vocabulary import BELIEVED_FOR, CLOCKS_APART, SEEN_WITHIN, SigningAlgorithm
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +85,7 @@ def retires_at(keys: Iterable[SigningKey], key: SigningKey) -> datetime | None:
 def destroys_at(keys: Iterable[SigningKey], key: SigningKey) -> datetime | None:
     """When the last token the key can have signed is dead to every verifier."""
     retirement = retires_at(keys, key)
-    return retirement and retirement + LONGEST_TOKEN + VERIFIERS_BEHIND
+    return retirement and retirement + BELIEVED_FOR
 
 
 def state_at(keys: Collection[SigningKey], key: SigningKey, now: datetime) -> KeyState:

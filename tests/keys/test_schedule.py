@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from issuer.keys import KeyPolicy, KeyState, SigningKey, plan_rotation
 from issuer.keys.schedule import Plan, active, destroys_at, publishable, retires_at, state_at
-from issuer.vocabulary import LONGEST_TOKEN, SigningAlgorithm
+from issuer.vocabulary import (
+    CLOCKS_APART,
+    LONGEST_TOKEN,
+    SEEN_WITHIN,
+    VERIFIERS_BEHIND,
+    SigningAlgorithm,
+)
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ALG = SigningAlgorithm.RS256
@@ -62,6 +68,17 @@ def test_a_key_goes_through_its_states_in_order():
     assert over >= taken_over + LONGEST_TOKEN
     keys = in_order(keys, over)
     assert state_at(keys, keys[0], over) is KeyState.DESTROYED
+
+
+def test_a_retired_key_outlives_what_a_process_signs_that_saw_its_successor_late():
+    """And whose clock is ahead of the clock of who rotated, for a verifier whose is behind."""
+    first, following = in_order([], START)
+    rotated_at = following.ready_at
+    keys = [first, replace(following, activates_at=rotated_at)]
+    last_token = rotated_at + CLOCKS_APART + SEEN_WITHIN
+    over = destroys_at(keys, first)
+    assert over is not None
+    assert over >= last_token + LONGEST_TOKEN + VERIFIERS_BEHIND
 
 
 def test_the_key_of_an_unused_algorithm_is_not_published():
