@@ -110,10 +110,7 @@ class Keyring:
             if not plan:
                 return
             # Made outside the transaction: an RSA key can take a tenth of a second and more.
-            made = self._made(plan)
-            with self._database.changing() as session:
-                trail = Trail(session, self._clock, _ROTATOR)
-                Keys(session, trail, self._clock).carry_out(plan, made, seen=seen)
+            self._carry_out(plan, self._made(plan), seen)
         raise Unavailable("Other processes keep changing the signing keys.")
 
     def is_in_order(self) -> bool:
@@ -162,6 +159,14 @@ class Keyring:
             key = self._backends[0].create(wanted.alg, besides=made.keys())
             made[key.kid] = key
         return list(made.values())
+
+    def _carry_out(self, plan: Plan, made: Sequence[MadeKey], seen: OnRecord) -> None:
+        """As of now: others see the keys from now on, however long it took to make them."""
+        with self._database.changing() as session:
+            current = self._plan(seen)
+            if current.algorithms == plan.algorithms:
+                trail = Trail(session, self._clock, _ROTATOR)
+                Keys(session, trail, self._clock).carry_out(current, made, seen=seen)
 
     def _promise(self) -> None:
         """A shorter time does not shorten what others were promised before."""

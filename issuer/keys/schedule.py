@@ -57,6 +57,11 @@ class Plan:
     def __bool__(self) -> bool:
         return bool(self.create or self.destroy)
 
+    @property
+    def algorithms(self) -> list[SigningAlgorithm]:
+        """Of the keys to create, in their order."""
+        return [new.alg for new in self.create]
+
 
 def active(keys: Iterable[SigningKey], alg: SigningAlgorithm, now: datetime) -> SigningKey | None:
     """The one key that signs `alg` at `now`: the youngest whose time has come.

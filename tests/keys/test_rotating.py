@@ -9,9 +9,13 @@ import httpx
 import pytest
 from sqlalchemy import event
 
+from issuer.database import Database
 from issuer.database.tables import SigningKeyRow
-from tests.builders import House
+from issuer.keys import KeyPolicy, Keyring
+from issuer.vocabulary import SigningAlgorithm
+from tests.builders import FakeClock, House
 from tests.drivers import AdminApi, TokenEndpoint, problem
+from tests.keys.simulation.memory import PrivateParts
 
 JWKS = "/.well-known/jwks.json"
 pytestmark = pytest.mark.usefixtures("token_endpoint")
@@ -180,6 +184,21 @@ def test_max_age_never_goes_beyond_the_next_planned_change(house: House, http: h
     assert max_age() == "public, max-age=1"
     house.wait(timedelta(seconds=1))
     assert max_age() == "public, max-age=300"
+
+
+def test_a_key_is_announced_from_when_it_is_on_record(migrated_database_url: str, clock: FakeClock):
+    """However long it took to make: nobody could see it before."""
+    keyring = Keyring(
+        Database(migrated_database_url),
+        [PrivateParts(meanwhile=lambda: clock.move(timedelta(hours=1)))],
+        clock,
+        KeyPolicy(sign_for=timedelta(days=30), announce_for=timedelta(hours=24)),
+        timedelta(minutes=10),
+        [SigningAlgorithm.ES256],
+        lambda _now: {SigningAlgorithm.ES256: None},
+    )
+    keyring.put_in_order()
+    assert [key.announced_at for key in keyring.keys] == [clock.now, clock.now]
 
 
 def test_a_server_cut_off_from_its_database_has_nobody_keep_its_view(house: House):

@@ -1,0 +1,103 @@
+"""What the keys need of a database and of a place for private parts, in memory."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from issuer.database.tables import KeySetPromiseRow, SigningKeyRow
+from issuer.errors import ConfigurationError
+from issuer.keys.backends import MadeKey
+from issuer.vocabulary import SigningAlgorithm
+
+
+@dataclass
+class Record:
+    """The rows that all processes share, and how often they were changed."""
+
+    rows: dict[tuple[type, object], Any] = field(default_factory=dict)
+    changes: int = 0
+
+
+class Session:
+    """As much of SQLAlchemy's as `KeyStore` uses; the audit trail goes nowhere."""
+
+    def __init__(self, rows: dict[tuple[type, object], Any]) -> None:
+        self._rows = rows
+
+    def scalars(self, _every_key: object) -> "Session":
+        return self
+
+    def all(self) -> list[SigningKeyRow]:
+        rows = (row for row in self._rows.values() if isinstance(row, SigningKeyRow))
+        return sorted(rows, key=lambda row: row.kid)
+
+    def get(self, kind: type, name: object) -> Any:
+        return self._rows.get((kind, name))
+
+    def get_one(self, kind: type, name: object) -> Any:
+        return self._rows[kind, name]
+
+    def add(self, row: SigningKeyRow | KeySetPromiseRow) -> None:
+        name = row.kid if isinstance(row, SigningKeyRow) else row.id
+        self._rows[type(row), name] = row
+
+    def flush(self) -> None:
+        pass
+
+    def execute(self, *_: object) -> None:
+        pass
+
+
+class Database:
+    """One process's way to the record. `committed()` is called in the moment of a commit."""
+
+    def __init__(self, record: Record, committed: Callable[[], None]) -> None:
+        self._record = record
+        self._committed = committed
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        yield Session(self._record.rows)
+
+    @contextmanager
+    def changing(self) -> Iterator[Session]:
+        """One at a time: no time passes inside."""
+        yield Session(self._record.rows)
+        self._record.changes += 1
+        self._committed()
+
+    def change_count(self) -> int:
+        return self._record.changes
+
+
+class PrivateParts:
+    """A `KeyBackend` of made-up keys. To make one takes time: `meanwhile()` lets it pass."""
+
+    _numbers = count()
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        self._meanwhile = meanwhile
+        self.loaded: set[str] = set()
+
+    def owns(self, _handle: bytes) -> bool:
+        return True
+
+    def create(self, alg: SigningAlgorithm) -> MadeKey:
+        self._meanwhile()
+        kid = f"{alg}-{next(self._numbers):06}"
+        return MadeKey({"kid": kid}, kid.encode())
+
+    def load(self, kid: str, _alg: SigningAlgorithm, handle: bytes) -> Mapping[str, Any]:
+        if handle != kid.encode():
+            raise ConfigurationError(f"The private part of {kid} is gone.")
+        self.loaded.add(kid)
+        return {"kid": kid}
+
+    def sign(self, kid: str, _header: Mapping[str, object], _payload: bytes) -> str:
+        assert kid in self.loaded, f"{kid} signs without its private part"
+        return kid
+
+    def destroy(self, kid: str, _handle: bytes) -> None:
+        self.loaded.remove(kid)
