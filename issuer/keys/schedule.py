@@ -27,9 +27,14 @@ class KeyPolicy:
         return min(CLOCKS_APART, self.announce_for / 60)
 
     @property
+    def seen_by_all_within(self) -> timedelta:
+        """How much later than at a time on record it is sure to be that time for everyone."""
+        return self.clocks_apart + SEEN_WITHIN
+
+    @property
     def announced_for(self) -> timedelta:
         """How long after its announcement everyone has seen a key, whoever asked whom."""
-        return self.announce_for + self.clocks_apart + SEEN_WITHIN
+        return self.announce_for + self.seen_by_all_within
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +140,8 @@ def plan_rotation(
 
     There is always a key that signs and one in reserve that every verifier already holds. The
     first key of an algorithm signs at once; a reserve never before it was announced for
-    `announce_for`, by any clock, nor before `kept_until`, as long as followers may keep a key set
-    they were given under other settings.
+    `announce_for`, nor before `kept_until`, as long as followers may keep a key set they were given
+    under other settings; by any clock.
     """
     create: list[NewKey] = []
     for alg in algorithms:
@@ -145,7 +150,8 @@ def plan_rotation(
             create.append(NewKey(alg, announced_at=now, ready_at=now, activates_at=now))
         if reserve(keys, alg, now) is None:
             since = signing.activates_at if signing else now
-            ready_at = max(max(since, now) + policy.announced_for, kept_until or now)
+            known_at = max(max(since, now) + policy.announce_for, kept_until or now)
+            ready_at = known_at + policy.seen_by_all_within
             create.append(NewKey(alg, now, ready_at, max(since + policy.sign_for, ready_at)))
     return Plan(tuple(create), tuple(key.kid for key in keys if _is_over(keys, key, now)))
 
