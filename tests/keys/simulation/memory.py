@@ -1,6 +1,6 @@
 """What the keys need of a database and of a place for private parts, in memory."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -84,7 +84,7 @@ class PrivateParts:
     def owns(self, _handle: bytes) -> bool:
         return True
 
-    def create(self, alg: SigningAlgorithm) -> MadeKey:
+    def create(self, alg: SigningAlgorithm, besides: Collection[str] = ()) -> MadeKey:
         self._meanwhile()
         kid = f"{alg}-{next(self._numbers):06}"
         return MadeKey({"kid": kid}, kid.encode())
@@ -101,3 +101,6 @@ class PrivateParts:
 
     def destroy(self, kid: str, _handle: bytes) -> None:
         self.loaded.remove(kid)
+
+    def tidy(self) -> None:
+        pass

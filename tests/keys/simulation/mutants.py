@@ -1,0 +1,160 @@
+"""Rules broken on purpose, one at a time: what each of them is there for.
+
+They stand together at the end; before that is what the longer ones do instead.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from issuer.database.tables import KeySetPromiseRow
+from issuer.keys import KeyPolicy, Keyring, Keys, Plan, SigningKey, keyring, schedule
+from issuer.keys.keyring import JwksDocument
+from issuer.keys.schedule import destroys_at, plan_rotation, publishable, reserve, revoked
+from issuer.keys.store import KeyStore
+from issuer.vocabulary import (
+    BELIEVED_FOR,
+    CLOCKS_APART,
+    LONGEST_TOKEN,
+    VERIFIERS_BEHIND,
+    SigningAlgorithm,
+)
+
+active = schedule.active
+carry_out, carry_out_plan = Keys.carry_out, Keyring._carry_out
+change, promise = KeyStore.change, KeyStore.promise
+Some = Collection[SigningKey]
+
+
+def no_reserve(keys: Some, now: datetime, *rest: Any) -> Plan:
+    plan = plan_rotation(keys, now, *rest)
+    return replace(plan, create=tuple(new for new in plan.create if new.activates_at <= now))
+
+
+def no_end(keys: Some, now: datetime, *rest: Any) -> Plan:
+    return replace(plan_rotation(keys, now, *rest), destroy=())
+
+
+def as_if_nothing_was_promised(keys: Some, now: datetime, *rest: Any) -> Plan:
+    *others, _kept_until = rest
+    return plan_rotation(keys, now, *others)
+
+
+def promise_and_forget(store: KeyStore, kept_for: timedelta, now: datetime) -> None:
+    promise(store, kept_for, now)
+    store._session.get_one(KeySetPromiseRow, 1).kept_until = None
+
+
+def carry_out_as_planned(ring: Keyring, plan: Plan, made: Sequence[Any], seen: Any) -> None:
+    ring._plan = lambda _seen: plan
+    try:
+        carry_out_plan(ring, plan, made, seen)
+    finally:
+        del ring._plan
+
+
+def carry_out_anyway(keys: Keys, plan: Plan, made: Sequence[Any], *, seen: Any) -> bool:
+    return carry_out(keys, plan, made, seen=keys._store.on_record())
+
+
+def youngest(keys: Some, alg: SigningAlgorithm, _now: datetime) -> SigningKey | None:
+    usable = [key for key in keys if key.is_usable and key.alg is alg]
+    return max(usable, key=lambda key: key.activates_at, default=None)
+
+
+def active_or_nobody(keys: Some, alg: SigningAlgorithm, now: datetime) -> SigningKey | None:
+    return active([key for key in keys if key.activates_at <= now], alg, now)
+
+
+def rotated_when_asked(keys: Some, alg: SigningAlgorithm, now: datetime) -> SigningKey:
+    following = reserve(keys, alg, now)
+    assert following is not None
+    return replace(following, activates_at=now)
+
+
+def not_revoked(keys: Some, key: SigningKey, now: datetime) -> list[SigningKey]:
+    return [key, *revoked(keys, key, now)[1:]]
+
+
+def no_successor(keys: Some, key: SigningKey, now: datetime) -> list[SigningKey]:
+    return revoked(keys, key, now)[:1]
+
+
+def successor_by_this_clock(keys: Some, key: SigningKey, now: datetime) -> list[SigningKey]:
+    dead, *promoted = revoked(keys, key, now)
+    return [dead, *(replace(each, activates_at=now) for each in promoted)]
+
+
+def next_end(keys: Some, _now: datetime) -> datetime | None:
+    ends = [destroys_at(keys, key) for key in keys if key.is_usable]
+    return min(filter(None, ends), default=None)
+
+
+def next_hand_over(keys: Some, now: datetime) -> datetime | None:
+    return min((key.activates_at for key in keys if key.activates_at > now), default=None)
+
+
+def no_reserve_published(keys: Iterable[SigningKey], algorithms: Any) -> list[SigningKey]:
+    return publishable(keys, algorithms)[1:]
+
+
+def two_youngest_published(keys: Iterable[SigningKey], algorithms: Any) -> list[SigningKey]:
+    return publishable(keys, algorithms)[:2]
+
+
+def change_and_keep_the_private_part(store: KeyStore, keys: Sequence[SigningKey]) -> None:
+    handles = dict(store.on_record().handles)
+    change(store, keys)
+    store.replace_handles({key.kid: handles[key.kid] for key in keys if key.kid in handles})
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A rule, and what breaks it: the `name` of `where` becomes `broken`."""
+
+    rule: str
+    where: Any
+    name: str
+    broken: Any
+
+
+HALF = property(lambda policy: -policy.announce_for / 2)
+NONE = property(lambda _policy: timedelta(0))
+
+
+def longest(_document: JwksDocument, _now: datetime, longest: timedelta) -> int:
+    return int(longest.total_seconds())
+
+
+def believed_for_less(by: timedelta) -> timedelta:
+    return BELIEVED_FOR - by
+
+
+MUTANTS = [
+    Mutant("a reserve is announced for long enough", KeyPolicy, "seen_by_all_within", HALF),
+    Mutant("clocks are apart", KeyPolicy, "clocks_apart", NONE),
+    Mutant("a process sees late", schedule, "SEEN_WITHIN", timedelta(0)),
+    Mutant("tokens live on", schedule, "BELIEVED_FOR", believed_for_less(LONGEST_TOKEN)),
+    Mutant("verifiers are behind", schedule, "BELIEVED_FOR", believed_for_less(VERIFIERS_BEHIND)),
+    Mutant("signers are apart", schedule, "BELIEVED_FOR", believed_for_less(CLOCKS_APART)),
+    Mutant("there is a reserve", keyring, "plan_rotation", no_reserve),
+    Mutant("a retired key ends", keyring, "plan_rotation", no_end),
+    Mutant("promises are kept", keyring, "plan_rotation", as_if_nothing_was_promised),
+    Mutant("promises are on record", KeyStore, "promise", promise_and_forget),
+    Mutant("keys are dated when on record", Keyring, "_carry_out", carry_out_as_planned),
+    Mutant("a plan is for what was seen", Keys, "carry_out", carry_out_anyway),
+    Mutant("no key before its time", schedule, "active", youngest),
+    Mutant("a clock behind all has one sign", schedule, "active", active_or_nobody),
+    Mutant("nobody hurries a reserve", schedule, "rotated", rotated_when_asked),
+    Mutant("revoked is revoked", schedule, "revoked", not_revoked),
+    Mutant("the reserve takes over", schedule, "revoked", no_successor),
+    Mutant("by every clock", schedule, "revoked", successor_by_this_clock),
+    Mutant("max-age ends with a hand-over", schedule, "next_change", next_end),
+    Mutant("max-age ends with a key", schedule, "next_change", next_hand_over),
+    Mutant("max-age ends at all", JwksDocument, "max_age", longest),
+    Mutant("a reserve is published", schedule, "publishable", no_reserve_published),
+    Mutant("a retired key is published", schedule, "publishable", two_youngest_published),
+    Mutant("the record forgets", KeyStore, "change", change_and_keep_the_private_part),
+    Mutant("the backend forgets", Keyring, "_destroy", lambda *_: None),
+]

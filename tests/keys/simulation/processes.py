@@ -1,0 +1,168 @@
+"""A server: the issuer's own keyring and change watcher, a clock of its own, some slowness."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from issuer.audit import Actor, Trail
+from issuer.clock import Clock
+from issuer.directory import ChangeWatcher
+from issuer.keys import KeyPolicy, Keyring, Keys, SigningKey, schedule
+from issuer.vocabulary import SigningAlgorithm
+from tests.keys.simulation.followers import HeldSet
+from tests.keys.simulation.memory import Database, PrivateParts
+
+if TYPE_CHECKING:
+    from tests.keys.simulation.world import World
+
+OPERATOR = Actor("test:operator")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The settings that matter to keys, and the rules `settings.py` has for them."""
+
+    sign_for: timedelta
+    announce_for: timedelta
+    jwks_max_age: timedelta
+    follower_max_age: timedelta
+
+    def __post_init__(self) -> None:
+        assert self.kept_for <= self.announce_for <= self.sign_for
+
+    @property
+    def kept_for(self) -> timedelta:
+        return self.jwks_max_age + self.follower_max_age
+
+
+@dataclass(frozen=True)
+class Character:
+    """What is wrong with one process: all of it within what the rules allow.
+
+    Its clock is ahead by `ahead`; it looks around `late`; it makes a key in `makes_keys_in`.
+    """
+
+    ahead: timedelta
+    late: timedelta
+    makes_keys_in: timedelta
+
+
+class ClockOfItsOwn(Clock):
+    def __init__(self, world: "World", ahead: timedelta) -> None:
+        self._world = world
+        self.ahead = ahead
+
+    def __call__(self) -> datetime:
+        return self._world.now + self.ahead
+
+    def monotonic(self) -> float:
+        return self._world.now.timestamp()
+
+
+class Process:
+    """Wired as in `services.py`; what its threads do is called from the world's diary."""
+
+    def __init__(self, world: "World", policy: Policy, character: Character) -> None:
+        self.world = world
+        self.policy = policy
+        self.character = character
+        self.clock = ClockOfItsOwn(world, character.ahead)
+        self.private_parts = PrivateParts(self._make_a_key)
+        self.is_making_a_key = False
+        self.database = Database(world.record, lambda: world.committed(policy.announce_for))
+        self.keyring = Keyring(
+            self.database,
+            [self.private_parts],
+            self.clock,
+            KeyPolicy(policy.sign_for, policy.announce_for),
+            policy.kept_for,
+            world.algorithms,
+            lambda _now: dict.fromkeys(world.algorithms),
+        )
+        self.changes = ChangeWatcher(self.database, self.clock)
+        self.changes.subscribe(self.keyring.reload)
+        self.unseen_since: datetime | None = None
+        self._keys: list[SigningKey] = []
+        self._changes: list[datetime] = []
+
+    def start(self) -> None:
+        self.keyring.put_in_order()
+        self.keyring.require_loaded()
+        self._watch()
+
+    def look(self) -> None:
+        """What the change watcher and the rotator do four times a second."""
+        self._watch()
+        if not self.is_making_a_key and not self.keyring.is_in_order():
+            self.keyring.put_in_order()
+
+    def rotate(self, alg: SigningAlgorithm) -> None:
+        self._change(lambda keys: keys.rotate(alg))
+
+    def revoke(self, kid: str) -> None:
+        def revoke(keys: Keys) -> None:
+            keys.revoke(kid)
+            self.world.history.revoked(kid, self.world.now)
+
+        self._change(revoke)
+
+    def signing(self) -> dict[SigningAlgorithm, str]:
+        """The `kid` of a token it issues now, for each algorithm."""
+        algorithms = self.world.algorithms
+        return {alg: self.keyring.sign(alg, "at+jwt", {}).kid for alg in algorithms}
+
+    def max_age(self) -> timedelta:
+        """Of the key set, were it asked for now."""
+        document = self.keyring.jwks
+        return timedelta(seconds=document.max_age(self.clock(), self.policy.jwks_max_age))
+
+    def answers(self) -> HeldSet:
+        """The key set, as somebody gets it now and holds it for as long as allowed."""
+        keys = json.loads(self.keyring.jwks.body)["keys"]
+        until = self.world.now + self.max_age() + self.policy.follower_max_age
+        return HeldSet(frozenset(key["kid"] for key in keys), self.world.now, until)
+
+    def changes_by_itself(self) -> Sequence[datetime]:
+        """When a key takes over or is over by its clock, in true time."""
+        if self._keys is not self.keyring.keys:
+            self._keys = self.keyring.keys
+            usable = [key for key in self._keys if key.is_usable]
+            dates = [schedule.destroys_at(usable, key) for key in usable]
+            dates += [key.activates_at for key in usable]
+            self._changes = [date - self.clock.ahead for date in dates if date]
+        return self._changes
+
+    def looks_around(self) -> Iterator[datetime]:
+        """When it notices that, or what others have done."""
+        yield from (moment + self.character.late for moment in self.changes_by_itself())
+        if self.unseen_since is not None:
+            yield self.unseen_since + self.character.late
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether it has done and seen all there was, and has nothing to do."""
+        changes_at = self.keyring.jwks.changes_at
+        is_over = changes_at is not None and changes_at <= self.clock()
+        return not (is_over or self.is_making_a_key or self.unseen_since)
+
+    def _watch(self) -> None:
+        before = self.answers()
+        self.changes.look()
+        self.unseen_since = None
+        if self.answers().kids != before.kids:
+            self.world.hold(before)
+
+    def _change(self, change: Callable[[Keys], object]) -> None:
+        """As `Services.changing_keys` does it."""
+        self.keyring.put_in_order()
+        with self.database.changing() as session:
+            change(Keys(session, Trail(session, self.clock, OPERATOR), self.clock))
+        self._watch()
+        self.keyring.put_in_order()
+
+    def _make_a_key(self) -> None:
+        self.is_making_a_key = True
+        self.world.run_until(self.world.now + self.character.makes_keys_in)
+        self.is_making_a_key = False
