@@ -20,6 +20,7 @@ _KEY_TYPES = {
     "EdDSA": ("OKP", "Ed25519"),
 }
 SUPPORTED = frozenset(_KEY_TYPES)
+_SECRETS = frozenset({"k", "d", "p", "q", "dp", "dq", "qi", "oth"})  # RFC 7518 §6
 _SMALLEST_RSA = 2048
 _MOST_KEYS = 100
 
@@ -75,7 +76,7 @@ def _trusted(jwk: Any, algorithms: Sequence[str]) -> TrustedKey:
     kid = jwk.get("kid")
     if not isinstance(kid, str) or not kid:
         raise ValueError("it has no kid")
-    if "d" in jwk or "k" in jwk:
+    if not _SECRETS.isdisjoint(jwk):
         raise ValueError(f"{kid!r} is secret, and should never have been published")
     if jwk.get("use", "sig") != "sig" or "verify" not in jwk.get("key_ops", ["verify"]):
         raise ValueError(f"{kid!r} is not for verifying signatures")
