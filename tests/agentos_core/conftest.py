@@ -1,0 +1,110 @@
+"""An issuer that may misbehave, clocks that are moved by hand, and who follows."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from issuer.agentos.rules import TokenRules, Unverified
+from issuer.agentos.trusted_issuer import TrustedIssuer
+from tests.agentos_core.hostile_server import HostileServer, hostile_server
+from tests.agentos_core.keys import Key, key, key_set
+
+AUDIENCE = "my-os"
+NOW = 1_800_000_000.0
+
+
+@dataclass
+class Clocks:
+    """The steady clock of the machine, and what its wall clock says."""
+
+    steady: float = 5_000.0
+    wall: float = NOW
+
+    def move(self, seconds: float) -> None:
+        self.steady += seconds
+        self.wall += seconds
+
+    def monotonic(self) -> float:
+        return self.steady
+
+    def time(self) -> float:
+        return self.wall
+
+
+class Following:
+    """A `TrustedIssuer` on moved clocks, and the tokens for it."""
+
+    def __init__(self, server: HostileServer, clocks: Clocks, **options: Any) -> None:
+        self.server = server
+        self.clocks = clocks
+        rules = TokenRules(server.url, AUDIENCE)
+        self.issuer = TrustedIssuer(
+            rules,
+            **{"algorithms": ["ES256"], **options},
+            clock=clocks.monotonic,
+            wall_clock=clocks.time,
+        )
+
+    def claims(self, **claims: Any) -> dict[str, Any]:
+        """Claims of a good token; `...` leaves one out."""
+        now = int(self.clocks.wall)
+        good = {"iss": self.server.url, "aud": AUDIENCE, "sub": "usr_alice", "iat": now}
+        good |= {"exp": now + 900, "scopes": ["agents:run"]}
+        return {name: value for name, value in (good | claims).items() if value is not ...}
+
+    def token(self, signing: Key | None = None, /, **claims: Any) -> str:
+        return (signing or key()).sign(self.claims(**claims))
+
+    def look_for(self, kid: str | None = None) -> None:
+        """What a request with a token of that key makes it do."""
+        asyncio.run(self.issuer.prepare_for(Unverified({"kid": kid} if kid else {}, {})))
+
+    @property
+    def kids(self) -> set[str]:
+        return {each["kid"] for each in self.issuer.status()["keys"]}
+
+
+@pytest.fixture
+def clocks() -> Clocks:
+    return Clocks()
+
+
+@pytest.fixture
+def server() -> Iterator[HostileServer]:
+    with hostile_server() as server:
+        server.publish(key_set(key()))
+        yield server
+
+
+@pytest.fixture
+def follow(server: HostileServer, clocks: Clocks) -> Iterator[Callable[..., Following]]:
+    """Make one that follows the server; it stops with the test."""
+    made: list[Following] = []
+
+    def make(**options: Any) -> Following:
+        made.append(Following(server, clocks, **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.issuer.stop()
+
+
+@pytest.fixture
+def following(follow: Callable[..., Following]) -> Following:
+    """One that has its key set."""
+    following = follow()
+    following.look_for()
+    return following
+
+
+def eventually(is_so: Callable[[], bool]) -> bool:
+    """For what another thread is about to do. A minute is only for a machine that is too busy."""
+    ends = time.monotonic() + 60
+    while not is_so() and time.monotonic() < ends:
+        time.sleep(0.01)
+    return is_so()
