@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import jwt
+from jwt.utils import base64url_encode
 
 LONGEST = 16 * 1024
 # Identities that AgentOS gives out itself.
 _RESERVED_SUBJECTS = ("sa:", "__oauth__:")
 _SCHEDULER = "__scheduler__"
+_YEAR_10000 = 253_402_300_800
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,27 @@ def read_unverified(token: str) -> Unverified:
         parts = jwt.decode_complete(token, options={"verify_signature": False})
     except (ValueError, RecursionError):
         raise jwt.DecodeError("It is no JWT.") from None
+    # Base64 has many spellings of the same signature, and nothing has signed that part.
+    if base64url_encode(parts["signature"]).decode() != token.rpartition(".")[2]:
+        raise jwt.DecodeError("The token's signature is not written as base64url.")
     return Unverified(parts["header"], parts["payload"])
+
+
+def read_signed(token: str, public_key: Any, alg: str) -> dict[str, Any]:
+    """The claims, if that key has signed them with `alg`. They are not looked at: see below."""
+    try:
+        claims: dict[str, Any] = jwt.decode(
+            token, public_key, algorithms=[alg], options=_SIGNATURE_ONLY
+        )
+    except (ValueError, RecursionError):
+        raise jwt.DecodeError("It is no JWT.") from None
+    return claims
+
+
+# Claims are checked by our own rules, which can be stricter and know our clock.
+_SIGNATURE_ONLY: Any = {
+    f"verify_{what}": False for what in ("exp", "nbf", "iat", "aud", "iss", "sub", "jti")
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +87,7 @@ class TokenRules:
         if audience is None:
             raise jwt.MissingRequiredClaimError("aud")
         named = audience if isinstance(audience, list) else [audience]
-        if self.audience not in named:
+        if self.audience not in named or not all(isinstance(each, str) for each in named):
             raise jwt.InvalidAudienceError("The token is for another audience.")
 
     def _check_subject(self, subject: Any) -> None:
@@ -92,4 +114,6 @@ def _seconds(claims: Mapping[str, Any], name: str) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise jwt.DecodeError(f"The token's {name} is no number.")
+    if not abs(value) < _YEAR_10000:  # NaN and Infinity, which JSON does not know and Python does
+        raise jwt.DecodeError(f"The token's {name} is no time.")
     return float(value)
