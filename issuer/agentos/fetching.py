@@ -66,7 +66,7 @@ def _authorities() -> ssl.SSLContext:
 
 async def fetch(client: httpx.AsyncClient, url: str, etag: str | None = None) -> Fetched:
     """What `url` answers within `DEADLINE` seconds, in JSON; `NotFetched` says what was wrong."""
-    headers = {"If-None-Match": etag} if etag else {}
+    headers = {"If-None-Match": etag} if etag and etag.isascii() else {}
     try:
         async with asyncio.timeout(DEADLINE), client.stream("GET", url, headers=headers) as answer:
             return await _read(answer, etag)

@@ -37,10 +37,11 @@ class Source:
     async def __call__(self, etag: str | None) -> Fetched:
         """The document; `NotFetched` also while the metadata cannot be read."""
         async with new_client() as client:
+            known = self.url
             await self._find(client)
             assert self.url is not None
-            try:
-                return await fetch(client, self.url, etag)
+            try:  # an etag says nothing about another URL
+                return await fetch(client, self.url, etag if self.url == known else None)
             except NotFetched:
                 self._read_at = self._clock() - _READ_AGAIN_AFTER  # it may have moved
                 raise
