@@ -14,11 +14,11 @@ class Background:
     """An event loop in a daemon thread, started when it is first needed in this process.
 
     So nothing that is fetched ever holds up the loop that serves. A fork leaves threads behind:
-    the child starts one of its own.
+    the child starts one of its own. `starting` is for who starts something in it, once.
     """
 
     def __init__(self) -> None:
-        self._starting = threading.Lock()
+        self.starting = threading.RLock()
         self._loop: asyncio.AbstractEventLoop | None = None
         os.register_at_fork(after_in_child=self._forget)
 
@@ -27,7 +27,7 @@ class Background:
         return asyncio.run_coroutine_threadsafe(work, self._running())
 
     def _running(self) -> asyncio.AbstractEventLoop:
-        with self._starting:
+        with self.starting:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 thread = threading.Thread(
@@ -37,7 +37,7 @@ class Background:
             return self._loop
 
     def _forget(self) -> None:
-        self._starting = threading.Lock()
+        self.starting = threading.RLock()
         self._loop = None
 
 

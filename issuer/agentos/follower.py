@@ -85,17 +85,19 @@ class Follower(Generic[T]):
 
     def start(self, held: Held[T] | None = None) -> None:
         """Follow from now on. `held` is what is known from an earlier life."""
-        if self.is_running:
-            return
-        self._process, self._flight = os.getpid(), None
-        self.held = self.held or held
-        self._following = background.run(self._follow())
+        with background.starting:
+            if self.is_running:
+                return
+            self.held = self.held or held
+            self._following = background.run(self._follow())
+            self._process = os.getpid()
 
     def stop(self) -> None:
         """Follow no more, until it is started again."""
-        if self._following is not None:
-            self._following.cancel()
-        self._process = None
+        with background.starting:
+            if self._following is not None:
+                self._following.cancel()
+            self._process = None
 
     async def now(self) -> None:
         """Have it fetched, or wait for the fetch under way."""
@@ -113,12 +115,13 @@ class Follower(Generic[T]):
     async def _follow(self) -> None:
         while True:
             await self._once()
-            await asyncio.sleep(max(0.0, self.next_at - self._clock()))
+            while (pause := self.next_at - self._clock()) > 0:
+                await asyncio.sleep(min(pause, OFTEN))  # a fetch that was asked for may move it
 
     async def _asked(self, is_there: Callable[[T], bool]) -> None:
-        if self._flight is not None:
+        if self._is_under_way:
             await self._once()
-        held, now = self.held, self._clock()
+        held, now = self.believed, self._clock()
         if (held and is_there(held.value)) or now - self._asked_at < BETWEEN_ASKED:
             return
         self._asked_at = now
@@ -126,9 +129,19 @@ class Follower(Generic[T]):
 
     async def _once(self) -> None:
         """One fetch at a time; who comes meanwhile waits for the same."""
-        if self._flight is None:
+        if self._flight is None or not self._is_under_way:
             self._flight = asyncio.get_running_loop().create_task(self._refresh())
         await asyncio.shield(self._flight)
+
+    @property
+    def _is_under_way(self) -> bool:
+        """Whether there is a fetch to wait for: after a fork there is that of the parent's loop."""
+        flight = self._flight
+        return (
+            flight is not None
+            and not flight.done()
+            and flight.get_loop() is asyncio.get_running_loop()
+        )
 
     async def _refresh(self) -> None:
         try:
@@ -138,8 +151,6 @@ class Follower(Generic[T]):
         except Exception as error:  # whatever it is, following goes on
             log.exception("%s cannot be followed", self.name)
             self._complain(f"{self.name}: {type(error).__name__}")
-        finally:
-            self._flight = None
 
     def _accept(self, fetched: Fetched) -> None:
         now = self._clock()
