@@ -103,8 +103,8 @@ def following(follow: Callable[..., Following]) -> Following:
 
 
 def eventually(is_so: Callable[[], bool]) -> bool:
-    """For what another thread is about to do. A minute is only for a machine that is too busy."""
-    ends = time.monotonic() + 60
+    """For what another thread is about to do. It waits 30 s only where it is not."""
+    ends = time.monotonic() + 30
     while not is_so() and time.monotonic() < ends:
         time.sleep(0.01)
     return is_so()

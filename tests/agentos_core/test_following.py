@@ -1,0 +1,434 @@
+"""Following a key set through everything that can happen to it."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from threading import Barrier, Event, Thread
+from typing import Any
+
+import jwt
+import pytest
+
+from issuer.agentos.errors import ConfigurationError, KeySetUnavailable
+from issuer.agentos.follower import Follower
+from issuer.agentos.metadata import Source
+from issuer.agentos.rules import TokenRules, read_unverified
+from issuer.agentos.trusted_issuer import TrustedIssuer
+from tests.agentos_core.conftest import Clocks, Following, eventually
+from tests.agentos_core.hostile_server import (
+    KEYS,
+    STANDARD,
+    Behaviour,
+    HostileServer,
+    answer,
+    break_off,
+    held_until,
+    in_turn,
+    metadata,
+    reset,
+)
+from tests.agentos_core.keys import key, key_set
+
+HOUR = 3_600.0
+OLD, NEW = key("old"), key("new")
+
+
+@pytest.fixture
+def follower(server: HostileServer, clocks: Clocks) -> Iterator[Follower[bytes]]:
+    """Follows bytes, whatever they say."""
+    source = Source(server.url, "jwks_uri", url=server.url + KEYS, clock=clocks.monotonic)
+    follower = Follower("The document", source, bytes, clock=clocks.monotonic)
+    yield follower
+    follower.stop()
+
+
+def fetch_now(follower: Follower[Any]) -> None:
+    asyncio.run(follower.now())
+
+
+BAD_ANSWERS = [
+    reset,
+    break_off,
+    answer(status=500),
+    answer(status=404),
+    answer(b"<html>", content_type="text/html"),
+    answer(b"null"),
+    answer(b"[" * 100_000),
+    answer(b'{"keys": []}'),
+    answer(key_set(key("new").private_jwk)),
+    answer(key_set(key("new", "RS256"))),
+]
+
+
+@pytest.mark.parametrize("behaviour", BAD_ANSWERS)
+def test_a_bad_answer_changes_nothing_and_is_named(
+    following: Following, server: HostileServer, clocks: Clocks, behaviour: Behaviour
+):
+    server.at(KEYS, behaviour)
+    clocks.move(6)
+    following.look_for("new")
+    assert following.issuer.claims(following.token())
+    assert following.kids == {"k1"}
+    assert following.issuer.status()["problem"].startswith(f"The key set of {server.url} ")
+
+
+@pytest.mark.parametrize("behaviour", BAD_ANSWERS)
+def test_a_first_load_that_fails_heals(
+    follow: Callable[..., Following], server: HostileServer, clocks: Clocks, behaviour: Behaviour
+):
+    server.at(KEYS, behaviour)
+    following = follow()
+    with pytest.raises(KeySetUnavailable) as refused:
+        following.look_for("k1")
+    assert 1 <= refused.value.retry_after <= 30
+    with pytest.raises(KeySetUnavailable):
+        following.issuer.claims(following.token())
+    server.publish(key_set(key()))
+    clocks.move(6)
+    following.look_for("k1")
+    assert following.issuer.claims(following.token())
+    assert following.issuer.status()["problem"] is None
+
+
+def test_it_heals_by_itself(
+    follow: Callable[..., Following], server: HostileServer, clocks: Clocks
+):
+    server.at(KEYS, answer(status=500))
+    following = follow()
+    following.issuer.start()
+    assert eventually(lambda: following.issuer.status()["problem"])
+    server.publish(key_set(key()))
+    clocks.move(1)
+    assert eventually(lambda: following.kids == {"k1"})
+
+
+def test_a_set_that_flaps_is_the_last_good_one(
+    following: Following, server: HostileServer, clocks: Clocks
+):
+    good = (answer(key_set(OLD, key())), answer(key_set(NEW, key())))
+    server.at(KEYS, in_turn(good[0], answer(status=500), good[1], answer(b"{}")))
+    seen = []
+    for _ in range(8):
+        clocks.move(6)
+        following.look_for("never")
+        seen.append(following.kids)
+        assert following.issuer.claims(following.token())
+    assert {"old", "k1"} in seen
+    assert {"new", "k1"} in seen
+
+
+def test_a_key_that_left_verifies_no_more(
+    following: Following, server: HostileServer, clocks: Clocks
+):
+    token = following.token()
+    assert following.issuer.claims(token)
+    server.publish(key_set(NEW))
+    clocks.move(6)
+    following.look_for("new")
+    with pytest.raises(jwt.InvalidTokenError):
+        following.issuer.claims(token)
+    assert following.issuer.claims(following.token(NEW))
+
+
+def test_another_issuer_in_the_metadata_is_not_followed(
+    follow: Callable[..., Following], server: HostileServer
+):
+    server.at(STANDARD, metadata("https://other.example", jwks_uri=server.url + KEYS))
+    following = follow()
+    with pytest.raises(KeySetUnavailable):
+        following.look_for()
+    assert KEYS not in server.asked
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"cache_control": "max-age=0"}, 1),
+        ({"cache_control": "max-age=1"}, 1),
+        ({"cache_control": "max-age=17"}, 17),
+        ({"cache_control": "max-age=300"}, 300),
+        ({"cache_control": "max-age=86400"}, 300),
+        ({"cache_control": "max-age=999999999"}, 300),
+        ({"cache_control": None}, 60),
+        ({"cache_control": "no-store"}, 1),
+        ({"cache_control": "max-age=60", "age": "50"}, 10),
+        ({"cache_control": "max-age=60", "age": "60"}, 1),
+    ],
+)
+def test_the_next_fetch_is_when_max_age_is_over(
+    follower: Follower[bytes],
+    server: HostileServer,
+    clocks: Clocks,
+    headers: dict[str, str | None],
+    seconds: float,
+):
+    """RFC 9111 §5.2.2.1, from 1 to 300 s."""
+    server.at(KEYS, answer(b"{}", **headers))
+    fetch_now(follower)
+    assert follower.next_at - clocks.steady == seconds
+
+
+def test_it_fetches_again_by_itself(
+    follower: Follower[bytes], server: HostileServer, clocks: Clocks
+):
+    server.at(KEYS, answer(b"{}", cache_control="max-age=30"))
+    fetch_now(follower)
+    clocks.move(30)
+    assert eventually(lambda: server.asked[KEYS] == 2)
+
+
+def test_after_failures_it_tries_again_within_30_seconds(
+    follower: Follower[bytes], server: HostileServer, clocks: Clocks
+):
+    server.at(KEYS, answer(status=503, cache_control="max-age=86400", retry_after="86400"))
+    pauses = []
+    for _ in range(12):
+        fetch_now(follower)
+        pauses.append(follower.next_at - clocks.steady)
+    assert pauses[0] <= 1
+    assert all(0 < pause <= 30 for pause in pauses)
+    assert min(pauses[-3:]) >= 15
+
+
+def test_what_is_the_same_is_not_read_again(
+    follower: Follower[bytes], server: HostileServer, clocks: Clocks
+):
+    """RFC 9110 §13.1.2. Another value would forget the tokens that it verified."""
+    server.at(KEYS, answer(b"{}", etag='"1"'))
+    fetch_now(follower)
+    first = follower.held
+    server.at(KEYS, answer(status=304, cache_control="max-age=9"))
+    clocks.move(400)
+    fetch_now(follower)
+    assert server.headers_seen[KEYS]["If-None-Match"] == '"1"'
+    server.at(KEYS, answer(b"{}", etag='"2"'))
+    clocks.move(400)
+    fetch_now(follower)
+    assert first
+    assert follower.held
+    assert follower.held.value is first.value
+    assert (follower.held.etag, follower.held.seen_at) == ('"2"', first.seen_at + 800)
+
+
+def test_nothing_new_without_having_anything_is_a_failure(
+    follower: Follower[bytes], server: HostileServer
+):
+    server.at(KEYS, answer(status=304))
+    fetch_now(follower)
+    assert follower.held is None
+    assert follower.problem == "The document answered 304"
+
+
+@pytest.mark.parametrize("etag", ["é", '"é"', "W/", "", '"' + "x" * 5_000 + '"', "\x80"])
+def test_an_odd_etag_does_not_stop_it(follower: Follower[bytes], server: HostileServer, etag: str):
+    server.at(KEYS, answer(b"1", etag=etag))
+    fetch_now(follower)
+    server.at(KEYS, answer(b"2", etag=etag))
+    fetch_now(follower)
+    assert follower.held
+    assert follower.held.value == b"2"
+    assert follower.problem is None
+
+
+def test_after_24_hours_a_set_is_not_believed(
+    following: Following, server: HostileServer, clocks: Clocks
+):
+    server.at(KEYS, answer(status=500))
+    clocks.move(24 * HOUR)
+    assert following.issuer.claims(following.token())
+    clocks.move(1)
+    with pytest.raises(KeySetUnavailable) as refused:
+        following.issuer.claims(following.token())
+    assert refused.value.retry_after >= 1
+    with pytest.raises(KeySetUnavailable):
+        following.look_for("k1")
+    assert not following.issuer.status()["believed"]
+    server.publish(key_set(key()))
+    clocks.move(6)
+    following.look_for("k1")
+    assert following.issuer.claims(following.token())
+
+
+@pytest.mark.parametrize("jump", [-400 * 24 * HOUR, -HOUR, HOUR, 400 * 24 * HOUR])
+def test_a_wall_clock_that_jumps_neither_ages_the_set_nor_has_it_fetched(
+    following: Following, server: HostileServer, clocks: Clocks, jump: float
+):
+    asked = server.asked.copy()
+    clocks.wall += jump
+    assert following.issuer.claims(following.token())
+    following.look_for("k1")
+    assert server.asked == asked
+    assert following.issuer.status()["believed"]
+    clocks.steady += 24 * HOUR + 1
+    server.at(KEYS, answer(status=500))
+    with pytest.raises(KeySetUnavailable):
+        following.issuer.claims(following.token())
+
+
+def test_its_status_is_json(following: Following, server: HostileServer):
+    status = json.loads(json.dumps(following.issuer.status()))
+    assert status["keys"] == [{"kid": "k1", "alg": "ES256"}]
+    assert status["jwks_url"] == server.url + KEYS
+    assert status["seen_at"] == "2027-01-15T08:00:00+00:00"
+    assert status["believed_until"] == "2027-01-16T08:00:00+00:00"
+    assert status["next_fetch_at"] == "2027-01-15T08:05:00+00:00"
+
+
+def test_500_unknown_kids_at_once_cost_one_fetch(
+    following: Following, server: HostileServer, clocks: Clocks
+):
+    async def flood() -> None:
+        tokens = [key("unknown").sign({}, kid=f"unknown-{n}") for n in range(500)]
+        unknown = [following.issuer.prepare_for(read_unverified(token)) for token in tokens]
+        await asyncio.gather(*unknown)
+
+    clocks.move(6)
+    asyncio.run(flood())
+    assert server.asked[KEYS] == 2
+    asyncio.run(flood())
+    assert server.asked[KEYS] == 2
+    clocks.move(4.9)
+    asyncio.run(flood())
+    assert server.asked[KEYS] == 2
+    clocks.move(0.1)
+    asyncio.run(flood())
+    assert server.asked[KEYS] == 3
+
+
+def test_a_planned_fetch_is_made_though_the_budget_is_spent(
+    following: Following, server: HostileServer, clocks: Clocks
+):
+    server.at(KEYS, answer(key_set(key()), cache_control="max-age=0"))
+    clocks.move(6)
+    following.look_for("unknown")
+    clocks.move(1)
+    following.look_for("unknown")
+    assert eventually(lambda: server.asked[KEYS] == 3)
+
+
+def test_a_planned_fetch_leaves_the_budget_alone(
+    follow: Callable[..., Following], server: HostileServer
+):
+    """The first token of a new key comes right after a fetch that did not know it."""
+    following = follow()
+    following.look_for()
+    server.publish(key_set(key(), NEW))
+    following.look_for("new")
+    assert following.kids == {"k1", "new"}
+
+
+def test_a_fetch_under_way_is_joined(follower: Follower[bytes], server: HostileServer):
+    released = Event()
+    server.at(KEYS, held_until(released, answer(b"{}")))
+
+    async def ask() -> None:
+        follower.start()
+        while not server.asked[KEYS]:
+            await asyncio.sleep(0.01)
+        asking = [asyncio.create_task(follower.for_want_of(bool)) for _ in range(50)]
+        await asyncio.sleep(0)
+        released.set()
+        await asyncio.gather(*asking)
+
+    asyncio.run(ask())
+    assert server.asked[KEYS] == 1
+
+
+def test_a_request_waits_3_seconds_at_most_and_the_fetch_goes_on(
+    following: Following, server: HostileServer, clocks: Clocks
+):
+    released = Event()
+    server.at(KEYS, held_until(released, answer(key_set(key(), NEW))))
+    clocks.move(6)
+    following.look_for("new")
+    assert following.kids == {"k1"}
+    released.set()
+    assert eventually(lambda: following.kids == {"k1", "new"})
+
+
+def test_who_stops_waiting_stops_nobody_else(follower: Follower[bytes], server: HostileServer):
+    released = Event()
+    server.at(KEYS, held_until(released, answer(b"{}")))
+
+    async def ask() -> None:
+        impatient, patient = (asyncio.create_task(follower.now()) for _ in range(2))
+        while not server.asked[KEYS]:
+            await asyncio.sleep(0.01)
+        impatient.cancel()
+        released.set()
+        await patient
+
+    asyncio.run(ask())
+    assert follower.held
+    assert server.asked[KEYS] == 1
+
+
+def test_who_has_stopped_asks_no_more(
+    follow: Callable[..., Following],
+    follower: Follower[bytes],
+    server: HostileServer,
+    clocks: Clocks,
+):
+    server.at(KEYS, answer(b"{}", cache_control="max-age=0"))
+    fetch_now(follower)
+    follower.stop()
+    assert not follower.is_running
+    assert follower.held
+    asked = server.asked[KEYS]
+    other = server.at("/other", answer(key_set(key()), cache_control="max-age=0"))
+    follow(jwks_url=other).look_for()
+    clocks.move(1)
+    assert eventually(lambda: server.asked["/other"] == 2)
+    assert server.asked[KEYS] == asked
+
+
+def test_stopping_and_starting_again_makes_no_second_fetch(
+    follower: Follower[bytes], server: HostileServer
+):
+    released = Event()
+    server.at(KEYS, held_until(released, answer(b"{}")))
+    follower.start()
+    assert eventually(lambda: server.asked[KEYS] == 1)
+    for _ in range(5):
+        follower.stop()
+        follower.start()
+    waiting = Thread(target=fetch_now, args=[follower])
+    waiting.start()
+    released.set()
+    waiting.join()
+    assert server.asked[KEYS] == 1
+
+
+def test_many_threads_start_it_once(follow: Callable[..., Following], server: HostileServer):
+    server.at(KEYS, answer(key_set(key())))
+    following = follow()
+    everyone = Barrier(50)
+    token = following.token()
+    good = []
+
+    def read() -> None:
+        everyone.wait()
+        following.issuer.start()
+        assert eventually(lambda: following.kids == {"k1"})
+        good.append(following.issuer.claims(token))
+
+    threads = [Thread(target=read) for _ in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(good) == 50
+    assert server.asked[KEYS] == 1
+
+
+@pytest.mark.parametrize("options", [{"algorithms": []}, {"algorithms": "RS256"}])
+@pytest.mark.parametrize("more", [{}, {"jwks_url": "https://id.example/keys"}])
+def test_a_set_up_that_cannot_be_right_is_refused(options: dict[str, Any], more: dict[str, Any]):
+    with pytest.raises(ConfigurationError):
+        TrustedIssuer(TokenRules("https://id.example", "my-os"), **options, **more)
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "none", "ES256K", "rs256"])
+def test_an_algorithm_that_is_not_for_public_keys_is_refused(algorithm: str):
+    with pytest.raises(ConfigurationError):
+        TrustedIssuer(TokenRules("https://id.example", "my-os"), algorithms=["RS256", algorithm])
