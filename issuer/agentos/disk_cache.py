@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from issuer.agentos.errors import NotFetched
-from issuer.agentos.follower import Held
+from issuer.agentos.follower import STALE_LIMIT, Held
 
 T = TypeVar("T")
 
 _SAID_AGAIN_AFTER = 60.0
+_CLOCKS_DIFFER_BY = 60.0
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError, NotFetched)
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +62,7 @@ class DiskCache:
             return self._held(entry, parse)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError, NotFetched) as error:
+        except _UNREADABLE as error:
             log.warning("The key set in %s is not used: %s", self._path, error)
             return None
 
@@ -68,8 +70,10 @@ class DiskCache:
         if entry["issuer"] != self._issuer:
             raise ValueError(f"it is of another issuer, {entry['issuer']}")
         body = b64decode(entry["body"])
-        age = max(0.0, self._wall_clock() - float(entry["seen_at"]))
-        return Held(parse(body), body, None, self._clock() - age)
+        age = self._wall_clock() - float(entry["seen_at"])
+        if not -_CLOCKS_DIFFER_BY <= age <= STALE_LIMIT:  # nor NaN, which JSON may say
+            raise ValueError(f"it is {age:.0f} s old")
+        return Held(parse(body), body, None, self._clock() - max(0.0, age))
 
 
 def replace_file(path: Path, content: bytes, mode: int = 0o600) -> None:
