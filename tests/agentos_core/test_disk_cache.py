@@ -1,0 +1,210 @@
+"""The key set on disk: for a start while the issuer is away, and for nothing else."""
+
+import json
+import logging
+import os
+import stat
+from base64 import b64encode
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from issuer.agentos.disk_cache import DiskCache
+from issuer.agentos.errors import KeySetUnavailable
+from issuer.agentos.follower import Held
+from tests.agentos_core.conftest import NOW, Clocks, Following
+from tests.agentos_core.hostile_server import KEYS, STANDARD, HostileServer, answer
+from tests.agentos_core.keys import key, key_set
+
+HOUR = 3_600.0
+
+Follow = Callable[..., Following]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "keys.json"
+
+
+@pytest.fixture
+def cache(file: Path, clocks: Clocks) -> DiskCache:
+    return DiskCache(file, "https://id.example", clocks.monotonic, clocks.time)
+
+
+@pytest.fixture
+def write(file: Path, server: HostileServer) -> Callable[..., None]:
+    """A file as it would be, but for what is given."""
+
+    def write(**entry: Any) -> None:
+        body = b64encode(key_set(key())).decode()
+        good = {"issuer": server.url, "seen_at": NOW - HOUR, "body": body}
+        file.write_text(json.dumps(good | entry))
+
+    return write
+
+
+def held(body: bytes, clocks: Clocks) -> Held[bytes]:
+    return Held(body, body, None, clocks.steady)
+
+
+def issuer_is_away(server: HostileServer) -> None:
+    server.at(STANDARD, answer(status=503))
+    server.at(KEYS, answer(status=503))
+
+
+def test_a_start_while_the_issuer_is_away_uses_it(
+    follow: Follow, server: HostileServer, file: Path
+):
+    follow(cache_file=file).look_for()
+    issuer_is_away(server)
+    again = follow(cache_file=file)
+    again.issuer.start()
+    assert again.issuer.claims(again.token())
+    assert again.issuer.status()["seen_at"] == "2027-01-15T08:00:00+00:00"
+
+
+def test_what_is_fetched_replaces_it(
+    follow: Follow, server: HostileServer, file: Path, write: Callable[..., None]
+):
+    write()
+    server.publish(key_set(key("new")))
+    following = follow(cache_file=file)
+    following.look_for()
+    assert following.kids == {"new"}
+    assert b64encode(key_set(key("new"))).decode() == json.loads(file.read_text())["body"]
+
+
+def test_it_is_as_old_as_it_is(
+    follow: Follow, server: HostileServer, clocks: Clocks, file: Path, write: Callable[..., None]
+):
+    """The steady clock of another life says nothing; the wall clock does."""
+    issuer_is_away(server)
+    write(seen_at=NOW - 23 * HOUR)
+    following = follow(cache_file=file)
+    following.issuer.start()
+    clocks.move(HOUR)
+    assert following.issuer.claims(following.token())
+    clocks.move(1)
+    with pytest.raises(KeySetUnavailable):
+        following.issuer.claims(following.token())
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"issuer": "https://other.example"},
+        {"issuer": None},
+        {"seen_at": NOW - 24 * HOUR - 1},
+        {"seen_at": 0},
+        {"seen_at": -(10**400)},
+        {"seen_at": NOW + 61},
+        {"seen_at": 10**400},
+        {"seen_at": float("nan")},
+        {"seen_at": float("inf")},
+        {"seen_at": float("-inf")},
+        {"seen_at": None},
+        {"seen_at": "yesterday"},
+        {"body": None},
+        {"body": 5},
+        {"body": "é"},
+        {"body": "AAAA"},
+        {"body": b64encode(b'{"keys": []}').decode()},
+        {"body": b64encode(b"[" * 100_000).decode()},
+        {"body": b64encode(key_set(key().private_jwk)).decode()},
+    ],
+    ids=lambda entry: str(entry)[:40],
+)
+def test_a_file_that_is_wrong_is_not_used(
+    follow: Follow,
+    server: HostileServer,
+    file: Path,
+    write: Callable[..., None],
+    entry: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
+):
+    issuer_is_away(server)
+    write(**entry)
+    following = follow(cache_file=file)
+    following.issuer.start()
+    with pytest.raises(KeySetUnavailable):
+        following.issuer.claims(following.token())
+    assert following.issuer.status()["keys"] == []
+    assert f"The key set in {file} is not used" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"null", b"[]", b'"text"', b"5", b"{}", b"\xff\xfe", b"\0" * 100, b"[" * 100_000],
+    ids=lambda content: content[:10].decode("latin-1"),
+)
+def test_a_file_that_is_torn_stops_nobody(follow: Follow, file: Path, content: bytes):
+    file.write_bytes(content)
+    following = follow(cache_file=file)
+    following.look_for()
+    assert following.issuer.claims(following.token())
+
+
+def test_a_clock_that_was_a_little_fast_spoils_nothing(
+    follow: Follow, server: HostileServer, file: Path, write: Callable[..., None]
+):
+    issuer_is_away(server)
+    write(seen_at=NOW + 30)
+    following = follow(cache_file=file)
+    following.issuer.start()
+    assert following.issuer.claims(following.token())
+
+
+def test_only_its_owner_may_read_or_write_it(cache: DiskCache, clocks: Clocks, file: Path):
+    """Whoever may write it says who is trusted."""
+    before = os.umask(0)
+    try:
+        cache.write(held(b"1", clocks))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_it_is_replaced_whole(cache: DiskCache, clocks: Clocks, file: Path):
+    """Who has the old file open reads on in the old file; nothing is left beside it."""
+    cache.write(held(b"old", clocks))
+    with file.open("rb") as old:
+        cache.write(held(b"new", clocks))
+        assert json.load(old)["body"] == b64encode(b"old").decode()
+    assert list(file.parent.iterdir()) == [file]
+    read = cache.read(bytes)
+    assert read
+    assert (read.value, read.body, read.etag) == (b"new", b"new", None)
+
+
+def test_the_same_is_written_once_a_minute(cache: DiskCache, clocks: Clocks, file: Path):
+    """It says how old it is, and a disk is not for a write each second."""
+    inodes = []
+    for _ in range(180):
+        cache.write(held(b"same", clocks))
+        inodes.append(file.stat().st_mtime_ns)
+        clocks.move(1)
+    assert len(set(inodes)) == 3
+    assert json.loads(file.read_text())["seen_at"] == NOW + 120
+
+
+@pytest.mark.parametrize("name", ["gone/keys.json", "file/keys.json", "folder"])
+def test_where_it_cannot_be_kept_the_log_says_so_and_following_goes_on(
+    follow: Follow, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
+):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    following = follow(cache_file=tmp_path / name)
+    following.look_for()
+    assert following.issuer.claims(following.token())
+    assert following.issuer.status()["problem"] is None
+    assert "cannot be kept" in caplog.text
+    assert {each.name for each in tmp_path.iterdir()} == {"file", "folder"}
+
+
+def test_without_a_file_nothing_is_said(
+    follow: Follow, file: Path, caplog: pytest.LogCaptureFixture
+):
+    follow(cache_file=file).look_for()
+    assert not [each for each in caplog.records if each.levelno > logging.INFO]

@@ -1,0 +1,141 @@
+"""What was verified before is never better than what is verified now."""
+
+from collections.abc import Callable
+from threading import Thread
+
+import jwt
+import pytest
+
+from issuer.agentos.errors import KeySetUnavailable
+from issuer.agentos.verified_tokens import MOST, VerifiedTokens
+from tests.agentos_core.conftest import NOW, Clocks, Following
+from tests.agentos_core.hostile_server import KEYS, HostileServer, answer
+from tests.agentos_core.keys import key, key_set
+
+
+def test_a_token_that_was_verified_is_remembered(following: Following):
+    token = following.token()
+    assert following.issuer.remembered(token) is None
+    assert not following.issuer.knows(token)
+    claims = following.issuer.claims(token)
+    assert following.issuer.remembered(token) == following.issuer.claims(token) == claims
+    assert following.issuer.knows(token)
+
+
+@pytest.mark.parametrize("claims", [{"exp": NOW - 20}, {"aud": "other"}, {"iss": "https://other"}])
+def test_a_token_that_was_refused_is_not(following: Following, claims: dict[str, object]):
+    token = following.token(**claims)
+    for _ in range(2):
+        with pytest.raises(jwt.InvalidTokenError):
+            following.issuer.claims(token)
+    assert following.issuer.remembered(token) is None
+
+
+def test_it_is_forgotten_when_it_expires(following: Following, clocks: Clocks):
+    token = following.token()
+    following.issuer.claims(token)
+    clocks.move(909)
+    assert following.issuer.claims(token)
+    clocks.move(1)
+    assert following.issuer.remembered(token) is None
+    with pytest.raises(jwt.ExpiredSignatureError):
+        following.issuer.claims(token)
+
+
+@pytest.mark.parametrize("claim", ["iat", "nbf"])
+def test_a_wall_clock_that_is_set_back_makes_it_immature(
+    following: Following, clocks: Clocks, claim: str
+):
+    token = following.token(**{claim: NOW})
+    following.issuer.claims(token)
+    clocks.wall -= 11
+    assert following.issuer.remembered(token) is None
+    with pytest.raises(jwt.ImmatureSignatureError):
+        following.issuer.claims(token)
+
+
+@pytest.mark.parametrize("left", [key("new"), key("k1", "EdDSA")], ids=["no kid", "same kid"])
+def test_it_leaves_with_its_key(
+    follow: Callable[..., Following], server: HostileServer, clocks: Clocks, left: object
+):
+    following = follow(algorithms=["ES256", "EdDSA"])
+    following.look_for()
+    token = following.token()
+    following.issuer.claims(token)
+    server.publish(key_set(left))
+    clocks.move(300)
+    following.look_for("unknown")
+    assert following.issuer.remembered(token) is None
+    with pytest.raises(jwt.InvalidTokenError):
+        following.issuer.claims(token)
+
+
+def test_it_is_no_good_while_the_set_is_not_believed(
+    following: Following, server: HostileServer, clocks: Clocks
+):
+    token = following.token(exp=NOW + 999_999)
+    following.issuer.claims(token)
+    server.at(KEYS, answer(status=500))
+    clocks.move(24 * 3_600 + 1)
+    assert following.issuer.remembered(token) is None
+    assert not following.issuer.knows(token)
+    with pytest.raises(KeySetUnavailable):
+        following.issuer.claims(token)
+
+
+def test_it_outlives_a_fetch_that_brings_nothing_new(
+    following: Following, server: HostileServer, clocks: Clocks
+):
+    token = following.token()
+    following.issuer.claims(token)
+    clocks.move(6)
+    following.look_for("unknown")
+    assert server.asked[KEYS] == 2
+    assert following.issuer.remembered(token)
+
+
+def test_who_changes_the_claims_changes_them_for_nobody_else(following: Following):
+    token = following.token(scopes=["agents:run"])
+    for _ in range(3):
+        claims = following.issuer.claims(token)
+        assert claims == following.claims(scopes=["agents:run"])
+        claims["scopes"].append("agent_os:admin")
+        claims["sub"] = "usr_mallory"
+
+
+def test_another_token_with_the_same_claims_is_verified_by_itself(following: Following):
+    token = following.token()
+    following.issuer.claims(token)
+    signed, _ = token.rsplit(".", 1)
+    with pytest.raises(jwt.InvalidSignatureError):
+        following.issuer.claims(f"{signed}.{'A' * 86}")
+
+
+def test_4096_are_remembered_and_the_oldest_are_forgotten():
+    tokens = VerifiedTokens()
+    for number in range(MOST + 10):
+        tokens.add(str(number), {"n": number}, starts=0, ends=2)
+    found = [number for number in range(MOST + 10) if tokens.has(str(number), 1)]
+    assert found == list(range(10, MOST + 10))
+    assert MOST == 4096
+
+
+def test_many_threads_neither_break_nor_outgrow_it():
+    tokens = VerifiedTokens()
+    wrong: list[object] = []
+
+    def work(name: int) -> None:
+        for number in range(2_000):
+            token = f"{name} {number}"
+            tokens.add(token, {"of": token}, starts=0, ends=2)
+            if tokens.find(token, 1) not in ({"of": token}, None):
+                wrong.append(token)
+
+    threads = [Thread(target=work, args=[name]) for name in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    kept = sum(tokens.has(f"{name} {number}", 1) for name in range(8) for number in range(2_000))
+    assert not wrong
+    assert kept == MOST
