@@ -1,0 +1,52 @@
+"""A process that follows, and forks. Its arguments: how, the issuer, and the kid to wait for.
+
+It says "forked" once the child is there, and ends with 0 if the child has met the key.
+"""
+
+import asyncio
+import gc
+import multiprocessing
+import os
+import sys
+import time
+
+from issuer.agentos.rules import TokenRules, Unverified
+from issuer.agentos.trusted_issuer import TrustedIssuer
+
+
+def main(how: str, url: str, awaited: str) -> int:
+    issuer = TrustedIssuer(TokenRules(url, "my-os"), algorithms=["ES256"])
+    issuer.start()
+    wait_for(issuer, "k1")
+    child = multiprocessing.get_context("fork").Process(target=live, args=[issuer, awaited])
+    if how == "multiprocessing":
+        child.start()
+    elif (pid := os.fork()) == 0:
+        os._exit(live(issuer, awaited))
+    issuer.stop()
+    sys.stdout.write("forked\n")
+    sys.stdout.flush()
+    if how == "multiprocessing":
+        child.join()
+        return child.exitcode or 0
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def live(issuer: TrustedIssuer, awaited: str) -> int:
+    """The life of the child, which is born with what its parent knew."""
+    gc.collect()
+    assert [key["kid"] for key in issuer.status()["keys"]] == ["k1"]
+    asyncio.run(issuer.prepare_for(Unverified({}, {})))  # as the first request has it do
+    wait_for(issuer, awaited)
+    return 0
+
+
+def wait_for(issuer: TrustedIssuer, kid: str) -> None:
+    ends = time.monotonic() + 30
+    while kid not in {key["kid"] for key in issuer.status()["keys"]}:
+        assert time.monotonic() < ends
+        time.sleep(0.01)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
