@@ -12,6 +12,7 @@ from issuer.agentos.errors import ConfigurationError, NotFetched
 from issuer.agentos.fetching import Fetched, fetch, new_client, require_safe
 
 _READ_AGAIN_AFTER = 3600.0
+_TRIED_AGAIN_AFTER = 60.0
 
 
 class Source:
@@ -31,7 +32,7 @@ class Source:
         self._allow_http = allow_http
         self._clock = clock
         self._is_given = url is not None
-        self._read_at = clock()
+        self._read_again_at = clock()
         self.url = url
 
     async def __call__(self, etag: str | None) -> Fetched:
@@ -43,19 +44,19 @@ class Source:
             try:  # an etag says nothing about another URL
                 return await fetch(client, self.url, etag if self.url == known else None)
             except NotFetched:
-                self._read_at = self._clock() - _READ_AGAIN_AFTER  # it may have moved
+                self._read_again_at = self._clock()  # it may have moved
                 raise
 
     async def _find(self, client: httpx.AsyncClient) -> None:
-        is_old = self._clock() - self._read_at >= _READ_AGAIN_AFTER
-        if self._is_given or (self.url is not None and not is_old):
+        if self._is_given or (self.url is not None and self._clock() < self._read_again_at):
             return
         try:
             self.url = await self._named_by_metadata(client)
-            self._read_at = self._clock()
+            self._read_again_at = self._clock() + _READ_AGAIN_AFTER
         except NotFetched:
             if self.url is None:
                 raise
+            self._read_again_at = self._clock() + _TRIED_AGAIN_AFTER  # it may hang for long
 
     async def _named_by_metadata(self, client: httpx.AsyncClient) -> str:
         problem: NotFetched | None = None

@@ -118,6 +118,21 @@ def test_the_place_that_is_known_outlives_its_metadata(
     assert body_of(source)
 
 
+def test_metadata_that_fails_is_asked_for_once_a_minute(
+    server: HostileServer, source: Source, clocks: Clocks
+):
+    """The keys come each second, perhaps, and metadata that hangs would hold each of them up."""
+    body_of(source)
+    server.at(STANDARD, answer(status=500))
+    clocks.move(3_600)
+    for _ in range(60):
+        assert body_of(source)
+        clocks.move(1)
+    assert server.asked[STANDARD] == 2
+    body_of(source)
+    assert server.asked[STANDARD] == 3
+
+
 def test_a_key_set_that_has_moved_is_found_again(server: HostileServer, source: Source):
     body_of(source)
     server.at("/moved", server.behaviours.pop(KEYS))
