@@ -1,6 +1,7 @@
 """A process that follows, and forks. Its arguments: how, the issuer, and the kid to wait for.
 
-It says "forked" once the child is there, and ends with 0 if the child has met the key.
+It says "ready", forks at a line of its input, says "forked", and ends with 0 if the child has
+met the key.
 """
 
 import asyncio
@@ -18,14 +19,15 @@ def main(how: str, url: str, awaited: str) -> int:
     issuer = TrustedIssuer(TokenRules(url, "my-os"), algorithms=["ES256"])
     issuer.start()
     wait_for(issuer, "k1")
+    say("ready")
+    sys.stdin.readline()
     child = multiprocessing.get_context("fork").Process(target=live, args=[issuer, awaited])
     if how == "multiprocessing":
         child.start()
     elif (pid := os.fork()) == 0:
         os._exit(live(issuer, awaited))
     issuer.stop()
-    sys.stdout.write("forked\n")
-    sys.stdout.flush()
+    say("forked")
     if how == "multiprocessing":
         child.join()
         return child.exitcode or 0
@@ -46,6 +48,11 @@ def wait_for(issuer: TrustedIssuer, kid: str) -> None:
     while kid not in {key["kid"] for key in issuer.status()["keys"]}:
         assert time.monotonic() < ends
         time.sleep(0.01)
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

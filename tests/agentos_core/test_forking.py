@@ -2,19 +2,30 @@
 
 import subprocess
 import sys
+from subprocess import PIPE
+from threading import Event
 
 import pytest
 
-from tests.agentos_core.hostile_server import KEYS, HostileServer, answer
+from tests.agentos_core.conftest import eventually
+from tests.agentos_core.hostile_server import KEYS, HostileServer, answer, held_until
 from tests.agentos_core.keys import key, key_set
 
 
 @pytest.mark.parametrize("how", ["fork", "multiprocessing"])
 def test_a_child_follows_by_itself(server: HostileServer, how: str):
+    """Also one that is born while its parent waits for an answer, which is not its own."""
+    released = Event()
     server.at(KEYS, answer(key_set(key()), cache_control="max-age=1"))
     command = [sys.executable, "-m", "tests.agentos_core.forking_process", how, server.url, "new"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True, bufsize=1) as parent:
+        assert parent.stdin
         assert parent.stdout
+        assert parent.stdout.readline() == "ready\n"
+        server.at(KEYS, held_until(released, answer(key_set(key(), key("new")))))
+        asked = server.asked[KEYS]
+        assert eventually(lambda: server.asked[KEYS] > asked)
+        parent.stdin.write("\n")
         assert parent.stdout.readline() == "forked\n"
-        server.at(KEYS, answer(key_set(key(), key("new")), cache_control="max-age=1"))
+        released.set()
     assert parent.returncode == 0
