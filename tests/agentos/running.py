@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,12 +79,13 @@ def running_agent_os(
     algorithm: str = "RS256",
     script: Path = SERVER,
     arguments: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[AgentOSServer]:
     """A stock AgentOS of this release, ready to answer; gone when the block ends.
 
     It takes its keys from `jwks_file` or from the public keys `pems`; `audience` is its id unless
     given. `workdir` is an empty directory for its files and its output. `script` with `arguments`
-    may be another server that speaks as `server.py` does.
+    may be another server that speaks as `server.py` does; `environment` is what it sees besides.
     """
     command = [os.fspath(release.python), "-P", os.fspath(script), "--while-stdin-is-open"]
     command += ["--id", agent_os_id, "--audience", audience or agent_os_id]
@@ -95,7 +96,7 @@ def running_agent_os(
         pem_file = workdir / f"verification-key-{number}.pem"
         pem_file.write_text(pem)
         command += ["--pem-file", os.fspath(pem_file)]
-    with _running([*command, *arguments], workdir) as (process, output):
+    with _running([*command, *arguments], workdir, environment or {}) as (process, output):
         url, version = _address(process, output)
         assert version == release.version, f"{release.python} holds agno {version}."
         with httpx.Client(base_url=url, timeout=30, trust_env=False) as http:
@@ -104,7 +105,9 @@ def running_agent_os(
 
 
 @contextlib.contextmanager
-def _running(command: list[str], workdir: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+def _running(
+    command: list[str], workdir: Path, environment: Mapping[str, str]
+) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
     output = workdir / "output.txt"
     with (
         output.open("wb") as sink,
@@ -115,7 +118,12 @@ def _running(command: list[str], workdir: Path) -> Iterator[tuple[subprocess.Pop
             stderr=subprocess.STDOUT,
             cwd=workdir,
             # Nothing of ours: JWT_VERIFICATION_KEY, for one, would open the server to its key.
-            env={"PATH": os.environ["PATH"], "HOME": os.fspath(workdir), "AGNO_TELEMETRY": "false"},
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": os.fspath(workdir),
+                "AGNO_TELEMETRY": "false",
+                **environment,
+            },
         ) as process,
     ):
         try:

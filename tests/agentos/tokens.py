@@ -4,6 +4,7 @@
 """
 
 import base64
+import hmac
 import json
 import time
 import uuid
@@ -18,9 +19,14 @@ from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 class Tokens:
     """Issues tokens with one key, and publishes that key in the two ways AgentOS can take it."""
 
-    issuer = "https://id.example"
-
-    def __init__(self, algorithm: str = "RS256", *, kid: str | None = None) -> None:
+    def __init__(
+        self,
+        algorithm: str = "RS256",
+        *,
+        kid: str | None = None,
+        issuer: str = "https://id.example",
+    ) -> None:
+        self.issuer = issuer
         self.algorithm = algorithm
         self._key = new_key(algorithm)
         self.kid = kid or self._key.thumbprint()
@@ -54,25 +60,29 @@ class Tokens:
         audience: str = "my-os",
         expires_in: int = 900,
         sub: str = "usr_alice",
+        typ: str | None = "at+jwt",
         **claims: Any,
     ) -> str:
-        """A signed access token that ends `expires_in` seconds from now; negative: ended before."""
+        """A signed access token that ends `expires_in` seconds from now; negative: ended before.
+
+        What is given as None is left out.
+        """
         scopes = list(scopes)
         issued_at = int(time.time()) + min(expires_in, 0) - 1
+        said = {
+            "iss": self.issuer,
+            "sub": sub,
+            "aud": audience,
+            "iat": issued_at,
+            "exp": int(time.time()) + expires_in,
+            "jti": uuid.uuid4().hex,
+            "client_id": "svc_tests",
+            "scope": " ".join(scopes),
+            "scopes": scopes,
+        }
         return jwt.encode(
-            {"alg": self.algorithm, "kid": self.kid, "typ": "at+jwt"},
-            {
-                "iss": self.issuer,
-                "sub": sub,
-                "aud": audience,
-                "iat": issued_at,
-                "exp": int(time.time()) + expires_in,
-                "jti": uuid.uuid4().hex,
-                "client_id": "svc_tests",
-                "scope": " ".join(scopes),
-                "scopes": scopes,
-            }
-            | claims,
+            _without_none({"alg": self.algorithm, "kid": self.kid, "typ": typ}),
+            _without_none(said | claims),
             self._key,
             algorithms=[self.algorithm],
         )
@@ -93,12 +103,33 @@ def unsigned(token: str) -> str:
     return f"{_encoded({'alg': 'none', 'typ': 'at+jwt'})}.{claims}."
 
 
+def signed_with_the_public_key(token: str, pem: str) -> str:
+    """The same claims under `alg: HS256`, the public key taken for the secret (RFC 8725 §2.1)."""
+    header, claims, _ = token.split(".")
+    signed = f"{_encoded(_decoded(header) | {'alg': 'HS256'})}.{claims}"
+    signature = hmac.digest(pem.encode(), signed.encode(), "sha256")
+    return f"{signed}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+
+
+def with_header(token: str, **header: Any) -> str:
+    """The same claims and signature under another header."""
+    was, payload, signature = token.split(".")
+    return f"{_encoded(_decoded(was) | header)}.{payload}.{signature}"
+
+
 def with_claims(token: str, **claims: Any) -> str:
     """The same header and signature over other claims."""
     header, payload, signature = token.split(".")
-    known = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    return f"{header}.{_encoded(known | claims)}.{signature}"
+    return f"{header}.{_encoded(_decoded(payload) | claims)}.{signature}"
 
 
 def _encoded(part: dict[str, Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
+
+
+def _decoded(part: str) -> dict[str, Any]:
+    return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+
+
+def _without_none(members: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value is not None}

@@ -1,0 +1,140 @@
+"""Starts a process with several AgentOS in it, each with the adapter and an issuer of its own."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from issuer.agentos import Verifier
+from tests.agentos.adapter.configurations import AUDIENCE
+from tests.agentos.adapter.fake_issuer import FakeIssuer
+from tests.agentos.releases import REPOSITORY, AgnoRelease
+from tests.agentos.running import AgentOSServer, running_agent_os
+from tests.agentos.tokens import Tokens
+from tests.journeys.running_issuer import wait_until
+
+CONDITIONS = (
+    "asked over REST",
+    "asked over WebSocket",
+    "asked over MCP",
+    "polled",
+    "down",
+    "cached",
+    "hanging",
+    "flooded",
+)
+SERVER = Path(__file__).with_name("server.py")
+
+
+@dataclass(frozen=True)
+class AppSettings:
+    """`configuration` is a function of `configurations.py`, `more` are its arguments."""
+
+    configuration: str
+    issuer: FakeIssuer
+    others: Mapping[str, FakeIssuer] = field(default_factory=dict)
+    more: Mapping[str, Any] = field(default_factory=dict)
+    path: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        named = {"configuration": self.configuration, "issuer": self.issuer.url}
+        return {**named, **self.more}
+
+
+@dataclass(frozen=True)
+class AdaptedApp:
+    """An AgentOS that runs, and who issues its tokens."""
+
+    os: AgentOSServer
+    issuer: FakeIssuer
+    others: Mapping[str, FakeIssuer]
+
+    @property
+    def url(self) -> str:
+        return self.os.url
+
+
+Apps = Mapping[str, AdaptedApp]
+
+
+def everyday_apps(stack: ExitStack, cache_file: Path) -> dict[str, AppSettings]:
+    """The AgentOS of the README, and one that follows issuers in all conditions."""
+    others = {name: stack.enter_context(FakeIssuer()) for name in CONDITIONS}
+    others["polled"].max_age = 1
+    beside = [
+        {"issuer": other.url, **({"cache_file": str(cache_file)} if name == "cached" else {})}
+        for name, other in others.items()
+    ]
+    issuers = iter(lambda: stack.enter_context(FakeIssuer()), None)
+    return {
+        "managed": AppSettings("managed", next(issuers)),
+        "of_many_issuers": AppSettings("managed", next(issuers), others, {"others": beside}),
+    }
+
+
+def other_apps(stack: ExitStack, control_plane: Tokens) -> dict[str, AppSettings]:
+    """The other ways in which people set it up."""
+
+    def app(configuration: str, path: str = "", **more: Any) -> AppSettings:
+        issuer = stack.enter_context(FakeIssuer())
+        return AppSettings(configuration, issuer, more=more, path=path)
+
+    return {
+        "with_mcp_auth": app("with_mcp_auth", verification_keys=[control_plane.pem]),
+        "by_hand": app("by_hand"),
+        "manual": app("manual"),
+        "manual_subclass": app("manual_subclass"),
+        "mounted": app("mounted", path="/os"),
+        "mounted_behind_middleware": app("mounted_behind_middleware", path="/os"),
+    }
+
+
+@contextmanager
+def running_apps(
+    release: AgnoRelease,
+    workdir: Path,
+    apps: Mapping[str, AppSettings],
+    *,
+    workers: int = 1,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[dict[str, AdaptedApp]]:
+    """The apps, ready to answer; gone when the block ends."""
+    file = workdir / "apps.json"
+    file.write_text(json.dumps({name: app.as_json() for name, app in apps.items()}))
+    server = running_agent_os(
+        release,
+        workdir,
+        script=SERVER,
+        arguments=["--apps", str(file), "--workers", str(workers)],
+        environment={"PYTHONPATH": str(REPOSITORY), **(environment or {})},
+    )
+    with server as first, ExitStack() as clients:
+        yield {
+            name: _app(clients, first, url, apps[name]) for name, url in _urls(first.output).items()
+        }
+
+
+def key_set_kept_in(cache_file: Path, issuer: FakeIssuer) -> None:
+    """What an AgentOS of yesterday left there."""
+    verifier = Verifier(issuer.url, AUDIENCE, cache_file=cache_file)
+    verifier.start()
+    wait_until(cache_file.exists, 10, "the key set was kept")
+    verifier.stop()
+
+
+def _app(
+    clients: ExitStack, first: AgentOSServer, origin: str, settings: AppSettings
+) -> AdaptedApp:
+    url = origin + settings.path
+    http = clients.enter_context(httpx.Client(base_url=url, timeout=30, trust_env=False))
+    server = AgentOSServer(first.release, url, http, first.pid, first.output)
+    return AdaptedApp(server, settings.issuer, settings.others)
+
+
+def _urls(output: Path) -> dict[str, str]:
+    lines = output.read_text().splitlines()
+    return json.loads(next(line for line in lines if line.startswith('{"url"')))["urls"]

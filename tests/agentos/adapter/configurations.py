@@ -1,0 +1,129 @@
+"""The ways in which people set up an AgentOS, with the adapter. Each function is one."""
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+from agno.db.in_memory import InMemoryDb
+from agno.os import AgentOS
+from agno.os.interfaces.agui import AGUI
+from agno.os.middleware.jwt import JWTMiddleware, TokenSource
+from agno.workflow import Step, Workflow
+from fastapi import FastAPI
+from fastmcp.server.auth.providers.jwt import StaticTokenVerifier
+
+from issuer.agentos import Verifier
+from tests.agentos.server import authorization, stub_agent
+
+AUDIENCE = "my-os"
+COOKIE = "session_token"
+
+
+def agent_os(**settings: Any) -> AgentOS:
+    """Two agents and two workflows behind every door that there is."""
+    agents = [stub_agent(agent_id) for agent_id in ("web", "billing")]
+    workflows = [
+        Workflow(id=name, name=name, steps=[Step(name="s", agent=stub_agent("s"))], telemetry=False)
+        for name in ("intake", "archive")
+    ]
+    mcp = "mcp" if "mcp" in inspect.signature(AgentOS).parameters else "mcp_server"
+    interfaces = {"a2a_interface": True, "interfaces": [AGUI(agent=agents[0])], mcp: True}
+    given = {"id": AUDIENCE, "agents": agents, "workflows": workflows, "db": InMemoryDb()}
+    return AgentOS(**{**given, **interfaces, "telemetry": False, **settings})
+
+
+def following(issuer: str, others: Sequence[dict[str, Any]] = (), **settings: Any) -> Verifier:
+    """A Verifier of `issuer`, and of the `others` beside it."""
+    beside = [Verifier(audience=AUDIENCE, **other) for other in others]
+    return Verifier(issuer, AUDIENCE, others=beside, **settings)
+
+
+def managed(issuer: str, **settings: Any) -> FastAPI:
+    """As the README has it."""
+    verifier = following(issuer, **settings)
+    return verifier.attach(agent_os(**verifier.auth()).get_app())
+
+
+def with_mcp_auth(issuer: str, verification_keys: Sequence[str]) -> FastAPI:
+    """A provider of fastmcp owns `/mcp`; static keys of another issuer are known beside."""
+    verifier = following(issuer, verification_keys=verification_keys)
+    provider = StaticTokenVerifier({"of-the-provider": {"client_id": "app", "scopes": []}})
+    return verifier.attach(agent_os(mcp_auth=provider, **verifier.auth()).get_app())
+
+
+def by_hand(issuer: str) -> FastAPI:
+    """`Authorization(jwks_file=…)`, or `AuthorizationConfig(jwks_file=…)` before 3.1.
+
+    On an app that was there before.
+    """
+    verifier = following(issuer)
+    settings = authorization(jwks_file=verifier.jwks_file)
+    return verifier.attach(agent_os(base_app=base_app(), **settings).get_app())
+
+
+def manual(issuer: str) -> FastAPI:
+    """With a cookie or a header, and scopes in a claim of another name."""
+    return with_middleware(
+        JWTMiddleware,
+        issuer,
+        token_source=TokenSource.BOTH,
+        cookie_name=COOKIE,
+        scopes_claim="permissions",
+        user_isolation=True,
+    )
+
+
+def manual_subclass(issuer: str) -> FastAPI:
+    return with_middleware(Subclass, issuer)
+
+
+def with_middleware(middleware: type, issuer: str, **settings: Any) -> FastAPI:
+    verifier = following(issuer)
+    app = agent_os().get_app()
+    app.add_middleware(middleware, jwks_file=verifier.jwks_file, authorization=True, **settings)
+    return verifier.attach(app)
+
+
+def mounted(issuer: str) -> FastAPI:
+    """A managed AgentOS at `/os` of another app."""
+    verifier = following(issuer)
+    outer = base_app()
+    outer.mount("/os", agent_os(**verifier.auth()).get_app())
+    return verifier.attach(outer)
+
+
+def mounted_behind_middleware(issuer: str) -> FastAPI:
+    """An AgentOS that checks nothing, at `/os` of an app that has the middleware."""
+    verifier = following(issuer)
+    outer = base_app()
+    outer.mount("/os", agent_os().get_app())
+    outer.add_middleware(JWTMiddleware, jwks_file=verifier.jwks_file, authorization=True)
+    return verifier.attach(outer)
+
+
+def from_environment(issuer: str) -> FastAPI:
+    """Nothing says where the keys are but `JWT_JWKS_FILE`."""
+    verifier = following(issuer)
+    return verifier.attach(agent_os(authorization=True).get_app())
+
+
+def without_a_verifier() -> FastAPI:
+    return agent_os(authorization=True).get_app()
+
+
+def base_app() -> FastAPI:
+    app = FastAPI()
+
+    @app.get("/own")
+    def own() -> str:
+        return "mine"
+
+    @app.get("/health")
+    def health() -> str:
+        return "well"
+
+    return app
+
+
+class Subclass(JWTMiddleware):
+    """What people write to log or to change an answer."""

@@ -1,0 +1,69 @@
+"""AgentOS servers with the adapter: for each release one process, with all configurations."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.agentos.adapter.adapted import (
+    AdaptedApp,
+    Apps,
+    everyday_apps,
+    key_set_kept_in,
+    other_apps,
+    running_apps,
+)
+from tests.agentos.adapter.fake_issuer import FakeIssuer
+from tests.agentos.adapter.surfaces import SURFACES, Surface
+from tests.agentos.releases import AGNO_2_7, AGNO_2_9, AGNO_3_0, AGNO_3_1, AgnoRelease
+from tests.agentos.tokens import Tokens
+
+RELEASES = (AGNO_2_7, AGNO_2_9, AGNO_3_0, AGNO_3_1)
+SEEN_IN_EVERY_CONFIGURATION = (AGNO_2_9, AGNO_3_1)
+
+
+@pytest.fixture(scope="session", params=RELEASES, ids=str)
+def adapted_release(request: pytest.FixtureRequest) -> AgnoRelease:
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def control_plane() -> Tokens:
+    """Another issuer, known by a static key."""
+    return Tokens(issuer="https://os.example")
+
+
+@pytest.fixture(scope="session")
+def apps(
+    adapted_release: AgnoRelease, control_plane: Tokens, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Apps]:
+    """All apps in one process. The issuers `down` and `cached` went away before it started."""
+    workdir = tmp_path_factory.mktemp(f"adapted-{adapted_release}")
+    cache_file = workdir / "key-set.json"
+    with ExitStack() as stack:
+        settings = everyday_apps(stack, cache_file)
+        if adapted_release in SEEN_IN_EVERY_CONFIGURATION:
+            settings |= other_apps(stack, control_plane)
+        others = settings["of_many_issuers"].others
+        key_set_kept_in(cache_file, others["cached"])
+        for name in ("down", "cached"):
+            others[name].go_away()
+        yield stack.enter_context(running_apps(adapted_release, workdir, settings))
+
+
+@pytest.fixture
+def app(apps: Apps) -> AdaptedApp:
+    """The AgentOS of the README."""
+    return apps["managed"]
+
+
+@pytest.fixture(params=SURFACES, ids=str)
+def surface(request: pytest.FixtureRequest) -> Surface:
+    return request.param
+
+
+@pytest.fixture
+def issuer() -> Iterator[FakeIssuer]:
+    """An issuer of the test's own."""
+    with FakeIssuer() as issuer:
+        yield issuer

@@ -1,0 +1,103 @@
+"""An issuer of two documents whose keys, moods and absences a test decides."""
+
+import json
+import threading
+from collections.abc import Iterable
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+from tests.agentos.tokens import Tokens
+from tests.journeys.running_issuer import reserved_port, wait_until
+
+METADATA = "/.well-known/oauth-authorization-server"
+KEY_SET = "/jwks.json"
+LONGEST_SILENCE = 30
+
+
+class FakeIssuer:
+    """Serves metadata (RFC 8414) and a key set on a port of its own while the block lasts.
+
+    `keys` are the ones in the key set, the newest last; `max_age` is for how many seconds it may
+    be kept; `fetches` counts how often it was asked for.
+    """
+
+    def __init__(self, *, max_age: int = 300) -> None:
+        self._held = ExitStack()
+        self._port = self._held.enter_context(reserved_port())
+        self.url = f"http://127.0.0.1:{self._port}"
+        self.max_age = max_age
+        self.fetches = 0
+        self.answering = threading.Event()
+        self.answering.set()
+        self.keys = [self.new_key()]
+        self._server: ThreadingHTTPServer | None = None
+
+    def __enter__(self) -> Self:
+        self.come()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.answering.set()
+        self.go_away()
+        self._held.close()
+
+    @property
+    def newest(self) -> Tokens:
+        return self.keys[-1]
+
+    def issue(self, scopes: Iterable[str] = (), **claims: Any) -> str:
+        """A token of the newest key."""
+        return self.newest.issue(scopes, **claims)
+
+    def new_key(self, kid: str | None = None) -> Tokens:
+        """A key that states this issuer, and is not published."""
+        return Tokens(kid=kid, issuer=self.url)
+
+    def rotate(self) -> None:
+        """Publish a new key beside the others, and sign with it."""
+        self.keys = [*self.keys, self.new_key()]
+
+    def come(self) -> None:
+        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), self._handler())
+        threading.Thread(target=self._server.serve_forever, args=[0.02], daemon=True).start()
+
+    def go_away(self) -> None:
+        """Nobody listens there any more."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+    def wait_for_fetches(self, more: int, seconds: float = 10) -> None:
+        """Return when the key set has been fetched `more` times from now."""
+        enough = self.fetches + more
+        wait_until(lambda: self.fetches >= enough, seconds, f"{self.url} was asked {more} times")
+
+    def document(self, path: str) -> dict[str, Any] | None:
+        if path == METADATA:
+            return {"issuer": self.url, "jwks_uri": self.url + KEY_SET}
+        if path == KEY_SET:
+            return {"keys": [jwk for key in self.keys for jwk in key.jwks["keys"]]}
+        return None
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        issuer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                issuer.answering.wait(LONGEST_SILENCE)
+                document = issuer.document(self.path)
+                body = json.dumps(document).encode()
+                self.send_response(404 if document is None else 200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.send_header("Cache-Control", f"max-age={issuer.max_age}")
+                self.end_headers()
+                self.wfile.write(body)
+                issuer.fetches += self.path == KEY_SET
+
+            def log_message(self, *_: Any) -> None:
+                """Say nothing."""
+
+        return Handler

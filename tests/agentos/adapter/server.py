@@ -1,0 +1,100 @@
+"""Several AgentOS with the adapter in one process, each on a port of its own.
+
+    python -m tests.agentos.adapter.server --apps apps.json
+
+The file maps names to settings: `configuration` is one of `configurations.py` (the name, if there
+is none), the rest are its arguments. It speaks as `tests/agentos/server.py` does, and says `urls`
+besides. One process for all, because most of the seconds go into importing agno.
+"""
+
+import argparse
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from tests.agentos.adapter import configurations
+from tests.agentos.server import stop_when_stdin_ends
+
+APPS = "ADAPTER_TEST_APPS"
+
+
+def built(name: str, settings: dict[str, Any]) -> Any:
+    settings = dict(settings)
+    return getattr(configurations, settings.pop("configuration", name))(**settings)
+
+
+def only_app() -> Any:
+    """The one app of the file, for worker processes, which build it anew."""
+    ((name, settings),) = read_apps(os.environ[APPS]).items()
+    return built(name, settings)
+
+
+def read_apps(path: str) -> dict[str, dict[str, Any]]:
+    return json.loads(Path(path).read_text())
+
+
+def serve_all(apps: dict[str, dict[str, Any]], listeners: dict[str, socket.socket]) -> None:
+    """Serve until SIGTERM, every app in a thread and an event loop of its own."""
+    servers = {name: uvicorn.Server(config(built(name, apps[name]))) for name in apps}
+    threads = [
+        threading.Thread(target=server.run, args=[[listeners[name]]], daemon=True)
+        for name, server in servers.items()
+    ]
+    for thread in threads:
+        thread.start()
+    stopping = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    say_where(listeners)
+    stopping.wait()
+    for server in servers.values():
+        server.should_exit = True
+    for thread in threads:
+        thread.join()
+
+
+def serve_in_workers(listeners: dict[str, socket.socket], workers: int) -> None:
+    supervised = config(f"{__package__}.server:only_app", factory=True, workers=workers)
+    (listener,) = listeners.values()
+    say_where(listeners)
+    Multiprocess(supervised, target=uvicorn.Server(supervised).run, sockets=[listener]).run()
+
+
+def config(app: Any, **more: Any) -> uvicorn.Config:
+    return uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, **more)
+
+
+def say_where(listeners: dict[str, socket.socket]) -> None:
+    urls = {
+        name: f"http://127.0.0.1:{listener.getsockname()[1]}"
+        for name, listener in listeners.items()
+    }
+    said = {"url": next(iter(urls.values())), "agno": version("agno"), "urls": urls}
+    print(json.dumps(said), flush=True)  # noqa: T201
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--apps", required=True)
+    parser.add_argument("--workers", type=int, default=1)
+    options, _ = parser.parse_known_args(arguments)
+    stop_when_stdin_ends()
+    apps = read_apps(options.apps)
+    listeners = {name: socket.create_server(("127.0.0.1", 0)) for name in apps}
+    if options.workers == 1:
+        serve_all(apps, listeners)
+    else:
+        os.environ[APPS] = options.apps
+        serve_in_workers(listeners, options.workers)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,138 @@
+"""The doors of an AgentOS through which a token comes, each with a real client of its kind."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum, auto
+from typing import Any
+
+import httpx
+import httpx2
+from fastmcp import Client
+from fastmcp.client.transports import StreamableHttpTransport
+from fastmcp.exceptions import ToolError
+from mcp.shared.exceptions import MCPError
+from websockets.sync.client import connect
+
+from tests.agentos.running import bearer
+
+
+class Outcome(StrEnum):
+    ACCEPTED = auto()
+    FORBIDDEN = auto()
+    REFUSED = auto()
+    UNAVAILABLE = auto()
+
+
+BY_STATUS = {
+    200: Outcome.ACCEPTED,
+    401: Outcome.REFUSED,
+    403: Outcome.FORBIDDEN,
+    503: Outcome.UNAVAILABLE,
+}
+
+
+@dataclass(frozen=True)
+class Surface:
+    """`attempt` runs one thing there. `scope` is enough for it, `narrower` for another only."""
+
+    name: str
+    scope: str
+    narrower: str
+    attempt: Callable[[str, str | None], Outcome]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def run_over_rest(url: str, token: str | None) -> Outcome:
+    form = {"message": "ping", "stream": "false"}
+    return _post(f"{url}/agents/web/runs", token, data=form)
+
+
+def run_over_a2a(url: str, token: str | None) -> Outcome:
+    message = {
+        "messageId": "msg_1",
+        "role": "user",
+        "contextId": "ctx_1",
+        "parts": [{"kind": "text", "text": "ping"}],
+    }
+    call = {"jsonrpc": "2.0", "id": "1", "method": "message/send", "params": {"message": message}}
+    return _post(f"{url}/a2a/agents/web/v1/message:send", token, json=call)
+
+
+def run_over_ag_ui(url: str, token: str | None) -> Outcome:
+    run = {
+        "threadId": "thr_1",
+        "runId": "run_1",
+        "state": {},
+        "messages": [{"id": "msg_1", "role": "user", "content": "ping"}],
+        "tools": [],
+        "context": [],
+        "forwardedProps": {},
+    }
+    return _post(f"{url}/agui", token, json=run)
+
+
+def run_over_websocket(url: str, token: str | None) -> Outcome:
+    with connect(f"ws{url.removeprefix('http')}/workflows/ws", proxy=None) as socket:
+        if token is not None:
+            socket.send(json.dumps({"action": "authenticate", "token": token}))
+        start = {"action": "start-workflow", "workflow_id": "intake", "message": "ping"}
+        socket.send(json.dumps(start))
+        for text in socket:
+            message = json.loads(text.partition("data: ")[2] or text)
+            if message["event"] in {"auth_error", "auth_required"}:
+                return Outcome.REFUSED
+            if message["event"] == "error":
+                return _forbidden(message["error"])
+            if message["event"] == "WorkflowCompleted":
+                return Outcome.ACCEPTED
+    raise AssertionError("The socket was closed before anything came of it.")
+
+
+def run_over_mcp(url: str, token: str | None) -> Outcome:
+    statuses: list[int] = []
+    try:
+        asyncio.run(_run_over_mcp(url, token, statuses))
+    except ToolError as error:
+        return _forbidden(str(error))
+    except MCPError:  # which does not say what the server answered
+        return BY_STATUS[statuses[0]]
+    return Outcome.ACCEPTED
+
+
+async def _run_over_mcp(url: str, token: str | None, statuses: list[int]) -> None:
+    async def note(response: httpx2.Response) -> None:
+        statuses.append(response.status_code)
+
+    def client(**settings: Any) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(event_hooks={"response": [note]}, trust_env=False, **settings)
+
+    transport = StreamableHttpTransport(
+        f"{url}/mcp", headers=bearer(token), httpx_client_factory=client
+    )
+    async with Client(transport, timeout=20) as session:
+        await session.call_tool("run_agent", {"agent_id": "web", "message": "ping"})
+
+
+def _forbidden(said: str) -> Outcome:
+    assert "permissions" in said, said
+    return Outcome.FORBIDDEN
+
+
+def _post(url: str, token: str | None, **body: object) -> Outcome:
+    answer = httpx.post(url, headers=bearer(token), timeout=30, trust_env=False, **body)
+    assert answer.status_code in BY_STATUS, (answer.status_code, answer.text)
+    return BY_STATUS[answer.status_code]
+
+
+REST = Surface("REST", "agents:web:run", "agents:billing:run", run_over_rest)
+WEBSOCKET = Surface(
+    "WebSocket", "workflows:intake:run", "workflows:archive:run", run_over_websocket
+)
+MCP = Surface("MCP", "agents:web:run", "agents:billing:run", run_over_mcp)
+A2A = Surface("A2A", "agents:web:run", "agents:billing:run", run_over_a2a)
+AG_UI = Surface("AG-UI", "agents:run", "agents:web:run", run_over_ag_ui)
+SURFACES = (REST, WEBSOCKET, MCP, A2A, AG_UI)

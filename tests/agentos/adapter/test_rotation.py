@@ -1,0 +1,66 @@
+"""Keys that come and go, as an AgentOS with the adapter sees it."""
+
+import pytest
+
+from tests.agentos.adapter.adapted import Apps
+from tests.agentos.adapter.surfaces import MCP, REST, SURFACES, WEBSOCKET, Outcome, Surface
+
+
+@pytest.mark.parametrize("surface", [REST, WEBSOCKET, MCP], ids=str)
+def test_the_first_request_after_a_rotation_is_accepted(apps: Apps, surface: Surface) -> None:
+    """Nothing would be fetched for 300 s, and each issuer is asked for a key once in 5 s."""
+    app = apps["of_many_issuers"]
+    issuer = app.others[f"asked over {surface}"]
+    assert surface.attempt(app.url, issuer.issue([surface.scope])) is Outcome.ACCEPTED
+    issuer.rotate()
+    fetches = issuer.fetches
+    assert surface.attempt(app.url, issuer.issue([surface.scope])) is Outcome.ACCEPTED
+    assert issuer.fetches == fetches + 1
+
+
+def test_a_key_speaks_for_its_own_issuer_only(apps: Apps, surface: Surface) -> None:
+    """RFC 8725 §3.8."""
+    app = apps["of_many_issuers"]
+    ours, theirs = app.issuer, app.others["polled"]
+    for issuer, another in ((ours, theirs), (theirs, ours)):
+        assert surface.attempt(app.url, issuer.issue([surface.scope])) is Outcome.ACCEPTED
+        pretended = issuer.issue(["agent_os:admin"], iss=another.url)
+        assert surface.attempt(app.url, pretended) is Outcome.REFUSED
+
+
+def test_a_key_that_is_gone_is_refused_within_one_poll(apps: Apps) -> None:
+    """Also for tokens that were verified before."""
+    app = apps["of_many_issuers"]
+    issuer = app.others["polled"]
+    old = {surface: issuer.issue([surface.scope]) for surface in SURFACES}
+    for surface, token in old.items():
+        assert surface.attempt(app.url, token) is Outcome.ACCEPTED, surface
+    issuer.rotate()
+    issuer.wait_for_fetches(2)
+    for surface, token in old.items():
+        assert surface.attempt(app.url, token) is Outcome.ACCEPTED, surface
+    issuer.keys = [issuer.newest]
+    issuer.wait_for_fetches(2)  # the second begins when the first has been read
+    for surface, token in old.items():
+        assert surface.attempt(app.url, token) is Outcome.REFUSED, surface
+        good = issuer.issue([surface.scope])
+        assert surface.attempt(app.url, good) is Outcome.ACCEPTED, surface
+
+
+def test_a_key_set_without_a_usable_key_changes_nothing(apps: Apps) -> None:
+    app = apps["of_many_issuers"]
+    issuer = app.others["polled"]
+    keys = issuer.keys
+    issuer.keys = []
+    issuer.wait_for_fetches(2)
+    assert app.os.may_run(keys[-1].issue(["agents:run"]), "web")
+    issuer.keys = keys
+
+
+def test_a_shorter_max_age_counts_from_when_it_is_seen(apps: Apps) -> None:
+    """Not from when the longer one that was told before is over."""
+    app = apps["of_many_issuers"]
+    app.issuer.rotate()
+    app.issuer.max_age = 1
+    assert app.os.may_run(app.issuer.issue(["agents:run"]), "web")
+    app.issuer.wait_for_fetches(1)

@@ -1,0 +1,83 @@
+"""An AgentOS with the adapter while its issuer is away, silent, or asked for nonsense."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+
+from tests.agentos.adapter.adapted import Apps
+from tests.agentos.adapter.surfaces import REST, SURFACES, Outcome, Surface
+from tests.agentos.running import bearer
+from tests.agentos.tokens import with_header
+from tests.journeys.running_issuer import wait_until
+
+AT_ONCE = 20
+
+
+def test_without_a_key_set_our_tokens_are_unavailable_and_others_refused(apps: Apps) -> None:
+    app = apps["of_many_issuers"]
+    token = app.others["down"].issue(["agents:run"])
+    answer = app.os.run(token, "web")
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) >= 1
+    assert app.os.run(None, "web").status_code == 401
+    assert app.os.get("/health", token).status_code == 200
+    assert app.os.may_run(app.issuer.issue(["agents:run"]), "web")
+
+
+def test_a_key_set_on_disk_serves_while_the_issuer_is_away(apps: Apps, surface: Surface) -> None:
+    app = apps["of_many_issuers"]
+    kept = app.others["cached"]
+    assert surface.attempt(app.url, kept.issue([surface.scope])) is Outcome.ACCEPTED
+    foreign = kept.new_key(kept.newest.kid)
+    assert surface.attempt(app.url, foreign.issue([surface.scope])) is Outcome.REFUSED
+
+
+def test_an_issuer_that_comes_is_followed_within_seconds(apps: Apps) -> None:
+    """Unavailable to all before, and then good everywhere."""
+    app = apps["of_many_issuers"]
+    down = app.others["down"]
+    for surface in SURFACES:
+        said = surface.attempt(app.url, down.issue([surface.scope]))
+        assert said in {Outcome.UNAVAILABLE, Outcome.REFUSED}, surface
+    down.come()
+    token = down.issue(["agents:run"])
+    wait_until(lambda: app.os.run(token, "web").status_code == 200, 10, "the issuer is followed")
+    for surface in SURFACES:
+        assert surface.attempt(app.url, down.issue([surface.scope])) is Outcome.ACCEPTED, surface
+
+
+def test_a_silent_issuer_holds_up_nobody_else(apps: Apps) -> None:
+    """While one request waits for a key that it does not get, all others are answered."""
+    app = apps["of_many_issuers"]
+    silent = app.others["hanging"]
+    silent.answering.clear()
+    with ThreadPoolExecutor(1) as pool:
+        unknown = silent.new_key().issue(["agents:run"])
+        waiting = pool.submit(REST.attempt, app.url, unknown)
+        known = silent.issue(["agents:run"])
+        for _ in range(50):
+            assert app.os.get("/health", None).status_code == 200
+        for token in (known, app.issuer.issue(["agents:run"])):
+            assert app.os.may_run(token, "web")
+        assert not waiting.done()
+        assert waiting.result() is Outcome.REFUSED
+    silent.answering.set()
+
+
+def test_a_flood_of_unknown_keys_is_one_fetch(apps: Apps) -> None:
+    app = apps["of_many_issuers"]
+    flooded = app.others["flooded"]
+    forged = flooded.new_key().issue(["agents:run"])
+    fetches = flooded.fetches
+    with httpx.Client(base_url=app.url, timeout=30, trust_env=False) as http:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            answers = pool.map(lambda kid: refused_token(http, forged, kid), range(500))
+            good = [app.os.may_run(flooded.issue(["agents:run"]), "web") for _ in range(20)]
+        assert set(answers) == {401}
+    assert all(good)
+    assert flooded.fetches == fetches + 1
+
+
+def refused_token(http: httpx.Client, forged: str, kid: int) -> int:
+    token = with_header(forged, kid=f"unknown-{kid}")
+    return http.get("/agents", headers=bearer(token)).status_code
