@@ -37,7 +37,7 @@ class AppSettings:
     configuration: str
     issuer: FakeIssuer
     others: Mapping[str, FakeIssuer] = field(default_factory=dict)
-    more: Mapping[str, Any] = field(default_factory=dict)
+    more: dict[str, Any] = field(default_factory=dict)
     path: str = ""
 
     def as_json(self) -> dict[str, Any]:
@@ -76,20 +76,26 @@ def everyday_apps(stack: ExitStack, cache_file: Path) -> dict[str, AppSettings]:
     }
 
 
-def other_apps(stack: ExitStack, control_plane: Tokens) -> dict[str, AppSettings]:
-    """The other ways in which people set it up."""
+def other_apps(stack: ExitStack, control_plane: Tokens, workdir: Path) -> dict[str, AppSettings]:
+    """The other ways in which people set it up; `untouched_…` are for one test each."""
 
     def app(configuration: str, path: str = "", **more: Any) -> AppSettings:
         issuer = stack.enter_context(FakeIssuer())
         return AppSettings(configuration, issuer, more=more, path=path)
 
+    stock = app("stock")
+    stock.more["jwks_file"] = str(stock.issuer.newest.write_jwks(workdir))
     return {
         "with_mcp_auth": app("with_mcp_auth", verification_keys=[control_plane.pem]),
         "by_hand": app("by_hand"),
         "manual": app("manual"),
         "manual_subclass": app("manual_subclass"),
+        "untouched_subclass": app("manual_subclass"),
         "mounted": app("mounted", path="/os"),
         "mounted_behind_middleware": app("mounted_behind_middleware", path="/os"),
+        "untouched_mounted": app("mounted_behind_middleware", path="/os"),
+        "stock": stock,
+        "stock_with_static_key": app("stock", verification_keys=[control_plane.pem]),
     }
 
 

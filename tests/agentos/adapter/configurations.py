@@ -107,8 +107,10 @@ def from_environment(issuer: str) -> FastAPI:
     return verifier.attach(agent_os(authorization=True).get_app())
 
 
-def without_a_verifier() -> FastAPI:
-    return agent_os(authorization=True).get_app()
+def stock(issuer: str, **keys: Any) -> FastAPI:
+    """Without the adapter, in a process that has it."""
+    Verifier(issuer, AUDIENCE).auth()
+    return agent_os(**authorization(**keys)).get_app()
 
 
 def base_app() -> FastAPI:

@@ -19,7 +19,6 @@ from tests.agentos.releases import AGNO_2_7, AGNO_2_9, AGNO_3_0, AGNO_3_1, AgnoR
 from tests.agentos.tokens import Tokens
 
 RELEASES = (AGNO_2_7, AGNO_2_9, AGNO_3_0, AGNO_3_1)
-SEEN_IN_EVERY_CONFIGURATION = (AGNO_2_9, AGNO_3_1)
 
 
 @pytest.fixture(scope="session", params=RELEASES, ids=str)
@@ -34,21 +33,28 @@ def control_plane() -> Tokens:
 
 
 @pytest.fixture(scope="session")
-def apps(
-    adapted_release: AgnoRelease, control_plane: Tokens, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Apps]:
-    """All apps in one process. The issuers `down` and `cached` went away before it started."""
+def apps(adapted_release: AgnoRelease, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apps]:
+    """The everyday ones. The issuers `down` and `cached` went away before they started."""
     workdir = tmp_path_factory.mktemp(f"adapted-{adapted_release}")
     cache_file = workdir / "key-set.json"
     with ExitStack() as stack:
         settings = everyday_apps(stack, cache_file)
-        if adapted_release in SEEN_IN_EVERY_CONFIGURATION:
-            settings |= other_apps(stack, control_plane)
         others = settings["of_many_issuers"].others
         key_set_kept_in(cache_file, others["cached"])
         for name in ("down", "cached"):
             others[name].go_away()
         yield stack.enter_context(running_apps(adapted_release, workdir, settings))
+
+
+@pytest.fixture(scope="session")
+def configured(
+    release: AgnoRelease, control_plane: Tokens, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Apps]:
+    """The other ways in which people set up an AgentOS, for the newest of 2 and of 3."""
+    workdir = tmp_path_factory.mktemp(f"configured-{release}")
+    with ExitStack() as stack:
+        settings = other_apps(stack, control_plane, workdir)
+        yield stack.enter_context(running_apps(release, workdir, settings))
 
 
 @pytest.fixture

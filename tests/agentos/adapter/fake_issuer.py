@@ -11,7 +11,7 @@ from tests.agentos.tokens import Tokens
 from tests.journeys.running_issuer import reserved_port, wait_until
 
 METADATA = "/.well-known/oauth-authorization-server"
-KEY_SET = "/jwks.json"
+KEY_SET = "/.well-known/jwks.json"
 LONGEST_SILENCE = 30
 
 

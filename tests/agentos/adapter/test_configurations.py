@@ -1,0 +1,154 @@
+"""The adapter in each of the ways in which people set up an AgentOS."""
+
+from copy import copy
+
+import httpx
+import pytest
+
+from tests.agentos.adapter.adapted import AdaptedApp, Apps
+from tests.agentos.adapter.configurations import COOKIE
+from tests.agentos.adapter.surfaces import A2A, AG_UI, MCP, REST, WEBSOCKET, Outcome, Surface
+from tests.agentos.tokens import Tokens
+
+EVERYWHERE = (REST, WEBSOCKET, MCP, A2A, AG_UI)
+NO_MCP = (REST, WEBSOCKET, A2A, AG_UI)
+"""agno does not start `/mcp` in an app that is mounted in another."""
+DOORS = {
+    "with_mcp_auth": EVERYWHERE,
+    "by_hand": EVERYWHERE,
+    "manual_subclass": EVERYWHERE,
+    "mounted": NO_MCP,
+    "mounted_behind_middleware": NO_MCP,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "surface"),
+    [(name, surface) for name, doors in DOORS.items() for surface in doors],
+    ids=str,
+)
+def test_every_door_asks_for_a_token_of_the_issuer(
+    configured: Apps, name: str, surface: Surface
+) -> None:
+    app = configured[name]
+    assert surface.attempt(app.url, None) is Outcome.REFUSED
+    assert surface.attempt(app.url, app.issuer.issue([surface.scope])) is Outcome.ACCEPTED
+    for faulty in ({"audience": "your-os"}, {"iss": None}, {"exp": None}, {"sub": "sa:x"}):
+        token = app.issuer.issue(["agent_os:admin"], **faulty)
+        assert surface.attempt(app.url, token) is Outcome.REFUSED, faulty
+
+
+@pytest.mark.parametrize("surface", [REST, WEBSOCKET], ids=str)
+@pytest.mark.parametrize("name", DOORS)
+def test_every_configuration_keeps_to_the_scopes(
+    configured: Apps, name: str, surface: Surface
+) -> None:
+    app = configured[name]
+    assert surface.attempt(app.url, app.issuer.issue([surface.narrower])) is Outcome.FORBIDDEN
+
+
+def test_an_app_that_was_there_before_keeps_its_own_routes(configured: Apps) -> None:
+    """And what it serves is behind the same door."""
+    app = configured["by_hand"]
+    assert app.os.get("/own", app.issuer.issue()).json() == "mine"
+    assert app.os.get("/own", None).status_code == 401
+
+
+def test_a_cookie_is_as_good_as_a_header(configured: Apps) -> None:
+    app = configured["manual"]
+    token = app.issuer.issue(permissions=["agents:web:read"])
+    assert agents_by_cookie(app, token).json()[0]["id"] == "web"
+    assert app.os.list_agents(token) == {"web"}
+    assert agents_by_cookie(app, app.issuer.issue(["agents:read"])).status_code == 403
+    foreign = app.issuer.new_key(app.issuer.newest.kid).issue(permissions=["agents:read"])
+    assert agents_by_cookie(app, foreign).status_code == 401
+
+
+def test_a_new_key_is_met_in_a_cookie_too(configured: Apps) -> None:
+    app = configured["manual"]
+    app.issuer.rotate()
+    token = app.issuer.issue(permissions=["agents:web:read"])
+    assert agents_by_cookie(app, token).status_code == 200
+
+
+def test_scopes_in_a_claim_of_another_name_are_kept_to_on_a_websocket(configured: Apps) -> None:
+    app = configured["manual"]
+    named, unnamed = (
+        app.issuer.issue(permissions=["workflows:intake:run"]),
+        app.issuer.issue(["workflows:intake:run"]),
+    )
+    assert WEBSOCKET.attempt(app.url, named) is Outcome.ACCEPTED
+    assert WEBSOCKET.attempt(app.url, unnamed) is Outcome.FORBIDDEN
+
+
+def test_users_see_their_own_sessions_only(configured: Apps) -> None:
+    """`user_isolation=True`."""
+    app = configured["manual"]
+    alice, bob = (
+        app.issuer.issue(sub=sub, permissions=["agents:run", "sessions:read"])
+        for sub in ("usr_alice", "usr_bob")
+    )
+    assert app.os.run(alice, "web", session_id="ses_of_alice").status_code == 200
+    assert sessions(app, alice) == {"ses_of_alice"}
+    assert sessions(app, bob) == set()
+
+
+@pytest.mark.parametrize("surface", [REST, WEBSOCKET, MCP, A2A, AG_UI], ids=str)
+def test_a_static_key_beside_stays_what_it_was(
+    configured: Apps, control_plane: Tokens, surface: Surface
+) -> None:
+    """For any audience, but never for our issuer (RFC 8725 §3.8)."""
+    app = configured["with_mcp_auth"]
+    theirs = control_plane.issue([surface.scope], audience="os-1")
+    assert surface.attempt(app.url, theirs) is Outcome.ACCEPTED
+    pretended = control_plane.issue(["agent_os:admin"], iss=app.issuer.url)
+    assert surface.attempt(app.url, pretended) is Outcome.REFUSED
+    under_our_kid = copy(control_plane)
+    under_our_kid.kid = app.issuer.newest.kid
+    pretended = under_our_kid.issue(["agent_os:admin"], iss=app.issuer.url)
+    assert surface.attempt(app.url, pretended) is Outcome.REFUSED
+
+
+def test_the_provider_of_mcp_keeps_its_own_tokens(configured: Apps) -> None:
+    app = configured["with_mcp_auth"]
+    assert MCP.attempt(app.url, "of-the-provider") is Outcome.FORBIDDEN
+    assert REST.attempt(app.url, "of-the-provider") is Outcome.REFUSED
+
+
+@pytest.mark.parametrize("name", ["untouched_subclass", "untouched_mounted"])
+def test_a_websocket_is_closed_to_strangers_from_the_first_moment(
+    configured: Apps, name: str
+) -> None:
+    """Stock agno leaves it open until the first HTTP request, or for ever."""
+    app = configured[name]
+    assert WEBSOCKET.attempt(app.url, None) is Outcome.REFUSED
+    assert WEBSOCKET.attempt(app.url, app.issuer.issue(["workflows:run"])) is Outcome.ACCEPTED
+
+
+@pytest.mark.parametrize("surface", EVERYWHERE, ids=str)
+def test_who_does_not_use_the_adapter_notices_nothing(
+    configured: Apps, control_plane: Tokens, surface: Surface
+) -> None:
+    """A file and static keys mean what they always meant, with all that agno lets pass."""
+    for name, keys in (
+        ("stock", configured["stock"].issuer.newest),
+        ("stock_with_static_key", control_plane),
+    ):
+        url = configured[name].url
+        careless = {"typ": None, "exp": None, "iss": None, "aud": None}
+        assert surface.attempt(url, keys.issue([surface.scope], **careless)) is Outcome.ACCEPTED
+        assert surface.attempt(url, keys.issue([surface.narrower])) is Outcome.FORBIDDEN
+        assert (
+            surface.attempt(url, Tokens(kid=keys.kid).issue(["agent_os:admin"])) is Outcome.REFUSED
+        )
+
+
+def agents_by_cookie(app: AdaptedApp, token: str) -> httpx.Response:
+    return app.os.http.get("/agents", headers={"Cookie": f"{COOKIE}={token}"})
+
+
+def sessions(app: AdaptedApp, token: str) -> set[str]:
+    answer = app.os.http.get(
+        "/sessions", params={"type": "agent"}, headers={"Authorization": f"Bearer {token}"}
+    )
+    return {session["session_id"] for session in answer.json()["data"]}
