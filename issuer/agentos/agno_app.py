@@ -30,8 +30,11 @@ def middleware_of(app: Any) -> list[dict[str, Any]]:
 
 
 def require_authentication(app: Any) -> None:
-    """`ConfigurationError` for an app that would ask nobody for a token."""
-    if not any(middleware_of(each) for each in apps_within(app)):
+    """`ConfigurationError` for an app that would ask nobody for a token, or believe each."""
+    found = [settings for each in apps_within(app) for settings in middleware_of(each)]
+    if any(settings.get("validate") is False for settings in found):
+        raise ConfigurationError("validate=False would have agno believe every token.")
+    if not found:
         raise ConfigurationError(
             "Nothing in this app checks tokens: AgentOS(…, **verifier.auth()) does, or"
             " app.add_middleware(JWTMiddleware, jwks_file=verifier.jwks_file, authorization=True)."

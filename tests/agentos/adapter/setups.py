@@ -1,0 +1,159 @@
+"""Set-ups that must not start, or not without a word, each in a process forked for it.
+
+    python -m tests.agentos.adapter.setups --names
+
+It prints `{name: {"raised": …, "logged": …}}`. What is done to agno here is what a release of
+tomorrow could do.
+"""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable
+from functools import partial
+from io import StringIO
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import Any
+
+from agno.os import AgentOS
+from agno.os.middleware.jwt import JWTMiddleware, JWTValidator
+
+from issuer.agentos import Verifier
+from tests.agentos.adapter.configurations import AUDIENCE
+from tests.agentos.server import authorization, stub_agent
+
+ISSUER = "http://127.0.0.1:1"
+HOOKED = "_load_jwks_file"
+URL = "https://stranger.example/.well-known/jwks.json"
+
+
+def agent_os(**settings: Any) -> AgentOS:
+    return AgentOS(id=AUDIENCE, agents=[stub_agent("web")], telemetry=False, **settings)
+
+
+def managed(**settings: Any) -> None:
+    verifier = Verifier(ISSUER, AUDIENCE, **settings)
+    verifier.attach(agent_os(**verifier.auth()).get_app())
+
+
+def agno_renames_the_method() -> None:
+    JWTValidator._load_keys = JWTValidator._load_jwks_file
+    del JWTValidator._load_jwks_file
+    managed()
+
+
+def agno_calls_the_method_with_more() -> None:
+    setattr(JWTValidator, HOOKED, lambda self, file_path, timeout: None)
+    managed()
+
+
+def agno_calls_the_method_no_more() -> None:
+    stock = JWTValidator.__init__
+
+    def init(self: JWTValidator, *_: Any, jwks_file: str | None = None, **more: Any) -> None:
+        stock(self, verification_keys=["a key that agno read by itself"])
+
+    JWTValidator.__init__ = init
+    managed()
+
+
+def agno_opens_the_file_elsewhere() -> None:
+    def init(self: JWTValidator, *_: Any, jwks_file: str = "", **more: Any) -> None:
+        with open(jwks_file):  # noqa: PTH123
+            pass
+
+    JWTValidator.__init__ = init
+    managed()
+
+
+def agno_is_as_it_was() -> None:
+    managed()
+
+
+def url_without_a_verifier() -> None:
+    os.environ["JWT_JWKS_FILE"] = URL
+    agent_os(authorization=True).get_app()
+
+
+def url_that_no_verifier_means() -> None:
+    _ = Verifier(ISSUER, AUDIENCE).jwks_file
+    url_without_a_verifier()
+
+
+def url_that_two_verifiers_mean() -> None:
+    for audience in (AUDIENCE, "your-os"):
+        _ = Verifier(ISSUER, audience, jwks_url=URL).jwks_file
+    url_without_a_verifier()
+
+
+def file_that_is_missing() -> None:
+    _ = Verifier(ISSUER, AUDIENCE).jwks_file
+    agent_os(**authorization(jwks_file="missing.json")).get_app()
+
+
+def key_in_the_environment(pem: str, **settings: Any) -> None:
+    os.environ["JWT_VERIFICATION_KEY"] = pem
+    managed(**settings)
+
+
+def nothing_checks_tokens() -> None:
+    Verifier(ISSUER, AUDIENCE).attach(agent_os().get_app())
+
+
+def middleware_that_believes_everything() -> None:
+    verifier = Verifier(ISSUER, AUDIENCE)
+    app = agent_os().get_app()
+    app.add_middleware(JWTMiddleware, jwks_file=verifier.jwks_file, validate=False)
+    verifier.attach(app)
+
+
+def setups(pem: str) -> dict[str, Callable[[], None]]:
+    key = partial(key_in_the_environment, pem)
+    plain = [
+        agno_renames_the_method,
+        agno_calls_the_method_with_more,
+        agno_calls_the_method_no_more,
+        agno_opens_the_file_elsewhere,
+        agno_is_as_it_was,
+        url_without_a_verifier,
+        url_that_no_verifier_means,
+        url_that_two_verifiers_mean,
+        file_that_is_missing,
+        nothing_checks_tokens,
+        middleware_that_believes_everything,
+    ]
+    return {setup.__name__: setup for setup in plain} | {
+        "key_in_the_environment": key,
+        "key_in_the_environment_and_strict": partial(key, strict=True),
+        "key_in_the_environment_that_is_named": partial(key, verification_keys=[pem], strict=True),
+    }
+
+
+def observe(setup: Callable[[], None], answer: Connection) -> None:
+    said = StringIO()
+    logging.getLogger("issuer.agentos").addHandler(logging.StreamHandler(said))
+    try:
+        setup()
+    except Exception as error:
+        raised = f"{type(error).__name__}: {error}"
+    else:
+        raised = None
+    answer.send({"raised": raised, "logged": said.getvalue()})
+
+
+def observed(setup: Callable[[], None]) -> dict[str, Any]:
+    fork = get_context("fork")
+    ours, theirs = fork.Pipe()
+    process = fork.Process(target=observe, args=[setup, theirs])
+    process.start()
+    theirs.close()
+    said = ours.recv()
+    process.join()
+    return said
+
+
+if __name__ == "__main__":
+    everything = {name: observed(setup) for name, setup in setups(sys.argv[1]).items()}
+    print(json.dumps(everything))  # noqa: T201
