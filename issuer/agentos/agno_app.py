@@ -1,40 +1,57 @@
 """The app that AgentOS gives: where it checks tokens, and where it would not."""
 
-import logging
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from issuer.agentos.errors import ConfigurationError
 
-log = logging.getLogger(__name__)
+_KEYS = ("jwks_file", "verification_keys", "secret_key")
+_KEYS_IN_ENVIRONMENT = ("JWT_JWKS_FILE", "JWT_VERIFICATION_KEY")
 
 
-def apps_within(app: Any) -> Iterator[Any]:
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A middleware of agno that verifies tokens, on the app that is mounted at `path`."""
+
+    path: str
+    app: Any
+    middleware: type
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An app, at which `path` of the outermost it is mounted, and who guards it, from outside."""
+
+    path: str
+    app: Any
+    guards: tuple[Guard, ...]
+
+
+def places_within(app: Any, path: str = "", guards: tuple[Guard, ...] = ()) -> Iterator[Place]:
     """`app`, and every app that is mounted in it."""
-    yield app
+    guards = (*guards, *_guards_on(app, path))
+    yield Place(path, app, guards)
     for route in getattr(app, "routes", ()):
-        inner = getattr(route, "app", None)
-        if getattr(inner, "routes", None) is not None and hasattr(inner, "state"):
-            yield from apps_within(inner)
+        if (inner := mounted_by(route)) is not None:
+            yield from places_within(inner, path + getattr(route, "path", ""), guards)
 
 
-def middleware_of(app: Any) -> list[dict[str, Any]]:
-    """The settings of each of agno's JWT middlewares on `app`, a subclass of it included."""
-    from agno.os.middleware.jwt import JWTMiddleware  # noqa: PLC0415
-
-    return [
-        dict(entry.kwargs)
-        for entry in getattr(app, "user_middleware", ())
-        if isinstance(entry.cls, type) and issubclass(entry.cls, JWTMiddleware)
-    ]
+def mounted_by(route: Any) -> Any:
+    """The app that `route` mounts; None if it is another kind of route."""
+    inner = getattr(route, "app", None)
+    is_app = getattr(inner, "routes", None) is not None and hasattr(inner, "state")
+    return inner if is_app else None
 
 
 def require_authentication(app: Any) -> None:
     """`ConfigurationError` for an app that would ask nobody for a token, or believe each."""
-    found = [settings for each in apps_within(app) for settings in middleware_of(each)]
-    if any(settings.get("validate") is False for settings in found):
+    guards = [guard for place in places_within(app) for guard in place.guards]
+    if any(guard.settings.get("validate") is False for guard in guards):
         raise ConfigurationError("validate=False would have agno believe every token.")
-    if not found:
+    if not guards:
         raise ConfigurationError(
             "Nothing in this app checks tokens: AgentOS(…, **verifier.auth()) does, or"
             " app.add_middleware(JWTMiddleware, jwks_file=verifier.jwks_file, authorization=True)."
@@ -44,11 +61,11 @@ def require_authentication(app: Any) -> None:
 def token_places(app: Any, cookie: str | None) -> tuple[set[str], set[str]]:
     """The headers and the cookies in which a token may come."""
     headers, cookies = {"authorization"}, {cookie} if cookie else set()
-    for each in apps_within(app):
-        for settings in middleware_of(each):
-            headers.add(str(settings.get("token_header_key", "authorization")))
-            if str(getattr(settings.get("token_source"), "value", "header")) != "header":
-                cookies.add(str(settings.get("cookie_name", "access_token")))
+    for place in places_within(app):
+        for guard in place.guards:
+            headers.add(str(guard.settings.get("token_header_key", "authorization")))
+            if str(getattr(guard.settings.get("token_source"), "value", "header")) != "header":
+                cookies.add(str(guard.settings.get("cookie_name", "access_token")))
     return headers, cookies
 
 
@@ -59,34 +76,34 @@ def close_sockets(app: Any, jwks_file: str, algorithm: str) -> None:
     subclass of it, or with the middleware on an outer app, they are open to anybody until the
     first HTTP request, or for ever.
     """
+    for place in places_within(app):
+        if getattr(place.app.state, "jwt_validator", None) is None:
+            settings = place.guards[-1].settings if place.guards else {}
+            _close_socket(place.app.state, settings, jwks_file, algorithm)
+
+
+def _close_socket(state: Any, settings: Mapping[str, Any], jwks_file: str, algorithm: str) -> None:
     from agno.os.middleware.jwt import JWTValidator  # noqa: PLC0415
 
-    outer: dict[str, Any] = {}
-    for each in apps_within(app):
-        outer = next(iter(middleware_of(each)), outer)
-        state = each.state
-        if getattr(state, "jwt_validator", None) is not None:
-            continue
-        names = ("verification_keys", "scopes_claim", "user_id_claim", "session_id_claim")
-        given = {name: outer[name] for name in names if name in outer}
-        state.jwt_validator = JWTValidator(
-            jwks_file=outer.get("jwks_file") or jwks_file,
-            algorithm=outer.get("algorithm", algorithm),
-            **given,
-        )
-        state.jwt_verify_audience = bool(outer.get("verify_audience", False))
-        state.jwt_audience = outer.get("audience")
-        if outer.get("admin_scope"):
-            state.admin_scope = outer["admin_scope"]
-        state.user_isolation_enabled = bool(outer.get("user_isolation", False))
+    names = ("verification_keys", "scopes_claim", "user_id_claim", "session_id_claim")
+    state.jwt_validator = JWTValidator(
+        jwks_file=settings.get("jwks_file") or jwks_file,
+        algorithm=settings.get("algorithm", algorithm),
+        **{name: settings[name] for name in names if name in settings},
+    )
+    state.jwt_verify_audience = bool(settings.get("verify_audience", False))
+    state.jwt_audience = settings.get("audience")
+    if settings.get("admin_scope"):
+        state.admin_scope = settings["admin_scope"]
+    state.user_isolation_enabled = bool(settings.get("user_isolation", False))
 
 
-def warn_of_open_interfaces(app: Any) -> None:
-    """Manual middleware without `authorization=True` lets every token do everything."""
-    for each in apps_within(app):
-        for settings in middleware_of(each):
-            if not settings.get("authorization") and settings.get("scope_mappings") is None:
-                log.warning(
-                    "JWTMiddleware without authorization=True checks who calls and not what they"
-                    " may do: every holder of a token may use every route, A2A and AG-UI included."
-                )
+def _guards_on(app: Any, path: str) -> Iterator[Guard]:
+    """agno's middleware, and subclasses of it; not where it only knows a security key."""
+    from agno.os.middleware.jwt import JWTMiddleware  # noqa: PLC0415
+
+    for entry in getattr(app, "user_middleware", ()):
+        if isinstance(entry.cls, type) and issubclass(entry.cls, JWTMiddleware):
+            settings = dict(entry.kwargs)
+            if any(map(settings.get, _KEYS)) or any(map(os.environ.get, _KEYS_IN_ENVIRONMENT)):
+                yield Guard(path, app, entry.cls, settings)

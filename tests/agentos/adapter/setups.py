@@ -21,6 +21,7 @@ from agno.os import AgentOS
 from agno.os.middleware.jwt import JWTMiddleware, JWTValidator
 
 from issuer.agentos import Verifier
+from tests.agentos.adapter import configurations
 from tests.agentos.adapter.configurations import AUDIENCE
 from tests.agentos.server import authorization, stub_agent
 
@@ -102,11 +103,32 @@ def nothing_checks_tokens() -> None:
     Verifier(ISSUER, AUDIENCE).attach(agent_os().get_app())
 
 
+def nothing_but_a_security_key() -> None:
+    os.environ["OS_SECURITY_KEY"] = "of-the-operator"
+    nothing_checks_tokens()
+
+
 def middleware_that_believes_everything() -> None:
     verifier = Verifier(ISSUER, AUDIENCE)
     app = agent_os().get_app()
     app.add_middleware(JWTMiddleware, jwks_file=verifier.jwks_file, validate=False)
     verifier.attach(app)
+
+
+def everything_managed() -> None:
+    configurations.managed(ISSUER)
+
+
+def everything_manual() -> None:
+    configurations.manual(ISSUER)
+
+
+def everything_mounted() -> None:
+    configurations.mounted(ISSUER)
+
+
+def everything_mounted_behind_middleware() -> None:
+    configurations.mounted_behind_middleware(ISSUER)
 
 
 def setups(pem: str) -> dict[str, Callable[[], None]]:
@@ -122,7 +144,12 @@ def setups(pem: str) -> dict[str, Callable[[], None]]:
         url_that_two_verifiers_mean,
         file_that_is_missing,
         nothing_checks_tokens,
+        nothing_but_a_security_key,
         middleware_that_believes_everything,
+        everything_managed,
+        everything_manual,
+        everything_mounted,
+        everything_mounted_behind_middleware,
     ]
     return {setup.__name__: setup for setup in plain} | {
         "key_in_the_environment": key,

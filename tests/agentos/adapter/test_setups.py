@@ -3,25 +3,22 @@
 import json
 import os
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.agentos.adapter.conftest import RELEASES
 from tests.agentos.releases import REPOSITORY, AgnoRelease
 from tests.agentos.tokens import Tokens
 
 CHANGED = "verifies tokens in another way than this adapter knows"
 
 
-@pytest.fixture(scope="module", params=RELEASES, ids=str)
-def setups(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+@pytest.fixture(scope="module")
+def setups(adapted_release: AgnoRelease, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """What came of each of `setups.py`, under one release."""
-    release: AgnoRelease = request.param
-    workdir: Path = tmp_path_factory.mktemp("setups")
+    workdir = tmp_path_factory.mktemp("setups")
     answer = subprocess.run(
-        [str(release.python), "-P", "-m", "tests.agentos.adapter.setups", Tokens().pem],
+        [str(adapted_release.python), "-P", "-m", "tests.agentos.adapter.setups", Tokens().pem],
         cwd=workdir,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY), "AGNO_TELEMETRY": "false"},
         stdout=subprocess.PIPE,
@@ -63,8 +60,9 @@ def test_a_file_that_is_missing_is_what_it_was(setups: Any) -> None:
     )
 
 
-def test_an_app_that_checks_no_token_does_not_start(setups: Any) -> None:
-    assert "Nothing in this app checks tokens" in setups["nothing_checks_tokens"]["raised"]
+@pytest.mark.parametrize("setup", ["nothing_checks_tokens", "nothing_but_a_security_key"])
+def test_an_app_that_checks_no_token_does_not_start(setups: Any, setup: str) -> None:
+    assert "Nothing in this app checks tokens" in setups[setup]["raised"]
 
 
 def test_a_middleware_that_believes_everything_does_not_start(setups: Any) -> None:
@@ -88,3 +86,20 @@ def test_a_key_in_the_environment_that_is_named_is_meant(setups: Any) -> None:
     setup = setups["key_in_the_environment_that_is_named"]
     assert setup["raised"] is None
     assert "JWT_VERIFICATION_KEY" not in setup["logged"]
+
+
+def test_a_managed_app_leaves_nothing_open(setups: Any) -> None:
+    assert "Any token is enough" not in setups["everything_managed"]["logged"]
+
+
+def test_what_manual_middleware_leaves_open_is_said(setups: Any) -> None:
+    logged = setups["everything_manual"]["logged"]
+    assert "Any token is enough, whatever its scopes, for A2A, AG-UI of the AgentOS at /." in logged
+
+
+def test_what_an_outer_app_leaves_open_is_said(setups: Any, adapted_release: AgnoRelease) -> None:
+    """agno looks scopes up by whole paths there: before 3.0 in managed mode too."""
+    everything = "sessions, memories, config and the like, A2A, AG-UI of the AgentOS at /os"
+    assert everything in setups["everything_mounted_behind_middleware"]["logged"]
+    is_open = "Any token is enough" in setups["everything_mounted"]["logged"]
+    assert is_open is adapted_release.version.startswith("2.")
