@@ -19,6 +19,7 @@ from issuer.agentos.trusted_issuer import TrustedIssuer
 App = TypeVar("App")
 
 _KEY_IN_ENVIRONMENT = "JWT_VERIFICATION_KEY"
+_KEY_SET_IN_ENVIRONMENT = "JWT_JWKS_FILE"
 
 log = logging.getLogger(__name__)
 
@@ -73,13 +74,15 @@ class Verifier:
         self._strict = strict
         self._jwks_url = jwks_url
         self._jwks_file: str | None = None
+        if self._is_meant_by(os.environ.get(_KEY_SET_IN_ENVIRONMENT)):
+            _ = self.jwks_file
 
     @property
     def jwks_file(self) -> str:
         """What to give agno as `jwks_file`, or as `JWT_JWKS_FILE`, where you set it up yourself."""
         if self._jwks_file is None:
             agno_hook.install()
-            self._jwks_file = agno_hook.register(f"{self.issuer}#{self.audience}", self)
+            self._jwks_file = agno_hook.register(self._name, self)
             agno_hook.require_effect(self._jwks_file, _is_bound)
         return self._jwks_file
 
@@ -154,6 +157,14 @@ class Verifier:
         """Whether a `JWT_JWKS_FILE` that is a URL means this issuer."""
         standard = f"{self.issuer.rstrip('/')}/.well-known/jwks.json"
         return value in {self._jwks_url, standard, self.issuer, *metadata_urls(self.issuer)}
+
+    @property
+    def _name(self) -> str:
+        return f"{self.issuer}#{self.audience}"
+
+    def _is_meant_by(self, value: str | None) -> bool:
+        """Then agno must know of it before it builds anything."""
+        return value is not None and (value == self._name or self.answers_to(value))
 
     def bind(self, validator: Any) -> None:
         """Take over a validator of agno."""

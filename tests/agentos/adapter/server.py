@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from uvicorn.supervisors import Multiprocess
 
 from tests.agentos.adapter import configurations
 from tests.agentos.server import stop_when_stdin_ends
@@ -62,14 +61,19 @@ def serve_all(apps: dict[str, dict[str, Any]], listeners: dict[str, socket.socke
 
 
 def serve_in_workers(listeners: dict[str, socket.socket], workers: int) -> None:
-    supervised = config(f"{__package__}.server:only_app", factory=True, workers=workers)
     (listener,) = listeners.values()
     say_where(listeners)
-    Multiprocess(supervised, target=uvicorn.Server(supervised).run, sockets=[listener]).run()
+    uvicorn.run(
+        "tests.agentos.adapter.server:only_app",
+        factory=True,
+        workers=workers,
+        fd=listener.fileno(),
+        log_level="warning",
+    )
 
 
-def config(app: Any, **more: Any) -> uvicorn.Config:
-    return uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, **more)
+def config(app: Any) -> uvicorn.Config:
+    return uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
 
 
 def say_where(listeners: dict[str, socket.socket]) -> None:

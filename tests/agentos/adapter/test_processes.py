@@ -1,0 +1,54 @@
+"""The adapter in processes of its own: configured by the environment, and in several workers."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.agentos.adapter.adapted import AdaptedApp, AppSettings, running_apps
+from tests.agentos.adapter.configurations import AUDIENCE
+from tests.agentos.adapter.fake_issuer import KEY_SET, FakeIssuer
+from tests.agentos.adapter.surfaces import REST, SURFACES, Outcome
+from tests.agentos.releases import AgnoRelease
+
+AT_ONCE = 8
+REQUESTS = 40
+
+
+@pytest.mark.parametrize("value", ["{issuer}#{audience}", "{issuer}{key_set}"], ids=["name", "url"])
+def test_the_environment_may_say_where_the_keys_are(
+    release: AgnoRelease, issuer: FakeIssuer, tmp_path: Path, value: str
+) -> None:
+    """`JWT_JWKS_FILE` as `verifier.jwks_file` has it, or the URL of the key set."""
+    said = value.format(issuer=issuer.url, audience=AUDIENCE, key_set=KEY_SET)
+    settings = {"app": AppSettings("from_environment", issuer)}
+    with running_apps(release, tmp_path, settings, environment={"JWT_JWKS_FILE": said}) as apps:
+        url = apps["app"].url
+        for surface in SURFACES:
+            assert surface.attempt(url, None) is Outcome.REFUSED, surface
+            assert surface.attempt(url, issuer.issue([surface.scope])) is Outcome.ACCEPTED, surface
+            foreign = issuer.issue([surface.scope], audience="your-os")
+            assert surface.attempt(url, foreign) is Outcome.REFUSED, surface
+
+
+def test_each_worker_process_follows_the_key_set(
+    release: AgnoRelease, issuer: FakeIssuer, tmp_path: Path
+) -> None:
+    """`uvicorn --workers 2`."""
+    issuer.max_age = 1
+    settings = {"app": AppSettings("managed", issuer)}
+    with running_apps(release, tmp_path, settings, workers=2) as apps:
+        app, old = apps["app"], issuer.newest
+        assert outcomes(app, old.issue([REST.scope])) == {Outcome.ACCEPTED}
+        issuer.rotate()
+        assert outcomes(app, issuer.issue([REST.scope])) == {Outcome.ACCEPTED}
+        issuer.keys = [issuer.newest]
+        issuer.wait_for_fetches(6)  # more than one of each worker
+        assert outcomes(app, old.issue([REST.scope])) == {Outcome.REFUSED}
+        assert outcomes(app, issuer.issue([REST.scope])) == {Outcome.ACCEPTED}
+
+
+def outcomes(app: AdaptedApp, token: str) -> set[Outcome]:
+    """What comes of the token on many new connections at once."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return set(pool.map(lambda _: REST.attempt(app.url, token), range(REQUESTS)))
