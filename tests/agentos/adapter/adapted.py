@@ -12,6 +12,7 @@ import httpx
 from issuer.agentos import Verifier
 from tests.agentos.adapter.configurations import AUDIENCE
 from tests.agentos.adapter.fake_issuer import FakeIssuer
+from tests.agentos.adapter.surfaces import NO_TLS
 from tests.agentos.releases import REPOSITORY, AgnoRelease
 from tests.agentos.running import AgentOSServer, running_agent_os
 from tests.agentos.tokens import Tokens
@@ -32,10 +33,13 @@ SERVER = Path(__file__).with_name("server.py")
 
 @dataclass(frozen=True)
 class AppSettings:
-    """`configuration` is a function of `configurations.py`, `more` are its arguments."""
+    """`configuration` is a function of `configurations.py`, `more` are its arguments.
+
+    `issuer` is a `FakeIssuer` or a `RunningIssuer`.
+    """
 
     configuration: str
-    issuer: FakeIssuer
+    issuer: Any
     others: Mapping[str, FakeIssuer] = field(default_factory=dict)
     more: dict[str, Any] = field(default_factory=dict)
     path: str = ""
@@ -50,7 +54,7 @@ class AdaptedApp:
     """An AgentOS that runs, and who issues its tokens."""
 
     os: AgentOSServer
-    issuer: FakeIssuer
+    issuer: Any
     others: Mapping[str, FakeIssuer]
 
     @property
@@ -136,7 +140,7 @@ def _app(
     clients: ExitStack, first: AgentOSServer, origin: str, settings: AppSettings
 ) -> AdaptedApp:
     url = origin + settings.path
-    http = clients.enter_context(httpx.Client(base_url=url, timeout=30, trust_env=False))
+    http = clients.enter_context(httpx.Client(base_url=url, timeout=30, **NO_TLS))
     server = AgentOSServer(first.release, url, http, first.pid, first.output)
     return AdaptedApp(server, settings.issuer, settings.others)
 

@@ -12,7 +12,7 @@ from tests.agentos.adapter.surfaces import REST, SURFACES, Outcome
 from tests.agentos.releases import AgnoRelease
 
 AT_ONCE = 8
-REQUESTS = 40
+REQUESTS = 24
 
 
 @pytest.mark.parametrize("value", ["{issuer}#{audience}", "{issuer}{key_set}"], ids=["name", "url"])
