@@ -41,3 +41,18 @@ def test_give_a_service_exactly_one_agent(issuer: RunningIssuer):
     assert "agents:billing:run" in answers["/agents/billing/runs"]
     (token,) = [answer for line, answer in said.items() if line.startswith("token")]
     assert '"agents:web:run"' in token
+
+
+def test_keys_are_looked_after_as_the_page_says(tmp_path: Path):
+    """But for the drill, whose verifiers are elsewhere: tests/drilling."""
+    with RunningIssuer(tmp_path, signing_algorithms="RS256,ES256") as issuer:
+        cli = Cli(issuer.environment)
+        for line in COMMAND.findall((DOCS / "keys.md").read_text()):
+            command = shlex.split(line)
+            if command[:2] == ["key", "revoke"]:
+                keys = cli.json("key", "list")["items"]
+                command[2] = next(key["kid"] for key in keys if key["state"] == "active")
+            if command[:2] == ["key", "rotate"]:
+                assert "may not sign before" in cli(*command).sentence
+            elif command[:2] != ["key", "drill"]:
+                cli.done(*command)
