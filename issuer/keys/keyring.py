@@ -1,10 +1,8 @@
 """The keys of this process: which one signs, and what the world may verify with."""
 
-import hashlib
-import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -15,6 +13,7 @@ from issuer.database import Database
 from issuer.errors import ConfigurationError, Unavailable
 from issuer.keys import schedule
 from issuer.keys.backends import KeyBackend, MadeKey
+from issuer.keys.jwks import JwksDocument, rendered
 from issuer.keys.keys import Keys
 from issuer.keys.schedule import KeyPolicy, Plan, plan_rotation
 from issuer.keys.signed import Signed, header_and_payload
@@ -26,23 +25,6 @@ _MOST_RACES = 20
 _ROTATOR = Actor("issuer:rotator")
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class JwksDocument:
-    """The published key set, rendered: `application/jwk-set+json`, with its strong ETag.
-
-    It is planned to be another from `changes_at` on.
-    """
-
-    body: bytes
-    etag: str
-    changes_at: datetime | None = None
-
-    def max_age(self, now: datetime, longest: timedelta) -> int:
-        """For how many seconds it may be kept: never beyond its next planned change."""
-        left = longest if self.changes_at is None else min(longest, self.changes_at - now)
-        return max(0, int(left.total_seconds()))
 
 
 class Keyring:
@@ -74,7 +56,7 @@ class Keyring:
         self._backend_of: dict[str, KeyBackend] = {}
         self._usable: list[SigningKey] = []
         self.keys: list[SigningKey] = []
-        self.jwks = _rendered([], None)
+        self.jwks = rendered([])
 
     def reload(self, _change_count: int | None = None) -> None:
         """See the keys and the audiences' algorithms as they are now.
@@ -182,7 +164,7 @@ class Keyring:
         in_use = self._algorithms_in_use(now)
         keys = schedule.publishable(self._verifiable(), in_use)
         changes = [schedule.next_change(keys, now), *in_use.values()]
-        return _rendered(keys, min(filter(None, changes), default=None))
+        return rendered(keys, min(filter(None, changes), default=None))
 
     def _verifiable(self) -> list[SigningKey]:
         return [key for key in self._usable if key.kid in self._backend_of]
@@ -214,9 +196,3 @@ class Keyring:
 
     def _owner(self, handle: bytes) -> KeyBackend | None:
         return next((each for each in self._backends if each.owns(handle)), None)
-
-
-def _rendered(keys: Sequence[SigningKey], changes_at: datetime | None) -> JwksDocument:
-    body = json.dumps({"keys": [dict(key.public_jwk) for key in keys]}, separators=(",", ":"))
-    etag = f'"{hashlib.sha256(body.encode()).hexdigest()[:32]}"'
-    return JwksDocument(body.encode(), etag, changes_at)

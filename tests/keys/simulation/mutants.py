@@ -10,7 +10,7 @@ from typing import Any
 
 from issuer.database.tables import KeySetPromiseRow
 from issuer.keys import KeyPolicy, Keyring, Keys, Plan, SigningKey, keyring, schedule
-from issuer.keys.keyring import JwksDocument
+from issuer.keys.jwks import JwksDocument
 from issuer.keys.schedule import destroys_at, plan_rotation, publishable, reserve, revoked
 from issuer.keys.store import KeyStore
 from issuer.vocabulary import (
