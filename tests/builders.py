@@ -100,6 +100,11 @@ class House:
         self.services.changes.look()
         self.services.rotator.look()
 
+    def break_keys(self) -> None:
+        """Nothing can sign any more: stands for any bug, since none is foreseen."""
+        for key in (keys := self.services.keyring._loaded._backends[0]._ready):
+            keys[key] = "no key"
+
     def audience(self, audience_id: str = "my-os", **fields: Any) -> str:
         with self.changing() as rooms:
             return rooms.audiences.create(AudienceFields.read({"id": audience_id, **fields})).id

@@ -204,8 +204,7 @@ def test_what_was_unforeseen_is_counted_as_server_error(
 ):
     """A broken key stands for any bug."""
     client = house.client()
-    keys = house.services.keyring._backends[0]._ready
-    keys.update(dict.fromkeys(keys, "no key"))
+    house.break_keys()
     assert token_endpoint.client_credentials(client).status == 500
     assert scraper.value("issuer_token_requests_refused_total", error="server_error") == 1
 

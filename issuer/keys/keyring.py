@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -15,8 +14,9 @@ from issuer.keys import schedule
 from issuer.keys.backends import KeyBackend, MadeKey
 from issuer.keys.jwks import JwksDocument, rendered
 from issuer.keys.keys import Keys
+from issuer.keys.loaded_keys import LoadedKeys
 from issuer.keys.schedule import KeyPolicy, Plan, plan_rotation
-from issuer.keys.signed import Signed, header_and_payload
+from issuer.keys.signed import Signed
 from issuer.keys.signing_key import SigningKey
 from issuer.keys.store import KeyStore, OnRecord
 from issuer.vocabulary import SigningAlgorithm
@@ -45,7 +45,6 @@ class Keyring:
         algorithms_in_use: Callable[[datetime], Mapping[SigningAlgorithm, datetime | None]],
     ) -> None:
         self._database = database
-        self._backends = backends
         self._clock = clock
         self._policy = policy
         self._kept_for = kept_for
@@ -53,7 +52,7 @@ class Keyring:
         self._algorithms_in_use = algorithms_in_use
         self._reloading = threading.Lock()
         self._on_record = OnRecord()
-        self._backend_of: dict[str, KeyBackend] = {}
+        self._loaded = LoadedKeys(backends)
         self._usable: list[SigningKey] = []
         self.keys: list[SigningKey] = []
         self.jwks = rendered([])
@@ -69,14 +68,14 @@ class Keyring:
             with self._database.reading() as session:
                 self._on_record = KeyStore(session).on_record()
             self._destroy(before)
-            self.keys = [self._loaded(key) for key in self._on_record.keys]
+            self.keys = [self._with_private_part(key) for key in self._on_record.keys]
             self._usable = [key for key in self.keys if key.is_usable]
             self.jwks = self._published()
 
     def require_loaded(self) -> None:
         """`ConfigurationError` if a key that is still of use cannot be used here."""
         for key in self._usable:
-            if key.kid not in self._backend_of:
+            if key not in self._loaded:
                 self._load(key)
 
     def put_in_order(self) -> None:
@@ -91,8 +90,9 @@ class Keyring:
             plan = self._plan(seen)
             if not plan:
                 return
-            # Made outside the transaction: an RSA key can take a tenth of a second and more.
-            self._carry_out(plan, self._made(plan), seen)
+            # Made outside the transaction, which would hold up everybody else.
+            made = self._loaded.made(new.alg for new in plan.create)
+            self._carry_out(plan, made, seen)
         raise Unavailable("Other processes keep changing the signing keys.")
 
     def is_in_order(self) -> bool:
@@ -107,10 +107,7 @@ class Keyring:
 
     def sign_with(self, key: SigningKey, typ: str, claims: Mapping[str, object]) -> Signed:
         """`claims` as a JWT signed by that key, active or not; `Unavailable` if it is gone."""
-        if (backend := self._backend_of.get(key.kid)) is None:
-            raise Unavailable(f"The key {key.kid} cannot sign here.")
-        header, payload = header_and_payload(key, typ, claims)
-        return Signed(backend.sign(key.kid, header, payload), key.kid)
+        return self._loaded.sign(key, typ, claims)
 
     def verifying(self, kid: str) -> SigningKey | None:
         """The key of that id, if what it signed may still be believed."""
@@ -119,28 +116,20 @@ class Keyring:
     def active(self, alg: SigningAlgorithm) -> SigningKey:
         """The key that signs `alg` now; `Unavailable` if there is none, or not in this process."""
         key = schedule.active(self._usable, alg, self._clock())
-        if key is None or key.kid not in self._backend_of:
+        if key is None or key not in self._loaded:
             raise Unavailable(f"There is no active {alg} key.")
         return key
 
     def reserve(self, alg: SigningAlgorithm) -> SigningKey:
         """The key that signs `alg` next; `Unavailable` if there is none, or not in this process."""
         key = schedule.reserve(self._usable, alg, self._clock())
-        if key is None or key.kid not in self._backend_of:
+        if key is None or key not in self._loaded:
             raise Unavailable(f"There is no {alg} key in reserve.")
         return key
 
     def tidy(self) -> None:
         """What a crash has left of destroyed keys is gone."""
-        for backend in self._backends:
-            backend.tidy()
-
-    def _made(self, plan: Plan) -> list[MadeKey]:
-        made: dict[str, MadeKey] = {}
-        for wanted in plan.create:
-            key = self._backends[0].create(wanted.alg, besides=made.keys())
-            made[key.kid] = key
-        return list(made.values())
+        self._loaded.tidy()
 
     def _carry_out(self, plan: Plan, made: Sequence[MadeKey], seen: OnRecord) -> None:
         """As of now: others see the keys from now on, however long it took to make them."""
@@ -167,10 +156,10 @@ class Keyring:
         return rendered(keys, min(filter(None, changes), default=None))
 
     def _verifiable(self) -> list[SigningKey]:
-        return [key for key in self._usable if key.kid in self._backend_of]
+        return [key for key in self._usable if key in self._loaded]
 
-    def _loaded(self, key: SigningKey) -> SigningKey:
-        """With the public part that belongs to the private one, whatever is beside it."""
+    def _with_private_part(self, key: SigningKey) -> SigningKey:
+        """The key as it can be used here, or else as it is on record."""
         if not key.is_usable:
             return key
         try:
@@ -180,19 +169,9 @@ class Keyring:
             return key
 
     def _load(self, key: SigningKey) -> SigningKey:
-        handle = self._on_record.handles.get(key.kid, b"")
-        backend = self._owner(handle)
-        if backend is None:
-            raise ConfigurationError(f"The key {key.kid} is kept where this issuer does not look.")
-        public = backend.load(key.kid, key.alg, handle)
-        self._backend_of[key.kid] = backend
-        return replace(key, public_jwk=public)
+        return self._loaded.load(key, self._on_record.handles.get(key.kid, b""))
 
     def _destroy(self, before: OnRecord) -> None:
         """Whoever ended a key: its private part is gone from here, too."""
         for kid in before.handles.keys() - self._on_record.handles.keys():
-            if backend := self._backend_of.pop(kid, None):
-                backend.destroy(kid, before.handles[kid])
-
-    def _owner(self, handle: bytes) -> KeyBackend | None:
-        return next((each for each in self._backends if each.owns(handle)), None)
+            self._loaded.destroy(kid, before.handles[kid])

@@ -159,7 +159,7 @@ def test_anything_unforeseen_is_server_error_and_nothing_else(
 ):
     """A broken key stands for any bug: the caller learns nothing, the log all."""
     client = house.client()
-    house.services.keyring._backends[0]._ready.clear()
+    house.break_keys()
     with caplog.at_level(logging.ERROR):
         answer = token_endpoint.client_credentials(client)
     assert (answer.status, answer.body) == (500, {"error": "server_error"})
