@@ -4,8 +4,7 @@ from issuer.cli import output
 from issuer.cli.command import new_app
 from issuer.cli.house import read_settings
 from issuer.cli.options import AsJson
-from issuer.database import Database, upgrade
-from issuer.database.database import only_one
+from issuer.database import Database, only_one, upgrade
 from issuer.database.migrations import current_revision
 
 app = new_app()

@@ -7,5 +7,14 @@ from sqlalchemy.orm import Session
 
 from issuer.database.database import Database
 from issuer.database.migrations import is_empty, migrate, require_current_schema, upgrade
+from issuer.database.only_one import only_one
 
-__all__ = ["Database", "Session", "is_empty", "migrate", "require_current_schema", "upgrade"]
+__all__ = [
+    "Database",
+    "Session",
+    "is_empty",
+    "migrate",
+    "only_one",
+    "require_current_schema",
+    "upgrade",
+]

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from issuer.database import Database
-from issuer.database.database import only_one
+from issuer.database import Database, only_one
 from issuer.errors import InvalidCredentials
 from issuer.keys.sealing import new_master_key
 from issuer.settings import Settings

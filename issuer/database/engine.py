@@ -1,0 +1,121 @@
+"""Engines, the same for SQLite and PostgreSQL, and what becomes of their errors."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    NoSuchModuleError,
+    OperationalError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from issuer.errors import ConfigurationError, Unavailable
+
+_BUSY_TIMEOUT_MS = 5_000
+_CONNECT_TIMEOUT_S = 5
+_STATEMENT_TIMEOUT_MS = 30_000
+_MOST_CONNECTIONS = 20
+
+
+def parsed(url: str) -> URL:
+    """The URL of a database we know, or `ConfigurationError`."""
+    try:
+        found = make_url(url)
+        found.get_dialect()
+    except (ArgumentError, NoSuchModuleError, ImportError):
+        # The text is not repeated: it may hold a password.
+        raise ConfigurationError("ISSUER_DATABASE_URL is not a SQLAlchemy URL we know.") from None
+    if found.drivername == "postgresql":
+        found = found.set(drivername="postgresql+psycopg")
+    if found.drivername not in {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}:
+        raise ConfigurationError(
+            "ISSUER_DATABASE_URL must begin with sqlite:/// or postgresql+psycopg://."
+        )
+    return found
+
+
+def engine_for(url: URL) -> Engine:
+    """The engine; `ConfigurationError` if the database would not last, or lacks its driver."""
+    return _sqlite_engine(url) if is_sqlite(url) else _postgresql_engine(url)
+
+
+def is_sqlite(url: URL) -> bool:
+    return url.get_backend_name() == "sqlite"
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """A database that is away or locked is `Unavailable`; everything else is a bug, as it is."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
+        raise Unavailable("The database cannot be reached or is busy.") from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise Unavailable("The database went away.") from error
+        raise
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    if url.database in {None, "", ":memory:"}:
+        raise ConfigurationError("ISSUER_DATABASE_URL must name a file, so that it lasts.")
+    engine = create_engine(
+        url,
+        pool_size=_MOST_CONNECTIONS,
+        pool_timeout=_CONNECT_TIMEOUT_S,
+        hide_parameters=True,
+        connect_args={"timeout": _BUSY_TIMEOUT_MS / 1000},
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _postgresql_engine(url: URL) -> Engine:
+    try:
+        return create_engine(
+            url,
+            pool_size=_MOST_CONNECTIONS,
+            max_overflow=0,
+            pool_pre_ping=True,
+            pool_timeout=_CONNECT_TIMEOUT_S,
+            hide_parameters=True,
+            connect_args={
+                "connect_timeout": _CONNECT_TIMEOUT_S,
+                # A server that went away without a word is noticed in seconds, not in a quarter
+                # of an hour.
+                "tcp_user_timeout": 10_000,
+                "keepalives_idle": 5,
+                "keepalives_interval": 2,
+                "keepalives_count": 3,
+                "options": f"-c statement_timeout={_STATEMENT_TIMEOUT_MS} -c timezone=UTC",
+            },
+        )
+    except ImportError:
+        raise ConfigurationError(
+            "PostgreSQL needs its driver: pip install 'agentos-issuer[postgres]'."
+        ) from None
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # The driver's own BEGIN comes too late for a consistent read; ours is in `_begin_sqlite`.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    # FULL: what was acknowledged survives a power cut. Group commit pays for it (DESIGN §5).
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer takes its lock at once: a reader that becomes a writer could only fail.
+    kind = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
+    connection.exec_driver_sql(f"BEGIN {kind}")

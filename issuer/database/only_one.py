@@ -1,0 +1,42 @@
+"""A lock on the whole database, for what only one process may do at a time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import text
+
+from issuer.database.database import Database
+from issuer.database.engine import translated
+from issuer.errors import ConfigurationError
+
+
+@contextmanager
+def only_one(database: Database, purpose: str) -> Iterator[None]:
+    """Hold the database for `purpose` against every other process, or `ConfigurationError`."""
+    taken = ConfigurationError(f"Another `issuer {purpose}` is running on this database.")
+    if database.is_sqlite:
+        with _only_one_on_file(Path(str(database.url.database)), taken):
+            yield
+        return
+    with translated(), database.engine.connect() as connection:
+        lock = text("SELECT pg_try_advisory_xact_lock(hashtext('agentos-issuer'))")
+        if not connection.execute(lock).scalar():
+            raise taken
+        yield
+
+
+@contextmanager
+def _only_one_on_file(path: Path, taken: Exception) -> Iterator[None]:
+    import fcntl  # noqa: PLC0415 - not on every platform; only needed here
+
+    try:
+        lock = path.with_name(path.name + ".lock").open("w")
+    except OSError as error:
+        raise ConfigurationError(f"The database {path} cannot be opened: {error}.") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise taken from None
+        yield
