@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from issuer.audit import Actor
-from issuer.cli.doctor import check_clocks, check_keys
+from issuer.cli import checks
 from issuer.keys.sealing import new_master_key
 from tests.builders import FakeClock
 from tests.cli.driver import Cli
@@ -67,7 +67,7 @@ def test_an_administrator_who_cannot_administer_is_a_warning(cli: Cli):
 
 def test_a_clock_that_is_wrong_is_a_warning(cli: Cli):
     with cli.services(FakeClock()) as services:
-        assert check_clocks(services).verdict == "warning"
+        assert checks.of_clocks(services).verdict == "warning"
 
 
 def test_a_key_without_a_successor_is_a_warning_with_its_end(cli: Cli):
@@ -76,7 +76,7 @@ def test_a_key_without_a_successor_is_a_warning_with_its_end(cli: Cli):
             reserve = next(key for key in rooms.keys.all() if key.activates_at > services.clock())
             rooms.keys.revoke(reserve.kid)
         end = reserve.activates_at
-        (finding,) = check_keys(services)
+        (finding,) = checks.of_keys(services)
     assert finding.verdict == "warning"
     assert f"should until {end:%Y-%m-%d}, and none is in reserve" in finding.message
 
