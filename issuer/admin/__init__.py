@@ -3,6 +3,6 @@
 from issuer.admin.api import admin_router
 from issuer.admin.limits import BodyLimit
 from issuer.admin.manifest import manifest_schemas
-from issuer.admin.problems import install_problem_handlers
+from issuer.admin.refusals import install_problem_handlers
 
 __all__ = ["BodyLimit", "admin_router", "install_problem_handlers", "manifest_schemas"]

@@ -1,19 +1,14 @@
-"""Problem details (RFC 9457): every refusal of this door, with a stable `type`."""
+"""Problem details (RFC 9457): what every refusal of this door looks like, with a stable `type`."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
-from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from issuer import errors, manifest
 from issuer.logs import request_id
-from issuer.scopes import InvalidScope, ScopeNotCovered
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -103,91 +98,15 @@ def documented(*names: str, body: bool = False) -> dict[int | str, dict[str, Any
     return found
 
 
-def install_problem_handlers(app: FastAPI) -> None:
-    """Turn what the rooms and the framework raise into problems."""
-
-    @app.exception_handler(ProblemRaised)
-    async def raised(_: Request, error: ProblemRaised) -> Response:
-        return _answer(error.name, error.detail, error.headers, **error.members)
-
-    @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> Response:
-        return _invalid(error)
-
-    @app.exception_handler(HTTPException)
-    async def framework(_: Request, error: HTTPException) -> Response:
-        name = _BY_STATUS.get(error.status_code, "malformed-request")
-        return _answer(name, str(error.detail), error.headers)
-
-    @app.exception_handler(errors.IssuerError)
-    async def room(_: Request, error: errors.IssuerError) -> Response:
-        return _of_room(error)
+def name_for(status: int) -> str:
+    """The problem that says no more than the status, for what the framework refuses."""
+    return _BY_STATUS.get(status, "malformed-request")
 
 
-def _of_room(error: errors.IssuerError) -> Response:  # noqa: PLR0911 - one for each error
-    match error:
-        case errors.NotFound():
-            return _answer("not-found", str(error))
-        case errors.AlreadyExists():
-            return _answer("already-exists", str(error))
-        case errors.InUse():
-            return _answer("in-use", str(error), used_by=error.users_of_it)
-        case errors.InvalidField():
-            return _fields([{"field": error.field, "message": error.message}])
-        case manifest.InvalidManifest():
-            return _fields([_in_manifest(each) for each in error.problems])
-        case errors.Forbidden():
-            return _answer("forbidden", str(error), _insufficient(error.scope))
-        case errors.NotYet():
-            return _answer("not-allowed", str(error), {"Retry-After": str(error.retry_after)})
-        case errors.NotAllowed():
-            return _answer("not-allowed", str(error))
-        case ScopeNotCovered() | InvalidScope():
-            return _fields([{"field": "scope", "message": str(error)}])
-        case errors.Unavailable():
-            return _answer(
-                "temporarily-unavailable",
-                "The server cannot answer now.",
-                {"Retry-After": str(error.retry_after)},
-            )
-    raise error
-
-
-def _in_manifest(wrong: manifest.Problem) -> dict[str, str | int]:
-    field = manifest.spelled(wrong.path) or "body"
-    return {"field": field, "message": wrong.message, "line": wrong.line}
-
-
-def _insufficient(scope: str) -> dict[str, str]:
-    """RFC 6750 §3."""
-    challenge = f'Bearer realm="issuer", error="insufficient_scope", scope="{scope}"'
-    return {"WWW-Authenticate": challenge}
-
-
-def _invalid(error: RequestValidationError) -> Response:
-    found = error.errors()
-    if any(each["type"] == "json_invalid" for each in found):
-        return _answer("malformed-request", "The body is not JSON.")
-    return _fields(
-        [
-            {
-                # The first part says body, path or query, which the caller knows.
-                "field": ".".join(str(part) for part in each["loc"][1:]) or "body",
-                "message": each["msg"].removeprefix("Value error, "),
-            }
-            for each in found
-        ]
-    )
-
-
-def _fields(found: Sequence[Mapping[str, str | int]]) -> Response:
-    detail = "; ".join(f"{each['field']}: {each['message']}" for each in found[:3])
-    return _answer("invalid-fields", detail, errors=found)
-
-
-def _answer(
+def answer(
     name: str, detail: str, headers: Mapping[str, str] | None = None, **members: Any
 ) -> Response:
+    """The problem of that name, as the caller gets it; the log has it, too."""
     status, title = _PROBLEMS[name]
     structlog.get_logger(__name__).info("admin_refused", problem=name, reason=detail)
     body = {
