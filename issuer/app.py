@@ -44,9 +44,6 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         services.start()
-        # What was built at the start stays for good: the collector need not look at it again.
-        gc.collect()
-        gc.freeze()
         try:
             yield
         finally:
@@ -115,4 +112,9 @@ def app_from_environment() -> FastAPI:
     """The application as each worker process of `issuer serve` builds it."""
     settings = Settings.from_environment()
     logs.configure(settings.log_level)
-    return create_app(settings)
+    app = create_app(settings)
+    # It stays as long as the process: the collector need not look at it again. Not in
+    # `create_app`, since in another process it may come and go.
+    gc.collect()
+    gc.freeze()
+    return app

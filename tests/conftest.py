@@ -109,6 +109,9 @@ def house(settings: Settings, clock: FakeClock) -> Iterator[House]:
         house = House(app.state.services, admin, http)
         house.audience("my-os")
         yield house
+    # FastAPI remembers functions of each app for as long as the process lives, and they have the
+    # app in hand: thousands of houses would stay in memory.
+    vars(app).clear()
 
 
 @pytest.fixture
