@@ -1,4 +1,4 @@
-"""The drawing of the house is true: imports go downwards only (docs/house.md)."""
+"""The drawing of the house is true: imports go downwards only (README, "The house")."""
 
 import ast
 from collections.abc import Iterator
