@@ -14,6 +14,7 @@ from issuer.agentos.errors import ConfigurationError
 from issuer.agentos.gate import Gate
 from issuer.agentos.metadata import metadata_urls
 from issuer.agentos.rules import TokenRules, read_unverified
+from issuer.agentos.soundness import require_sound
 from issuer.agentos.trusted_issuer import TrustedIssuer
 
 App = TypeVar("App")
@@ -57,6 +58,16 @@ class Verifier:
         strict: bool = False,
         dangerously_allow_http: bool = False,
     ) -> None:
+        require_sound(
+            issuer,
+            audience,
+            jwks_url=jwks_url,
+            verification_keys=verification_keys,
+            leeway=leeway,
+            typ=typ,
+        )
+        if not all(isinstance(other, Verifier) for other in others):
+            raise ConfigurationError("others must be a list of Verifiers.")
         self.issuer = issuer
         self.audience = audience
         self._own = TrustedIssuer(
