@@ -136,7 +136,13 @@ class Services:
 
     def _rooms(self, session: Session, actor: Actor, held: Iterable[str]) -> Rooms:
         trail = Trail(session, self.clock, actor)
-        authority = Authority(session, self.settings.url, held, self.clock())
+        authority = Authority(
+            session,
+            self.settings.url,
+            held,
+            self.clock(),
+            users_sign_in=self.settings.password_grant,
+        )
         room = (session, trail, self.clock, authority)
         clients = Clients(*room, self._chance, self.secrets)
         return Rooms(

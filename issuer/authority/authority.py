@@ -14,12 +14,19 @@ class Authority:
     """What the one who asks may do to the issuer itself, within one transaction.
 
     `held` are the scopes at the issuer's own audience; the command line holds `issuer:admin`.
+    `users_sign_in` is whether there is a password grant by which a user could be an admin at all.
     """
 
     def __init__(
-        self, session: Session, own_audience: str, held: Iterable[str], now: datetime
+        self,
+        session: Session,
+        own_audience: str,
+        held: Iterable[str],
+        now: datetime,
+        *,
+        users_sign_in: bool,
     ) -> None:
-        self._store = AuthorityStore(session, own_audience, now)
+        self._store = AuthorityStore(session, own_audience, now, users_sign_in=users_sign_in)
         self._own_audience = own_audience
         self._held = frozenset(held)
         self._had_admin: bool | None = None

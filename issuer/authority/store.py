@@ -22,10 +22,13 @@ from issuer.vocabulary import GrantType
 class AuthorityStore:
     """Questions about the issuer's own audience, within one transaction."""
 
-    def __init__(self, session: Session, own_audience: str, now: datetime) -> None:
+    def __init__(
+        self, session: Session, own_audience: str, now: datetime, *, users_sign_in: bool
+    ) -> None:
         self._session = session
         self._own = own_audience
         self._now = now
+        self._users_sign_in = users_sign_in
 
     def scopes_by_role(self, folded_id: str) -> list[str]:
         """Every scope the principal has through a role that counts at the issuer."""
@@ -41,7 +44,9 @@ class AuthorityStore:
         clients = self._admin_clients()
         if any(GrantType.CLIENT_CREDENTIALS in client.grant_types for client in clients):
             return True
-        signing_in = any(GrantType.PASSWORD in client.grant_types for client in clients)
+        signing_in = self._users_sign_in and any(
+            GrantType.PASSWORD in client.grant_types for client in clients
+        )
         return signing_in and self._has_admin_user()
 
     def _admin_clients(self) -> list[ClientRow]:

@@ -209,6 +209,15 @@ def test_an_admin_whose_secrets_are_dead_is_no_admin(house: House):
         rooms.clients.delete("issuer-admin")
 
 
+@pytest.mark.parametrize("more_settings", [{"password_grant": "false"}])
+def test_who_could_only_sign_in_with_a_password_is_no_admin_where_nobody_can(house: House):
+    house.role("admins", ["issuer:admin"])
+    house.user("alice", id="alice", roles=["admins"])
+    house.client("console", grant_types=["password"], scopes=["issuer:admin"], audiences=[URL])
+    with pytest.raises(NotAllowed), house.changing() as rooms:
+        rooms.clients.delete("issuer-admin")
+
+
 def test_the_last_admin_by_role_cannot_lose_it(
     admin: AdminApi, house: House, token_endpoint: TokenEndpoint
 ):
