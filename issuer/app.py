@@ -9,7 +9,13 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from issuer import __version__, logs
-from issuer.admin import BodyLimit, admin_router, install_problem_handlers, manifest_schemas
+from issuer.admin import (
+    BodyLimit,
+    HeadAsGet,
+    admin_router,
+    install_problem_handlers,
+    manifest_schemas,
+)
 from issuer.clock import Clock
 from issuer.health import health_paths, health_routes
 from issuer.http import RequestFrame
@@ -73,6 +79,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.include_router(admin_router(), prefix=base)
     install_problem_handlers(app)
     app.add_middleware(BodyLimit, prefix=f"{base}/admin/")
+    app.add_middleware(HeadAsGet, prefix=f"{base}/admin/")
     app.add_middleware(RequestFrame)
     app.state.services = services
     return app

@@ -69,6 +69,9 @@ class Fields(BaseModel):
 
     def patched(self, patch: Mapping[str, object]) -> Self:
         """These fields after a merge patch (RFC 7396), checked as a whole."""
+        for name in patch.keys() - type(self).model_fields.keys():
+            # Else a null would remove what is not there, and a slip of the pen look like a success.
+            raise InvalidField(name, "Extra inputs are not permitted")
         try:
             merged = merge_patch(self.model_dump(mode="json"), patch)
         except RecursionError:

@@ -1,5 +1,6 @@
 """`/audit-events`: the record, newest first."""
 
+import re
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -11,6 +12,8 @@ from issuer.audit import EventFilter, EventRecord
 from issuer.fields import Instant
 
 router = APIRouter(prefix="/audit-events", tags=["audit"])
+
+_EVENT_ID = re.compile(r"[0-9]{1,18}")  # both databases count in 64 bits
 
 Text = Annotated[str | None, Query(max_length=255, pattern=r"^[^\x00]*$")]
 
@@ -35,4 +38,5 @@ def list_audit_events(
             lambda event: str(event.id),
             cursor,
             limit,
+            is_key=_EVENT_ID.fullmatch,
         )

@@ -3,13 +3,14 @@
 from fastapi import APIRouter, Response
 
 from issuer.admin.access import Caller
-from issuer.admin.bodies import JsonOnly, MergePatch
+from issuer.admin.bodies import JsonOnly, MergePatch, StrictJsonRoute
 from issuer.admin.problems import documented
 from issuer.admin.representations import (
     Cursor,
     IfMatch,
     Limit,
     Page,
+    never_stored,
     page,
     require_match,
     tagged,
@@ -17,7 +18,7 @@ from issuer.admin.representations import (
 from issuer.admin.urls import location
 from issuer.clients import Client, ClientFields, ClientSecret, SecretFields
 
-router = APIRouter(prefix="/clients", tags=["clients"])
+router = APIRouter(prefix="/clients", tags=["clients"], route_class=StrictJsonRoute)
 
 READ, WRITE = "issuer:clients:read", "issuer:clients:write"
 
@@ -57,6 +58,7 @@ def create_client(caller: Caller, fields: ClientFields, response: Response) -> N
         client, secret = rooms.clients.create(fields)
     response.headers["Location"] = location(caller, "clients", client.client_id)
     tagged(response, client)
+    never_stored(response)
     return NewClient.model_construct(**dict(client), client_secret=secret)
 
 
@@ -115,6 +117,7 @@ def create_secret(
         record, secret = rooms.clients.add_secret(client_id, fields)
     response.headers["Location"] = location(caller, "clients", client_id, "secrets", record.id)
     tagged(response, record)
+    never_stored(response)
     return NewSecret.model_construct(**dict(record), client_secret=secret)
 
 

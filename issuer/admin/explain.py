@@ -7,14 +7,14 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from issuer.admin.access import Access, Caller
-from issuer.admin.bodies import JsonOnly
+from issuer.admin.bodies import JsonOnly, StrictJsonRoute
 from issuer.admin.problems import documented
 from issuer.catalogue import UnknownVersion, lint, scopes
 from issuer.errors import InvalidCredentials, InvalidField
 from issuer.explaining import PreviewRequest, Question, Subject
 from issuer.fields import MOST_SCOPES, Fields
 
-router = APIRouter(tags=["rights"])
+router = APIRouter(tags=["rights"], route_class=StrictJsonRoute)
 
 
 class Via(BaseModel):

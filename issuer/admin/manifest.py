@@ -10,7 +10,13 @@ from issuer import manifest
 from issuer.admin.access import Caller
 from issuer.admin.limits import MOST_BYTES
 from issuer.admin.problems import ProblemRaised, documented
-from issuer.admin.representations import IfMatch, etag_of, require_match, tagged
+from issuer.admin.representations import (
+    IfMatch,
+    etag_of,
+    never_stored,
+    require_match,
+    tagged,
+)
 from issuer.manifest import Plan
 from issuer.services import Rooms
 
@@ -94,7 +100,11 @@ def plan_manifest(
     ),
 )
 def apply_manifest(
-    caller: Caller, source: Source, prune: Prune = False, if_match: IfMatch = None
+    caller: Caller,
+    source: Source,
+    response: Response,
+    prune: Prune = False,
+    if_match: IfMatch = None,
 ) -> Done:
     """Make the house what a manifest declares: all of it, or on any error nothing.
 
@@ -105,6 +115,7 @@ def apply_manifest(
         planned = Planned(**plan.as_json())
         require_match(if_match, planned)
         applied = manifest.apply(rooms, plan)
+    never_stored(response)
     return Done(
         **dict(planned), user_ids=dict(applied.user_ids), client_secrets=dict(applied.secrets)
     )

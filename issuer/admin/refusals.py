@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from issuer import errors, manifest
 from issuer.admin.problems import ProblemRaised, answer, name_for
+from issuer.catalogue import methods_at
 from issuer.scopes import InvalidScope, ScopeNotCovered
 
 
@@ -24,12 +25,24 @@ def install_problem_handlers(app: FastAPI) -> None:
         return _invalid(error)
 
     @app.exception_handler(HTTPException)
-    async def framework(_: Request, error: HTTPException) -> Response:
-        return answer(name_for(error.status_code), str(error.detail), error.headers)
+    async def framework(request: Request, error: HTTPException) -> Response:
+        headers = {**(error.headers or {}), **_allowed(request, error)}
+        return answer(name_for(error.status_code), str(error.detail), headers)
 
     @app.exception_handler(errors.IssuerError)
     async def room(_: Request, error: errors.IssuerError) -> Response:
         return _of_room(error)
+
+
+def _allowed(request: Request, error: HTTPException) -> dict[str, str]:
+    """Every method of the resource: the framework knows of the first route there alone."""
+    if error.status_code != 405:  # noqa: PLR2004
+        return {}
+    settings = request.app.state.services.settings
+    methods = methods_at(
+        request.scope["path"], settings.base_path, has_metrics=settings.metrics_token is not None
+    )
+    return {"Allow": ", ".join(methods)} if methods else {}
 
 
 def _of_room(error: errors.IssuerError) -> Response:  # noqa: PLR0911 - one for each error

@@ -47,12 +47,18 @@ def tagged(response: Response, model: Item) -> Item:
     return model
 
 
+def never_stored(response: Response) -> None:
+    """What shows a secret stays in no cache (RFC 9111 §5.2.2.5)."""
+    response.headers["Cache-Control"] = "no-store"
+
+
 def require_match(if_match: str | None, model: BaseModel) -> None:
     """412 unless the caller has seen the resource as it is now (strong comparison)."""
     if if_match is None:
         return
     tags = [tag.strip() for tag in if_match.split(",")]
-    if "*" not in tags and etag(model) not in tags:
+    # `*` stands alone (RFC 9110 §13.1.1): in a list it is a slip, and nothing to act upon.
+    if tags != ["*"] and etag(model) not in tags:
         raise ProblemRaised("precondition-failed", "The resource is not as If-Match says.")
 
 
@@ -62,9 +68,16 @@ def page(
     key: Callable[[Item], str],
     cursor: str | None,
     limit: int,
+    is_key: Callable[[str], object] = bool,
 ) -> Page[Item]:
-    """One page of `kind`. `read(after, limit)` gives items whose keys follow `after`."""
-    items = list(read(_opened(kind, cursor), limit + 1))
+    """One page of `kind`. `read(after, limit)` gives items whose keys follow `after`.
+
+    `is_key` says whether a text could be such a key at all: anybody can make up a cursor.
+    """
+    after = _opened(kind, cursor)
+    if after is not None and not is_key(after):
+        raise _not_of_this_list()
+    items = list(read(after, limit + 1))
     more = len(items) > limit
     items = items[:limit]
     return Page[Any](items=items, next_cursor=_sealed(kind, key(items[-1])) if more else None)
@@ -82,5 +95,9 @@ def _opened(kind: str, cursor: str | None) -> str | None:
     except (binascii.Error, ValueError):
         of_kind, after = "", ""
     if of_kind != kind or "\0" in after:
-        raise ProblemRaised("invalid-cursor", "The cursor is not one of this list.")
+        raise _not_of_this_list()
     return after
+
+
+def _not_of_this_list() -> ProblemRaised:
+    return ProblemRaised("invalid-cursor", "The cursor is not one of this list.")

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from issuer.admin.access import Caller
-from issuer.admin.bodies import JsonOnly, MergePatch
+from issuer.admin.bodies import JsonOnly, MergePatch, StrictJsonRoute
 from issuer.admin.problems import documented
 from issuer.admin.representations import (
     Cursor,
@@ -19,7 +19,7 @@ from issuer.admin.representations import (
 from issuer.admin.urls import location
 from issuer.roles import Role, RoleFields
 
-router = APIRouter(prefix="/roles", tags=["roles"])
+router = APIRouter(prefix="/roles", tags=["roles"], route_class=StrictJsonRoute)
 
 _READ, _WRITE = "issuer:roles:read", "issuer:roles:write"
 

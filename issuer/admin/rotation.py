@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from issuer.admin.access import Caller
 from issuer.admin.clients import READ, WRITE, NewSecret
 from issuer.admin.problems import documented
-from issuer.admin.representations import IfMatch, require_match, tagged
+from issuer.admin.representations import IfMatch, never_stored, require_match, tagged
 from issuer.admin.urls import location
 from issuer.clients import ClientSecret
 from issuer.errors import NotFound
@@ -47,6 +47,7 @@ def start_rotation(caller: Caller, client_id: str, response: Response) -> NewSec
     with caller.rooms(WRITE) as rooms:
         record, secret = rooms.rotations.start(client_id)
     response.headers["Location"] = location(caller, "clients", client_id, "rotation")
+    never_stored(response)
     return NewSecret.model_construct(**dict(record), client_secret=secret)
 
 

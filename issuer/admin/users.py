@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response
 
 from issuer.admin.access import Caller
-from issuer.admin.bodies import JsonOnly, MergePatch
+from issuer.admin.bodies import JsonOnly, MergePatch, StrictJsonRoute
 from issuer.admin.problems import documented
 from issuer.admin.representations import (
     Cursor,
@@ -17,7 +17,7 @@ from issuer.admin.representations import (
 from issuer.admin.urls import location
 from issuer.users import PasswordFields, User, UserFields
 
-router = APIRouter(prefix="/users", tags=["users"])
+router = APIRouter(prefix="/users", tags=["users"], route_class=StrictJsonRoute)
 
 READ, WRITE = "issuer:users:read", "issuer:users:write"
 

@@ -11,6 +11,7 @@ from issuer.catalogue.entries import ScopeEntry, scopes
 from issuer.catalogue.findings import Code, Finding
 from issuer.catalogue.lint import lint
 from issuer.catalogue.own_api import OwnApi
+from issuer.catalogue.own_routes import methods_at
 
 __all__ = [
     "NEWEST",
@@ -24,5 +25,6 @@ __all__ = [
     "UnknownVersion",
     "decide",
     "lint",
+    "methods_at",
     "scopes",
 ]

@@ -47,16 +47,22 @@ def own_routes(base_path: str, *, has_metrics: bool) -> Iterator[OwnRoute]:
             yield _route("GET HEAD", path, None)
 
 
+def methods_at(path: str, base_path: str, *, has_metrics: bool) -> list[str]:
+    """What can be done at `path`, as the `Allow` of an answer has it (RFC 9110 §10.2.1)."""
+    routes = own_routes(base_path, has_metrics=has_metrics)
+    return sorted({method for route in routes if route.is_at(path) for method in route.methods})
+
+
 def _route(methods: str, path: str, needs: tuple[str, ...] | None, note: str = "") -> OwnRoute:
     return OwnRoute(frozenset(methods.split()), path, needs, note)
 
 
 def _of(resource: str, methods: str, path: str, note: str = _PRIVILEGED) -> Iterator[OwnRoute]:
-    """The right to read for GET, to write for the rest, of which `note` speaks."""
+    """The right to read for GET and HEAD, to write for the rest, of which `note` speaks."""
     for method in methods.split():
         reads = method == "GET"
         needs = (f"issuer:{resource}:{'read' if reads else 'write'}",)
-        yield _route(method, path, needs, "" if reads else note)
+        yield _route("GET HEAD" if reads else method, path, needs, "" if reads else note)
 
 
 _ADMIN_API = (
@@ -82,11 +88,11 @@ _ADMIN_API = (
     *_of("keys", "GET", "/keys/{kid}"),
     *_of("keys", "POST", "/keys/{kid}/revoke", note=""),
     *_of("audit", "GET", "/audit-events"),
-    _route("GET", "/manifest", _WHOLE_HOUSE),
-    _route("GET", "/manifest/schema", ()),
+    _route("GET HEAD", "/manifest", _WHOLE_HOUSE),
+    _route("GET HEAD", "/manifest/schema", ()),
     _route("POST", "/manifest/plan", _WHOLE_HOUSE),
     _route("POST", "/manifest/apply", _WHOLE_HOUSE, f"{_OF_SECTIONS} {_PRIVILEGED}"),
-    _route("GET", "/scopes", ()),
+    _route("GET HEAD", "/scopes", ()),
     _route("POST", "/scopes/lint", ()),
     _route("POST", "/explain", ("issuer:clients:read",), _OF_ITS_SUBJECT),
     _route("POST", "/explain", ("issuer:users:read",), _OF_ITS_SUBJECT),

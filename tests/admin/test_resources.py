@@ -1,5 +1,6 @@
 """Every resource of `/admin/v1`: what it answers, and what it refuses (CONTRACT §5)."""
 
+import base64
 from datetime import timedelta
 from typing import Any
 
@@ -66,7 +67,7 @@ def test_if_match_keeps_two_operators_apart(admin: AdminApi, collection: str):
     path, first = create(admin, collection)
     change = NEW[collection][2]
     assert admin.patch(path, if_match=first, **change).status_code == 200
-    for stale in (first, f"W/{first}", '"other"', "garbage"):
+    for stale in (first, f"W/{first}", '"other"', "garbage", '"other", *'):
         assert problem(admin.patch(path, if_match=stale, **change)) == (412, "precondition-failed")
         refused = admin.delete(path, headers={"If-Match": stale})
         assert problem(refused) == (412, "precondition-failed")
@@ -105,7 +106,10 @@ def test_all_that_is_wrong_is_named_at_once(admin: AdminApi, collection: str):
 
 
 @COLLECTIONS
-@pytest.mark.parametrize("patch", [{"colour": 1}, {"created_at": "2026-01-01T00:00:00Z"}])
+@pytest.mark.parametrize(
+    "patch",
+    [{"colour": 1}, {"colour": None}, {"created_at": "2026-01-01T00:00:00Z"}, {"created_at": None}],
+)
 def test_a_patch_cannot_say_what_is_not_the_operators(
     admin: AdminApi, collection: str, patch: dict[str, Any]
 ):
@@ -149,6 +153,13 @@ def test_a_cursor_of_another_list_is_refused(admin: AdminApi, collection: str, c
     assert problem(answer) == (400, "invalid-cursor")
 
 
+@pytest.mark.parametrize("key", ["", "x", "²", "-1", "1" * 30])
+def test_a_made_up_cursor_of_the_record_is_refused(admin: AdminApi, key: str):
+    cursor = base64.urlsafe_b64encode(f"audit-events\n{key}".encode()).decode()
+    answer = admin.get("/audit-events", params={"cursor": cursor})
+    assert problem(answer) == (400, "invalid-cursor")
+
+
 @COLLECTIONS
 @pytest.mark.parametrize("limit", ["0", "501", "-1", "x", "1.5"])
 def test_a_limit_is_1_to_500(admin: AdminApi, collection: str, limit: str):
@@ -174,7 +185,9 @@ def test_an_audience_whose_id_is_a_url_has_an_address(admin: AdminApi):
         (b'{"name":"a"}', "application/x-www-form-urlencoded", (415, "unsupported-media-type")),
         (b'{"name":"\\ud800"}', "application/json", (422, "invalid-fields")),
         (b'{"\\ud800":1,"name":"a"}', "application/json", (422, "invalid-fields")),
-        (b'{"name":"a","scopes":[NaN]}', "application/json", (422, "invalid-fields")),
+        (b'{"name":"a","scopes":[NaN]}', "application/json", (400, "malformed-request")),
+        (b'{"name":"a","name":"b"}', "application/json", (400, "malformed-request")),
+        ('{"name":"a"}'.encode("utf-16"), "application/json", (400, "malformed-request")),
         (b'{"name":"a","description":"\\u0000"}', "application/json", (422, "invalid-fields")),
     ],
 )
@@ -183,6 +196,15 @@ def test_a_body_that_cannot_be_is_one_clear_problem(
 ):
     refused = admin("POST", "/roles", content=body, headers={"Content-Type": media_type})
     assert problem(refused) == answer
+
+
+def test_a_member_twice_is_refused_however_deep_and_named(admin: AdminApi):
+    """RFC 7493 §2.3: who checked the request on its way may have read the other one."""
+    body = b'{"client_id":"a","claims":{"team":{"id":1,"id":2}}}'
+    refused = admin("POST", "/clients", content=body, headers={"Content-Type": "application/json"})
+    assert problem(refused) == (400, "malformed-request")
+    assert "'id'" in refused.json()["detail"]
+    assert admin.get("/clients/a").status_code == 404
 
 
 def test_a_body_over_1_mib_is_413(admin: AdminApi):
@@ -295,6 +317,42 @@ def test_the_record_can_be_read_in_pages_and_filtered(admin: AdminApi, house: Ho
         assert len(filtered.json()["items"]) == expected
     assert problem(admin.get("/audit-events?since=yesterday")) == (422, "invalid-fields")
     assert problem(admin.get("/audit-events?actor=%00")) == (422, "invalid-fields")
+
+
+@COLLECTIONS
+def test_head_is_get_without_content(admin: AdminApi, collection: str):
+    """RFC 9110 §9.3.2."""
+    path, etag = create(admin, collection)
+    head, got = admin("HEAD", path), admin.get(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["etag"] == etag
+    assert head.headers["content-length"] == got.headers["content-length"]
+    assert admin("HEAD", f"/{collection}/nobody").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/roles", "GET, HEAD, POST"),
+        ("/roles/runner", "DELETE, GET, HEAD, PATCH"),
+        ("/audiences/https%3A%2F%2Fos.example", "DELETE, GET, HEAD, PATCH"),
+        ("/users/alice/roles/runner", "DELETE, PUT"),
+    ],
+)
+def test_a_405_names_every_method_of_the_resource(admin: AdminApi, path: str, allowed: str):
+    """RFC 9110 §15.5.6."""
+    answer = admin("OPTIONS", path)
+    assert problem(answer) == (405, "method-not-allowed")
+    assert answer.headers["allow"] == allowed
+
+
+def test_an_answer_with_a_secret_is_kept_by_no_cache(admin: AdminApi):
+    for path in ("/clients", "/clients/ci-bot/secrets", "/clients/ci-bot/rotation"):
+        shown = admin.post(path, **({"client_id": "ci-bot"} if path == "/clients" else {}))
+        assert "client_secret" in shown.json()
+        assert shown.headers["cache-control"] == "no-store"
+    applied = admin("POST", "/manifest/apply", json={"clients": [{"client_id": "other"}]})
+    assert applied.headers["cache-control"] == "no-store"
 
 
 def test_an_unknown_path_and_method_are_problems_too(admin: AdminApi):

@@ -1,0 +1,23 @@
+"""HEAD, wherever there is a GET (RFC 9110 §9.3.2)."""
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+
+class HeadAsGet:
+    """Pure ASGI: HEAD is answered as GET would be, but for the content."""
+
+    def __init__(self, app: ASGIApp, prefix: str) -> None:
+        self._app = app
+        self._prefix = prefix
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_head = scope["type"] == "http" and scope["method"] == "HEAD"
+        if not is_head or not scope["path"].startswith(self._prefix):
+            await self._app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            is_content = message["type"] == "http.response.body"
+            await send({**message, "body": b""} if is_content else message)
+
+        await self._app({**scope, "method": "GET"}, receive, send_head)
