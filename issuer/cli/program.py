@@ -106,7 +106,41 @@ for panel, commands in _COMMANDS.items():
 def main() -> None:
     """The console script."""
     os.umask(0o077)  # whatever is created is for us alone
-    sys.exit(run(sys.argv[1:]))
+    if not _has_streams():
+        sys.exit(1)
+    sys.exit(_written(run(sys.argv[1:])))
+
+
+def _written(status: int) -> int:
+    """`status`, if all that was printed has got out; a reader that went away is not told."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python tries again, and complains itself
+        if not status and not isinstance(error, BrokenPipeError):
+            _complain(_failed(error))
+        return status or 1
+    return status
+
+
+def _failed(error: OSError) -> str:
+    return f"Reading or writing failed: {error}"
+
+
+def _has_streams() -> bool:
+    """Whether there is a standard output: a secret nobody can read must not be made.
+
+    The other two may be closed; what is opened next must not take their place.
+    """
+    has_output = sys.stdout is not None
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004
+        pass
+    os.close(descriptor)
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+    if not has_output:
+        _complain("Standard output is closed: nothing was done.")
+    return has_output
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -117,6 +151,8 @@ def run(arguments: Sequence[str]) -> int:
         return end.code if isinstance(end.code, int) else 0
     except IssuerError as error:
         _complain(str(error))
+    except OSError as error:
+        _complain(_failed(error))
     except Exception as error:
         if os.environ.get("ISSUER_LOG_LEVEL") == "debug":
             traceback.print_exc()

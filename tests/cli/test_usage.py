@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -95,6 +96,43 @@ def test_what_is_unforeseen_is_one_sentence_and_says_how_to_see_more(cli: Cli):
     more = cli.with_environment(ISSUER_LOG_LEVEL="debug")("role", "list")
     assert (more.status, more.out) == (1, "")
     assert more.err.startswith("Traceback")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+def test_what_cannot_be_written_is_one_sentence():
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [*OURS, "--version"],
+            env={**process_environment(), "PYTHONPATH": str(REPOSITORY)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert ended.returncode == 1
+    assert ended.stderr == "Reading or writing failed: [Errno 28] No space left on device.\n"
+
+
+@pytest.mark.parametrize(
+    ("closed", "answer"),
+    [
+        ("<&-", (0, f"{__version__}\n", "")),
+        ("2>&-", (0, f"{__version__}\n", "")),
+        (">&-", (1, "", "Standard output is closed: nothing was done.\n")),
+        ("<&- >&- 2>&-", (1, "", "")),
+    ],
+)
+def test_without_standard_output_nothing_is_done(closed: str, answer: tuple[int, str, str]):
+    """A secret would be lost that is shown once."""
+    ended = subprocess.run(
+        f"{shlex.join(map(str, OURS))} --version {closed}",
+        shell=True,
+        env={**process_environment(), "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == answer
 
 
 def test_help_does_not_wait_for_the_database_library():
