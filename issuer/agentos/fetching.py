@@ -44,9 +44,11 @@ def require_safe(url: str, *, allow_http: bool) -> None:
 
 def _parts(url: str) -> SplitResult:
     try:
-        return urlsplit(url)
+        parts = urlsplit(url)
+        _ = parts.port  # is read only now
     except ValueError as error:
         raise ConfigurationError(f"{url!r} is no URL: {error}") from None
+    return parts
 
 
 def new_client() -> httpx.AsyncClient:
@@ -72,7 +74,7 @@ async def fetch(client: httpx.AsyncClient, url: str, etag: str | None = None) ->
             return await _read(answer, etag)
     except TimeoutError:
         raise NotFetched(f"did not answer within {DEADLINE:.0f} s") from None
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
         raise NotFetched(f"cannot be reached: {error or type(error).__name__}") from None
 
 

@@ -30,15 +30,16 @@ def address(field: str, text: str, settings: Settings) -> httpx.URL:
     """Where a token may be sent; `InvalidField` for what is no such URL, without repeating it."""
     try:
         url = httpx.URL(text)
-    except httpx.InvalidURL:
+        host = url.host  # is decoded only now
+    except (httpx.InvalidURL, UnicodeError):
         raise InvalidField(field, "must be a URL") from None
     if url.userinfo:
         raise InvalidField(field, "must be a URL without credentials: they would be seen")
-    if url.scheme not in {"http", "https"} or not url.host:
+    if url.scheme not in {"http", "https"} or not host:
         raise InvalidField(field, "must be an https:// URL with a host")
     if url.port is not None and not 0 < url.port < _PORTS:
         raise InvalidField(field, "has a port that no server can have")
-    if url.scheme == "http" and not (is_loopback(url.host) or settings.dangerously_allow_http):
+    if url.scheme == "http" and not (is_loopback(host) or settings.dangerously_allow_http):
         raise InvalidField(
             field,
             "must be https:// on anything but loopback;"

@@ -157,6 +157,8 @@ def test_a_proxy_of_the_environment_sees_nothing(
         "https:///keys",
         "https://[::1/keys",
         "https://[no-address]/keys",
+        "https://id.example:99999/keys",
+        "https://id.example:x/keys",
         "",
     ],
 )

@@ -30,6 +30,7 @@ def test_to_https_and_to_loopback(tmp_path: Path, url: str):
         ("https://alice:hunter2@os.example/", "without credentials"),
         ("http://127.0.0.1\\@os.example/", "without credentials"),
         ("https://os.example:hunter2/", "must be a URL"),
+        ("https://xn--/", "must be a URL"),
         ("https://os.example:99999/", "has a port that no server can have"),
         ("ftp://os.example/", "must be an https:// URL with a host"),
         ("/agents", "must be an https:// URL with a host"),
