@@ -44,6 +44,13 @@ class Access:
 
 def access(request: Request, _: Annotated[object, Depends(_bearer)] = None) -> Access:
     """The caller's access. What was taken away since the token was made is gone already."""
+    if not hasattr(request.state, "access"):
+        request.state.access = _access(request)
+    found: Access = request.state.access
+    return found
+
+
+def _access(request: Request) -> Access:
     services: Services = request.app.state.services
     services.changes.require_current()
     try:

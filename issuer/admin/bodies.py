@@ -6,8 +6,10 @@ from typing import Annotated, Any
 
 from fastapi import Body, Depends, Request, Response
 from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
+from issuer.admin.access import access
 from issuer.admin.problems import ProblemRaised
 
 _JSON = ("application/json", "application/merge-patch+json")
@@ -16,13 +18,15 @@ _JSON = ("application/json", "application/merge-patch+json")
 class StrictJsonRoute(APIRoute):
     """A route whose body is JSON that everybody reads alike (RFC 8259, RFC 7493 §2.3).
 
-    UTF-8, no member twice, no NaN: who checked a request on its way here saw what we see.
+    UTF-8, no member twice, no NaN: who checked a request on its way here saw what we see. Nothing
+    is read of who has no token.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
         async def strictly(request: Request) -> Response:
+            await run_in_threadpool(access, request)
             return await handle(_StrictRequest(request.scope, request.receive))
 
         return strictly

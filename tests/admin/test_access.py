@@ -20,6 +20,19 @@ def test_without_a_token_of_ours_nobody_gets_in(house: House, header: str | None
     assert answer.headers["www-authenticate"].startswith("Bearer ")
 
 
+@pytest.mark.parametrize("content", [b"{", b"{}", b"x" * (1024 * 1024 + 1)])
+def test_of_who_has_no_token_nothing_is_read(house: House, content: bytes):
+    """To parse a megabyte takes a while."""
+    for method, path in (("POST", "/roles"), ("PATCH", "/clients/issuer-admin")):
+        answer = house.http.request(
+            method,
+            f"/admin/v1{path}",
+            content=content,
+            headers={"Content-Type": "application/json"},
+        )
+        assert problem(answer) == (401, "unauthenticated")
+
+
 def test_a_token_for_another_audience_is_refused(house: House, token_endpoint: TokenEndpoint):
     client = house.client(scopes=["agent_os:admin", "issuer:admin"], audiences=["my-os", URL])
     elsewhere = token_endpoint.client_credentials(client, audience="my-os").token
