@@ -102,6 +102,8 @@ class Verifier:
 
         `more` is passed on: `user_isolation`, `roles_claim` and what else this agno takes.
         """
+        if "jwks_file" in more:
+            raise ConfigurationError("auth(jwks_file=…) would have agno believe that file alone.")
         verification = {
             "jwks_file": self.jwks_file,
             "algorithm": self._own.algorithms[0],

@@ -30,6 +30,11 @@ def test_what_cannot_be_right_is_said_in_a_sentence(argument: dict[str, Any]):
         Verifier(**{**SOUND, **argument})
 
 
+def test_auth_does_not_pass_on_a_key_set_that_would_take_the_place_of_ours():
+    with pytest.raises(ConfigurationError, match="jwks_file"):
+        Verifier(**SOUND).auth(jwks_file="keys.json")
+
+
 @pytest.mark.parametrize(
     "argument",
     [
