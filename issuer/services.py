@@ -31,6 +31,7 @@ from issuer.keys.house_secrets_store import CLIENT_SECRETS, current_mark, opened
 from issuer.keys.sealing import Sealer, read_master_key_file, read_master_keys
 from issuer.keys.store import KeyStore
 from issuer.periodic import Periodic
+from issuer.revocations import Revocations
 from issuer.roles import Assignments, Roles
 from issuer.scopes import ISSUER_ADMIN
 from issuer.settings import Settings
@@ -55,6 +56,7 @@ class Rooms:
     rotations: Rotations
     users: Users
     assignments: Assignments
+    revocations: Revocations
     keys: Keys
     record: Record
     change_count: Callable[[], int]
@@ -120,6 +122,7 @@ class Services:
             rooms = self._rooms(session, actor, held)
             yield rooms
             rooms.authority.settle()
+            rooms.revocations.settle()
         try:
             self.changes.look()
         except Unavailable as error:
@@ -143,6 +146,7 @@ class Services:
             self.clock(),
             users_sign_in=self.settings.password_grant,
         )
+        revocations = Revocations(session, self.clock)
         room = (session, trail, self.clock, authority)
         clients = Clients(*room, self._chance, self.secrets)
         return Rooms(
@@ -158,6 +162,7 @@ class Services:
             Rotations(clients, self.clock),
             Users(*room, self._chance),
             Assignments(session, trail, authority),
+            revocations,
             Keys(session, trail, self.clock),
             Record(session),
             partial(read_change_count, session),

@@ -45,9 +45,11 @@ CLOCKS_APART = timedelta(minutes=1)
 SEEN_WITHIN = timedelta(seconds=1)
 # A token that has expired is still believed by a verifier whose clock is behind.
 VERIFIERS_BEHIND = timedelta(minutes=5)
+# How much longer than until its `exp` a token may be believed somewhere.
+STILL_BELIEVED = CLOCKS_APART + SEEN_WITHIN + VERIFIERS_BEHIND
 # How long after another key took over a token of the one before may still be believed: a process
 # may sign with it for a moment longer.
-BELIEVED_FOR = CLOCKS_APART + SEEN_WITHIN + LONGEST_TOKEN + VERIFIERS_BEHIND
+BELIEVED_FOR = LONGEST_TOKEN + STILL_BELIEVED
 
 CLAIMS_OF_THE_TOKEN = frozenset(
     "iss sub aud exp iat jti client_id scope scopes roles session_id".split()  # noqa: SIM905

@@ -25,6 +25,7 @@ FLOOR = {
 FLOOR |= {"vocabulary", "workers"}
 ROOMS = {
     "audit": set(),
+    "revocations": set(),
     "catalogue": set(),
     "authority": set(),
     "audiences": {"audit", "authority"},

@@ -319,6 +319,41 @@ class AuditEventRow(Base):
     details: Mapped[dict[str, Any]]
 
 
+class RevokedTokenRow(Base):
+    """An access token that is refused before its `exp`. `change` is that of the feed's count."""
+
+    __tablename__ = "revoked_tokens"
+
+    jti: Mapped[str] = mapped_column(String(128), primary_key=True)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    change: Mapped[int] = mapped_column(BigInteger, index=True)
+
+
+class RevokedPrincipalRow(Base):
+    """Tokens of a `sub` or a `client_id` issued at or before `not_after` are refused.
+
+    No foreign key: it outlives whom it names. `expires_at` is when the last such token has died.
+    """
+
+    __tablename__ = "revoked_principals"
+
+    kind: Mapped[str] = mapped_column(String(16), primary_key=True)
+    id: Mapped[str] = mapped_column(String(128), primary_key=True)
+    not_after: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    change: Mapped[int] = mapped_column(BigInteger, index=True)
+
+
+class RevocationFeedRow(Base):
+    """A single row: how many changes the feed has seen, and the instant it says it is of."""
+
+    __tablename__ = "revocation_feed"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    count: Mapped[int] = mapped_column(BigInteger)
+    issued_at: Mapped[datetime]
+
+
 class ChangeCounter(Base):
     """A single row; see `SeenByDirectory`."""
 

@@ -1,0 +1,67 @@
+"""Taking tokens back before they expire, within one transaction (CONTRACT §6)."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from issuer.clock import Clock
+from issuer.database import Session
+from issuer.revocations.store import Principal, RevocationStore
+from issuer.vocabulary import LONGEST_TOKEN, SEEN_WITHIN, STILL_BELIEVED
+
+SUB = "sub"
+CLIENT_ID = "client_id"
+
+
+class Revocations:
+    """What is revoked here is in the feed as soon as the transaction is committed."""
+
+    def __init__(self, session: Session, clock: Clock) -> None:
+        self._store = RevocationStore(session)
+        self._clock = clock
+        self._principals: dict[Principal, datetime] = {}
+
+    def tokens(self, expirations: Mapping[str, datetime]) -> None:
+        """Access tokens by `jti`, with their `exp`; again is fine.
+
+        Those that nobody believes any more, however late a clock, are passed over.
+        """
+        now = self._clock()
+        alive = {jti: exp for jti, exp in expirations.items() if exp + STILL_BELIEVED > now}
+        if alive:
+            self._store.add_tokens(alive, self._store.count_the_change(now))
+
+    def subject(self, user_or_client_id: str) -> None:
+        """Nothing issued so far to this `sub` is believed."""
+        self._nothing_so_far(Principal(SUB, user_or_client_id))
+
+    def client(self, client_id: str) -> None:
+        """Nothing issued so far to this `client_id` is believed, whoever the subject."""
+        self._nothing_so_far(Principal(CLIENT_ID, client_id))
+
+    def settle(self) -> None:
+        """Called at the end of a long transaction: "so far" is now, not when it began."""
+        for principal, not_after in list(self._principals.items()):
+            if issued_so_far(self._clock()) > not_after:
+                self._nothing_so_far(principal)
+
+    def names(self, *, jti: str, subject: str, client_id: str, issued_at: datetime) -> bool:
+        """Whether the token is revoked, by the database as it is now."""
+        whose = [Principal(SUB, subject), Principal(CLIENT_ID, client_id)]
+        return self._store.names(jti, whose, issued_at)
+
+    def _nothing_so_far(self, principal: Principal) -> None:
+        now = self._clock()
+        not_after = issued_so_far(now)
+        expires_at = not_after + LONGEST_TOKEN + STILL_BELIEVED
+        self._store.add_principal(
+            principal, not_after, expires_at, self._store.count_the_change(now)
+        )
+        self._principals[principal] = not_after
+
+
+def issued_so_far(now: datetime) -> datetime:
+    """The last whole second in which a token may have been issued that must not live.
+
+    Another process goes on issuing until it has seen the change that is made now.
+    """
+    return (now + SEEN_WITHIN).replace(microsecond=0)
