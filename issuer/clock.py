@@ -1,5 +1,6 @@
 """Time comes in by the front door: everything below `services.py` is handed a clock."""
 
+import asyncio
 import time
 from datetime import UTC, datetime
 
@@ -13,3 +14,7 @@ class Clock:
     def monotonic(self) -> float:
         """Seconds from an arbitrary start that no clock change can move back."""
         return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Until so much time has passed; the event loop goes on meanwhile."""
+        await asyncio.sleep(seconds)

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from random import SystemRandom
@@ -21,7 +21,7 @@ from issuer.clients.authentication import ClientAuthentication
 from issuer.clients.last_use import WRITE_EVERY, LastUse
 from issuer.clock import Clock
 from issuer.database import Database, Session, require_current_schema
-from issuer.database.database import read_change_count
+from issuer.database.counts import read_change_count
 from issuer.directory import ChangeWatcher, Directory
 from issuer.errors import ConfigurationError, NotAllowed, Unavailable
 from issuer.explaining import Explainer
@@ -31,15 +31,16 @@ from issuer.keys.house_secrets_store import CLIENT_SECRETS, current_mark, opened
 from issuer.keys.sealing import Sealer, read_master_key_file, read_master_keys
 from issuer.keys.store import KeyStore
 from issuer.periodic import Periodic
-from issuer.revocations import Revocations
+from issuer.revocations import Revocations, RevocationView
 from issuer.roles import Assignments, Roles
 from issuer.scopes import ISSUER_ADMIN
 from issuer.settings import Settings
-from issuer.tokens import TokenIssuer, TokenReader
+from issuer.tokens import RevocationFeed, TokenIssuer, TokenReader
 from issuer.users import Passwords, SignIn, Users
 from issuer.vocabulary import SigningAlgorithm
 
 MASTER_KEY = "master.key"
+FORGET_EVERY = timedelta(minutes=10)
 
 log = structlog.get_logger(__name__)
 NOBODY = Actor()
@@ -92,6 +93,7 @@ class Services:
             self._algorithms_in_use,
         )
         self.rotator = Rotator(self.keyring, clock)
+        self.revocations = RevocationView(self.database, clock)
         self.tokens = TokenIssuer(
             settings.url,
             self.keyring,
@@ -99,17 +101,24 @@ class Services:
             self._chance,
             default_lifetime=settings.access_token_ttl,
             most_bytes=settings.max_token_bytes,
+            revocations=self.revocations,
         )
-        self.own_tokens = TokenReader(settings.url, settings.url, self.keyring, clock)
-        any_tokens = TokenReader(settings.url, None, self.keyring, clock)
+        verifying = (self.keyring, clock, self.revocations)
+        self.own_tokens = TokenReader(settings.url, settings.url, *verifying)
+        self.any_tokens = TokenReader(settings.url, None, *verifying)
         own_api = OwnApi(
             settings.url, settings.base_path, has_metrics=settings.metrics_token is not None
         )
-        self.explainer = Explainer(self.directory, self.tokens, any_tokens, own_api)
+        self.explainer = Explainer(self.directory, self.tokens, self.any_tokens, own_api)
         self.audit = AuditWriter(self.database)
         self.changes = ChangeWatcher(self.database, clock)
+        self.changes.subscribe_to_feed(self.revocations.follow)
         self.changes.subscribe(self.directory.forget)
         self.changes.subscribe(self.keyring.reload)
+        self.revocation_feed = RevocationFeed(
+            settings.url, self.database, clock, self.keyring, self.revocations, self.changes.look
+        )
+        self._forgetting = Periodic("dead-revocations", FORGET_EVERY, self._forget_revocations)
 
     @contextmanager
     def changing(self, actor: Actor, held: Iterable[str] = (ISSUER_ADMIN,)) -> Iterator[Rooms]:
@@ -148,7 +157,7 @@ class Services:
         )
         revocations = Revocations(session, self.clock)
         room = (session, trail, self.clock, authority)
-        clients = Clients(*room, self._chance, self.secrets)
+        clients = Clients(*room, revocations, self._chance, self.secrets)
         return Rooms(
             authority,
             Audiences(
@@ -160,7 +169,7 @@ class Services:
             Roles(*room),
             clients,
             Rotations(clients, self.clock),
-            Users(*room, self._chance),
+            Users(*room, revocations, self._chance),
             Assignments(session, trail, authority),
             revocations,
             Keys(session, trail, self.clock),
@@ -178,10 +187,12 @@ class Services:
         self.rotator.start()
         self.audit.start()
         self._writing_last_use.start()
+        self._forgetting.start()
 
     def stop(self) -> None:
         """Make durable what waits, end the threads, close the connections."""
         self.audit.stop()
+        self._forgetting.stop()
         self._writing_last_use.stop()
         self._writing_last_use.run_once()
         self.rotator.stop()
@@ -212,6 +223,10 @@ class Services:
         with self.changing_keys(actor, held) as rooms:
             for each in [alg] if alg else ours:
                 rooms.keys.rotate(each)
+
+    def _forget_revocations(self) -> None:
+        with self.database.transaction() as session:
+            Revocations(session, self.clock).forget()
 
     def _backends(self) -> list[KeyBackend]:
         """The one that makes keys first; the other may still have some."""

@@ -42,6 +42,9 @@ class FakeClock(Clock):
         self.now += duration
         self.elapsed += duration.total_seconds()
 
+    async def sleep(self, seconds: float) -> None:
+        self.move(timedelta(seconds=seconds))
+
 
 class ClockBehind(Clock):
     """A clock that is behind the machine's."""

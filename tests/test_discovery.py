@@ -15,6 +15,7 @@ def test_the_metadata_names_what_is_registered(http: httpx.Client):
         "issuer": "https://id.example",
         "token_endpoint": "https://id.example/oauth2/token",
         "jwks_uri": "https://id.example/.well-known/jwks.json",
+        "revocations_uri": "https://id.example/.well-known/revocations",
         "grant_types_supported": ["client_credentials", "password"],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "response_types_supported": [],

@@ -30,12 +30,12 @@ ROOMS = {
     "authority": set(),
     "audiences": {"audit", "authority"},
     "roles": {"audit", "authority", "audiences"},
-    "users": {"audit", "authority", "roles", "directory"},
+    "users": {"audit", "authority", "roles", "directory", "revocations"},
     "directory": set(),
-    "clients": {"audit", "authority", "audiences", "roles", "directory"},
+    "clients": {"audit", "authority", "audiences", "roles", "directory", "revocations"},
     "keys": {"audit"},
     "manifest": {"authority", "audiences", "roles", "users", "clients", "directory"},
-    "tokens": {"keys", "directory"},
+    "tokens": {"keys", "directory", "revocations"},
 }
 BETWEEN = {"services", "setup", "http", "explaining", "drilling", "prometheus"}
 DOORS = {"oauth", "admin", "cli"}

@@ -102,6 +102,7 @@ _ADMIN_API = (
 _PUBLIC = (
     _route("POST", "/oauth2/token", None),
     _route("GET HEAD", "/.well-known/jwks.json", None),
+    _route("GET HEAD", "/.well-known/revocations", None),
     _route("GET HEAD", "/healthz", None),
     _route("GET HEAD", "/readyz", None),
     _route("GET HEAD", "/openapi.json", None),

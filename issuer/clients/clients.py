@@ -15,6 +15,7 @@ from issuer.database.principals import new_id, release_id, take_id
 from issuer.database.store import as_model
 from issuer.database.tables import ClientRow, ClientSecretRow
 from issuer.errors import InvalidField, NotAllowed, NotFound
+from issuer.revocations import Revocations
 
 MOST_SECRETS = 10
 
@@ -28,6 +29,7 @@ class Clients:
         trail: Trail,
         clock: Clock,
         authority: Authority,
+        revocations: Revocations,
         chance: Random,
         secrets: SecretMaker,
     ) -> None:
@@ -36,6 +38,7 @@ class Clients:
         self._trail = trail
         self._clock = clock
         self._authority = authority
+        self._revocations = revocations
         self._chance = chance
         self._secrets = secrets
 
@@ -79,16 +82,25 @@ class Clients:
             raise InvalidField("client_id", "cannot be changed")
         self._touch(row)
         self._authority.touch(scopes=fields.scopes, audiences=fields.audiences)
+        if fields.disabled and not row.disabled:
+            self._revocations.client(client_id)
         self._store_fields(row, fields)
         self._store.changed(row, self._clock())
         now = {name: value for name, value in _recorded(fields).items() if name in changed}
         self._trail.note("client.updated", client_id, changed=sorted(changed), now=now)
         return self._store.as_client(row)
 
+    def revoke_tokens(self, client_id: str) -> None:
+        """No token issued to the client so far is believed any more, its users' included."""
+        self._touch(self._store.get(client_id))
+        self._revocations.client(client_id)
+        self._trail.note("client.tokens_revoked", client_id)
+
     def delete(self, client_id: str) -> None:
-        """The client, its secrets and its assignments are gone; its id may be used again."""
+        """The client, its secrets, assignments and tokens are gone; its id may be used again."""
         row = self._store.get(client_id)
         self._touch(row)
+        self._revocations.client(client_id)
         self._store.delete(row)
         release_id(self._store.session, client_id)
         self._trail.note("client.deleted", client_id)
@@ -127,16 +139,24 @@ class Clients:
         self._trail.note("client.secret_created", client_id, secret_id=row.id, label=row.label)
         return as_model(ClientSecret, row), secret
 
-    def delete_secret(self, client_id: str, secret_id: str) -> None:
-        """The secret is refused from now on, by every process within a second."""
+    def delete_secret(
+        self, client_id: str, secret_id: str, *, and_its_tokens: bool = False
+    ) -> None:
+        """The secret is refused from now on, by every process within a second.
+
+        Which secret a token was got with is not known: `and_its_tokens` are all of the client's.
+        """
         self._touch(self._store.get(client_id))
         for row in self._store.secrets_of(client_id):
             if row.id == secret_id:
                 self._store.session.delete(row)
                 self._store.session.flush()
                 self._trail.note("client.secret_deleted", client_id, secret_id=secret_id)
-                return
-        raise NotFound("secret", secret_id)
+                break
+        else:
+            raise NotFound("secret", secret_id)
+        if and_its_tokens:
+            self.revoke_tokens(client_id)
 
     def _touch(self, row: ClientRow) -> None:
         audiences = [each.audience_id for each in row.audiences]

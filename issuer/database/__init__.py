@@ -5,12 +5,15 @@ Rooms speak SQL only in their `store.py`, through the session a transaction hand
 
 from sqlalchemy.orm import Session
 
+from issuer.database.counts import Counts, FeedState
 from issuer.database.database import Database
 from issuer.database.migrations import is_empty, migrate, require_current_schema, upgrade
 from issuer.database.only_one import only_one
 
 __all__ = [
+    "Counts",
     "Database",
+    "FeedState",
     "Session",
     "is_empty",
     "migrate",

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import event, func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
+from issuer.database.counts import Counts, read_counts
 from issuer.database.engine import engine_for, is_sqlite, parsed, translated
 from issuer.database.tables import ChangeCounter, Instant, SeenByDirectory
 
@@ -54,10 +55,10 @@ class Database:
         with translated(), self._reading.begin() as session:
             yield session
 
-    def change_count(self) -> int:
-        """How many committed changes the directory must have seen to be current."""
+    def counts(self) -> Counts:
+        """How many committed changes there were; who has seen as many is current."""
         with self.reading() as session:
-            return read_change_count(session)
+            return read_counts(session)
 
     def now(self) -> datetime:
         """What time the database thinks it is; SQLite knows whole seconds only."""
@@ -72,11 +73,6 @@ class Database:
     def safe_url(self) -> str:
         """The URL without its password, wherever that stands, fit for a log."""
         return self.url.set(query={}).render_as_string(hide_password=True)
-
-
-def read_change_count(session: Session) -> int:
-    """The change counter as this transaction sees it."""
-    return session.scalars(select(ChangeCounter.value)).one()
 
 
 def _count_the_change(session: Session, *_: object) -> None:

@@ -332,7 +332,7 @@ class RevokedTokenRow(Base):
 class RevokedPrincipalRow(Base):
     """Tokens of a `sub` or a `client_id` issued at or before `not_after` are refused.
 
-    No foreign key: it outlives whom it names. `expires_at` is when the last such token has died.
+    No foreign key: it outlives whom it names. `expires_at` is that of the last such token.
     """
 
     __tablename__ = "revoked_principals"

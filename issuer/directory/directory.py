@@ -6,8 +6,8 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from issuer.clock import Clock
-from issuer.database import Database
-from issuer.database.database import read_change_count
+from issuer.database import Database, FeedState
+from issuer.database.counts import read_change_count
 from issuer.directory import store
 from issuer.directory.records import AudienceRecord, ClientRecord, UserRecord
 from issuer.errors import NotFound, Unavailable
@@ -20,20 +20,26 @@ _MOST_REMEMBERED = 200_000
 
 
 class ChangeWatcher:
-    """Looks at the change counter often, and tells the subscribers when it moved."""
+    """Looks at the counters often, and tells the subscribers of each when it moved."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
         self._subscribers: list[Callable[[int], None]] = []
+        self._feed_subscribers: list[Callable[[FeedState], None]] = []
         self._looking = threading.Lock()
         self._seen = -1
+        self._feed_seen: FeedState | None = None
         self._looked_at = float("-inf")
         self._watching = Periodic("change-watcher", LOOK_EVERY, self.look)
 
     def subscribe(self, subscriber: Callable[[int], None]) -> None:
         """`subscriber` is called with the new count, in the thread that saw it."""
         self._subscribers.append(subscriber)
+
+    def subscribe_to_feed(self, subscriber: Callable[[FeedState], None]) -> None:
+        """`subscriber` is called when tokens were revoked, or the feed is of a later time."""
+        self._feed_subscribers.append(subscriber)
 
     def start(self) -> None:
         """Look once, so that a database that is away stops the start; then keep looking."""
@@ -47,11 +53,15 @@ class ChangeWatcher:
         """Look now. After a change of our own nobody waits for the next look."""
         with self._looking:
             looked_at = self._clock.monotonic()
-            count = self._database.change_count()
-            if count != self._seen:
+            counts = self._database.counts()
+            if counts.feed != self._feed_seen:
+                for follow in self._feed_subscribers:
+                    follow(counts.feed)
+                self._feed_seen = counts.feed
+            if counts.changes != self._seen:
                 for subscriber in self._subscribers:
-                    subscriber(count)
-                self._seen = count
+                    subscriber(counts.changes)
+                self._seen = counts.changes
             self._looked_at = looked_at
 
     @property

@@ -55,6 +55,7 @@ class Keyring:
         self._loaded = LoadedKeys(backends)
         self._usable: list[SigningKey] = []
         self.keys: list[SigningKey] = []
+        self.published_algorithms: list[SigningAlgorithm] = []
         self.jwks = rendered([])
 
     def reload(self, _change_count: int | None = None) -> None:
@@ -151,6 +152,7 @@ class Keyring:
     def _published(self) -> JwksDocument:
         now = self._clock()
         in_use = self._algorithms_in_use(now)
+        self.published_algorithms = [alg for alg in self._algorithms if alg in in_use]
         keys = schedule.publishable(self._verifiable(), in_use)
         changes = [schedule.next_change(keys, now), *in_use.values()]
         return rendered(keys, min(filter(None, changes), default=None))

@@ -2,6 +2,7 @@
 
 from authlib.oauth2 import OAuth2Error
 
+from issuer.errors import Unavailable
 from issuer.vocabulary import ErrorCode
 
 _STATUS = {
@@ -36,6 +37,16 @@ class OAuthError(OAuth2Error):  # type: ignore[misc]
         if self.retry_after is not None:
             headers.append(("Retry-After", str(self.retry_after)))
         return headers
+
+
+def unavailable(error: Unavailable) -> OAuthError:
+    """The answer of a server that cannot answer now."""
+    return OAuthError(
+        ErrorCode.TEMPORARILY_UNAVAILABLE,
+        "The server cannot answer now.",
+        reason=str(error),
+        retry_after=error.retry_after,
+    )
 
 
 def quoted(text: str) -> str:

@@ -8,6 +8,7 @@ from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 
 from issuer.oauth.authorization_server import IssuerAuthorizationServer
 from issuer.oauth.client_authentication import METHODS
+from issuer.oauth.revocation_feed import FEED_PATH
 from issuer.settings import Settings
 
 WELL_KNOWN = ("oauth-authorization-server", "openid-configuration")
@@ -22,6 +23,7 @@ def metadata(settings: Settings, server: IssuerAuthorizationServer) -> dict[str,
         "issuer": settings.url,
         "token_endpoint": settings.base_url + TOKEN_PATH,
         "jwks_uri": settings.base_url + JWKS_PATH,
+        "revocations_uri": settings.base_url + FEED_PATH,
         "grant_types_supported": list(server.grants),
         "token_endpoint_auth_methods_supported": list(METHODS),
         "response_types_supported": [],

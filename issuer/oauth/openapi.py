@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from issuer.oauth.metadata import JWKS_PATH, TOKEN_PATH, metadata_paths
+from issuer.oauth.revocation_feed import FEED_MEDIA_TYPE, FEED_PATH
 from issuer.settings import Settings
 from issuer.vocabulary import ErrorCode
 
@@ -41,6 +42,7 @@ def protocol_paths(settings: Settings, grant_types: Iterable[str]) -> dict[str, 
     return {
         base + TOKEN_PATH: {"post": _token(list(grant_types))},
         base + JWKS_PATH: {"get": jwks},
+        base + FEED_PATH: {"get": _feed(settings.signing_algorithms)},
         **documents,
     }
 
@@ -48,6 +50,26 @@ def protocol_paths(settings: Settings, grant_types: Iterable[str]) -> dict[str, 
 def security_schemes() -> dict[str, Any]:
     """How a client authenticates at the token endpoint, for `components`."""
     return {"client_secret_basic": {"type": "http", "scheme": "basic"}}
+
+
+def _feed(algorithms: Iterable[str]) -> dict[str, Any]:
+    described = _document(
+        "The revocation feed: a JWT of type revocations+jwt",
+        FEED_MEDIA_TYPE,
+        {
+            "type": "string",
+            "description": "Signed by a key of the key set. Claims: `iss`, `iat`, `exp`; `jti`,"
+            " each with its `exp`; `sub` and `client_id`, each with T, nothing issued at or before"
+            " which is valid; `kid`, the keys that were revoked. All in whole seconds.",
+        },
+    )
+    alg = {"type": "string", "enum": [str(alg) for alg in algorithms]}
+    described["parameters"].append(
+        {"name": "alg", "in": "query", "description": "Whose key is to sign it", "schema": alg}
+    )
+    described["responses"]["400"] = _refusal("No such `alg`")
+    described["responses"]["503"] = _refusal("The database is away", "Retry-After")
+    return described
 
 
 def _token(grant_types: list[str]) -> dict[str, Any]:

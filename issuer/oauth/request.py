@@ -35,6 +35,10 @@ class ProtocolRequest(OAuth2Request):  # type: ignore[misc]
         self.authenticated: ClientRecord | None = None
         self.secret: SecretRecord | None = None
 
+    def again(self) -> "ProtocolRequest":
+        """The same request, about which nothing has been found out yet."""
+        return ProtocolRequest(self.parameters, self.headers)
+
     @property
     def form(self) -> Mapping[str, str]:
         return self.parameters

@@ -19,6 +19,7 @@ from issuer.oauth.metadata import (
     metadata_paths,
     rendered,
 )
+from issuer.oauth.revocation_feed import FEED_PATH, RevocationFeedEndpoint
 from issuer.oauth.token_endpoint import TokenEndpoint
 from issuer.services import Services
 from issuer.workers import WorkerPool
@@ -33,7 +34,11 @@ def protocol_routes(
 ) -> list[Route]:
     """Every protocol endpoint, under the path of `ISSUER_URL`."""
     token_endpoint = TokenEndpoint(services, server, queries, passwords, metrics)
+    revocation_feed = RevocationFeedEndpoint(services, queries)
     body, etag = rendered(metadata(services.settings, server))
+
+    async def revocations(request: Request) -> Response:
+        return await revocation_feed(request)
 
     async def jwks(request: Request) -> Response:
         current = services.keyring.jwks
@@ -55,6 +60,7 @@ def protocol_routes(
     return [
         Route(base + TOKEN_PATH, OnlyPost(token_endpoint)),
         Route(base + JWKS_PATH, jwks, methods=["GET"]),
+        Route(base + FEED_PATH, revocations, methods=["GET"]),
         *(Route(path, discovery, methods=["GET"]) for path in metadata_paths(services.settings)),
     ]
 

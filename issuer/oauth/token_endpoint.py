@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 from typing import TypeVar
 
 import structlog
@@ -17,9 +18,10 @@ from issuer.fields import is_principal_id
 from issuer.http import caller
 from issuer.metrics import Metrics
 from issuer.oauth.authorization_server import Answer, IssuerAuthorizationServer
-from issuer.oauth.errors import OAuthError
+from issuer.oauth.errors import OAuthError, unavailable
 from issuer.oauth.request import ProtocolRequest, read_request
 from issuer.services import Services
+from issuer.tokens import BornDead
 from issuer.vocabulary import ErrorCode
 from issuer.workers import WorkerPool
 
@@ -27,6 +29,10 @@ from issuer.workers import WorkerPool
 # after the request came, which is longer than either takes on a machine that is not overloaded.
 _ANSWERED_ON_THE_BEAT = {ErrorCode.INVALID_CLIENT.value}
 _BEAT = 0.03  # seconds
+
+# Of a client or user whose tokens were just revoked.
+_MOST_WAITS = 2
+_LONGEST_WAIT = 3.0  # seconds
 
 T = TypeVar("T")
 
@@ -79,7 +85,7 @@ class TokenEndpoint:
             self._services.changes.require_current()
             try:
                 parsed = await read_request(request)
-                answer = await self._answer(parsed)
+                parsed, answer = await self._living_answer(parsed)
             except OAuth2Error as error:
                 answer = self._server.refuse(error)
             event = self._event(request, parsed, answer)
@@ -89,8 +95,32 @@ class TokenEndpoint:
             if parsed is not None and parsed.issued is not None:
                 self._metrics.token_issued(parsed.payload.grant_type)
         except Unavailable as error:
-            return self._server.refuse(_unavailable(error))
+            return self._server.refuse(unavailable(error))
         return answer
+
+    async def _living_answer(self, request: ProtocolRequest) -> tuple[ProtocolRequest, Answer]:
+        """The answer, and the request that it is to.
+
+        Whose tokens so far were revoked a moment ago waits for the second in which they may have
+        new ones; then everything is looked up and checked anew.
+        """
+        for _ in range(_MOST_WAITS):
+            try:
+                return request, await self._answer(request)
+            except BornDead as error:
+                await self._wait_for(error.from_)
+                request = request.again()
+        try:
+            return request, await self._answer(request)
+        except BornDead as error:
+            raise Unavailable(str(error)) from None
+
+    async def _wait_for(self, instant: datetime) -> None:
+        """`Unavailable` if that is far off: a clock of ours is, and nobody waits for it here."""
+        wait = (instant - self._services.clock()).total_seconds()
+        if wait > _LONGEST_WAIT:
+            raise Unavailable("A clock is ahead: what is issued now would be revoked.")
+        await self._services.clock.sleep(max(0, wait))
 
     async def _answer(self, request: ProtocolRequest) -> Answer:
         """From memory, on the event loop, where that is possible; from a pool where it is not."""
@@ -161,12 +191,3 @@ def _reason(error: OAuth2Error | None) -> str | None:
 
 def _log_refusal(error: OAuth2Error) -> None:
     log.info("token_refused", error=error.error, reason=_reason(error))
-
-
-def _unavailable(error: Unavailable) -> OAuthError:
-    return OAuthError(
-        ErrorCode.TEMPORARILY_UNAVAILABLE,
-        "The server cannot answer now.",
-        reason=str(error),
-        retry_after=error.retry_after,
-    )

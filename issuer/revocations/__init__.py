@@ -1,8 +1,10 @@
 """Revocations: which access tokens are refused before they expire (CONTRACT §6).
 
-Rooms call `Revocations` in the transaction of the change that takes tokens back.
+Rooms call `Revocations` in the transaction of the change that takes tokens back;
+`RevocationView` is what a process knows of all of them, for whoever issues or believes tokens.
 """
 
 from issuer.revocations.revocations import Revocations
+from issuer.revocations.revoked import RevocationView, Revoked
 
-__all__ = ["Revocations"]
+__all__ = ["RevocationView", "Revocations", "Revoked"]

@@ -38,6 +38,10 @@ class Revocations:
         """Nothing issued so far to this `client_id` is believed, whoever the subject."""
         self._nothing_so_far(Principal(CLIENT_ID, client_id))
 
+    def forget(self) -> int:
+        """Delete the entries that no token is believed for any more; how many those were."""
+        return self._store.forget(self._clock() - STILL_BELIEVED)
+
     def settle(self) -> None:
         """Called at the end of a long transaction: "so far" is now, not when it began."""
         for principal, not_after in list(self._principals.items()):
@@ -52,10 +56,8 @@ class Revocations:
     def _nothing_so_far(self, principal: Principal) -> None:
         now = self._clock()
         not_after = issued_so_far(now)
-        expires_at = not_after + LONGEST_TOKEN + STILL_BELIEVED
-        self._store.add_principal(
-            principal, not_after, expires_at, self._store.count_the_change(now)
-        )
+        change = self._store.count_the_change(now)
+        self._store.add_principal(principal, not_after, not_after + LONGEST_TOKEN, change)
         self._principals[principal] = not_after
 
 

@@ -9,17 +9,11 @@ from sqlalchemy import case, delete, exists, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from issuer.database import FeedState
+from issuer.database.counts import read_feed_state
 from issuer.database.tables import RevocationFeedRow, RevokedPrincipalRow, RevokedTokenRow
 
 _MOST_ROWS_A_STATEMENT = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class FeedState:
-    """How many changes there were, and the instant the feed says it is of."""
-
-    count: int
-    issued_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +32,7 @@ class RevocationStore:
 
     def state(self) -> FeedState:
         """The feed's row as this transaction sees it."""
-        row = self._session.execute(select(RevocationFeedRow.count, RevocationFeedRow.issued_at))
-        return FeedState(*row.one())
+        return read_feed_state(self._session)
 
     def count_the_change(self, now: datetime) -> int:
         """The number of the change about to be written, and the feed is of `now` at least.
@@ -51,11 +44,11 @@ class RevocationStore:
         moved = update(RevocationFeedRow).values(count=RevocationFeedRow.count + 1, issued_at=later)
         return self._session.scalars(moved.returning(RevocationFeedRow.count)).one()
 
-    def move_on(self, before: datetime, now: datetime) -> None:
-        """The feed is of `now`, if it is still of `before`: nobody moves it back."""
+    def move_on(self, now: datetime, *, older_than: datetime) -> None:
+        """The feed is of `now`, if it was of an earlier time than that. Of many one moves it."""
         self._session.execute(
             update(RevocationFeedRow)
-            .where(RevocationFeedRow.issued_at == before, RevocationFeedRow.issued_at < now)
+            .where(RevocationFeedRow.issued_at <= older_than)
             .values(issued_at=now)
         )
 
@@ -88,13 +81,13 @@ class RevocationStore:
         found = self._session.execute(select(row.jti, row.expires_at).where(row.change > since))
         return ((jti, expires_at) for jti, expires_at in found)
 
-    def principals(self, since: int = 0) -> Iterable[tuple[Principal, datetime, datetime]]:
-        """Whose tokens, issued until when, and when the last of them has died."""
+    def principals(self, since: int = 0) -> Iterable[tuple[Principal, datetime]]:
+        """Whose tokens were revoked after change `since`, issued until when."""
         row = RevokedPrincipalRow
         found = self._session.execute(
-            select(row.kind, row.id, row.not_after, row.expires_at).where(row.change > since)
+            select(row.kind, row.id, row.not_after).where(row.change > since)
         )
-        return ((Principal(kind, name), at, over) for kind, name, at, over in found)
+        return ((Principal(kind, name), not_after) for kind, name, not_after in found)
 
     def names(self, jti: str, principals: Iterable[Principal], issued_at: datetime) -> bool:
         """Whether any entry is about the token, by the database as it is now."""
@@ -108,11 +101,11 @@ class RevocationStore:
         )
         return self._session.scalars(query).one()
 
-    def forget(self, dead_since: datetime) -> int:
-        """Delete what no token is alive for; how many entries that were."""
+    def forget(self, expired_at: datetime) -> int:
+        """Delete what had expired then; how many entries that were."""
         gone = 0
         for row in (RevokedTokenRow, RevokedPrincipalRow):
-            deleted: Any = self._session.execute(delete(row).where(row.expires_at <= dead_since))
+            deleted: Any = self._session.execute(delete(row).where(row.expires_at <= expired_at))
             gone += deleted.rowcount
         return gone
 

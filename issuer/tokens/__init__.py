@@ -1,13 +1,16 @@
 """Access tokens: from what somebody may have to a signed JWT (RFC 9068)."""
 
 from issuer.tokens.authorization import Authorization
-from issuer.tokens.issuing import AccessToken, Signer, TokenIssuer, TokenTooLarge
+from issuer.tokens.feed import RevocationFeed
+from issuer.tokens.issuing import AccessToken, BornDead, Signer, TokenIssuer, TokenTooLarge
 from issuer.tokens.reading import TokenReader, VerifiedToken
 from issuer.tokens.standing import still_held
 
 __all__ = [
     "AccessToken",
     "Authorization",
+    "BornDead",
+    "RevocationFeed",
     "Signer",
     "TokenIssuer",
     "TokenReader",

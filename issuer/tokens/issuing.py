@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from random import Random
 from typing import TypeAlias
@@ -11,6 +11,7 @@ from typing import TypeAlias
 from issuer.clock import Clock
 from issuer.errors import IssuerError
 from issuer.keys import Keyring, Signed
+from issuer.revocations import RevocationView
 from issuer.tokens.authorization import Authorization
 from issuer.tokens.claims import access_token_claims
 from issuer.vocabulary import ACCESS_TOKEN_TYPE
@@ -26,6 +27,17 @@ class TokenTooLarge(IssuerError):
             f"The token would have {size} bytes, more than {most}; its largest claim is {largest}."
         )
         self.largest = largest
+
+
+class BornDead(IssuerError):
+    """What was issued to them so far is revoked, and now is still then.
+
+    A token issued at `from_` or later lives.
+    """
+
+    def __init__(self, from_: datetime) -> None:
+        super().__init__(f"A token issued before {from_:%Y-%m-%d %H:%M:%S} UTC would be revoked.")
+        self.from_ = from_
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +62,7 @@ class TokenIssuer:
         chance: Random,
         default_lifetime: timedelta,
         most_bytes: int,
+        revocations: RevocationView,
     ) -> None:
         self._issuer = issuer
         self._keyring = keyring
@@ -57,12 +70,23 @@ class TokenIssuer:
         self._chance = chance
         self._default_lifetime = default_lifetime
         self._most_bytes = most_bytes
+        self._revocations = revocations
 
     def issue(self, authorization: Authorization) -> AccessToken:
-        """A token that says exactly what the authorization allows; `TokenTooLarge`."""
+        """A token that says exactly what the authorization allows; `TokenTooLarge`, `BornDead`."""
+        self.require_alive(authorization.subject, authorization.client.client_id)
         return self.issue_signed_by(
             self._signer(authorization), authorization, self._lifetime(authorization)
         )
+
+    def require_alive(self, subject: str, client_id: str) -> None:
+        """`BornDead` if a token issued to them now would be revoked. Memory only.
+
+        For who cannot take back what comes before `issue`.
+        """
+        not_after = self._revocations.revoked.not_after(subject, client_id)
+        if int(self._clock().timestamp()) <= not_after:
+            raise BornDead(datetime.fromtimestamp(not_after + 1, UTC))
 
     def issue_signed_by(
         self, sign: Signer, authorization: Authorization, lifetime: timedelta

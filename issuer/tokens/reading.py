@@ -9,6 +9,7 @@ from joserfc.jwk import import_key
 from issuer.clock import Clock
 from issuer.errors import InvalidCredentials
 from issuer.keys import Keyring
+from issuer.revocations import RevocationView
 from issuer.vocabulary import ACCESS_TOKEN_TYPE
 
 
@@ -24,13 +25,24 @@ class VerifiedToken:
 
 
 class TokenReader:
-    """Verifies signature, `typ`, `iss`, `exp` and `aud`: one audience, or (None) any."""
+    """Verifies signature, `typ`, `iss`, `exp` and `aud`: one audience, or (None) any.
 
-    def __init__(self, issuer: str, audience: str | None, keyring: Keyring, clock: Clock) -> None:
+    What is revoked is refused as well, as soon as this process knows.
+    """
+
+    def __init__(
+        self,
+        issuer: str,
+        audience: str | None,
+        keyring: Keyring,
+        clock: Clock,
+        revocations: RevocationView,
+    ) -> None:
         self._issuer = issuer
         self._audience = audience
         self._keyring = keyring
         self._clock = clock
+        self._revocations = revocations
 
     def read(self, token: str) -> VerifiedToken:
         """`InvalidCredentials` for anything but a living token of ours for this audience."""
@@ -51,6 +63,13 @@ class TokenReader:
             raise InvalidCredentials("for another audience")
         if claims["exp"] <= self._clock().timestamp():
             raise InvalidCredentials("expired")
+        if self._revocations.revoked.names(
+            jti=claims["jti"],
+            subject=claims["sub"],
+            client_id=claims["client_id"],
+            issued_at=claims["iat"],
+        ):
+            raise InvalidCredentials("revoked")
         return VerifiedToken(
             claims["sub"],
             claims["client_id"],

@@ -12,6 +12,7 @@ from issuer.database.store import as_model
 from issuer.database.tables import UserRow
 from issuer.errors import AlreadyExists, InvalidField, NotFound
 from issuer.fields import fold_username
+from issuer.revocations import Revocations
 from issuer.users.passwords import NewPassword
 from issuer.users.store import UserStore
 from issuer.users.user import User, UserFields
@@ -26,12 +27,14 @@ class Users:
         trail: Trail,
         clock: Clock,
         authority: Authority,
+        revocations: Revocations,
         chance: Random,
     ) -> None:
         self._store = UserStore(session)
         self._trail = trail
         self._clock = clock
         self._authority = authority
+        self._revocations = revocations
         self._chance = chance
 
     def create(self, fields: UserFields) -> User:
@@ -75,6 +78,8 @@ class Users:
         self._authority.touch(principal=user_id)
         if fold_username(fields.username) != row.folded_username:
             self._require_free(fields.username)
+        if fields.disabled and not row.disabled:
+            self._revocations.subject(user_id)
         for name, value in _stored(fields).items():
             setattr(row, name, value)
         self._store.changed(row, self._clock())
@@ -82,19 +87,32 @@ class Users:
         return as_model(User, row)
 
     def set_password(self, user_id: str, password: NewPassword) -> None:
-        """Set a password prepared beforehand; `InvalidField` if it is the user name."""
+        """Set a password prepared beforehand; `InvalidField` if it is the user name.
+
+        Whoever had the one before loses what it got.
+        """
         row = self._store.get(user_id)
         self._authority.touch(principal=user_id)
         if fold_username(password.text) == row.folded_username:
             raise InvalidField("password", "may not be the user name")
+        if row.password_hash is not None:
+            self._revocations.subject(user_id)
         row.password_hash = password.hash
         self._store.changed(row, self._clock())
         self._trail.note("user.password_set", user_id)
 
+    def revoke_tokens(self, user_id: str) -> None:
+        """No token issued to the user so far is believed any more."""
+        self._store.get(user_id)
+        self._authority.touch(principal=user_id)
+        self._revocations.subject(user_id)
+        self._trail.note("user.tokens_revoked", user_id)
+
     def delete(self, user_id: str) -> None:
-        """The user and all assignments are gone; the id may be used again."""
+        """The user, all assignments and tokens are gone; the id may be used again."""
         row = self._store.get(user_id)
         self._authority.touch(principal=user_id)
+        self._revocations.subject(user_id)
         self._store.delete(row)
         release_id(self._store.session, user_id)
         self._trail.note("user.deleted", user_id)

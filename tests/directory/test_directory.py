@@ -127,7 +127,7 @@ def test_a_record_read_before_a_change_is_not_remembered_after_it(house: House):
     """The load that races with a change: its count is not the count of the world."""
     client = house.client("ci-bot")
     directory = house.services.directory
-    count = house.services.database.change_count()
+    count = house.services.database.counts().changes
     directory.forget(count + 1)
     record = directory.load_client(client.client_id)
     assert record is not None

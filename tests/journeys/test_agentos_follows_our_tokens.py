@@ -151,6 +151,7 @@ def minted_ago(issuer: RunningIssuer, client: Credentials, ago: timedelta) -> st
         SystemRandom(),
         default_lifetime=issuer.settings.access_token_ttl,
         most_bytes=issuer.settings.max_token_bytes,
+        revocations=services.revocations,
     )
     return then.issue(Authorization.of_client(record, record.audiences["my-os"])).token
 

@@ -18,13 +18,16 @@ class Password(Grant, ResourceOwnerPasswordCredentialsGrant):  # type: ignore[mi
 
     def authenticate_user(self, username: str, password: str) -> UserRecord:
         """Authlib's hook. `invalid_grant` for everything that can be wrong (RFC 6749 §5.2)."""
+        services = self.server.services
         try:
-            user: UserRecord = self.server.services.sign_in.authenticate(username, password)
+            user: UserRecord = services.sign_in.authenticate(username, password)
         except InvalidCredentials as error:
             self.request.named_subject = error.subject
             raise OAuthError(
                 ErrorCode.INVALID_GRANT, "Wrong username or password.", reason=error.reason
             ) from None
+        # A password that was changed a moment ago, elsewhere: this token must not be of before.
+        services.changes.look()
         return user
 
     def authorize(self, client: ClientRecord, audience: AudienceRecord) -> Authorization:

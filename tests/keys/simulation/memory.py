@@ -3,9 +3,11 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
+from issuer.database import Counts, FeedState
 from issuer.database.tables import KeySetPromiseRow, SigningKeyRow
 from issuer.errors import ConfigurationError
 from issuer.keys.backends import MadeKey
@@ -68,8 +70,8 @@ class Database:
         self._record.changes += 1
         self._committed()
 
-    def change_count(self) -> int:
-        return self._record.changes
+    def counts(self) -> Counts:
+        return Counts(self._record.changes, FeedState(0, datetime.min.replace(tzinfo=UTC)))
 
 
 class PrivateParts:

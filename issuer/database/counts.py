@@ -1,0 +1,46 @@
+"""What a process asks again and again: has anything changed since?"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from issuer.database.tables import ChangeCounter, RevocationFeedRow
+
+
+@dataclass(frozen=True, slots=True)
+class FeedState:
+    """How many changes the revocation feed has had, and the instant it says it is of."""
+
+    count: int
+    issued_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many committed changes the directory has had, and the state of the revocation feed."""
+
+    changes: int
+    feed: FeedState
+
+
+def read_change_count(session: Session) -> int:
+    """The change counter as this transaction sees it."""
+    return session.scalars(select(ChangeCounter.value)).one()
+
+
+def read_feed_state(session: Session) -> FeedState:
+    """The state of the revocation feed as this transaction sees it."""
+    row = session.execute(select(RevocationFeedRow.count, RevocationFeedRow.issued_at))
+    return FeedState(*row.one())
+
+
+def read_counts(session: Session) -> Counts:
+    """All of them, in one statement."""
+    feed = (
+        select(column).scalar_subquery()
+        for column in (RevocationFeedRow.count, RevocationFeedRow.issued_at)
+    )
+    changes, *state = session.execute(select(ChangeCounter.value, *feed)).one()
+    return Counts(changes, FeedState(*state))

@@ -1,0 +1,69 @@
+"""`GET /.well-known/revocations`: the revocation feed (CONTRACT §6), served as bytes."""
+
+import asyncio
+
+from authlib.oauth2 import OAuth2Error
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from issuer.errors import Unavailable
+from issuer.http import document
+from issuer.oauth.errors import OAuthError, unavailable
+from issuer.services import Services
+from issuer.tokens.feed import FeedDocument
+from issuer.vocabulary import ErrorCode, SigningAlgorithm
+from issuer.workers import WorkerPool
+
+FEED_PATH = "/.well-known/revocations"
+FEED_MEDIA_TYPE = "application/jwt"
+FEED_MAX_AGE = 5  # seconds
+
+
+class RevocationFeedEndpoint:
+    """From memory, on the event loop, unless something changed since it was last asked for."""
+
+    def __init__(self, services: Services, queries: WorkerPool) -> None:
+        self._services = services
+        self._feed = services.revocation_feed
+        self._queries = queries
+        self._rendering = asyncio.Lock()
+
+    async def __call__(self, request: Request) -> Response:
+        try:
+            feed = await self._current(self._algorithm(request))
+        except Unavailable as error:
+            return _refused(unavailable(error))
+        except OAuth2Error as error:
+            return _refused(error)
+        return document(
+            request,
+            feed.body,
+            etag=feed.etag,
+            media_type=FEED_MEDIA_TYPE,
+            max_age=FEED_MAX_AGE,
+        )
+
+    async def _current(self, alg: SigningAlgorithm) -> FeedDocument:
+        """Never a view that cannot be dated. However many ask for a new one, one renders it."""
+        self._services.changes.require_current()
+        if (feed := self._feed.held(alg)) is not None:
+            return feed
+        async with self._rendering:
+            if (feed := self._feed.held(alg)) is not None:
+                return feed
+            return await self._queries.run(self._feed.render, alg)
+
+    def _algorithm(self, request: Request) -> SigningAlgorithm:
+        """The one asked for, else the first of ours whose keys are in the key set."""
+        ours = self._services.settings.signing_algorithms
+        asked = request.query_params.getlist("alg")
+        if not asked:
+            return next(iter(self._services.keyring.published_algorithms), ours[0])
+        if len(asked) > 1 or asked[0] not in ours:
+            raise OAuthError(ErrorCode.INVALID_REQUEST, f"alg must be one of {', '.join(ours)}.")
+        return SigningAlgorithm(asked[0])
+
+
+def _refused(error: OAuth2Error) -> Response:
+    status, body, headers = error()
+    return JSONResponse(body, status, headers=dict(headers))

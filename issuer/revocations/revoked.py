@@ -1,0 +1,96 @@
+"""What is revoked, in memory: two or three look-ups a token, no query."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from issuer.clock import Clock
+from issuer.database import Database, FeedState
+from issuer.revocations.revocations import CLIENT_ID, SUB
+from issuer.revocations.store import RevocationStore
+from issuer.vocabulary import LONGEST_TOKEN, STILL_BELIEVED
+
+_NEVER = FeedState(-1, datetime.min.replace(tzinfo=UTC))
+_LONGEST_TOKEN = int(LONGEST_TOKEN.total_seconds())
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """Everything revoked as of `state`, in the whole seconds of claims. Never changes.
+
+    `tokens`: `exp` by `jti`; `subjects` and `clients`: nothing issued at or before.
+    """
+
+    state: FeedState = _NEVER
+    tokens: Mapping[str, int] = field(default_factory=dict, repr=False)
+    subjects: Mapping[str, int] = field(default_factory=dict, repr=False)
+    clients: Mapping[str, int] = field(default_factory=dict, repr=False)
+
+    def names(self, *, jti: str, subject: str, client_id: str, issued_at: int) -> bool:
+        """Whether a token that says so is revoked."""
+        return jti in self.tokens or issued_at <= self.not_after(subject, client_id)
+
+    def not_after(self, subject: str, client_id: str) -> int:
+        """No token of theirs that was issued then or before is alive."""
+        return max(self.subjects.get(subject, 0), self.clients.get(client_id, 0))
+
+    def still_believed(self, now: datetime) -> "Revoked":
+        """The same without the entries that no token is believed for any more at `now`."""
+        expired = (now - STILL_BELIEVED).timestamp()
+        issued = expired - _LONGEST_TOKEN
+        return replace(
+            self,
+            tokens=_later(self.tokens, expired),
+            subjects=_later(self.subjects, issued),
+            clients=_later(self.clients, issued),
+        )
+
+
+class RevocationView:
+    """What is revoked as this process knows it: every change it has seen, and none of it lost."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._reading = threading.Lock()
+        self._revoked = Revoked()
+
+    @property
+    def revoked(self) -> Revoked:
+        """As of the last look. A process that does not look regularly has it read now."""
+        if self._revoked.state is _NEVER:
+            self._read_on()
+        return self._revoked
+
+    def follow(self, state: FeedState) -> None:
+        """The feed is in that state now."""
+        known = self._revoked
+        if state.count == known.state.count:
+            issued_at = max(state.issued_at, known.state.issued_at)
+            self._revoked = replace(known, state=FeedState(state.count, issued_at))
+        else:
+            self._read_on()
+
+    def _read_on(self) -> None:
+        with self._reading:
+            known = self._revoked
+            with self._database.reading() as session:
+                store = RevocationStore(session)
+                state = store.state()
+                # A count that went back is that of a restored backup: read it all.
+                since = known.state.count if state.count > known.state.count else -1
+                tokens = {jti: int(exp.timestamp()) for jti, exp in store.tokens(since)}
+                whose = {who: int(at.timestamp()) for who, at in store.principals(since)}
+            subjects = {who.id: at for who, at in whose.items() if who.kind == SUB}
+            clients = {who.id: at for who, at in whose.items() if who.kind == CLIENT_ID}
+            self._revoked = Revoked(
+                state,
+                {**known.tokens, **tokens},
+                {**known.subjects, **subjects},
+                {**known.clients, **clients},
+            ).still_believed(self._clock())
+
+
+def _later(entries: Mapping[str, int], instant: float) -> dict[str, int]:
+    return {name: at for name, at in entries.items() if at > instant}

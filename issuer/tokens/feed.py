@@ -1,0 +1,121 @@
+"""The revocation feed: what is revoked, as a signed JWT (CONTRACT §6)."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from issuer.clock import Clock
+from issuer.database import Database, FeedState
+from issuer.errors import Unavailable
+from issuer.keys import Keyring, SigningKey
+from issuer.revocations import RevocationView, Revoked
+from issuer.revocations.store import RevocationStore
+from issuer.vocabulary import BELIEVED_FOR, FEED_TYPE, SigningAlgorithm
+
+# A feed nobody changes is of a new time so often. Who asks meanwhile has it already.
+RENEW_AFTER = timedelta(seconds=30)
+# After its `iat`. Until then a follower that hears nothing may believe it knows everything.
+VALID_FOR = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedDocument:
+    """The feed, rendered from what was `seen` and signed by `kid`: `application/jwt`."""
+
+    body: bytes
+    etag: str
+    kid: str
+    seen: tuple[FeedState, Sequence[SigningKey]]
+
+
+class RevocationFeed:
+    """Rendered once for each algorithm somebody asks for, and again when anything changed."""
+
+    def __init__(
+        self,
+        issuer: str,
+        database: Database,
+        clock: Clock,
+        keyring: Keyring,
+        view: RevocationView,
+        look: Callable[[], None],
+    ) -> None:
+        self._issuer = issuer
+        self._database = database
+        self._clock = clock
+        self._keyring = keyring
+        self._view = view
+        self._look = look
+        self._documents: dict[SigningAlgorithm, FeedDocument] = {}
+
+    def held(self, alg: SigningAlgorithm) -> FeedDocument | None:
+        """The feed, if this process has it as it should be now. Memory only."""
+        return None if self._is_due() else self._unchanged(alg)
+
+    def render(self, alg: SigningAlgorithm) -> FeedDocument:
+        """The feed as it should be now. Queries and signs: not for the event loop.
+
+        Where it cannot be brought to a later time, it stays the one it was.
+        """
+        if self._is_due():
+            try:
+                self._move_on()
+            except Unavailable:
+                if (document := self._unchanged(alg)) is not None:
+                    return document
+                raise
+        if (document := self._unchanged(alg)) is None:
+            document = self._documents[alg] = self._rendered(alg)
+        return document
+
+    def _is_due(self) -> bool:
+        return self._clock() - self._view.revoked.state.issued_at >= RENEW_AFTER
+
+    def _move_on(self) -> None:
+        """The time of the feed is the house's, not a process's: it never goes back."""
+        now = self._clock()
+        with self._database.transaction() as session:
+            RevocationStore(session).move_on(now, older_than=now - RENEW_AFTER)
+        self._look()
+
+    def _unchanged(self, alg: SigningAlgorithm) -> FeedDocument | None:
+        document = self._documents.get(alg)
+        if document is None or document.kid != self._keyring.active(alg).kid:
+            return None
+        state, keys = document.seen
+        is_same = state == self._view.revoked.state and keys is self._keyring.keys
+        return document if is_same else None
+
+    def _rendered(self, alg: SigningAlgorithm) -> FeedDocument:
+        # Read before they are used: what changes meanwhile makes this one outdated.
+        revoked, keys, key = self._view.revoked, self._keyring.keys, self._keyring.active(alg)
+        claims = feed_claims(self._issuer, revoked, keys, self._clock())
+        signed = self._keyring.sign_with(key, FEED_TYPE, claims)
+        said, _, _ = signed.token.rpartition(".")
+        # Of what is signed: an ES256 signature is another each time, also for the same words, and
+        # who has the feed from one process need not get it again from the next.
+        etag = f'"{hashlib.sha256(said.encode()).hexdigest()[:32]}"'
+        return FeedDocument(signed.token.encode(), etag, key.kid, (revoked.state, keys))
+
+
+def feed_claims(
+    issuer: str, revoked: Revoked, keys: Sequence[SigningKey], now: datetime
+) -> dict[str, object]:
+    """Every claim of the feed, each in whole seconds, in the same order for the same content."""
+    revoked = revoked.still_believed(now)
+    issued_at = int(revoked.state.issued_at.timestamp())
+    return {
+        "iss": issuer,
+        "iat": issued_at,
+        "exp": issued_at + int(VALID_FOR.total_seconds()),
+        "jti": dict(sorted(revoked.tokens.items())),
+        "sub": dict(sorted(revoked.subjects.items())),
+        "client_id": dict(sorted(revoked.clients.items())),
+        "kid": sorted(key.kid for key in keys if _may_be_believed(key, now)),
+    }
+
+
+def _may_be_believed(key: SigningKey, now: datetime) -> bool:
+    """Whether it is revoked, and was not long ago."""
+    return key.revoked_at is not None and key.revoked_at + BELIEVED_FOR > now
