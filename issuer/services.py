@@ -35,7 +35,7 @@ from issuer.revocations import Revocations, RevocationView
 from issuer.roles import Assignments, Roles
 from issuer.scopes import ISSUER_ADMIN
 from issuer.settings import Settings
-from issuer.tokens import RevocationFeed, TokenIssuer, TokenReader
+from issuer.tokens import RevocationFeed, TokenIssuer, TokenReader, TokenRevocations
 from issuer.users import Passwords, SignIn, Users
 from issuer.vocabulary import SigningAlgorithm
 
@@ -58,6 +58,7 @@ class Rooms:
     users: Users
     assignments: Assignments
     revocations: Revocations
+    token_revocations: TokenRevocations
     keys: Keys
     record: Record
     change_count: Callable[[], int]
@@ -172,6 +173,7 @@ class Services:
             Users(*room, revocations, self._chance),
             Assignments(session, trail, authority),
             revocations,
+            TokenRevocations(trail, self.clock, authority, revocations, self.any_tokens),
             Keys(session, trail, self.clock),
             Record(session),
             partial(read_change_count, session),

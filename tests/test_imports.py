@@ -35,7 +35,7 @@ ROOMS = {
     "clients": {"audit", "authority", "audiences", "roles", "directory", "revocations"},
     "keys": {"audit"},
     "manifest": {"authority", "audiences", "roles", "users", "clients", "directory"},
-    "tokens": {"keys", "directory", "revocations"},
+    "tokens": {"audit", "authority", "keys", "directory", "revocations"},
 }
 BETWEEN = {"services", "setup", "http", "explaining", "drilling", "prometheus"}
 DOORS = {"oauth", "admin", "cli"}

@@ -11,6 +11,7 @@ from issuer.admin import (
     manifest,
     roles,
     rotation,
+    tokens,
     users,
 )
 from issuer.admin.assignments import client_roles, user_roles
@@ -24,6 +25,7 @@ RESOURCES = [
     rotation.router,
     users.router,
     user_roles,
+    tokens.router,
     keys.router,
     audit_events.router,
     explain.router,

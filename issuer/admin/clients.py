@@ -1,6 +1,8 @@
 """`/clients`: services with credentials of their own, and their secrets."""
 
-from fastapi import APIRouter, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
 
 from issuer.admin.access import Caller
 from issuer.admin.bodies import JsonOnly, MergePatch, StrictJsonRoute
@@ -21,6 +23,11 @@ from issuer.clients import Client, ClientFields, ClientSecret, SecretFields
 router = APIRouter(prefix="/clients", tags=["clients"], route_class=StrictJsonRoute)
 
 READ, WRITE = "issuer:clients:read", "issuer:clients:write"
+
+AndItsTokens = Annotated[
+    bool,
+    Query(description="Every token the client got so far is refused, whichever secret it used."),
+]
 
 
 class NewClient(Client):
@@ -77,7 +84,7 @@ def read_client(caller: Caller, client_id: str, response: Response) -> Client:
 def patch_client(
     caller: Caller, client_id: str, patch: MergePatch, response: Response, if_match: IfMatch = None
 ) -> Client:
-    """Change a client; `disabled` counts everywhere within a second."""
+    """Change a client; `disabled` counts within a second, and ends the tokens there are."""
     with caller.rooms(WRITE) as rooms:
         require_match(if_match, rooms.clients.get(client_id))
         client = rooms.clients.update(client_id, patch)
@@ -90,10 +97,25 @@ def patch_client(
     responses=documented("not-found", "not-allowed", "precondition-failed"),
 )
 def delete_client(caller: Caller, client_id: str, if_match: IfMatch = None) -> None:
-    """Delete a client with its secrets and assignments."""
+    """Delete a client with its secrets, assignments and tokens."""
     with caller.rooms(WRITE) as rooms:
         require_match(if_match, rooms.clients.get(client_id))
         rooms.clients.delete(client_id)
+
+
+@router.post(
+    "/{client_id}/revoke-tokens",
+    status_code=204,
+    responses=documented("not-found", "precondition-failed"),
+)
+def revoke_tokens(caller: Caller, client_id: str, if_match: IfMatch = None) -> None:
+    """Have every token the client got so far refused everywhere within seconds.
+
+    Those of users who signed in through it as well. It may get new ones.
+    """
+    with caller.rooms(WRITE) as rooms:
+        require_match(if_match, rooms.clients.get(client_id))
+        rooms.clients.revoke_tokens(client_id)
 
 
 @router.get("/{client_id}/secrets", responses=documented("not-found"))
@@ -133,8 +155,14 @@ def read_secret(caller: Caller, client_id: str, secret_id: str, response: Respon
     status_code=204,
     responses=documented("not-found", "not-allowed", "precondition-failed"),
 )
-def delete_secret(caller: Caller, client_id: str, secret_id: str, if_match: IfMatch = None) -> None:
-    """End a secret at once."""
+def delete_secret(
+    caller: Caller,
+    client_id: str,
+    secret_id: str,
+    and_its_tokens: AndItsTokens = False,
+    if_match: IfMatch = None,
+) -> None:
+    """End a secret at once; tokens got with it live until they expire, unless told otherwise."""
     with caller.rooms(WRITE) as rooms:
         require_match(if_match, rooms.clients.secret(client_id, secret_id))
-        rooms.clients.delete_secret(client_id, secret_id)
+        rooms.clients.delete_secret(client_id, secret_id, and_its_tokens=and_its_tokens)

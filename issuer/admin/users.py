@@ -60,7 +60,7 @@ def read_user(caller: Caller, user_id: str, response: Response) -> User:
 def patch_user(
     caller: Caller, user_id: str, patch: MergePatch, response: Response, if_match: IfMatch = None
 ) -> User:
-    """Change a user; `disabled` stops the next sign-in."""
+    """Change a user; `disabled` stops the next sign-in, and ends the tokens there are."""
     with caller.rooms(WRITE) as rooms:
         require_match(if_match, rooms.users.get(user_id))
         user = rooms.users.update(user_id, patch)
@@ -73,7 +73,7 @@ def patch_user(
     responses=documented("not-found", "not-allowed", "precondition-failed"),
 )
 def delete_user(caller: Caller, user_id: str, if_match: IfMatch = None) -> None:
-    """Delete a user with all assignments."""
+    """Delete a user with all assignments and tokens."""
     with caller.rooms(WRITE) as rooms:
         require_match(if_match, rooms.users.get(user_id))
         rooms.users.delete(user_id)
@@ -88,9 +88,27 @@ def delete_user(caller: Caller, user_id: str, if_match: IfMatch = None) -> None:
 def set_password(
     caller: Caller, user_id: str, fields: PasswordFields, if_match: IfMatch = None
 ) -> None:
-    """Set a password: 12 to 256 characters, not the user name. `If-Match` is for the user."""
+    """Set a password: 12 to 256 characters, not the user name. `If-Match` is for the user.
+
+    Tokens got with the one before are refused from now on.
+    """
     caller.require(WRITE)
     password = caller.services.passwords.prepared(fields.password.get_secret_value())
     with caller.rooms(WRITE) as rooms:
         require_match(if_match, rooms.users.get(user_id))
         rooms.users.set_password(user_id, password)
+
+
+@router.post(
+    "/{user_id}/revoke-tokens",
+    status_code=204,
+    responses=documented("not-found", "precondition-failed"),
+)
+def revoke_tokens(caller: Caller, user_id: str, if_match: IfMatch = None) -> None:
+    """Have every token issued to the user so far refused everywhere within seconds.
+
+    Whoever can sign in may get new ones.
+    """
+    with caller.rooms(WRITE) as rooms:
+        require_match(if_match, rooms.users.get(user_id))
+        rooms.users.revoke_tokens(user_id)

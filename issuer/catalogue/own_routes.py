@@ -13,6 +13,10 @@ _OF_ITS_SUBJECT = (
     "A question about a client takes issuer:clients:read, about a user issuer:users:read,"
     " about a user through a client both."
 )
+_OF_WHOSE_IT_IS = (
+    "A client's token takes issuer:clients:write, a user's issuer:users:write, and one that opens"
+    " the admin API or of which only the jti is known issuer:admin."
+)
 _OF_SECTIONS = "Each section that changes takes its right to write, such as issuer:roles:write."
 _OF_USERS = "About a user it takes issuer:users:read as well."
 
@@ -74,6 +78,7 @@ _ADMIN_API = (
     *_of("clients", "GET PATCH DELETE", "/clients/{id}"),
     *_of("clients", "GET POST", "/clients/{id}/secrets"),
     *_of("clients", "GET DELETE", "/clients/{id}/secrets/{secret}"),
+    *_of("clients", "POST", "/clients/{id}/revoke-tokens"),
     *_of("clients", "GET", "/clients/{id}/roles"),
     *_of("clients", "PUT DELETE", "/clients/{id}/roles/{role}"),
     *_of("clients", "GET POST DELETE", "/clients/{id}/rotation"),
@@ -81,8 +86,11 @@ _ADMIN_API = (
     *_of("users", "GET POST", "/users", note=""),
     *_of("users", "GET PATCH DELETE", "/users/{id}"),
     *_of("users", "PUT", "/users/{id}/password"),
+    *_of("users", "POST", "/users/{id}/revoke-tokens"),
     *_of("users", "GET", "/users/{id}/roles"),
     *_of("users", "PUT DELETE", "/users/{id}/roles/{role}"),
+    _route("POST", "/tokens/revoke", ("issuer:clients:write",), _OF_WHOSE_IT_IS),
+    _route("POST", "/tokens/revoke", ("issuer:users:write",), _OF_WHOSE_IT_IS),
     *_of("keys", "GET", "/keys"),
     *_of("keys", "POST", "/keys/rotate", note=""),
     *_of("keys", "GET", "/keys/{kid}"),

@@ -179,9 +179,24 @@ def update_client(
         warn_about(updated.scopes)
 
 
+@app.command("revoke-tokens")
+def revoke_tokens(client: ClientId, as_json: AsJson = False) -> None:
+    """Have every token a client got so far refused, everywhere within seconds.
+
+    Those of users who signed in through it as well. It may get new ones.
+
+    Examples:
+
+      issuer client revoke-tokens ci-bot
+    """
+    with changing() as rooms:
+        rooms.clients.revoke_tokens(client)
+    output.say(f"The tokens of {client} are revoked.", {"revoked": client}, as_json=as_json)
+
+
 @app.command("delete")
 def delete_client(client: ClientId, as_json: AsJson = False) -> None:
-    """Delete a client, its secrets and its assignments. Its id may be used again.
+    """Delete a client, its secrets, assignments and tokens. Its id may be used again.
 
     Examples:
 

@@ -58,14 +58,25 @@ def create_secret(
 def delete_secret(
     client: ClientId,
     secret_id: Annotated[str, typer.Argument(metavar="ID", help="The id of the secret.")],
+    and_its_tokens: Annotated[
+        bool,
+        typer.Option(
+            "--and-its-tokens",
+            help="Every token the client got so far is refused, whichever secret it used.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Delete a secret: it is refused within a second.
+    """Delete a secret: it is refused within a second. Its tokens live on unless told otherwise.
 
     Examples:
 
       issuer client secret delete ci-bot secret_4v7hq2m8x1kd0c5tz9pa
+      issuer client secret delete ci-bot secret_4v7hq2m8x1kd0c5tz9pa --and-its-tokens
     """
     with changing() as rooms:
-        rooms.clients.delete_secret(client, secret_id)
-    output.say(f"Deleted the secret {secret_id}.", {"deleted": secret_id}, as_json=as_json)
+        rooms.clients.delete_secret(client, secret_id, and_its_tokens=and_its_tokens)
+    with_them = " The client's tokens are revoked." if and_its_tokens else ""
+    output.say(
+        f"Deleted the secret {secret_id}.{with_them}", {"deleted": secret_id}, as_json=as_json
+    )

@@ -39,7 +39,7 @@ _COMMANDS = {
         "audit": "The record of who did what.",
     },
     "Look after": {
-        "token": "Get a token from a running server, as a client would.",
+        "token": "Get a token from a running server, as a client would; or take one back.",
         "jwks": "The key set of an issuer, in a file.",
         "doctor": "Look for what is wrong.",
         "health": "Ask a running server whether it is alive.",

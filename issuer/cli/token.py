@@ -13,18 +13,21 @@ from issuer.cli import output
 from issuer.cli.asking import ask
 from issuer.cli.command import new_app
 from issuer.cli.options import AsJson, PasswordStdin, Scopes, Url
+from issuer.cli.token_revoke import revoke_token
 from issuer.errors import IssuerError, Unavailable
 from issuer.settings import Settings, is_loopback
 
 app = new_app()
+app.command("revoke")(revoke_token)
 
 _SECONDS = 30
 _WELL_KNOWN = "/.well-known/oauth-authorization-server"
 
 
-@app.command()
+@app.callback(invoke_without_command=True)
 def token(
-    client_id: Annotated[str, typer.Option(help="Who asks.")],
+    context: typer.Context,
+    client_id: Annotated[str | None, typer.Option(help="Who asks.")] = None,
     url: Url = None,
     client_secret_stdin: Annotated[
         bool,
@@ -49,6 +52,10 @@ def token(
       issuer token --client-id ci-bot --scope agents:web:run --show
       issuer token --client-id web --username alice --json
     """
+    if context.invoked_subcommand is not None:
+        return
+    if client_id is None:
+        raise typer.BadParameter("name the client that asks: --client-id")
     issuer = Settings.from_environment().url if url is None else url
     secret = _client_secret(from_stdin=client_secret_stdin)
     form = {"grant_type": "client_credentials", "audience": audience}

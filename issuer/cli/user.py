@@ -98,7 +98,7 @@ def update_user(
     disabled: Disabled = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change what is named, leave the rest. A disabled user is refused at once.
+    """Change what is named, leave the rest. A disabled user is refused at once, with all tokens.
 
     Examples:
 
@@ -121,6 +121,8 @@ def set_password(
     as_json: AsJson = False,
 ) -> None:
     """Set the password of a user, asked for without echo. It is never an argument.
+
+    Tokens got with the one before are refused from now on.
 
     Examples:
 
@@ -148,9 +150,25 @@ def set_password(
         output.say(f"The password of {user} is set.", {"id": found.id}, as_json=as_json)
 
 
+@app.command("revoke-tokens")
+def revoke_tokens(user: UserName, as_json: AsJson = False) -> None:
+    """Have every token issued to a user so far refused, everywhere within seconds.
+
+    Whoever can sign in may get new ones.
+
+    Examples:
+
+      issuer user revoke-tokens alice
+    """
+    with changing() as rooms:
+        user_id = find(rooms, user).id
+        rooms.users.revoke_tokens(user_id)
+    output.say(f"The tokens of {user} are revoked.", {"revoked": user_id}, as_json=as_json)
+
+
 @app.command("delete")
 def delete_user(user: UserName, as_json: AsJson = False) -> None:
-    """Delete a user and all assignments. The id may be used again.
+    """Delete a user, all assignments and tokens. The id may be used again.
 
     Examples:
 

@@ -4,6 +4,7 @@ from issuer.tokens.authorization import Authorization
 from issuer.tokens.feed import RevocationFeed
 from issuer.tokens.issuing import AccessToken, BornDead, Signer, TokenIssuer, TokenTooLarge
 from issuer.tokens.reading import TokenReader, VerifiedToken
+from issuer.tokens.revoking import TokenRevocations
 from issuer.tokens.standing import still_held
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Signer",
     "TokenIssuer",
     "TokenReader",
+    "TokenRevocations",
     "TokenTooLarge",
     "VerifiedToken",
     "still_held",

@@ -1,6 +1,7 @@
 """Reading our own access tokens, where this issuer is the resource server (RFC 9068 §4)."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
@@ -22,6 +23,8 @@ class VerifiedToken:
     audience: str
     scopes: frozenset[str]
     jti: str
+    issued_at: datetime
+    expires_at: datetime
 
 
 class TokenReader:
@@ -46,6 +49,18 @@ class TokenReader:
 
     def read(self, token: str) -> VerifiedToken:
         """`InvalidCredentials` for anything but a living token of ours for this audience."""
+        found = self.read_although_revoked(token)
+        if self._revocations.revoked.names(
+            jti=found.jti,
+            subject=found.subject,
+            client_id=found.client_id,
+            issued_at=int(found.issued_at.timestamp()),
+        ):
+            raise InvalidCredentials("revoked")
+        return found
+
+    def read_although_revoked(self, token: str) -> VerifiedToken:
+        """The same, but for what was revoked."""
         try:
             header = jws.extract_compact(token.encode()).headers()
             key = self._keyring.verifying(str(header.get("kid")))
@@ -63,17 +78,12 @@ class TokenReader:
             raise InvalidCredentials("for another audience")
         if claims["exp"] <= self._clock().timestamp():
             raise InvalidCredentials("expired")
-        if self._revocations.revoked.names(
-            jti=claims["jti"],
-            subject=claims["sub"],
-            client_id=claims["client_id"],
-            issued_at=claims["iat"],
-        ):
-            raise InvalidCredentials("revoked")
         return VerifiedToken(
             claims["sub"],
             claims["client_id"],
             claims["aud"],
             frozenset(claims["scopes"]),
             claims["jti"],
+            datetime.fromtimestamp(claims["iat"], UTC),
+            datetime.fromtimestamp(claims["exp"], UTC),
         )

@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 from issuer.catalogue.own_routes import own_routes
 from issuer.explaining import Explanation, Question
 from issuer.scopes import ISSUER_RESOURCES, ISSUER_SCOPES
+from issuer.tokens import Authorization
 from tests.admin.test_access import GAINS
 from tests.builders import PASSWORD, Credentials, House
 from tests.drivers import AdminApi, TokenEndpoint, problem
@@ -58,11 +59,25 @@ class Asker:
 
     def opens(self, method: str, path: str) -> bool:
         """Whether the request, in any of its forms, is not refused for want of a scope."""
-        answers = [
-            self.api(method, path, json=body) for body in BODIES.get(f"{method} {path}", [{}])
-        ]
+        bodies = BODIES.get(f"{method} {path}", [{}])
+        if path == "/tokens/revoke":
+            bodies = [{"token": token} for token in tokens_to_revoke(self._house)]
+        answers = [self.api(method, path, json=body) for body in bodies]
         assert all(answer.status_code in READ for answer in answers), (method, path, answers)
         return any(answer.status_code != 403 for answer in answers)
+
+
+def tokens_to_revoke(house: House) -> list[str]:
+    """A client's and a user's, who hold nothing at the issuer."""
+    directory = house.services.directory
+    client = directory.load_client(house.client().client_id)
+    user = directory.load_user(house.user(f"user of {client.client_id}", password=None))
+    audience = client.audiences["my-os"]
+    of_both = (
+        Authorization.of_client(client, audience),
+        Authorization.of_user(user, client, audience),
+    )
+    return [house.services.tokens.issue(each).token for each in of_both]
 
 
 @pytest.fixture

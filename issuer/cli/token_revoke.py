@@ -1,0 +1,41 @@
+"""`issuer token revoke`."""
+
+from typing import Annotated
+
+import typer
+
+from issuer.cli import output
+from issuer.cli.asking import ask
+from issuer.cli.house import opened, operator
+from issuer.cli.options import AsJson
+
+
+def revoke_token(
+    jti: Annotated[
+        str | None,
+        typer.Option(metavar="JTI", help="Its id, where the token is not at hand: see audit list."),
+    ] = None,
+    token_stdin: Annotated[
+        bool, typer.Option("--token-stdin", help="Read it from a line of standard input.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Have one token refused, everywhere within seconds. It is never an argument.
+
+    Examples:
+
+      issuer token revoke
+      issuer token revoke --token-stdin < token.txt
+      issuer token revoke --jti 5f0c8a1f6d3b4e27a90b1c2d3e4f5a6b
+    """
+    if jti is not None and token_stdin:
+        raise typer.BadParameter("--jti or --token-stdin, not both")
+    token = ask("token", from_stdin=token_stdin, otherwise="--token-stdin") if jti is None else ""
+    with opened() as services:
+        services.keyring.reload()
+        with services.changing(operator()) as rooms:
+            if jti is None:
+                jti = rooms.token_revocations.revoke(token).jti
+            else:
+                rooms.token_revocations.revoke_unseen(jti)
+    output.say(f"Revoked the token {jti}.", {"revoked": jti}, as_json=as_json)
