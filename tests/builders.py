@@ -1,6 +1,7 @@
 """Builders: a house on any database, and what stands in it, with the dull parts filled in."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -31,6 +32,7 @@ class FakeClock(Clock):
     def __init__(self) -> None:
         self.now = datetime(2026, 11, 25, 12, 0, 0, 500_000, tzinfo=UTC)
         self.elapsed = 1_000.0
+        self.while_asleep: Callable[[], None] | None = None
 
     def __call__(self) -> datetime:
         return self.now
@@ -44,6 +46,8 @@ class FakeClock(Clock):
 
     async def sleep(self, seconds: float) -> None:
         self.move(timedelta(seconds=seconds))
+        if self.while_asleep is not None:
+            await asyncio.to_thread(self.while_asleep)
 
 
 class ClockBehind(Clock):

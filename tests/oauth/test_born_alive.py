@@ -1,0 +1,135 @@
+"""A token is never issued dead: whoever is just revoked waits for the next second."""
+
+from datetime import timedelta
+
+import pytest
+
+from issuer.services import build_services
+from issuer.settings import Settings
+from tests.builders import OPERATOR, PASSWORD, FakeClock, House
+from tests.directory.test_directory import statements
+from tests.drivers import TokenEndpoint
+from tests.revocations.feed import Feed
+
+GRANTS = ["client_credentials", "password"]
+
+
+def test_a_client_disabled_and_enabled_gets_a_token_that_lives(
+    house: House, token_endpoint: TokenEndpoint
+):
+    client = house.client("ci-bot")
+    for disabled in (True, False):
+        with house.changing() as rooms:
+            rooms.clients.update("ci-bot", {"disabled": disabled})
+    answer = token_endpoint.client_credentials(client)
+    assert answer.status == 200
+    assert not Feed.of(house.http).refuses(answer.token)
+
+
+def test_a_new_password_gives_a_token_that_lives(house: House, token_endpoint: TokenEndpoint):
+    client = house.client("web", grant_types=GRANTS)
+    house.user("alice", id="alice")
+    prepared = house.services.passwords.prepared(PASSWORD + "!")
+    with house.changing() as rooms:
+        rooms.users.set_password("alice", prepared)
+    answer = token_endpoint.password(client, "alice", PASSWORD + "!")
+    assert answer.status == 200
+    assert not Feed.of(house.http).refuses(answer.token)
+
+
+def test_a_password_changed_elsewhere_is_known_at_once(
+    house: House, token_endpoint: TokenEndpoint, settings: Settings, clock: FakeClock
+):
+    """By another process, which this one had no time to look at."""
+    client = house.client("web", grant_types=GRANTS)
+    house.user("alice", id="alice")
+    house.services.changes.stop()
+    elsewhere = build_services(settings, clock)
+    prepared = elsewhere.passwords.prepared(PASSWORD + "!")
+    with elsewhere.changing(OPERATOR) as rooms:
+        rooms.users.set_password("alice", prepared)
+    elsewhere.database.dispose()
+    answer = token_endpoint.password(client, "alice", PASSWORD + "!")
+    assert not Feed.of(house.http).refuses(answer.token)
+
+
+def test_others_do_not_wait(house: House, token_endpoint: TokenEndpoint, clock: FakeClock):
+    other = house.client("other")
+    with house.changing() as rooms:
+        rooms.revocations.client("ci-bot")
+    before = clock()
+    assert token_endpoint.client_credentials(other).status == 200
+    assert clock() == before
+
+
+def test_nobody_waits_who_does_not_authenticate(
+    house: House, token_endpoint: TokenEndpoint, clock: FakeClock
+):
+    client = house.client("ci-bot")
+    with house.changing() as rooms:
+        rooms.revocations.client("ci-bot")
+    before = clock()
+    answer = token_endpoint.post(
+        data={"grant_type": "client_credentials"}, auth=(client.client_id, "wrong")
+    )
+    assert (answer.error, clock()) == ("invalid_client", before)
+
+
+def test_what_was_changed_while_it_waited_counts(
+    house: House, token_endpoint: TokenEndpoint, clock: FakeClock
+):
+    """Everything is looked up again: nobody is let in on what was true before."""
+    client = house.client("ci-bot")
+    with house.changing() as rooms:
+        rooms.revocations.client("ci-bot")
+
+    def disable() -> None:
+        with house.changing() as rooms:
+            rooms.clients.update("ci-bot", {"disabled": True})
+
+    clock.while_asleep = disable
+    answer = token_endpoint.client_credentials(client)
+    assert answer.error == "invalid_client"
+
+
+def test_who_would_wait_too_long_is_told_to_come_again(
+    house: House, token_endpoint: TokenEndpoint, clock: FakeClock
+):
+    """The clock of the process that revoked is ahead of ours."""
+    client = house.client("ci-bot")
+    clock.move(timedelta(minutes=1))
+    with house.changing() as rooms:
+        rooms.revocations.client("ci-bot")
+    clock.move(timedelta(minutes=-1))
+    answer = token_endpoint.client_credentials(client)
+    assert (answer.status, answer.error) == (503, "temporarily_unavailable")
+    assert answer.response.headers["retry-after"] == "1"
+
+
+def test_who_is_revoked_again_and_again_is_told_to_come_again(
+    house: House, token_endpoint: TokenEndpoint, clock: FakeClock
+):
+    client = house.client("ci-bot")
+    revoked: list[bool] = []
+
+    def revoke() -> None:
+        with house.changing() as rooms:
+            rooms.revocations.client("ci-bot")
+        revoked.append(True)
+
+    revoke()
+    clock.while_asleep = revoke
+    answer = token_endpoint.client_credentials(client)
+    assert (answer.status, answer.error) == (503, "temporarily_unavailable")
+    assert len(revoked) == 3
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_it_costs_no_query(house: House, token_endpoint: TokenEndpoint):
+    client = house.client("ci-bot")
+    with house.changing() as rooms:
+        rooms.revocations.client("ci-bot")
+    token_endpoint.client_credentials(client)
+    with statements(house) as seen:
+        assert token_endpoint.client_credentials(client).status == 200
+    assert seen == []

@@ -1,0 +1,42 @@
+"""Driver: the feed as somebody who follows it reads it."""
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from joserfc import jwt
+from joserfc.jwk import KeySet
+
+PATH = "/.well-known/revocations"
+
+
+@dataclass(frozen=True)
+class Feed:
+    """A feed whose signature was verified with the published key set."""
+
+    response: httpx.Response
+    header: dict[str, Any]
+    claims: dict[str, Any]
+
+    @classmethod
+    def of(cls, http: httpx.Client, **asked: Any) -> "Feed":
+        response = http.get(PATH, **asked)
+        assert response.status_code == 200, response.text
+        keys = KeySet.import_key_set(http.get("/.well-known/jwks.json").json())
+        token = jwt.decode(response.text, keys, algorithms=["RS256", "ES256", "EdDSA"])
+        return cls(response, token.header, token.claims)
+
+    def refuses(self, token: str) -> bool:
+        """Whether it is about that token, signature or not (CONTRACT §6)."""
+        header, claims = (
+            json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+            for part in token.split(".")[:2]
+        )
+        return (
+            claims["jti"] in self.claims["jti"]
+            or claims["iat"] <= self.claims["sub"].get(claims["sub"], 0)
+            or claims["iat"] <= self.claims["client_id"].get(claims["client_id"], 0)
+            or header["kid"] in self.claims["kid"]
+        )

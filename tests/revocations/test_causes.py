@@ -1,0 +1,140 @@
+"""What takes tokens back, each in the transaction of the change (CONTRACT §6)."""
+
+from collections.abc import Callable
+
+import pytest
+
+from issuer.errors import InvalidField
+from issuer.services import Rooms
+from tests.builders import PASSWORD, Credentials, House
+from tests.drivers import TokenEndpoint
+from tests.revocations.feed import Feed
+
+Change = Callable[[Rooms], object]
+
+
+@pytest.fixture
+def web(house: House) -> Credentials:
+    return house.client("web", grant_types=["client_credentials", "password"])
+
+
+def tokens_of_web_and_alice(
+    token_endpoint: TokenEndpoint, house: House, web: Credentials
+) -> tuple[str, str]:
+    house.user("alice", id="alice")
+    return (
+        token_endpoint.client_credentials(web).token,
+        token_endpoint.password(web, "alice").token,
+    )
+
+
+def refused_after(house: House, change: Change, *tokens: str) -> list[bool]:
+    with house.changing() as rooms:
+        change(rooms)
+    feed = Feed.of(house.http)
+    return [feed.refuses(token) for token in tokens]
+
+
+CHANGES: dict[str, tuple[Change, list[bool]]] = {
+    "client disabled": (lambda rooms: rooms.clients.update("web", {"disabled": True}), [True] * 2),
+    "client deleted": (lambda rooms: rooms.clients.delete("web"), [True] * 2),
+    "client revoked": (lambda rooms: rooms.clients.revoke_tokens("web"), [True] * 2),
+    "user disabled": (lambda rooms: rooms.users.update("alice", {"disabled": True}), [False, True]),
+    "user deleted": (lambda rooms: rooms.users.delete("alice"), [False, True]),
+    "user revoked": (lambda rooms: rooms.users.revoke_tokens("alice"), [False, True]),
+    "client renamed": (lambda rooms: rooms.clients.update("web", {"name": "Web"}), [False] * 2),
+    "user renamed": (lambda rooms: rooms.users.update("alice", {"name": "A."}), [False] * 2),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_takes_back_the_tokens_it_concerns(
+    house: House, token_endpoint: TokenEndpoint, web: Credentials, change: str
+):
+    tokens = tokens_of_web_and_alice(token_endpoint, house, web)
+    do, refused = CHANGES[change]
+    assert refused_after(house, do, *tokens) == refused
+
+
+def test_another_password_takes_back_what_the_one_before_gave(
+    house: House, token_endpoint: TokenEndpoint, web: Credentials
+):
+    tokens = tokens_of_web_and_alice(token_endpoint, house, web)
+    prepared = house.services.passwords.prepared(PASSWORD + "!")
+    set_it: Change = lambda rooms: rooms.users.set_password("alice", prepared)  # noqa: E731
+    assert refused_after(house, set_it, *tokens) == [False, True]
+
+
+def test_a_first_password_has_nothing_to_take_back(house: House):
+    house.user("alice", id="alice")
+    assert Feed.of(house.http).claims["sub"] == {}
+
+
+@pytest.mark.parametrize("and_its_tokens", [True, False])
+def test_a_secret_ends_with_or_without_its_tokens(
+    house: House, token_endpoint: TokenEndpoint, web: Credentials, and_its_tokens: bool
+):
+    tokens = tokens_of_web_and_alice(token_endpoint, house, web)
+    secret = house.services.directory.load_client("web").secrets[0].id
+    end: Change = lambda rooms: rooms.clients.delete_secret(  # noqa: E731
+        "web", secret, and_its_tokens=and_its_tokens
+    )
+    assert refused_after(house, end, *tokens) == [and_its_tokens] * 2
+
+
+def test_a_role_taken_away_takes_no_token_back(
+    house: House, token_endpoint: TokenEndpoint, web: Credentials
+):
+    """It is gone with the next token; the last one lives for minutes."""
+    house.role("runner", ["agents:run"])
+    tokens = tokens_of_web_and_alice(token_endpoint, house, web)
+    delete: Change = lambda rooms: rooms.roles.delete("runner", cascade=True)  # noqa: E731
+    assert refused_after(house, delete, *tokens) == [False] * 2
+
+
+def test_an_id_used_again_brings_no_token_back(
+    house: House, token_endpoint: TokenEndpoint, web: Credentials
+):
+    """CONTRACT §3; and the new one's tokens live."""
+    old = token_endpoint.client_credentials(web).token
+    with house.changing() as rooms:
+        rooms.clients.delete("web")
+    new = token_endpoint.client_credentials(house.client("web")).token
+    feed = Feed.of(house.http)
+    assert [feed.refuses(token) for token in (old, new)] == [True, False]
+
+
+def test_one_token_is_taken_back_and_no_other(
+    house: House, token_endpoint: TokenEndpoint, web: Credentials
+):
+    first, second = (token_endpoint.client_credentials(web).token for _ in range(2))
+    revoke: Change = lambda rooms: rooms.token_revocations.revoke(first)  # noqa: E731
+    assert refused_after(house, revoke, first, second) == [True, False]
+    assert refused_after(house, revoke, first, second) == [True, False]
+
+
+def test_a_token_is_taken_back_by_its_id_alone(
+    house: House, token_endpoint: TokenEndpoint, web: Credentials
+):
+    answer = token_endpoint.client_credentials(web)
+    jti = token_endpoint.claims(answer)["jti"]
+    revoke: Change = lambda rooms: rooms.token_revocations.revoke_unseen(jti)  # noqa: E731
+    assert refused_after(house, revoke, answer.token) == [True]
+
+
+@pytest.mark.parametrize("part", [0, 1, 2])
+def test_what_is_no_token_of_ours_is_not_revoked(
+    house: House, token_endpoint: TokenEndpoint, web: Credentials, part: int
+):
+    """Else anybody could fill the feed."""
+    parts = token_endpoint.client_credentials(web).token.split(".")
+    parts[part] = parts[part][:4] + ("A" if parts[part][4] != "A" else "B") + parts[part][5:]
+    with pytest.raises(InvalidField, match="token"), house.changing() as rooms:
+        rooms.token_revocations.revoke(".".join(parts))
+    assert Feed.of(house.http).claims["jti"] == {}
+
+
+@pytest.mark.parametrize("jti", ["", "a b", "é", "a" * 129, "a\0"])
+def test_what_can_be_no_id_is_not_revoked(house: House, jti: str):
+    with pytest.raises(InvalidField, match="jti"), house.changing() as rooms:
+        rooms.token_revocations.revoke_unseen(jti)

@@ -1,0 +1,206 @@
+"""The revocation feed (CONTRACT §6), over HTTP."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from issuer.database import Database, Session
+from issuer.errors import Unavailable
+from issuer.keys.schedule import active
+from issuer.services import build_services
+from issuer.settings import Settings
+from issuer.tokens import RevocationFeed
+from issuer.tokens.feed import RENEW_AFTER, VALID_FOR
+from issuer.vocabulary import BELIEVED_FOR, LONGEST_TOKEN, STILL_BELIEVED
+from tests.builders import OPERATOR, URL, FakeClock, House
+from tests.directory.test_directory import statements
+from tests.drivers import TokenEndpoint
+from tests.revocations.feed import PATH, Feed
+
+SECOND = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
+NOTHING = {"jti": {}, "sub": {}, "client_id": {}, "kid": []}
+
+
+def content(feed: Feed) -> dict[str, object]:
+    return {name: feed.claims[name] for name in NOTHING}
+
+
+def test_a_house_that_revoked_nothing_says_so(house: House, clock: FakeClock):
+    feed = Feed.of(house.http)
+    assert feed.header["typ"] == "revocations+jwt"
+    assert feed.claims == {
+        "iss": URL,
+        "iat": int(clock().timestamp()),
+        "exp": int((clock() + VALID_FOR).timestamp()),
+        **NOTHING,
+    }
+
+
+def test_it_is_a_document_to_be_kept_for_moments(http: httpx.Client):
+    first = http.get(PATH)
+    assert first.headers["content-type"] == "application/jwt"
+    assert first.headers["cache-control"] == "public, max-age=5"
+    etag = first.headers["etag"]
+    assert not etag.startswith("W/")
+    again = http.get(PATH, headers={"If-None-Match": etag})
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
+    assert http.head(PATH).headers["etag"] == etag
+
+
+def test_it_names_tokens_subjects_and_clients(house: House, clock: FakeClock):
+    now = clock().replace(microsecond=0)
+    with house.changing() as rooms:
+        rooms.revocations.tokens({"a": now + HOUR})
+        rooms.revocations.subject("alice")
+        rooms.revocations.client("web")
+    so_far = int((now + SECOND).timestamp())
+    assert content(Feed.of(house.http)) == {
+        "jti": {"a": int((now + HOUR).timestamp())},
+        "sub": {"alice": so_far},
+        "client_id": {"web": so_far},
+        "kid": [],
+    }
+
+
+def test_an_unchanged_world_costs_no_query_and_no_signature(house: House):
+    first = house.http.get(PATH)
+    with statements(house) as seen:
+        for _ in range(10):
+            assert house.http.get(PATH).content == first.content
+    assert seen == []
+
+
+def test_it_is_of_a_new_time_after_a_while(house: House, clock: FakeClock):
+    """So that a follower sees that nothing is withheld."""
+    before = Feed.of(house.http)
+    clock.move(RENEW_AFTER - SECOND)
+    house.services.changes.look()
+    assert Feed.of(house.http).response.content == before.response.content
+    clock.move(SECOND)
+    house.services.changes.look()
+    assert Feed.of(house.http).claims["iat"] == before.claims["iat"] + RENEW_AFTER.total_seconds()
+
+
+def test_an_entry_leaves_with_the_last_token_it_could_touch(house: House, clock: FakeClock):
+    with house.changing() as rooms:
+        rooms.revocations.tokens({"a": clock() + HOUR})
+        rooms.revocations.client("web")
+    seen = []
+    for step in (HOUR, STILL_BELIEVED, LONGEST_TOKEN - HOUR, RENEW_AFTER):
+        house.wait(step)
+        claims = Feed.of(house.http).claims
+        seen.append((list(claims["jti"]), list(claims["client_id"])))
+    assert seen == [(["a"], ["web"]), ([], ["web"]), ([], ["web"]), ([], [])]
+
+
+def test_a_revoked_key_is_named_and_signs_no_feed(house: House, clock: FakeClock):
+    before = Feed.of(house.http)
+    kid = before.header["kid"]
+    with house.services.changing_keys(OPERATOR) as rooms:
+        rooms.keys.revoke(kid)
+    after = Feed.of(house.http)
+    assert after.claims["kid"] == [kid]
+    assert after.header["kid"] != kid
+    assert after.response.headers["etag"] != before.response.headers["etag"]
+    house.wait(BELIEVED_FOR - SECOND)
+    assert Feed.of(house.http).claims["kid"] == [kid]
+    house.wait(RENEW_AFTER)
+    assert Feed.of(house.http).claims["kid"] == []
+
+
+@pytest.mark.parametrize("more_settings", [{"signing_algorithms": "ES256,RS256,EdDSA"}])
+def test_it_is_signed_as_asked_and_else_by_the_first_published(house: House):
+    house.audience("rs-os", signing_alg="RS256")
+    assert Feed.of(house.http).header["alg"] == "ES256"
+    assert Feed.of(house.http, params={"alg": "RS256"}).header["alg"] == "RS256"
+    assert Feed.of(house.http, params={"alg": "ES256"}).header["alg"] == "ES256"
+
+
+@pytest.mark.parametrize(
+    "query", ["alg=RS256", "alg=none", "alg=", "alg=ES256&alg=ES256", "alg=%00"]
+)
+def test_another_algorithm_than_one_of_ours_is_refused(http: httpx.Client, query: str):
+    answer = http.get(f"{PATH}?{query}")
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_cut_off_from_the_database_it_soon_says_nothing(house: House, clock: FakeClock):
+    """It never signs an old view anew."""
+    before = Feed.of(house.http)
+    house.services.changes.stop()
+    clock.move(timedelta(seconds=10))
+    assert house.http.get(PATH).content == before.response.content
+    clock.move(SECOND)
+    answer = house.http.get(PATH)
+    assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
+    assert answer.headers["retry-after"] == "1"
+    house.services.changes.look()
+    assert house.http.get(PATH).status_code == 200
+
+
+class Away(Database):
+    """A database that takes no change, for as long as `is_away`."""
+
+    is_away = True
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        if self.is_away:
+            raise Unavailable("The database cannot be reached or is busy.")
+        with super().transaction() as session:
+            yield session
+
+
+def test_a_feed_that_cannot_be_renewed_stays_as_it_is(house: House, clock: FakeClock):
+    """The database is away for a moment: what was true is still true."""
+    ours, alg = house.services, house.services.settings.signing_algorithms[0]
+    database = Away(ours.settings.effective_database_url)
+    feed = RevocationFeed(URL, database, clock, ours.keyring, ours.revocations, ours.changes.look)
+    Feed.of(house.http)  # of now, by another process
+    before = feed.render(alg)
+    clock.move(RENEW_AFTER)
+    assert feed.held(alg) is None
+    assert feed.render(alg) == before
+    database.is_away = False
+    assert feed.render(alg).etag != before.etag
+    database.dispose()
+
+
+def test_the_metadata_names_it(house: House):
+    metadata = house.http.get("/.well-known/oauth-authorization-server").json()
+    assert house.http.get(metadata["revocations_uri"]).status_code == 200
+
+
+def test_the_same_content_has_the_same_etag_whoever_signs(
+    house: House, settings: Settings, clock: FakeClock
+):
+    """ES256 signatures differ each time; who follows two processes need not fetch it twice."""
+    first = Feed.of(house.http).response
+    elsewhere = build_services(settings, clock)
+    elsewhere.keyring.reload()
+    elsewhere.changes.look()
+    other = elsewhere.revocation_feed.render(settings.signing_algorithms[0])
+    elsewhere.database.dispose()
+    assert other.etag == first.headers["etag"]
+    assert other.body.rpartition(b".")[0] == first.content.rpartition(b".")[0]
+
+
+def test_the_active_key_signs_it(house: House, clock: FakeClock):
+    alg = house.services.settings.signing_algorithms[0]
+    key = active(house.services.keyring.keys, alg, clock())
+    assert key is not None
+    assert Feed.of(house.http).header["kid"] == key.kid
+
+
+def test_what_is_revoked_here_is_in_the_next_answer(house: House, token_endpoint: TokenEndpoint):
+    client = house.client("ci-bot")
+    token = token_endpoint.client_credentials(client).token
+    assert not Feed.of(house.http).refuses(token)
+    with house.changing() as rooms:
+        rooms.clients.update("ci-bot", {"disabled": True})
+    assert Feed.of(house.http).refuses(token)

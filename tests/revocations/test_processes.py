@@ -1,0 +1,142 @@
+"""Several processes on one database, whose clocks differ: one feed."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import import_key
+
+from issuer.clock import Clock
+from issuer.revocations import Revocations
+from issuer.services import Services, build_services
+from issuer.settings import Settings
+from issuer.tokens.feed import RENEW_AFTER
+from issuer.vocabulary import CLOCKS_APART
+from tests.builders import OPERATOR, FakeClock, House
+
+SECOND = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
+
+
+class ClockAhead(Clock):
+    """Ahead of the clock of the test, or behind it."""
+
+    def __init__(self, clock: FakeClock, ahead: timedelta) -> None:
+        self._clock = clock
+        self._ahead = ahead
+
+    def __call__(self) -> datetime:
+        return self._clock() + self._ahead
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
+
+@pytest.fixture
+def process(
+    house: House, settings: Settings, clock: FakeClock
+) -> Iterator[Callable[..., Services]]:
+    """A process of its own: what its threads do, the test does."""
+    made: list[Services] = []
+
+    def start(ahead: timedelta = timedelta(0)) -> Services:
+        services = build_services(settings, ClockAhead(clock, ahead))
+        services.keyring.put_in_order()
+        services.changes.look()
+        made.append(services)
+        return services
+
+    yield start
+    for services in made:
+        services.database.dispose()
+
+
+def claims_of(services: Services) -> dict[str, Any]:
+    """The feed as a follower gets it from that process now."""
+    alg = services.settings.signing_algorithms[0]
+    document = services.revocation_feed.held(alg) or services.revocation_feed.render(alg)
+    key = services.keyring.verifying(document.kid)
+    assert key is not None
+    public = import_key(dict(key.public_jwk))
+    return jwt.decode(document.body.decode(), public, [alg.value]).claims
+
+
+def test_the_time_of_the_feed_never_goes_back(process: Callable[..., Services], clock: FakeClock):
+    """Whichever of them is asked, and whoever revokes meanwhile."""
+    ahead, behind = process(CLOCKS_APART / 2), process(-CLOCKS_APART / 2)
+    seen = []
+    for number in range(6):
+        for each in (ahead, behind):
+            with each.changing(OPERATOR) as rooms:
+                rooms.revocations.tokens({f"jti-{number}": clock() + HOUR})
+            for asked in (behind, ahead, behind):
+                asked.changes.look()
+                seen.append(claims_of(asked)["iat"])
+        clock.move(RENEW_AFTER / 2)
+    assert seen == sorted(seen)
+    assert seen[-1] > seen[0]
+
+
+def test_of_many_that_renew_it_one_sets_the_time(
+    process: Callable[..., Services], clock: FakeClock
+):
+    """So that it is the same document, and a 304, whichever is asked."""
+    first, second = process(), process(SECOND)
+    clock.move(RENEW_AFTER)
+    alg = first.settings.signing_algorithms[0]
+    etag = first.revocation_feed.render(alg).etag
+    assert second.revocation_feed.render(alg).etag == etag
+
+
+def test_what_one_revokes_the_others_know_at_their_next_look(
+    process: Callable[..., Services], clock: FakeClock
+):
+    here, there = process(), process()
+    for number in range(3):
+        with here.changing(OPERATOR) as rooms:
+            rooms.revocations.tokens({f"jti-{number}": clock() + HOUR})
+            rooms.revocations.client(f"client-{number}")
+        there.changes.look()
+        assert claims_of(there) == claims_of(here)
+    assert len(claims_of(there)["jti"]) == 3
+
+
+def test_revoking_at_once_in_two_processes_loses_nothing(
+    process: Callable[..., Services], clock: FakeClock
+):
+    """Each commit has a number of its own, in order: whoever has read that far has all."""
+    processes = [process(), process(), process()]
+    watcher = processes[-1]
+
+    def revoke(number: int) -> None:
+        with processes[number % 2].database.transaction() as session:
+            revocations = Revocations(session, clock)
+            # In different orders, with one that all of them name.
+            names = [f"jti-{number}", "jti-of-all"]
+            revocations.tokens({name: clock() + HOUR for name in names[:: 1 - number % 2 * 2]})
+            revocations.subject(f"user-{number % 5}")
+
+    with ThreadPoolExecutor(8) as pool:
+        running = [pool.submit(revoke, number) for number in range(40)]
+        while not all(each.done() for each in running):
+            watcher.changes.look()
+        for each in running:
+            each.result()
+    for each in processes:
+        each.changes.look()
+        claims = claims_of(each)
+        assert len(claims["jti"]) == 41
+        assert len(claims["sub"]) == 5
+
+
+def test_a_process_that_starts_later_has_the_whole_feed(
+    process: Callable[..., Services], clock: FakeClock
+):
+    here = process()
+    with here.changing(OPERATOR) as rooms:
+        rooms.revocations.tokens({"a": clock() + HOUR})
+        rooms.revocations.subject("alice")
+    assert claims_of(process()) == claims_of(here)

@@ -1,0 +1,75 @@
+"""What is revoked, in memory: pure."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from issuer.database import FeedState
+from issuer.revocations import Revoked
+from issuer.revocations.revocations import issued_so_far
+from issuer.tokens.feed import feed_claims
+from issuer.vocabulary import LONGEST_TOKEN, VERIFIERS_BEHIND
+from tests.builders import URL, FakeClock
+
+NOW = FakeClock()()
+TOKEN_OF = {"jti": "j", "subject": "alice", "client_id": "web", "issued_at": 100}
+
+
+@pytest.mark.parametrize(
+    ("revoked", "is_named"),
+    [
+        (Revoked(), False),
+        (Revoked(tokens={"j": 1}), True),
+        (Revoked(tokens={"J": 1}), False),
+        (Revoked(subjects={"alice": 99}), False),
+        (Revoked(subjects={"alice": 100}), True),
+        (Revoked(clients={"web": 100}), True),
+        (Revoked(subjects={"web": 100}, clients={"alice": 100}), False),
+        (Revoked(subjects={"alice": 100}, clients={"web": 1}), True),
+    ],
+)
+def test_a_token_is_named_by_any_entry_about_it(revoked: Revoked, is_named: bool):
+    assert revoked.names(**TOKEN_OF) == is_named
+
+
+# What an operator does, or how the time passes for the process that is asked.
+TOKEN = st.tuples(st.just("jti"), st.sampled_from("abc"), st.integers(60, 86_400))
+PRINCIPAL = st.tuples(st.sampled_from(["sub", "client_id"]), st.sampled_from("xyz"), st.just(0))
+PASSES = st.tuples(st.just("passes"), st.just(""), st.integers(0, 100_000))
+JUMPS = st.tuples(st.just("jumps"), st.just(""), st.integers(-60, 60))
+
+
+@given(st.lists(st.one_of(TOKEN, PRINCIPAL, PASSES, JUMPS), max_size=40))
+@settings(deadline=None)
+def test_whoever_is_revoked_stays_so_until_the_last_token_is_dead(
+    steps: list[tuple[str, str, int]],
+):
+    """Whatever is revoked, and however the clock is corrected meanwhile, as far as we allow."""
+    true_now = FakeClock()()
+    ahead = timedelta(0)
+    revoked, known = Revoked(FeedState(0, true_now)), dict[tuple[str, str], int]()
+    for kind, name, number in steps:
+        if kind == "passes":
+            true_now += timedelta(seconds=number)
+        elif kind == "jumps":
+            ahead = timedelta(seconds=number)
+        else:
+            so_far = issued_so_far(true_now + ahead)
+            at = so_far if kind != "jti" else so_far + timedelta(seconds=number)
+            known[kind, name] = max(known.get((kind, name), 0), int(at.timestamp()))
+            revoked = with_entry(revoked, kind, name, known[kind, name])
+        revoked = revoked.still_believed(true_now + ahead)
+        claims: dict[str, Any] = feed_claims(URL, revoked, [], true_now + ahead)
+        for (what, whose), value in known.items():
+            lives = timedelta(0) if what == "jti" else LONGEST_TOKEN
+            if datetime.fromtimestamp(value, UTC) + lives + VERIFIERS_BEHIND > true_now:
+                assert claims[what][whose] == value
+
+
+def with_entry(revoked: Revoked, kind: str, name: str, value: int) -> Revoked:
+    table = {"jti": "tokens", "sub": "subjects", "client_id": "clients"}[kind]
+    return replace(revoked, **{table: {**getattr(revoked, table), name: value}})
