@@ -17,16 +17,25 @@ from issuer.vocabulary import BELIEVED_FOR, FEED_TYPE, SigningAlgorithm
 RENEW_AFTER = timedelta(seconds=30)
 # After its `iat`. Until then a follower that hears nothing may believe it knows everything.
 VALID_FOR = timedelta(minutes=10)
+# However often tokens are revoked, a process spends a small part of its time on the feed: it
+# rests so many times longer than the last one took. Followers allow 10 s.
+_RESTS = 10
+_LONGEST_REST = 2.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class FeedDocument:
-    """The feed, rendered from what was `seen` and signed by `kid`: `application/jwt`."""
+    """The feed in a state, signed by `kid` when `keys` were ours: `application/jwt`.
+
+    Another is not rendered before `rests_until`, on the monotonic clock, for the same keys.
+    """
 
     body: bytes
     etag: str
     kid: str
-    seen: tuple[FeedState, Sequence[SigningKey]]
+    state: FeedState
+    keys: Sequence[SigningKey]
+    rests_until: float
 
 
 class RevocationFeed:
@@ -51,7 +60,11 @@ class RevocationFeed:
 
     def held(self, alg: SigningAlgorithm) -> FeedDocument | None:
         """The feed, if this process has it as it should be now. Memory only."""
-        return None if self._is_due() else self._unchanged(alg)
+        document = self._of_these_keys(alg)
+        if document is None or self._clock.monotonic() < document.rests_until:
+            return document
+        is_same = document.state == self._view.revoked.state
+        return document if is_same and not self._is_due() else None
 
     def render(self, alg: SigningAlgorithm) -> FeedDocument:
         """The feed as it should be now. Queries and signs: not for the event loop.
@@ -62,10 +75,10 @@ class RevocationFeed:
             try:
                 self._move_on()
             except Unavailable:
-                if (document := self._unchanged(alg)) is not None:
+                if (document := self._of_these_keys(alg)) is not None:
                     return document
                 raise
-        if (document := self._unchanged(alg)) is None:
+        if (document := self.held(alg)) is None:
             document = self._documents[alg] = self._rendered(alg)
         return document
 
@@ -79,15 +92,15 @@ class RevocationFeed:
             RevocationStore(session).move_on(now, older_than=now - RENEW_AFTER)
         self._look()
 
-    def _unchanged(self, alg: SigningAlgorithm) -> FeedDocument | None:
+    def _of_these_keys(self, alg: SigningAlgorithm) -> FeedDocument | None:
+        """The last one, unless the keys have changed since: that waits for nothing."""
         document = self._documents.get(alg)
-        if document is None or document.kid != self._keyring.active(alg).kid:
+        if document is None or document.keys is not self._keyring.keys:
             return None
-        state, keys = document.seen
-        is_same = state == self._view.revoked.state and keys is self._keyring.keys
-        return document if is_same else None
+        return document if document.kid == self._keyring.active(alg).kid else None
 
     def _rendered(self, alg: SigningAlgorithm) -> FeedDocument:
+        began = self._clock.monotonic()
         # Read before they are used: what changes meanwhile makes this one outdated.
         revoked, keys, key = self._view.revoked, self._keyring.keys, self._keyring.active(alg)
         claims = feed_claims(self._issuer, revoked, keys, self._clock())
@@ -96,7 +109,10 @@ class RevocationFeed:
         # Of what is signed: an ES256 signature is another each time, also for the same words, and
         # who has the feed from one process need not get it again from the next.
         etag = f'"{hashlib.sha256(said.encode()).hexdigest()[:32]}"'
-        return FeedDocument(signed.token.encode(), etag, key.kid, (revoked.state, keys))
+        ended = self._clock.monotonic()
+        rests_until = ended + min(_RESTS * (ended - began), _LONGEST_REST)
+        body = signed.token.encode()
+        return FeedDocument(body, etag, key.kid, revoked.state, keys, rests_until)
 
 
 def feed_claims(

@@ -204,3 +204,31 @@ def test_what_is_revoked_here_is_in_the_next_answer(house: House, token_endpoint
     with house.changing() as rooms:
         rooms.clients.update("ci-bot", {"disabled": True})
     assert Feed.of(house.http).refuses(token)
+
+
+class BusyClock(FakeClock):
+    """Each look at it takes a moment, as rendering a large feed does."""
+
+    def monotonic(self) -> float:
+        self.elapsed += 0.1
+        return self.elapsed
+
+
+def test_a_feed_that_takes_long_is_not_made_again_at_every_change(house: House, clock: FakeClock):
+    """Who revokes all the time keeps no process from its work; a revoked key waits for nothing."""
+    ours, alg, busy = house.services, house.services.settings.signing_algorithms[0], BusyClock()
+    Feed.of(house.http)
+    feed = RevocationFeed(
+        URL, ours.database, busy, ours.keyring, ours.revocations, ours.changes.look
+    )
+    first = feed.render(alg)
+    with house.changing() as rooms:
+        rooms.revocations.subject("alice")
+    assert feed.held(alg) is first
+    busy.elapsed += 2
+    assert feed.held(alg) is None
+    second = feed.render(alg)
+    with ours.changing_keys(OPERATOR) as rooms:
+        rooms.keys.revoke(second.kid)
+    assert feed.held(alg) is None
+    assert feed.render(alg).kid != second.kid

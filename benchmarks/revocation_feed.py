@@ -1,0 +1,120 @@
+"""What the revocation feed costs, by the number of live revocations (CONTRACT §6).
+
+    python -m benchmarks.revocation_feed [--revocations 100 10000 100000] [--database-url URL]
+
+bytes      of the feed, as it is served
+write      200 tokens more are revoked, in a transaction of their own
+load       a process that has just started reads all of it
+read on    a process reads 200 tokens more, which another has revoked
+render     it is made and signed anew
+held       it is given out once more, from memory (microseconds)
+
+Times are of the processor, so that they are the same on a machine that does other things as well.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+from issuer.clock import Clock
+from issuer.revocations import Revocations, RevocationView
+from issuer.services import Services, build_services
+from issuer.tokens import RevocationFeed
+from tests.builders import initialised, settings_for
+
+TIMES = 7
+A_FAMILY = 200
+
+
+def taken(step: Callable[[], object], times: int = TIMES) -> float:
+    """The median, in seconds of the processor."""
+    found = []
+    for _ in range(times):
+        began = time.process_time()
+        step()
+        found.append(time.process_time() - began)
+    return median(found)
+
+
+class House:
+    """A house with so many revoked tokens, each with an id such as ours have."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._number = 0
+        self.alg = services.settings.signing_algorithms[0]
+
+    def revoke(self, tokens: int) -> None:
+        expires_at = self._services.clock() + timedelta(hours=1)
+        ids = range(self._number, self._number + tokens)
+        self._number += tokens
+        with self._services.database.transaction() as session:
+            # Ids of ours are random: neighbours in the feed are not neighbours in the database.
+            scattered = {f"{n * 0x9E3779B97F4A7C15F39CC0605CEDC835 % 2**128:032x}" for n in ids}
+            named = dict.fromkeys(scattered, expires_at)
+            Revocations(session, self._services.clock).tokens(named)
+
+    def view(self) -> RevocationView:
+        view = RevocationView(self._services.database, self._services.clock)
+        assert view.revoked.state.count >= 0
+        return view
+
+    def feed(self, view: RevocationView) -> RevocationFeed:
+        """One that was never asked."""
+        ours = self._services
+        return RevocationFeed(
+            ours.settings.url, ours.database, ours.clock, ours.keyring, view, ours.changes.look
+        )
+
+    def read_on(self, view: RevocationView) -> float:
+        found = []
+        for _ in range(TIMES):
+            self.revoke(A_FAMILY)
+            state = self._services.database.counts().feed
+            found.append(taken(partial(view.follow, state), times=1))
+        return median(found)
+
+    def row(self, revocations: int) -> str:
+        self.revoke(revocations - self._number)
+        size = len(self.feed(self.view()).render(self.alg).body)
+        load = taken(self.view)
+        view = self.view()
+        render = taken(lambda: self.feed(view).render(self.alg))
+        feed = self.feed(view)
+        feed.render(self.alg)
+        held = taken(lambda: feed.held(self.alg), times=1000)
+        write = taken(lambda: self.revoke(A_FAMILY))
+        read_on = self.read_on(view)
+        times = (write, load, read_on, render)
+        in_ms = "".join(f"{1000 * each:10.1f}" for each in times)
+        return f"{revocations:12}{size:12}{in_ms}{1e6 * held:10.1f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--revocations", type=int, nargs="+", default=[100, 10_000, 100_000])
+    parser.add_argument("--database-url", help="SQLite unless given; it must be empty")
+    parser.add_argument("--algorithm", default="RS256")
+    options = parser.parse_args()
+    print(f"{'revocations':>12}{'bytes':>12}{'write':>10}{'load':>10}{'read on':>10}", end="")
+    print(f"{'render':>10}{'held':>10}\n{'':24}{'ms':>10}{'ms':>10}{'ms':>10}{'ms':>10}{'µs':>10}")
+    with tempfile.TemporaryDirectory() as folder:
+        settings = settings_for(
+            Path(folder) / "data", options.database_url, signing_algorithms=options.algorithm
+        )
+        initialised(settings, Clock())
+        services = build_services(settings)
+        services.keyring.put_in_order()
+        house = House(services)
+        for revocations in sorted(options.revocations):
+            print(house.row(revocations), flush=True)
+        services.database.dispose()
+
+
+if __name__ == "__main__":
+    main()
