@@ -56,3 +56,11 @@ def test_keys_are_looked_after_as_the_page_says(tmp_path: Path):
                 assert "may not sign before" in cli(*command).sentence
             elif command[:2] != ["key", "drill"]:
                 cli.done(*command)
+
+
+def test_tokens_are_taken_back_as_the_page_says(tmp_path: Path):
+    with RunningIssuer(tmp_path) as issuer:
+        issuer.house.user("alice", password=None)
+        issuer.house.client("ci-bot")
+        for line in COMMAND.findall((DOCS / "revoking.md").read_text()):
+            Cli(issuer.environment).done(*shlex.split(line))
