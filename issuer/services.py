@@ -25,17 +25,25 @@ from issuer.database.counts import read_change_count
 from issuer.directory import ChangeWatcher, Directory
 from issuer.errors import ConfigurationError, NotAllowed, Unavailable
 from issuer.explaining import Explainer
+from issuer.families import Lifetimes
 from issuer.keys import KeyPolicy, Keyring, Keys, Rotator
 from issuer.keys.backends import FolderKeyBackend, KeyBackend, SealedKeyBackend
 from issuer.keys.house_secrets_store import CLIENT_SECRETS, current_mark, opened
 from issuer.keys.sealing import Sealer, read_master_key_file, read_master_keys
 from issuer.keys.store import KeyStore
 from issuer.periodic import Periodic
+from issuer.refresh import RefreshTokenMaker, RefreshTokens
 from issuer.revocations import Revocations, RevocationView
 from issuer.roles import Assignments, Roles
 from issuer.scopes import ISSUER_ADMIN
 from issuer.settings import Settings
-from issuer.tokens import RevocationFeed, TokenIssuer, TokenReader, TokenRevocations
+from issuer.tokens import (
+    RevocationFeed,
+    TokenIssuer,
+    TokenReader,
+    TokenRevocations,
+    VerifiedToken,
+)
 from issuer.users import Passwords, SignIn, Users
 from issuer.vocabulary import SigningAlgorithm
 
@@ -107,6 +115,15 @@ class Services:
         verifying = (self.keyring, clock, self.revocations)
         self.own_tokens = TokenReader(settings.url, settings.url, *verifying)
         self.any_tokens = TokenReader(settings.url, None, *verifying)
+        self.refresh = RefreshTokens(
+            self.database,
+            clock,
+            self._chance,
+            RefreshTokenMaker(hmac_key, self._chance),
+            Lifetimes(settings.refresh_idle, settings.refresh_ttl),
+            settings.refresh_reuse_grace,
+            ended=self._see_own_change,
+        )
         own_api = OwnApi(
             settings.url, settings.base_path, has_metrics=settings.metrics_token is not None
         )
@@ -119,7 +136,7 @@ class Services:
         self.revocation_feed = RevocationFeed(
             settings.url, self.database, clock, self.keyring, self.revocations, self.changes.look
         )
-        self._forgetting = Periodic("dead-revocations", FORGET_EVERY, self._forget_revocations)
+        self._forgetting = Periodic("forgetting-the-dead", FORGET_EVERY, self._forget_the_dead)
 
     @contextmanager
     def changing(self, actor: Actor, held: Iterable[str] = (ISSUER_ADMIN,)) -> Iterator[Rooms]:
@@ -133,6 +150,9 @@ class Services:
             yield rooms
             rooms.authority.settle()
             rooms.revocations.settle()
+        self._see_own_change()
+
+    def _see_own_change(self) -> None:
         try:
             self.changes.look()
         except Unavailable as error:
@@ -226,9 +246,20 @@ class Services:
             for each in [alg] if alg else ours:
                 rooms.keys.rotate(each)
 
-    def _forget_revocations(self) -> None:
+    def _forget_the_dead(self) -> None:
         with self.database.transaction() as session:
             Revocations(session, self.clock).forget()
+        self.refresh.forget_expired()
+
+    def is_revoked(self, token: VerifiedToken) -> bool:
+        """Whether the token was taken back, by the database as it is now."""
+        with self.database.reading() as session:
+            return Revocations(session, self.clock).names(
+                jti=token.jti,
+                subject=token.subject,
+                client_id=token.client_id,
+                issued_at=token.issued_at,
+            )
 
     def _backends(self) -> list[KeyBackend]:
         """The one that makes keys first; the other may still have some."""

@@ -20,12 +20,13 @@ FLOOR = {
     "metrics",
     "periodic",
     "scopes",
+    "secret_text",
     "settings",
 }
 FLOOR |= {"vocabulary", "workers"}
 ROOMS = {
     "audit": set(),
-    "revocations": set(),
+    "revocations": {"families"},
     "catalogue": set(),
     "authority": set(),
     "audiences": {"audit", "authority"},
@@ -36,6 +37,8 @@ ROOMS = {
     "keys": {"audit"},
     "manifest": {"authority", "audiences", "roles", "users", "clients", "directory"},
     "tokens": {"audit", "authority", "keys", "directory", "revocations"},
+    "families": set(),
+    "refresh": {"audit", "directory", "families", "revocations", "tokens"},
 }
 BETWEEN = {"services", "setup", "http", "explaining", "drilling", "prometheus"}
 DOORS = {"oauth", "admin", "cli"}

@@ -8,16 +8,13 @@ to the database still cannot plant a secret.
 
 import hashlib
 import hmac
-import string
-import zlib
 from collections.abc import Iterable
 from random import Random
 
 from issuer.directory import SecretRecord
+from issuer.secret_text import random_characters, with_check_digits
 
 PREFIX = "ais_"
-_ALPHABET = string.digits + string.ascii_letters
-_CHARACTERS = 43  # of 62 each: 256 bits
 _DECOY = SecretRecord("", bytes(32), None)
 
 
@@ -30,8 +27,7 @@ class SecretMaker:
 
     def new(self) -> str:
         """A new secret: `ais_`, 43 random characters, 8 check digits."""
-        body = PREFIX + "".join(self._chance.choice(_ALPHABET) for _ in range(_CHARACTERS))
-        return f"{body}{zlib.crc32(body.encode()):08x}"
+        return with_check_digits(PREFIX + random_characters(self._chance))
 
     def digest(self, client_id: str, secret: str) -> bytes:
         """What is stored of the client's `secret`: 32 bytes, of no use to another client."""

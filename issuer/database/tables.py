@@ -301,6 +301,44 @@ class HouseSecretRow(Base):
     sealed: Mapped[bytes]
 
 
+class RefreshFamilyRow(Base):
+    """A refresh token and all that follow it; a family that ended has no row.
+
+    `handle` finds it, whichever of its tokens is shown; `digest` is that of the newest.
+    """
+
+    __tablename__ = "refresh_families"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    handle: Mapped[bytes] = mapped_column(unique=True)
+    digest: Mapped[bytes]
+    salt: Mapped[bytes | None]
+    asked: Mapped[bytes | None]
+    client_id: Mapped[str] = mapped_column(
+        ForeignKey("clients.client_id", ondelete="CASCADE"), index=True
+    )
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    audience_id: Mapped[str] = mapped_column(
+        ForeignKey("audiences.id", ondelete="CASCADE"), index=True
+    )
+    scopes: Mapped[list[str]]
+    session_id: Mapped[str | None] = mapped_column(String(255))
+    created_at: Mapped[datetime] = mapped_column(index=True)
+    rotated_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class RefreshAccessTokenRow(Base):
+    """An access token that a family gave and that has not expired."""
+
+    __tablename__ = "refresh_access_tokens"
+
+    jti: Mapped[str] = mapped_column(String(64), primary_key=True)
+    family_id: Mapped[str] = mapped_column(
+        ForeignKey("refresh_families.id", ondelete="CASCADE"), index=True
+    )
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class AuditEventRow(Base):
     __tablename__ = "audit_events"
 

@@ -81,6 +81,7 @@ class UserRecord:
     """A user as a token sees one."""
 
     id: str
+    username: str
     disabled: bool
     claims: Mapping[str, object]
     rights: Rights

@@ -60,7 +60,7 @@ def load_user(session: Session, user_id: str) -> UserRecord | None:
     if row is None:
         return None
     rights = Rights(frozenset(), _role_grants(session, user_id))
-    return UserRecord(row.id, row.disabled, row.claims, rights, row.password_hash)
+    return UserRecord(row.id, row.username, row.disabled, row.claims, rights, row.password_hash)
 
 
 def load_audience(session: Session, audience_id: str, own_audience: str) -> AudienceRecord | None:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from issuer.clock import Clock
 from issuer.database import Session
+from issuer.families import FamilyStore
 from issuer.revocations.store import Principal, RevocationStore
 from issuer.vocabulary import LONGEST_TOKEN, SEEN_WITHIN, STILL_BELIEVED
 
@@ -17,6 +18,7 @@ class Revocations:
 
     def __init__(self, session: Session, clock: Clock) -> None:
         self._store = RevocationStore(session)
+        self._families = FamilyStore(session)
         self._clock = clock
         self._principals: dict[Principal, datetime] = {}
 
@@ -31,11 +33,16 @@ class Revocations:
             self._store.add_tokens(alive, self._store.count_the_change(now))
 
     def subject(self, user_or_client_id: str) -> None:
-        """Nothing issued so far to this `sub` is believed."""
+        """Nothing issued so far to this `sub` is believed, and no refresh token is."""
+        self._families.end_of_user(user_or_client_id)
         self._nothing_so_far(Principal(SUB, user_or_client_id))
 
     def client(self, client_id: str) -> None:
-        """Nothing issued so far to this `client_id` is believed, whoever the subject."""
+        """Nothing issued so far to this `client_id` is believed, whoever the subject.
+
+        And no refresh token is.
+        """
+        self._families.end_of_client(client_id)
         self._nothing_so_far(Principal(CLIENT_ID, client_id))
 
     def forget(self) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from issuer.directory import AudienceRecord, ClientRecord, UserRecord
-from issuer.scopes import covers_any, meet, narrow
+from issuer.scopes import covers, covers_any, meet, narrow
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,13 @@ class Authorization:
         if asked is None:
             return self
         return replace(self, scopes=narrow(self.scopes, asked))
+
+    def within(self, granted: Iterable[str]) -> "Authorization":
+        """The same with no more than was `granted` before, spelled so where it is still held."""
+        granted = frozenset(granted)
+        whole = frozenset(scope for scope in granted if covers(self.scopes, scope))
+        left = (scope for scope in meet(granted, self.scopes) if not covers(whole, scope))
+        return replace(self, scopes=whole.union(left))
 
     def role_names(self) -> list[str]:
         """The roles that gave any of the scopes."""

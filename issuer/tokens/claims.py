@@ -1,13 +1,14 @@
 """The claims of an access token (RFC 9068 §2.2 and what AgentOS reads): pure."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from issuer.tokens.authorization import Authorization
 
 
 def access_token_claims(
     authorization: Authorization, *, issuer: str, jti: str, now: datetime, lifetime: timedelta
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Every claim of the token, in the order of CONTRACT §3.
 
     `scope` is for the field, `scopes` for AgentOS: an array also for one scope or none, since
@@ -15,7 +16,7 @@ def access_token_claims(
     """
     issued_at = int(now.timestamp())
     scopes = sorted(authorization.scopes)
-    claims: dict[str, object] = {
+    claims: dict[str, Any] = {
         **authorization.claims,
         "iss": issuer,
         "sub": authorization.subject,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from random import Random
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from issuer.clock import Clock
 from issuer.errors import IssuerError
@@ -42,13 +42,14 @@ class BornDead(IssuerError):
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """A signed token and what is said about it. `lifetime` is in whole seconds."""
+    """A signed token and what is said about it. `lifetime` is in whole seconds, as is `exp`."""
 
     token: str = field(repr=False)
     jti: str
     kid: str
     scopes: tuple[str, ...]
     lifetime: timedelta
+    exp: int
 
 
 class TokenIssuer:
@@ -95,8 +96,14 @@ class TokenIssuer:
         claims = self._claims(authorization, lifetime)
         signed = sign(ACCESS_TOKEN_TYPE, claims)
         self._require_size(len(signed.token), claims)
-        scopes = tuple(sorted(authorization.scopes))
-        return AccessToken(signed.token, str(claims["jti"]), signed.kid, scopes, lifetime)
+        return AccessToken(
+            token=signed.token,
+            jti=claims["jti"],
+            kid=signed.kid,
+            scopes=tuple(sorted(authorization.scopes)),
+            lifetime=lifetime,
+            exp=claims["exp"],
+        )
 
     def preview(self, authorization: Authorization) -> tuple[dict[str, object], int]:
         """What `issue` would say, and the bytes it would take; the signature is thrown away."""
@@ -113,7 +120,7 @@ class TokenIssuer:
             or self._default_lifetime
         )
 
-    def _claims(self, authorization: Authorization, lifetime: timedelta) -> dict[str, object]:
+    def _claims(self, authorization: Authorization, lifetime: timedelta) -> dict[str, Any]:
         return access_token_claims(
             authorization,
             issuer=self._issuer,

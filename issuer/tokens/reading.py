@@ -1,7 +1,9 @@
 """Reading our own access tokens, where this issuer is the resource server (RFC 9068 §4)."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
@@ -25,6 +27,7 @@ class VerifiedToken:
     jti: str
     issued_at: datetime
     expires_at: datetime
+    claims: Mapping[str, Any] = field(repr=False)
 
 
 class TokenReader:
@@ -69,7 +72,7 @@ class TokenReader:
             # The algorithm is the key's, whatever the header says (RFC 8725 §3.1).
             public = import_key(dict(key.public_jwk))
             claims = jwt.decode(token, public, algorithms=[key.alg.value]).claims
-        except (JoseError, ValueError, TypeError) as error:
+        except (JoseError, ValueError, TypeError, RecursionError) as error:
             raise InvalidCredentials(f"not a token of ours: {error}") from None
         if header.get("typ") != ACCESS_TOKEN_TYPE:
             raise InvalidCredentials("not an access token")
@@ -86,4 +89,5 @@ class TokenReader:
             claims["jti"],
             datetime.fromtimestamp(claims["iat"], UTC),
             datetime.fromtimestamp(claims["exp"], UTC),
+            claims,
         )

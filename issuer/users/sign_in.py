@@ -1,5 +1,7 @@
 """Signing in with a password: one error and one duration for everything that can be wrong."""
 
+from dataclasses import replace
+
 from issuer.database import Database
 from issuer.directory import Directory, UserRecord
 from issuer.errors import InvalidCredentials
@@ -35,10 +37,11 @@ class SignIn:
         if user.disabled:
             raise InvalidCredentials("disabled user", found.id)
         if self._passwords.is_outdated(kept):
-            self._renew(user.id, kept, password)
+            return self._renewed(user, kept, password)
         return user
 
-    def _renew(self, user_id: str, kept: str, password: str) -> None:
+    def _renewed(self, user: UserRecord, kept: str, password: str) -> UserRecord:
         renewed = self._passwords.hash(password)
         with self._database.transaction() as session:
-            UserStore(session).renew_hash(user_id, kept, renewed)
+            UserStore(session).renew_hash(user.id, kept, renewed)
+        return replace(user, password_hash=renewed)

@@ -1,0 +1,9 @@
+"""Families of refresh tokens on record: what they were granted, and how they end.
+
+A family that ended is gone, so nothing brings it back. `issuer.refresh` gives and takes the tokens.
+"""
+
+from issuer.families.family import Family, Lifetimes
+from issuer.families.store import FamilyStore
+
+__all__ = ["Family", "FamilyStore", "Lifetimes"]

@@ -1,0 +1,180 @@
+"""Giving, changing and ending refresh tokens (RFC 6749 §6, RFC 9700 §4.14.2)."""
+
+import hmac
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from random import Random
+
+from issuer.audit import Actor, Trail
+from issuer.clock import Clock
+from issuer.database import Database
+from issuer.database.principals import new_id
+from issuer.directory import UserRecord
+from issuer.errors import InvalidCredentials
+from issuer.families import Family, FamilyStore, Lifetimes
+from issuer.refresh.in_use import Asked, Issue, Overtaken, Presented
+from issuer.refresh.text import RefreshTokenMaker
+from issuer.revocations import Revocations
+from issuer.tokens import Authorization
+from issuer.vocabulary import STILL_BELIEVED
+
+_MOST_NAMED = 100
+
+
+class RefreshTokens:
+    """Each call is a transaction of its own: from a worker, never from the event loop.
+
+    `ended` is called after a family has, so that this process knows it at once.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        chance: Random,
+        maker: RefreshTokenMaker,
+        lifetimes: Lifetimes,
+        reuse_grace: timedelta,
+        ended: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._chance = chance
+        self._maker = maker
+        self._lifetimes = lifetimes
+        self._grace = reuse_grace
+        self._ended = ended
+
+    def begin(self, user: UserRecord, authorization: Authorization, issue: Issue) -> str:
+        """The first token of a new family, for what a sign-in was granted.
+
+        `InvalidCredentials` if the user or the client was changed meanwhile: a family that begins
+        beside the change which ends all of them would outlive it.
+        """
+        token, now, client_id = self._maker.first(), self._clock(), authorization.client.client_id
+        family = Family(
+            id=new_id("family_", self._chance),
+            client_id=client_id,
+            user_id=user.id,
+            audience_id=authorization.audience.id,
+            scopes=authorization.scopes,
+            session_id=authorization.session_id,
+            created_at=now,
+            rotated_at=now,
+            handle=self._maker.handle(token) or b"",
+            digest=self._maker.digest(token),
+        )
+        with self._database.between_changes() as session:
+            store = FamilyStore(session)
+            if not store.is_as_signed_in(user.id, user.password_hash, client_id):
+                raise InvalidCredentials("changed while signing in", user.id)
+            store.add(family)
+            issue.record(session, self._clock, family)
+        return token
+
+    def present(self, token: str, client_id: str, asked: Asked, actor: Actor) -> Presented:
+        """The token, to be used by `use`; `InvalidCredentials` if it may not be.
+
+        One that was used before ends its family, and is an error like every other. Another
+        client's is only that: nobody ends what is not theirs.
+        """
+        family = self._family(token)
+        if family is None:
+            raise InvalidCredentials("unknown refresh token")
+        if family.client_id != client_id:
+            raise InvalidCredentials("refresh token of another client", family.user_id)
+        if self._has_expired(family):
+            raise InvalidCredentials("expired refresh token", family.user_id)
+        if self._is_newest(token, family):
+            return Presented(family, asked, token)
+        if (successor := self._answer_again(token, family, asked)) is not None:
+            return Presented(family, asked, token, successor)
+        self._end(family, "refresh.reused", actor)
+        raise InvalidCredentials("refresh token used before", family.user_id)
+
+    def use(self, presented: Presented, issue: Issue) -> str:
+        """The token that follows. Durable, with the record of it, when it is given.
+
+        `Overtaken` if another request has used it since it was presented: of any number of them
+        one is the first, and all others learn of it.
+        """
+        family, salt = presented.family, self._maker.salt()
+        successor = presented.successor or self._maker.successor(presented.token, salt)
+        digest, asked = self._maker.digest(successor), presented.asked.digest
+        with self._database.transaction() as session:
+            store = FamilyStore(session)
+            is_first = (
+                store.stay(family)
+                if presented.successor
+                else store.move_on(family, digest, salt, asked, self._clock())
+            )
+            if not is_first:
+                raise Overtaken("The refresh token was used at the same time.")
+            issue.record(session, self._clock, family)
+        return successor
+
+    def find(self, token: str) -> Family | None:
+        """The family of a token that could be used now. Nothing is changed."""
+        family = self._family(token)
+        if family is None or not self._is_newest(token, family) or self._has_expired(family):
+            return None
+        return family
+
+    def revoke(self, token: str, client_id: str, actor: Actor) -> bool:
+        """End the family of any token of it, used or not; False if it is none of the client's."""
+        family = self._family(token)
+        if family is None or family.client_id != client_id:
+            return False
+        return self._end(family, "refresh.revoked", actor)
+
+    def expires_at(self, family: Family) -> datetime:
+        """When its newest token can no longer be used, if it is not used before."""
+        return family.expires_at(self._lifetimes)
+
+    def forget_expired(self) -> None:
+        """Delete what can no longer be used, some at a time: nobody waits long for the database."""
+        more = True
+        while more:
+            with self._database.changing() as session:
+                more = FamilyStore(session).forget_expired(
+                    self._lifetimes, self._clock(), believed_until=self._clock() - STILL_BELIEVED
+                )
+
+    def _family(self, token: str) -> Family | None:
+        if (handle := self._maker.handle(token)) is None:
+            return None
+        with self._database.reading() as session:
+            return FamilyStore(session).find(handle)
+
+    def _has_expired(self, family: Family) -> bool:
+        return self._clock() >= self.expires_at(family)
+
+    def _is_newest(self, token: str, family: Family) -> bool:
+        return hmac.compare_digest(self._maker.digest(token), family.digest)
+
+    def _answer_again(self, token: str, family: Family, asked: Asked) -> str | None:
+        """What followed the token, while its answer may have been lost; None if it was not."""
+        since = max(self._clock() - family.rotated_at, timedelta(0))  # clocks differ
+        if family.salt is None or since >= self._grace or asked.digest != family.asked:
+            return None
+        successor = self._maker.successor(token, family.salt)
+        return successor if self._is_newest(successor, family) else None
+
+    def _end(self, family: Family, action: str, actor: Actor) -> bool:
+        """The family and the access tokens it gave, in one transaction; False if it had ended."""
+        with self._database.changing() as session:
+            given = FamilyStore(session).end(family.id)
+            if given is None:
+                return False
+            Revocations(session, self._clock).tokens(given)
+            Trail(session, self._clock, actor).note(
+                action,
+                family.user_id,
+                family=family.id,
+                client_id=family.client_id,
+                audience=family.audience_id,
+                access_tokens=len(given),
+                jti=sorted(given, key=lambda jti: given[jti])[-_MOST_NAMED:],
+            )
+        self._ended()
+        return True
