@@ -169,14 +169,14 @@ class Settings(BaseModel):
     )
     refresh_idle: Positive = Field(
         timedelta(days=14),
-        description="A refresh token not used for this long is dead. Not in force yet.",
+        description="A refresh token not used for this long is dead.",
     )
     refresh_ttl: Positive = Field(
-        timedelta(days=90), description="No refresh token family outlives this. Not in force yet."
+        timedelta(days=90), description="No refresh token family outlives this."
     )
     refresh_reuse_grace: Duration = Field(
         timedelta(0),
-        description="How long a lost refresh answer may be asked for again. Not in force yet.",
+        description="How long a lost refresh answer may be asked for again.",
     )
     sign_in_failures: int = Field(
         10,

@@ -37,6 +37,10 @@ class TokenAnswer:
     def token(self) -> str:
         return self.body["access_token"]
 
+    @property
+    def refresh_token(self) -> str:
+        return self.body["refresh_token"]
+
 
 class TokenEndpoint:
     """`POST /oauth2/token` of one server, and what is published for reading its tokens."""
@@ -64,6 +68,31 @@ class TokenEndpoint:
                 "password": password,
                 **parameters,
             },
+            auth=(client.client_id, client.client_secret),
+        )
+
+    def refresh(self, client: Credentials, refresh_token: str, **parameters: str) -> TokenAnswer:
+        return self.post(
+            data={"grant_type": "refresh_token", "refresh_token": refresh_token, **parameters},
+            auth=(client.client_id, client.client_secret),
+        )
+
+    def revoke(self, client: Credentials, token: str, **parameters: str) -> httpx.Response:
+        """`POST /oauth2/revoke` (RFC 7009)."""
+        return self._about("revoke", client, token, parameters)
+
+    def introspect(self, client: Credentials, token: str, **parameters: str) -> dict[str, Any]:
+        """What `POST /oauth2/introspect` (RFC 7662) says of the token."""
+        answer = self._about("introspect", client, token, parameters)
+        assert answer.status_code == httpx.codes.OK, answer.text
+        return answer.json()
+
+    def _about(
+        self, endpoint: str, client: Credentials, token: str, parameters: dict[str, str]
+    ) -> httpx.Response:
+        return self.http.post(
+            f"/oauth2/{endpoint}",
+            data={"token": token, **parameters},
             auth=(client.client_id, client.client_secret),
         )
 

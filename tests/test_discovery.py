@@ -7,6 +7,7 @@ from openapi_spec_validator import validate
 from tests.builders import House
 
 METADATA = "/.well-known/oauth-authorization-server"
+METHODS = ["client_secret_basic", "client_secret_post"]
 
 
 def test_the_metadata_names_what_is_registered(http: httpx.Client):
@@ -16,8 +17,12 @@ def test_the_metadata_names_what_is_registered(http: httpx.Client):
         "token_endpoint": "https://id.example/oauth2/token",
         "jwks_uri": "https://id.example/.well-known/jwks.json",
         "revocations_uri": "https://id.example/.well-known/revocations",
-        "grant_types_supported": ["client_credentials", "password"],
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "grant_types_supported": ["client_credentials", "password", "refresh_token"],
+        "token_endpoint_auth_methods_supported": METHODS,
+        "revocation_endpoint": "https://id.example/oauth2/revoke",
+        "revocation_endpoint_auth_methods_supported": METHODS,
+        "introspection_endpoint": "https://id.example/oauth2/introspect",
+        "introspection_endpoint_auth_methods_supported": METHODS,
         "response_types_supported": [],
         "service_documentation": "https://id.example/docs",
     }
@@ -65,7 +70,9 @@ def test_the_description_is_valid_openapi_and_names_every_endpoint(http: httpx.C
     schema = http.get("/openapi.json").json()
     validate(schema)
     assert schema["openapi"].startswith("3.1")
-    assert {"/oauth2/token", "/.well-known/jwks.json", METADATA} <= schema["paths"].keys()
+    for path in ("token", "revoke", "introspect"):
+        assert f"/oauth2/{path}" in schema["paths"]
+    assert {"/.well-known/jwks.json", METADATA} <= schema["paths"].keys()
     assert http.get("/openapi.json").json() == schema
 
 

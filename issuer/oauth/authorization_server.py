@@ -5,18 +5,21 @@ from dataclasses import dataclass, field, replace
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import AuthorizationServer, ClientMixin
 
-from issuer.clients.secrets import PREFIX
 from issuer.directory import ClientRecord
 from issuer.oauth.client_authentication import authenticate_client
 from issuer.oauth.errors import OAuthError, quoted
 from issuer.oauth.grants import Grant, enabled_grants
-from issuer.oauth.request import ProtocolRequest
+from issuer.oauth.introspection import Introspection
+from issuer.oauth.recording import may_be_secret
+from issuer.oauth.request import ProtocolRequest, scopes_asked
+from issuer.oauth.revocation import Revocation
 from issuer.scopes import InvalidScope, ScopeNotCovered
 from issuer.services import Services
 from issuer.tokens import Authorization, TokenTooLarge
 from issuer.vocabulary import ErrorCode
 
-MOST_SCOPES_ASKED = 500
+# Endpoints for clients of ours, besides the token endpoint: one file an endpoint.
+ENDPOINTS: list[type[Revocation | Introspection]] = [Revocation, Introspection]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,9 @@ class IssuerAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
         self.grants = {grant.GRANT_TYPE.value: grant for grant in enabled_grants(services.settings)}
         for grant in self.grants.values():
             self.register_grant(grant)
+        self.endpoints = {each.ENDPOINT_NAME: each for each in ENDPOINTS}
+        for endpoint in ENDPOINTS:
+            self.register_endpoint(endpoint)
 
     def get_token_grant(self, request: ProtocolRequest) -> Grant:
         """The grant for the request. What the caller sent is never repeated."""
@@ -66,6 +72,14 @@ class IssuerAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
             grant = self.get_token_grant(request)
             grant.validate_token_request()
             return self.handle_response(*grant.create_token_response())
+        except OAuth2Error as error:
+            return self.refuse(error)
+
+    def create_endpoint_answer(self, name: str, request: ProtocolRequest) -> Answer:
+        """The answer of the endpoint of that name, or a refusal that says why."""
+        (endpoint,) = self._endpoints[name]
+        try:
+            return self.handle_response(*endpoint(request))
         except OAuth2Error as error:
             return self.refuse(error)
 
@@ -89,7 +103,7 @@ class IssuerAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
     def issue(self, request: ProtocolRequest, authorization: Authorization) -> dict[str, object]:
         """RFC 6749 §5.1: the narrowed authorization as a signed token. The same for every grant."""
         try:
-            narrowed = authorization.narrowed_to(_scopes_asked(request))
+            narrowed = authorization.narrowed_to(scopes_asked(request))
             request.issued = self.services.tokens.issue(narrowed)
         except InvalidScope as error:
             raise _invalid_scope("Malformed scope", error.scope) from None
@@ -124,17 +138,5 @@ class IssuerAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
 def _invalid_scope(description: str, scope: str) -> OAuthError:
     """RFC 6749 §5.2, naming the scope; for the record only if it could not be a secret."""
     named = f"{description}: {quoted(scope)}"
-    reason = description if PREFIX in scope else named
+    reason = description if may_be_secret(scope) else named
     return OAuthError(ErrorCode.INVALID_SCOPE, named, reason=reason)
-
-
-def _scopes_asked(request: ProtocolRequest) -> list[str] | None:
-    """RFC 6749 §3.3; None if the request leaves it to us. No scope is asked twice."""
-    if (text := request.payload.scope) is None:
-        return None
-    scopes = list(dict.fromkeys(text.split(" ")))
-    if len(scopes) > MOST_SCOPES_ASKED:
-        raise OAuthError(
-            ErrorCode.INVALID_SCOPE, f"At most {MOST_SCOPES_ASKED} scopes may be asked for."
-        )
-    return scopes

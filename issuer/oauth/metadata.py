@@ -26,10 +26,20 @@ def metadata(settings: Settings, server: IssuerAuthorizationServer) -> dict[str,
         "revocations_uri": settings.base_url + FEED_PATH,
         "grant_types_supported": list(server.grants),
         "token_endpoint_auth_methods_supported": list(METHODS),
+        **_endpoints(settings, server),
         "response_types_supported": [],
         "service_documentation": settings.base_url + "/docs",
     }
     return dict(AuthorizationServerMetadata(found))
+
+
+def _endpoints(settings: Settings, server: IssuerAuthorizationServer) -> dict[str, object]:
+    """Those for clients of ours; all authenticate them alike."""
+    found: dict[str, object] = {}
+    for name, endpoint in server.endpoints.items():
+        found[f"{name}_endpoint"] = settings.base_url + endpoint.PATH
+        found[f"{name}_endpoint_auth_methods_supported"] = list(METHODS)
+    return found
 
 
 def rendered(document: dict[str, object]) -> tuple[bytes, str]:

@@ -3,18 +3,13 @@
 from collections.abc import Iterable
 from typing import Any
 
+from issuer.oauth.introspection import Introspection
 from issuer.oauth.metadata import JWKS_PATH, TOKEN_PATH, metadata_paths
+from issuer.oauth.openapi_about_tokens import introspection, revocation
+from issuer.oauth.openapi_parts import REQUEST_ID, TAGS, refusal, refusals
+from issuer.oauth.revocation import Revocation
 from issuer.oauth.revocation_feed import FEED_MEDIA_TYPE, FEED_PATH
 from issuer.settings import Settings
-from issuer.vocabulary import ErrorCode
-
-_TAGS = ["OAuth 2.0"]
-_REQUEST_ID = {
-    "X-Request-Id": {
-        "description": "The caller's, if it is 1 to 128 of A-Z a-z 0-9 . _ -, else one of ours.",
-        "schema": {"type": "string"},
-    }
-}
 
 
 def protocol_paths(settings: Settings, grant_types: Iterable[str]) -> dict[str, Any]:
@@ -41,6 +36,8 @@ def protocol_paths(settings: Settings, grant_types: Iterable[str]) -> dict[str, 
     )
     return {
         base + TOKEN_PATH: {"post": _token(list(grant_types))},
+        base + Revocation.PATH: {"post": revocation()},
+        base + Introspection.PATH: {"post": introspection()},
         base + JWKS_PATH: {"get": jwks},
         base + FEED_PATH: {"get": _feed(settings.signing_algorithms)},
         **documents,
@@ -67,14 +64,14 @@ def _feed(algorithms: Iterable[str]) -> dict[str, Any]:
     described["parameters"].append(
         {"name": "alg", "in": "query", "description": "Whose key is to sign it", "schema": alg}
     )
-    described["responses"]["400"] = _refusal("No such `alg`")
-    described["responses"]["503"] = _refusal("The database is away", "Retry-After")
+    described["responses"]["400"] = refusal("No such `alg`")
+    described["responses"]["503"] = refusal("The database is away", "Retry-After")
     return described
 
 
 def _token(grant_types: list[str]) -> dict[str, Any]:
     return {
-        "tags": _TAGS,
+        "tags": TAGS,
         "operationId": "token",
         "summary": "Get an access token (RFC 6749 §3.2)",
         "description": "A client authenticates with HTTP Basic or with `client_id` and"
@@ -96,15 +93,10 @@ def _token(grant_types: list[str]) -> dict[str, Any]:
         "responses": {
             "200": {
                 "description": "A token that says exactly `scope`",
-                "headers": _REQUEST_ID,
+                "headers": REQUEST_ID,
                 "content": {"application/json": {"schema": _token_response()}},
             },
-            "400": _refusal("The request is refused (RFC 6749 §5.2, RFC 8707 §2)"),
-            "401": _refusal("The client did not authenticate", "WWW-Authenticate"),
-            "405": _refusal("Not a POST", "Allow"),
-            "413": _refusal("The body has more than 16 KiB"),
-            "500": _refusal("Unforeseen; the log has the cause under the request id"),
-            "503": _refusal("Overload, or the database is away", "Retry-After"),
+            **refusals(),
         },
     }
 
@@ -123,6 +115,7 @@ def _token_request(grant_types: list[str]) -> dict[str, Any]:
             "session_id": {**text, "description": "For clients with `may_set_session`"},
             "username": {**text, "description": "Of the password grant"},
             "password": {**secret, "description": "Of the password grant"},
+            "refresh_token": {**secret, "description": "Of the refresh token grant"},
             "client_id": text,
             "client_secret": secret,
         },
@@ -138,25 +131,11 @@ def _token_response() -> dict[str, Any]:
             "token_type": {"const": "Bearer"},
             "expires_in": {"type": "integer", "description": "Seconds"},
             "scope": {"type": "string", "description": "Space-delimited"},
-        },
-    }
-
-
-def _refusal(description: str, *headers: str) -> dict[str, Any]:
-    return {
-        "description": description,
-        "headers": {**_REQUEST_ID, **{name: {"schema": {"type": "string"}} for name in headers}},
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["error"],
-                    "properties": {
-                        "error": {"type": "string", "enum": [code.value for code in ErrorCode]},
-                        "error_description": {"type": "string"},
-                    },
-                }
-            }
+            "refresh_token": {
+                "type": "string",
+                "description": "Opaque, and another at every use; for a client with that grant"
+                " type, where a user signed in",
+            },
         },
     }
 
@@ -164,15 +143,15 @@ def _refusal(description: str, *headers: str) -> dict[str, Any]:
 def _document(summary: str, media_type: str, schema: dict[str, Any]) -> dict[str, Any]:
     cached = {name: {"schema": {"type": "string"}} for name in ("ETag", "Cache-Control")}
     return {
-        "tags": _TAGS,
+        "tags": TAGS,
         "summary": summary,
         "parameters": [{"name": "If-None-Match", "in": "header", "schema": {"type": "string"}}],
         "responses": {
             "200": {
                 "description": "The document",
-                "headers": {**_REQUEST_ID, **cached},
+                "headers": {**REQUEST_ID, **cached},
                 "content": {media_type: {"schema": schema}},
             },
-            "304": {"description": "The caller has it already", "headers": _REQUEST_ID},
+            "304": {"description": "The caller has it already", "headers": REQUEST_ID},
         },
     }

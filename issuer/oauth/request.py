@@ -8,13 +8,16 @@ from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from starlette.datastructures import Headers
 from starlette.requests import Request
 
+from issuer.audit import Actor
 from issuer.directory import ClientRecord, SecretRecord
+from issuer.http import caller
 from issuer.oauth.errors import OAuthError
 from issuer.tokens import AccessToken, Authorization
 from issuer.vocabulary import ErrorCode
 
 MOST_BYTES = 16 * 1024
 MOST_PARAMETERS = 100
+MOST_SCOPES_ASKED = 500
 _FORM = "application/x-www-form-urlencoded"
 # Authlib refuses a plain http URL; TLS ends at the proxy, and `Settings` has looked at ours.
 _SECURE_URL = "https://localhost/"
@@ -23,13 +26,16 @@ _SECURE_URL = "https://localhost/"
 class ProtocolRequest(OAuth2Request):  # type: ignore[misc]
     """A parsed request, as Authlib wants one, with what the steps after it have found out."""
 
-    def __init__(self, parameters: Mapping[str, str], headers: Headers) -> None:
+    def __init__(self, parameters: Mapping[str, str], headers: Headers, caller: Actor) -> None:
         super().__init__("POST", _SECURE_URL, headers=headers)
         self.parameters = parameters
+        self.caller = caller
         self.payload = BasicOAuth2Payload(parameters)
         self.may_query = False
         self.authorization: Authorization | None = None
         self.issued: AccessToken | None = None
+        self.is_recorded = False
+        self.nothing_done: str | None = None
         self.claimed_client_id: str | None = None
         self.named_subject: str | None = None
         self.authenticated: ClientRecord | None = None
@@ -37,7 +43,7 @@ class ProtocolRequest(OAuth2Request):  # type: ignore[misc]
 
     def again(self) -> "ProtocolRequest":
         """The same request, about which nothing has been found out yet."""
-        return ProtocolRequest(self.parameters, self.headers)
+        return ProtocolRequest(self.parameters, self.headers, self.caller)
 
     @property
     def form(self) -> Mapping[str, str]:
@@ -52,7 +58,26 @@ async def read_request(request: Request) -> ProtocolRequest:
     _require_form(request.headers.getlist("content-type"))
     if request.scope["query_string"]:
         raise _invalid("Send parameters in the body, not in the URL.")
-    return ProtocolRequest(_parse(await _read_body(request)), request.headers)
+    return ProtocolRequest(_parse(await _read_body(request)), request.headers, caller(request))
+
+
+def required(request: ProtocolRequest, name: str) -> str:
+    """The parameter of that name; `invalid_request` if it was left out."""
+    if name not in request.parameters:
+        raise _invalid(f"Missing '{name}' in request.")
+    return request.parameters[name]
+
+
+def scopes_asked(request: ProtocolRequest) -> list[str] | None:
+    """RFC 6749 §3.3; None if the request leaves it to us. No scope is asked twice."""
+    if (text := request.payload.scope) is None:
+        return None
+    scopes = list(dict.fromkeys(text.split(" ")))
+    if len(scopes) > MOST_SCOPES_ASKED:
+        raise OAuthError(
+            ErrorCode.INVALID_SCOPE, f"At most {MOST_SCOPES_ASKED} scopes may be asked for."
+        )
+    return scopes
 
 
 def _require_form(content_types: list[str]) -> None:

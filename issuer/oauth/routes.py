@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 from issuer.http import document
 from issuer.metrics import Metrics
 from issuer.oauth.authorization_server import IssuerAuthorizationServer
+from issuer.oauth.client_endpoint import ClientEndpoint
 from issuer.oauth.metadata import (
     JWKS_PATH,
     MAX_AGE,
@@ -59,6 +60,10 @@ def protocol_routes(
     base = services.settings.base_path
     return [
         Route(base + TOKEN_PATH, OnlyPost(token_endpoint)),
+        *(
+            Route(base + endpoint.PATH, OnlyPost(ClientEndpoint(services, server, queries, name)))
+            for name, endpoint in server.endpoints.items()
+        ),
         Route(base + JWKS_PATH, jwks, methods=["GET"]),
         Route(base + FEED_PATH, revocations, methods=["GET"]),
         *(Route(path, discovery, methods=["GET"]) for path in metadata_paths(services.settings)),

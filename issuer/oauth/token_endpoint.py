@@ -1,42 +1,38 @@
 """The token endpoint (RFC 6749 §3.2): from a request to an answer that is on record."""
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from typing import TypeVar
 
-import structlog
 from authlib.oauth2 import OAuth2Error
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from issuer.audit import Event, Outcome
+from issuer.audit import Event
 from issuer.clients.authentication import NeedsDatabase
-from issuer.clients.secrets import PREFIX
 from issuer.errors import Unavailable
-from issuer.fields import is_principal_id
 from issuer.http import caller
 from issuer.metrics import Metrics
 from issuer.oauth.authorization_server import Answer, IssuerAuthorizationServer
-from issuer.oauth.errors import OAuthError, unavailable
+from issuer.oauth.errors import unavailable
+from issuer.oauth.recording import (
+    actor_of,
+    answer_on_the_beat,
+    issued_details,
+    log_refusal,
+    refused_event,
+)
 from issuer.oauth.request import ProtocolRequest, read_request
 from issuer.services import Services
 from issuer.tokens import BornDead
 from issuer.vocabulary import ErrorCode
 from issuer.workers import WorkerPool
 
-# A known client takes some queries more than an unknown one. Both answers leave at a full beat
-# after the request came, which is longer than either takes on a machine that is not overloaded.
-_ANSWERED_ON_THE_BEAT = {ErrorCode.INVALID_CLIENT.value}
-_BEAT = 0.03  # seconds
-
 # Of a client or user whose tokens were just revoked.
 _MOST_WAITS = 2
 _LONGEST_WAIT = 3.0  # seconds
 
 T = TypeVar("T")
-
-log = structlog.get_logger(__name__)
 
 
 class TokenEndpoint:
@@ -60,10 +56,8 @@ class TokenEndpoint:
         arrived_at = self._services.clock.monotonic()
         answer = await self._measured_answer(request, arrived_at)
         if answer.refusal is not None:
-            _log_refusal(answer.refusal)
-            if answer.refusal.error in _ANSWERED_ON_THE_BEAT:
-                elapsed = self._services.clock.monotonic() - arrived_at
-                await asyncio.sleep(_BEAT - elapsed % _BEAT)
+            log_refusal("token_refused", answer.refusal)
+            await answer_on_the_beat(answer.refusal, arrived_at, self._services.clock)
         return JSONResponse(answer.body, answer.status, headers=dict(answer.headers))
 
     async def _measured_answer(self, request: Request, arrived_at: float) -> Answer:
@@ -91,7 +85,8 @@ class TokenEndpoint:
             event = self._event(request, parsed, answer)
             if parsed is not None and parsed.secret is not None:
                 self._services.last_use.note(parsed.secret.id, event.at, event.actor.address)
-            await self._services.audit.record(event)
+            if parsed is None or not parsed.is_recorded:
+                await self._services.audit.record(event)
             if parsed is not None and parsed.issued is not None:
                 self._metrics.token_issued(parsed.payload.grant_type)
         except Unavailable as error:
@@ -125,13 +120,14 @@ class TokenEndpoint:
     async def _answer(self, request: ProtocolRequest) -> Answer:
         """From memory, on the event loop, where that is possible; from a pool where it is not."""
         grant = self._server.grants.get(request.payload.grant_type or "")
-        if grant is None or not grant.hashes_passwords:
+        if grant is None or not (grant.hashes_passwords or grant.queries):
             return await self._from_memory_or_query(self._server.create_token_response, request)
         # Who is nobody's client must not take the place of those who sign in.
         refused = await self._from_memory_or_query(self._server.refuse_stranger, request)
         if refused is not None:
             return refused
-        answer: Answer = await self._passwords.run(self._server.create_token_response, request)
+        pool = self._passwords if grant.hashes_passwords else self._queries
+        answer: Answer = await pool.run(self._server.create_token_response, request)
         return answer
 
     async def _from_memory_or_query(
@@ -144,50 +140,16 @@ class TokenEndpoint:
             return await self._queries.run(step, request)
 
     def _event(self, request: Request, parsed: ProtocolRequest | None, answer: Answer) -> Event:
-        now = self._services.clock()
-        client = parsed.authenticated if parsed else None
-        actor = caller(request, client.client_id if client else None)
-        if parsed is None or parsed.issued is None or parsed.authorization is None:
-            error = answer.refusal
-            return Event(
-                at=now,
-                actor=actor,
-                action="token.refused",
-                target=(parsed.named_subject if parsed else None) or _claimed_client(parsed),
-                outcome=Outcome.REFUSED,
-                reason=_reason(error),
-                details={"error": error.error if error else ErrorCode.SERVER_ERROR.value},
-            )
+        clock = self._services.clock
+        actor = actor_of(parsed) if parsed else caller(request)
+        if answer.refusal is not None:
+            return refused_event("token.refused", clock, actor, parsed, answer.refusal)
+        assert parsed is not None
+        assert parsed.authorization is not None
         return Event(
-            at=now,
+            at=clock(),
             actor=actor,
             action="token.issued",
             target=parsed.authorization.subject,
-            details={
-                "grant_type": parsed.payload.grant_type,
-                "audience": parsed.authorization.audience.id,
-                "scope": " ".join(parsed.issued.scopes),
-                "jti": parsed.issued.jti,
-                "kid": parsed.issued.kid,
-                "expires_in": int(parsed.issued.lifetime.total_seconds()),
-            },
+            details=issued_details(parsed),
         )
-
-
-def _claimed_client(parsed: ProtocolRequest | None) -> str | None:
-    """Whom an unauthenticated caller says to be, if anybody could be called that.
-
-    People send a secret where the id belongs: that is not put on record.
-    """
-    claimed = (parsed.claimed_client_id if parsed else None) or ""
-    return claimed if is_principal_id(claimed) and PREFIX not in claimed else None
-
-
-def _reason(error: OAuth2Error | None) -> str | None:
-    if error is None:
-        return None
-    return error.reason if isinstance(error, OAuthError) else str(error.description)
-
-
-def _log_refusal(error: OAuth2Error) -> None:
-    log.info("token_refused", error=error.error, reason=_reason(error))

@@ -73,7 +73,10 @@ def test_an_unknown_grant_type_is_unsupported(token_endpoint: TokenEndpoint, gra
     answer = token_endpoint.post(data={"grant_type": grant_type})
     assert (answer.status, answer.body) == (
         400,
-        refused("grant_type must be client_credentials or password.", "unsupported_grant_type"),
+        refused(
+            "grant_type must be client_credentials or password or refresh_token.",
+            "unsupported_grant_type",
+        ),
     )
 
 

@@ -3,14 +3,19 @@
 from issuer.oauth.grants.client_credentials import ClientCredentials
 from issuer.oauth.grants.grant import Grant
 from issuer.oauth.grants.password import Password
+from issuer.oauth.grants.refresh_token import RefreshToken
 from issuer.settings import Settings
 
-GRANTS: list[type[Grant]] = [ClientCredentials, Password]
+GRANTS: list[type[Grant]] = [ClientCredentials, Password, RefreshToken]
 
 
 def enabled_grants(settings: Settings) -> list[type[Grant]]:
-    """The grants this issuer offers; the password grant can be turned off altogether."""
-    return [grant for grant in GRANTS if grant is not Password or settings.password_grant]
+    """The grants this issuer offers.
+
+    The password grant can be turned off altogether, and what began with it goes on no more.
+    """
+    off: set[type[Grant]] = set() if settings.password_grant else {Password, RefreshToken}
+    return [grant for grant in GRANTS if grant not in off]
 
 
 __all__ = ["Grant", "enabled_grants"]

@@ -18,6 +18,7 @@ class Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
 
     GRANT_TYPE: GrantType
     hashes_passwords = False
+    queries = False
     request: ProtocolRequest
 
     def authorize(self, client: ClientRecord, audience: AudienceRecord) -> Authorization:
@@ -35,15 +36,23 @@ class Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
 
     def _audience(self, client: ClientRecord) -> AudienceRecord:
         """RFC 8707 §2, with one audience a token."""
+        asked = self._audience_asked()
+        if asked is not None:
+            return self._permitted(client, asked)
+        if len(client.audiences) != 1:
+            raise OAuthError(ErrorCode.INVALID_TARGET, "Name the audience of the token.")
+        return next(iter(client.audiences.values()))
+
+    def _audience_asked(self) -> str | None:
+        """By either of its names."""
         parameters = self.request.parameters
         asked = {parameters[name] for name in ("audience", "resource") if name in parameters}
         if len(asked) > 1:
             raise OAuthError(ErrorCode.INVALID_REQUEST, "A token is for one audience.")
-        if not asked:
-            if len(client.audiences) != 1:
-                raise OAuthError(ErrorCode.INVALID_TARGET, "Name the audience of the token.")
-            return next(iter(client.audiences.values()))
-        audience = client.audiences.get(asked.pop())
+        return asked.pop() if asked else None
+
+    def _permitted(self, client: ClientRecord, audience_id: str) -> AudienceRecord:
+        audience = client.audiences.get(audience_id)
         if audience is None:
             raise OAuthError(
                 ErrorCode.INVALID_TARGET, "The client may not have tokens for this audience."

@@ -6,6 +6,7 @@ from issuer.directory import AudienceRecord, ClientRecord, UserRecord
 from issuer.errors import InvalidCredentials
 from issuer.oauth.errors import OAuthError
 from issuer.oauth.grants.grant import Grant
+from issuer.oauth.recording import issue_of
 from issuer.tokens import Authorization
 from issuer.vocabulary import ErrorCode, GrantType
 
@@ -22,13 +23,31 @@ class Password(Grant, ResourceOwnerPasswordCredentialsGrant):  # type: ignore[mi
         try:
             user: UserRecord = services.sign_in.authenticate(username, password)
         except InvalidCredentials as error:
-            self.request.named_subject = error.subject
-            raise OAuthError(
-                ErrorCode.INVALID_GRANT, "Wrong username or password.", reason=error.reason
-            ) from None
+            raise self._refusal(error) from None
         # A password that was changed a moment ago, elsewhere: this token must not be of before.
         services.changes.look()
         return user
 
     def authorize(self, client: ClientRecord, audience: AudienceRecord) -> Authorization:
         return Authorization.of_user(self.request.user, client, audience)
+
+    def generate_token(self, *arguments: object, **more: object) -> dict[str, object]:
+        """With a refresh token, for a client that may use one (RFC 6749 §4.3.3)."""
+        answer = super().generate_token(*arguments, **more)
+        if GrantType.REFRESH_TOKEN not in self.request.client.record.grant_types:
+            return answer
+        try:
+            token = self.server.services.refresh.begin(
+                self.request.user, self.request.authorization, issue_of(self.request)
+            )
+        except InvalidCredentials as error:
+            self.request.issued = None  # it did not leave
+            raise self._refusal(error) from None
+        self.request.is_recorded = True
+        return {**answer, "refresh_token": token}
+
+    def _refusal(self, error: InvalidCredentials) -> OAuthError:
+        self.request.named_subject = error.subject
+        return OAuthError(
+            ErrorCode.INVALID_GRANT, "Wrong username or password.", reason=error.reason
+        )

@@ -1,0 +1,84 @@
+"""An endpoint beside the token endpoint, for clients of ours: from a request to an answer."""
+
+import structlog
+from authlib.oauth2 import OAuth2Error
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from issuer.audit import Event, Outcome
+from issuer.errors import Unavailable
+from issuer.http import caller
+from issuer.oauth.authorization_server import Answer, IssuerAuthorizationServer
+from issuer.oauth.errors import unavailable
+from issuer.oauth.recording import (
+    actor_of,
+    answer_on_the_beat,
+    log_refusal,
+    refused_event,
+)
+from issuer.oauth.request import ProtocolRequest, read_request
+from issuer.services import Services
+from issuer.workers import WorkerPool
+
+log = structlog.get_logger(__name__)
+
+
+class ClientEndpoint:
+    """Reads, authenticates and refuses as the token endpoint does; a refusal is on record.
+
+    What the endpoint `name` does is recorded with it, in its own transaction.
+    """
+
+    def __init__(
+        self, services: Services, server: IssuerAuthorizationServer, queries: WorkerPool, name: str
+    ) -> None:
+        self._services = services
+        self._server = server
+        self._queries = queries
+        self._name = name
+
+    async def __call__(self, request: Request) -> Response:
+        arrived_at = self._services.clock.monotonic()
+        answer = await self._recorded_answer(request)
+        if answer.refusal is not None:
+            log_refusal(f"{self._name}_refused", answer.refusal)
+            await answer_on_the_beat(answer.refusal, arrived_at, self._services.clock)
+        return JSONResponse(answer.body, answer.status, headers=dict(answer.headers))
+
+    async def _recorded_answer(self, request: Request) -> Answer:
+        parsed: ProtocolRequest | None = None
+        try:
+            self._services.changes.require_current()
+            try:
+                parsed = await read_request(request)
+                parsed.may_query = True
+                answer = await self._queries.run(
+                    self._server.create_endpoint_answer, self._name, parsed
+                )
+            except OAuth2Error as error:
+                answer = self._server.refuse(error)
+            event = self._event(request, parsed, answer)
+            if event is not None:
+                await self._services.audit.record(event)
+            self._note_use_of_secret(parsed)
+        except Unavailable as error:
+            return self._server.refuse(unavailable(error))
+        return answer
+
+    def _event(
+        self, request: Request, parsed: ProtocolRequest | None, answer: Answer
+    ) -> Event | None:
+        """A refusal, or what was asked for and not done; None for what needs no more record."""
+        action, clock = f"{self._name}.refused", self._services.clock
+        actor = actor_of(parsed) if parsed else caller(request)
+        if answer.refusal is not None:
+            return refused_event(action, clock, actor, parsed, answer.refusal)
+        if parsed is not None and parsed.nothing_done is not None:
+            return Event(clock(), actor, action, None, Outcome.REFUSED, parsed.nothing_done)
+        return None
+
+    def _note_use_of_secret(self, parsed: ProtocolRequest | None) -> None:
+        if parsed is not None and parsed.secret is not None:
+            self._services.last_use.note(
+                parsed.secret.id, self._services.clock(), parsed.caller.address
+            )

@@ -1,0 +1,108 @@
+"""The introspection endpoint (RFC 7662)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from authlib.oauth2.rfc7662 import IntrospectionEndpoint
+
+from issuer.directory import ClientRecord
+from issuer.errors import InvalidCredentials
+from issuer.oauth.request import ProtocolRequest, required
+from issuer.refresh import PREFIX
+from issuer.scopes import ISSUER_INTROSPECT, covers
+from issuer.tokens import Authorization, still_held
+from issuer.vocabulary import GrantType
+
+_ALSO_SAID = ("sub", "aud", "iss", "jti", "client_id", "exp", "iat", "roles", "session_id")
+
+
+@dataclass(frozen=True, slots=True)
+class LivingToken:
+    """A token that is active, and what is said of it (§2.2)."""
+
+    client_id: str
+    said: Mapping[str, object]
+
+    def is_expired(self) -> bool:
+        return False
+
+    def is_revoked(self) -> bool:
+        return False
+
+
+class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
+    """A client asks about a token of its own, or with `issuer:introspect` about any.
+
+    Everything else is inactive, and nothing more is said. Nothing is changed.
+    """
+
+    PATH = "/oauth2/introspect"
+
+    def check_params(self, request: ProtocolRequest, client: object) -> None:
+        """Authlib's hook. A hint is not needed (§2.1): the kinds look different."""
+        required(request, "token")
+
+    def check_permission(
+        self, token: LivingToken, client: object, request: ProtocolRequest
+    ) -> bool:
+        """Authlib's hook."""
+        asking: ClientRecord = request.client.record
+        own = asking.audiences.get(self.server.services.settings.url)
+        may_ask_about_all = own is not None and covers(asking.rights.at(own), ISSUER_INTROSPECT)
+        return token.client_id == asking.client_id or may_ask_about_all
+
+    def query_token(self, token_string: str, token_type_hint: str | None) -> LivingToken | None:
+        """Authlib's hook. None for what is not active, whatever the reason."""
+        if token_string.startswith(PREFIX):
+            return self._refresh_token(token_string)
+        try:
+            return self._access_token(token_string)
+        except InvalidCredentials:
+            return None
+
+    def introspect_token(self, token: LivingToken) -> dict[str, object]:
+        """Authlib's hook."""
+        return {"active": True, **token.said}
+
+    def _access_token(self, text: str) -> LivingToken | None:
+        services = self.server.services
+        token = services.any_tokens.read(text)
+        if services.is_revoked(token):
+            return None
+        said = {
+            "scope": " ".join(sorted(still_held(services.directory, token))),
+            "token_type": "Bearer",
+            **{name: token.claims[name] for name in _ALSO_SAID if name in token.claims},
+        }
+        if token.subject != token.client_id:
+            said |= self._username(token.subject)
+        return LivingToken(token.client_id, said)
+
+    def _refresh_token(self, text: str) -> LivingToken | None:
+        services = self.server.services
+        if (family := services.refresh.find(text)) is None:
+            return None
+        user = services.directory.load_user(family.user_id)
+        client = services.directory.load_client(family.client_id)
+        audience = client.audiences.get(family.audience_id) if client else None
+        if user is None or client is None or audience is None or user.disabled or client.disabled:
+            return None
+        if GrantType.REFRESH_TOKEN not in client.grant_types:
+            return None
+        may = Authorization.of_user(user, client, audience).within(family.scopes)
+        said = {
+            "scope": " ".join(sorted(may.scopes)),
+            "token_type": "refresh_token",
+            "sub": user.id,
+            "username": user.username,
+            "aud": audience.id,
+            "iss": services.settings.url,
+            "client_id": client.client_id,
+            "exp": int(services.refresh.expires_at(family).timestamp()),
+            "iat": int(family.rotated_at.timestamp()),
+        }
+        return LivingToken(client.client_id, said)
+
+    def _username(self, user_id: str) -> dict[str, object]:
+        user = self.server.services.directory.load_user(user_id)
+        return {"username": user.username} if user else {}

@@ -1,0 +1,90 @@
+"""What the record and the log hold of a request to this door, and when wrong credentials answer."""
+
+import asyncio
+from dataclasses import replace
+
+import structlog
+from authlib.oauth2 import OAuth2Error
+
+from issuer.audit import Actor, Event, Outcome
+from issuer.clients.secrets import PREFIX as CLIENT_SECRET
+from issuer.clock import Clock
+from issuer.fields import is_principal_id
+from issuer.oauth.errors import OAuthError
+from issuer.oauth.request import ProtocolRequest
+from issuer.refresh import PREFIX as REFRESH_TOKEN
+from issuer.refresh import Issue
+from issuer.vocabulary import ErrorCode
+
+# A known client takes some queries more than an unknown one. Both answers leave at a full beat
+# after the request came, which is longer than either takes on a machine that is not overloaded.
+_ANSWERED_ON_THE_BEAT = {ErrorCode.INVALID_CLIENT.value}
+_BEAT = 0.03  # seconds
+
+log = structlog.get_logger(__name__)
+
+
+async def answer_on_the_beat(error: OAuth2Error, arrived_at: float, clock: Clock) -> None:
+    """Return when the refusal may leave."""
+    if error.error in _ANSWERED_ON_THE_BEAT:
+        await asyncio.sleep(_BEAT - (clock.monotonic() - arrived_at) % _BEAT)
+
+
+def actor_of(request: ProtocolRequest) -> Actor:
+    """Who sends the request, by its credentials if these were right."""
+    client = request.authenticated
+    return replace(request.caller, id=client.client_id if client else None)
+
+
+def issued_details(request: ProtocolRequest) -> dict[str, object]:
+    """What `token.issued` says of the token the request got."""
+    assert request.issued is not None
+    assert request.authorization is not None
+    return {
+        "grant_type": request.payload.grant_type,
+        "audience": request.authorization.audience.id,
+        "scope": " ".join(request.issued.scopes),
+        "jti": request.issued.jti,
+        "kid": request.issued.kid,
+        "expires_in": int(request.issued.lifetime.total_seconds()),
+    }
+
+
+def issue_of(request: ProtocolRequest) -> Issue:
+    """The access token that the request got, to be put on record with a refresh token."""
+    assert request.issued is not None
+    return Issue(request.issued, actor_of(request), issued_details(request))
+
+
+def refused_event(
+    action: str, clock: Clock, actor: Actor, request: ProtocolRequest | None, error: OAuth2Error
+) -> Event:
+    """The event of a refusal; `request` is None if it could not be read."""
+    return Event(
+        at=clock(),
+        actor=actor,
+        action=action,
+        target=(request.named_subject if request else None) or _claimed_client(request),
+        outcome=Outcome.REFUSED,
+        reason=_reason(error),
+        details={"error": error.error},
+    )
+
+
+def log_refusal(event: str, error: OAuth2Error) -> None:
+    log.info(event, error=error.error, reason=_reason(error))
+
+
+def may_be_secret(text: str) -> bool:
+    """People send a secret where something else belongs: such a text is not put on record."""
+    return CLIENT_SECRET in text or REFRESH_TOKEN in text
+
+
+def _claimed_client(request: ProtocolRequest | None) -> str | None:
+    """Whom an unauthenticated caller says to be, if anybody could be called that."""
+    claimed = (request.claimed_client_id if request else None) or ""
+    return claimed if is_principal_id(claimed) and not may_be_secret(claimed) else None
+
+
+def _reason(error: OAuth2Error) -> str:
+    return error.reason if isinstance(error, OAuthError) else str(error.description)

@@ -1,0 +1,191 @@
+"""The introspection endpoint (RFC 7662)."""
+
+from datetime import timedelta
+
+import pytest
+
+from issuer.roles import Assignment
+from tests.builders import URL, Credentials, House
+from tests.drivers import TokenEndpoint
+from tests.oauth.refreshing import GRANTS, SignedIn, sign_in
+
+INACTIVE = {"active": False}
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def alice(house: House, token_endpoint: TokenEndpoint) -> SignedIn:
+    return sign_in(house, token_endpoint)
+
+
+def test_a_client_may_ask_about_an_access_token_of_its_own(alice: SignedIn):
+    """RFC 7662 §2.2."""
+    claims = alice.endpoint.claims(alice.answer)
+    assert alice.introspect(alice.answer.token) == {
+        "active": True,
+        "scope": "agents:run sessions:read",
+        "client_id": "app",
+        "username": "alice",
+        "token_type": "Bearer",
+        "sub": alice.user_id,
+        **{name: claims[name] for name in ("exp", "iat", "aud", "iss", "jti")},
+    }
+
+
+def test_a_client_of_its_own_has_no_username(house: House, token_endpoint: TokenEndpoint):
+    client = house.client(may_set_session=True)
+    answer = token_endpoint.client_credentials(client, session_id="one")
+    said = token_endpoint.introspect(client, answer.token)
+    assert (said["sub"], said["client_id"]) == (client.client_id, client.client_id)
+    assert said["session_id"] == "one"
+    assert "username" not in said
+
+
+def test_roles_are_said_where_the_token_has_them(house: House, token_endpoint: TokenEndpoint):
+    house.audience("with-roles", include_roles=True)
+    house.role("runner", ["agents:run"])
+    client = house.client(audiences=["with-roles"], roles=["runner"])
+    answer = token_endpoint.client_credentials(client)
+    assert token_endpoint.introspect(client, answer.token)["roles"] == ["runner"]
+
+
+def test_a_client_may_ask_about_a_refresh_token_of_its_own(alice: SignedIn):
+    now = alice.house.clock()
+    said = alice.introspect(alice.answer.refresh_token)
+    assert said == {
+        "active": True,
+        "scope": "agents:run sessions:read",
+        "client_id": "app",
+        "username": "alice",
+        "token_type": "refresh_token",
+        "sub": alice.user_id,
+        "aud": "my-os",
+        "iss": URL,
+        "iat": int(now.timestamp()),
+        "exp": int((now + 14 * DAY).timestamp()),
+    }
+
+
+def test_asking_uses_nothing_up_and_ends_nothing(alice: SignedIn):
+    alice.introspect(alice.answer.refresh_token)
+    successor = alice.refresh()
+    assert successor.status == 200
+    assert alice.introspect(alice.answer.refresh_token) == INACTIVE
+    assert alice.introspect(successor.refresh_token)["active"]
+
+
+def test_nobody_else_learns_anything(alice: SignedIn):
+    """RFC 7662 §2.2: inactive, as what never was."""
+    other = alice.house.client("other", scopes=["agents:run"], grant_types=GRANTS)
+    for token in (alice.answer.token, alice.answer.refresh_token, "x"):
+        assert alice.endpoint.introspect(other, token) == INACTIVE
+
+
+@pytest.mark.parametrize("scope", ["issuer:introspect", "issuer:admin"])
+@pytest.mark.parametrize("how", ["directly", "by a role"])
+def test_who_may_introspect_may_ask_about_all(alice: SignedIn, scope: str, how: str):
+    fields = {"scopes": [scope]} if how == "directly" else {"roles": ["asking"]}
+    alice.house.role("asking", [scope])
+    asking = alice.house.client("asking", audiences=[URL], **fields)
+    for token in (alice.answer.token, alice.answer.refresh_token):
+        assert alice.endpoint.introspect(asking, token)["active"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"audiences": [URL], "scopes": ["issuer:audit:read"]},
+        {"audiences": ["my-os"], "scopes": ["issuer:introspect", "agent_os:admin"]},
+    ],
+)
+def test_the_right_counts_at_the_issuers_own_audience_only(
+    alice: SignedIn, fields: dict[str, list[str]]
+):
+    """CONTRACT §2, §4."""
+    asking = alice.house.client("asking", **fields)
+    assert alice.endpoint.introspect(asking, alice.answer.token) == INACTIVE
+
+
+def test_what_expired_is_inactive(alice: SignedIn):
+    alice.house.wait(timedelta(minutes=15))
+    assert alice.introspect(alice.answer.token) == INACTIVE
+    alice.house.wait(14 * DAY)
+    assert alice.introspect(alice.answer.refresh_token) == INACTIVE
+
+
+def test_what_was_revoked_is_inactive(alice: SignedIn):
+    successor = alice.refresh()
+    alice.endpoint.revoke(alice.client, alice.answer.token)
+    assert alice.introspect(alice.answer.token) == INACTIVE
+    assert alice.introspect(successor.token)["active"]
+    alice.endpoint.revoke(alice.client, successor.refresh_token)
+    assert alice.introspect(successor.token) == INACTIVE
+    assert alice.introspect(successor.refresh_token) == INACTIVE
+
+
+def test_of_a_user_that_is_disabled_or_deleted_nothing_is_active(alice: SignedIn):
+    with alice.house.changing() as rooms:
+        rooms.users.update(alice.user_id, {"disabled": True})
+    for token in (alice.answer.token, alice.answer.refresh_token):
+        assert alice.introspect(token) == INACTIVE
+    with alice.house.changing() as rooms:
+        rooms.users.delete(alice.user_id)
+    assert alice.introspect(alice.answer.token) == INACTIVE
+
+
+def test_of_a_client_that_is_disabled_nothing_is_active(
+    house: House, token_endpoint: TokenEndpoint
+):
+    alice = sign_in(house, token_endpoint)
+    admin = house.admin
+    assert token_endpoint.introspect(admin, alice.answer.token)["active"]
+    with house.changing() as rooms:
+        rooms.clients.update("app", {"disabled": True})
+    for token in (alice.answer.token, alice.answer.refresh_token):
+        assert token_endpoint.introspect(admin, token) == INACTIVE
+
+
+def test_a_scope_taken_away_is_not_said_any_more(alice: SignedIn):
+    with alice.house.changing() as rooms:
+        rooms.assignments.take(alice.user_id, Assignment(role="runner"))
+    for token in (alice.answer.token, alice.answer.refresh_token):
+        assert alice.introspect(token)["scope"] == ""
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "x",
+        "..",
+        "a.b.c",
+        "airt_",
+        "airt_" + "0" * 73,
+        "e30.e30.e30",
+        "W" * 12_000 + ".e30.x",
+        "W1tb" * 3_500 + ".e30.x",
+        "é",
+        "\U0001f511" * 100,
+    ],
+)
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_what_is_no_token_is_inactive(house: House, token_endpoint: TokenEndpoint, token: str):
+    assert token_endpoint.introspect(house.client(), token) == INACTIVE
+
+
+def test_it_takes_what_the_token_endpoint_takes(house: House):
+    """RFC 7662 §2.1: the same client authentication, and the same bounds."""
+    client: Credentials = house.client()
+    post, path = house.http.post, "/oauth2/introspect"
+    form, auth = {"token": "x"}, (client.client_id, client.client_secret)
+    answer = post(path, data=form, auth=auth)
+    assert (answer.status_code, answer.json()) == (200, INACTIVE)
+    assert answer.headers["cache-control"] == "no-store"
+    hinted = post(path, data={**form, "token_type_hint": "anything"}, auth=auth)
+    assert hinted.json() == INACTIVE
+    for wrong in ((client.client_id, "wrong"), ("nobody", "wrong")):
+        answer = post(path, data=form, auth=wrong)
+        assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+    assert post(path, data=form).status_code == 401
+    assert post(path, data={}, auth=auth).json()["error"] == "invalid_request"
+    assert post(path, data={"token": "x" * 20_000}, auth=auth).status_code == 413
+    assert house.http.get(path).status_code == 405

@@ -1,0 +1,172 @@
+"""The revocation endpoint (RFC 7009)."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.builders import Credentials, House
+from tests.drivers import TokenEndpoint
+from tests.oauth.refreshing import (
+    GRANTS,
+    SignedIn,
+    events,
+    families,
+    revoked,
+    sign_in,
+)
+
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.fixture
+def alice(house: House, token_endpoint: TokenEndpoint) -> SignedIn:
+    return sign_in(house, token_endpoint)
+
+
+@pytest.fixture
+def other(house: House) -> Credentials:
+    return house.client("other", grant_types=GRANTS)
+
+
+def revoke(alice: SignedIn, token: str, by: Credentials | None = None, **parameters: str) -> int:
+    return alice.endpoint.revoke(by or alice.client, token, **parameters).status_code
+
+
+def test_a_refresh_token_ends_with_the_access_tokens_it_gave(alice: SignedIn):
+    """RFC 7009 §2.1."""
+    next_one = alice.refresh()
+    answer = alice.endpoint.revoke(alice.client, next_one.refresh_token)
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+    assert alice.refresh(next_one.refresh_token).error == "invalid_grant"
+    assert revoked(alice.house) == {
+        alice.endpoint.claims(each)["jti"] for each in (alice.answer, next_one)
+    }
+    (event,) = events(alice.house, "refresh.revoked")
+    assert (event.actor, event.target) == ("app", alice.user_id)
+    assert event.request_id == answer.headers["x-request-id"]
+
+
+def test_another_family_goes_on(alice: SignedIn):
+    other = alice.sign_in()
+    revoke(alice, alice.answer.refresh_token)
+    assert alice.refresh(other.refresh_token).status == 200
+
+
+def test_a_refresh_token_that_was_used_ends_its_family_as_well(alice: SignedIn):
+    """A client that lost an answer, and gives up."""
+    next_one = alice.refresh()
+    assert revoke(alice, alice.answer.refresh_token) == 200
+    assert alice.refresh(next_one.refresh_token).error == "invalid_grant"
+    assert not events(alice.house, "refresh.reused")
+
+
+def test_an_access_token_is_revoked_by_itself(alice: SignedIn):
+    """RFC 7009 §2.1: the refresh token may stay, and does."""
+    assert revoke(alice, alice.answer.token) == 200
+    claims = alice.endpoint.claims(alice.answer)
+    assert revoked(alice.house) == {claims["jti"]}
+    (event,) = events(alice.house, "token.revoked")
+    assert (event.target, event.details["jti"]) == (alice.user_id, claims["jti"])
+    assert alice.refresh().status == 200
+
+
+def test_a_token_of_client_credentials_can_be_revoked(house: House, token_endpoint: TokenEndpoint):
+    client = house.client()
+    answer = token_endpoint.client_credentials(client)
+    assert token_endpoint.revoke(client, answer.token).status_code == 200
+    assert revoked(house) == {token_endpoint.claims(answer)["jti"]}
+
+
+@pytest.mark.parametrize("hint", ["access_token", "refresh_token", "saml2_assertion"])
+@pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_a_hint_changes_nothing(alice: SignedIn, kind: str, hint: str):
+    """RFC 7009 §2.1."""
+    assert revoke(alice, alice.answer.body[kind], token_type_hint=hint) == 200
+    assert revoked(alice.house) == {alice.endpoint.claims(alice.answer)["jti"]}
+
+
+def test_what_is_no_living_token_is_answered_the_same(alice: SignedIn):
+    """RFC 7009 §2.2: nothing is left to be done."""
+    for token in ("x", "a.b.c", "airt_" + "0" * 73, alice.answer.token[:-4] + "AAAA", "é" * 500):
+        assert revoke(alice, token) == 200
+    for token in (alice.answer.token, alice.answer.refresh_token):
+        assert (revoke(alice, token), revoke(alice, token)) == (200, 200)
+    assert len(events(alice.house, "token.revoked")) == 1
+    assert len(events(alice.house, "refresh.revoked")) == 1
+
+
+def test_an_expired_token_is_answered_the_same(alice: SignedIn):
+    alice.house.wait(timedelta(days=15))
+    for token in (alice.answer.token, alice.answer.refresh_token):
+        assert revoke(alice, token) == 200
+    assert not revoked(alice.house)
+
+
+def test_another_client_does_not_revoke_a_refresh_token_nor_learn_that_it_lives(
+    alice: SignedIn, other: Credentials
+):
+    answers = [
+        alice.endpoint.revoke(other, token)
+        for token in (alice.answer.refresh_token, "airt_" + "0" * 73)
+    ]
+    assert [(each.status_code, each.json()) for each in answers] == [(200, {})] * 2
+    assert alice.refresh().status == 200
+
+
+def test_another_client_is_refused_an_access_token(alice: SignedIn, other: Credentials):
+    """RFC 7009 §2.1. Whose it is stands in it for everybody to read."""
+    answer = alice.endpoint.revoke(other, alice.answer.token)
+    assert (answer.status_code, answer.json()) == (
+        400,
+        {
+            "error": "invalid_grant",
+            "error_description": "The token was issued to another client.",
+        },
+    )
+    assert not revoked(alice.house)
+    assert events(alice.house, "revocation.refused")[-1].actor == "other"
+
+
+def test_what_was_asked_for_and_not_done_is_on_record(alice: SignedIn, other: Credentials):
+    revoke(alice, alice.answer.refresh_token, by=other)
+    event = events(alice.house, "revocation.refused")[-1]
+    assert (event.actor, event.outcome) == ("other", "refused")
+    assert alice.answer.refresh_token not in repr(vars(event))
+
+
+def test_it_takes_what_the_token_endpoint_takes(alice: SignedIn):
+    """RFC 7009 §2.1: the same client authentication, and the same bounds."""
+    post, path = alice.house.http.post, "/oauth2/revoke"
+    form, auth = {"token": "x"}, (alice.client.client_id, alice.client.client_secret)
+    in_form = {**form, "client_id": auth[0], "client_secret": auth[1]}
+    assert post(path, data=in_form).status_code == 200
+    for wrong in (("app", "wrong"), ("nobody", "wrong")):
+        answer = post(path, data=form, auth=wrong)
+        assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+        assert answer.headers["www-authenticate"].startswith("Basic")
+    assert post(path, data=form).status_code == 401
+    for bad in (
+        {"data": {}},
+        {"json": form},
+        {"content": "token=a&token=b", "headers": {"content-type": FORM}},
+        {"data": form, "params": {"a": "b"}},
+        {"data": in_form},
+    ):
+        answer = post(path, auth=auth, **bad)
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+    assert post(path, data={"token": "x" * 20_000}, auth=auth).status_code == 413
+    got = alice.house.http.get(path)
+    assert (got.status_code, got.headers["allow"]) == (405, "POST")
+
+
+def test_refused_credentials_are_on_record(alice: SignedIn):
+    alice.house.http.post("/oauth2/revoke", data={"token": "x"}, auth=("app", "wrong"))
+    event = events(alice.house, "revocation.refused")[-1]
+    assert (event.target, event.reason) == ("app", "wrong secret")
+
+
+def test_a_family_ends_once(alice: SignedIn):
+    revoke(alice, alice.answer.refresh_token)
+    assert families(alice.house) == 0
+    assert revoke(alice, alice.answer.refresh_token) == 200

@@ -1,0 +1,61 @@
+"""A family does not begin beside the change that ends all of them."""
+
+from collections.abc import Callable
+
+import pytest
+
+from issuer.audit import Actor
+from issuer.errors import InvalidCredentials
+from issuer.refresh import Issue
+from issuer.services import Rooms
+from issuer.tokens import Authorization
+from tests.builders import PASSWORD, House
+from tests.oauth.refreshing import events, families
+
+Change = Callable[[House, Rooms, str], None]
+
+
+def set_password(house: House, rooms: Rooms, user_id: str) -> None:
+    rooms.users.set_password(user_id, house.services.passwords.prepared(PASSWORD))
+
+
+def disable_user(_: House, rooms: Rooms, user_id: str) -> None:
+    rooms.users.update(user_id, {"disabled": True})
+
+
+def delete_user(_: House, rooms: Rooms, user_id: str) -> None:
+    rooms.users.delete(user_id)
+
+
+def disable_client(_: House, rooms: Rooms, user_id: str) -> None:
+    rooms.clients.update("app", {"disabled": True})
+
+
+def rename(_: House, rooms: Rooms, user_id: str) -> None:
+    rooms.users.update(user_id, {"name": "Alice"})
+
+
+@pytest.mark.parametrize("change", [set_password, disable_user, delete_user, disable_client])
+def test_who_was_changed_while_signing_in_gets_no_refresh_token(house: House, change: Change):
+    with pytest.raises(InvalidCredentials):
+        begin_beside(house, change)
+    assert families(house) == 0
+    assert not events(house, "token.issued")
+
+
+def test_another_change_is_no_obstacle(house: House):
+    assert begin_beside(house, rename).startswith("airt_")
+    assert families(house) == len(events(house, "token.issued")) == 1
+
+
+def begin_beside(house: House, change: Change) -> str:
+    """A sign-in that has checked the password, then the change, then the refresh token."""
+    user_id, services = house.user("alice"), house.services
+    house.client("app", grant_types=["password", "refresh_token"])
+    user = services.directory.load_user(user_id)
+    client = services.directory.load_client("app")
+    authorization = Authorization.of_user(user, client, client.audiences["my-os"])
+    access_token = services.tokens.issue(authorization)
+    with house.changing() as rooms:
+        change(house, rooms, user_id)
+    return services.refresh.begin(user, authorization, Issue(access_token, Actor("app"), {}))

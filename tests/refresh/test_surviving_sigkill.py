@@ -1,0 +1,73 @@
+"""Whoever refreshes may be killed before anything lasting that it does (DESIGN §7)."""
+
+from collections.abc import Iterator
+from functools import partial
+from itertools import count
+
+import pytest
+from starlette.datastructures import Headers
+
+from issuer.audit import Actor
+from issuer.oauth import IssuerAuthorizationServer
+from issuer.oauth.request import ProtocolRequest
+from issuer.services import build_services
+from issuer.settings import Settings
+from tests.builders import Credentials, FakeClock, House
+from tests.drivers import TokenEndpoint
+from tests.killing import killed
+from tests.oauth.refreshing import SignedIn, events, families, revoked, sign_in
+
+
+@pytest.fixture
+def alice(house: House, token_endpoint: TokenEndpoint) -> SignedIn:
+    return sign_in(house, token_endpoint)
+
+
+def refresh(settings: Settings, clock: FakeClock, client: Credentials, token: str) -> None:
+    """What a worker of the server does, in a process of its own."""
+    services = build_services(settings, clock)
+    form = {
+        "grant_type": "refresh_token",
+        "refresh_token": token,
+        "client_id": client.client_id,
+        "client_secret": client.client_secret,
+    }
+    request = ProtocolRequest(form, Headers({"host": "id.example"}), Actor())
+    request.may_query = True
+    services.keyring.tidy()
+    services.keyring.put_in_order()
+    IssuerAuthorizationServer(services).create_token_response(request)
+
+
+def kills(alice: SignedIn, token: str) -> Iterator[str]:
+    """Kill it before each thing that lasts; at the end it is done."""
+    settings, clock = alice.house.services.settings, alice.house.clock
+    for before in count():
+        step = killed(partial(refresh, settings, clock, alice.client, token), before)
+        if step is None:
+            return
+        yield step
+
+
+def test_killed_while_refreshing_the_token_is_used_or_it_is_not(alice: SignedIn):
+    before = len(events(alice.house, "token.issued"))
+    for _ in kills(alice, alice.answer.refresh_token):
+        assert alice.introspect(alice.answer.refresh_token)["active"]
+        assert len(events(alice.house, "token.issued")) == before
+    assert not alice.introspect(alice.answer.refresh_token)["active"]
+    assert len(events(alice.house, "token.issued")) == before + 1
+    # Nobody got that answer: asking again is reuse, without a grace.
+    assert alice.refresh().error == "invalid_grant"
+    assert families(alice.house) == 0
+
+
+def test_killed_while_ending_a_family_it_has_ended_or_it_has_not(alice: SignedIn):
+    successor = alice.refresh()
+    for _ in kills(alice, alice.answer.refresh_token):
+        assert families(alice.house) == 1
+        assert not revoked(alice.house)
+        assert not events(alice.house, "refresh.reused")
+        assert alice.introspect(successor.token)["active"]
+    assert families(alice.house) == 0
+    assert len(revoked(alice.house)) == 2
+    assert len(events(alice.house, "refresh.reused")) == 1
