@@ -1,0 +1,168 @@
+"""Refresh tokens on a running server: many uses at once, and SIGKILL in the middle."""
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+from joserfc import jwt
+from joserfc.jwk import KeySet
+
+from tests.builders import Credentials
+from tests.drivers import TokenEndpoint
+from tests.journeys.running_issuer import RunningIssuer, wait_until
+from tests.oauth.refreshing import GRANTS, events, families
+
+AT_ONCE = 200
+CALLERS = 8
+KILLS = 3
+REFRESHES_BEFORE_A_KILL = 40
+
+
+@dataclass
+class Caller:
+    """A user's app: what it was last given, and every access token that reached it."""
+
+    client: Credentials
+    refresh_token: str
+    access_tokens: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def running(folder: Path, url: str, **settings: str) -> Iterator[RunningIssuer]:
+    with RunningIssuer(folder, url, **settings) as issuer:
+        issuer.house.role("runner", ["agents:run"])
+        issuer.house.user("alice", roles=["runner"])
+        yield issuer
+
+
+@pytest.mark.parametrize("grace", ["0s", "10m"])
+def test_many_uses_at_once_of_one_refresh_token(
+    tmp_path: Path, migrated_database_url: str, grace: str
+):
+    """At two processes. One is the first: the others end the family, or repeat its answer."""
+    with (
+        running(tmp_path, migrated_database_url, refresh_reuse_grace=grace) as issuer,
+        issuer.replica() as replica,
+    ):
+        caller = signed_in(issuer, "app")
+        answers = at_once([issuer.url, replica.url], caller)
+        given = [answer.json() for answer in answers if answer.status_code == httpx.codes.OK]
+        refused = [answer.json() for answer in answers if answer.status_code != httpx.codes.OK]
+        successors = {each["refresh_token"] for each in given}
+        assert len(successors) == 1
+        if grace == "0s":
+            assert len(given) == 1
+            assert {each["error"] for each in refused} == {"invalid_grant"}
+            assert_ended(issuer, caller, given[0])
+        else:
+            assert not refused
+            assert len({each["access_token"] for each in given}) == AT_ONCE
+            assert families(issuer.house) == 1
+            caller.refresh_token = successors.pop()
+            refresh(issuer.token_endpoint, caller)
+        assert on_record(issuer) >= jtis(issuer, [each["access_token"] for each in given])
+
+
+def assert_ended(issuer: RunningIssuer, caller: Caller, given: dict[str, str]) -> None:
+    assert families(issuer.house) == 0
+    assert len(events(issuer.house, "refresh.reused")) == 1
+    answer = issuer.token_endpoint.refresh(caller.client, given["refresh_token"])
+    assert answer.error == "invalid_grant"
+    for token in (given["access_token"], *caller.access_tokens):
+        assert issuer.token_endpoint.introspect(caller.client, token) == {"active": False}
+
+
+def at_once(urls: Sequence[str], caller: Caller) -> list[httpx.Response]:
+    """The same request, in as many connections, to each server in turn."""
+
+    async def all_of_them() -> list[httpx.Response]:
+        limits = httpx.Limits(max_connections=AT_ONCE)
+        form = {"grant_type": "refresh_token", "refresh_token": caller.refresh_token}
+        auth = (caller.client.client_id, caller.client.client_secret)
+        async with httpx.AsyncClient(limits=limits, timeout=60, trust_env=False) as http:
+            requests = (
+                http.post(f"{urls[number % len(urls)]}/oauth2/token", data=form, auth=auth)
+                for number in range(AT_ONCE)
+            )
+            return await asyncio.gather(*requests)
+
+    return asyncio.run(all_of_them())
+
+
+@pytest.mark.slow
+def test_with_a_grace_nobody_is_signed_out_by_sigkill(tmp_path: Path, migrated_database_url: str):
+    """Whoever did not get its answer asks again, and gets the one that was made durable."""
+    with running(tmp_path, migrated_database_url, refresh_reuse_grace="10m") as issuer:
+        callers = [signed_in(issuer, f"app-{number}") for number in range(CALLERS)]
+        for _ in range(KILLS):
+            enough = refreshed(callers) + REFRESHES_BEFORE_A_KILL
+            with refreshing(issuer.url, callers):
+                wait_until(lambda: refreshed(callers) >= enough, 60, "enough was refreshed")  # noqa: B023
+                issuer.kill()
+            issuer.restart()
+        for caller in callers:
+            refresh(issuer.token_endpoint, caller)
+        reached = [token for caller in callers for token in caller.access_tokens]
+        assert jtis(issuer, reached) <= on_record(issuer)
+        assert families(issuer.house) == CALLERS
+
+
+@contextmanager
+def refreshing(url: str, callers: Sequence[Caller]) -> Iterator[None]:
+    """Each refreshes again and again until the server is gone. What it raises, the block raises."""
+    errors: list[BaseException] = []
+
+    def run(caller: Caller) -> None:
+        try:
+            with httpx.Client(base_url=url, timeout=30, trust_env=False) as http:
+                while True:
+                    refresh(TokenEndpoint(http), caller)
+        except httpx.TransportError:
+            pass
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=[caller]) for caller in callers]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        for thread in threads:
+            thread.join()
+    if errors:
+        raise ExceptionGroup("in a thread", errors)
+
+
+def signed_in(issuer: RunningIssuer, client_id: str) -> Caller:
+    client = issuer.house.client(client_id, scopes=["agents:run"], grant_types=GRANTS)
+    answer = issuer.token_endpoint.password(client, "alice")
+    return Caller(client, answer.refresh_token, [answer.token])
+
+
+def refresh(endpoint: TokenEndpoint, caller: Caller) -> None:
+    answer = endpoint.refresh(caller.client, caller.refresh_token)
+    assert answer.status == httpx.codes.OK, answer.body
+    caller.refresh_token = answer.refresh_token
+    caller.access_tokens.append(answer.token)
+
+
+def refreshed(callers: Sequence[Caller]) -> int:
+    return sum(len(caller.access_tokens) for caller in callers)
+
+
+def jtis(issuer: RunningIssuer, tokens: Sequence[str]) -> set[str]:
+    keys = KeySet.import_key_set(issuer.http.get("/.well-known/jwks.json").json())
+    return {jwt.decode(token, keys, algorithms=["RS256"]).claims["jti"] for token in tokens}
+
+
+def on_record(issuer: RunningIssuer) -> set[str]:
+    counted = Counter(event.details["jti"] for event in events(issuer.house, "token.issued"))
+    assert set(counted.values()) == {1}
+    return set(counted)
