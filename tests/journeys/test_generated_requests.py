@@ -19,13 +19,16 @@ SECRET = "<the secret of the client>"
 
 names = (
     st.text()
-    | st.sampled_from(["username", "password"])
+    | st.sampled_from(["username", "password", "refresh_token"])
     | st.sampled_from(
         ["grant_type", "scope", "audience", "resource", "session_id", "client_id", "client_secret"]
     )
 )
 good_values = st.sampled_from(
-    ["client_credentials", "password", "my-os", "agents:run", "alice", PASSWORD, "good", SECRET]
+    [
+        *("client_credentials", "password", "refresh_token"),
+        *("my-os", "agents:run", "alice", PASSWORD, "good", SECRET),
+    ]
 )
 values = good_values | st.text()
 pairs = st.lists(st.tuples(names, values))
@@ -38,7 +41,7 @@ content_types = st.sampled_from([FORM, FORM, FORM, FORM + b";charset=utf-8", b"t
 @pytest.fixture
 def good(house: House) -> Credentials:
     house.user("alice")
-    grants = ["client_credentials", "password"]
+    grants = ["client_credentials", "password", "refresh_token"]
     return house.client("good", scopes=["agents:run"], grant_types=grants, may_set_session=True)
 
 
