@@ -1,4 +1,4 @@
-"""A key set on disk, for a start while the issuer is away."""
+"""A key set, or a revocation feed, on disk: for a start while the issuer is away."""
 
 import json
 import logging
@@ -32,7 +32,9 @@ class DiskCache:
         issuer: str,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
+        what: str = "The key set",
     ) -> None:
+        self._what = what
         self._path = path
         self._issuer = issuer
         self._clock = clock
@@ -53,7 +55,7 @@ class DiskCache:
         try:
             replace_file(self._path, json.dumps(entry).encode())
         except OSError as error:
-            log.warning("The key set cannot be kept in %s: %s", self._path, error)
+            log.warning("%s cannot be kept in %s: %s", self._what, self._path, error)
 
     def read(self, parse: Callable[[bytes], T]) -> Held[T] | None:
         """What was written last, as old as it is; None if that is of no use."""
@@ -63,7 +65,7 @@ class DiskCache:
         except FileNotFoundError:
             return None
         except _UNREADABLE as error:
-            log.warning("The key set in %s is not used: %s", self._path, error)
+            log.warning("%s in %s is not used: %s", self._what, self._path, error)
             return None
 
     def _held(self, entry: dict[str, Any], parse: Callable[[bytes], T]) -> Held[T]:

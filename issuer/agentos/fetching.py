@@ -66,19 +66,21 @@ def _authorities() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-async def fetch(client: httpx.AsyncClient, url: str, etag: str | None = None) -> Fetched:
+async def fetch(
+    client: httpx.AsyncClient, url: str, etag: str | None = None, *, most_bytes: int = MOST_BYTES
+) -> Fetched:
     """What `url` answers within `DEADLINE` seconds, in JSON; `NotFetched` says what was wrong."""
     headers = {"If-None-Match": etag} if etag and etag.isascii() else {}
     try:
         async with asyncio.timeout(DEADLINE), client.stream("GET", url, headers=headers) as answer:
-            return await _read(answer, etag)
+            return await _read(answer, etag, most_bytes)
     except TimeoutError:
         raise NotFetched(f"did not answer within {DEADLINE:.0f} s") from None
     except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
         raise NotFetched(f"cannot be reached: {error or type(error).__name__}") from None
 
 
-async def _read(answer: httpx.Response, etag: str | None) -> Fetched:
+async def _read(answer: httpx.Response, etag: str | None, most_bytes: int) -> Fetched:
     if answer.status_code == httpx.codes.NOT_MODIFIED and etag:
         return Fetched(None, etag, _max_age(answer))
     if answer.status_code != httpx.codes.OK:
@@ -90,8 +92,8 @@ async def _read(answer: httpx.Response, etag: str | None) -> Fetched:
     body = bytearray()
     async for chunk in answer.aiter_raw():
         body += chunk
-        if len(body) > MOST_BYTES:
-            raise NotFetched(f"answered more than {MOST_BYTES} bytes")
+        if len(body) > most_bytes:
+            raise NotFetched(f"answered more than {most_bytes} bytes")
     return Fetched(bytes(body), answer.headers.get("etag"), _max_age(answer))
 
 

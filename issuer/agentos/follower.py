@@ -43,8 +43,9 @@ class Follower(Generic[T]):
     """Fetches again and again, in the background, as often as `max-age` says: 1 to 300 s.
 
     `held` is read without a lock, by any thread. What cannot be fetched or read changes nothing,
-    but that the version held grows older; it is believed for `STALE_LIMIT` seconds. Its numbers
-    are public so that a caller can say when to come again.
+    but that the version held grows older; it is believed for `believed_for` seconds. A version
+    that is served again is current only if `check` does not raise `NotFetched`. Its numbers are
+    public so that a caller can say when to come again.
     """
 
     def __init__(
@@ -53,16 +54,22 @@ class Follower(Generic[T]):
         fetch: Callable[[str | None], Awaitable[Fetched]],
         read: Callable[[bytes], T],
         *,
+        check: Callable[[T], None] = lambda _: None,
         keep: Callable[[Held[T]], None] = lambda _: None,
+        between_tries: float = LONGEST_BETWEEN_TRIES,
+        believed_for: float = STALE_LIMIT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
+        self.believed_for = believed_for
         self.held: Held[T] | None = None
         self.problem: str | None = None
         self.next_at = clock()
         self._fetch = fetch
         self._read = read
+        self._check = check
         self._keep = keep
+        self._between_tries = between_tries
         self._clock = clock
         self._failures = 0
         self._asked_at = -BETWEEN_ASKED
@@ -74,7 +81,7 @@ class Follower(Generic[T]):
     def believed(self) -> Held[T] | None:
         """The version held, unless it is too old to be believed."""
         held = self.held
-        if held is None or self._clock() - held.seen_at > STALE_LIMIT:
+        if held is None or self._clock() - held.seen_at > self.believed_for:
             return None
         return held
 
@@ -155,12 +162,11 @@ class Follower(Generic[T]):
     def _accept(self, fetched: Fetched) -> None:
         now = self._clock()
         if fetched.body is None or (self.held and fetched.body == self.held.body):
-            assert self.held is not None
-            self.held = replace(self.held, etag=fetched.etag, seen_at=now)
+            self.held = self._seen_again(fetched, now)
         else:
             value = self._read(fetched.body)
             self.held = Held(value, fetched.body, fetched.etag, now)
-            log.info("%s is now another", self.name)
+            log.debug("%s is now another", self.name)
         if self.problem:
             log.info("%s can be followed again", self.name)
         self.problem, self._failures = None, 0
@@ -168,11 +174,20 @@ class Follower(Generic[T]):
         self.next_at = now + min(max(kept_for, OFTEN), SELDOM)
         self._keep(self.held)
 
+    def _seen_again(self, fetched: Fetched, now: float) -> Held[T]:
+        assert self.held is not None
+        try:
+            self._check(self.held.value)
+        except NotFetched:
+            self.held = replace(self.held, etag=None)  # or "not modified" would be all we hear
+            raise
+        return replace(self.held, etag=fetched.etag, seen_at=now)
+
     def _complain(self, problem: str) -> None:
         if problem != self.problem:
             log.warning("%s; what is held is kept", problem)
         self.problem = problem
-        pause = min(2.0**self._failures, LONGEST_BETWEEN_TRIES)
+        pause = min(2.0**self._failures, self._between_tries)
         self._failures = min(self._failures + 1, 10)
         # Not all at once, when the issuer comes back.
         self.next_at = self._clock() + pause * random.uniform(0.5, 1.0)  # noqa: S311

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt import PyJWK, PyJWTError
 
 from issuer.agentos.errors import NotFetched
+from issuer.agentos.verified_tokens import VerifiedTokens
 
 _KEY_TYPES = {
     **dict.fromkeys(("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"), ("RSA", None)),
@@ -37,6 +38,17 @@ class TrustedKey:
 
 
 Keys = Mapping[str, TrustedKey]
+
+
+@dataclass(frozen=True, slots=True)
+class KeySet:
+    """The keys by `kid`, and the tokens that were verified with just these."""
+
+    keys: Keys
+    verified: VerifiedTokens = field(default_factory=VerifiedTokens)
+
+    def has(self, kid: str | None) -> bool:
+        return kid in self.keys
 
 
 def read_key_set(body: bytes, algorithms: Sequence[str]) -> Keys:

@@ -1,4 +1,4 @@
-"""Where an issuer publishes its keys: its metadata (RFC 8414), read once an hour."""
+"""Where an issuer publishes its keys and its feed: its metadata (RFC 8414), read once an hour."""
 
 import json
 import time
@@ -8,15 +8,18 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from issuer.agentos.errors import ConfigurationError, NotFetched
-from issuer.agentos.fetching import Fetched, fetch, new_client, require_safe
+from issuer.agentos.errors import ConfigurationError, NotFetched, NotNamed
+from issuer.agentos.fetching import MOST_BYTES, Fetched, fetch, new_client, require_safe
 
 _READ_AGAIN_AFTER = 3600.0
 _TRIED_AGAIN_AFTER = 60.0
 
 
 class Source:
-    """Fetches the document that the issuer's metadata names as `member`, or the one at `url`."""
+    """Fetches the document that the issuer's metadata names as `member`, or the one at `url`.
+
+    `asking` makes of that URL the one that is asked. The document has at most `most_bytes`.
+    """
 
     def __init__(
         self,
@@ -24,25 +27,38 @@ class Source:
         member: str,
         *,
         url: str | None = None,
+        asking: Callable[[str], str] = str,
+        most_bytes: int = MOST_BYTES,
         allow_http: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._issuer = issuer
         self._member = member
+        self._asking = asking
+        self._most_bytes = most_bytes
         self._allow_http = allow_http
         self._clock = clock
         self._is_given = url is not None
         self._read_again_at = clock()
+        self._asked: str | None = None
         self.url = url
 
     async def __call__(self, etag: str | None) -> Fetched:
-        """The document; `NotFetched` also while the metadata cannot be read."""
+        """The document; `NotFetched` also while the metadata cannot be read.
+
+        `NotNamed` if it can, and names none. What it named once is asked for all the same.
+        """
         async with new_client() as client:
-            known = self.url
             await self._find(client)
             assert self.url is not None
+            before, self._asked = self._asked, self._asking(self.url)
             try:  # an etag says nothing about another URL
-                return await fetch(client, self.url, etag if self.url == known else None)
+                return await fetch(
+                    client,
+                    self._asked,
+                    etag if self._asked == before else None,
+                    most_bytes=self._most_bytes,
+                )
             except NotFetched:
                 self._read_again_at = self._clock()  # it may have moved
                 raise
@@ -65,7 +81,9 @@ class Source:
                 answer = await fetch(client, url)
                 return self._member_of(_object(answer.body or b""))
             except NotFetched as error:
-                problem = problem or NotFetched(f"is unknown: {url} {error}")
+                kind = NotNamed if isinstance(error, NotNamed) else NotFetched
+                if problem is None or not isinstance(problem, kind):
+                    problem = kind(f"is unknown: {url} {error}")
         assert problem is not None
         raise problem
 
@@ -75,7 +93,8 @@ class Source:
             raise NotFetched(f"is that of another issuer, {str(metadata.get('issuer'))[:200]!r}")
         url = metadata.get(self._member)
         if not isinstance(url, str):
-            raise NotFetched(f'names no "{self._member}"')
+            kind = NotNamed if url is None else NotFetched
+            raise kind(f'names no "{self._member}"')
         try:
             require_safe(url, allow_http=self._allow_http)
         except ConfigurationError as error:

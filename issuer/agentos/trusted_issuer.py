@@ -1,11 +1,11 @@
 """One issuer whose key set is followed, and whose tokens for one audience are verified."""
 
 import asyncio
+import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,27 +16,24 @@ from issuer.agentos.disk_cache import DiskCache
 from issuer.agentos.errors import ConfigurationError, KeySetUnavailable
 from issuer.agentos.fetching import require_safe
 from issuer.agentos.follower import STALE_LIMIT, Follower
-from issuer.agentos.key_set import SUPPORTED, Keys, TrustedKey, read_key_set
+from issuer.agentos.key_set import SUPPORTED, KeySet, TrustedKey, read_key_set
 from issuer.agentos.metadata import Source
+from issuer.agentos.revocation_feed import RevocationFeed
 from issuer.agentos.rules import TokenRules, Unverified, read_signed, read_unverified
-from issuer.agentos.verified_tokens import VerifiedTokens
 
 _LONGEST_WAIT = 3.0
+AWAY_LIMIT = 900.0
+_SHORTEST_LIMIT = 30.0
 
-
-@dataclass(frozen=True, slots=True)
-class KeySet:
-    """The keys by `kid`, and the tokens that were verified with just these."""
-
-    keys: Keys
-    verified: VerifiedTokens = field(default_factory=VerifiedTokens)
-
-    def has(self, kid: str | None) -> bool:
-        return kid in self.keys
+log = logging.getLogger(__name__)
 
 
 class TrustedIssuer:
-    """Verifies with keys of the set that is followed, and with no others (RFC 8725 §3.8)."""
+    """Verifies with keys of the set that is followed, and with no others (RFC 8725 §3.8).
+
+    `revocations`: follow the feed that the issuer's metadata names, or the one at this URL, or
+    none. Tokens are taken for `feed_away_limit` seconds while it cannot be had.
+    """
 
     def __init__(
         self,
@@ -45,12 +42,16 @@ class TrustedIssuer:
         jwks_url: str | None = None,
         algorithms: Sequence[str] = ("RS256",),
         cache_file: str | Path | None = None,
+        revocations: bool | str = True,
+        feed_away_limit: float | None = AWAY_LIMIT,
         allow_http: bool = False,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         _require_algorithms(algorithms)
-        for url in (rules.issuer, jwks_url):
+        _require_limit(feed_away_limit)
+        feed_url = revocations if isinstance(revocations, str) else None
+        for url in (rules.issuer, jwks_url, feed_url):
             if url is not None:
                 require_safe(url, allow_http=allow_http)
         self.rules = rules
@@ -60,29 +61,49 @@ class TrustedIssuer:
         self._source = Source(
             rules.issuer, "jwks_uri", url=jwks_url, allow_http=allow_http, clock=clock
         )
-        self._cache = None
+        self._cache, feed_cache = None, None
         if cache_file is not None:
-            self._cache = DiskCache(Path(cache_file), rules.issuer, clock, wall_clock)
-        self._follower = Follower(
+            file, beside = Path(cache_file), Path(f"{cache_file}.revocations")
+            self._cache = DiskCache(file, rules.issuer, clock, wall_clock)
+            feed_cache = DiskCache(beside, rules.issuer, clock, wall_clock, "The revocation feed")
+        self._follower: Follower[KeySet] = Follower(
             f"The key set of {rules.issuer}",
             self._source,
             self._read,
-            **({"keep": self._cache.write} if self._cache else {}),
+            keep=self._cache.write if self._cache else lambda _: None,
             clock=clock,
         )
+        self._feed = None
+        if revocations is not False:
+            self._feed = RevocationFeed(
+                rules,
+                self._follower,
+                self.algorithms,
+                url=feed_url,
+                is_optional=jwks_url is not None and feed_url is None,
+                away_limit=feed_away_limit,
+                cache=feed_cache,
+                allow_http=allow_http,
+                clock=clock,
+                wall_clock=wall_clock,
+            )
 
     def start(self) -> None:
-        """Follow the key set in this process. Waits for nothing."""
+        """Follow the key set and the feed in this process. Waits for nothing."""
         if not self._follower.is_running:
             self._follower.start(self._cache.read(self._read) if self._cache else None)
+        if self._feed:
+            self._feed.start()
 
     def stop(self) -> None:
         """Follow no more. What is held stays, and grows old."""
+        if self._feed:
+            self._feed.stop()
         self._follower.stop()
 
     def knows(self, token: str) -> bool:
-        """Whether `claims` would have to check nothing anew."""
-        if not self._follower.is_running:
+        """Whether `claims` has all that it takes to answer, without a check of the signature."""
+        if not self._is_running or (self._feed and not self._feed.is_known):
             return False
         held = self._follower.believed
         return held is not None and held.value.verified.has(token, self._wall_clock())
@@ -90,30 +111,47 @@ class TrustedIssuer:
     async def prepare_for(self, unverified: Unverified) -> None:
         """Fetch the key set if the token's key is not in it, as far as the budget allows.
 
-        Waits 3 s at most. `KeySetUnavailable` if there is none to be believed even then.
+        Waits 3 s at most. `KeySetUnavailable` if there is none to be believed even then, or no
+        feed that must be.
         """
         with suppress(TimeoutError):
             async with asyncio.timeout(_LONGEST_WAIT):
                 await self._look_for(unverified.kid)
         self._believed()
+        if self._feed:
+            self._feed.require_known()
 
     async def _look_for(self, kid: str | None) -> None:
-        if not self._follower.is_running:  # the first request, or the first after a fork
+        if not self._is_running:  # the first request, or the first after a fork
             self.start()
             await self._follower.now()
         believed = self._follower.believed
         if believed is None or (kid is not None and not believed.value.has(kid)):
             await self._follower.for_want_of(lambda key_set: key_set.has(kid))
+        if self._feed:
+            await self._feed.look()
+
+    @property
+    def _is_running(self) -> bool:
+        return self._follower.is_running and (self._feed is None or self._feed.is_running)
 
     def remembered(self, token: str) -> dict[str, Any] | None:
-        """The claims of a token that was verified with the very keys that are held now."""
+        """The claims of a token that was verified with the very keys that are held now.
+
+        `jwt.InvalidTokenError` if it was revoked since.
+        """
         held = self._follower.believed
-        return held.value.verified.find(token, self._wall_clock()) if held else None
+        known = held.value.verified.find(token, self._wall_clock()) if held else None
+        if known is None:
+            return None
+        self._refuse_revoked(*known)
+        return known[1]
 
     def claims(self, token: str) -> dict[str, Any]:
         """The claims of a good token. `jwt.InvalidTokenError` says what is wrong with another.
 
-        `KeySetUnavailable` while there is no key set to be believed. Never waits.
+        `KeySetUnavailable` while there is no key set to be believed, or it has been unknown for
+        too long what was revoked. Never waits.
         """
         key_set = self._believed()
         known = self.remembered(token)
@@ -133,6 +171,7 @@ class TrustedIssuer:
             "believed_until": self._moment(held.seen_at + STALE_LIMIT) if held else None,
             "next_fetch_at": self._moment(self._follower.next_at),
             "problem": self._follower.problem,
+            "revocations": self._feed.status(self._moment) if self._feed else None,
         }
 
     def _believed(self) -> KeySet:
@@ -144,7 +183,9 @@ class TrustedIssuer:
         return held.value
 
     def _read(self, body: bytes) -> KeySet:
-        return KeySet(read_key_set(body, self.algorithms))
+        key_set = KeySet(read_key_set(body, self.algorithms))
+        log.info("The key set of %s holds %s", self.rules.issuer, ", ".join(key_set.keys))
+        return key_set
 
     def _verified(self, token: str, key_set: KeySet, now: float) -> dict[str, Any]:
         header = read_unverified(token).header
@@ -152,8 +193,13 @@ class TrustedIssuer:
         key = self._key_of(header, key_set)
         claims = read_signed(token, key.public, key.alg)
         starts, ends = self.rules.check_claims(claims, now)
-        key_set.verified.add(token, claims, starts=starts, ends=ends)
+        self._refuse_revoked(key.kid, claims)
+        key_set.verified.add(token, key.kid, claims, starts=starts, ends=ends)
         return claims
+
+    def _refuse_revoked(self, kid: str, claims: Mapping[str, Any]) -> None:
+        if self._feed:
+            self._feed.refuse(kid, claims)
 
     def _key_of(self, header: Any, key_set: KeySet) -> TrustedKey:
         kid = header.get("kid")
@@ -171,4 +217,11 @@ def _require_algorithms(algorithms: Sequence[str]) -> None:
     if isinstance(algorithms, str) or not algorithms or not SUPPORTED.issuperset(algorithms):
         raise ConfigurationError(
             f"algorithms must be a list of {', '.join(sorted(SUPPORTED))}: not {algorithms!r}."
+        )
+
+
+def _require_limit(limit: float | None) -> None:
+    if limit is not None and not limit >= _SHORTEST_LIMIT:
+        raise ConfigurationError(
+            f"feed_away_limit is at least {_SHORTEST_LIMIT:.0f} seconds, or None: not {limit!r}."
         )

@@ -13,6 +13,7 @@ MOST = 4096
 class _Verified:
     starts: float
     ends: float
+    kid: str
     claims: bytes
 
 
@@ -20,7 +21,7 @@ class VerifiedTokens:
     """The last 4,096 tokens verified with one key set, by hash, until they expire.
 
     It belongs to that key set: with another it begins anew, so a key that left takes its tokens
-    along. Claims are given out as a copy each time.
+    along; what else was taken back, the caller asks each time. Claims are given out as a copy.
     """
 
     def __init__(self) -> None:
@@ -31,13 +32,15 @@ class VerifiedTokens:
         """Whether that very token was verified and is still in time."""
         return self._entry(token, now) is not None
 
-    def find(self, token: str, now: float) -> dict[str, Any] | None:
-        """The claims of such a token; None if it must be verified."""
+    def find(self, token: str, now: float) -> tuple[str, dict[str, Any]] | None:
+        """The `kid` and the claims of such a token; None if it must be verified."""
         known = self._entry(token, now)
-        return json.loads(known.claims) if known else None
+        return (known.kid, json.loads(known.claims)) if known else None
 
-    def add(self, token: str, claims: dict[str, Any], *, starts: float, ends: float) -> None:
-        entry = _Verified(starts, ends, json.dumps(claims).encode())
+    def add(
+        self, token: str, kid: str, claims: dict[str, Any], *, starts: float, ends: float
+    ) -> None:
+        entry = _Verified(starts, ends, kid, json.dumps(claims).encode())
         with self._adding:
             if len(self._entries) >= MOST:
                 del self._entries[next(iter(self._entries))]

@@ -15,7 +15,7 @@ from issuer.agentos.gate import Gate
 from issuer.agentos.metadata import metadata_urls
 from issuer.agentos.rules import TokenRules, read_unverified
 from issuer.agentos.soundness import require_sound
-from issuer.agentos.trusted_issuer import TrustedIssuer
+from issuer.agentos.trusted_issuer import AWAY_LIMIT, TrustedIssuer
 
 App = TypeVar("App")
 
@@ -35,7 +35,10 @@ class Verifier:
     that the issuer's metadata names, or `jwks_url`; each key verifies one of `algorithms`.
     `verification_keys` are static keys (PEM) of other issuers, which stay agno's business;
     `others` are Verifiers of other issuers, whose tokens the same AgentOS takes as well.
-    `cache_file` keeps the key set for a start while the issuer is away. `leeway` is in seconds.
+    `cache_file` keeps the key set and the revocations for a start while the issuer is away.
+    `revocations` follows the feed that the metadata names; a URL is that of the feed, False
+    takes revoked tokens. While the feed cannot be had, tokens are taken for `feed_away_limit`
+    seconds, None for as long as that lasts. `leeway` is in seconds.
     `typ` is what the token's header must say, None for issuers that say nothing. `strict` refuses
     to start beside keys that agno would add by itself.
 
@@ -52,7 +55,8 @@ class Verifier:
         verification_keys: Sequence[str] = (),
         leeway: float = 10,
         cache_file: str | Path | None = None,
-        revocations: bool = True,
+        revocations: bool | str = True,
+        feed_away_limit: float | None = AWAY_LIMIT,
         others: Sequence["Verifier"] = (),
         typ: str | None = "at+jwt",
         strict: bool = False,
@@ -75,13 +79,14 @@ class Verifier:
             jwks_url=jwks_url,
             algorithms=algorithms,
             cache_file=cache_file,
+            revocations=revocations,
+            feed_away_limit=feed_away_limit,
             allow_http=dangerously_allow_http,
         )
         self._issuers = [self._own, *(each._own for each in others)]
         if len({each.rules.issuer for each in self._issuers}) < len(self._issuers):
             raise ConfigurationError(f"Each issuer is followed once: {issuer} is named twice.")
         self._verification_keys = list(verification_keys)
-        self._revocations = revocations
         self._strict = strict
         self._jwks_url = jwks_url
         self._jwks_file: str | None = None

@@ -82,7 +82,7 @@ def test_it_is_as_old_as_it_is(
     """The steady clock of another life says nothing; the wall clock does."""
     issuer_is_away(server)
     write(seen_at=NOW - 23 * HOUR)
-    following = follow(cache_file=file)
+    following = follow(cache_file=file, revocations=False)
     following.issuer.start()
     clocks.move(HOUR)
     assert following.issuer.claims(following.token())
@@ -126,7 +126,7 @@ def test_a_file_that_is_wrong_is_not_used(
 ):
     issuer_is_away(server)
     write(**entry)
-    following = follow(cache_file=file)
+    following = follow(cache_file=file, revocations=False)
     following.issuer.start()
     with pytest.raises(KeySetUnavailable):
         following.issuer.claims(following.token())
@@ -141,7 +141,7 @@ def test_a_file_that_is_wrong_is_not_used(
 )
 def test_a_file_that_is_torn_stops_nobody(follow: Follow, file: Path, content: bytes):
     file.write_bytes(content)
-    following = follow(cache_file=file)
+    following = follow(cache_file=file, revocations=False)
     following.look_for()
     assert following.issuer.claims(following.token())
 
@@ -151,7 +151,7 @@ def test_a_clock_that_was_a_little_fast_spoils_nothing(
 ):
     issuer_is_away(server)
     write(seen_at=NOW + 30)
-    following = follow(cache_file=file)
+    following = follow(cache_file=file, revocations=False)
     following.issuer.start()
     assert following.issuer.claims(following.token())
 
@@ -195,7 +195,7 @@ def test_where_it_cannot_be_kept_the_log_says_so_and_following_goes_on(
 ):
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
-    following = follow(cache_file=tmp_path / name)
+    following = follow(cache_file=tmp_path / name, revocations=False)
     following.look_for()
     assert following.issuer.claims(following.token())
     assert following.issuer.status()["problem"] is None

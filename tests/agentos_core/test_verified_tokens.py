@@ -114,7 +114,7 @@ def test_another_token_with_the_same_claims_is_verified_by_itself(following: Fol
 def test_4096_are_remembered_and_the_oldest_are_forgotten():
     tokens = VerifiedTokens()
     for number in range(MOST + 10):
-        tokens.add(str(number), {"n": number}, starts=0, ends=2)
+        tokens.add(str(number), "k1", {"n": number}, starts=0, ends=2)
     found = [number for number in range(MOST + 10) if tokens.has(str(number), 1)]
     assert found == list(range(10, MOST + 10))
     assert MOST == 4096
@@ -124,14 +124,14 @@ def test_many_threads_neither_break_nor_outgrow_it():
     tokens = VerifiedTokens()
     wrong: list[object] = []
 
-    def work(name: int) -> None:
+    def work(name: str) -> None:
         for number in range(2_000):
             token = f"{name} {number}"
-            tokens.add(token, {"of": token}, starts=0, ends=2)
-            if tokens.find(token, 1) not in ({"of": token}, None):
+            tokens.add(token, name, {"of": token}, starts=0, ends=2)
+            if tokens.find(token, 1) not in ((name, {"of": token}), None):
                 wrong.append(token)
 
-    threads = [Thread(target=work, args=[name]) for name in range(8)]
+    threads = [Thread(target=work, args=[str(name)]) for name in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -1,0 +1,208 @@
+"""Follows what an issuer takes back, and decides what holds while that cannot be known."""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from issuer.agentos.disk_cache import DiskCache
+from issuer.agentos.errors import NotFetched, NotNamed, RevocationsUnavailable
+from issuer.agentos.fetching import Fetched
+from issuer.agentos.follower import STALE_LIMIT, Follower, Held
+from issuer.agentos.key_set import Keys, KeySet
+from issuer.agentos.metadata import Source
+from issuer.agentos.revocations import Revocations, read_revocations
+from issuer.agentos.rules import TokenRules
+from issuer.agentos.signed_feed import CLOCKS_DIFFER_BY, kid_of, read_feed, require_current
+
+MOST_BYTES = 16 * 1024 * 1024
+_SELDOM = 5.0
+_ASKED_AGAIN_AFTER = 300.0
+_KEPT_AGAIN_AFTER = 60.0
+_NO_FEED = b""  # in the place of a document: the issuer has none
+
+log = logging.getLogger(__name__)
+
+
+class RevocationFeed:
+    """The revocations of the issuer whose key set `key_set` follows.
+
+    Its URL is `url`, or the one that the issuer's metadata names; an issuer that names none has
+    none. `away_limit` is for how many seconds tokens are taken while it cannot be had, None for
+    as long as that lasts. With `is_optional`, metadata that cannot be read means that there is
+    no feed, unless it was read before.
+    """
+
+    def __init__(
+        self,
+        rules: TokenRules,
+        key_set: Follower[KeySet],
+        algorithms: tuple[str, ...],
+        *,
+        url: str | None,
+        is_optional: bool,
+        away_limit: float | None,
+        cache: DiskCache | None,
+        allow_http: bool,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._rules = rules
+        self._key_set = key_set
+        self._algorithms = algorithms
+        self._is_optional = is_optional
+        self._goes_on = away_limit is None
+        self._cache = cache
+        self._kept: tuple[Revocations, float] | None = None
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._source = Source(
+            rules.issuer,
+            "revocations_uri",
+            url=url,
+            asking=self._for_an_algorithm_of_ours,
+            most_bytes=MOST_BYTES,
+            allow_http=allow_http,
+            clock=clock,
+        )
+        self._follower = Follower(
+            f"The revocation feed of {rules.issuer}",
+            self._fetch,
+            self._read,
+            check=self._require_current,
+            keep=self._keep,
+            between_tries=_SELDOM,
+            believed_for=STALE_LIMIT if away_limit is None else away_limit,
+            clock=clock,
+        )
+
+    @property
+    def is_running(self) -> bool:
+        return self._follower.is_running
+
+    def start(self) -> None:
+        """Follow in this process. Waits for nothing."""
+        if not self.is_running:
+            self._follower.start(self._cache.read(_read_kept) if self._cache else None)
+
+    def stop(self) -> None:
+        """Follow no more."""
+        self._follower.stop()
+
+    async def look(self) -> None:
+        """Wait for the first answer, and ask for one again if there must be one."""
+        first_try = self._follower.held is None and self._follower.problem is None
+        if first_try or not self.is_known:
+            await self._follower.for_want_of(lambda revocations: revocations.issued_at > 0)
+
+    def refuse(self, kid: str, claims: Mapping[str, Any]) -> None:
+        """`jwt.InvalidTokenError` for a token that was taken back. Never waits.
+
+        `RevocationsUnavailable` if it has been unknown for too long what was.
+        """
+        self._current().refuse(kid, claims)
+
+    def require_known(self) -> None:
+        """`RevocationsUnavailable` if it has been unknown for too long what was taken back."""
+        self._current()
+
+    def status(self, moment: Callable[[float], str]) -> dict[str, Any]:
+        """What is held and since when, as JSON has it, with a `moment` of the steady clock."""
+        held = self._follower.held
+        exists = held is not None and held.body != _NO_FEED
+        return {
+            "url": self._source.url,
+            "entries": held.value.count if held and exists else None,
+            "issued_at": held.value.issued_at if held and exists else None,
+            "believed": self.is_known,
+            "seen_at": moment(held.seen_at) if held else None,
+            "next_fetch_at": moment(self._follower.next_at),
+            "problem": self._follower.problem,
+        }
+
+    def _current(self) -> Revocations:
+        held = self._follower.held
+        if not self.is_known:
+            wait = math.ceil(self._follower.next_at - self._clock())
+            raise RevocationsUnavailable(self._rules.issuer, retry_after=max(1, wait))
+        return held.value if held else Revocations()
+
+    @property
+    def is_known(self) -> bool:
+        """Whether `refuse` can answer."""
+        held = self._follower.held
+        if self._goes_on or self._follower.believed is not None:
+            return True
+        is_named = self._source.url is not None
+        return not is_named and (self._is_optional if held is None else held.body == _NO_FEED)
+
+    async def _fetch(self, etag: str | None) -> Fetched:
+        await self._have_key_set()
+        held = self._follower.held
+        try:
+            fetched = await self._source(etag)
+        except NotNamed as error:
+            if held is not None and held.body != _NO_FEED:
+                raise NotFetched(f"was there before, and {error}") from None
+            return Fetched(_NO_FEED, None, _ASKED_AGAIN_AFTER)
+        if fetched.body is not None:
+            await self._have_key_for(fetched.body)
+        return replace(fetched, max_age=min(fetched.max_age or 0.0, _SELDOM))
+
+    async def _have_key_set(self) -> None:
+        if self._key_set.believed is None and self._key_set.is_running:
+            await self._key_set.now()
+
+    async def _have_key_for(self, feed: bytes) -> None:
+        """It may be signed with a key that is newer than the key set that is held."""
+        kid = kid_of(feed)
+        if kid is not None and kid not in self._keys and self._key_set.is_running:
+            await self._key_set.for_want_of(lambda key_set: key_set.has(kid))
+
+    @property
+    def _keys(self) -> Keys:
+        held = self._key_set.believed
+        return held.value.keys if held else {}
+
+    def _read(self, body: bytes) -> Revocations:
+        if body == _NO_FEED:
+            log.info("%s has no revocation feed", self._rules.issuer)
+            return Revocations()
+        held = self._follower.held
+        known = held.value if held else Revocations()
+        feed = read_feed(body, self._keys, known, self._rules, self._wall_clock())
+        return feed.after(known, self._rules.leeway + CLOCKS_DIFFER_BY)
+
+    def _require_current(self, revocations: Revocations) -> None:
+        if revocations.expires_at:
+            require_current(revocations, self._rules, self._wall_clock())
+
+    def _keep(self, held: Held[Revocations]) -> None:
+        """On disk: at once if there is more, else once a minute."""
+        if self._cache is None:
+            return
+        if self._kept is not None:
+            kept, at = self._kept
+            is_kept = kept is held.value or held.value.says_no_more_than(kept)
+            if is_kept and held.seen_at - at < _KEPT_AGAIN_AFTER:
+                return
+        self._kept = held.value, held.seen_at
+        body = _NO_FEED if held.body == _NO_FEED else held.value.as_json()
+        self._cache.write(replace(held, body=body))
+
+    def _for_an_algorithm_of_ours(self, url: str) -> str:
+        """The issuer may have several: `?alg=` asks for one that the key set has a key for."""
+        parts = urlsplit(url)
+        query = parse_qsl(parts.query, keep_blank_values=True)
+        known = {key.alg for key in self._keys.values()}
+        ours = next((alg for alg in self._algorithms if alg in known), None)
+        if ours is None or any(name == "alg" for name, _ in query):
+            return url
+        return parts._replace(query=urlencode([*query, ("alg", ours)])).geturl()
+
+
+def _read_kept(content: bytes) -> Revocations:
+    return Revocations() if content == _NO_FEED else read_revocations(content)[0]

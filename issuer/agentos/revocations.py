@@ -1,0 +1,168 @@
+"""What an issuer has taken back (CONTRACT §6): pure."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NoReturn
+
+import jwt
+
+from issuer.agentos.errors import NotFetched
+
+MOST_ENTRIES = 500_000
+_MOST_KEYS = 10_000
+_LONGEST_ID = 255
+_LONGEST_NUMBER = 12
+_LONGEST_TOKEN_LIFE = 24 * 3600
+
+Times = Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Revocations:
+    """As the issuer said at `issued_at`: whole seconds since 1970, as all times here.
+
+    `tokens` has when each `jti` expires; `subjects` and `clients` until when tokens issued to
+    them are void, that second included; `keys` what may sign nothing any more.
+    """
+
+    issued_at: int = 0
+    expires_at: int = 0
+    tokens: Times = field(default_factory=dict)
+    subjects: Times = field(default_factory=dict)
+    clients: Times = field(default_factory=dict)
+    keys: frozenset[str] = frozenset()
+
+    def refuse(self, kid: str, claims: Mapping[str, Any]) -> None:
+        """`jwt.InvalidTokenError` for a token that was taken back; its claims are verified ones."""
+        if kid in self.keys:
+            raise jwt.InvalidTokenError("The token's key was revoked.")
+        issued_at = int(claims.get("iat") or 0)
+        jti = claims.get("jti")
+        if (
+            (isinstance(jti, str) and jti in self.tokens)
+            or issued_at <= _time_of(self.subjects, claims.get("sub"))
+            or issued_at <= _time_of(self.clients, claims.get("client_id"))
+        ):
+            raise jwt.InvalidTokenError("The token was revoked.")
+
+    def after(self, before: "Revocations", leeway: float) -> "Revocations":
+        """This, with what was known `before` and no feed can free.
+
+        What no token could be touched by any more is forgotten: a `jti` once it has expired, a
+        subject or client a day later, the longest that a token lives, unless it is still listed.
+        `leeway` is by how much a verifier may be late. `NotFetched` if it would be too much.
+        """
+        expired = self.issued_at - leeway
+        joined = replace(
+            self,
+            tokens=_joined(self.tokens, before.tokens, expired),
+            subjects=_joined(self.subjects, before.subjects, expired - _LONGEST_TOKEN_LIFE),
+            clients=_joined(self.clients, before.clients, expired - _LONGEST_TOKEN_LIFE),
+            keys=self.keys | before.keys,
+        )
+        if sum(joined.count.values()) > MOST_ENTRIES or len(joined.keys) > _MOST_KEYS:
+            raise NotFetched(f"would have more than {MOST_ENTRIES} entries be kept")
+        return joined
+
+    def says_no_more_than(self, other: "Revocations") -> bool:
+        """Whether `other` refuses all that this refuses."""
+        pairs = ((mine, getattr(other, name)) for name, mine in self._times())
+        return self.keys <= other.keys and all(_is_within(mine, theirs) for mine, theirs in pairs)
+
+    @property
+    def count(self) -> dict[str, int]:
+        """How many there are of each kind, by the name that the feed has for it."""
+        times = {_MEMBERS[name]: len(each) for name, each in self._times()}
+        return {**times, "kid": len(self.keys)}
+
+    def as_json(self) -> bytes:
+        """As the claims of a feed are written: `read_revocations` reads it."""
+        # Entry by entry, so that other threads can go on meanwhile.
+        times = (
+            f'"{_MEMBERS[name]}":{{{",".join(f"{json.dumps(i)}:{at}" for i, at in each.items())}}}'
+            for name, each in self._times()
+        )
+        ends = f'"iat":{self.issued_at},"exp":{self.expires_at}'
+        return f'{{{ends},"kid":{json.dumps(sorted(self.keys))},{",".join(times)}}}'.encode()
+
+    def _times(self) -> Iterator[tuple[str, Times]]:
+        for name in _MEMBERS:
+            yield name, getattr(self, name)
+
+
+_MEMBERS = {"tokens": "jti", "subjects": "sub", "clients": "client_id"}
+
+
+def read_revocations(content: bytes) -> tuple[Revocations, Mapping[str, Any]]:
+    """What the claims of a feed say, and the claims. `NotFetched` if one of these is not right.
+
+    One entry that is wrong spoils the whole: who leaves it out does not know what it meant.
+    """
+    try:
+        # A function of ours for each number lets other threads go on while a large feed is read.
+        claims = json.loads(content, parse_int=_whole, parse_float=_no, parse_constant=_no)
+    except (ValueError, RecursionError):
+        raise NotFetched("is not JSON with whole seconds") from None
+    if not isinstance(claims, dict):
+        raise NotFetched("is not a JSON object")
+    times = {name: _times_of(claims, member) for name, member in _MEMBERS.items()}
+    return Revocations(
+        _second_of(claims, "iat"), _second_of(claims, "exp"), keys=_kids_of(claims), **times
+    ), claims
+
+
+def _time_of(times: Times, name: Any) -> int:
+    return times.get(name, -1) if isinstance(name, str) else -1
+
+
+def _joined(now: Times, before: Times, still_matters_after: float) -> Times:
+    kept = {
+        name: at
+        for name, at in before.items()
+        if at > now.get(name, -1) and (at > still_matters_after or name in now)
+    }
+    return {**now, **kept} if kept else now
+
+
+def _is_within(times: Times, others: Times) -> bool:
+    return all(at <= others.get(name, -1) for name, at in times.items())
+
+
+def _times_of(claims: Mapping[str, Any], member: str) -> Times:
+    times = claims.get(member)
+    if not isinstance(times, dict):
+        raise NotFetched(f'has no object "{member}"')
+    if not all(0 < len(name) <= _LONGEST_ID and _is_second(at) for name, at in times.items()):
+        raise NotFetched(f'has an entry in "{member}" that is not as it should be')
+    return times
+
+
+def _kids_of(claims: Mapping[str, Any]) -> frozenset[str]:
+    kids = claims.get("kid")
+    if not isinstance(kids, list) or len(kids) > _MOST_KEYS:
+        raise NotFetched('has no array "kid"')
+    if not all(isinstance(kid, str) and 0 < len(kid) <= _LONGEST_ID for kid in kids):
+        raise NotFetched('has an entry in "kid" that is not as it should be')
+    return frozenset(kids)
+
+
+def _second_of(claims: Mapping[str, Any], member: str) -> int:
+    second = claims.get(member)
+    if not isinstance(second, int) or not _is_second(second):
+        raise NotFetched(f'has no whole seconds in "{member}"')
+    return second
+
+
+def _is_second(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _LONGEST_NUMBER:
+        raise ValueError(digits[:_LONGEST_NUMBER])
+    return int(digits)
+
+
+def _no(_: str) -> NoReturn:
+    raise ValueError
