@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -68,7 +69,7 @@ class RevocationFeed:
             allow_http=allow_http,
             clock=clock,
         )
-        self._follower = Follower(
+        self.follower = Follower(
             f"The revocation feed of {rules.issuer}",
             self._fetch,
             self._read,
@@ -81,22 +82,22 @@ class RevocationFeed:
 
     @property
     def is_running(self) -> bool:
-        return self._follower.is_running
+        return self.follower.is_running
 
     def start(self) -> None:
         """Follow in this process. Waits for nothing."""
         if not self.is_running:
-            self._follower.start(self._cache.read(_read_kept) if self._cache else None)
+            self.follower.start(self._cache.read(_read_kept) if self._cache else None)
 
     def stop(self) -> None:
         """Follow no more."""
-        self._follower.stop()
+        self.follower.stop()
 
     async def look(self) -> None:
         """Wait for the first answer, and ask for one again if there must be one."""
-        first_try = self._follower.held is None and self._follower.problem is None
+        first_try = self.follower.held is None and self.follower.problem is None
         if first_try or not self.is_known:
-            await self._follower.for_want_of(lambda revocations: revocations.issued_at > 0)
+            await self.follower.for_want_of(lambda revocations: revocations.issued_at > 0)
 
     def refuse(self, kid: str, claims: Mapping[str, Any]) -> None:
         """`jwt.InvalidTokenError` for a token that was taken back. Never waits.
@@ -110,38 +111,40 @@ class RevocationFeed:
         self._current()
 
     def status(self, moment: Callable[[float], str]) -> dict[str, Any]:
-        """What is held and since when, as JSON has it, with a `moment` of the steady clock."""
-        held = self._follower.held
-        exists = held is not None and held.body != _NO_FEED
+        """What is held and since when, as JSON has it; `moment` writes one of the steady clock."""
+        held = self.follower.held
+        feed = held.value if held and held.body != _NO_FEED else None
+        ends = None if self._goes_on or held is None else held.seen_at + self.follower.believed_for
         return {
             "url": self._source.url,
-            "entries": held.value.count if held and exists else None,
-            "issued_at": held.value.issued_at if held and exists else None,
+            "entries": feed.count if feed else None,
+            "issued_at": as_utc(feed.issued_at) if feed else None,
             "believed": self.is_known,
             "seen_at": moment(held.seen_at) if held else None,
-            "next_fetch_at": moment(self._follower.next_at),
-            "problem": self._follower.problem,
+            "believed_until": moment(ends) if feed and ends is not None else None,
+            "next_fetch_at": moment(self.follower.next_at),
+            "problem": self.follower.problem,
         }
 
     def _current(self) -> Revocations:
-        held = self._follower.held
+        held = self.follower.held
         if not self.is_known:
-            wait = math.ceil(self._follower.next_at - self._clock())
+            wait = math.ceil(self.follower.next_at - self._clock())
             raise RevocationsUnavailable(self._rules.issuer, retry_after=max(1, wait))
         return held.value if held else Revocations()
 
     @property
     def is_known(self) -> bool:
         """Whether `refuse` can answer."""
-        held = self._follower.held
-        if self._goes_on or self._follower.believed is not None:
+        held = self.follower.held
+        if self._goes_on or self.follower.believed is not None:
             return True
         is_named = self._source.url is not None
         return not is_named and (self._is_optional if held is None else held.body == _NO_FEED)
 
     async def _fetch(self, etag: str | None) -> Fetched:
         await self._have_key_set()
-        held = self._follower.held
+        held = self.follower.held
         try:
             fetched = await self._source(etag)
         except NotNamed as error:
@@ -150,7 +153,8 @@ class RevocationFeed:
             return Fetched(_NO_FEED, None, _ASKED_AGAIN_AFTER)
         if fetched.body is not None:
             await self._have_key_for(fetched.body)
-        return replace(fetched, max_age=min(fetched.max_age or 0.0, _SELDOM))
+        kept_for = _SELDOM if fetched.max_age is None else min(fetched.max_age, _SELDOM)
+        return replace(fetched, max_age=kept_for)
 
     async def _have_key_set(self) -> None:
         if self._key_set.believed is None and self._key_set.is_running:
@@ -171,7 +175,7 @@ class RevocationFeed:
         if body == _NO_FEED:
             log.info("%s has no revocation feed", self._rules.issuer)
             return Revocations()
-        held = self._follower.held
+        held = self.follower.held
         known = held.value if held else Revocations()
         feed = read_feed(body, self._keys, known, self._rules, self._wall_clock())
         return feed.after(known, self._rules.leeway + CLOCKS_DIFFER_BY)
@@ -202,6 +206,11 @@ class RevocationFeed:
         if ours is None or any(name == "alg" for name, _ in query):
             return url
         return parts._replace(query=urlencode([*query, ("alg", ours)])).geturl()
+
+
+def as_utc(instant: float) -> str:
+    """Seconds since 1970 as RFC 3339 writes them."""
+    return datetime.fromtimestamp(instant, UTC).isoformat(timespec="seconds")
 
 
 def _read_kept(content: bytes) -> Revocations:

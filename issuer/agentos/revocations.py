@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import jwt
 
 from issuer.agentos.errors import NotFetched
+from issuer.agentos.rules import YEAR_10000
 
 MOST_ENTRIES = 500_000
 _MOST_KEYS = 10_000
@@ -155,7 +156,7 @@ def _second_of(claims: Mapping[str, Any], member: str) -> int:
 
 
 def _is_second(value: Any) -> bool:
-    return type(value) is int and value >= 0
+    return type(value) is int and 0 <= value < YEAR_10000
 
 
 def _whole(digits: str) -> int:

@@ -11,7 +11,7 @@ LONGEST = 16 * 1024
 # Identities that AgentOS gives out itself.
 _RESERVED_SUBJECTS = ("sa:", "__oauth__:")
 _SCHEDULER = "__scheduler__"
-_YEAR_10000 = 253_402_300_800
+YEAR_10000 = 253_402_300_800
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +114,6 @@ def _seconds(claims: Mapping[str, Any], name: str) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise jwt.DecodeError(f"The token's {name} is no number.")
-    if not abs(value) < _YEAR_10000:  # NaN and Infinity, which JSON does not know and Python does
+    if not abs(value) < YEAR_10000:  # NaN and Infinity, which JSON does not know and Python does
         raise jwt.DecodeError(f"The token's {name} is no time.")
     return float(value)

@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from issuer.agentos.fetching import require_safe
 from issuer.agentos.follower import STALE_LIMIT, Follower
 from issuer.agentos.key_set import SUPPORTED, KeySet, TrustedKey, read_key_set
 from issuer.agentos.metadata import Source
-from issuer.agentos.revocation_feed import RevocationFeed
+from issuer.agentos.revocation_feed import RevocationFeed, as_utc
 from issuer.agentos.rules import TokenRules, Unverified, read_signed, read_unverified
 
 _LONGEST_WAIT = 3.0
@@ -73,9 +72,9 @@ class TrustedIssuer:
             keep=self._cache.write if self._cache else lambda _: None,
             clock=clock,
         )
-        self._feed = None
+        self.feed: RevocationFeed | None = None
         if revocations is not False:
-            self._feed = RevocationFeed(
+            self.feed = RevocationFeed(
                 rules,
                 self._follower,
                 self.algorithms,
@@ -92,18 +91,18 @@ class TrustedIssuer:
         """Follow the key set and the feed in this process. Waits for nothing."""
         if not self._follower.is_running:
             self._follower.start(self._cache.read(self._read) if self._cache else None)
-        if self._feed:
-            self._feed.start()
+        if self.feed:
+            self.feed.start()
 
     def stop(self) -> None:
         """Follow no more. What is held stays, and grows old."""
-        if self._feed:
-            self._feed.stop()
+        if self.feed:
+            self.feed.stop()
         self._follower.stop()
 
     def knows(self, token: str) -> bool:
         """Whether `claims` has all that it takes to answer, without a check of the signature."""
-        if not self._is_running or (self._feed and not self._feed.is_known):
+        if not self._is_running or (self.feed and not self.feed.is_known):
             return False
         held = self._follower.believed
         return held is not None and held.value.verified.has(token, self._wall_clock())
@@ -118,8 +117,8 @@ class TrustedIssuer:
             async with asyncio.timeout(_LONGEST_WAIT):
                 await self._look_for(unverified.kid)
         self._believed()
-        if self._feed:
-            self._feed.require_known()
+        if self.feed:
+            self.feed.require_known()
 
     async def _look_for(self, kid: str | None) -> None:
         if not self._is_running:  # the first request, or the first after a fork
@@ -128,12 +127,12 @@ class TrustedIssuer:
         believed = self._follower.believed
         if believed is None or (kid is not None and not believed.value.has(kid)):
             await self._follower.for_want_of(lambda key_set: key_set.has(kid))
-        if self._feed:
-            await self._feed.look()
+        if self.feed:
+            await self.feed.look()
 
     @property
     def _is_running(self) -> bool:
-        return self._follower.is_running and (self._feed is None or self._feed.is_running)
+        return self._follower.is_running and (self.feed is None or self.feed.is_running)
 
     def remembered(self, token: str) -> dict[str, Any] | None:
         """The claims of a token that was verified with the very keys that are held now.
@@ -171,7 +170,7 @@ class TrustedIssuer:
             "believed_until": self._moment(held.seen_at + STALE_LIMIT) if held else None,
             "next_fetch_at": self._moment(self._follower.next_at),
             "problem": self._follower.problem,
-            "revocations": self._feed.status(self._moment) if self._feed else None,
+            "revocations": self.feed.status(self._moment) if self.feed else None,
         }
 
     def _believed(self) -> KeySet:
@@ -198,8 +197,8 @@ class TrustedIssuer:
         return claims
 
     def _refuse_revoked(self, kid: str, claims: Mapping[str, Any]) -> None:
-        if self._feed:
-            self._feed.refuse(kid, claims)
+        if self.feed:
+            self.feed.refuse(kid, claims)
 
     def _key_of(self, header: Any, key_set: KeySet) -> TrustedKey:
         kid = header.get("kid")
@@ -209,8 +208,7 @@ class TrustedIssuer:
         return key
 
     def _moment(self, at: float) -> str:
-        moment = self._wall_clock() + at - self._clock()
-        return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
+        return as_utc(self._wall_clock() + at - self._clock())
 
 
 def _require_algorithms(algorithms: Sequence[str]) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import jwt
 import pytest
 
+from issuer.agentos.errors import KeySetUnavailable
 from issuer.agentos.rules import TokenRules, Unverified
 from issuer.agentos.trusted_issuer import TrustedIssuer
 from tests.agentos_core.hostile_server import HostileServer, hostile_server
@@ -58,6 +60,38 @@ class Following:
 
     def token(self, signing: Key | None = None, /, **claims: Any) -> str:
         return (signing or key()).sign(self.claims(**claims))
+
+    def feed(self, signing: Key | None = None, /, **claims: Any) -> str:
+        """A good revocation feed of now; `typ`, `alg` and the like are for its header."""
+        header = {name: claims.pop(name) for name in ("typ", "alg", "crit") if name in claims}
+        now = int(self.clocks.wall)
+        good = {"iss": self.server.url, "iat": now, "exp": now + 600}
+        good |= {"jti": {}, "sub": {}, "client_id": {}, "kid": []}
+        said = {name: value for name, value in (good | claims).items() if value is not ...}
+        return (signing or key()).sign(said, **{"typ": "revocations+jwt", **header})
+
+    def poll(self) -> None:
+        """What it does every few seconds."""
+        assert self.issuer.feed
+        asyncio.run(self.issuer.feed.follower.now())
+
+    def take(self, signing: Key | None = None, /, **claims: Any) -> None:
+        """Poll a feed that says so."""
+        self.server.publish_feed(self.feed(signing, **claims))
+        self.poll()
+
+    def accepts(self, token: str) -> bool:
+        """False if it is refused; `KeySetUnavailable` passes."""
+        try:
+            return bool(self.issuer.claims(token))
+        except KeySetUnavailable:
+            raise
+        except jwt.InvalidTokenError:
+            return False
+
+    @property
+    def revocations(self) -> Any:
+        return self.issuer.status()["revocations"]
 
     def look_for(self, kid: str | None = None) -> None:
         """What a request with a token of that key makes it do."""

@@ -15,6 +15,7 @@ Behaviour = Callable[["Handler"], None]
 STANDARD = "/.well-known/oauth-authorization-server"
 OPENID = "/.well-known/openid-configuration"
 KEYS = "/keys"
+FEED = "/feed"
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -23,10 +24,12 @@ class Handler(BaseHTTPRequestHandler):
     server: "HostileServer"
 
     def do_GET(self) -> None:
-        self.server.asked[self.path] += 1
-        self.server.headers_seen[self.path] = dict(self.headers)
+        path, _, query = self.path.partition("?")
+        self.server.asked[path] += 1
+        self.server.headers_seen[path] = dict(self.headers)
+        self.server.queries_seen[path] = query
         try:
-            self.server.behaviours.get(self.path, answer(b"no such page", status=404))(self)
+            self.server.behaviours.get(path, answer(b"no such page", status=404))(self)
         except OSError:
             self.close_connection = True  # who asked has gone
 
@@ -43,6 +46,7 @@ class HostileServer(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.asked: Counter[str] = Counter()
         self.headers_seen: dict[str, dict[str, str]] = {}
+        self.queries_seen: dict[str, str] = {}
         self.behaviours: dict[str, Behaviour] = {}
         self.closing = Event()
 
@@ -55,6 +59,14 @@ class HostileServer(ThreadingHTTPServer):
         """A good issuer: metadata and a key set."""
         self.at(STANDARD, metadata(self.url, jwks_uri=self.url + KEYS))
         self.at(KEYS, answer(key_set, **headers))
+
+    def publish_feed(self, feed: str | bytes, **headers: str | None) -> None:
+        """A good issuer that takes tokens back: metadata names its feed as well."""
+        named = {"jwks_uri": self.url + KEYS, "revocations_uri": self.url + FEED}
+        self.at(STANDARD, metadata(self.url, **named))
+        body = feed if isinstance(feed, bytes) else feed.encode()
+        given = {"content_type": "application/jwt", "cache_control": "max-age=5", **headers}
+        self.at(FEED, answer(body, **given))
 
     def handle_error(self, *_: Any) -> None:
         pass

@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from issuer.agentos.disk_cache import DiskCache
-from issuer.agentos.errors import KeySetUnavailable
+from issuer.agentos.errors import KeySetUnavailable, RevocationsUnavailable
 from issuer.agentos.follower import Held
 from tests.agentos_core.conftest import NOW, Clocks, Following
 from tests.agentos_core.hostile_server import KEYS, STANDARD, HostileServer, answer
 from tests.agentos_core.keys import key, key_set
 
 HOUR = 3_600.0
+NOW_SECOND = int(NOW)
 
 Follow = Callable[..., Following]
 
@@ -208,3 +209,113 @@ def test_without_a_file_nothing_is_said(
 ):
     follow(cache_file=file).look_for()
     assert not [each for each in caplog.records if each.levelno > logging.INFO]
+
+
+@pytest.fixture
+def feed_file(tmp_path: Path) -> Path:
+    return tmp_path / "keys.json.revocations"
+
+
+def test_a_start_while_the_issuer_is_away_knows_what_was_taken_back(
+    follow: Follow, server: HostileServer, file: Path, feed_file: Path, clocks: Clocks
+):
+    """Also what the last feed had left out, and an older feed frees nobody after it either."""
+    before = follow(cache_file=file)
+    before.look_for()
+    old = before.feed()
+    before.take(jti={"t1": NOW_SECOND + 900}, kid=["k2"])
+    clocks.move(5)
+    before.take(sub={"usr_bob": NOW_SECOND})
+    issuer_is_away(server)
+    again = follow(cache_file=file)
+    again.issuer.start()
+    assert again.accepts(again.token())
+    assert not again.accepts(again.token(jti="t1"))
+    assert not again.accepts(again.token(sub="usr_bob", iat=NOW_SECOND))
+    assert again.revocations["entries"] == {"jti": 1, "sub": 1, "client_id": 0, "kid": 1}
+    assert stat.S_IMODE(feed_file.stat().st_mode) == 0o600
+    server.publish_feed(old)
+    again.poll()
+    assert "older than" in again.revocations["problem"]
+    assert not again.accepts(again.token(jti="t1"))
+
+
+def test_a_feed_on_disk_is_as_old_as_it_is(
+    follow: Follow, server: HostileServer, file: Path, clocks: Clocks
+):
+    following = follow(cache_file=file)
+    server.publish_feed(following.feed())
+    following.look_for()
+    issuer_is_away(server)
+    clocks.move(900)
+    late = follow(cache_file=file)
+    late.issuer.start()
+    assert late.accepts(late.token())
+    clocks.move(1)
+    for each in (late, follow(cache_file=file)):
+        with pytest.raises(RevocationsUnavailable):
+            each.look_for()
+    assert follow(cache_file=file, feed_away_limit=None).accepts(late.token())
+
+
+def test_a_feed_that_says_no_more_is_written_once_a_minute(
+    follow: Follow, server: HostileServer, file: Path, feed_file: Path, clocks: Clocks
+):
+    """And one that does at once: it must hold after a crash."""
+    following = follow(cache_file=file)
+    server.publish_feed(following.feed())
+    following.look_for()
+    written = set()
+    for _ in range(24):
+        clocks.move(5)
+        following.take()
+        written.add(feed_file.stat().st_mtime_ns)
+    assert len(written) == 3
+    following.take(jti={"t1": NOW_SECOND + 900})
+    assert feed_file.stat().st_mtime_ns not in written
+
+
+def test_that_there_is_no_feed_is_kept_too(
+    follow: Follow, server: HostileServer, file: Path, clocks: Clocks
+):
+    follow(cache_file=file).look_for()
+    issuer_is_away(server)
+    clocks.move(10_000)
+    again = follow(cache_file=file)
+    again.look_for()
+    assert again.accepts(again.token())
+
+
+def test_a_feed_that_was_there_in_an_earlier_life_is_not_silently_off(
+    follow: Follow, server: HostileServer, file: Path, clocks: Clocks
+):
+    following = follow(cache_file=file)
+    server.publish_feed(following.feed(jti={"t1": NOW_SECOND + 900}))
+    following.look_for()
+    server.publish(key_set(key()))
+    again = follow(cache_file=file)
+    again.look_for()
+    again.poll()
+    assert "was there before" in again.revocations["problem"]
+    assert not again.accepts(again.token(jti="t1"))
+    clocks.move(901)
+    with pytest.raises(RevocationsUnavailable):
+        again.accepts(again.token())
+
+
+@pytest.mark.parametrize("body", [b"{}", b"e30.e30.e30", b"[" * 100_000, b'{"iat": 1, "exp": 5}'])
+def test_a_feed_on_disk_that_is_wrong_is_not_used(
+    follow: Follow,
+    server: HostileServer,
+    file: Path,
+    feed_file: Path,
+    body: bytes,
+    caplog: pytest.LogCaptureFixture,
+):
+    entry = {"issuer": server.url, "seen_at": NOW, "body": b64encode(body).decode()}
+    feed_file.write_text(json.dumps(entry))
+    issuer_is_away(server)
+    following = follow(cache_file=file)
+    following.issuer.start()
+    assert f"The revocation feed in {feed_file} is not used" in caplog.text
+    assert not following.revocations["believed"]

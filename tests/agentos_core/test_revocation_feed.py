@@ -1,0 +1,565 @@
+"""Following what an issuer takes back, through everything that can happen to the feed."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from issuer.agentos import revocation_feed
+from issuer.agentos.errors import ConfigurationError, KeySetUnavailable, RevocationsUnavailable
+from issuer.agentos.rules import TokenRules
+from issuer.agentos.trusted_issuer import TrustedIssuer
+from tests.agentos_core.conftest import NOW, Clocks, Following, eventually
+from tests.agentos_core.hostile_server import (
+    FEED,
+    KEYS,
+    STANDARD,
+    Behaviour,
+    HostileServer,
+    answer,
+    break_off,
+    endless,
+    metadata,
+    reset,
+)
+from tests.agentos_core.keys import encoded, key, key_set
+
+T = int(NOW)
+OTHER = key("k2")
+
+Follow = Callable[..., Following]
+
+
+@pytest.fixture
+def following(follow: Follow, server: HostileServer) -> Following:
+    """One that has its key set, of two keys, and a feed in which `gone` is revoked."""
+    server.publish(key_set(key(), OTHER))
+    following = follow()
+    server.publish_feed(following.feed(jti={"gone": T + 900}))
+    following.look_for()
+    return following
+
+
+TAKEN_BACK = [
+    ({"jti": {"t1": T + 900}}, {"jti": "t1"}, {"jti": "t2"}),
+    ({"sub": {"usr_bob": T}}, {"sub": "usr_bob"}, {"sub": "usr_bob", "iat": T + 1}),
+    ({"sub": {"usr_bob": T}}, {"sub": "usr_bob", "iat": T - 5}, {"sub": "usr_bobby"}),
+    ({"sub": {"usr_bob": T}}, {"sub": "usr_bob", "iat": T + 0.9}, {"sub": "USR_BOB"}),
+    ({"sub": {"usr_bob": T}}, {"sub": "usr_bob", "iat": ...}, {"iat": ...}),
+    ({"client_id": {"svc": T}}, {"client_id": "svc"}, {"client_id": "svc", "iat": T + 1}),
+    ({"client_id": {"svc": T}}, {"client_id": "svc", "iat": ...}, {"client_id": ["svc"]}),
+    ({"client_id": {"usr_bob": T}}, {"client_id": "usr_bob"}, {"sub": "usr_bob"}),
+    ({"sub": {"svc": T}}, {"sub": "svc"}, {"client_id": "svc"}),
+    ({"jti": {"t1": T + 900}}, {"jti": "t1", "iat": T + 5}, {"jti": 5}),
+]
+
+
+@pytest.mark.parametrize(("feed", "revoked", "good"), TAKEN_BACK)
+def test_a_token_that_was_taken_back_is_refused_and_others_are_not(
+    following: Following, feed: dict[str, Any], revoked: dict[str, Any], good: dict[str, Any]
+):
+    """CONTRACT §6. Also one that was verified before."""
+    revoked_token, good_token = following.token(**revoked), following.token(**good)
+    assert following.accepts(revoked_token)
+    following.take(**feed)
+    for _ in range(2):
+        assert not following.accepts(revoked_token)
+        assert following.accepts(good_token)
+    assert not following.accepts(following.token(**revoked, more="another token, never seen"))
+
+
+def test_a_revoked_key_is_refused_though_the_key_set_still_has_it(
+    following: Following, server: HostileServer
+):
+    """Whatever `max-age` the key set has."""
+    token, good = following.token(OTHER), following.token()
+    assert following.accepts(token)
+    following.take(kid=["k2"])
+    assert following.kids == {"k1", "k2"}
+    assert not following.accepts(token)
+    assert not following.accepts(following.token(OTHER, jti="new"))
+    assert following.accepts(good)
+    assert server.asked[KEYS] == 1
+
+
+def as_is(text: str) -> Callable[[Following], bytes]:
+    return lambda _: text.encode()
+
+
+def with_header(feed: str, **header: Any) -> bytes:
+    _, claims, signature = feed.split(".")
+    return f"{encoded(header)}.{claims}.{signature}".encode()
+
+
+def saying(**claims: Any) -> Callable[[Following], bytes]:
+    return lambda following: following.feed(**{"jti": {"forged": T + 900}, **claims}).encode()
+
+
+FORGED: dict[str, tuple[Callable[[Following], bytes], str]] = {
+    "another signature": (
+        lambda f: f.feed().rpartition(".")[0].encode() + b"." + b"A" * 86,
+        "signature that is not good",
+    ),
+    "no signature": (
+        lambda f: f.feed().rpartition(".")[0].encode() + b".",
+        "signature that is not good",
+    ),
+    "a stranger's key": (
+        lambda f: key("k1", "EdDSA").sign(b"{}", typ="revocations+jwt").encode(),
+        "no key of the issuer",
+    ),
+    "a key nobody knows": (lambda f: f.feed(key("k9")).encode(), "no key of the issuer"),
+    "alg none": (
+        lambda f: with_header(f.feed(), alg="none", kid="k1", typ="revocations+jwt"),
+        "no key of the issuer",
+    ),
+    "alg HS256": (
+        lambda f: with_header(f.feed(), alg="HS256", kid="k1", typ="revocations+jwt"),
+        "no key of the issuer",
+    ),
+    "no kid": (
+        lambda f: with_header(f.feed(), alg="ES256", typ="revocations+jwt"),
+        "no key of the issuer",
+    ),
+    "an access token": (lambda f: f.token().encode(), "not of the typ"),
+    "no typ": (saying(typ=...), "not of the typ"),
+    "an extension": (saying(crit=["exp"]), "is no JWT"),
+    "another issuer": (saying(iss="https://other.example"), "of another issuer"),
+    "no issuer": (saying(iss=...), "of another issuer"),
+    "older": (saying(iat=T - 1), "older than the one"),
+    "of the future": (saying(iat=T + 61, exp=T + 600), "of the future"),
+    "expired": (saying(iat=T, exp=T), "does not follow"),
+    "ends before it begins": (saying(exp=T - 700), "does not follow"),
+    "for ever": (saying(exp=T + 86_401), "within a day"),
+    "a revoked key's own": (saying(kid=["k1"]), "signed by a key that it says is revoked"),
+    "no iat": (saying(iat=...), '"iat"'),
+    "iat of text": (saying(iat=str(T)), '"iat"'),
+    "iat true": (saying(iat=True), '"iat"'),
+    "iat with a fraction": (saying(iat=T + 0.5), "whole seconds"),
+    "exp of NaN": (saying(exp=float("nan")), "whole seconds"),
+    "exp beyond all": (saying(exp=10**400), "whole seconds"),
+    "no jti": (saying(jti=...), 'no object "jti"'),
+    "jti null": (saying(jti=None), 'no object "jti"'),
+    "jti in a list": (saying(jti=["a"]), 'no object "jti"'),
+    "a jti until text": (saying(jti={"a": "5"}), 'entry in "jti"'),
+    "a jti until null": (saying(jti={"a": T, "b": None}), 'entry in "jti"'),
+    "a jti until true": (saying(jti={"a": True}), 'entry in "jti"'),
+    "a jti until before 1970": (saying(jti={"a": -1}), 'entry in "jti"'),
+    "a jti until the year 10000": (saying(jti={"a": 253_402_300_800}), 'entry in "jti"'),
+    "a jti until a fraction": (saying(jti={"a": 5.5}), "whole seconds"),
+    "an empty jti": (saying(jti={"": T}), 'entry in "jti"'),
+    "a long jti": (saying(jti={"a" * 256: T}), 'entry in "jti"'),
+    "sub null": (saying(sub=None), 'no object "sub"'),
+    "a sub until a list": (saying(sub={"a": [T]}), 'entry in "sub"'),
+    "client_id of text": (saying(client_id="a"), 'no object "client_id"'),
+    "a client until infinity": (saying(client_id={"a": float("inf")}), "whole seconds"),
+    "kid of text": (saying(kid="k2"), 'no array "kid"'),
+    "kid in an object": (saying(kid={"k2": T}), 'no array "kid"'),
+    "a kid of a number": (saying(kid=["k2", 5]), 'entry in "kid"'),
+    "an empty kid": (saying(kid=[""]), 'entry in "kid"'),
+    "too many kids": (saying(kid=["k"] * 10_001), 'no array "kid"'),
+    "no object": (lambda _: key().sign([1], typ="revocations+jwt").encode(), "not a JSON object"),
+    "deep": (lambda _: key().sign(b"[" * 100_000, typ="revocations+jwt").encode(), "not JSON"),
+    "no JSON": (lambda _: key().sign(b"\xff", typ="revocations+jwt").encode(), "not JSON"),
+    "nothing": (as_is(""), "is no JWT"),
+    "one part": (as_is("abc"), "is no JWT"),
+    "two parts": (as_is("e30.e30"), "not of the typ"),
+    "five parts": (as_is("e30.e30.e30.e30.e30"), "not of the typ"),
+    "text": (as_is("é.é.é"), "is no JWT"),
+    "a long header": (as_is("e" * 5_000 + ".e30.e30"), "is no JWT"),
+    "a key set": (lambda _: key_set(key()), "is no JWT"),
+}
+
+
+@pytest.mark.parametrize("fault", FORGED)
+def test_a_feed_that_is_forged_or_wrong_is_refused_whole_and_the_last_good_one_kept(
+    following: Following,
+    server: HostileServer,
+    clocks: Clocks,
+    fault: str,
+    caplog: pytest.LogCaptureFixture,
+):
+    make, problem = FORGED[fault]
+    feed = make(following)
+    server.publish_feed(feed)
+    for _ in range(3):
+        following.poll()
+    assert problem in following.revocations["problem"]
+    assert caplog.text.count(following.revocations["problem"]) == 1
+    assert following.revocations["entries"] == {"jti": 1, "sub": 0, "client_id": 0, "kid": 0}
+    assert not following.accepts(following.token(jti="gone"))
+    assert following.accepts(following.token(jti="forged"))
+    assert following.accepts(following.token(OTHER))
+    clocks.move(1)
+    following.take(jti={"t1": T + 900})
+    assert following.revocations["problem"] is None
+    assert not following.accepts(following.token(jti="t1"))
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        reset,
+        break_off,
+        endless,
+        answer(b"x" * (revocation_feed.MOST_BYTES + 1), content_type="application/jwt"),
+        answer(status=500),
+        answer(status=304),
+        answer(status=307, location="http://id.example/feed"),
+        answer(b"e30.e30.e30", content_type="text/html"),
+        answer(b"e30.e30.e30", content_encoding="gzip"),
+    ],
+)
+def test_what_is_no_answer_changes_nothing(
+    following: Following, server: HostileServer, clocks: Clocks, behaviour: Behaviour
+):
+    server.at(FEED, behaviour)
+    clocks.move(6)
+    following.poll()
+    assert following.revocations["problem"].startswith(f"The revocation feed of {server.url} ")
+    assert not following.accepts(following.token(jti="gone"))
+    assert following.accepts(following.token())
+
+
+def test_a_feed_with_as_many_entries_as_the_limit_of_bytes_allows_is_taken(following: Following):
+    many = {f"{number:032x}": T + 900 for number in range(100_000)}
+    following.take(jti=many)
+    assert following.revocations["entries"]["jti"] == 100_001
+    assert not following.accepts(following.token(jti=f"{99_999:032x}"))
+
+
+def test_more_than_can_be_kept_is_refused(following: Following, clocks: Clocks):
+    """Who sends ever new entries must not fill the memory of an AgentOS."""
+    for turn in range(4):
+        clocks.move(1)
+        following.take(jti={f"{turn}-{number}": T + 86_400 for number in range(150_000)})
+    assert "more than 500000 entries" in following.revocations["problem"]
+    assert following.revocations["entries"]["jti"] == 450_001
+    assert not following.accepts(following.token(jti="0-0"))
+
+
+def test_two_feeds_of_one_second_are_united(following: Following):
+    following.take(jti={"t1": T + 900}, kid=["k2"])
+    following.take(jti={"t2": T + 900}, sub={"usr_bob": T})
+    for claims in ({"jti": "t1"}, {"jti": "t2"}, {"jti": "gone"}, {"sub": "usr_bob"}):
+        assert not following.accepts(following.token(**claims))
+    assert not following.accepts(following.token(OTHER))
+
+
+def test_a_feed_signed_by_a_key_that_was_revoked_before_is_refused(
+    following: Following, clocks: Clocks
+):
+    """However new it is: whoever stole the key cannot free what it signed."""
+    following.take(OTHER, kid=["k1"])
+    clocks.move(5)
+    following.take(key(), jti={"t1": T + 900})
+    assert "is signed by a revoked key" in following.revocations["problem"]
+    assert not following.accepts(following.token(key()))
+    assert following.accepts(following.token(OTHER, jti="t1"))
+
+
+def test_an_entry_that_a_later_feed_leaves_out_stays_until_no_token_lives(
+    following: Following, clocks: Clocks
+):
+    following.take(jti={"t1": T + 900}, sub={"usr_bob": T}, client_id={"svc": T}, kid=["k2"])
+    lived = following.token(sub="usr_bob", exp=T + 86_400)
+    clocks.move(960)
+    following.take()
+    assert following.revocations["entries"] == {"jti": 2, "sub": 1, "client_id": 1, "kid": 1}
+    clocks.move(11)
+    following.take()
+    assert following.revocations["entries"] == {"jti": 0, "sub": 1, "client_id": 1, "kid": 1}
+    clocks.move(86_400 - 971)
+    following.take()
+    assert not following.accepts(lived)
+    clocks.move(71)
+    following.take()
+    assert following.revocations["entries"] == {"jti": 0, "sub": 0, "client_id": 0, "kid": 1}
+
+
+def test_a_later_feed_frees_nobody_by_an_earlier_time(following: Following, clocks: Clocks):
+    following.take(jti={"t1": T + 900}, sub={"usr_bob": T})
+    token = following.token(sub="usr_bob")
+    clocks.move(5)
+    following.take(jti={"t1": T - 900}, sub={"usr_bob": T - 100})
+    assert not following.accepts(token)
+    clocks.move(500)
+    following.take()
+    assert not following.accepts(following.token(jti="t1", exp=T + 900))
+
+
+def test_a_feed_that_is_away_is_done_without_for_a_while(
+    following: Following, server: HostileServer, clocks: Clocks
+):
+    """15 minutes: as long as a token lives that no setting lets live longer."""
+    token = following.token(exp=T + 9_000)
+    assert following.accepts(token)
+    server.at(FEED, answer(status=503))
+    clocks.move(900)
+    assert following.accepts(token)
+    following.look_for("k1")
+    clocks.move(1)
+    assert not following.issuer.knows(token)
+    for refused in (lambda: following.accepts(token), lambda: following.look_for("k1")):
+        with pytest.raises(RevocationsUnavailable) as unavailable:
+            refused()
+        assert 1 <= unavailable.value.retry_after <= 5
+    assert not following.revocations["believed"]
+    following.take()
+    assert following.accepts(token)
+    assert not following.accepts(following.token(jti="gone"))
+
+
+@pytest.mark.parametrize(("limit", "holds"), [(30, 30), (3_600, 3_600)])
+def test_for_how_long_is_a_setting(
+    follow: Follow, server: HostileServer, clocks: Clocks, limit: float, holds: float
+):
+    following = follow(feed_away_limit=limit)
+    server.publish_feed(following.feed())
+    following.look_for()
+    server.at(FEED, answer(status=503))
+    clocks.move(holds)
+    assert following.accepts(following.token())
+    clocks.move(1)
+    with pytest.raises(RevocationsUnavailable):
+        following.accepts(following.token())
+
+
+def test_who_says_none_goes_on_without(follow: Follow, server: HostileServer, clocks: Clocks):
+    """At a start too; what was known holds on."""
+    following = follow(feed_away_limit=None)
+    server.publish_feed(b"", status=503)
+    following.look_for()
+    assert following.accepts(following.token(jti="t1"))
+    following.take(jti={"t1": T + 80_000})
+    server.at(FEED, answer(status=503))
+    clocks.move(70_000)
+    assert following.accepts(following.token())
+    assert not following.accepts(following.token(jti="t1"))
+
+
+@pytest.mark.parametrize("limit", [0, 29, -1, float("nan")])
+def test_a_limit_that_one_missed_poll_would_pass_is_refused(limit: float):
+    with pytest.raises(ConfigurationError):
+        TrustedIssuer(TokenRules("https://id.example", "my-os"), feed_away_limit=limit)
+
+
+@pytest.mark.parametrize("etag", ['"1"', None])
+def test_a_feed_that_has_expired_is_not_current_though_it_is_served(
+    following: Following, server: HostileServer, clocks: Clocks, etag: str | None
+):
+    """Who answers with the same for ever hides what came after."""
+    server.publish_feed(following.feed(jti={"t1": T + 900}), etag=etag)
+    following.poll()
+    if etag:
+        server.at(FEED, answer(status=304))
+    clocks.move(609)
+    following.poll()
+    assert following.revocations["problem"] is None
+    clocks.move(1)
+    following.poll()
+    assert following.revocations["problem"].endswith("has expired")
+    following.poll()
+    assert "If-None-Match" not in server.headers_seen[FEED]
+    clocks.move(900)
+    with pytest.raises(RevocationsUnavailable):
+        following.accepts(following.token())
+    following.take()
+    assert following.accepts(following.token())
+
+
+def test_without_a_first_feed_nothing_is_accepted(
+    follow: Follow, server: HostileServer, clocks: Clocks
+):
+    """The metadata says there is one: what it holds must be known."""
+    following = follow()
+    server.publish_feed(following.feed(jti={"t1": T + 900}))
+    good = server.behaviours[FEED]
+    server.at(FEED, answer(status=500))
+    with pytest.raises(RevocationsUnavailable):
+        following.look_for()
+    with pytest.raises(RevocationsUnavailable):
+        following.accepts(following.token())
+    server.at(FEED, good)
+    clocks.move(6)
+    following.look_for()
+    assert following.accepts(following.token())
+    assert not following.accepts(following.token(jti="t1"))
+
+
+def test_an_issuer_without_a_feed_has_nothing_to_follow(
+    follow: Follow, server: HostileServer, clocks: Clocks
+):
+    following = follow()
+    following.look_for()
+    assert following.accepts(following.token())
+    assert following.revocations["entries"] is None
+    assert following.revocations["problem"] is None
+    server.at(STANDARD, answer(status=500))
+    clocks.move(10_000)
+    following.poll()
+    assert following.accepts(following.token())
+
+
+def test_a_feed_that_is_named_later_is_followed(
+    follow: Follow, server: HostileServer, clocks: Clocks
+):
+    following = follow()
+    following.look_for()
+    following.take(jti={"t1": T + 900})
+    assert not following.accepts(following.token(jti="t1"))
+
+
+def test_a_feed_that_is_named_no_more_is_not_silently_off(
+    following: Following, server: HostileServer, clocks: Clocks
+):
+    server.at(STANDARD, metadata(server.url, jwks_uri=server.url + KEYS))
+    clocks.move(3_601)
+    server.at(FEED, answer(following.feed(jti={"t1": int(clocks.wall) + 900}).encode()))
+    following.poll()
+    assert not following.accepts(following.token(jti="t1"))
+    server.at(FEED, answer(status=404))
+    following.poll()
+    assert following.revocations["problem"]
+    clocks.move(901)
+    with pytest.raises(RevocationsUnavailable):
+        following.accepts(following.token())
+
+
+@pytest.mark.parametrize("named", [5, ["/feed"], "/feed", "http://id.example/feed", "file:///feed"])
+def test_a_feed_that_is_named_wrongly_is_not_one_that_is_not_there(
+    follow: Follow, server: HostileServer, named: Any
+):
+    server.at(STANDARD, metadata(server.url, jwks_uri=server.url + KEYS, revocations_uri=named))
+    with pytest.raises(RevocationsUnavailable):
+        follow().look_for()
+
+
+def test_who_says_false_follows_none(follow: Follow, server: HostileServer):
+    following = follow(revocations=False)
+    server.publish_feed(following.feed(jti={"t1": T + 900}))
+    following.look_for()
+    assert following.accepts(following.token(jti="t1"))
+    assert following.revocations is None
+    assert FEED not in server.asked
+
+
+def test_a_url_is_that_of_the_feed(follow: Follow, server: HostileServer):
+    following = follow(revocations=server.url + "/mine?tenant=a%26b&empty=")
+    server.at("/mine", answer(following.feed(jti={"t1": T + 900}).encode()))
+    following.look_for()
+    assert not following.accepts(following.token(jti="t1"))
+    assert server.queries_seen["/mine"] == "tenant=a%26b&empty=&alg=ES256"
+
+
+def test_a_url_that_is_not_safe_is_refused():
+    with pytest.raises(ConfigurationError):
+        TrustedIssuer(TokenRules("https://id.example", "a"), revocations="http://id.example/feed")
+
+
+def test_with_a_given_key_set_the_feed_is_the_one_the_metadata_names(
+    follow: Follow, server: HostileServer
+):
+    following = follow(jwks_url=server.url + KEYS)
+    server.publish_feed(following.feed(jti={"t1": T + 900}))
+    following.look_for()
+    assert not following.accepts(following.token(jti="t1"))
+    server.at(FEED, answer(status=500))
+    late = follow(jwks_url=server.url + KEYS)
+    with pytest.raises(RevocationsUnavailable):
+        late.look_for()
+
+
+def test_with_a_given_key_set_there_may_be_no_metadata(follow: Follow, server: HostileServer):
+    """Any issuer's key set can be followed, also that of one that publishes nothing else."""
+    server.at(STANDARD, answer(status=500))
+    following = follow(jwks_url=server.url + KEYS)
+    following.look_for()
+    assert following.accepts(following.token())
+
+
+def test_it_asks_for_an_algorithm_that_can_be_checked(follow: Follow, server: HostileServer):
+    """The issuer may have several, and sign with the first of its own."""
+    following = follow(algorithms=["RS256", "ES256"])
+    server.publish_feed(following.feed())
+    following.look_for()
+    assert server.queries_seen[FEED] == "alg=ES256"
+
+
+def test_a_feed_signed_by_a_key_that_is_new_is_read_at_once(
+    following: Following, server: HostileServer, clocks: Clocks
+):
+    server.publish(key_set(key(), key("new")))
+    clocks.move(6)
+    following.take(key("new"), jti={"t1": T + 900})
+    assert following.revocations["problem"] is None
+    assert not following.accepts(following.token(jti="t1"))
+
+
+@pytest.mark.parametrize(
+    ("cache_control", "seconds"),
+    [("max-age=0", 1), ("max-age=1", 1), ("max-age=3", 3), ("max-age=300", 5), (None, 5)],
+)
+def test_it_is_polled_every_1_to_5_seconds(
+    following: Following,
+    server: HostileServer,
+    clocks: Clocks,
+    cache_control: str | None,
+    seconds: float,
+):
+    server.publish_feed(following.feed(), cache_control=cache_control)
+    following.poll()
+    assert following.issuer.feed
+    assert following.issuer.feed.follower.next_at - clocks.steady == seconds
+    asked = server.asked[FEED]
+    clocks.move(seconds)
+    assert eventually(lambda: server.asked[FEED] > asked)
+
+
+def test_after_failures_it_tries_again_within_5_seconds(
+    following: Following, server: HostileServer, clocks: Clocks
+):
+    server.at(FEED, answer(status=503, retry_after="86400"))
+    assert following.issuer.feed
+    for _ in range(8):
+        following.poll()
+        assert 0 < following.issuer.feed.follower.next_at - clocks.steady <= 5
+
+
+def test_a_feed_that_has_not_changed_is_not_read_again(following: Following, server: HostileServer):
+    server.publish_feed(following.feed(), etag='"1"')
+    following.poll()
+    server.at(FEED, answer(status=304))
+    following.poll()
+    assert server.headers_seen[FEED]["If-None-Match"] == '"1"'
+    assert following.revocations["problem"] is None
+
+
+def test_what_a_feed_frees_nobody_of_is_no_reason_to_forget_other_tokens(following: Following):
+    token = following.token()
+    following.accepts(token)
+    following.take(jti={"t1": T + 900})
+    assert following.issuer.knows(token)
+
+
+def test_its_status_is_json(following: Following, server: HostileServer):
+    following.take(jti={"t1": T + 900}, sub={"usr_bob": T})
+    status = json.loads(json.dumps(following.revocations))
+    assert status == {
+        "url": server.url + FEED,
+        "entries": {"jti": 2, "sub": 1, "client_id": 0, "kid": 0},
+        "issued_at": "2027-01-15T08:00:00+00:00",
+        "believed": True,
+        "seen_at": "2027-01-15T08:00:00+00:00",
+        "believed_until": "2027-01-15T08:15:00+00:00",
+        "next_fetch_at": "2027-01-15T08:00:05+00:00",
+        "problem": None,
+    }
+
+
+def test_no_key_set_no_feed(follow: Follow, server: HostileServer):
+    server.publish_feed(b"")
+    server.at(KEYS, answer(status=500))
+    with pytest.raises(KeySetUnavailable, match="keys of"):
+        follow().look_for()

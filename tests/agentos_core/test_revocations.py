@@ -1,0 +1,136 @@
+"""What is taken back stays taken back: whatever an issuer says later, in whatever order."""
+
+import jwt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from issuer.agentos.errors import NotFetched
+from issuer.agentos.key_set import read_key_set
+from issuer.agentos.revocations import Revocations, read_revocations
+from issuer.agentos.rules import TokenRules
+from issuer.agentos.signed_feed import CLOCKS_DIFFER_BY, read_feed
+from tests.agentos_core.keys import key, key_set
+
+ISSUER = "https://id.example"
+RULES = TokenRules(ISSUER, "my-os")
+KEYS = read_key_set(key_set(key("k1"), key("k2")), ["ES256"])
+T = 1_800_000_000
+DAY = 86_400
+
+names = st.sampled_from("abc")
+seconds_from_now = st.integers(-2 * DAY, DAY)
+times = st.dictionaries(names, seconds_from_now, max_size=3)
+steps = st.fixed_dictionaries(
+    {
+        "passed": st.sampled_from([0, 1, 5, 600, 3_600, 50_000, DAY]),
+        "age": st.sampled_from([0, 0, 0, 1, 5, 599, 600, 5_000, -30, -90]),
+        "jti": times,
+        "sub": times,
+        "client_id": times,
+        "kid": st.lists(st.sampled_from(["k2", "k3"]), max_size=1),
+        "signed_by": st.sampled_from(["k1", "k1", "k2", "k9"]),
+        "restarts": st.booleans(),
+    }
+)
+
+
+def is_refused(known: Revocations, kid: str = "k1", **claims: object) -> bool:
+    try:
+        known.refuse(kid, claims)
+    except jwt.InvalidTokenError:
+        return True
+    return False
+
+
+class Story:
+    """What a follower knows, and beside it all that it was ever told and believed."""
+
+    def __init__(self) -> None:
+        self.known = Revocations()
+        self.now = T
+        self.told: list[Revocations] = []
+
+    def live(self, step: dict[str, object]) -> None:
+        self.now += step["passed"]
+        issued_at = self.now - step["age"]
+        claims = {"iss": ISSUER, "iat": issued_at, "exp": issued_at + 600, "kid": step["kid"]}
+        for member in ("jti", "sub", "client_id"):
+            claims[member] = {name: self.now + at for name, at in step[member].items()}
+        feed = key(step["signed_by"]).sign(claims, typ="revocations+jwt").encode()
+        try:
+            said = read_feed(feed, KEYS, self.known, RULES, self.now)
+        except NotFetched:
+            return
+        self.told.append(said)
+        self.known = said.after(self.known, RULES.leeway + CLOCKS_DIFFER_BY)
+        if step["restarts"]:
+            self.known, _ = read_revocations(self.known.as_json())
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(steps, max_size=8), st.integers(-DAY, 0))
+def test_a_revoked_token_that_has_not_expired_is_never_accepted_again(
+    story_of: list[dict[str, object]], issued: int
+):
+    story = Story()
+    for step in story_of:
+        story.live(step)
+    token = {"iat": story.now + issued, "sub": "x", "client_id": "x", "jti": "x"}
+    for told in story.told:
+        for jti, expires_at in told.tokens.items():
+            if expires_at + RULES.leeway > story.now:
+                assert is_refused(story.known, **token | {"jti": jti})
+        for sub, not_after in told.subjects.items():
+            if token["iat"] <= not_after:
+                assert is_refused(story.known, **token | {"sub": sub})
+        for client_id, not_after in told.clients.items():
+            if token["iat"] <= not_after:
+                assert is_refused(story.known, **token | {"client_id": client_id})
+        for kid in told.keys:
+            assert is_refused(story.known, kid, **token)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(steps, max_size=8), names, st.integers(-DAY, 0))
+def test_what_nobody_has_taken_back_is_accepted(
+    story_of: list[dict[str, object]], name: str, issued: int
+):
+    story = Story()
+    for step in story_of:
+        story.live(step)
+    issued_at = story.now + issued
+    assert not is_refused(story.known, "k1", iat=issued_at, jti="x", sub="x", client_id="x")
+    for member, kind in (("sub", "subjects"), ("client_id", "clients"), ("jti", "tokens")):
+        ever = [getattr(told, kind).get(name, -1) for told in story.told]
+        said = member == "jti" or max(ever, default=-1) >= issued_at
+        if not said or max(ever, default=-1) == -1:
+            assert not is_refused(story.known, "k1", **{"iat": issued_at, member: name})
+
+
+@given(times, times, times, st.lists(names))
+def test_what_is_kept_on_disk_is_read_as_it_was(
+    jti: dict[str, int], sub: dict[str, int], client_id: dict[str, int], kid: list[str]
+):
+    later = [{f'"{name}\\': at + T for name, at in each.items()} for each in (jti, sub, client_id)]
+    known = Revocations(T, T + 600, *later, keys=frozenset(kid))
+    assert read_revocations(known.as_json())[0] == known
+
+
+def test_it_is_known_whether_a_feed_says_more():
+    known = Revocations(T, T, {"a": T, "b": T}, {"c": T}, {}, frozenset({"k1"}))
+    for same in (known, Revocations(T + 5), Revocations(T, T, {"a": T - 5})):
+        assert same.says_no_more_than(known)
+    for more in (
+        Revocations(tokens={"c": T}),
+        Revocations(tokens={"a": T + 1}),
+        Revocations(subjects={"a": T}),
+        Revocations(clients={"c": T}),
+        Revocations(keys=frozenset({"k2"})),
+    ):
+        assert not more.says_no_more_than(known)
+
+
+@pytest.mark.parametrize("claims", [{}, {"iat": T}, {"sub": None, "client_id": 5, "jti": []}])
+def test_who_has_revoked_nothing_refuses_nobody(claims: dict[str, object]):
+    assert not is_refused(Revocations(), **claims)
