@@ -33,6 +33,7 @@ class KeyServer:
         self.put(METADATA, {"issuer": self.url, "jwks_uri": self.url + keys, **members})
 
     def answer(self, path: str) -> tuple[int, bytes, dict[str, str]]:
+        path = path.partition("?")[0]
         self.asked[path] += 1
         return self._answers.get(path, (404, b"", {}))
 

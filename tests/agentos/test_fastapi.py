@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -15,6 +16,8 @@ from issuer.agentos.fastapi import claims_of, requires
 from tests.agentos.key_server import KEYS, KeyServer, running_key_server
 from tests.agentos.tokens import Tokens, unsigned
 from tests.journeys.running_issuer import REPOSITORY
+
+FEED = "/.well-known/revocations"
 
 
 @pytest.fixture
@@ -55,6 +58,27 @@ def service(server: KeyServer) -> Iterator[TestClient]:
 def test_a_good_token_gives_its_claims(service: TestClient, tokens: Tokens):
     answer = get(service, "/me", tokens.issue(audience="reports"))
     assert (answer.status_code, answer.json()) == (200, "usr_alice")
+
+
+def test_a_revoked_token_is_invalid_token(
+    service: TestClient, server: KeyServer, tokens: Tokens
+) -> None:
+    """CONTRACT §6."""
+    publish_feed(server, tokens, gone=4_000_000_000)
+    answer = get(service, "/me", tokens.issue(audience="reports", jti="gone"))
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+    assert get(service, "/me", tokens.issue(audience="reports")).status_code == 200
+
+
+def test_without_the_feed_that_there_is_it_is_unavailable(
+    service: TestClient, server: KeyServer, tokens: Tokens
+) -> None:
+    publish_feed(server, tokens)
+    server.put(FEED, {}, status=500)
+    answer = get(service, "/me", tokens.issue(audience="reports"))
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) >= 1
 
 
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Basic YTpi", "nonsense"])
@@ -163,3 +187,11 @@ def new_tokens(server: KeyServer) -> Tokens:
 
 def get(service: TestClient, path: str, token: str) -> httpx.Response:
     return service.get(path, headers={"Authorization": f"Bearer {token}"})
+
+
+def publish_feed(server: KeyServer, tokens: Tokens, **jti: int) -> None:
+    server.put_metadata(revocations_uri=server.url + FEED)
+    now = int(time.time())
+    claims = {"iss": server.url, "iat": now, "exp": now + 600, "jti": jti}
+    nothing = {"sub": {}, "client_id": {}, "kid": []}
+    server.put(FEED, tokens.sign({**claims, **nothing}, "revocations+jwt").encode())

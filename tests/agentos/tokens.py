@@ -80,9 +80,13 @@ class Tokens:
             "scope": " ".join(scopes),
             "scopes": scopes,
         }
+        return self.sign(said | claims, typ)
+
+    def sign(self, claims: dict[str, Any], typ: str | None) -> str:
+        """A JWT of these claims. What is None is left out."""
         return jwt.encode(
             _without_none({"alg": self.algorithm, "kid": self.kid, "typ": typ}),
-            _without_none(said | claims),
+            _without_none(claims),
             self._key,
             algorithms=[self.algorithm],
         )

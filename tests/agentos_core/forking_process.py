@@ -1,7 +1,7 @@
 """A process that follows, and forks. Its arguments: how, the issuer, and the kid to wait for.
 
 It says "ready", forks at a line of its input, says "forked", and ends with 0 if the child has
-met the key.
+met the key, and what was revoked.
 """
 
 import asyncio
@@ -10,6 +10,8 @@ import multiprocessing
 import os
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 from issuer.agentos.rules import TokenRules, Unverified
 from issuer.agentos.trusted_issuer import TrustedIssuer
@@ -19,6 +21,7 @@ def main(how: str, url: str, awaited: str) -> int:
     issuer = TrustedIssuer(TokenRules(url, "my-os"), algorithms=["ES256"])
     issuer.start()
     wait_for(issuer, "k1")
+    wait_until(lambda: status_of_feed(issuer)["entries"] is not None)
     say("ready")
     sys.stdin.readline()
     child = multiprocessing.get_context("fork").Process(target=live, args=[issuer, awaited])
@@ -40,12 +43,21 @@ def live(issuer: TrustedIssuer, awaited: str) -> int:
     assert [key["kid"] for key in issuer.status()["keys"]] == ["k1"]
     asyncio.run(issuer.prepare_for(Unverified({}, {})))  # as the first request has it do
     wait_for(issuer, awaited)
+    wait_until(lambda: status_of_feed(issuer)["entries"]["jti"] == 1)
     return 0
 
 
 def wait_for(issuer: TrustedIssuer, kid: str) -> None:
+    wait_until(lambda: kid in {key["kid"] for key in issuer.status()["keys"]})
+
+
+def status_of_feed(issuer: TrustedIssuer) -> dict[str, Any]:
+    return issuer.status()["revocations"]
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
     ends = time.monotonic() + 30
-    while kid not in {key["kid"] for key in issuer.status()["keys"]}:
+    while not is_so():
         assert time.monotonic() < ends
         time.sleep(0.01)
 

@@ -27,6 +27,8 @@ CONDITIONS = (
     "cached",
     "hanging",
     "flooded",
+    "revoking",
+    "without its feed",
 )
 SERVER = Path(__file__).with_name("server.py")
 
@@ -69,6 +71,8 @@ def everyday_apps(stack: ExitStack, cache_file: Path) -> dict[str, AppSettings]:
     """The AgentOS of the README, and one that follows issuers in all conditions."""
     others = {name: stack.enter_context(FakeIssuer()) for name in CONDITIONS}
     others["polled"].max_age = 1
+    others["revoking"].feed_max_age = 1
+    others["without its feed"].revoked = None
     beside = [
         {"issuer": other.url, **({"cache_file": str(cache_file)} if name == "cached" else {})}
         for name, other in others.items()
@@ -132,7 +136,8 @@ def key_set_kept_in(cache_file: Path, issuer: FakeIssuer) -> None:
     """What an AgentOS of yesterday left there."""
     verifier = Verifier(issuer.url, AUDIENCE, cache_file=cache_file)
     verifier.start()
-    wait_until(cache_file.exists, 10, "the key set was kept")
+    for file in (cache_file, Path(f"{cache_file}.revocations")):
+        wait_until(file.exists, 10, f"{file.name} was kept")
     verifier.stop()
 
 

@@ -1,7 +1,8 @@
-"""An issuer of two documents whose keys, moods and absences a test decides."""
+"""An issuer of three documents whose keys, moods and absences a test decides."""
 
 import json
 import threading
+import time
 from collections.abc import Iterable
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,14 +13,16 @@ from tests.journeys.running_issuer import reserved_port, wait_until
 
 METADATA = "/.well-known/oauth-authorization-server"
 KEY_SET = "/.well-known/jwks.json"
+FEED = "/.well-known/revocations"
 LONGEST_SILENCE = 30
 
 
 class FakeIssuer:
-    """Serves metadata (RFC 8414) and a key set on a port of its own while the block lasts.
+    """Serves metadata (RFC 8414), a key set and a revocation feed on a port of its own.
 
     `keys` are the ones in the key set, the newest last; `max_age` is for how many seconds it may
-    be kept; `fetches` counts how often it was asked for.
+    be kept; `fetches` counts how often it was asked for. `revoked` are the entries of the feed,
+    None if it cannot be had; `feed_max_age` and `feed_fetches` are as those of the key set.
     """
 
     def __init__(self, *, max_age: int = 300) -> None:
@@ -28,6 +31,9 @@ class FakeIssuer:
         self.url = f"http://127.0.0.1:{self._port}"
         self.max_age = max_age
         self.fetches = 0
+        self.revoked: dict[str, Any] | None = {"jti": {}, "sub": {}, "client_id": {}, "kid": []}
+        self.feed_max_age = 5
+        self.feed_fetches = 0
         self.answering = threading.Event()
         self.answering.set()
         self.keys = [self.new_key()]
@@ -74,12 +80,26 @@ class FakeIssuer:
         enough = self.fetches + more
         wait_until(lambda: self.fetches >= enough, seconds, f"{self.url} was asked {more} times")
 
-    def document(self, path: str) -> dict[str, Any] | None:
+    def wait_for_feeds(self, more: int, seconds: float = 20) -> None:
+        """Return when the feed has been fetched `more` times from now."""
+        enough = self.feed_fetches + more
+        wait_until(lambda: self.feed_fetches >= enough, seconds, f"{FEED} was asked {more} times")
+
+    def document(self, path: str) -> str | None:
         if path == METADATA:
-            return {"issuer": self.url, "jwks_uri": self.url + KEY_SET}
+            named = {"jwks_uri": self.url + KEY_SET, "revocations_uri": self.url + FEED}
+            return json.dumps({"issuer": self.url, **named})
         if path == KEY_SET:
-            return {"keys": [jwk for key in self.keys for jwk in key.jwks["keys"]]}
-        return None
+            return json.dumps({"keys": [jwk for key in self.keys for jwk in key.jwks["keys"]]})
+        return self.feed() if path == FEED else None
+
+    def feed(self) -> str | None:
+        """CONTRACT §6, signed with the newest key."""
+        if self.revoked is None:
+            return None
+        now = int(time.time())
+        claims = {"iss": self.url, "iat": now, "exp": now + 600, **self.revoked}
+        return self.newest.sign(claims, "revocations+jwt")
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         issuer = self
@@ -87,15 +107,18 @@ class FakeIssuer:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 issuer.answering.wait(LONGEST_SILENCE)
-                document = issuer.document(self.path)
-                body = json.dumps(document).encode()
+                path = self.path.partition("?")[0]
+                document = issuer.document(path)
+                body = (document or "").encode()
+                max_age = issuer.feed_max_age if path == FEED else issuer.max_age
                 self.send_response(404 if document is None else 200)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
-                self.send_header("Cache-Control", f"max-age={issuer.max_age}")
+                self.send_header("Cache-Control", f"max-age={max_age}")
                 self.end_headers()
                 self.wfile.write(body)
-                issuer.fetches += self.path == KEY_SET
+                issuer.fetches += path == KEY_SET
+                issuer.feed_fetches += path == FEED
 
             def log_message(self, *_: Any) -> None:
                 """Say nothing."""

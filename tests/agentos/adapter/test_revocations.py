@@ -1,0 +1,57 @@
+"""What an issuer takes back, an AgentOS with the adapter refuses at each of its doors."""
+
+import time
+
+from tests.agentos.adapter.adapted import Apps
+from tests.agentos.adapter.fake_issuer import FakeIssuer
+from tests.agentos.adapter.surfaces import SURFACES, WEBSOCKET, Outcome, Surface
+from tests.agentos.tokens import Tokens
+
+A_MINUTE = 60
+
+
+def test_what_was_taken_back_is_refused_within_one_poll(apps: Apps) -> None:
+    """CONTRACT §6: also tokens that were verified before, and whatever the key set still says."""
+    app = apps["of_many_issuers"]
+    issuer = app.others["revoking"]
+    stolen = issuer.newest
+    issuer.rotate()
+    tokens = {surface: tokens_for(issuer, stolen, surface) for surface in SURFACES}
+    for surface, each in tokens.items():
+        for what, token in each.items():
+            assert surface.attempt(app.url, token) is Outcome.ACCEPTED, (surface, what)
+    now = int(time.time())
+    issuer.revoked = {
+        "jti": {f"jti_{surface}": now + 900 for surface in SURFACES},
+        "sub": {"usr_alice": now - A_MINUTE},
+        "client_id": {"svc_bob": now},
+        "kid": [stolen.kid],
+    }
+    issuer.wait_for_feeds(2)  # the second begins when the first has been read
+    for surface, each in tokens.items():
+        for what, token in each.items():
+            expected = Outcome.ACCEPTED if what == "good" else Outcome.REFUSED
+            assert surface.attempt(app.url, token) is expected, (surface, what)
+
+
+def tokens_for(issuer: FakeIssuer, stolen: Tokens, surface: Surface) -> dict[str, str]:
+    """A good one, and those that are about to be taken back."""
+    return {
+        "good": issuer.issue([surface.scope]),
+        "jti": issuer.issue([surface.scope], jti=f"jti_{surface}"),
+        "sub": issuer.issue([surface.scope], iat=int(time.time()) - 2 * A_MINUTE),
+        "client_id": issuer.issue([surface.scope], client_id="svc_bob"),
+        "kid": stolen.issue([surface.scope]),
+    }
+
+
+def test_a_feed_that_was_never_had_leaves_its_issuer_unavailable(apps: Apps) -> None:
+    """And nobody else: nothing is known of what that issuer took back."""
+    app = apps["of_many_issuers"]
+    issuer = app.others["without its feed"]
+    for surface in SURFACES:
+        expected = Outcome.REFUSED if surface is WEBSOCKET else Outcome.UNAVAILABLE
+        assert surface.attempt(app.url, issuer.issue([surface.scope])) is expected, surface
+        assert surface.attempt(app.url, app.issuer.issue([surface.scope])) is Outcome.ACCEPTED
+    answer = app.os.run(issuer.issue(["agents:run"]), "web")
+    assert int(answer.headers["retry-after"]) >= 1
