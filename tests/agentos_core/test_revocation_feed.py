@@ -128,7 +128,7 @@ FORGED: dict[str, tuple[Callable[[Following], bytes], str]] = {
     "another issuer": (saying(iss="https://other.example"), "of another issuer"),
     "no issuer": (saying(iss=...), "of another issuer"),
     "older": (saying(iat=T - 1), "older than the one"),
-    "of the future": (saying(iat=T + 61, exp=T + 600), "of the future"),
+    "of the future": (saying(iat=T + 301, exp=T + 600), "of the future"),
     "expired": (saying(iat=T, exp=T), "does not follow"),
     "ends before it begins": (saying(exp=T - 700), "does not follow"),
     "for ever": (saying(exp=T + 86_401), "within a day"),
@@ -229,16 +229,6 @@ def test_a_feed_with_as_many_entries_as_the_limit_of_bytes_allows_is_taken(follo
     assert not following.accepts(following.token(jti=f"{99_999:032x}"))
 
 
-def test_more_than_can_be_kept_is_refused(following: Following, clocks: Clocks):
-    """Who sends ever new entries must not fill the memory of an AgentOS."""
-    for turn in range(4):
-        clocks.move(1)
-        following.take(jti={f"{turn}-{number}": T + 86_400 for number in range(150_000)})
-    assert "more than 500000 entries" in following.revocations["problem"]
-    assert following.revocations["entries"]["jti"] == 450_001
-    assert not following.accepts(following.token(jti="0-0"))
-
-
 def test_two_feeds_of_one_second_are_united(following: Following):
     following.take(jti={"t1": T + 900}, kid=["k2"])
     following.take(jti={"t2": T + 900}, sub={"usr_bob": T})
@@ -264,16 +254,16 @@ def test_an_entry_that_a_later_feed_leaves_out_stays_until_no_token_lives(
 ):
     following.take(jti={"t1": T + 900}, sub={"usr_bob": T}, client_id={"svc": T}, kid=["k2"])
     lived = following.token(sub="usr_bob", exp=T + 86_400)
-    clocks.move(960)
+    clocks.move(1_209)
     following.take()
     assert following.revocations["entries"] == {"jti": 2, "sub": 1, "client_id": 1, "kid": 1}
-    clocks.move(11)
+    clocks.move(2)
     following.take()
     assert following.revocations["entries"] == {"jti": 0, "sub": 1, "client_id": 1, "kid": 1}
-    clocks.move(86_400 - 971)
+    clocks.move(86_400 - 1_211)
     following.take()
     assert not following.accepts(lived)
-    clocks.move(71)
+    clocks.move(311)
     following.take()
     assert following.revocations["entries"] == {"jti": 0, "sub": 0, "client_id": 0, "kid": 1}
 

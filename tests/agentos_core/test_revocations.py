@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from issuer.agentos.errors import NotFetched
 from issuer.agentos.key_set import read_key_set
-from issuer.agentos.revocations import Revocations, read_revocations
+from issuer.agentos.revocations import MOST_ENTRIES, Revocations, read_revocations
 from issuer.agentos.rules import TokenRules
 from issuer.agentos.signed_feed import CLOCKS_DIFFER_BY, read_feed
 from tests.agentos_core.keys import key, key_set
@@ -24,7 +24,7 @@ times = st.dictionaries(names, seconds_from_now, max_size=3)
 steps = st.fixed_dictionaries(
     {
         "passed": st.sampled_from([0, 1, 5, 600, 3_600, 50_000, DAY]),
-        "age": st.sampled_from([0, 0, 0, 1, 5, 599, 600, 5_000, -30, -90]),
+        "age": st.sampled_from([0, 0, 0, 1, 5, 599, 600, 5_000, -30, -299, -301]),
         "jti": times,
         "sub": times,
         "client_id": times,
@@ -106,6 +106,21 @@ def test_what_nobody_has_taken_back_is_accepted(
         said = member == "jti" or max(ever, default=-1) >= issued_at
         if not said or max(ever, default=-1) == -1:
             assert not is_refused(story.known, "k1", **{"iat": issued_at, member: name})
+
+
+def test_more_than_can_be_kept_is_refused():
+    """Who sends ever new entries must not fill the memory of an AgentOS."""
+    known = Revocations(T, T, dict.fromkeys(map(str, range(MOST_ENTRIES)), T + DAY))
+    assert Revocations(T + 5).after(known, 0).count["jti"] == MOST_ENTRIES
+    for more in (
+        Revocations(T + 5, tokens={"one more": T + DAY}),
+        Revocations(T + 5, subjects={"one more": T + DAY}),
+    ):
+        with pytest.raises(NotFetched):
+            more.after(known, 0)
+    keys = frozenset(map(str, range(10_000)))
+    with pytest.raises(NotFetched):
+        Revocations(keys=keys).after(Revocations(keys=frozenset({"one more"})), 0)
 
 
 @given(times, times, times, st.lists(names))

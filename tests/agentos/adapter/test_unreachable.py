@@ -1,5 +1,6 @@
 """An AgentOS with the adapter while its issuer is away, silent, or asked for nonsense."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -64,18 +65,18 @@ def test_a_silent_issuer_holds_up_nobody_else(apps: Apps) -> None:
     silent.answering.set()
 
 
-def test_a_flood_of_unknown_keys_is_one_fetch(apps: Apps) -> None:
+def test_a_flood_of_unknown_keys_is_one_fetch_in_5_seconds(apps: Apps) -> None:
     app = apps["of_many_issuers"]
     flooded = app.others["flooded"]
     forged = flooded.new_key().issue(["agents:run"])
-    fetches = flooded.fetches
+    fetches, started = flooded.fetches, time.monotonic()
     with httpx.Client(base_url=app.url, timeout=30, trust_env=False) as http:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             answers = pool.map(lambda kid: refused_token(http, forged, kid), range(500))
             good = [app.os.may_run(flooded.issue(["agents:run"]), "web") for _ in range(20)]
         assert set(answers) == {401}
     assert all(good)
-    assert flooded.fetches == fetches + 1
+    assert 1 <= flooded.fetches - fetches <= 1 + (time.monotonic() - started) // 5
 
 
 def refused_token(http: httpx.Client, forged: str, kid: int) -> int:
