@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from issuer.agentos.disk_cache import DiskCache
 from issuer.agentos.errors import NotFetched, NotNamed, RevocationsUnavailable
@@ -58,6 +58,7 @@ class RevocationFeed:
         self._goes_on = away_limit is None
         self._cache = cache
         self._kept: tuple[Revocations, float] | None = None
+        self._turns = 0
         self._clock = clock
         self._wall_clock = wall_clock
         self._source = Source(
@@ -87,7 +88,8 @@ class RevocationFeed:
     def start(self) -> None:
         """Follow in this process. Waits for nothing."""
         if not self.is_running:
-            self.follower.start(self._cache.read(_read_kept) if self._cache else None)
+            cache = self._cache if self.follower.held is None else None
+            self.follower.start(cache.read(_read_kept) if cache else None)
 
     def stop(self) -> None:
         """Follow no more."""
@@ -151,6 +153,9 @@ class RevocationFeed:
             if held is not None and held.body != _NO_FEED:
                 raise NotFetched(f"was there before, and {error}") from None
             return Fetched(_NO_FEED, None, _ASKED_AGAIN_AFTER)
+        except NotFetched:
+            self._turns += 1
+            raise
         if fetched.body is not None:
             await self._have_key_for(fetched.body)
         kept_for = _SELDOM if fetched.max_age is None else min(fetched.max_age, _SELDOM)
@@ -198,14 +203,18 @@ class RevocationFeed:
         self._cache.write(replace(held, body=body))
 
     def _for_an_algorithm_of_ours(self, url: str) -> str:
-        """The issuer may have several: `?alg=` asks for one that the key set has a key for."""
+        """With `?alg=`: the issuer may have several, and sign with one that we cannot check.
+
+        One that the key set has a key for, and another when that was in vain: the issuer may have
+        given it up, and still publish its last keys.
+        """
         parts = urlsplit(url)
-        query = parse_qsl(parts.query, keep_blank_values=True)
         known = {key.alg for key in self._keys.values()}
-        ours = next((alg for alg in self._algorithms if alg in known), None)
-        if ours is None or any(name == "alg" for name, _ in query):
+        ours = [alg for alg in self._algorithms if alg in known]
+        if not ours or "alg" in parse_qs(parts.query, keep_blank_values=True):
             return url
-        return parts._replace(query=urlencode([*query, ("alg", ours)])).geturl()
+        asked = f"alg={ours[self._turns % len(ours)]}"
+        return parts._replace(query=f"{parts.query}&{asked}" if parts.query else asked).geturl()
 
 
 def as_utc(instant: float) -> str:

@@ -183,7 +183,7 @@ class TrustedIssuer:
 
     def _read(self, body: bytes) -> KeySet:
         key_set = KeySet(read_key_set(body, self.algorithms))
-        log.info("The key set of %s holds %s", self.rules.issuer, ", ".join(key_set.keys))
+        log.info("The key set of %s holds %s", self.rules.issuer, list(key_set.keys))
         return key_set
 
     def _verified(self, token: str, key_set: KeySet, now: float) -> dict[str, Any]:

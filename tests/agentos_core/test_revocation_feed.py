@@ -477,6 +477,22 @@ def test_it_asks_for_an_algorithm_that_can_be_checked(follow: Follow, server: Ho
     assert server.queries_seen[FEED] == "alg=ES256"
 
 
+def test_an_algorithm_that_the_issuer_gave_up_is_asked_for_once(
+    follow: Follow, server: HostileServer
+):
+    """Its keys are published until their last token is dead."""
+    server.publish(key_set(key("old", "EdDSA"), key()))
+    following = follow(algorithms=["EdDSA", "ES256"])
+    server.publish_feed(following.feed(jti={"t1": T + 900}))
+    good = server.behaviours[FEED]
+    server.at(FEED, lambda r: (good if r.path.endswith("=ES256") else answer(status=400))(r))
+    following.issuer.start()
+    for _ in range(2):
+        following.poll()
+    assert following.revocations["problem"] is None
+    assert not following.accepts(following.token(jti="t1"))
+
+
 def test_a_feed_signed_by_a_key_that_is_new_is_read_at_once(
     following: Following, server: HostileServer, clocks: Clocks
 ):

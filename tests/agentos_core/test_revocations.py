@@ -68,7 +68,7 @@ class Story:
             self.known, _ = read_revocations(self.known.as_json())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(steps, max_size=8), st.integers(-DAY, 0))
 def test_a_revoked_token_that_has_not_expired_is_never_accepted_again(
     story_of: list[dict[str, object]], issued: int
@@ -91,7 +91,7 @@ def test_a_revoked_token_that_has_not_expired_is_never_accepted_again(
             assert is_refused(story.known, kid, **token)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(steps, max_size=8), names, st.integers(-DAY, 0))
 def test_what_nobody_has_taken_back_is_accepted(
     story_of: list[dict[str, object]], name: str, issued: int
