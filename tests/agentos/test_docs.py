@@ -152,6 +152,7 @@ EXAMPLES: list[tuple[str, Asked]] = [
     ("several issuers", several),
     ("static keys", static_keys),
     ("cache file and status", usual),
+    ("away limit", usual),
     ("no AgentOS", no_agent_os),
 ]
 
