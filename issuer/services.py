@@ -44,7 +44,8 @@ from issuer.tokens import (
     TokenRevocations,
     VerifiedToken,
 )
-from issuer.users import Passwords, SignIn, Users
+from issuer.users import Guard, Marks, Passwords, Policy, SignIn, Users
+from issuer.users.guard import CLEAR_EVERY
 from issuer.vocabulary import SigningAlgorithm
 
 MASTER_KEY = "master.key"
@@ -89,7 +90,11 @@ class Services:
         self.last_use = LastUse(self.database)
         self._writing_last_use = Periodic("last-use", WRITE_EVERY, self.last_use.write)
         self.directory = Directory(self.database, own_audience=settings.url)
-        self.sign_in = SignIn(self.database, self.directory, self.passwords)
+        self._marks = Marks(hmac_key)
+        policy = Policy(settings.sign_in_failures, settings.sign_in_lock)
+        self.guard = Guard(self.database, clock, policy, self._marks)
+        self._clearing_up_attempts = Periodic("attempts", CLEAR_EVERY, self.guard.clear_up)
+        self.sign_in = SignIn(self.database, self.directory, self.passwords, self.guard)
         self.client_authentication = ClientAuthentication(self.directory, self.secrets, clock)
         self.key_policy = KeyPolicy(settings.key_sign_for, settings.key_announce_for)
         self.keyring = Keyring(
@@ -190,7 +195,7 @@ class Services:
             Roles(*room),
             clients,
             Rotations(clients, self.clock),
-            Users(*room, revocations, self._chance),
+            Users(*room, revocations, self._chance, self._marks),
             Assignments(session, trail, authority),
             revocations,
             TokenRevocations(trail, self.clock, authority, revocations, self.any_tokens),
@@ -210,6 +215,7 @@ class Services:
         self.audit.start()
         self._writing_last_use.start()
         self._forgetting.start()
+        self._clearing_up_attempts.start()
 
     def stop(self) -> None:
         """Make durable what waits, end the threads, close the connections."""
@@ -217,6 +223,7 @@ class Services:
         self._forgetting.stop()
         self._writing_last_use.stop()
         self._writing_last_use.run_once()
+        self._clearing_up_attempts.stop()
         self.rotator.stop()
         self.changes.stop()
         self.database.dispose()

@@ -182,10 +182,11 @@ class Settings(BaseModel):
         10,
         ge=1,
         le=1000,
-        description="Failed sign-ins of a user before the lock. Not in force yet.",
+        description="Wrong passwords of a user in a row, then the lock; ten times as many in a day"
+        " at the most.",
     )
     sign_in_lock: Positive = Field(
-        timedelta(minutes=15), description="How long the lock lasts. Not in force yet."
+        timedelta(minutes=15), description="How long the lock lasts; it ends by itself."
     )
     rate_limit_failures: Rate = Field(
         "60/minute",

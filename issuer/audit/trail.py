@@ -14,7 +14,7 @@ class Trail:
         self._clock = clock
         self.actor = actor
 
-    def note(self, action: str, target: str, **details: object) -> None:
+    def note(self, action: str, target: str | None, **details: object) -> None:
         """Record that `action` was done to `target`; kept only if the change is."""
         event = Event(
             at=self._clock(), actor=self.actor, action=action, target=target, details=details

@@ -173,6 +173,39 @@ class UserRow(Versioned, SeenByDirectory, Base):
     )
 
 
+class CountedTries:
+    """What is remembered of attempts to sign in; see `issuer/users/attempts.py`."""
+
+    tried: Mapped[int]
+    failed: Mapped[int]
+    tried_at: Mapped[datetime]
+    spent_until: Mapped[datetime]
+
+
+class SignInTriesRow(CountedTries, Base):
+    """Attempts from unknown addresses: of a user, of an address, or of names nobody has.
+
+    `mark` is a keyed hash: what people type where a name belongs may be a password.
+    """
+
+    __tablename__ = "sign_in_tries"
+
+    mark: Mapped[bytes] = mapped_column(primary_key=True)
+    tried_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class KnownAddressRow(CountedTries, Base):
+    """An address where the user has signed in, and the attempts for the user from there."""
+
+    __tablename__ = "known_addresses"
+
+    user_id: Mapped[str] = mapped_column(
+        ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
+    )
+    address_mark: Mapped[bytes] = mapped_column(primary_key=True)
+    succeeded_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class ClientRow(Versioned, SeenByDirectory, Base):
     __tablename__ = "clients"
 

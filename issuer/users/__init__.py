@@ -1,8 +1,24 @@
-"""Users: resource owners with a password (RFC 6749 §1.1)."""
+"""Users: resource owners with a password (RFC 6749 §1.1).
 
+`Guard` keeps passwords from being guessed, by the `Policy` of `attempts.py`.
+"""
+
+from issuer.users.attempts import Policy
+from issuer.users.guard import Guard, Marks
 from issuer.users.passwords import NewPassword, Passwords
 from issuer.users.sign_in import SignIn
 from issuer.users.user import PasswordFields, User, UserFields
 from issuer.users.users import Users
 
-__all__ = ["NewPassword", "PasswordFields", "Passwords", "SignIn", "User", "UserFields", "Users"]
+__all__ = [
+    "Guard",
+    "Marks",
+    "NewPassword",
+    "PasswordFields",
+    "Passwords",
+    "Policy",
+    "SignIn",
+    "User",
+    "UserFields",
+    "Users",
+]

@@ -13,6 +13,8 @@ from issuer.database.tables import UserRow
 from issuer.errors import AlreadyExists, InvalidField, NotFound
 from issuer.fields import fold_username
 from issuer.revocations import Revocations
+from issuer.users.attempts_store import AttemptStore
+from issuer.users.guard import Marks
 from issuer.users.passwords import NewPassword
 from issuer.users.store import UserStore
 from issuer.users.user import User, UserFields
@@ -29,6 +31,7 @@ class Users:
         authority: Authority,
         revocations: Revocations,
         chance: Random,
+        marks: Marks,
     ) -> None:
         self._store = UserStore(session)
         self._trail = trail
@@ -36,6 +39,7 @@ class Users:
         self._authority = authority
         self._revocations = revocations
         self._chance = chance
+        self._marks = marks
 
     def create(self, fields: UserFields) -> User:
         """The new user, who cannot sign in before a password is set."""
@@ -89,7 +93,8 @@ class Users:
     def set_password(self, user_id: str, password: NewPassword) -> None:
         """Set a password prepared beforehand; `InvalidField` if it is the user name.
 
-        Whoever had the one before loses what it got.
+        Whoever had the one before loses what it got. What was tried before says nothing about it:
+        the user is not locked any more.
         """
         row = self._store.get(user_id)
         self._authority.touch(principal=user_id)
@@ -99,6 +104,7 @@ class Users:
             self._revocations.subject(user_id)
         row.password_hash = password.hash
         self._store.changed(row, self._clock())
+        self._forget_attempts(user_id)
         self._trail.note("user.password_set", user_id)
 
     def revoke_tokens(self, user_id: str) -> None:
@@ -108,6 +114,13 @@ class Users:
         self._revocations.subject(user_id)
         self._trail.note("user.tokens_revoked", user_id)
 
+    def unlock(self, user_id: str) -> None:
+        """Forget what was tried for the user, at known addresses as well."""
+        self._store.get(user_id)
+        self._authority.touch(principal=user_id)
+        self._forget_attempts(user_id)
+        self._trail.note("user.unlocked", user_id)
+
     def delete(self, user_id: str) -> None:
         """The user, all assignments and tokens are gone; the id may be used again."""
         row = self._store.get(user_id)
@@ -116,6 +129,9 @@ class Users:
         self._store.delete(row)
         release_id(self._store.session, user_id)
         self._trail.note("user.deleted", user_id)
+
+    def _forget_attempts(self, user_id: str) -> None:
+        AttemptStore(self._store.session).unlock(user_id, self._marks.of_user(user_id))
 
     def _require_free(self, username: str) -> None:
         if self._store.find_by_username(username):

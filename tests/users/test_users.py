@@ -92,6 +92,6 @@ def test_what_changes_while_a_password_is_hashed_counts(house: House, change: st
             house.user("carol", id="alice", password="another password")
 
     services = house.services
-    sign_in = SignIn(services.database, services.directory, Interrupted(happens))
+    sign_in = SignIn(services.database, services.directory, Interrupted(happens), services.guard)
     with pytest.raises(InvalidCredentials):
         sign_in.authenticate("alice", PASSWORD)

@@ -1,7 +1,10 @@
 """The resource owner password credentials grant (RFC 6749 §4.3; see RFC 9700 §2.4)."""
 
+from dataclasses import replace
+
 from authlib.oauth2.rfc6749.grants import ResourceOwnerPasswordCredentialsGrant
 
+from issuer.audit import Actor
 from issuer.directory import AudienceRecord, ClientRecord, UserRecord
 from issuer.errors import InvalidCredentials
 from issuer.oauth.errors import OAuthError
@@ -21,12 +24,16 @@ class Password(Grant, ResourceOwnerPasswordCredentialsGrant):  # type: ignore[mi
         """Authlib's hook. `invalid_grant` for everything that can be wrong (RFC 6749 §5.2)."""
         services = self.server.services
         try:
-            user: UserRecord = services.sign_in.authenticate(username, password)
+            user: UserRecord = services.sign_in.authenticate(username, password, self._caller())
         except InvalidCredentials as error:
             raise self._refusal(error) from None
         # A password that was changed a moment ago, elsewhere: this token must not be of before.
         services.changes.look()
         return user
+
+    def _caller(self) -> Actor:
+        client = self.request.authenticated
+        return replace(self.request.caller, id=client.client_id if client else None)
 
     def authorize(self, client: ClientRecord, audience: AudienceRecord) -> Authorization:
         return Authorization.of_user(self.request.user, client, audience)

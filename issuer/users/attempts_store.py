@@ -1,0 +1,128 @@
+"""Counted attempts to sign in, in SQL.
+
+Rows are locked in one order, the user's, the address's, a known address's, and clearing up waits
+for none: so nobody waits in a circle.
+"""
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from issuer.database.tables import CountedTries, KnownAddressRow, SignInTriesRow, UserRow
+from issuer.users.attempts import Tries
+
+MOST_KNOWN_ADDRESSES = 20  # of a user
+MOST_DELETED = 5_000  # at a time
+
+
+class AttemptStore:
+    """Within one transaction. What was `held` stays as it is until the transaction ends."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def hold_known(self, user_id: str, address: bytes, since: datetime) -> Tries | None:
+        """The count of the user at that address; None if there was no success since then."""
+        query = _tries(KnownAddressRow).where(
+            *_at(user_id, address), KnownAddressRow.succeeded_at > since
+        )
+        found = self._session.execute(query).one_or_none()
+        return Tries(*found) if found else None
+
+    def hold(self, mark: bytes) -> Tries:
+        """The count of that mark, which begins now if there is none."""
+        begun = self._insert(SignInTriesRow).values(mark=mark, **asdict(Tries()))
+        self._session.execute(begun.on_conflict_do_nothing())
+        query = _tries(SignInTriesRow).where(SignInTriesRow.mark == mark)
+        return Tries(*self._session.execute(query).one())
+
+    def keep_known(self, user_id: str, address: bytes, tries: Tries) -> None:
+        self._update_known(user_id, address, **asdict(tries))
+
+    def keep(self, mark: bytes, tries: Tries) -> None:
+        self._session.execute(
+            update(SignInTriesRow).where(SignInTriesRow.mark == mark).values(**asdict(tries))
+        )
+
+    def still_known(self, user_id: str, address: bytes, now: datetime) -> None:
+        """One more success at an address that is known for the user."""
+        self._update_known(user_id, address, succeeded_at=now)
+
+    def make_known(self, user_id: str, address: bytes, now: datetime) -> None:
+        """The address is known for the user; of too many, the one unused for longest is not.
+
+        Nothing, if the user was deleted meanwhile.
+        """
+        user = select(UserRow.id).where(UserRow.id == user_id)
+        user = user.with_for_update(read=True, key_share=True)
+        if self._session.scalars(user).one_or_none() is None:
+            return
+        made = self._insert(KnownAddressRow).values(
+            user_id=user_id, address_mark=address, succeeded_at=now, **asdict(Tries())
+        )
+        self._session.execute(
+            made.on_conflict_do_update(
+                index_elements=["user_id", "address_mark"], set_={"succeeded_at": now}
+            )
+        )
+        surplus = (
+            select(KnownAddressRow.address_mark)
+            .where(KnownAddressRow.user_id == user_id)
+            .order_by(KnownAddressRow.succeeded_at.desc(), KnownAddressRow.address_mark)
+            .offset(MOST_KNOWN_ADDRESSES)
+        )
+        for mark in self._session.scalars(surplus).all():
+            self._session.execute(delete(KnownAddressRow).where(*_at(user_id, mark)))
+
+    def unlock(self, user_id: str, mark: bytes) -> None:
+        """Nothing was ever tried for the user; known addresses stay known."""
+        self._session.execute(delete(SignInTriesRow).where(SignInTriesRow.mark == mark))
+        self._session.execute(
+            update(KnownAddressRow)
+            .where(KnownAddressRow.user_id == user_id)
+            .values(**asdict(Tries()))
+        )
+
+    def forget(self, tried_before: datetime, spent_before: datetime) -> int:
+        """Delete some thousand of the counts that say nothing any more; how many."""
+        old = select(SignInTriesRow.mark).where(
+            SignInTriesRow.tried_at <= tried_before, SignInTriesRow.spent_until <= spent_before
+        )
+        marks = self._session.scalars(_some_that_nobody_holds(old)).all()
+        self._session.execute(delete(SignInTriesRow).where(SignInTriesRow.mark.in_(marks)))
+        return len(marks)
+
+    def forget_known(self, succeeded_before: datetime) -> int:
+        """Delete some thousand of the addresses where there was no success since; how many."""
+        key = (KnownAddressRow.user_id, KnownAddressRow.address_mark)
+        old = select(*key).where(KnownAddressRow.succeeded_at <= succeeded_before)
+        found = [tuple(row) for row in self._session.execute(_some_that_nobody_holds(old))]
+        self._session.execute(delete(KnownAddressRow).where(tuple_(*key).in_(found)))
+        return len(found)
+
+    def _update_known(self, user_id: str, address: bytes, **values: Any) -> None:
+        self._session.execute(
+            update(KnownAddressRow).where(*_at(user_id, address)).values(**values)
+        )
+
+    def _insert(self, row: type[Any]) -> Any:
+        """Both dialects know `ON CONFLICT`, and spell it alike."""
+        is_sqlite = self._session.get_bind().dialect.name == "sqlite"
+        return sqlite.insert(row) if is_sqlite else postgresql.insert(row)
+
+
+def _tries(row: type[CountedTries]) -> Any:
+    """The count, held until the end of the transaction; on SQLite there is one writer anyway."""
+    return select(row.tried, row.failed, row.tried_at, row.spent_until).with_for_update()
+
+
+def _at(user_id: str, address: bytes) -> list[ColumnElement[bool]]:
+    return [KnownAddressRow.user_id == user_id, KnownAddressRow.address_mark == address]
+
+
+def _some_that_nobody_holds(query: Any) -> Any:
+    return query.limit(MOST_DELETED).with_for_update(skip_locked=True)

@@ -1,0 +1,168 @@
+"""Guarding passwords against guessing: counting each attempt before its password is tried.
+
+Counts are in transactions of their own: they survive a refusal, and a crash grants no free guess.
+"""
+
+import hmac
+import ipaddress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from issuer.audit import Actor, Trail
+from issuer.clock import Clock
+from issuer.database import Database
+from issuer.fields import fold_username
+from issuer.users.attempts import NEVER, Counted, Policy, Standing, Tries
+from issuer.users.attempts_store import MOST_DELETED, AttemptStore
+
+CLEAR_EVERY = timedelta(minutes=1)
+KNOWN_FOR = timedelta(days=90)
+_MARK_BYTES = 16
+# Names that nobody has share 65,536 counts: as many rows as anybody's imagination can fill.
+_NOBODYS_MARK_BYTES = 2
+
+
+class Marks:
+    """Keyed hashes of what is counted, so that the database does not tell it."""
+
+    def __init__(self, house_secret: bytes) -> None:
+        self._key = hmac.digest(house_secret, b"attempts to sign in", "sha256")
+
+    def of_user(self, user_id: str) -> bytes:
+        return self._mark("user", user_id)
+
+    def of_nobody(self, username: str) -> bytes:
+        """A name that no user has; some share one."""
+        return self._mark("nobody", fold_username(username))[:_NOBODYS_MARK_BYTES]
+
+    def of_address(self, address: str | None) -> bytes:
+        return self._mark("address", _network(address or ""))
+
+    def _mark(self, kind: str, text: str) -> bytes:
+        message = f"{kind} {text}".encode("utf-8", "surrogatepass")
+        return hmac.digest(self._key, message, "sha256")[:_MARK_BYTES]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt on its way. Its password may be tried only if it `is_admitted`."""
+
+    user_id: str | None
+    user_mark: bytes
+    address_mark: bytes
+    is_from_known_address: bool
+    is_admitted: bool = False
+    locks: tuple[Counted, ...] = ()  # what admits no other, unless this one succeeds
+
+
+class Guard:
+    """Admits attempts and takes their outcomes, on any number of processes.
+
+    Each is one short transaction that writes, whoever is named and whatever the outcome: time
+    tells nothing of either.
+    """
+
+    def __init__(self, database: Database, clock: Clock, policy: Policy, marks: Marks) -> None:
+        self._database = database
+        self._clock = clock
+        self._policy = policy
+        self._marks = marks
+
+    def begin(self, user_id: str | None, username: str, address: str | None) -> Attempt:
+        """Count an attempt at the user, or at a name that nobody has, before it is made."""
+        user_mark = self._marks.of_user(user_id) if user_id else self._marks.of_nobody(username)
+        address_mark = self._marks.of_address(address)
+        now = self._clock()
+        with self._database.transaction() as session:
+            store = AttemptStore(session)
+            known = store.hold_known(user_id or "", address_mark, now - KNOWN_FOR)
+            attempt = Attempt(user_id, user_mark, address_mark, known is not None)
+            standing = _of_known_address(known) if known else _of_stranger(store, attempt)
+            if is_admitted := self._policy.admits(standing, now):
+                standing = self._policy.counted(standing, now)
+            _keep(store, attempt, standing)
+        locks = self._policy.locked(standing, now) if is_admitted else []
+        return replace(attempt, is_admitted=is_admitted, locks=tuple(locks))
+
+    def end(self, attempt: Attempt, actor: Actor, *, succeeded: bool) -> None:
+        """Take the outcome. That of an attempt which was refused changes nothing."""
+        now = self._clock()
+        with self._database.transaction() as session:
+            store = AttemptStore(session)
+            standing = _held(store, attempt)
+            if attempt.is_admitted:
+                of = self._policy.succeeded if succeeded else self._policy.failed
+                standing = of(standing)
+            _keep(store, attempt, standing)
+            if not attempt.is_admitted:
+                return
+            if succeeded:
+                _note_success(store, attempt, now)
+            else:
+                locked = set(attempt.locks) & set(self._policy.locked(standing, now))
+                _note_locks(Trail(session, self._clock, actor), attempt, locked)
+
+    def clear_up(self) -> None:
+        """Delete what says nothing any more, until there is little left of it."""
+        now = self._clock()
+        more = True
+        while more:
+            with self._database.transaction() as session:
+                store = AttemptStore(session)
+                more = store.forget(now - self._policy.lock, now) >= MOST_DELETED
+                store.forget_known(now - KNOWN_FOR)
+
+
+def _of_known_address(known: Tries) -> Standing:
+    return {Counted.USER_AT_KNOWN_ADDRESS: known}
+
+
+def _of_stranger(store: AttemptStore, attempt: Attempt) -> Standing:
+    user = store.hold(attempt.user_mark)
+    return {Counted.USER: user, Counted.ADDRESS: store.hold(attempt.address_mark)}
+
+
+def _held(store: AttemptStore, attempt: Attempt) -> Standing:
+    """What the attempt was counted for when it began, though its address be known by now."""
+    if not attempt.is_from_known_address:
+        return _of_stranger(store, attempt)
+    known = store.hold_known(attempt.user_id or "", attempt.address_mark, NEVER)
+    return _of_known_address(known) if known else {}
+
+
+def _keep(store: AttemptStore, attempt: Attempt, standing: Standing) -> None:
+    for what, tries in standing.items():
+        match what:
+            case Counted.USER:
+                store.keep(attempt.user_mark, tries)
+            case Counted.ADDRESS:
+                store.keep(attempt.address_mark, tries)
+            case Counted.USER_AT_KNOWN_ADDRESS:
+                store.keep_known(attempt.user_id or "", attempt.address_mark, tries)
+
+
+def _note_success(store: AttemptStore, attempt: Attempt, now: datetime) -> None:
+    user_id = attempt.user_id or ""
+    if attempt.is_from_known_address:
+        store.still_known(user_id, attempt.address_mark, now)
+    else:
+        store.make_known(user_id, attempt.address_mark, now)
+
+
+def _note_locks(trail: Trail, attempt: Attempt, locked: set[Counted]) -> None:
+    for what in sorted(locked):
+        target = None if what is Counted.ADDRESS else attempt.user_id
+        trail.note("sign_in.locked", target, of=what.value)
+
+
+def _network(address: str) -> str:
+    """Whoever has one address of IPv6 has all 2^64 of its network (RFC 4291 §2.5.1)."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed.packed, 64), strict=False))
