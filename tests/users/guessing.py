@@ -1,0 +1,69 @@
+"""A house in memory that admits attempts by the policy alone, on a clock that is only a number."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from issuer.users.attempts import DAY, Counted, Policy, Standing, Tries
+
+START = datetime(2026, 11, 26, tzinfo=UTC)
+USER = "alice"
+
+
+@dataclass
+class Door:
+    """Where passwords of one user are tried; `tried_at` is when wrong ones of strangers were."""
+
+    policy: Policy
+    now: datetime = START
+    known: set[str] = field(default_factory=set)
+    tried_at: list[datetime] = field(default_factory=list)
+    counts: defaultdict[tuple[Counted, str], Tries] = field(
+        default_factory=lambda: defaultdict(Tries)
+    )
+
+    def attempt(self, address: str, *, right: bool) -> bool:
+        """Whether the attempt got in: the password is right, and was tried."""
+        keys = self._keys(address)
+        standing: Standing = {what: self.counts[what, of] for what, of in keys.items()}
+        if not self.policy.admits(standing, self.now):
+            return False
+        standing = self.policy.counted(standing, self.now)
+        standing = self.policy.succeeded(standing) if right else self.policy.failed(standing)
+        self.counts.update({(what, keys[what]): tries for what, tries in standing.items()})
+        if right:
+            self.known.add(address)
+        elif address not in self.known:
+            self.tried_at.append(self.now)
+        return right
+
+    def wait(self, duration: timedelta) -> None:
+        self.now += duration
+
+    def wait_until_admitted(self, address: str) -> timedelta:
+        """How long it takes until a password may be tried from there."""
+        limits = self.policy.limits
+        until = max(
+            limits[what].refused_until(self.counts[what, of], self.now)
+            for what, of in self._keys(address).items()
+        )
+        waited = max(until - self.now, timedelta(0))
+        self.now += waited
+        return waited
+
+    def _keys(self, address: str) -> dict[Counted, str]:
+        if address in self.known:
+            return {Counted.USER_AT_KNOWN_ADDRESS: address}
+        return {Counted.USER: USER, Counted.ADDRESS: address}
+
+
+def most_in_a_day(instants: Iterable[datetime]) -> int:
+    """The most of them within any 24 hours."""
+    most, window = 0, list[datetime]()
+    for instant in instants:
+        window.append(instant)
+        while window[0] + DAY <= instant:
+            window.pop(0)
+        most = max(most, len(window))
+    return most

@@ -1,0 +1,198 @@
+"""The policy against guessing, on a virtual clock."""
+
+from datetime import timedelta
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from issuer.users.attempts import DAY, Counted, Policy, Tries
+from tests.users.guessing import START, Door, most_in_a_day
+
+LOCK = timedelta(minutes=15)
+A_DAY = 100  # wrong passwords of a user, at the defaults: README
+OF_AN_ADDRESS = 1000
+HOME = "192.0.2.1"
+
+
+@pytest.fixture
+def door() -> Door:
+    return Door(Policy(failures=10, lock=LOCK))
+
+
+def guess(door: Door, times: int, address: str = "attacker") -> None:
+    """Wrong passwords, each as soon as it may be tried."""
+    for _ in range(times):
+        door.wait_until_admitted(address)
+        door.attempt(address, right=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mobile", [False, True], ids=["at home", "at new addresses as well"])
+def test_of_a_million_guesses_in_three_days_a_hundred_a_day_are_tried(door: Door, mobile: bool):
+    """From many addresses; and the true user gets in at home each time meanwhile.
+
+    Signing in at ever new addresses makes no room for guesses either.
+    """
+    chance = Random(6)
+    door.known.add(HOME)
+    signed_in = 0
+    for number in range(1_000_000):
+        door.wait(timedelta(seconds=chance.expovariate(1 / 0.26)))
+        door.attempt(f"attacker-{chance.randrange(5_000)}", right=False)
+        if number % 4_000 == 0:
+            mistypes(door, chance.randrange(2))
+            assert door.attempt(HOME, right=True)
+            signed_in += 1
+        if mobile and number % 500 == 0:
+            door.attempt(f"train-{number}", right=True)
+    assert signed_in == 250
+    assert door.now - START > timedelta(days=2.9)
+    assert 0.4 * A_DAY < most_in_a_day(door.tried_at) <= A_DAY
+
+
+def mistypes(door: Door, times: int) -> None:
+    for _ in range(times):
+        door.attempt(HOME, right=False)
+
+
+@pytest.mark.parametrize("failures", [1, 2, 10, 1000])
+def test_a_day_has_ten_times_the_failures_of_a_round(failures: int):
+    door = Door(Policy(failures, timedelta(seconds=1)))
+    number = 0
+    while door.now < START + 2 * DAY:
+        door.wait_until_admitted(f"attacker-{number}")
+        door.attempt(f"attacker-{number}", right=False)
+        number += 1
+    assert most_in_a_day(door.tried_at) <= 10 * failures
+    assert door.policy.limits[Counted.USER].most_in_a_day == 10 * failures
+
+
+def test_an_address_that_tries_many_users_is_refused_for_a_while():
+    """And only where it is unknown to the user."""
+    policy = Policy(10, LOCK)
+    limit = policy.limits[Counted.ADDRESS]
+    tries = Tries()
+    for _ in range(100):
+        assert limit.refused_until(tries, START) <= START
+        tries = limit.failed(limit.counted(tries, START))
+    assert limit.refused_until(tries, START) == START + LOCK
+    assert limit.most_in_a_day == OF_AN_ADDRESS
+
+
+def test_an_account_of_ones_own_makes_no_room_at_an_address(door: Door):
+    """Signing in to it over and over resets its own count, never that of the address."""
+    for _ in range(200):
+        standing = {Counted.ADDRESS: door.counts[Counted.ADDRESS, "attacker"]}
+        if not door.policy.admits(standing, door.now):
+            break
+        failed = door.policy.failed(door.policy.counted(standing, door.now))
+        succeeded = door.policy.succeeded(door.policy.counted(failed, door.now))
+        door.counts[Counted.ADDRESS, "attacker"] = succeeded[Counted.ADDRESS]
+    assert door.counts[Counted.ADDRESS, "attacker"].failed == 100
+
+
+def test_the_pauses_between_tries_grow(door: Door):
+    waits = []
+    for _ in range(10):
+        door.attempt("attacker", right=False)
+        waits.append(door.wait_until_admitted("attacker").total_seconds())
+    assert waits == [0, 0, 1, 2, 4, 8, 16, 32, 60, 15 * 60]
+
+
+def test_a_lock_ends_by_itself_and_refused_attempts_do_not_lengthen_it(door: Door):
+    guess(door, 10)
+    locked_at = door.now
+    while door.now < locked_at + LOCK - timedelta(seconds=1):
+        assert not door.attempt("another", right=True)
+        door.wait(timedelta(seconds=1))
+    door.wait(timedelta(seconds=1))
+    assert door.attempt("another", right=True)
+
+
+def test_a_success_begins_a_new_round(door: Door):
+    for _ in range(3):
+        guess(door, 9)
+        door.wait_until_admitted("attacker")
+        assert door.attempt("train", right=True)
+        door.known.clear()
+
+
+def test_what_a_crash_cut_off_counts_as_a_failure():
+    limit = Policy(10, LOCK).limits[Counted.USER]
+    tries = Tries()
+    for _ in range(10):
+        assert not limit.is_locked(tries, START)
+        tries = limit.counted(tries, START)
+    assert limit.is_locked(tries, START)
+
+
+def test_tries_at_the_same_time_are_no_more_than_tries_one_by_one():
+    """Ten under way: the eleventh is refused, and each that succeeds makes room again."""
+    policy = Policy(10, LOCK)
+    standing = {Counted.USER: Tries()}
+    for _ in range(10):
+        assert policy.admits(standing, START)
+        standing = policy.counted(standing, START)
+    assert not policy.admits(standing, START)
+    assert policy.admits(policy.succeeded(standing), START)
+
+
+def test_a_forgotten_count_is_as_good_as_none(door: Door):
+    limit = door.policy.limits[Counted.USER]
+    guess(door, 1)
+    tries = door.counts[Counted.USER, "alice"]
+    assert not limit.is_forgotten(tries, door.now)
+    door.wait(timedelta(minutes=30))
+    assert limit.is_forgotten(tries, door.now)
+    assert limit.counted(tries, door.now) == limit.counted(Tries(), door.now)
+
+
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "b", "c"]),
+        st.booleans(),
+        st.one_of(st.just(0), st.integers(0, 120), st.integers(0, 100_000)),
+    ),
+    max_size=300,
+)
+POLICIES = st.builds(
+    Policy, st.integers(1, 12), st.integers(1, 7200).map(lambda s: timedelta(seconds=s))
+)
+
+
+@given(POLICIES, EVENTS)
+@settings(max_examples=200, deadline=None)
+def test_a_refused_attempt_changes_nothing_and_every_refusal_ends(
+    policy: Policy, events: list[tuple[str, bool, int]]
+):
+    door = Door(policy)
+    for address, right, seconds in events:
+        door.wait(timedelta(seconds=seconds))
+        before, tried = dict(door.counts), len(door.tried_at)
+        got_in = door.attempt(address, right=right)
+        if not got_in and len(door.tried_at) == tried and address not in door.known:
+            assert {key: door.counts[key] for key in before} == before
+    assert most_in_a_day(door.tried_at) <= 10 * policy.limits[Counted.USER].most
+    longest = max(policy.lock, DAY / (5 * policy.limits[Counted.USER].most))
+    assert door.wait_until_admitted("d") <= longest
+    assert door.attempt("d", right=True)
+
+
+@given(POLICIES, EVENTS, st.lists(st.booleans(), max_size=30))
+@settings(max_examples=200, deadline=None)
+def test_what_others_do_never_shuts_out_a_known_address(
+    policy: Policy, events: list[tuple[str, bool, int]], own: list[bool]
+):
+    """It fares just as if nobody else had ever tried."""
+    beset, alone = Door(policy, known={HOME}), Door(policy, known={HOME})
+    mine = iter(own)
+    for address, right, seconds in events:
+        for door in (beset, alone):
+            door.wait(timedelta(seconds=seconds))
+        beset.attempt(address, right=right)
+        right_this_time = next(mine, True)
+        assert beset.attempt(HOME, right=right_this_time) == alone.attempt(
+            HOME, right=right_this_time
+        )
