@@ -88,9 +88,9 @@ def delete_user(caller: Caller, user_id: str, if_match: IfMatch = None) -> None:
 def set_password(
     caller: Caller, user_id: str, fields: PasswordFields, if_match: IfMatch = None
 ) -> None:
-    """Set a password: 12 to 256 characters, not the user name. `If-Match` is for the user.
+    """Set a password: 12 to 256 characters, not the user name, no common one; it unlocks.
 
-    Tokens got with the one before are refused from now on.
+    Tokens got with the one before are refused from now on. `If-Match` is for the user.
     """
     caller.require(WRITE)
     password = caller.services.passwords.prepared(fields.password.get_secret_value())
@@ -112,3 +112,10 @@ def revoke_tokens(caller: Caller, user_id: str, if_match: IfMatch = None) -> Non
     with caller.rooms(WRITE) as rooms:
         require_match(if_match, rooms.users.get(user_id))
         rooms.users.revoke_tokens(user_id)
+
+
+@router.post("/{user_id}/unlock", status_code=204, responses=documented("not-found"))
+def unlock_user(caller: Caller, user_id: str) -> None:
+    """Forget the wrong passwords that were tried, so that the user may sign in at once."""
+    with caller.rooms(WRITE) as rooms:
+        rooms.users.unlock(user_id)

@@ -87,6 +87,7 @@ _ADMIN_API = (
     *_of("users", "GET PATCH DELETE", "/users/{id}"),
     *_of("users", "PUT", "/users/{id}/password"),
     *_of("users", "POST", "/users/{id}/revoke-tokens"),
+    *_of("users", "POST", "/users/{id}/unlock"),
     *_of("users", "GET", "/users/{id}/roles"),
     *_of("users", "PUT DELETE", "/users/{id}/roles/{role}"),
     _route("POST", "/tokens/revoke", ("issuer:clients:write",), _OF_WHOSE_IT_IS),

@@ -166,6 +166,22 @@ def revoke_tokens(user: UserName, as_json: AsJson = False) -> None:
     output.say(f"The tokens of {user} are revoked.", {"revoked": user_id}, as_json=as_json)
 
 
+@app.command("unlock")
+def unlock_user(user: UserName, as_json: AsJson = False) -> None:
+    """Forget the wrong passwords that were tried, so that the user may sign in at once.
+
+    A lock ends by itself as well, and a new password ends it.
+
+    Examples:
+
+      issuer user unlock alice
+    """
+    with changing() as rooms:
+        user_id = find(rooms, user).id
+        rooms.users.unlock(user_id)
+    output.say(f"The user {user} may sign in.", {"unlocked": user_id}, as_json=as_json)
+
+
 @app.command("delete")
 def delete_user(user: UserName, as_json: AsJson = False) -> None:
     """Delete a user, all assignments and tokens. The id may be used again.

@@ -10,6 +10,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from argon2.low_level import ARGON2_VERSION
 
 from issuer.errors import InvalidField
+from issuer.users.common_passwords import is_common, is_repetition
 
 SHORTEST, LONGEST = 12, 256
 
@@ -78,8 +79,15 @@ def _hash_of_nothing(chosen: Parameters) -> str:
 
 
 def check_policy(password: str) -> None:
-    """`InvalidField` unless the password may be set: 12 to 256 characters (NFC), no controls."""
+    """`InvalidField` unless the password may be set.
+
+    12 to 256 characters (NFC), no controls, not one that is guessed first.
+    """
     if not SHORTEST <= len(password) <= LONGEST:
         raise InvalidField("password", f"must have {SHORTEST} to {LONGEST} characters")
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in password):
         raise InvalidField("password", "may not hold control characters")
+    if is_repetition(password):
+        raise InvalidField("password", "may not be one text again and again")
+    if is_common(password):
+        raise InvalidField("password", "is on the list of common passwords: it is guessed first")

@@ -1,0 +1,25 @@
+"""Passwords that who guesses tries first: 42,680 in the folder `data`, and mere repetitions.
+
+Its origin and license are in `data/LICENSE-SecLists`.
+"""
+
+import gzip
+from importlib import resources
+
+_LIST = resources.files("issuer.users") / "data" / "common_passwords.txt.gz"
+
+
+def is_common(password: str) -> bool:
+    """Whether `password` (NFC, at least 12 characters) is in the list, in whatever case."""
+    # Read each time, for some milliseconds: passwords are set too rarely to keep it in memory.
+    listed = gzip.decompress(_LIST.read_bytes()).splitlines()
+    return password.casefold().encode() in listed
+
+
+def is_repetition(password: str) -> bool:
+    """Whether it is one text again and again, the last time perhaps only begun."""
+    folded = password.casefold()
+    return any(
+        folded == (folded[:length] * len(folded))[: len(folded)]
+        for length in range(1, len(folded) // 2 + 1)
+    )
