@@ -6,13 +6,13 @@ Its origin and license are in `data/LICENSE-SecLists`.
 import gzip
 from importlib import resources
 
-_LIST = resources.files("issuer.users") / "data" / "common_passwords.txt.gz"
+LIST = resources.files("issuer.users") / "data" / "common_passwords.txt.gz"
 
 
 def is_common(password: str) -> bool:
     """Whether `password` (NFC, at least 12 characters) is in the list, in whatever case."""
     # Read each time, for some milliseconds: passwords are set too rarely to keep it in memory.
-    listed = gzip.decompress(_LIST.read_bytes()).splitlines()
+    listed = gzip.decompress(LIST.read_bytes()).splitlines()
     return password.casefold().encode() in listed
 
 

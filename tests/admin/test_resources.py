@@ -297,6 +297,28 @@ def test_a_password_is_put_and_never_shown(
     assert "password" not in admin.get("/users/u-1").text
 
 
+def test_a_locked_user_is_unlocked(admin: AdminApi, house: House, token_endpoint: TokenEndpoint):
+    create(admin, "users")
+    admin.put("/users/u-1/password", json={"password": "a password of hers"})
+    app = house.client(grant_types=["password"])
+    for _ in range(10):
+        house.services.guard.begin("u-1", "alice", "192.0.2.1")
+    assert token_endpoint.password(app, "alice", "a password of hers").error == "invalid_grant"
+    assert admin("POST", "/users/u-1/unlock").status_code == 204
+    assert token_endpoint.password(app, "alice", "a password of hers").status == 200
+    events = admin.get("/audit-events", params={"action": "user.unlocked"}).json()["items"]
+    assert [(event["target"], event["actor"]) for event in events] == [("u-1", "issuer-admin")]
+    assert problem(admin("POST", "/users/nobody/unlock")) == (404, "not-found")
+
+
+def test_a_common_password_is_refused_without_a_word_of_it(admin: AdminApi):
+    create(admin, "users")
+    refused = admin.put("/users/u-1/password", json={"password": "Qwerty123456"})
+    assert problem(refused) == (422, "invalid-fields")
+    assert "common passwords" in refused.text
+    assert "qwerty" not in refused.text.lower()
+
+
 def test_keys_are_listed_with_their_states_and_no_private_part(admin: AdminApi):
     keys = admin.get("/keys").json()["items"]
     assert [key["state"] for key in keys] == ["announced", "active"]

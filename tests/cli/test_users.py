@@ -49,13 +49,29 @@ def test_a_generated_password_is_shown_once(cli: Cli, alice: str):
 
 @pytest.mark.parametrize(
     ("password", "sentence"),
-    [("short", "12 to 256 characters"), ("", "12 to 256 characters"), ("alice" * 60, "12 to 256")],
+    [
+        ("short", "12 to 256 characters"),
+        ("", "12 to 256 characters"),
+        ("alice" * 60, "12 to 256"),
+        ("1q2w3e4r5t6y", "common passwords"),
+        ("alicealicealice", "one text again and again"),
+    ],
 )
 def test_a_password_against_the_policy_is_refused(
     cli: Cli, alice: str, password: str, sentence: str
 ):
     result = cli("user", "password", "alice", "--password-stdin", stdin=password)
     assert sentence in result.sentence
+
+
+def test_a_locked_user_is_unlocked(cli: Cli, alice: str):
+    cli.done("user", "password", "alice", "--password-stdin", stdin=PASSWORD)
+    with cli.services() as services:
+        for _ in range(10):
+            services.guard.begin(alice, "alice", None)
+    assert not signs_in(cli, PASSWORD)
+    assert cli.json("user", "unlock", "Alice") == {"unlocked": alice}
+    assert signs_in(cli, PASSWORD)
 
 
 def test_without_a_terminal_a_password_is_not_waited_for(cli: Cli, alice: str):

@@ -1,11 +1,14 @@
 """The rules for users and their passwords, on both databases."""
 
+import gzip
 from collections.abc import Callable
+from unicodedata import normalize
 
 import pytest
 
 from issuer.errors import AlreadyExists, InvalidCredentials, InvalidField
 from issuer.users import Passwords, SignIn
+from issuer.users.common_passwords import LIST
 from tests.builders import PASSWORD, House
 
 
@@ -38,6 +41,39 @@ def test_a_password_the_policy_forbids_is_refused(house: House, password: str):
 def test_a_password_may_not_be_the_user_name(house: House):
     with pytest.raises(InvalidField, match="password"):
         house.user("alice-the-longnamed", password="Alice-The-LongNamed")
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "qwerty123456",
+        "QWERTY123456",
+        "1qaz2wsx3edc",
+        "passwordpassword",
+        "123456123456",
+        "12341234123412",
+        "aaaaaaaaaaaa",
+        "Caf\u00e9-cafe\u0301-caf\u00e9",
+    ],
+)
+def test_a_password_that_is_guessed_first_is_refused(password: str):
+    with pytest.raises(InvalidField, match=r"common|again and again") as refused:
+        Passwords("owasp").prepared(password)
+    assert password not in str(refused.value)
+
+
+@pytest.mark.parametrize("password", [PASSWORD, "qwerty1234567890-or-so", "password then word"])
+def test_no_other_rule_of_composition_is_made(password: str):
+    assert Passwords("owasp").prepared(password).text == password
+
+
+def test_the_list_of_common_passwords_is_one_that_can_refuse():
+    """NFC, case-folded, long enough to be passwords at all, each once and in order."""
+    listed = gzip.decompress(LIST.read_bytes()).decode().splitlines()
+    assert len(listed) == 42_680
+    assert listed == sorted(set(listed))
+    assert all(normalize("NFC", each).casefold() == each for each in listed)
+    assert min(map(len, listed)) == 12
 
 
 def test_a_hash_is_argon2id_and_never_the_same_twice():

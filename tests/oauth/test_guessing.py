@@ -1,0 +1,92 @@
+"""Guessing at the token endpoint. tests/users/test_guard.py has the rules."""
+
+from datetime import timedelta
+
+import pytest
+from starlette.testclient import TestClient
+
+from issuer.audit import EventFilter, EventRecord
+from tests.builders import URL, Credentials, House
+from tests.drivers import TokenEndpoint
+
+LOCK = timedelta(minutes=15)
+WRONG = {"error": "invalid_grant", "error_description": "Wrong username or password."}
+HOME, ATTACKER = "192.0.2.1", "198.51.100.66"
+
+
+@pytest.fixture
+def app(house: House) -> Credentials:
+    house.user("alice", id="alice")
+    return house.client("app", grant_types=["password"])
+
+
+def at(house: House, address: str) -> TokenEndpoint:
+    """The token endpoint, called from an address."""
+    assert isinstance(house.http, TestClient)
+    return TokenEndpoint(TestClient(house.http.app, base_url=URL, client=(address, 50_000)))
+
+
+def refusals(house: House) -> list[EventRecord]:
+    with house.services.reading() as rooms:
+        found = rooms.record.page(EventFilter(action="token.refused"), None, 100)
+    return found[::-1]
+
+
+def lock_out(house: House, app: Credentials) -> None:
+    for _ in range(10):
+        at(house, ATTACKER).password(app, "alice", "a guess")
+        house.wait(timedelta(minutes=1))
+
+
+def test_ten_wrong_passwords_lock_and_the_answer_does_not_tell(house: House, app: Credentials):
+    lock_out(house, app)
+    answer = at(house, HOME).password(app, "alice")
+    assert (answer.status, answer.body) == (400, WRONG)
+    wrong, locked = refusals(house)[0], refusals(house)[-1]
+    assert [wrong.reason, locked.reason] == ["wrong password", "locked"]
+    assert [wrong.target, locked.target] == ["alice", "alice"]
+    house.wait(LOCK)
+    assert at(house, HOME).password(app, "alice").status == 200
+
+
+def test_who_has_signed_in_from_there_before_gets_in_meanwhile(house: House, app: Credentials):
+    assert at(house, HOME).password(app, "alice").status == 200
+    lock_out(house, app)
+    assert at(house, ATTACKER).password(app, "alice").error == "invalid_grant"
+    assert at(house, HOME).password(app, "alice").status == 200
+
+
+def test_the_record_says_once_who_was_locked_and_because_of_whom(house: House, app: Credentials):
+    lock_out(house, app)
+    lock_out(house, app)
+    with house.services.reading() as rooms:
+        (event,) = rooms.record.page(EventFilter(action="sign_in.locked"), None, 100)
+    assert (event.target, event.actor, event.address) == ("alice", "app", ATTACKER)
+    assert event.request_id
+    assert event.details == {"of": "user"}
+
+
+def test_names_that_nobody_has_get_the_same_answers(house: House, app: Credentials):
+    for _ in range(12):
+        answer = at(house, ATTACKER).password(app, "nobody")
+        assert (answer.status, answer.body) == (400, WRONG)
+        house.wait(timedelta(minutes=1))
+    assert [event.reason for event in refusals(house)] == ["unknown user"] * 10 + ["locked"] * 2
+
+
+@pytest.mark.parametrize("more_settings", [{"sign_in_failures": "2", "sign_in_lock": "1h"}])
+def test_how_many_and_how_long_are_settings(house: House, app: Credentials):
+    for _ in range(2):
+        at(house, ATTACKER).password(app, "alice", "a guess")
+    house.wait(timedelta(minutes=59))
+    assert at(house, HOME).password(app, "alice").error == "invalid_grant"
+    house.wait(timedelta(minutes=1))
+    assert at(house, HOME).password(app, "alice").status == 200
+
+
+def test_a_stranger_to_the_issuer_locks_nobody(house: House, app: Credentials):
+    """Who is no client with the grant tries no password."""
+    for _ in range(12):
+        answer = at(house, ATTACKER).password(Credentials("app", "wrong"), "alice")
+        assert answer.error == "invalid_client"
+    assert at(house, HOME).password(app, "alice").status == 200
