@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 
 from tests.drivers import TokenEndpoint
-from tests.journeys.durations import measured, refused_clients, refused_users, slower
+from tests.journeys.durations import SETTINGS, measured, refused_clients, refused_users, slower
 from tests.journeys.running_issuer import RunningIssuer
 
 
@@ -62,7 +62,7 @@ def main() -> None:
     options = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,
-        RunningIssuer(Path(folder), options.database_url) as issuer,
+        RunningIssuer(Path(folder), options.database_url, **SETTINGS) as issuer,
     ):
         clients = refused_clients(issuer.house, options.requests)
         users = refused_users(issuer.house)

@@ -22,7 +22,7 @@ NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 _ROUNDS_AT_ONCE = 5  # the allowance, when full
 _ROUNDS_GIVEN_BACK_A_DAY = 5
 _ROUNDS_OF_AN_ADDRESS = 10  # many people may share one
-_FREE_FAILURES = 3  # everybody mistypes
+_FREE_SHARE = 0.3  # of a round: everybody mistypes
 _LONGEST_PAUSE = timedelta(minutes=1)
 
 
@@ -112,11 +112,11 @@ class Limit:
         return max(after_round, current.spent_until - kept_back)
 
     def _pause(self, failures: int) -> timedelta:
-        """One second after the third failure, then twice as long after each."""
-        if not self.pauses or failures < _FREE_FAILURES:
+        """One second after the third failure of ten, then twice as long after each."""
+        doubled = failures - int(self.most * _FREE_SHARE)
+        if not self.pauses or failures == 0 or doubled < 0:
             return timedelta(0)
-        doubled = min(failures - _FREE_FAILURES, 10)
-        return min(timedelta(seconds=2**doubled), _LONGEST_PAUSE, self.lock)
+        return min(timedelta(seconds=2 ** min(doubled, 10)), _LONGEST_PAUSE, self.lock)
 
     @property
     def _given_back_every(self) -> timedelta:

@@ -5,8 +5,15 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from random import Random
 
+from issuer.users.attempts import Tries
+from issuer.users.attempts_store import AttemptStore
+from issuer.users.guard import Attempt
 from tests.builders import PASSWORD, Credentials, House
 from tests.drivers import TokenAnswer, TokenEndpoint
+
+# A lock lasts as long as the measurement.
+SETTINGS = {"sign_in_lock": "1d"}
+ELSEWHERE = "192.0.2.1"
 
 Ask = Callable[[TokenEndpoint], TokenAnswer]
 
@@ -38,6 +45,8 @@ def refused_users(house: House) -> dict[str, Ask]:
     house.user("known", roles=roles)
     house.user("disabled", disabled=True)
     house.user("no-password", password=None)
+    lock(house, house.services.guard.begin(house.user("locked"), "locked", ELSEWHERE))
+    lock(house, house.services.guard.begin(None, "locked-nobody", ELSEWHERE))
 
     def sign_in(username: str, password: str) -> Ask:
         return lambda endpoint: endpoint.password(client, username, password)
@@ -48,7 +57,18 @@ def refused_users(house: House) -> dict[str, Ask]:
         "disabled user, right password": sign_in("disabled", PASSWORD),
         "disabled user, wrong password": sign_in("disabled", "wrong"),
         "user without a password": sign_in("no-password", PASSWORD),
+        "locked user, right password": sign_in("locked", PASSWORD),
+        "locked user, wrong password": sign_in("locked", "wrong"),
+        "locked name that nobody has": sign_in("locked-nobody", PASSWORD),
     }
+
+
+def lock(house: House, attempt: Attempt) -> None:
+    """As if the name had been guessed at just now, as often as it may be."""
+    now = house.services.clock()
+    tries = Tries(house.services.settings.sign_in_failures, 0, now, now)
+    with house.services.database.transaction() as session:
+        AttemptStore(session).keep(attempt.user_mark, tries)
 
 
 def with_secret(client: Credentials, secret: str) -> Ask:

@@ -119,6 +119,7 @@ class RunningIssuer(Server):
             "ISSUER_DATA_DIR": str(folder / "data"),
             "ISSUER_PASSWORD_HASH": "owasp",
             "ISSUER_RATE_LIMIT_FAILURES": "off",
+            "ISSUER_SIGN_IN_FAILURES": "1000",
             **({"ISSUER_DATABASE_URL": database_url} if database_url else {}),
             **{f"ISSUER_{name.upper()}": value for name, value in settings.items()},
         }

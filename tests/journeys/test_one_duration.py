@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.journeys.durations import Ask, measured, refused_clients, refused_users, slower
+from tests.journeys.durations import SETTINGS, Ask, measured, refused_clients, refused_users, slower
 from tests.journeys.running_issuer import RunningIssuer
 
 CLIENT_REQUESTS, SIGN_INS = 50, 40  # of each kind
@@ -20,7 +20,7 @@ FAR_FROM_A_COIN = 0.25
 
 @pytest.fixture
 def issuer(tmp_path: Path) -> Iterator[RunningIssuer]:
-    with RunningIssuer(tmp_path) as issuer:
+    with RunningIssuer(tmp_path, **SETTINGS) as issuer:
         yield issuer
 
 
@@ -30,7 +30,7 @@ def test_unknown_wrong_and_disabled_clients_are_refused_alike(issuer: RunningIss
 
 
 @pytest.mark.slow
-def test_unknown_wrong_and_disabled_users_are_refused_alike(issuer: RunningIssuer):
+def test_unknown_wrong_disabled_and_locked_users_are_refused_alike(issuer: RunningIssuer):
     assert_alike(issuer, refused_users(issuer.house), SIGN_INS)
 
 
