@@ -44,7 +44,7 @@ wheel: .venv/runtime  ## build the distributions into dist/: the whole, and the 
 LOCK = $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url $(ARGS)
 lock: $(TOOLS)/installed  ## write the requirements files anew (ARGS=--upgrade for newer versions)
-	$(LOCK) pyproject.toml --extra postgres --output-file requirements.txt
+	$(LOCK) pyproject.toml --extra postgres --extra redis --output-file requirements.txt
 	$(LOCK) --group build --constraint requirements.txt --output-file requirements-build.txt
 	$(LOCK) pyproject.toml --all-extras --group dev --constraint requirements.txt \
 		--constraint requirements-build.txt --output-file requirements-dev.txt

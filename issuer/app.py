@@ -27,6 +27,7 @@ from issuer.oauth import (
     protocol_routes,
     security_schemes,
 )
+from issuer.rates import build_limits
 from issuer.services import Services, build_services
 from issuer.settings import Settings
 from issuer.workers import WorkerPool
@@ -42,6 +43,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     `ConfigurationError` says in one sentence why the house cannot open.
     """
     services = build_services(settings, clock)
+    limits = build_limits(settings, services.clock)
     queries = WorkerPool("queries", _QUERY_WORKERS, _QUERY_QUEUE)
     passwords = WorkerPool(
         "passwords", settings.password_workers, settings.password_queue, nice=_LOWEST_PRIORITY
@@ -55,6 +57,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         finally:
             passwords.stop()
             queries.stop()
+            await limits.close()
             services.stop()
 
     base = settings.base_path
@@ -72,7 +75,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     )
     server = IssuerAuthorizationServer(services)
     metrics = _add_metrics(app, services, server.grants)
-    app.router.routes.extend(protocol_routes(services, server, queries, passwords, metrics))
+    app.router.routes.extend(protocol_routes(services, server, queries, passwords, metrics, limits))
     app.router.routes.extend(health_routes(services))
     paths = {**protocol_paths(settings, server.grants), **health_paths(settings)}
     _describe(app, paths, security_schemes())

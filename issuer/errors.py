@@ -74,6 +74,14 @@ class Unavailable(IssuerError):
         self.retry_after = retry_after
 
 
+class TooManyRequests(IssuerError):
+    """Not before `retry_after` seconds are over. `str()` of it is for the log, never out."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class InvalidCredentials(IssuerError):
     """One error for every wrong credential. `reason` is for the log and the audit, never out.
 

@@ -26,7 +26,7 @@ from issuer.errors import ConfigurationError
 from issuer.keys import Keyring
 from issuer.keys.counting import come_into_each_state, in_each_state
 from issuer.keys.schedule import active, retires_at
-from issuer.metrics import FOLDER_OF_WORKERS, Metrics
+from issuer.metrics import FOLDER_OF_WORKERS, TOO_MANY_REQUESTS, Metrics
 from issuer.vocabulary import ErrorCode
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -55,7 +55,7 @@ class PrometheusMetrics(Metrics):
         )
         # A series that is there from the start shows its first event as an increase.
         self._issued = {each: issued.labels(each) for each in grant_types}
-        self._refused = {code.value: refused.labels(code.value) for code in ErrorCode}
+        self._refused = {each: refused.labels(each) for each in (*ErrorCode, TOO_MANY_REQUESTS)}
         self._took = Histogram(
             "issuer_token_request_duration_seconds",
             "Time to answer a token request, without the wait before wrong credentials are told.",

@@ -13,7 +13,8 @@ import structlog
 
 from issuer.audiences import Audiences
 from issuer.audiences.store import AudienceStore
-from issuer.audit import Actor, AuditWriter, Record, Trail
+from issuer.audit import Actor, AuditWriter, GatheredRefusals, Record, Trail
+from issuer.audit.gathering import WRITE_EVERY as WRITE_REFUSALS_EVERY
 from issuer.authority import Authority
 from issuer.catalogue import OwnApi
 from issuer.clients import Clients, Rotations, SecretMaker
@@ -134,6 +135,8 @@ class Services:
         )
         self.explainer = Explainer(self.directory, self.tokens, self.any_tokens, own_api)
         self.audit = AuditWriter(self.database)
+        self.refusals = GatheredRefusals(self.database)
+        self._writing_refusals = Periodic("refusals", WRITE_REFUSALS_EVERY, self.refusals.write)
         self.changes = ChangeWatcher(self.database, clock)
         self.changes.subscribe_to_feed(self.revocations.follow)
         self.changes.subscribe(self.directory.forget)
@@ -216,14 +219,16 @@ class Services:
         self._writing_last_use.start()
         self._forgetting.start()
         self._clearing_up_attempts.start()
+        self._writing_refusals.start()
 
     def stop(self) -> None:
         """Make durable what waits, end the threads, close the connections."""
         self.audit.stop()
-        self._forgetting.stop()
-        self._writing_last_use.stop()
-        self._writing_last_use.run_once()
-        self._clearing_up_attempts.stop()
+        for tidying in (self._forgetting, self._clearing_up_attempts):
+            tidying.stop()
+        for writing in (self._writing_last_use, self._writing_refusals):
+            writing.stop()
+            writing.run_once()
         self.rotator.stop()
         self.changes.stop()
         self.database.dispose()

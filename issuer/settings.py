@@ -29,7 +29,7 @@ from issuer.fields import AudienceId
 from issuer.vocabulary import LONGEST_TOKEN, SHORTEST_TOKEN, SigningAlgorithm
 
 PREFIX = "ISSUER_"
-SECRETS = ("MASTER_KEY", "DATABASE_URL", "METRICS_TOKEN")
+SECRETS = ("MASTER_KEY", "DATABASE_URL", "METRICS_TOKEN", "RATE_LIMIT_REDIS_URL")
 
 _UNITS = {
     "s": timedelta(seconds=1),
@@ -41,7 +41,8 @@ _UNITS = {
 _LONGEST = timedelta(days=3650)
 _DURATION = re.compile(r"(\d{1,9})([smhdw]?)")
 _BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{16,1024}=*")
-_RATE = re.compile(r"(\d{1,9})/(second|minute)")
+_RATE = re.compile(r"[1-9]\d{0,8}/(second|minute)")
+_REDIS_URL = re.compile(r"(redis|rediss|redis\+unix)://\S+")
 
 
 def _duration(value: object) -> object:
@@ -68,6 +69,12 @@ def _each_once(value: tuple[Any, ...]) -> tuple[Any, ...]:
 def _rate(value: str) -> str:
     if value != "off" and not _RATE.fullmatch(value):
         raise ValueError("must be off, N/second or N/minute")
+    return value
+
+
+def _redis_url(value: SecretStr | None) -> SecretStr | None:
+    if value is not None and not _REDIS_URL.fullmatch(value.get_secret_value()):
+        raise ValueError("must begin with redis://, rediss:// or redis+unix://")
     return value
 
 
@@ -190,12 +197,16 @@ class Settings(BaseModel):
     )
     rate_limit_failures: Rate = Field(
         "60/minute",
-        description="Wrong credentials allowed to an address, or `off`. Not in force yet.",
+        description="Wrong credentials an address may send: `N/second`, `N/minute` or `off`.",
     )
     rate_limit_requests: Rate = Field(
         "off",
-        description="Token requests allowed to a client: `N/second`, `N/minute` or `off`. Not in"
-        " force yet.",
+        description="Token requests a client may make: `N/second`, `N/minute` or `off`.",
+    )
+    rate_limit_redis_url: Annotated[SecretStr | None, AfterValidator(_redis_url)] = Field(
+        None,
+        description="Where processes count together, such as `redis://:password@host:6379/0`;"
+        " each for itself unless given.",
     )
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_words)] = Field(
         (),

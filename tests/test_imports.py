@@ -35,6 +35,7 @@ ROOMS = {
     "directory": set(),
     "clients": {"audit", "authority", "audiences", "roles", "directory", "revocations"},
     "keys": {"audit"},
+    "rates": set(),
     "manifest": {"authority", "audiences", "roles", "users", "clients", "directory"},
     "tokens": {"audit", "authority", "keys", "directory", "revocations"},
     "families": set(),
@@ -54,6 +55,8 @@ ONLY_IN = {
     "argon2": ["users/passwords.py"],
     "yaml": ["manifest/parsing.py", "manifest/events.py"],
     "typer": ["cli/"],
+    "limits": ["rates/shared.py"],
+    "redis": ["rates/shared.py"],
     "prometheus_client": ["prometheus.py"],
     "httpx": ["agentos/", "cli/", "drilling/"],
 }

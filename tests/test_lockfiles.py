@@ -31,7 +31,8 @@ def test_every_dependency_is_locked():
     """Else a fresh clone would not install: `make lock` after a change of dependencies."""
     pyproject = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
     project, groups = pyproject["project"], pyproject["dependency-groups"]
-    runtime = names(project["dependencies"] + project["optional-dependencies"]["postgres"])
+    extras = project["optional-dependencies"]
+    runtime = names(project["dependencies"] + extras["postgres"] + extras["redis"])
     development = names(line for line in groups["dev"] if isinstance(line, str))
     assert runtime <= locked_in("requirements.txt")
     assert names(groups["build"]) <= locked_in("requirements-build.txt")

@@ -1,10 +1,12 @@
 """The record: who did what to what, and how it ended. Append-only.
 
 `Trail` writes an event into the transaction that makes the change. `AuditWriter` makes what
-must survive a refusal durable by itself, many events to a commit.
+must survive a refusal durable by itself, many events to a commit. `GatheredRefusals` counts those
+of a flood.
 """
 
 from issuer.audit.event import Actor, Event, Outcome
+from issuer.audit.gathering import GatheredRefusals
 from issuer.audit.record import EventFilter, EventRecord, Record
 from issuer.audit.trail import Trail
 from issuer.audit.writer import AuditWriter
@@ -15,6 +17,7 @@ __all__ = [
     "Event",
     "EventFilter",
     "EventRecord",
+    "GatheredRefusals",
     "Outcome",
     "Record",
     "Trail",

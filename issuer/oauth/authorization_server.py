@@ -7,7 +7,7 @@ from authlib.oauth2.rfc6749 import AuthorizationServer, ClientMixin
 
 from issuer.directory import ClientRecord
 from issuer.oauth.client_authentication import authenticate_client
-from issuer.oauth.errors import OAuthError, quoted
+from issuer.oauth.errors import TOO_MANY_REQUESTS, OAuthError, quoted
 from issuer.oauth.grants import Grant, enabled_grants
 from issuer.oauth.introspection import Introspection
 from issuer.oauth.recording import may_be_secret
@@ -30,6 +30,10 @@ class Answer:
     body: dict[str, object] = field(repr=False)
     headers: list[tuple[str, str]]
     refusal: OAuth2Error | None = None
+
+    @property
+    def is_of_a_limit(self) -> bool:
+        return self.status == TOO_MANY_REQUESTS
 
 
 class RegisteredClient(ClientMixin):  # type: ignore[misc]

@@ -9,11 +9,13 @@ from issuer.audit import Event, Outcome
 from issuer.errors import Unavailable
 from issuer.http import caller
 from issuer.oauth.authorization_server import Answer, IssuerAuthorizationServer
+from issuer.oauth.checking import Checking
 from issuer.oauth.errors import unavailable
 from issuer.oauth.recording import (
     actor_of,
     answer_on_the_beat,
     log_refusal,
+    put_on_record,
     refused_event,
 )
 from issuer.oauth.request import ProtocolRequest, read_request
@@ -30,10 +32,16 @@ class ClientEndpoint:
     """
 
     def __init__(
-        self, services: Services, server: IssuerAuthorizationServer, queries: WorkerPool, name: str
+        self,
+        services: Services,
+        server: IssuerAuthorizationServer,
+        checking: Checking,
+        queries: WorkerPool,
+        name: str,
     ) -> None:
         self._services = services
         self._server = server
+        self._checking = checking
         self._queries = queries
         self._name = name
 
@@ -51,19 +59,22 @@ class ClientEndpoint:
             self._services.changes.require_current()
             try:
                 parsed = await read_request(request)
-                parsed.may_query = True
-                answer = await self._queries.run(
-                    self._server.create_endpoint_answer, self._name, parsed
-                )
+                answer = await self._answer(parsed)
             except OAuth2Error as error:
                 answer = self._server.refuse(error)
             event = self._event(request, parsed, answer)
             if event is not None:
-                await self._services.audit.record(event)
+                await put_on_record(event, parsed, answer.refusal, self._services)
             self._note_use_of_secret(parsed)
         except Unavailable as error:
             return self._server.refuse(unavailable(error))
         return answer
+
+    async def _answer(self, request: ProtocolRequest) -> Answer:
+        refused = await self._checking.from_memory_or_query(self._server.refuse_stranger, request)
+        if refused is not None:
+            return refused
+        return await self._queries.run(self._server.create_endpoint_answer, self._name, request)
 
     def _event(
         self, request: Request, parsed: ProtocolRequest | None, answer: Answer

@@ -12,6 +12,8 @@ _STATUS = {
 }
 _LONGEST_QUOTE = 100
 
+TOO_MANY_REQUESTS = 429  # RFC 6585 §4
+
 
 class OAuthError(OAuth2Error):  # type: ignore[misc]
     """An answer that refuses. `reason` never leaves the house."""

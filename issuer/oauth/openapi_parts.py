@@ -20,6 +20,7 @@ def refusals() -> dict[str, Any]:
         "401": refusal("The client did not authenticate", "WWW-Authenticate"),
         "405": refusal("Not a POST", "Allow"),
         "413": refusal("The body has more than 16 KiB"),
+        "429": refusal("Too many requests (RFC 6585 §4)", "Retry-After"),
         "500": refusal("Unforeseen; the log has the cause under the request id"),
         "503": refusal("Overload, or the database is away", "Retry-After"),
     }

@@ -10,10 +10,11 @@ from issuer.audit import Actor, Event, Outcome
 from issuer.clients.secrets import PREFIX as CLIENT_SECRET
 from issuer.clock import Clock
 from issuer.fields import is_principal_id
-from issuer.oauth.errors import OAuthError
+from issuer.oauth.errors import TOO_MANY_REQUESTS, OAuthError
 from issuer.oauth.request import ProtocolRequest
 from issuer.refresh import PREFIX as REFRESH_TOKEN
 from issuer.refresh import Issue
+from issuer.services import Services
 from issuer.vocabulary import ErrorCode
 
 # A known client or user takes some queries more than an unknown one. Both answers leave at a full
@@ -26,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 async def answer_on_the_beat(error: OAuth2Error, arrived_at: float, clock: Clock) -> None:
     """Return when the refusal may leave."""
-    if error.error in _ANSWERED_ON_THE_BEAT:
+    if error.error in _ANSWERED_ON_THE_BEAT or error.status_code == TOO_MANY_REQUESTS:
         await asyncio.sleep(_BEAT - (clock.monotonic() - arrived_at) % _BEAT)
 
 
@@ -69,6 +70,17 @@ def refused_event(
         reason=_reason(error),
         details={"error": error.error},
     )
+
+
+async def put_on_record(
+    event: Event, request: ProtocolRequest | None, error: OAuth2Error | None, services: Services
+) -> None:
+    """Durable before the answer; but what a limit refused has cost nothing, and is counted."""
+    if request is None or error is None or error.status_code != TOO_MANY_REQUESTS:
+        await services.audit.record(event)
+        return
+    actor = replace(event.actor, address=request.network)
+    services.refusals.note(replace(event, actor=actor, target=None))
 
 
 def log_refusal(event: str, error: OAuth2Error) -> None:

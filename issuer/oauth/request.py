@@ -12,6 +12,7 @@ from issuer.audit import Actor
 from issuer.directory import ClientRecord, SecretRecord
 from issuer.http import caller
 from issuer.oauth.errors import OAuthError
+from issuer.rates import network_of
 from issuer.tokens import AccessToken, Authorization
 from issuer.vocabulary import ErrorCode
 
@@ -44,6 +45,11 @@ class ProtocolRequest(OAuth2Request):  # type: ignore[misc]
     def again(self) -> "ProtocolRequest":
         """The same request, about which nothing has been found out yet."""
         return ProtocolRequest(self.parameters, self.headers, self.caller)
+
+    @property
+    def network(self) -> str:
+        """Where the request comes from, as limits count it."""
+        return network_of(self.caller.address)
 
     @property
     def form(self) -> Mapping[str, str]:

@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 from issuer.http import document
 from issuer.metrics import Metrics
 from issuer.oauth.authorization_server import IssuerAuthorizationServer
+from issuer.oauth.checking import Checking
 from issuer.oauth.client_endpoint import ClientEndpoint
 from issuer.oauth.metadata import (
     JWKS_PATH,
@@ -22,6 +23,7 @@ from issuer.oauth.metadata import (
 )
 from issuer.oauth.revocation_feed import FEED_PATH, RevocationFeedEndpoint
 from issuer.oauth.token_endpoint import TokenEndpoint
+from issuer.rates import Limits
 from issuer.services import Services
 from issuer.workers import WorkerPool
 
@@ -32,9 +34,11 @@ def protocol_routes(
     queries: WorkerPool,
     passwords: WorkerPool,
     metrics: Metrics,
+    limits: Limits,
 ) -> list[Route]:
     """Every protocol endpoint, under the path of `ISSUER_URL`."""
-    token_endpoint = TokenEndpoint(services, server, queries, passwords, metrics)
+    checking = Checking(limits, queries)
+    token_endpoint = TokenEndpoint(services, server, checking, queries, passwords, metrics)
     revocation_feed = RevocationFeedEndpoint(services, queries)
     body, etag = rendered(metadata(services.settings, server))
 
@@ -61,7 +65,10 @@ def protocol_routes(
     return [
         Route(base + TOKEN_PATH, OnlyPost(token_endpoint)),
         *(
-            Route(base + endpoint.PATH, OnlyPost(ClientEndpoint(services, server, queries, name)))
+            Route(
+                base + endpoint.PATH,
+                OnlyPost(ClientEndpoint(services, server, checking, queries, name)),
+            )
             for name, endpoint in server.endpoints.items()
         ),
         Route(base + JWKS_PATH, jwks, methods=["GET"]),

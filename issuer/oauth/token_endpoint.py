@@ -1,25 +1,26 @@
 """The token endpoint (RFC 6749 §3.2): from a request to an answer that is on record."""
 
-from collections.abc import Callable
 from datetime import datetime
-from typing import TypeVar
 
 from authlib.oauth2 import OAuth2Error
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from issuer.audit import Event
-from issuer.clients.authentication import NeedsDatabase
 from issuer.errors import Unavailable
 from issuer.http import caller
+from issuer.metrics import TOO_MANY_REQUESTS as REFUSED_BY_A_LIMIT
 from issuer.metrics import Metrics
 from issuer.oauth.authorization_server import Answer, IssuerAuthorizationServer
+from issuer.oauth.checking import Checking
 from issuer.oauth.errors import unavailable
+from issuer.oauth.grants import Grant
 from issuer.oauth.recording import (
     actor_of,
     answer_on_the_beat,
     issued_details,
     log_refusal,
+    put_on_record,
     refused_event,
 )
 from issuer.oauth.request import ProtocolRequest, read_request
@@ -32,8 +33,6 @@ from issuer.workers import WorkerPool
 _MOST_WAITS = 2
 _LONGEST_WAIT = 3.0  # seconds
 
-T = TypeVar("T")
-
 
 class TokenEndpoint:
     """`POST /oauth2/token`. No token leaves before its record is durable."""
@@ -42,12 +41,14 @@ class TokenEndpoint:
         self,
         services: Services,
         server: IssuerAuthorizationServer,
+        checking: Checking,
         queries: WorkerPool,
         passwords: WorkerPool,
         metrics: Metrics,
     ) -> None:
         self._services = services
         self._server = server
+        self._checking = checking
         self._queries = queries
         self._passwords = passwords
         self._metrics = metrics
@@ -70,7 +71,8 @@ class TokenEndpoint:
             raise
         self._metrics.token_request_took(self._services.clock.monotonic() - arrived_at)
         if answer.refusal is not None:
-            self._metrics.token_refused(answer.refusal.error)
+            told = REFUSED_BY_A_LIMIT if answer.is_of_a_limit else answer.refusal.error
+            self._metrics.token_refused(told)
         return answer
 
     async def _recorded_answer(self, request: Request) -> Answer:
@@ -86,7 +88,7 @@ class TokenEndpoint:
             if parsed is not None and parsed.secret is not None:
                 self._services.last_use.note(parsed.secret.id, event.at, event.actor.address)
             if parsed is None or not parsed.is_recorded:
-                await self._services.audit.record(event)
+                await put_on_record(event, parsed, answer.refusal, self._services)
             if parsed is not None and parsed.issued is not None:
                 self._metrics.token_issued(parsed.payload.grant_type)
         except Unavailable as error:
@@ -120,24 +122,23 @@ class TokenEndpoint:
     async def _answer(self, request: ProtocolRequest) -> Answer:
         """From memory, on the event loop, where that is possible; from a pool where it is not."""
         grant = self._server.grants.get(request.payload.grant_type or "")
-        if grant is None or not (grant.hashes_passwords or grant.queries):
-            return await self._from_memory_or_query(self._server.create_token_response, request)
-        # Who is nobody's client must not take the place of those who sign in.
-        refused = await self._from_memory_or_query(self._server.refuse_stranger, request)
-        if refused is not None:
-            return refused
-        pool = self._passwords if grant.hashes_passwords else self._queries
-        answer: Answer = await pool.run(self._server.create_token_response, request)
-        return answer
+        pool = self._pool_for(grant) if grant else None
+        respond, checking = self._server.create_token_response, self._checking
+        # Who is nobody's client must not take the place of those who sign in, nor be counted.
+        if pool is not None or (grant is not None and checking.counts_requests):
+            refused = await checking.from_memory_or_query(self._server.refuse_stranger, request)
+            if refused is not None:
+                return refused
+            await checking.count_request(request)
+        if pool is not None:
+            return await checking.in_pool(pool, respond, request)
+        return await checking.from_memory_or_query(respond, request)
 
-    async def _from_memory_or_query(
-        self, step: Callable[[ProtocolRequest], T], request: ProtocolRequest
-    ) -> T:
-        try:
-            return step(request)
-        except NeedsDatabase:
-            request.may_query = True
-            return await self._queries.run(step, request)
+    def _pool_for(self, grant: type[Grant]) -> WorkerPool | None:
+        """Where the grant runs; None for one that memory alone can decide."""
+        if grant.hashes_passwords:
+            return self._passwords
+        return self._queries if grant.queries else None
 
     def _event(self, request: Request, parsed: ProtocolRequest | None, answer: Answer) -> Event:
         clock = self._services.clock

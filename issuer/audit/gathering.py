@@ -1,0 +1,58 @@
+"""Refusals of a flood: counted in memory, written now and then."""
+
+import threading
+from collections.abc import Hashable
+from dataclasses import replace
+from datetime import timedelta
+
+from issuer.audit import store
+from issuer.audit.event import Actor, Event
+from issuer.database import Database
+
+WRITE_EVERY = timedelta(seconds=10)
+MOST_KINDS = 1_000
+
+
+class GatheredRefusals:
+    """A refusal that cost nothing to decide must not cost a row. A crash loses some seconds.
+
+    Those of one actor and address, for one reason, are one event; so are all beyond the first
+    thousand kinds.
+    """
+
+    def __init__(self, database: Database, most_kinds: int = MOST_KINDS) -> None:
+        self._database = database
+        self._most_kinds = most_kinds
+        self._lock = threading.Lock()
+        self._gathered: dict[Hashable, Event] = {}
+
+    def note(self, event: Event) -> None:
+        """One more. Of those put together the first is what is known."""
+        with self._lock:
+            self._gather(event)
+
+    def write(self) -> None:
+        """Put on record what was noted; kept for the next time if the database is away."""
+        with self._lock:
+            gathered, self._gathered = self._gathered, {}
+        if not gathered:
+            return
+        try:
+            with self._database.transaction() as session:
+                store.append(session, gathered.values())
+        except Exception:
+            with self._lock:
+                for event in gathered.values():
+                    self._gather(event)
+            raise
+
+    def _gather(self, event: Event) -> None:
+        if len(self._gathered) >= self._most_kinds and _kind(event) not in self._gathered:
+            event = replace(event, actor=Actor())
+        kind = _kind(event)
+        first = self._gathered.get(kind)
+        self._gathered[kind] = replace(first, count=first.count + event.count) if first else event
+
+
+def _kind(event: Event) -> Hashable:
+    return event.actor.id, event.actor.address, event.action, event.reason

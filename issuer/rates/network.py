@@ -1,0 +1,31 @@
+"""Whose address it is, as far as limits can tell."""
+
+import ipaddress
+from functools import lru_cache
+
+UNKNOWN = "unknown"
+_IPV6_PREFIX = 64
+_LONGEST_ADDRESS = 64
+
+
+def network_of(address: str | None) -> str:
+    """An IPv4 address itself, the /64 of an IPv6 address, which is the least that one site has.
+
+    Whatever is no address counts as one and the same.
+    """
+    if address is None or len(address) > _LONGEST_ADDRESS:
+        return UNKNOWN
+    return _network_of(address)
+
+
+@lru_cache(4096)
+def _network_of(address: str) -> str:
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return UNKNOWN
+    if isinstance(ip, ipaddress.IPv4Address):
+        return str(ip)
+    if ip.ipv4_mapped is not None:
+        return str(ip.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(ip), _IPV6_PREFIX), strict=False))
