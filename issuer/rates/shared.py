@@ -31,11 +31,6 @@ class SharedCounts:
     def __init__(self, url: str, name: str, seconds: int, clock: Clock) -> None:
         """Counts called `name`, for windows of `seconds`. Nothing is asked of Redis yet."""
         self._storage = _storage(url, name)
-        errors = self._storage.base_exceptions
-        self._errors: tuple[type[Exception], ...] = (
-            OSError,
-            *(errors if isinstance(errors, tuple) else (errors,)),
-        )
         self._expiry = 2 * seconds
         self._clock = clock
         self._is_away = False
@@ -60,7 +55,7 @@ class SharedCounts:
         try:
             async with asyncio.timeout(SECONDS_TO_ANSWER):
                 count = await ask()
-        except self._errors as error:  # TimeoutError is an OSError
+        except Exception as error:  # whatever it is: a limit must not be an outage
             self._leave_alone(error)
             return 0
         if self._is_away:

@@ -1,0 +1,63 @@
+"""Refusals of a flood, counted and written now and then."""
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import select
+
+from issuer.audit import Actor, Event, GatheredRefusals, Outcome
+from issuer.database import Database
+from issuer.database.tables import AuditEventRow
+from tests.builders import FakeClock
+
+CLOCK = FakeClock()
+
+
+@pytest.fixture
+def database(migrated_database_url: str) -> Iterator[Database]:
+    database = Database(migrated_database_url)
+    yield database
+    database.dispose()
+
+
+def refused(address: str, request_id: str = "r") -> Event:
+    actor = Actor(None, request_id, address)
+    return Event(CLOCK(), actor, "token.refused", outcome=Outcome.REFUSED, reason="too many")
+
+
+def counted(database: Database) -> dict[str | None, int]:
+    with database.reading() as session:
+        return {row.address: row.count for row in session.scalars(select(AuditEventRow))}
+
+
+def test_those_alike_are_one_event(database: Database):
+    refusals = GatheredRefusals(database)
+    for number in range(5):
+        refusals.note(refused("192.0.2.1", request_id=str(number)))
+    refusals.note(refused("192.0.2.2"))
+    refusals.write()
+    refusals.write()
+    assert counted(database) == {"192.0.2.1": 5, "192.0.2.2": 1}
+
+
+def test_of_very_many_kinds_the_rest_is_one_event(database: Database):
+    refusals = GatheredRefusals(database, most_kinds=3)
+    for number in range(100):
+        refusals.note(refused(f"192.0.2.{number}"))
+    refusals.note(refused("192.0.2.1"))
+    refusals.write()
+    assert counted(database) == {"192.0.2.0": 1, "192.0.2.1": 2, "192.0.2.2": 1, None: 97}
+
+
+def test_what_could_not_be_written_is_kept_for_the_next_time(database: Database):
+    with database.transaction() as session:
+        session.connection().exec_driver_sql("ALTER TABLE audit_events RENAME TO away")
+    refusals = GatheredRefusals(database)
+    refusals.note(refused("192.0.2.1"))
+    with pytest.raises(Exception):  # noqa: B017 - whatever the database says
+        refusals.write()
+    refusals.note(refused("192.0.2.1"))
+    with database.transaction() as session:
+        session.connection().exec_driver_sql("ALTER TABLE away RENAME TO audit_events")
+    refusals.write()
+    assert counted(database) == {"192.0.2.1": 2}
