@@ -118,7 +118,6 @@ class RunningIssuer(Server):
             "ISSUER_URL": f"http://127.0.0.1:{port}",
             "ISSUER_DATA_DIR": str(folder / "data"),
             "ISSUER_PASSWORD_HASH": "owasp",
-            "ISSUER_RATE_LIMIT_FAILURES": "off",
             "ISSUER_SIGN_IN_FAILURES": "1000",
             **({"ISSUER_DATABASE_URL": database_url} if database_url else {}),
             **{f"ISSUER_{name.upper()}": value for name, value in settings.items()},
