@@ -37,6 +37,8 @@ def read(**environment: str) -> Settings:
         ("password_workers", "0"),
         ("sign_in_failures", "many"),
         ("rate_limit_failures", "60/day"),
+        ("rate_limit_failures", "0/minute"),
+        ("rate_limit_redis_url", "http://host:6379"),
         ("trusted_proxies", "foo"),
         ("trusted_proxies", "*"),
         ("log_level", "loud"),

@@ -12,6 +12,7 @@ from issuer.cli.counting_together import counting_together
 from issuer.cli.house import opened
 from issuer.cli.processes import fork_workers
 from issuer.errors import ConfigurationError, Unavailable
+from issuer.rates import build_limits
 from issuer.settings import Settings
 
 _APP = "issuer.app:app_from_environment"
@@ -55,6 +56,7 @@ def require_fit(settings: Settings) -> None:
     It leaves the keys in order and no thread behind, so that it is safe to fork.
     """
     with opened(settings) as services:
+        build_limits(settings, services.clock)
         services.start()
         services.stop()
 

@@ -114,6 +114,8 @@ def test_what_forbids_a_start_is_one_sentence(cli: Cli, tmp_path: Path, workers:
     cli.done("audience", "create", "my-os")
     other_algorithm = cli.with_environment(ISSUER_SIGNING_ALGORITHMS="EdDSA")
     assert "ISSUER_SIGNING_ALGORITHMS does not name" in other_algorithm(*serve).sentence
+    no_redis = cli.with_environment(ISSUER_RATE_LIMIT_REDIS_URL="redis://host:port")
+    assert "ISSUER_RATE_LIMIT_REDIS_URL must be like" in no_redis(*serve).sentence
     for nowhere in ("no.such.host.invalid", "x" * 70, "203.0.113.1"):
         assert "cannot be used" in cli("serve", "--host", nowhere).sentence
     assert "Name the address" in cli("serve", "--host", "").sentence
