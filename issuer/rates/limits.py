@@ -18,6 +18,11 @@ class Limits:
     requests: RequestLimit | None = None
     shared: tuple[SharedCounts, ...] = ()
 
+    async def open(self) -> None:
+        """Make the connections."""
+        for counts in self.shared:
+            await counts.open()
+
     async def close(self) -> None:
         """End the connections."""
         for counts in self.shared:

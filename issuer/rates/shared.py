@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from limits.aio.storage import RedisStorage
     from limits.aio.storage.redis.redispy import RedispyBridge
 
-SECONDS_TO_ANSWER = 0.25
+# Longer than an event loop under load is late: else a flood would end the sharing.
+SECONDS_TO_ANSWER = 1.0
 SECONDS_LEFT_ALONE = 5.0
 
 log = structlog.get_logger(__name__)
@@ -35,6 +36,10 @@ class SharedCounts:
         self._clock = clock
         self._is_away = False
         self._left_alone_until = float("-inf")
+
+    async def open(self) -> None:
+        """Connect before the first request comes; the log says so if Redis is away."""
+        await self.of("start", 0)
 
     async def of(self, key: str, window: int) -> int:
         """How often `key` was counted in the window, by all processes."""
