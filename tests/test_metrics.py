@@ -162,17 +162,19 @@ def test_the_description_names_it(http: httpx.Client):
 def test_tokens_are_counted_by_grant_type(
     house: House, token_endpoint: TokenEndpoint, scraper: Scraper
 ):
-    client = house.client(grant_types=["client_credentials", "password"])
+    client = house.client(grant_types=["client_credentials", "password", "refresh_token"])
     house.user("alice")
     assert token_endpoint.client_credentials(client).status == 200
     assert token_endpoint.client_credentials(client).status == 200
-    assert token_endpoint.password(client, "alice").status == 200
+    signed_in = token_endpoint.password(client, "alice")
+    assert token_endpoint.refresh(client, signed_in.refresh_token).status == 200
     assert scraper.of("issuer_tokens_issued_total") == {
         frozenset({("grant_type", "client_credentials")}): 2,
         frozenset({("grant_type", "password")}): 1,
+        frozenset({("grant_type", "refresh_token")}): 1,
     }
     assert set(scraper.of("issuer_token_requests_refused_total").values()) == {0}
-    assert scraper.value("issuer_token_request_duration_seconds_count") == 3
+    assert scraper.value("issuer_token_request_duration_seconds_count") == 4
 
 
 @measured
