@@ -113,8 +113,8 @@ class Limit:
 
     def _pause(self, failures: int) -> timedelta:
         """One second after the third failure of ten, then twice as long after each."""
-        doubled = failures - int(self.most * _FREE_SHARE)
-        if not self.pauses or failures == 0 or doubled < 0:
+        doubled = failures - max(1, int(self.most * _FREE_SHARE))
+        if not self.pauses or doubled < 0:
             return timedelta(0)
         return min(timedelta(seconds=2 ** min(doubled, 10)), _LONGEST_PAUSE, self.lock)
 
