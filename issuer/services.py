@@ -13,7 +13,15 @@ import structlog
 
 from issuer.audiences import Audiences
 from issuer.audiences.store import AudienceStore
-from issuer.audit import Actor, AuditWriter, GatheredRefusals, Record, Trail
+from issuer.audit import (
+    Actor,
+    AuditWriter,
+    ChainKey,
+    GatheredRefusals,
+    Record,
+    Trail,
+    keep_chains,
+)
 from issuer.audit.gathering import WRITE_EVERY as WRITE_REFUSALS_EVERY
 from issuer.authority import Authority
 from issuer.catalogue import OwnApi
@@ -29,7 +37,13 @@ from issuer.explaining import Explainer
 from issuer.families import Lifetimes
 from issuer.keys import KeyPolicy, Keyring, Keys, Rotator
 from issuer.keys.backends import FolderKeyBackend, KeyBackend, SealedKeyBackend
-from issuer.keys.house_secrets_store import CLIENT_SECRETS, current_mark, opened
+from issuer.keys.house_secrets_store import (
+    AUDIT_CHAINS,
+    CLIENT_SECRETS,
+    current_mark,
+    derived,
+    opened,
+)
 from issuer.keys.sealing import Sealer, read_master_key_file, read_master_keys
 from issuer.keys.store import KeyStore
 from issuer.periodic import Periodic
@@ -87,6 +101,8 @@ class Services:
         with self.database.reading() as session:
             hmac_key = opened(session, sealer, CLIENT_SECRETS)
         self.secrets = SecretMaker(hmac_key, self._chance)
+        chain_key = ChainKey(derived(hmac_key, AUDIT_CHAINS))
+        keep_chains(self.database, chain_key)
         self.passwords = Passwords(settings.password_hash)
         self.last_use = LastUse(self.database)
         self._writing_last_use = Periodic("last-use", WRITE_EVERY, self.last_use.write)
@@ -134,7 +150,7 @@ class Services:
             settings.url, settings.base_path, has_metrics=settings.metrics_token is not None
         )
         self.explainer = Explainer(self.directory, self.tokens, self.any_tokens, own_api)
-        self.audit = AuditWriter(self.database)
+        self.audit = AuditWriter(self.database, self._chance)
         self.refusals = GatheredRefusals(self.database)
         self._writing_refusals = Periodic("refusals", WRITE_REFUSALS_EVERY, self.refusals.write)
         self.changes = ChangeWatcher(self.database, clock)

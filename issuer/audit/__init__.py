@@ -5,6 +5,8 @@ must survive a refusal durable by itself, many events to a commit. `GatheredRefu
 of a flood.
 """
 
+from issuer.audit.chain import ChainKey
+from issuer.audit.chains import keep_chains
 from issuer.audit.event import Actor, Event, Outcome
 from issuer.audit.gathering import GatheredRefusals
 from issuer.audit.record import EventFilter, EventRecord, Record
@@ -14,6 +16,7 @@ from issuer.audit.writer import AuditWriter
 __all__ = [
     "Actor",
     "AuditWriter",
+    "ChainKey",
     "Event",
     "EventFilter",
     "EventRecord",
@@ -21,4 +24,5 @@ __all__ = [
     "Outcome",
     "Record",
     "Trail",
+    "keep_chains",
 ]

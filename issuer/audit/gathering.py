@@ -4,8 +4,10 @@ import threading
 from collections.abc import Hashable
 from dataclasses import replace
 from datetime import timedelta
+from uuid import uuid4
 
-from issuer.audit import store
+from issuer.audit.chain import End
+from issuer.audit.chains import chains_of
 from issuer.audit.event import Actor, Event
 from issuer.database import Database
 
@@ -39,7 +41,7 @@ class GatheredRefusals:
             return
         try:
             with self._database.transaction() as session:
-                store.append(session, gathered.values())
+                chains_of(session).append(session, uuid4().hex, End(), list(gathered.values()))
         except Exception:
             with self._lock:
                 for event in gathered.values():

@@ -23,7 +23,10 @@ class EventFilter(BaseModel):
 
 
 class EventRecord(BaseModel):
-    """An event on record; `count` times, where refusals alike were put together."""
+    """An event on record; `count` times, where refusals alike were put together.
+
+    It is row `seq` of its `chain`; `hash`, in hexadecimal, covers it and the row before it.
+    """
 
     id: int
     at: datetime
@@ -36,6 +39,9 @@ class EventRecord(BaseModel):
     address: str | None
     count: int
     details: dict[str, Any]
+    chain: str | None
+    seq: int | None
+    hash: str | None
 
 
 class Record:
@@ -48,4 +54,4 @@ class Record:
         """At most `limit` events before the id `before`, newest first."""
         bound = int(before) if before and before.isdigit() else None
         rows = store.matching(self._session, wanted.model_dump(exclude_none=True), bound, limit)
-        return [as_model(EventRecord, row) for row in rows]
+        return [as_model(EventRecord, row, hash=row.hash and row.hash.hex()) for row in rows]

@@ -1,18 +1,73 @@
-"""The audit table. Rows are added and read, never changed."""
+"""The audit table. Rows are added and read, never changed; retention deletes the oldest."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import insert, select
-from sqlalchemy.orm import Session
+from sqlalchemy import delete, func, insert, literal_column, select
+from sqlalchemy.orm import Session, aliased
 
-from issuer.audit.event import Event
-from issuer.database.tables import AuditEventRow
+from issuer.audit.chain import COLUMNS, End
+from issuer.database.tables import AuditEventRow, ChangeCounter
+
+_PAGE = 5_000
+
+_AS_STORED: dict[str, dict[str, str]] = {
+    "sqlite": {},
+    "postgresql": {
+        "at": "to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')",
+        "details": "details::text",
+    },
+}
 
 
-def append(session: Session, events: Iterable[Event]) -> None:
-    """Add `events` in one statement."""
-    session.execute(insert(AuditEventRow), [_row(event) for event in events])
+def new_ids(session: Session, number: int) -> Iterable[int]:
+    """Ids for the next `number` rows, ascending: they are needed before, since they are hashed."""
+    if _dialect(session) == "sqlite":
+        last = session.scalars(select(func.max(AuditEventRow.id))).one() or 0
+        return range(last + 1, last + 1 + number)
+    following = func.nextval(func.pg_get_serial_sequence(AuditEventRow.__tablename__, "id"))
+    each = func.generate_series(1, number).table_valued("number")
+    return sorted(session.scalars(select(following).select_from(each)))
+
+
+def add(session: Session, rows: Sequence[Mapping[str, object]]) -> None:
+    """Add `rows` in one statement."""
+    session.execute(insert(AuditEventRow), rows)
+
+
+def hold_changes(session: Session) -> None:
+    """Wait for every other transaction that changes something; `Database.changing` did so."""
+    session.execute(select(ChangeCounter.value).with_for_update())
+
+
+def end_of(session: Session, chain: str) -> End:
+    """Where `chain` ends."""
+    query = (
+        select(AuditEventRow.seq, AuditEventRow.hash)
+        .where(AuditEventRow.chain == chain)
+        .order_by(AuditEventRow.seq.desc())
+        .limit(1)
+    )
+    row = session.execute(query).first()
+    return End() if row is None else End(row.seq, row.hash)
+
+
+def ends(session: Session) -> dict[str, End]:
+    """Where every chain ends. It costs a few look-ups for each chain, however long they are."""
+    first = select(func.min(AuditEventRow.chain).label("chain")).cte("chains", recursive=True)
+    following = (
+        select(func.min(AuditEventRow.chain))
+        .where(AuditEventRow.chain > first.c.chain)
+        .scalar_subquery()
+    )
+    chains = first.union_all(select(following).where(first.c.chain.is_not(None)))
+    last = aliased(AuditEventRow)
+    newest = select(func.max(last.seq)).where(last.chain == chains.c.chain).scalar_subquery()
+    query = select(AuditEventRow.chain, AuditEventRow.seq, AuditEventRow.hash).join(
+        chains, (AuditEventRow.chain == chains.c.chain) & (AuditEventRow.seq == newest)
+    )
+    return {row.chain: End(row.seq, row.hash) for row in session.execute(query)}
 
 
 def matching(
@@ -31,16 +86,54 @@ def matching(
     return session.scalars(query).all()
 
 
-def _row(event: Event) -> dict[str, object]:
-    return {
-        "at": event.at,
-        "actor": event.actor.id,
-        "action": event.action,
-        "target": event.target,
-        "outcome": event.outcome.value,
-        "reason": event.reason,
-        "request_id": event.actor.request_id,
-        "address": event.actor.address,
-        "count": event.count,
-        "details": dict(event.details),
-    }
+def as_stored(session: Session, *, unchained: bool = False) -> Iterator[tuple[Any, ...]]:
+    """Every row, oldest first, as its `COLUMNS` and its hash, just as they are stored.
+
+    Only those that are in no chain, if `unchained`. Never more than a page is in memory.
+    """
+    special = _AS_STORED[_dialect(session)]
+    # Without a type, so that nothing is made of what the driver gives.
+    columns = [literal_column(special.get(name, name)) for name in (*COLUMNS, "hash")]
+    page = select(*columns).select_from(AuditEventRow).order_by(AuditEventRow.id).limit(_PAGE)
+    if unchained:
+        page = page.where(AuditEventRow.chain.is_(None))
+    last = _before_all(session)
+    with _whatever_bytes(session):
+        while rows := session.execute(page.where(AuditEventRow.id > last)).all():
+            yield from rows  # type: ignore[misc]
+            last = rows[-1][0]
+
+
+def delete_up_to(session: Session, chain: str | None, seq: int) -> int:
+    """Delete rows of `chain` until its row `seq`, the oldest first, at most a page; how many."""
+    oldest = select(AuditEventRow.id).limit(_PAGE)
+    if chain is None:
+        oldest = oldest.where(AuditEventRow.chain.is_(None)).order_by(AuditEventRow.id)
+    else:
+        of_chain = (AuditEventRow.chain == chain) & (AuditEventRow.seq <= seq)
+        oldest = oldest.where(of_chain).order_by(AuditEventRow.seq)
+    ids: Collection[int] = session.scalars(oldest).all()
+    session.execute(delete(AuditEventRow).where(AuditEventRow.id.in_(ids)))
+    return len(ids)
+
+
+def _before_all(session: Session) -> int:
+    return int(session.scalars(select(func.min(AuditEventRow.id))).one() or 0) - 1
+
+
+@contextmanager
+def _whatever_bytes(session: Session) -> Iterator[None]:
+    """SQLite keeps as text whatever bytes it is given: they must not end the reading."""
+    connection: Any = session.connection().connection.driver_connection
+    if _dialect(session) != "sqlite":
+        yield
+        return
+    connection.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
+    try:
+        yield
+    finally:
+        connection.text_factory = str
+
+
+def _dialect(session: Session) -> str:
+    return session.get_bind().dialect.name

@@ -1,6 +1,6 @@
 """The record of a change, written in the transaction that makes it."""
 
-from issuer.audit import store
+from issuer.audit.chains import chains_of
 from issuer.audit.event import Actor, Event
 from issuer.clock import Clock
 from issuer.database import Session
@@ -19,4 +19,4 @@ class Trail:
         event = Event(
             at=self._clock(), actor=self.actor, action=action, target=target, details=details
         )
-        store.append(self._session, [event])
+        chains_of(self._session).append_change(self._session, event)

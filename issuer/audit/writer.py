@@ -3,12 +3,15 @@
 import asyncio
 import queue
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime, timedelta
+from random import Random
 from typing import TypeAlias
 
-from issuer.audit import store
+from issuer.audit.chain import End
+from issuer.audit.chains import chains_of
 from issuer.audit.event import Event, Outcome
 from issuer.database import Database
 from issuer.errors import Unavailable
@@ -16,17 +19,26 @@ from issuer.errors import Unavailable
 _MOST_IN_A_COMMIT = 1_000
 _SECONDS_TO_WAIT = 10
 _SECONDS_TO_STOP = 5
+# Nobody has to remember the end of a chain for longer than that after its last row.
+CHAIN_RESTS_FOR = timedelta(days=1)
 
 _Waiting: TypeAlias = tuple[Event, asyncio.Future[None]]
 
 
 class AuditWriter:
-    """The one writer of a process. Events are durable when `record` returns (DESIGN §5)."""
+    """The one writer of a process. Events are durable when `record` returns (DESIGN §5).
 
-    def __init__(self, database: Database, most_waiting: int = 10_000) -> None:
+    They are a chain of their own, so no process waits for another.
+    """
+
+    def __init__(self, database: Database, chance: Random, most_waiting: int = 10_000) -> None:
         self._database = database
+        self._chance = chance
         self._most_waiting = most_waiting
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._chain = self._new_chain()
+        self._end = End()
+        self._last_at: datetime | None = None
         self._thread = threading.Thread(target=self._run, name="audit-writer", daemon=True)
 
     def start(self) -> None:
@@ -70,7 +82,7 @@ class AuditWriter:
 
     def _commit(self, batch: list[_Waiting]) -> None:
         try:
-            self._append(event for event, _ in batch)
+            self._append([event for event, _ in batch])
         except Unavailable as error:
             self._answer(batch, error)
         except Exception as error:
@@ -83,9 +95,24 @@ class AuditWriter:
         else:
             self._answer(batch, None)
 
-    def _append(self, events: Iterable[Event]) -> None:
-        with self._database.transaction() as session:
-            store.append(session, _coalesced(events))
+    def _append(self, events: Sequence[Event]) -> None:
+        if self._last_at and events[0].at - self._last_at > CHAIN_RESTS_FOR:
+            self._begin_chain()
+        try:
+            with self._database.transaction() as session:
+                chains = chains_of(session)
+                end = chains.append(session, self._chain, self._end, _coalesced(events))
+        except BaseException:
+            # Nobody knows whether it was committed: another chain is right either way.
+            self._begin_chain()
+            raise
+        self._end, self._last_at = end, events[-1].at
+
+    def _begin_chain(self) -> None:
+        self._chain, self._end, self._last_at = self._new_chain(), End(), None
+
+    def _new_chain(self) -> str:
+        return f"{self._chance.getrandbits(128):032x}"
 
     def _answer(self, batch: list[_Waiting], error: Exception | None) -> None:
         loop = batch[0][1].get_loop()

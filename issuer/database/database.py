@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import event, func, select, update
 from sqlalchemy.orm import Session, sessionmaker
@@ -19,13 +20,17 @@ class Database:
         self.url = parsed(url)
         self.is_sqlite = is_sqlite(self.url)
         self.engine = engine_for(self.url)
+        # What every session that writes brings along, as `session.info`.
+        self.info: dict[Any, Any] = {}
         # A reader sees one moment, however many statements it takes. SQLite's always does.
         reading = self.engine
         if not self.is_sqlite:
             reading = reading.execution_options(isolation_level="REPEATABLE READ")
         self._reading = sessionmaker(reading, expire_on_commit=False)
         self._writing = sessionmaker(
-            self.engine.execution_options(sqlite_begin="IMMEDIATE"), expire_on_commit=False
+            self.engine.execution_options(sqlite_begin="IMMEDIATE"),
+            expire_on_commit=False,
+            info=self.info,
         )
         event.listen(self._writing, "before_flush", _count_the_change)
 

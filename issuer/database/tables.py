@@ -373,7 +373,10 @@ class RefreshAccessTokenRow(Base):
 
 
 class AuditEventRow(Base):
+    """An event, and its place in a chain; none if a program wrote it that knew no chains."""
+
     __tablename__ = "audit_events"
+    __table_args__ = (Index("ix_audit_events_chain", "chain", "seq", unique=True),)
 
     id: Mapped[int] = mapped_column(
         BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
@@ -388,6 +391,20 @@ class AuditEventRow(Base):
     address: Mapped[str | None] = mapped_column(String(64))
     count: Mapped[int]
     details: Mapped[dict[str, Any]]
+    chain: Mapped[str | None] = mapped_column(String(32))
+    seq: Mapped[int | None] = mapped_column(BigInteger)
+    hash: Mapped[bytes | None]
+
+
+class AuditCheckpointRow(Base):
+    """A signed statement of where the chains ended, and a keyed hash of it."""
+
+    __tablename__ = "audit_checkpoints"
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    made_at: Mapped[datetime]
+    token: Mapped[str] = mapped_column(Text)
+    mac: Mapped[bytes]
 
 
 class RevokedTokenRow(Base):

@@ -3,6 +3,7 @@
 They also say under which master key the house is sealed now.
 """
 
+import hmac
 from collections.abc import Callable
 
 from sqlalchemy import select
@@ -13,6 +14,7 @@ from issuer.errors import ConfigurationError
 from issuer.keys.sealing import Sealer, mark_of
 
 CLIENT_SECRETS = "client-secrets"
+AUDIT_CHAINS = "audit-chains"  # derived from that
 _BYTES = 32
 
 
@@ -33,6 +35,11 @@ def is_kept(session: Session, name: str) -> bool:
 def opened(session: Session, sealer: Sealer, name: str) -> bytes:
     """The secret called `name`; `ConfigurationError` under a wrong master key or before `init`."""
     return sealer.open(_row(session, name).sealed, name)
+
+
+def derived(secret: bytes, purpose: str) -> bytes:
+    """A key for that purpose alone: it tells nothing of `secret` (RFC 5869 §2.3)."""
+    return hmac.digest(secret, purpose.encode() + b"\x01", "sha256")
 
 
 def current_mark(session: Session) -> bytes:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from random import Random
 
 import pytest
 from sqlalchemy import event as sqlalchemy_event
@@ -9,6 +10,8 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 from issuer.audit import Actor, AuditWriter, Event, Outcome
+from issuer.audit.chain import ChainKey
+from issuer.audit.chains import keep_chains
 from issuer.database import Database
 from issuer.database.tables import AuditEventRow
 from issuer.errors import Unavailable
@@ -20,13 +23,14 @@ CLOCK = FakeClock()
 @pytest.fixture
 def database(migrated_database_url: str) -> Iterator[Database]:
     database = Database(migrated_database_url)
+    keep_chains(database, ChainKey(bytes(32)))
     yield database
     database.dispose()
 
 
 @pytest.fixture
 def writer(database: Database) -> Iterator[AuditWriter]:
-    writer = AuditWriter(database)
+    writer = AuditWriter(database, Random())
     writer.start()
     yield writer
     writer.stop()
@@ -71,7 +75,7 @@ def test_refusals_alike_are_counted_as_one_and_issues_never(
 
 
 def test_stopping_makes_durable_what_waits(database: Database):
-    writer = AuditWriter(database)
+    writer = AuditWriter(database, Random())
 
     async def record_and_stop() -> None:
         waiting = [asyncio.ensure_future(writer.record(done(number))) for number in range(50)]
@@ -112,7 +116,7 @@ def test_an_event_that_cannot_be_stored_fails_alone(database: Database, writer: 
 
 def test_a_queue_without_end_is_refused(database: Database):
     """Not started: nothing leaves the queue."""
-    writer = AuditWriter(database, most_waiting=10)
+    writer = AuditWriter(database, Random(), most_waiting=10)
 
     async def overflow() -> None:
         waiting = [asyncio.ensure_future(writer.record(done(number))) for number in range(10)]

@@ -9,6 +9,8 @@ import httpx
 import pytest
 from sqlalchemy import event
 
+from issuer.audit.chain import ChainKey
+from issuer.audit.chains import keep_chains
 from issuer.database import Database
 from issuer.database.tables import SigningKeyRow
 from issuer.keys import KeyPolicy, Keyring
@@ -188,8 +190,10 @@ def test_max_age_never_goes_beyond_the_next_planned_change(house: House, http: h
 
 def test_a_key_is_announced_from_when_it_is_on_record(migrated_database_url: str, clock: FakeClock):
     """However long it took to make: nobody could see it before."""
+    database = Database(migrated_database_url)
+    keep_chains(database, ChainKey(bytes(32)))
     keyring = Keyring(
-        Database(migrated_database_url),
+        database,
         [PrivateParts(meanwhile=lambda: clock.move(timedelta(hours=1)))],
         clock,
         KeyPolicy(sign_for=timedelta(days=30), announce_for=timedelta(hours=24)),

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
+from issuer.audit.chains import CHAINS
 from issuer.database import Counts, FeedState
 from issuer.database.tables import KeySetPromiseRow, SigningKeyRow
 from issuer.errors import ConfigurationError
@@ -22,11 +23,19 @@ class Record:
     changes: int = 0
 
 
+class Nowhere:
+    """Where the audit trail goes."""
+
+    def append_change(self, *_: object) -> None:
+        pass
+
+
 class Session:
-    """As much of SQLAlchemy's as `KeyStore` uses; the audit trail goes nowhere."""
+    """As much of SQLAlchemy's as `KeyStore` uses."""
 
     def __init__(self, rows: dict[tuple[type, object], Any]) -> None:
         self._rows = rows
+        self.info = {CHAINS: Nowhere()}
 
     def scalars(self, _every_key: object) -> "Session":
         return self
@@ -46,9 +55,6 @@ class Session:
         self._rows[type(row), name] = row
 
     def flush(self) -> None:
-        pass
-
-    def execute(self, *_: object) -> None:
         pass
 
 

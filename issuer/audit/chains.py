@@ -1,0 +1,48 @@
+"""The chains of a house, as every session of its database brings them along."""
+
+from collections.abc import Sequence
+
+from issuer.audit import store
+from issuer.audit.chain import CHANGES, ChainKey, End
+from issuer.audit.event import Event
+from issuer.database import Database, Session
+
+CHAINS = "audit_chains"
+_END_OF_CHANGES = "audit_end_of_changes"
+
+
+class Chains:
+    """Adds events to their chains."""
+
+    def __init__(self, key: ChainKey) -> None:
+        self.key = key
+
+    def append(self, session: Session, chain: str, end: End, events: Sequence[Event]) -> End:
+        """`events` follow `end`, in one statement; the new end, if the transaction commits."""
+        rows = []
+        for row_id, event in zip(store.new_ids(session, len(events)), events, strict=True):
+            row = self.key.linked(event, row_id, chain, end)
+            end = End(end.seq + 1, row["hash"])
+            rows.append(row)
+        store.add(session, rows)
+        return end
+
+    def append_change(self, session: Session, event: Event) -> None:
+        """`event` follows what any process has changed, of which one transaction is at a time."""
+        end = session.info.get(_END_OF_CHANGES)
+        if end is None:
+            store.hold_changes(session)
+            end = store.end_of(session, CHANGES)
+        session.info[_END_OF_CHANGES] = self.append(session, CHANGES, end, [event])
+
+
+def keep_chains(database: Database, key: ChainKey) -> Chains:
+    """From now on, what is recorded in `database` hangs together by `key`."""
+    database.info[CHAINS] = chains = Chains(key)
+    return chains
+
+
+def chains_of(session: Session) -> Chains:
+    """The chains of the session's database."""
+    chains: Chains = session.info[CHAINS]
+    return chains
