@@ -1,7 +1,7 @@
 """The one place where objects meet. Everything below is handed what it needs."""
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,10 +17,14 @@ from issuer.audit import (
     Actor,
     AuditWriter,
     ChainKey,
+    Checkpoints,
     GatheredRefusals,
     Record,
+    Retention,
     Trail,
+    Verification,
     keep_chains,
+    verify,
 )
 from issuer.audit.gathering import WRITE_EVERY as WRITE_REFUSALS_EVERY
 from issuer.authority import Authority
@@ -45,6 +49,7 @@ from issuer.keys.house_secrets_store import (
     opened,
 )
 from issuer.keys.sealing import Sealer, read_master_key_file, read_master_keys
+from issuer.keys.statements import StatementReader
 from issuer.keys.store import KeyStore
 from issuer.periodic import Periodic
 from issuer.refresh import RefreshTokenMaker, RefreshTokens
@@ -61,10 +66,11 @@ from issuer.tokens import (
 )
 from issuer.users import Guard, Marks, Passwords, Policy, SignIn, Users
 from issuer.users.guard import CLEAR_EVERY
-from issuer.vocabulary import SigningAlgorithm
+from issuer.vocabulary import AUDIT_CHECKPOINT_TYPE, SigningAlgorithm
 
 MASTER_KEY = "master.key"
 FORGET_EVERY = timedelta(minutes=10)
+_PRUNE_EVERY = timedelta(hours=1)
 
 log = structlog.get_logger(__name__)
 NOBODY = Actor()
@@ -101,8 +107,8 @@ class Services:
         with self.database.reading() as session:
             hmac_key = opened(session, sealer, CLIENT_SECRETS)
         self.secrets = SecretMaker(hmac_key, self._chance)
-        chain_key = ChainKey(derived(hmac_key, AUDIT_CHAINS))
-        keep_chains(self.database, chain_key)
+        self.chain_key = ChainKey(derived(hmac_key, AUDIT_CHAINS))
+        keep_chains(self.database, self.chain_key)
         self.passwords = Passwords(settings.password_hash)
         self.last_use = LastUse(self.database)
         self._writing_last_use = Periodic("last-use", WRITE_EVERY, self.last_use.write)
@@ -153,6 +159,13 @@ class Services:
         self.audit = AuditWriter(self.database, self._chance)
         self.refusals = GatheredRefusals(self.database)
         self._writing_refusals = Periodic("refusals", WRITE_REFUSALS_EVERY, self.refusals.write)
+        self.checkpoints = Checkpoints(
+            self.database, clock, settings.url, self.chain_key, self._signed_checkpoint
+        )
+        self._checkpointing = Periodic(
+            "audit-checkpoints", settings.audit_checkpoint_every, self._make_checkpoint
+        )
+        self._pruning = Periodic("audit-retention", _PRUNE_EVERY, self.prune_audit)
         self.changes = ChangeWatcher(self.database, clock)
         self.changes.subscribe_to_feed(self.revocations.follow)
         self.changes.subscribe(self.directory.forget)
@@ -232,6 +245,8 @@ class Services:
         self.changes.start()
         self.rotator.start()
         self.audit.start()
+        self._checkpointing.start()
+        self._pruning.start()
         self._writing_last_use.start()
         self._forgetting.start()
         self._clearing_up_attempts.start()
@@ -240,9 +255,9 @@ class Services:
     def stop(self) -> None:
         """Make durable what waits, end the threads, close the connections."""
         self.audit.stop()
-        for tidying in (self._forgetting, self._clearing_up_attempts):
+        for tidying in (self._forgetting, self._clearing_up_attempts, self._pruning):
             tidying.stop()
-        for writing in (self._writing_last_use, self._writing_refusals):
+        for writing in (self._writing_last_use, self._writing_refusals, self._checkpointing):
             writing.stop()
             writing.run_once()
         self.rotator.stop()
@@ -288,6 +303,25 @@ class Services:
                 client_id=token.client_id,
                 issued_at=token.issued_at,
             )
+
+    def prune_audit(self) -> None:
+        """Delete the audit events that are older than they must be kept."""
+        if (keep := self.settings.audit_keep) is not None:
+            parts = (self.database, self.clock, self.chain_key, self.checkpoints)
+            Retention(*parts, keep).prune()
+
+    def verify_audit(self, kept: Sequence[str] = ()) -> Verification:
+        """Whether every audit event, and each checkpoint `kept` elsewhere, is as it was written."""
+        reader = StatementReader(AUDIT_CHECKPOINT_TYPE, lambda: self.keyring.keys)
+        return verify(self.database, self.chain_key, reader.read, kept)
+
+    def _make_checkpoint(self) -> None:
+        """Another process may just have made one."""
+        self.checkpoints.make(self.clock() - self.settings.audit_checkpoint_every / 2)
+
+    def _signed_checkpoint(self, claims: Mapping[str, object]) -> str:
+        alg = self.settings.signing_algorithms[0]
+        return self.keyring.sign(alg, AUDIT_CHECKPOINT_TYPE, claims).token
 
     def _backends(self) -> list[KeyBackend]:
         """The one that makes keys first; the other may still have some."""

@@ -56,6 +56,10 @@ def _duration(value: object) -> object:
     return number * unit
 
 
+def _kept_for(value: object) -> object:
+    return None if value in {"forever", "0"} else _duration(value)
+
+
 def _words(value: object) -> object:
     return re.split(r"[\s,]+", value.strip()) if isinstance(value, str) else value
 
@@ -211,6 +215,18 @@ class Settings(BaseModel):
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_words)] = Field(
         (),
         description="Addresses or networks whose `X-Forwarded-For` is believed, comma separated.",
+    )
+    audit_keep: Annotated[
+        timedelta | None, BeforeValidator(_kept_for), Field(ge=timedelta(days=7))
+    ] = Field(
+        None,
+        description="How long audit events are kept, such as `400d`, and at least 7d; `forever`"
+        " unless given.",
+    )
+    audit_checkpoint_every: Annotated[Duration, Field(ge=timedelta(seconds=10))] = Field(
+        timedelta(minutes=5),
+        description="How often a signed checkpoint is made of the audit events, if there are new"
+        " ones.",
     )
     metrics_token: Annotated[SecretStr | None, AfterValidator(_bearer_token)] = Field(
         None,

@@ -37,6 +37,7 @@ class ErrorCode(StrEnum):
 
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068 §2.1
 FEED_TYPE = "revocations+jwt"
+AUDIT_CHECKPOINT_TYPE = "audit-checkpoint+jwt"
 
 SHORTEST_TOKEN = timedelta(minutes=1)
 LONGEST_TOKEN = timedelta(days=1)

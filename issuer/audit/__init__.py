@@ -1,28 +1,36 @@
 """The record: who did what to what, and how it ended. Append-only.
 
 `Trail` writes an event into the transaction that makes the change. `AuditWriter` makes what
-must survive a refusal durable by itself, many events to a commit. `GatheredRefusals` counts those
-of a flood.
+must survive a refusal durable by itself, many events to a commit; `GatheredRefusals` counts those
+of a flood. Events hang together by keyed hashes, which `Checkpoints` anchor and `verify` checks;
+`Retention` deletes what is too old.
 """
 
 from issuer.audit.chain import ChainKey
 from issuer.audit.chains import keep_chains
+from issuer.audit.checkpoints import Checkpoints
 from issuer.audit.event import Actor, Event, Outcome
 from issuer.audit.gathering import GatheredRefusals
 from issuer.audit.record import EventFilter, EventRecord, Record
+from issuer.audit.retention import Retention
 from issuer.audit.trail import Trail
+from issuer.audit.verification import Verification, verify
 from issuer.audit.writer import AuditWriter
 
 __all__ = [
     "Actor",
     "AuditWriter",
     "ChainKey",
+    "Checkpoints",
     "Event",
     "EventFilter",
     "EventRecord",
     "GatheredRefusals",
     "Outcome",
     "Record",
+    "Retention",
     "Trail",
+    "Verification",
     "keep_chains",
+    "verify",
 ]

@@ -52,6 +52,10 @@ class ChainKey:
         """The hash of a checkpoint."""
         return hmac.digest(self._key, b"checkpoint " + token.encode(), "sha256")
 
+    def is_mac(self, mac: bytes, token: str) -> bool:
+        """Whether the checkpoint is one of ours."""
+        return hmac.compare_digest(mac, self.mac(token))
+
     def linked(self, event: Event, row_id: int, chain: str, end: End) -> dict[str, Any]:
         """The row of `event` that follows `end` in `chain`."""
         values = (

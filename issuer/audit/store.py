@@ -1,14 +1,14 @@
 """The audit table. Rows are added and read, never changed; retention deletes the oldest."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import delete, func, insert, literal_column, select
+from sqlalchemy import ColumnElement, delete, func, insert, literal_column, select
 from sqlalchemy.orm import Session, aliased
 
 from issuer.audit.chain import COLUMNS, End
-from issuer.database.tables import AuditEventRow, ChangeCounter
+from issuer.database.tables import AuditCheckpointRow, AuditEventRow, ChangeCounter
 
 _PAGE = 5_000
 
@@ -93,32 +93,62 @@ def as_stored(session: Session, *, unchained: bool = False) -> Iterator[tuple[An
     """
     special = _AS_STORED[_dialect(session)]
     # Without a type, so that nothing is made of what the driver gives.
-    columns = [literal_column(special.get(name, name)) for name in (*COLUMNS, "hash")]
+    columns: list[ColumnElement[Any]] = [
+        literal_column(special.get(name, name)) for name in (*COLUMNS, "hash")
+    ]
     page = select(*columns).select_from(AuditEventRow).order_by(AuditEventRow.id).limit(_PAGE)
     if unchained:
         page = page.where(AuditEventRow.chain.is_(None))
-    last = _before_all(session)
+    last = first_id(session) - 1
     with _whatever_bytes(session):
         while rows := session.execute(page.where(AuditEventRow.id > last)).all():
-            yield from rows  # type: ignore[misc]
+            yield from rows
             last = rows[-1][0]
 
 
-def delete_up_to(session: Session, chain: str | None, seq: int) -> int:
-    """Delete rows of `chain` until its row `seq`, the oldest first, at most a page; how many."""
-    oldest = select(AuditEventRow.id).limit(_PAGE)
-    if chain is None:
-        oldest = oldest.where(AuditEventRow.chain.is_(None)).order_by(AuditEventRow.id)
-    else:
-        of_chain = (AuditEventRow.chain == chain) & (AuditEventRow.seq <= seq)
-        oldest = oldest.where(of_chain).order_by(AuditEventRow.seq)
-    ids: Collection[int] = session.scalars(oldest).all()
+def first_id(session: Session) -> int:
+    """The id of the oldest row."""
+    return session.scalars(select(func.min(AuditEventRow.id))).one() or 0
+
+
+def delete_of_chain(session: Session, chain: str, through: int) -> int:
+    """Delete rows of `chain` until the one numbered `through`, at most a page; how many."""
+    of_chain = (AuditEventRow.chain == chain) & (AuditEventRow.seq <= through)
+    oldest = select(AuditEventRow.id).where(of_chain).order_by(AuditEventRow.seq).limit(_PAGE)
+    return _delete(session, session.scalars(oldest).all())
+
+
+def delete_unchained(session: Session, through: int) -> int:
+    """The same for rows in no chain, until the id `through`."""
+    unchained = AuditEventRow.chain.is_(None) & (AuditEventRow.id <= through)
+    oldest = select(AuditEventRow.id).where(unchained).order_by(AuditEventRow.id).limit(_PAGE)
+    return _delete(session, session.scalars(oldest).all())
+
+
+def checkpoints(session: Session, after: int = 0) -> Sequence[AuditCheckpointRow]:
+    """The checkpoints after number `after`, the oldest first."""
+    query = select(AuditCheckpointRow).where(AuditCheckpointRow.number > after)
+    return session.scalars(query.order_by(AuditCheckpointRow.number)).all()
+
+
+def newest_checkpoint(session: Session) -> AuditCheckpointRow | None:
+    query = select(AuditCheckpointRow).order_by(AuditCheckpointRow.number.desc()).limit(1)
+    return session.scalars(query).first()
+
+
+def add_checkpoint(session: Session, **columns: object) -> None:
+    session.add(AuditCheckpointRow(**columns))
+    session.flush()
+
+
+def delete_checkpoints(session: Session, through: int) -> None:
+    """Delete those until number `through`."""
+    session.execute(delete(AuditCheckpointRow).where(AuditCheckpointRow.number <= through))
+
+
+def _delete(session: Session, ids: Sequence[int]) -> int:
     session.execute(delete(AuditEventRow).where(AuditEventRow.id.in_(ids)))
     return len(ids)
-
-
-def _before_all(session: Session) -> int:
-    return int(session.scalars(select(func.min(AuditEventRow.id))).one() or 0) - 1
 
 
 @contextmanager

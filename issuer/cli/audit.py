@@ -8,6 +8,7 @@ import typer
 
 from issuer.audit import EventFilter, EventRecord
 from issuer.cli import output
+from issuer.cli.audit_verifying import make_checkpoint, verify_events
 from issuer.cli.command import every, new_app
 from issuer.cli.house import reading
 from issuer.cli.options import AsJson
@@ -73,6 +74,10 @@ def export_events(
     with reading() as rooms:
         for event in _all(rooms, wanted):
             print(event.model_dump_json())
+
+
+app.command("checkpoint")(make_checkpoint)
+app.command("verify")(verify_events)
 
 
 def _all(rooms: Rooms, wanted: EventFilter) -> Iterator[EventRecord]:

@@ -1,0 +1,163 @@
+"""What the checkpoints say of the rows, once they are found to be ours, and all there."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from pydantic import BaseModel
+
+from issuer.audit.chain import ChainKey, End
+from issuer.audit.statement import Pruned, Statement, Unchained, digest
+from issuer.database.tables import AuditCheckpointRow
+
+Read: TypeAlias = Callable[[str], dict[str, Any] | None]
+
+
+class Finding(BaseModel):
+    """What is wrong, and where: with a row, with what is missing after a row, or a checkpoint."""
+
+    what: str
+    row: int | None = None
+    chain: str | None = None
+    seq: int | None = None
+    checkpoint: int | None = None
+
+
+class Broken(Exception):
+    """The record is not as it was written."""
+
+    def __init__(self, what: str, **where: Any) -> None:
+        super().__init__(what)
+        self.finding = Finding(what=what, **where)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An end that a checkpoint has named."""
+
+    end: End
+    checkpoint: int
+
+
+@dataclass
+class Anchors:
+    """Where the chains begin, what rows they must have, and what is left of older ones.
+
+    `starts` are where retention has cut the chains, at `since`; rows until there are to be found
+    only if it `is_pruning` still, and none before the row `first`. `named` is in order of `seq`.
+    """
+
+    starts: Mapping[str, End] = field(default_factory=dict)
+    named: dict[str, list[Named]] = field(default_factory=dict)
+    unchained: Unchained | None = None
+    has_checkpoint: bool = False
+    is_pruning: bool = False
+    first: int = 0
+    checkpoints: int = 0
+    since: datetime | None = None
+    until: datetime | None = None
+    missing: Finding | None = None
+
+
+def anchored(
+    rows: Sequence[AuditCheckpointRow], key: ChainKey, read: Read, kept: Sequence[str]
+) -> Anchors:
+    """What the checkpoints say, and those `kept` elsewhere; `Broken` if one is not as it was."""
+    statements = [_checked(row, key, read) for row in rows]
+    pruned = _last_pruned(statements, done=True)
+    _require_series(rows, statements, pruned)
+    anchors = Anchors(checkpoints=len(rows), has_checkpoint=bool(rows))
+    if pruned is not None:
+        anchors.starts, anchors.first = pruned.ends, pruned.first
+        anchors.since = pruned.until
+    pruning = _last_pruned(statements, done=False)
+    if pruning is not None and (pruned is None or pruning.through > pruned.through):
+        anchors.is_pruning = True
+        anchors.starts = _ends_through(pruning.through, anchors.starts, statements)
+    if statements:
+        anchors.until, anchors.unchained = statements[-1].made_at, statements[0].unchained
+    known = {row.number: row.token for row in rows}
+    anchors.missing = _compared(known, kept, read, statements, pruned)
+    _name_ends(anchors, statements)
+    return anchors
+
+
+def _checked(row: AuditCheckpointRow, key: ChainKey, read: Read) -> Statement:
+    changed = Broken(f"Checkpoint {row.number} was changed or put there.", checkpoint=row.number)
+    if not key.is_mac(row.mac, row.token):
+        raise changed
+    if (claims := read(row.token)) is None:
+        what = f"Checkpoint {row.number} is signed by no key of this issuer."
+        raise Broken(what, checkpoint=row.number)
+    statement = Statement.read(claims)
+    if (statement.number, statement.made_at) != (row.number, row.made_at):
+        raise changed
+    return statement
+
+
+def _require_series(
+    rows: Sequence[AuditCheckpointRow], statements: Sequence[Statement], pruned: Pruned | None
+) -> None:
+    """Each follows the one before; the first, what retention has left of them."""
+    number, previous = (pruned.through, pruned.digest) if pruned else (0, None)
+    for row, statement in zip(rows, statements, strict=True):
+        number += 1
+        if row.number != number:
+            what = f"Checkpoint {number} was removed."
+            if row.number < number:
+                what = f"Checkpoint {row.number} was deleted by retention, and put back."
+            raise Broken(what, checkpoint=min(number, row.number))
+        if statement.previous != previous:
+            raise Broken(f"Checkpoint {number} follows another.", checkpoint=number)
+        previous = digest(row.token)
+
+
+def _last_pruned(statements: Sequence[Statement], *, done: bool) -> Pruned | None:
+    found = [each.pruned for each in statements if each.pruned and each.pruned.done is done]
+    return found[-1] if found else None
+
+
+def _ends_through(
+    number: int, starts: Mapping[str, End], statements: Sequence[Statement]
+) -> dict[str, End]:
+    ends = dict(starts)
+    for statement in statements:
+        if statement.number <= number:
+            ends.update(statement.ends)
+    return ends
+
+
+def _compared(
+    known: Mapping[int, str],
+    kept: Sequence[str],
+    read: Read,
+    statements: list[Statement],
+    pruned: Pruned | None,
+) -> Finding | None:
+    """What is said if no row shows it: a checkpoint that was kept is not on record.
+
+    What it says of rows counts as well then.
+    """
+    missing = None
+    for token in kept:
+        if (claims := read(token)) is None:
+            raise Broken("A checkpoint that was kept is signed by no key of this issuer.")
+        statement = Statement.read(claims)
+        is_deleted = pruned is not None and statement.number <= pruned.through
+        if is_deleted or known.get(statement.number) == token:
+            continue
+        statements.append(statement)
+        what = f"Checkpoint {statement.number}, which was kept, is not on record."
+        missing = missing or Finding(what=what, checkpoint=statement.number)
+    return missing
+
+
+def _name_ends(anchors: Anchors, statements: Sequence[Statement]) -> None:
+    for statement in statements:
+        for chain, end in statement.ends.items():
+            if end.seq > anchors.starts.get(chain, End()).seq:
+                named = Named(end, statement.number)
+                anchors.named.setdefault(chain, []).append(named)
+    for ends in anchors.named.values():
+        ends.sort(key=lambda named: named.end.seq)

@@ -1,0 +1,109 @@
+"""Checkpoints: signed statements of where the chains end, each naming the one before it."""
+
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TypeAlias
+
+import structlog
+
+from issuer.audit import store
+from issuer.audit.chain import ChainKey, End
+from issuer.audit.statement import Pruned, Statement, Unchained, digest
+from issuer.clock import Clock
+from issuer.database import Database, Session
+from issuer.database.tables import AuditCheckpointRow
+
+Sign: TypeAlias = Callable[[Mapping[str, object]], str]
+
+log = structlog.get_logger(__name__)
+
+
+class Checkpoints:
+    """Makes checkpoints. What was under one cannot be cut off without a trace."""
+
+    def __init__(
+        self, database: Database, clock: Clock, issuer: str, key: ChainKey, sign: Sign
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._issuer = issuer
+        self._key = key
+        self._sign = sign
+        self._lock = threading.Lock()
+        self._newest = 0
+        self._named: dict[str, End] = {}
+
+    def make(self, unless_since: datetime | None = None) -> str | None:
+        """A checkpoint if anything was recorded since the newest; the token of the newest.
+
+        None is made if there is one since `unless_since`; None is given if there is none at all.
+        """
+        with self._lock:
+            with self._database.reading() as session:
+                self._catch_up(session)
+                unchained = None if self._newest else unchained_rows(session, self._key)
+            with self._database.changing() as session:
+                newest = self._catch_up(session)
+                if newest and unless_since and newest.made_at > unless_since:
+                    return newest.token
+                grown = self._grown(session)
+                if not grown and (newest or not unchained):
+                    return newest.token if newest else None
+                return self._add(session, grown, None if newest else unchained)
+
+    def add(self, session: Session, pruned: Pruned) -> None:
+        """A checkpoint that says what was deleted, in the transaction of a change."""
+        with self._lock:
+            self._catch_up(session)
+            self._add(session, self._grown(session), pruned=pruned)
+
+    def _add(
+        self,
+        session: Session,
+        grown: Mapping[str, End],
+        unchained: Unchained | None = None,
+        pruned: Pruned | None = None,
+    ) -> str:
+        """It goes to the log as well, which may be kept where the database cannot be changed."""
+        before = store.newest_checkpoint(session)
+        number, previous = (before.number + 1, digest(before.token)) if before else (1, None)
+        now = self._clock().replace(microsecond=0)
+        statement = Statement(self._issuer, number, now, previous, grown, unchained, pruned)
+        token = self._sign(statement.claims())
+        mac = self._key.mac(token)
+        store.add_checkpoint(session, number=number, made_at=now, token=token, mac=mac)
+        log.info("audit_checkpoint", number=number, token=token)
+        return token
+
+    def _catch_up(self, session: Session) -> AuditCheckpointRow | None:
+        """Know what others have named; the newest checkpoint."""
+        newest = store.newest_checkpoint(session)
+        if self._newest > (newest.number if newest else 0):
+            log.critical("audit_checkpoints_are_gone", after=newest and newest.number)
+            self._newest, self._named = 0, {}
+        for row in store.checkpoints(session, after=self._newest):
+            self._newest = row.number
+            if self._key.is_mac(row.mac, row.token):
+                self._named.update(Statement.of(row.token).ends)
+            else:
+                log.critical("audit_checkpoint_was_changed", number=row.number)
+        return newest
+
+    def _grown(self, session: Session) -> dict[str, End]:
+        grown = {}
+        for chain, end in store.ends(session).items():
+            known = self._named.get(chain, End())
+            if end.seq > known.seq:
+                grown[chain] = end
+            elif end != known:
+                log.critical("audit_events_are_gone", chain=chain, after=end.seq)
+        return grown
+
+
+def unchained_rows(session: Session, key: ChainKey) -> Unchained | None:
+    """The rows in no chain, if there are any."""
+    end, last = End(), 0
+    for *columns, _ in store.as_stored(session, unchained=True):
+        end, last = End(end.seq + 1, key.hash(end.hash, columns)), columns[0]
+    return Unchained(end.seq, last, end.hash) if end.seq else None

@@ -1,0 +1,147 @@
+"""Deleting what is old, so that what is left can still be verified."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+
+import structlog
+
+from issuer.audit import store
+from issuer.audit.chain import CHANGES, ChainKey, End
+from issuer.audit.checkpoints import Checkpoints
+from issuer.audit.event import Actor
+from issuer.audit.statement import Pruned, Statement, digest
+from issuer.audit.trail import Trail
+from issuer.clock import Clock
+from issuer.database import Database, Session
+from issuer.errors import NotAllowed
+
+SHORTEST = timedelta(days=7)  # far longer than a chain may rest
+
+_NOT_MORE_OFTEN = timedelta(days=1)
+_RETENTION = Actor("issuer:retention")
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class _Line:
+    """What is to be deleted: each chain until an end, and older rows until an id."""
+
+    ends: Mapping[str, End]
+    unchained: int
+
+
+class Retention:
+    """Keeps events for `keep`, and then until the next checkpoint at most; never one under none.
+
+    First it says what it will delete, on record and in a checkpoint; then it deletes, page by
+    page; then it says so. Whoever comes after a crash, or besides, does the same.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        key: ChainKey,
+        checkpoints: Checkpoints,
+        keep: timedelta,
+    ) -> None:
+        self._database = database
+        self._key = key
+        self._clock = clock
+        self._checkpoints = checkpoints
+        self._keep = keep
+
+    def prune(self) -> int:
+        """Delete what is too old; how many events. `NotAllowed` if checkpoints were changed."""
+        with self._database.reading() as session:
+            if self._planned(self._statements(session)) is None:
+                return 0
+        with self._database.changing() as session:
+            statements = self._statements(session)
+            planned = self._planned(statements)
+            if planned is None:
+                return 0
+            if planned not in (statement.pruned for statement in statements):
+                planned = self._begin(session, planned, _line(statements, planned))
+        deleted = self._delete(_line(statements, planned))
+        self._finish(planned)
+        log.info("audit_pruned", through=planned.through, deleted=deleted)
+        return deleted
+
+    def _statements(self, session: Session) -> list[Statement]:
+        """All there are: what somebody else wrote must not say what is deleted."""
+        statements: list[Statement] = []
+        before = None
+        for row in store.checkpoints(session):
+            statement = Statement.of(row.token)
+            follows = before is None or statement.previous == digest(before)
+            if not (follows and self._key.is_mac(row.mac, row.token)):
+                raise NotAllowed(f"Checkpoint {row.number} was changed: nothing is deleted.")
+            statements.append(statement)
+            before = row.token
+        return statements
+
+    def _planned(self, statements: Sequence[Statement]) -> Pruned | None:
+        """What is being deleted, or else what has to be now."""
+        said = [statement.pruned for statement in statements if statement.pruned]
+        if said and not said[-1].done:
+            return said[-1]
+        too_old = self._clock() - self._keep
+        old = [statement for statement in statements if statement.made_at <= too_old]
+        if not old or (said and old[-1].made_at - said[-1].until < _NOT_MORE_OFTEN):
+            return None
+        return Pruned(old[-1].number, "", old[-1].made_at, {})
+
+    def _begin(self, session: Session, planned: Pruned, line: "_Line") -> Pruned:
+        token = store.checkpoints(session, after=planned.through - 1)[0].token
+        begun = replace(planned, digest=digest(token), ends=_going_on(session, line))
+        trail = Trail(session, self._clock, _RETENTION)
+        trail.note("audit.pruned", "audit_events", until=begun.until.isoformat())
+        self._checkpoints.add(session, begun)
+        return begun
+
+    def _delete(self, line: _Line) -> int:
+        deleted = 0
+        for chain, end in line.ends.items():
+            while count := self._page(partial(store.delete_of_chain, chain=chain, through=end.seq)):
+                deleted += count
+        while count := self._page(partial(store.delete_unchained, through=line.unchained)):
+            deleted += count
+        return deleted
+
+    def _page(self, delete: Callable[[Session], int]) -> int:
+        """In a transaction of its own: others want to write meanwhile."""
+        with self._database.transaction() as session:
+            return delete(session)
+
+    def _finish(self, begun: Pruned) -> None:
+        with self._database.changing() as session:
+            if self._planned(self._statements(session)) != begun:
+                return  # another was faster
+            first = store.first_id(session)
+            self._checkpoints.add(session, replace(begun, first=first, done=True))
+            store.delete_checkpoints(session, begun.through)
+
+
+def _line(statements: Sequence[Statement], pruned: Pruned) -> _Line:
+    """All that the checkpoints until that one cover."""
+    done = [each.pruned for each in statements if each.pruned and each.pruned.done]
+    ends = dict(done[-1].ends) if done else {}
+    for statement in statements:
+        if statement.number <= pruned.through:
+            ends.update(statement.ends)
+    unchained = statements[0].unchained
+    return _Line(ends, unchained.last if unchained else 0)
+
+
+def _going_on(session: Session, line: _Line) -> dict[str, End]:
+    """The chains that have newer rows. One that rests for so long is never taken up again."""
+    now = store.ends(session)
+    return {
+        chain: end
+        for chain, end in line.ends.items()
+        if chain == CHANGES or now.get(chain, End()).seq > end.seq
+    }

@@ -1,0 +1,122 @@
+"""What a checkpoint says: where the chains ended when it was signed."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from issuer.audit.chain import End
+
+
+@dataclass(frozen=True, slots=True)
+class Unchained:
+    """The rows in no chain, of programs that knew none: how many until row `last`, by `hash`."""
+
+    rows: int
+    last: int
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What retention has deleted, or (not `done`) is deleting.
+
+    All that was under checkpoint `through`, whose token has the digest `digest`, and that
+    checkpoint itself, made at `until`. Chains that go on do so from `ends`; no row before `first`
+    is left.
+    """
+
+    through: int
+    digest: str
+    until: datetime
+    ends: Mapping[str, End]
+    first: int = 0
+    done: bool = False
+
+    def claims(self) -> dict[str, Any]:
+        return {
+            "through": self.through,
+            "digest": self.digest,
+            "until": int(self.until.timestamp()),
+            "chains": _as_json(self.ends),
+            "first": self.first,
+            "done": self.done,
+        }
+
+    @classmethod
+    def read(cls, claims: Mapping[str, Any]) -> Self:
+        return cls(
+            claims["through"],
+            claims["digest"],
+            datetime.fromtimestamp(claims["until"], UTC),
+            _from_json(claims["chains"]),
+            claims["first"],
+            claims["done"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A checkpoint. `ends` has the chains that have grown since the one before, `previous`."""
+
+    issuer: str
+    number: int
+    made_at: datetime
+    previous: str | None
+    ends: Mapping[str, End] = field(default_factory=dict)
+    unchained: Unchained | None = None
+    pruned: Pruned | None = None
+
+    def claims(self) -> dict[str, Any]:
+        """As the claims of a JWT."""
+        claims: dict[str, Any] = {
+            "iss": self.issuer,
+            "iat": int(self.made_at.timestamp()),
+            "exp": 0,  # long ago: no resource server shall take it for a token
+            "number": self.number,
+            "previous": self.previous,
+            "chains": _as_json(self.ends),
+        }
+        if (old := self.unchained) is not None:
+            claims["unchained"] = {"rows": old.rows, "last": old.last, "hash": old.hash.hex()}
+        if self.pruned is not None:
+            claims["pruned"] = self.pruned.claims()
+        return claims
+
+    @classmethod
+    def read(cls, claims: Mapping[str, Any]) -> Self:
+        """The statement of these claims, which were ours: `LookupError`, `ValueError` if not."""
+        old, gone = claims.get("unchained"), claims.get("pruned")
+        return cls(
+            claims["iss"],
+            claims["number"],
+            datetime.fromtimestamp(claims["iat"], UTC),
+            claims["previous"],
+            _from_json(claims["chains"]),
+            old and Unchained(old["rows"], old["last"], bytes.fromhex(old["hash"])),
+            gone and Pruned.read(gone),
+        )
+
+    @classmethod
+    def of(cls, token: str) -> Self:
+        """What `token` says. Its keyed hash tells whether it is ours; nothing is verified here."""
+        payload = token.split(".")[1]
+        return cls.read(json.loads(base64.urlsafe_b64decode(payload + "==")))
+
+
+def digest(token: str) -> str:
+    """By what a checkpoint names the one before."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _as_json(ends: Mapping[str, End]) -> dict[str, list[Any]]:
+    return {chain: [end.seq, end.hash.hex()] for chain, end in ends.items()}
+
+
+def _from_json(ends: Mapping[str, list[Any]]) -> dict[str, End]:
+    return {
+        chain: End(seq, bytes.fromhex(hexadecimal)) for chain, (seq, hexadecimal) in ends.items()
+    }

@@ -1,0 +1,140 @@
+"""Following the rows, in the order of their ids, along every chain at once."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from issuer.audit.anchors import Anchors, Broken, Named
+from issuer.audit.chain import COLUMNS, ChainKey, End
+
+_CHAIN, _SEQ, _HASH = COLUMNS.index("chain"), COLUMNS.index("seq"), len(COLUMNS)
+
+
+@dataclass(slots=True)
+class _Chain:
+    """How far it was followed: until the row with the id `row`; and what it must still have."""
+
+    end: End
+    row: int | None
+    named: list[Named]  # the next one last
+
+
+class Walk:
+    """Follows the rows; `Broken` at the first that is not as it was written."""
+
+    def __init__(self, key: ChainKey, anchors: Anchors) -> None:
+        self._key = key
+        self._anchors = anchors
+        self._old = End()
+        self.rows = 0
+        self.unchained = 0
+        self.ends = {chain: self._new(chain) for chain in anchors.starts}
+
+    @property
+    def unanchored(self) -> int:
+        """How many rows no checkpoint covers."""
+        anchored = {
+            chain: named[-1].end.seq for chain, named in self._anchors.named.items() if named
+        }
+        for chain, start in self._anchors.starts.items():
+            anchored.setdefault(chain, start.seq)
+        ends = self.ends.items()
+        return sum(max(0, end.end.seq - anchored.get(chain, 0)) for chain, end in ends)
+
+    def follow(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Follow `rows` to their end."""
+        for row in rows:
+            self.rows += 1
+            if row[0] < self._anchors.first:
+                raise _broken(row, "was deleted by retention, and put back")
+            if row[_CHAIN] is None:
+                self._follow_unchained(row)
+            else:
+                self._follow(row)
+        self._require_all()
+
+    def _follow(self, row: tuple[Any, ...]) -> None:
+        seq = row[_SEQ]
+        chain = self.ends.get(row[_CHAIN]) or self._new(row[_CHAIN])
+        expected = chain.end.seq + 1
+        if seq != expected:
+            if self._is_being_pruned(row):
+                return
+            raise _broken(row, _out_of_order(seq, expected))
+        if self._hash(chain.end.hash, row) != row[_HASH]:
+            raise _broken(row, "was changed, or moved, or put there")
+        chain.end, chain.row = End(seq, row[_HASH]), row[0]
+        while chain.named and chain.named[-1].end.seq == seq:
+            named = chain.named.pop()
+            if named.end.hash != row[_HASH]:
+                raise _broken(
+                    row,
+                    f"is not the one that checkpoint {named.checkpoint} names: rows were cut"
+                    " off there, and others written since",
+                )
+        self.ends[row[_CHAIN]] = chain
+
+    def _follow_unchained(self, row: tuple[Any, ...]) -> None:
+        """It must be of a program that knew no chains, and was there at the first checkpoint."""
+        old = self._anchors.unchained
+        if (row[_SEQ], row[_HASH]) != (None, None):
+            raise _broken(row, "was changed")
+        if self._anchors.has_checkpoint and (old is None or row[0] > old.last):
+            raise _broken(row, "is in no chain: it was put there, or an older issuer still writes")
+        self.unchained += 1
+        self._old = End(self._old.seq + 1, self._hash(self._old.hash, row) or b"")
+
+    def _require_all(self) -> None:
+        """Nothing is missing at the end of a chain."""
+        old = self._anchors.unchained
+        found = (self._old.seq, self._old.hash)
+        if old and not self._anchors.is_pruning and found != (old.rows, old.hash):
+            raise Broken(
+                f"Of the {old.rows} rows in no chain, until row {old.last}, one was changed or"
+                " removed: nobody can tell which.",
+                row=old.last,
+            )
+        for name in self._anchors.named:
+            chain = self.ends.get(name) or self._new(name)
+            if chain.named:
+                named = chain.named[0]
+                raise Broken(
+                    f"After row {chain.row}, the end of its chain was cut off:"
+                    f" {named.end.seq - chain.end.seq} rows that checkpoint {named.checkpoint}"
+                    " covers.",
+                    row=chain.row,
+                    chain=name,
+                    seq=chain.end.seq,
+                    checkpoint=named.checkpoint,
+                )
+
+    def _new(self, chain: Any) -> _Chain:
+        start = self._anchors.starts.get(chain, End())
+        return _Chain(start, None, list(reversed(self._anchors.named.get(chain, ()))))
+
+    def _is_being_pruned(self, row: tuple[Any, ...]) -> bool:
+        start, seq = self._anchors.starts.get(row[_CHAIN], End()), row[_SEQ]
+        return self._anchors.is_pruning and isinstance(seq, int) and seq <= start.seq
+
+    def _hash(self, before: bytes, row: tuple[Any, ...]) -> bytes | None:
+        try:
+            return self._key.hash(before, row[:_HASH])
+        except TypeError:  # bytes where we put text
+            return None
+
+
+def _broken(row: tuple[Any, ...], what: str) -> Broken:
+    """At this row, whose chain and number may be anything by now."""
+    chain, seq = row[_CHAIN], row[_SEQ]
+    return Broken(
+        f"Row {row[0]} {what}.",
+        row=row[0],
+        chain=None if chain is None else ascii(chain).strip("'"),
+        seq=seq if isinstance(seq, int) else None,
+    )
+
+
+def _out_of_order(seq: Any, expected: int) -> str:
+    if isinstance(seq, int) and seq > expected:
+        return f"does not follow: {seq - expected} rows before it in its chain were removed"
+    return "was changed, or moved, or put there"

@@ -1,0 +1,86 @@
+"""`issuer audit checkpoint` and `issuer audit verify`."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from issuer.audit import Verification
+from issuer.cli import output
+from issuer.cli.house import opened
+from issuer.cli.options import AsJson
+from issuer.errors import IssuerError
+
+# As it is printed, and as it stands in the log.
+_TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]+\.eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+
+Kept = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--checkpoint",
+        exists=True,
+        dir_okay=False,
+        help="A file with checkpoints that were kept elsewhere, such as the server's log.",
+    ),
+]
+
+
+def make_checkpoint(as_json: AsJson = False) -> None:
+    """Sign what is on record now, and print it: whoever keeps it can tell if the end is cut off.
+
+    If nothing is new, it is the last one.
+
+    Examples:
+
+      issuer audit checkpoint > checkpoint.jwt
+      issuer audit verify --checkpoint checkpoint.jwt
+    """
+    with opened() as services:
+        services.keyring.reload()
+        token = services.checkpoints.make()
+    if token is None:
+        raise IssuerError("There is nothing on record.")
+    output.say(token, {"checkpoint": token}, as_json=as_json)
+
+
+def verify_events(kept: Kept = None, as_json: AsJson = False) -> None:
+    """Verify that no audit event was changed, removed, put in or moved. It changes nothing.
+
+    The first row that is not as it was written is named, and the exit status is 1. Rows after the
+    last checkpoint can be cut off at the end without a trace; the answer says how many there are.
+
+    Examples:
+
+      issuer audit verify
+      issuer audit verify --checkpoint checkpoint.jwt --json
+    """
+    tokens = [token for path in kept or [] for token in _tokens(path)]
+    with opened() as services:
+        services.keyring.reload()
+        found = services.verify_audit(tokens)
+    if as_json:
+        output.print_json(found.model_dump(mode="json"))
+    if found.finding is not None:
+        raise IssuerError(found.finding.what)
+    if not as_json:
+        print(_in_words(found))
+
+
+def _tokens(path: Path) -> list[str]:
+    try:
+        tokens = list(dict.fromkeys(_TOKEN.findall(path.read_text("utf-8", "replace"))))
+    except OSError as error:
+        raise IssuerError(f"{path} cannot be read: {error}.") from None
+    if not tokens:
+        raise IssuerError(f"There is no checkpoint in {path}.")
+    return tokens
+
+
+def _in_words(found: Verification) -> str:
+    words = [f"{found.rows} events in {found.chains} chains are as they were written"]
+    if found.since is not None:
+        words.append(f"; older ones, until {found.since:%Y-%m-%d %H:%M:%S} UTC, were deleted")
+    covered = f"all but {found.unanchored} new ones" if found.unanchored else "all of them"
+    words.append(f". {found.checkpoints} checkpoints cover {covered}.")
+    return "".join(words)

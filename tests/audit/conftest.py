@@ -1,0 +1,55 @@
+"""Fixtures for the record: a house without a server, and what is recorded in it."""
+
+import asyncio
+from collections.abc import Iterator
+from random import Random
+
+import pytest
+
+from issuer.audit import Actor, AuditWriter, Event, Verification
+from issuer.roles import RoleFields
+from issuer.services import Services, build_services
+from issuer.settings import Settings
+from tests.builders import OPERATOR, FakeClock, initialised
+
+
+class Recorded:
+    """A house and what is recorded in it."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.writers = Random(1)
+
+    def change(self, *names: str) -> None:
+        """A role is made, as any process makes it."""
+        for name in names:
+            with self.services.changing(OPERATOR) as rooms:
+                rooms.roles.create(RoleFields.read({"name": name}))
+
+    def server(self, *targets: str) -> None:
+        """A server that lives long enough to record an event for each target, one after another."""
+        writer = AuditWriter(self.services.database, self.writers)
+        writer.start()
+
+        async def record() -> None:
+            for target in targets:
+                details = {"jti": target, "scope": "agents:run", "é": "\u2028"}
+                at = self.services.clock()
+                await writer.record(
+                    Event(at, Actor("ci-bot"), "token.issued", target, details=details)
+                )
+
+        asyncio.run(record())
+        writer.stop()
+
+    def verify(self, *kept: str) -> Verification:
+        return self.services.verify_audit(kept)
+
+
+@pytest.fixture
+def recorded(settings: Settings, clock: FakeClock) -> Iterator[Recorded]:
+    initialised(settings, clock)
+    services = build_services(settings, clock)
+    services.keyring.reload()
+    yield Recorded(services)
+    services.database.dispose()
