@@ -1,5 +1,6 @@
 """A load generator, and what a server's process spent meanwhile."""
 
+import base64
 import os
 import re
 import shutil
@@ -24,14 +25,23 @@ class Load:
 
 
 def wrk(
-    url: str, workdir: Path, *, bearers: Sequence[str] = (), seconds: int = 5, connections: int = 16
+    url: str,
+    workdir: Path,
+    *,
+    bearers: Sequence[str] = (),
+    form: tuple[str, str] | None = None,
+    seconds: int = 5,
+    connections: int = 16,
 ) -> Load:
-    """Load `url` with GET requests, each with the next of `bearers`, on the last core."""
+    """Load `url` from the last core with GET requests, each with the next of `bearers`.
+
+    Or, given the credentials of a client and a `form`, with POST requests of that.
+    """
     program = shutil.which("wrk")
     if program is None:
         raise SystemExit("The load comes from wrk: apt-get install wrk, or brew install wrk.")
-    script = workdir / "bearers.lua"
-    script.write_text(_script(bearers))
+    script = workdir / "requests.lua"
+    script.write_text(_script(bearers) if form is None else _form_script(*form))
     command = [program, "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", script, url]
     said = subprocess.run(on_core(-1, command), check=True, capture_output=True, text=True).stdout
     return Load(
@@ -69,6 +79,15 @@ request = function()
   i = i % #tokens + 1
   return wrk.format("GET", nil, {{["Authorization"] = "Bearer " .. tokens[i]}})
 end
+"""
+
+
+def _form_script(credentials: str, form: str) -> str:
+    basic = base64.b64encode(credentials.encode()).decode()
+    return f"""
+wrk.method, wrk.body = "POST", "{form}"
+wrk.headers["Content-Type"] = "application/x-www-form-urlencoded"
+wrk.headers["Authorization"] = "Basic {basic}"
 """
 
 

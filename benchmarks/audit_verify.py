@@ -1,0 +1,121 @@
+"""How long `issuer audit verify` takes, and how much memory, on SQLite and PostgreSQL.
+
+    python -m benchmarks.audit_verify [--events 1000000] [--database sqlite]
+
+The events are like those of token requests, of eight servers that write by turns, under a
+checkpoint for each fifty thousand. The command runs in a process of its own.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from random import Random
+
+from rich.console import Console
+from rich.table import Table
+
+from issuer.audit import Actor, Event
+from issuer.audit.chain import End
+from issuer.audit.chains import chains_of
+from issuer.clock import Clock
+from issuer.services import Services, build_services
+from issuer.settings import Settings
+from tests.builders import initialised
+from tests.databases import PostgreSQL, running_server
+
+DATABASES = ("sqlite", "postgresql")
+SERVERS = 8
+IN_A_COMMIT = 500
+IN_A_CHECKPOINT = 50_000
+
+
+@contextmanager
+def database(kind: str) -> Iterator[dict[str, str]]:
+    """What the environment says of an empty database of that kind."""
+    if kind == "sqlite":
+        yield {}
+        return
+    with running_server() as host, PostgreSQL(host).database() as url:
+        yield {"ISSUER_DATABASE_URL": url}
+
+
+def fill(services: Services, events: int) -> float:
+    """Record so many; microseconds each, hashing, writing and all."""
+    chance = Random(1)
+    ends = {f"{chance.getrandbits(128):032x}": End() for _ in range(SERVERS)}
+    spent = 0.0
+    for done in range(0, events, IN_A_COMMIT):
+        batch = [token_issued(chance, services.clock) for _ in range(IN_A_COMMIT)]
+        chain = chance.choice(list(ends))
+        started = time.perf_counter()
+        with services.database.transaction() as session:
+            ends[chain] = chains_of(session).append(session, chain, ends[chain], batch)
+        spent += time.perf_counter() - started
+        if done % IN_A_CHECKPOINT == 0:
+            services.checkpoints.make()
+    services.checkpoints.make()
+    return spent / events * 1e6
+
+
+def token_issued(chance: Random, clock: Clock) -> Event:
+    jti = f"{chance.getrandbits(128):032x}"
+    details = {
+        "grant_type": "client_credentials",
+        "audience": "my-os",
+        "scope": "agents:run agents:read sessions:read",
+        "jti": jti,
+        "kid": "vFFQp9Sd8EVvVQbzSdTs5gGkgGpZ5hoSHQJmvwkTnP8",
+        "expires_in": 900,
+    }
+    return Event(
+        clock(), Actor("ci-bot", jti, "192.0.2.7"), "token.issued", "ci-bot", details=details
+    )
+
+
+def measured(kind: str, events: int) -> list[str]:
+    """A row of the table."""
+    with tempfile.TemporaryDirectory() as folder, database(kind) as more:
+        environment = {**os.environ, "ISSUER_DATA_DIR": f"{folder}/data", **more}
+        settings = Settings.from_environment({**more, "ISSUER_DATA_DIR": f"{folder}/data"})
+        initialised(settings, Clock())
+        services = build_services(settings)
+        services.keyring.reload()
+        each = fill(services, events)
+        services.database.dispose()
+        command = [sys.executable, "-m", "issuer", "audit", "verify", "--json"]
+        started = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        said = subprocess.run(command, env=environment, check=True, capture_output=True).stdout
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        found = json.loads(said)
+        assert found["ok"], found
+        return [
+            kind,
+            f"{found['rows']:,}",
+            f"{time.perf_counter() - started:.1f} s",
+            f"{after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime:.1f} s",
+            f"{after.ru_maxrss / 1024:.0f} MB",
+            f"{each:.0f} µs",
+        ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--database", choices=DATABASES)
+    chosen = parser.parse_args()
+    table = Table("database", "events", "verified in", "CPU", "memory", "to write one")
+    for kind in [chosen.database] if chosen.database else DATABASES:
+        table.add_row(*measured(kind, chosen.events))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""What it costs that no token leaves before its record is durable (DESIGN §5, §8).
+
+    python -m benchmarks.durable_audit [--rounds 5] [--seconds 5] [--alg RS256] [--database sqlite]
+
+Two servers on one house, each one process on the same core: as it is, and with a record that keeps
+nothing. 64 connections ask one of them at a time for tokens, round after round. PostgreSQL has its
+usual durability (fsync). CPU time a request is the server's own, also where others use the machine.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from statistics import median
+
+import httpx
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.load import Load, cpu_seconds, on_core, wrk
+from issuer.clock import Clock
+from issuer.services import build_services
+from issuer.settings import Settings
+from tests.builders import House, initialised
+from tests.databases import SETTINGS, PostgreSQL, running_server
+
+KINDS = ("nothing", "durable")
+DATABASES = ("sqlite", "postgresql")
+CONNECTIONS = 64
+
+
+@contextmanager
+def database(kind: str) -> Iterator[dict[str, str]]:
+    """What the environment says of an empty database of that kind."""
+    if kind == "sqlite":
+        yield {}
+        return
+    SETTINGS.update({"fsync": "on", "full_page_writes": "on"})
+    with running_server() as host, PostgreSQL(host).database() as url:
+        yield {"ISSUER_DATABASE_URL": url}
+
+
+@contextmanager
+def running(kind: str, port: int, environment: dict[str, str]) -> Iterator[int]:
+    """The process id of a server that answers."""
+    command = on_core(0, [sys.executable, "-m", "benchmarks.token_server", kind, port])
+    with subprocess.Popen(command, env={**os.environ, **environment}) as process:
+        try:
+            while True:
+                time.sleep(0.2)
+                assert process.poll() is None, f"The server {kind} ended."
+                try:
+                    httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False)
+                except httpx.TransportError:
+                    continue
+                yield process.pid
+                return
+        finally:
+            process.terminate()
+
+
+def measured(kind: str, options: argparse.Namespace, workdir: Path) -> Iterator[Sequence[str]]:
+    """The rows of the table for one database."""
+    with ExitStack() as house:
+        environment = {
+            "ISSUER_DATA_DIR": str(workdir / kind),
+            "ISSUER_SIGNING_ALGORITHMS": options.alg,
+            **house.enter_context(database(kind)),
+        }
+        credentials = prepared(environment)
+        ports = {server: 7811 + number for number, server in enumerate(KINDS)}
+        pids = {
+            server: house.enter_context(running(server, port, environment))
+            for server, port in ports.items()
+        }
+        loads: dict[str, list[Load]] = {server: [] for server in KINDS}
+        costs: dict[str, list[float]] = {server: [] for server in KINDS}
+        for number in range(options.rounds + 1):
+            for server, port in ports.items():
+                before = cpu_seconds(pids[server])
+                load = wrk(
+                    f"http://127.0.0.1:{port}/oauth2/token",
+                    workdir,
+                    form=(credentials, "grant_type=client_credentials"),
+                    seconds=options.seconds,
+                    connections=CONNECTIONS,
+                )
+                if number:  # the first round warms up
+                    loads[server].append(load)
+                    costs[server].append((cpu_seconds(pids[server]) - before) / load.requests * 1e6)
+    rate = {server: median(load.per_second for load in loads[server]) for server in KINDS}
+    cost = {server: median(costs[server]) for server in KINDS}
+    for server in KINDS:
+        yield (
+            kind,
+            server,
+            f"{rate[server]:.0f}",
+            f"{rate[server] / rate['nothing']:.0%}",
+            f"{cost[server]:.0f}",
+            f"{cost['nothing'] / cost[server]:.0%}",
+            f"{median(load.p50 for load in loads[server]):.1f}",
+            f"{median(load.p99 for load in loads[server]):.1f}",
+            str(sum(load.errors for load in loads[server])),
+        )
+
+
+def prepared(environment: dict[str, str]) -> str:
+    """An initialised house; the credentials of a client that may have tokens."""
+    settings = Settings.from_environment(environment)
+    admin = initialised(settings, Clock())
+    services = build_services(settings)
+    with httpx.Client() as http:
+        house = House(services, admin, http)
+        house.audience("my-os")
+        client = house.client("ci-bot", scopes=["agents:run", "agents:read"])
+    services.database.dispose()
+    return f"{client.client_id}:{client.client_secret}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=5, help="of load on each server a round")
+    parser.add_argument("--alg", default="RS256")
+    parser.add_argument("--database", choices=DATABASES)
+    options = parser.parse_args()
+    columns = ("database", "record", "tokens/s", "of that", "CPU µs", "of that", "p50 ms", "p99 ms")
+    table = Table(*columns, "errors")
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in [options.database] if options.database else DATABASES:
+            for row in measured(kind, options, Path(folder)):
+                table.add_row(*row)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

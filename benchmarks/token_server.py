@@ -1,0 +1,49 @@
+"""An issuer to be measured: as it is, or with a record that keeps nothing.
+
+python -m benchmarks.token_server durable|nothing PORT
+"""
+
+import sys
+
+import uvicorn
+
+from issuer import logs
+from issuer.app import create_app
+from issuer.audit import Event
+from issuer.cli.connection import BoundedConnection
+from issuer.settings import Settings
+
+
+class Nothing:
+    """In place of the `AuditWriter`: what a token costs if nobody records it."""
+
+    def start(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+    async def record(self, event: Event) -> None:
+        pass
+
+
+def main(kind: str, port: str) -> None:
+    settings = Settings.from_environment()
+    logs.configure("warning")
+    app = create_app(settings)
+    if kind == "nothing":
+        app.state.services.audit = Nothing()
+    uvicorn.run(
+        app,
+        port=int(port),
+        loop="uvloop",
+        http=BoundedConnection,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+    )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
