@@ -33,7 +33,7 @@ def new_ids(session: Session, number: int) -> Iterable[int]:
 
 def add(session: Session, rows: Sequence[Mapping[str, object]]) -> None:
     """Add `rows` in one statement."""
-    session.execute(insert(AuditEventRow), rows)
+    session.connection().execute(insert(AuditEventRow.__table__), rows)  # type: ignore[arg-type]
 
 
 def hold_changes(session: Session) -> None:
@@ -99,9 +99,9 @@ def as_stored(session: Session, *, unchained: bool = False) -> Iterator[tuple[An
     page = select(*columns).select_from(AuditEventRow).order_by(AuditEventRow.id).limit(_PAGE)
     if unchained:
         page = page.where(AuditEventRow.chain.is_(None))
-    last = first_id(session) - 1
+    last, connection = first_id(session) - 1, session.connection()
     with _whatever_bytes(session):
-        while rows := session.execute(page.where(AuditEventRow.id > last)).all():
+        while rows := connection.execute(page.where(AuditEventRow.id > last)).all():
             yield from rows
             last = rows[-1][0]
 

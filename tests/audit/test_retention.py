@@ -1,0 +1,175 @@
+"""What is too old goes, and what is left can still be verified."""
+
+import asyncio
+from datetime import timedelta
+from random import Random
+
+import pytest
+from sqlalchemy import Table, delete, insert, select, update
+
+from issuer.audit import Actor, AuditWriter, Event, Retention
+from issuer.database.tables import AuditCheckpointRow, AuditEventRow
+from issuer.errors import NotAllowed
+from issuer.services import build_services
+from issuer.settings import Settings
+from tests.audit.conftest import Recorded
+from tests.builders import FakeClock
+from tests.killing import killed
+
+EVENTS: Table = AuditEventRow.__table__
+CHECKPOINTS: Table = AuditCheckpointRow.__table__
+KEEP = timedelta(days=30)
+
+pytestmark = pytest.mark.parametrize("more_settings", [{"audit_keep": "30d"}])
+
+
+@pytest.fixture
+def retention(recorded: Recorded, clock: FakeClock) -> Retention:
+    services = recorded.services
+    parts = (services.database, clock, services.chain_key, services.checkpoints)
+    return Retention(*parts, KEEP)
+
+
+def record_days(recorded: Recorded, clock: FakeClock, days: int) -> None:
+    """A server that starts every day, a change, and a checkpoint."""
+    for day in range(days):
+        recorded.change(f"role-{clock.now.date()}")
+        recorded.server(*(f"{day}-{number}" for number in range(5)))
+        recorded.services.checkpoints.make()
+        clock.move(timedelta(days=1))
+
+
+def targets(recorded: Recorded) -> list[str]:
+    with recorded.services.database.engine.connect() as connection:
+        return list(connection.scalars(select(EVENTS.c.target).order_by(EVENTS.c.id)))
+
+
+def test_events_go_when_they_are_too_old_and_the_rest_is_verified(
+    recorded: Recorded, retention: Retention, clock: FakeClock
+):
+    record_days(recorded, clock, 40)
+    events = len(targets(recorded))
+    deleted = retention.prune()
+    left = targets(recorded)
+    assert deleted > 6 * 10
+    assert len(left) == events - deleted + 1, "and one that says so"
+    assert left[-1] == "audit_events"
+    found = recorded.verify()
+    assert (found.finding, found.rows) == (None, len(left))
+    assert found.since is not None
+    assert found.since <= clock.now - KEEP
+    record_days(recorded, clock, 2)
+    assert retention.prune() > 0
+    assert retention.prune() == 0
+    record_days(recorded, clock, 1)
+    assert recorded.verify().ok
+
+
+def test_what_is_under_no_checkpoint_stays(
+    recorded: Recorded, retention: Retention, clock: FakeClock
+):
+    recorded.server("1", "2")
+    clock.move(timedelta(days=100))
+    assert retention.prune() == 0
+    recorded.services.checkpoints.make()
+    assert retention.prune() == 0
+    clock.move(timedelta(days=100))
+    assert retention.prune() > 0
+    assert recorded.verify().ok
+
+
+def test_a_change_to_what_is_left_is_found(
+    recorded: Recorded, retention: Retention, clock: FakeClock
+):
+    record_days(recorded, clock, 40)
+    with recorded.services.database.engine.connect() as connection:
+        old = dict(connection.execute(select(EVENTS).order_by(EVENTS.c.id)).mappings().first())
+    retention.prune()
+    with recorded.services.database.engine.begin() as connection:
+        rows = connection.execute(select(EVENTS).order_by(EVENTS.c.id)).mappings().all()
+        connection.execute(delete(EVENTS).where(EVENTS.c.id == rows[0]["id"]))
+    found = recorded.verify().finding
+    assert found is not None
+    assert found.chain == rows[0]["chain"]
+    with recorded.services.database.engine.begin() as connection:
+        connection.execute(insert(EVENTS).values(dict(rows[0])))
+    assert recorded.verify().ok
+    with recorded.services.database.engine.begin() as connection:
+        connection.execute(insert(EVENTS).values(old))
+    found = recorded.verify().finding
+    assert found is not None
+    assert (found.row, "put back" in found.what) == (old["id"], True)
+
+
+def test_killed_at_any_moment_it_goes_on_where_it_was(
+    recorded: Recorded, settings: Settings, clock: FakeClock
+):
+    record_days(recorded, clock, 40)
+    recorded.services.database.dispose()
+
+    def prune() -> None:
+        services = build_services(settings, clock)
+        services.keyring.reload()
+        services.prune_audit()
+
+    steps = [killed(prune, before=1), killed(prune, before=0), killed(prune, before=9)]
+    assert steps == ["commit", "commit", None]
+    found = recorded.verify()
+    assert found.ok
+    assert found.since is not None
+
+
+def test_while_it_deletes_the_rest_is_verified(
+    recorded: Recorded, settings: Settings, clock: FakeClock
+):
+    record_days(recorded, clock, 40)
+    recorded.services.database.dispose()
+
+    def prune() -> None:
+        services = build_services(settings, clock)
+        services.keyring.reload()
+        services.prune_audit()
+
+    assert killed(prune, before=1) == "commit"
+    assert recorded.verify().ok
+    with recorded.services.database.engine.begin() as connection:
+        newest = connection.scalars(select(EVENTS.c.id).order_by(EVENTS.c.id.desc())).first()
+        connection.execute(update(EVENTS).where(EVENTS.c.id == newest).values(actor="x"))
+    assert recorded.verify().finding.row == newest
+
+
+def test_nothing_is_deleted_where_checkpoints_were_changed(
+    recorded: Recorded, retention: Retention, clock: FakeClock
+):
+    record_days(recorded, clock, 40)
+    with recorded.services.database.engine.begin() as connection:
+        connection.execute(delete(CHECKPOINTS).where(CHECKPOINTS.c.number == 5))
+    before = targets(recorded)
+    with pytest.raises(NotAllowed):
+        retention.prune()
+    assert targets(recorded) == before
+
+
+def test_a_server_that_rested_for_long_begins_another_chain(
+    recorded: Recorded, retention: Retention, clock: FakeClock
+):
+    """What retention has left would not say where the old one goes on."""
+    writer = AuditWriter(recorded.services.database, Random(7))
+    writer.start()
+
+    def record() -> None:
+        event = Event(clock(), Actor("ci-bot"), "token.issued")
+        asyncio.run(writer.record(event))
+
+    record()
+    clock.move(timedelta(hours=23))
+    record()
+    recorded.services.checkpoints.make()
+    clock.move(KEEP + timedelta(days=1))
+    assert retention.prune() > 0
+    record()
+    writer.stop()
+    recorded.services.checkpoints.make()
+    assert recorded.verify().ok
+    with recorded.services.database.engine.connect() as connection:
+        assert connection.scalars(select(EVENTS.c.seq).order_by(EVENTS.c.id.desc())).first() == 1
