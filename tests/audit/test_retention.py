@@ -30,13 +30,13 @@ def retention(recorded: Recorded, clock: FakeClock) -> Retention:
     return Retention(*parts, KEEP)
 
 
-def record_days(recorded: Recorded, clock: FakeClock, days: int) -> None:
-    """A server that starts every day, a change, and a checkpoint."""
-    for day in range(days):
+def record_weeks(recorded: Recorded, clock: FakeClock, weeks: int) -> None:
+    """A server that starts every week, a change, and a checkpoint."""
+    for week in range(weeks):
         recorded.change(f"role-{clock.now.date()}")
-        recorded.server(*(f"{day}-{number}" for number in range(5)))
+        recorded.server(*(f"{week}-{number}" for number in range(3)))
         recorded.services.checkpoints.make()
-        clock.move(timedelta(days=1))
+        clock.move(timedelta(days=7))
 
 
 def targets(recorded: Recorded) -> list[str]:
@@ -47,21 +47,21 @@ def targets(recorded: Recorded) -> list[str]:
 def test_events_go_when_they_are_too_old_and_the_rest_is_verified(
     recorded: Recorded, retention: Retention, clock: FakeClock
 ):
-    record_days(recorded, clock, 40)
+    record_weeks(recorded, clock, 8)
     events = len(targets(recorded))
     deleted = retention.prune()
     left = targets(recorded)
-    assert deleted > 6 * 10
+    assert deleted > 3 * 4
     assert len(left) == events - deleted + 1, "and one that says so"
     assert left[-1] == "audit_events"
     found = recorded.verify()
     assert (found.finding, found.rows) == (None, len(left))
     assert found.since is not None
     assert found.since <= clock.now - KEEP
-    record_days(recorded, clock, 2)
+    record_weeks(recorded, clock, 2)
     assert retention.prune() > 0
     assert retention.prune() == 0
-    record_days(recorded, clock, 1)
+    record_weeks(recorded, clock, 1)
     assert recorded.verify().ok
 
 
@@ -81,7 +81,7 @@ def test_what_is_under_no_checkpoint_stays(
 def test_a_change_to_what_is_left_is_found(
     recorded: Recorded, retention: Retention, clock: FakeClock
 ):
-    record_days(recorded, clock, 40)
+    record_weeks(recorded, clock, 8)
     with recorded.services.database.engine.connect() as connection:
         old = dict(connection.execute(select(EVENTS).order_by(EVENTS.c.id)).mappings().first())
     retention.prune()
@@ -104,7 +104,7 @@ def test_a_change_to_what_is_left_is_found(
 def test_killed_at_any_moment_it_goes_on_where_it_was(
     recorded: Recorded, settings: Settings, clock: FakeClock
 ):
-    record_days(recorded, clock, 40)
+    record_weeks(recorded, clock, 8)
     recorded.services.database.dispose()
 
     def prune() -> None:
@@ -122,7 +122,7 @@ def test_killed_at_any_moment_it_goes_on_where_it_was(
 def test_while_it_deletes_the_rest_is_verified(
     recorded: Recorded, settings: Settings, clock: FakeClock
 ):
-    record_days(recorded, clock, 40)
+    record_weeks(recorded, clock, 8)
     recorded.services.database.dispose()
 
     def prune() -> None:
@@ -141,7 +141,7 @@ def test_while_it_deletes_the_rest_is_verified(
 def test_nothing_is_deleted_where_checkpoints_were_changed(
     recorded: Recorded, retention: Retention, clock: FakeClock
 ):
-    record_days(recorded, clock, 40)
+    record_weeks(recorded, clock, 8)
     with recorded.services.database.engine.begin() as connection:
         connection.execute(delete(CHECKPOINTS).where(CHECKPOINTS.c.number == 5))
     before = targets(recorded)

@@ -1,0 +1,138 @@
+"""Signed statements of where the chains end."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from joserfc import jws
+from joserfc.jwk import import_key
+from sqlalchemy import insert, select, update
+
+from issuer.audit.statement import Statement
+from issuer.database.tables import AuditCheckpointRow, AuditEventRow, SigningKeyRow
+from issuer.services import build_services
+from tests.audit.conftest import Recorded
+from tests.builders import OPERATOR, FakeClock
+
+
+def test_a_checkpoint_is_signed_by_the_active_key_and_names_what_has_grown(recorded: Recorded):
+    recorded.server("1", "2")
+    token = recorded.services.checkpoints.make()
+    assert token is not None
+    key = recorded.services.keyring.active(recorded.services.settings.signing_algorithms[0])
+    signed = jws.deserialize_compact(token, import_key(dict(key.public_jwk)), ["ES256"])
+    assert signed.headers()["typ"] == "audit-checkpoint+jwt"
+    first = Statement.of(token)
+    assert (first.issuer, first.number, first.previous) == ("https://id.example", 1, None)
+    assert sorted(end.seq for end in first.ends.values())[0] == 2
+    assert "changes" in first.ends
+    assert recorded.services.checkpoints.make() == token, "nothing is new"
+    recorded.server("3")
+    second = Statement.of(recorded.services.checkpoints.make() or "")
+    assert ("changes" in second.ends, len(second.ends)) == (False, 1)
+
+
+def test_no_resource_server_takes_a_checkpoint_for_a_token(recorded: Recorded):
+    token = recorded.services.checkpoints.make()
+    assert token is not None
+    claims = json.loads(jws.extract_compact(token.encode()).payload)
+    assert claims["exp"] == 0
+    assert not claims.keys() & {"sub", "aud", "scope", "scopes"}
+
+
+def test_processes_do_not_repeat_each_other(recorded: Recorded, clock: FakeClock):
+    other = build_services(recorded.services.settings, clock)
+    other.keyring.reload()
+    recorded.server("1")
+    first = recorded.services.checkpoints.make()
+    recorded.server("2")
+    assert other.checkpoints.make(unless_since=clock() - timedelta(minutes=1)) == first
+    clock.move(timedelta(minutes=2))
+    second = other.checkpoints.make(unless_since=clock() - timedelta(minutes=1))
+    assert second != first
+    assert recorded.services.checkpoints.make() == second
+    other.database.dispose()
+
+
+def test_checkpoints_outlive_the_keys_that_signed_them(recorded: Recorded, clock: FakeClock):
+    services = recorded.services
+    kept = services.checkpoints.make()
+    clock.move(timedelta(days=31))
+    services.keyring.put_in_order()
+    recorded.change("a")
+    services.checkpoints.make()
+    clock.move(timedelta(days=31))
+    services.keyring.put_in_order()
+    with services.changing_keys(OPERATOR) as rooms:
+        active = services.keyring.active(services.settings.signing_algorithms[0])
+        rooms.keys.revoke(active.kid)
+    services.checkpoints.make()
+    assert sum(not key.is_usable for key in services.keyring.keys) >= 2
+    found = recorded.verify(kept or "")
+    assert (found.finding, found.checkpoints) == (None, 3)
+
+
+def test_a_key_is_the_one_of_its_id_whatever_its_row_says(recorded: Recorded, clock: FakeClock):
+    services = recorded.services
+    services.checkpoints.make()
+    clock.move(timedelta(days=63))
+    services.keyring.put_in_order()
+    destroyed = next(key for key in services.keyring.keys if not key.is_usable)
+    other = next(key for key in services.keyring.keys if key.is_usable)
+    with services.database.engine.begin() as connection:
+        of_it = SigningKeyRow.kid == destroyed.kid
+        changed = {"public_jwk": {**other.public_jwk, "kid": destroyed.kid}}
+        connection.execute(update(SigningKeyRow).where(of_it).values(changed))
+    services.keyring.reload()
+    assert recorded.verify().finding.checkpoint == 1
+
+
+def test_rows_older_than_the_chains_are_under_the_first_checkpoint(recorded: Recorded):
+    """A program that knew no chains wrote them; what it writes later is not believed."""
+    services = recorded.services
+    old = {"action": "token.issued", "outcome": "done", "count": 1, "details": {}}
+    rows = [{**old, "at": services.clock(), "target": str(number)} for number in range(3)]
+    with services.database.engine.begin() as connection:
+        connection.execute(insert(AuditEventRow).values(rows))
+    assert (recorded.verify().ok, recorded.verify().unchained) == (True, 3)
+    services.checkpoints.make()
+    recorded.change("a")
+    assert (recorded.verify().ok, recorded.verify().unchained) == (True, 3)
+    with services.database.engine.begin() as connection:
+        second = connection.scalars(
+            select(AuditEventRow.id).where(AuditEventRow.target == "1")
+        ).one()
+        this = AuditEventRow.id == second
+        connection.execute(update(AuditEventRow).where(this).values(actor="x"))
+    assert "in no chain" in recorded.verify().finding.what
+    with services.database.engine.begin() as connection:
+        connection.execute(update(AuditEventRow).where(this).values(actor=None))
+        connection.execute(insert(AuditEventRow).values(rows[:1]))
+    assert "older issuer" in recorded.verify().finding.what
+
+
+def test_a_server_checkpoints_when_it_stops(recorded: Recorded):
+    services = recorded.services
+    services.start()
+    recorded.change("a")
+    services.stop()
+    found = recorded.verify()
+    assert (found.ok, found.unanchored) == (True, 0)
+
+
+def test_a_cut_that_the_house_itself_can_see_is_cried_out(
+    recorded: Recorded, capsys: pytest.CaptureFixture[str]
+):
+    recorded.change("a", "b")
+    recorded.services.checkpoints.make()
+    with recorded.services.database.engine.begin() as connection:
+        last = select(AuditEventRow.id).order_by(AuditEventRow.id.desc()).limit(1)
+        connection.execute(
+            AuditEventRow.__table__.delete().where(AuditEventRow.id == last.scalar_subquery())
+        )
+    recorded.services.checkpoints.make()
+    assert "audit_events_are_gone" in capsys.readouterr().out
+    with recorded.services.database.engine.begin() as connection:
+        connection.execute(AuditCheckpointRow.__table__.delete())
+    recorded.services.checkpoints.make()
+    assert "audit_checkpoints_are_gone" in capsys.readouterr().out
