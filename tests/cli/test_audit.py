@@ -1,10 +1,13 @@
 """`issuer audit`."""
 
 import json
+from pathlib import Path
 
 import pytest
+from sqlalchemy import delete, select, update
 
 from issuer.cli.house import operator
+from issuer.database.tables import AuditCheckpointRow, AuditEventRow
 from tests.cli.driver import Cli
 
 # The rooms behind it are tested on both.
@@ -59,3 +62,50 @@ def test_an_export_is_longer_than_a_page(house: Cli):
     assert len(ids) == 1_010
     assert ids == sorted(set(ids), reverse=True)
     assert len(house.json("audit", "list", "--limit", "700")["items"]) == 700
+
+
+def test_events_show_their_place_in_their_chain(house: Cli):
+    newest, before = house.json("audit", "list", "--limit", "2")["items"]
+    assert (newest["chain"], newest["seq"]) == ("changes", before["seq"] + 1)
+    assert len(bytes.fromhex(newest["hash"])) == 32
+
+
+def test_a_record_as_it_was_written_is_verified(house: Cli, tmp_path: Path):
+    assert "events in 1 chains are as they were written" in house.done("audit", "verify")
+    kept = tmp_path / "checkpoint.jwt"
+    kept.write_text(house.done("audit", "checkpoint"))
+    assert house.json("audit", "checkpoint")["checkpoint"] == kept.read_text().strip()
+    found = house.json("audit", "verify", "--checkpoint", str(kept))
+    assert (found["ok"], found["finding"], found["unanchored"]) == (True, None, 0)
+    assert "1 checkpoints cover all of them" in house.done("audit", "verify")
+
+
+def test_a_record_that_was_tampered_with_is_not(house: Cli):
+    with house.services() as services, services.database.engine.begin() as connection:
+        row = connection.scalars(
+            select(AuditEventRow.id).where(AuditEventRow.action == "role.updated")
+        ).one()
+        this = AuditEventRow.id == row
+        connection.execute(update(AuditEventRow).where(this).values(actor="somebody"))
+    assert house("audit", "verify").sentence == f"Row {row} was changed, or moved, or put there."
+    result = house("audit", "verify", "--json")
+    assert result.status == 1
+    assert result.json["finding"]["row"] == row
+
+
+def test_a_checkpoint_kept_elsewhere_shows_what_was_cut_off(house: Cli, tmp_path: Path):
+    log = tmp_path / "server.log"
+    token = house.done("audit", "checkpoint").strip()
+    log.write_text(f"2026-11-26 [info] audit_checkpoint number=1 token={token}\n")
+    with house.services() as services, services.database.engine.begin() as connection:
+        newest = select(AuditEventRow.id).order_by(AuditEventRow.id.desc()).limit(1)
+        connection.execute(
+            delete(AuditEventRow).where(AuditEventRow.id == newest.scalar_subquery())
+        )
+        connection.execute(delete(AuditCheckpointRow))
+    assert house.json("audit", "verify")["ok"]
+    said = house("audit", "verify", "--checkpoint", str(log)).sentence
+    assert "the end of its chain was cut off: 1 rows" in said
+    log.write_text("nothing\n")
+    assert "no checkpoint in" in house("audit", "verify", "--checkpoint", str(log)).sentence
+    assert house("audit", "verify", "--checkpoint", str(tmp_path / "none")).status == 2

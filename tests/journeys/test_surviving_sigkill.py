@@ -57,6 +57,12 @@ def test_what_was_acknowledged_survives(issuer: RunningIssuer):
     for client in made:
         assert issuer.token_endpoint.client_credentials(client).status == 200
 
+    issuer.house.services.keyring.reload()
+    issuer.house.services.checkpoints.make()
+    found = issuer.house.services.verify_audit()
+    assert (found.finding, found.unanchored) == (None, 0)
+    assert found.chains == 1 + KILLS + 1, "one for the changes, one for each life of the server"
+
 
 @contextmanager
 def callers(url: str, client: Credentials, tokens: list[str]) -> Iterator[None]:
