@@ -27,7 +27,8 @@ def test_all_who_write_leave_a_record_that_verifies(issuer: RunningIssuer):
     there: list[str] = []
     made: list[Credentials] = []
     with (
-        issuer.replica() as replica, callers(issuer.url, client, here),
+        issuer.replica() as replica,
+        callers(issuer.url, client, here),
         callers(replica.url, client, there),
         operator(issuer.house, made),
     ):
