@@ -4,16 +4,18 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import TypeAlias
 
+import structlog
+
 from issuer.audit.chain import End
 from issuer.audit.chains import chains_of
-from issuer.audit.event import Event, Outcome
+from issuer.audit.event import Event
+from issuer.audit.flood import Flood, coalesced
 from issuer.database import Database
 from issuer.errors import Unavailable
 
@@ -21,10 +23,13 @@ _MOST_IN_A_COMMIT = 1_000
 # A commit costs as much as a token. Where many come at once, those on their way share it.
 _MANY = 4
 _SECONDS_TO_GATHER = 0.004
+_SECONDS_TO_HOLD = 1
 _SECONDS_TO_WAIT = 10
 _SECONDS_TO_STOP = 5
 # Nobody has to remember the end of a chain for longer than that after its last row.
 CHAIN_RESTS_FOR = timedelta(days=1)
+
+log = structlog.get_logger(__name__)
 
 _Waiting: TypeAlias = tuple[Event, asyncio.Future[None]]
 
@@ -32,7 +37,8 @@ _Waiting: TypeAlias = tuple[Event, asyncio.Future[None]]
 class AuditWriter:
     """The one writer of a process. Events are durable when `record` returns (DESIGN §5).
 
-    They are a chain of their own, so no process waits for another.
+    They are a chain of their own, so no process waits for another. Refusals in a flood are
+    counted together, and written a moment later.
     """
 
     def __init__(self, database: Database, chance: Random, most_waiting: int = 10_000) -> None:
@@ -40,6 +46,7 @@ class AuditWriter:
         self._chance = chance
         self._most_waiting = most_waiting
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._flood = Flood()
         self._chain = self._new_chain()
         self._end = End()
         self._last_at: datetime | None = None
@@ -67,14 +74,45 @@ class AuditWriter:
 
     def _run(self) -> None:
         are_many = False
-        while (first := self._queue.get()) is not None:
+        while (first := self._next()) is not None:
             if are_many:
                 time.sleep(_SECONDS_TO_GATHER)
             batch, ended = self._gather(first)
-            self._commit(batch)
+            if self._flood.is_due(batch[-1][0].at):
+                self._write_held()
+            self._commit_what_passes(batch)
             if ended:
-                return
+                break
             are_many = len(batch) >= _MANY
+        self._write_held()
+
+    def _next(self) -> _Waiting | None:
+        """Who comes next; meanwhile, what is held back does not wait for ever."""
+        while True:
+            try:
+                return self._queue.get(timeout=_SECONDS_TO_HOLD if self._flood.held else None)
+            except queue.Empty:
+                self._write_held()
+
+    def _commit_what_passes(self, batch: list[_Waiting]) -> None:
+        """Who is refused in a flood does not wait for the record of it."""
+        held = self._flood.hold([event for event, _ in batch])
+        passing = [waiting for waiting, is_held in zip(batch, held, strict=True) if not is_held]
+        if any(held):
+            self._answer([each for each, is_held in zip(batch, held, strict=True) if is_held], None)
+        if passing:
+            self._commit(passing)
+
+    def _write_held(self) -> None:
+        """What cannot be written now is held on."""
+        if not self._flood.held:
+            return
+        try:
+            self._append(list(self._flood.held.values()))
+        except Exception as error:
+            log.warning("refusals_not_recorded", cause=str(error))
+        else:
+            self._flood.held.clear()
 
     def _gather(self, first: _Waiting) -> tuple[list[_Waiting], bool]:
         batch = [first]
@@ -109,7 +147,7 @@ class AuditWriter:
         try:
             with self._database.transaction() as session:
                 chains = chains_of(session)
-                end = chains.append(session, self._chain, self._end, _coalesced(events))
+                end = chains.append(session, self._chain, self._end, coalesced(events))
         except BaseException:
             # Nobody knows whether it was committed: another chain is right either way.
             self._begin_chain()
@@ -136,22 +174,3 @@ def _settle(waiting: list[asyncio.Future[None]], error: Exception | None) -> Non
             durable.set_result(None)
         else:
             durable.set_exception(error)
-
-
-def _coalesced(events: Iterable[Event]) -> list[Event]:
-    """`events`, with refusals that differ only in time and request counted as one."""
-    kept: dict[object, Event] = {}
-    for position, event in enumerate(events):
-        alike: object = position
-        if event.outcome is Outcome.REFUSED:
-            alike = (
-                event.actor.id,
-                event.actor.address,
-                event.action,
-                event.target,
-                event.reason,
-                repr(event.details),
-            )
-        first = kept.get(alike)
-        kept[alike] = replace(first, count=first.count + 1) if first else event
-    return list(kept.values())

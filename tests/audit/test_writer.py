@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from random import Random
 
 import pytest
@@ -16,6 +18,7 @@ from issuer.database import Database
 from issuer.database.tables import AuditEventRow
 from issuer.errors import Unavailable
 from tests.builders import FakeClock
+from tests.journeys.running_issuer import wait_until
 
 CLOCK = FakeClock()
 
@@ -68,10 +71,58 @@ def test_refusals_alike_are_counted_as_one_and_issues_never(
 ):
     flood = [refused("10.0.0.1", str(number)) for number in range(300)]
     asyncio.run(record_all(writer, [*flood, refused("10.0.0.2"), done(1), done(1)]))
+    writer.stop()
     recorded = rows(database)
     assert len(recorded) < 100
     assert sum(row.count for row in recorded if row.address == "10.0.0.1") == 300
     assert [row.count for row in recorded if row.outcome == "done"] == [1, 1]
+
+
+def test_a_flood_of_refusals_leaves_few_rows_however_they_differ(
+    database: Database, writer: AuditWriter
+):
+    """Ten a second of an address, and then a count; nothing of those that are done is left out."""
+    clock = FakeClock()
+
+    async def flood() -> None:
+        for second in range(3):
+            for number in range(100):
+                several = [
+                    Event(
+                        clock(),
+                        Actor(None, "r", "192.0.2.7"),
+                        "token.refused",
+                        target=f"client-{second}-{number}-{each}",
+                        outcome=Outcome.REFUSED,
+                    )
+                    for each in range(10)
+                ]
+                await record_all(writer, [*several, done(number)])
+            clock.move(timedelta(seconds=1))
+
+    asyncio.run(flood())
+    writer.stop()
+    refusals = [row for row in rows(database) if row.outcome == "refused"]
+    assert sum(row.count for row in refusals) == 3_000
+    assert len(refusals) <= 3 * 11
+    assert len(rows(database)) - len(refusals) == 300
+    (many,) = [row for row in refusals if row.reason == "one of many"][:1]
+    assert (many.address, many.target, many.actor) == ("192.0.2.7", None, None)
+
+
+def test_a_flood_from_everywhere_is_bounded_too(database: Database, writer: AuditWriter):
+    flood = [refused(f"10.0.{number // 256}.{number % 256}") for number in range(2_000)]
+    asyncio.run(record_all(writer, flood))
+    writer.stop()
+    assert sum(row.count for row in rows(database)) == 2_000
+    assert len(rows(database)) <= 302
+
+
+def test_what_is_held_back_is_written_in_a_moment(database: Database, writer: AuditWriter):
+    asyncio.run(record_all(writer, [refused("10.0.0.1", str(n)) for n in range(3)]))
+    for number in range(20):
+        asyncio.run(record_all(writer, [replace(refused("10.0.0.1"), target=str(number))]))
+    wait_until(lambda: sum(row.count for row in rows(database)) == 23, 10, "all are counted")
 
 
 def test_stopping_makes_durable_what_waits(database: Database):
