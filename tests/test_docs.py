@@ -43,6 +43,13 @@ def test_give_a_service_exactly_one_agent(issuer: RunningIssuer):
     assert '"agents:web:run"' in token
 
 
+def test_the_record_is_read_and_verified_as_the_page_says(issuer: RunningIssuer):
+    cli = Cli(issuer.environment)
+    cli.done("client", "create", "ci-bot")
+    for line in COMMAND.findall((DOCS / "audit.md").read_text()):
+        assert cli.done(*shlex.split(line))
+
+
 def test_keys_are_looked_after_as_the_page_says(tmp_path: Path):
     """But for the drill, whose verifiers are elsewhere: tests/drilling."""
     with RunningIssuer(tmp_path, signing_algorithms="RS256,ES256") as issuer:

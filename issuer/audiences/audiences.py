@@ -7,7 +7,7 @@ from typing import Any
 from issuer.algorithms import AlgorithmInUse
 from issuer.audiences.audience import Audience, AudienceFields
 from issuer.audiences.store import AudienceStore
-from issuer.audit import Trail
+from issuer.audit import Trail, differences
 from issuer.authority import Authority
 from issuer.clock import Clock
 from issuer.database import Session
@@ -64,7 +64,8 @@ class Audiences:
         """Apply a merge patch (RFC 7396)."""
         row = self._store.get(audience_id)
         self._authority.touch(audiences=[audience_id])
-        fields = as_model(AudienceFields, row).patched(patch)
+        before = as_model(AudienceFields, row)
+        fields = before.patched(patch)
         if fields.id != audience_id:
             raise InvalidField("id", "cannot be changed")
         stored = self._stored(fields)
@@ -72,7 +73,7 @@ class Audiences:
         for name, value in stored.items():
             setattr(row, name, value)
         self._store.changed(row, self._clock())
-        self._trail.note("audience.updated", audience_id, changed=dict(patch))
+        self._trail.note("audience.updated", audience_id, **differences(before, fields))
         return as_model(Audience, row)
 
     def delete(self, audience_id: str, *, cascade: bool = False) -> None:

@@ -9,6 +9,7 @@ of a flood. Events hang together by keyed hashes, which `Checkpoints` anchor and
 from issuer.audit.chain import ChainKey
 from issuer.audit.chains import keep_chains
 from issuer.audit.checkpoints import Checkpoints
+from issuer.audit.differences import differences
 from issuer.audit.event import Actor, Event, Outcome
 from issuer.audit.gathering import GatheredRefusals
 from issuer.audit.record import EventFilter, EventRecord, Record
@@ -31,6 +32,7 @@ __all__ = [
     "Retention",
     "Trail",
     "Verification",
+    "differences",
     "keep_chains",
     "verify",
 ]

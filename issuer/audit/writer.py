@@ -20,9 +20,10 @@ from issuer.database import Database
 from issuer.errors import Unavailable
 
 _MOST_IN_A_COMMIT = 1_000
-# A commit costs as much as a token. Where many come at once, those on their way share it.
-_MANY = 4
-_SECONDS_TO_GATHER = 0.004
+# A commit costs as much as a token: where several come at once, those on their way share it.
+_SEVERAL = 2
+_SECONDS_BETWEEN_LOOKS = 0.002
+_MOST_LOOKS = 4
 _SECONDS_TO_HOLD = 1
 _SECONDS_TO_WAIT = 10
 _SECONDS_TO_STOP = 5
@@ -73,17 +74,17 @@ class AuditWriter:
             raise Unavailable("The record could not be made durable in time.") from None
 
     def _run(self) -> None:
-        are_many = False
+        come_at_once = 0
         while (first := self._next()) is not None:
-            if are_many:
-                time.sleep(_SECONDS_TO_GATHER)
+            if come_at_once >= _SEVERAL:
+                self._let_more_come()
             batch, ended = self._gather(first)
             if self._flood.is_due(batch[-1][0].at):
                 self._write_held()
             self._commit_what_passes(batch)
             if ended:
                 break
-            are_many = len(batch) >= _MANY
+            come_at_once = len(batch)
         self._write_held()
 
     def _next(self) -> _Waiting | None:
@@ -113,6 +114,14 @@ class AuditWriter:
             log.warning("refusals_not_recorded", cause=str(error))
         else:
             self._flood.held.clear()
+
+    def _let_more_come(self) -> None:
+        """As long as they do: who are few must not wait for nobody."""
+        for _ in range(_MOST_LOOKS):
+            before = self._queue.qsize()
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+            if self._queue.qsize() == before:
+                return
 
     def _gather(self, first: _Waiting) -> tuple[list[_Waiting], bool]:
         batch = [first]

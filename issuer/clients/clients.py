@@ -1,10 +1,10 @@
 """The rules for clients."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from random import Random
 
 from issuer.audiences.store import AudienceStore
-from issuer.audit import Trail
+from issuer.audit import Trail, differences
 from issuer.authority import Authority
 from issuer.clients.client import Client, ClientFields, ClientSecret, SecretFields
 from issuer.clients.secrets import SecretMaker
@@ -18,6 +18,7 @@ from issuer.errors import InvalidField, NotAllowed, NotFound
 from issuer.revocations import Revocations
 
 MOST_SECRETS = 10
+_PRIVATE = {"claims"}  # of what the record has the name only
 
 
 class Clients:
@@ -68,16 +69,16 @@ class Clients:
     def update(self, client_id: str, patch: Mapping[str, object]) -> Client:
         """Apply a merge patch (RFC 7396)."""
         row = self._store.get(client_id)
-        audiences = [each.audience_id for each in row.audiences]
-        fields = as_model(ClientFields, row, audiences=audiences).patched(patch)
-        return self.replace(client_id, fields, changed=patch)
+        fields = self._fields(row).patched(patch)
+        return self.replace(client_id, fields)
 
-    def replace(self, client_id: str, fields: ClientFields, changed: Iterable[str]) -> Client:
-        """Make it what `fields` say, also where no merge patch could; `changed` is for the record.
+    def replace(self, client_id: str, fields: ClientFields) -> Client:
+        """Make it what `fields` say, also where no merge patch could.
 
         RFC 7396 cannot put a null into `claims`.
         """
         row = self._store.get(client_id)
+        before = self._fields(row)
         if fields.client_id != client_id:
             raise InvalidField("client_id", "cannot be changed")
         self._touch(row)
@@ -86,8 +87,7 @@ class Clients:
             self._revocations.client(client_id)
         self._store_fields(row, fields)
         self._store.changed(row, self._clock())
-        now = {name: value for name, value in _recorded(fields).items() if name in changed}
-        self._trail.note("client.updated", client_id, changed=sorted(changed), now=now)
+        self._trail.note("client.updated", client_id, **differences(before, fields, _PRIVATE))
         return self._store.as_client(row)
 
     def revoke_tokens(self, client_id: str) -> None:
@@ -101,9 +101,10 @@ class Clients:
         row = self._store.get(client_id)
         self._touch(row)
         self._revocations.client(client_id)
+        was = _recorded(self._fields(row))
         self._store.delete(row)
         release_id(self._store.session, client_id)
-        self._trail.note("client.deleted", client_id)
+        self._trail.note("client.deleted", client_id, **was)
 
     def secrets(self, client_id: str) -> list[ClientSecret]:
         """What is known of the client's secrets, oldest first."""
@@ -158,6 +159,10 @@ class Clients:
         if and_its_tokens:
             self.revoke_tokens(client_id)
 
+    def _fields(self, row: ClientRow) -> ClientFields:
+        audiences = [each.audience_id for each in row.audiences]
+        return as_model(ClientFields, row, audiences=audiences)
+
     def _touch(self, row: ClientRow) -> None:
         audiences = [each.audience_id for each in row.audiences]
         self._authority.touch(principal=row.client_id, scopes=row.scopes, audiences=audiences)
@@ -174,4 +179,4 @@ class Clients:
 
 def _recorded(fields: ClientFields) -> dict[str, object]:
     """What the audit keeps of a new client: its rights, not its claims, which may be private."""
-    return fields.model_dump(mode="json", exclude={"client_id", "claims"})
+    return fields.model_dump(mode="json", exclude={"client_id", *_PRIVATE})

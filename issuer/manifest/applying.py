@@ -77,9 +77,9 @@ class _Applying:
             case RoleFields():
                 self._rooms.roles.update(name, change.after)
             case ClientFields() as client:
-                self._rooms.clients.replace(name, client, changed=change.after)
+                self._rooms.clients.replace(name, client)
             case UserFields() as user:
-                self._rooms.users.replace(name, user, changed=change.after)
+                self._rooms.users.replace(name, user)
 
     def _delete(self, change: Change) -> None:
         name = self._id(change.resource)

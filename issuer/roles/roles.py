@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from issuer.audit import Trail
+from issuer.audit import Trail, differences
 from issuer.authority import Authority
 from issuer.clock import Clock
 from issuer.database import Session
@@ -44,13 +44,14 @@ class Roles:
     def update(self, name: str, patch: Mapping[str, object]) -> Role:
         """Apply a merge patch (RFC 7396)."""
         row = self._store.get(name)
-        fields = as_model(RoleFields, row).patched(patch)
+        before = as_model(RoleFields, row)
+        fields = before.patched(patch)
         if fields.name != name:
             raise InvalidField("name", "cannot be changed")
         self._authority.touch(scopes=[*row.scopes, *fields.scopes])
         row.description, row.scopes = fields.description, fields.scopes
         self._store.changed(row, self._clock())
-        self._trail.note("role.updated", name, changed=dict(patch))
+        self._trail.note("role.updated", name, **differences(before, fields))
         return as_model(Role, row)
 
     def delete(self, name: str, *, cascade: bool = False) -> None:
@@ -64,4 +65,4 @@ class Roles:
         for assignment in using:
             self._store.session.delete(assignment)
         self._store.delete(row)
-        self._trail.note("role.deleted", name, taken_from=holders[:_MOST_NAMED])
+        self._trail.note("role.deleted", name, scopes=row.scopes, taken_from=holders[:_MOST_NAMED])

@@ -1,9 +1,9 @@
 """The rules for users."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from random import Random
 
-from issuer.audit import Trail
+from issuer.audit import Trail, differences
 from issuer.authority import Authority
 from issuer.clock import Clock
 from issuer.database import Session
@@ -18,6 +18,8 @@ from issuer.users.guard import Marks
 from issuer.users.passwords import NewPassword
 from issuer.users.store import UserStore
 from issuer.users.user import User, UserFields
+
+_PRIVATE = {"claims", "email", "name"}  # of what the record has the names only
 
 
 class Users:
@@ -69,14 +71,15 @@ class Users:
     def update(self, user_id: str, patch: Mapping[str, object]) -> User:
         """Apply a merge patch (RFC 7396)."""
         fields = as_model(UserFields, self._store.get(user_id)).patched(patch)
-        return self.replace(user_id, fields, changed=patch)
+        return self.replace(user_id, fields)
 
-    def replace(self, user_id: str, fields: UserFields, changed: Iterable[str]) -> User:
-        """Make it what `fields` say, also where no merge patch could; `changed` is for the record.
+    def replace(self, user_id: str, fields: UserFields) -> User:
+        """Make it what `fields` say, also where no merge patch could.
 
         RFC 7396 cannot put a null into `claims`.
         """
         row = self._store.get(user_id)
+        before = as_model(UserFields, row)
         if fields.id != user_id:
             raise InvalidField("id", "cannot be changed")
         self._authority.touch(principal=user_id)
@@ -87,7 +90,7 @@ class Users:
         for name, value in _stored(fields).items():
             setattr(row, name, value)
         self._store.changed(row, self._clock())
-        self._trail.note("user.updated", user_id, changed=sorted(changed))
+        self._trail.note("user.updated", user_id, **differences(before, fields, _PRIVATE))
         return as_model(User, row)
 
     def set_password(self, user_id: str, password: NewPassword) -> None:
@@ -128,7 +131,7 @@ class Users:
         self._revocations.subject(user_id)
         self._store.delete(row)
         release_id(self._store.session, user_id)
-        self._trail.note("user.deleted", user_id)
+        self._trail.note("user.deleted", user_id, username=row.username)
 
     def _forget_attempts(self, user_id: str) -> None:
         AttemptStore(self._store.session).unlock(user_id, self._marks.of_user(user_id))

@@ -104,3 +104,43 @@ def test_a_change_and_its_event_are_one_transaction(house: House):
         rooms.roles.delete("kept")
     (event,) = events(house, "role.deleted")
     assert (event.actor, event.target) == ("test:operator", "kept")
+
+
+def test_a_change_says_what_changed_and_nothing_private(house: House):
+    house.client("ci-bot", scopes=["agents:run"])
+    user_id = house.user("alice")
+    house.role("reader", ["agents:read"])
+    with house.changing() as rooms:
+        rooms.clients.update("ci-bot", {"scopes": ["agents:read"], "claims": {"pin": "4711"}})
+        rooms.users.update(user_id, {"username": "alicia", "email": "alice@home.example"})
+        rooms.roles.update("reader", {"scopes": ["agents:read", "teams:read"]})
+        rooms.audiences.update("my-os", {"access_token_ttl": 120})
+        rooms.roles.update("reader", {"description": "Reads"})
+    (client,) = events(house, "client.updated")
+    assert client.details == {
+        "changed": ["claims", "scopes"],
+        "from": {"scopes": ["agents:run"]},
+        "to": {"scopes": ["agents:read"]},
+    }
+    (user,) = events(house, "user.updated")
+    assert user.details == {
+        "changed": ["email", "username"],
+        "from": {"username": "alice"},
+        "to": {"username": "alicia"},
+    }
+    role, again = events(house, "role.updated")
+    assert role.details["to"] == {"scopes": ["agents:read", "teams:read"]}
+    assert again.details["changed"] == ["description"]
+    (audience,) = events(house, "audience.updated")
+    assert (audience.details["from"], audience.details["to"]) == (
+        {"access_token_ttl": None},
+        {"access_token_ttl": 120},
+    )
+
+
+def test_a_very_long_value_is_named_only(house: House):
+    house.role("reader", [f"agents:{number:0100}:read" for number in range(30)])
+    with house.changing() as rooms:
+        rooms.roles.update("reader", {"scopes": []})
+    (event,) = events(house, "role.updated")
+    assert event.details == {"changed": ["scopes"], "from": {}, "to": {}}
