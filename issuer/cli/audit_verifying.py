@@ -78,9 +78,9 @@ def _tokens(path: Path) -> list[str]:
 
 
 def _in_words(found: Verification) -> str:
-    words = [f"{found.rows} events in {found.chains} chains are as they were written"]
+    words = [f"All is as it was written: {found.rows} events, chains: {found.chains}"]
     if found.since is not None:
         words.append(f"; older ones, until {found.since:%Y-%m-%d %H:%M:%S} UTC, were deleted")
     covered = f"all but {found.unanchored} new ones" if found.unanchored else "all of them"
-    words.append(f". {found.checkpoints} checkpoints cover {covered}.")
+    words.append(f". Checkpoints ({found.checkpoints}) cover {covered}.")
     return "".join(words)

@@ -71,13 +71,13 @@ def test_events_show_their_place_in_their_chain(house: Cli):
 
 
 def test_a_record_as_it_was_written_is_verified(house: Cli, tmp_path: Path):
-    assert "events in 1 chains are as they were written" in house.done("audit", "verify")
+    assert "All is as it was written" in house.done("audit", "verify")
     kept = tmp_path / "checkpoint.jwt"
     kept.write_text(house.done("audit", "checkpoint"))
     assert house.json("audit", "checkpoint")["checkpoint"] == kept.read_text().strip()
     found = house.json("audit", "verify", "--checkpoint", str(kept))
     assert (found["ok"], found["finding"], found["unanchored"]) == (True, None, 0)
-    assert "1 checkpoints cover all of them" in house.done("audit", "verify")
+    assert "Checkpoints (1) cover all of them" in house.done("audit", "verify")
 
 
 def test_a_record_that_was_tampered_with_is_not(house: Cli):
