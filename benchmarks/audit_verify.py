@@ -21,6 +21,7 @@ from random import Random
 from rich.console import Console
 from rich.table import Table
 
+from issuer import logs
 from issuer.audit import Actor, Event
 from issuer.audit.chain import End
 from issuer.audit.chains import chains_of
@@ -111,6 +112,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--database", choices=DATABASES)
     chosen = parser.parse_args()
+    logs.configure("warning")
     table = Table("database", "events", "verified in", "CPU", "memory", "to write one")
     for kind in [chosen.database] if chosen.database else DATABASES:
         table.add_row(*measured(kind, chosen.events))
