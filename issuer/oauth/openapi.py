@@ -50,15 +50,11 @@ def security_schemes() -> dict[str, Any]:
 
 
 def _feed(algorithms: Iterable[str]) -> dict[str, Any]:
-    described = _document(
-        "The revocation feed: a JWT of type revocations+jwt",
-        FEED_MEDIA_TYPE,
-        {
-            "type": "string",
-            "description": "Signed by a key of the key set. Claims: `iss`, `iat`, `exp`; `jti`,"
-            " each with its `exp`; `sub` and `client_id`, each with T, nothing issued at or before"
-            " which is valid; `kid`, the keys that were revoked. All in whole seconds.",
-        },
+    described = _document("The revocation feed: a JWT of type revocations+jwt", FEED_MEDIA_TYPE)
+    described["description"] = (
+        "Signed by a key of the key set. Claims: `iss`, `iat`, `exp`; `jti`, each with its `exp`;"
+        " `sub` and `client_id`, each with T, nothing issued at or before which is valid; `kid`,"
+        " the keys that were revoked. All in whole seconds."
     )
     alg = {"type": "string", "enum": [str(alg) for alg in algorithms]}
     described["parameters"].append(
@@ -140,7 +136,9 @@ def _token_response() -> dict[str, Any]:
     }
 
 
-def _document(summary: str, media_type: str, schema: dict[str, Any]) -> dict[str, Any]:
+def _document(
+    summary: str, media_type: str, schema: dict[str, Any] | None = None
+) -> dict[str, Any]:
     cached = {name: {"schema": {"type": "string"}} for name in ("ETag", "Cache-Control")}
     return {
         "tags": TAGS,
@@ -150,7 +148,7 @@ def _document(summary: str, media_type: str, schema: dict[str, Any]) -> dict[str
             "200": {
                 "description": "The document",
                 "headers": {**REQUEST_ID, **cached},
-                "content": {media_type: {"schema": schema}},
+                "content": {media_type: {"schema": schema} if schema else {}},
             },
             "304": {"description": "The caller has it already", "headers": REQUEST_ID},
         },

@@ -34,6 +34,8 @@ def test_no_answer_is_outside_its_description(issuer: RunningIssuer, tmp_path: P
             *(Path(sys.executable).parent / "schemathesis", "run", f"{issuer.url}/openapi.json"),
             *("--header", f"Authorization: Bearer {token}"),
             *("--checks", ",".join(CHECKS)),
+            # It would end the tokens of the client that asks, and see nothing but 401 after that.
+            *("--exclude-path", "/admin/v1/clients/{client_id}/revoke-tokens"),
             *("--max-examples", "15", "--seed", "1", "--suppress-health-check", "all"),
         ],
         cwd=tmp_path,
