@@ -18,6 +18,7 @@ FLOOR = {
     "logs",
     "merge_patch",
     "metrics",
+    "network",
     "periodic",
     "scopes",
     "secret_text",

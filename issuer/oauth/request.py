@@ -11,8 +11,8 @@ from starlette.requests import Request
 from issuer.audit import Actor
 from issuer.directory import ClientRecord, SecretRecord
 from issuer.http import caller
+from issuer.network import network_of
 from issuer.oauth.errors import OAuthError
-from issuer.rates import network_of
 from issuer.tokens import AccessToken, Authorization
 from issuer.vocabulary import ErrorCode
 

@@ -5,7 +5,6 @@ Counted in the memory of this process; with `SharedCounts` also where all proces
 
 from issuer.rates.failure_limit import FailureLimit
 from issuer.rates.limits import Limits, build_limits
-from issuer.rates.network import network_of
 from issuer.rates.request_limit import RequestLimit
 
-__all__ = ["FailureLimit", "Limits", "RequestLimit", "build_limits", "network_of"]
+__all__ = ["FailureLimit", "Limits", "RequestLimit", "build_limits"]

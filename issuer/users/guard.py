@@ -4,7 +4,6 @@ Counts are in transactions of their own: they survive a refusal, and a crash gra
 """
 
 import hmac
-import ipaddress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -12,6 +11,7 @@ from issuer.audit import Actor, Trail
 from issuer.clock import Clock
 from issuer.database import Database
 from issuer.fields import fold_username
+from issuer.network import network_of
 from issuer.users.attempts import NEVER, Counted, Policy, Standing, Tries
 from issuer.users.attempts_store import MOST_DELETED, AttemptStore
 
@@ -36,7 +36,7 @@ class Marks:
         return self._mark("nobody", fold_username(username))[:_NOBODYS_MARK_BYTES]
 
     def of_address(self, address: str | None) -> bytes:
-        return self._mark("address", _network(address or ""))
+        return self._mark("address", network_of(address))
 
     def _mark(self, kind: str, text: str) -> bytes:
         message = f"{kind} {text}".encode("utf-8", "surrogatepass")
@@ -153,16 +153,3 @@ def _note_locks(trail: Trail, attempt: Attempt, locked: set[Counted]) -> None:
     for what in sorted(locked):
         target = None if what is Counted.ADDRESS else attempt.user_id
         trail.note("sign_in.locked", target, of=what.value)
-
-
-def _network(address: str) -> str:
-    """Whoever has one address of IPv6 has all 2^64 of its network (RFC 4291 §2.5.1)."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.ip_network((parsed.packed, 64), strict=False))

@@ -1,4 +1,4 @@
-"""Whose address it is, as far as limits can tell."""
+"""Whom an address stands for, as far as counting goes."""
 
 import ipaddress
 from functools import lru_cache
