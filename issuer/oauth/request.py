@@ -95,17 +95,14 @@ def _require_form(content_types: list[str]) -> None:
 
 
 async def _read_body(request: Request) -> bytes:
-    too_large = OAuthError(
-        ErrorCode.INVALID_REQUEST, f"The body may have {MOST_BYTES} bytes.", status=413
-    )
     declared = request.headers.get("content-length", "0")
     if declared.isdigit() and int(declared[:20]) > MOST_BYTES:
-        raise too_large
+        raise _too_large()
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > MOST_BYTES:
-            raise too_large
+            raise _too_large()
     return bytes(body)
 
 
@@ -125,6 +122,12 @@ def _parse(body: bytes) -> dict[str, str]:
     if any("\0" in value for _, value in pairs):
         raise _invalid("A parameter holds a NUL character.")
     return {name: value for name, value in pairs if value}
+
+
+def _too_large() -> OAuthError:
+    return OAuthError(
+        ErrorCode.INVALID_REQUEST, f"The body may have {MOST_BYTES} bytes.", status=413
+    )
 
 
 def _invalid(description: str) -> OAuthError:
