@@ -18,7 +18,7 @@ from issuer.admin import (
 )
 from issuer.clock import Clock
 from issuer.health import health_paths, health_routes
-from issuer.http import RequestFrame
+from issuer.http import RequestFrame, ShortWay
 from issuer.metrics import Metrics
 from issuer.metrics_route import metrics_path, metrics_route, metrics_security_scheme
 from issuer.oauth import (
@@ -76,7 +76,8 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     )
     server = IssuerAuthorizationServer(services)
     metrics = _add_metrics(app, services, server.grants)
-    app.router.routes.extend(protocol_routes(services, server, queries, passwords, metrics, limits))
+    protocol = protocol_routes(services, server, queries, passwords, metrics, limits)
+    app.router.routes.extend(protocol)
     app.router.routes.extend(health_routes(services))
     paths = {**protocol_paths(settings, server.grants), **health_paths(settings)}
     _describe(app, paths, security_schemes())
@@ -84,6 +85,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     install_problem_handlers(app)
     app.add_middleware(BodyLimit, prefix=f"{base}/admin/")
     app.add_middleware(HeadAsGet, prefix=f"{base}/admin/")
+    app.add_middleware(ShortWay, endpoints={route.path: route.endpoint for route in protocol})
     app.add_middleware(RequestFrame)
     app.state.services = services
     return app

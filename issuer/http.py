@@ -1,11 +1,10 @@
 """What every answer of the server has, whichever door it leaves by."""
 
 import re
-from collections.abc import Iterable
-from uuid import uuid4
+from collections.abc import Iterable, Mapping
+from secrets import token_hex
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,7 +13,7 @@ from issuer.audit import Actor
 from issuer.logs import request_id
 
 _LONGEST_ADDRESS = 64
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +28,7 @@ class RequestFrame:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        current = _request_id(Headers(scope=scope))
+        current = _request_id(scope["headers"])
         request_id.set(current)
         started = False
 
@@ -37,9 +36,11 @@ class RequestFrame:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = current
-                headers["X-Content-Type-Options"] = "nosniff"
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-request-id", current.encode()),
+                    (b"x-content-type-options", b"nosniff"),
+                ]
             await send(message)
 
         try:
@@ -56,9 +57,25 @@ class RequestFrame:
             await answer(scope, receive, send_framed)
 
 
-def _request_id(headers: Headers) -> str:
-    given = headers.get("x-request-id", "")
-    return given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    given = next((value for name, value in headers if name == b"x-request-id"), b"")
+    return given.decode() if _REQUEST_ID.fullmatch(given) else token_hex(16)
+
+
+class ShortWay:
+    """Pure ASGI: an endpoint with a path of its own is reached past FastAPI's layers and router.
+
+    They would take a sixth of the time of a token request. Such an endpoint answers to every
+    method, and raises nothing that a layer should have turned into an answer.
+    """
+
+    def __init__(self, app: ASGIApp, endpoints: Mapping[str, ASGIApp]) -> None:
+        self._app = app
+        self._endpoints = endpoints
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        endpoint = self._endpoints.get(scope.get("path", ""), self._app)
+        await endpoint(scope, receive, send)
 
 
 def caller(request: Request, actor_id: str | None = None) -> Actor:

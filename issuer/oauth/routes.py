@@ -42,9 +42,6 @@ def protocol_routes(
     revocation_feed = RevocationFeedEndpoint(services, queries)
     body, etag = rendered(metadata(services.settings, server))
 
-    async def revocations(request: Request) -> Response:
-        return await revocation_feed(request)
-
     async def jwks(request: Request) -> Response:
         current = services.keyring.jwks
         # Cut off from the database we still help to verify, but nobody should keep our view.
@@ -63,36 +60,40 @@ def protocol_routes(
 
     base = services.settings.base_path
     return [
-        Route(base + TOKEN_PATH, OnlyPost(token_endpoint)),
+        Route(base + TOKEN_PATH, Only("POST", endpoint=token_endpoint)),
         *(
             Route(
                 base + endpoint.PATH,
-                OnlyPost(ClientEndpoint(services, server, checking, queries, name)),
+                Only("POST", endpoint=ClientEndpoint(services, server, checking, queries, name)),
             )
             for name, endpoint in server.endpoints.items()
         ),
-        Route(base + JWKS_PATH, jwks, methods=["GET"]),
-        Route(base + FEED_PATH, revocations, methods=["GET"]),
-        *(Route(path, discovery, methods=["GET"]) for path in metadata_paths(services.settings)),
+        Route(base + JWKS_PATH, Only("GET", "HEAD", endpoint=jwks)),
+        Route(base + FEED_PATH, Only("GET", "HEAD", endpoint=revocation_feed)),
+        *(
+            Route(path, Only("GET", "HEAD", endpoint=discovery))
+            for path in metadata_paths(services.settings)
+        ),
     ]
 
 
-class OnlyPost:
-    """An endpoint for POST; every other method, known or not, is told so (RFC 9110 §15.5.6)."""
+class Only:
+    """An endpoint for `methods`; every other, known or not, is told so (RFC 9110 §15.5.6)."""
 
-    def __init__(self, endpoint: Callable[[Request], Awaitable[Response]]) -> None:
+    def __init__(self, *methods: str, endpoint: Callable[[Request], Awaitable[Response]]) -> None:
+        self._methods = methods
         self._endpoint = endpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        is_post = request.method == "POST"
-        answer = await self._endpoint(request) if is_post else _method_not_allowed("POST")
+        if scope["method"] in self._methods:
+            answer = await self._endpoint(Request(scope, receive))
+        else:
+            answer = self._method_not_allowed()
         await answer(scope, receive, send)
 
-
-def _method_not_allowed(allowed: str) -> Response:
-    return JSONResponse(
-        {"error": "invalid_request", "error_description": f"Use {allowed}."},
-        405,
-        headers={"Allow": allowed, "Cache-Control": "no-store"},
-    )
+    def _method_not_allowed(self) -> Response:
+        return JSONResponse(
+            {"error": "invalid_request", "error_description": f"Use {self._methods[0]}."},
+            405,
+            headers={"Allow": ", ".join(self._methods), "Cache-Control": "no-store"},
+        )
