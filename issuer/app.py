@@ -73,6 +73,8 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         swagger_ui_oauth2_redirect_url=f"{base}/docs/oauth2-redirect",
         static_url=f"{base}/docs-assets",
         redirect_slashes=False,
+        # Its look for OpenTelemetry reads the environment at each request.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     server = IssuerAuthorizationServer(services)
     metrics = _add_metrics(app, services, server.grants)
