@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from issuer.keys.signing_key import SigningKey
 
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
 
 @dataclass(frozen=True, slots=True)
 class Signed:
@@ -20,4 +22,4 @@ def header_and_payload(
 ) -> tuple[dict[str, object], bytes]:
     """What `key` signs so that it says `claims` (RFC 7515 §4, RFC 7519 §7.1)."""
     header: dict[str, object] = {"alg": key.alg.value, "kid": key.kid, "typ": typ}
-    return header, json.dumps(claims, separators=(",", ":"), ensure_ascii=False).encode()
+    return header, _encode(claims).encode()
