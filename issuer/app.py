@@ -34,7 +34,6 @@ from issuer.workers import WorkerPool
 
 _QUERY_WORKERS = 8
 _QUERY_QUEUE = 256
-_LOWEST_PRIORITY = 19
 
 
 def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
@@ -45,9 +44,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     services = build_services(settings, clock)
     limits = build_limits(settings, services.clock)
     queries = WorkerPool("queries", _QUERY_WORKERS, _QUERY_QUEUE)
-    passwords = WorkerPool(
-        "passwords", settings.password_workers, settings.password_queue, nice=_LOWEST_PRIORITY
-    )
+    passwords = WorkerPool("passwords", settings.password_workers, settings.password_queue)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -109,7 +109,7 @@ class Services:
         self.secrets = SecretMaker(hmac_key, self._chance)
         self.chain_key = ChainKey(derived(hmac_key, AUDIT_CHAINS))
         keep_chains(self.database, self.chain_key)
-        self.passwords = Passwords(settings.password_hash)
+        self.passwords = Passwords(settings.password_hash, settings.password_workers)
         self.last_use = LastUse(self.database)
         self._writing_last_use = Periodic("last-use", WRITE_EVERY, self.last_use.write)
         self.directory = Directory(self.database, own_audience=settings.url)
@@ -260,6 +260,7 @@ class Services:
         for writing in (self._writing_last_use, self._writing_refusals, self._checkpointing):
             writing.stop()
             writing.run_once()
+        self.passwords.stop()
         self.rotator.stop()
         self.changes.stop()
         self.database.dispose()

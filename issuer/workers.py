@@ -10,20 +10,17 @@ from typing import ParamSpec, TypeVar
 
 from issuer.errors import Unavailable
 
+_LOWEST_PRIORITY = 19
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class WorkerPool:
-    """`workers` threads and a queue of at most `queue`; beyond it callers are turned away.
+    """`workers` threads and a queue of at most `queue`; beyond it callers are turned away."""
 
-    `nice` lowers the threads' priority, so that hashing does not starve the event loop.
-    """
-
-    def __init__(self, name: str, workers: int, queue: int, nice: int = 0) -> None:
-        self._executor = ThreadPoolExecutor(
-            workers, thread_name_prefix=name, initializer=_lower_priority, initargs=(nice,)
-        )
+    def __init__(self, name: str, workers: int, queue: int) -> None:
+        self._executor = ThreadPoolExecutor(workers, thread_name_prefix=name)
         self._most = workers + queue
         self._inside = 0
         self._counting = threading.Lock()
@@ -49,7 +46,12 @@ class WorkerPool:
             self._inside -= 1
 
 
-def _lower_priority(nice: int) -> None:
-    if nice and hasattr(os, "setpriority"):
+def patient_threads(name: str, number: int) -> ThreadPoolExecutor:
+    """Threads that compute when nobody else wants to. They must hold no lock that others need."""
+    return ThreadPoolExecutor(number, thread_name_prefix=name, initializer=_let_others_go_first)
+
+
+def _let_others_go_first() -> None:
+    if hasattr(os, "setpriority"):
         # On Linux a thread id is enough to change the priority of that thread alone.
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWEST_PRIORITY)

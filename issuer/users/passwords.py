@@ -11,6 +11,7 @@ from argon2.low_level import ARGON2_VERSION
 
 from issuer.errors import InvalidField
 from issuer.users.common_passwords import is_common, is_repetition
+from issuer.workers import patient_threads
 
 SHORTEST, LONGEST = 12, 256
 
@@ -35,9 +36,14 @@ class NewPassword:
 
 
 class Passwords:
-    """Hashes and verifies. Each call takes tens of milliseconds: never on the event loop."""
+    """Hashes and verifies. Each call takes tens of milliseconds: never on the event loop.
 
-    def __init__(self, parameters: Literal["rfc9106", "owasp"]) -> None:
+    At most `workers` at a time, in threads that let everybody else go first: the caller, who may
+    have to write to the database before and after, is none of them.
+    """
+
+    def __init__(self, parameters: Literal["rfc9106", "owasp"], workers: int = 1) -> None:
+        self._hashing = patient_threads("hashing", workers)
         chosen = _OWASP if parameters == "owasp" else profiles.RFC_9106_LOW_MEMORY
         self._hasher = PasswordHasher.from_parameters(chosen)
         # Verified for users who do not exist, so that they take as long as those who do.
@@ -51,17 +57,21 @@ class Passwords:
 
     def hash(self, password: str) -> str:
         """`password` (NFC) as an argon2id string with its parameters and salt."""
-        return self._hasher.hash(unicodedata.normalize("NFC", password))
+        text = unicodedata.normalize("NFC", password)
+        return self._hashing.submit(self._hasher.hash, text).result()
 
     def matches(self, password: str, kept: str | None) -> bool:
         """Whether `kept` is a hash of `password`. As slow when there is none."""
+        text = unicodedata.normalize("NFC", password)
         try:
-            verified = self._hasher.verify(
-                kept or self._decoy, unicodedata.normalize("NFC", password)
-            )
+            verified = self._hashing.submit(self._hasher.verify, kept or self._decoy, text).result()
         except (VerificationError, InvalidHashError):
             return False
         return verified and kept is not None
+
+    def stop(self) -> None:
+        """Let the threads end; nothing new is taken."""
+        self._hashing.shutdown(wait=False, cancel_futures=True)
 
     def is_outdated(self, kept: str) -> bool:
         """Whether `kept` was made with other parameters than those in force."""
