@@ -19,8 +19,6 @@ Kept = Annotated[
     list[Path] | None,
     typer.Option(
         "--checkpoint",
-        exists=True,
-        dir_okay=False,
         help="A file with checkpoints that were kept elsewhere, such as the server's log.",
     ),
 ]
@@ -71,7 +69,7 @@ def _tokens(path: Path) -> list[str]:
     try:
         tokens = list(dict.fromkeys(_TOKEN.findall(path.read_text("utf-8", "replace"))))
     except OSError as error:
-        raise IssuerError(f"{path} cannot be read: {error}.") from None
+        raise IssuerError(f"{path} cannot be read: {error.strerror}.") from None
     if not tokens:
         raise IssuerError(f"There is no checkpoint in {path}.")
     return tokens

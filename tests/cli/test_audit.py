@@ -108,4 +108,5 @@ def test_a_checkpoint_kept_elsewhere_shows_what_was_cut_off(house: Cli, tmp_path
     assert "the end of its chain was cut off: 1 rows" in said
     log.write_text("nothing\n")
     assert "no checkpoint in" in house("audit", "verify", "--checkpoint", str(log)).sentence
-    assert house("audit", "verify", "--checkpoint", str(tmp_path / "none")).status == 2
+    missing = house("audit", "verify", "--checkpoint", str(tmp_path / "none"))
+    assert "cannot be read: No such file" in missing.sentence
