@@ -94,12 +94,10 @@ def show(loads: dict[str, list[Load]], costs: dict[str, list[float]]) -> None:
     print(f"{cost:.2f} × the CPU time of a request.")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=5, help="of load on each server a round")
-    parser.add_argument("--path", default="/agents")
-    options = parser.parse_args()
+def measured(
+    rounds: int, seconds: int, path: str = "/agents"
+) -> tuple[dict[str, list[Load]], dict[str, list[float]]]:
+    """Loads and CPU time a request (µs) of each kind, by round."""
     tokens = Tokens()
     with ExitStack() as house, tempfile.TemporaryDirectory() as directory:
         workdir = Path(directory)
@@ -113,19 +111,25 @@ def main() -> None:
         }
         loads: dict[str, list[Load]] = {kind: [] for kind in KINDS}
         costs: dict[str, list[float]] = {kind: [] for kind in KINDS}
-        for number in range(options.rounds + 1):
+        for number in range(rounds + 1):
             for kind, port in ports.items():
                 before = cpu_seconds(pids[kind])
                 load = wrk(
-                    f"http://127.0.0.1:{port}{options.path}",
-                    workdir,
-                    bearers=bearers,
-                    seconds=options.seconds,
+                    f"http://127.0.0.1:{port}{path}", workdir, bearers=bearers, seconds=seconds
                 )
                 if number:  # the first round warms up
                     loads[kind].append(load)
                     costs[kind].append((cpu_seconds(pids[kind]) - before) / load.requests * 1e6)
-        show(loads, costs)
+    return loads, costs
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=5, help="of load on each server a round")
+    parser.add_argument("--path", default="/agents")
+    options = parser.parse_args()
+    show(*measured(options.rounds, options.seconds, options.path))
 
 
 if __name__ == "__main__":

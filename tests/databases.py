@@ -131,10 +131,13 @@ def serve(folder: Path) -> None:
 
 
 @contextmanager
-def running_server() -> Iterator[str]:
-    """The `host` of a new server, gone afterwards with all its files."""
+def running_server(where: Path | None = None) -> Iterator[str]:
+    """The `host` of a new server, gone afterwards with all its files.
+
+    Its data are in memory, if there is room, unless it is said `where`.
+    """
     # Not in TMPDIR: the path of a socket has at most 107 characters, and root's may be closed.
-    with new_folder(Path("/tmp")) as home, new_folder(folder_for_data()) as data:
+    with new_folder(Path("/tmp")) as home, new_folder(where or folder_for_data()) as data:
         programs, as_user = who_runs_it(home, data)
         initdb = [programs / "initdb", "--pgdata", data, *options(INITDB)]
         subprocess.run(initdb, check=True, stdout=sys.stderr, cwd=home, **as_user)

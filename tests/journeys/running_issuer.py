@@ -48,7 +48,7 @@ class Server:
         self.token_endpoint = TokenEndpoint(self.http)
         self.port = port
         self.environment = environment
-        self._folder = folder
+        self.folder = folder
         self._command = [*program, "serve", "--port", str(port), "--workers", str(workers)]
         self._output = folder / f"server-{port}.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -65,7 +65,7 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                cwd=self._folder,
+                cwd=self.folder,
                 env=self.environment,
                 preexec_fn=end_with_the_tests,  # noqa: PLW1509 - one system call, no lock
             )
@@ -76,6 +76,11 @@ class Server:
                 if self.http.get("/readyz").status_code == httpx.codes.OK:
                     return
         raise AssertionError(f"The server did not start ({self._process.poll()}):\n{self.log}")
+
+    @property
+    def pid(self) -> int:
+        """Of the process that was started last."""
+        return self._process.pid
 
     def kill(self) -> None:
         """SIGKILL: not a moment to put anything in order."""
@@ -108,7 +113,12 @@ class RunningIssuer(Server):
     """
 
     def __init__(
-        self, folder: Path, database_url: str | None = None, workers: int = 1, **settings: str
+        self,
+        folder: Path,
+        database_url: str | None = None,
+        workers: int = 1,
+        program: Sequence[str] = OURS,
+        **settings: str,
     ) -> None:
         self._held = ExitStack()
         port = self._held.enter_context(reserved_port())
@@ -122,7 +132,7 @@ class RunningIssuer(Server):
             **({"ISSUER_DATABASE_URL": database_url} if database_url else {}),
             **{f"ISSUER_{name.upper()}": value for name, value in settings.items()},
         }
-        super().__init__(environment, port, folder, workers=workers)
+        super().__init__(environment, port, folder, program, workers)
         self.settings = Settings.from_environment(environment)
         admin = initialised(self.settings, Clock())
         services = build_services(self.settings)
@@ -146,7 +156,7 @@ class RunningIssuer(Server):
     def replica(self) -> Iterator[Server]:
         """A second server of the same house, on a port of its own, as behind a load balancer."""
         with reserved_port() as port:
-            server = Server(self.environment, port, self._folder)
+            server = Server(self.environment, port, self.folder)
             try:
                 server.start()
                 yield server

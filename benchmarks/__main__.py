@@ -1,0 +1,76 @@
+"""How fast the issuer is, beside what limits it and beside others (DESIGN §8).
+
+    python -m benchmarks [--quick] [--only WORDS] [--json FILE] [--scale FILE] [--write-docs]
+
+Everything is measured in one run: see `METHOD` in `benchmarks/report.py`.
+"""
+
+import argparse
+import json
+import shlex
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks import agentos_adapter
+from benchmarks.machine import machine
+from benchmarks.measuring import Bench, Result, result_of
+from benchmarks.report import Report
+from benchmarks.scenarios import scenarios
+from issuer import logs
+
+DOCS = Path(__file__).parents[1] / "docs" / "performance.md"
+AGENTOS = "AgentOS"
+
+
+def main() -> None:
+    options = parsed()
+    logs.configure("warning")
+    report = measured(options)
+    report.show()
+    if options.json:
+        options.json.write_text(json.dumps(report.for_machines(), indent=2) + "\n")
+    if options.write_docs:
+        DOCS.write_text(report.markdown())
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=3, help="of each load in a round")
+    parser.add_argument("--quick", action="store_true", help="one round of one second")
+    parser.add_argument("--only", metavar="WORDS", help="loads with these words in their name")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers there")
+    parser.add_argument(
+        "--scale", type=Path, metavar="FILE", help="what `python -m benchmarks.scale --json` wrote"
+    )
+    parser.add_argument("--write-docs", action="store_true", help="write docs/performance.md")
+    options = parser.parse_args()
+    if options.quick:
+        options.rounds = options.seconds = 1
+    return options
+
+
+def measured(options: argparse.Namespace) -> Report:
+    words = options.only or ""
+    chosen = [scenario for scenario in scenarios() if words in scenario.name]
+    here = machine()
+    with tempfile.TemporaryDirectory() as folder, Bench(chosen, Path(folder)) as bench:
+        results = bench.measure(options.rounds, options.seconds)
+        bench.start_again(options.rounds)
+    if words in AGENTOS:
+        results |= agentos(options)
+    if not results:
+        raise SystemExit(f"Nothing that is measured has {words!r} in its name.")
+    command = shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])
+    scale = json.loads(options.scale.read_text()) if options.scale else {}
+    return Report(here, command, results, bench.numbers | scale)
+
+
+def agentos(options: argparse.Namespace) -> dict[str, Result]:
+    loads, _ = agentos_adapter.measured(options.rounds, options.seconds)
+    return {f"{AGENTOS}, {kind}": result_of(each) for kind, each in loads.items()}
+
+
+if __name__ == "__main__":
+    main()

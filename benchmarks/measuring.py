@@ -1,0 +1,113 @@
+"""Rounds of loads, one scenario after the other, and what came of them."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.load import Load, megabytes, wrk
+from benchmarks.scenarios import SATURATING, Scenario, signing_in
+from benchmarks.subjects import Ours, bare, node_oidc_provider, ours
+
+SECONDS_TO_WARM_UP = 1
+
+
+@dataclass(frozen=True)
+class Result:
+    """The median of the rounds, and the slowest and the fastest of them."""
+
+    per_second: float
+    slowest: float
+    fastest: float
+    p50: float
+    p99: float
+    errors: int
+
+
+def result_of(loads: Sequence[Load]) -> Result:
+    rates = [load.per_second for load in loads]
+    return Result(
+        median(rates),
+        min(rates),
+        max(rates),
+        median(load.p50 for load in loads),
+        median(load.p99 for load in loads),
+        sum(load.errors for load in loads),
+    )
+
+
+def subject_of(name: str, folder: Path) -> Any:
+    """A context manager that gives the subject of this name, ready."""
+    kind, _, rest = name.partition(" ")
+    if kind == "bare":
+        return bare(rest)
+    if kind == "node":
+        return node_oidc_provider()
+    kind, _, processes = name.partition(", ")
+    return ours(kind, folder / name.replace(", ", "-"), 2 if processes else 1)
+
+
+class Bench:
+    """The subjects of some scenarios, running while the block lasts."""
+
+    def __init__(self, chosen: Sequence[Scenario], folder: Path) -> None:
+        self._chosen = chosen
+        self._folder = folder
+        self._held = ExitStack()
+        self._subjects: dict[str, Any] = {}
+        self.numbers: dict[str, float] = {}
+
+    def __enter__(self) -> "Bench":
+        with ExitStack() as held:
+            for name in dict.fromkeys(scenario.subject for scenario in self._chosen):
+                subject = held.enter_context(subject_of(name, self._folder))
+                self._subjects[name] = subject
+                if isinstance(subject, Ours):
+                    self._note_memory("idle", name)
+            self._held = held.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._held.close()
+
+    def measure(self, rounds: int, seconds: int) -> dict[str, Result]:
+        """By scenario. A round before the others warms up and counts nothing."""
+        loads: dict[str, list[Load]] = {scenario.name: [] for scenario in self._chosen}
+        for number in range(rounds + 1):
+            for scenario in self._chosen:
+                load = self._load(scenario, seconds if number else SECONDS_TO_WARM_UP)
+                if number:
+                    loads[scenario.name].append(load)
+        for name, subject in self._subjects.items():
+            if isinstance(subject, Ours):
+                self._note_memory("loaded", name)
+        return {name: result_of(each) for name, each in loads.items()}
+
+    def start_again(self, times: int) -> None:
+        """Note how long a start takes, for each of ours that is one process."""
+        for name, subject in self._subjects.items():
+            if name in {"sqlite", "postgresql"}:
+                taken = [subject.seconds_to_first_token() for _ in range(times)]
+                self.numbers[f"start, {name}"] = median(taken)
+
+    def _note_memory(self, when: str, name: str) -> None:
+        self.numbers[f"memory {when}, {name}"] = megabytes(self._subjects[name].issuer.pid)
+
+    def _load(self, scenario: Scenario, seconds: int) -> Load:
+        subject = self._subjects[scenario.subject]
+        with ThreadPoolExecutor(1) as beside:
+            if scenario.beside:
+                other = scenario.beside(subject)
+                beside.submit(self._wrk, subject, other, seconds + 1, SATURATING)
+            load = self._wrk(subject, scenario.script(subject), seconds, scenario.connections)
+        if signing_in in {scenario.script, scenario.beside}:
+            subject.sign_in()  # else the next load would meet what is left of this one
+        return load
+
+    def _wrk(self, subject: Any, script: str, seconds: int, connections: int) -> Load:
+        folder = self._folder / f"{connections}"  # two may run at the same time
+        folder.mkdir(exist_ok=True)
+        return wrk(subject.url, folder, script=script, seconds=seconds, connections=connections)

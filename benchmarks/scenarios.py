@@ -1,0 +1,139 @@
+"""What is measured: by name, who is asked for what."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.scripts import Ask, in_turn, post, refreshing
+from benchmarks.subjects import ALGORITHMS, Ours, Theirs, has_node, password_form
+
+TOKEN = "/oauth2/token"
+INTROSPECT = "/oauth2/introspect"
+JWKS = "/.well-known/jwks.json"
+FEED = "/.well-known/revocations"
+METADATA = "/.well-known/oauth-authorization-server"
+CONNECTIONS = 16
+# Two are worked on and sixteen wait (the defaults): nobody is refused, and none is ever idle.
+SATURATING = 18
+
+Script = Callable[[Any], str]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A load on one subject; `beside` is another load on it at the same time."""
+
+    name: str
+    subject: str
+    script: Script
+    connections: int = CONNECTIONS
+    beside: Script | None = None
+
+
+def scenarios() -> Iterator[Scenario]:
+    """All that can be measured here, bare limits and theirs first."""
+    yield Scenario("bare, no signature", "bare nothing", anything)
+    for alg in ALGORITHMS:
+        yield Scenario(f"bare, {alg}", f"bare {alg}", anything)
+    if has_node():
+        for alg in ALGORITHMS:
+            yield Scenario(f"node-oidc-provider, {alg}", "node", at_theirs(alg))
+    for alg in ALGORITHMS:
+        for connections in (1, 16, 64):
+            name = f"sqlite, {alg}, {connections} connections"
+            yield Scenario(name, "sqlite", client_credentials(alg), connections)
+    yield Scenario(
+        "sqlite, RS256 beside sign-ins",
+        "sqlite",
+        client_credentials("RS256"),
+        beside=signing_in,
+    )
+    for word, script in OTHERS.items():
+        yield Scenario(f"sqlite, {word}", "sqlite", script)
+    for alg in ALGORITHMS:
+        yield Scenario(f"postgresql, {alg}", "postgresql", client_credentials(alg))
+    for word in ("refresh", "introspection"):
+        yield Scenario(f"postgresql, {word}", "postgresql", OTHERS[word])
+    for kind in ("sqlite", "postgresql"):
+        for processes in (1, 2) if kind == "postgresql" else (2,):
+            subject = kind if processes == 1 else f"{kind}, 2 processes"
+            name = f"{subject}, RS256, 64 connections"
+            yield Scenario(name, subject, client_credentials("RS256"), 64)
+
+
+def anything(subject: Theirs) -> str:
+    form = {"grant_type": "client_credentials"}
+    return in_turn([post(TOKEN, subject.client, **form)])
+
+
+def at_theirs(alg: str) -> Script:
+    form = {
+        "grant_type": "client_credentials",
+        "resource": f"urn:benchmark:{alg}",
+        "scope": "agents:run",
+    }
+    return lambda subject: in_turn([post("/token", subject.client, **form)])
+
+
+def client_credentials(alg: str) -> Script:
+    return lambda subject: in_turn([token_request(subject, alg)])
+
+
+def token_request(subject: Ours, alg: str = "RS256") -> Ask:
+    return post(TOKEN, subject.clients[alg], grant_type="client_credentials")
+
+
+def signing_in(subject: Ours) -> str:
+    return in_turn([post(TOKEN, subject.front, **password_form())])
+
+
+def refresh(subject: Ours) -> str:
+    return refreshing(TOKEN, subject.front, subject.refresh_tokens(CONNECTIONS))
+
+
+def introspection_request(subject: Ours) -> Ask:
+    return post(INTROSPECT, subject.clients["RS256"], token=subject.token)
+
+
+def introspection(subject: Ours) -> str:
+    return in_turn([introspection_request(subject)])
+
+
+def document(path: str) -> Script:
+    return lambda subject: in_turn([Ask(path)])
+
+
+def unchanged(path: str) -> Script:
+    return lambda subject: in_turn([known(subject, path)])
+
+
+def known(subject: Ours, path: str) -> Ask:
+    return Ask(path, headers={"If-None-Match": subject.etag(path)})
+
+
+def mixed(subject: Ours) -> str:
+    """Of twenty requests: twelve tokens, three introspections, five who look for news."""
+    news = [known(subject, JWKS), known(subject, FEED), known(subject, FEED)]
+    documents = [Ask(METADATA), Ask(JWKS)]
+    return in_turn(
+        [
+            *[token_request(subject)] * 6,
+            *news,
+            *[token_request(subject, "ES256")] * 6,
+            *documents,
+            *[introspection_request(subject)] * 3,
+        ]
+    )
+
+
+OTHERS: dict[str, Script] = {
+    "password": signing_in,
+    "refresh": refresh,
+    "introspection": introspection,
+    "JWKS": document(JWKS),
+    "JWKS, 304": unchanged(JWKS),
+    "feed": document(FEED),
+    "feed, 304": unchanged(FEED),
+    "metadata": document(METADATA),
+    "mixed": mixed,
+}

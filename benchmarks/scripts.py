@@ -1,0 +1,82 @@
+"""What a load asks for, as scripts for wrk."""
+
+import base64
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+from tests.builders import Credentials
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request."""
+
+    path: str
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: str = ""
+
+
+def post(path: str, client: Credentials, **form: str) -> Ask:
+    """A form from a client that authenticates by `client_secret_basic`."""
+    pair = f"{client.client_id}:{client.client_secret}"
+    headers = {
+        "Content-Type": "application/x-www-form-urlencoded",
+        "Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}",
+    }
+    return Ask(path, "POST", headers, urlencode(form))
+
+
+def in_turn(asks: Iterable[Ask]) -> str:
+    """Each of them in turn, on whatever connection is free; made once, before the load."""
+    lines = "\n".join(f"  asks[#asks + 1] = {_format(ask)}" for ask in asks)
+    return f"""
+local asks, i = {{}}, 0
+init = function(args)
+{lines}
+end
+request = function()
+  i = i % #asks + 1
+  return asks[i]
+end
+"""
+
+
+def refreshing(path: str, client: Credentials, tokens: Iterable[str]) -> str:
+    """Each refresh token is used once, and the one that came for it later.
+
+    As many `tokens` as connections are enough. Should they run out, a request is refused, so that
+    it is counted as an error.
+    """
+    ask = post(path, client)
+    kept = ",".join(f'"{token}"' for token in tokens)
+    return f"""
+local tokens = {{{kept}}}
+local headers = {_table(ask.headers)}
+request = function()
+  local token = table.remove(tokens, 1) or "none"
+  return wrk.format("POST", "{path}", headers, "grant_type=refresh_token&refresh_token=" .. token)
+end
+response = function(status, headers, body)
+  local token = body:match('"refresh_token": ?"([^"]+)"')
+  if token then tokens[#tokens + 1] = token end
+end
+"""
+
+
+def _format(ask: Ask) -> str:
+    words = (_text(ask.method), _text(ask.path), _table(ask.headers), _text(ask.body))
+    return f"wrk.format({', '.join(words)})"
+
+
+def _table(headers: Mapping[str, str]) -> str:
+    return "{" + ", ".join(f"[{_text(name)}] = {_text(headers[name])}" for name in headers) + "}"
+
+
+def _text(text: str) -> str:
+    """As Lua quotes it, which is as JSON does as long as there are only such characters."""
+    assert text.isascii()
+    assert text.isprintable()
+    return json.dumps(text)

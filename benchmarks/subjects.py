@@ -1,0 +1,168 @@
+"""The servers that are measured. All run at the same time; one of them at a time has work."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import httpx
+
+from benchmarks.durable_audit import database
+from benchmarks.load import on_core
+from tests.builders import PASSWORD, Credentials
+from tests.drivers import TokenAnswer
+from tests.journeys.running_issuer import (
+    OURS,
+    RunningIssuer,
+    Server,
+    end_with_the_tests,
+    polls,
+    reserved_port,
+)
+
+JAVASCRIPT = Path(__file__).parent / "javascript"
+ALGORITHMS = ("RS256", "ES256")
+SECONDS_TO_START = 30
+
+
+class Ours:
+    """An issuer with default settings, but that it signs with two algorithms, and its callers."""
+
+    def __init__(self, issuer: RunningIssuer, audiences: dict[str, str]) -> None:
+        self.issuer = issuer
+        self.url = issuer.url
+        house = issuer.house
+        self.clients = {
+            alg: house.client(f"ci-{alg.lower()}", audiences=[audience], scopes=["agents:run"])
+            for alg, audience in audiences.items()
+        }
+        house.role("runner", ["agents:run", "agents:read"])
+        house.user("alice", roles=["runner"])
+        self.front = house.client(
+            "front", grant_types=["password", "refresh_token"], scopes=["agents:*"]
+        )
+        self.token = issuer.token_endpoint.client_credentials(self.clients["RS256"]).token
+
+    def refresh_tokens(self, number: int) -> list[str]:
+        """From so many sign-ins."""
+        return [self.sign_in().refresh_token for _ in range(number)]
+
+    def sign_in(self) -> TokenAnswer:
+        """Waits while the pool still works on what a load left behind."""
+        for _ in polls(SECONDS_TO_START):
+            answer = self.issuer.token_endpoint.password(self.front, "alice")
+            if answer.status != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+        assert answer.status == httpx.codes.OK, answer.body
+        return answer
+
+    def etag(self, path: str) -> str:
+        return self.issuer.http.get(path).headers["ETag"]
+
+    def seconds_to_first_token(self) -> float:
+        """From exec of one more server on the same database to a token in our hands."""
+        with reserved_port() as port:
+            server = Server(
+                self.issuer.environment, port, self.issuer.folder, on_core(0, OURS), workers=1
+            )
+            try:
+                began = time.perf_counter()
+                server.start()
+                answer = server.token_endpoint.client_credentials(self.clients["RS256"])
+                taken = time.perf_counter() - began
+            finally:
+                server.stop()
+        assert answer.status == httpx.codes.OK, answer.error
+        return taken
+
+
+@contextmanager
+def ours(kind: str, folder: Path, workers: int = 1) -> Iterator[Ours]:
+    """One process on the first core; several on all of them."""
+    folder.mkdir()
+    program = on_core(0, OURS) if workers == 1 else OURS
+    with (
+        database(kind) as environment,
+        RunningIssuer(
+            folder,
+            environment.get("ISSUER_DATABASE_URL"),
+            workers,
+            program,
+            signing_algorithms=",".join(ALGORITHMS),
+            password_hash="rfc9106",
+        ) as issuer,
+    ):
+        more = issuer.house.audience("my-es256-os", signing_alg="ES256")
+        yield Ours(issuer, {"RS256": "my-os", "ES256": more})
+
+
+class Theirs:
+    """A server that is not ours, and a client it knows."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.client = Credentials("ci-bot", "ais-of-someone-else-0123456789")
+
+
+@contextmanager
+def bare(kind: str) -> Iterator[Theirs]:
+    """An app that signs with `kind`, or nothing, and answers."""
+    with reserved_port() as port:
+        there = Theirs(port)
+        with running([sys.executable, "-P", "-m", "benchmarks.bare", kind, str(port)], there.url):
+            yield there
+
+
+@contextmanager
+def node_oidc_provider() -> Iterator[Theirs]:
+    with reserved_port() as port:
+        there = Theirs(port)
+        client = there.client
+        script = [JAVASCRIPT / "oidc_provider.mjs", port, client.client_id, client.client_secret]
+        with running(["node", *map(str, script)], there.url):
+            yield there
+
+
+def has_node() -> bool:
+    """Whether the server in JavaScript can be measured here."""
+    return shutil.which("node") is not None and (JAVASCRIPT / "node_modules").is_dir()
+
+
+@contextmanager
+def running(command: Sequence[str], url: str) -> Iterator[None]:
+    """The command on the first core, once it answers at `url`, whatever the answer."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "NODE_ENV": "production",
+    }
+    with subprocess.Popen(
+        on_core(0, command),
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=end_with_the_tests,  # noqa: PLW1509 - one system call, no lock
+    ) as process:
+        try:
+            wait_for(url, process)
+            yield
+        finally:
+            process.terminate()
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+    for _ in polls(SECONDS_TO_START):
+        if process.poll() is not None:
+            break
+        with suppress(httpx.TransportError):
+            httpx.get(url, trust_env=False)
+            return
+    raise AssertionError(f"It does not answer: {process.args!r}")
+
+
+def password_form() -> dict[str, str]:
+    return {"grant_type": "password", "username": "alice", "password": PASSWORD}

@@ -1,0 +1,94 @@
+"""What we want to reach, as data. A ratio of two numbers of one run, or one number.
+
+A number's name is that of a scenario and what of it is meant, or that of a figure beside them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+RATE, P99 = "per second", "p99"
+
+
+@dataclass(frozen=True)
+class Target:
+    """`of`, divided by `against` if there is one, is at least or at most so much."""
+
+    line: str
+    of: str
+    against: str | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+    unit: str = "×"
+
+    def value(self, numbers: Mapping[str, float]) -> float | None:
+        """None if it was not measured."""
+        if self.of not in numbers or (self.against and not numbers.get(self.against)):
+            return None
+        return numbers[self.of] / (numbers[self.against] if self.against else 1)
+
+    def is_reached(self, numbers: Mapping[str, float]) -> bool | None:
+        value = self.value(numbers)
+        if value is None:
+            return None
+        enough = self.at_least is None or value >= self.at_least
+        return enough and (self.at_most is None or value <= self.at_most)
+
+    @property
+    def bound(self) -> str:
+        if self.at_least is not None:
+            return f"≥ {self.at_least:g} {self.unit}"
+        return f"≤ {self.at_most:g} {self.unit}"
+
+
+def rate(scenario: str) -> str:
+    return f"{scenario}: {RATE}"
+
+
+def p99(scenario: str) -> str:
+    return f"{scenario}: {P99}"
+
+
+_RS256, _ES256 = "sqlite, RS256, 16 connections", "sqlite, ES256, 16 connections"
+_RS256_64 = "sqlite, RS256, 64 connections"
+_PEER, _ANSWERS = "node-oidc-provider", "bare, no signature"
+_BESIDE = "sqlite, RS256 beside sign-ins"
+_DOCUMENTS = ("JWKS", "JWKS, 304", "metadata", "feed", "feed, 304")
+
+TARGETS = (
+    Target("RS256 against the bare limit", rate(_RS256), rate("bare, RS256"), at_least=0.75),
+    Target("RS256 against node-oidc-provider", rate(_RS256), rate(f"{_PEER}, RS256"), at_least=1.4),
+    Target("ES256 against the bare limit", rate(_ES256), rate("bare, ES256"), at_least=0.45),
+    Target("ES256 against node-oidc-provider", rate(_ES256), rate(f"{_PEER}, ES256"), at_least=1.8),
+    Target(
+        "two processes on two cores against one",
+        rate("sqlite, 2 processes, RS256, 64 connections"),
+        rate(_RS256_64),
+        at_least=1.8,
+    ),
+    Target(
+        "p99 of RS256 while sign-ins saturate their pool, against alone",
+        p99(_BESIDE),
+        p99(_RS256),
+        at_most=2.5,
+    ),
+    *(
+        Target(
+            f"{word} against the bare limit", rate(f"sqlite, {word}"), rate(_ANSWERS), at_least=0.5
+        )
+        for word in _DOCUMENTS
+    ),
+    Target(
+        "AgentOS with the adapter against stock agno with a JWKS file",
+        rate("AgentOS, adapter"),
+        rate("AgentOS, stock"),
+        at_least=1.15,
+    ),
+    Target("memory of one idle process", "memory idle, sqlite", at_most=90, unit="MB"),
+    Target("start to first token", "start, sqlite", at_most=1.5, unit="s"),
+    Target(
+        "token rate with 1,000,000 users and 100,000 clients against none",
+        rate("scale, full"),
+        rate("scale, empty"),
+        at_least=0.9,
+    ),
+)
