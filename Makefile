@@ -8,13 +8,15 @@ TOOLS := .venv-tools
 # Releases of agno that tests ask, besides the newest, which is in .venv: tests/agentos/releases.py.
 AGNO_RELEASES := 2.7.2 2.8.7 2.9.0 3.0.11
 AGNO_VENVS := $(foreach release,$(AGNO_RELEASES),.venv-agno-$(basename $(release)))
-JAVASCRIPT := tests/journeys/javascript
+FOREIGN_CLIENTS := tests/journeys/javascript
+FOREIGN_SERVERS := benchmarks/javascript
 QUIETLY := --quiet --disable-pip-version-check
 UV := uv==0.13.9
 
-# Client libraries in JavaScript are tested where there is a Node.js to run them.
-NODE_MODULES := $(if $(and $(shell command -v npm),$(wildcard $(JAVASCRIPT)/package-lock.json)), \
-	$(JAVASCRIPT)/node_modules/.package-lock.json)
+# Client libraries in JavaScript are tested, and a server is measured beside ours, where there is a
+# Node.js to run them.
+node_modules = $(if $(and $(shell command -v npm),$(wildcard $(1)/package-lock.json)), \
+	$(1)/node_modules/.package-lock.json)
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,8 +27,11 @@ quickstart: .venv/runtime  ## install everything into .venv and serve a demo iss
 demo: .venv/demo  ## the same with a real AgentOS that follows it
 	@exec $(BIN)/issuer quickstart --agentos $(ARGS)
 
-test: lint $(AGNO_VENVS:=/installed) $(NODE_MODULES)  ## lint, check types, run every test (ARGS='-k jwks')
+test: lint $(AGNO_VENVS:=/installed) $(call node_modules,$(FOREIGN_CLIENTS))  ## lint, check types, run every test (ARGS='-k jwks')
 	$(BIN)/pytest --numprocesses=logical $(ARGS)
+
+bench: .venv/dev $(call node_modules,$(FOREIGN_SERVERS))  ## measure how fast it is, in eight minutes (ARGS=--quick)
+	@exec $(BIN)/python -m benchmarks $(ARGS)
 
 lint: .venv/dev  ## check style and types
 	$(BIN)/ruff check
@@ -56,7 +61,7 @@ lock: $(TOOLS)/installed  ## write the requirements files anew (ARGS=--upgrade f
 
 clean:  ## remove what make made; issuer-data stays, it holds keys
 	rm -rf .venv .venv-* dist .mypy_cache .pytest_cache .ruff_cache .hypothesis \
-		$(JAVASCRIPT)/node_modules
+		$(FOREIGN_CLIENTS)/node_modules $(FOREIGN_SERVERS)/node_modules
 
 .venv/runtime: requirements.txt requirements-build.txt pyproject.toml | .venv/bin/pip
 	@echo 'Installing the issuer into .venv'
@@ -84,9 +89,9 @@ $(TOOLS)/installed: | $(TOOLS)/bin/pip
 	@$(TOOLS)/bin/pip install $(QUIETLY) '$(UV)'
 	@touch $@
 
-$(JAVASCRIPT)/node_modules/.package-lock.json: $(JAVASCRIPT)/package-lock.json
-	@echo 'Installing what tests need into $(JAVASCRIPT)'
-	@npm ci --prefix $(JAVASCRIPT) --no-audit --no-fund --loglevel=error
+%/node_modules/.package-lock.json: %/package-lock.json
+	@echo 'Installing what Node.js runs into $*'
+	@npm ci --prefix $* --no-audit --no-fund --loglevel=error
 	@touch $@
 
 # pip comes last into a venv: when it is there, so is the rest.
@@ -95,4 +100,4 @@ $(JAVASCRIPT)/node_modules/.package-lock.json: $(JAVASCRIPT)/package-lock.json
 		"The issuer needs Python 3.11 or newer: name one with `make PYTHON=…`.")'
 	@$(PYTHON) -m venv $*
 
-.PHONY: help quickstart demo test lint format wheel lock clean
+.PHONY: help quickstart demo test bench lint format wheel lock clean

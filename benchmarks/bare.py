@@ -9,6 +9,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
@@ -28,10 +29,6 @@ _CLAIMS = {
 }
 
 
-def signing_nothing() -> Sign:
-    return lambda message: bytes(256)
-
-
 def signing_rs256() -> Sign:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     return lambda message: key.sign(message, padding.PKCS1v15(), SHA256())
@@ -42,16 +39,21 @@ def signing_es256() -> Sign:
     return lambda message: key.sign(message, ec.ECDSA(SHA256()))
 
 
-KINDS = {"nothing": signing_nothing, "RS256": signing_rs256, "ES256": signing_es256}
+KINDS = {"RS256": signing_rs256, "ES256": signing_es256}
 
 
-def answering(sign: Sign) -> ASGIApp:
-    """An app that answers everything with about as many bytes as a token has, signed."""
+def token(sign: Sign) -> bytes:
+    """About as many bytes as a token has, signed."""
+    now = int(time.time())
+    claims = json.dumps({**_CLAIMS, "iat": now, "exp": now + 900}).encode()
+    return json.dumps({"access_token": claims.hex() + sign(claims).hex()}).encode()
+
+
+def answering(body_of: Callable[[], bytes]) -> ASGIApp:
+    """An app that answers everything with the same headers, and a body made for each request."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        now = int(time.time())
-        claims = json.dumps({**_CLAIMS, "iat": now, "exp": now + 900}).encode()
-        body = json.dumps({"access_token": claims.hex() + sign(claims).hex()}).encode()
+        body = body_of()
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),
@@ -62,9 +64,16 @@ def answering(sign: Sign) -> ASGIApp:
     return app
 
 
+def app_of(kind: str) -> ASGIApp:
+    if kind == "nothing":
+        same = token(lambda message: bytes(256))
+        return answering(lambda: same)
+    return answering(partial(token, KINDS[kind]()))
+
+
 def main(kind: str, port: str) -> None:
     uvicorn.run(
-        answering(KINDS[kind]()),
+        app_of(kind),
         port=int(port),
         loop="uvloop",
         http="httptools",

@@ -91,10 +91,10 @@ class Bench:
         for name, subject in self._subjects.items():
             if name in {"sqlite", "postgresql"}:
                 taken = [subject.seconds_to_first_token() for _ in range(times)]
-                self.numbers[f"start, {name}"] = median(taken)
+                self.numbers[f"start, {name}: s"] = median(taken)
 
     def _note_memory(self, when: str, name: str) -> None:
-        self.numbers[f"memory {when}, {name}"] = megabytes(self._subjects[name].issuer.pid)
+        self.numbers[f"memory {when}, {name}: MB"] = megabytes(self._subjects[name].issuer.pid)
 
     def _load(self, scenario: Scenario, seconds: int) -> Load:
         subject = self._subjects[scenario.subject]

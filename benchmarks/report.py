@@ -11,12 +11,11 @@ from benchmarks.measuring import Result
 from benchmarks.targets import TARGETS, Target, p99, rate
 
 COLUMNS = ("requests/s", "slowest", "fastest", "p50 ms", "p99 ms", "errors")
-UNITS = {"memory": "MB", "start": "s", "scale": "/s"}
 
 
 @dataclass(frozen=True)
 class Report:
-    """One run. `figures` are all numbers that are not of a load."""
+    """One run. `figures` are all numbers that are not of a load, by `what: unit`."""
 
     machine: Mapping[str, str]
     command: str
@@ -71,8 +70,8 @@ class Report:
 
     def figure_rows(self) -> Iterator[tuple[str, str]]:
         for name, value in self.figures.items():
-            unit = UNITS.get(name.partition(" ")[0].rstrip(","), "")
-            yield name, f"{value:,.0f} {unit}" if value >= 10 else f"{value:.2f} {unit}"
+            what, _, unit = name.partition(": ")
+            yield what, f"{value:,.0f} {unit}" if value >= 10 else f"{value:.2f} {unit}"
 
     def target_rows(self) -> Iterator[tuple[str, str, str, str]]:
         for target in TARGETS:

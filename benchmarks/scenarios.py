@@ -40,7 +40,7 @@ def scenarios() -> Iterator[Scenario]:
             yield Scenario(f"node-oidc-provider, {alg}", "node", at_theirs(alg))
     for alg in ALGORITHMS:
         for connections in (1, 16, 64):
-            name = f"sqlite, {alg}, {connections} connections"
+            name = f"sqlite, {alg}, {connections} connection{'s' if connections > 1 else ''}"
             yield Scenario(name, "sqlite", client_credentials(alg), connections)
     yield Scenario(
         "sqlite, RS256 beside sign-ins",
@@ -88,7 +88,7 @@ def signing_in(subject: Ours) -> str:
 
 
 def refresh(subject: Ours) -> str:
-    return refreshing(TOKEN, subject.front, subject.refresh_tokens(CONNECTIONS))
+    return refreshing(TOKEN, subject.front, subject.refresh_tokens(CONNECTIONS + 1))
 
 
 def introspection_request(subject: Ours) -> Ask:

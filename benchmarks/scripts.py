@@ -47,8 +47,8 @@ end
 def refreshing(path: str, client: Credentials, tokens: Iterable[str]) -> str:
     """Each refresh token is used once, and the one that came for it later.
 
-    As many `tokens` as connections are enough. Should they run out, a request is refused, so that
-    it is counted as an error.
+    One more of the `tokens` than connections is enough: wrk makes a request to see whether it can,
+    and does not send it. Should they run out, a request is refused, which counts as an error.
     """
     ask = post(path, client)
     kept = ",".join(f'"{token}"' for token in tokens)

@@ -1,5 +1,6 @@
 """The lock files hold what the project asks for, and nothing of the machine that wrote them."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -9,6 +10,12 @@ import pytest
 REPOSITORY = Path(__file__).parents[1]
 LOCKFILES = [*REPOSITORY.glob("requirements*.txt"), *REPOSITORY.glob("tests/**/requirements*.txt")]
 PINNED = re.compile(r"[a-z0-9.-]+==[\w.]+( ; [^/@]+)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?")
+
+NODE_LOCKFILES = [
+    path
+    for folder in ("tests/journeys", "benchmarks")
+    for path in REPOSITORY.joinpath(folder).glob("javascript/package-lock.json")
+]
 
 every_lockfile = pytest.mark.parametrize("lockfile", sorted(LOCKFILES), ids=lambda path: path.stem)
 
@@ -25,6 +32,17 @@ def test_no_comment_names_a_host_or_a_path(lockfile):
     text = lockfile.read_text()
     assert "://" not in text
     assert str(REPOSITORY) not in text
+
+
+@pytest.mark.parametrize("lockfile", NODE_LOCKFILES, ids=lambda path: path.parts[-3])
+def test_every_package_for_node_is_a_version_with_a_hash_and_no_host(lockfile):
+    packages = json.loads(lockfile.read_text())["packages"]
+    del packages[""]
+    assert packages
+    for package in packages.values():
+        assert package["version"]
+        assert package["integrity"].startswith("sha512-")
+        assert "resolved" not in package
 
 
 def test_every_dependency_is_locked():
