@@ -106,8 +106,9 @@ def _table(columns: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> Table:
 def _markdown(report: Report) -> Iterator[str]:
     yield "# Performance"
     yield ""
-    yield "Ratios are the result; absolute figures are of one machine, and are context. Every"
-    yield "number here was measured in one run, and this file was written by it:"
+    yield "Ratios are the result; absolute figures are of one machine, and are context. Everything"
+    yield "was measured side by side in one run, which wrote this file. Only what is called scale is"
+    yield "from a run before it, of houses side by side: `python -m benchmarks.scale`."
     yield ""
     yield f"    {report.command}"
     yield ""
@@ -128,7 +129,6 @@ def _markdown(report: Report) -> Iterator[str]:
     yield from _rows(("", *COLUMNS), report.load_rows())
     yield ""
     yield from _rows(("", ""), report.figure_rows())
-    yield ""
 
 
 METHOD = """\

@@ -50,13 +50,15 @@ class Filled:
         self._folder = folder
         self.issuer = RunningIssuer(folder, program=on_core(0, OURS), password_hash="rfc9106")
         services = self.issuer.house.services
+        users, clients = max(users, 1), max(clients, CALLERS)
         filling = Filling(services)
         filling.roles(roles)
-        filling.users(max(users, 1))
-        self._callers = filling.clients(max(clients, CALLERS))[:CALLERS]
+        filling.users(users)
+        self._callers = filling.clients(clients)[:CALLERS]
         if events:
             services.keyring.reload()
             fill(services, events)
+        self._rows = {"users": users, "clients": clients, "roles": roles, "events": events}
         self.loads: list[Load] = []
 
     def load(self, seconds: int) -> Load:
@@ -65,6 +67,8 @@ class Filled:
 
     def numbers(self) -> Iterator[tuple[str, float]]:
         """By `what: unit`."""
+        for what, number in self._rows.items():
+            yield f"{what}: rows", number
         yield f"tokens: {RATE}", median(load.per_second for load in self.loads)
         yield f"tokens: {P99}", median(load.p99 for load in self.loads)
         yield "tokens: errors", sum(load.errors for load in self.loads)

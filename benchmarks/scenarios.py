@@ -92,7 +92,7 @@ def refresh(subject: Ours) -> str:
 
 
 def introspection_request(subject: Ours) -> Ask:
-    return post(INTROSPECT, subject.clients["RS256"], token=subject.token)
+    return post(INTROSPECT, subject.clients["RS256"], token=subject.living_token())
 
 
 def introspection(subject: Ours) -> str:

@@ -45,7 +45,6 @@ class Ours:
         self.front = house.client(
             "front", grant_types=["password", "refresh_token"], scopes=["agents:*"]
         )
-        self.token = issuer.token_endpoint.client_credentials(self.clients["RS256"]).token
 
     def refresh_tokens(self, number: int) -> list[str]:
         """From so many sign-ins."""
@@ -60,8 +59,20 @@ class Ours:
         assert answer.status == httpx.codes.OK, answer.body
         return answer
 
+    def living_token(self) -> str:
+        """One that is active, and will be until the load is over."""
+        endpoint, client = self.issuer.token_endpoint, self.clients["RS256"]
+        token = endpoint.client_credentials(client).token
+        assert endpoint.introspect(client, token)["active"]
+        return token
+
     def etag(self, path: str) -> str:
-        return self.issuer.http.get(path).headers["ETag"]
+        """What makes the answer a 304."""
+        http = self.issuer.http
+        etag = http.get(path).headers["ETag"]
+        again = http.get(path, headers={"If-None-Match": etag})
+        assert again.status_code == httpx.codes.NOT_MODIFIED, again.status_code
+        return etag
 
     def seconds_to_first_token(self) -> float:
         """From exec of one more server on the same database to a token in our hands."""

@@ -4,14 +4,17 @@ A number's name is that of a scenario and what of it is meant, or that of a figu
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 RATE, P99 = "per second", "p99"
 
 
 @dataclass(frozen=True)
 class Target:
-    """`of`, divided by `against` if there is one, is at least or at most so much."""
+    """`of`, divided by `against` if there is one, is at least or at most so much.
+
+    It says nothing where a number that it `needs` is smaller than that.
+    """
 
     line: str
     of: str
@@ -19,10 +22,13 @@ class Target:
     at_least: float | None = None
     at_most: float | None = None
     unit: str = "×"
+    needs: Mapping[str, float] = field(default_factory=dict)
 
     def value(self, numbers: Mapping[str, float]) -> float | None:
         """None if it was not measured."""
         if self.of not in numbers or (self.against and not numbers.get(self.against)):
+            return None
+        if any(numbers.get(name, 0) < number for name, number in self.needs.items()):
             return None
         return numbers[self.of] / (numbers[self.against] if self.against else 1)
 
@@ -90,5 +96,6 @@ TARGETS = (
         rate("scale, full, tokens"),
         rate("scale, empty, tokens"),
         at_least=0.9,
+        needs={"scale, full, users: rows": 1_000_000, "scale, full, clients: rows": 100_000},
     ),
 )
