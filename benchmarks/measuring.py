@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.load import Load, megabytes, wrk
-from benchmarks.scenarios import SATURATING, Scenario, signing_in
+from benchmarks.scenarios import Scenario, signing_in
 from benchmarks.subjects import Ours, bare, node_oidc_provider, ours
 
 SECONDS_TO_WARM_UP = 1
@@ -75,12 +75,12 @@ class Bench:
 
     def measure(self, rounds: int, seconds: int) -> dict[str, Result]:
         """By scenario. A round before the others warms up and counts nothing."""
-        loads: dict[str, list[Load]] = {scenario.name: [] for scenario in self._chosen}
+        loads: dict[str, list[Load]] = {}
         for number in range(rounds + 1):
             for scenario in self._chosen:
-                load = self._load(scenario, seconds if number else SECONDS_TO_WARM_UP)
-                if number:
-                    loads[scenario.name].append(load)
+                found = self._load(scenario, seconds if number else SECONDS_TO_WARM_UP)
+                for name, load in found.items() if number else ():
+                    loads.setdefault(name, []).append(load)
         for name, subject in self._subjects.items():
             if isinstance(subject, Ours):
                 self._note_memory("loaded", name)
@@ -96,18 +96,28 @@ class Bench:
     def _note_memory(self, when: str, name: str) -> None:
         self.numbers[f"memory {when}, {name}: MB"] = megabytes(self._subjects[name].issuer.pid)
 
-    def _load(self, scenario: Scenario, seconds: int) -> Load:
-        subject = self._subjects[scenario.subject]
-        with ThreadPoolExecutor(1) as beside:
-            if scenario.beside:
-                other = scenario.beside(subject)
-                beside.submit(self._wrk, subject, other, seconds + 1, SATURATING)
-            load = self._wrk(subject, scenario.script(subject), seconds, scenario.connections)
-        if signing_in in {scenario.script, scenario.beside}:
-            subject.sign_in()  # else the next load would meet what is left of this one
-        return load
+    def _load(self, scenario: Scenario, seconds: int) -> dict[str, Load]:
+        """By name: that of the scenario, and of the one beside it."""
+        found = {}
+        with ThreadPoolExecutor(1) as pool:
+            if other := scenario.beside:
+                beside = pool.submit(self._wrk, other, seconds + 1)
+            found[scenario.name] = self._wrk(scenario, seconds)
+            if other:
+                found[other.name] = beside.result()
+        if signing_in in {scenario.script, other and other.script}:
+            # Else the next load would meet what is left of this one.
+            self._subjects[scenario.subject].sign_in()
+        return found
 
-    def _wrk(self, subject: Any, script: str, seconds: int, connections: int) -> Load:
-        folder = self._folder / f"{connections}"  # two may run at the same time
+    def _wrk(self, scenario: Scenario, seconds: int) -> Load:
+        subject = self._subjects[scenario.subject]
+        folder = self._folder / scenario.name
         folder.mkdir(exist_ok=True)
-        return wrk(subject.url, folder, script=script, seconds=seconds, connections=connections)
+        return wrk(
+            subject.url,
+            folder,
+            script=scenario.script(subject),
+            seconds=seconds,
+            connections=scenario.connections,
+        )

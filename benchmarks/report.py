@@ -81,7 +81,7 @@ class Report:
         return _table(("", *COLUMNS), self.load_rows())
 
     def _figures(self) -> Table:
-        return _table(("", ""), self.figure_rows())
+        return _table(("figure", "measured"), self.figure_rows())
 
     def _targets(self) -> Table:
         return _table(("target", "wanted", "measured", ""), self.target_rows())
@@ -107,8 +107,8 @@ def _markdown(report: Report) -> Iterator[str]:
     yield "# Performance"
     yield ""
     yield "Ratios are the result; absolute figures are of one machine, and are context. Everything"
-    yield "was measured side by side in one run, which wrote this file. Only what is called scale is"
-    yield "from a run before it, of houses side by side: `python -m benchmarks.scale`."
+    yield "was measured side by side in one run, which wrote this file. Only what is called scale"
+    yield "is from a run before it, of houses side by side: `python -m benchmarks.scale`."
     yield ""
     yield f"    {report.command}"
     yield ""
@@ -137,8 +137,8 @@ where nothing else is said; two processes have all cores and share them with the
 the defaults, but that two algorithms sign; every token is on record before it is given out.
 PostgreSQL flushes its commits to the disk and runs on whatever core is free. The loads take turns,
 round after round, after one that warms up. A line has the median of the rounds, and its slowest
-and fastest. "Beside sign-ins" means that 18 connections sign in with passwords all the time: two
-are worked on, sixteen wait. Memory is the proportional set size (PSS), "loaded" after all rounds;
+and fastest. "Beside sign-ins" means that 17 connections sign in with passwords all the time: two
+are worked on, the others wait. Memory is the proportional set size (PSS), "loaded" after all rounds;
 a start is from exec to the first token, on a database that is there."""
 
 
