@@ -37,6 +37,7 @@ from tests.drivers import AdminApi
 from tests.journeys.running_issuer import OURS, RunningIssuer
 
 CALLERS = 200
+ROLES = 10
 TIMES = 10
 # Longer than a server takes to see that something has changed.
 UNTIL_SEEN = 0.4
@@ -50,7 +51,8 @@ class Filled:
         self._folder = folder
         self.issuer = RunningIssuer(folder, program=on_core(0, OURS), password_hash="rfc9106")
         services = self.issuer.house.services
-        users, clients = max(users, 1), max(clients, CALLERS)
+        # Who calls is the same everywhere, down to the scopes of the tokens.
+        users, clients, roles = max(users, 1), max(clients, CALLERS), max(roles, ROLES)
         filling = Filling(services)
         filling.roles(roles)
         filling.users(users)

@@ -13,8 +13,8 @@ JWKS = "/.well-known/jwks.json"
 FEED = "/.well-known/revocations"
 METADATA = "/.well-known/oauth-authorization-server"
 CONNECTIONS = 16
-# By default two are worked on and sixteen may wait: both workers are always busy. One fewer, since
-# a client may ask again before its place is free, and a refusal costs the server nothing to speak of.
+# By default two are worked on and sixteen may wait, so both workers are always busy. One fewer: a
+# client may ask again before its place is free, and would be refused.
 SATURATING = 17
 
 Script = Callable[[Any], str]
