@@ -56,9 +56,13 @@ class Checking:
             raise _refused(error) from None
 
     async def count_request(self, request: ProtocolRequest) -> None:
-        """One more token request of the client, which has authenticated."""
-        if self._limits.requests is None or request.authenticated is None:
+        """One more token request of the client, which has authenticated.
+
+        Once, however often it is answered anew.
+        """
+        if self._limits.requests is None or request.authenticated is None or request.is_counted:
             return
+        request.is_counted = True
         try:
             await self._limits.requests.count(request.authenticated.client_id)
         except TooManyRequests as error:

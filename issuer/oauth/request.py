@@ -33,6 +33,7 @@ class ProtocolRequest(OAuth2Request):  # type: ignore[misc]
         self.caller = caller
         self.payload = BasicOAuth2Payload(parameters)
         self.may_query = False
+        self.is_counted = False
         self.authorization: Authorization | None = None
         self.issued: AccessToken | None = None
         self.is_recorded = False
@@ -43,8 +44,10 @@ class ProtocolRequest(OAuth2Request):  # type: ignore[misc]
         self.secret: SecretRecord | None = None
 
     def again(self) -> "ProtocolRequest":
-        """The same request, about which nothing has been found out yet."""
-        return ProtocolRequest(self.parameters, self.headers, self.caller)
+        """The same request, about which nothing has been found out yet; it counts only once."""
+        request = ProtocolRequest(self.parameters, self.headers, self.caller)
+        request.is_counted = self.is_counted
+        return request
 
     @property
     def network(self) -> str:

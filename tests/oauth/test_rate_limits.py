@@ -215,3 +215,15 @@ def test_they_have_a_number_of_their_own_in_the_metrics(
         'issuer_token_requests_refused_total{error="too_many_requests"} 1.0'
         in answer.text.splitlines()
     )
+
+
+@three_requests
+def test_a_request_that_waits_for_the_next_second_is_one(
+    house: House, token_endpoint: TokenEndpoint
+):
+    """It is answered anew when the tokens of the client were just revoked."""
+    client = house.client("ci-bot")
+    with house.changing() as rooms:
+        rooms.clients.revoke_tokens("ci-bot")
+    statuses = [token_endpoint.client_credentials(client).status for _ in range(4)]
+    assert statuses == [200, 200, 200, 429]
