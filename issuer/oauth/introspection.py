@@ -87,7 +87,7 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
         audience = client.audiences.get(family.audience_id) if client else None
         if user is None or client is None or audience is None or user.disabled or client.disabled:
             return None
-        if GrantType.REFRESH_TOKEN not in client.grant_types:
+        if not self._may_refresh(client):
             return None
         may = Authorization.of_user(user, client, audience).within(family.scopes)
         said = {
@@ -102,6 +102,11 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
             "iat": int(family.rotated_at.timestamp()),
         }
         return LivingToken(client.client_id, said)
+
+    def _may_refresh(self, client: ClientRecord) -> bool:
+        """A token that nobody could use is not active, though it be one (§2.2)."""
+        grant = GrantType.REFRESH_TOKEN
+        return grant in self.server.grants and grant in client.grant_types
 
     def _username(self, user_id: str) -> dict[str, object]:
         user = self.server.services.directory.load_user(user_id)

@@ -4,7 +4,10 @@ from datetime import timedelta
 
 import pytest
 
+from issuer.audit import Actor
+from issuer.refresh import Issue
 from issuer.roles import Assignment
+from issuer.tokens import Authorization
 from tests.builders import URL, Credentials, House
 from tests.drivers import TokenEndpoint
 from tests.oauth.refreshing import GRANTS, SignedIn, sign_in
@@ -189,3 +192,17 @@ def test_it_takes_what_the_token_endpoint_takes(house: House):
     assert post(path, data={}, auth=auth).json()["error"] == "invalid_request"
     assert post(path, data={"token": "x" * 20_000}, auth=auth).status_code == 413
     assert house.http.get(path).status_code == 405
+
+
+@pytest.mark.parametrize("more_settings", [{"password_grant": "false"}])
+def test_without_the_grant_no_refresh_token_is_active(house: House, token_endpoint: TokenEndpoint):
+    """Those of before it was turned off can be used no more, and say so."""
+    services, client = house.services, house.client("app", grant_types=GRANTS)
+    user = services.directory.load_user(house.user("alice"))
+    app = services.directory.load_client("app")
+    authorization = Authorization.of_user(user, app, app.audiences["my-os"])
+    issue = Issue(services.tokens.issue(authorization), Actor("app"), {})
+    token = services.refresh.begin(user, authorization, issue)
+    assert token_endpoint.refresh(client, token).error == "unsupported_grant_type"
+    assert token_endpoint.introspect(client, token) == INACTIVE
+    assert token_endpoint.introspect(client, issue.access_token.token)["active"]
