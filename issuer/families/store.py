@@ -8,7 +8,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, delete, exists, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from issuer.database.tables import ClientRow, RefreshAccessTokenRow, RefreshFamilyRow, UserRow
+from issuer.database.tables import (
+    ClientAudienceRow,
+    ClientRow,
+    RefreshAccessTokenRow,
+    RefreshFamilyRow,
+    UserRow,
+)
 from issuer.families.family import Family, Lifetimes
 
 _SOME = 1_000
@@ -34,15 +40,23 @@ class FamilyStore:
         self._session.add(RefreshFamilyRow(**members))
         self._session.flush()
 
-    def is_as_signed_in(self, user_id: str, password_hash: str | None, client_id: str) -> bool:
-        """Whether the user still has that password, and neither is disabled."""
+    def is_as_signed_in(
+        self, user_id: str, password_hash: str | None, client_id: str, audience_id: str
+    ) -> bool:
+        """Whether the user still has that password and the client that audience.
+
+        And neither is disabled.
+        """
         user = exists().where(
             UserRow.id == user_id,
             UserRow.password_hash == password_hash,
             UserRow.disabled.is_(False),
         )
         client = exists().where(ClientRow.client_id == client_id, ClientRow.disabled.is_(False))
-        return self._session.scalars(select(and_(user, client))).one()
+        audience = exists().where(
+            ClientAudienceRow.client_id == client_id, ClientAudienceRow.audience_id == audience_id
+        )
+        return self._session.scalars(select(and_(user, client, audience))).one()
 
     def move_on(
         self, family: Family, digest: bytes, salt: bytes, asked: bytes, now: datetime

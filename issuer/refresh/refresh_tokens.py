@@ -66,7 +66,8 @@ class RefreshTokens:
         )
         with self._database.between_changes() as session:
             store = FamilyStore(session)
-            if not store.is_as_signed_in(user.id, user.password_hash, client_id):
+            who = (user.id, user.password_hash, client_id)
+            if not store.is_as_signed_in(*who, family.audience_id):
                 raise InvalidCredentials("changed while signing in", user.id)
             store.add(family)
             issue.record(session, self._clock, family)

@@ -31,11 +31,25 @@ def disable_client(_: House, rooms: Rooms, user_id: str) -> None:
     rooms.clients.update("app", {"disabled": True})
 
 
+def take_audience(_: House, rooms: Rooms, user_id: str) -> None:
+    rooms.clients.update("app", {"audiences": []})
+
+
+def delete_audience(_: House, rooms: Rooms, user_id: str) -> None:
+    rooms.audiences.delete("my-os", cascade=True)
+
+
 def rename(_: House, rooms: Rooms, user_id: str) -> None:
     rooms.users.update(user_id, {"name": "Alice"})
 
 
-@pytest.mark.parametrize("change", [set_password, disable_user, delete_user, disable_client])
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(set_password, disable_user, delete_user),
+        *(disable_client, take_audience, delete_audience),
+    ],
+)
 def test_who_was_changed_while_signing_in_gets_no_refresh_token(house: House, change: Change):
     with pytest.raises(InvalidCredentials):
         begin_beside(house, change)
