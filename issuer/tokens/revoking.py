@@ -9,6 +9,7 @@ from issuer.clock import Clock
 from issuer.errors import InvalidCredentials, InvalidField
 from issuer.revocations import Revocations
 from issuer.scopes import ISSUER_ADMIN
+from issuer.secret_text import is_whole
 from issuer.tokens.reading import TokenReader, VerifiedToken
 from issuer.vocabulary import CLOCKS_APART, LONGEST_TOKEN
 
@@ -54,6 +55,8 @@ class TokenRevocations:
         self._authority.require(ISSUER_ADMIN)
         if not _JTI.fullmatch(jti):
             raise InvalidField("jti", "must be 1 to 128 printable characters of ASCII")
+        if is_whole(jti):  # the record and the feed, which everybody can read, would tell it
+            raise InvalidField("jti", "is a secret or a refresh token, and no id of a token")
         expires_at = self._clock().replace(microsecond=0) + _DEAD_IN
         self._revocations.tokens({jti: expires_at})
         self._trail.note("token.revoked", jti, jti=jti)

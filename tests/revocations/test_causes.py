@@ -1,10 +1,12 @@
 """What takes tokens back, each in the transaction of the change (CONTRACT §6)."""
 
 from collections.abc import Callable
+from random import Random
 
 import pytest
 
 from issuer.errors import InvalidField
+from issuer.refresh import RefreshTokenMaker
 from issuer.services import Rooms
 from tests.builders import PASSWORD, Credentials, House
 from tests.drivers import TokenEndpoint
@@ -138,3 +140,13 @@ def test_what_is_no_token_of_ours_is_not_revoked(
 def test_what_can_be_no_id_is_not_revoked(house: House, jti: str):
     with pytest.raises(InvalidField, match="jti"), house.changing() as rooms:
         rooms.token_revocations.revoke_unseen(jti)
+
+
+def test_a_secret_in_the_place_of_an_id_is_not_published(house: House):
+    """The feed, which everybody can read, and the record would tell it."""
+    secret = house.client().client_secret
+    refresh_token = RefreshTokenMaker(b"key", Random(1)).first()
+    for text in (secret, refresh_token):
+        with pytest.raises(InvalidField, match="secret"), house.changing() as rooms:
+            rooms.token_revocations.revoke_unseen(text)
+    assert Feed.of(house.http).claims["jti"] == {}
