@@ -55,16 +55,6 @@ class Database:
             yield session
 
     @contextmanager
-    def between_changes(self) -> Iterator[Session]:
-        """A transaction that writes while no operator's change is under way; many at a time.
-
-        What it reads of clients and users is as it is until it is committed.
-        """
-        with self.transaction() as session:
-            session.execute(select(ChangeCounter.value).with_for_update(read=True))
-            yield session
-
-    @contextmanager
     def reading(self) -> Iterator[Session]:
         """A transaction that only reads. `Unavailable` as above."""
         with translated(), self._reading.begin() as session:

@@ -64,7 +64,7 @@ class RefreshTokens:
             handle=self._maker.handle(token) or b"",
             digest=self._maker.digest(token),
         )
-        with self._database.between_changes() as session:
+        with self._database.changing() as session:
             store = FamilyStore(session)
             who = (user.id, user.password_hash, client_id)
             if not store.is_as_signed_in(*who, family.audience_id):
@@ -102,7 +102,8 @@ class RefreshTokens:
         family, salt = presented.family, self._maker.salt()
         successor = presented.successor or self._maker.successor(presented.token, salt)
         digest, asked = self._maker.digest(successor), presented.asked.digest
-        with self._database.transaction() as session:
+        # What holds up all changes comes first, as wherever a family ends: the record needs it.
+        with self._database.changing() as session:
             store = FamilyStore(session)
             is_first = (
                 store.stay(family)

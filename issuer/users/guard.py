@@ -86,8 +86,11 @@ class Guard:
 
     def end(self, attempt: Attempt, actor: Actor, *, succeeded: bool) -> None:
         """Take the outcome. That of an attempt which was refused changes nothing."""
-        now = self._clock()
-        with self._database.transaction() as session:
+        now, database = self._clock(), self._database
+        # A lock is put on record. That comes first, as where a password is set: nobody waits for
+        # counts that are held by who waits for the record.
+        may_lock = attempt.locks and not succeeded
+        with database.changing() if may_lock else database.transaction() as session:
             store = AttemptStore(session)
             standing = _held(store, attempt)
             if attempt.is_admitted:

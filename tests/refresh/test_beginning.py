@@ -1,12 +1,13 @@
 """A family does not begin beside the change that ends all of them."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from issuer.audit import Actor
 from issuer.errors import InvalidCredentials
-from issuer.refresh import Issue
+from issuer.refresh import Asked, Issue
 from issuer.services import Rooms
 from issuer.tokens import Authorization
 from tests.builders import PASSWORD, House
@@ -73,3 +74,25 @@ def begin_beside(house: House, change: Change) -> str:
     with house.changing() as rooms:
         change(house, rooms, user_id)
     return services.refresh.begin(user, authorization, Issue(access_token, Actor("app"), {}))
+
+
+def test_many_begin_and_go_on_at_once(house: House):
+    """Nobody waits for who waits for them, which PostgreSQL ends by an error after a second."""
+    user_id, services = house.user("alice"), house.services
+    house.client("app", grant_types=["password", "refresh_token"])
+    user, client = services.directory.load_user(user_id), services.directory.load_client("app")
+    authorization = Authorization.of_user(user, client, client.audiences["my-os"])
+    actor, asked = Actor("app"), Asked(None, None)
+
+    def issue() -> Issue:
+        return Issue(services.tokens.issue(authorization), actor, {})
+
+    def begin_and_go_on(_: int) -> bool:
+        first = services.refresh.begin(user, authorization, issue())
+        presented = services.refresh.present(first, "app", asked, actor)
+        second = services.refresh.use(presented, issue())
+        return services.refresh.revoke(second, "app", actor)
+
+    with ThreadPoolExecutor(6) as threads:
+        assert all(threads.map(begin_and_go_on, range(24)))
+    assert families(house) == 0
