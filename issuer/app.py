@@ -12,7 +12,7 @@ from issuer import __version__, logs
 from issuer.admin import (
     BodyLimit,
     HeadAsGet,
-    admin_router,
+    admin_routes,
     install_problem_handlers,
     manifest_schemas,
 )
@@ -80,7 +80,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.router.routes.extend(health_routes(services))
     paths = {**protocol_paths(settings, server.grants), **health_paths(settings)}
     _describe(app, paths, security_schemes())
-    app.include_router(admin_router(), prefix=base)
+    app.router.routes.extend(admin_routes(base))
     install_problem_handlers(app)
     app.add_middleware(BodyLimit, prefix=f"{base}/admin/")
     app.add_middleware(HeadAsGet, prefix=f"{base}/admin/")

@@ -1,6 +1,6 @@
 """The door for operators: `/admin/v1`, JSON in and out, problems by RFC 9457."""
 
-from issuer.admin.api import admin_router
+from issuer.admin.api import admin_routes
 from issuer.admin.head import HeadAsGet
 from issuer.admin.limits import BodyLimit
 from issuer.admin.manifest import manifest_schemas
@@ -9,7 +9,7 @@ from issuer.admin.refusals import install_problem_handlers
 __all__ = [
     "BodyLimit",
     "HeadAsGet",
-    "admin_router",
+    "admin_routes",
     "install_problem_handlers",
     "manifest_schemas",
 ]

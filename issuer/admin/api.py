@@ -1,6 +1,9 @@
 """All operations of the door: one file a resource, one line each in `RESOURCES`."""
 
+from functools import cache
+
 from fastapi import APIRouter
+from starlette.routing import BaseRoute
 
 from issuer.admin import (
     audiences,
@@ -33,9 +36,16 @@ RESOURCES = [
 ]
 
 
-def admin_router() -> APIRouter:
-    """`/admin/v1`, to be mounted under the path of the issuer."""
-    router = APIRouter(prefix=PREFIX)
+@cache
+def admin_routes(base: str) -> tuple[BaseRoute, ...]:
+    """`/admin/v1` under the path of the issuer.
+
+    They hold nothing of one application (that is in the request), so all in a process share them:
+    to make them takes FastAPI longer than all the rest of an application.
+    """
+    door = APIRouter(prefix=PREFIX)
     for resource in RESOURCES:
-        router.include_router(resource)
-    return router
+        door.include_router(resource)
+    root = APIRouter()
+    root.include_router(door, prefix=base)
+    return tuple(root.routes)
