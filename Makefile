@@ -28,7 +28,7 @@ demo: .venv/demo  ## the same with a real AgentOS that follows it
 	@exec $(BIN)/issuer quickstart --agentos $(ARGS)
 
 test: lint $(AGNO_VENVS:=/installed) $(call node_modules,$(FOREIGN_CLIENTS))  ## lint, check types, run every test (ARGS='-k jwks')
-	$(BIN)/pytest --numprocesses=logical $(ARGS)
+	$(BIN)/pytest --numprocesses=logical --dist=loadgroup --no-loadscope-reorder $(ARGS)
 
 bench: .venv/dev $(call node_modules,$(FOREIGN_SERVERS))  ## measure how fast it is, in eight minutes (ARGS=--quick)
 	@exec $(BIN)/python -m benchmarks $(ARGS)

@@ -15,6 +15,8 @@ from tests.builders import FakeClock, House, initialised, settings_for
 from tests.databases import PostgreSQL, shared_postgresql
 from tests.drivers import TokenEndpoint
 
+pytest_plugins = ["tests.scheduling"]
+
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_kind(request: pytest.FixtureRequest) -> str:
