@@ -10,11 +10,12 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from io import StringIO
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from agno.os import AgentOS
@@ -170,17 +171,22 @@ def observe(setup: Callable[[], None], answer: Connection) -> None:
     answer.send({"raised": raised, "logged": said.getvalue()})
 
 
-def observed(setup: Callable[[], None]) -> dict[str, Any]:
+def started(setup: Callable[[], None]) -> tuple[BaseProcess, Connection]:
     fork = get_context("fork")
     ours, theirs = fork.Pipe()
     process = fork.Process(target=observe, args=[setup, theirs])
     process.start()
     theirs.close()
-    said = ours.recv()
-    process.join()
-    return said
+    return process, ours
+
+
+def observed(setups: dict[str, Callable[[], None]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """All of them at once: each mostly waits."""
+    running = {name: started(setup) for name, setup in setups.items()}
+    for name, (process, said) in running.items():
+        yield name, said.recv()
+        process.join()
 
 
 if __name__ == "__main__":
-    everything = {name: observed(setup) for name, setup in setups(sys.argv[1]).items()}
-    print(json.dumps(everything))  # noqa: T201
+    print(json.dumps(dict(observed(setups(sys.argv[1])))))  # noqa: T201
