@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from issuer.keys import KeyState
-from issuer.keys.schedule import destroys_at, reserve, state_at
+from issuer.keys.schedule import reserve, state_at
 from issuer.vocabulary import SEEN_WITHIN
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ LONG_AGO, NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=
 def exactly_one_key_signs(world: "World") -> None:
     """Of each algorithm, in each process, by its own clock."""
     for process, signing in world.signing.items():
-        keys, now = process.keyring.keys, process.clock()
+        keys, now = process.usable, process.clock()
         active = [key.kid for key in keys if state_at(keys, key, now) is KeyState.ACTIVE]
         assert sorted(active) == sorted(signing.values())
 
@@ -51,7 +51,7 @@ def there_is_one_key_in_reserve(world: "World") -> None:
     for process in world.processes:
         if process.is_at_rest:
             for alg in world.algorithms:
-                assert reserve(process.keyring.keys, alg, process.clock())
+                assert reserve(process.usable, alg, process.clock())
     for alg in world.algorithms:
         keys = [key for key in world.history.usable if key.alg is alg]
         announced = [k.kid for k in keys if k.activates_at > world.now + world.clocks_off]
@@ -82,11 +82,10 @@ def a_revoked_key_is_refused(world: "World") -> None:
 def no_max_age_goes_beyond_a_planned_change(world: "World") -> None:
     """Which is a hand-over, or the end of a retired key, by the clock of who answers."""
     for process, signing in world.signing.items():
-        keys, now = process.keyring.keys, process.clock()
-        usable = [key for key in keys if key.is_usable]
-        following = [key for key in usable if key.kid not in signing.values()]
+        now = process.clock()
+        following = [key for key in process.usable if key.kid not in signing.values()]
         planned = [key.activates_at for key in following if key.activates_at > now]
-        planned += [over for key in usable if (over := destroys_at(usable, key))]
+        planned += process.ends
         left = min(planned, default=NEVER) - now
         assert process.max_age() <= max(timedelta(0), left)
 
@@ -95,10 +94,8 @@ def a_key_that_is_over_is_destroyed(world: "World") -> None:
     """As soon as a process that is not busy has looked around."""
     for process in world.processes:
         if process.unseen_since is None and not process.is_making_a_key:
-            usable = [key for key in process.keyring.keys if key.is_usable]
-            ends = (destroys_at(usable, key) for key in usable)
             looked_at = process.clock() - process.character.late
-            assert all(over is None or over >= looked_at for over in ends)
+            assert all(end >= looked_at for end in process.ends)
 
 
 def a_private_part_goes_with_its_key(world: "World") -> None:

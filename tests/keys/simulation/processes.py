@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from issuer.audit import Actor, Trail
@@ -85,6 +86,8 @@ class Process:
         self.changes.subscribe(self.keyring.reload)
         self.unseen_since: datetime | None = None
         self._keys: list[SigningKey] = []
+        self._usable: list[SigningKey] = []
+        self._ends: list[datetime] = []
         self._changes: list[datetime] = []
 
     def start(self) -> None:
@@ -120,19 +123,36 @@ class Process:
 
     def answers(self) -> HeldSet:
         """The key set, as somebody gets it now and holds it for as long as allowed."""
-        keys = json.loads(self.keyring.jwks.body)["keys"]
+        kids = kids_of(self.keyring.jwks.body)
         until = self.world.now + self.max_age() + self.policy.follower_max_age
-        return HeldSet(frozenset(key["kid"] for key in keys), self.world.now, until)
+        return HeldSet(kids, self.world.now, until)
+
+    @property
+    def usable(self) -> list[SigningKey]:
+        """The keys it knows that may sign or verify."""
+        self._read()
+        return self._usable
+
+    @property
+    def ends(self) -> list[datetime]:
+        """When those that have a successor are over, by its clock."""
+        self._read()
+        return self._ends
 
     def changes_by_itself(self) -> Sequence[datetime]:
         """When a key takes over or is over by its clock, in true time."""
+        self._read()
+        return self._changes
+
+    def _read(self) -> None:
+        """Once for each list of keys: it is asked at every moment."""
         if self._keys is not self.keyring.keys:
             self._keys = self.keyring.keys
-            usable = [key for key in self._keys if key.is_usable]
-            dates = [schedule.destroys_at(usable, key) for key in usable]
-            dates += [key.activates_at for key in usable]
-            self._changes = [date - self.clock.ahead for date in dates if date]
-        return self._changes
+            self._usable = [key for key in self._keys if key.is_usable]
+            ends = (schedule.destroys_at(self._usable, key) for key in self._usable)
+            self._ends = [end for end in ends if end]
+            dates = [*self._ends, *(key.activates_at for key in self._usable)]
+            self._changes = [date - self.clock.ahead for date in dates]
 
     def looks_around(self) -> Iterator[datetime]:
         """When it notices that, or what others have done."""
@@ -166,3 +186,8 @@ class Process:
         self.is_making_a_key = True
         self.world.run_until(self.world.now + self.character.makes_keys_in)
         self.is_making_a_key = False
+
+
+@lru_cache
+def kids_of(key_set: bytes) -> frozenset[str]:
+    return frozenset(key["kid"] for key in json.loads(key_set)["keys"])
