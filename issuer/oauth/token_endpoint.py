@@ -130,8 +130,10 @@ class TokenEndpoint:
             if refused is not None:
                 return refused
             await checking.count_request(request)
-        if pool is not None:
+        if pool is self._passwords:
             return await checking.in_pool(pool, respond, request)
+        if pool is not None:  # under no limit of failures: nobody guesses a refresh token
+            return await pool.run(respond, request)
         return await checking.from_memory_or_query(respond, request)
 
     def _pool_for(self, grant: type[Grant]) -> WorkerPool | None:

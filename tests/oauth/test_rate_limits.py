@@ -10,6 +10,7 @@ from sqlalchemy import select
 from issuer.database.tables import AuditEventRow
 from tests.builders import Credentials, FakeClock, House
 from tests.drivers import TokenAnswer, TokenEndpoint
+from tests.oauth.refreshing import sign_in
 
 BODY = {"error": "temporarily_unavailable", "error_description": "Too many requests."}
 GRANT = {"grant_type": "client_credentials"}
@@ -227,3 +228,12 @@ def test_a_request_that_waits_for_the_next_second_is_one(
         rooms.clients.revoke_tokens("ci-bot")
     statuses = [token_endpoint.client_credentials(client).status for _ in range(4)]
     assert statuses == [200, 200, 200, 429]
+
+
+@three_failures
+def test_wrong_refresh_tokens_are_no_failures(house: House, token_endpoint: TokenEndpoint):
+    """Nobody guesses 256 random bits, and who uses one too often is told so each time."""
+    alice = sign_in(house, token_endpoint)
+    alice.refresh()
+    answers = [alice.refresh() for _ in range(5)]
+    assert {answer.error for answer in answers} == {"invalid_grant"}
