@@ -157,7 +157,7 @@ class Services:
         )
         self.explainer = Explainer(self.directory, self.tokens, self.any_tokens, own_api)
         self.audit = AuditWriter(self.database, self._chance)
-        self.refusals = GatheredRefusals(self.database)
+        self.refusals = GatheredRefusals(self.database, self._chance)
         self._writing_refusals = Periodic("refusals", WRITE_REFUSALS_EVERY, self.refusals.write)
         self.checkpoints = Checkpoints(
             self.database, clock, settings.url, self.chain_key, self._signed_checkpoint

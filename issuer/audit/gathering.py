@@ -4,11 +4,10 @@ import threading
 from collections.abc import Hashable
 from dataclasses import replace
 from datetime import timedelta
-from uuid import uuid4
+from random import Random
 
-from issuer.audit.chain import End
-from issuer.audit.chains import chains_of
 from issuer.audit.event import Actor, Event
+from issuer.audit.own_chain import OwnChain
 from issuer.database import Database
 
 WRITE_EVERY = timedelta(seconds=10)
@@ -22,8 +21,8 @@ class GatheredRefusals:
     thousand kinds.
     """
 
-    def __init__(self, database: Database, most_kinds: int = MOST_KINDS) -> None:
-        self._database = database
+    def __init__(self, database: Database, chance: Random, most_kinds: int = MOST_KINDS) -> None:
+        self._chain = OwnChain(database, chance)
         self._most_kinds = most_kinds
         self._lock = threading.Lock()
         self._gathered: dict[Hashable, Event] = {}
@@ -40,8 +39,7 @@ class GatheredRefusals:
         if not gathered:
             return
         try:
-            with self._database.transaction() as session:
-                chains_of(session).append(session, uuid4().hex, End(), list(gathered.values()))
+            self._chain.append(list(gathered.values()))
         except Exception:
             with self._lock:
                 for event in gathered.values():

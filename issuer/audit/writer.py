@@ -4,18 +4,15 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
 from random import Random
 from typing import TypeAlias
 
 import structlog
 
-from issuer.audit.chain import End
-from issuer.audit.chains import chains_of
 from issuer.audit.event import Event
 from issuer.audit.flood import Flood, coalesced
+from issuer.audit.own_chain import OwnChain
 from issuer.database import Database
 from issuer.errors import Unavailable
 
@@ -27,8 +24,6 @@ _MOST_LOOKS = 4
 _SECONDS_TO_HOLD = 1
 _SECONDS_TO_WAIT = 10
 _SECONDS_TO_STOP = 5
-# Nobody has to remember the end of a chain for longer than that after its last row.
-CHAIN_RESTS_FOR = timedelta(days=1)
 
 log = structlog.get_logger(__name__)
 
@@ -43,14 +38,10 @@ class AuditWriter:
     """
 
     def __init__(self, database: Database, chance: Random, most_waiting: int = 10_000) -> None:
-        self._database = database
-        self._chance = chance
+        self._chain = OwnChain(database, chance)
         self._most_waiting = most_waiting
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._flood = Flood()
-        self._chain = self._new_chain()
-        self._end = End()
-        self._last_at: datetime | None = None
         self._thread = threading.Thread(target=self._run, name="audit-writer", daemon=True)
 
     def start(self) -> None:
@@ -111,7 +102,7 @@ class AuditWriter:
         if not self._flood.held:
             return
         try:
-            self._append(list(self._flood.held.values()))
+            self._chain.append(list(self._flood.held.values()))
         except Exception as error:
             log.warning("refusals_not_recorded", cause=str(error))
         else:
@@ -139,7 +130,7 @@ class AuditWriter:
 
     def _commit(self, batch: list[_Waiting]) -> None:
         try:
-            self._append([event for event, _ in batch])
+            self._chain.append(coalesced(event for event, _ in batch))
         except Unavailable as error:
             self._answer(batch, error)
         except Exception as error:
@@ -151,25 +142,6 @@ class AuditWriter:
                 self._commit([waiting])
         else:
             self._answer(batch, None)
-
-    def _append(self, events: Sequence[Event]) -> None:
-        if self._last_at and events[0].at - self._last_at > CHAIN_RESTS_FOR:
-            self._begin_chain()
-        try:
-            with self._database.transaction() as session:
-                chains = chains_of(session)
-                end = chains.append(session, self._chain, self._end, coalesced(events))
-        except BaseException:
-            # Nobody knows whether it was committed: another chain is right either way.
-            self._begin_chain()
-            raise
-        self._end, self._last_at = end, events[-1].at
-
-    def _begin_chain(self) -> None:
-        self._chain, self._end, self._last_at = self._new_chain(), End(), None
-
-    def _new_chain(self) -> str:
-        return f"{self._chance.getrandbits(128):032x}"
 
     def _answer(self, batch: list[_Waiting], error: Exception | None) -> None:
         loop = batch[0][1].get_loop()

@@ -1,11 +1,12 @@
 """Refusals of a flood, counted and written now and then."""
 
 from collections.abc import Iterator
+from random import Random
 
 import pytest
 from sqlalchemy import select
 
-from issuer.audit import Actor, Event, GatheredRefusals, Outcome
+from issuer.audit import Actor, ChainKey, Event, GatheredRefusals, Outcome, keep_chains
 from issuer.database import Database
 from issuer.database.tables import AuditEventRow
 from tests.builders import FakeClock
@@ -16,6 +17,7 @@ CLOCK = FakeClock()
 @pytest.fixture
 def database(migrated_database_url: str) -> Iterator[Database]:
     database = Database(migrated_database_url)
+    keep_chains(database, ChainKey(bytes(32)))
     yield database
     database.dispose()
 
@@ -31,7 +33,7 @@ def counted(database: Database) -> dict[str | None, int]:
 
 
 def test_those_alike_are_one_event(database: Database):
-    refusals = GatheredRefusals(database)
+    refusals = GatheredRefusals(database, Random(1))
     for number in range(5):
         refusals.note(refused("192.0.2.1", request_id=str(number)))
     refusals.note(refused("192.0.2.2"))
@@ -41,7 +43,7 @@ def test_those_alike_are_one_event(database: Database):
 
 
 def test_of_very_many_kinds_the_rest_is_one_event(database: Database):
-    refusals = GatheredRefusals(database, most_kinds=3)
+    refusals = GatheredRefusals(database, Random(1), most_kinds=3)
     for number in range(100):
         refusals.note(refused(f"192.0.2.{number}"))
     refusals.note(refused("192.0.2.1"))
@@ -52,7 +54,7 @@ def test_of_very_many_kinds_the_rest_is_one_event(database: Database):
 def test_what_could_not_be_written_is_kept_for_the_next_time(database: Database):
     with database.transaction() as session:
         session.connection().exec_driver_sql("ALTER TABLE audit_events RENAME TO away")
-    refusals = GatheredRefusals(database)
+    refusals = GatheredRefusals(database, Random(1))
     refusals.note(refused("192.0.2.1"))
     with pytest.raises(Exception):  # noqa: B017 - whatever the database says
         refusals.write()

@@ -1,0 +1,43 @@
+"""The chain of one writer, to which nobody else appends."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from random import Random
+
+from issuer.audit.chain import End
+from issuer.audit.chains import chains_of
+from issuer.audit.event import Event
+from issuer.database import Database
+
+# Nobody has to remember the end of a chain for longer than that after its last row.
+RESTS_FOR = timedelta(days=1)
+
+
+class OwnChain:
+    """Appends in transactions of its own, and waits for no other writer."""
+
+    def __init__(self, database: Database, chance: Random) -> None:
+        self._database = database
+        self._chance = chance
+        self._id = self._new_id()
+        self._end = End()
+        self._last_at: datetime | None = None
+
+    def append(self, events: Sequence[Event]) -> None:
+        """`events` are durable; `Unavailable` if they could not be made so."""
+        if self._last_at and events[0].at - self._last_at > RESTS_FOR:
+            self._begin_another()
+        try:
+            with self._database.transaction() as session:
+                end = chains_of(session).append(session, self._id, self._end, events)
+        except BaseException:
+            # Nobody knows whether it was committed: another chain is right either way.
+            self._begin_another()
+            raise
+        self._end, self._last_at = end, events[-1].at
+
+    def _begin_another(self) -> None:
+        self._id, self._end, self._last_at = self._new_id(), End(), None
+
+    def _new_id(self) -> str:
+        return f"{self._chance.getrandbits(128):032x}"
