@@ -168,7 +168,7 @@ class RefreshTokens:
             given = FamilyStore(session).end(family.id)
             if given is None:
                 return False
-            Revocations(session, self._clock).tokens(given)
+            Revocations(session, self._clock).tokens(given, family.client_id)
             Trail(session, self._clock, actor).note(
                 action,
                 family.user_id,

@@ -9,6 +9,9 @@ from issuer.families import FamilyStore
 from issuer.revocations.store import Principal, RevocationStore
 from issuer.vocabulary import LONGEST_TOKEN, SEEN_WITHIN, STILL_BELIEVED
 
+# Six megabytes of feed. A follower reads sixteen at the most.
+MOST_TOKENS = 100_000
+
 SUB = "sub"
 CLIENT_ID = "client_id"
 
@@ -16,20 +19,25 @@ CLIENT_ID = "client_id"
 class Revocations:
     """What is revoked here is in the feed as soon as the transaction is committed."""
 
-    def __init__(self, session: Session, clock: Clock) -> None:
+    def __init__(self, session: Session, clock: Clock, *, most_tokens: int = MOST_TOKENS) -> None:
+        self._most_tokens = most_tokens
         self._store = RevocationStore(session)
         self._families = FamilyStore(session)
         self._clock = clock
         self._principals: dict[Principal, datetime] = {}
 
-    def tokens(self, expirations: Mapping[str, datetime]) -> None:
+    def tokens(self, expirations: Mapping[str, datetime], client_id: str | None = None) -> None:
         """Access tokens by `jti`, with their `exp`; again is fine.
 
-        Those that nobody believes any more, however late a clock, are passed over.
+        Those that nobody believes any more, however late a clock, are passed over. Where very many
+        are revoked already, all access tokens of the client are instead, if these are a client's:
+        nobody may make the feed too large for those who follow it.
         """
         now = self._clock()
         alive = {jti: exp for jti, exp in expirations.items() if exp + STILL_BELIEVED > now}
-        if alive:
+        if alive and client_id is not None and self._store.has_tokens(self._most_tokens):
+            self._nothing_so_far(Principal(CLIENT_ID, client_id))
+        elif alive:
             self._store.add_tokens(alive, self._store.count_the_change(now))
 
     def subject(self, user_or_client_id: str) -> None:

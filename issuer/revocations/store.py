@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import case, delete, exists, or_, select, tuple_, update
+from sqlalchemy import case, delete, exists, func, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -61,6 +61,11 @@ class RevocationStore:
         for start in range(0, len(rows), _MOST_ROWS_A_STATEMENT):
             some = rows[start : start + _MOST_ROWS_A_STATEMENT]
             self._keep_latest(RevokedTokenRow, some, "jti", by="expires_at")
+
+    def has_tokens(self, number: int) -> bool:
+        """Whether so many tokens are revoked, expired ones that are still there included."""
+        counted = self._session.scalars(select(func.count()).select_from(RevokedTokenRow)).one()
+        return counted >= number
 
     def add_principal(
         self, whose: Principal, not_after: datetime, expires_at: datetime, change: int

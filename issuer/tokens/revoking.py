@@ -45,7 +45,7 @@ class TokenRevocations:
         self._authority.touch(
             principal=found.subject, scopes=found.scopes, audiences=[found.audience]
         )
-        self._revocations.tokens({found.jti: found.expires_at})
+        self._revocations.tokens({found.jti: found.expires_at}, found.client_id)
         named = {"client_id": found.client_id, "audience": found.audience}
         self._trail.note("token.revoked", found.subject, jti=found.jti, **named)
         return found

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import event
 
+from issuer.revocations import Revocations
 from issuer.revocations.store import Principal, RevocationStore
 from issuer.vocabulary import LONGEST_TOKEN, STILL_BELIEVED
 from tests.builders import FakeClock, House
@@ -40,6 +41,17 @@ def test_a_revoked_token_is_on_record_with_its_expiry(house: House, clock: FakeC
     assert tokens(house) == {"a": expires_at, "b": expires_at}
     assert is_revoked(house, clock(), jti="a")
     assert not is_revoked(house, clock(), jti="A")
+
+
+def test_a_client_that_gives_up_very_many_tokens_gives_up_all(house: House, clock: FakeClock):
+    """Else it could make the feed too large for every AgentOS that follows."""
+    expires_at = clock().replace(microsecond=0) + HOUR
+    for jti in ("a", "b", "c"):
+        with house.services.database.changing() as session:
+            Revocations(session, clock, most_tokens=2).tokens({jti: expires_at}, "web")
+    assert set(tokens(house)) == {"a", "b"}
+    assert set(not_after(house)) == {Principal("client_id", "web")}
+    assert is_revoked(house, clock(), jti="c")
 
 
 @pytest.mark.parametrize(("first", "then"), [(1, 2), (2, 1)])
