@@ -134,7 +134,8 @@ def _markdown(report: Report) -> Iterator[str]:
 METHOD = """\
 A server is one process on the first core and the load comes from the last one, with 16 connections
 where nothing else is said; two processes have all cores and share them with the load. Settings are
-the defaults, but that two algorithms sign; every token is on record before it is given out.
+the defaults, but that two algorithms sign and a user may fail 1,000 times; every token is on record
+before it is given out.
 PostgreSQL flushes its commits to the disk and runs on whatever core is free. The loads take turns,
 round after round, after one that warms up. A line has the median of the rounds, and its slowest
 and fastest. "Beside sign-ins" means that 17 connections sign in with passwords all the time: two
