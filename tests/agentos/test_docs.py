@@ -20,20 +20,7 @@ from tests.journeys.running_issuer import REPOSITORY, process_environment
 PAGE = (REPOSITORY / "docs" / "agentos.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 COMMANDS = re.findall(r"^\$ issuer (.+)$", PAGE, re.MULTILINE)
-STUBS = Path(__file__).parent
-
-# What is put around an example: agents without a model before it, requests after it.
-PROGRAM = """
-import json, sys
-from server import stub_agent
-from starlette.testclient import TestClient
-
-{example}
-
-with TestClient(app, base_url="http://127.0.0.1") as http:
-    requests = json.loads(sys.argv[1])
-    print(json.dumps([http.request(**request).status_code for request in requests]))
-"""
+RUNNER = Path(__file__).with_name("examples.py")
 
 
 @dataclass(frozen=True)
@@ -157,26 +144,40 @@ EXAMPLES: list[tuple[str, Asked]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("block", "asked"),
-    [
-        pytest.param(block, asked, id=name)
-        for block, (name, asked) in zip(BLOCKS, EXAMPLES, strict=True)
-    ],
-)
-def test_an_example_does_what_the_page_says(
-    issuers: Issuers, tmp_path: Path, block: str, asked: Asked
-):
-    (tmp_path / "control-plane.pem").write_text(issuers.control_plane.pem)
-    script = tmp_path / "example.py"
-    script.write_text(PROGRAM.format(example=made_real(block, issuers)))
-    expected = asked(issuers)
+NAMES = [name for name, _ in EXAMPLES]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What an example was expected to answer, and what came of it."""
+
+    expected: list[int]
+    said: Any
+
+
+@pytest.fixture(scope="module")
+def examples(issuers: Issuers, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
+    """All of them, since agno is imported once for them all."""
+    folders, expected = [], []
+    for block, (name, asked) in zip(BLOCKS, EXAMPLES, strict=True):
+        folder = tmp_path_factory.mktemp(name.replace(" ", "-"))
+        (folder / "control-plane.pem").write_text(issuers.control_plane.pem)
+        requests = asked(issuers)
+        expected.append([status for status, _ in requests])
+        folders.append(
+            {
+                "code": made_real(block, issuers),
+                "requests": [request for _, request in requests],
+                "folder": str(folder),
+            }
+        )
+    file = tmp_path_factory.mktemp("examples") / "examples.json"
+    file.write_text(json.dumps(folders))
     done = subprocess.run(
-        [sys.executable, script, json.dumps([request for _, request in expected])],
-        cwd=tmp_path,
+        [sys.executable, RUNNER, file],
         env={
             **process_environment(),
-            "PYTHONPATH": f"{REPOSITORY}:{STUBS}",
+            "PYTHONPATH": f"{REPOSITORY}:{RUNNER.parent}",
             "AGNO_TELEMETRY": "false",
         },
         capture_output=True,
@@ -184,7 +185,13 @@ def test_an_example_does_what_the_page_says(
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1]) == [status for status, _ in expected]
+    said = [json.loads(line) for line in done.stdout.splitlines() if line.startswith(("[", '"'))]
+    return {name: Ran(*each) for name, *each in zip(NAMES, expected, said, strict=True)}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_does_what_the_page_says(examples: dict[str, Ran], name: str):
+    assert examples[name].said == examples[name].expected, examples[name].said
 
 
 def test_its_commands_keep_the_file(issuers: Issuers, tmp_path: Path):

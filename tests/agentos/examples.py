@@ -1,0 +1,48 @@
+"""Runs the examples of a page, each in a process of its own that has agno imported already.
+
+    python examples.py FILE
+
+FILE holds a JSON array; each member has the example's `code`, its `requests` and the `folder` it
+runs in. A line for each says how it ended: the statuses of the answers, or what went wrong.
+"""
+
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import agno.os  # noqa: F401
+import fastapi  # noqa: F401
+from server import stub_agent
+from starlette.testclient import TestClient
+
+import issuer.agentos  # noqa: F401
+
+
+def run(example: dict[str, Any]) -> list[int]:
+    os.chdir(example["folder"])
+    names = {"stub_agent": stub_agent, "__name__": "example"}
+    exec(compile(example["code"], "example", "exec"), names)
+    with TestClient(names["app"], base_url="http://127.0.0.1") as http:
+        return [http.request(**request).status_code for request in example["requests"]]
+
+
+def main(file: str) -> None:
+    for example in json.loads(Path(file).read_text()):
+        sys.stdout.flush()
+        if os.fork():
+            os.wait()
+            continue
+        try:
+            said: Any = run(example)
+        except BaseException:
+            said = traceback.format_exc()
+        sys.stdout.write(json.dumps(said) + "\n")
+        sys.stdout.flush()
+        os._exit(0)  # without waiting for threads that follow an issuer
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
