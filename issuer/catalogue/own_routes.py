@@ -110,6 +110,8 @@ _ADMIN_API = (
 
 _PUBLIC = (
     _route("POST", "/oauth2/token", None),
+    _route("POST", "/oauth2/revoke", None),
+    _route("POST", "/oauth2/introspect", None),
     _route("GET HEAD", "/.well-known/jwks.json", None),
     _route("GET HEAD", "/.well-known/revocations", None),
     _route("GET HEAD", "/healthz", None),

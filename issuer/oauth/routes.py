@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import TypeAlias
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -26,6 +27,8 @@ from issuer.oauth.token_endpoint import TokenEndpoint
 from issuer.rates import Limits
 from issuer.services import Services
 from issuer.workers import WorkerPool
+
+Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 
 def protocol_routes(
@@ -60,27 +63,29 @@ def protocol_routes(
 
     base = services.settings.base_path
     return [
-        Route(base + TOKEN_PATH, Only("POST", endpoint=token_endpoint)),
+        _post(base + TOKEN_PATH, token_endpoint),
         *(
-            Route(
-                base + endpoint.PATH,
-                Only("POST", endpoint=ClientEndpoint(services, server, checking, queries, name)),
-            )
+            _post(base + endpoint.PATH, ClientEndpoint(services, server, checking, queries, name))
             for name, endpoint in server.endpoints.items()
         ),
-        Route(base + JWKS_PATH, Only("GET", "HEAD", endpoint=jwks)),
-        Route(base + FEED_PATH, Only("GET", "HEAD", endpoint=revocation_feed)),
-        *(
-            Route(path, Only("GET", "HEAD", endpoint=discovery))
-            for path in metadata_paths(services.settings)
-        ),
+        _get(base + JWKS_PATH, jwks),
+        _get(base + FEED_PATH, revocation_feed),
+        *(_get(path, discovery) for path in metadata_paths(services.settings)),
     ]
+
+
+def _post(path: str, endpoint: Endpoint) -> Route:
+    return Route(path, Only("POST", endpoint=endpoint), methods=["POST"])
+
+
+def _get(path: str, endpoint: Endpoint) -> Route:
+    return Route(path, Only("GET", "HEAD", endpoint=endpoint), methods=["GET", "HEAD"])
 
 
 class Only:
     """An endpoint for `methods`; every other, known or not, is told so (RFC 9110 §15.5.6)."""
 
-    def __init__(self, *methods: str, endpoint: Callable[[Request], Awaitable[Response]]) -> None:
+    def __init__(self, *methods: str, endpoint: Endpoint) -> None:
         self._methods = methods
         self._endpoint = endpoint
 
