@@ -91,6 +91,7 @@ def test_workers_that_cannot_go_on_end_all(cli: Cli, tmp_path: Path, data_dir: P
     """No endless respawn: what a worker gives up for would happen to the next one too."""
     with running(tmp_path / "server", cli.environment, *SERVE, "--workers", "2") as program:
         program.listening()
+        wait_until(lambda: program.err.count('"listening"') == 2, SECONDS, "both workers answer")
         (data_dir / "master.key").unlink()
         os.kill(min(children(program)), signal.SIGKILL)
         result = program.ended()
