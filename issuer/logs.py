@@ -12,11 +12,7 @@ request_id: contextvars.ContextVar[str | None] = contextvars.ContextVar("request
 def configure(level: str) -> None:
     """Everything that is logged, ours and the libraries', in one form."""
     structlog.configure(
-        processors=[
-            _with_request_id,
-            *_SHARED,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
+        processors=_PROCESSORS,
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
@@ -53,4 +49,11 @@ _SHARED: list[structlog.typing.Processor] = [
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+
+# One list for good: a logger keeps the one it began with.
+_PROCESSORS: list[structlog.typing.Processor] = [
+    _with_request_id,
+    *_SHARED,
+    structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
 ]
