@@ -10,6 +10,7 @@ AGNO_RELEASES := 2.7.2 2.8.7 2.9.0 3.0.11
 AGNO_VENVS := $(foreach release,$(AGNO_RELEASES),.venv-agno-$(basename $(release)))
 FOREIGN_CLIENTS := tests/journeys/javascript
 FOREIGN_SERVERS := benchmarks/javascript
+PYTEST = $(BIN)/pytest --numprocesses=logical --dist=loadgroup --no-loadscope-reorder
 QUIETLY := --quiet --disable-pip-version-check
 UV := uv==0.13.9
 
@@ -19,7 +20,7 @@ node_modules = $(if $(and $(shell command -v npm),$(wildcard $(1)/package-lock.j
 	$(1)/node_modules/.package-lock.json)
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 quickstart: .venv/runtime  ## install everything into .venv and serve a demo issuer
 	@exec $(BIN)/issuer quickstart $(ARGS)
@@ -27,8 +28,11 @@ quickstart: .venv/runtime  ## install everything into .venv and serve a demo iss
 demo: .venv/demo  ## the same with a real AgentOS that follows it
 	@exec $(BIN)/issuer quickstart --agentos $(ARGS)
 
-test: lint $(AGNO_VENVS:=/installed) $(call node_modules,$(FOREIGN_CLIENTS))  ## lint, check types, run every test (ARGS='-k jwks')
-	$(BIN)/pytest --numprocesses=logical --dist=loadgroup --no-loadscope-reorder $(ARGS)
+test: lint $(AGNO_VENVS:=/installed) $(call node_modules,$(FOREIGN_CLIENTS))  ## lint, check types, run every test that is not slow (ARGS='-k jwks')
+	$(PYTEST) -m 'not slow' $(ARGS)
+
+test-all: lint $(AGNO_VENVS:=/installed) $(call node_modules,$(FOREIGN_CLIENTS))  ## the same with the slow ones, in 23 minutes
+	$(PYTEST) $(ARGS)
 
 bench: .venv/dev $(call node_modules,$(FOREIGN_SERVERS))  ## measure how fast it is, in eight minutes (ARGS=--quick)
 	@exec $(BIN)/python -m benchmarks $(ARGS)
@@ -100,4 +104,4 @@ $(TOOLS)/installed: | $(TOOLS)/bin/pip
 		"The issuer needs Python 3.11 or newer: name one with `make PYTHON=…`.")'
 	@$(PYTHON) -m venv $*
 
-.PHONY: help quickstart demo test bench lint format wheel lock clean
+.PHONY: help quickstart demo test test-all bench lint format wheel lock clean

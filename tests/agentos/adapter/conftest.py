@@ -18,7 +18,12 @@ from tests.agentos.adapter.surfaces import SURFACES, Surface
 from tests.agentos.releases import AGNO_2_7, AGNO_2_9, AGNO_3_0, AGNO_3_1, AgnoRelease
 from tests.agentos.tokens import Tokens
 
-RELEASES = (AGNO_2_7, AGNO_2_9, AGNO_3_0, AGNO_3_1)
+RELEASES = (
+    AGNO_2_7,
+    pytest.param(AGNO_2_9, marks=pytest.mark.slow),
+    pytest.param(AGNO_3_0, marks=pytest.mark.slow),
+    AGNO_3_1,
+)
 
 
 @pytest.fixture(scope="session", params=RELEASES, ids=str)
