@@ -44,6 +44,8 @@ from issuer.keys.backends import FolderKeyBackend, KeyBackend, SealedKeyBackend
 from issuer.keys.house_secrets_store import (
     AUDIT_CHAINS,
     CLIENT_SECRETS,
+    REFRESH_TOKENS,
+    SIGN_IN_ATTEMPTS,
     current_mark,
     derived,
     opened,
@@ -113,7 +115,7 @@ class Services:
         self.last_use = LastUse(self.database)
         self._writing_last_use = Periodic("last-use", WRITE_EVERY, self.last_use.write)
         self.directory = Directory(self.database, own_audience=settings.url)
-        self._marks = Marks(hmac_key)
+        self._marks = Marks(derived(hmac_key, SIGN_IN_ATTEMPTS))
         policy = Policy(settings.sign_in_failures, settings.sign_in_lock)
         self.guard = Guard(self.database, clock, policy, self._marks)
         self._clearing_up_attempts = Periodic("attempts", CLEAR_EVERY, self.guard.clear_up)
@@ -147,7 +149,7 @@ class Services:
             self.database,
             clock,
             self._chance,
-            RefreshTokenMaker(hmac_key, self._chance),
+            RefreshTokenMaker(derived(hmac_key, REFRESH_TOKENS), self._chance),
             Lifetimes(settings.refresh_idle, settings.refresh_ttl),
             settings.refresh_reuse_grace,
             ended=self._see_own_change,

@@ -14,7 +14,10 @@ from issuer.errors import ConfigurationError
 from issuer.keys.sealing import Sealer, mark_of
 
 CLIENT_SECRETS = "client-secrets"
-AUDIT_CHAINS = "audit-chains"  # derived from that
+# Derived from that.
+AUDIT_CHAINS = "audit-chains"
+REFRESH_TOKENS = "refresh-tokens"
+SIGN_IN_ATTEMPTS = "sign-in-attempts"
 _BYTES = 32
 
 

@@ -19,11 +19,10 @@ _WRITTEN = re.compile(rf"{PREFIX}(?P<family>[0-9A-Za-z]{{22}})[0-9A-Za-z]{{43}}[
 
 
 class RefreshTokenMaker:
-    """Makes tokens and digests. `chance` must be a cryptographic source."""
+    """Makes tokens and digests, by a key of their own. `chance` must be a cryptographic source."""
 
-    def __init__(self, house_key: bytes, chance: Random) -> None:
-        # A key of its own: no digest of a token is one of a client's secret.
-        self._key = hmac.digest(house_key, b"refresh tokens", hashlib.sha256)
+    def __init__(self, hmac_key: bytes, chance: Random) -> None:
+        self._hmac_key = hmac_key
         self._chance = chance
 
     def first(self) -> str:
@@ -52,7 +51,7 @@ class RefreshTokenMaker:
         return self._digest("token", token)
 
     def _digest(self, purpose: str, text: str, more: bytes = b"") -> bytes:
-        return hmac.digest(self._key, f"{purpose}\n{text}\n".encode() + more, hashlib.sha256)
+        return hmac.digest(self._hmac_key, f"{purpose}\n{text}\n".encode() + more, hashlib.sha256)
 
 
 def _family(token: str) -> str:
