@@ -13,6 +13,7 @@ FLOOR = {
     "clock",
     "database",
     "errors",
+    "etags",
     "fields",
     "files",
     "logs",

@@ -12,11 +12,11 @@ from issuer.admin.limits import MOST_BYTES
 from issuer.admin.problems import ProblemRaised, documented
 from issuer.admin.representations import (
     IfMatch,
-    etag_of,
     never_stored,
     require_match,
     tagged,
 )
+from issuer.etags import etag_of
 from issuer.manifest import Plan
 from issuer.services import Rooms
 
@@ -127,5 +127,5 @@ def _plan(rooms: Rooms, source: bytes, *, prune: bool) -> Plan:
 
 
 def _exported(content: str, media_type: str) -> Response:
-    headers = {"ETag": etag_of(content), "Vary": "Accept"}
+    headers = {"ETag": etag_of(content.encode()), "Vary": "Accept"}
     return Response(content, media_type=media_type, headers=headers)

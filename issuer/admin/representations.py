@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -11,6 +10,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from issuer.admin.problems import ProblemRaised
+from issuer.etags import etag_of
 
 Item = TypeVar("Item", bound=BaseModel)
 
@@ -33,12 +33,7 @@ class Page(BaseModel, Generic[Item]):
 
 def etag(model: BaseModel) -> str:
     """The strong ETag of the resource: of all it says, and of its version, which is not shown."""
-    return etag_of(f"{getattr(model, 'version', 0)} {model.model_dump_json()}")
-
-
-def etag_of(text: str) -> str:
-    """The strong ETag of what reads `text`."""
-    return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+    return etag_of(f"{getattr(model, 'version', 0)} {model.model_dump_json()}".encode())
 
 
 def tagged(response: Response, model: Item) -> Item:

@@ -1,11 +1,11 @@
 """The published key set (RFC 7517 §5), rendered once and served as it is."""
 
-import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from issuer.etags import etag_of
 from issuer.keys.signing_key import SigningKey
 
 
@@ -28,6 +28,6 @@ class JwksDocument:
 
 def rendered(keys: Iterable[SigningKey], changes_at: datetime | None = None) -> JwksDocument:
     """The document of these keys, in this order. The same keys give the same ETag."""
-    body = json.dumps({"keys": [dict(key.public_jwk) for key in keys]}, separators=(",", ":"))
-    etag = f'"{hashlib.sha256(body.encode()).hexdigest()[:32]}"'
-    return JwksDocument(body.encode(), etag, changes_at)
+    text = json.dumps({"keys": [dict(key.public_jwk) for key in keys]}, separators=(",", ":"))
+    body = text.encode()
+    return JwksDocument(body, etag_of(body), changes_at)

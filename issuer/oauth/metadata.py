@@ -1,11 +1,11 @@
 """Authorization server metadata (RFC 8414), computed from what is really registered."""
 
-import hashlib
 import json
 from urllib.parse import urlsplit
 
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 
+from issuer.etags import etag_of
 from issuer.oauth.authorization_server import IssuerAuthorizationServer
 from issuer.oauth.client_authentication import METHODS
 from issuer.oauth.revocation_feed import FEED_PATH
@@ -45,7 +45,7 @@ def _endpoints(settings: Settings, server: IssuerAuthorizationServer) -> dict[st
 def rendered(document: dict[str, object]) -> tuple[bytes, str]:
     """The document as served, and its strong ETag."""
     body = json.dumps(document, separators=(",", ":")).encode()
-    return body, f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    return body, etag_of(body)
 
 
 def metadata_paths(settings: Settings) -> list[str]:

@@ -1,6 +1,5 @@
 """The revocation feed: what is revoked, as a signed JWT (CONTRACT §6)."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,6 +7,7 @@ from datetime import datetime, timedelta
 from issuer.clock import Clock
 from issuer.database import Database, FeedState
 from issuer.errors import Unavailable
+from issuer.etags import etag_of
 from issuer.keys import Keyring, SigningKey
 from issuer.revocations import RevocationView, Revoked
 from issuer.revocations.store import RevocationStore
@@ -108,7 +108,7 @@ class RevocationFeed:
         said, _, _ = signed.token.rpartition(".")
         # Of what is signed: an ES256 signature is another each time, also for the same words, and
         # who has the feed from one process need not get it again from the next.
-        etag = f'"{hashlib.sha256(said.encode()).hexdigest()[:32]}"'
+        etag = etag_of(said.encode())
         ended = self._clock.monotonic()
         rests_until = ended + min(_RESTS * (ended - began), _LONGEST_REST)
         body = signed.token.encode()
