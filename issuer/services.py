@@ -113,12 +113,10 @@ class Services:
         keep_chains(self.database, self.chain_key)
         self.passwords = Passwords(settings.password_hash, settings.password_workers)
         self.last_use = LastUse(self.database)
-        self._writing_last_use = Periodic("last-use", WRITE_EVERY, self.last_use.write)
         self.directory = Directory(self.database, own_audience=settings.url)
         self._marks = Marks(derived(hmac_key, SIGN_IN_ATTEMPTS))
         policy = Policy(settings.sign_in_failures, settings.sign_in_lock)
         self.guard = Guard(self.database, clock, policy, self._marks)
-        self._clearing_up_attempts = Periodic("attempts", CLEAR_EVERY, self.guard.clear_up)
         self.sign_in = SignIn(self.database, self.directory, self.passwords, self.guard)
         self.client_authentication = ClientAuthentication(self.directory, self.secrets, clock)
         self.key_policy = KeyPolicy(settings.key_sign_for, settings.key_announce_for)
@@ -160,14 +158,9 @@ class Services:
         self.explainer = Explainer(self.directory, self.tokens, self.any_tokens, own_api)
         self.audit = AuditWriter(self.database, self._chance)
         self.refusals = GatheredRefusals(self.database, self._chance)
-        self._writing_refusals = Periodic("refusals", WRITE_REFUSALS_EVERY, self.refusals.write)
         self.checkpoints = Checkpoints(
             self.database, clock, settings.url, self.chain_key, self._signed_checkpoint
         )
-        self._checkpointing = Periodic(
-            "audit-checkpoints", settings.audit_checkpoint_every, self._make_checkpoint
-        )
-        self._pruning = Periodic("audit-retention", _PRUNE_EVERY, self.prune_audit)
         self.changes = ChangeWatcher(self.database, clock)
         self.changes.subscribe_to_feed(self.revocations.follow)
         self.changes.subscribe(self.directory.forget)
@@ -175,7 +168,17 @@ class Services:
         self.revocation_feed = RevocationFeed(
             settings.url, self.database, clock, self.keyring, self.revocations, self.changes.look
         )
-        self._forgetting = Periodic("forgetting-the-dead", FORGET_EVERY, self._forget_the_dead)
+        self._tidying = (
+            Periodic("forgetting-the-dead", FORGET_EVERY, self._forget_the_dead),
+            Periodic("attempts", CLEAR_EVERY, self.guard.clear_up),
+            Periodic("audit-retention", _PRUNE_EVERY, self.prune_audit),
+        )
+        # The last one is about what the others have written.
+        self._writing = (
+            Periodic("last-use", WRITE_EVERY, self.last_use.write),
+            Periodic("refusals", WRITE_REFUSALS_EVERY, self.refusals.write),
+            Periodic("audit-checkpoints", settings.audit_checkpoint_every, self._make_checkpoint),
+        )
 
     @contextmanager
     def changing(self, actor: Actor, held: Iterable[str] = (ISSUER_ADMIN,)) -> Iterator[Rooms]:
@@ -247,19 +250,15 @@ class Services:
         self.changes.start()
         self.rotator.start()
         self.audit.start()
-        self._checkpointing.start()
-        self._pruning.start()
-        self._writing_last_use.start()
-        self._forgetting.start()
-        self._clearing_up_attempts.start()
-        self._writing_refusals.start()
+        for periodic in (*self._tidying, *self._writing):
+            periodic.start()
 
     def stop(self) -> None:
         """Make durable what waits, end the threads, close the connections."""
         self.audit.stop()
-        for tidying in (self._forgetting, self._clearing_up_attempts, self._pruning):
+        for tidying in self._tidying:
             tidying.stop()
-        for writing in (self._writing_last_use, self._writing_refusals, self._checkpointing):
+        for writing in self._writing:
             writing.stop()
             writing.run_once()
         self.passwords.stop()
