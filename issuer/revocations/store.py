@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import case, delete, exists, func, or_, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from issuer.database import FeedState
+from issuer.database.conflicts import insert_into
 from issuer.database.counts import read_feed_state
 from issuer.database.tables import RevocationFeedRow, RevokedPrincipalRow, RevokedTokenRow
 
@@ -121,10 +121,7 @@ class RevocationStore:
         *key: str,
         by: str,
     ) -> None:
-        is_sqlite = self._session.get_bind().dialect.name == "sqlite"
-        insert = sqlite.insert if is_sqlite else postgresql.insert
-        # Both dialects spell it alike, but share no type.
-        adding: Any = insert(table).values(list(rows))
+        adding = insert_into(self._session, table).values(list(rows))
         others = {column.name for column in table.__table__.columns} - set(key)
         self._session.execute(
             adding.on_conflict_do_update(

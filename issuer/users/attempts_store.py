@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from issuer.database.conflicts import insert_into
 from issuer.database.tables import CountedTries, KnownAddressRow, SignInTriesRow, UserRow
 from issuer.users.attempts import Tries
 
@@ -35,7 +35,7 @@ class AttemptStore:
 
     def hold(self, mark: bytes) -> Tries:
         """The count of that mark, which begins now if there is none."""
-        begun = self._insert(SignInTriesRow).values(mark=mark, **asdict(Tries()))
+        begun = insert_into(self._session, SignInTriesRow).values(mark=mark, **asdict(Tries()))
         self._session.execute(begun.on_conflict_do_nothing())
         query = _tries(SignInTriesRow).where(SignInTriesRow.mark == mark)
         return Tries(*self._session.execute(query).one())
@@ -61,7 +61,7 @@ class AttemptStore:
         user = user.with_for_update(read=True, key_share=True)
         if self._session.scalars(user).one_or_none() is None:
             return
-        made = self._insert(KnownAddressRow).values(
+        made = insert_into(self._session, KnownAddressRow).values(
             user_id=user_id, address_mark=address, succeeded_at=now, **asdict(Tries())
         )
         self._session.execute(
@@ -108,11 +108,6 @@ class AttemptStore:
         self._session.execute(
             update(KnownAddressRow).where(*_at(user_id, address)).values(**values)
         )
-
-    def _insert(self, row: type[Any]) -> Any:
-        """Both dialects know `ON CONFLICT`, and spell it alike."""
-        is_sqlite = self._session.get_bind().dialect.name == "sqlite"
-        return sqlite.insert(row) if is_sqlite else postgresql.insert(row)
 
 
 def _tries(row: type[CountedTries]) -> Any:
