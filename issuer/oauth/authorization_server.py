@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import AuthorizationServer, ClientMixin
+from starlette.responses import JSONResponse, Response
 
 from issuer.directory import ClientRecord
 from issuer.oauth.client_authentication import authenticate_client
@@ -34,6 +35,10 @@ class Answer:
     @property
     def is_of_a_limit(self) -> bool:
         return self.status == TOO_MANY_REQUESTS
+
+    def as_response(self) -> Response:
+        """As it goes over the wire: JSON (RFC 6749 §5)."""
+        return JSONResponse(self.body, self.status, headers=dict(self.headers))
 
 
 class RegisteredClient(ClientMixin):  # type: ignore[misc]

@@ -1,9 +1,8 @@
 """An endpoint beside the token endpoint, for clients of ours: from a request to an answer."""
 
-import structlog
 from authlib.oauth2 import OAuth2Error
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from issuer.audit import Event, Outcome
 from issuer.errors import Unavailable
@@ -13,16 +12,14 @@ from issuer.oauth.checking import Checking
 from issuer.oauth.errors import unavailable
 from issuer.oauth.recording import (
     actor_of,
-    answer_on_the_beat,
-    log_refusal,
+    note_use_of_secret,
     put_on_record,
     refused_event,
+    tell_refusal,
 )
 from issuer.oauth.request import ProtocolRequest, read_request
 from issuer.services import Services
 from issuer.workers import WorkerPool
-
-log = structlog.get_logger(__name__)
 
 
 class ClientEndpoint:
@@ -49,9 +46,8 @@ class ClientEndpoint:
         arrived_at = self._services.clock.monotonic()
         answer = await self._recorded_answer(request)
         if answer.refusal is not None:
-            log_refusal(f"{self._name}_refused", answer.refusal)
-            await answer_on_the_beat(answer.refusal, arrived_at, self._services.clock)
-        return JSONResponse(answer.body, answer.status, headers=dict(answer.headers))
+            await tell_refusal(f"{self._name}_refused", answer.refusal, arrived_at, self._services)
+        return answer.as_response()
 
     async def _recorded_answer(self, request: Request) -> Answer:
         parsed: ProtocolRequest | None = None
@@ -65,7 +61,7 @@ class ClientEndpoint:
             event = self._event(request, parsed, answer)
             if event is not None:
                 await put_on_record(event, parsed, answer.refusal, self._services)
-            self._note_use_of_secret(parsed)
+            note_use_of_secret(parsed, self._services)
         except Unavailable as error:
             return self._server.refuse(unavailable(error))
         return answer
@@ -87,9 +83,3 @@ class ClientEndpoint:
         if parsed is not None and parsed.nothing_done is not None:
             return Event(clock(), actor, action, None, Outcome.REFUSED, parsed.nothing_done)
         return None
-
-    def _note_use_of_secret(self, parsed: ProtocolRequest | None) -> None:
-        if parsed is not None and parsed.secret is not None:
-            self._services.last_use.note(
-                parsed.secret.id, self._services.clock(), parsed.caller.address
-            )

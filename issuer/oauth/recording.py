@@ -25,10 +25,13 @@ _BEAT = 0.03  # seconds
 log = structlog.get_logger(__name__)
 
 
-async def answer_on_the_beat(error: OAuth2Error, arrived_at: float, clock: Clock) -> None:
-    """Return when the refusal may leave."""
+async def tell_refusal(
+    event: str, error: OAuth2Error, arrived_at: float, services: Services
+) -> None:
+    """Tell the log, and return when the refusal may leave."""
+    log.info(event, error=error.error, reason=_reason(error))
     if error.error in _ANSWERED_ON_THE_BEAT or error.status_code == TOO_MANY_REQUESTS:
-        await asyncio.sleep(_BEAT - (clock.monotonic() - arrived_at) % _BEAT)
+        await asyncio.sleep(_BEAT - (services.clock.monotonic() - arrived_at) % _BEAT)
 
 
 def actor_of(request: ProtocolRequest) -> Actor:
@@ -83,8 +86,10 @@ async def put_on_record(
     services.refusals.note(replace(event, actor=actor, target=None))
 
 
-def log_refusal(event: str, error: OAuth2Error) -> None:
-    log.info(event, error=error.error, reason=_reason(error))
+def note_use_of_secret(request: ProtocolRequest | None, services: Services) -> None:
+    """When and from where the secret was used that the request came with, if it is one of ours."""
+    if request is not None and request.secret is not None:
+        services.last_use.note(request.secret.id, services.clock(), request.caller.address)
 
 
 def may_be_secret(text: str) -> bool:

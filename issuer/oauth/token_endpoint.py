@@ -4,7 +4,7 @@ from datetime import datetime
 
 from authlib.oauth2 import OAuth2Error
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from issuer.audit import Event
 from issuer.errors import Unavailable
@@ -17,11 +17,11 @@ from issuer.oauth.errors import unavailable
 from issuer.oauth.grants import Grant
 from issuer.oauth.recording import (
     actor_of,
-    answer_on_the_beat,
     issued_details,
-    log_refusal,
+    note_use_of_secret,
     put_on_record,
     refused_event,
+    tell_refusal,
 )
 from issuer.oauth.request import ProtocolRequest, read_request
 from issuer.services import Services
@@ -57,9 +57,8 @@ class TokenEndpoint:
         arrived_at = self._services.clock.monotonic()
         answer = await self._measured_answer(request, arrived_at)
         if answer.refusal is not None:
-            log_refusal("token_refused", answer.refusal)
-            await answer_on_the_beat(answer.refusal, arrived_at, self._services.clock)
-        return JSONResponse(answer.body, answer.status, headers=dict(answer.headers))
+            await tell_refusal("token_refused", answer.refusal, arrived_at, self._services)
+        return answer.as_response()
 
     async def _measured_answer(self, request: Request, arrived_at: float) -> Answer:
         try:
@@ -85,8 +84,7 @@ class TokenEndpoint:
             except OAuth2Error as error:
                 answer = self._server.refuse(error)
             event = self._event(request, parsed, answer)
-            if parsed is not None and parsed.secret is not None:
-                self._services.last_use.note(parsed.secret.id, event.at, event.actor.address)
+            note_use_of_secret(parsed, self._services)
             if parsed is None or not parsed.is_recorded:
                 await put_on_record(event, parsed, answer.refusal, self._services)
             if parsed is not None and parsed.issued is not None:
