@@ -8,7 +8,14 @@ from typing import Any, TypeAlias
 from pydantic import BaseModel
 
 from issuer.audit.chain import ChainKey, End
-from issuer.audit.statement import Pruned, Statement, Unchained, digest
+from issuer.audit.statement import (
+    Pruned,
+    Statement,
+    Unchained,
+    digest,
+    ends_through,
+    last_pruned,
+)
 from issuer.database.tables import AuditCheckpointRow
 
 Read: TypeAlias = Callable[[str], dict[str, Any] | None]
@@ -65,16 +72,16 @@ def anchored(
 ) -> Anchors:
     """What the checkpoints say, and those `kept` elsewhere; `Broken` if one is not as it was."""
     statements = [_checked(row, key, read) for row in rows]
-    pruned = _last_pruned(statements, done=True)
+    pruned = last_pruned(statements, done=True)
     _require_series(rows, statements, pruned)
     anchors = Anchors(checkpoints=len(rows), has_checkpoint=bool(rows))
     if pruned is not None:
         anchors.starts, anchors.first = pruned.ends, pruned.first
         anchors.since = pruned.until
-    pruning = _last_pruned(statements, done=False)
+    pruning = last_pruned(statements, done=False)
     if pruning is not None and (pruned is None or pruning.through > pruned.through):
         anchors.is_pruning = True
-        anchors.starts = _ends_through(pruning.through, anchors.starts, statements)
+        anchors.starts = ends_through(pruning.through, statements)
     if statements:
         anchors.until, anchors.unchained = statements[-1].made_at, statements[0].unchained
     known = {row.number: row.token for row in rows}
@@ -111,21 +118,6 @@ def _require_series(
         if statement.previous != previous:
             raise Broken(f"Checkpoint {number} follows another.", checkpoint=number)
         previous = digest(row.token)
-
-
-def _last_pruned(statements: Sequence[Statement], *, done: bool) -> Pruned | None:
-    found = [each.pruned for each in statements if each.pruned and each.pruned.done is done]
-    return found[-1] if found else None
-
-
-def _ends_through(
-    number: int, starts: Mapping[str, End], statements: Sequence[Statement]
-) -> dict[str, End]:
-    ends = dict(starts)
-    for statement in statements:
-        if statement.number <= number:
-            ends.update(statement.ends)
-    return ends
 
 
 def _compared(

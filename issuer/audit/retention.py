@@ -11,7 +11,7 @@ from issuer.audit import store
 from issuer.audit.chain import CHANGES, ChainKey, End
 from issuer.audit.checkpoints import Checkpoints
 from issuer.audit.event import Actor
-from issuer.audit.statement import Pruned, Statement, digest
+from issuer.audit.statement import Pruned, Statement, digest, ends_through
 from issuer.audit.trail import Trail
 from issuer.clock import Clock
 from issuer.database import Database, Session
@@ -128,13 +128,8 @@ class Retention:
 
 def _line(statements: Sequence[Statement], pruned: Pruned) -> _Line:
     """All that the checkpoints until that one cover."""
-    done = [each.pruned for each in statements if each.pruned and each.pruned.done]
-    ends = dict(done[-1].ends) if done else {}
-    for statement in statements:
-        if statement.number <= pruned.through:
-            ends.update(statement.ends)
     unchained = statements[0].unchained
-    return _Line(ends, unchained.last if unchained else 0)
+    return _Line(ends_through(pruned.through, statements), unchained.last if unchained else 0)
 
 
 def _going_on(session: Session, line: _Line) -> dict[str, End]:

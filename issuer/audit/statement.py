@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -110,6 +110,22 @@ class Statement:
 def digest(token: str) -> str:
     """By what a checkpoint names the one before."""
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def last_pruned(statements: Sequence[Statement], *, done: bool) -> Pruned | None:
+    """What retention has deleted last, or (not `done`) begun to."""
+    found = [each.pruned for each in statements if each.pruned and each.pruned.done is done]
+    return found[-1] if found else None
+
+
+def ends_through(number: int, statements: Sequence[Statement]) -> dict[str, End]:
+    """Where the chains ended at checkpoint `number`, those that retention has cut included."""
+    done = last_pruned(statements, done=True)
+    ends = dict(done.ends) if done else {}
+    for statement in statements:
+        if statement.number <= number:
+            ends.update(statement.ends)
+    return ends
 
 
 def _as_json(ends: Mapping[str, End]) -> dict[str, list[Any]]:

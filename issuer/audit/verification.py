@@ -1,18 +1,15 @@
 """Verifying the record: what is the first thing that is not as it was written?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, TypeAlias
 
 from pydantic import BaseModel
 
 from issuer.audit import store
-from issuer.audit.anchors import Anchors, Broken, Finding, anchored
+from issuer.audit.anchors import Anchors, Broken, Finding, Read, anchored
 from issuer.audit.chain import ChainKey
 from issuer.audit.walk import Walk
 from issuer.database import Database
-
-Read: TypeAlias = Callable[[str], dict[str, Any] | None]
 
 
 class Verification(BaseModel):
