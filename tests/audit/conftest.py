@@ -6,7 +6,8 @@ from random import Random
 
 import pytest
 
-from issuer.audit import Actor, AuditWriter, Event, Verification
+from issuer.audit import Actor, AuditWriter, ChainKey, Event, Verification, keep_chains
+from issuer.database import Database
 from issuer.roles import RoleFields
 from issuer.services import Services, build_services
 from issuer.settings import Settings
@@ -44,6 +45,15 @@ class Recorded:
 
     def verify(self, *kept: str) -> Verification:
         return self.services.verify_audit(kept)
+
+
+@pytest.fixture
+def database(migrated_database_url: str) -> Iterator[Database]:
+    """Without a house, and with a key of chains all the same."""
+    database = Database(migrated_database_url)
+    keep_chains(database, ChainKey(bytes(32)))
+    yield database
+    database.dispose()
 
 
 @pytest.fixture

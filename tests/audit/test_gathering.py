@@ -1,25 +1,16 @@
 """Refusals of a flood, counted and written now and then."""
 
-from collections.abc import Iterator
 from random import Random
 
 import pytest
 from sqlalchemy import select
 
-from issuer.audit import Actor, ChainKey, Event, GatheredRefusals, Outcome, keep_chains
+from issuer.audit import Actor, Event, GatheredRefusals, Outcome
 from issuer.database import Database
 from issuer.database.tables import AuditEventRow
 from tests.builders import FakeClock
 
 CLOCK = FakeClock()
-
-
-@pytest.fixture
-def database(migrated_database_url: str) -> Iterator[Database]:
-    database = Database(migrated_database_url)
-    keep_chains(database, ChainKey(bytes(32)))
-    yield database
-    database.dispose()
 
 
 def refused(address: str, request_id: str = "r") -> Event:

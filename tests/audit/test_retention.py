@@ -1,6 +1,7 @@
 """What is too old goes, and what is left can still be verified."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 from random import Random
 
@@ -101,16 +102,23 @@ def test_a_change_to_what_is_left_is_found(
     assert (found.row, "put back" in found.what) == (old["id"], True)
 
 
-def test_killed_at_any_moment_it_goes_on_where_it_was(
-    recorded: Recorded, settings: Settings, clock: FakeClock
-):
-    record_weeks(recorded, clock, 8)
-    recorded.services.database.dispose()
+@pytest.fixture
+def prune(settings: Settings, clock: FakeClock) -> Callable[[], None]:
+    """As a process of its own does it."""
 
     def prune() -> None:
         services = build_services(settings, clock)
         services.keyring.reload()
         services.prune_audit()
+
+    return prune
+
+
+def test_killed_at_any_moment_it_goes_on_where_it_was(
+    recorded: Recorded, clock: FakeClock, prune: Callable[[], None]
+):
+    record_weeks(recorded, clock, 8)
+    recorded.services.database.dispose()
 
     steps = [killed(prune, before=1), killed(prune, before=0), killed(prune, before=9)]
     assert steps == ["commit", "commit", None]
@@ -120,15 +128,10 @@ def test_killed_at_any_moment_it_goes_on_where_it_was(
 
 
 def test_while_it_deletes_the_rest_is_verified(
-    recorded: Recorded, settings: Settings, clock: FakeClock
+    recorded: Recorded, clock: FakeClock, prune: Callable[[], None]
 ):
     record_weeks(recorded, clock, 8)
     recorded.services.database.dispose()
-
-    def prune() -> None:
-        services = build_services(settings, clock)
-        services.keyring.reload()
-        services.prune_audit()
 
     assert killed(prune, before=1) == "commit"
     assert recorded.verify().ok

@@ -12,8 +12,6 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 from issuer.audit import Actor, AuditWriter, Event, Outcome
-from issuer.audit.chain import ChainKey
-from issuer.audit.chains import keep_chains
 from issuer.database import Database
 from issuer.database.tables import AuditEventRow
 from issuer.errors import Unavailable
@@ -21,14 +19,6 @@ from tests.builders import FakeClock
 from tests.journeys.running_issuer import wait_until
 
 CLOCK = FakeClock()
-
-
-@pytest.fixture
-def database(migrated_database_url: str) -> Iterator[Database]:
-    database = Database(migrated_database_url)
-    keep_chains(database, ChainKey(bytes(32)))
-    yield database
-    database.dispose()
 
 
 @pytest.fixture
