@@ -9,26 +9,25 @@ ratio of the last two is the result. CPU time a request says the same where othe
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from statistics import median
 
-import httpx
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.load import Load, cpu_seconds, on_core, wrk
+from benchmarks.load import Load, cpu_seconds, wrk
+from benchmarks.running import running
 from tests.agentos.tokens import Tokens
 
 KINDS = ("open", "stock", "adapter")
 TOKENS = 200
+SERVER = [sys.executable, "-m", "benchmarks.agentos_server"]
 
 
 @contextmanager
@@ -52,26 +51,6 @@ def publishing(tokens: Tokens) -> Iterator[str]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
-
-
-@contextmanager
-def running(kind: str, port: int, issuer: str, jwks_file: Path) -> Iterator[int]:
-    """The process id of a server that answers."""
-    module = [sys.executable, "-m", "benchmarks.agentos_server"]
-    command = on_core(0, [*module, kind, port, issuer, jwks_file])
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        try:
-            while True:
-                time.sleep(0.2)
-                assert process.poll() is None, f"The server {kind} ended."
-                try:
-                    httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False)
-                except httpx.TransportError:
-                    continue
-                yield process.pid
-                return
-        finally:
-            process.terminate()
 
 
 def show(loads: dict[str, list[Load]], costs: dict[str, list[float]]) -> None:
@@ -106,7 +85,12 @@ def measured(
         bearers = [tokens.issue(["agents:read"], sub=f"usr_{n}") for n in range(TOKENS)]
         ports = {kind: 7801 + number for number, kind in enumerate(KINDS)}
         pids = {
-            kind: house.enter_context(running(kind, port, tokens.issuer, jwks_file))
+            kind: house.enter_context(
+                running(
+                    [*SERVER, kind, port, tokens.issuer, jwks_file],
+                    f"http://127.0.0.1:{port}/health",
+                )
+            )
             for kind, port in ports.items()
         }
         loads: dict[str, list[Load]] = {kind: [] for kind in KINDS}

@@ -10,10 +10,8 @@ the machine.
 
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr
 from pathlib import Path
@@ -23,7 +21,8 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.load import Load, cpu_seconds, on_core, wrk
+from benchmarks.load import Load, cpu_seconds, wrk
+from benchmarks.running import running
 from issuer.clock import Clock
 from issuer.services import build_services
 from issuer.settings import Settings
@@ -50,25 +49,6 @@ def database(kind: str) -> Iterator[dict[str, str]]:
         yield {"ISSUER_DATABASE_URL": held.enter_context(PostgreSQL(host).database())}
 
 
-@contextmanager
-def running(kind: str, port: int, environment: dict[str, str]) -> Iterator[int]:
-    """The process id of a server that answers."""
-    command = on_core(0, [sys.executable, "-m", "benchmarks.token_server", kind, port])
-    with subprocess.Popen(command, env={**os.environ, **environment}) as process:
-        try:
-            while True:
-                time.sleep(0.2)
-                assert process.poll() is None, f"The server {kind} ended."
-                try:
-                    httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False)
-                except httpx.TransportError:
-                    continue
-                yield process.pid
-                return
-        finally:
-            process.terminate()
-
-
 def measured(kind: str, options: argparse.Namespace, workdir: Path) -> Iterator[Sequence[str]]:
     """The rows of the table for one database."""
     with ExitStack() as house:
@@ -80,7 +60,13 @@ def measured(kind: str, options: argparse.Namespace, workdir: Path) -> Iterator[
         credentials = prepared(environment)
         ports = {server: 7811 + number for number, server in enumerate(KINDS)}
         pids = {
-            server: house.enter_context(running(server, port, environment))
+            server: house.enter_context(
+                running(
+                    [sys.executable, "-m", "benchmarks.token_server", server, port],
+                    f"http://127.0.0.1:{port}/readyz",
+                    environment,
+                )
+            )
             for server, port in ports.items()
         }
         loads: dict[str, list[Load]] = {server: [] for server in KINDS}

@@ -1,32 +1,29 @@
 """The servers that are measured. All run at the same time; one of them at a time has work."""
 
-import os
 import shutil
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 
 from benchmarks.durable_audit import database
 from benchmarks.load import on_core
+from benchmarks.running import SECONDS_TO_START, running
 from tests.builders import PASSWORD, Credentials
 from tests.drivers import TokenAnswer
 from tests.journeys.running_issuer import (
     OURS,
     RunningIssuer,
     Server,
-    end_with_the_tests,
     polls,
     reserved_port,
 )
 
 JAVASCRIPT = Path(__file__).parent / "javascript"
 ALGORITHMS = ("RS256", "ES256")
-SECONDS_TO_START = 30
 
 
 class Ours:
@@ -141,38 +138,6 @@ def node_oidc_provider() -> Iterator[Theirs]:
 def has_node() -> bool:
     """Whether the server in JavaScript can be measured here."""
     return shutil.which("node") is not None and (JAVASCRIPT / "node_modules").is_dir()
-
-
-@contextmanager
-def running(command: Sequence[str], url: str) -> Iterator[None]:
-    """The command on the first core, once it answers at `url`, whatever the answer."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(Path(__file__).parents[1]),
-        "NODE_ENV": "production",
-    }
-    with subprocess.Popen(
-        on_core(0, command),
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        preexec_fn=end_with_the_tests,  # noqa: PLW1509 - one system call, no lock
-    ) as process:
-        try:
-            wait_for(url, process)
-            yield
-        finally:
-            process.terminate()
-
-
-def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    for _ in polls(SECONDS_TO_START):
-        if process.poll() is not None:
-            break
-        with suppress(httpx.TransportError):
-            httpx.get(url, trust_env=False)
-            return
-    raise AssertionError(f"It does not answer: {process.args!r}")
 
 
 def password_form() -> dict[str, str]:
