@@ -35,6 +35,15 @@ class End:
     hash: bytes = bytes(HASH_BYTES)
 
 
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """A row to be added: its `COLUMNS` as values and as text, as they are stored, and its hash."""
+
+    values: tuple[Any, ...]
+    stored: tuple[Any, ...]
+    hash: bytes
+
+
 class ChainKey:
     """The key of every hash of the record."""
 
@@ -56,7 +65,7 @@ class ChainKey:
         """Whether the checkpoint is one of ours."""
         return hmac.compare_digest(mac, self.mac(token))
 
-    def linked(self, event: Event, row_id: int, chain: str, end: End) -> dict[str, Any]:
+    def linked(self, event: Event, row_id: int, chain: str, end: End) -> "Linked":
         """The row of `event` that follows `end` in `chain`."""
         values = (
             row_id,
@@ -76,7 +85,7 @@ class ChainKey:
         # As both databases give them back as text: the record may move from one to the other.
         at, details = _instant(event.at), json.dumps(values[_DETAILS])
         stored = (row_id, at, *values[_AT + 1 : _DETAILS], details, *values[_DETAILS + 1 :])
-        return {**dict(zip(COLUMNS, values, strict=True)), "hash": self.hash(end.hash, stored)}
+        return Linked(values, stored, self.hash(end.hash, stored))
 
 
 def _instant(at: datetime) -> str:

@@ -22,7 +22,7 @@ class Chains:
         rows = []
         for row_id, event in zip(store.new_ids(session, len(events)), events, strict=True):
             row = self.key.linked(event, row_id, chain, end)
-            end = End(end.seq + 1, row["hash"])
+            end = End(end.seq + 1, row.hash)
             rows.append(row)
         store.add(session, rows)
         return end

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.orm import Session, aliased
 
-from issuer.audit.chain import COLUMNS, End
+from issuer.audit.chain import COLUMNS, End, Linked
 from issuer.database.tables import AuditCheckpointRow, AuditEventRow, ChangeCounter
 
 _PAGE = 5_000
@@ -38,6 +38,10 @@ _INSERT_JSON = insert(_EVENTS).from_select(
             literal_column("NULL::audit_events"), sql_cast(bindparam("rows", type_=Text), JSON)
         ).alias()
     ),
+)
+
+_INSERT_STORED = (  # names of ours alone
+    f"INSERT INTO {_EVENTS.name} ({', '.join(_NAMES)}) VALUES ({', '.join('?' for _ in _NAMES)})"  # noqa: S608
 )
 
 _FOLLOWING_IDS = select(
@@ -61,11 +65,13 @@ def new_ids(session: Session, number: int) -> Iterable[int]:
     return sorted(session.connection().scalars(_FOLLOWING_IDS, {"number": number}))
 
 
-def add(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+def add(session: Session, rows: Sequence[Linked]) -> None:
     """Add `rows` in one statement."""
     connection = session.connection()
     if _dialect(session) == "sqlite":
-        connection.execute(insert(_EVENTS), rows)
+        # Their text is there already: it was hashed.
+        stored = [(*row.stored, row.hash) for row in rows]
+        connection.exec_driver_sql(_INSERT_STORED, stored)
     else:
         connection.execute(_INSERT_JSON, {"rows": json.dumps([_as_json(row) for row in rows])})
 
@@ -178,8 +184,9 @@ def delete_checkpoints(session: Session, through: int) -> None:
     session.execute(delete(AuditCheckpointRow).where(AuditCheckpointRow.number <= through))
 
 
-def _as_json(row: Mapping[str, Any]) -> dict[str, object]:
-    return {**row, "at": row["at"].isoformat(), "hash": f"\\x{row['hash'].hex()}"}
+def _as_json(row: Linked) -> dict[str, object]:
+    values = dict(zip(COLUMNS, row.values, strict=True))
+    return {**values, "at": values["at"].isoformat(), "hash": f"\\x{row.hash.hex()}"}
 
 
 def _delete(session: Session, ids: Sequence[int]) -> int:
