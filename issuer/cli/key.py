@@ -62,7 +62,8 @@ app.command("drill")(drill_rotation)
 def revoke_key(kid: Kid, as_json: AsJson = False) -> None:
     """In an emergency, destroy a key at once; the one in reserve takes its place.
 
-    Every token it signed is dead to whoever has seen the key set since.
+    Every token it signed is dead to whoever has seen the key set since. An id that begins with
+    "-", of a key that was made elsewhere, is written behind "--".
 
     Examples:
 

@@ -36,6 +36,13 @@ _KEY_TYPES: dict[SigningAlgorithm, type[PrivateKey]] = {
 
 def generated(alg: SigningAlgorithm) -> PrivateKey:
     """A new key. An RSA key can take a tenth of a second and more, without holding up threads."""
+    key = _generated(alg)
+    while key.thumbprint().startswith("-"):  # a command would take such a name for an option
+        key = _generated(alg)
+    return key
+
+
+def _generated(alg: SigningAlgorithm) -> PrivateKey:
     match alg:
         case SigningAlgorithm.RS256 | SigningAlgorithm.PS256:
             return RSAKey.generate_key(_RSA_BITS, private=True)

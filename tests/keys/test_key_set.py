@@ -7,6 +7,8 @@ import pytest
 from joserfc.jwk import JWKRegistry
 
 from issuer.database.tables import SigningKeyRow
+from issuer.keys.private_key import generated
+from issuer.vocabulary import SigningAlgorithm
 from tests.builders import House
 from tests.drivers import TokenEndpoint
 
@@ -36,6 +38,12 @@ def test_a_published_key_is_public_and_named_by_its_thumbprint(house: House):
         assert not PRIVATE_MEMBERS & key.keys()
         assert key["use"] == "sig"
         assert key["kid"] == JWKRegistry.import_key(key).thumbprint()
+
+
+def test_the_name_of_a_key_of_ours_is_never_taken_for_an_option():
+    """One thumbprint in 64 begins with "-"."""
+    names = [generated(SigningAlgorithm.EDDSA).thumbprint() for _ in range(800)]
+    assert not any(name.startswith("-") for name in names)
 
 
 @pytest.mark.parametrize("form", ["{}", "W/{}", '"other", {}', "*"])
