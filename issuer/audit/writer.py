@@ -3,7 +3,7 @@
 import asyncio
 import queue
 import threading
-import time
+from collections import deque
 from contextlib import suppress
 from random import Random
 from typing import TypeAlias
@@ -17,10 +17,7 @@ from issuer.database import Database
 from issuer.errors import Unavailable
 
 _MOST_IN_A_COMMIT = 1_000
-# A commit costs as much as a token: where several come at once, those on their way share it.
-_SEVERAL = 2
-_SECONDS_BETWEEN_LOOKS = 0.002
-_MOST_LOOKS = 4
+_ENOUGH_FOR_A_COMMIT = 100
 _SECONDS_TO_HOLD = 1
 _SECONDS_TO_WAIT = 10
 _SECONDS_TO_STOP = 5
@@ -40,7 +37,10 @@ class AuditWriter:
     def __init__(self, database: Database, chance: Random, most_waiting: int = 10_000) -> None:
         self._chain = OwnChain(database, chance)
         self._most_waiting = most_waiting
-        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._waiting: deque[_Waiting] = deque()
+        self._is_gathering = False
+        self._calls: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._is_stopping = False
         self._flood = Flood()
         self._thread = threading.Thread(target=self._run, name="audit-writer", daemon=True)
 
@@ -49,16 +49,20 @@ class AuditWriter:
 
     def stop(self) -> None:
         """Commit what is waiting, then end; a database that hangs does not hold up the end."""
-        self._queue.put(None)
+        self._is_stopping = True
+        self._calls.put(None)
         self._thread.join(_SECONDS_TO_STOP)
 
     async def record(self, event: Event) -> None:
         """Return when `event` is durable; `Unavailable` if it could not be made so."""
-        if self._queue.qsize() >= self._most_waiting:
+        if len(self._waiting) >= self._most_waiting:
             raise Unavailable("Too many events wait to be recorded.")
         loop = asyncio.get_running_loop()
         durable = loop.create_future()
-        self._queue.put((event, durable))
+        self._waiting.append((event, durable))
+        if not self._is_gathering:
+            self._is_gathering = True
+            loop.call_soon(self._gather, loop, 0)
         # Not `asyncio.timeout`, which takes several times as long, for every token.
         too_late = loop.call_later(_SECONDS_TO_WAIT, _give_up, durable)
         try:
@@ -66,25 +70,37 @@ class AuditWriter:
         finally:
             too_late.cancel()
 
+    def _gather(self, loop: asyncio.AbstractEventLoop, before: int) -> None:
+        """Have it committed as soon as a round of the loop brings nothing more.
+
+        A commit costs as much as a token: those on their way share it, and nobody waits for
+        nobody.
+        """
+        waiting = len(self._waiting)
+        if before < waiting < _ENOUGH_FOR_A_COMMIT:
+            loop.call_soon(self._gather, loop, waiting)
+        else:
+            self._is_gathering = False
+            self._calls.put(None)
+
     def _run(self) -> None:
-        come_at_once = 0
-        while (first := self._next()) is not None:
-            if come_at_once >= _SEVERAL:
-                self._let_more_come()
-            batch, ended = self._gather(first)
-            if self._flood.is_due(batch[-1][0].at):
-                self._write_held()
-            self._commit_what_passes(batch)
-            if ended:
-                break
-            come_at_once = len(batch)
+        is_last = False
+        while not is_last:
+            self._wait_for_call()
+            is_last = self._is_stopping
+            gathered = [self._waiting.popleft() for _ in range(len(self._waiting))]
+            for start in range(0, len(gathered), _MOST_IN_A_COMMIT):
+                batch = gathered[start : start + _MOST_IN_A_COMMIT]
+                if self._flood.is_due(batch[-1][0].at):
+                    self._write_held()
+                self._commit_what_passes(batch)
         self._write_held()
 
-    def _next(self) -> _Waiting | None:
-        """Who comes next; meanwhile, what is held back does not wait for ever."""
+    def _wait_for_call(self) -> None:
+        """Meanwhile, what is held back does not wait for ever."""
         while True:
             try:
-                return self._queue.get(timeout=_SECONDS_TO_HOLD if self._flood.held else None)
+                return self._calls.get(timeout=_SECONDS_TO_HOLD if self._flood.held else None)
             except queue.Empty:
                 self._write_held()
 
@@ -107,26 +123,6 @@ class AuditWriter:
             log.warning("refusals_not_recorded", cause=str(error))
         else:
             self._flood.held.clear()
-
-    def _let_more_come(self) -> None:
-        """As long as they do: who are few must not wait for nobody."""
-        for _ in range(_MOST_LOOKS):
-            before = self._queue.qsize()
-            time.sleep(_SECONDS_BETWEEN_LOOKS)
-            if self._queue.qsize() == before:
-                return
-
-    def _gather(self, first: _Waiting) -> tuple[list[_Waiting], bool]:
-        batch = [first]
-        while len(batch) < _MOST_IN_A_COMMIT:
-            try:
-                waiting = self._queue.get_nowait()
-            except queue.Empty:
-                break
-            if waiting is None:
-                return batch, True
-            batch.append(waiting)
-        return batch, False
 
     def _commit(self, batch: list[_Waiting]) -> None:
         try:
