@@ -7,11 +7,9 @@ import sys
 
 import uvicorn
 
-from issuer import logs
-from issuer.app import create_app
+from issuer.app import app_from_environment
 from issuer.audit import Event
 from issuer.cli.connection import BoundedConnection
-from issuer.settings import Settings
 
 
 class Nothing:
@@ -28,9 +26,7 @@ class Nothing:
 
 
 def main(kind: str, port: str) -> None:
-    settings = Settings.from_environment()
-    logs.configure("warning")
-    app = create_app(settings)
+    app = app_from_environment()
     if kind == "nothing":
         app.state.services.audit = Nothing()
     uvicorn.run(
