@@ -35,6 +35,8 @@ from issuer.workers import WorkerPool
 _QUERY_WORKERS = 8
 _QUERY_QUEUE = 256
 
+_OBJECTS_BETWEEN_COLLECTIONS = 50_000
+
 
 def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     """The application for `settings`, on an initialised database.
@@ -129,4 +131,6 @@ def app_from_environment() -> FastAPI:
     # `create_app`, since in another process it may come and go.
     gc.collect()
     gc.freeze()
+    # Nor need it look after every 700 objects, while requests wait that are no garbage yet.
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     return app
