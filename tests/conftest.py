@@ -2,17 +2,18 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy import make_url
 from starlette.testclient import TestClient
 
 from issuer.app import create_app
 from issuer.settings import Settings
-from tests.builders import FakeClock, House, initialised, settings_for
-from tests.databases import PostgreSQL, shared_postgresql
+from tests.builders import Credentials, FakeClock, House, initialised, settings_for
+from tests.databases import PostgreSQL, copied, shared_postgresql
 from tests.drivers import TokenEndpoint
 
 pytest_plugins = ["tests.scheduling"]
@@ -42,12 +43,7 @@ def migrated_database_url(
     database_kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> Iterator[str]:
     """A database of the newest schema, without data, that no other test sees."""
-    if database_kind == "sqlite":
-        template: Path = request.getfixturevalue("migrated_sqlite_file")
-        yield f"sqlite:///{shutil.copyfile(template, tmp_path / 'migrated.db')}"
-        return
-    server: PostgreSQL = request.getfixturevalue("postgresql")
-    with server.database(request.getfixturevalue("migrated_postgresql_database")) as url:
+    with copied(request.getfixturevalue(f"migrated_{database_kind}"), tmp_path) as url:
         yield url
 
 
@@ -64,19 +60,52 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iter
 
 
 @pytest.fixture(scope="session")
-def migrated_sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Migrated once in each worker, then copied."""
-    path = tmp_path_factory.mktemp("migrated") / "template.db"
-    migrate(f"sqlite:///{path}")
-    return path
+    url = f"sqlite:///{tmp_path_factory.mktemp('migrated') / 'template.db'}"
+    migrate(url)
+    return url
 
 
 @pytest.fixture(scope="session")
-def migrated_postgresql_database(postgresql: PostgreSQL) -> Iterator[str]:
-    """The name of a database migrated once in each worker, then copied."""
+def migrated_postgresql(postgresql: PostgreSQL) -> Iterator[str]:
+    """Migrated once in each worker, then copied."""
     with postgresql.database() as url:
         migrate(url)
-        yield make_url(url).database
+        yield url
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A house that was initialised."""
+
+    settings: Settings
+    admin: Credentials
+
+
+@pytest.fixture(scope="session")
+def opened_sqlite(
+    tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: str
+) -> Iterator[Opened]:
+    """Initialised once in each worker, then copied."""
+    with opened_once(tmp_path_factory.mktemp("opened"), migrated_sqlite) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def opened_postgresql(
+    tmp_path_factory: pytest.TempPathFactory, migrated_postgresql: str
+) -> Iterator[Opened]:
+    """Initialised once in each worker, then copied."""
+    with opened_once(tmp_path_factory.mktemp("opened"), migrated_postgresql) as opened:
+        yield opened
+
+
+@contextmanager
+def opened_once(folder: Path, migrated: str) -> Iterator[Opened]:
+    with copied(migrated, folder) as url:
+        settings = settings_for(folder / "data", url)
+        yield Opened(settings, initialised(settings, FakeClock()))
 
 
 def migrate(url: str) -> None:
@@ -103,12 +132,30 @@ def settings(tmp_path: Path, migrated_database_url: str, more_settings: dict[str
 
 
 @pytest.fixture
-def house(settings: Settings, clock: FakeClock) -> Iterator[House]:
+def opened(
+    database_kind: str,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    more_settings: dict[str, str],
+) -> Iterator[Opened]:
+    """A house that no other test sees; initialising one takes longer than most tests."""
+    if more_settings:
+        settings: Settings = request.getfixturevalue("settings")
+        yield Opened(settings, initialised(settings, FakeClock()))
+        return
+    template: Opened = request.getfixturevalue(f"opened_{database_kind}")
+    data_dir = shutil.copytree(template.settings.data_dir, tmp_path / "data")
+    with copied(template.settings.effective_database_url, tmp_path) as url:
+        yield Opened(settings_for(data_dir, url), template.admin)
+
+
+@pytest.fixture
+def house(opened: Opened, clock: FakeClock) -> Iterator[House]:
     """A running issuer with an audience `my-os`, its server reachable through `http`."""
-    admin = initialised(settings, clock)
+    settings = opened.settings
     app = create_app(settings, clock)
     with TestClient(app, base_url=settings.url) as http:
-        house = House(app.state.services, admin, http)
+        house = House(app.state.services, opened.admin, http)
         house.audience("my-os")
         yield house
     # FastAPI remembers functions of each app for as long as the process lives, and they have the

@@ -22,6 +22,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import psycopg
+from sqlalchemy import make_url
 
 SECONDS_TO_START = 60
 BETWEEN_POLLS = 0.02
@@ -81,6 +82,17 @@ class PostgreSQL:
     def _execute(self, statement: str) -> None:
         with connect(self.host) as connection:
             connection.execute(statement)
+
+
+@contextmanager
+def copied(url: str, folder: Path) -> Iterator[str]:
+    """A copy of a database that nobody is connected to; one that is a file stays in `folder`."""
+    template = make_url(url)
+    if template.drivername == "sqlite":
+        yield f"sqlite:///{shutil.copyfile(template.database, folder / f'{uuid4().hex}.db')}"
+        return
+    with PostgreSQL(template.query["host"]).database(template.database) as copy:
+        yield copy
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from sqlalchemy import event
 
 from issuer.clients import SecretFields
 from issuer.services import build_services
-from issuer.settings import Settings
 from tests.builders import OPERATOR, FakeClock, House
 from tests.drivers import TokenEndpoint
 
@@ -38,12 +37,12 @@ def test_an_unknown_client_costs_the_same_statements_as_a_known_one(house: House
     assert unknown == known
 
 
-def test_a_record_is_of_one_moment(house: House, settings: Settings, clock: FakeClock):
+def test_a_record_is_of_one_moment(house: House, clock: FakeClock):
     """A right that moves while the record is read is never had at both places, nor mixed."""
     house.audience("sandbox")
     house.role("strong", ["agent_os:admin"])
     client = house.client("ci-bot", audiences=["sandbox"], roles=["strong"])
-    elsewhere = build_services(settings, clock)
+    elsewhere = build_services(house.services.settings, clock)
     moved: list[bool] = []
 
     def move(_conn: object, _cursor: object, statement: str, *_: object) -> None:
@@ -75,13 +74,13 @@ def test_an_unchanged_world_costs_no_query(house: House, token_endpoint: TokenEn
 
 @pytest.mark.parametrize("change", ["disable", "delete", "secret", "role", "scopes", "audience"])
 def test_a_change_made_elsewhere_is_seen_at_the_next_look(
-    house: House, token_endpoint: TokenEndpoint, settings: Settings, clock: FakeClock, change: str
+    house: House, token_endpoint: TokenEndpoint, clock: FakeClock, change: str
 ):
     """Another process, on the same database."""
     house.role("runner", ["agents:run"])
     client = house.client("ci-bot", roles=["runner"], scopes=["teams:run"])
     assert token_endpoint.client_credentials(client).scope == {"agents:run", "teams:run"}
-    elsewhere = build_services(settings, clock)
+    elsewhere = build_services(house.services.settings, clock)
     with elsewhere.changing(OPERATOR) as rooms:
         match change:
             case "disable":
@@ -111,12 +110,12 @@ def test_a_change_made_elsewhere_is_seen_at_the_next_look(
 
 
 def test_a_secret_made_elsewhere_works_at_once(
-    house: House, token_endpoint: TokenEndpoint, settings: Settings, clock: FakeClock
+    house: House, token_endpoint: TokenEndpoint, clock: FakeClock
 ):
     """What memory does not confirm is looked up: nobody waits for the next look."""
     client = house.client("ci-bot")
     token_endpoint.client_credentials(client)
-    elsewhere = build_services(settings, clock)
+    elsewhere = build_services(house.services.settings, clock)
     with elsewhere.changing(OPERATOR) as rooms:
         _, secret = rooms.clients.add_secret("ci-bot", SecretFields())
     elsewhere.database.dispose()

@@ -1,9 +1,8 @@
 """From any house to any other, and the sentences about rights are true."""
 
 import json
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -19,6 +18,7 @@ from issuer.manifest.text import written
 from issuer.scopes import covers
 from issuer.services import Services, build_services
 from tests.builders import OPERATOR, URL, FakeClock, initialised, settings_for
+from tests.databases import copied
 from tests.manifest.declaring import declare, exported, planned
 
 House = dict[str, list[dict[str, Any]]]
@@ -115,21 +115,22 @@ PAIRS = st.booleans().flatmap(
 
 @pytest.fixture(scope="module")
 def two(
-    migrated_sqlite_file: Path, tmp_path_factory: pytest.TempPathFactory
+    migrated_sqlite: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Services, Services]]:
     """Two issuers. Whatever is there is pruned."""
     folder = tmp_path_factory.mktemp("two")
 
-    def new(name: str) -> Services:
-        url = f"sqlite:///{shutil.copyfile(migrated_sqlite_file, folder / f'{name}.db')}"
-        settings, clock = settings_for(folder / name, url), FakeClock()
-        initialised(settings, clock)
-        return build_services(settings, clock)
+    with ExitStack() as held:
 
-    pair = new("one"), new("other")
-    yield pair
-    for each in pair:
-        each.database.dispose()
+        def new(name: str) -> Services:
+            url = held.enter_context(copied(migrated_sqlite, folder))
+            settings, clock = settings_for(folder / name, url), FakeClock()
+            initialised(settings, clock)
+            services = build_services(settings, clock)
+            held.callback(services.database.dispose)
+            return services
+
+        yield new("one"), new("other")
 
 
 EXAMPLES = settings(

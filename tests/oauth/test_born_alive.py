@@ -5,7 +5,6 @@ from datetime import timedelta
 import pytest
 
 from issuer.services import build_services
-from issuer.settings import Settings
 from tests.builders import OPERATOR, PASSWORD, FakeClock, House
 from tests.directory.test_directory import statements
 from tests.drivers import TokenEndpoint
@@ -38,13 +37,13 @@ def test_a_new_password_gives_a_token_that_lives(house: House, token_endpoint: T
 
 
 def test_a_password_changed_elsewhere_is_known_at_once(
-    house: House, token_endpoint: TokenEndpoint, settings: Settings, clock: FakeClock
+    house: House, token_endpoint: TokenEndpoint, clock: FakeClock
 ):
     """By another process, which this one had no time to look at."""
     client = house.client("web", grant_types=GRANTS)
     house.user("alice", id="alice")
     house.services.changes.stop()
-    elsewhere = build_services(settings, clock)
+    elsewhere = build_services(house.services.settings, clock)
     prepared = elsewhere.passwords.prepared(PASSWORD + "!")
     with elsewhere.changing(OPERATOR) as rooms:
         rooms.users.set_password("alice", prepared)

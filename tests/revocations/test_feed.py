@@ -11,7 +11,6 @@ from issuer.database import Database, Session
 from issuer.errors import Unavailable
 from issuer.keys.schedule import active
 from issuer.services import build_services
-from issuer.settings import Settings
 from issuer.tokens import RevocationFeed
 from issuer.tokens.feed import RENEW_AFTER, VALID_FOR
 from issuer.vocabulary import BELIEVED_FOR, LONGEST_TOKEN, STILL_BELIEVED
@@ -176,15 +175,13 @@ def test_the_metadata_names_it(house: House):
     assert house.http.get(metadata["revocations_uri"]).status_code == 200
 
 
-def test_the_same_content_has_the_same_etag_whoever_signs(
-    house: House, settings: Settings, clock: FakeClock
-):
+def test_the_same_content_has_the_same_etag_whoever_signs(house: House, clock: FakeClock):
     """ES256 signatures differ each time; who follows two processes need not fetch it twice."""
     first = Feed.of(house.http).response
-    elsewhere = build_services(settings, clock)
+    elsewhere = build_services(house.services.settings, clock)
     elsewhere.keyring.reload()
     elsewhere.changes.look()
-    other = elsewhere.revocation_feed.render(settings.signing_algorithms[0])
+    other = elsewhere.revocation_feed.render(house.services.settings.signing_algorithms[0])
     elsewhere.database.dispose()
     assert other.etag == first.headers["etag"]
     assert other.body.rpartition(b".")[0] == first.content.rpartition(b".")[0]

@@ -12,7 +12,6 @@ from joserfc.jwk import import_key
 from issuer.clock import Clock
 from issuer.revocations import Revocations
 from issuer.services import Services, build_services
-from issuer.settings import Settings
 from issuer.tokens.feed import RENEW_AFTER
 from issuer.vocabulary import CLOCKS_APART
 from tests.builders import OPERATOR, FakeClock, House
@@ -36,14 +35,12 @@ class ClockAhead(Clock):
 
 
 @pytest.fixture
-def process(
-    house: House, settings: Settings, clock: FakeClock
-) -> Iterator[Callable[..., Services]]:
+def process(house: House, clock: FakeClock) -> Iterator[Callable[..., Services]]:
     """A process of its own: what its threads do, the test does."""
     made: list[Services] = []
 
     def start(ahead: timedelta = timedelta(0)) -> Services:
-        services = build_services(settings, ClockAhead(clock, ahead))
+        services = build_services(house.services.settings, ClockAhead(clock, ahead))
         services.keyring.put_in_order()
         services.changes.look()
         made.append(services)
