@@ -225,6 +225,7 @@ class Services:
             authority,
             Audiences(
                 *room,
+                revocations,
                 own_id=self.settings.url,
                 algorithms=self.settings.signing_algorithms,
                 announce_for=self.key_policy.announced_for,
@@ -303,6 +304,7 @@ class Services:
                 jti=token.jti,
                 subject=token.subject,
                 client_id=token.client_id,
+                audience=token.audience,
                 issued_at=token.issued_at,
             )
 

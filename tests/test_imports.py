@@ -31,7 +31,7 @@ ROOMS = {
     "revocations": {"families"},
     "catalogue": set(),
     "authority": set(),
-    "audiences": {"audit", "authority"},
+    "audiences": {"audit", "authority", "revocations"},
     "roles": {"audit", "authority", "audiences"},
     "users": {"audit", "authority", "roles", "directory", "revocations"},
     "directory": set(),

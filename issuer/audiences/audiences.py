@@ -14,6 +14,7 @@ from issuer.database import Session
 from issuer.database.store import as_model
 from issuer.database.tables import AudienceRow
 from issuer.errors import AlreadyExists, InUse, InvalidField, NotAllowed
+from issuer.revocations import Revocations
 from issuer.vocabulary import SigningAlgorithm
 
 _MOST_NAMED = 100
@@ -32,6 +33,7 @@ class Audiences:
         trail: Trail,
         clock: Clock,
         authority: Authority,
+        revocations: Revocations,
         own_id: str,
         algorithms: Sequence[SigningAlgorithm],
         announce_for: timedelta,
@@ -40,6 +42,7 @@ class Audiences:
         self._trail = trail
         self._clock = clock
         self._authority = authority
+        self._revocations = revocations
         self.own_id = own_id
         self.algorithms = algorithms
         self._announce_for = announce_for
@@ -77,7 +80,10 @@ class Audiences:
         return as_model(Audience, row)
 
     def delete(self, audience_id: str, *, cascade: bool = False) -> None:
-        """`InUse` while clients or assignments have it, unless they are to lose it."""
+        """It and all tokens for it are gone; the id may be used again.
+
+        `InUse` while clients or assignments have it, unless they are to lose it.
+        """
         if audience_id == self.own_id:
             raise NotAllowed("The issuer's own audience cannot be deleted.")
         row = self._store.get(audience_id)
@@ -86,6 +92,7 @@ class Audiences:
                 raise InUse("audience", audience_id, using)
             self._touch_users_of(audience_id)
             self._store.release(audience_id)
+        self._revocations.audience(audience_id)
         self._store.delete(row)
         self._trail.note("audience.deleted", audience_id, released=using)
 

@@ -418,7 +418,7 @@ class RevokedTokenRow(Base):
 
 
 class RevokedPrincipalRow(Base):
-    """Tokens of a `sub` or a `client_id` issued at or before `not_after` are refused.
+    """Tokens of a `sub`, a `client_id` or an audience issued at or before `not_after` are refused.
 
     No foreign key: it outlives whom it names. `expires_at` is that of the last such token.
     """
@@ -426,7 +426,7 @@ class RevokedPrincipalRow(Base):
     __tablename__ = "revoked_principals"
 
     kind: Mapped[str] = mapped_column(String(16), primary_key=True)
-    id: Mapped[str] = mapped_column(String(128), primary_key=True)
+    id: Mapped[str] = mapped_column(String(255), primary_key=True)
     not_after: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     change: Mapped[int] = mapped_column(BigInteger, index=True)

@@ -96,6 +96,10 @@ class FamilyStore:
         """Every family of the client is gone, whoever the user."""
         self._end_all(RefreshFamilyRow.client_id, client_id)
 
+    def end_of_audience(self, audience_id: str) -> None:
+        """Every family for the audience is gone, whoever has it."""
+        self._end_all(RefreshFamilyRow.audience_id, audience_id)
+
     def forget_expired(self, lifetimes: Lifetimes, now: datetime, believed_until: datetime) -> bool:
         """Delete some families and access tokens that have expired; whether there may be more.
 
@@ -115,8 +119,8 @@ class FamilyStore:
         )
         return bool(swapped.rowcount)
 
-    def _end_all(self, column: InstrumentedAttribute[str], principal_id: str) -> None:
-        self._session.execute(delete(RefreshFamilyRow).where(column == principal_id))
+    def _end_all(self, column: InstrumentedAttribute[str], whose: str) -> None:
+        self._session.execute(delete(RefreshFamilyRow).where(column == whose))
 
     def _forget(self, key: InstrumentedAttribute[str], expired: ColumnElement[bool]) -> bool:
         some: Iterable[str] = self._session.scalars(select(key).where(expired).limit(_SOME)).all()

@@ -29,7 +29,7 @@ from issuer.tokens import BornDead
 from issuer.vocabulary import ErrorCode
 from issuer.workers import WorkerPool
 
-# Of a client or user whose tokens were just revoked.
+# For a token of a client, of a user or for an audience whose tokens were just revoked.
 _MOST_WAITS = 2
 _LONGEST_WAIT = 3.0  # seconds
 
@@ -96,8 +96,8 @@ class TokenEndpoint:
     async def _living_answer(self, request: ProtocolRequest) -> tuple[ProtocolRequest, Answer]:
         """The answer, and the request that it is to.
 
-        Whose tokens so far were revoked a moment ago waits for the second in which they may have
-        new ones; then everything is looked up and checked anew.
+        Where all tokens so far were revoked a moment ago, who asks waits for the second in which
+        there may be new ones; then everything is looked up and checked anew.
         """
         for _ in range(_MOST_WAITS):
             try:

@@ -14,6 +14,7 @@ MOST_TOKENS = 100_000
 
 SUB = "sub"
 CLIENT_ID = "client_id"
+AUDIENCE = "audience"
 
 
 class Revocations:
@@ -53,6 +54,11 @@ class Revocations:
         self._families.end_of_client(client_id)
         self._nothing_so_far(Principal(CLIENT_ID, client_id))
 
+    def audience(self, audience_id: str) -> None:
+        """Nothing issued so far for this `aud` is believed, and no refresh token is."""
+        self._families.end_of_audience(audience_id)
+        self._nothing_so_far(Principal(AUDIENCE, audience_id))
+
     def forget(self) -> int:
         """Delete the entries that no token is believed for any more; how many those were."""
         return self._store.forget(self._clock() - STILL_BELIEVED)
@@ -63,10 +69,12 @@ class Revocations:
             if issued_so_far(self._clock()) > not_after:
                 self._nothing_so_far(principal)
 
-    def names(self, *, jti: str, subject: str, client_id: str, issued_at: datetime) -> bool:
+    def names(
+        self, *, jti: str, subject: str, client_id: str, audience: str, issued_at: datetime
+    ) -> bool:
         """Whether the token is revoked, by the database as it is now."""
-        whose = [Principal(SUB, subject), Principal(CLIENT_ID, client_id)]
-        return self._store.names(jti, whose, issued_at)
+        whose = {SUB: subject, CLIENT_ID: client_id, AUDIENCE: audience}
+        return self._store.names(jti, (Principal(*each) for each in whose.items()), issued_at)
 
     def _nothing_so_far(self, principal: Principal) -> None:
         now = self._clock()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from issuer.clock import Clock
 from issuer.database import Database, FeedState
-from issuer.revocations.revocations import CLIENT_ID, SUB
+from issuer.revocations.revocations import AUDIENCE, CLIENT_ID, SUB
 from issuer.revocations.store import RevocationStore
 from issuer.vocabulary import LONGEST_TOKEN, STILL_BELIEVED
 
@@ -19,21 +19,28 @@ _LONGEST_TOKEN = int(LONGEST_TOKEN.total_seconds())
 class Revoked:
     """Everything revoked as of `state`, in the whole seconds of claims. Never changes.
 
-    `tokens`: `exp` by `jti`; `subjects` and `clients`: nothing issued at or before.
+    `tokens`: `exp` by `jti`; `subjects`, `clients`, `audiences`: nothing issued at or before.
     """
 
     state: FeedState = _NEVER
     tokens: Mapping[str, int] = field(default_factory=dict, repr=False)
     subjects: Mapping[str, int] = field(default_factory=dict, repr=False)
     clients: Mapping[str, int] = field(default_factory=dict, repr=False)
+    audiences: Mapping[str, int] = field(default_factory=dict, repr=False)
 
-    def names(self, *, jti: str, subject: str, client_id: str, issued_at: int) -> bool:
+    def names(
+        self, *, jti: str, subject: str, client_id: str, audience: str, issued_at: int
+    ) -> bool:
         """Whether a token that says so is revoked."""
-        return jti in self.tokens or issued_at <= self.not_after(subject, client_id)
+        return jti in self.tokens or issued_at <= self.not_after(subject, client_id, audience)
 
-    def not_after(self, subject: str, client_id: str) -> int:
-        """No token of theirs that was issued then or before is alive."""
-        return max(self.subjects.get(subject, 0), self.clients.get(client_id, 0))
+    def not_after(self, subject: str, client_id: str, audience: str) -> int:
+        """No token of theirs, or for that audience, issued then or before is alive."""
+        return max(
+            self.subjects.get(subject, 0),
+            self.clients.get(client_id, 0),
+            self.audiences.get(audience, 0),
+        )
 
     def still_believed(self, now: datetime) -> "Revoked":
         """The same without the entries that no token is believed for any more at `now`."""
@@ -44,6 +51,7 @@ class Revoked:
             tokens=_later(self.tokens, expired),
             subjects=_later(self.subjects, issued),
             clients=_later(self.clients, issued),
+            audiences=_later(self.audiences, issued),
         )
 
 
@@ -81,14 +89,15 @@ class RevocationView:
                 # A count that went back is that of a restored backup: read it all.
                 since = known.state.count if state.count > known.state.count else -1
                 tokens = {jti: int(exp.timestamp()) for jti, exp in store.tokens(since)}
-                whose = {who: int(at.timestamp()) for who, at in store.principals(since)}
-            subjects = {who.id: at for who, at in whose.items() if who.kind == SUB}
-            clients = {who.id: at for who, at in whose.items() if who.kind == CLIENT_ID}
+                whose: dict[str, dict[str, int]] = {SUB: {}, CLIENT_ID: {}, AUDIENCE: {}}
+                for who, at in store.principals(since):
+                    whose.setdefault(who.kind, {})[who.id] = int(at.timestamp())
             self._revoked = Revoked(
                 state,
                 {**known.tokens, **tokens},
-                {**known.subjects, **subjects},
-                {**known.clients, **clients},
+                {**known.subjects, **whose[SUB]},
+                {**known.clients, **whose[CLIENT_ID]},
+                {**known.audiences, **whose[AUDIENCE]},
             ).still_believed(self._clock())
 
 

@@ -18,7 +18,7 @@ _MOST_ROWS_A_STATEMENT = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whose tokens: `kind` is the claim that names them, compared byte for byte."""
+    """Whose tokens: `kind` is the member of the feed that names them, compared byte for byte."""
 
     kind: str
     id: str

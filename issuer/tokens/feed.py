@@ -128,6 +128,7 @@ def feed_claims(
         "jti": dict(sorted(revoked.tokens.items())),
         "sub": dict(sorted(revoked.subjects.items())),
         "client_id": dict(sorted(revoked.clients.items())),
+        "audience": dict(sorted(revoked.audiences.items())),  # `aud` would be who is to read it
         "kid": sorted(key.kid for key in keys if _may_be_believed(key, now)),
     }
 

@@ -30,7 +30,7 @@ class TokenTooLarge(IssuerError):
 
 
 class BornDead(IssuerError):
-    """What was issued to them so far is revoked, and now is still then.
+    """What was issued so far to them, or for that audience, is revoked, and now is still then.
 
     A token issued at `from_` or later lives.
     """
@@ -75,19 +75,10 @@ class TokenIssuer:
 
     def issue(self, authorization: Authorization) -> AccessToken:
         """A token that says exactly what the authorization allows; `TokenTooLarge`, `BornDead`."""
-        self.require_alive(authorization.subject, authorization.client.client_id)
+        self._require_alive(authorization)
         return self.issue_signed_by(
             self._signer(authorization), authorization, self._lifetime(authorization)
         )
-
-    def require_alive(self, subject: str, client_id: str) -> None:
-        """`BornDead` if a token issued to them now would be revoked. Memory only.
-
-        For who cannot take back what comes before `issue`.
-        """
-        not_after = self._revocations.revoked.not_after(subject, client_id)
-        if int(self._clock().timestamp()) <= not_after:
-            raise BornDead(datetime.fromtimestamp(not_after + 1, UTC))
 
     def issue_signed_by(
         self, sign: Signer, authorization: Authorization, lifetime: timedelta
@@ -109,6 +100,13 @@ class TokenIssuer:
         """What `issue` would say, and the bytes it would take; the signature is thrown away."""
         claims = self._claims(authorization, self._lifetime(authorization))
         return claims, len(self._signer(authorization)(ACCESS_TOKEN_TYPE, claims).token)
+
+    def _require_alive(self, authorization: Authorization) -> None:
+        """`BornDead` if a token issued now would be revoked. Memory only."""
+        whose = (authorization.subject, authorization.client.client_id, authorization.audience.id)
+        not_after = self._revocations.revoked.not_after(*whose)
+        if int(self._clock().timestamp()) <= not_after:
+            raise BornDead(datetime.fromtimestamp(not_after + 1, UTC))
 
     def _signer(self, authorization: Authorization) -> Signer:
         return partial(self._keyring.sign, authorization.audience.signing_alg.at(self._clock()))

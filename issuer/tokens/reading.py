@@ -57,6 +57,7 @@ class TokenReader:
             jti=found.jti,
             subject=found.subject,
             client_id=found.client_id,
+            audience=found.audience,
             issued_at=int(found.issued_at.timestamp()),
         ):
             raise InvalidCredentials("revoked")

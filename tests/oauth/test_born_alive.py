@@ -52,10 +52,27 @@ def test_a_password_changed_elsewhere_is_known_at_once(
     assert not Feed.of(house.http).refuses(answer.token)
 
 
+def test_an_audience_made_again_gets_a_token_that_lives(
+    house: House, token_endpoint: TokenEndpoint, clock: FakeClock
+):
+    client = house.client("ci-bot")
+    with house.changing() as rooms:
+        rooms.audiences.delete("my-os", cascade=True)
+    house.audience("my-os")
+    with house.changing() as rooms:
+        rooms.clients.update("ci-bot", {"audiences": ["my-os"]})
+    before = clock()
+    answer = token_endpoint.client_credentials(client)
+    assert answer.status == 200
+    assert timedelta(0) < clock() - before <= timedelta(seconds=2)
+    assert not Feed.of(house.http).refuses(answer.token)
+
+
 def test_others_do_not_wait(house: House, token_endpoint: TokenEndpoint, clock: FakeClock):
     other = house.client("other")
     with house.changing() as rooms:
         rooms.revocations.client("ci-bot")
+        rooms.revocations.audience("other-os")
     before = clock()
     assert token_endpoint.client_credentials(other).status == 200
     assert clock() == before

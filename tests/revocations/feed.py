@@ -38,5 +38,6 @@ class Feed:
             claims["jti"] in self.claims["jti"]
             or claims["iat"] <= self.claims["sub"].get(claims["sub"], 0)
             or claims["iat"] <= self.claims["client_id"].get(claims["client_id"], 0)
+            or claims["iat"] <= self.claims["audience"].get(claims["aud"], 0)
             or header["kid"] in self.claims["kid"]
         )

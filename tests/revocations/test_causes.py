@@ -44,6 +44,16 @@ CHANGES: dict[str, tuple[Change, list[bool]]] = {
     "user disabled": (lambda rooms: rooms.users.update("alice", {"disabled": True}), [False, True]),
     "user deleted": (lambda rooms: rooms.users.delete("alice"), [False, True]),
     "user revoked": (lambda rooms: rooms.users.revoke_tokens("alice"), [False, True]),
+    "audience deleted": (
+        lambda rooms: rooms.audiences.delete("my-os", cascade=True),
+        [True] * 2,
+    ),
+    "another audience deleted": (lambda rooms: rooms.audiences.delete("other-os"), [False] * 2),
+    "audience renamed": (lambda rooms: rooms.audiences.update("my-os", {"name": "O"}), [False] * 2),
+    "audience taken away": (
+        lambda rooms: rooms.clients.update("web", {"audiences": []}),
+        [False] * 2,
+    ),
     "client renamed": (lambda rooms: rooms.clients.update("web", {"name": "Web"}), [False] * 2),
     "user renamed": (lambda rooms: rooms.users.update("alice", {"name": "A."}), [False] * 2),
 }
@@ -53,6 +63,7 @@ CHANGES: dict[str, tuple[Change, list[bool]]] = {
 def test_a_change_takes_back_the_tokens_it_concerns(
     house: House, token_endpoint: TokenEndpoint, web: Credentials, change: str
 ):
+    house.audience("other-os")
     tokens = tokens_of_web_and_alice(token_endpoint, house, web)
     do, refused = CHANGES[change]
     assert refused_after(house, do, *tokens) == refused

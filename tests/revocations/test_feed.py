@@ -21,7 +21,7 @@ from tests.revocations.feed import PATH, Feed
 
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
-NOTHING = {"jti": {}, "sub": {}, "client_id": {}, "kid": []}
+NOTHING = {"jti": {}, "sub": {}, "client_id": {}, "audience": {}, "kid": []}
 
 
 def content(feed: Feed) -> dict[str, object]:
@@ -50,17 +50,19 @@ def test_it_is_a_document_to_be_kept_for_moments(http: httpx.Client):
     assert http.head(PATH).headers["etag"] == etag
 
 
-def test_it_names_tokens_subjects_and_clients(house: House, clock: FakeClock):
+def test_it_names_tokens_subjects_clients_and_audiences(house: House, clock: FakeClock):
     now = clock().replace(microsecond=0)
     with house.changing() as rooms:
         rooms.revocations.tokens({"a": now + HOUR})
         rooms.revocations.subject("alice")
         rooms.revocations.client("web")
+        rooms.revocations.audience("https://os.example/1")
     so_far = int((now + SECOND).timestamp())
     assert content(Feed.of(house.http)) == {
         "jti": {"a": int((now + HOUR).timestamp())},
         "sub": {"alice": so_far},
         "client_id": {"web": so_far},
+        "audience": {"https://os.example/1": so_far},
         "kid": [],
     }
 
@@ -88,12 +90,13 @@ def test_an_entry_leaves_with_the_last_token_it_could_touch(house: House, clock:
     with house.changing() as rooms:
         rooms.revocations.tokens({"a": clock() + HOUR})
         rooms.revocations.client("web")
+        rooms.revocations.audience("my-os")
     seen = []
     for step in (HOUR, STILL_BELIEVED, LONGEST_TOKEN - HOUR, RENEW_AFTER):
         house.wait(step)
         claims = Feed.of(house.http).claims
-        seen.append((list(claims["jti"]), list(claims["client_id"])))
-    assert seen == [(["a"], ["web"]), ([], ["web"]), ([], ["web"]), ([], [])]
+        seen.append([*claims["jti"], *claims["client_id"], *claims["audience"]])
+    assert seen == [["a", "web", "my-os"], ["web", "my-os"], ["web", "my-os"], []]
 
 
 def test_a_revoked_key_is_named_and_signs_no_feed(house: House, clock: FakeClock):

@@ -96,9 +96,10 @@ def test_what_one_revokes_the_others_know_at_their_next_look(
         with here.changing(OPERATOR) as rooms:
             rooms.revocations.tokens({f"jti-{number}": clock() + HOUR})
             rooms.revocations.client(f"client-{number}")
+            rooms.revocations.audience(f"os-{number}")
         there.changes.look()
         assert claims_of(there) == claims_of(here)
-    assert len(claims_of(there)["jti"]) == 3
+    assert len(claims_of(there)["jti"]) == len(claims_of(there)["audience"]) == 3
 
 
 def test_revoking_at_once_in_two_processes_loses_nothing(
@@ -136,4 +137,5 @@ def test_a_process_that_starts_later_has_the_whole_feed(
     with here.changing(OPERATOR) as rooms:
         rooms.revocations.tokens({"a": clock() + HOUR})
         rooms.revocations.subject("alice")
+        rooms.revocations.audience("my-os")
     assert claims_of(process()) == claims_of(here)

@@ -28,7 +28,7 @@ def not_after(house: House) -> dict[Principal, datetime]:
 
 
 def is_revoked(house: House, issued_at: datetime, **names: str) -> bool:
-    whose = {"jti": "j", "subject": "alice", "client_id": "web", **names}
+    whose = {"jti": "j", "subject": "alice", "client_id": "web", "audience": "my-os", **names}
     with house.services.reading() as rooms:
         return rooms.revocations.names(**whose, issued_at=issued_at)
 
@@ -93,19 +93,33 @@ def test_so_far_is_until_every_process_has_seen_it(house: House, clock: FakeCloc
     with house.changing() as rooms:
         rooms.revocations.subject("alice")
         rooms.revocations.client("web")
-    assert is_revoked(house, now + SECOND, client_id="other")
-    assert is_revoked(house, now + SECOND, subject="bob")
+        rooms.revocations.audience("my-os")
+    assert is_revoked(house, now + SECOND, client_id="other", audience="other-os")
+    assert is_revoked(house, now + SECOND, subject="bob", audience="other-os")
+    assert is_revoked(house, now + SECOND, subject="bob", client_id="other")
     assert not is_revoked(house, now + 2 * SECOND)
-    assert not is_revoked(house, now, subject="web", client_id="alice")
-    assert not is_revoked(house, now, subject="Alice", client_id="other")
+    assert not is_revoked(house, now, subject="web", client_id="my-os", audience="alice")
+    assert not is_revoked(house, now, subject="Alice", client_id="other", audience="My-os")
+
+
+def test_the_longest_id_of_an_audience_is_taken(house: House, clock: FakeClock):
+    """CONTRACT §3: 255 characters."""
+    longest = "https://os.example/" + "a" * 236
+    house.audience(longest)
+    with house.changing() as rooms:
+        rooms.audiences.delete(longest)
+    assert is_revoked(house, clock(), audience=longest)
+    assert not is_revoked(house, clock(), audience=longest[:-1])
 
 
 def test_so_far_is_as_of_the_end_of_the_transaction(house: House, clock: FakeClock):
     """Until the commit nobody sees it, and all go on issuing."""
     with house.changing() as rooms:
         rooms.revocations.subject("alice")
+        rooms.revocations.audience("my-os")
         clock.move(5 * SECOND)
-    assert is_revoked(house, clock())
+    assert is_revoked(house, clock(), audience="other-os")
+    assert is_revoked(house, clock(), subject="bob")
 
 
 def test_so_far_never_moves_back(house: House, clock: FakeClock):
@@ -124,6 +138,7 @@ def test_every_change_moves_the_feed(house: House, clock: FakeClock):
         lambda room: room.tokens({"a": clock() + HOUR}),
         lambda room: room.subject("alice"),
         lambda room: room.client("web"),
+        lambda room: room.audience("my-os"),
     ):
         with house.changing() as rooms:
             revoke(rooms.revocations)

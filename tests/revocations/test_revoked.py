@@ -16,7 +16,8 @@ from issuer.vocabulary import LONGEST_TOKEN, VERIFIERS_BEHIND
 from tests.builders import URL, FakeClock
 
 NOW = FakeClock()()
-TOKEN_OF = {"jti": "j", "subject": "alice", "client_id": "web", "issued_at": 100}
+WHOSE = {"subject": "alice", "client_id": "web", "audience": "my-os"}
+TOKEN_OF = {"jti": "j", "issued_at": 100, **WHOSE}
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,9 @@ TOKEN_OF = {"jti": "j", "subject": "alice", "client_id": "web", "issued_at": 100
         (Revoked(subjects={"alice": 99}), False),
         (Revoked(subjects={"alice": 100}), True),
         (Revoked(clients={"web": 100}), True),
+        (Revoked(audiences={"my-os": 99}), False),
+        (Revoked(audiences={"my-os": 100}), True),
+        (Revoked(audiences={"My-os": 100, "alice": 100, "web": 100}), False),
         (Revoked(subjects={"web": 100}, clients={"alice": 100}), False),
         (Revoked(subjects={"alice": 100}, clients={"web": 1}), True),
     ],
@@ -38,7 +42,10 @@ def test_a_token_is_named_by_any_entry_about_it(revoked: Revoked, is_named: bool
 
 # What an operator does, or how the time passes for the process that is asked.
 TOKEN = st.tuples(st.just("jti"), st.sampled_from("abc"), st.integers(60, 86_400))
-PRINCIPAL = st.tuples(st.sampled_from(["sub", "client_id"]), st.sampled_from("xyz"), st.just(0))
+KINDS = {"jti": "tokens", "sub": "subjects", "client_id": "clients", "audience": "audiences"}
+PRINCIPAL = st.tuples(
+    st.sampled_from(["sub", "client_id", "audience"]), st.sampled_from("xyz"), st.just(0)
+)
 PASSES = st.tuples(st.just("passes"), st.just(""), st.integers(0, 100_000))
 JUMPS = st.tuples(st.just("jumps"), st.just(""), st.integers(-60, 60))
 
@@ -71,5 +78,5 @@ def test_whoever_is_revoked_stays_so_until_the_last_token_is_dead(
 
 
 def with_entry(revoked: Revoked, kind: str, name: str, value: int) -> Revoked:
-    table = {"jti": "tokens", "sub": "subjects", "client_id": "clients"}[kind]
+    table = KINDS[kind]
     return replace(revoked, **{table: {**getattr(revoked, table), name: value}})
