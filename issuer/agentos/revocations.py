@@ -23,8 +23,9 @@ Times = Mapping[str, int]
 class Revocations:
     """As the issuer said at `issued_at`: whole seconds since 1970, as all times here.
 
-    `tokens` has when each `jti` expires; `subjects` and `clients` until when tokens issued to
-    them are void, that second included; `keys` what may sign nothing any more.
+    `tokens` has when each `jti` expires; `subjects`, `clients` and `audiences` until when tokens
+    issued to them, or for them, are void, that second included; `keys` what may sign nothing any
+    more.
     """
 
     issued_at: int = 0
@@ -33,17 +34,20 @@ class Revocations:
     subjects: Times = field(default_factory=dict)
     clients: Times = field(default_factory=dict)
     keys: frozenset[str] = frozenset()
+    audiences: Times = field(default_factory=dict)
 
     def refuse(self, kid: str, claims: Mapping[str, Any]) -> None:
         """`jwt.InvalidTokenError` for a token that was taken back; its claims are verified ones."""
         if kid in self.keys:
             raise jwt.InvalidTokenError("The token's key was revoked.")
         issued_at = int(claims.get("iat") or 0)
-        jti = claims.get("jti")
+        jti, aud = claims.get("jti"), claims.get("aud")
+        audiences = aud if isinstance(aud, list) else [aud]
         if (
             (isinstance(jti, str) and jti in self.tokens)
             or issued_at <= _time_of(self.subjects, claims.get("sub"))
             or issued_at <= _time_of(self.clients, claims.get("client_id"))
+            or any(issued_at <= _time_of(self.audiences, each) for each in audiences)
         ):
             raise jwt.InvalidTokenError("The token was revoked.")
 
@@ -51,7 +55,8 @@ class Revocations:
         """This, with what was known `before` and no feed can free.
 
         What no token could be touched by any more is forgotten: a `jti` once it has expired, a
-        subject or client a day later, the longest that a token lives, unless it is still listed.
+        subject, client or audience a day later, the longest that a token lives, unless it is still
+        listed.
         `leeway` is by how much a verifier may be late. `NotFetched` if it would be too much.
         """
         expired = self.issued_at - leeway
@@ -60,6 +65,7 @@ class Revocations:
             tokens=_joined(self.tokens, before.tokens, expired),
             subjects=_joined(self.subjects, before.subjects, expired - _LONGEST_TOKEN_LIFE),
             clients=_joined(self.clients, before.clients, expired - _LONGEST_TOKEN_LIFE),
+            audiences=_joined(self.audiences, before.audiences, expired - _LONGEST_TOKEN_LIFE),
             keys=self.keys | before.keys,
         )
         if sum(joined.count.values()) > MOST_ENTRIES or len(joined.keys) > _MOST_KEYS:
@@ -92,7 +98,14 @@ class Revocations:
             yield name, getattr(self, name)
 
 
-_MEMBERS = {"tokens": "jti", "subjects": "sub", "clients": "client_id"}
+_MEMBERS = {
+    "tokens": "jti",
+    "subjects": "sub",
+    "clients": "client_id",
+    "audiences": "audience",
+}
+# An issuer that knows no such member has nothing to say there, nor has a file that was kept before.
+_MAY_BE_ABSENT = frozenset({"audience"})
 
 
 def read_revocations(content: bytes) -> tuple[Revocations, Mapping[str, Any]]:
@@ -131,7 +144,7 @@ def _is_within(times: Times, others: Times) -> bool:
 
 
 def _times_of(claims: Mapping[str, Any], member: str) -> Times:
-    times = claims.get(member)
+    times = claims.get(member, {} if member in _MAY_BE_ABSENT else None)
     if not isinstance(times, dict):
         raise NotFetched(f'has no object "{member}"')
     if not all(0 < len(name) <= _LONGEST_ID and _is_second(at) for name, at in times.items()):

@@ -66,7 +66,7 @@ class Following:
         header = {name: claims.pop(name) for name in ("typ", "alg", "crit") if name in claims}
         now = int(self.clocks.wall)
         good = {"iss": self.server.url, "iat": now, "exp": now + 600}
-        good |= {"jti": {}, "sub": {}, "client_id": {}, "kid": []}
+        good |= {"jti": {}, "sub": {}, "client_id": {}, "audience": {}, "kid": []}
         said = {name: value for name, value in (good | claims).items() if value is not ...}
         return (signing or key()).sign(said, **{"typ": "revocations+jwt", **header})
 

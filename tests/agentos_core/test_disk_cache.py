@@ -14,7 +14,7 @@ import pytest
 from issuer.agentos.disk_cache import DiskCache
 from issuer.agentos.errors import KeySetUnavailable, RevocationsUnavailable
 from issuer.agentos.follower import Held
-from tests.agentos_core.conftest import NOW, Clocks, Following
+from tests.agentos_core.conftest import AUDIENCE, NOW, Clocks, Following
 from tests.agentos_core.hostile_server import KEYS, STANDARD, HostileServer, answer
 from tests.agentos_core.keys import key, key_set
 
@@ -225,14 +225,16 @@ def test_a_start_while_the_issuer_is_away_knows_what_was_taken_back(
     old = before.feed()
     before.take(jti={"t1": NOW_SECOND + 900}, kid=["k2"])
     clocks.move(5)
-    before.take(sub={"usr_bob": NOW_SECOND})
+    before.take(sub={"usr_bob": NOW_SECOND}, audience={AUDIENCE: NOW_SECOND - 60})
     issuer_is_away(server)
     again = follow(cache_file=file)
     again.issuer.start()
     assert again.accepts(again.token())
     assert not again.accepts(again.token(jti="t1"))
     assert not again.accepts(again.token(sub="usr_bob", iat=NOW_SECOND))
-    assert again.revocations["entries"] == {"jti": 1, "sub": 1, "client_id": 0, "kid": 1}
+    assert not again.accepts(again.token(iat=NOW_SECOND - 60))
+    counts = {"jti": 1, "sub": 1, "client_id": 0, "audience": 1, "kid": 1}
+    assert again.revocations["entries"] == counts
     assert stat.S_IMODE(feed_file.stat().st_mode) == 0o600
     again.poll()  # the fetch that the start began is over
     server.publish_feed(old)

@@ -10,7 +10,7 @@ from issuer.agentos import revocation_feed
 from issuer.agentos.errors import ConfigurationError, KeySetUnavailable, RevocationsUnavailable
 from issuer.agentos.rules import TokenRules
 from issuer.agentos.trusted_issuer import TrustedIssuer
-from tests.agentos_core.conftest import NOW, Clocks, Following, eventually
+from tests.agentos_core.conftest import AUDIENCE, NOW, Clocks, Following, eventually
 from tests.agentos_core.hostile_server import (
     FEED,
     KEYS,
@@ -41,6 +41,11 @@ def following(follow: Follow, server: HostileServer) -> Following:
     return following
 
 
+def entries(following: Following) -> dict[str, int]:
+    """How many it holds, of each kind of which it has any."""
+    return {member: count for member, count in following.revocations["entries"].items() if count}
+
+
 TAKEN_BACK = [
     ({"jti": {"t1": T + 900}}, {"jti": "t1"}, {"jti": "t2"}),
     ({"sub": {"usr_bob": T}}, {"sub": "usr_bob"}, {"sub": "usr_bob", "iat": T + 1}),
@@ -52,6 +57,11 @@ TAKEN_BACK = [
     ({"client_id": {"usr_bob": T}}, {"client_id": "usr_bob"}, {"sub": "usr_bob"}),
     ({"sub": {"svc": T}}, {"sub": "svc"}, {"client_id": "svc"}),
     ({"jti": {"t1": T + 900}}, {"jti": "t1", "iat": T + 5}, {"jti": 5}),
+    ({"audience": {AUDIENCE: T}}, {}, {"iat": T + 1}),
+    ({"audience": {AUDIENCE: T}}, {"aud": [AUDIENCE]}, {"aud": [AUDIENCE], "iat": T + 1}),
+    ({"audience": {"other": T}}, {"aud": [AUDIENCE, "other"]}, {"aud": [AUDIENCE, "another"]}),
+    ({"audience": {AUDIENCE: T}}, {"iat": ...}, {"iat": T + 1, "sub": "usr_bob"}),
+    ({"audience": {"other": T, "usr_bob": T, AUDIENCE: T - 5}}, {"iat": T - 5}, {"sub": "usr_bob"}),
 ]
 
 
@@ -154,6 +164,10 @@ FORGED: dict[str, tuple[Callable[[Following], bytes], str]] = {
     "a sub until a list": (saying(sub={"a": [T]}), 'entry in "sub"'),
     "client_id of text": (saying(client_id="a"), 'no object "client_id"'),
     "a client until infinity": (saying(client_id={"a": float("inf")}), "whole seconds"),
+    "audience null": (saying(audience=None), 'no object "audience"'),
+    "audience in a list": (saying(audience=["my-os"]), 'no object "audience"'),
+    "an audience until text": (saying(audience={"my-os": "5"}), 'entry in "audience"'),
+    "a long audience": (saying(audience={"a" * 256: T}), 'entry in "audience"'),
     "kid of text": (saying(kid="k2"), 'no array "kid"'),
     "kid in an object": (saying(kid={"k2": T}), 'no array "kid"'),
     "a kid of a number": (saying(kid=["k2", 5]), 'entry in "kid"'),
@@ -187,7 +201,7 @@ def test_a_feed_that_is_forged_or_wrong_is_refused_whole_and_the_last_good_one_k
         following.poll()
     assert problem in following.revocations["problem"]
     assert caplog.text.count(following.revocations["problem"]) == 1
-    assert following.revocations["entries"] == {"jti": 1, "sub": 0, "client_id": 0, "kid": 0}
+    assert entries(following) == {"jti": 1}
     assert not following.accepts(following.token(jti="gone"))
     assert following.accepts(following.token(jti="forged"))
     assert following.accepts(following.token(OTHER))
@@ -252,20 +266,37 @@ def test_a_feed_signed_by_a_key_that_was_revoked_before_is_refused(
 def test_an_entry_that_a_later_feed_leaves_out_stays_until_no_token_lives(
     following: Following, clocks: Clocks
 ):
-    following.take(jti={"t1": T + 900}, sub={"usr_bob": T}, client_id={"svc": T}, kid=["k2"])
+    whose = {"sub": {"usr_bob": T}, "client_id": {"svc": T}, "audience": {AUDIENCE: T - 5}}
+    following.take(jti={"t1": T + 900}, kid=["k2"], **whose)
     lived = following.token(sub="usr_bob", exp=T + 86_400)
+    of_the_last = following.token(iat=T - 5, exp=T + 86_400)
     clocks.move(1_209)
     following.take()
-    assert following.revocations["entries"] == {"jti": 2, "sub": 1, "client_id": 1, "kid": 1}
+    assert entries(following) == {"jti": 2, "sub": 1, "client_id": 1, "audience": 1, "kid": 1}
     clocks.move(2)
     following.take()
-    assert following.revocations["entries"] == {"jti": 0, "sub": 1, "client_id": 1, "kid": 1}
+    assert entries(following) == {"sub": 1, "client_id": 1, "audience": 1, "kid": 1}
     clocks.move(86_400 - 1_211)
-    following.take()
+    following.take(audience=...)
     assert not following.accepts(lived)
+    assert not following.accepts(of_the_last)
     clocks.move(311)
     following.take()
-    assert following.revocations["entries"] == {"jti": 0, "sub": 0, "client_id": 0, "kid": 1}
+    assert entries(following) == {"kid": 1}
+
+
+def test_the_feed_of_an_issuer_that_names_no_audiences_is_as_good(
+    following: Following, clocks: Clocks
+):
+    """One that is older than this; and it frees no audience that was named before."""
+    token = following.token()
+    following.take(audience={AUDIENCE: T})
+    clocks.move(5)
+    following.take(audience=..., jti={"t1": T + 900})
+    assert following.revocations["problem"] is None
+    assert not following.accepts(token)
+    assert not following.accepts(following.token(jti="t1"))
+    assert following.accepts(following.token())
 
 
 def test_a_later_feed_frees_nobody_by_an_earlier_time(following: Following, clocks: Clocks):
@@ -554,7 +585,7 @@ def test_its_status_is_json(following: Following, server: HostileServer):
     status = json.loads(json.dumps(following.revocations))
     assert status == {
         "url": server.url + FEED,
-        "entries": {"jti": 2, "sub": 1, "client_id": 0, "kid": 0},
+        "entries": {"jti": 2, "sub": 1, "client_id": 0, "audience": 0, "kid": 0},
         "issued_at": "2027-01-15T08:00:00+00:00",
         "believed": True,
         "seen_at": "2027-01-15T08:00:00+00:00",

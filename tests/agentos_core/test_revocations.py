@@ -1,5 +1,7 @@
 """What is taken back stays taken back: whatever an issuer says later, in whatever order."""
 
+import json
+
 import jwt
 import pytest
 from hypothesis import given, settings
@@ -21,6 +23,7 @@ DAY = 86_400
 names = st.sampled_from("abc")
 seconds_from_now = st.integers(-2 * DAY, DAY)
 times = st.dictionaries(names, seconds_from_now, max_size=3)
+MEMBERS = {"jti": "tokens", "sub": "subjects", "client_id": "clients", "audience": "audiences"}
 steps = st.fixed_dictionaries(
     {
         "passed": st.sampled_from([0, 1, 5, 600, 3_600, 50_000, DAY]),
@@ -28,6 +31,8 @@ steps = st.fixed_dictionaries(
         "jti": times,
         "sub": times,
         "client_id": times,
+        "audience": times,
+        "says_audiences": st.booleans(),
         "kid": st.lists(st.sampled_from(["k2", "k3"]), max_size=1),
         "signed_by": st.sampled_from(["k1", "k1", "k2", "k9"]),
         "restarts": st.booleans(),
@@ -55,8 +60,9 @@ class Story:
         self.now += step["passed"]
         issued_at = self.now - step["age"]
         claims = {"iss": ISSUER, "iat": issued_at, "exp": issued_at + 600, "kid": step["kid"]}
-        for member in ("jti", "sub", "client_id"):
-            claims[member] = {name: self.now + at for name, at in step[member].items()}
+        for member in MEMBERS:
+            if member != "audience" or step["says_audiences"]:
+                claims[member] = {name: self.now + at for name, at in step[member].items()}
         feed = key(step["signed_by"]).sign(claims, typ="revocations+jwt").encode()
         try:
             said = read_feed(feed, KEYS, self.known, RULES, self.now)
@@ -86,6 +92,10 @@ def test_a_revoked_token_that_has_not_expired_is_never_accepted_again(
         for client_id, not_after in told.clients.items():
             lives = not_after + DAY > alive
             assert not lives or is_refused(story.known, client_id=client_id, iat=not_after)
+        for audience, not_after in told.audiences.items():
+            lives = not_after + DAY > alive
+            for aud in (audience, ["x", audience]):
+                assert not lives or is_refused(story.known, aud=aud, iat=not_after)
         for kid in told.keys:
             assert is_refused(story.known, kid, iat=story.now)
 
@@ -99,12 +109,14 @@ def test_what_nobody_has_taken_back_is_accepted(
     for step in story_of:
         story.live(step)
     issued_at = story.now + issued
-    assert not is_refused(story.known, "k1", iat=issued_at, jti="x", sub="x", client_id="x")
-    for member, kind in (("sub", "subjects"), ("client_id", "clients"), ("jti", "tokens")):
+    nobody = {"jti": "x", "sub": "x", "client_id": "x", "aud": ["x"]}
+    assert not is_refused(story.known, "k1", iat=issued_at, **nobody)
+    for member, kind in MEMBERS.items():
         ever = [getattr(told, kind).get(name, -1) for told in story.told]
         said = member == "jti" or max(ever, default=-1) >= issued_at
         if not said or max(ever, default=-1) == -1:
-            assert not is_refused(story.known, "k1", **{"iat": issued_at, member: name})
+            claim = "aud" if member == "audience" else member
+            assert not is_refused(story.known, "k1", **{"iat": issued_at, claim: name})
 
 
 def test_more_than_can_be_kept_is_refused():
@@ -122,13 +134,20 @@ def test_more_than_can_be_kept_is_refused():
         Revocations(keys=keys).after(Revocations(keys=frozenset({"one more"})), 0)
 
 
-@given(times, times, times, st.lists(names))
-def test_what_is_kept_on_disk_is_read_as_it_was(
-    jti: dict[str, int], sub: dict[str, int], client_id: dict[str, int], kid: list[str]
-):
-    later = [{f'"{name}\\': at + T for name, at in each.items()} for each in (jti, sub, client_id)]
-    known = Revocations(T, T + 600, *later, keys=frozenset(kid))
+@given(st.fixed_dictionaries(dict.fromkeys(MEMBERS.values(), times)), st.lists(names))
+def test_what_is_kept_on_disk_is_read_as_it_was(held: dict[str, dict[str, int]], kid: list[str]):
+    later = {
+        kind: {f'"{name}\\': at + T for name, at in each.items()} for kind, each in held.items()
+    }
+    known = Revocations(T, T + 600, **later, keys=frozenset(kid))
     assert read_revocations(known.as_json())[0] == known
+
+
+def test_what_was_kept_before_audiences_were_named_is_read():
+    kept = json.loads(Revocations(T, T + 600, subjects={"a": T}).as_json())
+    assert kept.pop("audience") == {}
+    known, _ = read_revocations(json.dumps(kept).encode())
+    assert known == Revocations(T, T + 600, subjects={"a": T})
 
 
 def test_it_is_known_whether_a_feed_says_more():
@@ -140,11 +159,15 @@ def test_it_is_known_whether_a_feed_says_more():
         Revocations(tokens={"a": T + 1}),
         Revocations(subjects={"a": T}),
         Revocations(clients={"c": T}),
+        Revocations(audiences={"my-os": T}),
         Revocations(keys=frozenset({"k2"})),
     ):
         assert not more.says_no_more_than(known)
 
 
-@pytest.mark.parametrize("claims", [{}, {"iat": T}, {"sub": None, "client_id": 5, "jti": []}])
+@pytest.mark.parametrize(
+    "claims",
+    [{}, {"iat": T}, {"sub": None, "client_id": 5, "jti": []}, {"aud": [5, None, []]}, {"aud": {}}],
+)
 def test_who_has_revoked_nothing_refuses_nobody(claims: dict[str, object]):
     assert not is_refused(Revocations(), **claims)
