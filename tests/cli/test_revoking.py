@@ -62,6 +62,15 @@ def test_all_tokens_of_one(cli: Cli, token: str, command: str):
     assert is_revoked(cli, token)
 
 
+def test_all_tokens_for_an_audience_that_is_deleted(cli: Cli, token: str):
+    """Also once another of that id is made."""
+    cli.done("audience", "delete", "my-os", "--cascade")
+    assert is_revoked(cli, token)
+    cli.done("audience", "create", "my-os")
+    cli.done("client", "update", "ci-bot", "--add-audience", "my-os")
+    assert is_revoked(cli, token)
+
+
 def test_a_secret_with_its_tokens(cli: Cli, token: str):
     made: list[dict[str, Any]] = cli.json("client", "secret", "list", "ci-bot")["items"]
     delete = ("client", "secret", "delete", "ci-bot", made[0]["id"], "--and-its-tokens")
