@@ -85,7 +85,7 @@ def delete_audience(
     ] = False,
     if_match: IfMatch = None,
 ) -> None:
-    """Delete an audience that nobody uses."""
+    """Delete an audience that nobody uses. All tokens for it are revoked."""
     with caller.rooms(_WRITE) as rooms:
         require_match(if_match, rooms.audiences.get(audience_id))
         rooms.audiences.delete(audience_id, cascade=cascade)

@@ -109,7 +109,9 @@ def update_audience(
 def delete_audience(
     audience: AudienceId, cascade: Cascade = False, as_json: AsJson = False
 ) -> None:
-    """Delete an audience. One in use is refused, unless --cascade takes it from all who have it.
+    """Delete an audience, and take back all tokens for it; no id used again revives them.
+
+    One in use is refused, unless --cascade takes it from all who have it.
 
     Examples:
 

@@ -53,8 +53,8 @@ def _feed(algorithms: Iterable[str]) -> dict[str, Any]:
     described = _document("The revocation feed: a JWT of type revocations+jwt", FEED_MEDIA_TYPE)
     described["description"] = (
         "Signed by a key of the key set. Claims: `iss`, `iat`, `exp`; `jti`, each with its `exp`;"
-        " `sub` and `client_id`, each with T, nothing issued at or before which is valid; `kid`,"
-        " the keys that were revoked. All in whole seconds."
+        " `sub`, `client_id` and `audience`, each with T, nothing issued at or before which is"
+        " valid; `kid`, the keys that were revoked. All in whole seconds."
     )
     alg = {"type": "string", "enum": [str(alg) for alg in algorithms]}
     described["parameters"].append(
