@@ -7,15 +7,15 @@ from random import Random
 
 from issuer.audit import Actor, Trail
 from issuer.clock import Clock
-from issuer.database import Database
+from issuer.database import Database, Session
 from issuer.database.principals import new_id
 from issuer.directory import UserRecord
 from issuer.errors import InvalidCredentials
 from issuer.families import Family, FamilyStore, Lifetimes
 from issuer.refresh.in_use import Asked, Issue, Overtaken, Presented
 from issuer.refresh.text import RefreshTokenMaker
-from issuer.revocations import Revocations
-from issuer.tokens import Authorization
+from issuer.revocations import Revocations, issued_so_far
+from issuer.tokens import AccessToken, Authorization, BornDead
 from issuer.vocabulary import STILL_BELIEVED
 
 _MOST_NAMED = 100
@@ -48,8 +48,9 @@ class RefreshTokens:
     def begin(self, user: UserRecord, authorization: Authorization, issue: Issue) -> str:
         """The first token of a new family, for what a sign-in was granted.
 
-        `InvalidCredentials` if the user or the client was changed meanwhile: a family that begins
-        beside the change which ends all of them would outlive it.
+        `InvalidCredentials` if the user or the client was changed meanwhile, `BornDead` if the
+        access token was revoked: a family that begins beside the change which ends all of them
+        would outlive it.
         """
         token, now, client_id = self._maker.first(), self._clock(), authorization.client.client_id
         family = Family(
@@ -69,6 +70,7 @@ class RefreshTokens:
             who = (user.id, user.password_hash, client_id)
             if not store.is_as_signed_in(*who, family.audience_id):
                 raise InvalidCredentials("changed while signing in", user.id)
+            self._require_alive(session, issue.access_token, family)
             store.add(family)
             issue.record(session, self._clock, family)
         return token
@@ -141,6 +143,17 @@ class RefreshTokens:
                 more = FamilyStore(session).forget_expired(
                     self._lifetimes, self._clock(), believed_until=self._clock() - STILL_BELIEVED
                 )
+
+    def _require_alive(self, session: Session, token: AccessToken, family: Family) -> None:
+        """By the database as it is now: what `TokenIssuer` knows is a moment old."""
+        if Revocations(session, self._clock).names(
+            jti=token.jti,
+            subject=family.user_id,
+            client_id=family.client_id,
+            audience=family.audience_id,
+            issued_at=token.issued_at,
+        ):
+            raise BornDead(issued_so_far(self._clock()) + timedelta(seconds=1))
 
     def _family(self, token: str) -> Family | None:
         if (handle := self._maker.handle(token)) is None:

@@ -51,6 +51,10 @@ class AccessToken:
     lifetime: timedelta
     exp: int
 
+    @property
+    def issued_at(self) -> datetime:
+        return datetime.fromtimestamp(self.exp, UTC) - self.lifetime
+
 
 class TokenIssuer:
     """Signs access tokens for one issuer identifier."""

@@ -5,11 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from issuer.audiences import AudienceFields
 from issuer.audit import Actor
 from issuer.errors import InvalidCredentials
 from issuer.refresh import Asked, Issue
 from issuer.services import Rooms
-from issuer.tokens import Authorization
+from issuer.tokens import Authorization, BornDead
 from tests.builders import PASSWORD, House
 from tests.oauth.refreshing import events, families
 
@@ -40,6 +41,20 @@ def delete_audience(_: House, rooms: Rooms, user_id: str) -> None:
     rooms.audiences.delete("my-os", cascade=True)
 
 
+def make_audience_again(house: House, rooms: Rooms, user_id: str) -> None:
+    delete_audience(house, rooms, user_id)
+    rooms.audiences.create(AudienceFields(id="my-os"))
+    rooms.clients.update("app", {"audiences": ["my-os"]})
+
+
+def revoke_tokens_of_user(_: House, rooms: Rooms, user_id: str) -> None:
+    rooms.users.revoke_tokens(user_id)
+
+
+def revoke_tokens_of_client(_: House, rooms: Rooms, user_id: str) -> None:
+    rooms.clients.revoke_tokens("app")
+
+
 def rename(_: House, rooms: Rooms, user_id: str) -> None:
     rooms.users.update(user_id, {"name": "Alice"})
 
@@ -53,6 +68,17 @@ def rename(_: House, rooms: Rooms, user_id: str) -> None:
 )
 def test_who_was_changed_while_signing_in_gets_no_refresh_token(house: House, change: Change):
     with pytest.raises(InvalidCredentials):
+        begin_beside(house, change)
+    assert families(house) == 0
+    assert not events(house, "token.issued")
+
+
+@pytest.mark.parametrize(
+    "change", [make_audience_again, revoke_tokens_of_user, revoke_tokens_of_client]
+)
+def test_whose_tokens_were_revoked_while_signing_in_has_to_wait(house: House, change: Change):
+    """Everything is checked anew then: whoever still may gets a refresh token."""
+    with pytest.raises(BornDead):
         begin_beside(house, change)
     assert families(house) == 0
     assert not events(house, "token.issued")
