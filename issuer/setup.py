@@ -7,7 +7,8 @@ from pathlib import Path
 from issuer.audit import Actor, Trail
 from issuer.clients import ClientFields, SecretFields
 from issuer.clock import Clock
-from issuer.database import Database, is_empty, only_one, upgrade
+from issuer.database import Database, is_empty, only_one
+from issuer.database.migrations import upgrade
 from issuer.errors import ConfigurationError
 from issuer.files import write_private
 from issuer.keys.house_secrets_store import (

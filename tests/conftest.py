@@ -110,7 +110,7 @@ def opened_once(folder: Path, migrated: str) -> Iterator[Opened]:
 
 def migrate(url: str) -> None:
     # Imported late: tests of the floor below the database must not need it.
-    from issuer.database import migrate  # noqa: PLC0415
+    from issuer.database.migrations import migrate  # noqa: PLC0415
 
     migrate(url)
 
@@ -160,7 +160,7 @@ def house(opened: Opened, clock: FakeClock) -> Iterator[House]:
         yield house
     # FastAPI remembers functions of each app for as long as the process lives, and they have the
     # app in hand: thousands of houses would stay in memory.
-    vars(app).clear()
+    vars(app.rest).clear()
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from issuer.cli import output
 from issuer.cli.command import new_app
 from issuer.cli.house import read_settings
 from issuer.cli.options import AsJson
-from issuer.database import Database, only_one, upgrade
-from issuer.database.migrations import current_revision
+from issuer.database import Database, current_revision, only_one
+from issuer.database.migrations import upgrade
 
 app = new_app()
 

@@ -8,13 +8,12 @@ from typing import Any, cast
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
 import issuer
 from issuer.database.database import Database
+from issuer.database.schema import current_revision, newer_schema
 from issuer.errors import ConfigurationError
 
 
@@ -33,7 +32,7 @@ def upgrade(database: Database) -> None:
     `ConfigurationError` if its schema is newer than this program.
     """
     if current_revision(database) not in known_revisions():
-        raise _newer_schema()
+        raise newer_schema()
     config = _config()
     engine = database.engine.execution_options(sqlite_begin="IMMEDIATE")
     with (
@@ -66,40 +65,6 @@ def _require_whole(database: Database, connection: Connection) -> None:
         raise ConfigurationError("The database has rows that refer to nothing: it was not changed.")
 
 
-def require_current_schema(database: Database) -> None:
-    """`ConfigurationError` unless the schema is exactly the one this program knows."""
-    current = current_revision(database)
-    if current == head_revision():
-        return
-    if current not in known_revisions():
-        raise _newer_schema()
-    if current is None:
-        raise ConfigurationError("The database is empty: run `issuer init` first.")
-    raise ConfigurationError("The database schema is out of date: run `issuer migrate` first.")
-
-
-def is_empty(database: Database) -> bool:
-    """Whether nothing of ours has ever been put there."""
-    return current_revision(database) is None
-
-
-def current_revision(database: Database) -> str | None:
-    """The revision the database is at; None if it is empty."""
-    try:
-        with database.engine.connect() as connection:
-            return MigrationContext.configure(connection).get_current_revision()
-    except DBAPIError:
-        raise ConfigurationError(f"The database {database.safe_url} cannot be opened.") from None
-
-
-@cache
-def head_revision() -> str:
-    """The revision this program is written for."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    assert head is not None
-    return head
-
-
 @cache
 def known_revisions() -> frozenset[str | None]:
     """Every revision in this program's history, and None for the empty database."""
@@ -118,9 +83,3 @@ def _scripts() -> Path:
     package = Path(issuer.__file__).parent
     inside_the_wheel = package / "migrations"
     return inside_the_wheel if inside_the_wheel.is_dir() else package.parent / "migrations"
-
-
-def _newer_schema() -> ConfigurationError:
-    return ConfigurationError(
-        "The database schema is newer than this issuer: upgrade the issuer, not the database."
-    )
