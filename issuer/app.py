@@ -38,7 +38,7 @@ _QUERY_QUEUE = 256
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 
 
-def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
+def create_app(settings: Settings, clock: Clock | None = None) -> ShortWay:
     """The application for `settings`, on an initialised database.
 
     `ConfigurationError` says in one sentence why the house cannot open.
@@ -86,10 +86,9 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     install_problem_handlers(app)
     app.add_middleware(BodyLimit, prefix=f"{base}/admin/")
     app.add_middleware(HeadAsGet, prefix=f"{base}/admin/")
-    app.add_middleware(ShortWay, endpoints={route.path: route.endpoint for route in protocol})
     app.add_middleware(RequestFrame)
     app.state.services = services
-    return app
+    return ShortWay(app, {route.path: route.endpoint for route in protocol})
 
 
 def _add_metrics(app: FastAPI, services: Services, grant_types: Iterable[str]) -> Metrics:
@@ -122,7 +121,7 @@ def _describe(app: FastAPI, paths: dict[str, Any], schemes: dict[str, Any]) -> N
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def app_from_environment() -> FastAPI:
+def app_from_environment() -> ShortWay:
     """The application as each worker process of `issuer serve` builds it."""
     settings = Settings.from_environment()
     logs.configure(settings.log_level)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from secrets import token_hex
 
 import structlog
+from fastapi import FastAPI
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -63,19 +64,20 @@ def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
 
 
 class ShortWay:
-    """Pure ASGI: an endpoint with a path of its own is reached past FastAPI's layers and router.
+    """Pure ASGI, around an application: an endpoint with a path of its own, and `rest` has others.
 
-    They would take a sixth of the time of a token request. Such an endpoint answers to every
-    method, and raises nothing that a layer should have turned into an answer.
+    FastAPI's layers would take a quarter of the time of a token request. Such an endpoint answers
+    to every method, and raises nothing that a layer should have turned into an answer.
     """
 
-    def __init__(self, app: ASGIApp, endpoints: Mapping[str, ASGIApp]) -> None:
-        self._app = app
-        self._endpoints = endpoints
+    def __init__(self, rest: FastAPI, endpoints: Mapping[str, ASGIApp]) -> None:
+        self.rest = rest
+        self.state = rest.state
+        self._endpoints = {path: RequestFrame(endpoint) for path, endpoint in endpoints.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        endpoint = self._endpoints.get(scope.get("path", ""), self._app)
-        await endpoint(scope, receive, send)
+        answer = self._endpoints.get(scope.get("path", ""), self.rest)
+        await answer(scope, receive, send)
 
 
 def caller(request: Request, actor_id: str | None = None) -> Actor:

@@ -93,7 +93,7 @@ def routes_of(house: House) -> dict[str, set[str]]:
     """Every path of the running app, its names filled in, with the methods it takes."""
     assert isinstance(house.http, TestClient)
     found: dict[str, set[str]] = {}
-    for route in leaves(house.http.app.routes):  # type: ignore[attr-defined]
+    for route in leaves(house.http.app.rest.routes):  # type: ignore[attr-defined]
         path = re.sub(r"\{.+?\}", "nobody", route.path)
         found.setdefault(path, set()).update(route.methods or {"POST"})  # none: it says so itself
     for path, methods in found.items():
