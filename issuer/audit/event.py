@@ -19,6 +19,10 @@ class Actor:
     request_id: str | None = None
     address: str | None = None
 
+    def known_as(self, actor_id: str | None) -> "Actor":
+        """The same request from the same place, of whom it turned out to be."""
+        return Actor(actor_id, self.request_id, self.address)
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

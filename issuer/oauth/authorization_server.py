@@ -1,10 +1,11 @@
 """The binding of Authlib's authorization server: the only file that knows its hooks."""
 
+import json
 from dataclasses import dataclass, field, replace
 
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import AuthorizationServer, ClientMixin
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from issuer.directory import ClientRecord
 from issuer.oauth.client_authentication import authenticate_client
@@ -22,6 +23,9 @@ from issuer.vocabulary import ErrorCode
 # Endpoints for clients of ours, besides the token endpoint: one file an endpoint.
 ENDPOINTS: list[type[Revocation | Introspection]] = [Revocation, Introspection]
 
+# Made once; `JSONResponse` makes one for each answer.
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -38,7 +42,7 @@ class Answer:
 
     def as_response(self) -> Response:
         """As it goes over the wire: JSON (RFC 6749 §5)."""
-        return JSONResponse(self.body, self.status, headers=dict(self.headers))
+        return Response(_encode(self.body), self.status, headers=dict(self.headers))
 
 
 class RegisteredClient(ClientMixin):  # type: ignore[misc]

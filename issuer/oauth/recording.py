@@ -37,7 +37,7 @@ async def tell_refusal(
 def actor_of(request: ProtocolRequest) -> Actor:
     """Who sends the request, by its credentials if these were right."""
     client = request.authenticated
-    return replace(request.caller, id=client.client_id if client else None)
+    return request.caller.known_as(client.client_id if client else None)
 
 
 def issued_details(request: ProtocolRequest) -> dict[str, object]:

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 from authlib.oauth2.rfc6749 import OAuth2Request
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from issuer.audit import Actor
 from issuer.directory import ClientRecord, SecretRecord
@@ -101,11 +101,15 @@ async def _read_body(request: Request) -> bytes:
     declared = request.headers.get("content-length", "0")
     if declared.isdigit() and int(declared[:20]) > MOST_BYTES:
         raise _too_large()
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
+    body, is_more = bytearray(), True
+    while is_more:  # not `request.stream()`, which takes several times as long
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
         if len(body) > MOST_BYTES:
             raise _too_large()
+        is_more = message.get("more_body", False)
     return bytes(body)
 
 

@@ -28,9 +28,9 @@ class Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
     def generate_token(self, *_: object, **__: object) -> dict[str, object]:
         """Authlib's hook for the token: our ceiling, the shared narrowing, our issuer."""
         client: ClientRecord = self.request.client.record
-        authorization = replace(
-            self.authorize(client, self._audience(client)), session_id=self._session_id(client)
-        )
+        authorization = self.authorize(client, self._audience(client))
+        if (session_id := self._session_id(client)) is not None:
+            authorization = replace(authorization, session_id=session_id)
         answer: dict[str, object] = self.server.issue(self.request, authorization)
         return answer
 

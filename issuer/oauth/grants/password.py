@@ -1,7 +1,5 @@
 """The resource owner password credentials grant (RFC 6749 §4.3; see RFC 9700 §2.4)."""
 
-from dataclasses import replace
-
 from authlib.oauth2.rfc6749.grants import ResourceOwnerPasswordCredentialsGrant
 
 from issuer.audit import Actor
@@ -33,7 +31,7 @@ class Password(Grant, ResourceOwnerPasswordCredentialsGrant):  # type: ignore[mi
 
     def _caller(self) -> Actor:
         client = self.request.authenticated
-        return replace(self.request.caller, id=client.client_id if client else None)
+        return self.request.caller.known_as(client.client_id if client else None)
 
     def authorize(self, client: ClientRecord, audience: AudienceRecord) -> Authorization:
         return Authorization.of_user(self.request.user, client, audience)
