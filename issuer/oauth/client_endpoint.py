@@ -10,6 +10,7 @@ from issuer.http import caller
 from issuer.oauth.authorization_server import Answer, IssuerAuthorizationServer
 from issuer.oauth.checking import Checking
 from issuer.oauth.errors import unavailable
+from issuer.oauth.overload import Rounds
 from issuer.oauth.recording import (
     actor_of,
     note_use_of_secret,
@@ -31,12 +32,14 @@ class ClientEndpoint:
     def __init__(
         self,
         services: Services,
+        rounds: Rounds,
         server: IssuerAuthorizationServer,
         checking: Checking,
         queries: WorkerPool,
         name: str,
     ) -> None:
         self._services = services
+        self._rounds = rounds
         self._server = server
         self._checking = checking
         self._queries = queries
@@ -52,6 +55,7 @@ class ClientEndpoint:
     async def _recorded_answer(self, request: Request) -> Answer:
         parsed: ProtocolRequest | None = None
         try:
+            self._rounds.require_time()
             self._services.changes.require_current()
             try:
                 parsed = await read_request(request)

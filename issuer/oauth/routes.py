@@ -22,6 +22,7 @@ from issuer.oauth.metadata import (
     metadata_paths,
     rendered,
 )
+from issuer.oauth.overload import Rounds
 from issuer.oauth.revocation_feed import FEED_PATH, RevocationFeedEndpoint
 from issuer.oauth.token_endpoint import TokenEndpoint
 from issuer.rates import Limits
@@ -40,8 +41,9 @@ def protocol_routes(
     limits: Limits,
 ) -> list[Route]:
     """Every protocol endpoint, under the path of `ISSUER_URL`."""
-    checking = Checking(limits, queries)
-    token_endpoint = TokenEndpoint(services, server, checking, queries, passwords, metrics)
+    checking, rounds = Checking(limits, queries), Rounds(services.clock)
+    ours = (services, rounds, server, checking, queries)
+    token_endpoint = TokenEndpoint(*ours, passwords, metrics)
     revocation_feed = RevocationFeedEndpoint(services, queries)
     body, etag = rendered(metadata(services.settings, server))
 
@@ -65,7 +67,10 @@ def protocol_routes(
     return [
         _post(base + TOKEN_PATH, token_endpoint),
         *(
-            _post(base + endpoint.PATH, ClientEndpoint(services, server, checking, queries, name))
+            _post(
+                base + endpoint.PATH,
+                ClientEndpoint(services, rounds, server, checking, queries, name),
+            )
             for name, endpoint in server.endpoints.items()
         ),
         _get(base + JWKS_PATH, jwks),

@@ -15,6 +15,7 @@ from issuer.oauth.authorization_server import Answer, IssuerAuthorizationServer
 from issuer.oauth.checking import Checking
 from issuer.oauth.errors import unavailable
 from issuer.oauth.grants import Grant
+from issuer.oauth.overload import Rounds
 from issuer.oauth.recording import (
     actor_of,
     issued_details,
@@ -40,6 +41,7 @@ class TokenEndpoint:
     def __init__(
         self,
         services: Services,
+        rounds: Rounds,
         server: IssuerAuthorizationServer,
         checking: Checking,
         queries: WorkerPool,
@@ -47,6 +49,7 @@ class TokenEndpoint:
         metrics: Metrics,
     ) -> None:
         self._services = services
+        self._rounds = rounds
         self._server = server
         self._checking = checking
         self._queries = queries
@@ -77,6 +80,7 @@ class TokenEndpoint:
     async def _recorded_answer(self, request: Request) -> Answer:
         parsed: ProtocolRequest | None = None
         try:
+            self._rounds.require_time()
             self._services.changes.require_current()
             try:
                 parsed = await read_request(request)

@@ -1,0 +1,53 @@
+"""Shedding load: a round of the event loop has a longest time."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from issuer.errors import Unavailable
+from issuer.oauth.overload import Rounds
+from tests.builders import FakeClock
+
+LONG = timedelta(seconds=0.4)
+
+
+async def arriving(rounds: Rounds, clock: FakeClock, number: int) -> list[bool]:
+    """Requests that come at once and take long; for each, whether it is answered."""
+
+    async def request() -> bool:
+        try:
+            rounds.require_time()
+        except Unavailable:
+            return False
+        clock.move(LONG)
+        return True
+
+    return await asyncio.gather(*(request() for _ in range(number)))
+
+
+@pytest.fixture
+def rounds(clock: FakeClock) -> Rounds:
+    return Rounds(clock)
+
+
+def test_who_comes_too_late_in_a_round_is_refused_at_once(rounds: Rounds, clock: FakeClock):
+    assert asyncio.run(arriving(rounds, clock, 6)) == [True] * 3 + [False] * 3
+
+
+def test_the_next_round_begins_anew(rounds: Rounds, clock: FakeClock):
+    async def twice() -> list[list[bool]]:
+        return [await arriving(rounds, clock, 4), await arriving(rounds, clock, 2)]
+
+    assert asyncio.run(twice()) == [[True, True, True, False], [True, True]]
+
+
+def test_time_in_which_nothing_came_is_in_no_round(rounds: Rounds, clock: FakeClock):
+    async def rarely() -> list[bool]:
+        answered = []
+        for _ in range(5):
+            answered += await arriving(rounds, clock, 1)
+            clock.move(timedelta(minutes=1))
+        return answered
+
+    assert asyncio.run(rarely()) == [True] * 5
