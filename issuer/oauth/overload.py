@@ -5,7 +5,7 @@ import asyncio
 from issuer.clock import Clock
 from issuer.errors import Unavailable
 
-_LONGEST_ROUND = 1.0  # seconds
+_LONGEST_ROUND = 0.5  # seconds
 
 
 class Rounds:

@@ -9,7 +9,7 @@ from issuer.errors import Unavailable
 from issuer.oauth.overload import Rounds
 from tests.builders import FakeClock
 
-LONG = timedelta(seconds=0.4)
+LONG = timedelta(seconds=0.2)
 
 
 async def arriving(rounds: Rounds, clock: FakeClock, number: int) -> list[bool]:
