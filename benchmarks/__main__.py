@@ -62,7 +62,7 @@ def measured(options: argparse.Namespace) -> Report:
         results |= agentos(options)
     if not results:
         raise SystemExit(f"Nothing that is measured has {words!r} in its name.")
-    command = shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])
+    command = shlex.join(["python", "-m", "benchmarks", *(Path(arg).name for arg in sys.argv[1:])])
     scale = json.loads(options.scale.read_text()) if options.scale else {}
     return Report(here, command, results, bench.numbers | scale)
 

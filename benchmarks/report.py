@@ -110,6 +110,8 @@ def _markdown(report: Report) -> Iterator[str]:
     yield "was measured side by side in one run, which wrote this file. Only what is called scale"
     yield "is from a run before it, of houses side by side: `python -m benchmarks.scale`."
     yield ""
+    yield "What keeps us from the rest: [where-the-time-goes.md](where-the-time-goes.md)."
+    yield ""
     yield f"    {report.command}"
     yield ""
     yield from (f"- {name}: {text}" for name, text in report.machine.items())

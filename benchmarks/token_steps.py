@@ -1,0 +1,161 @@
+"""Where the time of a token goes: CPU time of each of its steps, alone and again and again.
+
+    python -m benchmarks.token_steps [--alg RS256 ES256]
+
+One after the other they take longer than alone, since the code of one drives that of the other out
+of the processor's caches; in a server longer still. What all of them cost there, with the HTTP
+server and the event loop, is the CPU time of `python -m benchmarks.durable_audit`.
+"""
+
+import argparse
+import base64
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from random import SystemRandom
+
+import httpx
+from rich.console import Console
+from rich.table import Table
+from starlette.requests import Request
+from starlette.types import Message
+
+from benchmarks.bare import KINDS
+from issuer import logs
+from issuer.audit import Actor, Event
+from issuer.audit.own_chain import OwnChain
+from issuer.clock import Clock
+from issuer.oauth import IssuerAuthorizationServer
+from issuer.oauth.client_authentication import authenticate_client
+from issuer.oauth.request import ProtocolRequest, read_request
+from issuer.services import Services, build_services
+from issuer.vocabulary import ACCESS_TOKEN_TYPE, SigningAlgorithm
+from tests.builders import Credentials, House, initialised, settings_for
+
+ROUNDS, CALLS = 7, 2_000
+BODY = b"grant_type=client_credentials"
+
+
+@contextmanager
+def house(alg: str) -> Iterator[tuple[Services, Credentials]]:
+    """A house and a client that may have tokens."""
+    with tempfile.TemporaryDirectory() as folder, httpx.Client() as http:
+        settings = settings_for(Path(folder) / "data", signing_algorithms=alg)
+        admin = initialised(settings, Clock())
+        services = build_services(settings)
+        services.keyring.reload()
+        filled = House(services, admin, http)
+        filled.audience("my-os")
+        yield services, filled.client("ci-bot", scopes=["agents:run", "agents:read"])
+        services.database.dispose()
+
+
+def steps(services: Services, client: Credentials, alg: str) -> Iterator[tuple[str, float]]:
+    """By name, in microseconds."""
+    server = IssuerAuthorizationServer(services)
+    basic = base64.b64encode(f"{client.client_id}:{client.client_secret}".encode())
+
+    def request() -> ProtocolRequest:
+        return at_once(read_request(arrived(basic)))
+
+    first = request()
+    first.may_query = True  # from now on memory confirms the client
+    answer = server.create_token_response(first)
+    assert first.issued is not None
+    sign, message = KINDS[alg](), first.issued.token.rpartition(".")[0].encode()
+    claims = {"sub": client.client_id, "jti": first.issued.jti, "scopes": ["agents:read"]}
+    reading = taken(request)
+    yield "the request is read", reading
+    yield (
+        "the client authenticates",
+        taken(lambda: authenticate_client(request(), services.client_authentication)) - reading,
+    )
+    signature = taken(lambda: sign(message))
+    yield "the signature itself", signature
+    signing = taken(lambda: services.keyring.sign(SigningAlgorithm(alg), ACCESS_TOKEN_TYPE, claims))
+    yield "the token around it", signing - signature
+    whole = taken(lambda: server.create_token_response(request()))
+    yield "all from the request to the answer", whole
+    yield "the answer as bytes", taken(answer.as_response)
+    for together in (1, 16, 64):
+        yield f"its record, {together} in a commit", recording(services, together)
+
+
+def recording(services: Services, together: int) -> float:
+    """Of one event, in microseconds."""
+    chain = OwnChain(services.database, SystemRandom())
+    event = Event(
+        datetime.now(UTC),
+        Actor("ci-bot", "r" * 32, "127.0.0.1"),
+        "token.issued",
+        "ci-bot",
+        details={
+            "grant_type": "client_credentials",
+            "audience": "my-os",
+            "scope": "agents:read agents:run",
+            "jti": "0" * 32,
+            "kid": "k" * 43,
+            "expires_in": 900,
+        },
+    )
+    return taken(lambda: chain.append([event] * together), calls=50) / together
+
+
+def arrived(basic: bytes) -> Request:
+    """A token request as the HTTP server hands it over."""
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": BODY, "more_body": False}
+
+    headers = [
+        (b"host", b"id.example"),
+        (b"content-type", b"application/x-www-form-urlencoded"),
+        (b"content-length", str(len(BODY)).encode()),
+        (b"authorization", b"Basic " + basic),
+    ]
+    scope = {"type": "http", "method": "POST", "query_string": b"", "headers": headers}
+    return Request({**scope, "client": ("127.0.0.1", 1)}, receive)
+
+
+def at_once(what: Awaitable[ProtocolRequest]) -> ProtocolRequest:
+    """What is awaited, where nothing has to be waited for."""
+    try:
+        what.__await__().send(None)
+    except StopIteration as done:
+        result: ProtocolRequest = done.value
+        return result
+    raise AssertionError("It waits.")
+
+
+def taken(call: Callable[[], object], calls: int = CALLS) -> float:
+    """CPU time of this thread for one call, in microseconds: the best of some rounds."""
+    best = float("inf")
+    for _ in range(ROUNDS):
+        began = time.thread_time()
+        for _ in range(calls):
+            call()
+        best = min(best, (time.thread_time() - began) / calls)
+    return best * 1e6
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--alg", nargs="+", default=list(KINDS), choices=list(KINDS))
+    options = parser.parse_args()
+    logs.configure("warning")
+    table = Table("µs of CPU", *options.alg)
+    found: dict[str, list[str]] = {}
+    for alg in options.alg:
+        with house(alg) as (services, client):
+            for name, value in steps(services, client, alg):
+                found.setdefault(name, []).append(f"{value:.1f}")
+    for name, values in found.items():
+        table.add_row(name, *values)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
