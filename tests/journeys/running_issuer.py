@@ -21,6 +21,8 @@ from tests.builders import House, initialised
 from tests.drivers import TokenEndpoint
 
 REPOSITORY = Path(__file__).parents[2]
+# Where it closes connections that are too many, threads that share it find theirs closed at times.
+NO_LIMITS = httpx.Limits(keepalive_expiry=None)
 SECONDS_TO_START = 30
 SECONDS_TO_STOP = 15
 BETWEEN_POLLS = 0.02
@@ -44,7 +46,7 @@ class Server:
         workers: int = 1,
     ) -> None:
         self.url = f"http://127.0.0.1:{port}"
-        self.http = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
+        self.http = httpx.Client(base_url=self.url, timeout=30, limits=NO_LIMITS, trust_env=False)
         self.token_endpoint = TokenEndpoint(self.http)
         self.port = port
         self.environment = environment
