@@ -1,7 +1,6 @@
 """`GET /.well-known/revocations`: the revocation feed (CONTRACT §6), served as bytes."""
 
 import asyncio
-from collections.abc import Sequence
 
 from authlib.oauth2 import OAuth2Error
 from starlette.requests import Request
@@ -57,17 +56,13 @@ class RevocationFeedEndpoint:
     def _algorithm(self, request: Request) -> SigningAlgorithm:
         """The one asked for, else the first of ours whose keys are in the key set."""
         ours = self._services.settings.signing_algorithms
-        if not request.scope["query_string"]:  # nearly always; to read one takes as long again
-            return self._first(ours)
-        asked = request.query_params.getlist("alg")
+        # To read the query takes as long as all the rest; nearly always there is none.
+        asked = request.query_params.getlist("alg") if request.scope["query_string"] else []
         if not asked:
-            return self._first(ours)
+            return next(iter(self._services.keyring.published_algorithms), ours[0])
         if len(asked) > 1 or asked[0] not in ours:
             raise OAuthError(ErrorCode.INVALID_REQUEST, f"alg must be one of {', '.join(ours)}.")
         return SigningAlgorithm(asked[0])
-
-    def _first(self, ours: Sequence[SigningAlgorithm]) -> SigningAlgorithm:
-        return next(iter(self._services.keyring.published_algorithms), ours[0])
 
 
 def _refused(error: OAuth2Error) -> Response:

@@ -41,8 +41,7 @@ def protocol_routes(
     limits: Limits,
 ) -> list[Route]:
     """Every protocol endpoint, under the path of `ISSUER_URL`."""
-    checking, rounds = Checking(limits, queries), Rounds(services.clock)
-    ours = (services, rounds, server, checking, queries)
+    ours = (services, Rounds(services.clock), server, Checking(limits, queries), queries)
     token_endpoint = TokenEndpoint(*ours, passwords, metrics)
     revocation_feed = RevocationFeedEndpoint(services, queries)
     body, etag = rendered(metadata(services.settings, server))
@@ -67,10 +66,7 @@ def protocol_routes(
     return [
         _post(base + TOKEN_PATH, token_endpoint),
         *(
-            _post(
-                base + endpoint.PATH,
-                ClientEndpoint(services, rounds, server, checking, queries, name),
-            )
+            _post(base + endpoint.PATH, ClientEndpoint(*ours, name))
             for name, endpoint in server.endpoints.items()
         ),
         _get(base + JWKS_PATH, jwks),

@@ -2,12 +2,11 @@
 
 from authlib.oauth2.rfc6749.grants import ResourceOwnerPasswordCredentialsGrant
 
-from issuer.audit import Actor
 from issuer.directory import AudienceRecord, ClientRecord, UserRecord
 from issuer.errors import InvalidCredentials
 from issuer.oauth.errors import OAuthError
 from issuer.oauth.grants.grant import Grant
-from issuer.oauth.recording import issue_of
+from issuer.oauth.recording import actor_of, issue_of
 from issuer.tokens import Authorization
 from issuer.vocabulary import ErrorCode, GrantType
 
@@ -22,16 +21,14 @@ class Password(Grant, ResourceOwnerPasswordCredentialsGrant):  # type: ignore[mi
         """Authlib's hook. `invalid_grant` for everything that can be wrong (RFC 6749 §5.2)."""
         services = self.server.services
         try:
-            user: UserRecord = services.sign_in.authenticate(username, password, self._caller())
+            user: UserRecord = services.sign_in.authenticate(
+                username, password, actor_of(self.request)
+            )
         except InvalidCredentials as error:
             raise self._refusal(error) from None
         # A password that was changed a moment ago, elsewhere: this token must not be of before.
         services.changes.look()
         return user
-
-    def _caller(self) -> Actor:
-        client = self.request.authenticated
-        return self.request.caller.known_as(client.client_id if client else None)
 
     def authorize(self, client: ClientRecord, audience: AudienceRecord) -> Authorization:
         return Authorization.of_user(self.request.user, client, audience)
