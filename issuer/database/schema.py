@@ -13,8 +13,6 @@ from issuer.errors import ConfigurationError
 # The newest in `migrations/`: what this program is written for.
 REVISION = "0010"
 
-_ALEMBIC = "alembic_version"
-
 
 def require_current_schema(database: Database) -> None:
     """`ConfigurationError` unless the schema is exactly the one this program knows."""
@@ -37,9 +35,9 @@ def current_revision(database: Database) -> str | None:
     """The revision the database is at; None if it is empty."""
     try:
         with database.engine.connect() as connection:
-            if not inspect(connection).has_table(_ALEMBIC):
+            if not inspect(connection).has_table("alembic_version"):
                 return None
-            found: str | None = connection.scalar(text(f"SELECT version_num FROM {_ALEMBIC}"))  # noqa: S608
+            found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
             return found
     except DBAPIError:
         raise ConfigurationError(f"The database {database.safe_url} cannot be opened.") from None
