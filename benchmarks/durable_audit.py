@@ -24,9 +24,9 @@ from rich.table import Table
 from benchmarks.load import Load, cpu_seconds, wrk
 from benchmarks.running import running
 from issuer.clock import Clock
-from issuer.services import build_services
+from issuer.services import Services, build_services
 from issuer.settings import Settings
-from tests.builders import House, initialised
+from tests.builders import Credentials, House, initialised
 from tests.databases import SETTINGS, PostgreSQL, running_server
 
 KINDS = ("nothing", "durable")
@@ -102,15 +102,20 @@ def measured(kind: str, options: argparse.Namespace, workdir: Path) -> Iterator[
 
 def prepared(environment: dict[str, str]) -> str:
     """An initialised house; the credentials of a client that may have tokens."""
-    settings = Settings.from_environment(environment)
+    with house_with_client(Settings.from_environment(environment)) as (_, client):
+        return f"{client.client_id}:{client.client_secret}"
+
+
+@contextmanager
+def house_with_client(settings: Settings) -> Iterator[tuple[Services, Credentials]]:
+    """A house that is initialised now, and a client that may have tokens for its only audience."""
     admin = initialised(settings, Clock())
     services = build_services(settings)
     with httpx.Client() as http:
         house = House(services, admin, http)
         house.audience("my-os")
-        client = house.client("ci-bot", scopes=["agents:run", "agents:read"])
+        yield services, house.client("ci-bot", scopes=["agents:run", "agents:read"])
     services.database.dispose()
-    return f"{client.client_id}:{client.client_secret}"
 
 
 def main() -> None:

@@ -12,45 +12,29 @@ import base64
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from random import SystemRandom
 
-import httpx
 from rich.console import Console
 from rich.table import Table
 from starlette.requests import Request
 from starlette.types import Message
 
 from benchmarks.bare import KINDS
+from benchmarks.durable_audit import house_with_client
 from issuer import logs
 from issuer.audit import Actor, Event
 from issuer.audit.own_chain import OwnChain
-from issuer.clock import Clock
 from issuer.oauth import IssuerAuthorizationServer
 from issuer.oauth.client_authentication import authenticate_client
 from issuer.oauth.request import ProtocolRequest, read_request
-from issuer.services import Services, build_services
+from issuer.services import Services
 from issuer.vocabulary import ACCESS_TOKEN_TYPE, SigningAlgorithm
-from tests.builders import Credentials, House, initialised, settings_for
+from tests.builders import Credentials, settings_for
 
 ROUNDS, CALLS = 7, 2_000
 BODY = b"grant_type=client_credentials"
-
-
-@contextmanager
-def house(alg: str) -> Iterator[tuple[Services, Credentials]]:
-    """A house and a client that may have tokens."""
-    with tempfile.TemporaryDirectory() as folder, httpx.Client() as http:
-        settings = settings_for(Path(folder) / "data", signing_algorithms=alg)
-        admin = initialised(settings, Clock())
-        services = build_services(settings)
-        services.keyring.reload()
-        filled = House(services, admin, http)
-        filled.audience("my-os")
-        yield services, filled.client("ci-bot", scopes=["agents:run", "agents:read"])
-        services.database.dispose()
 
 
 def steps(services: Services, client: Credentials, alg: str) -> Iterator[tuple[str, float]]:
@@ -149,7 +133,14 @@ def main() -> None:
     table = Table("µs of CPU", *options.alg)
     found: dict[str, list[str]] = {}
     for alg in options.alg:
-        with house(alg) as (services, client):
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            house_with_client(settings_for(Path(folder) / "data", signing_algorithms=alg)) as (
+                services,
+                client,
+            ),
+        ):
+            services.keyring.reload()
             for name, value in steps(services, client, alg):
                 found.setdefault(name, []).append(f"{value:.1f}")
     for name, values in found.items():
