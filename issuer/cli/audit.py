@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -61,6 +61,9 @@ def export_events(
     target: OnTarget = None,
     since: Since = None,
     until: Until = None,
+    form: Annotated[
+        Literal["jsonl"], typer.Option("--format", help="JSON lines, the only one there is.")
+    ] = "jsonl",
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines, as it is anyway.")] = False,
 ) -> None:
     """Print every event that matches as JSON lines, one event a line, newest first.

@@ -53,6 +53,12 @@ def test_an_export_is_every_event_on_a_line_of_its_own(house: Cli):
     assert house.done("audit", "export", "--until", "2020-01-01") == ""
 
 
+@pytest.mark.parametrize("form", [["--format", "jsonl"], ["--json"]])
+def test_an_export_is_json_lines_whether_one_says_so_or_not(house: Cli, form: list[str]):
+    assert house.done("audit", "export", *form) == house.done("audit", "export")
+    assert house("audit", "export", "--format", "csv").status == 2
+
+
 def test_an_export_is_longer_than_a_page(house: Cli):
     with house.services() as services, services.changing(operator()) as rooms:
         for _ in range(1_010):
