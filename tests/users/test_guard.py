@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 
 import pytest
 from sqlalchemy import func, select
@@ -14,6 +15,7 @@ from tests.builders import PASSWORD, House
 
 LOCK = timedelta(minutes=15)
 HOME, ATTACKER = Actor("app", "r-1", "192.0.2.1"), Actor("app", "r-2", "198.51.100.66")
+AT_ONCE = 12
 CAREFREE = {"sign_in_failures": "1000"}
 
 
@@ -155,15 +157,21 @@ def test_an_attempt_that_a_crash_cut_off_stays_counted(house: House, guard: Guar
 
 
 def test_parallel_attempts_are_no_more_than_attempts_one_by_one(house: House, guard: Guard):
-    """From addresses of their own, on as many connections as there are."""
+    """From addresses of their own, on as many connections as there are.
+
+    The first have all begun before one ends: one by one, a pause would begin after three.
+    """
     alice = house.user("alice")
+    all_have_begun = Barrier(AT_ONCE, timeout=30)
 
     def attempt(number: int) -> bool:
         begun = guard.begin(alice, "alice", f"192.0.2.{number}")
+        if number < AT_ONCE:
+            all_have_begun.wait()
         guard.end(begun, ATTACKER, succeeded=False)
         return begun.is_admitted
 
-    with ThreadPoolExecutor(12) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         admitted = list(pool.map(attempt, range(60)))
     assert 4 <= sum(admitted) <= 10
 
