@@ -1,18 +1,24 @@
 """Private keys in memory, as JOSE has them: made, read, written, and never shown."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, TypeAlias
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    ECDSA,
+    SECP256R1,
+    EllipticCurvePrivateKey,
+)
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS, PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from joserfc.errors import InvalidKeyTypeError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
-from joserfc.jws import JWSRegistry
 from joserfc.util import json_b64encode, urlsafe_b64encode
 
 from issuer.errors import ConfigurationError, Unavailable
@@ -22,7 +28,9 @@ _RSA_BITS = 2048
 
 # RFC 9864 renames it to Ed25519, but agno and PyJWT know only the old name.
 warnings.filterwarnings("ignore", message="EdDSA is deprecated")
-_registry = JWSRegistry(algorithms=list(SigningAlgorithm))
+
+_P256_BYTES = 32
+_PSS = PSS(MGF1(SHA256()), salt_length=SHA256.digest_size)
 
 PrivateKey: TypeAlias = RSAKey | ECKey | OKPKey
 
@@ -65,8 +73,22 @@ def signed(key: PrivateKey | None, header: Mapping[str, object], payload: bytes)
     signing_input = _segment_of_header(*header.items()) + b"." + urlsafe_b64encode(payload)
     # Not `jws.serialize_compact`, which looks at the header and the key anew each time, and takes
     # longer for it than an ES256 signature.
-    signature = _registry.get_alg(str(header["alg"])).sign(signing_input, key)
+    signature = _SIGN[str(header["alg"])](key.raw_value, signing_input)
     return (signing_input + b"." + urlsafe_b64encode(signature)).decode()
+
+
+def _es256(key: EllipticCurvePrivateKey, message: bytes) -> bytes:
+    r, s = decode_dss_signature(key.sign(message, ECDSA(SHA256())))
+    return r.to_bytes(_P256_BYTES, "big") + s.to_bytes(_P256_BYTES, "big")
+
+
+# By key and message (RFC 7518 §3.3 to §3.5, RFC 8037 §3.1).
+_SIGN: dict[str, Callable[[Any, bytes], bytes]] = {
+    SigningAlgorithm.RS256: lambda key, message: key.sign(message, PKCS1v15(), SHA256()),
+    SigningAlgorithm.PS256: lambda key, message: key.sign(message, _PSS, SHA256()),
+    SigningAlgorithm.ES256: _es256,
+    SigningAlgorithm.EDDSA: lambda key, message: key.sign(message),
+}
 
 
 @lru_cache(maxsize=64)
