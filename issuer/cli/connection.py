@@ -1,8 +1,47 @@
-"""A connection that is not kept for a request that is too large or never comes."""
+"""A connection that is not kept for a request that is too large or never comes.
+
+And one whose answers leave in one piece.
+"""
 
 import asyncio
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+
+class InPairs:
+    """A transport by which what is written twice in a row leaves as one packet.
+
+    uvicorn writes the head of an answer and then its body, and to send costs a small answer more
+    than all the rest.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held = b""
+
+    def write(self, data: bytes) -> None:
+        """Goes out with what is written next, at the latest in the next round of the loop."""
+        if self._held:
+            self._transport.write(self._held + data)
+            self._held = b""
+        else:
+            self._held = data
+            self._loop.call_soon(self._flush)
+
+    def close(self) -> None:
+        """Nothing that was written is lost."""
+        self._flush()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def _flush(self) -> None:
+        if self._held and not self._transport.is_closing():
+            self._transport.write(self._held)
+        self._held = b""
 
 
 class BoundedConnection(HttpToolsProtocol):
@@ -21,7 +60,7 @@ class BoundedConnection(HttpToolsProtocol):
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(cast(asyncio.Transport, InPairs(transport, self.loop)))
         self._set_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:

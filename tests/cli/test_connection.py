@@ -9,7 +9,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from issuer.cli.connection import BoundedConnection
+from issuer.cli.connection import BoundedConnection, InPairs
 
 HEAD = b"POST /x HTTP/1.1\r\nHost: issuer\r\n"
 MANY = 60.0
@@ -90,3 +90,84 @@ def test_the_deadline_is_of_a_request_not_of_the_connection():
     closing = HEAD + b"Connection: close\r\nContent-Length: 0\r\n\r\n"
     said = said_after(*[whole] * 10, closing, seconds=FEW)
     assert said.count(b"HTTP/1.1 204") == 11
+
+
+class Sent(asyncio.Transport):
+    """A transport that keeps what it is given to send."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("192.0.2.1", 1)})
+        self.pieces: list[bytes] = []
+        self.closed_after: int | None = None
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        assert self.closed_after is None
+        self.pieces.append(bytes(data))
+
+    def is_closing(self) -> bool:
+        return self.closed_after is not None
+
+    def close(self) -> None:
+        self.closed_after = len(self.pieces)
+
+
+async def a_round() -> None:
+    """The event loop does what it was asked to do soon."""
+    await asyncio.sleep(0)
+
+
+def written(*steps: Callable[[InPairs], object]) -> Sent:
+    """What is sent of these steps, a round of the loop after them."""
+
+    async def together() -> Sent:
+        sent = Sent()
+        transport = InPairs(sent, asyncio.get_running_loop())
+        for step in steps:
+            if asyncio.iscoroutine(waiting := step(transport)):
+                await waiting
+        await a_round()
+        return sent
+
+    return asyncio.run(together())
+
+
+def write(data: bytes) -> Callable[[InPairs], object]:
+    return lambda transport: transport.write(data)
+
+
+def wait(_: InPairs) -> object:
+    return a_round()
+
+
+def close(transport: InPairs) -> None:
+    transport.close()
+
+
+def test_the_head_and_the_body_of_an_answer_leave_as_one():
+    assert written(write(b"head"), write(b"body")).pieces == [b"headbody"]
+    two_answers = [write(b"head"), write(b"body"), wait, write(b"head"), write(b"")]
+    assert written(*two_answers).pieces == [b"headbody", b"head"]
+
+
+def test_what_is_written_alone_does_not_wait_for_more():
+    assert written(write(b"head")).pieces == [b"head"]
+    assert written(write(b"head"), wait, write(b"body")).pieces == [b"head", b"body"]
+
+
+def test_all_of_it_leaves_in_its_order():
+    pieces = written(*[write(b"%d" % number) for number in range(9)], wait, write(b"9")).pieces
+    assert b"".join(pieces) == b"0123456789"
+
+
+def test_a_connection_closes_after_what_was_written():
+    for steps in ([write(b"head"), close], [write(b"head"), write(b"body"), close], [close]):
+        sent = written(*steps)
+        assert sent.closed_after == len(sent.pieces)
+        assert b"".join(sent.pieces) == b"headbody"[: 4 * (len(steps) - 1)]
+
+
+def test_it_is_the_transport_in_everything_else():
+    async def peer() -> object:
+        return InPairs(Sent(), asyncio.get_running_loop()).get_extra_info("peername")
+
+    assert asyncio.run(peer()) == ("192.0.2.1", 1)
