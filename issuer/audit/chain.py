@@ -23,7 +23,6 @@ COLUMNS = (
     *("count", "details", "chain", "seq"),
 )
 
-_AT, _DETAILS = COLUMNS.index("at"), COLUMNS.index("details")
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -37,10 +36,13 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """A row to be added: its `COLUMNS` as values and as text, as they are stored, and its hash."""
+    """A row to be added: its `COLUMNS` as both databases give them back, and its hash.
 
-    values: tuple[Any, ...]
+    That is as text where they have a type of their own: the record may move to the other one.
+    """
+
     stored: tuple[Any, ...]
+    details: dict[str, object]
     hash: bytes
 
 
@@ -67,9 +69,10 @@ class ChainKey:
 
     def linked(self, event: Event, row_id: int, chain: str, end: End) -> "Linked":
         """The row of `event` that follows `end` in `chain`."""
-        values = (
+        details = dict(event.details)
+        stored = (
             row_id,
-            event.at,
+            _instant(event.at),
             event.actor.id,
             event.action,
             event.target,
@@ -78,15 +81,12 @@ class ChainKey:
             event.actor.request_id,
             event.actor.address,
             event.count,
-            dict(event.details),
+            json.dumps(details),
             chain,
             end.seq + 1,
         )
-        # As both databases give them back as text: the record may move from one to the other.
-        at, details = _instant(event.at), json.dumps(values[_DETAILS])
-        stored = (row_id, at, *values[_AT + 1 : _DETAILS], details, *values[_DETAILS + 1 :])
-        return Linked(values, stored, self.hash(end.hash, stored))
+        return Linked(stored, details, self.hash(end.hash, stored))
 
 
 def _instant(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")

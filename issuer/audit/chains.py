@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from issuer.audit import store
 from issuer.audit.chain import CHANGES, ChainKey, End
 from issuer.audit.event import Event
-from issuer.database import Database, Session
+from issuer.database import Connection, Database, Session
 
 CHAINS = "audit_chains"
 _END_OF_CHANGES = "audit_end_of_changes"
@@ -17,14 +17,14 @@ class Chains:
     def __init__(self, key: ChainKey) -> None:
         self.key = key
 
-    def append(self, session: Session, chain: str, end: End, events: Sequence[Event]) -> End:
+    def append(self, connection: Connection, chain: str, end: End, events: Sequence[Event]) -> End:
         """`events` follow `end`, in one statement; the new end, if the transaction commits."""
         rows = []
-        for row_id, event in zip(store.new_ids(session, len(events)), events, strict=True):
+        for row_id, event in zip(store.new_ids(connection, len(events)), events, strict=True):
             row = self.key.linked(event, row_id, chain, end)
             end = End(end.seq + 1, row.hash)
             rows.append(row)
-        store.add(session, rows)
+        store.add(connection, rows)
         return end
 
     def append_change(self, session: Session, event: Event) -> None:
@@ -33,7 +33,7 @@ class Chains:
         if end is None:
             store.hold_changes(session)
             end = store.end_of(session, CHANGES)
-        session.info[_END_OF_CHANGES] = self.append(session, CHANGES, end, [event])
+        session.info[_END_OF_CHANGES] = self.append(session.connection(), CHANGES, end, [event])
 
 
 def keep_chains(database: Database, key: ChainKey) -> Chains:
@@ -42,7 +42,7 @@ def keep_chains(database: Database, key: ChainKey) -> Chains:
     return chains
 
 
-def chains_of(session: Session) -> Chains:
-    """The chains of the session's database."""
-    chains: Chains = session.info[CHAINS]
+def chains_of(found_in: Database | Session) -> Chains:
+    """The chains of a database, which its sessions bring along."""
+    chains: Chains = found_in.info[CHAINS]
     return chains

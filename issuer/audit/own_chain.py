@@ -28,8 +28,8 @@ class OwnChain:
         if self._last_at and events[0].at - self._last_at > RESTS_FOR:
             self._begin_another()
         try:
-            with self._database.transaction() as session:
-                end = chains_of(session).append(session, self._id, self._end, events)
+            with self._database.statements() as connection:
+                end = chains_of(self._database).append(connection, self._id, self._end, events)
         except BaseException:
             # Nobody knows whether it was committed: another chain is right either way.
             self._begin_another()

@@ -8,6 +8,7 @@ from typing import Any, cast
 from sqlalchemy import (
     JSON,
     ColumnElement,
+    Connection,
     Integer,
     Table,
     Text,
@@ -60,21 +61,20 @@ _AS_STORED: dict[str, dict[str, str]] = {
 }
 
 
-def new_ids(session: Session, number: int) -> Iterable[int]:
+def new_ids(connection: Connection, number: int) -> Iterable[int]:
     """Ids for the next `number` rows, ascending: they are needed before, since they are hashed."""
-    if _dialect(session) == "sqlite":
-        last = session.connection().exec_driver_sql(_LAST_ID).scalar() or 0
+    if connection.dialect.name == "sqlite":
+        last = _driver(connection).execute(_LAST_ID).fetchone()[0] or 0
         return range(last + 1, last + 1 + number)
-    return sorted(session.connection().scalars(_FOLLOWING_IDS, {"number": number}))
+    return sorted(connection.scalars(_FOLLOWING_IDS, {"number": number}))
 
 
-def add(session: Session, rows: Sequence[Linked]) -> None:
+def add(connection: Connection, rows: Sequence[Linked]) -> None:
     """Add `rows` in one statement."""
-    connection = session.connection()
-    if _dialect(session) == "sqlite":
+    if connection.dialect.name == "sqlite":
         # Their text is there already: it was hashed.
         stored = [(*row.stored, row.hash) for row in rows]
-        connection.exec_driver_sql(_INSERT_STORED, stored)
+        _driver(connection).executemany(_INSERT_STORED, stored)
     else:
         connection.execute(_INSERT_JSON, {"rows": json.dumps([_as_json(row) for row in rows])})
 
@@ -188,8 +188,8 @@ def delete_checkpoints(session: Session, through: int) -> None:
 
 
 def _as_json(row: Linked) -> dict[str, object]:
-    values = dict(zip(COLUMNS, row.values, strict=True))
-    return {**values, "at": values["at"].isoformat(), "hash": f"\\x{row.hash.hex()}"}
+    stored = dict(zip(COLUMNS, row.stored, strict=True))
+    return {**stored, "details": row.details, "hash": f"\\x{row.hash.hex()}"}
 
 
 def _delete(session: Session, ids: Sequence[int]) -> int:
@@ -209,6 +209,11 @@ def _whatever_bytes(session: Session) -> Iterator[None]:
         yield
     finally:
         connection.text_factory = str
+
+
+def _driver(connection: Connection) -> Any:
+    """What SQLAlchemy runs a statement by, which takes it as long as SQLite takes for a row."""
+    return connection.connection.driver_connection
 
 
 def _dialect(session: Session) -> str:

@@ -4,6 +4,7 @@ Rooms speak SQL only in their `store.py`, through the session a transaction hand
 changes the schema imports `migrations`.
 """
 
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from issuer.database.counts import Counts, FeedState
@@ -12,6 +13,7 @@ from issuer.database.only_one import only_one
 from issuer.database.schema import current_revision, is_empty, require_current_schema
 
 __all__ = [
+    "Connection",
     "Counts",
     "Database",
     "FeedState",

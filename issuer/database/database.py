@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import event, func, select, update
+from sqlalchemy import Connection, event, func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from issuer.database.counts import Counts, read_counts
@@ -27,8 +27,9 @@ class Database:
         if not self.is_sqlite:
             reading = reading.execution_options(isolation_level="REPEATABLE READ")
         self._reading = sessionmaker(reading, expire_on_commit=False)
+        self._writing_engine = self.engine.execution_options(sqlite_begin="IMMEDIATE")
         self._writing = sessionmaker(
-            self.engine.execution_options(sqlite_begin="IMMEDIATE"),
+            self._writing_engine,
             expire_on_commit=False,
             info=self.info,
         )
@@ -42,6 +43,15 @@ class Database:
         """
         with translated(), self._writing.begin() as session:
             yield session
+
+    @contextmanager
+    def statements(self) -> Iterator[Connection]:
+        """The same for plain statements: a session costs a fifth of a small commit.
+
+        What is counted as a change needs a session.
+        """
+        with translated(), self._writing_engine.begin() as connection:
+            yield connection
 
     @contextmanager
     def changing(self) -> Iterator[Session]:

@@ -1,5 +1,6 @@
 """Engines, the same for SQLite and PostgreSQL, and what becomes of their errors."""
 
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,7 +60,7 @@ def translated() -> Iterator[None]:
     """A database that is away or locked is `Unavailable`; everything else is a bug, as it is."""
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeout) as error:
+    except (OperationalError, InterfaceError, PoolTimeout, sqlite3.OperationalError) as error:
         raise Unavailable("The database cannot be reached or is busy.") from error
     except DBAPIError as error:
         if error.connection_invalidated:
@@ -73,6 +74,8 @@ def _sqlite_engine(url: URL) -> Engine:
     engine = create_engine(
         url,
         pool_size=_MOST_CONNECTIONS,
+        # The one used last: another has an old view, and reads its pages anew.
+        pool_use_lifo=True,
         pool_timeout=_CONNECT_TIMEOUT_S,
         hide_parameters=True,
         connect_args={"timeout": _BUSY_TIMEOUT_MS / 1000},
@@ -146,4 +149,6 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     # A writer takes its lock at once: a reader that becomes a writer could only fail.
     kind = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
-    connection.exec_driver_sql(f"BEGIN {kind}")
+    # By the driver: SQLAlchemy's way to it takes as long as a row.
+    driver: Any = connection.connection.driver_connection
+    driver.execute(f"BEGIN {kind}")
