@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from random import SystemRandom
+from typing import TypeVar
 
 from rich.console import Console
 from rich.table import Table
@@ -32,6 +33,8 @@ from issuer.oauth.request import ProtocolRequest, read_request
 from issuer.services import Services
 from issuer.vocabulary import ACCESS_TOKEN_TYPE, SigningAlgorithm
 from tests.builders import Credentials, settings_for
+
+Anything = TypeVar("Anything")
 
 ROUNDS, CALLS = 7, 2_000
 BODY = b"grant_type=client_credentials"
@@ -63,7 +66,7 @@ def steps(services: Services, client: Credentials, alg: str) -> Iterator[tuple[s
     yield "the token around it", signing - signature
     whole = taken(lambda: server.create_token_response(request()))
     yield "all from the request to the answer", whole
-    yield "the answer as bytes", taken(answer.as_response)
+    yield "the answer as bytes", taken(lambda: at_once(answer({}, nothing_more, going)))
     for together in (1, 16, 64):
         yield f"its record, {together} in a commit", recording(services, together)
 
@@ -104,12 +107,20 @@ def arrived(basic: bytes) -> Request:
     return Request({**scope, "client": ("127.0.0.1", 1)}, receive)
 
 
-def at_once(what: Awaitable[ProtocolRequest]) -> ProtocolRequest:
+async def nothing_more() -> Message:
+    return {"type": "http.disconnect"}
+
+
+async def going(_: Message) -> None:
+    """As if it went out."""
+
+
+def at_once(what: Awaitable[Anything]) -> Anything:
     """What is awaited, where nothing has to be waited for."""
     try:
         what.__await__().send(None)
     except StopIteration as done:
-        result: ProtocolRequest = done.value
+        result: Anything = done.value
         return result
     raise AssertionError("It waits.")
 

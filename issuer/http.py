@@ -83,7 +83,8 @@ class ShortWay:
 def caller(request: Request, actor_id: str | None = None) -> Actor:
     """Who sends the request, as the audit wants to know it."""
     # A proxy passes on what a caller wrote there: no more of it than an address can have.
-    address = request.client.host[:_LONGEST_ADDRESS] if request.client else None
+    client = request.scope.get("client")
+    address = client[0][:_LONGEST_ADDRESS] if client else None
     return Actor(actor_id, request_id.get(), address)
 
 

@@ -1,12 +1,11 @@
 """A signed JWT, and what of it is signed."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from issuer.keys.signing_key import SigningKey
+from pydantic_core import to_json
 
-_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+from issuer.keys.signing_key import SigningKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,4 +21,4 @@ def header_and_payload(
 ) -> tuple[dict[str, object], bytes]:
     """What `key` signs so that it says `claims` (RFC 7515 §4, RFC 7519 §7.1)."""
     header: dict[str, object] = {"alg": key.alg.value, "kid": key.kid, "typ": typ}
-    return header, _encode(claims).encode()
+    return header, to_json(claims)

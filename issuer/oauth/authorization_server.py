@@ -1,11 +1,12 @@
 """The binding of Authlib's authorization server: the only file that knows its hooks."""
 
-import json
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import AuthorizationServer, ClientMixin
-from starlette.responses import Response
+from pydantic_core import to_json
+from starlette.types import Receive, Scope, Send
 
 from issuer.directory import ClientRecord
 from issuer.oauth.client_authentication import authenticate_client
@@ -23,9 +24,6 @@ from issuer.vocabulary import ErrorCode
 # Endpoints for clients of ours, besides the token endpoint: one file an endpoint.
 ENDPOINTS: list[type[Revocation | Introspection]] = [Revocation, Introspection]
 
-# Made once; `JSONResponse` makes one for each answer.
-_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
-
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -40,9 +38,20 @@ class Answer:
     def is_of_a_limit(self) -> bool:
         return self.status == TOO_MANY_REQUESTS
 
-    def as_response(self) -> Response:
-        """As it goes over the wire: JSON (RFC 6749 §5)."""
-        return Response(_encode(self.body), self.status, headers=dict(self.headers))
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As it goes over the wire: JSON (RFC 6749 §5).
+
+        Not by a `Response`, which takes several times as long to make.
+        """
+        body = to_json(self.body)
+        headers = [*_on_the_wire(*self.headers), (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+@lru_cache(64)
+def _on_the_wire(*headers: tuple[str, str]) -> tuple[tuple[bytes, bytes], ...]:
+    return tuple((name.lower().encode(), value.encode()) for name, value in headers)
 
 
 class RegisteredClient(ClientMixin):  # type: ignore[misc]

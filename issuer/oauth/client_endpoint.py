@@ -2,7 +2,6 @@
 
 from authlib.oauth2 import OAuth2Error
 from starlette.requests import Request
-from starlette.responses import Response
 
 from issuer.audit import Event, Outcome
 from issuer.errors import Unavailable
@@ -45,12 +44,12 @@ class ClientEndpoint:
         self._queries = queries
         self._name = name
 
-    async def __call__(self, request: Request) -> Response:
+    async def __call__(self, request: Request) -> Answer:
         arrived_at = self._services.clock.monotonic()
         answer = await self._recorded_answer(request)
         if answer.refusal is not None:
             await tell_refusal(f"{self._name}_refused", answer.refusal, arrived_at, self._services)
-        return answer.as_response()
+        return answer
 
     async def _recorded_answer(self, request: Request) -> Answer:
         parsed: ProtocolRequest | None = None

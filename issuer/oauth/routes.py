@@ -7,7 +7,7 @@ from typing import TypeAlias
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from issuer.http import document
 from issuer.metrics import Metrics
@@ -29,7 +29,7 @@ from issuer.rates import Limits
 from issuer.services import Services
 from issuer.workers import WorkerPool
 
-Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
+Endpoint: TypeAlias = Callable[[Request], Awaitable[ASGIApp]]
 
 
 def protocol_routes(

@@ -4,7 +4,6 @@ from datetime import datetime
 
 from authlib.oauth2 import OAuth2Error
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
 
 from issuer.audit import Event
 from issuer.errors import Unavailable
@@ -56,12 +55,12 @@ class TokenEndpoint:
         self._passwords = passwords
         self._metrics = metrics
 
-    async def __call__(self, request: Request) -> Response:
+    async def __call__(self, request: Request) -> Answer:
         arrived_at = self._services.clock.monotonic()
         answer = await self._measured_answer(request, arrived_at)
         if answer.refusal is not None:
             await tell_refusal("token_refused", answer.refusal, arrived_at, self._services)
-        return answer.as_response()
+        return answer
 
     async def _measured_answer(self, request: Request, arrived_at: float) -> Answer:
         try:

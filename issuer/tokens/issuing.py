@@ -95,7 +95,7 @@ class TokenIssuer:
             token=signed.token,
             jti=claims["jti"],
             kid=signed.kid,
-            scopes=tuple(sorted(authorization.scopes)),
+            scopes=tuple(claims["scopes"]),
             lifetime=lifetime,
             exp=claims["exp"],
         )
