@@ -52,6 +52,10 @@ class SecretRecord:
     digest: bytes = field(repr=False)
     expires_at: datetime | None
 
+    def is_live(self, now: datetime) -> bool:
+        """Whether it has not expired."""
+        return self.expires_at is None or self.expires_at > now
+
 
 @dataclass(frozen=True, slots=True)
 class ClientRecord:
@@ -69,11 +73,7 @@ class ClientRecord:
 
     def live_secrets(self, now: datetime) -> list[SecretRecord]:
         """The secrets that have not expired."""
-        return [
-            secret
-            for secret in self.secrets
-            if secret.expires_at is None or secret.expires_at > now
-        ]
+        return [secret for secret in self.secrets if secret.is_live(now)]
 
 
 @dataclass(frozen=True, slots=True)

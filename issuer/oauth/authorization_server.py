@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
+from authlib.consts import default_json_headers
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import AuthorizationServer, ClientMixin
 from pydantic_core import to_json
@@ -18,7 +19,7 @@ from issuer.oauth.request import ProtocolRequest, scopes_asked
 from issuer.oauth.revocation import Revocation
 from issuer.scopes import InvalidScope, ScopeNotCovered
 from issuer.services import Services
-from issuer.tokens import Authorization, TokenTooLarge
+from issuer.tokens import AccessToken, Authorization, TokenTooLarge
 from issuer.vocabulary import ErrorCode
 
 # Endpoints for clients of ours, besides the token endpoint: one file an endpoint.
@@ -134,12 +135,7 @@ class IssuerAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
         except TokenTooLarge as error:
             raise OAuthError(ErrorCode.INVALID_REQUEST, quoted(str(error))) from None
         request.authorization = narrowed
-        return {
-            "access_token": request.issued.token,
-            "token_type": "Bearer",
-            "expires_in": int(request.issued.lifetime.total_seconds()),
-            "scope": " ".join(request.issued.scopes),
-        }
+        return _issued(request.issued)
 
     def handle_response(
         self, status: int, body: dict[str, object], headers: list[tuple[str, str]]
@@ -155,6 +151,20 @@ class IssuerAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
 
     def send_signal(self, name: str, *args: object, **kwargs: object) -> None:
         """Authlib's signals have no listeners here."""
+
+
+def issued_answer(token: AccessToken) -> Answer:
+    """What goes back with the token, and nothing else (RFC 6749 §5.1)."""
+    return Answer(200, _issued(token), default_json_headers)
+
+
+def _issued(token: AccessToken) -> dict[str, object]:
+    return {
+        "access_token": token.token,
+        "token_type": "Bearer",
+        "expires_in": int(token.lifetime.total_seconds()),
+        "scope": " ".join(token.scopes),
+    }
 
 
 def _invalid_scope(description: str, scope: str) -> OAuthError:

@@ -17,7 +17,7 @@ from issuer.oauth.recording import (
     refused_event,
     tell_refusal,
 )
-from issuer.oauth.request import ProtocolRequest, read_request
+from issuer.oauth.request import ProtocolRequest, parse_form, receive_form
 from issuer.services import Services
 from issuer.workers import WorkerPool
 
@@ -57,7 +57,7 @@ class ClientEndpoint:
             self._rounds.require_time()
             self._services.changes.require_current()
             try:
-                parsed = await read_request(request)
+                parsed = parse_form(await receive_form(request))
                 answer = await self._answer(parsed)
             except OAuth2Error as error:
                 answer = self._server.refuse(error)

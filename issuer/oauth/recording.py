@@ -11,10 +11,11 @@ from issuer.clients.secrets import PREFIX as CLIENT_SECRET
 from issuer.clock import Clock
 from issuer.fields import is_principal_id
 from issuer.oauth.errors import TOO_MANY_REQUESTS, OAuthError
-from issuer.oauth.request import ProtocolRequest
+from issuer.oauth.request import Granted, ProtocolRequest
 from issuer.refresh import PREFIX as REFRESH_TOKEN
 from issuer.refresh import Issue
 from issuer.services import Services
+from issuer.tokens import AccessToken
 from issuer.vocabulary import ErrorCode
 
 # A known client or user takes some queries more than an unknown one. Both answers leave at a full
@@ -40,24 +41,33 @@ def actor_of(request: ProtocolRequest) -> Actor:
     return request.caller.known_as(client.client_id if client else None)
 
 
-def issued_details(request: ProtocolRequest) -> dict[str, object]:
-    """What `token.issued` says of the token the request got."""
-    assert request.issued is not None
-    assert request.authorization is not None
-    return {
-        "grant_type": request.payload.grant_type,
-        "audience": request.authorization.audience.id,
-        "scope": " ".join(request.issued.scopes),
-        "jti": request.issued.jti,
-        "kid": request.issued.kid,
-        "expires_in": int(request.issued.lifetime.total_seconds()),
-    }
+def issued_event(clock: Clock, actor: Actor, granted: Granted, token: AccessToken) -> Event:
+    """The event of the token that leaves."""
+    return Event(
+        at=clock(),
+        actor=actor,
+        action="token.issued",
+        target=granted.authorization.subject,
+        details=_issued_details(granted, token),
+    )
 
 
 def issue_of(request: ProtocolRequest) -> Issue:
     """The access token that the request got, to be put on record with a refresh token."""
     assert request.issued is not None
-    return Issue(request.issued, actor_of(request), issued_details(request))
+    details = _issued_details(request.granted, request.issued)
+    return Issue(request.issued, actor_of(request), details)
+
+
+def _issued_details(granted: Granted, token: AccessToken) -> dict[str, object]:
+    return {
+        "grant_type": granted.grant_type,
+        "audience": granted.authorization.audience.id,
+        "scope": " ".join(token.scopes),
+        "jti": token.jti,
+        "kid": token.kid,
+        "expires_in": int(token.lifetime.total_seconds()),
+    }
 
 
 def refused_event(

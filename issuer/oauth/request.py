@@ -1,12 +1,16 @@
 """Reading a request to a protocol endpoint: a bounded form, each parameter at most once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TypeAlias
 from urllib.parse import parse_qsl
 
 from authlib.oauth2.rfc6749 import OAuth2Request
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive
 
 from issuer.audit import Actor
 from issuer.directory import ClientRecord, SecretRecord
@@ -20,17 +24,39 @@ MOST_BYTES = 16 * 1024
 MOST_PARAMETERS = 100
 MOST_SCOPES_ASKED = 500
 _FORM = "application/x-www-form-urlencoded"
+_LONGEST_CONTENT_TYPE = 100
 # Authlib refuses a plain http URL; TLS ends at the proxy, and `Settings` has looked at ours.
 _SECURE_URL = "https://localhost/"
+
+RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedForm:
+    """A request as it came: its form is bounded, and not yet parsed."""
+
+    headers: RawHeaders = field(repr=False)
+    body: bytes = field(repr=False)
+    caller: Actor
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What is found out about a token request: who sends it, and what its token may say."""
+
+    client: ClientRecord
+    secret: SecretRecord
+    grant_type: str
+    authorization: Authorization
 
 
 class ProtocolRequest(OAuth2Request):  # type: ignore[misc]
     """A parsed request, as Authlib wants one, with what the steps after it have found out."""
 
-    def __init__(self, parameters: Mapping[str, str], headers: Headers, caller: Actor) -> None:
-        super().__init__("POST", _SECURE_URL, headers=headers)
+    def __init__(self, received: ReceivedForm, parameters: Mapping[str, str]) -> None:
+        super().__init__("POST", _SECURE_URL, headers=Headers(raw=received.headers))
+        self.received = received
         self.parameters = parameters
-        self.caller = caller
         self.payload = BasicOAuth2Payload(parameters)
         self.may_query = False
         self.is_counted = False
@@ -45,9 +71,22 @@ class ProtocolRequest(OAuth2Request):  # type: ignore[misc]
 
     def again(self) -> "ProtocolRequest":
         """The same request, about which nothing has been found out yet; it counts only once."""
-        request = ProtocolRequest(self.parameters, self.headers, self.caller)
+        request = ProtocolRequest(self.received, self.parameters)
         request.is_counted = self.is_counted
         return request
+
+    @property
+    def caller(self) -> Actor:
+        return self.received.caller
+
+    @property
+    def granted(self) -> Granted:
+        """What the token was issued by."""
+        assert self.authenticated is not None
+        assert self.secret is not None
+        assert self.authorization is not None
+        grant_type = self.payload.grant_type
+        return Granted(self.authenticated, self.secret, grant_type, self.authorization)
 
     @property
     def network(self) -> str:
@@ -59,15 +98,27 @@ class ProtocolRequest(OAuth2Request):  # type: ignore[misc]
         return self.parameters
 
 
-async def read_request(request: Request) -> ProtocolRequest:
-    """The request's parameters; `OAuthError` for anything RFC 6749 §3.2 does not allow.
+async def receive_form(request: Request) -> ReceivedForm:
+    """The form that is sent; `OAuthError` for what is none, or is too large."""
+    headers: RawHeaders = request.scope["headers"]
+    _require_form(values_of(headers, b"content-type"))
+    if request.scope["query_string"]:
+        raise _invalid("Send parameters in the body, not in the URL.")
+    _require_size(values_of(headers, b"content-length"))
+    return ReceivedForm(headers, await _read_body(request.receive), caller(request))
+
+
+def parse_form(form: ReceivedForm) -> ProtocolRequest:
+    """The request that is in it; `OAuthError` for anything RFC 6749 §3.2 does not allow.
 
     A parameter without a value counts as left out.
     """
-    _require_form(request.headers.getlist("content-type"))
-    if request.scope["query_string"]:
-        raise _invalid("Send parameters in the body, not in the URL.")
-    return ProtocolRequest(_parse(await _read_body(request)), request.headers, caller(request))
+    return ProtocolRequest(form, _parameters(form.body))
+
+
+def values_of(headers: RawHeaders, name: bytes) -> list[bytes]:
+    """Of every header of that `name`, which is in lower case. `Headers.getlist` takes longer."""
+    return [value for each, value in headers if each == name]
 
 
 def required(request: ProtocolRequest, name: str) -> str:
@@ -89,21 +140,30 @@ def scopes_asked(request: ProtocolRequest) -> list[str] | None:
     return scopes
 
 
-def _require_form(content_types: list[str]) -> None:
-    media_type, _, parameters = (content_types[0] if content_types else "").partition(";")
-    charset = parameters.strip().lower().replace('"', "")
-    is_form = media_type.strip().lower() == _FORM and charset in {"", "charset=utf-8"}
-    if len(content_types) != 1 or not is_form:
+def _require_form(content_types: Sequence[bytes]) -> None:
+    longest = max(map(len, content_types), default=0)
+    if len(content_types) != 1 or longest > _LONGEST_CONTENT_TYPE or not _is_form(content_types[0]):
         raise _invalid(f"The content type must be {_FORM}.")
 
 
-async def _read_body(request: Request) -> bytes:
-    declared = request.headers.get("content-length", "0")
-    if declared.isdigit() and int(declared[:20]) > MOST_BYTES:
-        raise _too_large()
+@lru_cache(16)
+def _is_form(content_type: bytes) -> bool:
+    media_type, _, parameters = content_type.decode("latin-1").partition(";")
+    charset = parameters.strip().lower().replace('"', "")
+    return media_type.strip().lower() == _FORM and charset in {"", "charset=utf-8"}
+
+
+def _require_size(content_lengths: Sequence[bytes]) -> None:
+    """Where it is said before how large the body is, it need not come."""
+    for declared in content_lengths:
+        if declared.isdigit() and int(declared[:20]) > MOST_BYTES:
+            raise _too_large()
+
+
+async def _read_body(receive: Receive) -> bytes:
     body, is_more = bytearray(), True
     while is_more:  # not `request.stream()`, which takes several times as long
-        message = await request.receive()
+        message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         body += message.get("body", b"")
@@ -113,7 +173,7 @@ async def _read_body(request: Request) -> bytes:
     return bytes(body)
 
 
-def _parse(body: bytes) -> dict[str, str]:
+def _parameters(body: bytes) -> dict[str, str]:
     try:
         pairs = parse_qsl(
             body.decode("utf-8"),

@@ -17,13 +17,14 @@ from issuer.oauth.grants import Grant
 from issuer.oauth.overload import Rounds
 from issuer.oauth.recording import (
     actor_of,
-    issued_details,
+    issued_event,
     note_use_of_secret,
     put_on_record,
     refused_event,
     tell_refusal,
 )
-from issuer.oauth.request import ProtocolRequest, read_request
+from issuer.oauth.repeated import RepeatedRequests
+from issuer.oauth.request import ProtocolRequest, parse_form, receive_form
 from issuer.services import Services
 from issuer.tokens import BornDead
 from issuer.vocabulary import ErrorCode
@@ -54,6 +55,7 @@ class TokenEndpoint:
         self._queries = queries
         self._passwords = passwords
         self._metrics = metrics
+        self._repeated = RepeatedRequests(services, metrics)
 
     async def __call__(self, request: Request) -> Answer:
         arrived_at = self._services.clock.monotonic()
@@ -82,7 +84,10 @@ class TokenEndpoint:
             self._rounds.require_time()
             self._services.changes.require_current()
             try:
-                parsed = await read_request(request)
+                form = await receive_form(request)
+                if (again := await self._repeated.answer(form)) is not None:
+                    return again
+                parsed = parse_form(form)
                 parsed, answer = await self._living_answer(parsed)
             except OAuth2Error as error:
                 answer = self._server.refuse(error)
@@ -135,7 +140,10 @@ class TokenEndpoint:
             return await checking.in_pool(pool, respond, request)
         if pool is not None:  # under no limit of failures: nobody guesses a refresh token
             return await pool.run(respond, request)
-        return await checking.from_memory_or_query(respond, request)
+        answer = await checking.from_memory_or_query(respond, request)
+        if answer.refusal is None and not checking.counts_requests:
+            self._repeated.remember(request)
+        return answer
 
     def _pool_for(self, grant: type[Grant]) -> WorkerPool | None:
         """Where the grant runs; None for one that memory alone can decide."""
@@ -149,11 +157,5 @@ class TokenEndpoint:
         if answer.refusal is not None:
             return refused_event("token.refused", clock, actor, parsed, answer.refusal)
         assert parsed is not None
-        assert parsed.authorization is not None
-        return Event(
-            at=clock(),
-            actor=actor,
-            action="token.issued",
-            target=parsed.authorization.subject,
-            details=issued_details(parsed),
-        )
+        assert parsed.issued is not None
+        return issued_event(clock, actor, parsed.granted, parsed.issued)

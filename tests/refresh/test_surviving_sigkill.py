@@ -5,11 +5,10 @@ from functools import partial
 from itertools import count
 
 import pytest
-from starlette.datastructures import Headers
 
 from issuer.audit import Actor
 from issuer.oauth import IssuerAuthorizationServer
-from issuer.oauth.request import ProtocolRequest
+from issuer.oauth.request import ProtocolRequest, ReceivedForm
 from issuer.services import build_services
 from issuer.settings import Settings
 from tests.builders import Credentials, FakeClock, House
@@ -32,7 +31,7 @@ def refresh(settings: Settings, clock: FakeClock, client: Credentials, token: st
         "client_id": client.client_id,
         "client_secret": client.client_secret,
     }
-    request = ProtocolRequest(form, Headers({"host": "id.example"}), Actor())
+    request = ProtocolRequest(ReceivedForm([(b"host", b"id.example")], b"", Actor()), form)
     request.may_query = True
     services.keyring.tidy()
     services.keyring.put_in_order()

@@ -1,0 +1,71 @@
+"""Token requests that come again: a machine sends the same bytes each time it needs a token."""
+
+from hashlib import blake2b
+from secrets import token_bytes
+
+from issuer.metrics import Metrics
+from issuer.oauth.authorization_server import Answer, issued_answer
+from issuer.oauth.recording import issued_event
+from issuer.oauth.request import Granted, ProtocolRequest, ReceivedForm, values_of
+from issuer.services import Services
+from issuer.tokens import BornDead, TokenTooLarge
+
+_MOST_BYTES = 1_024
+
+
+class RepeatedRequests:
+    """What the last request of a client was granted, the same request is granted again.
+
+    That holds until the directory forgets the client, as it does at every change (DESIGN §3), or
+    its secret expires. The token is another one each time, and on record. Of the request itself,
+    which holds a secret, only a keyed hash is kept.
+    """
+
+    def __init__(
+        self, services: Services, metrics: Metrics, most_remembered: int = 100_000
+    ) -> None:
+        self._services = services
+        self._metrics = metrics
+        self._most_remembered = most_remembered
+        self._key = token_bytes(32)
+        self._granted: dict[bytes, Granted] = {}
+        self._last_of: dict[str, bytes] = {}
+
+    async def answer(self, form: ReceivedForm) -> Answer | None:
+        """A token once more; None for a request that must be looked at like any other."""
+        if (granted := self._granted_before(form)) is None:
+            return None
+        try:
+            token = self._services.tokens.issue(granted.authorization)
+        except (BornDead, TokenTooLarge):
+            return None
+        clock, actor = self._services.clock, form.caller.known_as(granted.client.client_id)
+        self._services.last_use.note(granted.secret.id, clock(), actor.address)
+        await self._services.audit.record(issued_event(clock, actor, granted, token))
+        self._metrics.token_issued(granted.grant_type)
+        return issued_answer(token)
+
+    def remember(self, request: ProtocolRequest) -> None:
+        """What the request was granted, by memory alone, it may have again."""
+        granted, form = request.granted, request.received
+        if len(form.body) > _MOST_BYTES:
+            return
+        if len(self._granted) >= self._most_remembered:
+            self._granted.clear()
+            self._last_of.clear()
+        client_id, name = granted.client.client_id, self._name(form)
+        self._granted.pop(self._last_of.get(client_id, b""), None)
+        self._granted[name], self._last_of[client_id] = granted, name
+
+    def _granted_before(self, form: ReceivedForm) -> Granted | None:
+        """Only what still holds."""
+        granted = self._granted.get(self._name(form))
+        if granted is None or not granted.secret.is_live(self._services.clock()):
+            return None
+        remembered = self._services.directory.remembered_client(granted.client.client_id)
+        return granted if remembered is granted.client else None
+
+    def _name(self, form: ReceivedForm) -> bytes:
+        """All of a request that makes a difference."""
+        said = repr((values_of(form.headers, b"authorization"), form.body))
+        return blake2b(said.encode(), key=self._key, digest_size=32).digest()

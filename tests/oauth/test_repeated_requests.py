@@ -1,0 +1,248 @@
+"""A request that comes again is not looked at again, and gets what it would get if it were."""
+
+import asyncio
+import base64
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from issuer.audit import Actor
+from issuer.metrics import Metrics
+from issuer.oauth import IssuerAuthorizationServer
+from issuer.oauth.repeated import RepeatedRequests
+from issuer.oauth.request import ReceivedForm, parse_form
+from issuer.roles import Assignment
+from tests.builders import Credentials, House
+from tests.drivers import TokenAnswer, TokenEndpoint
+from tests.oauth.refreshing import events
+
+ROLE = "runner"
+
+
+@pytest.fixture
+def client(house: House) -> Credentials:
+    """A client with something of all that a token may be made of."""
+    house.role(ROLE, ["agents:run"])
+    return house.client(
+        "ci-bot",
+        roles=[ROLE],
+        scopes=["agents:read"],
+        grant_types=["client_credentials", "password"],
+        claims={"tenant": "acme"},
+    )
+
+
+def edit(**members: Any) -> Callable[[House], None]:
+    def change(house: House) -> None:
+        with house.changing() as rooms:
+            rooms.clients.update("ci-bot", members)
+
+    return change
+
+
+def edit_audience(**members: Any) -> Callable[[House], None]:
+    def change(house: House) -> None:
+        with house.changing() as rooms:
+            rooms.audiences.update("my-os", members)
+
+    return change
+
+
+def edit_role(*scopes: str) -> Callable[[House], None]:
+    def change(house: House) -> None:
+        with house.changing() as rooms:
+            rooms.roles.update(ROLE, {"scopes": list(scopes)})
+
+    return change
+
+
+def take_role(house: House) -> None:
+    with house.changing() as rooms:
+        for each in rooms.assignments.of("ci-bot"):
+            rooms.assignments.take("ci-bot", each)
+
+
+def give_role(house: House) -> None:
+    with house.changing() as rooms:
+        if not rooms.assignments.of("ci-bot"):
+            rooms.assignments.give("ci-bot", Assignment(role=ROLE))
+
+
+def revoke_client(house: House) -> None:
+    with house.changing() as rooms:
+        rooms.revocations.client("ci-bot")
+
+
+CHANGES: dict[str, Callable[[House], None]] = {
+    "nothing": lambda house: None,
+    "a second passes": lambda house: house.wait(timedelta(seconds=1)),
+    "a month passes": lambda house: house.wait(timedelta(days=31)),
+    "disabled": edit(disabled=True),
+    "enabled": edit(disabled=False),
+    "fewer scopes": edit(scopes=[]),
+    "more scopes": edit(scopes=["agents:read", "agents:write"]),
+    "other claims": edit(claims={"tenant": "other"}),
+    "another lifetime": edit(access_token_ttl=60),
+    "no such grant": edit(grant_types=["password"]),
+    "that grant": edit(grant_types=["client_credentials"]),
+    "no audience": edit(audiences=[]),
+    "the audience": edit(audiences=["my-os"]),
+    "an empty role": edit_role(),
+    "a larger role": edit_role("agents:run", "teams:run"),
+    "without the role": take_role,
+    "with the role": give_role,
+    "roles in tokens": edit_audience(include_roles=True),
+    "a lifetime of the audience": edit_audience(access_token_ttl=120),
+    "revoked": revoke_client,
+}
+
+
+def said(answer: TokenAnswer, token_endpoint: TokenEndpoint) -> object:
+    """All of an answer that is the same for the same request."""
+    if answer.status != 200:
+        return answer.status, answer.body
+    claims = {**token_endpoint.claims(answer), "jti": "…", "iat": "…", "exp": "…"}
+    return claims, {**answer.body, "access_token": "…"}
+
+
+def as_new(client: Credentials, token_endpoint: TokenEndpoint) -> TokenAnswer:
+    """The same request in other bytes, which has to be looked at."""
+    return token_endpoint.client_credentials(client, unknown_to_us="1")
+
+
+def test_it_gets_another_token_that_is_on_record(house: House, token_endpoint: TokenEndpoint):
+    client = house.client("ci-bot", scopes=["agents:run"])
+    answers = [token_endpoint.client_credentials(client) for _ in range(3)]
+    claims = [token_endpoint.claims(answer) for answer in answers]
+    assert len({each["jti"] for each in claims}) == 3
+    recorded = events(house, "token.issued")
+    assert [each.details["jti"] for each in recorded] == [each["jti"] for each in claims]
+    assert len({each.request_id for each in recorded}) == 3
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_after_a_change_it_gets_what_a_new_one_gets(
+    house: House,
+    token_endpoint: TokenEndpoint,
+    client: Credentials,
+    change: Callable[[House], None],
+):
+    for _ in range(2):
+        assert token_endpoint.client_credentials(client).status == 200
+    change(house)
+    again = token_endpoint.client_credentials(client)
+    assert said(again, token_endpoint) == said(as_new(client, token_endpoint), token_endpoint)
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(changes=st.lists(st.sampled_from(list(CHANGES)), min_size=2, max_size=10))
+def test_so_it_is_after_any_changes(
+    house: House, token_endpoint: TokenEndpoint, client: Credentials, changes: list[str]
+):
+    """One house for all of them: each begins where the one before it left off."""
+    for change in changes:
+        CHANGES[change](house)
+        again = token_endpoint.client_credentials(client)
+        assert said(again, token_endpoint) == said(as_new(client, token_endpoint), token_endpoint)
+
+
+def test_it_needs_the_secret_each_time(house: House, token_endpoint: TokenEndpoint):
+    client, other = house.client(), house.client()
+    for each in (client, other):
+        assert token_endpoint.client_credentials(each).status == 200
+    for wrong in (other.client_secret, client.client_secret[:-1], client.client_secret.upper(), ""):
+        answer = token_endpoint.client_credentials(Credentials(client.client_id, wrong))
+        assert answer.error == "invalid_client"
+
+
+def test_a_secret_that_expired_opens_nothing(house: House, token_endpoint: TokenEndpoint):
+    client = house.client()
+    short = house.secret(client, expires_at=(house.clock() + timedelta(hours=1)).isoformat())
+    assert token_endpoint.client_credentials(short).status == 200
+    house.wait(timedelta(hours=1))
+    assert token_endpoint.client_credentials(short).error == "invalid_client"
+    assert token_endpoint.client_credentials(client).status == 200
+
+
+def test_a_secret_in_the_form_does_as_well(house: House, token_endpoint: TokenEndpoint):
+    client = house.client()
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": client.client_id,
+        "client_secret": client.client_secret,
+    }
+    assert [token_endpoint.post(data=form).status for _ in range(2)] == [200, 200]
+    answer = token_endpoint.post(data=form, auth=(client.client_id, client.client_secret))
+    assert answer.error == "invalid_request"  # by two methods at once
+
+
+def test_a_password_is_checked_each_time(house: House, token_endpoint: TokenEndpoint):
+    client = house.client(grant_types=["password"])
+    user = house.user("alice")
+    assert token_endpoint.password(client, "alice").status == 200
+    with house.changing() as rooms:
+        rooms.users.update(user, {"disabled": True})
+    assert token_endpoint.password(client, "alice").error == "invalid_grant"
+
+
+@pytest.mark.parametrize("more_settings", [{"rate_limit_requests": "3/minute"}])
+def test_where_requests_are_limited_each_one_counts(house: House, token_endpoint: TokenEndpoint):
+    client = house.client()
+    answers = [token_endpoint.client_credentials(client).status for _ in range(4)]
+    assert answers == [200, 200, 200, 429]
+
+
+class Remembering:
+    """What the endpoint does with the requests of some clients, without the server around it."""
+
+    def __init__(self, house: House, most_remembered: int) -> None:
+        self._server = IssuerAuthorizationServer(house.services)
+        self.repeated = RepeatedRequests(house.services, Metrics(), most_remembered)
+
+    def looked_at(self, form: ReceivedForm) -> None:
+        request = parse_form(form)
+        request.may_query = True
+        assert self._server.create_token_response(request).refusal is None
+        self.repeated.remember(request)
+
+    def knows(self, form: ReceivedForm) -> bool:
+        """Asked on the event loop that the record is waited for on."""
+        return asyncio.run(self.repeated.answer(form)) is not None
+
+
+def form(client: Credentials, *, more: str = "") -> ReceivedForm:
+    basic = f"{client.client_id}:{client.client_secret}".encode()
+    return ReceivedForm(
+        [(b"authorization", b"Basic " + base64.b64encode(basic))],
+        f"grant_type=client_credentials{more}".encode(),
+        Actor(),
+    )
+
+
+def test_the_last_one_of_a_client_is_remembered(house: House):
+    remembering, client, other = Remembering(house, 10), house.client(), house.client()
+    for each in (form(other), form(client), form(client, more="&scope=")):
+        remembering.looked_at(each)
+    known = [form(other), form(client), form(client, more="&scope=")]
+    assert [remembering.knows(each) for each in known] == [True, False, True]
+
+
+def test_a_long_one_is_not_remembered(house: House):
+    remembering, client = Remembering(house, 10), house.client()
+    long = form(client, more="&x=" + "x" * 1_000)
+    remembering.looked_at(long)
+    assert not remembering.knows(long)
+
+
+def test_of_very_many_clients_not_all_are_remembered(house: House):
+    remembering, forms = Remembering(house, 3), [form(house.client()) for _ in range(4)]
+    for each in forms:
+        remembering.looked_at(each)
+    assert [remembering.knows(each) for each in forms] == [False, False, False, True]
