@@ -12,7 +12,7 @@ INTROSPECT = "/oauth2/introspect"
 JWKS = "/.well-known/jwks.json"
 FEED = "/.well-known/revocations"
 METADATA = "/.well-known/oauth-authorization-server"
-CONNECTIONS = 16
+CONNECTIONS, MANY = 16, 64
 # By default two are worked on and sixteen may wait, so both workers are always busy. One fewer: a
 # client may ask again before its place is free, and would be refused.
 SATURATING = 17
@@ -35,14 +35,16 @@ def scenarios() -> Iterator[Scenario]:
     """All that can be measured here, bare limits and theirs first."""
     yield Scenario("bare, no signature", "bare nothing", anything)
     for alg in ALGORITHMS:
-        yield Scenario(f"bare, {alg}", f"bare {alg}", anything)
-    if has_node():
-        for alg in ALGORITHMS:
-            yield Scenario(f"node-oidc-provider, {alg}", "node", at_theirs(alg))
+        for connections in (CONNECTIONS, MANY):
+            name = f"{alg}, {connections} connections"
+            yield Scenario(f"bare, {name}", f"bare {alg}", anything, connections)
+            if has_node():
+                yield Scenario(f"node-oidc-provider, {name}", "node", at_theirs(alg), connections)
     for alg in ALGORITHMS:
-        for connections in (1, 16, 64):
+        for connections in (1, CONNECTIONS, MANY):
             name = f"sqlite, {alg}, {connections} connection{'s' if connections > 1 else ''}"
             yield Scenario(name, "sqlite", client_credentials(alg), connections)
+        yield Scenario(f"sqlite, {alg}, never the same twice", "sqlite", changing(alg))
     yield Scenario(
         "sqlite, RS256 beside sign-ins",
         "sqlite",
@@ -59,7 +61,7 @@ def scenarios() -> Iterator[Scenario]:
         for processes in (1, 2) if kind == "postgresql" else (2,):
             subject = kind if processes == 1 else f"{kind}, 2 processes"
             name = f"{subject}, RS256, 64 connections"
-            yield Scenario(name, subject, client_credentials("RS256"), 64)
+            yield Scenario(name, subject, client_credentials("RS256"), MANY)
 
 
 def anything(subject: Theirs) -> str:
@@ -80,8 +82,15 @@ def client_credentials(alg: str) -> Script:
     return lambda subject: in_turn([token_request(subject, alg)])
 
 
-def token_request(subject: Ours, alg: str = "RS256") -> Ask:
-    return post(TOKEN, subject.clients[alg], grant_type="client_credentials")
+def changing(alg: str) -> Script:
+    """Of a client the last request is remembered: of these two never the one that comes."""
+    return lambda subject: in_turn(
+        [token_request(subject, alg), token_request(subject, alg, unknown="1")]
+    )
+
+
+def token_request(subject: Ours, alg: str = "RS256", **more: str) -> Ask:
+    return post(TOKEN, subject.clients[alg], grant_type="client_credentials", **more)
 
 
 def signing_in(subject: Ours) -> str:
