@@ -78,12 +78,15 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def megabytes(pid: int) -> float:
-    """Memory of the process and its children; what they share is counted once (PSS)."""
+def megabytes(pid: int, kind: str = "Pss") -> float:
+    """Memory of the process and its children.
+
+    What processes share is counted once, each has its part of it (PSS); or for each of them (RSS).
+    """
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    own = int(_found(r"(?m)^Pss:\s+(\d+) kB", rollup)) / 1024
-    return own + sum(megabytes(int(child)) for child in children)
+    own = int(_found(rf"(?m)^{kind}:\s+(\d+) kB", rollup)) / 1024
+    return own + sum(megabytes(int(child), kind) for child in children)
 
 
 def _script(bearers: Sequence[str]) -> str:

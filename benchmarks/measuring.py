@@ -94,7 +94,9 @@ class Bench:
                 self.numbers[f"start, {name}: s"] = median(taken)
 
     def _note_memory(self, when: str, name: str) -> None:
-        self.numbers[f"memory {when}, {name}: MB"] = megabytes(self._subjects[name].issuer.pid)
+        pid = self._subjects[name].issuer.pid
+        self.numbers[f"memory {when}, {name}: MB"] = megabytes(pid)
+        self.numbers[f"resident {when}, {name}: MB"] = megabytes(pid, "Rss")
 
     def _load(self, scenario: Scenario, seconds: int) -> dict[str, Load]:
         """By name: that of the scenario, and of the one beside it."""

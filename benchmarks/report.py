@@ -144,7 +144,9 @@ PostgreSQL flushes its commits to the disk and runs on whatever core is free. Th
 round after round, after one that warms up. A line has the median of the rounds, and its slowest
 and fastest. "Beside sign-ins" means that 17 connections sign in with passwords all the time: two
 are worked on, the others wait. Memory is the proportional set size (PSS), "loaded" after all
-rounds; a start is from exec to the first token, on a database that is there."""
+rounds: of the libraries that processes share each has its part. Who runs one process and nothing
+else on a machine needs what is resident. A start is from exec to the first token, on a database
+that is there."""
 
 
 def _rows(columns: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> Iterator[str]:
