@@ -56,8 +56,9 @@ def fill(services: Services, events: int) -> float:
         batch = [token_issued(chance, services.clock) for _ in range(IN_A_COMMIT)]
         chain = chance.choice(list(ends))
         started = time.perf_counter()
-        with services.database.transaction() as session:
-            ends[chain] = chains_of(session).append(session, chain, ends[chain], batch)
+        with services.database.statements() as connection:
+            chains = chains_of(services.database)
+            ends[chain] = chains.append(connection, chain, ends[chain], batch)
         spent += time.perf_counter() - started
         if done % IN_A_CHECKPOINT == 0:
             services.checkpoints.make()

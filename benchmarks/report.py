@@ -143,10 +143,10 @@ the one that comes.
 PostgreSQL flushes its commits to the disk and runs on whatever core is free. The loads take turns,
 round after round, after one that warms up. A line has the median of the rounds, and its slowest
 and fastest. "Beside sign-ins" means that 17 connections sign in with passwords all the time: two
-are worked on, the others wait. Memory is the proportional set size (PSS), "loaded" after all
-rounds: of the libraries that processes share each has its part. Who runs one process and nothing
-else on a machine needs what is resident. A start is from exec to the first token, on a database
-that is there."""
+are worked on, the others wait. The quiet and the noisy client ask at the same time. Memory is the
+proportional set size (PSS), "loaded" after all rounds: of the libraries that processes share each
+has its part. Who runs one process and nothing else on a machine needs what is resident. A start is
+from exec to the first token, on a database that is there."""
 
 
 def _rows(columns: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> Iterator[str]:

@@ -51,6 +51,13 @@ def scenarios() -> Iterator[Scenario]:
         client_credentials("RS256"),
         beside=Scenario("sqlite, sign-ins beside RS256", "sqlite", signing_in, SATURATING),
     )
+    yield Scenario(
+        "sqlite, a quiet client, 1 connection",
+        "sqlite",
+        client_credentials("ES256"),
+        1,
+        Scenario("sqlite, a noisy client, 64", "sqlite", client_credentials("RS256"), MANY),
+    )
     for word, script in OTHERS.items():
         yield Scenario(f"sqlite, {word}", "sqlite", script)
     for alg in ALGORITHMS:
