@@ -24,6 +24,7 @@ from sqlalchemy import cast as sql_cast
 from sqlalchemy.orm import Session, aliased
 
 from issuer.audit.chain import COLUMNS, End, Linked
+from issuer.database.engine import sqlite_connection
 from issuer.database.tables import AuditCheckpointRow, AuditEventRow, ChangeCounter
 
 _PAGE = 5_000
@@ -64,7 +65,7 @@ _AS_STORED: dict[str, dict[str, str]] = {
 def new_ids(connection: Connection, number: int) -> Iterable[int]:
     """Ids for the next `number` rows, ascending: they are needed before, since they are hashed."""
     if connection.dialect.name == "sqlite":
-        last = _driver(connection).execute(_LAST_ID).fetchone()[0] or 0
+        last = sqlite_connection(connection).execute(_LAST_ID).fetchone()[0] or 0
         return range(last + 1, last + 1 + number)
     return sorted(connection.scalars(_FOLLOWING_IDS, {"number": number}))
 
@@ -74,7 +75,7 @@ def add(connection: Connection, rows: Sequence[Linked]) -> None:
     if connection.dialect.name == "sqlite":
         # Their text is there already: it was hashed.
         stored = [(*row.stored, row.hash) for row in rows]
-        _driver(connection).executemany(_INSERT_STORED, stored)
+        sqlite_connection(connection).executemany(_INSERT_STORED, stored)
     else:
         connection.execute(_INSERT_JSON, {"rows": json.dumps([_as_json(row) for row in rows])})
 
@@ -200,20 +201,15 @@ def _delete(session: Session, ids: Sequence[int]) -> int:
 @contextmanager
 def _whatever_bytes(session: Session) -> Iterator[None]:
     """SQLite keeps as text whatever bytes it is given: they must not end the reading."""
-    connection: Any = session.connection().connection.driver_connection
     if _dialect(session) != "sqlite":
         yield
         return
+    connection = sqlite_connection(session.connection())
     connection.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
     try:
         yield
     finally:
         connection.text_factory = str
-
-
-def _driver(connection: Connection) -> Any:
-    """What SQLAlchemy runs a statement by, which takes it as long as SQLite takes for a row."""
-    return connection.connection.driver_connection
 
 
 def _dialect(session: Session) -> str:

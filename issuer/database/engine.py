@@ -55,6 +55,16 @@ def is_sqlite(url: URL) -> bool:
     return url.get_backend_name() == "sqlite"
 
 
+def sqlite_connection(connection: Connection) -> sqlite3.Connection:
+    """The driver's own, for what runs with each commit.
+
+    SQLAlchemy takes as long to hand a statement to it as SQLite does to add a row.
+    """
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    return driver
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """A database that is away or locked is `Unavailable`; everything else is a bug, as it is."""
@@ -149,6 +159,4 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     # A writer takes its lock at once: a reader that becomes a writer could only fail.
     kind = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
-    # By the driver: SQLAlchemy's way to it takes as long as a row.
-    driver: Any = connection.connection.driver_connection
-    driver.execute(f"BEGIN {kind}")
+    sqlite_connection(connection).execute(f"BEGIN {kind}")

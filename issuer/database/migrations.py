@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
 
 from alembic import command
 from alembic.config import Config
@@ -13,6 +12,7 @@ from sqlalchemy import Connection
 
 import issuer
 from issuer.database.database import Database
+from issuer.database.engine import sqlite_connection
 from issuer.database.schema import current_revision, newer_schema
 from issuer.errors import ConfigurationError
 
@@ -52,7 +52,7 @@ def _without_foreign_keys(database: Database, connection: Connection) -> Iterato
         yield
         return
     # Outside of any transaction, where alone SQLite listens to it.
-    driver = cast(Any, connection.connection.driver_connection)
+    driver = sqlite_connection(connection)
     driver.execute("PRAGMA foreign_keys=OFF")
     try:
         yield
