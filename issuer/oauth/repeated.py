@@ -46,26 +46,27 @@ class RepeatedRequests:
         return issued_answer(token)
 
     def remember(self, request: ProtocolRequest) -> None:
-        """What the request was granted, by memory alone, it may have again."""
+        """Grant the same request the same from now on; only for a grant that memory can decide."""
         granted, form = request.granted, request.received
         if len(form.body) > _MOST_BYTES:
             return
         if len(self._granted) >= self._most_remembered:
             self._granted.clear()
             self._last_of.clear()
-        client_id, name = granted.client.client_id, self._name(form)
+        client_id, fingerprint = granted.client.client_id, self._fingerprint(form)
         self._granted.pop(self._last_of.get(client_id, b""), None)
-        self._granted[name], self._last_of[client_id] = granted, name
+        self._granted[fingerprint], self._last_of[client_id] = granted, fingerprint
 
     def _granted_before(self, form: ReceivedForm) -> Granted | None:
-        """Only what still holds."""
-        granted = self._granted.get(self._name(form))
+        """What the same request was granted, if that still holds."""
+        granted = self._granted.get(self._fingerprint(form))
         if granted is None or not granted.secret.is_live(self._services.clock()):
             return None
         remembered = self._services.directory.remembered_client(granted.client.client_id)
         return granted if remembered is granted.client else None
 
-    def _name(self, form: ReceivedForm) -> bytes:
-        """All of a request that makes a difference."""
-        said = repr((values_of(form.headers, b"authorization"), form.body))
-        return blake2b(said.encode(), key=self._key, digest_size=32).digest()
+    def _fingerprint(self, form: ReceivedForm) -> bytes:
+        """A keyed hash of all that its answer depends on: the credentials and the form."""
+        # By `repr`, which shows where one ends and the next begins.
+        decisive = repr((values_of(form.headers, b"authorization"), form.body))
+        return blake2b(decisive.encode(), key=self._key, digest_size=32).digest()
