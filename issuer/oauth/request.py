@@ -81,7 +81,7 @@ class ProtocolRequest(OAuth2Request):  # type: ignore[misc]
 
     @property
     def granted(self) -> Granted:
-        """What the token was issued by."""
+        """What was found out about the request, once a token is issued for it."""
         assert self.authenticated is not None
         assert self.secret is not None
         assert self.authorization is not None
@@ -99,7 +99,10 @@ class ProtocolRequest(OAuth2Request):  # type: ignore[misc]
 
 
 async def receive_form(request: Request) -> ReceivedForm:
-    """The form that is sent; `OAuthError` for what is none, or is too large."""
+    """The form as it is sent; `OAuthError` for what is no form or is too large.
+
+    `ClientDisconnect` if its sender goes away before the end.
+    """
     headers: RawHeaders = request.scope["headers"]
     _require_form(values_of(headers, b"content-type"))
     if request.scope["query_string"]:
@@ -109,7 +112,7 @@ async def receive_form(request: Request) -> ReceivedForm:
 
 
 def parse_form(form: ReceivedForm) -> ProtocolRequest:
-    """The request that is in it; `OAuthError` for anything RFC 6749 §3.2 does not allow.
+    """The request in the form; `OAuthError` for anything RFC 6749 §3.2 does not allow.
 
     A parameter without a value counts as left out.
     """
@@ -117,7 +120,8 @@ def parse_form(form: ReceivedForm) -> ProtocolRequest:
 
 
 def values_of(headers: RawHeaders, name: bytes) -> list[bytes]:
-    """Of every header of that `name`, which is in lower case. `Headers.getlist` takes longer."""
+    """The values of all headers of that name; `name` is in lower case, as ASGI gives them."""
+    # Not `Headers.getlist`, which takes longer.
     return [value for each, value in headers if each == name]
 
 
@@ -141,8 +145,8 @@ def scopes_asked(request: ProtocolRequest) -> list[str] | None:
 
 
 def _require_form(content_types: Sequence[bytes]) -> None:
-    longest = max(map(len, content_types), default=0)
-    if len(content_types) != 1 or longest > _LONGEST_CONTENT_TYPE or not _is_form(content_types[0]):
+    only = content_types[0] if len(content_types) == 1 else b""
+    if len(only) > _LONGEST_CONTENT_TYPE or not _is_form(only):
         raise _invalid(f"The content type must be {_FORM}.")
 
 
@@ -154,7 +158,7 @@ def _is_form(content_type: bytes) -> bool:
 
 
 def _require_size(content_lengths: Sequence[bytes]) -> None:
-    """Where it is said before how large the body is, it need not come."""
+    """A body that is said to be too large is refused before it comes."""
     for declared in content_lengths:
         if declared.isdigit() and int(declared[:20]) > MOST_BYTES:
             raise _too_large()
