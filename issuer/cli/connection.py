@@ -1,6 +1,6 @@
-"""A connection that is not kept for a request that is too large or never comes.
+"""Connections: none is kept for a request that is too large or never comes.
 
-And one whose answers leave in one piece.
+What goes out on them leaves in as few packets as possible.
 """
 
 import asyncio
@@ -9,11 +9,12 @@ from typing import Any, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 
-class InPairs:
-    """A transport by which what is written twice in a row leaves as one packet.
+class CoalescingTransport:
+    """A transport by which what is written twice in a row is sent at once.
 
-    uvicorn writes the head of an answer and then its body, and to send costs a small answer more
-    than all the rest.
+    uvicorn writes the head of an answer and then its body. Each of them sent alone is a system
+    call, and wakes the other side. Only `write` and `close` keep the order: uvicorn calls no
+    other method that sends.
     """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
@@ -60,7 +61,7 @@ class BoundedConnection(HttpToolsProtocol):
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(cast(asyncio.Transport, InPairs(transport, self.loop)))
+        super().connection_made(cast(asyncio.Transport, CoalescingTransport(transport, self.loop)))
         self._set_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
