@@ -66,7 +66,7 @@ class TokenEndpoint:
 
     async def _measured_answer(self, request: Request, arrived_at: float) -> Answer:
         try:
-            answer = await self._recorded_answer(request)
+            answer = await self._available_answer(request)
         except ClientDisconnect:
             raise
         except Exception:
@@ -78,27 +78,30 @@ class TokenEndpoint:
             self._metrics.token_refused(told)
         return answer
 
-    async def _recorded_answer(self, request: Request) -> Answer:
-        parsed: ProtocolRequest | None = None
+    async def _available_answer(self, request: Request) -> Answer:
         try:
             self._rounds.require_time()
             self._services.changes.require_current()
-            try:
-                form = await receive_form(request)
-                if (again := await self._repeated.answer(form)) is not None:
-                    return again
-                parsed = parse_form(form)
-                parsed, answer = await self._living_answer(parsed)
-            except OAuth2Error as error:
-                answer = self._server.refuse(error)
-            event = self._event(request, parsed, answer)
-            note_use_of_secret(parsed, self._services)
-            if parsed is None or not parsed.is_recorded:
-                await put_on_record(event, parsed, answer.refusal, self._services)
-            if parsed is not None and parsed.issued is not None:
-                self._metrics.token_issued(parsed.payload.grant_type)
+            return await self._recorded_answer(request)
         except Unavailable as error:
             return self._server.refuse(unavailable(error))
+
+    async def _recorded_answer(self, request: Request) -> Answer:
+        parsed: ProtocolRequest | None = None
+        try:
+            form = await receive_form(request)
+            if (again := await self._repeated.answer(form)) is not None:
+                return again
+            parsed = parse_form(form)
+            parsed, answer = await self._living_answer(parsed)
+        except OAuth2Error as error:
+            answer = self._server.refuse(error)
+        event = self._event(request, parsed, answer)
+        note_use_of_secret(parsed, self._services)
+        if parsed is None or not parsed.is_recorded:
+            await put_on_record(event, parsed, answer.refusal, self._services)
+        if parsed is not None and parsed.issued is not None:
+            self._metrics.token_issued(parsed.payload.grant_type)
         return answer
 
     async def _living_answer(self, request: ProtocolRequest) -> tuple[ProtocolRequest, Answer]:
