@@ -49,7 +49,7 @@ def database(kind: str) -> Iterator[dict[str, str]]:
 
 def fill(services: Services, events: int) -> float:
     """Record so many; microseconds each, hashing, writing and all."""
-    chance = Random(1)
+    chance, chains = Random(1), chains_of(services.database)
     ends = {f"{chance.getrandbits(128):032x}": End() for _ in range(SERVERS)}
     spent = 0.0
     for done in range(0, events, IN_A_COMMIT):
@@ -57,7 +57,6 @@ def fill(services: Services, events: int) -> float:
         chain = chance.choice(list(ends))
         started = time.perf_counter()
         with services.database.statements() as connection:
-            chains = chains_of(services.database)
             ends[chain] = chains.append(connection, chain, ends[chain], batch)
         spent += time.perf_counter() - started
         if done % IN_A_CHECKPOINT == 0:

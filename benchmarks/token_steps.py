@@ -37,7 +37,7 @@ from issuer.services import Services
 from issuer.vocabulary import ACCESS_TOKEN_TYPE, SigningAlgorithm
 from tests.builders import Credentials, settings_for
 
-Anything = TypeVar("Anything")
+T = TypeVar("T")
 
 ROUNDS, CALLS = 7, 2_000
 BODY = b"grant_type=client_credentials"
@@ -73,7 +73,7 @@ def steps(services: Services, client: Credentials, alg: str) -> Iterator[tuple[s
     whole = taken(lambda: server.create_token_response(request()))
     yield "all from the request to the answer", whole
     yield "the same when it comes again", repeating(services, first, form)
-    yield "the answer as bytes", taken(lambda: at_once(answer({}, nothing_more, going)))
+    yield "the answer as bytes", taken(lambda: at_once(answer({}, receive_nothing, send_nowhere)))
     for together in (1, 16, 64):
         yield f"its record, {together} in a commit", recording(services, together)
 
@@ -125,20 +125,20 @@ def arrived(basic: bytes) -> Request:
     return Request({**scope, "client": ("127.0.0.1", 1)}, receive)
 
 
-async def nothing_more() -> Message:
+async def receive_nothing() -> Message:
     return {"type": "http.disconnect"}
 
 
-async def going(_: Message) -> None:
-    """As if it went out."""
+async def send_nowhere(_: Message) -> None:
+    """As if it were sent."""
 
 
-def at_once(what: Awaitable[Anything]) -> Anything:
+def at_once(what: Awaitable[T]) -> T:
     """What is awaited, where nothing has to be waited for."""
     try:
         what.__await__().send(None)
     except StopIteration as done:
-        result: Anything = done.value
+        result: T = done.value
         return result
     raise AssertionError("It waits.")
 
