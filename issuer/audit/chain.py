@@ -36,9 +36,10 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """A row to be added: its `COLUMNS` as both databases give them back, and its hash.
+    """A row to be added, and its hash, which is over `stored`.
 
-    That is as text where they have a type of their own: the record may move to the other one.
+    `stored` are its `COLUMNS`, an instant and the details as text, the same on both databases: the
+    record may move from one to the other. `details` are those of the event once more, not as text.
     """
 
     stored: tuple[Any, ...]

@@ -189,6 +189,7 @@ def delete_checkpoints(session: Session, through: int) -> None:
 
 
 def _as_json(row: Linked) -> dict[str, object]:
+    # PostgreSQL takes an instant without a zone for one of the session's, which is UTC.
     stored = dict(zip(COLUMNS, row.stored, strict=True))
     return {**stored, "details": row.details, "hash": f"\\x{row.hash.hex()}"}
 

@@ -29,11 +29,7 @@ class Database:
             reading = reading.execution_options(isolation_level="REPEATABLE READ")
         self._reading = sessionmaker(reading, expire_on_commit=False)
         self._writing_engine = self.engine.execution_options(sqlite_begin="IMMEDIATE")
-        self._writing = sessionmaker(
-            self._writing_engine,
-            expire_on_commit=False,
-            info=self.info,
-        )
+        self._writing = sessionmaker(self._writing_engine, expire_on_commit=False, info=self.info)
         event.listen(self._writing, "before_flush", _count_the_change)
         self._kept = threading.local()
 
@@ -48,9 +44,9 @@ class Database:
 
     @contextmanager
     def statements(self) -> Iterator[Connection]:
-        """The same for plain statements, by a thread that writes again and again.
+        """As `transaction`, but without a session: for a thread that writes again and again.
 
-        What is counted as a change needs a session.
+        Not for changes that the token path must see: only a session counts those.
         """
         with translated(), self._connected() as connection, connection.begin():
             yield connection
