@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Table, delete, insert, select, text, update
+from sqlalchemy.event import listen
 
 from issuer.audit.anchors import Finding
 from issuer.database.tables import AuditCheckpointRow, AuditEventRow
@@ -232,3 +233,15 @@ def test_a_checkpoint_of_somebody_else_is_none(recorded: Recorded, table: Tamper
     recorded.services.checkpoints.make()
     header = "eyJhbGciOiJub25lIn0"
     assert not recorded.verify(f"{header}.{header}.x").ok
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+def test_the_time_zone_of_a_session_makes_no_difference(recorded: Recorded):
+    engine = recorded.services.database.engine
+    # As behind a pooler that passes on none of our options.
+    listen(engine, "begin", lambda session: session.exec_driver_sql("SET TIME ZONE 'Asia/Tokyo'"))
+    recorded.change("a")
+    recorded.server("1")
+    ours = [row for row in Tamperer(recorded).rows if row["target"] in {"a", "1"}]
+    assert [row["at"] for row in ours] == [recorded.services.clock()] * 2
+    assert recorded.verify().ok
