@@ -29,20 +29,21 @@ class CoalescingTransport:
             self._held = b""
         else:
             self._held = data
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self.flush)
 
     def close(self) -> None:
         """Nothing that was written is lost."""
-        self._flush()
+        self.flush()
         self._transport.close()
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """What was written goes out now."""
         if self._held and not self._transport.is_closing():
             self._transport.write(self._held)
         self._held = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 class BoundedConnection(HttpToolsProtocol):
@@ -67,6 +68,10 @@ class BoundedConnection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._unset_deadline()
         super().connection_lost(exc)
+
+    def eof_received(self) -> None:
+        """The transport closes now, and not by our `close`: who sends no more still reads."""
+        cast(CoalescingTransport, self.transport).flush()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)

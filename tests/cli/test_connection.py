@@ -171,3 +171,18 @@ def test_it_is_the_transport_in_everything_else():
         return CoalescingTransport(Sent(), asyncio.get_running_loop()).get_extra_info("peername")
 
     assert asyncio.run(peer()) == ("192.0.2.1", 1)
+
+
+def test_what_was_written_leaves_before_a_connection_whose_client_sends_no_more():
+    async def half_closed() -> Sent:
+        sent, config = Sent(), uvicorn.Config(answering, interface="asgi3", log_config=None)
+        config.load()
+        connection = BoundedConnection(config, ServerState(), {})
+        connection.connection_made(sent)
+        connection.transport.write(b"the head that answers a HEAD")
+        connection.eof_received()
+        sent.close()  # as the event loop does then
+        await a_round()
+        return sent
+
+    assert asyncio.run(half_closed()).pieces == [b"the head that answers a HEAD"]
