@@ -56,7 +56,9 @@ def scenarios() -> Iterator[Scenario]:
         "sqlite",
         client_credentials("ES256"),
         1,
-        Scenario("sqlite, a noisy client, 64", "sqlite", client_credentials("RS256"), MANY),
+        Scenario(
+            "sqlite, a noisy client, 64 connections", "sqlite", client_credentials("RS256"), MANY
+        ),
     )
     for word, script in OTHERS.items():
         yield Scenario(f"sqlite, {word}", "sqlite", script)

@@ -10,6 +10,8 @@ from issuer.oauth.request import Granted, ProtocolRequest, ReceivedForm, values_
 from issuer.services import Services
 from issuer.tokens import BornDead, TokenTooLarge
 
+# Of form and credentials together. What is longer is looked at each time: nobody can make us hash
+# it first.
 _MOST_BYTES = 1_024
 
 
@@ -48,25 +50,29 @@ class RepeatedRequests:
     def remember(self, request: ProtocolRequest) -> None:
         """Grant the same request the same from now on; only for a grant that memory can decide."""
         granted, form = request.granted, request.received
-        if len(form.body) > _MOST_BYTES:
+        if (fingerprint := self._fingerprint(form)) is None:
             return
         if len(self._granted) >= self._most_remembered:
             self._granted.clear()
             self._last_of.clear()
-        client_id, fingerprint = granted.client.client_id, self._fingerprint(form)
+        client_id = granted.client.client_id
         self._granted.pop(self._last_of.get(client_id, b""), None)
         self._granted[fingerprint], self._last_of[client_id] = granted, fingerprint
 
     def _granted_before(self, form: ReceivedForm) -> Granted | None:
         """What the same request was granted, if that still holds."""
-        granted = self._granted.get(self._fingerprint(form))
+        fingerprint = self._fingerprint(form)
+        granted = self._granted.get(fingerprint) if fingerprint else None
         if granted is None or not granted.secret.is_live(self._services.clock()):
             return None
         remembered = self._services.directory.remembered_client(granted.client.client_id)
         return granted if remembered is granted.client else None
 
-    def _fingerprint(self, form: ReceivedForm) -> bytes:
+    def _fingerprint(self, form: ReceivedForm) -> bytes | None:
         """A keyed hash of all that its answer depends on: the credentials and the form."""
+        credentials = values_of(form.headers, b"authorization")
+        if len(form.body) + sum(map(len, credentials)) > _MOST_BYTES:
+            return None
         # By `repr`, which shows where one ends and the next begins.
-        decisive = repr((values_of(form.headers, b"authorization"), form.body))
+        decisive = repr((credentials, form.body))
         return blake2b(decisive.encode(), key=self._key, digest_size=32).digest()
