@@ -34,7 +34,7 @@ test: lint $(AGNO_VENVS:=/installed) $(call node_modules,$(FOREIGN_CLIENTS))  ##
 test-all: lint $(AGNO_VENVS:=/installed) $(call node_modules,$(FOREIGN_CLIENTS))  ## the same with the slow ones, in 23 minutes
 	$(PYTEST) $(ARGS)
 
-bench: .venv/dev $(call node_modules,$(FOREIGN_SERVERS))  ## measure how fast it is, in eight minutes (ARGS=--quick)
+bench: .venv/dev $(call node_modules,$(FOREIGN_SERVERS))  ## measure how fast it is, in ten minutes (ARGS=--quick)
 	@exec $(BIN)/python -m benchmarks $(ARGS)
 
 lint: .venv/dev  ## check style and types
