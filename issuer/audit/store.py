@@ -189,7 +189,6 @@ def delete_checkpoints(session: Session, through: int) -> None:
 
 
 def _as_json(row: Linked) -> dict[str, object]:
-    # PostgreSQL takes an instant without a zone for one of the session's, which is UTC.
     stored = dict(zip(COLUMNS, row.stored, strict=True))
     # Else it would be read in the time zone of the session, which a pooler may have chosen.
     at = f"{stored['at']}+00"
