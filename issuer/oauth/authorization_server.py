@@ -1,6 +1,6 @@
 """The binding of Authlib's authorization server: the only file that knows its hooks."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from authlib.consts import default_json_headers
@@ -34,6 +34,12 @@ class Answer:
     body: dict[str, object] = field(repr=False)
     headers: list[tuple[str, str]]
     refusal: OAuth2Error | None = None
+
+    @classmethod
+    def refusing(cls, error: OAuth2Error) -> "Answer":
+        """The answer that an error is (RFC 6749 §5.2)."""
+        status, body, headers = error()
+        return cls(status, body, headers, error)
 
     @property
     def is_of_a_limit(self) -> bool:
@@ -96,7 +102,7 @@ class IssuerAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
             grant.validate_token_request()
             return self.handle_response(*grant.create_token_response())
         except OAuth2Error as error:
-            return self.refuse(error)
+            return Answer.refusing(error)
 
     def create_endpoint_answer(self, name: str, request: ProtocolRequest) -> Answer:
         """The answer of the endpoint of that name, or a refusal that says why."""
@@ -104,7 +110,7 @@ class IssuerAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
         try:
             return self.handle_response(*endpoint(request))
         except OAuth2Error as error:
-            return self.refuse(error)
+            return Answer.refusing(error)
 
     def authenticate_client(
         self, request: ProtocolRequest, methods: object = None, endpoint: str = "token"
@@ -120,7 +126,7 @@ class IssuerAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
         try:
             self.authenticate_client(request)
         except OAuth2Error as error:
-            return self.refuse(error)
+            return Answer.refusing(error)
         return None
 
     def issue(self, request: ProtocolRequest, authorization: Authorization) -> dict[str, object]:
@@ -141,10 +147,6 @@ class IssuerAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
         self, status: int, body: dict[str, object], headers: list[tuple[str, str]]
     ) -> Answer:
         return Answer(status, body, headers)
-
-    def refuse(self, error: OAuth2Error) -> Answer:
-        """The answer that an error is."""
-        return replace(self.handle_response(*error()), refusal=error)
 
     def save_token(self, token: dict[str, object], request: ProtocolRequest) -> None:
         """Access tokens are not stored: the audit event, written by the endpoint, is the record."""

@@ -60,13 +60,13 @@ class ClientEndpoint:
                 parsed = parse_form(await receive_form(request))
                 answer = await self._answer(parsed)
             except OAuth2Error as error:
-                answer = self._server.refuse(error)
+                answer = Answer.refusing(error)
             event = self._event(request, parsed, answer)
             if event is not None:
                 await put_on_record(event, parsed, answer.refusal, self._services)
             note_use_of_secret(parsed, self._services)
         except Unavailable as error:
-            return self._server.refuse(unavailable(error))
+            return Answer.refusing(unavailable(error))
         return answer
 
     async def _answer(self, request: ProtocolRequest) -> Answer:

@@ -4,10 +4,11 @@ import asyncio
 
 from authlib.oauth2 import OAuth2Error
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp
 
 from issuer.errors import Unavailable
 from issuer.http import document
+from issuer.oauth.authorization_server import Answer
 from issuer.oauth.errors import OAuthError, unavailable
 from issuer.services import Services
 from issuer.tokens.feed import FeedDocument
@@ -28,13 +29,13 @@ class RevocationFeedEndpoint:
         self._queries = queries
         self._rendering = asyncio.Lock()
 
-    async def __call__(self, request: Request) -> Response:
+    async def __call__(self, request: Request) -> ASGIApp:
         try:
             feed = await self._current(self._algorithm(request))
         except Unavailable as error:
-            return _refused(unavailable(error))
+            return Answer.refusing(unavailable(error))
         except OAuth2Error as error:
-            return _refused(error)
+            return Answer.refusing(error)
         return document(
             request,
             feed.body,
@@ -63,8 +64,3 @@ class RevocationFeedEndpoint:
         if len(asked) > 1 or asked[0] not in ours:
             raise OAuthError(ErrorCode.INVALID_REQUEST, f"alg must be one of {', '.join(ours)}.")
         return SigningAlgorithm(asked[0])
-
-
-def _refused(error: OAuth2Error) -> Response:
-    status, body, headers = error()
-    return JSONResponse(body, status, headers=dict(headers))

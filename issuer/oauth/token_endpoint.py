@@ -84,7 +84,7 @@ class TokenEndpoint:
             self._services.changes.require_current()
             return await self._recorded_answer(request)
         except Unavailable as error:
-            return self._server.refuse(unavailable(error))
+            return Answer.refusing(unavailable(error))
 
     async def _recorded_answer(self, request: Request) -> Answer:
         parsed: ProtocolRequest | None = None
@@ -95,7 +95,7 @@ class TokenEndpoint:
             parsed = parse_form(form)
             parsed, answer = await self._living_answer(parsed)
         except OAuth2Error as error:
-            answer = self._server.refuse(error)
+            answer = Answer.refusing(error)
         event = self._event(request, parsed, answer)
         note_use_of_secret(parsed, self._services)
         if parsed is None or not parsed.is_recorded:
