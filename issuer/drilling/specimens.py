@@ -50,11 +50,4 @@ class SpecimenMaker:
         return self._services.tokens.issue_signed_by(sign, self._authorization, SHORTEST_TOKEN)
 
     def _details(self, token: AccessToken) -> dict[str, object]:
-        return {
-            "drill": True,
-            "audience": self._authorization.audience.id,
-            "scope": " ".join(token.scopes),
-            "jti": token.jti,
-            "kid": token.kid,
-            "expires_in": int(token.lifetime.total_seconds()),
-        }
+        return {"drill": True, **token.details(self._authorization.audience.id)}

@@ -164,8 +164,8 @@ def _issued(token: AccessToken) -> dict[str, object]:
     return {
         "access_token": token.token,
         "token_type": "Bearer",
-        "expires_in": int(token.lifetime.total_seconds()),
-        "scope": " ".join(token.scopes),
+        "expires_in": token.expires_in,
+        "scope": token.scope,
     }
 
 

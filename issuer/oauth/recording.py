@@ -60,14 +60,8 @@ def issue_of(request: ProtocolRequest) -> Issue:
 
 
 def _issued_details(granted: Granted, token: AccessToken) -> dict[str, object]:
-    return {
-        "grant_type": granted.grant_type,
-        "audience": granted.authorization.audience.id,
-        "scope": " ".join(token.scopes),
-        "jti": token.jti,
-        "kid": token.kid,
-        "expires_in": int(token.lifetime.total_seconds()),
-    }
+    at = granted.authorization.audience.id
+    return {"grant_type": granted.grant_type, **token.details(at)}
 
 
 def refused_event(

@@ -52,6 +52,26 @@ class AccessToken:
     exp: int
 
     @property
+    def scope(self) -> str:
+        """The scopes as one text (RFC 6749 §3.3)."""
+        return " ".join(self.scopes)
+
+    @property
+    def expires_in(self) -> int:
+        """The lifetime in seconds."""
+        return int(self.lifetime.total_seconds())
+
+    def details(self, audience_id: str) -> dict[str, object]:
+        """What the record says of it."""
+        return {
+            "audience": audience_id,
+            "scope": self.scope,
+            "jti": self.jti,
+            "kid": self.kid,
+            "expires_in": self.expires_in,
+        }
+
+    @property
     def issued_at(self) -> datetime:
         return datetime.fromtimestamp(self.exp, UTC) - self.lifetime
 
