@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from secrets import token_hex
+from typing import TypeAlias
 
 import structlog
 from fastapi import FastAPI
@@ -15,6 +16,8 @@ from issuer.logs import request_id
 
 _LONGEST_ADDRESS = 64
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+
+RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
 
 log = structlog.get_logger(__name__)
 
@@ -58,9 +61,15 @@ class RequestFrame:
             await answer(scope, receive, send_framed)
 
 
-def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    given = next((value for name, value in headers if name == b"x-request-id"), b"")
-    return given.decode() if _REQUEST_ID.fullmatch(given) else token_hex(16)
+def _request_id(headers: RawHeaders) -> str:
+    given = values_of(headers, b"x-request-id")
+    return given[0].decode() if given and _REQUEST_ID.fullmatch(given[0]) else token_hex(16)
+
+
+def values_of(headers: RawHeaders, name: bytes) -> list[bytes]:
+    """The values of all headers of that name; `name` is in lower case, as ASGI gives them."""
+    # Not `Headers.getlist`, which takes longer.
+    return [value for each, value in headers if each == name]
 
 
 class ShortWay:

@@ -3,10 +3,11 @@
 from hashlib import blake2b
 from secrets import token_bytes
 
+from issuer.http import values_of
 from issuer.metrics import Metrics
 from issuer.oauth.authorization_server import Answer, issued_answer
 from issuer.oauth.recording import issued_event
-from issuer.oauth.request import Granted, ProtocolRequest, ReceivedForm, values_of
+from issuer.oauth.request import Granted, ProtocolRequest, ReceivedForm
 from issuer.services import Services
 from issuer.tokens import BornDead, TokenTooLarge
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TypeAlias
 from urllib.parse import parse_qsl
 
 from authlib.oauth2.rfc6749 import OAuth2Request
@@ -14,7 +13,7 @@ from starlette.types import Receive
 
 from issuer.audit import Actor
 from issuer.directory import ClientRecord, SecretRecord
-from issuer.http import caller
+from issuer.http import RawHeaders, caller, values_of
 from issuer.network import network_of
 from issuer.oauth.errors import OAuthError
 from issuer.tokens import AccessToken, Authorization
@@ -27,8 +26,6 @@ _FORM = "application/x-www-form-urlencoded"
 _LONGEST_CONTENT_TYPE = 100
 # Authlib refuses a plain http URL; TLS ends at the proxy, and `Settings` has looked at ours.
 _SECURE_URL = "https://localhost/"
-
-RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +114,6 @@ def parse_form(form: ReceivedForm) -> ProtocolRequest:
     A parameter without a value counts as left out.
     """
     return ProtocolRequest(form, _parameters(form.body))
-
-
-def values_of(headers: RawHeaders, name: bytes) -> list[bytes]:
-    """The values of all headers of that name; `name` is in lower case, as ASGI gives them."""
-    # Not `Headers.getlist`, which takes longer.
-    return [value for each, value in headers if each == name]
 
 
 def required(request: ProtocolRequest, name: str) -> str:
