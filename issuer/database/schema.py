@@ -11,7 +11,7 @@ from issuer.database.database import Database
 from issuer.errors import ConfigurationError
 
 # The newest in `migrations/`: what this program is written for.
-REVISION = "0010"
+REVISION = "0001"
 
 
 def require_current_schema(database: Database) -> None:

@@ -1,0 +1,359 @@
+"""The whole schema. Nothing is released yet, so there is no earlier one."""
+
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "audiences",
+        sa.Column("id", sa.String(255), nullable=False),
+        sa.Column("name", sa.String(255), nullable=False),
+        sa.Column("signing_alg", sa.String(16), nullable=False),
+        sa.Column("previous_alg", sa.String(16), nullable=True),
+        sa.Column("alg_changes_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("access_token_ttl", sa.Integer(), nullable=True),
+        sa.Column("include_roles", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audiences")),
+    )
+    op.create_table(
+        "audit_checkpoints",
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("token", sa.Text(), nullable=False),
+        sa.Column("mac", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_audit_checkpoints")),
+    )
+    op.create_table(
+        "audit_events",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actor", sa.String(128), nullable=True),
+        sa.Column("action", sa.String(64), nullable=False),
+        sa.Column("target", sa.String(255), nullable=True),
+        sa.Column("outcome", sa.String(16), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("request_id", sa.String(128), nullable=True),
+        sa.Column("address", sa.String(64), nullable=True),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("details", sa.JSON(), nullable=False),
+        sa.Column("chain", sa.String(32), nullable=True),
+        sa.Column("seq", sa.BigInteger(), nullable=True),
+        sa.Column("hash", sa.LargeBinary(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_events")),
+    )
+    op.create_index("ix_audit_events_actor", "audit_events", ["actor"])
+    op.create_index("ix_audit_events_at", "audit_events", ["at"])
+    op.create_index("ix_audit_events_chain", "audit_events", ["chain", "seq"], unique=True)
+    op.create_index("ix_audit_events_target", "audit_events", ["target"])
+    op.create_table(
+        "change_counter",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("value", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_change_counter")),
+    )
+    op.create_table(
+        "house_secrets",
+        sa.Column("name", sa.String(64), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_house_secrets")),
+    )
+    op.create_table(
+        "key_set_promise",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("kept_for", sa.Integer(), nullable=False),
+        sa.Column("kept_until", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_key_set_promise")),
+    )
+    op.create_table(
+        "principals",
+        sa.Column("folded_id", sa.String(128), nullable=False),
+        sa.Column("kind", sa.String(8), nullable=False),
+        sa.PrimaryKeyConstraint("folded_id", name=op.f("pk_principals")),
+    )
+    op.create_table(
+        "revocation_feed",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_revocation_feed")),
+    )
+    op.create_table(
+        "revoked_principals",
+        sa.Column("kind", sa.String(16), nullable=False),
+        sa.Column("id", sa.String(255), nullable=False),
+        sa.Column("not_after", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("change", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("kind", "id", name=op.f("pk_revoked_principals")),
+    )
+    op.create_index("ix_revoked_principals_change", "revoked_principals", ["change"])
+    op.create_index("ix_revoked_principals_expires_at", "revoked_principals", ["expires_at"])
+    op.create_table(
+        "revoked_tokens",
+        sa.Column("jti", sa.String(128), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("change", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("jti", name=op.f("pk_revoked_tokens")),
+    )
+    op.create_index("ix_revoked_tokens_change", "revoked_tokens", ["change"])
+    op.create_index("ix_revoked_tokens_expires_at", "revoked_tokens", ["expires_at"])
+    op.create_table(
+        "roles",
+        sa.Column("name", sa.String(128), nullable=False),
+        sa.Column("description", sa.String(255), nullable=False),
+        sa.Column("scopes", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_roles")),
+    )
+    op.create_table(
+        "sign_in_tries",
+        sa.Column("mark", sa.LargeBinary(), nullable=False),
+        sa.Column("tried_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("tried", sa.Integer(), nullable=False),
+        sa.Column("failed", sa.Integer(), nullable=False),
+        sa.Column("spent_until", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("mark", name=op.f("pk_sign_in_tries")),
+    )
+    op.create_index("ix_sign_in_tries_tried_at", "sign_in_tries", ["tried_at"])
+    op.create_table(
+        "signing_keys",
+        sa.Column("kid", sa.String(64), nullable=False),
+        sa.Column("alg", sa.String(16), nullable=False),
+        sa.Column("public_jwk", sa.JSON(), nullable=False),
+        sa.Column("sealed_private", sa.LargeBinary(), nullable=True),
+        sa.Column("announced_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ready_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("activates_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("destroyed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("kid", name=op.f("pk_signing_keys")),
+    )
+    op.create_table(
+        "assignments",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("folded_id", sa.String(128), nullable=False),
+        sa.Column("role_name", sa.String(128), nullable=False),
+        sa.Column("audience_id", sa.String(255), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["audience_id"], ["audiences.id"], name=op.f("fk_assignments_audience_id_audiences")
+        ),
+        sa.ForeignKeyConstraint(
+            ["folded_id"],
+            ["principals.folded_id"],
+            name=op.f("fk_assignments_folded_id_principals"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["role_name"], ["roles.name"], name=op.f("fk_assignments_role_name_roles")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_assignments")),
+    )
+    op.create_index("ix_assignments_audience_id", "assignments", ["audience_id"])
+    op.create_index("ix_assignments_folded_id", "assignments", ["folded_id"])
+    op.create_index("ix_assignments_role_name", "assignments", ["role_name"])
+    op.create_index(
+        "uq_assignments_at_one_audience",
+        "assignments",
+        ["folded_id", "role_name", "audience_id"],
+        unique=True,
+        sqlite_where=sa.text("audience_id IS NOT NULL"),
+        postgresql_where=sa.text("audience_id IS NOT NULL"),
+    )
+    op.create_index(
+        "uq_assignments_everywhere",
+        "assignments",
+        ["folded_id", "role_name"],
+        unique=True,
+        sqlite_where=sa.text("audience_id IS NULL"),
+        postgresql_where=sa.text("audience_id IS NULL"),
+    )
+    op.create_table(
+        "clients",
+        sa.Column("client_id", sa.String(128), nullable=False),
+        sa.Column("folded_id", sa.String(128), nullable=False),
+        sa.Column("name", sa.String(255), nullable=False),
+        sa.Column("grant_types", sa.JSON(), nullable=False),
+        sa.Column("scopes", sa.JSON(), nullable=False),
+        sa.Column("access_token_ttl", sa.Integer(), nullable=True),
+        sa.Column("claims", sa.JSON(), nullable=False),
+        sa.Column("may_set_session", sa.Boolean(), nullable=False),
+        sa.Column("disabled", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["folded_id"],
+            ["principals.folded_id"],
+            name=op.f("fk_clients_folded_id_principals"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("client_id", name=op.f("pk_clients")),
+        sa.UniqueConstraint("folded_id", name=op.f("uq_clients_folded_id")),
+    )
+    op.create_table(
+        "users",
+        sa.Column("id", sa.String(128), nullable=False),
+        sa.Column("folded_id", sa.String(128), nullable=False),
+        sa.Column("username", sa.String(128), nullable=False),
+        sa.Column("folded_username", sa.String(1024), nullable=False),
+        sa.Column("email", sa.String(254), nullable=True),
+        sa.Column("name", sa.String(255), nullable=False),
+        sa.Column("claims", sa.JSON(), nullable=False),
+        sa.Column("disabled", sa.Boolean(), nullable=False),
+        sa.Column("password_hash", sa.String(255), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["folded_id"],
+            ["principals.folded_id"],
+            name=op.f("fk_users_folded_id_principals"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
+        sa.UniqueConstraint("folded_id", name=op.f("uq_users_folded_id")),
+        sa.UniqueConstraint("folded_username", name=op.f("uq_users_folded_username")),
+    )
+    op.create_table(
+        "client_audiences",
+        sa.Column("client_id", sa.String(128), nullable=False),
+        sa.Column("audience_id", sa.String(255), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["audience_id"],
+            ["audiences.id"],
+            name=op.f("fk_client_audiences_audience_id_audiences"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["client_id"],
+            ["clients.client_id"],
+            name=op.f("fk_client_audiences_client_id_clients"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("client_id", "audience_id", name=op.f("pk_client_audiences")),
+    )
+    op.create_index("ix_client_audiences_audience_id", "client_audiences", ["audience_id"])
+    op.create_table(
+        "client_secrets",
+        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("client_id", sa.String(128), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("label", sa.String(255), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_used_from", sa.String(64), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["client_id"],
+            ["clients.client_id"],
+            name=op.f("fk_client_secrets_client_id_clients"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_client_secrets")),
+    )
+    op.create_index("ix_client_secrets_client_id", "client_secrets", ["client_id"])
+    op.create_table(
+        "known_addresses",
+        sa.Column("user_id", sa.String(128), nullable=False),
+        sa.Column("address_mark", sa.LargeBinary(), nullable=False),
+        sa.Column("succeeded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("tried", sa.Integer(), nullable=False),
+        sa.Column("failed", sa.Integer(), nullable=False),
+        sa.Column("tried_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("spent_until", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["users.id"],
+            name=op.f("fk_known_addresses_user_id_users"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("user_id", "address_mark", name=op.f("pk_known_addresses")),
+    )
+    op.create_index("ix_known_addresses_succeeded_at", "known_addresses", ["succeeded_at"])
+    op.create_table(
+        "refresh_families",
+        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("handle", sa.LargeBinary(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("salt", sa.LargeBinary(), nullable=True),
+        sa.Column("asked", sa.LargeBinary(), nullable=True),
+        sa.Column("client_id", sa.String(128), nullable=False),
+        sa.Column("user_id", sa.String(128), nullable=False),
+        sa.Column("audience_id", sa.String(255), nullable=False),
+        sa.Column("scopes", sa.JSON(), nullable=False),
+        sa.Column("session_id", sa.String(255), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("rotated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["audience_id"],
+            ["audiences.id"],
+            name=op.f("fk_refresh_families_audience_id_audiences"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["client_id"],
+            ["clients.client_id"],
+            name=op.f("fk_refresh_families_client_id_clients"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["users.id"],
+            name=op.f("fk_refresh_families_user_id_users"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_refresh_families")),
+        sa.UniqueConstraint("handle", name=op.f("uq_refresh_families_handle")),
+    )
+    op.create_index("ix_refresh_families_audience_id", "refresh_families", ["audience_id"])
+    op.create_index("ix_refresh_families_client_id", "refresh_families", ["client_id"])
+    op.create_index("ix_refresh_families_created_at", "refresh_families", ["created_at"])
+    op.create_index("ix_refresh_families_rotated_at", "refresh_families", ["rotated_at"])
+    op.create_index("ix_refresh_families_user_id", "refresh_families", ["user_id"])
+    op.create_table(
+        "refresh_access_tokens",
+        sa.Column("jti", sa.String(64), nullable=False),
+        sa.Column("family_id", sa.String(64), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["family_id"],
+            ["refresh_families.id"],
+            name=op.f("fk_refresh_access_tokens_family_id_refresh_families"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("jti", name=op.f("pk_refresh_access_tokens")),
+    )
+    op.create_index("ix_refresh_access_tokens_expires_at", "refresh_access_tokens", ["expires_at"])
+    op.create_index("ix_refresh_access_tokens_family_id", "refresh_access_tokens", ["family_id"])
+    op.bulk_insert(
+        sa.table("change_counter", sa.column("id"), sa.column("value")), [{"id": 1, "value": 0}]
+    )
+    op.bulk_insert(
+        sa.table(
+            "revocation_feed",
+            sa.column("id"),
+            sa.column("count"),
+            sa.column("issued_at", sa.DateTime(timezone=True)),
+        ),
+        [{"id": 1, "count": 0, "issued_at": datetime(2000, 1, 1, tzinfo=UTC)}],
+    )
