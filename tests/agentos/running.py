@@ -14,8 +14,8 @@ import httpx
 from tests.agentos.releases import AgnoRelease
 
 SERVER = Path(__file__).with_name("server.py")
-SECONDS_TO_START = 60
-SECONDS_TO_STOP = 15
+SECONDS_TO_START = 120
+SECONDS_TO_STOP = 60
 BETWEEN_POLLS = 0.05
 
 

@@ -112,7 +112,7 @@ def test_what_is_held_back_is_written_in_a_moment(database: Database, writer: Au
     asyncio.run(record_all(writer, [refused("10.0.0.1", str(n)) for n in range(3)]))
     for number in range(20):
         asyncio.run(record_all(writer, [replace(refused("10.0.0.1"), target=str(number))]))
-    wait_until(lambda: sum(row.count for row in rows(database)) == 23, 10, "all are counted")
+    wait_until(lambda: sum(row.count for row in rows(database)) == 23, 60, "all are counted")
 
 
 def test_stopping_makes_durable_what_waits(database: Database):

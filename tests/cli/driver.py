@@ -26,8 +26,8 @@ from tests.journeys.running_issuer import (
     process_environment,
 )
 
-SECONDS_TO_ANSWER = 30
-SECONDS_TO_STOP = 15
+SECONDS_TO_ANSWER = 120
+SECONDS_TO_STOP = 60
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from tests.cli.driver import Program, running
 from tests.journeys.running_issuer import REPOSITORY, process_environment, wait_until
 
 LAST_LINE = "the data of this demo is gone then."
-SECONDS = 15
+SECONDS = 60
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,7 @@ from tests.cli.driver import Cli, running
 from tests.journeys.running_issuer import wait_until
 from tests.verifiers import Reply, publishing, serving, verifying, without
 
-SECONDS = 30
+SECONDS = 60
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from tests.agentos.tokens import Tokens
 from tests.cli.driver import Cli, Program, running
 from tests.journeys.running_issuer import wait_until
 
-SECONDS = 20
+SECONDS = 60
 OLD = b'{"keys": "what was there"}'
 
 

@@ -18,7 +18,7 @@ from tests.cli.driver import Cli, Program, running
 from tests.journeys.running_issuer import wait_until
 
 SERVE = ["serve", "--port", "0", "--json"]
-SECONDS = 15
+SECONDS = 60
 SCRAPER = "a-token-for-scrapers"
 
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
@@ -203,6 +203,7 @@ def token(
         data={"grant_type": "client_credentials"},
         auth=client,
         headers=headers,
+        timeout=SECONDS,
         trust_env=False,
     )
 
@@ -214,7 +215,10 @@ def issued(url: str) -> set[float]:
 
 def scraped(url: str) -> float:
     answer = httpx.get(
-        f"{url}/metrics", headers={"Authorization": f"Bearer {SCRAPER}"}, trust_env=False
+        f"{url}/metrics",
+        headers={"Authorization": f"Bearer {SCRAPER}"},
+        timeout=SECONDS,
+        trust_env=False,
     )
     samples = [
         sample
@@ -227,7 +231,8 @@ def scraped(url: str) -> float:
 
 def answers(url: str) -> bool:
     with suppress(httpx.TransportError):
-        return httpx.get(f"{url}/healthz", trust_env=False).status_code == httpx.codes.OK
+        answer = httpx.get(f"{url}/healthz", timeout=SECONDS, trust_env=False)
+        return answer.status_code == httpx.codes.OK
     return False
 
 

@@ -23,8 +23,9 @@ from tests.drivers import TokenEndpoint
 REPOSITORY = Path(__file__).parents[2]
 # Where it closes connections that are too many, threads that share it find theirs closed at times.
 NO_LIMITS = httpx.Limits(keepalive_expiry=None)
-SECONDS_TO_START = 30
-SECONDS_TO_STOP = 15
+# Nothing waits so long, unless it is broken or the machine has other things to do.
+SECONDS_TO_START = 120
+SECONDS_TO_STOP = 60
 BETWEEN_POLLS = 0.02
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)

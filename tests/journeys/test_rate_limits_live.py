@@ -34,7 +34,7 @@ def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningIssuer]:
 def caller(issuer: RunningIssuer, address: str = PROXY) -> Iterator[httpx.Client]:
     """Who connects from `address`; all of 127.0.0.0/8 is this machine."""
     transport = httpx.HTTPTransport(local_address=address)
-    with httpx.Client(base_url=issuer.url, transport=transport) as client:
+    with httpx.Client(base_url=issuer.url, transport=transport, timeout=60) as client:
         yield client
 
 
@@ -182,4 +182,4 @@ def test_a_burst_of_guesses_of_a_password_is_cut_short(tmp_path: Path):
 
 def ask(issuer: RunningIssuer, client: Credentials) -> int:
     auth = (client.client_id, client.client_secret)
-    return httpx.post(f"{issuer.url}/oauth2/token", data=GRANT, auth=auth).status_code
+    return httpx.post(f"{issuer.url}/oauth2/token", data=GRANT, auth=auth, timeout=60).status_code

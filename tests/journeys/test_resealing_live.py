@@ -37,10 +37,10 @@ def caller(issuer: RunningIssuer, client: Credentials) -> Iterator[list[int]]:
 def reseal(issuer: RunningIssuer, cli: Cli) -> None:
     """While somebody gets tokens before, during and after it."""
     with caller(issuer, issuer.house.client()) as statuses:
-        wait_until(lambda: len(statuses) > TOKENS, 30, "tokens are issued")
+        wait_until(lambda: len(statuses) > TOKENS, 60, "tokens are issued")
         assert cli.json("key", "reseal")["keys"] == 2
         enough = len(statuses) + TOKENS
-        wait_until(lambda: len(statuses) > enough, 30, "tokens are issued")
+        wait_until(lambda: len(statuses) > enough, 60, "tokens are issued")
     assert set(statuses) == {200}
 
 

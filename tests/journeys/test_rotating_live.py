@@ -178,7 +178,7 @@ def test_a_revoked_key_is_refused_after_max_age_and_no_other(tmp_path: Path):
             return issuer.token_endpoint.client_credentials(client).token
 
         retired = token()
-        wait_until(lambda: admin(issuer).post("/keys/rotate").status_code == 200, 10, "it rotates")
+        wait_until(lambda: admin(issuer).post("/keys/rotate").status_code == 200, 60, "it rotates")
         stolen = token()
         assert all(follower.accepts(each) for each in (retired, stolen))
         kid = jwt.get_unverified_header(stolen)["kid"]

@@ -42,7 +42,7 @@ def test_an_issuer_that_comes_is_followed_within_seconds(apps: Apps) -> None:
         assert said in {Outcome.UNAVAILABLE, Outcome.REFUSED}, surface
     down.come()
     token = down.issue(["agents:run"])
-    wait_until(lambda: app.os.run(token, "web").status_code == 200, 10, "the issuer is followed")
+    wait_until(lambda: app.os.run(token, "web").status_code == 200, 60, "the issuer is followed")
     for surface in SURFACES:
         assert surface.attempt(app.url, down.issue([surface.scope])) is Outcome.ACCEPTED, surface
 
@@ -56,7 +56,7 @@ def test_a_silent_issuer_holds_up_nobody_else(apps: Apps) -> None:
         unknown = silent.new_key().issue(["agents:run"])
         waiting = pool.submit(REST.attempt, app.url, unknown)
         known = silent.issue(["agents:run"])
-        for _ in range(50):
+        for _ in range(5):  # which take far less time than it waits
             assert app.os.get("/health", None).status_code == 200
         for token in (known, app.issuer.issue(["agents:run"])):
             assert app.os.may_run(token, "web")

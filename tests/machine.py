@@ -1,0 +1,26 @@
+"""Tests come out alike wherever they are started, and however busy the machine is."""
+
+import signal
+
+from hypothesis import HealthCheck, settings
+
+_ENDING = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+
+
+def let_children_be_interrupted() -> None:
+    """Give programs that tests start the default handlers of signals.
+
+    A shell starts a background command with SIGINT and SIGQUIT ignored, and what is ignored stays
+    so across `exec`. A handler does not: with one that does nothing, this process still ignores
+    them, and its children do not.
+    """
+    for number in _ENDING:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+
+
+def let_examples_take_their_time() -> None:
+    """No test fails because Hypothesis, or what it calls, was slow."""
+    patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile("patient", patient)
+    settings.load_profile("patient")
