@@ -1,9 +1,11 @@
 """The adapter in each of the ways in which people set up an AgentOS."""
 
+import json
 from copy import copy
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
 from tests.agentos.adapter.adapted import AdaptedApp, Apps
 from tests.agentos.adapter.configurations import COOKIE
@@ -11,14 +13,12 @@ from tests.agentos.adapter.surfaces import A2A, AG_UI, MCP, REST, WEBSOCKET, Out
 from tests.agentos.tokens import Tokens
 
 EVERYWHERE = (REST, WEBSOCKET, MCP, A2A, AG_UI)
-NO_MCP = (REST, WEBSOCKET, A2A, AG_UI)
-"""agno does not start `/mcp` in an app that is mounted in another."""
 DOORS = {
     "with_mcp_auth": EVERYWHERE,
     "by_hand": EVERYWHERE,
     "manual_subclass": EVERYWHERE,
-    "mounted": NO_MCP,
-    "mounted_behind_middleware": NO_MCP,
+    "mounted": EVERYWHERE,
+    "mounted_behind_middleware": EVERYWHERE,
 }
 
 
@@ -62,6 +62,49 @@ def test_a_cookie_is_as_good_as_a_header(configured: Apps) -> None:
     assert agents_by_cookie(app, app.issuer.issue(["agents:read"])).status_code == 403
     foreign = app.issuer.new_key(app.issuer.newest.kid).issue(permissions=["agents:read"])
     assert agents_by_cookie(app, foreign).status_code == 401
+
+
+@pytest.mark.parametrize("name", ["by_hand", "mounted", "mounted_behind_middleware"])
+@pytest.mark.parametrize("path", ["/mcp", "/agents"])
+def test_options_is_answered_without_a_token(configured: Apps, name: str, path: str) -> None:
+    http = configured[name].os.http
+    preflight = {"Origin": "http://localhost:3000", "Access-Control-Request-Method": "POST"}
+    assert http.options(path).status_code in {404, 405}
+    assert http.options(path, headers=preflight).status_code == 200
+
+
+def test_the_header_decides_where_header_and_cookie_both_hold_a_token(configured: Apps) -> None:
+    """`TokenSource.BOTH`: the cookie is read only where there is no header."""
+    app = configured["manual"]
+    web, billing, bad = (
+        app.issuer.issue(permissions=["agents:web:read"]),
+        app.issuer.issue(permissions=["agents:billing:read"]),
+        app.issuer.new_key(app.issuer.newest.kid).issue(permissions=["agents:read"]),
+    )
+    assert agents_by_both(app, header=web, cookie=billing).json()[0]["id"] == "web"
+    assert agents_by_both(app, header=billing, cookie=web).json()[0]["id"] == "billing"
+    assert agents_by_both(app, header=web, cookie=bad).status_code == 200
+    assert agents_by_both(app, header=bad, cookie=web).status_code == 401
+
+
+def test_only_the_header_counts_where_cookies_are_not_configured(configured: Apps) -> None:
+    app = configured["by_hand"]
+    good = app.issuer.issue(["agents:read"])
+    cookie = {"Cookie": f"{COOKIE}={good}; access_token={good}"}
+    assert app.os.http.get("/agents", headers=cookie).status_code == 401
+    bad = {"Authorization": f"Bearer {good}x"}
+    assert app.os.http.get("/agents", headers={**cookie, **bad}).status_code == 401
+
+
+def test_a_websocket_takes_its_token_from_the_message_alone(configured: Apps) -> None:
+    app = configured["manual"]
+    token = app.issuer.issue(permissions=["workflows:run"])
+    headers = {"Authorization": f"Bearer {token}", "Cookie": f"{COOKIE}={token}"}
+    url = f"ws{app.url.removeprefix('http')}/workflows/ws"
+    with connect(url, additional_headers=headers, proxy=None) as socket:
+        socket.send(json.dumps({"action": "start-workflow", "workflow_id": "intake"}))
+        events = {json.loads(socket.recv())["event"] for _ in range(2)}
+    assert "auth_required" in events
 
 
 def test_a_new_key_is_met_in_a_cookie_too(configured: Apps) -> None:
@@ -145,6 +188,11 @@ def test_who_does_not_use_the_adapter_notices_nothing(
 
 def agents_by_cookie(app: AdaptedApp, token: str) -> httpx.Response:
     return app.os.http.get("/agents", headers={"Cookie": f"{COOKIE}={token}"})
+
+
+def agents_by_both(app: AdaptedApp, header: str, cookie: str) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {header}", "Cookie": f"{COOKIE}={cookie}"}
+    return app.os.http.get("/agents", headers=headers)
 
 
 def sessions(app: AdaptedApp, token: str) -> set[str]:
