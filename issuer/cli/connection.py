@@ -6,7 +6,9 @@ What goes out on them leaves in as few packets as possible.
 import asyncio
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import httptools
+
+from issuer.cli.framing import FramedProtocol
 
 
 class CoalescingTransport:
@@ -46,7 +48,7 @@ class CoalescingTransport:
         return getattr(self._transport, name)
 
 
-class BoundedConnection(HttpToolsProtocol):
+class BoundedConnection(FramedProtocol):
     """uvicorn's, with what it lacks: httptools collects a head of any size, for any time.
 
     A head has at most `most_head_bytes` (what arrives with its end does not count), and a whole
@@ -74,7 +76,11 @@ class BoundedConnection(HttpToolsProtocol):
         cast(CoalescingTransport, self.transport).flush()
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self.feed(data)
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
         if not self._is_unfinished:  # nearly always: a request comes in one piece
             self._unset_deadline()
             return
