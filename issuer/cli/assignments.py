@@ -5,27 +5,42 @@ from typing import Annotated
 
 import typer
 
-from issuer.cli import output
+from issuer.cli import completion, output
 from issuer.cli.command import new_app
 from issuer.cli.house import changing, reading
-from issuer.cli.options import AsJson
+from issuer.cli.options import AsJson, RoleName
 from issuer.roles import Assignment
 from issuer.services import Rooms
 
-Principal = Annotated[str, typer.Argument(metavar="WHO", help="Its id; of a user also the name.")]
-RoleName = Annotated[str, typer.Argument(metavar="ROLE", help="The name of the role.")]
 AtAudience = Annotated[
-    str | None, typer.Option("--audience", help="Only at this audience; else everywhere.")
+    str | None,
+    typer.Option(
+        "--audience",
+        metavar="ID",
+        help="At this audience only.",
+        autocompletion=completion.audiences,
+    ),
 ]
+Everywhere = Annotated[bool, typer.Option("--everywhere", help="At every audience.")]
 
 
-def assignment_commands(kind: str, example: str, find: Callable[[Rooms, str], str]) -> typer.Typer:
+def assignment_commands(
+    kind: str, example: str, find: Callable[[Rooms, str], str], complete: completion.Complete
+) -> typer.Typer:
     """The commands for the roles of a `kind` of principal. `find` gives the id, or raises."""
-    app = new_app(f"The roles of a {kind}, at one audience or everywhere.")
+    app = new_app(f"Assign roles to a {kind}, at one audience or everywhere.")
+    Principal = Annotated[  # noqa: N806 - a type
+        str,
+        typer.Argument(
+            metavar=kind.upper(),
+            help="The id or the name of the user." if kind == "user" else f"The id of the {kind}.",
+            autocompletion=complete,
+        ),
+    ]
 
     @app.command(
         "list",
-        help=f"""List the roles of a {kind}, each with the audience it is for, if only for one.
+        help=f"""List the roles of a {kind}, each with its audience.
 
         Examples:
 
@@ -35,52 +50,73 @@ def assignment_commands(kind: str, example: str, find: Callable[[Rooms, str], st
     def list_assignments(principal: Principal, as_json: AsJson = False) -> None:
         with reading() as rooms:
             assignments = rooms.assignments.of(find(rooms, principal))
-        output.show_all(assignments, ["role", "audience"], as_json=as_json)
+        if as_json:
+            output.show_all(assignments, [], as_json=True)
+        else:
+            rows = [{"role": each.role, "audience": _where(each)} for each in assignments]
+            output.show_all(rows, ["role", "audience"], as_json=False)
 
     @app.command(
-        "give",
-        help=f"""Give a role to a {kind}. Giving it again is fine.
+        "assign",
+        help=f"""Assign a role to a {kind}. Nothing changes if it is assigned already.
 
         Examples:
 
-          issuer {kind} role give {example} web-runner
-          issuer {kind} role give {example} web-runner --audience my-os
+          issuer {kind} role assign {example} web-runner --audience my-os
+          issuer {kind} role assign {example} web-runner --everywhere
         """,
     )
-    def give_role(
-        principal: Principal, role: RoleName, audience: AtAudience = None, as_json: AsJson = False
+    def assign_role(
+        principal: Principal,
+        role: RoleName,
+        audience: AtAudience = None,
+        everywhere: Everywhere = False,
+        as_json: AsJson = False,
     ) -> None:
-        assignment = Assignment(role=role, audience=audience)
+        assignment = _assignment(role, audience, everywhere=everywhere)
         with changing() as rooms:
             rooms.assignments.give(find(rooms, principal), assignment)
-        _say("given", principal, assignment, as_json=as_json)
+        output.say(
+            f"Assigned the role {role} to {principal}, {_where(assignment)}.",
+            {"assigned": assignment.model_dump()},
+            as_json=as_json,
+        )
 
     @app.command(
-        "take",
-        help=f"""Take a role from a {kind}: exactly what was given, with or without an audience.
+        "unassign",
+        help=f"""Remove a role from a {kind}, at the audience where it was assigned.
 
         Examples:
 
-          issuer {kind} role take {example} web-runner
-          issuer {kind} role take {example} web-runner --audience my-os
+          issuer {kind} role unassign {example} web-runner --audience my-os
+          issuer {kind} role unassign {example} web-runner --everywhere
         """,
     )
-    def take_role(
-        principal: Principal, role: RoleName, audience: AtAudience = None, as_json: AsJson = False
+    def unassign_role(
+        principal: Principal,
+        role: RoleName,
+        audience: AtAudience = None,
+        everywhere: Everywhere = False,
+        as_json: AsJson = False,
     ) -> None:
-        assignment = Assignment(role=role, audience=audience)
+        assignment = _assignment(role, audience, everywhere=everywhere)
         with changing() as rooms:
             rooms.assignments.take(find(rooms, principal), assignment)
-        _say("taken", principal, assignment, as_json=as_json)
+        output.say(
+            f"Removed the role {role} from {principal}, {_where(assignment)}.",
+            {"unassigned": assignment.model_dump()},
+            as_json=as_json,
+        )
 
     return app
 
 
-def _say(done: str, principal: str, assignment: Assignment, *, as_json: bool) -> None:
-    where = "everywhere" if assignment.audience is None else f"at {assignment.audience}"
-    preposition = "to" if done == "given" else "from"
-    output.say(
-        f"The role {assignment.role} {where} was {done} {preposition} {principal}.",
-        {done: assignment.model_dump()},
-        as_json=as_json,
-    )
+def _assignment(role: str, audience: str | None, *, everywhere: bool) -> Assignment:
+    """Wrong usage unless exactly one of the two was given: no role is everywhere by mistake."""
+    if everywhere == (audience is not None):
+        raise typer.BadParameter("name one audience with --audience, or say --everywhere")
+    return Assignment(role=role, audience=audience)
+
+
+def _where(assignment: Assignment) -> str:
+    return "everywhere" if assignment.audience is None else f"at {assignment.audience}"

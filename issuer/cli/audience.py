@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from issuer.audiences import AudienceFields
-from issuer.cli import output
+from issuer.cli import completion, output
 from issuer.cli.command import every, given, given_patch, new_app
 from issuer.cli.house import changing, reading
 from issuer.cli.options import AsJson, Cascade, Lifetime, Limit, Name
@@ -15,7 +15,14 @@ app = new_app("The AgentOS deployments that tokens are made for (RFC 8707 resour
 
 _ALGORITHMS = f"What its tokens are signed with: {', '.join(SigningAlgorithm)}."
 
-AudienceId = Annotated[str, typer.Argument(metavar="AUDIENCE", help="The id of the AgentOS.")]
+AudienceId = Annotated[
+    str,
+    typer.Argument(
+        metavar="AUDIENCE",
+        help="The id of the AgentOS.",
+        autocompletion=completion.audiences,
+    ),
+]
 Algorithm = Annotated[SigningAlgorithm | None, typer.Option(metavar="ALG", help=_ALGORITHMS)]
 IncludeRoles = Annotated[
     bool | None,
@@ -52,7 +59,7 @@ def show_audience(audience: AudienceId, as_json: AsJson = False) -> None:
 
 @app.command("create")
 def create_audience(
-    audience: AudienceId,
+    audience: Annotated[str, typer.Argument(metavar="AUDIENCE", help="The id of the AgentOS.")],
     name: Name = None,
     signing_alg: Algorithm = None,
     access_token_ttl: Lifetime = None,

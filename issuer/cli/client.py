@@ -1,10 +1,11 @@
 """`issuer client`."""
 
+from itertools import product
 from typing import Annotated
 
 import typer
 
-from issuer.cli import client_rotate, client_secret, output
+from issuer.cli import client_rotate, client_secret, completion, output
 from issuer.cli.assignments import assignment_commands
 from issuer.cli.command import adjusted, every, given, given_patch, new_app
 from issuer.cli.hints import warn_about
@@ -13,6 +14,7 @@ from issuer.cli.options import (
     AddScopes,
     AsJson,
     Claims,
+    ClientId,
     Disabled,
     Lifetime,
     Limit,
@@ -21,19 +23,24 @@ from issuer.cli.options import (
     Scopes,
 )
 from issuer.clients import ClientFields
+from issuer.roles import Assignment
 from issuer.vocabulary import GrantType
 
 app = new_app("Services with credentials of their own (RFC 6749 §2).")
 app.add_typer(client_secret.app, name="secret")
 app.add_typer(client_rotate.app, name="rotate")
 app.add_typer(
-    assignment_commands("client", "ci-bot", lambda rooms, name: rooms.clients.get(name).client_id),
+    assignment_commands(
+        "client",
+        "ci-bot",
+        lambda rooms, name: rooms.clients.get(name).client_id,
+        completion.clients,
+    ),
     name="role",
 )
 
 _GRANTS = f"How it may ask for tokens: {', '.join(GrantType)}. Repeatable."
 
-ClientId = Annotated[str, typer.Argument(metavar="CLIENT", help="The id of the client.")]
 GrantTypes = Annotated[
     list[GrantType] | None,
     typer.Option("--grant-type", metavar="GRANT", help=_GRANTS),
@@ -41,16 +48,38 @@ GrantTypes = Annotated[
 Audiences = Annotated[
     list[str] | None,
     typer.Option(
-        "--audience", metavar="ID", help="Where its tokens may be for. Repeatable; '' for nowhere."
+        "--audience",
+        metavar="ID",
+        help="An audience it may ask tokens for. Repeatable; '' for none.",
+        autocompletion=completion.audiences,
     ),
 ]
 AddAudiences = Annotated[
     list[str] | None,
-    typer.Option("--add-audience", metavar="ID", help="One audience more. Repeatable."),
+    typer.Option(
+        "--add-audience",
+        metavar="ID",
+        help="One audience more. Repeatable.",
+        autocompletion=completion.audiences,
+    ),
 ]
 RemoveAudiences = Annotated[
     list[str] | None,
-    typer.Option("--remove-audience", metavar="ID", help="One audience less. Repeatable."),
+    typer.Option(
+        "--remove-audience",
+        metavar="ID",
+        help="One audience less. Repeatable.",
+        autocompletion=completion.audiences,
+    ),
+]
+RolesThere = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--role",
+        metavar="ROLE",
+        help="Assign this role at each --audience. Repeatable.",
+        autocompletion=completion.roles,
+    ),
 ]
 MaySetSession = Annotated[
     bool | None,
@@ -95,6 +124,7 @@ def create_client(
     ] = None,
     name: Name = None,
     audiences: Audiences = None,
+    roles: RolesThere = None,
     scopes: Scopes = None,
     grant_types: GrantTypes = None,
     access_token_ttl: Lifetime = None,
@@ -107,7 +137,7 @@ def create_client(
 
     Examples:
 
-      issuer client create ci-bot --audience my-os
+      issuer client create ci-bot --audience my-os --role web-runner
       issuer client create web --audience my-os --grant-type password --access-token-ttl 5m
       issuer client create --audience my-os --scope agents:run --claims '{"tenant": "a"}' --json
     """
@@ -122,8 +152,14 @@ def create_client(
         may_set_session=may_set_session,
         disabled=disabled,
     )
+    there = [each for each in audiences or [] if each]
+    if roles and not there:
+        raise typer.BadParameter("--role is assigned at an --audience: name one")
     with changing() as rooms:
         created, secret = rooms.clients.create(ClientFields.read(members))
+        for role, audience in product(roles or [], there):
+            assignment = Assignment(role=role, audience=audience)
+            rooms.assignments.give(created.client_id, assignment)
     output.show(created, as_json=as_json, client_secret=secret)
     warn_about(created.scopes)
 

@@ -8,13 +8,11 @@ import typer
 from issuer.cli import output
 from issuer.cli.command import new_app
 from issuer.cli.house import changing, reading
-from issuer.cli.options import AsJson
+from issuer.cli.options import AsJson, ClientId
 from issuer.clients import ClientSecret, Rotation, how_last_used
 from issuer.errors import NotAllowed
 
 app = new_app("Replace the secret of a client without a gap: two live until you finish.")
-
-ClientId = Annotated[str, typer.Argument(metavar="CLIENT", help="The id of the client.")]
 
 
 @app.command("start")

@@ -8,12 +8,10 @@ import typer
 from issuer.cli import output
 from issuer.cli.command import given, new_app
 from issuer.cli.house import changing, reading
-from issuer.cli.options import AsJson
+from issuer.cli.options import AsJson, ClientId
 from issuer.clients import SecretFields
 
 app = new_app("The secrets of a client: several may live at a time, so that one can be replaced.")
-
-ClientId = Annotated[str, typer.Argument(metavar="CLIENT", help="The id of the client.")]
 
 
 @app.command("list")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from issuer.cli import output
+from issuer.cli import completion, output
 from issuer.cli.asking import ask
 from issuer.cli.command import given, new_app
 from issuer.cli.house import opened
@@ -23,10 +23,19 @@ _HELP = "Who asks for what: the id of a client, or the id or name of a user; the
 
 @app.command()
 def explain(
-    words: Annotated[list[str], typer.Argument(metavar="WHO METHOD PATH", help=_HELP)],
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="WHO METHOD PATH", help=_HELP, autocompletion=completion.clients_and_users
+        ),
+    ],
     audience: AudienceOfToken = None,
     client: Annotated[
-        str | None, typer.Option(help="The client through which the user WHO signs in.")
+        str | None,
+        typer.Option(
+            help="The client through which the user WHO signs in.",
+            autocompletion=completion.clients,
+        ),
     ] = None,
     token_stdin: Annotated[
         bool,

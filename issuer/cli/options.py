@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import TypeAdapter, ValidationError
 
+from issuer.cli import completion
 from issuer.cli.command import NOTHING
 from issuer.fields import in_seconds
 from issuer.settings import Duration
@@ -37,6 +38,22 @@ def _text_or_nothing(text: str) -> object:
     return text or NOTHING
 
 
+ClientId = Annotated[
+    str,
+    typer.Argument(
+        metavar="CLIENT", help="The id of the client.", autocompletion=completion.clients
+    ),
+]
+UserName = Annotated[
+    str,
+    typer.Argument(
+        metavar="USER", help="The id or the name of the user.", autocompletion=completion.users
+    ),
+]
+RoleName = Annotated[
+    str,
+    typer.Argument(metavar="ROLE", help="The name of the role.", autocompletion=completion.roles),
+]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print JSON, and nothing else on standard output.")
 ]
@@ -84,7 +101,10 @@ RemoveScopes = Annotated[
 AudienceOfToken = Annotated[
     str | None,
     typer.Option(
-        "--audience", metavar="ID", help="The AgentOS; not needed by a client of only one."
+        "--audience",
+        metavar="ID",
+        help="The AgentOS; not needed by a client of only one.",
+        autocompletion=completion.audiences,
     ),
 ]
 AgnoVersion = Annotated[

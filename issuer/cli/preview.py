@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from issuer.cli import output
+from issuer.cli import completion, output
 from issuer.cli.command import given, new_app
 from issuer.cli.house import opened
-from issuer.cli.options import AsJson, AudienceOfToken, Scopes
+from issuer.cli.options import AsJson, AudienceOfToken, ClientId, Scopes
 from issuer.cli.subjects import client_and_user
 from issuer.explaining import PreviewRequest
 
@@ -17,9 +17,12 @@ app = new_app()
 
 @app.command()
 def preview(
-    client: Annotated[str, typer.Argument(metavar="CLIENT", help="The id of who asks for it.")],
+    client: ClientId,
     user: Annotated[
-        str | None, typer.Option(help="The id or name of the user who signs in.")
+        str | None,
+        typer.Option(
+            help="The id or the name of the user who signs in.", autocompletion=completion.users
+        ),
     ] = None,
     audience: AudienceOfToken = None,
     scopes: Scopes = None,

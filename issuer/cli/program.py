@@ -88,8 +88,7 @@ def issuer(
       issuer init
       issuer audience create my-os
       issuer role create web-runner --scope agents:web:run
-      issuer client create ci-bot --audience my-os
-      issuer client role give ci-bot web-runner --audience my-os
+      issuer client create ci-bot --audience my-os --role web-runner
       issuer serve
     """
 

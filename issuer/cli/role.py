@@ -8,12 +8,11 @@ from issuer.cli import output
 from issuer.cli.command import adjusted, every, given, given_patch, new_app
 from issuer.cli.hints import warn_about
 from issuer.cli.house import changing, reading
-from issuer.cli.options import AddScopes, AsJson, Cascade, Limit, RemoveScopes, Scopes
+from issuer.cli.options import AddScopes, AsJson, Cascade, Limit, RemoveScopes, RoleName, Scopes
 from issuer.roles import RoleFields
 
 app = new_app("Named sets of AgentOS scopes, given to clients and users.")
 
-RoleName = Annotated[str, typer.Argument(metavar="ROLE", help="The name of the role.")]
 Description = Annotated[str | None, typer.Option(help="What it is for.")]
 
 
@@ -45,7 +44,7 @@ def show_role(role: RoleName, as_json: AsJson = False) -> None:
 
 @app.command("create")
 def create_role(
-    role: RoleName,
+    role: Annotated[str, typer.Argument(metavar="ROLE", help="The name of the role.")],
     scopes: Scopes = None,
     description: Description = None,
     as_json: AsJson = False,

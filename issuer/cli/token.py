@@ -9,10 +9,10 @@ from urllib.parse import quote, urlsplit
 import httpx
 import typer
 
-from issuer.cli import output
+from issuer.cli import completion, output
 from issuer.cli.asking import ask
 from issuer.cli.command import new_app
-from issuer.cli.options import AsJson, PasswordStdin, Scopes, Url
+from issuer.cli.options import AsJson, AudienceOfToken, PasswordStdin, Scopes, Url
 from issuer.cli.token_revoke import revoke_token
 from issuer.errors import IssuerError, Unavailable
 from issuer.settings import Settings, is_loopback
@@ -27,15 +27,20 @@ _WELL_KNOWN = "/.well-known/oauth-authorization-server"
 @app.callback(invoke_without_command=True)
 def token(
     context: typer.Context,
-    client_id: Annotated[str | None, typer.Option(help="Who asks.")] = None,
+    client_id: Annotated[
+        str | None, typer.Option(help="The client that asks.", autocompletion=completion.clients)
+    ] = None,
     url: Url = None,
     client_secret_stdin: Annotated[
         bool,
         typer.Option("--client-secret-stdin", help="Read it from a line of standard input."),
     ] = False,
-    audience: Annotated[str | None, typer.Option(help="The AgentOS the token is for.")] = None,
+    audience: AudienceOfToken = None,
     scopes: Scopes = None,
-    username: Annotated[str | None, typer.Option(help="Sign in as this user, by password.")] = None,
+    username: Annotated[
+        str | None,
+        typer.Option(help="Sign in as this user, by password.", autocompletion=completion.users),
+    ] = None,
     password_stdin: PasswordStdin = False,
     show: Annotated[bool, typer.Option("--show", help="Show what the token says.")] = False,
     as_json: AsJson = False,

@@ -6,12 +6,21 @@ from typing import Annotated
 
 import typer
 
-from issuer.cli import output
+from issuer.cli import completion, output
 from issuer.cli.asking import ask
 from issuer.cli.assignments import assignment_commands
 from issuer.cli.command import every, given, given_patch, new_app
 from issuer.cli.house import changing, opened, operator, reading
-from issuer.cli.options import AsJson, Claims, Disabled, Email, Limit, Name, PasswordStdin
+from issuer.cli.options import (
+    AsJson,
+    Claims,
+    Disabled,
+    Email,
+    Limit,
+    Name,
+    PasswordStdin,
+    UserName,
+)
 from issuer.errors import NotFound
 from issuer.services import Rooms
 from issuer.users import User, UserFields
@@ -28,10 +37,11 @@ def find(rooms: Rooms, id_or_name: str) -> User:
 
 app = new_app("People with a password (RFC 6749 §1.1). Each goes by id or by user name.")
 app.add_typer(
-    assignment_commands("user", "alice", lambda rooms, name: find(rooms, name).id), name="role"
+    assignment_commands(
+        "user", "alice", lambda rooms, name: find(rooms, name).id, completion.users
+    ),
+    name="role",
 )
-
-UserName = Annotated[str, typer.Argument(metavar="USER", help="The id or the name of the user.")]
 
 
 @app.command("list")

@@ -1,5 +1,7 @@
 """Users in SQL."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import select, update
 
 from issuer.database.store import Store
@@ -19,6 +21,11 @@ class UserStore(Store[UserRow]):
         return self.session.scalars(
             select(UserRow).where(UserRow.folded_username == folded)
         ).one_or_none()
+
+    def usernames(self, first: str, limit: int) -> Sequence[str]:
+        """At most `limit` names, from `first` on, in the order of their folded forms."""
+        query = select(UserRow.username).where(UserRow.folded_username >= fold_username(first))
+        return self.session.scalars(query.order_by(UserRow.folded_username).limit(limit)).all()
 
     def renew_hash(self, user_id: str, old: str, new: str) -> None:
         """The same password under new parameters; a password changed meanwhile stays."""

@@ -68,6 +68,10 @@ class Users:
         """At most `limit` users after the id `after`, in order of id."""
         return [as_model(User, row) for row in self._store.page(after, limit)]
 
+    def usernames(self, first: str, limit: int) -> list[str]:
+        """At most `limit` user names, from `first` on, in order."""
+        return list(self._store.usernames(first, limit))
+
     def update(self, user_id: str, patch: Mapping[str, object]) -> User:
         """Apply a merge patch (RFC 7396)."""
         fields = as_model(UserFields, self._store.get(user_id)).patched(patch)

@@ -87,31 +87,60 @@ def test_an_id_is_made_if_none_is_given(cli: Cli):
     assert cli.json("client", "create")["client_id"].startswith("client_")
 
 
-def test_roles_are_given_and_taken(cli: Cli, ci_bot: dict[str, object]):
+def test_roles_are_assigned_and_unassigned(cli: Cli, ci_bot: dict[str, object]):
     cli.done("role", "create", "runner", "--scope", "agents:run")
     there = ["ci-bot", "runner", "--audience", "my-os"]
-    assert cli.json("client", "role", "give", *there) == {
-        "given": {"role": "runner", "audience": "my-os"}
+    assert cli.json("client", "role", "assign", *there) == {
+        "assigned": {"role": "runner", "audience": "my-os"}
     }
-    cli.done("client", "role", "give", *there)
-    cli.done("client", "role", "give", "ci-bot", "runner")
+    cli.done("client", "role", "assign", *there)
+    cli.done("client", "role", "assign", "ci-bot", "runner", "--everywhere")
     assert cli.json("client", "role", "list", "ci-bot")["items"] == [
         {"role": "runner", "audience": None},
         {"role": "runner", "audience": "my-os"},
     ]
-    assert cli.done("client", "role", "take", *there) == (
-        "The role runner at my-os was taken from ci-bot.\n"
+    assert cli.done("client", "role", "unassign", *there) == (
+        "Removed the role runner from ci-bot, at my-os.\n"
     )
-    assert "no assignment" in cli("client", "role", "take", *there).sentence
+    assert "no assignment" in cli("client", "role", "unassign", *there).sentence
     assert "in use by ci-bot" in cli("role", "delete", "runner").sentence
     cli.done("role", "delete", "runner", "--cascade")
     assert cli.json("client", "role", "list", "ci-bot")["items"] == []
 
 
-@pytest.mark.parametrize("verb", ["list", "give", "take"])
+@pytest.mark.parametrize("verb", ["assign", "unassign"])
+def test_an_assignment_names_an_audience_or_says_everywhere(
+    cli: Cli, ci_bot: dict[str, object], verb: str
+):
+    """Neither is no shorthand for everywhere, and both would be a contradiction."""
+    cli.done("role", "create", "runner")
+    for where in ([], ["--audience", "my-os", "--everywhere"]):
+        refused = cli("client", "role", verb, "ci-bot", "runner", *where)
+        assert (refused.status, refused.out) == (2, "")
+        assert "--everywhere" in refused.err
+    assert cli.json("client", "role", "list", "ci-bot")["items"] == []
+
+
+def test_a_client_is_created_with_its_roles(cli: Cli):
+    for audience in ("my-os", "other-os"):
+        cli.done("audience", "create", audience)
+    cli.done("role", "create", "runner", "--scope", "agents:run")
+    both = ["--audience", "my-os", "--audience", "other-os"]
+    cli.json("client", "create", "ci-bot", *both, "--role", "runner")
+    assert cli.json("client", "role", "list", "ci-bot")["items"] == [
+        {"role": "runner", "audience": "my-os"},
+        {"role": "runner", "audience": "other-os"},
+    ]
+    assert cli("client", "create", "no-audience", "--role", "runner").status == 2
+    no_role = cli("client", "create", "no-role", "--audience", "my-os", "--role", "nobody")
+    assert "no role 'nobody'" in no_role.sentence
+    assert "no client" in cli("client", "show", "no-role").sentence
+
+
+@pytest.mark.parametrize("verb", ["list", "assign", "unassign"])
 def test_a_role_of_nobody_is_one_sentence(cli: Cli, verb: str):
     cli.done("role", "create", "runner")
     cli.done("user", "create", "alice", "--id", "alice")
-    role = [] if verb == "list" else ["runner"]
+    role = [] if verb == "list" else ["runner", "--everywhere"]
     for kind, name in [("client", "alice"), ("user", "issuer-admin"), ("client", "nobody")]:
         assert cli(kind, "role", verb, name, *role).sentence == f"There is no {kind} {name!r}."

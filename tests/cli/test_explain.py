@@ -20,9 +20,9 @@ def house(cli: Cli) -> Cli:
     cli.done("role", "create", "web-runner", "--scope", "agents:web:run")
     cli.done("role", "create", "runner", "--scope", "agents:run")
     cli.done("client", "create", "ci-bot", "--audience", "my-os", "--audience", "other-os")
-    cli.done("client", "role", "give", "ci-bot", "web-runner", "--audience", "my-os")
+    cli.done("client", "role", "assign", "ci-bot", "web-runner", "--audience", "my-os")
     cli.done("user", "create", "alice", "--id", "usr_alice")
-    cli.done("user", "role", "give", "alice", "runner")
+    cli.done("user", "role", "assign", "alice", "runner", "--everywhere")
     cli.done("client", "create", "console", "--audience", "my-os", "--scope", "agents:web:run")
     return cli
 
@@ -103,7 +103,7 @@ def test_a_token_is_explained_from_standard_input(house: Cli):
 def test_at_the_audience_of_the_issuer_it_is_about_its_own_api(house: Cli):
     house.done("role", "create", "role-keeper", "--scope", "issuer:roles:write")
     house.done("client", "create", "deployer", "--audience", URL)
-    house.done("client", "role", "give", "deployer", "role-keeper", "--audience", URL)
+    house.done("client", "role", "assign", "deployer", "role-keeper", "--audience", URL)
     asked = ["explain", "deployer", "--audience", URL]
     assert house.done(*asked, "POST", "/admin/v1/roles").splitlines() == [
         "Allowed: issuer:roles:write is held. Whatever holds or gives rights at the issuer itself"

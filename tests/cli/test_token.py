@@ -42,7 +42,7 @@ def served(
         cli.done("role", "create", "runner", "--scope", "agents:run")
         cli.done("user", "create", "alice", "--id", "alice")
         cli.done("user", "password", "alice", "--password-stdin", stdin=PASSWORD)
-        cli.done("user", "role", "give", "alice", "runner")
+        cli.done("user", "role", "assign", "alice", "runner", "--everywhere")
         with running(folder, cli.environment, "serve", "--port", str(port), "--json") as server:
             server.listening()
             yield Served(cli.with_environment(CLIENT_SECRET=secret), secret)

@@ -147,17 +147,55 @@ def test_help_does_not_wait_for_the_database_library():
     ("words", "offered"),
     [
         ("issuer cl", ["client"]),
-        ("issuer client role ", ["list", "give", "take"]),
+        ("issuer client role ", ["list", "assign", "unassign"]),
         ("issuer audience create --include", ["--include-roles"]),
     ],
 )
 def test_a_shell_completes(words: str, offered: list[str]):
+    assert completed(words) == offered
+
+
+def test_a_shell_completes_names(cli: Cli):
+    cli.done("audience", "create", "my-os")
+    cli.done("role", "create", "web-runner")
+    cli.done("role", "create", "runner")
+    cli.done("client", "create", "ci-bot")
+    cli.done("user", "create", "Alice")
+    for words, offered in {
+        "issuer role show ": ["runner", "web-runner"],
+        "issuer role show web-runner": ["web-runner"],
+        "issuer client role assign ci-bot r": ["runner"],
+        "issuer client role assign ci-bot runner --audience my": ["my-os"],
+        "issuer user show Al": ["Alice"],
+        "issuer preview ci": ["ci-bot"],
+        "issuer role show nothing": [],
+    }.items():
+        assert completed(words, **cli.environment) == offered, words
+
+
+def test_a_shell_completes_no_names_where_no_database_is(tmp_path: Path):
+    """Quietly, and without making one."""
+    data_dir = tmp_path / "data"
+    assert completed("issuer role show ", ISSUER_DATA_DIR=str(data_dir)) == []
+    assert not data_dir.exists()
+    assert completed("issuer role show ", ISSUER_DATABASE_URL="postgresql://h.invalid/x") == []
+
+
+def completed(words: str, **environment: str) -> list[str]:
     asked = {
         "_ISSUER_COMPLETE": "complete_bash",
         "COMP_WORDS": words,
         "COMP_CWORD": str(len(words.split(" ")) - 1),
     }
-    assert output(*OURS, **asked).split() == offered
+    done = subprocess.run(
+        OURS,
+        env={**process_environment(), "PYTHONPATH": str(REPOSITORY), **asked, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+    return done.stdout.split()
 
 
 def output(*command: str, **environment: str) -> str:

@@ -83,13 +83,13 @@ def test_a_password_is_never_an_argument(cli: Cli, alice: str):
     assert cli("user", "password", "alice", PASSWORD).status == 2
 
 
-def test_roles_are_given_by_name(cli: Cli, alice: str):
+def test_roles_are_assigned_by_name(cli: Cli, alice: str):
     cli.done("role", "create", "runner")
-    cli.done("user", "role", "give", "alice", "runner")
+    cli.done("user", "role", "assign", "alice", "runner", "--everywhere")
     assert cli.json("user", "role", "list", alice)["items"] == [
         {"role": "runner", "audience": None}
     ]
-    cli.done("user", "role", "take", "ALICE", "runner")
+    cli.done("user", "role", "unassign", "ALICE", "runner", "--everywhere")
     assert cli.json("user", "role", "list", "alice")["items"] == []
 
 

@@ -1,0 +1,64 @@
+"""Names that a shell completes. They come from the database, quickly or not at all."""
+
+import io
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from operator import attrgetter
+from threading import Thread
+from typing import Any, TypeAlias
+
+from issuer.cli.house import reading
+from issuer.errors import NotFound
+from issuer.services import Rooms
+
+Complete: TypeAlias = Callable[[str], list[str]]
+
+_MOST = 100
+_SECONDS = 2.0
+
+
+def audiences(incomplete: str) -> list[str]:
+    """Ids of audiences."""
+    return _completed(incomplete, lambda rooms: _following(rooms.audiences, "id", incomplete))
+
+
+def roles(incomplete: str) -> list[str]:
+    """Names of roles."""
+    return _completed(incomplete, lambda rooms: _following(rooms.roles, "name", incomplete))
+
+
+def clients(incomplete: str) -> list[str]:
+    """Ids of clients."""
+    return _completed(incomplete, lambda rooms: _following(rooms.clients, "client_id", incomplete))
+
+
+def users(incomplete: str) -> list[str]:
+    """Names of users."""
+    return _completed(incomplete, lambda rooms: rooms.users.usernames(incomplete, _MOST))
+
+
+def clients_and_users(incomplete: str) -> list[str]:
+    """Ids of clients, then names of users."""
+    return [*clients(incomplete), *users(incomplete)]
+
+
+def _following(resources: Any, key: str, first: str) -> list[str]:
+    names = list(map(attrgetter(key), resources.page(first or None, _MOST)))
+    with suppress(NotFound):
+        names.insert(0, getattr(resources.get(first), key))
+    return names
+
+
+def _completed(incomplete: str, names: Callable[[Rooms], list[str]]) -> list[str]:
+    """The names that begin so. None, and not a word, where the database cannot be read in time."""
+    found: list[str] = []
+
+    def read() -> None:
+        with suppress(Exception), reading() as rooms:
+            found.extend(names(rooms))
+
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        thread = Thread(target=read, daemon=True)
+        thread.start()
+        thread.join(_SECONDS)
+    return [name for name in found if name.startswith(incomplete)]
