@@ -74,6 +74,10 @@ class Unavailable(IssuerError):
         self.retry_after = retry_after
 
 
+class DatabaseUnavailable(Unavailable):
+    """The database refuses, is full, or is not there; the log has said so, once a minute."""
+
+
 class TooManyRequests(IssuerError):
     """Not before `retry_after` seconds are over. `str()` of it is for the log, never out."""
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import structlog
 
-from issuer.errors import IssuerError
+from issuer.errors import DatabaseUnavailable, IssuerError
 
 _SECONDS_TO_STOP = 5
 
@@ -39,6 +39,8 @@ class Periodic:
         """One run, in the caller's thread."""
         try:
             self._task()
+        except DatabaseUnavailable:
+            pass  # logged once a minute for all that need the database
         except IssuerError as error:
             log.warning("background_task_failed", task=self._name, cause=str(error))
         except Exception:

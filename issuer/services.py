@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -36,7 +36,7 @@ from issuer.clock import Clock
 from issuer.database import Database, Session, require_current_schema
 from issuer.database.counts import read_change_count
 from issuer.directory import ChangeWatcher, Directory
-from issuer.errors import ConfigurationError, NotAllowed, Unavailable
+from issuer.errors import ConfigurationError, DatabaseUnavailable, NotAllowed
 from issuer.explaining import Explainer
 from issuer.families import Lifetimes
 from issuer.keys import KeyPolicy, Keyring, Keys, Rotator
@@ -195,11 +195,8 @@ class Services:
         self._see_own_change()
 
     def _see_own_change(self) -> None:
-        try:
+        with suppress(DatabaseUnavailable):  # what was done is done; the watcher looks again soon
             self.changes.look()
-        except Unavailable as error:
-            # What was done is done; the watcher looks again in a moment.
-            log.warning("change_counter_unreadable", cause=str(error))
 
     @contextmanager
     def reading(
@@ -253,6 +250,7 @@ class Services:
         self.audit.start()
         for periodic in (*self._tidying, *self._writing):
             periodic.start()
+        self.database.outage.is_logged = True
 
     def stop(self) -> None:
         """Make durable what waits, end the threads, close the connections."""

@@ -130,8 +130,8 @@ class Settings(BaseModel):
     )
     database_url: SecretStr | None = Field(
         None,
-        description="SQLAlchemy URL; SQLite in the data directory unless given."
-        " `postgresql+psycopg://…` for more than one host.",
+        description="SQLite in the data directory unless given; `postgresql://…` for more than"
+        " one host.",
     )
     master_key: SecretStr | None = Field(
         None,

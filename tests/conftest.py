@@ -17,7 +17,7 @@ from tests.databases import PostgreSQL, copied, shared_postgresql
 from tests.drivers import TokenEndpoint
 from tests.machine import let_children_be_interrupted, let_examples_take_their_time
 
-pytest_plugins = ["tests.scheduling"]
+pytest_plugins = ["tests.scheduling", "tests.private_postgresql"]
 
 let_children_be_interrupted()
 let_examples_take_their_time()

@@ -39,7 +39,8 @@ ROOM_FOR_DATABASES = 2 * 1024**3
 
 INITDB = {
     "username": "postgres",
-    "auth": "trust",
+    "auth-local": "trust",
+    "auth-host": "scram-sha-256",
     "encoding": "UTF8",
     "locale-provider": "builtin",
     "builtin-locale": "C.UTF-8",
@@ -143,21 +144,21 @@ def serve(folder: Path) -> None:
 
 
 @contextmanager
-def running_server(where: Path | None = None) -> Iterator[str]:
+def running_server(where: Path | None = None, **more: str) -> Iterator[str]:
     """The `host` of a new server, gone afterwards with all its files.
 
-    Its data are in memory, if there is room, unless it is said `where`.
+    Its data are in memory, if there is room, unless it is said `where`. `more` are settings of it.
     """
     # Not in TMPDIR: the path of a socket has at most 107 characters, and root's may be closed.
     with new_folder(Path("/tmp")) as home, new_folder(where or folder_for_data()) as data:
         programs, as_user = who_runs_it(home, data)
         initdb = [programs / "initdb", "--pgdata", data, *options(INITDB)]
         subprocess.run(initdb, check=True, stdout=sys.stderr, cwd=home, **as_user)
-        settings = {**SETTINGS, "unix_socket_directories": home}
+        settings = {**SETTINGS, "unix_socket_directories": home, **more}
         command = [programs / "postgres", "-D", data, *options(settings)]
         postgres = subprocess.Popen(command, stdout=sys.stderr, cwd=home, **as_user)
         try:
-            wait_until_ready(str(home), postgres)
+            wait_until_ready(str(home), postgres, settings.get("port"))
             yield str(home)
         finally:
             postgres.send_signal(signal.SIGQUIT)  # at once: nobody wants the data any more
@@ -194,10 +195,10 @@ def who_runs_it(home: Path, data: Path) -> tuple[Path, dict[str, object]]:
     return home / INSTALLED.relative_to(SITE_PACKAGES) / "bin", as_nobody
 
 
-def wait_until_ready(host: str, postgres: subprocess.Popen[bytes]) -> None:
+def wait_until_ready(host: str, postgres: subprocess.Popen[bytes], port: str | None = None) -> None:
     deadline = time.monotonic() + SECONDS_TO_START
     while postgres.poll() is None and time.monotonic() < deadline:
-        with suppress(psycopg.OperationalError), connect(host):
+        with suppress(psycopg.OperationalError), connect(host, port=port):
             return
         time.sleep(BETWEEN_POLLS)
     raise RuntimeError("PostgreSQL does not answer.")
@@ -207,8 +208,9 @@ def options(values: dict[str, object]) -> list[str]:
     return [f"--{name}={value}" for name, value in values.items()]
 
 
-def connect(host: str) -> psycopg.Connection:
-    return psycopg.connect(host=host, user="postgres", dbname="postgres", autocommit=True)
+def connect(host: str, **more: object) -> psycopg.Connection:
+    chosen = {"user": "postgres", "dbname": "postgres", **more}
+    return psycopg.connect(host=host, autocommit=True, **chosen)
 
 
 @contextmanager

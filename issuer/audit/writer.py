@@ -14,7 +14,7 @@ from issuer.audit.event import Event
 from issuer.audit.flood import Flood, coalesced
 from issuer.audit.own_chain import OwnChain
 from issuer.database import Database
-from issuer.errors import Unavailable
+from issuer.errors import DatabaseUnavailable, Unavailable
 
 _MOST_IN_A_COMMIT = 1_000
 _ENOUGH_FOR_A_COMMIT = 100
@@ -119,6 +119,8 @@ class AuditWriter:
             return
         try:
             self._chain.append(list(self._flood.held.values()))
+        except DatabaseUnavailable:
+            pass  # logged once a minute for all that need the database
         except Exception as error:
             log.warning("refusals_not_recorded", cause=str(error))
         else:

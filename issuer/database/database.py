@@ -1,17 +1,26 @@
 """Transactions, the same on SQLite and PostgreSQL (DESIGN §7)."""
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, event, func, select, update
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
+from issuer.database.causes import cause_of, cause_of_file
 from issuer.database.counts import Counts, read_counts
-from issuer.database.engine import engine_for, is_sqlite, parsed, translated
+from issuer.database.engine import engine_for, is_sqlite, parsed, safe
+from issuer.database.outage import Outage
 from issuer.database.tables import ChangeCounter, Instant, SeenByDirectory
+from issuer.errors import DatabaseUnavailable
+
+_DENIED = "42501"  # insufficient_privilege: of the role we connect as
 
 
 class Database:
@@ -32,14 +41,15 @@ class Database:
         self._writing = sessionmaker(self._writing_engine, expire_on_commit=False, info=self.info)
         event.listen(self._writing, "before_flush", _count_the_change)
         self._kept = threading.local()
+        self.outage = Outage()
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """A transaction that writes: committed at the end, rolled back on any error.
 
-        `Unavailable` when the database cannot be reached or stays locked.
+        `DatabaseUnavailable` when the database cannot be reached, refuses to write or is full.
         """
-        with translated(), self._writing.begin() as session:
+        with self.translated(), self._writing.begin() as session:
             yield session
 
     @contextmanager
@@ -48,7 +58,7 @@ class Database:
 
         Not for changes that the token path must see: only a session counts those.
         """
-        with translated(), self._connected() as connection, connection.begin():
+        with self.translated(), self._connected() as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -64,8 +74,8 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A transaction that only reads. `Unavailable` as above."""
-        with translated(), self._reading.begin() as session:
+        """A transaction that only reads. `DatabaseUnavailable` as above."""
+        with self.translated(writing=False), self._reading.begin() as session:
             yield session
 
     def counts(self) -> Counts:
@@ -86,7 +96,30 @@ class Database:
     @property
     def safe_url(self) -> str:
         """The URL without its password, wherever that stands, fit for a log."""
-        return self.url.set(query={}).render_as_string(hide_password=True)
+        return safe(self.url)
+
+    @contextmanager
+    def translated(self, *, writing: bool = True) -> Iterator[None]:
+        """A database that cannot be used is `DatabaseUnavailable`; any other error is a bug."""
+        try:
+            yield
+        except (OperationalError, InterfaceError, PoolTimeout, sqlite3.OperationalError) as error:
+            raise self._unavailable(error, writing=writing) from error
+        except DBAPIError as error:
+            if error.connection_invalidated or getattr(error.orig, "sqlstate", None) == _DENIED:
+                raise self._unavailable(error, writing=writing) from error
+            raise
+        self.outage.ended(writing=writing)
+
+    def cause(self, error: BaseException) -> str:
+        """Why it failed, as the driver says it."""
+        cause = cause_of(error)
+        return cause_of_file(cause, Path(str(self.url.database))) if self.is_sqlite else cause
+
+    def _unavailable(self, error: BaseException, *, writing: bool) -> DatabaseUnavailable:
+        cause = self.cause(error)
+        self.outage.failed(cause, writing=writing)
+        return DatabaseUnavailable(f"Cannot use the database ({self.safe_url}): {cause}.")
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:

@@ -1,49 +1,57 @@
-"""Engines, the same for SQLite and PostgreSQL, and what becomes of their errors."""
+"""Engines, the same for SQLite and PostgreSQL."""
 
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import (
-    ArgumentError,
-    DBAPIError,
-    DisconnectionError,
-    InterfaceError,
-    NoSuchModuleError,
-    OperationalError,
-)
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.engine import URL, ExceptionContext, make_url
+from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from issuer.errors import ConfigurationError, Unavailable
+from issuer.errors import ConfigurationError
 
 _BUSY_TIMEOUT_MS = 5_000
 _CONNECT_TIMEOUT_S = 5
 _STATEMENT_TIMEOUT_MS = 30_000
 _MOST_CONNECTIONS = 20
 _IDLE_S = 1
+_POSTGRESQL = {"postgresql", "postgres", "postgresql+psycopg"}
+_SQLITE = {"sqlite", "sqlite+pysqlite"}
+_FORMS = "must begin with sqlite:///, postgresql:// or postgres://"
+_SHOWN = {"host", "port", "sslmode"}  # of the options in a URL; others may be secret
+_READ_ONLY = "25006"  # read_only_sql_transaction
 
 
 def parsed(url: str) -> URL:
     """The URL of a database we know, or `ConfigurationError`."""
+    # The text is not repeated: it may hold a password.
+    if url.startswith("postgres") and url.count("@") > 1:
+        raise ConfigurationError(
+            "ISSUER_DATABASE_URL: write %40 for an @ in the user name or the password."
+        )
     try:
         found = make_url(url)
-        found.get_dialect()
-    except (ArgumentError, NoSuchModuleError, ImportError):
-        # The text is not repeated: it may hold a password.
-        raise ConfigurationError("ISSUER_DATABASE_URL is not a SQLAlchemy URL we know.") from None
-    if found.drivername == "postgresql":
-        found = found.set(drivername="postgresql+psycopg")
-    if found.drivername not in {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}:
+    except ArgumentError:
+        raise ConfigurationError(f"ISSUER_DATABASE_URL {_FORMS}.") from None
+    except ValueError:  # several hosts go into the query, as SQLAlchemy has it
         raise ConfigurationError(
-            "ISSUER_DATABASE_URL must begin with sqlite:/// or postgresql+psycopg://."
-        )
+            "ISSUER_DATABASE_URL: the port must be a number; several hosts are written"
+            " postgresql://user:password@/name?host=one:5432&host=two:5432."
+        ) from None
+    if found.drivername in _POSTGRESQL:
+        return found.set(drivername="postgresql+psycopg")
+    if found.drivername not in _SQLITE:
+        raise ConfigurationError(f"ISSUER_DATABASE_URL {_FORMS}.")
     return found
+
+
+def safe(url: URL) -> str:
+    """The URL without its password, wherever that stands, fit for a log or an error."""
+    shown = {name: value for name, value in url.query.items() if name in _SHOWN}
+    scheme = "sqlite" if is_sqlite(url) else "postgresql"
+    return url.set(drivername=scheme, query=shown).render_as_string(hide_password=True)
 
 
 def engine_for(url: URL) -> Engine:
@@ -63,19 +71,6 @@ def sqlite_connection(connection: Connection) -> sqlite3.Connection:
     driver = connection.connection.driver_connection
     assert isinstance(driver, sqlite3.Connection)
     return driver
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """A database that is away or locked is `Unavailable`; everything else is a bug, as it is."""
-    try:
-        yield
-    except (OperationalError, InterfaceError, PoolTimeout, sqlite3.OperationalError) as error:
-        raise Unavailable("The database cannot be reached or is busy.") from error
-    except DBAPIError as error:
-        if error.connection_invalidated:
-            raise Unavailable("The database went away.") from error
-        raise
 
 
 def _sqlite_engine(url: URL) -> Engine:
@@ -118,9 +113,16 @@ def _postgresql_engine(url: URL) -> Engine:
         raise ConfigurationError(
             "PostgreSQL needs its driver: pip install 'agentos-issuer[postgres]'."
         ) from None
+    event.listen(engine, "handle_error", _leave_a_read_only_server)
     event.listen(engine, "checkin", _note_when_used)
     event.listen(engine, "checkout", partial(_require_alive, engine))
     return engine
+
+
+def _leave_a_read_only_server(context: ExceptionContext) -> None:
+    """After a failover, connections to the old primary must not stay in the pool."""
+    if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+        context.is_disconnect = True
 
 
 def _note_when_used(_connection: object, record: ConnectionPoolEntry) -> None:

@@ -36,6 +36,7 @@ def upgrade(database: Database) -> None:
     config = _config()
     engine = database.engine.execution_options(sqlite_begin="IMMEDIATE")
     with (
+        database.translated(),
         engine.connect() as connection,
         _without_foreign_keys(database, connection),
         connection.begin(),

@@ -7,7 +7,6 @@ from pathlib import Path
 from sqlalchemy import text
 
 from issuer.database.database import Database
-from issuer.database.engine import translated
 from issuer.errors import ConfigurationError
 
 
@@ -19,7 +18,7 @@ def only_one(database: Database, purpose: str) -> Iterator[None]:
         with _only_one_on_file(Path(str(database.url.database)), taken):
             yield
         return
-    with translated(), database.engine.connect() as connection:
+    with database.translated(), database.engine.connect() as connection:
         lock = text("SELECT pg_try_advisory_xact_lock(hashtext('agentos-issuer'))")
         if not connection.execute(lock).scalar():
             raise taken
@@ -33,7 +32,7 @@ def _only_one_on_file(path: Path, taken: Exception) -> Iterator[None]:
     try:
         lock = path.with_name(path.name + ".lock").open("w")
     except OSError as error:
-        raise ConfigurationError(f"The database {path} cannot be opened: {error}.") from None
+        raise ConfigurationError(f"Cannot open the database ({path}): {error}.") from None
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -4,14 +4,20 @@ That is imported by whoever changes the schema only: Alembic takes 12 MB and a s
 which a server need not spend.
 """
 
+from collections.abc import Sequence
+
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from issuer.database.database import Database
 from issuer.errors import ConfigurationError
 
 # The newest in `migrations/`: what this program is written for.
 REVISION = "0001"
+# Every schema of ours has this table; other applications have an `alembic_version` as well.
+_OURS = "change_counter"
+_MOST_NAMED = 5
 
 
 def require_current_schema(database: Database) -> None:
@@ -20,27 +26,47 @@ def require_current_schema(database: Database) -> None:
     if current == REVISION:
         return
     if current is None:
-        raise ConfigurationError("The database is empty: run `issuer init` first.")
+        raise ConfigurationError(
+            f"The database ({database.safe_url}) is empty: run `issuer init` first."
+        )
     if current > REVISION:
         raise newer_schema()
     raise ConfigurationError("The database schema is out of date: run `issuer migrate` first.")
 
 
 def is_empty(database: Database) -> bool:
-    """Whether nothing of ours has ever been put there."""
+    """Whether nothing has ever been put there."""
     return current_revision(database) is None
 
 
 def current_revision(database: Database) -> str | None:
-    """The revision the database is at; None if it is empty."""
+    """The revision the database is at; None if it is empty.
+
+    `ConfigurationError` if it cannot be opened, or holds tables and none of ours.
+    """
     try:
         with database.engine.connect() as connection:
-            if not inspect(connection).has_table("alembic_version"):
+            tables = inspect(connection).get_table_names()
+            if _OURS not in tables:
+                if tables:
+                    raise _another_application(database, tables)
                 return None
             found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
             return found
-    except DBAPIError:
-        raise ConfigurationError(f"The database {database.safe_url} cannot be opened.") from None
+    except (DBAPIError, PoolTimeout) as error:
+        cause = database.cause(error)
+        raise ConfigurationError(
+            f"Cannot open the database ({database.safe_url}): {cause}."
+        ) from None
+
+
+def _another_application(database: Database, tables: Sequence[str]) -> ConfigurationError:
+    named = ", ".join(sorted(tables)[:_MOST_NAMED])
+    more = f" and {len(tables) - _MOST_NAMED} more" if len(tables) > _MOST_NAMED else ""
+    return ConfigurationError(
+        f"The database ({database.safe_url}) belongs to another application, whose tables are"
+        f" {named}{more}: name a database of its own for the issuer."
+    )
 
 
 def newer_schema() -> ConfigurationError:

@@ -72,7 +72,8 @@ class ChangeWatcher:
     def require_current(self) -> None:
         """`Unavailable` when nothing may be issued from what we hold."""
         if not self.is_current:
-            raise Unavailable("The database has been away for too long to believe what we hold.")
+            cause = self._database.outage.cause or "it is slow"
+            raise Unavailable(f"The database could not be read for 10 s: {cause}.")
 
 
 class Directory:

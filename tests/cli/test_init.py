@@ -17,7 +17,7 @@ MALFORMED = [
     ({"ISSUER_URL": "id.example"}, "ISSUER_URL must be an https:// URL"),
     ({"ISSUER_URL": "https://id.example:99999"}, "ISSUER_URL has a port"),
     ({"ISSUER_UR": "https://id.example"}, "ISSUER_UR is not a setting"),
-    ({"ISSUER_DATABASE_URL": "nonsense"}, "ISSUER_DATABASE_URL is not"),
+    ({"ISSUER_DATABASE_URL": "nonsense"}, "ISSUER_DATABASE_URL must begin"),
     ({"ISSUER_DATABASE_URL": "mysql://u:pa55word@host/db"}, "ISSUER_DATABASE_URL must begin"),
     ({"ISSUER_DATABASE_URL": "sqlite://"}, "ISSUER_DATABASE_URL must name a file"),
     ({"ISSUER_MASTER_KEY": "c2hvcnQ"}, "ISSUER_MASTER_KEY must be 32 bytes"),
@@ -85,7 +85,7 @@ def test_malformed_settings_are_one_sentence_and_make_nothing(
 def test_a_database_that_is_away_is_one_sentence_and_makes_nothing(new_cli: Cli, tmp_path: Path):
     away = "postgresql+psycopg://issuer:pa55word@127.0.0.1:1/issuer"
     said = new_cli.with_environment(ISSUER_DATABASE_URL=away)("init").sentence
-    assert said.startswith("The database")
+    assert said.startswith("Cannot open the database (postgresql://issuer:***@127.0.0.1:1/issuer)")
     assert "pa55word" not in said
     assert list(tmp_path.iterdir()) == []
 
@@ -101,7 +101,7 @@ def test_what_is_no_database_is_left_alone(new_cli: Cli, tmp_path: Path):
     file = tmp_path / "notes.txt"
     file.write_text("Not a database.\n" * 100)
     cli = new_cli.with_environment(ISSUER_DATABASE_URL=f"sqlite:///{file}")
-    assert "cannot be opened" in cli("init").sentence
+    assert "file is not a database" in cli("init").sentence
     assert file.read_text() == "Not a database.\n" * 100
 
 

@@ -1,0 +1,42 @@
+"""Why a database failed, in the words of its driver and without anything secret."""
+
+import os
+import re
+from pathlib import Path
+
+# What the driver puts before its reason: the address, which the URL says already, and the level.
+_BEFORE_THE_REASON = re.compile(
+    r"connection (?:failed|is bad): |(?:FATAL|ERROR|DETAIL|HINT): +"
+    r'|connection to server at "[^"]*"(?: \([^)]*\))?, port \d+ failed: '
+)
+# Where a name has several addresses, one line for each of them.
+_ATTEMPT = re.compile(r"^- host: .*?, hostaddr: .*?: (connection .*?)(?=^- host: |\Z)", re.M | re.S)
+_SQLITE_FILE = ("unable to open database file", "readonly database")
+
+
+def cause_of(error: BaseException) -> str:
+    """One line, without a full stop. Only the reason: a detail could hold what a row holds."""
+    driver = getattr(error, "orig", None) or error
+    said = getattr(getattr(driver, "diag", None), "message_primary", None) or str(driver)
+    reasons = dict.fromkeys(map(_reason, _ATTEMPT.findall(said) or [said]))
+    return "; ".join(reasons)
+
+
+def cause_of_file(cause: str, path: Path) -> str:
+    """`cause` of a SQLite database at `path`, which says only that it could not: why not."""
+    if not cause.endswith(_SQLITE_FILE):
+        return cause
+    folder = path.parent
+    if not folder.is_dir():
+        return f"{cause}: {folder} is not a directory"
+    for each in (folder, path):
+        if each.exists() and not os.access(each, os.R_OK | os.W_OK):
+            return f"{cause}: {each} is not writable"
+    return cause
+
+
+def _reason(said: str) -> str:
+    lines = _BEFORE_THE_REASON.sub("", said).splitlines()
+    # libpq asks whether a server is running there; the reason is the line before.
+    kept = [line.strip().rstrip(".") for line in lines if not line.startswith("\tIs the server")]
+    return ". ".join(filter(None, kept))

@@ -1,0 +1,155 @@
+"""Every way in which a database cannot be used, produced for real, and what is printed of it."""
+
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from issuer.database import Database
+from issuer.database.outage import SAY_EVERY, Outage
+from tests.builders import FakeClock
+from tests.cli.driver import Cli
+from tests.private_postgresql import PASSWORD, Server
+
+ERRORS = " ".join((Path(__file__).parents[2] / "docs" / "errors.md").read_text().split())
+
+OF_A_URL = [
+    (
+        "issuer:wr0ng@127.0.0.1:{port}/issuer",
+        "Cannot open the database (postgresql://issuer:***@db:5432/issuer):"
+        ' password authentication failed for user "issuer".',
+    ),
+    (
+        "issuer@127.0.0.1:{port}/issuer",
+        "Cannot open the database (postgresql://issuer@db:5432/issuer):"
+        " fe_sendauth: no password supplied.",
+    ),
+    (
+        "issuer:{password}@no-such-host.invalid:{port}/issuer",
+        "Cannot open the database (postgresql://issuer:***@no-such-host.invalid:5432/issuer):"
+        " failed to resolve host 'no-such-host.invalid': [Errno -2] Name or service not known.",
+    ),
+    (
+        "issuer:{password}@127.0.0.1:1/issuer",
+        "Cannot open the database (postgresql://issuer:***@db:1/issuer): Connection refused.",
+    ),
+    (
+        "issuer:{password}@localhost:1/issuer",
+        "Cannot open the database (postgresql://issuer:***@localhost:1/issuer):"
+        " Connection refused.",
+    ),
+    (
+        "issuer:{password}@127.0.0.1:{port}/isuer",
+        "Cannot open the database (postgresql://issuer:***@db:5432/isuer):"
+        ' database "isuer" does not exist.',
+    ),
+    (
+        "issuer:{password}@127.0.0.1:{port}/issuer?sslmode=require",
+        "Cannot open the database (postgresql://issuer:***@db:5432/issuer?sslmode=require):"
+        " server does not support SSL, but SSL was required.",
+    ),
+    (
+        "guest:{password}@127.0.0.1:{port}/issuer",
+        "Cannot open the database (postgresql://guest:***@db:5432/issuer):"
+        ' permission denied for database "issuer". User does not have CONNECT privilege.',
+    ),
+    (
+        "issuer:{password}@127.0.0.1:{port}/issuer?sslmod=on",
+        "Cannot open the database (postgresql://issuer:***@db:5432/issuer):"
+        ' invalid connection option "sslmod".',
+    ),
+    (
+        "issuer@/issuer?host=/nowhere",
+        "Cannot open the database (postgresql://issuer@/issuer?host=%2Fnowhere): connection to"
+        ' server on socket "/nowhere/.s.PGSQL.5432" failed: No such file or directory.',
+    ),
+]
+
+
+@pytest.mark.parametrize(("address", "sentence"), OF_A_URL)
+@pytest.mark.parametrize("command", ["init", "doctor"])
+def test_a_database_that_cannot_be_opened_says_why_and_no_password(
+    new_cli: Cli, own_postgresql: Server, command: str, address: str, sentence: str
+):
+    """`docs/errors.md` has what is printed, with the address of a usual deployment."""
+    port = own_postgresql.port
+    url = "postgresql://" + address.format(port=port, password=PASSWORD)
+    cli = new_cli.with_environment(ISSUER_DATABASE_URL=url, ISSUER_MASTER_KEY="A" * 43)
+    result = cli(command)
+    said = (result.out + result.err).replace("127.0.0.1", "db").replace(f":{port}", ":5432")
+    assert sentence in " ".join(said.split())
+    assert sentence in ERRORS
+    for secret in ("s3cr3t", "w0rd", "wr0ng"):
+        assert secret not in said
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_every_scheme_of_postgresql_is_understood(
+    new_cli: Cli, empty_postgresql: Server, scheme: str
+):
+    url = empty_postgresql.url.replace("postgresql", scheme)
+    assert new_cli.with_environment(ISSUER_DATABASE_URL=url).json("init")["client_secret"]
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("postgresql://issuer:p@ss@db/issuer", "ISSUER_DATABASE_URL: write %40 for an @ in the"),
+        ("postgresql://issuer:p@ss:w@db/issuer", "ISSUER_DATABASE_URL: write %40 for an @ in the"),
+        ("postgresql://issuer:ss@db:x/issuer", "ISSUER_DATABASE_URL: the port must be a number"),
+        ("mysql://issuer:ss@db/issuer", "ISSUER_DATABASE_URL must begin with sqlite:///, postg"),
+    ],
+)
+def test_a_malformed_url_is_refused_without_its_text(new_cli: Cli, url: str, sentence: str):
+    said = new_cli.with_environment(ISSUER_DATABASE_URL=url)("init").sentence
+    assert said.startswith(sentence)
+    assert "ss@" not in said
+    assert "ss:w" not in said
+
+
+@pytest.mark.parametrize("command", ["init", "migrate", "serve", "role list"])
+def test_the_tables_of_another_application_are_named_and_left_alone(
+    new_cli: Cli, database_url: str, command: str
+):
+    database = Database(database_url)
+    with database.engine.begin() as connection:
+        for name in ("alembic_version", "users", "runs", "agents", "teams", "workflows"):
+            connection.exec_driver_sql(f"CREATE TABLE {name} (version_num VARCHAR(32))")
+        connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('ae1027a6acf')")
+    cli = new_cli.with_environment(ISSUER_DATABASE_URL=database_url, ISSUER_MASTER_KEY="A" * 43)
+    said = cli(*command.split()).sentence
+    assert "belongs to another application, whose tables are agents, alembic_version, runs" in said
+    assert "and 1 more: name a database of its own for the issuer." in said
+    with database.engine.begin() as connection:
+        assert connection.exec_driver_sql("SELECT * FROM alembic_version").scalar() == "ae1027a6acf"
+    database.dispose()
+
+
+def test_a_role_without_rights_in_the_schema_is_told_what_is_denied(
+    new_cli: Cli, empty_postgresql: Server
+):
+    empty_postgresql.execute(
+        "ALTER DATABASE issuer OWNER TO postgres", "GRANT CONNECT ON DATABASE issuer TO issuer"
+    )
+    cli = new_cli.with_environment(ISSUER_DATABASE_URL=empty_postgresql.url)
+    assert "): permission denied for schema public." in cli("init").sentence
+
+
+def test_an_outage_is_one_line_a_minute_and_one_at_its_end():
+    """Only a write ends a failure to write: a read-only server goes on being read."""
+    clock = FakeClock()
+    outage = Outage(clock.monotonic)
+    outage.is_logged = True
+    with capture_logs() as lines:
+        for _ in range(600):
+            outage.failed("Connection refused", writing=False)
+            outage.failed("the connection is lost", writing=True)
+            clock.elapsed += SAY_EVERY / 200
+        outage.ended(writing=False)
+        outage.ended(writing=True)
+        outage.ended(writing=True)
+    assert [line["event"] for line in lines] == [
+        *["database_unavailable"] * 3,
+        "database_available",
+    ]
+    assert lines[-1]["failures"] == 1200

@@ -1,0 +1,62 @@
+"""A PostgreSQL as operators have one: reached by TCP, with passwords and without TLS."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.databases import connect, running_server
+from tests.journeys.running_issuer import reserved_port
+
+# What a URL may hold unescaped, and what a careless replacement would leave behind.
+PASSWORD = "s3cr3t:/w0rd"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server of its own, so that a test may break it; `port` is that of TCP and of the socket."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Of an empty database that its user owns."""
+        return f"postgresql://issuer:{PASSWORD}@127.0.0.1:{self.port}/issuer"
+
+    def execute(self, *statements: str) -> None:
+        """Each as the superuser, in the database `issuer`."""
+        with connect(self.host, port=self.port, dbname="issuer") as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    def set_read_only(self, value: bool) -> None:
+        """What a failover to a standby, or an operator who fences a server, does to us."""
+        self.execute(
+            f"ALTER SYSTEM SET default_transaction_read_only = {'on' if value else 'off'}",
+            "SELECT pg_reload_conf()",
+        )
+
+
+@pytest.fixture(scope="session")
+def own_postgresql() -> Iterator[Server]:
+    with (
+        reserved_port() as port,
+        running_server(listen_addresses="127.0.0.1", port=str(port)) as host,
+    ):
+        with connect(host, port=port) as connection:
+            connection.execute(f"CREATE ROLE issuer LOGIN PASSWORD '{PASSWORD}'")
+            connection.execute(f"CREATE ROLE guest LOGIN PASSWORD '{PASSWORD}'")
+            connection.execute("CREATE DATABASE issuer OWNER issuer")
+            connection.execute("REVOKE CONNECT ON DATABASE issuer FROM public")
+        yield Server(host, port)
+
+
+@pytest.fixture
+def empty_postgresql(own_postgresql: Server) -> Server:
+    """The server with an empty database."""
+    with connect(own_postgresql.host, port=own_postgresql.port) as connection:
+        connection.execute("DROP DATABASE IF EXISTS issuer WITH (FORCE)")
+        connection.execute("CREATE DATABASE issuer OWNER issuer")
+        connection.execute("REVOKE CONNECT ON DATABASE issuer FROM public")
+    return own_postgresql
