@@ -22,7 +22,7 @@ def killed(work: Callable[[], object], before: int, folder: Path | None = None) 
     """Which step it was killed before; None if the work has not so many, and was done.
 
     Steps are what lasts, counted from 0: a `commit` of what was written to the database, and a
-    `write`, `rename` or `remove` of a file in the folder.
+    `write`, `rename` or `remove` of a file in the folder. So is a `command` that is begun.
     """
     ours, theirs = _forked.Pipe(duplex=False)
     process = _forked.Process(target=_run, args=(work, before, folder, theirs))
@@ -62,6 +62,8 @@ def _watch_commits(about_to: Callable[[str], None]) -> None:
 
 def _watch_files(folder: Path, about_to: Callable[[str], None]) -> None:
     def note(name: str, arguments: tuple[Any, ...]) -> None:
+        if name == "subprocess.Popen":
+            about_to("command")
         if name not in {"open", "os.rename", "os.remove"} or isinstance(arguments[0], int):
             return
         path = Path(os.fsdecode(arguments[0]))

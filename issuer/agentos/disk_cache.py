@@ -2,22 +2,21 @@
 
 import json
 import logging
-import os
-import tempfile
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from issuer.agentos.errors import NotFetched
+from issuer.agentos.files import read_trusted, replace_file
 from issuer.agentos.follower import STALE_LIMIT, Held
 
 T = TypeVar("T")
 
 _SAID_AGAIN_AFTER = 60.0
 _CLOCKS_DIFFER_BY = 60.0
+_MOST_BYTES = 32 * 1024 * 1024  # the largest feed, in base64
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError, NotFetched)
 
 log = logging.getLogger(__name__)
@@ -60,7 +59,7 @@ class DiskCache:
     def read(self, parse: Callable[[bytes], T]) -> Held[T] | None:
         """What was written last, as old as it is; None if that is of no use."""
         try:
-            entry = json.loads(self._path.read_bytes())
+            entry = json.loads(read_trusted(self._path, _MOST_BYTES))
             return self._held(entry, parse)
         except FileNotFoundError:
             return None
@@ -76,19 +75,3 @@ class DiskCache:
         if not -_CLOCKS_DIFFER_BY <= age <= STALE_LIMIT:  # nor NaN, which JSON may say
             raise ValueError(f"it is {age:.0f} s old")
         return Held(parse(body), body, None, self._clock() - max(0.0, age))
-
-
-def replace_file(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Write `content` so that a reader sees the file as it was or as it is, never a part."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise

@@ -1,11 +1,13 @@
 """A key set pulled into a file, for whoever reads keys from files."""
 
+import errno
+import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from issuer.agentos.disk_cache import replace_file
 from issuer.agentos.errors import NotFetched
 from issuer.agentos.fetching import Fetched, require_safe
+from issuer.agentos.files import read_regular, replace_file
 from issuer.agentos.key_set import SUPPORTED, Keys, entries_of, read_key_set
 from issuer.agentos.metadata import Source
 
@@ -47,24 +49,39 @@ class KeySetSource:
 
 
 class KeyFile:
-    """A file that holds a key set, byte for byte as it was published."""
+    """A file that holds a key set, byte for byte as it was published.
+
+    A link is followed: what it leads to is read and replaced, and the link stays. Errors are
+    `OSError`: for anything but a regular file, and for a link of another user.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def hold(self, body: bytes) -> bool:
-        """Replace the file whole, unless it holds just that; whether it was replaced.
+    @property
+    def path(self) -> Path:
+        """The file itself, behind all links."""
+        if self._path.is_symlink() and self._path.lstat().st_uid not in {0, os.geteuid()}:
+            raise OSError(errno.EPERM, "it is a link of another user")
+        return Path(os.path.realpath(self._path))
 
-        Mode 0644, or that of the file that was there. An `OSError` says why it cannot be.
-        """
+    def holds(self, body: bytes) -> bool:
+        """Whether it is just that."""
         try:
-            if self._path.read_bytes() == body:
+            return read_regular(self.path, len(body))[0] == body
+        except OSError as error:
+            if error.errno in {errno.ENOENT, errno.EFBIG}:
                 return False
-            mode = self._path.stat().st_mode & 0o777
+            raise
+
+    def replace(self, body: bytes) -> None:
+        """Replace it whole. Mode 0644, or that of the file that was there."""
+        path = self.path
+        try:
+            mode = path.stat().st_mode & 0o777
         except FileNotFoundError:
             mode = _FOR_EVERYBODY
-        replace_file(self._path, body, mode)
-        return True
+        replace_file(path, body, mode)
 
 
 def usable_keys(body: bytes) -> Keys:

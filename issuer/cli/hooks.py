@@ -1,17 +1,25 @@
 """A command of the operator's, run after a file has changed."""
 
+import hashlib
+import json
+import logging
 import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import typer
 
+from issuer.agentos.files import read_trusted, replace_file
 from issuer.errors import IssuerError
 
 _LONGEST = 60
+_LONGEST_PAUSE = 300.0
+
+log = logging.getLogger(__name__)
 
 
 def words_of(text: str) -> list[str]:
@@ -25,9 +33,57 @@ def words_of(text: str) -> list[str]:
     return words
 
 
-def run_after_change(command: Sequence[str], file: Path) -> None:
-    """Run it, with the file in `JWKS_FILE`. An `IssuerError` unless it ends well within 60 s."""
-    name = f"{file} is the new key set, but the command {command[0]}"
+class ChangeCommand:
+    """Has to succeed once for each content of `file`.
+
+    The digest of what it last succeeded for is kept beside the file: where a process dies before
+    that, or the command fails, the next one finds it due.
+    """
+
+    def __init__(self, words: Sequence[str], file: Path) -> None:
+        self._words = words
+        self._file = file
+        self._kept = file.with_name(f".{file.name}.exec")
+        self._done: bytes | None = None
+
+    def forget(self) -> None:
+        """It is due again, whatever the file will hold. Called before the file is changed."""
+        self._done = None
+        self._kept.unlink(missing_ok=True)
+
+    def is_due(self, content: bytes) -> bool:
+        """Whether it has not succeeded yet for a file that holds `content`."""
+        digest = self._digest(content)
+        if self._done is None:
+            with suppress(OSError):
+                self._done = read_trusted(self._kept, len(digest))
+        return self._done != digest
+
+    def run(self, content: bytes) -> None:
+        """Run it, with the file in `JWKS_FILE`. `IssuerError` unless it succeeds within 60 s."""
+        _run(self._words, self._file)
+        self._done = self._digest(content)
+        try:
+            replace_file(self._kept, self._done)
+        except OSError as error:
+            log.warning("Cannot write %s: %s. The command will run again.", self._kept, error)
+
+    def _digest(self, content: bytes) -> bytes:
+        """Of the command as well: that another has succeeded says nothing of this one."""
+        words = json.dumps(list(self._words)).encode()
+        return hashlib.sha256(words + b"\n" + content).hexdigest().encode()
+
+
+def pauses_between_tries() -> Iterator[float]:
+    """In seconds, for a command that fails: 1, 2, 4 and so on, up to five minutes."""
+    pause = 1.0
+    while True:
+        yield min(pause, _LONGEST_PAUSE)
+        pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def _run(command: Sequence[str], file: Path) -> None:
+    name = f"{file} holds the key set, but the command {command[0]}"
     try:
         status = subprocess.run(  # noqa: S603 - it is what the operator asked for
             command,

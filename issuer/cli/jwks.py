@@ -2,10 +2,8 @@
 
 import asyncio
 import logging
-import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Annotated, Any
 
 import typer
@@ -17,7 +15,7 @@ from issuer.agentos.key_set import Keys
 from issuer.agentos.pulling import KeyFile, KeySetSource, usable_keys
 from issuer.cli import output
 from issuer.cli.command import new_app
-from issuer.cli.hooks import run_after_change, words_of
+from issuer.cli.hooks import ChangeCommand, pauses_between_tries, words_of
 from issuer.cli.options import AsJson
 from issuer.cli.processes import end_quietly_on_signals
 from issuer.errors import IssuerError
@@ -47,7 +45,8 @@ def pull(
             "--exec",
             parser=words_of,
             metavar="COMMAND",
-            help="Run it after each change, without a shell; JWKS_FILE names the file.",
+            help="Run it after each change until it succeeds, without a shell; JWKS_FILE names the"
+            " file.",
         ),
     ] = None,
     allow_http: Annotated[
@@ -64,7 +63,8 @@ def pull(
     is an issuer, whose metadata is read. Only a set with a key that can be used replaces the
     file, whole and byte for byte; the same set again does not touch it.
 
-    A stock AgentOS reads its file once, when it starts: have --exec restart it.
+    A stock AgentOS reads its file once, when it starts: have --exec restart it. A command that
+    fails runs again: with --watch after a pause that grows, otherwise at the next call.
 
     Examples:
 
@@ -79,25 +79,25 @@ def pull(
         raise IssuerError(str(error)) from None
     if not file.absolute().parent.is_dir():
         raise IssuerError(f"There is no directory {file.absolute().parent}.")
-    pulled = _Pulled(url, file, command, as_json=as_json)
+    pulled = _Pulled(url, file, command and ChangeCommand(command, file), as_json=as_json)
     if watch:
         end_quietly_on_signals()
-        Follower(pulled.name, source, usable_keys, keep=pulled.keep).start()
-        threading.Event().wait()
+        pulled.watch(source)
     else:
         pulled.once(source)
 
 
-@dataclass(frozen=True)
 class _Pulled:
-    url: str
-    file: Path
-    command: Sequence[str] | None
-    as_json: bool
-
-    @property
-    def name(self) -> str:
-        return f"The key set of {self.url}"
+    def __init__(
+        self, url: str, file: Path, command: ChangeCommand | None, *, as_json: bool
+    ) -> None:
+        self._name = f"The key set of {url}"
+        self._url = url
+        self._file = file
+        self._command = command
+        self._as_json = as_json
+        self._is_first = True
+        self._to_run_for: SimpleQueue[bytes] = SimpleQueue()
 
     def once(self, source: KeySetSource) -> None:
         """An `IssuerError` says what was wrong; then the file is as it was."""
@@ -105,33 +105,62 @@ class _Pulled:
             body = asyncio.run(source(None)).body or b""
             keys = usable_keys(body)
         except NotFetched as error:
-            raise IssuerError(f"{self.name} {error}.") from None
+            raise IssuerError(f"{self._name} {error}.") from None
         if not self._put(body, keys):
             self._say(keys, changed=False)
+        if self._command and self._command.is_due(body):
+            self._command.run(body)
 
-    def keep(self, held: Held[Keys]) -> None:
-        """What goes wrong with the file or the command is logged, and following goes on."""
+    def watch(self, source: KeySetSource) -> None:
+        """For ever. A command that fails is tried again; what goes wrong is logged."""
+        Follower(self._name, source, usable_keys, keep=self._keep).start()
+        body, pause, pauses = b"", None, pauses_between_tries()
+        while True:
+            try:
+                body = self._to_run_for.get(timeout=pause)
+                pauses = pauses_between_tries()
+            except Empty:
+                pass
+            pause = None if self._has_run(body) else next(pauses)
+
+    def _keep(self, held: Held[Keys]) -> None:
+        """The command may take long, and is for the main thread: this one follows."""
         try:
-            self._put(held.body, held.value)
+            changed = self._put(held.body, held.value)
         except IssuerError as error:
             log.error("%s", error)  # noqa: TRY400 - the sentence is all there is to say
+            return
+        if changed or self._is_first:
+            self._to_run_for.put(held.body)
+        self._is_first = False
+
+    def _has_run(self, body: bytes) -> bool:
+        try:
+            if self._command and self._command.is_due(body):
+                self._command.run(body)
+        except IssuerError as error:
+            log.error("%s", error)  # noqa: TRY400 - as above
+            return False
+        return True
 
     def _put(self, body: bytes, keys: Keys) -> bool:
+        file = KeyFile(self._file)
         try:
-            changed = KeyFile(self.file).hold(body)
+            if file.holds(body):
+                return False
+            if self._command:
+                self._command.forget()
+            file.replace(body)
         except OSError as error:
-            raise IssuerError(f"{self.file} cannot be written: {error.strerror}.") from None
-        if changed:
-            self._say(keys, changed=True)
-            if self.command is not None:
-                run_after_change(self.command, self.file)
-        return changed
+            raise IssuerError(f"Cannot write {self._file}: {error.strerror}.") from None
+        self._say(keys, changed=True)
+        return True
 
     def _say(self, keys: Keys, *, changed: bool) -> None:
-        if self.as_json:
+        if self._as_json:
             kids = [{"kid": key.kid, "alg": key.alg} for key in keys.values()]
-            file = str(self.file)
-            output.print_line({"url": self.url, "file": file, "changed": changed, "keys": kids})
+            file = str(self._file)
+            output.print_line({"url": self._url, "file": file, "changed": changed, "keys": kids})
         else:
             now = "now holds" if changed else "holds already"
-            print(f"{self.file} {now} the key set of {self.url}.", flush=True)
+            print(f"{self._file} {now} the key set of {self._url}.", flush=True)

@@ -1,21 +1,30 @@
 """`issuer jwks pull`: a file is as the key set is, and never as a bad answer is."""
 
 import json
+import os
 import shlex
 import signal
 import stat
+import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
+from itertools import count, islice
 from pathlib import Path
 
 import pytest
 
+from issuer.cli import run
+from issuer.cli.hooks import pauses_between_tries
 from tests.agentos.key_server import KEYS, METADATA, KeyServer, running_key_server
 from tests.agentos.tokens import Tokens
 from tests.cli.driver import Cli, Program, running
-from tests.journeys.running_issuer import wait_until
+from tests.journeys.running_issuer import OURS, REPOSITORY, process_environment, wait_until
+from tests.killing import killed
+from tests.owners import give_to_another_user
 
 SECONDS = 60
+NEVER = -1
 OLD = b'{"keys": "what was there"}'
 
 
@@ -168,7 +177,7 @@ def test_the_command_runs_after_a_change_and_only_then(
         server.put(KEYS, tokens.jwks)
         with running(tmp_path / str(number), {}, *arguments) as program:
             assert program.ended().status == 0
-    assert [kids(line) for line in lines_of(noted)] == [[first.kid], [second.kid]]
+    assert ran_for(noted) == [[first.kid], [second.kid]]
 
 
 @pytest.mark.parametrize(
@@ -186,6 +195,135 @@ def test_a_command_that_fails_is_said_and_the_file_is_new(
     assert result.err.count("\n") == 1
     assert reason in result.err
     assert file.read_bytes() == published
+
+
+def test_a_command_that_failed_runs_again_at_the_next_call(
+    server: KeyServer, first: Tokens, tmp_path: Path, file: Path
+):
+    server.put(KEYS, first.jwks)
+    noted = tmp_path / "noted.jsonl"
+    arguments = ["jwks", "pull", server.url + KEYS, "-o", str(file), "--exec"]
+    script = "import sys, pathlib; sys.exit(not pathlib.Path(sys.argv[1]).exists())"
+    gate = shlex.join([sys.executable, "-c", script, str(tmp_path / "ready")])
+    both = shlex.join(["sh", "-c", f"{gate} && {noting(noted)}"])
+    assert [status_of(*arguments, both) for _ in range(2)] == [1, 1]
+    (tmp_path / "ready").touch()
+    assert [status_of(*arguments, both) for _ in range(2)] == [0, 0]
+    assert ran_for(noted) == [[first.kid]]
+
+
+def test_a_command_that_was_changed_runs_for_the_same_key_set(
+    server: KeyServer, first: Tokens, tmp_path: Path, file: Path
+):
+    """That another command has succeeded says nothing of this one."""
+    server.put(KEYS, first.jwks)
+    for noted in (tmp_path / "a", tmp_path / "b"):
+        pull = ["jwks", "pull", server.url + KEYS, "-o", str(file), "--exec", noting(noted)]
+        assert [status_of(*pull) for _ in range(2)] == [0, 0]
+        assert len(lines_of(noted)) == 1
+
+
+def test_a_process_that_is_killed_leaves_the_command_to_the_next(
+    server: KeyServer, first: Tokens, second: Tokens, tmp_path: Path
+):
+    """SIGKILL before each thing it does that lasts, among them between file and command."""
+    steps = []
+    for before in count():
+        folder = tmp_path / str(before)
+        folder.mkdir()
+        file, noted = folder / "jwks.json", tmp_path / f"{before}.jsonl"
+        pull = ["jwks", "pull", server.url + KEYS, "-o", str(file), "--exec", noting(noted)]
+        server.put(KEYS, first.jwks)
+        assert killed(partial(run, pull), NEVER) is None
+        published = server.put(KEYS, second.jwks)
+        steps.append(killed(partial(run, pull), before, folder))
+        assert killed(partial(run, pull), NEVER) is None
+        assert file.read_bytes() == published
+        assert ran_for(noted)[0] == [first.kid]
+        assert ran_for(noted)[-1] == [second.kid]
+        assert len(lines_of(noted)) <= 3
+        if steps[-1] is None:
+            assert len(lines_of(noted)) == 2
+            break
+    assert steps.index("command") == steps.index("rename") + 1
+
+
+def test_a_link_is_written_through(
+    cli: Cli, server: KeyServer, first: Tokens, tmp_path: Path, file: Path
+):
+    target = tmp_path / "elsewhere" / "keys.json"
+    target.parent.mkdir()
+    target.write_bytes(OLD)
+    target.chmod(0o640)
+    file.symlink_to(target)
+    before = target.stat().st_ino
+    published = server.put(KEYS, first.jwks)
+    cli.done("jwks", "pull", server.url + KEYS, "-o", str(file))
+    assert file.readlink() == target
+    assert target.read_bytes() == published
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+    assert target.stat().st_ino != before, "a reader would see half of it"
+
+
+def test_what_is_no_regular_file_is_not_replaced(
+    cli: Cli, server: KeyServer, first: Tokens, tmp_path: Path, file: Path
+):
+    server.put(KEYS, first.jwks)
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    file.symlink_to(fifo)
+    for output in (fifo, file, tmp_path, Path("/dev/zero")):
+        sentence = cli("jwks", "pull", server.url + KEYS, "-o", str(output)).sentence
+        assert sentence == f"Cannot write {output}: it is not a regular file."
+    assert stat.S_ISFIFO(fifo.stat().st_mode)
+
+
+def test_a_link_of_another_user_is_not_followed(
+    cli: Cli,
+    server: KeyServer,
+    first: Tokens,
+    tmp_path: Path,
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Where others can write, such as /tmp, it could lead to any file of ours."""
+    server.put(KEYS, first.jwks)
+    target = tmp_path / "target"
+    target.write_bytes(OLD)
+    file.symlink_to(target)
+    give_to_another_user(file, monkeypatch)
+    assert "another user" in cli("jwks", "pull", server.url + KEYS, "-o", str(file)).sentence
+    assert target.read_bytes() == OLD
+
+
+def test_watching_tries_a_failing_command_again_until_it_succeeds(
+    server: KeyServer, first: Tokens, tmp_path: Path, file: Path
+):
+    server.put(KEYS, first.jwks)
+    noted = tmp_path / "noted.jsonl"
+    script = (
+        f"import pathlib, sys; noted = pathlib.Path({str(noted)!r});"
+        "tries = noted.read_text() if noted.exists() else '';"
+        "noted.write_text(tries + 'x'); sys.exit(len(tries) < 2)"
+    )
+    command = shlex.join([sys.executable, "-c", script])
+    arguments = ["jwks", "pull", server.url + KEYS, "-o", str(file), "--watch", "--exec", command]
+    with running(tmp_path / "watch", {}, *arguments) as program:
+        wait_until(
+            lambda: noted.exists() and noted.read_text() == "xxx", SECONDS, "the third try came"
+        )
+        wait_until(state_of(file).exists, SECONDS, "that it succeeded is kept")
+        asked = server.asked[KEYS]
+        wait_until(lambda: server.asked[KEYS] > asked + 2, SECONDS, "it looked again")
+        program.stopped(signal.SIGTERM)
+    assert noted.read_text() == "xxx"
+    assert events(program) == ["error", "error"]
+
+
+def test_the_pauses_between_tries_grow_and_have_an_end():
+    pauses = list(islice(pauses_between_tries(), 12))
+    assert pauses[:4] == [1, 2, 4, 8]
+    assert pauses[-2:] == [300, 300]
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
@@ -211,16 +349,17 @@ def test_watching_follows_whatever_happens_and_ends_quietly(
         assert file.read_bytes() == published
         published = server.put(KEYS, second.jwks)
         wait_for(file, published)
-        wait_until(lambda: len(lines_of(noted)) == 2, SECONDS, "the command ran twice")
+        wait_until(lambda: [second.kid] in ran_for(noted), SECONDS, "the command ran for it")
         file.unlink()
-        wait_until(lambda: len(lines_of(noted)) == 3, SECONDS, "the command ran again")
-        assert file.read_bytes() == published
-        wait_until(lambda: program.err.count("status 1") == 3, SECONDS, "that it fails was logged")
+        wait_for(file, published)
+        ran = len(lines_of(noted))
+        wait_until(lambda: len(lines_of(noted)) > ran, SECONDS, "the command ran again")
+        assert program.err.count("status 1") >= ran
         result = program.stopped(ending)
     assert result.status == 0
     assert result.out.splitlines() == [f"{file} now holds the key set of {server.url}."] * 3
-    assert events(program).count("error") == 3
-    assert [kids(line) for line in lines_of(noted)] == [[first.kid], [second.kid], [second.kid]]
+    assert ran_for(noted)[0] == [first.kid]
+    assert ran_for(noted)[-1] == [second.kid]
 
 
 def noting(noted: Path) -> str:
@@ -237,6 +376,22 @@ def noting(noted: Path) -> str:
 
 def lines_of(noted: Path) -> list[str]:
     return noted.read_text().splitlines() if noted.exists() else []
+
+
+def ran_for(noted: Path) -> list[list[str]]:
+    return [kids(line) for line in lines_of(noted)]
+
+
+def status_of(*arguments: str) -> int:
+    """That of a command line in a process of its own, which has a standard error."""
+    environment = {**process_environment(), "PYTHONPATH": str(REPOSITORY)}
+    command = [*OURS, *arguments]
+    return subprocess.run(command, check=False, capture_output=True, env=environment).returncode
+
+
+def state_of(file: Path) -> Path:
+    """Where it is kept that the command has succeeded."""
+    return file.with_name(f".{file.name}.exec")
 
 
 def kids(line: str) -> list[str]:
