@@ -27,6 +27,7 @@ from pydantic import (
 from issuer import scopes
 from issuer.errors import InvalidField
 from issuer.merge_patch import merge_patch
+from issuer.usernames import LONGEST, normalized_username
 from issuer.vocabulary import (
     CLAIMS_OF_THE_TOKEN,
     CLAIMS_THAT_CHANGE_A_TOKEN,
@@ -41,10 +42,11 @@ T = TypeVar("T")
 _PRINCIPAL_ID = re.compile(r"[A-Za-z0-9._~@+|:-]{1,128}")
 _AUDIENCE_ID = re.compile(r"[A-Za-z0-9._~@+|:/-]{1,255}")
 # agno gives these subjects to its own service accounts, MCP clients and scheduler.
-_RESERVED_SUBJECT = re.compile(r"sa:.*|__oauth__:.*|__scheduler__", re.IGNORECASE)
+_RESERVED_BY_AGENTOS = re.compile(r"sa:.*|__oauth__:.*|__scheduler__", re.IGNORECASE)
+# Actors in the audit log that are no users or clients: the command line and the issuer itself.
+_RESERVED_BY_ISSUER = re.compile(r"cli:.*|issuer:.*", re.IGNORECASE)
 
 MOST_SCOPES = 500
-LONGEST_FOLDED_USERNAME = 1024
 MOST_CLAIM_BYTES = 4096
 _DEEPEST_CLAIM = 8
 _LARGEST_INTEGER = 2**53 - 1  # RFC 7493 §2.2: what every JSON reader keeps exact
@@ -84,11 +86,6 @@ def fold_id(principal_id: str) -> str:
     return principal_id.lower()
 
 
-def fold_username(username: str) -> str:
-    """The form in which user names are compared: NFKC, then case folding, stable under both."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", username).casefold())
-
-
 def is_principal_id(text: str) -> bool:
     """Whether a user or a client could have this id at all."""
     return _PRINCIPAL_ID.fullmatch(text) is not None
@@ -97,8 +94,10 @@ def is_principal_id(text: str) -> bool:
 def _principal_id(text: str) -> str:
     if not is_principal_id(text):
         raise ValueError("must be 1 to 128 of ASCII letters, digits and . _ ~ @ + | : -")
-    if _RESERVED_SUBJECT.fullmatch(text):
+    if _RESERVED_BY_AGENTOS.fullmatch(text):
         raise ValueError("is reserved by AgentOS (sa:…, __oauth__:…, __scheduler__)")
+    if _RESERVED_BY_ISSUER.fullmatch(text):
+        raise ValueError("is reserved for actors in the audit log (cli:…, issuer:…)")
     return _addressable(text)
 
 
@@ -124,14 +123,6 @@ def _printable(text: str) -> str:
     if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in text):
         raise ValueError("may not hold control characters or line breaks")
     return text
-
-
-def _username(text: str) -> str:
-    if len(fold_username(text)) > LONGEST_FOLDED_USERNAME:
-        raise ValueError("is too long in its compatibility form (NFKC)")
-    if text != text.strip() or not fold_username(text).strip():
-        raise ValueError("may not be empty or begin or end with a space")
-    return _printable(text)
 
 
 def _email(text: str) -> str:
@@ -225,7 +216,9 @@ def _has_surrogate(text: str) -> bool:
 PrincipalId = Annotated[str, AfterValidator(_principal_id)]
 RoleName = Annotated[str, AfterValidator(_role_name)]
 AudienceId = Annotated[str, AfterValidator(_audience_id)]
-Username = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_username)]
+Username = Annotated[
+    str, Field(min_length=1, max_length=LONGEST), AfterValidator(normalized_username)
+]
 Email = Annotated[str, Field(max_length=254), AfterValidator(_email)]
 Label = Annotated[str, Field(max_length=255), AfterValidator(_printable)]
 Scopes = Annotated[

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from issuer.audiences import AudienceFields
 from issuer.clients import ClientFields
 from issuer.errors import InvalidField
-from issuer.fields import fold_username
 from issuer.merge_patch import merge_patch
 from issuer.roles import RoleFields
+from issuer.usernames import fold_username
 from issuer.users import UserFields
 
 
@@ -24,7 +24,17 @@ def test_subjects_agentos_keeps_for_itself_are_refused(taken: str):
             fields.read(refused)
 
 
-@pytest.mark.parametrize("fine", ["a", "svc:a+b@c|d~e.f_g-h", "__scheduler__2", "sa", "x" * 128])
+@pytest.mark.parametrize("taken", ["cli:root", "CLI:root", "issuer:rotator", "Issuer:x", "cli:"])
+def test_no_user_or_client_has_the_name_of_an_actor_in_the_audit_log(taken: str):
+    for fields, member in ((UserFields, "id"), (ClientFields, "client_id")):
+        with pytest.raises(InvalidField, match="reserved for actors in the audit log"):
+            fields.read({member: taken, **({"username": "a"} if member == "id" else {})})
+
+
+@pytest.mark.parametrize(
+    "fine",
+    ["a", "clint:a", "issuer-admin", "svc:a+b@c|d~e.f_g-h", "__scheduler__2", "sa", "x" * 128],
+)
 def test_ids_of_the_contract_are_kept_byte_for_byte(fine: str):
     assert ClientFields.read({"client_id": fine}).client_id == fine
 

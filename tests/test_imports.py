@@ -25,7 +25,7 @@ FLOOR = {
     "secret_text",
     "settings",
 }
-FLOOR |= {"vocabulary", "workers"}
+FLOOR |= {"usernames", "vocabulary", "workers"}
 ROOMS = {
     "audit": set(),
     "revocations": {"families"},

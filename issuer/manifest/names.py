@@ -4,9 +4,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from issuer.fields import fold_id, fold_username
+from issuer.fields import fold_id
 from issuer.manifest.document import Document
 from issuer.manifest.problems import Path, Problem, spelled
+from issuer.usernames import fold_username
 
 Named: TypeAlias = tuple[Path, str]
 

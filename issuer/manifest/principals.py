@@ -4,13 +4,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from issuer.clients import ClientFields
-from issuer.fields import fold_id, fold_username
+from issuer.fields import fold_id
 from issuer.manifest import house
 from issuer.manifest.entries import Entries
 from issuer.manifest.members import bare, in_order
 from issuer.manifest.problems import Path
 from issuer.manifest.resources import Kind, Resource
 from issuer.roles import Assignment
+from issuer.usernames import fold_username
 from issuer.users import UserFields
 
 

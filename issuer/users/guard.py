@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from issuer.audit import Actor, Trail
 from issuer.clock import Clock
 from issuer.database import Database
-from issuer.fields import fold_username
 from issuer.network import network_of
+from issuer.usernames import fold_username
 from issuer.users.attempts import NEVER, Counted, Policy, Standing, Tries
 from issuer.users.attempts_store import MOST_DELETED, AttemptStore
 

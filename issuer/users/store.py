@@ -6,7 +6,7 @@ from sqlalchemy import select, update
 
 from issuer.database.store import Store
 from issuer.database.tables import UserRow
-from issuer.fields import fold_username
+from issuer.usernames import fold_username, is_username
 
 
 class UserStore(Store[UserRow]):
@@ -15,8 +15,8 @@ class UserStore(Store[UserRow]):
 
     def find_by_username(self, username: str) -> UserRow | None:
         """The user of that name, whatever its case or Unicode form."""
-        if not username.isprintable():
-            return None  # nor would PostgreSQL look for NUL or an unpaired surrogate
+        if not is_username(username):
+            return None  # PostgreSQL would not look for NUL or an unpaired surrogate
         folded = fold_username(username)
         return self.session.scalars(
             select(UserRow).where(UserRow.folded_username == folded)

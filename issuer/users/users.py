@@ -11,8 +11,8 @@ from issuer.database.principals import new_id, release_id, take_id
 from issuer.database.store import as_model
 from issuer.database.tables import UserRow
 from issuer.errors import AlreadyExists, InvalidField, NotFound
-from issuer.fields import fold_username
 from issuer.revocations import Revocations
+from issuer.usernames import fold_username
 from issuer.users.attempts_store import AttemptStore
 from issuer.users.guard import Marks
 from issuer.users.passwords import NewPassword

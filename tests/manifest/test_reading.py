@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import yaml
 
-from issuer.fields import fold_username
 from issuer.manifest import read, schema
 from issuer.manifest.parsing import MOST_BYTES, parse
+from issuer.usernames import fold_username
 from tests.manifest.declaring import problems
 
 # Of which one or the other reader of YAML makes a boolean, a number, a date or a null.
@@ -60,7 +60,7 @@ users_too: []
             "19: clients[1].client_id: is required",
             "22: clients[1].roles[0].audience: must be text",
             "23: clients[1].roles[1]: must be a mapping",
-            "25: users[0].username: may not be empty or begin or end with a space",
+            "25: users[0].username: may not begin or end with a space",
             "26: users[0].password: is not known here",
             "27: users_too: is not known here",
         ],

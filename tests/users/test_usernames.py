@@ -1,0 +1,132 @@
+"""One rule for creating a user name and for finding it, on both databases."""
+
+from contextlib import suppress
+from itertools import combinations
+from unicodedata import normalize
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from issuer.errors import AlreadyExists, InvalidField, NotFound
+from issuer.users import UserFields
+from tests.builders import House
+from tests.drivers import TokenEndpoint
+
+FORMS = ("NFC", "NFD", "NFKC", "NFKD")
+PEOPLE = [
+    "Anna Lee",
+    "o'neill",
+    "zoë@example.com",
+    "Дмитрий",
+    "Ὀδυσσεύς",
+    "ıŞIK",
+    "STRASSE",
+    "山田太郎",
+    "ヤマダ taro",
+    "김철수",
+    "नरेन्द्र",
+]
+# Each looks like the first: to a reader, or in lower case.
+LOOK_ALIKE = [
+    ["Anna Lee", "ANNA\u00a0LEE", "anna\u3000lee", "\uff21nna Lee"],
+    ["coco", "сосо", "Сосо"],
+    ["BETA", "вета"],
+    ["strasse", "straße"],
+    ["alice", "ALICE", "ɑlıce"],
+]
+# Invisible, not normalizable to a name, or of letters that look like others.
+DECEPTIVE = [
+    *["a\u200dlice", "a\u200clice", "alice\ufe0f", "al\u00adice", "\u202ealice", "ali\u2060ce"],
+    *["ali\u115fce", "ali\u3164ce", "ali\u034fce", "alice\u2800", "\u0301alice", "ann \u0301"],
+    *["anna  lee", "anna\u2028lee", " anna", "anna\u00a0", "\u3000", "a\tb", "a\0b", "\ud800"],
+    *[
+        "аlice",
+        "p\u0430ypal",
+        "αlice",
+        "ali\u0665",
+        "ali\U0001f600",
+        "\u00a8alice",
+        "\ufdfa" * 8,
+    ],
+]
+NAMES = st.one_of(
+    st.text(max_size=12),
+    st.text("abcABC0.-_@ '", max_size=8),
+    st.text("aàåaaàɑαаAΑА\u0301\u0345", max_size=4),
+    st.text("iıİIіΙ\u0307 \u00a0\u200d\u3000\ufe0f\u115f", max_size=4),
+)
+
+
+def ways_to_type(name: str) -> set[str]:
+    cased = {name, name.upper(), name.lower(), name.casefold(), name.swapcase()}
+    return cased | {normalize(form, each) for form in FORMS for each in cased}
+
+
+@pytest.mark.parametrize("name", PEOPLE)
+def test_people_sign_in_with_their_name_in_any_case_and_form(
+    house: House, token_endpoint: TokenEndpoint, name: str
+):
+    client = house.client(grant_types=["password"])
+    house.user(name)
+    for typed in {name.upper(), normalize("NFD", name), normalize("NFKC", name.lower())}:
+        assert token_endpoint.password(client, typed).status == 200, typed
+
+
+@pytest.mark.parametrize("names", LOOK_ALIKE, ids=lambda names: names[0])
+def test_no_two_users_have_names_that_look_the_same(house: House, names: list[str]):
+    for one, other in combinations(names, 2):
+        user = house.user(one, password=None)
+        with pytest.raises(AlreadyExists):
+            house.user(other, password=None)
+        with house.changing() as rooms:
+            assert rooms.users.get_by_username(other).id == user
+            rooms.users.delete(user)
+
+
+@pytest.mark.parametrize("name", DECEPTIVE, ids=ascii)
+def test_a_name_that_shows_another_than_it_is_cannot_be_created(name: str):
+    with pytest.raises(InvalidField, match="username"):
+        UserFields.read({"username": name})
+
+
+def test_a_name_that_nobody_can_have_is_not_found(house: House):
+    with house.services.reading() as rooms:
+        for name in [*DECEPTIVE, "x" * 16_000]:
+            with pytest.raises(NotFound):
+                rooms.users.get_by_username(name)
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+@given(st.lists(NAMES, min_size=1, max_size=4))
+@example(["Anna\u00a0Lee", "anna\u3000lee"])
+@example(["a\u200db", "a\u200db"])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_whatever_name_can_be_created_is_found_however_it_is_typed(house: House, names: list[str]):
+    """And one that is refused is refused with a reason: it is taken, or not allowed."""
+    made: dict[str, str] = {}
+    for name in names:
+        with suppress(InvalidField, AlreadyExists):
+            made[name] = house.user(name, password=None)
+    with house.changing() as rooms:
+        for name, user in made.items():
+            for typed in ways_to_type(name):
+                assert rooms.users.get_by_username(typed).id == user
+            rooms.users.delete(user)
+
+
+def test_a_taken_name_is_a_conflict_over_rest(house: House, token_endpoint: TokenEndpoint):
+    token = token_endpoint.client_credentials(house.admin).token
+    for name, status in [("Anna\u00a0Lee", 201), ("anna\u3000lee", 409), ("a\u200db", 422)]:
+        answer = house.http.post(
+            "/admin/v1/users", json={"username": name}, headers={"Authorization": f"Bearer {token}"}
+        )
+        assert answer.status_code == status
+    assert (
+        house.http.get("/admin/v1/users", headers={"Authorization": f"Bearer {token}"}).json()[
+            "items"
+        ][0]["username"]
+        == "Anna Lee"
+    )
