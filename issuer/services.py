@@ -212,7 +212,6 @@ class Services:
             session,
             self.settings.url,
             held,
-            self.clock(),
             users_sign_in=self.settings.password_grant,
         )
         revocations = Revocations(session, self.clock)

@@ -1,7 +1,6 @@
 """The rules that keep rights at the issuer itself with `issuer:admin` (CONTRACT §4)."""
 
 from collections.abc import Iterable
-from datetime import datetime
 
 from issuer.authority.store import AuthorityStore
 from issuer.database import Session
@@ -22,11 +21,10 @@ class Authority:
         session: Session,
         own_audience: str,
         held: Iterable[str],
-        now: datetime,
         *,
         users_sign_in: bool,
     ) -> None:
-        self._store = AuthorityStore(session, own_audience, now, users_sign_in=users_sign_in)
+        self._store = AuthorityStore(session, own_audience, users_sign_in=users_sign_in)
         self._own_audience = own_audience
         self._held = frozenset(held)
         self._had_admin: bool | None = None
@@ -62,4 +60,11 @@ class Authority:
     def settle(self) -> None:
         """Called at the end of the transaction: the last admin is still there."""
         if self._had_admin and not self._store.has_admin():
-            raise NotAllowed("The last holder of issuer:admin cannot be removed or disabled.")
+            raise NotAllowed(
+                "The last holder of issuer:admin cannot be removed or disabled,"
+                " and needs a secret that does not expire."
+            )
+
+    def has_admin(self) -> bool:
+        """Whether somebody can get a token with `issuer:admin`, however much time passes."""
+        return self._store.has_admin()

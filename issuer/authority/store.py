@@ -1,7 +1,6 @@
 """Who holds rights at the issuer itself, in SQL."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from sqlalchemy import ColumnElement, Text, cast, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
@@ -22,12 +21,9 @@ from issuer.vocabulary import GrantType
 class AuthorityStore:
     """Questions about the issuer's own audience, within one transaction."""
 
-    def __init__(
-        self, session: Session, own_audience: str, now: datetime, *, users_sign_in: bool
-    ) -> None:
+    def __init__(self, session: Session, own_audience: str, *, users_sign_in: bool) -> None:
         self._session = session
         self._own = own_audience
-        self._now = now
         self._users_sign_in = users_sign_in
 
     def scopes_by_role(self, folded_id: str) -> list[str]:
@@ -40,7 +36,10 @@ class AuthorityStore:
         return [scope for role in roles for scope in role.scopes]
 
     def has_admin(self) -> bool:
-        """Whether somebody can still get a token with `issuer:admin`."""
+        """Whether somebody can get a token with `issuer:admin`, however much time passes.
+
+        Secrets that expire do not count: nobody could make another when the last one has expired.
+        """
         clients = self._admin_clients()
         if any(GrantType.CLIENT_CREDENTIALS in client.grant_types for client in clients):
             return True
@@ -50,12 +49,12 @@ class AuthorityStore:
         return signing_in and self._has_admin_user()
 
     def _admin_clients(self) -> list[ClientRow]:
-        """Enabled clients with a living secret that hold `issuer:admin` and may ask for it here."""
+        """Enabled clients that hold `issuer:admin` here and have a secret that does not expire."""
         query = (
             select(ClientRow)
             .join(ClientAudienceRow, ClientAudienceRow.client_id == ClientRow.client_id)
             .where(ClientAudienceRow.audience_id == self._own, ClientRow.disabled.is_(False))
-            .where(ClientRow.secrets.any(self._is_live()))
+            .where(ClientRow.secrets.any(ClientSecretRow.expires_at.is_(None)))
             .where(
                 or_(
                     _names_admin(ClientRow.scopes),
@@ -79,10 +78,6 @@ class AuthorityStore:
             .join(RoleRow, RoleRow.name == AssignmentRow.role_name)
             .where(_names_admin(RoleRow.scopes), self._counts_here())
         ).all()
-
-    def _is_live(self) -> ColumnElement[bool]:
-        expires_at = ClientSecretRow.expires_at
-        return or_(expires_at.is_(None), expires_at > self._now)
 
     def _counts_here(self) -> ColumnElement[bool]:
         here = AssignmentRow.audience_id == self._own

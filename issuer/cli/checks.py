@@ -120,6 +120,12 @@ def of_administrator(rooms: Rooms, settings: Settings) -> Finding:
         and ISSUER_ADMIN in admin.scopes
         and settings.url in admin.audiences
     ):
+        if not rooms.authority.has_admin():
+            message = (
+                "Every secret of a holder of issuer:admin expires: make one that does not, with"
+                f" `issuer client secret create {ADMIN_CLIENT}`."
+            )
+            return Finding("administrator", "warning", message)
         return Finding("administrator", "ok", f"{ADMIN_CLIENT} may do everything.")
     message = f"{ADMIN_CLIENT} cannot administer {settings.url}: `issuer admin recover` helps."
     return Finding("administrator", "warning", message)

@@ -211,17 +211,31 @@ def test_the_last_admin_cannot_be_removed(admin: AdminApi, house: House, way: st
     assert admin(method, path, **request).status_code < 300
 
 
-def test_an_admin_whose_secrets_are_dead_is_no_admin(house: House):
-    """Or the last one who can still get in could be removed."""
+def test_an_admin_whose_secrets_expire_is_not_the_last_one(house: House):
+    """Else nobody would administer the issuer once they have expired."""
     house.client("second", scopes=["issuer:admin"], audiences=[URL])
+    expiring = SecretFields(expires_at=house.clock() + timedelta(days=365))
     with house.changing() as rooms:
         (lasting,) = rooms.clients.secrets("second")
-        fields = SecretFields(expires_at=house.clock() + timedelta(hours=1))
-        rooms.clients.add_secret("second", fields)
+        rooms.clients.add_secret("second", expiring)
         rooms.clients.delete_secret("second", lasting.id)
-    house.wait(timedelta(hours=1))
-    with pytest.raises(NotAllowed), house.changing() as rooms:
+    with pytest.raises(NotAllowed, match="does not expire"), house.changing() as rooms:
         rooms.clients.delete("issuer-admin")
+    with house.changing() as rooms:
+        rooms.clients.add_secret("second", SecretFields())
+        rooms.clients.delete("issuer-admin")
+
+
+def test_the_last_secret_of_the_last_admin_that_does_not_expire_stays(
+    admin: AdminApi, house: House
+):
+    (lasting,) = admin.get("/clients/issuer-admin/secrets").json()["items"]
+    tomorrow = (house.clock() + timedelta(days=1)).isoformat()
+    assert admin.post("/clients/issuer-admin/secrets", json={"expires_at": tomorrow}).is_success
+    only_lasting = f"/clients/issuer-admin/secrets/{lasting['id']}"
+    assert problem(admin.delete(only_lasting)) == (409, "not-allowed")
+    assert admin.post("/clients/issuer-admin/secrets", json={}).is_success
+    assert admin.delete(only_lasting).status_code == 204
 
 
 @pytest.mark.parametrize("more_settings", [{"password_grant": "false"}])
