@@ -1,5 +1,6 @@
 """Is it alive, and is it ready for work?"""
 
+import asyncio
 from typing import Any
 
 import structlog
@@ -7,31 +8,75 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from issuer.database import require_current_schema
-from issuer.errors import IssuerError
+from issuer.audit import Actor, Event
+from issuer.database.outage import SAY_EVERY
+from issuer.errors import DatabaseUnavailable, IssuerError
 from issuer.services import Services
 from issuer.settings import Settings
 from issuer.workers import WorkerPool
 
+_CHECK_EVERY = 1.0  # seconds
+
 log = structlog.get_logger(__name__)
 
 
+class Readiness:
+    """Whether tokens can be issued now, which takes a write to find out.
+
+    Requests share one check and its result, so that nobody can make the database busy with them.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        # Of its own: a flood of requests must not make a working server look broken.
+        self._worker = WorkerPool("readiness", workers=1, queue=0)
+        self._check: asyncio.Task[IssuerError | None] | None = None
+        self._checked_at = float("-inf")
+        self._said: tuple[str, float] = ("", float("-inf"))
+
+    async def is_ready(self) -> bool:
+        now = self._services.clock.monotonic()
+        is_old = now - self._checked_at >= _CHECK_EVERY
+        if self._check is None or (self._check.done() and is_old):
+            self._checked_at = now
+            self._check = asyncio.create_task(self._found())
+        # One who goes away must not end it for the others.
+        return await asyncio.shield(self._check) is None
+
+    async def _found(self) -> IssuerError | None:
+        services = self._services
+        try:
+            if services.audit.failure is not None:
+                # What failed was a token's event: only another of these shows that it is over.
+                await services.audit.record(Event(services.clock(), Actor(), "audit.resumed"))
+            await self._worker.run(services.require_ready)
+        except DatabaseUnavailable as error:
+            return error  # the log has it already, once a minute
+        except IssuerError as error:
+            self._say(str(error))
+            return error
+        return None
+
+    def _say(self, cause: str) -> None:
+        now = self._services.clock.monotonic()
+        said, at = self._said
+        if cause != said or now - at >= SAY_EVERY:
+            self._said = (cause, now)
+            log.warning("not_ready", cause=cause)
+
+
 def health_routes(services: Services) -> list[Route]:
-    """`/healthz`: the process answers. `/readyz`: database, schema and keys are as they must be."""
-    # Of its own: a flood of requests must not make a working server look broken.
-    probes = WorkerPool("probes", workers=1, queue=16)
+    """`/healthz`: the process answers. `/readyz`: tokens can be issued now."""
+    readiness = Readiness(services)
 
     async def healthz(_: Request) -> Response:
         return _answer(200, {"status": "ok"})
 
     async def readyz(_: Request) -> Response:
-        try:
-            await probes.run(_require_ready, services)
-        except IssuerError as error:
-            # The log says why: a probe may be anybody, and the reason may name the database.
-            log.warning("not_ready", cause=str(error))
-            return _answer(503, {"status": "not ready"})
-        return _answer(200, {"status": "ready"})
+        # The log says why: a probe may be anybody, and the reason may name the database.
+        if await readiness.is_ready():
+            return _answer(200, {"status": "ready"})
+        return _answer(503, {"status": "not ready"})
 
     base = services.settings.base_path
     return [
@@ -56,13 +101,6 @@ def health_paths(settings: Settings) -> dict[str, Any]:
             }
         },
     }
-
-
-def _require_ready(services: Services) -> None:
-    services.changes.require_current()
-    require_current_schema(services.database)
-    for alg in services.settings.signing_algorithms:
-        services.keyring.active(alg)
 
 
 def _answer(status: int, body: dict[str, str]) -> Response:

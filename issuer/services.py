@@ -33,8 +33,9 @@ from issuer.clients import Clients, Rotations, SecretMaker
 from issuer.clients.authentication import ClientAuthentication
 from issuer.clients.last_use import WRITE_EVERY, LastUse
 from issuer.clock import Clock
-from issuer.database import Database, Session, require_current_schema
+from issuer.database import Database, Session, is_empty, require_current_schema
 from issuer.database.counts import read_change_count
+from issuer.database.deployment import change_issuer, require_issuer, require_writable
 from issuer.directory import ChangeWatcher, Directory
 from issuer.errors import ConfigurationError, DatabaseUnavailable, NotAllowed
 from issuer.explaining import Explainer
@@ -48,6 +49,7 @@ from issuer.keys.house_secrets_store import (
     SIGN_IN_ATTEMPTS,
     current_mark,
     derived,
+    is_kept,
     opened,
 )
 from issuer.keys.sealing import Sealer, read_master_key_file, read_master_keys
@@ -94,6 +96,7 @@ class Rooms:
     keys: Keys
     record: Record
     change_count: Callable[[], int]
+    change_issuer: Callable[[], None]
 
 
 class Services:
@@ -236,6 +239,7 @@ class Services:
             Keys(session, trail, self.clock),
             Record(session),
             partial(read_change_count, session),
+            partial(change_issuer, session, self.settings.url),
         )
 
     def start(self) -> None:
@@ -288,6 +292,20 @@ class Services:
         with self.changing_keys(actor, held) as rooms:
             for each in [alg] if alg else ours:
                 rooms.keys.rotate(each)
+
+    def require_ready(self) -> None:
+        """An `IssuerError` says why tokens could not be issued now.
+
+        It writes: a database that refuses that may well be read.
+        """
+        self.changes.require_current()
+        require_writable(self.database, self.clock())
+        require_current_schema(self.database)
+        with self.database.reading() as session:
+            require_issuer(session, self.settings.url)
+            opened(session, self.sealer, CLIENT_SECRETS)
+        for alg in self.settings.signing_algorithms:
+            self.keyring.active(alg)
 
     def _forget_the_dead(self) -> None:
         with self.database.transaction() as session:
@@ -352,8 +370,13 @@ class Services:
 
 
 def build_services(settings: Settings, clock: Clock | None = None) -> Services:
-    """The services for `settings`; `ConfigurationError` if the house is not fit to open."""
-    return Services(settings, clock or Clock(), build_sealer(settings))
+    """The services for `settings`; `ConfigurationError` says why a server could not start."""
+    if settings.master_key is None and not master_key_path(settings).exists():
+        raise _no_master_key(settings)
+    services = Services(settings, clock or Clock(), build_sealer(settings))
+    with services.database.reading() as session:
+        require_issuer(session, settings.url)
+    return services
 
 
 def build_sealer(settings: Settings) -> Sealer:
@@ -363,6 +386,35 @@ def build_sealer(settings: Settings) -> Sealer:
         read = partial(read_master_keys, settings.master_key.get_secret_value())
     read()  # now, so that what is wrong is said before anything is done
     return Sealer(read, secrets.token_bytes)
+
+
+def is_sealed(database: Database) -> bool:
+    """Whether something in the database needs the master key it was sealed with."""
+    if is_empty(database):
+        return False
+    with database.reading() as session:
+        return is_kept(session, CLIENT_SECRETS)
+
+
+def lost_master_key(path: Path) -> ConfigurationError:
+    """What to say where only a backup helps: `init` would make a key that opens nothing."""
+    return ConfigurationError(
+        f"The master key {path} is missing, and this database was sealed with it: restore the file"
+        " from your backup."
+    )
+
+
+def _no_master_key(settings: Settings) -> ConfigurationError:
+    path = master_key_path(settings)
+    database = Database(settings.effective_database_url)
+    try:
+        # Looking must not make the file of a database.
+        is_there = not database.is_sqlite or Path(str(database.url.database)).exists()
+        if is_there and is_sealed(database):
+            return lost_master_key(path)
+    finally:
+        database.dispose()
+    return ConfigurationError(f"There is no master key at {path}: run `issuer init` first.")
 
 
 def master_key_path(settings: Settings) -> Path:

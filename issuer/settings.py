@@ -250,6 +250,9 @@ class Settings(BaseModel):
             parts.port  # noqa: B018 - reading it is the check
         except ValueError:
             raise ValueError("ISSUER_URL has a port that no server can have.") from None
+        if parts.path.endswith("/"):
+            # `iss` is compared byte for byte, and nearly everybody writes it without.
+            raise ValueError("ISSUER_URL must not end with a slash.")
         if parts.scheme == "http" and not (is_loopback(host) or self.dangerously_allow_http):
             raise ValueError(
                 "ISSUER_URL must be https:// on anything but loopback;"
@@ -284,8 +287,8 @@ class Settings(BaseModel):
 
     @property
     def base_url(self) -> str:
-        """The URL without a terminating slash; endpoints are appended to it."""
-        return self.url.rstrip("/")
+        """Endpoints are appended to it."""
+        return self.url
 
     @property
     def base_path(self) -> str:

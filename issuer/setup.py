@@ -8,6 +8,7 @@ from issuer.audit import Actor, Trail
 from issuer.clients import ClientFields, SecretFields
 from issuer.clock import Clock
 from issuer.database import Database, is_empty, only_one
+from issuer.database.deployment import ensure_issuer, recorded_issuer
 from issuer.database.migrations import upgrade
 from issuer.errors import ConfigurationError
 from issuer.files import write_private
@@ -15,7 +16,6 @@ from issuer.keys.house_secrets_store import (
     CLIENT_SECRETS,
     current_mark,
     ensure,
-    is_kept,
     opened,
 )
 from issuer.keys.resealing import reseal
@@ -27,6 +27,8 @@ from issuer.services import (
     Services,
     build_sealer,
     build_services,
+    is_sealed,
+    lost_master_key,
     master_key_path,
 )
 from issuer.settings import Settings
@@ -48,8 +50,8 @@ class Initialised:
 def initialise(settings: Settings, actor: Actor, clock: Clock | None = None) -> Initialised:
     """Idempotent: makes what is missing, changes nothing that is there.
 
-    `ConfigurationError` if another one is running, the master key is wrong, or the schema is
-    newer than this program.
+    `ConfigurationError` if another one is running, the master key is wrong, the schema is newer
+    than this program, or the database belongs to another issuer.
     """
     database = Database(settings.effective_database_url)
     try:
@@ -58,14 +60,16 @@ def initialise(settings: Settings, actor: Actor, clock: Clock | None = None) -> 
         if settings.key_folder is not None:
             _make_key_folder(settings.key_folder)
         with only_one(database, "init"):
-            sealed_before = _is_sealed(database)
+            sealed_before = is_sealed(database)
             sealer = _sealer(settings, sealed_before=sealed_before)
             if sealed_before:
                 _require_opens(database, sealer)
             upgrade(database)
+            clock = clock or Clock()
             with database.changing() as session:
+                ensure_issuer(session, settings.url, clock())
                 ensure(session, sealer, secrets.token_bytes)
-            services = Services(settings, clock or Clock(), sealer)
+            services = Services(settings, clock, sealer)
             try:
                 services.keyring.put_in_order()
                 secret = _ensure_admin(services, actor)
@@ -86,6 +90,26 @@ def recover_admin(settings: Settings, actor: Actor) -> Initialised:
     finally:
         services.database.dispose()
     return Initialised(settings.url, settings.data_dir.absolute(), ADMIN_CLIENT, secret)
+
+
+def change_url(settings: Settings, actor: Actor) -> str:
+    """The database belongs to `ISSUER_URL` from now on; the URL it belonged to before.
+
+    The issuer's own audience, whose id is that URL, moves with everything that names it. Every
+    token issued so far is of another issuer then.
+    """
+    services = Services(settings, Clock(), build_sealer(settings))
+    try:
+        with only_one(services.database, "admin change-url"):
+            with services.database.reading() as session:
+                before = recorded_issuer(session)
+            if before != settings.url:
+                with services.changing(actor) as rooms:
+                    rooms.audiences.move_own(before)
+                    rooms.change_issuer()
+    finally:
+        services.database.dispose()
+    return before
 
 
 @dataclass(frozen=True)
@@ -148,14 +172,6 @@ def _require_usable(settings: Settings, database: Database) -> None:
         is_empty(database)
 
 
-def _is_sealed(database: Database) -> bool:
-    """Whether something in the database needs the master key it was sealed with."""
-    if is_empty(database):
-        return False
-    with database.reading() as session:
-        return is_kept(session, CLIENT_SECRETS)
-
-
 def _require_opens(database: Database, sealer: Sealer) -> None:
     """Before anything is changed: a wrong master key must leave all as it was."""
     with database.reading() as session:
@@ -166,10 +182,7 @@ def _sealer(settings: Settings, *, sealed_before: bool) -> Sealer:
     path = master_key_path(settings)
     if settings.master_key is None and not path.exists():
         if sealed_before:
-            raise ConfigurationError(
-                f"The database is in use, but its master key is not at {path}:"
-                " bring the key, or name another database."
-            )
+            raise lost_master_key(path)
         write_private(path, new_master_key(secrets.token_bytes) + "\n")
     return build_sealer(settings)
 

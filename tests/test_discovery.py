@@ -1,8 +1,11 @@
 """What the server says of itself: metadata, OpenAPI, probes."""
 
+from datetime import timedelta
+
 import httpx
 import pytest
 from openapi_spec_validator import validate
+from sqlalchemy import event
 
 from tests.builders import House
 
@@ -59,13 +62,6 @@ def test_an_issuer_with_a_path_lives_under_it(house: House):
     assert answer.status_code == 200
 
 
-@pytest.mark.parametrize("more_settings", [{"url": "https://host.example/"}])
-def test_a_terminating_slash_stays_in_the_identifier_only(house: House):
-    metadata = house.http.get(METADATA).json()
-    assert metadata["issuer"] == "https://host.example/"
-    assert metadata["token_endpoint"] == "https://host.example/oauth2/token"
-
-
 def test_the_description_is_valid_openapi_and_names_every_endpoint(http: httpx.Client):
     schema = http.get("/openapi.json").json()
     validate(schema)
@@ -99,3 +95,25 @@ def test_not_ready_when_the_schema_is_not_ours(house: House):
     answer = house.http.get("/readyz")
     assert (answer.status_code, answer.json()) == (503, {"status": "not ready"})
     assert house.http.get("/healthz").status_code == 200
+
+
+def test_not_ready_when_the_master_key_is_lost(house: House):
+    (house.services.settings.data_dir / "master.key").unlink()
+    assert house.http.get("/readyz").status_code == 503
+
+
+def test_a_flood_of_probes_is_one_write(house: House):
+    """So that nobody can make the database busy; a moment later it is looked at again."""
+    writes: list[str] = []
+
+    @event.listens_for(house.services.database.engine, "before_cursor_execute")
+    def count(_connection, _cursor, statement: str, *_: object) -> None:
+        if statement.startswith("UPDATE deployment"):
+            writes.append(statement)
+
+    for _ in range(20):
+        assert house.http.get("/readyz").status_code == 200
+    assert len(writes) == 1
+    house.clock.move(timedelta(seconds=1))
+    assert house.http.get("/readyz").status_code == 200
+    assert len(writes) == 2

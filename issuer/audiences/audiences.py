@@ -101,6 +101,13 @@ class Audiences:
         if not self._store.find(self.own_id):
             self.create(AudienceFields(id=self.own_id, name="The issuer's admin API"))
 
+    def move_own(self, before: str) -> None:
+        """The issuer's own audience has the id `own_id`, and no longer `before`."""
+        if self._store.find(self.own_id):
+            raise AlreadyExists("an audience", self.own_id)
+        self._store.move(self._store.get(before), self.own_id)
+        self._trail.note("issuer.url_changed", self.own_id, before=before)
+
     def _touch_users_of(self, audience_id: str) -> None:
         """Whoever holds rights at the issuer is changed by admins only, this way as any other."""
         for client in self._store.clients_of(audience_id):

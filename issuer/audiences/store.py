@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import inspect, select, update
 
 from issuer.algorithms import AlgorithmInUse
 from issuer.database.store import Store
@@ -12,6 +12,7 @@ from issuer.database.tables import (
     AudienceRow,
     ClientAudienceRow,
     ClientRow,
+    RefreshFamilyRow,
     RoleRow,
 )
 from issuer.vocabulary import SigningAlgorithm
@@ -51,6 +52,16 @@ class AudienceStore(Store[AudienceRow]):
             for row in self.session.scalars(select(table).where(table.audience_id == audience_id)):
                 self.session.delete(row)
         self.session.flush()
+
+    def move(self, row: AudienceRow, audience_id: str) -> None:
+        """The audience has another id, and whatever names it names that."""
+        columns = inspect(AudienceRow).columns
+        self.add(AudienceRow(**{c.key: getattr(row, c.key) for c in columns} | {"id": audience_id}))
+        for table in (ClientAudienceRow, AssignmentRow, RefreshFamilyRow):
+            naming = update(table).where(table.audience_id == row.id)
+            self.session.execute(naming.values(audience_id=audience_id))
+        self.session.expire_all()
+        self.delete(row)
 
     def algorithms_in_use(self, now: datetime) -> dict[SigningAlgorithm, datetime | None]:
         """Those some audience's verifiers may need at `now`, and until when; None is for good."""

@@ -42,6 +42,8 @@ class AuditWriter:
         self._calls: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._is_stopping = False
         self._flood = Flood()
+        # Why the last commit failed, if it did. A small write elsewhere may succeed all the same.
+        self.failure: Unavailable | None = None
         self._thread = threading.Thread(target=self._run, name="audit-writer", daemon=True)
 
     def start(self) -> None:
@@ -130,6 +132,7 @@ class AuditWriter:
         try:
             self._chain.append(coalesced(event for event, _ in batch))
         except Unavailable as error:
+            self.failure = error
             self._answer(batch, error)
         except Exception as error:
             if len(batch) == 1:
@@ -139,6 +142,7 @@ class AuditWriter:
             for waiting in batch:
                 self._commit([waiting])
         else:
+            self.failure = None
             self._answer(batch, None)
 
     def _answer(self, batch: list[_Waiting], error: Exception | None) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from issuer.database import Database
 from issuer.errors import ConfigurationError
 from issuer.keys import KeyPolicy
 from issuer.keys.backends.folder import key_files, read_key_file
@@ -73,6 +74,11 @@ def of_key_folder(folder: Path) -> Iterator[Finding]:
 def _others_can_remove_from(folder: Path) -> bool:
     mode = folder.stat().st_mode
     return bool(mode & (stat.S_IWGRP | stat.S_IWOTH)) and not mode & stat.S_ISVTX
+
+
+def of_database(database: Database) -> Finding:
+    message = f"{database.safe_url} has the newest schema and accepts writes."
+    return Finding("database", "ok", message)
 
 
 def of_clocks(services: Services) -> Finding:

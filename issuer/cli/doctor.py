@@ -7,6 +7,7 @@ from issuer.cli.checks import Finding
 from issuer.cli.command import new_app
 from issuer.cli.house import opened, read_settings
 from issuer.cli.options import AsJson
+from issuer.database.deployment import require_writable
 from issuer.errors import IssuerError
 
 app = new_app()
@@ -16,7 +17,8 @@ app = new_app()
 def doctor(as_json: AsJson = False) -> None:
     """Look at the settings, the data directory, the database and the keys for what is wrong.
 
-    Changes nothing. Exit status 1 if there is a problem; a warning is none.
+    Changes nothing, and writes to the database only the time of this look, to see whether it
+    accepts writes. Exit status 1 if there is a problem; a warning is none.
 
     Examples:
 
@@ -39,7 +41,8 @@ def _findings() -> Iterator[Finding]:
         if settings.key_folder is not None:
             yield from checks.of_key_folder(settings.key_folder.absolute())
         with opened(settings) as services:
-            yield Finding("database", "ok", f"{services.database.safe_url} has the newest schema.")
+            require_writable(services.database, services.clock())
+            yield checks.of_database(services.database)
             yield Finding("master key", "ok", "It opens what was sealed.")
             yield checks.of_clocks(services)
             yield from checks.of_keys(services)

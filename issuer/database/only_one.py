@@ -15,7 +15,7 @@ def only_one(database: Database, purpose: str) -> Iterator[None]:
     """Hold the database for `purpose` against every other process, or `ConfigurationError`."""
     taken = ConfigurationError(f"Another `issuer {purpose}` is running on this database.")
     if database.is_sqlite:
-        with _only_one_on_file(Path(str(database.url.database)), taken):
+        with _only_one_on_file(database, taken):
             yield
         return
     with database.translated(), database.engine.connect() as connection:
@@ -26,13 +26,16 @@ def only_one(database: Database, purpose: str) -> Iterator[None]:
 
 
 @contextmanager
-def _only_one_on_file(path: Path, taken: Exception) -> Iterator[None]:
+def _only_one_on_file(database: Database, taken: Exception) -> Iterator[None]:
     import fcntl  # noqa: PLC0415 - not on every platform; only needed here
 
+    path = Path(f"{database.url.database}.lock")
     try:
-        lock = path.with_name(path.name + ".lock").open("w")
+        lock = path.open("w")
     except OSError as error:
-        raise ConfigurationError(f"Cannot open the database ({path}): {error}.") from None
+        raise ConfigurationError(
+            f"Cannot open the database ({database.safe_url}): {path}: {error.strerror}."
+        ) from None
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

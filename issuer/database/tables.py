@@ -325,6 +325,20 @@ class KeySetPromiseRow(Base):
     kept_until: Mapped[datetime | None]
 
 
+class DeploymentRow(Base):
+    """A single row, made by `init`.
+
+    `issuer` is the `ISSUER_URL` of the tokens that were issued; `written_at` is when somebody last
+    tried whether the database accepts writes.
+    """
+
+    __tablename__ = "deployment"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    issuer: Mapped[str] = mapped_column(String(255))
+    written_at: Mapped[datetime]
+
+
 class HouseSecretRow(Base):
     """A secret of the house itself, sealed under the master key."""
 

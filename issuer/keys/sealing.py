@@ -96,7 +96,9 @@ def read_master_key_file(path: Path) -> list[bytes]:
         mode = path.stat().st_mode
         text = path.read_text("ascii")
     except FileNotFoundError:
-        raise ConfigurationError(f"There is no master key at {path}: run `issuer init`.") from None
+        raise ConfigurationError(
+            f"There is no master key at {path}: restore the file from your backup."
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"The master key at {path} cannot be read: {error}.") from None
     if mode & 0o077:

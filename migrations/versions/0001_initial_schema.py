@@ -66,6 +66,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_change_counter")),
     )
     op.create_table(
+        "deployment",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("issuer", sa.String(255), nullable=False),
+        sa.Column("written_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_deployment")),
+    )
+    op.create_table(
         "house_secrets",
         sa.Column("name", sa.String(64), nullable=False),
         sa.Column("sealed", sa.LargeBinary(), nullable=False),

@@ -7,7 +7,7 @@ import pytest
 from issuer.audit import Actor
 from issuer.cli import checks
 from issuer.keys.sealing import new_master_key
-from tests.builders import FakeClock
+from tests.builders import FakeClock, settings_for
 from tests.cli.driver import Cli
 
 
@@ -34,8 +34,7 @@ def test_nothing_is_made_by_looking(new_cli: Cli, tmp_path: Path):
         ({"ISSUER_MASTER_KEY": new_master_key(bytes)}, "start", "problem"),
         ({"ISSUER_SIGNING_ALGORITHMS": "ES256,RS256"}, "RS256 keys", "problem"),
         ({"ISSUER_KEY_SIGN_FOR": "24h"}, "key policy", "warning"),
-        ({"ISSUER_URL": "http://127.0.0.1:9000"}, "url", "warning"),
-        ({"ISSUER_URL": "https://other.example"}, "administrator", "warning"),
+        ({"ISSUER_URL": "https://other.example"}, "start", "problem"),
         ({"JWT_VERIFICATION_KEY": "a key"}, "JWT_VERIFICATION_KEY", "warning"),
     ],
 )
@@ -45,6 +44,11 @@ def test_what_is_wrong_with_the_settings(
 ):
     problems = int(verdict == "problem")
     assert verdicts(cli.with_environment(**settings), problems)[check] == verdict
+
+
+def test_a_url_without_tls_is_a_warning(tmp_path: Path):
+    (finding, *_) = checks.of_settings(settings_for(tmp_path, url="http://127.0.0.1:9000"))
+    assert (finding.check, finding.verdict) == ("url", "warning")
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])

@@ -113,12 +113,6 @@ def test_a_wrong_master_key_is_refused_and_changes_nothing(cli: Cli, command: st
     assert contents(cli) == kept
 
 
-def test_a_lost_master_key_is_not_made_anew(cli: Cli, data_dir: Path):
-    (data_dir / "master.key").unlink()
-    assert "bring the key" in cli("init").sentence
-    assert not (data_dir / "master.key").exists()
-
-
 @pytest.mark.parametrize("command", ["init", "migrate", "serve", "user list"])
 def test_a_schema_from_the_future_is_left_alone(cli: Cli, command: str):
     with cli.services() as house, house.database.transaction() as session:

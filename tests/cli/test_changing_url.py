@@ -1,0 +1,76 @@
+"""A database belongs to one `ISSUER_URL`, and can be moved to another."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.builders import URL
+from tests.cli.driver import Cli
+
+NEW = "https://new.example"
+ERRORS = " ".join((Path(__file__).parents[2] / "docs" / "errors.md").read_text().split())
+
+
+@pytest.mark.parametrize("command", ["init", "serve", "role list", "role create reader", "doctor"])
+def test_another_url_is_refused_with_both_and_the_way_to_change_it(cli: Cli, command: str):
+    said = cli.with_environment(ISSUER_URL=NEW)(*command.split())
+    assert said.status == 1
+    sentence = (
+        f"ISSUER_URL is {NEW}, but this database belongs to {URL}, whose tokens would all be"
+        f" refused: set ISSUER_URL={URL}, or move the database with `ISSUER_URL={NEW} issuer admin"
+        " change-url`."
+    )
+    assert sentence in " ".join((said.out + said.err).split())
+    assert sentence.replace("`", "") in ERRORS.replace("`", "")
+    cli.done("role", "list")
+
+
+def test_changing_the_url_moves_the_own_audience_and_who_may_administer(cli: Cli):
+    cli.done("role", "create", "deployer", "--scope", "issuer:roles:write")
+    cli.done("client", "create", "ci", "--audience", URL)
+    cli.done("client", "role", "assign", "ci", "deployer", "--audience", URL)
+    moved = cli.with_environment(ISSUER_URL=NEW)
+    assert moved.json("admin", "change-url") == {"before": URL, "after": NEW}
+    assert "belongs to https://id.example, whose" not in moved.done("role", "list")
+    assert moved.json("client", "show", "ci")["audiences"] == [NEW]
+    assert moved.json("client", "role", "list", "ci")["items"] == [
+        {"role": "deployer", "audience": NEW}
+    ]
+    assert [each["id"] for each in moved.json("audience", "list")["items"]] == [NEW]
+    findings = {each["check"]: each["verdict"] for each in moved("doctor", "--json").items}
+    assert findings["administrator"] == "ok"
+    (event,) = moved.json("audit", "list", "--action", "issuer.url_changed")["items"]
+    assert (event["target"], event["details"]) == (NEW, {"before": URL})
+    assert moved.json("audit", "verify")
+    assert f"belongs to {NEW}" in cli("role", "list").sentence
+
+
+def test_changing_the_url_to_what_it_is_changes_nothing(cli: Cli):
+    assert "nothing was changed" in cli.done("admin", "change-url")
+
+
+@pytest.mark.parametrize("url", ["https://id.example/", "https://id.example/auth/"])
+def test_a_trailing_slash_is_refused(new_cli: Cli, url: str):
+    said = new_cli.with_environment(ISSUER_URL=url)("init").sentence
+    assert said == "ISSUER_URL must not end with a slash."
+
+
+@pytest.mark.parametrize("command", ["init", "serve", "role list", "doctor"])
+def test_a_lost_master_key_is_to_be_restored_and_not_made_anew(
+    cli: Cli, data_dir: Path, command: str
+):
+    (data_dir / "master.key").unlink()
+    result = cli(*command.split())
+    said = " ".join((result.out + result.err).split()).replace(str(data_dir), "/data")
+    sentence = (
+        "The master key /data/master.key is missing, and this database was sealed with it: restore"
+        " the file from your backup."
+    )
+    assert sentence in said
+    assert sentence in ERRORS
+    assert not (data_dir / "master.key").exists()
+
+
+def test_where_nothing_was_made_the_way_is_init(new_cli: Cli, tmp_path: Path):
+    assert "run `issuer init` first" in new_cli("role", "list").sentence
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,141 @@
+"""A database that can be read and not written: nothing pretends to work, and all recovers."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from issuer.audit.record import EventFilter
+from tests.builders import Credentials
+from tests.cli.driver import Cli
+from tests.journeys.running_issuer import RunningIssuer, wait_until
+from tests.private_postgresql import Server
+
+ERRORS = " ".join((Path(__file__).parents[2] / "docs" / "errors.md").read_text().split())
+SECONDS = 30
+MEGABYTE = 1024 * 1024
+READ_ONLY_MOUNT = (
+    "Cannot open the database (sqlite:////data/issuer.db): unable to open database file:"
+    " /data is not writable."
+)
+READ_ONLY_LOCK = (
+    "Cannot open the database (sqlite:////data/issuer.db): /data/issuer.db.lock:"
+    " Read-only file system."
+)
+
+
+def test_a_read_only_postgresql_is_said_by_readiness_tokens_log_doctor_and_commands(
+    empty_postgresql: Server, tmp_path: Path
+):
+    with RunningIssuer(tmp_path, empty_postgresql.url, signing_algorithms="ES256") as issuer:
+        client = issuer.house.client()
+        assert issuer.token_endpoint.client_credentials(client).status == 200
+        empty_postgresql.set_read_only(True)
+        try:
+            requires_writing(issuer, client, "cannot execute UPDATE in a read-only transaction")
+            assert "cannot execute nextval() in a read-only transaction" in issuer.log
+        finally:
+            empty_postgresql.set_read_only(False)
+        recovers(issuer, client)
+
+
+def test_a_full_disk_is_said_by_readiness_tokens_log_doctor_and_commands(tmp_path: Path):
+    with tmpfs(tmp_path / "disk", "size=4m") as disk:
+        url = f"sqlite:///{disk}/issuer.db"
+        with RunningIssuer(tmp_path, url, signing_algorithms="ES256") as issuer:
+            client = issuer.house.client()
+            assert issuer.token_endpoint.client_credentials(client).status == 200
+            fill(disk / "ballast")
+            wait_until(
+                lambda: issuer.token_endpoint.client_credentials(client).status != 200,
+                SECONDS,
+                "tokens need more room",
+            )
+            requires_writing(issuer, client, "database or disk is full")
+            (disk / "ballast").unlink()
+            recovers(issuer, client)
+
+
+def test_a_read_only_mount_is_said_by_doctor_and_commands(tmp_path: Path):
+    with tmpfs(tmp_path / "disk") as disk:
+        environment = RunningIssuer(tmp_path, f"sqlite:///{disk}/issuer.db")
+        cli = Cli(environment.environment)
+        environment.__exit__()
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        for command in ("doctor", "role create reader", "init", "serve --port 0"):
+            result = cli(*command.split())
+            assert result.status == 1
+            said = " ".join((result.out + result.err).split()).replace(str(disk), "/data")
+            expected = READ_ONLY_LOCK if command == "init" else READ_ONLY_MOUNT
+            assert expected in said
+            assert expected in ERRORS
+
+
+def requires_writing(issuer: RunningIssuer, client: Credentials, cause: str) -> None:
+    """503 from `/readyz` and the token endpoint, and `cause` wherever an operator looks."""
+    wait_until(lambda: issuer.http.get("/readyz").status_code == 503, SECONDS, "it is not ready")
+    answer = issuer.token_endpoint.client_credentials(client)
+    assert (answer.status, answer.error) == (503, "temporarily_unavailable")
+    assert int(answer.response.headers["retry-after"]) >= 1
+    assert "database" not in answer.response.text
+    events = [line["event"] for line in lines(issuer)]
+    assert events.count("database_unavailable") == 1
+    assert "unforeseen" not in events
+    cli = Cli(issuer.environment)
+    doctor, command = cli("doctor"), cli("role", "create", "reader")
+    assert (doctor.status, command.status) == (1, 1)
+    assert f"): {cause}." in " ".join(doctor.out.split())
+    assert documented(command.sentence) in ERRORS
+
+
+def recovers(issuer: RunningIssuer, client: Credentials) -> None:
+    """Without a restart."""
+    wait_until(lambda: issuer.http.get("/readyz").status_code == 200, SECONDS, "it is ready again")
+    assert issuer.token_endpoint.client_credentials(client).status == 200
+    assert "database_available" in [line["event"] for line in lines(issuer)]
+    Cli(issuer.environment).done("doctor")
+    with issuer.house.services.reading() as rooms:
+        resumed = rooms.record.page(EventFilter(action="audit.resumed"), None, 10)
+    assert len(resumed) == 1
+
+
+def lines(issuer: RunningIssuer) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in issuer.log.splitlines() if line.startswith("{")]
+
+
+def documented(sentence: str) -> str:
+    """The sentence with the address of a usual deployment."""
+    _, _, reason = sentence.partition("): ")
+    is_sqlite = "(sqlite:" in sentence
+    url = "sqlite:////data/issuer.db" if is_sqlite else "postgresql://issuer:***@db:5432/issuer"
+    return f"Cannot use the database ({url}): {reason}"
+
+
+@contextmanager
+def tmpfs(where: Path, options: str = "size=32m") -> Iterator[Path]:
+    where.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", where], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("may not mount a file system here")
+    try:
+        yield where
+    finally:
+        subprocess.run(["umount", "--lazy", where], check=True)
+
+
+def fill(path: Path) -> None:
+    """Until no byte is left."""
+    with path.open("wb", buffering=0) as file:
+        for size in (MEGABYTE, 4096, 1):
+            try:
+                while file.write(os.urandom(size)) == size:
+                    pass
+            except OSError:
+                continue
