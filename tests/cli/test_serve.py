@@ -96,7 +96,7 @@ def test_workers_that_cannot_go_on_end_all(cli: Cli, tmp_path: Path, data_dir: P
         os.kill(min(children(program)), signal.SIGKILL)
         result = program.ended()
     assert result.status == 1
-    assert "There is no master key" in result.err
+    assert "restore the file from your backup" in result.err
     assert "Traceback" not in result.err
 
 
