@@ -2,10 +2,55 @@
 
 import fcntl
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 
+from issuer.errors import ConfigurationError
+
+LARGEST = 64 * 1024
 _PARTIAL = ".partial"
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+def read_trusted(path: Path, *, private: bool = False) -> bytes:
+    """What is in a file that says whom to trust, or that is secret.
+
+    `ConfigurationError` says what to do unless it is ours or root's and nobody else can write it;
+    nor read, if it is `private`. A link is followed: Kubernetes mounts secrets as links.
+    """
+    content, found = read_regular(path)
+    if private and found.st_mode & _OTHERS:
+        raise ConfigurationError(f"{path} can be read by others: chmod 600 it.")
+    if found.st_mode & _OTHERS_MAY_WRITE:
+        raise ConfigurationError(f"{path} can be written by others: chmod go-w it.")
+    if found.st_uid not in {0, os.geteuid()}:
+        raise ConfigurationError(
+            f"{path} belongs to the user with the id {found.st_uid}, and this process runs as"
+            f" {os.geteuid()}: run it as the owner of the file, or chown the file."
+        )
+    return content
+
+
+def read_regular(path: Path) -> tuple[bytes, os.stat_result]:
+    """What is in a file of at most 64 KiB, and what it is, both of the file that was opened.
+
+    `ConfigurationError` if it is larger or no regular file: a pipe would keep the caller waiting,
+    a device feed it for ever. `OSError` if it cannot be opened.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise ConfigurationError(f"{path} is not a regular file.")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            content = file.read(LARGEST + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > LARGEST:
+        raise ConfigurationError(f"{path} is larger than {LARGEST} bytes.")
+    return content, found
 
 
 def write_private(path: Path, text: str) -> None:

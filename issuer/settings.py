@@ -26,6 +26,7 @@ from pydantic import (
 
 from issuer.errors import ConfigurationError
 from issuer.fields import AudienceId
+from issuer.files import read_trusted
 from issuer.vocabulary import LONGEST_TOKEN, SHORTEST_TOKEN, SigningAlgorithm
 
 PREFIX = "ISSUER_"
@@ -337,8 +338,10 @@ def _read(environment: Mapping[str, str], known: set[str]) -> dict[str, str]:
 
 def _content(name: str, path: str) -> str:
     try:
-        return Path(path).read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
+        return read_trusted(Path(path)).decode("utf-8").strip()
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{name}: {error}") from None
+    except (OSError, ValueError) as error:
         raise ConfigurationError(f"{name} cannot be read: {error}.") from None
 
 

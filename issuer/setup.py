@@ -11,7 +11,7 @@ from issuer.database import Database, is_empty, only_one
 from issuer.database.deployment import ensure_issuer, recorded_issuer
 from issuer.database.migrations import upgrade
 from issuer.errors import ConfigurationError
-from issuer.files import write_private
+from issuer.files import read_trusted, write_private
 from issuer.keys.house_secrets_store import (
     CLIENT_SECRETS,
     current_mark,
@@ -215,7 +215,7 @@ def _resealed(services: Services, actor: Actor, *, may_be_done: bool) -> int:
 
 
 def _words(path: Path) -> list[str]:
-    return path.read_text("ascii").split()
+    return read_trusted(path, private=True).decode("ascii").split()
 
 
 def _write_words(path: Path, words: list[str]) -> None:

@@ -1,5 +1,6 @@
 """The settings: one sentence for what is wrong, and never a value in it (CONTRACT §8)."""
 
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -85,6 +86,17 @@ def test_a_secret_may_come_from_a_file_and_never_shows(tmp_path: Path):
         read(database_url_file=str(tmp_path / "url"), database_url="sqlite:///x.db")
     with pytest.raises(ConfigurationError, match="ISSUER_MASTER_KEY_FILE"):
         read(master_key_file=str(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize("file", ["pipe", "device", "open"])
+def test_a_secret_comes_from_no_file_that_others_could_feed(tmp_path: Path, file: str):
+    """A pipe would keep the start waiting, and a device fill the memory."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "device").symlink_to("/dev/zero")
+    (tmp_path / "open").write_text("secret")
+    (tmp_path / "open").chmod(0o666)
+    with pytest.raises(ConfigurationError, match=f"ISSUER_MASTER_KEY_FILE: {tmp_path}/{file} "):
+        read(master_key_file=str(tmp_path / file))
 
 
 def test_a_wrong_secret_is_not_repeated():

@@ -14,6 +14,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from issuer.errors import ConfigurationError
+from issuer.files import read_trusted
 
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
@@ -93,16 +94,13 @@ def read_master_keys(text: str, where: str = "ISSUER_MASTER_KEY") -> list[bytes]
 def read_master_key_file(path: Path) -> list[bytes]:
     """The master keys in the file; `ConfigurationError` if others may read it."""
     try:
-        mode = path.stat().st_mode
-        text = path.read_text("ascii")
+        text = read_trusted(path, private=True).decode("ascii")
     except FileNotFoundError:
         raise ConfigurationError(
             f"There is no master key at {path}: restore the file from your backup."
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"The master key at {path} cannot be read: {error}.") from None
-    if mode & 0o077:
-        raise ConfigurationError(f"{path} can be read by others: chmod 600 it.")
     return read_master_keys(text, str(path))
 
 

@@ -17,6 +17,7 @@ from issuer.agentos.follower import Held
 from tests.agentos_core.conftest import AUDIENCE, NOW, Clocks, Following
 from tests.agentos_core.hostile_server import KEYS, STANDARD, HostileServer, answer
 from tests.agentos_core.keys import key, key_set
+from tests.owners import give_to_another_user
 
 HOUR = 3_600.0
 NOW_SECOND = int(NOW)
@@ -42,6 +43,7 @@ def write(file: Path, server: HostileServer) -> Callable[..., None]:
         body = b64encode(key_set(key())).decode()
         good = {"issuer": server.url, "seen_at": NOW - HOUR, "body": body}
         file.write_text(json.dumps(good | entry))
+        file.chmod(0o600)
 
     return write
 
@@ -90,6 +92,42 @@ def test_it_is_as_old_as_it_is(
     clocks.move(1)
     with pytest.raises(KeySetUnavailable):
         following.issuer.claims(following.token())
+
+
+@pytest.mark.parametrize("unfit", ["pipe", "link", "device", "large", "group", "owner"])
+def test_a_file_that_others_could_have_written_is_not_used(
+    follow: Follow,
+    server: HostileServer,
+    file: Path,
+    write: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    unfit: str,
+):
+    """Nor does one that never ends keep the start waiting. The next key set replaces it."""
+    write()
+    elsewhere = file.with_name("elsewhere")
+    match unfit:
+        case "pipe":
+            file.unlink()
+            os.mkfifo(file)
+        case "link":
+            file.rename(elsewhere).chmod(0o600)
+            file.symlink_to(elsewhere)
+        case "device":
+            file.unlink()
+            file.symlink_to("/dev/zero")
+        case "large":
+            os.truncate(file, 40 * 1024 * 1024)
+        case "group":
+            file.chmod(0o620)
+        case "owner":
+            give_to_another_user(file, monkeypatch)
+    following = follow(cache_file=file, revocations=False)
+    issuer_is_away(server)
+    following.issuer.start()
+    assert following.kids == set()
+    assert f"The key set in {file} is not used" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from joserfc.jwk import ECKey
 from issuer.errors import ConfigurationError, Unavailable
 from issuer.keys.backends import FolderKeyBackend
 from issuer.vocabulary import SigningAlgorithm
+from tests.owners import give_to_another_user
 
 ES256, RS256, EDDSA = SigningAlgorithm.ES256, SigningAlgorithm.RS256, SigningAlgorithm.EDDSA
 PRIVATE, OPEN = 0o600, 0o644
@@ -138,8 +139,9 @@ UNFIT: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "for everybody": (lambda path: put(path, pem(ONE), OPEN), "chmod 600"),
     "for the group": (lambda path: put(path, pem(ONE), 0o640), "chmod 600"),
-    "folder": (Path.mkdir, "There is no key file"),
-    "pipe": (os.mkfifo, "There is no key file"),
+    "folder": (Path.mkdir, "is not a regular file"),
+    "pipe": (os.mkfifo, "is not a regular file"),
+    "device": (lambda path: path.symlink_to("/dev/zero"), "is not a regular file"),
     "link to nowhere": (lambda path: path.symlink_to("nowhere"), "There is no key file"),
 }
 
@@ -180,7 +182,7 @@ def test_a_handle_does_not_lead_out_of_the_folder(
     backend: FolderKeyBackend, tmp_path: Path, name: str
 ):
     """Nor does one destroy anything there."""
-    with pytest.raises(ConfigurationError, match=f"There is no key file {tmp_path / 'keys'}"):
+    with pytest.raises(ConfigurationError, match=f"{tmp_path / 'keys'}"):
         backend.load("kid", ES256, b"pem:" + name.encode())
     backend.destroy("kid", b"pem:" + name.encode())
     assert Path("/etc/passwd").exists()
@@ -196,6 +198,30 @@ def test_a_file_that_holds_another_key_by_now(backend: FolderKeyBackend, folder:
         FolderKeyBackend(folder, dict).load(made.kid, ES256, made.handle)
     backend.destroy(made.kid, made.handle)
     assert path.exists()
+
+
+def test_destroying_a_key_behind_a_link_says_that_the_target_remains(
+    backend: FolderKeyBackend, folder: Path, tmp_path: Path
+):
+    target, link = put(tmp_path / "secret", pem(ONE)), folder / "link.pem"
+    link.symlink_to(target)
+    made = backend.create(ES256)
+    with structlog.testing.capture_logs() as logged:
+        backend.destroy(made.kid, made.handle)
+    assert not link.is_symlink()
+    assert target.exists()
+    (said,) = logged
+    assert (said["event"], said["log_level"]) == ("private_key_remains", "warning")
+    assert (said["link"], said["target"]) == (str(link), str(target))
+
+
+def test_a_key_of_another_user_is_not_used(
+    backend: FolderKeyBackend, folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    give_to_another_user(put(folder / "0.pem", pem(ONE)), monkeypatch)
+    assert backend.create(ES256).handle != b"pem:0.pem"
+    with pytest.raises(ConfigurationError, match="chown"):
+        backend.load("kid", ES256, b"pem:0.pem")
 
 
 def test_a_destroyed_key_whose_file_is_still_there_goes(folder: Path):

@@ -7,6 +7,7 @@ import pytest
 
 from issuer.errors import ConfigurationError
 from issuer.keys.sealing import Sealer, new_master_key, read_master_key_file, read_master_keys
+from tests.owners import give_to_another_user
 
 
 def sealer(*keys: bytes) -> Sealer:
@@ -58,3 +59,12 @@ def test_a_key_file_that_others_may_read_is_refused(tmp_path: Path):
         read_master_key_file(path)
     path.chmod(0o600)
     assert read_master_key_file(path)
+
+
+def test_a_key_file_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "master.key"
+    path.write_text(new_master_key(secrets.token_bytes))
+    path.chmod(0o600)
+    give_to_another_user(path, monkeypatch)
+    with pytest.raises(ConfigurationError, match="chown"):
+        read_master_key_file(path)

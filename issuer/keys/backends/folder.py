@@ -12,13 +12,11 @@ from typing import Any
 import structlog
 
 from issuer.errors import ConfigurationError, Unavailable
-from issuer.files import remove_partial, write_private
+from issuer.files import read_regular, read_trusted, remove_partial, write_private
 from issuer.keys.backends.backend import MadeKey
 from issuer.keys.private_key import PrivateKey, generated, public_jwk, read_pem, signed, signs
 from issuer.keys.sealing import FILE
 from issuer.vocabulary import SigningAlgorithm
-
-_LARGEST = 64 * 1024
 
 log = structlog.get_logger(__name__)
 
@@ -105,15 +103,31 @@ class FolderKeyBackend:
 
     def _remove(self, path: Path, kid: str) -> None:
         """Unless it is gone, or somebody has put another key there since."""
+        if not path.is_file():
+            return
         try:
-            if path.is_file() and read_pem(_read(path)[0], str(path)).thumbprint() == kid:
-                path.unlink(missing_ok=True)
+            if read_pem(read_regular(path)[0], str(path)).thumbprint() == kid:
+                _unlink(path, kid)
         except (OSError, ConfigurationError) as error:
             log.warning("key_file_not_removed", kid=kid, cause=str(error))
 
     def _path(self, handle: bytes) -> Path:
         """A name, not a path: whoever can write to the database may not choose the folder."""
         return self._folder / Path(os.fsdecode(handle.removeprefix(FILE))).name
+
+
+def _unlink(path: Path, kid: str) -> None:
+    """The file. Where it is a link, what it leads to is not ours to remove."""
+    target = path.resolve() if path.is_symlink() else None
+    path.unlink(missing_ok=True)
+    if target is not None:
+        log.warning(
+            "private_key_remains",
+            kid=kid,
+            link=str(path),
+            target=str(target),
+            advice="Only the link was removed: delete the private key that it led to.",
+        )
 
 
 def key_files(folder: Path) -> list[Path]:
@@ -123,17 +137,10 @@ def key_files(folder: Path) -> list[Path]:
 
 def read_key_file(path: Path) -> PrivateKey:
     """The key in the file; `ConfigurationError` if there is none, or others can read it."""
-    content, mode = _read(path)
-    if mode & 0o077:
-        raise ConfigurationError(f"{path} can be read by others: chmod 600 it.")
-    return read_pem(content, str(path))
-
-
-def _read(path: Path) -> tuple[bytes, int]:
     try:
-        if not path.is_file():  # a pipe would keep us waiting
-            raise ConfigurationError(f"There is no key file {path}.")
-        with path.open("rb") as file:
-            return file.read(_LARGEST), os.fstat(file.fileno()).st_mode
+        content = read_trusted(path, private=True)
+    except FileNotFoundError:
+        raise ConfigurationError(f"There is no key file {path}.") from None
     except OSError as error:
         raise ConfigurationError(f"The key {path} cannot be read: {error}.") from None
+    return read_pem(content, str(path))

@@ -1,0 +1,79 @@
+"""Files that say whom to trust, or that are secret, are opened once and examined."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from issuer.errors import ConfigurationError
+from issuer.files import LARGEST, read_trusted
+from tests.owners import give_to_another_user
+
+
+def put(path: Path, content: bytes = b"secret", mode: int = 0o600) -> Path:
+    path.write_bytes(content)
+    path.chmod(mode)
+    return path
+
+
+REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a pipe": (os.mkfifo, "is not a regular file"),
+    "a folder": (Path.mkdir, "is not a regular file"),
+    "an endless device": (lambda path: path.symlink_to("/dev/zero"), "is not a regular file"),
+    "the group can write it": (lambda path: put(path, mode=0o620), "chmod go-w"),
+    "everybody can write it": (lambda path: put(path, mode=0o602), "chmod go-w"),
+    "too large": (lambda path: put(path, b"x" * (LARGEST + 1)), "is larger than 65536 bytes"),
+}
+
+
+@pytest.mark.parametrize(("make", "sentence"), REFUSED.values(), ids=REFUSED)
+def test_a_file_that_is_not_fit_is_refused(
+    tmp_path: Path, make: Callable[[Path], object], sentence: str
+):
+    make(tmp_path / "file")
+    with pytest.raises(ConfigurationError, match=sentence):
+        read_trusted(tmp_path / "file")
+
+
+def test_a_file_of_another_user_is_refused_and_what_to_do_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = put(tmp_path / "file")
+    give_to_another_user(path, monkeypatch)
+    with pytest.raises(ConfigurationError, match="run it as the owner of the file, or chown"):
+        read_trusted(path)
+
+
+def test_a_file_that_others_can_read_is_no_private_one(tmp_path: Path):
+    path = put(tmp_path / "file", mode=0o640)
+    assert read_trusted(path) == b"secret"
+    with pytest.raises(ConfigurationError, match="can be read by others: chmod 600 it"):
+        read_trusted(path, private=True)
+
+
+def test_a_secret_may_be_a_link_as_kubernetes_mounts_it(tmp_path: Path):
+    (tmp_path / "..2026").mkdir()
+    put(tmp_path / "..2026" / "key", mode=0o444)
+    (tmp_path / "..data").symlink_to("..2026")
+    (tmp_path / "key").symlink_to("..data/key")
+    assert read_trusted(tmp_path / "key") == b"secret"
+
+
+def test_a_file_that_is_exchanged_after_it_was_opened_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path, theirs = put(tmp_path / "file"), put(tmp_path / "theirs", b"theirs", mode=0o666)
+    system_open = os.open
+
+    def open_and_exchange(*arguments: Any) -> int:
+        descriptor = system_open(*arguments)
+        theirs.replace(path)
+        return descriptor
+
+    monkeypatch.setattr(os, "open", open_and_exchange)
+    assert read_trusted(path) == b"secret"
+    monkeypatch.undo()
+    with pytest.raises(ConfigurationError):
+        read_trusted(path)
