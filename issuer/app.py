@@ -34,6 +34,8 @@ from issuer.workers import WorkerPool
 
 _QUERY_WORKERS = 8
 _QUERY_QUEUE = 256
+_PLANS_AT_ONCE = 2  # each may take a hundred megabytes
+_LINTS_WAITING = 16
 
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 
@@ -46,6 +48,8 @@ def create_app(settings: Settings, clock: Clock | None = None) -> ShortWay:
     services = build_services(settings, clock)
     limits = build_limits(settings, services.clock)
     queries = WorkerPool("queries", _QUERY_WORKERS, _QUERY_QUEUE)
+    plans = WorkerPool("plans", _PLANS_AT_ONCE, queue=0)
+    lints = WorkerPool("lints", 1, _LINTS_WAITING)
     passwords = WorkerPool("passwords", settings.password_workers, settings.password_queue)
 
     @asynccontextmanager
@@ -55,8 +59,8 @@ def create_app(settings: Settings, clock: Clock | None = None) -> ShortWay:
         try:
             yield
         finally:
-            passwords.stop()
-            queries.stop()
+            for pool in (passwords, queries, plans, lints):
+                pool.stop()
             await limits.close()
             services.stop()
 
@@ -88,6 +92,8 @@ def create_app(settings: Settings, clock: Clock | None = None) -> ShortWay:
     app.add_middleware(HeadAsGet, prefix=f"{base}/admin/")
     app.add_middleware(RequestFrame)
     app.state.services = services
+    app.state.plans = plans
+    app.state.lints = lints
     return ShortWay(app, {route.path: route.endpoint for route in protocol})
 
 

@@ -1,5 +1,7 @@
 """The few errors the rooms raise. What they are in HTTP is the doors' business."""
 
+_MOST_SAID = 10
+
 
 class IssuerError(Exception):
     """Something the caller can understand; `str()` of it is one sentence fit for a person."""
@@ -10,12 +12,19 @@ class ConfigurationError(IssuerError):
 
 
 class InvalidField(IssuerError):
-    """A value that may not be stored. `field` names the member that holds it."""
+    """Values that may not be stored. `problems` has each member that holds one, and why.
 
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(f"{field}: {message}")
+    `field` and `message` are those of the first.
+    """
+
+    def __init__(self, field: str, message: str, *more: tuple[str, str]) -> None:
+        self.problems = [(field, message), *more]
         self.field = field
         self.message = message
+        sentences = [f"{name}: {why}" for name, why in self.problems[:_MOST_SAID]]
+        if len(self.problems) > _MOST_SAID:
+            sentences.append(f"and {len(self.problems) - _MOST_SAID} more")
+        super().__init__("; ".join(sentences))
 
 
 class NotFound(IssuerError):
@@ -59,10 +68,11 @@ class NotYet(NotAllowed):
 
 
 class Forbidden(IssuerError):
-    """Not allowed to this caller. `scope` is the one that would allow it."""
+    """Not allowed to this caller. `scope` is the one that would allow it; None: any of ours."""
 
-    def __init__(self, scope: str) -> None:
-        super().__init__(f"This needs the scope {scope}.")
+    def __init__(self, scope: str | None) -> None:
+        which = f"the scope {scope}" if scope else "a scope of this API, such as issuer:roles:read"
+        super().__init__(f"This needs {which}.")
         self.scope = scope
 
 

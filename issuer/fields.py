@@ -59,26 +59,35 @@ class Fields(BaseModel):
 
     @classmethod
     def read(cls, members: Mapping[str, object]) -> Self:
-        """`members` checked; `InvalidField` names the first member that is wrong."""
+        """`members` checked; `InvalidField` names every member that is wrong."""
         try:
             return cls.model_validate(members)
         except RecursionError:
             raise InvalidField("body", "is nested too deeply") from None
         except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(str(part) for part in first["loc"]) or "body"
-            raise InvalidField(field, first["msg"].removeprefix("Value error, ")) from None
+            found = error.errors(include_url=False, include_context=False, include_input=False)
+        problems = [
+            (".".join(str(part) for part in each["loc"]) or "body", in_words(each["msg"]))
+            for each in found
+        ]
+        raise InvalidField(*problems[0], *problems[1:])
 
     def patched(self, patch: Mapping[str, object]) -> Self:
         """These fields after a merge patch (RFC 7396), checked as a whole."""
-        for name in patch.keys() - type(self).model_fields.keys():
-            # Else a null would remove what is not there, and a slip of the pen look like a success.
-            raise InvalidField(name, "Extra inputs are not permitted")
+        # Else a null would remove what is not there, and a misspelled name look like a success.
+        if unknown := [name for name in patch if name not in type(self).model_fields]:
+            problems = [(name, "Extra inputs are not permitted") for name in unknown]
+            raise InvalidField(*problems[0], *problems[1:])
         try:
             merged = merge_patch(self.model_dump(mode="json"), patch)
         except RecursionError:
             raise InvalidField("body", "is nested too deeply") from None
         return self.read(merged)
+
+
+def in_words(message: str) -> str:
+    """What pydantic says of a value, without what it puts before our own sentences."""
+    return message.removeprefix("Value error, ")
 
 
 def fold_id(principal_id: str) -> str:

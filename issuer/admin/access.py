@@ -1,6 +1,6 @@
-"""Who is at the door: an access token of this issuer, for the issuer itself (RFC 6750)."""
+"""Who calls: an access token of this issuer, for the issuer itself (RFC 6750)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated
@@ -27,10 +27,20 @@ class Access:
     actor: Actor
     held: frozenset[str]
 
+    def holds(self, scope: str) -> bool:
+        """Whether the caller holds a scope that covers this one."""
+        return covers(self.held, scope)
+
     def require(self, scope: str) -> None:
         """`Forbidden` unless the caller holds a scope that covers this one."""
-        if not covers(self.held, scope):
+        if not self.holds(scope):
             raise Forbidden(scope)
+
+    def require_any(self, alternatives: Sequence[tuple[str, ...]]) -> None:
+        """`Forbidden` unless all of one alternative is covered; (): any scope at all is held."""
+        if self.held and any(all(self.holds(each) for each in needs) for needs in alternatives):
+            return
+        raise Forbidden(next((each for each in alternatives[0] if not self.holds(each)), None))
 
     @contextmanager
     def rooms(self, scope: str) -> Iterator[Rooms]:
@@ -42,10 +52,14 @@ class Access:
             yield rooms
 
 
-def access(request: Request, _: Annotated[object, Depends(_bearer)] = None) -> Access:
-    """The caller's access. What was taken away since the token was made is gone already."""
-    if not hasattr(request.state, "access"):
-        request.state.access = _access(request)
+def authenticate(request: Request) -> Access:
+    """The caller's access, which is kept for the operation. Rights removed since do not count."""
+    found = _access(request)
+    request.state.access = found
+    return found
+
+
+async def _authenticated(request: Request, _: Annotated[object, Depends(_bearer)] = None) -> Access:
     found: Access = request.state.access
     return found
 
@@ -65,7 +79,7 @@ def _access(request: Request) -> Access:
     return Access(services, caller(request, token.subject), held)
 
 
-Caller = Annotated[Access, Depends(access)]
+Caller = Annotated[Access, Depends(_authenticated)]
 
 
 def _presented(request: Request) -> str:

@@ -18,7 +18,7 @@ from issuer.admin import (
     users,
 )
 from issuer.admin.assignments import client_roles, user_roles
-from issuer.admin.urls import PREFIX
+from issuer.admin.problems import PREFIX
 
 RESOURCES = [
     audiences.router,

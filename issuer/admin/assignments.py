@@ -9,6 +9,7 @@ from issuer.admin import clients, users
 from issuer.admin.access import Caller
 from issuer.admin.problems import documented
 from issuer.admin.representations import IfMatch, Page, require_match
+from issuer.admin.routes import admin_router
 from issuer.errors import NotFound
 from issuer.roles import Assignment
 from issuer.services import Rooms
@@ -26,7 +27,7 @@ def assignments_router(
     prefix: str, tag: str, read: str, write: str, require: Callable[[Rooms, str], object]
 ) -> APIRouter:
     """The operations for principals under `prefix`; `require` raises `NotFound` for no one."""
-    router = APIRouter(prefix=prefix, tags=[tag])
+    router = admin_router(prefix, tag)
 
     @router.get("/{id}/roles", name=f"list {tag} roles", responses=documented("not-found"))
     def list_assignments(caller: Caller, id: str) -> Given:  # noqa: A002 - the path's word

@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from issuer.admin.access import Caller
-from issuer.admin.bodies import JsonOnly, MergePatch, StrictJsonRoute
+from issuer.admin.bodies import MergePatch
 from issuer.admin.problems import documented
 from issuer.admin.representations import (
     Cursor,
@@ -16,10 +16,11 @@ from issuer.admin.representations import (
     require_match,
     tagged,
 )
+from issuer.admin.routes import admin_router
 from issuer.admin.urls import location
 from issuer.audiences import Audience, AudienceFields
 
-router = APIRouter(prefix="/audiences", tags=["audiences"], route_class=StrictJsonRoute)
+router = admin_router("/audiences", "audiences")
 
 _READ, _WRITE = "issuer:audiences:read", "issuer:audiences:write"
 
@@ -34,7 +35,6 @@ def list_audiences(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> 
 @router.post(
     "",
     status_code=201,
-    dependencies=[JsonOnly],
     responses=documented("already-exists", body=True),
 )
 def create_audience(caller: Caller, fields: AudienceFields, response: Response) -> Audience:
@@ -55,7 +55,6 @@ def read_audience(caller: Caller, audience_id: str, response: Response) -> Audie
 
 @router.patch(
     "/{audience_id:path}",
-    dependencies=[JsonOnly],
     responses=documented("not-found", "not-allowed", "precondition-failed", body=True),
 )
 def patch_audience(

@@ -3,15 +3,16 @@
 import re
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from issuer.admin.access import Caller
 from issuer.admin.problems import documented
 from issuer.admin.representations import Cursor, Limit, Page, page
+from issuer.admin.routes import admin_router
 from issuer.audit import EventFilter, EventRecord
 from issuer.fields import Instant
 
-router = APIRouter(prefix="/audit-events", tags=["audit"])
+router = admin_router("/audit-events", "audit")
 
 _EVENT_ID = re.compile(r"[0-9]{1,18}")  # both databases count in 64 bits
 

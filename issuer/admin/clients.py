@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from issuer.admin.access import Caller
-from issuer.admin.bodies import JsonOnly, MergePatch, StrictJsonRoute
+from issuer.admin.bodies import MergePatch
 from issuer.admin.problems import documented
 from issuer.admin.representations import (
     Cursor,
@@ -17,10 +17,11 @@ from issuer.admin.representations import (
     require_match,
     tagged,
 )
+from issuer.admin.routes import admin_router
 from issuer.admin.urls import location
 from issuer.clients import Client, ClientFields, ClientSecret, SecretFields
 
-router = APIRouter(prefix="/clients", tags=["clients"], route_class=StrictJsonRoute)
+router = admin_router("/clients", "clients")
 
 READ, WRITE = "issuer:clients:read", "issuer:clients:write"
 
@@ -56,7 +57,6 @@ def list_clients(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Pa
 @router.post(
     "",
     status_code=201,
-    dependencies=[JsonOnly],
     responses=documented("already-exists", body=True),
 )
 def create_client(caller: Caller, fields: ClientFields, response: Response) -> NewClient:
@@ -78,7 +78,6 @@ def read_client(caller: Caller, client_id: str, response: Response) -> Client:
 
 @router.patch(
     "/{client_id}",
-    dependencies=[JsonOnly],
     responses=documented("not-found", "not-allowed", "precondition-failed", body=True),
 )
 def patch_client(
@@ -128,7 +127,6 @@ def list_secrets(caller: Caller, client_id: str) -> Secrets:
 @router.post(
     "/{client_id}/secrets",
     status_code=201,
-    dependencies=[JsonOnly],
     responses=documented("not-found", "not-allowed", body=True),
 )
 def create_secret(

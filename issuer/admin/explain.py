@@ -3,18 +3,19 @@
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import Request
 from pydantic import BaseModel, Field
 
 from issuer.admin.access import Access, Caller
-from issuer.admin.bodies import JsonOnly, StrictJsonRoute
 from issuer.admin.problems import documented
+from issuer.admin.routes import admin_router
 from issuer.catalogue import UnknownVersion, lint, scopes
 from issuer.errors import InvalidCredentials, InvalidField
 from issuer.explaining import PreviewRequest, Question, Subject
 from issuer.fields import MOST_SCOPES, Fields
+from issuer.workers import WorkerPool
 
-router = APIRouter(tags=["rights"], route_class=StrictJsonRoute)
+router = admin_router("", "rights")
 
 
 class Via(BaseModel):
@@ -95,13 +96,18 @@ def list_scopes(caller: Caller, version: str | None = None) -> KnownScopes:
     return KnownScopes(items=[KnownScope(**each.as_json()) for each in found])
 
 
-@router.post("/scopes/lint", dependencies=[JsonOnly], responses=documented(body=True))
-def lint_scopes(caller: Caller, wanted: ScopesToLint) -> Findings:
+@router.post("/scopes/lint", responses=documented(body=True))
+async def lint_scopes(request: Request, _: Caller, wanted: ScopesToLint) -> Findings:
     """What looks odd in a set of scopes: warnings, never refusals."""
+    lints: WorkerPool = request.app.state.lints
+    return await lints.run(_linted, wanted)
+
+
+def _linted(wanted: ScopesToLint) -> Findings:
     return Findings(items=[FoundOdd(**each.as_json()) for each in lint(wanted.scopes)])
 
 
-@router.post("/explain", dependencies=[JsonOnly], responses=documented("not-found", body=True))
+@router.post("/explain", responses=documented("not-found", body=True))
 def explain(caller: Caller, question: Question) -> Explained:
     """May a client, a user or a token do this, and why? Nothing is issued.
 
@@ -123,7 +129,7 @@ def explain(caller: Caller, question: Question) -> Explained:
     )
 
 
-@router.post("/preview", dependencies=[JsonOnly], responses=documented("not-found", body=True))
+@router.post("/preview", responses=documented("not-found", body=True))
 def preview(caller: Caller, wanted: PreviewRequest) -> Previewed:
     """What a token would say, without making one."""
     _require_read_of(caller, wanted)

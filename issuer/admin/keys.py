@@ -2,15 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from issuer.admin.access import Caller
 from issuer.admin.problems import documented
 from issuer.admin.representations import Page, tagged
+from issuer.admin.routes import admin_router
 from issuer.keys.described import DescribedKey, all_described, described
 from issuer.vocabulary import SigningAlgorithm
 
-router = APIRouter(prefix="/keys", tags=["keys"])
+router = admin_router("/keys", "keys")
 
 READ, WRITE = "issuer:keys:read", "issuer:keys:write"
 

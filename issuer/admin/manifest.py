@@ -3,24 +3,24 @@
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import Depends, Header, Query, Request, Response
 from pydantic import BaseModel
 
 from issuer import manifest
-from issuer.admin.access import Caller
+from issuer.admin.access import Access, Caller
 from issuer.admin.limits import MOST_BYTES
 from issuer.admin.problems import ProblemRaised, documented
 from issuer.admin.representations import (
     IfMatch,
-    never_stored,
+    etag,
     require_match,
-    tagged,
 )
+from issuer.admin.routes import admin_router
 from issuer.etags import etag_of
-from issuer.manifest import Plan
-from issuer.services import Rooms
+from issuer.manifest import Manifest, Plan, PlanOutdated
+from issuer.workers import WorkerPool
 
-router = APIRouter(prefix="/manifest", tags=["manifest"])
+router = admin_router("/manifest", "manifest")
 
 _YAML, _JSON = "application/yaml", "application/json"  # RFC 9512 §2.1, with the aliases
 _READ = (_YAML, _JSON, "application/x-yaml", "text/yaml", "text/x-yaml")
@@ -68,13 +68,9 @@ _EXPORTED: dict[int | str, dict[str, Any]] = {200: {"description": "It", "conten
 
 
 @router.get("", response_class=Response, responses={**documented(), **_EXPORTED})
-def export_manifest(caller: Caller, accept: Accept = "") -> Response:
-    """The whole house but secrets, passwords and keys. The same house gives the same bytes."""
-    with caller.services.reading(caller.actor, caller.held) as rooms:
-        text = manifest.export(rooms)
-    if _YAML in accept.lower():
-        return _exported(text, _YAML)
-    return _exported(json.dumps(manifest.data_of(text)), _JSON)
+async def export_manifest(request: Request, caller: Caller, accept: Accept = "") -> Response:
+    """Everything but secrets, passwords and keys. The same data gives the same bytes."""
+    return await _plans(request).run(_export, caller, accept)
 
 
 @router.get("/schema", responses=documented())
@@ -83,49 +79,90 @@ def read_manifest_schema(caller: Caller) -> dict[str, Any]:
     return manifest.schema()
 
 
-@router.post("/plan", openapi_extra=_BODY, responses=documented("in-use", "not-allowed", body=True))
-def plan_manifest(
-    caller: Caller, source: Source, response: Response, prune: Prune = False
-) -> Planned:
-    """What a manifest would change here. Nothing is changed; the ETag names the plan."""
-    with caller.services.reading(caller.actor, caller.held) as rooms:
-        return tagged(response, Planned(**_plan(rooms, source, prune=prune).as_json()))
+@router.post(
+    "/plan",
+    openapi_extra=_BODY,
+    response_model=Planned,
+    responses=documented("in-use", "not-allowed", body=True),
+)
+async def plan_manifest(
+    request: Request, caller: Caller, source: Source, prune: Prune = False
+) -> Response:
+    """What a manifest would change here. Nothing is changed; the ETag names the plan.
+
+    503 with `Retry-After` while two other plans are made.
+    """
+    return await _plans(request).run(_plan, caller, source, prune=prune)
 
 
 @router.post(
     "/apply",
     openapi_extra=_BODY,
+    response_model=Done,
     responses=documented(
         "in-use", "not-allowed", "already-exists", "precondition-failed", body=True
     ),
 )
-def apply_manifest(
-    caller: Caller,
-    source: Source,
-    response: Response,
-    prune: Prune = False,
-    if_match: IfMatch = None,
-) -> Done:
-    """Make the house what a manifest declares: all of it, or on any error nothing.
+async def apply_manifest(
+    request: Request, caller: Caller, source: Source, prune: Prune = False, if_match: IfMatch = None
+) -> Response:
+    """Apply a manifest: all of it, or on any error nothing.
 
     With `If-Match` and the ETag of a plan: just that plan, or 412.
     """
-    with caller.services.changing(caller.actor, caller.held) as rooms:
-        plan = _plan(rooms, source, prune=prune)
+    return await _plans(request).run(_apply, caller, source, prune=prune, if_match=if_match)
+
+
+def _plans(request: Request) -> WorkerPool:
+    """The workers for what takes seconds and a hundred megabytes: 503 if none is free."""
+    plans: WorkerPool = request.app.state.plans
+    return plans
+
+
+def _export(caller: Access, accept: str) -> Response:
+    with caller.services.reading(caller.actor, caller.held) as rooms:
+        text = manifest.export(rooms)
+    yaml = _YAML in accept.lower()
+    content = text if yaml else json.dumps(manifest.data_of(text))
+    headers = {"ETag": etag_of(content.encode()), "Vary": "Accept"}
+    return Response(content, media_type=_YAML if yaml else _JSON, headers=headers)
+
+
+def _plan(caller: Access, source: bytes, *, prune: bool) -> Response:
+    planned = Planned(**_planned(caller, _read(source), prune=prune).as_json())
+    return _answer(planned, ETag=etag(planned))
+
+
+def _apply(caller: Access, source: bytes, *, prune: bool, if_match: str | None) -> Response:
+    """Nothing is read or planned while other changes wait for this one."""
+    declared = _read(source)
+    for is_last in (False, False, True):
+        plan = _planned(caller, declared, prune=prune)
         planned = Planned(**plan.as_json())
         require_match(if_match, planned)
-        applied = manifest.apply(rooms, plan)
-    never_stored(response)
-    return Done(
+        try:
+            with caller.services.changing(caller.actor, caller.held) as rooms:
+                applied = manifest.apply(rooms, plan)
+        except PlanOutdated:
+            if is_last:
+                raise
+        else:
+            break
+    done = Done(
         **dict(planned), user_ids=dict(applied.user_ids), client_secrets=dict(applied.secrets)
     )
+    return _answer(done, **{"Cache-Control": "no-store"})
 
 
-def _plan(rooms: Rooms, source: bytes, *, prune: bool) -> Plan:
-    declared = manifest.read(source, _FILE, rooms, prune=prune, most_bytes=MOST_BYTES)
-    return manifest.plan(rooms, declared, prune=prune)
+def _read(source: bytes) -> Manifest:
+    return manifest.read(source, _FILE, most_bytes=MOST_BYTES)
 
 
-def _exported(content: str, media_type: str) -> Response:
-    headers = {"ETag": etag_of(content.encode()), "Vary": "Accept"}
-    return Response(content, media_type=media_type, headers=headers)
+def _planned(caller: Access, declared: Manifest, *, prune: bool) -> Plan:
+    with caller.services.reading(caller.actor, caller.held) as rooms:
+        return manifest.plan(rooms, declared, prune=prune)
+
+
+def _answer(model: BaseModel, **headers: str) -> Response:
+    """Written here, in the worker: it may have megabytes."""
+    return Response(model.model_dump_json(), media_type=_JSON, headers=headers)

@@ -1,16 +1,21 @@
 """Problem details (RFC 9457): what every refusal of this door looks like, with a stable `type`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
 from pydantic import BaseModel
+from starlette.requests import Request
 from starlette.responses import Response
 
+from issuer.http import caller
 from issuer.logs import request_id
 
+PREFIX = "/admin/v1"  # of every path of this API, under the path of the issuer
 MEDIA_TYPE = "application/problem+json"
+MOST_ERRORS = 100
+_LONGEST_NAME = 128
 
 # The last part of `type`, which names the problem for good; its status and its title.
 _PROBLEMS: dict[str, tuple[int, str]] = {
@@ -42,7 +47,7 @@ class FieldError(BaseModel):
 
 
 class Problem(BaseModel):
-    """A problem as it is answered."""
+    """A problem as it is answered. `more_errors` is how many are not listed in `errors`."""
 
     type: str
     title: str
@@ -50,6 +55,7 @@ class Problem(BaseModel):
     detail: str
     request_id: str | None = None
     errors: list[FieldError] | None = None
+    more_errors: int | None = None
     used_by: list[str] | None = None
 
 
@@ -64,6 +70,22 @@ class ProblemRaised(Exception):
         self.detail = detail
         self.headers = headers
         self.members = members
+
+    @classmethod
+    def of_fields(
+        cls, errors: Sequence[Mapping[str, str | int]], total: int | None = None
+    ) -> "ProblemRaised":
+        """Invalid fields: the first of `errors`, and how many more of `total` there are."""
+        shown = errors[:MOST_ERRORS]
+        more = (len(errors) if total is None else total) - len(shown)
+        detail = "; ".join(f"{each['field']}: {each['message']}" for each in shown[:3])
+        counted: dict[str, Any] = {"more_errors": more} if more else {}
+        return cls("invalid-fields", detail, errors=shown, **counted)
+
+
+def shortened(text: str) -> str:
+    """`text` from a caller, at a length fit for an answer."""
+    return text if len(text) <= _LONGEST_NAME else text[:_LONGEST_NAME] + "…"
 
 
 def type_of(name: str) -> str:
@@ -103,24 +125,38 @@ def name_for(status: int) -> str:
     return _BY_STATUS.get(status, "malformed-request")
 
 
-def answer(
-    name: str, detail: str, headers: Mapping[str, str] | None = None, **members: Any
-) -> Response:
-    """The problem of that name, as the caller gets it; the log has it, too."""
-    status, title = _PROBLEMS[name]
-    structlog.get_logger(__name__).info("admin_refused", problem=name, reason=detail)
+def answer(request: Request, problem: ProblemRaised) -> Response:
+    """The problem as the caller gets it. Refusals of the admin API are logged."""
+    status, title = _PROBLEMS[problem.name]
+    base = request.app.state.services.settings.base_path
+    if request.url.path.startswith(f"{base}{PREFIX}/"):
+        _log_refusal(request, problem)
     body = {
-        "type": type_of(name),
+        "type": type_of(problem.name),
         "title": title,
         "status": status,
-        "detail": detail,
+        "detail": problem.detail,
         "request_id": request_id.get(),
-        **members,
+        **problem.members,
     }
     return Response(
         # In ASCII: a caller's unpaired surrogate must not break the answer that refuses it.
         json.dumps(body, ensure_ascii=True),
         status,
         media_type=MEDIA_TYPE,
-        headers={"Cache-Control": "no-store", **(headers or {})},
+        headers={"Cache-Control": "no-store", **(problem.headers or {})},
+    )
+
+
+def _log_refusal(request: Request, problem: ProblemRaised) -> None:
+    known = getattr(request.state, "access", None)
+    actor = known.actor if known else caller(request)
+    structlog.get_logger(__name__).info(
+        "admin_refused",
+        problem=problem.name,
+        reason=problem.detail,
+        actor=actor.id,
+        address=actor.address,
+        method=request.method,
+        path=request.url.path,
     )

@@ -1,6 +1,4 @@
-"""From what the rooms and the framework raise to the problem that the caller gets."""
-
-from collections.abc import Mapping, Sequence
+"""From what the domain and the framework raise to the problem that the caller gets."""
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -8,30 +6,32 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from issuer import errors, manifest
-from issuer.admin.problems import ProblemRaised, answer, name_for
+from issuer.admin.problems import MOST_ERRORS, ProblemRaised, answer, name_for, shortened
 from issuer.catalogue import methods_at
+from issuer.fields import in_words
 from issuer.scopes import InvalidScope, ScopeNotCovered
 
 
 def install_problem_handlers(app: FastAPI) -> None:
-    """Turn what the rooms and the framework raise into problems."""
+    """Turn what the domain and the framework raise into problems."""
 
     @app.exception_handler(ProblemRaised)
-    async def raised(_: Request, error: ProblemRaised) -> Response:
-        return answer(error.name, error.detail, error.headers, **error.members)
+    async def raised(request: Request, error: ProblemRaised) -> Response:
+        return answer(request, error)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> Response:
-        return _invalid(error)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        return answer(request, _invalid(error))
 
     @app.exception_handler(HTTPException)
     async def framework(request: Request, error: HTTPException) -> Response:
         headers = {**(error.headers or {}), **_allowed(request, error)}
-        return answer(name_for(error.status_code), str(error.detail), headers)
+        name = name_for(error.status_code)
+        return answer(request, ProblemRaised(name, str(error.detail), headers))
 
     @app.exception_handler(errors.IssuerError)
-    async def room(_: Request, error: errors.IssuerError) -> Response:
-        return _of_room(error)
+    async def domain(request: Request, error: errors.IssuerError) -> Response:
+        return answer(request, _of_domain(error))
 
 
 def _allowed(request: Request, error: HTTPException) -> dict[str, str]:
@@ -45,33 +45,39 @@ def _allowed(request: Request, error: HTTPException) -> dict[str, str]:
     return {"Allow": ", ".join(methods)} if methods else {}
 
 
-def _of_room(error: errors.IssuerError) -> Response:  # noqa: PLR0911 - one for each error
+def _of_domain(error: errors.IssuerError) -> ProblemRaised:  # noqa: PLR0911 - one for each error
     match error:
         case errors.NotFound():
-            return answer("not-found", str(error))
+            return ProblemRaised("not-found", str(error))
         case errors.AlreadyExists():
-            return answer("already-exists", str(error))
+            return ProblemRaised("already-exists", str(error))
         case errors.InUse():
-            return answer("in-use", str(error), used_by=error.users_of_it)
+            return ProblemRaised("in-use", str(error), used_by=error.users_of_it)
         case errors.InvalidField():
-            return _fields([{"field": error.field, "message": error.message}])
+            fields = error.problems
+            errors_of_them = [_field(*each) for each in fields[:MOST_ERRORS]]
+            return ProblemRaised.of_fields(errors_of_them, len(fields))
         case manifest.InvalidManifest():
-            return _fields([_in_manifest(each) for each in error.problems])
+            found = error.problems[:MOST_ERRORS]
+            return ProblemRaised.of_fields([_in_manifest(each) for each in found], error.total)
         case errors.Forbidden():
-            return answer("forbidden", str(error), _insufficient(error.scope))
+            return ProblemRaised("forbidden", str(error), _insufficient(error.scope))
         case errors.NotYet():
-            return answer("not-allowed", str(error), {"Retry-After": str(error.retry_after)})
+            headers = {"Retry-After": str(error.retry_after)}
+            return ProblemRaised("not-allowed", str(error), headers)
         case errors.NotAllowed():
-            return answer("not-allowed", str(error))
+            return ProblemRaised("not-allowed", str(error))
         case ScopeNotCovered() | InvalidScope():
-            return _fields([{"field": "scope", "message": str(error)}])
+            return ProblemRaised.of_fields([_field("scope", str(error))])
         case errors.Unavailable():
-            return answer(
-                "temporarily-unavailable",
-                "The server cannot answer now.",
-                {"Retry-After": str(error.retry_after)},
-            )
+            headers = {"Retry-After": str(error.retry_after)}
+            detail = "The server cannot answer now."
+            return ProblemRaised("temporarily-unavailable", detail, headers)
     raise error
+
+
+def _field(field: str, message: str) -> dict[str, str | int]:
+    return {"field": shortened(field), "message": message}
 
 
 def _in_manifest(wrong: manifest.Problem) -> dict[str, str | int]:
@@ -79,28 +85,19 @@ def _in_manifest(wrong: manifest.Problem) -> dict[str, str | int]:
     return {"field": field, "message": wrong.message, "line": wrong.line}
 
 
-def _insufficient(scope: str) -> dict[str, str]:
+def _insufficient(scope: str | None) -> dict[str, str]:
     """RFC 6750 §3."""
-    challenge = f'Bearer realm="issuer", error="insufficient_scope", scope="{scope}"'
-    return {"WWW-Authenticate": challenge}
+    which = f', scope="{scope}"' if scope else ""
+    return {"WWW-Authenticate": f'Bearer realm="issuer", error="insufficient_scope"{which}'}
 
 
-def _invalid(error: RequestValidationError) -> Response:
+def _invalid(error: RequestValidationError) -> ProblemRaised:
     found = error.errors()
     if any(each["type"] == "json_invalid" for each in found):
-        return answer("malformed-request", "The body is not JSON.")
-    return _fields(
-        [
-            {
-                # The first part says body, path or query, which the caller knows.
-                "field": ".".join(str(part) for part in each["loc"][1:]) or "body",
-                "message": each["msg"].removeprefix("Value error, "),
-            }
-            for each in found
-        ]
-    )
-
-
-def _fields(found: Sequence[Mapping[str, str | int]]) -> Response:
-    detail = "; ".join(f"{each['field']}: {each['message']}" for each in found[:3])
-    return answer("invalid-fields", detail, errors=found)
+        return ProblemRaised("malformed-request", "The body is not JSON.")
+    errors_of_them = [
+        # The first part says body, path or query, which the caller knows.
+        _field(".".join(str(part) for part in each["loc"][1:]) or "body", in_words(each["msg"]))
+        for each in found[:MOST_ERRORS]
+    ]
+    return ProblemRaised.of_fields(errors_of_them, len(found))

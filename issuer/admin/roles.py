@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from issuer.admin.access import Caller
-from issuer.admin.bodies import JsonOnly, MergePatch, StrictJsonRoute
+from issuer.admin.bodies import MergePatch
 from issuer.admin.problems import documented
 from issuer.admin.representations import (
     Cursor,
@@ -16,10 +16,11 @@ from issuer.admin.representations import (
     require_match,
     tagged,
 )
+from issuer.admin.routes import admin_router
 from issuer.admin.urls import location
 from issuer.roles import Role, RoleFields
 
-router = APIRouter(prefix="/roles", tags=["roles"], route_class=StrictJsonRoute)
+router = admin_router("/roles", "roles")
 
 _READ, _WRITE = "issuer:roles:read", "issuer:roles:write"
 
@@ -34,7 +35,6 @@ def list_roles(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Page
 @router.post(
     "",
     status_code=201,
-    dependencies=[JsonOnly],
     responses=documented("already-exists", body=True),
 )
 def create_role(caller: Caller, fields: RoleFields, response: Response) -> Role:
@@ -54,7 +54,6 @@ def read_role(caller: Caller, name: str, response: Response) -> Role:
 
 @router.patch(
     "/{name}",
-    dependencies=[JsonOnly],
     responses=documented("not-found", "not-allowed", "precondition-failed", body=True),
 )
 def patch_role(

@@ -2,19 +2,20 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from pydantic import BaseModel
 
 from issuer.admin.access import Caller
 from issuer.admin.clients import READ, WRITE, NewSecret
 from issuer.admin.problems import documented
 from issuer.admin.representations import IfMatch, never_stored, require_match, tagged
+from issuer.admin.routes import admin_router
 from issuer.admin.urls import location
 from issuer.clients import ClientSecret
 from issuer.errors import NotFound
 from issuer.services import Rooms
 
-router = APIRouter(prefix="/clients/{client_id}/rotation", tags=["clients"])
+router = admin_router("/clients/{client_id}/rotation", "clients")
 
 Anyway = Annotated[bool, Query(description="Whatever speaks against it in `doubts`.")]
 

@@ -2,18 +2,17 @@
 
 from typing import Self
 
-from fastapi import APIRouter
 from pydantic import Field, model_validator
 
 from issuer.admin.access import Access, Caller
-from issuer.admin.bodies import JsonOnly
 from issuer.admin.problems import documented
+from issuer.admin.routes import admin_router
 from issuer.errors import InvalidCredentials, InvalidField
 from issuer.fields import Fields
 from issuer.scopes import ISSUER_ADMIN, covers
 from issuer.tokens.revoking import right_to_revoke
 
-router = APIRouter(prefix="/tokens", tags=["tokens"])
+router = admin_router("/tokens", "tokens")
 
 ANY_OF = ("issuer:users:write", "issuer:clients:write")
 
@@ -31,7 +30,7 @@ class TokenToRevoke(Fields):
         return self
 
 
-@router.post("/revoke", status_code=204, dependencies=[JsonOnly], responses=documented(body=True))
+@router.post("/revoke", status_code=204, responses=documented(body=True))
 def revoke_token(caller: Caller, wanted: TokenToRevoke) -> None:
     """Have a token refused everywhere within seconds; once more is fine.
 

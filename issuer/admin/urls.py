@@ -3,8 +3,7 @@
 from urllib.parse import quote
 
 from issuer.admin.access import Access
-
-PREFIX = "/admin/v1"
+from issuer.admin.problems import PREFIX
 
 
 def location(caller: Access, *parts: str) -> str:

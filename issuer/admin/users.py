@@ -1,9 +1,9 @@
 """`/users`: resource owners with a password."""
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from issuer.admin.access import Caller
-from issuer.admin.bodies import JsonOnly, MergePatch, StrictJsonRoute
+from issuer.admin.bodies import MergePatch
 from issuer.admin.problems import documented
 from issuer.admin.representations import (
     Cursor,
@@ -14,10 +14,11 @@ from issuer.admin.representations import (
     require_match,
     tagged,
 )
+from issuer.admin.routes import admin_router
 from issuer.admin.urls import location
 from issuer.users import PasswordFields, User, UserFields
 
-router = APIRouter(prefix="/users", tags=["users"], route_class=StrictJsonRoute)
+router = admin_router("/users", "users")
 
 READ, WRITE = "issuer:users:read", "issuer:users:write"
 
@@ -32,7 +33,6 @@ def list_users(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Page
 @router.post(
     "",
     status_code=201,
-    dependencies=[JsonOnly],
     responses=documented("already-exists", body=True),
 )
 def create_user(caller: Caller, fields: UserFields, response: Response) -> User:
@@ -52,7 +52,6 @@ def read_user(caller: Caller, user_id: str, response: Response) -> User:
 
 @router.patch(
     "/{user_id}",
-    dependencies=[JsonOnly],
     responses=documented(
         "not-found", "already-exists", "not-allowed", "precondition-failed", body=True
     ),
@@ -82,7 +81,6 @@ def delete_user(caller: Caller, user_id: str, if_match: IfMatch = None) -> None:
 @router.put(
     "/{user_id}/password",
     status_code=204,
-    dependencies=[JsonOnly],
     responses=documented("not-found", "not-allowed", "precondition-failed", body=True),
 )
 def set_password(

@@ -11,7 +11,7 @@ from issuer.catalogue.entries import ScopeEntry, scopes
 from issuer.catalogue.findings import Code, Finding
 from issuer.catalogue.lint import lint
 from issuer.catalogue.own_api import OwnApi
-from issuer.catalogue.own_routes import methods_at
+from issuer.catalogue.own_routes import methods_at, needs_of
 
 __all__ = [
     "NEWEST",
@@ -26,5 +26,6 @@ __all__ = [
     "decide",
     "lint",
     "methods_at",
+    "needs_of",
     "scopes",
 ]

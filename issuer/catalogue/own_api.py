@@ -8,6 +8,7 @@ from issuer.catalogue.own_routes import OwnRoute, own_routes
 from issuer.scopes import ISSUER_ADMIN, covers
 
 _WE = "The issuer"
+_ANY = "issuer:roles:read"  # for one, where any will do
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class OwnApi:
         routes = [route for route in there if method in route.methods]
         if not routes:
             return _nobody(f"{_WE} knows {path}, but not {method} of it: 405 for anybody.")
-        met = [route for route in routes if not _lacking(route, held)]
+        met = [route for route in routes if route.needs is None or _meets(route.needs, held)]
         return _granted(met[0], held) if met else _refused(routes[0], held)
 
     def _routes_at(self, path: str) -> list[OwnRoute]:
@@ -45,13 +46,21 @@ def _nobody(reason: str) -> Decision:
     return Decision(False, (), (), None, reason, (), needs_token=False)
 
 
+def _meets(needs: tuple[str, ...], held: list[str]) -> bool:
+    return bool(held) and all(covers(held, need) for need in needs)
+
+
 def _lacking(route: OwnRoute, held: list[str]) -> tuple[str, ...]:
     return tuple(need for need in route.needs or () if not covers(held, need))
 
 
 def _refused(route: OwnRoute, held: list[str]) -> Decision:
     needs, lacking = route.needs or (), _lacking(route, held)
-    reason = _noted(why_refused(_WE, needs, lacking), route, held)
+    if needs:
+        reason = _noted(why_refused(_WE, needs, lacking), route, held)
+    else:
+        reason = f"{_WE} wants any of its own scopes here, and none is held."
+        lacking = (_ANY,)
     return Decision(False, needs, (), None, reason, lacking)
 
 
@@ -60,7 +69,7 @@ def _granted(route: OwnRoute, held: list[str]) -> Decision:
     if route.needs is None:
         reason = "This needs no scope, and no access token."
     elif not route.needs:
-        reason = "Any access token for the issuer will do here."
+        reason = "Any access token with a scope of the issuer will do here."
     else:
         reason = why_granted(_WE, route.needs, by)
     reason = _noted(reason, route, held)

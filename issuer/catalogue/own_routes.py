@@ -25,7 +25,7 @@ _WHOLE_HOUSE = tuple(f"issuer:{name}:read" for name in ("audiences", "roles", "c
 
 @dataclass(frozen=True, slots=True)
 class OwnRoute:
-    """All of `needs` is wanted; nothing: any token for the issuer will do; None: not even that.
+    """All of `needs` is wanted; (): any scope of the issuer; None: no access token.
 
     Where two routes are the same request, meeting one of them is enough. `note` is what else may
     be wanted, where the path alone cannot tell; of admins only where no scope is.
@@ -49,6 +49,17 @@ def own_routes(base_path: str, *, has_metrics: bool) -> Iterator[OwnRoute]:
     for name in ("oauth-authorization-server", "openid-configuration"):  # RFC 8414 §3.1, OIDC §4
         for path in (f"/.well-known/{name}{base_path}", f"{base_path}/.well-known/{name}"):
             yield _route("GET HEAD", path, None)
+
+
+def needs_of(method: str, path: str) -> list[tuple[str, ...]]:
+    """The scopes for an operation of the admin API, where one of several sets may be enough.
+
+    `path` is that of the route, relative to the API; `LookupError` if there is no line for it.
+    """
+    found = [route.needs for route in _ADMIN_API if method in route.methods and route.is_at(path)]
+    if not found:
+        raise LookupError(f"own_routes.py does not say what {method} {path} needs")
+    return [needs or () for needs in found]
 
 
 def methods_at(path: str, base_path: str, *, has_metrics: bool) -> list[str]:

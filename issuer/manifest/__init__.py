@@ -4,7 +4,7 @@
 writes the manifest of a house. It never holds secrets, passwords or keys.
 """
 
-from issuer.manifest.applying import Applied, apply
+from issuer.manifest.applying import Applied, PlanOutdated, apply
 from issuer.manifest.changes import Plan
 from issuer.manifest.entries import schema
 from issuer.manifest.exporting import data_of, export
@@ -17,6 +17,7 @@ __all__ = [
     "InvalidManifest",
     "Manifest",
     "Plan",
+    "PlanOutdated",
     "Problem",
     "apply",
     "data_of",

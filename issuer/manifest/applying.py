@@ -21,14 +21,18 @@ class Applied:
     user_ids: Mapping[str, str]
 
 
+class PlanOutdated(NotAllowed):
+    """Something was changed since the plan was made."""
+
+
 def apply(rooms: house.Rooms, plan: Plan) -> Applied:
     """Do what `plan` says, all in the caller's transaction: on any error, roll it back.
 
-    `NotAllowed` if anything was changed since it was made. Everything else that can go wrong
+    `PlanOutdated` if anything was changed since it was made. Everything else that can go wrong
     is what the rooms would say by hand, `Forbidden` for who may not do a step by hand included.
     """
     if rooms.change_count() != plan.change_count:
-        raise NotAllowed("The house was changed since the plan was made: make a new plan.")
+        raise PlanOutdated("Something was changed since the plan was made: make a new plan.")
     applying = _Applying(rooms)
     for step in plan.steps:
         applying.take(step)

@@ -27,12 +27,16 @@ class Problem:
 
 
 class InvalidManifest(IssuerError):
-    """A manifest that cannot be used. `str()` of it has one line for each of `problems`."""
+    """A manifest that cannot be used. `str()` of it has one line for each of `problems`.
+
+    Those are the first `MOST_PROBLEMS` of `total`.
+    """
 
     def __init__(self, file: str, problems: Iterable[Problem]) -> None:
         self.file = file
         found = sorted(set(problems), key=lambda each: (each.line, str(each)))
         self.problems = found[:MOST_PROBLEMS]
+        self.total = len(found)
         lines = [f"{file}:{each.line}: {each}" for each in self.problems]
         if len(found) > MOST_PROBLEMS:
             lines.append(f"{file}: and {len(found) - MOST_PROBLEMS} more")

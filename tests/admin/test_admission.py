@@ -1,0 +1,89 @@
+"""What happens before an operation: who calls, what they may do, and only then what they sent."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from tests.admin.test_explain_own_api import below
+from tests.builders import House
+from tests.drivers import AdminApi, problem
+
+YAML = {"Content-Type": "application/yaml"}
+
+on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
+
+
+def operations(house: House) -> list[tuple[str, str]]:
+    """Every operation of the admin API, whatever it reads."""
+    found = below("/admin/v1", house).items()
+    return [(method, path) for path, methods in found for method in sorted(methods)]
+
+
+@on_sqlite
+def test_nothing_is_read_of_a_caller_without_rights(
+    house: House, holder_of: Callable[..., AdminApi]
+):
+    """To parse a manifest of a megabyte takes a second, and other requests wait meanwhile."""
+    for caller, expected in ((AdminApi(house.http, "none"), 401), (holder_of(), 403)):
+        for method, path in operations(house):
+            answer = caller(
+                method, f"{path}?unknown=1", content=b"{", headers={"Content-Type": "x"}
+            )
+            assert answer.status_code == expected, (method, path, answer.text)
+
+
+@on_sqlite
+def test_malformed_json_of_an_unauthenticated_caller_is_401(house: House):
+    """Whoever has no token learns nothing of how a body is read."""
+    for method, path in operations(house):
+        for content in (b"{", b'{"jti": "a", "jti": "b"}'):
+            answer = house.http.request(
+                method,
+                f"/admin/v1{path}",
+                content=content,
+                headers={"Content-Type": "application/json"},
+            )
+            assert answer.status_code == 401, (method, path, answer.text)
+
+
+def test_a_manifest_is_read_before_the_database_is_locked(house: House, admin: AdminApi):
+    with house.changing():
+        refused = admin("POST", "/manifest/apply", content=b"roles: [", headers=YAML)
+    assert problem(refused) == (422, "invalid-fields")
+
+
+def test_a_manifest_is_planned_before_the_database_is_locked(house: House, admin: AdminApi):
+    with house.changing():
+        refused = admin(
+            "POST",
+            "/manifest/apply",
+            content=b"clients: [{client_id: a, audiences: [nowhere]}]",
+            headers=YAML,
+        )
+    assert problem(refused) == (422, "invalid-fields")
+
+
+def test_a_third_plan_is_told_to_come_back(house: House, admin: AdminApi):
+    """Two may be made at a time: each can take a hundred megabytes.
+
+    The second of them is outdated when the first is done, and made again.
+    """
+
+    def apply(name: str) -> httpx.Response:
+        while True:
+            answer = admin("POST", "/manifest/apply", json={"roles": [{"name": name}]})
+            if answer.status_code != 503:
+                return answer
+
+    with ThreadPoolExecutor(2) as threads:
+        with house.changing():
+            # Both wait for the lock that is held here.
+            under_way = [threads.submit(apply, name) for name in ("a", "b")]
+            while (third := admin("POST", "/manifest/plan", json={})).status_code == 200:
+                pass
+        assert problem(third) == (503, "temporarily-unavailable")
+        assert third.headers["retry-after"] == "1"
+        assert [each.result().status_code for each in under_way] == [200, 200]
+    assert admin("POST", "/manifest/plan", json={}).status_code == 200
