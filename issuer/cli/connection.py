@@ -1,113 +1,158 @@
-"""Connections: none is kept for a request that is too large or never comes.
-
-What goes out on them leaves in as few packets as possible.
-"""
+"""A connection to the server: what waits on it is bounded, and so is the time of each step."""
 
 import asyncio
-from typing import Any, cast
+from typing import cast
 
 import httptools
+from uvicorn.protocols.http.flow_control import FlowControl
 
+from issuer.cli.connection_limit import ConnectionLimit
 from issuer.cli.framing import FramedProtocol
+from issuer.cli.transport import BoundedTransport
 
-
-class CoalescingTransport:
-    """A transport by which what is written twice in a row is sent at once.
-
-    uvicorn writes the head of an answer and then its body. Each of them sent alone is a system
-    call, and wakes the other side. Only `write` and `close` keep the order: uvicorn calls no
-    other method that sends.
-    """
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
-        self._loop = loop
-        self._held = b""
-
-    def write(self, data: bytes) -> None:
-        """Goes out with what is written next, at the latest in the next round of the loop."""
-        if self._held:
-            self._transport.write(self._held + data)
-            self._held = b""
-        else:
-            self._held = data
-            self._loop.call_soon(self.flush)
-
-    def close(self) -> None:
-        """Nothing that was written is lost."""
-        self.flush()
-        self._transport.close()
-
-    def flush(self) -> None:
-        """What was written goes out now."""
-        if self._held and not self._transport.is_closing():
-            self._transport.write(self._held)
-        self._held = b""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
+_END_OF_HEAD = b"\r\n\r\n"
+_REFUSAL = "Invalid HTTP request received."
 
 
 class BoundedConnection(FramedProtocol):
-    """uvicorn's, with what it lacks: httptools collects a head of any size, for any time.
+    """Answers one request after the other, and reads no further than it answers.
 
-    A head has at most `most_head_bytes` (what arrives with its end does not count), and a whole
-    request, body included, `seconds_to_send` from the first byte or from the connection.
+    uvicorn (0.54) reads and keeps any number of requests while one is answered, sends its 400 in
+    the place of an answer that is under way, closes when the client sends no more, and an empty
+    line between requests ends its wait for an idle client. Here at most two heads are parsed
+    ahead; the rest of a read waits as bytes, and the socket is not read until they are answered.
     """
 
-    most_head_bytes = 65_536
     seconds_to_send = 30.0
+    """For a whole request, body included, from its first byte or from the connection."""
+    limit = ConnectionLimit(4096)
 
-    _is_unfinished = True
-    _is_in_head = False
-    _head_bytes = 0
+    _unparsed = b""
+    _is_refused = False
     _deadline: asyncio.TimerHandle | None = None
+    _deadline_is_of: object = None
+    _answered_at = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(cast(asyncio.Transport, CoalescingTransport(transport, self.loop)))
-        self._set_deadline()
+        super().connection_made(cast(asyncio.Transport, BoundedTransport(transport, self.loop)))
+        self.flow = _Flow(self)
+        if self.limit.is_exceeded(len(self.connections)):
+            transport.abort()
+        self._set_deadlines()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unset_deadline()
+        self._unset_keepalive_if_required()  # uvicorn does so only where there was no error
+        self.pipeline.clear()
         super().connection_lost(exc)
 
-    def eof_received(self) -> None:
-        """The transport closes now, and not by our `close`: who sends no more still reads."""
-        cast(CoalescingTransport, self.transport).flush()
-
     def data_received(self, data: bytes) -> None:
-        self._unset_keepalive_if_required()
-        try:
-            self.feed(data)
-        except httptools.HttpParserError:
-            self.send_400_response("Invalid HTTP request received.")
-        if not self._is_unfinished:  # nearly always: a request comes in one piece
-            self._unset_deadline()
+        self._unparsed += data
+        self._read()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        self._expect_no_more()
+        return True  # the transport stays open until it is closed here
+
+    def on_response_complete(self) -> None:
+        self.server_state.total_requests += 1
+        self._answered_at = self.loop.time()
+        if self.transport.is_closing():
             return
-        self._set_deadline()
-        if self._is_in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > self.most_head_bytes and not self.transport.is_closing():
-                self.send_400_response("The head of the request is too large.")
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self._is_refused:
+            self.send_400_response(_REFUSAL)
+            return
+        self._read()
+        self.flow.resume_reading()
 
-    def on_message_begin(self) -> None:
-        self._is_unfinished = self._is_in_head = True
-        self._head_bytes = 0
-        super().on_message_begin()
+    @property
+    def has_waiting(self) -> bool:
+        """Whether an answer must leave before anything more is read."""
+        return bool(self.pipeline or self._unparsed or self._is_refused)
 
-    def on_headers_complete(self) -> None:
-        self._is_in_head = False
-        super().on_headers_complete()
+    def _read(self) -> None:
+        """Parse until a request waits for the answer to another."""
+        try:
+            while self._unparsed and not self.pipeline:
+                self.feed(self._next_piece())
+        except httptools.HttpParserError:
+            self._refuse()
+        if self.pipeline or self._is_refused:
+            self.flow.pause_reading()
+        self._set_deadlines()
 
-    def on_message_complete(self) -> None:
-        self._is_unfinished = False
-        super().on_message_complete()
+    def _next_piece(self) -> bytes:
+        """What was read, up to the end of its first head if it has more than one."""
+        piece, self._unparsed = self._unparsed, b""
+        end = piece.find(_END_OF_HEAD) + len(_END_OF_HEAD)
+        if piece.find(_END_OF_HEAD, end) > 0:
+            piece, self._unparsed = piece[:end], piece[end:]
+        return piece
 
-    def _set_deadline(self) -> None:
-        if self._deadline is None and not self.transport.is_closing():
-            self._deadline = self.loop.call_later(self.seconds_to_send, self.transport.close)
+    def _refuse(self) -> None:
+        """Answer 400 in its turn, close, and parse nothing more."""
+        self._is_refused = True
+        self._unparsed = b""
+        is_answering = self.cycle is not None and not self.cycle.response_complete
+        if not self._is_in_body:  # it has no application yet, but others may be under way
+            if not is_answering:
+                self.send_400_response(_REFUSAL)
+        elif self.pipeline:
+            self.pipeline.popleft()  # it waited, and those before it are answered first
+        elif not self.cycle.response_started:
+            self.send_400_response(_REFUSAL)
+        else:
+            self.transport.close()
+
+    def _expect_no_more(self) -> None:
+        """Close the connection, after the answer to a request that was received."""
+        is_answering = self.cycle is not None and not self.cycle.response_complete
+        if is_answering and not self._is_in_body:
+            self.cycle.keep_alive = False
+        else:
+            self.transport.close()
+
+    def _set_deadlines(self) -> None:
+        """One for a request that is being received, or else for the next one to begin."""
+        if not (self._is_in_head or self._is_in_body or self.cycle is None):
+            self._unset_deadline()
+            if self.timeout_keep_alive_task is None:
+                self._close_later(self.timeout_keep_alive)
+        elif self.has_waiting:
+            self._unset_deadline()
+        elif self._deadline is None or self._deadline_is_of is not self.scope:
+            self._unset_deadline()
+            self._deadline = self.loop.call_later(self.seconds_to_send, self._expect_no_more)
+            self._deadline_is_of = self.scope
+
+    def _close_later(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self._close_if_idle)
+
+    def _close_if_idle(self) -> None:
+        """Close where no answer has left for so long; a timer for each request would cost more."""
+        self.timeout_keep_alive_task = None
+        if self._is_in_head or self._is_in_body or not self.cycle.response_complete:
+            return
+        if (rest := self._answered_at + self.timeout_keep_alive - self.loop.time()) > 0:
+            self._close_later(rest)
+        else:
+            self.transport.close()
 
     def _unset_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+class _Flow(FlowControl):
+    """Reads nothing while something waits: uvicorn resumes for each body that is asked for."""
+
+    def __init__(self, connection: BoundedConnection) -> None:
+        super().__init__(connection.transport)
+        self._connection = connection
+
+    def resume_reading(self) -> None:
+        if self.read_paused and not self._connection.has_waiting:
+            super().resume_reading()

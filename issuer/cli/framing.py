@@ -1,32 +1,64 @@
 """Where a request ends and the next one begins (RFC 9112 §6).
 
-Everything behind a proxy shares connections: a server that sees another end of a request than the
-proxy gives one caller the answer of another.
+A proxy sends the requests of many callers on one connection. A server that sees another end of a
+request than the proxy does gives a caller the answer of another.
 """
+
+from typing import Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+_VERSIONS = {"1.0", "1.1"}
+_DECISIVE = {b"host", b"transfer-encoding", b"expect"}
+_BYTES_OF_A_CHUNK = 16  # its length and its two line ends, and then some
+
+
+class RequestRefused(Exception):
+    """A request that httptools takes and this server does not."""
+
 
 class FramedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol without its upgrades: a body is always read by its framing.
+    """uvicorn's protocol, which reads exactly the requests that were sent.
 
-    The defect is upstream's (httptools 0.9, uvicorn 0.54 with `ws="none"`). httptools reads no
-    body after a head with `Connection: upgrade` and `Upgrade`, and raises `HttpParserUpgrade`
-    for the caller to change protocols. uvicorn does not change: it answers the request, drops
-    the rest of that read, and parses the next read, which may be the body, as a new request.
+    Three defects are upstream's (httptools 0.9, uvicorn 0.54 with `ws="none"`):
+
+    - httptools reads no body after a head with `Connection: upgrade` and `Upgrade`, and raises
+      `HttpParserUpgrade` for the caller to change protocols. uvicorn does not change: it answers
+      the request, drops the rest of that read, and parses the next read, which may be the body,
+      as a new request.
+    - Trailers are given to `on_header`, and uvicorn adds them to the headers of the request.
+    - A head, a trailer and what describes a chunk may be of any size.
     """
 
+    most_headers = 256
+    most_framing_bytes = 65_536
+    """All but content: head, chunk extensions, trailers. The read they begin in is not counted."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        # Without uvicorn's leniency: nothing is read after a request that closes the connection.
+        self.parser = httptools.HttpRequestParser(self)
+
+    _is_in_head = False
+    _is_in_body = False
     _repeats_head = False
+    _has_host = False
+    _framing_bytes = 0
 
     def feed(self, data: bytes | memoryview) -> None:
-        """Parse; `HttpParserError` where it is not HTTP. No upgrade is accepted (RFC 9110 §7.8)."""
+        """Parse. `HttpParserError` where it is no request, or none that is taken here."""
+        if self._is_in_head or self._is_in_body:
+            self._framing_bytes = max(self._framing_bytes, 0) + len(data)
         while True:
             try:
-                return self.parser.feed_data(data)
-            except httptools.HttpParserUpgrade as upgrade:
+                self.parser.feed_data(data)
+                break
+            except httptools.HttpParserUpgrade as upgrade:  # RFC 9110 §7.8: ignored
                 data = memoryview(data)[upgrade.args[0] :]
                 self._read_the_body()
+        if self._framing_bytes > self.most_framing_bytes and (self._is_in_head or self._is_in_body):
+            raise httptools.HttpParserError("too large")
 
     def _read_the_body(self) -> None:
         """Let a new parser read on after this head, without its upgrade."""
@@ -35,31 +67,63 @@ class FramedProtocol(HttpToolsProtocol):
             for header in self.headers
             if header[0] in (b"content-length", b"transfer-encoding")
         ]
+        if not self.parser.should_keep_alive():
+            framing.append(b"connection: close\r\n")
         self.parser = httptools.HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
         self._repeats_head = True
         self.parser.feed_data(b"POST / HTTP/1.1\r\n%s\r\n" % b"".join(framing))
         self._repeats_head = False
 
     def on_message_begin(self) -> None:
-        if not self._repeats_head:
-            super().on_message_begin()
-
-    def on_url(self, url: bytes) -> None:
-        if not self._repeats_head:
-            super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._repeats_head:
-            super().on_header(name, value)
-
-    def on_headers_complete(self) -> None:
         if self._repeats_head:
             return
+        self._is_in_head = True
+        self._has_host = False
+        self._framing_bytes = 0
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """As uvicorn's, which is not called because every request pays for it per header."""
+        if not self._is_in_head:  # a trailer (RFC 9110 §6.5.1), or the repeated head
+            return
+        name = name.lower()
+        if name in _DECISIVE:
+            self._examine(name, value)
+        elif len(self.headers) >= self.most_headers:
+            raise RequestRefused("too many headers")
+        self.headers.append((name, value))
+
+    def _examine(self, name: bytes, value: bytes) -> None:
+        if name == b"host":
+            if self._has_host:  # RFC 9112 §3.2
+                raise RequestRefused("two hosts")
+            self._has_host = True
+        elif name == b"transfer-encoding":
+            if value.lower() != b"chunked":  # httptools also takes others before it
+                raise RequestRefused("transfer coding")
+        elif value.lower() == b"100-continue":
+            self.expect_100_continue = True
+
+    def on_headers_complete(self) -> None:
+        if not self._is_in_head:
+            return
+        version = self.parser.get_http_version()
+        if version not in _VERSIONS or not (self._has_host or version == "1.0"):
+            raise RequestRefused("version or host")
         if self.parser.should_upgrade() and self.parser.get_method() == b"CONNECT":
-            raise httptools.HttpParserError("There are no tunnels here.")
+            raise RequestRefused("tunnel")
         super().on_headers_complete()
+        self._is_in_head = False
+        self._is_in_body = True
+
+    def on_body(self, body: bytes) -> None:
+        self._framing_bytes -= len(body)
+        super().on_body(body)
+
+    def on_chunk_header(self) -> None:
+        self._framing_bytes -= _BYTES_OF_A_CHUNK
 
     def on_message_complete(self) -> None:
-        if not self.parser.should_upgrade():  # else the body was skipped, and is still to come
+        if not self.parser.should_upgrade():  # else httptools skipped the body: it is still to come
+            self._is_in_body = False
             super().on_message_complete()

@@ -1,188 +1,314 @@
-"""A connection ends for a head that is too large, and for a request that never comes."""
+"""What waits on a connection has a bound, and each answer is that of its request."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
-import uvicorn
+from hypothesis import given
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
 from uvicorn.server import ServerState
 
-from issuer.cli.connection import BoundedConnection, CoalescingTransport
+from issuer.cli.connection import BoundedConnection
+from issuer.cli.connection_limit import ConnectionLimit
+from tests.cli.wire import Echo, Wire, in_memory
 
 HEAD = b"POST /x HTTP/1.1\r\nHost: issuer\r\n"
-MANY = 60.0
-FEW = 0.1
+WHOLE = HEAD + b"Content-Length: 4\r\n\r\nbody"
+IDLE = 75.0
+SECONDS = BoundedConnection.seconds_to_send
 
 
-async def answering(_: Any, receive: Callable[[], Awaitable[Any]], send: Any) -> None:
-    """Answers when the body is there."""
-    while (await receive()).get("more_body"):
-        pass
-    await send({"type": "http.response.start", "status": 204, "headers": []})
-    await send({"type": "http.response.body", "body": b""})
+def get(number: int) -> bytes:
+    return b"GET /%d HTTP/1.1\r\nHost: issuer\r\n\r\n" % number
 
 
-@asynccontextmanager
-async def connected(seconds: float) -> AsyncIterator[tuple[Any, Any]]:
-    class Connection(BoundedConnection):
-        seconds_to_send = seconds
+def on_a_wire(conversation: Callable[[Wire, Echo], Awaitable[None]]) -> Wire:
+    """The wire after the conversation on it."""
 
-    config = uvicorn.Config(
-        answering, http=Connection, interface="asgi3", ws="none", log_config=None
-    )
-    config.load()
-    server = await asyncio.get_running_loop().create_server(
-        lambda: Connection(config, ServerState(), {}), "127.0.0.1", 0
-    )
-    async with server:
-        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-        yield reader, writer
-        writer.close()
+    async def together() -> Wire:
+        echo = Echo()
+        wire = Wire(echo)
+        wire.connection.timeout_keep_alive = IDLE
+        await conversation(wire, echo)
+        return wire
 
-
-def said_after(*pieces: bytes, seconds: float = MANY) -> bytes:
-    """All the server says to these pieces, each sent after a breath, until it closes."""
-
-    async def conversation() -> bytes:
-        async with connected(seconds) as (reader, writer):
-            for piece in pieces:
-                writer.write(piece)
-                await writer.drain()
-                await asyncio.sleep(0.02)
-            return await asyncio.wait_for(reader.read(), 5)
-
-    return asyncio.run(conversation())
+    return in_memory(together)
 
 
 def test_a_request_in_pieces_is_answered():
-    closing = b"Connection: close\r\nContent-Length: 4\r\n\r\n"
-    for pieces in [(HEAD + closing + b"body",), (HEAD[:9], HEAD[9:], closing, b"bo", b"dy")]:
-        assert said_after(*pieces).startswith(b"HTTP/1.1 204")
+    async def conversation(wire: Wire, _: Echo) -> None:
+        await wire.send(WHOLE)
+        await wire.send(WHOLE[:9], WHOLE[9:40], WHOLE[40:-2], WHOLE[-2:])
+
+    assert on_a_wire(conversation).answers() == [b"POST /x body"] * 2
+
+
+# What is too large
 
 
 def test_a_large_head_that_ends_in_time_is_answered():
-    pieces = [HEAD, *[b"X-A: " + b"a" * 10_000 + b"\r\n"] * 6, b"Connection: close\r\n\r\n"]
-    assert said_after(*pieces).startswith(b"HTTP/1.1 204")
+    async def conversation(wire: Wire, _: Echo) -> None:
+        await wire.send(HEAD, *[b"X-A: " + b"a" * 10_000 + b"\r\n"] * 6, b"\r\n")
+
+    assert on_a_wire(conversation).answers() == [b"POST /x "]
 
 
 @pytest.mark.parametrize(
     "piece", [b"a" * 10_000, b"X-A: a\r\n" * 1_000], ids=["one header", "many headers"]
 )
 def test_a_head_without_end_is_refused(piece: bytes):
-    just_too_many = BoundedConnection.most_head_bytes // len(piece) + 1
-    said = said_after(HEAD + b"X-B: b", *[piece] * just_too_many)
-    assert said.startswith(b"HTTP/1.1 400")
+    just_too_many = BoundedConnection.most_framing_bytes // len(piece) + 1
+
+    async def conversation(wire: Wire, _: Echo) -> None:
+        await wire.send(HEAD + b"X-B: b", *[piece] * just_too_many)
+
+    wire = on_a_wire(conversation)
+    assert wire.received.startswith(b"HTTP/1.1 400")
+    assert wire.is_lost
+
+
+def test_a_large_read_that_ends_inside_a_head_is_no_large_head():
+    large = HEAD + b"Content-Length: 90000\r\n\r\n" + b"a" * 90_000
+
+    async def conversation(wire: Wire, _: Echo) -> None:
+        await wire.send(large + WHOLE[:20], WHOLE[20:])
+
+    assert [len(body) for body in on_a_wire(conversation).answers()] == [90_008, 12]
+
+
+# Pipelining
+
+
+def test_few_requests_wait_and_the_socket_is_not_read_until_they_are_answered():
+    many = b"".join(map(get, range(5_000)))
+
+    async def conversation(wire: Wire, echo: Echo) -> None:
+        echo.may_answer.clear()
+        await wire.send(many, many)
+        assert len(echo.scopes) == 1
+        assert len(wire.connection.pipeline) <= 2
+        assert len(wire.socket) == 1
+        echo.may_answer.set()
+        await wire.settled()
+
+    wire = on_a_wire(conversation)
+    assert wire.answers() == [b"GET /%d " % number for number in range(5_000)] * 2
+
+
+@given(
+    bodies=st.lists(st.binary(max_size=40), min_size=1, max_size=12),
+    cuts=st.sets(st.integers(1, 1_500)),
+    waits=st.booleans(),
+)
+def test_each_answer_is_that_of_its_request(bodies: list[bytes], cuts: set[int], waits: bool):
+    requests = [
+        b"POST /%d HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b" % (n, len(body), body)
+        for n, body in enumerate(bodies)
+    ]
+
+    async def conversation(wire: Wire, echo: Echo) -> None:
+        places = [0, *sorted(cuts), None]
+        sent = b"".join(requests)
+        pieces = [sent[a:b] for a, b in pairwise(places)]
+        if waits:
+            echo.may_answer.clear()
+        await wire.send(*filter(None, pieces))
+        echo.may_answer.set()
+        await wire.settled()
+
+    expected = [b"POST /%d %b" % (number, body) for number, body in enumerate(bodies)]
+    assert on_a_wire(conversation).answers() == expected
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [b"BROKEN\r\n\r\n", HEAD + b"Transfer-Encoding: chunked\r\n\r\nnot a length\r\n"],
+    ids=["head", "body"],
+)
+def test_a_broken_request_is_refused_after_the_answers_to_those_before_it(broken: bytes):
+    async def conversation(wire: Wire, echo: Echo) -> None:
+        echo.may_answer.clear()
+        await wire.send(get(1) + get(2) + broken + get(3))
+        await wire.send(get(4))
+        echo.may_answer.set()
+        await wire.settled()
+
+    wire = on_a_wire(conversation)
+    assert wire.answers()[:2] == [b"GET /1 ", b"GET /2 "]
+    assert wire.received.count(b"HTTP/1.1 ") == 3
+    assert b"HTTP/1.1 400 Bad Request" in wire.received
+    assert wire.is_lost
+
+
+def test_a_body_that_breaks_ends_its_request():
+    async def conversation(wire: Wire, echo: Echo) -> None:
+        await wire.send(HEAD + b"Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n", b"broken\r\n")
+        assert echo.requests == []
+        assert echo.disconnected == 1
+
+    wire = on_a_wire(conversation)
+    assert wire.received.startswith(b"HTTP/1.1 400")
+    assert wire.is_lost
+
+
+# A client that is gone, and one that sends no more
+
+
+@pytest.mark.parametrize("number", [1, 2, 40])
+def test_a_client_that_goes_away_causes_no_error(number: int):
+    async def conversation(wire: Wire, echo: Echo) -> None:
+        echo.may_answer.clear()
+        await wire.send(b"".join(map(get, range(number))))
+        await wire.go_away()
+        echo.may_answer.set()
+        await wire.settled()
+        assert echo.errors == []
+        assert len(echo.requests) == 1
+
+    assert on_a_wire(conversation).received == b""
+
+
+def test_a_client_that_sends_no_more_is_answered():
+    async def conversation(wire: Wire, echo: Echo) -> None:
+        echo.may_answer.clear()
+        await wire.send(WHOLE)
+        await wire.send_no_more()
+        echo.may_answer.set()
+        await wire.settled()
+
+    wire = on_a_wire(conversation)
+    assert wire.answers() == [b"POST /x body"]
+    assert b"connection: close" in wire.received
+    assert wire.is_lost
+
+
+@pytest.mark.parametrize("sent", [b"", WHOLE, WHOLE[:-1], WHOLE[:9], WHOLE + WHOLE[:9]])
+def test_a_client_that_sends_no_more_is_not_waited_for(sent: bytes):
+    async def conversation(wire: Wire, _: Echo) -> None:
+        await wire.send(sent)
+        await wire.send_no_more()
+
+    assert on_a_wire(conversation).is_lost
+
+
+# Deadlines
 
 
 @pytest.mark.parametrize(
     "pieces",
-    [(), (HEAD[:9],), (HEAD,), (HEAD + b"Content-Length: 4\r\n\r\nbo",)],
-    ids=["nothing", "half a line", "half a head", "half a body"],
+    [(), (b"\r\n",), (HEAD[:9],), (HEAD,), (HEAD + b"Content-Length: 4\r\n\r\nbo",), (WHOLE, HEAD)],
+    ids=["nothing", "an empty line", "half a line", "half a head", "half a body", "another"],
 )
 def test_a_request_that_never_comes_ends_the_connection(pieces: tuple[bytes, ...]):
-    assert said_after(*pieces, seconds=FEW) == b""
+    async def conversation(wire: Wire, _: Echo) -> None:
+        await wire.send(*pieces)
+        await wire.pass_time(SECONDS - 1)
+        assert not wire.is_lost
+        await wire.pass_time(1)
+
+    assert on_a_wire(conversation).is_lost
 
 
 def test_the_deadline_is_of_a_request_not_of_the_connection():
-    whole = HEAD + b"Content-Length: 0\r\n\r\n"
-    closing = HEAD + b"Connection: close\r\nContent-Length: 0\r\n\r\n"
-    said = said_after(*[whole] * 10, closing, seconds=FEW)
-    assert said.count(b"HTTP/1.1 204") == 11
+    async def conversation(wire: Wire, _: Echo) -> None:
+        for _ in range(10):
+            await wire.send(WHOLE[:20])
+            await wire.pass_time(SECONDS / 2)
+            await wire.send(WHOLE[20:] + WHOLE[:20])
+            await wire.pass_time(SECONDS / 2)
+            await wire.send(WHOLE[20:])
+
+    assert len(on_a_wire(conversation).answers()) == 20
 
 
-class Sent(asyncio.Transport):
-    """A transport that keeps what it is given to send."""
+def test_a_request_that_waits_for_others_has_no_deadline():
+    async def conversation(wire: Wire, echo: Echo) -> None:
+        echo.may_answer.clear()
+        await wire.send(WHOLE + WHOLE[:-1])
+        await wire.pass_time(2 * SECONDS)
+        echo.may_answer.set()
+        await wire.send(WHOLE[-1:])
 
-    def __init__(self) -> None:
-        super().__init__({"peername": ("192.0.2.1", 1)})
-        self.pieces: list[bytes] = []
-        self.is_closed = False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        assert not self.is_closed
-        self.pieces.append(bytes(data))
-
-    def is_closing(self) -> bool:
-        return self.is_closed
-
-    def close(self) -> None:
-        self.is_closed = True
+    assert len(on_a_wire(conversation).answers()) == 2
 
 
-async def a_round() -> None:
-    """The event loop does what it was asked to do soon."""
-    await asyncio.sleep(0)
+@pytest.mark.parametrize("line", [b"", b"\r\n"])
+def test_an_idle_connection_is_closed_whatever_comes_between_requests(line: bytes):
+    async def conversation(wire: Wire, _: Echo) -> None:
+        await wire.send(WHOLE)
+        await wire.pass_time(IDLE - 1)
+        if line:
+            await wire.send(line)
+        assert not wire.is_lost
+        await wire.pass_time(1)
+
+    assert on_a_wire(conversation).is_lost
 
 
-def written(*steps: Callable[[CoalescingTransport], object]) -> Sent:
-    """What is sent of these steps, a round of the loop after them."""
+def test_a_connection_is_not_idle_while_it_is_answered():
+    async def conversation(wire: Wire, echo: Echo) -> None:
+        for _ in range(2):
+            echo.may_answer.clear()
+            await wire.send(WHOLE)
+            await wire.pass_time(2 * IDLE)
+            echo.may_answer.set()
+            await wire.settled()
 
-    async def together() -> Sent:
-        sent = Sent()
-        transport = CoalescingTransport(sent, asyncio.get_running_loop())
-        for step in steps:
-            if asyncio.iscoroutine(waiting := step(transport)):
-                await waiting
-        await a_round()
-        return sent
-
-    return asyncio.run(together())
+    assert len(on_a_wire(conversation).answers()) == 2
 
 
-def write(data: bytes) -> Callable[[CoalescingTransport], object]:
-    return lambda transport: transport.write(data)
+def test_a_request_that_was_answered_before_its_end_leaves_an_idle_connection():
+    async def refusing(_: Any, __: Any, send: Any) -> None:
+        length = (b"content-length", b"0")
+        await send({"type": "http.response.start", "status": 413, "headers": [length]})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def conversation() -> Wire:
+        wire = Wire(refusing)
+        wire.connection.timeout_keep_alive = IDLE
+        await wire.send(WHOLE[:-1])
+        await wire.send(WHOLE[-1:])
+        await wire.pass_time(IDLE - 1)
+        assert not wire.is_lost
+        await wire.pass_time(1)
+        return wire
+
+    assert in_memory(conversation).is_lost
 
 
-def wait(_: CoalescingTransport) -> object:
-    return a_round()
+# The number of connections
 
 
-def close(transport: CoalescingTransport) -> None:
-    transport.close()
+def test_connections_above_the_limit_are_closed_and_the_log_says_so_once_a_minute():
+    now = 0.0
 
+    class Connection(BoundedConnection):
+        limit = ConnectionLimit(2, lambda: now)
 
-def test_the_head_and_the_body_of_an_answer_leave_as_one():
-    assert written(write(b"head"), write(b"body")).pieces == [b"headbody"]
-    two_answers = [write(b"head"), write(b"body"), wait, write(b"head"), write(b"")]
-    assert written(*two_answers).pieces == [b"headbody", b"head"]
+    async def conversation() -> None:
+        nonlocal now
+        server = ServerState()
 
+        async def another() -> Wire:
+            wire = Wire(Echo(), Connection, server)
+            await wire.settled()
+            return wire
 
-def test_what_is_written_alone_does_not_wait_for_more():
-    assert written(write(b"head")).pieces == [b"head"]
-    assert written(write(b"head"), wait, write(b"body")).pieces == [b"head", b"body"]
+        first, second = await another(), await another()
 
+        with capture_logs() as events:
+            assert [(await another()).is_lost for _ in range(3)] == [True] * 3
+            now = 60.0
+            assert (await another()).is_lost
+        assert [(event["event"], event["limit"], event["closed"]) for event in events] == [
+            ("connection_limit_reached", 2, 1),
+            ("connection_limit_reached", 2, 3),
+        ]
+        await first.send(WHOLE)
+        assert first.answers() == [b"POST /x body"]
+        await second.go_away()
+        assert not (await another()).is_lost
 
-def test_all_of_it_leaves_in_its_order():
-    pieces = written(*[write(b"%d" % number) for number in range(9)], wait, write(b"9")).pieces
-    assert b"".join(pieces) == b"0123456789"
-
-
-@pytest.mark.parametrize("pieces", [[], [b"head"], [b"head", b"body"], [b"one", b"two", b"three"]])
-def test_a_connection_closes_after_what_was_written(pieces: list[bytes]):
-    sent = written(*map(write, pieces), close)
-    assert sent.is_closed
-    assert b"".join(sent.pieces) == b"".join(pieces)
-
-
-def test_it_is_the_transport_in_everything_else():
-    async def peer() -> object:
-        return CoalescingTransport(Sent(), asyncio.get_running_loop()).get_extra_info("peername")
-
-    assert asyncio.run(peer()) == ("192.0.2.1", 1)
-
-
-def test_what_was_written_leaves_before_a_connection_whose_client_sends_no_more():
-    async def half_closed() -> Sent:
-        sent, config = Sent(), uvicorn.Config(answering, interface="asgi3", log_config=None)
-        config.load()
-        connection = BoundedConnection(config, ServerState(), {})
-        connection.connection_made(sent)
-        connection.transport.write(b"the head that answers a HEAD")
-        connection.eof_received()
-        sent.close()  # as the event loop does then
-        await a_round()
-        return sent
-
-    assert asyncio.run(half_closed()).pieces == [b"the head that answers a HEAD"]
+    in_memory(conversation)

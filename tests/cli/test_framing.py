@@ -1,14 +1,10 @@
 """A request ends where its framing says, whatever else its head says."""
 
-import asyncio
-from typing import Any
-
 import pytest
-import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import ServerState
 
 from issuer.cli.connection import BoundedConnection
+from tests.cli.wire import Echo, Request, Wire, in_memory
 
 UPGRADES = {
     "any": b"Connection: Upgrade\r\nUpgrade: x\r\n",
@@ -19,6 +15,7 @@ UPGRADES = {
 HEAD = b"POST /first HTTP/1.1\r\nHost: issuer\r\n"
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: issuer\r\n\r\n"
 NEXT = b"GET /next HTTP/1.1\r\nHost: issuer\r\n\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 BODIES = {
     "length": b"Content-Length: %d\r\n\r\n%b" % (len(SMUGGLED), SMUGGLED),
     "chunked": b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n"
@@ -26,62 +23,25 @@ BODIES = {
 }
 
 
-class Wire(asyncio.Transport):
-    """A transport in memory, and the requests that the application saw."""
+def received(
+    *pieces: bytes, protocol: type[HttpToolsProtocol] = BoundedConnection
+) -> tuple[list[Request], Wire]:
+    """The requests that the application sees of these pieces, each in a read of its own."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.requests: list[tuple[str, str, bytes]] = []
-        self.sent = b""
-        self.closed = False
-
-    async def application(self, scope: Any, receive: Any, send: Any) -> None:
-        body, more = b"", True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return
-            body, more = body + message["body"], message["more_body"]
-        self.requests.append((scope["method"], scope["path"], body))
-        await send({"type": "http.response.start", "status": 204, "headers": []})
-        await send({"type": "http.response.body", "body": b""})
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.sent += data
-
-    def close(self) -> None:
-        self.closed = True
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def pause_reading(self) -> None:
-        pass
-
-    def resume_reading(self) -> None:
-        pass
-
-
-def received(*pieces: bytes, protocol: type[HttpToolsProtocol] = BoundedConnection) -> Wire:
-    """What becomes of these pieces, each in a read of its own."""
-
-    async def conversation() -> Wire:
-        wire = Wire()
-        config = uvicorn.Config(
-            wire.application, interface="asgi3", ws="none", log_config=None, access_log=False
-        )
-        config.load()
-        connection = protocol(config, ServerState(), {})
-        connection.connection_made(wire)
+    async def conversation() -> tuple[list[Request], Wire]:
+        echo = Echo()
+        wire = Wire(echo, protocol)
         for piece in pieces:
-            if not wire.closed:
-                connection.data_received(piece)
-            for _ in range(9):  # the application answers
-                await asyncio.sleep(0)
-        connection.connection_lost(None)
-        return wire
+            await wire.send(piece)
+        return echo.requests, wire
 
-    return asyncio.run(conversation())
+    return in_memory(conversation)
+
+
+def is_refused(*pieces: bytes) -> bool:
+    """Whether they are answered with 400 alone, and the connection is closed."""
+    requests, wire = received(*pieces)
+    return requests == [] and wire.received.startswith(b"HTTP/1.1 400 ") and wire.is_lost
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
@@ -89,34 +49,96 @@ def received(*pieces: bytes, protocol: type[HttpToolsProtocol] = BoundedConnecti
 def test_the_body_of_a_request_that_asks_for_an_upgrade_is_its_body(upgrade: bytes, body: bytes):
     """RFC 9110 §7.8: a server may ignore it. However the bytes are cut."""
     sent = HEAD + upgrade + body + NEXT
-    for cut in range(len(sent) + 1):
-        wire = received(sent[:cut], sent[cut:])
-        assert wire.requests == [("POST", "/first", SMUGGLED), ("GET", "/next", b"")], cut
+    for cut in range(len(sent)):
+        requests, _ = received(sent[:cut], sent[cut:])
+        assert requests == [("POST", "/first", SMUGGLED), ("GET", "/next", b"")], cut
 
 
 @pytest.mark.parametrize("upgrade", UPGRADES.values(), ids=UPGRADES)
 def test_an_upgrade_without_a_body_is_an_ordinary_request(upgrade: bytes):
-    wire = received(HEAD + upgrade + b"\r\n" + HEAD + upgrade + b"\r\n", NEXT)
-    assert [path for _, path, _ in wire.requests] == ["/first", "/first", "/next"]
+    requests, _ = received(HEAD + upgrade + b"\r\n" + HEAD + upgrade + b"\r\n", NEXT)
+    assert [path for _, path, _ in requests] == ["/first", "/first", "/next"]
 
 
 def test_a_connection_closes_after_an_upgrade_that_says_so():
-    wire = received(HEAD + b"Connection: close, upgrade\r\nUpgrade: x\r\n\r\n", NEXT)
-    assert [path for _, path, _ in wire.requests] == ["/first"]
-    assert wire.closed
+    closing = HEAD + b"Connection: close, upgrade\r\nUpgrade: x\r\n\r\n"
+    for pieces in [(closing, NEXT), (closing + NEXT,)]:
+        requests, wire = received(*pieces)
+        assert [path for _, path, _ in requests] == ["/first"]
+        assert len(wire.answers()) == 1
+        assert wire.is_lost
 
 
 @pytest.mark.parametrize("target", [b"elsewhere:443", b"/"])
 def test_a_tunnel_is_refused_and_nothing_after_it_is_read(target: bytes):
     connect = b"CONNECT %b HTTP/1.1\r\nHost: elsewhere\r\n\r\n" % target
-    for wire in (received(connect + SMUGGLED), received(connect, SMUGGLED)):
-        assert wire.requests == []
-        assert wire.sent.startswith(b"HTTP/1.1 400 ")
-        assert wire.closed
+    assert is_refused(connect + SMUGGLED)
+    assert is_refused(connect, SMUGGLED)
 
 
 def test_the_protocol_of_uvicorn_reads_such_a_body_as_a_request():
     """When this fails, uvicorn or httptools is mended, and `issuer.cli.framing` can be smaller."""
     head, _, body = (HEAD + UPGRADES["any"] + BODIES["length"]).partition(b"\r\n\r\n")
-    wire = received(head + b"\r\n\r\n", body, protocol=HttpToolsProtocol)
-    assert ("GET", "/smuggled", b"") in wire.requests
+    requests, _ = received(head + b"\r\n\r\n", body, protocol=HttpToolsProtocol)
+    assert ("GET", "/smuggled", b"") in requests
+
+
+def test_trailers_are_no_headers():
+    """RFC 9110 §6.5.1: `X-Forwarded-For` would choose the address that is limited and audited."""
+    trailers = b"X-Forwarded-For: 203.0.113.9\r\nAuthorization: Bearer x\r\n\r\n"
+
+    async def conversation() -> None:
+        echo = Echo()
+        sent = CHUNKED + b"2\r\nhi\r\n0\r\n" + trailers + NEXT
+        for piece in [(sent,), tuple(sent[place : place + 1] for place in range(len(sent)))]:
+            await Wire(echo).send(*piece)
+        assert echo.requests == [("POST", "/first", b"hi"), ("GET", "/next", b"")] * 2
+        for scope in echo.scopes:
+            assert {b"x-forwarded-for", b"authorization"}.isdisjoint(dict(scope["headers"]))
+
+    in_memory(conversation)
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [b"X-A: " + b"a" * 9_000, b"X-A: a\r\n" * 1_000, b"2;" + b"x" * 9_000],
+    ids=["a trailer", "many trailers", "a chunk extension"],
+)
+def test_trailers_and_chunk_extensions_have_a_bound(endless: bytes):
+    first = CHUNKED + (b"0\r\n" if endless.startswith(b"X") else b"")
+    assert is_refused(first, *[endless.removeprefix(b"2;") if n else endless for n in range(9)])
+
+
+def test_chunks_of_one_byte_are_no_trailers():
+    chunks = b"1\r\na\r\n" * 30_000
+    requests, _ = received(CHUNKED, *[chunks[n : n + 9_000] for n in range(0, 180_000, 9_000)])
+    assert requests == []
+    requests, _ = received(CHUNKED, chunks, b"0\r\n\r\n")
+    assert requests == [("POST", "/first", b"a" * 30_000)]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: one\r\nHost: two\r\n\r\n",
+        b"GET /\r\n\r\n",
+        b"GET / HTTP/0.9\r\nHost: a\r\n\r\n",
+        b"GET / HTTP/2.0\r\nHost: a\r\n\r\n",
+        HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        HEAD + b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        HEAD + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+        HEAD + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+        HEAD + UPGRADES["any"] + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+        HEAD + b"X-A: a\r\n" * 300 + b"\r\n",
+        HEAD + b"X-A: a\r\n folded\r\n\r\n",
+    ],
+)
+def test_a_request_that_could_be_read_in_two_ways_is_refused(head: bytes):
+    assert is_refused(head + NEXT)
+
+
+def test_a_request_of_an_older_client_needs_no_host():
+    requests, wire = received(b"GET /old HTTP/1.0\r\n\r\n")
+    assert requests == [("GET", "/old", b"")]
+    assert wire.is_lost

@@ -1,0 +1,72 @@
+"""What a server sends: in few packets, without copies, and to those who take it."""
+
+import asyncio
+from typing import Any
+
+
+class BoundedTransport:
+    """A transport that joins small writes, and ends a connection that does not take its answer.
+
+    uvicorn writes the head of an answer and then its body. Each of them sent alone is a system
+    call, and wakes the other side. Only `write` and `close` keep the order: uvicorn calls no
+    other method that sends.
+    """
+
+    seconds_to_take = 30.0
+    least_taken = 65_536
+    largest_copied = 16_384
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held = b""
+        self._written = 0
+        self._is_watched = False
+        self.is_closing = transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        """Leaves with what is written next, at the latest in the next round of the loop."""
+        if not self._held:
+            self._held = data
+            self._loop.call_soon(self.flush)
+        else:
+            head, self._held = self._held, b""
+            self._send(head, data)
+
+    def close(self) -> None:
+        """Send what was written, then close."""
+        self.flush()
+        self._transport.close()
+
+    def flush(self) -> None:
+        """Send what was written."""
+        if self._held:
+            head, self._held = self._held, b""
+            self._send(head, b"")
+
+    def _send(self, head: bytes, body: bytes) -> None:
+        if self.is_closing():  # uvloop raises once the connection is lost
+            return
+        if len(body) > self.largest_copied:  # the same bytes may be on their way to many
+            self._transport.writelines([head, body])
+        else:
+            self._transport.write(head + body)
+        self._written += len(head) + len(body)
+        if not self._is_watched:
+            self._watch()
+
+    def _watch(self) -> None:
+        unsent = self._transport.get_write_buffer_size()
+        self._is_watched = unsent > 0
+        if unsent:
+            due = self._written - unsent + min(unsent, self.least_taken)
+            self._loop.call_later(self.seconds_to_take, self._abort_unless_sent, due)
+
+    def _abort_unless_sent(self, due: int) -> None:
+        if self._written - self._transport.get_write_buffer_size() < due:
+            self._transport.abort()
+        else:
+            self._watch()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
