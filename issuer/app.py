@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.types import ASGIApp
 
 from issuer import __version__, logs
 from issuer.admin import (
@@ -18,7 +19,7 @@ from issuer.admin import (
 )
 from issuer.clock import Clock
 from issuer.health import health_paths, health_routes
-from issuer.http import RequestFrame, ShortWay
+from issuer.http import AccessLog, RequestFrame, ShortWay
 from issuer.metrics import Metrics
 from issuer.metrics_route import metrics_path, metrics_route, metrics_security_scheme
 from issuer.oauth import (
@@ -127,11 +128,13 @@ def _describe(app: FastAPI, paths: dict[str, Any], schemes: dict[str, Any]) -> N
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def app_from_environment() -> ShortWay:
+def app_from_environment() -> ASGIApp:
     """The application as each worker process of `issuer serve` builds it."""
     settings = Settings.from_environment()
     logs.configure(settings.log_level)
-    app = create_app(settings)
+    app: ASGIApp = create_app(settings)
+    if settings.access_log:
+        app = AccessLog(app)
     # It stays as long as the process: the collector need not look at it again. Not in
     # `create_app`, since in another process it may come and go.
     gc.collect()

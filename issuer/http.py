@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from secrets import token_hex
+from time import perf_counter
 from typing import TypeAlias
 
 import structlog
@@ -12,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from issuer.audit import Actor
-from issuer.logs import request_id
+from issuer.logs import request_id, request_scope
 
 _LONGEST_ADDRESS = 64
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
@@ -34,6 +35,7 @@ class RequestFrame:
             return
         current = _request_id(scope["headers"])
         request_id.set(current)
+        request_scope.set(scope)
         started = False
 
         async def send_framed(message: Message) -> None:
@@ -50,15 +52,41 @@ class RequestFrame:
         try:
             await self._app(scope, receive, send_framed)
         except ClientDisconnect:
-            log.info("client_disconnected", method=scope["method"], path=scope["path"])
+            log.info("client_disconnected")
         except Exception:
-            log.exception("unforeseen", method=scope["method"], path=scope["path"])
+            log.exception("unforeseen")
             if started:
                 raise
             answer = JSONResponse(
                 {"error": "server_error"}, 500, headers={"Cache-Control": "no-store"}
             )
             await answer(scope, receive, send_framed)
+
+
+class AccessLog:
+    """Pure ASGI, around everything else: one line for each request, once it is answered."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, status = perf_counter(), None
+
+        async def send_noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_noting)
+        finally:
+            # `issuer.logs` adds client, address, method and path.
+            milliseconds = round((perf_counter() - began) * 1000, 1)
+            log.info("request", status=status, milliseconds=milliseconds)
 
 
 def _request_id(headers: RawHeaders) -> str:

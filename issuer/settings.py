@@ -236,6 +236,9 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least important event that is logged."
     )
+    access_log: bool = Field(
+        False, description="A line for each request in the log, at the level `info`."
+    )
     dangerously_allow_http: bool = Field(
         False, description="Allows an `http://` URL on an address others can reach."
     )

@@ -26,7 +26,11 @@ class Server:
 
     def execute(self, *statements: str) -> None:
         """Each as the superuser, in the database `issuer`."""
-        with connect(self.host, port=self.port, dbname="issuer") as connection:
+        self.execute_elsewhere(*statements, dbname="issuer")
+
+    def execute_elsewhere(self, *statements: str, dbname: str = "postgres") -> None:
+        """The same from another database."""
+        with connect(self.host, port=self.port, dbname=dbname) as connection:
             for statement in statements:
                 connection.execute(statement)
 

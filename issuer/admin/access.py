@@ -12,6 +12,7 @@ from issuer.admin.problems import ProblemRaised
 from issuer.audit import Actor
 from issuer.errors import Forbidden, InvalidCredentials
 from issuer.http import caller
+from issuer.logs import note_client
 from issuer.scopes import covers
 from issuer.services import Rooms, Services
 from issuer.tokens import still_held
@@ -69,6 +70,7 @@ def _access(request: Request) -> Access:
     services.changes.require_current()
     try:
         token = services.own_tokens.read(_presented(request))
+        note_client(token.subject)
         held = still_held(services.directory, token)
     except InvalidCredentials as error:
         raise ProblemRaised(

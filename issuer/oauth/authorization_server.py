@@ -10,11 +10,12 @@ from pydantic_core import to_json
 from starlette.types import Receive, Scope, Send
 
 from issuer.directory import ClientRecord
+from issuer.logs import note_client
 from issuer.oauth.client_authentication import authenticate_client
 from issuer.oauth.errors import TOO_MANY_REQUESTS, OAuthError, quoted
 from issuer.oauth.grants import Grant, enabled_grants
 from issuer.oauth.introspection import Introspection
-from issuer.oauth.recording import may_be_secret
+from issuer.oauth.recording import claimed_client, may_be_secret
 from issuer.oauth.request import ProtocolRequest, scopes_asked
 from issuer.oauth.revocation import Revocation
 from issuer.scopes import InvalidScope, ScopeNotCovered
@@ -117,8 +118,11 @@ class IssuerAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
     ) -> RegisteredClient:
         """One answer for every wrong credential; Authlib's tells unknown clients apart."""
         if request.authenticated is None:
-            client, secret = authenticate_client(request, self.services.client_authentication)
-            request.authenticated, request.secret = client, secret
+            try:
+                found = authenticate_client(request, self.services.client_authentication)
+            finally:
+                note_client(claimed_client(request))
+            request.authenticated, request.secret = found
         return RegisteredClient(request.authenticated)
 
     def refuse_stranger(self, request: ProtocolRequest) -> Answer | None:

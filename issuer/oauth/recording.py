@@ -72,7 +72,7 @@ def refused_event(
         at=clock(),
         actor=actor,
         action=action,
-        target=(request.named_subject if request else None) or _claimed_client(request),
+        target=(request.named_subject if request else None) or claimed_client(request),
         outcome=Outcome.REFUSED,
         reason=_reason(error),
         details={"error": error.error},
@@ -101,7 +101,7 @@ def may_be_secret(text: str) -> bool:
     return CLIENT_SECRET in text or REFRESH_TOKEN in text
 
 
-def _claimed_client(request: ProtocolRequest | None) -> str | None:
+def claimed_client(request: ProtocolRequest | None) -> str | None:
     """Whom an unauthenticated caller says to be, if anybody could be called that."""
     claimed = (request.claimed_client_id if request else None) or ""
     return claimed if is_principal_id(claimed) and not may_be_secret(claimed) else None

@@ -3,7 +3,9 @@
 from hashlib import blake2b
 from secrets import token_bytes
 
+from issuer.errors import Unavailable
 from issuer.http import values_of
+from issuer.logs import note_client
 from issuer.metrics import Metrics
 from issuer.oauth.authorization_server import Answer, issued_answer
 from issuer.oauth.recording import issued_event
@@ -44,7 +46,11 @@ class RepeatedRequests:
             return None
         clock, actor = self._services.clock, form.caller.known_as(granted.client.client_id)
         self._services.last_use.note(granted.secret.id, clock(), actor.address)
-        await self._services.audit.record(issued_event(clock, actor, granted, token))
+        try:
+            await self._services.audit.record(issued_event(clock, actor, granted, token))
+        except Unavailable:
+            note_client(actor.id)  # here and not before: it would cost every token
+            raise
         self._metrics.token_issued(granted.grant_type)
         return issued_answer(token)
 

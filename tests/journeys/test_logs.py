@@ -1,0 +1,120 @@
+"""What the log says of requests, and while the database is away."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.builders import Credentials
+from tests.drivers import AdminApi
+from tests.journeys.running_issuer import RunningIssuer, polls, wait_until
+from tests.private_postgresql import Server
+
+WRONG = "ais_0000000000000000000000000000000000000000000"
+SECONDS_AWAY = 3
+SECONDS = 30
+
+
+@pytest.mark.parametrize("access_log", ["false", "true"])
+def test_a_refusal_says_who_what_and_why(tmp_path: Path, access_log: str):
+    with RunningIssuer(tmp_path, access_log=access_log) as issuer:
+        client = issuer.house.client("ci-bot")
+        wrong = Credentials("ci-bot", WRONG)
+        endpoint = issuer.token_endpoint
+        assert endpoint.client_credentials(wrong).status == 401
+        assert endpoint.client_credentials(client, scope="agents:run").status == 400
+        assert endpoint.revoke(wrong, "a-token").status_code == 401
+        assert endpoint._about("introspect", wrong, "a-token", {}).status_code == 401
+        token = endpoint.client_credentials(client).token
+        assert endpoint.client_credentials(client).status == 200
+        admin = AdminApi(issuer.http, token)
+        assert admin.get("/roles?limit=1").status_code == 401
+        admin = AdminApi(issuer.http, endpoint.client_credentials(issuer.house.admin).token)
+        assert admin.get("/roles/nothing").status_code == 404
+    refused = [line for line in lines(issuer) if line["event"].endswith("_refused")]
+    for line in refused:
+        assert line["address"] == "127.0.0.1"
+        assert line["reason"]
+        assert line["request_id"]
+    said = [(line["event"], line["method"], line["path"], line.get("client")) for line in refused]
+    assert said == [
+        ("token_refused", "POST", "/oauth2/token", "ci-bot"),
+        ("token_refused", "POST", "/oauth2/token", "ci-bot"),
+        ("revocation_refused", "POST", "/oauth2/revoke", "ci-bot"),
+        ("introspection_refused", "POST", "/oauth2/introspect", "ci-bot"),
+        ("admin_refused", "GET", "/admin/v1/roles", None),
+        ("admin_refused", "GET", "/admin/v1/roles/nothing", "issuer-admin"),
+    ]
+    for secret in (WRONG, client.client_secret, token, "a-token", "limit"):
+        assert secret not in issuer.log
+
+
+def test_a_secret_in_the_place_of_a_client_is_not_logged(tmp_path: Path):
+    with RunningIssuer(tmp_path) as issuer:
+        assert issuer.token_endpoint.client_credentials(Credentials(WRONG, "x")).status == 401
+    assert "token_refused" in issuer.log
+    assert WRONG not in issuer.log
+
+
+@pytest.mark.parametrize("access_log", ["false", "true"])
+def test_the_access_log_has_a_line_for_each_request(tmp_path: Path, access_log: str):
+    with RunningIssuer(tmp_path, access_log=access_log) as issuer:
+        client = issuer.house.client()
+        answer = issuer.token_endpoint.client_credentials(client).response
+        again = issuer.token_endpoint.client_credentials(client).response
+        assert issuer.http.get("/nothing?token=hunter2").status_code == 404
+    found = [line for line in lines(issuer) if line["event"] == "request"]
+    if access_log == "false":
+        assert found == []
+        return
+    for sent in (answer, again):
+        (line,) = [each for each in found if each["request_id"] == sent.headers["x-request-id"]]
+        assert (line["status"], line["method"], line["path"], line["address"]) == (
+            *(200, "POST", "/oauth2/token", "127.0.0.1"),
+        )
+        assert line["milliseconds"] > 0
+    assert [line["status"] for line in found if line["path"] == "/nothing"] == [404]
+    assert "hunter2" not in issuer.log
+
+
+def test_while_the_database_is_away_the_log_has_one_line_a_minute(
+    empty_postgresql: Server, tmp_path: Path
+):
+    with RunningIssuer(tmp_path, empty_postgresql.url, signing_algorithms="ES256") as issuer:
+        client = issuer.house.client()
+        assert issuer.token_endpoint.client_credentials(client).status == 200
+        before = len(lines(issuer))
+        let_nobody_in(empty_postgresql)
+        try:
+            for _ in polls(SECONDS_AWAY):
+                assert issuer.http.get("/readyz").status_code in {200, 503}
+                time.sleep(0.2)
+            answer = issuer.token_endpoint.client_credentials(client)
+            assert (answer.status, answer.error) == (503, "temporarily_unavailable")
+        finally:
+            empty_postgresql.execute_elsewhere("ALTER DATABASE issuer ALLOW_CONNECTIONS true")
+        wait_until(lambda: ready(issuer.http), SECONDS, "it is ready again")
+        assert issuer.token_endpoint.client_credentials(client).status == 200
+    meanwhile = [line["event"] for line in lines(issuer)[before:] if line["level"] != "info"]
+    assert meanwhile == ["database_unavailable"]
+    (refused,) = [line for line in lines(issuer) if line["event"] == "token_refused"]
+    assert 'database "issuer" is not currently accepting connections' in refused["reason"]
+    assert refused["client"] == client.client_id
+
+
+def let_nobody_in(server: Server) -> None:
+    server.execute_elsewhere(
+        "ALTER DATABASE issuer ALLOW_CONNECTIONS false",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'issuer'",
+    )
+
+
+def ready(http: httpx.Client) -> bool:
+    return http.get("/readyz").status_code == httpx.codes.OK
+
+
+def lines(issuer: RunningIssuer) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in issuer.log.splitlines() if line.startswith("{")]
