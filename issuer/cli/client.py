@@ -138,8 +138,8 @@ def create_client(
     Examples:
 
       issuer client create ci-bot --audience my-os --role web-runner
-      issuer client create web --audience my-os --grant-type password --access-token-ttl 5m
-      issuer client create --audience my-os --scope agents:run --claims '{"tenant": "a"}' --json
+      issuer client create web --audience my-os --grant-type password
+      issuer client create --audience my-os --access-token-ttl 5m --json
     """
     members = given(
         client_id=client,
@@ -185,7 +185,7 @@ def update_client(
 
     Examples:
 
-      issuer client update ci-bot --add-scope agents:web:run --remove-scope agents:run
+      issuer client update ci-bot --add-scope agents:run --claims '{"team": "a"}'
       issuer client update ci-bot --add-audience other-os
       issuer client update ci-bot --claims '{"tenant": null}' --disabled
     """

@@ -70,7 +70,7 @@ def delete_secret(
     Examples:
 
       issuer client secret delete ci-bot secret_4v7hq2m8x1kd0c5tz9pa
-      issuer client secret delete ci-bot secret_4v7hq2m8x1kd0c5tz9pa --and-its-tokens
+      issuer client secret delete ci-bot secret_4v7hq2m8x1kd0c5t --and-its-tokens
     """
     with changing() as rooms:
         rooms.clients.delete_secret(client, secret_id, and_its_tokens=and_its_tokens)

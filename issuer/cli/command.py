@@ -1,9 +1,11 @@
 """What commands share: how they look, what was given to them, and lists that are long."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from issuer.errors import NotFound
 
@@ -11,9 +13,54 @@ NOTHING: Final = object()  # was said to be nothing: null in the JSON
 _PAGE = 500
 
 
+class _Readable:
+    """A command whose help reads well at any width.
+
+    Paragraphs are wrapped where the terminal ends, and not where they end in the source; examples
+    are what somebody types; a flag takes no value, so it shows no type.
+    """
+
+    def __init__(self, *arguments: Any, help: str | None = None, **more: Any) -> None:  # noqa: A002
+        super().__init__(*arguments, **more, help=help and _wrapped_anywhere(help))  # type: ignore[call-arg]
+
+    def get_params(self, context: Any) -> list[Any]:
+        parameters: list[Any] = super().get_params(context)  # type: ignore[misc]
+        for each in parameters:
+            if getattr(each, "is_flag", False):
+                each.metavar = ""
+        return parameters
+
+
+class _Command(_Readable, TyperCommand):
+    pass
+
+
+class Group(_Readable, TyperGroup):
+    """A group of commands."""
+
+
+class _App(typer.Typer):
+    def command(self, *arguments: Any, **more: Any) -> Any:
+        return super().command(*arguments, **{"cls": _Command, **more})
+
+    def callback(self, *arguments: Any, **more: Any) -> Any:
+        return super().callback(*arguments, **{"cls": self.info.cls, **more})
+
+
+def _wrapped_anywhere(text: str) -> str:
+    paragraphs = inspect.cleandoc(text).split("\n\n")
+    return "\n\n".join(
+        "\n".join(f"$ {line.strip()}" for line in paragraph.splitlines())
+        if paragraph.startswith("  ")
+        else " ".join(paragraph.split())
+        for paragraph in paragraphs
+    )
+
+
 def new_app(summary: str | None = None, **more: Any) -> typer.Typer:
     """A command, or a group of commands with its `summary`."""
     common: dict[str, Any] = {
+        "cls": Group,
         "no_args_is_help": True,
         "add_completion": False,
         "rich_markup_mode": "rich",
@@ -22,7 +69,7 @@ def new_app(summary: str | None = None, **more: Any) -> typer.Typer:
     }
     if summary is not None:
         common["help"] = summary
-    return typer.Typer(**common | more)
+    return _App(**common | more)
 
 
 def given(**members: object) -> dict[str, object]:

@@ -19,7 +19,7 @@ def init(as_json: AsJson = False) -> None:
     Examples:
 
       issuer init
-      ISSUER_URL=https://id.example ISSUER_DATA_DIR=/var/lib/issuer issuer init --json
+      ISSUER_URL=https://id.example issuer init --json
     """
     show_admin(initialise(read_settings(), operator()), as_json=as_json)
 

@@ -69,8 +69,8 @@ def pull(
     Examples:
 
       issuer jwks pull https://id.example -o jwks.json
-      issuer jwks pull https://id.example/.well-known/jwks.json -o /srv/jwks.json --watch
-      issuer jwks pull https://id.example -o jwks.json --watch --exec 'systemctl restart my-os'
+      issuer jwks pull https://id.example -o /srv/jwks.json --watch
+      issuer jwks pull https://id.example -o keys.json --watch --exec ./restart
     """
     logs.configure("info" if watch else "warning")
     try:

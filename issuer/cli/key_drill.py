@@ -56,7 +56,7 @@ def drill_rotation(
     Examples:
 
       issuer key drill --verifier http://127.0.0.1:7777/agents --client-id ci-bot
-      issuer key drill --verifier https://os.example/config --client-id ci-bot --rotate
+      issuer key drill --verifier https://os.example/ --client-id ci-bot --rotate
       issuer key drill --verifier https://proxy.example/jwks.json
     """
     request = DrillRequest.read(

@@ -57,7 +57,7 @@ RoleName = Annotated[
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print JSON, and nothing else on standard output.")
 ]
-Limit = Annotated[int | None, typer.Option(min=1, help="Show the first so many.")]
+Limit = Annotated[int | None, typer.Option(min=1, metavar="COUNT", help="Show at most this many.")]
 Cascade = Annotated[bool, typer.Option("--cascade", help="Take it from everyone who has it.")]
 Name = Annotated[str | None, typer.Option(help="What people call it.")]
 Disabled = Annotated[
@@ -112,10 +112,15 @@ AgnoVersion = Annotated[
     typer.Option("--agno", metavar="VERSION", help="The version of agno there, such as 3.1."),
 ]
 Url = Annotated[
-    str | None, typer.Option(help="Base URL of the server, if it is not the usual one.")
+    str | None,
+    typer.Option(metavar="URL", help="Base URL of the server; ISSUER_URL unless given."),
 ]
-Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all of IPv4.")]
-Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for a free one.")]
+Host = Annotated[
+    str, typer.Option(metavar="ADDRESS", help="Address to listen on; 0.0.0.0 for all of IPv4.")
+]
+Port = Annotated[
+    int, typer.Option(min=0, max=65535, metavar="PORT", help="Port to listen on; 0 for a free one.")
+]
 PasswordStdin = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from a line of standard input.")
 ]

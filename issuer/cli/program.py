@@ -8,48 +8,47 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from issuer import __version__
-from issuer.cli.command import new_app
+from issuer.cli.command import Group, new_app
 from issuer.errors import IssuerError
 
 _COMMANDS = {
-    "Begin": {
-        "quickstart": "Everything for a first look: make a demo house and serve it.",
-        "init": "Make what is missing: data directory, keys, schema, admin client.",
+    "Getting started": {
+        "quickstart": "Create a demo configuration and serve it.",
+        "init": "Create what is missing: data directory, keys, schema, admin client.",
         "serve": "Serve tokens, keys and metadata.",
     },
-    "Manage": {
-        "audience": "The AgentOS deployments that tokens are made for.",
-        "role": "Named sets of scopes.",
-        "client": "Services with credentials of their own.",
-        "user": "People with a password.",
-        "key": "The keys that sign.",
+    "Resources": {
+        "audience": "Manage audiences: the AgentOS deployments that tokens are for.",
+        "role": "Manage roles: named sets of scopes.",
+        "client": "Manage clients: services with credentials of their own.",
+        "user": "Manage users: people with a password.",
+        "key": "List, rotate and revoke signing keys.",
     },
-    "Declare": {
+    "Configuration": {
         "plan": "Show what a manifest would change.",
-        "apply": "Make this house what a manifest declares.",
-        "export": "Print this house as a manifest.",
+        "apply": "Apply a manifest.",
+        "export": "Print the configuration as a manifest.",
     },
-    "Understand": {
-        "explain": "Say whether an AgentOS would allow a request, and why.",
-        "preview": "Show what a token would say.",
-        "scope": "The scopes that the versions of AgentOS know.",
-        "audit": "The record of who did what.",
+    "Inspection": {
+        "explain": "Explain whether an AgentOS would allow a request.",
+        "preview": "Show the claims that a token would have.",
+        "scope": "List and check the scopes of AgentOS.",
+        "audit": "List, export and verify audit events.",
     },
-    "Look after": {
-        "token": "Get a token from a running server, as a client would; or take one back.",
-        "jwks": "The key set of an issuer, in a file.",
-        "doctor": "Look for what is wrong.",
-        "health": "Ask a running server whether it is alive.",
-        "migrate": "Bring the database to the newest schema.",
-        "admin": "The way back in for an administrator.",
+    "Operations": {
+        "token": "Get a token from a running server, or revoke one.",
+        "jwks": "Keep the key set of an issuer in a file.",
+        "doctor": "Check settings, files, database and keys.",
+        "health": "Check whether a server is alive.",
+        "migrate": "Upgrade the database to the newest schema.",
+        "admin": "Recover access for an administrator.",
     },
 }
 
 
-class _Lazy(TyperGroup):
+class _Lazy(Group):
     """Imports a command when it is called: SQLAlchemy alone takes half a second."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -75,7 +74,7 @@ app = new_app(cls=_Lazy, add_completion=True)
 def issuer(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_say_version, is_eager=True, help="Say the version."),
+        typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
     """The token issuer for AgentOS. Settings come from the environment, each named ISSUER_….

@@ -54,7 +54,7 @@ def create_role(
     Examples:
 
       issuer role create web-runner --scope agents:web:run --scope agents:web:read
-      issuer role create os-admin --scope agent_os:admin --description "May do everything there"
+      issuer role create admin --scope agent_os:admin --description "All rights"
     """
     members = given(name=role, scopes=scopes, description=description)
     with changing() as rooms:

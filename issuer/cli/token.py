@@ -53,7 +53,7 @@ def token(
     Examples:
 
       issuer token --client-id ci-bot --audience my-os
-      curl -H "Authorization: Bearer $(issuer token --client-id ci-bot)" http://127.0.0.1:7777/agents
+      curl --oauth2-bearer "$(issuer token --client-id ci-bot)" localhost:7777
       issuer token --client-id ci-bot --scope agents:web:run --show
       issuer token --client-id web --username alice --json
     """

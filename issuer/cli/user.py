@@ -88,7 +88,7 @@ def create_user(
     Examples:
 
       issuer user create alice
-      issuer user create alice --email alice@example.com --name "Alice A." --claims '{"team": "a"}'
+      issuer user create alice --email alice@example.com --claims '{"team": "a"}'
     """
     members = given(
         id=user_id, username=username, email=email, name=name, claims=claims, disabled=disabled

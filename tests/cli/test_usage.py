@@ -1,10 +1,13 @@
 """Help teaches, wrong usage is status 2, and nothing is imported before it is needed."""
 
+import io
 import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stdout, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +47,26 @@ def test_every_command_explains_itself(new_cli: Cli, path: tuple[str, ...]):
     shown = new_cli.done(*path, "--help")
     assert "Usage: issuer" in shown
     assert found(list(path))[0].help.partition("\n")[0].endswith((".", "…."))
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_help_is_whole_on_80_columns(path: tuple[str, ...], monkeypatch: pytest.MonkeyPatch):
+    """No example is wrapped, and text goes on to the end of each line."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "dumb")
+    with redirect_stdout(io.StringIO()) as shown, suppress(SystemExit):
+        ROOT([*path, "--help"], prog_name="issuer")
+    lines = [line.rstrip() for line in shown.getvalue().splitlines()]
+    assert max(map(len, lines)) <= 80
+    text = lines[lines.index(next(line for line in lines if "Usage: " in line)) + 1 :]
+    text = text[: next(number for number, line in enumerate(text) if line[:1] == "╭")]
+    examples = [line for line in text if line.startswith(" $ ")]
+    assert len(examples) == found(list(path))[0].help.count("\n$ ")
+    for line, following in pairwise(text):
+        if line in examples:
+            assert following in ("", *examples), f"{line} is wrapped"
+        elif line and following:
+            assert len(f"{line} {following.split()[0]}") > 79, line
 
 
 @pytest.mark.parametrize("path", [(), *LEAVES], ids=" ".join)
