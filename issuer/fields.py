@@ -46,6 +46,16 @@ _RESERVED_BY_AGENTOS = re.compile(r"sa:.*|__oauth__:.*|__scheduler__", re.IGNORE
 # Actors in the audit log that are no users or clients: the command line and the issuer itself.
 _RESERVED_BY_ISSUER = re.compile(r"cli:.*|issuer:.*", re.IGNORECASE)
 
+_DURATION = re.compile(r"(\d{1,9})([smhdw]?)", re.ASCII)
+_UNITS = {
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+}
+_LONGEST_DURATION = timedelta(days=3650)
+
 MOST_SCOPES = 500
 MOST_CLAIM_BYTES = 4096
 _DEEPEST_CLAIM = 8
@@ -155,9 +165,24 @@ def _without_repeats(items: list[T]) -> list[T]:
     return list(dict.fromkeys(items))
 
 
+def duration(text: str, *, default_unit: str = "") -> timedelta:
+    """A duration such as 900s, 15m, 24h, 30d or 2w; `ValueError` says what is wrong with it."""
+    match = _DURATION.fullmatch(text.strip())
+    unit = match and _UNITS.get(match[2] or default_unit)
+    if not match or not unit:
+        raise ValueError("must be a number with a unit, such as 900s, 15m, 24h or 30d")
+    if int(match[1]) > _LONGEST_DURATION // unit:
+        raise ValueError(f"must be at most {_LONGEST_DURATION.days}d")
+    return int(match[1]) * unit
+
+
 def _lifetime(value: object) -> object:
+    if isinstance(value, str):
+        return duration(value)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError("must be a whole number of seconds")  # noqa: TRY004 - pydantic's way
+        raise ValueError(  # noqa: TRY004 - pydantic's way
+            'must be a whole number of seconds, or text with a unit, such as "15m"'
+        )
     return timedelta(seconds=max(-1, min(value, 10**9)))
 
 
@@ -240,7 +265,17 @@ Lifetime = Annotated[
     BeforeValidator(_lifetime),
     AfterValidator(_within_bounds),
     PlainSerializer(in_seconds, return_type=int),
-    WithJsonSchema({"type": "integer", "minimum": 60, "maximum": 86400}),
+    WithJsonSchema({"type": "integer", "minimum": 60, "maximum": 86400}, mode="serialization"),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 60, "maximum": 86400},
+                {"type": "string", "pattern": "^[0-9]{1,9}[smhdw]$"},
+            ],
+            "description": 'Seconds, or text with a unit, such as "15m".',
+        },
+        mode="validation",
+    ),
 ]
 # Strict pydantic wants members of an enumeration, which JSON does not have.
 Algorithm = Annotated[SigningAlgorithm, Field(strict=False)]

@@ -24,37 +24,22 @@ from pydantic import (
     model_validator,
 )
 
+from issuer.close_names import did_you_mean
 from issuer.errors import ConfigurationError
-from issuer.fields import AudienceId
+from issuer.fields import AudienceId, duration
 from issuer.files import read_trusted
 from issuer.vocabulary import LONGEST_TOKEN, SHORTEST_TOKEN, SigningAlgorithm
 
 PREFIX = "ISSUER_"
 SECRETS = ("MASTER_KEY", "DATABASE_URL", "METRICS_TOKEN", "RATE_LIMIT_REDIS_URL")
 
-_UNITS = {
-    "s": timedelta(seconds=1),
-    "m": timedelta(minutes=1),
-    "h": timedelta(hours=1),
-    "d": timedelta(days=1),
-    "w": timedelta(weeks=1),
-}
-_LONGEST = timedelta(days=3650)
-_DURATION = re.compile(r"(\d{1,9})([smhdw]?)")
 _BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{16,1024}=*")
 _RATE = re.compile(r"[1-9]\d{0,8}/(second|minute)")
 _REDIS_URL = re.compile(r"(redis|rediss|redis\+unix)://\S+")
 
 
 def _duration(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    if not (match := _DURATION.fullmatch(value.strip())):
-        raise ValueError("must be a number with a unit, such as 900s, 15m, 24h or 30d")
-    number, unit = int(match[1]), _UNITS[match[2] or "s"]
-    if number > _LONGEST // unit:
-        raise ValueError(f"must be at most {_LONGEST.days}d")
-    return number * unit
+    return duration(value, default_unit="s") if isinstance(value, str) else value
 
 
 def _kept_for(value: object) -> object:
@@ -333,7 +318,9 @@ def _read(environment: Mapping[str, str], known: set[str]) -> dict[str, str]:
         elif setting.lower() in known and setting.isupper():
             given[setting.lower()] = value
         else:
-            raise ConfigurationError(f"{name} is not a setting of the issuer.")
+            names = [PREFIX + each.upper() for each in known]
+            meant = did_you_mean(name, [*names, *(f"{PREFIX}{each}_FILE" for each in SECRETS)])
+            raise ConfigurationError(f"{name} is not a setting of the issuer.{meant}")
         if not value.strip():
             raise ConfigurationError(f"{name} is empty: give it a value, or unset it.")
     return given

@@ -101,6 +101,12 @@ def test_a_lifetime_is_60_to_86400_whole_seconds(ttl: object):
         ClientFields.read({"access_token_ttl": ttl})
 
 
+@pytest.mark.parametrize("ttl", [900, "900s", "15m"])
+def test_a_lifetime_may_have_a_unit_and_is_answered_in_seconds(ttl: object):
+    fields = ClientFields.read({"access_token_ttl": ttl})
+    assert fields.model_dump(mode="json")["access_token_ttl"] == 900
+
+
 def test_types_are_strict_and_unknown_members_named():
     with pytest.raises(InvalidField, match="disabled"):
         ClientFields.read({"disabled": "true"})

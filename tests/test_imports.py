@@ -11,6 +11,7 @@ HOUSE = Path(__file__).parent.parent / "issuer"
 FLOOR = {
     "algorithms",
     "clock",
+    "close_names",
     "database",
     "errors",
     "etags",

@@ -119,9 +119,18 @@ class Audiences:
         for role in self._store.roles_given_at(audience_id):
             self._authority.touch(scopes=role.scopes)
 
+    def require_algorithm(self, audience_id: str, alg: SigningAlgorithm) -> None:
+        """`NotAllowed` if the audience cannot change to `alg` now."""
+        self._algorithm(self._store.get(audience_id)).changed_to(
+            alg, self._clock(), self._announce_for
+        )
+
+    @staticmethod
+    def _algorithm(row: AudienceRow) -> AlgorithmInUse:
+        return AlgorithmInUse(row.signing_alg, row.previous_alg, row.alg_changes_at)
+
     def _change_algorithm(self, row: AudienceRow, alg: SigningAlgorithm) -> None:
-        before = AlgorithmInUse(row.signing_alg, row.previous_alg, row.alg_changes_at)
-        after = before.changed_to(alg, self._clock(), self._announce_for)
+        after = self._algorithm(row).changed_to(alg, self._clock(), self._announce_for)
         row.signing_alg, row.previous_alg = after.current, after.previous
         row.alg_changes_at = after.changes_at
 

@@ -1,12 +1,13 @@
 """The rules that keep rights at the issuer itself with `issuer:admin` (CONTRACT §4)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from issuer.authority.store import AuthorityStore
 from issuer.database import Session
 from issuer.errors import Forbidden, NotAllowed
 from issuer.fields import fold_id
 from issuer.scopes import ISSUER_ADMIN, covers, parse
+from issuer.vocabulary import GrantType
 
 
 class Authority:
@@ -26,6 +27,7 @@ class Authority:
     ) -> None:
         self._store = AuthorityStore(session, own_audience, users_sign_in=users_sign_in)
         self._own_audience = own_audience
+        self._users_sign_in = users_sign_in
         self._held = frozenset(held)
         self._had_admin: bool | None = None
 
@@ -56,6 +58,22 @@ class Authority:
         self.require(ISSUER_ADMIN)
         if self._had_admin is None:
             self._had_admin = self._store.has_admin()
+
+    def would_lose_admin(
+        self, clients: Mapping[str, Iterable[GrantType]], users: Iterable[str], *, new: set[str]
+    ) -> bool:
+        """Whether `settle` would refuse if just these clients and users held `issuer:admin`.
+
+        Clients by id, with their grant types; those that are `new` get a secret.
+        """
+        if not self._store.has_admin():
+            return False
+        usable = self._store.with_lasting_secret(clients) | new
+        grants = {grant for each in usable & clients.keys() for grant in clients[each]}
+        if GrantType.CLIENT_CREDENTIALS in grants:
+            return False
+        signing_in = self._users_sign_in and GrantType.PASSWORD in grants
+        return not (signing_in and self._store.with_password(users))
 
     def settle(self) -> None:
         """Called at the end of the transaction: the last admin is still there."""

@@ -1,6 +1,6 @@
 """Who holds rights at the issuer itself, in SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import ColumnElement, Text, cast, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
@@ -47,6 +47,20 @@ class AuthorityStore:
             GrantType.PASSWORD in client.grant_types for client in clients
         )
         return signing_in and self._has_admin_user()
+
+    def with_lasting_secret(self, client_ids: Iterable[str]) -> set[str]:
+        """Those of the clients that have a secret which does not expire."""
+        query = select(ClientSecretRow.client_id).where(
+            ClientSecretRow.client_id.in_(list(client_ids)), ClientSecretRow.expires_at.is_(None)
+        )
+        return set(self._session.scalars(query))
+
+    def with_password(self, user_ids: Iterable[str]) -> set[str]:
+        """Those of the users that have a password."""
+        query = select(UserRow.id).where(
+            UserRow.id.in_(list(user_ids)), UserRow.password_hash.is_not(None)
+        )
+        return set(self._session.scalars(query))
 
     def _admin_clients(self) -> list[ClientRow]:
         """Enabled clients that hold `issuer:admin` here and have a secret that does not expire."""

@@ -1,6 +1,9 @@
 """`issuer plan`."""
 
 import shlex
+from typing import Annotated
+
+import typer
 
 from issuer.cli import output
 from issuer.cli.command import new_app
@@ -20,14 +23,32 @@ from issuer.manifest import Plan
 app = new_app()
 
 
+_CHANGES = 3
+
+DetailedExitCode = Annotated[
+    bool,
+    typer.Option(
+        "--detailed-exitcode", help="Exit with status 3 if there are changes, else with 0."
+    ),
+]
+
+
 @app.command()
-def plan(file: File, prune: Prune = False, as_json: AsJson = False) -> None:
-    """Show what a manifest would change here, and who would gain or lose what. Nothing changes.
+def plan(
+    file: File,
+    prune: Prune = False,
+    detailed_exitcode: DetailedExitCode = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a manifest would change, and who would gain or lose which rights.
+
+    Nothing is changed. What cannot be applied is refused here already, with status 1.
 
     Examples:
 
-      issuer plan -f house.yaml
-      issuer plan -f house.yaml --prune --json
+      issuer plan -f issuer.yaml
+      issuer plan -f issuer.yaml --prune --json
+      issuer plan -f issuer.yaml --detailed-exitcode
     """
     source = source_of(file)
     with every_problem_said(), reading() as rooms:
@@ -37,6 +58,8 @@ def plan(file: File, prune: Prune = False, as_json: AsJson = False) -> None:
     else:
         _say(found, file, prune=prune)
     warn_about_scopes(declared)
+    if detailed_exitcode and found:
+        raise typer.Exit(_CHANGES)
 
 
 def _say(found: Plan, file: str, *, prune: bool) -> None:

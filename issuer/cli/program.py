@@ -161,4 +161,5 @@ def run(arguments: Sequence[str]) -> int:
 
 def _complain(text: str) -> None:
     """One sentence on one line, whatever a library put into it."""
-    typer.echo(" ".join(text.split()).rstrip(".") + ".", err=True)
+    sentence = " ".join(text.split()).rstrip(".")
+    typer.echo(sentence if sentence.endswith("?") else f"{sentence}.", err=True)

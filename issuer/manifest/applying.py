@@ -58,7 +58,7 @@ class _Applying:
 
     def _assign(self, step: AssignmentChange) -> None:
         assignments = self._rooms.assignments
-        do = assignments.give if step.action is Action.GIVE else assignments.take
+        do = assignments.give if step.action is Action.ASSIGN else assignments.take
         do(self._id(step.resource), step.assignment)
 
     def _create(self, change: Change) -> None:

@@ -15,8 +15,8 @@ class Action(StrEnum):
     CREATE = "create"
     UPDATE = "update"
     DELETE = "delete"
-    GIVE = "give"
-    TAKE = "take"
+    ASSIGN = "assign"
+    UNASSIGN = "unassign"
 
 
 _NAMES = {
@@ -27,10 +27,10 @@ _NAMES = {
 }
 _SIGNS = {
     Action.CREATE: "+",
-    Action.GIVE: "+",
+    Action.ASSIGN: "+",
     Action.UPDATE: "~",
     Action.DELETE: "-",
-    Action.TAKE: "-",
+    Action.UNASSIGN: "-",
 }
 
 
@@ -67,7 +67,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class AssignmentChange:
-    """A role given to somebody or taken away."""
+    """A role assigned to somebody or no longer."""
 
     action: Action
     resource: Resource
@@ -83,7 +83,7 @@ class AssignmentChange:
     def lines(self) -> Iterator[str]:
         role, audience = self.assignment.role, self.assignment.audience
         where = f"at {audience}" if audience is not None else "everywhere"
-        way = "to" if self.action is Action.GIVE else "from"
+        way = "to" if self.action is Action.ASSIGN else "from"
         yield f"{_SIGNS[self.action]} {self.action} role {role} {where} {way} {self.resource}"
 
 

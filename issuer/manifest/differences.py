@@ -27,6 +27,6 @@ def assignment_changes(
 ) -> Iterator[AssignmentChange]:
     """What is taken, then what is given."""
     for assignment in in_order(set(had).difference(given)):
-        yield AssignmentChange(Action.TAKE, resource, assignment)
+        yield AssignmentChange(Action.UNASSIGN, resource, assignment)
     for assignment in in_order(set(given).difference(had)):
-        yield AssignmentChange(Action.GIVE, resource, assignment)
+        yield AssignmentChange(Action.ASSIGN, resource, assignment)

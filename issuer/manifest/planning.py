@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from issuer.audiences import AudienceFields
 from issuer.clients import ClientFields
-from issuer.errors import InUse
+from issuer.errors import InUse, NotAllowed
 from issuer.fields import Fields
 from issuer.manifest import house, renames
 from issuer.manifest.changes import Action, Change, Plan, Shift, Step
@@ -18,6 +18,8 @@ from issuer.manifest.reading import Manifest, unfit
 from issuer.manifest.resources import SECTIONS, Kind, Resource
 from issuer.manifest.rights import NOWHERE, World, shifts
 from issuer.roles import RoleFields
+from issuer.scopes import ISSUER_ADMIN
+from issuer.vocabulary import SigningAlgorithm
 
 Model = TypeVar("Model", bound=Fields)
 
@@ -35,10 +37,10 @@ _ORDER = [
     (Action.UPDATE, Kind.USER),
     (Action.CREATE, Kind.CLIENT),
     (Action.CREATE, Kind.USER),
-    (Action.TAKE, Kind.CLIENT),
-    (Action.TAKE, Kind.USER),
-    (Action.GIVE, Kind.CLIENT),
-    (Action.GIVE, Kind.USER),
+    (Action.UNASSIGN, Kind.CLIENT),
+    (Action.UNASSIGN, Kind.USER),
+    (Action.ASSIGN, Kind.CLIENT),
+    (Action.ASSIGN, Kind.USER),
     (Action.DELETE, Kind.ROLE),
     (Action.DELETE, Kind.AUDIENCE),
 ]
@@ -51,8 +53,10 @@ def plan(rooms: house.Rooms, manifest: Manifest, *, prune: bool = False) -> Plan
     and users. What it does not name is left alone, or with `prune` deleted, where the manifest
     has the section at all; never the issuer's own audience.
 
-    `InvalidManifest` if names are taken or missing in the house, `InUse` if something to be
-    deleted is in use by those who are left alone. Needs the right to read all four sections.
+    A plan is something that `apply` can do. `InvalidManifest` if names are taken or missing in
+    the house, `InUse` if something to be deleted is in use by those who are left alone,
+    `NotAllowed` if no administrator would be left or an algorithm cannot be changed now. Needs
+    the right to read all four sections.
     """
     house.require_readable(rooms)
     return _Planning(rooms, manifest, prune=prune).plan()
@@ -67,6 +71,8 @@ class _Planning:
         self._steps: dict[tuple[Action, Kind], list[Step]] = defaultdict(list)
         self._shifts: list[Shift] = []
         self._problems = list(unfit(rooms, manifest.document, prune=prune))
+        self._admins: dict[str, Principal] = {}  # those who will hold `issuer:admin`
+        self._changed_admins: list[Resource] = []
         self._in_use: dict[tuple[Kind, str], list[str]] = defaultdict(list)
         self._before, self._after = self._worlds()
 
@@ -131,6 +137,12 @@ class _Planning:
             self._note(assignment_changes(who, before.given if before else [], after.given))
         was = self._before.standing(before.fields, before.given) if before else NOWHERE
         will_be = self._after.standing(after.fields, after.given) if after else NOWHERE
+        own = self._rooms.audiences.own_id
+        if after is not None and ISSUER_ADMIN in will_be.at(own):
+            self._admins[who.id or who.name] = after
+        stays = after is not None and before is not None and before.fields == after.fields
+        if ISSUER_ADMIN in was.at(own) and not (stays and ISSUER_ADMIN in will_be.at(own)):
+            self._changed_admins.append(who)
         self._shifts += shifts(who, was, will_be)
 
     def _note(self, steps: Iterable[Step]) -> None:
@@ -152,6 +164,30 @@ class _Planning:
             raise InvalidManifest(self._manifest.file, self._problems)
         for (kind, name), users_of_it in self._in_use.items():
             raise InUse(kind, name, users_of_it[:_MOST_NAMED])
+        self._require_an_admin()
+        for step in self._steps[Action.UPDATE, Kind.AUDIENCE]:
+            if isinstance(step, Change) and "signing_alg" in step.after:
+                alg = SigningAlgorithm(step.after["signing_alg"])
+                self._rooms.audiences.require_algorithm(step.resource.name, alg)
+
+    def _require_an_admin(self) -> None:
+        """Else `apply` would refuse at its end."""
+        if not self._changed_admins:
+            return
+        created = {step.resource.id for step in self._steps[Action.CREATE, Kind.CLIENT]}
+        clients = {
+            name: each.fields.grant_types
+            for name, each in self._admins.items()
+            if isinstance(each.fields, ClientFields)
+        }
+        users = self._admins.keys() - clients.keys()
+        if self._rooms.authority.would_lose_admin(clients, users, new=clients.keys() & created):
+            self._rooms.authority.require(ISSUER_ADMIN)
+            names = ", ".join(map(str, self._changed_admins[:_MOST_NAMED]))
+            raise NotAllowed(
+                f"This would remove the last holder of issuer:admin ({names}): declare one in"
+                " the manifest."
+            )
 
     def _in_order(self, place: tuple[Action, Kind]) -> Iterable[Step]:
         steps = self._steps[place]

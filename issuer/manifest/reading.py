@@ -1,17 +1,20 @@
 """From a file to a manifest, or to everything that is wrong with it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
+from issuer.audiences import AudienceFields
+from issuer.close_names import did_you_mean
 from issuer.manifest import house
 from issuer.manifest.document import Document
-from issuer.manifest.entries import Entries
+from issuer.manifest.entries import ClientEntry, Entries, UserEntry
 from issuer.manifest.names import dangling, declares, named, references, repeated
 from issuer.manifest.parsing import MOST_BYTES, parse
 from issuer.manifest.problems import InvalidManifest, Path, Problem
 from issuer.manifest.resources import Kind, Resource
+from issuer.roles import Assignment, RoleFields
 from issuer.vocabulary import SigningAlgorithm
 
 _IN_OUR_WORDS = {
@@ -109,5 +112,26 @@ def _validated(document: Document, problems: list[Problem]) -> Entries | None:
         path = each["loc"]
         if not any(path[:depth] in document.unread for depth in range(len(path) + 1)):
             message = _IN_OUR_WORDS.get(each["type"], each["msg"].removeprefix("Value error, "))
+            if each["type"] == "extra_forbidden":
+                message += _meant(path)
             problems.append(Problem(document.place.line_of(path), path, message))
     return None
+
+
+_MEMBERS: dict[tuple[str, ...], Iterable[str]] = {
+    (): Entries.model_fields,
+    ("audiences",): AudienceFields.model_fields,
+    ("roles",): RoleFields.model_fields,
+    ("clients",): ClientEntry.model_fields,
+    ("users",): UserEntry.model_fields,
+    ("clients", "roles"): Assignment.model_fields,
+    ("users", "roles"): Assignment.model_fields,
+}
+
+
+def _meant(path: Path) -> str:
+    """The member that somebody probably meant by the last part of the path."""
+    *place, name = path
+    known = _MEMBERS.get(tuple(str(each) for each in place if not isinstance(each, int)), ())
+    meant = did_you_mean(str(name), known)
+    return f";{meant.lower()}" if meant else ""

@@ -61,7 +61,7 @@ class Result:
     def sentence(self) -> str:
         """The one sentence of a refusal, with nothing else said anywhere."""
         assert (self.status, self.out) == (1, "")
-        assert self.err.endswith(".\n")
+        assert self.err.endswith((".\n", "?\n"))
         assert self.err.count("\n") == 1
         return self.err.rstrip("\n")
 

@@ -16,7 +16,12 @@ MALFORMED = [
     ({"ISSUER_URL": "http://id.example"}, "ISSUER_URL must be https:// on anything"),
     ({"ISSUER_URL": "id.example"}, "ISSUER_URL must be an https:// URL"),
     ({"ISSUER_URL": "https://id.example:99999"}, "ISSUER_URL has a port"),
-    ({"ISSUER_UR": "https://id.example"}, "ISSUER_UR is not a setting"),
+    (
+        {"ISSUER_UR": "https://id.example"},
+        "ISSUER_UR is not a setting of the issuer. Did you mean ISSUER_URL?",
+    ),
+    ({"ISSUER_KEY_SIGN": "x"}, "ISSUER_KEY_SIGN is not a setting of the issuer. Did you mean"),
+    ({"ISSUER_COLOUR": "red"}, "ISSUER_COLOUR is not a setting of the issuer."),
     ({"ISSUER_DATABASE_URL": "nonsense"}, "ISSUER_DATABASE_URL must begin"),
     ({"ISSUER_DATABASE_URL": "mysql://u:pa55word@host/db"}, "ISSUER_DATABASE_URL must begin"),
     ({"ISSUER_DATABASE_URL": "sqlite://"}, "ISSUER_DATABASE_URL must name a file"),

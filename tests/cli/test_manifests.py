@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.builders import URL
 from tests.cli.driver import Cli
 
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
@@ -51,6 +52,54 @@ def test_a_plan_is_applied_as_it_was_shown(cli: Cli, file: Path):
     again = cli.done("apply", "-f", str(file))
     assert "There was nothing to change." in again
     assert "ais_" not in again
+
+
+@on_sqlite
+def test_a_plan_tells_a_pipeline_whether_there_are_changes(cli: Cli, file: Path):
+    assert cli("plan", "-f", str(file)).status == 0
+    plan = ["plan", "-f", str(file), "--detailed-exitcode"]
+    for form in ([], ["--json"]):
+        planned = cli(*plan, *form)
+        assert (planned.status, planned.complaints) == (3, [])
+        assert "ci-bot" in planned.out
+    cli.done("apply", "-f", str(file))
+    assert cli(*plan).status == 0
+    file.write_text(INVALID)
+    assert cli(*plan).status == 1
+    assert cli("plan", "--detailed-exitcode").status == 2
+
+
+def test_a_plan_that_would_leave_no_administrator_is_refused_before_it_is_applied(
+    cli: Cli, file: Path
+):
+    refused = cli("plan", "-f", str(file), "--prune").sentence
+    assert refused == (
+        "This would remove the last holder of issuer:admin (client issuer-admin): declare one in"
+        " the manifest."
+    )
+    assert cli("apply", "-f", str(file), "--prune").sentence == refused
+    other = f"""\
+clients: [{{client_id: other-admin, scopes: [issuer:admin], audiences: ["{URL}"]}}]
+"""
+    file.write_text(other)
+    assert "- delete client issuer-admin" in cli.done("plan", "-f", str(file), "--prune")
+    cli.done("apply", "-f", str(file), "--prune")
+    file.write_text(other.replace("issuer:admin", "issuer:audit:read"))
+    assert "(client other-admin)" in cli("plan", "-f", str(file)).sentence
+    file.write_text(other.replace("scopes", "grant_types: [password], scopes"))
+    assert "(client" in cli("plan", "-f", str(file)).sentence
+
+
+@on_sqlite
+def test_a_plan_that_would_change_an_algorithm_too_soon_is_refused(cli: Cli, file: Path):
+    cli = cli.with_environment(ISSUER_SIGNING_ALGORITHMS="ES256,RS256,EdDSA")
+    cli.done("init")
+    cli.done("audience", "create", "my-os", "--signing-alg", "RS256")
+    cli.done("audience", "update", "my-os", "--signing-alg", "ES256")
+    file.write_text("audiences: [{id: my-os, signing_alg: EdDSA}]\n")
+    refused = cli("plan", "-f", str(file)).sentence
+    assert "It is changing from RS256 to ES256" in refused
+    assert cli("apply", "-f", str(file)).sentence == refused
 
 
 @on_sqlite

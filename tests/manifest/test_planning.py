@@ -21,8 +21,8 @@ def test_a_plan_says_what_is_made_and_what_it_gives(house: House):
         "+ create client ci-bot",
         '    audiences: ["dev-os", "prod-os"]',
         "+ create user alice",
-        "+ give role runner at prod-os to client ci-bot",
-        "+ give role runner everywhere to user alice",
+        "+ assign role runner at prod-os to client ci-bot",
+        "+ assign role runner everywhere to user alice",
         "ci-bot gains agents:run at prod-os",
         "alice gains agents:run at dev-os",
         "alice gains agents:run at my-os",
@@ -48,7 +48,7 @@ def test_a_plan_says_what_is_changed(house: House):
         f"~ update user alice ({alice})",
         '    username: "alice" → "Alice\u0301"',
         '    name: "" → "A"',
-        f"- take role runner everywhere from user alice ({alice})",
+        f"- unassign role runner everywhere from user alice ({alice})",
         "ci-bot gains teams:run at prod-os",
         "ci-bot loses agents:run at prod-os",
         "alice loses agents:run at dev-os",
@@ -137,8 +137,8 @@ clients:
     roles: [{role: runner, audience: my-os}, {role: runner, audience: my-os}]
 """
     assert steps(house, text) == [
-        "- take role runner everywhere from client ci-bot",
-        "+ give role runner at my-os to client ci-bot",
+        "- unassign role runner everywhere from client ci-bot",
+        "+ assign role runner at my-os to client ci-bot",
     ]
     assert sentences(house, text) == []
     declare(house.services, text)

@@ -12,7 +12,7 @@ def test_what_is_listed_is_exactly_so_and_the_rest_is_left_alone(house: House):
     house.client("other", roles=["runner"])
     assert steps(house, "clients: [{client_id: ci-bot}]") == [
         "~ update client ci-bot",
-        "- take role runner at prod-os from client ci-bot",
+        "- unassign role runner at prod-os from client ci-bot",
     ]
 
 

@@ -1,5 +1,6 @@
 """Everything that is wrong with a file is said at once, with its line; nothing is guessed."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -55,7 +56,7 @@ users_too: []
             "11: roles[0].colour: is not known here",
             "12: roles[1].name: is required",
             "15: clients[0].disabled: must be true or false",
-            "16: clients[0].access_token_ttl: must be a whole number of seconds",
+            "16: clients[0].access_token_ttl: must be a number with a unit, such as 900s",
             "17: clients[0].claims: sub is the issuer's to say",
             "19: clients[1].client_id: is required",
             "22: clients[1].roles[0].audience: must be text",
@@ -239,12 +240,31 @@ def test_names_are_compared_as_the_rooms_compare_them():
     assert problems("clients: [{client_id: a}, {client_id: b}]\nusers: [{username: a}]\n") == []
 
 
+def test_a_member_that_is_nearly_right_is_answered_with_the_right_one():
+    text = "role: []\nroles: [{name: a, scope: []}]\nclients: [{client_id: a, roles: [{rôle: b}]}]"
+    assert problems(text) == [
+        "house.yaml:1: role: is not known here; did you mean roles?",
+        "house.yaml:2: roles[0].scope: is not known here; did you mean scopes?",
+        'house.yaml:3: clients[0].roles[0]."rôle": is not known here; did you mean role?',
+        "house.yaml:3: clients[0].roles[0].role: is required",
+    ]
+
+
+def test_a_lifetime_has_a_unit_or_is_in_seconds():
+    for text, seconds in {"900": 900, "15m": 900, "24h": 86_400}.items():
+        found = read(f"audiences: [{{id: my-os, access_token_ttl: {text}}}]")
+        assert found.entries.audiences[0].access_token_ttl == timedelta(seconds=seconds)
+
+
 def test_the_schema_says_the_same_to_editors():
     jsonschema = pytest.importorskip("jsonschema")
     validator = jsonschema.Draft202012Validator(schema())
     jsonschema.Draft202012Validator.check_schema(schema())
     good = {
-        "audiences": [{"id": "my-os", "access_token_ttl": 900}],
+        "audiences": [
+            {"id": "my-os", "access_token_ttl": 900},
+            {"id": "b", "access_token_ttl": "15m"},
+        ],
         "roles": [{"name": "runner", "scopes": ["agents:run"]}],
         "clients": [{"client_id": "a", "roles": [{"role": "runner", "audience": "my-os"}]}],
         "users": [{"username": "alice", "email": None}],
@@ -254,7 +274,7 @@ def test_the_schema_says_the_same_to_editors():
         {"client": []},
         {"clients": [{"name": "no id"}]},
         {"clients": [{"client_id": "a", "colour": 1}]},
-        {"clients": [{"client_id": "a", "access_token_ttl": "15m"}]},
+        {"clients": [{"client_id": "a", "access_token_ttl": "15"}]},
         {"users": [{"username": "a", "roles": [{"audience": "my-os"}]}]},
         {"users": [{"username": "a", "password": "x"}]},
     ):
