@@ -26,6 +26,8 @@ from issuer.agentos.revocations import Revocations
 from issuer.agentos.rules import TokenRules
 from issuer.agentos.signed_feed import read_feed
 from issuer.agentos.trusted_issuer import TrustedIssuer
+from issuer.revocations import Limits
+from issuer.revocations import Revocations as Revoking
 from tests.agentos_core.keys import key, key_set
 from tests.journeys.running_issuer import RunningIssuer, wait_until
 
@@ -36,10 +38,10 @@ REQUESTS = 20_000
 def show_reading(count: int) -> None:
     now = int(time.time())
     jti = {uuid.uuid4().hex: now + 900 for _ in range(count)}
-    claims = {"iss": ISSUER, "iat": now, "exp": now + 600, "jti": jti}
+    claims = {"iss": ISSUER, "iat": now, "exp": now + 600}
     signing = key("k1", "RS256")
-    nothing = {"sub": {}, "client_id": {}, "kid": []}
-    feed = signing.sign({**claims, **nothing}, typ="revocations+jwt").encode()
+    revoked = {"jti": jti, "sid": {}, "sub": {}, "client_id": {}, "aud": {}, "kid": []}
+    feed = signing.sign({**claims, "revoked": revoked}, typ="revocations+jwt").encode()
     keys = read_key_set(key_set(signing), ["RS256"])
     rules = TokenRules(ISSUER, "my-os")
     with standing_still() as pauses:
@@ -90,8 +92,10 @@ def standing_still() -> Iterator[list[float]]:
 def show_refusals(revocations: int, rounds: int) -> None:
     with tempfile.TemporaryDirectory() as folder, RunningIssuer(Path(folder)) as issuer:
         expires_at = datetime.now(UTC) + timedelta(minutes=15)
-        with issuer.house.changing() as rooms:
-            rooms.revocations.tokens({uuid.uuid4().hex: expires_at for _ in range(revocations)})
+        services, limits = issuer.house.services, Limits(tokens=10 * revocations)
+        with services.database.changing() as session:
+            many = {uuid.uuid4().hex: expires_at for _ in range(revocations)}
+            Revoking(session, services.clock, limits=limits).tokens(many)
         client = issuer.house.client(scopes=["agents:read"])
         rules = TokenRules(issuer.url, "my-os")
         verifier, without = TrustedIssuer(rules), TrustedIssuer(rules, revocations=False)

@@ -22,12 +22,13 @@ from pathlib import Path
 from statistics import median
 
 from issuer.clock import Clock
-from issuer.revocations import Revocations, RevocationView
+from issuer.revocations import Limits, Revocations, RevocationView
 from issuer.services import Services, build_services
 from issuer.tokens import RevocationFeed
 from tests.builders import initialised, settings_for
 
 TIMES = 7
+ANY_NUMBER = Limits(tokens=10**9)
 A_FAMILY = 200
 
 
@@ -57,7 +58,7 @@ class House:
             # Ids of ours are random: neighbours in the feed are not neighbours in the database.
             scattered = {f"{n * 0x9E3779B97F4A7C15F39CC0605CEDC835 % 2**128:032x}" for n in ids}
             named = dict.fromkeys(scattered, expires_at)
-            Revocations(session, self._services.clock).tokens(named)
+            Revocations(session, self._services.clock, limits=ANY_NUMBER).tokens(named)
 
     def view(self) -> RevocationView:
         view = RevocationView(self._services.database, self._services.clock)

@@ -308,8 +308,10 @@ class Services:
             self.keyring.active(alg)
 
     def _forget_the_dead(self) -> None:
-        with self.database.transaction() as session:
-            Revocations(session, self.clock).forget()
+        more = True
+        while more:  # some at a time: nobody waits long for the database
+            with self.database.transaction() as session:
+                more = bool(Revocations(session, self.clock).forget())
         self.refresh.forget_expired()
 
     def is_revoked(self, token: VerifiedToken) -> bool:
@@ -317,6 +319,7 @@ class Services:
         with self.database.reading() as session:
             return Revocations(session, self.clock).names(
                 jti=token.jti,
+                sid=token.sid,
                 subject=token.subject,
                 client_id=token.client_id,
                 audience=token.audience,

@@ -23,9 +23,9 @@ Times = Mapping[str, int]
 class Revocations:
     """As the issuer said at `issued_at`: whole seconds since 1970, as all times here.
 
-    `tokens` has when each `jti` expires; `subjects`, `clients` and `audiences` until when tokens
-    issued to them, or for them, are void, that second included; `keys` what may sign nothing any
-    more.
+    `tokens` has when each `jti` expires; `sessions`, `subjects`, `clients` and `audiences` until
+    when tokens issued in, to or for them are void, that second included; `keys` what may sign
+    nothing any more.
     """
 
     issued_at: int = 0
@@ -35,6 +35,7 @@ class Revocations:
     clients: Times = field(default_factory=dict)
     keys: frozenset[str] = frozenset()
     audiences: Times = field(default_factory=dict)
+    sessions: Times = field(default_factory=dict)
 
     def refuse(self, kid: str, claims: Mapping[str, Any]) -> None:
         """`jwt.InvalidTokenError` for a token that was taken back; its claims are verified ones."""
@@ -45,6 +46,7 @@ class Revocations:
         audiences = aud if isinstance(aud, list) else [aud]
         if (
             (isinstance(jti, str) and jti in self.tokens)
+            or issued_at <= _time_of(self.sessions, claims.get("sid"))
             or issued_at <= _time_of(self.subjects, claims.get("sub"))
             or issued_at <= _time_of(self.clients, claims.get("client_id"))
             or any(issued_at <= _time_of(self.audiences, each) for each in audiences)
@@ -54,23 +56,32 @@ class Revocations:
     def after(self, before: "Revocations", leeway: float) -> "Revocations":
         """This, with what was known `before` and no feed can free.
 
-        What no token could be touched by any more is forgotten: a `jti` once it has expired, a
-        subject, client or audience a day later, the longest that a token lives, unless it is still
-        listed.
-        `leeway` is by how much a verifier may be late. `NotFetched` if it would be too much.
+        What no token could be touched by any more is forgotten: a `jti` once it has expired, all
+        else a day later, the longest that a token lives, unless it is still listed. Where that is
+        too much, sessions are left out that the issuer, which has to, lists no more. `leeway` is
+        by how much a verifier may be late. `NotFetched` if it would still be too much.
         """
         expired = self.issued_at - leeway
+        issued = expired - _LONGEST_TOKEN_LIFE
         joined = replace(
             self,
             tokens=_joined(self.tokens, before.tokens, expired),
-            subjects=_joined(self.subjects, before.subjects, expired - _LONGEST_TOKEN_LIFE),
-            clients=_joined(self.clients, before.clients, expired - _LONGEST_TOKEN_LIFE),
-            audiences=_joined(self.audiences, before.audiences, expired - _LONGEST_TOKEN_LIFE),
+            sessions=_joined(self.sessions, before.sessions, issued),
+            subjects=_joined(self.subjects, before.subjects, issued),
+            clients=_joined(self.clients, before.clients, issued),
+            audiences=_joined(self.audiences, before.audiences, issued),
             keys=self.keys | before.keys,
         )
-        if sum(joined.count.values()) > MOST_ENTRIES or len(joined.keys) > _MOST_KEYS:
+        if joined.is_too_much:
+            joined = replace(joined, sessions=self.sessions)
+        if joined.is_too_much:
             raise NotFetched(f"would have more than {MOST_ENTRIES} entries be kept")
         return joined
+
+    @property
+    def is_too_much(self) -> bool:
+        """Whether an AgentOS should not keep so many entries in memory."""
+        return sum(self.count.values()) > MOST_ENTRIES or len(self.keys) > _MOST_KEYS
 
     def says_no_more_than(self, other: "Revocations") -> bool:
         """Whether `other` refuses all that this refuses."""
@@ -91,7 +102,8 @@ class Revocations:
             for name, each in self._times()
         )
         ends = f'"iat":{self.issued_at},"exp":{self.expires_at}'
-        return f'{{{ends},"kid":{json.dumps(sorted(self.keys))},{",".join(times)}}}'.encode()
+        revoked = f'{{"kid":{json.dumps(sorted(self.keys))},{",".join(times)}}}'
+        return f'{{{ends},"revoked":{revoked}}}'.encode()
 
     def _times(self) -> Iterator[tuple[str, Times]]:
         for name in _MEMBERS:
@@ -100,12 +112,11 @@ class Revocations:
 
 _MEMBERS = {
     "tokens": "jti",
+    "sessions": "sid",
     "subjects": "sub",
     "clients": "client_id",
-    "audiences": "audience",
+    "audiences": "aud",
 }
-# An issuer that knows no such member has nothing to say there, nor has a file that was kept before.
-_MAY_BE_ABSENT = frozenset({"audience"})
 
 
 def read_revocations(content: bytes) -> tuple[Revocations, Mapping[str, Any]]:
@@ -120,9 +131,12 @@ def read_revocations(content: bytes) -> tuple[Revocations, Mapping[str, Any]]:
         raise NotFetched("is not JSON with whole seconds") from None
     if not isinstance(claims, dict):
         raise NotFetched("is not a JSON object")
-    times = {name: _times_of(claims, member) for name, member in _MEMBERS.items()}
+    revoked = claims.get("revoked")
+    if not isinstance(revoked, dict):
+        raise NotFetched('has no object "revoked"')
+    times = {name: _times_of(revoked, member) for name, member in _MEMBERS.items()}
     return Revocations(
-        _second_of(claims, "iat"), _second_of(claims, "exp"), keys=_kids_of(claims), **times
+        _second_of(claims, "iat"), _second_of(claims, "exp"), keys=_kids_of(revoked), **times
     ), claims
 
 
@@ -143,8 +157,8 @@ def _is_within(times: Times, others: Times) -> bool:
     return all(at <= others.get(name, -1) for name, at in times.items())
 
 
-def _times_of(claims: Mapping[str, Any], member: str) -> Times:
-    times = claims.get(member, {} if member in _MAY_BE_ABSENT else None)
+def _times_of(revoked: Mapping[str, Any], member: str) -> Times:
+    times = revoked.get(member)
     if not isinstance(times, dict):
         raise NotFetched(f'has no object "{member}"')
     if not all(0 < len(name) <= _LONGEST_ID and _is_second(at) for name, at in times.items()):
@@ -152,8 +166,8 @@ def _times_of(claims: Mapping[str, Any], member: str) -> Times:
     return times
 
 
-def _kids_of(claims: Mapping[str, Any]) -> frozenset[str]:
-    kids = claims.get("kid")
+def _kids_of(revoked: Mapping[str, Any]) -> frozenset[str]:
+    kids = revoked.get("kid")
     if not isinstance(kids, list) or len(kids) > _MOST_KEYS:
         raise NotFetched('has no array "kid"')
     if not all(isinstance(kid, str) and 0 < len(kid) <= _LONGEST_ID for kid in kids):

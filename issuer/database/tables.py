@@ -351,12 +351,13 @@ class HouseSecretRow(Base):
 class RefreshFamilyRow(Base):
     """A refresh token and all that follow it; a family that ended has no row.
 
-    `handle` finds it, whichever of its tokens is shown; `digest` is that of the newest.
+    `handle` finds it, whichever of its tokens is shown; `digest` is that of the newest. `id` is
+    the `sid` of its access tokens, the last of which expires at `access_until`.
     """
 
     __tablename__ = "refresh_families"
 
-    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
     handle: Mapped[bytes] = mapped_column(unique=True)
     digest: Mapped[bytes]
     salt: Mapped[bytes | None]
@@ -372,18 +373,7 @@ class RefreshFamilyRow(Base):
     session_id: Mapped[str | None] = mapped_column(String(255))
     created_at: Mapped[datetime] = mapped_column(index=True)
     rotated_at: Mapped[datetime] = mapped_column(index=True)
-
-
-class RefreshAccessTokenRow(Base):
-    """An access token that a family gave and that has not expired."""
-
-    __tablename__ = "refresh_access_tokens"
-
-    jti: Mapped[str] = mapped_column(String(64), primary_key=True)
-    family_id: Mapped[str] = mapped_column(
-        ForeignKey("refresh_families.id", ondelete="CASCADE"), index=True
-    )
-    expires_at: Mapped[datetime] = mapped_column(index=True)
+    access_until: Mapped[datetime]
 
 
 class AuditEventRow(Base):
@@ -422,11 +412,20 @@ class AuditCheckpointRow(Base):
 
 
 class RevokedTokenRow(Base):
-    """An access token that is refused before its `exp`. `change` is that of the feed's count."""
+    """An access token, or all those of a refresh family, refused before they expire.
+
+    `kind` is the claim that `id` stands in: `jti` or `sid`. `client_id` and `subject` say whose
+    share of the feed the entry is part of; empty for one that an operator made. `change` is that
+    of the feed's count.
+    """
 
     __tablename__ = "revoked_tokens"
+    __table_args__ = (Index("ix_revoked_tokens_share", "client_id", "subject"),)
 
-    jti: Mapped[str] = mapped_column(String(128), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(8), primary_key=True)
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    client_id: Mapped[str] = mapped_column(String(128))
+    subject: Mapped[str] = mapped_column(String(128))
     expires_at: Mapped[datetime] = mapped_column(index=True)
     change: Mapped[int] = mapped_column(BigInteger, index=True)
 

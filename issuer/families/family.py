@@ -18,7 +18,8 @@ class Family:
 
     `scopes` are the most any of them may give. `handle` is what every token of the family names;
     `digest` is of the newest, which was made at `rotated_at`, with `salt` from the one before,
-    for a request that is told by `asked`.
+    for a request that is told by `asked`. `id` is the `sid` of its access tokens, the last of
+    which expires at `access_until`.
     """
 
     id: str
@@ -29,6 +30,7 @@ class Family:
     session_id: str | None
     created_at: datetime
     rotated_at: datetime
+    access_until: datetime
     handle: bytes = field(repr=False)
     digest: bytes = field(repr=False)
     salt: bytes | None = field(default=None, repr=False)

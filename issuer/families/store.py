@@ -1,17 +1,15 @@
 """Families of refresh tokens in SQL."""
 
-from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, exists, or_, select, update
+from sqlalchemy import and_, case, delete, exists, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from issuer.database.tables import (
     ClientAudienceRow,
     ClientRow,
-    RefreshAccessTokenRow,
     RefreshFamilyRow,
     UserRow,
 )
@@ -58,35 +56,29 @@ class FamilyStore:
         )
         return self._session.scalars(select(and_(user, client, audience))).one()
 
-    def move_on(
-        self, family: Family, digest: bytes, salt: bytes, asked: bytes, now: datetime
-    ) -> bool:
-        """The newest token is now another; False if it is not the one of `family` any more."""
-        values = {"digest": digest, "salt": salt, "asked": asked, "rotated_at": now}
-        return self._swap(family, values)
+    def swap(self, family: Family, later: Family) -> bool:
+        """The family is now as `later` says; False if its newest token is not as in `family`.
 
-    def stay(self, family: Family) -> bool:
-        """Nobody moves on until the commit; False if somebody has."""
-        return self._swap(family, {"digest": family.digest})
-
-    def add_access_token(self, family_id: str, jti: str, expires_at: datetime) -> None:
-        """One more that ends with the family; those that have expired need no end."""
-        self._session.add(
-            RefreshAccessTokenRow(jti=jti, family_id=family_id, expires_at=expires_at)
+        The last expiry of its access tokens only moves forward.
+        """
+        row = RefreshFamilyRow
+        until = case(
+            (row.access_until > later.access_until, row.access_until), else_=later.access_until
         )
-        self._session.flush()
+        changed = ("digest", "salt", "asked", "rotated_at")
+        values = {name: getattr(later, name) for name in changed}
+        swapped: Any = self._session.execute(
+            update(row)
+            .where(row.id == family.id, row.digest == family.digest)
+            .values(**values, access_until=until)
+        )
+        return bool(swapped.rowcount)
 
-    def end(self, family_id: str) -> dict[str, datetime] | None:
-        """The family is gone; the access tokens it gave. None if it was gone before."""
-        row = RefreshAccessTokenRow
-        # The family first: whoever is about to give one more access token holds it.
-        held = select(RefreshFamilyRow.id).where(RefreshFamilyRow.id == family_id)
-        if self._session.scalars(held.with_for_update()).one_or_none() is None:
-            return None
-        query = select(row.jti, row.expires_at).where(row.family_id == family_id)
-        given = {jti: expires_at for jti, expires_at in self._session.execute(query)}  # noqa: C416
-        self._session.execute(delete(RefreshFamilyRow).where(RefreshFamilyRow.id == family_id))
-        return given
+    def end(self, family_id: str) -> datetime | None:
+        """The family is gone; when its last access token expires. None if it was gone before."""
+        row = RefreshFamilyRow
+        gone = delete(row).where(row.id == family_id).returning(row.access_until)
+        return self._session.scalars(gone).one_or_none()
 
     def end_of_user(self, user_id: str) -> None:
         """Every family of the user is gone."""
@@ -100,29 +92,15 @@ class FamilyStore:
         """Every family for the audience is gone, whoever has it."""
         self._end_all(RefreshFamilyRow.audience_id, audience_id)
 
-    def forget_expired(self, lifetimes: Lifetimes, now: datetime, believed_until: datetime) -> bool:
-        """Delete some families and access tokens that have expired; whether there may be more.
-
-        An access token is believed for longer where a clock is behind.
-        """
-        family, token = RefreshFamilyRow, RefreshAccessTokenRow
-        expired = or_(
-            family.rotated_at <= now - lifetimes.idle, family.created_at <= now - lifetimes.longest
-        )
-        families = self._forget(family.id, expired)
-        return self._forget(token.jti, token.expires_at <= believed_until) or families
-
-    def _swap(self, family: Family, values: dict[str, object]) -> bool:
+    def forget_expired(self, lifetimes: Lifetimes, now: datetime) -> bool:
+        """Delete some families that have expired; whether there may be more."""
         row = RefreshFamilyRow
-        swapped: Any = self._session.execute(
-            update(row).where(row.id == family.id, row.digest == family.digest).values(values)
+        expired = or_(
+            row.rotated_at <= now - lifetimes.idle, row.created_at <= now - lifetimes.longest
         )
-        return bool(swapped.rowcount)
+        some = self._session.scalars(select(row.id).where(expired).limit(_SOME)).all()
+        deleted: Any = self._session.execute(delete(row).where(row.id.in_(some), expired))
+        return bool(deleted.rowcount == _SOME)
 
     def _end_all(self, column: InstrumentedAttribute[str], whose: str) -> None:
         self._session.execute(delete(RefreshFamilyRow).where(column == whose))
-
-    def _forget(self, key: InstrumentedAttribute[str], expired: ColumnElement[bool]) -> bool:
-        some: Iterable[str] = self._session.scalars(select(key).where(expired).limit(_SOME)).all()
-        deleted: Any = self._session.execute(delete(key.class_).where(key.in_(some), expired))
-        return bool(deleted.rowcount == _SOME)

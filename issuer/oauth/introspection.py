@@ -13,7 +13,7 @@ from issuer.scopes import ISSUER_INTROSPECT, covers
 from issuer.tokens import Authorization, still_held
 from issuer.vocabulary import GrantType
 
-_ALSO_SAID = ("sub", "aud", "iss", "jti", "client_id", "exp", "iat", "roles", "session_id")
+_ALSO_SAID = ("sub", "aud", "iss", "jti", "client_id", "exp", "iat", "roles", "sid", "session_id")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from issuer.oauth.errors import OAuthError
 from issuer.oauth.recording import actor_of
 from issuer.oauth.request import ProtocolRequest, required
 from issuer.refresh import PREFIX
+from issuer.revocations import FeedFull
 from issuer.tokens import VerifiedToken
 from issuer.vocabulary import ErrorCode
 
@@ -38,9 +39,15 @@ class Revocation(RevocationEndpoint):  # type: ignore[misc]
     def _revoke_access_token(self, request: ProtocolRequest) -> None:
         try:
             with self.server.services.changing(actor_of(request)) as rooms:
-                rooms.token_revocations.revoke(required(request, "token"))
+                rooms.token_revocations.give_up(required(request, "token"))
         except InvalidField as error:
             request.nothing_done = error.message  # it expired this moment
+        except FeedFull as error:  # RFC 7009 §2.2.1: the token still exists
+            raise OAuthError(
+                ErrorCode.TEMPORARILY_UNAVAILABLE,
+                "Not revoked: too many tokens of this client are. It stays valid until it expires.",
+                retry_after=error.retry_after,
+            ) from None
 
     def _access_token(self, token: str, request: ProtocolRequest) -> VerifiedToken | None:
         try:

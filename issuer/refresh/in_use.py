@@ -10,7 +10,7 @@ from issuer.audit import Actor, Trail
 from issuer.clock import Clock
 from issuer.database import Session
 from issuer.errors import IssuerError
-from issuer.families import Family, FamilyStore
+from issuer.families import Family
 from issuer.tokens import AccessToken
 
 
@@ -53,9 +53,11 @@ class Issue:
     actor: Actor
     details: Mapping[str, object]
 
+    @property
+    def expires_at(self) -> datetime:
+        return datetime.fromtimestamp(self.access_token.exp, UTC)
+
     def record(self, session: Session, clock: Clock, family: Family) -> None:
         """In the transaction that gives the refresh token: none leaves unrecorded."""
-        exp = datetime.fromtimestamp(self.access_token.exp, UTC)
-        FamilyStore(session).add_access_token(family.id, self.access_token.jti, exp)
         trail = Trail(session, clock, self.actor)
         trail.note("token.issued", family.user_id, **self.details, family=family.id)

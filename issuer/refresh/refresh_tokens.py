@@ -2,6 +2,7 @@
 
 import hmac
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
 
@@ -16,9 +17,6 @@ from issuer.refresh.in_use import Asked, Issue, Overtaken, Presented
 from issuer.refresh.text import RefreshTokenMaker
 from issuer.revocations import Revocations, issued_so_far
 from issuer.tokens import AccessToken, Authorization, BornDead
-from issuer.vocabulary import STILL_BELIEVED
-
-_MOST_NAMED = 100
 
 
 class RefreshTokens:
@@ -45,6 +43,10 @@ class RefreshTokens:
         self._grace = reuse_grace
         self._ended = ended
 
+    def new_family_id(self) -> str:
+        """For the family that `begin` makes; its access tokens carry it as `sid`."""
+        return new_id("family_", self._chance)
+
     def begin(self, user: UserRecord, authorization: Authorization, issue: Issue) -> str:
         """The first token of a new family, for what a sign-in was granted.
 
@@ -53,8 +55,9 @@ class RefreshTokens:
         would outlive it.
         """
         token, now, client_id = self._maker.first(), self._clock(), authorization.client.client_id
+        assert authorization.sid is not None
         family = Family(
-            id=new_id("family_", self._chance),
+            id=authorization.sid,
             client_id=client_id,
             user_id=user.id,
             audience_id=authorization.audience.id,
@@ -62,6 +65,7 @@ class RefreshTokens:
             session_id=authorization.session_id,
             created_at=now,
             rotated_at=now,
+            access_until=issue.expires_at,
             handle=self._maker.handle(token) or b"",
             digest=self._maker.digest(token),
         )
@@ -103,16 +107,14 @@ class RefreshTokens:
         """
         family, salt = presented.family, self._maker.salt()
         successor = presented.successor or self._maker.successor(presented.token, salt)
-        digest, asked = self._maker.digest(successor), presented.asked.digest
+        later = replace(family, access_until=issue.expires_at)
+        if not presented.successor:
+            digest, asked = self._maker.digest(successor), presented.asked.digest
+            now = self._clock()
+            later = replace(later, digest=digest, salt=salt, asked=asked, rotated_at=now)
         # What holds up all changes comes first, as wherever a family ends: the record needs it.
         with self._database.changing() as session:
-            store = FamilyStore(session)
-            is_first = (
-                store.stay(family)
-                if presented.successor
-                else store.move_on(family, digest, salt, asked, self._clock())
-            )
-            if not is_first:
+            if not FamilyStore(session).swap(family, later):
                 raise Overtaken("The refresh token was used at the same time.")
             issue.record(session, self._clock, family)
         return successor
@@ -140,14 +142,13 @@ class RefreshTokens:
         more = True
         while more:
             with self._database.changing() as session:
-                more = FamilyStore(session).forget_expired(
-                    self._lifetimes, self._clock(), believed_until=self._clock() - STILL_BELIEVED
-                )
+                more = FamilyStore(session).forget_expired(self._lifetimes, self._clock())
 
     def _require_alive(self, session: Session, token: AccessToken, family: Family) -> None:
         """By the database as it is now: what `TokenIssuer` knows is a moment old."""
         if Revocations(session, self._clock).names(
             jti=token.jti,
+            sid=family.id,
             subject=family.user_id,
             client_id=family.client_id,
             audience=family.audience_id,
@@ -178,18 +179,19 @@ class RefreshTokens:
     def _end(self, family: Family, action: str, actor: Actor) -> bool:
         """The family and the access tokens it gave, in one transaction; False if it had ended."""
         with self._database.changing() as session:
-            given = FamilyStore(session).end(family.id)
-            if given is None:
+            access_until = FamilyStore(session).end(family.id)
+            if access_until is None:
                 return False
-            Revocations(session, self._clock).tokens(given, family.client_id)
+            are_revoked = Revocations(session, self._clock).family(
+                family.id, access_until, client_id=family.client_id, user_id=family.user_id
+            )
             Trail(session, self._clock, actor).note(
                 action,
                 family.user_id,
                 family=family.id,
                 client_id=family.client_id,
                 audience=family.audience_id,
-                access_tokens=len(given),
-                jti=sorted(given, key=lambda jti: given[jti])[-_MOST_NAMED:],
+                access_tokens_revoked=are_revoked,
             )
         self._ended()
         return True

@@ -4,7 +4,8 @@ Rooms call `Revocations` in the transaction of the change that takes tokens back
 `RevocationView` is what a process knows of all of them, for whoever issues or believes tokens.
 """
 
-from issuer.revocations.revocations import Revocations, issued_so_far
+from issuer.revocations.revocations import FeedFull, Revocations, issued_so_far
 from issuer.revocations.revoked import RevocationView, Revoked
+from issuer.revocations.share import Limits
 
-__all__ = ["RevocationView", "Revocations", "Revoked", "issued_so_far"]
+__all__ = ["FeedFull", "Limits", "RevocationView", "Revocations", "Revoked", "issued_so_far"]

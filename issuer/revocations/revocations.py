@@ -5,41 +5,78 @@ from datetime import datetime
 
 from issuer.clock import Clock
 from issuer.database import Session
+from issuer.errors import NotYet
 from issuer.families import FamilyStore
+from issuer.revocations.share import LIMITS, Limits
 from issuer.revocations.store import Principal, RevocationStore
-from issuer.vocabulary import LONGEST_TOKEN, SEEN_WITHIN, STILL_BELIEVED
+from issuer.vocabulary import CLOCKS_APART, LONGEST_TOKEN, SEEN_WITHIN, STILL_BELIEVED
 
-# Six megabytes of feed. A follower reads sixteen at the most.
-MOST_TOKENS = 100_000
-
+JTI = "jti"
+SID = "sid"
 SUB = "sub"
 CLIENT_ID = "client_id"
-AUDIENCE = "audience"
+AUDIENCE = "aud"
+
+_RETRY_AFTER = 60  # seconds
+
+
+class FeedFull(NotYet):
+    """One entry more would take the feed over a limit. Entries leave as tokens expire."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, _RETRY_AFTER)
 
 
 class Revocations:
     """What is revoked here is in the feed as soon as the transaction is committed."""
 
-    def __init__(self, session: Session, clock: Clock, *, most_tokens: int = MOST_TOKENS) -> None:
-        self._most_tokens = most_tokens
+    def __init__(self, session: Session, clock: Clock, *, limits: Limits = LIMITS) -> None:
+        self._limits = limits
         self._store = RevocationStore(session)
         self._families = FamilyStore(session)
         self._clock = clock
         self._principals: dict[Principal, datetime] = {}
+        self._principal_bytes: int | None = None
 
-    def tokens(self, expirations: Mapping[str, datetime], client_id: str | None = None) -> None:
-        """Access tokens by `jti`, with their `exp`; again is fine.
+    def tokens(self, expirations: Mapping[str, datetime]) -> None:
+        """Access tokens by `jti`, with their `exp`, for an operator; again is fine.
 
-        Those that nobody believes any more, however late a clock, are passed over. Where very many
-        are revoked already, all access tokens of the client are instead, if these are a client's:
-        nobody may make the feed too large for those who follow it.
+        Tokens that no verifier accepts any more, however late its clock, are passed over.
+        `FeedFull` where there are too many: an operator can revoke all of a user or client.
         """
-        now = self._clock()
-        alive = {jti: exp for jti, exp in expirations.items() if exp + STILL_BELIEVED > now}
-        if alive and client_id is not None and self._store.has_tokens(self._most_tokens):
-            self._nothing_so_far(Principal(CLIENT_ID, client_id))
-        elif alive:
-            self._store.add_tokens(alive, self._store.count_the_change(now))
+        if not self._listed(JTI, expirations):
+            raise FeedFull(
+                "Too many single tokens are revoked at this time. Revoke all tokens of the user or"
+                " of the client instead."
+            )
+
+    def own_token(self, jti: str, expires_at: datetime, *, client_id: str, subject: str) -> bool:
+        """An access token that its client gives up: True if it alone is revoked.
+
+        Beyond its share of the feed a client loses all tokens it has in its own name so far: one
+        entry, which concerns nobody else. A token of a user stays valid until it expires, and
+        `FeedFull` says so: an entry for the user or the client would end tokens of others.
+        """
+        if self._listed(JTI, {jti: expires_at}, client_id, subject):
+            return True
+        if subject != client_id:
+            raise FeedFull("Too many tokens of this client are revoked at this time.")
+        self._nothing_so_far(Principal(SUB, client_id), self._limits.principal_bytes)
+        return False
+
+    def family(self, sid: str, expires_at: datetime, *, client_id: str, user_id: str) -> bool:
+        """The access tokens of a refresh family, the last of which expires at `expires_at`.
+
+        Beyond the share of the client or the user, all access tokens of this user so far, who
+        gets others with the refresh tokens that are left. False if there was no room for that.
+        """
+        if self._listed(SID, {sid: expires_at}, client_id, user_id):
+            return True
+        try:
+            self._nothing_so_far(Principal(SUB, user_id), self._limits.principal_bytes)
+        except FeedFull:
+            return False
+        return True
 
     def subject(self, user_or_client_id: str) -> None:
         """Nothing issued so far to this `sub` is believed, and no refresh token is."""
@@ -60,8 +97,12 @@ class Revocations:
         self._nothing_so_far(Principal(AUDIENCE, audience_id))
 
     def forget(self) -> int:
-        """Delete the entries that no token is believed for any more; how many those were."""
-        return self._store.forget(self._clock() - STILL_BELIEVED)
+        """Delete some entries that no token is believed for any more; how many those were.
+
+        Not before every process, however late its clock, has left them out of its feed: until
+        then they are counted.
+        """
+        return self._store.forget(self._clock() - STILL_BELIEVED - CLOCKS_APART)
 
     def settle(self) -> None:
         """Called at the end of a long transaction: "so far" is now, not when it began."""
@@ -70,18 +111,57 @@ class Revocations:
                 self._nothing_so_far(principal)
 
     def names(
-        self, *, jti: str, subject: str, client_id: str, audience: str, issued_at: datetime
+        self,
+        *,
+        jti: str,
+        sid: str | None,
+        subject: str,
+        client_id: str,
+        audience: str,
+        issued_at: datetime,
     ) -> bool:
         """Whether the token is revoked, by the database as it is now."""
+        listed = [(JTI, jti)] if sid is None else [(JTI, jti), (SID, sid)]
         whose = {SUB: subject, CLIENT_ID: client_id, AUDIENCE: audience}
-        return self._store.names(jti, (Principal(*each) for each in whose.items()), issued_at)
+        return self._store.names(listed, (Principal(*each) for each in whose.items()), issued_at)
 
-    def _nothing_so_far(self, principal: Principal) -> None:
+    def _listed(
+        self, kind: str, expirations: Mapping[str, datetime], client_id: str = "", subject: str = ""
+    ) -> bool:
+        """Whether they are listed one by one; False if there is no room for all of them."""
+        now = self._clock()
+        alive = {each: exp for each, exp in expirations.items() if exp + STILL_BELIEVED > now}
+        if not alive:
+            return True
+        # Before counting: whoever adds entries holds the feed's row, so the count stays true.
+        change = self._store.count_the_change(now)
+        new = alive.keys() - self._store.listed(kind, alive)
+        room = self._limits.room(self._store.listed_for(client_id, subject), is_own=bool(client_id))
+        if len(new) > room:
+            return False
+        self._store.add_tokens(kind, alive, change, client_id=client_id, subject=subject)
+        return True
+
+    def _nothing_so_far(self, principal: Principal, most_bytes: int | None = None) -> None:
         now = self._clock()
         not_after = issued_so_far(now)
         change = self._store.count_the_change(now)
+        self._require_room(principal, most_bytes or self._limits.principal_bytes_of_operators)
         self._store.add_principal(principal, not_after, not_after + LONGEST_TOKEN, change)
         self._principals[principal] = not_after
+
+    def _require_room(self, principal: Principal, most_bytes: int) -> None:
+        if self._store.has_principal(principal):
+            return
+        if self._principal_bytes is None:
+            self._principal_bytes = self._store.principal_bytes()
+        self._principal_bytes += principal.most_bytes
+        if self._principal_bytes > most_bytes:
+            raise FeedFull(
+                "Too many users, clients and audiences lost their tokens within a day: verifiers"
+                " would refuse a larger revocation feed. Wait until entries have expired, or revoke"
+                " the signing keys, which ends all tokens at once."
+            )
 
 
 def issued_so_far(now: datetime) -> datetime:

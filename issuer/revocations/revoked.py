@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from issuer.clock import Clock
 from issuer.database import Database, FeedState
-from issuer.revocations.revocations import AUDIENCE, CLIENT_ID, SUB
+from issuer.revocations.revocations import AUDIENCE, CLIENT_ID, JTI, SID, SUB
 from issuer.revocations.store import RevocationStore
 from issuer.vocabulary import LONGEST_TOKEN, STILL_BELIEVED
 
@@ -19,20 +19,33 @@ _LONGEST_TOKEN = int(LONGEST_TOKEN.total_seconds())
 class Revoked:
     """Everything revoked as of `state`, in the whole seconds of claims. Never changes.
 
-    `tokens`: `exp` by `jti`; `subjects`, `clients`, `audiences`: nothing issued at or before.
+    `tokens`: `exp` by `jti`; `sessions`: `exp` of the last token by `sid`; `subjects`, `clients`,
+    `audiences`: nothing issued at or before.
     """
 
     state: FeedState = _NEVER
     tokens: Mapping[str, int] = field(default_factory=dict, repr=False)
+    sessions: Mapping[str, int] = field(default_factory=dict, repr=False)
     subjects: Mapping[str, int] = field(default_factory=dict, repr=False)
     clients: Mapping[str, int] = field(default_factory=dict, repr=False)
     audiences: Mapping[str, int] = field(default_factory=dict, repr=False)
 
     def names(
-        self, *, jti: str, subject: str, client_id: str, audience: str, issued_at: int
+        self,
+        *,
+        jti: str,
+        sid: str | None,
+        subject: str,
+        client_id: str,
+        audience: str,
+        issued_at: int,
     ) -> bool:
         """Whether a token that says so is revoked."""
-        return jti in self.tokens or issued_at <= self.not_after(subject, client_id, audience)
+        return (
+            jti in self.tokens
+            or sid in self.sessions
+            or issued_at <= self.not_after(subject, client_id, audience)
+        )
 
     def not_after(self, subject: str, client_id: str, audience: str) -> int:
         """No token of theirs, or for that audience, issued then or before is alive."""
@@ -49,6 +62,7 @@ class Revoked:
         return replace(
             self,
             tokens=_later(self.tokens, expired),
+            sessions=_later(self.sessions, expired),
             subjects=_later(self.subjects, issued),
             clients=_later(self.clients, issued),
             audiences=_later(self.audiences, issued),
@@ -88,16 +102,20 @@ class RevocationView:
                 state = store.state()
                 # A count that went back is that of a restored backup: read it all.
                 since = known.state.count if state.count > known.state.count else -1
-                tokens = {jti: int(exp.timestamp()) for jti, exp in store.tokens(since)}
-                whose: dict[str, dict[str, int]] = {SUB: {}, CLIENT_ID: {}, AUDIENCE: {}}
+                new: dict[str, dict[str, int]] = {
+                    kind: {} for kind in (JTI, SID, SUB, CLIENT_ID, AUDIENCE)
+                }
+                for kind, name, at in store.tokens(since):
+                    new[kind][name] = int(at.timestamp())
                 for who, at in store.principals(since):
-                    whose.setdefault(who.kind, {})[who.id] = int(at.timestamp())
+                    new[who.kind][who.id] = int(at.timestamp())
             self._revoked = Revoked(
                 state,
-                {**known.tokens, **tokens},
-                {**known.subjects, **whose[SUB]},
-                {**known.clients, **whose[CLIENT_ID]},
-                {**known.audiences, **whose[AUDIENCE]},
+                {**known.tokens, **new[JTI]},
+                {**known.sessions, **new[SID]},
+                {**known.subjects, **new[SUB]},
+                {**known.clients, **new[CLIENT_ID]},
+                {**known.audiences, **new[AUDIENCE]},
             ).still_believed(self._clock())
 
 

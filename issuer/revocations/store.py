@@ -12,6 +12,7 @@ from issuer.database import FeedState
 from issuer.database.conflicts import insert_into
 from issuer.database.counts import read_feed_state
 from issuer.database.tables import RevocationFeedRow, RevokedPrincipalRow, RevokedTokenRow
+from issuer.revocations.share import ENTRY_BYTES, Listed
 
 _MOST_ROWS_A_STATEMENT = 1_000
 
@@ -22,6 +23,11 @@ class Principal:
 
     kind: str
     id: str
+
+    @property
+    def most_bytes(self) -> int:
+        """What its entry takes in the feed, as JSON."""
+        return len(self.id) + ENTRY_BYTES
 
 
 class RevocationStore:
@@ -52,20 +58,60 @@ class RevocationStore:
             .values(issued_at=now)
         )
 
-    def add_tokens(self, expirations: Mapping[str, datetime], change: int) -> None:
-        """By `jti`. One that is there stays, with the later of both instants."""
+    def add_tokens(
+        self,
+        kind: str,
+        expirations: Mapping[str, datetime],
+        change: int,
+        *,
+        client_id: str,
+        subject: str,
+    ) -> None:
+        """By `jti` or `sid`. One that is there stays, with the later of both instants."""
         rows = [
-            {"jti": jti, "expires_at": expires_at, "change": change}
-            for jti, expires_at in expirations.items()
+            {
+                "kind": kind,
+                "id": each,
+                "client_id": client_id,
+                "subject": subject,
+                "expires_at": expires_at,
+                "change": change,
+            }
+            for each, expires_at in expirations.items()
         ]
         for start in range(0, len(rows), _MOST_ROWS_A_STATEMENT):
             some = rows[start : start + _MOST_ROWS_A_STATEMENT]
-            self._keep_latest(RevokedTokenRow, some, "jti", by="expires_at")
+            self._keep_latest(RevokedTokenRow, some, "kind", "id", by="expires_at")
 
-    def has_tokens(self, number: int) -> bool:
-        """Whether so many tokens are revoked, expired ones that are still there included."""
-        counted = self._session.scalars(select(func.count()).select_from(RevokedTokenRow)).one()
-        return counted >= number
+    def listed(self, kind: str, ids: Iterable[str]) -> set[str]:
+        """Those of `ids` that are there already."""
+        row, wanted = RevokedTokenRow, list(ids)
+        found: set[str] = set()
+        for start in range(0, len(wanted), _MOST_ROWS_A_STATEMENT):
+            some = wanted[start : start + _MOST_ROWS_A_STATEMENT]
+            found.update(
+                self._session.scalars(select(row.id).where(row.kind == kind, row.id.in_(some)))
+            )
+        return found
+
+    def listed_for(self, client_id: str, subject: str) -> Listed:
+        """How many there are, expired ones that were not deleted yet included."""
+        counted = select(func.count()).select_from(RevokedTokenRow)
+        of_client = counted.where(RevokedTokenRow.client_id == client_id)
+        of_subject = of_client.where(RevokedTokenRow.subject == subject)
+        three = (each.scalar_subquery() for each in (counted, of_client, of_subject))
+        return Listed(*self._session.execute(select(*three)).one())
+
+    def has_principal(self, whose: Principal) -> bool:
+        """Whether there is an entry already, which only moves forward."""
+        row = RevokedPrincipalRow
+        query = select(exists().where(row.kind == whose.kind, row.id == whose.id))
+        return self._session.scalars(query).one()
+
+    def principal_bytes(self) -> int:
+        """What all entries of users, clients and audiences take in the feed, as JSON."""
+        size = func.sum(func.length(RevokedPrincipalRow.id) + ENTRY_BYTES)
+        return int(self._session.scalars(select(func.coalesce(size, 0))).one())
 
     def add_principal(
         self, whose: Principal, not_after: datetime, expires_at: datetime, change: int
@@ -80,11 +126,11 @@ class RevocationStore:
         }
         self._keep_latest(RevokedPrincipalRow, [row], "kind", "id", by="not_after")
 
-    def tokens(self, since: int = 0) -> Iterable[tuple[str, datetime]]:
-        """`jti` and `exp` of what was revoked after change `since`."""
+    def tokens(self, since: int = 0) -> Iterable[tuple[str, str, datetime]]:
+        """Kind, id and expiry of the tokens and families revoked after change `since`."""
         row = RevokedTokenRow
-        found = self._session.execute(select(row.jti, row.expires_at).where(row.change > since))
-        return ((jti, expires_at) for jti, expires_at in found)
+        query = select(row.kind, row.id, row.expires_at).where(row.change > since)
+        return ((kind, name, expires_at) for kind, name, expires_at in self._session.execute(query))
 
     def principals(self, since: int = 0) -> Iterable[tuple[Principal, datetime]]:
         """Whose tokens were revoked after change `since`, issued until when."""
@@ -94,23 +140,32 @@ class RevocationStore:
         )
         return ((Principal(kind, name), not_after) for kind, name, not_after in found)
 
-    def names(self, jti: str, principals: Iterable[Principal], issued_at: datetime) -> bool:
+    def names(
+        self,
+        listed: Iterable[tuple[str, str]],
+        principals: Iterable[Principal],
+        issued_at: datetime,
+    ) -> bool:
         """Whether any entry is about the token, by the database as it is now."""
         whose = [(each.kind, each.id) for each in principals]
+        token = tuple_(RevokedTokenRow.kind, RevokedTokenRow.id)
         key = tuple_(RevokedPrincipalRow.kind, RevokedPrincipalRow.id)
         query = select(
             or_(
-                exists().where(RevokedTokenRow.jti == jti),
+                exists().where(token.in_(list(listed))),
                 exists().where(key.in_(whose), RevokedPrincipalRow.not_after >= issued_at),
             )
         )
         return self._session.scalars(query).one()
 
     def forget(self, expired_at: datetime) -> int:
-        """Delete what had expired then; how many entries that were."""
+        """Delete some entries that had expired then; how many."""
         gone = 0
-        for row in (RevokedTokenRow, RevokedPrincipalRow):
-            deleted: Any = self._session.execute(delete(row).where(row.expires_at <= expired_at))
+        for table in (RevokedTokenRow, RevokedPrincipalRow):
+            key = tuple_(table.kind, table.id)
+            expired = table.expires_at <= expired_at
+            some = select(table.kind, table.id).where(expired).limit(_MOST_ROWS_A_STATEMENT)
+            deleted: Any = self._session.execute(delete(table).where(key.in_(some), expired))
             gone += deleted.rowcount
         return gone
 

@@ -18,6 +18,7 @@ class Authorization:
     roles: Mapping[str, frozenset[str]] = field(default_factory=dict)
     claims: Mapping[str, object] = field(default_factory=dict)
     session_id: str | None = None
+    sid: str | None = None
 
     @classmethod
     def of_client(cls, client: ClientRecord, audience: AudienceRecord) -> "Authorization":

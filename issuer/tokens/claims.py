@@ -28,6 +28,8 @@ def access_token_claims(
         "scope": " ".join(scopes),
         "scopes": scopes,
     }
+    if authorization.sid is not None:
+        claims["sid"] = authorization.sid
     if authorization.audience.include_roles:
         claims["roles"] = authorization.role_names()
     if authorization.session_id is not None:

@@ -125,11 +125,15 @@ def feed_claims(
         "iss": issuer,
         "iat": issued_at,
         "exp": issued_at + int(VALID_FOR.total_seconds()),
-        "jti": dict(sorted(revoked.tokens.items())),
-        "sub": dict(sorted(revoked.subjects.items())),
-        "client_id": dict(sorted(revoked.clients.items())),
-        "audience": dict(sorted(revoked.audiences.items())),  # `aud` would be who is to read it
-        "kid": sorted(key.kid for key in keys if _may_be_believed(key, now)),
+        # Not beside `iss`: there `sub` and `aud` are the feed's own, and strings (RFC 7519 §4.1).
+        "revoked": {
+            "jti": dict(sorted(revoked.tokens.items())),
+            "sid": dict(sorted(revoked.sessions.items())),
+            "sub": dict(sorted(revoked.subjects.items())),
+            "client_id": dict(sorted(revoked.clients.items())),
+            "aud": dict(sorted(revoked.audiences.items())),
+            "kid": sorted(key.kid for key in keys if _may_be_believed(key, now)),
+        },
     }
 
 

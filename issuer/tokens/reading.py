@@ -27,6 +27,7 @@ class VerifiedToken:
     jti: str
     issued_at: datetime
     expires_at: datetime
+    sid: str | None
     claims: Mapping[str, Any] = field(repr=False)
 
 
@@ -55,6 +56,7 @@ class TokenReader:
         found = self.read_although_revoked(token)
         if self._revocations.revoked.names(
             jti=found.jti,
+            sid=found.sid,
             subject=found.subject,
             client_id=found.client_id,
             audience=found.audience,
@@ -90,5 +92,6 @@ class TokenReader:
             claims["jti"],
             datetime.fromtimestamp(claims["iat"], UTC),
             datetime.fromtimestamp(claims["exp"], UTC),
+            claims.get("sid"),
             claims,
         )

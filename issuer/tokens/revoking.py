@@ -9,11 +9,10 @@ from issuer.clock import Clock
 from issuer.errors import InvalidCredentials, InvalidField
 from issuer.revocations import Revocations
 from issuer.scopes import ISSUER_ADMIN
-from issuer.secret_text import is_whole
 from issuer.tokens.reading import TokenReader, VerifiedToken
 from issuer.vocabulary import CLOCKS_APART, LONGEST_TOKEN
 
-_JTI = re.compile(r"[!-~]{1,128}")
+_JTI = re.compile(r"[0-9a-f]{32}")
 # No token that exists already lives longer.
 _DEAD_IN = LONGEST_TOKEN + CLOCKS_APART + timedelta(seconds=1)
 
@@ -37,29 +36,42 @@ class TokenRevocations:
 
     def revoke(self, token: str) -> VerifiedToken:
         """No one believes it any more; once more is fine. `InvalidField` if it is none of ours."""
-        try:
-            found = self._reader.read_although_revoked(token)
-        except InvalidCredentials as error:
-            raise InvalidField("token", error.reason) from None
+        found = self._verified(token)
         self._authority.require(right_to_revoke(found))
         self._authority.touch(
             principal=found.subject, scopes=found.scopes, audiences=[found.audience]
         )
-        self._revocations.tokens({found.jti: found.expires_at}, found.client_id)
-        named = {"client_id": found.client_id, "audience": found.audience}
-        self._trail.note("token.revoked", found.subject, jti=found.jti, **named)
+        self._revocations.tokens({found.jti: found.expires_at})
+        self._note(found)
         return found
+
+    def give_up(self, token: str) -> None:
+        """As `revoke`, by the client it was issued to; `FeedFull` beyond its share of the feed."""
+        found = self._verified(token)
+        is_alone = self._revocations.own_token(
+            found.jti, found.expires_at, client_id=found.client_id, subject=found.subject
+        )
+        self._note(found, **({} if is_alone else {"all_of_subject": True}))
 
     def revoke_unseen(self, jti: str) -> None:
         """The token of that id, if there is one. Whose it is nobody knows: for admins only."""
         self._authority.require(ISSUER_ADMIN)
         if not _JTI.fullmatch(jti):
-            raise InvalidField("jti", "must be 1 to 128 printable characters of ASCII")
-        if is_whole(jti):  # the record and the feed, which everybody can read, would tell it
-            raise InvalidField("jti", "is a secret or a refresh token, and no id of a token")
+            # Nor a secret by mistake: the audit log, and the feed, which is public, would tell it.
+            raise InvalidField("jti", "must be the id of a token: 32 hexadecimal digits")
         expires_at = self._clock().replace(microsecond=0) + _DEAD_IN
         self._revocations.tokens({jti: expires_at})
         self._trail.note("token.revoked", jti, jti=jti)
+
+    def _verified(self, token: str) -> VerifiedToken:
+        try:
+            return self._reader.read_although_revoked(token)
+        except InvalidCredentials as error:
+            raise InvalidField("token", error.reason) from None
+
+    def _note(self, found: VerifiedToken, **more: object) -> None:
+        named = {"client_id": found.client_id, "audience": found.audience, **more}
+        self._trail.note("token.revoked", found.subject, jti=found.jti, **named)
 
 
 def right_to_revoke(token: VerifiedToken) -> str:

@@ -111,13 +111,17 @@ def upgrade() -> None:
     op.create_index("ix_revoked_principals_expires_at", "revoked_principals", ["expires_at"])
     op.create_table(
         "revoked_tokens",
-        sa.Column("jti", sa.String(128), nullable=False),
+        sa.Column("kind", sa.String(8), nullable=False),
+        sa.Column("id", sa.String(40), nullable=False),
+        sa.Column("client_id", sa.String(128), nullable=False),
+        sa.Column("subject", sa.String(128), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("change", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("jti", name=op.f("pk_revoked_tokens")),
+        sa.PrimaryKeyConstraint("kind", "id", name=op.f("pk_revoked_tokens")),
     )
     op.create_index("ix_revoked_tokens_change", "revoked_tokens", ["change"])
     op.create_index("ix_revoked_tokens_expires_at", "revoked_tokens", ["expires_at"])
+    op.create_index("ix_revoked_tokens_share", "revoked_tokens", ["client_id", "subject"])
     op.create_table(
         "roles",
         sa.Column("name", sa.String(128), nullable=False),
@@ -299,7 +303,7 @@ def upgrade() -> None:
     op.create_index("ix_known_addresses_succeeded_at", "known_addresses", ["succeeded_at"])
     op.create_table(
         "refresh_families",
-        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("id", sa.String(40), nullable=False),
         sa.Column("handle", sa.LargeBinary(), nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("salt", sa.LargeBinary(), nullable=True),
@@ -311,6 +315,7 @@ def upgrade() -> None:
         sa.Column("session_id", sa.String(255), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("rotated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("access_until", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["audience_id"],
             ["audiences.id"],
@@ -337,21 +342,6 @@ def upgrade() -> None:
     op.create_index("ix_refresh_families_created_at", "refresh_families", ["created_at"])
     op.create_index("ix_refresh_families_rotated_at", "refresh_families", ["rotated_at"])
     op.create_index("ix_refresh_families_user_id", "refresh_families", ["user_id"])
-    op.create_table(
-        "refresh_access_tokens",
-        sa.Column("jti", sa.String(64), nullable=False),
-        sa.Column("family_id", sa.String(64), nullable=False),
-        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["family_id"],
-            ["refresh_families.id"],
-            name=op.f("fk_refresh_access_tokens_family_id_refresh_families"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint("jti", name=op.f("pk_refresh_access_tokens")),
-    )
-    op.create_index("ix_refresh_access_tokens_expires_at", "refresh_access_tokens", ["expires_at"])
-    op.create_index("ix_refresh_access_tokens_family_id", "refresh_access_tokens", ["family_id"])
     op.bulk_insert(
         sa.table("change_counter", sa.column("id"), sa.column("value")), [{"id": 1, "value": 0}]
     )

@@ -192,6 +192,6 @@ def get(service: TestClient, path: str, token: str) -> httpx.Response:
 def publish_feed(server: KeyServer, tokens: Tokens, **jti: int) -> None:
     server.put_metadata(revocations_uri=server.url + FEED)
     now = int(time.time())
-    claims = {"iss": server.url, "iat": now, "exp": now + 600, "jti": jti}
-    nothing = {"sub": {}, "client_id": {}, "kid": []}
-    server.put(FEED, tokens.sign({**claims, **nothing}, "revocations+jwt").encode())
+    claims = {"iss": server.url, "iat": now, "exp": now + 600}
+    revoked = {"jti": jti, "sid": {}, "sub": {}, "client_id": {}, "aud": {}, "kid": []}
+    server.put(FEED, tokens.sign({**claims, "revoked": revoked}, "revocations+jwt").encode())

@@ -66,8 +66,11 @@ class Following:
         header = {name: claims.pop(name) for name in ("typ", "alg", "crit") if name in claims}
         now = int(self.clocks.wall)
         good = {"iss": self.server.url, "iat": now, "exp": now + 600}
-        good |= {"jti": {}, "sub": {}, "client_id": {}, "audience": {}, "kid": []}
-        said = {name: value for name, value in (good | claims).items() if value is not ...}
+        listed = {"jti": {}, "sid": {}, "sub": {}, "client_id": {}, "aud": {}, "kid": []}
+        revoked = without_absent(
+            listed | {each: claims.pop(each) for each in listed & claims.keys()}
+        )
+        said = without_absent(good | {"revoked": revoked} | claims)
         return (signing or key()).sign(said, **{"typ": "revocations+jwt", **header})
 
     def poll(self) -> None:
@@ -142,3 +145,8 @@ def eventually(is_so: Callable[[], bool]) -> bool:
     while not is_so() and time.monotonic() < ends:
         time.sleep(0.01)
     return is_so()
+
+
+def without_absent(members: dict[str, Any]) -> dict[str, Any]:
+    """Those that are not `...`."""
+    return {name: value for name, value in members.items() if value is not ...}

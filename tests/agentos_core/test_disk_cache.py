@@ -263,7 +263,7 @@ def test_a_start_while_the_issuer_is_away_knows_what_was_taken_back(
     old = before.feed()
     before.take(jti={"t1": NOW_SECOND + 900}, kid=["k2"])
     clocks.move(5)
-    before.take(sub={"usr_bob": NOW_SECOND}, audience={AUDIENCE: NOW_SECOND - 60})
+    before.take(sub={"usr_bob": NOW_SECOND}, aud={AUDIENCE: NOW_SECOND - 60})
     issuer_is_away(server)
     again = follow(cache_file=file)
     again.issuer.start()
@@ -271,7 +271,7 @@ def test_a_start_while_the_issuer_is_away_knows_what_was_taken_back(
     assert not again.accepts(again.token(jti="t1"))
     assert not again.accepts(again.token(sub="usr_bob", iat=NOW_SECOND))
     assert not again.accepts(again.token(iat=NOW_SECOND - 60))
-    counts = {"jti": 1, "sub": 1, "client_id": 0, "audience": 1, "kid": 1}
+    counts = {"jti": 1, "sid": 0, "sub": 1, "client_id": 0, "aud": 1, "kid": 1}
     assert again.revocations["entries"] == counts
     assert stat.S_IMODE(feed_file.stat().st_mode) == 0o600
     again.poll()  # the fetch that the start began is over

@@ -37,6 +37,6 @@ def test_a_child_follows_by_itself(server: HostileServer, how: str):
 
 def feed(issuer: str, **jti: int) -> str:
     now = int(time.time())
-    claims = {"iss": issuer, "iat": now, "exp": now + 600, "jti": jti}
-    nothing = {"sub": {}, "client_id": {}, "kid": []}
-    return key().sign({**claims, **nothing}, typ="revocations+jwt")
+    claims = {"iss": issuer, "iat": now, "exp": now + 600}
+    revoked = {"jti": jti, "sid": {}, "sub": {}, "client_id": {}, "aud": {}, "kid": []}
+    return key().sign({**claims, "revoked": revoked}, typ="revocations+jwt")

@@ -143,6 +143,26 @@ def jose(issuer: str, token: str, audience: str) -> dict[str, Any]:
     return run_javascript("verify.mjs", issuer=issuer, token=token, audience=audience)
 
 
+def feed_in_pyjwt(issuer: str, feed: str) -> dict[str, Any]:
+    """The claims of a revocation feed, with every check the library makes by itself."""
+    key = jwt.PyJWKClient(metadata(issuer)["jwks_uri"]).get_signing_key_from_jwt(feed)
+    return jwt.decode(feed, key, algorithms=["RS256"], issuer=issuer)
+
+
+def feed_in_joserfc(issuer: str, feed: str) -> dict[str, Any]:
+    found = metadata(issuer)
+    keys = KeySet.import_key_set(httpx.get(found["jwks_uri"], trust_env=False).json())
+    claims = joserfc_jwt.decode(feed, keys, algorithms=["RS256"]).claims
+    joserfc_jwt.JWTClaimsRegistry(iss={"essential": True, "value": issuer}).validate(claims)
+    return claims
+
+
+def feed_in_jose(issuer: str, feed: str) -> dict[str, Any]:
+    jwks_uri = metadata(issuer)["jwks_uri"]
+    return run_javascript("feed.mjs", issuer=issuer, jwksUri=jwks_uri, feed=feed)
+
+
+FEED_READERS = {"PyJWT": feed_in_pyjwt, "joserfc": feed_in_joserfc, "jose": feed_in_jose}
 VERIFIERS: dict[str, Verifier] = {"PyJWT": pyjwt, "joserfc": joserfc, "jose": jose}
 
 

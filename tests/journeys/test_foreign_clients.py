@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from authlib.integrations.base_client import OAuthError as RefusedInAuthlib
 from oauthlib.oauth2 import OAuth2Error as RefusedInOauthlib
@@ -11,6 +12,7 @@ from tests.builders import Credentials
 from tests.journeys.foreign_clients import (
     BASIC,
     CLIENTS,
+    FEED_READERS,
     JAVASCRIPT,
     POST,
     VERIFIERS,
@@ -124,6 +126,23 @@ def test_a_verifier_refuses_our_token_at_another_audience(
     token = issuer.token_endpoint.client_credentials(client).token
     with pytest.raises(Exception, match=r'aud|"aud"|Audience'):
         VERIFIERS[verifier](issuer.url, token, "your-os")
+
+
+@pytest.mark.parametrize("library", FEED_READERS)
+def test_a_library_reads_the_revocation_feed(
+    issuer: RunningIssuer, client: Credentials, library: str
+):
+    """RFC 7519 §4.1: a `sub` or `aud` of its own that is an object would be refused."""
+    with issuer.house.changing() as rooms:
+        rooms.clients.revoke_tokens(client.client_id)
+        rooms.revocations.subject("gone")
+        rooms.revocations.audience("gone-os")
+    feed = httpx.get(f"{issuer.url}/.well-known/revocations", trust_env=False).text
+    claims = FEED_READERS[library](issuer.url, feed)
+    assert set(claims) == {"iss", "iat", "exp", "revoked"}
+    assert set(claims["revoked"]) == {"jti", "sid", "sub", "client_id", "aud", "kid"}
+    assert client.client_id in claims["revoked"]["client_id"]
+    assert (*claims["revoked"]["sub"], *claims["revoked"]["aud"]) == ("gone", "gone-os")
 
 
 def test_the_lock_file_names_no_registry():

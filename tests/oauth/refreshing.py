@@ -1,17 +1,13 @@
 """Refresh tokens in tests: somebody who signed in, and what is on record of a family."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import func, select
 
-from issuer.database.tables import (
-    AuditEventRow,
-    RefreshAccessTokenRow,
-    RefreshFamilyRow,
-    RevokedTokenRow,
-)
+from issuer.database.tables import AuditEventRow, RefreshFamilyRow, RevokedTokenRow
 from issuer.roles import Assignment
+from issuer.tokens import Authorization
 from tests.builders import Credentials, House
 from tests.drivers import TokenAnswer, TokenEndpoint
 
@@ -55,6 +51,11 @@ def sign_in(house: House, endpoint: TokenEndpoint, **parameters: str) -> SignedI
     return SignedIn(house, endpoint, client, user_id, answer)
 
 
+def in_a_family(house: House, authorization: Authorization) -> Authorization:
+    """The same for a token of a new refresh family."""
+    return replace(authorization, sid=house.services.refresh.new_family_id())
+
+
 def give(alice: SignedIn, role: str) -> None:
     with alice.house.changing() as rooms:
         rooms.assignments.give(alice.user_id, Assignment(role=role))
@@ -72,18 +73,18 @@ def change_client(alice: SignedIn, **fields: object) -> None:
 
 def families(house: House) -> int:
     """How many are alive on record."""
-    return _count(house, RefreshFamilyRow)
-
-
-def access_tokens(house: House) -> int:
-    """How many would end with their family."""
-    return _count(house, RefreshAccessTokenRow)
+    with house.services.database.reading() as session:
+        return session.scalar(select(func.count()).select_from(RefreshFamilyRow)) or 0
 
 
 def revoked(house: House) -> set[str]:
     """The `jti`s that were revoked."""
-    with house.services.database.reading() as session:
-        return set(session.scalars(select(RevokedTokenRow.jti)))
+    return _revoked(house, "jti")
+
+
+def revoked_families(house: House) -> set[str]:
+    """The `sid`s that were revoked."""
+    return _revoked(house, "sid")
 
 
 def events(house: House, action: str) -> list[AuditEventRow]:
@@ -92,6 +93,7 @@ def events(house: House, action: str) -> list[AuditEventRow]:
         return list(session.scalars(query))
 
 
-def _count(house: House, table: type[RefreshFamilyRow | RefreshAccessTokenRow]) -> int:
+def _revoked(house: House, kind: str) -> set[str]:
     with house.services.database.reading() as session:
-        return session.scalar(select(func.count()).select_from(table)) or 0
+        row = RevokedTokenRow
+        return set(session.scalars(select(row.id).where(row.kind == kind)))

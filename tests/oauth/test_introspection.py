@@ -10,7 +10,7 @@ from issuer.roles import Assignment
 from issuer.tokens import Authorization
 from tests.builders import URL, Credentials, House
 from tests.drivers import TokenEndpoint
-from tests.oauth.refreshing import GRANTS, SignedIn, sign_in
+from tests.oauth.refreshing import GRANTS, SignedIn, in_a_family, sign_in
 
 INACTIVE = {"active": False}
 DAY = timedelta(days=1)
@@ -31,7 +31,7 @@ def test_a_client_may_ask_about_an_access_token_of_its_own(alice: SignedIn):
         "username": "alice",
         "token_type": "Bearer",
         "sub": alice.user_id,
-        **{name: claims[name] for name in ("exp", "iat", "aud", "iss", "jti")},
+        **{name: claims[name] for name in ("exp", "iat", "aud", "iss", "jti", "sid")},
     }
 
 
@@ -200,7 +200,7 @@ def test_without_the_grant_no_refresh_token_is_active(house: House, token_endpoi
     services, client = house.services, house.client("app", grant_types=GRANTS)
     user = services.directory.load_user(house.user("alice"))
     app = services.directory.load_client("app")
-    authorization = Authorization.of_user(user, app, app.audiences["my-os"])
+    authorization = in_a_family(house, Authorization.of_user(user, app, app.audiences["my-os"]))
     issue = Issue(services.tokens.issue(authorization), Actor("app"), {})
     token = services.refresh.begin(user, authorization, issue)
     assert token_endpoint.refresh(client, token).error == "unsupported_grant_type"

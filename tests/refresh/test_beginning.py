@@ -12,7 +12,7 @@ from issuer.refresh import Asked, Issue
 from issuer.services import Rooms
 from issuer.tokens import Authorization, BornDead
 from tests.builders import PASSWORD, House
-from tests.oauth.refreshing import events, families
+from tests.oauth.refreshing import events, families, in_a_family
 
 Change = Callable[[House, Rooms, str], None]
 
@@ -96,6 +96,7 @@ def begin_beside(house: House, change: Change) -> str:
     user = services.directory.load_user(user_id)
     client = services.directory.load_client("app")
     authorization = Authorization.of_user(user, client, client.audiences["my-os"])
+    authorization = in_a_family(house, authorization)
     access_token = services.tokens.issue(authorization)
     with house.changing() as rooms:
         change(house, rooms, user_id)
@@ -114,7 +115,8 @@ def test_many_begin_and_go_on_at_once(house: House):
         return Issue(services.tokens.issue(authorization), actor, {})
 
     def begin_and_go_on(_: int) -> bool:
-        first = services.refresh.begin(user, authorization, issue())
+        of_family = in_a_family(house, authorization)
+        first = services.refresh.begin(user, of_family, issue())
         presented = services.refresh.present(first, "app", asked, actor)
         second = services.refresh.use(presented, issue())
         return services.refresh.revoke(second, "app", actor)

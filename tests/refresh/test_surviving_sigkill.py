@@ -14,7 +14,7 @@ from issuer.settings import Settings
 from tests.builders import Credentials, FakeClock, House
 from tests.drivers import TokenEndpoint
 from tests.killing import killed
-from tests.oauth.refreshing import SignedIn, events, families, revoked, sign_in
+from tests.oauth.refreshing import SignedIn, events, families, revoked_families, sign_in
 
 
 @pytest.fixture
@@ -64,9 +64,9 @@ def test_killed_while_ending_a_family_it_has_ended_or_it_has_not(alice: SignedIn
     successor = alice.refresh()
     for _ in kills(alice, alice.answer.refresh_token):
         assert families(alice.house) == 1
-        assert not revoked(alice.house)
+        assert not revoked_families(alice.house)
         assert not events(alice.house, "refresh.reused")
         assert alice.introspect(successor.token)["active"]
     assert families(alice.house) == 0
-    assert len(revoked(alice.house)) == 2
+    assert len(revoked_families(alice.house)) == 1
     assert len(events(alice.house, "refresh.reused")) == 1

@@ -28,6 +28,12 @@ class Feed:
         token = jwt.decode(response.text, keys, algorithms=["RS256", "ES256", "EdDSA"])
         return cls(response, token.header, token.claims)
 
+    @property
+    def revoked(self) -> dict[str, Any]:
+        """What it lists, by claim."""
+        revoked: dict[str, Any] = self.claims["revoked"]
+        return revoked
+
     def refuses(self, token: str) -> bool:
         """Whether it is about that token, signature or not (CONTRACT §6)."""
         header, claims = (
@@ -35,9 +41,10 @@ class Feed:
             for part in token.split(".")[:2]
         )
         return (
-            claims["jti"] in self.claims["jti"]
-            or claims["iat"] <= self.claims["sub"].get(claims["sub"], 0)
-            or claims["iat"] <= self.claims["client_id"].get(claims["client_id"], 0)
-            or claims["iat"] <= self.claims["audience"].get(claims["aud"], 0)
-            or header["kid"] in self.claims["kid"]
+            claims["jti"] in self.revoked["jti"]
+            or header["kid"] in self.revoked["kid"]
+            or any(
+                claims["iat"] <= self.revoked[name].get(claims.get(name), 0)
+                for name in ("sid", "sub", "client_id", "aud")
+            )
         )

@@ -21,11 +21,7 @@ from tests.revocations.feed import PATH, Feed
 
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
-NOTHING = {"jti": {}, "sub": {}, "client_id": {}, "audience": {}, "kid": []}
-
-
-def content(feed: Feed) -> dict[str, object]:
-    return {name: feed.claims[name] for name in NOTHING}
+NOTHING = {"jti": {}, "sid": {}, "sub": {}, "client_id": {}, "aud": {}, "kid": []}
 
 
 def test_a_house_that_revoked_nothing_says_so(house: House, clock: FakeClock):
@@ -35,7 +31,7 @@ def test_a_house_that_revoked_nothing_says_so(house: House, clock: FakeClock):
         "iss": URL,
         "iat": int(clock().timestamp()),
         "exp": int((clock() + VALID_FOR).timestamp()),
-        **NOTHING,
+        "revoked": NOTHING,
     }
 
 
@@ -57,12 +53,15 @@ def test_it_names_tokens_subjects_clients_and_audiences(house: House, clock: Fak
         rooms.revocations.subject("alice")
         rooms.revocations.client("web")
         rooms.revocations.audience("https://os.example/1")
+        whose = {"client_id": "web", "user_id": "bob"}
+        assert rooms.revocations.family("family_1", now + 2 * HOUR, **whose)
     so_far = int((now + SECOND).timestamp())
-    assert content(Feed.of(house.http)) == {
+    assert Feed.of(house.http).revoked == {
         "jti": {"a": int((now + HOUR).timestamp())},
+        "sid": {"family_1": int((now + 2 * HOUR).timestamp())},
         "sub": {"alice": so_far},
         "client_id": {"web": so_far},
-        "audience": {"https://os.example/1": so_far},
+        "aud": {"https://os.example/1": so_far},
         "kid": [],
     }
 
@@ -94,8 +93,8 @@ def test_an_entry_leaves_with_the_last_token_it_could_touch(house: House, clock:
     seen = []
     for step in (HOUR, STILL_BELIEVED, LONGEST_TOKEN - HOUR, RENEW_AFTER):
         house.wait(step)
-        claims = Feed.of(house.http).claims
-        seen.append([*claims["jti"], *claims["client_id"], *claims["audience"]])
+        revoked = Feed.of(house.http).revoked
+        seen.append([*revoked["jti"], *revoked["client_id"], *revoked["aud"]])
     assert seen == [["a", "web", "my-os"], ["web", "my-os"], ["web", "my-os"], []]
 
 
@@ -105,13 +104,13 @@ def test_a_revoked_key_is_named_and_signs_no_feed(house: House, clock: FakeClock
     with house.services.changing_keys(OPERATOR) as rooms:
         rooms.keys.revoke(kid)
     after = Feed.of(house.http)
-    assert after.claims["kid"] == [kid]
+    assert after.revoked["kid"] == [kid]
     assert after.header["kid"] != kid
     assert after.response.headers["etag"] != before.response.headers["etag"]
     house.wait(BELIEVED_FOR - SECOND)
-    assert Feed.of(house.http).claims["kid"] == [kid]
+    assert Feed.of(house.http).revoked["kid"] == [kid]
     house.wait(RENEW_AFTER)
-    assert Feed.of(house.http).claims["kid"] == []
+    assert Feed.of(house.http).revoked["kid"] == []
 
 
 @pytest.mark.parametrize("more_settings", [{"signing_algorithms": "ES256,RS256,EdDSA"}])

@@ -17,7 +17,7 @@ from tests.builders import URL, FakeClock
 
 NOW = FakeClock()()
 WHOSE = {"subject": "alice", "client_id": "web", "audience": "my-os"}
-TOKEN_OF = {"jti": "j", "issued_at": 100, **WHOSE}
+TOKEN_OF = {"jti": "j", "sid": "s", "issued_at": 100, **WHOSE}
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,8 @@ TOKEN_OF = {"jti": "j", "issued_at": 100, **WHOSE}
         (Revoked(), False),
         (Revoked(tokens={"j": 1}), True),
         (Revoked(tokens={"J": 1}), False),
+        (Revoked(sessions={"s": 1}), True),
+        (Revoked(sessions={"j": 1}, tokens={"s": 1}), False),
         (Revoked(subjects={"alice": 99}), False),
         (Revoked(subjects={"alice": 100}), True),
         (Revoked(clients={"web": 100}), True),
@@ -41,10 +43,17 @@ def test_a_token_is_named_by_any_entry_about_it(revoked: Revoked, is_named: bool
 
 
 # What an operator does, or how the time passes for the process that is asked.
-TOKEN = st.tuples(st.just("jti"), st.sampled_from("abc"), st.integers(60, 86_400))
-KINDS = {"jti": "tokens", "sub": "subjects", "client_id": "clients", "audience": "audiences"}
+TOKEN = st.tuples(st.sampled_from(["jti", "sid"]), st.sampled_from("abc"), st.integers(60, 86_400))
+KINDS = {
+    "jti": "tokens",
+    "sid": "sessions",
+    "sub": "subjects",
+    "client_id": "clients",
+    "aud": "audiences",
+}
+OF_TOKENS = {"jti", "sid"}
 PRINCIPAL = st.tuples(
-    st.sampled_from(["sub", "client_id", "audience"]), st.sampled_from("xyz"), st.just(0)
+    st.sampled_from(["sub", "client_id", "aud"]), st.sampled_from("xyz"), st.just(0)
 )
 PASSES = st.tuples(st.just("passes"), st.just(""), st.integers(0, 100_000))
 JUMPS = st.tuples(st.just("jumps"), st.just(""), st.integers(-60, 60))
@@ -66,15 +75,15 @@ def test_whoever_is_revoked_stays_so_until_the_last_token_is_dead(
             ahead = timedelta(seconds=number)
         else:
             so_far = issued_so_far(true_now + ahead)
-            at = so_far if kind != "jti" else so_far + timedelta(seconds=number)
+            at = so_far if kind not in OF_TOKENS else so_far + timedelta(seconds=number)
             known[kind, name] = max(known.get((kind, name), 0), int(at.timestamp()))
             revoked = with_entry(revoked, kind, name, known[kind, name])
         revoked = revoked.still_believed(true_now + ahead)
         claims: dict[str, Any] = feed_claims(URL, revoked, [], true_now + ahead)
         for (what, whose), value in known.items():
-            lives = timedelta(0) if what == "jti" else LONGEST_TOKEN
+            lives = timedelta(0) if what in OF_TOKENS else LONGEST_TOKEN
             if datetime.fromtimestamp(value, UTC) + lives + VERIFIERS_BEHIND > true_now:
-                assert claims[what][whose] == value
+                assert claims["revoked"][what][whose] == value
 
 
 def with_entry(revoked: Revoked, kind: str, name: str, value: int) -> Revoked:

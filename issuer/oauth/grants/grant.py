@@ -31,8 +31,14 @@ class Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
         authorization = self.authorize(client, self._audience(client))
         if (session_id := self._session_id(client)) is not None:
             authorization = replace(authorization, session_id=session_id)
+        if (sid := self._sid(client)) is not None:
+            authorization = replace(authorization, sid=sid)
         answer: dict[str, object] = self.server.issue(self.request, authorization)
         return answer
+
+    def _sid(self, client: ClientRecord) -> str | None:
+        """The refresh family that the token belongs to, if any."""
+        return None
 
     def _audience(self, client: ClientRecord) -> AudienceRecord:
         """RFC 8707 §2, with one audience a token."""

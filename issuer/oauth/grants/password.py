@@ -36,17 +36,25 @@ class Password(Grant, ResourceOwnerPasswordCredentialsGrant):  # type: ignore[mi
     def generate_token(self, *arguments: object, **more: object) -> dict[str, object]:
         """With a refresh token, for a client that may use one (RFC 6749 §4.3.3)."""
         answer = super().generate_token(*arguments, **more)
-        if GrantType.REFRESH_TOKEN not in self.request.client.record.grant_types:
+        authorization = self.request.granted.authorization
+        if authorization.sid is None:
             return answer
         try:
             token = self.server.services.refresh.begin(
-                self.request.user, self.request.authorization, issue_of(self.request)
+                self.request.user, authorization, issue_of(self.request)
             )
         except InvalidCredentials as error:
             self.request.issued = None  # it did not leave
             raise self._refusal(error) from None
         self.request.is_recorded = True
         return {**answer, "refresh_token": token}
+
+    def _sid(self, client: ClientRecord) -> str | None:
+        """That of a new family, for a client that may use a refresh token."""
+        if GrantType.REFRESH_TOKEN not in client.grant_types:
+            return None
+        family_id: str = self.server.services.refresh.new_family_id()
+        return family_id
 
     def _refusal(self, error: InvalidCredentials) -> OAuthError:
         self.request.named_subject = error.subject

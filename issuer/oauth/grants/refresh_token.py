@@ -90,6 +90,10 @@ class RefreshToken(Grant, RefreshTokenGrant):  # type: ignore[misc]
             raise OAuthError(ErrorCode.INVALID_TARGET, "The refresh token is for another audience.")
         return self._permitted(client, granted)
 
+    def _sid(self, client: ClientRecord) -> str | None:
+        family_id: str = self.request.refresh_token.family.id
+        return family_id
+
     def _session_id(self, client: ClientRecord) -> str | None:
         """The one asked for, else that of the sign-in; both only if the client may say so."""
         granted: str | None = self.request.refresh_token.family.session_id

@@ -31,7 +31,10 @@ class FakeIssuer:
         self.url = f"http://127.0.0.1:{self._port}"
         self.max_age = max_age
         self.fetches = 0
-        self.revoked: dict[str, Any] | None = {"jti": {}, "sub": {}, "client_id": {}, "kid": []}
+        self.revoked: dict[str, Any] | None = {
+            **{member: {} for member in ("jti", "sid", "sub", "client_id", "aud")},
+            "kid": [],
+        }
         self.feed_max_age = 5
         self.feed_fetches = 0
         self.answering = threading.Event()
@@ -98,7 +101,7 @@ class FakeIssuer:
         if self.revoked is None:
             return None
         now = int(time.time())
-        claims = {"iss": self.url, "iat": now, "exp": now + 600, **self.revoked}
+        claims = {"iss": self.url, "iat": now, "exp": now + 600, "revoked": self.revoked}
         return self.newest.sign(claims, "revocations+jwt")
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:

@@ -23,9 +23,10 @@ def test_what_was_taken_back_is_refused_within_one_poll(apps: Apps) -> None:
     now = int(time.time())
     issuer.revoked = {
         "jti": {f"jti_{surface}": now + 900 for surface in SURFACES},
+        "sid": {f"family_{surface}": now + 900 for surface in SURFACES},
         "sub": {"usr_alice": now - A_MINUTE},
         "client_id": {"svc_bob": now},
-        "audience": {"gone-os": now},
+        "aud": {"gone-os": now},
         "kid": [stolen.kid],
     }
     issuer.wait_for_feeds(2)  # the second begins when the first has been read
@@ -40,6 +41,7 @@ def tokens_for(issuer: FakeIssuer, stolen: Tokens, surface: Surface) -> dict[str
     return {
         "good": issuer.issue([surface.scope]),
         "jti": issuer.issue([surface.scope], jti=f"jti_{surface}"),
+        "sid": issuer.issue([surface.scope], sid=f"family_{surface}"),
         "sub": issuer.issue([surface.scope], iat=int(time.time()) - 2 * A_MINUTE),
         "client_id": issuer.issue([surface.scope], client_id="svc_bob"),
         "audience": issuer.issue([surface.scope], aud=["my-os", "gone-os"]),
