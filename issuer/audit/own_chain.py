@@ -8,6 +8,7 @@ from issuer.audit.chain import End
 from issuer.audit.chains import chains_of
 from issuer.audit.event import Event
 from issuer.database import Database
+from issuer.database.counts import read_feed_count
 
 # Nobody has to remember the end of a chain for longer than that after its last row.
 RESTS_FOR = timedelta(days=1)
@@ -23,18 +24,23 @@ class OwnChain:
         self._end = End()
         self._last_at: datetime | None = None
 
-    def append(self, events: Sequence[Event]) -> None:
-        """`events` are durable; `Unavailable` if they could not be made so."""
+    def append(self, events: Sequence[Event]) -> int:
+        """`events` are durable; `Unavailable` if they could not be made so.
+
+        The number of the last change of the revocation feed that was committed before.
+        """
         if self._last_at and events[0].at - self._last_at > RESTS_FOR:
             self._begin_another()
         try:
             with self._database.statements() as connection:
                 end = chains_of(self._database).append(connection, self._id, self._end, events)
+                feed_count = read_feed_count(connection)
         except BaseException:
             # Nobody knows whether it was committed: another chain is right either way.
             self._begin_another()
             raise
         self._end, self._last_at = end, events[-1].at
+        return feed_count
 
     def _begin_another(self) -> None:
         self._id, self._end, self._last_at = self._new_id(), End(), None

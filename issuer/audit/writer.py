@@ -24,7 +24,9 @@ _SECONDS_TO_STOP = 5
 
 log = structlog.get_logger(__name__)
 
-_Waiting: TypeAlias = tuple[Event, asyncio.Future[None]]
+_Waiting: TypeAlias = tuple[Event, asyncio.Future[int]]
+# Of an event that is written later: nothing is known of the revocation feed.
+_NOT_READ = -1
 
 
 class AuditWriter:
@@ -55,12 +57,16 @@ class AuditWriter:
         self._calls.put(None)
         self._thread.join(_SECONDS_TO_STOP)
 
-    async def record(self, event: Event) -> None:
-        """Return when `event` is durable; `Unavailable` if it could not be made so."""
+    async def record(self, event: Event) -> int:
+        """Return when `event` is durable; `Unavailable` if it could not be made so.
+
+        The number of the last change of the revocation feed that was committed before: who issued
+        a token without having seen that change looks again before the token leaves.
+        """
         if len(self._waiting) >= self._most_waiting:
             raise Unavailable("Too many events wait to be recorded.")
         loop = asyncio.get_running_loop()
-        durable = loop.create_future()
+        durable: asyncio.Future[int] = loop.create_future()
         self._waiting.append((event, durable))
         if not self._is_gathering:
             self._is_gathering = True
@@ -68,7 +74,7 @@ class AuditWriter:
         # Not `asyncio.timeout`, which takes several times as long, for every token.
         too_late = loop.call_later(_SECONDS_TO_WAIT, _give_up, durable)
         try:
-            await durable
+            return await durable
         finally:
             too_late.cancel()
 
@@ -111,7 +117,9 @@ class AuditWriter:
         held = self._flood.hold([event for event, _ in batch])
         passing = [waiting for waiting, is_held in zip(batch, held, strict=True) if not is_held]
         if any(held):
-            self._answer([each for each, is_held in zip(batch, held, strict=True) if is_held], None)
+            self._answer(
+                [each for each, is_held in zip(batch, held, strict=True) if is_held], _NOT_READ
+            )
         if passing:
             self._commit(passing)
 
@@ -130,7 +138,7 @@ class AuditWriter:
 
     def _commit(self, batch: list[_Waiting]) -> None:
         try:
-            self._chain.append(coalesced(event for event, _ in batch))
+            feed_count = self._chain.append(coalesced(event for event, _ in batch))
         except Unavailable as error:
             self.failure = error
             self._answer(batch, error)
@@ -143,23 +151,23 @@ class AuditWriter:
                 self._commit([waiting])
         else:
             self.failure = None
-            self._answer(batch, None)
+            self._answer(batch, feed_count)
 
-    def _answer(self, batch: list[_Waiting], error: Exception | None) -> None:
+    def _answer(self, batch: list[_Waiting], result: int | Exception) -> None:
         loop = batch[0][1].get_loop()
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(_settle, [durable for _, durable in batch], error)
+            loop.call_soon_threadsafe(_settle, [durable for _, durable in batch], result)
 
 
-def _give_up(durable: asyncio.Future[None]) -> None:
+def _give_up(durable: asyncio.Future[int]) -> None:
     _settle([durable], Unavailable("The record could not be made durable in time."))
 
 
-def _settle(waiting: list[asyncio.Future[None]], error: Exception | None) -> None:
+def _settle(waiting: list[asyncio.Future[int]], result: int | Exception) -> None:
     for durable in waiting:
         if durable.done():
             continue
-        if error is None:
-            durable.set_result(None)
+        if isinstance(result, Exception):
+            durable.set_exception(result)
         else:
-            durable.set_exception(error)
+            durable.set_result(result)

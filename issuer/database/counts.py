@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
 from issuer.database.tables import ChangeCounter, RevocationFeedRow
@@ -34,6 +34,11 @@ def read_feed_state(session: Session) -> FeedState:
     """The state of the revocation feed as this transaction sees it."""
     row = session.execute(select(RevocationFeedRow.count, RevocationFeedRow.issued_at))
     return FeedState(*row.one())
+
+
+def read_feed_count(connection: Connection) -> int:
+    """How many changes the revocation feed has had, for a transaction without a session."""
+    return int(connection.exec_driver_sql("SELECT count FROM revocation_feed").scalar_one())
 
 
 def read_counts(session: Session) -> Counts:

@@ -64,6 +64,13 @@ class ChangeWatcher:
                 self._seen = counts.changes
             self._looked_at = looked_at
 
+    def look_for_feed(self, count: int) -> None:
+        """Look, unless that change of the revocation feed, or a later one, was seen already."""
+        with self._looking:
+            if self._feed_seen is not None and self._feed_seen.count >= count:
+                return
+        self.look()
+
     @property
     def is_current(self) -> bool:
         """Whether the last look is not too long ago to believe what we hold."""

@@ -47,10 +47,18 @@ class RepeatedRequests:
         clock, actor = self._services.clock, form.caller.known_as(granted.client.client_id)
         self._services.last_use.note(granted.secret.id, clock(), actor.address)
         try:
-            await self._services.audit.record(issued_event(clock, actor, granted, token))
+            feed_count = await self._services.audit.record(
+                issued_event(clock, actor, granted, token)
+            )
         except Unavailable:
             note_client(actor.id)  # here and not before: it would cost every token
             raise
+        if not self._services.tokens.has_seen(feed_count):
+            return None  # the token does not leave: it may have been revoked before
+        try:
+            self._services.tokens.require_alive(token, granted.authorization)
+        except BornDead:
+            return None
         self._metrics.token_issued(granted.grant_type)
         return issued_answer(token)
 

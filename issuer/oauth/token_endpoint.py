@@ -96,11 +96,11 @@ class TokenEndpoint:
             parsed, answer = await self._living_answer(parsed)
         except OAuth2Error as error:
             answer = Answer.refusing(error)
-        event = self._event(request, parsed, answer)
         note_use_of_secret(parsed, self._services)
-        if parsed is None or not parsed.is_recorded:
+        if answer.refusal is not None:
+            event = self._refused_event(request, parsed, answer.refusal)
             await put_on_record(event, parsed, answer.refusal, self._services)
-        if parsed is not None and parsed.issued is not None:
+        elif parsed is not None:
             self._metrics.token_issued(parsed.payload.grant_type)
         return answer
 
@@ -112,14 +112,31 @@ class TokenEndpoint:
         """
         for _ in range(_MOST_WAITS):
             try:
-                return request, await self._answer(request)
+                return request, await self._issued_answer(request)
             except BornDead as error:
                 await self._wait_for(error.from_)
                 request = request.again()
         try:
-            return request, await self._answer(request)
+            return request, await self._issued_answer(request)
         except BornDead as error:
             raise Unavailable(str(error)) from None
+
+    async def _issued_answer(self, request: ProtocolRequest) -> Answer:
+        """The answer; with a token, once its record is durable and nobody had revoked it before.
+
+        Another process may have, a moment ago. The commit of the record tells whether it did:
+        `BornDead` then. What is recorded already was checked in that transaction.
+        """
+        answer = await self._answer(request)
+        if answer.refusal is not None or request.issued is None or request.is_recorded:
+            return answer
+        services, granted = self._services, request.granted
+        event = issued_event(services.clock, actor_of(request), granted, request.issued)
+        feed_count = await services.audit.record(event)
+        if not services.tokens.has_seen(feed_count):
+            await self._queries.run(services.changes.look_for_feed, feed_count)
+        services.tokens.require_alive(request.issued, granted.authorization)
+        return answer
 
     async def _wait_for(self, instant: datetime) -> None:
         """`Unavailable` if that is far off: a clock of ours is, and nobody waits for it here."""
@@ -154,11 +171,8 @@ class TokenEndpoint:
             return self._passwords
         return self._queries if grant.queries else None
 
-    def _event(self, request: Request, parsed: ProtocolRequest | None, answer: Answer) -> Event:
-        clock = self._services.clock
+    def _refused_event(
+        self, request: Request, parsed: ProtocolRequest | None, refusal: OAuth2Error
+    ) -> Event:
         actor = actor_of(parsed) if parsed else caller(request)
-        if answer.refusal is not None:
-            return refused_event("token.refused", clock, actor, parsed, answer.refusal)
-        assert parsed is not None
-        assert parsed.issued is not None
-        return issued_event(clock, actor, parsed.granted, parsed.issued)
+        return refused_event("token.refused", self._services.clock, actor, parsed, refusal)

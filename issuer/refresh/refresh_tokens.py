@@ -103,7 +103,8 @@ class RefreshTokens:
         """The token that follows. Durable, with the record of it, when it is given.
 
         `Overtaken` if another request has used it since it was presented: of any number of them
-        one is the first, and all others learn of it.
+        one is the first, and all others learn of it. `BornDead` if the access token was revoked
+        meanwhile, and then the token is as it was.
         """
         family, salt = presented.family, self._maker.salt()
         successor = presented.successor or self._maker.successor(presented.token, salt)
@@ -116,6 +117,7 @@ class RefreshTokens:
         with self._database.changing() as session:
             if not FamilyStore(session).swap(family, later):
                 raise Overtaken("The refresh token was used at the same time.")
+            self._require_alive(session, issue.access_token, family)
             issue.record(session, self._clock, family)
         return successor
 

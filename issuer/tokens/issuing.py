@@ -99,7 +99,7 @@ class TokenIssuer:
 
     def issue(self, authorization: Authorization) -> AccessToken:
         """A token that says exactly what the authorization allows; `TokenTooLarge`, `BornDead`."""
-        self._require_alive(authorization)
+        self._require_alive(authorization, int(self._clock().timestamp()))
         return self.issue_signed_by(
             self._signer(authorization), authorization, self._lifetime(authorization)
         )
@@ -120,16 +120,24 @@ class TokenIssuer:
             exp=claims["exp"],
         )
 
+    def has_seen(self, feed_count: int) -> bool:
+        """Whether that change of the revocation feed is known here. Memory only."""
+        return self._revocations.revoked.state.count >= feed_count
+
+    def require_alive(self, token: AccessToken, authorization: Authorization) -> None:
+        """`BornDead` if the token was revoked since it was issued. Memory only."""
+        self._require_alive(authorization, token.exp - token.expires_in)
+
     def preview(self, authorization: Authorization) -> tuple[dict[str, object], int]:
         """What `issue` would say, and the bytes it would take; the signature is thrown away."""
         claims = self._claims(authorization, self._lifetime(authorization))
         return claims, len(self._signer(authorization)(ACCESS_TOKEN_TYPE, claims).token)
 
-    def _require_alive(self, authorization: Authorization) -> None:
-        """`BornDead` if a token issued now would be revoked. Memory only."""
+    def _require_alive(self, authorization: Authorization, issued_at: int) -> None:
+        """`BornDead` if a token issued then is revoked. Memory only."""
         whose = (authorization.subject, authorization.client.client_id, authorization.audience.id)
         not_after = self._revocations.revoked.not_after(*whose)
-        if int(self._clock().timestamp()) <= not_after:
+        if issued_at <= not_after:
             raise BornDead(datetime.fromtimestamp(not_after + 1, UTC))
 
     def _signer(self, authorization: Authorization) -> Signer:

@@ -19,6 +19,8 @@ def statements(house: House) -> Iterator[list[str]]:
 
     def note(_conn: object, _cursor: object, statement: str, *_: object) -> None:
         of_others = ("audit_events", "nextval", "change_counter", "BEGIN")
+        if statement == "SELECT count FROM revocation_feed":
+            return  # in the transaction of the audit
         if not any(word in statement for word in of_others):
             seen.append(statement)
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
@@ -16,6 +17,7 @@ from tests.journeys.running_issuer import RunningIssuer, Server, polls
 
 WITHIN = 10.0  # seconds; within one on an idle machine (DESIGN §3)
 # A server remembers a client after it has seen the last change; it must have looked once since.
+BUSY, TRIES = 503, 20
 UNTIL_REMEMBERED = 2 * LOOK_EVERY.total_seconds()
 
 
@@ -105,6 +107,32 @@ def test_what_is_taken_from_a_user_is_gone_in_both(
     with issuer.house.changing() as rooms:
         FROM_A_USER[what](rooms, held)
     assert_soon_none(may_run, servers)
+
+
+def test_no_token_leaves_that_a_revocation_elsewhere_has_named(
+    issuer: RunningIssuer, servers: list[Server]
+):
+    """Of twenty clients, each of which asks right after its tokens were revoked."""
+    house = issuer.house
+    clients = [house.client() for _ in range(20)]
+    for client in clients:
+        for server in servers:
+            assert server.token_endpoint.client_credentials(client).status == 200
+    time.sleep(UNTIL_REMEMBERED)
+
+    def revoke_and_ask(number: int) -> bool:
+        client = clients[number]
+        with house.changing() as rooms:
+            rooms.revocations.client(client.client_id)
+        answers = (
+            servers[number % 2].token_endpoint.client_credentials(client) for _ in range(TRIES)
+        )
+        answer = next(each for each in answers if each.status != BUSY)
+        token = house.services.any_tokens.read_although_revoked(answer.token)
+        return house.services.is_revoked(token)
+
+    with ThreadPoolExecutor(10) as threads:
+        assert sum(threads.map(revoke_and_ask, range(20))) == 0
 
 
 def test_what_is_made_works_in_both_at_once(issuer: RunningIssuer, servers: list[Server]):

@@ -1,10 +1,13 @@
 """A token is never issued dead: whoever is just revoked waits for the next second."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
-from issuer.services import build_services
+from issuer.revocations import Limits, Revocations
+from issuer.services import Rooms, build_services
 from tests.builders import OPERATOR, PASSWORD, FakeClock, House
 from tests.directory.test_directory import statements
 from tests.drivers import TokenEndpoint
@@ -50,6 +53,60 @@ def test_a_password_changed_elsewhere_is_known_at_once(
     elsewhere.database.dispose()
     answer = token_endpoint.password(client, "alice", PASSWORD + "!")
     assert not Feed.of(house.http).refuses(answer.token)
+
+
+REVOKED_ELSEWHERE: dict[str, Callable[[Rooms], None]] = {
+    "client": lambda rooms: rooms.revocations.client("web"),
+    "subject": lambda rooms: rooms.revocations.subject("alice"),
+    "audience": lambda rooms: rooms.revocations.audience("my-os"),
+}
+
+
+@pytest.mark.parametrize("revoked", REVOKED_ELSEWHERE)
+@pytest.mark.parametrize("grant", GRANTS)
+def test_no_token_leaves_that_another_process_has_revoked_already(
+    house: House, token_endpoint: TokenEndpoint, clock: FakeClock, grant: str, revoked: str
+):
+    """However long ago this process has looked; also for a request that it remembers."""
+    client = house.client("web", grant_types=GRANTS)
+    house.user("alice", id="alice")
+    ask = partial(token_endpoint.password, client, "alice")
+    if grant == "client_credentials":
+        ask = partial(token_endpoint.client_credentials, client)
+    for _ in range(2):
+        assert ask().status == 200
+    house.services.changes.stop()
+    elsewhere = build_services(house.services.settings, clock)
+    for _ in range(3):
+        with elsewhere.changing(OPERATOR) as rooms:
+            REVOKED_ELSEWHERE[revoked](rooms)
+        answer = ask()
+        assert answer.status == 200
+        token = house.services.any_tokens.read_although_revoked(answer.token)
+        assert not house.services.is_revoked(token)
+    elsewhere.database.dispose()
+
+
+def test_a_refresh_answers_with_no_token_that_another_process_has_revoked_already(
+    house: House, token_endpoint: TokenEndpoint, clock: FakeClock
+):
+    """An entry for the user that ended no family: the refresh token goes on."""
+    client = house.client("web", grant_types=["password", "refresh_token"])
+    house.user("alice", id="alice")
+    refresh_token = token_endpoint.password(client, "alice").refresh_token
+    house.services.changes.stop()
+    elsewhere = build_services(house.services.settings, clock)
+    for _ in range(2):
+        with elsewhere.database.changing() as session:
+            revocations = Revocations(session, clock, limits=Limits(tokens=0))
+            assert revocations.family(
+                "family_x", clock() + timedelta(hours=1), client_id="web", user_id="alice"
+            )
+        answer = token_endpoint.refresh(client, refresh_token)
+        refresh_token = answer.refresh_token
+        token = house.services.any_tokens.read_although_revoked(answer.token)
+        assert not house.services.is_revoked(token)
+    elsewhere.database.dispose()
 
 
 def test_an_audience_made_again_gets_a_token_that_lives(
