@@ -218,6 +218,13 @@ class Settings(BaseModel):
         None,
         description="Who sends it as a bearer token may read `/metrics`; nobody unless given.",
     )
+    max_connections: int = Field(
+        4096,
+        ge=1,
+        le=1_000_000,
+        description="Connections that a process has at once. More are closed as they come, also"
+        " where the limit of open files allows fewer.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least important event that is logged."
     )

@@ -1,10 +1,12 @@
 """How many connections a process has at once."""
 
+import resource
 import time
 from collections.abc import Callable
 
 import structlog
 
+_OTHER_FILES = 256  # the database, the listener, the log and what libraries open
 _SECONDS_BETWEEN_WARNINGS = 60.0
 
 log = structlog.get_logger(__name__)
@@ -29,3 +31,16 @@ class ConnectionLimit:
             self._warns_at = now + _SECONDS_BETWEEN_WARNINGS
             self._closed = 0
         return True
+
+
+def limit_connections(wanted: int) -> ConnectionLimit:
+    """A limit of `wanted`, or of fewer where the system allows fewer open files."""
+    needed = wanted + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= soft < needed:  # RLIM_INFINITY is negative
+        soft = needed if hard < 0 else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    most = wanted if soft < 0 else max(1, min(wanted, soft - _OTHER_FILES))
+    if most < wanted:
+        log.warning("connections_limited_by_open_files", limit=most, wanted=wanted)
+    return ConnectionLimit(most)

@@ -8,6 +8,7 @@ import structlog
 import uvicorn
 
 from issuer.cli.connection import BoundedConnection
+from issuer.cli.connection_limit import limit_connections
 from issuer.cli.counting_together import counting_together
 from issuer.cli.house import opened
 from issuer.cli.processes import fork_workers
@@ -73,11 +74,15 @@ def serve(
         with counting_together(settings):
             announces = fork_workers(workers)
         announce = announce if announces else _nothing
+
+    class Connection(BoundedConnection):
+        limit = limit_connections(settings.max_connections)
+
     config = uvicorn.Config(
         _APP,
         factory=True,
         loop="uvloop",
-        http=BoundedConnection,
+        http=Connection,
         ws="none",
         interface="asgi3",
         lifespan="on",
