@@ -75,6 +75,7 @@ from issuer.vocabulary import AUDIT_CHECKPOINT_TYPE, SigningAlgorithm
 MASTER_KEY = "master.key"
 FORGET_EVERY = timedelta(minutes=10)
 _PRUNE_EVERY = timedelta(hours=1)
+_ERASE_EVERY = timedelta(minutes=1)
 
 log = structlog.get_logger(__name__)
 NOBODY = Actor()
@@ -175,6 +176,7 @@ class Services:
             Periodic("forgetting-the-dead", FORGET_EVERY, self._forget_the_dead),
             Periodic("attempts", CLEAR_EVERY, self.guard.clear_up),
             Periodic("audit-retention", _PRUNE_EVERY, self.prune_audit),
+            Periodic("erasure", _ERASE_EVERY, self.database.erasure.retry),
         )
         # The last one is about what the others have written.
         self._writing = (

@@ -131,6 +131,7 @@ def change_master_key(settings: Settings, actor: Actor) -> Resealed:
         with only_one(services.database, "key reseal"):
             file = _with_new_master_key(settings)
             keys = _resealed(services, actor, may_be_done=file is not None)
+            services.database.erasure.run()
             if file is not None:
                 _write_words(file, _words(file)[:1])
     finally:

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from issuer.database.causes import cause_of, cause_of_file
 from issuer.database.counts import Counts, read_counts
 from issuer.database.engine import engine_for, is_sqlite, parsed, safe
+from issuer.database.erasure import Erasure
 from issuer.database.outage import Outage
 from issuer.database.tables import ChangeCounter, Instant, SeenByDirectory
 from issuer.errors import DatabaseUnavailable
@@ -42,6 +43,7 @@ class Database:
         event.listen(self._writing, "before_flush", _count_the_change)
         self._kept = threading.local()
         self.outage = Outage()
+        self.erasure = Erasure(self.engine)
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:

@@ -12,7 +12,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from issuer.errors import ConfigurationError
 
-_BUSY_TIMEOUT_MS = 5_000
+BUSY_TIMEOUT_MS = 5_000
 _CONNECT_TIMEOUT_S = 5
 _STATEMENT_TIMEOUT_MS = 30_000
 _MOST_CONNECTIONS = 20
@@ -83,7 +83,7 @@ def _sqlite_engine(url: URL) -> Engine:
         pool_use_lifo=True,
         pool_timeout=_CONNECT_TIMEOUT_S,
         hide_parameters=True,
-        connect_args={"timeout": _BUSY_TIMEOUT_MS / 1000},
+        connect_args={"timeout": BUSY_TIMEOUT_MS / 1000},
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -154,7 +154,9 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     # FULL: what was acknowledged survives a power cut. Group commit pays for it (DESIGN §5).
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
+    # What is deleted is overwritten. Whether SQLite does it by itself depends on its build.
+    cursor.execute("PRAGMA secure_delete=ON")
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
     cursor.close()
 
 

@@ -72,6 +72,9 @@ class Keyring:
             self.keys = [self._with_private_part(key) for key in self._on_record.keys]
             self._usable = [key for key in self.keys if key.is_usable]
             self.jwks = self._published()
+            seen = self._on_record
+        if any(seen.handles.get(kid) != box for kid, box in before.handles.items()):
+            self._database.erasure.run()
 
     def require_loaded(self) -> None:
         """`ConfigurationError` if a key that is still of use cannot be used here."""
@@ -131,6 +134,7 @@ class Keyring:
     def tidy(self) -> None:
         """What a crash has left of destroyed keys is gone."""
         self._loaded.tidy()
+        self._database.erasure.run()
 
     def _carry_out(self, plan: Plan, made: Sequence[MadeKey], seen: OnRecord) -> None:
         """As of now: others see the keys from now on, however long it took to make them."""

@@ -1,0 +1,63 @@
+"""What was deleted or replaced is gone from the files of SQLite too, not only from its tables."""
+
+import sqlite3
+from contextlib import closing
+
+import structlog
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from issuer.database.engine import BUSY_TIMEOUT_MS
+
+# Nobody else can write while a checkpoint waits for readers.
+_WAIT_FOR_READERS_MS = 100
+
+log = structlog.get_logger(__name__)
+
+
+class Erasure:
+    """Empties the write-ahead log, where old versions of rows stay until a checkpoint.
+
+    `secure_delete` overwrites them in the database file itself. PostgreSQL keeps old versions of
+    rows until VACUUM, and its own log as long as it is configured to: neither is ours to erase.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._is_sqlite = engine.dialect.name == "sqlite"
+        self._is_due = False
+
+    def run(self) -> None:
+        """Do it now; or leave it to `retry`, and say so, where it is being read.
+
+        Never raises: what was deleted is deleted all the same.
+        """
+        was_due, self._is_due = self._is_due, self._is_sqlite and not self._checkpoint()
+        if self._is_due and not was_due:
+            log.warning(
+                "old_rows_remain",
+                advice="The write-ahead log of SQLite still holds sealed keys that were replaced"
+                " or destroyed, because it is being read. A running server erases them later.",
+            )
+        elif was_due and not self._is_due:
+            log.info("old_rows_erased")
+
+    def retry(self) -> None:
+        """Do it if it could not be done before."""
+        if self._is_due:
+            self.run()
+
+    def _checkpoint(self) -> bool:
+        """Whether the log is empty."""
+        try:
+            with closing(self._engine.raw_connection()) as connection:
+                cursor = connection.cursor()
+                try:
+                    cursor.execute(f"PRAGMA busy_timeout={_WAIT_FOR_READERS_MS}")
+                    cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                    result = cursor.fetchone()
+                finally:
+                    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        except (sqlite3.Error, SQLAlchemyError):
+            return False
+        return result is not None and not result[0]  # else it is busy
