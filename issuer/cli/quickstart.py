@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -12,9 +13,10 @@ from issuer.cli.agentos_demo import demonstrate
 from issuer.cli.command import new_app
 from issuer.cli.demo import Demo, demo_file, ensure_demo
 from issuer.cli.house import opened, operator, read_settings
-from issuer.cli.options import AsJson, Host, Port
+from issuer.cli.options import AsJson, Host
 from issuer.cli.processes import end_quietly_on_signals
 from issuer.cli.serving import address, listen, serve
+from issuer.errors import ConfigurationError
 from issuer.settings import Settings
 from issuer.setup import Initialised, initialise
 from issuer.vocabulary import SigningAlgorithm
@@ -22,14 +24,23 @@ from issuer.vocabulary import SigningAlgorithm
 app = new_app()
 
 _HERE = "127.0.0.1"
+_PORT = 9000
 
 
 @app.command()
 def quickstart(
     host: Host = _HERE,
-    port: Port = 9000,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            metavar="PORT",
+            help="Port to listen on; 0 for a free one. That of ISSUER_URL unless given.",
+        ),
+    ] = None,
     agentos: Annotated[
-        bool, typer.Option("--agentos", help="With an AgentOS that follows it, in a house apart.")
+        bool, typer.Option("--agentos", help="Demonstrate with a real AgentOS, on data of its own.")
     ] = False,
     agentos_port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port of that AgentOS; 0 for a free one.")
@@ -38,12 +49,12 @@ def quickstart(
 ) -> None:
     """Make everything for a first look, then serve until Ctrl-C.
 
-    That is the house itself, a demo audience, a role, a client and a user. It prints a curl
-    that works and the lines for an AgentOS. Run again, it goes on with the same data.
+    It creates the data directory, a demo audience, a role, a client and a user, and prints a
+    curl command that works and the lines for an AgentOS. Run again, it uses the same data.
 
-    With --agentos it starts a real AgentOS beside it (agno must be installed) and shows a call
-    that is allowed, one that is not, and how the AgentOS follows when the key is revoked. That
-    house takes no setting from the environment, and is gone afterwards.
+    With --agentos it also starts a real AgentOS (agno must be installed) and shows a call that
+    is allowed, one that is refused, and that the AgentOS refuses a revoked key. This demo reads
+    no settings from the environment and deletes its data at the end.
 
     Examples:
 
@@ -55,11 +66,11 @@ def quickstart(
     if agentos:
         if host != _HERE:
             raise typer.BadParameter("--agentos serves this machine only: it goes with no --host")
-        demonstrate(port, agentos_port, as_json=as_json)
+        demonstrate(_PORT if port is None else port, agentos_port, as_json=as_json)
         return
-    with listen(host, port) as listener:
+    with listen(host, _port(port)) as listener:
         # The server reads them too. Its log would only hide what is printed here.
-        os.environ.setdefault("ISSUER_URL", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        os.environ.setdefault("ISSUER_URL", address(listener).replace("[::1]", "localhost"))
         os.environ.setdefault("ISSUER_LOG_LEVEL", "warning")
         first_look = _prepared(read_settings(), address(listener))
 
@@ -70,6 +81,23 @@ def quickstart(
                 print("\n\n".join(first_look.in_words()), flush=True)
 
         serve(first_look.settings, listener, announce=announce)
+
+
+def _port(wanted: int | None) -> int:
+    """The port to listen on; `ConfigurationError` if ISSUER_URL leads to another one.
+
+    An https URL is that of a proxy in front, which may have a port of its own.
+    """
+    url = urlsplit(read_settings().url)
+    if url.scheme == "https":
+        return next((each for each in (wanted, url.port) if each is not None), _PORT)
+    named = url.port or 80
+    if wanted in {None, named} or "ISSUER_URL" not in os.environ:
+        return named if wanted is None else wanted
+    raise ConfigurationError(
+        f"ISSUER_URL is {url.geturl()}, where nothing would listen with --port {wanted}: leave"
+        " --port out, or unset ISSUER_URL."
+    )
 
 
 @dataclass(frozen=True)
@@ -108,8 +136,7 @@ class _FirstLook:
         if self.settings.password_grant:
             yield f"Or as the user {self.demo.username}, who signs in through that service:"
             yield f"  {self.curl(self._password_grant())}"
-        yield "Let an AgentOS check it (pip install 'agno[os]' 'PyJWT[crypto]'):"
-        yield f"  curl -s -o jwks.json {self._endpoint('/.well-known/jwks.json')}"
+        yield "Let an AgentOS accept it (pip install agentos-issuer-verifier 'agno[os]'):"
         yield self._agent_os()
         yield (
             f"The demo credentials are kept in {demo_file(self.settings)}, for you alone.\n"
@@ -123,21 +150,17 @@ class _FirstLook:
         )
 
     def _agent_os(self) -> str:
-        """Works on agno 2.9 and 3.1, which accept one algorithm: RS256 unless told otherwise."""
-        arguments = 'jwks_file="jwks.json", verify_audience=True'
+        """It follows the key set: no rotation outruns it."""
+        name = self.demo.audience
+        arguments = f'"{self.house.issuer}", audience="{name}"'
         if self.signing_alg is not SigningAlgorithm.RS256:
-            arguments += f', algorithm="{self.signing_alg}"'
+            arguments += f', algorithms=["{self.signing_alg}"]'
         return f"""\
 from agno.os import AgentOS
-from agno.os.config import AuthorizationConfig
+from issuer.agentos import Verifier
 
-agent_os = AgentOS(
-    id="{self.demo.audience}",
-    agents=[...],
-    authorization=True,
-    authorization_config=AuthorizationConfig({arguments}),
-)
-app = agent_os.get_app()"""
+verifier = Verifier({arguments})
+app = verifier.attach(AgentOS(id="{name}", agents=[...], **verifier.auth()).get_app())"""
 
     def _endpoint(self, path: str) -> str:
         return f"{self.url}{self.settings.base_path}{path}"

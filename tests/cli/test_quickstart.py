@@ -17,7 +17,7 @@ from issuer.cli.demo import ensure_demo
 from tests.agentos.releases import SERVER_RELEASES, AgnoRelease
 from tests.builders import OPERATOR
 from tests.cli.driver import Cli, Program, running
-from tests.journeys.running_issuer import process_environment, reserved_port
+from tests.journeys.running_issuer import REPOSITORY, process_environment, reserved_port
 
 LAST_LINE = "the next quickstart goes on with the same data."
 AGENT_OS = Path(__file__).parents[1] / "agentos"
@@ -52,6 +52,31 @@ def test_a_first_look_and_a_second(folder: Path, port: int):
     assert (result.status, result.err) == (0, "")
     assert "issuer-admin" not in second
     assert curls(second) == curls(first)
+
+
+def test_it_serves_where_issuer_url_says(folder: Path, port: int):
+    url = f"http://127.0.0.1:{port}"
+    with running(folder, {"ISSUER_URL": url}, "quickstart") as program:
+        text = program.said(LAST_LINE)
+        assert f"The issuer {url} serves at {url}," in text
+        assert f'Verifier("{url}", audience="my-os")' in text
+        assert paste(curls(text)[0])["token_type"] == "Bearer"
+
+
+def test_it_serves_at_the_port_given_behind_a_proxy(folder: Path, port: int):
+    arguments = ["quickstart", "--port", str(port)]
+    with running(folder, {"ISSUER_URL": "https://id.example"}, *arguments) as program:
+        text = program.said(LAST_LINE)
+        assert f"The issuer https://id.example serves at http://127.0.0.1:{port}," in text
+        assert paste(curls(text)[0])["token_type"] == "Bearer"
+
+
+def test_it_does_not_print_one_address_and_serve_another(folder: Path, new_cli: Cli):
+    cli = new_cli.with_environment(
+        ISSUER_URL="http://127.0.0.1:9123", ISSUER_DATA_DIR=str(folder / "issuer-data")
+    )
+    assert "ISSUER_URL is http://127.0.0.1:9123" in cli("quickstart", "--port", "9124").sentence
+    assert not folder.exists()
 
 
 def test_a_port_that_is_taken_makes_nothing(folder: Path):
@@ -91,28 +116,31 @@ def test_what_was_lost_of_the_demo_is_made_again(cli: Cli, data_dir: Path, loss:
 
 
 @pytest.fixture(scope="module")
-def pasted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
-    """Where the key set was fetched to, the lines for an AgentOS, and a token."""
+def pasted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str, str]]:
+    """A folder, the lines for an AgentOS and a token, of a quickstart that goes on."""
     folder = tmp_path_factory.mktemp("pasted")
     with reserved_port() as port, quickstart(folder, port) as program:
         text = program.said(LAST_LINE)
-        get_token, _, get_keys = curls(text)
-        subprocess.run(["bash", "-c", get_keys], cwd=folder, check=True)
-        return folder, agent_os_lines(text), paste(get_token)["access_token"]
+        get_token, _ = curls(text)
+        yield folder, agent_os_lines(text), paste(get_token)["access_token"]
 
 
 @pytest.mark.parametrize("release", SERVER_RELEASES, ids=str)
 def test_the_lines_for_an_agent_os_do_what_they_say(
     pasted: tuple[Path, str, str], release: AgnoRelease
 ):
-    """Stock AgentOS: the token opens the agent it names and no other."""
+    """The token opens the agent it names and no other."""
     folder, lines, token = pasted
     script = folder / "agent_os.py"
     script.write_text(ASKING.format(lines=lines))
     answered = subprocess.run(
         [release.python, script, token],
         cwd=folder,
-        env={**process_environment(), "PYTHONPATH": str(AGENT_OS), "AGNO_TELEMETRY": "false"},
+        env={
+            **process_environment(),
+            "PYTHONPATH": f"{AGENT_OS}:{REPOSITORY}",
+            "AGNO_TELEMETRY": "false",
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -128,7 +156,7 @@ from starlette.testclient import TestClient
 
 {lines}
 
-http = TestClient(app)
+http = TestClient(app).__enter__()
 bearer = {{"Authorization": f"Bearer {{sys.argv[1]}}"}}
 run = {{"message": "ping", "stream": "false"}}
 answers = [
@@ -138,6 +166,7 @@ answers = [
     http.post("/agents/billing/runs", data=run, headers=bearer),
 ]
 print(*(answer.status_code for answer in answers))
+http.__exit__()
 """
 
 
