@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import pytest
 
@@ -22,7 +23,7 @@ class Server:
     @property
     def url(self) -> str:
         """Of an empty database that its user owns."""
-        return f"postgresql://issuer:{PASSWORD}@127.0.0.1:{self.port}/issuer"
+        return f"postgresql://issuer:{quote(PASSWORD, safe='')}@127.0.0.1:{self.port}/issuer"
 
     def execute(self, *statements: str) -> None:
         """Each as the superuser, in the database `issuer`."""

@@ -1,14 +1,20 @@
 """The pages for newcomers: each command on them is run, in order."""
 
+import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.cli.driver import Cli
-from tests.journeys.running_issuer import RunningIssuer
+from tests.databases import INSTALLED
+from tests.journeys.running_issuer import REPOSITORY, RunningIssuer
+from tests.private_postgresql import Server
 
 DOCS = Path(__file__).parent.parent / "docs"
 COMMAND = re.compile(r"^\$ issuer (.+)$", re.MULTILINE)
@@ -71,3 +77,52 @@ def test_tokens_are_taken_back_as_the_page_says(tmp_path: Path):
         issuer.house.client("ci-bot")
         for line in COMMAND.findall((DOCS / "revoking.md").read_text()):
             Cli(issuer.environment).done(*shlex.split(line))
+
+
+@pytest.mark.skipif(shutil.which("sqlite3") is None, reason="needs the sqlite3 shell")
+def test_a_sqlite_is_backed_up_and_restored_as_the_page_says(tmp_path: Path):
+    backed_up_and_restored(tmp_path, None, "### SQLite")
+
+
+def test_a_postgresql_is_backed_up_and_restored_as_the_page_says(
+    empty_postgresql: Server, tmp_path: Path
+):
+    backed_up_and_restored(tmp_path, empty_postgresql.url, "### PostgreSQL")
+
+
+def backed_up_and_restored(folder: Path, database_url: str | None, section: str) -> None:
+    """With the commands as printed, but for the folders `/backup` and `/safe`."""
+    text = (DOCS / "operate.md").read_text()
+    keys = text.partition("## Back up and restore")[2].partition("### SQLite")[0]
+    database = text.partition(section)[2].partition("\n##")[0]
+    save_key, save, restore = re.findall(r"```console\n(.*?)```", keys + database, re.DOTALL)
+    folders = {name: folder / name for name in ("backup", "safe")}
+    for each in folders.values():
+        each.mkdir()
+    with RunningIssuer(folder, database_url, signing_algorithms="ES256") as issuer:
+        cli = Cli(issuer.environment)
+        client = issuer.house.client("ci-bot")
+        token = issuer.token_endpoint.client_credentials(client)
+        assert token.status == 200
+        run_as_printed(save_key + save, issuer.environment, folders)
+        cli.done("client", "delete", "ci-bot")
+        issuer.house.services.database.dispose()
+        issuer.kill()
+        (Path(issuer.environment["ISSUER_DATA_DIR"]) / "master.key").unlink()
+        run_as_printed(restore, issuer.environment, folders)
+        issuer.restart()
+        assert issuer.token_endpoint.client_credentials(client).status == 200
+
+
+def run_as_printed(block: str, environment: dict[str, str], folders: dict[str, Path]) -> None:
+    commands = re.sub(r"^\$ ", "", block, flags=re.MULTILINE)
+    for name, folder in folders.items():
+        commands = commands.replace(f"/{name}/", f"{folder}/")
+    path = os.pathsep.join(
+        [str(Path(sys.executable).parent), str(INSTALLED / "bin"), "/usr/bin:/bin"]
+    )
+    subprocess.run(
+        ["sh", "-euc", commands],
+        check=True,
+        env={**environment, "PATH": path, "PYTHONPATH": str(REPOSITORY)},
+    )
