@@ -14,6 +14,10 @@ PYTEST = $(BIN)/pytest --numprocesses=logical --dist=loadgroup --no-loadscope-re
 QUIETLY := --quiet --disable-pip-version-check
 UV := uv==0.13.9
 
+# Tests run behind these proxies where they are installed. With REQUIRE_PROXIES, as in .ci/run, none
+# of these tests is skipped: root installs what is missing, from Debian.
+PROXIES := $(if $(REQUIRE_PROXIES),caddy nginx haproxy)
+
 # Client libraries in JavaScript are tested, and a server is measured beside ours, where there is a
 # Node.js to run them.
 node_modules = $(if $(and $(shell command -v npm),$(wildcard $(1)/package-lock.json)), \
@@ -28,10 +32,10 @@ quickstart: .venv/runtime  ## install everything into .venv and serve a demo iss
 demo: .venv/demo  ## the same with a real AgentOS that follows it
 	@exec $(BIN)/issuer quickstart --agentos $(ARGS)
 
-test: lint $(AGNO_VENVS:=/installed) $(call node_modules,$(FOREIGN_CLIENTS))  ## lint, check types, run every test that is not slow (ARGS='-k jwks')
+test: lint $(PROXIES) $(AGNO_VENVS:=/installed) $(call node_modules,$(FOREIGN_CLIENTS))  ## lint, check types, run every test that is not slow (ARGS='-k jwks')
 	$(PYTEST) -m 'not slow' $(ARGS)
 
-test-all: lint $(AGNO_VENVS:=/installed) $(call node_modules,$(FOREIGN_CLIENTS))  ## the same with the slow ones, in 23 minutes
+test-all: lint $(PROXIES) $(AGNO_VENVS:=/installed) $(call node_modules,$(FOREIGN_CLIENTS))  ## the same with the slow ones, in 23 minutes
 	$(PYTEST) $(ARGS)
 
 bench: .venv/dev $(call node_modules,$(FOREIGN_SERVERS))  ## measure how fast it is, in ten minutes (ARGS=--quick)
@@ -98,10 +102,16 @@ $(TOOLS)/installed: | $(TOOLS)/bin/pip
 	@npm ci --prefix $* --no-audit --no-fund --loglevel=error
 	@touch $@
 
+$(PROXIES):
+	@PATH="$$PATH:/usr/sbin"; command -v $@ >/dev/null || [ "$$(id -u)" != 0 ] || \
+		{ echo 'Installing $@'; apt-get update --quiet=2; \
+		DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+		apt-get install --quiet=2 --yes --no-install-recommends $@; }
+
 # pip comes last into a venv: when it is there, so is the rest.
 %/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
 		"The issuer needs Python 3.11 or newer: name one with `make PYTHON=…`.")'
 	@$(PYTHON) -m venv $*
 
-.PHONY: help quickstart demo test test-all bench lint format wheel lock clean
+.PHONY: help quickstart demo test test-all bench lint format wheel lock clean $(PROXIES)

@@ -1,0 +1,93 @@
+"""Callers and attackers at the same time, for some seconds, and what each was answered."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any, Self
+
+from tests.journeys.proxies.attacks import ATTACKS, Attack, Attacker
+from tests.journeys.proxies.callers import Caller, Ledger, mixed_callers, new_id, one_attacker
+from tests.journeys.proxies.wire import Connection, connected
+from tests.journeys.running_issuer import RunningIssuer
+
+ATTACKERS = 6
+NO_ANSWER = (OSError, EOFError)
+NO_ATTACK, TOGETHER = "none", "all of these"
+KINDS = (NO_ATTACK, *ATTACKS, TOGETHER)
+
+
+def behind_proxies(folder: Path) -> RunningIssuer:
+    """An issuer that trusts the proxy. All callers have one address here, attackers as well."""
+    return RunningIssuer(folder, rate_limit_failures="off", trusted_proxies="127.0.0.1")
+
+
+@dataclass(frozen=True)
+class Load:
+    """Who asks, and who attacks meanwhile. The seed decides what attackers send."""
+
+    callers: Sequence[Caller]
+    attacker: Caller
+    seed: int = 0
+
+    @classmethod
+    def at(cls, issuer: RunningIssuer) -> Self:
+        return cls(mixed_callers(issuer.house), one_attacker(issuer.house))
+
+    def run(self, port: int, kind: str, seconds: float) -> Ledger:
+        """`kind` is one of `KINDS`."""
+        kinds = [attack for name, attack in ATTACKS.items() if kind in {name, TOGETHER}]
+        ledger = Ledger()
+        asyncio.run(self._run(port, kinds, seconds, ledger))
+        return ledger
+
+    async def _run(self, port: int, kinds: list[Attack], seconds: float, ledger: Ledger) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds), asyncio.TaskGroup() as tasks:
+                for caller in self.callers:
+                    tasks.create_task(self._ask(port, caller, ledger))
+                for number in range(ATTACKERS if kinds else 0):
+                    attacker = Attacker(self.attacker, ledger, Random(f"{self.seed} {number}"))
+                    tasks.create_task(self._attack(port, kinds, attacker))
+
+    async def _ask(self, port: int, caller: Caller, ledger: Ledger) -> None:
+        """Again and again on one connection; on another after an answer that never came."""
+        while True:
+            try:
+                async with connected(port) as connection:
+                    while True:
+                        await ask(connection, caller, ledger)
+            except NO_ANSWER:
+                ledger.refused += 1
+
+    async def _attack(self, port: int, kinds: Iterable[Attack], attacker: Attacker) -> None:
+        while True:
+            for attack in kinds:
+                with suppress(*NO_ANSWER):
+                    async with connected(port) as connection:
+                        await attack(attacker, connection)
+
+
+async def ask(connection: Connection, caller: Caller, ledger: Ledger) -> None:
+    """For a token, and for what the issuer says of it."""
+    own = new_id("token")
+    connection.send(caller.token(own))
+    token = await answered(connection, caller, own, ledger, "access_token")
+    if token:
+        own = new_id("introspection")
+        connection.send(caller.introspection(own, token))
+        await answered(connection, caller, own, ledger, "active")
+
+
+async def answered(
+    connection: Connection, caller: Caller, own: str, ledger: Ledger, member: str
+) -> Any:
+    """The member of the answer; None if it is refused."""
+    answer = await connection.answer()
+    ledger.check(caller, own, answer)
+    value = answer.json.get(member) if answer.status == 200 else None
+    ledger.answers += 1 if value else 0
+    ledger.refused += 0 if value else 1
+    return value

@@ -1,0 +1,73 @@
+"""Many callers behind one proxy: each gets its own answers, whatever others send beside them.
+
+The configurations are those that `docs/proxies.md` prints; its table comes from
+`python -m tests.journeys.proxies --write-docs`.
+"""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import func, select
+
+from issuer.database.tables import AuditEventRow
+from tests.journeys.proxies.attacks import FORGED_ADDRESS
+from tests.journeys.proxies.load import KINDS, TOGETHER, Load, behind_proxies
+from tests.journeys.proxies.servers import PROXIES, Directly, Proxy
+from tests.journeys.running_issuer import RunningIssuer
+
+LEAST_ANSWERS = 20
+
+
+@pytest.fixture(scope="module")
+def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningIssuer]:
+    with behind_proxies(tmp_path_factory.mktemp("issuer")) as issuer:
+        yield issuer
+
+
+@pytest.fixture(scope="module")
+def load(issuer: RunningIssuer) -> Load:
+    return Load.at(issuer)
+
+
+@pytest.fixture(scope="module", params=PROXIES, ids=lambda proxy: proxy.name)
+def port(
+    request: pytest.FixtureRequest,
+    issuer: RunningIssuer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[int]:
+    """Where callers ask."""
+    proxy: Proxy | Directly = request.param
+    if proxy.program is None:
+        sentence = f"{proxy.name} is not installed: apt-get install {proxy.name}"
+        assert "REQUIRE_PROXIES" not in os.environ, sentence
+        pytest.skip(sentence)
+    with proxy.running(issuer.port, tmp_path_factory.mktemp("proxy") / proxy.name) as port:
+        yield port
+
+
+def test_every_answer_goes_to_the_caller_that_asked(load: Load, port: int):
+    ledger = load.run(port, TOGETHER, seconds=2.5)
+    assert not ledger.misplaced
+    assert not ledger.trusted_trailers
+    assert ledger.answers > LEAST_ANSWERS
+    assert ledger.to_attackers > LEAST_ANSWERS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_for_a_minute_no_answer_goes_astray(load: Load, port: int, kind: str):
+    ledger = load.run(port, kind, seconds=60 / len(KINDS))
+    assert not ledger.misplaced
+    assert not ledger.trusted_trailers
+    assert ledger.answers > LEAST_ANSWERS
+
+
+def test_no_trailer_says_where_a_caller_is(issuer: RunningIssuer, load: Load, port: int):
+    """Or the audit log and the limits by address would say what an attacker likes."""
+    with issuer.house.services.database.reading() as session:
+        before = session.scalar(select(func.max(AuditEventRow.id)))
+    assert load.run(port, "trailers", seconds=0.5).to_attackers
+    with issuer.house.services.database.reading() as session:
+        since = select(AuditEventRow.address).where(AuditEventRow.id > before)
+        assert FORGED_ADDRESS not in session.scalars(since).all()
