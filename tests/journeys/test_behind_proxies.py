@@ -47,7 +47,7 @@ def port(
 
 
 def test_every_answer_goes_to_the_caller_that_asked(load: Load, port: int):
-    ledger = load.run(port, TOGETHER, seconds=2.5)
+    ledger = load.run(port, TOGETHER, seconds=2)
     assert not ledger.misplaced
     assert not ledger.trusted_trailers
     assert ledger.answers > LEAST_ANSWERS
@@ -67,7 +67,7 @@ def test_no_trailer_says_where_a_caller_is(issuer: RunningIssuer, load: Load, po
     """Or the audit log and the limits by address would say what an attacker likes."""
     with issuer.house.services.database.reading() as session:
         before = session.scalar(select(func.max(AuditEventRow.id)))
-    assert load.run(port, "trailers", seconds=0.5).to_attackers
+    assert load.run(port, "trailers", seconds=0.3).to_attackers
     with issuer.house.services.database.reading() as session:
         since = select(AuditEventRow.address).where(AuditEventRow.id > before)
         assert FORGED_ADDRESS not in session.scalars(since).all()

@@ -14,6 +14,7 @@ from tests.journeys.proxies.wire import Connection, connected
 from tests.journeys.running_issuer import RunningIssuer
 
 ATTACKERS = 6
+BETWEEN_ATTACKS = 0.02
 NO_ANSWER = (OSError, EOFError)
 NO_ATTACK, TOGETHER = "none", "all of these"
 KINDS = (NO_ATTACK, *ATTACKS, TOGETHER)
@@ -63,11 +64,13 @@ class Load:
                 ledger.refused += 1
 
     async def _attack(self, port: int, kinds: Iterable[Attack], attacker: Attacker) -> None:
+        """With pauses: a flood would tell how fast the issuer is, not to whom it answers."""
         while True:
             for attack in kinds:
                 with suppress(*NO_ANSWER):
                     async with connected(port) as connection:
                         await attack(attacker, connection)
+                await asyncio.sleep(BETWEEN_ATTACKS)
 
 
 async def ask(connection: Connection, caller: Caller, ledger: Ledger) -> None:
