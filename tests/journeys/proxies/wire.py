@@ -11,6 +11,7 @@ from tests.journeys.hostile_values import CRLF
 
 PATIENCE = 10  # seconds for an answer
 MOST_HEAD = 2**20
+LOOPBACK = "127.0.0.1"
 CONTINUE = b"HTTP/1.1 100"
 
 
@@ -57,6 +58,10 @@ class Connection:
     def send(self, data: bytes) -> None:
         self._writer.write(data)
 
+    async def sent(self) -> None:
+        """Return when the peer has taken nearly everything."""
+        await self._writer.drain()
+
     def half_close(self) -> None:
         self._writer.write_eof()
 
@@ -90,8 +95,11 @@ class Connection:
 
 
 @asynccontextmanager
-async def connected(port: int) -> AsyncIterator[Connection]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=MOST_HEAD)
+async def connected(port: int, address: str = LOOPBACK) -> AsyncIterator[Connection]:
+    """A connection from this address of loopback."""
+    reader, writer = await asyncio.open_connection(
+        LOOPBACK, port, limit=MOST_HEAD, local_addr=(address, 0)
+    )
     try:
         yield Connection(reader, writer)
     finally:

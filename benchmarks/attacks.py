@@ -1,0 +1,208 @@
+"""What an attack costs honest callers, and what memory it leaves behind.
+
+    python -m benchmarks.attacks [--quick] [--only WORDS] [--seconds 6] [--write-docs]
+
+Each attack meets a server of its own: see `METHOD`.
+"""
+
+import argparse
+import asyncio
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+
+from benchmarks.attacking import ATTACKS, Attack, Target
+from benchmarks.load import megabytes, on_core, wrk
+from benchmarks.machine import machine
+from benchmarks.scenarios import TOKEN
+from benchmarks.scripts import in_turn, post
+from issuer import logs
+from tests.builders import Credentials
+from tests.journeys.proxies.callers import one_attacker
+from tests.journeys.running_issuer import OURS, RunningIssuer, polls
+
+DOCS = Path(__file__).parents[1] / "docs" / "under-attack.md"
+LEAST_RATIO = 0.5
+MOST_GROWTH = 20  # MB
+SECONDS_TO_BEGIN = 1.0
+SECONDS_TO_RECOVER = 10
+COLUMNS = (
+    "attack",
+    "alone",
+    "beside",
+    "ratio",
+    "refused",
+    "before",
+    "peak",
+    "after",
+    "answers to the attacker",
+    "",
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Tokens a second; refused or lost requests of honest callers; megabytes (RSS at the peak)."""
+
+    attack: Attack
+    alone: float
+    beside: float
+    refused: int
+    before: float
+    peak: float
+    after: float
+    answers: str
+
+    @property
+    def ratio(self) -> float:
+        return self.beside / self.alone
+
+    @property
+    def is_kept(self) -> bool:
+        return self.ratio >= LEAST_RATIO and self.after - self.before <= MOST_GROWTH
+
+    @property
+    def row(self) -> str:
+        numbers = (
+            f"{self.alone:,.0f}",
+            f"{self.beside:,.0f}",
+            f"{self.ratio:.2f}",
+            f"{self.refused:,}",
+            f"{self.before:.0f}",
+            f"{self.peak:.0f}",
+            f"{self.after:.0f}",
+        )
+        kept = "kept" if self.is_kept else "not kept"
+        return f"| {' | '.join((self.attack.name, *numbers, self.answers, kept))} |"
+
+
+class Honest:
+    """Callers that ask for tokens on 16 connections."""
+
+    def __init__(self, issuer: RunningIssuer, client: Credentials, folder: Path) -> None:
+        self._url = issuer.url
+        self._script = in_turn([post(TOKEN, client, grant_type="client_credentials")])
+        self._folder = folder
+        self.refused = 0
+
+    def rate(self, seconds: int) -> float:
+        """Tokens a second; what is refused or lost is none."""
+        load = wrk(self._url, self._folder, script=self._script, seconds=seconds)
+        self.refused = load.errors
+        return load.per_second * (1 - min(load.errors / max(load.requests, 1), 1))
+
+
+def measured(attack: Attack, seconds: int, folder: Path) -> Found:
+    program = on_core(0, OURS)
+    with RunningIssuer(folder, program=program, password_hash="rfc9106") as issuer:
+        client = issuer.house.client("honest", scopes=["agents:run"])
+        target = Target(issuer, one_attacker(issuer.house))
+        attack.prepare(target)
+        honest = Honest(issuer, client, folder)
+        honest.rate(1)
+        alone = [honest.rate(seconds)]
+        before = megabytes(issuer.pid)
+        # The peak is counted from here (Linux, proc(5)).
+        Path(f"/proc/{issuer.pid}/clear_refs").write_text("5")
+        with running(attack, target):
+            time.sleep(SECONDS_TO_BEGIN)
+            beside = honest.rate(seconds)
+            refused = honest.refused
+        after = recovered(issuer, before)
+        peak = peak_megabytes(issuer.pid)
+        alone.append(honest.rate(seconds))
+    answers = ", ".join(f"{status} × {n:,}" for status, n in target.answers.most_common(3))
+    return Found(attack, mean(alone), beside, refused, before, peak, after, answers)
+
+
+@contextmanager
+def running(attack: Attack, target: Target) -> Iterator[None]:
+    """The attack, in a thread on the last core, as the load of honest callers is."""
+    stopping = threading.Event()
+
+    async def until_stopped() -> None:
+        attacking = asyncio.ensure_future(attack.run(target))
+        while not stopping.is_set() and not attacking.done():
+            await asyncio.sleep(0.05)
+        attacking.cancel()
+        with suppress(asyncio.CancelledError):
+            await attacking
+
+    def in_thread() -> None:
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # of this thread
+        asyncio.run(until_stopped())
+
+    with ThreadPoolExecutor(1) as pool:
+        attacking = pool.submit(in_thread)
+        try:
+            yield
+        finally:
+            stopping.set()
+        attacking.result()
+
+
+def recovered(issuer: RunningIssuer, before: float) -> float:
+    """Memory once the server has done what was still asked of it, at the latest in some seconds."""
+    after = before
+    for _ in polls(SECONDS_TO_RECOVER):
+        time.sleep(0.5)
+        after = megabytes(issuer.pid)
+        if after - before <= MOST_GROWTH:
+            break
+    return after
+
+
+def peak_megabytes(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
+def markdown(rows: list[str], command: str) -> str:
+    here = [f"- {name}: {text}" for name, text in machine().items()]
+    lines = ["# Under attack", "", METHOD, "", f"    {command}", "", *here, "", *rows, ""]
+    return "\n".join(lines)
+
+
+METHOD = f"""\
+Honest callers ask for tokens with client credentials on 16 connections: alone, beside an attack,
+and alone again. "Alone" and "beside" are tokens a second; "refused" are requests of honest callers
+that were refused or lost beside the attack. Memory is in MB: proportional set size (PSS) before and
+after the attack, resident at its peak. Wanted: at least {LEAST_RATIO:g} of the rate beside each
+attack, and at most {MOST_GROWTH} MB more after it.
+
+Each attack meets a new issuer with default settings: one process on the first core, SQLite. Honest
+callers and the attacker share the last core. Attackers come from an address of their own, and have
+what the line says, or a client that may ask for tokens with few rights."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.attacks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="two seconds each")
+    parser.add_argument("--seconds", type=int, default=6, help="of each load")
+    parser.add_argument("--only", metavar="WORDS", default="", help="attacks with these words")
+    parser.add_argument("--write-docs", action="store_true", help=f"write docs/{DOCS.name}")
+    options = parser.parse_args()
+    logs.configure("warning")
+    rows = [f"| {' | '.join(COLUMNS)} |", f"|---|{'---:|' * (len(COLUMNS) - 3)}---|---|"]
+    print(*rows, sep="\n", flush=True)
+    for attack in ATTACKS:
+        if options.only in attack.name:
+            with tempfile.TemporaryDirectory() as folder:
+                found = measured(attack, 2 if options.quick else options.seconds, Path(folder))
+            rows.append(found.row)
+            print(found.row, flush=True)
+    if options.write_docs:
+        DOCS.write_text(markdown(rows, "python -m benchmarks.attacks --write-docs"))
+    if any("not kept" in row for row in rows):
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
