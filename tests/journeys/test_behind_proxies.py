@@ -11,12 +11,10 @@ import pytest
 from sqlalchemy import func, select
 
 from issuer.database.tables import AuditEventRow
-from tests.journeys.proxies.attacks import FORGED_ADDRESS
-from tests.journeys.proxies.load import KINDS, TOGETHER, Load, behind_proxies
+from tests.journeys.proxies.attacks import FORGED_ADDRESS, trailers
+from tests.journeys.proxies.load import KINDS, LEAST_ANSWERS, TOGETHER, Load, behind_proxies
 from tests.journeys.proxies.servers import PROXIES, Directly, Proxy
 from tests.journeys.running_issuer import RunningIssuer
-
-LEAST_ANSWERS = 20
 
 
 @pytest.fixture(scope="module")
@@ -50,24 +48,24 @@ def test_every_answer_goes_to_the_caller_that_asked(load: Load, port: int):
     ledger = load.run(port, TOGETHER, seconds=2)
     assert not ledger.misplaced
     assert not ledger.trusted_trailers
-    assert ledger.answers > LEAST_ANSWERS
-    assert ledger.to_attackers > LEAST_ANSWERS
+    assert ledger.answers >= LEAST_ANSWERS
+    assert ledger.to_attackers
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_for_a_minute_no_answer_goes_astray(load: Load, port: int, kind: str):
+def test_every_answer_goes_to_the_caller_that_asked_for_a_minute(load: Load, port: int, kind: str):
     ledger = load.run(port, kind, seconds=60 / len(KINDS))
     assert not ledger.misplaced
     assert not ledger.trusted_trailers
-    assert ledger.answers > LEAST_ANSWERS
+    assert ledger.answers >= LEAST_ANSWERS
 
 
 def test_no_trailer_says_where_a_caller_is(issuer: RunningIssuer, load: Load, port: int):
     """Or the audit log and the limits by address would say what an attacker likes."""
     with issuer.house.services.database.reading() as session:
         before = session.scalar(select(func.max(AuditEventRow.id)))
-    assert load.run(port, "trailers", seconds=0.3).to_attackers
+    assert load.attack_once(port, trailers).to_attackers == 2
     with issuer.house.services.database.reading() as session:
         since = select(AuditEventRow.address).where(AuditEventRow.id > before)
         assert FORGED_ADDRESS not in session.scalars(since).all()
