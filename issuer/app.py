@@ -3,10 +3,14 @@
 import gc
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from issuer import __version__, logs
@@ -88,6 +92,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> ShortWay:
     paths = {**protocol_paths(settings, server.grants), **health_paths(settings)}
     _describe(app, paths, security_schemes())
     app.router.routes.extend(admin_routes(base))
+    _render_openapi_once(app)
     install_problem_handlers(app)
     app.add_middleware(BodyLimit, prefix=f"{base}/admin/")
     app.add_middleware(HeadAsGet, prefix=f"{base}/admin/")
@@ -126,6 +131,23 @@ def _describe(app: FastAPI, paths: dict[str, Any], schemes: dict[str, Any]) -> N
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _render_openapi_once(app: FastAPI) -> None:
+    """Keep what `/openapi.json` answers. FastAPI renders it at each request.
+
+    That takes longer than many tokens do, on the event loop, for whoever asks.
+    """
+
+    @cache
+    def document() -> bytes:
+        return bytes(JSONResponse(app.openapi()).body)
+
+    async def openapi(_: Request) -> Response:
+        return Response(document(), media_type="application/json")
+
+    assert app.openapi_url is not None
+    app.router.routes.insert(0, Route(app.openapi_url, openapi))  # before FastAPI's own
 
 
 def app_from_environment() -> ASGIApp:

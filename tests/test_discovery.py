@@ -6,8 +6,11 @@ import httpx
 import pytest
 from openapi_spec_validator import validate
 from sqlalchemy import event
+from starlette.testclient import TestClient
 
-from tests.builders import House
+from issuer.app import create_app
+from issuer.settings import Settings
+from tests.builders import FakeClock, House, initialised
 
 METADATA = "/.well-known/oauth-authorization-server"
 METHODS = ["client_secret_basic", "client_secret_post"]
@@ -70,6 +73,16 @@ def test_the_description_is_valid_openapi_and_names_every_endpoint(http: httpx.C
         assert f"/oauth2/{path}" in schema["paths"]
     assert {"/.well-known/jwks.json", METADATA} <= schema["paths"].keys()
     assert http.get("/openapi.json").json() == schema
+
+
+def test_the_description_is_rendered_once(settings: Settings):
+    """Rendering takes longer than a token does, and anyone may ask."""
+    initialised(settings, FakeClock())
+    app = create_app(settings)
+    with TestClient(app, base_url=settings.url) as http:
+        described = http.get("/openapi.json").content
+        app.rest.openapi_schema = {"openapi": "none"}
+        assert http.get("/openapi.json").content == described
 
 
 def test_the_documentation_needs_nothing_from_elsewhere(http: httpx.Client):
