@@ -66,6 +66,7 @@ def test_who_does_not_measure_does_not_load_the_library(
     initialised(settings, clock)
     environment = {
         **process_environment(),
+        "ISSUER_URL": settings.url,
         "ISSUER_DATABASE_URL": settings.effective_database_url,
         "ISSUER_DATA_DIR": str(settings.data_dir),
         "ISSUER_SIGNING_ALGORITHMS": "ES256",
