@@ -4,14 +4,16 @@ import asyncio
 from typing import cast
 
 import httptools
+import structlog
 from uvicorn.protocols.http.flow_control import FlowControl
 
 from issuer.cli.connection_limit import ConnectionLimit
-from issuer.cli.framing import FramedProtocol
+from issuer.cli.framing import FramedProtocol, RequestRefused
 from issuer.cli.transport import BoundedTransport
 
 _END_OF_HEAD = b"\r\n\r\n"
-_REFUSAL = "Invalid HTTP request received."
+
+log = structlog.get_logger(__name__)
 
 
 class BoundedConnection(FramedProtocol):
@@ -28,7 +30,7 @@ class BoundedConnection(FramedProtocol):
     limit = ConnectionLimit(4096)
 
     _unparsed = b""
-    _is_refused = False
+    _refusal = ""
     _deadline: asyncio.TimerHandle | None = None
     _deadline_is_of: object = None
     _answered_at = 0.0
@@ -61,8 +63,8 @@ class BoundedConnection(FramedProtocol):
             return
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
-        elif self._is_refused:
-            self.send_400_response(_REFUSAL)
+        elif self._refusal:
+            self.send_400_response(self._refusal)
             return
         self._read()
         self.flow.resume_reading()
@@ -70,16 +72,16 @@ class BoundedConnection(FramedProtocol):
     @property
     def has_waiting(self) -> bool:
         """Whether an answer must leave before anything more is read."""
-        return bool(self.pipeline or self._unparsed or self._is_refused)
+        return bool(self.pipeline or self._unparsed or self._refusal)
 
     def _read(self) -> None:
         """Parse until a request waits for the answer to another."""
         try:
             while self._unparsed and not self.pipeline:
                 self.feed(self._next_piece())
-        except httptools.HttpParserError:
-            self._refuse()
-        if self.pipeline or self._is_refused:
+        except httptools.HttpParserError as error:
+            self._refuse(error)
+        if self.has_waiting:
             self.flow.pause_reading()
         self._set_deadlines()
 
@@ -91,18 +93,20 @@ class BoundedConnection(FramedProtocol):
             piece, self._unparsed = piece[:end], piece[end:]
         return piece
 
-    def _refuse(self) -> None:
+    def _refuse(self, error: httptools.HttpParserError) -> None:
         """Answer 400 in its turn, close, and parse nothing more."""
-        self._is_refused = True
+        cause = error.__context__  # no other one is shown: it may quote the request
+        self._refusal = f"Invalid request: {cause if isinstance(cause, RequestRefused) else error}"
+        log.debug("invalid_request", address=self.client and self.client[0], reason=self._refusal)
         self._unparsed = b""
         is_answering = self.cycle is not None and not self.cycle.response_complete
         if not self._is_in_body:  # it has no application yet, but others may be under way
             if not is_answering:
-                self.send_400_response(_REFUSAL)
+                self.send_400_response(self._refusal)
         elif self.pipeline:
             self.pipeline.popleft()  # it waited, and those before it are answered first
         elif not self.cycle.response_started:
-            self.send_400_response(_REFUSAL)
+            self.send_400_response(self._refusal)
         else:
             self.transport.close()
 

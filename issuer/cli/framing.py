@@ -11,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _VERSIONS = {"1.0", "1.1"}
 _DECISIVE = {b"host", b"transfer-encoding", b"expect"}
-_BYTES_OF_A_CHUNK = 16  # its length and its two line ends, and then some
+_BYTES_OF_A_CHUNK = 16  # enough for its length and two line ends
 
 
 class RequestRefused(Exception):
@@ -35,16 +35,16 @@ class FramedProtocol(HttpToolsProtocol):
     most_framing_bytes = 65_536
     """All but content: head, chunk extensions, trailers. The read they begin in is not counted."""
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        # Without uvicorn's leniency: nothing is read after a request that closes the connection.
-        self.parser = httptools.HttpRequestParser(self)
-
     _is_in_head = False
     _is_in_body = False
     _repeats_head = False
     _has_host = False
     _framing_bytes = 0
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        # Without uvicorn's leniency: nothing is read after a request that closes the connection.
+        self.parser = httptools.HttpRequestParser(self)
 
     def feed(self, data: bytes | memoryview) -> None:
         """Parse. `HttpParserError` where it is no request, or none that is taken here."""
@@ -58,7 +58,7 @@ class FramedProtocol(HttpToolsProtocol):
                 data = memoryview(data)[upgrade.args[0] :]
                 self._read_the_body()
         if self._framing_bytes > self.most_framing_bytes and (self._is_in_head or self._is_in_body):
-            raise httptools.HttpParserError("too large")
+            raise httptools.HttpParserError("The head or the trailers are too large.")
 
     def _read_the_body(self) -> None:
         """Let a new parser read on after this head, without its upgrade."""
@@ -83,24 +83,24 @@ class FramedProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """As uvicorn's, which is not called because every request pays for it per header."""
+        """Does what uvicorn's does, without a second call for each header."""
         if not self._is_in_head:  # a trailer (RFC 9110 §6.5.1), or the repeated head
             return
+        if len(self.headers) >= self.most_headers:
+            raise RequestRefused("There are too many headers.")
         name = name.lower()
         if name in _DECISIVE:
             self._examine(name, value)
-        elif len(self.headers) >= self.most_headers:
-            raise RequestRefused("too many headers")
         self.headers.append((name, value))
 
     def _examine(self, name: bytes, value: bytes) -> None:
         if name == b"host":
             if self._has_host:  # RFC 9112 §3.2
-                raise RequestRefused("two hosts")
+                raise RequestRefused("There is more than one Host header.")
             self._has_host = True
         elif name == b"transfer-encoding":
             if value.lower() != b"chunked":  # httptools also takes others before it
-                raise RequestRefused("transfer coding")
+                raise RequestRefused("A transfer coding other than chunked is not supported.")
         elif value.lower() == b"100-continue":
             self.expect_100_continue = True
 
@@ -108,10 +108,12 @@ class FramedProtocol(HttpToolsProtocol):
         if not self._is_in_head:
             return
         version = self.parser.get_http_version()
-        if version not in _VERSIONS or not (self._has_host or version == "1.0"):
-            raise RequestRefused("version or host")
+        if version not in _VERSIONS:
+            raise RequestRefused("The version is neither HTTP/1.1 nor HTTP/1.0.")
+        if not self._has_host and version == "1.1":
+            raise RequestRefused("There is no Host header.")
         if self.parser.should_upgrade() and self.parser.get_method() == b"CONNECT":
-            raise RequestRefused("tunnel")
+            raise RequestRefused("CONNECT is not supported.")
         super().on_headers_complete()
         self._is_in_head = False
         self._is_in_body = True

@@ -142,6 +142,17 @@ def test_a_broken_request_is_refused_after_the_answers_to_those_before_it(broken
     assert wire.is_lost
 
 
+def test_a_refusal_says_why_and_quotes_nothing():
+    async def conversation(wire: Wire, _: Echo) -> None:
+        await wire.send(b"GET http://secret:x/ HTTP/1.1\r\nHost: a\r\n\r\n")
+
+    async def without_host(wire: Wire, _: Echo) -> None:
+        await wire.send(b"GET /secret HTTP/1.1\r\n\r\n")
+
+    assert b"secret" not in on_a_wire(conversation).received
+    assert on_a_wire(without_host).answers() == [b"Invalid request: There is no Host header."]
+
+
 def test_a_body_that_breaks_ends_its_request():
     async def conversation(wire: Wire, echo: Echo) -> None:
         await wire.send(HEAD + b"Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n", b"broken\r\n")

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import tempfile
+from base64 import b64encode
 from contextlib import suppress
 from pathlib import Path
 
@@ -51,6 +52,30 @@ def test_it_answers_and_ends_cleanly(
     ]
     assert "Traceback" not in result.err
     assert client[1] not in result.err
+
+
+def test_a_client_that_asks_for_http2_and_sends_no_more_gets_its_tokens(
+    cli: Cli, client: tuple[str, str], tmp_path: Path
+):
+    """As `curl --http2` asks. The requests are pipelined, and the client closes its half."""
+    upgrade = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk"
+    basic = b64encode(":".join(client).encode()).decode()
+    body = "grant_type=client_credentials"
+    request = (
+        f"POST /oauth2/token HTTP/1.1\r\nHost: issuer\r\nAuthorization: Basic {basic}\r\n{upgrade}"
+        f"\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}"
+        f"\r\n\r\n{body}"
+    )
+    with running(tmp_path / "server", cli.environment, *SERVE) as program:
+        url = httpx.URL(program.listening()["url"])
+        with socket.create_connection((url.host, url.port or 0), timeout=SECONDS) as connection:
+            connection.sendall(3 * request.encode())
+            connection.shutdown(socket.SHUT_WR)
+            received = b"".join(iter(lambda: connection.recv(65_536), b""))
+        result = program.stopped(signal.SIGTERM)
+    assert received.count(b"HTTP/1.1 200 OK") == 3
+    assert received.count(b'"access_token"') == 3
+    assert "unforeseen" not in result.err
 
 
 def test_two_workers_answer_and_end_cleanly(cli: Cli, client: tuple[str, str], tmp_path: Path):
