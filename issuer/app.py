@@ -23,7 +23,7 @@ from issuer.admin import (
 )
 from issuer.clock import Clock
 from issuer.health import health_paths, health_routes
-from issuer.http import AccessLog, RequestFrame, ShortWay
+from issuer.http import AccessLog, NeverFramed, RequestFrame, ShortWay
 from issuer.metrics import Metrics
 from issuer.metrics_route import metrics_path, metrics_route, metrics_security_scheme
 from issuer.oauth import (
@@ -96,6 +96,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> ShortWay:
     install_problem_handlers(app)
     app.add_middleware(BodyLimit, prefix=f"{base}/admin/")
     app.add_middleware(HeadAsGet, prefix=f"{base}/admin/")
+    app.add_middleware(NeverFramed, prefix=f"{base}/docs")
     app.add_middleware(RequestFrame)
     app.state.services = services
     app.state.plans = plans

@@ -20,6 +20,11 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
 
+_NEVER_FRAMED = [
+    (b"content-security-policy", b"frame-ancestors 'none'"),
+    (b"x-frame-options", b"DENY"),
+]
+
 log = structlog.get_logger(__name__)
 
 
@@ -100,6 +105,27 @@ def values_of(headers: RawHeaders, name: bytes) -> list[bytes]:
     return [value for each, value in headers if each == name]
 
 
+class NeverFramed:
+    """Pure ASGI: pages under `prefix` are shown in no other page (CSP Level 3 §6.4.2)."""
+
+    def __init__(self, app: ASGIApp, prefix: str) -> None:
+        self._app = app
+        self._prefix = prefix
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith(self._prefix):
+            await self._app(scope, receive, send)
+            return
+
+        async def send_unframed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [*message["headers"], *_NEVER_FRAMED]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        await self._app(scope, receive, send_unframed)
+
+
 class ShortWay:
     """Pure ASGI, around an application: an endpoint with a path of its own, and `rest` has others.
 
@@ -134,11 +160,12 @@ def document(
         "Cache-Control": f"public, max-age={max_age}",
         "Access-Control-Allow-Origin": "*",
     }
-    if _has_it(request.headers.getlist("if-none-match"), etag):
+    if is_known(request.headers.getlist("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
     return Response(body, media_type=media_type, headers=headers)
 
 
-def _has_it(if_none_match: Iterable[str], etag: str) -> bool:
+def is_known(if_none_match: Iterable[str], etag: str) -> bool:
+    """Whether `If-None-Match` names the ETag: weak comparison, RFC 9110 §13.1.2."""
     tags = [tag.strip().removeprefix("W/") for line in if_none_match for tag in line.split(",")]
     return etag in tags or "*" in tags

@@ -8,19 +8,14 @@ from fastapi import APIRouter, Query
 from issuer.admin import clients, users
 from issuer.admin.access import Caller
 from issuer.admin.problems import documented
-from issuer.admin.representations import IfMatch, Page, require_match
+from issuer.admin.representations import Cursor, IfMatch, Limit, Page, page_of, require_match
 from issuer.admin.routes import admin_router
 from issuer.errors import NotFound
 from issuer.roles import Assignment
 from issuer.services import Rooms
 
-AtAudience = Annotated[
-    str | None, Query(description="The audience it counts at; everywhere unless given.")
-]
-
-
-class Given(Page[Assignment]):
-    """All assignments of a principal."""
+AtAudience = Annotated[str | None, Query(description="The audience at which it counts.")]
+Everywhere = Annotated[bool, Query(description="It counts at every audience: in its place.")]
 
 
 def assignments_router(
@@ -29,12 +24,20 @@ def assignments_router(
     """The operations for principals under `prefix`; `require` raises `NotFound` for no one."""
     router = admin_router(prefix, tag)
 
-    @router.get("/{id}/roles", name=f"list {tag} roles", responses=documented("not-found"))
-    def list_assignments(caller: Caller, id: str) -> Given:  # noqa: A002 - the path's word
+    @router.get(
+        "/{id}/roles", name=f"list {tag} roles", responses=documented("not-found", "invalid-cursor")
+    )
+    def list_assignments(
+        caller: Caller,
+        id: str,  # noqa: A002 - the path's word
+        limit: Limit = 50,
+        cursor: Cursor = None,
+    ) -> Page[Assignment]:
         """What roles the principal has, and where."""
         with caller.rooms(read) as rooms:
             require(rooms, id)
-            return Given(items=rooms.assignments.of(id), next_cursor=None)
+            assignments = rooms.assignments.of(id)
+        return page_of("roles", assignments, _key, cursor, limit)
 
     @router.put(
         "/{id}/roles/{role}",
@@ -47,12 +50,13 @@ def assignments_router(
         id: str,  # noqa: A002
         role: str,
         audience: AtAudience = None,
+        everywhere: Everywhere = False,
         if_match: IfMatch = None,
     ) -> None:
-        """Give a role, at one audience or everywhere. Idempotent."""
+        """Assign a role, at one audience or everywhere. Idempotent."""
+        assignment = Assignment.of(role, audience, everywhere=everywhere)
         with caller.rooms(write) as rooms:
             require(rooms, id)
-            assignment = Assignment(role=role, audience=audience)
             if if_match is not None:
                 _require_given(rooms, id, assignment)
                 require_match(if_match, assignment)
@@ -69,17 +73,22 @@ def assignments_router(
         id: str,  # noqa: A002
         role: str,
         audience: AtAudience = None,
+        everywhere: Everywhere = False,
         if_match: IfMatch = None,
     ) -> None:
-        """Take a role away, exactly where it was given."""
+        """Unassign a role, exactly where it was assigned."""
+        assignment = Assignment.of(role, audience, everywhere=everywhere)
         with caller.rooms(write) as rooms:
             require(rooms, id)
-            assignment = Assignment(role=role, audience=audience)
             _require_given(rooms, id, assignment)
             require_match(if_match, assignment)
             rooms.assignments.take(id, assignment)
 
     return router
+
+
+def _key(assignment: Assignment) -> str:
+    return f"{assignment.role} {assignment.audience or ''}"
 
 
 def _require_given(rooms: Rooms, principal_id: str, assignment: Assignment) -> None:

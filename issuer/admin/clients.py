@@ -14,11 +14,13 @@ from issuer.admin.representations import (
     Page,
     never_stored,
     page,
+    page_of,
     require_match,
     tagged,
 )
 from issuer.admin.routes import admin_router
 from issuer.admin.urls import location
+from issuer.admin.warnings import WithWarnings, warnings_about
 from issuer.clients import Client, ClientFields, ClientSecret, SecretFields
 
 router = admin_router("/clients", "clients")
@@ -37,14 +39,18 @@ class NewClient(Client):
     client_secret: str
 
 
+class ClientWithWarnings(Client, WithWarnings):
+    """A client with scopes that look odd."""
+
+
+class NewClientWithWarnings(NewClient, WithWarnings):
+    """A client just made with scopes that look odd, with the one secret."""
+
+
 class NewSecret(ClientSecret):
     """A secret just made. Nobody can show it again."""
 
     client_secret: str
-
-
-class Secrets(Page[ClientSecret]):
-    """All secrets of a client: there are never many."""
 
 
 @router.get("", responses=documented("invalid-cursor"))
@@ -59,14 +65,19 @@ def list_clients(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Pa
     status_code=201,
     responses=documented("already-exists", body=True),
 )
-def create_client(caller: Caller, fields: ClientFields, response: Response) -> NewClient:
+def create_client(
+    caller: Caller, fields: ClientFields, response: Response
+) -> NewClientWithWarnings | NewClient:
     """A new client, with its first secret."""
     with caller.rooms(WRITE) as rooms:
         client, secret = rooms.clients.create(fields)
     response.headers["Location"] = location(caller, "clients", client.client_id)
     tagged(response, client)
     never_stored(response)
-    return NewClient.model_construct(**dict(client), client_secret=secret)
+    new = NewClient.model_construct(**dict(client), client_secret=secret)
+    if warnings := warnings_about(client.scopes):
+        return NewClientWithWarnings.model_construct(**dict(new), warnings=warnings)
+    return new
 
 
 @router.get("/{client_id}", responses=documented("not-found"))
@@ -82,12 +93,15 @@ def read_client(caller: Caller, client_id: str, response: Response) -> Client:
 )
 def patch_client(
     caller: Caller, client_id: str, patch: MergePatch, response: Response, if_match: IfMatch = None
-) -> Client:
+) -> ClientWithWarnings | Client:
     """Change a client; `disabled` counts within a second, and ends the tokens there are."""
     with caller.rooms(WRITE) as rooms:
         require_match(if_match, rooms.clients.get(client_id))
         client = rooms.clients.update(client_id, patch)
-    return tagged(response, client)
+    tagged(response, client)
+    if warnings := warnings_about(client.scopes):
+        return ClientWithWarnings.model_construct(**dict(client), warnings=warnings)
+    return client
 
 
 @router.delete(
@@ -117,11 +131,14 @@ def revoke_tokens(caller: Caller, client_id: str, if_match: IfMatch = None) -> N
         rooms.clients.revoke_tokens(client_id)
 
 
-@router.get("/{client_id}/secrets", responses=documented("not-found"))
-def list_secrets(caller: Caller, client_id: str) -> Secrets:
+@router.get("/{client_id}/secrets", responses=documented("not-found", "invalid-cursor"))
+def list_secrets(
+    caller: Caller, client_id: str, limit: Limit = 50, cursor: Cursor = None
+) -> Page[ClientSecret]:
     """What is known of the client's secrets, oldest first; never a secret."""
     with caller.rooms(READ) as rooms:
-        return Secrets(items=rooms.clients.secrets(client_id), next_cursor=None)
+        secrets = rooms.clients.secrets(client_id)
+    return page_of("secrets", secrets, lambda secret: secret.id, cursor, limit)
 
 
 @router.post(

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from issuer.admin.access import Access, Caller
 from issuer.admin.problems import documented
+from issuer.admin.representations import Cursor, Limit, Page, page_of
 from issuer.admin.routes import admin_router
 from issuer.catalogue import UnknownVersion, lint, scopes
 from issuer.errors import InvalidCredentials, InvalidField
@@ -57,13 +58,6 @@ class KnownScope(BaseModel):
     versions: list[str]
 
 
-class KnownScopes(BaseModel):
-    """The catalogue."""
-
-    items: list[KnownScope]
-    next_cursor: None = None
-
-
 class ScopesToLint(Fields):
     """The scopes of a role or a client."""
 
@@ -86,14 +80,17 @@ class Findings(BaseModel):
     next_cursor: None = None
 
 
-@router.get("/scopes", responses=documented())
-def list_scopes(caller: Caller, version: str | None = None) -> KnownScopes:
-    """Every scope of the AgentOS versions we know, or of one of them."""
+@router.get("/scopes", responses=documented("invalid-cursor"))
+def list_scopes(
+    _: Caller, version: str | None = None, limit: Limit = 50, cursor: Cursor = None
+) -> Page[KnownScope]:
+    """Every scope of the AgentOS versions that are known, or of one of them."""
     try:
         found = scopes(version)
     except UnknownVersion as error:
         raise InvalidField("version", str(error)) from None
-    return KnownScopes(items=[KnownScope(**each.as_json()) for each in found])
+    known = [KnownScope(**each.as_json()) for each in found]
+    return page_of("scopes", known, lambda each: each.scope, cursor, limit)
 
 
 @router.post("/scopes/lint", responses=documented(body=True))

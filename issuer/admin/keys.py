@@ -6,7 +6,7 @@ from fastapi import Query, Response
 
 from issuer.admin.access import Caller
 from issuer.admin.problems import documented
-from issuer.admin.representations import Page, tagged
+from issuer.admin.representations import Cursor, Limit, Page, page_of, tagged
 from issuer.admin.routes import admin_router
 from issuer.keys.described import DescribedKey, all_described, described
 from issuer.vocabulary import SigningAlgorithm
@@ -21,15 +21,15 @@ Alg = Annotated[
 
 
 class Keys(Page[DescribedKey]):
-    """All keys, the youngest first: there are never many."""
+    """All keys, the youngest first."""
 
 
-@router.get("", responses=documented())
-def list_keys(caller: Caller) -> Keys:
-    """Every signing key, destroyed ones included."""
+@router.get("", responses=documented("invalid-cursor"))
+def list_keys(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Page[DescribedKey]:
+    """Signing keys, destroyed ones included, the youngest first."""
     with caller.rooms(READ) as rooms:
-        keys = rooms.keys.all()
-    return Keys(items=all_described(keys, caller.services.clock()), next_cursor=None)
+        keys = all_described(rooms.keys.all(), caller.services.clock())
+    return page_of("keys", keys, lambda key: key.kid, cursor, limit)
 
 
 @router.post("/rotate", responses=documented("not-allowed"))

@@ -78,6 +78,23 @@ def page(
     return Page[Any](items=items, next_cursor=_sealed(kind, key(items[-1])) if more else None)
 
 
+def page_of(
+    kind: str,
+    items: Sequence[Item],
+    key: Callable[[Item], str],
+    cursor: str | None,
+    limit: int,
+) -> Page[Item]:
+    """One page of a list that is at hand, in its order."""
+    places = {key(item): place for place, item in enumerate(items)}
+
+    def read(after: str | None, most: int) -> Sequence[Item]:
+        start = 0 if after is None else places[after] + 1
+        return items[start : start + most]
+
+    return page(kind, read, key, cursor, limit, is_key=places.__contains__)
+
+
 def _sealed(kind: str, after: str) -> str:
     return base64.urlsafe_b64encode(f"{kind}\n{after}".encode()).decode()
 

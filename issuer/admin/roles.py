@@ -18,9 +18,17 @@ from issuer.admin.representations import (
 )
 from issuer.admin.routes import admin_router
 from issuer.admin.urls import location
+from issuer.admin.warnings import WithWarnings, warnings_about
 from issuer.roles import Role, RoleFields
 
 router = admin_router("/roles", "roles")
+
+
+class RoleWithWarnings(Role, WithWarnings):
+    """A role with scopes that look odd."""
+
+
+Changed = RoleWithWarnings | Role
 
 _READ, _WRITE = "issuer:roles:read", "issuer:roles:write"
 
@@ -37,12 +45,12 @@ def list_roles(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Page
     status_code=201,
     responses=documented("already-exists", body=True),
 )
-def create_role(caller: Caller, fields: RoleFields, response: Response) -> Role:
+def create_role(caller: Caller, fields: RoleFields, response: Response) -> Changed:
     """A new role."""
     with caller.rooms(_WRITE) as rooms:
         role = rooms.roles.create(fields)
     response.headers["Location"] = location(caller, "roles", role.name)
-    return tagged(response, role)
+    return _with_warnings(tagged(response, role))
 
 
 @router.get("/{name}", responses=documented("not-found"))
@@ -58,12 +66,12 @@ def read_role(caller: Caller, name: str, response: Response) -> Role:
 )
 def patch_role(
     caller: Caller, name: str, patch: MergePatch, response: Response, if_match: IfMatch = None
-) -> Role:
+) -> Changed:
     """Change a role; the next tokens have its new scopes."""
     with caller.rooms(_WRITE) as rooms:
         require_match(if_match, rooms.roles.get(name))
         role = rooms.roles.update(name, patch)
-    return tagged(response, role)
+    return _with_warnings(tagged(response, role))
 
 
 @router.delete(
@@ -81,3 +89,8 @@ def delete_role(
     with caller.rooms(_WRITE) as rooms:
         require_match(if_match, rooms.roles.get(name))
         rooms.roles.delete(name, cascade=cascade)
+
+
+def _with_warnings(role: Role) -> Changed:
+    warnings = warnings_about(role.scopes)
+    return RoleWithWarnings.model_construct(**dict(role), warnings=warnings) if warnings else role

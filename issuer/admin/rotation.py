@@ -17,7 +17,7 @@ from issuer.services import Rooms
 
 router = admin_router("/clients/{client_id}/rotation", "clients")
 
-Anyway = Annotated[bool, Query(description="Whatever speaks against it in `doubts`.")]
+Force = Annotated[bool, Query(description="In spite of all `warnings`.")]
 
 
 class UnderWay(BaseModel):
@@ -25,7 +25,7 @@ class UnderWay(BaseModel):
 
     new: ClientSecret
     old: list[ClientSecret]
-    doubts: list[str]
+    warnings: list[str]
 
 
 class Finished(BaseModel):
@@ -54,12 +54,12 @@ def start_rotation(caller: Caller, client_id: str, response: Response) -> NewSec
 
 @router.post("/finish", responses=documented("not-found", "not-allowed", "precondition-failed"))
 def finish_rotation(
-    caller: Caller, client_id: str, anyway: Anyway = False, if_match: IfMatch = None
+    caller: Caller, client_id: str, force: Force = False, if_match: IfMatch = None
 ) -> Finished:
-    """End the old secrets at once; 409 while `doubts` speak against it, unless `anyway`."""
+    """End the old secrets at once; 409 while there are `warnings`, unless `force`."""
     with caller.rooms(WRITE) as rooms:
         require_match(if_match, _under_way(rooms, client_id))
-        rotation = rooms.rotations.finish(client_id, anyway=anyway)
+        rotation = rooms.rotations.finish(client_id, anyway=force)
     return Finished(deleted=list(rotation.old), kept=rotation.new.id)
 
 
@@ -77,5 +77,5 @@ def _under_way(rooms: Rooms, client_id: str) -> UnderWay:
     rotation = rooms.rotations.find(client_id)
     if rotation is None:
         raise NotFound("rotation of the client", client_id)
-    doubts = rooms.rotations.doubts(rotation)
-    return UnderWay(new=rotation.new, old=list(rotation.old), doubts=doubts)
+    warnings = rooms.rotations.doubts(rotation)
+    return UnderWay(new=rotation.new, old=list(rotation.old), warnings=warnings)

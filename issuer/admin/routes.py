@@ -11,6 +11,10 @@ from issuer.admin.access import authenticate
 from issuer.admin.bodies import StrictJsonRequest, require_json
 from issuer.admin.problems import ProblemRaised, shortened
 from issuer.catalogue import needs_of
+from issuer.etags import etag_of
+from issuer.http import is_known
+
+_KEPT_IN_304 = ("ETag", "Vary", "Cache-Control")  # RFC 9110 §15.4.5
 
 
 class AdminRoute(APIRoute):
@@ -34,7 +38,8 @@ class AdminRoute(APIRoute):
             await run_in_threadpool(admit, request)
             if self.body_field is not None:
                 require_json(request)
-            return await handle(StrictJsonRequest(request.scope, request.receive))
+            response = await handle(StrictJsonRequest(request.scope, request.receive))
+            return _conditional(request, response) if method == "GET" else response
 
         return answer
 
@@ -42,6 +47,15 @@ class AdminRoute(APIRoute):
 def admin_router(prefix: str, tag: str) -> APIRouter:
     """A router for the operations of one resource."""
     return APIRouter(prefix=prefix, tags=[tag], route_class=AdminRoute)
+
+
+def _conditional(request: Request, response: Response) -> Response:
+    """304 for a representation that the caller has already (RFC 9110 §13.1.2)."""
+    response.headers.setdefault("ETag", etag_of(bytes(response.body)))
+    if not is_known(request.headers.getlist("if-none-match"), response.headers["ETag"]):
+        return response
+    kept = {name: response.headers[name] for name in _KEPT_IN_304 if name in response.headers}
+    return Response(status_code=304, headers=kept)
 
 
 def _require_known_parameters(request: Request, known: set[str]) -> None:

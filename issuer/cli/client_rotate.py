@@ -43,7 +43,7 @@ def show_rotation(client: ClientId, as_json: AsJson = False) -> None:
     if as_json:
         output.print_json({"under_way": rotation is not None, "items": items})
         return
-    columns = ["id", "label", "part", "created_at", "last_used_at", "last_used_from"]
+    columns = ["id", "label", "part", "created_at", "last_used_at", "last_used_address"]
     output.show_all(items, columns, as_json=False)
     print("A rotation is under way." if rotation else "No rotation is under way.")
 

@@ -58,4 +58,4 @@ class ClientSecret(SecretFields):
     id: str
     created_at: datetime
     last_used_at: datetime | None
-    last_used_from: str | None
+    last_used_address: str | None

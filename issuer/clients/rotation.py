@@ -57,7 +57,7 @@ def how_last_used(secret: ClientSecret) -> str:
     """What is on record of it, as the end of a sentence. A running server is seconds ahead."""
     if secret.last_used_at is None:
         return "has never been used"
-    place = f" from {secret.last_used_from}" if secret.last_used_from else ""
+    place = f" from {secret.last_used_address}" if secret.last_used_address else ""
     return f"was last used at {secret.last_used_at:%Y-%m-%d %H:%M:%S} UTC{place}"
 
 

@@ -36,7 +36,7 @@ class ClientStore(Store[ClientRow]):
                 .where(
                     or_(ClientSecretRow.last_used_at.is_(None), ClientSecretRow.last_used_at < at)
                 )
-                .values(last_used_at=at, last_used_from=address)
+                .values(last_used_at=at, last_used_address=address)
             )
 
     def secrets_of(self, client_id: str) -> Sequence[ClientSecretRow]:

@@ -255,7 +255,7 @@ class ClientSecretRow(SeenByDirectory, Base):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
-    last_used_from: Mapped[str | None] = mapped_column(String(64))
+    last_used_address: Mapped[str | None] = mapped_column(String(64))
 
 
 class AssignmentRow(SeenByDirectory, Base):

@@ -1,13 +1,14 @@
 """The rules for giving roles, the same for users and clients."""
 
 from collections.abc import Sequence
+from typing import Self
 
 from issuer.audiences.store import AudienceStore
 from issuer.audit import Trail
 from issuer.authority import Authority
 from issuer.database import Session
 from issuer.database.tables import AssignmentRow
-from issuer.errors import NotFound
+from issuer.errors import InvalidField, NotFound
 from issuer.fields import Fields, fold_id
 from issuer.roles.store import RoleStore
 
@@ -17,6 +18,13 @@ class Assignment(Fields):
 
     role: str
     audience: str | None = None
+
+    @classmethod
+    def of(cls, role: str, audience: str | None, *, everywhere: bool) -> Self:
+        """As an operator says it: at an audience or everywhere, else `InvalidField`."""
+        if (audience is None) != everywhere:
+            raise InvalidField("audience", "name an audience, or say everywhere=true: one of them")
+        return cls(role=role, audience=audience)
 
 
 class Assignments:

@@ -142,9 +142,9 @@ GAINS: dict[str, tuple[str, str, dict[str, Any] | None]] = {
     "a privileged role's contents": ("PATCH", "/roles/key-readers", {"scopes": []}),
     "a role's deletion": ("DELETE", "/roles/key-readers?cascade=true", None),
     "an assignment here": ("PUT", f"/clients/plain/roles/key-readers?audience={URL}", None),
-    "an assignment everywhere": ("PUT", "/clients/plain/roles/key-readers", None),
-    "an assignment to a user": ("PUT", "/users/bob/roles/key-readers", None),
-    "an assignment's end": ("DELETE", "/users/alice/roles/key-readers", None),
+    "an assignment everywhere": ("PUT", "/clients/plain/roles/key-readers?everywhere=true", None),
+    "an assignment to a user": ("PUT", "/users/bob/roles/key-readers?everywhere=true", None),
+    "an assignment's end": ("DELETE", "/users/alice/roles/key-readers?everywhere=true", None),
     "an audience of a privileged client": ("DELETE", "/audiences/shared?cascade=true", None),
     "the issuer's own audience": (
         "PATCH", f"/audiences/{URL.replace('/', '%2F')}", {"access_token_ttl": 86_400},
@@ -171,7 +171,7 @@ def test_rights_at_the_issuer_are_given_by_admins_only(
         ("POST", "/clients", {"client_id": "new", "scopes": ["agent_os:admin"]}),
         ("PATCH", "/clients/plain", {"disabled": True}),
         ("POST", "/clients/plain/secrets", {}),
-        ("PUT", "/clients/plain/roles/plain", None),
+        ("PUT", "/clients/plain/roles/plain?everywhere=true", None),
         ("PUT", "/users/bob/password", {"password": "a new password of his"}),
         ("POST", "/users/bob/unlock", None),
         ("DELETE", "/users/bob", None),
@@ -257,7 +257,7 @@ def test_the_last_admin_by_role_cannot_lose_it(
     for method, path, members in (
         ("DELETE", "/roles/admins?cascade=true", None),
         ("PATCH", "/roles/admins", {"scopes": []}),
-        ("DELETE", "/clients/second/roles/admins", None),
+        ("DELETE", "/clients/second/roles/admins?everywhere=true", None),
         ("DELETE", "/clients/second", None),
     ):
         request = {} if members is None else {"json": members}

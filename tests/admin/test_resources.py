@@ -119,6 +119,36 @@ def test_a_patch_cannot_say_what_is_not_the_operators(
 
 
 @COLLECTIONS
+def test_a_patch_names_all_unknown_members(admin: AdminApi, collection: str):
+    path, _ = create(admin, collection)
+    refused = admin.patch(path, colour="red", created_at=None, size=1)
+    assert problem(refused) == (422, "invalid-fields")
+    assert [each["field"] for each in refused.json()["errors"]] == ["colour", "created_at", "size"]
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/roles"), ("PATCH", "/clients/ci-bot")])
+def test_an_answer_lists_a_hundred_errors_and_says_how_many_more(
+    admin: AdminApi, method: str, path: str
+):
+    create(admin, "clients")
+    members = {"name": "a", **{f"{number:05}" * 40: 1 for number in range(4_000)}}
+    refused = admin(method, path, json=members)
+    assert problem(refused) == (422, "invalid-fields")
+    assert (len(refused.json()["errors"]), refused.json()["more_errors"]) == (100, 3_900)
+    assert len(refused.content) < 50_000
+
+
+def test_a_body_of_too_many_values_is_refused_before_it_is_parsed(admin: AdminApi):
+    """What is parsed takes a hundred times as much memory as the body."""
+    many = b"{" + b",".join(b'"%d":0' % number for number in range(100_000)) + b"}"
+    for content in (many, b"[" * 20_000):
+        refused = admin(
+            "POST", "/roles", content=content, headers={"Content-Type": "application/json"}
+        )
+        assert problem(refused) == (413, "body-too-large")
+
+
+@COLLECTIONS
 def test_a_patch_cannot_remove_or_change_the_name(admin: AdminApi, collection: str):
     path, _ = create(admin, collection)
     (key, *_) = NEW[collection][1]
@@ -219,7 +249,7 @@ def test_a_body_over_1_mib_is_413(admin: AdminApi):
 def test_a_role_in_use_is_kept_and_says_by_whom(admin: AdminApi):
     create(admin, "roles"), create(admin, "clients"), create(admin, "users")
     assert admin.put("/clients/ci-bot/roles/runner?audience=my-os").status_code == 204
-    assert admin.put("/users/u-1/roles/runner").status_code == 204
+    assert admin.put("/users/u-1/roles/runner?everywhere=true").status_code == 204
     refused = admin.delete("/roles/runner")
     assert problem(refused) == (409, "in-use")
     assert refused.json()["used_by"] == ["ci-bot", "u-1"]
@@ -235,7 +265,10 @@ def test_an_assignment_is_put_twice_and_deleted_once(admin: AdminApi):
     assert admin.get("/clients/ci-bot/roles").json()["items"] == [
         {"role": "runner", "audience": "my-os"}
     ]
-    assert problem(admin.delete("/clients/ci-bot/roles/runner")) == (404, "not-found")
+    assert problem(admin.delete("/clients/ci-bot/roles/runner?everywhere=true")) == (
+        404,
+        "not-found",
+    )
     assert admin.delete(path).status_code == 204
     assert problem(admin.delete(path)) == (404, "not-found")
 
@@ -243,12 +276,12 @@ def test_an_assignment_is_put_twice_and_deleted_once(admin: AdminApi):
 @pytest.mark.parametrize(
     "path",
     [
-        "/clients/nobody/roles/runner",
-        "/clients/ci-bot/roles/none",
+        "/clients/nobody/roles/runner?everywhere=true",
+        "/clients/ci-bot/roles/none?everywhere=true",
         "/clients/ci-bot/roles/runner?audience=nowhere",
         "/clients/ci-bot/roles/runner?audience=%00",
-        "/clients/ci-bot/roles/%00",
-        "/users/ci-bot/roles/runner",
+        "/clients/ci-bot/roles/%00?everywhere=true",
+        "/users/ci-bot/roles/runner?everywhere=true",
     ],
 )
 def test_only_what_is_there_can_be_given(admin: AdminApi, path: str):
@@ -273,7 +306,7 @@ def test_secrets_are_shown_once_and_ended_one_by_one(
         "created_at",
         "expires_at",
         "last_used_at",
-        "last_used_from",
+        "last_used_address",
     }
     path = made.headers["location"].removeprefix(f"{URL}/admin/v1")
     assert admin.get(path).json()["label"] == "new"
@@ -342,6 +375,68 @@ def test_the_record_can_be_read_in_pages_and_filtered(admin: AdminApi, house: Ho
 
 
 @COLLECTIONS
+def test_what_the_caller_has_already_is_304(admin: AdminApi, collection: str):
+    """RFC 9110 §13.1.2: weak comparison; the same of a list."""
+    path, _ = create(admin, collection)
+    for method, url in (("GET", path), ("HEAD", path), ("GET", f"/{collection}")):
+        etag = admin.get(url).headers["etag"]
+        for known in (etag, f"W/{etag}", "*", f'"other", {etag}'):
+            answer = admin(method, url, headers={"If-None-Match": known})
+            assert (answer.status_code, answer.content) == (304, b"")
+            assert answer.headers["etag"] == etag
+        assert admin(method, url, headers={"If-None-Match": '"other"'}).status_code == 200
+    admin.patch(path, **NEW[collection][2])
+    assert admin.get(path, headers={"If-None-Match": etag}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/keys", "/clients/ci-bot/secrets", "/scopes"])
+def test_short_lists_are_paged_too(admin: AdminApi, path: str):
+    create(admin, "clients"), admin.post("/clients/ci-bot/secrets")
+    everything = admin.get(f"{path}?limit=500").json()["items"]
+    seen, cursor = [], ""
+    while cursor is not None:
+        page = admin.get(f"{path}?limit=1" + (f"&cursor={cursor}" if cursor else "")).json()
+        seen += page["items"]
+        cursor = page["next_cursor"]
+    assert seen == everything
+    assert problem(admin.get(f"{path}?limit=501")) == (422, "invalid-fields")
+    for cursor in ("garbage", base64.urlsafe_b64encode(b"keys\nnone").decode()):
+        assert problem(admin.get(f"{path}?cursor={cursor}")) == (400, "invalid-cursor")
+
+
+@pytest.mark.parametrize("query", ["colour=red", "limit=1&limit=2", "Limit=1"])
+def test_an_unknown_or_repeated_query_parameter_is_refused(admin: AdminApi, query: str):
+    """A misspelled filter would show everything."""
+    for path in ("/roles", "/keys", "/audit-events"):
+        refused = admin.get(f"{path}?{query}")
+        assert problem(refused) == (422, "invalid-fields")
+        assert refused.json()["errors"][0]["field"] == query.partition("=")[0]
+
+
+@pytest.mark.parametrize("query", ["", "?everywhere=false", "?audience=my-os&everywhere=true"])
+def test_an_assignment_says_where_it_counts(admin: AdminApi, query: str):
+    create(admin, "roles"), create(admin, "clients")
+    for method in ("PUT", "DELETE"):
+        refused = admin(method, f"/clients/ci-bot/roles/runner{query}")
+        assert problem(refused) == (422, "invalid-fields")
+    assert admin.put("/clients/ci-bot/roles/runner?everywhere=true").status_code == 204
+    assert admin.get("/clients/ci-bot/roles").json()["items"] == [
+        {"role": "runner", "audience": None}
+    ]
+
+
+def test_odd_scopes_are_warned_of_beside_the_members(admin: AdminApi):
+    odd = "No AgentOS we know asks for agent:run; did you mean agents:run?"
+    for path, name in (("/roles", "name"), ("/clients", "client_id")):
+        created = admin.post(path, **{name: "a", "scopes": ["agent:run"]})
+        assert created.json()["warnings"] == [odd]
+        changed = admin.patch(f"{path}/a", scopes=["agent:run"])
+        assert changed.json()["warnings"] == [odd]
+        assert changed.headers["etag"] == admin.get(f"{path}/a").headers["etag"]
+        assert "warnings" not in admin.patch(f"{path}/a", scopes=["agents:read"]).json()
+
+
+@COLLECTIONS
 def test_head_is_get_without_content(admin: AdminApi, collection: str):
     """RFC 9110 §9.3.2."""
     path, etag = create(admin, collection)
@@ -380,3 +475,21 @@ def test_an_answer_with_a_secret_is_kept_by_no_cache(admin: AdminApi):
 def test_an_unknown_path_and_method_are_problems_too(admin: AdminApi):
     assert problem(admin.get("/nothing")) == (404, "not-found")
     assert problem(admin.put("/roles")) == (405, "method-not-allowed")
+
+
+def test_what_a_browser_does_not_find_is_no_refusal_of_this_api(
+    admin: AdminApi, capsys: pytest.CaptureFixture[str]
+):
+    assert admin.http.get("/favicon.ico").status_code == 404
+    assert "admin_refused" not in capsys.readouterr().out
+    assert admin.get("/roles/nobody").status_code == 404
+    refused = capsys.readouterr().out
+    for said in ("admin_refused", "issuer-admin", "testclient", "GET", "/admin/v1/roles/nobody"):
+        assert said in refused
+
+
+def test_the_documentation_is_shown_in_no_frame(house: House):
+    for path in ("/docs", "/docs/oauth2-redirect"):
+        headers = house.http.get(path).headers
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert headers["x-frame-options"] == "DENY"

@@ -28,7 +28,7 @@ def test_both_secrets_live_until_it_is_finished(
     new = Credentials("ci-bot", started.json()["client_secret"])
     assert token_endpoint.client_credentials(old).status == 200
     assert token_endpoint.client_credentials(new).status == 200
-    finished = admin("POST", f"{PATH}/finish?anyway=true")
+    finished = admin("POST", f"{PATH}/finish?force=true")
     assert finished.status_code == 200
     assert finished.json()["kept"] == started.json()["id"]
     assert token_endpoint.client_credentials(old).error == "invalid_client"
@@ -44,10 +44,10 @@ def test_it_says_when_each_was_used_and_what_speaks_against_the_end(
     found = admin.get(PATH).json()
     assert found["new"]["id"] == new
     assert found["old"][0]["last_used_at"] is not None
-    assert len(found["doubts"]) == 2
+    assert len(found["warnings"]) == 2
     refused = admin.post(f"{PATH}/finish")
     assert problem(refused) == (409, "not-allowed")
-    assert found["doubts"][0] in refused.json()["detail"]
+    assert found["warnings"][0] in refused.json()["detail"]
     assert len(live(admin)) == 2
 
 
@@ -58,7 +58,7 @@ def test_what_was_looked_at_is_what_is_finished(
     seen = admin.get(PATH).headers["etag"]
     token_endpoint.client_credentials(old)
     house.services.last_use.write()
-    for method, path in (("POST", f"{PATH}/finish?anyway=true"), ("DELETE", PATH)):
+    for method, path in (("POST", f"{PATH}/finish?force=true"), ("DELETE", PATH)):
         refused = admin(method, path, headers={"If-Match": seen})
         assert problem(refused) == (412, "precondition-failed")
     assert len(live(admin)) == 2

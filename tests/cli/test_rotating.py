@@ -56,7 +56,7 @@ def test_the_status_says_when_and_from_where_each_was_used(cli: Cli, old: str, n
     use(old, timedelta(hours=1))
     status = cli.json("client", "rotate", "status", "ci-bot")
     assert status["under_way"] is True
-    assert [(each["id"], each["part"], each["last_used_from"]) for each in status["items"]] == [
+    assert [(each["id"], each["part"], each["last_used_address"]) for each in status["items"]] == [
         (old, "old", "10.0.0.7"),
         (new, "new", None),
     ]

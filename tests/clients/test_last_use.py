@@ -10,7 +10,7 @@ def last_uses(house: House, client: Credentials) -> list[tuple[object, object]]:
     house.services.last_use.write()
     with house.services.reading(OPERATOR) as rooms:
         secrets = rooms.clients.secrets(client.client_id)
-    return [(secret.last_used_at, secret.last_used_from) for secret in secrets]
+    return [(secret.last_used_at, secret.last_used_address) for secret in secrets]
 
 
 def test_each_secret_says_when_and_from_where_it_was_used(
