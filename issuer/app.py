@@ -20,6 +20,7 @@ from issuer.admin import (
     admin_routes,
     install_problem_handlers,
     manifest_schemas,
+    problem_schemas,
 )
 from issuer.clock import Clock
 from issuer.health import health_paths, health_routes
@@ -36,6 +37,21 @@ from issuer.rates import build_limits
 from issuer.services import Services, build_services
 from issuer.settings import Settings
 from issuer.workers import WorkerPool
+
+_INTRODUCTION = """\
+An OAuth 2.0 authorization server for AgentOS.
+
+- **Protocol endpoints** (`/oauth2/…`, `/.well-known/…`) follow RFC 6749, 7009, 7662, 7517, 8414.
+- **The admin API** (`/admin/v1/…`) takes an access token of this issuer whose audience is the
+  issuer itself: ask the token endpoint with `audience` set to the issuer's URL. Each operation
+  needs a scope such as `issuer:roles:read`; `issuer:admin` covers all of them.
+- **Errors** of the admin API are problem details (RFC 9457, `application/problem+json`) with a
+  stable `type`. Those of the protocol endpoints are as in RFC 6749 §5.2.
+- **Conditional requests**: resources have strong ETags. With `If-Match` a change is made only if
+  nothing changed meanwhile (else 412), with `If-None-Match` a known answer is not sent (304).
+- **Lists** are paged: ask again with `cursor` set to `next_cursor` until that is null.
+- **Durations** are whole seconds, or in requests text with a unit, such as `"15m"`.
+"""
 
 _QUERY_WORKERS = 8
 _QUERY_QUEUE = 256
@@ -73,6 +89,8 @@ def create_app(settings: Settings, clock: Clock | None = None) -> ShortWay:
     # Its pages come from here and not from a CDN: an issuer may have no way out.
     app = FastAPIOffline(
         title="AgentOS issuer",
+        summary="Access tokens for AgentOS deployments",
+        description=_INTRODUCTION,
         version=__version__,
         lifespan=lifespan,
         openapi_url=f"{base}/openapi.json",
@@ -128,7 +146,8 @@ def _describe(app: FastAPI, paths: dict[str, Any], schemes: dict[str, Any]) -> N
         schema["paths"] = {**paths, **schema["paths"]}
         components = schema.setdefault("components", {})
         components.setdefault("securitySchemes", {}).update(schemes)
-        components["schemas"] = {**manifest_schemas(), **components.get("schemas", {})}
+        ours = {**manifest_schemas(), **problem_schemas()}
+        components["schemas"] = {**ours, **components.get("schemas", {})}
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]

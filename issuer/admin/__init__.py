@@ -4,6 +4,7 @@ from issuer.admin.api import admin_routes
 from issuer.admin.head import HeadAsGet
 from issuer.admin.limits import BodyLimit
 from issuer.admin.manifest import manifest_schemas
+from issuer.admin.problems import problem_schemas
 from issuer.admin.refusals import install_problem_handlers
 
 __all__ = [
@@ -12,4 +13,5 @@ __all__ = [
     "admin_routes",
     "install_problem_handlers",
     "manifest_schemas",
+    "problem_schemas",
 ]

@@ -23,9 +23,12 @@ def assignments_router(
 ) -> APIRouter:
     """The operations for principals under `prefix`; `require` raises `NotFound` for no one."""
     router = admin_router(prefix, tag)
+    kind = tag.removesuffix("s")
 
     @router.get(
-        "/{id}/roles", name=f"list {tag} roles", responses=documented("not-found", "invalid-cursor")
+        "/{id}/roles",
+        name=f"list_{kind}_roles",
+        responses=documented("not-found", "invalid-cursor"),
     )
     def list_assignments(
         caller: Caller,
@@ -41,7 +44,7 @@ def assignments_router(
 
     @router.put(
         "/{id}/roles/{role}",
-        name=f"give {tag} role",
+        name=f"assign_{kind}_role",
         status_code=204,
         responses=documented("not-found", "not-allowed", "precondition-failed"),
     )
@@ -64,7 +67,7 @@ def assignments_router(
 
     @router.delete(
         "/{id}/roles/{role}",
-        name=f"take {tag} role",
+        name=f"unassign_{kind}_role",
         status_code=204,
         responses=documented("not-found", "not-allowed", "precondition-failed"),
     )

@@ -121,7 +121,7 @@ def delete_client(caller: Caller, client_id: str, if_match: IfMatch = None) -> N
     status_code=204,
     responses=documented("not-found", "precondition-failed"),
 )
-def revoke_tokens(caller: Caller, client_id: str, if_match: IfMatch = None) -> None:
+def revoke_client_tokens(caller: Caller, client_id: str, if_match: IfMatch = None) -> None:
     """Have every token the client got so far refused everywhere within seconds.
 
     Those of users who signed in through it as well. It may get new ones.

@@ -101,6 +101,9 @@ _ALWAYS = (
 _OF_BODIES = ("malformed-request", "body-too-large", "unsupported-media-type")
 
 
+_REFERENCE = {"$ref": "#/components/schemas/Problem"}
+
+
 def documented(*names: str, body: bool = False) -> dict[int | str, dict[str, Any]]:
     """`responses` for OpenAPI: these problems, and those that every operation can have."""
     found: dict[int | str, dict[str, Any]] = {}
@@ -113,11 +116,19 @@ def documented(*names: str, body: bool = False) -> dict[int | str, dict[str, Any
             "detail": title + ".",
             "request_id": "4f1c…",
         }
-        content = found.setdefault(status, {"model": Problem, "description": title, "content": {}})
-        content["content"].setdefault(MEDIA_TYPE, {"examples": {}})["examples"][name] = {
-            "value": example
-        }
+        content = {MEDIA_TYPE: {"schema": _REFERENCE, "examples": {}}}
+        described = found.setdefault(status, {"description": title, "content": content})
+        described["content"][MEDIA_TYPE]["examples"][name] = {"value": example}
     return found
+
+
+def problem_schemas() -> dict[str, Any]:
+    """`Problem` and its parts, for `components` of the OpenAPI document.
+
+    FastAPI would describe a model as `application/json` as well.
+    """
+    schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {**schema.pop("$defs"), "Problem": schema}
 
 
 def name_for(status: int) -> str:

@@ -16,6 +16,19 @@ from issuer.http import is_known
 
 _KEPT_IN_304 = ("ETag", "Vary", "Cache-Control")  # RFC 9110 §15.4.5
 
+_CONDITIONAL = {
+    "parameters": [
+        {
+            "name": "If-None-Match",
+            "in": "header",
+            "required": False,
+            "schema": {"type": "string"},
+            "description": "ETags that the caller has already: 304 if one of them is current.",
+        }
+    ],
+    "responses": {"304": {"description": "The caller has it already"}},
+}
+
 
 class AdminRoute(APIRoute):
     """Authenticate, check rights, then read: nothing is parsed for a caller without rights.
@@ -23,6 +36,11 @@ class AdminRoute(APIRoute):
     The rights are those in `catalogue/own_routes.py`; an operation that has no line there does not
     start. An operation may require more, since some rights depend on what is in the body.
     """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **described: Any) -> None:
+        if "GET" in described["methods"]:
+            described["openapi_extra"] = _CONDITIONAL
+        super().__init__(path, endpoint, **described)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -46,7 +64,12 @@ class AdminRoute(APIRoute):
 
 def admin_router(prefix: str, tag: str) -> APIRouter:
     """A router for the operations of one resource."""
-    return APIRouter(prefix=prefix, tags=[tag], route_class=AdminRoute)
+    return APIRouter(
+        prefix=prefix,
+        tags=[tag],
+        route_class=AdminRoute,
+        generate_unique_id_function=lambda route: route.name,  # as generated clients call it
+    )
 
 
 def _conditional(request: Request, response: Response) -> Response:

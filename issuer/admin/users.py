@@ -102,7 +102,7 @@ def set_password(
     status_code=204,
     responses=documented("not-found", "precondition-failed"),
 )
-def revoke_tokens(caller: Caller, user_id: str, if_match: IfMatch = None) -> None:
+def revoke_user_tokens(caller: Caller, user_id: str, if_match: IfMatch = None) -> None:
     """Have every token issued to the user so far refused everywhere within seconds.
 
     Whoever can sign in may get new ones.

@@ -1,0 +1,51 @@
+"""What `/openapi.json` says of the admin API, for people and for generated clients."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.builders import House
+
+pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
+
+
+@pytest.fixture
+def document(house: House) -> dict[str, Any]:
+    return house.http.get("/openapi.json").json()
+
+
+def operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for path, methods in document["paths"].items():
+        if "/admin/v1/" in path:
+            yield from methods.values()
+
+
+def test_it_begins_with_an_introduction(document: dict[str, Any]):
+    for said in ("/admin/v1", "audience", "If-Match", "next_cursor", "application/problem+json"):
+        assert said in document["info"]["description"]
+
+
+def test_operation_ids_are_short_and_unique(document: dict[str, Any]):
+    ids = [operation["operationId"] for operation in operations(document)]
+    assert {"list_roles", "create_client", "assign_user_role", "revoke_user_tokens"} <= set(ids)
+    assert len(ids) == len(set(ids))
+    assert max(map(len, ids)) <= 25
+
+
+def test_every_error_is_described_as_problem_details_and_as_nothing_else(document: dict[str, Any]):
+    for operation in operations(document):
+        for status, response in operation["responses"].items():
+            if status >= "4":
+                (media_type,) = response["content"]
+                assert media_type == "application/problem+json"
+                schema = response["content"][media_type]["schema"]
+                assert schema == {"$ref": "#/components/schemas/Problem"}
+    assert "more_errors" in document["components"]["schemas"]["Problem"]["properties"]
+    assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+def test_a_read_may_be_conditional(document: dict[str, Any]):
+    read = document["paths"]["/admin/v1/roles/{name}"]["get"]
+    assert "304" in read["responses"]
+    assert "If-None-Match" in {parameter["name"] for parameter in read["parameters"]}
