@@ -10,7 +10,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from issuer.catalogue import NEWEST, Decision, OwnApi, decide
+from issuer.catalogue import NEWEST, Decision, OwnApi, decide, why_unknown
 from issuer.directory import AudienceRecord, ClientRecord, Directory, Rights, UserRecord
 from issuer.errors import InvalidField, NotFound
 from issuer.fields import AudienceId, Fields, Scopes
@@ -151,7 +151,11 @@ class Explainer:
     def _decide(self, audience_id: str, held: frozenset[str], question: Question) -> Decision:
         if audience_id == self._own_api.audience:
             return self._own_api.decide(held, question.method, question.path)
-        return decide(held, question.method, question.path, question.version)
+        method, path, version = question.method, question.path, question.version
+        decision = decide(held, method, path, version)
+        if decision.is_unguarded and (reason := why_unknown(version, method, path)):
+            return Decision.of_unknown_route(reason)
+        return decision
 
     def _known(self, subject: Subject) -> _Known:
         client = user = None

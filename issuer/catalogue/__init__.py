@@ -12,6 +12,7 @@ from issuer.catalogue.findings import Code, Finding
 from issuer.catalogue.lint import lint
 from issuer.catalogue.own_api import OwnApi
 from issuer.catalogue.own_routes import methods_at, needs_of
+from issuer.catalogue.unknown_routes import why_unknown
 
 __all__ = [
     "NEWEST",
@@ -28,4 +29,5 @@ __all__ = [
     "methods_at",
     "needs_of",
     "scopes",
+    "why_unknown",
 ]

@@ -78,7 +78,8 @@ class Catalogue:
 
     `rewrites_every_family`: a scope asked for under `/agents/{id}` is asked for of that agent,
     even one of sessions. `sees_url`: the map is asked about the path of the URL, in which some
-    characters stay encoded, rather than the path that the router sees.
+    characters stay encoded, rather than the path that the router sees. `unguarded` are routes, each
+    a method and a path, that need a valid token and no scope.
     """
 
     version: str
@@ -88,6 +89,7 @@ class Catalogue:
     public: frozenset[str]
     routes: tuple[Route, ...]
     gates: tuple[Gate, ...]
+    unguarded: tuple[tuple[str, str], ...]
     resources: Mapping[str, Resource]
 
     @classmethod
@@ -109,6 +111,7 @@ class Catalogue:
                 Route(m, p, tuple(required), *on) for m, p, required, *on in data["routes"]
             ),
             gates=tuple(Gate(*gate) for gate in data["gates"]),
+            unguarded=tuple((method, path) for method, path in data["unguarded"]),
             resources={
                 name: Resource(tuple(said["actions"]), said["ids"], said["company_only"])
                 for name, said in data["resources"].items()

@@ -42,6 +42,16 @@ class Decision:
     smallest_addition: tuple[str, ...]
     needs_token: bool = True
 
+    @property
+    def is_unguarded(self) -> bool:
+        """Whether any valid token would do, if there is such a route at all."""
+        return self.allowed and self.needs_token and not self.required
+
+    @classmethod
+    def of_unknown_route(cls, reason: str) -> "Decision":
+        """404 or 405 for anybody."""
+        return cls(False, (), (), None, reason, (), needs_token=False)
+
     def as_json(self) -> dict[str, Any]:
         listed = sorted(self.listing) if isinstance(self.listing, frozenset) else self.listing
         return {

@@ -27,10 +27,12 @@ class OwnApi:
         method, path, held = method.upper(), as_routed(path), sorted(scopes)
         there = self._routes_at(path) or self._routes_at(self.base_path + path)
         if not there:
-            return _nobody(f"{_WE} has nothing at {path}: 404 for anybody.")
+            return Decision.of_unknown_route(f"{_WE} has nothing at {path}: 404 for anybody.")
         routes = [route for route in there if method in route.methods]
         if not routes:
-            return _nobody(f"{_WE} knows {path}, but not {method} of it: 405 for anybody.")
+            return Decision.of_unknown_route(
+                f"{_WE} knows {path}, but not {method} of it: 405 for anybody."
+            )
         met = [route for route in routes if route.needs is None or _meets(route.needs, held)]
         return _granted(met[0], held) if met else _refused(routes[0], held)
 
@@ -40,10 +42,6 @@ class OwnApi:
             for route in own_routes(self.base_path, has_metrics=self.has_metrics)
             if route.is_at(path)
         ]
-
-
-def _nobody(reason: str) -> Decision:
-    return Decision(False, (), (), None, reason, (), needs_token=False)
 
 
 def _meets(needs: tuple[str, ...], held: list[str]) -> bool:

@@ -37,7 +37,7 @@ class OwnRoute:
     note: str = ""
 
     def is_at(self, path: str) -> bool:
-        return _regex(self.path).fullmatch(path) is not None
+        return path_regex(self.path).fullmatch(path) is not None
 
 
 def own_routes(base_path: str, *, has_metrics: bool) -> Iterator[OwnRoute]:
@@ -137,7 +137,7 @@ _METRICS = _route("GET HEAD", "/metrics", None, "It takes the token of ISSUER_ME
 
 
 @cache
-def _regex(path: str) -> re.Pattern[str]:
+def path_regex(path: str) -> re.Pattern[str]:
     """`{name}` is one part of a path, `{name:path}` may span slashes."""
     spans = {None: "[^/]+", ":path": ".*"}
     escaped = re.escape(path)

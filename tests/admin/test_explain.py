@@ -70,6 +70,39 @@ def test_a_token_is_taken_at_its_word(admin: AdminApi, house: House, token_endpo
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "meant"),
+    [
+        ("POST", "/agents/web/run", "POST /agents/web/runs"),
+        ("POST", "/agent/web/runs", "POST /agents/web/runs"),
+        ("PUT", "/sessions/1", "GET /sessions/1"),
+        ("POST", "/agents/web/launch", None),
+    ],
+)
+def test_a_route_that_no_agent_os_has_is_refused_with_the_one_that_was_meant(
+    admin: AdminApi, house: House, method: str, path: str, meant: str | None
+):
+    house.client("ci-bot", scopes=["agent_os:admin"])
+    found = explained(admin, client_id="ci-bot", method=method, path=path)
+    assert found["allowed"] is False
+    assert f"has no route {method} {path}" in found["reason"]
+    assert (f"Did you mean {meant}?" in found["reason"]) == (meant is not None)
+
+
+@pytest.mark.parametrize(
+    ("version", "method", "path"),
+    [("3.0", "POST", "/knowledge/content/1/refresh"), ("3.1", "GET", "/reports/of/our-own")],
+)
+def test_a_route_that_nothing_guards_is_open_to_every_token(
+    admin: AdminApi, house: House, version: str, method: str, path: str
+):
+    """One of AgentOS that asks for no scope, or one of the application itself."""
+    house.client("ci-bot")
+    found = explained(admin, client_id="ci-bot", method=method, path=path, version=version)
+    assert found["allowed"] is True
+    assert "any valid token may call it" in found["reason"]
+
+
+@pytest.mark.parametrize(
     ("question", "answer"),
     [
         ({"client_id": "nobody"}, (404, "not-found")),

@@ -13,16 +13,19 @@ of agno is a new file; the catalogue finds it by itself. The file says:
   is there only when that is switched on: `company` mode, the `a2a` or the `agui` interface;
 - `gates`: what a router asks for after the map let a request in. A `{name}` stands for that part of
   the path; one that is not in the path, for any id: the list is cut down to what is held;
+- `unguarded`: routes that need a valid token and no scope, since neither names them;
 - `resources`: what follows from the routes.
 """
 
 import ast
 import contextlib
+import fnmatch
 import importlib
 import importlib.util
 import inspect
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -51,6 +54,7 @@ def extract() -> dict[str, Any]:
         "public": JWTMiddleware._get_default_excluded_routes(None),
         "routes": routes,
         "gates": gates(),
+        "unguarded": unguarded(routes),
         "resources": resources(routes),
     }
 
@@ -136,6 +140,23 @@ def all_routes(routes: list[Any], prefix: str = "") -> Iterator[tuple[str, Any]]
             yield from all_routes(route.original_router.routes, inner)
         elif hasattr(route, "path"):
             yield prefix + route.path, route
+
+
+def unguarded(named: list[list[Any]]) -> list[list[str]]:
+    """Every route of the routers that neither the map nor a router guards."""
+    app = AgentOS(db=InMemoryDb(), telemetry=False).get_app()
+    public = JWTMiddleware._get_default_excluded_routes(None)
+    return [
+        [method, path]
+        for path, route in all_routes(app.routes)
+        for method in sorted(getattr(route, "methods", None) or [])
+        if method not in {"HEAD", "OPTIONS"} and path not in public and not path.startswith("/docs")
+        if not any(
+            method == wanted and fnmatch.fnmatchcase(re.sub(r"{.+?}", "x", path), pattern)
+            for wanted, pattern, *_ in named
+        )
+        if not list(gates_of(path, route))
+    ]
 
 
 def routes_of_administration() -> Iterator[Any]:

@@ -1,0 +1,84 @@
+"""Requests to which AgentOS has no route, and the route that was perhaps meant."""
+
+from collections.abc import Iterator
+from difflib import SequenceMatcher
+
+from issuer.catalogue.catalogue import Catalogue
+from issuer.catalogue.decision import as_routed
+from issuer.catalogue.own_routes import path_regex
+
+# Of difflib's ratio: `run` is 0.86 like `runs`, `agent` 0.91 like `agents`.
+_ALIKE = 0.75
+_OTHER_METHOD = 0.1  # a right path with another method is as likely as a path of the right method
+_LONGEST_WORD = 64
+
+Segments = list[str]
+
+
+def why_unknown(version: str, method: str, path: str) -> str | None:
+    """Why no AgentOS of this version answers to `method path`; None if one may.
+
+    For a request that neither the scope map nor a router guards. An application may have routes
+    of its own beside those of AgentOS: what resembles none of these is taken for one of them.
+    """
+    catalogue = Catalogue.load(version)
+    method, path = method.upper(), as_routed(path)
+    if any(
+        method == known and path_regex(pattern).fullmatch(path)
+        for known, pattern in catalogue.unguarded
+    ):
+        return None
+    segments = _segments(path)
+    meant = _nearest(catalogue, method, segments)
+    if meant is None and segments[0] not in {pattern[0] for _, pattern in _known(catalogue)}:
+        return None
+    hint = f" Did you mean {meant}?" if meant else ""
+    return (
+        f"AgentOS of agno {catalogue.version} has no route {method} {path}: 404 or 405.{hint}"
+        " If the application has such a route of its own, any valid token may call it."
+    )
+
+
+def _nearest(catalogue: Catalogue, method: str, segments: Segments) -> str | None:
+    """The route most like the request, with the ids of the request."""
+    best, meant = 0.0, None
+    for known, pattern in _known(catalogue):
+        likeness = _likeness(pattern, segments) - (_OTHER_METHOD if known != method else 0)
+        if likeness > best:
+            best, meant = likeness, (known, pattern)
+    if meant is None:
+        return None
+    filled = [
+        given if name == "*" else name for name, given in zip(meant[1], segments, strict=True)
+    ]
+    return f"{meant[0]} /{'/'.join(filled)}"
+
+
+def _likeness(pattern: Segments, segments: Segments) -> float:
+    """Of the words that are no ids, 1 for equal ones; 0 if any two are too different."""
+    if len(pattern) != len(segments):
+        return 0
+    words = [_ratio(word, given) for word, given in zip(pattern, segments, strict=True)]
+    return sum(words) / len(words) if min(words) > 0 else 0
+
+
+def _ratio(word: str, given: str) -> float:
+    if word == given:
+        return 1
+    if word == "*":
+        return 0.9  # so that a route with this very word is preferred
+    if len(given) > _LONGEST_WORD:
+        return 0
+    ratio = SequenceMatcher(None, word, given.lower()).ratio()
+    return ratio if ratio >= _ALIKE else 0
+
+
+def _known(catalogue: Catalogue) -> Iterator[tuple[str, Segments]]:
+    for route in catalogue.routes:
+        yield route.method, _segments(route.pattern)
+    for gate in catalogue.gates:
+        yield gate.method, _segments(gate.path)
+
+
+def _segments(path: str) -> Segments:
+    return ["*" if each.startswith("{") else each for each in path.strip("/").split("/")]
