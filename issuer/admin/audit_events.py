@@ -18,20 +18,32 @@ _EVENT_ID = re.compile(r"[0-9]{1,18}")  # both databases count in 64 bits
 
 Text = Annotated[str | None, Query(max_length=255, pattern=r"^[^\x00]*$")]
 
+Target = Annotated[
+    str | None,
+    Query(
+        max_length=255,
+        pattern=r"^[^\x00]*$",
+        description="An id, or a name: of a user name, also what was done to that user.",
+    ),
+]
+
 
 @router.get("", responses=documented("invalid-cursor"))
 def list_audit_events(
     caller: Caller,
     actor: Text = None,
     action: Text = None,
-    target: Text = None,
+    target: Target = None,
     since: Instant | None = None,
     until: Instant | None = None,
+    address: Text = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[EventRecord]:
     """Events that match everything given, newest first."""
-    wanted = EventFilter(actor=actor, action=action, target=target, since=since, until=until)
+    wanted = EventFilter(
+        actor=actor, action=action, target=target, since=since, until=until, address=address
+    )
     with caller.rooms("issuer:audit:read") as rooms:
         return page(
             "audit-events",

@@ -9,7 +9,6 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from issuer.http import caller
 from issuer.logs import request_id
 
 PREFIX = "/admin/v1"  # of every path of this API, under the path of the issuer
@@ -141,7 +140,8 @@ def answer(request: Request, problem: ProblemRaised) -> Response:
     status, title = _PROBLEMS[problem.name]
     base = request.app.state.services.settings.base_path
     if request.url.path.startswith(f"{base}{PREFIX}/"):
-        _log_refusal(request, problem)
+        log = structlog.get_logger(__name__)
+        log.info("admin_refused", problem=problem.name, reason=problem.detail)
     body = {
         "type": type_of(problem.name),
         "title": title,
@@ -156,18 +156,4 @@ def answer(request: Request, problem: ProblemRaised) -> Response:
         status,
         media_type=MEDIA_TYPE,
         headers={"Cache-Control": "no-store", **(problem.headers or {})},
-    )
-
-
-def _log_refusal(request: Request, problem: ProblemRaised) -> None:
-    known = getattr(request.state, "access", None)
-    actor = known.actor if known else caller(request)
-    structlog.get_logger(__name__).info(
-        "admin_refused",
-        problem=problem.name,
-        reason=problem.detail,
-        actor=actor.id,
-        address=actor.address,
-        method=request.method,
-        path=request.url.path,
     )

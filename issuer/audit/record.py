@@ -11,7 +11,10 @@ from issuer.database.store import as_model
 
 
 class EventFilter(BaseModel):
-    """What events must match; None matches all. `since` counts, `until` does not."""
+    """What events must match; None matches all. `since` counts, `until` does not.
+
+    `target` is an id or a name: of a user name, also what was done to the user who has it.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -20,6 +23,7 @@ class EventFilter(BaseModel):
     target: str | None = None
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
+    address: str | None = None
 
 
 class EventRecord(BaseModel):

@@ -25,7 +25,8 @@ from sqlalchemy.orm import Session, aliased
 
 from issuer.audit.chain import COLUMNS, End, Linked
 from issuer.database.engine import sqlite_connection
-from issuer.database.tables import AuditCheckpointRow, AuditEventRow, ChangeCounter
+from issuer.database.tables import AuditCheckpointRow, AuditEventRow, ChangeCounter, UserRow
+from issuer.usernames import fold_username
 
 _PAGE = 5_000
 
@@ -121,8 +122,12 @@ def matching(
     query = select(AuditEventRow).order_by(AuditEventRow.id.desc()).limit(limit)
     if before is not None:
         query = query.where(AuditEventRow.id < before)
-    for name in wanted.keys() & {"actor", "action", "target"}:
+    for name in wanted.keys() & {"actor", "action", "address"}:
         query = query.where(getattr(AuditEventRow, name) == wanted[name])
+    if "target" in wanted:
+        of_that_name = UserRow.folded_username == fold_username(wanted["target"])
+        ids = session.scalars(select(UserRow.id).where(of_that_name)).all()
+        query = query.where(AuditEventRow.target.in_([wanted["target"], *ids]))
     if "since" in wanted:
         query = query.where(AuditEventRow.at >= wanted["since"])
     if "until" in wanted:

@@ -23,11 +23,9 @@ def why_unknown(version: str, method: str, path: str) -> str | None:
     """
     catalogue = Catalogue.load(version)
     method, path = method.upper(), as_routed(path)
-    if any(
-        method == known and path_regex(pattern).fullmatch(path)
-        for known, pattern in catalogue.unguarded
-    ):
-        return None
+    for known, pattern in catalogue.unguarded:
+        if known == method and path_regex(pattern).fullmatch(path):
+            return None
     segments = _segments(path)
     meant = _nearest(catalogue, method, segments)
     if meant is None and segments[0] not in {pattern[0] for _, pattern in _known(catalogue)}:

@@ -231,10 +231,10 @@ def test_the_last_secret_of_the_last_admin_that_does_not_expire_stays(
 ):
     (lasting,) = admin.get("/clients/issuer-admin/secrets").json()["items"]
     tomorrow = (house.clock() + timedelta(days=1)).isoformat()
-    assert admin.post("/clients/issuer-admin/secrets", json={"expires_at": tomorrow}).is_success
+    assert admin.post("/clients/issuer-admin/secrets", expires_at=tomorrow).is_success
     only_lasting = f"/clients/issuer-admin/secrets/{lasting['id']}"
     assert problem(admin.delete(only_lasting)) == (409, "not-allowed")
-    assert admin.post("/clients/issuer-admin/secrets", json={}).is_success
+    assert admin.post("/clients/issuer-admin/secrets").is_success
     assert admin.delete(only_lasting).status_code == 204
 
 

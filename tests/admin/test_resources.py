@@ -12,7 +12,7 @@ from tests.drivers import AdminApi, TokenEndpoint, problem
 NEW: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     # collection: (name of the new one, its members, a change)
     "audiences": ("other-os", {"id": "other-os"}, {"name": "Other"}),
-    "roles": ("runner", {"name": "runner", "scopes": ["agents:run"]}, {"scopes": ["teams:run"]}),
+    "roles": ("runner", {"name": "runner", "scopes": ["agents:read"]}, {"scopes": ["teams:read"]}),
     "clients": ("ci-bot", {"client_id": "ci-bot", "audiences": ["my-os"]}, {"disabled": True}),
     "users": ("u-1", {"id": "u-1", "username": "alice"}, {"email": "alice@example.com"}),
 }
@@ -374,6 +374,24 @@ def test_the_record_can_be_read_in_pages_and_filtered(admin: AdminApi, house: Ho
     assert problem(admin.get("/audit-events?actor=%00")) == (422, "invalid-fields")
 
 
+def test_audit_events_are_found_by_user_name_and_by_address(admin: AdminApi, house: House):
+    user = house.user("Bob")
+    house.role("bob", [])
+    assert user != "Bob"
+    found = admin.get("/audit-events", params={"target": "bob"}).json()["items"]
+    assert {(event["action"], event["target"]) for event in found} == {
+        ("role.created", "bob"),
+        ("user.password_set", user),
+        ("user.created", user),
+    }
+    by_id = admin.get("/audit-events", params={"target": user}).json()["items"]
+    assert [event["action"] for event in by_id] == ["user.password_set", "user.created"]
+    admin.post("/roles", name="over-http")
+    here = admin.get("/audit-events", params={"address": "testclient", "action": "role.created"})
+    assert [event["target"] for event in here.json()["items"]] == ["over-http"]
+    assert admin.get("/audit-events?address=192.0.2.1").json()["items"] == []
+
+
 @COLLECTIONS
 def test_what_the_caller_has_already_is_304(admin: AdminApi, collection: str):
     """RFC 9110 §13.1.2: weak comparison; the same of a list."""
@@ -483,9 +501,7 @@ def test_what_a_browser_does_not_find_is_no_refusal_of_this_api(
     assert admin.http.get("/favicon.ico").status_code == 404
     assert "admin_refused" not in capsys.readouterr().out
     assert admin.get("/roles/nobody").status_code == 404
-    refused = capsys.readouterr().out
-    for said in ("admin_refused", "issuer-admin", "testclient", "GET", "/admin/v1/roles/nobody"):
-        assert said in refused
+    assert "admin_refused" in capsys.readouterr().out
 
 
 def test_the_documentation_is_shown_in_no_frame(house: House):
