@@ -310,11 +310,12 @@ class Services:
             self.keyring.active(alg)
 
     def _forget_the_dead(self) -> None:
+        # First: which families have ended is known from entries of the feed.
+        self.refresh.forget_expired()
         more = True
         while more:  # some at a time: nobody waits long for the database
             with self.database.transaction() as session:
                 more = bool(Revocations(session, self.clock).forget())
-        self.refresh.forget_expired()
 
     def is_revoked(self, token: VerifiedToken) -> bool:
         """Whether the token was taken back, by the database as it is now."""

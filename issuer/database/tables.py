@@ -349,7 +349,10 @@ class HouseSecretRow(Base):
 
 
 class RefreshFamilyRow(Base):
-    """A refresh token and all that follow it; a family that ended has no row.
+    """A refresh token and all that follow it; a family that ended by itself has no row.
+
+    Many that end at once are deleted afterwards, so no foreign keys: see `RevokedPrincipalRow`.
+    `change` is the feed's count when the family began.
 
     `handle` finds it, whichever of its tokens is shown; `digest` is that of the newest. `id` is
     the `sid` of its access tokens, the last of which expires at `access_until`.
@@ -362,18 +365,15 @@ class RefreshFamilyRow(Base):
     digest: Mapped[bytes]
     salt: Mapped[bytes | None]
     asked: Mapped[bytes | None]
-    client_id: Mapped[str] = mapped_column(
-        ForeignKey("clients.client_id", ondelete="CASCADE"), index=True
-    )
-    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
-    audience_id: Mapped[str] = mapped_column(
-        ForeignKey("audiences.id", ondelete="CASCADE"), index=True
-    )
+    client_id: Mapped[str] = mapped_column(String(128), index=True)
+    user_id: Mapped[str] = mapped_column(String(128), index=True)
+    audience_id: Mapped[str] = mapped_column(String(255), index=True)
     scopes: Mapped[list[str]]
     session_id: Mapped[str | None] = mapped_column(String(255))
     created_at: Mapped[datetime] = mapped_column(index=True)
     rotated_at: Mapped[datetime] = mapped_column(index=True)
     access_until: Mapped[datetime]
+    change: Mapped[int] = mapped_column(BigInteger)
 
 
 class AuditEventRow(Base):
@@ -433,7 +433,8 @@ class RevokedTokenRow(Base):
 class RevokedPrincipalRow(Base):
     """Tokens of a `sub`, a `client_id` or an audience issued at or before `not_after` are refused.
 
-    No foreign key: it outlives whom it names. `expires_at` is that of the last such token.
+    No foreign key: it outlives whom it names. `expires_at` is that of the last such token. Refresh
+    families that began before the change `families_before` have ended as well.
     """
 
     __tablename__ = "revoked_principals"
@@ -443,6 +444,7 @@ class RevokedPrincipalRow(Base):
     not_after: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     change: Mapped[int] = mapped_column(BigInteger, index=True)
+    families_before: Mapped[int] = mapped_column(BigInteger)
 
 
 class RevocationFeedRow(Base):

@@ -1,6 +1,6 @@
 """Families of refresh tokens on record: what they were granted, and how they end.
 
-A family that ended is gone, so nothing brings it back. `issuer.refresh` gives and takes the tokens.
+Nothing brings back a family that ended. `issuer.refresh` gives and takes the tokens.
 """
 
 from issuer.families.family import Family, Lifetimes

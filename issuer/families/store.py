@@ -1,21 +1,43 @@
 """Families of refresh tokens in SQL."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import and_, case, delete, exists, or_, select, update
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 
+from issuer.database.counts import read_feed_state
 from issuer.database.tables import (
     ClientAudienceRow,
     ClientRow,
     RefreshFamilyRow,
+    RevokedPrincipalRow,
     UserRow,
 )
 from issuer.families.family import Family, Lifetimes
 
 _SOME = 1_000
+# The claim that an entry of the revocation feed stands for, and what a family has of it.
+_WHOSE = {
+    "sub": RefreshFamilyRow.user_id,
+    "client_id": RefreshFamilyRow.client_id,
+    "aud": RefreshFamilyRow.audience_id,
+}
+_HAS_ENDED = (
+    exists()
+    .where(
+        or_(
+            *(
+                and_(RevokedPrincipalRow.kind == kind, RevokedPrincipalRow.id == column)
+                for kind, column in _WHOSE.items()
+            )
+        ),
+        RevokedPrincipalRow.families_before > RefreshFamilyRow.change,
+    )
+    .correlate(RefreshFamilyRow)
+)
 
 
 class FamilyStore:
@@ -26,7 +48,7 @@ class FamilyStore:
 
     def find(self, handle: bytes) -> Family | None:
         """The living family whose tokens name this handle."""
-        query = select(RefreshFamilyRow).where(RefreshFamilyRow.handle == handle)
+        query = select(RefreshFamilyRow).where(RefreshFamilyRow.handle == handle, ~_HAS_ENDED)
         row = self._session.scalars(query).one_or_none()
         if row is None:
             return None
@@ -35,7 +57,8 @@ class FamilyStore:
 
     def add(self, family: Family) -> None:
         members = {**asdict(family), "scopes": sorted(family.scopes)}
-        self._session.add(RefreshFamilyRow(**members))
+        began_at = read_feed_state(self._session).count
+        self._session.add(RefreshFamilyRow(**members, change=began_at))
         self._session.flush()
 
     def is_as_signed_in(
@@ -69,7 +92,7 @@ class FamilyStore:
         values = {name: getattr(later, name) for name in changed}
         swapped: Any = self._session.execute(
             update(row)
-            .where(row.id == family.id, row.digest == family.digest)
+            .where(row.id == family.id, row.digest == family.digest, ~_HAS_ENDED)
             .values(**values, access_until=until)
         )
         return bool(swapped.rowcount)
@@ -77,20 +100,26 @@ class FamilyStore:
     def end(self, family_id: str) -> datetime | None:
         """The family is gone; when its last access token expires. None if it was gone before."""
         row = RefreshFamilyRow
-        gone = delete(row).where(row.id == family_id).returning(row.access_until)
+        gone = delete(row).where(row.id == family_id, ~_HAS_ENDED).returning(row.access_until)
         return self._session.scalars(gone).one_or_none()
 
-    def end_of_user(self, user_id: str) -> None:
-        """Every family of the user is gone."""
-        self._end_all(RefreshFamilyRow.user_id, user_id)
+    def ended(self) -> list[str]:
+        """Some families that ended with all of their user, client or audience."""
+        row, whose = RefreshFamilyRow, RevokedPrincipalRow
+        found: list[str] = []
+        for kind, column in _WHOSE.items():
+            # From the few entries to their families, which an index finds.
+            ended = (
+                select(row.id)
+                .join(whose, and_(whose.kind == kind, whose.id == column))
+                .where(whose.families_before > row.change)
+                .limit(_SOME)
+            )
+            found += self._session.scalars(ended)
+        return found[:_SOME]
 
-    def end_of_client(self, client_id: str) -> None:
-        """Every family of the client is gone, whoever the user."""
-        self._end_all(RefreshFamilyRow.client_id, client_id)
-
-    def end_of_audience(self, audience_id: str) -> None:
-        """Every family for the audience is gone, whoever has it."""
-        self._end_all(RefreshFamilyRow.audience_id, audience_id)
+    def delete(self, family_ids: Sequence[str]) -> None:
+        self._session.execute(delete(RefreshFamilyRow).where(RefreshFamilyRow.id.in_(family_ids)))
 
     def forget_expired(self, lifetimes: Lifetimes, now: datetime) -> bool:
         """Delete some families that have expired; whether there may be more."""
@@ -101,6 +130,3 @@ class FamilyStore:
         some = self._session.scalars(select(row.id).where(expired).limit(_SOME)).all()
         deleted: Any = self._session.execute(delete(row).where(row.id.in_(some), expired))
         return bool(deleted.rowcount == _SOME)
-
-    def _end_all(self, column: InstrumentedAttribute[str], whose: str) -> None:
-        self._session.execute(delete(RefreshFamilyRow).where(column == whose))

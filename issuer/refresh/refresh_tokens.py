@@ -145,6 +145,9 @@ class RefreshTokens:
         while more:
             with self._database.changing() as session:
                 more = FamilyStore(session).forget_expired(self._lifetimes, self._clock())
+        while ended := self._ended_families():
+            with self._database.changing() as session:
+                FamilyStore(session).delete(ended)
 
     def _require_alive(self, session: Session, token: AccessToken, family: Family) -> None:
         """By the database as it is now: what `TokenIssuer` knows is a moment old."""
@@ -163,6 +166,10 @@ class RefreshTokens:
             return None
         with self._database.reading() as session:
             return FamilyStore(session).find(handle)
+
+    def _ended_families(self) -> list[str]:
+        with self._database.reading() as session:
+            return FamilyStore(session).ended()
 
     def _has_expired(self, family: Family) -> bool:
         return self._clock() >= self.expires_at(family)

@@ -6,7 +6,6 @@ from datetime import datetime
 from issuer.clock import Clock
 from issuer.database import Session
 from issuer.errors import NotYet
-from issuer.families import FamilyStore
 from issuer.revocations.share import LIMITS, Limits
 from issuer.revocations.store import Principal, RevocationStore
 from issuer.vocabulary import CLOCKS_APART, LONGEST_TOKEN, SEEN_WITHIN, STILL_BELIEVED
@@ -33,7 +32,6 @@ class Revocations:
     def __init__(self, session: Session, clock: Clock, *, limits: Limits = LIMITS) -> None:
         self._limits = limits
         self._store = RevocationStore(session)
-        self._families = FamilyStore(session)
         self._clock = clock
         self._principals: dict[Principal, datetime] = {}
         self._principal_bytes: int | None = None
@@ -80,21 +78,18 @@ class Revocations:
 
     def subject(self, user_or_client_id: str) -> None:
         """Nothing issued so far to this `sub` is believed, and no refresh token is."""
-        self._families.end_of_user(user_or_client_id)
-        self._nothing_so_far(Principal(SUB, user_or_client_id))
+        self._nothing_so_far(Principal(SUB, user_or_client_id), ends_families=True)
 
     def client(self, client_id: str) -> None:
         """Nothing issued so far to this `client_id` is believed, whoever the subject.
 
         And no refresh token is.
         """
-        self._families.end_of_client(client_id)
-        self._nothing_so_far(Principal(CLIENT_ID, client_id))
+        self._nothing_so_far(Principal(CLIENT_ID, client_id), ends_families=True)
 
     def audience(self, audience_id: str) -> None:
         """Nothing issued so far for this `aud` is believed, and no refresh token is."""
-        self._families.end_of_audience(audience_id)
-        self._nothing_so_far(Principal(AUDIENCE, audience_id))
+        self._nothing_so_far(Principal(AUDIENCE, audience_id), ends_families=True)
 
     def forget(self) -> int:
         """Delete some entries that no token is believed for any more; how many those were.
@@ -142,12 +137,24 @@ class Revocations:
         self._store.add_tokens(kind, alive, change, client_id=client_id, subject=subject)
         return True
 
-    def _nothing_so_far(self, principal: Principal, most_bytes: int | None = None) -> None:
+    def _nothing_so_far(
+        self,
+        principal: Principal,
+        most_bytes: int | None = None,
+        *,
+        ends_families: bool = False,
+    ) -> None:
         now = self._clock()
         not_after = issued_so_far(now)
         change = self._store.count_the_change(now)
         self._require_room(principal, most_bytes or self._limits.principal_bytes_of_operators)
-        self._store.add_principal(principal, not_after, not_after + LONGEST_TOKEN, change)
+        self._store.add_principal(
+            principal,
+            not_after,
+            not_after + LONGEST_TOKEN,
+            change,
+            families_before=change if ends_families else 0,
+        )
         self._principals[principal] = not_after
 
     def _require_room(self, principal: Principal, most_bytes: int) -> None:

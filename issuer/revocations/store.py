@@ -81,7 +81,15 @@ class RevocationStore:
         ]
         for start in range(0, len(rows), _MOST_ROWS_A_STATEMENT):
             some = rows[start : start + _MOST_ROWS_A_STATEMENT]
-            self._keep_latest(RevokedTokenRow, some, "kind", "id", by="expires_at")
+            adding = insert_into(self._session, RevokedTokenRow).values(some)
+            later = {name: adding.excluded[name] for name in ("expires_at", "change")}
+            self._session.execute(
+                adding.on_conflict_do_update(
+                    index_elements=["kind", "id"],
+                    set_=later,
+                    where=adding.excluded.expires_at > RevokedTokenRow.expires_at,
+                )
+            )
 
     def listed(self, kind: str, ids: Iterable[str]) -> set[str]:
         """Those of `ids` that are there already."""
@@ -114,17 +122,33 @@ class RevocationStore:
         return int(self._session.scalars(select(func.coalesce(size, 0))).one())
 
     def add_principal(
-        self, whose: Principal, not_after: datetime, expires_at: datetime, change: int
+        self,
+        whose: Principal,
+        not_after: datetime,
+        expires_at: datetime,
+        change: int,
+        *,
+        families_before: int,
     ) -> None:
         """What is there already only moves forward."""
-        row = {
-            "kind": whose.kind,
-            "id": whose.id,
+        row = RevokedPrincipalRow
+        later = {
             "not_after": not_after,
             "expires_at": expires_at,
             "change": change,
+            "families_before": families_before,
         }
-        self._keep_latest(RevokedPrincipalRow, [row], "kind", "id", by="not_after")
+        adding = insert_into(self._session, row).values(kind=whose.kind, id=whose.id, **later)
+        moved = {
+            name: case(
+                (adding.excluded[name] > getattr(row, name), adding.excluded[name]),
+                else_=getattr(row, name),
+            )
+            for name in later
+        }
+        self._session.execute(
+            adding.on_conflict_do_update(index_elements=["kind", "id"], set_=moved)
+        )
 
     def tokens(self, since: int = 0) -> Iterable[tuple[str, str, datetime]]:
         """Kind, id and expiry of the tokens and families revoked after change `since`."""
@@ -168,20 +192,3 @@ class RevocationStore:
             deleted: Any = self._session.execute(delete(table).where(key.in_(some), expired))
             gone += deleted.rowcount
         return gone
-
-    def _keep_latest(
-        self,
-        table: type[RevokedTokenRow | RevokedPrincipalRow],
-        rows: Iterable[Mapping[str, object]],
-        *key: str,
-        by: str,
-    ) -> None:
-        adding = insert_into(self._session, table).values(list(rows))
-        others = {column.name for column in table.__table__.columns} - set(key)
-        self._session.execute(
-            adding.on_conflict_do_update(
-                index_elements=key,
-                set_={name: adding.excluded[name] for name in others},
-                where=adding.excluded[by] > getattr(table, by),
-            )
-        )

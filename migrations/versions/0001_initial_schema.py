@@ -105,6 +105,7 @@ def upgrade() -> None:
         sa.Column("not_after", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("change", sa.BigInteger(), nullable=False),
+        sa.Column("families_before", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("kind", "id", name=op.f("pk_revoked_principals")),
     )
     op.create_index("ix_revoked_principals_change", "revoked_principals", ["change"])
@@ -316,24 +317,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("rotated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("access_until", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["audience_id"],
-            ["audiences.id"],
-            name=op.f("fk_refresh_families_audience_id_audiences"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["client_id"],
-            ["clients.client_id"],
-            name=op.f("fk_refresh_families_client_id_clients"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["user_id"],
-            ["users.id"],
-            name=op.f("fk_refresh_families_user_id_users"),
-            ondelete="CASCADE",
-        ),
+        sa.Column("change", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_refresh_families")),
         sa.UniqueConstraint("handle", name=op.f("uq_refresh_families_handle")),
     )

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from issuer.database.tables import AuditEventRow, RefreshFamilyRow, RevokedTokenRow
+from issuer.families import FamilyStore
 from issuer.roles import Assignment
 from issuer.tokens import Authorization
 from tests.builders import Credentials, House
@@ -72,9 +73,11 @@ def change_client(alice: SignedIn, **fields: object) -> None:
 
 
 def families(house: House) -> int:
-    """How many are alive on record."""
+    """How many are active."""
     with house.services.database.reading() as session:
-        return session.scalar(select(func.count()).select_from(RefreshFamilyRow)) or 0
+        store = FamilyStore(session)
+        handles = session.scalars(select(RefreshFamilyRow.handle)).all()
+        return sum(store.find(handle) is not None for handle in handles)
 
 
 def revoked(house: House) -> set[str]:

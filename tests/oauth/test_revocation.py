@@ -4,6 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from issuer.revocations.share import LIMITS
+from issuer.revocations.store import RevocationStore
 from tests.builders import Credentials, House
 from tests.drivers import TokenEndpoint
 from tests.oauth.refreshing import (
@@ -173,3 +175,57 @@ def test_a_family_ends_once(alice: SignedIn):
     revoke(alice, alice.answer.refresh_token)
     assert families(alice.house) == 0
     assert revoke(alice, alice.answer.refresh_token) == 200
+
+
+def fill_the_feed(house: House) -> None:
+    """So that only four more tokens or families may be listed for a client."""
+    with house.services.database.changing() as session:
+        store = RevocationStore(session)
+        expires_at, change = (
+            house.clock() + timedelta(hours=1),
+            store.count_the_change(house.clock()),
+        )
+        ids = {f"{each:032x}": expires_at for each in range(LIMITS.tokens - 100)}
+        store.add_tokens("jti", ids, change, client_id="others", subject="others")
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_a_token_that_finds_no_room_in_the_feed_stays_valid_and_its_client_is_told_so(
+    alice: SignedIn,
+):
+    """RFC 7009 §2.2.1: 503, and the token still exists."""
+    fill_the_feed(alice.house)
+    tokens = [alice.sign_in().token for _ in range(9)]
+    *_, answer = [alice.endpoint.revoke(alice.client, token) for token in tokens]
+    assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
+    assert answer.headers["retry-after"] == "60"
+    assert alice.introspect(tokens[-1])["active"]
+    assert not alice.introspect(tokens[0])["active"]
+    assert events(alice.house, "revocation.refused")[-1].actor == "app"
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_without_room_in_the_feed_a_refresh_family_ends_all_the_same(alice: SignedIn):
+    """With all access tokens of its user so far; the other family gives new ones."""
+    fill_the_feed(alice.house)
+    answers = [alice.sign_in() for _ in range(9)]
+    for answer in answers[1:]:
+        assert revoke(alice, answer.refresh_token) == 200
+    assert not any(alice.introspect(each.token)["active"] for each in answers)
+    again = alice.refresh(answers[0].refresh_token)
+    assert alice.introspect(again.token)["active"]
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_without_room_in_the_feed_a_client_gives_up_all_that_it_has_in_its_own_name(
+    house: House, token_endpoint: TokenEndpoint, alice: SignedIn
+):
+    client = house.client(grant_types=[*GRANTS, "client_credentials"])
+    fill_the_feed(house)
+    tokens = [token_endpoint.client_credentials(client).token for _ in range(9)]
+    of_a_user = token_endpoint.password(client, "alice").token
+    for token in tokens[1:]:
+        assert token_endpoint.revoke(client, token).status_code == 200
+    assert token_endpoint.introspect(client, tokens[0]) == {"active": False}
+    assert token_endpoint.introspect(client, of_a_user)["active"]
+    assert events(house, "token.revoked")[-1].details["all_of_subject"] is True

@@ -1,0 +1,47 @@
+"""Very many families may end at once: nobody waits for that."""
+
+from sqlalchemy import func, select
+
+from issuer.database.tables import RefreshFamilyRow, RevokedPrincipalRow
+from issuer.vocabulary import LONGEST_TOKEN, STILL_BELIEVED
+from tests.builders import House
+from tests.directory.test_directory import statements
+from tests.drivers import TokenEndpoint
+from tests.oauth.refreshing import families, sign_in
+
+
+def rows(house: House, table: type[RefreshFamilyRow | RevokedPrincipalRow]) -> int:
+    with house.services.database.reading() as session:
+        return session.scalar(select(func.count()).select_from(table)) or 0
+
+
+def test_all_families_of_a_client_end_at_once_and_are_deleted_later(
+    house: House, token_endpoint: TokenEndpoint
+):
+    """Else a client of a million users would hold the database for as long as that takes."""
+    alice = sign_in(house, token_endpoint)
+    others = [alice.sign_in() for _ in range(3)]
+    with statements(house) as seen, house.changing() as rooms:
+        rooms.clients.revoke_tokens("app")
+    assert not [each for each in seen if "refresh_families" in each]
+    assert families(house) == 0
+    for ended in (alice.answer, *others):
+        assert alice.refresh(ended.refresh_token).error == "invalid_grant"
+    later = alice.sign_in()
+    assert rows(house, RefreshFamilyRow) == 5
+    house.services.refresh.forget_expired()
+    assert rows(house, RefreshFamilyRow) == 1
+    assert alice.refresh(later.refresh_token).status == 200
+
+
+def test_a_family_is_deleted_before_what_ended_it_is_forgotten(
+    house: House, token_endpoint: TokenEndpoint
+):
+    """Even if no process ran for a day: else it would be active again."""
+    alice = sign_in(house, token_endpoint)
+    with house.changing() as rooms:
+        rooms.users.revoke_tokens(alice.user_id)
+    house.wait(LONGEST_TOKEN + 2 * STILL_BELIEVED)
+    house.services._forget_the_dead()
+    assert rows(house, RefreshFamilyRow) == rows(house, RevokedPrincipalRow) == 0
+    assert alice.refresh().error == "invalid_grant"
