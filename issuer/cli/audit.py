@@ -1,8 +1,8 @@
 """`issuer audit`."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from typing import Annotated, Literal
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -11,20 +11,32 @@ from issuer.cli import output
 from issuer.cli.audit_verifying import make_checkpoint, verify_events
 from issuer.cli.command import every, new_app
 from issuer.cli.house import reading
-from issuer.cli.options import AsJson
+from issuer.cli.options import AsJson, instant
 from issuer.services import Rooms
 
 app = new_app("The record of who did what, and of what was refused.")
 
 _PAGE = 500
 _SHOWN = 50
+_COLUMNS = ["at", "actor", "address", "action", "target", "audience", "jti"]
+_COLUMNS += ["outcome", "count", "reason"]
 
 ByActor = Annotated[str | None, typer.Option(help="Who did it, such as cli:alice.")]
 OfAction = Annotated[str | None, typer.Option(help="What was done, such as client.created.")]
 OnTarget = Annotated[str | None, typer.Option(help="What it was done to, by id or name.")]
-Since = Annotated[datetime | None, typer.Option(help="From this instant on, in UTC.")]
-Until = Annotated[datetime | None, typer.Option(help="Before this instant, in UTC.")]
-Limit = Annotated[int, typer.Option(min=1, help="Show the newest so many.")]
+Since = Annotated[
+    datetime | None,
+    typer.Option(
+        parser=instant, metavar="TIME", help="From this time on: 2026-11-01 in UTC, or 1h ago."
+    ),
+]
+Until = Annotated[
+    datetime | None,
+    typer.Option(parser=instant, metavar="TIME", help="Before this time, in the same forms."),
+]
+Limit = Annotated[
+    int, typer.Option(min=1, metavar="COUNT", help="Show at most this many, the newest.")
+]
 
 
 @app.command("list")
@@ -42,7 +54,8 @@ def list_events(
     Examples:
 
       issuer audit list
-      issuer audit list --target ci-bot --since 2026-11-01 --limit 200
+      issuer audit list --target ci-bot --since 1h
+      issuer audit list --since 2026-11-01 --until 2026-11-02 --limit 200
       issuer audit list --action client.created --json
     """
     wanted = _filter(actor, action, target, since, until)
@@ -50,8 +63,10 @@ def list_events(
         events = every(
             lambda last, size: rooms.record.page(wanted, last and str(last), size), "id", limit
         )
-    columns = ["at", "actor", "action", "target", "outcome", "reason", "count"]
-    output.show_all(events, columns, as_json=as_json)
+    if as_json:
+        output.show_all(events, [], as_json=True)
+    else:
+        output.show_all(map(_row, events), _COLUMNS, as_json=False)
 
 
 @app.command("export")
@@ -91,6 +106,16 @@ def _all(rooms: Rooms, wanted: EventFilter) -> Iterator[EventRecord]:
         before = str(page[-1].id)
 
 
+def _row(event: EventRecord) -> dict[str, Any]:
+    details = event.details
+    return {
+        **event.model_dump(mode="json"),
+        "at": f"{event.at:%Y-%m-%d %H:%M:%S}",
+        "audience": details.get("audience"),
+        "jti": details.get("jti"),
+    }
+
+
 def _filter(
     actor: str | None,
     action: str | None,
@@ -102,6 +127,6 @@ def _filter(
         actor=actor,
         action=action,
         target=target,
-        since=since and since.replace(tzinfo=UTC),
-        until=until and until.replace(tzinfo=UTC),
+        since=since,
+        until=until,
     )

@@ -1,6 +1,7 @@
 """`issuer client secret`."""
 
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -8,7 +9,7 @@ import typer
 from issuer.cli import output
 from issuer.cli.command import given, new_app
 from issuer.cli.house import changing, reading
-from issuer.cli.options import AsJson, ClientId
+from issuer.cli.options import AsJson, ClientId, instant
 from issuer.clients import SecretFields
 
 app = new_app("The secrets of a client: several may live at a time, so that one can be replaced.")
@@ -33,7 +34,12 @@ def create_secret(
     client: ClientId,
     label: Annotated[str | None, typer.Option(help="Where it will be used.")] = None,
     expires_at: Annotated[
-        datetime | None, typer.Option(help="When it ends, in UTC; never unless given.")
+        datetime | None,
+        typer.Option(
+            parser=partial(instant, after=True),
+            metavar="TIME",
+            help="When it expires: 2027-06-30 in UTC, or 90d from now; never unless given.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -42,11 +48,9 @@ def create_secret(
     Examples:
 
       issuer client secret create ci-bot
-      issuer client secret create ci-bot --label github --expires-at 2027-06-30
+      issuer client secret create ci-bot --label github --expires-at 90d
     """
-    fields = SecretFields.read(
-        given(label=label, expires_at=expires_at and expires_at.replace(tzinfo=UTC))
-    )
+    fields = SecretFields.read(given(label=label, expires_at=expires_at))
     with changing() as rooms:
         created, secret = rooms.clients.add_secret(client, fields)
     output.show(created, as_json=as_json, client_secret=secret)

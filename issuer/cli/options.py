@@ -1,6 +1,7 @@
 """The options of more than one command. They mirror the members of the admin API's JSON."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from issuer.cli import completion
 from issuer.cli.command import NOTHING
-from issuer.fields import in_seconds
+from issuer.fields import duration, in_seconds
 from issuer.settings import Duration
 
 
@@ -32,6 +33,21 @@ def _claims(text: str) -> object:
     if not isinstance(claims, dict):
         raise typer.BadParameter('must be a JSON object, such as {"tenant": "a"}')
     return claims
+
+
+def instant(text: str, *, after: bool = False) -> datetime:
+    """An instant in UTC, or a duration before now (`after` now): 2026-11-01, 1h."""
+    try:
+        away = duration(text)
+    except ValueError:
+        try:
+            found = datetime.fromisoformat(text)
+            return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise typer.BadParameter(
+                "must be like 2026-11-01, 2026-11-01T12:00:00Z or 1h"
+            ) from None
+    return datetime.now(UTC) + (away if after else -away)
 
 
 def _text_or_nothing(text: str) -> object:

@@ -7,11 +7,15 @@ from typing import Any
 
 from pydantic import BaseModel
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 _WIDE = 10_000
+_BETWEEN = 3  # beside a column
+_LEAST_TEXT = 30  # for a last column of long texts
+_NOTHING = "-"
 
 
 def print_json(members: Mapping[str, object]) -> None:
@@ -48,10 +52,32 @@ def show_all(
     if as_json:
         print_json({"items": items})
         return
+    console = _console()
     table = Table(*[column.replace("_", " ") for column in columns], box=box.SIMPLE_HEAD)
+    for column in table.columns[:-1]:
+        column.no_wrap = True
+    table.columns[-1].overflow = "fold"  # only what stands last may take several lines
     for item in items:
         table.add_row(*(Text(_in_words(item[column])) for column in columns))
-    _console().print(table)
+    *widths, last = (_width(column) + _BETWEEN for column in table.columns)
+    if sum(widths) + min(last, _LEAST_TEXT) > console.width:
+        _show_one_by_one(console, table)
+    else:
+        console.print(table)
+
+
+def _width(column: Column) -> int:
+    return max(cell_len(str(cell)) for cell in (column.header, *column.cells))
+
+
+def _show_one_by_one(console: Console, table: Table) -> None:
+    """The rows below each other, where the terminal is too narrow for them side by side."""
+    for row in zip(*(column.cells for column in table.columns), strict=True):
+        grid = Table.grid(padding=(0, 2))
+        for column, cell in zip(table.columns, row, strict=True):
+            if str(cell) != _NOTHING:
+                grid.add_row(Text(str(column.header), style="bold"), cell)
+        console.print(grid, "")
 
 
 def say(sentence: str, members: Mapping[str, object], *, as_json: bool) -> None:
@@ -65,7 +91,7 @@ def say(sentence: str, members: Mapping[str, object], *, as_json: bool) -> None:
 def _in_words(value: object) -> str:
     match value:
         case None | "" | [] | {}:
-            return "-"
+            return _NOTHING
         case bool():
             return "yes" if value else "no"
         case list():

@@ -2,6 +2,8 @@
 
 import secrets
 from contextlib import suppress
+from dataclasses import asdict
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -44,6 +46,13 @@ app.add_typer(
 )
 
 
+class _UserState(User):
+    """What an operator wants to see of a user."""
+
+    failed_attempts: int
+    locked_until: datetime | None
+
+
 @app.command("list")
 def list_users(limit: Limit = None, as_json: AsJson = False) -> None:
     """List the users in order of id.
@@ -60,15 +69,17 @@ def list_users(limit: Limit = None, as_json: AsJson = False) -> None:
 
 @app.command("show")
 def show_user(user: UserName, as_json: AsJson = False) -> None:
-    """Show one user.
+    """Show one user, with failed sign-in attempts and locks.
 
     Examples:
 
       issuer user show alice
     """
-    with reading() as rooms:
-        found = find(rooms, user)
-    output.show(found, as_json=as_json)
+    with opened() as services:
+        with services.reading() as rooms:
+            found = find(rooms, user)
+        state = services.guard.state_of(found.id)
+    output.show(_UserState(**dict(found), **asdict(state)), as_json=as_json)
 
 
 @app.command("create")

@@ -78,6 +78,21 @@ class AttemptStore:
         for mark in self._session.scalars(surplus).all():
             self._session.execute(delete(KnownAddressRow).where(*_at(user_id, mark)))
 
+    def of_user(self, user_id: str, mark: bytes) -> list[Tries]:
+        """All counts of the user, which are not held."""
+        columns = ("tried", "failed", "tried_at", "spent_until")
+        of = (
+            (SignInTriesRow, SignInTriesRow.mark == mark),
+            (KnownAddressRow, KnownAddressRow.user_id == user_id),
+        )
+        return [
+            Tries(*found)
+            for row, is_of_user in of
+            for found in self._session.execute(
+                select(*(getattr(row, name) for name in columns)).where(is_of_user)
+            )
+        ]
+
     def unlock(self, user_id: str, mark: bytes) -> None:
         """Nothing was ever tried for the user; known addresses stay known."""
         self._session.execute(delete(SignInTriesRow).where(SignInTriesRow.mark == mark))

@@ -55,6 +55,14 @@ class Attempt:
     locks: tuple[Counted, ...] = ()  # what admits no other, unless this one succeeds
 
 
+@dataclass(frozen=True, slots=True)
+class SignInState:
+    """Wrong passwords of a user in a row, and until when a password is refused somewhere."""
+
+    failed_attempts: int
+    locked_until: datetime | None
+
+
 class Guard:
     """Admits attempts and takes their outcomes, on any number of processes.
 
@@ -104,6 +112,15 @@ class Guard:
             else:
                 locked = set(attempt.locks) & set(self._policy.locked(standing, now))
                 _note_locks(Trail(session, self._clock, actor), attempt, locked)
+
+    def state_of(self, user_id: str) -> SignInState:
+        """How the user stands, without counting anything."""
+        now, limit = self._clock(), self._policy.limits[Counted.USER]
+        with self._database.reading() as session:
+            tries = AttemptStore(session).of_user(user_id, self._marks.of_user(user_id))
+        failed = sum(each.failed for each in tries if each.tried_at + limit.lock > now)
+        locks = [limit.refused_until(each, now) for each in tries if limit.is_locked(each, now)]
+        return SignInState(failed, max(locks, default=None))
 
     def clear_up(self) -> None:
         """Delete what says nothing any more, until there is little left of it."""

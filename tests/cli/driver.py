@@ -78,6 +78,15 @@ class Cli:
             status = run(arguments)
         return Result(status, out.getvalue(), err.getvalue())
 
+    def on_terminal(self, columns: int, *arguments: str) -> list[str]:
+        """The lines that a person sees on a terminal of so many columns."""
+        screen = io.StringIO()
+        screen.isatty = lambda: True  # type: ignore[method-assign]
+        cli = self.with_environment(COLUMNS=str(columns), LINES="50", TERM="dumb")
+        with cli._surroundings(""), redirect_stdout(screen), redirect_stderr(io.StringIO()):
+            run(arguments)
+        return [line.rstrip() for line in screen.getvalue().splitlines()]
+
     def json(self, *arguments: str, stdin: str = "") -> Any:
         """What a command that succeeds says as JSON, with no complaint on standard error."""
         result = self(*arguments, "--json", stdin=stdin)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, select, update
 
+from issuer.audit import Actor, Trail
 from issuer.cli.house import operator
 from issuer.database.tables import AuditCheckpointRow, AuditEventRow
 from tests.cli.driver import Cli
@@ -42,7 +43,28 @@ def test_events_match_everything_given(house: Cli):
     assert found("--target", "reader", "--action", "role.created") == both[1:]
     assert found("--until", "2020-01-01") == []
     assert found("--since", "2099-01-01T00:00:00") == []
-    assert house("audit", "list", "--since", "yesterday").status == 2
+    for instant in ("2099-01-01T00:00:00Z", "2099-01-01T00:00:00+02:00"):
+        assert found("--since", instant) == []
+    assert found("--target", "reader", "--since", "1h") == both
+    assert found("--until", "1h") == []
+    for nonsense in ("yesterday", "1y", "-1h", "0001-01-01T00:00:00+14:00"):
+        assert house("audit", "list", "--since", nonsense).status == 2
+
+
+def test_an_event_shows_token_audience_and_address(house: Cli):
+    shown = {"jti": "Qb0mDvjl9A3WXxQmJ7wS2w", "audience": "my-os"}
+    actor = Actor("ci-bot", None, "2001:db8::7")
+    with house.services() as services, services.database.changing() as session:
+        Trail(session, services.clock, actor).note("token.issued", "ci-bot", **shown)
+    wide = house.on_terminal(200, "audit", "list", "--limit", "1")
+    narrow = house.on_terminal(80, "audit", "list", "--limit", "1")
+    header, *_ = (line.split() for line in wide if line)
+    assert header[:7] == ["at", "actor", "address", "action", "target", "audience", "jti"]
+    for value in (*shown.values(), "2001:db8::7", "token.issued"):
+        assert any(value in line for line in wide), "in one row"
+        assert any(line.split()[-1:] == [value] for line in narrow), "on a line of its own"
+    assert max(map(len, wide)) <= 200
+    assert max(map(len, narrow)) <= 80
 
 
 def test_an_export_is_every_event_on_a_line_of_its_own(house: Cli):

@@ -90,3 +90,14 @@ def verdicts(cli: Cli, problems: int = 0) -> dict[str, str]:
     assert result.status == min(problems, 1)
     assert result.err == ("Found 1 problem.\n" if problems else "")
     return {each["check"]: each["verdict"] for each in result.items}
+
+
+def test_findings_fit_on_any_terminal(cli: Cli):
+    """The message takes several lines where one is too short, and no word is cut."""
+    cli = cli.with_environment(JWT_VERIFICATION_KEY="a key")
+    for columns in (80, 200):
+        lines = cli.on_terminal(columns, "doctor")
+        assert max(map(len, lines)) <= columns
+        assert lines[1].split() == ["check", "verdict", "message"]
+        assert any(line.split()[:2] == ["administrator", "ok"] for line in lines)
+        assert "whoever made them" in " ".join(" ".join(lines).split())

@@ -47,6 +47,20 @@ def test_a_generated_password_is_shown_once(cli: Cli, alice: str):
     assert second not in cli.done("user", "show", "alice", "--json")
 
 
+def test_failed_attempts_and_locks_are_shown(cli: Cli, alice: str):
+    cli = cli.with_environment(ISSUER_SIGN_IN_FAILURES="1")
+    cli.done("user", "password", "alice", "--password-stdin", stdin=f"{PASSWORD}\n")
+    seen = []
+    for _ in range(2):
+        shown = cli.json("user", "show", "alice")
+        seen.append((shown["failed_attempts"], shown["locked_until"] is not None))
+        signs_in(cli, "wrong")
+    assert seen == [(0, False), (1, True)]
+    cli.done("user", "unlock", "alice")
+    shown = cli.json("user", "show", "alice")
+    assert (shown["failed_attempts"], shown["locked_until"]) == (0, None)
+
+
 @pytest.mark.parametrize(
     ("password", "sentence"),
     [
