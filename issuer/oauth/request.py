@@ -56,6 +56,7 @@ class ProtocolRequest(OAuth2Request):  # type: ignore[misc]
         self.parameters = parameters
         self.payload = BasicOAuth2Payload(parameters)
         self.may_query = False
+        self.may_wait = True
         self.is_counted = False
         self.authorization: Authorization | None = None
         self.issued: AccessToken | None = None

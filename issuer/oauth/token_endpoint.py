@@ -27,12 +27,15 @@ from issuer.oauth.repeated import RepeatedRequests
 from issuer.oauth.request import ProtocolRequest, parse_form, receive_form
 from issuer.services import Services
 from issuer.tokens import BornDead
+from issuer.users import AttemptsUnderWay
 from issuer.vocabulary import ErrorCode
 from issuer.workers import WorkerPool
 
 # For a token of a client, of a user or for an audience whose tokens were just revoked.
 _MOST_WAITS = 2
 _LONGEST_WAIT = 3.0  # seconds
+# For attempts to sign in that are under way: most take some tens of milliseconds.
+_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.5)  # seconds
 
 
 class TokenEndpoint:
@@ -157,13 +160,24 @@ class TokenEndpoint:
                 return refused
             await checking.count_request(request)
         if pool is self._passwords:
-            return await checking.in_pool(pool, respond, request)
+            return await self._signed_in(request)
         if pool is not None:  # under no limit of failures: nobody guesses a refresh token
             return await pool.run(respond, request)
         answer = await checking.from_memory_or_query(respond, request)
         if answer.refusal is None and not checking.counts_requests:
             self._repeated.remember(request)
         return answer
+
+    async def _signed_in(self, request: ProtocolRequest) -> Answer:
+        """Where a password may be tried or not by how others end, those are waited for."""
+        respond, checking = self._server.create_token_response, self._checking
+        for pause in _PAUSES:
+            try:
+                return await checking.in_pool(self._passwords, respond, request)
+            except AttemptsUnderWay:
+                await self._services.clock.sleep(pause)
+        request.may_wait = False
+        return await checking.in_pool(self._passwords, respond, request)
 
     def _pool_for(self, grant: type[Grant]) -> WorkerPool | None:
         """Where the grant runs; None for one that memory alone can decide."""

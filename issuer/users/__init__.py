@@ -4,13 +4,14 @@
 """
 
 from issuer.users.attempts import Policy
-from issuer.users.guard import Guard, Marks
+from issuer.users.guard import AttemptsUnderWay, Guard, Marks
 from issuer.users.passwords import NewPassword, Passwords
 from issuer.users.sign_in import SignIn
 from issuer.users.user import PasswordFields, User, UserFields
 from issuer.users.users import Users
 
 __all__ = [
+    "AttemptsUnderWay",
     "Guard",
     "Marks",
     "NewPassword",

@@ -2,8 +2,12 @@
 
 Each attempt is counted on one of two ways in. From an address where this user has signed in
 before, it counts for that user at that address, and for nothing else. From anywhere else it counts
-for the user, and for the address whoever the user. So strangers exhaust what strangers have, and
-never the way in of the true user.
+for the user, and for the address whoever the user: unless a client that authenticates presents it,
+since then the address is that of an application which all its users share. So attempts from unknown
+addresses never use up those of a user at a known one.
+
+Attempts under way are counted, and are no failures: where one more depends on how they end, it
+waits.
 
 A count has rounds: after `most` failures in a row it is locked, for `lock`. A round is forgotten
 `lock` after its last try, or when the user succeeds. Beside that it has an allowance of ten
@@ -24,6 +28,7 @@ _ROUNDS_GIVEN_BACK_A_DAY = 5
 _ROUNDS_OF_AN_ADDRESS = 10  # many people may share one
 _FREE_SHARE = 0.3  # of a round: everybody mistypes
 _LONGEST_PAUSE = timedelta(minutes=1)
+_LONGEST_ATTEMPT = timedelta(seconds=30)  # what has not ended by then was cut off by a crash
 
 
 class Counted(StrEnum):
@@ -63,7 +68,9 @@ class Limit:
     def refused_until(self, tries: Tries, now: datetime) -> datetime:
         """Before it no password is tried; at `now` or earlier if one may be tried now."""
         current = self._current(tries, now)
-        return max(self._locked_until(current), current.tried_at + self._pause(current.failed))
+        pause = self._pause(current.failed)
+        # Without a pause the last try does not matter, though the clock of its process be ahead.
+        return max(self._locked_until(current), current.tried_at + pause if pause else NEVER)
 
     def is_locked(self, tries: Tries, now: datetime) -> bool:
         """Whether a round or the allowance is used up; a pause between two tries is no lock."""
@@ -97,6 +104,14 @@ class Limit:
             tried=max(tries.tried - 1, tries.failed),
             spent_until=tries.spent_until - self._given_back_every,
         )
+
+    def without_those_under_way(self, tries: Tries, now: datetime) -> Tries:
+        """As if the tries that have not ended had not been; those a crash cut off stay counted."""
+        if tries.tried_at + _LONGEST_ATTEMPT <= now:
+            return tries
+        under_way = tries.tried - tries.failed
+        given_back = under_way * self._given_back_every
+        return replace(tries, tried=tries.failed, spent_until=tries.spent_until - given_back)
 
     def is_forgotten(self, tries: Tries, now: datetime) -> bool:
         """Whether it is as if nothing had ever been tried."""
@@ -140,6 +155,14 @@ class Policy:
         return all(
             self.limits[what].refused_until(tries, now) <= now for what, tries in standing.items()
         )
+
+    def waits(self, standing: Standing, now: datetime) -> bool:
+        """Whether it depends on how those end that are under way if a password may be tried."""
+        others_right = {
+            what: self.limits[what].without_those_under_way(tries, now)
+            for what, tries in standing.items()
+        }
+        return not self.admits(standing, now) and self.admits(others_right, now)
 
     def counted(self, standing: Standing, now: datetime) -> Standing:
         """After a try that was admitted. One that is refused changes nothing."""

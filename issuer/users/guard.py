@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from issuer.audit import Actor, Trail
 from issuer.clock import Clock
 from issuer.database import Database
+from issuer.errors import IssuerError
 from issuer.network import network_of
 from issuer.usernames import fold_username
 from issuer.users.attempts import NEVER, Counted, Policy, Standing, Tries
@@ -20,6 +21,10 @@ KNOWN_FOR = timedelta(days=90)
 _MARK_BYTES = 16
 # Names that nobody has share 65,536 counts: as many rows as anybody's imagination can fill.
 _NOBODYS_MARK_BYTES = 2
+
+
+class AttemptsUnderWay(IssuerError):
+    """Whether a password may be tried depends on attempts that have not ended: ask again soon."""
 
 
 class Marks:
@@ -51,7 +56,9 @@ class Attempt:
     user_mark: bytes
     address_mark: bytes
     is_from_known_address: bool
+    counts_address: bool
     is_admitted: bool = False
+    waits: bool = False  # until those under way have ended
     locks: tuple[Counted, ...] = ()  # what admits no other, unless this one succeeds
 
 
@@ -76,21 +83,32 @@ class Guard:
         self._policy = policy
         self._marks = marks
 
-    def begin(self, user_id: str | None, username: str, address: str | None) -> Attempt:
-        """Count an attempt at the user, or at a name that nobody has, before it is made."""
+    def begin(
+        self,
+        user_id: str | None,
+        username: str,
+        address: str | None,
+        *,
+        counts_address: bool = True,
+    ) -> Attempt:
+        """Count an attempt at the user, or at a name that nobody has, before it is made.
+
+        `counts_address` unless the address is that of an application, which its users share.
+        """
         user_mark = self._marks.of_user(user_id) if user_id else self._marks.of_nobody(username)
         address_mark = self._marks.of_address(address)
         now = self._clock()
         with self._database.transaction() as session:
             store = AttemptStore(session)
             known = store.hold_known(user_id or "", address_mark, now - KNOWN_FOR)
-            attempt = Attempt(user_id, user_mark, address_mark, known is not None)
+            attempt = Attempt(user_id, user_mark, address_mark, known is not None, counts_address)
             standing = _of_known_address(known) if known else _of_stranger(store, attempt)
+            waits = self._policy.waits(standing, now)
             if is_admitted := self._policy.admits(standing, now):
                 standing = self._policy.counted(standing, now)
             _keep(store, attempt, standing)
         locks = self._policy.locked(standing, now) if is_admitted else []
-        return replace(attempt, is_admitted=is_admitted, locks=tuple(locks))
+        return replace(attempt, is_admitted=is_admitted, waits=waits, locks=tuple(locks))
 
     def end(self, attempt: Attempt, actor: Actor, *, succeeded: bool) -> None:
         """Take the outcome. That of an attempt which was refused changes nothing."""
@@ -138,8 +156,10 @@ def _of_known_address(known: Tries) -> Standing:
 
 
 def _of_stranger(store: AttemptStore, attempt: Attempt) -> Standing:
-    user = store.hold(attempt.user_mark)
-    return {Counted.USER: user, Counted.ADDRESS: store.hold(attempt.address_mark)}
+    standing = {Counted.USER: store.hold(attempt.user_mark)}
+    if attempt.counts_address:
+        standing[Counted.ADDRESS] = store.hold(attempt.address_mark)
+    return standing
 
 
 def _held(store: AttemptStore, attempt: Attempt) -> Standing:

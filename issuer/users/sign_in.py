@@ -7,7 +7,7 @@ from issuer.database import Database
 from issuer.database.tables import UserRow
 from issuer.directory import Directory, UserRecord
 from issuer.errors import InvalidCredentials
-from issuer.users.guard import Guard
+from issuer.users.guard import AttemptsUnderWay, Guard
 from issuer.users.passwords import Passwords
 from issuer.users.store import UserStore
 
@@ -25,8 +25,19 @@ class SignIn:
         self._passwords = passwords
         self._guard = guard
 
-    def authenticate(self, username: str, password: str, actor: Actor = _SOMEBODY) -> UserRecord:
+    def authenticate(
+        self,
+        username: str,
+        password: str,
+        actor: Actor = _SOMEBODY,
+        *,
+        through_client: bool = False,
+        may_wait: bool = False,
+    ) -> UserRecord:
         """The user who has this name and password; `InvalidCredentials` otherwise.
+
+        `AttemptsUnderWay` if the caller `may_wait` and ask again. `through_client` is whether a
+        client that has authenticated presents the password.
 
         Reads the database each time, so that a disabled user is refused at once, and again
         after the hash: what was changed meanwhile counts. `actor` is who asks, and from where.
@@ -34,7 +45,14 @@ class SignIn:
         with self._database.reading() as session:
             found = UserStore(session).find_by_username(username)
         # Before the check, so that a crash never grants a free guess.
-        attempt = self._guard.begin(found.id if found else None, username, actor.address)
+        attempt = self._guard.begin(
+            found.id if found else None,
+            username,
+            actor.address,
+            counts_address=not through_client,
+        )
+        if attempt.waits and may_wait:
+            raise AttemptsUnderWay
         try:
             user = self._checked(found, password, is_admitted=attempt.is_admitted)
         except InvalidCredentials:

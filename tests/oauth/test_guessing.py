@@ -1,11 +1,12 @@
 """Guessing at the token endpoint. tests/users/test_guard.py has the rules."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 from starlette.testclient import TestClient
 
-from issuer.audit import EventFilter, EventRecord
+from issuer.audit import Actor, EventFilter, EventRecord
 from tests.builders import URL, Credentials, House
 from tests.drivers import TokenEndpoint
 
@@ -83,6 +84,58 @@ def test_how_many_and_how_long_are_settings(house: House, app: Credentials):
     assert at(house, HOME).password(app, "alice").error == "invalid_grant"
     house.wait(timedelta(minutes=1))
     assert at(house, HOME).password(app, "alice").status == 200
+
+
+@pytest.mark.parametrize("more_settings", [{"sign_in_failures": "1", "sign_in_lock": "1h"}])
+def test_wrong_passwords_through_an_application_lock_out_none_of_its_other_users(
+    house: House, app: Credentials
+):
+    """All have its address: ten times the failures of a user would be too many of an address."""
+    for number in range(15):
+        assert at(house, HOME).password(app, f"nobody-{number}").status == 400
+    assert at(house, HOME).password(app, "alice").status == 200
+
+
+@pytest.mark.parametrize("more_settings", [{"password_workers": "6", "sign_in_failures": "2"}])
+def test_people_who_sign_in_for_the_first_time_at_once_all_get_in(house: House, app: Credentials):
+    """Those under way are no failures: the others wait for how they end."""
+    endpoint = at(house, HOME)
+    # While one waits the others go on, about as long as a password takes.
+    house.clock.while_asleep = lambda: house.services.passwords.matches("a password", None)
+    with ThreadPoolExecutor(6) as threads:
+        answers = threads.map(lambda _: endpoint.password(app, "alice").status, range(6))
+    assert list(answers) == [200] * 6
+
+
+@pytest.mark.parametrize(
+    ("succeeded", "status"), [(True, 200), (False, 400)], ids=["were right", "were wrong"]
+)
+def test_a_sign_in_waits_for_those_under_way_in_other_processes(
+    house: House, app: Credentials, succeeded: bool, status: int
+):
+    guard = house.services.guard
+    others = [guard.begin("alice", "alice", HOME) for _ in range(10)]
+
+    def end_all() -> None:
+        while others:
+            guard.end(others.pop(), Actor(), succeeded=succeeded)
+
+    house.clock.while_asleep = end_all
+    assert at(house, HOME).password(app, "alice").status == status
+    assert not others
+
+
+@pytest.mark.parametrize("name", ["alice", "nobody"])
+def test_what_a_crash_cut_off_is_waited_for_a_few_seconds_and_then_counts_as_failed(
+    house: House, app: Credentials, name: str
+):
+    user_id = "alice" if name == "alice" else None
+    for _ in range(10):
+        house.services.guard.begin(user_id, name, ATTACKER)
+    before = house.clock()
+    assert at(house, HOME).password(app, name).error == "invalid_grant"
+    assert timedelta(seconds=2) < house.clock() - before < timedelta(seconds=5)
+    assert refusals(house)[0].reason == "locked"
 
 
 def test_a_stranger_to_the_issuer_locks_nobody(house: House, app: Credentials):

@@ -18,6 +18,7 @@ class Door:
     policy: Policy
     now: datetime = START
     known: set[str] = field(default_factory=set)
+    through_client: bool = False
     tried_at: list[datetime] = field(default_factory=list)
     counts: defaultdict[tuple[Counted, str], Tries] = field(
         default_factory=lambda: defaultdict(Tries)
@@ -55,6 +56,8 @@ class Door:
     def _keys(self, address: str) -> dict[Counted, str]:
         if address in self.known:
             return {Counted.USER_AT_KNOWN_ADDRESS: address}
+        if self.through_client:
+            return {Counted.USER: USER}
         return {Counted.USER: USER, Counted.ADDRESS: address}
 
 

@@ -57,9 +57,10 @@ def mistypes(door: Door, times: int) -> None:
         door.attempt(HOME, right=False)
 
 
+@pytest.mark.parametrize("through_client", [False, True], ids=["directly", "through a client"])
 @pytest.mark.parametrize("failures", [1, 2, 10, 1000])
-def test_a_day_has_ten_times_the_failures_of_a_round(failures: int):
-    door = Door(Policy(failures, timedelta(seconds=1)))
+def test_a_day_has_ten_times_the_failures_of_a_round(failures: int, through_client: bool):
+    door = Door(Policy(failures, timedelta(seconds=1)), through_client=through_client)
     number = 0
     while door.now < START + 2 * DAY:
         door.wait_until_admitted(f"attacker-{number}")
@@ -137,6 +138,25 @@ def test_tries_at_the_same_time_are_no_more_than_tries_one_by_one():
         standing = policy.counted(standing, START)
     assert not policy.admits(standing, START)
     assert policy.admits(policy.succeeded(standing), START)
+
+
+def test_attempts_under_way_are_waited_for_and_those_of_a_crash_are_failures():
+    policy = Policy(10, LOCK)
+    standing = {Counted.USER: Tries(), Counted.ADDRESS: Tries()}
+    for _ in range(10):
+        assert not policy.waits(standing, START)
+        standing = policy.counted(standing, START)
+    assert policy.waits(standing, START)
+    assert not policy.waits(standing, START + timedelta(minutes=1))
+    for _ in range(3):
+        standing = policy.failed(standing)
+    assert not policy.waits(standing, START)
+
+
+def test_a_try_that_the_clock_of_another_process_puts_later_refuses_nobody():
+    policy = Policy(10, LOCK)
+    standing = policy.counted({Counted.USER: Tries()}, START + timedelta(milliseconds=5))
+    assert policy.admits(standing, START)
 
 
 def test_a_forgotten_count_is_as_good_as_none(door: Door):

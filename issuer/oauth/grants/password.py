@@ -22,7 +22,11 @@ class Password(Grant, ResourceOwnerPasswordCredentialsGrant):  # type: ignore[mi
         services = self.server.services
         try:
             user: UserRecord = services.sign_in.authenticate(
-                username, password, actor_of(self.request)
+                username,
+                password,
+                actor_of(self.request),
+                through_client=True,  # every client with this grant has a secret
+                may_wait=self.request.may_wait,
             )
         except InvalidCredentials as error:
             raise self._refusal(error) from None
