@@ -160,8 +160,8 @@ class Services:
             settings.url, settings.base_path, has_metrics=settings.metrics_token is not None
         )
         self.explainer = Explainer(self.directory, self.tokens, self.any_tokens, own_api)
-        self.audit = AuditWriter(self.database, self._chance)
         self.refusals = GatheredRefusals(self.database, self._chance)
+        self.audit = AuditWriter(self.database, self._chance, self.refusals)
         self.checkpoints = Checkpoints(
             self.database, clock, settings.url, self.chain_key, self._signed_checkpoint
         )

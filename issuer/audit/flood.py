@@ -1,4 +1,4 @@
-"""Refusals that come in a flood are counted together, so that the record cannot be filled up."""
+"""Refusals that come in a flood are counted, so that the audit log cannot be filled up."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -6,26 +6,29 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from issuer.audit.event import Actor, Event, Outcome
+from issuer.network import network_of
 
-# In a second, as rows of their own: of one address, and of all of them.
-_MOST_OF_AN_ADDRESS = 10
-_MOST_OF_ALL = 200
-# Addresses told apart beyond that.
-_MOST_ADDRESSES = 100
+# In a minute, as rows of their own: of one sender, and of all that did not authenticate. Together
+# with what is counted these are at most 432,000 rows a day and process, whoever takes part.
+_MOST_OF_A_SENDER = 60
+_MOST_UNAUTHENTICATED = 200
 
 REASON = "one of many"
 
 
 class Flood:
-    """Lets the first refusals of each second pass, and holds back the others to count them."""
+    """Lets the first refusals of each minute pass, and tells which of the others to count.
+
+    A sender is who authenticated, or else an IPv4 address or the /64 of an IPv6 address.
+    """
 
     def __init__(self) -> None:
-        self._second = datetime.min.replace(tzinfo=UTC)
-        self._passed: Counter[str | None] = Counter()
-        self.held: dict[object, Event] = {}
+        self._minute = datetime.min.replace(tzinfo=UTC)
+        self._passed: Counter[str] = Counter()
+        self._passed_unauthenticated = 0
 
     def hold(self, events: Sequence[Event]) -> list[bool]:
-        """For each, whether it is held back, to be counted with others of its address.
+        """For each, whether it is held back, to be counted with others of its sender.
 
         Those alike, which become one row, pass or are held together.
         """
@@ -35,41 +38,35 @@ class Flood:
             alike = _alike(event, position)
             if alike not in verdicts:
                 verdicts[alike] = not self._passes(event)
-            if verdicts[alike]:
-                self._count(event)
             held.append(verdicts[alike])
         return held
-
-    def is_due(self, now: datetime) -> bool:
-        """Whether what is held back must be written: its second is over."""
-        return bool(self.held) and now.replace(microsecond=0) > self._second
 
     def _passes(self, event: Event) -> bool:
         if event.outcome is not Outcome.REFUSED:
             return True
-        second = event.at.replace(microsecond=0)
-        if second > self._second:
-            self._second = second
-            self._passed.clear()
-        address = event.actor.address
-        if self._passed[address] >= _MOST_OF_AN_ADDRESS or self._passed.total() >= _MOST_OF_ALL:
+        self._begin_minute(event.at.replace(second=0, microsecond=0))
+        sender = event.actor.id or network_of(event.actor.address)
+        if self._passed[sender] >= _MOST_OF_A_SENDER:
             return False
-        self._passed[address] += 1
+        if event.actor.id is None:
+            if self._passed_unauthenticated >= _MOST_UNAUTHENTICATED:
+                return False
+            self._passed_unauthenticated += 1
+        self._passed[sender] += 1
         return True
 
-    def _count(self, event: Event) -> None:
-        key = (event.actor.address, event.action)
-        if key not in self.held and len(self.held) >= _MOST_ADDRESSES:
-            key = (None, event.action)
-        one = Event(
-            event.at,
-            Actor(None, event.actor.request_id, key[0]),
-            event.action,
-            outcome=Outcome.REFUSED,
-            reason=REASON,
-        )
-        before = self.held.get(key)
-        self.held[key] = replace(before, count=before.count + 1) if before else one
+    def _begin_minute(self, minute: datetime) -> None:
+        if minute != self._minute:
+            self._minute = minute
+            self._passed.clear()
+            self._passed_unauthenticated = 0
+
+
+def one_of_many(event: Event) -> Event:
+    """What is kept of a refusal that is only counted: who sent it, or from which network."""
+    address = network_of(event.actor.address)
+    actor = Actor(event.actor.id, event.actor.request_id, address)
+    return replace(event, actor=actor, target=None, reason=REASON, details={})
 
 
 def coalesced(events: Iterable[Event]) -> list[Event]:

@@ -10,15 +10,15 @@ from issuer.audit.event import Actor, Event
 from issuer.audit.own_chain import OwnChain
 from issuer.database import Database
 
-WRITE_EVERY = timedelta(seconds=10)
-MOST_KINDS = 1_000
+WRITE_EVERY = timedelta(minutes=1)
+MOST_KINDS = 100
 
 
 class GatheredRefusals:
-    """A refusal that cost nothing to decide must not cost a row. A crash loses some seconds.
+    """A refusal that cost nothing to decide must not cost a row. A crash loses those of a minute.
 
     Those of one actor and address, for one reason, are one event; so are all beyond the first
-    thousand kinds.
+    hundred kinds.
     """
 
     def __init__(self, database: Database, chance: Random, most_kinds: int = MOST_KINDS) -> None:

@@ -11,14 +11,14 @@ from typing import TypeAlias
 import structlog
 
 from issuer.audit.event import Event
-from issuer.audit.flood import Flood, coalesced
+from issuer.audit.flood import Flood, coalesced, one_of_many
+from issuer.audit.gathering import GatheredRefusals
 from issuer.audit.own_chain import OwnChain
 from issuer.database import Database
-from issuer.errors import DatabaseUnavailable, Unavailable
+from issuer.errors import Unavailable
 
 _MOST_IN_A_COMMIT = 1_000
 _ENOUGH_FOR_A_COMMIT = 100
-_SECONDS_TO_HOLD = 1
 _SECONDS_TO_WAIT = 10
 _SECONDS_TO_STOP = 5
 
@@ -32,11 +32,18 @@ _NOT_READ = -1
 class AuditWriter:
     """The one writer of a process. Events are durable when `record` returns (DESIGN §5).
 
-    They are a chain of their own, so no process waits for another. Refusals in a flood are
-    counted together, and written a moment later.
+    They are a chain of their own, so no process waits for another. Of a flood of refusals most are
+    only counted, by `refusals`.
     """
 
-    def __init__(self, database: Database, chance: Random, most_waiting: int = 10_000) -> None:
+    def __init__(
+        self,
+        database: Database,
+        chance: Random,
+        refusals: GatheredRefusals,
+        most_waiting: int = 10_000,
+    ) -> None:
+        self._refusals = refusals
         self._chain = OwnChain(database, chance)
         self._most_waiting = most_waiting
         self._waiting: deque[_Waiting] = deque()
@@ -94,47 +101,23 @@ class AuditWriter:
     def _run(self) -> None:
         is_last = False
         while not is_last:
-            self._wait_for_call()
+            self._calls.get()
             is_last = self._is_stopping
             gathered = [self._waiting.popleft() for _ in range(len(self._waiting))]
             for start in range(0, len(gathered), _MOST_IN_A_COMMIT):
-                batch = gathered[start : start + _MOST_IN_A_COMMIT]
-                if self._flood.is_due(batch[-1][0].at):
-                    self._write_held()
-                self._commit_what_passes(batch)
-        self._write_held()
-
-    def _wait_for_call(self) -> None:
-        """Meanwhile, what is held back does not wait for ever."""
-        while True:
-            try:
-                return self._calls.get(timeout=_SECONDS_TO_HOLD if self._flood.held else None)
-            except queue.Empty:
-                self._write_held()
+                self._commit_what_passes(gathered[start : start + _MOST_IN_A_COMMIT])
 
     def _commit_what_passes(self, batch: list[_Waiting]) -> None:
         """Who is refused in a flood does not wait for the record of it."""
         held = self._flood.hold([event for event, _ in batch])
         passing = [waiting for waiting, is_held in zip(batch, held, strict=True) if not is_held]
-        if any(held):
-            self._answer(
-                [each for each, is_held in zip(batch, held, strict=True) if is_held], _NOT_READ
-            )
+        counted = [waiting for waiting, is_held in zip(batch, held, strict=True) if is_held]
+        for event, _ in counted:
+            self._refusals.note(one_of_many(event))
+        if counted:
+            self._answer(counted, _NOT_READ)
         if passing:
             self._commit(passing)
-
-    def _write_held(self) -> None:
-        """What cannot be written now is held on."""
-        if not self._flood.held:
-            return
-        try:
-            self._chain.append(list(self._flood.held.values()))
-        except DatabaseUnavailable:
-            pass  # logged once a minute for all that need the database
-        except Exception as error:
-            log.warning("refusals_not_recorded", cause=str(error))
-        else:
-            self._flood.held.clear()
 
     def _commit(self, batch: list[_Waiting]) -> None:
         try:

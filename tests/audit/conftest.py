@@ -29,7 +29,7 @@ class Recorded:
 
     def server(self, *targets: str) -> None:
         """A server that lives long enough to record an event for each target, one after another."""
-        writer = AuditWriter(self.services.database, self.writers)
+        writer = AuditWriter(self.services.database, self.writers, self.services.refusals)
         writer.start()
 
         async def record() -> None:

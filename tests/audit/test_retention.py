@@ -157,7 +157,7 @@ def test_a_server_that_rested_for_long_begins_another_chain(
     recorded: Recorded, retention: Retention, clock: FakeClock
 ):
     """What retention has left would not say where the old one goes on."""
-    writer = AuditWriter(recorded.services.database, Random(7))
+    writer = AuditWriter(recorded.services.database, Random(7), recorded.services.refusals)
     writer.start()
 
     def record() -> None:

@@ -189,6 +189,21 @@ def test_refusals_of_a_limit_are_one_event_with_a_number(
     )
 
 
+def test_malformed_requests_leave_few_events_and_each_is_counted(
+    house: House, token_endpoint: TokenEndpoint
+):
+    """Five a second for 50 seconds, within one minute of the clock."""
+    for number in range(250):
+        assert token_endpoint.post(data={"grant_type": f"nonsense-{number}"}).status == 400
+        house.wait(timedelta(seconds=0.2))
+    house.services.refusals.write()
+    with house.services.database.reading() as session:
+        query = select(AuditEventRow).where(AuditEventRow.action == "token.refused")
+        events = session.scalars(query).all()
+    assert sum(event.count for event in events) == 250
+    assert len(events) == 61
+
+
 @three_requests
 def test_the_event_of_a_client_that_asks_too_often_names_it(
     house: House, token_endpoint: TokenEndpoint
