@@ -58,7 +58,7 @@ ONLY_IN = {
     "argon2": ["users/passwords.py"],
     "yaml": ["manifest/parsing.py", "manifest/events.py"],
     "typer": ["cli/"],
-    "limits": ["rates/shared.py"],
+    "redis": ["rates/shared.py"],
     "redis": ["rates/shared.py"],
     "prometheus_client": ["prometheus.py"],
     "httpx": ["agentos/", "cli/", "drilling/"],

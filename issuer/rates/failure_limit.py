@@ -9,9 +9,11 @@ from issuer.clock import Clock
 from issuer.errors import TooManyRequests, Unavailable
 from issuer.rates.counts import Counts
 from issuer.rates.rate import Rate
-from issuer.rates.shared import SharedCounts
+from issuer.rates.shared import Entry, SharedCounts
 
 MOST_WAITING = 256
+# For those that other processes are checking.
+_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds
 
 T = TypeVar("T")
 
@@ -19,8 +21,9 @@ T = TypeVar("T")
 class FailureLimit:
     """At most `rate` wrong credentials of each address. For the event loop alone.
 
-    Of one address no more are being checked than could fail. Others wait for how those end: so
-    many guesses at once are no more than as many in a row, and nobody is refused who was right.
+    Of one address no more are being checked than could fail, with `shared` in all processes
+    together. Others wait for how those end: so many guesses at once are no more than as many in a
+    row, and nobody is refused who was right.
     """
 
     def __init__(self, rate: Rate, clock: Clock, shared: SharedCounts | None = None) -> None:
@@ -39,13 +42,11 @@ class FailureLimit:
         `TooManyRequests` before any check if there were too many. What `check` raises is no
         failure: nobody learns from it whether the credentials were right.
         """
-        async with self._place(network):
-            await self._require_few_elsewhere(network)
+        async with self._place(network), self._shared_place(network) as shared_place:
             result = await check()
             if is_wrong(result):
                 self._here.add(network, self._window())  # before the place is free
-                if self._shared:
-                    await self._shared.add(network, self._window())
+                shared_place.has_failed = True
             return result
 
     @asynccontextmanager
@@ -78,9 +79,29 @@ class FailureLimit:
         finally:
             self._waiting -= 1
 
-    async def _require_few_elsewhere(self, network: str) -> None:
-        if self._shared and await self._shared.of(network, self._window()) >= self._rate.most:
-            raise self._too_many()
+    @asynccontextmanager
+    async def _shared_place(self, network: str) -> AsyncIterator["_SharedPlace"]:
+        place = _SharedPlace()
+        window = await self._entered_shared(self._shared, network) if self._shared else None
+        try:
+            yield place
+        finally:
+            if self._shared and window is not None:
+                self._shared.leave(network, window, failed=place.has_failed)
+
+    async def _entered_shared(self, shared: SharedCounts, network: str) -> int | None:
+        """The window in which it counts for all processes; None if each counts for itself."""
+        for pause in _PAUSES:
+            window = self._window()
+            match await shared.enter(network, window, self._rate.most):
+                case Entry.ENTERED:
+                    return window
+                case Entry.AWAY:
+                    return None
+                case Entry.TOO_MANY:
+                    raise self._too_many()
+            await self._clock.sleep(pause)
+        raise Unavailable("Too many requests of one address are being checked elsewhere.")
 
     def _window(self) -> int:
         return self._rate.window(self._clock)
@@ -101,3 +122,9 @@ class _Checking:
         self.number -= 1
         self.one_ended.set()
         self.one_ended = asyncio.Event()
+
+
+class _SharedPlace:
+    """A check that is counted in all processes."""
+
+    has_failed = False
