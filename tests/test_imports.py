@@ -59,7 +59,6 @@ ONLY_IN = {
     "yaml": ["manifest/parsing.py", "manifest/events.py"],
     "typer": ["cli/"],
     "redis": ["rates/shared.py"],
-    "redis": ["rates/shared.py"],
     "prometheus_client": ["prometheus.py"],
     "httpx": ["agentos/", "cli/", "drilling/"],
 }

@@ -1,11 +1,14 @@
 """`issuer doctor`."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from issuer.audit import Actor
 from issuer.cli import checks
+from issuer.database.tables import ClientSecretRow
 from issuer.keys.sealing import new_master_key
 from tests.builders import FakeClock, settings_for
 from tests.cli.driver import Cli
@@ -66,6 +69,17 @@ def test_an_administrator_who_cannot_administer_is_a_warning(cli: Cli):
     cli.done("client", "delete", "issuer-admin")
     assert verdicts(cli)["administrator"] == "warning"
     cli.done("admin", "recover")
+    assert verdicts(cli)["administrator"] == "ok"
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_administrators_whose_secrets_all_expire_are_a_warning(cli: Cli):
+    """As after a change in the database itself: nothing of ours brings it about."""
+    with cli.services() as services, services.database.transaction() as session:
+        tomorrow = services.clock() + timedelta(days=1)
+        session.execute(update(ClientSecretRow).values(expires_at=tomorrow))
+    assert verdicts(cli)["administrator"] == "warning"
+    cli.done("client", "secret", "create", "issuer-admin")
     assert verdicts(cli)["administrator"] == "ok"
 
 

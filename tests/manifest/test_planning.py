@@ -46,7 +46,7 @@ def test_a_plan_says_what_is_changed(house: House):
         '    audiences: ["dev-os", "prod-os"] → ["prod-os"]',
         "    access_token_ttl: null → 60",
         f"~ update user alice ({alice})",
-        '    username: "alice" → "Alice\u0301"',
+        '    username: "alice" → "Alic\u00e9"',
         '    name: "" → "A"',
         f"- unassign role runner everywhere from user alice ({alice})",
         "ci-bot gains teams:run at prod-os",
