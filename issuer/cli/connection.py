@@ -66,8 +66,12 @@ class BoundedConnection(FramedProtocol):
         elif self._refusal:
             self.send_400_response(self._refusal)
             return
-        self._read()
-        self.flow.resume_reading()
+        if self._unparsed:
+            self._read()
+        else:
+            self._set_deadlines()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
 
     @property
     def has_waiting(self) -> bool:
@@ -81,7 +85,7 @@ class BoundedConnection(FramedProtocol):
                 self.feed(self._next_piece())
         except httptools.HttpParserError as error:
             self._refuse(error)
-        if self.has_waiting:
+        if self.pipeline or self._refusal:
             self.flow.pause_reading()
         self._set_deadlines()
 
@@ -95,8 +99,10 @@ class BoundedConnection(FramedProtocol):
 
     def _refuse(self, error: httptools.HttpParserError) -> None:
         """Answer 400 in its turn, close, and parse nothing more."""
-        cause = error.__context__  # no other one is shown: it may quote the request
-        self._refusal = f"Invalid request: {cause if isinstance(cause, RequestRefused) else error}"
+        cause = error.__context__
+        if isinstance(cause, RequestRefused):  # no other is shown: it may quote the request
+            error = cause
+        self._refusal = f"Invalid request: {error}"
         log.debug("invalid_request", address=self.client and self.client[0], reason=self._refusal)
         self._unparsed = b""
         is_answering = self.cycle is not None and not self.cycle.response_complete
@@ -121,7 +127,8 @@ class BoundedConnection(FramedProtocol):
     def _set_deadlines(self) -> None:
         """One for a request that is being received, or else for the next one to begin."""
         if not (self._is_in_head or self._is_in_body or self.cycle is None):
-            self._unset_deadline()
+            if self._deadline is not None:
+                self._unset_deadline()
             if self.timeout_keep_alive_task is None:
                 self._close_later(self.timeout_keep_alive)
         elif self.has_waiting:

@@ -14,7 +14,7 @@ _DECISIVE = {b"host", b"transfer-encoding", b"expect"}
 _BYTES_OF_A_CHUNK = 16  # enough for its length and two line ends
 
 
-class RequestRefused(Exception):
+class RequestRefused(httptools.HttpParserError):
     """A request that httptools takes and this server does not."""
 
 
@@ -57,8 +57,14 @@ class FramedProtocol(HttpToolsProtocol):
             except httptools.HttpParserUpgrade as upgrade:  # RFC 9110 §7.8: ignored
                 data = memoryview(data)[upgrade.args[0] :]
                 self._read_the_body()
-        if self._framing_bytes > self.most_framing_bytes and (self._is_in_head or self._is_in_body):
-            raise httptools.HttpParserError("The head or the trailers are too large.")
+        if self._is_in_head or self._is_in_body:
+            self._require_bounds()
+
+    def _require_bounds(self) -> None:
+        if len(self.headers) > self.most_headers:
+            raise RequestRefused("There are too many headers.")
+        if self._framing_bytes > self.most_framing_bytes:
+            raise RequestRefused("The head or the trailers are too large.")
 
     def _read_the_body(self) -> None:
         """Let a new parser read on after this head, without its upgrade."""
@@ -86,8 +92,6 @@ class FramedProtocol(HttpToolsProtocol):
         """Does what uvicorn's does, without a second call for each header."""
         if not self._is_in_head:  # a trailer (RFC 9110 §6.5.1), or the repeated head
             return
-        if len(self.headers) >= self.most_headers:
-            raise RequestRefused("There are too many headers.")
         name = name.lower()
         if name in _DECISIVE:
             self._examine(name, value)
@@ -107,6 +111,7 @@ class FramedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if not self._is_in_head:
             return
+        self._require_bounds()
         version = self.parser.get_http_version()
         if version not in _VERSIONS:
             raise RequestRefused("The version is neither HTTP/1.1 nor HTTP/1.0.")

@@ -52,7 +52,7 @@ class BoundedTransport:
         else:
             self._transport.write(head + body)
         self._written += len(head) + len(body)
-        if not self._is_watched:
+        if not self._is_watched and self._transport.get_write_buffer_size():
             self._watch()
 
     def _watch(self) -> None:

@@ -138,6 +138,10 @@ def test_a_request_that_could_be_read_in_two_ways_is_refused(head: bytes):
     assert is_refused(head + NEXT)
 
 
+def test_a_head_with_too_many_headers_is_refused_before_its_end():
+    assert is_refused(HEAD + b"X-A: a\r\n" * 300)
+
+
 def test_a_request_of_an_older_client_needs_no_host():
     requests, wire = received(b"GET /old HTTP/1.0\r\n\r\n")
     assert requests == [("GET", "/old", b"")]
