@@ -21,6 +21,7 @@ from issuer.admin import (
     install_problem_handlers,
     manifest_schemas,
     problem_schemas,
+    unforeseen,
 )
 from issuer.clock import Clock
 from issuer.health import health_paths, health_routes
@@ -115,7 +116,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> ShortWay:
     app.add_middleware(BodyLimit, prefix=f"{base}/admin/")
     app.add_middleware(HeadAsGet, prefix=f"{base}/admin/")
     app.add_middleware(NeverFramed, prefix=f"{base}/docs")
-    app.add_middleware(RequestFrame)
+    app.add_middleware(RequestFrame, unforeseen=unforeseen)
     app.state.services = services
     app.state.plans = plans
     app.state.lints = lints

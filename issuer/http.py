@@ -1,7 +1,7 @@
 """What every answer of the server has, whichever door it leaves by."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from secrets import token_hex
 from time import perf_counter
 from typing import TypeAlias
@@ -28,11 +28,19 @@ _NEVER_FRAMED = [
 log = structlog.get_logger(__name__)
 
 
-class RequestFrame:
-    """Pure ASGI, outermost: the request id, and `server_error` for anything unforeseen."""
+def server_error(_: Scope) -> Response:
+    """RFC 6749 §4.1.2.1's word for it, and nothing of the cause."""
+    return JSONResponse({"error": "server_error"}, 500, headers={"Cache-Control": "no-store"})
 
-    def __init__(self, app: ASGIApp) -> None:
+
+class RequestFrame:
+    """Pure ASGI, outermost: the request id, and `unforeseen` for what nothing else answered."""
+
+    def __init__(
+        self, app: ASGIApp, unforeseen: Callable[[Scope], Response] = server_error
+    ) -> None:
         self._app = app
+        self._unforeseen = unforeseen
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -62,10 +70,7 @@ class RequestFrame:
             log.exception("unforeseen")
             if started:
                 raise
-            answer = JSONResponse(
-                {"error": "server_error"}, 500, headers={"Cache-Control": "no-store"}
-            )
-            await answer(scope, receive, send_framed)
+            await self._unforeseen(scope)(scope, receive, send_framed)
 
 
 class AccessLog:

@@ -5,7 +5,7 @@ from issuer.admin.head import HeadAsGet
 from issuer.admin.limits import BodyLimit
 from issuer.admin.manifest import manifest_schemas
 from issuer.admin.problems import problem_schemas
-from issuer.admin.refusals import install_problem_handlers
+from issuer.admin.refusals import install_problem_handlers, unforeseen
 
 __all__ = [
     "BodyLimit",
@@ -14,4 +14,5 @@ __all__ = [
     "install_problem_handlers",
     "manifest_schemas",
     "problem_schemas",
+    "unforeseen",
 ]

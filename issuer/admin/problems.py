@@ -138,8 +138,7 @@ def name_for(status: int) -> str:
 def answer(request: Request, problem: ProblemRaised) -> Response:
     """The problem as the caller gets it. Refusals of the admin API are logged."""
     status, title = _PROBLEMS[problem.name]
-    base = request.app.state.services.settings.base_path
-    if request.url.path.startswith(f"{base}{PREFIX}/"):
+    if is_of_admin_api(request):
         log = structlog.get_logger(__name__)
         log.info("admin_refused", problem=problem.name, reason=problem.detail)
     body = {
@@ -157,3 +156,9 @@ def answer(request: Request, problem: ProblemRaised) -> Response:
         media_type=MEDIA_TYPE,
         headers={"Cache-Control": "no-store", **(problem.headers or {})},
     )
+
+
+def is_of_admin_api(request: Request) -> bool:
+    """Whether the request is for an endpoint of this API, there or not."""
+    base = request.app.state.services.settings.base_path
+    return request.url.path.startswith(f"{base}{PREFIX}/")

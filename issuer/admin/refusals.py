@@ -4,11 +4,20 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import Scope
 
 from issuer import errors, manifest
-from issuer.admin.problems import MOST_ERRORS, ProblemRaised, answer, name_for, shortened
+from issuer.admin.problems import (
+    MOST_ERRORS,
+    ProblemRaised,
+    answer,
+    is_of_admin_api,
+    name_for,
+    shortened,
+)
 from issuer.catalogue import methods_at
 from issuer.fields import in_words
+from issuer.http import server_error
 from issuer.scopes import InvalidScope, ScopeNotCovered
 
 
@@ -32,6 +41,14 @@ def install_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(errors.IssuerError)
     async def domain(request: Request, error: errors.IssuerError) -> Response:
         return answer(request, _of_domain(error))
+
+
+def unforeseen(scope: Scope) -> Response:
+    """The answer to what nobody foresaw, here as for every endpoint of the server."""
+    request = Request(scope)
+    if not is_of_admin_api(request):
+        return server_error(scope)
+    return answer(request, ProblemRaised("server-error", "Something unforeseen happened."))
 
 
 def _allowed(request: Request, error: HTTPException) -> dict[str, str]:

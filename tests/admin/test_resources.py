@@ -509,3 +509,20 @@ def test_the_documentation_is_shown_in_no_frame(house: House):
         headers = house.http.get(path).headers
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
         assert headers["x-frame-options"] == "DENY"
+
+
+def test_what_nobody_foresaw_is_a_problem_without_its_cause(admin: AdminApi, house: House):
+    house.client("ci-bot")
+    house.break_keys()
+    answer = admin.post("/preview", client_id="ci-bot")
+    assert problem(answer) == (500, "server-error")
+    assert answer.json()["detail"] == "Something unforeseen happened."
+
+
+def test_a_duration_is_given_in_seconds_or_with_a_unit_and_answered_in_seconds(admin: AdminApi):
+    for given in (900, "900s", "15m"):
+        created = admin.post("/audiences", id=f"os-{given}", access_token_ttl=given)
+        assert created.json()["access_token_ttl"] == 900
+    for wrong in ("15", "15 minutes", "1e3s", "-15m", 1.5, True):
+        refused = admin.post("/audiences", id="new", access_token_ttl=wrong)
+        assert problem(refused) == (422, "invalid-fields")
