@@ -46,6 +46,8 @@ def test_events_match_everything_given(house: Cli):
     for instant in ("2099-01-01T00:00:00Z", "2099-01-01T00:00:00+02:00"):
         assert found("--since", instant) == []
     assert found("--target", "reader", "--since", "1h") == both
+    house.json("user", "create", "bob", "--id", "usr_1")
+    assert found("--target", "bob") == found("--target", "usr_1") == [("user.created", "usr_1")]
     assert found("--until", "1h") == []
     for nonsense in ("yesterday", "1y", "-1h", "0001-01-01T00:00:00+14:00"):
         assert house("audit", "list", "--since", nonsense).status == 2
