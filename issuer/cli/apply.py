@@ -65,7 +65,7 @@ def apply(
     source = source_of(file)
     if secrets_file is not None:
         _require_new(secrets_file)
-    with every_problem_said(), changing() as rooms:
+    with every_problem_said(), output.working("Applying"), changing() as rooms:
         declared, plan = planned(rooms, source, file, prune=prune)
         count = plan.change_count if expect is None else expect
         applied = manifest.apply(rooms, replace(plan, change_count=count))

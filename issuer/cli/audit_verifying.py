@@ -56,7 +56,8 @@ def verify_events(kept: Kept = None, as_json: AsJson = False) -> None:
     tokens = [token for path in kept or [] for token in _tokens(path)]
     with opened() as services:
         services.keyring.reload()
-        found = services.verify_audit(tokens)
+        with output.working("Verifying audit events"):
+            found = services.verify_audit(tokens)
     if as_json:
         output.print_json(found.model_dump(mode="json"))
     if found.finding is not None:

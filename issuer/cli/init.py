@@ -21,7 +21,10 @@ def init(as_json: AsJson = False) -> None:
       issuer init
       ISSUER_URL=https://id.example issuer init --json
     """
-    show_admin(initialise(read_settings(), operator()), as_json=as_json)
+    settings = read_settings()
+    with output.working("Creating keys and schema"):
+        made = initialise(settings, operator())
+    show_admin(made, as_json=as_json)
 
 
 def show_admin(made: Initialised, *, as_json: bool) -> None:

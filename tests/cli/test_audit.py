@@ -1,12 +1,15 @@
 """`issuer audit`."""
 
+import io
 import json
+from contextlib import redirect_stderr
 from pathlib import Path
 
 import pytest
 from sqlalchemy import delete, select, update
 
 from issuer.audit import Actor, Trail
+from issuer.cli import output
 from issuer.cli.house import operator
 from issuer.database.tables import AuditCheckpointRow, AuditEventRow
 from tests.cli.driver import Cli
@@ -108,6 +111,16 @@ def test_a_record_as_it_was_written_is_verified(house: Cli, tmp_path: Path):
     found = house.json("audit", "verify", "--checkpoint", str(kept))
     assert (found["ok"], found["finding"], found["unanchored"]) == (True, None, 0)
     assert "Checkpoints (1) cover all of them" in house.done("audit", "verify")
+
+
+def test_what_takes_a_while_is_said_on_a_terminal_only(house: Cli, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TERM", "xterm")
+    screen = io.StringIO()
+    screen.isatty = lambda: True  # type: ignore[method-assign]
+    with redirect_stderr(screen), output.working("Verifying audit events"):
+        pass
+    assert "Verifying audit events" in screen.getvalue()
+    assert house("audit", "verify").err == ""
 
 
 def test_a_record_that_was_tampered_with_is_not(house: Cli):
