@@ -78,6 +78,25 @@ def test_a_large_read_that_ends_inside_a_head_is_no_large_head():
     assert [len(body) for body in on_a_wire(conversation).answers()] == [90_008, 12]
 
 
+def test_empty_lines_are_not_parsed_one_by_one(monkeypatch: pytest.MonkeyPatch):
+    """Each costs as much as a head, and anyone may send them."""
+    pieces = []
+    feed = BoundedConnection.feed
+
+    def counted(connection: BoundedConnection, data: bytes) -> None:
+        pieces.append(data)
+        feed(connection, data)
+
+    monkeypatch.setattr(BoundedConnection, "feed", counted)
+    empty = b"\r\n" * 100_000
+
+    async def conversation(wire: Wire, _: Echo) -> None:
+        await wire.send(HEAD + b"Content-Length: %d\r\n\r\n" % len(empty) + empty, empty)
+
+    assert [len(body) for body in on_a_wire(conversation).answers()] == [200_008]
+    assert len(pieces) < 1_000
+
+
 # Pipelining
 
 
@@ -88,7 +107,7 @@ def test_few_requests_wait_and_the_socket_is_not_read_until_they_are_answered():
         echo.may_answer.clear()
         await wire.send(many, many)
         assert len(echo.scopes) == 1
-        assert len(wire.connection.pipeline) <= 2
+        assert len(wire.connection.pipeline) <= 32
         assert len(wire.socket) == 1
         echo.may_answer.set()
         await wire.settled()
