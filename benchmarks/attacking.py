@@ -159,6 +159,7 @@ async def readers_of_a_large_feed(target: Target) -> None:
 
 def fill_the_feed(target: Target) -> None:
     Feed(target.issuer.house.services).revoke(REVOCATIONS)
+    target.issuer.http.get(FEED)  # as verifiers do all the time
 
 
 async def lone_crlf(target: Target) -> None:

@@ -1,6 +1,7 @@
 """The server: mounts the doors, frames every answer, runs the background threads."""
 
 import gc
+import sys
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from functools import cache
@@ -60,6 +61,7 @@ _PLANS_AT_ONCE = 2  # each may take a hundred megabytes
 _LINTS_WAITING = 16
 
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
+_SECONDS_OF_A_THREAD = 0.0005  # a tenth of the default
 
 
 def create_app(settings: Settings, clock: Clock | None = None) -> ShortWay:
@@ -184,4 +186,6 @@ def app_from_environment() -> ASGIApp:
     gc.freeze()
     # Nor need it look after every 700 objects, while requests wait that are no garbage yet.
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+    # For so long a thread that computes may keep the event loop waiting, each time it waits.
+    sys.setswitchinterval(_SECONDS_OF_A_THREAD)
     return app
