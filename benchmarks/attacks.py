@@ -8,6 +8,8 @@ Each attack meets a server of its own: see `METHOD`.
 import argparse
 import asyncio
 import os
+import shlex
+import sys
 import tempfile
 import threading
 import time
@@ -199,7 +201,8 @@ def main() -> None:
             rows.append(found.row)
             print(found.row, flush=True)
     if options.write_docs:
-        DOCS.write_text(markdown(rows, "python -m benchmarks.attacks --write-docs"))
+        command = shlex.join(["python", "-m", "benchmarks.attacks", *sys.argv[1:]])
+        DOCS.write_text(markdown(rows, command))
     if any("not kept" in row for row in rows):
         raise SystemExit(1)
 
