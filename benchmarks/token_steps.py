@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from random import SystemRandom
 from typing import TypeVar
@@ -30,14 +31,27 @@ from issuer.audit import Actor, Event
 from issuer.audit.own_chain import OwnChain
 from issuer.metrics import Metrics
 from issuer.oauth import IssuerAuthorizationServer
-from issuer.oauth.client_authentication import authenticate_client
-from issuer.oauth.repeated import RepeatedRequests
-from issuer.oauth.request import ProtocolRequest, ReceivedForm, parse_form, receive_form
+from issuer.oauth.answers import Answer
+from issuer.oauth.credential_checks import CredentialChecks
+from issuer.oauth.overload import Rounds
+from issuer.oauth.request import ParsedRequest, parse_form, receive_form
+from issuer.oauth.token_endpoint import TokenEndpoint
+from issuer.rates import Limits
 from issuer.services import Services
+from issuer.tokens import AccessToken
 from issuer.vocabulary import ACCESS_TOKEN_TYPE, SigningAlgorithm
+from issuer.workers import WorkerPool
 from tests.builders import Credentials, settings_for
 
 T = TypeVar("T")
+
+
+class NoOverload(Rounds):
+    """Here no event loop runs that could be busy."""
+
+    def require_time(self) -> None:
+        pass
+
 
 ROUNDS, CALLS = 7, 2_000
 BODY = b"grant_type=client_credentials"
@@ -45,48 +59,49 @@ BODY = b"grant_type=client_credentials"
 
 def steps(services: Services, client: Credentials, alg: str) -> Iterator[tuple[str, float]]:
     """By name, in microseconds."""
-    server = IssuerAuthorizationServer(services)
-    basic = base64.b64encode(f"{client.client_id}:{client.client_secret}".encode())
-
-    def form() -> ReceivedForm:
-        return at_once(receive_form(arrived(basic)))
-
-    def request() -> ProtocolRequest:
-        return parse_form(form())
-
-    first = request()
-    first.may_query = True  # from now on memory confirms the client
-    answer = server.create_token_response(first)
-    assert first.issued is not None
-    sign, message = KINDS[alg](), first.issued.token.rpartition(".")[0].encode()
-    claims = {"sub": client.client_id, "jti": first.issued.jti, "scopes": ["agents:read"]}
-    reading = taken(request)
-    yield "the request is read", reading
-    yield (
-        "the client authenticates",
-        taken(lambda: authenticate_client(request(), services.client_authentication)) - reading,
+    server, clock = IssuerAuthorizationServer(services), services.clock
+    pool = WorkerPool("pool", 1, 1)
+    checks = CredentialChecks(
+        services.client_authentication, services.last_use, Limits(), pool, clock
     )
+    services.changes.require_current = lambda: None  # type: ignore[method-assign]
+    services.audit.record = Nothing().record  # type: ignore[method-assign]
+    endpoint = TokenEndpoint(services, NoOverload(clock), server, checks, pool, pool, Metrics())
+    basic = base64.b64encode(f"{client.client_id}:{client.client_secret}".encode())
+    services.changes.look()
+    services.directory.load_client(client.client_id)  # from now on memory confirms the client
+
+    def parsed() -> ParsedRequest:
+        return parse_form(at_once(receive_form(arrived(basic))))
+
+    def answer(body: bytes) -> Answer:
+        answered = at_once(endpoint(arrived(basic, body)))
+        assert answered.error is None
+        return answered
+
+    request = at_once(checks.authenticate(parsed()))
+    granted = server.authorize(request)
+    first = services.tokens.issue(granted.authorization, clock())
+    assert isinstance(first, AccessToken)
+    sign, message = KINDS[alg](), first.token.rpartition(".")[0].encode()
+    claims = {"sub": client.client_id, "jti": first.jti, "scopes": ["agents:read"]}
+    yield "parse", taken(parsed)
+    yield "authenticate", taken(lambda: at_once(checks.authenticate(request.parsed)))
+    yield "authorize", taken(lambda: server.authorize(request))
     signature = taken(lambda: sign(message))
     yield "the signature itself", signature
     signing = taken(lambda: services.keyring.sign(SigningAlgorithm(alg), ACCESS_TOKEN_TYPE, claims))
     yield "the token around it", signing - signature
-    whole = taken(lambda: server.create_token_response(request()))
-    yield "all from the request to the answer", whole
-    yield "the same when it comes again", repeating(services, first, form)
-    yield "the answer as bytes", taken(lambda: at_once(answer({}, receive_nothing, send_nowhere)))
+    others = count()  # other bytes each time
+    yield (
+        "all of it, without the audit event",
+        taken(lambda: answer(BODY + b"&n=%d" % next(others))),
+    )
+    yield "the same for a request that was granted before", taken(lambda: answer(BODY))
+    last = answer(BODY)
+    yield "the answer as bytes", taken(lambda: at_once(last({}, receive_nothing, send_nowhere)))
     for together in (1, 16, 64):
-        yield f"its record, {together} in a commit", recording(services, together)
-
-
-def repeating(
-    services: Services, request: ProtocolRequest, form: Callable[[], ReceivedForm]
-) -> float:
-    """Of a request that is remembered, in microseconds, but for its record."""
-    services.audit = Nothing()  # type: ignore[assignment]
-    repeated = RepeatedRequests(services, Metrics())
-    repeated.remember(request)
-    assert at_once(repeated.answer(form())) is not None
-    return taken(lambda: at_once(repeated.answer(form())))
+        yield f"its audit event, {together} in a commit", recording(services, together)
 
 
 def recording(services: Services, together: int) -> float:
@@ -109,16 +124,16 @@ def recording(services: Services, together: int) -> float:
     return taken(lambda: chain.append([event] * together), calls=50) / together
 
 
-def arrived(basic: bytes) -> Request:
+def arrived(basic: bytes, body: bytes = BODY) -> Request:
     """A token request as the HTTP server hands it over."""
 
     async def receive() -> Message:
-        return {"type": "http.request", "body": BODY, "more_body": False}
+        return {"type": "http.request", "body": body, "more_body": False}
 
     headers = [
         (b"host", b"id.example"),
         (b"content-type", b"application/x-www-form-urlencoded"),
-        (b"content-length", str(len(BODY)).encode()),
+        (b"content-length", str(len(body)).encode()),
         (b"authorization", b"Basic " + basic),
     ]
     scope = {"type": "http", "method": "POST", "query_string": b"", "headers": headers}

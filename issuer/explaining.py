@@ -6,6 +6,7 @@ issuer's own audience with what the admin API does.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -110,9 +111,9 @@ class Explainer:
             decision, tuple(sorted(held)), tuple(_sources(known, audience, decision.by))
         )
 
-    def preview(self, request: PreviewRequest) -> Preview:
+    def preview(self, request: PreviewRequest, now: datetime) -> Preview:
         """What a token for the subject would say; refused as the token endpoint would refuse."""
-        claims, size = self._tokens.preview(self.authorization(request))
+        claims, size = self._tokens.preview(self.authorization(request), now)
         return Preview(claims, size)
 
     def authorization(self, request: PreviewRequest) -> Authorization:

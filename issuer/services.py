@@ -122,7 +122,7 @@ class Services:
         policy = Policy(settings.sign_in_failures, settings.sign_in_lock)
         self.guard = Guard(self.database, clock, policy, self._marks)
         self.sign_in = SignIn(self.database, self.directory, self.passwords, self.guard)
-        self.client_authentication = ClientAuthentication(self.directory, self.secrets, clock)
+        self.client_authentication = ClientAuthentication(self.directory, self.secrets)
         self.key_policy = KeyPolicy(settings.key_sign_for, settings.key_announce_for)
         self.keyring = Keyring(
             self.database,
@@ -138,7 +138,6 @@ class Services:
         self.tokens = TokenIssuer(
             settings.url,
             self.keyring,
-            clock,
             self._chance,
             default_lifetime=settings.access_token_ttl,
             most_bytes=settings.max_token_bytes,

@@ -130,7 +130,7 @@ def explain(caller: Caller, question: Question) -> Explained:
 def preview(caller: Caller, wanted: PreviewRequest) -> Previewed:
     """What a token would say, without making one."""
     _require_read_of(caller, wanted)
-    found = caller.services.explainer.preview(wanted)
+    found = caller.services.explainer.preview(wanted, caller.services.clock())
     return Previewed(claims=found.claims, bytes=found.size)
 
 

@@ -64,14 +64,14 @@ def _kept(path: Path) -> Demo | None:
 
 def _works(services: Services, demo: Demo) -> bool:
     try:
-        client, _ = services.client_authentication.authenticate(
-            demo.client_id, demo.client_secret, may_query=True
+        client = services.client_authentication.from_database(
+            demo.client_id, demo.client_secret, services.clock()
         )
         with services.reading() as rooms:
             rooms.users.get_by_username(demo.username)
     except (InvalidCredentials, NotFound):
         return False
-    return demo.audience in client.audiences
+    return demo.audience in client.record.audiences
 
 
 def _made(rooms: Rooms, password: NewPassword) -> Demo:

@@ -39,7 +39,7 @@ def preview(
         services.keyring.reload()
         subject = client_and_user(services, user, client) if user else {"client_id": client}
         request = PreviewRequest.read({**subject, **given(audience=audience, scope=scopes)})
-        found = services.explainer.preview(request)
+        found = services.explainer.preview(request, services.clock())
     if as_json:
         output.print_json({"claims": found.claims, "bytes": found.size})
     else:

@@ -1,47 +1,47 @@
 """Authenticating a client by its secret: one error and one duration for everything wrong."""
 
+from dataclasses import dataclass
+from datetime import datetime
+
 from issuer.clients.secrets import SecretMaker
-from issuer.clock import Clock
 from issuer.directory import ClientRecord, Directory, SecretRecord
-from issuer.errors import InvalidCredentials, IssuerError
+from issuer.errors import InvalidCredentials
 
 
-class NeedsDatabase(IssuerError):
-    """Memory alone cannot say: ask again from a thread that may query."""
+@dataclass(frozen=True, slots=True)
+class AuthenticatedClient:
+    """A client, and which of its secrets it used."""
+
+    record: ClientRecord
+    secret: SecretRecord
 
 
 class ClientAuthentication:
-    """Memory first. Whatever memory does not confirm is looked up, exactly once.
+    """From memory first; what memory does not confirm is looked up in the database, once.
 
-    So a secret made a moment ago works at once, and an unknown client costs the same as a
-    wrong secret: one lookup.
+    So a new secret works at once, and an unknown client costs the same as a wrong secret: one
+    lookup.
     """
 
-    def __init__(self, directory: Directory, secrets: SecretMaker, clock: Clock) -> None:
+    def __init__(self, directory: Directory, secrets: SecretMaker) -> None:
         self._directory = directory
         self._secrets = secrets
-        self._clock = clock
 
-    def authenticate(
-        self, client_id: str, secret: str, *, may_query: bool
-    ) -> tuple[ClientRecord, SecretRecord]:
-        """The client whose secret this is, and which of its secrets.
-
-        `InvalidCredentials` otherwise, `NeedsDatabase` if that cannot be said from memory.
-        """
+    def from_memory(self, client_id: str, secret: str, now: datetime) -> AuthenticatedClient | None:
+        """The client whose secret this is at `now`; None if only the database can tell."""
         try:
-            return self._confirm(self._directory.remembered_client(client_id), secret)
+            return self._confirm(self._directory.remembered_client(client_id), secret, now)
         except InvalidCredentials:
-            if not may_query:
-                raise NeedsDatabase("The client is not remembered.") from None
-        return self._confirm(self._directory.load_client(client_id), secret)
+            return None
+
+    def from_database(self, client_id: str, secret: str, now: datetime) -> AuthenticatedClient:
+        """The client whose secret this is at `now`; `InvalidCredentials` otherwise."""
+        return self._confirm(self._directory.load_client(client_id), secret, now)
 
     def _confirm(
-        self, client: ClientRecord | None, secret: str
-    ) -> tuple[ClientRecord, SecretRecord]:
-        client_id, live = (
-            (client.client_id, client.live_secrets(self._clock())) if client else ("", [])
-        )
+        self, client: ClientRecord | None, secret: str, now: datetime
+    ) -> AuthenticatedClient:
+        client_id, live = (client.client_id, client.live_secrets(now)) if client else ("", [])
         matching = self._secrets.matching(client_id, secret, live)
         if client is None:
             raise InvalidCredentials("unknown client")
@@ -49,4 +49,4 @@ class ClientAuthentication:
             raise InvalidCredentials("wrong secret")
         if client.disabled:
             raise InvalidCredentials("disabled client")
-        return client, matching
+        return AuthenticatedClient(client, matching)

@@ -47,7 +47,9 @@ class SpecimenMaker:
         return made
 
     def _made(self, sign: Signer) -> AccessToken:
-        return self._services.tokens.issue_signed_by(sign, self._authorization, SHORTEST_TOKEN)
+        return self._services.tokens.issue_signed_by(
+            sign, self._authorization, SHORTEST_TOKEN, self._services.clock()
+        )
 
     def _details(self, token: AccessToken) -> dict[str, object]:
         return {"drill": True, **token.details(self._authorization.audience.id)}

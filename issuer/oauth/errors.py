@@ -2,7 +2,10 @@
 
 from authlib.oauth2 import OAuth2Error
 
-from issuer.errors import Unavailable
+from issuer.clients.secrets import PREFIX as CLIENT_SECRET
+from issuer.errors import TooManyRequests, Unavailable
+from issuer.fields import is_principal_id
+from issuer.refresh import PREFIX as REFRESH_TOKEN
 from issuer.vocabulary import ErrorCode
 
 _STATUS = {
@@ -16,7 +19,10 @@ TOO_MANY_REQUESTS = 429  # RFC 6585 §4
 
 
 class OAuthError(OAuth2Error):  # type: ignore[misc]
-    """An answer that refuses. `reason` never leaves the house."""
+    """An answer that refuses. `reason` and `target` are for the audit log, never sent.
+
+    `target` is the id that the request names, if somebody could have it.
+    """
 
     def __init__(
         self,
@@ -24,11 +30,13 @@ class OAuthError(OAuth2Error):  # type: ignore[misc]
         description: str,
         *,
         reason: str | None = None,
+        target: str | None = None,
         status: int | None = None,
         retry_after: int | None = None,
     ) -> None:
         super().__init__(description, error=code.value, status_code=status or _STATUS.get(code))
         self.reason = reason or description
+        self.target = target
         self.retry_after = retry_after
 
     def get_headers(self) -> list[tuple[str, str]]:
@@ -41,6 +49,16 @@ class OAuthError(OAuth2Error):  # type: ignore[misc]
         return headers
 
 
+class NothingDone(OAuthError):
+    """Answered 200 like what was done (RFC 7009 §2.2), but audited as refused."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(ErrorCode.INVALID_REQUEST, reason, status=200)
+
+    def get_body(self) -> dict[str, object]:
+        return {}
+
+
 def unavailable(error: Unavailable) -> OAuthError:
     """The answer of a server that cannot answer now."""
     return OAuthError(
@@ -49,6 +67,41 @@ def unavailable(error: Unavailable) -> OAuthError:
         reason=str(error),
         retry_after=error.retry_after,
     )
+
+
+def invalid_client(reason: str, target: str | None = None) -> OAuthError:
+    """One answer for every wrong credential of a client (RFC 6749 §5.2)."""
+    return OAuthError(
+        ErrorCode.INVALID_CLIENT, "Client authentication failed.", reason=reason, target=target
+    )
+
+
+def too_many_requests(error: TooManyRequests) -> OAuthError:
+    """429: beyond a limit (RFC 6585 §4)."""
+    return OAuthError(
+        ErrorCode.TEMPORARILY_UNAVAILABLE,
+        "Too many requests.",
+        reason=str(error),
+        status=TOO_MANY_REQUESTS,
+        retry_after=error.retry_after,
+    )
+
+
+def invalid_scope(description: str, scope: str) -> OAuthError:
+    """RFC 6749 §5.2, naming the scope; in the audit log only if it cannot be a secret."""
+    named = f"{description}: {quoted(scope)}"
+    reason = description if may_be_secret(scope) else named
+    return OAuthError(ErrorCode.INVALID_SCOPE, named, reason=reason)
+
+
+def may_be_secret(text: str) -> bool:
+    """Whether it holds one of our secrets, which people send where something else belongs."""
+    return CLIENT_SECRET in text or REFRESH_TOKEN in text
+
+
+def named_principal(text: str | None) -> str | None:
+    """The id that a caller names, if anybody could have it."""
+    return text if text and is_principal_id(text) and not may_be_secret(text) else None
 
 
 def quoted(text: str) -> str:

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from authlib.oauth2.rfc6749 import OAuth2Request
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 
 from issuer.directory import ClientRecord
 from issuer.errors import InvalidCredentials
-from issuer.oauth.request import ProtocolRequest, required
+from issuer.oauth.request import required
 from issuer.refresh import PREFIX
 from issuer.scopes import ISSUER_INTROSPECT, covers
 from issuer.tokens import Authorization, still_held
@@ -17,7 +18,7 @@ _ALSO_SAID = ("sub", "aud", "iss", "jti", "client_id", "exp", "iat", "roles", "s
 
 
 @dataclass(frozen=True, slots=True)
-class LivingToken:
+class ActiveToken:
     """A token that is active, and what is said of it (§2.2)."""
 
     client_id: str
@@ -38,20 +39,18 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
 
     PATH = "/oauth2/introspect"
 
-    def check_params(self, request: ProtocolRequest, client: object) -> None:
+    def check_params(self, request: OAuth2Request, client: object) -> None:
         """Authlib's hook. A hint is not needed (§2.1): the kinds look different."""
-        required(request, "token")
+        required(request.authenticated, "token")
 
-    def check_permission(
-        self, token: LivingToken, client: object, request: ProtocolRequest
-    ) -> bool:
+    def check_permission(self, token: ActiveToken, client: object, request: OAuth2Request) -> bool:
         """Authlib's hook."""
         asking: ClientRecord = request.client.record
         own = asking.audiences.get(self.server.services.settings.url)
         may_ask_about_all = own is not None and covers(asking.rights.at(own), ISSUER_INTROSPECT)
         return token.client_id == asking.client_id or may_ask_about_all
 
-    def query_token(self, token_string: str, token_type_hint: str | None) -> LivingToken | None:
+    def query_token(self, token_string: str, token_type_hint: str | None) -> ActiveToken | None:
         """Authlib's hook. None for what is not active, whatever the reason."""
         if token_string.startswith(PREFIX):
             return self._refresh_token(token_string)
@@ -60,11 +59,11 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
         except InvalidCredentials:
             return None
 
-    def introspect_token(self, token: LivingToken) -> dict[str, object]:
+    def introspect_token(self, token: ActiveToken) -> dict[str, object]:
         """Authlib's hook."""
         return {"active": True, **token.said}
 
-    def _access_token(self, text: str) -> LivingToken | None:
+    def _access_token(self, text: str) -> ActiveToken | None:
         services = self.server.services
         token = services.any_tokens.read(text)
         if services.is_revoked(token):
@@ -76,9 +75,9 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
         }
         if token.subject != token.client_id:
             said |= self._username(token.subject)
-        return LivingToken(token.client_id, said)
+        return ActiveToken(token.client_id, said)
 
-    def _refresh_token(self, text: str) -> LivingToken | None:
+    def _refresh_token(self, text: str) -> ActiveToken | None:
         services = self.server.services
         if (family := services.refresh.find(text)) is None:
             return None
@@ -101,7 +100,7 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
             "exp": int(services.refresh.expires_at(family).timestamp()),
             "iat": int(family.rotated_at.timestamp()),
         }
-        return LivingToken(client.client_id, said)
+        return ActiveToken(client.client_id, said)
 
     def _may_refresh(self, client: ClientRecord) -> bool:
         """A token that nobody could use is not active, though it be one (§2.2)."""

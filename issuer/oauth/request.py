@@ -5,9 +5,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import parse_qsl
 
-from authlib.oauth2.rfc6749 import OAuth2Request
-from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive
 
@@ -16,84 +13,56 @@ from issuer.directory import ClientRecord, SecretRecord
 from issuer.http import RawHeaders, caller, values_of
 from issuer.network import network_of
 from issuer.oauth.errors import OAuthError
-from issuer.tokens import AccessToken, Authorization
 from issuer.vocabulary import ErrorCode
 
-MOST_BYTES = 16 * 1024
-MOST_PARAMETERS = 100
-MOST_SCOPES_ASKED = 500
+MAX_BYTES = 16 * 1024
+MAX_PARAMETERS = 100
+MAX_REQUESTED_SCOPES = 500
 _FORM = "application/x-www-form-urlencoded"
-_LONGEST_CONTENT_TYPE = 100
-# Authlib refuses a plain http URL; TLS ends at the proxy, and `Settings` has looked at ours.
-_SECURE_URL = "https://localhost/"
+_MAX_CONTENT_TYPE_BYTES = 100
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedForm:
-    """A request as it came: its form is bounded, and not yet parsed."""
+    """A request as it came: its body is bounded, and not yet parsed."""
 
     headers: RawHeaders = field(repr=False)
     body: bytes = field(repr=False)
-    caller: Actor
-
-
-@dataclass(frozen=True, slots=True)
-class Granted:
-    """What is found out about a token request: who sends it, and what its token may say."""
-
-    client: ClientRecord
-    secret: SecretRecord
-    grant_type: str
-    authorization: Authorization
-
-
-class ProtocolRequest(OAuth2Request):  # type: ignore[misc]
-    """A parsed request, as Authlib wants one, with what the steps after it have found out."""
-
-    def __init__(self, received: ReceivedForm, parameters: Mapping[str, str]) -> None:
-        super().__init__("POST", _SECURE_URL, headers=Headers(raw=received.headers))
-        self.received = received
-        self.parameters = parameters
-        self.payload = BasicOAuth2Payload(parameters)
-        self.may_query = False
-        self.may_wait = True
-        self.is_counted = False
-        self.authorization: Authorization | None = None
-        self.issued: AccessToken | None = None
-        self.is_recorded = False
-        self.nothing_done: str | None = None
-        self.claimed_client_id: str | None = None
-        self.named_subject: str | None = None
-        self.authenticated: ClientRecord | None = None
-        self.secret: SecretRecord | None = None
-
-    def again(self) -> "ProtocolRequest":
-        """The same request, about which nothing has been found out yet; it counts only once."""
-        request = ProtocolRequest(self.received, self.parameters)
-        request.is_counted = self.is_counted
-        return request
-
-    @property
-    def caller(self) -> Actor:
-        return self.received.caller
-
-    @property
-    def granted(self) -> Granted:
-        """What was found out about the request, once a token is issued for it."""
-        assert self.authenticated is not None
-        assert self.secret is not None
-        assert self.authorization is not None
-        grant_type = self.payload.grant_type
-        return Granted(self.authenticated, self.secret, grant_type, self.authorization)
+    actor: Actor
 
     @property
     def network(self) -> str:
-        """Where the request comes from, as limits count it."""
-        return network_of(self.caller.address)
+        """The network of the caller's address, by which failures are counted."""
+        return network_of(self.actor.address)
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedRequest:
+    """A form that RFC 6749 §3.2 allows: each parameter once, and with a value."""
+
+    form: ReceivedForm
+    parameters: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticatedRequest:
+    """A request of a client whose credentials were right.
+
+    `may_wait` is whether it can be made again after attempts to sign in that are under way.
+    """
+
+    parsed: ParsedRequest
+    client: ClientRecord
+    secret: SecretRecord
+    may_wait: bool = True
 
     @property
-    def form(self) -> Mapping[str, str]:
-        return self.parameters
+    def parameters(self) -> Mapping[str, str]:
+        return self.parsed.parameters
+
+    @property
+    def actor(self) -> Actor:
+        return self.parsed.form.actor.known_as(self.client.client_id)
 
 
 async def receive_form(request: Request) -> ReceivedForm:
@@ -109,36 +78,36 @@ async def receive_form(request: Request) -> ReceivedForm:
     return ReceivedForm(headers, await _read_body(request.receive), caller(request))
 
 
-def parse_form(form: ReceivedForm) -> ProtocolRequest:
+def parse_form(form: ReceivedForm) -> ParsedRequest:
     """The request in the form; `OAuthError` for anything RFC 6749 §3.2 does not allow.
 
     A parameter without a value counts as left out.
     """
-    return ProtocolRequest(form, _parameters(form.body))
+    return ParsedRequest(form, _parameters(form.body))
 
 
-def required(request: ProtocolRequest, name: str) -> str:
+def required(request: AuthenticatedRequest, name: str) -> str:
     """The parameter of that name; `invalid_request` if it was left out."""
     if name not in request.parameters:
         raise _invalid(f"Missing '{name}' in request.")
     return request.parameters[name]
 
 
-def scopes_asked(request: ProtocolRequest) -> list[str] | None:
-    """RFC 6749 §3.3; None if the request leaves it to us. No scope is asked twice."""
-    if (text := request.payload.scope) is None:
+def requested_scopes(request: AuthenticatedRequest) -> list[str] | None:
+    """The scopes of the request, each once (RFC 6749 §3.3); None if it names none."""
+    if (text := request.parameters.get("scope")) is None:
         return None
     scopes = list(dict.fromkeys(text.split(" ")))
-    if len(scopes) > MOST_SCOPES_ASKED:
+    if len(scopes) > MAX_REQUESTED_SCOPES:
         raise OAuthError(
-            ErrorCode.INVALID_SCOPE, f"At most {MOST_SCOPES_ASKED} scopes may be asked for."
+            ErrorCode.INVALID_SCOPE, f"At most {MAX_REQUESTED_SCOPES} scopes may be asked for."
         )
     return scopes
 
 
 def _require_form(content_types: Sequence[bytes]) -> None:
     only = content_types[0] if len(content_types) == 1 else b""
-    if len(only) > _LONGEST_CONTENT_TYPE or not _is_form(only):
+    if len(only) > _MAX_CONTENT_TYPE_BYTES or not _is_form(only):
         raise _invalid(f"The content type must be {_FORM}.")
 
 
@@ -152,7 +121,7 @@ def _is_form(content_type: bytes) -> bool:
 def _require_size(content_lengths: Sequence[bytes]) -> None:
     """A body that is said to be too large is refused before it comes."""
     for declared in content_lengths:
-        if declared.isdigit() and int(declared[:20]) > MOST_BYTES:
+        if declared.isdigit() and int(declared[:20]) > MAX_BYTES:
             raise _too_large()
 
 
@@ -163,7 +132,7 @@ async def _read_body(receive: Receive) -> bytes:
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         body += message.get("body", b"")
-        if len(body) > MOST_BYTES:
+        if len(body) > MAX_BYTES:
             raise _too_large()
         is_more = message.get("more_body", False)
     return bytes(body)
@@ -175,7 +144,7 @@ def _parameters(body: bytes) -> dict[str, str]:
             body.decode("utf-8"),
             keep_blank_values=True,
             errors="strict",
-            max_num_fields=MOST_PARAMETERS,
+            max_num_fields=MAX_PARAMETERS,
         )
     except ValueError:
         raise _invalid("The body is not a form in UTF-8, or has too many parameters.") from None
@@ -189,7 +158,7 @@ def _parameters(body: bytes) -> dict[str, str]:
 
 def _too_large() -> OAuthError:
     return OAuthError(
-        ErrorCode.INVALID_REQUEST, f"The body may have {MOST_BYTES} bytes.", status=413
+        ErrorCode.INVALID_REQUEST, f"The body may have {MAX_BYTES} bytes.", status=413
     )
 
 

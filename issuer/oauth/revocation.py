@@ -1,11 +1,11 @@
 """The revocation endpoint (RFC 7009)."""
 
+from authlib.oauth2.rfc6749 import OAuth2Request
 from authlib.oauth2.rfc7009 import RevocationEndpoint
 
 from issuer.errors import InvalidCredentials, InvalidField
-from issuer.oauth.errors import OAuthError
-from issuer.oauth.recording import actor_of
-from issuer.oauth.request import ProtocolRequest, required
+from issuer.oauth.errors import NothingDone, OAuthError
+from issuer.oauth.request import required
 from issuer.refresh import PREFIX
 from issuer.revocations import FeedFull
 from issuer.tokens import VerifiedToken
@@ -13,35 +13,34 @@ from issuer.vocabulary import ErrorCode
 
 
 class Revocation(RevocationEndpoint):  # type: ignore[misc]
-    """A client gives up a token of its own. What is no living token needs no end (§2.2)."""
+    """A client gives up a token of its own. A token that is not active needs no end (§2.2)."""
 
     PATH = "/oauth2/revoke"
 
-    def authenticate_token(
-        self, request: ProtocolRequest, client: object
-    ) -> str | VerifiedToken | None:
-        """Authlib's hook. A refresh token as it is, an access token verified, None for others.
+    def authenticate_token(self, request: OAuth2Request, client: object) -> str | VerifiedToken:
+        """Authlib's hook. A refresh token as it is, an access token verified.
 
         A hint is not needed (§2.1): the two cannot be taken for each other.
         """
-        token = required(request, "token")
+        token = required(request.authenticated, "token")
         return token if token.startswith(PREFIX) else self._access_token(token, request)
 
-    def revoke_token(self, token: str | VerifiedToken, request: ProtocolRequest) -> None:
+    def revoke_token(self, token: str | VerifiedToken, request: OAuth2Request) -> None:
         """Authlib's hook. Durable before the answer."""
-        services, actor = self.server.services, actor_of(request)
+        services, actor = self.server.services, request.authenticated.actor
         if isinstance(token, VerifiedToken):
             self._revoke_access_token(request)
         elif not services.refresh.revoke(token, str(actor.id), actor):
-            # Another client's is one of these: who has it need not learn that it lives.
-            request.nothing_done = "no living refresh token of the client"
+            # Another client's is one of these: its holder need not learn that it is active.
+            raise NothingDone("no active refresh token of the client")
 
-    def _revoke_access_token(self, request: ProtocolRequest) -> None:
+    def _revoke_access_token(self, request: OAuth2Request) -> None:
+        authenticated = request.authenticated
         try:
-            with self.server.services.changing(actor_of(request)) as rooms:
-                rooms.token_revocations.give_up(required(request, "token"))
+            with self.server.services.changing(authenticated.actor) as rooms:
+                rooms.token_revocations.give_up(required(authenticated, "token"))
         except InvalidField as error:
-            request.nothing_done = error.message  # it expired this moment
+            raise NothingDone(error.message) from None  # it expired this moment
         except FeedFull as error:  # RFC 7009 §2.2.1: the token still exists
             raise OAuthError(
                 ErrorCode.TEMPORARILY_UNAVAILABLE,
@@ -49,13 +48,13 @@ class Revocation(RevocationEndpoint):  # type: ignore[misc]
                 retry_after=error.retry_after,
             ) from None
 
-    def _access_token(self, token: str, request: ProtocolRequest) -> VerifiedToken | None:
+    def _access_token(self, token: str, request: OAuth2Request) -> VerifiedToken:
         try:
             verified: VerifiedToken = self.server.services.any_tokens.read(token)
         except InvalidCredentials as error:
-            request.nothing_done = error.reason.partition(":")[0]  # no word of what was sent
-            return None
-        if verified.client_id != request.client.record.client_id:
+            # No word of what was sent.
+            raise NothingDone(error.reason.partition(":")[0]) from None
+        if verified.client_id != request.authenticated.client.client_id:
             # Everybody can read that in the token: the answer tells nothing new.
             raise OAuthError(ErrorCode.INVALID_GRANT, "The token was issued to another client.")
         return verified

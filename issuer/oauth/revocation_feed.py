@@ -8,7 +8,7 @@ from starlette.types import ASGIApp
 
 from issuer.errors import Unavailable
 from issuer.http import document
-from issuer.oauth.authorization_server import Answer
+from issuer.oauth.answers import Answer
 from issuer.oauth.errors import OAuthError, unavailable
 from issuer.services import Services
 from issuer.tokens.feed import FeedDocument

@@ -12,8 +12,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from issuer.http import document
 from issuer.metrics import Metrics
 from issuer.oauth.authorization_server import IssuerAuthorizationServer
-from issuer.oauth.checking import Checking
 from issuer.oauth.client_endpoint import ClientEndpoint
+from issuer.oauth.credential_checks import CredentialChecks
 from issuer.oauth.metadata import (
     JWKS_PATH,
     MAX_AGE,
@@ -41,7 +41,10 @@ def protocol_routes(
     limits: Limits,
 ) -> list[Route]:
     """Every protocol endpoint, under the path of `ISSUER_URL`."""
-    ours = (services, Rounds(services.clock), server, Checking(limits, queries), queries)
+    checks = CredentialChecks(
+        services.client_authentication, services.last_use, limits, queries, services.clock
+    )
+    ours = (services, Rounds(services.clock), server, checks, queries)
     token_endpoint = TokenEndpoint(*ours, passwords, metrics)
     revocation_feed = RevocationFeedEndpoint(services, queries)
     body, etag = rendered(metadata(services.settings, server))

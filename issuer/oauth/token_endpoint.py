@@ -1,192 +1,219 @@
-"""The token endpoint (RFC 6749 §3.2): from a request to an answer that is on record."""
+"""The token endpoint (RFC 6749 §3.2): parse → authenticate → authorize → issue → audit → answer."""
 
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from authlib.oauth2 import OAuth2Error
 from starlette.requests import ClientDisconnect, Request
 
-from issuer.audit import Event
+from issuer.audit import Actor
 from issuer.errors import Unavailable
 from issuer.http import caller
-from issuer.metrics import TOO_MANY_REQUESTS as REFUSED_BY_A_LIMIT
-from issuer.metrics import Metrics
-from issuer.oauth.authorization_server import Answer, IssuerAuthorizationServer
-from issuer.oauth.checking import Checking
-from issuer.oauth.errors import unavailable
-from issuer.oauth.grants import Grant
+from issuer.logs import note_client
+from issuer.metrics import TOO_MANY_REQUESTS, Metrics
+from issuer.oauth.answers import Answer
+from issuer.oauth.audit_events import Refusals, issue_of, issued_event
+from issuer.oauth.authorization_server import IssuerAuthorizationServer
+from issuer.oauth.credential_checks import CredentialChecks
+from issuer.oauth.errors import OAuthError, quoted, unavailable
+from issuer.oauth.granted_cache import GrantedCache
+from issuer.oauth.grants import Grant, Granted
 from issuer.oauth.overload import Rounds
-from issuer.oauth.recording import (
-    actor_of,
-    issued_event,
-    note_use_of_secret,
-    put_on_record,
-    refused_event,
-    tell_refusal,
-)
-from issuer.oauth.repeated import RepeatedRequests
-from issuer.oauth.request import ProtocolRequest, parse_form, receive_form
+from issuer.oauth.request import AuthenticatedRequest, ReceivedForm, parse_form, receive_form
 from issuer.services import Services
-from issuer.tokens import BornDead
+from issuer.tokens import AccessToken, NotBefore, TokenTooLarge
 from issuer.users import AttemptsUnderWay
 from issuer.vocabulary import ErrorCode
 from issuer.workers import WorkerPool
 
-# For a token of a client, of a user or for an audience whose tokens were just revoked.
-_MOST_WAITS = 2
-_LONGEST_WAIT = 3.0  # seconds
+_MAX_WAITS = 2
+_MAX_WAIT = 3.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """A signed token that may leave once it is audited; with a refresh token it already is."""
+
+    granted: Granted
+    access_token: AccessToken
+    actor: Actor
+    at: datetime
+    refresh_token: str | None = None
+
+
 # For attempts to sign in that are under way: most take some tens of milliseconds.
 _PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.5)  # seconds
 
 
 class TokenEndpoint:
-    """`POST /oauth2/token`. No token leaves before its record is durable."""
+    """`POST /oauth2/token`. No token leaves before its audit event is durable."""
 
     def __init__(
         self,
         services: Services,
         rounds: Rounds,
         server: IssuerAuthorizationServer,
-        checking: Checking,
+        checks: CredentialChecks,
         queries: WorkerPool,
         passwords: WorkerPool,
         metrics: Metrics,
     ) -> None:
-        self._services = services
+        self._tokens = services.tokens
+        self._changes = services.changes
+        self._audit_writer = services.audit
+        self._last_use = services.last_use
+        self._clock = services.clock
+        self._refusals = Refusals(services.audit, services.refusals, services.clock)
+        self._cache = GrantedCache(services.directory)
         self._rounds = rounds
         self._server = server
-        self._checking = checking
+        self._checks = checks
         self._queries = queries
         self._passwords = passwords
         self._metrics = metrics
-        self._repeated = RepeatedRequests(services, metrics)
 
-    async def __call__(self, request: Request) -> Answer:
-        arrived_at = self._services.clock.monotonic()
-        answer = await self._measured_answer(request, arrived_at)
-        if answer.refusal is not None:
-            await tell_refusal("token_refused", answer.refusal, arrived_at, self._services)
+    async def __call__(self, http_request: Request) -> Answer:
+        arrived_at = self._clock.monotonic()
+        answer = await self._measured(http_request, arrived_at)
+        if answer.error is not None:
+            await self._refusals.log("token_refused", answer.error, arrived_at)
         return answer
 
-    async def _measured_answer(self, request: Request, arrived_at: float) -> Answer:
+    async def _answer(self, http_request: Request) -> Answer:
+        """The path of a token request. A refusal is audited as well."""
+        actor = caller(http_request)
         try:
-            answer = await self._available_answer(request)
+            form = await receive_form(http_request)
+            issued = await self._issue_again(form)
+            if issued is None:
+                request = parse_form(form)
+                grant = self._server.grant_of(request)
+                authenticated = await self._checks.authenticate(request)
+                actor = authenticated.actor
+                await self._checks.count(authenticated)
+                issued = await self._issue(grant, authenticated)
+        except OAuth2Error as error:
+            await self._refusals.audit("token.refused", error, actor)
+            return Answer.refusing(error)
+        self._metrics.token_issued(issued.granted.grant_type)
+        return Answer.issuing(issued.access_token, issued.refresh_token)
+
+    async def _issue_again(self, form: ReceivedForm) -> IssuedToken | None:
+        """A token for a request that was granted before; None if it must be authorized anew."""
+        now = self._clock()
+        if (granted := self._cache.find(form, now)) is None:
+            return None
+        note_client(granted.client.client_id)
+        self._last_use.note(granted.secret.id, now, form.actor.address)
+        actor = form.actor.known_as(granted.client.client_id)
+        outcome = await self._audited(self._issue_granted(granted, actor, now))
+        return outcome if isinstance(outcome, IssuedToken) else None
+
+    async def _issue(self, grant: type[Grant], request: AuthenticatedRequest) -> IssuedToken:
+        """A token for what the grant allows.
+
+        Where all tokens so far were revoked a moment ago, the request waits for the second in
+        which there may be new ones; then it is authenticated and authorized anew.
+        """
+        outcome = await self._attempt(grant, request)
+        for _ in range(_MAX_WAITS):
+            if isinstance(outcome, IssuedToken):
+                break
+            await self._wait_until(outcome.instant)
+            request = await self._checks.authenticate(request.parsed)
+            outcome = await self._attempt(grant, request)
+        if isinstance(outcome, NotBefore):
+            raise Unavailable("The tokens of the client, user or audience are being revoked.")
+        if self._is_cacheable(grant):
+            self._cache.add(request.parsed.form, outcome.granted)
+        return outcome
+
+    async def _attempt(
+        self, grant: type[Grant], request: AuthenticatedRequest
+    ) -> IssuedToken | NotBefore:
+        """On the event loop where memory can decide; in a pool where it cannot."""
+        if grant.hashes_passwords:
+            outcome = await self._sign_in(request)
+        elif grant.queries:  # under no limit of failures: nobody guesses a refresh token
+            outcome = await self._queries.run(self._authorize_and_issue, request)
+        else:
+            outcome = self._authorize_and_issue(request)
+        return await self._audited(outcome)
+
+    async def _sign_in(self, request: AuthenticatedRequest) -> IssuedToken | NotBefore:
+        """Where other attempts under way decide whether a password may be tried, it waits."""
+        form, step = request.parsed.form, self._authorize_and_issue
+        for pause in _PAUSES:
+            try:
+                return await self._checks.in_pool(self._passwords, form, step, request)
+            except AttemptsUnderWay:
+                await self._clock.sleep(pause)
+        last = replace(request, may_wait=False)
+        return await self._checks.in_pool(self._passwords, form, step, last)
+
+    def _authorize_and_issue(self, request: AuthenticatedRequest) -> IssuedToken | NotBefore:
+        return self._issue_granted(self._server.authorize(request), request.actor, self._clock())
+
+    def _issue_granted(
+        self, granted: Granted, actor: Actor, now: datetime
+    ) -> IssuedToken | NotBefore:
+        try:
+            token = self._tokens.issue(granted.authorization, now)
+        except TokenTooLarge as error:
+            raise OAuthError(ErrorCode.INVALID_REQUEST, quoted(str(error))) from None
+        if isinstance(token, NotBefore):
+            return token
+        issued = IssuedToken(granted, token, actor, now)
+        if granted.store_refresh_token is None:
+            return issued
+        stored = granted.store_refresh_token(issue_of(granted, token, actor))
+        return stored if isinstance(stored, NotBefore) else replace(issued, refresh_token=stored)
+
+    async def _audited(self, outcome: IssuedToken | NotBefore) -> IssuedToken | NotBefore:
+        """The token, once its event is durable and nobody had revoked it before.
+
+        Another process may have, a moment ago; the commit of the event tells. A refresh token was
+        stored in one transaction with its event, which looked for that as well.
+        """
+        if isinstance(outcome, NotBefore) or outcome.refresh_token is not None:
+            return outcome
+        token, granted = outcome.access_token, outcome.granted
+        feed_count = await self._audit_writer.record(
+            issued_event(granted, token, outcome.actor, outcome.at)
+        )
+        if not self._tokens.has_seen(feed_count):
+            await self._queries.run(self._changes.look_for_feed, feed_count)
+        return self._tokens.not_before(token, granted.authorization) or outcome
+
+    def _is_cacheable(self, grant: type[Grant]) -> bool:
+        return not (grant.hashes_passwords or grant.queries or self._checks.counts_requests)
+
+    async def _wait_until(self, instant: datetime) -> None:
+        """`Unavailable` if that is far off: then a clock is wrong, and waiting is no help."""
+        wait = (instant - self._clock()).total_seconds()
+        if wait > _MAX_WAIT:
+            raise Unavailable("A clock is ahead: what is issued now would be revoked.")
+        await self._clock.sleep(max(0, wait))
+
+    async def _measured(self, http_request: Request, arrived_at: float) -> Answer:
+        try:
+            answer = await self._available(http_request)
         except ClientDisconnect:
             raise
         except Exception:
             self._metrics.token_refused(ErrorCode.SERVER_ERROR)
             raise
-        self._metrics.token_request_took(self._services.clock.monotonic() - arrived_at)
-        if answer.refusal is not None:
-            told = REFUSED_BY_A_LIMIT if answer.is_of_a_limit else answer.refusal.error
-            self._metrics.token_refused(told)
+        self._metrics.token_request_took(self._clock.monotonic() - arrived_at)
+        if answer.error is not None:
+            label = TOO_MANY_REQUESTS if answer.is_too_many_requests else answer.error.error
+            self._metrics.token_refused(label)
         return answer
 
-    async def _available_answer(self, request: Request) -> Answer:
+    async def _available(self, http_request: Request) -> Answer:
+        """503 under overload, and while nothing can be known or audited."""
         try:
             self._rounds.require_time()
-            self._services.changes.require_current()
-            return await self._recorded_answer(request)
+            self._changes.require_current()
+            return await self._answer(http_request)
         except Unavailable as error:
             return Answer.refusing(unavailable(error))
-
-    async def _recorded_answer(self, request: Request) -> Answer:
-        parsed: ProtocolRequest | None = None
-        try:
-            form = await receive_form(request)
-            if (again := await self._repeated.answer(form)) is not None:
-                return again
-            parsed = parse_form(form)
-            parsed, answer = await self._living_answer(parsed)
-        except OAuth2Error as error:
-            answer = Answer.refusing(error)
-        note_use_of_secret(parsed, self._services)
-        if answer.refusal is not None:
-            event = self._refused_event(request, parsed, answer.refusal)
-            await put_on_record(event, parsed, answer.refusal, self._services)
-        elif parsed is not None:
-            self._metrics.token_issued(parsed.payload.grant_type)
-        return answer
-
-    async def _living_answer(self, request: ProtocolRequest) -> tuple[ProtocolRequest, Answer]:
-        """The answer, and the request that it is to.
-
-        Where all tokens so far were revoked a moment ago, who asks waits for the second in which
-        there may be new ones; then everything is looked up and checked anew.
-        """
-        for _ in range(_MOST_WAITS):
-            try:
-                return request, await self._issued_answer(request)
-            except BornDead as error:
-                await self._wait_for(error.from_)
-                request = request.again()
-        try:
-            return request, await self._issued_answer(request)
-        except BornDead as error:
-            raise Unavailable(str(error)) from None
-
-    async def _issued_answer(self, request: ProtocolRequest) -> Answer:
-        """The answer; with a token, once its record is durable and nobody had revoked it before.
-
-        Another process may have, a moment ago. The commit of the record tells whether it did:
-        `BornDead` then. What is recorded already was checked in that transaction.
-        """
-        answer = await self._answer(request)
-        if answer.refusal is not None or request.issued is None or request.is_recorded:
-            return answer
-        services, granted = self._services, request.granted
-        event = issued_event(services.clock, actor_of(request), granted, request.issued)
-        feed_count = await services.audit.record(event)
-        if not services.tokens.has_seen(feed_count):
-            await self._queries.run(services.changes.look_for_feed, feed_count)
-        services.tokens.require_alive(request.issued, granted.authorization)
-        return answer
-
-    async def _wait_for(self, instant: datetime) -> None:
-        """`Unavailable` if that is far off: a clock of ours is, and nobody waits for it here."""
-        wait = (instant - self._services.clock()).total_seconds()
-        if wait > _LONGEST_WAIT:
-            raise Unavailable("A clock is ahead: what is issued now would be revoked.")
-        await self._services.clock.sleep(max(0, wait))
-
-    async def _answer(self, request: ProtocolRequest) -> Answer:
-        """From memory, on the event loop, where that is possible; from a pool where it is not."""
-        grant = self._server.grants.get(request.payload.grant_type or "")
-        pool = self._pool_for(grant) if grant else None
-        respond, checking = self._server.create_token_response, self._checking
-        # Who is nobody's client must not take the place of those who sign in, nor be counted.
-        if pool is not None or (grant is not None and checking.counts_requests):
-            refused = await checking.from_memory_or_query(self._server.refuse_stranger, request)
-            if refused is not None:
-                return refused
-            await checking.count_request(request)
-        if pool is self._passwords:
-            return await self._signed_in(request)
-        if pool is not None:  # under no limit of failures: nobody guesses a refresh token
-            return await pool.run(respond, request)
-        answer = await checking.from_memory_or_query(respond, request)
-        if answer.refusal is None and not checking.counts_requests:
-            self._repeated.remember(request)
-        return answer
-
-    async def _signed_in(self, request: ProtocolRequest) -> Answer:
-        """Where a password may be tried or not by how others end, those are waited for."""
-        respond, checking = self._server.create_token_response, self._checking
-        for pause in _PAUSES:
-            try:
-                return await checking.in_pool(self._passwords, respond, request)
-            except AttemptsUnderWay:
-                await self._services.clock.sleep(pause)
-        request.may_wait = False
-        return await checking.in_pool(self._passwords, respond, request)
-
-    def _pool_for(self, grant: type[Grant]) -> WorkerPool | None:
-        """Where the grant runs; None for one that memory alone can decide."""
-        if grant.hashes_passwords:
-            return self._passwords
-        return self._queries if grant.queries else None
-
-    def _refused_event(
-        self, request: Request, parsed: ProtocolRequest | None, refusal: OAuth2Error
-    ) -> Event:
-        actor = actor_of(parsed) if parsed else caller(request)
-        return refused_event("token.refused", self._services.clock, actor, parsed, refusal)

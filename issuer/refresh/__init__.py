@@ -3,7 +3,7 @@
 RFC 6749 §6, RFC 9700 §4.14.2. What is on record of them is in `issuer.families`.
 """
 
-from issuer.refresh.in_use import Asked, Issue, Overtaken, Presented
+from issuer.refresh.in_use import Asked, Issue, Presented
 from issuer.refresh.refresh_tokens import RefreshTokens
 from issuer.refresh.text import PREFIX, RefreshTokenMaker
 
@@ -11,7 +11,6 @@ __all__ = [
     "PREFIX",
     "Asked",
     "Issue",
-    "Overtaken",
     "Presented",
     "RefreshTokenMaker",
     "RefreshTokens",

@@ -9,13 +9,8 @@ from datetime import UTC, datetime
 from issuer.audit import Actor, Trail
 from issuer.clock import Clock
 from issuer.database import Session
-from issuer.errors import IssuerError
 from issuer.families import Family
 from issuer.tokens import AccessToken
-
-
-class Overtaken(IssuerError):
-    """The token was used by somebody else since it was presented: look again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from issuer.database.principals import new_id
 from issuer.directory import UserRecord
 from issuer.errors import InvalidCredentials
 from issuer.families import Family, FamilyStore, Lifetimes
-from issuer.refresh.in_use import Asked, Issue, Overtaken, Presented
+from issuer.refresh.in_use import Asked, Issue, Presented
 from issuer.refresh.text import RefreshTokenMaker
 from issuer.revocations import Revocations, issued_so_far
-from issuer.tokens import AccessToken, Authorization, BornDead
+from issuer.tokens import AccessToken, Authorization, NotBefore
 
 
 class RefreshTokens:
@@ -47,10 +47,12 @@ class RefreshTokens:
         """For the family that `begin` makes; its access tokens carry it as `sid`."""
         return new_id("family_", self._chance)
 
-    def begin(self, user: UserRecord, authorization: Authorization, issue: Issue) -> str:
+    def begin(
+        self, user: UserRecord, authorization: Authorization, issue: Issue
+    ) -> str | NotBefore:
         """The first token of a new family, for what a sign-in was granted.
 
-        `InvalidCredentials` if the user or the client was changed meanwhile, `BornDead` if the
+        `InvalidCredentials` if the user or the client was changed meanwhile, `NotBefore` if the
         access token was revoked: a family that begins beside the change which ends all of them
         would outlive it.
         """
@@ -74,7 +76,8 @@ class RefreshTokens:
             who = (user.id, user.password_hash, client_id)
             if not store.is_as_signed_in(*who, family.audience_id):
                 raise InvalidCredentials("changed while signing in", user.id)
-            self._require_alive(session, issue.access_token, family)
+            if self._is_revoked(session, issue.access_token, family):
+                return self._after_revocations()
             store.add(family)
             issue.record(session, self._clock, family)
         return token
@@ -99,12 +102,12 @@ class RefreshTokens:
         self._end(family, "refresh.reused", actor)
         raise InvalidCredentials("refresh token used before", family.user_id)
 
-    def use(self, presented: Presented, issue: Issue) -> str:
-        """The token that follows. Durable, with the record of it, when it is given.
+    def use(self, presented: Presented, issue: Issue) -> str | NotBefore:
+        """The token that follows. Durable, with its audit event, when it is given.
 
-        `Overtaken` if another request has used it since it was presented: of any number of them
-        one is the first, and all others learn of it. `BornDead` if the access token was revoked
-        meanwhile, and then the token is as it was.
+        `NotBefore` now if another request has used it since it was presented: of any number of
+        requests at the same time one is the first, and all others must present it anew. So it is
+        where the access token was revoked meanwhile; the refresh token can still be used then.
         """
         family, salt = presented.family, self._maker.salt()
         successor = presented.successor or self._maker.successor(presented.token, salt)
@@ -115,9 +118,10 @@ class RefreshTokens:
             later = replace(later, digest=digest, salt=salt, asked=asked, rotated_at=now)
         # What holds up all changes comes first, as wherever a family ends: the record needs it.
         with self._database.changing() as session:
+            if self._is_revoked(session, issue.access_token, family):
+                return self._after_revocations()
             if not FamilyStore(session).swap(family, later):
-                raise Overtaken("The refresh token was used at the same time.")
-            self._require_alive(session, issue.access_token, family)
+                return NotBefore(self._clock())
             issue.record(session, self._clock, family)
         return successor
 
@@ -149,17 +153,19 @@ class RefreshTokens:
             with self._database.changing() as session:
                 FamilyStore(session).delete(ended)
 
-    def _require_alive(self, session: Session, token: AccessToken, family: Family) -> None:
+    def _is_revoked(self, session: Session, token: AccessToken, family: Family) -> bool:
         """By the database as it is now: what `TokenIssuer` knows is a moment old."""
-        if Revocations(session, self._clock).names(
+        return Revocations(session, self._clock).names(
             jti=token.jti,
-            sid=family.id,
+            sid=None,  # a family that ended has no row, which is looked at as well
             subject=family.user_id,
             client_id=family.client_id,
             audience=family.audience_id,
             issued_at=token.issued_at,
-        ):
-            raise BornDead(issued_so_far(self._clock()) + timedelta(seconds=1))
+        )
+
+    def _after_revocations(self) -> NotBefore:
+        return NotBefore(issued_so_far(self._clock()) + timedelta(seconds=1))
 
     def _family(self, token: str) -> Family | None:
         if (handle := self._maker.handle(token)) is None:

@@ -2,7 +2,7 @@
 
 from issuer.tokens.authorization import Authorization
 from issuer.tokens.feed import RevocationFeed
-from issuer.tokens.issuing import AccessToken, BornDead, Signer, TokenIssuer, TokenTooLarge
+from issuer.tokens.issuing import AccessToken, NotBefore, Signer, TokenIssuer, TokenTooLarge
 from issuer.tokens.reading import TokenReader, VerifiedToken
 from issuer.tokens.revoking import TokenRevocations
 from issuer.tokens.standing import still_held
@@ -10,7 +10,7 @@ from issuer.tokens.standing import still_held
 __all__ = [
     "AccessToken",
     "Authorization",
-    "BornDead",
+    "NotBefore",
     "RevocationFeed",
     "Signer",
     "TokenIssuer",

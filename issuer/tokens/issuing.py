@@ -8,7 +8,6 @@ from functools import partial
 from random import Random
 from typing import Any, TypeAlias
 
-from issuer.clock import Clock
 from issuer.errors import IssuerError
 from issuer.keys import Keyring, Signed
 from issuer.revocations import RevocationView
@@ -29,15 +28,11 @@ class TokenTooLarge(IssuerError):
         self.largest = largest
 
 
-class BornDead(IssuerError):
-    """What was issued so far to them, or for that audience, is revoked, and now is still then.
+@dataclass(frozen=True, slots=True)
+class NotBefore:
+    """No token now: one issued before `instant` would be revoked already. Ask again then."""
 
-    A token issued at `from_` or later lives.
-    """
-
-    def __init__(self, from_: datetime) -> None:
-        super().__init__(f"A token issued before {from_:%Y-%m-%d %H:%M:%S} UTC would be revoked.")
-        self.from_ = from_
+    instant: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +78,6 @@ class TokenIssuer:
         self,
         issuer: str,
         keyring: Keyring,
-        clock: Clock,
         chance: Random,
         default_lifetime: timedelta,
         most_bytes: int,
@@ -91,24 +85,23 @@ class TokenIssuer:
     ) -> None:
         self._issuer = issuer
         self._keyring = keyring
-        self._clock = clock
         self._chance = chance
         self._default_lifetime = default_lifetime
         self._most_bytes = most_bytes
         self._revocations = revocations
 
-    def issue(self, authorization: Authorization) -> AccessToken:
-        """A token that says exactly what the authorization allows; `TokenTooLarge`, `BornDead`."""
-        self._require_alive(authorization, int(self._clock().timestamp()))
-        return self.issue_signed_by(
-            self._signer(authorization), authorization, self._lifetime(authorization)
-        )
+    def issue(self, authorization: Authorization, now: datetime) -> AccessToken | NotBefore:
+        """A token that says exactly what the authorization allows; `TokenTooLarge`."""
+        if (not_before := self._not_before(authorization, int(now.timestamp()))) is not None:
+            return not_before
+        signer, lifetime = self._signer(authorization, now), self._lifetime(authorization)
+        return self.issue_signed_by(signer, authorization, lifetime, now)
 
     def issue_signed_by(
-        self, sign: Signer, authorization: Authorization, lifetime: timedelta
+        self, sign: Signer, authorization: Authorization, lifetime: timedelta, now: datetime
     ) -> AccessToken:
         """The same token but for its lifetime, and for who signs it."""
-        claims = self._claims(authorization, lifetime)
+        claims = self._claims(authorization, lifetime, now)
         signed = sign(ACCESS_TOKEN_TYPE, claims)
         self._require_size(len(signed.token), claims)
         return AccessToken(
@@ -124,24 +117,25 @@ class TokenIssuer:
         """Whether that change of the revocation feed is known here. Memory only."""
         return self._revocations.revoked.state.count >= feed_count
 
-    def require_alive(self, token: AccessToken, authorization: Authorization) -> None:
-        """`BornDead` if the token was revoked since it was issued. Memory only."""
-        self._require_alive(authorization, token.exp - token.expires_in)
+    def not_before(self, token: AccessToken, authorization: Authorization) -> NotBefore | None:
+        """None unless the token was revoked since it was issued. Memory only."""
+        return self._not_before(authorization, token.exp - token.expires_in)
 
-    def preview(self, authorization: Authorization) -> tuple[dict[str, object], int]:
-        """What `issue` would say, and the bytes it would take; the signature is thrown away."""
-        claims = self._claims(authorization, self._lifetime(authorization))
-        return claims, len(self._signer(authorization)(ACCESS_TOKEN_TYPE, claims).token)
+    def preview(self, authorization: Authorization, now: datetime) -> tuple[dict[str, object], int]:
+        """The claims of the token that `issue` would give, and its size in bytes."""
+        claims = self._claims(authorization, self._lifetime(authorization), now)
+        return claims, len(self._signer(authorization, now)(ACCESS_TOKEN_TYPE, claims).token)
 
-    def _require_alive(self, authorization: Authorization, issued_at: int) -> None:
-        """`BornDead` if a token issued then is revoked. Memory only."""
-        whose = (authorization.subject, authorization.client.client_id, authorization.audience.id)
-        not_after = self._revocations.revoked.not_after(*whose)
-        if issued_at <= not_after:
-            raise BornDead(datetime.fromtimestamp(not_after + 1, UTC))
+    def _not_before(self, authorization: Authorization, issued_at: int) -> NotBefore | None:
+        """When tokens live again, if one issued at `issued_at` is revoked. Memory only."""
+        names = (authorization.subject, authorization.client.client_id, authorization.audience.id)
+        not_after = self._revocations.revoked.not_after(*names)
+        if issued_at > not_after:
+            return None
+        return NotBefore(datetime.fromtimestamp(not_after + 1, UTC))
 
-    def _signer(self, authorization: Authorization) -> Signer:
-        return partial(self._keyring.sign, authorization.audience.signing_alg.at(self._clock()))
+    def _signer(self, authorization: Authorization, now: datetime) -> Signer:
+        return partial(self._keyring.sign, authorization.audience.signing_alg.at(now))
 
     def _lifetime(self, authorization: Authorization) -> timedelta:
         return (
@@ -150,12 +144,14 @@ class TokenIssuer:
             or self._default_lifetime
         )
 
-    def _claims(self, authorization: Authorization, lifetime: timedelta) -> dict[str, Any]:
+    def _claims(
+        self, authorization: Authorization, lifetime: timedelta, now: datetime
+    ) -> dict[str, Any]:
         return access_token_claims(
             authorization,
             issuer=self._issuer,
             jti=f"{self._chance.getrandbits(128):032x}",
-            now=self._clock(),
+            now=now,
             lifetime=lifetime,
         )
 

@@ -79,7 +79,7 @@ def tokens_to_revoke(house: House) -> list[str]:
         Authorization.of_client(client, audience),
         Authorization.of_user(user, client, audience),
     )
-    return [house.services.tokens.issue(each).token for each in of_both]
+    return [house.services.tokens.issue(each, house.clock()).token for each in of_both]
 
 
 @pytest.fixture

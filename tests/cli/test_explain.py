@@ -92,7 +92,7 @@ def test_a_token_is_explained_from_standard_input(house: Cli):
         client = services.directory.load_client("console")
         assert client is not None
         authorization = Authorization.of_client(client, client.audiences["my-os"])
-        token = services.tokens.issue(authorization).token
+        token = services.tokens.issue(authorization, services.clock()).token
     assert house.done("explain", "--token-stdin", *RUN, stdin=f"{token}\n").startswith("Allowed")
     refused = house("explain", "--token-stdin", *RUN, stdin="not-a-token\n")
     assert refused.sentence.startswith("token: ")

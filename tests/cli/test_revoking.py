@@ -24,7 +24,7 @@ def token(cli: Cli) -> str:
         assert client is not None
         assert user is not None
         return services.tokens.issue(
-            Authorization.of_user(user, client, client.audiences["my-os"])
+            Authorization.of_user(user, client, client.audiences["my-os"]), services.clock()
         ).token
 
 

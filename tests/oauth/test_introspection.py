@@ -201,7 +201,7 @@ def test_without_the_grant_no_refresh_token_is_active(house: House, token_endpoi
     user = services.directory.load_user(house.user("alice"))
     app = services.directory.load_client("app")
     authorization = in_a_family(house, Authorization.of_user(user, app, app.audiences["my-os"]))
-    issue = Issue(services.tokens.issue(authorization), Actor("app"), {})
+    issue = Issue(services.tokens.issue(authorization, house.clock()), Actor("app"), {})
     token = services.refresh.begin(user, authorization, issue)
     assert token_endpoint.refresh(client, token).error == "unsupported_grant_type"
     assert token_endpoint.introspect(client, token) == INACTIVE

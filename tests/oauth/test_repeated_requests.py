@@ -1,6 +1,5 @@
 """A request that comes again is not looked at again, and gets what it would get if it were."""
 
-import asyncio
 import base64
 from collections.abc import Callable
 from datetime import timedelta
@@ -11,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from issuer.audit import Actor
-from issuer.metrics import Metrics
 from issuer.oauth import IssuerAuthorizationServer
-from issuer.oauth.repeated import RepeatedRequests
-from issuer.oauth.request import ReceivedForm, parse_form
+from issuer.oauth.client_authentication import presented_secret
+from issuer.oauth.granted_cache import GrantedCache
+from issuer.oauth.request import AuthenticatedRequest, ReceivedForm, parse_form
 from issuer.roles import Assignment
 from tests.builders import Credentials, House
 from tests.drivers import TokenAnswer, TokenEndpoint
@@ -200,21 +199,24 @@ def test_where_requests_are_limited_each_one_counts(house: House, token_endpoint
 
 
 class Remembering:
-    """What the endpoint does with the requests of some clients, without the server around it."""
+    """The cache and what fills it, without the server around them."""
 
-    def __init__(self, house: House, most_remembered: int) -> None:
+    def __init__(self, house: House, max_entries: int) -> None:
+        self._services = house.services
         self._server = IssuerAuthorizationServer(house.services)
-        self.repeated = RepeatedRequests(house.services, Metrics(), most_remembered)
+        self._cache = GrantedCache(house.services.directory, max_entries)
 
-    def looked_at(self, form: ReceivedForm) -> None:
-        request = parse_form(form)
-        request.may_query = True
-        assert self._server.create_token_response(request).refusal is None
-        self.repeated.remember(request)
+    def authorize(self, form: ReceivedForm) -> None:
+        parsed = parse_form(form)
+        presented = presented_secret(parsed)
+        client = self._services.client_authentication.from_database(
+            presented.client_id, presented.secret, self._services.clock()
+        )
+        request = AuthenticatedRequest(parsed, client.record, client.secret)
+        self._cache.add(form, self._server.authorize(request))
 
     def knows(self, form: ReceivedForm) -> bool:
-        """Asked on the event loop that the record is waited for on."""
-        return asyncio.run(self.repeated.answer(form)) is not None
+        return self._cache.find(form, self._services.clock()) is not None
 
 
 def form(client: Credentials, *, more: str = "") -> ReceivedForm:
@@ -229,7 +231,7 @@ def form(client: Credentials, *, more: str = "") -> ReceivedForm:
 def test_the_last_one_of_a_client_is_remembered(house: House):
     remembering, client, other = Remembering(house, 10), house.client(), house.client()
     for each in (form(other), form(client), form(client, more="&scope=")):
-        remembering.looked_at(each)
+        remembering.authorize(each)
     known = [form(other), form(client), form(client, more="&scope=")]
     assert [remembering.knows(each) for each in known] == [True, False, True]
 
@@ -237,12 +239,12 @@ def test_the_last_one_of_a_client_is_remembered(house: House):
 def test_a_long_one_is_not_remembered(house: House):
     remembering, client = Remembering(house, 10), house.client()
     long = form(client, more="&x=" + "x" * 1_000)
-    remembering.looked_at(long)
+    remembering.authorize(long)
     assert not remembering.knows(long)
 
 
 def test_of_very_many_clients_not_all_are_remembered(house: House):
     remembering, forms = Remembering(house, 3), [form(house.client()) for _ in range(4)]
     for each in forms:
-        remembering.looked_at(each)
+        remembering.authorize(each)
     assert [remembering.knows(each) for each in forms] == [False, False, False, True]

@@ -5,10 +5,12 @@ from functools import partial
 from itertools import count
 
 import pytest
+from authlib.oauth2 import OAuth2Error
 
 from issuer.audit import Actor
 from issuer.oauth import IssuerAuthorizationServer
-from issuer.oauth.request import ProtocolRequest, ReceivedForm
+from issuer.oauth.audit_events import issue_of
+from issuer.oauth.request import AuthenticatedRequest, ParsedRequest, ReceivedForm
 from issuer.services import build_services
 from issuer.settings import Settings
 from tests.builders import Credentials, FakeClock, House
@@ -31,11 +33,22 @@ def refresh(settings: Settings, clock: FakeClock, client: Credentials, token: st
         "client_id": client.client_id,
         "client_secret": client.client_secret,
     }
-    request = ProtocolRequest(ReceivedForm([(b"host", b"id.example")], b"", Actor()), form)
-    request.may_query = True
+    authenticated = services.client_authentication.from_database(
+        client.client_id, client.client_secret, clock()
+    )
+    request = AuthenticatedRequest(
+        ParsedRequest(ReceivedForm([], b"", Actor()), form),
+        authenticated.record,
+        authenticated.secret,
+    )
     services.keyring.tidy()
     services.keyring.put_in_order()
-    IssuerAuthorizationServer(services).create_token_response(request)
+    try:
+        granted = IssuerAuthorizationServer(services).authorize(request)
+    except OAuth2Error:  # a token that was used before ends its family
+        return
+    access_token = services.tokens.issue(granted.authorization, clock())
+    granted.store_refresh_token(issue_of(granted, access_token, request.actor))
 
 
 def kills(alice: SignedIn, token: str) -> Iterator[str]:

@@ -4,18 +4,19 @@ import base64
 import binascii
 from urllib.parse import unquote
 
+from issuer.http import values_of
 from issuer.oauth.client_authentication.presented import PresentedSecret
 from issuer.oauth.errors import OAuthError
-from issuer.oauth.request import ProtocolRequest
+from issuer.oauth.request import ParsedRequest
 from issuer.vocabulary import ErrorCode
 
 
-def presented(request: ProtocolRequest) -> PresentedSecret | None:
+def presented(request: ParsedRequest) -> PresentedSecret | None:
     """The credentials of the `Authorization` header; `invalid_request` if it cannot be read."""
-    headers = request.headers.getlist("authorization")
+    headers = values_of(request.form.headers, b"authorization")
     if len(headers) > 1:
         raise _unreadable()
-    scheme, _, encoded = (headers[0] if headers else "").partition(" ")
+    scheme, _, encoded = (headers[0] if headers else b"").decode("latin-1").partition(" ")
     if scheme.lower() != "basic":
         return None
     try:

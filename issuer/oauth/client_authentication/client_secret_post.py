@@ -1,10 +1,10 @@
 """Credentials in the form (RFC 6749 §2.3.1)."""
 
 from issuer.oauth.client_authentication.presented import PresentedSecret
-from issuer.oauth.request import ProtocolRequest
+from issuer.oauth.request import ParsedRequest
 
 
-def presented(request: ProtocolRequest) -> PresentedSecret | None:
+def presented(request: ParsedRequest) -> PresentedSecret | None:
     """The credentials of the form, if there is a secret in it."""
     secret = request.parameters.get("client_secret")
     if secret is None:

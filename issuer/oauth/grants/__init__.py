@@ -1,7 +1,7 @@
 """Grants (RFC 6749 §1.3): one file a grant, one line in `GRANTS`."""
 
 from issuer.oauth.grants.client_credentials import ClientCredentials
-from issuer.oauth.grants.grant import Grant
+from issuer.oauth.grants.grant import Grant, Granted
 from issuer.oauth.grants.password import Password
 from issuer.oauth.grants.refresh_token import RefreshToken
 from issuer.settings import Settings
@@ -18,4 +18,4 @@ def enabled_grants(settings: Settings) -> list[type[Grant]]:
     return [grant for grant in GRANTS if grant not in off]
 
 
-__all__ = ["Grant", "enabled_grants"]
+__all__ = ["Grant", "Granted", "enabled_grants"]

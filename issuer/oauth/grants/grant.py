@@ -1,40 +1,83 @@
-"""What every grant shares: it states a ceiling, and never narrows, issues or answers itself."""
+"""What every grant shares: it states the most a token may say, and neither issues nor answers."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
+from authlib.oauth2.rfc6749 import OAuth2Request
 from authlib.oauth2.rfc6749.grants import BaseGrant, TokenEndpointMixin
 
-from issuer.directory import AudienceRecord, ClientRecord
-from issuer.oauth.errors import OAuthError
-from issuer.oauth.request import ProtocolRequest
-from issuer.tokens import Authorization
+from issuer.directory import AudienceRecord, ClientRecord, SecretRecord
+from issuer.oauth.errors import OAuthError, invalid_scope
+from issuer.oauth.request import AuthenticatedRequest, requested_scopes
+from issuer.refresh import Issue
+from issuer.scopes import InvalidScope, ScopeNotCovered
+from issuer.tokens import Authorization, NotBefore
 from issuer.vocabulary import ErrorCode, GrantType
 
-LONGEST_SESSION_ID = 255
+MAX_SESSION_ID = 255
+
+# Stores the refresh token that leaves with an access token, and the audit event of both, in one
+# transaction; gives the refresh token, or says when to begin again.
+StoreRefreshToken: TypeAlias = Callable[[Issue], str | NotBefore]
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What a token request is granted, and to whom."""
+
+    client: ClientRecord
+    secret: SecretRecord
+    grant_type: str
+    authorization: Authorization
+    store_refresh_token: StoreRefreshToken | None = None
 
 
 class Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
-    """Mixed in before Authlib's grant of the same `GRANT_TYPE`, which keeps the RFC's order."""
+    """Mixed in before Authlib's grant of the same `GRANT_TYPE`, which keeps the RFC's order.
+
+    One that neither `hashes_passwords` nor `queries` is decided on the event loop.
+    """
 
     GRANT_TYPE: GrantType
     hashes_passwords = False
     queries = False
-    request: ProtocolRequest
+    request: OAuth2Request
 
     def authorize(self, client: ClientRecord, audience: AudienceRecord) -> Authorization:
         """The most this request may have at the audience; `OAuthError` if nothing."""
         raise NotImplementedError
 
-    def generate_token(self, *_: object, **__: object) -> dict[str, object]:
-        """Authlib's hook for the token: our ceiling, the shared narrowing, our issuer."""
-        client: ClientRecord = self.request.client.record
-        authorization = self.authorize(client, self._audience(client))
-        if (session_id := self._session_id(client)) is not None:
-            authorization = replace(authorization, session_id=session_id)
-        if (sid := self._sid(client)) is not None:
-            authorization = replace(authorization, sid=sid)
-        answer: dict[str, object] = self.server.issue(self.request, authorization)
-        return answer
+    def refresh_token_for(self, authorization: Authorization) -> StoreRefreshToken | None:
+        """How to store a refresh token for what is granted; None if there is to be none."""
+        return None
+
+    @property
+    def authenticated(self) -> AuthenticatedRequest:
+        request: AuthenticatedRequest = self.request.authenticated
+        return request
+
+    def generate_token(self, *_: object, **__: object) -> Granted:
+        """Authlib's hook for the token: what it may say, narrowed alike for every grant."""
+        request = self.authenticated
+        ceiling = self.authorize(request.client, self._audience(request.client))
+        if (session_id := self._session_id(request.client)) is not None:
+            ceiling = replace(ceiling, session_id=session_id)
+        if (sid := self._sid(request.client)) is not None:
+            ceiling = replace(ceiling, sid=sid)
+        try:
+            authorization = ceiling.narrowed_to(requested_scopes(request))
+        except InvalidScope as error:
+            raise invalid_scope("Malformed scope", error.scope) from None
+        except ScopeNotCovered as error:
+            raise invalid_scope("Not permitted at this audience", error.scope) from None
+        return Granted(
+            request.client,
+            request.secret,
+            self.GRANT_TYPE.value,
+            authorization,
+            self.refresh_token_for(authorization),
+        )
 
     def _sid(self, client: ClientRecord) -> str | None:
         """The refresh family that the token belongs to, if any."""
@@ -42,20 +85,20 @@ class Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
 
     def _audience(self, client: ClientRecord) -> AudienceRecord:
         """RFC 8707 §2, with one audience a token."""
-        asked = self._audience_asked()
-        if asked is not None:
-            return self._permitted(client, asked)
+        requested = self._requested_audience()
+        if requested is not None:
+            return self._permitted(client, requested)
         if len(client.audiences) != 1:
             raise OAuthError(ErrorCode.INVALID_TARGET, "Name the audience of the token.")
         return next(iter(client.audiences.values()))
 
-    def _audience_asked(self) -> str | None:
+    def _requested_audience(self) -> str | None:
         """By either of its names."""
-        parameters = self.request.parameters
-        asked = {parameters[name] for name in ("audience", "resource") if name in parameters}
-        if len(asked) > 1:
+        parameters = self.authenticated.parameters
+        named = {parameters[name] for name in ("audience", "resource") if name in parameters}
+        if len(named) > 1:
             raise OAuthError(ErrorCode.INVALID_REQUEST, "A token is for one audience.")
-        return asked.pop() if asked else None
+        return named.pop() if named else None
 
     def _permitted(self, client: ClientRecord, audience_id: str) -> AudienceRecord:
         audience = client.audiences.get(audience_id)
@@ -67,12 +110,12 @@ class Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
 
     def _session_id(self, client: ClientRecord) -> str | None:
         """The session the caller wants bound to the token, if the client may say so."""
-        session_id = self.request.parameters.get("session_id")
+        session_id = self.authenticated.parameters.get("session_id")
         if session_id is None or not client.may_set_session:
             return None
-        if len(session_id) > LONGEST_SESSION_ID or not session_id.isprintable():
+        if len(session_id) > MAX_SESSION_ID or not session_id.isprintable():
             raise OAuthError(
                 ErrorCode.INVALID_REQUEST,
-                f"session_id must be at most {LONGEST_SESSION_ID} printable characters.",
+                f"session_id must be at most {MAX_SESSION_ID} printable characters.",
             )
         return session_id

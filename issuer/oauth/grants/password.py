@@ -5,9 +5,9 @@ from authlib.oauth2.rfc6749.grants import ResourceOwnerPasswordCredentialsGrant
 from issuer.directory import AudienceRecord, ClientRecord, UserRecord
 from issuer.errors import InvalidCredentials
 from issuer.oauth.errors import OAuthError
-from issuer.oauth.grants.grant import Grant
-from issuer.oauth.recording import actor_of, issue_of
-from issuer.tokens import Authorization
+from issuer.oauth.grants.grant import Grant, StoreRefreshToken
+from issuer.refresh import Issue
+from issuer.tokens import Authorization, NotBefore
 from issuer.vocabulary import ErrorCode, GrantType
 
 
@@ -24,34 +24,33 @@ class Password(Grant, ResourceOwnerPasswordCredentialsGrant):  # type: ignore[mi
             user: UserRecord = services.sign_in.authenticate(
                 username,
                 password,
-                actor_of(self.request),
+                self.authenticated.actor,
                 through_client=True,  # every client with this grant has a secret
-                may_wait=self.request.may_wait,
+                may_wait=self.authenticated.may_wait,
             )
         except InvalidCredentials as error:
-            raise self._refusal(error) from None
-        # A password that was changed a moment ago, elsewhere: this token must not be of before.
+            raise _invalid_grant(error) from None
+        # A password that another process has just changed: this token must not be of before.
         services.changes.look()
         return user
 
     def authorize(self, client: ClientRecord, audience: AudienceRecord) -> Authorization:
         return Authorization.of_user(self.request.user, client, audience)
 
-    def generate_token(self, *arguments: object, **more: object) -> dict[str, object]:
-        """With a refresh token, for a client that may use one (RFC 6749 §4.3.3)."""
-        answer = super().generate_token(*arguments, **more)
-        authorization = self.request.granted.authorization
+    def refresh_token_for(self, authorization: Authorization) -> StoreRefreshToken | None:
+        """The first of a family, for a client that may use one (RFC 6749 §4.3.3)."""
         if authorization.sid is None:
-            return answer
-        try:
-            token = self.server.services.refresh.begin(
-                self.request.user, authorization, issue_of(self.request)
-            )
-        except InvalidCredentials as error:
-            self.request.issued = None  # it did not leave
-            raise self._refusal(error) from None
-        self.request.is_recorded = True
-        return {**answer, "refresh_token": token}
+            return None
+        user, refresh_tokens = self.request.user, self.server.services.refresh
+
+        def begin(issue: Issue) -> str | NotBefore:
+            try:
+                begun: str | NotBefore = refresh_tokens.begin(user, authorization, issue)
+            except InvalidCredentials as error:
+                raise _invalid_grant(error) from None
+            return begun
+
+        return begin
 
     def _sid(self, client: ClientRecord) -> str | None:
         """That of a new family, for a client that may use a refresh token."""
@@ -60,8 +59,11 @@ class Password(Grant, ResourceOwnerPasswordCredentialsGrant):  # type: ignore[mi
         family_id: str = self.server.services.refresh.new_family_id()
         return family_id
 
-    def _refusal(self, error: InvalidCredentials) -> OAuthError:
-        self.request.named_subject = error.subject
-        return OAuthError(
-            ErrorCode.INVALID_GRANT, "Wrong username or password.", reason=error.reason
-        )
+
+def _invalid_grant(error: InvalidCredentials) -> OAuthError:
+    return OAuthError(
+        ErrorCode.INVALID_GRANT,
+        "Wrong username or password.",
+        reason=error.reason,
+        target=error.subject,
+    )

@@ -1,15 +1,16 @@
 """The refresh token grant (RFC 6749 §6); the token changes at every use (RFC 9700 §4.14.2)."""
 
+from functools import partial
+
 from authlib.oauth2.rfc6749 import ClientMixin, TokenMixin
 from authlib.oauth2.rfc6749.grants import RefreshTokenGrant
 
 from issuer.directory import AudienceRecord, ClientRecord, UserRecord
 from issuer.errors import InvalidCredentials
 from issuer.oauth.errors import OAuthError
-from issuer.oauth.grants.grant import Grant
-from issuer.oauth.recording import actor_of, issue_of
-from issuer.oauth.request import scopes_asked
-from issuer.refresh import Asked, Overtaken, Presented
+from issuer.oauth.grants.grant import Grant, StoreRefreshToken
+from issuer.oauth.request import requested_scopes
+from issuer.refresh import Asked, Presented
 from issuer.tokens import Authorization
 from issuer.vocabulary import ErrorCode, GrantType
 
@@ -37,15 +38,14 @@ class RefreshToken(Grant, RefreshTokenGrant):  # type: ignore[misc]
 
     def authenticate_refresh_token(self, refresh_token: str) -> PresentedToken:
         """Authlib's hook. `invalid_grant` for everything that can be wrong (RFC 6749 §5.2)."""
-        asked = Asked(scopes_asked(self.request), self.request.parameters.get("session_id"))
-        client_id = self.request.client.record.client_id
+        request = self.authenticated
+        asked = Asked(requested_scopes(request), request.parameters.get("session_id"))
         try:
             presented = self.server.services.refresh.present(
-                refresh_token, client_id, asked, actor_of(self.request)
+                refresh_token, request.client.client_id, asked, request.actor
             )
         except InvalidCredentials as error:
-            self.request.named_subject = error.subject
-            raise _invalid_grant(error.reason) from None
+            raise _invalid_grant(error.reason, error.subject) from None
         return PresentedToken(presented)
 
     def _validate_token_scope(self, token: PresentedToken) -> None:
@@ -56,8 +56,7 @@ class RefreshToken(Grant, RefreshTokenGrant):  # type: ignore[misc]
         user_id = refresh_token.family.user_id
         user: UserRecord | None = self.server.services.directory.load_user(user_id)
         if user is None or user.disabled:
-            self.request.named_subject = user_id
-            raise _invalid_grant("the user is gone or disabled")
+            raise _invalid_grant("the user is deleted or disabled", user_id)
         self.request.user = user
         return user
 
@@ -65,20 +64,9 @@ class RefreshToken(Grant, RefreshTokenGrant):  # type: ignore[misc]
         held = Authorization.of_user(self.request.user, client, audience)
         return held.within(self.request.refresh_token.family.scopes)
 
-    def generate_token(self, *arguments: object, **more: object) -> dict[str, object]:
-        """Access token and refresh token; of requests at the same time one is the first."""
-        while True:
-            answer = super().generate_token(*arguments, **more)
-            presented: Presented = self.request.refresh_token.presented
-            try:
-                token = self.server.services.refresh.use(presented, issue_of(self.request))
-            except Overtaken:
-                # Not issued: it did not leave. By now the token was used before.
-                self.request.issued = None
-                self.request.refresh_token = self.authenticate_refresh_token(presented.token)
-                continue
-            self.request.is_recorded = True
-            return {**answer, "refresh_token": token}
+    def refresh_token_for(self, authorization: Authorization) -> StoreRefreshToken:
+        """The next of its family. Of requests at the same time one is the first."""
+        return partial(self.server.services.refresh.use, self.request.refresh_token.presented)
 
     def revoke_old_credential(self, refresh_token: PresentedToken) -> None:
         """Authlib's hook. Done with the new one, in one transaction."""
@@ -86,7 +74,7 @@ class RefreshToken(Grant, RefreshTokenGrant):  # type: ignore[misc]
     def _audience(self, client: ClientRecord) -> AudienceRecord:
         """That of the sign-in, and no other (RFC 8707 §2.2)."""
         granted = self.request.refresh_token.family.audience_id
-        if self._audience_asked() not in {None, granted}:
+        if self._requested_audience() not in {None, granted}:
             raise OAuthError(ErrorCode.INVALID_TARGET, "The refresh token is for another audience.")
         return self._permitted(client, granted)
 
@@ -100,5 +88,10 @@ class RefreshToken(Grant, RefreshTokenGrant):  # type: ignore[misc]
         return super()._session_id(client) or (granted if client.may_set_session else None)
 
 
-def _invalid_grant(reason: str) -> OAuthError:
-    return OAuthError(ErrorCode.INVALID_GRANT, "The refresh token cannot be used.", reason=reason)
+def _invalid_grant(reason: str, user_id: str | None) -> OAuthError:
+    return OAuthError(
+        ErrorCode.INVALID_GRANT,
+        "The refresh token cannot be used.",
+        reason=reason,
+        target=user_id,
+    )

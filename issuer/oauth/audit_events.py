@@ -1,0 +1,86 @@
+"""What the audit log and the server log say of a protocol request, and when refusals leave."""
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime
+
+import structlog
+from authlib.oauth2 import OAuth2Error
+
+from issuer.audit import Actor, AuditWriter, Event, GatheredRefusals, Outcome
+from issuer.clock import Clock
+from issuer.network import network_of
+from issuer.oauth.errors import TOO_MANY_REQUESTS, NothingDone, OAuthError, named_principal
+from issuer.oauth.grants import Granted
+from issuer.refresh import Issue
+from issuer.tokens import AccessToken
+from issuer.vocabulary import ErrorCode
+
+# A known client or user takes some queries more than an unknown one. Both answers leave at a
+# multiple of this after the request came, which is longer than what makes the difference.
+_BEAT = 0.03  # seconds
+_ANSWERED_ON_THE_BEAT = {ErrorCode.INVALID_CLIENT.value, ErrorCode.INVALID_GRANT.value}
+
+log = structlog.get_logger(__name__)
+
+
+def issued_event(granted: Granted, token: AccessToken, actor: Actor, now: datetime) -> Event:
+    """The event of a token that leaves."""
+    return Event(
+        at=now,
+        actor=actor,
+        action="token.issued",
+        target=granted.authorization.subject,
+        details=_issued_details(granted, token),
+    )
+
+
+def issue_of(granted: Granted, token: AccessToken, actor: Actor) -> Issue:
+    """The token, to be stored and audited together with a refresh token."""
+    return Issue(token, actor, _issued_details(granted, token))
+
+
+def _issued_details(granted: Granted, token: AccessToken) -> dict[str, object]:
+    audience = granted.authorization.audience.id
+    return {"grant_type": granted.grant_type, **token.details(audience)}
+
+
+class Refusals:
+    """Writes refusals to the audit log and the server log, and holds some back for a moment."""
+
+    def __init__(self, audit: AuditWriter, gathered: GatheredRefusals, clock: Clock) -> None:
+        self._audit = audit
+        self._gathered = gathered
+        self._clock = clock
+
+    async def audit(self, action: str, error: OAuth2Error, actor: Actor) -> None:
+        """Durable when it returns; what a limit refused is counted, and written later."""
+        event = Event(
+            at=self._clock(),
+            actor=actor,
+            action=action,
+            target=_target(error) or actor.id,
+            outcome=Outcome.REFUSED,
+            reason=_reason(error),
+            details={} if isinstance(error, NothingDone) else {"error": error.error},
+        )
+        if error.status_code == TOO_MANY_REQUESTS:
+            network = replace(actor, address=network_of(actor.address))
+            self._gathered.note(replace(event, actor=network, target=None))
+        else:
+            await self._audit.record(event)
+
+    async def log(self, event: str, error: OAuth2Error, arrived_at: float) -> None:
+        """Log it, and return when the answer may leave (`arrived_at` on the monotonic clock)."""
+        log.info(event, error=error.error, reason=_reason(error))
+        if error.error in _ANSWERED_ON_THE_BEAT or error.status_code == TOO_MANY_REQUESTS:
+            await asyncio.sleep(_BEAT - (self._clock.monotonic() - arrived_at) % _BEAT)
+
+
+def _target(error: OAuth2Error) -> str | None:
+    """The id that the request named, if anybody could have it."""
+    return named_principal(error.target) if isinstance(error, OAuthError) else None
+
+
+def _reason(error: OAuth2Error) -> str:
+    return error.reason if isinstance(error, OAuthError) else str(error.description)

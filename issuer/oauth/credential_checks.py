@@ -1,0 +1,111 @@
+"""Checking credentials: from memory, or in a worker pool and under the limits."""
+
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from authlib.oauth2 import OAuth2Error
+
+from issuer.clients.authentication import AuthenticatedClient, ClientAuthentication
+from issuer.clients.last_use import LastUse
+from issuer.clock import Clock
+from issuer.errors import InvalidCredentials, TooManyRequests
+from issuer.logs import note_client
+from issuer.oauth.client_authentication import presented_secret
+from issuer.oauth.client_authentication.presented import PresentedSecret
+from issuer.oauth.errors import invalid_client, named_principal, too_many_requests
+from issuer.oauth.request import AuthenticatedRequest, ParsedRequest, ReceivedForm
+from issuer.rates import Limits
+from issuer.vocabulary import ErrorCode
+from issuer.workers import WorkerPool
+
+_WRONG_CREDENTIALS = {ErrorCode.INVALID_CLIENT.value, ErrorCode.INVALID_GRANT.value}
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class CredentialChecks:
+    """Authenticates clients, and runs what checks other credentials.
+
+    A client that memory confirms is under no limit of failures: 256 random bits are not guessed,
+    and it must not suffer from others that share its address. Every other check is refused before
+    it is made where the address sent too many wrong credentials: `OAuthError` with status 429.
+    """
+
+    def __init__(
+        self,
+        authentication: ClientAuthentication,
+        last_use: LastUse,
+        limits: Limits,
+        queries: WorkerPool,
+        clock: Clock,
+    ) -> None:
+        self._authentication = authentication
+        self._last_use = last_use
+        self._limits = limits
+        self._queries = queries
+        self._clock = clock
+
+    async def authenticate(self, request: ParsedRequest) -> AuthenticatedRequest:
+        """The request with its client; `OAuthError` `invalid_client`, the same for every cause."""
+        presented, now = presented_secret(request), self._clock()
+        note_client(named_principal(presented.client_id))
+        found = self._authentication.from_memory(presented.client_id, presented.secret, now)
+        if found is None:
+            found = await self.in_pool(self._queries, request.form, self._look_up, presented)
+        self._last_use.note(found.secret.id, now, request.form.actor.address)
+        return AuthenticatedRequest(request, found.record, found.secret)
+
+    async def in_pool(
+        self,
+        pool: WorkerPool,
+        form: ReceivedForm,
+        check: Callable[P, T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """`check(…)` in a thread of the pool; wrong credentials count against the address."""
+
+        def outcome() -> T | OAuth2Error:
+            try:
+                return check(*args, **kwargs)
+            except OAuth2Error as error:
+                return error
+
+        if self._limits.failures is None:
+            found = await pool.run(outcome)
+        else:
+            try:
+                found = await self._limits.failures.checked(
+                    form.network, lambda: pool.run(outcome), is_wrong=_is_wrong
+                )
+            except TooManyRequests as error:
+                raise too_many_requests(error) from None
+        if isinstance(found, OAuth2Error):
+            raise found
+        return found
+
+    async def count(self, request: AuthenticatedRequest) -> None:
+        """One more token request of the client; `OAuthError` with status 429 beyond its limit."""
+        if self._limits.requests is None:
+            return
+        try:
+            await self._limits.requests.count(request.client.client_id)
+        except TooManyRequests as error:
+            raise too_many_requests(error) from None
+
+    @property
+    def counts_requests(self) -> bool:
+        return self._limits.requests is not None
+
+    def _look_up(self, presented: PresentedSecret) -> AuthenticatedClient:
+        try:
+            return self._authentication.from_database(
+                presented.client_id, presented.secret, self._clock()
+            )
+        except InvalidCredentials as error:
+            raise invalid_client(error.reason, presented.client_id) from None
+
+
+def _is_wrong(found: object) -> bool:
+    return isinstance(found, OAuth2Error) and found.error in _WRONG_CREDENTIALS
