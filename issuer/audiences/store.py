@@ -1,18 +1,19 @@
 """Audiences in SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import inspect, select, update
+from sqlalchemy import Column, inspect, select, update
 
 from issuer.algorithms import AlgorithmInUse
 from issuer.database.store import Store
 from issuer.database.tables import (
     AssignmentRow,
     AudienceRow,
+    Base,
     ClientAudienceRow,
     ClientRow,
-    RefreshFamilyRow,
     RoleRow,
 )
 from issuer.vocabulary import SigningAlgorithm
@@ -57,9 +58,9 @@ class AudienceStore(Store[AudienceRow]):
         """The audience has another id, and whatever names it names that."""
         columns = inspect(AudienceRow).columns
         self.add(AudienceRow(**{c.key: getattr(row, c.key) for c in columns} | {"id": audience_id}))
-        for table in (ClientAudienceRow, AssignmentRow, RefreshFamilyRow):
-            naming = update(table).where(table.audience_id == row.id)
-            self.session.execute(naming.values(audience_id=audience_id))
+        for column in _naming_an_audience():
+            naming = update(column.table).where(column == row.id)
+            self.session.execute(naming.values({column.name: audience_id}))
         self.session.expire_all()
         self.delete(row)
 
@@ -72,3 +73,11 @@ class AudienceStore(Store[AudienceRow]):
                 known = found.get(alg, until)
                 found[alg] = max(known, until) if known and until else None
         return found
+
+
+def _naming_an_audience() -> Iterator[Column[Any]]:
+    """Every column of a table that refers to one, whichever table comes to be."""
+    for table in Base.metadata.tables.values():
+        for key in table.foreign_keys:
+            if key.column is AudienceRow.__table__.c.id and isinstance(key.parent, Column):
+                yield key.parent

@@ -103,26 +103,52 @@ def test_every_scheme_of_postgresql_is_understood(
 def test_a_malformed_url_is_refused_without_its_text(new_cli: Cli, url: str, sentence: str):
     said = new_cli.with_environment(ISSUER_DATABASE_URL=url)("init").sentence
     assert said.startswith(sentence)
+    assert said in ERRORS
     assert "ss@" not in said
     assert "ss:w" not in said
 
 
-@pytest.mark.parametrize("command", ["init", "migrate", "serve", "role list"])
+@pytest.mark.parametrize("command", ["init", "migrate", "serve", "role list", "doctor"])
 def test_the_tables_of_another_application_are_named_and_left_alone(
     new_cli: Cli, database_url: str, command: str
 ):
+    """Ours are told by their names: others use Alembic as well."""
     database = Database(database_url)
     with database.engine.begin() as connection:
-        for name in ("alembic_version", "users", "runs", "agents", "teams", "workflows"):
+        for name in ("alembic_version", "users", "sessions"):
             connection.exec_driver_sql(f"CREATE TABLE {name} (version_num VARCHAR(32))")
         connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('ae1027a6acf')")
     cli = new_cli.with_environment(ISSUER_DATABASE_URL=database_url, ISSUER_MASTER_KEY="A" * 43)
-    said = cli(*command.split()).sentence
-    assert "belongs to another application, whose tables are agents, alembic_version, runs" in said
-    assert "and 1 more: name a database of its own for the issuer." in said
+    result = cli(*command.split())
+    said = " ".join((result.out + result.err).split())
+    sentence = said.replace(database.safe_url, "sqlite:////data/issuer.db")
+    expected = (
+        "The database (sqlite:////data/issuer.db) belongs to another application, whose tables are"
+        " alembic_version, sessions, users: name a database of its own for the issuer."
+    )
+    assert expected in sentence
+    assert expected in ERRORS
     with database.engine.begin() as connection:
         assert connection.exec_driver_sql("SELECT * FROM alembic_version").scalar() == "ae1027a6acf"
     database.dispose()
+
+
+@pytest.mark.parametrize("command", ["init", "doctor"])
+def test_a_sqlite_file_in_a_directory_that_is_not_there_says_so(
+    new_cli: Cli, tmp_path: Path, command: str
+):
+    url = f"sqlite:///{tmp_path}/nowhere/issuer.db"
+    cli = new_cli.with_environment(ISSUER_DATABASE_URL=url, ISSUER_MASTER_KEY="A" * 43)
+    result = cli(command)
+    said = " ".join((result.out + result.err).replace(f"{tmp_path}/nowhere", "/nowhere").split())
+    expected = "Cannot open the database (sqlite:////nowhere/issuer.db): "
+    expected += (
+        "/nowhere/issuer.db.lock: No such file or directory."
+        if command == "init"
+        else "unable to open database file: /nowhere is not a directory."
+    )
+    assert expected in said
+    assert expected in ERRORS
 
 
 def test_a_role_without_rights_in_the_schema_is_told_what_is_denied(
@@ -132,7 +158,10 @@ def test_a_role_without_rights_in_the_schema_is_told_what_is_denied(
         "ALTER DATABASE issuer OWNER TO postgres", "GRANT CONNECT ON DATABASE issuer TO issuer"
     )
     cli = new_cli.with_environment(ISSUER_DATABASE_URL=empty_postgresql.url)
-    assert "): permission denied for schema public." in cli("init").sentence
+    said = cli("init").sentence.replace("127.0.0.1", "db")
+    said = said.replace(f":{empty_postgresql.port}", ":5432")
+    assert said in ERRORS
+    assert said.endswith("): permission denied for schema public.")
 
 
 def test_an_outage_is_one_line_a_minute_and_one_at_its_end():

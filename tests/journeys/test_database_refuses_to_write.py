@@ -15,6 +15,7 @@ from issuer.audit.record import EventFilter
 from tests.builders import Credentials
 from tests.cli.driver import Cli
 from tests.databases import connect, running_server
+from tests.drivers import AdminApi, problem
 from tests.journeys.running_issuer import RunningIssuer, reserved_port, wait_until
 from tests.private_postgresql import Server
 
@@ -35,11 +36,12 @@ def test_a_read_only_postgresql_is_said_by_readiness_tokens_log_doctor_and_comma
     empty_postgresql: Server, tmp_path: Path
 ):
     with RunningIssuer(tmp_path, empty_postgresql.url, signing_algorithms="ES256") as issuer:
-        client = issuer.house.client()
+        client, admin = with_a_user(issuer)
         assert issuer.token_endpoint.client_credentials(client).status == 200
         empty_postgresql.set_read_only(True)
         try:
-            requires_writing(issuer, client, "cannot execute UPDATE in a read-only transaction")
+            cause = "cannot execute UPDATE in a read-only transaction"
+            requires_writing(issuer, client, admin, cause)
             assert "cannot execute nextval() in a read-only transaction" in issuer.log
         finally:
             empty_postgresql.set_read_only(False)
@@ -50,7 +52,7 @@ def test_a_full_disk_is_said_by_readiness_tokens_log_doctor_and_commands(tmp_pat
     with tmpfs(tmp_path / "disk", "size=4m") as disk:
         url = f"sqlite:///{disk}/issuer.db"
         with RunningIssuer(tmp_path, url, signing_algorithms="ES256") as issuer:
-            client = issuer.house.client()
+            client, admin = with_a_user(issuer)
             assert issuer.token_endpoint.client_credentials(client).status == 200
             fill(disk / "ballast")
             wait_until(
@@ -58,7 +60,7 @@ def test_a_full_disk_is_said_by_readiness_tokens_log_doctor_and_commands(tmp_pat
                 SECONDS,
                 "tokens need more room",
             )
-            requires_writing(issuer, client, "database or disk is full")
+            requires_writing(issuer, client, admin, "database or disk is full")
             (disk / "ballast").unlink()
             recovers(issuer, client)
 
@@ -105,13 +107,27 @@ def test_a_read_only_mount_is_said_by_doctor_and_commands(tmp_path: Path):
             assert expected in ERRORS
 
 
-def requires_writing(issuer: RunningIssuer, client: Credentials, cause: str) -> None:
+def with_a_user(issuer: RunningIssuer) -> tuple[Credentials, AdminApi]:
+    """A client that a user signs in through, and the admin API."""
+    issuer.house.user("alice")
+    client = issuer.house.client(grant_types=["client_credentials", "password"])
+    admin = issuer.token_endpoint.client_credentials(issuer.house.admin)
+    return client, AdminApi(issuer.http, admin.token)
+
+
+def requires_writing(
+    issuer: RunningIssuer, client: Credentials, admin: AdminApi, cause: str
+) -> None:
     """503 from `/readyz` and the token endpoint, and `cause` wherever an operator looks."""
     wait_until(lambda: not is_ready(issuer), SECONDS, "it is not ready")
     answer = issuer.token_endpoint.client_credentials(client)
     assert (answer.status, answer.error) == (503, "temporarily_unavailable")
     assert int(answer.response.headers["retry-after"]) >= 1
     assert "database" not in answer.response.text
+    assert issuer.token_endpoint.password(client, "alice").status == 503
+    created = admin.post("/roles", name="reader", scopes=["agents:read"])
+    assert problem(created) == (503, "temporarily-unavailable")
+    assert int(created.headers["retry-after"]) >= 1
     events = [line["event"] for line in lines(issuer)]
     assert events.count("database_unavailable") == 1
     assert "unforeseen" not in events
