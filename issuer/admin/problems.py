@@ -11,6 +11,8 @@ from starlette.responses import Response
 
 from issuer.logs import request_id
 
+log = structlog.get_logger(__name__)
+
 PREFIX = "/admin/v1"  # of every path of this API, under the path of the issuer
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 100
@@ -59,14 +61,21 @@ class Problem(BaseModel):
 
 
 class ProblemRaised(Exception):
-    """A refusal this door itself decides on."""
+    """A refusal this door itself decides on. `reason` is for the log, never sent."""
 
     def __init__(
-        self, name: str, detail: str, headers: Mapping[str, str] | None = None, **members: Any
+        self,
+        name: str,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        reason: str | None = None,
+        **members: Any,
     ) -> None:
         super().__init__(detail)
         self.name = name
         self.detail = detail
+        self.reason = reason or detail
         self.headers = headers
         self.members = members
 
@@ -139,8 +148,8 @@ def answer(request: Request, problem: ProblemRaised) -> Response:
     """The problem as the caller gets it. Refusals of the admin API are logged."""
     status, title = _PROBLEMS[problem.name]
     if is_of_admin_api(request):
-        log = structlog.get_logger(__name__)
-        log.info("admin_refused", problem=problem.name, reason=problem.detail)
+        # `issuer.logs` adds client, address, method and path.
+        log.info("admin_refused", problem=problem.name, reason=problem.reason)
     body = {
         "type": type_of(problem.name),
         "title": title,

@@ -89,7 +89,7 @@ def _of_domain(error: errors.IssuerError) -> ProblemRaised:  # noqa: PLR0911 - o
         case errors.Unavailable():
             headers = {"Retry-After": str(error.retry_after)}
             detail = "The server cannot answer now."
-            return ProblemRaised("temporarily-unavailable", detail, headers)
+            return ProblemRaised("temporarily-unavailable", detail, headers, reason=str(error))
     raise error
 
 

@@ -128,6 +128,9 @@ def requires_writing(
     created = admin.post("/roles", name="reader", scopes=["agents:read"])
     assert problem(created) == (503, "temporarily-unavailable")
     assert int(created.headers["retry-after"]) >= 1
+    (refused,) = [line for line in lines(issuer) if line["event"] == "admin_refused"]
+    assert (refused["client"], refused["path"]) == ("issuer-admin", "/admin/v1/roles")
+    assert "Cannot use the database" in refused["reason"]
     events = [line["event"] for line in lines(issuer)]
     assert events.count("database_unavailable") == 1
     assert "unforeseen" not in events
