@@ -14,10 +14,13 @@ class BoundValidator:
 
     Who issued the token, by its own word, decides which keys may verify it: an issuer that is
     followed has those of its key set and no others, and they speak for no other issuer. The rest
-    is agno's own business, if static keys were given.
+    is agno's own business, if static keys were given. `before()` is called first, each time.
     """
 
-    def __init__(self, issuers: Sequence[TrustedIssuer], validator: Any) -> None:
+    def __init__(
+        self, issuers: Sequence[TrustedIssuer], validator: Any, before: Callable[[], None]
+    ) -> None:
+        self._before = before
         self._issuers = {each.rules.issuer: each for each in issuers}
         self._validator = validator
         self._stock: Callable[[str, Any], dict[str, Any]] = validator.validate_token
@@ -26,6 +29,7 @@ class BoundValidator:
         self, token: str, expected_audience: str | Iterable[str] | None = None
     ) -> dict[str, Any]:
         """The claims of a good token; `jwt.InvalidTokenError` for another. Never waits."""
+        self._before()
         for issuer in self._issuers.values():
             if (claims := issuer.remembered(token)) is not None:
                 return self._as_agno_expects(claims, expected_audience)

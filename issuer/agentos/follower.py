@@ -119,6 +119,12 @@ class Follower(Generic[T]):
         self.start()
         await asyncio.wrap_future(background.run(self._asked(is_there)))
 
+    def ask_for(self, is_there: Callable[[T], bool]) -> None:
+        """The same, for a caller that cannot wait: it finds out the next time."""
+        if self._clock() - self._asked_at >= BETWEEN_ASKED:
+            self.start()
+            background.run(self._asked(is_there))
+
     async def _follow(self) -> None:
         while True:
             await self._once()

@@ -204,6 +204,8 @@ class TrustedIssuer:
         kid = header.get("kid")
         key = key_set.keys.get(kid) if isinstance(kid, str) else None
         if key is None:
+            if isinstance(kid, str):
+                self._follower.ask_for(lambda held: held.has(kid))
             raise jwt.InvalidTokenError("The token's key is not in the issuer's key set.")
         return key
 

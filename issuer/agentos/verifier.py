@@ -90,6 +90,7 @@ class Verifier:
         self._strict = strict
         self._jwks_url = jwks_url
         self._jwks_file: str | None = None
+        self._is_attached = False
         if self._is_meant_by(os.environ.get(_KEY_SET_IN_ENVIRONMENT)):
             _ = self.jwks_file
 
@@ -131,6 +132,7 @@ class Verifier:
         add_middleware: Any = getattr(app, "add_middleware")  # noqa: B009 - any ASGI framework's
         add_middleware(Gate, verifier=self, headers=sorted(headers), cookies=sorted(cookies))
         self.start()
+        self._is_attached = True
         return app
 
     def start(self) -> None:
@@ -191,8 +193,22 @@ class Verifier:
             raise ConfigurationError("validate=False would have agno believe every token.")
         self._look_at_environment(validator)
         validator.jwks_keys = FollowedKeys()
-        validator.validate_token = BoundValidator(self._issuers, validator)
+        validator.validate_token = BoundValidator(
+            self._issuers, validator, self._warn_if_not_attached
+        )
         self.start()
+
+    def _warn_if_not_attached(self) -> None:
+        """Once, when agno has a token verified: before that, `attach` may still come."""
+        if self._is_attached:
+            return
+        self._is_attached = True  # as far as this is concerned: said once
+        log.warning(
+            "The Verifier of %s was never attached: call verifier.attach(app) last. Until then the"
+            " first requests with a new key are refused, and requests while the keys are not known"
+            " get 401 rather than 503; nothing has examined what the app leaves open.",
+            self.issuer,
+        )
 
     def _look_at_environment(self, validator: Any) -> None:
         """agno adds that key to every validator, and believes it whatever `iss` it states."""

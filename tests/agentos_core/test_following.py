@@ -438,3 +438,27 @@ def test_a_set_up_that_cannot_be_right_is_refused(options: dict[str, Any], more:
 def test_an_algorithm_that_is_not_for_public_keys_is_refused(algorithm: str):
     with pytest.raises(ConfigurationError):
         TrustedIssuer(TokenRules("https://id.example", "my-os"), algorithms=["RS256", algorithm])
+
+
+def test_a_key_that_nobody_has_prepared_for_is_asked_for(
+    following: Following, server: HostileServer, clocks: Clocks
+):
+    """Without `prepare_for`, as where a Verifier was never attached: the next request gets in."""
+    clocks.move(6)
+    server.publish(key_set(key(), key("new")))
+    token = following.token(key("new"))
+    assert not following.accepts(token)
+    assert eventually(lambda: following.accepts(token))
+
+
+def test_keys_that_nobody_has_prepared_for_share_the_budget(
+    following: Following, server: HostileServer, clocks: Clocks
+):
+    clocks.move(6)
+    for number in range(500):
+        assert not following.accepts(key("unknown").sign({}, kid=f"unknown-{number}"))
+    following.look_for("unknown")
+    assert eventually(lambda: server.asked[KEYS] == 2)
+    assert not following.accepts(key("unknown").sign({}, kid="another"))
+    following.poll()
+    assert server.asked[KEYS] == 2

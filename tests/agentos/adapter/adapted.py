@@ -96,6 +96,7 @@ def other_apps(stack: ExitStack, control_plane: Tokens, workdir: Path) -> dict[s
     return {
         "with_mcp_auth": app("with_mcp_auth", verification_keys=[control_plane.pem]),
         "by_hand": app("by_hand"),
+        "unattached": app("unattached"),
         "manual": app("manual"),
         "manual_subclass": app("manual_subclass"),
         "untouched_subclass": app("manual_subclass"),

@@ -44,6 +44,11 @@ def managed(issuer: str, **settings: Any) -> FastAPI:
     return verifier.attach(agent_os(**verifier.auth()).get_app())
 
 
+def unattached(issuer: str) -> FastAPI:
+    """`attach` was forgotten."""
+    return agent_os(**following(issuer).auth()).get_app()
+
+
 def with_mcp_auth(issuer: str, verification_keys: Sequence[str]) -> FastAPI:
     """A provider of fastmcp owns `/mcp`; static keys of another issuer are known beside."""
     verifier = following(issuer, verification_keys=verification_keys)

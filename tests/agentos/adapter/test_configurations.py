@@ -11,6 +11,7 @@ from tests.agentos.adapter.adapted import AdaptedApp, Apps
 from tests.agentos.adapter.configurations import COOKIE
 from tests.agentos.adapter.surfaces import A2A, AG_UI, MCP, REST, WEBSOCKET, Outcome, Surface
 from tests.agentos.tokens import Tokens
+from tests.journeys.running_issuer import wait_until
 
 EVERYWHERE = (REST, WEBSOCKET, MCP, A2A, AG_UI)
 DOORS = {
@@ -112,6 +113,19 @@ def test_a_new_key_is_met_in_a_cookie_too(configured: Apps) -> None:
     app.issuer.rotate()
     token = app.issuer.issue(permissions=["agents:web:read"])
     assert agents_by_cookie(app, token).status_code == 200
+
+
+def test_a_verifier_that_was_never_attached_says_so_and_follows_all_the_same(
+    configured: Apps,
+) -> None:
+    app = configured["unattached"]
+    assert app.os.list_agents(app.issuer.issue(["agents:read"])) == {"web", "billing"}
+    app.issuer.rotate()
+    token = app.issuer.issue(["agents:read"])
+    wait_until(lambda: app.os.get("/agents", token).status_code == 200, 10, "the new key was met")
+    said = app.os.output.read_text()
+    assert said.count(f"The Verifier of {app.issuer.url} was never attached") == 1
+    assert said.count("was never attached") == 1
 
 
 def test_scopes_in_a_claim_of_another_name_are_kept_to_on_a_websocket(configured: Apps) -> None:
