@@ -108,9 +108,9 @@ def _say(plan: Plan, applied: Applied, written: Path | None) -> None:
     print_plan(plan)
     print("\nDone." if plan else "There was nothing to change.")
     if written is not None:
-        print(f"The secrets of new clients are in {written}, and nowhere else.")
+        output.print_text(f"The secrets of new clients are in {written}, and nowhere else.")
     elif applied.secrets:
         print()
         for client_id, secret in applied.secrets.items():
-            print(f"{client_id} client_secret: {secret}")
+            output.print_text(f"{client_id} client_secret: {secret}")
         print("They are shown only this once.")

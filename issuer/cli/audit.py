@@ -91,7 +91,7 @@ def export_events(
     wanted = _filter(actor, action, target, since, until)
     with reading() as rooms:
         for event in _all(rooms, wanted):
-            print(event.model_dump_json())
+            print(output.escaped(event.model_dump_json()))
 
 
 app.command("checkpoint")(make_checkpoint)

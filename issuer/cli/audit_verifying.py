@@ -63,7 +63,7 @@ def verify_events(kept: Kept = None, as_json: AsJson = False) -> None:
     if found.finding is not None:
         raise IssuerError(found.finding.what)
     if not as_json:
-        print(_in_words(found))
+        output.print_text(_in_words(found))
 
 
 def _tokens(path: Path) -> list[str]:

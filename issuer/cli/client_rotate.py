@@ -69,7 +69,7 @@ def finish_rotation(
     anyway = yes or (bool(doubts) and _is_sure(doubts))
     if not as_json:
         for secret in rotation.old:
-            print(f"The old secret {secret.id} {how_last_used(secret)}.")
+            output.print_text(f"The old secret {secret.id} {how_last_used(secret)}.")
     with changing() as rooms:
         _require_same(rotation, rooms.rotations.get(client))
         rooms.rotations.finish(client, anyway=anyway)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from issuer import manifest
+from issuer.cli import output
 from issuer.cli.hints import warn_about
 from issuer.errors import IssuerError
 from issuer.manifest import InvalidManifest, Manifest, Plan
@@ -48,7 +49,8 @@ def every_problem_said() -> Iterator[None]:
     try:
         yield
     except InvalidManifest as refused:
-        typer.echo(str(refused), err=True)
+        for line in str(refused).splitlines():
+            typer.echo(output.escaped(line), err=True)
         raise typer.Exit(1) from None
 
 
@@ -61,4 +63,4 @@ def warn_about_scopes(declared: Manifest) -> None:
 def print_plan(plan: Plan) -> None:
     """The plan, for people."""
     for line in plan.lines():
-        print(line)
+        output.print_text(line)

@@ -68,7 +68,7 @@ def explain(
         output.print_json(_as_json(found))
     else:
         for sentence in _sentences(found, alone=subject.keys() == {"user_id"}):
-            print(sentence)
+            output.print_text(sentence)
 
 
 def _words(words: list[str], wanted: int) -> list[str]:

@@ -163,4 +163,4 @@ class _Pulled:
             output.print_line({"url": self._url, "file": file, "changed": changed, "keys": kids})
         else:
             now = "now holds" if changed else "holds already"
-            print(f"{self._file} {now} the key set of {self._url}.", flush=True)
+            output.print_text(f"{self._file} {now} the key set of {self._url}.")

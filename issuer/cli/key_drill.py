@@ -93,7 +93,7 @@ def _show(report: Report, *, as_json: bool) -> None:
     if not report.ok:
         raise IssuerError(report.verdict)
     if not as_json:
-        print(report.verdict)
+        output.print_text(report.verdict)
 
 
 def _rows(report: Report) -> Iterator[dict[str, Any]]:

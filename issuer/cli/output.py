@@ -1,4 +1,7 @@
-"""What a command says: a resource, a table or a sentence; or the same as JSON."""
+"""What a command says: a resource, a table or a sentence; or the same as JSON.
+
+Names come from files, the database and the network: everything printed as text is escaped here.
+"""
 
 import json
 import sys
@@ -19,6 +22,19 @@ _LEAST_TEXT = 30  # for a last column of long texts
 _NOTHING = "-"
 
 
+def escaped(text: str) -> str:
+    """`text` on one line, with what a terminal would not show or would obey written as in JSON.
+
+    Control characters and ANSI escapes, line breaks, invisible and bidirectional characters.
+    """
+    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
+
+
+def print_text(sentence: str) -> None:
+    """One line, at once."""
+    print(escaped(sentence), flush=True)
+
+
 def print_json(members: Mapping[str, object]) -> None:
     """JSON as the admin API has it."""
     print(json.dumps(members, indent=2))
@@ -37,7 +53,7 @@ def show(resource: BaseModel, *, as_json: bool, **once: str) -> None:
         return
     grid = Table.grid(padding=(0, 2))
     for name, value in members.items():
-        grid.add_row(Text(name, style="bold"), Text(_in_words(value)))
+        grid.add_row(Text(name, style="bold"), Text(escaped(_in_words(value))))
     _console().print(grid)
     for name, value in once.items():
         print(f"\n{name}: {value}\nIt is shown only this once.")
@@ -59,7 +75,7 @@ def show_all(
         column.no_wrap = True
     table.columns[-1].overflow = "fold"  # only what stands last may take several lines
     for item in items:
-        table.add_row(*(Text(_in_words(item[column])) for column in columns))
+        table.add_row(*(Text(escaped(_in_words(item[column]))) for column in columns))
     *widths, last = (_width(column) + _BETWEEN for column in table.columns)
     if sum(widths) + min(last, _LEAST_TEXT) > console.width:
         _show_one_by_one(console, table)
@@ -86,7 +102,7 @@ def say(sentence: str, members: Mapping[str, object], *, as_json: bool) -> None:
     if as_json:
         print_json(members)
     else:
-        print(sentence)
+        print_text(sentence)
 
 
 @contextmanager

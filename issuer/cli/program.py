@@ -161,5 +161,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _complain(text: str) -> None:
     """One sentence on one line, whatever a library put into it."""
-    sentence = " ".join(text.split()).rstrip(".")
+    from issuer.cli.output import escaped  # noqa: PLC0415 - pydantic takes long to import
+
+    sentence = escaped(" ".join(text.split())).rstrip(".")
     typer.echo(sentence if sentence.endswith("?") else f"{sentence}.", err=True)

@@ -47,4 +47,4 @@ def lint_scopes(
     elif not findings:
         print("Nothing looks odd.")
     for finding in () if as_json else findings:
-        print(finding.message)
+        output.print_text(finding.message)

@@ -75,7 +75,7 @@ def token(
     elif as_json:
         output.print_json(answer)
     else:
-        print(answer["access_token"])
+        output.print_text(answer["access_token"])
 
 
 def _client_secret(*, from_stdin: bool) -> str:
