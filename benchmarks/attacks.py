@@ -30,7 +30,7 @@ from tests.builders import Credentials
 from tests.journeys.proxies.callers import one_attacker
 from tests.journeys.running_issuer import OURS, RunningIssuer, polls
 
-DOCS = Path(__file__).parents[1] / "docs" / "under-attack.md"
+DOCS = Path(__file__).parents[1] / "docs" / "reference" / "under-attack.md"
 LEAST_RATIO = 0.5
 MOST_GROWTH = 20  # MB
 SECONDS_TO_BEGIN = 1.0
@@ -189,7 +189,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="two seconds each")
     parser.add_argument("--seconds", type=int, default=6, help="of each load")
     parser.add_argument("--only", metavar="WORDS", default="", help="attacks with these words")
-    parser.add_argument("--write-docs", action="store_true", help=f"write docs/{DOCS.name}")
+    parser.add_argument("--write-docs", action="store_true", help=f"write docs/reference/{DOCS.name}")
     options = parser.parse_args()
     logs.configure("warning")
     rows = [f"| {' | '.join(COLUMNS)} |", f"|---|{'---:|' * (len(COLUMNS) - 3)}---|---|"]

@@ -16,7 +16,7 @@ from tests.databases import INSTALLED
 from tests.journeys.running_issuer import REPOSITORY, RunningIssuer
 from tests.private_postgresql import Server
 
-DOCS = Path(__file__).parent.parent / "docs"
+HOW_TO = Path(__file__).parent.parent / "docs" / "how-to"
 COMMAND = re.compile(r"^\$ issuer (.+)$", re.MULTILINE)
 
 
@@ -32,7 +32,7 @@ def test_give_a_service_exactly_one_agent(issuer: RunningIssuer):
     cli = Cli(issuer.environment)
     said: dict[str, str] = {}
     secret = ""
-    for line in COMMAND.findall((DOCS / "give-a-service-one-agent.md").read_text()):
+    for line in COMMAND.findall((HOW_TO / "give-a-service-one-agent.md").read_text()):
         command = shlex.split(line)
         if command[:2] == ["client", "create"]:
             secret = cli.json(*command)["client_secret"]
@@ -52,7 +52,7 @@ def test_give_a_service_exactly_one_agent(issuer: RunningIssuer):
 def test_the_record_is_read_and_verified_as_the_page_says(issuer: RunningIssuer):
     cli = Cli(issuer.environment)
     cli.done("client", "create", "ci-bot")
-    for line in COMMAND.findall((DOCS / "audit.md").read_text()):
+    for line in COMMAND.findall((HOW_TO / "audit.md").read_text()):
         assert cli.done(*shlex.split(line))
 
 
@@ -60,7 +60,7 @@ def test_keys_are_looked_after_as_the_page_says(tmp_path: Path):
     """But for the drill, whose verifiers are elsewhere: tests/drilling."""
     with RunningIssuer(tmp_path, signing_algorithms="RS256,ES256") as issuer:
         cli = Cli(issuer.environment)
-        for line in COMMAND.findall((DOCS / "keys.md").read_text()):
+        for line in COMMAND.findall((HOW_TO / "rotate-keys.md").read_text()):
             command = shlex.split(line)
             if command[:2] == ["key", "revoke"]:
                 keys = cli.json("key", "list")["items"]
@@ -75,25 +75,25 @@ def test_tokens_are_taken_back_as_the_page_says(tmp_path: Path):
     with RunningIssuer(tmp_path) as issuer:
         issuer.house.user("alice", password=None)
         issuer.house.client("ci-bot")
-        for line in COMMAND.findall((DOCS / "revoking.md").read_text()):
+        for line in COMMAND.findall((HOW_TO / "revoke-tokens.md").read_text()):
             Cli(issuer.environment).done(*shlex.split(line))
 
 
 @pytest.mark.skipif(shutil.which("sqlite3") is None, reason="needs the sqlite3 shell")
 def test_a_sqlite_is_backed_up_and_restored_as_the_page_says(tmp_path: Path):
-    backed_up_and_restored(tmp_path, None, "### SQLite")
+    backed_up_and_restored(tmp_path, None, "## SQLite")
 
 
 def test_a_postgresql_is_backed_up_and_restored_as_the_page_says(
     empty_postgresql: Server, tmp_path: Path
 ):
-    backed_up_and_restored(tmp_path, empty_postgresql.url, "### PostgreSQL")
+    backed_up_and_restored(tmp_path, empty_postgresql.url, "## PostgreSQL")
 
 
 def backed_up_and_restored(folder: Path, database_url: str | None, section: str) -> None:
     """With the commands as printed, but for the folders `/backup` and `/safe`."""
-    text = (DOCS / "operate.md").read_text()
-    keys = text.partition("## Back up and restore")[2].partition("### SQLite")[0]
+    text = (HOW_TO / "back-up-and-restore.md").read_text()
+    keys = text.partition("## SQLite")[0]
     database = text.partition(section)[2].partition("\n##")[0]
     save_key, save, restore = re.findall(r"```console\n(.*?)```", keys + database, re.DOTALL)
     folders = {name: folder / name for name in ("backup", "safe")}

@@ -1,5 +1,6 @@
-"""The README tells the truth about the settings."""
+"""The README fits two screens, and the page of settings has every setting with its default."""
 
+import re
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -10,17 +11,34 @@ from pydantic.fields import FieldInfo
 
 from issuer.settings import PREFIX, SECRETS, Settings
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+REPOSITORY = Path(__file__).parent.parent
+README = (REPOSITORY / "README.md").read_text()
+SETTINGS = (REPOSITORY / "docs" / "reference" / "settings.md").read_text()
+LINES_OF_A_README = 130
+
+
+def test_the_readme_is_short():
+    assert len(README.splitlines()) <= LINES_OF_A_README
+
+
+def test_the_readme_shows_the_code_that_the_page_on_agentos_runs():
+    (example,) = re.findall(r"```python\n.*?```", README, re.DOTALL)
+    assert example in (REPOSITORY / "docs" / "how-to" / "connect-an-agentos.md").read_text()
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"^\$ make (\w+)", README, re.MULTILINE))))
+def test_the_readme_names_make_targets_that_exist(target: str):
+    assert f"\n{target}:" in (REPOSITORY / "Makefile").read_text()
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)
-def test_the_readme_has_every_setting_with_its_default(name: str):
-    assert row(name, Settings.model_fields[name]) in README.splitlines()
+def test_the_page_has_every_setting_with_its_default(name: str):
+    assert row(name, Settings.model_fields[name]) in SETTINGS.splitlines()
 
 
-def test_the_readme_has_no_setting_that_is_not_there():
+def test_the_page_has_no_setting_that_does_not_exist():
     documented = {
-        line.split("`")[1] for line in README.splitlines() if line.startswith("| `ISSUER")
+        line.split("`")[1] for line in SETTINGS.splitlines() if line.startswith("| `ISSUER")
     }
     assert documented == {PREFIX + name.upper() for name in Settings.model_fields}
 

@@ -1,4 +1,4 @@
-"""docs/agentos.md: each example is run, and asked what it says it answers."""
+"""docs/how-to/connect-an-agentos.md: each example is run, and asked what it says it answers."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from tests.agentos.tokens import Tokens
 from tests.cli.driver import Cli
 from tests.journeys.running_issuer import REPOSITORY, process_environment
 
-PAGE = (REPOSITORY / "docs" / "agentos.md").read_text()
+PAGE = (REPOSITORY / "docs" / "how-to" / "connect-an-agentos.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 COMMANDS = re.findall(r"^\$ issuer (.+)$", PAGE, re.MULTILINE)
 RUNNER = Path(__file__).with_name("examples.py")

@@ -8,7 +8,7 @@ from tests.builders import URL
 from tests.cli.driver import Cli
 
 NEW = "https://new.example"
-ERRORS = " ".join((Path(__file__).parents[2] / "docs" / "errors.md").read_text().split())
+ERRORS = " ".join((Path(__file__).parents[2] / "docs/reference/errors.md").read_text().split())
 
 
 @pytest.mark.parametrize("command", ["init", "serve", "role list", "role create reader", "doctor"])

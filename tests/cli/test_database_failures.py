@@ -11,7 +11,7 @@ from tests.builders import FakeClock
 from tests.cli.driver import Cli
 from tests.private_postgresql import PASSWORD, Server
 
-ERRORS = " ".join((Path(__file__).parents[2] / "docs" / "errors.md").read_text().split())
+ERRORS = " ".join((Path(__file__).parents[2] / "docs/reference/errors.md").read_text().split())
 
 OF_A_URL = [
     (
@@ -71,7 +71,7 @@ OF_A_URL = [
 def test_a_database_that_cannot_be_opened_says_why_and_no_password(
     new_cli: Cli, own_postgresql: Server, command: str, address: str, sentence: str
 ):
-    """`docs/errors.md` has what is printed, with the address of a usual deployment."""
+    """`docs/reference/errors.md` has what is printed, with the address of a usual deployment."""
     port = own_postgresql.port
     url = "postgresql://" + address.format(port=port, password=PASSWORD)
     cli = new_cli.with_environment(ISSUER_DATABASE_URL=url, ISSUER_MASTER_KEY="A" * 43)

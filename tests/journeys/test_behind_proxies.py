@@ -1,6 +1,6 @@
 """Many callers behind one proxy: each gets its own answers, whatever others send beside them.
 
-The configurations are those that `docs/proxies.md` prints; its table comes from
+The configurations are those that `docs/how-to/run-behind-a-proxy.md` prints; its table comes from
 `python -m tests.journeys.proxies --write-docs`.
 """
 

@@ -19,7 +19,7 @@ from tests.drivers import AdminApi, problem
 from tests.journeys.running_issuer import RunningIssuer, reserved_port, wait_until
 from tests.private_postgresql import Server
 
-ERRORS = " ".join((Path(__file__).parents[2] / "docs" / "errors.md").read_text().split())
+ERRORS = " ".join((Path(__file__).parents[2] / "docs/reference/errors.md").read_text().split())
 SECONDS = 30
 MEGABYTE = 1024 * 1024
 READ_ONLY_MOUNT = (

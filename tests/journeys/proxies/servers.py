@@ -1,4 +1,4 @@
-"""Caddy, nginx and HAProxy, with the configurations that `docs/proxies.md` prints."""
+"""Caddy, nginx and HAProxy, with the configurations that `docs/how-to/run-behind-a-proxy.md` prints."""
 
 import os
 import re
@@ -18,7 +18,7 @@ from tests.journeys.running_issuer import (
     reserved_port,
 )
 
-PAGE = REPOSITORY / "docs" / "proxies.md"
+PAGE = REPOSITORY / "docs" / "how-to" / "run-behind-a-proxy.md"
 SECONDS_TO_START = 10
 # Debian keeps some of them where only root looks.
 SEARCHED = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
