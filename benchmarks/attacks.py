@@ -189,7 +189,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="two seconds each")
     parser.add_argument("--seconds", type=int, default=6, help="of each load")
     parser.add_argument("--only", metavar="WORDS", default="", help="attacks with these words")
-    parser.add_argument("--write-docs", action="store_true", help=f"write docs/reference/{DOCS.name}")
+    parser.add_argument("--write-docs", action="store_true", help=f"write {DOCS.name}")
     options = parser.parse_args()
     logs.configure("warning")
     rows = [f"| {' | '.join(COLUMNS)} |", f"|---|{'---:|' * (len(COLUMNS) - 3)}---|---|"]

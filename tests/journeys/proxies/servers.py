@@ -1,4 +1,4 @@
-"""Caddy, nginx and HAProxy, with the configurations that `docs/how-to/run-behind-a-proxy.md` prints."""
+"""Caddy, nginx and HAProxy, with the configurations of `docs/how-to/run-behind-a-proxy.md`."""
 
 import os
 import re
