@@ -26,7 +26,7 @@ from issuer.audit import Actor, Event
 from issuer.audit.chain import End
 from issuer.audit.chains import chains_of
 from issuer.clock import Clock
-from issuer.services import Services, build_services
+from issuer.composition import Composition, compose
 from issuer.settings import Settings
 from tests.builders import initialised
 from tests.databases import PostgreSQL, running_server
@@ -47,7 +47,7 @@ def database(kind: str) -> Iterator[dict[str, str]]:
         yield {"ISSUER_DATABASE_URL": url}
 
 
-def fill(services: Services, events: int) -> float:
+def fill(services: Composition, events: int) -> float:
     """Record so many; microseconds each, hashing, writing and all."""
     chance, chains = Random(1), chains_of(services.database)
     ends = {f"{chance.getrandbits(128):032x}": End() for _ in range(SERVERS)}
@@ -60,8 +60,8 @@ def fill(services: Services, events: int) -> float:
             ends[chain] = chains.append(connection, chain, ends[chain], batch)
         spent += time.perf_counter() - started
         if done % IN_A_CHECKPOINT == 0:
-            services.checkpoints.make()
-    services.checkpoints.make()
+            services.audit.checkpoints.make()
+    services.audit.checkpoints.make()
     return spent / events * 1e6
 
 
@@ -86,8 +86,8 @@ def measured(kind: str, events: int) -> list[str]:
         environment = {**os.environ, "ISSUER_DATA_DIR": f"{folder}/data", **more}
         settings = Settings.from_environment({**more, "ISSUER_DATA_DIR": f"{folder}/data"})
         initialised(settings, Clock())
-        services = build_services(settings)
-        services.keyring.reload()
+        services = compose(settings)
+        services.keys.keyring.reload()
         each = fill(services, events)
         services.database.dispose()
         command = [sys.executable, "-m", "issuer", "audit", "verify", "--json"]

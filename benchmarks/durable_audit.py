@@ -24,7 +24,7 @@ from rich.table import Table
 from benchmarks.load import Load, cpu_seconds, wrk
 from benchmarks.running import running
 from issuer.clock import Clock
-from issuer.services import Services, build_services
+from issuer.composition import Composition, compose
 from issuer.settings import Settings
 from tests.builders import Credentials, House, initialised
 from tests.databases import SETTINGS, PostgreSQL, running_server
@@ -107,10 +107,10 @@ def prepared(environment: dict[str, str]) -> str:
 
 
 @contextmanager
-def house_with_client(settings: Settings) -> Iterator[tuple[Services, Credentials]]:
+def house_with_client(settings: Settings) -> Iterator[tuple[Composition, Credentials]]:
     """A house that is initialised now, and a client that may have tokens for its only audience."""
     admin = initialised(settings, Clock())
-    services = build_services(settings)
+    services = compose(settings)
     with httpx.Client() as http:
         house = House(services, admin, http)
         house.audience("my-os")

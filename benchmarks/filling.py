@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import insert
 
 from issuer.clock import Clock
+from issuer.composition import Composition
 from issuer.database.tables import (
     AssignmentRow,
     Base,
@@ -19,7 +20,6 @@ from issuer.database.tables import (
     RoleRow,
     UserRow,
 )
-from issuer.services import Services
 from issuer.vocabulary import GrantType
 from tests.builders import PASSWORD, Credentials
 
@@ -31,9 +31,9 @@ Rows = dict[type[Base], dict[str, Any]]
 class Filling:
     """Fills the house of `services`, which has the audience already and no server yet."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Composition) -> None:
         self._services = services
-        self._password_hash = services.passwords.hash(PASSWORD)
+        self._password_hash = services.sign_in.passwords.hash(PASSWORD)
         now = Clock()()
         self._created = {"created_at": now}
         self._new = {**self._created, "updated_at": now, "version": 1}
@@ -51,7 +51,7 @@ class Filling:
 
     def clients(self, number: int) -> list[Credentials]:
         """Each with a secret of its own and a role."""
-        secrets = [self._services.secrets.new() for _ in range(number)]
+        secrets = [self._services.tokens.client_secrets.new() for _ in range(number)]
         made = [Credentials(f"client-{n:06}", secret) for n, secret in enumerate(secrets)]
         self._write(number, lambda n: self._client(n, made[n]))
         self._assign(number, "client-{:06}", (3,))
@@ -92,7 +92,9 @@ class Filling:
         secret = {
             **own,
             "id": f"secret_{number:020}",
-            "digest": self._services.secrets.digest(made.client_id, made.client_secret),
+            "digest": self._services.tokens.client_secrets.digest(
+                made.client_id, made.client_secret
+            ),
             "label": "",
             "expires_at": None,
         }

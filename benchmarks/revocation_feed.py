@@ -22,8 +22,8 @@ from pathlib import Path
 from statistics import median
 
 from issuer.clock import Clock
+from issuer.composition import Composition, compose
 from issuer.revocations import Limits, Revocations, RevocationView
-from issuer.services import Services, build_services
 from issuer.tokens import RevocationFeed
 from tests.builders import initialised, settings_for
 
@@ -45,7 +45,7 @@ def taken(step: Callable[[], object], times: int = TIMES) -> float:
 class House:
     """A house with so many revoked tokens, each with an id such as ours have."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Composition) -> None:
         self._services = services
         self._number = 0
         self.alg = services.settings.signing_algorithms[0]
@@ -69,7 +69,12 @@ class House:
         """One that was never asked."""
         ours = self._services
         return RevocationFeed(
-            ours.settings.url, ours.database, ours.clock, ours.keyring, view, ours.changes.look
+            ours.settings.url,
+            ours.database,
+            ours.clock,
+            ours.keys.keyring,
+            view,
+            ours.tokens.changes.look,
         )
 
     def read_on(self, view: RevocationView) -> float:
@@ -109,8 +114,8 @@ def main() -> None:
             Path(folder) / "data", options.database_url, signing_algorithms=options.algorithm
         )
         initialised(settings, Clock())
-        services = build_services(settings)
-        services.keyring.put_in_order()
+        services = compose(settings)
+        services.keys.keyring.put_in_order()
         house = House(services)
         for revocations in sorted(options.revocations):
             print(house.row(revocations), flush=True)

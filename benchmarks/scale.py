@@ -58,7 +58,7 @@ class Filled:
         filling.users(users)
         self._callers = filling.clients(clients)[:CALLERS]
         if events:
-            services.keyring.reload()
+            services.keys.keyring.reload()
             fill(services, events)
         self._rows = {"users": users, "clients": clients, "roles": roles, "events": events}
         self.loads: list[Load] = []

@@ -28,7 +28,7 @@ class Nothing:
 def main(kind: str, port: str) -> None:
     app = app_from_environment()
     if kind == "nothing":
-        app.state.services.audit.record = Nothing().record
+        app.state.parts.audit.writer.record = Nothing().record
     uvicorn.run(
         app,
         port=int(port),

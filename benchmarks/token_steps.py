@@ -29,15 +29,16 @@ from benchmarks.token_server import Nothing
 from issuer import logs
 from issuer.audit import Actor, Event
 from issuer.audit.own_chain import OwnChain
+from issuer.composition import Composition
 from issuer.metrics import Metrics
 from issuer.oauth import IssuerAuthorizationServer
 from issuer.oauth.answers import Answer
+from issuer.oauth.audit_events import Refusals
 from issuer.oauth.credential_checks import CredentialChecks
 from issuer.oauth.overload import Rounds
 from issuer.oauth.request import ParsedRequest, parse_form, receive_form
 from issuer.oauth.token_endpoint import TokenEndpoint
 from issuer.rates import Limits
-from issuer.services import Services
 from issuer.tokens import AccessToken
 from issuer.vocabulary import ACCESS_TOKEN_TYPE, SigningAlgorithm
 from issuer.workers import WorkerPool
@@ -57,19 +58,33 @@ ROUNDS, CALLS = 7, 2_000
 BODY = b"grant_type=client_credentials"
 
 
-def steps(services: Services, client: Credentials, alg: str) -> Iterator[tuple[str, float]]:
+def steps(services: Composition, client: Credentials, alg: str) -> Iterator[tuple[str, float]]:
     """By name, in microseconds."""
     server, clock = IssuerAuthorizationServer(services), services.clock
     pool = WorkerPool("pool", 1, 1)
     checks = CredentialChecks(
-        services.client_authentication, services.last_use, Limits(), pool, clock
+        services.tokens.client_authentication, services.tokens.last_use, Limits(), pool, clock
     )
-    services.changes.require_current = lambda: None  # type: ignore[method-assign]
-    services.audit.record = Nothing().record  # type: ignore[method-assign]
-    endpoint = TokenEndpoint(services, NoOverload(clock), server, checks, pool, pool, Metrics())
+    services.tokens.changes.require_current = lambda: None  # type: ignore[method-assign]
+    services.audit.writer.record = Nothing().record  # type: ignore[method-assign]
+    writer = services.audit.writer
+    refusals = Refusals(writer, services.audit.refusals, clock)
+    endpoint = TokenEndpoint(
+        services.tokens,
+        writer,
+        refusals,
+        clock,
+        NoOverload(clock),
+        server,
+        checks,
+        pool,
+        pool,
+        Metrics(),
+    )
     basic = base64.b64encode(f"{client.client_id}:{client.client_secret}".encode())
-    services.changes.look()
-    services.directory.load_client(client.client_id)  # from now on memory confirms the client
+    services.tokens.changes.look()
+    # From now on memory confirms the client.
+    services.tokens.directory.load_client(client.client_id)
 
     def parsed() -> ParsedRequest:
         return parse_form(at_once(receive_form(arrived(basic))))
@@ -81,7 +96,7 @@ def steps(services: Services, client: Credentials, alg: str) -> Iterator[tuple[s
 
     request = at_once(checks.authenticate(parsed()))
     granted = server.authorize(request)
-    first = services.tokens.issue(granted.authorization, clock())
+    first = services.tokens.issuer.issue(granted.authorization, clock())
     assert isinstance(first, AccessToken)
     sign, message = KINDS[alg](), first.token.rpartition(".")[0].encode()
     claims = {"sub": client.client_id, "jti": first.jti, "scopes": ["agents:read"]}
@@ -90,7 +105,9 @@ def steps(services: Services, client: Credentials, alg: str) -> Iterator[tuple[s
     yield "authorize", taken(lambda: server.authorize(request))
     signature = taken(lambda: sign(message))
     yield "the signature itself", signature
-    signing = taken(lambda: services.keyring.sign(SigningAlgorithm(alg), ACCESS_TOKEN_TYPE, claims))
+    signing = taken(
+        lambda: services.keys.keyring.sign(SigningAlgorithm(alg), ACCESS_TOKEN_TYPE, claims)
+    )
     yield "the token around it", signing - signature
     others = count()  # other bytes each time
     yield (
@@ -104,7 +121,7 @@ def steps(services: Services, client: Credentials, alg: str) -> Iterator[tuple[s
         yield f"its audit event, {together} in a commit", recording(services, together)
 
 
-def recording(services: Services, together: int) -> float:
+def recording(services: Composition, together: int) -> float:
     """Of one event, in microseconds."""
     chain = OwnChain(services.database, SystemRandom())
     event = Event(
@@ -184,7 +201,7 @@ def main() -> None:
                 client,
             ),
         ):
-            services.keyring.reload()
+            services.keys.keyring.reload()
             for name, value in steps(services, client, alg):
                 found.setdefault(name, []).append(f"{value:.1f}")
     for name, values in found.items():

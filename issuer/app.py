@@ -25,6 +25,7 @@ from issuer.admin import (
     unforeseen,
 )
 from issuer.clock import Clock
+from issuer.composition import Composition, compose
 from issuer.health import health_paths, health_routes
 from issuer.http import AccessLog, NeverFramed, RequestFrame, ShortWay
 from issuer.metrics import Metrics
@@ -36,7 +37,6 @@ from issuer.oauth import (
     security_schemes,
 )
 from issuer.rates import build_limits
-from issuer.services import Services, build_services
 from issuer.settings import Settings
 from issuer.workers import WorkerPool
 
@@ -69,8 +69,8 @@ def create_app(settings: Settings, clock: Clock | None = None) -> ShortWay:
 
     `ConfigurationError` says in one sentence why the house cannot open.
     """
-    services = build_services(settings, clock)
-    limits = build_limits(settings, services.clock)
+    parts = compose(settings, clock)
+    limits = build_limits(settings, parts.clock)
     queries = WorkerPool("queries", _QUERY_WORKERS, _QUERY_QUEUE)
     plans = WorkerPool("plans", _PLANS_AT_ONCE, queue=0)
     lints = WorkerPool("lints", 1, _LINTS_WAITING)
@@ -78,7 +78,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> ShortWay:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        services.start()
+        parts.background.start()
         await limits.open()
         try:
             yield
@@ -86,7 +86,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> ShortWay:
             for pool in (passwords, queries, plans, lints):
                 pool.stop()
             await limits.close()
-            services.stop()
+            parts.background.stop()
 
     base = settings.base_path
     # Its pages come from here and not from a CDN: an issuer may have no way out.
@@ -105,11 +105,11 @@ def create_app(settings: Settings, clock: Clock | None = None) -> ShortWay:
         # Its look for OpenTelemetry reads the environment at each request.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    server = IssuerAuthorizationServer(services)
-    metrics = _add_metrics(app, services, server.grants)
-    protocol = protocol_routes(services, server, queries, passwords, metrics, limits)
+    server = IssuerAuthorizationServer(parts)
+    metrics = _add_metrics(app, parts, server.grants)
+    protocol = protocol_routes(parts, server, queries, passwords, metrics, limits)
     app.router.routes.extend(protocol)
-    app.router.routes.extend(health_routes(services))
+    app.router.routes.extend(health_routes(parts))
     paths = {**protocol_paths(settings, server.grants), **health_paths(settings)}
     _describe(app, paths, security_schemes())
     app.router.routes.extend(admin_routes(base))
@@ -119,21 +119,22 @@ def create_app(settings: Settings, clock: Clock | None = None) -> ShortWay:
     app.add_middleware(HeadAsGet, prefix=f"{base}/admin/")
     app.add_middleware(NeverFramed, prefix=f"{base}/docs")
     app.add_middleware(RequestFrame, unforeseen=unforeseen)
-    app.state.services = services
+    app.state.administration = parts.administration
+    app.state.parts = parts
     app.state.plans = plans
     app.state.lints = lints
     return ShortWay(app, {route.path: route.endpoint for route in protocol})
 
 
-def _add_metrics(app: FastAPI, services: Services, grant_types: Iterable[str]) -> Metrics:
+def _add_metrics(app: FastAPI, parts: Composition, grant_types: Iterable[str]) -> Metrics:
     """What measures; `/metrics` is there only where somebody may read it."""
-    settings = services.settings
+    settings = parts.settings
     if settings.metrics_token is None:
         return Metrics()
     # Here, since the library costs memory, and reads the environment when it is imported.
     from issuer.prometheus import PrometheusMetrics  # noqa: PLC0415
 
-    metrics = PrometheusMetrics(services.keyring, services.clock, grant_types)
+    metrics = PrometheusMetrics(parts.keys.keyring, parts.clock, grant_types)
     route = metrics_route(settings, settings.metrics_token, metrics.exposition)
     app.router.routes.append(route)
     _describe(app, metrics_path(settings), metrics_security_scheme())

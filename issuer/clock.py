@@ -1,4 +1,4 @@
-"""Time comes in by the front door: everything below `services.py` is handed a clock."""
+"""The clock that everything below `composition/` is handed."""
 
 import asyncio
 import time

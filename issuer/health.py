@@ -9,9 +9,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from issuer.audit import Actor, Event
+from issuer.composition import Composition
 from issuer.database.outage import SAY_EVERY
 from issuer.errors import DatabaseUnavailable, IssuerError
-from issuer.services import Services
 from issuer.settings import Settings
 from issuer.workers import WorkerPool
 
@@ -26,8 +26,10 @@ class Readiness:
     Requests share one check and its result, so that nobody can make the database busy with them.
     """
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, parts: Composition) -> None:
+        self._clock = parts.clock
+        self._audit = parts.audit.writer
+        self._require_ready = parts.readiness.require
         # Of its own: a flood of requests must not make a working server look broken.
         self._worker = WorkerPool("readiness", workers=1, queue=0)
         self._check: asyncio.Task[IssuerError | None] | None = None
@@ -35,7 +37,7 @@ class Readiness:
         self._said: tuple[str, float] = ("", float("-inf"))
 
     async def is_ready(self) -> bool:
-        now = self._services.clock.monotonic()
+        now = self._clock.monotonic()
         is_old = now - self._checked_at >= _CHECK_EVERY
         if self._check is None or (self._check.done() and is_old):
             self._checked_at = now
@@ -44,14 +46,13 @@ class Readiness:
         return await asyncio.shield(self._check) is None
 
     async def _found(self) -> IssuerError | None:
-        services = self._services
         try:
-            if (failure := services.audit.failure) is not None:
+            if (failure := self._audit.failure) is not None:
                 # What failed was a token's event: only another of that size shows it is over.
                 details = {"cause": str(failure)}
-                resumed = Event(services.clock(), Actor(), "audit.resumed", details=details)
-                await services.audit.record(resumed)
-            await self._worker.run(services.require_ready)
+                resumed = Event(self._clock(), Actor(), "audit.resumed", details=details)
+                await self._audit.record(resumed)
+            await self._worker.run(self._require_ready)
         except DatabaseUnavailable as error:
             return error  # the log has it already, once a minute
         except IssuerError as error:
@@ -60,16 +61,16 @@ class Readiness:
         return None
 
     def _say(self, cause: str) -> None:
-        now = self._services.clock.monotonic()
+        now = self._clock.monotonic()
         said, at = self._said
         if cause != said or now - at >= SAY_EVERY:
             self._said = (cause, now)
             log.warning("not_ready", cause=cause)
 
 
-def health_routes(services: Services) -> list[Route]:
+def health_routes(parts: Composition) -> list[Route]:
     """`/healthz`: the process answers. `/readyz`: tokens can be issued now."""
-    readiness = Readiness(services)
+    readiness = Readiness(parts)
 
     async def healthz(_: Request) -> Response:
         return _answer(200, {"status": "ok"})
@@ -80,7 +81,7 @@ def health_routes(services: Services) -> list[Route]:
             return _answer(200, {"status": "ready"})
         return _answer(503, {"status": "not ready"})
 
-    base = services.settings.base_path
+    base = parts.settings.base_path
     return [
         Route(f"{base}/healthz", healthz, methods=["GET"]),
         Route(f"{base}/readyz", readyz, methods=["GET"]),

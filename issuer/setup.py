@@ -7,6 +7,15 @@ from pathlib import Path
 from issuer.audit import Actor, Trail
 from issuer.clients import ClientFields, SecretFields
 from issuer.clock import Clock
+from issuer.composition import Composition, UnitOfWork, compose
+from issuer.composition.composition import compose_with
+from issuer.composition.foundation import (
+    MASTER_KEY,
+    build_sealer,
+    is_sealed,
+    lost_master_key,
+    master_key_path,
+)
 from issuer.database import Database, is_empty, only_one
 from issuer.database.deployment import ensure_issuer, recorded_issuer
 from issuer.database.migrations import upgrade
@@ -21,16 +30,6 @@ from issuer.keys.house_secrets_store import (
 from issuer.keys.resealing import reseal
 from issuer.keys.sealing import Sealer, new_master_key
 from issuer.scopes import ISSUER_ADMIN
-from issuer.services import (
-    MASTER_KEY,
-    Rooms,
-    Services,
-    build_sealer,
-    build_services,
-    is_sealed,
-    lost_master_key,
-    master_key_path,
-)
 from issuer.settings import Settings
 
 ADMIN_CLIENT = "issuer-admin"
@@ -69,12 +68,12 @@ def initialise(settings: Settings, actor: Actor, clock: Clock | None = None) -> 
             with database.changing() as session:
                 ensure_issuer(session, settings.url, clock())
                 ensure(session, sealer, secrets.token_bytes)
-            services = Services(settings, clock, sealer)
+            parts = compose_with(settings, clock, sealer)
             try:
-                services.keyring.put_in_order()
-                secret = _ensure_admin(services, actor)
+                parts.keys.keyring.put_in_order()
+                secret = _ensure_admin(parts, actor)
             finally:
-                services.database.dispose()
+                parts.database.dispose()
     finally:
         database.dispose()
     return Initialised(settings.url, settings.data_dir.absolute(), ADMIN_CLIENT, secret)
@@ -82,13 +81,13 @@ def initialise(settings: Settings, actor: Actor, clock: Clock | None = None) -> 
 
 def recover_admin(settings: Settings, actor: Actor) -> Initialised:
     """A new secret for the admin client, made again if it was deleted, enabled if disabled."""
-    services = build_services(settings)
+    parts = compose(settings)
     try:
-        with services.changing(actor) as rooms:
+        with parts.administration.changing(actor) as rooms:
             rooms.audiences.ensure_own()
             secret = _recovered(rooms, settings.url)
     finally:
-        services.database.dispose()
+        parts.database.dispose()
     return Initialised(settings.url, settings.data_dir.absolute(), ADMIN_CLIENT, secret)
 
 
@@ -98,17 +97,17 @@ def change_url(settings: Settings, actor: Actor) -> str:
     The issuer's own audience, whose id is that URL, moves with everything that names it. Every
     token issued so far is of another issuer then.
     """
-    services = Services(settings, Clock(), build_sealer(settings))
+    parts = compose_with(settings, Clock(), build_sealer(settings))
     try:
-        with only_one(services.database, "admin change-url"):
-            with services.database.reading() as session:
+        with only_one(parts.database, "admin change-url"):
+            with parts.database.reading() as session:
                 before = recorded_issuer(session)
             if before != settings.url:
-                with services.changing(actor) as rooms:
+                with parts.administration.changing(actor) as rooms:
                     rooms.audiences.move_own(before)
                     rooms.change_issuer()
     finally:
-        services.database.dispose()
+        parts.database.dispose()
     return before
 
 
@@ -126,16 +125,16 @@ def change_master_key(settings: Settings, actor: Actor) -> Resealed:
     However it ends, what is in the file opens what is in the database; begun again, it goes on.
     `ConfigurationError` if ISSUER_MASTER_KEY holds no new one.
     """
-    services = build_services(settings)
+    parts = compose(settings)
     try:
-        with only_one(services.database, "key reseal"):
+        with only_one(parts.database, "key reseal"):
             file = _with_new_master_key(settings)
-            keys = _resealed(services, actor, may_be_done=file is not None)
-            services.database.erasure.run()
+            keys = _resealed(parts, actor, may_be_done=file is not None)
+            parts.database.erasure.run()
             if file is not None:
                 _write_words(file, _words(file)[:1])
     finally:
-        services.database.dispose()
+        parts.database.dispose()
     return Resealed(keys, file)
 
 
@@ -202,10 +201,10 @@ def _with_new_master_key(settings: Settings) -> Path | None:
     return path
 
 
-def _resealed(services: Services, actor: Actor, *, may_be_done: bool) -> int:
-    with services.database.changing() as session:
-        is_new = current_mark(session) != services.sealer.newest
-        keys = reseal(session, services.sealer, Trail(session, services.clock, actor))
+def _resealed(parts: Composition, actor: Actor, *, may_be_done: bool) -> int:
+    with parts.database.changing() as session:
+        is_new = current_mark(session) != parts.foundation.sealer.newest
+        keys = reseal(session, parts.foundation.sealer, Trail(session, parts.clock, actor))
     if not (is_new or keys or may_be_done):
         # Somebody who put it behind the old one would take the old one away next.
         raise ConfigurationError(
@@ -226,15 +225,15 @@ def _write_words(path: Path, words: list[str]) -> None:
         raise ConfigurationError(f"{path} cannot be written: {error}.") from None
 
 
-def _ensure_admin(services: Services, actor: Actor) -> str | None:
-    with services.changing(actor) as rooms:
+def _ensure_admin(parts: Composition, actor: Actor) -> str | None:
+    with parts.administration.changing(actor) as rooms:
         rooms.audiences.ensure_own()
         if rooms.clients.exists(ADMIN_CLIENT):
             return None
-        return _new_admin(rooms, services.settings.url)
+        return _new_admin(rooms, parts.settings.url)
 
 
-def _recovered(rooms: Rooms, own_audience: str) -> str:
+def _recovered(rooms: UnitOfWork, own_audience: str) -> str:
     if not rooms.clients.exists(ADMIN_CLIENT):
         return _new_admin(rooms, own_audience)
     client = rooms.clients.get(ADMIN_CLIENT)
@@ -252,7 +251,7 @@ def _recovered(rooms: Rooms, own_audience: str) -> str:
     return rooms.clients.add_secret(ADMIN_CLIENT, SecretFields(label="recovered"))[1]
 
 
-def _new_admin(rooms: Rooms, own_audience: str) -> str:
+def _new_admin(rooms: UnitOfWork, own_audience: str) -> str:
     fields = ClientFields(
         client_id=ADMIN_CLIENT,
         name="Administrator",

@@ -15,8 +15,8 @@ from issuer.audiences import AudienceFields
 from issuer.audit import Actor
 from issuer.clients import ClientFields, SecretFields
 from issuer.clock import Clock
+from issuer.composition import Composition, UnitOfWork
 from issuer.roles import Assignment, RoleFields
-from issuer.services import Rooms, Services
 from issuer.settings import Settings
 from issuer.setup import initialise
 from issuer.users import UserFields
@@ -84,15 +84,15 @@ def settings_for(data_dir: Path, database_url: str | None = None, **more: str) -
 class House:
     """An initialised issuer. Everything is made through the rooms, as an operator would."""
 
-    def __init__(self, services: Services, admin: Credentials, http: httpx.Client) -> None:
+    def __init__(self, services: Composition, admin: Credentials, http: httpx.Client) -> None:
         self.services = services
         self.admin = admin
         self.http = http
         self._numbers = count(1)
 
     @contextmanager
-    def changing(self) -> Iterator[Rooms]:
-        with self.services.changing(OPERATOR) as rooms:
+    def changing(self) -> Iterator[UnitOfWork]:
+        with self.services.administration.changing(OPERATOR) as rooms:
             yield rooms
 
     @property
@@ -104,12 +104,12 @@ class House:
     def wait(self, duration: timedelta) -> None:
         """The clock moves on, and the server looks around as it does all the time."""
         self.clock.move(duration)
-        self.services.changes.look()
-        self.services.rotator.look()
+        self.services.tokens.changes.look()
+        self.services.keys.rotator.look()
 
     def break_keys(self) -> None:
         """Nothing can sign any more: stands for any bug, since none is foreseen."""
-        for key in (keys := self.services.keyring._loaded._backends[0]._ready):
+        for key in (keys := self.services.keys.keyring._loaded._backends[0]._ready):
             keys[key] = "no key"
 
     def audience(self, audience_id: str = "my-os", **fields: Any) -> str:
@@ -149,7 +149,7 @@ class House:
         **fields: Any,
     ) -> str:
         """A user with `roles` everywhere; the id."""
-        prepared = None if password is None else self.services.passwords.prepared(password)
+        prepared = None if password is None else self.services.sign_in.passwords.prepared(password)
         with self.changing() as rooms:
             user = rooms.users.create(UserFields.read({"username": username, **fields}))
             if prepared:

@@ -159,7 +159,7 @@ def house(opened: Opened, clock: FakeClock) -> Iterator[House]:
     settings = opened.settings
     app = create_app(settings, clock)
     with TestClient(app, base_url=settings.url) as http:
-        house = House(app.state.services, opened.admin, http)
+        house = House(app.state.parts, opened.admin, http)
         house.audience("my-os")
         yield house
     # FastAPI remembers functions of each app for as long as the process lives, and they have the

@@ -44,7 +44,7 @@ ROOMS = {
     "families": set(),
     "refresh": {"audit", "directory", "families", "revocations", "tokens"},
 }
-BETWEEN = {"services", "setup", "http", "explaining", "drilling", "prometheus"}
+BETWEEN = {"composition", "setup", "http", "explaining", "drilling", "prometheus"}
 DOORS = {"oauth", "admin", "cli"}
 ENTRANCES = {"app", "health", "metrics_route"}
 

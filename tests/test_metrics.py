@@ -190,7 +190,7 @@ def test_refusals_are_counted_by_what_the_caller_was_told(
         token_endpoint.password(client, "alice").error,
         token_endpoint.post(data={"grant_type": "client_credentials"}).error,
     ]
-    house.services.changes.stop()
+    house.services.tokens.changes.stop()
     house.clock.move(timedelta(seconds=11))
     told.append(token_endpoint.client_credentials(client).error)
     counted = scraper.of("issuer_token_requests_refused_total")
@@ -251,7 +251,7 @@ def test_keys_are_counted_as_they_follow_one_another(house: House, scraper: Scra
     assert keys() == {"announced": 1, "active": 1, "retired": 0, "destroyed": 1}
     assert changes() == {"announced": 3, "active": 2, "retired": 1, "destroyed": 1}
     with house.changing() as rooms:
-        rooms.keys.revoke(house.services.keyring.active("ES256").kid)
+        rooms.keys.revoke(house.services.keys.keyring.active("ES256").kid)
     house.wait(timedelta(0))
     assert keys() == {"announced": 1, "active": 1, "retired": 0, "destroyed": 2}
     assert changes() == {"announced": 4, "active": 3, "retired": 1, "destroyed": 2}
@@ -262,8 +262,8 @@ def test_the_planned_end_of_the_active_key_is_told_if_there_is_one(house: House,
     name = "issuer_signing_key_retires_timestamp_seconds"
     follows = house.clock() + timedelta(days=30)
     assert scraper.value(name, alg="ES256") == follows.timestamp()
-    house.services.rotator.stop()
-    active = house.services.keyring.active("ES256")
+    house.services.keys.rotator.stop()
+    active = house.services.keys.keyring.active("ES256")
     with house.changing() as rooms:
         for key in rooms.keys.all():
             if key.kid != active.kid:

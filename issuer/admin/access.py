@@ -10,11 +10,11 @@ from fastapi.security import HTTPBearer
 
 from issuer.admin.problems import ProblemRaised
 from issuer.audit import Actor
+from issuer.composition import Administration, UnitOfWork
 from issuer.errors import Forbidden, InvalidCredentials
 from issuer.http import caller
 from issuer.logs import note_client
 from issuer.scopes import covers
-from issuer.services import Rooms, Services
 from issuer.tokens import still_held
 
 _bearer = HTTPBearer(auto_error=False, scheme_name="access_token", bearerFormat="JWT")
@@ -24,7 +24,7 @@ _bearer = HTTPBearer(auto_error=False, scheme_name="access_token", bearerFormat=
 class Access:
     """What the caller may do, and the way into the rooms."""
 
-    services: Services
+    administration: Administration
     actor: Actor
     held: frozenset[str]
 
@@ -44,10 +44,10 @@ class Access:
         raise Forbidden(next((each for each in alternatives[0] if not self.holds(each)), None))
 
     @contextmanager
-    def rooms(self, scope: str) -> Iterator[Rooms]:
+    def rooms(self, scope: str) -> Iterator[UnitOfWork]:
         """The rooms, in the one transaction of this request; `Forbidden` without `scope`."""
         reads = scope.endswith(":read")
-        transaction = self.services.reading if reads else self.services.changing
+        transaction = self.administration.reading if reads else self.administration.changing
         with transaction(self.actor, self.held) as rooms:
             rooms.authority.require(scope)
             yield rooms
@@ -66,19 +66,19 @@ async def _authenticated(request: Request, _: Annotated[object, Depends(_bearer)
 
 
 def _access(request: Request) -> Access:
-    services: Services = request.app.state.services
-    services.changes.require_current()
+    administration: Administration = request.app.state.administration
+    administration.tokens.changes.require_current()
     try:
-        token = services.own_tokens.read(_presented(request))
+        token = administration.tokens.own_reader.read(_presented(request))
         note_client(token.subject)
-        held = still_held(services.directory, token)
+        held = still_held(administration.tokens.directory, token)
     except InvalidCredentials as error:
         raise ProblemRaised(
             "unauthenticated",
             "The access token is missing, expired, or not for this issuer.",
             {"WWW-Authenticate": _challenge(request)},
         ) from error
-    return Access(services, caller(request, token.subject), held)
+    return Access(administration, caller(request, token.subject), held)
 
 
 Caller = Annotated[Access, Depends(_authenticated)]

@@ -10,16 +10,16 @@ from issuer.admin.access import Caller
 from issuer.admin.problems import documented
 from issuer.admin.representations import Cursor, IfMatch, Limit, Page, page_of, require_match
 from issuer.admin.routes import admin_router
+from issuer.composition import UnitOfWork
 from issuer.errors import NotFound
 from issuer.roles import Assignment
-from issuer.services import Rooms
 
 AtAudience = Annotated[str | None, Query(description="The audience at which it counts.")]
 Everywhere = Annotated[bool, Query(description="It counts at every audience: in its place.")]
 
 
 def assignments_router(
-    prefix: str, tag: str, read: str, write: str, require: Callable[[Rooms, str], object]
+    prefix: str, tag: str, read: str, write: str, require: Callable[[UnitOfWork, str], object]
 ) -> APIRouter:
     """The operations for principals under `prefix`; `require` raises `NotFound` for no one."""
     router = admin_router(prefix, tag)
@@ -94,7 +94,7 @@ def _key(assignment: Assignment) -> str:
     return f"{assignment.role} {assignment.audience or ''}"
 
 
-def _require_given(rooms: Rooms, principal_id: str, assignment: Assignment) -> None:
+def _require_given(rooms: UnitOfWork, principal_id: str, assignment: Assignment) -> None:
     if assignment not in rooms.assignments.of(principal_id):
         raise NotFound("assignment of the role", assignment.role)
 

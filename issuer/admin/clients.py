@@ -1,4 +1,4 @@
-"""`/clients`: services with credentials of their own, and their secrets."""
+"""`/clients`: administration with credentials of their own, and their secrets."""
 
 from typing import Annotated
 

@@ -112,7 +112,7 @@ def explain(caller: Caller, question: Question) -> Explained:
     """
     _require_read_of(caller, question)
     try:
-        found = caller.services.explainer.explain(question)
+        found = caller.administration.explainer.explain(question)
     except UnknownVersion as error:
         raise InvalidField("version", str(error)) from None
     except InvalidCredentials as error:
@@ -130,7 +130,7 @@ def explain(caller: Caller, question: Question) -> Explained:
 def preview(caller: Caller, wanted: PreviewRequest) -> Previewed:
     """What a token would say, without making one."""
     _require_read_of(caller, wanted)
-    found = caller.services.explainer.preview(wanted, caller.services.clock())
+    found = caller.administration.explainer.preview(wanted, caller.administration.clock())
     return Previewed(claims=found.claims, bytes=found.size)
 
 
@@ -139,7 +139,7 @@ def _require_read_of(caller: Access, subject: Subject) -> None:
     about_user, about_client = subject.user_id is not None, subject.client_id is not None
     if subject.token is not None:
         try:
-            _, about_user = caller.services.explainer.subject_of(subject.token)
+            _, about_user = caller.administration.explainer.subject_of(subject.token)
         except InvalidCredentials as error:
             raise InvalidField("token", error.reason) from None
         about_client = not about_user

@@ -28,7 +28,7 @@ class Keys(Page[DescribedKey]):
 def list_keys(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Page[DescribedKey]:
     """Signing keys, destroyed ones included, the youngest first."""
     with caller.rooms(READ) as rooms:
-        keys = all_described(rooms.keys.all(), caller.services.clock())
+        keys = all_described(rooms.keys.all(), caller.administration.clock())
     return page_of("keys", keys, lambda key: key.kid, cursor, limit)
 
 
@@ -40,9 +40,9 @@ def rotate_keys(caller: Caller, alg: Alg = None) -> Keys:
     have seen it.
     """
     caller.require(WRITE)
-    caller.services.rotate_keys(alg, caller.actor, caller.held)
-    keys = caller.services.keyring.keys
-    return Keys(items=all_described(keys, caller.services.clock()), next_cursor=None)
+    caller.administration.rotate_keys(alg, caller.actor, caller.held)
+    keys = caller.administration.keys.keyring.keys
+    return Keys(items=all_described(keys, caller.administration.clock()), next_cursor=None)
 
 
 @router.get("/{kid}", responses=documented("not-found"))
@@ -50,7 +50,7 @@ def read_key(caller: Caller, kid: str, response: Response) -> DescribedKey:
     """One signing key."""
     with caller.rooms(READ) as rooms:
         keys, key = rooms.keys.all(), rooms.keys.get(kid)
-    return tagged(response, described(keys, key, caller.services.clock()))
+    return tagged(response, described(keys, key, caller.administration.clock()))
 
 
 @router.post("/{kid}/revoke", responses=documented("not-found"))
@@ -61,7 +61,7 @@ def revoke_key(caller: Caller, kid: str) -> DescribedKey:
     own perhaps among them.
     """
     caller.require(WRITE)
-    with caller.services.changing_keys(caller.actor, caller.held) as rooms:
+    with caller.administration.changing_keys(caller.actor, caller.held) as rooms:
         key = rooms.keys.revoke(kid)
         keys = rooms.keys.all()
-    return described(keys, key, caller.services.clock())
+    return described(keys, key, caller.administration.clock())

@@ -120,7 +120,7 @@ def _plans(request: Request) -> WorkerPool:
 
 
 def _export(caller: Access, accept: str) -> Response:
-    with caller.services.reading(caller.actor, caller.held) as rooms:
+    with caller.administration.reading(caller.actor, caller.held) as rooms:
         text = manifest.export(rooms)
     yaml = _YAML in accept.lower()
     content = text if yaml else json.dumps(manifest.data_of(text))
@@ -141,7 +141,7 @@ def _apply(caller: Access, source: bytes, *, prune: bool, if_match: str | None) 
         planned = Planned(**plan.as_json())
         require_match(if_match, planned)
         try:
-            with caller.services.changing(caller.actor, caller.held) as rooms:
+            with caller.administration.changing(caller.actor, caller.held) as rooms:
                 applied = manifest.apply(rooms, plan)
         except PlanOutdated:
             if is_last:
@@ -159,7 +159,7 @@ def _read(source: bytes) -> Manifest:
 
 
 def _planned(caller: Access, declared: Manifest, *, prune: bool) -> Plan:
-    with caller.services.reading(caller.actor, caller.held) as rooms:
+    with caller.administration.reading(caller.actor, caller.held) as rooms:
         return manifest.plan(rooms, declared, prune=prune)
 
 

@@ -169,5 +169,5 @@ def answer(request: Request, problem: ProblemRaised) -> Response:
 
 def is_of_admin_api(request: Request) -> bool:
     """Whether the request is for an endpoint of this API, there or not."""
-    base = request.app.state.services.settings.base_path
+    base = request.app.state.administration.settings.base_path
     return request.url.path.startswith(f"{base}{PREFIX}/")

@@ -55,7 +55,7 @@ def _allowed(request: Request, error: HTTPException) -> dict[str, str]:
     """Every method of the resource: the framework knows of the first route there alone."""
     if error.status_code != 405:  # noqa: PLR2004
         return {}
-    settings = request.app.state.services.settings
+    settings = request.app.state.administration.settings
     methods = methods_at(
         request.scope["path"], settings.base_path, has_metrics=settings.metrics_token is not None
     )

@@ -12,8 +12,8 @@ from issuer.admin.representations import IfMatch, never_stored, require_match, t
 from issuer.admin.routes import admin_router
 from issuer.admin.urls import location
 from issuer.clients import ClientSecret
+from issuer.composition import UnitOfWork
 from issuer.errors import NotFound
-from issuer.services import Rooms
 
 router = admin_router("/clients/{client_id}/rotation", "clients")
 
@@ -73,7 +73,7 @@ def cancel_rotation(caller: Caller, client_id: str, if_match: IfMatch = None) ->
         rooms.rotations.cancel(client_id)
 
 
-def _under_way(rooms: Rooms, client_id: str) -> UnderWay:
+def _under_way(rooms: UnitOfWork, client_id: str) -> UnderWay:
     rotation = rooms.rotations.find(client_id)
     if rotation is None:
         raise NotFound("rotation of the client", client_id)

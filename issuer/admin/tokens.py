@@ -51,7 +51,7 @@ def _needed(caller: Access, wanted: TokenToRevoke) -> str:
     if not any(covers(caller.held, scope) for scope in ANY_OF):
         caller.require(ANY_OF[0])
     try:
-        found = caller.services.any_tokens.read_although_revoked(wanted.token)
+        found = caller.administration.tokens.any_reader.read_although_revoked(wanted.token)
     except InvalidCredentials as error:
         raise InvalidField("token", error.reason) from None
     return right_to_revoke(found)

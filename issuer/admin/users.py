@@ -91,7 +91,7 @@ def set_password(
     Tokens got with the one before are refused from now on. `If-Match` is for the user.
     """
     caller.require(WRITE)
-    password = caller.services.passwords.prepared(fields.password.get_secret_value())
+    password = caller.administration.sign_in.passwords.prepared(fields.password.get_secret_value())
     with caller.rooms(WRITE) as rooms:
         require_match(if_match, rooms.users.get(user_id))
         rooms.users.set_password(user_id, password)

@@ -95,7 +95,10 @@ class Calls:
         )
 
     def revoke(self, kid: str) -> None:
-        with opened(self._settings) as services, services.changing_keys(operator()) as rooms:
+        with (
+            opened(self._settings) as parts,
+            parts.administration.changing_keys(operator()) as rooms,
+        ):
             rooms.keys.revoke(kid)
 
     def _run(self, token: Token, agent: str) -> httpx.Response:

@@ -28,8 +28,8 @@ def demonstrate(port: int, agentos_port: int, *, as_json: bool) -> None:
     """Show it, then serve until a signal. An `IssuerError` if it did not come out as it should."""
     _require_agno()
     with listen(_HERE, port) as listener, _house_of_its_own(address(listener)) as settings:
-        with opened(settings) as services:
-            demo = ensure_demo(services, operator())
+        with opened(settings) as parts:
+            demo = ensure_demo(parts, operator())
         with _agent_os(agentos_port, settings.url, demo.audience) as agent_os:
             story = Story(settings, demo, agent_os)
             telling = _Telling(lambda: _tell(story, as_json=as_json))

@@ -9,8 +9,8 @@ from issuer.cli import completion, output
 from issuer.cli.command import new_app
 from issuer.cli.house import changing, reading
 from issuer.cli.options import AsJson, RoleName
+from issuer.composition import UnitOfWork
 from issuer.roles import Assignment
-from issuer.services import Rooms
 
 AtAudience = Annotated[
     str | None,
@@ -25,7 +25,7 @@ Everywhere = Annotated[bool, typer.Option("--everywhere", help="At every audienc
 
 
 def assignment_commands(
-    kind: str, example: str, find: Callable[[Rooms, str], str], complete: completion.Complete
+    kind: str, example: str, find: Callable[[UnitOfWork, str], str], complete: completion.Complete
 ) -> typer.Typer:
     """The commands for the roles of a `kind` of principal. `find` gives the id, or raises."""
     app = new_app(f"Assign roles to a {kind}, at one audience or everywhere.")

@@ -12,7 +12,7 @@ from issuer.cli.audit_verifying import make_checkpoint, verify_events
 from issuer.cli.command import every, new_app
 from issuer.cli.house import reading
 from issuer.cli.options import AsJson, instant
-from issuer.services import Rooms
+from issuer.composition import UnitOfWork
 
 app = new_app("The record of who did what, and of what was refused.")
 
@@ -98,7 +98,7 @@ app.command("checkpoint")(make_checkpoint)
 app.command("verify")(verify_events)
 
 
-def _all(rooms: Rooms, wanted: EventFilter) -> Iterator[EventRecord]:
+def _all(rooms: UnitOfWork, wanted: EventFilter) -> Iterator[EventRecord]:
     """Page by page: there may be millions."""
     before = None
     while page := rooms.record.page(wanted, before, _PAGE):

@@ -34,9 +34,9 @@ def make_checkpoint(as_json: AsJson = False) -> None:
       issuer audit checkpoint > checkpoint.jwt
       issuer audit verify --checkpoint checkpoint.jwt
     """
-    with opened() as services:
-        services.keyring.reload()
-        token = services.checkpoints.make()
+    with opened() as parts:
+        parts.keys.keyring.reload()
+        token = parts.audit.checkpoints.make()
     if token is None:
         raise IssuerError("There is nothing on record.")
     output.say(token, {"checkpoint": token}, as_json=as_json)
@@ -54,10 +54,10 @@ def verify_events(kept: Kept = None, as_json: AsJson = False) -> None:
       issuer audit verify --checkpoint checkpoint.jwt --json
     """
     tokens = [token for path in kept or [] for token in _tokens(path)]
-    with opened() as services:
-        services.keyring.reload()
+    with opened() as parts:
+        parts.keys.keyring.reload()
         with output.working("Verifying audit events"):
-            found = services.verify_audit(tokens)
+            found = parts.audit.verify(tokens)
     if as_json:
         output.print_json(found.model_dump(mode="json"))
     if found.finding is not None:

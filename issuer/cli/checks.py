@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from issuer.composition import Composition, UnitOfWork
 from issuer.database import Database
 from issuer.errors import ConfigurationError
 from issuer.keys import KeyPolicy
@@ -15,7 +16,6 @@ from issuer.keys.backends.folder import key_files, read_key_file
 from issuer.keys.described import described
 from issuer.keys.schedule import active, reserve
 from issuer.scopes import ISSUER_ADMIN
-from issuer.services import Rooms, Services
 from issuer.settings import Settings
 from issuer.setup import ADMIN_CLIENT
 
@@ -81,25 +81,25 @@ def of_database(database: Database) -> Finding:
     return Finding("database", "ok", message)
 
 
-def of_clocks(services: Services) -> Finding:
+def of_clocks(parts: Composition) -> Finding:
     """Ours against the database's: processes that disagree sign with different keys."""
-    drift = abs(services.database.now() - services.clock())
+    drift = abs(parts.database.now() - parts.clock())
     if drift > _MOST_DRIFT:
         apart = f"{drift.total_seconds():.0f} s"
         return Finding("clock", "warning", f"The database's is {apart} away: synchronise them.")
     return Finding("clock", "ok", "It agrees with the database's.")
 
 
-def of_keys(services: Services) -> Iterator[Finding]:
-    services.keyring.reload()
-    services.keyring.require_loaded()
-    keys, now = services.keyring.keys, services.clock()
-    for alg in services.settings.signing_algorithms:
+def of_keys(parts: Composition) -> Iterator[Finding]:
+    parts.keys.keyring.reload()
+    parts.keys.keyring.require_loaded()
+    keys, now = parts.keys.keyring.keys, parts.clock()
+    for alg in parts.settings.signing_algorithms:
         signing, following = active(keys, alg, now), reserve(keys, alg, now)
         if signing is None:
             yield Finding(f"{alg} keys", "problem", "None signs: `issuer init` makes them.")
         elif following is None:
-            end = signing.activates_at + services.key_policy.sign_for
+            end = signing.activates_at + parts.keys.policy.sign_for
             message = f"The one that signs should until {end:%Y-%m-%d}, and none is in reserve: a"
             yield Finding(f"{alg} keys", "warning", f"{message} running server makes one.")
         else:
@@ -118,7 +118,7 @@ def of_key_policy(policy: KeyPolicy) -> Finding:
     return Finding("key policy", "ok", "Nearly always a key is in reserve that followers know.")
 
 
-def of_administrator(rooms: Rooms, settings: Settings) -> Finding:
+def of_administrator(rooms: UnitOfWork, settings: Settings) -> Finding:
     admin = rooms.clients.get(ADMIN_CLIENT) if rooms.clients.exists(ADMIN_CLIENT) else None
     if (
         admin is not None

@@ -8,8 +8,8 @@ from threading import Thread
 from typing import Any, TypeAlias
 
 from issuer.cli.house import reading
+from issuer.composition import UnitOfWork
 from issuer.errors import NotFound
-from issuer.services import Rooms
 
 Complete: TypeAlias = Callable[[str], list[str]]
 
@@ -49,7 +49,7 @@ def _following(resources: Any, key: str, first: str) -> list[str]:
     return names
 
 
-def _completed(incomplete: str, names: Callable[[Rooms], list[str]]) -> list[str]:
+def _completed(incomplete: str, names: Callable[[UnitOfWork], list[str]]) -> list[str]:
     """The names that begin so. None, and not a word, where the database cannot be read in time."""
     found: list[str] = []
 

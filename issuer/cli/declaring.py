@@ -11,9 +11,9 @@ import typer
 from issuer import manifest
 from issuer.cli import output
 from issuer.cli.hints import warn_about
+from issuer.composition import UnitOfWork
 from issuer.errors import IssuerError
 from issuer.manifest import InvalidManifest, Manifest, Plan
-from issuer.services import Rooms
 
 _STANDARD_INPUT = "-"
 
@@ -37,7 +37,7 @@ def source_of(file: str) -> bytes:
         raise IssuerError(f"{file} cannot be read: {reason}.") from None
 
 
-def planned(rooms: Rooms, source: bytes, file: str, *, prune: bool) -> tuple[Manifest, Plan]:
+def planned(rooms: UnitOfWork, source: bytes, file: str, *, prune: bool) -> tuple[Manifest, Plan]:
     """A manifest that fits this house, and its plan; `InvalidManifest`, `InUse` otherwise."""
     declared = manifest.read(source, file, rooms, prune=prune)
     return declared, manifest.plan(rooms, declared, prune=prune)

@@ -10,10 +10,10 @@ from pathlib import Path
 from issuer.audiences import AudienceFields
 from issuer.audit import Actor
 from issuer.clients import ClientFields, SecretFields
+from issuer.composition import Composition, UnitOfWork
 from issuer.errors import InvalidCredentials, NotFound
 from issuer.files import write_private
 from issuer.roles import Assignment, RoleFields
-from issuer.services import Rooms, Services
 from issuer.settings import Settings
 from issuer.users import NewPassword, UserFields
 from issuer.vocabulary import GrantType
@@ -44,15 +44,15 @@ def demo_file(settings: Settings) -> Path:
     return settings.data_dir.absolute() / _FILE
 
 
-def ensure_demo(services: Services, actor: Actor) -> Demo:
+def ensure_demo(parts: Composition, actor: Actor) -> Demo:
     """The demo as it was kept, or made where it is missing. What is there stays as it is."""
-    kept = _kept(demo_file(services.settings))
-    if kept is not None and _works(services, kept):
+    kept = _kept(demo_file(parts.settings))
+    if kept is not None and _works(parts, kept):
         return kept
-    password = services.passwords.prepared(secrets.token_urlsafe(_PASSWORD_BYTES))
-    with services.changing(actor) as rooms:
+    password = parts.sign_in.passwords.prepared(secrets.token_urlsafe(_PASSWORD_BYTES))
+    with parts.administration.changing(actor) as rooms:
         demo = _made(rooms, password)
-    write_private(demo_file(services.settings), json.dumps(asdict(demo), indent=2) + "\n")
+    write_private(demo_file(parts.settings), json.dumps(asdict(demo), indent=2) + "\n")
     return demo
 
 
@@ -62,19 +62,19 @@ def _kept(path: Path) -> Demo | None:
     return None
 
 
-def _works(services: Services, demo: Demo) -> bool:
+def _works(parts: Composition, demo: Demo) -> bool:
     try:
-        client = services.client_authentication.from_database(
-            demo.client_id, demo.client_secret, services.clock()
+        client = parts.tokens.client_authentication.from_database(
+            demo.client_id, demo.client_secret, parts.clock()
         )
-        with services.reading() as rooms:
+        with parts.administration.reading() as rooms:
             rooms.users.get_by_username(demo.username)
     except (InvalidCredentials, NotFound):
         return False
     return demo.audience in client.record.audiences
 
 
-def _made(rooms: Rooms, password: NewPassword) -> Demo:
+def _made(rooms: UnitOfWork, password: NewPassword) -> Demo:
     everything_there = Assignment(role=_ROLE, audience=AUDIENCE)
     if _is_missing(rooms.audiences.get, AUDIENCE):
         rooms.audiences.create(AudienceFields(id=AUDIENCE, name="Demo AgentOS"))
@@ -90,7 +90,7 @@ def _made(rooms: Rooms, password: NewPassword) -> Demo:
     return Demo(AUDIENCE, _CLIENT, client_secret, _USER, password.text)
 
 
-def _client_secret(rooms: Rooms) -> str:
+def _client_secret(rooms: UnitOfWork) -> str:
     if not rooms.clients.exists(_CLIENT):
         fields = ClientFields(
             client_id=_CLIENT,

@@ -41,15 +41,15 @@ def _findings() -> Iterator[Finding]:
         yield from checks.of_files(settings)
         if settings.key_folder is not None:
             yield from checks.of_key_folder(settings.key_folder.absolute())
-        with opened(settings) as services:
-            require_writable(services.database, services.clock())
-            require_room(services.database, services.clock)
-            yield checks.of_database(services.database)
+        with opened(settings) as parts:
+            require_writable(parts.database, parts.clock())
+            require_room(parts.database, parts.clock)
+            yield checks.of_database(parts.database)
             yield Finding("master key", "ok", "It opens what was sealed.")
-            yield checks.of_clocks(services)
-            yield from checks.of_keys(services)
-            yield checks.of_key_policy(services.key_policy)
-            with services.reading() as rooms:
+            yield checks.of_clocks(parts)
+            yield from checks.of_keys(parts)
+            yield checks.of_key_policy(parts.keys.policy)
+            with parts.administration.reading() as rooms:
                 yield checks.of_administrator(rooms, settings)
     except IssuerError as error:
         yield Finding("start", "problem", str(error))

@@ -12,9 +12,9 @@ from issuer.cli.command import given, new_app
 from issuer.cli.house import opened
 from issuer.cli.options import AgnoVersion, AsJson, AudienceOfToken
 from issuer.cli.subjects import client_and_user
+from issuer.composition import Composition
 from issuer.errors import InvalidCredentials, InvalidField
 from issuer.explaining import Explanation, Question, Source
-from issuer.services import Services
 
 app = new_app()
 
@@ -59,11 +59,11 @@ def explain(
     *who, method, path = _words(words, 2 if token_stdin else 3)
     if token_stdin and client is not None:
         raise typer.BadParameter("a token says whose it is: it goes with no --client")
-    with opened() as services:
-        services.keyring.reload()
-        subject = _token() if token_stdin else client_and_user(services, who[0], client)
+    with opened() as parts:
+        parts.keys.keyring.reload()
+        subject = _token() if token_stdin else client_and_user(parts, who[0], client)
         members = given(audience=audience, method=method, path=path, version=agno)
-        found = _explained(services, Question.read({**subject, **members}))
+        found = _explained(parts, Question.read({**subject, **members}))
     if as_json:
         output.print_json(_as_json(found))
     else:
@@ -81,9 +81,9 @@ def _token() -> dict[str, object]:
     return {"token": ask("token", from_stdin=True, otherwise="--token-stdin")}
 
 
-def _explained(services: Services, question: Question) -> Explanation:
+def _explained(parts: Composition, question: Question) -> Explanation:
     try:
-        return services.explainer.explain(question)
+        return parts.administration.explainer.explain(question)
     except InvalidCredentials as error:
         raise InvalidField("token", error.reason) from None
 

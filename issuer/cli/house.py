@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from issuer import logs
 from issuer.audit import Actor
-from issuer.services import Rooms, Services, build_services
+from issuer.composition import Composition, UnitOfWork, compose
 from issuer.settings import Settings
 
 
@@ -19,26 +19,26 @@ def read_settings() -> Settings:
 
 
 @contextmanager
-def opened(settings: Settings | None = None) -> Iterator[Services]:
+def opened(settings: Settings | None = None) -> Iterator[Composition]:
     """The services without their threads, on an initialised database."""
-    services = build_services(settings or read_settings())
+    parts = compose(settings or read_settings())
     try:
-        yield services
+        yield parts
     finally:
-        services.database.dispose()
+        parts.database.dispose()
 
 
 @contextmanager
-def changing() -> Iterator[Rooms]:
+def changing() -> Iterator[UnitOfWork]:
     """The rooms in the one transaction of a command that changes something."""
-    with opened() as services, services.changing(operator()) as rooms:
+    with opened() as parts, parts.administration.changing(operator()) as rooms:
         yield rooms
 
 
 @contextmanager
-def reading() -> Iterator[Rooms]:
+def reading() -> Iterator[UnitOfWork]:
     """The rooms in the one transaction of a command that only looks."""
-    with opened() as services, services.reading() as rooms:
+    with opened() as parts, parts.administration.reading() as rooms:
         yield rooms
 
 

@@ -10,9 +10,9 @@ from issuer.cli.command import new_app
 from issuer.cli.house import opened, operator, read_settings
 from issuer.cli.key_drill import drill_rotation
 from issuer.cli.options import AsJson
+from issuer.composition import Composition
 from issuer.keys.described import all_described, described
 from issuer.keys.private_key import public_pem
-from issuer.services import Services
 from issuer.setup import change_master_key
 from issuer.vocabulary import SigningAlgorithm
 
@@ -34,9 +34,9 @@ def list_keys(as_json: AsJson = False) -> None:
       issuer key list
       issuer key list --json
     """
-    with opened() as services:
-        services.keyring.reload()
-        _show(services, as_json=as_json)
+    with opened() as parts:
+        parts.keys.keyring.reload()
+        _show(parts, as_json=as_json)
 
 
 @app.command("rotate")
@@ -50,9 +50,9 @@ def rotate_keys(alg: Alg = None, as_json: AsJson = False) -> None:
       issuer key rotate
       issuer key rotate --alg ES256
     """
-    with opened() as services:
-        services.rotate_keys(alg, operator())
-        _show(services, as_json=as_json)
+    with opened() as parts:
+        parts.administration.rotate_keys(alg, operator())
+        _show(parts, as_json=as_json)
 
 
 app.command("drill")(drill_rotation)
@@ -69,13 +69,13 @@ def revoke_key(kid: Kid, as_json: AsJson = False) -> None:
 
       issuer key revoke vFFQp9Sd8EVvVQbzSdTs5gGkgGpZ5hoSHQJmvwkTnP8
     """
-    with opened() as services:
-        with services.changing_keys(operator()) as rooms:
+    with opened() as parts:
+        with parts.administration.changing_keys(operator()) as rooms:
             key = rooms.keys.revoke(kid)
-        found = described(services.keyring.keys, key, services.clock())
+        found = described(parts.keys.keyring.keys, key, parts.clock())
     output.say(
         f"Revoked {kid}. Servers refuse its tokens within a second, followers within"
-        f" {services.settings.jwks_max_age.total_seconds():.0f} s.",
+        f" {parts.settings.jwks_max_age.total_seconds():.0f} s.",
         found.model_dump(mode="json"),
         as_json=as_json,
     )
@@ -97,10 +97,10 @@ def export_keys(
     """
     if jwks and pem:
         raise typer.BadParameter("--jwks or --pem, not both")
-    with opened() as services:
-        services.keyring.reload()
-        services.keyring.require_loaded()
-        key_set = json.loads(services.keyring.jwks.body)
+    with opened() as parts:
+        parts.keys.keyring.reload()
+        parts.keys.keyring.require_loaded()
+        key_set = json.loads(parts.keys.keyring.jwks.body)
     if pem:
         print("".join(public_pem(key) for key in key_set["keys"]), end="")
     else:
@@ -128,6 +128,6 @@ def reseal_keys(as_json: AsJson = False) -> None:
     )
 
 
-def _show(services: Services, *, as_json: bool) -> None:
-    keys = all_described(services.keyring.keys, services.clock())
+def _show(parts: Composition, *, as_json: bool) -> None:
+    keys = all_described(parts.keys.keyring.keys, parts.clock())
     output.show_all(keys, ["kid", "alg", "state", "what"], as_json=as_json)

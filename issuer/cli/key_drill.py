@@ -69,9 +69,9 @@ def drill_rotation(
             rotate=rotate,
         )
     )
-    with opened() as services:
+    with opened() as parts:
         tell = partial(typer.echo, err=True)
-        report = Drill(services, operator(), wait=_wait, tell=tell).run(request)
+        report = Drill(parts.administration, operator(), wait=_wait, tell=tell).run(request)
     _show(report, as_json=as_json)
 
 

@@ -35,11 +35,11 @@ def preview(
       issuer preview ci-bot
       issuer preview web --user alice --audience my-os --scope agents:web:run
     """
-    with opened() as services:
-        services.keyring.reload()
-        subject = client_and_user(services, user, client) if user else {"client_id": client}
+    with opened() as parts:
+        parts.keys.keyring.reload()
+        subject = client_and_user(parts, user, client) if user else {"client_id": client}
         request = PreviewRequest.read({**subject, **given(audience=audience, scope=scopes)})
-        found = services.explainer.preview(request, services.clock())
+        found = parts.administration.explainer.preview(request, parts.clock())
     if as_json:
         output.print_json({"claims": found.claims, "bytes": found.size})
     else:

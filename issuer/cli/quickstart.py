@@ -168,8 +168,8 @@ app = verifier.attach(AgentOS(id="{name}", agents=[...], **verifier.auth()).get_
 
 def _prepared(settings: Settings, url: str) -> _FirstLook:
     house = initialise(settings, operator())
-    with opened(settings) as services:
-        demo = ensure_demo(services, operator())
-        with services.reading() as rooms:
+    with opened(settings) as parts:
+        demo = ensure_demo(parts, operator())
+        with parts.administration.reading() as rooms:
             signing_alg = rooms.audiences.get(demo.audience).signing_alg
     return _FirstLook(settings, url, house, demo, SigningAlgorithm(signing_alg or "RS256"))

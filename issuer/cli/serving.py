@@ -56,10 +56,10 @@ def require_fit(settings: Settings) -> None:
 
     It leaves the keys in order and no thread behind, so that it is safe to fork.
     """
-    with opened(settings) as services:
-        build_limits(settings, services.clock)
-        services.start()
-        services.stop()
+    with opened(settings) as parts:
+        build_limits(settings, parts.clock)
+        parts.background.start()
+        parts.background.stop()
 
 
 def serve(

@@ -1,16 +1,16 @@
 """Whom a question is about, by the name a person knows."""
 
 from issuer.cli.user import find
+from issuer.composition import Composition
 from issuer.errors import NotFound
-from issuer.services import Services
 
 
-def client_and_user(services: Services, who: str, client: str | None) -> dict[str, object]:
+def client_and_user(parts: Composition, who: str, client: str | None) -> dict[str, object]:
     """`who` is a client by its id, or a user by id or name; always a user where `client` is given.
 
     A client wins over a user of that name: the user has an id too. `NotFound` if it is nobody.
     """
-    with services.reading() as rooms:
+    with parts.administration.reading() as rooms:
         if client is None and rooms.clients.exists(who):
             return {"client_id": who}
         try:

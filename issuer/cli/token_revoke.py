@@ -31,9 +31,9 @@ def revoke_token(
     if jti is not None and token_stdin:
         raise typer.BadParameter("--jti or --token-stdin, not both")
     token = ask("token", from_stdin=token_stdin, otherwise="--token-stdin") if jti is None else ""
-    with opened() as services:
-        services.keyring.reload()
-        with services.changing(operator()) as rooms:
+    with opened() as parts:
+        parts.keys.keyring.reload()
+        with parts.administration.changing(operator()) as rooms:
             if jti is None:
                 jti = rooms.token_revocations.revoke(token).jti
             else:

@@ -23,14 +23,14 @@ from issuer.cli.options import (
     PasswordStdin,
     UserName,
 )
+from issuer.composition import UnitOfWork
 from issuer.errors import NotFound
-from issuer.services import Rooms
 from issuer.users import User, UserFields
 
 _GENERATED_BYTES = 18  # 24 characters
 
 
-def find(rooms: Rooms, id_or_name: str) -> User:
+def find(rooms: UnitOfWork, id_or_name: str) -> User:
     """The user of that id, else of that name; `NotFound` if there is neither."""
     with suppress(NotFound):
         return rooms.users.get(id_or_name)
@@ -75,10 +75,10 @@ def show_user(user: UserName, as_json: AsJson = False) -> None:
 
       issuer user show alice
     """
-    with opened() as services:
-        with services.reading() as rooms:
+    with opened() as parts:
+        with parts.administration.reading() as rooms:
             found = find(rooms, user)
-        state = services.guard.state_of(found.id)
+        state = parts.sign_in.guard.state_of(found.id)
     output.show(_UserState(**dict(found), **asdict(state)), as_json=as_json)
 
 
@@ -160,9 +160,9 @@ def set_password(
             otherwise="--password-stdin or --generate",
             twice=True,
         )
-    with opened() as services:
-        prepared = services.passwords.prepared(password)
-        with services.changing(operator()) as rooms:
+    with opened() as parts:
+        prepared = parts.sign_in.passwords.prepared(password)
+        with parts.administration.changing(operator()) as rooms:
             found = find(rooms, user)
             rooms.users.set_password(found.id, prepared)
     if generate:

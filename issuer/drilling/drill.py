@@ -6,6 +6,7 @@ from datetime import timedelta
 import httpx
 
 from issuer.audit import Actor, Trail
+from issuer.composition import Administration
 from issuer.drilling.checks import Checks
 from issuer.drilling.report import Report
 from issuer.drilling.request import DrillRequest, address
@@ -13,7 +14,6 @@ from issuer.drilling.seen import Pair
 from issuer.drilling.specimens import SpecimenMaker
 from issuer.errors import InvalidField, NotAllowed
 from issuer.explaining import PreviewRequest
-from issuer.services import Services
 from issuer.tokens import Authorization
 from issuer.vocabulary import SEEN_WITHIN, SigningAlgorithm
 
@@ -28,26 +28,26 @@ class Drill:
 
     def __init__(
         self,
-        services: Services,
+        administration: Administration,
         actor: Actor,
         wait: Callable[[float], None],
         tell: Callable[[str], None],
     ) -> None:
-        self._services = services
+        self._administration = administration
         self._actor = actor
         self._wait = wait
         self._tell = tell
 
     def run(self, request: DrillRequest) -> Report:
         """What was seen. `InvalidField`, `NotFound` for a request that cannot be carried out."""
-        settings = self._services.settings
+        settings = self._administration.settings
         own = request.jwks_url or settings.base_url + _JWKS_PATH
         jwks_url = address("jwks_url", own, settings)
         verifiers = [address("verifier", each, settings) for each in request.verifiers]
         authorization = self._authorization(request)
         keys = self._announced(self._algorithm(request, authorization))
         maker = (
-            SpecimenMaker(self._services, self._actor, authorization, keys)
+            SpecimenMaker(self._administration, self._actor, authorization, keys)
             if authorization
             else None
         )
@@ -72,7 +72,7 @@ class Drill:
                 raise InvalidField("audience", "goes with a client")
             return None
         wanted = {"client_id": request.client_id, "audience": request.audience}
-        found = self._services.explainer.authorization(PreviewRequest.read(wanted))
+        found = self._administration.explainer.authorization(PreviewRequest.read(wanted))
         if found.client.disabled:
             raise NotAllowed(f"The client {request.client_id} is disabled and gets no token.")
         return found
@@ -81,20 +81,21 @@ class Drill:
         self, request: DrillRequest, authorization: Authorization | None
     ) -> SigningAlgorithm:
         if authorization is None:
-            return request.alg or self._services.settings.signing_algorithms[0]
-        alg = authorization.audience.signing_alg.at(self._services.clock())
+            return request.alg or self._administration.settings.signing_algorithms[0]
+        alg = authorization.audience.signing_alg.at(self._administration.clock())
         if request.alg not in {None, alg}:
             raise InvalidField("alg", f"the tokens of {authorization.audience.id} have {alg}")
         return alg
 
     def _announced(self, alg: SigningAlgorithm) -> Pair:
         """The keys, once everyone that follows the key set must have seen the new one."""
-        keyring, kept_for = self._services.keyring, self._services.settings.key_set_kept_for
+        keyring = self._administration.keys.keyring
+        kept_for = self._administration.settings.key_set_kept_for
         while True:
             keyring.put_in_order()
             keys = Pair(keyring.active(alg), keyring.reserve(alg))
             seen_at = keys.new.announced_at + SEEN_WITHIN + kept_for
-            left = seen_at - self._services.clock()
+            left = seen_at - self._administration.clock()
             if left <= timedelta(0):
                 return keys
             self._tell(
@@ -105,14 +106,14 @@ class Drill:
             self._wait(left.total_seconds())
 
     def _rotate(self, keys: Pair) -> None:
-        with self._services.changing_keys(self._actor) as rooms:
+        with self._administration.changing_keys(self._actor) as rooms:
             if rooms.keys.rotate(keys.new.alg).kid != keys.new.kid:
                 raise NotAllowed("The keys were changed meanwhile: drill again.")
 
     def _record(self, report: Report, verifiers: list[httpx.URL]) -> None:
         """With hosts only: a path or a query may hold what is nobody's business."""
-        with self._services.database.transaction() as session:
-            Trail(session, self._services.clock, self._actor).note(
+        with self._administration.foundation.database.transaction() as session:
+            Trail(session, self._administration.clock, self._actor).note(
                 "key.drilled",
                 report.keys.new.kid,
                 alg=report.keys.new.alg,

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from issuer.audit import Actor, Trail
+from issuer.composition import Administration
 from issuer.drilling.seen import Pair
 from issuer.keys import Forger
-from issuer.services import Services
 from issuer.tokens import AccessToken, Authorization, Signer
 from issuer.vocabulary import SHORTEST_TOKEN
 
@@ -24,9 +24,9 @@ class SpecimenMaker:
     """Makes tokens of one authorization that live a minute."""
 
     def __init__(
-        self, services: Services, actor: Actor, authorization: Authorization, keys: Pair
+        self, administration: Administration, actor: Actor, authorization: Authorization, keys: Pair
     ) -> None:
-        self._services = services
+        self._administration = administration
         self._actor = actor
         self._authorization = authorization
         self._keys = keys
@@ -34,21 +34,21 @@ class SpecimenMaker:
 
     def fresh(self) -> Specimens:
         """New ones. None leaves before its record is durable, here as at the token endpoint."""
-        keyring = self._services.keyring
+        keyring = self._administration.keys.keyring
         made = Specimens(
             old=self._made(partial(keyring.sign_with, self._keys.old)),
             new=self._made(partial(keyring.sign_with, self._keys.new)),
             forged=self._made(self._forger.sign),
         )
-        with self._services.database.transaction() as session:
-            trail = Trail(session, self._services.clock, self._actor)
+        with self._administration.foundation.database.transaction() as session:
+            trail = Trail(session, self._administration.clock, self._actor)
             for token in (made.old, made.new):
                 trail.note("token.issued", self._authorization.subject, **self._details(token))
         return made
 
     def _made(self, sign: Signer) -> AccessToken:
-        return self._services.tokens.issue_signed_by(
-            sign, self._authorization, SHORTEST_TOKEN, self._services.clock()
+        return self._administration.tokens.issuer.issue_signed_by(
+            sign, self._authorization, SHORTEST_TOKEN, self._administration.clock()
         )
 
     def _details(self, token: AccessToken) -> dict[str, object]:

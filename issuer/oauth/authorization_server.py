@@ -3,13 +3,13 @@
 from authlib.oauth2.rfc6749 import AuthorizationServer, ClientMixin, OAuth2Request
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 
+from issuer.composition import Composition
 from issuer.directory import ClientRecord
 from issuer.oauth.errors import OAuthError
 from issuer.oauth.grants import Grant, Granted, enabled_grants
 from issuer.oauth.introspection import Introspection
 from issuer.oauth.request import AuthenticatedRequest, ParsedRequest
 from issuer.oauth.revocation import Revocation
-from issuer.services import Services
 from issuer.vocabulary import ErrorCode
 
 # Endpoints for authenticated clients, besides the token endpoint: one file an endpoint.
@@ -45,10 +45,13 @@ class AuthlibRequest(OAuth2Request):  # type: ignore[misc]
 class IssuerAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
     """RFC 6749 by Authlib; authentication, tokens, audit and answers are the endpoints'."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, parts: Composition) -> None:
         super().__init__()
-        self.services = services
-        self.grants = {grant.GRANT_TYPE.value: grant for grant in enabled_grants(services.settings)}
+        self.issuer = parts.settings.url
+        self.tokens = parts.tokens
+        self.sign_in = parts.sign_in.sign_in
+        self.administration = parts.administration
+        self.grants = {grant.GRANT_TYPE.value: grant for grant in enabled_grants(parts.settings)}
         for grant in self.grants.values():
             self.register_grant(grant)
         self.endpoints = {each.ENDPOINT_NAME: each for each in ENDPOINTS}

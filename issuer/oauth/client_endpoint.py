@@ -3,6 +3,8 @@
 from authlib.oauth2 import OAuth2Error
 from starlette.requests import Request
 
+from issuer.clock import Clock
+from issuer.directory import ChangeWatcher
 from issuer.errors import Unavailable
 from issuer.http import caller
 from issuer.oauth.answers import Answer
@@ -12,7 +14,6 @@ from issuer.oauth.credential_checks import CredentialChecks
 from issuer.oauth.errors import unavailable
 from issuer.oauth.overload import Rounds
 from issuer.oauth.request import parse_form, receive_form
-from issuer.services import Services
 from issuer.workers import WorkerPool
 
 
@@ -24,16 +25,18 @@ class ClientEndpoint:
 
     def __init__(
         self,
-        services: Services,
+        changes: ChangeWatcher,
+        refusals: Refusals,
+        clock: Clock,
         rounds: Rounds,
         server: IssuerAuthorizationServer,
         checks: CredentialChecks,
         queries: WorkerPool,
         name: str,
     ) -> None:
-        self._changes = services.changes
-        self._clock = services.clock
-        self._refusals = Refusals(services.audit, services.refusals, services.clock)
+        self._changes = changes
+        self._refusals = refusals
+        self._clock = clock
         self._rounds = rounds
         self._server = server
         self._checks = checks

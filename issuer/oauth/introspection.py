@@ -46,7 +46,7 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
     def check_permission(self, token: ActiveToken, client: object, request: OAuth2Request) -> bool:
         """Authlib's hook."""
         asking: ClientRecord = request.client.record
-        own = asking.audiences.get(self.server.services.settings.url)
+        own = asking.audiences.get(self.server.issuer)
         may_ask_about_all = own is not None and covers(asking.rights.at(own), ISSUER_INTROSPECT)
         return token.client_id == asking.client_id or may_ask_about_all
 
@@ -64,12 +64,12 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
         return {"active": True, **token.said}
 
     def _access_token(self, text: str) -> ActiveToken | None:
-        services = self.server.services
-        token = services.any_tokens.read(text)
-        if services.is_revoked(token):
+        tokens = self.server.tokens
+        token = tokens.any_reader.read(text)
+        if tokens.is_revoked(token):
             return None
         said = {
-            "scope": " ".join(sorted(still_held(services.directory, token))),
+            "scope": " ".join(sorted(still_held(tokens.directory, token))),
             "token_type": "Bearer",
             **{name: token.claims[name] for name in _ALSO_SAID if name in token.claims},
         }
@@ -78,11 +78,11 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
         return ActiveToken(token.client_id, said)
 
     def _refresh_token(self, text: str) -> ActiveToken | None:
-        services = self.server.services
-        if (family := services.refresh.find(text)) is None:
+        tokens = self.server.tokens
+        if (family := tokens.refresh_tokens.find(text)) is None:
             return None
-        user = services.directory.load_user(family.user_id)
-        client = services.directory.load_client(family.client_id)
+        user = tokens.directory.load_user(family.user_id)
+        client = tokens.directory.load_client(family.client_id)
         audience = client.audiences.get(family.audience_id) if client else None
         if user is None or client is None or audience is None or user.disabled or client.disabled:
             return None
@@ -95,9 +95,9 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
             "sub": user.id,
             "username": user.username,
             "aud": audience.id,
-            "iss": services.settings.url,
+            "iss": self.server.issuer,
             "client_id": client.client_id,
-            "exp": int(services.refresh.expires_at(family).timestamp()),
+            "exp": int(tokens.refresh_tokens.expires_at(family).timestamp()),
             "iat": int(family.rotated_at.timestamp()),
         }
         return ActiveToken(client.client_id, said)
@@ -108,5 +108,5 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
         return grant in self.server.grants and grant in client.grant_types
 
     def _username(self, user_id: str) -> dict[str, object]:
-        user = self.server.services.directory.load_user(user_id)
+        user = self.server.tokens.directory.load_user(user_id)
         return {"username": user.username} if user else {}

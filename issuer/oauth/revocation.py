@@ -27,17 +27,17 @@ class Revocation(RevocationEndpoint):  # type: ignore[misc]
 
     def revoke_token(self, token: str | VerifiedToken, request: OAuth2Request) -> None:
         """Authlib's hook. Durable before the answer."""
-        services, actor = self.server.services, request.authenticated.actor
+        actor = request.authenticated.actor
         if isinstance(token, VerifiedToken):
             self._revoke_access_token(request)
-        elif not services.refresh.revoke(token, str(actor.id), actor):
+        elif not self.server.tokens.refresh_tokens.revoke(token, str(actor.id), actor):
             # Another client's is one of these: its holder need not learn that it is active.
             raise NothingDone("no active refresh token of the client")
 
     def _revoke_access_token(self, request: OAuth2Request) -> None:
         authenticated = request.authenticated
         try:
-            with self.server.services.changing(authenticated.actor) as rooms:
+            with self.server.administration.changing(authenticated.actor) as rooms:
                 rooms.token_revocations.give_up(required(authenticated, "token"))
         except InvalidField as error:
             raise NothingDone(error.message) from None  # it expired this moment
@@ -50,7 +50,7 @@ class Revocation(RevocationEndpoint):  # type: ignore[misc]
 
     def _access_token(self, token: str, request: OAuth2Request) -> VerifiedToken:
         try:
-            verified: VerifiedToken = self.server.services.any_tokens.read(token)
+            verified: VerifiedToken = self.server.tokens.any_reader.read(token)
         except InvalidCredentials as error:
             # No word of what was sent.
             raise NothingDone(error.reason.partition(":")[0]) from None

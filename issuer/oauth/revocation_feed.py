@@ -1,16 +1,18 @@
 """`GET /.well-known/revocations`: the revocation feed (CONTRACT §6), served as bytes."""
 
 import asyncio
+from collections.abc import Sequence
 
 from authlib.oauth2 import OAuth2Error
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
+from issuer.composition.tokens import TokenParts
 from issuer.errors import Unavailable
 from issuer.http import document
+from issuer.keys import Keyring
 from issuer.oauth.answers import Answer
 from issuer.oauth.errors import OAuthError, unavailable
-from issuer.services import Services
 from issuer.tokens.feed import FeedDocument
 from issuer.vocabulary import ErrorCode, SigningAlgorithm
 from issuer.workers import WorkerPool
@@ -23,9 +25,17 @@ FEED_MAX_AGE = 5  # seconds
 class RevocationFeedEndpoint:
     """From memory, on the event loop, unless something changed since it was last asked for."""
 
-    def __init__(self, services: Services, queries: WorkerPool) -> None:
-        self._services = services
-        self._feed = services.revocation_feed
+    def __init__(
+        self,
+        tokens: TokenParts,
+        keyring: Keyring,
+        algorithms: Sequence[SigningAlgorithm],
+        queries: WorkerPool,
+    ) -> None:
+        self._changes = tokens.changes
+        self._feed = tokens.revocation_feed
+        self._keyring = keyring
+        self._algorithms = algorithms
         self._queries = queries
         self._rendering = asyncio.Lock()
 
@@ -46,7 +56,7 @@ class RevocationFeedEndpoint:
 
     async def _current(self, alg: SigningAlgorithm) -> FeedDocument:
         """Never a view that cannot be dated. However many ask for a new one, one renders it."""
-        self._services.changes.require_current()
+        self._changes.require_current()
         if (feed := self._feed.held(alg)) is not None:
             return feed
         async with self._rendering:
@@ -56,11 +66,11 @@ class RevocationFeedEndpoint:
 
     def _algorithm(self, request: Request) -> SigningAlgorithm:
         """The one asked for, else the first of ours whose keys are in the key set."""
-        ours = self._services.settings.signing_algorithms
+        ours = self._algorithms
         # To read the query takes as long as all the rest; nearly always there is none.
         asked = request.query_params.getlist("alg") if request.scope["query_string"] else []
         if not asked:
-            return next(iter(self._services.keyring.published_algorithms), ours[0])
+            return next(iter(self._keyring.published_algorithms), ours[0])
         if len(asked) > 1 or asked[0] not in ours:
             raise OAuthError(ErrorCode.INVALID_REQUEST, f"alg must be one of {', '.join(ours)}.")
         return SigningAlgorithm(asked[0])

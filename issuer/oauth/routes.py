@@ -9,8 +9,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from issuer.composition import Composition
 from issuer.http import document
 from issuer.metrics import Metrics
+from issuer.oauth.audit_events import Refusals
 from issuer.oauth.authorization_server import IssuerAuthorizationServer
 from issuer.oauth.client_endpoint import ClientEndpoint
 from issuer.oauth.credential_checks import CredentialChecks
@@ -26,14 +28,13 @@ from issuer.oauth.overload import Rounds
 from issuer.oauth.revocation_feed import FEED_PATH, RevocationFeedEndpoint
 from issuer.oauth.token_endpoint import TokenEndpoint
 from issuer.rates import Limits
-from issuer.services import Services
 from issuer.workers import WorkerPool
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[ASGIApp]]
 
 
 def protocol_routes(
-    services: Services,
+    parts: Composition,
     server: IssuerAuthorizationServer,
     queries: WorkerPool,
     passwords: WorkerPool,
@@ -41,40 +42,40 @@ def protocol_routes(
     limits: Limits,
 ) -> list[Route]:
     """Every protocol endpoint, under the path of `ISSUER_URL`."""
-    checks = CredentialChecks(
-        services.client_authentication, services.last_use, limits, queries, services.clock
-    )
-    ours = (services, Rounds(services.clock), server, checks, queries)
-    token_endpoint = TokenEndpoint(*ours, passwords, metrics)
-    revocation_feed = RevocationFeedEndpoint(services, queries)
-    body, etag = rendered(metadata(services.settings, server))
+    settings, clock, tokens, keyring = parts.settings, parts.clock, parts.tokens, parts.keys.keyring
+    rounds, refusals = Rounds(clock), Refusals(parts.audit.writer, parts.audit.refusals, clock)
+    checks = CredentialChecks(tokens.client_authentication, tokens.last_use, limits, queries, clock)
+    shared = (refusals, clock, rounds, server, checks, queries)
+    token_endpoint = TokenEndpoint(tokens, parts.audit.writer, *shared, passwords, metrics)
+    revocation_feed = RevocationFeedEndpoint(tokens, keyring, settings.signing_algorithms, queries)
+    body, etag = rendered(metadata(settings, server))
 
     async def jwks(request: Request) -> Response:
-        current = services.keyring.jwks
+        current = keyring.jwks
         # Cut off from the database we still help to verify, but nobody should keep our view.
-        is_current = services.changes.is_current
-        longest = services.settings.jwks_max_age if is_current else timedelta(0)
+        is_current = tokens.changes.is_current
+        longest = settings.jwks_max_age if is_current else timedelta(0)
         return document(
             request,
             current.body,
             etag=current.etag,
             media_type="application/jwk-set+json",
-            max_age=current.max_age(services.clock(), longest),
+            max_age=current.max_age(clock(), longest),
         )
 
     async def discovery(request: Request) -> Response:
         return document(request, body, etag=etag, media_type="application/json", max_age=MAX_AGE)
 
-    base = services.settings.base_path
+    base = settings.base_path
     return [
         _post(base + TOKEN_PATH, token_endpoint),
         *(
-            _post(base + endpoint.PATH, ClientEndpoint(*ours, name))
+            _post(base + endpoint.PATH, ClientEndpoint(tokens.changes, *shared, name))
             for name, endpoint in server.endpoints.items()
         ),
         _get(base + JWKS_PATH, jwks),
         _get(base + FEED_PATH, revocation_feed),
-        *(_get(path, discovery) for path in metadata_paths(services.settings)),
+        *(_get(path, discovery) for path in metadata_paths(settings)),
     ]
 
 

@@ -6,7 +6,9 @@ from datetime import datetime
 from authlib.oauth2 import OAuth2Error
 from starlette.requests import ClientDisconnect, Request
 
-from issuer.audit import Actor
+from issuer.audit import Actor, AuditWriter
+from issuer.clock import Clock
+from issuer.composition.tokens import TokenParts
 from issuer.errors import Unavailable
 from issuer.http import caller
 from issuer.logs import note_client
@@ -20,7 +22,6 @@ from issuer.oauth.granted_cache import GrantedCache
 from issuer.oauth.grants import Grant, Granted
 from issuer.oauth.overload import Rounds
 from issuer.oauth.request import AuthenticatedRequest, ReceivedForm, parse_form, receive_form
-from issuer.services import Services
 from issuer.tokens import AccessToken, NotBefore, TokenTooLarge
 from issuer.users import AttemptsUnderWay
 from issuer.vocabulary import ErrorCode
@@ -50,7 +51,10 @@ class TokenEndpoint:
 
     def __init__(
         self,
-        services: Services,
+        tokens: TokenParts,
+        audit: AuditWriter,
+        refusals: Refusals,
+        clock: Clock,
         rounds: Rounds,
         server: IssuerAuthorizationServer,
         checks: CredentialChecks,
@@ -58,13 +62,13 @@ class TokenEndpoint:
         passwords: WorkerPool,
         metrics: Metrics,
     ) -> None:
-        self._tokens = services.tokens
-        self._changes = services.changes
-        self._audit_writer = services.audit
-        self._last_use = services.last_use
-        self._clock = services.clock
-        self._refusals = Refusals(services.audit, services.refusals, services.clock)
-        self._cache = GrantedCache(services.directory)
+        self._issuer = tokens.issuer
+        self._changes = tokens.changes
+        self._last_use = tokens.last_use
+        self._cache = GrantedCache(tokens.directory)
+        self._audit_writer = audit
+        self._refusals = refusals
+        self._clock = clock
         self._rounds = rounds
         self._server = server
         self._checks = checks
@@ -158,7 +162,7 @@ class TokenEndpoint:
         self, granted: Granted, actor: Actor, now: datetime
     ) -> IssuedToken | NotBefore:
         try:
-            token = self._tokens.issue(granted.authorization, now)
+            token = self._issuer.issue(granted.authorization, now)
         except TokenTooLarge as error:
             raise OAuthError(ErrorCode.INVALID_REQUEST, quoted(str(error))) from None
         if isinstance(token, NotBefore):
@@ -181,9 +185,9 @@ class TokenEndpoint:
         feed_count = await self._audit_writer.record(
             issued_event(granted, token, outcome.actor, outcome.at)
         )
-        if not self._tokens.has_seen(feed_count):
+        if not self._issuer.has_seen(feed_count):
             await self._queries.run(self._changes.look_for_feed, feed_count)
-        return self._tokens.not_before(token, granted.authorization) or outcome
+        return self._issuer.not_before(token, granted.authorization) or outcome
 
     def _is_cacheable(self, grant: type[Grant]) -> bool:
         return not (grant.hashes_passwords or grant.queries or self._checks.counts_requests)

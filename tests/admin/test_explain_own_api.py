@@ -55,7 +55,7 @@ class Asker:
     def explained(self, method: str, path: str) -> Explanation:
         own = self._house.services.settings.url
         question = {"client_id": self.client_id, "audience": own, "method": method, "path": path}
-        return self._house.services.explainer.explain(Question.read(question))
+        return self._house.services.administration.explainer.explain(Question.read(question))
 
     def opens(self, method: str, path: str) -> bool:
         """Whether the request, in any of its forms, is not refused for want of a scope."""
@@ -71,7 +71,7 @@ class Asker:
 
 def tokens_to_revoke(house: House) -> list[str]:
     """A client's and a user's, who hold nothing at the issuer."""
-    directory = house.services.directory
+    directory = house.services.tokens.directory
     client = directory.load_client(house.client().client_id)
     user = directory.load_user(house.user(f"user of {client.client_id}", password=None))
     audience = client.audiences["my-os"]
@@ -79,7 +79,7 @@ def tokens_to_revoke(house: House) -> list[str]:
         Authorization.of_client(client, audience),
         Authorization.of_user(user, client, audience),
     )
-    return [house.services.tokens.issue(each, house.clock()).token for each in of_both]
+    return [house.services.tokens.issuer.issue(each, house.clock()).token for each in of_both]
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def test_a_hundred_thousand_clients_are_listed_page_by_page(admin: AdminApi, hou
         statements += statement.startswith("SELECT")  # the last use of a secret is written beside
 
     event.listen(house.services.database.engine, "before_cursor_execute", count)
-    house.services.changes.stop()
+    house.services.tokens.changes.stop()
     path = f"/clients?limit={PAGE}"
     while True:
         statements = 0

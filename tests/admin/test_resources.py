@@ -335,7 +335,7 @@ def test_a_locked_user_is_unlocked(admin: AdminApi, house: House, token_endpoint
     admin.put("/users/u-1/password", json={"password": "a password of hers"})
     app = house.client(grant_types=["password"])
     for _ in range(10):
-        house.services.guard.begin("u-1", "alice", "192.0.2.1")
+        house.services.sign_in.guard.begin("u-1", "alice", "192.0.2.1")
     assert token_endpoint.password(app, "alice", "a password of hers").error == "invalid_grant"
     assert admin("POST", "/users/u-1/unlock").status_code == 204
     assert token_endpoint.password(app, "alice", "a password of hers").status == 200

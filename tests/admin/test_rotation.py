@@ -40,7 +40,7 @@ def test_it_says_when_each_was_used_and_what_speaks_against_the_end(
 ):
     new = admin.post(PATH).json()["id"]
     token_endpoint.client_credentials(old)
-    house.services.last_use.write()
+    house.services.tokens.last_use.write()
     found = admin.get(PATH).json()
     assert found["new"]["id"] == new
     assert found["old"][0]["last_used_at"] is not None
@@ -57,7 +57,7 @@ def test_what_was_looked_at_is_what_is_finished(
     admin.post(PATH)
     seen = admin.get(PATH).headers["etag"]
     token_endpoint.client_credentials(old)
-    house.services.last_use.write()
+    house.services.tokens.last_use.write()
     for method, path in (("POST", f"{PATH}/finish?force=true"), ("DELETE", PATH)):
         refused = admin(method, path, headers={"If-Match": seen})
         assert problem(refused) == (412, "precondition-failed")

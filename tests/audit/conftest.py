@@ -7,9 +7,9 @@ from random import Random
 import pytest
 
 from issuer.audit import Actor, AuditWriter, ChainKey, Event, Verification, keep_chains
+from issuer.composition import Composition, compose
 from issuer.database import Database
 from issuer.roles import RoleFields
-from issuer.services import Services, build_services
 from issuer.settings import Settings
 from tests.builders import OPERATOR, FakeClock, initialised
 
@@ -17,19 +17,19 @@ from tests.builders import OPERATOR, FakeClock, initialised
 class Recorded:
     """A house and what is recorded in it."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Composition) -> None:
         self.services = services
         self.writers = Random(1)
 
     def change(self, *names: str) -> None:
         """A role is made, as any process makes it."""
         for name in names:
-            with self.services.changing(OPERATOR) as rooms:
+            with self.services.administration.changing(OPERATOR) as rooms:
                 rooms.roles.create(RoleFields.read({"name": name}))
 
     def server(self, *targets: str) -> None:
         """A server that lives long enough to record an event for each target, one after another."""
-        writer = AuditWriter(self.services.database, self.writers, self.services.refusals)
+        writer = AuditWriter(self.services.database, self.writers, self.services.audit.refusals)
         writer.start()
 
         async def record() -> None:
@@ -44,7 +44,7 @@ class Recorded:
         writer.stop()
 
     def verify(self, *kept: str) -> Verification:
-        return self.services.verify_audit(kept)
+        return self.services.audit.verify(kept)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def database(migrated_database_url: str) -> Iterator[Database]:
 @pytest.fixture
 def recorded(settings: Settings, clock: FakeClock) -> Iterator[Recorded]:
     initialised(settings, clock)
-    services = build_services(settings, clock)
-    services.keyring.reload()
+    services = compose(settings, clock)
+    services.keys.keyring.reload()
     yield Recorded(services)
     services.database.dispose()

@@ -9,31 +9,31 @@ from joserfc.jwk import import_key
 from sqlalchemy import insert, select, update
 
 from issuer.audit.statement import Statement
+from issuer.composition import compose
 from issuer.database.tables import AuditCheckpointRow, AuditEventRow, SigningKeyRow
-from issuer.services import build_services
 from tests.audit.conftest import Recorded
 from tests.builders import OPERATOR, FakeClock
 
 
 def test_a_checkpoint_is_signed_by_the_active_key_and_names_what_has_grown(recorded: Recorded):
     recorded.server("1", "2")
-    token = recorded.services.checkpoints.make()
+    token = recorded.services.audit.checkpoints.make()
     assert token is not None
-    key = recorded.services.keyring.active(recorded.services.settings.signing_algorithms[0])
+    key = recorded.services.keys.keyring.active(recorded.services.settings.signing_algorithms[0])
     signed = jws.deserialize_compact(token, import_key(dict(key.public_jwk)), ["ES256"])
     assert signed.headers()["typ"] == "audit-checkpoint+jwt"
     first = Statement.of(token)
     assert (first.issuer, first.number, first.previous) == ("https://id.example", 1, None)
     assert sorted(end.seq for end in first.ends.values())[0] == 2
     assert "changes" in first.ends
-    assert recorded.services.checkpoints.make() == token, "nothing is new"
+    assert recorded.services.audit.checkpoints.make() == token, "nothing is new"
     recorded.server("3")
-    second = Statement.of(recorded.services.checkpoints.make() or "")
+    second = Statement.of(recorded.services.audit.checkpoints.make() or "")
     assert ("changes" in second.ends, len(second.ends)) == (False, 1)
 
 
 def test_no_resource_server_takes_a_checkpoint_for_a_token(recorded: Recorded):
-    token = recorded.services.checkpoints.make()
+    token = recorded.services.audit.checkpoints.make()
     assert token is not None
     claims = json.loads(jws.extract_compact(token.encode()).payload)
     assert claims["exp"] == 0
@@ -41,49 +41,49 @@ def test_no_resource_server_takes_a_checkpoint_for_a_token(recorded: Recorded):
 
 
 def test_processes_do_not_repeat_each_other(recorded: Recorded, clock: FakeClock):
-    other = build_services(recorded.services.settings, clock)
-    other.keyring.reload()
+    other = compose(recorded.services.settings, clock)
+    other.keys.keyring.reload()
     recorded.server("1")
-    first = recorded.services.checkpoints.make()
+    first = recorded.services.audit.checkpoints.make()
     recorded.server("2")
-    assert other.checkpoints.make(unless_since=clock() - timedelta(minutes=1)) == first
+    assert other.audit.checkpoints.make(unless_since=clock() - timedelta(minutes=1)) == first
     clock.move(timedelta(minutes=2))
-    second = other.checkpoints.make(unless_since=clock() - timedelta(minutes=1))
+    second = other.audit.checkpoints.make(unless_since=clock() - timedelta(minutes=1))
     assert second != first
-    assert recorded.services.checkpoints.make() == second
+    assert recorded.services.audit.checkpoints.make() == second
     other.database.dispose()
 
 
 def test_checkpoints_outlive_the_keys_that_signed_them(recorded: Recorded, clock: FakeClock):
     services = recorded.services
-    kept = services.checkpoints.make()
+    kept = services.audit.checkpoints.make()
     clock.move(timedelta(days=31))
-    services.keyring.put_in_order()
+    services.keys.keyring.put_in_order()
     recorded.change("a")
-    services.checkpoints.make()
+    services.audit.checkpoints.make()
     clock.move(timedelta(days=31))
-    services.keyring.put_in_order()
-    with services.changing_keys(OPERATOR) as rooms:
-        active = services.keyring.active(services.settings.signing_algorithms[0])
+    services.keys.keyring.put_in_order()
+    with services.administration.changing_keys(OPERATOR) as rooms:
+        active = services.keys.keyring.active(services.settings.signing_algorithms[0])
         rooms.keys.revoke(active.kid)
-    services.checkpoints.make()
-    assert sum(not key.is_usable for key in services.keyring.keys) >= 2
+    services.audit.checkpoints.make()
+    assert sum(not key.is_usable for key in services.keys.keyring.keys) >= 2
     found = recorded.verify(kept or "")
     assert (found.finding, found.checkpoints) == (None, 3)
 
 
 def test_a_key_is_the_one_of_its_id_whatever_its_row_says(recorded: Recorded, clock: FakeClock):
     services = recorded.services
-    services.checkpoints.make()
+    services.audit.checkpoints.make()
     clock.move(timedelta(days=63))
-    services.keyring.put_in_order()
-    destroyed = next(key for key in services.keyring.keys if not key.is_usable)
-    other = next(key for key in services.keyring.keys if key.is_usable)
+    services.keys.keyring.put_in_order()
+    destroyed = next(key for key in services.keys.keyring.keys if not key.is_usable)
+    other = next(key for key in services.keys.keyring.keys if key.is_usable)
     with services.database.engine.begin() as connection:
         of_it = SigningKeyRow.kid == destroyed.kid
         changed = {"public_jwk": {**other.public_jwk, "kid": destroyed.kid}}
         connection.execute(update(SigningKeyRow).where(of_it).values(changed))
-    services.keyring.reload()
+    services.keys.keyring.reload()
     assert recorded.verify().finding.checkpoint == 1
 
 
@@ -95,7 +95,7 @@ def test_rows_older_than_the_chains_are_under_the_first_checkpoint(recorded: Rec
     with services.database.engine.begin() as connection:
         connection.execute(insert(AuditEventRow).values(rows))
     assert (recorded.verify().ok, recorded.verify().unchained) == (True, 3)
-    services.checkpoints.make()
+    services.audit.checkpoints.make()
     recorded.change("a")
     assert (recorded.verify().ok, recorded.verify().unchained) == (True, 3)
     with services.database.engine.begin() as connection:
@@ -113,9 +113,9 @@ def test_rows_older_than_the_chains_are_under_the_first_checkpoint(recorded: Rec
 
 def test_a_server_checkpoints_when_it_stops(recorded: Recorded):
     services = recorded.services
-    services.start()
+    services.background.start()
     recorded.change("a")
-    services.stop()
+    services.background.stop()
     found = recorded.verify()
     assert (found.ok, found.unanchored) == (True, 0)
 
@@ -124,12 +124,12 @@ def test_a_cut_that_the_house_itself_can_see_is_cried_out(
     recorded: Recorded, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ):
     def said_at_checkpoint() -> str:
-        recorded.services.checkpoints.make()
+        recorded.services.audit.checkpoints.make()
         # Where it goes depends on whether a test before has configured the log.
         return caplog.text + capsys.readouterr().out
 
     recorded.change("a", "b")
-    recorded.services.checkpoints.make()
+    recorded.services.audit.checkpoints.make()
     with recorded.services.database.engine.begin() as connection:
         last = select(AuditEventRow.id).order_by(AuditEventRow.id.desc()).limit(1)
         connection.execute(

@@ -9,9 +9,9 @@ def test_a_rehearsal_leaves_nothing(house: House):
     before = events(house)
     require_room(house.services.database, house.clock)
     assert events(house) == before
-    assert house.services.verify_audit().ok
+    assert house.services.audit.verify().ok
 
 
 def events(house: House) -> int:
-    with house.services.reading() as rooms:
+    with house.services.administration.reading() as rooms:
         return len(rooms.record.page(EventFilter(), None, 500))

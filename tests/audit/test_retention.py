@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import Table, delete, insert, select, update
 
 from issuer.audit import Actor, AuditWriter, Event, Retention
+from issuer.composition import compose
 from issuer.database.tables import AuditCheckpointRow, AuditEventRow
 from issuer.errors import NotAllowed
-from issuer.services import build_services
 from issuer.settings import Settings
 from tests.audit.conftest import Recorded
 from tests.builders import FakeClock
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.parametrize("more_settings", [{"audit_keep": "30d"}])
 @pytest.fixture
 def retention(recorded: Recorded, clock: FakeClock) -> Retention:
     services = recorded.services
-    parts = (services.database, clock, services.chain_key, services.checkpoints)
+    parts = (services.database, clock, services.audit.chain_key, services.audit.checkpoints)
     return Retention(*parts, KEEP)
 
 
@@ -36,7 +36,7 @@ def record_weeks(recorded: Recorded, clock: FakeClock, weeks: int) -> None:
     for week in range(weeks):
         recorded.change(f"role-{clock.now.date()}")
         recorded.server(*(f"{week}-{number}" for number in range(3)))
-        recorded.services.checkpoints.make()
+        recorded.services.audit.checkpoints.make()
         clock.move(timedelta(days=7))
 
 
@@ -72,7 +72,7 @@ def test_what_is_under_no_checkpoint_stays(
     recorded.server("1", "2")
     clock.move(timedelta(days=100))
     assert retention.prune() == 0
-    recorded.services.checkpoints.make()
+    recorded.services.audit.checkpoints.make()
     assert retention.prune() == 0
     clock.move(timedelta(days=100))
     assert retention.prune() > 0
@@ -107,9 +107,9 @@ def prune(settings: Settings, clock: FakeClock) -> Callable[[], None]:
     """As a process of its own does it."""
 
     def prune() -> None:
-        services = build_services(settings, clock)
-        services.keyring.reload()
-        services.prune_audit()
+        services = compose(settings, clock)
+        services.keys.keyring.reload()
+        services.audit.prune()
 
     return prune
 
@@ -157,7 +157,7 @@ def test_a_server_that_rested_for_long_begins_another_chain(
     recorded: Recorded, retention: Retention, clock: FakeClock
 ):
     """What retention has left would not say where the old one goes on."""
-    writer = AuditWriter(recorded.services.database, Random(7), recorded.services.refusals)
+    writer = AuditWriter(recorded.services.database, Random(7), recorded.services.audit.refusals)
     writer.start()
 
     def record() -> None:
@@ -167,12 +167,12 @@ def test_a_server_that_rested_for_long_begins_another_chain(
     record()
     clock.move(timedelta(hours=23))
     record()
-    recorded.services.checkpoints.make()
+    recorded.services.audit.checkpoints.make()
     clock.move(KEEP + timedelta(days=1))
     assert retention.prune() > 0
     record()
     writer.stop()
-    recorded.services.checkpoints.make()
+    recorded.services.audit.checkpoints.make()
     assert recorded.verify().ok
     with recorded.services.database.engine.connect() as connection:
         assert connection.scalars(select(EVENTS.c.seq).order_by(EVENTS.c.id.desc())).first() == 1

@@ -59,12 +59,12 @@ def table(recorded: Recorded) -> Tamperer:
     """Three servers and many changes, all of them under a checkpoint."""
     recorded.change("a", "b")
     recorded.server("1", "2", "3")
-    recorded.services.checkpoints.make()
+    recorded.services.audit.checkpoints.make()
     recorded.change("c")
     recorded.server("4", "5")
     recorded.server("6")
     recorded.change("d")
-    recorded.services.checkpoints.make()
+    recorded.services.audit.checkpoints.make()
     return Tamperer(recorded)
 
 
@@ -190,7 +190,7 @@ def test_a_chain_that_is_gone_altogether_is_missed(recorded: Recorded, table: Ta
 
 def test_a_checkpoint_changed_removed_or_put_there_is_found(recorded: Recorded, table: Tamperer):
     recorded.change("e")
-    recorded.services.checkpoints.make()
+    recorded.services.audit.checkpoints.make()
     second, token = CHECKPOINTS.c.number == 2, CHECKPOINTS.c.token
     with recorded.services.database.engine.begin() as connection:
         row = dict(connection.execute(select(CHECKPOINTS).where(second)).mappings().one())
@@ -214,7 +214,7 @@ def test_a_checkpoint_that_was_kept_shows_that_record_and_checkpoints_were_cut_o
     recorded: Recorded, table: Tamperer
 ):
     recorded.change("e")
-    kept = recorded.services.checkpoints.make()
+    kept = recorded.services.audit.checkpoints.make()
     assert kept is not None
     last = Tamperer(recorded).rows[-1]
     table.do(
@@ -230,7 +230,7 @@ def test_a_checkpoint_that_was_kept_shows_that_record_and_checkpoints_were_cut_o
 
 
 def test_a_checkpoint_of_somebody_else_is_none(recorded: Recorded, table: Tamperer):
-    recorded.services.checkpoints.make()
+    recorded.services.audit.checkpoints.make()
     header = "eyJhbGciOiJub25lIn0"
     assert not recorded.verify(f"{header}.{header}.x").ok
 

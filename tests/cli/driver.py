@@ -16,7 +16,7 @@ from unittest import mock
 
 from issuer.cli import run
 from issuer.clock import Clock
-from issuer.services import Services, build_services
+from issuer.composition import Composition, compose
 from issuer.settings import Settings
 from tests.journeys.running_issuer import (
     OURS,
@@ -105,9 +105,9 @@ class Cli:
         return Cli({name: value for name, value in changed.items() if value is not None})
 
     @contextmanager
-    def services(self, clock: Clock | None = None) -> Iterator[Services]:
+    def services(self, clock: Clock | None = None) -> Iterator[Composition]:
         """The house behind it, for what no command shows."""
-        services = build_services(Settings.from_environment(self.environment), clock)
+        services = compose(Settings.from_environment(self.environment), clock)
         try:
             yield services
         finally:

@@ -87,7 +87,7 @@ def test_an_export_is_json_lines_whether_one_says_so_or_not(house: Cli, form: li
 
 
 def test_an_export_is_longer_than_a_page(house: Cli):
-    with house.services() as services, services.changing(operator()) as rooms:
+    with house.services() as services, services.administration.changing(operator()) as rooms:
         for _ in range(1_010):
             rooms.users.update("alice", {"name": "Alice"})
     lines = house.done("audit", "export", "--action", "user.updated").splitlines()

@@ -90,7 +90,7 @@ def test_a_clock_that_is_wrong_is_a_warning(cli: Cli):
 
 def test_a_key_without_a_successor_is_a_warning_with_its_end(cli: Cli):
     with cli.services() as services:
-        with services.changing(Actor()) as rooms:
+        with services.administration.changing(Actor()) as rooms:
             reserve = next(key for key in rooms.keys.all() if key.activates_at > services.clock())
             rooms.keys.revoke(reserve.kid)
         end = reserve.activates_at

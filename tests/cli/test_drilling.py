@@ -34,8 +34,8 @@ class Surroundings:
     def __init__(self, cli: Cli, servers: ExitStack) -> None:
         self._cli = cli
         with cli.services() as services:
-            services.keyring.put_in_order()
-            key_set = json.loads(services.keyring.jwks.body)
+            services.keys.keyring.put_in_order()
+            key_set = json.loads(services.keys.keyring.jwks.body)
         self.new, self.old = (key["kid"] for key in cli.json("key", "list")["items"])
         older = without(self.new, key_set)
         self._ours = servers.enter_context(serving(publishing(lambda: key_set)))

@@ -88,11 +88,11 @@ def test_json_is_that_of_the_admin_api(house: Cli):
 
 def test_a_token_is_explained_from_standard_input(house: Cli):
     with house.services() as services:
-        services.keyring.reload()
-        client = services.directory.load_client("console")
+        services.keys.keyring.reload()
+        client = services.tokens.directory.load_client("console")
         assert client is not None
         authorization = Authorization.of_client(client, client.audiences["my-os"])
-        token = services.tokens.issue(authorization, services.clock()).token
+        token = services.tokens.issuer.issue(authorization, services.clock()).token
     assert house.done("explain", "--token-stdin", *RUN, stdin=f"{token}\n").startswith("Allowed")
     refused = house("explain", "--token-stdin", *RUN, stdin="not-a-token\n")
     assert refused.sentence.startswith("token: ")

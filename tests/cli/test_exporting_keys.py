@@ -66,8 +66,10 @@ def test_exported_pem_is_the_public_part_of_each_published_key(mixed: Cli):
 @on_sqlite
 def test_what_is_signed_verifies_with_what_is_exported(cli: Cli):
     with cli.services() as services:
-        services.keyring.reload()
-        signed = services.keyring.sign(services.settings.signing_algorithms[0], "JWT", {"a": 1})
+        services.keys.keyring.reload()
+        signed = services.keys.keyring.sign(
+            services.settings.signing_algorithms[0], "JWT", {"a": 1}
+        )
     key_set = KeySet.import_key_set(json.loads(cli.done("key", "export", "--jwks")))
     assert jwt.decode(signed.token, key_set, algorithms=["ES256"]).claims == {"a": 1}
     pems = cli.done("key", "export", "--pem").split("-----END PUBLIC KEY-----\n")[:-1]

@@ -47,7 +47,9 @@ def test_init_makes_a_house_and_shows_the_secret_once(new_cli: Cli, data_dir: Pa
         "client_secret": secret,
     }
     with new_cli.services() as house:
-        assert house.client_authentication.from_database("issuer-admin", secret, house.clock())
+        assert house.tokens.client_authentication.from_database(
+            "issuer-admin", secret, house.clock()
+        )
     assert new_cli.json("init") == {**made, "client_secret": None}
 
 
@@ -148,7 +150,7 @@ def test_of_many_at_once_one_makes_the_house(
 def test_recovering_ends_the_old_secrets(cli: Cli):
     first, second = (cli.json("admin", "recover")["client_secret"] for _ in range(2))
     with cli.services() as house:
-        authenticate = house.client_authentication.from_database
+        authenticate = house.tokens.client_authentication.from_database
         assert authenticate("issuer-admin", second, house.clock())
         with pytest.raises(InvalidCredentials):
             authenticate("issuer-admin", first, house.clock())
@@ -161,7 +163,7 @@ def test_recovering_helps_after_every_loss(cli: Cli, loss: str):
     cli.done("client", *loss.split())
     secret = cli.json("admin", "recover")["client_secret"]
     with cli.services() as house:
-        record = house.client_authentication.from_database(
+        record = house.tokens.client_authentication.from_database(
             "issuer-admin", secret, house.clock()
         ).record
     assert (record.disabled, record.rights.direct) == (False, {"issuer:admin"})

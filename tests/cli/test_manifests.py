@@ -117,7 +117,7 @@ def test_apply_refuses_once_the_house_was_changed_since_the_plan(cli: Cli, file:
     count = cli.json("plan", "-f", str(file))["change_count"]
     cli.done("role", "create", "other")
     assert cli("apply", "-f", str(file), "--expect", str(count)).sentence == (
-        "The house was changed since the plan was made: make a new plan."
+        "Something was changed since the plan was made: make a new plan."
     )
     assert cli("client", "show", "ci-bot").status == 1
 

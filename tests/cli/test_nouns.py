@@ -34,7 +34,8 @@ def test_a_resource_from_its_creation_to_its_end(cli: Cli, noun: str):
     name, (arguments, changed) = CREATED[noun][0], UPDATED[noun]
     created = cli.json(noun, "create", *CREATED[noun])
     created.pop("client_secret", None)
-    assert cli.json(noun, "show", name) == created
+    shown = cli.json(noun, "show", name)
+    assert created.items() <= shown.items()  # a user has counts of attempts besides
     assert created in cli.json(noun, "list")["items"]
     updated = cli.json(noun, "update", *arguments)
     assert updated == created | changed | {"updated_at": updated["updated_at"]}

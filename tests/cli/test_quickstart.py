@@ -105,11 +105,11 @@ def test_what_was_lost_of_the_demo_is_made_again(cli: Cli, data_dir: Path, loss:
     with cli.services() as services:
         second = ensure_demo(services, OPERATOR)
         assert ensure_demo(services, OPERATOR) == second
-        client = services.client_authentication.from_database(
+        client = services.tokens.client_authentication.from_database(
             second.client_id, second.client_secret, services.clock()
         )
         assert client.record.audiences
-        assert services.sign_in.authenticate(second.username, second.password)
+        assert services.sign_in.sign_in.authenticate(second.username, second.password)
     assert second != first
     kept = json.loads((data_dir / "quickstart.json").read_text())
     assert kept["client_secret"] == second.client_secret

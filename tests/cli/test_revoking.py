@@ -18,12 +18,12 @@ def token(cli: Cli) -> str:
     cli.done("client", "create", "ci-bot", "--audience", "my-os", "--scope", "agents:run")
     cli.done("user", "create", "alice", "--id", "alice")
     with cli.services() as services:
-        services.keyring.reload()
-        client = services.directory.load_client("ci-bot")
-        user = services.directory.load_user("alice")
+        services.keys.keyring.reload()
+        client = services.tokens.directory.load_client("ci-bot")
+        user = services.tokens.directory.load_user("alice")
         assert client is not None
         assert user is not None
-        return services.tokens.issue(
+        return services.tokens.issuer.issue(
             Authorization.of_user(user, client, client.audiences["my-os"]), services.clock()
         ).token
 
@@ -35,8 +35,8 @@ def is_revoked(cli: Cli, token: str) -> bool:
 
 def jti_of(cli: Cli, token: str) -> str:
     with cli.services() as services:
-        services.keyring.reload()
-        return services.any_tokens.read(token).jti
+        services.keys.keyring.reload()
+        return services.tokens.any_reader.read(token).jti
 
 
 def test_one_token_from_standard_input(cli: Cli, token: str):

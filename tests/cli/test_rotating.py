@@ -33,8 +33,8 @@ def use(cli: Cli) -> Use:
 
     def use(secret_id: str, ago: timedelta) -> None:
         with cli.services() as services:
-            services.last_use.note(secret_id, datetime.now(UTC) - ago, "10.0.0.7")
-            services.last_use.write()
+            services.tokens.last_use.note(secret_id, datetime.now(UTC) - ago, "10.0.0.7")
+            services.tokens.last_use.write()
 
     return use
 

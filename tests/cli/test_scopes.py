@@ -63,4 +63,4 @@ def test_odd_scopes_in_a_file_are_warned_of_with_whose_they_are(cli: Cli, form: 
         assert (result.status, result.err.splitlines()) == (0, said)
     assert "agnets:run" in cli.json("role", "show", "runner")["scopes"]
     refused = cli("apply", "-f", "-", "--expect", "0", *form, stdin=ODD_HOUSE)
-    assert refused.sentence.startswith("The house was changed")
+    assert refused.sentence.startswith("Something was changed")

@@ -212,6 +212,7 @@ def test_without_a_place_to_count_no_worker_starts(
 
 def test_health_asks_the_server(cli: Cli, tmp_path: Path):
     cli = cli.with_environment(ISSUER_URL="https://id.example/auth")
+    cli.done("admin", "change-url")
     with running(tmp_path / "server", cli.environment, *SERVE) as program:
         url = program.listening()["url"]
         assert cli.json("health", "--url", f"{url}/auth") == {"status": "ok"}

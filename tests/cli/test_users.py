@@ -82,7 +82,7 @@ def test_a_locked_user_is_unlocked(cli: Cli, alice: str):
     cli.done("user", "password", "alice", "--password-stdin", stdin=PASSWORD)
     with cli.services() as services:
         for _ in range(10):
-            services.guard.begin(alice, "alice", None)
+            services.sign_in.guard.begin(alice, "alice", None)
     assert not signs_in(cli, PASSWORD)
     assert cli.json("user", "unlock", "Alice") == {"unlocked": alice}
     assert signs_in(cli, PASSWORD)
@@ -110,7 +110,7 @@ def test_roles_are_assigned_by_name(cli: Cli, alice: str):
 def signs_in(cli: Cli, password: str) -> bool:
     with cli.services() as services:
         try:
-            services.sign_in.authenticate("alice", password)
+            services.sign_in.sign_in.authenticate("alice", password)
         except InvalidCredentials:
             return False
         return True

@@ -33,7 +33,7 @@ def test_the_secret_of_another_client_is_of_no_use_even_to_who_can_write_to_the_
     with house.services.database.transaction() as session:
         row = session.query(ClientSecretRow).filter_by(client_id="mallory").one()
         row.client_id = house.admin.client_id
-    house.services.changes.look()
+    house.services.tokens.changes.look()
     grafted = Credentials(house.admin.client_id, mallory.client_secret)
     assert token_endpoint.client_credentials(grafted).error == "invalid_client"
 

@@ -7,8 +7,8 @@ from tests.drivers import TokenEndpoint
 
 
 def last_uses(house: House, client: Credentials) -> list[tuple[object, object]]:
-    house.services.last_use.write()
-    with house.services.reading(OPERATOR) as rooms:
+    house.services.tokens.last_use.write()
+    with house.services.administration.reading(OPERATOR) as rooms:
         secrets = rooms.clients.secrets(client.client_id)
     return [(secret.last_used_at, secret.last_used_address) for secret in secrets]
 

@@ -24,7 +24,7 @@ def rotating(house: House) -> Iterator[Rotations]:
     house.wait(timedelta(seconds=1))
     with house.changing() as rooms:
         yield Rotations(rooms.clients, house.clock)
-    house.services.changes.look()
+    house.services.tokens.changes.look()
 
 
 def started(house: House) -> Credentials:
@@ -34,7 +34,7 @@ def started(house: House) -> Credentials:
 
 def used(house: House, endpoint: TokenEndpoint, client: Credentials) -> None:
     assert endpoint.client_credentials(client).status == 200
-    house.services.last_use.write()
+    house.services.tokens.last_use.write()
 
 
 def test_both_secrets_work_until_the_rotation_is_finished(

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import event
 
 from issuer.clients import SecretFields
-from issuer.services import build_services
+from issuer.composition import compose
 from tests.builders import OPERATOR, FakeClock, House
 from tests.drivers import TokenEndpoint
 
@@ -33,9 +33,9 @@ def test_an_unknown_client_costs_the_same_statements_as_a_known_one(house: House
     """Else the time of the answer would tell them apart."""
     client = house.client()
     with statements(house) as known:
-        house.services.directory.load_client(client.client_id)
+        house.services.tokens.directory.load_client(client.client_id)
     with statements(house) as unknown:
-        house.services.directory.load_client("nobody")
+        house.services.tokens.directory.load_client("nobody")
     assert unknown == known
 
 
@@ -44,18 +44,18 @@ def test_a_record_is_of_one_moment(house: House, clock: FakeClock):
     house.audience("sandbox")
     house.role("strong", ["agent_os:admin"])
     client = house.client("ci-bot", audiences=["sandbox"], roles=["strong"])
-    elsewhere = build_services(house.services.settings, clock)
+    elsewhere = compose(house.services.settings, clock)
     moved: list[bool] = []
 
     def move(_conn: object, _cursor: object, statement: str, *_: object) -> None:
         if "FROM clients" in statement and not moved:
             moved.append(True)
-            with elsewhere.changing(OPERATOR) as rooms:
+            with elsewhere.administration.changing(OPERATOR) as rooms:
                 rooms.clients.update(client.client_id, {"audiences": ["my-os"]})
                 rooms.roles.update("strong", {"scopes": ["agents:read"]})
 
     event.listen(house.services.database.engine, "after_cursor_execute", move)
-    record = house.services.directory.load_client(client.client_id)
+    record = house.services.tokens.directory.load_client(client.client_id)
     event.remove(house.services.database.engine, "after_cursor_execute", move)
     elsewhere.database.dispose()
     assert moved
@@ -82,8 +82,8 @@ def test_a_change_made_elsewhere_is_seen_at_the_next_look(
     house.role("runner", ["agents:run"])
     client = house.client("ci-bot", roles=["runner"], scopes=["teams:run"])
     assert token_endpoint.client_credentials(client).scope == {"agents:run", "teams:run"}
-    elsewhere = build_services(house.services.settings, clock)
-    with elsewhere.changing(OPERATOR) as rooms:
+    elsewhere = compose(house.services.settings, clock)
+    with elsewhere.administration.changing(OPERATOR) as rooms:
         match change:
             case "disable":
                 rooms.clients.update("ci-bot", {"disabled": True})
@@ -98,7 +98,7 @@ def test_a_change_made_elsewhere_is_seen_at_the_next_look(
             case "audience":
                 rooms.audiences.update("my-os", {"access_token_ttl": 60})
     elsewhere.database.dispose()
-    house.services.changes.look()
+    house.services.tokens.changes.look()
     answer = token_endpoint.client_credentials(client)
     match change:
         case "disable" | "delete" | "secret":
@@ -117,8 +117,8 @@ def test_a_secret_made_elsewhere_works_at_once(
     """What memory does not confirm is looked up: nobody waits for the next look."""
     client = house.client("ci-bot")
     token_endpoint.client_credentials(client)
-    elsewhere = build_services(house.services.settings, clock)
-    with elsewhere.changing(OPERATOR) as rooms:
+    elsewhere = compose(house.services.settings, clock)
+    with elsewhere.administration.changing(OPERATOR) as rooms:
         _, secret = rooms.clients.add_secret("ci-bot", SecretFields())
     elsewhere.database.dispose()
     answer = token_endpoint.post(data={"grant_type": "client_credentials"}, auth=("ci-bot", secret))
@@ -128,7 +128,7 @@ def test_a_secret_made_elsewhere_works_at_once(
 def test_a_record_read_before_a_change_is_not_remembered_after_it(house: House):
     """The load that races with a change: its count is not the count of the world."""
     client = house.client("ci-bot")
-    directory = house.services.directory
+    directory = house.services.tokens.directory
     count = house.services.database.counts().changes
     directory.forget(count + 1)
     record = directory.load_client(client.client_id)
@@ -137,7 +137,7 @@ def test_a_record_read_before_a_change_is_not_remembered_after_it(house: House):
 
 
 def test_a_record_does_not_show_its_secrets(house: House):
-    record = house.services.directory.load_client(house.client().client_id)
+    record = house.services.tokens.directory.load_client(house.client().client_id)
     assert record is not None
     assert record.secrets[0].digest.hex() not in repr(record)
     assert repr(record.secrets[0].digest) not in repr(record)

@@ -40,25 +40,27 @@ class Rehearsals:
     def drill(self, *verifiers: str, **members: Any) -> Report:
         wanted = {"client_id": self.client_id, "jwks_url": self.jwks_url, **members}
         request = DrillRequest.read({"verifiers": list(verifiers), **wanted})
-        return Drill(self.house.services, OPERATOR, self._wait, self.told.append).run(request)
+        return Drill(
+            self.house.services.administration, OPERATOR, self._wait, self.told.append
+        ).run(request)
 
     def key_set(self) -> KeySet:
-        return json.loads(self.house.services.keyring.jwks.body)
+        return json.loads(self.house.services.keys.keyring.jwks.body)
 
     def older_key_set(self) -> KeySet:
         return without(self.new.kid, self.key_set())
 
     @property
     def old(self) -> SigningKey:
-        return self.house.services.keyring.active(ES256)
+        return self.house.services.keys.keyring.active(ES256)
 
     @property
     def new(self) -> SigningKey:
-        return self.house.services.keyring.reserve(ES256)
+        return self.house.services.keys.keyring.reserve(ES256)
 
     def events(self, action: str) -> list[dict[str, Any]]:
         """The newest first."""
-        with self.house.services.reading() as rooms:
+        with self.house.services.administration.reading() as rooms:
             page = rooms.record.page(EventFilter(action=action), None, 100)
         return [each.model_dump() for each in page]
 
@@ -122,11 +124,11 @@ def test_a_key_that_is_replaced_while_it_waits_is_not_the_one_drilled(
     def wait(seconds: float) -> None:
         rehearsals.house.wait(timedelta(seconds=seconds))
         if rehearsals.old.kid == revoke:
-            with rehearsals.house.services.changing_keys(OPERATOR) as rooms:
+            with rehearsals.house.services.administration.changing_keys(OPERATOR) as rooms:
                 rooms.keys.revoke(revoke)
 
     request = DrillRequest.read({"verifiers": [good], "jwks_url": rehearsals.jwks_url})
-    drill = Drill(rehearsals.house.services, OPERATOR, wait, rehearsals.told.append)
+    drill = Drill(rehearsals.house.services.administration, OPERATOR, wait, rehearsals.told.append)
     report = drill.run(request)
     assert report.keys.old.kid == first.kid
     assert len(rehearsals.told) == 2
@@ -229,7 +231,7 @@ def test_it_rotates_and_asks_once_more(rehearsals: Rehearsals, good: str):
     assert [each.model_dump() for each in report.after] == [
         each.model_dump() for each in report.before
     ]
-    keys, now = rehearsals.house.services.keyring.keys, rehearsals.house.clock()
+    keys, now = rehearsals.house.services.keys.keyring.keys, rehearsals.house.clock()
     assert rehearsals.old.kid == new.kid
     assert state_at(keys, old, now) is KeyState.RETIRED
     assert rehearsals.events("key.drilled")[0]["details"]["rotated"] is True
@@ -256,7 +258,7 @@ def test_it_rotates_to_no_key_that_it_has_not_tried(rehearsals: Rehearsals):
         reply = verify(token)
         tried.append(token)
         if len(tried) == 4:
-            with rehearsals.house.services.changing_keys(OPERATOR) as rooms:
+            with rehearsals.house.services.administration.changing_keys(OPERATOR) as rooms:
                 rooms.keys.rotate(ES256)
             rehearsals.house.wait(READY_AFTER)
         return reply

@@ -45,8 +45,8 @@ def refused_users(house: House) -> dict[str, Ask]:
     house.user("known", roles=roles)
     house.user("disabled", disabled=True)
     house.user("no-password", password=None)
-    lock(house, house.services.guard.begin(house.user("locked"), "locked", ELSEWHERE))
-    lock(house, house.services.guard.begin(None, "locked-nobody", ELSEWHERE))
+    lock(house, house.services.sign_in.guard.begin(house.user("locked"), "locked", ELSEWHERE))
+    lock(house, house.services.sign_in.guard.begin(None, "locked-nobody", ELSEWHERE))
 
     def sign_in(username: str, password: str) -> Ask:
         return lambda endpoint: endpoint.password(client, username, password)

@@ -15,7 +15,7 @@ from typing import Self
 import httpx
 
 from issuer.clock import Clock
-from issuer.services import build_services
+from issuer.composition import compose
 from issuer.settings import Settings
 from tests.builders import House, initialised
 from tests.drivers import TokenEndpoint
@@ -138,7 +138,7 @@ class RunningIssuer(Server):
         super().__init__(environment, port, folder, program, workers)
         self.settings = Settings.from_environment(environment)
         admin = initialised(self.settings, Clock())
-        services = build_services(self.settings)
+        services = compose(self.settings)
         self._held.callback(services.database.dispose)
         self.house = House(services, admin, self.http)
         self.house.audience("my-os")

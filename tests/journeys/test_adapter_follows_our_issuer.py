@@ -58,7 +58,7 @@ def test_rotations_refuse_no_valid_token_and_a_revoked_key_opens_nothing(
     revoked = kid_of(tokens[-1])
     of_the_revoked = [token for token in tokens if kid_of(token) == revoked]
     of_others = [token for token in tokens if kid_of(token) != revoked]
-    with issuer.house.services.changing_keys(OPERATOR) as rooms:
+    with issuer.house.services.administration.changing_keys(OPERATOR) as rooms:
         rooms.keys.revoke(revoked)
     wait_until(lambda: not is_accepted(agent_os, tokens[-1]), 60, "the revoked key was noticed")
     assert not any(is_accepted(agent_os, token) for token in of_the_revoked)

@@ -47,7 +47,7 @@ def test_what_was_taken_back_is_refused_within_10_s_and_all_else_goes_on(
             for surface in (WEBSOCKET, MCP):
                 assert surface.attempt(agent_os.url, token) is Outcome.REFUSED, (what, surface)
                 assert surface.attempt(agent_os.url, good) is Outcome.ACCEPTED, (what, surface)
-        with issuer.house.services.changing_keys(OPERATOR) as rooms:
+        with issuer.house.services.administration.changing_keys(OPERATOR) as rooms:
             rooms.keys.revoke(kid_of(good))
         wait_until(lambda: not is_accepted(agent_os, good), AT_ONCE, "the key is refused")
         assert is_accepted(agent_os, issuer.token_endpoint.client_credentials(client).token)

@@ -142,16 +142,16 @@ def test_a_session_bound_to_the_token_is_that_of_the_run(
 def minted_ago(issuer: RunningIssuer, client: Credentials, ago: timedelta) -> str:
     """A token of the client as the server would have issued it then, but with the key of now."""
     services = issuer.house.services
-    record = services.directory.load_client(client.client_id)
+    record = services.tokens.directory.load_client(client.client_id)
     assert record is not None
     then = TokenIssuer(
         issuer.url,
-        services.keyring,
+        services.keys.keyring,
         ClockBehind(ago),
         SystemRandom(),
         default_lifetime=issuer.settings.access_token_ttl,
         most_bytes=issuer.settings.max_token_bytes,
-        revocations=services.revocations,
+        revocations=services.tokens.revocations,
     )
     return then.issue(Authorization.of_client(record, record.audiences["my-os"])).token
 

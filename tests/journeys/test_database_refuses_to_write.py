@@ -147,7 +147,7 @@ def recovers(issuer: RunningIssuer, client: Credentials) -> None:
     assert issuer.token_endpoint.client_credentials(client).status == 200
     assert "database_available" in [line["event"] for line in lines(issuer)]
     Cli(issuer.environment).done("doctor")
-    with issuer.house.services.reading() as rooms:
+    with issuer.house.services.administration.reading() as rooms:
         resumed = rooms.record.page(EventFilter(action="audit.resumed"), None, 10)
     assert resumed
 

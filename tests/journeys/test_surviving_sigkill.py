@@ -57,9 +57,9 @@ def test_what_was_acknowledged_survives(issuer: RunningIssuer):
     for client in made:
         assert issuer.token_endpoint.client_credentials(client).status == 200
 
-    issuer.house.services.keyring.reload()
-    issuer.house.services.checkpoints.make()
-    found = issuer.house.services.verify_audit()
+    issuer.house.services.keys.keyring.reload()
+    issuer.house.services.audit.checkpoints.make()
+    found = issuer.house.services.audit.verify()
     assert (found.finding, found.unanchored) == (None, 0)
     assert found.chains == 1 + KILLS + 1, "one for the changes, one for each life of the server"
 

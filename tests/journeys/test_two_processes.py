@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from issuer.composition import UnitOfWork
 from issuer.directory.directory import LOOK_EVERY
 from issuer.roles import Assignment
-from issuer.services import Rooms
 from issuer.users import Passwords
 from tests.builders import PASSWORD, Credentials
 from tests.drivers import TokenAnswer
@@ -30,12 +30,12 @@ class Held:
     role: str
 
 
-def delete_a_secret(rooms: Rooms, held: Held) -> None:
+def delete_a_secret(rooms: UnitOfWork, held: Held) -> None:
     client_id = held.client.client_id
     rooms.clients.delete_secret(client_id, rooms.clients.secrets(client_id)[0].id)
 
 
-FROM_A_CLIENT: dict[str, Callable[[Rooms, Held], object]] = {
+FROM_A_CLIENT: dict[str, Callable[[UnitOfWork, Held], object]] = {
     "disabled": lambda rooms, held: rooms.clients.update(held.client.client_id, {"disabled": True}),
     "deleted": lambda rooms, held: rooms.clients.delete(held.client.client_id),
     "secret deleted": delete_a_secret,
@@ -51,7 +51,7 @@ FROM_A_CLIENT: dict[str, Callable[[Rooms, Held], object]] = {
     "role emptied": lambda rooms, held: rooms.roles.update(held.role, {"scopes": []}),
 }
 
-FROM_A_USER: dict[str, Callable[[Rooms, Held], object]] = {
+FROM_A_USER: dict[str, Callable[[UnitOfWork, Held], object]] = {
     "disabled": lambda rooms, held: rooms.users.update(held.user_id, {"disabled": True}),
     "deleted": lambda rooms, held: rooms.users.delete(held.user_id),
     "password changed": lambda rooms, held: rooms.users.set_password(
@@ -128,8 +128,8 @@ def test_no_token_leaves_that_a_revocation_elsewhere_has_named(
             servers[number % 2].token_endpoint.client_credentials(client) for _ in range(TRIES)
         )
         answer = next(each for each in answers if each.status != BUSY)
-        token = house.services.any_tokens.read_although_revoked(answer.token)
-        return house.services.is_revoked(token)
+        token = house.services.tokens.any_reader.read_although_revoked(answer.token)
+        return house.services.tokens.is_revoked(token)
 
     with ThreadPoolExecutor(10) as threads:
         assert sum(threads.map(revoke_and_ask, range(20))) == 0

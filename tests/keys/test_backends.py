@@ -157,10 +157,10 @@ def more_settings(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, s
 def test_a_house_forgets_what_it_destroys(house: House, tmp_path: Path):
     """No column and no file holds anything private of it any more."""
     folder = tmp_path / "keys"
-    active, reserve = sorted(house.services.keyring.keys, key=lambda key: key.activates_at)
+    active, reserve = sorted(house.services.keys.keyring.keys, key=lambda key: key.activates_at)
     parts = private_parts(house, folder)
     assert set(parts.values()) <= everything_kept(house, folder)
-    with house.services.changing_keys(OPERATOR) as rooms:
+    with house.services.administration.changing_keys(OPERATOR) as rooms:
         rooms.keys.revoke(active.kid)
     kept = everything_kept(house, folder)
     assert parts[active.kid] not in kept

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import structlog
 
+from issuer.composition import Composition, compose
 from issuer.keys.schedule import active
 from issuer.keys.store import KeyStore
-from issuer.services import Services, build_services
 from issuer.settings import Settings
 from issuer.setup import change_master_key
 from issuer.vocabulary import SigningAlgorithm
@@ -34,56 +34,56 @@ def settings(tmp_path: Path, clock: FakeClock) -> Settings:
 
 
 @pytest.fixture
-def services(settings: Settings, clock: FakeClock) -> Iterator[Services]:
+def services(settings: Settings, clock: FakeClock) -> Iterator[Composition]:
     """A server that runs: the last connection to go would empty the log by itself."""
-    services = build_services(settings, clock)
-    services.keyring.put_in_order()
+    services = compose(settings, clock)
+    services.keys.keyring.put_in_order()
     with services.database.reading() as session:
         KeyStore(session).on_record()
     yield services
     services.database.dispose()
 
 
-def boxes(services: Services) -> set[bytes]:
+def boxes(services: Composition) -> set[bytes]:
     with services.database.reading() as session:
         return set(KeyStore(session).on_record().handles.values())
 
 
-def in_files(services: Services) -> bytes:
+def in_files(services: Composition) -> bytes:
     """All that stands in the database file and beside it."""
     path = Path(str(services.database.url.database))
     return b"".join(file.read_bytes() for file in sorted(path.parent.glob(f"{path.name}*")))
 
 
-def signing(services: Services) -> str:
-    key = active(services.keyring.keys, ES256, services.clock())
+def signing(services: Composition) -> str:
+    key = active(services.keys.keyring.keys, ES256, services.clock())
     assert key is not None
     return key.kid
 
 
-def rewrap(services: Services) -> None:
+def rewrap(services: Composition) -> None:
     change_master_key(services.settings, OPERATOR)
 
 
-def revoke(services: Services) -> None:
-    with services.changing_keys(OPERATOR) as rooms:
+def revoke(services: Composition) -> None:
+    with services.administration.changing_keys(OPERATOR) as rooms:
         rooms.keys.revoke(signing(services))
 
 
-def destroy(services: Services) -> None:
+def destroy(services: Composition) -> None:
     """By itself, when its time is over."""
     assert isinstance(services.clock, FakeClock)
     for _ in range(3):
         services.clock.move(timedelta(days=33))
-        services.keyring.put_in_order()
+        services.keys.keyring.put_in_order()
 
 
 CHANGES = [rewrap, revoke, destroy]
-Change = Callable[[Services], None]
+Change = Callable[[Composition], None]
 
 
 @contextmanager
-def reader(services: Services) -> Iterator[None]:
+def reader(services: Composition) -> Iterator[None]:
     """Somebody reads the database as it was, say for a backup."""
     with closing(sqlite3.connect(str(services.database.url.database))) as connection:
         connection.execute("BEGIN")
@@ -92,7 +92,7 @@ def reader(services: Services) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_old_boxes_are_in_no_file_afterwards(services: Services, change: Change):
+def test_old_boxes_are_in_no_file_afterwards(services: Composition, change: Change):
     before = boxes(services)
     assert all(box in in_files(services) for box in before)
     change(services)
@@ -102,30 +102,30 @@ def test_old_boxes_are_in_no_file_afterwards(services: Services, change: Change)
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_reader_delays_it_and_stops_nothing(services: Services, change: Change):
+def test_a_reader_delays_it_and_stops_nothing(services: Composition, change: Change):
     before = boxes(services)
     with reader(services), structlog.testing.capture_logs() as logged:
         change(services)
     assert [each["log_level"] for each in logged if each["event"] == "old_rows_remain"]
     gone = before - boxes(services)
     assert gone
-    services.keyring.reload()  # as every server does when the keys have changed
+    services.keys.keyring.reload()  # as every server does when the keys have changed
     services.database.erasure.retry()
     assert not [box for box in gone if box in in_files(services)]
 
 
-def test_a_start_does_what_a_crash_has_left(services: Services):
+def test_a_start_does_what_a_crash_has_left(services: Composition):
     """Killed between the commit and the checkpoint."""
     before = boxes(services)
-    with services.changing(OPERATOR) as rooms:
+    with services.administration.changing(OPERATOR) as rooms:
         rooms.keys.revoke(signing(services))
     gone = before - boxes(services)
     assert gone
-    services.keyring.tidy()
+    services.keys.keyring.tidy()
     assert not [box for box in gone if box in in_files(services)]
 
 
-def test_deleted_rows_are_overwritten_on_every_connection(services: Services):
+def test_deleted_rows_are_overwritten_on_every_connection(services: Composition):
     """Whatever SQLite was built with."""
     with services.database.engine.connect() as one, services.database.engine.connect() as other:
         for connection in (one, other):

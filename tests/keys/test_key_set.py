@@ -82,7 +82,7 @@ def test_a_public_part_that_was_tampered_with_is_not_published(house: House):
     with house.services.database.transaction() as session:
         for row in session.query(SigningKeyRow):
             row.public_jwk = {**row.public_jwk, "x": "AAAA"}
-    house.services.changes.look()
+    house.services.tokens.changes.look()
     assert house.http.get(JWKS).json() == before
 
 
@@ -95,11 +95,11 @@ def test_a_key_of_an_algorithm_we_do_not_know_is_left_alone(house: House):
             " SELECT 'new', 'ML-DSA-44', public_jwk, announced_at, activates_at"
             " FROM signing_keys LIMIT 1"
         )
-    house.services.keyring.reload()
+    house.services.keys.keyring.reload()
     assert house.http.get(JWKS).json() == before
 
 
 def test_put_in_order_twice_changes_nothing(house: House):
-    before = house.services.keyring.keys
-    house.services.keyring.put_in_order()
-    assert house.services.keyring.keys == before
+    before = house.services.keys.keyring.keys
+    house.services.keys.keyring.put_in_order()
+    assert house.services.keys.keyring.keys == before

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from issuer.composition import Composition, compose
 from issuer.errors import NotYet
 from issuer.keys.schedule import reserve
-from issuer.services import Services, build_services
 from issuer.setup import initialise
 from issuer.vocabulary import SigningAlgorithm
 from tests.builders import OPERATOR, FakeClock, settings_for
@@ -28,43 +28,43 @@ def serving(tmp_path: Path, migrated_database_url: str, clock: FakeClock):
     """A server that starts with these settings, and ends."""
 
     @contextmanager
-    def serving(settings: dict[str, str]) -> Iterator[Services]:
+    def serving(settings: dict[str, str]) -> Iterator[Composition]:
         chosen = settings_for(tmp_path / "data", migrated_database_url, **settings)
         initialise(chosen, OPERATOR, clock)
-        services = build_services(chosen, clock)
-        services.start()
+        services = compose(chosen, clock)
+        services.background.start()
         try:
             yield services
         finally:
-            services.stop()
+            services.background.stop()
 
     return serving
 
 
-def ready_at(services: Services):
-    services.keyring.put_in_order()
-    key = reserve(services.keyring.keys, SigningAlgorithm.ES256, services.clock())
+def ready_at(services: Composition):
+    services.keys.keyring.put_in_order()
+    key = reserve(services.keys.keyring.keys, SigningAlgorithm.ES256, services.clock())
     assert key is not None
     return key.ready_at
 
 
 def test_a_key_in_reserve_keeps_its_dates(serving, clock: FakeClock):
     with serving(LONG) as services:
-        promised = services.keyring.keys
+        promised = services.keys.keyring.keys
     with serving(SHORT) as services:
-        assert services.keyring.keys == promised
-        with pytest.raises(NotYet), services.changing_keys(OPERATOR) as rooms:
+        assert services.keys.keyring.keys == promised
+        with pytest.raises(NotYet), services.administration.changing_keys(OPERATOR) as rooms:
             rooms.keys.rotate(SigningAlgorithm.ES256)
 
 
 def test_a_key_set_given_before_is_waited_for(serving, clock: FakeClock):
     """The next reserve may not sign while somebody may have a key set without it."""
     with serving(LONG) as services:
-        first = services.keyring.keys
+        first = services.keys.keyring.keys
     clock.move(timedelta(days=30))  # the reserve takes over
     began = clock.now
     with serving(SHORT) as services:
-        assert len(services.keyring.keys) == len(first) + 1
+        assert len(services.keys.keyring.keys) == len(first) + 1
         assert ready_at(services) == began + timedelta(hours=3, seconds=2)  # whatever clocks
     with serving(SHORT) as services:  # again: nothing more is promised
         clock.move(timedelta(hours=4))

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from issuer.composition import Composition, compose
 from issuer.errors import ConfigurationError
 from issuer.keys.house_secrets_store import current_mark
 from issuer.keys.schedule import active
 from issuer.keys.sealing import mark_of, new_master_key, read_master_keys
 from issuer.keys.store import KeyStore
-from issuer.services import Services, build_services
 from issuer.settings import Settings
 from issuer.setup import change_master_key
 from issuer.vocabulary import SigningAlgorithm
@@ -44,12 +44,12 @@ class Place:
         return settings_for(self.data_dir, self._database_url, **given)
 
     @contextmanager
-    def opened(self, master_key: str | None = None) -> Iterator[Services]:
+    def opened(self, master_key: str | None = None) -> Iterator[Composition]:
         """By a process that begins."""
-        services = build_services(self.settings(master_key), self._clock)
+        services = compose(self.settings(master_key), self._clock)
         try:
-            services.keyring.reload()
-            services.keyring.require_loaded()
+            services.keys.keyring.reload()
+            services.keys.keyring.require_loaded()
             yield services
         finally:
             services.database.dispose()
@@ -83,18 +83,18 @@ def in_environment(place: Place, clock: FakeClock) -> Place:
     return place
 
 
-def assert_goes_on(services: Services) -> None:
+def assert_goes_on(services: Composition) -> None:
     """It signs, and seals a new key so that a process that begins can open it."""
-    services.keyring.put_in_order()
-    assert services.keyring.sign(ES256, "JWT", {})
-    with services.changing_keys(OPERATOR) as rooms:
+    services.keys.keyring.put_in_order()
+    assert services.keys.keyring.sign(ES256, "JWT", {})
+    with services.administration.changing_keys(OPERATOR) as rooms:
         key = active(rooms.keys.all(), ES256, services.clock())
         assert key is not None
         rooms.keys.revoke(key.kid)
-    assert services.keyring.sign(ES256, "JWT", {})
+    assert services.keys.keyring.sign(ES256, "JWT", {})
 
 
-def marks(services: Services) -> set[bytes]:
+def marks(services: Composition) -> set[bytes]:
     """Of the master keys that something is sealed under."""
     with services.database.reading() as session:
         boxes = KeyStore(session).on_record().handles.values()
@@ -142,12 +142,12 @@ def test_keys_in_a_folder_are_under_no_master_key(
     initialised(settings, clock)
     old = (tmp_path / "data" / "master.key").read_text()
     assert change_master_key(settings, OPERATOR).keys == 0
-    build_services(settings, clock).database.dispose()
+    compose(settings, clock).database.dispose()
     under_the_old = settings_for(
         tmp_path / "data", migrated_database_url, master_key=old.strip(), **folder
     )
     with pytest.raises(ConfigurationError, match=WRONG):
-        build_services(under_the_old, clock)
+        compose(under_the_old, clock)
 
 
 def test_from_the_environment_both_open_until_the_old_one_is_taken_away(in_environment: Place):
@@ -169,10 +169,13 @@ def test_a_server_that_was_not_given_the_new_one_signs_on_but_cannot_begin(
     """What it has opened it has; it says so when it has to seal."""
     with in_environment.opened(OLD) as forgotten:
         in_environment.reseal(f"{NEW} {OLD}")
-        forgotten.keyring.reload()
-        assert forgotten.keyring.sign(ES256, "JWT", {})
-        kid = forgotten.keyring.active(ES256).kid
-        with pytest.raises(ConfigurationError, match=WRONG), forgotten.changing_keys(OPERATOR) as r:
+        forgotten.keys.keyring.reload()
+        assert forgotten.keys.keyring.sign(ES256, "JWT", {})
+        kid = forgotten.keys.keyring.active(ES256).kid
+        with (
+            pytest.raises(ConfigurationError, match=WRONG),
+            forgotten.administration.changing_keys(OPERATOR) as r,
+        ):
             r.keys.revoke(kid)
     with in_environment.opened(NEW) as restarted:
         assert_goes_on(restarted)

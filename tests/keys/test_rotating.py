@@ -207,7 +207,7 @@ def test_a_key_is_announced_from_when_it_is_on_record(migrated_database_url: str
 
 def test_a_server_cut_off_from_its_database_has_nobody_keep_its_view(house: House):
     """It cannot know what was announced or revoked meanwhile."""
-    house.services.changes.stop()
+    house.services.tokens.changes.stop()
     house.clock.move(timedelta(seconds=11))
     answer = house.http.get(JWKS)
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "public, max-age=0")
@@ -220,7 +220,7 @@ def test_a_house_in_order_costs_the_rotator_no_query(house: House):
         queried.append(threading.get_ident())
 
     event.listen(house.services.database.engine, "before_cursor_execute", note)
-    house.services.rotator.look()
+    house.services.keys.rotator.look()
     assert threading.get_ident() not in queried
     house.wait(timedelta(days=30))
     assert threading.get_ident() in queried

@@ -14,8 +14,8 @@ pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
 @pytest.fixture
 def house(house: House) -> House:
     """Only the test looks around."""
-    house.services.rotator.stop()
-    house.services.changes.stop()
+    house.services.keys.rotator.stop()
+    house.services.tokens.changes.stop()
     return house
 
 
@@ -32,7 +32,7 @@ def line(event: EventDict) -> tuple[str, str, str | None]:
 
 def kids(house: House) -> list[str]:
     """Eldest first."""
-    keys = sorted(house.services.keyring.keys, key=lambda key: key.activates_at)
+    keys = sorted(house.services.keys.keyring.keys, key=lambda key: key.activates_at)
     return [key.kid for key in keys]
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from issuer.composition import Composition, compose
 from issuer.keys import KeyState
 from issuer.keys.schedule import state_at
-from issuer.services import Services, build_services
 from tests.builders import FakeClock, initialised, settings_for
 
 ROTATIONS = 5
@@ -25,25 +25,25 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def servers(
     tmp_path: Path, folder: Path, migrated_database_url: str, clock: FakeClock
-) -> Iterator[list[Services]]:
+) -> Iterator[list[Composition]]:
     settings = settings_for(tmp_path / "data", migrated_database_url, key_folder=str(folder))
     initialised(settings, clock)
     with ExitStack() as stack:
-        servers = [build_services(settings, clock) for _ in range(2)]
+        servers = [compose(settings, clock) for _ in range(2)]
         for each in servers:
             stack.callback(each.database.dispose)
-            each.keyring.reload()
+            each.keys.keyring.reload()
         yield servers
 
 
-def test_they_agree_on_one_key(servers: list[Services], folder: Path, clock: FakeClock):
+def test_they_agree_on_one_key(servers: list[Composition], folder: Path, clock: FakeClock):
     """What the loser has made is the next; the files of dead keys are gone."""
     for _ in range(ROTATIONS):
         clock.move(timedelta(days=33))
         at_once(servers)
         for each in servers:
-            each.keyring.reload()
-        one, other = (each.keyring.keys for each in servers)
+            each.keys.keyring.reload()
+        one, other = (each.keys.keyring.keys for each in servers)
         assert one == other
         states = [state_at(one, key, clock.now) for key in one]
         assert (states.count(KeyState.ACTIVE), states.count(KeyState.ANNOUNCED)) == (1, 1)
@@ -53,12 +53,12 @@ def test_they_agree_on_one_key(servers: list[Services], folder: Path, clock: Fak
         assert len(files - usable) <= 1
 
 
-def at_once(servers: list[Services]) -> None:
+def at_once(servers: list[Composition]) -> None:
     ready = threading.Barrier(len(servers))
 
-    def put_in_order(services: Services) -> None:
+    def put_in_order(services: Composition) -> None:
         ready.wait()
-        services.keyring.put_in_order()
+        services.keys.keyring.put_in_order()
 
     with ThreadPoolExecutor(len(servers)) as pool:
         for done in [pool.submit(put_in_order, each) for each in servers]:

@@ -14,9 +14,9 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
+from issuer.composition import Composition, compose
 from issuer.keys import KeyState, SigningKey
 from issuer.keys.schedule import active, state_at
-from issuer.services import Services, build_services
 from issuer.settings import Settings
 from issuer.vocabulary import SigningAlgorithm
 from tests.builders import OPERATOR, FakeClock, initialised, settings_for
@@ -25,22 +25,22 @@ from tests.killing import killed
 ES256 = SigningAlgorithm.ES256
 
 
-def by_itself(services: Services) -> None:
-    services.keyring.put_in_order()
+def by_itself(services: Composition) -> None:
+    services.keys.keyring.put_in_order()
 
 
-def rotate(services: Services) -> None:
-    with services.changing_keys(OPERATOR) as rooms:
+def rotate(services: Composition) -> None:
+    with services.administration.changing_keys(OPERATOR) as rooms:
         rooms.keys.rotate(ES256)
 
 
-def revoke(services: Services) -> None:
-    with services.changing_keys(OPERATOR) as rooms:
+def revoke(services: Composition) -> None:
+    with services.administration.changing_keys(OPERATOR) as rooms:
         rooms.keys.revoke(signing(services).kid)
 
 
-def signing(services: Services) -> SigningKey:
-    key = active(services.keyring.keys, ES256, services.clock())
+def signing(services: Composition) -> SigningKey:
+    key = active(services.keys.keyring.keys, ES256, services.clock())
     assert key is not None
     return key
 
@@ -62,19 +62,19 @@ class Place:
         self.clock = clock
 
     @contextmanager
-    def opened(self) -> Iterator[Services]:
-        services = build_services(self.settings, self.clock)
+    def opened(self) -> Iterator[Composition]:
+        services = compose(self.settings, self.clock)
         try:
             yield services
         finally:
             services.database.dispose()
 
-    def change(self, work: Callable[[Services], None]) -> None:
+    def change(self, work: Callable[[Composition], None]) -> None:
         with self.opened() as services:
             work(services)
 
-    def states(self, services: Services) -> Counter[KeyState]:
-        keys, now = services.keyring.keys, self.clock()
+    def states(self, services: Composition) -> Counter[KeyState]:
+        keys, now = services.keys.keyring.keys, self.clock()
         return Counter(state_at(keys, key, now) for key in keys)
 
 
@@ -101,27 +101,27 @@ def test_a_key_change_survives_sigkill_at_every_step(place: Place, change: str):
         happened = killed(lambda: place.change(work), before=step, folder=place.settings.key_folder)
         assert happened == expected
         with place.opened() as other:
-            other.keyring.reload()
+            other.keys.keyring.reload()
             assert_signs(place, other)
         with place.opened() as next_one:
-            next_one.start()
-            next_one.stop()
+            next_one.background.start()
+            next_one.background.stop()
             assert_in_order(place, next_one)
 
 
-def assert_signs(place: Place, services: Services) -> None:
+def assert_signs(place: Place, services: Composition) -> None:
     """With one key, which is published."""
     assert place.states(services)[KeyState.ACTIVE] == 1
-    token = services.keyring.sign(ES256, "JWT", {"sub": "somebody"}).token
-    published = KeySet.import_key_set(json.loads(services.keyring.jwks.body))
+    token = services.keys.keyring.sign(ES256, "JWT", {"sub": "somebody"}).token
+    published = KeySet.import_key_set(json.loads(services.keys.keyring.jwks.body))
     assert jwt.decode(token, published, algorithms=["ES256"]).claims["sub"] == "somebody"
 
 
-def assert_in_order(place: Place, services: Services) -> None:
+def assert_in_order(place: Place, services: Composition) -> None:
     """One key signs and one is in reserve; every file is a key's that is still of use."""
     assert_signs(place, services)
     assert place.states(services)[KeyState.ANNOUNCED] == 1
-    assert services.keyring.is_in_order()
+    assert services.keys.keyring.is_in_order()
     if folder := place.settings.key_folder:
-        usable = {f"{key.kid}.pem" for key in services.keyring.keys if key.is_usable}
+        usable = {f"{key.kid}.pem" for key in services.keys.keyring.keys if key.is_usable}
         assert {path.name for path in folder.iterdir()} == usable

@@ -26,7 +26,7 @@ def more_settings(folder: Path) -> dict[str, str]:
 @pytest.fixture
 def late(house: House, folder: Path) -> House:
     """The reserve signs by now, and the folder is not there for the next one."""
-    house.services.rotator.stop()  # a test looks itself
+    house.services.keys.rotator.stop()  # a test looks itself
     folder.rename(folder.with_name("away"))
     with pytest.raises(ConfigurationError, match="is not there"):
         house.wait(timedelta(days=31))
@@ -34,7 +34,7 @@ def late(house: House, folder: Path) -> House:
 
 
 def has_reserve(house: House) -> bool:
-    keys, now = house.services.keyring.keys, house.services.clock()
+    keys, now = house.services.keys.keyring.keys, house.services.clock()
     return reserve(keys, SigningAlgorithm.ES256, now) is not None
 
 

@@ -13,14 +13,14 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from issuer.audit import Actor
+from issuer.composition import compose
 from issuer.manifest import apply, plan, read
-from issuer.services import build_services
 from issuer.settings import Settings
 
 
 def main(file: Path, moment: str) -> None:
-    services = build_services(Settings.from_environment(os.environ))
-    with services.changing(Actor("test:killed")) as rooms:
+    services = compose(Settings.from_environment(os.environ))
+    with services.administration.changing(Actor("test:killed")) as rooms:
         found = plan(rooms, read(file.read_bytes(), rooms=rooms))
         die_at(moment)
         apply(rooms, found)

@@ -1,7 +1,7 @@
 """What one does with a manifest, in one line."""
 
+from issuer.composition import Composition
 from issuer.manifest import Applied, InvalidManifest, Plan, apply, export, plan, read
-from issuer.services import Services
 from tests.builders import OPERATOR, House
 
 HOUSE = """\
@@ -23,19 +23,19 @@ users:
 """
 
 
-def planned(services: Services, text: str, *, prune: bool = False) -> Plan:
-    with services.reading(OPERATOR) as rooms:
+def planned(services: Composition, text: str, *, prune: bool = False) -> Plan:
+    with services.administration.reading(OPERATOR) as rooms:
         return plan(rooms, read(text, "house.yaml", rooms, prune=prune), prune=prune)
 
 
-def declare(services: Services, text: str, *, prune: bool = False) -> Applied:
-    with services.changing(OPERATOR) as rooms:
+def declare(services: Composition, text: str, *, prune: bool = False) -> Applied:
+    with services.administration.changing(OPERATOR) as rooms:
         manifest = read(text, "house.yaml", rooms, prune=prune)
         return apply(rooms, plan(rooms, manifest, prune=prune))
 
 
-def exported(services: Services) -> str:
-    with services.reading(OPERATOR) as rooms:
+def exported(services: Composition) -> str:
+    with services.administration.reading(OPERATOR) as rooms:
         return export(rooms)
 
 

@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import select
 
 from issuer.audit import Actor
+from issuer.composition import Composition
 from issuer.database.tables import AuditEventRow
 from issuer.errors import AlreadyExists, Forbidden, NotAllowed
 from issuer.manifest import Applied, Plan, apply, plan, read
-from issuer.services import Services
 from issuer.users import Passwords
 from tests.builders import OPERATOR, PASSWORD, URL, Credentials, House
 from tests.drivers import TokenEndpoint
@@ -28,8 +28,8 @@ users: [{username: alice, roles: [{role: runner}]}]
 """
 
 
-def applied(services: Services, found: Plan) -> Applied:
-    with services.changing(OPERATOR) as rooms:
+def applied(services: Composition, found: Plan) -> Applied:
+    with services.administration.changing(OPERATOR) as rooms:
         return apply(rooms, found)
 
 
@@ -91,12 +91,12 @@ def test_tokens_and_uses_of_secrets_do_not_outdate_a_plan(
     client = house.client(scopes=["agents:run"])
     found = planned(house.services, HOUSE)
     assert token_endpoint.client_credentials(client).status == 200
-    house.services.last_use.write()
+    house.services.tokens.last_use.write()
     assert applied(house.services, found).secrets
 
 
 def test_every_step_is_on_record_under_the_name_of_who_applied_it(house: House):
-    with house.services.changing(Actor("pipeline", request_id="run-7")) as rooms:
+    with house.services.administration.changing(Actor("pipeline", request_id="run-7")) as rooms:
         apply(rooms, plan(rooms, read(HOUSE)))
     query = select(AuditEventRow.action, AuditEventRow.target).order_by(AuditEventRow.id)
     with house.services.database.reading() as session:
@@ -186,7 +186,7 @@ def privileged(house: House) -> House:
 
 def attempt(house: House, text: str, held: Iterable[str]) -> None:
     prune = text.endswith("[]") or "bob}]" in text
-    with house.services.changing(OPERATOR, held) as rooms:
+    with house.services.administration.changing(OPERATOR, held) as rooms:
         found = plan(rooms, read(text, rooms=rooms, prune=prune), prune=prune)
         assert found
         apply(rooms, found)

@@ -6,10 +6,10 @@ import pytest
 import yaml
 from sqlalchemy import event
 
+from issuer.composition import Composition
 from issuer.errors import Forbidden
 from issuer.manifest import export
 from issuer.roles import Assignment
-from issuer.services import Services
 from tests.builders import OPERATOR, URL, House
 from tests.manifest.declaring import declare, exported, planned
 
@@ -43,7 +43,7 @@ def lived_in(house: House) -> House:
     return house
 
 
-def test_what_is_exported_makes_the_same_house(lived_in: House, fresh: Services):
+def test_what_is_exported_makes_the_same_house(lived_in: House, fresh: Composition):
     text = exported(lived_in.services)
     applied = declare(fresh, text)
     assert exported(fresh) == text
@@ -52,7 +52,7 @@ def test_what_is_exported_makes_the_same_house(lived_in: House, fresh: Services)
     assert not planned(lived_in.services, text, prune=True)
 
 
-def test_a_fresh_house_is_the_same_before_and_after_its_own_manifest(fresh: Services):
+def test_a_fresh_house_is_the_same_before_and_after_its_own_manifest(fresh: Composition):
     text = exported(fresh)
     assert not planned(fresh, text, prune=True)
     assert not declare(fresh, text, prune=True).secrets
@@ -158,6 +158,6 @@ def test_it_needs_the_right_to_read_everything(house: House, missing: str):
     held.remove(f"issuer:{missing}:read")
     with (
         pytest.raises(Forbidden, match=f"issuer:{missing}:read"),
-        house.services.reading(OPERATOR, held) as rooms,
+        house.services.administration.reading(OPERATOR, held) as rooms,
     ):
         export(rooms)

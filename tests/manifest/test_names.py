@@ -77,7 +77,10 @@ users:
     roles:
       - {role: none, audience: nowhere}
 """
-    with pytest.raises(InvalidManifest) as refused, house.services.reading(OPERATOR) as rooms:
+    with (
+        pytest.raises(InvalidManifest) as refused,
+        house.services.administration.reading(OPERATOR) as rooms,
+    ):
         plan(rooms, read(text, "house.yaml"))
     assert str(refused.value).splitlines() == [
         "house.yaml:2: clients[0].client_id: is taken by the client ci-bot in the house",
@@ -106,7 +109,7 @@ clients:
     audiences: [my-os, https://id.example, nowhere, 3]
     roles: [{role: new}, {role: old, audience: my-os}, {role: none}]
 """
-    with house.services.reading(OPERATOR) as rooms:
+    with house.services.administration.reading(OPERATOR) as rooms:
         with pytest.raises(InvalidManifest) as refused:
             read(text, rooms=rooms)
         assert [problem.path[2:] for problem in refused.value.problems] == [

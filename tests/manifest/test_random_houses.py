@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from issuer.algorithms import AlgorithmInUse
 from issuer.audiences import Audience
+from issuer.composition import Composition, compose
 from issuer.directory import AudienceRecord
 from issuer.fields import fold_id
 from issuer.manifest.text import written
 from issuer.scopes import covers
-from issuer.services import Services, build_services
 from issuer.usernames import fold_username
 from tests.builders import OPERATOR, URL, FakeClock, initialised, settings_for
 from tests.databases import copied
@@ -117,17 +117,17 @@ PAIRS = st.booleans().flatmap(
 @pytest.fixture(scope="module")
 def two(
     migrated_sqlite: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Services, Services]]:
+) -> Iterator[tuple[Composition, Composition]]:
     """Two issuers. Whatever is there is pruned."""
     folder = tmp_path_factory.mktemp("two")
 
     with ExitStack() as held:
 
-        def new(name: str) -> Services:
+        def new(name: str) -> Composition:
             url = held.enter_context(copied(migrated_sqlite, folder))
             settings, clock = settings_for(folder / name, url), FakeClock()
             initialised(settings, clock)
-            services = build_services(settings, clock)
+            services = compose(settings, clock)
             held.callback(services.database.dispose)
             return services
 
@@ -141,7 +141,9 @@ EXAMPLES = settings(
 
 @EXAMPLES
 @given(pair=PAIRS)
-def test_any_house_can_become_any_other(two: tuple[Services, Services], pair: tuple[House, House]):
+def test_any_house_can_become_any_other(
+    two: tuple[Composition, Composition], pair: tuple[House, House]
+):
     one, other = two
     for house in (NOTHING, *pair):
         wanted = written(house)
@@ -161,7 +163,7 @@ def test_any_house_can_become_any_other(two: tuple[Services, Services], pair: tu
 @EXAMPLES
 @given(pair=PAIRS)
 def test_a_plan_says_what_the_directory_will_give(
-    two: tuple[Services, Services], pair: tuple[House, House]
+    two: tuple[Composition, Composition], pair: tuple[House, House]
 ):
     one, _ = two
     for house in (NOTHING, *pair):
@@ -186,19 +188,19 @@ def uncovered(these: Rights, those: Rights, key: tuple[str, str]) -> tuple[str, 
     return tuple(sorted(each for each in these.get(key, ()) if not covers(others, each)))
 
 
-def rights(services: Services) -> Rights:
+def rights(services: Composition) -> Rights:
     """What everybody who is not disabled holds at each audience, as a token would have it."""
-    with services.reading(OPERATOR) as rooms:
+    with services.administration.reading(OPERATOR) as rooms:
         clients = [each.client_id for each in rooms.clients.page(None, 100)]
         users = [each.id for each in rooms.users.page(None, 100)]
         audiences = [record(each) for each in rooms.audiences.page(None, 100)]
     held: Rights = {}
-    for client in map(services.directory.load_client, clients):
+    for client in map(services.tokens.directory.load_client, clients):
         for audience in client.audiences.values():
             held[client.client_id, audience.id] = client.rights.at(audience)
         if client.disabled:
             held |= {key: frozenset() for key in held if key[0] == client.client_id}
-    for user in map(services.directory.load_user, users):
+    for user in map(services.tokens.directory.load_user, users):
         for audience in audiences:
             held[user.id, audience.id] = frozenset() if user.disabled else user.rights.at(audience)
     return held

@@ -54,7 +54,7 @@ def sign_in(house: House, endpoint: TokenEndpoint, **parameters: str) -> SignedI
 
 def in_a_family(house: House, authorization: Authorization) -> Authorization:
     """The same for a token of a new refresh family."""
-    return replace(authorization, sid=house.services.refresh.new_family_id())
+    return replace(authorization, sid=house.services.tokens.refresh_tokens.new_family_id())
 
 
 def give(alice: SignedIn, role: str) -> None:

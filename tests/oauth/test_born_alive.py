@@ -6,8 +6,8 @@ from functools import partial
 
 import pytest
 
+from issuer.composition import UnitOfWork, compose
 from issuer.revocations import Limits, Revocations
-from issuer.services import Rooms, build_services
 from tests.builders import OPERATOR, PASSWORD, FakeClock, House
 from tests.directory.test_directory import statements
 from tests.drivers import TokenEndpoint
@@ -31,7 +31,7 @@ def test_a_client_disabled_and_enabled_gets_a_token_that_lives(
 def test_a_new_password_gives_a_token_that_lives(house: House, token_endpoint: TokenEndpoint):
     client = house.client("web", grant_types=GRANTS)
     house.user("alice", id="alice")
-    prepared = house.services.passwords.prepared(PASSWORD + "!")
+    prepared = house.services.sign_in.passwords.prepared(PASSWORD + "!")
     with house.changing() as rooms:
         rooms.users.set_password("alice", prepared)
     answer = token_endpoint.password(client, "alice", PASSWORD + "!")
@@ -45,17 +45,17 @@ def test_a_password_changed_elsewhere_is_known_at_once(
     """By another process, which this one had no time to look at."""
     client = house.client("web", grant_types=GRANTS)
     house.user("alice", id="alice")
-    house.services.changes.stop()
-    elsewhere = build_services(house.services.settings, clock)
-    prepared = elsewhere.passwords.prepared(PASSWORD + "!")
-    with elsewhere.changing(OPERATOR) as rooms:
+    house.services.tokens.changes.stop()
+    elsewhere = compose(house.services.settings, clock)
+    prepared = elsewhere.sign_in.passwords.prepared(PASSWORD + "!")
+    with elsewhere.administration.changing(OPERATOR) as rooms:
         rooms.users.set_password("alice", prepared)
     elsewhere.database.dispose()
     answer = token_endpoint.password(client, "alice", PASSWORD + "!")
     assert not Feed.of(house.http).refuses(answer.token)
 
 
-REVOKED_ELSEWHERE: dict[str, Callable[[Rooms], None]] = {
+REVOKED_ELSEWHERE: dict[str, Callable[[UnitOfWork], None]] = {
     "client": lambda rooms: rooms.revocations.client("web"),
     "subject": lambda rooms: rooms.revocations.subject("alice"),
     "audience": lambda rooms: rooms.revocations.audience("my-os"),
@@ -75,15 +75,15 @@ def test_no_token_leaves_that_another_process_has_revoked_already(
         ask = partial(token_endpoint.client_credentials, client)
     for _ in range(2):
         assert ask().status == 200
-    house.services.changes.stop()
-    elsewhere = build_services(house.services.settings, clock)
+    house.services.tokens.changes.stop()
+    elsewhere = compose(house.services.settings, clock)
     for _ in range(3):
-        with elsewhere.changing(OPERATOR) as rooms:
+        with elsewhere.administration.changing(OPERATOR) as rooms:
             REVOKED_ELSEWHERE[revoked](rooms)
         answer = ask()
         assert answer.status == 200
-        token = house.services.any_tokens.read_although_revoked(answer.token)
-        assert not house.services.is_revoked(token)
+        token = house.services.tokens.any_reader.read_although_revoked(answer.token)
+        assert not house.services.tokens.is_revoked(token)
     elsewhere.database.dispose()
 
 
@@ -94,8 +94,8 @@ def test_a_refresh_answers_with_no_token_that_another_process_has_revoked_alread
     client = house.client("web", grant_types=["password", "refresh_token"])
     house.user("alice", id="alice")
     refresh_token = token_endpoint.password(client, "alice").refresh_token
-    house.services.changes.stop()
-    elsewhere = build_services(house.services.settings, clock)
+    house.services.tokens.changes.stop()
+    elsewhere = compose(house.services.settings, clock)
     for _ in range(2):
         with elsewhere.database.changing() as session:
             revocations = Revocations(session, clock, limits=Limits(tokens=0))
@@ -104,8 +104,8 @@ def test_a_refresh_answers_with_no_token_that_another_process_has_revoked_alread
             )
         answer = token_endpoint.refresh(client, refresh_token)
         refresh_token = answer.refresh_token
-        token = house.services.any_tokens.read_although_revoked(answer.token)
-        assert not house.services.is_revoked(token)
+        token = house.services.tokens.any_reader.read_although_revoked(answer.token)
+        assert not house.services.tokens.is_revoked(token)
     elsewhere.database.dispose()
 
 

@@ -28,7 +28,7 @@ def at(house: House, address: str) -> TokenEndpoint:
 
 
 def refusals(house: House) -> list[EventRecord]:
-    with house.services.reading() as rooms:
+    with house.services.administration.reading() as rooms:
         found = rooms.record.page(EventFilter(action="token.refused"), None, 100)
     return found[::-1]
 
@@ -60,7 +60,7 @@ def test_who_has_signed_in_from_there_before_gets_in_meanwhile(house: House, app
 def test_the_record_says_once_who_was_locked_and_because_of_whom(house: House, app: Credentials):
     lock_out(house, app)
     lock_out(house, app)
-    with house.services.reading() as rooms:
+    with house.services.administration.reading() as rooms:
         (event,) = rooms.record.page(EventFilter(action="sign_in.locked"), None, 100)
     assert (event.target, event.actor, event.address) == ("alice", "app", ATTACKER)
     assert event.request_id
@@ -101,7 +101,7 @@ def test_people_who_sign_in_for_the_first_time_at_once_all_get_in(house: House, 
     """Those under way are no failures: the others wait for how they end."""
     endpoint = at(house, HOME)
     # While one waits the others go on, about as long as a password takes.
-    house.clock.while_asleep = lambda: house.services.passwords.matches("a password", None)
+    house.clock.while_asleep = lambda: house.services.sign_in.passwords.matches("a password", None)
     with ThreadPoolExecutor(6) as threads:
         answers = threads.map(lambda _: endpoint.password(app, "alice").status, range(6))
     assert list(answers) == [200] * 6
@@ -113,7 +113,7 @@ def test_people_who_sign_in_for_the_first_time_at_once_all_get_in(house: House, 
 def test_a_sign_in_waits_for_those_under_way_in_other_processes(
     house: House, app: Credentials, succeeded: bool, status: int
 ):
-    guard = house.services.guard
+    guard = house.services.sign_in.guard
     others = [guard.begin("alice", "alice", HOME) for _ in range(10)]
 
     def end_all() -> None:
@@ -131,7 +131,7 @@ def test_what_a_crash_cut_off_is_waited_for_a_few_seconds_and_then_counts_as_fai
 ):
     user_id = "alice" if name == "alice" else None
     for _ in range(10):
-        house.services.guard.begin(user_id, name, ATTACKER)
+        house.services.sign_in.guard.begin(user_id, name, ATTACKER)
     before = house.clock()
     assert at(house, HOME).password(app, name).error == "invalid_grant"
     assert timedelta(seconds=2) < house.clock() - before < timedelta(seconds=5)

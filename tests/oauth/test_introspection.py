@@ -198,11 +198,11 @@ def test_it_takes_what_the_token_endpoint_takes(house: House):
 def test_without_the_grant_no_refresh_token_is_active(house: House, token_endpoint: TokenEndpoint):
     """Those of before it was turned off can be used no more, and say so."""
     services, client = house.services, house.client("app", grant_types=GRANTS)
-    user = services.directory.load_user(house.user("alice"))
-    app = services.directory.load_client("app")
+    user = services.tokens.directory.load_user(house.user("alice"))
+    app = services.tokens.directory.load_client("app")
     authorization = in_a_family(house, Authorization.of_user(user, app, app.audiences["my-os"]))
-    issue = Issue(services.tokens.issue(authorization, house.clock()), Actor("app"), {})
-    token = services.refresh.begin(user, authorization, issue)
+    issue = Issue(services.tokens.issuer.issue(authorization, house.clock()), Actor("app"), {})
+    token = services.tokens.refresh_tokens.begin(user, authorization, issue)
     assert token_endpoint.refresh(client, token).error == "unsupported_grant_type"
     assert token_endpoint.introspect(client, token) == INACTIVE
     assert token_endpoint.introspect(client, issue.access_token.token)["active"]

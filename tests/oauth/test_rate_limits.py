@@ -177,7 +177,7 @@ def test_refusals_of_a_limit_are_one_event_with_a_number(
     fail(token_endpoint)
     for number in range(20):
         token_endpoint.client_credentials(Credentials(f"nobody-{number}", "wrong"))
-    house.services.refusals.write()
+    house.services.audit.refusals.write()
     with house.services.database.reading() as session:
         query = select(AuditEventRow).where(AuditEventRow.reason.contains("too many"))
         (event,) = session.scalars(query).all()
@@ -196,7 +196,7 @@ def test_malformed_requests_leave_few_events_and_each_is_counted(
     for number in range(250):
         assert token_endpoint.post(data={"grant_type": f"nonsense-{number}"}).status == 400
         house.wait(timedelta(seconds=0.2))
-    house.services.refusals.write()
+    house.services.audit.refusals.write()
     with house.services.database.reading() as session:
         query = select(AuditEventRow).where(AuditEventRow.action == "token.refused")
         events = session.scalars(query).all()
@@ -211,7 +211,7 @@ def test_the_event_of_a_client_that_asks_too_often_names_it(
     client = house.client()
     for _ in range(7):
         token_endpoint.client_credentials(client)
-    house.services.refusals.write()
+    house.services.audit.refusals.write()
     with house.services.database.reading() as session:
         query = select(AuditEventRow).where(AuditEventRow.reason.contains("too many"))
         (event,) = session.scalars(query).all()

@@ -366,7 +366,7 @@ def test_no_family_outlives_the_longest_lifetime(alice: SignedIn):
 def test_what_has_expired_is_forgotten_in_time(alice: SignedIn):
     alice.refresh()
     alice.sign_in()
-    forget = alice.house.services.refresh.forget_expired
+    forget = alice.house.services.tokens.refresh_tokens.forget_expired
     forget()
     assert families(alice.house) == 2
     alice.house.wait(timedelta(days=14))
@@ -413,7 +413,7 @@ def test_an_audience_that_is_deleted_and_made_again_brings_nothing_back(
 )
 def test_what_ends_all_tokens_of_somebody_ends_refresh_tokens_for_good(alice: SignedIn, end: str):
     """Also once the user or client is enabled again."""
-    prepared = alice.house.services.passwords.prepared(PASSWORD)
+    prepared = alice.house.services.sign_in.passwords.prepared(PASSWORD)
     with alice.house.changing() as rooms:
         if end == "disable_user":
             rooms.users.update(alice.user_id, {"disabled": True})

@@ -204,12 +204,12 @@ class Remembering:
     def __init__(self, house: House, max_entries: int) -> None:
         self._services = house.services
         self._server = IssuerAuthorizationServer(house.services)
-        self._cache = GrantedCache(house.services.directory, max_entries)
+        self._cache = GrantedCache(house.services.tokens.directory, max_entries)
 
     def authorize(self, form: ReceivedForm) -> None:
         parsed = parse_form(form)
         presented = presented_secret(parsed)
-        client = self._services.client_authentication.from_database(
+        client = self._services.tokens.client_authentication.from_database(
             presented.client_id, presented.secret, self._services.clock()
         )
         request = AuthenticatedRequest(parsed, client.record, client.secret)

@@ -174,7 +174,7 @@ def test_a_database_that_is_away_is_503_with_retry_after(
 ):
     """Nothing is issued from a view that cannot be dated (DESIGN §3)."""
     client = house.client()
-    house.services.changes.stop()
+    house.services.tokens.changes.stop()
     clock.move(timedelta(seconds=11))
     answer = token_endpoint.client_credentials(client)
     assert (answer.status, answer.body) == (

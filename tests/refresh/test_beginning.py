@@ -7,55 +7,55 @@ import pytest
 
 from issuer.audiences import AudienceFields
 from issuer.audit import Actor
+from issuer.composition import UnitOfWork
 from issuer.errors import InvalidCredentials
 from issuer.refresh import Asked, Issue
-from issuer.services import Rooms
 from issuer.tokens import Authorization, NotBefore
 from tests.builders import PASSWORD, House
 from tests.oauth.refreshing import events, families, in_a_family
 
-Change = Callable[[House, Rooms, str], None]
+Change = Callable[[House, UnitOfWork, str], None]
 
 
-def set_password(house: House, rooms: Rooms, user_id: str) -> None:
-    rooms.users.set_password(user_id, house.services.passwords.prepared(PASSWORD))
+def set_password(house: House, rooms: UnitOfWork, user_id: str) -> None:
+    rooms.users.set_password(user_id, house.services.sign_in.passwords.prepared(PASSWORD))
 
 
-def disable_user(_: House, rooms: Rooms, user_id: str) -> None:
+def disable_user(_: House, rooms: UnitOfWork, user_id: str) -> None:
     rooms.users.update(user_id, {"disabled": True})
 
 
-def delete_user(_: House, rooms: Rooms, user_id: str) -> None:
+def delete_user(_: House, rooms: UnitOfWork, user_id: str) -> None:
     rooms.users.delete(user_id)
 
 
-def disable_client(_: House, rooms: Rooms, user_id: str) -> None:
+def disable_client(_: House, rooms: UnitOfWork, user_id: str) -> None:
     rooms.clients.update("app", {"disabled": True})
 
 
-def take_audience(_: House, rooms: Rooms, user_id: str) -> None:
+def take_audience(_: House, rooms: UnitOfWork, user_id: str) -> None:
     rooms.clients.update("app", {"audiences": []})
 
 
-def delete_audience(_: House, rooms: Rooms, user_id: str) -> None:
+def delete_audience(_: House, rooms: UnitOfWork, user_id: str) -> None:
     rooms.audiences.delete("my-os", cascade=True)
 
 
-def make_audience_again(house: House, rooms: Rooms, user_id: str) -> None:
+def make_audience_again(house: House, rooms: UnitOfWork, user_id: str) -> None:
     delete_audience(house, rooms, user_id)
     rooms.audiences.create(AudienceFields(id="my-os"))
     rooms.clients.update("app", {"audiences": ["my-os"]})
 
 
-def revoke_tokens_of_user(_: House, rooms: Rooms, user_id: str) -> None:
+def revoke_tokens_of_user(_: House, rooms: UnitOfWork, user_id: str) -> None:
     rooms.users.revoke_tokens(user_id)
 
 
-def revoke_tokens_of_client(_: House, rooms: Rooms, user_id: str) -> None:
+def revoke_tokens_of_client(_: House, rooms: UnitOfWork, user_id: str) -> None:
     rooms.clients.revoke_tokens("app")
 
 
-def rename(_: House, rooms: Rooms, user_id: str) -> None:
+def rename(_: House, rooms: UnitOfWork, user_id: str) -> None:
     rooms.users.update(user_id, {"name": "Alice"})
 
 
@@ -92,33 +92,38 @@ def begin_beside(house: House, change: Change) -> str | NotBefore:
     """A sign-in that has checked the password, then the change, then the refresh token."""
     user_id, services = house.user("alice"), house.services
     house.client("app", grant_types=["password", "refresh_token"])
-    user = services.directory.load_user(user_id)
-    client = services.directory.load_client("app")
+    user = services.tokens.directory.load_user(user_id)
+    client = services.tokens.directory.load_client("app")
     authorization = Authorization.of_user(user, client, client.audiences["my-os"])
     authorization = in_a_family(house, authorization)
-    access_token = services.tokens.issue(authorization, house.clock())
+    access_token = services.tokens.issuer.issue(authorization, house.clock())
     with house.changing() as rooms:
         change(house, rooms, user_id)
-    return services.refresh.begin(user, authorization, Issue(access_token, Actor("app"), {}))
+    return services.tokens.refresh_tokens.begin(
+        user, authorization, Issue(access_token, Actor("app"), {})
+    )
 
 
 def test_many_begin_and_go_on_at_once(house: House):
     """Nobody waits for who waits for them, which PostgreSQL ends by an error after a second."""
     user_id, services = house.user("alice"), house.services
     house.client("app", grant_types=["password", "refresh_token"])
-    user, client = services.directory.load_user(user_id), services.directory.load_client("app")
+    user, client = (
+        services.tokens.directory.load_user(user_id),
+        services.tokens.directory.load_client("app"),
+    )
     authorization = Authorization.of_user(user, client, client.audiences["my-os"])
     actor, asked = Actor("app"), Asked(None, None)
 
     def issue() -> Issue:
-        return Issue(services.tokens.issue(authorization, house.clock()), actor, {})
+        return Issue(services.tokens.issuer.issue(authorization, house.clock()), actor, {})
 
     def begin_and_go_on(_: int) -> bool:
         of_family = in_a_family(house, authorization)
-        first = services.refresh.begin(user, of_family, issue())
-        presented = services.refresh.present(first, "app", asked, actor)
-        second = services.refresh.use(presented, issue())
-        return services.refresh.revoke(second, "app", actor)
+        first = services.tokens.refresh_tokens.begin(user, of_family, issue())
+        presented = services.tokens.refresh_tokens.present(first, "app", asked, actor)
+        second = services.tokens.refresh_tokens.use(presented, issue())
+        return services.tokens.refresh_tokens.revoke(second, "app", actor)
 
     with ThreadPoolExecutor(6) as threads:
         assert all(threads.map(begin_and_go_on, range(24)))

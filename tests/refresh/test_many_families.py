@@ -2,6 +2,7 @@
 
 from sqlalchemy import func, select
 
+from issuer.composition.background import delete_expired
 from issuer.database.tables import RefreshFamilyRow, RevokedPrincipalRow
 from issuer.vocabulary import LONGEST_TOKEN, STILL_BELIEVED
 from tests.builders import House
@@ -29,7 +30,7 @@ def test_all_families_of_a_client_end_at_once_and_are_deleted_later(
         assert alice.refresh(ended.refresh_token).error == "invalid_grant"
     later = alice.sign_in()
     assert rows(house, RefreshFamilyRow) == 5
-    house.services.refresh.forget_expired()
+    house.services.tokens.refresh_tokens.forget_expired()
     assert rows(house, RefreshFamilyRow) == 1
     assert alice.refresh(later.refresh_token).status == 200
 
@@ -42,6 +43,6 @@ def test_a_family_is_deleted_before_what_ended_it_is_forgotten(
     with house.changing() as rooms:
         rooms.users.revoke_tokens(alice.user_id)
     house.wait(LONGEST_TOKEN + 2 * STILL_BELIEVED)
-    house.services._forget_the_dead()
+    delete_expired(house.services.foundation, house.services.tokens)
     assert rows(house, RefreshFamilyRow) == rows(house, RevokedPrincipalRow) == 0
     assert alice.refresh().error == "invalid_grant"

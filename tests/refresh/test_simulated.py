@@ -122,11 +122,11 @@ class Refreshing(RuleBasedStateMachine):
 
     @rule()
     def forget_the_dead(self):
-        self.alice.house.services.refresh.forget_expired()
+        self.alice.house.services.tokens.refresh_tokens.forget_expired()
 
     @invariant()
     def at_most_the_newest_token_of_a_family_is_alive(self):
-        find = self.alice.house.services.refresh.find
+        find = self.alice.house.services.tokens.refresh_tokens.find
         for family in self.families:
             alive = [token for token in family.tokens if find(token) is not None]
             assert alive in ([], [family.tokens[-1]])

@@ -8,10 +8,10 @@ import pytest
 from authlib.oauth2 import OAuth2Error
 
 from issuer.audit import Actor
+from issuer.composition import compose
 from issuer.oauth import IssuerAuthorizationServer
 from issuer.oauth.audit_events import issue_of
 from issuer.oauth.request import AuthenticatedRequest, ParsedRequest, ReceivedForm
-from issuer.services import build_services
 from issuer.settings import Settings
 from tests.builders import Credentials, FakeClock, House
 from tests.drivers import TokenEndpoint
@@ -26,14 +26,14 @@ def alice(house: House, token_endpoint: TokenEndpoint) -> SignedIn:
 
 def refresh(settings: Settings, clock: FakeClock, client: Credentials, token: str) -> None:
     """What a worker of the server does, in a process of its own."""
-    services = build_services(settings, clock)
+    services = compose(settings, clock)
     form = {
         "grant_type": "refresh_token",
         "refresh_token": token,
         "client_id": client.client_id,
         "client_secret": client.client_secret,
     }
-    authenticated = services.client_authentication.from_database(
+    authenticated = services.tokens.client_authentication.from_database(
         client.client_id, client.client_secret, clock()
     )
     request = AuthenticatedRequest(
@@ -41,13 +41,13 @@ def refresh(settings: Settings, clock: FakeClock, client: Credentials, token: st
         authenticated.record,
         authenticated.secret,
     )
-    services.keyring.tidy()
-    services.keyring.put_in_order()
+    services.keys.keyring.tidy()
+    services.keys.keyring.put_in_order()
     try:
         granted = IssuerAuthorizationServer(services).authorize(request)
     except OAuth2Error:  # a token that was used before ends its family
         return
-    access_token = services.tokens.issue(granted.authorization, clock())
+    access_token = services.tokens.issuer.issue(granted.authorization, clock())
     granted.store_refresh_token(issue_of(granted, access_token, request.actor))
 
 

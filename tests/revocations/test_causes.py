@@ -5,14 +5,14 @@ from random import Random
 
 import pytest
 
+from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField
 from issuer.refresh import RefreshTokenMaker
-from issuer.services import Rooms
 from tests.builders import PASSWORD, Credentials, House
 from tests.drivers import TokenEndpoint
 from tests.revocations.feed import Feed
 
-Change = Callable[[Rooms], object]
+Change = Callable[[UnitOfWork], object]
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_another_password_takes_back_what_the_one_before_gave(
     house: House, token_endpoint: TokenEndpoint, web: Credentials
 ):
     tokens = tokens_of_web_and_alice(token_endpoint, house, web)
-    prepared = house.services.passwords.prepared(PASSWORD + "!")
+    prepared = house.services.sign_in.passwords.prepared(PASSWORD + "!")
     set_it: Change = lambda rooms: rooms.users.set_password("alice", prepared)  # noqa: E731
     assert refused_after(house, set_it, *tokens) == [False, True]
 
@@ -88,7 +88,7 @@ def test_a_secret_ends_with_or_without_its_tokens(
     house: House, token_endpoint: TokenEndpoint, web: Credentials, and_its_tokens: bool
 ):
     tokens = tokens_of_web_and_alice(token_endpoint, house, web)
-    secret = house.services.directory.load_client("web").secrets[0].id
+    secret = house.services.tokens.directory.load_client("web").secrets[0].id
     end: Change = lambda rooms: rooms.clients.delete_secret(  # noqa: E731
         "web", secret, and_its_tokens=and_its_tokens
     )

@@ -7,10 +7,10 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from issuer.composition import compose
 from issuer.database import Database, Session
 from issuer.errors import Unavailable
 from issuer.keys.schedule import active
-from issuer.services import build_services
 from issuer.tokens import RevocationFeed
 from issuer.tokens.feed import RENEW_AFTER, VALID_FOR
 from issuer.vocabulary import BELIEVED_FOR, LONGEST_TOKEN, STILL_BELIEVED
@@ -78,10 +78,10 @@ def test_it_is_of_a_new_time_after_a_while(house: House, clock: FakeClock):
     """So that a follower sees that nothing is withheld."""
     before = Feed.of(house.http)
     clock.move(RENEW_AFTER - SECOND)
-    house.services.changes.look()
+    house.services.tokens.changes.look()
     assert Feed.of(house.http).response.content == before.response.content
     clock.move(SECOND)
-    house.services.changes.look()
+    house.services.tokens.changes.look()
     assert Feed.of(house.http).claims["iat"] == before.claims["iat"] + RENEW_AFTER.total_seconds()
 
 
@@ -101,7 +101,7 @@ def test_an_entry_leaves_with_the_last_token_it_could_touch(house: House, clock:
 def test_a_revoked_key_is_named_and_signs_no_feed(house: House, clock: FakeClock):
     before = Feed.of(house.http)
     kid = before.header["kid"]
-    with house.services.changing_keys(OPERATOR) as rooms:
+    with house.services.administration.changing_keys(OPERATOR) as rooms:
         rooms.keys.revoke(kid)
     after = Feed.of(house.http)
     assert after.revoked["kid"] == [kid]
@@ -133,14 +133,14 @@ def test_another_algorithm_than_one_of_ours_is_refused(http: httpx.Client, query
 def test_cut_off_from_the_database_it_soon_says_nothing(house: House, clock: FakeClock):
     """It never signs an old view anew."""
     before = Feed.of(house.http)
-    house.services.changes.stop()
+    house.services.tokens.changes.stop()
     clock.move(timedelta(seconds=10))
     assert house.http.get(PATH).content == before.response.content
     clock.move(SECOND)
     answer = house.http.get(PATH)
     assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
     assert answer.headers["retry-after"] == "1"
-    house.services.changes.look()
+    house.services.tokens.changes.look()
     assert house.http.get(PATH).status_code == 200
 
 
@@ -161,7 +161,9 @@ def test_a_feed_that_cannot_be_renewed_stays_as_it_is(house: House, clock: FakeC
     """The database is away for a moment: what was true is still true."""
     ours, alg = house.services, house.services.settings.signing_algorithms[0]
     database = Away(ours.settings.effective_database_url)
-    feed = RevocationFeed(URL, database, clock, ours.keyring, ours.revocations, ours.changes.look)
+    feed = RevocationFeed(
+        URL, database, clock, ours.keys.keyring, ours.tokens.revocations, ours.tokens.changes.look
+    )
     Feed.of(house.http)  # of now, by another process
     before = feed.render(alg)
     clock.move(RENEW_AFTER)
@@ -180,10 +182,10 @@ def test_the_metadata_names_it(house: House):
 def test_the_same_content_has_the_same_etag_whoever_signs(house: House, clock: FakeClock):
     """ES256 signatures differ each time; who follows two processes need not fetch it twice."""
     first = Feed.of(house.http).response
-    elsewhere = build_services(house.services.settings, clock)
-    elsewhere.keyring.reload()
-    elsewhere.changes.look()
-    other = elsewhere.revocation_feed.render(house.services.settings.signing_algorithms[0])
+    elsewhere = compose(house.services.settings, clock)
+    elsewhere.keys.keyring.reload()
+    elsewhere.tokens.changes.look()
+    other = elsewhere.tokens.revocation_feed.render(house.services.settings.signing_algorithms[0])
     elsewhere.database.dispose()
     assert other.etag == first.headers["etag"]
     assert other.body.rpartition(b".")[0] == first.content.rpartition(b".")[0]
@@ -191,7 +193,7 @@ def test_the_same_content_has_the_same_etag_whoever_signs(house: House, clock: F
 
 def test_the_active_key_signs_it(house: House, clock: FakeClock):
     alg = house.services.settings.signing_algorithms[0]
-    key = active(house.services.keyring.keys, alg, clock())
+    key = active(house.services.keys.keyring.keys, alg, clock())
     assert key is not None
     assert Feed.of(house.http).header["kid"] == key.kid
 
@@ -218,7 +220,12 @@ def test_a_feed_that_takes_long_is_not_made_again_at_every_change(house: House, 
     ours, alg, busy = house.services, house.services.settings.signing_algorithms[0], BusyClock()
     Feed.of(house.http)
     feed = RevocationFeed(
-        URL, ours.database, busy, ours.keyring, ours.revocations, ours.changes.look
+        URL,
+        ours.database,
+        busy,
+        ours.keys.keyring,
+        ours.tokens.revocations,
+        ours.tokens.changes.look,
     )
     first = feed.render(alg)
     with house.changing() as rooms:
@@ -227,7 +234,7 @@ def test_a_feed_that_takes_long_is_not_made_again_at_every_change(house: House, 
     busy.elapsed += 2
     assert feed.held(alg) is None
     second = feed.render(alg)
-    with ours.changing_keys(OPERATOR) as rooms:
+    with ours.administration.changing_keys(OPERATOR) as rooms:
         rooms.keys.revoke(second.kid)
     assert feed.held(alg) is None
     assert feed.render(alg).kid != second.kid

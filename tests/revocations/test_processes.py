@@ -10,8 +10,8 @@ from joserfc import jwt
 from joserfc.jwk import import_key
 
 from issuer.clock import Clock
+from issuer.composition import Composition, compose
 from issuer.revocations import Revocations
-from issuer.services import Services, build_services
 from issuer.tokens.feed import RENEW_AFTER
 from issuer.vocabulary import CLOCKS_APART
 from tests.builders import OPERATOR, FakeClock, House
@@ -35,14 +35,14 @@ class ClockAhead(Clock):
 
 
 @pytest.fixture
-def process(house: House, clock: FakeClock) -> Iterator[Callable[..., Services]]:
+def process(house: House, clock: FakeClock) -> Iterator[Callable[..., Composition]]:
     """A process of its own: what its threads do, the test does."""
-    made: list[Services] = []
+    made: list[Composition] = []
 
-    def start(ahead: timedelta = timedelta(0)) -> Services:
-        services = build_services(house.services.settings, ClockAhead(clock, ahead))
-        services.keyring.put_in_order()
-        services.changes.look()
+    def start(ahead: timedelta = timedelta(0)) -> Composition:
+        services = compose(house.services.settings, ClockAhead(clock, ahead))
+        services.keys.keyring.put_in_order()
+        services.tokens.changes.look()
         made.append(services)
         return services
 
@@ -51,31 +51,35 @@ def process(house: House, clock: FakeClock) -> Iterator[Callable[..., Services]]
         services.database.dispose()
 
 
-def claims_of(services: Services) -> dict[str, Any]:
+def claims_of(services: Composition) -> dict[str, Any]:
     """The feed as a follower gets it from that process now."""
     alg = services.settings.signing_algorithms[0]
-    document = services.revocation_feed.held(alg) or services.revocation_feed.render(alg)
-    key = services.keyring.verifying(document.kid)
+    document = services.tokens.revocation_feed.held(alg) or services.tokens.revocation_feed.render(
+        alg
+    )
+    key = services.keys.keyring.verifying(document.kid)
     assert key is not None
     public = import_key(dict(key.public_jwk))
     return jwt.decode(document.body.decode(), public, [alg.value]).claims
 
 
-def revoked_in(services: Services) -> dict[str, Any]:
+def revoked_in(services: Composition) -> dict[str, Any]:
     revoked: dict[str, Any] = claims_of(services)["revoked"]
     return revoked
 
 
-def test_the_time_of_the_feed_never_goes_back(process: Callable[..., Services], clock: FakeClock):
+def test_the_time_of_the_feed_never_goes_back(
+    process: Callable[..., Composition], clock: FakeClock
+):
     """Whichever of them is asked, and whoever revokes meanwhile."""
     ahead, behind = process(CLOCKS_APART / 2), process(-CLOCKS_APART / 2)
     seen = []
     for number in range(6):
         for each in (ahead, behind):
-            with each.changing(OPERATOR) as rooms:
+            with each.administration.changing(OPERATOR) as rooms:
                 rooms.revocations.tokens({f"jti-{number}": clock() + HOUR})
             for asked in (behind, ahead, behind):
-                asked.changes.look()
+                asked.tokens.changes.look()
                 seen.append(claims_of(asked)["iat"])
         clock.move(RENEW_AFTER / 2)
     assert seen == sorted(seen)
@@ -83,32 +87,32 @@ def test_the_time_of_the_feed_never_goes_back(process: Callable[..., Services], 
 
 
 def test_of_many_that_renew_it_one_sets_the_time(
-    process: Callable[..., Services], clock: FakeClock
+    process: Callable[..., Composition], clock: FakeClock
 ):
     """So that it is the same document, and a 304, whichever is asked."""
     first, second = process(), process(SECOND)
     clock.move(RENEW_AFTER)
     alg = first.settings.signing_algorithms[0]
-    etag = first.revocation_feed.render(alg).etag
-    assert second.revocation_feed.render(alg).etag == etag
+    etag = first.tokens.revocation_feed.render(alg).etag
+    assert second.tokens.revocation_feed.render(alg).etag == etag
 
 
 def test_what_one_revokes_the_others_know_at_their_next_look(
-    process: Callable[..., Services], clock: FakeClock
+    process: Callable[..., Composition], clock: FakeClock
 ):
     here, there = process(), process()
     for number in range(3):
-        with here.changing(OPERATOR) as rooms:
+        with here.administration.changing(OPERATOR) as rooms:
             rooms.revocations.tokens({f"jti-{number}": clock() + HOUR})
             rooms.revocations.client(f"client-{number}")
             rooms.revocations.audience(f"os-{number}")
-        there.changes.look()
+        there.tokens.changes.look()
         assert claims_of(there) == claims_of(here)
     assert len(revoked_in(there)["jti"]) == len(revoked_in(there)["aud"]) == 3
 
 
 def test_revoking_at_once_in_two_processes_loses_nothing(
-    process: Callable[..., Services], clock: FakeClock
+    process: Callable[..., Composition], clock: FakeClock
 ):
     """Each commit has a number of its own, in order: whoever has read that far has all."""
     processes = [process(), process(), process()]
@@ -125,21 +129,21 @@ def test_revoking_at_once_in_two_processes_loses_nothing(
     with ThreadPoolExecutor(8) as pool:
         running = [pool.submit(revoke, number) for number in range(40)]
         while not all(each.done() for each in running):
-            watcher.changes.look()
+            watcher.tokens.changes.look()
         for each in running:
             each.result()
     for each in processes:
-        each.changes.look()
+        each.tokens.changes.look()
         revoked = revoked_in(each)
         assert len(revoked["jti"]) == 41
         assert len(revoked["sub"]) == 5
 
 
 def test_a_process_that_starts_later_has_the_whole_feed(
-    process: Callable[..., Services], clock: FakeClock
+    process: Callable[..., Composition], clock: FakeClock
 ):
     here = process()
-    with here.changing(OPERATOR) as rooms:
+    with here.administration.changing(OPERATOR) as rooms:
         rooms.revocations.tokens({"a": clock() + HOUR})
         rooms.revocations.subject("alice")
         rooms.revocations.audience("my-os")

@@ -29,7 +29,7 @@ def not_after(house: House) -> dict[Principal, datetime]:
 
 def is_revoked(house: House, issued_at: datetime, **names: str) -> bool:
     whose = {"jti": "j", "subject": "alice", "client_id": "web", "audience": "my-os", **names}
-    with house.services.reading() as rooms:
+    with house.services.administration.reading() as rooms:
         return rooms.revocations.names(sid=None, issued_at=issued_at, **whose)
 
 

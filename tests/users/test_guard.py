@@ -21,13 +21,13 @@ CAREFREE = {"sign_in_failures": "1000"}
 
 @pytest.fixture
 def guard(house: House) -> Guard:
-    return house.services.guard
+    return house.services.sign_in.guard
 
 
 def signs_in(house: House, caller: Actor, password: str = PASSWORD, name: str = "alice") -> str:
     """`done`, or the reason why not, which only the record knows."""
     try:
-        house.services.sign_in.authenticate(name, password, caller)
+        house.services.sign_in.sign_in.authenticate(name, password, caller)
     except InvalidCredentials as error:
         return error.reason
     return "done"
@@ -53,14 +53,14 @@ def rows(house: House, table: type) -> int:
 
 
 def locks(house: House) -> list[tuple[str | None, str, str | None]]:
-    with house.services.reading() as rooms:
+    with house.services.administration.reading() as rooms:
         found = rooms.record.page(EventFilter(action="sign_in.locked"), None, 100)
     return [(event.target, event.details["of"], event.address) for event in found]
 
 
 def test_a_locked_user_is_refused_with_the_right_password_until_the_lock_ends(house: House):
     alice = house.user("alice")
-    assert fail(house.services.guard, alice, 12) == 10
+    assert fail(house.services.sign_in.guard, alice, 12) == 10
     assert signs_in(house, HOME) == "locked"
     house.wait(LOCK - timedelta(seconds=1))
     assert signs_in(house, HOME) == "locked"
@@ -71,7 +71,7 @@ def test_a_locked_user_is_refused_with_the_right_password_until_the_lock_ends(ho
 def test_where_the_user_has_signed_in_before_the_way_in_stays(house: House):
     alice = house.user("alice")
     assert signs_in(house, HOME) == "done"
-    fail(house.services.guard, alice, 12)
+    fail(house.services.sign_in.guard, alice, 12)
     assert signs_in(house, ATTACKER) == "locked"
     assert signs_in(house, HOME) == "done"
     assert signs_in(house, Actor(address="::ffff:192.0.2.1")) == "done"
@@ -96,7 +96,7 @@ def test_a_user_known_nowhere_near_is_unlocked_by_an_operator_or_a_new_password(
             rooms.users.unlock(alice)
 
     def new_password() -> None:
-        prepared = house.services.passwords.prepared(PASSWORD)
+        prepared = house.services.sign_in.passwords.prepared(PASSWORD)
         with house.changing() as rooms:
             rooms.users.set_password(alice, prepared)
 
@@ -177,7 +177,7 @@ def test_parallel_attempts_are_no_more_than_attempts_one_by_one(house: House, gu
 
 
 def test_parallel_guesses_of_one_address_at_many_users_wait_in_no_circle(house: House):
-    guard = house.services.guard
+    guard = house.services.sign_in.guard
     users = [house.user(f"user-{number}", password=None) for number in range(4)]
 
     def attempt(number: int) -> bool:

@@ -91,7 +91,7 @@ def test_a_name_that_shows_another_than_it_is_cannot_be_created(name: str):
 
 
 def test_a_name_that_nobody_can_have_is_not_found(house: House):
-    with house.services.reading() as rooms:
+    with house.services.administration.reading() as rooms:
         for name in [*DECEPTIVE, "x" * 16_000]:
             with pytest.raises(NotFound):
                 rooms.users.get_by_username(name)

@@ -120,7 +120,7 @@ def test_what_changes_while_a_password_is_hashed_counts(house: House, change: st
                 case "disabled":
                     rooms.users.update("alice", {"disabled": True})
                 case "password":
-                    new = house.services.passwords.prepared("another password")
+                    new = house.services.sign_in.passwords.prepared("another password")
                     rooms.users.set_password("alice", new)
                 case _:
                     rooms.users.delete("alice")
@@ -128,6 +128,8 @@ def test_what_changes_while_a_password_is_hashed_counts(house: House, change: st
             house.user("carol", id="alice", password="another password")
 
     services = house.services
-    sign_in = SignIn(services.database, services.directory, Interrupted(happens), services.guard)
+    sign_in = SignIn(
+        services.database, services.tokens.directory, Interrupted(happens), services.sign_in.guard
+    )
     with pytest.raises(InvalidCredentials):
         sign_in.authenticate("alice", PASSWORD)

@@ -19,9 +19,8 @@ class Password(Grant, ResourceOwnerPasswordCredentialsGrant):  # type: ignore[mi
 
     def authenticate_user(self, username: str, password: str) -> UserRecord:
         """Authlib's hook. `invalid_grant` for everything that can be wrong (RFC 6749 §5.2)."""
-        services = self.server.services
         try:
-            user: UserRecord = services.sign_in.authenticate(
+            user: UserRecord = self.server.sign_in.authenticate(
                 username,
                 password,
                 self.authenticated.actor,
@@ -31,7 +30,7 @@ class Password(Grant, ResourceOwnerPasswordCredentialsGrant):  # type: ignore[mi
         except InvalidCredentials as error:
             raise _invalid_grant(error) from None
         # A password that another process has just changed: this token must not be of before.
-        services.changes.look()
+        self.server.tokens.changes.look()
         return user
 
     def authorize(self, client: ClientRecord, audience: AudienceRecord) -> Authorization:
@@ -41,7 +40,7 @@ class Password(Grant, ResourceOwnerPasswordCredentialsGrant):  # type: ignore[mi
         """The first of a family, for a client that may use one (RFC 6749 §4.3.3)."""
         if authorization.sid is None:
             return None
-        user, refresh_tokens = self.request.user, self.server.services.refresh
+        user, refresh_tokens = self.request.user, self.server.tokens.refresh_tokens
 
         def begin(issue: Issue) -> str | NotBefore:
             try:
@@ -56,7 +55,7 @@ class Password(Grant, ResourceOwnerPasswordCredentialsGrant):  # type: ignore[mi
         """That of a new family, for a client that may use a refresh token."""
         if GrantType.REFRESH_TOKEN not in client.grant_types:
             return None
-        family_id: str = self.server.services.refresh.new_family_id()
+        family_id: str = self.server.tokens.refresh_tokens.new_family_id()
         return family_id
 
 

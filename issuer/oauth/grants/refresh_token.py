@@ -41,7 +41,7 @@ class RefreshToken(Grant, RefreshTokenGrant):  # type: ignore[misc]
         request = self.authenticated
         asked = Asked(requested_scopes(request), request.parameters.get("session_id"))
         try:
-            presented = self.server.services.refresh.present(
+            presented = self.server.tokens.refresh_tokens.present(
                 refresh_token, request.client.client_id, asked, request.actor
             )
         except InvalidCredentials as error:
@@ -54,7 +54,7 @@ class RefreshToken(Grant, RefreshTokenGrant):  # type: ignore[misc]
     def authenticate_user(self, refresh_token: PresentedToken) -> UserRecord:
         """Authlib's hook. The user as the database has it now."""
         user_id = refresh_token.family.user_id
-        user: UserRecord | None = self.server.services.directory.load_user(user_id)
+        user: UserRecord | None = self.server.tokens.directory.load_user(user_id)
         if user is None or user.disabled:
             raise _invalid_grant("the user is deleted or disabled", user_id)
         self.request.user = user
@@ -66,7 +66,7 @@ class RefreshToken(Grant, RefreshTokenGrant):  # type: ignore[misc]
 
     def refresh_token_for(self, authorization: Authorization) -> StoreRefreshToken:
         """The next of its family. Of requests at the same time one is the first."""
-        return partial(self.server.services.refresh.use, self.request.refresh_token.presented)
+        return partial(self.server.tokens.refresh_tokens.use, self.request.refresh_token.presented)
 
     def revoke_old_credential(self, refresh_token: PresentedToken) -> None:
         """Authlib's hook. Done with the new one, in one transaction."""

@@ -175,7 +175,7 @@ class Process:
             self.world.hold(before)
 
     def _change(self, change: Callable[[Keys], object]) -> None:
-        """As `Services.changing_keys` does it."""
+        """As `Composition.changing_keys` does it."""
         self.keyring.put_in_order()
         with self.database.changing() as session:
             change(Keys(session, Trail(session, self.clock, OPERATOR), self.clock))

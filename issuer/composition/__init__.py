@@ -1,0 +1,18 @@
+"""Builds the objects of an issuer, one module per part, and hands each interface what it uses.
+
+Nothing below reads the clock, the random source or the environment by itself.
+"""
+
+from issuer.composition.administration import Administration
+from issuer.composition.composition import Composition, compose
+from issuer.composition.foundation import build_sealer, master_key_path
+from issuer.composition.unit_of_work import UnitOfWork
+
+__all__ = [
+    "Administration",
+    "Composition",
+    "UnitOfWork",
+    "build_sealer",
+    "compose",
+    "master_key_path",
+]

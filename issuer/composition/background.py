@@ -1,0 +1,103 @@
+"""What a server does by itself: follow changes, rotate keys, write, clean up."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+from issuer.audit.gathering import WRITE_EVERY as WRITE_REFUSALS_EVERY
+from issuer.clients.last_use import WRITE_EVERY as WRITE_LAST_USE_EVERY
+from issuer.composition.audit import AuditParts
+from issuer.composition.foundation import Foundation
+from issuer.composition.keys import KeyParts, require_algorithms
+from issuer.composition.sign_in import SignInParts
+from issuer.composition.tokens import TokenParts
+from issuer.periodic import Periodic
+from issuer.revocations import Revocations
+from issuer.users.guard import CLEAR_EVERY
+
+DELETE_EXPIRED_EVERY = timedelta(minutes=10)
+_ERASE_EVERY = timedelta(minutes=1)
+_PRUNE_EVERY = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Background:
+    """The threads of a server. `writing` jobs run once more at the end, in this order."""
+
+    foundation: Foundation
+    keys: KeyParts
+    tokens: TokenParts
+    sign_in: SignInParts
+    audit: AuditParts
+    cleaning: tuple[Periodic, ...]
+    writing: tuple[Periodic, ...]
+
+    def start(self) -> None:
+        """Carry out the rotation of keys, then start the threads."""
+        require_algorithms(self.foundation)
+        keyring = self.keys.keyring
+        keyring.tidy()
+        keyring.put_in_order()
+        keyring.require_loaded()
+        self.tokens.changes.start()
+        self.keys.rotator.start()
+        self.audit.writer.start()
+        for job in (*self.cleaning, *self.writing):
+            job.start()
+
+    def stop(self) -> None:
+        """Make durable what waits, end the threads, close the connections."""
+        self.audit.writer.stop()
+        for job in self.cleaning:
+            job.stop()
+        for job in self.writing:
+            job.stop()
+            job.run_once()
+        self.sign_in.passwords.stop()
+        self.keys.rotator.stop()
+        self.tokens.changes.stop()
+        self.foundation.database.dispose()
+
+
+def delete_expired(foundation: Foundation, tokens: TokenParts) -> None:
+    """Delete refresh families that have ended or expired, then entries of the feed."""
+    # In that order: which families have ended is known from entries of the feed.
+    tokens.refresh_tokens.forget_expired()
+    more = True
+    while more:  # some at a time: nobody waits long for the database
+        with foundation.database.transaction() as session:
+            more = bool(Revocations(session, foundation.clock).forget())
+
+
+def build_background(
+    foundation: Foundation,
+    keys: KeyParts,
+    tokens: TokenParts,
+    sign_in: SignInParts,
+    audit: AuditParts,
+) -> Background:
+    return Background(
+        foundation,
+        keys,
+        tokens,
+        sign_in,
+        audit,
+        cleaning=(
+            Periodic(
+                "expired-tokens", DELETE_EXPIRED_EVERY, partial(delete_expired, foundation, tokens)
+            ),
+            Periodic("sign-in-attempts", CLEAR_EVERY, sign_in.guard.clear_up),
+            Periodic("audit-retention", _PRUNE_EVERY, audit.prune),
+            Periodic("erasure", _ERASE_EVERY, foundation.database.erasure.retry),
+        ),
+        # The checkpoint is last: it covers what the others have written.
+        writing=(
+            Periodic("last-use", WRITE_LAST_USE_EVERY, tokens.last_use.write),
+            Periodic("refusals", WRITE_REFUSALS_EVERY, audit.refusals.write),
+            Periodic(
+                "audit-checkpoints",
+                foundation.settings.audit_checkpoint_every,
+                audit.make_checkpoint,
+            ),
+        ),
+    )

@@ -1,0 +1,76 @@
+"""All parts of one issuer. Only what starts a process holds it; the rest is handed its parts."""
+
+from dataclasses import dataclass
+
+from issuer.clock import Clock
+from issuer.composition.administration import Administration, build_administration
+from issuer.composition.audit import AuditParts, build_audit
+from issuer.composition.background import Background, build_background
+from issuer.composition.foundation import (
+    Foundation,
+    build_foundation,
+    build_sealer,
+    require_master_key,
+)
+from issuer.composition.keys import KeyParts, build_keys
+from issuer.composition.readiness import Readiness
+from issuer.composition.sign_in import SignInParts, build_sign_in
+from issuer.composition.tokens import TokenParts, build_tokens
+from issuer.database import Database
+from issuer.database.deployment import require_issuer
+from issuer.keys.sealing import Sealer
+from issuer.settings import Settings
+
+
+@dataclass(frozen=True)
+class Composition:
+    """The parts, and in short what nearly everybody needs of the foundation."""
+
+    foundation: Foundation
+    keys: KeyParts
+    tokens: TokenParts
+    sign_in: SignInParts
+    audit: AuditParts
+    administration: Administration
+    readiness: Readiness
+    background: Background
+
+    @property
+    def settings(self) -> Settings:
+        return self.foundation.settings
+
+    @property
+    def clock(self) -> Clock:
+        return self.foundation.clock
+
+    @property
+    def database(self) -> Database:
+        return self.foundation.database
+
+
+def compose(settings: Settings, clock: Clock | None = None) -> Composition:
+    """The parts for `settings`; `ConfigurationError` says why a server could not start."""
+    require_master_key(settings)
+    composition = compose_with(settings, clock or Clock(), build_sealer(settings))
+    with composition.database.reading() as session:
+        require_issuer(session, settings.url)
+    return composition
+
+
+def compose_with(settings: Settings, clock: Clock, sealer: Sealer) -> Composition:
+    """The same for a database that may still belong to another issuer, or to none."""
+    foundation = build_foundation(settings, clock, sealer)
+    keys = build_keys(foundation)
+    tokens = build_tokens(foundation, keys.keyring)
+    sign_in = build_sign_in(foundation, tokens.directory)
+    audit = build_audit(foundation, keys.keyring)
+    return Composition(
+        foundation,
+        keys,
+        tokens,
+        sign_in,
+        audit,
+        build_administration(foundation, keys, tokens, sign_in),
+        Readiness(foundation, tokens.changes, keys.keyring),
+        build_background(foundation, keys, tokens, sign_in, audit),
+    )

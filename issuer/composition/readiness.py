@@ -1,0 +1,32 @@
+"""Whether this process can issue tokens now."""
+
+from dataclasses import dataclass
+
+from issuer.composition.foundation import Foundation
+from issuer.database import require_current_schema
+from issuer.database.deployment import require_issuer, require_writable
+from issuer.directory import ChangeWatcher
+from issuer.keys import Keyring
+from issuer.keys.house_secrets_store import CLIENT_SECRETS, opened
+
+
+@dataclass(frozen=True)
+class Readiness:
+    foundation: Foundation
+    changes: ChangeWatcher
+    keyring: Keyring
+
+    def require(self) -> None:
+        """An `IssuerError` says why tokens could not be issued now.
+
+        It writes: a database that refuses that may well be read.
+        """
+        database, settings = self.foundation.database, self.foundation.settings
+        self.changes.require_current()
+        require_writable(database, self.foundation.clock())
+        require_current_schema(database)
+        with database.reading() as session:
+            require_issuer(session, settings.url)
+            opened(session, self.foundation.sealer, CLIENT_SECRETS)
+        for alg in settings.signing_algorithms:
+            self.keyring.active(alg)

@@ -1,0 +1,27 @@
+"""How people sign in: passwords, and the policy against guessing them."""
+
+from dataclasses import dataclass
+
+from issuer.composition.foundation import Foundation
+from issuer.directory import Directory
+from issuer.keys.house_secrets_store import SIGN_IN_ATTEMPTS, derived
+from issuer.users import Guard, Marks, Passwords, Policy, SignIn
+
+
+@dataclass(frozen=True)
+class SignInParts:
+    passwords: Passwords
+    marks: Marks
+    guard: Guard
+    sign_in: SignIn
+
+
+def build_sign_in(foundation: Foundation, directory: Directory) -> SignInParts:
+    settings = foundation.settings
+    marks = Marks(derived(foundation.hmac_key, SIGN_IN_ATTEMPTS))
+    policy = Policy(settings.sign_in_failures, settings.sign_in_lock)
+    passwords = Passwords(settings.password_hash, settings.password_workers)
+    guard = Guard(foundation.database, foundation.clock, policy, marks)
+    return SignInParts(
+        passwords, marks, guard, SignIn(foundation.database, directory, passwords, guard)
+    )

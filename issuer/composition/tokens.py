@@ -1,0 +1,103 @@
+"""Tokens: who may have one, issuing, reading and revoking them."""
+
+from dataclasses import dataclass
+
+import structlog
+
+from issuer.clients import SecretMaker
+from issuer.clients.authentication import ClientAuthentication
+from issuer.clients.last_use import LastUse
+from issuer.composition.foundation import Foundation
+from issuer.directory import ChangeWatcher, Directory
+from issuer.errors import Unavailable
+from issuer.families import Lifetimes
+from issuer.keys import Keyring
+from issuer.keys.house_secrets_store import REFRESH_TOKENS, derived
+from issuer.refresh import RefreshTokenMaker, RefreshTokens
+from issuer.revocations import Revocations, RevocationView
+from issuer.tokens import RevocationFeed, TokenIssuer, TokenReader, VerifiedToken
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class TokenParts:
+    """`own_reader` reads tokens for this issuer itself, `any_reader` those of every audience."""
+
+    foundation: Foundation
+    directory: Directory
+    changes: ChangeWatcher
+    client_secrets: SecretMaker
+    client_authentication: ClientAuthentication
+    last_use: LastUse
+    revocations: RevocationView
+    issuer: TokenIssuer
+    own_reader: TokenReader
+    any_reader: TokenReader
+    refresh_tokens: RefreshTokens
+    revocation_feed: RevocationFeed
+
+    def is_revoked(self, token: VerifiedToken) -> bool:
+        """Whether the token is revoked, by the database as it is now."""
+        with self.foundation.database.reading() as session:
+            return Revocations(session, self.foundation.clock).names(
+                jti=token.jti,
+                sid=token.sid,
+                subject=token.subject,
+                client_id=token.client_id,
+                audience=token.audience,
+                issued_at=token.issued_at,
+            )
+
+
+def build_tokens(foundation: Foundation, keyring: Keyring) -> TokenParts:
+    settings, clock, database = foundation.settings, foundation.clock, foundation.database
+    random = foundation.random
+    directory = Directory(database, own_audience=settings.url)
+    client_secrets = SecretMaker(foundation.hmac_key, random)
+    revocations = RevocationView(database, clock)
+    changes = ChangeWatcher(database, clock)
+    changes.subscribe_to_feed(revocations.follow)
+    changes.subscribe(directory.forget)
+    changes.subscribe(keyring.reload)
+    reading = (keyring, clock, revocations)
+    return TokenParts(
+        foundation=foundation,
+        directory=directory,
+        changes=changes,
+        client_secrets=client_secrets,
+        client_authentication=ClientAuthentication(directory, client_secrets),
+        last_use=LastUse(database),
+        revocations=revocations,
+        issuer=TokenIssuer(
+            settings.url,
+            keyring,
+            random,
+            default_lifetime=settings.access_token_ttl,
+            most_bytes=settings.max_token_bytes,
+            revocations=revocations,
+        ),
+        own_reader=TokenReader(settings.url, settings.url, *reading),
+        any_reader=TokenReader(settings.url, None, *reading),
+        refresh_tokens=RefreshTokens(
+            database,
+            clock,
+            random,
+            RefreshTokenMaker(derived(foundation.hmac_key, REFRESH_TOKENS), random),
+            Lifetimes(settings.refresh_idle, settings.refresh_ttl),
+            settings.refresh_reuse_grace,
+            ended=lambda: see_own_change(changes),
+        ),
+        revocation_feed=RevocationFeed(
+            settings.url, database, clock, keyring, revocations, changes.look
+        ),
+    )
+
+
+def see_own_change(changes: ChangeWatcher) -> None:
+    """This process knows at once what it has just committed."""
+    try:
+        changes.look()
+    except Unavailable as error:
+        # It is committed; the watcher looks again in a moment.
+        log.warning("change_counter_unreadable", cause=str(error))

@@ -1,0 +1,114 @@
+"""One transaction of somebody who administers the issuer."""
+
+from collections.abc import Iterable
+from functools import cached_property
+
+from issuer.audiences import Audiences
+from issuer.audit import Actor, Record, Trail
+from issuer.authority import Authority
+from issuer.clients import Clients, Rotations
+from issuer.composition.foundation import Foundation
+from issuer.composition.keys import KeyParts
+from issuer.composition.sign_in import SignInParts
+from issuer.composition.tokens import TokenParts
+from issuer.database import Session
+from issuer.database.counts import read_change_count
+from issuer.database.deployment import change_issuer
+from issuer.keys import Keys
+from issuer.revocations import Revocations
+from issuer.roles import Assignments, Roles
+from issuer.tokens import TokenRevocations
+from issuer.users import Users
+
+
+class UnitOfWork:
+    """The domain objects of one transaction, each built when it is first used.
+
+    Each writes the audit events of its changes into the same transaction.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        foundation: Foundation,
+        keys: KeyParts,
+        tokens: TokenParts,
+        sign_in: SignInParts,
+        actor: Actor,
+        held: Iterable[str],
+    ) -> None:
+        self._session = session
+        self._foundation = foundation
+        self._keys = keys
+        self._tokens = tokens
+        self._sign_in = sign_in
+        settings, clock = foundation.settings, foundation.clock
+        self._trail = Trail(session, clock, actor)
+        self.authority = Authority(
+            session, settings.url, held, users_sign_in=settings.password_grant
+        )
+        self.revocations = Revocations(session, clock)
+        self._common = (session, self._trail, clock, self.authority)
+
+    def check_invariants(self) -> None:
+        """At the end of a change: the rules that hold for what it has made of everything."""
+        self.authority.settle()
+        self.revocations.settle()
+
+    @cached_property
+    def audiences(self) -> Audiences:
+        return Audiences(
+            *self._common,
+            self.revocations,
+            own_id=self._foundation.settings.url,
+            algorithms=self._foundation.settings.signing_algorithms,
+            announce_for=self._keys.policy.announced_for,
+        )
+
+    @cached_property
+    def roles(self) -> Roles:
+        return Roles(*self._common)
+
+    @cached_property
+    def clients(self) -> Clients:
+        return Clients(
+            *self._common, self.revocations, self._foundation.random, self._tokens.client_secrets
+        )
+
+    @cached_property
+    def rotations(self) -> Rotations:
+        return Rotations(self.clients, self._foundation.clock)
+
+    @cached_property
+    def users(self) -> Users:
+        return Users(*self._common, self.revocations, self._foundation.random, self._sign_in.marks)
+
+    @cached_property
+    def assignments(self) -> Assignments:
+        return Assignments(self._session, self._trail, self.authority)
+
+    @cached_property
+    def token_revocations(self) -> TokenRevocations:
+        return TokenRevocations(
+            self._trail,
+            self._foundation.clock,
+            self.authority,
+            self.revocations,
+            self._tokens.any_reader,
+        )
+
+    @cached_property
+    def keys(self) -> Keys:
+        return Keys(self._session, self._trail, self._foundation.clock)
+
+    @cached_property
+    def record(self) -> Record:
+        return Record(self._session)
+
+    def change_issuer(self) -> None:
+        """The database belongs to `ISSUER_URL` from now on."""
+        change_issuer(self._session, self._foundation.settings.url)
+
+    def change_count(self) -> int:
+        """How many changes were committed when the transaction began."""
+        return read_change_count(self._session)
