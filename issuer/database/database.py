@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from issuer.database.causes import cause_of, cause_of_file
 from issuer.database.counts import Counts, read_counts
-from issuer.database.engine import engine_for, is_sqlite, parsed, safe
+from issuer.database.engine import BUSY_TIMEOUT_MS, engine_for, is_sqlite, parsed, safe
 from issuer.database.erasure import Erasure
 from issuer.database.outage import Outage
 from issuer.database.tables import ChangeCounter, Instant, SeenByDirectory
+from issuer.database.write_queue import WriteQueue
 from issuer.errors import DatabaseUnavailable
 
 _DENIED = "42501"  # insufficient_privilege: of the role we connect as
@@ -42,6 +43,7 @@ class Database:
         self._writing = sessionmaker(self._writing_engine, expire_on_commit=False, info=self.info)
         event.listen(self._writing, "before_flush", _count_the_change)
         self._kept = threading.local()
+        self.write_queue = WriteQueue(BUSY_TIMEOUT_MS / 1000)
         self.outage = Outage()
         self.erasure = Erasure(self.engine)
 
@@ -51,16 +53,22 @@ class Database:
 
         `DatabaseUnavailable` when the database cannot be reached, refuses to write or is full.
         """
-        with self.translated(), self._writing.begin() as session:
+        with self.translated(), self._turn(), self._writing.begin() as session:
             yield session
 
     @contextmanager
     def statements(self) -> Iterator[Connection]:
         """As `transaction`, but without a session: for a thread that writes again and again.
 
-        Not for changes that the token path must see: only a session counts those.
+        Not for changes that the token path must see: only a session counts those. It goes before
+        transactions that wait: tokens wait for what such a thread writes.
         """
-        with self.translated(), self._connected() as connection, connection.begin():
+        with (
+            self.translated(),
+            self._turn(urgent=True),
+            self._connected() as connection,
+            connection.begin(),
+        ):
             yield connection
 
     @contextmanager
@@ -122,6 +130,9 @@ class Database:
         cause = self.cause(error)
         self.outage.failed(cause, writing=writing)
         return DatabaseUnavailable(f"Cannot use the database ({self.safe_url}): {cause}.")
+
+    def _turn(self, *, urgent: bool = False) -> AbstractContextManager[None]:
+        return self.write_queue.turn(urgent=urgent) if self.is_sqlite else nullcontext()
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
