@@ -50,6 +50,10 @@ format: .venv/dev  ## put the code into the house format
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+docs: .venv-docs/installed  ## build the documentation into site/, and check its links
+	@NO_MKDOCS_2_WARNING=true .venv-docs/bin/mkdocs build --strict --quiet
+	@echo 'The first page is site/index.html'
+
 wheel: .venv/runtime  ## build the distributions into dist/: the whole, and the adapter alone
 	$(BIN)/hatchling build
 	cd deploy/verifier && ../../$(BIN)/hatchling build --target wheel --directory ../../dist
@@ -62,13 +66,14 @@ lock: $(TOOLS)/installed  ## write the requirements files anew (ARGS=--upgrade f
 	$(LOCK) pyproject.toml --all-extras --group dev --constraint requirements.txt \
 		--constraint requirements-build.txt --output-file requirements-dev.txt
 	$(LOCK) --group demo --constraint requirements-dev.txt --output-file requirements-demo.txt
+	$(LOCK) --group docs --constraint requirements-dev.txt --output-file requirements-docs.txt
 	for release in $(AGNO_RELEASES); do \
 		printf '%s\n' "agno[os,mcp,a2a,agui]==$$release" 'PyJWT[crypto]' | \
 			$(LOCK) - --output-file "tests/agentos/requirements-agno-$${release%.*}.txt" || exit; \
 	done
 
 clean:  ## remove what make made; issuer-data stays, it holds keys
-	rm -rf .venv .venv-* dist .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+	rm -rf .venv .venv-* dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis \
 		$(FOREIGN_CLIENTS)/node_modules $(FOREIGN_SERVERS)/node_modules
 
 .venv/runtime: requirements.txt requirements-build.txt pyproject.toml | .venv/bin/pip
@@ -93,6 +98,11 @@ $(AGNO_VENVS:=/installed): .venv-agno-%/installed: \
 	@$(@D)/bin/pip install $(QUIETLY) --require-hashes -r $<
 	@touch $@
 
+.venv-docs/installed: requirements-docs.txt | .venv-docs/bin/pip
+	@echo 'Installing what builds the documentation into $(@D)'
+	@$(@D)/bin/pip install $(QUIETLY) --require-hashes -r $<
+	@touch $@
+
 $(TOOLS)/installed: | $(TOOLS)/bin/pip
 	@$(TOOLS)/bin/pip install $(QUIETLY) '$(UV)'
 	@touch $@
@@ -114,4 +124,4 @@ $(PROXIES):
 		"The issuer needs Python 3.11 or newer: name one with `make PYTHON=…`.")'
 	@$(PYTHON) -m venv $*
 
-.PHONY: help quickstart demo test test-all bench lint format wheel lock clean $(PROXIES)
+.PHONY: help quickstart demo test test-all bench lint format docs wheel lock clean $(PROXIES)

@@ -1,8 +1,8 @@
-"""How fast the issuer is, beside what limits it and beside others (DESIGN §8).
+"""How fast the issuer is, beside what limits it and beside others.
 
     python -m benchmarks [--quick] [--only WORDS] [--json FILE] [--scale FILE] [--write-docs]
 
-Everything is measured in one run: see `METHOD` in `benchmarks/report.py`.
+Everything is measured in one run; `docs/performance.md` says how.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def main() -> None:
     if options.json:
         options.json.write_text(json.dumps(report.for_machines(), indent=2) + "\n")
     if options.write_docs:
-        DOCS.write_text(report.markdown())
+        DOCS.write_text(report.written_into(DOCS.read_text()))
 
 
 def parsed() -> argparse.Namespace:

@@ -176,8 +176,8 @@ METHOD = f"""\
 Honest callers ask for tokens with client credentials on 16 connections: alone, beside an attack,
 and alone again. "Alone" and "beside" are tokens a second; "refused" are requests of honest callers
 that were refused or lost beside the attack. Memory is in MB: proportional set size (PSS) before and
-after the attack, resident at its peak. Wanted: at least {LEAST_RATIO:g} of the rate beside each
-attack, and at most {MOST_GROWTH} MB more after it.
+after the attack, resident at its peak. "kept" means that honest callers got at least
+{LEAST_RATIO:g} of their rate beside the attack, and that memory grew by at most {MOST_GROWTH} MB.
 
 Each attack meets a new issuer with default settings: one process on the first core, SQLite. Honest
 callers and the attacker share the last core. Attackers come from an address of their own, and have

@@ -10,6 +10,7 @@ from rich.table import Table
 from benchmarks.measuring import Result
 from benchmarks.targets import TARGETS, Target, p99, rate
 
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 COLUMNS = ("requests/s", "slowest", "fastest", "p50 ms", "p99 ms", "errors")
 
 
@@ -53,9 +54,11 @@ class Report:
         for table in (self._loads(), self._figures(), self._targets()):
             console.print(table)
 
-    def markdown(self) -> str:
-        """The whole of `docs/performance.md`."""
-        return "\n".join(_markdown(self))
+    def written_into(self, page: str) -> str:
+        """The page `docs/performance.md` with this run instead of the one that it has."""
+        before, _, rest = page.partition(BEGIN)
+        _, _, after = rest.partition(END)
+        return "\n".join([before + BEGIN, "", *_markdown(self), "", END + after])
 
     def load_rows(self) -> Iterator[tuple[str, ...]]:
         for name, result in self.results.items():
@@ -104,49 +107,100 @@ def _table(columns: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> Table:
 
 
 def _markdown(report: Report) -> Iterator[str]:
-    yield "# Performance"
-    yield ""
-    yield "Ratios are the result; absolute figures are of one machine, and are context. Everything"
-    yield "was measured side by side in one run, which wrote this file. Only what is called scale"
-    yield "is from a run before it, of houses side by side: `python -m benchmarks.scale`."
-    yield ""
-    yield "What keeps us from the rest: [where-the-time-goes.md](where-the-time-goes.md)."
-    yield ""
-    yield f"    {report.command}"
+    """What a reader of the page wants to know. What we want to reach is for the terminal."""
+    yield "### Machine"
     yield ""
     yield from (f"- {name}: {text}" for name, text in report.machine.items())
+    yield f"- command: `{report.command}`"
     yield ""
-    yield "## What we want to reach"
+    yield "### Tokens a second beside other servers"
     yield ""
-    yield from _rows(("", "wanted", "measured", ""), report.target_rows())
-    yield ""
-    yield "## Tokens a second"
+    yield from _rows(("", *(title for _, title in SERVERS)), _compared(report.results))
     yield ""
     yield from _plot(report.results)
     yield ""
-    yield "## All of it"
+    yield "### All loads"
     yield ""
-    yield METHOD
+    yield from _rows(
+        ("", *COLUMNS), ((_readable(name), *rest) for name, *rest in report.load_rows())
+    )
     yield ""
-    yield from _rows(("", *COLUMNS), report.load_rows())
+    yield "### Memory and start"
     yield ""
-    yield from _rows(("", ""), report.figure_rows())
+    yield from _rows(
+        ("", ""),
+        (
+            (_readable(name), value)
+            for name, value in report.figure_rows()
+            if not name.startswith("scale, ")
+        ),
+    )
+    scale = list(_scale(report.figures))
+    if scale:
+        yield ""
+        yield "### Large databases"
+        yield ""
+        yield from _rows(("", *(title for _, title in DATABASES)), iter(scale))
 
 
-METHOD = """\
-A server is one process on the first core and the load comes from the last one, with 16 connections
-where nothing else is said; two processes have all cores and share them with the load. Settings are
-the defaults, but that two algorithms sign and a user may fail 1,000 times; every token is on record
-before it is given out. A client asks for its token in the same bytes each time, as machines do, and
-ours remembers the last of them; "never the same twice" are two in turn, of which it has forgotten
-the one that comes.
-PostgreSQL flushes its commits to the disk and runs on whatever core is free. The loads take turns,
-round after round, after one that warms up. A line has the median of the rounds, and its slowest
-and fastest. "Beside sign-ins" means that 17 connections sign in with passwords all the time: two
-are worked on, the others wait. The quiet and the noisy client ask at the same time. Memory is the
-proportional set size (PSS), "loaded" after all rounds: of the libraries that processes share each
-has its part. Who runs one process and nothing else on a machine needs what is resident. A start is
-from exec to the first token, on a database that is there."""
+# Prefix of a load, and how its column is called.
+SERVERS = (
+    ("bare", "bare app"),
+    ("sqlite", "issuer, SQLite"),
+    ("node-oidc-provider", "node-oidc-provider"),
+)
+DATABASES = (
+    ("empty", "empty"),
+    ("full", "many users and clients"),
+    ("grown", "many audit events"),
+)
+SCALE = {
+    "users: rows": "users",
+    "clients: rows": "clients",
+    "events: rows": "audit events",
+    "tokens: per second": "tokens a second",
+    "tokens: p99": "p99 of a token, ms",
+    "sign-in: ms": "one sign-in, ms",
+    "bump: ms": "first token after a change, ms",
+    "list of users: ms": "page of users, ms",
+    "list of audit-events: ms": "page of audit events, ms",
+    "memory: MB": "memory, MB",
+    "database: MB": "database, MB",
+}
+WORDS = {
+    "sqlite": "issuer, SQLite",
+    "postgresql": "issuer, PostgreSQL",
+    "bare": "bare app",
+    "open": "without authentication",
+    "stock": "agno with a file of keys",
+    "adapter": "with the verifier",
+    "feed": "revocation feed",
+    "JWKS": "key set",
+}
+
+
+def _readable(name: str) -> str:
+    return ", ".join(WORDS.get(word, word) for word in name.split(", "))
+
+
+def _compared(results: Mapping[str, Result]) -> Iterator[tuple[str, ...]]:
+    for load in ("RS256, 16", "RS256, 64", "ES256, 16", "ES256, 64"):
+        found = [results.get(f"{server}, {load} connections") for server, _ in SERVERS]
+        rates = (f"{each.per_second:,.0f}" if each else "–" for each in found)
+        yield (f"{load} connections", *rates)
+
+
+def _scale(figures: Mapping[str, float]) -> Iterator[tuple[str, ...]]:
+    for name, title in SCALE.items():
+        found = [figures.get(f"scale, {database}, {name}") for database, _ in DATABASES]
+        if any(each is not None for each in found):
+            yield (
+                title,
+                *(
+                    "–" if each is None else f"{each:,.4g}" if each < 1000 else f"{each:,.0f}"
+                    for each in found
+                ),
+            )
 
 
 def _rows(columns: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> Iterator[str]:
@@ -168,9 +222,9 @@ def _plot(results: Mapping[str, Result]) -> Iterator[str]:
 
 PLOTTED = {
     "bare, RS256, 16 connections": "bare RS256",
-    "sqlite, RS256, 16 connections": "ours RS256",
+    "sqlite, RS256, 16 connections": "issuer RS256",
     "node-oidc-provider, RS256, 16 connections": "node RS256",
     "bare, ES256, 16 connections": "bare ES256",
-    "sqlite, ES256, 16 connections": "ours ES256",
+    "sqlite, ES256, 16 connections": "issuer ES256",
     "node-oidc-provider, ES256, 16 connections": "node ES256",
 }

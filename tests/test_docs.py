@@ -49,14 +49,14 @@ def test_give_a_service_exactly_one_agent(issuer: RunningIssuer):
     assert '"agents:web:run"' in token
 
 
-def test_the_record_is_read_and_verified_as_the_page_says(issuer: RunningIssuer):
+def test_the_audit_log_is_read_and_verified_as_the_page_says(issuer: RunningIssuer):
     cli = Cli(issuer.environment)
     cli.done("client", "create", "ci-bot")
     for line in COMMAND.findall((HOW_TO / "audit.md").read_text()):
         assert cli.done(*shlex.split(line))
 
 
-def test_keys_are_looked_after_as_the_page_says(tmp_path: Path):
+def test_keys_are_managed_as_the_page_says(tmp_path: Path):
     """But for the drill, whose verifiers are elsewhere: tests/drilling."""
     with RunningIssuer(tmp_path, signing_algorithms="RS256,ES256") as issuer:
         cli = Cli(issuer.environment)
@@ -71,7 +71,31 @@ def test_keys_are_looked_after_as_the_page_says(tmp_path: Path):
                 cli.done(*command)
 
 
-def test_tokens_are_taken_back_as_the_page_says(tmp_path: Path):
+def test_a_manifest_is_planned_and_applied_as_the_page_says(issuer: RunningIssuer, tmp_path: Path):
+    text = (HOW_TO / "keep-the-configuration-in-git.md").read_text()
+    (manifest,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    file = tmp_path / "issuer.yaml"
+    file.write_text(manifest)
+    cli = Cli(issuer.environment)
+    for line in COMMAND.findall(text):
+        said = cli.done(*shlex.split(line.replace("issuer.yaml", str(file))))
+    assert "web-runner" in said
+    assert cli("plan", "-f", str(file), "--detailed-exitcode").status == 0
+
+
+def test_the_url_is_changed_and_the_database_migrated_as_the_pages_say(tmp_path: Path):
+    with RunningIssuer(tmp_path) as issuer:
+        environment = dict(issuer.environment)
+    text = (HOW_TO / "change-the-url.md").read_text()
+    (name, url) = re.findall(r"^\$ export (\w+)=(\S+)$", text, re.MULTILINE)[0]
+    environment[name] = url
+    for page in ("change-the-url.md", "upgrade.md"):
+        for line in re.findall(r"^ *\$ issuer (.+)$", (HOW_TO / page).read_text(), re.MULTILINE):
+            Cli(environment).done(*shlex.split(line))
+    assert Cli(environment)("role", "list").status == 0
+
+
+def test_tokens_are_revoked_as_the_page_says(tmp_path: Path):
     with RunningIssuer(tmp_path) as issuer:
         issuer.house.user("alice", password=None)
         issuer.house.client("ci-bot")

@@ -56,6 +56,7 @@ def test_every_dependency_is_locked():
     assert names(groups["build"]) <= locked_in("requirements-build.txt")
     assert runtime | development <= locked_in("requirements-dev.txt")
     assert names(groups["demo"]) <= locked_in("requirements-demo.txt")
+    assert names(groups["docs"]) <= locked_in("requirements-docs.txt")
 
 
 def locked_in(lockfile: str) -> set[str]:

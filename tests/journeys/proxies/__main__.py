@@ -53,17 +53,17 @@ def table(seconds: float) -> Iterator[str]:
 
 def explained(seconds: float) -> str:
     return f"""\
-`python -m tests.journeys.proxies --write-docs` wrote this table: {seconds:g} s behind each proxy,
-and without one ("none"). Six clients with secrets, audiences and scopes of their own, one of them
-an administrator, ask for tokens and introspect them. Each answer must be the one to its request and
-about its caller; any other is misplaced. Refused are answers without success, and answers that
-never came. Six attackers send beside them, as one client with few rights:
+Measured for {seconds:g} s behind each proxy, and without one ("none"). Six clients with their own
+secrets, audiences and scopes, one of them an administrator, request tokens and introspect them.
+Each answer must belong to its request and its caller; any other answer is misplaced. "Refused" are
+answers without success and missing answers. Six attackers send at the same time, as one client with
+few rights:
 
 - upgrades: `Upgrade: x`, `websocket` or `h2c` with a body that holds another request, whole or cut
 - trailers: `Authorization`, `X-Forwarded-For` and `X-Request-Id` after a chunked body
 - pipelining: 40 requests at once
 - half-closes: a client that sends no more and still reads
-- aborted requests: a client that goes away in the middle, or before it is answered"""
+- aborted requests: a client that disconnects in the middle, or before it is answered"""
 
 
 if __name__ == "__main__":

@@ -1,0 +1,86 @@
+"""The reference pages, the diagram of the packages and all links are true."""
+
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from issuer.catalogue.own_routes import own_routes
+from issuer.cli.program import app
+
+REPOSITORY = Path(__file__).parents[1]
+DOCS = REPOSITORY / "docs"
+PAGES = [*DOCS.rglob("*.md"), *REPOSITORY.glob("*.md")]
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+FILE = re.compile(r"`((?:issuer|tests|benchmarks|migrations|examples)/[\w./-]+)`")
+
+every_page = pytest.mark.parametrize(
+    "page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY))
+)
+
+
+def test_the_page_lists_every_command_and_no_other():
+    text = (DOCS / "reference" / "command-line.md").read_text()
+    listed = {
+        re.sub(r" [A-Z_ ]+$", "", command)
+        for command in re.findall(r"^\| `issuer ([^`]+)`", text, re.MULTILINE)
+    }
+    assert listed == set(commands())
+
+
+def commands() -> Iterator[str]:
+    for group in app.registered_commands:
+        assert group.name is not None
+        module = import_module(f"issuer.cli.{group.name}")
+        yield from names(typer.main.get_command(module.app), group.name)
+
+
+def names(command: Any, path: str) -> Iterator[str]:
+    inner = getattr(command, "commands", {})
+    if not inner or command.invoke_without_command:
+        yield path
+    for name, each in inner.items():
+        yield from names(each, f"{path} {name}")
+
+
+def test_the_page_lists_every_endpoint():
+    text = (DOCS / "reference" / "endpoints.md").read_text()
+    paths = {
+        route.path.removeprefix("/admin/v1").replace(":path}", "}")
+        for route in own_routes("", has_metrics=True)
+    }
+    assert {path for path in paths if path not in text} == set()
+
+
+def test_the_architecture_names_every_package():
+    text = (DOCS / "architecture.md").read_text()
+    packages = {path.parent.name for path in (REPOSITORY / "issuer").glob("*/__init__.py")}
+    assert {name for name in packages if f"{name}/`" not in text} == set()
+
+
+@every_page
+def test_a_page_cites_only_files_that_exist(page: Path):
+    cited = {file for file in FILE.findall(page.read_text()) if "<" not in file}
+    assert {file for file in cited if not (REPOSITORY / file).exists()} == set()
+
+
+@every_page
+def test_every_link_leads_to_a_page_and_a_heading(page: Path):
+    broken = []
+    for link in LINK.findall(page.read_text()):
+        path, _, anchor = link.partition("#")
+        if "://" in path or path.startswith("mailto:"):
+            continue
+        target = page.parent / path if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+    assert not broken
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
