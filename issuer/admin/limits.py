@@ -1,13 +1,19 @@
 """A bound on what this door reads."""
 
+from math import inf
+
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MOST_BYTES = 1024 * 1024
+_MOST_UNREAD = 64 * 1024
 
 
 class BodyLimit:
-    """Pure ASGI: a body over 1 MiB is 413, declared or not."""
+    """Pure ASGI: a body over 1 MiB is 413, declared or not.
+
+    The connection of a request that is refused is closed where much of the body is still to come.
+    """
 
     def __init__(self, app: ASGIApp, prefix: str) -> None:
         self._app = app
@@ -17,14 +23,29 @@ class BodyLimit:
         if scope["type"] != "http" or not scope["path"].startswith(self._prefix):
             await self._app(scope, receive, send)
             return
-        read = 0
+        read, length = 0, _length(scope)
 
         async def bounded() -> Message:
-            nonlocal read
+            nonlocal read, length
             message = await receive()
             read += len(message.get("body", b""))
             if read > MOST_BYTES:
                 raise HTTPException(413, f"A body may have {MOST_BYTES} bytes.")
+            if not message.get("more_body"):
+                length = read
             return message
 
-        await self._app(scope, bounded, send)
+        async def closing(message: Message) -> None:
+            if message["type"] == "http.response.start" and length - read > _MOST_UNREAD:
+                message["headers"] = [*message["headers"], (b"connection", b"close")]
+            await send(message)
+
+        await self._app(scope, bounded, closing)
+
+
+def _length(scope: Scope) -> float:
+    """The number of bytes of the body; infinite where the request does not say it."""
+    headers = dict(scope["headers"])
+    if b"transfer-encoding" in headers:
+        return inf
+    return int(headers.get(b"content-length", 0))

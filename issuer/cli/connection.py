@@ -31,15 +31,19 @@ class BoundedConnection(FramedProtocol):
     seconds_to_send = 30.0
     """For a whole request, body included, from its first byte or from the connection."""
     limit = ConnectionLimit(4096)
+    most_dropped = 2**20
+    """Bytes of a request after its answer has left, on a connection that is to be closed."""
 
     _unparsed = b""
     _refusal = ""
+    _dropped = 0
     _deadline: asyncio.TimerHandle | None = None
     _deadline_is_of: object = None
     _answered_at = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(cast(asyncio.Transport, BoundedTransport(transport, self.loop)))
+        self._bounded = BoundedTransport(transport, self.loop, self._is_receiving)
+        super().connection_made(cast(asyncio.Transport, self._bounded))
         self.flow = _Flow(self)
         if self.limit.is_exceeded(len(self.connections)):
             transport.abort()
@@ -47,11 +51,17 @@ class BoundedConnection(FramedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unset_deadline()
+        self._bounded.forget()
         self._unset_keepalive_if_required()  # uvicorn does so only where there was no error
         self.pipeline.clear()
         super().connection_lost(exc)
+        # They refer to each other: the collector comes late, and much may have waited here.
+        self.cycle = self.scope = self._deadline_is_of = None  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            self._drop(len(data))
+            return
         self._unparsed += data
         self._read()
 
@@ -63,6 +73,8 @@ class BoundedConnection(FramedProtocol):
         self.server_state.total_requests += 1
         self._answered_at = self.loop.time()
         if self.transport.is_closing():
+            if self._bounded.is_ending:
+                self._drop(len(self._unparsed))
             return
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
@@ -74,6 +86,19 @@ class BoundedConnection(FramedProtocol):
         else:
             self._set_deadlines()
         if self.flow.read_paused:
+            self.flow.resume_reading()
+
+    def _is_receiving(self) -> bool:
+        return self._is_in_body and not self._refusal
+
+    def _drop(self, count: int) -> None:
+        """Read on, up to a bound, where the answer has left and the caller still sends."""
+        self._unparsed = b""
+        self.cycle.body.clear()
+        self._dropped += count
+        if self._dropped > self.most_dropped:
+            self.transport.close()
+        elif self.flow.read_paused:
             self.flow.resume_reading()
 
     @property

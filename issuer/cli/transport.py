@@ -1,6 +1,7 @@
 """What a server sends: in few packets, without copies, and to those who take it."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 
@@ -14,11 +15,21 @@ class BoundedTransport:
 
     seconds_to_take = 30.0
     least_taken = 65_536
+    seconds_to_stop = 2.0
+    """For a caller that is answered while it sends: to see the answer, and to close."""
     largest_copied = 16_384
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        loop: asyncio.AbstractEventLoop,
+        is_receiving: Callable[[], bool],
+    ) -> None:
         self._transport = transport
         self._loop = loop
+        self._is_receiving = is_receiving
+        self.is_ending = False
+        self._stop: asyncio.TimerHandle | None = None
         self._held = b""
         self._written = 0
         self._is_watched = False
@@ -34,9 +45,24 @@ class BoundedTransport:
             self._send(head, data)
 
     def close(self) -> None:
-        """Send what was written, then close."""
+        """Send what was written, then close.
+
+        A caller that still sends would lose the answer (RFC 9112 §9.6): it is only told that
+        nothing follows, until it closes, `close` is called again, or `seconds_to_stop` are over.
+        """
         self.flush()
-        self._transport.close()
+        if self.is_closing() or not self._is_receiving():
+            self._transport.close()
+            return
+        self.is_ending = True
+        self.is_closing = _always
+        self._transport.write_eof()
+        self._stop = self._loop.call_later(self.seconds_to_stop, self._transport.close)
+
+    def forget(self) -> None:
+        """Hold nothing once the connection is lost."""
+        if self._stop is not None:
+            self._stop.cancel()
 
     def flush(self) -> None:
         """Send what was written."""
@@ -70,3 +96,7 @@ class BoundedTransport:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
+
+
+def _always() -> bool:
+    return True

@@ -48,6 +48,21 @@ def test_malformed_json_of_an_unauthenticated_caller_is_401(house: House):
             assert answer.status_code == 401, (method, path, answer.text)
 
 
+@on_sqlite
+def test_the_connection_of_a_refused_large_body_is_closed(house: House):
+    """Nobody need send, nor this server receive, what is not read."""
+    for size, expected in ((1_000, None), (500_000, "close")):
+        answer = house.http.post("/admin/v1/manifest/plan", content=b"#" * size, headers=YAML)
+        assert answer.status_code == 401
+        assert answer.headers.get("connection") == expected
+
+
+@on_sqlite
+def test_the_connection_of_a_large_body_that_was_read_stays_open(admin: AdminApi):
+    answer = admin("POST", "/manifest/plan", content=b"#" * 500_000, headers=YAML)
+    assert "connection" not in answer.headers
+
+
 def test_a_manifest_is_read_before_the_database_is_locked(house: House, admin: AdminApi):
     with house.changing():
         refused = admin("POST", "/manifest/apply", content=b"roles: [", headers=YAML)

@@ -12,6 +12,7 @@ from uvicorn.server import ServerState
 
 from issuer.cli.connection import BoundedConnection
 from issuer.cli.connection_limit import ConnectionLimit
+from issuer.cli.transport import BoundedTransport
 from tests.cli.wire import Echo, Wire, in_memory
 
 HEAD = b"POST /x HTTP/1.1\r\nHost: issuer\r\n"
@@ -342,3 +343,59 @@ def test_connections_above_the_limit_are_closed_and_the_log_says_so_once_a_minut
         assert not (await another()).is_lost
 
     in_memory(conversation)
+
+
+# A caller that is answered while it sends
+
+
+class Refusing(Echo):
+    """Answers at once, reads no body, and closes."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        headers = [(b"content-length", b"2"), (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": 401, "headers": headers})
+        await send({"type": "http.response.body", "body": b"no"})
+
+
+def refused(conversation: Callable[[Wire], Awaitable[None]]) -> Wire:
+    """The wire after the conversation, which begins with a large request that is refused."""
+
+    async def together() -> Wire:
+        wire = Wire(Refusing())
+        await wire.send(HEAD + b"Content-Length: 1000000\r\n\r\n" + b"a" * 100_000)
+        assert wire.answers() == [b"no"]
+        await conversation(wire)
+        return wire
+
+    return in_memory(together)
+
+
+def test_a_caller_that_is_refused_while_it_sends_can_read_the_answer():
+    async def conversation(wire: Wire) -> None:
+        await wire.send(b"a" * 100_000)
+        assert wire.is_ended
+        assert not wire.is_lost
+        await wire.send_no_more()
+
+    assert refused(conversation).is_lost
+
+
+def test_what_a_refused_caller_sends_is_no_other_request():
+    async def conversation(wire: Wire) -> None:
+        await wire.send(b"a" * 900_000 + WHOLE)
+
+    assert refused(conversation).answers() == [b"no"]
+
+
+def test_a_refused_caller_that_goes_on_sending_is_cut_off():
+    async def conversation(wire: Wire) -> None:
+        await wire.send(*[b"a" * 100_000] * 11)
+
+    assert refused(conversation).is_lost
+
+
+def test_a_refused_caller_that_does_not_close_is_cut_off():
+    async def conversation(wire: Wire) -> None:
+        await wire.pass_time(BoundedTransport.seconds_to_stop)
+
+    assert refused(conversation).is_lost

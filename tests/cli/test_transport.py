@@ -48,7 +48,7 @@ def written(*steps: Callable[[BoundedTransport], object]) -> Sent:
 
     async def together() -> Sent:
         sent = Sent()
-        transport = BoundedTransport(sent, asyncio.get_running_loop())
+        transport = BoundedTransport(sent, asyncio.get_running_loop(), bool)
         for step in steps:
             if asyncio.iscoroutine(waiting := step(transport)):
                 await waiting
@@ -105,7 +105,7 @@ def test_nothing_is_written_to_a_connection_that_is_closed():
 
 def test_it_is_the_transport_in_everything_else():
     async def peer() -> object:
-        return BoundedTransport(Sent(), asyncio.get_running_loop()).get_extra_info("peername")
+        return BoundedTransport(Sent(), asyncio.get_running_loop(), bool).get_extra_info("peername")
 
     assert asyncio.run(peer()) == ("192.0.2.1", 1)
 

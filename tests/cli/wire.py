@@ -91,7 +91,7 @@ class Wire(asyncio.Transport):
         self.takes = 10**9
         self.socket: list[bytes] = []
         self.is_reading = True
-        self.is_closed = self.is_lost = False
+        self.is_closed = self.is_lost = self.is_ended = False
         config = uvicorn.Config(
             application, interface="asgi3", ws="none", log_config=None, access_log=False
         )
@@ -179,6 +179,9 @@ class Wire(asyncio.Transport):
 
     def get_write_buffer_size(self) -> int:
         return len(self.unsent)
+
+    def write_eof(self) -> None:
+        self.is_ended = True
 
     def close(self) -> None:
         self.is_closed = True
