@@ -215,7 +215,7 @@ def _plot(results: Mapping[str, Result]) -> Iterator[str]:
     yield "```mermaid"
     yield "xychart-beta"
     yield "    x-axis [" + ", ".join(f'"{name}"' for name in bars) + "]"
-    yield '    y-axis "tokens a second"'
+    yield f'    y-axis "tokens a second" 0 --> {max(bars.values(), default=1)}'
     yield f"    bar {list(bars.values())}"
     yield "```"
 
