@@ -78,14 +78,14 @@ def measured(
 ) -> tuple[dict[str, list[Load]], dict[str, list[float]]]:
     """Loads and CPU time a request (µs) of each kind, by round."""
     tokens = Tokens()
-    with ExitStack() as house, tempfile.TemporaryDirectory() as directory:
+    with ExitStack() as deployment, tempfile.TemporaryDirectory() as directory:
         workdir = Path(directory)
-        tokens.issuer = house.enter_context(publishing(tokens))
+        tokens.issuer = deployment.enter_context(publishing(tokens))
         jwks_file = tokens.write_jwks(workdir)
         bearers = [tokens.issue(["agents:read"], sub=f"usr_{n}") for n in range(TOKENS)]
         ports = {kind: 7801 + number for number, kind in enumerate(KINDS)}
         pids = {
-            kind: house.enter_context(
+            kind: deployment.enter_context(
                 running(
                     [*SERVER, kind, port, tokens.issuer, jwks_file],
                     f"http://127.0.0.1:{port}/health",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from random import Random
 from urllib.parse import urlencode
 
-from benchmarks.revocation_feed import House as Feed
+from benchmarks.revocation_feed import Deployment as Feed
 from benchmarks.scenarios import FEED, TOKEN
 from tests.builders import PASSWORD, Credentials
 from tests.journeys.hostile_values import CRLF
@@ -81,13 +81,13 @@ def admin(path: str, token: str, body: object) -> bytes:
 
 def without_any_scope(target: Target) -> str:
     """A token for the admin API that gives no right there."""
-    house = target.issuer.house
-    client = house.client(audiences=[house.services.settings.url])
+    deployment = target.issuer.deployment
+    client = deployment.client(audiences=[deployment.services.settings.url])
     return target.token(client)
 
 
 def administrators(target: Target) -> str:
-    return target.token(target.issuer.house.admin)
+    return target.token(target.issuer.deployment.admin)
 
 
 def large_manifest() -> dict[str, object]:
@@ -158,7 +158,7 @@ async def readers_of_a_large_feed(target: Target) -> None:
 
 
 def fill_the_feed(target: Target) -> None:
-    Feed(target.issuer.house.services).revoke(REVOCATIONS)
+    Feed(target.issuer.deployment.services).revoke(REVOCATIONS)
     target.issuer.http.get(FEED)  # as verifiers do all the time
 
 
@@ -188,9 +188,9 @@ async def wrong_secrets(target: Target) -> None:
 
 
 async def sign_ins(target: Target) -> None:
-    house = target.issuer.house
-    house.user("alice")
-    front = house.client("front", grant_types=["password"], scopes=["agents:*"])
+    deployment = target.issuer.deployment
+    deployment.user("alice")
+    front = deployment.client("front", grant_types=["password"], scopes=["agents:*"])
     wanted = {"grant_type": "password", "username": "alice"}
     basic = Caller(front, "my-os", "").basic
     forms = [urlencode({**wanted, "password": each}).encode() for each in (PASSWORD, "wrong")]

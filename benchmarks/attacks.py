@@ -32,7 +32,7 @@ from tests.journeys.running_issuer import OURS, RunningIssuer, polls
 
 DOCS = Path(__file__).parents[1] / "docs" / "reference" / "under-attack.md"
 LEAST_RATIO = 0.5
-MOST_GROWTH = 20  # MB
+MAX_GROWTH = 20  # MB
 SECONDS_TO_BEGIN = 1.0
 SECONDS_TO_RECOVER = 10
 COLUMNS = (
@@ -68,7 +68,7 @@ class Found:
 
     @property
     def is_kept(self) -> bool:
-        return self.ratio >= LEAST_RATIO and self.after - self.before <= MOST_GROWTH
+        return self.ratio >= LEAST_RATIO and self.after - self.before <= MAX_GROWTH
 
     @property
     def row(self) -> str:
@@ -104,8 +104,8 @@ class Honest:
 def measured(attack: Attack, seconds: int, folder: Path) -> Found:
     program = on_core(0, OURS)
     with RunningIssuer(folder, program=program, password_hash="rfc9106") as issuer:
-        client = issuer.house.client("honest", scopes=["agents:run"])
-        target = Target(issuer, one_attacker(issuer.house))
+        client = issuer.deployment.client("honest", scopes=["agents:run"])
+        target = Target(issuer, one_attacker(issuer.deployment))
         attack.prepare(target)
         honest = Honest(issuer, client, folder)
         honest.rate(1)
@@ -120,7 +120,7 @@ def measured(attack: Attack, seconds: int, folder: Path) -> Found:
         after = recovered(issuer, before)
         peak = peak_megabytes(issuer.pid)
         alone.append(honest.rate(seconds))
-    answers = ", ".join(f"{status} × {n:,}" for status, n in target.answers.most_common(3))
+    answers = ", ".join(f"{status} × {n:,}" for status, n in target.answers.max_common(3))
     return Found(attack, mean(alone), beside, refused, before, peak, after, answers)
 
 
@@ -156,7 +156,7 @@ def recovered(issuer: RunningIssuer, before: float) -> float:
     for _ in polls(SECONDS_TO_RECOVER):
         time.sleep(0.5)
         after = megabytes(issuer.pid)
-        if after - before <= MOST_GROWTH:
+        if after - before <= MAX_GROWTH:
             break
     return after
 
@@ -177,7 +177,7 @@ Honest callers ask for tokens with client credentials on 16 connections: alone, 
 and alone again. "Alone" and "beside" are tokens a second; "refused" are requests of honest callers
 that were refused or lost beside the attack. Memory is in MB: proportional set size (PSS) before and
 after the attack, resident at its peak. "kept" means that honest callers got at least
-{LEAST_RATIO:g} of their rate beside the attack, and that memory grew by at most {MOST_GROWTH} MB.
+{LEAST_RATIO:g} of their rate beside the attack, and that memory grew by at most {MAX_GROWTH} MB.
 
 Each attack meets a new issuer with default settings: one process on the first core, SQLite. Honest
 callers and the attacker share the last core. Attackers come from an address of their own, and have

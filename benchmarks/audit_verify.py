@@ -49,12 +49,12 @@ def database(kind: str) -> Iterator[dict[str, str]]:
 
 def fill(services: Composition, events: int) -> float:
     """Record so many; microseconds each, hashing, writing and all."""
-    chance, chains = Random(1), chains_of(services.database)
-    ends = {f"{chance.getrandbits(128):032x}": End() for _ in range(SERVERS)}
+    random, chains = Random(1), chains_of(services.database)
+    ends = {f"{random.getrandbits(128):032x}": End() for _ in range(SERVERS)}
     spent = 0.0
     for done in range(0, events, IN_A_COMMIT):
-        batch = [token_issued(chance, services.clock) for _ in range(IN_A_COMMIT)]
-        chain = chance.choice(list(ends))
+        batch = [token_issued(random, services.clock) for _ in range(IN_A_COMMIT)]
+        chain = random.choice(list(ends))
         started = time.perf_counter()
         with services.database.statements() as connection:
             ends[chain] = chains.append(connection, chain, ends[chain], batch)
@@ -65,8 +65,8 @@ def fill(services: Composition, events: int) -> float:
     return spent / events * 1e6
 
 
-def token_issued(chance: Random, clock: Clock) -> Event:
-    jti = f"{chance.getrandbits(128):032x}"
+def token_issued(random: Random, clock: Clock) -> Event:
+    jti = f"{random.getrandbits(128):032x}"
     details = {
         "grant_type": "client_credentials",
         "audience": "my-os",

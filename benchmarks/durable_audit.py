@@ -26,7 +26,7 @@ from benchmarks.running import running
 from issuer.clock import Clock
 from issuer.composition import Composition, compose
 from issuer.settings import Settings
-from tests.builders import Credentials, House, initialised
+from tests.builders import Credentials, Deployment, initialised
 from tests.databases import SETTINGS, PostgreSQL, running_server
 
 KINDS = ("nothing", "durable")
@@ -51,16 +51,16 @@ def database(kind: str) -> Iterator[dict[str, str]]:
 
 def measured(kind: str, options: argparse.Namespace, workdir: Path) -> Iterator[Sequence[str]]:
     """The rows of the table for one database."""
-    with ExitStack() as house:
+    with ExitStack() as deployment:
         environment = {
             "ISSUER_DATA_DIR": str(workdir / kind),
             "ISSUER_SIGNING_ALGORITHMS": options.alg,
-            **house.enter_context(database(kind)),
+            **deployment.enter_context(database(kind)),
         }
         credentials = prepared(environment)
         ports = {server: 7811 + number for number, server in enumerate(KINDS)}
         pids = {
-            server: house.enter_context(
+            server: deployment.enter_context(
                 running(
                     [sys.executable, "-m", "benchmarks.token_server", server, port],
                     f"http://127.0.0.1:{port}/readyz",
@@ -102,19 +102,19 @@ def measured(kind: str, options: argparse.Namespace, workdir: Path) -> Iterator[
 
 def prepared(environment: dict[str, str]) -> str:
     """An initialised house; the credentials of a client that may have tokens."""
-    with house_with_client(Settings.from_environment(environment)) as (_, client):
+    with deployment_with_client(Settings.from_environment(environment)) as (_, client):
         return f"{client.client_id}:{client.client_secret}"
 
 
 @contextmanager
-def house_with_client(settings: Settings) -> Iterator[tuple[Composition, Credentials]]:
+def deployment_with_client(settings: Settings) -> Iterator[tuple[Composition, Credentials]]:
     """A house that is initialised now, and a client that may have tokens for its only audience."""
     admin = initialised(settings, Clock())
     services = compose(settings)
     with httpx.Client() as http:
-        house = House(services, admin, http)
-        house.audience("my-os")
-        yield services, house.client("ci-bot", scopes=["agents:run", "agents:read"])
+        deployment = Deployment(services, admin, http)
+        deployment.audience("my-os")
+        yield services, deployment.client("ci-bot", scopes=["agents:run", "agents:read"])
     services.database.dispose()
 
 

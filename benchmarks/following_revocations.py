@@ -92,11 +92,11 @@ def standing_still() -> Iterator[list[float]]:
 def show_refusals(revocations: int, rounds: int) -> None:
     with tempfile.TemporaryDirectory() as folder, RunningIssuer(Path(folder)) as issuer:
         expires_at = datetime.now(UTC) + timedelta(minutes=15)
-        services, limits = issuer.house.services, Limits(tokens=10 * revocations)
+        services, limits = issuer.deployment.services, Limits(tokens=10 * revocations)
         with services.database.changing() as session:
             many = {uuid.uuid4().hex: expires_at for _ in range(revocations)}
             Revoking(session, services.clock, limits=limits).tokens(many)
-        client = issuer.house.client(scopes=["agents:read"])
+        client = issuer.deployment.client(scopes=["agents:read"])
         rules = TokenRules(issuer.url, "my-os")
         verifier, without = TrustedIssuer(rules), TrustedIssuer(rules, revocations=False)
         for each in (verifier, without):
@@ -106,8 +106,8 @@ def show_refusals(revocations: int, rounds: int) -> None:
         for _ in range(rounds):
             token = issuer.token_endpoint.client_credentials(client).token
             claims = verifier.claims(token)
-            with issuer.house.changing() as rooms:
-                rooms.revocations.tokens({claims["jti"]: expires_at})
+            with issuer.deployment.changing() as work:
+                work.revocations.tokens({claims["jti"]: expires_at})
             started = time.monotonic()
             wait_until(lambda shown=token: not is_good(verifier, shown), 30, "it is refused")
             taken.append(time.monotonic() - started)

@@ -34,7 +34,7 @@ def show(taken: dict[str, list[float]]) -> None:
 @contextmanager
 def busy(issuer: RunningIssuer, callers: int) -> Iterator[None]:
     """While the block lasts, `callers` get one token after the other."""
-    client = issuer.house.client()
+    client = issuer.deployment.client()
     stopped = threading.Event()
 
     def call() -> None:
@@ -64,8 +64,8 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         RunningIssuer(Path(folder), options.database_url, **SETTINGS) as issuer,
     ):
-        clients = refused_clients(issuer.house, options.requests)
-        users = refused_users(issuer.house)
+        clients = refused_clients(issuer.deployment, options.requests)
+        users = refused_users(issuer.deployment)
         with busy(issuer, options.callers):
             endpoint = issuer.token_endpoint
             show(measured(endpoint, clients, options.requests))

@@ -42,7 +42,7 @@ def taken(step: Callable[[], object], times: int = TIMES) -> float:
     return median(found)
 
 
-class House:
+class Deployment:
     """A house with so many revoked tokens, each with an id such as ours have."""
 
     def __init__(self, services: Composition) -> None:
@@ -116,9 +116,9 @@ def main() -> None:
         initialised(settings, Clock())
         services = compose(settings)
         services.keys.keyring.put_in_order()
-        house = House(services)
+        deployment = Deployment(services)
         for revocations in sorted(options.revocations):
-            print(house.row(revocations), flush=True)
+            print(deployment.row(revocations), flush=True)
         services.database.dispose()
 
 

@@ -50,7 +50,7 @@ class Filled:
         folder.mkdir()
         self._folder = folder
         self.issuer = RunningIssuer(folder, program=on_core(0, OURS), password_hash="rfc9106")
-        services = self.issuer.house.services
+        services = self.issuer.deployment.services
         # Who calls is the same everywhere, down to the scopes of the tokens.
         users, clients, roles = max(users, 1), max(clients, CALLERS), max(roles, ROLES)
         filling = Filling(services)
@@ -74,18 +74,18 @@ class Filled:
         yield f"tokens: {RATE}", median(load.per_second for load in self.loads)
         yield f"tokens: {P99}", median(load.p99 for load in self.loads)
         yield "tokens: errors", sum(load.errors for load in self.loads)
-        endpoint, house = self.issuer.token_endpoint, self.issuer.house
+        endpoint, deployment = self.issuer.token_endpoint, self.issuer.deployment
         client = self._callers[0]
         yield "sign-in: ms", taken(lambda: endpoint.password(client, "user-0").token)
         yield "bump: ms", taken(lambda: endpoint.client_credentials(client).token, self._bump)
-        admin = AdminApi(self.issuer.http, endpoint.client_credentials(house.admin).token)
+        admin = AdminApi(self.issuer.http, endpoint.client_credentials(deployment.admin).token)
         for what in ("users", "audit-events"):
             yield f"list of {what}: ms", taken(lambda what=what: page(admin, what))
         yield "memory: MB", megabytes(self.issuer.pid)
         yield "database: MB", sum(file.stat().st_size for file in self._files()) / 1024**2
 
     def _bump(self) -> None:
-        self.issuer.house.role(f"bump-{time.monotonic_ns()}", ["agents:run"])
+        self.issuer.deployment.role(f"bump-{time.monotonic_ns()}", ["agents:run"])
         time.sleep(UNTIL_SEEN)
 
     def _files(self) -> Iterator[Path]:
@@ -150,8 +150,8 @@ def main() -> None:
     show(found)
     if options.json:
         numbers = {
-            f"scale, {house}, {name}": value
-            for house, each in found.items()
+            f"scale, {deployment}, {name}": value
+            for deployment, each in found.items()
             for name, value in each.items()
         }
         options.json.write_text(json.dumps(numbers, indent=2) + "\n")

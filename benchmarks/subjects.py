@@ -32,14 +32,14 @@ class Ours:
     def __init__(self, issuer: RunningIssuer, audiences: dict[str, str]) -> None:
         self.issuer = issuer
         self.url = issuer.url
-        house = issuer.house
+        deployment = issuer.deployment
         self.clients = {
-            alg: house.client(f"ci-{alg.lower()}", audiences=[audience], scopes=["agents:run"])
+            alg: deployment.client(f"ci-{alg.lower()}", audiences=[audience], scopes=["agents:run"])
             for alg, audience in audiences.items()
         }
-        house.role("runner", ["agents:run", "agents:read"])
-        house.user("alice", roles=["runner"])
-        self.front = house.client(
+        deployment.role("runner", ["agents:run", "agents:read"])
+        deployment.user("alice", roles=["runner"])
+        self.front = deployment.client(
             "front", grant_types=["password", "refresh_token"], scopes=["agents:*"]
         )
 
@@ -104,7 +104,7 @@ def ours(kind: str, folder: Path, workers: int = 1) -> Iterator[Ours]:
             password_hash="rfc9106",
         ) as issuer,
     ):
-        more = issuer.house.audience("my-es256-os", signing_alg="ES256")
+        more = issuer.deployment.audience("my-es256-os", signing_alg="ES256")
         yield Ours(issuer, {"RS256": "my-os", "ES256": more})
 
 

@@ -24,7 +24,7 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from benchmarks.bare import KINDS
-from benchmarks.durable_audit import house_with_client
+from benchmarks.durable_audit import deployment_with_client
 from benchmarks.token_server import Nothing
 from issuer import logs
 from issuer.audit import Actor, Event
@@ -38,7 +38,7 @@ from issuer.oauth.credential_checks import CredentialChecks
 from issuer.oauth.overload import Rounds
 from issuer.oauth.request import ParsedRequest, parse_form, receive_form
 from issuer.oauth.token_endpoint import TokenEndpoint
-from issuer.rates import Limits
+from issuer.rate_limits import Limits
 from issuer.tokens import AccessToken
 from issuer.vocabulary import ACCESS_TOKEN_TYPE, SigningAlgorithm
 from issuer.workers import WorkerPool
@@ -196,7 +196,7 @@ def main() -> None:
     for alg in options.alg:
         with (
             tempfile.TemporaryDirectory() as folder,
-            house_with_client(settings_for(Path(folder) / "data", signing_algorithms=alg)) as (
+            deployment_with_client(settings_for(Path(folder) / "data", signing_algorithms=alg)) as (
                 services,
                 client,
             ),

@@ -36,7 +36,7 @@ from issuer.oauth import (
     protocol_routes,
     security_schemes,
 )
-from issuer.rates import build_limits
+from issuer.rate_limits import build_limits
 from issuer.settings import Settings
 from issuer.workers import WorkerPool
 

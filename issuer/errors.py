@@ -1,6 +1,6 @@
 """The few errors the rooms raise. What they are in HTTP is the doors' business."""
 
-_MOST_SAID = 10
+_MAX_SAID = 10
 
 
 class IssuerError(Exception):
@@ -21,9 +21,9 @@ class InvalidField(IssuerError):
         self.problems = [(field, message), *more]
         self.field = field
         self.message = message
-        sentences = [f"{name}: {why}" for name, why in self.problems[:_MOST_SAID]]
-        if len(self.problems) > _MOST_SAID:
-            sentences.append(f"and {len(self.problems) - _MOST_SAID} more")
+        sentences = [f"{name}: {why}" for name, why in self.problems[:_MAX_SAID]]
+        if len(self.problems) > _MAX_SAID:
+            sentences.append(f"and {len(self.problems) - _MAX_SAID} more")
         super().__init__("; ".join(sentences))
 
 

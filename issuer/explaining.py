@@ -106,7 +106,7 @@ class Explainer:
         known = self._known(question)
         audience = self._audience(known, question.audience)
         held = _held(known, audience)
-        decision = _of_the_living(known, self._decide(audience.id, held, question))
+        decision = _of_the_active(known, self._decide(audience.id, held, question))
         return Explanation(
             decision, tuple(sorted(held)), tuple(_sources(known, audience, decision.by))
         )
@@ -183,7 +183,7 @@ class Explainer:
         return permitted[audience_id]
 
 
-def _of_the_living(known: _Known, decision: Decision) -> Decision:
+def _of_the_active(known: _Known, decision: Decision) -> Decision:
     """Nobody who is disabled gets a token, whatever it would open."""
     if not decision.needs_token:
         return decision

@@ -31,7 +31,7 @@ from issuer.usernames import LONGEST, normalized_username
 from issuer.vocabulary import (
     CLAIMS_OF_THE_TOKEN,
     CLAIMS_THAT_CHANGE_A_TOKEN,
-    LONGEST_TOKEN,
+    MAX_TOKEN,
     SHORTEST_TOKEN,
     GrantType,
     SigningAlgorithm,
@@ -54,10 +54,10 @@ _UNITS = {
     "d": timedelta(days=1),
     "w": timedelta(weeks=1),
 }
-_LONGEST_DURATION = timedelta(days=3650)
+_MAX_DURATION = timedelta(days=3650)
 
-MOST_SCOPES = 500
-MOST_CLAIM_BYTES = 4096
+MAX_SCOPES = 500
+MAX_CLAIM_BYTES = 4096
 _DEEPEST_CLAIM = 8
 _LARGEST_INTEGER = 2**53 - 1  # RFC 7493 §2.2: what every JSON reader keeps exact
 
@@ -171,8 +171,8 @@ def duration(text: str, *, default_unit: str = "") -> timedelta:
     unit = match and _UNITS.get(match[2] or default_unit)
     if not match or not unit:
         raise ValueError("must be a number with a unit, such as 900s, 15m, 24h or 30d")
-    if int(match[1]) > _LONGEST_DURATION // unit:
-        raise ValueError(f"must be at most {_LONGEST_DURATION.days}d")
+    if int(match[1]) > _MAX_DURATION // unit:
+        raise ValueError(f"must be at most {_MAX_DURATION.days}d")
     return int(match[1]) * unit
 
 
@@ -187,7 +187,7 @@ def _lifetime(value: object) -> object:
 
 
 def _within_bounds(lifetime: timedelta) -> timedelta:
-    if not SHORTEST_TOKEN <= lifetime <= LONGEST_TOKEN:
+    if not SHORTEST_TOKEN <= lifetime <= MAX_TOKEN:
         raise ValueError("must be 60 to 86400 seconds")
     return lifetime
 
@@ -215,8 +215,8 @@ def _custom_claims(claims: dict[str, Any]) -> dict[str, Any]:
         if name.lower().startswith("agno_"):
             raise ValueError(f"{name}: AgentOS trusts claims that begin with agno_")
     _require_portable(claims, depth=0)
-    if len(json.dumps(claims, separators=(",", ":"))) > MOST_CLAIM_BYTES:
-        raise ValueError(f"may take at most {MOST_CLAIM_BYTES} bytes as JSON")
+    if len(json.dumps(claims, separators=(",", ":"))) > MAX_CLAIM_BYTES:
+        raise ValueError(f"may take at most {MAX_CLAIM_BYTES} bytes as JSON")
     return claims
 
 
@@ -257,7 +257,7 @@ Email = Annotated[str, Field(max_length=254), AfterValidator(_email)]
 Label = Annotated[str, Field(max_length=255), AfterValidator(_printable)]
 Scopes = Annotated[
     list[Annotated[str, AfterValidator(_scope)]],
-    Field(max_length=MOST_SCOPES),
+    Field(max_length=MAX_SCOPES),
     AfterValidator(_without_repeats),
 ]
 Lifetime = Annotated[

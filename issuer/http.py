@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from issuer.audit import Actor
 from issuer.logs import request_id, request_scope
 
-_LONGEST_ADDRESS = 64
+_MAX_ADDRESS = 64
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
@@ -152,7 +152,7 @@ def caller(request: Request, actor_id: str | None = None) -> Actor:
     """Who sends the request, as the audit wants to know it."""
     # A proxy passes on what a caller wrote there: no more of it than an address can have.
     client = request.scope.get("client")
-    address = client[0][:_LONGEST_ADDRESS] if client else None
+    address = client[0][:_MAX_ADDRESS] if client else None
     return Actor(actor_id, request_id.get(), address)
 
 

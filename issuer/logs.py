@@ -14,8 +14,8 @@ request_scope: contextvars.ContextVar[MutableMapping[str, Any] | None] = context
     "request_scope", default=None
 )
 _CLIENT = "issuer.client"
-_LONGEST_PATH = 256
-_LONGEST_ADDRESS = 64
+_MAX_PATH = 256
+_MAX_ADDRESS = 64
 
 
 def note_client(client_id: str | None) -> None:
@@ -62,10 +62,10 @@ def _with_request(
         if client:
             event.setdefault("client", client)
         if address:
-            event.setdefault("address", address[0][:_LONGEST_ADDRESS])
+            event.setdefault("address", address[0][:_MAX_ADDRESS])
         event.setdefault("method", scope["method"])
         # Without the query, which may hold anything.
-        event.setdefault("path", scope["path"][:_LONGEST_PATH])
+        event.setdefault("path", scope["path"][:_MAX_PATH])
     return event
 
 

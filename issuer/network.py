@@ -5,7 +5,7 @@ from functools import lru_cache
 
 UNKNOWN = "unknown"
 _IPV6_PREFIX = 64
-_LONGEST_ADDRESS = 64
+_MAX_ADDRESS = 64
 
 
 def network_of(address: str | None) -> str:
@@ -13,7 +13,7 @@ def network_of(address: str | None) -> str:
 
     Whatever is no address counts as one and the same.
     """
-    if address is None or len(address) > _LONGEST_ADDRESS:
+    if address is None or len(address) > _MAX_ADDRESS:
         return UNKNOWN
     return _network_of(address)
 

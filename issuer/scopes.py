@@ -22,7 +22,7 @@ ISSUER_SCOPES = frozenset(
     | {f"issuer:{name}:{action}" for name in ISSUER_RESOURCES for action in ("read", "write")}
 )
 
-LONGEST_SCOPE = 255
+MAX_SCOPE = 255
 # RFC 6749 §3.3 scope-token, in one to three non-empty parts. agno reads `agents::run` as
 # `agents:run` and ignores four parts or more: neither may be granted.
 _GRAMMAR = re.compile(r"(?:[!#-9;-\[\]-~]+)(?::[!#-9;-\[\]-~]+){0,2}")
@@ -66,7 +66,7 @@ class Scope:
 @lru_cache(maxsize=16384)
 def parse(text: str) -> Scope:
     """The scope written as `text`; `InvalidScope` if the grammar or the closed list forbids it."""
-    if len(text) > LONGEST_SCOPE or not _GRAMMAR.fullmatch(text):
+    if len(text) > MAX_SCOPE or not _GRAMMAR.fullmatch(text):
         raise InvalidScope(text)
     if text == "issuer" or text.startswith("issuer:"):
         return _scope_of_issuer(text)

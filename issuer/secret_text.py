@@ -12,9 +12,9 @@ _CHECK_DIGITS = 8
 CHARACTERS = 43  # of 62 each: 256 bits
 
 
-def random_characters(chance: Random, number: int = CHARACTERS) -> str:
+def random_characters(random: Random, number: int = CHARACTERS) -> str:
     """`number` characters of letters and digits. `chance` must be a cryptographic source."""
-    return "".join(chance.choice(_ALPHABET) for _ in range(number))
+    return "".join(random.choice(_ALPHABET) for _ in range(number))
 
 
 def as_characters(number: int, length: int = CHARACTERS) -> str:

@@ -28,7 +28,7 @@ from issuer.close_names import did_you_mean
 from issuer.errors import ConfigurationError
 from issuer.fields import AudienceId, duration
 from issuer.files import read_trusted
-from issuer.vocabulary import LONGEST_TOKEN, SHORTEST_TOKEN, SigningAlgorithm
+from issuer.vocabulary import MAX_TOKEN, SHORTEST_TOKEN, SigningAlgorithm
 
 PREFIX = "ISSUER_"
 SECRETS = ("MASTER_KEY", "DATABASE_URL", "METRICS_TOKEN", "RATE_LIMIT_REDIS_URL")
@@ -76,7 +76,7 @@ def _network(value: str) -> str:
 
 
 def _token_lifetime(value: timedelta) -> timedelta:
-    if not SHORTEST_TOKEN <= value <= LONGEST_TOKEN:
+    if not SHORTEST_TOKEN <= value <= MAX_TOKEN:
         raise ValueError("must be 60 to 86400 seconds")
     return value
 
@@ -148,9 +148,9 @@ class Settings(BaseModel):
     jwks_max_age: Annotated[Duration, Field(ge=timedelta(seconds=1))] = Field(
         timedelta(seconds=300), description="`max-age` of the key set."
     )
-    follower_max_age: Duration = Field(
+    jwks_max_stale: Duration = Field(
         timedelta(seconds=300),
-        description="How long a follower may serve a key set beyond its `max-age`.",
+        description="How long beyond its `max-age` rotation assumes that a key set is still used.",
     )
     password_grant: bool = Field(True, description="Whether the password grant exists at all.")
     password_hash: Literal["rfc9106", "owasp"] = Field(
@@ -261,7 +261,7 @@ class Settings(BaseModel):
         if self.key_announce_for < self.key_set_kept_for:
             raise ValueError(
                 "ISSUER_KEY_ANNOUNCE_FOR must be at least ISSUER_JWKS_MAX_AGE +"
-                " ISSUER_FOLLOWER_MAX_AGE, or followers would meet keys they have not seen."
+                " ISSUER_JWKS_MAX_STALE, or followers would meet keys they have not seen."
             )
         if self.key_sign_for < self.key_announce_for:
             raise ValueError(
@@ -279,7 +279,7 @@ class Settings(BaseModel):
     @property
     def key_set_kept_for(self) -> timedelta:
         """For how long a follower may believe a key set it was given."""
-        return self.jwks_max_age + self.follower_max_age
+        return self.jwks_max_age + self.jwks_max_stale
 
     @property
     def base_url(self) -> str:

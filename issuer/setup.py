@@ -21,13 +21,13 @@ from issuer.database.deployment import ensure_issuer, recorded_issuer
 from issuer.database.migrations import upgrade
 from issuer.errors import ConfigurationError
 from issuer.files import read_trusted, write_private
-from issuer.keys.house_secrets_store import (
+from issuer.keys.rewrapping import rewrap
+from issuer.keys.sealed_secrets_store import (
     CLIENT_SECRETS,
     current_mark,
     ensure,
     opened,
 )
-from issuer.keys.resealing import reseal
 from issuer.keys.sealing import Sealer, new_master_key
 from issuer.scopes import ISSUER_ADMIN
 from issuer.settings import Settings
@@ -83,9 +83,9 @@ def recover_admin(settings: Settings, actor: Actor) -> Initialised:
     """A new secret for the admin client, made again if it was deleted, enabled if disabled."""
     parts = compose(settings)
     try:
-        with parts.administration.changing(actor) as rooms:
-            rooms.audiences.ensure_own()
-            secret = _recovered(rooms, settings.url)
+        with parts.administration.changing(actor) as work:
+            work.audiences.ensure_own()
+            secret = _recovered(work, settings.url)
     finally:
         parts.database.dispose()
     return Initialised(settings.url, settings.data_dir.absolute(), ADMIN_CLIENT, secret)
@@ -103,23 +103,23 @@ def change_url(settings: Settings, actor: Actor) -> str:
             with parts.database.reading() as session:
                 before = recorded_issuer(session)
             if before != settings.url:
-                with parts.administration.changing(actor) as rooms:
-                    rooms.audiences.move_own(before)
-                    rooms.change_issuer()
+                with parts.administration.changing(actor) as work:
+                    work.audiences.move_own(before)
+                    work.change_issuer()
     finally:
         parts.database.dispose()
     return before
 
 
 @dataclass(frozen=True)
-class Resealed:
+class Rewrapped:
     """How many keys are under the new master key, and the file that holds it, if there is one."""
 
     keys: int
     file: Path | None
 
 
-def change_master_key(settings: Settings, actor: Actor) -> Resealed:
+def change_master_key(settings: Settings, actor: Actor) -> Rewrapped:
     """Everything sealed is under a new master key; servers go on meanwhile.
 
     However it ends, what is in the file opens what is in the database; begun again, it goes on.
@@ -127,15 +127,15 @@ def change_master_key(settings: Settings, actor: Actor) -> Resealed:
     """
     parts = compose(settings)
     try:
-        with only_one(parts.database, "key reseal"):
+        with only_one(parts.database, "key rewrap"):
             file = _with_new_master_key(settings)
-            keys = _resealed(parts, actor, may_be_done=file is not None)
+            keys = _rewrapped(parts, actor, may_be_done=file is not None)
             parts.database.erasure.run()
             if file is not None:
                 _write_words(file, _words(file)[:1])
     finally:
         parts.database.dispose()
-    return Resealed(keys, file)
+    return Rewrapped(keys, file)
 
 
 def prepare_data_dir(path: Path) -> None:
@@ -201,10 +201,10 @@ def _with_new_master_key(settings: Settings) -> Path | None:
     return path
 
 
-def _resealed(parts: Composition, actor: Actor, *, may_be_done: bool) -> int:
+def _rewrapped(parts: Composition, actor: Actor, *, may_be_done: bool) -> int:
     with parts.database.changing() as session:
         is_new = current_mark(session) != parts.foundation.sealer.newest
-        keys = reseal(session, parts.foundation.sealer, Trail(session, parts.clock, actor))
+        keys = rewrap(session, parts.foundation.sealer, Trail(session, parts.clock, actor))
     if not (is_new or keys or may_be_done):
         # Somebody who put it behind the old one would take the old one away next.
         raise ConfigurationError(
@@ -226,18 +226,18 @@ def _write_words(path: Path, words: list[str]) -> None:
 
 
 def _ensure_admin(parts: Composition, actor: Actor) -> str | None:
-    with parts.administration.changing(actor) as rooms:
-        rooms.audiences.ensure_own()
-        if rooms.clients.exists(ADMIN_CLIENT):
+    with parts.administration.changing(actor) as work:
+        work.audiences.ensure_own()
+        if work.clients.exists(ADMIN_CLIENT):
             return None
-        return _new_admin(rooms, parts.settings.url)
+        return _new_admin(work, parts.settings.url)
 
 
-def _recovered(rooms: UnitOfWork, own_audience: str) -> str:
-    if not rooms.clients.exists(ADMIN_CLIENT):
-        return _new_admin(rooms, own_audience)
-    client = rooms.clients.get(ADMIN_CLIENT)
-    rooms.clients.update(
+def _recovered(work: UnitOfWork, own_audience: str) -> str:
+    if not work.clients.exists(ADMIN_CLIENT):
+        return _new_admin(work, own_audience)
+    client = work.clients.get(ADMIN_CLIENT)
+    work.clients.update(
         ADMIN_CLIENT,
         {
             "scopes": sorted({*client.scopes, ISSUER_ADMIN}),
@@ -246,16 +246,16 @@ def _recovered(rooms: UnitOfWork, own_audience: str) -> str:
             "disabled": False,
         },
     )
-    for old in rooms.clients.secrets(ADMIN_CLIENT):
-        rooms.clients.delete_secret(ADMIN_CLIENT, old.id)
-    return rooms.clients.add_secret(ADMIN_CLIENT, SecretFields(label="recovered"))[1]
+    for old in work.clients.secrets(ADMIN_CLIENT):
+        work.clients.delete_secret(ADMIN_CLIENT, old.id)
+    return work.clients.add_secret(ADMIN_CLIENT, SecretFields(label="recovered"))[1]
 
 
-def _new_admin(rooms: UnitOfWork, own_audience: str) -> str:
+def _new_admin(work: UnitOfWork, own_audience: str) -> str:
     fields = ClientFields(
         client_id=ADMIN_CLIENT,
         name="Administrator",
         scopes=[ISSUER_ADMIN],
         audiences=[own_audience],
     )
-    return rooms.clients.create(fields)[1]
+    return work.clients.create(fields)[1]

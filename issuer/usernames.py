@@ -11,7 +11,7 @@ import re
 import unicodedata
 
 LONGEST = 128  # in NFKC
-LONGEST_FOLDED = 1024
+MAX_FOLDED = 1024
 
 # Letters that look like a Latin one, in lower case or in upper case.
 _LOOKALIKES = str.maketrans(
@@ -35,7 +35,7 @@ def normalized_username(text: str) -> str:
     """`text` as it is stored: in NFKC. `ValueError` if no user can have that name."""
     username = unicodedata.normalize("NFKC", text)
     caseless = _caseless(text)
-    if not 1 <= len(username) <= LONGEST or len(caseless) > LONGEST_FOLDED:
+    if not 1 <= len(username) <= LONGEST or len(caseless) > MAX_FOLDED:
         raise ValueError(f"must have 1 to {LONGEST} characters in its compatibility form (NFKC)")
     if caseless.split(" ") != caseless.split():
         raise ValueError("may not begin or end with a space, or hold two in a row")
@@ -53,7 +53,7 @@ def normalized_username(text: str) -> str:
 
 def is_username(text: str) -> bool:
     """Whether a user can have that name."""
-    if len(text) > LONGEST_FOLDED:
+    if len(text) > MAX_FOLDED:
         return False
     try:
         normalized_username(text)

@@ -40,7 +40,7 @@ FEED_TYPE = "revocations+jwt"
 AUDIT_CHECKPOINT_TYPE = "audit-checkpoint+jwt"
 
 SHORTEST_TOKEN = timedelta(minutes=1)
-LONGEST_TOKEN = timedelta(days=1)
+MAX_TOKEN = timedelta(days=1)
 # How far the clocks of two processes may be apart.
 CLOCKS_APART = timedelta(minutes=1)
 # A process may see a change so much later than the one that made it (DESIGN §3).
@@ -48,10 +48,10 @@ SEEN_WITHIN = timedelta(seconds=1)
 # A token that has expired is still believed by a verifier whose clock is behind.
 VERIFIERS_BEHIND = timedelta(minutes=5)
 # How much longer than until its `exp` a token may be believed somewhere.
-STILL_BELIEVED = CLOCKS_APART + SEEN_WITHIN + VERIFIERS_BEHIND
+STILL_TRUSTED = CLOCKS_APART + SEEN_WITHIN + VERIFIERS_BEHIND
 # How long after another key took over a token of the one before may still be believed: a process
 # may sign with it for a moment longer.
-BELIEVED_FOR = LONGEST_TOKEN + STILL_BELIEVED
+TRUSTED_FOR = MAX_TOKEN + STILL_TRUSTED
 
 CLAIMS_OF_THE_TOKEN = frozenset(
     "iss sub aud exp iat jti client_id scope scopes roles session_id".split()  # noqa: SIM905

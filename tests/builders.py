@@ -81,7 +81,7 @@ def settings_for(data_dir: Path, database_url: str | None = None, **more: str) -
     return Settings.from_environment(environment)
 
 
-class House:
+class Deployment:
     """An initialised issuer. Everything is made through the rooms, as an operator would."""
 
     def __init__(self, services: Composition, admin: Credentials, http: httpx.Client) -> None:
@@ -92,8 +92,8 @@ class House:
 
     @contextmanager
     def changing(self) -> Iterator[UnitOfWork]:
-        with self.services.administration.changing(OPERATOR) as rooms:
-            yield rooms
+        with self.services.administration.changing(OPERATOR) as work:
+            yield work
 
     @property
     def clock(self) -> FakeClock:
@@ -113,12 +113,12 @@ class House:
             keys[key] = "no key"
 
     def audience(self, audience_id: str = "my-os", **fields: Any) -> str:
-        with self.changing() as rooms:
-            return rooms.audiences.create(AudienceFields.read({"id": audience_id, **fields})).id
+        with self.changing() as work:
+            return work.audiences.create(AudienceFields.read({"id": audience_id, **fields})).id
 
     def role(self, name: str, scopes: list[str]) -> str:
-        with self.changing() as rooms:
-            return rooms.roles.create(RoleFields.read({"name": name, "scopes": scopes})).name
+        with self.changing() as work:
+            return work.roles.create(RoleFields.read({"name": name, "scopes": scopes})).name
 
     def client(
         self, client_id: str | None = None, roles: list[str] | None = None, **fields: Any
@@ -129,16 +129,16 @@ class House:
             "audiences": ["my-os"],
             **fields,
         }
-        with self.changing() as rooms:
-            client, secret = rooms.clients.create(ClientFields.read(members))
+        with self.changing() as work:
+            client, secret = work.clients.create(ClientFields.read(members))
             for role in roles or []:
-                rooms.assignments.give(client.client_id, Assignment(role=role))
+                work.assignments.assign(client.client_id, Assignment(role=role))
         return Credentials(client.client_id, secret)
 
     def secret(self, client: Credentials, **fields: Any) -> Credentials:
         """One more secret for the client."""
-        with self.changing() as rooms:
-            _, secret = rooms.clients.add_secret(client.client_id, SecretFields.read(fields))
+        with self.changing() as work:
+            _, secret = work.clients.add_secret(client.client_id, SecretFields.read(fields))
         return Credentials(client.client_id, secret)
 
     def user(
@@ -150,12 +150,12 @@ class House:
     ) -> str:
         """A user with `roles` everywhere; the id."""
         prepared = None if password is None else self.services.sign_in.passwords.prepared(password)
-        with self.changing() as rooms:
-            user = rooms.users.create(UserFields.read({"username": username, **fields}))
+        with self.changing() as work:
+            user = work.users.create(UserFields.read({"username": username, **fields}))
             if prepared:
-                rooms.users.set_password(user.id, prepared)
+                work.users.set_password(user.id, prepared)
             for role in roles or []:
-                rooms.assignments.give(user.id, Assignment(role=role))
+                work.assignments.assign(user.id, Assignment(role=role))
         return user.id
 
 

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from issuer.app import create_app
 from issuer.settings import Settings
-from tests.builders import Credentials, FakeClock, House, initialised, settings_for
+from tests.builders import Credentials, Deployment, FakeClock, initialised, settings_for
 from tests.databases import PostgreSQL, copied, shared_postgresql
 from tests.drivers import TokenEndpoint
 from tests.machine import let_children_be_interrupted, let_examples_take_their_time
@@ -80,7 +80,7 @@ def migrated_postgresql(postgresql: PostgreSQL) -> Iterator[str]:
 
 
 @dataclass(frozen=True)
-class Opened:
+class Initialized:
     """A house that was initialised."""
 
     settings: Settings
@@ -90,7 +90,7 @@ class Opened:
 @pytest.fixture(scope="session")
 def opened_sqlite(
     tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: str
-) -> Iterator[Opened]:
+) -> Iterator[Initialized]:
     """Initialised once in each worker, then copied."""
     with opened_once(tmp_path_factory.mktemp("opened"), migrated_sqlite) as opened:
         yield opened
@@ -99,17 +99,17 @@ def opened_sqlite(
 @pytest.fixture(scope="session")
 def opened_postgresql(
     tmp_path_factory: pytest.TempPathFactory, migrated_postgresql: str
-) -> Iterator[Opened]:
+) -> Iterator[Initialized]:
     """Initialised once in each worker, then copied."""
     with opened_once(tmp_path_factory.mktemp("opened"), migrated_postgresql) as opened:
         yield opened
 
 
 @contextmanager
-def opened_once(folder: Path, migrated: str) -> Iterator[Opened]:
+def opened_once(folder: Path, migrated: str) -> Iterator[Initialized]:
     with copied(migrated, folder) as url:
         settings = settings_for(folder / "data", url)
-        yield Opened(settings, initialised(settings, FakeClock()))
+        yield Initialized(settings, initialised(settings, FakeClock()))
 
 
 def migrate(url: str) -> None:
@@ -141,35 +141,35 @@ def opened(
     request: pytest.FixtureRequest,
     tmp_path: Path,
     more_settings: dict[str, str],
-) -> Iterator[Opened]:
+) -> Iterator[Initialized]:
     """A house that no other test sees; initialising one takes longer than most tests."""
     if more_settings:
         settings: Settings = request.getfixturevalue("settings")
-        yield Opened(settings, initialised(settings, FakeClock()))
+        yield Initialized(settings, initialised(settings, FakeClock()))
         return
-    template: Opened = request.getfixturevalue(f"opened_{database_kind}")
+    template: Initialized = request.getfixturevalue(f"opened_{database_kind}")
     data_dir = shutil.copytree(template.settings.data_dir, tmp_path / "data")
     with copied(template.settings.effective_database_url, tmp_path) as url:
-        yield Opened(settings_for(data_dir, url), template.admin)
+        yield Initialized(settings_for(data_dir, url), template.admin)
 
 
 @pytest.fixture
-def house(opened: Opened, clock: FakeClock) -> Iterator[House]:
+def deployment(opened: Initialized, clock: FakeClock) -> Iterator[Deployment]:
     """A running issuer with an audience `my-os`, its server reachable through `http`."""
     settings = opened.settings
     app = create_app(settings, clock)
     with TestClient(app, base_url=settings.url) as http:
-        house = House(app.state.parts, opened.admin, http)
-        house.audience("my-os")
-        yield house
+        deployment = Deployment(app.state.parts, opened.admin, http)
+        deployment.audience("my-os")
+        yield deployment
     # FastAPI remembers functions of each app for as long as the process lives, and they have the
     # app in hand: thousands of houses would stay in memory.
     vars(app.rest).clear()
 
 
 @pytest.fixture
-def http(house: House) -> httpx.Client:
-    return house.http
+def http(deployment: Deployment) -> httpx.Client:
+    return deployment.http
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from issuer.app import create_app
 from issuer.settings import Settings
-from tests.builders import FakeClock, House, initialised
+from tests.builders import Deployment, FakeClock, initialised
 
 METADATA = "/.well-known/oauth-authorization-server"
 METHODS = ["client_secret_basic", "client_secret_post"]
@@ -43,7 +43,7 @@ def test_clients_of_openid_connect_find_it_too(http: httpx.Client):
 
 
 @pytest.mark.parametrize("more_settings", [{"url": "https://host.example/id/one"}])
-def test_an_issuer_with_a_path_lives_under_it(house: House):
+def test_an_issuer_with_a_path_lives_under_it(deployment: Deployment):
     """RFC 8414 §3.1 for the metadata; every endpoint under the path."""
     host = "https://host.example"
     for path in (
@@ -51,13 +51,13 @@ def test_an_issuer_with_a_path_lives_under_it(house: House):
         "/.well-known/openid-configuration/id/one",
         "/id/one/.well-known/openid-configuration",
     ):
-        metadata = house.http.get(host + path).json()
+        metadata = deployment.http.get(host + path).json()
         assert metadata["issuer"] == "https://host.example/id/one"
     for endpoint in (metadata["jwks_uri"], "https://host.example/id/one/readyz"):
-        assert house.http.get(endpoint).status_code == 200
-    assert house.http.get(host + "/.well-known/jwks.json").status_code == 404
-    client = house.client()
-    answer = house.http.post(
+        assert deployment.http.get(endpoint).status_code == 200
+    assert deployment.http.get(host + "/.well-known/jwks.json").status_code == 404
+    client = deployment.client()
+    answer = deployment.http.post(
         metadata["token_endpoint"],
         data={"grant_type": "client_credentials"},
         auth=(client.client_id, client.client_secret),
@@ -92,9 +92,9 @@ def test_the_documentation_needs_nothing_from_elsewhere(http: httpx.Client):
 
 
 @pytest.mark.parametrize("more_settings", [{"url": "https://host.example/auth"}])
-def test_nothing_but_metadata_lives_outside_the_path_of_the_issuer(house: House):
-    assert house.http.get("/docs/oauth2-redirect").status_code == 200
-    assert house.http.get("https://host.example/docs/oauth2-redirect").status_code == 404
+def test_nothing_but_metadata_lives_outside_the_path_of_the_issuer(deployment: Deployment):
+    assert deployment.http.get("/docs/oauth2-redirect").status_code == 200
+    assert deployment.http.get("https://host.example/docs/oauth2-redirect").status_code == 404
 
 
 def test_alive_and_ready(http: httpx.Client):
@@ -102,31 +102,31 @@ def test_alive_and_ready(http: httpx.Client):
     assert http.get("/readyz").json() == {"status": "ready"}
 
 
-def test_not_ready_when_the_schema_is_not_ours(house: House):
-    with house.services.database.engine.begin() as connection:
+def test_not_ready_when_the_schema_is_not_ours(deployment: Deployment):
+    with deployment.services.database.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'future'")
-    answer = house.http.get("/readyz")
+    answer = deployment.http.get("/readyz")
     assert (answer.status_code, answer.json()) == (503, {"status": "not ready"})
-    assert house.http.get("/healthz").status_code == 200
+    assert deployment.http.get("/healthz").status_code == 200
 
 
-def test_not_ready_when_the_master_key_is_lost(house: House):
-    (house.services.settings.data_dir / "master.key").unlink()
-    assert house.http.get("/readyz").status_code == 503
+def test_not_ready_when_the_master_key_is_lost(deployment: Deployment):
+    (deployment.services.settings.data_dir / "master.key").unlink()
+    assert deployment.http.get("/readyz").status_code == 503
 
 
-def test_a_flood_of_probes_is_one_write(house: House):
+def test_a_flood_of_probes_is_one_write(deployment: Deployment):
     """So that nobody can make the database busy; a moment later it is looked at again."""
     writes: list[str] = []
 
-    @event.listens_for(house.services.database.engine, "before_cursor_execute")
+    @event.listens_for(deployment.services.database.engine, "before_cursor_execute")
     def count(_connection, _cursor, statement: str, *_: object) -> None:
         if statement.startswith("UPDATE deployment"):
             writes.append(statement)
 
     for _ in range(20):
-        assert house.http.get("/readyz").status_code == 200
+        assert deployment.http.get("/readyz").status_code == 200
     assert len(writes) == 1
-    house.clock.move(timedelta(seconds=1))
-    assert house.http.get("/readyz").status_code == 200
+    deployment.clock.move(timedelta(seconds=1))
+    assert deployment.http.get("/readyz").status_code == 200
     assert len(writes) == 2

@@ -23,8 +23,8 @@ COMMAND = re.compile(r"^\$ issuer (.+)$", re.MULTILINE)
 @pytest.fixture
 def issuer(tmp_path: Path) -> Iterator[RunningIssuer]:
     with RunningIssuer(tmp_path) as issuer:
-        with issuer.house.changing() as rooms:
-            rooms.audiences.delete("my-os")
+        with issuer.deployment.changing() as work:
+            work.audiences.delete("my-os")
         yield issuer
 
 
@@ -97,8 +97,8 @@ def test_the_url_is_changed_and_the_database_migrated_as_the_pages_say(tmp_path:
 
 def test_tokens_are_revoked_as_the_page_says(tmp_path: Path):
     with RunningIssuer(tmp_path) as issuer:
-        issuer.house.user("alice", password=None)
-        issuer.house.client("ci-bot")
+        issuer.deployment.user("alice", password=None)
+        issuer.deployment.client("ci-bot")
         for line in COMMAND.findall((HOW_TO / "revoke-tokens.md").read_text()):
             Cli(issuer.environment).done(*shlex.split(line))
 
@@ -125,12 +125,12 @@ def backed_up_and_restored(folder: Path, database_url: str | None, section: str)
         each.mkdir()
     with RunningIssuer(folder, database_url, signing_algorithms="ES256") as issuer:
         cli = Cli(issuer.environment)
-        client = issuer.house.client("ci-bot")
+        client = issuer.deployment.client("ci-bot")
         token = issuer.token_endpoint.client_credentials(client)
         assert token.status == 200
         run_as_printed(save_key + save, issuer.environment, folders)
         cli.done("client", "delete", "ci-bot")
-        issuer.house.services.database.dispose()
+        issuer.deployment.services.database.dispose()
         issuer.kill()
         (Path(issuer.environment["ISSUER_DATA_DIR"]) / "master.key").unlink()
         run_as_printed(restore, issuer.environment, folders)

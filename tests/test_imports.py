@@ -38,13 +38,13 @@ ROOMS = {
     "directory": set(),
     "clients": {"audit", "authority", "audiences", "roles", "directory", "revocations"},
     "keys": {"audit"},
-    "rates": set(),
+    "rate_limits": set(),
     "manifest": {"authority", "audiences", "roles", "users", "clients", "directory"},
     "tokens": {"audit", "authority", "keys", "directory", "revocations"},
     "families": set(),
-    "refresh": {"audit", "directory", "families", "revocations", "tokens"},
+    "refresh_tokens": {"audit", "directory", "families", "revocations", "tokens"},
 }
-BETWEEN = {"composition", "setup", "http", "explaining", "drilling", "prometheus"}
+BETWEEN = {"composition", "setup", "http", "explaining", "rotation_drill", "prometheus"}
 DOORS = {"oauth", "admin", "cli"}
 ENTRANCES = {"app", "health", "metrics_route"}
 
@@ -58,9 +58,9 @@ ONLY_IN = {
     "argon2": ["users/passwords.py"],
     "yaml": ["manifest/parsing.py", "manifest/events.py"],
     "typer": ["cli/"],
-    "redis": ["rates/shared.py"],
+    "redis": ["rate_limits/shared.py"],
     "prometheus_client": ["prometheus.py"],
-    "httpx": ["agentos/", "cli/", "drilling/"],
+    "httpx": ["agentos/", "cli/", "rotation_drill/"],
 }
 
 FILES = sorted(path.relative_to(HOUSE).as_posix() for path in HOUSE.rglob("*.py"))

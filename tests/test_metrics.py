@@ -10,7 +10,7 @@ from openapi_spec_validator import validate
 from prometheus_client.parser import text_string_to_metric_families
 
 from issuer.settings import Settings
-from tests.builders import FakeClock, House, initialised
+from tests.builders import Deployment, FakeClock, initialised
 from tests.drivers import TokenEndpoint
 from tests.journeys.running_issuer import process_environment
 
@@ -111,10 +111,10 @@ def test_only_who_has_the_token_reads_them(http: httpx.Client, authorization: st
 
 @measured
 def test_an_access_token_of_an_administrator_does_not_open_them(
-    house: House, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenEndpoint
 ):
-    token = token_endpoint.client_credentials(house.admin).token
-    answer = house.http.get("/metrics", headers={"Authorization": f"Bearer {token}"})
+    token = token_endpoint.client_credentials(deployment.admin).token
+    answer = deployment.http.get("/metrics", headers={"Authorization": f"Bearer {token}"})
     assert answer.status_code == 401
 
 
@@ -146,9 +146,9 @@ def test_the_process_is_measured_too(scraper: Scraper):
 
 
 @pytest.mark.parametrize("more_settings", [{"metrics_token": TOKEN, "url": "https://id.example/a"}])
-def test_it_lives_under_the_path_of_the_issuer(house: House):
-    assert house.http.get("https://id.example/a/metrics", headers=BEARER).status_code == 200
-    assert house.http.get("https://id.example/metrics", headers=BEARER).status_code == 404
+def test_it_lives_under_the_path_of_the_issuer(deployment: Deployment):
+    assert deployment.http.get("https://id.example/a/metrics", headers=BEARER).status_code == 200
+    assert deployment.http.get("https://id.example/metrics", headers=BEARER).status_code == 404
 
 
 @measured
@@ -161,10 +161,10 @@ def test_the_description_names_it(http: httpx.Client):
 
 @measured
 def test_tokens_are_counted_by_grant_type(
-    house: House, token_endpoint: TokenEndpoint, scraper: Scraper
+    deployment: Deployment, token_endpoint: TokenEndpoint, scraper: Scraper
 ):
-    client = house.client(grant_types=["client_credentials", "password", "refresh_token"])
-    house.user("alice")
+    client = deployment.client(grant_types=["client_credentials", "password", "refresh_token"])
+    deployment.user("alice")
     assert token_endpoint.client_credentials(client).status == 200
     assert token_endpoint.client_credentials(client).status == 200
     signed_in = token_endpoint.password(client, "alice")
@@ -180,9 +180,9 @@ def test_tokens_are_counted_by_grant_type(
 
 @measured
 def test_refusals_are_counted_by_what_the_caller_was_told(
-    house: House, token_endpoint: TokenEndpoint, scraper: Scraper
+    deployment: Deployment, token_endpoint: TokenEndpoint, scraper: Scraper
 ):
-    client = house.client()
+    client = deployment.client()
     told = [
         token_endpoint.client_credentials(client, scope="agents:run").error,
         token_endpoint.client_credentials(client, scope="agents:run").error,
@@ -190,8 +190,8 @@ def test_refusals_are_counted_by_what_the_caller_was_told(
         token_endpoint.password(client, "alice").error,
         token_endpoint.post(data={"grant_type": "client_credentials"}).error,
     ]
-    house.services.tokens.changes.stop()
-    house.clock.move(timedelta(seconds=11))
+    deployment.services.tokens.changes.stop()
+    deployment.clock.move(timedelta(seconds=11))
     told.append(token_endpoint.client_credentials(client).error)
     counted = scraper.of("issuer_token_requests_refused_total")
     assert {labels: number for labels, number in counted.items() if number} == {
@@ -203,20 +203,20 @@ def test_refusals_are_counted_by_what_the_caller_was_told(
 
 @measured
 def test_what_was_unforeseen_is_counted_as_server_error(
-    house: House, token_endpoint: TokenEndpoint, scraper: Scraper
+    deployment: Deployment, token_endpoint: TokenEndpoint, scraper: Scraper
 ):
     """A broken key stands for any bug."""
-    client = house.client()
-    house.break_keys()
+    client = deployment.client()
+    deployment.break_keys()
     assert token_endpoint.client_credentials(client).status == 500
     assert scraper.value("issuer_token_requests_refused_total", error="server_error") == 1
 
 
 @measured
 def test_no_word_of_a_caller_gets_into_them(
-    house: House, token_endpoint: TokenEndpoint, scraper: Scraper
+    deployment: Deployment, token_endpoint: TokenEndpoint, scraper: Scraper
 ):
-    client = house.client("ci-bot")
+    client = deployment.client("ci-bot")
     before = scraper.samples().keys()
     token = token_endpoint.client_credentials(client).token
     token_endpoint.post(data={"grant_type": "urn:made-up"}, auth=("ci-bot", client.client_secret))
@@ -229,7 +229,7 @@ def test_no_word_of_a_caller_gets_into_them(
 
 
 @measured
-def test_keys_are_counted_as_they_follow_one_another(house: House, scraper: Scraper):
+def test_keys_are_counted_as_they_follow_one_another(deployment: Deployment, scraper: Scraper):
     def keys() -> dict[str, float | None]:
         return {
             state: scraper.value("issuer_signing_keys", alg="ES256", state=state)
@@ -244,28 +244,30 @@ def test_keys_are_counted_as_they_follow_one_another(house: House, scraper: Scra
 
     assert keys() == {"announced": 1, "active": 1, "retired": 0, "destroyed": 0}
     assert changes() == {"announced": 2, "active": 1, "retired": 0, "destroyed": 0}
-    house.wait(timedelta(days=30))
+    deployment.wait(timedelta(days=30))
     assert keys() == {"announced": 1, "active": 1, "retired": 1, "destroyed": 0}
     assert changes() == {"announced": 3, "active": 2, "retired": 1, "destroyed": 0}
-    house.wait(timedelta(days=2))
+    deployment.wait(timedelta(days=2))
     assert keys() == {"announced": 1, "active": 1, "retired": 0, "destroyed": 1}
     assert changes() == {"announced": 3, "active": 2, "retired": 1, "destroyed": 1}
-    with house.changing() as rooms:
-        rooms.keys.revoke(house.services.keys.keyring.active("ES256").kid)
-    house.wait(timedelta(0))
+    with deployment.changing() as work:
+        work.keys.revoke(deployment.services.keys.keyring.active("ES256").kid)
+    deployment.wait(timedelta(0))
     assert keys() == {"announced": 1, "active": 1, "retired": 0, "destroyed": 2}
     assert changes() == {"announced": 4, "active": 3, "retired": 1, "destroyed": 2}
 
 
 @measured
-def test_the_planned_end_of_the_active_key_is_told_if_there_is_one(house: House, scraper: Scraper):
+def test_the_planned_end_of_the_active_key_is_told_if_there_is_one(
+    deployment: Deployment, scraper: Scraper
+):
     name = "issuer_signing_key_retires_timestamp_seconds"
-    follows = house.clock() + timedelta(days=30)
+    follows = deployment.clock() + timedelta(days=30)
     assert scraper.value(name, alg="ES256") == follows.timestamp()
-    house.services.keys.rotator.stop()
-    active = house.services.keys.keyring.active("ES256")
-    with house.changing() as rooms:
-        for key in rooms.keys.all():
+    deployment.services.keys.rotator.stop()
+    active = deployment.services.keys.keyring.active("ES256")
+    with deployment.changing() as work:
+        for key in work.keys.all():
             if key.kid != active.kid:
-                rooms.keys.revoke(key.kid)
+                work.keys.revoke(key.kid)
     assert scraper.of(name) == {}

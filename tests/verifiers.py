@@ -51,11 +51,11 @@ def publishing(key_set: Callable[[], KeySet]) -> Answering:
     return lambda _: Reply(200, json.dumps(key_set()).encode())
 
 
-def verifying(key_set: Callable[[], KeySet], believed: int = 200) -> Answering:
+def verifying(key_set: Callable[[], KeySet], trusted: int = 200) -> Answering:
     """401 for anything but a token signed by a key of the set; dates are not looked at."""
 
     def answer(token: str | None) -> Reply:
-        return Reply(believed if token and is_signed(token, key_set()) else 401)
+        return Reply(trusted if token and is_signed(token, key_set()) else 401)
 
     return answer
 

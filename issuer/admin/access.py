@@ -44,13 +44,13 @@ class Access:
         raise Forbidden(next((each for each in alternatives[0] if not self.holds(each)), None))
 
     @contextmanager
-    def rooms(self, scope: str) -> Iterator[UnitOfWork]:
+    def work(self, scope: str) -> Iterator[UnitOfWork]:
         """The rooms, in the one transaction of this request; `Forbidden` without `scope`."""
         reads = scope.endswith(":read")
         transaction = self.administration.reading if reads else self.administration.changing
-        with transaction(self.actor, self.held) as rooms:
-            rooms.authority.require(scope)
-            yield rooms
+        with transaction(self.actor, self.held) as work:
+            work.authority.require(scope)
+            yield work
 
 
 def authenticate(request: Request) -> Access:

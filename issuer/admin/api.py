@@ -43,9 +43,9 @@ def admin_routes(base: str) -> tuple[BaseRoute, ...]:
     They hold nothing of one application (that is in the request), so all in a process share them:
     to make them takes FastAPI longer than all the rest of an application.
     """
-    door = APIRouter(prefix=PREFIX)
+    api_router = APIRouter(prefix=PREFIX)
     for resource in RESOURCES:
-        door.include_router(resource)
+        api_router.include_router(resource)
     root = APIRouter()
-    root.include_router(door, prefix=base)
+    root.include_router(api_router, prefix=base)
     return tuple(root.routes)

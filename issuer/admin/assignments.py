@@ -37,9 +37,9 @@ def assignments_router(
         cursor: Cursor = None,
     ) -> Page[Assignment]:
         """What roles the principal has, and where."""
-        with caller.rooms(read) as rooms:
-            require(rooms, id)
-            assignments = rooms.assignments.of(id)
+        with caller.work(read) as work:
+            require(work, id)
+            assignments = work.assignments.of(id)
         return page_of("roles", assignments, _key, cursor, limit)
 
     @router.put(
@@ -48,7 +48,7 @@ def assignments_router(
         status_code=204,
         responses=documented("not-found", "not-allowed", "precondition-failed"),
     )
-    def give(
+    def assign(
         caller: Caller,
         id: str,  # noqa: A002
         role: str,
@@ -58,12 +58,12 @@ def assignments_router(
     ) -> None:
         """Assign a role, at one audience or everywhere. Idempotent."""
         assignment = Assignment.of(role, audience, everywhere=everywhere)
-        with caller.rooms(write) as rooms:
-            require(rooms, id)
+        with caller.work(write) as work:
+            require(work, id)
             if if_match is not None:
-                _require_given(rooms, id, assignment)
+                _require_given(work, id, assignment)
                 require_match(if_match, assignment)
-            rooms.assignments.give(id, assignment)
+            work.assignments.assign(id, assignment)
 
     @router.delete(
         "/{id}/roles/{role}",
@@ -71,7 +71,7 @@ def assignments_router(
         status_code=204,
         responses=documented("not-found", "not-allowed", "precondition-failed"),
     )
-    def take(
+    def unassign(
         caller: Caller,
         id: str,  # noqa: A002
         role: str,
@@ -81,11 +81,11 @@ def assignments_router(
     ) -> None:
         """Unassign a role, exactly where it was assigned."""
         assignment = Assignment.of(role, audience, everywhere=everywhere)
-        with caller.rooms(write) as rooms:
-            require(rooms, id)
-            _require_given(rooms, id, assignment)
+        with caller.work(write) as work:
+            require(work, id)
+            _require_given(work, id, assignment)
             require_match(if_match, assignment)
-            rooms.assignments.take(id, assignment)
+            work.assignments.unassign(id, assignment)
 
     return router
 
@@ -94,14 +94,14 @@ def _key(assignment: Assignment) -> str:
     return f"{assignment.role} {assignment.audience or ''}"
 
 
-def _require_given(rooms: UnitOfWork, principal_id: str, assignment: Assignment) -> None:
-    if assignment not in rooms.assignments.of(principal_id):
+def _require_given(work: UnitOfWork, principal_id: str, assignment: Assignment) -> None:
+    if assignment not in work.assignments.of(principal_id):
         raise NotFound("assignment of the role", assignment.role)
 
 
 client_roles = assignments_router(
-    "/clients", "clients", clients.READ, clients.WRITE, lambda rooms, name: rooms.clients.get(name)
+    "/clients", "clients", clients.READ, clients.WRITE, lambda work, name: work.clients.get(name)
 )
 user_roles = assignments_router(
-    "/users", "users", users.READ, users.WRITE, lambda rooms, name: rooms.users.get(name)
+    "/users", "users", users.READ, users.WRITE, lambda work, name: work.users.get(name)
 )

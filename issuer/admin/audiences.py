@@ -28,8 +28,8 @@ _READ, _WRITE = "issuer:audiences:read", "issuer:audiences:write"
 @router.get("", responses=documented("invalid-cursor"))
 def list_audiences(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Page[Audience]:
     """Audiences in order of id."""
-    with caller.rooms(_READ) as rooms:
-        return page("audiences", rooms.audiences.page, lambda each: each.id, cursor, limit)
+    with caller.work(_READ) as work:
+        return page("audiences", work.audiences.page, lambda each: each.id, cursor, limit)
 
 
 @router.post(
@@ -39,8 +39,8 @@ def list_audiences(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> 
 )
 def create_audience(caller: Caller, fields: AudienceFields, response: Response) -> Audience:
     """A new audience; its id is the AgentOS `id`, and becomes `aud`."""
-    with caller.rooms(_WRITE) as rooms:
-        audience = rooms.audiences.create(fields)
+    with caller.work(_WRITE) as work:
+        audience = work.audiences.create(fields)
     response.headers["Location"] = location(caller, "audiences", audience.id)
     return tagged(response, audience)
 
@@ -49,8 +49,8 @@ def create_audience(caller: Caller, fields: AudienceFields, response: Response) 
 @router.get("/{audience_id:path}", responses=documented("not-found"))
 def read_audience(caller: Caller, audience_id: str, response: Response) -> Audience:
     """One audience."""
-    with caller.rooms(_READ) as rooms:
-        return tagged(response, rooms.audiences.get(audience_id))
+    with caller.work(_READ) as work:
+        return tagged(response, work.audiences.get(audience_id))
 
 
 @router.patch(
@@ -65,9 +65,9 @@ def patch_audience(
     if_match: IfMatch = None,
 ) -> Audience:
     """Change an audience."""
-    with caller.rooms(_WRITE) as rooms:
-        require_match(if_match, rooms.audiences.get(audience_id))
-        audience = rooms.audiences.update(audience_id, patch)
+    with caller.work(_WRITE) as work:
+        require_match(if_match, work.audiences.get(audience_id))
+        audience = work.audiences.update(audience_id, patch)
     return tagged(response, audience)
 
 
@@ -85,6 +85,6 @@ def delete_audience(
     if_match: IfMatch = None,
 ) -> None:
     """Delete an audience that nobody uses. All tokens for it are revoked."""
-    with caller.rooms(_WRITE) as rooms:
-        require_match(if_match, rooms.audiences.get(audience_id))
-        rooms.audiences.delete(audience_id, cascade=cascade)
+    with caller.work(_WRITE) as work:
+        require_match(if_match, work.audiences.get(audience_id))
+        work.audiences.delete(audience_id, cascade=cascade)

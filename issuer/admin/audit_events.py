@@ -9,7 +9,7 @@ from issuer.admin.access import Caller
 from issuer.admin.problems import documented
 from issuer.admin.representations import Cursor, Limit, Page, page
 from issuer.admin.routes import admin_router
-from issuer.audit import EventFilter, EventRecord
+from issuer.audit import AuditEvent, EventFilter
 from issuer.fields import Instant
 
 router = admin_router("/audit-events", "audit")
@@ -39,15 +39,15 @@ def list_audit_events(
     address: Text = None,
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> Page[EventRecord]:
+) -> Page[AuditEvent]:
     """Events that match everything given, newest first."""
     wanted = EventFilter(
         actor=actor, action=action, target=target, since=since, until=until, address=address
     )
-    with caller.rooms("issuer:audit:read") as rooms:
+    with caller.work("issuer:audit:read") as work:
         return page(
             "audit-events",
-            lambda before, most: rooms.record.page(wanted, before, most),
+            lambda before, most: work.audit_log.page(wanted, before, most),
             lambda event: str(event.id),
             cursor,
             limit,

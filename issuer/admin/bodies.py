@@ -11,7 +11,7 @@ from issuer.admin.problems import ProblemRaised, shortened
 
 _JSON = ("application/json", "application/merge-patch+json")
 # Twice what the largest resource can have. Each costs much more in memory than in the body.
-MOST_VALUES = 10_000
+MAX_VALUES = 10_000
 
 
 class StrictJsonRequest(Request):
@@ -27,8 +27,8 @@ class StrictJsonRequest(Request):
 def _strict_json(body: bytes) -> Any:
     # Counted before anything is parsed. A separator inside a text counts, too: that is no harm,
     # since no member of ours may be that long.
-    if sum(body.count(separator) for separator in (b",", b"[", b"{")) > MOST_VALUES:
-        raise HTTPException(413, f"A body may hold {MOST_VALUES} values.")
+    if sum(body.count(separator) for separator in (b",", b"[", b"{")) > MAX_VALUES:
+        raise HTTPException(413, f"A body may hold {MAX_VALUES} values.")
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -56,8 +56,8 @@ class NewSecret(ClientSecret):
 @router.get("", responses=documented("invalid-cursor"))
 def list_clients(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Page[Client]:
     """Clients in order of id."""
-    with caller.rooms(READ) as rooms:
-        return page("clients", rooms.clients.page, lambda each: each.client_id, cursor, limit)
+    with caller.work(READ) as work:
+        return page("clients", work.clients.page, lambda each: each.client_id, cursor, limit)
 
 
 @router.post(
@@ -69,8 +69,8 @@ def create_client(
     caller: Caller, fields: ClientFields, response: Response
 ) -> NewClientWithWarnings | NewClient:
     """A new client, with its first secret."""
-    with caller.rooms(WRITE) as rooms:
-        client, secret = rooms.clients.create(fields)
+    with caller.work(WRITE) as work:
+        client, secret = work.clients.create(fields)
     response.headers["Location"] = location(caller, "clients", client.client_id)
     tagged(response, client)
     never_stored(response)
@@ -83,8 +83,8 @@ def create_client(
 @router.get("/{client_id}", responses=documented("not-found"))
 def read_client(caller: Caller, client_id: str, response: Response) -> Client:
     """One client; never a secret."""
-    with caller.rooms(READ) as rooms:
-        return tagged(response, rooms.clients.get(client_id))
+    with caller.work(READ) as work:
+        return tagged(response, work.clients.get(client_id))
 
 
 @router.patch(
@@ -95,9 +95,9 @@ def patch_client(
     caller: Caller, client_id: str, patch: MergePatch, response: Response, if_match: IfMatch = None
 ) -> ClientWithWarnings | Client:
     """Change a client; `disabled` counts within a second, and ends the tokens there are."""
-    with caller.rooms(WRITE) as rooms:
-        require_match(if_match, rooms.clients.get(client_id))
-        client = rooms.clients.update(client_id, patch)
+    with caller.work(WRITE) as work:
+        require_match(if_match, work.clients.get(client_id))
+        client = work.clients.update(client_id, patch)
     tagged(response, client)
     if warnings := warnings_about(client.scopes):
         return ClientWithWarnings.model_construct(**dict(client), warnings=warnings)
@@ -111,9 +111,9 @@ def patch_client(
 )
 def delete_client(caller: Caller, client_id: str, if_match: IfMatch = None) -> None:
     """Delete a client with its secrets, assignments and tokens."""
-    with caller.rooms(WRITE) as rooms:
-        require_match(if_match, rooms.clients.get(client_id))
-        rooms.clients.delete(client_id)
+    with caller.work(WRITE) as work:
+        require_match(if_match, work.clients.get(client_id))
+        work.clients.delete(client_id)
 
 
 @router.post(
@@ -126,9 +126,9 @@ def revoke_client_tokens(caller: Caller, client_id: str, if_match: IfMatch = Non
 
     Those of users who signed in through it as well. It may get new ones.
     """
-    with caller.rooms(WRITE) as rooms:
-        require_match(if_match, rooms.clients.get(client_id))
-        rooms.clients.revoke_tokens(client_id)
+    with caller.work(WRITE) as work:
+        require_match(if_match, work.clients.get(client_id))
+        work.clients.revoke_tokens(client_id)
 
 
 @router.get("/{client_id}/secrets", responses=documented("not-found", "invalid-cursor"))
@@ -136,8 +136,8 @@ def list_secrets(
     caller: Caller, client_id: str, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[ClientSecret]:
     """What is known of the client's secrets, oldest first; never a secret."""
-    with caller.rooms(READ) as rooms:
-        secrets = rooms.clients.secrets(client_id)
+    with caller.work(READ) as work:
+        secrets = work.clients.secrets(client_id)
     return page_of("secrets", secrets, lambda secret: secret.id, cursor, limit)
 
 
@@ -150,8 +150,8 @@ def create_secret(
     caller: Caller, client_id: str, fields: SecretFields, response: Response
 ) -> NewSecret:
     """One more secret, so that the old one can be replaced without a pause."""
-    with caller.rooms(WRITE) as rooms:
-        record, secret = rooms.clients.add_secret(client_id, fields)
+    with caller.work(WRITE) as work:
+        record, secret = work.clients.add_secret(client_id, fields)
     response.headers["Location"] = location(caller, "clients", client_id, "secrets", record.id)
     tagged(response, record)
     never_stored(response)
@@ -161,8 +161,8 @@ def create_secret(
 @router.get("/{client_id}/secrets/{secret_id}", responses=documented("not-found"))
 def read_secret(caller: Caller, client_id: str, secret_id: str, response: Response) -> ClientSecret:
     """What is known of one secret; never the secret."""
-    with caller.rooms(READ) as rooms:
-        return tagged(response, rooms.clients.secret(client_id, secret_id))
+    with caller.work(READ) as work:
+        return tagged(response, work.clients.secret(client_id, secret_id))
 
 
 @router.delete(
@@ -178,6 +178,6 @@ def delete_secret(
     if_match: IfMatch = None,
 ) -> None:
     """End a secret at once; tokens got with it live until they expire, unless told otherwise."""
-    with caller.rooms(WRITE) as rooms:
-        require_match(if_match, rooms.clients.secret(client_id, secret_id))
-        rooms.clients.delete_secret(client_id, secret_id, and_its_tokens=and_its_tokens)
+    with caller.work(WRITE) as work:
+        require_match(if_match, work.clients.secret(client_id, secret_id))
+        work.clients.delete_secret(client_id, secret_id, and_its_tokens=and_its_tokens)

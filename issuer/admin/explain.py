@@ -13,7 +13,7 @@ from issuer.admin.routes import admin_router
 from issuer.catalogue import UnknownVersion, lint, scopes
 from issuer.errors import InvalidCredentials, InvalidField
 from issuer.explaining import PreviewRequest, Question, Subject
-from issuer.fields import MOST_SCOPES, Fields
+from issuer.fields import MAX_SCOPES, Fields
 from issuer.workers import WorkerPool
 
 router = admin_router("", "rights")
@@ -61,7 +61,7 @@ class KnownScope(BaseModel):
 class ScopesToLint(Fields):
     """The scopes of a role or a client."""
 
-    scopes: list[Annotated[str, Field(max_length=255)]] = Field(max_length=MOST_SCOPES)
+    scopes: list[Annotated[str, Field(max_length=255)]] = Field(max_length=MAX_SCOPES)
 
 
 class FoundOdd(BaseModel):

@@ -27,8 +27,8 @@ class Keys(Page[DescribedKey]):
 @router.get("", responses=documented("invalid-cursor"))
 def list_keys(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Page[DescribedKey]:
     """Signing keys, destroyed ones included, the youngest first."""
-    with caller.rooms(READ) as rooms:
-        keys = all_described(rooms.keys.all(), caller.administration.clock())
+    with caller.work(READ) as work:
+        keys = all_described(work.keys.all(), caller.administration.clock())
     return page_of("keys", keys, lambda key: key.kid, cursor, limit)
 
 
@@ -48,8 +48,8 @@ def rotate_keys(caller: Caller, alg: Alg = None) -> Keys:
 @router.get("/{kid}", responses=documented("not-found"))
 def read_key(caller: Caller, kid: str, response: Response) -> DescribedKey:
     """One signing key."""
-    with caller.rooms(READ) as rooms:
-        keys, key = rooms.keys.all(), rooms.keys.get(kid)
+    with caller.work(READ) as work:
+        keys, key = work.keys.all(), work.keys.get(kid)
     return tagged(response, described(keys, key, caller.administration.clock()))
 
 
@@ -61,7 +61,7 @@ def revoke_key(caller: Caller, kid: str) -> DescribedKey:
     own perhaps among them.
     """
     caller.require(WRITE)
-    with caller.administration.changing_keys(caller.actor, caller.held) as rooms:
-        key = rooms.keys.revoke(kid)
-        keys = rooms.keys.all()
+    with caller.administration.changing_keys(caller.actor, caller.held) as work:
+        key = work.keys.revoke(kid)
+        keys = work.keys.all()
     return described(keys, key, caller.administration.clock())

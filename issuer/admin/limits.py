@@ -5,8 +5,8 @@ from math import inf
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MOST_BYTES = 1024 * 1024
-_MOST_UNREAD = 64 * 1024
+MAX_BYTES = 1024 * 1024
+_MAX_UNREAD = 64 * 1024
 
 
 class BodyLimit:
@@ -29,14 +29,14 @@ class BodyLimit:
             nonlocal read, length
             message = await receive()
             read += len(message.get("body", b""))
-            if read > MOST_BYTES:
-                raise HTTPException(413, f"A body may have {MOST_BYTES} bytes.")
+            if read > MAX_BYTES:
+                raise HTTPException(413, f"A body may have {MAX_BYTES} bytes.")
             if not message.get("more_body"):
                 length = read
             return message
 
         async def closing(message: Message) -> None:
-            if message["type"] == "http.response.start" and length - read > _MOST_UNREAD:
+            if message["type"] == "http.response.start" and length - read > _MAX_UNREAD:
                 message["headers"] = [*message["headers"], (b"connection", b"close")]
             await send(message)
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from issuer import manifest
 from issuer.admin.access import Access, Caller
-from issuer.admin.limits import MOST_BYTES
+from issuer.admin.limits import MAX_BYTES
 from issuer.admin.problems import ProblemRaised, documented
 from issuer.admin.representations import (
     IfMatch,
@@ -120,8 +120,8 @@ def _plans(request: Request) -> WorkerPool:
 
 
 def _export(caller: Access, accept: str) -> Response:
-    with caller.administration.reading(caller.actor, caller.held) as rooms:
-        text = manifest.export(rooms)
+    with caller.administration.reading(caller.actor, caller.held) as work:
+        text = manifest.export(work)
     yaml = _YAML in accept.lower()
     content = text if yaml else json.dumps(manifest.data_of(text))
     headers = {"ETag": etag_of(content.encode()), "Vary": "Accept"}
@@ -141,8 +141,8 @@ def _apply(caller: Access, source: bytes, *, prune: bool, if_match: str | None) 
         planned = Planned(**plan.as_json())
         require_match(if_match, planned)
         try:
-            with caller.administration.changing(caller.actor, caller.held) as rooms:
-                applied = manifest.apply(rooms, plan)
+            with caller.administration.changing(caller.actor, caller.held) as work:
+                applied = manifest.apply(work, plan)
         except PlanOutdated:
             if is_last:
                 raise
@@ -155,12 +155,12 @@ def _apply(caller: Access, source: bytes, *, prune: bool, if_match: str | None) 
 
 
 def _read(source: bytes) -> Manifest:
-    return manifest.read(source, _FILE, most_bytes=MOST_BYTES)
+    return manifest.read(source, _FILE, max_bytes=MAX_BYTES)
 
 
 def _planned(caller: Access, declared: Manifest, *, prune: bool) -> Plan:
-    with caller.administration.reading(caller.actor, caller.held) as rooms:
-        return manifest.plan(rooms, declared, prune=prune)
+    with caller.administration.reading(caller.actor, caller.held) as work:
+        return manifest.plan(work, declared, prune=prune)
 
 
 def _answer(model: BaseModel, **headers: str) -> Response:

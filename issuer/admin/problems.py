@@ -15,8 +15,8 @@ log = structlog.get_logger(__name__)
 
 PREFIX = "/admin/v1"  # of every path of this API, under the path of the issuer
 MEDIA_TYPE = "application/problem+json"
-MOST_ERRORS = 100
-_LONGEST_NAME = 128
+MAX_ERRORS = 100
+_MAX_NAME = 128
 
 # The last part of `type`, which names the problem for good; its status and its title.
 _PROBLEMS: dict[str, tuple[int, str]] = {
@@ -84,7 +84,7 @@ class ProblemRaised(Exception):
         cls, errors: Sequence[Mapping[str, str | int]], total: int | None = None
     ) -> "ProblemRaised":
         """Invalid fields: the first of `errors`, and how many more of `total` there are."""
-        shown = errors[:MOST_ERRORS]
+        shown = errors[:MAX_ERRORS]
         more = (len(errors) if total is None else total) - len(shown)
         detail = "; ".join(f"{each['field']}: {each['message']}" for each in shown[:3])
         counted: dict[str, Any] = {"more_errors": more} if more else {}
@@ -93,7 +93,7 @@ class ProblemRaised(Exception):
 
 def shortened(text: str) -> str:
     """`text` from a caller, at a length fit for an answer."""
-    return text if len(text) <= _LONGEST_NAME else text[:_LONGEST_NAME] + "…"
+    return text if len(text) <= _MAX_NAME else text[:_MAX_NAME] + "…"
 
 
 def type_of(name: str) -> str:

@@ -8,7 +8,7 @@ from starlette.types import Scope
 
 from issuer import errors, manifest
 from issuer.admin.problems import (
-    MOST_ERRORS,
+    MAX_ERRORS,
     ProblemRaised,
     answer,
     is_of_admin_api,
@@ -72,10 +72,10 @@ def _of_domain(error: errors.IssuerError) -> ProblemRaised:  # noqa: PLR0911 - o
             return ProblemRaised("in-use", str(error), used_by=error.users_of_it)
         case errors.InvalidField():
             fields = error.problems
-            errors_of_them = [_field(*each) for each in fields[:MOST_ERRORS]]
+            errors_of_them = [_field(*each) for each in fields[:MAX_ERRORS]]
             return ProblemRaised.of_fields(errors_of_them, len(fields))
         case manifest.InvalidManifest():
-            found = error.problems[:MOST_ERRORS]
+            found = error.problems[:MAX_ERRORS]
             return ProblemRaised.of_fields([_in_manifest(each) for each in found], error.total)
         case errors.Forbidden():
             return ProblemRaised("forbidden", str(error), _insufficient(error.scope))
@@ -115,6 +115,6 @@ def _invalid(error: RequestValidationError) -> ProblemRaised:
     errors_of_them = [
         # The first part says body, path or query, which the caller knows.
         _field(".".join(str(part) for part in each["loc"][1:]) or "body", in_words(each["msg"]))
-        for each in found[:MOST_ERRORS]
+        for each in found[:MAX_ERRORS]
     ]
     return ProblemRaised.of_fields(errors_of_them, len(found))

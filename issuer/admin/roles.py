@@ -36,8 +36,8 @@ _READ, _WRITE = "issuer:roles:read", "issuer:roles:write"
 @router.get("", responses=documented("invalid-cursor"))
 def list_roles(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Page[Role]:
     """Roles in order of name."""
-    with caller.rooms(_READ) as rooms:
-        return page("roles", rooms.roles.page, lambda role: role.name, cursor, limit)
+    with caller.work(_READ) as work:
+        return page("roles", work.roles.page, lambda role: role.name, cursor, limit)
 
 
 @router.post(
@@ -47,8 +47,8 @@ def list_roles(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Page
 )
 def create_role(caller: Caller, fields: RoleFields, response: Response) -> Changed:
     """A new role."""
-    with caller.rooms(_WRITE) as rooms:
-        role = rooms.roles.create(fields)
+    with caller.work(_WRITE) as work:
+        role = work.roles.create(fields)
     response.headers["Location"] = location(caller, "roles", role.name)
     return _with_warnings(tagged(response, role))
 
@@ -56,8 +56,8 @@ def create_role(caller: Caller, fields: RoleFields, response: Response) -> Chang
 @router.get("/{name}", responses=documented("not-found"))
 def read_role(caller: Caller, name: str, response: Response) -> Role:
     """One role."""
-    with caller.rooms(_READ) as rooms:
-        return tagged(response, rooms.roles.get(name))
+    with caller.work(_READ) as work:
+        return tagged(response, work.roles.get(name))
 
 
 @router.patch(
@@ -68,9 +68,9 @@ def patch_role(
     caller: Caller, name: str, patch: MergePatch, response: Response, if_match: IfMatch = None
 ) -> Changed:
     """Change a role; the next tokens have its new scopes."""
-    with caller.rooms(_WRITE) as rooms:
-        require_match(if_match, rooms.roles.get(name))
-        role = rooms.roles.update(name, patch)
+    with caller.work(_WRITE) as work:
+        require_match(if_match, work.roles.get(name))
+        role = work.roles.update(name, patch)
     return _with_warnings(tagged(response, role))
 
 
@@ -86,9 +86,9 @@ def delete_role(
     if_match: IfMatch = None,
 ) -> None:
     """Delete a role that nobody has."""
-    with caller.rooms(_WRITE) as rooms:
-        require_match(if_match, rooms.roles.get(name))
-        rooms.roles.delete(name, cascade=cascade)
+    with caller.work(_WRITE) as work:
+        require_match(if_match, work.roles.get(name))
+        work.roles.delete(name, cascade=cascade)
 
 
 def _with_warnings(role: Role) -> Changed:

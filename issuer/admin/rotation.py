@@ -38,15 +38,15 @@ class Finished(BaseModel):
 @router.get("", responses=documented("not-found"))
 def read_rotation(caller: Caller, client_id: str, response: Response) -> UnderWay:
     """When and from where its secrets were last used, some seconds ago at most."""
-    with caller.rooms(READ) as rooms:
-        return tagged(response, _under_way(rooms, client_id))
+    with caller.work(READ) as work:
+        return tagged(response, _under_way(work, client_id))
 
 
 @router.post("", status_code=201, responses=documented("not-found", "not-allowed"))
 def start_rotation(caller: Caller, client_id: str, response: Response) -> NewSecret:
     """One more secret; the old ones stay until the rotation is finished."""
-    with caller.rooms(WRITE) as rooms:
-        record, secret = rooms.rotations.start(client_id)
+    with caller.work(WRITE) as work:
+        record, secret = work.rotations.start(client_id)
     response.headers["Location"] = location(caller, "clients", client_id, "rotation")
     never_stored(response)
     return NewSecret.model_construct(**dict(record), client_secret=secret)
@@ -57,9 +57,9 @@ def finish_rotation(
     caller: Caller, client_id: str, force: Force = False, if_match: IfMatch = None
 ) -> Finished:
     """End the old secrets at once; 409 while there are `warnings`, unless `force`."""
-    with caller.rooms(WRITE) as rooms:
-        require_match(if_match, _under_way(rooms, client_id))
-        rotation = rooms.rotations.finish(client_id, anyway=force)
+    with caller.work(WRITE) as work:
+        require_match(if_match, _under_way(work, client_id))
+        rotation = work.rotations.finish(client_id, force=force)
     return Finished(deleted=list(rotation.old), kept=rotation.new.id)
 
 
@@ -68,14 +68,14 @@ def finish_rotation(
 )
 def cancel_rotation(caller: Caller, client_id: str, if_match: IfMatch = None) -> None:
     """End the new secret at once; the old ones stay."""
-    with caller.rooms(WRITE) as rooms:
-        require_match(if_match, _under_way(rooms, client_id))
-        rooms.rotations.cancel(client_id)
+    with caller.work(WRITE) as work:
+        require_match(if_match, _under_way(work, client_id))
+        work.rotations.cancel(client_id)
 
 
-def _under_way(rooms: UnitOfWork, client_id: str) -> UnderWay:
-    rotation = rooms.rotations.find(client_id)
+def _under_way(work: UnitOfWork, client_id: str) -> UnderWay:
+    rotation = work.rotations.find(client_id)
     if rotation is None:
         raise NotFound("rotation of the client", client_id)
-    warnings = rooms.rotations.doubts(rotation)
+    warnings = work.rotations.warnings(rotation)
     return UnderWay(new=rotation.new, old=list(rotation.old), warnings=warnings)

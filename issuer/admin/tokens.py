@@ -37,11 +37,11 @@ def revoke_token(caller: Caller, wanted: TokenToRevoke) -> None:
     A client's takes `issuer:clients:write`, a user's `issuer:users:write`; one that opens this
     API, or of which only the `jti` is known, `issuer:admin`.
     """
-    with caller.rooms(_needed(caller, wanted)) as rooms:
+    with caller.work(_needed(caller, wanted)) as work:
         if wanted.token is not None:
-            rooms.token_revocations.revoke(wanted.token)
+            work.token_revocations.revoke(wanted.token)
         elif wanted.jti is not None:
-            rooms.token_revocations.revoke_unseen(wanted.jti)
+            work.token_revocations.revoke_unseen(wanted.jti)
 
 
 def _needed(caller: Access, wanted: TokenToRevoke) -> str:

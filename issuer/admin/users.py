@@ -26,8 +26,8 @@ READ, WRITE = "issuer:users:read", "issuer:users:write"
 @router.get("", responses=documented("invalid-cursor"))
 def list_users(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Page[User]:
     """Users in order of id."""
-    with caller.rooms(READ) as rooms:
-        return page("users", rooms.users.page, lambda user: user.id, cursor, limit)
+    with caller.work(READ) as work:
+        return page("users", work.users.page, lambda user: user.id, cursor, limit)
 
 
 @router.post(
@@ -37,8 +37,8 @@ def list_users(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Page
 )
 def create_user(caller: Caller, fields: UserFields, response: Response) -> User:
     """A new user, who cannot sign in before a password is set."""
-    with caller.rooms(WRITE) as rooms:
-        user = rooms.users.create(fields)
+    with caller.work(WRITE) as work:
+        user = work.users.create(fields)
     response.headers["Location"] = location(caller, "users", user.id)
     return tagged(response, user)
 
@@ -46,8 +46,8 @@ def create_user(caller: Caller, fields: UserFields, response: Response) -> User:
 @router.get("/{user_id}", responses=documented("not-found"))
 def read_user(caller: Caller, user_id: str, response: Response) -> User:
     """One user."""
-    with caller.rooms(READ) as rooms:
-        return tagged(response, rooms.users.get(user_id))
+    with caller.work(READ) as work:
+        return tagged(response, work.users.get(user_id))
 
 
 @router.patch(
@@ -60,9 +60,9 @@ def patch_user(
     caller: Caller, user_id: str, patch: MergePatch, response: Response, if_match: IfMatch = None
 ) -> User:
     """Change a user; `disabled` stops the next sign-in, and ends the tokens there are."""
-    with caller.rooms(WRITE) as rooms:
-        require_match(if_match, rooms.users.get(user_id))
-        user = rooms.users.update(user_id, patch)
+    with caller.work(WRITE) as work:
+        require_match(if_match, work.users.get(user_id))
+        user = work.users.update(user_id, patch)
     return tagged(response, user)
 
 
@@ -73,9 +73,9 @@ def patch_user(
 )
 def delete_user(caller: Caller, user_id: str, if_match: IfMatch = None) -> None:
     """Delete a user with all assignments and tokens."""
-    with caller.rooms(WRITE) as rooms:
-        require_match(if_match, rooms.users.get(user_id))
-        rooms.users.delete(user_id)
+    with caller.work(WRITE) as work:
+        require_match(if_match, work.users.get(user_id))
+        work.users.delete(user_id)
 
 
 @router.put(
@@ -92,9 +92,9 @@ def set_password(
     """
     caller.require(WRITE)
     password = caller.administration.sign_in.passwords.prepared(fields.password.get_secret_value())
-    with caller.rooms(WRITE) as rooms:
-        require_match(if_match, rooms.users.get(user_id))
-        rooms.users.set_password(user_id, password)
+    with caller.work(WRITE) as work:
+        require_match(if_match, work.users.get(user_id))
+        work.users.set_password(user_id, password)
 
 
 @router.post(
@@ -107,13 +107,13 @@ def revoke_user_tokens(caller: Caller, user_id: str, if_match: IfMatch = None) -
 
     Whoever can sign in may get new ones.
     """
-    with caller.rooms(WRITE) as rooms:
-        require_match(if_match, rooms.users.get(user_id))
-        rooms.users.revoke_tokens(user_id)
+    with caller.work(WRITE) as work:
+        require_match(if_match, work.users.get(user_id))
+        work.users.revoke_tokens(user_id)
 
 
 @router.post("/{user_id}/unlock", status_code=204, responses=documented("not-found"))
 def unlock_user(caller: Caller, user_id: str) -> None:
     """Forget the wrong passwords that were tried, so that the user may sign in at once."""
-    with caller.rooms(WRITE) as rooms:
-        rooms.users.unlock(user_id)
+    with caller.work(WRITE) as work:
+        work.users.unlock(user_id)

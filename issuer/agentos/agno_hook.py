@@ -21,7 +21,7 @@ _CALLED_WITH = ["self", "file_path"]
 _HOOKED = "agentos_issuer_hook"
 
 
-class Guest(Protocol):
+class Host(Protocol):
     """Who takes over the validators that are built with its `jwks_file`."""
 
     def answers_to(self, value: str) -> bool:
@@ -31,18 +31,18 @@ class Guest(Protocol):
         """See to the validator's tokens."""
 
 
-_guests: dict[str, Guest] = {}
+_hosts: dict[str, Host] = {}
 _installing = threading.Lock()
 
 
-def register(name: str, guest: Guest) -> str:
+def register(name: str, host: Host) -> str:
     """`guest` answers to a value like `name` from now on: the one that is returned."""
     with _installing:
         number, value = 1, name
-        while value in _guests:
+        while value in _hosts:
             number += 1
             value = f"{name}~{number}"
-        _guests[value] = guest
+        _hosts[value] = host
         return value
 
 
@@ -75,23 +75,23 @@ def require_effect(jwks_file: str, is_bound: Callable[[Any], bool]) -> None:
 def _hooked(stock: Callable[[Any, str], None]) -> Callable[[Any, str], None]:
     @wraps(stock)
     def load(self: Any, file_path: str) -> None:
-        guest = _guest_for(file_path)
-        if guest is None:
+        host = _host_for(file_path)
+        if host is None:
             stock(self, file_path)
         else:
-            guest.bind(self)
+            host.bind(self)
 
     setattr(load, _HOOKED, True)
     return load
 
 
-def _guest_for(value: Any) -> Guest | None:
+def _host_for(value: Any) -> Host | None:
     value = str(value)
-    if (guest := _guests.get(value)) is not None:
-        return guest
+    if (host := _hosts.get(value)) is not None:
+        return host
     if "://" not in value:
         return None
-    meant = [guest for guest in _guests.values() if guest.answers_to(value)]
+    meant = [host for host in _hosts.values() if host.answers_to(value)]
     if len(meant) == 1:
         return meant[0]
     raise ConfigurationError(

@@ -66,7 +66,7 @@ class BoundValidator:
         return claims
 
 
-class FollowedKeys(dict[str, Any]):
+class FetchedKeys(dict[str, Any]):
     """In the place of the keys that agno would have read from a file.
 
     Not nothing, or agno would ask for keys; and yet its own code finds none in it.

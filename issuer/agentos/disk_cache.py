@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 
 from issuer.agentos.errors import NotFetched
 from issuer.agentos.files import read_trusted, replace_file
-from issuer.agentos.follower import STALE_LIMIT, Held
+from issuer.agentos.key_set_client import STALE_LIMIT, Held
 
 T = TypeVar("T")
 
 _SAID_AGAIN_AFTER = 60.0
 _CLOCKS_DIFFER_BY = 60.0
-_MOST_BYTES = 32 * 1024 * 1024  # the largest feed, in base64
+_MAX_BYTES = 32 * 1024 * 1024  # the largest feed, in base64
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError, NotFetched)
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class DiskCache:
     def read(self, parse: Callable[[bytes], T]) -> Held[T] | None:
         """What was written last, as old as it is; None if that is of no use."""
         try:
-            entry = json.loads(read_trusted(self._path, _MOST_BYTES))
+            entry = json.loads(read_trusted(self._path, _MAX_BYTES))
             return self._held(entry, parse)
         except FileNotFoundError:
             return None

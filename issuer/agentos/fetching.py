@@ -12,7 +12,7 @@ import httpx
 from issuer.agentos.errors import ConfigurationError, NotFetched
 
 DEADLINE = 5.0
-MOST_BYTES = 1024 * 1024
+MAX_BYTES = 1024 * 1024
 _LOOPBACK = re.compile(r"(localhost|127(\.\d+){3}|\[::1\])(:\d+)?")
 _JSON = re.compile(r"application/([a-z0-9.-]+\+)?(json|jwt)\s*(;.*)?", re.IGNORECASE)
 _MAX_AGE = re.compile(r"(?:^|[,\s])max-age=(\d{1,9})", re.IGNORECASE)
@@ -67,20 +67,20 @@ def _authorities() -> ssl.SSLContext:
 
 
 async def fetch(
-    client: httpx.AsyncClient, url: str, etag: str | None = None, *, most_bytes: int = MOST_BYTES
+    client: httpx.AsyncClient, url: str, etag: str | None = None, *, max_bytes: int = MAX_BYTES
 ) -> Fetched:
     """What `url` answers within `DEADLINE` seconds, in JSON; `NotFetched` says what was wrong."""
     headers = {"If-None-Match": etag} if etag and etag.isascii() else {}
     try:
         async with asyncio.timeout(DEADLINE), client.stream("GET", url, headers=headers) as answer:
-            return await _read(answer, etag, most_bytes)
+            return await _read(answer, etag, max_bytes)
     except TimeoutError:
         raise NotFetched(f"did not answer within {DEADLINE:.0f} s") from None
     except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
         raise NotFetched(f"cannot be reached: {error or type(error).__name__}") from None
 
 
-async def _read(answer: httpx.Response, etag: str | None, most_bytes: int) -> Fetched:
+async def _read(answer: httpx.Response, etag: str | None, max_bytes: int) -> Fetched:
     if answer.status_code == httpx.codes.NOT_MODIFIED and etag:
         return Fetched(None, etag, _max_age(answer))
     if answer.status_code != httpx.codes.OK:
@@ -92,8 +92,8 @@ async def _read(answer: httpx.Response, etag: str | None, most_bytes: int) -> Fe
     body = bytearray()
     async for chunk in answer.aiter_raw():
         body += chunk
-        if len(body) > most_bytes:
-            raise NotFetched(f"answered more than {most_bytes} bytes")
+        if len(body) > max_bytes:
+            raise NotFetched(f"answered more than {max_bytes} bytes")
     return Fetched(bytes(body), answer.headers.get("etag"), _max_age(answer))
 
 

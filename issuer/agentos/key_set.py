@@ -23,7 +23,7 @@ _KEY_TYPES = {
 SUPPORTED = frozenset(_KEY_TYPES)
 _SECRETS = frozenset({"k", "d", "p", "q", "dp", "dq", "qi", "oth"})  # RFC 7518 §6
 _SMALLEST_RSA = 2048
-_MOST_KEYS = 100
+_MAX_KEYS = 100
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def read_key_set(body: bytes, algorithms: Sequence[str]) -> Keys:
     says so. `NotFetched` if nothing usable is in it.
     """
     keys: dict[str, TrustedKey] = {}
-    for jwk in entries_of(body)[:_MOST_KEYS]:
+    for jwk in entries_of(body)[:_MAX_KEYS]:
         try:
             key = _trusted(jwk, algorithms)
         except (PyJWTError, ValueError, TypeError) as error:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from issuer.agentos.errors import ConfigurationError, NotFetched, NotNamed
-from issuer.agentos.fetching import MOST_BYTES, Fetched, fetch, new_client, require_safe
+from issuer.agentos.fetching import MAX_BYTES, Fetched, fetch, new_client, require_safe
 
 _READ_AGAIN_AFTER = 3600.0
 _TRIED_AGAIN_AFTER = 60.0
@@ -28,14 +28,14 @@ class Source:
         *,
         url: str | None = None,
         asking: Callable[[str], str] = str,
-        most_bytes: int = MOST_BYTES,
+        max_bytes: int = MAX_BYTES,
         allow_http: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._issuer = issuer
         self._member = member
         self._asking = asking
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
         self._allow_http = allow_http
         self._clock = clock
         self._is_given = url is not None
@@ -57,7 +57,7 @@ class Source:
                     client,
                     self._asked,
                     etag if self._asked == before else None,
-                    most_bytes=self._most_bytes,
+                    max_bytes=self._max_bytes,
                 )
             except NotFetched:
                 self._read_again_at = self._clock()  # it may have moved

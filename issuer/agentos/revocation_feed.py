@@ -12,14 +12,14 @@ from urllib.parse import parse_qs, urlsplit
 from issuer.agentos.disk_cache import DiskCache
 from issuer.agentos.errors import NotFetched, NotNamed, RevocationsUnavailable
 from issuer.agentos.fetching import Fetched
-from issuer.agentos.follower import STALE_LIMIT, Follower, Held
 from issuer.agentos.key_set import Keys, KeySet
+from issuer.agentos.key_set_client import STALE_LIMIT, Held, KeySetClient
 from issuer.agentos.metadata import Source
 from issuer.agentos.revocations import Revocations, read_revocations
 from issuer.agentos.rules import TokenRules
 from issuer.agentos.signed_feed import CLOCKS_DIFFER_BY, kid_of, read_feed, require_current
 
-MOST_BYTES = 16 * 1024 * 1024
+MAX_BYTES = 16 * 1024 * 1024
 _SELDOM = 5.0
 _ASKED_AGAIN_AFTER = 300.0
 _KEPT_AGAIN_AFTER = 60.0
@@ -40,7 +40,7 @@ class RevocationFeed:
     def __init__(
         self,
         rules: TokenRules,
-        key_set: Follower[KeySet],
+        key_set: KeySetClient[KeySet],
         algorithms: tuple[str, ...],
         *,
         url: str | None,
@@ -66,40 +66,40 @@ class RevocationFeed:
             "revocations_uri",
             url=url,
             asking=self._for_an_algorithm_of_ours,
-            most_bytes=MOST_BYTES,
+            max_bytes=MAX_BYTES,
             allow_http=allow_http,
             clock=clock,
         )
-        self.follower = Follower(
+        self.key_set_client = KeySetClient(
             f"The revocation feed of {rules.issuer}",
             self._fetch,
             self._read,
             check=self._require_current,
             keep=self._keep,
             between_tries=_SELDOM,
-            believed_for=STALE_LIMIT if away_limit is None else away_limit,
+            trusted_for=STALE_LIMIT if away_limit is None else away_limit,
             clock=clock,
         )
 
     @property
     def is_running(self) -> bool:
-        return self.follower.is_running
+        return self.key_set_client.is_running
 
     def start(self) -> None:
         """Follow in this process. Waits for nothing."""
         if not self.is_running:
-            cache = self._cache if self.follower.held is None else None
-            self.follower.start(cache.read(_read_kept) if cache else None)
+            cache = self._cache if self.key_set_client.held is None else None
+            self.key_set_client.start(cache.read(_read_kept) if cache else None)
 
     def stop(self) -> None:
         """Follow no more."""
-        self.follower.stop()
+        self.key_set_client.stop()
 
     async def look(self) -> None:
         """Wait for the first answer, and ask for one again if there must be one."""
-        first_try = self.follower.held is None and self.follower.problem is None
+        first_try = self.key_set_client.held is None and self.key_set_client.problem is None
         if first_try or not self.is_known:
-            await self.follower.for_want_of(lambda revocations: revocations.issued_at > 0)
+            await self.key_set_client.for_want_of(lambda revocations: revocations.issued_at > 0)
 
     def refuse(self, kid: str, claims: Mapping[str, Any]) -> None:
         """`jwt.InvalidTokenError` for a token that was taken back. Never waits.
@@ -114,9 +114,13 @@ class RevocationFeed:
 
     def status(self, moment: Callable[[float], str]) -> dict[str, Any]:
         """What is held and since when, as JSON has it; `moment` writes one of the steady clock."""
-        held = self.follower.held
+        held = self.key_set_client.held
         feed = held.value if held and held.body != _NO_FEED else None
-        ends = None if self._goes_on or held is None else held.seen_at + self.follower.believed_for
+        ends = (
+            None
+            if self._goes_on or held is None
+            else held.seen_at + self.key_set_client.trusted_for
+        )
         return {
             "url": self._source.url,
             "entries": feed.count if feed else None,
@@ -124,29 +128,29 @@ class RevocationFeed:
             "believed": self.is_known,
             "seen_at": moment(held.seen_at) if held else None,
             "believed_until": moment(ends) if feed and ends is not None else None,
-            "next_fetch_at": moment(self.follower.next_at),
-            "problem": self.follower.problem,
+            "next_fetch_at": moment(self.key_set_client.next_at),
+            "problem": self.key_set_client.problem,
         }
 
     def _current(self) -> Revocations:
-        held = self.follower.held
+        held = self.key_set_client.held
         if not self.is_known:
-            wait = math.ceil(self.follower.next_at - self._clock())
+            wait = math.ceil(self.key_set_client.next_at - self._clock())
             raise RevocationsUnavailable(self._rules.issuer, retry_after=max(1, wait))
         return held.value if held else Revocations()
 
     @property
     def is_known(self) -> bool:
         """Whether `refuse` can answer."""
-        held = self.follower.held
-        if self._goes_on or self.follower.believed is not None:
+        held = self.key_set_client.held
+        if self._goes_on or self.key_set_client.trusted is not None:
             return True
         is_named = self._source.url is not None
         return not is_named and (self._is_optional if held is None else held.body == _NO_FEED)
 
     async def _fetch(self, etag: str | None) -> Fetched:
         await self._have_key_set()
-        held = self.follower.held
+        held = self.key_set_client.held
         try:
             fetched = await self._source(etag)
         except NotNamed as error:
@@ -162,7 +166,7 @@ class RevocationFeed:
         return replace(fetched, max_age=kept_for)
 
     async def _have_key_set(self) -> None:
-        if self._key_set.believed is None and self._key_set.is_running:
+        if self._key_set.trusted is None and self._key_set.is_running:
             await self._key_set.now()
 
     async def _have_key_for(self, feed: bytes) -> None:
@@ -173,14 +177,14 @@ class RevocationFeed:
 
     @property
     def _keys(self) -> Keys:
-        held = self._key_set.believed
+        held = self._key_set.trusted
         return held.value.keys if held else {}
 
     def _read(self, body: bytes) -> Revocations:
         if body == _NO_FEED:
             log.info("%s has no revocation feed", self._rules.issuer)
             return Revocations()
-        held = self.follower.held
+        held = self.key_set_client.held
         known = held.value if held else Revocations()
         feed = read_feed(body, self._keys, known, self._rules, self._wall_clock())
         return feed.after(known, self._rules.leeway + CLOCKS_DIFFER_BY)

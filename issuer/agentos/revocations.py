@@ -10,11 +10,11 @@ import jwt
 from issuer.agentos.errors import NotFetched
 from issuer.agentos.rules import YEAR_10000
 
-MOST_ENTRIES = 500_000
-_MOST_KEYS = 10_000
-_LONGEST_ID = 255
-_LONGEST_NUMBER = 12
-_LONGEST_TOKEN_LIFE = 24 * 3600
+MAX_ENTRIES = 500_000
+_MAX_KEYS = 10_000
+_MAX_ID = 255
+_MAX_NUMBER = 12
+_MAX_TOKEN_LIFE = 24 * 3600
 
 Times = Mapping[str, int]
 
@@ -62,7 +62,7 @@ class Revocations:
         by how much a verifier may be late. `NotFetched` if it would still be too much.
         """
         expired = self.issued_at - leeway
-        issued = expired - _LONGEST_TOKEN_LIFE
+        issued = expired - _MAX_TOKEN_LIFE
         joined = replace(
             self,
             tokens=_joined(self.tokens, before.tokens, expired),
@@ -75,13 +75,13 @@ class Revocations:
         if joined.is_too_much:
             joined = replace(joined, sessions=self.sessions)
         if joined.is_too_much:
-            raise NotFetched(f"would have more than {MOST_ENTRIES} entries be kept")
+            raise NotFetched(f"would have more than {MAX_ENTRIES} entries be kept")
         return joined
 
     @property
     def is_too_much(self) -> bool:
         """Whether an AgentOS should not keep so many entries in memory."""
-        return sum(self.count.values()) > MOST_ENTRIES or len(self.keys) > _MOST_KEYS
+        return sum(self.count.values()) > MAX_ENTRIES or len(self.keys) > _MAX_KEYS
 
     def says_no_more_than(self, other: "Revocations") -> bool:
         """Whether `other` refuses all that this refuses."""
@@ -161,16 +161,16 @@ def _times_of(revoked: Mapping[str, Any], member: str) -> Times:
     times = revoked.get(member)
     if not isinstance(times, dict):
         raise NotFetched(f'has no object "{member}"')
-    if not all(0 < len(name) <= _LONGEST_ID and _is_second(at) for name, at in times.items()):
+    if not all(0 < len(name) <= _MAX_ID and _is_second(at) for name, at in times.items()):
         raise NotFetched(f'has an entry in "{member}" that is not as it should be')
     return times
 
 
 def _kids_of(revoked: Mapping[str, Any]) -> frozenset[str]:
     kids = revoked.get("kid")
-    if not isinstance(kids, list) or len(kids) > _MOST_KEYS:
+    if not isinstance(kids, list) or len(kids) > _MAX_KEYS:
         raise NotFetched('has no array "kid"')
-    if not all(isinstance(kid, str) and 0 < len(kid) <= _LONGEST_ID for kid in kids):
+    if not all(isinstance(kid, str) and 0 < len(kid) <= _MAX_ID for kid in kids):
         raise NotFetched('has an entry in "kid" that is not as it should be')
     return frozenset(kids)
 
@@ -187,8 +187,8 @@ def _is_second(value: Any) -> bool:
 
 
 def _whole(digits: str) -> int:
-    if len(digits) > _LONGEST_NUMBER:
-        raise ValueError(digits[:_LONGEST_NUMBER])
+    if len(digits) > _MAX_NUMBER:
+        raise ValueError(digits[:_MAX_NUMBER])
     return int(digits)
 
 

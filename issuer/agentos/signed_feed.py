@@ -12,8 +12,8 @@ from issuer.agentos.rules import TokenRules
 
 TYP = "revocations+jwt"
 CLOCKS_DIFFER_BY = 300.0
-_LONGEST_HEADER = 4096
-_LONGEST_LIFE = 24 * 3600
+_MAX_HEADER = 4096
+_MAX_LIFE = 24 * 3600
 _PIECE = 4 * 65_536
 
 
@@ -40,7 +40,7 @@ def read_feed(
         raise NotFetched("is older than the one that is held")
     if revocations.issued_at > now + CLOCKS_DIFFER_BY:
         raise NotFetched("is of the future")
-    if not 0 < revocations.expires_at - revocations.issued_at <= _LONGEST_LIFE:
+    if not 0 < revocations.expires_at - revocations.issued_at <= _MAX_LIFE:
         raise NotFetched('has an "exp" that does not follow its "iat" within a day')
     require_current(revocations, rules, now)
     return revocations
@@ -68,7 +68,7 @@ def _signed_by(header: dict[str, Any], keys: Keys, known: Revocations) -> Truste
 
 def _header(feed: bytes) -> dict[str, Any]:
     header = feed.partition(b".")[0]
-    if len(header) > _LONGEST_HEADER:
+    if len(header) > _MAX_HEADER:
         raise NotFetched("is no JWT")
     try:
         return jwt.get_unverified_header(header + b"..")

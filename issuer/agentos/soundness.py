@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from issuer.agentos.errors import ConfigurationError
 
-LONGEST_LEEWAY = 300.0  # RFC 7519 §4.1.4: no more than a few minutes
+MAX_LEEWAY = 300.0  # RFC 7519 §4.1.4: no more than a few minutes
 
 
 def require_sound(
@@ -45,7 +45,5 @@ def _require_text(name: str, value: object, *, lines: bool = False) -> None:
 def _require_leeway(leeway: object) -> None:
     """With NaN or infinity no token would ever expire."""
     seconds = leeway if isinstance(leeway, int | float) and not isinstance(leeway, bool) else -1
-    if not 0 <= seconds <= LONGEST_LEEWAY:
-        raise ConfigurationError(
-            f"leeway must be 0 to {LONGEST_LEEWAY:.0f} seconds: not {leeway!r}."
-        )
+    if not 0 <= seconds <= MAX_LEEWAY:
+        raise ConfigurationError(f"leeway must be 0 to {MAX_LEEWAY:.0f} seconds: not {leeway!r}.")

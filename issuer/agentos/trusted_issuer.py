@@ -14,13 +14,13 @@ import jwt
 from issuer.agentos.disk_cache import DiskCache
 from issuer.agentos.errors import ConfigurationError, KeySetUnavailable
 from issuer.agentos.fetching import require_safe
-from issuer.agentos.follower import STALE_LIMIT, Follower
 from issuer.agentos.key_set import SUPPORTED, KeySet, TrustedKey, read_key_set
+from issuer.agentos.key_set_client import STALE_LIMIT, KeySetClient
 from issuer.agentos.metadata import Source
 from issuer.agentos.revocation_feed import RevocationFeed, as_utc
 from issuer.agentos.rules import TokenRules, Unverified, read_signed, read_unverified
 
-_LONGEST_WAIT = 3.0
+_MAX_WAIT = 3.0
 AWAY_LIMIT = 900.0
 _SHORTEST_LIMIT = 30.0
 
@@ -65,7 +65,7 @@ class TrustedIssuer:
             file, beside = Path(cache_file), Path(f"{cache_file}.revocations")
             self._cache = DiskCache(file, rules.issuer, clock, wall_clock)
             feed_cache = DiskCache(beside, rules.issuer, clock, wall_clock, "The revocation feed")
-        self._follower: Follower[KeySet] = Follower(
+        self._key_set_client: KeySetClient[KeySet] = KeySetClient(
             f"The key set of {rules.issuer}",
             self._source,
             self._read,
@@ -76,7 +76,7 @@ class TrustedIssuer:
         if revocations is not False:
             self.feed = RevocationFeed(
                 rules,
-                self._follower,
+                self._key_set_client,
                 self.algorithms,
                 url=feed_url,
                 is_optional=jwks_url is not None and feed_url is None,
@@ -89,8 +89,8 @@ class TrustedIssuer:
 
     def start(self) -> None:
         """Follow the key set and the feed in this process. Waits for nothing."""
-        if not self._follower.is_running:
-            self._follower.start(self._cache.read(self._read) if self._cache else None)
+        if not self._key_set_client.is_running:
+            self._key_set_client.start(self._cache.read(self._read) if self._cache else None)
         if self.feed:
             self.feed.start()
 
@@ -98,13 +98,13 @@ class TrustedIssuer:
         """Follow no more. What is held stays, and grows old."""
         if self.feed:
             self.feed.stop()
-        self._follower.stop()
+        self._key_set_client.stop()
 
     def knows(self, token: str) -> bool:
         """Whether `claims` has all that it takes to answer, without a check of the signature."""
         if not self._is_running or (self.feed and not self.feed.is_known):
             return False
-        held = self._follower.believed
+        held = self._key_set_client.trusted
         return held is not None and held.value.verified.has(token, self._wall_clock())
 
     async def prepare_for(self, unverified: Unverified) -> None:
@@ -114,32 +114,32 @@ class TrustedIssuer:
         feed that must be.
         """
         with suppress(TimeoutError):
-            async with asyncio.timeout(_LONGEST_WAIT):
+            async with asyncio.timeout(_MAX_WAIT):
                 await self._look_for(unverified.kid)
-        self._believed()
+        self._trusted()
         if self.feed:
             self.feed.require_known()
 
     async def _look_for(self, kid: str | None) -> None:
         if not self._is_running:  # the first request, or the first after a fork
             self.start()
-            await self._follower.now()
-        believed = self._follower.believed
-        if believed is None or (kid is not None and not believed.value.has(kid)):
-            await self._follower.for_want_of(lambda key_set: key_set.has(kid))
+            await self._key_set_client.now()
+        trusted = self._key_set_client.trusted
+        if trusted is None or (kid is not None and not trusted.value.has(kid)):
+            await self._key_set_client.for_want_of(lambda key_set: key_set.has(kid))
         if self.feed:
             await self.feed.look()
 
     @property
     def _is_running(self) -> bool:
-        return self._follower.is_running and (self.feed is None or self.feed.is_running)
+        return self._key_set_client.is_running and (self.feed is None or self.feed.is_running)
 
     def remembered(self, token: str) -> dict[str, Any] | None:
         """The claims of a token that was verified with the very keys that are held now.
 
         `jwt.InvalidTokenError` if it was revoked since.
         """
-        held = self._follower.believed
+        held = self._key_set_client.trusted
         known = held.value.verified.find(token, self._wall_clock()) if held else None
         if known is None:
             return None
@@ -152,32 +152,32 @@ class TrustedIssuer:
         `KeySetUnavailable` while there is no key set to be believed, or it has been unknown for
         too long what was revoked. Never waits.
         """
-        key_set = self._believed()
+        key_set = self._trusted()
         known = self.remembered(token)
         return self._verified(token, key_set, self._wall_clock()) if known is None else known
 
     def status(self) -> dict[str, Any]:
         """What is held and since when, as JSON has it; times are UTC."""
-        held, believed = self._follower.held, self._follower.believed
+        held, trusted = self._key_set_client.held, self._key_set_client.trusted
         keys = held.value.keys.values() if held else ()
         return {
             "issuer": self.rules.issuer,
             "audience": self.rules.audience,
             "jwks_url": self._source.url,
             "keys": [{"kid": key.kid, "alg": key.alg} for key in keys],
-            "believed": believed is not None,
+            "believed": trusted is not None,
             "seen_at": self._moment(held.seen_at) if held else None,
             "believed_until": self._moment(held.seen_at + STALE_LIMIT) if held else None,
-            "next_fetch_at": self._moment(self._follower.next_at),
-            "problem": self._follower.problem,
+            "next_fetch_at": self._moment(self._key_set_client.next_at),
+            "problem": self._key_set_client.problem,
             "revocations": self.feed.status(self._moment) if self.feed else None,
         }
 
-    def _believed(self) -> KeySet:
+    def _trusted(self) -> KeySet:
         self.start()
-        held = self._follower.believed
+        held = self._key_set_client.trusted
         if held is None:
-            wait = math.ceil(self._follower.next_at - self._clock())
+            wait = math.ceil(self._key_set_client.next_at - self._clock())
             raise KeySetUnavailable(self.rules.issuer, retry_after=max(1, wait))
         return held.value
 
@@ -205,7 +205,7 @@ class TrustedIssuer:
         key = key_set.keys.get(kid) if isinstance(kid, str) else None
         if key is None:
             if isinstance(kid, str):
-                self._follower.ask_for(lambda held: held.has(kid))
+                self._key_set_client.ask_for(lambda held: held.has(kid))
             raise jwt.InvalidTokenError("The token's key is not in the issuer's key set.")
         return key
 

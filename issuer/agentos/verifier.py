@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import jwt
 
 from issuer.agentos import agno_app, agno_hook, agno_scopes, agno_settings, lifespans
-from issuer.agentos.bound_validator import BoundValidator, FollowedKeys, issuer_of
+from issuer.agentos.bound_validator import BoundValidator, FetchedKeys, issuer_of
 from issuer.agentos.errors import ConfigurationError
 from issuer.agentos.gate import Gate
 from issuer.agentos.metadata import metadata_urls
@@ -192,7 +192,7 @@ class Verifier:
         if not validator.validate:
             raise ConfigurationError("validate=False would have agno believe every token.")
         self._look_at_environment(validator)
-        validator.jwks_keys = FollowedKeys()
+        validator.jwks_keys = FetchedKeys()
         validator.validate_token = BoundValidator(
             self._issuers, validator, self._warn_if_not_attached
         )

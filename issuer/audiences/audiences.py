@@ -17,7 +17,7 @@ from issuer.errors import AlreadyExists, InUse, InvalidField, NotAllowed
 from issuer.revocations import Revocations
 from issuer.vocabulary import SigningAlgorithm
 
-_MOST_NAMED = 100
+_MAX_NAMED = 100
 
 
 class Audiences:
@@ -66,7 +66,7 @@ class Audiences:
     def update(self, audience_id: str, patch: Mapping[str, object]) -> Audience:
         """Apply a merge patch (RFC 7396)."""
         row = self._store.get(audience_id)
-        self._authority.touch(audiences=[audience_id])
+        self._authority.authorize_change(audiences=[audience_id])
         before = as_model(AudienceFields, row)
         fields = before.patched(patch)
         if fields.id != audience_id:
@@ -87,10 +87,10 @@ class Audiences:
         if audience_id == self.own_id:
             raise NotAllowed("The issuer's own audience cannot be deleted.")
         row = self._store.get(audience_id)
-        if using := self._store.users_of(audience_id, _MOST_NAMED):
+        if using := self._store.users_of(audience_id, _MAX_NAMED):
             if not cascade:
                 raise InUse("audience", audience_id, using)
-            self._touch_users_of(audience_id)
+            self._authorize_release_of(audience_id)
             self._store.release(audience_id)
         self._revocations.audience(audience_id)
         self._store.delete(row)
@@ -108,16 +108,16 @@ class Audiences:
         self._store.move(self._store.get(before), self.own_id)
         self._trail.note("issuer.url_changed", self.own_id, before=before)
 
-    def _touch_users_of(self, audience_id: str) -> None:
+    def _authorize_release_of(self, audience_id: str) -> None:
         """Whoever holds rights at the issuer is changed by admins only, this way as any other."""
         for client in self._store.clients_of(audience_id):
-            self._authority.touch(
+            self._authority.authorize_change(
                 principal=client.client_id,
                 scopes=client.scopes,
                 audiences=[each.audience_id for each in client.audiences],
             )
-        for role in self._store.roles_given_at(audience_id):
-            self._authority.touch(scopes=role.scopes)
+        for role in self._store.roles_assigned_at(audience_id):
+            self._authority.authorize_change(scopes=role.scopes)
 
     def require_algorithm(self, audience_id: str, alg: SigningAlgorithm) -> None:
         """`NotAllowed` if the audience cannot change to `alg` now."""

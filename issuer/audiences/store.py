@@ -42,7 +42,7 @@ class AudienceStore(Store[AudienceRow]):
             .where(ClientAudienceRow.audience_id == audience_id)
         ).all()
 
-    def roles_given_at(self, audience_id: str) -> Sequence[RoleRow]:
+    def roles_assigned_at(self, audience_id: str) -> Sequence[RoleRow]:
         """The roles that somebody has there."""
         given = select(AssignmentRow.role_name).where(AssignmentRow.audience_id == audience_id)
         return self.session.scalars(select(RoleRow).where(RoleRow.name.in_(given))).all()

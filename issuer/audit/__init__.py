@@ -6,13 +6,13 @@ of a flood. Events hang together by keyed hashes, which `Checkpoints` anchor and
 `Retention` deletes what is too old.
 """
 
+from issuer.audit.audit_log import AuditEvent, AuditLog, EventFilter
 from issuer.audit.chain import ChainKey
 from issuer.audit.chains import keep_chains
 from issuer.audit.checkpoints import Checkpoints
 from issuer.audit.differences import differences
 from issuer.audit.event import Actor, Event, Outcome
 from issuer.audit.gathering import GatheredRefusals
-from issuer.audit.record import EventFilter, EventRecord, Record
 from issuer.audit.retention import Retention
 from issuer.audit.trail import Trail
 from issuer.audit.verification import Verification, verify
@@ -20,15 +20,15 @@ from issuer.audit.writer import AuditWriter
 
 __all__ = [
     "Actor",
+    "AuditEvent",
+    "AuditLog",
     "AuditWriter",
     "ChainKey",
     "Checkpoints",
     "Event",
     "EventFilter",
-    "EventRecord",
     "GatheredRefusals",
     "Outcome",
-    "Record",
     "Retention",
     "Trail",
     "Verification",

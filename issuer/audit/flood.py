@@ -10,8 +10,8 @@ from issuer.network import network_of
 
 # In a minute, as rows of their own: of one sender, and of all that did not authenticate. Together
 # with what is counted these are at most 432,000 rows a day and process, whoever takes part.
-_MOST_OF_A_SENDER = 60
-_MOST_UNAUTHENTICATED = 200
+_MAX_OF_A_SENDER = 60
+_MAX_UNAUTHENTICATED = 200
 
 REASON = "one of many"
 
@@ -46,10 +46,10 @@ class Flood:
             return True
         self._begin_minute(event.at.replace(second=0, microsecond=0))
         sender = event.actor.id or network_of(event.actor.address)
-        if self._passed[sender] >= _MOST_OF_A_SENDER:
+        if self._passed[sender] >= _MAX_OF_A_SENDER:
             return False
         if event.actor.id is None:
-            if self._passed_unauthenticated >= _MOST_UNAUTHENTICATED:
+            if self._passed_unauthenticated >= _MAX_UNAUTHENTICATED:
                 return False
             self._passed_unauthenticated += 1
         self._passed[sender] += 1

@@ -11,7 +11,7 @@ from issuer.audit.own_chain import OwnChain
 from issuer.database import Database
 
 WRITE_EVERY = timedelta(minutes=1)
-MOST_KINDS = 100
+MAX_KINDS = 100
 
 
 class GatheredRefusals:
@@ -21,9 +21,9 @@ class GatheredRefusals:
     hundred kinds.
     """
 
-    def __init__(self, database: Database, chance: Random, most_kinds: int = MOST_KINDS) -> None:
-        self._chain = OwnChain(database, chance)
-        self._most_kinds = most_kinds
+    def __init__(self, database: Database, random: Random, max_kinds: int = MAX_KINDS) -> None:
+        self._chain = OwnChain(database, random)
+        self._max_kinds = max_kinds
         self._lock = threading.Lock()
         self._gathered: dict[Hashable, Event] = {}
 
@@ -47,7 +47,7 @@ class GatheredRefusals:
             raise
 
     def _gather(self, event: Event) -> None:
-        if len(self._gathered) >= self._most_kinds and _kind(event) not in self._gathered:
+        if len(self._gathered) >= self._max_kinds and _kind(event) not in self._gathered:
             event = replace(event, actor=Actor())
         kind = _kind(event)
         first = self._gathered.get(kind)

@@ -17,9 +17,9 @@ RESTS_FOR = timedelta(days=1)
 class OwnChain:
     """Appends in transactions of its own, and waits for no other writer."""
 
-    def __init__(self, database: Database, chance: Random) -> None:
+    def __init__(self, database: Database, random: Random) -> None:
         self._database = database
-        self._chance = chance
+        self._random = random
         self._id = self._new_id()
         self._end = End()
         self._last_at: datetime | None = None
@@ -46,4 +46,4 @@ class OwnChain:
         self._id, self._end, self._last_at = self._new_id(), End(), None
 
     def _new_id(self) -> str:
-        return f"{self._chance.getrandbits(128):032x}"
+        return f"{self._random.getrandbits(128):032x}"

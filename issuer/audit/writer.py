@@ -17,7 +17,7 @@ from issuer.audit.own_chain import OwnChain
 from issuer.database import Database
 from issuer.errors import Unavailable
 
-_MOST_IN_A_COMMIT = 1_000
+_MAX_IN_A_COMMIT = 1_000
 _ENOUGH_FOR_A_COMMIT = 100
 _SECONDS_TO_WAIT = 10
 _SECONDS_TO_STOP = 5
@@ -39,13 +39,13 @@ class AuditWriter:
     def __init__(
         self,
         database: Database,
-        chance: Random,
+        random: Random,
         refusals: GatheredRefusals,
-        most_waiting: int = 10_000,
+        max_waiting: int = 10_000,
     ) -> None:
         self._refusals = refusals
-        self._chain = OwnChain(database, chance)
-        self._most_waiting = most_waiting
+        self._chain = OwnChain(database, random)
+        self._max_waiting = max_waiting
         self._waiting: deque[_Waiting] = deque()
         self._is_gathering = False
         self._calls: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -70,7 +70,7 @@ class AuditWriter:
         The number of the last change of the revocation feed that was committed before: who issued
         a token without having seen that change looks again before the token leaves.
         """
-        if len(self._waiting) >= self._most_waiting:
+        if len(self._waiting) >= self._max_waiting:
             raise Unavailable("Too many events wait to be recorded.")
         loop = asyncio.get_running_loop()
         durable: asyncio.Future[int] = loop.create_future()
@@ -104,8 +104,8 @@ class AuditWriter:
             self._calls.get()
             is_last = self._is_stopping
             gathered = [self._waiting.popleft() for _ in range(len(self._waiting))]
-            for start in range(0, len(gathered), _MOST_IN_A_COMMIT):
-                self._commit_what_passes(gathered[start : start + _MOST_IN_A_COMMIT])
+            for start in range(0, len(gathered), _MAX_IN_A_COMMIT):
+                self._commit_what_passes(gathered[start : start + _MAX_IN_A_COMMIT])
 
     def _commit_what_passes(self, batch: list[_Waiting]) -> None:
         """Who is refused in a flood does not wait for the record of it."""
@@ -139,14 +139,14 @@ class AuditWriter:
     def _answer(self, batch: list[_Waiting], result: int | Exception) -> None:
         loop = batch[0][1].get_loop()
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(_settle, [durable for _, durable in batch], result)
+            loop.call_soon_threadsafe(_finish, [durable for _, durable in batch], result)
 
 
 def _give_up(durable: asyncio.Future[int]) -> None:
-    _settle([durable], Unavailable("The record could not be made durable in time."))
+    _finish([durable], Unavailable("The record could not be made durable in time."))
 
 
-def _settle(waiting: list[asyncio.Future[int]], result: int | Exception) -> None:
+def _finish(waiting: list[asyncio.Future[int]], result: int | Exception) -> None:
     for durable in waiting:
         if durable.done():
             continue

@@ -36,7 +36,7 @@ class Authority:
         if not covers(self._held, scope):
             raise Forbidden(scope)
 
-    def touch(
+    def authorize_change(
         self,
         *,
         principal: str | None = None,
@@ -75,7 +75,7 @@ class Authority:
         signing_in = self._users_sign_in and GrantType.PASSWORD in grants
         return not (signing_in and self._store.with_password(users))
 
-    def settle(self) -> None:
+    def check_invariants(self) -> None:
         """Called at the end of the transaction: the last admin is still there."""
         if self._had_admin and not self._store.has_admin():
             raise NotAllowed(

@@ -126,11 +126,11 @@ def _asked_by(gate: Gate, parts: dict[str, str]) -> Need | Sight:
 
 def _answer(questions: list[Need | Sight], held: list[Held]) -> Decision:
     required = _least(question.narrowest for question in questions)
-    unmet = [question for question in questions if not question.given_by(held)]
+    unmet = [question for question in questions if not question.assigned_by(held)]
     if unmet:
         lacking = _least(question.lacking(held) for question in unmet)
         return Decision(False, required, (), None, _refusal(required, unmet), lacking)
-    by = without_repeats(scope for question in questions for scope in question.given_by(held))
+    by = without_repeats(scope for question in questions for scope in question.assigned_by(held))
     shown = [question.shows(held) for question in questions if isinstance(question, Sight)]
     listing = shown[0] if shown else None
     return Decision(True, required, by, listing, _grant(required, by, listing), ())

@@ -20,7 +20,9 @@ _OF_WHOSE_IT_IS = (
 _OF_SECTIONS = "Each section that changes takes its right to write, such as issuer:roles:write."
 _OF_USERS = "About a user it takes issuer:users:read as well."
 
-_WHOLE_HOUSE = tuple(f"issuer:{name}:read" for name in ("audiences", "roles", "clients", "users"))
+_WHOLE_CONFIGURATION = tuple(
+    f"issuer:{name}:read" for name in ("audiences", "roles", "clients", "users")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +110,10 @@ _ADMIN_API = (
     *_of("keys", "GET", "/keys/{kid}"),
     *_of("keys", "POST", "/keys/{kid}/revoke", note=""),
     *_of("audit", "GET", "/audit-events"),
-    _route("GET HEAD", "/manifest", _WHOLE_HOUSE),
+    _route("GET HEAD", "/manifest", _WHOLE_CONFIGURATION),
     _route("GET HEAD", "/manifest/schema", ()),
-    _route("POST", "/manifest/plan", _WHOLE_HOUSE),
-    _route("POST", "/manifest/apply", _WHOLE_HOUSE, f"{_OF_SECTIONS} {_PRIVILEGED}"),
+    _route("POST", "/manifest/plan", _WHOLE_CONFIGURATION),
+    _route("POST", "/manifest/apply", _WHOLE_CONFIGURATION, f"{_OF_SECTIONS} {_PRIVILEGED}"),
     _route("GET HEAD", "/scopes", ()),
     _route("POST", "/scopes/lint", ()),
     _route("POST", "/explain", ("issuer:clients:read",), _OF_ITS_SUBJECT),

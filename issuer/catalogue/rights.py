@@ -71,7 +71,7 @@ class Need:
             return AGENT_OS_ADMIN
         return _of_one_id(self.resource, self.resource_id, self.action)
 
-    def given_by(self, held: Iterable[Held]) -> tuple[str, ...]:
+    def assigned_by(self, held: Iterable[Held]) -> tuple[str, ...]:
         """The first scope that gives this, if any does."""
         return next(((scope.text,) for scope in held if self._is_met_by(scope)), ())
 
@@ -107,7 +107,7 @@ class Sight:
             return "all"
         return frozenset(scope.resource_id for scope in seen if scope.resource_id)
 
-    def given_by(self, held: Iterable[Held]) -> tuple[str, ...]:
+    def assigned_by(self, held: Iterable[Held]) -> tuple[str, ...]:
         """The scopes that show anything."""
         return tuple(scope.text for scope in held if self._is_widened_by(scope))
 

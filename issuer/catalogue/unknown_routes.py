@@ -10,7 +10,7 @@ from issuer.catalogue.own_routes import path_regex
 # Of difflib's ratio: `run` is 0.86 like `runs`, `agent` 0.91 like `agents`.
 _ALIKE = 0.75
 _OTHER_METHOD = 0.1  # a right path with another method is as likely as a path of the right method
-_LONGEST_WORD = 64
+_MAX_WORD = 64
 
 Segments = list[str]
 
@@ -65,7 +65,7 @@ def _ratio(word: str, given: str) -> float:
         return 1
     if word == "*":
         return 0.9  # so that a route with this very word is preferred
-    if len(given) > _LONGEST_WORD:
+    if len(given) > _MAX_WORD:
         return 0
     ratio = SequenceMatcher(None, word, given.lower()).ratio()
     return ratio if ratio >= _ALIKE else 0

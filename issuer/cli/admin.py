@@ -2,8 +2,8 @@
 
 from issuer.cli import output
 from issuer.cli.command import new_app
-from issuer.cli.house import operator, read_settings
 from issuer.cli.init import show_admin
+from issuer.cli.opening import operator, read_settings
 from issuer.cli.options import AsJson
 from issuer.setup import change_url as changed_url
 from issuer.setup import recover_admin

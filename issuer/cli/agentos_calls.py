@@ -9,7 +9,7 @@ import httpx
 import jwt
 
 from issuer.cli.demo import Demo
-from issuer.cli.house import opened, operator
+from issuer.cli.opening import opened, operator
 from issuer.errors import Unavailable
 from issuer.settings import Settings
 
@@ -97,9 +97,9 @@ class Calls:
     def revoke(self, kid: str) -> None:
         with (
             opened(self._settings) as parts,
-            parts.administration.changing_keys(operator()) as rooms,
+            parts.administration.changing_keys(operator()) as work,
         ):
-            rooms.keys.revoke(kid)
+            work.keys.revoke(kid)
 
     def _run(self, token: Token, agent: str) -> httpx.Response:
         return self._post(

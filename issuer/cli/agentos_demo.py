@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from issuer.cli import output
 from issuer.cli.agentos_story import Story
 from issuer.cli.demo import ensure_demo
-from issuer.cli.house import opened, operator, read_settings
+from issuer.cli.opening import opened, operator, read_settings
 from issuer.cli.serving import address, listen, serve
 from issuer.errors import ConfigurationError
 from issuer.settings import PREFIX, Settings
@@ -27,7 +27,7 @@ _SECONDS_TO_END = 3
 def demonstrate(port: int, agentos_port: int, *, as_json: bool) -> None:
     """Show it, then serve until a signal. An `IssuerError` if it did not come out as it should."""
     _require_agno()
-    with listen(_HERE, port) as listener, _house_of_its_own(address(listener)) as settings:
+    with listen(_HERE, port) as listener, _deployment_of_its_own(address(listener)) as settings:
         with opened(settings) as parts:
             demo = ensure_demo(parts, operator())
         with _agent_os(agentos_port, settings.url, demo.audience) as agent_os:
@@ -80,7 +80,7 @@ def _require_agno() -> None:
 
 
 @contextmanager
-def _house_of_its_own(url: str) -> Iterator[Settings]:
+def _deployment_of_its_own(url: str) -> Iterator[Settings]:
     """One that is gone afterwards. It revokes keys: no setting may lead it to another house."""
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         del os.environ[name]

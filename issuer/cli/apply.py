@@ -20,7 +20,7 @@ from issuer.cli.declaring import (
     source_of,
     warn_about_scopes,
 )
-from issuer.cli.house import changing
+from issuer.cli.opening import changing
 from issuer.cli.options import AsJson
 from issuer.errors import IssuerError
 from issuer.files import write_private
@@ -65,11 +65,11 @@ def apply(
     source = source_of(file)
     if secrets_file is not None:
         _require_new(secrets_file)
-    with every_problem_said(), output.working("Applying"), changing() as rooms:
-        declared, plan = planned(rooms, source, file, prune=prune)
+    with every_problem_said(), output.working("Applying"), changing() as work:
+        declared, plan = planned(work, source, file, prune=prune)
         count = plan.change_count if expect is None else expect
-        applied = manifest.apply(rooms, replace(plan, change_count=count))
-        rooms.authority.settle()  # now, so that a refusal leaves no file behind
+        applied = manifest.apply(work, replace(plan, change_count=count))
+        work.authority.check_invariants()  # now, so that a refusal leaves no file behind
         # Before the commit: a secret that cannot be kept must not be made. If the commit fails,
         # the file stays, since from here nobody can tell whether it did.
         written = _written(secrets_file, applied.secrets)

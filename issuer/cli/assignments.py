@@ -7,7 +7,7 @@ import typer
 
 from issuer.cli import completion, output
 from issuer.cli.command import new_app
-from issuer.cli.house import changing, reading
+from issuer.cli.opening import changing, reading
 from issuer.cli.options import AsJson, RoleName
 from issuer.composition import UnitOfWork
 from issuer.roles import Assignment
@@ -48,8 +48,8 @@ def assignment_commands(
         """,
     )
     def list_assignments(principal: Principal, as_json: AsJson = False) -> None:
-        with reading() as rooms:
-            assignments = rooms.assignments.of(find(rooms, principal))
+        with reading() as work:
+            assignments = work.assignments.of(find(work, principal))
         if as_json:
             output.show_all(assignments, [], as_json=True)
         else:
@@ -74,8 +74,8 @@ def assignment_commands(
         as_json: AsJson = False,
     ) -> None:
         assignment = _assignment(role, audience, everywhere=everywhere)
-        with changing() as rooms:
-            rooms.assignments.give(find(rooms, principal), assignment)
+        with changing() as work:
+            work.assignments.assign(find(work, principal), assignment)
         output.say(
             f"Assigned the role {role} to {principal}, {_where(assignment)}.",
             {"assigned": assignment.model_dump()},
@@ -100,8 +100,8 @@ def assignment_commands(
         as_json: AsJson = False,
     ) -> None:
         assignment = _assignment(role, audience, everywhere=everywhere)
-        with changing() as rooms:
-            rooms.assignments.take(find(rooms, principal), assignment)
+        with changing() as work:
+            work.assignments.unassign(find(work, principal), assignment)
         output.say(
             f"Removed the role {role} from {principal}, {_where(assignment)}.",
             {"unassigned": assignment.model_dump()},

@@ -7,7 +7,7 @@ import typer
 from issuer.audiences import AudienceFields
 from issuer.cli import completion, output
 from issuer.cli.command import every, given, given_patch, new_app
-from issuer.cli.house import changing, reading
+from issuer.cli.opening import changing, reading
 from issuer.cli.options import AsJson, Cascade, Lifetime, Limit, Name
 from issuer.vocabulary import SigningAlgorithm
 
@@ -38,8 +38,8 @@ def list_audiences(limit: Limit = None, as_json: AsJson = False) -> None:
 
       issuer audience list
     """
-    with reading() as rooms:
-        audiences = every(rooms.audiences.page, "id", limit)
+    with reading() as work:
+        audiences = every(work.audiences.page, "id", limit)
     columns = ["id", "name", "signing_alg", "access_token_ttl", "include_roles"]
     output.show_all(audiences, columns, as_json=as_json)
 
@@ -52,8 +52,8 @@ def show_audience(audience: AudienceId, as_json: AsJson = False) -> None:
 
       issuer audience show my-os
     """
-    with reading() as rooms:
-        found = rooms.audiences.get(audience)
+    with reading() as work:
+        found = work.audiences.get(audience)
     output.show(found, as_json=as_json)
 
 
@@ -80,8 +80,8 @@ def create_audience(
         access_token_ttl=access_token_ttl,
         include_roles=include_roles,
     )
-    with changing() as rooms:
-        created = rooms.audiences.create(AudienceFields.read(members))
+    with changing() as work:
+        created = work.audiences.create(AudienceFields.read(members))
     output.show(created, as_json=as_json)
 
 
@@ -107,8 +107,8 @@ def update_audience(
         access_token_ttl=access_token_ttl,
         include_roles=include_roles,
     )
-    with changing() as rooms:
-        updated = rooms.audiences.update(audience, patch)
+    with changing() as work:
+        updated = work.audiences.update(audience, patch)
     output.show(updated, as_json=as_json)
 
 
@@ -125,6 +125,6 @@ def delete_audience(
       issuer audience delete my-os
       issuer audience delete my-os --cascade
     """
-    with changing() as rooms:
-        rooms.audiences.delete(audience, cascade=cascade)
+    with changing() as work:
+        work.audiences.delete(audience, cascade=cascade)
     output.say(f"Deleted the audience {audience}.", {"deleted": audience}, as_json=as_json)

@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from issuer.audit import EventFilter, EventRecord
+from issuer.audit import AuditEvent, EventFilter
 from issuer.cli import output
 from issuer.cli.audit_verifying import make_checkpoint, verify_events
 from issuer.cli.command import every, new_app
-from issuer.cli.house import reading
+from issuer.cli.opening import reading
 from issuer.cli.options import AsJson, instant
 from issuer.composition import UnitOfWork
 
@@ -59,9 +59,9 @@ def list_events(
       issuer audit list --action client.created --json
     """
     wanted = _filter(actor, action, target, since, until)
-    with reading() as rooms:
+    with reading() as work:
         events = every(
-            lambda last, size: rooms.record.page(wanted, last and str(last), size), "id", limit
+            lambda last, size: work.audit_log.page(wanted, last and str(last), size), "id", limit
         )
     if as_json:
         output.show_all(events, [], as_json=True)
@@ -89,8 +89,8 @@ def export_events(
       issuer audit export --since 2026-11-01 --until 2026-12-01
     """
     wanted = _filter(actor, action, target, since, until)
-    with reading() as rooms:
-        for event in _all(rooms, wanted):
+    with reading() as work:
+        for event in _all(work, wanted):
             print(output.escaped(event.model_dump_json()))
 
 
@@ -98,15 +98,15 @@ app.command("checkpoint")(make_checkpoint)
 app.command("verify")(verify_events)
 
 
-def _all(rooms: UnitOfWork, wanted: EventFilter) -> Iterator[EventRecord]:
+def _all(work: UnitOfWork, wanted: EventFilter) -> Iterator[AuditEvent]:
     """Page by page: there may be millions."""
     before = None
-    while page := rooms.record.page(wanted, before, _PAGE):
+    while page := work.audit_log.page(wanted, before, _PAGE):
         yield from page
         before = str(page[-1].id)
 
 
-def _row(event: EventRecord) -> dict[str, Any]:
+def _row(event: AuditEvent) -> dict[str, Any]:
     details = event.details
     return {
         **event.model_dump(mode="json"),

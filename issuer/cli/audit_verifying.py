@@ -8,7 +8,7 @@ import typer
 
 from issuer.audit import Verification
 from issuer.cli import output
-from issuer.cli.house import opened
+from issuer.cli.opening import opened
 from issuer.cli.options import AsJson
 from issuer.errors import IssuerError
 

@@ -14,12 +14,12 @@ from issuer.errors import ConfigurationError
 from issuer.keys import KeyPolicy
 from issuer.keys.backends.folder import key_files, read_key_file
 from issuer.keys.described import described
-from issuer.keys.schedule import active, reserve
+from issuer.keys.schedule import active, next_key
 from issuer.scopes import ISSUER_ADMIN
 from issuer.settings import Settings
 from issuer.setup import ADMIN_CLIENT
 
-_MOST_DRIFT = timedelta(seconds=2)
+_MAX_DRIFT = timedelta(seconds=2)
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -84,7 +84,7 @@ def of_database(database: Database) -> Finding:
 def of_clocks(parts: Composition) -> Finding:
     """Ours against the database's: processes that disagree sign with different keys."""
     drift = abs(parts.database.now() - parts.clock())
-    if drift > _MOST_DRIFT:
+    if drift > _MAX_DRIFT:
         apart = f"{drift.total_seconds():.0f} s"
         return Finding("clock", "warning", f"The database's is {apart} away: synchronise them.")
     return Finding("clock", "ok", "It agrees with the database's.")
@@ -95,7 +95,7 @@ def of_keys(parts: Composition) -> Iterator[Finding]:
     parts.keys.keyring.require_loaded()
     keys, now = parts.keys.keyring.keys, parts.clock()
     for alg in parts.settings.signing_algorithms:
-        signing, following = active(keys, alg, now), reserve(keys, alg, now)
+        signing, following = active(keys, alg, now), next_key(keys, alg, now)
         if signing is None:
             yield Finding(f"{alg} keys", "problem", "None signs: `issuer init` makes them.")
         elif following is None:
@@ -118,15 +118,15 @@ def of_key_policy(policy: KeyPolicy) -> Finding:
     return Finding("key policy", "ok", "Nearly always a key is in reserve that followers know.")
 
 
-def of_administrator(rooms: UnitOfWork, settings: Settings) -> Finding:
-    admin = rooms.clients.get(ADMIN_CLIENT) if rooms.clients.exists(ADMIN_CLIENT) else None
+def of_administrator(work: UnitOfWork, settings: Settings) -> Finding:
+    admin = work.clients.get(ADMIN_CLIENT) if work.clients.exists(ADMIN_CLIENT) else None
     if (
         admin is not None
         and not admin.disabled
         and ISSUER_ADMIN in admin.scopes
         and settings.url in admin.audiences
     ):
-        if not rooms.authority.has_admin():
+        if not work.authority.has_admin():
             message = (
                 "Every secret of a holder of issuer:admin expires: make one that does not, with"
                 f" `issuer client secret create {ADMIN_CLIENT}`."

@@ -9,7 +9,7 @@ from issuer.cli import client_rotate, client_secret, completion, output
 from issuer.cli.assignments import assignment_commands
 from issuer.cli.command import adjusted, every, given, given_patch, new_app
 from issuer.cli.hints import warn_about
-from issuer.cli.house import changing, reading
+from issuer.cli.opening import changing, reading
 from issuer.cli.options import (
     AddScopes,
     AsJson,
@@ -33,7 +33,7 @@ app.add_typer(
     assignment_commands(
         "client",
         "ci-bot",
-        lambda rooms, name: rooms.clients.get(name).client_id,
+        lambda work, name: work.clients.get(name).client_id,
         completion.clients,
     ),
     name="role",
@@ -98,8 +98,8 @@ def list_clients(limit: Limit = None, as_json: AsJson = False) -> None:
       issuer client list
       issuer client list --limit 20 --json
     """
-    with reading() as rooms:
-        clients = every(rooms.clients.page, "client_id", limit)
+    with reading() as work:
+        clients = every(work.clients.page, "client_id", limit)
     columns = ["client_id", "name", "audiences", "scopes", "grant_types", "disabled"]
     output.show_all(clients, columns, as_json=as_json)
 
@@ -112,8 +112,8 @@ def show_client(client: ClientId, as_json: AsJson = False) -> None:
 
       issuer client show ci-bot
     """
-    with reading() as rooms:
-        found = rooms.clients.get(client)
+    with reading() as work:
+        found = work.clients.get(client)
     output.show(found, as_json=as_json)
 
 
@@ -155,11 +155,11 @@ def create_client(
     there = [each for each in audiences or [] if each]
     if roles and not there:
         raise typer.BadParameter("--role is assigned at an --audience: name one")
-    with changing() as rooms:
-        created, secret = rooms.clients.create(ClientFields.read(members))
+    with changing() as work:
+        created, secret = work.clients.create(ClientFields.read(members))
         for role, audience in product(roles or [], there):
             assignment = Assignment(role=role, audience=audience)
-            rooms.assignments.give(created.client_id, assignment)
+            work.assignments.assign(created.client_id, assignment)
     output.show(created, as_json=as_json, client_secret=secret)
     warn_about(created.scopes)
 
@@ -189,8 +189,8 @@ def update_client(
       issuer client update ci-bot --add-audience other-os
       issuer client update ci-bot --claims '{"tenant": null}' --disabled
     """
-    with changing() as rooms:
-        current = rooms.clients.get(client)
+    with changing() as work:
+        current = work.clients.get(client)
         patch = given_patch(
             name=name,
             audiences=adjusted(
@@ -209,7 +209,7 @@ def update_client(
             may_set_session=may_set_session,
             disabled=disabled,
         )
-        updated = rooms.clients.update(client, patch)
+        updated = work.clients.update(client, patch)
     output.show(updated, as_json=as_json)
     if "scopes" in patch:
         warn_about(updated.scopes)
@@ -225,8 +225,8 @@ def revoke_tokens(client: ClientId, as_json: AsJson = False) -> None:
 
       issuer client revoke-tokens ci-bot
     """
-    with changing() as rooms:
-        rooms.clients.revoke_tokens(client)
+    with changing() as work:
+        work.clients.revoke_tokens(client)
     output.say(f"The tokens of {client} are revoked.", {"revoked": client}, as_json=as_json)
 
 
@@ -238,6 +238,6 @@ def delete_client(client: ClientId, as_json: AsJson = False) -> None:
 
       issuer client delete ci-bot
     """
-    with changing() as rooms:
-        rooms.clients.delete(client)
+    with changing() as work:
+        work.clients.delete(client)
     output.say(f"Deleted the client {client}.", {"deleted": client}, as_json=as_json)

@@ -7,7 +7,7 @@ import typer
 
 from issuer.cli import output
 from issuer.cli.command import new_app
-from issuer.cli.house import changing, reading
+from issuer.cli.opening import changing, reading
 from issuer.cli.options import AsJson, ClientId
 from issuer.clients import ClientSecret, Rotation, how_last_used
 from issuer.errors import NotAllowed
@@ -23,8 +23,8 @@ def start_rotation(client: ClientId, as_json: AsJson = False) -> None:
 
       issuer client rotate start ci-bot
     """
-    with changing() as rooms:
-        created, secret = rooms.rotations.start(client)
+    with changing() as work:
+        created, secret = work.rotations.start(client)
     output.show(created, as_json=as_json, client_secret=secret)
 
 
@@ -36,8 +36,8 @@ def show_rotation(client: ClientId, as_json: AsJson = False) -> None:
 
       issuer client rotate status ci-bot
     """
-    with reading() as rooms:
-        secrets = rooms.clients.secrets(client)
+    with reading() as work:
+        secrets = work.clients.secrets(client)
     rotation = Rotation.of(secrets)
     items = [_item(secret, rotation) for secret in secrets]
     if as_json:
@@ -63,16 +63,16 @@ def finish_rotation(
       issuer client rotate finish ci-bot
       issuer client rotate finish ci-bot --yes
     """
-    with reading() as rooms:
-        rotation = rooms.rotations.get(client)
-        doubts = rooms.rotations.doubts(rotation)
-    anyway = yes or (bool(doubts) and _is_sure(doubts))
+    with reading() as work:
+        rotation = work.rotations.get(client)
+        warnings = work.rotations.warnings(rotation)
+    force = yes or (bool(warnings) and _is_sure(warnings))
     if not as_json:
         for secret in rotation.old:
             output.print_text(f"The old secret {secret.id} {how_last_used(secret)}.")
-    with changing() as rooms:
-        _require_same(rotation, rooms.rotations.get(client))
-        rooms.rotations.finish(client, anyway=anyway)
+    with changing() as work:
+        _require_same(rotation, work.rotations.get(client))
+        work.rotations.finish(client, force=force)
     deleted = [secret.model_dump(mode="json") for secret in rotation.old]
     output.say(
         f"Deleted the old; the new secret {rotation.new.id} stays.",
@@ -89,8 +89,8 @@ def cancel_rotation(client: ClientId, as_json: AsJson = False) -> None:
 
       issuer client rotate cancel ci-bot
     """
-    with changing() as rooms:
-        new = rooms.rotations.cancel(client)
+    with changing() as work:
+        new = work.rotations.cancel(client)
     output.say(f"Deleted the new secret {new.id}.", {"deleted": new.id}, as_json=as_json)
 
 
@@ -101,11 +101,11 @@ def _item(secret: ClientSecret, rotation: Rotation | None) -> dict[str, Any]:
     return {**secret.model_dump(mode="json"), "part": part}
 
 
-def _is_sure(doubts: list[str]) -> bool:
+def _is_sure(warnings: list[str]) -> bool:
     """True, or `NotAllowed`."""
-    question = f"{' '.join(doubts)} Delete the old secrets all the same?"
+    question = f"{' '.join(warnings)} Delete the old secrets all the same?"
     if not sys.stdin.isatty():
-        raise NotAllowed(f"{' '.join(doubts)} To delete the old secrets all the same: --yes.")
+        raise NotAllowed(f"{' '.join(warnings)} To delete the old secrets all the same: --yes.")
     if not typer.confirm(question, err=True):
         raise NotAllowed("Nothing was deleted.")
     return True

@@ -8,7 +8,7 @@ import typer
 
 from issuer.cli import output
 from issuer.cli.command import given, new_app
-from issuer.cli.house import changing, reading
+from issuer.cli.opening import changing, reading
 from issuer.cli.options import AsJson, ClientId, instant
 from issuer.clients import SecretFields
 
@@ -23,8 +23,8 @@ def list_secrets(client: ClientId, as_json: AsJson = False) -> None:
 
       issuer client secret list ci-bot
     """
-    with reading() as rooms:
-        secrets = rooms.clients.secrets(client)
+    with reading() as work:
+        secrets = work.clients.secrets(client)
     columns = ["id", "label", "created_at", "expires_at", "last_used_at"]
     output.show_all(secrets, columns, as_json=as_json)
 
@@ -51,8 +51,8 @@ def create_secret(
       issuer client secret create ci-bot --label github --expires-at 90d
     """
     fields = SecretFields.read(given(label=label, expires_at=expires_at))
-    with changing() as rooms:
-        created, secret = rooms.clients.add_secret(client, fields)
+    with changing() as work:
+        created, secret = work.clients.add_secret(client, fields)
     output.show(created, as_json=as_json, client_secret=secret)
 
 
@@ -76,8 +76,8 @@ def delete_secret(
       issuer client secret delete ci-bot secret_4v7hq2m8x1kd0c5tz9pa
       issuer client secret delete ci-bot secret_4v7hq2m8x1kd0c5t --and-its-tokens
     """
-    with changing() as rooms:
-        rooms.clients.delete_secret(client, secret_id, and_its_tokens=and_its_tokens)
+    with changing() as work:
+        work.clients.delete_secret(client, secret_id, and_its_tokens=and_its_tokens)
     with_them = " The client's tokens are revoked." if and_its_tokens else ""
     output.say(
         f"Deleted the secret {secret_id}.{with_them}", {"deleted": secret_id}, as_json=as_json

@@ -7,7 +7,7 @@ from operator import attrgetter
 from threading import Thread
 from typing import Any, TypeAlias
 
-from issuer.cli.house import reading
+from issuer.cli.opening import reading
 from issuer.composition import UnitOfWork
 from issuer.errors import NotFound
 
@@ -19,22 +19,22 @@ _SECONDS = 2.0
 
 def audiences(incomplete: str) -> list[str]:
     """Ids of audiences."""
-    return _completed(incomplete, lambda rooms: _following(rooms.audiences, "id", incomplete))
+    return _completed(incomplete, lambda work: _following(work.audiences, "id", incomplete))
 
 
 def roles(incomplete: str) -> list[str]:
     """Names of roles."""
-    return _completed(incomplete, lambda rooms: _following(rooms.roles, "name", incomplete))
+    return _completed(incomplete, lambda work: _following(work.roles, "name", incomplete))
 
 
 def clients(incomplete: str) -> list[str]:
     """Ids of clients."""
-    return _completed(incomplete, lambda rooms: _following(rooms.clients, "client_id", incomplete))
+    return _completed(incomplete, lambda work: _following(work.clients, "client_id", incomplete))
 
 
 def users(incomplete: str) -> list[str]:
     """Names of users."""
-    return _completed(incomplete, lambda rooms: rooms.users.usernames(incomplete, _MOST))
+    return _completed(incomplete, lambda work: work.users.usernames(incomplete, _MOST))
 
 
 def clients_and_users(incomplete: str) -> list[str]:
@@ -54,8 +54,8 @@ def _completed(incomplete: str, names: Callable[[UnitOfWork], list[str]]) -> lis
     found: list[str] = []
 
     def read() -> None:
-        with suppress(Exception), reading() as rooms:
-            found.extend(names(rooms))
+        with suppress(Exception), reading() as work:
+            found.extend(names(work))
 
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         thread = Thread(target=read, daemon=True)

@@ -31,7 +31,7 @@ class BoundedConnection(FramedProtocol):
     seconds_to_send = 30.0
     """For a whole request, body included, from its first byte or from the connection."""
     limit = ConnectionLimit(4096)
-    most_dropped = 2**20
+    max_dropped = 2**20
     """Bytes of a request after its answer has left, on a connection that is to be closed."""
 
     _unparsed = b""
@@ -96,7 +96,7 @@ class BoundedConnection(FramedProtocol):
         self._unparsed = b""
         self.cycle.body.clear()
         self._dropped += count
-        if self._dropped > self.most_dropped:
+        if self._dropped > self.max_dropped:
             self.transport.close()
         elif self.flow.read_paused:
             self.flow.resume_reading()

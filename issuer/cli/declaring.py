@@ -37,10 +37,10 @@ def source_of(file: str) -> bytes:
         raise IssuerError(f"{file} cannot be read: {reason}.") from None
 
 
-def planned(rooms: UnitOfWork, source: bytes, file: str, *, prune: bool) -> tuple[Manifest, Plan]:
+def planned(work: UnitOfWork, source: bytes, file: str, *, prune: bool) -> tuple[Manifest, Plan]:
     """A manifest that fits this house, and its plan; `InvalidManifest`, `InUse` otherwise."""
-    declared = manifest.read(source, file, rooms, prune=prune)
-    return declared, manifest.plan(rooms, declared, prune=prune)
+    declared = manifest.read(source, file, work, prune=prune)
+    return declared, manifest.plan(work, declared, prune=prune)
 
 
 @contextmanager

@@ -50,8 +50,8 @@ def ensure_demo(parts: Composition, actor: Actor) -> Demo:
     if kept is not None and _works(parts, kept):
         return kept
     password = parts.sign_in.passwords.prepared(secrets.token_urlsafe(_PASSWORD_BYTES))
-    with parts.administration.changing(actor) as rooms:
-        demo = _made(rooms, password)
+    with parts.administration.changing(actor) as work:
+        demo = _made(work, password)
     write_private(demo_file(parts.settings), json.dumps(asdict(demo), indent=2) + "\n")
     return demo
 
@@ -67,44 +67,44 @@ def _works(parts: Composition, demo: Demo) -> bool:
         client = parts.tokens.client_authentication.from_database(
             demo.client_id, demo.client_secret, parts.clock()
         )
-        with parts.administration.reading() as rooms:
-            rooms.users.get_by_username(demo.username)
+        with parts.administration.reading() as work:
+            work.users.get_by_username(demo.username)
     except (InvalidCredentials, NotFound):
         return False
     return demo.audience in client.record.audiences
 
 
-def _made(rooms: UnitOfWork, password: NewPassword) -> Demo:
+def _made(work: UnitOfWork, password: NewPassword) -> Demo:
     everything_there = Assignment(role=_ROLE, audience=AUDIENCE)
-    if _is_missing(rooms.audiences.get, AUDIENCE):
-        rooms.audiences.create(AudienceFields(id=AUDIENCE, name="Demo AgentOS"))
-    if _is_missing(rooms.roles.get, _ROLE):
-        rooms.roles.create(RoleFields(name=_ROLE, scopes=_SCOPES))
-    client_secret = _client_secret(rooms)
-    rooms.assignments.give(_CLIENT, everything_there)
-    if _is_missing(rooms.users.get_by_username, _USER):
-        rooms.users.create(UserFields(username=_USER, name="Demo user"))
-    user_id = rooms.users.get_by_username(_USER).id
-    rooms.users.set_password(user_id, password)
-    rooms.assignments.give(user_id, everything_there)
+    if _is_missing(work.audiences.get, AUDIENCE):
+        work.audiences.create(AudienceFields(id=AUDIENCE, name="Demo AgentOS"))
+    if _is_missing(work.roles.get, _ROLE):
+        work.roles.create(RoleFields(name=_ROLE, scopes=_SCOPES))
+    client_secret = _client_secret(work)
+    work.assignments.assign(_CLIENT, everything_there)
+    if _is_missing(work.users.get_by_username, _USER):
+        work.users.create(UserFields(username=_USER, name="Demo user"))
+    user_id = work.users.get_by_username(_USER).id
+    work.users.set_password(user_id, password)
+    work.assignments.assign(user_id, everything_there)
     return Demo(AUDIENCE, _CLIENT, client_secret, _USER, password.text)
 
 
-def _client_secret(rooms: UnitOfWork) -> str:
-    if not rooms.clients.exists(_CLIENT):
+def _client_secret(work: UnitOfWork) -> str:
+    if not work.clients.exists(_CLIENT):
         fields = ClientFields(
             client_id=_CLIENT,
             name="Demo service",
             grant_types=[GrantType.CLIENT_CREDENTIALS, GrantType.PASSWORD],
             audiences=[AUDIENCE],
         )
-        return rooms.clients.create(fields)[1]
-    audiences = rooms.clients.get(_CLIENT).audiences
-    rooms.clients.update(_CLIENT, {"audiences": [*audiences, AUDIENCE], "disabled": False})
-    for old in rooms.clients.secrets(_CLIENT):
+        return work.clients.create(fields)[1]
+    audiences = work.clients.get(_CLIENT).audiences
+    work.clients.update(_CLIENT, {"audiences": [*audiences, AUDIENCE], "disabled": False})
+    for old in work.clients.secrets(_CLIENT):
         if old.label == _LABEL:
-            rooms.clients.delete_secret(_CLIENT, old.id)
-    return rooms.clients.add_secret(_CLIENT, SecretFields(label=_LABEL))[1]
+            work.clients.delete_secret(_CLIENT, old.id)
+    return work.clients.add_secret(_CLIENT, SecretFields(label=_LABEL))[1]
 
 
 def _is_missing(get: Callable[[str], object], name: str) -> bool:

@@ -6,7 +6,7 @@ from issuer.audit.rehearsal import require_room
 from issuer.cli import checks, output
 from issuer.cli.checks import Finding
 from issuer.cli.command import new_app
-from issuer.cli.house import opened, read_settings
+from issuer.cli.opening import opened, read_settings
 from issuer.cli.options import AsJson
 from issuer.database.deployment import require_writable
 from issuer.errors import IssuerError
@@ -49,7 +49,7 @@ def _findings() -> Iterator[Finding]:
             yield checks.of_clocks(parts)
             yield from checks.of_keys(parts)
             yield checks.of_key_policy(parts.keys.policy)
-            with parts.administration.reading() as rooms:
-                yield checks.of_administrator(rooms, settings)
+            with parts.administration.reading() as work:
+                yield checks.of_administrator(work, settings)
     except IssuerError as error:
         yield Finding("start", "problem", str(error))

@@ -9,7 +9,7 @@ import typer
 from issuer.cli import completion, output
 from issuer.cli.asking import ask
 from issuer.cli.command import given, new_app
-from issuer.cli.house import opened
+from issuer.cli.opening import opened
 from issuer.cli.options import AgnoVersion, AsJson, AudienceOfToken
 from issuer.cli.subjects import client_and_user
 from issuer.composition import Composition

@@ -7,7 +7,7 @@ import typer
 from issuer import manifest
 from issuer.cli import output
 from issuer.cli.command import new_app
-from issuer.cli.house import reading
+from issuer.cli.opening import reading
 from issuer.cli.options import AsJson
 
 app = new_app(no_args_is_help=False)
@@ -33,8 +33,8 @@ def export(
     if schema:
         output.print_json(manifest.schema())
         return
-    with reading() as rooms:
-        text = manifest.export(rooms)
+    with reading() as work:
+        text = manifest.export(work)
     if as_json:
         output.print_json(manifest.data_of(text))
     else:

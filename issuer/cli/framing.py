@@ -31,8 +31,8 @@ class FramedProtocol(HttpToolsProtocol):
     - A head, a trailer and what describes a chunk may be of any size.
     """
 
-    most_headers = 256
-    most_framing_bytes = 65_536
+    max_headers = 256
+    max_framing_bytes = 65_536
     """All but content: head, chunk extensions, trailers. The read they begin in is not counted."""
 
     _is_in_head = False
@@ -61,9 +61,9 @@ class FramedProtocol(HttpToolsProtocol):
             self._require_bounds()
 
     def _require_bounds(self) -> None:
-        if len(self.headers) > self.most_headers:
+        if len(self.headers) > self.max_headers:
             raise RequestRefused("There are too many headers.")
-        if self._framing_bytes > self.most_framing_bytes:
+        if self._framing_bytes > self.max_framing_bytes:
             raise RequestRefused("The head or the trailers are too large.")
 
     def _read_the_body(self) -> None:

@@ -17,7 +17,7 @@ from issuer.agentos.files import read_trusted, replace_file
 from issuer.errors import IssuerError
 
 _LONGEST = 60
-_LONGEST_PAUSE = 300.0
+_MAX_PAUSE = 300.0
 
 log = logging.getLogger(__name__)
 
@@ -78,8 +78,8 @@ def pauses_between_tries() -> Iterator[float]:
     """In seconds, for a command that fails: 1, 2, 4 and so on, up to five minutes."""
     pause = 1.0
     while True:
-        yield min(pause, _LONGEST_PAUSE)
-        pause = min(2 * pause, _LONGEST_PAUSE)
+        yield min(pause, _MAX_PAUSE)
+        pause = min(2 * pause, _MAX_PAUSE)
 
 
 def _run(command: Sequence[str], file: Path) -> None:

@@ -10,8 +10,8 @@ import typer
 
 from issuer import logs
 from issuer.agentos.errors import ConfigurationError, NotFetched
-from issuer.agentos.follower import Follower, Held
 from issuer.agentos.key_set import Keys
+from issuer.agentos.key_set_client import Held, KeySetClient
 from issuer.agentos.pulling import KeyFile, KeySetSource, usable_keys
 from issuer.cli import output
 from issuer.cli.command import new_app
@@ -113,7 +113,7 @@ class _Pulled:
 
     def watch(self, source: KeySetSource) -> None:
         """For ever. A command that fails is tried again; what goes wrong is logged."""
-        Follower(self._name, source, usable_keys, keep=self._keep).start()
+        KeySetClient(self._name, source, usable_keys, keep=self._keep).start()
         body, pause, pauses = b"", None, pauses_between_tries()
         while True:
             try:

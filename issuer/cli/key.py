@@ -7,8 +7,8 @@ import typer
 
 from issuer.cli import output
 from issuer.cli.command import new_app
-from issuer.cli.house import opened, operator, read_settings
 from issuer.cli.key_drill import drill_rotation
+from issuer.cli.opening import opened, operator, read_settings
 from issuer.cli.options import AsJson
 from issuer.composition import Composition
 from issuer.keys.described import all_described, described
@@ -70,8 +70,8 @@ def revoke_key(kid: Kid, as_json: AsJson = False) -> None:
       issuer key revoke vFFQp9Sd8EVvVQbzSdTs5gGkgGpZ5hoSHQJmvwkTnP8
     """
     with opened() as parts:
-        with parts.administration.changing_keys(operator()) as rooms:
-            key = rooms.keys.revoke(kid)
+        with parts.administration.changing_keys(operator()) as work:
+            key = work.keys.revoke(kid)
         found = described(parts.keys.keyring.keys, key, parts.clock())
     output.say(
         f"Revoked {kid}. Servers refuse its tokens within a second, followers within"
@@ -107,8 +107,8 @@ def export_keys(
         output.print_json(key_set)
 
 
-@app.command("reseal")
-def reseal_keys(as_json: AsJson = False) -> None:
+@app.command("rewrap")
+def rewrap_keys(as_json: AsJson = False) -> None:
     """Change the master key, while servers run.
 
     With `master.key` in the data directory a new key is made there; copy it to wherever else it
@@ -117,13 +117,13 @@ def reseal_keys(as_json: AsJson = False) -> None:
 
     Examples:
 
-      issuer key reseal
-      ISSUER_MASTER_KEY="$NEW $OLD" issuer key reseal
+      issuer key rewrap
+      ISSUER_MASTER_KEY="$NEW $OLD" issuer key rewrap
     """
-    resealed = change_master_key(read_settings(), operator())
+    rewrapped = change_master_key(read_settings(), operator())
     output.say(
-        f"Resealed {resealed.keys} keys. Keep the new master key: without it all of them are lost.",
-        {"keys": resealed.keys, "file": resealed.file and str(resealed.file)},
+        f"Rewrapped {rewrapped.keys} keys. Keep the new master key: without it they are lost.",
+        {"keys": rewrapped.keys, "file": rewrapped.file and str(rewrapped.file)},
         as_json=as_json,
     )
 

@@ -9,10 +9,10 @@ import typer
 
 from issuer.cli import output
 from issuer.cli.command import given
-from issuer.cli.house import opened, operator
+from issuer.cli.opening import opened, operator
 from issuer.cli.options import AsJson
-from issuer.drilling import Drill, DrillRequest, Report
 from issuer.errors import IssuerError
+from issuer.rotation_drill import Drill, DrillRequest, Report
 from issuer.vocabulary import SigningAlgorithm
 
 

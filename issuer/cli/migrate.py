@@ -2,7 +2,7 @@
 
 from issuer.cli import output
 from issuer.cli.command import new_app
-from issuer.cli.house import read_settings
+from issuer.cli.opening import read_settings
 from issuer.cli.options import AsJson
 from issuer.database import Database, current_revision, only_one
 from issuer.database.migrations import upgrade

@@ -16,7 +16,7 @@ from issuer.cli.declaring import (
     source_of,
     warn_about_scopes,
 )
-from issuer.cli.house import reading
+from issuer.cli.opening import reading
 from issuer.cli.options import AsJson
 from issuer.manifest import Plan
 
@@ -51,8 +51,8 @@ def plan(
       issuer plan -f issuer.yaml --detailed-exitcode
     """
     source = source_of(file)
-    with every_problem_said(), reading() as rooms:
-        declared, found = planned(rooms, source, file, prune=prune)
+    with every_problem_said(), reading() as work:
+        declared, found = planned(work, source, file, prune=prune)
     if as_json:
         output.print_json(found.as_json())
     else:

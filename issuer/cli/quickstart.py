@@ -12,7 +12,7 @@ from issuer.cli import output
 from issuer.cli.agentos_demo import demonstrate
 from issuer.cli.command import new_app
 from issuer.cli.demo import Demo, demo_file, ensure_demo
-from issuer.cli.house import opened, operator, read_settings
+from issuer.cli.opening import opened, operator, read_settings
 from issuer.cli.options import AsJson, Host
 from issuer.cli.processes import end_quietly_on_signals
 from issuer.cli.serving import address, listen, serve
@@ -106,13 +106,18 @@ class _FirstLook:
 
     settings: Settings
     url: str
-    house: Initialised
+    deployment: Initialised
     demo: Demo
     signing_alg: SigningAlgorithm
 
     def as_members(self) -> dict[str, object]:
-        house = {**asdict(self.house), "data_dir": str(self.house.data_dir)}
-        return {"house": house, "url": self.url, "demo": asdict(self.demo), "curl": self.curl()}
+        deployment = {**asdict(self.deployment), "data_dir": str(self.deployment.data_dir)}
+        return {
+            "house": deployment,
+            "url": self.url,
+            "demo": asdict(self.demo),
+            "curl": self.curl(),
+        }
 
     def curl(self, grant: str = "-d grant_type=client_credentials") -> str:
         """A command that gets a token."""
@@ -122,13 +127,13 @@ class _FirstLook:
     def in_words(self) -> Iterator[str]:
         """Paragraph by paragraph."""
         yield (
-            f"The issuer {self.house.issuer} serves at {self.url},"
-            f" with its data in {self.house.data_dir}."
+            f"The issuer {self.deployment.issuer} serves at {self.url},"
+            f" with its data in {self.deployment.data_dir}."
         )
-        if self.house.client_secret is not None:
+        if self.deployment.client_secret is not None:
             yield (
-                f"Its administrator is the client {self.house.client_id} with the secret"
-                f" {self.house.client_secret}\nwhich is shown only now; if it is lost,"
+                f"Its administrator is the client {self.deployment.client_id} with the secret"
+                f" {self.deployment.client_secret}\nwhich is shown only now; if it is lost,"
                 " `issuer admin recover` makes another."
             )
         yield f"Get a token for the audience {self.demo.audience}, as a service does:"
@@ -152,7 +157,7 @@ class _FirstLook:
     def _agent_os(self) -> str:
         """It follows the key set: no rotation outruns it."""
         name = self.demo.audience
-        arguments = f'"{self.house.issuer}", audience="{name}"'
+        arguments = f'"{self.deployment.issuer}", audience="{name}"'
         if self.signing_alg is not SigningAlgorithm.RS256:
             arguments += f', algorithms=["{self.signing_alg}"]'
         return f"""\
@@ -167,9 +172,9 @@ app = verifier.attach(AgentOS(id="{name}", agents=[...], **verifier.auth()).get_
 
 
 def _prepared(settings: Settings, url: str) -> _FirstLook:
-    house = initialise(settings, operator())
+    deployment = initialise(settings, operator())
     with opened(settings) as parts:
         demo = ensure_demo(parts, operator())
-        with parts.administration.reading() as rooms:
-            signing_alg = rooms.audiences.get(demo.audience).signing_alg
-    return _FirstLook(settings, url, house, demo, SigningAlgorithm(signing_alg or "RS256"))
+        with parts.administration.reading() as work:
+            signing_alg = work.audiences.get(demo.audience).signing_alg
+    return _FirstLook(settings, url, deployment, demo, SigningAlgorithm(signing_alg or "RS256"))

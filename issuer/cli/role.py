@@ -7,7 +7,7 @@ import typer
 from issuer.cli import output
 from issuer.cli.command import adjusted, every, given, given_patch, new_app
 from issuer.cli.hints import warn_about
-from issuer.cli.house import changing, reading
+from issuer.cli.opening import changing, reading
 from issuer.cli.options import AddScopes, AsJson, Cascade, Limit, RemoveScopes, RoleName, Scopes
 from issuer.roles import RoleFields
 
@@ -24,8 +24,8 @@ def list_roles(limit: Limit = None, as_json: AsJson = False) -> None:
 
       issuer role list
     """
-    with reading() as rooms:
-        roles = every(rooms.roles.page, "name", limit)
+    with reading() as work:
+        roles = every(work.roles.page, "name", limit)
     output.show_all(roles, ["name", "scopes", "description"], as_json=as_json)
 
 
@@ -37,8 +37,8 @@ def show_role(role: RoleName, as_json: AsJson = False) -> None:
 
       issuer role show web-runner
     """
-    with reading() as rooms:
-        found = rooms.roles.get(role)
+    with reading() as work:
+        found = work.roles.get(role)
     output.show(found, as_json=as_json)
 
 
@@ -57,8 +57,8 @@ def create_role(
       issuer role create admin --scope agent_os:admin --description "All rights"
     """
     members = given(name=role, scopes=scopes, description=description)
-    with changing() as rooms:
-        created = rooms.roles.create(RoleFields.read(members))
+    with changing() as work:
+        created = work.roles.create(RoleFields.read(members))
     output.show(created, as_json=as_json)
     warn_about(created.scopes)
 
@@ -79,10 +79,10 @@ def update_role(
       issuer role update web-runner --add-scope sessions:read
       issuer role update web-runner --scope agents:web:read
     """
-    with changing() as rooms:
-        current = rooms.roles.get(role).scopes
+    with changing() as work:
+        current = work.roles.get(role).scopes
         wanted = adjusted("scope", current, all_of_them=scopes, more=add_scopes, less=remove_scopes)
-        updated = rooms.roles.update(role, given_patch(scopes=wanted, description=description))
+        updated = work.roles.update(role, given_patch(scopes=wanted, description=description))
     output.show(updated, as_json=as_json)
     if wanted is not None:
         warn_about(updated.scopes)
@@ -97,6 +97,6 @@ def delete_role(role: RoleName, cascade: Cascade = False, as_json: AsJson = Fals
       issuer role delete web-runner
       issuer role delete web-runner --cascade
     """
-    with changing() as rooms:
-        rooms.roles.delete(role, cascade=cascade)
+    with changing() as work:
+        work.roles.delete(role, cascade=cascade)
     output.say(f"Deleted the role {role}.", {"deleted": role}, as_json=as_json)

@@ -6,7 +6,7 @@ import typer
 
 from issuer.cli import output
 from issuer.cli.command import new_app
-from issuer.cli.house import read_settings
+from issuer.cli.opening import read_settings
 from issuer.cli.options import AsJson, Host, Port
 from issuer.cli.processes import end_quietly_on_signals
 from issuer.cli.serving import address, listen, require_fit

@@ -10,10 +10,10 @@ import uvicorn
 from issuer.cli.connection import BoundedConnection
 from issuer.cli.connection_limit import limit_connections
 from issuer.cli.counting_together import counting_together
-from issuer.cli.house import opened
+from issuer.cli.opening import opened
 from issuer.cli.processes import fork_workers
 from issuer.errors import ConfigurationError, Unavailable
-from issuer.rates import build_limits
+from issuer.rate_limits import build_limits
 from issuer.settings import Settings
 
 _APP = "issuer.app:app_from_environment"

@@ -10,11 +10,11 @@ def client_and_user(parts: Composition, who: str, client: str | None) -> dict[st
 
     A client wins over a user of that name: the user has an id too. `NotFound` if it is nobody.
     """
-    with parts.administration.reading() as rooms:
-        if client is None and rooms.clients.exists(who):
+    with parts.administration.reading() as work:
+        if client is None and work.clients.exists(who):
             return {"client_id": who}
         try:
-            user_id = find(rooms, who).id
+            user_id = find(work, who).id
         except NotFound:
             raise NotFound("user" if client else "client or user", who) from None
     return {"user_id": user_id} if client is None else {"user_id": user_id, "client_id": client}

@@ -6,7 +6,7 @@ import typer
 
 from issuer.cli import output
 from issuer.cli.asking import ask
-from issuer.cli.house import opened, operator
+from issuer.cli.opening import opened, operator
 from issuer.cli.options import AsJson
 
 
@@ -33,9 +33,9 @@ def revoke_token(
     token = ask("token", from_stdin=token_stdin, otherwise="--token-stdin") if jti is None else ""
     with opened() as parts:
         parts.keys.keyring.reload()
-        with parts.administration.changing(operator()) as rooms:
+        with parts.administration.changing(operator()) as work:
             if jti is None:
-                jti = rooms.token_revocations.revoke(token).jti
+                jti = work.token_revocations.revoke(token).jti
             else:
-                rooms.token_revocations.revoke_unseen(jti)
+                work.token_revocations.revoke_unseen(jti)
     output.say(f"Revoked the token {jti}.", {"revoked": jti}, as_json=as_json)

@@ -12,7 +12,7 @@ from issuer.cli import completion, output
 from issuer.cli.asking import ask
 from issuer.cli.assignments import assignment_commands
 from issuer.cli.command import every, given, given_patch, new_app
-from issuer.cli.house import changing, opened, operator, reading
+from issuer.cli.opening import changing, opened, operator, reading
 from issuer.cli.options import (
     AsJson,
     Claims,
@@ -30,18 +30,16 @@ from issuer.users import User, UserFields
 _GENERATED_BYTES = 18  # 24 characters
 
 
-def find(rooms: UnitOfWork, id_or_name: str) -> User:
+def find(work: UnitOfWork, id_or_name: str) -> User:
     """The user of that id, else of that name; `NotFound` if there is neither."""
     with suppress(NotFound):
-        return rooms.users.get(id_or_name)
-    return rooms.users.get_by_username(id_or_name)
+        return work.users.get(id_or_name)
+    return work.users.get_by_username(id_or_name)
 
 
 app = new_app("People with a password (RFC 6749 §1.1). Each goes by id or by user name.")
 app.add_typer(
-    assignment_commands(
-        "user", "alice", lambda rooms, name: find(rooms, name).id, completion.users
-    ),
+    assignment_commands("user", "alice", lambda work, name: find(work, name).id, completion.users),
     name="role",
 )
 
@@ -62,8 +60,8 @@ def list_users(limit: Limit = None, as_json: AsJson = False) -> None:
       issuer user list
       issuer user list --limit 20 --json
     """
-    with reading() as rooms:
-        users = every(rooms.users.page, "id", limit)
+    with reading() as work:
+        users = every(work.users.page, "id", limit)
     output.show_all(users, ["id", "username", "email", "name", "disabled"], as_json=as_json)
 
 
@@ -76,8 +74,8 @@ def show_user(user: UserName, as_json: AsJson = False) -> None:
       issuer user show alice
     """
     with opened() as parts:
-        with parts.administration.reading() as rooms:
-            found = find(rooms, user)
+        with parts.administration.reading() as work:
+            found = find(work, user)
         state = parts.sign_in.guard.state_of(found.id)
     output.show(_UserState(**dict(found), **asdict(state)), as_json=as_json)
 
@@ -104,8 +102,8 @@ def create_user(
     members = given(
         id=user_id, username=username, email=email, name=name, claims=claims, disabled=disabled
     )
-    with changing() as rooms:
-        created = rooms.users.create(UserFields.read(members))
+    with changing() as work:
+        created = work.users.create(UserFields.read(members))
     output.show(created, as_json=as_json)
 
 
@@ -127,8 +125,8 @@ def update_user(
       issuer user update alice --disabled
     """
     patch = given_patch(username=username, email=email, name=name, claims=claims, disabled=disabled)
-    with changing() as rooms:
-        updated = rooms.users.update(find(rooms, user).id, patch)
+    with changing() as work:
+        updated = work.users.update(find(work, user).id, patch)
     output.show(updated, as_json=as_json)
 
 
@@ -162,9 +160,9 @@ def set_password(
         )
     with opened() as parts:
         prepared = parts.sign_in.passwords.prepared(password)
-        with parts.administration.changing(operator()) as rooms:
-            found = find(rooms, user)
-            rooms.users.set_password(found.id, prepared)
+        with parts.administration.changing(operator()) as work:
+            found = find(work, user)
+            work.users.set_password(found.id, prepared)
     if generate:
         output.show(found, as_json=as_json, password=password)
     else:
@@ -181,9 +179,9 @@ def revoke_tokens(user: UserName, as_json: AsJson = False) -> None:
 
       issuer user revoke-tokens alice
     """
-    with changing() as rooms:
-        user_id = find(rooms, user).id
-        rooms.users.revoke_tokens(user_id)
+    with changing() as work:
+        user_id = find(work, user).id
+        work.users.revoke_tokens(user_id)
     output.say(f"The tokens of {user} are revoked.", {"revoked": user_id}, as_json=as_json)
 
 
@@ -197,9 +195,9 @@ def unlock_user(user: UserName, as_json: AsJson = False) -> None:
 
       issuer user unlock alice
     """
-    with changing() as rooms:
-        user_id = find(rooms, user).id
-        rooms.users.unlock(user_id)
+    with changing() as work:
+        user_id = find(work, user).id
+        work.users.unlock(user_id)
     output.say(f"The user {user} may sign in.", {"unlocked": user_id}, as_json=as_json)
 
 
@@ -211,7 +209,7 @@ def delete_user(user: UserName, as_json: AsJson = False) -> None:
 
       issuer user delete alice
     """
-    with changing() as rooms:
-        user_id = find(rooms, user).id
-        rooms.users.delete(user_id)
+    with changing() as work:
+        user_id = find(work, user).id
+        work.users.delete(user_id)
     output.say(f"Deleted the user {user}.", {"deleted": user_id}, as_json=as_json)

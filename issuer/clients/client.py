@@ -19,7 +19,7 @@ from issuer.fields import (
 )
 from issuer.vocabulary import GrantType
 
-MOST_AUDIENCES = 100
+MAX_AUDIENCES = 100
 
 
 class ClientFields(Fields):
@@ -29,7 +29,7 @@ class ClientFields(Fields):
     name: Label = ""
     grant_types: GrantTypes = [GrantType.CLIENT_CREDENTIALS]
     scopes: Scopes = []
-    audiences: Annotated[list[AudienceId], Field(max_length=MOST_AUDIENCES)] = []
+    audiences: Annotated[list[AudienceId], Field(max_length=MAX_AUDIENCES)] = []
     access_token_ttl: Lifetime | None = None
     claims: CustomClaims = {}
     may_set_session: bool = False

@@ -11,13 +11,13 @@ from issuer.clients.secrets import SecretMaker
 from issuer.clients.store import ClientStore
 from issuer.clock import Clock
 from issuer.database import Session
-from issuer.database.principals import new_id, release_id, take_id
+from issuer.database.principals import claim_id, new_id, release_id
 from issuer.database.store import as_model
 from issuer.database.tables import ClientRow, ClientSecretRow
 from issuer.errors import InvalidField, NotAllowed, NotFound
 from issuer.revocations import Revocations
 
-MOST_SECRETS = 10
+MAX_SECRETS = 10
 _PRIVATE = {"claims"}  # of what the record has the name only
 
 
@@ -31,7 +31,7 @@ class Clients:
         clock: Clock,
         authority: Authority,
         revocations: Revocations,
-        chance: Random,
+        random: Random,
         secrets: SecretMaker,
     ) -> None:
         self._store = ClientStore(session)
@@ -40,14 +40,14 @@ class Clients:
         self._clock = clock
         self._authority = authority
         self._revocations = revocations
-        self._chance = chance
+        self._random = random
         self._secrets = secrets
 
     def create(self, fields: ClientFields) -> tuple[Client, str]:
         """The new client and its first secret, which nobody can show again."""
-        self._authority.touch(scopes=fields.scopes, audiences=fields.audiences)
-        client_id = fields.client_id or new_id("client_", self._chance)
-        folded_id = take_id(self._store.session, client_id, self._store.kind)
+        self._authority.authorize_change(scopes=fields.scopes, audiences=fields.audiences)
+        client_id = fields.client_id or new_id("client_", self._random)
+        folded_id = claim_id(self._store.session, client_id, self._store.kind)
         now = self._clock()
         row = ClientRow(client_id=client_id, folded_id=folded_id, created_at=now, updated_at=now)
         self._store_fields(row, fields)
@@ -81,8 +81,8 @@ class Clients:
         before = self._fields(row)
         if fields.client_id != client_id:
             raise InvalidField("client_id", "cannot be changed")
-        self._touch(row)
-        self._authority.touch(scopes=fields.scopes, audiences=fields.audiences)
+        self._authorize_change(row)
+        self._authority.authorize_change(scopes=fields.scopes, audiences=fields.audiences)
         if fields.disabled and not row.disabled:
             self._revocations.client(client_id)
         self._store_fields(row, fields)
@@ -92,14 +92,14 @@ class Clients:
 
     def revoke_tokens(self, client_id: str) -> None:
         """No token issued to the client so far is believed any more, its users' included."""
-        self._touch(self._store.get(client_id))
+        self._authorize_change(self._store.get(client_id))
         self._revocations.client(client_id)
         self._trail.note("client.tokens_revoked", client_id)
 
     def delete(self, client_id: str) -> None:
         """The client, its secrets, assignments and tokens are gone; its id may be used again."""
         row = self._store.get(client_id)
-        self._touch(row)
+        self._authorize_change(row)
         self._revocations.client(client_id)
         was = _recorded(self._fields(row))
         self._store.delete(row)
@@ -120,15 +120,15 @@ class Clients:
 
     def add_secret(self, client_id: str, fields: SecretFields) -> tuple[ClientSecret, str]:
         """One more secret for the client, which nobody can show again."""
-        self._touch(self._store.get(client_id))
+        self._authorize_change(self._store.get(client_id))
         now = self._clock()
-        if len(self._store.secrets_of(client_id)) >= MOST_SECRETS:
-            raise NotAllowed(f"A client has at most {MOST_SECRETS} secrets: delete one first.")
+        if len(self._store.secrets_of(client_id)) >= MAX_SECRETS:
+            raise NotAllowed(f"A client has at most {MAX_SECRETS} secrets: delete one first.")
         if fields.expires_at is not None and fields.expires_at <= now:
             raise InvalidField("expires_at", "is in the past")
         secret = self._secrets.new()
         row = ClientSecretRow(
-            id=new_id("secret_", self._chance),
+            id=new_id("secret_", self._random),
             client_id=client_id,
             digest=self._secrets.digest(client_id, secret),
             label=fields.label,
@@ -147,7 +147,7 @@ class Clients:
 
         Which secret a token was got with is not known: `and_its_tokens` are all of the client's.
         """
-        self._touch(self._store.get(client_id))
+        self._authorize_change(self._store.get(client_id))
         for row in self._store.secrets_of(client_id):
             if row.id == secret_id:
                 self._store.session.delete(row)
@@ -163,9 +163,11 @@ class Clients:
         audiences = [each.audience_id for each in row.audiences]
         return as_model(ClientFields, row, audiences=audiences)
 
-    def _touch(self, row: ClientRow) -> None:
+    def _authorize_change(self, row: ClientRow) -> None:
         audiences = [each.audience_id for each in row.audiences]
-        self._authority.touch(principal=row.client_id, scopes=row.scopes, audiences=audiences)
+        self._authority.authorize_change(
+            principal=row.client_id, scopes=row.scopes, audiences=audiences
+        )
 
     def _store_fields(self, row: ClientRow, fields: ClientFields) -> None:
         for audience_id in fields.audiences:

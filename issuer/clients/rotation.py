@@ -41,16 +41,16 @@ class Rotation:
         """Of all its secrets, the new one first."""
         return (self.new.id, *(secret.id for secret in self.old))
 
-    def doubts(self, now: datetime) -> list[str]:
+    def warnings(self, now: datetime) -> list[str]:
         """Why finishing at `now` may lock somebody out, in sentences."""
-        doubts = [
+        warnings = [
             f"The old secret {secret.id} {how_last_used(secret)}: less than 24 hours ago."
             for secret in self.old
             if secret.last_used_at is not None and now - secret.last_used_at < STILL_IN_USE
         ]
         if self.new.last_used_at is None:
-            doubts.append(f"The new secret {self.new.id} has never been used.")
-        return doubts
+            warnings.append(f"The new secret {self.new.id} has never been used.")
+        return warnings
 
 
 def how_last_used(secret: ClientSecret) -> str:
@@ -88,15 +88,15 @@ class Rotations:
             raise NotAllowed(f"The client {client_id} has no secret to replace: create one.")
         return self._clients.add_secret(client_id, SecretFields(label=LABEL))
 
-    def doubts(self, rotation: Rotation) -> list[str]:
+    def warnings(self, rotation: Rotation) -> list[str]:
         """Why finishing it now may lock somebody out, in sentences."""
-        return rotation.doubts(self._clock())
+        return rotation.warnings(self._clock())
 
-    def finish(self, client_id: str, *, anyway: bool = False) -> Rotation:
+    def finish(self, client_id: str, *, force: bool = False) -> Rotation:
         """The old secrets are refused from now on. `NotAllowed` in doubt, unless `anyway`."""
         rotation = self.get(client_id)
-        if not anyway and (doubts := self.doubts(rotation)):
-            raise NotAllowed(" ".join(doubts))
+        if not force and (warnings := self.warnings(rotation)):
+            raise NotAllowed(" ".join(warnings))
         for secret in rotation.old:
             self._clients.delete_secret(client_id, secret.id)
         return rotation

@@ -21,13 +21,13 @@ _DECOY = SecretRecord("", bytes(32), None)
 class SecretMaker:
     """Makes secrets, digests and verifies them. `chance` must be a cryptographic source."""
 
-    def __init__(self, hmac_key: bytes, chance: Random) -> None:
+    def __init__(self, hmac_key: bytes, random: Random) -> None:
         self._hmac_key = hmac_key
-        self._chance = chance
+        self._random = random
 
     def new(self) -> str:
         """A new secret: `ais_`, 43 random characters, 8 check digits."""
-        return with_check_digits(PREFIX + random_characters(self._chance))
+        return with_check_digits(PREFIX + random_characters(self._random))
 
     def digest(self, client_id: str, secret: str) -> bytes:
         """What is stored of the client's `secret`: 32 bytes, of no use to another client."""

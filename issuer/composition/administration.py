@@ -19,7 +19,7 @@ from issuer.scopes import ISSUER_ADMIN
 from issuer.settings import Settings
 from issuer.vocabulary import SigningAlgorithm
 
-_NOBODY = Actor()
+_UNKNOWN = Actor()
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Administration:
 
     @contextmanager
     def reading(
-        self, actor: Actor = _NOBODY, held: Iterable[str] = (ISSUER_ADMIN,)
+        self, actor: Actor = _UNKNOWN, held: Iterable[str] = (ISSUER_ADMIN,)
     ) -> Iterator[UnitOfWork]:
         """A unit of work that only reads, and waits for nobody."""
         with self.foundation.database.reading() as session:

@@ -16,7 +16,7 @@ from issuer.audit import (
 )
 from issuer.composition.foundation import Foundation
 from issuer.keys import Keyring
-from issuer.keys.house_secrets_store import AUDIT_CHAINS, derived
+from issuer.keys.sealed_secrets_store import AUDIT_CHAINS, derived
 from issuer.keys.statements import StatementReader
 from issuer.vocabulary import AUDIT_CHECKPOINT_TYPE
 

@@ -9,7 +9,7 @@ from random import Random, SystemRandom
 from issuer.clock import Clock
 from issuer.database import Database, is_empty, require_current_schema
 from issuer.errors import ConfigurationError
-from issuer.keys.house_secrets_store import CLIENT_SECRETS, is_kept, opened
+from issuer.keys.sealed_secrets_store import CLIENT_SECRETS, is_kept, opened
 from issuer.keys.sealing import Sealer, read_master_key_file, read_master_keys
 from issuer.settings import Settings
 

@@ -9,7 +9,7 @@ from issuer.database import Database
 from issuer.errors import ConfigurationError
 from issuer.keys import KeyPolicy, Keyring, Rotator
 from issuer.keys.backends import FolderKeyBackend, KeyBackend, SealedKeyBackend
-from issuer.keys.house_secrets_store import current_mark
+from issuer.keys.sealed_secrets_store import current_mark
 from issuer.keys.store import KeyStore
 from issuer.vocabulary import SigningAlgorithm
 
@@ -56,7 +56,7 @@ def _backends(foundation: Foundation) -> list[KeyBackend]:
 
     def stored_keys() -> dict[str, bool]:
         with database.reading() as session:
-            return {key.kid: key.is_usable for key in KeyStore(session).on_record().keys}
+            return {key.kid: key.is_usable for key in KeyStore(session).stored().keys}
 
     sealed = SealedKeyBackend(foundation.sealer, newest_master_key)
     return [sealed] if folder is None else [FolderKeyBackend(folder, stored_keys), sealed]

@@ -7,7 +7,7 @@ from issuer.database import require_current_schema
 from issuer.database.deployment import require_issuer, require_writable
 from issuer.directory import ChangeWatcher
 from issuer.keys import Keyring
-from issuer.keys.house_secrets_store import CLIENT_SECRETS, opened
+from issuer.keys.sealed_secrets_store import CLIENT_SECRETS, opened
 
 
 @dataclass(frozen=True)

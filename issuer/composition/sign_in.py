@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from issuer.composition.foundation import Foundation
 from issuer.directory import Directory
-from issuer.keys.house_secrets_store import SIGN_IN_ATTEMPTS, derived
+from issuer.keys.sealed_secrets_store import SIGN_IN_ATTEMPTS, derived
 from issuer.users import Guard, Marks, Passwords, Policy, SignIn
 
 

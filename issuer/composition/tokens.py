@@ -12,8 +12,8 @@ from issuer.directory import ChangeWatcher, Directory
 from issuer.errors import Unavailable
 from issuer.families import Lifetimes
 from issuer.keys import Keyring
-from issuer.keys.house_secrets_store import REFRESH_TOKENS, derived
-from issuer.refresh import RefreshTokenMaker, RefreshTokens
+from issuer.keys.sealed_secrets_store import REFRESH_TOKENS, derived
+from issuer.refresh_tokens import RefreshTokenMaker, RefreshTokens
 from issuer.revocations import Revocations, RevocationView
 from issuer.tokens import RevocationFeed, TokenIssuer, TokenReader, VerifiedToken
 
@@ -74,7 +74,7 @@ def build_tokens(foundation: Foundation, keyring: Keyring) -> TokenParts:
             keyring,
             random,
             default_lifetime=settings.access_token_ttl,
-            most_bytes=settings.max_token_bytes,
+            max_bytes=settings.max_token_bytes,
             revocations=revocations,
         ),
         own_reader=TokenReader(settings.url, settings.url, *reading),

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from functools import cached_property
 
 from issuer.audiences import Audiences
-from issuer.audit import Actor, Record, Trail
+from issuer.audit import Actor, AuditLog, Trail
 from issuer.authority import Authority
 from issuer.clients import Clients, Rotations
 from issuer.composition.foundation import Foundation
@@ -52,8 +52,8 @@ class UnitOfWork:
 
     def check_invariants(self) -> None:
         """At the end of a change: the rules that hold for what it has made of everything."""
-        self.authority.settle()
-        self.revocations.settle()
+        self.authority.check_invariants()
+        self.revocations.check_invariants()
 
     @cached_property
     def audiences(self) -> Audiences:
@@ -102,8 +102,8 @@ class UnitOfWork:
         return Keys(self._session, self._trail, self._foundation.clock)
 
     @cached_property
-    def record(self) -> Record:
-        return Record(self._session)
+    def audit_log(self) -> AuditLog:
+        return AuditLog(self._session)
 
     def change_issuer(self) -> None:
         """The database belongs to `ISSUER_URL` from now on."""

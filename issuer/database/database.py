@@ -154,7 +154,9 @@ def _count_the_change(session: Session, *_: object) -> None:
 
     A listener rather than a call in each store: nobody can forget it.
     """
-    touched = [*session.new, *session.deleted, *filter(session.is_modified, session.dirty)]
-    if not session.info.get("counted") and any(isinstance(row, SeenByDirectory) for row in touched):
+    authorized = [*session.new, *session.deleted, *filter(session.is_modified, session.dirty)]
+    if not session.info.get("counted") and any(
+        isinstance(row, SeenByDirectory) for row in authorized
+    ):
         session.info["counted"] = True
         session.execute(update(ChangeCounter).values(value=ChangeCounter.value + 1))

@@ -15,7 +15,7 @@ from issuer.errors import ConfigurationError
 BUSY_TIMEOUT_MS = 5_000
 _CONNECT_TIMEOUT_S = 5
 _STATEMENT_TIMEOUT_MS = 30_000
-_MOST_CONNECTIONS = 20
+_MAX_CONNECTIONS = 20
 _IDLE_S = 1
 _POSTGRESQL = {"postgresql", "postgres", "postgresql+psycopg"}
 _SQLITE = {"sqlite", "sqlite+pysqlite"}
@@ -78,7 +78,7 @@ def _sqlite_engine(url: URL) -> Engine:
         raise ConfigurationError("ISSUER_DATABASE_URL must name a file, so that it lasts.")
     engine = create_engine(
         url,
-        pool_size=_MOST_CONNECTIONS,
+        pool_size=_MAX_CONNECTIONS,
         # The one used last: another has an old view, and reads its pages anew.
         pool_use_lifo=True,
         pool_timeout=_CONNECT_TIMEOUT_S,
@@ -94,7 +94,7 @@ def _postgresql_engine(url: URL) -> Engine:
     try:
         engine = create_engine(
             url,
-            pool_size=_MOST_CONNECTIONS,
+            pool_size=_MAX_CONNECTIONS,
             max_overflow=0,
             pool_timeout=_CONNECT_TIMEOUT_S,
             hide_parameters=True,

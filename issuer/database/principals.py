@@ -13,12 +13,12 @@ _ID_ALPHABET = string.ascii_lowercase + string.digits
 _ID_CHARACTERS = 20
 
 
-def new_id(prefix: str, chance: Random) -> str:
+def new_id(prefix: str, random: Random) -> str:
     """An id nobody has: a hundred random bits, in lower case since ids are compared so."""
-    return prefix + "".join(chance.choice(_ID_ALPHABET) for _ in range(_ID_CHARACTERS))
+    return prefix + "".join(random.choice(_ID_ALPHABET) for _ in range(_ID_CHARACTERS))
 
 
-def take_id(session: Session, principal_id: str, kind: str) -> str:
+def claim_id(session: Session, principal_id: str, kind: str) -> str:
     """Reserve the id for a `kind` and give its folded form; `AlreadyExists` if it is taken."""
     folded_id = fold_id(principal_id)
     if taken := session.get(PrincipalRow, folded_id):

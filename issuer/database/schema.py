@@ -17,7 +17,7 @@ from issuer.errors import ConfigurationError
 REVISION = "0001"
 # Every schema of ours has this table; other applications have an `alembic_version` as well.
 _OURS = "change_counter"
-_MOST_NAMED = 5
+_MAX_NAMED = 5
 
 
 def require_current_schema(database: Database) -> None:
@@ -61,8 +61,8 @@ def current_revision(database: Database) -> str | None:
 
 
 def _another_application(database: Database, tables: Sequence[str]) -> ConfigurationError:
-    named = ", ".join(sorted(tables)[:_MOST_NAMED])
-    more = f" and {len(tables) - _MOST_NAMED} more" if len(tables) > _MOST_NAMED else ""
+    named = ", ".join(sorted(tables)[:_MAX_NAMED])
+    more = f" and {len(tables) - _MAX_NAMED} more" if len(tables) > _MAX_NAMED else ""
     return ConfigurationError(
         f"The database ({database.safe_url}) belongs to another application, whose tables are"
         f" {named}{more}: name a database of its own for the issuer."

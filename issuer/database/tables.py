@@ -339,10 +339,10 @@ class DeploymentRow(Base):
     written_at: Mapped[datetime]
 
 
-class HouseSecretRow(Base):
+class SealedSecretRow(Base):
     """A secret of the house itself, sealed under the master key."""
 
-    __tablename__ = "house_secrets"
+    __tablename__ = "sealed_secrets"
 
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
     sealed: Mapped[bytes]

@@ -15,8 +15,8 @@ from issuer.fields import is_principal_id
 from issuer.periodic import Periodic
 
 LOOK_EVERY = timedelta(milliseconds=250)
-BELIEVE_FOR = timedelta(seconds=10)
-_MOST_REMEMBERED = 200_000
+TRUST_FOR = timedelta(seconds=10)
+_MAX_REMEMBERED = 200_000
 
 
 class ChangeWatcher:
@@ -74,7 +74,7 @@ class ChangeWatcher:
     @property
     def is_current(self) -> bool:
         """Whether the last look is not too long ago to believe what we hold."""
-        return self._clock.monotonic() - self._looked_at <= BELIEVE_FOR.total_seconds()
+        return self._clock.monotonic() - self._looked_at <= TRUST_FOR.total_seconds()
 
     def require_current(self) -> None:
         """`Unavailable` when nothing may be issued from what we hold."""
@@ -131,7 +131,7 @@ class Directory:
             if count != self._count:
                 return  # a change we have not seen, or one this record has not
             self._clients[record.client_id] = record
-            if len(self._clients) > _MOST_REMEMBERED:
+            if len(self._clients) > _MAX_REMEMBERED:
                 self._clients.popitem(last=False)
 
 

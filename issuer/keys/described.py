@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from issuer.keys.schedule import destroys_at, reserve, retires_at, state_at
+from issuer.keys.schedule import destroys_at, next_key, retires_at, state_at
 from issuer.keys.signing_key import KeyState, SigningKey
 from issuer.vocabulary import SigningAlgorithm
 
@@ -64,7 +64,7 @@ def _what(keys: Collection[SigningKey], key: SigningKey, now: datetime) -> str:
         case KeyState.ANNOUNCED:
             return f"signs from {_day(key.activates_at)}"
         case KeyState.ACTIVE:
-            return _signs_until(reserve(keys, key.alg, now))
+            return _signs_until(next_key(keys, key.alg, now))
         case KeyState.RETIRED:
             return f"verifies until {_day(destroys_at(keys, key))}"
         case KeyState.DESTROYED if key.revoked_at:

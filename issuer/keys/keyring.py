@@ -18,10 +18,10 @@ from issuer.keys.loaded_keys import LoadedKeys
 from issuer.keys.schedule import KeyPolicy, Plan, plan_rotation
 from issuer.keys.signed import Signed
 from issuer.keys.signing_key import SigningKey
-from issuer.keys.store import KeyStore, OnRecord
+from issuer.keys.store import KeyStore, StoredKeys
 from issuer.vocabulary import SigningAlgorithm
 
-_MOST_RACES = 20
+_MAX_RACES = 20
 _ROTATOR = Actor("issuer:rotator")
 
 log = structlog.get_logger(__name__)
@@ -51,7 +51,7 @@ class Keyring:
         self._algorithms = algorithms
         self._algorithms_in_use = algorithms_in_use
         self._reloading = threading.Lock()
-        self._on_record = OnRecord()
+        self._stored = StoredKeys()
         self._loaded = LoadedKeys(backends)
         self._usable: list[SigningKey] = []
         self.keys: list[SigningKey] = []
@@ -65,14 +65,14 @@ class Keyring:
         alone may be somebody else's. `require_loaded` says so where that must stop a start.
         """
         with self._reloading:
-            before = self._on_record
+            before = self._stored
             with self._database.reading() as session:
-                self._on_record = KeyStore(session).on_record()
+                self._stored = KeyStore(session).stored()
             self._destroy(before)
-            self.keys = [self._with_private_part(key) for key in self._on_record.keys]
+            self.keys = [self._with_private_part(key) for key in self._stored.keys]
             self._usable = [key for key in self.keys if key.is_usable]
             self.jwks = self._published()
-            seen = self._on_record
+            seen = self._stored
         if any(seen.handles.get(kid) != box for kid, box in before.handles.items()):
             self._database.erasure.run()
 
@@ -84,10 +84,10 @@ class Keyring:
 
     def put_in_order(self) -> None:
         """Carry out what `plan_rotation` asks for now. Whoever loses a race looks again."""
-        for _ in range(_MOST_RACES):
+        for _ in range(_MAX_RACES):
             self.reload()
             # Kept aside: a reload by the watcher must not make an old plan look current.
-            seen = self._on_record
+            seen = self._stored
             if seen.kept_for != self._kept_for:
                 self._promise()
                 continue
@@ -103,7 +103,7 @@ class Keyring:
         """Whether nothing has to be done, as far as this process can see without looking."""
         changes_at = self.jwks.changes_at
         is_over = changes_at is not None and changes_at <= self._clock()
-        return not is_over and not self._plan(self._on_record)
+        return not is_over and not self._plan(self._stored)
 
     def sign(self, alg: SigningAlgorithm, typ: str, claims: Mapping[str, object]) -> Signed:
         """`claims` as a JWT signed by the active key of `alg` (RFC 7519 §7.1)."""
@@ -124,9 +124,9 @@ class Keyring:
             raise Unavailable(f"There is no active {alg} key.")
         return key
 
-    def reserve(self, alg: SigningAlgorithm) -> SigningKey:
+    def next_key(self, alg: SigningAlgorithm) -> SigningKey:
         """The key that signs `alg` next; `Unavailable` if there is none, or not in this process."""
-        key = schedule.reserve(self._usable, alg, self._clock())
+        key = schedule.next_key(self._usable, alg, self._clock())
         if key is None or key not in self._loaded:
             raise Unavailable(f"There is no {alg} key in reserve.")
         return key
@@ -136,7 +136,7 @@ class Keyring:
         self._loaded.tidy()
         self._database.erasure.run()
 
-    def _carry_out(self, plan: Plan, made: Sequence[MadeKey], seen: OnRecord) -> None:
+    def _carry_out(self, plan: Plan, made: Sequence[MadeKey], seen: StoredKeys) -> None:
         """As of now: others see the keys from now on, however long it took to make them."""
         with self._database.changing() as session:
             current = self._plan(seen)
@@ -149,7 +149,7 @@ class Keyring:
         with self._database.changing() as session:
             KeyStore(session).promise(self._kept_for, self._clock())
 
-    def _plan(self, seen: OnRecord) -> Plan:
+    def _plan(self, seen: StoredKeys) -> Plan:
         now = self._clock()
         return plan_rotation(seen.keys, now, self._policy, self._algorithms, seen.kept_until)
 
@@ -175,9 +175,9 @@ class Keyring:
             return key
 
     def _load(self, key: SigningKey) -> SigningKey:
-        return self._loaded.load(key, self._on_record.handles.get(key.kid, b""))
+        return self._loaded.load(key, self._stored.handles.get(key.kid, b""))
 
-    def _destroy(self, before: OnRecord) -> None:
+    def _destroy(self, before: StoredKeys) -> None:
         """Whoever ended a key: its private part is gone from here, too."""
-        for kid in before.handles.keys() - self._on_record.handles.keys():
+        for kid in before.handles.keys() - self._stored.handles.keys():
             self._loaded.destroy(kid, before.handles[kid])

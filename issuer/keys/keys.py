@@ -11,7 +11,7 @@ from issuer.keys import schedule
 from issuer.keys.backends import MadeKey
 from issuer.keys.schedule import NewKey, Plan
 from issuer.keys.signing_key import SigningKey
-from issuer.keys.store import KeyStore, OnRecord
+from issuer.keys.store import KeyStore, StoredKeys
 from issuer.vocabulary import SigningAlgorithm
 
 
@@ -25,7 +25,7 @@ class Keys:
 
     def all(self) -> tuple[SigningKey, ...]:
         """Every key, destroyed ones included."""
-        return self._store.on_record().keys
+        return self._store.stored().keys
 
     def get(self, kid: str) -> SigningKey:
         found = next((key for key in self.all() if key.kid == kid), None)
@@ -45,20 +45,20 @@ class Keys:
         key = self.get(kid)
         if key.revoked_at is not None:
             return key
-        dead, *promoted = schedule.revoked(self.all(), key, self._clock())
-        self._store.change([dead, *promoted])
+        ended, *promoted = schedule.revoked(self.all(), key, self._clock())
+        self._store.change([ended, *promoted])
         self._trail.note("key.revoked", kid, alg=key.alg)
         for successor in promoted:
             self._trail.note("key.activated", successor.kid, alg=key.alg)
-        return dead
+        return ended
 
-    def carry_out(self, plan: Plan, made: Sequence[MadeKey], *, seen: OnRecord) -> bool:
+    def carry_out(self, plan: Plan, made: Sequence[MadeKey], *, seen: StoredKeys) -> bool:
         """Do what `plan` says, if the keys are still those it was made from; else False.
 
         `made` are the keys it wants created, in its order. So of many processes that plan the
         same, one acts, and the others look again.
         """
-        if self._store.on_record() != seen:
+        if self._store.stored() != seen:
             return False
         for wanted, each in zip(plan.create, made, strict=True):
             self._announce(wanted, each)

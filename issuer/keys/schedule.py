@@ -11,7 +11,7 @@ from typing import Any
 
 from issuer.errors import NotYet
 from issuer.keys.signing_key import KeyState, SigningKey
-from issuer.vocabulary import BELIEVED_FOR, CLOCKS_APART, SEEN_WITHIN, SigningAlgorithm
+from issuer.vocabulary import CLOCKS_APART, SEEN_WITHIN, TRUSTED_FOR, SigningAlgorithm
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def active(keys: Iterable[SigningKey], alg: SigningAlgorithm, now: datetime) -> 
     return max(started, key=_age) if started else min(usable, key=_age, default=None)
 
 
-def reserve(keys: Iterable[SigningKey], alg: SigningAlgorithm, now: datetime) -> SigningKey | None:
+def next_key(keys: Iterable[SigningKey], alg: SigningAlgorithm, now: datetime) -> SigningKey | None:
     """The key that signs `alg` next, if one is announced."""
     keys = _usable(keys, alg)
     signing = active(keys, alg, now)
@@ -95,7 +95,7 @@ def retires_at(keys: Iterable[SigningKey], key: SigningKey) -> datetime | None:
 def destroys_at(keys: Iterable[SigningKey], key: SigningKey) -> datetime | None:
     """When the last token the key can have signed is dead to every verifier."""
     retirement = retires_at(keys, key)
-    return retirement and retirement + BELIEVED_FOR
+    return retirement and retirement + TRUSTED_FOR
 
 
 def state_at(keys: Collection[SigningKey], key: SigningKey, now: datetime) -> KeyState:
@@ -123,8 +123,8 @@ def next_change(keys: Collection[SigningKey], now: datetime) -> datetime | None:
 
     When a reserve takes over, the next one is announced; when a retired key is over, it goes.
     """
-    reserves = [reserve(keys, alg, now) for alg in {key.alg for key in keys}]
-    changes = [key.activates_at for key in reserves if key]
+    next_keys = [next_key(keys, alg, now) for alg in {key.alg for key in keys}]
+    changes = [key.activates_at for key in next_keys if key]
     changes += [over for key in keys if key.is_usable and (over := destroys_at(keys, key))]
     return min(changes, default=None)
 
@@ -148,7 +148,7 @@ def plan_rotation(
         signing = active(keys, alg, now)
         if signing is None:
             create.append(NewKey(alg, announced_at=now, ready_at=now, activates_at=now))
-        if reserve(keys, alg, now) is None:
+        if next_key(keys, alg, now) is None:
             since = signing.activates_at if signing else now
             known_at = max(max(since, now) + policy.announce_for, kept_until or now)
             ready_at = known_at + policy.seen_by_all_within
@@ -158,7 +158,7 @@ def plan_rotation(
 
 def rotated(keys: Collection[SigningKey], alg: SigningAlgorithm, now: datetime) -> SigningKey:
     """The reserve of `alg`, signing from `now` on. `NotYet` while it was not announced enough."""
-    following = reserve(keys, alg, now)
+    following = next_key(keys, alg, now)
     if following is None:
         raise NotYet(f"No {alg} key is in reserve yet: one is made in a moment.", 1)
     if now < following.ready_at:
@@ -173,11 +173,11 @@ def rotated(keys: Collection[SigningKey], alg: SigningAlgorithm, now: datetime) 
 
 def revoked(keys: Collection[SigningKey], key: SigningKey, now: datetime) -> list[SigningKey]:
     """`key`, not usable from `now` on; and the reserve, if it has to take over from it."""
-    dead = replace(key, revoked_at=now, destroyed_at=key.destroyed_at or now)
-    following = reserve(keys, key.alg, now)
+    ended = replace(key, revoked_at=now, destroyed_at=key.destroyed_at or now)
+    following = next_key(keys, key.alg, now)
     if following is None or state_at(keys, key, now) is not KeyState.ACTIVE:
-        return [dead]
-    return [dead, replace(following, activates_at=signs_after_revocation_from(key, now))]
+        return [ended]
+    return [ended, replace(following, activates_at=signs_after_revocation_from(key, now))]
 
 
 def signs_after_revocation_from(key: SigningKey, revoked_at: datetime) -> datetime:

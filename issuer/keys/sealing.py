@@ -19,7 +19,7 @@ from issuer.files import read_trusted
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
 _MARK_BYTES = 4
-_MOST_KEYS = 16
+_MAX_KEYS = 16
 
 FILE = b"pem:"  # what begins so is no box
 
@@ -56,7 +56,7 @@ class Sealer:
         except (InvalidTag, ValueError):
             raise _wrong_key() from None
 
-    def reseal(self, box: bytes, name: str) -> bytes:
+    def rewrap(self, box: bytes, name: str) -> bytes:
         """The same content under the first master key; the very box if it is that already."""
         newest = self.newest
         return box if mark_of(box) == newest else self.seal(self.open(box, name), name, newest)
@@ -86,7 +86,7 @@ def new_master_key(random_bytes: Callable[[int], bytes]) -> str:
 def read_master_keys(text: str, where: str = "ISSUER_MASTER_KEY") -> list[bytes]:
     """The keys written as `text`; `ConfigurationError` for anything else, naming `where`."""
     words = text.split()
-    if not 1 <= len(words) <= _MOST_KEYS:
+    if not 1 <= len(words) <= _MAX_KEYS:
         raise ConfigurationError(f"{where} must hold one master key, or a few of them.")
     return [_read_master_key(word, where) for word in words]
 

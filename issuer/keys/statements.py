@@ -10,7 +10,7 @@ from joserfc.jwk import import_key
 
 from issuer.keys.signing_key import SigningKey
 
-_MOST_KEYS_READY = 64
+_MAX_KEYS_READY = 64
 
 
 class StatementReader:
@@ -23,7 +23,7 @@ class StatementReader:
     def __init__(self, typ: str, keys: Callable[[], Iterable[SigningKey]]) -> None:
         self._typ = typ
         self._keys = keys
-        self._public = lru_cache(_MOST_KEYS_READY)(self._found)
+        self._public = lru_cache(_MAX_KEYS_READY)(self._found)
 
     def read(self, token: str) -> dict[str, Any] | None:
         """What `token` says; None if it is no such statement of ours."""

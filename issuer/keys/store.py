@@ -22,7 +22,7 @@ _ONLY = 1
 
 
 @dataclass(frozen=True)
-class OnRecord:
+class StoredKeys:
     """All keys as the database has them, and by `kid` what finds the private parts.
 
     Followers may keep the key set for `kept_for`; and one that they were given before the
@@ -41,14 +41,14 @@ class KeyStore:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def on_record(self) -> OnRecord:
+    def stored(self) -> StoredKeys:
         """Every key there is, destroyed ones included."""
         rows = self._session.scalars(_KNOWN).all()
         handles = {row.kid: row.handle for row in rows if row.handle is not None}
         keys = tuple(_signing_key(row) for row in rows)
         if (promise := self._session.get(KeySetPromiseRow, _ONLY)) is None:
-            return OnRecord(keys, handles)
-        return OnRecord(keys, handles, promise.kept_for, promise.kept_until)
+            return StoredKeys(keys, handles)
+        return StoredKeys(keys, handles, promise.kept_for, promise.kept_until)
 
     def promise(self, kept_for: timedelta, now: datetime) -> None:
         """From `now` on, followers are told to keep the key set for so long."""

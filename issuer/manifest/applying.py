@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from issuer.audiences import AudienceFields
 from issuer.clients import ClientFields
 from issuer.errors import NotAllowed
-from issuer.manifest import house
+from issuer.manifest import current
 from issuer.manifest.changes import Action, AssignmentChange, Change, Plan, Step
 from issuer.manifest.resources import SECTIONS, Kind, Resource
 from issuer.roles import RoleFields
@@ -25,28 +25,28 @@ class PlanOutdated(NotAllowed):
     """Something was changed since the plan was made."""
 
 
-def apply(rooms: house.Rooms, plan: Plan) -> Applied:
+def apply(work: current.Configuration, plan: Plan) -> Applied:
     """Do what `plan` says, all in the caller's transaction: on any error, roll it back.
 
     `PlanOutdated` if anything was changed since it was made. Everything else that can go wrong
     is what the rooms would say by hand, `Forbidden` for who may not do a step by hand included.
     """
-    if rooms.change_count() != plan.change_count:
+    if work.change_count() != plan.change_count:
         raise PlanOutdated("Something was changed since the plan was made: make a new plan.")
-    applying = _Applying(rooms)
+    applying = _Applying(work)
     for step in plan.steps:
         applying.take(step)
     return Applied(applying.secrets, applying.user_ids)
 
 
 class _Applying:
-    def __init__(self, rooms: house.Rooms) -> None:
-        self._rooms = rooms
+    def __init__(self, work: current.Configuration) -> None:
+        self._work = work
         self.secrets: dict[str, str] = {}
         self.user_ids: dict[str, str] = {}
 
     def take(self, step: Step) -> None:
-        self._rooms.authority.require(f"issuer:{SECTIONS[step.resource.kind]}:write")
+        self._work.authority.require(f"issuer:{SECTIONS[step.resource.kind]}:write")
         if isinstance(step, AssignmentChange):
             self._assign(step)
         elif step.action is Action.CREATE:
@@ -57,45 +57,45 @@ class _Applying:
             self._delete(step)
 
     def _assign(self, step: AssignmentChange) -> None:
-        assignments = self._rooms.assignments
-        do = assignments.give if step.action is Action.ASSIGN else assignments.take
+        assignments = self._work.assignments
+        do = assignments.assign if step.action is Action.ASSIGN else assignments.unassign
         do(self._id(step.resource), step.assignment)
 
     def _create(self, change: Change) -> None:
         match change.fields:
             case AudienceFields() as audience:
-                self._rooms.audiences.create(audience)
+                self._work.audiences.create(audience)
             case RoleFields() as role:
-                self._rooms.roles.create(role)
+                self._work.roles.create(role)
             case ClientFields() as client:
-                made, secret = self._rooms.clients.create(client)
+                made, secret = self._work.clients.create(client)
                 self.secrets[made.client_id] = secret
             case UserFields() as user:
-                self.user_ids[user.username] = self._rooms.users.create(user).id
+                self.user_ids[user.username] = self._work.users.create(user).id
 
     def _update(self, change: Change) -> None:
         name = self._id(change.resource)
         match change.fields:
             case AudienceFields():
-                self._rooms.audiences.update(name, change.after)
+                self._work.audiences.update(name, change.after)
             case RoleFields():
-                self._rooms.roles.update(name, change.after)
+                self._work.roles.update(name, change.after)
             case ClientFields() as client:
-                self._rooms.clients.replace(name, client)
+                self._work.clients.replace(name, client)
             case UserFields() as user:
-                self._rooms.users.replace(name, user)
+                self._work.users.replace(name, user)
 
     def _delete(self, change: Change) -> None:
         name = self._id(change.resource)
         match change.resource.kind:
             case Kind.AUDIENCE:
-                self._rooms.audiences.delete(name)
+                self._work.audiences.delete(name)
             case Kind.ROLE:
-                self._rooms.roles.delete(name)
+                self._work.roles.delete(name)
             case Kind.CLIENT:
-                self._rooms.clients.delete(name)
+                self._work.clients.delete(name)
             case Kind.USER:
-                self._rooms.users.delete(name)
+                self._work.users.delete(name)
 
     def _id(self, resource: Resource) -> str:
         return resource.id if resource.id is not None else self.user_ids[resource.name]

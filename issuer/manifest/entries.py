@@ -10,7 +10,7 @@ from issuer.fields import Fields, PrincipalId
 from issuer.roles import Assignment, RoleFields
 from issuer.users import UserFields
 
-Given = Annotated[
+Assigned = Annotated[
     list[Assignment],
     Field(description="Exactly the roles it has; without an audience, at all of them."),
 ]
@@ -20,13 +20,13 @@ class ClientEntry(ClientFields):
     """A client. Its first secret is made when it is."""
 
     client_id: PrincipalId
-    roles: Given = []
+    roles: Assigned = []
 
 
 class UserEntry(UserFields):
     """A user. Without `id` it is the one of that user name; passwords are set elsewhere."""
 
-    roles: Given = []
+    roles: Assigned = []
 
 
 class Entries(Fields):

@@ -14,10 +14,10 @@ from typing import Any
 import yaml
 
 from issuer.manifest.document import Document, Place
-from issuer.manifest.problems import MOST_PROBLEMS, Path, Problem
+from issuer.manifest.problems import MAX_PROBLEMS, Path, Problem
 
 _DEEPEST = 24  # claims may be 8 deep, and stand 3 deep themselves
-_LONGEST_NUMBER = 400
+_MAX_NUMBER = 400
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _WORDS: dict[str, bool | None] = {
@@ -31,13 +31,13 @@ class StopReading(Exception):
     """What follows would make no sense, or no difference."""
 
 
-class Follower:
+class KeySetClient:
     """Follows the events of a YAML parser; recursion ends at `_DEEPEST`."""
 
-    def __init__(self, document: Document, events: Iterator[Any], most_values: int) -> None:
+    def __init__(self, document: Document, events: Iterator[Any], max_values: int) -> None:
         self._document = document
         self._events = events
-        self._values_left = most_values
+        self._values_left = max_values
 
     def follow(self) -> None:
         next(self._events)  # the stream's start
@@ -104,7 +104,7 @@ class Follower:
             return _WORDS[text]
         if not _NUMBER.fullmatch(text):
             return text
-        if len(text) > _LONGEST_NUMBER:
+        if len(text) > _MAX_NUMBER:
             self._refuse(event, path, "is too long for a number")
             return 0
         return json.loads(text)
@@ -124,7 +124,7 @@ class Follower:
 
     def _note(self, event: Any, path: Path, message: str) -> None:
         problem = Problem(_line(event), path, message)
-        if len(self._document.problems) == MOST_PROBLEMS:
+        if len(self._document.problems) == MAX_PROBLEMS:
             raise StopReading(problem)
         self._document.problems.append(problem)
 

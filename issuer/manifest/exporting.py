@@ -6,7 +6,7 @@ from typing import Any, cast
 from issuer.audiences import AudienceFields
 from issuer.clients import ClientFields
 from issuer.fields import Fields
-from issuer.manifest import house
+from issuer.manifest import current
 from issuer.manifest.members import bare, in_order, members
 from issuer.manifest.reading import read
 from issuer.manifest.text import written
@@ -16,26 +16,26 @@ from issuer.users import UserFields
 _HEADER = "# Everything this issuer holds but its secrets, passwords and keys.\n"
 
 
-def export(rooms: house.Rooms) -> str:
+def export(work: current.Configuration) -> str:
     """The house as YAML: the same bytes for the same house, one value a line.
 
     Sections, entries and lists are in order, members at their default are left out. Made ids are
     there, so that they can be kept. Needs the right to read all four sections.
     """
-    house.require_readable(rooms)
+    current.require_readable(work)
     return _HEADER + "\n".join(
         [
-            _section("audiences", _bare(AudienceFields, house.audiences(rooms))),
-            _section("roles", _bare(RoleFields, house.roles(rooms))),
-            _section("clients", _given(ClientFields, house.clients(rooms))),
-            _section("users", _given(UserFields, house.users(rooms))),
+            _section("audiences", _bare(AudienceFields, current.audiences(work))),
+            _section("roles", _bare(RoleFields, current.roles(work))),
+            _section("clients", _given(ClientFields, current.clients(work))),
+            _section("users", _given(UserFields, current.users(work))),
         ]
     )
 
 
 def data_of(text: str) -> dict[str, Any]:
     """What an exported manifest says, of JSON's kinds."""
-    return cast("dict[str, Any]", read(text, most_bytes=len(text.encode())).document.data)
+    return cast("dict[str, Any]", read(text, max_bytes=len(text.encode())).document.data)
 
 
 def _bare(model: type[Fields], records: Iterable[Fields]) -> Iterator[dict[str, Any]]:

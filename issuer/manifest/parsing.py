@@ -6,23 +6,23 @@ import yaml
 from yaml.reader import Reader
 
 from issuer.manifest.document import Document
-from issuer.manifest.events import Follower, StopReading
-from issuer.manifest.problems import MOST_PROBLEMS, Problem
+from issuer.manifest.events import KeySetClient, StopReading
+from issuer.manifest.problems import MAX_PROBLEMS, Problem
 
-MOST_BYTES = 5 * 1024 * 1024
+MAX_BYTES = 5 * 1024 * 1024
 _BYTES_OF_A_VALUE = 8  # at the least, on the average; in memory a value takes a hundred times that
 
 # The one written in C, wherever the wheel brings it, is ten times as fast.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def parse(source: bytes | str, most_bytes: int = MOST_BYTES, loader: Any = _LOADER) -> Document:
+def parse(source: bytes | str, max_bytes: int = MAX_BYTES, loader: Any = _LOADER) -> Document:
     """What `source` says, and everything that is wrong with it as YAML."""
     document = Document()
     try:
-        text = _text(source, most_bytes)
+        text = _text(source, max_bytes)
         events = yaml.parse(text, Loader=loader)
-        Follower(document, events, most_bytes // _BYTES_OF_A_VALUE).follow()
+        KeySetClient(document, events, max_bytes // _BYTES_OF_A_VALUE).follow()
     except StopReading as stop:
         document.problems += stop.args
     except yaml.YAMLError as error:
@@ -30,10 +30,10 @@ def parse(source: bytes | str, most_bytes: int = MOST_BYTES, loader: Any = _LOAD
     return document
 
 
-def _text(source: bytes | str, most_bytes: int) -> str:
+def _text(source: bytes | str, max_bytes: int) -> str:
     encoded = source.encode(errors="surrogatepass") if isinstance(source, str) else source
-    if len(encoded) > most_bytes:
-        raise StopReading(Problem(1, (), f"is larger than {most_bytes} bytes"))
+    if len(encoded) > max_bytes:
+        raise StopReading(Problem(1, (), f"is larger than {max_bytes} bytes"))
     try:
         text = encoded.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
@@ -45,7 +45,7 @@ def _text(source: bytes | str, most_bytes: int) -> str:
             (),
             f"the character U+{ord(found.group()):04X} may not stand in YAML",
         )
-        for found, _ in zip(Reader.NON_PRINTABLE.finditer(text), range(MOST_PROBLEMS), strict=False)
+        for found, _ in zip(Reader.NON_PRINTABLE.finditer(text), range(MAX_PROBLEMS), strict=False)
     ]
     if unprintable:
         raise StopReading(*unprintable)

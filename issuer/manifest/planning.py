@@ -8,11 +8,11 @@ from issuer.audiences import AudienceFields
 from issuer.clients import ClientFields
 from issuer.errors import InUse, NotAllowed
 from issuer.fields import Fields
-from issuer.manifest import house, renames
+from issuer.manifest import current, renames
 from issuer.manifest.changes import Action, Change, Plan, Shift, Step
 from issuer.manifest.differences import assignment_changes, changes
 from issuer.manifest.members import bare
-from issuer.manifest.principals import Declared, Principal, on_record
+from issuer.manifest.principals import Declared, Principal, stored
 from issuer.manifest.problems import InvalidManifest
 from issuer.manifest.reading import Manifest, unfit
 from issuer.manifest.resources import SECTIONS, Kind, Resource
@@ -23,7 +23,7 @@ from issuer.vocabulary import SigningAlgorithm
 
 Model = TypeVar("Model", bound=Fields)
 
-_MOST_NAMED = 100
+_MAX_NAMED = 100
 
 # Ids and names are free before others take them; what was in use is no longer when it goes.
 _ORDER = [
@@ -46,7 +46,7 @@ _ORDER = [
 ]
 
 
-def plan(rooms: house.Rooms, manifest: Manifest, *, prune: bool = False) -> Plan:
+def plan(work: current.Configuration, manifest: Manifest, *, prune: bool = False) -> Plan:
     """What makes the house what `manifest` says; nothing is changed.
 
     What the manifest names becomes exactly what it says there, also the roles of its clients
@@ -58,19 +58,19 @@ def plan(rooms: house.Rooms, manifest: Manifest, *, prune: bool = False) -> Plan
     `NotAllowed` if no administrator would be left or an algorithm cannot be changed now. Needs
     the right to read all four sections.
     """
-    house.require_readable(rooms)
-    return _Planning(rooms, manifest, prune=prune).plan()
+    current.require_readable(work)
+    return _Planning(work, manifest, prune=prune).plan()
 
 
 class _Planning:
-    def __init__(self, rooms: house.Rooms, manifest: Manifest, *, prune: bool) -> None:
-        self._rooms = rooms
+    def __init__(self, work: current.Configuration, manifest: Manifest, *, prune: bool) -> None:
+        self._work = work
         self._manifest = manifest
         self._prune = prune
-        self._count = rooms.change_count()  # read first, so that no row is older
+        self._count = work.change_count()  # read first, so that no row is older
         self._steps: dict[tuple[Action, Kind], list[Step]] = defaultdict(list)
         self._shifts: list[Shift] = []
-        self._problems = list(unfit(rooms, manifest.document, prune=prune))
+        self._problems = list(unfit(work, manifest.document, prune=prune))
         self._admins: dict[str, Principal] = {}  # those who will hold `issuer:admin`
         self._changed_admins: list[Resource] = []
         self._in_use: dict[tuple[Kind, str], list[str]] = defaultdict(list)
@@ -78,7 +78,7 @@ class _Planning:
 
     def plan(self) -> Plan:
         declared = Declared(self._manifest.entries)
-        for record in on_record(self._rooms):
+        for record in stored(self._work):
             self._meet(record, declared)
         for entry in declared.left():
             self._turn(entry.resource, None, entry)
@@ -88,10 +88,10 @@ class _Planning:
 
     def _worlds(self) -> tuple[World, World]:
         """Audiences and roles before and after; there are few, next to clients and users."""
-        own = self._rooms.audiences.own_id
+        own = self._work.audiences.own_id
         entries = self._manifest.entries
-        audiences = {each.id: bare(AudienceFields, each) for each in house.audiences(self._rooms)}
-        roles = {each.name: bare(RoleFields, each) for each in house.roles(self._rooms)}
+        audiences = {each.id: bare(AudienceFields, each) for each in current.audiences(self._work)}
+        roles = {each.name: bare(RoleFields, each) for each in current.roles(self._work)}
         kept = {own: audiences[own]} if own in audiences else {}
         wanted_audiences = kept | {each.id: self._with_alg(each) for each in entries.audiences}
         wanted_roles = {each.name: each for each in entries.roles}
@@ -103,7 +103,7 @@ class _Planning:
 
     def _with_alg(self, audience: AudienceFields) -> AudienceFields:
         """As its room stores one that does not say how it signs."""
-        alg = audience.signing_alg or self._rooms.audiences.algorithms[0]
+        alg = audience.signing_alg or self._work.audiences.algorithms[0]
         return audience.model_copy(update={"signing_alg": alg})
 
     def _turn_all(
@@ -123,7 +123,7 @@ class _Planning:
             return
         self._problems += [
             self._manifest.problem(path, f"is taken by the {record.resource} in the house")
-            for path in declared.taken_from(record, entry)
+            for path in declared.unassigned_from(record, entry)
         ]
         if entry is None:
             self._note_uses(record)
@@ -137,7 +137,7 @@ class _Planning:
             self._note(assignment_changes(who, before.given if before else [], after.given))
         was = self._before.standing(before.fields, before.given) if before else NOWHERE
         will_be = self._after.standing(after.fields, after.given) if after else NOWHERE
-        own = self._rooms.audiences.own_id
+        own = self._work.audiences.own_id
         if after is not None and ISSUER_ADMIN in will_be.at(own):
             self._admins[who.id or who.name] = after
         stays = after is not None and before is not None and before.fields == after.fields
@@ -163,12 +163,12 @@ class _Planning:
         if self._problems:
             raise InvalidManifest(self._manifest.file, self._problems)
         for (kind, name), users_of_it in self._in_use.items():
-            raise InUse(kind, name, users_of_it[:_MOST_NAMED])
+            raise InUse(kind, name, users_of_it[:_MAX_NAMED])
         self._require_an_admin()
         for step in self._steps[Action.UPDATE, Kind.AUDIENCE]:
             if isinstance(step, Change) and "signing_alg" in step.after:
                 alg = SigningAlgorithm(step.after["signing_alg"])
-                self._rooms.audiences.require_algorithm(step.resource.name, alg)
+                self._work.audiences.require_algorithm(step.resource.name, alg)
 
     def _require_an_admin(self) -> None:
         """Else `apply` would refuse at its end."""
@@ -181,9 +181,9 @@ class _Planning:
             if isinstance(each.fields, ClientFields)
         }
         users = self._admins.keys() - clients.keys()
-        if self._rooms.authority.would_lose_admin(clients, users, new=clients.keys() & created):
-            self._rooms.authority.require(ISSUER_ADMIN)
-            names = ", ".join(map(str, self._changed_admins[:_MOST_NAMED]))
+        if self._work.authority.would_lose_admin(clients, users, new=clients.keys() & created):
+            self._work.authority.require(ISSUER_ADMIN)
+            names = ", ".join(map(str, self._changed_admins[:_MAX_NAMED]))
             raise NotAllowed(
                 f"This would remove the last holder of issuer:admin ({names}): declare one in"
                 " the manifest."

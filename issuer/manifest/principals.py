@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from issuer.clients import ClientFields
 from issuer.fields import fold_id
-from issuer.manifest import house
+from issuer.manifest import current
 from issuer.manifest.entries import Entries
 from issuer.manifest.members import bare, in_order
 from issuer.manifest.problems import Path
@@ -31,11 +31,11 @@ class Principal:
         return Resource(Kind.USER, self.fields.id, self.fields.username)
 
 
-def on_record(rooms: house.Rooms) -> Iterator[Principal]:
+def stored(work: current.Configuration) -> Iterator[Principal]:
     """Every client, then every user of the house."""
-    for client, given in house.clients(rooms):
+    for client, given in current.clients(work):
         yield _client(client, given)
-    for user, given in house.users(rooms):
+    for user, given in current.users(work):
         yield _user(user, given)
 
 
@@ -79,7 +79,7 @@ class Declared:
         """The entries nobody on record has met: they are to be made."""
         return self._left.values()
 
-    def taken_from(self, record: Principal, entry: Principal | None) -> Iterator[Path]:
+    def unassigned_from(self, record: Principal, entry: Principal | None) -> Iterator[Path]:
         """Where the manifest gives the id or the user name of `record` to somebody else.
 
         `entry` is what the record will be; None: it stays as it is.

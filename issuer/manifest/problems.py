@@ -10,8 +10,8 @@ from issuer.errors import IssuerError
 
 Path: TypeAlias = tuple[str | int, ...]
 
-MOST_PROBLEMS = 1_000
-_LONGEST_NAME = 60
+MAX_PROBLEMS = 1_000
+_MAX_NAME = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,11 @@ class InvalidManifest(IssuerError):
     def __init__(self, file: str, problems: Iterable[Problem]) -> None:
         self.file = file
         found = sorted(set(problems), key=lambda each: (each.line, str(each)))
-        self.problems = found[:MOST_PROBLEMS]
+        self.problems = found[:MAX_PROBLEMS]
         self.total = len(found)
         lines = [f"{file}:{each.line}: {each}" for each in self.problems]
-        if len(found) > MOST_PROBLEMS:
-            lines.append(f"{file}: and {len(found) - MOST_PROBLEMS} more")
+        if len(found) > MAX_PROBLEMS:
+            lines.append(f"{file}: and {len(found) - MAX_PROBLEMS} more")
         super().__init__("\n".join(lines))
 
 
@@ -58,4 +58,4 @@ def shown(value: object) -> str:
 def _name(text: str) -> str:
     if re.fullmatch(r"[A-Za-z0-9_-]{1,60}", text):
         return text
-    return shown(text if len(text) <= _LONGEST_NAME else text[:_LONGEST_NAME] + "…")
+    return shown(text if len(text) <= _MAX_NAME else text[:_MAX_NAME] + "…")

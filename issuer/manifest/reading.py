@@ -7,11 +7,11 @@ from pydantic import ValidationError
 
 from issuer.audiences import AudienceFields
 from issuer.close_names import did_you_mean
-from issuer.manifest import house
+from issuer.manifest import current
 from issuer.manifest.document import Document
 from issuer.manifest.entries import ClientEntry, Entries, UserEntry
 from issuer.manifest.names import dangling, declares, named, references, repeated
-from issuer.manifest.parsing import MOST_BYTES, parse
+from issuer.manifest.parsing import MAX_BYTES, parse
 from issuer.manifest.problems import InvalidManifest, Path, Problem
 from issuer.manifest.resources import Kind, Resource
 from issuer.roles import Assignment, RoleFields
@@ -55,49 +55,49 @@ class Manifest:
 def read(
     source: bytes | str,
     file: str = "-",
-    rooms: house.Rooms | None = None,
+    work: current.Configuration | None = None,
     *,
     prune: bool = False,
-    most_bytes: int = MOST_BYTES,
+    max_bytes: int = MAX_BYTES,
 ) -> Manifest:
     """The manifest in `source`, or `InvalidManifest` with everything that is wrong with it.
 
     With `rooms`, it must also fit this house: whatever it refers to is declared or there, and
     stays when the rest is pruned. `plan` demands that too, but of a file that can be read.
     """
-    document = parse(source, most_bytes)
+    document = parse(source, max_bytes)
     problems = list(document.problems)
     entries = _validated(document, problems)
     problems += repeated(document)
-    if rooms is not None:
-        house.require_readable(rooms)
-        problems += unfit(rooms, document, prune=prune)
+    if work is not None:
+        current.require_readable(work)
+        problems += unfit(work, document, prune=prune)
     if problems or entries is None:
         raise InvalidManifest(file, problems)
     return Manifest(file, entries, document)
 
 
-def unfit(rooms: house.Rooms, document: Document, *, prune: bool) -> Iterator[Problem]:
+def unfit(work: current.Configuration, document: Document, *, prune: bool) -> Iterator[Problem]:
     """What this house cannot be: algorithms it lacks, names of what will not be there."""
     data = document.data
     for path, alg in named(data, "audiences", "signing_alg"):
-        if alg in set(SigningAlgorithm) - set(rooms.audiences.algorithms):
+        if alg in set(SigningAlgorithm) - set(work.audiences.algorithms):
             message = "is not one of ISSUER_SIGNING_ALGORITHMS"
             yield Problem(document.place.line_of(path), path, message)
-    yield from dangling(document, references(data), _known(rooms, data, prune=prune))
+    yield from dangling(document, references(data), _known(work, data, prune=prune))
 
 
-def _known(rooms: house.Rooms, data: object, *, prune: bool) -> dict[str, set[str]]:
+def _known(work: current.Configuration, data: object, *, prune: bool) -> dict[str, set[str]]:
     """The names of audiences and roles that will be there."""
     known = {
         "audience": {name for _, name in named(data, "audiences", "id")},
         "role": {name for _, name in named(data, "roles", "name")},
     }
     if not (prune and declares(data, "audiences")):
-        known["audience"] |= {audience.id for audience in house.audiences(rooms)}
+        known["audience"] |= {audience.id for audience in current.audiences(work)}
     if not (prune and declares(data, "roles")):
-        known["role"] |= {role.name for role in house.roles(rooms)}
-    known["audience"].add(rooms.audiences.own_id)
+        known["role"] |= {role.name for role in current.roles(work)}
+    known["audience"].add(work.audiences.own_id)
     return known
 
 

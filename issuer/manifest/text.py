@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 _TROUBLE = re.compile(r": |:$| #| $")
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t"}
-_LONGEST_KEY = 120  # YAML looks for the colon of a longer one only if it is told
+_MAX_KEY = 120  # YAML looks for the colon of a longer one only if it is told
 
 
 def written(value: object) -> str:
@@ -31,7 +31,7 @@ def _block(value: object) -> Iterator[str]:
 
 
 def _member(key: str, member: object) -> Iterator[str]:
-    if len(key) > _LONGEST_KEY:
+    if len(key) > _MAX_KEY:
         yield f"? {key}"
         yield from _indented(": ", _block(member))
     elif isinstance(member, dict | list) and member:

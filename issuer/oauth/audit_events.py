@@ -12,7 +12,7 @@ from issuer.clock import Clock
 from issuer.network import network_of
 from issuer.oauth.errors import TOO_MANY_REQUESTS, NothingDone, OAuthError, named_principal
 from issuer.oauth.grants import Granted
-from issuer.refresh import Issue
+from issuer.refresh_tokens import Issue
 from issuer.tokens import AccessToken
 from issuer.vocabulary import ErrorCode
 

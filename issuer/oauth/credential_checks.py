@@ -14,7 +14,7 @@ from issuer.oauth.client_authentication import presented_secret
 from issuer.oauth.client_authentication.presented import PresentedSecret
 from issuer.oauth.errors import invalid_client, named_principal, too_many_requests
 from issuer.oauth.request import AuthenticatedRequest, ParsedRequest, ReceivedForm
-from issuer.rates import Limits
+from issuer.rate_limits import Limits
 from issuer.vocabulary import ErrorCode
 from issuer.workers import WorkerPool
 

@@ -5,7 +5,7 @@ from authlib.oauth2 import OAuth2Error
 from issuer.clients.secrets import PREFIX as CLIENT_SECRET
 from issuer.errors import TooManyRequests, Unavailable
 from issuer.fields import is_principal_id
-from issuer.refresh import PREFIX as REFRESH_TOKEN
+from issuer.refresh_tokens import PREFIX as REFRESH_TOKEN
 from issuer.vocabulary import ErrorCode
 
 _STATUS = {
@@ -13,7 +13,7 @@ _STATUS = {
     ErrorCode.SERVER_ERROR: 500,
     ErrorCode.TEMPORARILY_UNAVAILABLE: 503,
 }
-_LONGEST_QUOTE = 100
+_MAX_QUOTE = 100
 
 TOO_MANY_REQUESTS = 429  # RFC 6585 §4
 
@@ -106,5 +106,5 @@ def named_principal(text: str | None) -> str | None:
 
 def quoted(text: str) -> str:
     """What a caller sent, in the characters an `error_description` may have, and bounded."""
-    cut = text[:_LONGEST_QUOTE] + ("..." if len(text) > _LONGEST_QUOTE else "")
+    cut = text[:_MAX_QUOTE] + ("..." if len(text) > _MAX_QUOTE else "")
     return "".join(c if " " <= c <= "~" and c not in '"\\' else "?" for c in cut)

@@ -9,7 +9,7 @@ from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 from issuer.directory import ClientRecord
 from issuer.errors import InvalidCredentials
 from issuer.oauth.request import required
-from issuer.refresh import PREFIX
+from issuer.refresh_tokens import PREFIX
 from issuer.scopes import ISSUER_INTROSPECT, covers
 from issuer.tokens import Authorization, still_held
 from issuer.vocabulary import GrantType

@@ -5,7 +5,7 @@ import asyncio
 from issuer.clock import Clock
 from issuer.errors import Unavailable
 
-_LONGEST_ROUND = 0.5  # seconds
+_MAX_ROUND = 0.5  # seconds
 
 
 class Rounds:
@@ -26,7 +26,7 @@ class Rounds:
         if self._began_at is None:
             self._began_at = now
             asyncio.get_running_loop().call_soon(self._end)  # runs in the round after this one
-        elif now - self._began_at > _LONGEST_ROUND:
+        elif now - self._began_at > _MAX_ROUND:
             raise Unavailable("More requests came at once than can be answered.")
 
     def _end(self) -> None:

@@ -6,7 +6,7 @@ from authlib.oauth2.rfc7009 import RevocationEndpoint
 from issuer.errors import InvalidCredentials, InvalidField
 from issuer.oauth.errors import NothingDone, OAuthError
 from issuer.oauth.request import required
-from issuer.refresh import PREFIX
+from issuer.refresh_tokens import PREFIX
 from issuer.revocations import FeedFull
 from issuer.tokens import VerifiedToken
 from issuer.vocabulary import ErrorCode
@@ -37,8 +37,8 @@ class Revocation(RevocationEndpoint):  # type: ignore[misc]
     def _revoke_access_token(self, request: OAuth2Request) -> None:
         authenticated = request.authenticated
         try:
-            with self.server.administration.changing(authenticated.actor) as rooms:
-                rooms.token_revocations.give_up(required(authenticated, "token"))
+            with self.server.administration.changing(authenticated.actor) as work:
+                work.token_revocations.give_up(required(authenticated, "token"))
         except InvalidField as error:
             raise NothingDone(error.message) from None  # it expired this moment
         except FeedFull as error:  # RFC 7009 §2.2.1: the token still exists

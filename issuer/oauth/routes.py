@@ -27,7 +27,7 @@ from issuer.oauth.metadata import (
 from issuer.oauth.overload import Rounds
 from issuer.oauth.revocation_feed import FEED_PATH, RevocationFeedEndpoint
 from issuer.oauth.token_endpoint import TokenEndpoint
-from issuer.rates import Limits
+from issuer.rate_limits import Limits
 from issuer.workers import WorkerPool
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[ASGIApp]]

@@ -8,7 +8,7 @@ from issuer.database import Session
 from issuer.errors import NotYet
 from issuer.revocations.share import LIMITS, Limits
 from issuer.revocations.store import Principal, RevocationStore
-from issuer.vocabulary import CLOCKS_APART, LONGEST_TOKEN, SEEN_WITHIN, STILL_BELIEVED
+from issuer.vocabulary import CLOCKS_APART, MAX_TOKEN, SEEN_WITHIN, STILL_TRUSTED
 
 JTI = "jti"
 SID = "sid"
@@ -97,9 +97,9 @@ class Revocations:
         Not before every process, however late its clock, has left them out of its feed: until
         then they are counted.
         """
-        return self._store.forget(self._clock() - STILL_BELIEVED - CLOCKS_APART)
+        return self._store.forget(self._clock() - STILL_TRUSTED - CLOCKS_APART)
 
-    def settle(self) -> None:
+    def check_invariants(self) -> None:
         """Called at the end of a long transaction: "so far" is now, not when it began."""
         for principal, not_after in list(self._principals.items()):
             if issued_so_far(self._clock()) > not_after:
@@ -125,7 +125,7 @@ class Revocations:
     ) -> bool:
         """Whether they are listed one by one; False if there is no room for all of them."""
         now = self._clock()
-        alive = {each: exp for each, exp in expirations.items() if exp + STILL_BELIEVED > now}
+        alive = {each: exp for each, exp in expirations.items() if exp + STILL_TRUSTED > now}
         if not alive:
             return True
         # Before counting: whoever adds entries holds the feed's row, so the count stays true.
@@ -140,30 +140,30 @@ class Revocations:
     def _nothing_so_far(
         self,
         principal: Principal,
-        most_bytes: int | None = None,
+        max_bytes: int | None = None,
         *,
         ends_families: bool = False,
     ) -> None:
         now = self._clock()
         not_after = issued_so_far(now)
         change = self._store.count_the_change(now)
-        self._require_room(principal, most_bytes or self._limits.principal_bytes_of_operators)
+        self._require_room(principal, max_bytes or self._limits.principal_bytes_of_operators)
         self._store.add_principal(
             principal,
             not_after,
-            not_after + LONGEST_TOKEN,
+            not_after + MAX_TOKEN,
             change,
             families_before=change if ends_families else 0,
         )
         self._principals[principal] = not_after
 
-    def _require_room(self, principal: Principal, most_bytes: int) -> None:
+    def _require_room(self, principal: Principal, max_bytes: int) -> None:
         if self._store.has_principal(principal):
             return
         if self._principal_bytes is None:
             self._principal_bytes = self._store.principal_bytes()
-        self._principal_bytes += principal.most_bytes
-        if self._principal_bytes > most_bytes:
+        self._principal_bytes += principal.max_bytes
+        if self._principal_bytes > max_bytes:
             raise FeedFull(
                 "Too many users, clients and audiences lost their tokens within a day: verifiers"
                 " would refuse a larger revocation feed. Wait until entries have expired, or revoke"

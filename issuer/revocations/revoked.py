@@ -9,10 +9,10 @@ from issuer.clock import Clock
 from issuer.database import Database, FeedState
 from issuer.revocations.revocations import AUDIENCE, CLIENT_ID, JTI, SID, SUB
 from issuer.revocations.store import RevocationStore
-from issuer.vocabulary import LONGEST_TOKEN, STILL_BELIEVED
+from issuer.vocabulary import MAX_TOKEN, STILL_TRUSTED
 
 _NEVER = FeedState(-1, datetime.min.replace(tzinfo=UTC))
-_LONGEST_TOKEN = int(LONGEST_TOKEN.total_seconds())
+_MAX_TOKEN = int(MAX_TOKEN.total_seconds())
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +55,10 @@ class Revoked:
             self.audiences.get(audience, 0),
         )
 
-    def still_believed(self, now: datetime) -> "Revoked":
+    def still_trusted(self, now: datetime) -> "Revoked":
         """The same without the entries that no token is believed for any more at `now`."""
-        expired = (now - STILL_BELIEVED).timestamp()
-        issued = expired - _LONGEST_TOKEN
+        expired = (now - STILL_TRUSTED).timestamp()
+        issued = expired - _MAX_TOKEN
         return replace(
             self,
             tokens=_later(self.tokens, expired),
@@ -116,7 +116,7 @@ class RevocationView:
                 {**known.subjects, **new[SUB]},
                 {**known.clients, **new[CLIENT_ID]},
                 {**known.audiences, **new[AUDIENCE]},
-            ).still_believed(self._clock())
+            ).still_trusted(self._clock())
 
 
 def _later(entries: Mapping[str, int], instant: float) -> dict[str, int]:

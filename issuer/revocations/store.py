@@ -14,7 +14,7 @@ from issuer.database.counts import read_feed_state
 from issuer.database.tables import RevocationFeedRow, RevokedPrincipalRow, RevokedTokenRow
 from issuer.revocations.share import ENTRY_BYTES, Listed
 
-_MOST_ROWS_A_STATEMENT = 1_000
+_MAX_ROWS_A_STATEMENT = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Principal:
     id: str
 
     @property
-    def most_bytes(self) -> int:
+    def max_bytes(self) -> int:
         """What its entry takes in the feed, as JSON."""
         return len(self.id) + ENTRY_BYTES
 
@@ -79,8 +79,8 @@ class RevocationStore:
             }
             for each, expires_at in expirations.items()
         ]
-        for start in range(0, len(rows), _MOST_ROWS_A_STATEMENT):
-            some = rows[start : start + _MOST_ROWS_A_STATEMENT]
+        for start in range(0, len(rows), _MAX_ROWS_A_STATEMENT):
+            some = rows[start : start + _MAX_ROWS_A_STATEMENT]
             adding = insert_into(self._session, RevokedTokenRow).values(some)
             later = {name: adding.excluded[name] for name in ("expires_at", "change")}
             self._session.execute(
@@ -95,8 +95,8 @@ class RevocationStore:
         """Those of `ids` that are there already."""
         row, wanted = RevokedTokenRow, list(ids)
         found: set[str] = set()
-        for start in range(0, len(wanted), _MOST_ROWS_A_STATEMENT):
-            some = wanted[start : start + _MOST_ROWS_A_STATEMENT]
+        for start in range(0, len(wanted), _MAX_ROWS_A_STATEMENT):
+            some = wanted[start : start + _MAX_ROWS_A_STATEMENT]
             found.update(
                 self._session.scalars(select(row.id).where(row.kind == kind, row.id.in_(some)))
             )
@@ -188,7 +188,7 @@ class RevocationStore:
         for table in (RevokedTokenRow, RevokedPrincipalRow):
             key = tuple_(table.kind, table.id)
             expired = table.expires_at <= expired_at
-            some = select(table.kind, table.id).where(expired).limit(_MOST_ROWS_A_STATEMENT)
+            some = select(table.kind, table.id).where(expired).limit(_MAX_ROWS_A_STATEMENT)
             deleted: Any = self._session.execute(delete(table).where(key.in_(some), expired))
             gone += deleted.rowcount
         return gone

@@ -49,9 +49,9 @@ class Assignments:
             given[row.folded_id].append(Assignment(role=row.role_name, audience=row.audience_id))
         return {each: given[fold_id(each)] for each in principal_ids}
 
-    def give(self, principal_id: str, assignment: Assignment) -> None:
+    def assign(self, principal_id: str, assignment: Assignment) -> None:
         """Idempotent. `NotFound` if there is no such role or audience."""
-        self._authority.touch(scopes=self._store.get(assignment.role).scopes)
+        self._authority.authorize_change(scopes=self._store.get(assignment.role).scopes)
         if assignment.audience is not None:
             AudienceStore(self._store.session).get(assignment.audience)
         if self._found(principal_id, assignment):
@@ -64,16 +64,16 @@ class Assignments:
             )
         )
         self._store.session.flush()
-        self._trail.note("role.given", principal_id, **assignment.model_dump())
+        self._trail.note("role.assigned", principal_id, **assignment.model_dump())
 
-    def take(self, principal_id: str, assignment: Assignment) -> None:
+    def unassign(self, principal_id: str, assignment: Assignment) -> None:
         """`NotFound` if the principal does not have exactly this assignment."""
         if (row := self._found(principal_id, assignment)) is None:
             raise NotFound("assignment of the role", assignment.role)
-        self._authority.touch(scopes=row.role.scopes)
+        self._authority.authorize_change(scopes=row.role.scopes)
         self._store.session.delete(row)
         self._store.session.flush()
-        self._trail.note("role.taken", principal_id, **assignment.model_dump())
+        self._trail.note("role.unassigned", principal_id, **assignment.model_dump())
 
     def _found(self, principal_id: str, assignment: Assignment) -> AssignmentRow | None:
         return self._store.assignment(fold_id(principal_id), assignment.role, assignment.audience)

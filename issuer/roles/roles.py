@@ -12,7 +12,7 @@ from issuer.errors import AlreadyExists, InUse, InvalidField
 from issuer.roles.role import Role, RoleFields
 from issuer.roles.store import RoleStore
 
-_MOST_NAMED = 100
+_MAX_NAMED = 100
 
 
 class Roles:
@@ -25,7 +25,7 @@ class Roles:
         self._authority = authority
 
     def create(self, fields: RoleFields) -> Role:
-        self._authority.touch(scopes=fields.scopes)
+        self._authority.authorize_change(scopes=fields.scopes)
         if self._store.find(fields.name):
             raise AlreadyExists("a role", fields.name)
         now = self._clock()
@@ -48,7 +48,7 @@ class Roles:
         fields = before.patched(patch)
         if fields.name != name:
             raise InvalidField("name", "cannot be changed")
-        self._authority.touch(scopes=[*row.scopes, *fields.scopes])
+        self._authority.authorize_change(scopes=[*row.scopes, *fields.scopes])
         row.description, row.scopes = fields.description, fields.scopes
         self._store.changed(row, self._clock())
         self._trail.note("role.updated", name, **differences(before, fields))
@@ -57,12 +57,14 @@ class Roles:
     def delete(self, name: str, *, cascade: bool = False) -> None:
         """`InUse` while it is assigned, unless those who have it are to lose it."""
         row = self._store.get(name)
-        self._authority.touch(scopes=row.scopes)
-        using = self._store.assignments_of_role(name, None if cascade else _MOST_NAMED)
+        self._authority.authorize_change(scopes=row.scopes)
+        using = self._store.assignments_of_role(name, None if cascade else _MAX_NAMED)
         holders = sorted({assignment.folded_id for assignment in using})
         if using and not cascade:
             raise InUse("role", name, holders)
         for assignment in using:
             self._store.session.delete(assignment)
         self._store.delete(row)
-        self._trail.note("role.deleted", name, scopes=row.scopes, taken_from=holders[:_MOST_NAMED])
+        self._trail.note(
+            "role.deleted", name, scopes=row.scopes, unassigned_from=holders[:_MAX_NAMED]
+        )

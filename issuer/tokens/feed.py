@@ -11,7 +11,7 @@ from issuer.etags import etag_of
 from issuer.keys import Keyring, SigningKey
 from issuer.revocations import RevocationView, Revoked
 from issuer.revocations.store import RevocationStore
-from issuer.vocabulary import BELIEVED_FOR, FEED_TYPE, SigningAlgorithm
+from issuer.vocabulary import FEED_TYPE, TRUSTED_FOR, SigningAlgorithm
 
 # A feed nobody changes is of a new time so often. Who asks meanwhile has it already.
 RENEW_AFTER = timedelta(seconds=30)
@@ -20,7 +20,7 @@ VALID_FOR = timedelta(minutes=10)
 # However often tokens are revoked, a process spends a small part of its time on the feed: it
 # rests so many times longer than the last one took. Followers allow 10 s.
 _RESTS = 10
-_LONGEST_REST = 2.0  # seconds
+_MAX_REST = 2.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class RevocationFeed:
         # who has the feed from one process need not get it again from the next.
         etag = etag_of(said.encode())
         ended = self._clock.monotonic()
-        rests_until = ended + min(_RESTS * (ended - began), _LONGEST_REST)
+        rests_until = ended + min(_RESTS * (ended - began), _MAX_REST)
         body = signed.token.encode()
         return FeedDocument(body, etag, key.kid, revoked.state, keys, rests_until)
 
@@ -119,7 +119,7 @@ def feed_claims(
     issuer: str, revoked: Revoked, keys: Sequence[SigningKey], now: datetime
 ) -> dict[str, object]:
     """Every claim of the feed, each in whole seconds, in the same order for the same content."""
-    revoked = revoked.still_believed(now)
+    revoked = revoked.still_trusted(now)
     issued_at = int(revoked.state.issued_at.timestamp())
     return {
         "iss": issuer,
@@ -132,11 +132,11 @@ def feed_claims(
             "sub": dict(sorted(revoked.subjects.items())),
             "client_id": dict(sorted(revoked.clients.items())),
             "aud": dict(sorted(revoked.audiences.items())),
-            "kid": sorted(key.kid for key in keys if _may_be_believed(key, now)),
+            "kid": sorted(key.kid for key in keys if _may_be_trusted(key, now)),
         },
     }
 
 
-def _may_be_believed(key: SigningKey, now: datetime) -> bool:
+def _may_be_trusted(key: SigningKey, now: datetime) -> bool:
     """Whether it is revoked, and was not long ago."""
-    return key.revoked_at is not None and key.revoked_at + BELIEVED_FOR > now
+    return key.revoked_at is not None and key.revoked_at + TRUSTED_FOR > now

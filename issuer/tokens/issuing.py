@@ -78,16 +78,16 @@ class TokenIssuer:
         self,
         issuer: str,
         keyring: Keyring,
-        chance: Random,
+        random: Random,
         default_lifetime: timedelta,
-        most_bytes: int,
+        max_bytes: int,
         revocations: RevocationView,
     ) -> None:
         self._issuer = issuer
         self._keyring = keyring
-        self._chance = chance
+        self._random = random
         self._default_lifetime = default_lifetime
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
         self._revocations = revocations
 
     def issue(self, authorization: Authorization, now: datetime) -> AccessToken | NotBefore:
@@ -150,14 +150,14 @@ class TokenIssuer:
         return access_token_claims(
             authorization,
             issuer=self._issuer,
-            jti=f"{self._chance.getrandbits(128):032x}",
+            jti=f"{self._random.getrandbits(128):032x}",
             now=now,
             lifetime=lifetime,
         )
 
     def _require_size(self, size: int, claims: dict[str, object]) -> None:
-        if size > self._most_bytes:
-            raise TokenTooLarge(size, self._most_bytes, _largest(claims))
+        if size > self._max_bytes:
+            raise TokenTooLarge(size, self._max_bytes, _largest(claims))
 
 
 def _largest(claims: dict[str, object]) -> str:

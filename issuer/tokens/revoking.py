@@ -10,11 +10,11 @@ from issuer.errors import InvalidCredentials, InvalidField
 from issuer.revocations import Revocations
 from issuer.scopes import ISSUER_ADMIN
 from issuer.tokens.reading import TokenReader, VerifiedToken
-from issuer.vocabulary import CLOCKS_APART, LONGEST_TOKEN
+from issuer.vocabulary import CLOCKS_APART, MAX_TOKEN
 
 _JTI = re.compile(r"[0-9a-f]{32}")
 # No token that exists already lives longer.
-_DEAD_IN = LONGEST_TOKEN + CLOCKS_APART + timedelta(seconds=1)
+_DEAD_IN = MAX_TOKEN + CLOCKS_APART + timedelta(seconds=1)
 
 
 class TokenRevocations:
@@ -38,7 +38,7 @@ class TokenRevocations:
         """No one believes it any more; once more is fine. `InvalidField` if it is none of ours."""
         found = self._verified(token)
         self._authority.require(right_to_revoke(found))
-        self._authority.touch(
+        self._authority.authorize_change(
             principal=found.subject, scopes=found.scopes, audiences=[found.audience]
         )
         self._revocations.tokens({found.jti: found.expires_at})

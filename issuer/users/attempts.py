@@ -27,8 +27,8 @@ _ROUNDS_AT_ONCE = 5  # the allowance, when full
 _ROUNDS_GIVEN_BACK_A_DAY = 5
 _ROUNDS_OF_AN_ADDRESS = 10  # many people may share one
 _FREE_SHARE = 0.3  # of a round: everybody mistypes
-_LONGEST_PAUSE = timedelta(minutes=1)
-_LONGEST_ATTEMPT = timedelta(seconds=30)  # what has not ended by then was cut off by a crash
+_MAX_PAUSE = timedelta(minutes=1)
+_MAX_ATTEMPT = timedelta(seconds=30)  # what has not ended by then was cut off by a crash
 
 
 class Counted(StrEnum):
@@ -61,7 +61,7 @@ class Limit:
     pauses: bool = True
 
     @property
-    def most_in_a_day(self) -> int:
+    def max_in_a_day(self) -> int:
         """More cannot fail in any 24 hours."""
         return self.most * (_ROUNDS_AT_ONCE + _ROUNDS_GIVEN_BACK_A_DAY)
 
@@ -107,7 +107,7 @@ class Limit:
 
     def without_those_under_way(self, tries: Tries, now: datetime) -> Tries:
         """As if the tries that have not ended had not been; those a crash cut off stay counted."""
-        if tries.tried_at + _LONGEST_ATTEMPT <= now:
+        if tries.tried_at + _MAX_ATTEMPT <= now:
             return tries
         under_way = tries.tried - tries.failed
         given_back = under_way * self._given_back_every
@@ -131,7 +131,7 @@ class Limit:
         doubled = failures - max(1, int(self.most * _FREE_SHARE))
         if not self.pauses or doubled < 0:
             return timedelta(0)
-        return min(timedelta(seconds=2 ** min(doubled, 10)), _LONGEST_PAUSE, self.lock)
+        return min(timedelta(seconds=2 ** min(doubled, 10)), _MAX_PAUSE, self.lock)
 
     @property
     def _given_back_every(self) -> timedelta:

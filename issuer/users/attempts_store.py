@@ -15,8 +15,8 @@ from issuer.database.conflicts import insert_into
 from issuer.database.tables import CountedTries, KnownAddressRow, SignInTriesRow, UserRow
 from issuer.users.attempts import Tries
 
-MOST_KNOWN_ADDRESSES = 20  # of a user
-MOST_DELETED = 5_000  # at a time
+MAX_KNOWN_ADDRESSES = 20  # of a user
+MAX_DELETED = 5_000  # at a time
 
 
 class AttemptStore:
@@ -73,7 +73,7 @@ class AttemptStore:
             select(KnownAddressRow.address_mark)
             .where(KnownAddressRow.user_id == user_id)
             .order_by(KnownAddressRow.succeeded_at.desc(), KnownAddressRow.address_mark)
-            .offset(MOST_KNOWN_ADDRESSES)
+            .offset(MAX_KNOWN_ADDRESSES)
         )
         for mark in self._session.scalars(surplus).all():
             self._session.execute(delete(KnownAddressRow).where(*_at(user_id, mark)))
@@ -107,7 +107,7 @@ class AttemptStore:
         old = select(SignInTriesRow.mark).where(
             SignInTriesRow.tried_at <= tried_before, SignInTriesRow.spent_until <= spent_before
         )
-        marks = self._session.scalars(_some_that_nobody_holds(old)).all()
+        marks = self._session.scalars(_some_that_are_not_locked(old)).all()
         self._session.execute(delete(SignInTriesRow).where(SignInTriesRow.mark.in_(marks)))
         return len(marks)
 
@@ -115,7 +115,7 @@ class AttemptStore:
         """Delete some thousand of the addresses where there was no success since; how many."""
         key = (KnownAddressRow.user_id, KnownAddressRow.address_mark)
         old = select(*key).where(KnownAddressRow.succeeded_at <= succeeded_before)
-        found = [tuple(row) for row in self._session.execute(_some_that_nobody_holds(old))]
+        found = [tuple(row) for row in self._session.execute(_some_that_are_not_locked(old))]
         self._session.execute(delete(KnownAddressRow).where(tuple_(*key).in_(found)))
         return len(found)
 
@@ -134,5 +134,5 @@ def _at(user_id: str, address: bytes) -> list[ColumnElement[bool]]:
     return [KnownAddressRow.user_id == user_id, KnownAddressRow.address_mark == address]
 
 
-def _some_that_nobody_holds(query: Any) -> Any:
-    return query.limit(MOST_DELETED).with_for_update(skip_locked=True)
+def _some_that_are_not_locked(query: Any) -> Any:
+    return query.limit(MAX_DELETED).with_for_update(skip_locked=True)

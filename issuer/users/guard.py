@@ -14,13 +14,13 @@ from issuer.errors import IssuerError
 from issuer.network import network_of
 from issuer.usernames import fold_username
 from issuer.users.attempts import NEVER, Counted, Policy, Standing, Tries
-from issuer.users.attempts_store import MOST_DELETED, AttemptStore
+from issuer.users.attempts_store import MAX_DELETED, AttemptStore
 
 CLEAR_EVERY = timedelta(minutes=1)
 KNOWN_FOR = timedelta(days=90)
 _MARK_BYTES = 16
 # Names that nobody has share 65,536 counts: as many rows as anybody's imagination can fill.
-_NOBODYS_MARK_BYTES = 2
+_UNKNOWN_MARK_BYTES = 2
 
 
 class AttemptsUnderWay(IssuerError):
@@ -36,9 +36,9 @@ class Marks:
     def of_user(self, user_id: str) -> bytes:
         return self._mark("user", user_id)
 
-    def of_nobody(self, username: str) -> bytes:
+    def of_unknown_user(self, username: str) -> bytes:
         """A name that no user has; some share one."""
-        return self._mark("nobody", fold_username(username))[:_NOBODYS_MARK_BYTES]
+        return self._mark("nobody", fold_username(username))[:_UNKNOWN_MARK_BYTES]
 
     def of_address(self, address: str | None) -> bytes:
         return self._mark("address", network_of(address))
@@ -95,14 +95,16 @@ class Guard:
 
         `counts_address` unless the address is that of an application, which its users share.
         """
-        user_mark = self._marks.of_user(user_id) if user_id else self._marks.of_nobody(username)
+        user_mark = (
+            self._marks.of_user(user_id) if user_id else self._marks.of_unknown_user(username)
+        )
         address_mark = self._marks.of_address(address)
         now = self._clock()
         with self._database.transaction() as session:
             store = AttemptStore(session)
             known = store.hold_known(user_id or "", address_mark, now - KNOWN_FOR)
             attempt = Attempt(user_id, user_mark, address_mark, known is not None, counts_address)
-            standing = _of_known_address(known) if known else _of_stranger(store, attempt)
+            standing = _of_known_address(known) if known else _of_unknown_address(store, attempt)
             waits = self._policy.waits(standing, now)
             if is_admitted := self._policy.admits(standing, now):
                 standing = self._policy.counted(standing, now)
@@ -147,7 +149,7 @@ class Guard:
         while more:
             with self._database.transaction() as session:
                 store = AttemptStore(session)
-                more = store.forget(now - self._policy.lock, now) >= MOST_DELETED
+                more = store.forget(now - self._policy.lock, now) >= MAX_DELETED
                 store.forget_known(now - KNOWN_FOR)
 
 
@@ -155,7 +157,7 @@ def _of_known_address(known: Tries) -> Standing:
     return {Counted.USER_AT_KNOWN_ADDRESS: known}
 
 
-def _of_stranger(store: AttemptStore, attempt: Attempt) -> Standing:
+def _of_unknown_address(store: AttemptStore, attempt: Attempt) -> Standing:
     standing = {Counted.USER: store.hold(attempt.user_mark)}
     if attempt.counts_address:
         standing[Counted.ADDRESS] = store.hold(attempt.address_mark)
@@ -165,7 +167,7 @@ def _of_stranger(store: AttemptStore, attempt: Attempt) -> Standing:
 def _held(store: AttemptStore, attempt: Attempt) -> Standing:
     """What the attempt was counted for when it began, though its address be known by now."""
     if not attempt.is_from_known_address:
-        return _of_stranger(store, attempt)
+        return _of_unknown_address(store, attempt)
     known = store.hold_known(attempt.user_id or "", attempt.address_mark, NEVER)
     return _of_known_address(known) if known else {}
 

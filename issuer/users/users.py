@@ -7,7 +7,7 @@ from issuer.audit import Trail, differences
 from issuer.authority import Authority
 from issuer.clock import Clock
 from issuer.database import Session
-from issuer.database.principals import new_id, release_id, take_id
+from issuer.database.principals import claim_id, new_id, release_id
 from issuer.database.store import as_model
 from issuer.database.tables import UserRow
 from issuer.errors import AlreadyExists, InvalidField, NotFound
@@ -32,7 +32,7 @@ class Users:
         clock: Clock,
         authority: Authority,
         revocations: Revocations,
-        chance: Random,
+        random: Random,
         marks: Marks,
     ) -> None:
         self._store = UserStore(session)
@@ -40,14 +40,14 @@ class Users:
         self._clock = clock
         self._authority = authority
         self._revocations = revocations
-        self._chance = chance
+        self._random = random
         self._marks = marks
 
     def create(self, fields: UserFields) -> User:
         """The new user, who cannot sign in before a password is set."""
         self._require_free(fields.username)
-        user_id = fields.id or new_id("usr_", self._chance)
-        folded_id = take_id(self._store.session, user_id, self._store.kind)
+        user_id = fields.id or new_id("usr_", self._random)
+        folded_id = claim_id(self._store.session, user_id, self._store.kind)
         now = self._clock()
         row = UserRow(**_stored(fields), folded_id=folded_id, created_at=now, updated_at=now)
         row.id = user_id
@@ -86,7 +86,7 @@ class Users:
         before = as_model(UserFields, row)
         if fields.id != user_id:
             raise InvalidField("id", "cannot be changed")
-        self._authority.touch(principal=user_id)
+        self._authority.authorize_change(principal=user_id)
         if fold_username(fields.username) != row.folded_username:
             self._require_free(fields.username)
         if fields.disabled and not row.disabled:
@@ -104,7 +104,7 @@ class Users:
         the user is not locked any more.
         """
         row = self._store.get(user_id)
-        self._authority.touch(principal=user_id)
+        self._authority.authorize_change(principal=user_id)
         if fold_username(password.text) == row.folded_username:
             raise InvalidField("password", "may not be the user name")
         if row.password_hash is not None:
@@ -117,21 +117,21 @@ class Users:
     def revoke_tokens(self, user_id: str) -> None:
         """No token issued to the user so far is believed any more."""
         self._store.get(user_id)
-        self._authority.touch(principal=user_id)
+        self._authority.authorize_change(principal=user_id)
         self._revocations.subject(user_id)
         self._trail.note("user.tokens_revoked", user_id)
 
     def unlock(self, user_id: str) -> None:
         """Forget what was tried for the user, at known addresses as well."""
         self._store.get(user_id)
-        self._authority.touch(principal=user_id)
+        self._authority.authorize_change(principal=user_id)
         self._forget_attempts(user_id)
         self._trail.note("user.unlocked", user_id)
 
     def delete(self, user_id: str) -> None:
         """The user, all assignments and tokens are gone; the id may be used again."""
         row = self._store.get(user_id)
-        self._authority.touch(principal=user_id)
+        self._authority.authorize_change(principal=user_id)
         self._revocations.subject(user_id)
         self._store.delete(row)
         release_id(self._store.session, user_id)

@@ -73,10 +73,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deployment")),
     )
     op.create_table(
-        "house_secrets",
+        "sealed_secrets",
         sa.Column("name", sa.String(64), nullable=False),
         sa.Column("sealed", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("name", name=op.f("pk_house_secrets")),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_sealed_secrets")),
     )
     op.create_table(
         "key_set_promise",

@@ -8,23 +8,25 @@ import pytest
 
 from issuer.clients import SecretFields
 from issuer.errors import NotAllowed
-from tests.builders import PASSWORD, URL, House
+from tests.builders import PASSWORD, URL, Deployment
 from tests.drivers import AdminApi, TokenEndpoint, problem
 
 
 @pytest.mark.parametrize("header", [None, "Bearer", "Bearer x", "Basic eA==", "Bearer a.b.c"])
-def test_without_a_token_of_ours_nobody_gets_in(house: House, header: str | None):
+def test_without_a_token_of_ours_nobody_gets_in(deployment: Deployment, header: str | None):
     """RFC 6750 §3."""
-    answer = house.http.get("/admin/v1/roles", headers={"Authorization": header} if header else {})
+    answer = deployment.http.get(
+        "/admin/v1/roles", headers={"Authorization": header} if header else {}
+    )
     assert problem(answer) == (401, "unauthenticated")
     assert answer.headers["www-authenticate"].startswith("Bearer ")
 
 
 @pytest.mark.parametrize("content", [b"{", b"{}", b"x" * (1024 * 1024 + 1)])
-def test_of_who_has_no_token_nothing_is_read(house: House, content: bytes):
+def test_of_who_has_no_token_nothing_is_read(deployment: Deployment, content: bytes):
     """To parse a megabyte takes a while."""
     for method, path in (("POST", "/roles"), ("PATCH", "/clients/issuer-admin")):
-        answer = house.http.request(
+        answer = deployment.http.request(
             method,
             f"/admin/v1{path}",
             content=content,
@@ -33,33 +35,35 @@ def test_of_who_has_no_token_nothing_is_read(house: House, content: bytes):
         assert problem(answer) == (401, "unauthenticated")
 
 
-def test_a_token_for_another_audience_is_refused(house: House, token_endpoint: TokenEndpoint):
-    client = house.client(scopes=["agent_os:admin", "issuer:admin"], audiences=["my-os", URL])
+def test_a_token_for_another_audience_is_refused(
+    deployment: Deployment, token_endpoint: TokenEndpoint
+):
+    client = deployment.client(scopes=["agent_os:admin", "issuer:admin"], audiences=["my-os", URL])
     elsewhere = token_endpoint.client_credentials(client, audience="my-os").token
-    assert problem(AdminApi(house.http, elsewhere).get("/roles")) == (401, "unauthenticated")
+    assert problem(AdminApi(deployment.http, elsewhere).get("/roles")) == (401, "unauthenticated")
 
 
 def test_agent_os_admin_is_nothing_here(holder_of: Callable[..., AdminApi]):
     assert problem(holder_of("agent_os:admin").get("/roles")) == (403, "forbidden")
 
 
-def test_an_expired_token_is_refused(admin: AdminApi, house: House):
-    house.wait(timedelta(seconds=900))
+def test_an_expired_token_is_refused(admin: AdminApi, deployment: Deployment):
+    deployment.wait(timedelta(seconds=900))
     assert problem(admin.get("/roles")) == (401, "unauthenticated")
 
 
-def test_an_altered_token_is_refused(admin: AdminApi, house: House):
+def test_an_altered_token_is_refused(admin: AdminApi, deployment: Deployment):
     head, body, signature = admin.headers["Authorization"].removeprefix("Bearer ").split(".")
     for forged in (f"{head}.{body}.", f"{head}.{body}.{signature[::-1]}", f"{head}.{body}"):
-        assert problem(AdminApi(house.http, forged).get("/roles")) == (401, "unauthenticated")
+        assert problem(AdminApi(deployment.http, forged).get("/roles")) == (401, "unauthenticated")
 
 
 @pytest.mark.parametrize("loss", ["disable", "delete", "audience", "scopes"])
 def test_what_was_taken_away_is_gone_before_the_token_expires(
-    admin: AdminApi, house: House, token_endpoint: TokenEndpoint, loss: str
+    admin: AdminApi, deployment: Deployment, token_endpoint: TokenEndpoint, loss: str
 ):
-    client = house.client("helper", scopes=["issuer:roles:read"], audiences=[URL])
-    helper = AdminApi(house.http, token_endpoint.client_credentials(client).token)
+    client = deployment.client("helper", scopes=["issuer:roles:read"], audiences=[URL])
+    helper = AdminApi(deployment.http, token_endpoint.client_credentials(client).token)
     assert helper.get("/roles").status_code == 200
     match loss:
         case "disable":
@@ -86,8 +90,10 @@ def test_each_resource_needs_its_own_scope(holder_of: Callable[..., AdminApi], r
     assert writer.get(f"/{resource}").status_code == 200
 
 
-def test_who_may_only_read_writes_nothing(holder_of: Callable[..., AdminApi], house: House):
-    house.role("runner", [])
+def test_who_may_only_read_writes_nothing(
+    holder_of: Callable[..., AdminApi], deployment: Deployment
+):
+    deployment.role("runner", [])
     reader = holder_of(*(f"issuer:{name}:read" for name in ("audiences", "roles", "clients")))
     assert problem(reader.post("/roles", name="a")) == (403, "forbidden")
     assert problem(reader.patch("/roles/runner", scopes=[])) == (403, "forbidden")
@@ -97,17 +103,17 @@ def test_who_may_only_read_writes_nothing(holder_of: Callable[..., AdminApi], ho
 
 
 @pytest.fixture
-def everything_but_admin(house: House, holder_of: Callable[..., AdminApi]) -> AdminApi:
+def everything_but_admin(deployment: Deployment, holder_of: Callable[..., AdminApi]) -> AdminApi:
     """All write scopes; and things that hold or would give rights at the issuer."""
-    house.role("key-readers", ["issuer:keys:read"])
-    house.role("plain", ["agents:run"])
-    house.audience("shared")
-    house.client("privileged", scopes=["issuer:keys:read"], audiences=["shared", URL])
-    house.client("by-role", roles=["key-readers"])
-    house.client("mere-audience", audiences=["my-os", URL])
-    house.client("plain")
-    house.user("alice", id="alice", roles=["key-readers"])
-    house.user("bob", id="bob")
+    deployment.role("key-readers", ["issuer:keys:read"])
+    deployment.role("plain", ["agents:run"])
+    deployment.audience("shared")
+    deployment.client("privileged", scopes=["issuer:keys:read"], audiences=["shared", URL])
+    deployment.client("by-role", roles=["key-readers"])
+    deployment.client("mere-audience", audiences=["my-os", URL])
+    deployment.client("plain")
+    deployment.user("alice", id="alice", roles=["key-readers"])
+    deployment.user("bob", id="bob")
     return holder_of(
         *(f"issuer:{name}:write" for name in ("audiences", "roles", "clients", "users", "keys"))
     )
@@ -201,36 +207,36 @@ LAST_ADMIN: dict[str, tuple[str, str, dict[str, Any] | None]] = {
 
 
 @pytest.mark.parametrize("way", LAST_ADMIN)
-def test_the_last_admin_cannot_be_removed(admin: AdminApi, house: House, way: str):
+def test_the_last_admin_cannot_be_removed(admin: AdminApi, deployment: Deployment, way: str):
     method, path, members = LAST_ADMIN[way]
     request = {} if members is None else {"json": members}
     assert problem(admin(method, path, **request)) == (409, "not-allowed")
     assert admin.get("/clients/issuer-admin").json()["disabled"] is False
-    house.role("admins", ["issuer:admin"])
-    house.client("second", roles=["admins"], audiences=[URL])
+    deployment.role("admins", ["issuer:admin"])
+    deployment.client("second", roles=["admins"], audiences=[URL])
     assert admin(method, path, **request).status_code < 300
 
 
-def test_an_admin_whose_secrets_expire_is_not_the_last_one(house: House):
+def test_an_admin_whose_secrets_expire_is_not_the_last_one(deployment: Deployment):
     """Else nobody would administer the issuer once they have expired."""
-    house.client("second", scopes=["issuer:admin"], audiences=[URL])
-    expiring = SecretFields(expires_at=house.clock() + timedelta(days=365))
-    with house.changing() as rooms:
-        (lasting,) = rooms.clients.secrets("second")
-        rooms.clients.add_secret("second", expiring)
-        rooms.clients.delete_secret("second", lasting.id)
-    with pytest.raises(NotAllowed, match="does not expire"), house.changing() as rooms:
-        rooms.clients.delete("issuer-admin")
-    with house.changing() as rooms:
-        rooms.clients.add_secret("second", SecretFields())
-        rooms.clients.delete("issuer-admin")
+    deployment.client("second", scopes=["issuer:admin"], audiences=[URL])
+    expiring = SecretFields(expires_at=deployment.clock() + timedelta(days=365))
+    with deployment.changing() as work:
+        (lasting,) = work.clients.secrets("second")
+        work.clients.add_secret("second", expiring)
+        work.clients.delete_secret("second", lasting.id)
+    with pytest.raises(NotAllowed, match="does not expire"), deployment.changing() as work:
+        work.clients.delete("issuer-admin")
+    with deployment.changing() as work:
+        work.clients.add_secret("second", SecretFields())
+        work.clients.delete("issuer-admin")
 
 
 def test_the_last_secret_of_the_last_admin_that_does_not_expire_stays(
-    admin: AdminApi, house: House
+    admin: AdminApi, deployment: Deployment
 ):
     (lasting,) = admin.get("/clients/issuer-admin/secrets").json()["items"]
-    tomorrow = (house.clock() + timedelta(days=1)).isoformat()
+    tomorrow = (deployment.clock() + timedelta(days=1)).isoformat()
     assert admin.post("/clients/issuer-admin/secrets", expires_at=tomorrow).is_success
     only_lasting = f"/clients/issuer-admin/secrets/{lasting['id']}"
     assert problem(admin.delete(only_lasting)) == (409, "not-allowed")
@@ -239,21 +245,23 @@ def test_the_last_secret_of_the_last_admin_that_does_not_expire_stays(
 
 
 @pytest.mark.parametrize("more_settings", [{"password_grant": "false"}])
-def test_who_could_only_sign_in_with_a_password_is_no_admin_where_nobody_can(house: House):
-    house.role("admins", ["issuer:admin"])
-    house.user("alice", id="alice", roles=["admins"])
-    house.client("console", grant_types=["password"], scopes=["issuer:admin"], audiences=[URL])
-    with pytest.raises(NotAllowed), house.changing() as rooms:
-        rooms.clients.delete("issuer-admin")
+def test_who_could_only_sign_in_with_a_password_is_no_admin_where_nobody_can(
+    deployment: Deployment,
+):
+    deployment.role("admins", ["issuer:admin"])
+    deployment.user("alice", id="alice", roles=["admins"])
+    deployment.client("console", grant_types=["password"], scopes=["issuer:admin"], audiences=[URL])
+    with pytest.raises(NotAllowed), deployment.changing() as work:
+        work.clients.delete("issuer-admin")
 
 
 def test_the_last_admin_by_role_cannot_lose_it(
-    admin: AdminApi, house: House, token_endpoint: TokenEndpoint
+    admin: AdminApi, deployment: Deployment, token_endpoint: TokenEndpoint
 ):
-    house.role("admins", ["issuer:admin"])
-    second = house.client("second", roles=["admins"], audiences=[URL])
+    deployment.role("admins", ["issuer:admin"])
+    second = deployment.client("second", roles=["admins"], audiences=[URL])
     assert admin.delete("/clients/issuer-admin").status_code == 204
-    by_role = AdminApi(house.http, token_endpoint.client_credentials(second).token)
+    by_role = AdminApi(deployment.http, token_endpoint.client_credentials(second).token)
     for method, path, members in (
         ("DELETE", "/roles/admins?cascade=true", None),
         ("PATCH", "/roles/admins", {"scopes": []}),
@@ -266,23 +274,25 @@ def test_the_last_admin_by_role_cannot_lose_it(
     assert problem(by_role.delete(f"/clients/second/secrets/{secret}")) == (409, "not-allowed")
 
 
-def test_a_user_administers_through_a_client_that_may(house: House, token_endpoint: TokenEndpoint):
+def test_a_user_administers_through_a_client_that_may(
+    deployment: Deployment, token_endpoint: TokenEndpoint
+):
     """What both hold, here as everywhere."""
-    house.role("admins", ["issuer:admin"])
-    house.user("alice", id="alice", roles=["admins"])
-    console = house.client(
+    deployment.role("admins", ["issuer:admin"])
+    deployment.user("alice", id="alice", roles=["admins"])
+    console = deployment.client(
         "console", scopes=["issuer:users:write"], audiences=[URL], grant_types=["password"]
     )
-    alice = AdminApi(house.http, token_endpoint.password(console, "alice", PASSWORD).token)
+    alice = AdminApi(deployment.http, token_endpoint.password(console, "alice", PASSWORD).token)
     assert alice.post("/users", username="bob").status_code == 201
     assert problem(alice.get("/clients")) == (403, "forbidden")
-    with house.changing() as rooms:
-        rooms.users.update("alice", {"disabled": True})
+    with deployment.changing() as work:
+        work.users.update("alice", {"disabled": True})
     assert problem(alice.get("/users")) == (401, "unauthenticated")
 
 
-def test_every_change_names_who_made_it(admin: AdminApi, house: House):
+def test_every_change_names_who_made_it(admin: AdminApi, deployment: Deployment):
     made = admin("POST", "/roles", json={"name": "runner"}, headers={"X-Request-Id": "r-1"})
     assert made.headers["x-request-id"] == "r-1"
     (event,) = admin.get("/audit-events?action=role.created").json()["items"]
-    assert (event["actor"], event["request_id"]) == (house.admin.client_id, "r-1")
+    assert (event["actor"], event["request_id"]) == (deployment.admin.client_id, "r-1")

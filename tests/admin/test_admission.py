@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.admin.test_explain_own_api import below
-from tests.builders import House
+from tests.builders import Deployment
 from tests.drivers import AdminApi, problem
 
 YAML = {"Content-Type": "application/yaml"}
@@ -15,19 +15,19 @@ YAML = {"Content-Type": "application/yaml"}
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
 
 
-def operations(house: House) -> list[tuple[str, str]]:
+def operations(deployment: Deployment) -> list[tuple[str, str]]:
     """Every operation of the admin API, whatever it reads."""
-    found = below("/admin/v1", house).items()
+    found = below("/admin/v1", deployment).items()
     return [(method, path) for path, methods in found for method in sorted(methods)]
 
 
 @on_sqlite
 def test_nothing_is_read_of_a_caller_without_rights(
-    house: House, holder_of: Callable[..., AdminApi]
+    deployment: Deployment, holder_of: Callable[..., AdminApi]
 ):
     """To parse a manifest of a megabyte takes a second, and other requests wait meanwhile."""
-    for caller, expected in ((AdminApi(house.http, "none"), 401), (holder_of(), 403)):
-        for method, path in operations(house):
+    for caller, expected in ((AdminApi(deployment.http, "none"), 401), (holder_of(), 403)):
+        for method, path in operations(deployment):
             answer = caller(
                 method, f"{path}?unknown=1", content=b"{", headers={"Content-Type": "x"}
             )
@@ -35,11 +35,11 @@ def test_nothing_is_read_of_a_caller_without_rights(
 
 
 @on_sqlite
-def test_malformed_json_of_an_unauthenticated_caller_is_401(house: House):
+def test_malformed_json_of_an_unauthenticated_caller_is_401(deployment: Deployment):
     """Whoever has no token learns nothing of how a body is read."""
-    for method, path in operations(house):
+    for method, path in operations(deployment):
         for content in (b"{", b'{"jti": "a", "jti": "b"}'):
-            answer = house.http.request(
+            answer = deployment.http.request(
                 method,
                 f"/admin/v1{path}",
                 content=content,
@@ -49,10 +49,10 @@ def test_malformed_json_of_an_unauthenticated_caller_is_401(house: House):
 
 
 @on_sqlite
-def test_the_connection_of_a_refused_large_body_is_closed(house: House):
+def test_the_connection_of_a_refused_large_body_is_closed(deployment: Deployment):
     """Nobody need send, nor this server receive, what is not read."""
     for size, expected in ((1_000, None), (500_000, "close")):
-        answer = house.http.post("/admin/v1/manifest/plan", content=b"#" * size, headers=YAML)
+        answer = deployment.http.post("/admin/v1/manifest/plan", content=b"#" * size, headers=YAML)
         assert answer.status_code == 401
         assert answer.headers.get("connection") == expected
 
@@ -63,14 +63,16 @@ def test_the_connection_of_a_large_body_that_was_read_stays_open(admin: AdminApi
     assert "connection" not in answer.headers
 
 
-def test_a_manifest_is_read_before_the_database_is_locked(house: House, admin: AdminApi):
-    with house.changing():
+def test_a_manifest_is_read_before_the_database_is_locked(deployment: Deployment, admin: AdminApi):
+    with deployment.changing():
         refused = admin("POST", "/manifest/apply", content=b"roles: [", headers=YAML)
     assert problem(refused) == (422, "invalid-fields")
 
 
-def test_a_manifest_is_planned_before_the_database_is_locked(house: House, admin: AdminApi):
-    with house.changing():
+def test_a_manifest_is_planned_before_the_database_is_locked(
+    deployment: Deployment, admin: AdminApi
+):
+    with deployment.changing():
         refused = admin(
             "POST",
             "/manifest/apply",
@@ -80,7 +82,7 @@ def test_a_manifest_is_planned_before_the_database_is_locked(house: House, admin
     assert problem(refused) == (422, "invalid-fields")
 
 
-def test_a_third_plan_is_told_to_come_back(house: House, admin: AdminApi):
+def test_a_third_plan_is_told_to_come_back(deployment: Deployment, admin: AdminApi):
     """Two may be made at a time: each can take a hundred megabytes.
 
     The second of them is outdated when the first is done, and made again.
@@ -93,7 +95,7 @@ def test_a_third_plan_is_told_to_come_back(house: House, admin: AdminApi):
                 return answer
 
     with ThreadPoolExecutor(2) as threads:
-        with house.changing():
+        with deployment.changing():
             # Both wait for the lock that is held here.
             under_way = [threads.submit(apply, name) for name in ("a", "b")]
             while (third := admin("POST", "/manifest/plan", json={})).status_code == 200:

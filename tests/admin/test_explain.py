@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders import URL, House
+from tests.builders import URL, Deployment
 from tests.drivers import AdminApi, TokenEndpoint, problem
 
 RUN_WEB = {"audience": "my-os", "method": "POST", "path": "/agents/web/runs"}
@@ -18,10 +18,10 @@ def explained(admin: AdminApi, **question: Any) -> dict[str, Any]:
 
 
 def test_an_allowed_call_names_the_scope_and_the_role_it_came_through(
-    admin: AdminApi, house: House
+    admin: AdminApi, deployment: Deployment
 ):
-    house.role("runner", ["agents:run"])
-    house.client("ci-bot", roles=["runner"], scopes=["agents:web:run"])
+    deployment.role("runner", ["agents:run"])
+    deployment.client("ci-bot", roles=["runner"], scopes=["agents:web:run"])
     found = explained(admin, client_id="ci-bot")
     assert found["allowed"] is True
     here = {"scope": found["scope"], "holder": "ci-bot", "audience": None}
@@ -29,37 +29,39 @@ def test_an_allowed_call_names_the_scope_and_the_role_it_came_through(
     assert set(found["held"]) == {"agents:run", "agents:web:run"}
 
 
-def test_a_refused_call_names_the_smallest_addition(admin: AdminApi, house: House):
-    house.client("ci-bot", scopes=["agents:billing:run"])
+def test_a_refused_call_names_the_smallest_addition(admin: AdminApi, deployment: Deployment):
+    deployment.client("ci-bot", scopes=["agents:billing:run"])
     found = explained(admin, client_id="ci-bot")
     assert (found["allowed"], found["scope"], found["via"]) == (False, None, [])
     assert found["smallest_addition"] == ["agents:web:run"]
 
 
-def test_a_list_says_what_it_would_show(admin: AdminApi, house: House):
-    house.client("ci-bot", scopes=["agents:web:read"])
+def test_a_list_says_what_it_would_show(admin: AdminApi, deployment: Deployment):
+    deployment.client("ci-bot", scopes=["agents:web:read"])
     found = explained(admin, client_id="ci-bot", method="GET", path="/agents")
     assert (found["allowed"], found["listing"]) == (True, ["web"])
 
 
-def test_a_user_through_a_client_may_what_both_may(admin: AdminApi, house: House):
-    house.role("wide", ["agents:run"])
-    house.user("alice", id="alice", roles=["wide"])
-    house.client("narrow", scopes=["agents:billing:run"])
+def test_a_user_through_a_client_may_what_both_may(admin: AdminApi, deployment: Deployment):
+    deployment.role("wide", ["agents:run"])
+    deployment.user("alice", id="alice", roles=["wide"])
+    deployment.client("narrow", scopes=["agents:billing:run"])
     assert explained(admin, user_id="alice")["allowed"] is True
     assert explained(admin, user_id="alice", client_id="narrow")["allowed"] is False
 
 
-def test_who_is_disabled_may_only_what_anybody_may(admin: AdminApi, house: House):
-    house.client("ci-bot", scopes=["agents:run"], disabled=True)
+def test_who_is_disabled_may_only_what_anybody_may(admin: AdminApi, deployment: Deployment):
+    deployment.client("ci-bot", scopes=["agents:run"], disabled=True)
     assert explained(admin, client_id="ci-bot")["reason"] == (
         "The client is disabled and gets no token."
     )
     assert explained(admin, client_id="ci-bot", method="GET", path="/health")["allowed"] is True
 
 
-def test_a_token_is_taken_at_its_word(admin: AdminApi, house: House, token_endpoint: TokenEndpoint):
-    client = house.client("ci-bot", scopes=["agents:run"])
+def test_a_token_is_taken_at_its_word(
+    admin: AdminApi, deployment: Deployment, token_endpoint: TokenEndpoint
+):
+    client = deployment.client("ci-bot", scopes=["agents:run"])
     token = token_endpoint.client_credentials(client, scope="agents:web:run").token
     assert explained(admin, token=token)["held"] == ["agents:web:run"]
     assert explained(admin, token=token, path="/agents/billing/runs")["allowed"] is False
@@ -79,9 +81,9 @@ def test_a_token_is_taken_at_its_word(admin: AdminApi, house: House, token_endpo
     ],
 )
 def test_a_route_that_no_agent_os_has_is_refused_with_the_one_that_was_meant(
-    admin: AdminApi, house: House, method: str, path: str, meant: str | None
+    admin: AdminApi, deployment: Deployment, method: str, path: str, meant: str | None
 ):
-    house.client("ci-bot", scopes=["agent_os:admin"])
+    deployment.client("ci-bot", scopes=["agent_os:admin"])
     found = explained(admin, client_id="ci-bot", method=method, path=path)
     assert found["allowed"] is False
     assert f"has no route {method} {path}" in found["reason"]
@@ -93,10 +95,10 @@ def test_a_route_that_no_agent_os_has_is_refused_with_the_one_that_was_meant(
     [("3.0", "POST", "/knowledge/content/1/refresh"), ("3.1", "GET", "/reports/of/our-own")],
 )
 def test_a_route_that_nothing_guards_is_open_to_every_token(
-    admin: AdminApi, house: House, version: str, method: str, path: str
+    admin: AdminApi, deployment: Deployment, version: str, method: str, path: str
 ):
     """One of AgentOS that asks for no scope, or one of the application itself."""
-    house.client("ci-bot")
+    deployment.client("ci-bot")
     found = explained(admin, client_id="ci-bot", method=method, path=path, version=version)
     assert found["allowed"] is True
     assert "any valid token may call it" in found["reason"]
@@ -122,10 +124,10 @@ def test_a_question_without_an_answer_is_a_problem(
 
 
 def test_it_takes_the_read_right_for_whom_it_is_about(
-    holder_of: Callable[..., AdminApi], house: House, token_endpoint: TokenEndpoint
+    holder_of: Callable[..., AdminApi], deployment: Deployment, token_endpoint: TokenEndpoint
 ):
-    client = house.client("ci-bot", scopes=["agents:run"])
-    house.user("alice", id="alice")
+    client = deployment.client("ci-bot", scopes=["agents:run"])
+    deployment.user("alice", id="alice")
     token = token_endpoint.client_credentials(client).token
     reads_users = holder_of("issuer:users:read")
     assert reads_users.post("/explain", **RUN_WEB, user_id="alice").status_code == 200
@@ -136,9 +138,9 @@ def test_it_takes_the_read_right_for_whom_it_is_about(
 
 
 def test_a_preview_is_what_the_token_says(
-    admin: AdminApi, house: House, token_endpoint: TokenEndpoint
+    admin: AdminApi, deployment: Deployment, token_endpoint: TokenEndpoint
 ):
-    client = house.client("ci-bot", scopes=["agents:run"], claims={"tenant": "acme"})
+    client = deployment.client("ci-bot", scopes=["agents:run"], claims={"tenant": "acme"})
     previewed = admin.post("/preview", client_id="ci-bot", scope=["agents:web:run"])
     answer = token_endpoint.client_credentials(client, scope="agents:web:run")
     issued = token_endpoint.claims(answer)
@@ -148,8 +150,8 @@ def test_a_preview_is_what_the_token_says(
     assert problem(too_much) == (422, "invalid-fields")
 
 
-def test_a_preview_issues_nothing(admin: AdminApi, house: House):
-    house.client("ci-bot")
+def test_a_preview_issues_nothing(admin: AdminApi, deployment: Deployment):
+    deployment.client("ci-bot")
     admin.post("/preview", client_id="ci-bot")
     events = admin.get("/audit-events?target=ci-bot&action=token.issued").json()["items"]
     assert events == []

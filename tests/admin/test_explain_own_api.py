@@ -13,7 +13,7 @@ from issuer.explaining import Explanation, Question
 from issuer.scopes import ISSUER_RESOURCES, ISSUER_SCOPES
 from issuer.tokens import Authorization
 from tests.admin.test_access import GAINS
-from tests.builders import PASSWORD, Credentials, House
+from tests.builders import PASSWORD, Credentials, Deployment
 from tests.drivers import AdminApi, TokenEndpoint, problem
 
 URLS = ["https://id.example", "https://id.example/auth"]
@@ -47,21 +47,21 @@ at_any_path = pytest.mark.parametrize(
 class Asker:
     """A client at the issuer: what it is told, and what then happens."""
 
-    def __init__(self, house: House, client: Credentials, token: str) -> None:
-        self._house = house
+    def __init__(self, deployment: Deployment, client: Credentials, token: str) -> None:
+        self._deployment = deployment
         self.client_id = client.client_id
-        self.api = AdminApi(house.http, token)
+        self.api = AdminApi(deployment.http, token)
 
     def explained(self, method: str, path: str) -> Explanation:
-        own = self._house.services.settings.url
+        own = self._deployment.services.settings.url
         question = {"client_id": self.client_id, "audience": own, "method": method, "path": path}
-        return self._house.services.administration.explainer.explain(Question.read(question))
+        return self._deployment.services.administration.explainer.explain(Question.read(question))
 
     def opens(self, method: str, path: str) -> bool:
         """Whether the request, in any of its forms, is not refused for want of a scope."""
         bodies = BODIES.get(f"{method} {path}", [{}])
         if path == "/tokens/revoke":
-            bodies = [{"token": token} for token in tokens_to_revoke(self._house)]
+            bodies = [{"token": token} for token in tokens_to_revoke(self._deployment)]
         is_assignment = method in {"PUT", "DELETE"} and "/roles/" in path.removeprefix("/roles")
         params = {"everywhere": "true"} if is_assignment else {}
         answers = [self.api(method, path, json=body, params=params) for body in bodies]
@@ -69,33 +69,35 @@ class Asker:
         return any(answer.status_code != 403 for answer in answers)
 
 
-def tokens_to_revoke(house: House) -> list[str]:
+def tokens_to_revoke(deployment: Deployment) -> list[str]:
     """A client's and a user's, who hold nothing at the issuer."""
-    directory = house.services.tokens.directory
-    client = directory.load_client(house.client().client_id)
-    user = directory.load_user(house.user(f"user of {client.client_id}", password=None))
+    directory = deployment.services.tokens.directory
+    client = directory.load_client(deployment.client().client_id)
+    user = directory.load_user(deployment.user(f"user of {client.client_id}", password=None))
     audience = client.audiences["my-os"]
     of_both = (
         Authorization.of_client(client, audience),
         Authorization.of_user(user, client, audience),
     )
-    return [house.services.tokens.issuer.issue(each, house.clock()).token for each in of_both]
+    return [
+        deployment.services.tokens.issuer.issue(each, deployment.clock()).token for each in of_both
+    ]
 
 
 @pytest.fixture
-def asker(house: House, token_endpoint: TokenEndpoint) -> Callable[[list[str]], Asker]:
+def asker(deployment: Deployment, token_endpoint: TokenEndpoint) -> Callable[[list[str]], Asker]:
     def ask(scopes: list[str]) -> Asker:
-        client = house.client(scopes=scopes, audiences=[house.services.settings.url])
-        return Asker(house, client, token_endpoint.client_credentials(client).token)
+        client = deployment.client(scopes=scopes, audiences=[deployment.services.settings.url])
+        return Asker(deployment, client, token_endpoint.client_credentials(client).token)
 
     return ask
 
 
-def routes_of(house: House) -> dict[str, set[str]]:
+def routes_of(deployment: Deployment) -> dict[str, set[str]]:
     """Every path of the running app, its names filled in, with the methods it takes."""
-    assert isinstance(house.http, TestClient)
+    assert isinstance(deployment.http, TestClient)
     found: dict[str, set[str]] = {}
-    for route in leaves(house.http.app.rest.routes):  # type: ignore[attr-defined]
+    for route in leaves(deployment.http.app.rest.routes):  # type: ignore[attr-defined]
         path = re.sub(r"\{.+?\}", "nobody", route.path)
         found.setdefault(path, set()).update(route.methods or {"POST"})  # none: it says so itself
     for path, methods in found.items():
@@ -113,11 +115,11 @@ def leaves(routes: list[Any]) -> Iterator[Any]:
             yield route
 
 
-def below(prefix: str, house: House) -> dict[str, set[str]]:
-    prefix = house.services.settings.base_path + prefix
+def below(prefix: str, deployment: Deployment) -> dict[str, set[str]]:
+    prefix = deployment.services.settings.base_path + prefix
     return {
         path.removeprefix(prefix): methods
-        for path, methods in routes_of(house).items()
+        for path, methods in routes_of(deployment).items()
         if path.startswith(prefix)
     }
 
@@ -126,11 +128,11 @@ def below(prefix: str, house: House) -> dict[str, set[str]]:
 @at_any_path
 @pytest.mark.parametrize("scopes", HOLDINGS, ids=" ".join)
 def test_every_route_opens_to_whom_it_is_said_to(
-    house: House, asker: Callable[[list[str]], Asker], scopes: list[str]
+    deployment: Deployment, asker: Callable[[list[str]], Asker], scopes: list[str]
 ):
     """A new route has no line in `own_routes.py` yet, and fails here."""
     asks = asker(scopes)
-    for path, methods in below("/admin/v1", house).items():
+    for path, methods in below("/admin/v1", deployment).items():
         for method in sorted(methods):
             said = asks.explained(method, f"/admin/v1{path}").decision
             assert said.allowed == asks.opens(method, path), (method, path, said)
@@ -140,12 +142,12 @@ def test_every_route_opens_to_whom_it_is_said_to(
 @on_sqlite
 @pytest.mark.parametrize("scopes", HOLDINGS, ids=" ".join)
 def test_the_smallest_addition_opens_it(
-    house: House, asker: Callable[[list[str]], Asker], scopes: list[str]
+    deployment: Deployment, asker: Callable[[list[str]], Asker], scopes: list[str]
 ):
     asks = asker(scopes)
     closed = {
         (method, path): asks.explained(method, f"/admin/v1{path}").decision.smallest_addition
-        for path, methods in below("/admin/v1", house).items()
+        for path, methods in below("/admin/v1", deployment).items()
         for method in methods
     }
     for addition in set(closed.values()) - {()}:
@@ -156,39 +158,41 @@ def test_the_smallest_addition_opens_it(
 
 @on_sqlite
 @at_any_path
-def test_what_needs_no_scope_asks_for_no_token(house: House, asker: Callable[[list[str]], Asker]):
-    admin_api = f"{house.services.settings.base_path}/admin/v1"
-    for path, methods in routes_of(house).items():
+def test_what_needs_no_scope_asks_for_no_token(
+    deployment: Deployment, asker: Callable[[list[str]], Asker]
+):
+    admin_api = f"{deployment.services.settings.base_path}/admin/v1"
+    for path, methods in routes_of(deployment).items():
         for method in methods if not path.startswith(admin_api) else ():
             said = asker([]).explained(method, path).decision
             assert (said.allowed, said.required) == (True, ()), (method, path, said)
-            assert bare(house, method, path).status_code not in {403, 404, 405}, (method, path)
+            assert bare(deployment, method, path).status_code not in {403, 404, 405}, (method, path)
 
 
 @on_sqlite
 @at_any_path
 def test_what_is_not_there_is_not_there_for_anybody(
-    house: House, asker: Callable[[list[str]], Asker]
+    deployment: Deployment, asker: Callable[[list[str]], Asker]
 ):
     admin = asker(["issuer:admin"])
-    there = routes_of(house)
+    there = routes_of(deployment)
     for path in there:
         for method in set(METHODS) - taken_at(path, there):
             assert "405 for anybody" in admin.explained(method, path).decision.reason
-            assert bare(house, method, path).status_code == 405, (method, path)
-    base = house.services.settings.base_path
+            assert bare(deployment, method, path).status_code == 405, (method, path)
+    base = deployment.services.settings.base_path
     for path in ("/", "/nothing", "/admin/v1", "/admin/v1/roles/", "/admin/v1/clients/a%2Fb"):
         said = admin.explained("GET", base + path).decision
         assert "404 for anybody" in said.reason
         assert (said.allowed, said.smallest_addition) == (False, ())
-        assert bare(house, "GET", base + path).status_code == 404
+        assert bare(deployment, "GET", base + path).status_code == 404
 
 
 @on_sqlite
 @at_any_path
-def test_no_line_speaks_of_a_route_that_is_not_there(house: House):
-    there = routes_of(house)
-    for route in own_routes(house.services.settings.base_path, has_metrics=True):
+def test_no_line_speaks_of_a_route_that_is_not_there(deployment: Deployment):
+    there = routes_of(deployment)
+    for route in own_routes(deployment.services.settings.base_path, has_metrics=True):
         taken = [methods for path, methods in there.items() if route.is_at(path)]
         assert route.methods <= set().union(*taken) or "docs-assets" in route.path, route
 
@@ -199,26 +203,31 @@ def taken_at(path: str, there: dict[str, set[str]]) -> set[str]:
     return set().union(*(there[each] for each in alike))
 
 
-def bare(house: House, method: str, path: str) -> httpx.Response:
-    return house.http.request(method, f"https://id.example{path}")
+def bare(deployment: Deployment, method: str, path: str) -> httpx.Response:
+    return deployment.http.request(method, f"https://id.example{path}")
 
 
 @on_sqlite
 @at_any_path
 def test_a_path_goes_with_or_without_that_of_the_issuer(
-    house: House, asker: Callable[[list[str]], Asker]
+    deployment: Deployment, asker: Callable[[list[str]], Asker]
 ):
-    reader, base = asker(["issuer:roles:read"]), house.services.settings.base_path
+    reader, base = asker(["issuer:roles:read"]), deployment.services.settings.base_path
     for path in ("/admin/v1/roles", f"{base}/admin/v1/roles?limit=1"):
         assert reader.explained("get", path).decision.allowed
 
 
 @on_sqlite
 @at_any_path
-def test_the_metrics_take_a_token_of_their_own(house: House, asker: Callable[[list[str]], Asker]):
+def test_the_metrics_take_a_token_of_their_own(
+    deployment: Deployment, asker: Callable[[list[str]], Asker]
+):
     said = asker(["issuer:admin"]).explained("GET", "/metrics").decision
     assert said.reason.endswith("It takes the token of ISSUER_METRICS_TOKEN.")
-    assert bare(house, "GET", f"{house.services.settings.base_path}/metrics").status_code == 401
+    assert (
+        bare(deployment, "GET", f"{deployment.services.settings.base_path}/metrics").status_code
+        == 401
+    )
 
 
 @on_sqlite
@@ -227,10 +236,12 @@ def test_metrics_that_nobody_may_read_are_not_there(asker: Callable[[list[str]],
 
 
 @on_sqlite
-def test_the_answer_names_the_scope_and_the_role_it_came_through(admin: AdminApi, house: House):
-    own = house.services.settings.url
-    house.role("keeper", ["issuer:roles:write", "agent_os:admin"])
-    house.client("helper", roles=["keeper"], audiences=[own])
+def test_the_answer_names_the_scope_and_the_role_it_came_through(
+    admin: AdminApi, deployment: Deployment
+):
+    own = deployment.services.settings.url
+    deployment.role("keeper", ["issuer:roles:write", "agent_os:admin"])
+    deployment.client("helper", roles=["keeper"], audiences=[own])
     question = {"client_id": "helper", "audience": own, "method": "GET", "path": "/admin/v1/roles"}
     allowed = admin.post("/explain", **question).json()
     assert allowed == {
@@ -272,7 +283,7 @@ def test_where_it_may_take_an_admin_the_reason_says_so(
 
 @on_sqlite
 def test_a_token_of_which_something_was_taken_away_is_explained_as_the_door_sees_it(
-    admin: AdminApi, house: House, asker: Callable[[list[str]], Asker]
+    admin: AdminApi, deployment: Deployment, asker: Callable[[list[str]], Asker]
 ):
     helper = asker(["issuer:roles:read", "issuer:keys:read"])
     token = helper.api.headers["Authorization"].removeprefix("Bearer ")

@@ -5,17 +5,17 @@ from sqlalchemy import event, insert
 
 from issuer.database.tables import ClientAudienceRow, ClientRow, PrincipalRow
 from issuer.vocabulary import GrantType
-from tests.builders import House
+from tests.builders import Deployment
 from tests.drivers import AdminApi
 
 CLIENTS = 100_000
 PAGE = 500
-MOST_QUERIES = 4
+MAX_QUERIES = 4
 
 
-def fill(house: House) -> None:
+def fill(deployment: Deployment) -> None:
     """A hundred thousand clients, put there in a few statements."""
-    now = house.clock()
+    now = deployment.clock()
     ids = [f"bulk-{number:06}" for number in range(CLIENTS)]
     common = {
         "name": "",
@@ -29,7 +29,7 @@ def fill(house: House) -> None:
         "created_at": now,
         "updated_at": now,
     }
-    with house.services.database.transaction() as session:
+    with deployment.services.database.transaction() as session:
         session.execute(insert(PrincipalRow), [{"folded_id": i, "kind": "client"} for i in ids])
         rows = [{"client_id": i, "folded_id": i, **common} for i in ids]
         session.execute(insert(ClientRow.__table__), rows)
@@ -39,8 +39,10 @@ def fill(house: House) -> None:
 
 
 @pytest.mark.slow
-def test_a_hundred_thousand_clients_are_listed_page_by_page(admin: AdminApi, house: House):
-    fill(house)
+def test_a_hundred_thousand_clients_are_listed_page_by_page(
+    admin: AdminApi, deployment: Deployment
+):
+    fill(deployment)
     seen: list[str] = []
     costs: set[int] = set()
     statements = 0
@@ -49,8 +51,8 @@ def test_a_hundred_thousand_clients_are_listed_page_by_page(admin: AdminApi, hou
         nonlocal statements
         statements += statement.startswith("SELECT")  # the last use of a secret is written beside
 
-    event.listen(house.services.database.engine, "before_cursor_execute", count)
-    house.services.tokens.changes.stop()
+    event.listen(deployment.services.database.engine, "before_cursor_execute", count)
+    deployment.services.tokens.changes.stop()
     path = f"/clients?limit={PAGE}"
     while True:
         statements = 0
@@ -62,4 +64,4 @@ def test_a_hundred_thousand_clients_are_listed_page_by_page(admin: AdminApi, hou
         path = f"/clients?limit={PAGE}&cursor={page['next_cursor']}"
     assert len(seen) == len(set(seen)) == CLIENTS + 1
     assert seen == sorted(seen)
-    assert max(costs) <= MOST_QUERIES, costs
+    assert max(costs) <= MAX_QUERIES, costs

@@ -6,7 +6,7 @@ import httpx
 import pytest
 import yaml
 
-from tests.builders import House
+from tests.builders import Deployment
 from tests.drivers import AdminApi, problem
 from tests.manifest.declaring import HOUSE, exported
 
@@ -19,11 +19,11 @@ def send(admin: AdminApi, what: str, source: str | bytes, **request: object) -> 
     return admin("POST", f"/manifest/{what}", content=source, headers=headers, **request)
 
 
-def test_the_export_is_the_one_of_the_command_line(house: House, admin: AdminApi):
+def test_the_export_is_the_one_of_the_command_line(deployment: Deployment, admin: AdminApi):
     send(admin, "apply", HOUSE)
     as_yaml = admin.get("/manifest", headers={"Accept": YAML})
     assert as_yaml.headers["content-type"] == "application/yaml"
-    assert as_yaml.text == exported(house.services)
+    assert as_yaml.text == exported(deployment.services)
     as_json = admin.get("/manifest")
     assert as_json.json() == yaml.safe_load(as_yaml.text)
     assert as_json.headers["etag"] != as_yaml.headers["etag"]
@@ -37,8 +37,8 @@ def test_what_was_exported_changes_nothing(admin: AdminApi, accept: str):
     assert (answer.json()["changes"], answer.json()["rights"]) == ([], [])
 
 
-def test_a_plan_says_what_would_change_and_changes_nothing(house: House, admin: AdminApi):
-    before = exported(house.services)
+def test_a_plan_says_what_would_change_and_changes_nothing(deployment: Deployment, admin: AdminApi):
+    before = exported(deployment.services)
     planned = send(admin, "plan", HOUSE)
     assert planned.status_code == 200
     assert {"action": "create", "kind": "role", "id": "runner"}.items() <= next(
@@ -51,7 +51,7 @@ def test_a_plan_says_what_would_change_and_changes_nothing(house: House, admin: 
         "gains": ["agents:run"],
         "losses": [],
     } in planned.json()["rights"]
-    assert exported(house.services) == before
+    assert exported(deployment.services) == before
 
 
 def test_new_secrets_and_ids_are_answered_once(admin: AdminApi):
@@ -118,12 +118,14 @@ def test_reading_needs_every_read_right(holder_of: Callable[..., AdminApi], miss
         assert missing in answer.headers["www-authenticate"]
 
 
-def test_each_step_needs_its_own_write_right(house: House, holder_of: Callable[..., AdminApi]):
+def test_each_step_needs_its_own_write_right(
+    deployment: Deployment, holder_of: Callable[..., AdminApi]
+):
     reader = holder_of(*READ, "issuer:roles:write")
     assert send(reader, "plan", HOUSE).status_code == 200
-    before = exported(house.services)
+    before = exported(deployment.services)
     assert problem(send(reader, "apply", HOUSE)) == (403, "forbidden")
-    assert exported(house.services) == before
+    assert exported(deployment.services) == before
     only_roles = "roles:\n  - name: runner\n    scopes: [agents:run]\n"
     assert send(reader, "apply", only_roles).status_code == 200
 

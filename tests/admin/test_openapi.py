@@ -28,7 +28,7 @@ def issuer(tmp_path: Path, database_url: str) -> Iterator[RunningIssuer]:
 @pytest.mark.slow
 def test_no_answer_is_outside_its_description(issuer: RunningIssuer, tmp_path: Path):
     """schemathesis, every phase: examples, coverage, fuzzing, stateful."""
-    token = issuer.token_endpoint.client_credentials(issuer.house.admin).token
+    token = issuer.token_endpoint.client_credentials(issuer.deployment.admin).token
     run = subprocess.run(
         [
             *(Path(sys.executable).parent / "schemathesis", "run", f"{issuer.url}/openapi.json"),

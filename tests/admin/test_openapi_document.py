@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from tests.builders import House
+from tests.builders import Deployment
 
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
 
 
 @pytest.fixture
-def document(house: House) -> dict[str, Any]:
-    return house.http.get("/openapi.json").json()
+def document(deployment: Deployment) -> dict[str, Any]:
+    return deployment.http.get("/openapi.json").json()
 
 
 def operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:

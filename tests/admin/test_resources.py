@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders import URL, House
+from tests.builders import URL, Deployment
 from tests.drivers import AdminApi, TokenEndpoint, problem
 
 NEW: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
@@ -79,14 +79,14 @@ def test_if_match_keeps_two_operators_apart(admin: AdminApi, collection: str):
 
 @COLLECTIONS
 def test_a_deleted_resource_is_gone_and_its_successor_has_another_etag(
-    admin: AdminApi, house: House, collection: str
+    admin: AdminApi, deployment: Deployment, collection: str
 ):
     path, etag = create(admin, collection)
     deleted = admin.delete(path)
     assert (deleted.status_code, deleted.content) == (204, b"")
     assert problem(admin.get(path)) == (404, "not-found")
     assert problem(admin.delete(path)) == (404, "not-found")
-    house.wait(timedelta(seconds=1))
+    deployment.wait(timedelta(seconds=1))
     assert create(admin, collection)[1] != etag
 
 
@@ -157,7 +157,7 @@ def test_a_patch_cannot_remove_or_change_the_name(admin: AdminApi, collection: s
 
 
 @COLLECTIONS
-def test_pages_touch_each_item_once(admin: AdminApi, house: House, collection: str):
+def test_pages_touch_each_item_once(admin: AdminApi, deployment: Deployment, collection: str):
     create(admin, collection)
     for number in range(6):
         name, members, _ = NEW[collection]
@@ -317,10 +317,10 @@ def test_secrets_are_shown_once_and_ended_one_by_one(
 
 
 def test_a_password_is_put_and_never_shown(
-    admin: AdminApi, house: House, token_endpoint: TokenEndpoint
+    admin: AdminApi, deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     create(admin, "users")
-    app = house.client(grant_types=["password"])
+    app = deployment.client(grant_types=["password"])
     weak = admin.put("/users/u-1/password", json={"password": "short"})
     assert problem(weak) == (422, "invalid-fields")
     assert "short" not in weak.text
@@ -330,12 +330,14 @@ def test_a_password_is_put_and_never_shown(
     assert "password" not in admin.get("/users/u-1").text
 
 
-def test_a_locked_user_is_unlocked(admin: AdminApi, house: House, token_endpoint: TokenEndpoint):
+def test_a_locked_user_is_unlocked(
+    admin: AdminApi, deployment: Deployment, token_endpoint: TokenEndpoint
+):
     create(admin, "users")
     admin.put("/users/u-1/password", json={"password": "a password of hers"})
-    app = house.client(grant_types=["password"])
+    app = deployment.client(grant_types=["password"])
     for _ in range(10):
-        house.services.sign_in.guard.begin("u-1", "alice", "192.0.2.1")
+        deployment.services.sign_in.guard.begin("u-1", "alice", "192.0.2.1")
     assert token_endpoint.password(app, "alice", "a password of hers").error == "invalid_grant"
     assert admin("POST", "/users/u-1/unlock").status_code == 204
     assert token_endpoint.password(app, "alice", "a password of hers").status == 200
@@ -358,11 +360,11 @@ def test_keys_are_listed_with_their_states_and_no_private_part(admin: AdminApi):
     assert all("d" not in key["public_jwk"] for key in keys)
 
 
-def test_the_record_can_be_read_in_pages_and_filtered(admin: AdminApi, house: House):
+def test_the_record_can_be_read_in_pages_and_filtered(admin: AdminApi, deployment: Deployment):
     create(admin, "roles"), admin.patch("/roles/runner", scopes=[])
     found = admin.get("/audit-events", params={"target": "runner"}).json()["items"]
     assert [event["action"] for event in found] == ["role.updated", "role.created"]
-    assert {event["actor"] for event in found} == {house.admin.client_id}
+    assert {event["actor"] for event in found} == {deployment.admin.client_id}
     page = admin.get("/audit-events?limit=1").json()
     rest = admin.get(f"/audit-events?limit=500&cursor={page['next_cursor']}").json()
     ids = [event["id"] for event in page["items"] + rest["items"]]
@@ -374,9 +376,11 @@ def test_the_record_can_be_read_in_pages_and_filtered(admin: AdminApi, house: Ho
     assert problem(admin.get("/audit-events?actor=%00")) == (422, "invalid-fields")
 
 
-def test_audit_events_are_found_by_user_name_and_by_address(admin: AdminApi, house: House):
-    user = house.user("Bob")
-    house.role("bob", [])
+def test_audit_events_are_found_by_user_name_and_by_address(
+    admin: AdminApi, deployment: Deployment
+):
+    user = deployment.user("Bob")
+    deployment.role("bob", [])
     assert user != "Bob"
     found = admin.get("/audit-events", params={"target": "bob"}).json()["items"]
     assert {(event["action"], event["target"]) for event in found} == {
@@ -504,16 +508,18 @@ def test_what_a_browser_does_not_find_is_no_refusal_of_this_api(
     assert "admin_refused" in capsys.readouterr().out
 
 
-def test_the_documentation_is_shown_in_no_frame(house: House):
+def test_the_documentation_is_shown_in_no_frame(deployment: Deployment):
     for path in ("/docs", "/docs/oauth2-redirect"):
-        headers = house.http.get(path).headers
+        headers = deployment.http.get(path).headers
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
         assert headers["x-frame-options"] == "DENY"
 
 
-def test_what_nobody_foresaw_is_a_problem_without_its_cause(admin: AdminApi, house: House):
-    house.client("ci-bot")
-    house.break_keys()
+def test_what_nobody_foresaw_is_a_problem_without_its_cause(
+    admin: AdminApi, deployment: Deployment
+):
+    deployment.client("ci-bot")
+    deployment.break_keys()
     answer = admin.post("/preview", client_id="ci-bot")
     assert problem(answer) == (500, "server-error")
     assert answer.json()["detail"] == "Something unforeseen happened."

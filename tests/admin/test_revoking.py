@@ -4,36 +4,44 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.builders import URL, Credentials, House
+from tests.builders import URL, Credentials, Deployment
 from tests.drivers import AdminApi, TokenEndpoint, problem
 from tests.revocations.feed import Feed
 
 
 @pytest.fixture
-def web(house: House) -> Credentials:
-    return house.client("web", grant_types=["client_credentials", "password"])
+def web(deployment: Deployment) -> Credentials:
+    return deployment.client("web", grant_types=["client_credentials", "password"])
 
 
 @pytest.fixture
-def alice(house: House) -> str:
-    return house.user("alice", id="alice")
+def alice(deployment: Deployment) -> str:
+    return deployment.user("alice", id="alice")
 
 
-def is_refused(house: House, token: str) -> bool:
-    return Feed.of(house.http).refuses(token)
+def is_refused(deployment: Deployment, token: str) -> bool:
+    return Feed.of(deployment.http).refuses(token)
 
 
 def test_all_tokens_of_a_user(
-    house: House, admin: AdminApi, token_endpoint: TokenEndpoint, web: Credentials, alice: str
+    deployment: Deployment,
+    admin: AdminApi,
+    token_endpoint: TokenEndpoint,
+    web: Credentials,
+    alice: str,
 ):
     token = token_endpoint.password(web, "alice").token
     assert admin("POST", "/users/alice/revoke-tokens").status_code == 204
-    assert is_refused(house, token)
+    assert is_refused(deployment, token)
     assert problem(admin("POST", "/users/nobody/revoke-tokens")) == (404, "not-found")
 
 
 def test_all_tokens_of_a_client(
-    house: House, admin: AdminApi, token_endpoint: TokenEndpoint, web: Credentials, alice: str
+    deployment: Deployment,
+    admin: AdminApi,
+    token_endpoint: TokenEndpoint,
+    web: Credentials,
+    alice: str,
 ):
     tokens = [
         token_endpoint.client_credentials(web).token,
@@ -44,20 +52,24 @@ def test_all_tokens_of_a_client(
     assert problem(stale) == (412, "precondition-failed")
     answer = admin("POST", "/clients/web/revoke-tokens", headers={"If-Match": etag})
     assert answer.status_code == 204
-    assert all(is_refused(house, token) for token in tokens)
+    assert all(is_refused(deployment, token) for token in tokens)
     assert problem(admin("POST", "/clients/nobody/revoke-tokens")) == (404, "not-found")
 
 
 @pytest.mark.parametrize("given", ["token", "jti"])
 def test_one_token(
-    house: House, admin: AdminApi, token_endpoint: TokenEndpoint, web: Credentials, given: str
+    deployment: Deployment,
+    admin: AdminApi,
+    token_endpoint: TokenEndpoint,
+    web: Credentials,
+    given: str,
 ):
     answer, other = (token_endpoint.client_credentials(web) for _ in range(2))
     named = answer.token if given == "token" else token_endpoint.claims(answer)["jti"]
     for _ in range(2):
         assert admin.post("/tokens/revoke", **{given: named}).status_code == 204
-    assert is_refused(house, answer.token)
-    assert not is_refused(house, other.token)
+    assert is_refused(deployment, answer.token)
+    assert not is_refused(deployment, other.token)
 
 
 @pytest.mark.parametrize(
@@ -68,15 +80,15 @@ def test_what_names_no_token_is_refused(admin: AdminApi, members: dict[str, str]
 
 
 def test_a_secret_with_its_tokens(
-    house: House, admin: AdminApi, token_endpoint: TokenEndpoint, web: Credentials
+    deployment: Deployment, admin: AdminApi, token_endpoint: TokenEndpoint, web: Credentials
 ):
     token = token_endpoint.client_credentials(web).token
     first, second = (admin.post("/clients/web/secrets").json()["id"] for _ in range(2))
     assert admin.delete(f"/clients/web/secrets/{first}").status_code == 204
-    assert not is_refused(house, token)
+    assert not is_refused(deployment, token)
     with_them = {"params": {"and_its_tokens": "true"}}
     assert admin.delete(f"/clients/web/secrets/{second}", **with_them).status_code == 204
-    assert is_refused(house, token)
+    assert is_refused(deployment, token)
 
 
 @pytest.mark.parametrize(
@@ -105,21 +117,21 @@ def test_a_token_takes_the_right_to_write_whom_it_is_about(
 
 
 def test_only_an_admin_takes_back_what_opens_the_issuer(
-    house: House, holder_of: Callable[..., AdminApi], token_endpoint: TokenEndpoint
+    deployment: Deployment, holder_of: Callable[..., AdminApi], token_endpoint: TokenEndpoint
 ):
     """CONTRACT §4: else who may write clients could shut the admins out."""
     api = holder_of("issuer:clients:write", "issuer:users:write")
-    admins = token_endpoint.client_credentials(house.admin).token
+    admins = token_endpoint.client_credentials(deployment.admin).token
     assert problem(api.post("/tokens/revoke", token=admins)) == (403, "forbidden")
-    own = f"/clients/{house.admin.client_id}/revoke-tokens"
+    own = f"/clients/{deployment.admin.client_id}/revoke-tokens"
     assert problem(api("POST", own)) == (403, "forbidden")
-    house.role("chief", ["issuer:admin"])
-    boss = house.user("boss", id="boss", roles=["chief"])
+    deployment.role("chief", ["issuer:admin"])
+    boss = deployment.user("boss", id="boss", roles=["chief"])
     assert problem(api("POST", f"/users/{boss}/revoke-tokens")) == (403, "forbidden")
 
 
 def test_the_admin_api_refuses_what_was_revoked(
-    house: House, admin: AdminApi, holder_of: Callable[..., AdminApi]
+    deployment: Deployment, admin: AdminApi, holder_of: Callable[..., AdminApi]
 ):
     reader = holder_of("issuer:roles:read")
     token = reader.headers["Authorization"].removeprefix("Bearer ")
@@ -129,18 +141,22 @@ def test_the_admin_api_refuses_what_was_revoked(
 
 
 def test_who_revokes_its_own_client_has_to_ask_again(
-    house: House, holder_of: Callable[..., AdminApi], token_endpoint: TokenEndpoint
+    deployment: Deployment, holder_of: Callable[..., AdminApi], token_endpoint: TokenEndpoint
 ):
-    client = house.client("chief", scopes=["issuer:admin"], audiences=[URL])
-    api = AdminApi(house.http, token_endpoint.client_credentials(client).token)
+    client = deployment.client("chief", scopes=["issuer:admin"], audiences=[URL])
+    api = AdminApi(deployment.http, token_endpoint.client_credentials(client).token)
     assert api("POST", "/clients/chief/revoke-tokens").status_code == 204
     assert problem(api.get("/roles")) == (401, "unauthenticated")
-    again = AdminApi(house.http, token_endpoint.client_credentials(client).token)
+    again = AdminApi(deployment.http, token_endpoint.client_credentials(client).token)
     assert again.get("/roles").status_code == 200
 
 
 def test_it_is_on_record_without_the_token(
-    house: House, admin: AdminApi, token_endpoint: TokenEndpoint, web: Credentials, alice: str
+    deployment: Deployment,
+    admin: AdminApi,
+    token_endpoint: TokenEndpoint,
+    web: Credentials,
+    alice: str,
 ):
     token = token_endpoint.client_credentials(web).token
     admin.post("/tokens/revoke", token=token)

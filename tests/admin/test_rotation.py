@@ -4,15 +4,15 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.builders import Credentials, House
+from tests.builders import Credentials, Deployment
 from tests.drivers import AdminApi, TokenEndpoint, problem
 
 PATH = "/clients/ci-bot/rotation"
 
 
 @pytest.fixture
-def old(house: House) -> Credentials:
-    return house.client(client_id="ci-bot", audiences=["my-os"])
+def old(deployment: Deployment) -> Credentials:
+    return deployment.client(client_id="ci-bot", audiences=["my-os"])
 
 
 def live(admin: AdminApi) -> list[str]:
@@ -36,11 +36,11 @@ def test_both_secrets_live_until_it_is_finished(
 
 
 def test_it_says_when_each_was_used_and_what_speaks_against_the_end(
-    house: House, admin: AdminApi, old: Credentials, token_endpoint: TokenEndpoint
+    deployment: Deployment, admin: AdminApi, old: Credentials, token_endpoint: TokenEndpoint
 ):
     new = admin.post(PATH).json()["id"]
     token_endpoint.client_credentials(old)
-    house.services.tokens.last_use.write()
+    deployment.services.tokens.last_use.write()
     found = admin.get(PATH).json()
     assert found["new"]["id"] == new
     assert found["old"][0]["last_used_at"] is not None
@@ -52,12 +52,12 @@ def test_it_says_when_each_was_used_and_what_speaks_against_the_end(
 
 
 def test_what_was_looked_at_is_what_is_finished(
-    house: House, admin: AdminApi, old: Credentials, token_endpoint: TokenEndpoint
+    deployment: Deployment, admin: AdminApi, old: Credentials, token_endpoint: TokenEndpoint
 ):
     admin.post(PATH)
     seen = admin.get(PATH).headers["etag"]
     token_endpoint.client_credentials(old)
-    house.services.tokens.last_use.write()
+    deployment.services.tokens.last_use.write()
     for method, path in (("POST", f"{PATH}/finish?force=true"), ("DELETE", PATH)):
         refused = admin(method, path, headers={"If-Match": seen})
         assert problem(refused) == (412, "precondition-failed")
@@ -99,7 +99,10 @@ def test_it_needs_the_rights_of_clients(
 
 
 def test_only_an_admin_rotates_the_secret_of_an_admin(
-    holder_of: Callable[..., AdminApi], house: House
+    holder_of: Callable[..., AdminApi], deployment: Deployment
 ):
     writer = holder_of("issuer:clients:write")
-    assert problem(writer.post(f"/clients/{house.admin.client_id}/rotation")) == (403, "forbidden")
+    assert problem(writer.post(f"/clients/{deployment.admin.client_id}/rotation")) == (
+        403,
+        "forbidden",
+    )

@@ -76,7 +76,7 @@ class Following:
     def poll(self) -> None:
         """What it does every few seconds."""
         assert self.issuer.feed
-        asyncio.run(self.issuer.feed.follower.now())
+        asyncio.run(self.issuer.feed.key_set_client.now())
 
     def take(self, signing: Key | None = None, /, **claims: Any) -> None:
         """Poll a feed that says so."""

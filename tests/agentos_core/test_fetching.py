@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from issuer.agentos.errors import ConfigurationError, NotFetched
-from issuer.agentos.fetching import MOST_BYTES, Fetched, fetch, new_client, require_safe
+from issuer.agentos.fetching import MAX_BYTES, Fetched, fetch, new_client, require_safe
 from tests.agentos_core.hostile_server import (
     Behaviour,
     HostileServer,
@@ -45,8 +45,8 @@ def test_who_hangs_or_drips_is_left_after_the_deadline(server: HostileServer):
     [
         (reset, "cannot be reached"),
         (break_off, "cannot be reached"),
-        (endless, f"answered more than {MOST_BYTES} bytes"),
-        (answer(b" " * (MOST_BYTES + 1)), f"answered more than {MOST_BYTES} bytes"),
+        (endless, f"answered more than {MAX_BYTES} bytes"),
+        (answer(b" " * (MAX_BYTES + 1)), f"answered more than {MAX_BYTES} bytes"),
         (answer(b"{}", status=500), "answered 500"),
         (answer(b"{}", status=503, retry_after="86400"), "answered 503"),
         (answer(b"{}", status=404), "answered 404"),
@@ -92,7 +92,7 @@ def test_json_is_taken(server: HostileServer, content_type: str | None):
 
 
 def test_what_is_as_large_as_allowed_is_taken(server: HostileServer):
-    (answered,) = fetched(server.at("/large", answer(b" " * MOST_BYTES)))
+    (answered,) = fetched(server.at("/large", answer(b" " * MAX_BYTES)))
     assert isinstance(answered, Fetched)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from issuer.agentos.background import background
 from issuer.agentos.errors import ConfigurationError, KeySetUnavailable
-from issuer.agentos.follower import Follower
+from issuer.agentos.key_set_client import KeySetClient
 from issuer.agentos.metadata import Source
 from issuer.agentos.rules import TokenRules, read_unverified
 from issuer.agentos.trusted_issuer import TrustedIssuer
@@ -35,16 +35,16 @@ OLD, NEW = key("old"), key("new")
 
 
 @pytest.fixture
-def follower(server: HostileServer, clocks: Clocks) -> Iterator[Follower[bytes]]:
+def key_set_client(server: HostileServer, clocks: Clocks) -> Iterator[KeySetClient[bytes]]:
     """Follows bytes, whatever they say."""
     source = Source(server.url, "jwks_uri", url=server.url + KEYS, clock=clocks.monotonic)
-    follower = Follower("The document", source, bytes, clock=clocks.monotonic)
-    yield follower
-    follower.stop()
+    key_set_client = KeySetClient("The document", source, bytes, clock=clocks.monotonic)
+    yield key_set_client
+    key_set_client.stop()
 
 
-def fetch_now(follower: Follower[Any]) -> None:
-    asyncio.run(follower.now())
+def fetch_now(key_set_client: KeySetClient[Any]) -> None:
+    asyncio.run(key_set_client.now())
 
 
 BAD_ANSWERS = [
@@ -157,7 +157,7 @@ def test_another_issuer_in_the_metadata_is_not_followed(
     ],
 )
 def test_the_next_fetch_is_when_max_age_is_over(
-    follower: Follower[bytes],
+    key_set_client: KeySetClient[bytes],
     server: HostileServer,
     clocks: Clocks,
     headers: dict[str, str | None],
@@ -165,70 +165,72 @@ def test_the_next_fetch_is_when_max_age_is_over(
 ):
     """RFC 9111 §5.2.2.1, from 1 to 300 s."""
     server.at(KEYS, answer(b"{}", **headers))
-    fetch_now(follower)
-    assert follower.next_at - clocks.steady == seconds
+    fetch_now(key_set_client)
+    assert key_set_client.next_at - clocks.steady == seconds
 
 
 def test_it_fetches_again_by_itself(
-    follower: Follower[bytes], server: HostileServer, clocks: Clocks
+    key_set_client: KeySetClient[bytes], server: HostileServer, clocks: Clocks
 ):
     server.at(KEYS, answer(b"{}", cache_control="max-age=30"))
-    fetch_now(follower)
+    fetch_now(key_set_client)
     clocks.move(30)
     assert eventually(lambda: server.asked[KEYS] == 2)
 
 
 def test_after_failures_it_tries_again_within_30_seconds(
-    follower: Follower[bytes], server: HostileServer, clocks: Clocks
+    key_set_client: KeySetClient[bytes], server: HostileServer, clocks: Clocks
 ):
     server.at(KEYS, answer(status=503, cache_control="max-age=86400", retry_after="86400"))
     pauses = []
     for _ in range(12):
-        fetch_now(follower)
-        pauses.append(follower.next_at - clocks.steady)
+        fetch_now(key_set_client)
+        pauses.append(key_set_client.next_at - clocks.steady)
     assert pauses[0] <= 1
     assert all(0 < pause <= 30 for pause in pauses)
     assert min(pauses[-3:]) >= 15
 
 
 def test_what_is_the_same_is_not_read_again(
-    follower: Follower[bytes], server: HostileServer, clocks: Clocks
+    key_set_client: KeySetClient[bytes], server: HostileServer, clocks: Clocks
 ):
     """RFC 9110 §13.1.2. Another value would forget the tokens that it verified."""
     server.at(KEYS, answer(b"{}", etag='"1"'))
-    fetch_now(follower)
-    first = follower.held
+    fetch_now(key_set_client)
+    first = key_set_client.held
     server.at(KEYS, answer(status=304, cache_control="max-age=9"))
     clocks.move(400)
-    fetch_now(follower)
+    fetch_now(key_set_client)
     assert server.headers_seen[KEYS]["If-None-Match"] == '"1"'
     server.at(KEYS, answer(b"{}", etag='"2"'))
     clocks.move(400)
-    fetch_now(follower)
+    fetch_now(key_set_client)
     assert first
-    assert follower.held
-    assert follower.held.value is first.value
-    assert (follower.held.etag, follower.held.seen_at) == ('"2"', first.seen_at + 800)
+    assert key_set_client.held
+    assert key_set_client.held.value is first.value
+    assert (key_set_client.held.etag, key_set_client.held.seen_at) == ('"2"', first.seen_at + 800)
 
 
 def test_nothing_new_without_having_anything_is_a_failure(
-    follower: Follower[bytes], server: HostileServer
+    key_set_client: KeySetClient[bytes], server: HostileServer
 ):
     server.at(KEYS, answer(status=304))
-    fetch_now(follower)
-    assert follower.held is None
-    assert follower.problem == "The document answered 304"
+    fetch_now(key_set_client)
+    assert key_set_client.held is None
+    assert key_set_client.problem == "The document answered 304"
 
 
 @pytest.mark.parametrize("etag", ["é", '"é"', "W/", "", '"' + "x" * 5_000 + '"', "\x80"])
-def test_an_odd_etag_does_not_stop_it(follower: Follower[bytes], server: HostileServer, etag: str):
+def test_an_odd_etag_does_not_stop_it(
+    key_set_client: KeySetClient[bytes], server: HostileServer, etag: str
+):
     server.at(KEYS, answer(b"1", etag=etag))
-    fetch_now(follower)
+    fetch_now(key_set_client)
     server.at(KEYS, answer(b"2", etag=etag))
-    fetch_now(follower)
-    assert follower.held
-    assert follower.held.value == b"2"
-    assert follower.problem is None
+    fetch_now(key_set_client)
+    assert key_set_client.held
+    assert key_set_client.held.value == b"2"
+    assert key_set_client.problem is None
 
 
 def test_after_24_hours_a_set_is_not_believed(
@@ -318,15 +320,15 @@ def test_a_planned_fetch_leaves_the_budget_alone(
     assert following.kids == {"k1", "new"}
 
 
-def test_a_fetch_under_way_is_joined(follower: Follower[bytes], server: HostileServer):
+def test_a_fetch_under_way_is_joined(key_set_client: KeySetClient[bytes], server: HostileServer):
     released = Event()
     server.at(KEYS, held_until(released, answer(b"{}")))
 
     async def ask() -> None:
-        follower.start()
+        key_set_client.start()
         while not server.asked[KEYS]:
             await asyncio.sleep(0.01)
-        asking = [asyncio.create_task(follower.for_want_of(bool)) for _ in range(50)]
+        asking = [asyncio.create_task(key_set_client.for_want_of(bool)) for _ in range(50)]
         await asyncio.sleep(0)
         released.set()
         await asyncio.gather(*asking)
@@ -347,12 +349,14 @@ def test_a_request_waits_3_seconds_at_most_and_the_fetch_goes_on(
     assert eventually(lambda: following.kids == {"k1", "new"})
 
 
-def test_who_stops_waiting_stops_nobody_else(follower: Follower[bytes], server: HostileServer):
+def test_who_stops_waiting_stops_nobody_else(
+    key_set_client: KeySetClient[bytes], server: HostileServer
+):
     released = Event()
     server.at(KEYS, held_until(released, answer(b"{}")))
 
     async def ask() -> None:
-        impatient, patient = (asyncio.create_task(follower.now()) for _ in range(2))
+        impatient, patient = (asyncio.create_task(key_set_client.now()) for _ in range(2))
         while not server.asked[KEYS]:
             await asyncio.sleep(0.01)
         impatient.cancel()
@@ -360,21 +364,21 @@ def test_who_stops_waiting_stops_nobody_else(follower: Follower[bytes], server: 
         await patient
 
     asyncio.run(ask())
-    assert follower.held
+    assert key_set_client.held
     assert server.asked[KEYS] == 1
 
 
 def test_who_has_stopped_asks_no_more(
     follow: Callable[..., Following],
-    follower: Follower[bytes],
+    key_set_client: KeySetClient[bytes],
     server: HostileServer,
     clocks: Clocks,
 ):
     server.at(KEYS, answer(b"{}", cache_control="max-age=0"))
-    fetch_now(follower)
-    follower.stop()
-    assert not follower.is_running
-    assert follower.held
+    fetch_now(key_set_client)
+    key_set_client.stop()
+    assert not key_set_client.is_running
+    assert key_set_client.held
     asked = server.asked[KEYS]
     other = server.at("/other", answer(key_set(key()), cache_control="max-age=0"))
     follow(jwks_url=other).look_for()
@@ -384,18 +388,18 @@ def test_who_has_stopped_asks_no_more(
 
 
 def test_stopping_and_starting_again_makes_no_second_fetch(
-    follower: Follower[bytes], server: HostileServer
+    key_set_client: KeySetClient[bytes], server: HostileServer
 ):
     released = Event()
     server.at(KEYS, held_until(released, answer(b"{}")))
-    follower.start()
+    key_set_client.start()
     assert eventually(lambda: server.asked[KEYS] == 1)
 
     async def ask() -> None:
         for _ in range(5):
-            follower.stop()
-            follower.start()
-        waiting = asyncio.create_task(follower.now())
+            key_set_client.stop()
+            key_set_client.start()
+        waiting = asyncio.create_task(key_set_client.now())
         await asyncio.sleep(0)
         background.run(asyncio.sleep(0)).result()  # so it waits by now
         released.set()

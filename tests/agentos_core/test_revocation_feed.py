@@ -225,7 +225,7 @@ def test_a_feed_that_is_forged_or_wrong_is_refused_whole_and_the_last_good_one_k
         reset,
         break_off,
         endless,
-        answer(b"x" * (revocation_feed.MOST_BYTES + 1), content_type="application/jwt"),
+        answer(b"x" * (revocation_feed.MAX_BYTES + 1), content_type="application/jwt"),
         answer(status=500),
         answer(status=304),
         answer(status=307, location="http://id.example/feed"),
@@ -542,7 +542,7 @@ def test_it_is_polled_every_1_to_5_seconds(
     server.publish_feed(following.feed(), cache_control=cache_control)
     following.poll()
     assert following.issuer.feed
-    assert following.issuer.feed.follower.next_at - clocks.steady == seconds
+    assert following.issuer.feed.key_set_client.next_at - clocks.steady == seconds
     asked = server.asked[FEED]
     clocks.move(seconds)
     assert eventually(lambda: server.asked[FEED] > asked)
@@ -555,7 +555,7 @@ def test_after_failures_it_tries_again_within_5_seconds(
     assert following.issuer.feed
     for _ in range(8):
         following.poll()
-        assert 0 < following.issuer.feed.follower.next_at - clocks.steady <= 5
+        assert 0 < following.issuer.feed.key_set_client.next_at - clocks.steady <= 5
 
 
 def test_a_feed_that_has_not_changed_is_not_read_again(following: Following, server: HostileServer):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from issuer.agentos.errors import NotFetched
 from issuer.agentos.key_set import read_key_set
-from issuer.agentos.revocations import MOST_ENTRIES, Revocations, read_revocations
+from issuer.agentos.revocations import MAX_ENTRIES, Revocations, read_revocations
 from issuer.agentos.rules import TokenRules
 from issuer.agentos.signed_feed import CLOCKS_DIFFER_BY, read_feed
 from tests.agentos_core.keys import key, key_set
@@ -126,8 +126,8 @@ def test_what_nobody_has_taken_back_is_accepted(
 
 def test_more_than_can_be_kept_is_refused():
     """Who sends ever new entries must not fill the memory of an AgentOS."""
-    known = Revocations(T, T, dict.fromkeys(map(str, range(MOST_ENTRIES)), T + DAY))
-    assert Revocations(T + 5).after(known, 0).count["jti"] == MOST_ENTRIES
+    known = Revocations(T, T, dict.fromkeys(map(str, range(MAX_ENTRIES)), T + DAY))
+    assert Revocations(T + 5).after(known, 0).count["jti"] == MAX_ENTRIES
     for more in (
         Revocations(T + 5, tokens={"one more": T + DAY}),
         Revocations(T + 5, subjects={"one more": T + DAY}),
@@ -150,7 +150,7 @@ def test_what_is_kept_on_disk_is_read_as_it_was(held: dict[str, dict[str, int]],
 
 def test_where_too_much_would_be_kept_families_are_left_out_that_the_feed_does_not_list():
     """An issuer lists very many in a day, each for minutes: that must not end in no feed at all."""
-    families = dict.fromkeys(map(str, range(MOST_ENTRIES)), T)
+    families = dict.fromkeys(map(str, range(MAX_ENTRIES)), T)
     known = Revocations(T, T + 600, sessions=families, subjects={"alice": T})
     later = Revocations(T + 5, T + 605, sessions={"new": T})
     kept = later.after(known, 0)

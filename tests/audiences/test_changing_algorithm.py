@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from issuer.algorithms import AlgorithmInUse
 from issuer.errors import NotAllowed
-from issuer.vocabulary import BELIEVED_FOR, LONGEST_TOKEN, SigningAlgorithm
-from tests.builders import FakeClock, House
+from issuer.vocabulary import MAX_TOKEN, TRUSTED_FOR, SigningAlgorithm
+from tests.builders import Deployment, FakeClock
 from tests.drivers import TokenEndpoint
 
 ANNOUNCED = timedelta(hours=24, seconds=61)
@@ -21,96 +21,100 @@ Change = Callable[[str], None]
 
 
 @pytest.fixture
-def change(house: House) -> Change:
+def change(deployment: Deployment) -> Change:
     def change(alg: str) -> None:
-        with house.changing() as rooms:
-            rooms.audiences.update("my-os", {"signing_alg": alg})
+        with deployment.changing() as work:
+            work.audiences.update("my-os", {"signing_alg": alg})
 
     return change
 
 
-def published(house: House) -> set[str]:
-    return {key["alg"] for key in house.http.get("/.well-known/jwks.json").json()["keys"]}
+def published(deployment: Deployment) -> set[str]:
+    return {key["alg"] for key in deployment.http.get("/.well-known/jwks.json").json()["keys"]}
 
 
-def signs_with(house: House, token_endpoint: TokenEndpoint) -> str:
-    client = house.client()
+def signs_with(deployment: Deployment, token_endpoint: TokenEndpoint) -> str:
+    client = deployment.client()
     return token_endpoint.read(token_endpoint.client_credentials(client))[0]["alg"]
 
 
 def test_the_new_keys_are_published_before_one_signs(
-    house: House, token_endpoint: TokenEndpoint, change: Change
+    deployment: Deployment, token_endpoint: TokenEndpoint, change: Change
 ):
-    assert published(house) == {"RS256"}
+    assert published(deployment) == {"RS256"}
     change("ES256")
-    assert published(house) == {"RS256", "ES256"}
-    assert signs_with(house, token_endpoint) == "RS256"
-    house.wait(ANNOUNCED - timedelta(seconds=1))
-    assert signs_with(house, token_endpoint) == "RS256"
-    house.wait(timedelta(seconds=1))
-    assert signs_with(house, token_endpoint) == "ES256"
+    assert published(deployment) == {"RS256", "ES256"}
+    assert signs_with(deployment, token_endpoint) == "RS256"
+    deployment.wait(ANNOUNCED - timedelta(seconds=1))
+    assert signs_with(deployment, token_endpoint) == "RS256"
+    deployment.wait(timedelta(seconds=1))
+    assert signs_with(deployment, token_endpoint) == "ES256"
 
 
 @pytest.fixture
-def alone(house: House) -> None:
+def alone(deployment: Deployment) -> None:
     """No other audience has RS256; the issuer's own did."""
-    with house.changing() as rooms:
-        rooms.audiences.update(house.services.settings.url, {"signing_alg": "PS256"})
-    house.wait(ANNOUNCED + BELIEVED_FOR)
+    with deployment.changing() as work:
+        work.audiences.update(deployment.services.settings.url, {"signing_alg": "PS256"})
+    deployment.wait(ANNOUNCED + TRUSTED_FOR)
 
 
 @pytest.mark.usefixtures("alone")
-def test_the_old_keys_are_published_until_their_last_token_is_dead(house: House, change: Change):
+def test_the_old_keys_are_published_until_their_last_token_is_dead(
+    deployment: Deployment, change: Change
+):
     change("ES256")
-    house.wait(ANNOUNCED + LONGEST_TOKEN)
-    assert published(house) == {"RS256", "ES256", "PS256"}
-    house.wait(BELIEVED_FOR - LONGEST_TOKEN)
-    assert published(house) == {"ES256", "PS256"}
+    deployment.wait(ANNOUNCED + MAX_TOKEN)
+    assert published(deployment) == {"RS256", "ES256", "PS256"}
+    deployment.wait(TRUSTED_FOR - MAX_TOKEN)
+    assert published(deployment) == {"ES256", "PS256"}
 
 
 @pytest.mark.usefixtures("alone")
-def test_the_key_set_is_not_kept_beyond_the_end_of_the_old_keys(house: House, change: Change):
+def test_the_key_set_is_not_kept_beyond_the_end_of_the_old_keys(
+    deployment: Deployment, change: Change
+):
     change("ES256")
-    house.wait(ANNOUNCED + BELIEVED_FOR - timedelta(seconds=20))
-    answer = house.http.get("/.well-known/jwks.json")
+    deployment.wait(ANNOUNCED + TRUSTED_FOR - timedelta(seconds=20))
+    answer = deployment.http.get("/.well-known/jwks.json")
     assert answer.headers["cache-control"] == "public, max-age=20"
 
 
 def test_a_change_can_be_taken_back_before_it_happens(
-    house: House, token_endpoint: TokenEndpoint, change: Change
+    deployment: Deployment, token_endpoint: TokenEndpoint, change: Change
 ):
     change("ES256")
     change("RS256")
-    assert published(house) == {"RS256"}
-    house.wait(ANNOUNCED)
-    assert signs_with(house, token_endpoint) == "RS256"
+    assert published(deployment) == {"RS256"}
+    deployment.wait(ANNOUNCED)
+    assert signs_with(deployment, token_endpoint) == "RS256"
 
 
 def test_whoever_went_too_far_is_back_at_once(
-    house: House, token_endpoint: TokenEndpoint, change: Change
+    deployment: Deployment, token_endpoint: TokenEndpoint, change: Change
 ):
     """The keys of the old algorithm are still known everywhere."""
     change("ES256")
-    house.wait(ANNOUNCED)
-    token = token_endpoint.client_credentials(house.client())
+    deployment.wait(ANNOUNCED)
+    token = token_endpoint.client_credentials(deployment.client())
     change("RS256")
-    assert signs_with(house, token_endpoint) == "RS256"
+    assert signs_with(deployment, token_endpoint) == "RS256"
     assert token_endpoint.read(token)[0]["alg"] == "ES256"
 
 
-def test_a_third_algorithm_has_to_wait(house: House, change: Change):
+def test_a_third_algorithm_has_to_wait(deployment: Deployment, change: Change):
     change("ES256")
     with pytest.raises(NotAllowed, match="RS256 to ES256 until 2026-"):
         change("PS256")
-    house.wait(ANNOUNCED + BELIEVED_FOR)
+    deployment.wait(ANNOUNCED + TRUSTED_FOR)
     change("PS256")
 
 
 def test_a_new_audience_signs_with_its_algorithm_at_once(
-    house: House, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenEndpoint
 ):
-    house.audience("other", signing_alg="ES256")
-    client = house.client(audiences=["other"])
+    deployment.audience("other", signing_alg="ES256")
+    client = deployment.client(audiences=["other"])
     assert token_endpoint.read(token_endpoint.client_credentials(client))[0]["alg"] == "ES256"
 
 
@@ -139,5 +143,5 @@ def test_whatever_signs_is_known_before_and_for_as_long_as_its_tokens_live(
             signing = state.at(at)
             assert at - known_since[signing] >= ANNOUNCED - timedelta(hours=1)
             signed_at[signing] = at
-            assert all(each in out for each, last in signed_at.items() if at - last < LONGEST_TOKEN)
+            assert all(each in out for each, last in signed_at.items() if at - last < MAX_TOKEN)
         now += timedelta(seconds=seconds)

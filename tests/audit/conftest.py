@@ -24,8 +24,8 @@ class Recorded:
     def change(self, *names: str) -> None:
         """A role is made, as any process makes it."""
         for name in names:
-            with self.services.administration.changing(OPERATOR) as rooms:
-                rooms.roles.create(RoleFields.read({"name": name}))
+            with self.services.administration.changing(OPERATOR) as work:
+                work.roles.create(RoleFields.read({"name": name}))
 
     def server(self, *targets: str) -> None:
         """A server that lives long enough to record an event for each target, one after another."""

@@ -63,9 +63,9 @@ def test_checkpoints_outlive_the_keys_that_signed_them(recorded: Recorded, clock
     services.audit.checkpoints.make()
     clock.move(timedelta(days=31))
     services.keys.keyring.put_in_order()
-    with services.administration.changing_keys(OPERATOR) as rooms:
+    with services.administration.changing_keys(OPERATOR) as work:
         active = services.keys.keyring.active(services.settings.signing_algorithms[0])
-        rooms.keys.revoke(active.kid)
+        work.keys.revoke(active.kid)
     services.audit.checkpoints.make()
     assert sum(not key.is_usable for key in services.keys.keyring.keys) >= 2
     found = recorded.verify(kept or "")

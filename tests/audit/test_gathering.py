@@ -34,7 +34,7 @@ def test_those_alike_are_one_event(database: Database):
 
 
 def test_of_very_many_kinds_the_rest_is_one_event(database: Database):
-    refusals = GatheredRefusals(database, Random(1), most_kinds=3)
+    refusals = GatheredRefusals(database, Random(1), max_kinds=3)
     for number in range(100):
         refusals.note(refused(f"192.0.2.{number}"))
     refusals.note(refused("192.0.2.1"))

@@ -1,17 +1,17 @@
 """Trying whether the audit log has room."""
 
-from issuer.audit.record import EventFilter
+from issuer.audit.audit_log import EventFilter
 from issuer.audit.rehearsal import require_room
-from tests.builders import House
+from tests.builders import Deployment
 
 
-def test_a_rehearsal_leaves_nothing(house: House):
-    before = events(house)
-    require_room(house.services.database, house.clock)
-    assert events(house) == before
-    assert house.services.audit.verify().ok
+def test_a_rehearsal_leaves_nothing(deployment: Deployment):
+    before = events(deployment)
+    require_room(deployment.services.database, deployment.clock)
+    assert events(deployment) == before
+    assert deployment.services.audit.verify().ok
 
 
-def events(house: House) -> int:
-    with house.services.administration.reading() as rooms:
-        return len(rooms.record.page(EventFilter(), None, 500))
+def events(deployment: Deployment) -> int:
+    with deployment.services.administration.reading() as work:
+        return len(work.audit_log.page(EventFilter(), None, 500))

@@ -68,7 +68,7 @@ def table(recorded: Recorded) -> Tamperer:
     return Tamperer(recorded)
 
 
-def follower(rows: Sequence[Row], row: Row) -> Row | None:
+def key_set_client(rows: Sequence[Row], row: Row) -> Row | None:
     """The row after it in its chain."""
     places = {(each["chain"], each["seq"]): each for each in rows}
     return places.get((row["chain"], row["seq"] + 1))
@@ -125,14 +125,14 @@ def test_a_row_removed_moved_or_put_there_is_found(recorded: Recorded, table: Ta
 def removed(rows: list[Row], row: Row, _other: Row) -> tuple[list[Row], set[int | None]]:
     """Found at the row after it in its chain, or at the chain's new end."""
     left = [each for each in rows if each is not row]
-    after = follower(rows, row)
+    after = key_set_client(rows, row)
     before = [each for each in left if each["chain"] == row["chain"]]
     return left, {after["id"] if after else (before[-1]["id"] if before else None)}
 
 
 def moved(rows: list[Row], row: Row, _other: Row) -> tuple[list[Row], set[int | None]]:
     elsewhere = {**row, "id": rows[-1]["id"] + FAR}
-    after = follower(rows, row)
+    after = key_set_client(rows, row)
     left = [each for each in rows if each is not row]
     return [*left, elsewhere], {after["id"] if after else elsewhere["id"]}
 

@@ -168,7 +168,7 @@ def test_an_event_that_cannot_be_stored_fails_alone(database: Database, writer: 
 
 def test_a_queue_without_end_is_refused(database: Database, refusals: GatheredRefusals):
     """Not started: nothing leaves the queue."""
-    writer = AuditWriter(database, Random(), refusals, most_waiting=10)
+    writer = AuditWriter(database, Random(), refusals, max_waiting=10)
 
     async def overflow() -> None:
         waiting = [asyncio.ensure_future(writer.record(done(number))) for number in range(10)]

@@ -10,7 +10,7 @@ from sqlalchemy import delete, select, update
 
 from issuer.audit import Actor, Trail
 from issuer.cli import output
-from issuer.cli.house import operator
+from issuer.cli.opening import operator
 from issuer.database.tables import AuditCheckpointRow, AuditEventRow
 from tests.cli.driver import Cli
 
@@ -19,26 +19,26 @@ pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
 
 
 @pytest.fixture
-def house(cli: Cli) -> Cli:
+def deployment(cli: Cli) -> Cli:
     cli.done("role", "create", "reader", "--scope", "agents:read")
     cli.done("role", "update", "reader", "--description", "Reads")
     cli.done("user", "create", "alice", "--id", "alice")
     return cli
 
 
-def test_events_are_listed_newest_first_and_as_many_as_asked(house: Cli):
-    actions = [event["action"] for event in house.json("audit", "list")["items"]]
+def test_events_are_listed_newest_first_and_as_many_as_asked(deployment: Cli):
+    actions = [event["action"] for event in deployment.json("audit", "list")["items"]]
     assert actions[:3] == ["user.created", "role.updated", "role.created"]
-    assert len(house.json("audit", "list", "--limit", "2")["items"]) == 2
-    assert "role.updated" in house.done("audit", "list")
+    assert len(deployment.json("audit", "list", "--limit", "2")["items"]) == 2
+    assert "role.updated" in deployment.done("audit", "list")
 
 
-def test_events_match_everything_given(house: Cli):
+def test_events_match_everything_given(deployment: Cli):
     def found(*options: str) -> list[tuple[str, str]]:
-        events = house.json("audit", "list", *options)["items"]
+        events = deployment.json("audit", "list", *options)["items"]
         return [(event["action"], event["target"]) for event in events]
 
-    actor = house.json("audit", "list", "--limit", "1")["items"][0]["actor"]
+    actor = deployment.json("audit", "list", "--limit", "1")["items"][0]["actor"]
     assert actor.startswith("cli:")
     both = [("role.updated", "reader"), ("role.created", "reader")]
     assert found("--target", "reader") == both
@@ -49,20 +49,20 @@ def test_events_match_everything_given(house: Cli):
     for instant in ("2099-01-01T00:00:00Z", "2099-01-01T00:00:00+02:00"):
         assert found("--since", instant) == []
     assert found("--target", "reader", "--since", "1h") == both
-    house.json("user", "create", "bob", "--id", "usr_1")
+    deployment.json("user", "create", "bob", "--id", "usr_1")
     assert found("--target", "bob") == found("--target", "usr_1") == [("user.created", "usr_1")]
     assert found("--until", "1h") == []
     for nonsense in ("yesterday", "1y", "-1h", "0001-01-01T00:00:00+14:00"):
-        assert house("audit", "list", "--since", nonsense).status == 2
+        assert deployment("audit", "list", "--since", nonsense).status == 2
 
 
-def test_an_event_shows_token_audience_and_address(house: Cli):
+def test_an_event_shows_token_audience_and_address(deployment: Cli):
     shown = {"jti": "Qb0mDvjl9A3WXxQmJ7wS2w", "audience": "my-os"}
     actor = Actor("ci-bot", None, "2001:db8::7")
-    with house.services() as services, services.database.changing() as session:
+    with deployment.services() as services, services.database.changing() as session:
         Trail(session, services.clock, actor).note("token.issued", "ci-bot", **shown)
-    wide = house.on_terminal(200, "audit", "list", "--limit", "1")
-    narrow = house.on_terminal(80, "audit", "list", "--limit", "1")
+    wide = deployment.on_terminal(200, "audit", "list", "--limit", "1")
+    narrow = deployment.on_terminal(80, "audit", "list", "--limit", "1")
     header, *_ = (line.split() for line in wide if line)
     assert header[:7] == ["at", "actor", "address", "action", "target", "audience", "jti"]
     for value in (*shown.values(), "2001:db8::7", "token.issued"):
@@ -72,84 +72,88 @@ def test_an_event_shows_token_audience_and_address(house: Cli):
     assert max(map(len, narrow)) <= 80
 
 
-def test_an_export_is_every_event_on_a_line_of_its_own(house: Cli):
-    exported = [json.loads(line) for line in house.done("audit", "export").splitlines()]
-    assert exported == house.json("audit", "list", "--limit", "10000")["items"]
-    only = house.done("audit", "export", "--target", "alice").splitlines()
+def test_an_export_is_every_event_on_a_line_of_its_own(deployment: Cli):
+    exported = [json.loads(line) for line in deployment.done("audit", "export").splitlines()]
+    assert exported == deployment.json("audit", "list", "--limit", "10000")["items"]
+    only = deployment.done("audit", "export", "--target", "alice").splitlines()
     assert [json.loads(line)["action"] for line in only] == ["user.created"]
-    assert house.done("audit", "export", "--until", "2020-01-01") == ""
+    assert deployment.done("audit", "export", "--until", "2020-01-01") == ""
 
 
 @pytest.mark.parametrize("form", [["--format", "jsonl"], ["--json"]])
-def test_an_export_is_json_lines_whether_one_says_so_or_not(house: Cli, form: list[str]):
-    assert house.done("audit", "export", *form) == house.done("audit", "export")
-    assert house("audit", "export", "--format", "csv").status == 2
+def test_an_export_is_json_lines_whether_one_says_so_or_not(deployment: Cli, form: list[str]):
+    assert deployment.done("audit", "export", *form) == deployment.done("audit", "export")
+    assert deployment("audit", "export", "--format", "csv").status == 2
 
 
-def test_an_export_is_longer_than_a_page(house: Cli):
-    with house.services() as services, services.administration.changing(operator()) as rooms:
+def test_an_export_is_longer_than_a_page(deployment: Cli):
+    with deployment.services() as services, services.administration.changing(operator()) as work:
         for _ in range(1_010):
-            rooms.users.update("alice", {"name": "Alice"})
-    lines = house.done("audit", "export", "--action", "user.updated").splitlines()
+            work.users.update("alice", {"name": "Alice"})
+    lines = deployment.done("audit", "export", "--action", "user.updated").splitlines()
     ids = [json.loads(line)["id"] for line in lines]
     assert len(ids) == 1_010
     assert ids == sorted(set(ids), reverse=True)
-    assert len(house.json("audit", "list", "--limit", "700")["items"]) == 700
+    assert len(deployment.json("audit", "list", "--limit", "700")["items"]) == 700
 
 
-def test_events_show_their_place_in_their_chain(house: Cli):
-    newest, before = house.json("audit", "list", "--limit", "2")["items"]
+def test_events_show_their_place_in_their_chain(deployment: Cli):
+    newest, before = deployment.json("audit", "list", "--limit", "2")["items"]
     assert (newest["chain"], newest["seq"]) == ("changes", before["seq"] + 1)
     assert len(bytes.fromhex(newest["hash"])) == 32
 
 
-def test_a_record_as_it_was_written_is_verified(house: Cli, tmp_path: Path):
-    assert "All is as it was written" in house.done("audit", "verify")
+def test_a_record_as_it_was_written_is_verified(deployment: Cli, tmp_path: Path):
+    assert "All is as it was written" in deployment.done("audit", "verify")
     kept = tmp_path / "checkpoint.jwt"
-    kept.write_text(house.done("audit", "checkpoint"))
-    assert house.json("audit", "checkpoint")["checkpoint"] == kept.read_text().strip()
-    found = house.json("audit", "verify", "--checkpoint", str(kept))
+    kept.write_text(deployment.done("audit", "checkpoint"))
+    assert deployment.json("audit", "checkpoint")["checkpoint"] == kept.read_text().strip()
+    found = deployment.json("audit", "verify", "--checkpoint", str(kept))
     assert (found["ok"], found["finding"], found["unanchored"]) == (True, None, 0)
-    assert "Checkpoints (1) cover all of them" in house.done("audit", "verify")
+    assert "Checkpoints (1) cover all of them" in deployment.done("audit", "verify")
 
 
-def test_what_takes_a_while_is_said_on_a_terminal_only(house: Cli, monkeypatch: pytest.MonkeyPatch):
+def test_what_takes_a_while_is_said_on_a_terminal_only(
+    deployment: Cli, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv("TERM", "xterm")
     screen = io.StringIO()
     screen.isatty = lambda: True  # type: ignore[method-assign]
     with redirect_stderr(screen), output.working("Verifying audit events"):
         pass
     assert "Verifying audit events" in screen.getvalue()
-    assert house("audit", "verify").err == ""
+    assert deployment("audit", "verify").err == ""
 
 
-def test_a_record_that_was_tampered_with_is_not(house: Cli):
-    with house.services() as services, services.database.engine.begin() as connection:
+def test_a_record_that_was_tampered_with_is_not(deployment: Cli):
+    with deployment.services() as services, services.database.engine.begin() as connection:
         row = connection.scalars(
             select(AuditEventRow.id).where(AuditEventRow.action == "role.updated")
         ).one()
         this = AuditEventRow.id == row
         connection.execute(update(AuditEventRow).where(this).values(actor="somebody"))
-    assert house("audit", "verify").sentence == f"Row {row} was changed, or moved, or put there."
-    result = house("audit", "verify", "--json")
+    assert (
+        deployment("audit", "verify").sentence == f"Row {row} was changed, or moved, or put there."
+    )
+    result = deployment("audit", "verify", "--json")
     assert result.status == 1
     assert result.json["finding"]["row"] == row
 
 
-def test_a_checkpoint_kept_elsewhere_shows_what_was_cut_off(house: Cli, tmp_path: Path):
+def test_a_checkpoint_kept_elsewhere_shows_what_was_cut_off(deployment: Cli, tmp_path: Path):
     log = tmp_path / "server.log"
-    token = house.done("audit", "checkpoint").strip()
+    token = deployment.done("audit", "checkpoint").strip()
     log.write_text(f"2026-11-26 [info] audit_checkpoint number=1 token={token}\n")
-    with house.services() as services, services.database.engine.begin() as connection:
+    with deployment.services() as services, services.database.engine.begin() as connection:
         newest = select(AuditEventRow.id).order_by(AuditEventRow.id.desc()).limit(1)
         connection.execute(
             delete(AuditEventRow).where(AuditEventRow.id == newest.scalar_subquery())
         )
         connection.execute(delete(AuditCheckpointRow))
-    assert house.json("audit", "verify")["ok"]
-    said = house("audit", "verify", "--checkpoint", str(log)).sentence
+    assert deployment.json("audit", "verify")["ok"]
+    said = deployment("audit", "verify", "--checkpoint", str(log)).sentence
     assert "the end of its chain was cut off: 1 rows" in said
     log.write_text("nothing\n")
-    assert "no checkpoint in" in house("audit", "verify", "--checkpoint", str(log)).sentence
-    missing = house("audit", "verify", "--checkpoint", str(tmp_path / "none"))
+    assert "no checkpoint in" in deployment("audit", "verify", "--checkpoint", str(log)).sentence
+    missing = deployment("audit", "verify", "--checkpoint", str(tmp_path / "none"))
     assert "cannot be read: No such file" in missing.sentence

@@ -53,13 +53,13 @@ def test_before_its_time_a_key_is_not_hurried(cli: Cli):
 
 
 def test_the_reserve_signs_and_the_next_is_announced(older: Cli):
-    (reserve, _), (active, _) = states(older)
+    (next_key, _), (active, _) = states(older)
     items = older.json("key", "rotate")["items"]
     (fresh, state), *others = [(key["kid"], key["state"]) for key in items]
-    assert others == [(reserve, "active"), (active, "retired")]
-    assert (state, fresh in {reserve, active}) == ("announced", False)
+    assert others == [(next_key, "active"), (active, "retired")]
+    assert (state, fresh in {next_key, active}) == ("announced", False)
     assert states(older) == [(fresh, "announced"), *others]
-    assert recorded(older, "key.activated") == {reserve}
+    assert recorded(older, "key.activated") == {next_key}
     assert re.fullmatch(NOT_YET, older("key", "rotate").sentence)
 
 
@@ -91,16 +91,16 @@ def test_an_algorithm_nobody_signs_with_is_refused(cli: Cli):
 
 
 def test_a_revoked_key_has_a_successor_and_the_next_is_announced(cli: Cli):
-    (reserve, _), (active, _) = states(cli)
+    (next_key, _), (active, _) = states(cli)
     said = cli.done("key", "revoke", active)
     assert said == (
         f"Revoked {active}. Servers refuse its tokens within a second, followers within 300 s.\n"
     )
     (fresh, state), *others = states(cli)
-    assert others == [(reserve, "active"), (active, "destroyed")]
-    assert (state, fresh in {reserve, active}) == ("announced", False)
+    assert others == [(next_key, "active"), (active, "destroyed")]
+    assert (state, fresh in {next_key, active}) == ("announced", False)
     assert recorded(cli, "key.revoked") == {active}
-    assert recorded(cli, "key.activated") == {reserve}
+    assert recorded(cli, "key.activated") == {next_key}
 
 
 def test_revoking_twice_is_once(cli: Cli):
@@ -122,20 +122,20 @@ def test_nobody_is_not_revoked(cli: Cli):
 
 def test_the_file_of_the_master_key_is_named(cli: Cli, data_dir: Path):
     before = states(cli)
-    assert cli.json("key", "reseal") == {"keys": 2, "file": str(data_dir / "master.key")}
-    said = cli.done("key", "reseal")
-    assert said.startswith("Resealed 2 keys. Keep the new master key:")
+    assert cli.json("key", "rewrap") == {"keys": 2, "file": str(data_dir / "master.key")}
+    said = cli.done("key", "rewrap")
+    assert said.startswith("Rewrapped 2 keys. Keep the new master key:")
     assert states(cli) == before
-    assert recorded(cli, "key.resealed") == {"master-key"}
+    assert recorded(cli, "key.rewrapped") == {"master-key"}
 
 
 def test_the_new_key_stands_before_the_old_one_in_the_environment(new_cli: Cli, data_dir: Path):
     old, new = (new_master_key(lambda n, c=c: c * n) for c in (b"o", b"n"))
     cli = new_cli.with_environment(ISSUER_MASTER_KEY=old)
     cli.done("init")
-    assert "put the new one before it" in cli("key", "reseal").sentence
+    assert "put the new one before it" in cli("key", "rewrap").sentence
     both = cli.with_environment(ISSUER_MASTER_KEY=f"{new} {old}")
-    assert both.json("key", "reseal") == {"keys": 2, "file": None}
+    assert both.json("key", "rewrap") == {"keys": 2, "file": None}
     assert "master key is not the one" in cli("key", "list").sentence
     assert len(states(cli.with_environment(ISSUER_MASTER_KEY=new))) == 2
     assert not (data_dir / "master.key").exists()

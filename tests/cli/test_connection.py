@@ -60,7 +60,7 @@ def test_a_large_head_that_ends_in_time_is_answered():
     "piece", [b"a" * 10_000, b"X-A: a\r\n" * 1_000], ids=["one header", "many headers"]
 )
 def test_a_head_without_end_is_refused(piece: bytes):
-    just_too_many = BoundedConnection.most_framing_bytes // len(piece) + 1
+    just_too_many = BoundedConnection.max_framing_bytes // len(piece) + 1
 
     async def conversation(wire: Wire, _: Echo) -> None:
         await wire.send(HEAD + b"X-B: b", *[piece] * just_too_many)

@@ -90,10 +90,10 @@ def test_a_clock_that_is_wrong_is_a_warning(cli: Cli):
 
 def test_a_key_without_a_successor_is_a_warning_with_its_end(cli: Cli):
     with cli.services() as services:
-        with services.administration.changing(Actor()) as rooms:
-            reserve = next(key for key in rooms.keys.all() if key.activates_at > services.clock())
-            rooms.keys.revoke(reserve.kid)
-        end = reserve.activates_at
+        with services.administration.changing(Actor()) as work:
+            next_key = next(key for key in work.keys.all() if key.activates_at > services.clock())
+            work.keys.revoke(next_key.kid)
+        end = next_key.activates_at
         (finding,) = checks.of_keys(services)
     assert finding.verdict == "warning"
     assert f"should until {end:%Y-%m-%d}, and none is in reserve" in finding.message

@@ -13,7 +13,7 @@ RUN = ["POST", "/agents/web/runs"]
 
 
 @pytest.fixture
-def house(cli: Cli) -> Cli:
+def deployment(cli: Cli) -> Cli:
     """ci-bot may run web at my-os by a role; alice may run every agent, through console or web."""
     cli.done("audience", "create", "my-os")
     cli.done("audience", "create", "other-os")
@@ -27,15 +27,15 @@ def house(cli: Cli) -> Cli:
     return cli
 
 
-def test_a_yes_names_the_scope_the_role_and_the_assignment(house: Cli):
-    assert house.done("explain", "ci-bot", *RUN, "--audience", "my-os").splitlines() == [
+def test_a_yes_names_the_scope_the_role_and_the_assignment(deployment: Cli):
+    assert deployment.done("explain", "ci-bot", *RUN, "--audience", "my-os").splitlines() == [
         "Allowed: agents:web:run is held.",
         "ci-bot has agents:web:run through the role web-runner, given at my-os.",
     ]
 
 
-def test_a_no_is_an_answer_too_and_names_the_smallest_addition(house: Cli):
-    result = house("explain", "ci-bot", *RUN, "--audience", "other-os")
+def test_a_no_is_an_answer_too_and_names_the_smallest_addition(deployment: Cli):
+    result = deployment("explain", "ci-bot", *RUN, "--audience", "other-os")
     assert (result.status, result.err) == (0, "")
     verdict, addition, held = result.out.splitlines()
     assert verdict.startswith("Refused: AgentOS wants agents:web:run here")
@@ -43,30 +43,32 @@ def test_a_no_is_an_answer_too_and_names_the_smallest_addition(house: Cli):
     assert held == "Held there: nothing."
 
 
-def test_what_a_list_shows(house: Cli):
-    house.done("client", "update", "console", "--scope", "agents:web:read")
+def test_what_a_list_shows(deployment: Cli):
+    deployment.done("client", "update", "console", "--scope", "agents:web:read")
     assert "The list shows only what is held: web." in (
-        house.done("explain", "console", "GET", "/agents")
+        deployment.done("explain", "console", "GET", "/agents")
     )
-    house.done("client", "update", "console", "--scope", "agents:read")
-    assert "The list shows everything." in house.done("explain", "console", "GET", "/agents")
-    assert "console has agents:read directly." in house.done("explain", "console", "GET", "/agents")
+    deployment.done("client", "update", "console", "--scope", "agents:read")
+    assert "The list shows everything." in deployment.done("explain", "console", "GET", "/agents")
+    assert "console has agents:read directly." in deployment.done(
+        "explain", "console", "GET", "/agents"
+    )
 
 
 @pytest.mark.parametrize("name", ["alice", "usr_alice"])
-def test_a_user_goes_by_id_or_name_alone_or_through_a_client(house: Cli, name: str):
+def test_a_user_goes_by_id_or_name_alone_or_through_a_client(deployment: Cli, name: str):
     other = ["POST", "/agents/other/runs", "--audience", "my-os"]
-    alone = house.done("explain", name, *other)
+    alone = deployment.done("explain", name, *other)
     assert alone.startswith("Allowed")
     assert "usr_alice has agents:run through the role runner, given everywhere." in alone
     assert "--client names one" in alone
-    through = house.done("explain", name, *other, "--client", "console")
+    through = deployment.done("explain", name, *other, "--client", "console")
     assert through.startswith("Refused")
     assert "--client" not in through
 
 
-def test_json_is_that_of_the_admin_api(house: Cli):
-    answer = house.json("explain", "ci-bot", *RUN, "--audience", "my-os", "--agno", "3.1")
+def test_json_is_that_of_the_admin_api(deployment: Cli):
+    answer = deployment.json("explain", "ci-bot", *RUN, "--audience", "my-os", "--agno", "3.1")
     assert answer == {
         "allowed": True,
         "reason": "agents:web:run is held.",
@@ -86,76 +88,80 @@ def test_json_is_that_of_the_admin_api(house: Cli):
     }
 
 
-def test_a_token_is_explained_from_standard_input(house: Cli):
-    with house.services() as services:
+def test_a_token_is_explained_from_standard_input(deployment: Cli):
+    with deployment.services() as services:
         services.keys.keyring.reload()
         client = services.tokens.directory.load_client("console")
         assert client is not None
         authorization = Authorization.of_client(client, client.audiences["my-os"])
         token = services.tokens.issuer.issue(authorization, services.clock()).token
-    assert house.done("explain", "--token-stdin", *RUN, stdin=f"{token}\n").startswith("Allowed")
-    refused = house("explain", "--token-stdin", *RUN, stdin="not-a-token\n")
+    assert deployment.done("explain", "--token-stdin", *RUN, stdin=f"{token}\n").startswith(
+        "Allowed"
+    )
+    refused = deployment("explain", "--token-stdin", *RUN, stdin="not-a-token\n")
     assert refused.sentence.startswith("token: ")
-    assert house("explain", "--token-stdin", "console", *RUN, stdin=token).status == 2
-    assert house("explain", "--token-stdin", *RUN, "--client", "console", stdin=token).status == 2
+    assert deployment("explain", "--token-stdin", "console", *RUN, stdin=token).status == 2
+    assert (
+        deployment("explain", "--token-stdin", *RUN, "--client", "console", stdin=token).status == 2
+    )
 
 
-def test_at_the_audience_of_the_issuer_it_is_about_its_own_api(house: Cli):
-    house.done("role", "create", "role-keeper", "--scope", "issuer:roles:write")
-    house.done("client", "create", "deployer", "--audience", URL)
-    house.done("client", "role", "assign", "deployer", "role-keeper", "--audience", URL)
+def test_at_the_audience_of_the_issuer_it_is_about_its_own_api(deployment: Cli):
+    deployment.done("role", "create", "role-keeper", "--scope", "issuer:roles:write")
+    deployment.done("client", "create", "deployer", "--audience", URL)
+    deployment.done("client", "role", "assign", "deployer", "role-keeper", "--audience", URL)
     asked = ["explain", "deployer", "--audience", URL]
-    assert house.done(*asked, "POST", "/admin/v1/roles").splitlines() == [
+    assert deployment.done(*asked, "POST", "/admin/v1/roles").splitlines() == [
         "Allowed: issuer:roles:write is held. Whatever holds or gives rights at the issuer itself"
         " takes issuer:admin.",
         f"deployer has issuer:roles:write through the role role-keeper, given at {URL}.",
     ]
-    assert house.done(*asked, "GET", "/admin/v1/keys").splitlines() == [
+    assert deployment.done(*asked, "GET", "/admin/v1/keys").splitlines() == [
         "Refused: The issuer wants issuer:keys:read here, and no scope covers it.",
         "The smallest addition that opens it: issuer:keys:read.",
         "Held there: issuer:roles:write.",
     ]
-    house.done("client", "update", "deployer", "--disabled")
-    assert "is disabled" in house.done(*asked, "GET", "/admin/v1/scopes")
-    assert house.done(*asked, "GET", "/.well-known/jwks.json") == (
+    deployment.done("client", "update", "deployer", "--disabled")
+    assert "is disabled" in deployment.done(*asked, "GET", "/admin/v1/scopes")
+    assert deployment.done(*asked, "GET", "/.well-known/jwks.json") == (
         "Allowed: This needs no scope, and no access token.\n"
     )
 
 
-def test_a_question_that_cannot_be_asked_is_one_sentence(house: Cli):
-    assert house("explain", "nobody", *RUN).sentence == "There is no client or user 'nobody'."
-    assert house("explain", "ci-bot", *RUN).sentence == "audience: name the audience."
-    assert house("explain", "ci-bot", *RUN, "--audience", URL).sentence == (
+def test_a_question_that_cannot_be_asked_is_one_sentence(deployment: Cli):
+    assert deployment("explain", "nobody", *RUN).sentence == "There is no client or user 'nobody'."
+    assert deployment("explain", "ci-bot", *RUN).sentence == "audience: name the audience."
+    assert deployment("explain", "ci-bot", *RUN, "--audience", URL).sentence == (
         "audience: the client may not have tokens for it."
     )
     assert "is not a version of agno we know" in (
-        house("explain", "console", *RUN, "--agno", "1.0").sentence
+        deployment("explain", "console", *RUN, "--agno", "1.0").sentence
     )
-    assert house("explain", "console", *RUN, "--client", "console").sentence == (
+    assert deployment("explain", "console", *RUN, "--client", "console").sentence == (
         "There is no user 'console'."
     )
-    assert house("explain", "ci-bot", "GET").status == 2
+    assert deployment("explain", "ci-bot", "GET").status == 2
 
 
-def test_a_preview_shows_the_claims_and_the_size(house: Cli):
-    previewed = house.json("preview", "ci-bot", "--audience", "my-os")
+def test_a_preview_shows_the_claims_and_the_size(deployment: Cli):
+    previewed = deployment.json("preview", "ci-bot", "--audience", "my-os")
     assert previewed["claims"]["sub"] == "ci-bot"
     assert previewed["claims"]["scopes"] == ["agents:web:run"]
     assert previewed["bytes"] > 200
-    said = house.done("preview", "ci-bot", "--audience", "my-os")
+    said = deployment.done("preview", "ci-bot", "--audience", "my-os")
     assert '"sub": "ci-bot"' in said
     assert said.endswith(f"The token would have {previewed['bytes']} bytes.\n")
 
 
-def test_a_preview_of_a_user_through_a_client(house: Cli):
-    claims = house.json("preview", "console", "--user", "alice")["claims"]
+def test_a_preview_of_a_user_through_a_client(deployment: Cli):
+    claims = deployment.json("preview", "console", "--user", "alice")["claims"]
     assert (claims["sub"], claims["client_id"]) == ("usr_alice", "console")
     assert claims["scopes"] == ["agents:web:run"]
 
 
-def test_a_preview_is_refused_as_the_token_would_be(house: Cli):
-    assert house("preview", "console", "--scope", "teams:run").sentence == (
+def test_a_preview_is_refused_as_the_token_would_be(deployment: Cli):
+    assert deployment("preview", "console", "--scope", "teams:run").sentence == (
         "The scope teams:run is not held."
     )
-    assert house("preview", "nobody").sentence == "There is no client 'nobody'."
-    assert house("preview", "console", "--user", "bob").sentence == "There is no user 'bob'."
+    assert deployment("preview", "nobody").sentence == "There is no client 'nobody'."
+    assert deployment("preview", "console", "--user", "bob").sentence == "There is no user 'bob'."

@@ -18,7 +18,7 @@ PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "k", "oth"}
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
 
 
-def reserve(cli: Cli) -> str:
+def next_key(cli: Cli) -> str:
     return str(cli.json("key", "list")["items"][0]["kid"])
 
 
@@ -41,7 +41,7 @@ def published(cli: Cli) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("form", [[], ["--jwks"], ["--json"]])
 def test_the_exported_key_set_is_the_published_one(cli: Cli, form: list[str]):
-    cli.done("key", "revoke", reserve(cli))
+    cli.done("key", "revoke", next_key(cli))
     keys = json.loads(cli.done("key", "export", *form))["keys"]
     assert keys == published(cli)
     assert len(keys) == 2
@@ -88,7 +88,7 @@ def test_a_key_set_that_would_lack_a_key_is_not_exported(cli: Cli, tmp_path: Pat
     """Whoever verifies with it would refuse good tokens."""
     in_folder = cli.with_environment(ISSUER_KEY_FOLDER=str(tmp_path / "keys"))
     in_folder.done("init")
-    in_folder.done("key", "revoke", reserve(cli))
+    in_folder.done("key", "revoke", next_key(cli))
     refused = cli("key", "export")
     assert (refused.status, refused.out) == (1, "")
     assert refused.err.splitlines()[-1].endswith("is kept where this issuer does not look.")

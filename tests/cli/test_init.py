@@ -46,9 +46,9 @@ def test_init_makes_a_house_and_shows_the_secret_once(new_cli: Cli, data_dir: Pa
         "client_id": "issuer-admin",
         "client_secret": secret,
     }
-    with new_cli.services() as house:
-        assert house.tokens.client_authentication.from_database(
-            "issuer-admin", secret, house.clock()
+    with new_cli.services() as deployment:
+        assert deployment.tokens.client_authentication.from_database(
+            "issuer-admin", secret, deployment.clock()
         )
     assert new_cli.json("init") == {**made, "client_secret": None}
 
@@ -122,13 +122,13 @@ def test_a_wrong_master_key_is_refused_and_changes_nothing(cli: Cli, command: st
 
 @pytest.mark.parametrize("command", ["init", "migrate", "serve", "user list"])
 def test_a_schema_from_the_future_is_left_alone(cli: Cli, command: str):
-    with cli.services() as house, house.database.transaction() as session:
+    with cli.services() as deployment, deployment.database.transaction() as session:
         session.connection().exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     assert "schema is newer than this issuer" in cli(*command.split()).sentence
 
 
 def test_only_one_init_at_a_time(cli: Cli):
-    with cli.services() as house, only_one(house.database, "init"):
+    with cli.services() as deployment, only_one(deployment.database, "init"):
         assert cli("init").sentence == "Another `issuer init` is running on this database."
         assert cli("migrate").sentence == "Another `issuer migrate` is running on this database."
 
@@ -149,11 +149,11 @@ def test_of_many_at_once_one_makes_the_house(
 
 def test_recovering_ends_the_old_secrets(cli: Cli):
     first, second = (cli.json("admin", "recover")["client_secret"] for _ in range(2))
-    with cli.services() as house:
-        authenticate = house.tokens.client_authentication.from_database
-        assert authenticate("issuer-admin", second, house.clock())
+    with cli.services() as deployment:
+        authenticate = deployment.tokens.client_authentication.from_database
+        assert authenticate("issuer-admin", second, deployment.clock())
         with pytest.raises(InvalidCredentials):
-            authenticate("issuer-admin", first, house.clock())
+            authenticate("issuer-admin", first, deployment.clock())
 
 
 @pytest.mark.parametrize("loss", ["delete issuer-admin", "update issuer-admin --disabled"])
@@ -162,9 +162,9 @@ def test_recovering_helps_after_every_loss(cli: Cli, loss: str):
     cli.done("client", "create", "second", "--scope", "issuer:admin", "--audience", url)
     cli.done("client", *loss.split())
     secret = cli.json("admin", "recover")["client_secret"]
-    with cli.services() as house:
-        record = house.tokens.client_authentication.from_database(
-            "issuer-admin", secret, house.clock()
+    with cli.services() as deployment:
+        record = deployment.tokens.client_authentication.from_database(
+            "issuer-admin", secret, deployment.clock()
         ).record
     assert (record.disabled, record.rights.direct) == (False, {"issuer:admin"})
 
@@ -186,5 +186,5 @@ def contents(cli: Cli) -> dict[str, list[tuple[object, ...]]]:
         database.dispose()
 
 
-TABLES = ["alembic_version", "clients", "client_secrets", "signing_keys", "house_secrets"]
+TABLES = ["alembic_version", "clients", "client_secrets", "signing_keys", "sealed_secrets"]
 TABLES += ["audit_events", "change_counter"]

@@ -11,11 +11,11 @@ NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 
 def test_one_key_signs_and_one_is_in_reserve(cli: Cli):
-    reserve, active = cli.json("key", "list")["items"]
-    assert (reserve["state"], active["state"]) == ("announced", "active")
-    assert active["retires_at"] == reserve["activates_at"]
-    assert active["what"].startswith(reserve["what"].replace("from", "until"))
-    assert {reserve["alg"], active["alg"]} == {"ES256"}
+    next_key, active = cli.json("key", "list")["items"]
+    assert (next_key["state"], active["state"]) == ("announced", "active")
+    assert active["retires_at"] == next_key["activates_at"]
+    assert active["what"].startswith(next_key["what"].replace("from", "until"))
+    assert {next_key["alg"], active["alg"]} == {"ES256"}
     shown = cli.done("key", "list")
     assert active["kid"] in shown
     assert active["what"] in shown

@@ -240,9 +240,9 @@ def test_an_export_is_a_manifest_of_this_house(cli: Cli, file: Path, tmp_path: P
 @on_sqlite
 def test_an_export_as_json_says_the_same(cli: Cli, file: Path):
     cli.done("apply", "-f", str(file))
-    house = cli.json("export")
-    assert house["roles"] == [{"name": "runner", "scopes": ["agents:run"]}]
-    as_text = json.dumps(house)
+    deployment = cli.json("export")
+    assert deployment["roles"] == [{"name": "runner", "scopes": ["agents:run"]}]
+    as_text = json.dumps(deployment)
     assert "nothing to change" in cli.done("plan", "-f", "-", "--prune", stdin=as_text)
 
 

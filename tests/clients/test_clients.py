@@ -9,137 +9,137 @@ from issuer.clients import ClientFields, SecretFields
 from issuer.database.tables import ClientSecretRow
 from issuer.errors import AlreadyExists, InvalidField, NotAllowed, NotFound
 from issuer.roles import Assignment
-from tests.builders import Credentials, House
+from tests.builders import Credentials, Deployment
 from tests.drivers import TokenEndpoint
 
 
-def test_a_secret_can_be_found_by_scanners_and_checked_offline(house: House):
+def test_a_secret_can_be_found_by_scanners_and_checked_offline(deployment: Deployment):
     """A prefix, 43 random characters, a checksum as eight hexadecimal digits."""
-    secret = house.client().client_secret
+    secret = deployment.client().client_secret
     assert re.fullmatch(r"ais_[0-9A-Za-z]{43}[0-9a-f]{8}", secret)
     assert f"{zlib.crc32(secret[:-8].encode()):08x}" == secret[-8:]
 
 
-def test_a_made_id_is_in_lower_case(house: House):
-    with house.changing() as rooms:
-        client, _ = rooms.clients.create(ClientFields())
+def test_a_made_id_is_in_lower_case(deployment: Deployment):
+    with deployment.changing() as work:
+        client, _ = work.clients.create(ClientFields())
     assert re.fullmatch(r"client_[a-z0-9]{20}", client.client_id)
 
 
 def test_the_secret_of_another_client_is_of_no_use_even_to_who_can_write_to_the_database(
-    house: House, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenEndpoint
 ):
-    mallory = house.client("mallory")
-    with house.services.database.transaction() as session:
+    mallory = deployment.client("mallory")
+    with deployment.services.database.transaction() as session:
         row = session.query(ClientSecretRow).filter_by(client_id="mallory").one()
-        row.client_id = house.admin.client_id
-    house.services.tokens.changes.look()
-    grafted = Credentials(house.admin.client_id, mallory.client_secret)
+        row.client_id = deployment.admin.client_id
+    deployment.services.tokens.changes.look()
+    grafted = Credentials(deployment.admin.client_id, mallory.client_secret)
     assert token_endpoint.client_credentials(grafted).error == "invalid_client"
 
 
 @pytest.mark.parametrize("taken", ["ci-bot", "CI-Bot"])
-def test_users_and_clients_share_one_space_of_ids(house: House, taken: str):
-    house.client("ci-bot")
+def test_users_and_clients_share_one_space_of_ids(deployment: Deployment, taken: str):
+    deployment.client("ci-bot")
     with pytest.raises(AlreadyExists):
-        house.client(taken)
+        deployment.client(taken)
     with pytest.raises(AlreadyExists):
-        house.user("somebody", id=taken)
+        deployment.user("somebody", id=taken)
 
 
-def test_an_audience_that_is_not_there_is_refused(house: House):
+def test_an_audience_that_is_not_there_is_refused(deployment: Deployment):
     with pytest.raises(InvalidField, match="audiences"):
-        house.client(audiences=["nowhere"])
+        deployment.client(audiences=["nowhere"])
 
 
-def test_a_patch_changes_what_it_names_and_null_means_the_default(house: House):
-    client = house.client(scopes=["agents:run"], access_token_ttl=60, name="CI")
-    with house.changing() as rooms:
-        changed = rooms.clients.update(client.client_id, {"access_token_ttl": None, "scopes": []})
+def test_a_patch_changes_what_it_names_and_null_means_the_default(deployment: Deployment):
+    client = deployment.client(scopes=["agents:run"], access_token_ttl=60, name="CI")
+    with deployment.changing() as work:
+        changed = work.clients.update(client.client_id, {"access_token_ttl": None, "scopes": []})
     assert (changed.access_token_ttl, changed.scopes, changed.name) == (None, [], "CI")
     assert changed.audiences == ["my-os"]
 
 
 @pytest.mark.parametrize("patch", [{"client_id": "other"}, {"client_id": None}, {"colour": 1}])
-def test_a_patch_that_makes_no_sense_changes_nothing(house: House, patch: dict):
-    client = house.client("ci-bot", name="before")
-    with pytest.raises(InvalidField), house.changing() as rooms:
-        rooms.clients.update(client.client_id, {"name": "after", **patch})
-    with house.changing() as rooms:
-        assert rooms.clients.get("ci-bot").name == "before"
+def test_a_patch_that_makes_no_sense_changes_nothing(deployment: Deployment, patch: dict):
+    client = deployment.client("ci-bot", name="before")
+    with pytest.raises(InvalidField), deployment.changing() as work:
+        work.clients.update(client.client_id, {"name": "after", **patch})
+    with deployment.changing() as work:
+        assert work.clients.get("ci-bot").name == "before"
 
 
-def test_every_change_moves_the_version(house: House):
-    house.audience("other-os")
-    client = house.client()
-    with house.changing() as rooms:
-        first = rooms.clients.get(client.client_id).version
-        second = rooms.clients.update(client.client_id, {"audiences": ["other-os"]}).version
-        third = rooms.clients.update(client.client_id, {"claims": {"a": 1}}).version
+def test_every_change_moves_the_version(deployment: Deployment):
+    deployment.audience("other-os")
+    client = deployment.client()
+    with deployment.changing() as work:
+        first = work.clients.get(client.client_id).version
+        second = work.clients.update(client.client_id, {"audiences": ["other-os"]}).version
+        third = work.clients.update(client.client_id, {"claims": {"a": 1}}).version
     assert first < second < third
 
 
-def test_a_client_has_at_most_ten_secrets(house: House):
-    client = house.client()
+def test_a_client_has_at_most_ten_secrets(deployment: Deployment):
+    client = deployment.client()
     for _ in range(9):
-        house.secret(client)
+        deployment.secret(client)
     with pytest.raises(NotAllowed):
-        house.secret(client)
+        deployment.secret(client)
 
 
-def test_an_expiry_in_the_past_is_refused(house: House):
+def test_an_expiry_in_the_past_is_refused(deployment: Deployment):
     with pytest.raises(InvalidField, match="expires_at"):
-        house.secret(house.client(), expires_at="2020-01-01T00:00:00Z")
+        deployment.secret(deployment.client(), expires_at="2020-01-01T00:00:00Z")
     with pytest.raises(InvalidField, match="expires_at"):
         SecretFields.read({"expires_at": "2030-01-01T00:00:00"})  # without a zone
 
 
-def test_secrets_of_another_client_cannot_be_deleted(house: House):
-    ours, theirs = house.client(), house.client()
-    with house.changing() as rooms:
-        secret = rooms.clients.secrets(theirs.client_id)[0]
-    with pytest.raises(NotFound), house.changing() as rooms:
-        rooms.clients.delete_secret(ours.client_id, secret.id)
+def test_secrets_of_another_client_cannot_be_deleted(deployment: Deployment):
+    ours, theirs = deployment.client(), deployment.client()
+    with deployment.changing() as work:
+        secret = work.clients.secrets(theirs.client_id)[0]
+    with pytest.raises(NotFound), deployment.changing() as work:
+        work.clients.delete_secret(ours.client_id, secret.id)
 
 
-def test_a_deleted_client_takes_its_assignments_along(house: House):
-    house.role("runner", ["agents:run"])
-    house.client("ci-bot", roles=["runner"])
-    with house.changing() as rooms:
-        rooms.clients.delete("ci-bot")
-    house.client("ci-bot")
-    with house.changing() as rooms:
-        assert rooms.assignments.of("ci-bot") == []
+def test_a_deleted_client_takes_its_assignments_along(deployment: Deployment):
+    deployment.role("runner", ["agents:run"])
+    deployment.client("ci-bot", roles=["runner"])
+    with deployment.changing() as work:
+        work.clients.delete("ci-bot")
+    deployment.client("ci-bot")
+    with deployment.changing() as work:
+        assert work.assignments.of("ci-bot") == []
 
 
-def test_pages_touch_each_client_once(house: House):
-    made = {house.client().client_id for _ in range(7)} | {house.admin.client_id}
+def test_pages_touch_each_client_once(deployment: Deployment):
+    made = {deployment.client().client_id for _ in range(7)} | {deployment.admin.client_id}
     seen: list[str] = []
     after = None
-    with house.changing() as rooms:
-        while page := rooms.clients.page(after, 3):
+    with deployment.changing() as work:
+        while page := work.clients.page(after, 3):
             seen += [client.client_id for client in page]
             after = seen[-1]
     assert sorted(seen) == seen
     assert set(seen) == made
 
 
-def test_an_assignment_can_be_given_twice_and_taken_once(house: House):
-    house.role("runner", ["agents:run"])
-    client = house.client()
+def test_an_assignment_can_be_given_twice_and_taken_once(deployment: Deployment):
+    deployment.role("runner", ["agents:run"])
+    client = deployment.client()
     everywhere, here = Assignment(role="runner"), Assignment(role="runner", audience="my-os")
-    with house.changing() as rooms:
+    with deployment.changing() as work:
         for given in (everywhere, here, everywhere, here):
-            rooms.assignments.give(client.client_id, given)
-        assert rooms.assignments.of(client.client_id) == [everywhere, here]
-        rooms.assignments.take(client.client_id, everywhere)
-        assert rooms.assignments.of(client.client_id) == [here]
-    with pytest.raises(NotFound), house.changing() as rooms:
-        rooms.assignments.take(client.client_id, everywhere)
+            work.assignments.assign(client.client_id, given)
+        assert work.assignments.of(client.client_id) == [everywhere, here]
+        work.assignments.unassign(client.client_id, everywhere)
+        assert work.assignments.of(client.client_id) == [here]
+    with pytest.raises(NotFound), deployment.changing() as work:
+        work.assignments.unassign(client.client_id, everywhere)
 
 
 @pytest.mark.parametrize("bad", [{"role": "none"}, {"role": "runner", "audience": "nowhere"}])
-def test_only_what_exists_can_be_given(house: House, bad: dict):
-    house.role("runner", ["agents:run"])
-    with pytest.raises(NotFound), house.changing() as rooms:
-        rooms.assignments.give(house.admin.client_id, Assignment(**bad))
+def test_only_what_exists_can_be_given(deployment: Deployment, bad: dict):
+    deployment.role("runner", ["agents:run"])
+    with pytest.raises(NotFound), deployment.changing() as work:
+        work.assignments.assign(deployment.admin.client_id, Assignment(**bad))

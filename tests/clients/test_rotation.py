@@ -8,105 +8,113 @@ import pytest
 
 from issuer.clients import Rotations
 from issuer.errors import NotAllowed, NotFound
-from tests.builders import Credentials, House
+from tests.builders import Credentials, Deployment
 from tests.drivers import TokenEndpoint
 
 DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def bot(house: House) -> Credentials:
-    return house.client("bot")
+def bot(deployment: Deployment) -> Credentials:
+    return deployment.client("bot")
 
 
 @contextmanager
-def rotating(house: House) -> Iterator[Rotations]:
-    house.wait(timedelta(seconds=1))
-    with house.changing() as rooms:
-        yield Rotations(rooms.clients, house.clock)
-    house.services.tokens.changes.look()
+def rotating(deployment: Deployment) -> Iterator[Rotations]:
+    deployment.wait(timedelta(seconds=1))
+    with deployment.changing() as work:
+        yield Rotations(work.clients, deployment.clock)
+    deployment.services.tokens.changes.look()
 
 
-def started(house: House) -> Credentials:
-    with rotating(house) as rotations:
+def started(deployment: Deployment) -> Credentials:
+    with rotating(deployment) as rotations:
         return Credentials("bot", rotations.start("bot")[1])
 
 
-def used(house: House, endpoint: TokenEndpoint, client: Credentials) -> None:
+def used(deployment: Deployment, endpoint: TokenEndpoint, client: Credentials) -> None:
     assert endpoint.client_credentials(client).status == 200
-    house.services.tokens.last_use.write()
+    deployment.services.tokens.last_use.write()
 
 
 def test_both_secrets_work_until_the_rotation_is_finished(
-    house: House, token_endpoint: TokenEndpoint, bot: Credentials
+    deployment: Deployment, token_endpoint: TokenEndpoint, bot: Credentials
 ):
-    new = started(house)
-    used(house, token_endpoint, bot)
-    used(house, token_endpoint, new)
-    house.wait(DAY)
-    with rotating(house) as rotations:
+    new = started(deployment)
+    used(deployment, token_endpoint, bot)
+    used(deployment, token_endpoint, new)
+    deployment.wait(DAY)
+    with rotating(deployment) as rotations:
         assert [secret.last_used_at is None for secret in rotations.finish("bot").old] == [False]
         assert rotations.find("bot") is None
     assert token_endpoint.client_credentials(bot).error == "invalid_client"
-    used(house, token_endpoint, new)
+    used(deployment, token_endpoint, new)
 
 
 def test_a_cancelled_rotation_leaves_the_old_secret(
-    house: House, token_endpoint: TokenEndpoint, bot: Credentials
+    deployment: Deployment, token_endpoint: TokenEndpoint, bot: Credentials
 ):
-    new = started(house)
-    with rotating(house) as rotations:
+    new = started(deployment)
+    with rotating(deployment) as rotations:
         rotations.cancel("bot")
         assert rotations.find("bot") is None
     assert token_endpoint.client_credentials(new).error == "invalid_client"
-    used(house, token_endpoint, bot)
+    used(deployment, token_endpoint, bot)
 
 
 def test_an_old_secret_used_within_a_day_is_a_doubt(
-    house: House, token_endpoint: TokenEndpoint, bot: Credentials
+    deployment: Deployment, token_endpoint: TokenEndpoint, bot: Credentials
 ):
-    new = started(house)
-    used(house, token_endpoint, new)
-    used(house, token_endpoint, bot)
-    house.wait(DAY - timedelta(minutes=1))
-    with rotating(house) as rotations, pytest.raises(NotAllowed, match="less than 24 hours ago"):
+    new = started(deployment)
+    used(deployment, token_endpoint, new)
+    used(deployment, token_endpoint, bot)
+    deployment.wait(DAY - timedelta(minutes=1))
+    with (
+        rotating(deployment) as rotations,
+        pytest.raises(NotAllowed, match="less than 24 hours ago"),
+    ):
         rotations.finish("bot")
-    used(house, token_endpoint, bot)
-    with rotating(house) as rotations:
-        rotations.finish("bot", anyway=True)
+    used(deployment, token_endpoint, bot)
+    with rotating(deployment) as rotations:
+        rotations.finish("bot", force=True)
     assert token_endpoint.client_credentials(bot).error == "invalid_client"
 
 
-def test_a_new_secret_that_was_never_used_is_a_doubt(house: House, bot: Credentials):
-    started(house)
-    house.wait(DAY)
-    with rotating(house) as rotations, pytest.raises(NotAllowed, match="has never been used"):
+def test_a_new_secret_that_was_never_used_is_a_doubt(deployment: Deployment, bot: Credentials):
+    started(deployment)
+    deployment.wait(DAY)
+    with rotating(deployment) as rotations, pytest.raises(NotAllowed, match="has never been used"):
         rotations.finish("bot")
 
 
-def test_one_rotation_at_a_time_and_another_after_it(house: House, bot: Credentials):
+def test_one_rotation_at_a_time_and_another_after_it(deployment: Deployment, bot: Credentials):
     for _ in range(2):
-        started(house)
-        with rotating(house) as rotations, pytest.raises(NotAllowed, match="finish or cancel it"):
+        started(deployment)
+        with (
+            rotating(deployment) as rotations,
+            pytest.raises(NotAllowed, match="finish or cancel it"),
+        ):
             rotations.start("bot")
-        with rotating(house) as rotations:
-            rotations.finish("bot", anyway=True)
+        with rotating(deployment) as rotations:
+            rotations.finish("bot", force=True)
             assert rotations.find("bot") is None
 
 
-def test_a_secret_made_after_the_start_is_left_alone(house: House, bot: Credentials):
-    started(house)
-    house.wait(timedelta(seconds=1))
-    house.secret(bot, label="github")
-    with rotating(house) as rotations:
-        assert len(rotations.finish("bot", anyway=True).old) == 1
-    with house.changing() as rooms:
-        labels = [secret.label for secret in rooms.clients.secrets("bot")]
+def test_a_secret_made_after_the_start_is_left_alone(deployment: Deployment, bot: Credentials):
+    started(deployment)
+    deployment.wait(timedelta(seconds=1))
+    deployment.secret(bot, label="github")
+    with rotating(deployment) as rotations:
+        assert len(rotations.finish("bot", force=True).old) == 1
+    with deployment.changing() as work:
+        labels = [secret.label for secret in work.clients.secrets("bot")]
     assert labels == ["rotation", "github"]
 
 
-def test_without_a_rotation_there_is_nothing_to_finish_or_cancel(house: House, bot: Credentials):
-    with rotating(house) as rotations:
+def test_without_a_rotation_there_is_nothing_to_finish_or_cancel(
+    deployment: Deployment, bot: Credentials
+):
+    with rotating(deployment) as rotations:
         for end in (rotations.finish, rotations.cancel):
             with pytest.raises(NotAllowed, match="No rotation"):
                 end("bot")
@@ -114,9 +122,9 @@ def test_without_a_rotation_there_is_nothing_to_finish_or_cancel(house: House, b
                 end("nobody")
 
 
-def test_a_client_without_a_secret_has_nothing_to_rotate(house: House, bot: Credentials):
-    with house.changing() as rooms:
-        for secret in rooms.clients.secrets("bot"):
-            rooms.clients.delete_secret("bot", secret.id)
-    with rotating(house) as rotations, pytest.raises(NotAllowed, match="no secret to replace"):
+def test_a_client_without_a_secret_has_nothing_to_rotate(deployment: Deployment, bot: Credentials):
+    with deployment.changing() as work:
+        for secret in work.clients.secrets("bot"):
+            work.clients.delete_secret("bot", secret.id)
+    with rotating(deployment) as rotations, pytest.raises(NotAllowed, match="no secret to replace"):
         rotations.start("bot")

@@ -8,7 +8,7 @@ from random import Random
 from issuer.users.attempts import Tries
 from issuer.users.attempts_store import AttemptStore
 from issuer.users.guard import Attempt
-from tests.builders import PASSWORD, Credentials, House
+from tests.builders import PASSWORD, Credentials, Deployment
 from tests.drivers import TokenAnswer, TokenEndpoint
 
 # A lock lasts as long as the measurement.
@@ -18,14 +18,14 @@ ELSEWHERE = "192.0.2.1"
 Ask = Callable[[TokenEndpoint], TokenAnswer]
 
 
-def refused_clients(house: House, requests: int) -> dict[str, Ask]:
+def refused_clients(deployment: Deployment, requests: int) -> dict[str, Ask]:
     """Kinds of `invalid_client`."""
-    known, disabled = house.client(), house.client(disabled=True)
-    roles = [house.role(f"role-{number}", [f"r{number}:read"]) for number in range(20)]
-    rich = house.client(roles=roles)  # a lookup that costs more
+    known, disabled = deployment.client(), deployment.client(disabled=True)
+    roles = [deployment.role(f"role-{number}", [f"r{number}:read"]) for number in range(20)]
+    rich = deployment.client(roles=roles)  # a lookup that costs more
     for _ in range(9):
-        house.secret(rich)
-    never_asked = iter([house.client() for _ in range(requests)])
+        deployment.secret(rich)
+    never_asked = iter([deployment.client() for _ in range(requests)])
     return {
         "unknown client": with_secret(Credentials("nobody", ""), "wrong"),
         "wrong secret": with_secret(known, "wrong"),
@@ -38,15 +38,18 @@ def refused_clients(house: House, requests: int) -> dict[str, Ask]:
     }
 
 
-def refused_users(house: House) -> dict[str, Ask]:
+def refused_users(deployment: Deployment) -> dict[str, Ask]:
     """Kinds of `invalid_grant`."""
-    client = house.client(grant_types=["password"])
-    roles = [house.role(f"user-role-{number}", [f"u{number}:read"]) for number in range(20)]
-    house.user("known", roles=roles)
-    house.user("disabled", disabled=True)
-    house.user("no-password", password=None)
-    lock(house, house.services.sign_in.guard.begin(house.user("locked"), "locked", ELSEWHERE))
-    lock(house, house.services.sign_in.guard.begin(None, "locked-nobody", ELSEWHERE))
+    client = deployment.client(grant_types=["password"])
+    roles = [deployment.role(f"user-role-{number}", [f"u{number}:read"]) for number in range(20)]
+    deployment.user("known", roles=roles)
+    deployment.user("disabled", disabled=True)
+    deployment.user("no-password", password=None)
+    lock(
+        deployment,
+        deployment.services.sign_in.guard.begin(deployment.user("locked"), "locked", ELSEWHERE),
+    )
+    lock(deployment, deployment.services.sign_in.guard.begin(None, "locked-nobody", ELSEWHERE))
 
     def sign_in(username: str, password: str) -> Ask:
         return lambda endpoint: endpoint.password(client, username, password)
@@ -63,11 +66,11 @@ def refused_users(house: House) -> dict[str, Ask]:
     }
 
 
-def lock(house: House, attempt: Attempt) -> None:
+def lock(deployment: Deployment, attempt: Attempt) -> None:
     """As if the name had been guessed at just now, as often as it may be."""
-    now = house.services.clock()
-    tries = Tries(house.services.settings.sign_in_failures, 0, now, now)
-    with house.services.database.transaction() as session:
+    now = deployment.services.clock()
+    tries = Tries(deployment.services.settings.sign_in_failures, 0, now, now)
+    with deployment.services.database.transaction() as session:
         AttemptStore(session).keep(attempt.user_mark, tries)
 
 

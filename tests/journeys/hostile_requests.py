@@ -61,27 +61,27 @@ class Hostility:
 
     def request(self, seed: str) -> HostileRequest:
         """The same request for the same seed."""
-        chance = Random(seed)
-        draft = self._good(chance)
-        for spoil in chance.sample(SPOILERS, chance.choice([1, 1, 1, 2, 3])):
-            spoil(draft, chance)
+        random = Random(seed)
+        draft = self._good(random)
+        for spoil in random.sample(SPOILERS, random.choice([1, 1, 1, 2, 3])):
+            spoil(draft, random)
         request = draft.finished()
-        match chance.randrange(20):
+        match random.randrange(20):
             case 0:
-                return HostileRequest(mutated(request.wire, chance), unfinished=True)
+                return HostileRequest(mutated(request.wire, random), unfinished=True)
             case 1:
-                cut = chance.randrange(len(request.wire))
+                cut = random.randrange(len(request.wire))
                 return HostileRequest(request.wire[:cut], abandoned=True)
             case 2:
                 return replace(request, abandoned=True)
         return request
 
-    def _good(self, chance: Random) -> Draft:
+    def _good(self, random: Random) -> Draft:
         form = {"grant_type": "client_credentials", "scope": "agents:run"}
-        if chance.random() < 0.03:  # few: each hashes a password
+        if random.random() < 0.03:  # few: each hashes a password
             form = {"grant_type": "password", "username": self.username, "password": self.password}
         headers = [(b"Host", b"127.0.0.1"), (b"Connection", b"close"), (b"Content-Type", FORM)]
-        if chance.random() < 0.6:
+        if random.random() < 0.6:
             pair = f"{quote(self.client_id, safe='')}:{self.client_secret}"
             headers.append((b"Authorization", b"Basic " + base64.b64encode(pair.encode())))
         else:
@@ -89,99 +89,99 @@ class Hostility:
         return Draft(form, headers)
 
 
-def nasty_value(draft: Draft, chance: Random) -> None:
-    name = chance.choice([*draft.form, "scope", "audience", "resource", "session_id"])
-    nasty = chance.choice(NASTY)
+def nasty_value(draft: Draft, random: Random) -> None:
+    name = random.choice([*draft.form, "scope", "audience", "resource", "session_id"])
+    nasty = random.choice(NASTY)
     value = draft.form.get(name, "")
-    draft.form[name] = chance.choice([nasty, value + nasty, nasty + value])
+    draft.form[name] = random.choice([nasty, value + nasty, nasty + value])
 
 
-def nasty_name(draft: Draft, chance: Random) -> None:
-    draft.form[chance.choice(NASTY)] = chance.choice(["", "x", chance.choice(NASTY)])
+def nasty_name(draft: Draft, random: Random) -> None:
+    draft.form[random.choice(NASTY)] = random.choice(["", "x", random.choice(NASTY)])
 
 
-def missing_parameter(draft: Draft, chance: Random) -> None:
-    draft.form.pop(chance.choice(list(draft.form)), None)
+def missing_parameter(draft: Draft, random: Random) -> None:
+    draft.form.pop(random.choice(list(draft.form)), None)
 
 
-def repeated_parameter(draft: Draft, chance: Random) -> None:
+def repeated_parameter(draft: Draft, random: Random) -> None:
     body = urlencode(draft.form)
-    name = chance.choice([*draft.form, "x"])
+    name = random.choice([*draft.form, "x"])
     draft.body = f"{body}&{urlencode({name: draft.form.get(name, '')})}&x=1".encode()
 
 
-def many_parameters(draft: Draft, chance: Random) -> None:
-    draft.form |= {f"p{number}": "" for number in range(chance.choice([90, 101, 1_000]))}
+def many_parameters(draft: Draft, random: Random) -> None:
+    draft.form |= {f"p{number}": "" for number in range(random.choice([90, 101, 1_000]))}
 
 
-def many_scopes(draft: Draft, chance: Random) -> None:
-    number = chance.choice([500, 501, 3_000])
-    scope = chance.choice(["a", "agents:run", "agents:web:run", "a:b:c:d", ":", "*:*", "é"])
-    separator = chance.choice([" ", " ", "  ", "\t", ","])
+def many_scopes(draft: Draft, random: Random) -> None:
+    number = random.choice([500, 501, 3_000])
+    scope = random.choice(["a", "agents:run", "agents:web:run", "a:b:c:d", ":", "*:*", "é"])
+    separator = random.choice([" ", " ", "  ", "\t", ","])
     draft.form["scope"] = separator.join(f"{scope}{each}" for each in range(number))
 
 
-def wrong_password(draft: Draft, chance: Random) -> None:
-    names = {"username": chance.choice(["alice", "nobody", chance.choice(NASTY)])}
-    if chance.random() < 0.1:  # few, as above
-        draft.form |= {"grant_type": "password", **names, "password": chance.choice(NASTY)}
+def wrong_password(draft: Draft, random: Random) -> None:
+    names = {"username": random.choice(["alice", "nobody", random.choice(NASTY)])}
+    if random.random() < 0.1:  # few, as above
+        draft.form |= {"grant_type": "password", **names, "password": random.choice(NASTY)}
 
 
-def swapped_credentials(draft: Draft, chance: Random) -> None:
+def swapped_credentials(draft: Draft, random: Random) -> None:
     form = draft.form
     form["client_id"], form["client_secret"] = form.get("client_secret", ""), "x"
 
 
-def broken_form(draft: Draft, chance: Random) -> None:
-    draft.body = chance.choice(values.BROKEN_FORMS)
+def broken_form(draft: Draft, random: Random) -> None:
+    draft.body = random.choice(values.BROKEN_FORMS)
 
 
-def mutated_form(draft: Draft, chance: Random) -> None:
-    draft.body = mutated(urlencode(draft.form).encode(), chance)
+def mutated_form(draft: Draft, random: Random) -> None:
+    draft.body = mutated(urlencode(draft.form).encode(), random)
 
 
-def broken_authorization(draft: Draft, chance: Random) -> None:
-    draft.headers.append((b"Authorization", chance.choice(values.AUTHORIZATIONS)))
-    if chance.random() < 0.7:
+def broken_authorization(draft: Draft, random: Random) -> None:
+    draft.headers.append((b"Authorization", random.choice(values.AUTHORIZATIONS)))
+    if random.random() < 0.7:
         draft.headers[:] = [
             header for header in draft.headers[:-1] if header[0] != b"Authorization"
         ] + draft.headers[-1:]
 
 
-def odd_content_type(draft: Draft, chance: Random) -> None:
-    if chance.random() < 0.7:
+def odd_content_type(draft: Draft, random: Random) -> None:
+    if random.random() < 0.7:
         draft.headers[:] = [header for header in draft.headers if header[0] != b"Content-Type"]
-    draft.headers.append((b"Content-Type", chance.choice(values.CONTENT_TYPES)))
+    draft.headers.append((b"Content-Type", random.choice(values.CONTENT_TYPES)))
 
 
-def odd_header(draft: Draft, chance: Random) -> None:
-    draft.headers.insert(chance.randrange(len(draft.headers)), chance.choice(values.HEADERS))
+def odd_header(draft: Draft, random: Random) -> None:
+    draft.headers.insert(random.randrange(len(draft.headers)), random.choice(values.HEADERS))
     draft.unfinished = True  # some of them change the framing
 
 
-def many_headers(draft: Draft, chance: Random) -> None:
-    draft.headers += [(b"X-%d" % number, b"y") for number in range(chance.choice([200, 5_000]))]
+def many_headers(draft: Draft, random: Random) -> None:
+    draft.headers += [(b"X-%d" % number, b"y") for number in range(random.choice([200, 5_000]))]
 
 
-def odd_method(draft: Draft, chance: Random) -> None:
-    draft.method = chance.choice(values.METHODS)
+def odd_method(draft: Draft, random: Random) -> None:
+    draft.method = random.choice(values.METHODS)
     draft.unfinished = True
 
 
-def odd_target(draft: Draft, chance: Random) -> None:
-    draft.target = chance.choice(values.TARGETS)
+def odd_target(draft: Draft, random: Random) -> None:
+    draft.target = random.choice(values.TARGETS)
 
 
-def form_in_the_url(draft: Draft, chance: Random) -> None:
+def form_in_the_url(draft: Draft, random: Random) -> None:
     draft.target += b"?" + urlencode(draft.form).encode()
 
 
-def odd_length(draft: Draft, chance: Random) -> None:
-    draft.length = chance.choice(values.LENGTHS)
+def odd_length(draft: Draft, random: Random) -> None:
+    draft.length = random.choice(values.LENGTHS)
 
 
-def odd_chunks(draft: Draft, chance: Random) -> None:
-    draft.chunks = chance.choice(values.CHUNKS)
+def odd_chunks(draft: Draft, random: Random) -> None:
+    draft.chunks = random.choice(values.CHUNKS)
 
 
 SPOILERS: list[Callable[[Draft, Random], None]] = [
@@ -207,19 +207,19 @@ SPOILERS: list[Callable[[Draft, Random], None]] = [
 ]
 
 
-def mutated(wire: bytes, chance: Random) -> bytes:
+def mutated(wire: bytes, random: Random) -> bytes:
     """Some bytes changed, dropped, doubled or put in."""
     mutated = bytearray(wire)
-    for _ in range(chance.choice([1, 2, 8])):
-        place = chance.randrange(len(mutated) + 1)
-        length = chance.choice([1, 1, 4, 50])
-        match chance.randrange(4):
+    for _ in range(random.choice([1, 2, 8])):
+        place = random.randrange(len(mutated) + 1)
+        length = random.choice([1, 1, 4, 50])
+        match random.randrange(4):
             case 0:
-                mutated[place : place + length] = chance.randbytes(length)
+                mutated[place : place + length] = random.randbytes(length)
             case 1:
                 del mutated[place : place + length]
             case 2:
                 mutated[place:place] = mutated[place : place + length]
             case 3:
-                mutated[place:place] = chance.choice([b"\0", b"%", b"&", b"=", CRLF, b"\xff"])
+                mutated[place:place] = random.choice([b"\0", b"%", b"&", b"=", CRLF, b"\xff"])
     return bytes(mutated)

@@ -17,7 +17,7 @@ import httpx
 from issuer.clock import Clock
 from issuer.composition import compose
 from issuer.settings import Settings
-from tests.builders import House, initialised
+from tests.builders import Deployment, initialised
 from tests.drivers import TokenEndpoint
 
 REPOSITORY = Path(__file__).parents[2]
@@ -140,8 +140,8 @@ class RunningIssuer(Server):
         admin = initialised(self.settings, Clock())
         services = compose(self.settings)
         self._held.callback(services.database.dispose)
-        self.house = House(services, admin, self.http)
-        self.house.audience("my-os")
+        self.deployment = Deployment(services, admin, self.http)
+        self.deployment.audience("my-os")
 
     def __enter__(self) -> Self:
         self._held.callback(self.stop)

@@ -23,7 +23,7 @@ SHORT = {
     "key_sign_for": "1s",
     "key_announce_for": "1s",
     "jwks_max_age": "1s",
-    "follower_max_age": "0s",
+    "jwks_max_stale": "0s",
     "access_token_ttl": "300s",
 }
 pytestmark = pytest.mark.slow
@@ -53,13 +53,13 @@ def test_rotations_refuse_no_valid_token_and_a_revoked_key_opens_nothing(
     agent_os: AgentOSServer, issuer: RunningIssuer
 ) -> None:
     """DESIGN §4, as seen by who follows: a key every second or so, tokens of each all the time."""
-    client = issuer.house.client(scopes=["agents:read"])
+    client = issuer.deployment.client(scopes=["agents:read"])
     tokens = issued_over_rotations(agent_os, issuer, client)
     revoked = kid_of(tokens[-1])
     of_the_revoked = [token for token in tokens if kid_of(token) == revoked]
     of_others = [token for token in tokens if kid_of(token) != revoked]
-    with issuer.house.services.administration.changing_keys(OPERATOR) as rooms:
-        rooms.keys.revoke(revoked)
+    with issuer.deployment.services.administration.changing_keys(OPERATOR) as work:
+        work.keys.revoke(revoked)
     wait_until(lambda: not is_accepted(agent_os, tokens[-1]), 60, "the revoked key was noticed")
     assert not any(is_accepted(agent_os, token) for token in of_the_revoked)
     assert all(is_accepted(agent_os, token) for token in of_others)

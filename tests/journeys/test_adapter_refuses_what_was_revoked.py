@@ -38,7 +38,7 @@ def test_what_was_taken_back_is_refused_within_10_s_and_all_else_goes_on(
         agent_os = apps["app"].os
         take_back_many(issuer)
         doomed = tokens_that_will_be_taken_back(issuer)
-        client = issuer.house.client(scopes=[*SCOPES])
+        client = issuer.deployment.client(scopes=[*SCOPES])
         good = issuer.token_endpoint.client_credentials(client).token
         assert all(is_accepted(agent_os, token) for token in (good, *doomed.values()))
         take_back(issuer, doomed)
@@ -47,27 +47,27 @@ def test_what_was_taken_back_is_refused_within_10_s_and_all_else_goes_on(
             for surface in (WEBSOCKET, MCP):
                 assert surface.attempt(agent_os.url, token) is Outcome.REFUSED, (what, surface)
                 assert surface.attempt(agent_os.url, good) is Outcome.ACCEPTED, (what, surface)
-        with issuer.house.services.administration.changing_keys(OPERATOR) as rooms:
-            rooms.keys.revoke(kid_of(good))
+        with issuer.deployment.services.administration.changing_keys(OPERATOR) as work:
+            work.keys.revoke(kid_of(good))
         wait_until(lambda: not is_accepted(agent_os, good), AT_ONCE, "the key is refused")
         assert is_accepted(agent_os, issuer.token_endpoint.client_credentials(client).token)
 
 
 def take_back_many(issuer: RunningIssuer) -> None:
     expires_at = datetime.now(UTC) + timedelta(minutes=15)
-    with issuer.house.changing() as rooms:
-        rooms.revocations.tokens({uuid.uuid4().hex: expires_at for _ in range(LIVE_REVOCATIONS)})
+    with issuer.deployment.changing() as work:
+        work.revocations.tokens({uuid.uuid4().hex: expires_at for _ in range(LIVE_REVOCATIONS)})
 
 
 def tokens_that_will_be_taken_back(issuer: RunningIssuer) -> dict[str, str]:
     """By what is about to be taken back; that client and that user are `doomed`."""
-    house, endpoint = issuer.house, issuer.token_endpoint
-    everyone = house.role("everyone", [*SCOPES])
-    front = house.client(scopes=[*SCOPES], grant_types=["password"])
-    house.user("doomed", id="usr_doomed", roles=[everyone])
-    client = house.client("doomed", scopes=[*SCOPES])
+    deployment, endpoint = issuer.deployment, issuer.token_endpoint
+    everyone = deployment.role("everyone", [*SCOPES])
+    front = deployment.client(scopes=[*SCOPES], grant_types=["password"])
+    deployment.user("doomed", id="usr_doomed", roles=[everyone])
+    client = deployment.client("doomed", scopes=[*SCOPES])
     return {
-        "the token": endpoint.client_credentials(house.client(scopes=[*SCOPES])).token,
+        "the token": endpoint.client_credentials(deployment.client(scopes=[*SCOPES])).token,
         "the user": endpoint.password(front, "doomed").token,
         "the client": endpoint.client_credentials(client).token,
     }
@@ -75,10 +75,10 @@ def tokens_that_will_be_taken_back(issuer: RunningIssuer) -> dict[str, str]:
 
 def take_back(issuer: RunningIssuer, doomed: dict[str, str]) -> None:
     claims = jwt.decode(doomed["the token"], options={"verify_signature": False})
-    with issuer.house.changing() as rooms:
-        rooms.revocations.tokens({claims["jti"]: datetime.fromtimestamp(claims["exp"], UTC)})
-        rooms.users.update("usr_doomed", {"disabled": True})
-        rooms.clients.update("doomed", {"disabled": True})
+    with issuer.deployment.changing() as work:
+        work.revocations.tokens({claims["jti"]: datetime.fromtimestamp(claims["exp"], UTC)})
+        work.users.update("usr_doomed", {"disabled": True})
+        work.clients.update("doomed", {"disabled": True})
 
 
 def is_accepted(agent_os: AgentOSServer, token: str) -> bool:

@@ -25,7 +25,7 @@ numbers = count(1)
 @pytest.fixture(scope="module")
 def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningIssuer]:
     with RunningIssuer(tmp_path_factory.mktemp("issuer")) as issuer:
-        issuer.house.audience("your-os")
+        issuer.deployment.audience("your-os")
         yield issuer
 
 
@@ -62,7 +62,7 @@ def published_keys(issuer: RunningIssuer, given_as: str, workdir: Path) -> dict[
 def test_a_client_may_do_what_its_scopes_say_and_no_more(
     agent_os: AgentOSServer, issuer: RunningIssuer
 ):
-    client = issuer.house.client(scopes=["agents:web:run", "agents:web:read"])
+    client = issuer.deployment.client(scopes=["agents:web:run", "agents:web:read"])
     token = issuer.token_endpoint.client_credentials(client).token
     assert agent_os.may_run(token, "web")
     assert not agent_os.may_run(token, "billing")
@@ -77,10 +77,10 @@ def test_a_user_may_do_what_both_user_and_client_may(
     agent_os: AgentOSServer, issuer: RunningIssuer
 ):
     """CONTRACT §4: the meet of `agents:run` and `agents:web:run` is `agents:web:run`."""
-    client = issuer.house.client(scopes=["agents:web:run", "agents:read"], **PASSWORD_GRANT)
-    role = issuer.house.role(new_name(), ["agents:run", "agents:read", "sessions:read"])
+    client = issuer.deployment.client(scopes=["agents:web:run", "agents:read"], **PASSWORD_GRANT)
+    role = issuer.deployment.role(new_name(), ["agents:run", "agents:read", "sessions:read"])
     username = new_name()
-    user_id = issuer.house.user(username, roles=[role])
+    user_id = issuer.deployment.user(username, roles=[role])
     token = issuer.token_endpoint.password(client, username).token
     assert agent_os.run(token, "web").json()["user_id"] == user_id
     assert not agent_os.may_run(token, "billing")
@@ -90,7 +90,7 @@ def test_a_user_may_do_what_both_user_and_client_may(
 
 def test_a_narrower_token_opens_less(agent_os: AgentOSServer, issuer: RunningIssuer):
     """RFC 6749 §3.3."""
-    client = issuer.house.client(scopes=["agent_os:admin"])
+    client = issuer.deployment.client(scopes=["agent_os:admin"])
     endpoint = issuer.token_endpoint
     wide = endpoint.client_credentials(client).token
     narrow = endpoint.client_credentials(client, scope="agents:billing:run").token
@@ -105,14 +105,14 @@ def test_a_token_of_nobody_with_rights_opens_nothing(
     agent_os: AgentOSServer, issuer: RunningIssuer
 ):
     """CONTRACT §2: nobody asked and nothing held."""
-    token = issuer.token_endpoint.client_credentials(issuer.house.client()).token
+    token = issuer.token_endpoint.client_credentials(issuer.deployment.client()).token
     assert agent_os.run(token, "web").status_code == 403
     assert agent_os.get("/agents", token).status_code == 403
 
 
 def test_a_token_for_another_audience_opens_nothing(agent_os: AgentOSServer, issuer: RunningIssuer):
     audiences = ["my-os", "your-os"]
-    client = issuer.house.client(scopes=["agent_os:admin"], audiences=audiences)
+    client = issuer.deployment.client(scopes=["agent_os:admin"], audiences=audiences)
     mine, yours = (
         issuer.token_endpoint.client_credentials(client, audience=audience).token
         for audience in audiences
@@ -123,25 +123,25 @@ def test_a_token_for_another_audience_opens_nothing(agent_os: AgentOSServer, iss
 
 def test_an_expired_token_opens_nothing(agent_os: AgentOSServer, issuer: RunningIssuer):
     """Both are signed with the key of now; AgentOS forgives ten seconds."""
-    client = issuer.house.client(scopes=["agents:run"], access_token_ttl=1800)
+    client = issuer.deployment.client(scopes=["agents:run"], access_token_ttl=1800)
     alive = minted_ago(issuer, client, timedelta(seconds=1800 - 60))
-    dead = minted_ago(issuer, client, timedelta(seconds=1800 + 60))
+    ended = minted_ago(issuer, client, timedelta(seconds=1800 + 60))
     assert agent_os.run(alive, "web").status_code == 200
-    answer = agent_os.run(dead, "web")
+    answer = agent_os.run(ended, "web")
     assert (answer.status_code, answer.json()["detail"]) == (401, "Token has expired")
 
 
 def test_a_session_bound_to_the_token_is_that_of_the_run(
     agent_os: AgentOSServer, issuer: RunningIssuer
 ):
-    client = issuer.house.client(scopes=["agents:run"], may_set_session=True)
+    client = issuer.deployment.client(scopes=["agents:run"], may_set_session=True)
     token = issuer.token_endpoint.client_credentials(client, session_id="ses_1").token
     assert agent_os.run(token, "web").json()["session_id"] == "ses_1"
 
 
 def minted_ago(issuer: RunningIssuer, client: Credentials, ago: timedelta) -> str:
     """A token of the client as the server would have issued it then, but with the key of now."""
-    services = issuer.house.services
+    services = issuer.deployment.services
     record = services.tokens.directory.load_client(client.client_id)
     assert record is not None
     then = TokenIssuer(
@@ -150,7 +150,7 @@ def minted_ago(issuer: RunningIssuer, client: Credentials, ago: timedelta) -> st
         ClockBehind(ago),
         SystemRandom(),
         default_lifetime=issuer.settings.access_token_ttl,
-        most_bytes=issuer.settings.max_token_bytes,
+        max_bytes=issuer.settings.max_token_bytes,
         revocations=services.tokens.revocations,
     )
     return then.issue(Authorization.of_client(record, record.audiences["my-os"])).token

@@ -21,7 +21,7 @@ def issuer(tmp_path: Path, migrated_database_url: str) -> Iterator[RunningIssuer
 
 @pytest.mark.slow
 def test_all_who_write_leave_a_record_that_verifies(issuer: RunningIssuer):
-    client = issuer.house.client("caller", scopes=["agents:run"])
+    client = issuer.deployment.client("caller", scopes=["agents:run"])
     cli = Cli(issuer.environment)
     here: list[str] = []
     there: list[str] = []
@@ -30,7 +30,7 @@ def test_all_who_write_leave_a_record_that_verifies(issuer: RunningIssuer):
         issuer.replica() as replica,
         callers(issuer.url, client, here),
         callers(replica.url, client, there),
-        operator(issuer.house, made),
+        operator(issuer.deployment, made),
     ):
         for number in range(3):
             cli.done("role", "create", f"role-{number}")

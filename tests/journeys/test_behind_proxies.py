@@ -63,9 +63,9 @@ def test_every_answer_goes_to_the_caller_that_asked_for_a_minute(load: Load, por
 
 def test_no_trailer_says_where_a_caller_is(issuer: RunningIssuer, load: Load, port: int):
     """Or the audit log and the limits by address would say what an attacker likes."""
-    with issuer.house.services.database.reading() as session:
+    with issuer.deployment.services.database.reading() as session:
         before = session.scalar(select(func.max(AuditEventRow.id)))
     assert load.attack_once(port, trailers).to_attackers == 2
-    with issuer.house.services.database.reading() as session:
+    with issuer.deployment.services.database.reading() as session:
         since = select(AuditEventRow.address).where(AuditEventRow.id > before)
         assert FORGED_ADDRESS not in session.scalars(since).all()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from issuer.audit.record import EventFilter
+from issuer.audit.audit_log import EventFilter
 from tests.builders import Credentials
 from tests.cli.driver import Cli
 from tests.databases import connect, running_server
@@ -79,7 +79,7 @@ def test_a_full_disk_of_postgresql_is_said_by_readiness_tokens_log_and_doctor(tm
                 connection.execute("CREATE DATABASE issuer")
             url = f"postgresql://postgres@/issuer?host={host}&port={port}"
             with RunningIssuer(tmp_path, url, signing_algorithms="ES256") as issuer:
-                client = issuer.house.client()
+                client = issuer.deployment.client()
                 fill(disk / "ballast")
                 is_refused = lambda: issuer.token_endpoint.client_credentials(client).status == 503  # noqa: E731
                 wait_until(is_refused, SECONDS, "tokens need more room")
@@ -109,9 +109,9 @@ def test_a_read_only_mount_is_said_by_doctor_and_commands(tmp_path: Path):
 
 def with_a_user(issuer: RunningIssuer) -> tuple[Credentials, AdminApi]:
     """A client that a user signs in through, and the admin API."""
-    issuer.house.user("alice")
-    client = issuer.house.client(grant_types=["client_credentials", "password"])
-    admin = issuer.token_endpoint.client_credentials(issuer.house.admin)
+    issuer.deployment.user("alice")
+    client = issuer.deployment.client(grant_types=["client_credentials", "password"])
+    admin = issuer.token_endpoint.client_credentials(issuer.deployment.admin)
     return client, AdminApi(issuer.http, admin.token)
 
 
@@ -147,8 +147,8 @@ def recovers(issuer: RunningIssuer, client: Credentials) -> None:
     assert issuer.token_endpoint.client_credentials(client).status == 200
     assert "database_available" in [line["event"] for line in lines(issuer)]
     Cli(issuer.environment).done("doctor")
-    with issuer.house.services.administration.reading() as rooms:
-        resumed = rooms.record.page(EventFilter(action="audit.resumed"), None, 10)
+    with issuer.deployment.services.administration.reading() as work:
+        resumed = work.audit_log.page(EventFilter(action="audit.resumed"), None, 10)
     assert resumed
 
 

@@ -21,7 +21,7 @@ FOLLOWED_AT_ONCE = {
     "key_announce_for": "1s",
     "key_sign_for": "30d",
     "jwks_max_age": "1s",
-    "follower_max_age": "0s",
+    "jwks_max_stale": "0s",
 }
 
 
@@ -31,7 +31,7 @@ class LiveSetUp:
     def __init__(self, issuer: RunningIssuer, folder: Path, servers: ExitStack) -> None:
         self.issuer = issuer
         self.cli = Cli(issuer.environment)
-        self.client = issuer.house.client(scopes=["agents:read"])
+        self.client = issuer.deployment.client(scopes=["agents:read"])
         self.new, self.old = (key["kid"] for key in self.cli.json("key", "list")["items"])
         self.key_set = issuer.http.get("/.well-known/jwks.json").json()
         self._folder = folder
@@ -81,19 +81,19 @@ def test_a_rotation_is_rehearsed_then_done(live: LiveSetUp):
     assert statuses(outdated) == [200, 401, 401]
     assert live.signing() == live.old
 
-    follower = f"{live.issuer.url}/.well-known/jwks.json"
-    rehearsed = live.drill(current_os, follower)
+    key_set_client = f"{live.issuer.url}/.well-known/jwks.json"
+    rehearsed = live.drill(current_os, key_set_client)
     assert (rehearsed["ok"], rehearsed["rotated"]) == (True, False)
     assert live.signing() == live.old
 
-    done = live.drill(current_os, follower, rotate=True)
+    done = live.drill(current_os, key_set_client, rotate=True)
     assert (done["rotated"], [each["ok"] for each in done["after"]]) == (True, [True] * 3)
     wait_until(lambda: live.signing() == live.new, 60, "the server has seen the change")
 
 
 def test_a_client_without_rights_does_as_well(live: LiveSetUp):
     """403: the token was believed."""
-    powerless = live.issuer.house.client()
+    powerless = live.issuer.deployment.client()
     current_os = live.agent_os("current", live.key_set)
     report = live.drill(current_os, client=powerless)
     assert statuses(report["before"][1]) == [403, 403, 401]
@@ -101,7 +101,7 @@ def test_a_client_without_rights_does_as_well(live: LiveSetUp):
 
 def test_our_own_server_verifies_too(live: LiveSetUp):
     """At its admin API, for which it is an audience of its own."""
-    report = live.drill(f"{live.issuer.url}/admin/v1/keys", client=live.issuer.house.admin)
+    report = live.drill(f"{live.issuer.url}/admin/v1/keys", client=live.issuer.deployment.admin)
     assert statuses(report["before"][1]) == [200, 200, 401]
 
 

@@ -36,7 +36,7 @@ def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningIssuer]:
     ):
         environment.setenv("NO_PROXY", "127.0.0.1")
         environment.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")  # its way to allow http
-        issuer.house.user(USERNAME, password=PASSWORD)
+        issuer.deployment.user(USERNAME, password=PASSWORD)
         yield issuer
 
 
@@ -133,10 +133,10 @@ def test_a_library_reads_the_revocation_feed(
     issuer: RunningIssuer, client: Credentials, library: str
 ):
     """RFC 7519 §4.1: a `sub` or `aud` of its own that is an object would be refused."""
-    with issuer.house.changing() as rooms:
-        rooms.clients.revoke_tokens(client.client_id)
-        rooms.revocations.subject("gone")
-        rooms.revocations.audience("gone-os")
+    with issuer.deployment.changing() as work:
+        work.clients.revoke_tokens(client.client_id)
+        work.revocations.subject("gone")
+        work.revocations.audience("gone-os")
     feed = httpx.get(f"{issuer.url}/.well-known/revocations", trust_env=False).text
     claims = FEED_READERS[library](issuer.url, feed)
     assert set(claims) == {"iss", "iat", "exp", "revoked"}
@@ -152,7 +152,7 @@ def test_the_lock_file_names_no_registry():
 
 
 def new_client(issuer: RunningIssuer, client_id: str, **fields: object) -> Credentials:
-    return issuer.house.client(
+    return issuer.deployment.client(
         client_id,
         grant_types=list(GRANTS),
         **{"scopes": ["agents:run", "sessions:read"], **fields},

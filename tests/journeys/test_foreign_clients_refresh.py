@@ -114,15 +114,15 @@ def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningIssuer]:
     ):
         environment.setenv("NO_PROXY", "127.0.0.1")
         environment.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")  # its way to allow http
-        issuer.house.role("runner", ["agents:run"])
-        issuer.house.user("alice", roles=["runner"])
+        issuer.deployment.role("runner", ["agents:run"])
+        issuer.deployment.user("alice", roles=["runner"])
         yield issuer
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_a_library_refreshes_asks_and_gives_up(issuer: RunningIssuer, library: str):
     """RFC 6749 §6, RFC 7009, RFC 7662, by discovery (RFC 8414)."""
-    app = issuer.house.client(library, scopes=["agents:run"], grant_types=GRANTS)
+    app = issuer.deployment.client(library, scopes=["agents:run"], grant_types=GRANTS)
     story = LIBRARIES[library](issuer.url, app)
     assert len(set(story.refresh_tokens)) == 3
     claims = pyjwt(issuer.url, story.access_token, "my-os")

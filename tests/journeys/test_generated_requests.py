@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from issuer.vocabulary import ErrorCode
-from tests.builders import PASSWORD, Credentials, House
+from tests.builders import PASSWORD, Credentials, Deployment
 
 FORM = b"application/x-www-form-urlencoded"
 DESCRIPTION = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]*")  # RFC 6749 §5.2
@@ -39,10 +39,12 @@ content_types = st.sampled_from([FORM, FORM, FORM, FORM + b";charset=utf-8", b"t
 
 
 @pytest.fixture
-def good(house: House) -> Credentials:
-    house.user("alice")
+def good(deployment: Deployment) -> Credentials:
+    deployment.user("alice")
     grants = ["client_credentials", "password", "refresh_token"]
-    return house.client("good", scopes=["agents:run"], grant_types=grants, may_set_session=True)
+    return deployment.client(
+        "good", scopes=["agents:run"], grant_types=grants, may_set_session=True
+    )
 
 
 @settings(
@@ -50,7 +52,7 @@ def good(house: House) -> Credentials:
 )
 @given(form=forms, basic=credentials, content_type=content_types)
 def test_a_form_gets_a_token_or_a_refusal(
-    house: House,
+    deployment: Deployment,
     good: Credentials,
     form: list[tuple[str, str]],
     basic: tuple[str, str] | None,
@@ -61,7 +63,7 @@ def test_a_form_gets_a_token_or_a_refusal(
 
     body = urlencode([(name, filled(value)) for name, value in form], errors=ANYTHING)
     header = basic and ":".join(quote(filled(part), errors=ANYTHING) for part in basic).encode()
-    assert_token_or_refusal(house, body.encode(), header, content_type)
+    assert_token_or_refusal(deployment, body.encode(), header, content_type)
 
 
 @settings(
@@ -69,19 +71,19 @@ def test_a_form_gets_a_token_or_a_refusal(
 )
 @given(body=st.binary(), header=st.none() | st.binary(), content_type=content_types)
 def test_mere_bytes_get_a_token_or_a_refusal(
-    house: House, body: bytes, header: bytes | None, content_type: bytes
+    deployment: Deployment, body: bytes, header: bytes | None, content_type: bytes
 ):
-    assert_token_or_refusal(house, body, header, content_type)
+    assert_token_or_refusal(deployment, body, header, content_type)
 
 
 def assert_token_or_refusal(
-    house: House, body: bytes, basic: bytes | None, content_type: bytes
+    deployment: Deployment, body: bytes, basic: bytes | None, content_type: bytes
 ) -> None:
     """RFC 6749 §5.1, §5.2. `basic` is what is behind the scheme, before Base64."""
     headers = [(b"Content-Type", content_type)]
     if basic is not None:
         headers.append((b"Authorization", b"Basic " + base64.b64encode(basic)))
-    answer = house.http.post("/oauth2/token", content=body, headers=headers)
+    answer = deployment.http.post("/oauth2/token", content=body, headers=headers)
     if answer.status_code == httpx.codes.OK:
         assert answer.json()["token_type"] == "Bearer"
         return

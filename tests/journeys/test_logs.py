@@ -21,7 +21,7 @@ SECONDS = 30
 @pytest.mark.parametrize("access_log", ["false", "true"])
 def test_a_refusal_says_who_what_and_why(tmp_path: Path, access_log: str):
     with RunningIssuer(tmp_path, access_log=access_log) as issuer:
-        client = issuer.house.client("ci-bot")
+        client = issuer.deployment.client("ci-bot")
         wrong = Credentials("ci-bot", WRONG)
         endpoint = issuer.token_endpoint
         assert endpoint.client_credentials(wrong).status == 401
@@ -32,7 +32,7 @@ def test_a_refusal_says_who_what_and_why(tmp_path: Path, access_log: str):
         assert endpoint.client_credentials(client).status == 200
         admin = AdminApi(issuer.http, token)
         assert admin.get("/roles?limit=1").status_code == 401
-        admin = AdminApi(issuer.http, endpoint.client_credentials(issuer.house.admin).token)
+        admin = AdminApi(issuer.http, endpoint.client_credentials(issuer.deployment.admin).token)
         assert admin.get("/roles/nothing").status_code == 404
     refused = [line for line in lines(issuer) if line["event"].endswith("_refused")]
     for line in refused:
@@ -62,7 +62,7 @@ def test_a_secret_in_the_place_of_a_client_is_not_logged(tmp_path: Path):
 @pytest.mark.parametrize("access_log", ["false", "true"])
 def test_the_access_log_has_a_line_for_each_request(tmp_path: Path, access_log: str):
     with RunningIssuer(tmp_path, access_log=access_log) as issuer:
-        client = issuer.house.client()
+        client = issuer.deployment.client()
         answer = issuer.token_endpoint.client_credentials(client).response
         again = issuer.token_endpoint.client_credentials(client).response
         assert issuer.http.get("/nothing?token=hunter2").status_code == 404
@@ -84,7 +84,7 @@ def test_while_the_database_is_away_the_log_has_one_line_a_minute(
     empty_postgresql: Server, tmp_path: Path
 ):
     with RunningIssuer(tmp_path, empty_postgresql.url, signing_algorithms="ES256") as issuer:
-        client = issuer.house.client()
+        client = issuer.deployment.client()
         assert issuer.token_endpoint.client_credentials(client).status == 200
         before = len(lines(issuer))
         let_nobody_in(empty_postgresql)

@@ -21,7 +21,7 @@ AT_A_TIME = 16
 PATIENCE = 20  # seconds for an answer
 WITHOUT_HOPE = 0.2  # seconds for an answer to what may not be a whole request
 # Who is refused while still sending may see the connection reset before the answer.
-MOST_SENT_AT_ONCE = 60_000
+MAX_SENT_AT_ONCE = 60_000
 
 HEADERS = {"date", "server", "connection", "content-type", "content-length", "allow"}
 HEADERS |= {"cache-control", "pragma", "retry-after", "www-authenticate"}
@@ -53,13 +53,13 @@ class Aftermath:
 
 @pytest.fixture(scope="module")
 def aftermath(issuer: RunningIssuer) -> Aftermath:
-    client = issuer.house.client(
+    client = issuer.deployment.client(
         "svc+good@example",
         scopes=["agents:run"],
         grant_types=["client_credentials", "password"],
         may_set_session=True,
     )
-    issuer.house.user("alice")
+    issuer.deployment.user("alice")
     hostility = Hostility(client.client_id, client.client_secret, "alice", PASSWORD)
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         seeds = [str(number) for number in range(REQUESTS)]
@@ -121,7 +121,7 @@ def test_no_secret_is_in_the_log(aftermath: Aftermath):
 
 def test_no_secret_is_in_the_record(aftermath: Aftermath):
     """Not even that of a client which sends its secret as its id."""
-    with aftermath.issuer.house.services.database.reading() as session:
+    with aftermath.issuer.deployment.services.database.reading() as session:
         events = session.scalars(select(AuditEventRow)).all()
         record = "\n".join(str(vars(event)) for event in events)
     assert aftermath.client.client_secret not in record
@@ -136,7 +136,7 @@ def test_it_still_issues(aftermath: Aftermath):
 
 def ask(port: int, request: HostileRequest) -> Answer | None:
     """The answer; None where there need not be one. An `AssertionError` if one is missing."""
-    may_be_missing = request.unfinished or len(request.wire) > MOST_SENT_AT_ONCE
+    may_be_missing = request.unfinished or len(request.wire) > MAX_SENT_AT_ONCE
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
         try:
             connection.sendall(request.wire)

@@ -26,12 +26,14 @@ def issuer(tmp_path: Path) -> Iterator[RunningIssuer]:
 
 @pytest.mark.slow
 def test_unknown_wrong_and_disabled_clients_are_refused_alike(issuer: RunningIssuer):
-    assert_alike(issuer, refused_clients(issuer.house, TRIES * CLIENT_REQUESTS), CLIENT_REQUESTS)
+    assert_alike(
+        issuer, refused_clients(issuer.deployment, TRIES * CLIENT_REQUESTS), CLIENT_REQUESTS
+    )
 
 
 @pytest.mark.slow
 def test_unknown_wrong_disabled_and_locked_users_are_refused_alike(issuer: RunningIssuer):
-    assert_alike(issuer, refused_users(issuer.house), SIGN_INS)
+    assert_alike(issuer, refused_users(issuer.deployment), SIGN_INS)
 
 
 def assert_alike(issuer: RunningIssuer, kinds: dict[str, Ask], times: int) -> None:

@@ -42,11 +42,11 @@ def recorded_address(
     issuer: RunningIssuer, headers: list[tuple[str, str]], peer: str = PROXY
 ) -> str | None:
     """What a request with these headers is on record with."""
-    client = issuer.house.client()
+    client = issuer.deployment.client()
     with caller(issuer, peer) as http:
         auth = (client.client_id, client.client_secret)
         assert http.post("/oauth2/token", data=GRANT, auth=auth, headers=headers).is_success
-    with issuer.house.services.database.reading() as session:
+    with issuer.deployment.services.database.reading() as session:
         query = select(AuditEventRow.address).where(
             AuditEventRow.action == "token.issued", AuditEventRow.actor == client.client_id
         )
@@ -146,7 +146,7 @@ def test_two_processes_count_requests_together(tmp_path: Path, redis_server: Red
     """Each request comes by a connection of its own, so both processes have some."""
     settings = {"rate_limit_requests": "20/minute", "rate_limit_redis_url": redis_server.url}
     with RunningIssuer(tmp_path, workers=2, **settings) as issuer:
-        client = issuer.house.client()
+        client = issuer.deployment.client()
         statuses = Counter(ask(issuer, client) for _ in range(100))
         minutes = len(redis_server.client.keys("*"))
         assert 20 <= statuses[200] <= 20 * minutes
@@ -156,7 +156,7 @@ def test_two_processes_count_requests_together(tmp_path: Path, redis_server: Red
 def test_a_server_outlives_its_redis(tmp_path: Path, redis_server: RedisServer):
     settings = {"rate_limit_requests": "1000/minute", "rate_limit_redis_url": redis_server.url}
     with RunningIssuer(tmp_path, **settings) as issuer:
-        client = issuer.house.client()
+        client = issuer.deployment.client()
         assert ask(issuer, client) == 200
         redis_server.stop()
         assert {ask(issuer, client) for _ in range(20)} == {200}
@@ -168,8 +168,8 @@ def test_a_server_outlives_its_redis(tmp_path: Path, redis_server: RedisServer):
 def test_a_burst_of_guesses_of_a_password_is_cut_short(tmp_path: Path):
     settings = {"rate_limit_failures": "10/minute", "password_queue": "1000"}
     with RunningIssuer(tmp_path, **settings) as issuer:
-        client = issuer.house.client(grant_types=["password"])
-        issuer.house.user("alice")
+        client = issuer.deployment.client(grant_types=["password"])
+        issuer.deployment.user("alice")
 
         def guess(number: int) -> int:
             return issuer.token_endpoint.password(client, "alice", f"guess {number}").status

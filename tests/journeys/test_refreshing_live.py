@@ -36,8 +36,8 @@ class Caller:
 @contextmanager
 def running(folder: Path, url: str, **settings: str) -> Iterator[RunningIssuer]:
     with RunningIssuer(folder, url, **settings) as issuer:
-        issuer.house.role("runner", ["agents:run"])
-        issuer.house.user("alice", roles=["runner"])
+        issuer.deployment.role("runner", ["agents:run"])
+        issuer.deployment.user("alice", roles=["runner"])
         yield issuer
 
 
@@ -63,15 +63,15 @@ def test_many_uses_at_once_of_one_refresh_token(
         else:
             assert not refused
             assert len({each["access_token"] for each in given}) == AT_ONCE
-            assert families(issuer.house) == 1
+            assert families(issuer.deployment) == 1
             caller.refresh_token = successors.pop()
             refresh(issuer.token_endpoint, caller)
-        assert on_record(issuer) >= jtis(issuer, [each["access_token"] for each in given])
+        assert stored(issuer) >= jtis(issuer, [each["access_token"] for each in given])
 
 
 def assert_ended(issuer: RunningIssuer, caller: Caller, given: dict[str, str]) -> None:
-    assert families(issuer.house) == 0
-    assert len(events(issuer.house, "refresh.reused")) == 1
+    assert families(issuer.deployment) == 0
+    assert len(events(issuer.deployment, "refresh.reused")) == 1
     answer = issuer.token_endpoint.refresh(caller.client, given["refresh_token"])
     assert answer.error == "invalid_grant"
     for token in (given["access_token"], *caller.access_tokens):
@@ -109,8 +109,8 @@ def test_with_a_grace_nobody_is_signed_out_by_sigkill(tmp_path: Path, migrated_d
         for caller in callers:
             refresh(issuer.token_endpoint, caller)
         reached = [token for caller in callers for token in caller.access_tokens]
-        assert jtis(issuer, reached) <= on_record(issuer)
-        assert families(issuer.house) == CALLERS
+        assert jtis(issuer, reached) <= stored(issuer)
+        assert families(issuer.deployment) == CALLERS
 
 
 @contextmanager
@@ -141,7 +141,7 @@ def refreshing(url: str, callers: Sequence[Caller]) -> Iterator[None]:
 
 
 def signed_in(issuer: RunningIssuer, client_id: str) -> Caller:
-    client = issuer.house.client(client_id, scopes=["agents:run"], grant_types=GRANTS)
+    client = issuer.deployment.client(client_id, scopes=["agents:run"], grant_types=GRANTS)
     answer = issuer.token_endpoint.password(client, "alice")
     return Caller(client, answer.refresh_token, [answer.token])
 
@@ -162,7 +162,7 @@ def jtis(issuer: RunningIssuer, tokens: Sequence[str]) -> set[str]:
     return {jwt.decode(token, keys, algorithms=["RS256"]).claims["jti"] for token in tokens}
 
 
-def on_record(issuer: RunningIssuer) -> set[str]:
-    counted = Counter(event.details["jti"] for event in events(issuer.house, "token.issued"))
+def stored(issuer: RunningIssuer) -> set[str]:
+    counted = Counter(event.details["jti"] for event in events(issuer.deployment, "token.issued"))
     assert set(counted.values()) == {1}
     return set(counted)

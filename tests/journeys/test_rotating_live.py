@@ -31,13 +31,13 @@ SHORT = {
     "key_sign_for": "2s",
     "key_announce_for": "2s",  # a second to spare: a busy machine may stop a process for as long
     "jwks_max_age": f"{MAX_AGE}s",
-    "follower_max_age": "0s",
+    "jwks_max_stale": "0s",
     "access_token_ttl": "60s",
 }
 pytestmark = pytest.mark.slow
 
 
-class Follower:
+class KeySetClient:
     """Verifies with the key set it has, asks whichever server is next when that has aged."""
 
     def __init__(self, *servers: Server) -> None:
@@ -97,7 +97,7 @@ def refused_in_fifty_rotations(servers: list[Server]) -> list[str]:
     """Tokens of every second are verified all the time; keys take over in order, one by one."""
     issuer = servers[0]
     assert isinstance(issuer, RunningIssuer)
-    client, follower = issuer.house.client(), Follower(*servers)
+    client, key_set_client = issuer.deployment.client(), KeySetClient(*servers)
     kids: list[str] = []
     refused: list[str] = []
     living: deque[tuple[float, str]] = deque()
@@ -112,7 +112,7 @@ def refused_in_fifty_rotations(servers: list[Server]) -> list[str]:
             kids.append(kid)
         if len(kids) > ROTATIONS:
             return refused
-        refused += [each for each in (token, living[0][1]) if not follower.accepts(each)]
+        refused += [each for each in (token, living[0][1]) if not key_set_client.accepts(each)]
         time.sleep(0.02)
     raise AssertionError("unreachable")
 
@@ -158,7 +158,7 @@ def with_jose(issuer: RunningIssuer, stack: ExitStack) -> Callable[[str], object
 def test_a_library_verifies_across_rotations(tmp_path: Path, library: Callable[..., Callable]):
     """Three rotations, every token at once and until its end."""
     with RunningIssuer(tmp_path, **SHORT) as issuer, ExitStack() as stack:
-        verify, client = library(issuer, stack), issuer.house.client()
+        verify, client = library(issuer, stack), issuer.deployment.client()
         tokens: dict[str, str] = {}
         while len(tokens) <= 3:
             token = issuer.token_endpoint.client_credentials(client).token
@@ -172,7 +172,7 @@ def test_a_revoked_key_is_refused_after_max_age_and_no_other(tmp_path: Path):
     """By a follower that got the key set just before."""
     settings = {**SHORT, "key_sign_for": "30d"}
     with RunningIssuer(tmp_path, **settings) as issuer:
-        client, follower = issuer.house.client(), Follower(issuer)
+        client, key_set_client = issuer.deployment.client(), KeySetClient(issuer)
 
         def token() -> str:
             return issuer.token_endpoint.client_credentials(client).token
@@ -180,21 +180,21 @@ def test_a_revoked_key_is_refused_after_max_age_and_no_other(tmp_path: Path):
         retired = token()
         wait_until(lambda: admin(issuer).post("/keys/rotate").status_code == 200, 60, "it rotates")
         stolen = token()
-        assert all(follower.accepts(each) for each in (retired, stolen))
+        assert all(key_set_client.accepts(each) for each in (retired, stolen))
         kid = jwt.get_unverified_header(stolen)["kid"]
         assert admin(issuer).post(f"/keys/{kid}/revoke").status_code == 200
         revoked_at, after = time.monotonic(), token()
         assert jwt.get_unverified_header(after)["kid"] != kid
         for _ in polls(MAX_AGE + 2):
             asked_at = time.monotonic()
-            if not follower.accepts(stolen):
+            if not key_set_client.accepts(stolen):
                 break
             assert asked_at - revoked_at < MAX_AGE
-        assert follower.accepts(retired)
-        assert follower.accepts(after)
+        assert key_set_client.accepts(retired)
+        assert key_set_client.accepts(after)
 
 
 def admin(issuer: RunningIssuer) -> AdminApi:
     """In the hands of an administrator with a fresh token."""
-    answer = issuer.token_endpoint.client_credentials(issuer.house.admin)
+    answer = issuer.token_endpoint.client_credentials(issuer.deployment.admin)
     return AdminApi(issuer.http, answer.token)

@@ -13,7 +13,7 @@ from joserfc.jwk import KeySet
 from sqlalchemy import select
 
 from issuer.database.tables import AuditEventRow
-from tests.builders import Credentials, House
+from tests.builders import Credentials, Deployment
 from tests.drivers import TokenEndpoint
 from tests.journeys.running_issuer import RunningIssuer, wait_until
 
@@ -33,13 +33,13 @@ def issuer(tmp_path: Path, migrated_database_url: str) -> Iterator[RunningIssuer
 @pytest.mark.slow
 def test_what_was_acknowledged_survives(issuer: RunningIssuer):
     """Killed again and again, while callers get tokens and an operator makes clients."""
-    client = issuer.house.client("caller", scopes=["agents:run"])
+    client = issuer.deployment.client("caller", scopes=["agents:run"])
     tokens: list[str] = []
     made: list[Credentials] = []
     for _ in range(KILLS):
         enough_tokens = len(tokens) + TOKENS_BEFORE_A_KILL
         enough_changes = len(made) + CHANGES_BEFORE_A_KILL
-        with operator(issuer.house, made), callers(issuer.url, client, tokens):
+        with operator(issuer.deployment, made), callers(issuer.url, client, tokens):
             wait_until(
                 lambda: len(tokens) >= enough_tokens and len(made) >= enough_changes,  # noqa: B023
                 60,
@@ -50,16 +50,16 @@ def test_what_was_acknowledged_survives(issuer: RunningIssuer):
         assert issuer.token_endpoint.client_credentials(client).status == 200
 
     claims = verified(issuer, tokens)
-    on_record = Counter(issued_jtis(issuer.house))
-    assert {jti: on_record[jti] for jti in claims} == dict.fromkeys(claims, 1)
+    stored = Counter(issued_jtis(issuer.deployment))
+    assert {jti: stored[jti] for jti in claims} == dict.fromkeys(claims, 1)
 
-    assert {client.client_id for client in made} <= created_clients(issuer.house)
+    assert {client.client_id for client in made} <= created_clients(issuer.deployment)
     for client in made:
         assert issuer.token_endpoint.client_credentials(client).status == 200
 
-    issuer.house.services.keys.keyring.reload()
-    issuer.house.services.audit.checkpoints.make()
-    found = issuer.house.services.audit.verify()
+    issuer.deployment.services.keys.keyring.reload()
+    issuer.deployment.services.audit.checkpoints.make()
+    found = issuer.deployment.services.audit.verify()
     assert (found.finding, found.unanchored) == (None, 0)
     assert found.chains == 1 + KILLS + 1, "one for the changes, one for each life of the server"
 
@@ -81,12 +81,12 @@ def callers(url: str, client: Credentials, tokens: list[str]) -> Iterator[None]:
 
 
 @contextmanager
-def operator(house: House, made: list[Credentials]) -> Iterator[None]:
+def operator(deployment: Deployment, made: list[Credentials]) -> Iterator[None]:
     """Makes one client after the other, and keeps each that was acknowledged."""
 
     def make(stopped: threading.Event) -> None:
         while not stopped.wait(BETWEEN_CHANGES):
-            made.append(house.client(f"made-{len(made)}"))
+            made.append(deployment.client(f"made-{len(made)}"))
 
     with in_threads(1, make):
         yield
@@ -124,13 +124,13 @@ def verified(issuer: RunningIssuer, tokens: list[str]) -> dict[str, object]:
     return {each["jti"]: each for each in claims}
 
 
-def issued_jtis(house: House) -> list[str]:
+def issued_jtis(deployment: Deployment) -> list[str]:
     query = select(AuditEventRow.details).where(AuditEventRow.action == "token.issued")
-    with house.services.database.reading() as session:
+    with deployment.services.database.reading() as session:
         return [details["jti"] for details in session.scalars(query)]
 
 
-def created_clients(house: House) -> set[str]:
+def created_clients(deployment: Deployment) -> set[str]:
     query = select(AuditEventRow.target).where(AuditEventRow.action == "client.created")
-    with house.services.database.reading() as session:
+    with deployment.services.database.reading() as session:
         return set(session.scalars(query))

@@ -30,37 +30,37 @@ class Held:
     role: str
 
 
-def delete_a_secret(rooms: UnitOfWork, held: Held) -> None:
+def delete_a_secret(work: UnitOfWork, held: Held) -> None:
     client_id = held.client.client_id
-    rooms.clients.delete_secret(client_id, rooms.clients.secrets(client_id)[0].id)
+    work.clients.delete_secret(client_id, work.clients.secrets(client_id)[0].id)
 
 
 FROM_A_CLIENT: dict[str, Callable[[UnitOfWork, Held], object]] = {
-    "disabled": lambda rooms, held: rooms.clients.update(held.client.client_id, {"disabled": True}),
-    "deleted": lambda rooms, held: rooms.clients.delete(held.client.client_id),
+    "disabled": lambda work, held: work.clients.update(held.client.client_id, {"disabled": True}),
+    "deleted": lambda work, held: work.clients.delete(held.client.client_id),
     "secret deleted": delete_a_secret,
-    "audience taken": lambda rooms, held: rooms.clients.update(
+    "audience taken": lambda work, held: work.clients.update(
         held.client.client_id, {"audiences": []}
     ),
-    "grant taken": lambda rooms, held: rooms.clients.update(
+    "grant taken": lambda work, held: work.clients.update(
         held.client.client_id, {"grant_types": ["password"]}
     ),
-    "role taken": lambda rooms, held: rooms.assignments.take(
+    "role taken": lambda work, held: work.assignments.unassign(
         held.client.client_id, Assignment(role=held.role)
     ),
-    "role emptied": lambda rooms, held: rooms.roles.update(held.role, {"scopes": []}),
+    "role emptied": lambda work, held: work.roles.update(held.role, {"scopes": []}),
 }
 
 FROM_A_USER: dict[str, Callable[[UnitOfWork, Held], object]] = {
-    "disabled": lambda rooms, held: rooms.users.update(held.user_id, {"disabled": True}),
-    "deleted": lambda rooms, held: rooms.users.delete(held.user_id),
-    "password changed": lambda rooms, held: rooms.users.set_password(
+    "disabled": lambda work, held: work.users.update(held.user_id, {"disabled": True}),
+    "deleted": lambda work, held: work.users.delete(held.user_id),
+    "password changed": lambda work, held: work.users.set_password(
         held.user_id, Passwords("owasp").prepared("another one!")
     ),
-    "role taken": lambda rooms, held: rooms.assignments.take(
+    "role taken": lambda work, held: work.assignments.unassign(
         held.user_id, Assignment(role=held.role)
     ),
-    "role emptied": lambda rooms, held: rooms.roles.update(held.role, {"scopes": []}),
+    "role emptied": lambda work, held: work.roles.update(held.role, {"scopes": []}),
     "client disabled": FROM_A_CLIENT["disabled"],
 }
 
@@ -74,10 +74,12 @@ def servers(issuer: RunningIssuer) -> Iterator[list[Server]]:
 @pytest.fixture
 def held(issuer: RunningIssuer, request: pytest.FixtureRequest) -> Held:
     name = str(time.monotonic_ns())
-    role = issuer.house.role(f"runner-{name}", ["agents:run"])
+    role = issuer.deployment.role(f"runner-{name}", ["agents:run"])
     return Held(
-        client=issuer.house.client(roles=[role], grant_types=["client_credentials", "password"]),
-        user_id=issuer.house.user(name, id=name, roles=[role]),
+        client=issuer.deployment.client(
+            roles=[role], grant_types=["client_credentials", "password"]
+        ),
+        user_id=issuer.deployment.user(name, id=name, roles=[role]),
         role=role,
     )
 
@@ -91,8 +93,8 @@ def test_what_is_taken_from_a_client_is_gone_in_both(
 
     for _ in polls(UNTIL_REMEMBERED):
         assert all(may_run(server) for server in servers)
-    with issuer.house.changing() as rooms:
-        FROM_A_CLIENT[what](rooms, held)
+    with issuer.deployment.changing() as work:
+        FROM_A_CLIENT[what](work, held)
     assert_soon_none(may_run, servers)
 
 
@@ -104,8 +106,8 @@ def test_what_is_taken_from_a_user_is_gone_in_both(
         return runs(server.token_endpoint.password(held.client, held.user_id, PASSWORD))
 
     assert all(may_run(server) for server in servers)
-    with issuer.house.changing() as rooms:
-        FROM_A_USER[what](rooms, held)
+    with issuer.deployment.changing() as work:
+        FROM_A_USER[what](work, held)
     assert_soon_none(may_run, servers)
 
 
@@ -113,8 +115,8 @@ def test_no_token_leaves_that_a_revocation_elsewhere_has_named(
     issuer: RunningIssuer, servers: list[Server]
 ):
     """Of twenty clients, each of which asks right after its tokens were revoked."""
-    house = issuer.house
-    clients = [house.client() for _ in range(20)]
+    deployment = issuer.deployment
+    clients = [deployment.client() for _ in range(20)]
     for client in clients:
         for server in servers:
             assert server.token_endpoint.client_credentials(client).status == 200
@@ -122,14 +124,14 @@ def test_no_token_leaves_that_a_revocation_elsewhere_has_named(
 
     def revoke_and_ask(number: int) -> bool:
         client = clients[number]
-        with house.changing() as rooms:
-            rooms.revocations.client(client.client_id)
+        with deployment.changing() as work:
+            work.revocations.client(client.client_id)
         answers = (
             servers[number % 2].token_endpoint.client_credentials(client) for _ in range(TRIES)
         )
         answer = next(each for each in answers if each.status != BUSY)
-        token = house.services.tokens.any_reader.read_although_revoked(answer.token)
-        return house.services.tokens.is_revoked(token)
+        token = deployment.services.tokens.any_reader.read_although_revoked(answer.token)
+        return deployment.services.tokens.is_revoked(token)
 
     with ThreadPoolExecutor(10) as threads:
         assert sum(threads.map(revoke_and_ask, range(20))) == 0
@@ -137,14 +139,14 @@ def test_no_token_leaves_that_a_revocation_elsewhere_has_named(
 
 def test_what_is_made_works_in_both_at_once(issuer: RunningIssuer, servers: list[Server]):
     """A client, and one more secret of a client that both remember."""
-    client = issuer.house.client()
-    for made in (client, issuer.house.secret(client)):
+    client = issuer.deployment.client()
+    for made in (client, issuer.deployment.secret(client)):
         for server in servers:
             assert server.token_endpoint.client_credentials(made).status == 200
 
 
 def test_both_sign_with_one_key_and_publish_it(issuer: RunningIssuer, servers: list[Server]):
-    client = issuer.house.client()
+    client = issuer.deployment.client()
     one, other = (server.token_endpoint for server in servers)
     header, claims = other.read(one.client_credentials(client))
     other_header, other_claims = one.read(other.client_credentials(client))

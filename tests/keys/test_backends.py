@@ -18,7 +18,7 @@ from issuer.keys.backends import FolderKeyBackend, KeyBackend, MadeKey, SealedKe
 from issuer.keys.sealing import Sealer, is_box
 from issuer.keys.store import KeyStore
 from issuer.vocabulary import SigningAlgorithm
-from tests.builders import OPERATOR, House
+from tests.builders import OPERATOR, Deployment
 
 ES256, RS256 = SigningAlgorithm.ES256, SigningAlgorithm.RS256
 PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "k", "oth"}
@@ -154,33 +154,35 @@ def more_settings(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, s
     return {"key_folder": str(tmp_path / "keys")} if request.param == "folder" else {}
 
 
-def test_a_house_forgets_what_it_destroys(house: House, tmp_path: Path):
+def test_a_house_forgets_what_it_destroys(deployment: Deployment, tmp_path: Path):
     """No column and no file holds anything private of it any more."""
     folder = tmp_path / "keys"
-    active, reserve = sorted(house.services.keys.keyring.keys, key=lambda key: key.activates_at)
-    parts = private_parts(house, folder)
-    assert set(parts.values()) <= everything_kept(house, folder)
-    with house.services.administration.changing_keys(OPERATOR) as rooms:
-        rooms.keys.revoke(active.kid)
-    kept = everything_kept(house, folder)
+    active, next_key = sorted(
+        deployment.services.keys.keyring.keys, key=lambda key: key.activates_at
+    )
+    parts = private_parts(deployment, folder)
+    assert set(parts.values()) <= everything_kept(deployment, folder)
+    with deployment.services.administration.changing_keys(OPERATOR) as work:
+        work.keys.revoke(active.kid)
+    kept = everything_kept(deployment, folder)
     assert parts[active.kid] not in kept
-    assert parts[reserve.kid] in kept
-    assert len(private_parts(house, folder)) == 2
+    assert parts[next_key.kid] in kept
+    assert len(private_parts(deployment, folder)) == 2
 
 
-def private_parts(house: House, folder: Path) -> dict[str, bytes]:
+def private_parts(deployment: Deployment, folder: Path) -> dict[str, bytes]:
     """By key: its sealed box, or what is in its file."""
-    with house.services.database.reading() as session:
-        handles = dict(KeyStore(session).on_record().handles)
+    with deployment.services.database.reading() as session:
+        handles = dict(KeyStore(session).stored().handles)
     return {
         kid: handle if is_box(handle) else (folder / f"{kid}.pem").read_bytes()
         for kid, handle in handles.items()
     }
 
 
-def everything_kept(house: House, folder: Path) -> set[bytes]:
+def everything_kept(deployment: Deployment, folder: Path) -> set[bytes]:
     tables = Base.metadata.sorted_tables
-    with house.services.database.reading() as session:
+    with deployment.services.database.reading() as session:
         rows = [row for table in tables for row in session.execute(select(table))]
     columns = {value for row in rows for value in row if isinstance(value, bytes)}
     return columns | {path.read_bytes() for path in folder.glob("*")}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from issuer.errors import NotYet
 from issuer.keys import KeyState, SigningKey
 from issuer.keys.counting import come_into_each_state, in_each_state
-from issuer.keys.schedule import active, reserve, revoked, rotated, state_at
+from issuer.keys.schedule import active, next_key, revoked, rotated, state_at
 from tests.keys.test_schedule import ALG, START, in_order
 
 ACTIONS = ["wait", "rotate", "revoke active", "revoke reserve", "revoke retired"]
@@ -52,7 +52,7 @@ class Witness:
 
 def changed(keys: list[SigningKey], action: str, now: datetime) -> list[SigningKey]:
     """The keys after what an operator does, if there is a key to do it to."""
-    signing, following = active(keys, ALG, now), reserve(keys, ALG, now)
+    signing, following = active(keys, ALG, now), next_key(keys, ALG, now)
     retired = [key for key in keys if state_at(keys, key, now) is KeyState.RETIRED]
     concerned = {
         "revoke active": signing,

@@ -39,14 +39,14 @@ def services(settings: Settings, clock: FakeClock) -> Iterator[Composition]:
     services = compose(settings, clock)
     services.keys.keyring.put_in_order()
     with services.database.reading() as session:
-        KeyStore(session).on_record()
+        KeyStore(session).stored()
     yield services
     services.database.dispose()
 
 
 def boxes(services: Composition) -> set[bytes]:
     with services.database.reading() as session:
-        return set(KeyStore(session).on_record().handles.values())
+        return set(KeyStore(session).stored().handles.values())
 
 
 def in_files(services: Composition) -> bytes:
@@ -66,8 +66,8 @@ def rewrap(services: Composition) -> None:
 
 
 def revoke(services: Composition) -> None:
-    with services.administration.changing_keys(OPERATOR) as rooms:
-        rooms.keys.revoke(signing(services))
+    with services.administration.changing_keys(OPERATOR) as work:
+        work.keys.revoke(signing(services))
 
 
 def destroy(services: Composition) -> None:
@@ -117,8 +117,8 @@ def test_a_reader_delays_it_and_stops_nothing(services: Composition, change: Cha
 def test_a_start_does_what_a_crash_has_left(services: Composition):
     """Killed between the commit and the checkpoint."""
     before = boxes(services)
-    with services.administration.changing(OPERATOR) as rooms:
-        rooms.keys.revoke(signing(services))
+    with services.administration.changing(OPERATOR) as work:
+        work.keys.revoke(signing(services))
     gone = before - boxes(services)
     assert gone
     services.keys.keyring.tidy()

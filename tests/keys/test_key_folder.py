@@ -82,13 +82,13 @@ def test_a_file_that_was_put_there_is_the_next_key(
 def test_files_are_used_in_the_order_of_their_names(folder: Path):
     """Each once; then keys are made."""
     later, sooner = (put(folder / f"{name}.pem", pem(new_key())) for name in "ba")
-    on_record: dict[str, bool] = {}
-    backend = FolderKeyBackend(folder, lambda: on_record)
+    stored: dict[str, bool] = {}
+    backend = FolderKeyBackend(folder, lambda: stored)
     for expected in (sooner, later):
         kid = backend.create(ES256).kid
         assert kid == kid_of(expected)
-        on_record[kid] = True
-    assert backend.create(ES256).kid not in on_record
+        stored[kid] = True
+    assert backend.create(ES256).kid not in stored
 
 
 def test_a_key_that_did_not_come_on_record_is_the_next_again(

@@ -9,7 +9,7 @@ from joserfc.jwk import JWKRegistry
 from issuer.database.tables import SigningKeyRow
 from issuer.keys.private_key import generated
 from issuer.vocabulary import SigningAlgorithm
-from tests.builders import House
+from tests.builders import Deployment
 from tests.drivers import TokenEndpoint
 
 PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "k", "oth"}
@@ -17,11 +17,11 @@ JWKS = "/.well-known/jwks.json"
 
 
 def test_the_key_set_holds_the_active_key_and_the_reserve(
-    house: House, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenEndpoint
 ):
-    answer = house.http.get(JWKS)
+    answer = deployment.http.get(JWKS)
     keys = answer.json()["keys"]
-    header, _ = token_endpoint.read(token_endpoint.client_credentials(house.client()))
+    header, _ = token_endpoint.read(token_endpoint.client_credentials(deployment.client()))
     assert answer.headers["content-type"] == "application/jwk-set+json"
     assert answer.headers["cache-control"] == "public, max-age=300"
     assert len(keys) == 2
@@ -29,10 +29,10 @@ def test_the_key_set_holds_the_active_key_and_the_reserve(
 
 
 @pytest.mark.parametrize("more_settings", [{"signing_algorithms": "RS256,ES256,EdDSA"}])
-def test_a_published_key_is_public_and_named_by_its_thumbprint(house: House):
+def test_a_published_key_is_public_and_named_by_its_thumbprint(deployment: Deployment):
     """RFC 7517 §4, RFC 7638; only of algorithms an audience uses."""
-    house.audience("es-os", signing_alg="ES256")
-    keys = house.http.get(JWKS).json()["keys"]
+    deployment.audience("es-os", signing_alg="ES256")
+    keys = deployment.http.get(JWKS).json()["keys"]
     assert {key["alg"] for key in keys} == {"RS256", "ES256"}
     for key in keys:
         assert not PRIVATE_MEMBERS & key.keys()
@@ -47,16 +47,16 @@ def test_the_name_of_a_key_of_ours_is_never_taken_for_an_option():
 
 
 @pytest.mark.parametrize("form", ["{}", "W/{}", '"other", {}', "*"])
-def test_who_has_the_set_gets_304(house: House, form: str):
+def test_who_has_the_set_gets_304(deployment: Deployment, form: str):
     """RFC 9110 §13.1.2: weak comparison, lists, any."""
-    first = house.http.get(JWKS)
+    first = deployment.http.get(JWKS)
     etag = first.headers["etag"]
     assert not etag.startswith("W/")
-    again = house.http.get(JWKS, headers={"If-None-Match": form.format(etag)})
+    again = deployment.http.get(JWKS, headers={"If-None-Match": form.format(etag)})
     assert (again.status_code, again.content) == (304, b"")
     assert again.headers["etag"] == etag
     assert again.headers["cache-control"] == first.headers["cache-control"]
-    other = house.http.get(JWKS, headers={"If-None-Match": '"other"'})
+    other = deployment.http.get(JWKS, headers={"If-None-Match": '"other"'})
     assert other.status_code == 200
 
 
@@ -67,8 +67,8 @@ def test_head_answers_as_get_without_a_body(http: httpx.Client):
     assert head.headers["etag"] == get.headers["etag"]
 
 
-def test_no_private_part_is_in_the_database_in_the_clear(house: House):
-    with house.services.database.reading() as session:
+def test_no_private_part_is_in_the_database_in_the_clear(deployment: Deployment):
+    with deployment.services.database.reading() as session:
         rows = session.query(SigningKeyRow).all()
     for row in rows:
         assert b"PRIVATE" not in row.handle
@@ -76,30 +76,30 @@ def test_no_private_part_is_in_the_database_in_the_clear(house: House):
         assert json.dumps(row.public_jwk)
 
 
-def test_a_public_part_that_was_tampered_with_is_not_published(house: House):
+def test_a_public_part_that_was_tampered_with_is_not_published(deployment: Deployment):
     """What is published belongs to the sealed private part."""
-    before = house.http.get(JWKS).json()
-    with house.services.database.transaction() as session:
+    before = deployment.http.get(JWKS).json()
+    with deployment.services.database.transaction() as session:
         for row in session.query(SigningKeyRow):
             row.public_jwk = {**row.public_jwk, "x": "AAAA"}
-    house.services.tokens.changes.look()
-    assert house.http.get(JWKS).json() == before
+    deployment.services.tokens.changes.look()
+    assert deployment.http.get(JWKS).json() == before
 
 
-def test_a_key_of_an_algorithm_we_do_not_know_is_left_alone(house: House):
+def test_a_key_of_an_algorithm_we_do_not_know_is_left_alone(deployment: Deployment):
     """A newer program beside this one."""
-    before = house.http.get(JWKS).json()
-    with house.services.database.engine.begin() as connection:
+    before = deployment.http.get(JWKS).json()
+    with deployment.services.database.engine.begin() as connection:
         connection.exec_driver_sql(
             "INSERT INTO signing_keys (kid, alg, public_jwk, announced_at, activates_at)"
             " SELECT 'new', 'ML-DSA-44', public_jwk, announced_at, activates_at"
             " FROM signing_keys LIMIT 1"
         )
-    house.services.keys.keyring.reload()
-    assert house.http.get(JWKS).json() == before
+    deployment.services.keys.keyring.reload()
+    assert deployment.http.get(JWKS).json() == before
 
 
-def test_put_in_order_twice_changes_nothing(house: House):
-    before = house.services.keys.keyring.keys
-    house.services.keys.keyring.put_in_order()
-    assert house.services.keys.keyring.keys == before
+def test_put_in_order_twice_changes_nothing(deployment: Deployment):
+    before = deployment.services.keys.keyring.keys
+    deployment.services.keys.keyring.put_in_order()
+    assert deployment.services.keys.keyring.keys == before

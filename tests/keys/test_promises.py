@@ -9,15 +9,15 @@ import pytest
 
 from issuer.composition import Composition, compose
 from issuer.errors import NotYet
-from issuer.keys.schedule import reserve
+from issuer.keys.schedule import next_key
 from issuer.setup import initialise
 from issuer.vocabulary import SigningAlgorithm
 from tests.builders import OPERATOR, FakeClock, settings_for
 
-LONG = {"jwks_max_age": "2h", "follower_max_age": "1h", "key_announce_for": "24h"}
+LONG = {"jwks_max_age": "2h", "jwks_max_stale": "1h", "key_announce_for": "24h"}
 SHORT = {
     "jwks_max_age": "1s",
-    "follower_max_age": "0s",
+    "jwks_max_stale": "0s",
     "key_announce_for": "60s",
     "key_sign_for": "60s",
 }
@@ -43,7 +43,7 @@ def serving(tmp_path: Path, migrated_database_url: str, clock: FakeClock):
 
 def ready_at(services: Composition):
     services.keys.keyring.put_in_order()
-    key = reserve(services.keys.keyring.keys, SigningAlgorithm.ES256, services.clock())
+    key = next_key(services.keys.keyring.keys, SigningAlgorithm.ES256, services.clock())
     assert key is not None
     return key.ready_at
 
@@ -53,8 +53,8 @@ def test_a_key_in_reserve_keeps_its_dates(serving, clock: FakeClock):
         promised = services.keys.keyring.keys
     with serving(SHORT) as services:
         assert services.keys.keyring.keys == promised
-        with pytest.raises(NotYet), services.administration.changing_keys(OPERATOR) as rooms:
-            rooms.keys.rotate(SigningAlgorithm.ES256)
+        with pytest.raises(NotYet), services.administration.changing_keys(OPERATOR) as work:
+            work.keys.rotate(SigningAlgorithm.ES256)
 
 
 def test_a_key_set_given_before_is_waited_for(serving, clock: FakeClock):

@@ -15,7 +15,7 @@ from issuer.database import Database
 from issuer.database.tables import SigningKeyRow
 from issuer.keys import KeyPolicy, Keyring
 from issuer.vocabulary import SigningAlgorithm
-from tests.builders import FakeClock, House
+from tests.builders import Deployment, FakeClock
 from tests.drivers import AdminApi, TokenEndpoint, problem
 from tests.keys.simulation.memory import PrivateParts
 
@@ -24,9 +24,11 @@ pytestmark = pytest.mark.usefixtures("token_endpoint")
 
 
 @pytest.fixture
-def admin(house: House, token_endpoint: TokenEndpoint) -> Callable[[], AdminApi]:
+def admin(deployment: Deployment, token_endpoint: TokenEndpoint) -> Callable[[], AdminApi]:
     """In the hands of an administrator with a fresh token."""
-    return lambda: AdminApi(house.http, token_endpoint.client_credentials(house.admin).token)
+    return lambda: AdminApi(
+        deployment.http, token_endpoint.client_credentials(deployment.admin).token
+    )
 
 
 def states(admin: AdminApi) -> list[str]:
@@ -38,22 +40,22 @@ def keys(admin: AdminApi) -> list[dict[str, Any]]:
     return admin.get("/keys").json()["items"]
 
 
-def published(house: House) -> set[str]:
-    return {key["kid"] for key in house.http.get(JWKS).json()["keys"]}
+def published(deployment: Deployment) -> set[str]:
+    return {key["kid"] for key in deployment.http.get(JWKS).json()["keys"]}
 
 
-def signing(house: House, token_endpoint: TokenEndpoint) -> str:
-    return token_endpoint.read(token_endpoint.client_credentials(house.admin))[0]["kid"]
+def signing(deployment: Deployment, token_endpoint: TokenEndpoint) -> str:
+    return token_endpoint.read(token_endpoint.client_credentials(deployment.admin))[0]["kid"]
 
 
 def test_a_year_goes_by_and_nobody_has_to_do_anything(
-    house: House, admin: Callable[[], AdminApi], token_endpoint: TokenEndpoint
+    deployment: Deployment, admin: Callable[[], AdminApi], token_endpoint: TokenEndpoint
 ):
     seen = set()
     for _ in range(73):
-        house.wait(timedelta(days=5))
-        kid = signing(house, token_endpoint)
-        assert kid in published(house)
+        deployment.wait(timedelta(days=5))
+        kid = signing(deployment, token_endpoint)
+        assert kid in published(deployment)
         seen.add(kid)
         assert states(admin()).count("active") == 1
         assert "announced" in states(admin())
@@ -61,24 +63,24 @@ def test_a_year_goes_by_and_nobody_has_to_do_anything(
     assert states(admin()).count("destroyed") == 12
 
 
-def test_a_destroyed_key_keeps_its_row_and_nothing_private(house: House):
-    house.wait(timedelta(days=31))
-    house.wait(timedelta(days=2))
-    with house.services.database.reading() as session:
+def test_a_destroyed_key_keeps_its_row_and_nothing_private(deployment: Deployment):
+    deployment.wait(timedelta(days=31))
+    deployment.wait(timedelta(days=2))
+    with deployment.services.database.reading() as session:
         handles = [row.handle for row in session.query(SigningKeyRow)]
     assert sorted(handle is None for handle in handles) == [False, False, True]
 
 
 def test_the_reserve_cannot_be_hurried_before_everyone_has_seen_it(
-    house: House, admin: Callable[[], AdminApi]
+    deployment: Deployment, admin: Callable[[], AdminApi]
 ):
     refused = admin().post("/keys/rotate")
     assert problem(refused) == (409, "not-allowed")
     wait = int(refused.headers["retry-after"])
     assert timedelta(hours=24) <= timedelta(seconds=wait) <= timedelta(hours=24, minutes=2)
-    house.wait(timedelta(seconds=wait - 2))
+    deployment.wait(timedelta(seconds=wait - 2))
     assert admin().post("/keys/rotate").status_code == 409
-    house.wait(timedelta(seconds=2))
+    deployment.wait(timedelta(seconds=2))
     assert admin().post("/keys/rotate").status_code == 200
 
 
@@ -91,81 +93,87 @@ def test_what_nobody_signs_with_is_not_rotated(admin: Callable[[], AdminApi]):
 
 
 def test_rotating_activates_the_reserve_and_announces_the_next(
-    house: House, admin: Callable[[], AdminApi], token_endpoint: TokenEndpoint
+    deployment: Deployment, admin: Callable[[], AdminApi], token_endpoint: TokenEndpoint
 ):
-    reserve, before = (key["kid"] for key in keys(admin()))
-    old_token = token_endpoint.client_credentials(house.admin)
-    house.wait(timedelta(days=2))
+    next_key, before = (key["kid"] for key in keys(admin()))
+    old_token = token_endpoint.client_credentials(deployment.admin)
+    deployment.wait(timedelta(days=2))
     answer = admin().post("/keys/rotate").json()["items"]
     assert [(key["kid"], key["state"]) for key in answer[1:]] == [
-        (reserve, "active"),
+        (next_key, "active"),
         (before, "retired"),
     ]
     assert answer[0]["state"] == "announced"
-    assert signing(house, token_endpoint) == reserve
-    assert {reserve, before, answer[0]["kid"]} == published(house)
+    assert signing(deployment, token_endpoint) == next_key
+    assert {next_key, before, answer[0]["kid"]} == published(deployment)
     token_endpoint.read(old_token)  # still verifies
 
 
 def test_revoking_the_active_key_promotes_the_reserve(
-    house: House, admin: Callable[[], AdminApi], token_endpoint: TokenEndpoint
+    deployment: Deployment, admin: Callable[[], AdminApi], token_endpoint: TokenEndpoint
 ):
-    reserve, before = (key["kid"] for key in keys(admin()))
+    next_key, before = (key["kid"] for key in keys(admin()))
     hers = admin()
     revoked = hers.post(f"/keys/{before}/revoke")
     assert (revoked.status_code, revoked.json()["state"]) == (200, "destroyed")
-    assert signing(house, token_endpoint) == reserve
-    assert before not in published(house)
-    assert len(published(house)) == 2
+    assert signing(deployment, token_endpoint) == next_key
+    assert before not in published(deployment)
+    assert len(published(deployment)) == 2
     assert problem(hers.get("/keys")) == (401, "unauthenticated")  # her token is dead too
     assert states(admin()) == ["announced", "active", "destroyed"]
 
 
 def test_revoking_the_reserve_leaves_the_active_key_and_makes_another(
-    house: House, admin: Callable[[], AdminApi], token_endpoint: TokenEndpoint
+    deployment: Deployment, admin: Callable[[], AdminApi], token_endpoint: TokenEndpoint
 ):
-    reserve, before = (key["kid"] for key in keys(admin()))
-    assert admin().post(f"/keys/{reserve}/revoke").status_code == 200
-    assert signing(house, token_endpoint) == before
+    next_key, before = (key["kid"] for key in keys(admin()))
+    assert admin().post(f"/keys/{next_key}/revoke").status_code == 200
+    assert signing(deployment, token_endpoint) == before
     fresh = keys(admin())[0]
-    assert (fresh["state"], fresh["kid"] not in {reserve, before}) == ("announced", True)
+    assert (fresh["state"], fresh["kid"] not in {next_key, before}) == ("announced", True)
 
 
 def test_revoking_a_retired_key_touches_no_other(
-    house: House, admin: Callable[[], AdminApi], token_endpoint: TokenEndpoint
+    deployment: Deployment, admin: Callable[[], AdminApi], token_endpoint: TokenEndpoint
 ):
-    first = signing(house, token_endpoint)
-    house.wait(timedelta(days=30))
-    second = signing(house, token_endpoint)
+    first = signing(deployment, token_endpoint)
+    deployment.wait(timedelta(days=30))
+    second = signing(deployment, token_endpoint)
     assert first != second
     admin().post(f"/keys/{first}/revoke")
-    assert signing(house, token_endpoint) == second
-    assert first not in published(house)
+    assert signing(deployment, token_endpoint) == second
+    assert first not in published(deployment)
 
 
-def test_revoking_twice_is_once_and_nobody_is_404(house: House, admin: Callable[[], AdminApi]):
-    reserve = keys(admin())[0]["kid"]
-    once = admin().post(f"/keys/{reserve}/revoke").json()
-    house.wait(timedelta(hours=1))
-    assert admin().post(f"/keys/{reserve}/revoke").json()["revoked_at"] == once["revoked_at"]
+def test_revoking_twice_is_once_and_nobody_is_404(
+    deployment: Deployment, admin: Callable[[], AdminApi]
+):
+    next_key = keys(admin())[0]["kid"]
+    once = admin().post(f"/keys/{next_key}/revoke").json()
+    deployment.wait(timedelta(hours=1))
+    assert admin().post(f"/keys/{next_key}/revoke").json()["revoked_at"] == once["revoked_at"]
     assert problem(admin().post("/keys/nobody/revoke")) == (404, "not-found")
 
 
-def test_everything_that_happens_to_a_key_is_on_record(house: House, admin: Callable[[], AdminApi]):
-    reserve, active = (key["kid"] for key in keys(admin()))
+def test_everything_that_happens_to_a_key_is_on_record(
+    deployment: Deployment, admin: Callable[[], AdminApi]
+):
+    next_key, active = (key["kid"] for key in keys(admin()))
     admin().post(f"/keys/{active}/revoke")
     events = admin().get("/audit-events?limit=500").json()["items"]
     about = [(each["action"], each["target"]) for each in events if each["action"][:4] == "key."]
-    assert ("key.announced", reserve) in about
+    assert ("key.announced", next_key) in about
     assert ("key.revoked", active) in about
-    assert ("key.activated", reserve) in about
+    assert ("key.activated", next_key) in about
 
 
 def test_only_who_may_write_keys_changes_them(
-    house: House, token_endpoint: TokenEndpoint, admin: Callable[[], AdminApi]
+    deployment: Deployment, token_endpoint: TokenEndpoint, admin: Callable[[], AdminApi]
 ):
-    reader = house.client(scopes=["issuer:keys:read"], audiences=[house.services.settings.url])
-    hands = AdminApi(house.http, token_endpoint.client_credentials(reader).token)
+    reader = deployment.client(
+        scopes=["issuer:keys:read"], audiences=[deployment.services.settings.url]
+    )
+    hands = AdminApi(deployment.http, token_endpoint.client_credentials(reader).token)
     kid = keys(hands)[0]["kid"]
     assert hands.get(f"/keys/{kid}").status_code == 200
     for path in ("/keys/rotate", f"/keys/{kid}/revoke"):
@@ -173,18 +181,20 @@ def test_only_who_may_write_keys_changes_them(
     assert states(hands) == ["announced", "active"]
 
 
-def test_max_age_never_goes_beyond_the_next_planned_change(house: House, http: httpx.Client):
+def test_max_age_never_goes_beyond_the_next_planned_change(
+    deployment: Deployment, http: httpx.Client
+):
     """Here the reserve takes over, and the next one is announced."""
 
     def max_age() -> str:
         return http.get(JWKS).headers["cache-control"]
 
     assert max_age() == "public, max-age=300"
-    house.wait(timedelta(days=30) - timedelta(seconds=100))
+    deployment.wait(timedelta(days=30) - timedelta(seconds=100))
     assert max_age() == "public, max-age=100"
-    house.wait(timedelta(seconds=99))
+    deployment.wait(timedelta(seconds=99))
     assert max_age() == "public, max-age=1"
-    house.wait(timedelta(seconds=1))
+    deployment.wait(timedelta(seconds=1))
     assert max_age() == "public, max-age=300"
 
 
@@ -205,22 +215,22 @@ def test_a_key_is_announced_from_when_it_is_on_record(migrated_database_url: str
     assert [key.announced_at for key in keyring.keys] == [clock.now, clock.now]
 
 
-def test_a_server_cut_off_from_its_database_has_nobody_keep_its_view(house: House):
+def test_a_server_cut_off_from_its_database_has_nobody_keep_its_view(deployment: Deployment):
     """It cannot know what was announced or revoked meanwhile."""
-    house.services.tokens.changes.stop()
-    house.clock.move(timedelta(seconds=11))
-    answer = house.http.get(JWKS)
+    deployment.services.tokens.changes.stop()
+    deployment.clock.move(timedelta(seconds=11))
+    answer = deployment.http.get(JWKS)
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "public, max-age=0")
 
 
-def test_a_house_in_order_costs_the_rotator_no_query(house: House):
+def test_a_house_in_order_costs_the_rotator_no_query(deployment: Deployment):
     queried = []
 
     def note(*_: object) -> None:
         queried.append(threading.get_ident())
 
-    event.listen(house.services.database.engine, "before_cursor_execute", note)
-    house.services.keys.rotator.look()
+    event.listen(deployment.services.database.engine, "before_cursor_execute", note)
+    deployment.services.keys.rotator.look()
     assert threading.get_ident() not in queried
-    house.wait(timedelta(days=30))
+    deployment.wait(timedelta(days=30))
     assert threading.get_ident() in queried

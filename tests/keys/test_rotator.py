@@ -6,23 +6,25 @@ import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from tests.builders import House
+from tests.builders import Deployment
 
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
 
 
 @pytest.fixture
-def house(house: House) -> House:
+def deployment(deployment: Deployment) -> Deployment:
     """Only the test looks around."""
-    house.services.keys.rotator.stop()
-    house.services.tokens.changes.stop()
-    return house
+    deployment.services.keys.rotator.stop()
+    deployment.services.tokens.changes.stop()
+    return deployment
 
 
-def told(house: House, duration: timedelta = timedelta(0)) -> list[tuple[str, str, str | None]]:
+def told(
+    deployment: Deployment, duration: timedelta = timedelta(0)
+) -> list[tuple[str, str, str | None]]:
     """Event, key and former state of what the log is told when so much time has gone by."""
     with capture_logs() as events:
-        house.wait(duration)
+        deployment.wait(duration)
     return [line(event) for event in events if event["event"].startswith("key_")]
 
 
@@ -30,47 +32,47 @@ def line(event: EventDict) -> tuple[str, str, str | None]:
     return event["event"], event["kid"], event.get("was")
 
 
-def kids(house: House) -> list[str]:
+def kids(deployment: Deployment) -> list[str]:
     """Eldest first."""
-    keys = sorted(house.services.keys.keyring.keys, key=lambda key: key.activates_at)
+    keys = sorted(deployment.services.keys.keyring.keys, key=lambda key: key.activates_at)
     return [key.kid for key in keys]
 
 
-def test_a_start_is_no_change(house: House):
-    assert told(house) == []
+def test_a_start_is_no_change(deployment: Deployment):
+    assert told(deployment) == []
 
 
-def test_a_key_is_announced_signs_retires_and_is_destroyed(house: House):
-    said = told(house, timedelta(days=30))
-    first, second, third = kids(house)
+def test_a_key_is_announced_signs_retires_and_is_destroyed(deployment: Deployment):
+    said = told(deployment, timedelta(days=30))
+    first, second, third = kids(deployment)
     assert sorted(said) == [
         ("key_active", second, "announced"),
         ("key_announced", third, None),
         ("key_retired", first, "active"),
     ]
-    assert told(house) == []
-    assert told(house, timedelta(days=2)) == [("key_destroyed", first, "retired")]
+    assert told(deployment) == []
+    assert told(deployment, timedelta(days=2)) == [("key_destroyed", first, "retired")]
 
 
-def test_a_revocation_and_who_takes_over_are_told(house: House):
-    active, reserve = kids(house)
-    with house.changing() as rooms:
-        rooms.keys.revoke(active)
-    said = told(house)
+def test_a_revocation_and_who_takes_over_are_told(deployment: Deployment):
+    active, next_key = kids(deployment)
+    with deployment.changing() as work:
+        work.keys.revoke(active)
+    said = told(deployment)
     assert sorted(said) == [
-        ("key_active", reserve, "announced"),
-        ("key_announced", kids(house)[-1], None),
+        ("key_active", next_key, "announced"),
+        ("key_announced", kids(deployment)[-1], None),
         ("key_revoked", active, "active"),
     ]
 
 
-def test_a_key_that_signs_at_once_is_told_of_twice(house: House):
+def test_a_key_that_signs_at_once_is_told_of_twice(deployment: Deployment):
     """As the first key of an algorithm does, and one made when there was no reserve."""
-    before = kids(house)
-    with house.changing() as rooms:
+    before = kids(deployment)
+    with deployment.changing() as work:
         for kid in before:
-            rooms.keys.revoke(kid)
-    said = told(house)
-    (fresh, _) = (kid for kid in kids(house) if kid not in before)
+            work.keys.revoke(kid)
+    said = told(deployment)
+    (fresh, _) = (kid for kid in kids(deployment) if kid not in before)
     assert ("key_announced", fresh, None) in said
     assert ("key_active", fresh, "announced") in said

@@ -10,7 +10,7 @@ from issuer.keys import KeyPolicy, KeyState, SigningKey, plan_rotation
 from issuer.keys.schedule import Plan, active, destroys_at, publishable, retires_at, state_at
 from issuer.vocabulary import (
     CLOCKS_APART,
-    LONGEST_TOKEN,
+    MAX_TOKEN,
     SEEN_WITHIN,
     VERIFIERS_BEHIND,
     SigningAlgorithm,
@@ -36,9 +36,9 @@ def in_order(keys: list[SigningKey], now: datetime, policy: KeyPolicy = POLICY) 
 
 
 def test_an_empty_house_gets_a_key_that_signs_and_one_in_reserve():
-    first, reserve = in_order([], START)
-    assert (first.activates_at, reserve.activates_at) == (START, START + timedelta(days=30))
-    assert (first.announced_at, reserve.announced_at) == (START, START)
+    first, next_key = in_order([], START)
+    assert (first.activates_at, next_key.activates_at) == (START, START + timedelta(days=30))
+    assert (first.announced_at, next_key.announced_at) == (START, START)
 
 
 def test_a_house_in_order_needs_nothing():
@@ -50,22 +50,22 @@ def test_a_house_in_order_needs_nothing():
 def test_a_reserve_made_late_is_still_announced_long_enough():
     """Nobody looked for a year: the next key may not sign the moment it exists."""
     late = START + timedelta(days=365)
-    *_, reserve = in_order(in_order([], START), late)
-    assert reserve.announced_at == late
-    assert reserve.activates_at == reserve.ready_at == late + ANNOUNCED
+    *_, next_key = in_order(in_order([], START), late)
+    assert next_key.announced_at == late
+    assert next_key.activates_at == next_key.ready_at == late + ANNOUNCED
 
 
 def test_a_key_goes_through_its_states_in_order():
     keys = in_order([], START)
-    reserve = keys[1]
-    taken_over = reserve.activates_at
-    assert state_at(keys, reserve, taken_over - timedelta(seconds=1)) is KeyState.ANNOUNCED
-    assert state_at(keys, reserve, taken_over) is KeyState.ACTIVE
+    next_key = keys[1]
+    taken_over = next_key.activates_at
+    assert state_at(keys, next_key, taken_over - timedelta(seconds=1)) is KeyState.ANNOUNCED
+    assert state_at(keys, next_key, taken_over) is KeyState.ACTIVE
     assert state_at(keys, keys[0], taken_over) is KeyState.RETIRED
     assert retires_at(keys, keys[0]) == taken_over
     over = destroys_at(keys, keys[0])
     assert over is not None
-    assert over >= taken_over + LONGEST_TOKEN
+    assert over >= taken_over + MAX_TOKEN
     keys = in_order(keys, over)
     assert state_at(keys, keys[0], over) is KeyState.DESTROYED
 
@@ -78,7 +78,7 @@ def test_a_retired_key_outlives_what_a_process_signs_that_saw_its_successor_late
     last_token = rotated_at + CLOCKS_APART + SEEN_WITHIN
     over = destroys_at(keys, first)
     assert over is not None
-    assert over >= last_token + LONGEST_TOKEN + VERIFIERS_BEHIND
+    assert over >= last_token + MAX_TOKEN + VERIFIERS_BEHIND
 
 
 def test_the_key_of_an_unused_algorithm_is_not_published():
@@ -113,6 +113,6 @@ def test_at_every_moment_one_key_signs_and_it_was_published_before(
         published = {key.kid for key in publishable(keys, {ALG})}
         for key in keys:
             retired = retires_at(keys, key)
-            still_needed = retired is None or retired + LONGEST_TOKEN > now
+            still_needed = retired is None or retired + MAX_TOKEN > now
             assert key.kid in published or not still_needed
         assert any(state_at(keys, key, now) is KeyState.ANNOUNCED for key in keys)

@@ -16,25 +16,30 @@ def sealer(*keys: bytes) -> Sealer:
 
 
 def test_a_box_opens_under_the_name_it_was_sealed_with():
-    house = sealer()
-    assert house.open(house.seal(b"private", "kid-1", house.newest), "kid-1") == b"private"
+    deployment = sealer()
+    assert (
+        deployment.open(deployment.seal(b"private", "kid-1", deployment.newest), "kid-1")
+        == b"private"
+    )
 
 
 @pytest.mark.parametrize("change", ["name", "key", "content"])
 def test_a_box_opens_under_nothing_else(change: str):
     """A box moved to another row, another house, or altered."""
-    house = sealer()
-    box = house.seal(b"private", "kid-1", house.newest)
+    deployment = sealer()
+    box = deployment.seal(b"private", "kid-1", deployment.newest)
     if change == "content":
         box = box[:-1] + bytes([box[-1] ^ 1])
     with pytest.raises(ConfigurationError, match="master key"):
-        (sealer() if change == "key" else house).open(box, "other" if change == "name" else "kid-1")
+        (sealer() if change == "key" else deployment).open(
+            box, "other" if change == "name" else "kid-1"
+        )
 
 
 def test_two_boxes_of_one_content_differ():
-    house = sealer()
-    assert house.seal(b"private", "kid", house.newest) != house.seal(
-        b"private", "kid", house.newest
+    deployment = sealer()
+    assert deployment.seal(b"private", "kid", deployment.newest) != deployment.seal(
+        b"private", "kid", deployment.newest
     )
 
 

@@ -30,13 +30,13 @@ def by_itself(services: Composition) -> None:
 
 
 def rotate(services: Composition) -> None:
-    with services.administration.changing_keys(OPERATOR) as rooms:
-        rooms.keys.rotate(ES256)
+    with services.administration.changing_keys(OPERATOR) as work:
+        work.keys.rotate(ES256)
 
 
 def revoke(services: Composition) -> None:
-    with services.administration.changing_keys(OPERATOR) as rooms:
-        rooms.keys.revoke(signing(services).kid)
+    with services.administration.changing_keys(OPERATOR) as work:
+        work.keys.revoke(signing(services).kid)
 
 
 def signing(services: Composition) -> SigningKey:

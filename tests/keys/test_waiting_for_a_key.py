@@ -7,9 +7,9 @@ import pytest
 
 from issuer.errors import ConfigurationError
 from issuer.keys.rotator import TRY_AGAIN_AFTER
-from issuer.keys.schedule import reserve
+from issuer.keys.schedule import next_key
 from issuer.vocabulary import SigningAlgorithm
-from tests.builders import House
+from tests.builders import Deployment
 from tests.drivers import TokenEndpoint
 
 
@@ -24,25 +24,25 @@ def more_settings(folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def late(house: House, folder: Path) -> House:
+def late(deployment: Deployment, folder: Path) -> Deployment:
     """The reserve signs by now, and the folder is not there for the next one."""
-    house.services.keys.rotator.stop()  # a test looks itself
+    deployment.services.keys.rotator.stop()  # a test looks itself
     folder.rename(folder.with_name("away"))
     with pytest.raises(ConfigurationError, match="is not there"):
-        house.wait(timedelta(days=31))
-    return house
+        deployment.wait(timedelta(days=31))
+    return deployment
 
 
-def has_reserve(house: House) -> bool:
-    keys, now = house.services.keys.keyring.keys, house.services.clock()
-    return reserve(keys, SigningAlgorithm.ES256, now) is not None
+def has_reserve(deployment: Deployment) -> bool:
+    keys, now = deployment.services.keys.keyring.keys, deployment.services.clock()
+    return next_key(keys, SigningAlgorithm.ES256, now) is not None
 
 
-def test_the_house_goes_on(late: House, token_endpoint: TokenEndpoint):
+def test_the_house_goes_on(late: Deployment, token_endpoint: TokenEndpoint):
     token_endpoint.read(token_endpoint.client_credentials(late.client()))
 
 
-def test_it_is_asked_for_again_after_a_while(late: House, folder: Path):
+def test_it_is_asked_for_again_after_a_while(late: Deployment, folder: Path):
     """Not each time the rotator looks: the log would fill."""
     late.wait(TRY_AGAIN_AFTER - timedelta(seconds=1))
     with pytest.raises(ConfigurationError, match="is not there"):

@@ -20,10 +20,10 @@ from issuer.settings import Settings
 
 def main(file: Path, moment: str) -> None:
     services = compose(Settings.from_environment(os.environ))
-    with services.administration.changing(Actor("test:killed")) as rooms:
-        found = plan(rooms, read(file.read_bytes(), rooms=rooms))
+    with services.administration.changing(Actor("test:killed")) as work:
+        found = plan(work, read(file.read_bytes(), work=work))
         die_at(moment)
-        apply(rooms, found)
+        apply(work, found)
 
 
 def die_at(moment: str) -> None:

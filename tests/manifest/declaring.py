@@ -2,7 +2,7 @@
 
 from issuer.composition import Composition
 from issuer.manifest import Applied, InvalidManifest, Plan, apply, export, plan, read
-from tests.builders import OPERATOR, House
+from tests.builders import OPERATOR, Deployment
 
 HOUSE = """\
 audiences:
@@ -24,19 +24,19 @@ users:
 
 
 def planned(services: Composition, text: str, *, prune: bool = False) -> Plan:
-    with services.administration.reading(OPERATOR) as rooms:
-        return plan(rooms, read(text, "house.yaml", rooms, prune=prune), prune=prune)
+    with services.administration.reading(OPERATOR) as work:
+        return plan(work, read(text, "house.yaml", work, prune=prune), prune=prune)
 
 
 def declare(services: Composition, text: str, *, prune: bool = False) -> Applied:
-    with services.administration.changing(OPERATOR) as rooms:
-        manifest = read(text, "house.yaml", rooms, prune=prune)
-        return apply(rooms, plan(rooms, manifest, prune=prune))
+    with services.administration.changing(OPERATOR) as work:
+        manifest = read(text, "house.yaml", work, prune=prune)
+        return apply(work, plan(work, manifest, prune=prune))
 
 
 def exported(services: Composition) -> str:
-    with services.administration.reading(OPERATOR) as rooms:
-        return export(rooms)
+    with services.administration.reading(OPERATOR) as work:
+        return export(work)
 
 
 def problems(source: bytes | str) -> list[str]:
@@ -48,13 +48,13 @@ def problems(source: bytes | str) -> list[str]:
     return []
 
 
-def sentences(house: House, text: str, *, prune: bool = False) -> list[str]:
+def sentences(deployment: Deployment, text: str, *, prune: bool = False) -> list[str]:
     """What the plan says of rights."""
-    lines = planned(house.services, text, prune=prune).lines()
+    lines = planned(deployment.services, text, prune=prune).lines()
     return [line for line in lines if " gains " in line or " loses " in line]
 
 
-def steps(house: House, text: str, *, prune: bool = False) -> list[str]:
+def steps(deployment: Deployment, text: str, *, prune: bool = False) -> list[str]:
     """What the plan does, without members."""
-    lines = planned(house.services, text, prune=prune).lines()
+    lines = planned(deployment.services, text, prune=prune).lines()
     return [line for line in lines if line[0] in "+-~"]

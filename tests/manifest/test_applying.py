@@ -12,7 +12,7 @@ from issuer.database.tables import AuditEventRow
 from issuer.errors import AlreadyExists, Forbidden, NotAllowed
 from issuer.manifest import Applied, Plan, apply, plan, read
 from issuer.users import Passwords
-from tests.builders import OPERATOR, PASSWORD, URL, Credentials, House
+from tests.builders import OPERATOR, PASSWORD, URL, Credentials, Deployment
 from tests.drivers import TokenEndpoint
 from tests.manifest.declaring import declare, exported, planned
 
@@ -29,77 +29,77 @@ users: [{username: alice, roles: [{role: runner}]}]
 
 
 def applied(services: Composition, found: Plan) -> Applied:
-    with services.administration.changing(OPERATOR) as rooms:
-        return apply(rooms, found)
+    with services.administration.changing(OPERATOR) as work:
+        return apply(work, found)
 
 
-def test_what_is_applied_counts(house: House, token_endpoint: TokenEndpoint):
-    made = declare(house.services, HOUSE)
+def test_what_is_applied_counts(deployment: Deployment, token_endpoint: TokenEndpoint):
+    made = declare(deployment.services, HOUSE)
     client = Credentials("ci-bot", made.secrets["ci-bot"])
     assert token_endpoint.client_credentials(client).scope == {"agents:run"}
-    declare(house.services, HOUSE.replace("agents:run", "teams:run"))
+    declare(deployment.services, HOUSE.replace("agents:run", "teams:run"))
     assert token_endpoint.client_credentials(client).scope == {"teams:run"}
 
 
 def test_a_user_made_by_a_file_signs_in_once_a_password_is_set(
-    house: House, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenEndpoint
 ):
-    made = declare(house.services, HOUSE)
-    with house.changing() as rooms:
-        rooms.users.set_password(made.user_ids["alice"], Passwords("owasp").prepared(PASSWORD))
-    console = house.client(scopes=["agents:run"], grant_types=["password"])
-    declare(house.services, HOUSE.replace("alice,", "alice, name: A,"))
+    made = declare(deployment.services, HOUSE)
+    with deployment.changing() as work:
+        work.users.set_password(made.user_ids["alice"], Passwords("owasp").prepared(PASSWORD))
+    console = deployment.client(scopes=["agents:run"], grant_types=["password"])
+    declare(deployment.services, HOUSE.replace("alice,", "alice, name: A,"))
     assert token_endpoint.password(console, "alice").scope == {"agents:run"}
 
 
-def test_secrets_are_for_new_clients_and_not_for_logs(house: House):
-    made = declare(house.services, HOUSE)
+def test_secrets_are_for_new_clients_and_not_for_logs(deployment: Deployment):
+    made = declare(deployment.services, HOUSE)
     assert made.secrets.keys() == {"ci-bot"}
     assert "ais_" not in repr(made)
-    assert declare(house.services, HOUSE + "# again\n").secrets == {}
-    with house.changing() as rooms:
-        assert len(rooms.clients.secrets("ci-bot")) == 1
+    assert declare(deployment.services, HOUSE + "# again\n").secrets == {}
+    with deployment.changing() as work:
+        assert len(work.clients.secrets("ci-bot")) == 1
 
 
 @pytest.mark.parametrize("prune", [False, True])
-def test_after_apply_there_is_nothing_to_do(house: House, prune: bool):
+def test_after_apply_there_is_nothing_to_do(deployment: Deployment, prune: bool):
     text = HOUSE.replace("clients: [", f"clients: [{ADMIN}, ")
-    declare(house.services, text, prune=prune)
-    found = planned(house.services, text, prune=prune)
+    declare(deployment.services, text, prune=prune)
+    found = planned(deployment.services, text, prune=prune)
     assert not found
-    before = exported(house.services)
-    assert applied(house.services, found).secrets == {}
-    assert exported(house.services) == before
+    before = exported(deployment.services)
+    assert applied(deployment.services, found).secrets == {}
+    assert exported(deployment.services) == before
 
 
-def test_a_plan_holds_only_for_the_house_it_was_made_of(house: House):
-    found = planned(house.services, HOUSE)
-    house.role("other", [])
-    before = exported(house.services)
+def test_a_plan_holds_only_for_the_house_it_was_made_of(deployment: Deployment):
+    found = planned(deployment.services, HOUSE)
+    deployment.role("other", [])
+    before = exported(deployment.services)
     with pytest.raises(NotAllowed, match="make a new plan"):
-        applied(house.services, found)
-    assert exported(house.services) == before
-    found = planned(house.services, HOUSE)
-    applied(house.services, found)
+        applied(deployment.services, found)
+    assert exported(deployment.services) == before
+    found = planned(deployment.services, HOUSE)
+    applied(deployment.services, found)
     with pytest.raises(NotAllowed, match="make a new plan"):
-        applied(house.services, found)
+        applied(deployment.services, found)
 
 
 def test_tokens_and_uses_of_secrets_do_not_outdate_a_plan(
-    house: House, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenEndpoint
 ):
-    client = house.client(scopes=["agents:run"])
-    found = planned(house.services, HOUSE)
+    client = deployment.client(scopes=["agents:run"])
+    found = planned(deployment.services, HOUSE)
     assert token_endpoint.client_credentials(client).status == 200
-    house.services.tokens.last_use.write()
-    assert applied(house.services, found).secrets
+    deployment.services.tokens.last_use.write()
+    assert applied(deployment.services, found).secrets
 
 
-def test_every_step_is_on_record_under_the_name_of_who_applied_it(house: House):
-    with house.services.administration.changing(Actor("pipeline", request_id="run-7")) as rooms:
-        apply(rooms, plan(rooms, read(HOUSE)))
+def test_every_step_is_on_record_under_the_name_of_who_applied_it(deployment: Deployment):
+    with deployment.services.administration.changing(Actor("pipeline", request_id="run-7")) as work:
+        apply(work, plan(work, read(HOUSE)))
     query = select(AuditEventRow.action, AuditEventRow.target).order_by(AuditEventRow.id)
-    with house.services.database.reading() as session:
+    with deployment.services.database.reading() as session:
         events = session.execute(query.where(AuditEventRow.actor == "pipeline")).all()
     alice = [target for action, target in events if action == "user.created"]
     assert [tuple(event) for event in events] == [
@@ -108,24 +108,24 @@ def test_every_step_is_on_record_under_the_name_of_who_applied_it(house: House):
         ("client.created", "ci-bot"),
         ("client.secret_created", "ci-bot"),
         ("user.created", alice[0]),
-        ("role.given", "ci-bot"),
-        ("role.given", alice[0]),
+        ("role.assigned", "ci-bot"),
+        ("role.assigned", alice[0]),
     ]
 
 
-def test_an_error_on_the_way_changes_nothing(house: House):
-    before = exported(house.services)
-    found = planned(house.services, HOUSE)
+def test_an_error_on_the_way_changes_nothing(deployment: Deployment):
+    before = exported(deployment.services)
+    found = planned(deployment.services, HOUSE)
     with pytest.raises(AlreadyExists):
-        applied(house.services, replace(found, steps=(*found.steps, found.steps[0])))
-    assert exported(house.services) == before
-    assert applied(house.services, found).secrets
+        applied(deployment.services, replace(found, steps=(*found.steps, found.steps[0])))
+    assert exported(deployment.services) == before
+    assert applied(deployment.services, found).secrets
 
 
-def test_what_was_in_use_goes_after_its_uses(house: House):
-    declare(house.services, HOUSE)
+def test_what_was_in_use_goes_after_its_uses(deployment: Deployment):
+    declare(deployment.services, HOUSE)
     declare(
-        house.services,
+        deployment.services,
         f"""\
 audiences: []
 roles: []
@@ -134,20 +134,20 @@ users: [{{username: alice}}]
 """,
         prune=True,
     )
-    with house.changing() as rooms:
-        assert rooms.roles.page(None, 10) == []
-        assert [each.id for each in rooms.audiences.page(None, 10)] == [URL]
+    with deployment.changing() as work:
+        assert work.roles.page(None, 10) == []
+        assert [each.id for each in work.audiences.page(None, 10)] == [URL]
 
 
-def test_the_last_admin_is_not_pruned_and_the_own_audience_never(house: House):
-    before = exported(house.services)
+def test_the_last_admin_is_not_pruned_and_the_own_audience_never(deployment: Deployment):
+    before = exported(deployment.services)
     with pytest.raises(NotAllowed, match="last holder"):
-        declare(house.services, "clients: []", prune=True)
-    assert exported(house.services) == before
+        declare(deployment.services, "clients: []", prune=True)
+    assert exported(deployment.services) == before
     second = f'clients: [{{client_id: second, scopes: [issuer:admin], audiences: ["{URL}"]}}]'
-    assert "second" in declare(house.services, second + "\naudiences: []", prune=True).secrets
-    with house.changing() as rooms:
-        assert [each.id for each in rooms.audiences.page(None, 10)] == [URL]
+    assert "second" in declare(deployment.services, second + "\naudiences: []", prune=True).secrets
+    with deployment.changing() as work:
+        assert [each.id for each in work.audiences.page(None, 10)] == [URL]
 
 
 PRIVILEGED = {
@@ -172,28 +172,28 @@ PRIVILEGED = {
 
 
 @pytest.fixture
-def privileged(house: House) -> House:
+def privileged(deployment: Deployment) -> Deployment:
     """Things that hold rights at the issuer, and things that do not."""
-    house.role("key-readers", ["issuer:keys:read"])
-    house.role("plain", ["agents:run"])
-    house.client("by-role", roles=["key-readers"])
-    house.client("plain")
-    house.client("admin-too", scopes=["issuer:admin"], audiences=[URL])
-    house.user("alice", id="alice", roles=["key-readers"])
-    house.user("bob", id="bob")
-    return house
+    deployment.role("key-readers", ["issuer:keys:read"])
+    deployment.role("plain", ["agents:run"])
+    deployment.client("by-role", roles=["key-readers"])
+    deployment.client("plain")
+    deployment.client("admin-too", scopes=["issuer:admin"], audiences=[URL])
+    deployment.user("alice", id="alice", roles=["key-readers"])
+    deployment.user("bob", id="bob")
+    return deployment
 
 
-def attempt(house: House, text: str, held: Iterable[str]) -> None:
+def attempt(deployment: Deployment, text: str, held: Iterable[str]) -> None:
     prune = text.endswith("[]") or "bob}]" in text
-    with house.services.administration.changing(OPERATOR, held) as rooms:
-        found = plan(rooms, read(text, rooms=rooms, prune=prune), prune=prune)
+    with deployment.services.administration.changing(OPERATOR, held) as work:
+        found = plan(work, read(text, work=work, prune=prune), prune=prune)
         assert found
-        apply(rooms, found)
+        apply(work, found)
 
 
 @pytest.mark.parametrize("case", PRIVILEGED)
-def test_rights_at_the_issuer_are_given_by_admins_only(privileged: House, case: str):
+def test_rights_at_the_issuer_are_given_by_admins_only(privileged: Deployment, case: str):
     """As by hand; a file is no way around (CONTRACT §4)."""
     before = exported(privileged.services)
     with pytest.raises(Forbidden, match="issuer:admin"):
@@ -212,7 +212,7 @@ ORDINARY = {
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_each_section_needs_its_own_right(privileged: House, section: str):
+def test_each_section_needs_its_own_right(privileged: Deployment, section: str):
     reading = {f"issuer:{each}:read" for each in SECTIONS}
     attempt(privileged, ORDINARY[section], reading | {f"issuer:{section}:write"})
     for other in set(SECTIONS) - {section}:
@@ -222,7 +222,9 @@ def test_each_section_needs_its_own_right(privileged: House, section: str):
         assert exported(privileged.services) == before
 
 
-def test_a_file_with_an_assignment_of_a_client_only_needs_the_right_to_clients(privileged: House):
+def test_a_file_with_an_assignment_of_a_client_only_needs_the_right_to_clients(
+    privileged: Deployment,
+):
     reading = {f"issuer:{each}:read" for each in SECTIONS}
     text = "clients: [{client_id: plain, audiences: [my-os], roles: [{role: plain}]}]"
     with pytest.raises(Forbidden, match="issuer:clients:write"):

@@ -10,19 +10,19 @@ from issuer.composition import Composition
 from issuer.errors import Forbidden
 from issuer.manifest import export
 from issuer.roles import Assignment
-from tests.builders import OPERATOR, URL, House
+from tests.builders import OPERATOR, URL, Deployment
 from tests.manifest.declaring import declare, exported, planned
 
 
 @pytest.fixture
-def lived_in(house: House) -> House:
+def lived_in(deployment: Deployment) -> Deployment:
     """A house with something of everything, made in no order."""
-    house.audience("prod/os", name="Prod", access_token_ttl=60, include_roles=True)
-    house.role("runner", ["teams:run", "agents:run"])
-    house.role("admins", ["issuer:admin"])
-    house.role("empty", [])
-    house.client("second-admin", roles=["admins"], audiences=[URL])
-    house.client(
+    deployment.audience("prod/os", name="Prod", access_token_ttl=60, include_roles=True)
+    deployment.role("runner", ["teams:run", "agents:run"])
+    deployment.role("admins", ["issuer:admin"])
+    deployment.role("empty", [])
+    deployment.client("second-admin", roles=["admins"], audiences=[URL])
+    deployment.client(
         "CI-Bot",
         name="on",
         roles=["runner"],
@@ -34,16 +34,16 @@ def lived_in(house: House) -> House:
         may_set_session=True,
         disabled=True,
     )
-    zoe = house.user("Zoë", roles=["empty"], email="zoe@example.org", name="0123")
-    house.user("bob", id="bob@example.org", disabled=True, claims={"team": {"id": None}})
-    with house.changing() as rooms:
-        rooms.clients.create(rooms.clients.get("CI-Bot").model_copy(update={"client_id": None}))
+    zoe = deployment.user("Zoë", roles=["empty"], email="zoe@example.org", name="0123")
+    deployment.user("bob", id="bob@example.org", disabled=True, claims={"team": {"id": None}})
+    with deployment.changing() as work:
+        work.clients.create(work.clients.get("CI-Bot").model_copy(update={"client_id": None}))
         for role, audience in (("runner", "prod/os"), ("runner", "my-os"), ("admins", URL)):
-            rooms.assignments.give(zoe, Assignment(role=role, audience=audience))
-    return house
+            work.assignments.assign(zoe, Assignment(role=role, audience=audience))
+    return deployment
 
 
-def test_what_is_exported_makes_the_same_house(lived_in: House, fresh: Composition):
+def test_what_is_exported_makes_the_same_house(lived_in: Deployment, fresh: Composition):
     text = exported(lived_in.services)
     applied = declare(fresh, text)
     assert exported(fresh) == text
@@ -59,7 +59,7 @@ def test_a_fresh_house_is_the_same_before_and_after_its_own_manifest(fresh: Comp
     assert exported(fresh) == text
 
 
-def test_it_reads_well(lived_in: House):
+def test_it_reads_well(lived_in: Deployment):
     text = exported(lived_in.services)
     assert (
         """
@@ -110,7 +110,7 @@ clients:
     )
 
 
-def test_it_holds_made_ids_and_neither_secrets_nor_passwords(lived_in: House):
+def test_it_holds_made_ids_and_neither_secrets_nor_passwords(lived_in: Deployment):
     text = exported(lived_in.services)
     document: dict[str, Any] = yaml.safe_load(text)
     assert {user["id"][:4] for user in document["users"]} == {"usr_", "bob@"}
@@ -120,44 +120,44 @@ def test_it_holds_made_ids_and_neither_secrets_nor_passwords(lived_in: House):
         assert secret not in text
 
 
-def test_it_is_in_one_order_whatever_the_database_says(house: House):
+def test_it_is_in_one_order_whatever_the_database_says(deployment: Deployment):
     for client_id in ("b", "A", "a-b", "a_b", "a.b"):
-        house.client(client_id)
-    document = yaml.safe_load(exported(house.services))
+        deployment.client(client_id)
+    document = yaml.safe_load(exported(deployment.services))
     ids = [each["client_id"] for each in document["clients"]]
     assert ids == sorted(ids)
 
 
-def test_it_goes_through_more_than_one_page(house: House):
+def test_it_goes_through_more_than_one_page(deployment: Deployment):
     clients = "".join(f"  - client_id: c{number:04}\n" for number in range(1_100))
-    declare(house.services, f"clients:\n{clients}")
-    text = exported(house.services)
+    declare(deployment.services, f"clients:\n{clients}")
+    text = exported(deployment.services)
     assert len(yaml.safe_load(text)["clients"]) == 1_101
-    assert not planned(house.services, text, prune=True)
+    assert not planned(deployment.services, text, prune=True)
 
 
-def test_it_is_the_house_at_one_moment(house: House):
+def test_it_is_the_house_at_one_moment(deployment: Deployment):
     """Whatever is changed while it is read."""
-    before = exported(house.services)
+    before = exported(deployment.services)
     made: list[str] = []
 
     def change(_connection: object, _cursor: object, statement: str, *_: object) -> None:
         if "FROM roles" in statement and not made:
             made.append("")
-            made.append(house.role("runner", []))
+            made.append(deployment.role("runner", []))
 
-    event.listen(house.services.database.engine, "after_cursor_execute", change)
-    assert exported(house.services) == before
+    event.listen(deployment.services.database.engine, "after_cursor_execute", change)
+    assert exported(deployment.services) == before
     assert made[1:] == ["runner"]
-    assert "runner" in exported(house.services)
+    assert "runner" in exported(deployment.services)
 
 
 @pytest.mark.parametrize("missing", ["audiences", "roles", "clients", "users"])
-def test_it_needs_the_right_to_read_everything(house: House, missing: str):
+def test_it_needs_the_right_to_read_everything(deployment: Deployment, missing: str):
     held = {f"issuer:{each}:read" for each in ("audiences", "roles", "clients", "users")}
     held.remove(f"issuer:{missing}:read")
     with (
         pytest.raises(Forbidden, match=f"issuer:{missing}:read"),
-        house.services.administration.reading(OPERATOR, held) as rooms,
+        deployment.services.administration.reading(OPERATOR, held) as work,
     ):
-        export(rooms)
+        export(work)

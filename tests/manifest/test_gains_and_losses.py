@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.builders import URL, House
+from tests.builders import URL, Deployment
 from tests.manifest.declaring import declare, sentences
 
 
@@ -19,40 +19,42 @@ from tests.manifest.declaring import declare, sentences
         ("agents:run", "issuer:keys:read, agents:run", []),
     ],
 )
-def test_what_was_covered_is_no_gain(house: House, held: str, given: str, expected: list[str]):
-    house.client("ci-bot", scopes=[held])
+def test_what_was_covered_is_no_gain(
+    deployment: Deployment, held: str, given: str, expected: list[str]
+):
+    deployment.client("ci-bot", scopes=[held])
     text = f"clients: [{{client_id: ci-bot, audiences: [my-os], scopes: [{given}]}}]"
-    assert sentences(house, text) == [f"ci-bot {each} at my-os" for each in expected]
+    assert sentences(deployment, text) == [f"ci-bot {each} at my-os" for each in expected]
 
 
-def test_issuer_scopes_count_at_the_issuer_only(house: House):
+def test_issuer_scopes_count_at_the_issuer_only(deployment: Deployment):
     text = f"""\
 clients:
   - client_id: helper
     audiences: [my-os, "{URL}"]
     scopes: [issuer:keys:read, agents:run]
 """
-    assert sentences(house, text) == [
+    assert sentences(deployment, text) == [
         f"helper gains issuer:keys:read at {URL}",
         "helper gains agents:run at my-os",
     ]
 
 
-def test_one_who_is_disabled_has_nothing(house: House):
-    house.client("ci-bot", scopes=["agents:run"])
+def test_one_who_is_disabled_has_nothing(deployment: Deployment):
+    deployment.client("ci-bot", scopes=["agents:run"])
     text = "clients: [{client_id: ci-bot, audiences: [my-os], scopes: [teams:run], disabled: true}]"
-    assert sentences(house, text) == ["ci-bot loses agents:run at my-os"]
-    declare(house.services, text)
+    assert sentences(deployment, text) == ["ci-bot loses agents:run at my-os"]
+    declare(deployment.services, text)
     text = text.replace("true", "false")
-    assert sentences(house, text) == ["ci-bot gains teams:run at my-os"]
+    assert sentences(deployment, text) == ["ci-bot gains teams:run at my-os"]
 
 
-def test_a_changed_role_moves_the_rights_of_all_who_have_it(house: House):
+def test_a_changed_role_moves_the_rights_of_all_who_have_it(deployment: Deployment):
     """Also of those the file does not name."""
-    house.role("runner", ["agents:run"])
-    house.client("ci-bot", roles=["runner"])
-    house.user("bob", roles=["runner"])
-    assert sentences(house, "roles: [{name: runner, scopes: [teams:run]}]") == [
+    deployment.role("runner", ["agents:run"])
+    deployment.client("ci-bot", roles=["runner"])
+    deployment.user("bob", roles=["runner"])
+    assert sentences(deployment, "roles: [{name: runner, scopes: [teams:run]}]") == [
         "ci-bot gains teams:run at my-os",
         "ci-bot loses agents:run at my-os",
         "bob gains teams:run at my-os",
@@ -60,8 +62,8 @@ def test_a_changed_role_moves_the_rights_of_all_who_have_it(house: House):
     ]
 
 
-def test_a_new_audience_is_one_more_for_those_who_have_a_role_everywhere(house: House):
-    house.role("runner", ["agents:run"])
-    house.client("ci-bot", roles=["runner"])
-    house.user("bob", roles=["runner"])
-    assert sentences(house, "audiences: [{id: new-os}]") == ["bob gains agents:run at new-os"]
+def test_a_new_audience_is_one_more_for_those_who_have_a_role_everywhere(deployment: Deployment):
+    deployment.role("runner", ["agents:run"])
+    deployment.client("ci-bot", roles=["runner"])
+    deployment.user("bob", roles=["runner"])
+    assert sentences(deployment, "audiences: [{id: new-os}]") == ["bob gains agents:run at new-os"]

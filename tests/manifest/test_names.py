@@ -3,31 +3,31 @@
 import pytest
 
 from issuer.manifest import InvalidManifest, plan, read
-from tests.builders import OPERATOR, House
+from tests.builders import OPERATOR, Deployment
 from tests.manifest.declaring import declare, planned
 
 
-def test_a_user_without_an_id_is_the_one_of_that_name(house: House):
-    house.user("Zoë", id="zoe")
-    assert not planned(house.services, "users: [{username: Zoë}]")
-    assert list(planned(house.services, "users: [{username: zoË}]").lines()) == [
+def test_a_user_without_an_id_is_the_one_of_that_name(deployment: Deployment):
+    deployment.user("Zoë", id="zoe")
+    assert not planned(deployment.services, "users: [{username: Zoë}]")
+    assert list(planned(deployment.services, "users: [{username: zoË}]").lines()) == [
         "~ update user Zoë (zoe)",
         '    username: "Zoë" → "zoË"',
     ]
 
 
-def test_names_can_go_round(house: House):
+def test_names_can_go_round(deployment: Deployment):
     """In an order in which no name is ever taken twice, over a name aside where there is none."""
     for name in ("a", "b", "c", "d", "e"):
-        house.user(name, id=f"usr_{name}")
+        deployment.user(name, id=f"usr_{name}")
     text = "users:" + "".join(
         f"\n  - {{id: usr_{one}, username: {other}, name: was {one}}}"
         for one, other in ("ab", "ba", "cd", "de", "ef")
     )
-    declare(house.services, text)
-    assert not planned(house.services, text)
-    with house.changing() as rooms:
-        names = {user.id: (user.username, user.name) for user in rooms.users.page(None, 10)}
+    declare(deployment.services, text)
+    assert not planned(deployment.services, text)
+    with deployment.changing() as work:
+        names = {user.id: (user.username, user.name) for user in work.users.page(None, 10)}
     assert names == {
         "usr_a": ("b", "was a"),
         "usr_b": ("a", "was b"),
@@ -37,34 +37,34 @@ def test_names_can_go_round(house: House):
     }
 
 
-def test_a_name_that_is_freed_can_be_given_to_a_new_user(house: House):
-    house.user("alice", id="usr_1")
+def test_a_name_that_is_freed_can_be_given_to_a_new_user(deployment: Deployment):
+    deployment.user("alice", id="usr_1")
     text = "users: [{id: usr_1, username: bob}, {username: alice}]"
-    assert set(declare(house.services, text).user_ids) == {"alice"}
-    assert not planned(house.services, text)
+    assert set(declare(deployment.services, text).user_ids) == {"alice"}
+    assert not planned(deployment.services, text)
 
 
-def test_an_id_that_is_freed_can_change_hands(house: House):
+def test_an_id_that_is_freed_can_change_hands(deployment: Deployment):
     """Client to user, and one case to another: deleted first, so nothing old comes back."""
-    house.role("runner", ["agents:run"])
-    house.client("ci-bot", roles=["runner"])
-    house.client("helper")
-    house.user("alice", id="usr_1")
+    deployment.role("runner", ["agents:run"])
+    deployment.client("ci-bot", roles=["runner"])
+    deployment.client("helper")
+    deployment.user("alice", id="usr_1")
     text = """\
 clients: [{client_id: CI-Bot}, {client_id: issuer-admin, scopes: [issuer:admin],
   audiences: ["https://id.example"]}]
 users: [{id: Helper, username: ALICE}]
 """
-    assert set(declare(house.services, text, prune=True).secrets) == {"CI-Bot"}
-    assert not planned(house.services, text, prune=True)
-    with house.changing() as rooms:
-        assert rooms.assignments.of("CI-Bot") == []
+    assert set(declare(deployment.services, text, prune=True).secrets) == {"CI-Bot"}
+    assert not planned(deployment.services, text, prune=True)
+    with deployment.changing() as work:
+        assert work.assignments.of("CI-Bot") == []
 
 
-def test_names_taken_in_the_house_are_said_with_their_lines(house: House):
-    house.client("ci-bot")
-    house.client("helper")
-    house.user("alice", id="usr_1")
+def test_names_taken_in_the_house_are_said_with_their_lines(deployment: Deployment):
+    deployment.client("ci-bot")
+    deployment.client("helper")
+    deployment.user("alice", id="usr_1")
     text = """\
 clients:
   - client_id: CI-Bot
@@ -79,9 +79,9 @@ users:
 """
     with (
         pytest.raises(InvalidManifest) as refused,
-        house.services.administration.reading(OPERATOR) as rooms,
+        deployment.services.administration.reading(OPERATOR) as work,
     ):
-        plan(rooms, read(text, "house.yaml"))
+        plan(work, read(text, "house.yaml"))
     assert str(refused.value).splitlines() == [
         "house.yaml:2: clients[0].client_id: is taken by the client ci-bot in the house",
         "house.yaml:4: users[0].id: is taken by the client helper in the house",
@@ -92,16 +92,16 @@ users:
     ]
 
 
-def test_an_algorithm_the_house_does_not_sign_with_is_a_problem_of_the_file(house: House):
+def test_an_algorithm_the_house_does_not_sign_with_is_a_problem_of_the_file(deployment: Deployment):
     with pytest.raises(InvalidManifest) as refused:
-        planned(house.services, "audiences:\n  - id: my-os\n    signing_alg: RS256\n")
+        planned(deployment.services, "audiences:\n  - id: my-os\n    signing_alg: RS256\n")
     assert str(refused.value) == (
         "house.yaml:3: audiences[0].signing_alg: is not one of ISSUER_SIGNING_ALGORITHMS"
     )
 
 
-def test_what_is_referred_to_is_here_or_in_the_house_and_stays(house: House):
-    house.role("old", [])
+def test_what_is_referred_to_is_here_or_in_the_house_and_stays(deployment: Deployment):
+    deployment.role("old", [])
     text = """\
 roles: [{name: new}]
 clients:
@@ -109,14 +109,14 @@ clients:
     audiences: [my-os, https://id.example, nowhere, 3]
     roles: [{role: new}, {role: old, audience: my-os}, {role: none}]
 """
-    with house.services.administration.reading(OPERATOR) as rooms:
+    with deployment.services.administration.reading(OPERATOR) as work:
         with pytest.raises(InvalidManifest) as refused:
-            read(text, rooms=rooms)
+            read(text, work=work)
         assert [problem.path[2:] for problem in refused.value.problems] == [
             ("audiences", 2),
             ("audiences", 3),
             ("roles", 2, "role"),
         ]
         with pytest.raises(InvalidManifest) as refused:
-            read(text, rooms=rooms, prune=True)
+            read(text, work=work, prune=True)
         assert ("roles", 1, "role") in [problem.path[2:] for problem in refused.value.problems]

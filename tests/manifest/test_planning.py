@@ -5,13 +5,13 @@ import json
 import pytest
 
 from issuer.roles import Assignment
-from tests.builders import House
+from tests.builders import Deployment
 from tests.manifest.declaring import HOUSE, declare, exported, planned, sentences, steps
 
 
-def test_a_plan_says_what_is_made_and_what_it_gives(house: House):
-    before = exported(house.services)
-    assert list(planned(house.services, HOUSE).lines()) == [
+def test_a_plan_says_what_is_made_and_what_it_gives(deployment: Deployment):
+    before = exported(deployment.services)
+    assert list(planned(deployment.services, HOUSE).lines()) == [
         "+ create audience dev-os",
         '    signing_alg: "ES256"',
         "+ create audience prod-os",
@@ -28,18 +28,18 @@ def test_a_plan_says_what_is_made_and_what_it_gives(house: House):
         "alice gains agents:run at my-os",
         "alice gains agents:run at prod-os",
     ]
-    assert exported(house.services) == before
+    assert exported(deployment.services) == before
 
 
-def test_a_plan_says_what_is_changed(house: House):
-    alice = declare(house.services, HOUSE).user_ids["alice"]
+def test_a_plan_says_what_is_changed(deployment: Deployment):
+    alice = declare(deployment.services, HOUSE).user_ids["alice"]
     changed = (
         HOUSE.replace("[agents:run]", "[agents:web:run, teams:run]")
         .replace("username: alice", f'id: {alice}\n    username: "Alice\\u0301"\n    name: A')
         .replace("[dev-os, prod-os]", "[prod-os]\n    access_token_ttl: 60")
         .replace("    roles:\n      - role: runner\n", "")
     )
-    assert list(planned(house.services, changed).lines()) == [
+    assert list(planned(deployment.services, changed).lines()) == [
         "~ update role runner",
         '    scopes: ["agents:run"] → ["agents:web:run", "teams:run"]',
         "~ update client ci-bot",
@@ -57,9 +57,9 @@ def test_a_plan_says_what_is_changed(house: House):
     ]
 
 
-def test_a_plan_is_json_with_stable_names(house: House):
-    declare(house.services, HOUSE)
-    found = planned(house.services, HOUSE.replace("agents:run", "teams:run"))
+def test_a_plan_is_json_with_stable_names(deployment: Deployment):
+    declare(deployment.services, HOUSE)
+    found = planned(deployment.services, HOUSE.replace("agents:run", "teams:run"))
     alice = found.as_json()["rights"][1]["id"]
     assert json.loads(json.dumps(found.as_json())) == {
         "change_count": found.change_count,
@@ -95,61 +95,61 @@ def test_a_plan_is_json_with_stable_names(house: House):
     }
 
 
-def test_no_change_is_no_plan(house: House):
-    declare(house.services, HOUSE)
+def test_no_change_is_no_plan(deployment: Deployment):
+    declare(deployment.services, HOUSE)
     for text in (HOUSE, "{}", "users: []", "clients: [{client_id: ci-bot, audiences: []}]"):
-        found = planned(house.services, text)
+        found = planned(deployment.services, text)
         assert bool(found) is bool(found.steps) is (text.startswith("clients"))
-    assert not list(planned(house.services, HOUSE).lines())
+    assert not list(planned(deployment.services, HOUSE).lines())
 
 
-def test_order_and_repeats_of_scopes_are_no_change(house: House):
-    house.role("runner", ["teams:run", "agents:run"])
+def test_order_and_repeats_of_scopes_are_no_change(deployment: Deployment):
+    deployment.role("runner", ["teams:run", "agents:run"])
     assert not planned(
-        house.services, "roles: [{name: runner, scopes: [agents:run, teams:run, agents:run]}]"
+        deployment.services, "roles: [{name: runner, scopes: [agents:run, teams:run, agents:run]}]"
     )
 
 
-def test_a_claim_is_compared_as_json(house: House):
+def test_a_claim_is_compared_as_json(deployment: Deployment):
     """1, 1.0 and true are three values; a null is one, and no absence."""
-    house.client("ci-bot", audiences=[], claims={"a": {"b": 1}})
+    deployment.client("ci-bot", audiences=[], claims={"a": {"b": 1}})
     for value in ("{b: 1.0}", "{b: true}", "{b: null}", "{b: 1, c: null}", "null", "{}"):
         text = f"clients: [{{client_id: ci-bot, claims: {{a: {value}}}}}]"
-        assert planned(house.services, text)
-        declare(house.services, text)
-        assert not planned(house.services, text)
+        assert planned(deployment.services, text)
+        declare(deployment.services, text)
+        assert not planned(deployment.services, text)
 
 
-def test_a_plan_does_not_obey_what_names_say_to_terminals(house: House):
+def test_a_plan_does_not_obey_what_names_say_to_terminals(deployment: Deployment):
     text = 'users: [{username: ab, claims: {"\\e[31m": "\\e[0m\\n- x\\u202e"}}]'
-    lines = list(planned(house.services, text).lines())
+    lines = list(planned(deployment.services, text).lines())
     assert lines[0] == "+ create user ab"
     assert all(line.isprintable() for line in lines)
 
 
-def test_assignments_count_once_and_everywhere_is_not_here(house: House):
-    house.role("runner", ["agents:run"])
-    house.client("ci-bot", roles=["runner"])
+def test_assignments_count_once_and_everywhere_is_not_here(deployment: Deployment):
+    deployment.role("runner", ["agents:run"])
+    deployment.client("ci-bot", roles=["runner"])
     text = """\
 clients:
   - client_id: ci-bot
     audiences: [my-os]
     roles: [{role: runner, audience: my-os}, {role: runner, audience: my-os}]
 """
-    assert steps(house, text) == [
+    assert steps(deployment, text) == [
         "- unassign role runner everywhere from client ci-bot",
         "+ assign role runner at my-os to client ci-bot",
     ]
-    assert sentences(house, text) == []
-    declare(house.services, text)
-    with house.changing() as rooms:
-        assert rooms.assignments.of("ci-bot") == [Assignment(role="runner", audience="my-os")]
+    assert sentences(deployment, text) == []
+    declare(deployment.services, text)
+    with deployment.changing() as work:
+        assert work.assignments.of("ci-bot") == [Assignment(role="runner", audience="my-os")]
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("more_settings", [{"signing_algorithms": "ES256,RS256"}])
-def test_an_audience_that_does_not_say_how_it_signs_does_as_the_house(house: House):
-    house.audience("rsa-os", signing_alg="RS256")
-    assert not planned(house.services, "audiences: [{id: my-os}]")
-    assert steps(house, "audiences: [{id: rsa-os}]") == ["~ update audience rsa-os"]
-    assert "signing_alg: ES256" in exported(house.services)
+def test_an_audience_that_does_not_say_how_it_signs_does_as_the_house(deployment: Deployment):
+    deployment.audience("rsa-os", signing_alg="RS256")
+    assert not planned(deployment.services, "audiences: [{id: my-os}]")
+    assert steps(deployment, "audiences: [{id: rsa-os}]") == ["~ update audience rsa-os"]
+    assert "signing_alg: ES256" in exported(deployment.services)

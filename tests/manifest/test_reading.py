@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from issuer.manifest import read, schema
-from issuer.manifest.parsing import MOST_BYTES, parse
+from issuer.manifest.parsing import MAX_BYTES, parse
 from issuer.usernames import fold_username
 from tests.manifest.declaring import problems
 
@@ -200,12 +200,12 @@ def test_a_billion_laughs_are_refused_one_by_one():
 
 
 def test_a_file_has_a_size_it_may_have():
-    comment = b"#" * (MOST_BYTES - 11)
+    comment = b"#" * (MAX_BYTES - 11)
     assert problems(b"roles: []\n" + comment + b"\n") == []
     assert problems(b"roles: []\n" + comment + b"#\n") == [
-        f"house.yaml:1: is larger than {MOST_BYTES} bytes"
+        f"house.yaml:1: is larger than {MAX_BYTES} bytes"
     ]
-    assert read(b"roles: []\n" + comment + b"#\n", most_bytes=MOST_BYTES + 1)
+    assert read(b"roles: []\n" + comment + b"#\n", max_bytes=MAX_BYTES + 1)
 
 
 def test_a_file_has_no_more_values_than_memory_should_hold():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.builders import House
+from tests.builders import Deployment
 from tests.journeys.running_issuer import process_environment
 from tests.manifest.declaring import declare, exported, planned
 
@@ -24,30 +24,30 @@ users:
 
 
 @pytest.mark.slow
-def test_an_apply_is_whole_or_not_at_all(house: House, tmp_path: Path):
+def test_an_apply_is_whole_or_not_at_all(deployment: Deployment, tmp_path: Path):
     file = tmp_path / "house.yaml"
     file.write_text(MANIFEST)
-    before = exported(house.services)
+    before = exported(deployment.services)
     for moment in ("1", "7", "15", "before_commit"):
-        assert killed(house, file, moment) == -signal.SIGKILL
-        assert exported(house.services) == before
-    assert killed(house, file, "after_commit") == -signal.SIGKILL
-    assert not planned(house.services, MANIFEST)
-    assert exported(house.services) != before
+        assert killed(deployment, file, moment) == -signal.SIGKILL
+        assert exported(deployment.services) == before
+    assert killed(deployment, file, "after_commit") == -signal.SIGKILL
+    assert not planned(deployment.services, MANIFEST)
+    assert exported(deployment.services) != before
 
 
 @pytest.mark.slow
-def test_what_was_killed_can_be_done_again(house: House, tmp_path: Path):
+def test_what_was_killed_can_be_done_again(deployment: Deployment, tmp_path: Path):
     file = tmp_path / "house.yaml"
     file.write_text(MANIFEST)
-    assert killed(house, file, "10") == -signal.SIGKILL
-    assert declare(house.services, MANIFEST).secrets.keys() == {"c1", "c2"}
-    assert killed(house, file, "999") == 0
+    assert killed(deployment, file, "10") == -signal.SIGKILL
+    assert declare(deployment.services, MANIFEST).secrets.keys() == {"c1", "c2"}
+    assert killed(deployment, file, "999") == 0
 
 
-def killed(house: House, file: Path, moment: str) -> int:
+def killed(deployment: Deployment, file: Path, moment: str) -> int:
     """How the process ended."""
-    settings = house.services.settings
+    settings = deployment.services.settings
     environment = {
         "PYTHONPATH": str(REPOSITORY),
         "ISSUER_URL": settings.url,

@@ -9,7 +9,7 @@ from issuer.database.tables import AuditEventRow, RefreshFamilyRow, RevokedToken
 from issuer.families import FamilyStore
 from issuer.roles import Assignment
 from issuer.tokens import Authorization
-from tests.builders import Credentials, House
+from tests.builders import Credentials, Deployment
 from tests.drivers import TokenAnswer, TokenEndpoint
 
 GRANTS = ["password", "refresh_token"]
@@ -19,7 +19,7 @@ GRANTS = ["password", "refresh_token"]
 class SignedIn:
     """A user who signed in through a client, and the answer to that."""
 
-    house: House
+    deployment: Deployment
     endpoint: TokenEndpoint
     client: Credentials
     user_id: str
@@ -37,66 +37,66 @@ class SignedIn:
         return self.endpoint.password(self.client, "alice", **parameters)
 
 
-def sign_in(house: House, endpoint: TokenEndpoint, **parameters: str) -> SignedIn:
+def sign_in(deployment: Deployment, endpoint: TokenEndpoint, **parameters: str) -> SignedIn:
     """alice, who may run agents and read sessions, through an app that may as well."""
-    house.role("runner", ["agents:run", "sessions:read"])
-    client = house.client(
+    deployment.role("runner", ["agents:run", "sessions:read"])
+    client = deployment.client(
         "app",
         scopes=["agents:run", "sessions:read"],
         grant_types=GRANTS,
         may_set_session=True,
     )
-    user_id = house.user("alice", roles=["runner"])
+    user_id = deployment.user("alice", roles=["runner"])
     answer = endpoint.password(client, "alice", **parameters)
     assert answer.status == 200, answer.body
-    return SignedIn(house, endpoint, client, user_id, answer)
+    return SignedIn(deployment, endpoint, client, user_id, answer)
 
 
-def in_a_family(house: House, authorization: Authorization) -> Authorization:
+def in_a_family(deployment: Deployment, authorization: Authorization) -> Authorization:
     """The same for a token of a new refresh family."""
-    return replace(authorization, sid=house.services.tokens.refresh_tokens.new_family_id())
+    return replace(authorization, sid=deployment.services.tokens.refresh_tokens.new_family_id())
 
 
 def give(alice: SignedIn, role: str) -> None:
-    with alice.house.changing() as rooms:
-        rooms.assignments.give(alice.user_id, Assignment(role=role))
+    with alice.deployment.changing() as work:
+        work.assignments.assign(alice.user_id, Assignment(role=role))
 
 
 def take(alice: SignedIn, role: str) -> None:
-    with alice.house.changing() as rooms:
-        rooms.assignments.take(alice.user_id, Assignment(role=role))
+    with alice.deployment.changing() as work:
+        work.assignments.unassign(alice.user_id, Assignment(role=role))
 
 
 def change_client(alice: SignedIn, **fields: object) -> None:
-    with alice.house.changing() as rooms:
-        rooms.clients.update("app", fields)
+    with alice.deployment.changing() as work:
+        work.clients.update("app", fields)
 
 
-def families(house: House) -> int:
+def families(deployment: Deployment) -> int:
     """How many are active."""
-    with house.services.database.reading() as session:
+    with deployment.services.database.reading() as session:
         store = FamilyStore(session)
         handles = session.scalars(select(RefreshFamilyRow.handle)).all()
         return sum(store.find(handle) is not None for handle in handles)
 
 
-def revoked(house: House) -> set[str]:
+def revoked(deployment: Deployment) -> set[str]:
     """The `jti`s that were revoked."""
-    return _revoked(house, "jti")
+    return _revoked(deployment, "jti")
 
 
-def revoked_families(house: House) -> set[str]:
+def revoked_families(deployment: Deployment) -> set[str]:
     """The `sid`s that were revoked."""
-    return _revoked(house, "sid")
+    return _revoked(deployment, "sid")
 
 
-def events(house: House, action: str) -> list[AuditEventRow]:
+def events(deployment: Deployment, action: str) -> list[AuditEventRow]:
     query = select(AuditEventRow).where(AuditEventRow.action == action).order_by(AuditEventRow.id)
-    with house.services.database.reading() as session:
+    with deployment.services.database.reading() as session:
         return list(session.scalars(query))
 
 
-def _revoked(house: House, kind: str) -> set[str]:
-    with house.services.database.reading() as session:
+def _revoked(deployment: Deployment, kind: str) -> set[str]:
+    with deployment.services.database.reading() as session:
         row = RevokedTokenRow
         return set(session.scalars(select(row.id).where(row.kind == kind)))

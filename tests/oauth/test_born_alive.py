@@ -8,7 +8,7 @@ import pytest
 
 from issuer.composition import UnitOfWork, compose
 from issuer.revocations import Limits, Revocations
-from tests.builders import OPERATOR, PASSWORD, FakeClock, House
+from tests.builders import OPERATOR, PASSWORD, Deployment, FakeClock
 from tests.directory.test_directory import statements
 from tests.drivers import TokenEndpoint
 from tests.revocations.feed import Feed
@@ -17,85 +17,91 @@ GRANTS = ["client_credentials", "password"]
 
 
 def test_a_client_disabled_and_enabled_gets_a_token_that_lives(
-    house: House, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenEndpoint
 ):
-    client = house.client("ci-bot")
+    client = deployment.client("ci-bot")
     for disabled in (True, False):
-        with house.changing() as rooms:
-            rooms.clients.update("ci-bot", {"disabled": disabled})
+        with deployment.changing() as work:
+            work.clients.update("ci-bot", {"disabled": disabled})
     answer = token_endpoint.client_credentials(client)
     assert answer.status == 200
-    assert not Feed.of(house.http).refuses(answer.token)
+    assert not Feed.of(deployment.http).refuses(answer.token)
 
 
-def test_a_new_password_gives_a_token_that_lives(house: House, token_endpoint: TokenEndpoint):
-    client = house.client("web", grant_types=GRANTS)
-    house.user("alice", id="alice")
-    prepared = house.services.sign_in.passwords.prepared(PASSWORD + "!")
-    with house.changing() as rooms:
-        rooms.users.set_password("alice", prepared)
+def test_a_new_password_gives_a_token_that_lives(
+    deployment: Deployment, token_endpoint: TokenEndpoint
+):
+    client = deployment.client("web", grant_types=GRANTS)
+    deployment.user("alice", id="alice")
+    prepared = deployment.services.sign_in.passwords.prepared(PASSWORD + "!")
+    with deployment.changing() as work:
+        work.users.set_password("alice", prepared)
     answer = token_endpoint.password(client, "alice", PASSWORD + "!")
     assert answer.status == 200
-    assert not Feed.of(house.http).refuses(answer.token)
+    assert not Feed.of(deployment.http).refuses(answer.token)
 
 
 def test_a_password_changed_elsewhere_is_known_at_once(
-    house: House, token_endpoint: TokenEndpoint, clock: FakeClock
+    deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
 ):
     """By another process, which this one had no time to look at."""
-    client = house.client("web", grant_types=GRANTS)
-    house.user("alice", id="alice")
-    house.services.tokens.changes.stop()
-    elsewhere = compose(house.services.settings, clock)
+    client = deployment.client("web", grant_types=GRANTS)
+    deployment.user("alice", id="alice")
+    deployment.services.tokens.changes.stop()
+    elsewhere = compose(deployment.services.settings, clock)
     prepared = elsewhere.sign_in.passwords.prepared(PASSWORD + "!")
-    with elsewhere.administration.changing(OPERATOR) as rooms:
-        rooms.users.set_password("alice", prepared)
+    with elsewhere.administration.changing(OPERATOR) as work:
+        work.users.set_password("alice", prepared)
     elsewhere.database.dispose()
     answer = token_endpoint.password(client, "alice", PASSWORD + "!")
-    assert not Feed.of(house.http).refuses(answer.token)
+    assert not Feed.of(deployment.http).refuses(answer.token)
 
 
 REVOKED_ELSEWHERE: dict[str, Callable[[UnitOfWork], None]] = {
-    "client": lambda rooms: rooms.revocations.client("web"),
-    "subject": lambda rooms: rooms.revocations.subject("alice"),
-    "audience": lambda rooms: rooms.revocations.audience("my-os"),
+    "client": lambda work: work.revocations.client("web"),
+    "subject": lambda work: work.revocations.subject("alice"),
+    "audience": lambda work: work.revocations.audience("my-os"),
 }
 
 
 @pytest.mark.parametrize("revoked", REVOKED_ELSEWHERE)
 @pytest.mark.parametrize("grant", GRANTS)
 def test_no_token_leaves_that_another_process_has_revoked_already(
-    house: House, token_endpoint: TokenEndpoint, clock: FakeClock, grant: str, revoked: str
+    deployment: Deployment,
+    token_endpoint: TokenEndpoint,
+    clock: FakeClock,
+    grant: str,
+    revoked: str,
 ):
     """However long ago this process has looked; also for a request that it remembers."""
-    client = house.client("web", grant_types=GRANTS)
-    house.user("alice", id="alice")
+    client = deployment.client("web", grant_types=GRANTS)
+    deployment.user("alice", id="alice")
     ask = partial(token_endpoint.password, client, "alice")
     if grant == "client_credentials":
         ask = partial(token_endpoint.client_credentials, client)
     for _ in range(2):
         assert ask().status == 200
-    house.services.tokens.changes.stop()
-    elsewhere = compose(house.services.settings, clock)
+    deployment.services.tokens.changes.stop()
+    elsewhere = compose(deployment.services.settings, clock)
     for _ in range(3):
-        with elsewhere.administration.changing(OPERATOR) as rooms:
-            REVOKED_ELSEWHERE[revoked](rooms)
+        with elsewhere.administration.changing(OPERATOR) as work:
+            REVOKED_ELSEWHERE[revoked](work)
         answer = ask()
         assert answer.status == 200
-        token = house.services.tokens.any_reader.read_although_revoked(answer.token)
-        assert not house.services.tokens.is_revoked(token)
+        token = deployment.services.tokens.any_reader.read_although_revoked(answer.token)
+        assert not deployment.services.tokens.is_revoked(token)
     elsewhere.database.dispose()
 
 
 def test_a_refresh_answers_with_no_token_that_another_process_has_revoked_already(
-    house: House, token_endpoint: TokenEndpoint, clock: FakeClock
+    deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
 ):
     """An entry for the user that ended no family: the refresh token goes on."""
-    client = house.client("web", grant_types=["password", "refresh_token"])
-    house.user("alice", id="alice")
+    client = deployment.client("web", grant_types=["password", "refresh_token"])
+    deployment.user("alice", id="alice")
     refresh_token = token_endpoint.password(client, "alice").refresh_token
-    house.services.tokens.changes.stop()
-    elsewhere = compose(house.services.settings, clock)
+    deployment.services.tokens.changes.stop()
+    elsewhere = compose(deployment.services.settings, clock)
     for _ in range(2):
         with elsewhere.database.changing() as session:
             revocations = Revocations(session, clock, limits=Limits(tokens=0))
@@ -104,43 +110,45 @@ def test_a_refresh_answers_with_no_token_that_another_process_has_revoked_alread
             )
         answer = token_endpoint.refresh(client, refresh_token)
         refresh_token = answer.refresh_token
-        token = house.services.tokens.any_reader.read_although_revoked(answer.token)
-        assert not house.services.tokens.is_revoked(token)
+        token = deployment.services.tokens.any_reader.read_although_revoked(answer.token)
+        assert not deployment.services.tokens.is_revoked(token)
     elsewhere.database.dispose()
 
 
 def test_an_audience_made_again_gets_a_token_that_lives(
-    house: House, token_endpoint: TokenEndpoint, clock: FakeClock
+    deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
 ):
-    client = house.client("ci-bot")
-    with house.changing() as rooms:
-        rooms.audiences.delete("my-os", cascade=True)
-    house.audience("my-os")
-    with house.changing() as rooms:
-        rooms.clients.update("ci-bot", {"audiences": ["my-os"]})
+    client = deployment.client("ci-bot")
+    with deployment.changing() as work:
+        work.audiences.delete("my-os", cascade=True)
+    deployment.audience("my-os")
+    with deployment.changing() as work:
+        work.clients.update("ci-bot", {"audiences": ["my-os"]})
     before = clock()
     answer = token_endpoint.client_credentials(client)
     assert answer.status == 200
     assert timedelta(0) < clock() - before <= timedelta(seconds=2)
-    assert not Feed.of(house.http).refuses(answer.token)
+    assert not Feed.of(deployment.http).refuses(answer.token)
 
 
-def test_others_do_not_wait(house: House, token_endpoint: TokenEndpoint, clock: FakeClock):
-    other = house.client("other")
-    with house.changing() as rooms:
-        rooms.revocations.client("ci-bot")
-        rooms.revocations.audience("other-os")
+def test_others_do_not_wait(
+    deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
+):
+    other = deployment.client("other")
+    with deployment.changing() as work:
+        work.revocations.client("ci-bot")
+        work.revocations.audience("other-os")
     before = clock()
     assert token_endpoint.client_credentials(other).status == 200
     assert clock() == before
 
 
 def test_nobody_waits_who_does_not_authenticate(
-    house: House, token_endpoint: TokenEndpoint, clock: FakeClock
+    deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
 ):
-    client = house.client("ci-bot")
-    with house.changing() as rooms:
-        rooms.revocations.client("ci-bot")
+    client = deployment.client("ci-bot")
+    with deployment.changing() as work:
+        work.revocations.client("ci-bot")
     before = clock()
     answer = token_endpoint.post(
         data={"grant_type": "client_credentials"}, auth=(client.client_id, "wrong")
@@ -149,16 +157,16 @@ def test_nobody_waits_who_does_not_authenticate(
 
 
 def test_what_was_changed_while_it_waited_counts(
-    house: House, token_endpoint: TokenEndpoint, clock: FakeClock
+    deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
 ):
     """Everything is looked up again: nobody is let in on what was true before."""
-    client = house.client("ci-bot")
-    with house.changing() as rooms:
-        rooms.revocations.client("ci-bot")
+    client = deployment.client("ci-bot")
+    with deployment.changing() as work:
+        work.revocations.client("ci-bot")
 
     def disable() -> None:
-        with house.changing() as rooms:
-            rooms.clients.update("ci-bot", {"disabled": True})
+        with deployment.changing() as work:
+            work.clients.update("ci-bot", {"disabled": True})
 
     clock.while_asleep = disable
     answer = token_endpoint.client_credentials(client)
@@ -166,13 +174,13 @@ def test_what_was_changed_while_it_waited_counts(
 
 
 def test_who_would_wait_too_long_is_told_to_come_again(
-    house: House, token_endpoint: TokenEndpoint, clock: FakeClock
+    deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
 ):
     """The clock of the process that revoked is ahead of ours."""
-    client = house.client("ci-bot")
+    client = deployment.client("ci-bot")
     clock.move(timedelta(minutes=1))
-    with house.changing() as rooms:
-        rooms.revocations.client("ci-bot")
+    with deployment.changing() as work:
+        work.revocations.client("ci-bot")
     clock.move(timedelta(minutes=-1))
     answer = token_endpoint.client_credentials(client)
     assert (answer.status, answer.error) == (503, "temporarily_unavailable")
@@ -180,14 +188,14 @@ def test_who_would_wait_too_long_is_told_to_come_again(
 
 
 def test_who_is_revoked_again_and_again_is_told_to_come_again(
-    house: House, token_endpoint: TokenEndpoint, clock: FakeClock
+    deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
 ):
-    client = house.client("ci-bot")
+    client = deployment.client("ci-bot")
     revoked: list[bool] = []
 
     def revoke() -> None:
-        with house.changing() as rooms:
-            rooms.revocations.client("ci-bot")
+        with deployment.changing() as work:
+            work.revocations.client("ci-bot")
         revoked.append(True)
 
     revoke()
@@ -198,11 +206,11 @@ def test_who_is_revoked_again_and_again_is_told_to_come_again(
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_it_costs_no_query(house: House, token_endpoint: TokenEndpoint):
-    client = house.client("ci-bot")
-    with house.changing() as rooms:
-        rooms.revocations.client("ci-bot")
+def test_it_costs_no_query(deployment: Deployment, token_endpoint: TokenEndpoint):
+    client = deployment.client("ci-bot")
+    with deployment.changing() as work:
+        work.revocations.client("ci-bot")
     token_endpoint.client_credentials(client)
-    with statements(house) as seen:
+    with statements(deployment) as seen:
         assert token_endpoint.client_credentials(client).status == 200
     assert seen == []

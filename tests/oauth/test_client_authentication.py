@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.builders import Credentials, FakeClock, House
+from tests.builders import Credentials, Deployment, FakeClock
 from tests.drivers import TokenAnswer, TokenEndpoint
 
 GRANT = {"grant_type": "client_credentials"}
@@ -15,16 +15,18 @@ INVALID_CLIENT = {
 }
 
 
-def test_basic_and_post_both_authenticate(house: House, token_endpoint: TokenEndpoint):
-    client = house.client()
+def test_basic_and_post_both_authenticate(deployment: Deployment, token_endpoint: TokenEndpoint):
+    client = deployment.client()
     basic = token_endpoint.post(data=GRANT, auth=(client.client_id, client.client_secret))
     post = token_endpoint.post(data={**GRANT, **in_form(client)})
     assert (basic.status, post.status) == (200, 200)
 
 
-def test_every_wrong_credential_has_one_answer(house: House, token_endpoint: TokenEndpoint):
+def test_every_wrong_credential_has_one_answer(
+    deployment: Deployment, token_endpoint: TokenEndpoint
+):
     """Unknown, wrong, disabled, none: nothing in the answer tells them apart."""
-    client, disabled = house.client(), house.client(disabled=True)
+    client, disabled = deployment.client(), deployment.client(disabled=True)
     answers = [
         token_endpoint.post(data=GRANT, auth=("nobody", client.client_secret)),
         token_endpoint.post(data=GRANT, auth=(client.client_id, "wrong")),
@@ -42,19 +44,19 @@ def test_every_wrong_credential_has_one_answer(house: House, token_endpoint: Tok
     assert answers[0].response.headers["www-authenticate"].startswith("Basic realm=")
 
 
-def test_ids_are_form_encoded_before_basic(house: House, token_endpoint: TokenEndpoint):
+def test_ids_are_form_encoded_before_basic(deployment: Deployment, token_endpoint: TokenEndpoint):
     """RFC 6749 §2.3.1; who does not encode is understood where it is not ambiguous."""
-    client = house.client("svc:a+b@c|d~e")
+    client = deployment.client("svc:a+b@c|d~e")
     encoded = token_endpoint.post(data=GRANT, auth=("svc%3Aa%2Bb%40c%7Cd~e", client.client_secret))
-    plain = house.client("a+b@c")
+    plain = deployment.client("a+b@c")
     raw = token_endpoint.post(data=GRANT, auth=("a+b@c", plain.client_secret))
     with_colon = token_endpoint.post(data=GRANT, auth=(client.client_id, client.client_secret))
     assert (encoded.status, raw.status, with_colon.status) == (200, 200, 200)
 
 
-def test_two_methods_at_once_are_refused(house: House, token_endpoint: TokenEndpoint):
+def test_two_methods_at_once_are_refused(deployment: Deployment, token_endpoint: TokenEndpoint):
     """RFC 6749 §2.3: a client MUST NOT use more than one."""
-    client = house.client()
+    client = deployment.client()
     answer = token_endpoint.post(
         data={**GRANT, **in_form(client)}, auth=(client.client_id, client.client_secret)
     )
@@ -68,10 +70,10 @@ def test_two_methods_at_once_are_refused(house: House, token_endpoint: TokenEndp
 
 
 def test_the_form_may_repeat_the_client_id_but_not_name_another(
-    house: House, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     """RFC 6749 §3.2.1."""
-    client = house.client()
+    client = deployment.client()
     auth = (client.client_id, client.client_secret)
     same = token_endpoint.post(data={**GRANT, "client_id": client.client_id}, auth=auth)
     other = token_endpoint.post(data={**GRANT, "client_id": "other"}, auth=auth)
@@ -90,7 +92,7 @@ def test_the_form_may_repeat_the_client_id_but_not_name_another(
     ],
 )
 def test_undecodable_basic_is_invalid_request(
-    house: House, token_endpoint: TokenEndpoint, header: str
+    deployment: Deployment, token_endpoint: TokenEndpoint, header: str
 ):
     answer = token_endpoint.post(data=GRANT, headers={"Authorization": header})
     assert (answer.status, answer.body) == (
@@ -103,36 +105,36 @@ def test_undecodable_basic_is_invalid_request(
 
 
 def test_several_secrets_live_at_a_time_and_a_deleted_one_is_dead(
-    house: House, token_endpoint: TokenEndpoint, clock: FakeClock
+    deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
 ):
-    first = house.client()
+    first = deployment.client()
     clock.move(timedelta(seconds=1))
-    second = house.secret(first)
+    second = deployment.secret(first)
     assert token_endpoint.client_credentials(first).status == 200
-    with house.changing() as rooms:
-        oldest = rooms.clients.secrets(first.client_id)[0]
-        rooms.clients.delete_secret(first.client_id, oldest.id)
+    with deployment.changing() as work:
+        oldest = work.clients.secrets(first.client_id)[0]
+        work.clients.delete_secret(first.client_id, oldest.id)
     assert token_endpoint.client_credentials(first).error == "invalid_client"
     assert token_endpoint.client_credentials(second).status == 200
 
 
 def test_a_client_that_was_made_again_does_not_know_its_old_secret(
-    house: House, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     """An id may be used again, and brings nothing back."""
-    house.role("runner", ["agents:run"])
-    old = house.client("ci-bot", roles=["runner"])
-    with house.changing() as rooms:
-        rooms.clients.delete("ci-bot")
+    deployment.role("runner", ["agents:run"])
+    old = deployment.client("ci-bot", roles=["runner"])
+    with deployment.changing() as work:
+        work.clients.delete("ci-bot")
     assert token_endpoint.client_credentials(old).error == "invalid_client"
-    new = house.client("ci-bot")
+    new = deployment.client("ci-bot")
     assert token_endpoint.client_credentials(old).error == "invalid_client"
     assert token_endpoint.client_credentials(new).scope == set()
 
 
-def test_the_scheme_of_basic_has_no_case(house: House, token_endpoint: TokenEndpoint):
+def test_the_scheme_of_basic_has_no_case(deployment: Deployment, token_endpoint: TokenEndpoint):
     """RFC 9110 §11.1."""
-    client = house.client()
+    client = deployment.client()
     pair = base64.b64encode(f"{client.client_id}:{client.client_secret}".encode()).decode()
     answer = token_endpoint.post(data=GRANT, headers={"Authorization": f"bAsIc {pair}"})
     assert answer.status == 200

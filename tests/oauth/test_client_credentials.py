@@ -5,15 +5,15 @@ from datetime import timedelta
 import pytest
 
 from issuer.roles import Assignment
-from tests.builders import URL, FakeClock, House
+from tests.builders import URL, Deployment, FakeClock
 from tests.drivers import TokenEndpoint
 
 
 def test_the_answer_is_a_bearer_token_that_nobody_stores(
-    house: House, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     """RFC 6749 §5.1."""
-    client = house.client(scopes=["agents:run", "agents:web:read"])
+    client = deployment.client(scopes=["agents:run", "agents:web:read"])
     answer = token_endpoint.client_credentials(client)
     assert answer.status == 200
     assert answer.response.headers["cache-control"] == "no-store"
@@ -27,10 +27,10 @@ def test_the_answer_is_a_bearer_token_that_nobody_stores(
 
 
 def test_the_token_says_what_the_contract_promises(
-    house: House, token_endpoint: TokenEndpoint, clock: FakeClock
+    deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
 ):
     """RFC 9068 §2: every claim, and no other."""
-    client = house.client("ci-bot", scopes=["agents:run"], claims={"tenant": "acme"})
+    client = deployment.client("ci-bot", scopes=["agents:run"], claims={"tenant": "acme"})
     answer = token_endpoint.client_credentials(client)
     header, claims = token_endpoint.read(answer)
     now = int(clock().timestamp())
@@ -50,29 +50,33 @@ def test_the_token_says_what_the_contract_promises(
     }
 
 
-def test_scopes_is_an_array_also_for_none(house: House, token_endpoint: TokenEndpoint):
+def test_scopes_is_an_array_also_for_none(deployment: Deployment, token_endpoint: TokenEndpoint):
     """Nobody asked and nothing is held: an empty `scope`, and an empty array."""
-    answer = token_endpoint.client_credentials(house.client())
+    answer = token_endpoint.client_credentials(deployment.client())
     claims = token_endpoint.claims(answer)
     assert (answer.body["scope"], claims["scope"], claims["scopes"]) == ("", "", [])
 
 
-def test_every_token_has_its_own_jti(house: House, token_endpoint: TokenEndpoint):
-    client = house.client()
+def test_every_token_has_its_own_jti(deployment: Deployment, token_endpoint: TokenEndpoint):
+    client = deployment.client()
     answers = [token_endpoint.client_credentials(client) for _ in range(20)]
     assert len({token_endpoint.claims(answer)["jti"] for answer in answers}) == 20
 
 
-def test_a_narrower_scope_is_granted_as_asked(house: House, token_endpoint: TokenEndpoint):
-    client = house.client(scopes=["agents:run"])
+def test_a_narrower_scope_is_granted_as_asked(
+    deployment: Deployment, token_endpoint: TokenEndpoint
+):
+    client = deployment.client(scopes=["agents:run"])
     answer = token_endpoint.client_credentials(client, scope="agents:web:run")
     assert answer.scope == {"agents:web:run"}
     assert token_endpoint.claims(answer)["scopes"] == ["agents:web:run"]
 
 
-def test_a_scope_that_is_not_covered_is_named(house: House, token_endpoint: TokenEndpoint):
+def test_a_scope_that_is_not_covered_is_named(
+    deployment: Deployment, token_endpoint: TokenEndpoint
+):
     """RFC 6749 §5.2; never a silent cut."""
-    client = house.client(scopes=["agents:web:run"])
+    client = deployment.client(scopes=["agents:web:run"])
     answer = token_endpoint.client_credentials(client, scope="agents:web:run agents:run")
     assert (answer.status, answer.body) == (
         400,
@@ -85,41 +89,43 @@ def test_a_scope_that_is_not_covered_is_named(house: House, token_endpoint: Toke
 
 @pytest.mark.parametrize("scope", ["a  b", " a", "a ", "a\tb", "ä", 'a"b', "a::b", "a:b:c:d"])
 def test_a_malformed_scope_is_invalid_scope(
-    house: House, token_endpoint: TokenEndpoint, scope: str
+    deployment: Deployment, token_endpoint: TokenEndpoint, scope: str
 ):
     """RFC 6749 §3.3."""
-    client = house.client(scopes=["agent_os:admin"])
+    client = deployment.client(scopes=["agent_os:admin"])
     assert token_endpoint.client_credentials(client, scope=scope).error == "invalid_scope"
 
 
-def test_a_role_counts_at_its_audience_only(house: House, token_endpoint: TokenEndpoint):
-    house.audience("other-os")
-    house.role("runner", ["agents:run"])
-    client = house.client(audiences=["my-os", "other-os"])
-    with house.changing() as rooms:
-        rooms.assignments.give(client.client_id, Assignment(role="runner", audience="other-os"))
+def test_a_role_counts_at_its_audience_only(deployment: Deployment, token_endpoint: TokenEndpoint):
+    deployment.audience("other-os")
+    deployment.role("runner", ["agents:run"])
+    client = deployment.client(audiences=["my-os", "other-os"])
+    with deployment.changing() as work:
+        work.assignments.assign(client.client_id, Assignment(role="runner", audience="other-os"))
     here = token_endpoint.client_credentials(client, audience="my-os")
     there = token_endpoint.client_credentials(client, audience="other-os")
     assert (here.scope, there.scope) == (set(), {"agents:run"})
 
 
-def test_a_role_without_audience_counts_everywhere(house: House, token_endpoint: TokenEndpoint):
-    house.audience("other-os")
-    house.role("runner", ["agents:run"])
-    client = house.client(audiences=["my-os", "other-os"], roles=["runner"])
+def test_a_role_without_audience_counts_everywhere(
+    deployment: Deployment, token_endpoint: TokenEndpoint
+):
+    deployment.audience("other-os")
+    deployment.role("runner", ["agents:run"])
+    client = deployment.client(audiences=["my-os", "other-os"], roles=["runner"])
     for audience in ("my-os", "other-os"):
         answer = token_endpoint.client_credentials(client, audience=audience)
         assert answer.scope == {"agents:run"}
 
 
 def test_roles_are_named_only_where_the_audience_asks_for_it(
-    house: House, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     """Only those that gave a scope of this token."""
-    house.audience("with-roles", include_roles=True)
-    house.role("runner", ["agents:run"])
-    house.role("reader", ["sessions:read"])
-    client = house.client(audiences=["my-os", "with-roles"], roles=["runner", "reader"])
+    deployment.audience("with-roles", include_roles=True)
+    deployment.role("runner", ["agents:run"])
+    deployment.role("reader", ["sessions:read"])
+    client = deployment.client(audiences=["my-os", "with-roles"], roles=["runner", "reader"])
     answer = token_endpoint.client_credentials(client, audience="with-roles", scope="agents:x:run")
     assert token_endpoint.claims(answer)["roles"] == ["runner"]
     answer = token_endpoint.client_credentials(client, audience="my-os")
@@ -127,9 +133,11 @@ def test_roles_are_named_only_where_the_audience_asks_for_it(
 
 
 def test_agent_os_admin_is_nothing_at_the_issuers_own_audience(
-    house: House, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenEndpoint
 ):
-    client = house.client(scopes=["agent_os:admin", "issuer:users:read"], audiences=["my-os", URL])
+    client = deployment.client(
+        scopes=["agent_os:admin", "issuer:users:read"], audiences=["my-os", URL]
+    )
     own = token_endpoint.client_credentials(client, audience=URL)
     elsewhere = token_endpoint.client_credentials(client, audience="my-os")
     assert (own.scope, elsewhere.scope) == ({"issuer:users:read"}, {"agent_os:admin"})
@@ -139,32 +147,32 @@ def test_agent_os_admin_is_nothing_at_the_issuers_own_audience(
 
 @pytest.mark.parametrize("parameter", ["audience", "resource"])
 def test_the_audience_may_be_named_either_way(
-    house: House, token_endpoint: TokenEndpoint, parameter: str
+    deployment: Deployment, token_endpoint: TokenEndpoint, parameter: str
 ):
     """RFC 8707 §2."""
-    house.audience("https://os.example/one")
-    client = house.client(audiences=["my-os", "https://os.example/one"])
+    deployment.audience("https://os.example/one")
+    client = deployment.client(audiences=["my-os", "https://os.example/one"])
     answer = token_endpoint.client_credentials(client, **{parameter: "https://os.example/one"})
     assert token_endpoint.claims(answer)["aud"] == "https://os.example/one"
 
 
 def test_the_only_audience_need_not_be_named_but_one_of_two_must(
-    house: House, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenEndpoint
 ):
-    house.audience("other-os")
-    assert token_endpoint.client_credentials(house.client()).status == 200
+    deployment.audience("other-os")
+    assert token_endpoint.client_credentials(deployment.client()).status == 200
     for audiences in ([], ["my-os", "other-os"]):
-        answer = token_endpoint.client_credentials(house.client(audiences=audiences))
+        answer = token_endpoint.client_credentials(deployment.client(audiences=audiences))
         assert (answer.status, answer.error) == (400, "invalid_target")
 
 
 @pytest.mark.parametrize("audience", ["other-os", "nowhere", "MY-OS", URL])
 def test_an_audience_that_is_not_the_clients_is_invalid_target(
-    house: House, token_endpoint: TokenEndpoint, audience: str
+    deployment: Deployment, token_endpoint: TokenEndpoint, audience: str
 ):
     """Unknown and not permitted are one answer (RFC 8707 §2)."""
-    house.audience("other-os")
-    answer = token_endpoint.client_credentials(house.client(), audience=audience)
+    deployment.audience("other-os")
+    answer = token_endpoint.client_credentials(deployment.client(), audience=audience)
     assert (answer.status, answer.body) == (
         400,
         {
@@ -175,11 +183,11 @@ def test_an_audience_that_is_not_the_clients_is_invalid_target(
 
 
 def test_the_lifetime_is_the_clients_else_the_audiences_else_the_setting(
-    house: House, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenEndpoint
 ):
-    house.audience("long-os", access_token_ttl=3600)
-    client = house.client(audiences=["my-os", "long-os"])
-    hasty = house.client(audiences=["long-os"], access_token_ttl=60)
+    deployment.audience("long-os", access_token_ttl=3600)
+    client = deployment.client(audiences=["my-os", "long-os"])
+    hasty = deployment.client(audiences=["long-os"], access_token_ttl=60)
     lifetimes = [
         token_endpoint.client_credentials(client, audience="my-os").body["expires_in"],
         token_endpoint.client_credentials(client, audience="long-os").body["expires_in"],
@@ -188,8 +196,10 @@ def test_the_lifetime_is_the_clients_else_the_audiences_else_the_setting(
     assert lifetimes == [900, 3600, 60]
 
 
-def test_a_session_is_bound_only_for_clients_that_may(house: House, token_endpoint: TokenEndpoint):
-    trusted, other = house.client(may_set_session=True), house.client()
+def test_a_session_is_bound_only_for_clients_that_may(
+    deployment: Deployment, token_endpoint: TokenEndpoint
+):
+    trusted, other = deployment.client(may_set_session=True), deployment.client()
     bound = token_endpoint.client_credentials(trusted, session_id="s-1")
     unbound = token_endpoint.client_credentials(other, session_id="s-1")
     assert token_endpoint.claims(bound)["session_id"] == "s-1"
@@ -201,9 +211,9 @@ def test_a_session_is_bound_only_for_clients_that_may(house: House, token_endpoi
 
 @pytest.mark.parametrize("more_settings", [{"max_token_bytes": "1024"}])
 def test_a_token_over_its_limit_is_refused_and_the_claim_named(
-    house: House, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenEndpoint
 ):
-    client = house.client(claims={"small": 1, "huge": "x" * 1000})
+    client = deployment.client(claims={"small": 1, "huge": "x" * 1000})
     answer = token_endpoint.client_credentials(client)
     assert (answer.status, answer.error) == (400, "invalid_request")
     assert "huge" in answer.body["error_description"]
@@ -213,19 +223,21 @@ def test_a_token_over_its_limit_is_refused_and_the_claim_named(
     "more_settings", [{"signing_algorithms": "RS256,PS256,ES256,EdDSA"}], ids=["all"]
 )
 @pytest.mark.parametrize("alg", ["RS256", "PS256", "ES256", "EdDSA"])
-def test_an_audience_chooses_its_algorithm(house: House, token_endpoint: TokenEndpoint, alg: str):
-    house.audience("os", signing_alg=alg)
-    answer = token_endpoint.client_credentials(house.client(audiences=["os"]))
+def test_an_audience_chooses_its_algorithm(
+    deployment: Deployment, token_endpoint: TokenEndpoint, alg: str
+):
+    deployment.audience("os", signing_alg=alg)
+    answer = token_endpoint.client_credentials(deployment.client(audiences=["os"]))
     header, claims = token_endpoint.read(answer)
     assert (header["alg"], claims["aud"]) == (alg, "os")
 
 
 def test_an_expired_secret_is_refused_and_the_others_go_on(
-    house: House, token_endpoint: TokenEndpoint, clock: FakeClock
+    deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
 ):
-    client = house.client()
-    short = house.secret(client, expires_at=(clock() + timedelta(hours=1)).isoformat())
+    client = deployment.client()
+    short = deployment.secret(client, expires_at=(clock() + timedelta(hours=1)).isoformat())
     assert token_endpoint.client_credentials(short).status == 200
-    house.wait(timedelta(hours=1))
+    deployment.wait(timedelta(hours=1))
     assert token_endpoint.client_credentials(short).error == "invalid_client"
     assert token_endpoint.client_credentials(client).status == 200

@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 
 from issuer.audit import Actor
-from issuer.refresh import Issue
+from issuer.refresh_tokens import Issue
 from issuer.roles import Assignment
 from issuer.tokens import Authorization
-from tests.builders import URL, Credentials, House
+from tests.builders import URL, Credentials, Deployment
 from tests.drivers import TokenEndpoint
 from tests.oauth.refreshing import GRANTS, SignedIn, in_a_family, sign_in
 
@@ -17,8 +17,8 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def alice(house: House, token_endpoint: TokenEndpoint) -> SignedIn:
-    return sign_in(house, token_endpoint)
+def alice(deployment: Deployment, token_endpoint: TokenEndpoint) -> SignedIn:
+    return sign_in(deployment, token_endpoint)
 
 
 def test_a_client_may_ask_about_an_access_token_of_its_own(alice: SignedIn):
@@ -35,8 +35,8 @@ def test_a_client_may_ask_about_an_access_token_of_its_own(alice: SignedIn):
     }
 
 
-def test_a_client_of_its_own_has_no_username(house: House, token_endpoint: TokenEndpoint):
-    client = house.client(may_set_session=True)
+def test_a_client_of_its_own_has_no_username(deployment: Deployment, token_endpoint: TokenEndpoint):
+    client = deployment.client(may_set_session=True)
     answer = token_endpoint.client_credentials(client, session_id="one")
     said = token_endpoint.introspect(client, answer.token)
     assert (said["sub"], said["client_id"]) == (client.client_id, client.client_id)
@@ -44,16 +44,18 @@ def test_a_client_of_its_own_has_no_username(house: House, token_endpoint: Token
     assert "username" not in said
 
 
-def test_roles_are_said_where_the_token_has_them(house: House, token_endpoint: TokenEndpoint):
-    house.audience("with-roles", include_roles=True)
-    house.role("runner", ["agents:run"])
-    client = house.client(audiences=["with-roles"], roles=["runner"])
+def test_roles_are_said_where_the_token_has_them(
+    deployment: Deployment, token_endpoint: TokenEndpoint
+):
+    deployment.audience("with-roles", include_roles=True)
+    deployment.role("runner", ["agents:run"])
+    client = deployment.client(audiences=["with-roles"], roles=["runner"])
     answer = token_endpoint.client_credentials(client)
     assert token_endpoint.introspect(client, answer.token)["roles"] == ["runner"]
 
 
 def test_a_client_may_ask_about_a_refresh_token_of_its_own(alice: SignedIn):
-    now = alice.house.clock()
+    now = alice.deployment.clock()
     said = alice.introspect(alice.answer.refresh_token)
     assert said == {
         "active": True,
@@ -79,7 +81,7 @@ def test_asking_uses_nothing_up_and_ends_nothing(alice: SignedIn):
 
 def test_nobody_else_learns_anything(alice: SignedIn):
     """RFC 7662 §2.2: inactive, as what never was."""
-    other = alice.house.client("other", scopes=["agents:run"], grant_types=GRANTS)
+    other = alice.deployment.client("other", scopes=["agents:run"], grant_types=GRANTS)
     for token in (alice.answer.token, alice.answer.refresh_token, "x"):
         assert alice.endpoint.introspect(other, token) == INACTIVE
 
@@ -88,8 +90,8 @@ def test_nobody_else_learns_anything(alice: SignedIn):
 @pytest.mark.parametrize("how", ["directly", "by a role"])
 def test_who_may_introspect_may_ask_about_all(alice: SignedIn, scope: str, how: str):
     fields = {"scopes": [scope]} if how == "directly" else {"roles": ["asking"]}
-    alice.house.role("asking", [scope])
-    asking = alice.house.client("asking", audiences=[URL], **fields)
+    alice.deployment.role("asking", [scope])
+    asking = alice.deployment.client("asking", audiences=[URL], **fields)
     for token in (alice.answer.token, alice.answer.refresh_token):
         assert alice.endpoint.introspect(asking, token)["active"]
 
@@ -105,14 +107,14 @@ def test_the_right_counts_at_the_issuers_own_audience_only(
     alice: SignedIn, fields: dict[str, list[str]]
 ):
     """CONTRACT §2, §4."""
-    asking = alice.house.client("asking", **fields)
+    asking = alice.deployment.client("asking", **fields)
     assert alice.endpoint.introspect(asking, alice.answer.token) == INACTIVE
 
 
 def test_what_expired_is_inactive(alice: SignedIn):
-    alice.house.wait(timedelta(minutes=15))
+    alice.deployment.wait(timedelta(minutes=15))
     assert alice.introspect(alice.answer.token) == INACTIVE
-    alice.house.wait(14 * DAY)
+    alice.deployment.wait(14 * DAY)
     assert alice.introspect(alice.answer.refresh_token) == INACTIVE
 
 
@@ -127,30 +129,30 @@ def test_what_was_revoked_is_inactive(alice: SignedIn):
 
 
 def test_of_a_user_that_is_disabled_or_deleted_nothing_is_active(alice: SignedIn):
-    with alice.house.changing() as rooms:
-        rooms.users.update(alice.user_id, {"disabled": True})
+    with alice.deployment.changing() as work:
+        work.users.update(alice.user_id, {"disabled": True})
     for token in (alice.answer.token, alice.answer.refresh_token):
         assert alice.introspect(token) == INACTIVE
-    with alice.house.changing() as rooms:
-        rooms.users.delete(alice.user_id)
+    with alice.deployment.changing() as work:
+        work.users.delete(alice.user_id)
     assert alice.introspect(alice.answer.token) == INACTIVE
 
 
 def test_of_a_client_that_is_disabled_nothing_is_active(
-    house: House, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenEndpoint
 ):
-    alice = sign_in(house, token_endpoint)
-    admin = house.admin
+    alice = sign_in(deployment, token_endpoint)
+    admin = deployment.admin
     assert token_endpoint.introspect(admin, alice.answer.token)["active"]
-    with house.changing() as rooms:
-        rooms.clients.update("app", {"disabled": True})
+    with deployment.changing() as work:
+        work.clients.update("app", {"disabled": True})
     for token in (alice.answer.token, alice.answer.refresh_token):
         assert token_endpoint.introspect(admin, token) == INACTIVE
 
 
 def test_a_scope_taken_away_is_not_said_any_more(alice: SignedIn):
-    with alice.house.changing() as rooms:
-        rooms.assignments.take(alice.user_id, Assignment(role="runner"))
+    with alice.deployment.changing() as work:
+        work.assignments.unassign(alice.user_id, Assignment(role="runner"))
     for token in (alice.answer.token, alice.answer.refresh_token):
         assert alice.introspect(token)["scope"] == ""
 
@@ -171,14 +173,16 @@ def test_a_scope_taken_away_is_not_said_any_more(alice: SignedIn):
     ],
 )
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_what_is_no_token_is_inactive(house: House, token_endpoint: TokenEndpoint, token: str):
-    assert token_endpoint.introspect(house.client(), token) == INACTIVE
+def test_what_is_no_token_is_inactive(
+    deployment: Deployment, token_endpoint: TokenEndpoint, token: str
+):
+    assert token_endpoint.introspect(deployment.client(), token) == INACTIVE
 
 
-def test_it_takes_what_the_token_endpoint_takes(house: House):
+def test_it_takes_what_the_token_endpoint_takes(deployment: Deployment):
     """RFC 7662 §2.1: the same client authentication, and the same bounds."""
-    client: Credentials = house.client()
-    post, path = house.http.post, "/oauth2/introspect"
+    client: Credentials = deployment.client()
+    post, path = deployment.http.post, "/oauth2/introspect"
     form, auth = {"token": "x"}, (client.client_id, client.client_secret)
     answer = post(path, data=form, auth=auth)
     assert (answer.status_code, answer.json()) == (200, INACTIVE)
@@ -191,17 +195,21 @@ def test_it_takes_what_the_token_endpoint_takes(house: House):
     assert post(path, data=form).status_code == 401
     assert post(path, data={}, auth=auth).json()["error"] == "invalid_request"
     assert post(path, data={"token": "x" * 20_000}, auth=auth).status_code == 413
-    assert house.http.get(path).status_code == 405
+    assert deployment.http.get(path).status_code == 405
 
 
 @pytest.mark.parametrize("more_settings", [{"password_grant": "false"}])
-def test_without_the_grant_no_refresh_token_is_active(house: House, token_endpoint: TokenEndpoint):
+def test_without_the_grant_no_refresh_token_is_active(
+    deployment: Deployment, token_endpoint: TokenEndpoint
+):
     """Those of before it was turned off can be used no more, and say so."""
-    services, client = house.services, house.client("app", grant_types=GRANTS)
-    user = services.tokens.directory.load_user(house.user("alice"))
+    services, client = deployment.services, deployment.client("app", grant_types=GRANTS)
+    user = services.tokens.directory.load_user(deployment.user("alice"))
     app = services.tokens.directory.load_client("app")
-    authorization = in_a_family(house, Authorization.of_user(user, app, app.audiences["my-os"]))
-    issue = Issue(services.tokens.issuer.issue(authorization, house.clock()), Actor("app"), {})
+    authorization = in_a_family(
+        deployment, Authorization.of_user(user, app, app.audiences["my-os"])
+    )
+    issue = Issue(services.tokens.issuer.issue(authorization, deployment.clock()), Actor("app"), {})
     token = services.tokens.refresh_tokens.begin(user, authorization, issue)
     assert token_endpoint.refresh(client, token).error == "unsupported_grant_type"
     assert token_endpoint.introspect(client, token) == INACTIVE

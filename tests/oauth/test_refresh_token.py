@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from issuer.database.tables import RefreshFamilyRow
-from tests.builders import PASSWORD, House
+from tests.builders import PASSWORD, Deployment
 from tests.drivers import TokenAnswer, TokenEndpoint
 from tests.oauth.refreshing import (
     GRANTS,
@@ -27,8 +27,8 @@ GRACE = {"refresh_reuse_grace": "30s"}
 
 
 @pytest.fixture
-def alice(house: House, token_endpoint: TokenEndpoint) -> SignedIn:
-    return sign_in(house, token_endpoint)
+def alice(deployment: Deployment, token_endpoint: TokenEndpoint) -> SignedIn:
+    return sign_in(deployment, token_endpoint)
 
 
 def assert_unusable(answer: TokenAnswer) -> None:
@@ -47,11 +47,13 @@ def test_a_sign_in_gives_a_refresh_token_to_a_client_that_may_use_one(alice: Sig
     }
 
 
-def test_no_other_client_and_no_other_grant_gets_one(house: House, token_endpoint: TokenEndpoint):
+def test_no_other_client_and_no_other_grant_gets_one(
+    deployment: Deployment, token_endpoint: TokenEndpoint
+):
     """RFC 6749 §4.4.3."""
-    house.user("alice")
-    only_password = house.client(grant_types=["password"])
-    both = house.client(grant_types=["client_credentials", "refresh_token"])
+    deployment.user("alice")
+    only_password = deployment.client(grant_types=["password"])
+    both = deployment.client(grant_types=["client_credentials", "refresh_token"])
     assert "refresh_token" not in token_endpoint.password(only_password, "alice").body
     assert "refresh_token" not in token_endpoint.client_credentials(both).body
 
@@ -71,7 +73,7 @@ def test_refreshing_gives_an_access_token_and_the_next_refresh_token(alice: Sign
 
 def test_every_token_is_on_record_with_its_family(alice: SignedIn):
     answer = alice.refresh()
-    first, second = events(alice.house, "token.issued")[-2:]
+    first, second = events(alice.deployment, "token.issued")[-2:]
     assert (first.details["grant_type"], second.details["grant_type"]) == tuple(GRANTS)
     assert first.details["family"] == second.details["family"]
     assert second.details["jti"] == alice.endpoint.claims(answer)["jti"]
@@ -81,10 +83,10 @@ def test_every_token_is_on_record_with_its_family(alice: SignedIn):
 
 def test_nothing_kept_shows_a_token_or_finds_its_family(alice: SignedIn):
     """At rest there are HMACs, and nothing of a token is in any event."""
-    with alice.house.services.database.reading() as session:
+    with alice.deployment.services.database.reading() as session:
         row = session.scalars(select(RefreshFamilyRow)).one()
     kept = repr(vars(row)) + "".join(
-        repr(vars(event)) for event in events(alice.house, "token.issued")
+        repr(vars(event)) for event in events(alice.deployment, "token.issued")
     )
     token = alice.answer.refresh_token
     assert token[5:27] not in kept
@@ -100,21 +102,21 @@ def test_using_a_token_again_ends_its_family(alice: SignedIn):
     assert_unusable(alice.refresh())
     assert_unusable(alice.refresh(successor.refresh_token))
     sids = {alice.endpoint.claims(each)["sid"] for each in (alice.answer, successor)}
-    assert revoked_families(alice.house) == sids
+    assert revoked_families(alice.deployment) == sids
     assert len(sids) == 1
-    assert not revoked(alice.house)
-    assert families(alice.house) == 0
+    assert not revoked(alice.deployment)
+    assert families(alice.deployment) == 0
 
 
 def test_the_end_of_a_family_is_on_record(alice: SignedIn):
     successor = alice.refresh()
     answer = alice.refresh()
-    (event,) = events(alice.house, "refresh.reused")
+    (event,) = events(alice.deployment, "refresh.reused")
     assert (event.actor, event.target) == ("app", alice.user_id)
     assert event.request_id == answer.response.headers["x-request-id"]
     assert event.details["family"] == alice.endpoint.claims(successor)["sid"]
     assert event.details["access_tokens_revoked"] is True
-    refused = events(alice.house, "token.refused")[-1]
+    refused = events(alice.deployment, "token.refused")[-1]
     assert (refused.target, refused.reason) == (alice.user_id, "refresh token used before")
 
 
@@ -150,14 +152,14 @@ def test_a_refused_request_uses_nothing_up(alice: SignedIn):
 @pytest.mark.parametrize("more_settings", [GRACE])
 def test_within_the_grace_the_same_request_gets_the_same_token(alice: SignedIn):
     lost = alice.refresh(scope="agents:run")
-    alice.house.wait(timedelta(seconds=29))
+    alice.deployment.wait(timedelta(seconds=29))
     again = alice.refresh(scope="agents:run")
     assert again.refresh_token == lost.refresh_token
     assert again.scope == lost.scope
     jtis = {alice.endpoint.claims(each)["jti"] for each in (alice.answer, lost, again)}
     assert len(jtis) == 3
     assert_unusable(alice.refresh(scope="sessions:read"))
-    assert revoked_families(alice.house) == {alice.endpoint.claims(again)["sid"]}
+    assert revoked_families(alice.deployment) == {alice.endpoint.claims(again)["sid"]}
 
 
 @pytest.mark.parametrize("more_settings", [GRACE])
@@ -165,15 +167,15 @@ def test_within_the_grace_the_same_request_gets_the_same_token(alice: SignedIn):
 def test_within_the_grace_another_request_is_reuse(alice: SignedIn, parameters: dict[str, str]):
     alice.refresh(scope="agents:run")
     assert_unusable(alice.refresh(**parameters))
-    assert families(alice.house) == 0
+    assert families(alice.deployment) == 0
 
 
 @pytest.mark.parametrize("more_settings", [GRACE])
 def test_after_the_grace_it_is_reuse(alice: SignedIn):
     alice.refresh()
-    alice.house.wait(timedelta(seconds=30))
+    alice.deployment.wait(timedelta(seconds=30))
     assert_unusable(alice.refresh())
-    assert families(alice.house) == 0
+    assert families(alice.deployment) == 0
 
 
 @pytest.mark.parametrize("more_settings", [GRACE])
@@ -194,9 +196,9 @@ def test_a_narrower_scope_is_granted_and_narrows_nothing_else(alice: SignedIn):
     assert alice.refresh(narrow.refresh_token).scope == {"agents:run", "sessions:read"}
 
 
-def test_no_scope_beyond_the_sign_in(house: House, token_endpoint: TokenEndpoint):
+def test_no_scope_beyond_the_sign_in(deployment: Deployment, token_endpoint: TokenEndpoint):
     """RFC 6749 §6: also not one that the user holds, and did not ask for then."""
-    alice = sign_in(house, token_endpoint, scope="agents:web:run")
+    alice = sign_in(deployment, token_endpoint, scope="agents:web:run")
     for scope in ("agents:run", "sessions:read", "agents:web:run sessions:read"):
         assert alice.refresh(scope=scope).error == "invalid_scope"
     answer = alice.refresh()
@@ -204,14 +206,14 @@ def test_no_scope_beyond_the_sign_in(house: House, token_endpoint: TokenEndpoint
 
 
 def test_a_right_given_since_the_sign_in_needs_another(alice: SignedIn):
-    alice.house.role("more", ["teams:run"])
+    alice.deployment.role("more", ["teams:run"])
     give(alice, "more")
     assert alice.refresh(scope="teams:run").error == "invalid_scope"
     assert alice.refresh().scope == {"agents:run", "sessions:read"}
 
 
 def test_a_role_taken_away_is_gone_at_the_next_refresh(alice: SignedIn):
-    alice.house.role("web", ["agents:web:run"])
+    alice.deployment.role("web", ["agents:web:run"])
     give(alice, "web")
     take(alice, "runner")
     assert alice.refresh(scope="agents:run").error == "invalid_scope"
@@ -222,8 +224,8 @@ def test_a_role_taken_away_is_gone_at_the_next_refresh(alice: SignedIn):
 
 
 def test_a_scope_taken_from_the_client_is_gone_as_well(alice: SignedIn):
-    with alice.house.changing() as rooms:
-        rooms.clients.update("app", {"scopes": ["sessions:read"]})
+    with alice.deployment.changing() as work:
+        work.clients.update("app", {"scopes": ["sessions:read"]})
     assert alice.refresh().scope == {"sessions:read"}
 
 
@@ -232,15 +234,15 @@ def test_no_right_left_is_a_token_without_scopes(alice: SignedIn):
     assert alice.refresh().scope == set()
 
 
-def test_claims_and_roles_are_those_of_now(house: House, token_endpoint: TokenEndpoint):
+def test_claims_and_roles_are_those_of_now(deployment: Deployment, token_endpoint: TokenEndpoint):
     """CONTRACT §3."""
-    house.audience("with-roles", include_roles=True)
-    house.role("runner", ["agents:run"])
-    client = house.client(audiences=["with-roles"], scopes=["agents:run"], grant_types=GRANTS)
-    user_id = house.user("alice", roles=["runner"], claims={"team": "blue"})
+    deployment.audience("with-roles", include_roles=True)
+    deployment.role("runner", ["agents:run"])
+    client = deployment.client(audiences=["with-roles"], scopes=["agents:run"], grant_types=GRANTS)
+    user_id = deployment.user("alice", roles=["runner"], claims={"team": "blue"})
     first = token_endpoint.password(client, "alice")
-    with house.changing() as rooms:
-        rooms.users.update(user_id, {"claims": {"team": "red"}})
+    with deployment.changing() as work:
+        work.users.update(user_id, {"claims": {"team": "red"}})
     claims = token_endpoint.claims(token_endpoint.refresh(client, first.refresh_token))
     assert (claims["team"], claims["roles"]) == ("red", ["runner"])
 
@@ -248,26 +250,28 @@ def test_claims_and_roles_are_those_of_now(house: House, token_endpoint: TokenEn
 # The session
 
 
-def test_the_session_of_the_sign_in_stays(house: House, token_endpoint: TokenEndpoint):
-    alice = sign_in(house, token_endpoint, session_id="one")
+def test_the_session_of_the_sign_in_stays(deployment: Deployment, token_endpoint: TokenEndpoint):
+    alice = sign_in(deployment, token_endpoint, session_id="one")
     same = alice.refresh()
     other = alice.refresh(same.refresh_token, session_id="two")
     after = alice.refresh(other.refresh_token)
     sessions = [token_endpoint.claims(each)["session_id"] for each in (same, other, after)]
     assert sessions == ["one", "two", "one"]
-    with house.changing() as rooms:
-        rooms.clients.update("app", {"may_set_session": False})
+    with deployment.changing() as work:
+        work.clients.update("app", {"may_set_session": False})
     assert "session_id" not in token_endpoint.claims(alice.refresh(after.refresh_token))
 
 
 # The audience
 
 
-def test_it_is_for_the_audience_of_the_sign_in_only(house: House, token_endpoint: TokenEndpoint):
+def test_it_is_for_the_audience_of_the_sign_in_only(
+    deployment: Deployment, token_endpoint: TokenEndpoint
+):
     """RFC 8707 §2.2."""
-    house.audience("other-os")
-    client = house.client(audiences=["my-os", "other-os"], grant_types=GRANTS)
-    house.user("alice")
+    deployment.audience("other-os")
+    client = deployment.client(audiences=["my-os", "other-os"], grant_types=GRANTS)
+    deployment.user("alice")
     first = token_endpoint.password(client, "alice", audience="my-os")
     for name in ("audience", "resource"):
         answer = token_endpoint.refresh(client, first.refresh_token, **{name: "other-os"})
@@ -291,13 +295,13 @@ def test_an_audience_the_client_may_not_use_any_more(alice: SignedIn):
 
 def test_another_client_neither_uses_nor_ends_it(alice: SignedIn):
     """RFC 6749 §10.4. One answer, whether the token lives, was used, or never was."""
-    other = alice.house.client("other", grant_types=GRANTS)
+    other = alice.deployment.client("other", grant_types=GRANTS)
     used = alice.answer.refresh_token
     living = alice.refresh().refresh_token
     for token in (living, used, "airt_" + "0" * 73):
         assert_unusable(alice.endpoint.refresh(other, token))
     assert alice.refresh(living).status == 200
-    assert not events(alice.house, "refresh.reused")
+    assert not events(alice.deployment, "refresh.reused")
 
 
 @pytest.mark.parametrize(
@@ -346,65 +350,65 @@ def test_a_client_must_authenticate(alice: SignedIn):
 
 
 def test_a_token_that_was_not_used_for_long_is_dead(alice: SignedIn):
-    alice.house.wait(timedelta(days=14) - timedelta(seconds=1))
+    alice.deployment.wait(timedelta(days=14) - timedelta(seconds=1))
     used = alice.refresh()
     assert used.status == 200
-    alice.house.wait(timedelta(days=14))
+    alice.deployment.wait(timedelta(days=14))
     assert_unusable(alice.refresh(used.refresh_token))
 
 
 def test_no_family_outlives_the_longest_lifetime(alice: SignedIn):
     newest = alice.answer
     for _ in range(8):
-        alice.house.wait(timedelta(days=11))
+        alice.deployment.wait(timedelta(days=11))
         newest = alice.refresh(newest.refresh_token)
         assert newest.status == 200
-    alice.house.wait(timedelta(days=2))
+    alice.deployment.wait(timedelta(days=2))
     assert_unusable(alice.refresh(newest.refresh_token))
 
 
 def test_what_has_expired_is_forgotten_in_time(alice: SignedIn):
     alice.refresh()
     alice.sign_in()
-    forget = alice.house.services.tokens.refresh_tokens.forget_expired
+    forget = alice.deployment.services.tokens.refresh_tokens.forget_expired
     forget()
-    assert families(alice.house) == 2
-    alice.house.wait(timedelta(days=14))
+    assert families(alice.deployment) == 2
+    alice.deployment.wait(timedelta(days=14))
     forget()
-    assert families(alice.house) == 0
+    assert families(alice.deployment) == 0
 
 
 # What ends all of them
 
 
 def test_a_user_or_client_that_is_deleted_and_made_again_brings_nothing_back(
-    house: House, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenEndpoint
 ):
-    alice = sign_in(house, token_endpoint)
-    with house.changing() as rooms:
-        rooms.users.delete(alice.user_id)
+    alice = sign_in(deployment, token_endpoint)
+    with deployment.changing() as work:
+        work.users.delete(alice.user_id)
     assert_unusable(alice.refresh())
-    house.user("alice", roles=["runner"], id=alice.user_id)
+    deployment.user("alice", roles=["runner"], id=alice.user_id)
     assert_unusable(alice.refresh())
     token = alice.sign_in().refresh_token
-    with house.changing() as rooms:
-        rooms.clients.delete("app")
-    again = house.client("app", scopes=["agents:run"], grant_types=GRANTS)
+    with deployment.changing() as work:
+        work.clients.delete("app")
+    again = deployment.client("app", scopes=["agents:run"], grant_types=GRANTS)
     assert_unusable(token_endpoint.refresh(again, token))
 
 
 def test_an_audience_that_is_deleted_and_made_again_brings_nothing_back(
-    house: House, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenEndpoint
 ):
-    house.audience("short-lived")
-    client = house.client(audiences=["short-lived"], grant_types=GRANTS)
-    house.user("alice")
+    deployment.audience("short-lived")
+    client = deployment.client(audiences=["short-lived"], grant_types=GRANTS)
+    deployment.user("alice")
     token = token_endpoint.password(client, "alice").refresh_token
-    with house.changing() as rooms:
-        rooms.audiences.delete("short-lived", cascade=True)
-    house.audience("short-lived")
-    with house.changing() as rooms:
-        rooms.clients.update(client.client_id, {"audiences": ["short-lived"]})
+    with deployment.changing() as work:
+        work.audiences.delete("short-lived", cascade=True)
+    deployment.audience("short-lived")
+    with deployment.changing() as work:
+        work.clients.update(client.client_id, {"audiences": ["short-lived"]})
     assert_unusable(token_endpoint.refresh(client, token))
 
 
@@ -413,40 +417,42 @@ def test_an_audience_that_is_deleted_and_made_again_brings_nothing_back(
 )
 def test_what_ends_all_tokens_of_somebody_ends_refresh_tokens_for_good(alice: SignedIn, end: str):
     """Also once the user or client is enabled again."""
-    prepared = alice.house.services.sign_in.passwords.prepared(PASSWORD)
-    with alice.house.changing() as rooms:
+    prepared = alice.deployment.services.sign_in.passwords.prepared(PASSWORD)
+    with alice.deployment.changing() as work:
         if end == "disable_user":
-            rooms.users.update(alice.user_id, {"disabled": True})
+            work.users.update(alice.user_id, {"disabled": True})
         elif end == "disable_client":
-            rooms.clients.update("app", {"disabled": True})
+            work.clients.update("app", {"disabled": True})
         elif end == "revoke_user":
-            rooms.users.revoke_tokens(alice.user_id)
+            work.users.revoke_tokens(alice.user_id)
         elif end == "revoke_client":
-            rooms.clients.revoke_tokens("app")
+            work.clients.revoke_tokens("app")
         else:
-            rooms.users.set_password(alice.user_id, prepared)
+            work.users.set_password(alice.user_id, prepared)
     refused = alice.refresh()
     assert refused.error == ("invalid_client" if end == "disable_client" else "invalid_grant")
-    with alice.house.changing() as rooms:
-        rooms.users.update(alice.user_id, {"disabled": False})
-        rooms.clients.update("app", {"disabled": False})
+    with alice.deployment.changing() as work:
+        work.users.update(alice.user_id, {"disabled": False})
+        work.clients.update("app", {"disabled": False})
     assert_unusable(alice.refresh())
 
 
 @pytest.mark.parametrize("more_settings", [{"password_grant": "false"}])
-def test_without_the_password_grant_there_is_none(house: House, token_endpoint: TokenEndpoint):
-    client = house.client(grant_types=GRANTS)
+def test_without_the_password_grant_there_is_none(
+    deployment: Deployment, token_endpoint: TokenEndpoint
+):
+    client = deployment.client(grant_types=GRANTS)
     assert token_endpoint.refresh(client, "x").error == "unsupported_grant_type"
 
 
 def test_an_old_hash_renewed_at_sign_in_begins_a_family(
-    house: House, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     from issuer.database.tables import UserRow  # noqa: PLC0415
     from issuer.users import Passwords  # noqa: PLC0415
 
-    alice = sign_in(house, token_endpoint)
-    with house.services.database.transaction() as session:
+    alice = sign_in(deployment, token_endpoint)
+    with deployment.services.database.transaction() as session:
         session.get_one(UserRow, alice.user_id).password_hash = Passwords("rfc9106").hash(PASSWORD)
     answer = alice.sign_in()
     assert alice.refresh(answer.refresh_token).status == 200

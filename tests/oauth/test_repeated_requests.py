@@ -15,7 +15,7 @@ from issuer.oauth.client_authentication import presented_secret
 from issuer.oauth.granted_cache import GrantedCache
 from issuer.oauth.request import AuthenticatedRequest, ReceivedForm, parse_form
 from issuer.roles import Assignment
-from tests.builders import Credentials, House
+from tests.builders import Credentials, Deployment
 from tests.drivers import TokenAnswer, TokenEndpoint
 from tests.oauth.refreshing import events
 
@@ -23,10 +23,10 @@ ROLE = "runner"
 
 
 @pytest.fixture
-def client(house: House) -> Credentials:
+def client(deployment: Deployment) -> Credentials:
     """A client with something of all that a token may be made of."""
-    house.role(ROLE, ["agents:run"])
-    return house.client(
+    deployment.role(ROLE, ["agents:run"])
+    return deployment.client(
         "ci-bot",
         roles=[ROLE],
         scopes=["agents:read"],
@@ -35,51 +35,51 @@ def client(house: House) -> Credentials:
     )
 
 
-def edit(**members: Any) -> Callable[[House], None]:
-    def change(house: House) -> None:
-        with house.changing() as rooms:
-            rooms.clients.update("ci-bot", members)
+def edit(**members: Any) -> Callable[[Deployment], None]:
+    def change(deployment: Deployment) -> None:
+        with deployment.changing() as work:
+            work.clients.update("ci-bot", members)
 
     return change
 
 
-def edit_audience(**members: Any) -> Callable[[House], None]:
-    def change(house: House) -> None:
-        with house.changing() as rooms:
-            rooms.audiences.update("my-os", members)
+def edit_audience(**members: Any) -> Callable[[Deployment], None]:
+    def change(deployment: Deployment) -> None:
+        with deployment.changing() as work:
+            work.audiences.update("my-os", members)
 
     return change
 
 
-def edit_role(*scopes: str) -> Callable[[House], None]:
-    def change(house: House) -> None:
-        with house.changing() as rooms:
-            rooms.roles.update(ROLE, {"scopes": list(scopes)})
+def edit_role(*scopes: str) -> Callable[[Deployment], None]:
+    def change(deployment: Deployment) -> None:
+        with deployment.changing() as work:
+            work.roles.update(ROLE, {"scopes": list(scopes)})
 
     return change
 
 
-def take_role(house: House) -> None:
-    with house.changing() as rooms:
-        for each in rooms.assignments.of("ci-bot"):
-            rooms.assignments.take("ci-bot", each)
+def take_role(deployment: Deployment) -> None:
+    with deployment.changing() as work:
+        for each in work.assignments.of("ci-bot"):
+            work.assignments.unassign("ci-bot", each)
 
 
-def give_role(house: House) -> None:
-    with house.changing() as rooms:
-        if not rooms.assignments.of("ci-bot"):
-            rooms.assignments.give("ci-bot", Assignment(role=ROLE))
+def give_role(deployment: Deployment) -> None:
+    with deployment.changing() as work:
+        if not work.assignments.of("ci-bot"):
+            work.assignments.assign("ci-bot", Assignment(role=ROLE))
 
 
-def revoke_client(house: House) -> None:
-    with house.changing() as rooms:
-        rooms.revocations.client("ci-bot")
+def revoke_client(deployment: Deployment) -> None:
+    with deployment.changing() as work:
+        work.revocations.client("ci-bot")
 
 
-CHANGES: dict[str, Callable[[House], None]] = {
-    "nothing": lambda house: None,
-    "a second passes": lambda house: house.wait(timedelta(seconds=1)),
-    "a month passes": lambda house: house.wait(timedelta(days=31)),
+CHANGES: dict[str, Callable[[Deployment], None]] = {
+    "nothing": lambda deployment: None,
+    "a second passes": lambda deployment: deployment.wait(timedelta(seconds=1)),
+    "a month passes": lambda deployment: deployment.wait(timedelta(days=31)),
     "disabled": edit(disabled=True),
     "enabled": edit(disabled=False),
     "fewer scopes": edit(scopes=[]),
@@ -113,26 +113,28 @@ def as_new(client: Credentials, token_endpoint: TokenEndpoint) -> TokenAnswer:
     return token_endpoint.client_credentials(client, unknown_to_us="1")
 
 
-def test_it_gets_another_token_that_is_on_record(house: House, token_endpoint: TokenEndpoint):
-    client = house.client("ci-bot", scopes=["agents:run"])
+def test_it_gets_another_token_that_is_on_record(
+    deployment: Deployment, token_endpoint: TokenEndpoint
+):
+    client = deployment.client("ci-bot", scopes=["agents:run"])
     answers = [token_endpoint.client_credentials(client) for _ in range(3)]
     claims = [token_endpoint.claims(answer) for answer in answers]
     assert len({each["jti"] for each in claims}) == 3
-    recorded = events(house, "token.issued")
+    recorded = events(deployment, "token.issued")
     assert [each.details["jti"] for each in recorded] == [each["jti"] for each in claims]
     assert len({each.request_id for each in recorded}) == 3
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_after_a_change_it_gets_what_a_new_one_gets(
-    house: House,
+    deployment: Deployment,
     token_endpoint: TokenEndpoint,
     client: Credentials,
-    change: Callable[[House], None],
+    change: Callable[[Deployment], None],
 ):
     for _ in range(2):
         assert token_endpoint.client_credentials(client).status == 200
-    change(house)
+    change(deployment)
     again = token_endpoint.client_credentials(client)
     assert said(again, token_endpoint) == said(as_new(client, token_endpoint), token_endpoint)
 
@@ -143,17 +145,17 @@ def test_after_a_change_it_gets_what_a_new_one_gets(
 )
 @given(changes=st.lists(st.sampled_from(list(CHANGES)), min_size=2, max_size=10))
 def test_so_it_is_after_any_changes(
-    house: House, token_endpoint: TokenEndpoint, client: Credentials, changes: list[str]
+    deployment: Deployment, token_endpoint: TokenEndpoint, client: Credentials, changes: list[str]
 ):
     """One house for all of them: each begins where the one before it left off."""
     for change in changes:
-        CHANGES[change](house)
+        CHANGES[change](deployment)
         again = token_endpoint.client_credentials(client)
         assert said(again, token_endpoint) == said(as_new(client, token_endpoint), token_endpoint)
 
 
-def test_it_needs_the_secret_each_time(house: House, token_endpoint: TokenEndpoint):
-    client, other = house.client(), house.client()
+def test_it_needs_the_secret_each_time(deployment: Deployment, token_endpoint: TokenEndpoint):
+    client, other = deployment.client(), deployment.client()
     for each in (client, other):
         assert token_endpoint.client_credentials(each).status == 200
     for wrong in (other.client_secret, client.client_secret[:-1], client.client_secret.upper(), ""):
@@ -161,17 +163,19 @@ def test_it_needs_the_secret_each_time(house: House, token_endpoint: TokenEndpoi
         assert answer.error == "invalid_client"
 
 
-def test_a_secret_that_expired_opens_nothing(house: House, token_endpoint: TokenEndpoint):
-    client = house.client()
-    short = house.secret(client, expires_at=(house.clock() + timedelta(hours=1)).isoformat())
+def test_a_secret_that_expired_opens_nothing(deployment: Deployment, token_endpoint: TokenEndpoint):
+    client = deployment.client()
+    short = deployment.secret(
+        client, expires_at=(deployment.clock() + timedelta(hours=1)).isoformat()
+    )
     assert token_endpoint.client_credentials(short).status == 200
-    house.wait(timedelta(hours=1))
+    deployment.wait(timedelta(hours=1))
     assert token_endpoint.client_credentials(short).error == "invalid_client"
     assert token_endpoint.client_credentials(client).status == 200
 
 
-def test_a_secret_in_the_form_does_as_well(house: House, token_endpoint: TokenEndpoint):
-    client = house.client()
+def test_a_secret_in_the_form_does_as_well(deployment: Deployment, token_endpoint: TokenEndpoint):
+    client = deployment.client()
     form = {
         "grant_type": "client_credentials",
         "client_id": client.client_id,
@@ -182,18 +186,20 @@ def test_a_secret_in_the_form_does_as_well(house: House, token_endpoint: TokenEn
     assert answer.error == "invalid_request"  # by two methods at once
 
 
-def test_a_password_is_checked_each_time(house: House, token_endpoint: TokenEndpoint):
-    client = house.client(grant_types=["password"])
-    user = house.user("alice")
+def test_a_password_is_checked_each_time(deployment: Deployment, token_endpoint: TokenEndpoint):
+    client = deployment.client(grant_types=["password"])
+    user = deployment.user("alice")
     assert token_endpoint.password(client, "alice").status == 200
-    with house.changing() as rooms:
-        rooms.users.update(user, {"disabled": True})
+    with deployment.changing() as work:
+        work.users.update(user, {"disabled": True})
     assert token_endpoint.password(client, "alice").error == "invalid_grant"
 
 
 @pytest.mark.parametrize("more_settings", [{"rate_limit_requests": "3/minute"}])
-def test_where_requests_are_limited_each_one_counts(house: House, token_endpoint: TokenEndpoint):
-    client = house.client()
+def test_where_requests_are_limited_each_one_counts(
+    deployment: Deployment, token_endpoint: TokenEndpoint
+):
+    client = deployment.client()
     answers = [token_endpoint.client_credentials(client).status for _ in range(4)]
     assert answers == [200, 200, 200, 429]
 
@@ -201,10 +207,10 @@ def test_where_requests_are_limited_each_one_counts(house: House, token_endpoint
 class Remembering:
     """The cache and what fills it, without the server around them."""
 
-    def __init__(self, house: House, max_entries: int) -> None:
-        self._services = house.services
-        self._server = IssuerAuthorizationServer(house.services)
-        self._cache = GrantedCache(house.services.tokens.directory, max_entries)
+    def __init__(self, deployment: Deployment, max_entries: int) -> None:
+        self._services = deployment.services
+        self._server = IssuerAuthorizationServer(deployment.services)
+        self._cache = GrantedCache(deployment.services.tokens.directory, max_entries)
 
     def authorize(self, form: ReceivedForm) -> None:
         parsed = parse_form(form)
@@ -228,23 +234,27 @@ def form(client: Credentials, *, more: str = "") -> ReceivedForm:
     )
 
 
-def test_the_last_one_of_a_client_is_remembered(house: House):
-    remembering, client, other = Remembering(house, 10), house.client(), house.client()
+def test_the_last_one_of_a_client_is_remembered(deployment: Deployment):
+    remembering, client, other = (
+        Remembering(deployment, 10),
+        deployment.client(),
+        deployment.client(),
+    )
     for each in (form(other), form(client), form(client, more="&scope=")):
         remembering.authorize(each)
     known = [form(other), form(client), form(client, more="&scope=")]
     assert [remembering.knows(each) for each in known] == [True, False, True]
 
 
-def test_a_long_one_is_not_remembered(house: House):
-    remembering, client = Remembering(house, 10), house.client()
+def test_a_long_one_is_not_remembered(deployment: Deployment):
+    remembering, client = Remembering(deployment, 10), deployment.client()
     long = form(client, more="&x=" + "x" * 1_000)
     remembering.authorize(long)
     assert not remembering.knows(long)
 
 
-def test_of_very_many_clients_not_all_are_remembered(house: House):
-    remembering, forms = Remembering(house, 3), [form(house.client()) for _ in range(4)]
+def test_of_very_many_clients_not_all_are_remembered(deployment: Deployment):
+    remembering, forms = Remembering(deployment, 3), [form(deployment.client()) for _ in range(4)]
     for each in forms:
         remembering.authorize(each)
     assert [remembering.knows(each) for each in forms] == [False, False, False, True]

@@ -6,7 +6,7 @@ import pytest
 
 from issuer.revocations.share import LIMITS
 from issuer.revocations.store import RevocationStore
-from tests.builders import Credentials, House
+from tests.builders import Credentials, Deployment
 from tests.drivers import TokenEndpoint
 from tests.oauth.refreshing import (
     GRANTS,
@@ -22,13 +22,13 @@ FORM = "application/x-www-form-urlencoded"
 
 
 @pytest.fixture
-def alice(house: House, token_endpoint: TokenEndpoint) -> SignedIn:
-    return sign_in(house, token_endpoint)
+def alice(deployment: Deployment, token_endpoint: TokenEndpoint) -> SignedIn:
+    return sign_in(deployment, token_endpoint)
 
 
 @pytest.fixture
-def other(house: House) -> Credentials:
-    return house.client("other", grant_types=GRANTS)
+def other(deployment: Deployment) -> Credentials:
+    return deployment.client("other", grant_types=GRANTS)
 
 
 def revoke(alice: SignedIn, token: str, by: Credentials | None = None, **parameters: str) -> int:
@@ -41,10 +41,10 @@ def test_a_refresh_token_ends_with_the_access_tokens_it_gave(alice: SignedIn):
     answer = alice.endpoint.revoke(alice.client, next_one.refresh_token)
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
     assert alice.refresh(next_one.refresh_token).error == "invalid_grant"
-    assert revoked_families(alice.house) == {
+    assert revoked_families(alice.deployment) == {
         alice.endpoint.claims(each)["sid"] for each in (alice.answer, next_one)
     }
-    (event,) = events(alice.house, "refresh.revoked")
+    (event,) = events(alice.deployment, "refresh.revoked")
     assert (event.actor, event.target) == ("app", alice.user_id)
     assert event.request_id == answer.headers["x-request-id"]
 
@@ -60,24 +60,26 @@ def test_a_refresh_token_that_was_used_ends_its_family_as_well(alice: SignedIn):
     next_one = alice.refresh()
     assert revoke(alice, alice.answer.refresh_token) == 200
     assert alice.refresh(next_one.refresh_token).error == "invalid_grant"
-    assert not events(alice.house, "refresh.reused")
+    assert not events(alice.deployment, "refresh.reused")
 
 
 def test_an_access_token_is_revoked_by_itself(alice: SignedIn):
     """RFC 7009 §2.1: the refresh token may stay, and does."""
     assert revoke(alice, alice.answer.token) == 200
     claims = alice.endpoint.claims(alice.answer)
-    assert revoked(alice.house) == {claims["jti"]}
-    (event,) = events(alice.house, "token.revoked")
+    assert revoked(alice.deployment) == {claims["jti"]}
+    (event,) = events(alice.deployment, "token.revoked")
     assert (event.target, event.details["jti"]) == (alice.user_id, claims["jti"])
     assert alice.refresh().status == 200
 
 
-def test_a_token_of_client_credentials_can_be_revoked(house: House, token_endpoint: TokenEndpoint):
-    client = house.client()
+def test_a_token_of_client_credentials_can_be_revoked(
+    deployment: Deployment, token_endpoint: TokenEndpoint
+):
+    client = deployment.client()
     answer = token_endpoint.client_credentials(client)
     assert token_endpoint.revoke(client, answer.token).status_code == 200
-    assert revoked(house) == {token_endpoint.claims(answer)["jti"]}
+    assert revoked(deployment) == {token_endpoint.claims(answer)["jti"]}
 
 
 @pytest.mark.parametrize("hint", ["access_token", "refresh_token", "saml2_assertion"])
@@ -87,7 +89,10 @@ def test_a_hint_changes_nothing(alice: SignedIn, kind: str, hint: str):
     """RFC 7009 §2.1."""
     assert revoke(alice, alice.answer.body[kind], token_type_hint=hint) == 200
     claims = alice.endpoint.claims(alice.answer)
-    assert revoked(alice.house) | revoked_families(alice.house) <= {claims["jti"], claims["sid"]}
+    assert revoked(alice.deployment) | revoked_families(alice.deployment) <= {
+        claims["jti"],
+        claims["sid"],
+    }
     assert alice.introspect(alice.answer.body[kind]) == {"active": False}
 
 
@@ -97,15 +102,15 @@ def test_what_is_no_living_token_is_answered_the_same(alice: SignedIn):
         assert revoke(alice, token) == 200
     for token in (alice.answer.token, alice.answer.refresh_token):
         assert (revoke(alice, token), revoke(alice, token)) == (200, 200)
-    assert len(events(alice.house, "token.revoked")) == 1
-    assert len(events(alice.house, "refresh.revoked")) == 1
+    assert len(events(alice.deployment, "token.revoked")) == 1
+    assert len(events(alice.deployment, "refresh.revoked")) == 1
 
 
 def test_an_expired_token_is_answered_the_same(alice: SignedIn):
-    alice.house.wait(timedelta(days=15))
+    alice.deployment.wait(timedelta(days=15))
     for token in (alice.answer.token, alice.answer.refresh_token):
         assert revoke(alice, token) == 200
-    assert not revoked(alice.house) | revoked_families(alice.house)
+    assert not revoked(alice.deployment) | revoked_families(alice.deployment)
 
 
 def test_another_client_does_not_revoke_a_refresh_token_nor_learn_that_it_lives(
@@ -129,20 +134,20 @@ def test_another_client_is_refused_an_access_token(alice: SignedIn, other: Crede
             "error_description": "The token was issued to another client.",
         },
     )
-    assert not revoked(alice.house)
-    assert events(alice.house, "revocation.refused")[-1].actor == "other"
+    assert not revoked(alice.deployment)
+    assert events(alice.deployment, "revocation.refused")[-1].actor == "other"
 
 
 def test_what_was_asked_for_and_not_done_is_on_record(alice: SignedIn, other: Credentials):
     revoke(alice, alice.answer.refresh_token, by=other)
-    event = events(alice.house, "revocation.refused")[-1]
+    event = events(alice.deployment, "revocation.refused")[-1]
     assert (event.actor, event.outcome) == ("other", "refused")
     assert alice.answer.refresh_token not in repr(vars(event))
 
 
 def test_it_takes_what_the_token_endpoint_takes(alice: SignedIn):
     """RFC 7009 §2.1: the same client authentication, and the same bounds."""
-    post, path = alice.house.http.post, "/oauth2/revoke"
+    post, path = alice.deployment.http.post, "/oauth2/revoke"
     form, auth = {"token": "x"}, (alice.client.client_id, alice.client.client_secret)
     in_form = {**form, "client_id": auth[0], "client_secret": auth[1]}
     assert post(path, data=in_form).status_code == 200
@@ -161,29 +166,29 @@ def test_it_takes_what_the_token_endpoint_takes(alice: SignedIn):
         answer = post(path, auth=auth, **bad)
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
     assert post(path, data={"token": "x" * 20_000}, auth=auth).status_code == 413
-    got = alice.house.http.get(path)
+    got = alice.deployment.http.get(path)
     assert (got.status_code, got.headers["allow"]) == (405, "POST")
 
 
 def test_refused_credentials_are_on_record(alice: SignedIn):
-    alice.house.http.post("/oauth2/revoke", data={"token": "x"}, auth=("app", "wrong"))
-    event = events(alice.house, "revocation.refused")[-1]
+    alice.deployment.http.post("/oauth2/revoke", data={"token": "x"}, auth=("app", "wrong"))
+    event = events(alice.deployment, "revocation.refused")[-1]
     assert (event.target, event.reason) == ("app", "wrong secret")
 
 
 def test_a_family_ends_once(alice: SignedIn):
     revoke(alice, alice.answer.refresh_token)
-    assert families(alice.house) == 0
+    assert families(alice.deployment) == 0
     assert revoke(alice, alice.answer.refresh_token) == 200
 
 
-def fill_the_feed(house: House) -> None:
+def fill_the_feed(deployment: Deployment) -> None:
     """So that only four more tokens or families may be listed for a client."""
-    with house.services.database.changing() as session:
+    with deployment.services.database.changing() as session:
         store = RevocationStore(session)
         expires_at, change = (
-            house.clock() + timedelta(hours=1),
-            store.count_the_change(house.clock()),
+            deployment.clock() + timedelta(hours=1),
+            store.count_the_change(deployment.clock()),
         )
         ids = {f"{each:032x}": expires_at for each in range(LIMITS.tokens - 100)}
         store.add_tokens("jti", ids, change, client_id="others", subject="others")
@@ -194,20 +199,20 @@ def test_a_token_that_finds_no_room_in_the_feed_stays_valid_and_its_client_is_to
     alice: SignedIn,
 ):
     """RFC 7009 §2.2.1: 503, and the token still exists."""
-    fill_the_feed(alice.house)
+    fill_the_feed(alice.deployment)
     tokens = [alice.sign_in().token for _ in range(9)]
     *_, answer = [alice.endpoint.revoke(alice.client, token) for token in tokens]
     assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
     assert answer.headers["retry-after"] == "60"
     assert alice.introspect(tokens[-1])["active"]
     assert not alice.introspect(tokens[0])["active"]
-    assert events(alice.house, "revocation.refused")[-1].actor == "app"
+    assert events(alice.deployment, "revocation.refused")[-1].actor == "app"
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_without_room_in_the_feed_a_refresh_family_ends_all_the_same(alice: SignedIn):
     """With all access tokens of its user so far; the other family gives new ones."""
-    fill_the_feed(alice.house)
+    fill_the_feed(alice.deployment)
     answers = [alice.sign_in() for _ in range(9)]
     for answer in answers[1:]:
         assert revoke(alice, answer.refresh_token) == 200
@@ -218,14 +223,14 @@ def test_without_room_in_the_feed_a_refresh_family_ends_all_the_same(alice: Sign
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_without_room_in_the_feed_a_client_gives_up_all_that_it_has_in_its_own_name(
-    house: House, token_endpoint: TokenEndpoint, alice: SignedIn
+    deployment: Deployment, token_endpoint: TokenEndpoint, alice: SignedIn
 ):
-    client = house.client(grant_types=[*GRANTS, "client_credentials"])
-    fill_the_feed(house)
+    client = deployment.client(grant_types=[*GRANTS, "client_credentials"])
+    fill_the_feed(deployment)
     tokens = [token_endpoint.client_credentials(client).token for _ in range(9)]
     of_a_user = token_endpoint.password(client, "alice").token
     for token in tokens[1:]:
         assert token_endpoint.revoke(client, token).status_code == 200
     assert token_endpoint.introspect(client, tokens[0]) == {"active": False}
     assert token_endpoint.introspect(client, of_a_user)["active"]
-    assert events(house, "token.revoked")[-1].details["all_of_subject"] is True
+    assert events(deployment, "token.revoked")[-1].details["all_of_subject"] is True

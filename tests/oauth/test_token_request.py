@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.builders import FakeClock, House
+from tests.builders import Deployment, FakeClock
 from tests.drivers import TokenEndpoint
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -17,10 +17,10 @@ def refused(description: str, error: str = "invalid_request") -> dict[str, str]:
 
 @pytest.mark.parametrize("repeated", ["scope", "audience", "grant_type", "client_id", "unknown"])
 def test_a_repeated_parameter_is_refused(
-    house: House, token_endpoint: TokenEndpoint, repeated: str
+    deployment: Deployment, token_endpoint: TokenEndpoint, repeated: str
 ):
     """RFC 6749 §3.2: also where the values are equal."""
-    client = house.client()
+    client = deployment.client()
     body = f"grant_type=client_credentials&{repeated}=a&{repeated}=a"
     if repeated == "grant_type":
         body = "grant_type=client_credentials&grant_type=client_credentials"
@@ -50,8 +50,8 @@ def test_another_content_type_is_refused(token_endpoint: TokenEndpoint, content_
     )
 
 
-def test_a_charset_of_utf_8_is_fine(house: House, token_endpoint: TokenEndpoint):
-    client = house.client()
+def test_a_charset_of_utf_8_is_fine(deployment: Deployment, token_endpoint: TokenEndpoint):
+    client = deployment.client()
     answer = token_endpoint.post(
         content="grant_type=client_credentials",
         headers={"Content-Type": 'Application/X-WWW-Form-Urlencoded; Charset="UTF-8"'},
@@ -81,17 +81,17 @@ def test_an_unknown_grant_type_is_unsupported(token_endpoint: TokenEndpoint, gra
 
 
 def test_a_parameter_without_a_value_counts_as_left_out(
-    house: House, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     """RFC 6749 §3.2."""
-    client = house.client(scopes=["agents:run"])
+    client = deployment.client(scopes=["agents:run"])
     answer = token_endpoint.client_credentials(client, scope="", audience="")
     assert answer.scope == {"agents:run"}
 
 
-def test_unknown_parameters_are_ignored(house: House, token_endpoint: TokenEndpoint):
+def test_unknown_parameters_are_ignored(deployment: Deployment, token_endpoint: TokenEndpoint):
     """RFC 6749 §3.2."""
-    assert token_endpoint.client_credentials(house.client(), foo="bar").status == 200
+    assert token_endpoint.client_credentials(deployment.client(), foo="bar").status == 200
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_body_that_is_no_form_is_invalid_request(token_endpoint: TokenEndpoint
     assert (answer.status, answer.error) == (400, "invalid_request")
 
 
-def test_a_body_over_16_kib_is_413(house: House, token_endpoint: TokenEndpoint):
+def test_a_body_over_16_kib_is_413(deployment: Deployment, token_endpoint: TokenEndpoint):
     """Declared or not."""
     body = b"grant_type=client_credentials&x=" + b"a" * 16 * 1024
     declared = token_endpoint.post(content=body, headers=FORM)
@@ -112,9 +112,9 @@ def test_a_body_over_16_kib_is_413(house: House, token_endpoint: TokenEndpoint):
         assert (answer.status, answer.body) == (413, refused("The body may have 16384 bytes."))
 
 
-def test_parameters_in_the_url_are_refused(house: House, token_endpoint: TokenEndpoint):
+def test_parameters_in_the_url_are_refused(deployment: Deployment, token_endpoint: TokenEndpoint):
     """RFC 6749 §2.3.1: credentials in a URL end up in logs."""
-    client = house.client()
+    client = deployment.client()
     answer = token_endpoint.http.post(
         f"/oauth2/token?client_id={client.client_id}&client_secret={client.client_secret}",
         data={"grant_type": "client_credentials"},
@@ -132,10 +132,10 @@ def test_only_post_is_allowed(token_endpoint: TokenEndpoint, method: str):
 
 
 def test_audience_and_resource_may_agree_but_not_differ(
-    house: House, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenEndpoint
 ):
-    house.audience("other-os")
-    client = house.client(audiences=["my-os", "other-os"])
+    deployment.audience("other-os")
+    client = deployment.client(audiences=["my-os", "other-os"])
     agree = token_endpoint.client_credentials(client, audience="my-os", resource="my-os")
     differ = token_endpoint.client_credentials(client, audience="my-os", resource="other-os")
     assert agree.status == 200
@@ -158,11 +158,11 @@ def test_the_callers_request_id_comes_back_if_it_is_harmless(token_endpoint: Tok
 
 
 def test_anything_unforeseen_is_server_error_and_nothing_else(
-    house: House, token_endpoint: TokenEndpoint, caplog: pytest.LogCaptureFixture
+    deployment: Deployment, token_endpoint: TokenEndpoint, caplog: pytest.LogCaptureFixture
 ):
     """A broken key stands for any bug: the caller learns nothing, the log all."""
-    client = house.client()
-    house.break_keys()
+    client = deployment.client()
+    deployment.break_keys()
     with caplog.at_level(logging.ERROR):
         answer = token_endpoint.client_credentials(client)
     assert (answer.status, answer.body) == (500, {"error": "server_error"})
@@ -170,11 +170,11 @@ def test_anything_unforeseen_is_server_error_and_nothing_else(
 
 
 def test_a_database_that_is_away_is_503_with_retry_after(
-    house: House, token_endpoint: TokenEndpoint, clock: FakeClock
+    deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
 ):
     """Nothing is issued from a view that cannot be dated (DESIGN §3)."""
-    client = house.client()
-    house.services.tokens.changes.stop()
+    client = deployment.client()
+    deployment.services.tokens.changes.stop()
     clock.move(timedelta(seconds=11))
     answer = token_endpoint.client_credentials(client)
     assert (answer.status, answer.body) == (

@@ -7,8 +7,8 @@ import pytest
 
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField
-from issuer.refresh import RefreshTokenMaker
-from tests.builders import PASSWORD, Credentials, House
+from issuer.refresh_tokens import RefreshTokenMaker
+from tests.builders import PASSWORD, Credentials, Deployment
 from tests.drivers import TokenEndpoint
 from tests.revocations.feed import Feed
 
@@ -16,148 +16,148 @@ Change = Callable[[UnitOfWork], object]
 
 
 @pytest.fixture
-def web(house: House) -> Credentials:
-    return house.client("web", grant_types=["client_credentials", "password"])
+def web(deployment: Deployment) -> Credentials:
+    return deployment.client("web", grant_types=["client_credentials", "password"])
 
 
 def tokens_of_web_and_alice(
-    token_endpoint: TokenEndpoint, house: House, web: Credentials
+    token_endpoint: TokenEndpoint, deployment: Deployment, web: Credentials
 ) -> tuple[str, str]:
-    house.user("alice", id="alice")
+    deployment.user("alice", id="alice")
     return (
         token_endpoint.client_credentials(web).token,
         token_endpoint.password(web, "alice").token,
     )
 
 
-def refused_after(house: House, change: Change, *tokens: str) -> list[bool]:
-    with house.changing() as rooms:
-        change(rooms)
-    feed = Feed.of(house.http)
+def refused_after(deployment: Deployment, change: Change, *tokens: str) -> list[bool]:
+    with deployment.changing() as work:
+        change(work)
+    feed = Feed.of(deployment.http)
     return [feed.refuses(token) for token in tokens]
 
 
 CHANGES: dict[str, tuple[Change, list[bool]]] = {
-    "client disabled": (lambda rooms: rooms.clients.update("web", {"disabled": True}), [True] * 2),
-    "client deleted": (lambda rooms: rooms.clients.delete("web"), [True] * 2),
-    "client revoked": (lambda rooms: rooms.clients.revoke_tokens("web"), [True] * 2),
-    "user disabled": (lambda rooms: rooms.users.update("alice", {"disabled": True}), [False, True]),
-    "user deleted": (lambda rooms: rooms.users.delete("alice"), [False, True]),
-    "user revoked": (lambda rooms: rooms.users.revoke_tokens("alice"), [False, True]),
+    "client disabled": (lambda work: work.clients.update("web", {"disabled": True}), [True] * 2),
+    "client deleted": (lambda work: work.clients.delete("web"), [True] * 2),
+    "client revoked": (lambda work: work.clients.revoke_tokens("web"), [True] * 2),
+    "user disabled": (lambda work: work.users.update("alice", {"disabled": True}), [False, True]),
+    "user deleted": (lambda work: work.users.delete("alice"), [False, True]),
+    "user revoked": (lambda work: work.users.revoke_tokens("alice"), [False, True]),
     "audience deleted": (
-        lambda rooms: rooms.audiences.delete("my-os", cascade=True),
+        lambda work: work.audiences.delete("my-os", cascade=True),
         [True] * 2,
     ),
-    "another audience deleted": (lambda rooms: rooms.audiences.delete("other-os"), [False] * 2),
-    "audience renamed": (lambda rooms: rooms.audiences.update("my-os", {"name": "O"}), [False] * 2),
+    "another audience deleted": (lambda work: work.audiences.delete("other-os"), [False] * 2),
+    "audience renamed": (lambda work: work.audiences.update("my-os", {"name": "O"}), [False] * 2),
     "audience taken away": (
-        lambda rooms: rooms.clients.update("web", {"audiences": []}),
+        lambda work: work.clients.update("web", {"audiences": []}),
         [False] * 2,
     ),
-    "client renamed": (lambda rooms: rooms.clients.update("web", {"name": "Web"}), [False] * 2),
-    "user renamed": (lambda rooms: rooms.users.update("alice", {"name": "A."}), [False] * 2),
+    "client renamed": (lambda work: work.clients.update("web", {"name": "Web"}), [False] * 2),
+    "user renamed": (lambda work: work.users.update("alice", {"name": "A."}), [False] * 2),
 }
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_change_takes_back_the_tokens_it_concerns(
-    house: House, token_endpoint: TokenEndpoint, web: Credentials, change: str
+    deployment: Deployment, token_endpoint: TokenEndpoint, web: Credentials, change: str
 ):
-    house.audience("other-os")
-    tokens = tokens_of_web_and_alice(token_endpoint, house, web)
+    deployment.audience("other-os")
+    tokens = tokens_of_web_and_alice(token_endpoint, deployment, web)
     do, refused = CHANGES[change]
-    assert refused_after(house, do, *tokens) == refused
+    assert refused_after(deployment, do, *tokens) == refused
 
 
 def test_another_password_takes_back_what_the_one_before_gave(
-    house: House, token_endpoint: TokenEndpoint, web: Credentials
+    deployment: Deployment, token_endpoint: TokenEndpoint, web: Credentials
 ):
-    tokens = tokens_of_web_and_alice(token_endpoint, house, web)
-    prepared = house.services.sign_in.passwords.prepared(PASSWORD + "!")
-    set_it: Change = lambda rooms: rooms.users.set_password("alice", prepared)  # noqa: E731
-    assert refused_after(house, set_it, *tokens) == [False, True]
+    tokens = tokens_of_web_and_alice(token_endpoint, deployment, web)
+    prepared = deployment.services.sign_in.passwords.prepared(PASSWORD + "!")
+    set_it: Change = lambda work: work.users.set_password("alice", prepared)  # noqa: E731
+    assert refused_after(deployment, set_it, *tokens) == [False, True]
 
 
-def test_a_first_password_has_nothing_to_take_back(house: House):
-    house.user("alice", id="alice")
-    assert Feed.of(house.http).revoked["sub"] == {}
+def test_a_first_password_has_nothing_to_take_back(deployment: Deployment):
+    deployment.user("alice", id="alice")
+    assert Feed.of(deployment.http).revoked["sub"] == {}
 
 
 @pytest.mark.parametrize("and_its_tokens", [True, False])
 def test_a_secret_ends_with_or_without_its_tokens(
-    house: House, token_endpoint: TokenEndpoint, web: Credentials, and_its_tokens: bool
+    deployment: Deployment, token_endpoint: TokenEndpoint, web: Credentials, and_its_tokens: bool
 ):
-    tokens = tokens_of_web_and_alice(token_endpoint, house, web)
-    secret = house.services.tokens.directory.load_client("web").secrets[0].id
-    end: Change = lambda rooms: rooms.clients.delete_secret(  # noqa: E731
+    tokens = tokens_of_web_and_alice(token_endpoint, deployment, web)
+    secret = deployment.services.tokens.directory.load_client("web").secrets[0].id
+    end: Change = lambda work: work.clients.delete_secret(  # noqa: E731
         "web", secret, and_its_tokens=and_its_tokens
     )
-    assert refused_after(house, end, *tokens) == [and_its_tokens] * 2
+    assert refused_after(deployment, end, *tokens) == [and_its_tokens] * 2
 
 
 def test_a_role_taken_away_takes_no_token_back(
-    house: House, token_endpoint: TokenEndpoint, web: Credentials
+    deployment: Deployment, token_endpoint: TokenEndpoint, web: Credentials
 ):
     """It is gone with the next token; the last one lives for minutes."""
-    house.role("runner", ["agents:run"])
-    tokens = tokens_of_web_and_alice(token_endpoint, house, web)
-    delete: Change = lambda rooms: rooms.roles.delete("runner", cascade=True)  # noqa: E731
-    assert refused_after(house, delete, *tokens) == [False] * 2
+    deployment.role("runner", ["agents:run"])
+    tokens = tokens_of_web_and_alice(token_endpoint, deployment, web)
+    delete: Change = lambda work: work.roles.delete("runner", cascade=True)  # noqa: E731
+    assert refused_after(deployment, delete, *tokens) == [False] * 2
 
 
 def test_an_id_used_again_brings_no_token_back(
-    house: House, token_endpoint: TokenEndpoint, web: Credentials
+    deployment: Deployment, token_endpoint: TokenEndpoint, web: Credentials
 ):
     """CONTRACT §3; and the new one's tokens live."""
     old = token_endpoint.client_credentials(web).token
-    with house.changing() as rooms:
-        rooms.clients.delete("web")
-    new = token_endpoint.client_credentials(house.client("web")).token
-    feed = Feed.of(house.http)
+    with deployment.changing() as work:
+        work.clients.delete("web")
+    new = token_endpoint.client_credentials(deployment.client("web")).token
+    feed = Feed.of(deployment.http)
     assert [feed.refuses(token) for token in (old, new)] == [True, False]
 
 
 def test_one_token_is_taken_back_and_no_other(
-    house: House, token_endpoint: TokenEndpoint, web: Credentials
+    deployment: Deployment, token_endpoint: TokenEndpoint, web: Credentials
 ):
     first, second = (token_endpoint.client_credentials(web).token for _ in range(2))
-    revoke: Change = lambda rooms: rooms.token_revocations.revoke(first)  # noqa: E731
-    assert refused_after(house, revoke, first, second) == [True, False]
-    assert refused_after(house, revoke, first, second) == [True, False]
+    revoke: Change = lambda work: work.token_revocations.revoke(first)  # noqa: E731
+    assert refused_after(deployment, revoke, first, second) == [True, False]
+    assert refused_after(deployment, revoke, first, second) == [True, False]
 
 
 def test_a_token_is_taken_back_by_its_id_alone(
-    house: House, token_endpoint: TokenEndpoint, web: Credentials
+    deployment: Deployment, token_endpoint: TokenEndpoint, web: Credentials
 ):
     answer = token_endpoint.client_credentials(web)
     jti = token_endpoint.claims(answer)["jti"]
-    revoke: Change = lambda rooms: rooms.token_revocations.revoke_unseen(jti)  # noqa: E731
-    assert refused_after(house, revoke, answer.token) == [True]
+    revoke: Change = lambda work: work.token_revocations.revoke_unseen(jti)  # noqa: E731
+    assert refused_after(deployment, revoke, answer.token) == [True]
 
 
 @pytest.mark.parametrize("part", [0, 1, 2])
 def test_what_is_no_token_of_ours_is_not_revoked(
-    house: House, token_endpoint: TokenEndpoint, web: Credentials, part: int
+    deployment: Deployment, token_endpoint: TokenEndpoint, web: Credentials, part: int
 ):
     """Else anybody could fill the feed."""
     parts = token_endpoint.client_credentials(web).token.split(".")
     parts[part] = parts[part][:4] + ("A" if parts[part][4] != "A" else "B") + parts[part][5:]
-    with pytest.raises(InvalidField, match="token"), house.changing() as rooms:
-        rooms.token_revocations.revoke(".".join(parts))
-    assert Feed.of(house.http).revoked["jti"] == {}
+    with pytest.raises(InvalidField, match="token"), deployment.changing() as work:
+        work.token_revocations.revoke(".".join(parts))
+    assert Feed.of(deployment.http).revoked["jti"] == {}
 
 
 @pytest.mark.parametrize("jti", ["", "a b", "é", "a" * 33, "A" * 32, "a" * 32 + "\n", "a\0"])
-def test_what_can_be_no_id_is_not_revoked(house: House, jti: str):
-    with pytest.raises(InvalidField, match="jti"), house.changing() as rooms:
-        rooms.token_revocations.revoke_unseen(jti)
+def test_what_can_be_no_id_is_not_revoked(deployment: Deployment, jti: str):
+    with pytest.raises(InvalidField, match="jti"), deployment.changing() as work:
+        work.token_revocations.revoke_unseen(jti)
 
 
-def test_a_secret_in_the_place_of_an_id_is_not_published(house: House):
+def test_a_secret_in_the_place_of_an_id_is_not_published(deployment: Deployment):
     """The feed, which everybody can read, and the record would tell it."""
-    secret = house.client().client_secret
+    secret = deployment.client().client_secret
     refresh_token = RefreshTokenMaker(b"key", Random(1)).first()
     for text in (secret, refresh_token):
-        with pytest.raises(InvalidField, match="jti"), house.changing() as rooms:
-            rooms.token_revocations.revoke_unseen(text)
-    assert Feed.of(house.http).revoked["jti"] == {}
+        with pytest.raises(InvalidField, match="jti"), deployment.changing() as work:
+            work.token_revocations.revoke_unseen(text)
+    assert Feed.of(deployment.http).revoked["jti"] == {}

@@ -13,8 +13,8 @@ from issuer.errors import Unavailable
 from issuer.keys.schedule import active
 from issuer.tokens import RevocationFeed
 from issuer.tokens.feed import RENEW_AFTER, VALID_FOR
-from issuer.vocabulary import BELIEVED_FOR, LONGEST_TOKEN, STILL_BELIEVED
-from tests.builders import OPERATOR, URL, FakeClock, House
+from issuer.vocabulary import MAX_TOKEN, STILL_TRUSTED, TRUSTED_FOR
+from tests.builders import OPERATOR, URL, Deployment, FakeClock
 from tests.directory.test_directory import statements
 from tests.drivers import TokenEndpoint
 from tests.revocations.feed import PATH, Feed
@@ -24,8 +24,8 @@ HOUR = timedelta(hours=1)
 NOTHING = {"jti": {}, "sid": {}, "sub": {}, "client_id": {}, "aud": {}, "kid": []}
 
 
-def test_a_house_that_revoked_nothing_says_so(house: House, clock: FakeClock):
-    feed = Feed.of(house.http)
+def test_a_house_that_revoked_nothing_says_so(deployment: Deployment, clock: FakeClock):
+    feed = Feed.of(deployment.http)
     assert feed.header["typ"] == "revocations+jwt"
     assert feed.claims == {
         "iss": URL,
@@ -46,17 +46,17 @@ def test_it_is_a_document_to_be_kept_for_moments(http: httpx.Client):
     assert http.head(PATH).headers["etag"] == etag
 
 
-def test_it_names_tokens_subjects_clients_and_audiences(house: House, clock: FakeClock):
+def test_it_names_tokens_subjects_clients_and_audiences(deployment: Deployment, clock: FakeClock):
     now = clock().replace(microsecond=0)
-    with house.changing() as rooms:
-        rooms.revocations.tokens({"a": now + HOUR})
-        rooms.revocations.subject("alice")
-        rooms.revocations.client("web")
-        rooms.revocations.audience("https://os.example/1")
+    with deployment.changing() as work:
+        work.revocations.tokens({"a": now + HOUR})
+        work.revocations.subject("alice")
+        work.revocations.client("web")
+        work.revocations.audience("https://os.example/1")
         whose = {"client_id": "web", "user_id": "bob"}
-        assert rooms.revocations.family("family_1", now + 2 * HOUR, **whose)
+        assert work.revocations.family("family_1", now + 2 * HOUR, **whose)
     so_far = int((now + SECOND).timestamp())
-    assert Feed.of(house.http).revoked == {
+    assert Feed.of(deployment.http).revoked == {
         "jti": {"a": int((now + HOUR).timestamp())},
         "sid": {"family_1": int((now + 2 * HOUR).timestamp())},
         "sub": {"alice": so_far},
@@ -66,59 +66,63 @@ def test_it_names_tokens_subjects_clients_and_audiences(house: House, clock: Fak
     }
 
 
-def test_an_unchanged_world_costs_no_query_and_no_signature(house: House):
-    first = house.http.get(PATH)
-    with statements(house) as seen:
+def test_an_unchanged_world_costs_no_query_and_no_signature(deployment: Deployment):
+    first = deployment.http.get(PATH)
+    with statements(deployment) as seen:
         for _ in range(10):
-            assert house.http.get(PATH).content == first.content
+            assert deployment.http.get(PATH).content == first.content
     assert seen == []
 
 
-def test_it_is_of_a_new_time_after_a_while(house: House, clock: FakeClock):
+def test_it_is_of_a_new_time_after_a_while(deployment: Deployment, clock: FakeClock):
     """So that a follower sees that nothing is withheld."""
-    before = Feed.of(house.http)
+    before = Feed.of(deployment.http)
     clock.move(RENEW_AFTER - SECOND)
-    house.services.tokens.changes.look()
-    assert Feed.of(house.http).response.content == before.response.content
+    deployment.services.tokens.changes.look()
+    assert Feed.of(deployment.http).response.content == before.response.content
     clock.move(SECOND)
-    house.services.tokens.changes.look()
-    assert Feed.of(house.http).claims["iat"] == before.claims["iat"] + RENEW_AFTER.total_seconds()
+    deployment.services.tokens.changes.look()
+    assert (
+        Feed.of(deployment.http).claims["iat"] == before.claims["iat"] + RENEW_AFTER.total_seconds()
+    )
 
 
-def test_an_entry_leaves_with_the_last_token_it_could_touch(house: House, clock: FakeClock):
-    with house.changing() as rooms:
-        rooms.revocations.tokens({"a": clock() + HOUR})
-        rooms.revocations.client("web")
-        rooms.revocations.audience("my-os")
+def test_an_entry_leaves_with_the_last_token_it_could_touch(
+    deployment: Deployment, clock: FakeClock
+):
+    with deployment.changing() as work:
+        work.revocations.tokens({"a": clock() + HOUR})
+        work.revocations.client("web")
+        work.revocations.audience("my-os")
     seen = []
-    for step in (HOUR, STILL_BELIEVED, LONGEST_TOKEN - HOUR, RENEW_AFTER):
-        house.wait(step)
-        revoked = Feed.of(house.http).revoked
+    for step in (HOUR, STILL_TRUSTED, MAX_TOKEN - HOUR, RENEW_AFTER):
+        deployment.wait(step)
+        revoked = Feed.of(deployment.http).revoked
         seen.append([*revoked["jti"], *revoked["client_id"], *revoked["aud"]])
     assert seen == [["a", "web", "my-os"], ["web", "my-os"], ["web", "my-os"], []]
 
 
-def test_a_revoked_key_is_named_and_signs_no_feed(house: House, clock: FakeClock):
-    before = Feed.of(house.http)
+def test_a_revoked_key_is_named_and_signs_no_feed(deployment: Deployment, clock: FakeClock):
+    before = Feed.of(deployment.http)
     kid = before.header["kid"]
-    with house.services.administration.changing_keys(OPERATOR) as rooms:
-        rooms.keys.revoke(kid)
-    after = Feed.of(house.http)
+    with deployment.services.administration.changing_keys(OPERATOR) as work:
+        work.keys.revoke(kid)
+    after = Feed.of(deployment.http)
     assert after.revoked["kid"] == [kid]
     assert after.header["kid"] != kid
     assert after.response.headers["etag"] != before.response.headers["etag"]
-    house.wait(BELIEVED_FOR - SECOND)
-    assert Feed.of(house.http).revoked["kid"] == [kid]
-    house.wait(RENEW_AFTER)
-    assert Feed.of(house.http).revoked["kid"] == []
+    deployment.wait(TRUSTED_FOR - SECOND)
+    assert Feed.of(deployment.http).revoked["kid"] == [kid]
+    deployment.wait(RENEW_AFTER)
+    assert Feed.of(deployment.http).revoked["kid"] == []
 
 
 @pytest.mark.parametrize("more_settings", [{"signing_algorithms": "ES256,RS256,EdDSA"}])
-def test_it_is_signed_as_asked_and_else_by_the_first_published(house: House):
-    house.audience("rs-os", signing_alg="RS256")
-    assert Feed.of(house.http).header["alg"] == "ES256"
-    assert Feed.of(house.http, params={"alg": "RS256"}).header["alg"] == "RS256"
-    assert Feed.of(house.http, params={"alg": "ES256"}).header["alg"] == "ES256"
+def test_it_is_signed_as_asked_and_else_by_the_first_published(deployment: Deployment):
+    deployment.audience("rs-os", signing_alg="RS256")
+    assert Feed.of(deployment.http).header["alg"] == "ES256"
+    assert Feed.of(deployment.http, params={"alg": "RS256"}).header["alg"] == "RS256"
+    assert Feed.of(deployment.http, params={"alg": "ES256"}).header["alg"] == "ES256"
 
 
 @pytest.mark.parametrize(
@@ -130,18 +134,18 @@ def test_another_algorithm_than_one_of_ours_is_refused(http: httpx.Client, query
     assert answer.headers["cache-control"] == "no-store"
 
 
-def test_cut_off_from_the_database_it_soon_says_nothing(house: House, clock: FakeClock):
+def test_cut_off_from_the_database_it_soon_says_nothing(deployment: Deployment, clock: FakeClock):
     """It never signs an old view anew."""
-    before = Feed.of(house.http)
-    house.services.tokens.changes.stop()
+    before = Feed.of(deployment.http)
+    deployment.services.tokens.changes.stop()
     clock.move(timedelta(seconds=10))
-    assert house.http.get(PATH).content == before.response.content
+    assert deployment.http.get(PATH).content == before.response.content
     clock.move(SECOND)
-    answer = house.http.get(PATH)
+    answer = deployment.http.get(PATH)
     assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
     assert answer.headers["retry-after"] == "1"
-    house.services.tokens.changes.look()
-    assert house.http.get(PATH).status_code == 200
+    deployment.services.tokens.changes.look()
+    assert deployment.http.get(PATH).status_code == 200
 
 
 class Away(Database):
@@ -157,14 +161,14 @@ class Away(Database):
             yield session
 
 
-def test_a_feed_that_cannot_be_renewed_stays_as_it_is(house: House, clock: FakeClock):
+def test_a_feed_that_cannot_be_renewed_stays_as_it_is(deployment: Deployment, clock: FakeClock):
     """The database is away for a moment: what was true is still true."""
-    ours, alg = house.services, house.services.settings.signing_algorithms[0]
+    ours, alg = deployment.services, deployment.services.settings.signing_algorithms[0]
     database = Away(ours.settings.effective_database_url)
     feed = RevocationFeed(
         URL, database, clock, ours.keys.keyring, ours.tokens.revocations, ours.tokens.changes.look
     )
-    Feed.of(house.http)  # of now, by another process
+    Feed.of(deployment.http)  # of now, by another process
     before = feed.render(alg)
     clock.move(RENEW_AFTER)
     assert feed.held(alg) is None
@@ -174,37 +178,41 @@ def test_a_feed_that_cannot_be_renewed_stays_as_it_is(house: House, clock: FakeC
     database.dispose()
 
 
-def test_the_metadata_names_it(house: House):
-    metadata = house.http.get("/.well-known/oauth-authorization-server").json()
-    assert house.http.get(metadata["revocations_uri"]).status_code == 200
+def test_the_metadata_names_it(deployment: Deployment):
+    metadata = deployment.http.get("/.well-known/oauth-authorization-server").json()
+    assert deployment.http.get(metadata["revocations_uri"]).status_code == 200
 
 
-def test_the_same_content_has_the_same_etag_whoever_signs(house: House, clock: FakeClock):
+def test_the_same_content_has_the_same_etag_whoever_signs(deployment: Deployment, clock: FakeClock):
     """ES256 signatures differ each time; who follows two processes need not fetch it twice."""
-    first = Feed.of(house.http).response
-    elsewhere = compose(house.services.settings, clock)
+    first = Feed.of(deployment.http).response
+    elsewhere = compose(deployment.services.settings, clock)
     elsewhere.keys.keyring.reload()
     elsewhere.tokens.changes.look()
-    other = elsewhere.tokens.revocation_feed.render(house.services.settings.signing_algorithms[0])
+    other = elsewhere.tokens.revocation_feed.render(
+        deployment.services.settings.signing_algorithms[0]
+    )
     elsewhere.database.dispose()
     assert other.etag == first.headers["etag"]
     assert other.body.rpartition(b".")[0] == first.content.rpartition(b".")[0]
 
 
-def test_the_active_key_signs_it(house: House, clock: FakeClock):
-    alg = house.services.settings.signing_algorithms[0]
-    key = active(house.services.keys.keyring.keys, alg, clock())
+def test_the_active_key_signs_it(deployment: Deployment, clock: FakeClock):
+    alg = deployment.services.settings.signing_algorithms[0]
+    key = active(deployment.services.keys.keyring.keys, alg, clock())
     assert key is not None
-    assert Feed.of(house.http).header["kid"] == key.kid
+    assert Feed.of(deployment.http).header["kid"] == key.kid
 
 
-def test_what_is_revoked_here_is_in_the_next_answer(house: House, token_endpoint: TokenEndpoint):
-    client = house.client("ci-bot")
+def test_what_is_revoked_here_is_in_the_next_answer(
+    deployment: Deployment, token_endpoint: TokenEndpoint
+):
+    client = deployment.client("ci-bot")
     token = token_endpoint.client_credentials(client).token
-    assert not Feed.of(house.http).refuses(token)
-    with house.changing() as rooms:
-        rooms.clients.update("ci-bot", {"disabled": True})
-    assert Feed.of(house.http).refuses(token)
+    assert not Feed.of(deployment.http).refuses(token)
+    with deployment.changing() as work:
+        work.clients.update("ci-bot", {"disabled": True})
+    assert Feed.of(deployment.http).refuses(token)
 
 
 class BusyClock(FakeClock):
@@ -215,10 +223,16 @@ class BusyClock(FakeClock):
         return self.elapsed
 
 
-def test_a_feed_that_takes_long_is_not_made_again_at_every_change(house: House, clock: FakeClock):
+def test_a_feed_that_takes_long_is_not_made_again_at_every_change(
+    deployment: Deployment, clock: FakeClock
+):
     """Who revokes all the time keeps no process from its work; a revoked key waits for nothing."""
-    ours, alg, busy = house.services, house.services.settings.signing_algorithms[0], BusyClock()
-    Feed.of(house.http)
+    ours, alg, busy = (
+        deployment.services,
+        deployment.services.settings.signing_algorithms[0],
+        BusyClock(),
+    )
+    Feed.of(deployment.http)
     feed = RevocationFeed(
         URL,
         ours.database,
@@ -228,13 +242,13 @@ def test_a_feed_that_takes_long_is_not_made_again_at_every_change(house: House, 
         ours.tokens.changes.look,
     )
     first = feed.render(alg)
-    with house.changing() as rooms:
-        rooms.revocations.subject("alice")
+    with deployment.changing() as work:
+        work.revocations.subject("alice")
     assert feed.held(alg) is first
     busy.elapsed += 2
     assert feed.held(alg) is None
     second = feed.render(alg)
-    with ours.administration.changing_keys(OPERATOR) as rooms:
-        rooms.keys.revoke(second.kid)
+    with ours.administration.changing_keys(OPERATOR) as work:
+        work.keys.revoke(second.kid)
     assert feed.held(alg) is None
     assert feed.render(alg).kid != second.kid

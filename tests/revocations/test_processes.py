@@ -14,7 +14,7 @@ from issuer.composition import Composition, compose
 from issuer.revocations import Revocations
 from issuer.tokens.feed import RENEW_AFTER
 from issuer.vocabulary import CLOCKS_APART
-from tests.builders import OPERATOR, FakeClock, House
+from tests.builders import OPERATOR, Deployment, FakeClock
 
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
@@ -35,12 +35,12 @@ class ClockAhead(Clock):
 
 
 @pytest.fixture
-def process(house: House, clock: FakeClock) -> Iterator[Callable[..., Composition]]:
+def process(deployment: Deployment, clock: FakeClock) -> Iterator[Callable[..., Composition]]:
     """A process of its own: what its threads do, the test does."""
     made: list[Composition] = []
 
     def start(ahead: timedelta = timedelta(0)) -> Composition:
-        services = compose(house.services.settings, ClockAhead(clock, ahead))
+        services = compose(deployment.services.settings, ClockAhead(clock, ahead))
         services.keys.keyring.put_in_order()
         services.tokens.changes.look()
         made.append(services)
@@ -76,8 +76,8 @@ def test_the_time_of_the_feed_never_goes_back(
     seen = []
     for number in range(6):
         for each in (ahead, behind):
-            with each.administration.changing(OPERATOR) as rooms:
-                rooms.revocations.tokens({f"jti-{number}": clock() + HOUR})
+            with each.administration.changing(OPERATOR) as work:
+                work.revocations.tokens({f"jti-{number}": clock() + HOUR})
             for asked in (behind, ahead, behind):
                 asked.tokens.changes.look()
                 seen.append(claims_of(asked)["iat"])
@@ -102,10 +102,10 @@ def test_what_one_revokes_the_others_know_at_their_next_look(
 ):
     here, there = process(), process()
     for number in range(3):
-        with here.administration.changing(OPERATOR) as rooms:
-            rooms.revocations.tokens({f"jti-{number}": clock() + HOUR})
-            rooms.revocations.client(f"client-{number}")
-            rooms.revocations.audience(f"os-{number}")
+        with here.administration.changing(OPERATOR) as work:
+            work.revocations.tokens({f"jti-{number}": clock() + HOUR})
+            work.revocations.client(f"client-{number}")
+            work.revocations.audience(f"os-{number}")
         there.tokens.changes.look()
         assert claims_of(there) == claims_of(here)
     assert len(revoked_in(there)["jti"]) == len(revoked_in(there)["aud"]) == 3
@@ -143,8 +143,8 @@ def test_a_process_that_starts_later_has_the_whole_feed(
     process: Callable[..., Composition], clock: FakeClock
 ):
     here = process()
-    with here.administration.changing(OPERATOR) as rooms:
-        rooms.revocations.tokens({"a": clock() + HOUR})
-        rooms.revocations.subject("alice")
-        rooms.revocations.audience("my-os")
+    with here.administration.changing(OPERATOR) as work:
+        work.revocations.tokens({"a": clock() + HOUR})
+        work.revocations.subject("alice")
+        work.revocations.audience("my-os")
     assert claims_of(process()) == claims_of(here)

@@ -12,7 +12,7 @@ from issuer.database import FeedState
 from issuer.revocations import Revoked
 from issuer.revocations.revocations import issued_so_far
 from issuer.tokens.feed import feed_claims
-from issuer.vocabulary import LONGEST_TOKEN, VERIFIERS_BEHIND
+from issuer.vocabulary import MAX_TOKEN, VERIFIERS_BEHIND
 from tests.builders import URL, FakeClock
 
 NOW = FakeClock()()
@@ -78,10 +78,10 @@ def test_whoever_is_revoked_stays_so_until_the_last_token_is_dead(
             at = so_far if kind not in OF_TOKENS else so_far + timedelta(seconds=number)
             known[kind, name] = max(known.get((kind, name), 0), int(at.timestamp()))
             revoked = with_entry(revoked, kind, name, known[kind, name])
-        revoked = revoked.still_believed(true_now + ahead)
+        revoked = revoked.still_trusted(true_now + ahead)
         claims: dict[str, Any] = feed_claims(URL, revoked, [], true_now + ahead)
         for (what, whose), value in known.items():
-            lives = timedelta(0) if what in OF_TOKENS else LONGEST_TOKEN
+            lives = timedelta(0) if what in OF_TOKENS else MAX_TOKEN
             if datetime.fromtimestamp(value, UTC) + lives + VERIFIERS_BEHIND > true_now:
                 assert claims["revoked"][what][whose] == value
 

@@ -9,147 +9,149 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic_core import to_json
 
-from issuer.agentos.revocation_feed import MOST_BYTES
-from issuer.agentos.revocations import MOST_ENTRIES, read_revocations
+from issuer.agentos.revocation_feed import MAX_BYTES
+from issuer.agentos.revocations import MAX_ENTRIES, read_revocations
 from issuer.database import FeedState
 from issuer.revocations import FeedFull, Limits, Revocations, Revoked
 from issuer.revocations.share import ENTRY_BYTES, Listed
 from issuer.revocations.store import Principal, RevocationStore
 from issuer.tokens.feed import feed_claims
-from tests.builders import FakeClock, House
+from tests.builders import Deployment, FakeClock
 
 HOUR = timedelta(hours=1)
 FEW = Limits(tokens=200, principal_bytes=400)
 
 
-def listed(house: House) -> Counter[str]:
+def listed(deployment: Deployment) -> Counter[str]:
     """How many tokens and families are listed, by kind."""
-    with house.services.database.reading() as session:
+    with deployment.services.database.reading() as session:
         return Counter(kind for kind, _, _ in RevocationStore(session).tokens())
 
 
-def principals(house: House) -> set[Principal]:
-    with house.services.database.reading() as session:
+def principals(deployment: Deployment) -> set[Principal]:
+    with deployment.services.database.reading() as session:
         return {whose for whose, _ in RevocationStore(session).principals()}
 
 
 class Revoking:
     """Revocations under limits that a test can reach, each in a transaction of its own."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
         self._number = 0
 
     @property
     def expires_at(self) -> datetime:
-        return self._house.clock().replace(microsecond=0) + HOUR
+        return self._deployment.clock().replace(microsecond=0) + HOUR
 
     def own_token(self, client_id: str, subject: str) -> bool:
         self._number += 1
         whose = {"client_id": client_id, "subject": subject}
-        with self._house.services.database.changing() as session:
-            revocations = Revocations(session, self._house.clock, limits=FEW)
+        with self._deployment.services.database.changing() as session:
+            revocations = Revocations(session, self._deployment.clock, limits=FEW)
             return revocations.own_token(f"{self._number:032x}", self.expires_at, **whose)
 
     def family(self, client_id: str, user_id: str) -> bool:
         self._number += 1
         whose = {"client_id": client_id, "user_id": user_id}
-        with self._house.services.database.changing() as session:
-            revocations = Revocations(session, self._house.clock, limits=FEW)
+        with self._deployment.services.database.changing() as session:
+            revocations = Revocations(session, self._deployment.clock, limits=FEW)
             return revocations.family(f"family_{self._number}", self.expires_at, **whose)
 
     def tokens(self, number: int) -> None:
         ids = range(self._number + 1, self._number + 1 + number)
         self._number += number
-        with self._house.services.database.changing() as session:
-            revocations = Revocations(session, self._house.clock, limits=FEW)
+        with self._deployment.services.database.changing() as session:
+            revocations = Revocations(session, self._deployment.clock, limits=FEW)
             revocations.tokens({f"{each:032x}": self.expires_at for each in ids})
 
     def subject(self, user_id: str) -> None:
-        with self._house.services.database.changing() as session:
-            Revocations(session, self._house.clock, limits=FEW).subject(user_id)
+        with self._deployment.services.database.changing() as session:
+            Revocations(session, self._deployment.clock, limits=FEW).subject(user_id)
 
 
 @pytest.fixture
-def revoking(house: House) -> Revoking:
-    return Revoking(house)
+def revoking(deployment: Deployment) -> Revoking:
+    return Revoking(deployment)
 
 
 def test_a_client_beyond_its_share_loses_its_own_tokens_and_nobody_else_does(
-    house: House, revoking: Revoking
+    deployment: Deployment, revoking: Revoking
 ):
     alone = [revoking.own_token("web", "web") for _ in range(60)]
     assert alone == sorted(alone, reverse=True)
-    assert 0 < listed(house)["jti"] < 50
-    assert principals(house) == {Principal("sub", "web")}
+    assert 0 < listed(deployment)["jti"] < 50
+    assert principals(deployment) == {Principal("sub", "web")}
     assert revoking.own_token("other", "other")
-    assert principals(house) == {Principal("sub", "web")}
+    assert principals(deployment) == {Principal("sub", "web")}
 
 
 def test_a_token_of_a_user_beyond_the_share_stays_valid_and_that_is_said(
-    house: House, revoking: Revoking
+    deployment: Deployment, revoking: Revoking
 ):
     """An entry for the user or the client would end what others hold."""
     with pytest.raises(FeedFull):
         for _ in range(60):
             revoking.own_token("web", "alice")
-    assert principals(house) == set()
+    assert principals(deployment) == set()
     assert revoking.own_token("web", "bob")
     assert revoking.own_token("other", "alice")
 
 
 def test_a_family_beyond_the_share_ends_the_access_tokens_of_its_user_alone(
-    house: House, revoking: Revoking
+    deployment: Deployment, revoking: Revoking
 ):
     assert all(revoking.family("web", "alice") for _ in range(60))
-    assert 0 < listed(house)["sid"] < 50
-    assert principals(house) == {Principal("sub", "alice")}
+    assert 0 < listed(deployment)["sid"] < 50
+    assert principals(deployment) == {Principal("sub", "alice")}
     assert revoking.family("web", "bob")
-    assert principals(house) == {Principal("sub", "alice")}
+    assert principals(deployment) == {Principal("sub", "alice")}
 
 
-def test_an_operator_is_told_to_revoke_all_of_a_user_instead(house: House, revoking: Revoking):
+def test_an_operator_is_told_to_revoke_all_of_a_user_instead(
+    deployment: Deployment, revoking: Revoking
+):
     with pytest.raises(FeedFull, match="all tokens of the user"):
         revoking.tokens(51)
-    assert not listed(house)
+    assert not listed(deployment)
     revoking.tokens(50)
     with pytest.raises(FeedFull):
         revoking.tokens(50)
-    assert listed(house)["jti"] == 50
+    assert listed(deployment)["jti"] == 50
     assert revoking.own_token("web", "web")
 
 
-def test_tokens_that_are_listed_already_need_no_room(house: House, clock: FakeClock):
+def test_tokens_that_are_listed_already_need_no_room(deployment: Deployment, clock: FakeClock):
     expires_at = clock().replace(microsecond=0) + HOUR
     named = {f"{each:032x}": expires_at for each in range(50)}
     for _ in range(2):
-        with house.services.database.changing() as session:
+        with deployment.services.database.changing() as session:
             Revocations(session, clock, limits=FEW).tokens(named)
-    assert listed(house)["jti"] == 50
+    assert listed(deployment)["jti"] == 50
 
 
 def test_entries_of_users_are_bounded_and_one_that_is_there_moves_on(
-    house: House, revoking: Revoking, clock: FakeClock
+    deployment: Deployment, revoking: Revoking, clock: FakeClock
 ):
     """The bytes of ids count: they may be long. What clients need is kept free."""
     with pytest.raises(FeedFull, match="signing keys"):
         for number in range(30):
             revoking.subject(f"user-{number:02}")
-    there = len(principals(house))
+    there = len(principals(deployment))
     assert there == FEW.principal_bytes_of_operators // (len("user-00") + ENTRY_BYTES)
     clock.move(timedelta(seconds=5))
     revoking.subject("user-00")
     for _ in range(60):
         assert revoking.family("web", "alice")
-    assert len(principals(house)) == there + 1
+    assert len(principals(deployment)) == there + 1
 
 
-def test_one_transaction_counts_what_it_adds_itself(house: House, clock: FakeClock):
-    with pytest.raises(FeedFull), house.services.database.changing() as session:
+def test_one_transaction_counts_what_it_adds_itself(deployment: Deployment, clock: FakeClock):
+    with pytest.raises(FeedFull), deployment.services.database.changing() as session:
         revocations = Revocations(session, clock, limits=FEW)
         for number in range(30):
             revocations.subject(f"user-{number:02}")
-    assert not principals(house)
+    assert not principals(deployment)
 
 
 @given(
@@ -199,6 +201,6 @@ def test_the_largest_feed_is_one_that_every_verifier_reads(id_length: int):
     claims["revoked"]["kid"] = [f"{each:043}" for each in range(10_000)]
     payload = to_json(claims)
     signature_and_header = 2_000
-    assert -(-len(payload) // 3) * 4 + signature_and_header < MOST_BYTES
+    assert -(-len(payload) // 3) * 4 + signature_and_header < MAX_BYTES
     read, _ = read_revocations(payload)
-    assert sum(read.count.values()) < MOST_ENTRIES
+    assert sum(read.count.values()) < MAX_ENTRIES

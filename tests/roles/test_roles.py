@@ -4,54 +4,56 @@ import pytest
 
 from issuer.errors import AlreadyExists, InUse, InvalidField, NotFound
 from issuer.roles import RoleFields
-from tests.builders import House
+from tests.builders import Deployment
 from tests.drivers import TokenEndpoint
 
 
-def test_a_role_keeps_its_scopes_in_order_and_each_once(house: House):
-    house.role("runner", ["teams:run", "agents:run", "teams:run"])
-    with house.changing() as rooms:
-        assert rooms.roles.get("runner").scopes == ["teams:run", "agents:run"]
+def test_a_role_keeps_its_scopes_in_order_and_each_once(deployment: Deployment):
+    deployment.role("runner", ["teams:run", "agents:run", "teams:run"])
+    with deployment.changing() as work:
+        assert work.roles.get("runner").scopes == ["teams:run", "agents:run"]
 
 
-def test_a_name_is_taken_once(house: House):
-    house.role("runner", [])
+def test_a_name_is_taken_once(deployment: Deployment):
+    deployment.role("runner", [])
     with pytest.raises(AlreadyExists):
-        house.role("runner", [])
+        deployment.role("runner", [])
 
 
-def test_a_changed_role_changes_the_next_token(house: House, token_endpoint: TokenEndpoint):
-    house.role("runner", ["agents:run"])
-    client = house.client(roles=["runner"])
+def test_a_changed_role_changes_the_next_token(
+    deployment: Deployment, token_endpoint: TokenEndpoint
+):
+    deployment.role("runner", ["agents:run"])
+    client = deployment.client(roles=["runner"])
     assert token_endpoint.client_credentials(client).scope == {"agents:run"}
-    with house.changing() as rooms:
-        rooms.roles.update("runner", {"scopes": ["teams:run"]})
+    with deployment.changing() as work:
+        work.roles.update("runner", {"scopes": ["teams:run"]})
     assert token_endpoint.client_credentials(client).scope == {"teams:run"}
 
 
 def test_a_role_in_use_is_kept_unless_its_holders_are_to_lose_it(
-    house: House, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenEndpoint
 ):
-    house.role("runner", ["agents:run"])
-    client = house.client("ci-bot", roles=["runner"])
-    with pytest.raises(InUse) as refused, house.changing() as rooms:
-        rooms.roles.delete("runner")
+    deployment.role("runner", ["agents:run"])
+    client = deployment.client("ci-bot", roles=["runner"])
+    with pytest.raises(InUse) as refused, deployment.changing() as work:
+        work.roles.delete("runner")
     assert refused.value.users_of_it == ["ci-bot"]
-    with house.changing() as rooms:
-        rooms.roles.delete("runner", cascade=True)
+    with deployment.changing() as work:
+        work.roles.delete("runner", cascade=True)
     assert token_endpoint.client_credentials(client).scope == set()
 
 
-def test_a_name_cannot_be_changed(house: House):
-    house.role("runner", [])
+def test_a_name_cannot_be_changed(deployment: Deployment):
+    deployment.role("runner", [])
     for patch in ({"name": "other"}, {"name": None}):
-        with pytest.raises(InvalidField, match="name"), house.changing() as rooms:
-            rooms.roles.update("runner", patch)
+        with pytest.raises(InvalidField, match="name"), deployment.changing() as work:
+            work.roles.update("runner", patch)
 
 
-def test_what_is_not_there_is_not_found(house: House):
-    with pytest.raises(NotFound), house.changing() as rooms:
-        rooms.roles.get("nobody")
+def test_what_is_not_there_is_not_found(deployment: Deployment):
+    with pytest.raises(NotFound), deployment.changing() as work:
+        work.roles.get("nobody")
 
 
 def test_a_role_has_at_most_500_scopes():

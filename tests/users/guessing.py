@@ -61,7 +61,7 @@ class Door:
         return {Counted.USER: USER, Counted.ADDRESS: address}
 
 
-def most_in_a_day(instants: Iterable[datetime]) -> int:
+def max_in_a_day(instants: Iterable[datetime]) -> int:
     """The most of them within any 24 hours."""
     most, window = 0, list[datetime]()
     for instant in instants:

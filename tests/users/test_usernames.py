@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from issuer.errors import AlreadyExists, InvalidField, NotFound
 from issuer.users import UserFields
-from tests.builders import House
+from tests.builders import Deployment
 from tests.drivers import TokenEndpoint
 
 FORMS = ("NFC", "NFD", "NFKC", "NFKD")
@@ -65,23 +65,23 @@ def ways_to_type(name: str) -> set[str]:
 
 @pytest.mark.parametrize("name", PEOPLE)
 def test_people_sign_in_with_their_name_in_any_case_and_form(
-    house: House, token_endpoint: TokenEndpoint, name: str
+    deployment: Deployment, token_endpoint: TokenEndpoint, name: str
 ):
-    client = house.client(grant_types=["password"])
-    house.user(name)
+    client = deployment.client(grant_types=["password"])
+    deployment.user(name)
     for typed in {name.upper(), normalize("NFD", name), normalize("NFKC", name.lower())}:
         assert token_endpoint.password(client, typed).status == 200, typed
 
 
 @pytest.mark.parametrize("names", LOOK_ALIKE, ids=lambda names: names[0])
-def test_no_two_users_have_names_that_look_the_same(house: House, names: list[str]):
+def test_no_two_users_have_names_that_look_the_same(deployment: Deployment, names: list[str]):
     for one, other in combinations(names, 2):
-        user = house.user(one, password=None)
+        user = deployment.user(one, password=None)
         with pytest.raises(AlreadyExists):
-            house.user(other, password=None)
-        with house.changing() as rooms:
-            assert rooms.users.get_by_username(other).id == user
-            rooms.users.delete(user)
+            deployment.user(other, password=None)
+        with deployment.changing() as work:
+            assert work.users.get_by_username(other).id == user
+            work.users.delete(user)
 
 
 @pytest.mark.parametrize("name", DECEPTIVE, ids=ascii)
@@ -90,11 +90,11 @@ def test_a_name_that_shows_another_than_it_is_cannot_be_created(name: str):
         UserFields.read({"username": name})
 
 
-def test_a_name_that_nobody_can_have_is_not_found(house: House):
-    with house.services.administration.reading() as rooms:
+def test_a_name_that_nobody_can_have_is_not_found(deployment: Deployment):
+    with deployment.services.administration.reading() as work:
         for name in [*DECEPTIVE, "x" * 16_000]:
             with pytest.raises(NotFound):
-                rooms.users.get_by_username(name)
+                work.users.get_by_username(name)
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
@@ -104,28 +104,32 @@ def test_a_name_that_nobody_can_have_is_not_found(house: House):
 @settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_whatever_name_can_be_created_is_found_however_it_is_typed(house: House, names: list[str]):
+def test_whatever_name_can_be_created_is_found_however_it_is_typed(
+    deployment: Deployment, names: list[str]
+):
     """And one that is refused is refused with a reason: it is taken, or not allowed."""
     made: dict[str, str] = {}
     for name in names:
         with suppress(InvalidField, AlreadyExists):
-            made[name] = house.user(name, password=None)
-    with house.changing() as rooms:
+            made[name] = deployment.user(name, password=None)
+    with deployment.changing() as work:
         for name, user in made.items():
             for typed in ways_to_type(name):
-                assert rooms.users.get_by_username(typed).id == user
-            rooms.users.delete(user)
+                assert work.users.get_by_username(typed).id == user
+            work.users.delete(user)
 
 
-def test_a_taken_name_is_a_conflict_over_rest(house: House, token_endpoint: TokenEndpoint):
-    token = token_endpoint.client_credentials(house.admin).token
+def test_a_taken_name_is_a_conflict_over_rest(
+    deployment: Deployment, token_endpoint: TokenEndpoint
+):
+    token = token_endpoint.client_credentials(deployment.admin).token
     for name, status in [("Anna\u00a0Lee", 201), ("anna\u3000lee", 409), ("a\u200db", 422)]:
-        answer = house.http.post(
+        answer = deployment.http.post(
             "/admin/v1/users", json={"username": name}, headers={"Authorization": f"Bearer {token}"}
         )
         assert answer.status_code == status
     assert (
-        house.http.get("/admin/v1/users", headers={"Authorization": f"Bearer {token}"}).json()[
+        deployment.http.get("/admin/v1/users", headers={"Authorization": f"Bearer {token}"}).json()[
             "items"
         ][0]["username"]
         == "Anna Lee"

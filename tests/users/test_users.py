@@ -9,38 +9,38 @@ import pytest
 from issuer.errors import AlreadyExists, InvalidCredentials, InvalidField
 from issuer.users import Passwords, SignIn
 from issuer.users.common_passwords import LIST
-from tests.builders import PASSWORD, House
+from tests.builders import PASSWORD, Deployment
 
 
 @pytest.mark.parametrize("taken", ["alice", "ALICE", "\uff21lice"])
-def test_user_names_are_unique_by_nfkc_and_case_folding(house: House, taken: str):
-    house.user("Alice")
+def test_user_names_are_unique_by_nfkc_and_case_folding(deployment: Deployment, taken: str):
+    deployment.user("Alice")
     with pytest.raises(AlreadyExists):
-        house.user(taken)
+        deployment.user(taken)
 
 
-def test_a_user_may_be_renamed_but_not_to_a_name_that_is_taken(house: House):
-    alice, _ = house.user("alice"), house.user("bob")
-    with house.changing() as rooms:
-        assert rooms.users.update(alice, {"username": "ALICE"}).username == "ALICE"
-        assert rooms.users.get_by_username("alice").id == alice
-    with pytest.raises(AlreadyExists), house.changing() as rooms:
-        rooms.users.update(alice, {"username": "Bob"})
+def test_a_user_may_be_renamed_but_not_to_a_name_that_is_taken(deployment: Deployment):
+    alice, _ = deployment.user("alice"), deployment.user("bob")
+    with deployment.changing() as work:
+        assert work.users.update(alice, {"username": "ALICE"}).username == "ALICE"
+        assert work.users.get_by_username("alice").id == alice
+    with pytest.raises(AlreadyExists), deployment.changing() as work:
+        work.users.update(alice, {"username": "Bob"})
 
 
-def test_any_agentos_user_id_may_be_kept(house: House):
-    assert house.user("alice", id="alice@example.com") == "alice@example.com"
+def test_any_agentos_user_id_may_be_kept(deployment: Deployment):
+    assert deployment.user("alice", id="alice@example.com") == "alice@example.com"
 
 
 @pytest.mark.parametrize("password", ["short", "x" * 11, "x" * 257, "", "tab\tin the middle"])
-def test_a_password_the_policy_forbids_is_refused(house: House, password: str):
+def test_a_password_the_policy_forbids_is_refused(deployment: Deployment, password: str):
     with pytest.raises(InvalidField, match="password"):
-        house.user("alice", password=password)
+        deployment.user("alice", password=password)
 
 
-def test_a_password_may_not_be_the_user_name(house: House):
+def test_a_password_may_not_be_the_user_name(deployment: Deployment):
     with pytest.raises(InvalidField, match="password"):
-        house.user("alice-the-longnamed", password="Alice-The-LongNamed")
+        deployment.user("alice-the-longnamed", password="Alice-The-LongNamed")
 
 
 @pytest.mark.parametrize(
@@ -87,14 +87,14 @@ def test_a_hash_is_argon2id_and_never_the_same_twice():
     assert not passwords.matches("a password that nobody has", None)
 
 
-def test_a_deleted_user_brings_nothing_back(house: House):
-    house.role("runner", ["agents:run"])
-    house.user("alice", id="alice", roles=["runner"])
-    with house.changing() as rooms:
-        rooms.users.delete("alice")
-    house.user("alice", id="alice", password=None)
-    with house.changing() as rooms:
-        assert rooms.assignments.of("alice") == []
+def test_a_deleted_user_brings_nothing_back(deployment: Deployment):
+    deployment.role("runner", ["agents:run"])
+    deployment.user("alice", id="alice", roles=["runner"])
+    with deployment.changing() as work:
+        work.users.delete("alice")
+    deployment.user("alice", id="alice", password=None)
+    with deployment.changing() as work:
+        assert work.assignments.of("alice") == []
 
 
 class Interrupted(Passwords):
@@ -110,24 +110,24 @@ class Interrupted(Passwords):
 
 
 @pytest.mark.parametrize("change", ["disabled", "password", "deleted and made again"])
-def test_what_changes_while_a_password_is_hashed_counts(house: House, change: str):
+def test_what_changes_while_a_password_is_hashed_counts(deployment: Deployment, change: str):
     """An old password must not get the rights of who has the id now."""
-    house.user("alice", id="alice")
+    deployment.user("alice", id="alice")
 
     def happens() -> None:
-        with house.changing() as rooms:
+        with deployment.changing() as work:
             match change:
                 case "disabled":
-                    rooms.users.update("alice", {"disabled": True})
+                    work.users.update("alice", {"disabled": True})
                 case "password":
-                    new = house.services.sign_in.passwords.prepared("another password")
-                    rooms.users.set_password("alice", new)
+                    new = deployment.services.sign_in.passwords.prepared("another password")
+                    work.users.set_password("alice", new)
                 case _:
-                    rooms.users.delete("alice")
+                    work.users.delete("alice")
         if change == "deleted and made again":
-            house.user("carol", id="alice", password="another password")
+            deployment.user("carol", id="alice", password="another password")
 
-    services = house.services
+    services = deployment.services
     sign_in = SignIn(
         services.database, services.tokens.directory, Interrupted(happens), services.sign_in.guard
     )

@@ -24,9 +24,9 @@ log = structlog.get_logger(__name__)
 class FolderKeyBackend:
     """A `KeyBackend`. `on_record()` gives every key there ever was, and whether it is usable."""
 
-    def __init__(self, folder: Path, on_record: Callable[[], Mapping[str, bool]]) -> None:
+    def __init__(self, folder: Path, stored: Callable[[], Mapping[str, bool]]) -> None:
         self._folder = folder
-        self._on_record = on_record
+        self._stored = stored
         self._ready: dict[str, PrivateKey] = {}
 
     def owns(self, handle: bytes) -> bool:
@@ -74,12 +74,12 @@ class FolderKeyBackend:
 
     def _unused(self) -> list[tuple[Path, PrivateKey]]:
         """Files of keys that are not on record. One of a destroyed key, left by a crash, goes."""
-        on_record, unused = self._on_record(), []
+        stored, unused = self._stored(), []
         for path, key in self._readable():
             kid = key.thumbprint()
-            if kid not in on_record:
+            if kid not in stored:
                 unused.append((path, key))
-            elif not on_record[kid]:
+            elif not stored[kid]:
                 self._remove(path, kid)
         return unused
 

@@ -10,7 +10,7 @@ from authlib.oauth2.rfc6749.grants import BaseGrant, TokenEndpointMixin
 from issuer.directory import AudienceRecord, ClientRecord, SecretRecord
 from issuer.oauth.errors import OAuthError, invalid_scope
 from issuer.oauth.request import AuthenticatedRequest, requested_scopes
-from issuer.refresh import Issue
+from issuer.refresh_tokens import Issue
 from issuer.scopes import InvalidScope, ScopeNotCovered
 from issuer.tokens import Authorization, NotBefore
 from issuer.vocabulary import ErrorCode, GrantType

@@ -6,7 +6,7 @@ from issuer.directory import AudienceRecord, ClientRecord, UserRecord
 from issuer.errors import InvalidCredentials
 from issuer.oauth.errors import OAuthError
 from issuer.oauth.grants.grant import Grant, StoreRefreshToken
-from issuer.refresh import Issue
+from issuer.refresh_tokens import Issue
 from issuer.tokens import Authorization, NotBefore
 from issuer.vocabulary import ErrorCode, GrantType
 

@@ -10,7 +10,7 @@ from issuer.errors import InvalidCredentials
 from issuer.oauth.errors import OAuthError
 from issuer.oauth.grants.grant import Grant, StoreRefreshToken
 from issuer.oauth.request import requested_scopes
-from issuer.refresh import Asked, Presented
+from issuer.refresh_tokens import Asked, Presented
 from issuer.tokens import Authorization
 from issuer.vocabulary import ErrorCode, GrantType
 

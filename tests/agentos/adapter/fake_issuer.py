@@ -14,7 +14,7 @@ from tests.journeys.running_issuer import reserved_port, wait_until
 METADATA = "/.well-known/oauth-authorization-server"
 KEY_SET = "/.well-known/jwks.json"
 FEED = "/.well-known/revocations"
-LONGEST_SILENCE = 30
+MAX_SILENCE = 30
 
 
 class FakeIssuer:
@@ -109,7 +109,7 @@ class FakeIssuer:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                issuer.answering.wait(LONGEST_SILENCE)
+                issuer.answering.wait(MAX_SILENCE)
                 path = self.path.partition("?")[0]
                 document = issuer.document(path)
                 body = (document or "").encode()

@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from tests.builders import Credentials, House
+from tests.builders import Credentials, Deployment
 from tests.journeys.proxies.wire import Answer, request
 
 TOKEN, INTROSPECT = "/oauth2/token", "/oauth2/introspect"
@@ -103,19 +103,19 @@ def claims_of(token: str) -> dict[str, Any]:
     return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
 
 
-def mixed_callers(house: House) -> list[Caller]:
+def mixed_callers(deployment: Deployment) -> list[Caller]:
     """Several clients, audiences and scopes, an administrator among them."""
-    callers = [Caller(house.admin, house.services.settings.url, "issuer:admin")]
+    callers = [Caller(deployment.admin, deployment.services.settings.url, "issuer:admin")]
     for number in range(5):
-        audience = house.audience(f"os-{number}")
+        audience = deployment.audience(f"os-{number}")
         scope = f"agents:agent-{number}:run"
-        client = house.client(f"caller-{number}", audiences=[audience], scopes=[scope])
+        client = deployment.client(f"caller-{number}", audiences=[audience], scopes=[scope])
         callers.append(Caller(client, audience, scope))
     return callers
 
 
-def one_attacker(house: House) -> Caller:
+def one_attacker(deployment: Deployment) -> Caller:
     """A client of the least rights, in the hands of an attacker."""
     return Caller(
-        house.client("attacker", scopes=["agents:none:read"]), "my-os", "agents:none:read"
+        deployment.client("attacker", scopes=["agents:none:read"]), "my-os", "agents:none:read"
     )

@@ -36,7 +36,7 @@ class Load:
 
     @classmethod
     def at(cls, issuer: RunningIssuer) -> Self:
-        return cls(mixed_callers(issuer.house), one_attacker(issuer.house))
+        return cls(mixed_callers(issuer.deployment), one_attacker(issuer.deployment))
 
     def run(self, port: int, kind: str, seconds: float) -> Ledger:
         """`kind` is one of `KINDS`. Longer if there were few answers: a machine may be busy."""

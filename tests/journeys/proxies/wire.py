@@ -10,7 +10,7 @@ from typing import Any
 from tests.journeys.hostile_values import CRLF
 
 PATIENCE = 10  # seconds for an answer
-MOST_HEAD = 2**20
+MAX_HEAD = 2**20
 LOOPBACK = "127.0.0.1"
 CONTINUE = b"HTTP/1.1 100"
 
@@ -98,7 +98,7 @@ class Connection:
 async def connected(port: int, address: str = LOOPBACK) -> AsyncIterator[Connection]:
     """A connection from this address of loopback."""
     reader, writer = await asyncio.open_connection(
-        LOOPBACK, port, limit=MOST_HEAD, local_addr=(address, 0)
+        LOOPBACK, port, limit=MAX_HEAD, local_addr=(address, 0)
     )
     try:
         yield Connection(reader, writer)

@@ -7,7 +7,7 @@ from itertools import groupby
 from operator import attrgetter
 
 from issuer.keys import SigningKey
-from issuer.keys.store import OnRecord
+from issuer.keys.store import StoredKeys
 from tests.keys.simulation.followers import HeldSet
 
 Keys = Mapping[str, SigningKey]
@@ -27,12 +27,12 @@ class History:
     made_at: dict[str, datetime] = field(default_factory=dict)
     announced_for: dict[str, timedelta] = field(default_factory=dict)
     last_without: dict[str, datetime] = field(default_factory=dict)
-    believed_until: dict[str, datetime] = field(default_factory=dict)
+    trusted_until: dict[str, datetime] = field(default_factory=dict)
     revoked_at: dict[str, datetime] = field(default_factory=dict)
     may_sign_early: set[str] = field(default_factory=set)
     retired: set[str] = field(default_factory=set)
 
-    def committed(self, record: OnRecord, now: datetime, announce_for: timedelta) -> None:
+    def committed(self, record: StoredKeys, now: datetime, announce_for: timedelta) -> None:
         """The record is now this, by a process that announces keys for so long."""
         before, self.keys = self.keys, {key.kid: key for key in record.keys}
         self.usable = [key for key in record.keys if key.is_usable]
@@ -49,15 +49,15 @@ class History:
             if key.kid not in key_set.kids:
                 self.last_without[key.kid] = key_set.asked_at
 
-    def signed(self, kid: str, believed_until: datetime) -> None:
-        self.believed_until[kid] = max(self.believed_until.get(kid, believed_until), believed_until)
+    def signed(self, kid: str, trusted_until: datetime) -> None:
+        self.trusted_until[kid] = max(self.trusted_until.get(kid, trusted_until), trusted_until)
 
     def revoked(self, kid: str, now: datetime) -> None:
         self.revoked_at.setdefault(kid, now)
 
-    def still_believed(self, now: datetime) -> set[str]:
+    def still_trusted(self, now: datetime) -> set[str]:
         """Keys with tokens that are not dead, and not revoked."""
-        alive = {kid for kid, until in self.believed_until.items() if until > now}
+        alive = {kid for kid, until in self.trusted_until.items() if until > now}
         return alive - self.revoked_at.keys()
 
 

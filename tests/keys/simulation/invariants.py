@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from issuer.keys import KeyState
-from issuer.keys.schedule import reserve, state_at
+from issuer.keys.schedule import next_key, state_at
 from issuer.vocabulary import SEEN_WITHIN
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def there_is_one_key_in_reserve(world: "World") -> None:
     for process in world.processes:
         if process.is_at_rest:
             for alg in world.algorithms:
-                assert reserve(process.usable, alg, process.clock())
+                assert next_key(process.usable, alg, process.clock())
     for alg in world.algorithms:
         keys = [key for key in world.history.usable if key.alg is alg]
         announced = [k.kid for k in keys if k.activates_at > world.now + world.clocks_off]
@@ -64,7 +64,7 @@ def every_valid_token_is_verified(world: "World") -> None:
     A key that had to sign early is unknown to those who asked before everyone published it.
     """
     history = world.history
-    needed = history.still_believed(world.now)
+    needed = history.still_trusted(world.now)
     for key_set in world.key_sets:
         for kid in needed - key_set.kids:
             assert kid in history.may_sign_early, (kid, key_set)

@@ -16,7 +16,7 @@ from issuer.vocabulary import SigningAlgorithm
 
 
 @dataclass
-class Record:
+class AuditLog:
     """The rows that all processes share, and how often they were changed."""
 
     rows: dict[tuple[type, object], Any] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class Session:
 class Database:
     """One process's way to the record. `committed()` is called in the moment of a commit."""
 
-    def __init__(self, record: Record, committed: Callable[[], None]) -> None:
+    def __init__(self, record: AuditLog, committed: Callable[[], None]) -> None:
         self._record = record
         self._committed = committed
 

@@ -11,12 +11,12 @@ from typing import Any
 from issuer.database.tables import KeySetPromiseRow
 from issuer.keys import KeyPolicy, Keyring, Keys, Plan, SigningKey, keyring, schedule
 from issuer.keys.jwks import JwksDocument
-from issuer.keys.schedule import destroys_at, plan_rotation, publishable, reserve, revoked
+from issuer.keys.schedule import destroys_at, next_key, plan_rotation, publishable, revoked
 from issuer.keys.store import KeyStore
 from issuer.vocabulary import (
-    BELIEVED_FOR,
     CLOCKS_APART,
-    LONGEST_TOKEN,
+    MAX_TOKEN,
+    TRUSTED_FOR,
     VERIFIERS_BEHIND,
     SigningAlgorithm,
 )
@@ -55,7 +55,7 @@ def carry_out_as_planned(ring: Keyring, plan: Plan, made: Sequence[Any], seen: A
 
 
 def carry_out_anyway(keys: Keys, plan: Plan, made: Sequence[Any], *, seen: Any) -> bool:
-    return carry_out(keys, plan, made, seen=keys._store.on_record())
+    return carry_out(keys, plan, made, seen=keys._store.stored())
 
 
 def youngest(keys: Some, alg: SigningAlgorithm, _now: datetime) -> SigningKey | None:
@@ -68,7 +68,7 @@ def active_or_nobody(keys: Some, alg: SigningAlgorithm, now: datetime) -> Signin
 
 
 def rotated_when_asked(keys: Some, alg: SigningAlgorithm, now: datetime) -> SigningKey:
-    following = reserve(keys, alg, now)
+    following = next_key(keys, alg, now)
     assert following is not None
     return replace(following, activates_at=now)
 
@@ -82,8 +82,8 @@ def no_successor(keys: Some, key: SigningKey, now: datetime) -> list[SigningKey]
 
 
 def successor_by_this_clock(keys: Some, key: SigningKey, now: datetime) -> list[SigningKey]:
-    dead, *promoted = revoked(keys, key, now)
-    return [dead, *(replace(each, activates_at=now) for each in promoted)]
+    ended, *promoted = revoked(keys, key, now)
+    return [ended, *(replace(each, activates_at=now) for each in promoted)]
 
 
 def next_end(keys: Some, _now: datetime) -> datetime | None:
@@ -104,7 +104,7 @@ def two_youngest_published(keys: Iterable[SigningKey], algorithms: Any) -> list[
 
 
 def change_and_keep_the_private_part(store: KeyStore, keys: Sequence[SigningKey]) -> None:
-    handles = dict(store.on_record().handles)
+    handles = dict(store.stored().handles)
     change(store, keys)
     store.replace_handles({key.kid: handles[key.kid] for key in keys if key.kid in handles})
 
@@ -128,16 +128,16 @@ def longest(_document: JwksDocument, _now: datetime, longest: timedelta) -> int:
 
 
 def believed_for_less(by: timedelta) -> timedelta:
-    return BELIEVED_FOR - by
+    return TRUSTED_FOR - by
 
 
 MUTANTS = [
     Mutant("a reserve is announced for long enough", KeyPolicy, "seen_by_all_within", HALF),
     Mutant("clocks are apart", KeyPolicy, "clocks_apart", NONE),
     Mutant("a process sees late", schedule, "SEEN_WITHIN", timedelta(0)),
-    Mutant("tokens live on", schedule, "BELIEVED_FOR", believed_for_less(LONGEST_TOKEN)),
-    Mutant("verifiers are behind", schedule, "BELIEVED_FOR", believed_for_less(VERIFIERS_BEHIND)),
-    Mutant("signers are apart", schedule, "BELIEVED_FOR", believed_for_less(CLOCKS_APART)),
+    Mutant("tokens live on", schedule, "TRUSTED_FOR", believed_for_less(MAX_TOKEN)),
+    Mutant("verifiers are behind", schedule, "TRUSTED_FOR", believed_for_less(VERIFIERS_BEHIND)),
+    Mutant("signers are apart", schedule, "TRUSTED_FOR", believed_for_less(CLOCKS_APART)),
     Mutant("there is a reserve", keyring, "plan_rotation", no_reserve),
     Mutant("a retired key ends", keyring, "plan_rotation", no_end),
     Mutant("promises are kept", keyring, "plan_rotation", as_if_nothing_was_promised),

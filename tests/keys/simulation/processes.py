@@ -28,14 +28,14 @@ class Policy:
     sign_for: timedelta
     announce_for: timedelta
     jwks_max_age: timedelta
-    follower_max_age: timedelta
+    jwks_max_stale: timedelta
 
     def __post_init__(self) -> None:
         assert self.kept_for <= self.announce_for <= self.sign_for
 
     @property
     def kept_for(self) -> timedelta:
-        return self.jwks_max_age + self.follower_max_age
+        return self.jwks_max_age + self.jwks_max_stale
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class Process:
     def answers(self) -> HeldSet:
         """The key set, as somebody gets it now and holds it for as long as allowed."""
         kids = kids_of(self.keyring.jwks.body)
-        until = self.world.now + self.max_age() + self.policy.follower_max_age
+        until = self.world.now + self.max_age() + self.policy.jwks_max_stale
         return HeldSet(kids, self.world.now, until)
 
     @property

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from issuer.errors import NotYet
 from issuer.keys import KeyState
-from issuer.keys.schedule import reserve, state_at
+from issuer.keys.schedule import next_key, state_at
 from issuer.vocabulary import SEEN_WITHIN, SigningAlgorithm
 from tests.keys.simulation.processes import Character, Policy, Process
 from tests.keys.simulation.world import World
@@ -26,8 +26,8 @@ POLICIES = {
     "always announced": Policy(60 * DAY, 60 * DAY, HOUR, DAY),
     "one machine": Policy(60 * DAY, MINUTE, 30 * SECOND, 30 * SECOND),
 }
-MOST_PROCESSES = 5
-MOST_CLOCKS_OFF = 30 * SECOND
+MAX_PROCESSES = 5
+MAX_CLOCKS_OFF = 30 * SECOND
 
 
 class Step(Protocol):
@@ -49,7 +49,7 @@ class Start:
     character: Character
 
     def happens_in(self, world: World) -> None:
-        if len(world.processes) < MOST_PROCESSES:
+        if len(world.processes) < MAX_PROCESSES:
             world.start(self.character)
 
 
@@ -124,7 +124,7 @@ class Rotate(Done):
 
 class RotateAsSoonAsAllowed(Rotate):
     def do(self, world: World, process: Process) -> None:
-        if following := reserve(process.keyring.keys, self.alg, process.clock()):
+        if following := next_key(process.keyring.keys, self.alg, process.clock()):
             world.run_until(following.ready_at - process.clock.ahead)
         super().do(world, process)
 
@@ -184,8 +184,8 @@ def schedules(draw: st.DrawFn) -> Schedule:
     algorithms = [SigningAlgorithm(alg) for alg in algorithms]
     policies = draw(st.lists(st.sampled_from(list(POLICIES)), min_size=1, max_size=3, unique=True))
     shortest = min(POLICIES[name].announce_for for name in policies)
-    clocks_off = min(MOST_CLOCKS_OFF, shortest / 120)
-    by, alg = st.integers(0, MOST_PROCESSES - 1), st.sampled_from(algorithms)
+    clocks_off = min(MAX_CLOCKS_OFF, shortest / 120)
+    by, alg = st.integers(0, MAX_PROCESSES - 1), st.sampled_from(algorithms)
     start = st.builds(Start, characters(clocks_off))
     wait = durations(SECOND / 2, 10 * SECOND, MINUTE, HOUR, DAY, 10 * DAY, 90 * DAY, most=400 * DAY)
     restart = st.builds(Restart, st.sampled_from(policies), characters(clocks_off))

@@ -11,12 +11,12 @@ from itertools import chain
 
 from issuer.keys import KeyState
 from issuer.keys.schedule import state_at
-from issuer.keys.store import KeyStore, OnRecord
-from issuer.vocabulary import LONGEST_TOKEN, VERIFIERS_BEHIND, SigningAlgorithm
+from issuer.keys.store import KeyStore, StoredKeys
+from issuer.vocabulary import MAX_TOKEN, VERIFIERS_BEHIND, SigningAlgorithm
 from tests.keys.simulation.followers import HeldSet
 from tests.keys.simulation.history import History
 from tests.keys.simulation.invariants import check
-from tests.keys.simulation.memory import Record, Session
+from tests.keys.simulation.memory import AuditLog, Session
 from tests.keys.simulation.processes import Character, Policy, Process
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -32,7 +32,7 @@ class World:
         self.policy: Policy
         self.algorithms = algorithms
         self.clocks_off = clocks_off
-        self.record = Record()
+        self.record = AuditLog()
         self.history = History()
         self.processes: list[Process] = []
         self._looking: list[Process] = []
@@ -40,9 +40,9 @@ class World:
         self.key_sets: list[HeldSet] = []
         self.signing: dict[Process, dict[SigningAlgorithm, str]] = {}
 
-    def on_record(self) -> OnRecord:
+    def stored(self) -> StoredKeys:
         """As the database has it in this moment."""
-        return KeyStore(Session(self.record.rows)).on_record()
+        return KeyStore(Session(self.record.rows)).stored()
 
     def start(self, character: Character) -> None:
         process = Process(self, self.policy, character)
@@ -65,7 +65,7 @@ class World:
 
     def committed(self, announce_for: timedelta) -> None:
         """The record has changed; nobody has seen it yet, and somebody asks everyone."""
-        self.history.committed(self.on_record(), self.now, announce_for)
+        self.history.committed(self.stored(), self.now, announce_for)
         for process in self.processes:
             process.unseen_since = process.unseen_since or self.now
             self.hold(process.answers())
@@ -109,7 +109,7 @@ class World:
 
         Which is `VERIFIERS_BEHIND`, by the clock of whichever process.
         """
-        return process.clock() + LONGEST_TOKEN + VERIFIERS_BEHIND - self.clocks_off
+        return process.clock() + MAX_TOKEN + VERIFIERS_BEHIND - self.clocks_off
 
     def _retired_by_every_clock(self) -> set[str]:
         usable, slowest = self.history.usable, self.now - self.clocks_off

@@ -1,0 +1,199 @@
+"""Keeps the newest good version of one document, and knows how old it is."""
+
+import asyncio
+import logging
+import os
+import random
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+from issuer.agentos.background import background
+from issuer.agentos.errors import NotFetched
+from issuer.agentos.fetching import Fetched
+
+T = TypeVar("T")
+
+OFTEN = 1.0
+SELDOM = 300.0
+IF_NOT_TOLD = 60.0
+MAX_BETWEEN_TRIES = 30.0
+BETWEEN_ASKED = 5.0
+STALE_LIMIT = 24 * 3600.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Held(Generic[T]):
+    """A good version of the document: `seen_at` is when it was last known to be the current one.
+
+    In seconds of the steady clock; another `value` is another object.
+    """
+
+    value: T
+    body: bytes
+    etag: str | None
+    seen_at: float
+
+
+class KeySetClient(Generic[T]):
+    """Fetches again and again, in the background, as often as `max-age` says: 1 to 300 s.
+
+    `held` is read without a lock, by any thread. What cannot be fetched or read changes nothing,
+    but that the version held grows older; it is believed for `believed_for` seconds. A version
+    that is served again is current only if `check` does not raise `NotFetched`. Its numbers are
+    public so that a caller can say when to come again.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        fetch: Callable[[str | None], Awaitable[Fetched]],
+        read: Callable[[bytes], T],
+        *,
+        check: Callable[[T], None] = lambda _: None,
+        keep: Callable[[Held[T]], None] = lambda _: None,
+        between_tries: float = MAX_BETWEEN_TRIES,
+        trusted_for: float = STALE_LIMIT,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self.trusted_for = trusted_for
+        self.held: Held[T] | None = None
+        self.problem: str | None = None
+        self.next_at = clock()
+        self._fetch = fetch
+        self._read = read
+        self._check = check
+        self._keep = keep
+        self._between_tries = between_tries
+        self._clock = clock
+        self._failures = 0
+        self._asked_at = -BETWEEN_ASKED
+        self._process: int | None = None
+        self._following: Future[None] | None = None
+        self._flight: asyncio.Task[None] | None = None
+
+    @property
+    def trusted(self) -> Held[T] | None:
+        """The version held, unless it is too old to be believed."""
+        held = self.held
+        if held is None or self._clock() - held.seen_at > self.trusted_for:
+            return None
+        return held
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it follows in this process: after a fork it does not yet."""
+        return self._process == os.getpid()
+
+    def start(self, held: Held[T] | None = None) -> None:
+        """Follow from now on. `held` is what is known from an earlier life."""
+        with background.starting:
+            if self.is_running:
+                return
+            self.held = self.held or held
+            self._following = background.run(self._follow())
+            self._process = os.getpid()
+
+    def stop(self) -> None:
+        """Follow no more, until it is started again."""
+        with background.starting:
+            if self._following is not None:
+                self._following.cancel()
+            self._process = None
+
+    async def now(self) -> None:
+        """Have it fetched, or wait for the fetch under way."""
+        self.start()
+        await asyncio.wrap_future(background.run(self._once()))
+
+    async def for_want_of(self, is_there: Callable[[T], bool]) -> None:
+        """Fetch because something is missing; such fetches start at most every 5 s.
+
+        They have a budget of their own, so that they never delay a planned one.
+        """
+        self.start()
+        await asyncio.wrap_future(background.run(self._asked(is_there)))
+
+    def ask_for(self, is_there: Callable[[T], bool]) -> None:
+        """The same, for a caller that cannot wait: it finds out the next time."""
+        if self._clock() - self._asked_at >= BETWEEN_ASKED:
+            self.start()
+            background.run(self._asked(is_there))
+
+    async def _follow(self) -> None:
+        while True:
+            await self._once()
+            while (pause := self.next_at - self._clock()) > 0:
+                await asyncio.sleep(min(pause, OFTEN))  # a fetch that was asked for may move it
+
+    async def _asked(self, is_there: Callable[[T], bool]) -> None:
+        if self._is_under_way:
+            await self._once()
+        held, now = self.trusted, self._clock()
+        if (held and is_there(held.value)) or now - self._asked_at < BETWEEN_ASKED:
+            return
+        self._asked_at = now
+        await self._once()
+
+    async def _once(self) -> None:
+        """One fetch at a time; who comes meanwhile waits for the same."""
+        if self._flight is None or not self._is_under_way:
+            self._flight = asyncio.get_running_loop().create_task(self._refresh())
+        await asyncio.shield(self._flight)
+
+    @property
+    def _is_under_way(self) -> bool:
+        """Whether there is a fetch to wait for: after a fork there is that of the parent's loop."""
+        flight = self._flight
+        return (
+            flight is not None
+            and not flight.done()
+            and flight.get_loop() is asyncio.get_running_loop()
+        )
+
+    async def _refresh(self) -> None:
+        try:
+            self._accept(await self._fetch(self.held.etag if self.held else None))
+        except NotFetched as error:
+            self._complain(f"{self.name} {error}")
+        except Exception as error:  # whatever it is, following goes on
+            log.exception("%s cannot be followed", self.name)
+            self._complain(f"{self.name}: {type(error).__name__}")
+
+    def _accept(self, fetched: Fetched) -> None:
+        now = self._clock()
+        if fetched.body is None or (self.held and fetched.body == self.held.body):
+            self.held = self._seen_again(fetched, now)
+        else:
+            value = self._read(fetched.body)
+            self.held = Held(value, fetched.body, fetched.etag, now)
+            log.debug("%s is now another", self.name)
+        if self.problem:
+            log.info("%s can be followed again", self.name)
+        self.problem, self._failures = None, 0
+        kept_for = IF_NOT_TOLD if fetched.max_age is None else fetched.max_age
+        self.next_at = now + min(max(kept_for, OFTEN), SELDOM)
+        self._keep(self.held)
+
+    def _seen_again(self, fetched: Fetched, now: float) -> Held[T]:
+        assert self.held is not None
+        try:
+            self._check(self.held.value)
+        except NotFetched:
+            self.held = replace(self.held, etag=None)  # or "not modified" would be all we hear
+            raise
+        return replace(self.held, etag=fetched.etag, seen_at=now)
+
+    def _complain(self, problem: str) -> None:
+        if problem != self.problem:
+            log.warning("%s; what is held is kept", problem)
+        self.problem = problem
+        pause = min(2.0**self._failures, self._between_tries)
+        self._failures = min(self._failures + 1, 10)
+        # Not all at once, when the issuer comes back.
+        self.next_at = self._clock() + pause * random.uniform(0.5, 1.0)  # noqa: S311

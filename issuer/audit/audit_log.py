@@ -1,0 +1,61 @@
+"""Reading the record."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from issuer.audit import store
+from issuer.database import Session
+from issuer.database.store import as_model
+
+
+class EventFilter(BaseModel):
+    """What events must match; None matches all. `since` counts, `until` does not.
+
+    `target` is an id or a name: of a user name, also what was done to the user who has it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    actor: str | None = None
+    action: str | None = None
+    target: str | None = None
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    address: str | None = None
+
+
+class AuditEvent(BaseModel):
+    """An event on record; `count` times, where refusals alike were put together.
+
+    It is row `seq` of its `chain`; `hash`, in hexadecimal, covers it and the row before it.
+    """
+
+    id: int
+    at: datetime
+    actor: str | None
+    action: str
+    target: str | None
+    outcome: str
+    reason: str | None
+    request_id: str | None
+    address: str | None
+    count: int
+    details: dict[str, Any]
+    chain: str | None
+    seq: int | None
+    hash: str | None
+
+
+class AuditLog:
+    """The audit events, within one transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def page(self, wanted: EventFilter, before: str | None, limit: int) -> list[AuditEvent]:
+        """At most `limit` events before the id `before`, newest first."""
+        bound = int(before) if before and before.isdigit() else None
+        rows = store.matching(self._session, wanted.model_dump(exclude_none=True), bound, limit)
+        return [as_model(AuditEvent, row, hash=row.hash and row.hash.hex()) for row in rows]

@@ -1,0 +1,28 @@
+"""Changing the master key while servers run.
+
+Every process seals under the master key that the database says it is sealed under, so those that
+hold both go on as if nothing had happened.
+"""
+
+from issuer.audit import Trail
+from issuer.database import Session
+from issuer.keys import sealed_secrets_store
+from issuer.keys.sealing import Sealer, is_box
+from issuer.keys.store import KeyStore
+
+
+def rewrap(session: Session, sealer: Sealer, trail: Trail) -> int:
+    """Everything sealed is so under the first master key; how many keys that were not.
+
+    `ConfigurationError` if something does not open.
+    """
+    sealed_secrets_store.rewrap(session, sealer)
+    store = KeyStore(session)
+    handles = store.stored().handles
+    boxes = {kid: box for kid, box in handles.items() if is_box(box)}
+    rewrapped = {kid: sealer.rewrap(box, kid) for kid, box in boxes.items()}
+    changed = {kid: box for kid, box in rewrapped.items() if box != boxes[kid]}
+    store.replace_handles(changed)
+    if changed:
+        trail.note("key.rewrapped", "master-key", keys=sorted(changed))
+    return len(changed)

@@ -1,0 +1,63 @@
+"""Secrets of the house itself in SQL: made once, kept sealed.
+
+They also say under which master key the house is sealed now.
+"""
+
+import hmac
+from collections.abc import Callable
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from issuer.database.tables import SealedSecretRow
+from issuer.errors import ConfigurationError
+from issuer.keys.sealing import Sealer, mark_of
+
+CLIENT_SECRETS = "client-secrets"
+# Derived from that.
+AUDIT_CHAINS = "audit-chains"
+REFRESH_TOKENS = "refresh-tokens"
+SIGN_IN_ATTEMPTS = "sign-in-attempts"
+_BYTES = 32
+
+
+def ensure(session: Session, sealer: Sealer, random_bytes: Callable[[int], bytes]) -> None:
+    """Every secret of the house exists; those that do stay as they are."""
+    if is_kept(session, CLIENT_SECRETS):
+        return
+    sealed = sealer.seal(random_bytes(_BYTES), CLIENT_SECRETS, sealer.newest)
+    session.add(SealedSecretRow(name=CLIENT_SECRETS, sealed=sealed))
+    session.flush()
+
+
+def is_kept(session: Session, name: str) -> bool:
+    """Whether the secret called `name` was made before."""
+    return session.get(SealedSecretRow, name) is not None
+
+
+def opened(session: Session, sealer: Sealer, name: str) -> bytes:
+    """The secret called `name`; `ConfigurationError` under a wrong master key or before `init`."""
+    return sealer.open(_row(session, name).sealed, name)
+
+
+def derived(secret: bytes, purpose: str) -> bytes:
+    """A key for that purpose alone: it tells nothing of `secret` (RFC 5869 §2.3)."""
+    return hmac.digest(secret, purpose.encode() + b"\x01", "sha256")
+
+
+def current_mark(session: Session) -> bytes:
+    """The mark of the master key everything is sealed under now."""
+    return mark_of(_row(session, CLIENT_SECRETS).sealed)
+
+
+def rewrap(session: Session, sealer: Sealer) -> None:
+    """Every secret of the house is under the first master key."""
+    for row in session.scalars(select(SealedSecretRow)):
+        row.sealed = sealer.rewrap(row.sealed, row.name)
+
+
+def _row(session: Session, name: str) -> SealedSecretRow:
+    row = session.get(SealedSecretRow, name)
+    if row is None:
+        raise ConfigurationError("The database is not initialised: run `issuer init` first.")
+    return row

@@ -1,0 +1,10 @@
+"""How often something may be done: wrong credentials of an address, requests of a client.
+
+Counted in the memory of this process; with `SharedCounts` also where all processes look.
+"""
+
+from issuer.rate_limits.failure_limit import FailureLimit
+from issuer.rate_limits.limits import Limits, build_limits
+from issuer.rate_limits.request_limit import RequestLimit
+
+__all__ = ["FailureLimit", "Limits", "RequestLimit", "build_limits"]

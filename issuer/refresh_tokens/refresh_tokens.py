@@ -1,0 +1,212 @@
+"""Giving, changing and ending refresh tokens (RFC 6749 §6, RFC 9700 §4.14.2)."""
+
+import hmac
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from random import Random
+
+from issuer.audit import Actor, Trail
+from issuer.clock import Clock
+from issuer.database import Database, Session
+from issuer.database.principals import new_id
+from issuer.directory import UserRecord
+from issuer.errors import InvalidCredentials
+from issuer.families import Family, FamilyStore, Lifetimes
+from issuer.refresh_tokens.in_use import Asked, Issue, Presented
+from issuer.refresh_tokens.text import RefreshTokenMaker
+from issuer.revocations import Revocations, issued_so_far
+from issuer.tokens import AccessToken, Authorization, NotBefore
+
+
+class RefreshTokens:
+    """Each call is a transaction of its own: from a worker, never from the event loop.
+
+    `ended` is called after a family has, so that this process knows it at once.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        random: Random,
+        maker: RefreshTokenMaker,
+        lifetimes: Lifetimes,
+        reuse_grace: timedelta,
+        ended: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._random = random
+        self._maker = maker
+        self._lifetimes = lifetimes
+        self._grace = reuse_grace
+        self._ended = ended
+
+    def new_family_id(self) -> str:
+        """For the family that `begin` makes; its access tokens carry it as `sid`."""
+        return new_id("family_", self._random)
+
+    def begin(
+        self, user: UserRecord, authorization: Authorization, issue: Issue
+    ) -> str | NotBefore:
+        """The first token of a new family, for what a sign-in was granted.
+
+        `InvalidCredentials` if the user or the client was changed meanwhile, `NotBefore` if the
+        access token was revoked: a family that begins beside the change which ends all of them
+        would outlive it.
+        """
+        token, now, client_id = self._maker.first(), self._clock(), authorization.client.client_id
+        assert authorization.sid is not None
+        family = Family(
+            id=authorization.sid,
+            client_id=client_id,
+            user_id=user.id,
+            audience_id=authorization.audience.id,
+            scopes=authorization.scopes,
+            session_id=authorization.session_id,
+            created_at=now,
+            rotated_at=now,
+            access_until=issue.expires_at,
+            handle=self._maker.handle(token) or b"",
+            digest=self._maker.digest(token),
+        )
+        with self._database.changing() as session:
+            store = FamilyStore(session)
+            who = (user.id, user.password_hash, client_id)
+            if not store.is_as_signed_in(*who, family.audience_id):
+                raise InvalidCredentials("changed while signing in", user.id)
+            if self._is_revoked(session, issue.access_token, family):
+                return self._after_revocations()
+            store.add(family)
+            issue.record(session, self._clock, family)
+        return token
+
+    def present(self, token: str, client_id: str, asked: Asked, actor: Actor) -> Presented:
+        """The token, to be used by `use`; `InvalidCredentials` if it may not be.
+
+        One that was used before ends its family, and is an error like every other. Another
+        client's is only that: nobody ends what is not theirs.
+        """
+        family = self._family(token)
+        if family is None:
+            raise InvalidCredentials("unknown refresh token")
+        if family.client_id != client_id:
+            raise InvalidCredentials("refresh token of another client", family.user_id)
+        if self._has_expired(family):
+            raise InvalidCredentials("expired refresh token", family.user_id)
+        if self._is_newest(token, family):
+            return Presented(family, asked, token)
+        if (successor := self._answer_again(token, family, asked)) is not None:
+            return Presented(family, asked, token, successor)
+        self._end(family, "refresh.reused", actor)
+        raise InvalidCredentials("refresh token used before", family.user_id)
+
+    def use(self, presented: Presented, issue: Issue) -> str | NotBefore:
+        """The token that follows. Durable, with its audit event, when it is given.
+
+        `NotBefore` now if another request has used it since it was presented: of any number of
+        requests at the same time one is the first, and all others must present it anew. So it is
+        where the access token was revoked meanwhile; the refresh token can still be used then.
+        """
+        family, salt = presented.family, self._maker.salt()
+        successor = presented.successor or self._maker.successor(presented.token, salt)
+        later = replace(family, access_until=issue.expires_at)
+        if not presented.successor:
+            digest, asked = self._maker.digest(successor), presented.asked.digest
+            now = self._clock()
+            later = replace(later, digest=digest, salt=salt, asked=asked, rotated_at=now)
+        # What holds up all changes comes first, as wherever a family ends: the record needs it.
+        with self._database.changing() as session:
+            if self._is_revoked(session, issue.access_token, family):
+                return self._after_revocations()
+            if not FamilyStore(session).swap(family, later):
+                return NotBefore(self._clock())
+            issue.record(session, self._clock, family)
+        return successor
+
+    def find(self, token: str) -> Family | None:
+        """The family of a token that could be used now. Nothing is changed."""
+        family = self._family(token)
+        if family is None or not self._is_newest(token, family) or self._has_expired(family):
+            return None
+        return family
+
+    def revoke(self, token: str, client_id: str, actor: Actor) -> bool:
+        """End the family of any token of it, used or not; False if it is none of the client's."""
+        family = self._family(token)
+        if family is None or family.client_id != client_id:
+            return False
+        return self._end(family, "refresh.revoked", actor)
+
+    def expires_at(self, family: Family) -> datetime:
+        """When its newest token can no longer be used, if it is not used before."""
+        return family.expires_at(self._lifetimes)
+
+    def forget_expired(self) -> None:
+        """Delete what can no longer be used, some at a time: nobody waits long for the database."""
+        more = True
+        while more:
+            with self._database.changing() as session:
+                more = FamilyStore(session).forget_expired(self._lifetimes, self._clock())
+        while ended := self._ended_families():
+            with self._database.changing() as session:
+                FamilyStore(session).delete(ended)
+
+    def _is_revoked(self, session: Session, token: AccessToken, family: Family) -> bool:
+        """By the database as it is now: what `TokenIssuer` knows is a moment old."""
+        return Revocations(session, self._clock).names(
+            jti=token.jti,
+            sid=None,  # a family that ended has no row, which is looked at as well
+            subject=family.user_id,
+            client_id=family.client_id,
+            audience=family.audience_id,
+            issued_at=token.issued_at,
+        )
+
+    def _after_revocations(self) -> NotBefore:
+        return NotBefore(issued_so_far(self._clock()) + timedelta(seconds=1))
+
+    def _family(self, token: str) -> Family | None:
+        if (handle := self._maker.handle(token)) is None:
+            return None
+        with self._database.reading() as session:
+            return FamilyStore(session).find(handle)
+
+    def _ended_families(self) -> list[str]:
+        with self._database.reading() as session:
+            return FamilyStore(session).ended()
+
+    def _has_expired(self, family: Family) -> bool:
+        return self._clock() >= self.expires_at(family)
+
+    def _is_newest(self, token: str, family: Family) -> bool:
+        return hmac.compare_digest(self._maker.digest(token), family.digest)
+
+    def _answer_again(self, token: str, family: Family, asked: Asked) -> str | None:
+        """What followed the token, while its answer may have been lost; None if it was not."""
+        since = max(self._clock() - family.rotated_at, timedelta(0))  # clocks differ
+        if family.salt is None or since >= self._grace or asked.digest != family.asked:
+            return None
+        successor = self._maker.successor(token, family.salt)
+        return successor if self._is_newest(successor, family) else None
+
+    def _end(self, family: Family, action: str, actor: Actor) -> bool:
+        """The family and the access tokens it gave, in one transaction; False if it had ended."""
+        with self._database.changing() as session:
+            access_until = FamilyStore(session).end(family.id)
+            if access_until is None:
+                return False
+            are_revoked = Revocations(session, self._clock).family(
+                family.id, access_until, client_id=family.client_id, user_id=family.user_id
+            )
+            Trail(session, self._clock, actor).note(
+                action,
+                family.user_id,
+                family=family.id,
+                client_id=family.client_id,
+                audience=family.audience_id,
+                access_tokens_revoked=are_revoked,
+            )
+        self._ended()
+        return True

@@ -1,0 +1,73 @@
+"""One request to one address, bounded in time and size. A token is never repeated in an error."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+SECONDS = 10
+MAX_BYTES = 1_000_000
+
+
+class NoAnswer(Exception):
+    """Nothing came that could be understood; `str()` of it says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer, redirects included. `kids` are those of the JWK Set that it is, else None."""
+
+    status: int
+    kids: frozenset[str] | None = None
+
+
+def ask(url: httpx.URL, token: str | None = None, *, seconds: float = SECONDS) -> Answer:
+    """What `GET url` answers, with the token (RFC 6750 §2.1) if there is one; `NoAnswer`."""
+    try:
+        return asyncio.run(_asked(url, token, seconds))
+    except (TimeoutError, httpx.TimeoutException):
+        raise NoAnswer(f"gives no answer within {seconds:g} s") from None
+    except httpx.ConnectError as error:
+        raise NoAnswer(f"cannot be reached: {error}") from None
+    except httpx.HTTPError:  # its words may be the server's, which has seen the token
+        raise NoAnswer("breaks off, or does not speak HTTP") from None
+
+
+async def _asked(url: httpx.URL, token: str | None, seconds: float) -> Answer:
+    headers = {"Accept-Encoding": "identity"}
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
+    async with (
+        asyncio.timeout(seconds),
+        httpx.AsyncClient(timeout=seconds, trust_env=False) as http,
+        http.stream("GET", url, headers=headers) as answer,
+    ):
+        if token is not None or answer.status_code != httpx.codes.OK:
+            return Answer(answer.status_code)
+        return Answer(answer.status_code, _kids(await _beginning(answer)))
+
+
+async def _beginning(answer: httpx.Response) -> bytes:
+    """The body; of one that is too large as much as shows it."""
+    body = b""
+    async for piece in answer.aiter_raw():
+        body += piece
+        if len(body) > MAX_BYTES:
+            break
+    return body
+
+
+def _kids(body: bytes) -> frozenset[str] | None:
+    """RFC 7517 §5."""
+    try:
+        document: Any = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    keys = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(keys, list) or not all(
+        isinstance(key, dict) and "kty" in key for key in keys
+    ):
+        return None
+    return frozenset(kid for key in keys if isinstance(kid := key.get("kid"), str))

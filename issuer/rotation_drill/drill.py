@@ -1,0 +1,123 @@
+"""The drill: announce, wait, sign with the new key, have it verified, and perhaps rotate."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import httpx
+
+from issuer.audit import Actor, Trail
+from issuer.composition import Administration
+from issuer.errors import InvalidField, NotAllowed
+from issuer.explaining import PreviewRequest
+from issuer.rotation_drill.checks import Checks
+from issuer.rotation_drill.report import Report
+from issuer.rotation_drill.request import DrillRequest, address
+from issuer.rotation_drill.seen import Pair
+from issuer.rotation_drill.test_tokens import TestTokenMaker
+from issuer.tokens import Authorization
+from issuer.vocabulary import SEEN_WITHIN, SigningAlgorithm
+
+_JWKS_PATH = "/.well-known/jwks.json"
+
+
+class Drill:
+    """Done by `actor`, who is told why it has to `wait` so many seconds.
+
+    The old key signs on, unless the new one shall and everyone that was asked believes it.
+    """
+
+    def __init__(
+        self,
+        administration: Administration,
+        actor: Actor,
+        wait: Callable[[float], None],
+        tell: Callable[[str], None],
+    ) -> None:
+        self._administration = administration
+        self._actor = actor
+        self._wait = wait
+        self._tell = tell
+
+    def run(self, request: DrillRequest) -> Report:
+        """What was seen. `InvalidField`, `NotFound` for a request that cannot be carried out."""
+        settings = self._administration.settings
+        own = request.jwks_url or settings.base_url + _JWKS_PATH
+        jwks_url = address("jwks_url", own, settings)
+        verifiers = [address("verifier", each, settings) for each in request.verifiers]
+        authorization = self._authorization(request)
+        keys = self._announced(self._algorithm(request, authorization))
+        maker = (
+            TestTokenMaker(self._administration, self._actor, authorization, keys)
+            if authorization
+            else None
+        )
+        checks = Checks(jwks_url, verifiers, keys, maker)
+        report = self._rehearsed(checks, keys, rotate=request.rotate)
+        self._record(report, verifiers)
+        return report
+
+    def _rehearsed(self, checks: Checks, keys: Pair, *, rotate: bool) -> Report:
+        before = list(checks.seen())
+        if not rotate or not all(each.ok for each in before):
+            return Report(keys, before)
+        try:
+            self._rotate(keys)
+        except NotAllowed as error:
+            return Report(keys, before, hindrance=str(error))
+        return Report(keys, before, list(checks.seen()), rotated=True)
+
+    def _authorization(self, request: DrillRequest) -> Authorization | None:
+        if request.client_id is None:
+            if request.audience is not None:
+                raise InvalidField("audience", "goes with a client")
+            return None
+        wanted = {"client_id": request.client_id, "audience": request.audience}
+        found = self._administration.explainer.authorization(PreviewRequest.read(wanted))
+        if found.client.disabled:
+            raise NotAllowed(f"The client {request.client_id} is disabled and gets no token.")
+        return found
+
+    def _algorithm(
+        self, request: DrillRequest, authorization: Authorization | None
+    ) -> SigningAlgorithm:
+        if authorization is None:
+            return request.alg or self._administration.settings.signing_algorithms[0]
+        alg = authorization.audience.signing_alg.at(self._administration.clock())
+        if request.alg not in {None, alg}:
+            raise InvalidField("alg", f"the tokens of {authorization.audience.id} have {alg}")
+        return alg
+
+    def _announced(self, alg: SigningAlgorithm) -> Pair:
+        """The keys, once everyone that follows the key set must have seen the new one."""
+        keyring = self._administration.keys.keyring
+        kept_for = self._administration.settings.key_set_kept_for
+        while True:
+            keyring.put_in_order()
+            keys = Pair(keyring.active(alg), keyring.next_key(alg))
+            seen_at = keys.new.announced_at + SEEN_WITHIN + kept_for
+            left = seen_at - self._administration.clock()
+            if left <= timedelta(0):
+                return keys
+            self._tell(
+                f"The new key was announced at {keys.new.announced_at:%Y-%m-%d %H:%M:%S} UTC, and"
+                " who follows the key set may have an older one until"
+                f" {seen_at:%H:%M:%S}: waiting {left.total_seconds():.0f} s."
+            )
+            self._wait(left.total_seconds())
+
+    def _rotate(self, keys: Pair) -> None:
+        with self._administration.changing_keys(self._actor) as work:
+            if work.keys.rotate(keys.new.alg).kid != keys.new.kid:
+                raise NotAllowed("The keys were changed meanwhile: drill again.")
+
+    def _record(self, report: Report, verifiers: list[httpx.URL]) -> None:
+        """With hosts only: a path or a query may hold what is nobody's business."""
+        with self._administration.foundation.database.transaction() as session:
+            Trail(session, self._administration.clock, self._actor).note(
+                "key.drilled",
+                report.keys.new.kid,
+                alg=report.keys.new.alg,
+                ok=report.ok,
+                rotated=report.rotated,
+                verifiers=[url.netloc.decode() for url in verifiers],
+            )

@@ -1,0 +1,55 @@
+"""The tokens that a drill shows around."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from issuer.audit import Actor, Trail
+from issuer.composition import Administration
+from issuer.keys import Forger
+from issuer.rotation_drill.seen import Pair
+from issuer.tokens import AccessToken, Authorization, Signer
+from issuer.vocabulary import SHORTEST_TOKEN
+
+
+@dataclass(frozen=True, slots=True)
+class TestTokens:
+    """Alike but for who signed them: the old key, the new one, or nobody who may."""
+
+    old: AccessToken
+    new: AccessToken
+    forged: AccessToken
+
+
+class TestTokenMaker:
+    """Makes tokens of one authorization that live a minute."""
+
+    def __init__(
+        self, administration: Administration, actor: Actor, authorization: Authorization, keys: Pair
+    ) -> None:
+        self._administration = administration
+        self._actor = actor
+        self._authorization = authorization
+        self._keys = keys
+        self._forger = Forger(keys.new)
+
+    def fresh(self) -> TestTokens:
+        """New ones. None leaves before its record is durable, here as at the token endpoint."""
+        keyring = self._administration.keys.keyring
+        made = TestTokens(
+            old=self._made(partial(keyring.sign_with, self._keys.old)),
+            new=self._made(partial(keyring.sign_with, self._keys.new)),
+            forged=self._made(self._forger.sign),
+        )
+        with self._administration.foundation.database.transaction() as session:
+            trail = Trail(session, self._administration.clock, self._actor)
+            for token in (made.old, made.new):
+                trail.note("token.issued", self._authorization.subject, **self._details(token))
+        return made
+
+    def _made(self, sign: Signer) -> AccessToken:
+        return self._administration.tokens.issuer.issue_signed_by(
+            sign, self._authorization, SHORTEST_TOKEN, self._administration.clock()
+        )
+
+    def _details(self, token: AccessToken) -> dict[str, object]:
+        return {"drill": True, **token.details(self._authorization.audience.id)}

@@ -1,0 +1,126 @@
+"""So many wrong credentials of an address, and not one more."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Coroutine
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from issuer.errors import TooManyRequests, Unavailable
+from issuer.rate_limits import FailureLimit
+from issuer.rate_limits.rate import Rate
+from tests.builders import FakeClock
+
+WRONG, RIGHT, BREAKS = "wrong", "right", "breaks"
+ADDRESS = "192.0.2.1"
+
+
+class Checker:
+    """Checks credentials behind a limit; each check takes a few turns of the event loop."""
+
+    def __init__(self, limit: FailureLimit) -> None:
+        self._limit = limit
+        self.checks = 0
+        self.max_at_once = 0
+        self._under_way = 0
+
+    async def __call__(self, credentials: str, network: str = ADDRESS) -> str:
+        try:
+            return await self._limit.checked(
+                network, lambda: self._check(credentials), is_wrong=lambda found: found == WRONG
+            )
+        except TooManyRequests:
+            return "too many"
+        except Unavailable:
+            return "unavailable"
+
+    async def _check(self, credentials: str) -> str:
+        self.checks += 1
+        self._under_way += 1
+        self.max_at_once = max(self.max_at_once, self._under_way)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        self._under_way -= 1
+        if credentials == BREAKS:
+            raise Unavailable("The database is away.")
+        return credentials
+
+
+@pytest.fixture
+def check(clock: FakeClock) -> Checker:
+    return Checker(FailureLimit(Rate(60, 60), clock))
+
+
+def together(*requests: Coroutine[Any, Any, str]) -> Counter[str]:
+    async def gathered() -> list[str]:
+        return await asyncio.gather(*requests)
+
+    return Counter(asyncio.run(gathered()))
+
+
+def test_of_a_thousand_guesses_at_once_sixty_are_checked(check: Checker):
+    found = together(*(check(WRONG) for _ in range(1_000)))
+    assert found[WRONG] == check.checks == 60
+    assert found["too many"] + found["unavailable"] == 940
+
+
+def test_of_a_thousand_guesses_in_a_row_sixty_are_checked(check: Checker):
+    found = Counter(asyncio.run(check(WRONG)) for _ in range(1_000))
+    assert (found, check.checks) == ({WRONG: 60, "too many": 940}, 60)
+
+
+def test_right_credentials_of_one_address_are_never_too_many(check: Checker):
+    """They wait for each other where all at once could have been guesses."""
+    assert together(*(check(RIGHT) for _ in range(300))) == {RIGHT: 300}
+    assert check.max_at_once == 60
+
+
+def test_among_right_ones_sixty_guesses_are_found_out_and_then_all_is_refused(check: Checker):
+    found = together(*(check(WRONG if number % 2 else RIGHT) for number in range(300)))
+    assert found[WRONG] == 60
+    assert found["too many"] > 0
+    assert asyncio.run(check(RIGHT)) == "too many"
+
+
+def test_more_than_can_wait_are_turned_away(check: Checker):
+    found = together(*(check(RIGHT) for _ in range(1_000)))
+    assert found == {RIGHT: 60 + 256, "unavailable": 1_000 - 60 - 256}
+
+
+def test_a_new_minute_begins_anew(check: Checker, clock: FakeClock):
+    together(*(check(WRONG) for _ in range(100)))
+    clock.move(timedelta(minutes=1))
+    assert together(*(check(WRONG) for _ in range(100))) == {WRONG: 60, "too many": 40}
+
+
+def test_one_address_does_not_touch_another(check: Checker):
+    together(*(check(WRONG) for _ in range(100)))
+    assert asyncio.run(check(RIGHT, "192.0.2.2")) == RIGHT
+
+
+def test_a_check_that_breaks_is_no_failure(check: Checker):
+    together(*(check(BREAKS) for _ in range(200)))
+    assert asyncio.run(check(RIGHT)) == RIGHT
+
+
+def test_a_caller_who_goes_away_leaves_the_place_free(clock: FakeClock):
+    async def give_up_beside_another() -> str:
+        check = Checker(FailureLimit(Rate(1, 60), clock))
+        first, second = (asyncio.create_task(check(RIGHT)) for _ in range(2))
+        await asyncio.sleep(0)
+        first.cancel()
+        return await second
+
+    assert asyncio.run(give_up_beside_another()) == RIGHT
+
+
+def test_it_says_when_to_come_again(clock: FakeClock):
+    """The fake clock starts half a second after a full minute."""
+    limit = FailureLimit(Rate(1, 60), clock)
+    asyncio.run(Checker(limit)(WRONG))
+    clock.move(timedelta(seconds=20))
+    with pytest.raises(TooManyRequests) as refused:
+        asyncio.run(limit.checked(ADDRESS, asyncio.Event().wait, is_wrong=bool))
+    assert refused.value.retry_after == 40

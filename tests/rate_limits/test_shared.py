@@ -1,0 +1,259 @@
+"""Counting together in a real Redis, and what becomes of limits without it."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+import pytest
+from structlog.testing import capture_logs
+
+from issuer.errors import ConfigurationError, TooManyRequests, Unavailable
+from issuer.rate_limits import FailureLimit, RequestLimit
+from issuer.rate_limits.rate import Rate
+from issuer.rate_limits.shared import Entry, SharedCounts
+from tests.builders import FakeClock
+from tests.journeys.running_issuer import wait_until
+from tests.redis_server import RedisServer
+
+T = TypeVar("T")
+RATE = Rate(10, 60)
+
+
+def with_processes(
+    url: str, clock: FakeClock, use: Callable[[SharedCounts, SharedCounts], Awaitable[T]]
+) -> T:
+    """What `use` makes of the counts of two processes."""
+
+    async def run() -> T:
+        async with AsyncExitStack() as stack:
+            both = [SharedCounts(url, "test", RATE.seconds, clock) for _ in range(2)]
+            for each in both:
+                stack.push_async_callback(each.close)
+            return await use(*both)
+
+    return asyncio.run(run())
+
+
+def test_requests_are_counted_together_exactly(redis_server: RedisServer, clock: FakeClock):
+    async def use(one: SharedCounts, other: SharedCounts) -> int:
+        limits = [RequestLimit(RATE, clock, each) for each in (one, other)]
+        requests = [limit.count("a") for limit in limits for _ in range(20)]
+        return (await asyncio.gather(*requests, return_exceptions=True)).count(None)
+
+    assert with_processes(redis_server.url, clock, use) == RATE.most
+
+
+def test_a_process_knows_of_the_failures_of_another(redis_server: RedisServer, clock: FakeClock):
+    async def use(one: SharedCounts, other: SharedCounts) -> None:
+        limits = [FailureLimit(RATE, clock, each) for each in (one, other)]
+        for number in range(RATE.most):
+            await failing(limits[number % 2])
+        for limit in limits:
+            with pytest.raises(TooManyRequests):
+                await failing(limit)
+        clock.move(timedelta(minutes=1))
+        await failing(limits[0])
+
+    with_processes(redis_server.url, clock, use)
+
+
+def test_of_wrong_credentials_at_once_in_two_processes_no_more_are_checked_than_may_fail(
+    redis_server: RedisServer, clock: FakeClock
+):
+    checked = []
+
+    async def check() -> bool:
+        checked.append(1)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        return True
+
+    async def use(one: SharedCounts, other: SharedCounts) -> None:
+        limits = [FailureLimit(RATE, clock, each) for each in (one, other)]
+        guesses = [
+            limit.checked("192.0.2.1", check, is_wrong=bool) for limit in limits for _ in range(30)
+        ]
+        await asyncio.gather(*guesses, return_exceptions=True)
+
+    with_processes(redis_server.url, FakeClock(), use)
+    assert len(checked) == RATE.most
+
+
+def test_right_credentials_wait_for_those_that_another_process_checks(
+    redis_server: RedisServer, clock: FakeClock
+):
+    async def use(one: SharedCounts, other: SharedCounts) -> None:
+        window, limit = RATE.window(clock), FailureLimit(RATE, clock, one)
+        for _ in range(RATE.most):
+            await other.enter("192.0.2.1", window, RATE.most)
+        loop = asyncio.get_running_loop()
+        one_ends = partial(other.leave, "192.0.2.1", window, failed=False)
+        clock.while_asleep = lambda: (
+            loop.call_soon_threadsafe(one_ends),
+            wait_until(lambda: checking(redis_server) < RATE.most, 10, "one has ended"),
+        )
+        assert await limit.checked("192.0.2.1", right, is_wrong=bool) is False
+
+    with_processes(redis_server.url, FakeClock(), use)
+
+
+def test_what_a_process_that_died_was_checking_counts_until_the_next_minute(
+    redis_server: RedisServer, clock: FakeClock
+):
+    async def use(dying: SharedCounts, other: SharedCounts) -> None:
+        for _ in range(RATE.most):
+            window = RATE.window(clock)
+            assert await dying.enter("192.0.2.1", window, RATE.most) is Entry.ENTERED
+        limit = FailureLimit(RATE, clock, other)
+        with pytest.raises(Unavailable):
+            await failing(limit)
+        clock.move(timedelta(minutes=1))
+        await failing(limit)
+
+    with_processes(redis_server.url, FakeClock(), use)
+
+
+def test_nobody_waits_again_for_a_redis_that_is_slow(redis_server: RedisServer, clock: FakeClock):
+    """One answer that takes 0.45 s; then each process counts for itself until it is fast again."""
+
+    async def use(one: SharedCounts, _: SharedCounts) -> list[int]:
+        async with slowed(redis_server, one, clock) as slow:
+            counted = [await one.add("a", 1)]
+            slow.seconds = 0.45
+            counted += [await one.add("a", 1) for _ in range(100)]
+            clock.move(timedelta(seconds=6))
+            counted.append(await one.add("a", 1))
+            await looked_again(one)
+            slow.seconds = 0.0
+            clock.move(timedelta(seconds=6))
+            counted.append(await one.add("a", 1))
+            await looked_again(one)
+            return [*counted, await one.add("a", 1)]
+
+    before = clock.monotonic()
+    with capture_logs() as log:
+        assert with_processes(redis_server.url, clock, use) == [1, 2, *[0] * 101, 3]
+    assert clock.monotonic() - before < 12 + 4 * 0.45
+    assert [line["event"] for line in log] == ["rate_limits_not_shared", "rate_limits_shared_again"]
+    assert log[0]["cause"] == "an answer took 450 ms"
+
+
+def test_counts_end_by_themselves(redis_server: RedisServer, clock: FakeClock):
+    async def use(one: SharedCounts, _: SharedCounts) -> None:
+        await one.add("a", 1)
+
+    with_processes(redis_server.url, clock, use)
+    (key,) = redis_server.client.keys("*")
+    assert 0 < redis_server.client.ttl(key) <= 2 * RATE.seconds
+
+
+def test_without_redis_each_process_counts_for_itself(clock: FakeClock):
+    async def use(one: SharedCounts, other: SharedCounts) -> list[int]:
+        limits = [RequestLimit(RATE, clock, each) for each in (one, other)]
+        return [await let_through(limit, 30) for limit in limits]
+
+    nowhere = "redis+unix:///nonexistent/redis.sock"
+    with capture_logs() as log:
+        assert with_processes(nowhere, clock, use) == [RATE.most, RATE.most]
+    assert [line["event"] for line in log] == 2 * ["rate_limits_not_shared"]
+    assert "nonexistent" not in str(log)
+
+
+def test_redis_may_go_and_come_again(redis_server: RedisServer, clock: FakeClock):
+    async def use(one: SharedCounts, _: SharedCounts) -> list[int]:
+        found = [await one.add("a", 1)]
+        redis_server.stop()
+        found.append(await one.add("a", 1))
+        redis_server.start()
+        found.append(await one.add("a", 1))  # left alone for a while: nobody waits for it
+        clock.move(timedelta(seconds=6))
+        found.append(await one.add("a", 1))  # nor while it is looked for
+        await looked_again(one)
+        found.append(await one.add("a", 1))
+        return found
+
+    with capture_logs() as log:
+        assert with_processes(redis_server.url, clock, use) == [1, 0, 0, 0, 1]
+    assert [line["event"] for line in log] == ["rate_limits_not_shared", "rate_limits_shared_again"]
+
+
+def test_nobody_waits_for_a_redis_that_hangs(clock: FakeClock):
+    async def use(one: SharedCounts, _: SharedCounts) -> list[int]:
+        return [await one.add("a", 1) for _ in range(1_000)]
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}"
+        assert set(with_processes(url, clock, use)) == {0}
+
+
+def test_a_count_that_is_no_number_counts_as_nothing(redis_server: RedisServer, clock: FakeClock):
+    """Somebody else writes to the key."""
+
+    async def use(one: SharedCounts, other: SharedCounts) -> list[int]:
+        await one.add("a", 1)
+        (key,) = redis_server.client.keys("*")
+        redis_server.client.set(key, "not a number")
+        return [await one.add("a", 1), await other.add("a", 1)]
+
+    assert with_processes(redis_server.url, clock, use) == [0, 0]
+
+
+def test_what_is_no_url_stops_the_start_and_is_not_repeated(clock: FakeClock):
+    with pytest.raises(ConfigurationError) as error:
+        SharedCounts("redis://:secret@host:port", "test", 60, clock)
+    assert "secret" not in str(error.value)
+
+
+@dataclass
+class Slowness:
+    """How long each answer takes, by the clock that tests move."""
+
+    seconds: float = 0.0
+
+
+@asynccontextmanager
+async def slowed(
+    server: RedisServer, counts: SharedCounts, clock: FakeClock
+) -> AsyncIterator[Slowness]:
+    """Every command that is sent to Redis takes some time."""
+    slowness, run = Slowness(), counts._redis.execute_command
+
+    async def execute(*arguments: Any, **more: Any) -> Any:
+        answer = await run(*arguments, **more)
+        await asyncio.sleep(0)  # a round of the loop, which took no time
+        clock.move(timedelta(seconds=slowness.seconds))
+        return answer
+
+    counts._redis.execute_command = execute  # type: ignore[method-assign]
+    yield slowness
+
+
+async def right() -> bool:
+    return False
+
+
+def checking(server: RedisServer) -> int:
+    (key,) = server.client.keys("*")
+    return int(server.client.hget(key, "checking") or 0)
+
+
+async def looked_again(counts: SharedCounts) -> None:
+    while counts._looking is not None:
+        await asyncio.sleep(0)
+
+
+async def failing(limit: FailureLimit) -> None:
+    async def check() -> bool:
+        return True
+
+    await limit.checked("192.0.2.1", check, is_wrong=bool)
+
+
+async def let_through(limit: RequestLimit, times: int) -> int:
+    requests = (limit.count("a") for _ in range(times))
+    return (await asyncio.gather(*requests, return_exceptions=True)).count(None)

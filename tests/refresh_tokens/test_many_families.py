@@ -1,0 +1,48 @@
+"""Very many families may end at once: nobody waits for that."""
+
+from sqlalchemy import func, select
+
+from issuer.composition.background import delete_expired
+from issuer.database.tables import RefreshFamilyRow, RevokedPrincipalRow
+from issuer.vocabulary import MAX_TOKEN, STILL_TRUSTED
+from tests.builders import Deployment
+from tests.directory.test_directory import statements
+from tests.drivers import TokenEndpoint
+from tests.oauth.refreshing import families, sign_in
+
+
+def rows(deployment: Deployment, table: type[RefreshFamilyRow | RevokedPrincipalRow]) -> int:
+    with deployment.services.database.reading() as session:
+        return session.scalar(select(func.count()).select_from(table)) or 0
+
+
+def test_all_families_of_a_client_end_at_once_and_are_deleted_later(
+    deployment: Deployment, token_endpoint: TokenEndpoint
+):
+    """Else a client of a million users would hold the database for as long as that takes."""
+    alice = sign_in(deployment, token_endpoint)
+    others = [alice.sign_in() for _ in range(3)]
+    with statements(deployment) as seen, deployment.changing() as work:
+        work.clients.revoke_tokens("app")
+    assert not [each for each in seen if "refresh_families" in each]
+    assert families(deployment) == 0
+    for ended in (alice.answer, *others):
+        assert alice.refresh(ended.refresh_token).error == "invalid_grant"
+    later = alice.sign_in()
+    assert rows(deployment, RefreshFamilyRow) == 5
+    deployment.services.tokens.refresh_tokens.forget_expired()
+    assert rows(deployment, RefreshFamilyRow) == 1
+    assert alice.refresh(later.refresh_token).status == 200
+
+
+def test_a_family_is_deleted_before_what_ended_it_is_forgotten(
+    deployment: Deployment, token_endpoint: TokenEndpoint
+):
+    """Even if no process ran for a day: else it would be active again."""
+    alice = sign_in(deployment, token_endpoint)
+    with deployment.changing() as work:
+        work.users.revoke_tokens(alice.user_id)
+    deployment.wait(MAX_TOKEN + 2 * STILL_TRUSTED)
+    delete_expired(deployment.services.foundation, deployment.services.tokens)
+    assert rows(deployment, RefreshFamilyRow) == rows(deployment, RevokedPrincipalRow) == 0
+    assert alice.refresh().error == "invalid_grant"

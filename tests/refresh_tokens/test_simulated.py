@@ -1,0 +1,156 @@
+"""Whatever is done with refresh tokens, in whatever order: what is promised holds."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+from issuer.scopes import covers
+from tests.builders import Deployment
+from tests.drivers import TokenEndpoint
+from tests.oauth.refreshing import SignedIn, give, sign_in, take
+
+GRACE, IDLE, LONGEST = timedelta(seconds=30), timedelta(days=14), timedelta(days=90)
+ALL = {"agents:run", "sessions:read"}
+WITHOUT_THE_ROLE = {"agents:web:run"}
+SCOPES = [None, "agents:run", "agents:web:run", "agents:web:run sessions:read", "teams:run"]
+WAITS = [timedelta(0), GRACE / 2, GRACE, timedelta(days=7), IDLE]
+
+
+@dataclass
+class Family:
+    """What the rules say of one: all its tokens, oldest first, and whether any may work."""
+
+    granted: set[str]
+    tokens: list[str]
+    created_at: datetime
+    used_at: datetime
+    asked: str | None = None
+    lives: bool = True
+
+
+class Refreshing(RuleBasedStateMachine):
+    """A client that uses what it has, and an operator who gives and takes a role."""
+
+    alice: SignedIn
+
+    @initialize()
+    def begin(self):
+        self.families: list[Family] = []
+        self.held = ALL
+        give(self.alice, "runner")
+        self.sign_in(None)
+
+    @property
+    def now(self) -> datetime:
+        return self.alice.deployment.clock()
+
+    @rule(scope=st.sampled_from([None, "agents:web:run"]))
+    def sign_in(self, scope: str | None):
+        answer = self.alice.sign_in(**asking(scope))
+        token = answer.refresh_token
+        self.families.append(Family(answer.scope, [token], self.now, self.now))
+
+    @rule(which=st.integers(0, 9), back=st.integers(0, 3), scope=st.sampled_from(SCOPES))
+    def use(self, which: int, back: int, scope: str | None):
+        self.do_use(self.families[which % len(self.families)], back, scope)
+
+    @rule(which=st.integers(0, 9), scope=st.sampled_from(SCOPES), wait=st.sampled_from(WAITS))
+    def ask_again_for_a_lost_answer(self, which: int, scope: str | None, wait: timedelta):
+        family = self.families[-1 - which % len(self.families)]
+        self.do_use(family, 0, scope)
+        self.time_passes(wait)
+        self.do_use(family, 1, scope)
+
+    def do_use(self, family: Family, back: int, scope: str | None) -> None:
+        back = min(back, len(family.tokens) - 1)
+        answer = self.alice.refresh(family.tokens[-1 - back], **asking(scope))
+        expected = self.expected(family, back, scope)
+        if answer.status != 200:
+            assert answer.error == expected
+            return
+        assert answer.scope == expected
+        assert all(covers(family.granted, each) for each in answer.scope)
+        if back == 0:
+            family.tokens.append(answer.refresh_token)
+            family.asked, family.used_at = scope, self.now
+        assert answer.refresh_token == family.tokens[-1]
+
+    def expected(self, family: Family, back: int, scope: str | None) -> set[str] | str:
+        """The scopes of the access token, or the error."""
+        since = self.now - family.used_at
+        if not family.lives or since >= IDLE or self.now - family.created_at >= LONGEST:
+            return "invalid_grant"
+        is_lost = back == 1 and since < GRACE and scope == family.asked
+        if back > 0 and not is_lost:
+            family.lives = False
+            return "invalid_grant"
+        may = family.granted if self.held == ALL else WITHOUT_THE_ROLE
+        asked = may if scope is None else set(scope.split())
+        return asked if all(covers(may, each) for each in asked) else "invalid_scope"
+
+    @rule()
+    def take_the_role(self):
+        if self.held == ALL:
+            take(self.alice, "runner")
+            self.held = WITHOUT_THE_ROLE
+
+    @rule()
+    def give_the_role(self):
+        give(self.alice, "runner")
+        self.held = ALL
+
+    @rule(wait=st.sampled_from(WAITS))
+    def time_passes(self, wait: timedelta):
+        self.alice.deployment.wait(wait)
+
+    @rule(which=st.integers(0, 9), back=st.integers(0, 3))
+    def give_up(self, which: int, back: int):
+        family = self.families[which % len(self.families)]
+        token = family.tokens[max(-1 - back, -len(family.tokens))]
+        assert self.alice.endpoint.revoke(self.alice.client, token).status_code == 200
+        family.lives = False
+
+    @rule()
+    def forget_the_dead(self):
+        self.alice.deployment.services.tokens.refresh_tokens.forget_expired()
+
+    @invariant()
+    def at_most_the_newest_token_of_a_family_is_alive(self):
+        find = self.alice.deployment.services.tokens.refresh_tokens.find
+        for family in self.families:
+            alive = [token for token in family.tokens if find(token) is not None]
+            assert alive in ([], [family.tokens[-1]])
+            assert family.lives or not alive
+
+
+def asking(scope: str | None) -> dict[str, str]:
+    return {} if scope is None else {"scope": scope}
+
+
+@pytest.mark.parametrize("more_settings", [{"refresh_reuse_grace": "30s"}])
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_every_sequence_keeps_the_rules(deployment: Deployment, token_endpoint: TokenEndpoint):
+    """At most one token of a family is alive, and no scope is ever wider than the sign-in's."""
+    alice = sign_in(deployment, token_endpoint)
+    deployment.role("web", ["agents:web:run"])
+    give(alice, "web")
+    machine = type("RefreshingOfThisHouse", (Refreshing,), {"alice": alice})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=20,
+            stateful_step_count=20,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -1,0 +1,123 @@
+"""One request to an address that may do anything."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from issuer.rotation_drill.asking import MAX_BYTES, Answer, NoAnswer, ask
+from tests.verifiers import Reply, serving
+
+RSA_KEY = '{"kty":"RSA","kid":"one"}'
+
+
+def asked(answer: Reply) -> Answer:
+    with serving(lambda _: answer) as url:
+        return ask(httpx.URL(url))
+
+
+@contextmanager
+def sending(pieces: Iterator[bytes]) -> Iterator[httpx.URL]:
+    """A server that repeats what it was sent, after these, and hangs up."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                request = connection.recv(65_536)
+                try:
+                    for piece in (*pieces, request):
+                        connection.sendall(piece)
+                except OSError:  # the other side has had enough
+                    return
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield httpx.URL(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        thread.join()
+
+
+def test_a_key_set_is_told_by_what_it_holds():
+    """RFC 7517 §5, whatever its media type."""
+    body = f'{{"keys":[{RSA_KEY},{{"kty":"EC"}}]}}'.encode()
+    assert asked(Reply(200, body)).kids == {"one"}
+    assert asked(Reply(200, b'{"keys":[]}')).kids == set()
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(404, b'{"keys":[]}'),
+        Reply(200, b""),
+        Reply(200, b"{"),
+        Reply(200, b"[]"),
+        Reply(200, b"[" * 100_000),
+        Reply(200, b'{"keys":{}}'),
+        Reply(200, b'{"keys":[1]}'),
+        Reply(200, b'{"keys":[{"kid":"one"}]}'),
+        Reply(200, f'{{"keys":[{RSA_KEY}]}}{" " * MAX_BYTES}x'.encode()),
+    ],
+)
+def test_nothing_else_is_one(reply: Reply):
+    assert asked(reply) == Answer(reply.status, None)
+
+
+def test_a_redirect_is_not_followed():
+    followed: list[str | None] = []
+
+    def elsewhere(token: str | None) -> Reply:
+        followed.append(token)
+        return Reply(200)
+
+    with (
+        serving(elsewhere) as there,
+        serving(lambda _: Reply(302, headers={"Location": there})) as url,
+    ):
+        assert ask(httpx.URL(url), "token").status == 302
+    assert followed == []
+
+
+def test_whoever_goes_on_for_ever_is_left():
+    answered = threading.Event()
+    with (
+        serving(lambda _: Reply(200 if answered.wait(30) else 500)) as url,
+        pytest.raises(NoAnswer, match=r"gives no answer within 0\.1 s"),
+    ):
+        try:
+            ask(httpx.URL(url), seconds=0.1)
+        finally:
+            answered.set()
+
+
+def test_the_deadline_is_for_all_of_it():
+    """Every piece in time, but never an end."""
+    enough = threading.Event()
+
+    def drip() -> Iterator[bytes]:
+        yield b"HTTP/1.1 200 OK\r\n"
+        while not enough.wait(0.01):
+            yield b"X-More: 1\r\n"
+
+    with sending(drip()) as url:
+        try:
+            with pytest.raises(NoAnswer, match="within"):
+                ask(url, seconds=0.2)
+        finally:
+            enough.set()
+
+
+def test_nobody_there():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(NoAnswer, match="cannot be reached"):
+        ask(httpx.URL(f"http://127.0.0.1:{port}"))
+
+
+@pytest.mark.parametrize("begin", [b"", b"HTTP/1.1 "])
+def test_a_token_that_is_sent_back_is_not_repeated(begin: bytes):
+    with sending(iter([begin])) as url, pytest.raises(NoAnswer, match="does not speak") as error:
+        ask(url, "secret-token")
+    assert "secret-token" not in str(error.value)
