@@ -30,6 +30,10 @@ def test_it_shows_what_a_token_opens_and_how_agentos_follows_a_revocation(tmp_pa
         assert {path for path, status, _ in calls if status == "403"} == {"/agents/billing/runs"}
         first, second = re.search(r"by the key (\S+):.*signs, (\S+)\.", text, re.DOTALL).groups()
         assert first != second
+        printed = (REPOSITORY / "README.md").read_text()
+        assert {f"  {line}" for line in re.findall(r"^POST .+$", printed, re.MULTILINE)} <= set(
+            text.splitlines()
+        )
         assert program.err == ""
         assert pasted(text) == ["The agent web answers.", None]
         keys = re.search(r"^  ISSUER_URL=\S+ ISSUER_DATA_DIR=(\S+) issuer key list$", text, re.M)
