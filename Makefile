@@ -29,7 +29,7 @@ help:  ## list the targets
 quickstart: .venv/runtime  ## install everything into .venv and serve a demo issuer
 	@exec $(BIN)/issuer quickstart $(ARGS)
 
-demo: .venv/demo  ## the same with a real AgentOS that follows it
+demo: .venv/demo  ## the same with a real AgentOS
 	@exec $(BIN)/issuer quickstart --agentos $(ARGS)
 
 test: lint $(PROXIES) $(AGNO_VENVS:=/installed) $(call node_modules,$(FOREIGN_CLIENTS))  ## lint, check types, run every test that is not slow (ARGS='-k jwks')
@@ -46,7 +46,7 @@ lint: .venv/dev  ## check style and types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-format: .venv/dev  ## put the code into the house format
+format: .venv/dev  ## format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
@@ -54,7 +54,7 @@ docs: .venv-docs/installed  ## build the documentation into site/, and check its
 	@NO_MKDOCS_2_WARNING=true .venv-docs/bin/mkdocs build --strict --quiet
 	@echo 'The first page is site/index.html'
 
-wheel: .venv/runtime  ## build the distributions into dist/: the whole, and the adapter alone
+wheel: .venv/runtime  ## build the wheels into dist/: the issuer, and the verifier alone
 	$(BIN)/hatchling build
 	cd deploy/verifier && ../../$(BIN)/hatchling build --target wheel --directory ../../dist
 
@@ -72,7 +72,7 @@ lock: $(TOOLS)/installed  ## write the requirements files anew (ARGS=--upgrade f
 			$(LOCK) - --output-file "tests/agentos/requirements-agno-$${release%.*}.txt" || exit; \
 	done
 
-clean:  ## remove what make made; issuer-data stays, it holds keys
+clean:  ## remove what make created; issuer-data stays, it holds keys
 	rm -rf .venv .venv-* dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis \
 		$(FOREIGN_CLIENTS)/node_modules $(FOREIGN_SERVERS)/node_modules
 

@@ -1,6 +1,7 @@
 """docs/how-to/connect-an-agentos.md: each example is run, and asked what it says it answers."""
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -14,7 +15,6 @@ import pytest
 
 from tests.agentos.key_server import KEYS, KeyServer, running_key_server
 from tests.agentos.tokens import Tokens
-from tests.cli.driver import Cli
 from tests.journeys.running_issuer import REPOSITORY, process_environment
 
 PAGE = (REPOSITORY / "docs" / "how-to" / "connect-an-agentos.md").read_text()
@@ -195,13 +195,22 @@ def test_an_example_does_what_the_page_says(examples: dict[str, Ran], name: str)
 
 
 def test_its_commands_keep_the_file(issuers: Issuers, tmp_path: Path):
-    """As they stand there, but that none goes on for ever."""
+    """As printed, but that each ends, and that `systemctl` notes what it is asked for."""
+    asked = tmp_path / "asked"
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(f'#!/bin/sh\necho "$@" "$JWKS_FILE" > {asked}\n')
+    systemctl.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
     for line in COMMANDS:
         words = [issuers.urls.get(word, word) for word in shlex.split(line)]
         words[words.index("-o") + 1] = str(tmp_path / "jwks.json")
-        Cli({}).done(*(word for word in words if word != "--watch"))
+        subprocess.run(
+            [sys.executable, "-m", "issuer", *(word for word in words if word != "--watch")],
+            env={**process_environment(), "PYTHONPATH": str(REPOSITORY), "PATH": path},
+            check=True,
+        )
         assert json.loads((tmp_path / "jwks.json").read_text()) == issuers.id.jwks
-    assert any("--exec" in line for line in COMMANDS)
+    assert asked.read_text() == f"restart my-os {tmp_path / 'jwks.json'}\n"
 
 
 def made_real(block: str, issuers: Issuers) -> str:
