@@ -11,6 +11,8 @@ import typer
 
 from issuer.catalogue.own_routes import own_routes
 from issuer.cli.program import app
+from issuer.scopes import ISSUER_RESOURCES
+from issuer.vocabulary import CLAIMS_OF_THE_TOKEN, CLAIMS_THAT_CHANGE_A_TOKEN
 
 REPOSITORY = Path(__file__).parents[1]
 DOCS = REPOSITORY / "docs"
@@ -54,6 +56,17 @@ def test_the_page_lists_every_endpoint():
         for route in own_routes("", has_metrics=True)
     }
     assert {path for path in paths if path not in text} == set()
+
+
+def test_the_page_lists_every_claim_that_the_issuer_sets_or_refuses():
+    text = (DOCS / "reference" / "access-token.md").read_text()
+    claims = CLAIMS_OF_THE_TOKEN | CLAIMS_THAT_CHANGE_A_TOKEN
+    assert {claim for claim in claims if f"`{claim}`" not in text} == set()
+
+
+def test_the_page_lists_every_resource_that_a_scope_of_the_issuer_names():
+    text = (DOCS / "reference" / "scopes.md").read_text()
+    assert {name for name in ISSUER_RESOURCES if name not in text} == set()
 
 
 def test_the_architecture_names_every_package():
