@@ -29,7 +29,7 @@ FLOOR = {
 FLOOR |= {"usernames", "vocabulary", "workers"}
 ROOMS = {
     "audit": set(),
-    "revocations": {"families"},
+    "revocations": set(),
     "catalogue": set(),
     "authority": set(),
     "audiences": {"audit", "authority", "revocations"},
@@ -41,8 +41,7 @@ ROOMS = {
     "rate_limits": set(),
     "manifest": {"authority", "audiences", "roles", "users", "clients", "directory"},
     "tokens": {"audit", "authority", "keys", "directory", "revocations"},
-    "families": set(),
-    "refresh_tokens": {"audit", "directory", "families", "revocations", "tokens"},
+    "refresh_tokens": {"audit", "directory", "revocations", "tokens"},
 }
 BETWEEN = {"composition", "setup", "http", "explaining", "rotation_drill", "prometheus"}
 DOORS = {"oauth", "admin", "cli"}

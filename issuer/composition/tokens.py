@@ -10,10 +10,9 @@ from issuer.clients.last_use import LastUse
 from issuer.composition.foundation import Foundation
 from issuer.directory import ChangeWatcher, Directory
 from issuer.errors import Unavailable
-from issuer.families import Lifetimes
 from issuer.keys import Keyring
 from issuer.keys.sealed_secrets_store import REFRESH_TOKENS, derived
-from issuer.refresh_tokens import RefreshTokenMaker, RefreshTokens
+from issuer.refresh_tokens import Lifetimes, RefreshTokenMaker, RefreshTokens
 from issuer.revocations import Revocations, RevocationView
 from issuer.tokens import RevocationFeed, TokenIssuer, TokenReader, VerifiedToken
 

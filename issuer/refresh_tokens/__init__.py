@@ -1,8 +1,9 @@
-"""Refresh tokens: given with a sign-in, changed at every use, ended when one is used twice.
+"""Refresh tokens: issued at a sign-in, rotated at every use, revoked when one is used twice.
 
-RFC 6749 §6, RFC 9700 §4.14.2. What is on record of them is in `issuer.families`.
+RFC 6749 §6, RFC 9700 §4.14.2. A family is a refresh token and all that follow it.
 """
 
+from issuer.refresh_tokens.family import Lifetimes
 from issuer.refresh_tokens.in_use import Asked, Issue, Presented
 from issuer.refresh_tokens.refresh_tokens import RefreshTokens
 from issuer.refresh_tokens.text import PREFIX, RefreshTokenMaker
@@ -11,6 +12,7 @@ __all__ = [
     "PREFIX",
     "Asked",
     "Issue",
+    "Lifetimes",
     "Presented",
     "RefreshTokenMaker",
     "RefreshTokens",

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from issuer.audit import Actor, Trail
 from issuer.clock import Clock
 from issuer.database import Session
-from issuer.families import Family
+from issuer.refresh_tokens.family import Family
 from issuer.tokens import AccessToken
 
 

@@ -12,8 +12,9 @@ from issuer.database import Database, Session
 from issuer.database.principals import new_id
 from issuer.directory import UserRecord
 from issuer.errors import InvalidCredentials
-from issuer.families import Family, FamilyStore, Lifetimes
+from issuer.refresh_tokens.family import Family, Lifetimes
 from issuer.refresh_tokens.in_use import Asked, Issue, Presented
+from issuer.refresh_tokens.store import FamilyStore
 from issuer.refresh_tokens.text import RefreshTokenMaker
 from issuer.revocations import Revocations, issued_so_far
 from issuer.tokens import AccessToken, Authorization, NotBefore

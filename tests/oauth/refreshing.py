@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import select
 
 from issuer.database.tables import AuditEventRow, RefreshFamilyRow, RevokedTokenRow
-from issuer.families import FamilyStore
+from issuer.refresh_tokens.store import FamilyStore
 from issuer.roles import Assignment
 from issuer.tokens import Authorization
 from tests.builders import Credentials, Deployment

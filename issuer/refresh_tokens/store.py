@@ -16,7 +16,7 @@ from issuer.database.tables import (
     RevokedPrincipalRow,
     UserRow,
 )
-from issuer.families.family import Family, Lifetimes
+from issuer.refresh_tokens.family import Family, Lifetimes
 
 _SOME = 1_000
 # The claim that an entry of the revocation feed stands for, and what a family has of it.
