@@ -16,9 +16,15 @@ def test_a_connection_that_may_not_write_does_not_stay_in_the_pool(empty_postgre
         with database.reading() as session:
             return session.scalars(text("SELECT pg_backend_pid()")).one()
 
+    def setting() -> str:
+        with database.reading() as session:
+            return session.scalars(text("SHOW default_transaction_read_only")).one()
+
     before = server_process()
     assert server_process() == before
     empty_postgresql.set_read_only(True)
+    # The server process of the connection learns of it by a signal, at some time.
+    assert any(setting() == "on" for _ in range(100_000))
     with (
         pytest.raises(DatabaseUnavailable, match="read-only transaction"),
         database.transaction() as session,
