@@ -112,29 +112,34 @@ class Settings(BaseModel):
         description="The issuer identifier: `iss` of every token and the base of every endpoint.",
     )
     data_dir: Path = Field(
-        Path("issuer-data"), description="Where the master key and the SQLite database live."
+        Path("issuer-data"), description="Directory of the master key and the SQLite database."
     )
     database_url: SecretStr | None = Field(
         None,
-        description="SQLite in the data directory unless given; `postgresql://…` for more than"
+        description="SQLite in the data directory by default; `postgresql://…` for more than"
         " one host.",
     )
     master_key: SecretStr | None = Field(
         None,
-        description="Seals private keys at rest; `master.key` in the data directory unless given.",
+        description="Key under which private keys and secrets are encrypted; by default"
+        " `master.key` in the data directory.",
     )
     access_token_ttl: Annotated[Duration, AfterValidator(_token_lifetime)] = Field(
-        timedelta(seconds=900), description="Lifetime of a token where nobody says otherwise."
+        timedelta(seconds=900),
+        description="Lifetime of a token if neither the client nor the audience sets one.",
     )
     max_token_bytes: int = Field(
-        4096, ge=1024, le=65536, description="A token larger than this is refused."
+        4096,
+        ge=1024,
+        le=65536,
+        description="Maximum size of a token in bytes. A larger one is refused.",
     )
     signing_algorithms: Annotated[
         tuple[SigningAlgorithm, ...], BeforeValidator(_words), AfterValidator(_each_once)
     ] = Field(
         (SigningAlgorithm.RS256,),
-        description="Algorithms audiences may ask for, separated by commas: RS256, PS256, ES256,"
-        " EdDSA. The first is the default of a new audience.",
+        description="Algorithms that audiences can use, separated by commas: RS256, PS256,"
+        " ES256, EdDSA. The first is the default of a new audience.",
     )
     key_sign_for: Positive = Field(timedelta(days=30), description="How long a key signs.")
     key_announce_for: Positive = Field(
@@ -142,8 +147,8 @@ class Settings(BaseModel):
     )
     key_folder: Path | None = Field(
         None,
-        description="Where private keys are kept as PEM files by those who manage them outside;"
-        " in the database, sealed, unless given.",
+        description="Folder for private keys as PEM files. By default private keys are"
+        " encrypted in the database.",
     )
     jwks_max_age: Annotated[Duration, Field(ge=timedelta(seconds=1))] = Field(
         timedelta(seconds=300), description="`max-age` of the key set."
@@ -152,87 +157,90 @@ class Settings(BaseModel):
         timedelta(seconds=300),
         description="How long beyond its `max-age` rotation assumes that a key set is still used.",
     )
-    password_grant: bool = Field(True, description="Whether the password grant exists at all.")
+    password_grant: bool = Field(True, description="Whether the issuer offers the password grant.")
     password_hash: Literal["rfc9106", "owasp"] = Field(
         "rfc9106",
         description="argon2id parameters: `rfc9106` (64 MiB, t=3, p=4) or `owasp` (19 MiB, t=2,"
-        " p=1). Old hashes are renewed when their user signs in.",
+        " p=1). Old hashes are renewed when the user signs in.",
     )
     password_workers: int = Field(
-        2, ge=1, le=64, description="Passwords hashed at the same time, in each process."
+        2, ge=1, le=64, description="Passwords hashed at the same time in each process."
     )
     password_queue: int = Field(
-        16, ge=0, le=10_000, description="Sign-ins that may wait for a worker; beyond it 503."
+        16,
+        ge=0,
+        le=10_000,
+        description="Sign-ins that may wait for a worker in each process; beyond it 503.",
     )
     refresh_idle: Positive = Field(
         timedelta(days=14),
-        description="A refresh token not used for this long is dead.",
+        description="A refresh token that is not used for this long expires.",
     )
     refresh_ttl: Positive = Field(
-        timedelta(days=90), description="No refresh token family outlives this."
+        timedelta(days=90), description="Maximum lifetime of a refresh token family."
     )
     refresh_reuse_grace: Duration = Field(
         timedelta(0),
-        description="How long a lost refresh answer may be asked for again.",
+        description="How long a client may repeat a refresh request whose answer was lost.",
     )
     sign_in_failures: int = Field(
         10,
         ge=1,
         le=1000,
-        description="Wrong passwords of a user in a row, then the lock; ten times as many in a day"
-        " at the most.",
+        description="Wrong passwords of a user in a row before the user is locked; ten times as"
+        " many in a day.",
     )
-    sign_in_lock: Positive = Field(
-        timedelta(minutes=15), description="How long the lock lasts; it ends by itself."
-    )
+    sign_in_lock: Positive = Field(timedelta(minutes=15), description="How long a lock lasts.")
     rate_limit_failures: Rate = Field(
         "60/minute",
-        description="Wrong credentials an address may send: `N/second`, `N/minute` or `off`.",
+        description="Wrong credentials allowed from one address: `N/second`, `N/minute` or `off`.",
     )
     rate_limit_requests: Rate = Field(
         "off",
-        description="Token requests a client may make: `N/second`, `N/minute` or `off`.",
+        description="Token requests allowed for one client: `N/second`, `N/minute` or `off`.",
     )
     rate_limit_redis_url: Annotated[SecretStr | None, AfterValidator(_redis_url)] = Field(
         None,
-        description="Where processes count together, such as `redis://:password@host:6379/0`;"
-        " each for itself unless given.",
+        description="Redis in which all processes count rate limits together, such as"
+        " `redis://:password@host:6379/0`. By default each process counts for"
+        " itself.",
     )
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_words)] = Field(
         (),
-        description="Addresses or networks whose `X-Forwarded-For` is believed, comma separated.",
+        description="Addresses or networks of proxies whose `X-Forwarded-For` is trusted,"
+        " separated by commas.",
     )
     audit_keep: Annotated[
         timedelta | None, BeforeValidator(_kept_for), Field(ge=timedelta(days=7))
     ] = Field(
         None,
-        description="How long audit events are kept, such as `400d`, and at least 7d; `forever`"
-        " unless given.",
+        description="How long audit events are kept, such as `400d`; at least 7d. By default"
+        " forever.",
     )
     audit_checkpoint_every: Annotated[Duration, Field(ge=timedelta(seconds=10))] = Field(
         timedelta(minutes=5),
-        description="How often a signed checkpoint is made of the audit events, if there are new"
-        " ones.",
+        description="How often a signed checkpoint of the audit log is written, if there are"
+        " new events.",
     )
     metrics_token: Annotated[SecretStr | None, AfterValidator(_bearer_token)] = Field(
         None,
-        description="Who sends it as a bearer token may read `/metrics`; nobody unless given.",
+        description="Bearer token for `/metrics`. Off by default.",
     )
     max_connections: int = Field(
         4096,
         ge=1,
         le=1_000_000,
-        description="Connections that a process has at once. More are closed as they come, also"
-        " where the limit of open files allows fewer.",
+        description="Connections that a process accepts at once; fewer if the limit of open"
+        " files is lower. Further ones are closed.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="The least important event that is logged."
+        "info", description="The lowest level that is logged."
     )
     access_log: bool = Field(
-        False, description="A line for each request in the log, at the level `info`."
+        False, description="Whether the log has a line for each request, at the level `info`."
     )
     dangerously_allow_http: bool = Field(
-        False, description="Allows an `http://` URL on an address others can reach."
+        False, description="Allows an `http://` URL on an address that other machines can reach."
     )
 
     @model_validator(mode="after")
