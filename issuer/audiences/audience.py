@@ -7,7 +7,10 @@ from issuer.vocabulary import SigningAlgorithm
 
 
 class AudienceFields(Fields):
-    """What an operator says about an audience. `signing_alg` unset means the house's first."""
+    """The members of an audience that an operator sets.
+
+    Without `signing_alg` it gets the first of `ISSUER_SIGNING_ALGORITHMS`.
+    """
 
     id: AudienceId
     name: Label = ""
@@ -17,7 +20,7 @@ class AudienceFields(Fields):
 
 
 class Audience(AudienceFields):
-    """An audience on record. Until `alg_changes_at` it was signed for with `previous_alg`."""
+    """A stored audience. Its tokens are signed with `previous_alg` until `alg_changes_at`."""
 
     previous_alg: SigningAlgorithm | None
     alg_changes_at: datetime | None

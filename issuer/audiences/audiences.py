@@ -23,8 +23,8 @@ _MAX_NAMED = 100
 class Audiences:
     """Audiences, within one transaction. Errors are those of `issuer.errors`.
 
-    One that does not say how it signs does so with the first of `algorithms`. Another one signs
-    when its keys were published for `announce_for`.
+    Without `signing_alg`, an audience gets the first of `algorithms`. A new algorithm signs once
+    its keys have been published for `announce_for`.
     """
 
     def __init__(
@@ -80,9 +80,9 @@ class Audiences:
         return as_model(Audience, row)
 
     def delete(self, audience_id: str, *, cascade: bool = False) -> None:
-        """It and all tokens for it are gone; the id may be used again.
+        """Delete it and revoke all tokens for it; the id may be used again.
 
-        `InUse` while clients or assignments have it, unless they are to lose it.
+        `InUse` while clients or assignments name it, unless `cascade` removes it there.
         """
         if audience_id == self.own_id:
             raise NotAllowed("The issuer's own audience cannot be deleted.")
@@ -97,19 +97,19 @@ class Audiences:
         self._trail.note("audience.deleted", audience_id, released=using)
 
     def ensure_own(self) -> None:
-        """The issuer's own audience exists; its id is the issuer identifier."""
+        """Create the issuer's own audience if it is missing; its id is the issuer identifier."""
         if not self._store.find(self.own_id):
             self.create(AudienceFields(id=self.own_id, name="The issuer's admin API"))
 
     def move_own(self, before: str) -> None:
-        """The issuer's own audience has the id `own_id`, and no longer `before`."""
+        """Change the id of the issuer's own audience from `before` to `own_id`."""
         if self._store.find(self.own_id):
             raise AlreadyExists("an audience", self.own_id)
         self._store.move(self._store.get(before), self.own_id)
         self._trail.note("issuer.url_changed", self.own_id, before=before)
 
     def _authorize_release_of(self, audience_id: str) -> None:
-        """Whoever holds rights at the issuer is changed by admins only, this way as any other."""
+        """Only admins may change principals with rights at the issuer, also through `cascade`."""
         for client in self._store.clients_of(audience_id):
             self._authority.authorize_change(
                 principal=client.client_id,

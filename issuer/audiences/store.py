@@ -24,7 +24,7 @@ class AudienceStore(Store[AudienceRow]):
     row = AudienceRow
 
     def users_of(self, audience_id: str, limit: int) -> list[str]:
-        """Who would lose something with this audience, in words, at most `limit` of each kind."""
+        """Clients and assignments that name the audience, as text; at most `limit` of each kind."""
         clients = select(ClientAudienceRow.client_id).where(
             ClientAudienceRow.audience_id == audience_id
         )
@@ -35,7 +35,7 @@ class AudienceStore(Store[AudienceRow]):
         ]
 
     def clients_of(self, audience_id: str) -> Sequence[ClientRow]:
-        """The clients that may ask tokens for it."""
+        """The clients that may request tokens for it."""
         return self.session.scalars(
             select(ClientRow)
             .join(ClientAudienceRow, ClientAudienceRow.client_id == ClientRow.client_id)
@@ -43,19 +43,19 @@ class AudienceStore(Store[AudienceRow]):
         ).all()
 
     def roles_assigned_at(self, audience_id: str) -> Sequence[RoleRow]:
-        """The roles that somebody has there."""
-        given = select(AssignmentRow.role_name).where(AssignmentRow.audience_id == audience_id)
-        return self.session.scalars(select(RoleRow).where(RoleRow.name.in_(given))).all()
+        """The roles assigned at this audience."""
+        assigned = select(AssignmentRow.role_name).where(AssignmentRow.audience_id == audience_id)
+        return self.session.scalars(select(RoleRow).where(RoleRow.name.in_(assigned))).all()
 
     def release(self, audience_id: str) -> None:
-        """Take the audience away from everyone who has it."""
+        """Remove the audience from all clients, and its assignments."""
         for table in (ClientAudienceRow, AssignmentRow):
             for row in self.session.scalars(select(table).where(table.audience_id == audience_id)):
                 self.session.delete(row)
         self.session.flush()
 
     def move(self, row: AudienceRow, audience_id: str) -> None:
-        """The audience has another id, and whatever names it names that."""
+        """Give the audience another id, and update every row that refers to it."""
         columns = inspect(AudienceRow).columns
         self.add(AudienceRow(**{c.key: getattr(row, c.key) for c in columns} | {"id": audience_id}))
         for column in _naming_an_audience():
@@ -65,7 +65,7 @@ class AudienceStore(Store[AudienceRow]):
         self.delete(row)
 
     def algorithms_in_use(self, now: datetime) -> dict[SigningAlgorithm, datetime | None]:
-        """Those some audience's verifiers may need at `now`, and until when; None is for good."""
+        """Algorithms that verifiers may need at `now`, and until when; None means indefinitely."""
         columns = (AudienceRow.signing_alg, AudienceRow.previous_alg, AudienceRow.alg_changes_at)
         found: dict[SigningAlgorithm, datetime | None] = {}
         for row in self.session.execute(select(*columns).distinct()):
@@ -76,7 +76,7 @@ class AudienceStore(Store[AudienceRow]):
 
 
 def _naming_an_audience() -> Iterator[Column[Any]]:
-    """Every column of a table that refers to one, whichever table comes to be."""
+    """Every column that refers to an audience, in any table."""
     for table in Base.metadata.tables.values():
         for key in table.foreign_keys:
             if key.column is AudienceRow.__table__.c.id and isinstance(key.parent, Column):

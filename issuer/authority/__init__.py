@@ -1,7 +1,7 @@
-"""Who may change what: rights at the issuer's own audience, the admin API.
+"""Authorization of changes: rights at the issuer's own audience, the admin API.
 
-Nobody can give away more than they hold. Whatever holds or gives rights at the issuer itself
-is for `issuer:admin` alone, whichever way the change comes, and the last admin stays.
+Only `issuer:admin` may change clients, users, roles and audiences that hold or grant rights at
+the issuer itself, through any interface. The last admin cannot be removed.
 """
 
 from issuer.authority.authority import Authority

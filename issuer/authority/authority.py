@@ -1,4 +1,4 @@
-"""The rules that keep rights at the issuer itself with `issuer:admin` (CONTRACT §4)."""
+"""The rules that keep rights at the issuer itself with `issuer:admin`."""
 
 from collections.abc import Iterable, Mapping
 
@@ -11,10 +11,10 @@ from issuer.vocabulary import GrantType
 
 
 class Authority:
-    """What the one who asks may do to the issuer itself, within one transaction.
+    """What the caller may change at the issuer itself, within one transaction.
 
-    `held` are the scopes at the issuer's own audience; the command line holds `issuer:admin`.
-    `users_sign_in` is whether there is a password grant by which a user could be an admin at all.
+    `held` are the caller's scopes at the issuer's own audience; the command line holds
+    `issuer:admin`. `users_sign_in`: the password grant is on, so a user can be an admin.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Authority:
         self._had_admin: bool | None = None
 
     def require(self, scope: str) -> None:
-        """`Forbidden`, naming the scope, if it is not covered by what is held."""
+        """`Forbidden`, naming the scope, unless a held scope covers it."""
         if not covers(self._held, scope):
             raise Forbidden(scope)
 
@@ -43,15 +43,15 @@ class Authority:
         scopes: Iterable[str] = (),
         audiences: Iterable[str] = (),
     ) -> None:
-        """Called before a change with what it changes and what it makes of it.
+        """Call before a change, with the scopes and audiences before and after it.
 
-        `Forbidden` if that holds or gives rights at the issuer and the asker is no admin.
+        `Forbidden` if they hold or grant rights at the issuer and the caller is no admin.
         """
-        given = [*scopes]
+        affected = [*scopes]
         if principal is not None:
-            given += self._store.scopes_by_role(fold_id(principal))
+            affected += self._store.scopes_by_role(fold_id(principal))
         concerns_issuer = self._own_audience in audiences or any(
-            parse(scope).is_of_issuer for scope in given
+            parse(scope).is_of_issuer for scope in affected
         )
         if not concerns_issuer:
             return
@@ -62,7 +62,7 @@ class Authority:
     def would_lose_admin(
         self, clients: Mapping[str, Iterable[GrantType]], users: Iterable[str], *, new: set[str]
     ) -> bool:
-        """Whether `settle` would refuse if just these clients and users held `issuer:admin`.
+        """Whether `check_invariants` would fail if only these clients and users were admins.
 
         Clients by id, with their grant types; those that are `new` get a secret.
         """
@@ -76,7 +76,7 @@ class Authority:
         return not (signing_in and self._store.with_password(users))
 
     def check_invariants(self) -> None:
-        """Called at the end of the transaction: the last admin is still there."""
+        """Call at the end of the transaction: `NotAllowed` if it removed the last admin."""
         if self._had_admin and not self._store.has_admin():
             raise NotAllowed(
                 "The last holder of issuer:admin cannot be removed or disabled,"
@@ -84,5 +84,5 @@ class Authority:
             )
 
     def has_admin(self) -> bool:
-        """Whether somebody can get a token with `issuer:admin`, however much time passes."""
+        """Whether some client or user can get a token with `issuer:admin` at any later time."""
         return self._store.has_admin()

@@ -1,4 +1,4 @@
-"""Who holds rights at the issuer itself, in SQL."""
+"""Holders of rights at the issuer itself, in SQL."""
 
 from collections.abc import Iterable, Sequence
 
@@ -27,7 +27,7 @@ class AuthorityStore:
         self._users_sign_in = users_sign_in
 
     def scopes_by_role(self, folded_id: str) -> list[str]:
-        """Every scope the principal has through a role that counts at the issuer."""
+        """Every scope the principal has through roles assigned at the issuer or everywhere."""
         roles = self._session.scalars(
             select(RoleRow)
             .join(AssignmentRow, AssignmentRow.role_name == RoleRow.name)
@@ -36,9 +36,9 @@ class AuthorityStore:
         return [scope for role in roles for scope in role.scopes]
 
     def has_admin(self) -> bool:
-        """Whether somebody can get a token with `issuer:admin`, however much time passes.
+        """Whether some client or user can get a token with `issuer:admin` at any later time.
 
-        Secrets that expire do not count: nobody could make another when the last one has expired.
+        Secrets that expire do not count: after the last one, no admin could create another.
         """
         clients = self._admin_clients()
         if any(GrantType.CLIENT_CREDENTIALS in client.grant_types for client in clients):
@@ -49,14 +49,14 @@ class AuthorityStore:
         return signing_in and self._has_admin_user()
 
     def with_lasting_secret(self, client_ids: Iterable[str]) -> set[str]:
-        """Those of the clients that have a secret which does not expire."""
+        """Those of the clients with a secret that does not expire."""
         query = select(ClientSecretRow.client_id).where(
             ClientSecretRow.client_id.in_(list(client_ids)), ClientSecretRow.expires_at.is_(None)
         )
         return set(self._session.scalars(query))
 
     def with_password(self, user_ids: Iterable[str]) -> set[str]:
-        """Those of the users that have a password."""
+        """Those of the users with a password."""
         query = select(UserRow.id).where(
             UserRow.id.in_(list(user_ids)), UserRow.password_hash.is_not(None)
         )

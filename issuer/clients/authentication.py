@@ -1,4 +1,4 @@
-"""Authenticating a client by its secret: one error and one duration for everything wrong."""
+"""Authenticating a client by its secret: every failure has the same error and duration."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +17,7 @@ class AuthenticatedClient:
 
 
 class ClientAuthentication:
-    """From memory first; what memory does not confirm is looked up in the database, once.
+    """Checks memory first; what memory does not confirm is looked up in the database, once.
 
     So a new secret works at once, and an unknown client costs the same as a wrong secret: one
     lookup.
@@ -28,21 +28,21 @@ class ClientAuthentication:
         self._secrets = secrets
 
     def from_memory(self, client_id: str, secret: str, now: datetime) -> AuthenticatedClient | None:
-        """The client whose secret this is at `now`; None if only the database can tell."""
+        """The client whose secret is valid at `now`; None if the database must be asked."""
         try:
             return self._confirm(self._directory.remembered_client(client_id), secret, now)
         except InvalidCredentials:
             return None
 
     def from_database(self, client_id: str, secret: str, now: datetime) -> AuthenticatedClient:
-        """The client whose secret this is at `now`; `InvalidCredentials` otherwise."""
+        """The client whose secret is valid at `now`; `InvalidCredentials` otherwise."""
         return self._confirm(self._directory.load_client(client_id), secret, now)
 
     def _confirm(
         self, client: ClientRecord | None, secret: str, now: datetime
     ) -> AuthenticatedClient:
-        client_id, live = (client.client_id, client.live_secrets(now)) if client else ("", [])
-        matching = self._secrets.matching(client_id, secret, live)
+        client_id, valid = (client.client_id, client.live_secrets(now)) if client else ("", [])
+        matching = self._secrets.matching(client_id, secret, valid)
         if client is None:
             raise InvalidCredentials("unknown client")
         if matching is None:

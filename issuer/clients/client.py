@@ -23,7 +23,7 @@ MAX_AUDIENCES = 100
 
 
 class ClientFields(Fields):
-    """What an operator says about a client. `client_id` unset means: make one."""
+    """The members of a client that an operator sets. Without `client_id`, one is generated."""
 
     client_id: PrincipalId | None = None
     name: Label = ""
@@ -37,7 +37,7 @@ class ClientFields(Fields):
 
 
 class Client(ClientFields):
-    """A client on record."""
+    """A stored client."""
 
     client_id: PrincipalId
     created_at: datetime
@@ -46,14 +46,14 @@ class Client(ClientFields):
 
 
 class SecretFields(Fields):
-    """What may be said about a secret when it is made."""
+    """The members of a secret that an operator sets when creating it."""
 
     label: Label = ""
     expires_at: Instant | None = None
 
 
 class ClientSecret(SecretFields):
-    """A secret on record: everything but the secret."""
+    """A stored secret: its metadata, never the secret."""
 
     id: str
     created_at: datetime

@@ -18,7 +18,7 @@ from issuer.errors import InvalidField, NotAllowed, NotFound
 from issuer.revocations import Revocations
 
 MAX_SECRETS = 10
-_PRIVATE = {"claims"}  # of what the record has the name only
+_PRIVATE = {"claims"}  # the audit log has only the name of these members
 
 
 class Clients:
@@ -44,7 +44,7 @@ class Clients:
         self._secrets = secrets
 
     def create(self, fields: ClientFields) -> tuple[Client, str]:
-        """The new client and its first secret, which nobody can show again."""
+        """The new client and its first secret, which cannot be shown again."""
         self._authority.authorize_change(scopes=fields.scopes, audiences=fields.audiences)
         client_id = fields.client_id or new_id("client_", self._random)
         folded_id = claim_id(self._store.session, client_id, self._store.kind)
@@ -73,7 +73,7 @@ class Clients:
         return self.replace(client_id, fields)
 
     def replace(self, client_id: str, fields: ClientFields) -> Client:
-        """Make it what `fields` say, also where no merge patch could.
+        """Replace all fields of the client, also with values that no merge patch can set.
 
         RFC 7396 cannot put a null into `claims`.
         """
@@ -91,13 +91,13 @@ class Clients:
         return self._store.as_client(row)
 
     def revoke_tokens(self, client_id: str) -> None:
-        """No token issued to the client so far is believed any more, its users' included."""
+        """Revoke every token issued to the client so far, those of its users included."""
         self._authorize_change(self._store.get(client_id))
         self._revocations.client(client_id)
         self._trail.note("client.tokens_revoked", client_id)
 
     def delete(self, client_id: str) -> None:
-        """The client, its secrets, assignments and tokens are gone; its id may be used again."""
+        """Delete the client, its secrets and assignments; revoke its tokens. Frees the id."""
         row = self._store.get(client_id)
         self._authorize_change(row)
         self._revocations.client(client_id)
@@ -107,23 +107,23 @@ class Clients:
         self._trail.note("client.deleted", client_id, **was)
 
     def secrets(self, client_id: str) -> list[ClientSecret]:
-        """What is known of the client's secrets, oldest first."""
+        """Metadata of the client's secrets, oldest first."""
         self._store.get(client_id)
         return [as_model(ClientSecret, row) for row in self._store.secrets_of(client_id)]
 
     def secret(self, client_id: str, secret_id: str) -> ClientSecret:
-        """What is known of one secret."""
+        """Metadata of one secret."""
         for secret in self.secrets(client_id):
             if secret.id == secret_id:
                 return secret
         raise NotFound("secret", secret_id)
 
     def add_secret(self, client_id: str, fields: SecretFields) -> tuple[ClientSecret, str]:
-        """One more secret for the client, which nobody can show again."""
+        """One more secret for the client, which cannot be shown again."""
         self._authorize_change(self._store.get(client_id))
         now = self._clock()
         if len(self._store.secrets_of(client_id)) >= MAX_SECRETS:
-            raise NotAllowed(f"A client has at most {MAX_SECRETS} secrets: delete one first.")
+            raise NotAllowed(f"A client has at most {MAX_SECRETS} secrets. Delete one first.")
         if fields.expires_at is not None and fields.expires_at <= now:
             raise InvalidField("expires_at", "is in the past")
         secret = self._secrets.new()
@@ -143,9 +143,9 @@ class Clients:
     def delete_secret(
         self, client_id: str, secret_id: str, *, and_its_tokens: bool = False
     ) -> None:
-        """The secret is refused from now on, by every process within a second.
+        """Delete a secret: every process refuses it within a second.
 
-        Which secret a token was got with is not known: `and_its_tokens` are all of the client's.
+        Tokens do not name the secret used: `and_its_tokens` revokes all tokens of the client.
         """
         self._authorize_change(self._store.get(client_id))
         for row in self._store.secrets_of(client_id):
@@ -180,5 +180,5 @@ class Clients:
 
 
 def _recorded(fields: ClientFields) -> dict[str, object]:
-    """What the audit keeps of a new client: its rights, not its claims, which may be private."""
+    """Details of a new client for the audit log: its rights, not its claims (maybe private)."""
     return fields.model_dump(mode="json", exclude={"client_id", *_PRIVATE})

@@ -1,4 +1,4 @@
-"""When and from where each secret was last used: noted in memory, written now and then."""
+"""When and from where each secret was last used: collected in memory, written in batches."""
 
 import threading
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ WRITE_EVERY = timedelta(seconds=10)
 
 
 class LastUse:
-    """Noting costs nothing on the way of a token. A crash loses some seconds of evidence."""
+    """Adds no database write to a token request. A crash loses a few seconds of data."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -23,7 +23,7 @@ class LastUse:
             self._noted[secret_id] = (at, address)
 
     def write(self) -> None:
-        """Put on record what was noted; kept for the next time if the database is away."""
+        """Write the collected uses to the database; on an error they are kept for the next call."""
         with self._lock:
             noted, self._noted = self._noted, {}
         if not noted:

@@ -1,6 +1,6 @@
-"""Rotating the secret of a client: a second one, time to bring it everywhere, the end of the first.
+"""Rotating a client's secret: create a second one, deploy it everywhere, delete the first.
 
-Nothing is kept about it: it follows from the secrets there are.
+A rotation is not stored: it is derived from the client's secrets.
 """
 
 from collections.abc import Iterable
@@ -19,30 +19,30 @@ STILL_IN_USE = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """The `new` secret, and the `old` ones that it follows, oldest first."""
+    """The `new` secret, and the `old` ones it replaces, oldest first."""
 
     new: ClientSecret
     old: tuple[ClientSecret, ...]
 
     @classmethod
     def of(cls, secrets: Iterable[ClientSecret]) -> Self | None:
-        """The one under way: the youngest secret made for a rotation, if any is older still."""
+        """The rotation in progress: the newest secret made for one, if older secrets exist."""
         by_age = sorted(secrets, key=lambda secret: secret.created_at)
-        made = [secret for secret in by_age if secret.label == LABEL]
-        if not made:
+        for_rotation = [secret for secret in by_age if secret.label == LABEL]
+        if not for_rotation:
             return None
-        new = made[-1]
+        new = for_rotation[-1]
         others = (secret for secret in by_age if secret is not new)
         old = tuple(secret for secret in others if secret.created_at <= new.created_at)
         return cls(new, old) if old else None
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Of all its secrets, the new one first."""
+        """Ids of all its secrets, the new one first."""
         return (self.new.id, *(secret.id for secret in self.old))
 
     def warnings(self, now: datetime) -> list[str]:
-        """Why finishing at `now` may lock somebody out, in sentences."""
+        """Reasons why finishing at `now` may lock clients out, as sentences."""
         warnings = [
             f"The old secret {secret.id} {how_last_used(secret)}: less than 24 hours ago."
             for secret in self.old
@@ -54,7 +54,7 @@ class Rotation:
 
 
 def how_last_used(secret: ClientSecret) -> str:
-    """What is on record of it, as the end of a sentence. A running server is seconds ahead."""
+    """The last stored use, as the end of a sentence. Stored uses lag by some seconds."""
     if secret.last_used_at is None:
         return "has never been used"
     place = f" from {secret.last_used_address}" if secret.last_used_address else ""
@@ -69,31 +69,31 @@ class Rotations:
         self._clock = clock
 
     def find(self, client_id: str) -> Rotation | None:
-        """The rotation of the client, if one is under way."""
+        """The rotation of the client, if one is in progress."""
         return Rotation.of(self._clients.secrets(client_id))
 
     def get(self, client_id: str) -> Rotation:
-        """The rotation of the client; `NotAllowed` if none is under way."""
+        """The rotation of the client; `NotAllowed` if none is in progress."""
         if (rotation := self.find(client_id)) is None:
-            raise NotAllowed(f"No rotation of the secrets of {client_id} is under way.")
+            raise NotAllowed(f"No rotation of the secrets of {client_id} is in progress.")
         return rotation
 
     def start(self, client_id: str) -> tuple[ClientSecret, str]:
-        """The new secret, which nobody can show again; all others stay."""
+        """The new secret, which cannot be shown again; all others stay valid."""
         if rotation := self.find(client_id):
             raise NotAllowed(
-                f"A rotation to the secret {rotation.new.id} is under way: finish or cancel it."
+                f"A rotation to the secret {rotation.new.id} is in progress. Finish or cancel it."
             )
         if not self._clients.secrets(client_id):
-            raise NotAllowed(f"The client {client_id} has no secret to replace: create one.")
+            raise NotAllowed(f"The client {client_id} has no secret to replace. Create one.")
         return self._clients.add_secret(client_id, SecretFields(label=LABEL))
 
     def warnings(self, rotation: Rotation) -> list[str]:
-        """Why finishing it now may lock somebody out, in sentences."""
+        """Reasons why finishing it now may lock clients out, as sentences."""
         return rotation.warnings(self._clock())
 
     def finish(self, client_id: str, *, force: bool = False) -> Rotation:
-        """The old secrets are refused from now on. `NotAllowed` in doubt, unless `anyway`."""
+        """Delete the old secrets. `NotAllowed` while there are warnings, unless `force`."""
         rotation = self.get(client_id)
         if not force and (warnings := self.warnings(rotation)):
             raise NotAllowed(" ".join(warnings))
@@ -102,7 +102,7 @@ class Rotations:
         return rotation
 
     def cancel(self, client_id: str) -> ClientSecret:
-        """The new secret is refused from now on; that one is given back."""
+        """Delete the new secret and return its metadata."""
         new = self.get(client_id).new
         self._clients.delete_secret(client_id, new.id)
         return new

@@ -1,9 +1,8 @@
 """Making and checking client secrets.
 
-A secret is 256 random bits behind a prefix and before check digits, so that secret scanners
-find it in a log or a repository. No password hash is needed for that much chance; what is
-stored is an HMAC under a key the database holds only sealed, so that somebody who can write
-to the database still cannot plant a secret.
+A secret is a prefix, 256 random bits and check digits, so that secret scanners find it in a
+log or a repository. That much randomness needs no password hash. The database stores an HMAC;
+its key is encrypted there, so write access to the database is not enough to add a secret.
 """
 
 import hashlib
@@ -19,7 +18,7 @@ _DECOY = SecretRecord("", bytes(32), None)
 
 
 class SecretMaker:
-    """Makes secrets, digests and verifies them. `chance` must be a cryptographic source."""
+    """Makes, digests and verifies secrets. `random` must be a cryptographic source."""
 
     def __init__(self, hmac_key: bytes, random: Random) -> None:
         self._hmac_key = hmac_key
@@ -30,17 +29,17 @@ class SecretMaker:
         return with_check_digits(PREFIX + random_characters(self._random))
 
     def digest(self, client_id: str, secret: str) -> bytes:
-        """What is stored of the client's `secret`: 32 bytes, of no use to another client."""
+        """The stored digest of the client's `secret`: 32 bytes, of no use to another client."""
         return hmac.digest(self._hmac_key, f"{client_id}\n{secret}".encode(), hashlib.sha256)
 
     def matching(
-        self, client_id: str, secret: str, kept: Iterable[SecretRecord]
+        self, client_id: str, secret: str, stored: Iterable[SecretRecord]
     ) -> SecretRecord | None:
-        """The one of `kept` that is this secret of the client. As slow for none as for one."""
-        given = self.digest(client_id, secret)
+        """The record in `stored` with this secret of the client. Takes as long without a match."""
+        digest = self.digest(client_id, secret)
         matching = None
-        # To the end, and one more: neither the place of the match nor the count shows in time.
-        for record in (*kept, _DECOY):
-            if hmac.compare_digest(given, record.digest) and record is not _DECOY:
+        # All records and a decoy: the duration tells neither the position of a match nor the count.
+        for record in (*stored, _DECOY):
+            if hmac.compare_digest(digest, record.digest) and record is not _DECOY:
                 matching = record
         return matching

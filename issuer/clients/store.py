@@ -20,15 +20,15 @@ class ClientStore(Store[ClientRow]):
         return as_model(Client, row, audiences=sorted(each.audience_id for each in row.audiences))
 
     def set_audiences(self, row: ClientRow, audience_ids: list[str]) -> None:
-        """The client may ask tokens for exactly these."""
-        kept = {each.audience_id: each for each in row.audiences}
+        """Allow the client to request tokens for exactly these."""
+        existing = {each.audience_id: each for each in row.audiences}
         row.audiences = [
-            kept.get(audience_id) or ClientAudienceRow(audience_id=audience_id)
+            existing.get(audience_id) or ClientAudienceRow(audience_id=audience_id)
             for audience_id in dict.fromkeys(audience_ids)
         ]
 
     def note_uses(self, uses: Mapping[str, tuple[datetime, str | None]]) -> None:
-        """By secret id; an older use never hides a newer one. No change the directory must see."""
+        """Uses by secret id; an older one never replaces a newer. The directory ignores them."""
         for secret_id, (at, address) in uses.items():
             self.session.execute(
                 update(ClientSecretRow)

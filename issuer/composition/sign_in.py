@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from issuer.composition.foundation import Foundation
 from issuer.directory import Directory
 from issuer.keys.sealed_secrets_store import SIGN_IN_ATTEMPTS, derived
-from issuer.users import Guard, Marks, Passwords, Policy, SignIn
+from issuer.users import AttemptGuard, Marks, Passwords, Policy, SignIn
 
 
 @dataclass(frozen=True)
 class SignInParts:
     passwords: Passwords
     marks: Marks
-    guard: Guard
+    guard: AttemptGuard
     sign_in: SignIn
 
 
@@ -21,7 +21,7 @@ def build_sign_in(foundation: Foundation, directory: Directory) -> SignInParts:
     marks = Marks(derived(foundation.hmac_key, SIGN_IN_ATTEMPTS))
     policy = Policy(settings.sign_in_failures, settings.sign_in_lock)
     passwords = Passwords(settings.password_hash, settings.password_workers)
-    guard = Guard(foundation.database, foundation.clock, policy, marks)
+    guard = AttemptGuard(foundation.database, foundation.clock, policy, marks)
     return SignInParts(
         passwords, marks, guard, SignIn(foundation.database, directory, passwords, guard)
     )

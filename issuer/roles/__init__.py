@@ -1,6 +1,6 @@
-"""Roles: named sets of AgentOS scopes, given to users and clients.
+"""Roles: named sets of AgentOS scopes, assigned to users and clients.
 
-An assignment gives a role at one audience or at all of them.
+An assignment is for one audience or for all of them.
 """
 
 from issuer.roles.assignments import Assignment, Assignments

@@ -1,4 +1,4 @@
-"""The rules for giving roles, the same for users and clients."""
+"""The rules for assigning roles, the same for users and clients."""
 
 from collections.abc import Sequence
 from typing import Self
@@ -21,14 +21,14 @@ class Assignment(Fields):
 
     @classmethod
     def of(cls, role: str, audience: str | None, *, everywhere: bool) -> Self:
-        """As an operator says it: at an audience or everywhere, else `InvalidField`."""
+        """At `audience` or everywhere; `InvalidField` for both or neither."""
         if (audience is None) != everywhere:
-            raise InvalidField("audience", "name an audience, or say everywhere=true: one of them")
+            raise InvalidField("audience", "pass either an audience or everywhere=true")
         return cls(role=role, audience=audience)
 
 
 class Assignments:
-    """What principals have been given, within one transaction."""
+    """Roles assigned to principals, within one transaction."""
 
     def __init__(self, session: Session, trail: Trail, authority: Authority) -> None:
         self._store = RoleStore(session)
@@ -36,25 +36,25 @@ class Assignments:
         self._authority = authority
 
     def of(self, principal_id: str) -> list[Assignment]:
-        """What the principal has, by role, then audience."""
+        """The assignments of the principal, by role, then audience."""
         return [
             Assignment(role=row.role_name, audience=row.audience_id)
             for row in self._store.assignments_of(fold_id(principal_id))
         ]
 
     def of_each(self, principal_ids: Sequence[str]) -> dict[str, list[Assignment]]:
-        """What each of a page of principals has, by its id, in no order; in one query."""
-        given: dict[str, list[Assignment]] = {fold_id(each): [] for each in principal_ids}
-        for row in self._store.assignments_of_each(list(given)):
-            given[row.folded_id].append(Assignment(role=row.role_name, audience=row.audience_id))
-        return {each: given[fold_id(each)] for each in principal_ids}
+        """The assignments of each principal, by its id, in no order; one query."""
+        assigned: dict[str, list[Assignment]] = {fold_id(each): [] for each in principal_ids}
+        for row in self._store.assignments_of_each(list(assigned)):
+            assigned[row.folded_id].append(Assignment(role=row.role_name, audience=row.audience_id))
+        return {each: assigned[fold_id(each)] for each in principal_ids}
 
     def assign(self, principal_id: str, assignment: Assignment) -> None:
         """Idempotent. `NotFound` if there is no such role or audience."""
         self._authority.authorize_change(scopes=self._store.get(assignment.role).scopes)
         if assignment.audience is not None:
             AudienceStore(self._store.session).get(assignment.audience)
-        if self._found(principal_id, assignment):
+        if self._find(principal_id, assignment):
             return
         self._store.session.add(
             AssignmentRow(
@@ -68,12 +68,12 @@ class Assignments:
 
     def unassign(self, principal_id: str, assignment: Assignment) -> None:
         """`NotFound` if the principal does not have exactly this assignment."""
-        if (row := self._found(principal_id, assignment)) is None:
+        if (row := self._find(principal_id, assignment)) is None:
             raise NotFound("assignment of the role", assignment.role)
         self._authority.authorize_change(scopes=row.role.scopes)
         self._store.session.delete(row)
         self._store.session.flush()
         self._trail.note("role.unassigned", principal_id, **assignment.model_dump())
 
-    def _found(self, principal_id: str, assignment: Assignment) -> AssignmentRow | None:
+    def _find(self, principal_id: str, assignment: Assignment) -> AssignmentRow | None:
         return self._store.assignment(fold_id(principal_id), assignment.role, assignment.audience)

@@ -6,7 +6,7 @@ from issuer.fields import Fields, Label, RoleName, Scopes, Version
 
 
 class RoleFields(Fields):
-    """What an operator says about a role."""
+    """The members of a role that an operator sets."""
 
     name: RoleName
     description: Label = ""
@@ -14,7 +14,7 @@ class RoleFields(Fields):
 
 
 class Role(RoleFields):
-    """A role on record."""
+    """A stored role."""
 
     created_at: datetime
     updated_at: datetime

@@ -55,7 +55,7 @@ class Roles:
         return as_model(Role, row)
 
     def delete(self, name: str, *, cascade: bool = False) -> None:
-        """`InUse` while it is assigned, unless those who have it are to lose it."""
+        """`InUse` while it is assigned, unless `cascade` unassigns it."""
         row = self._store.get(name)
         self._authority.authorize_change(scopes=row.scopes)
         using = self._store.assignments_of_role(name, None if cascade else _MAX_NAMED)

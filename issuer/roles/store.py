@@ -17,13 +17,13 @@ class RoleStore(Store[RoleRow]):
         return self.session.scalars(query).all()
 
     def assignments_of(self, folded_id: str) -> Sequence[AssignmentRow]:
-        """What a principal has, in a stable order."""
+        """The assignments of a principal, in a stable order."""
         query = select(AssignmentRow).where(AssignmentRow.folded_id == folded_id)
         rows = self.session.scalars(query).all()
         return sorted(rows, key=lambda row: (row.role_name, row.audience_id or ""))
 
     def assignments_of_each(self, folded_ids: Sequence[str]) -> Sequence[AssignmentRow]:
-        """What several principals have, in one query and no order."""
+        """The assignments of several principals, in one query and no order."""
         query = select(AssignmentRow).where(AssignmentRow.folded_id.in_(folded_ids))
         return self.session.scalars(query).all()
 

@@ -1,18 +1,18 @@
 """Users: resource owners with a password (RFC 6749 §1.1).
 
-`Guard` keeps passwords from being guessed, by the `Policy` of `attempts.py`.
+`AttemptGuard` keeps passwords from being guessed, by the `Policy` of `attempts.py`.
 """
 
 from issuer.users.attempts import Policy
-from issuer.users.guard import AttemptsUnderWay, Guard, Marks
+from issuer.users.guard import AttemptGuard, AttemptsUnderWay, Marks
 from issuer.users.passwords import NewPassword, Passwords
 from issuer.users.sign_in import SignIn
 from issuer.users.user import PasswordFields, User, UserFields
 from issuer.users.users import Users
 
 __all__ = [
+    "AttemptGuard",
     "AttemptsUnderWay",
-    "Guard",
     "Marks",
     "NewPassword",
     "PasswordFields",

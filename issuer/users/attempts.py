@@ -1,18 +1,18 @@
-"""How many passwords may be tried: a pure function of what was tried before, and of the time.
+"""How many passwords may be tried: a pure function of earlier attempts and the time.
 
-Each attempt is counted on one of two ways in. From an address where this user has signed in
-before, it counts for that user at that address, and for nothing else. From anywhere else it counts
-for the user, and for the address whoever the user: unless a client that authenticates presents it,
-since then the address is that of an application which all its users share. So attempts from unknown
-addresses never use up those of a user at a known one.
+Each attempt is counted in one of two ways. From an address where this user has signed in before,
+it counts for that user at that address only. From any other address it counts for the user, and
+for the address across all users; not for the address if an authenticated client presents the
+password, since that address belongs to an application all its users share. So attempts from
+unknown addresses never use up those of a user at a known one.
 
-Attempts under way are counted, and are no failures: where one more depends on how they end, it
-waits.
+Attempts in progress are counted, but not as failures: if one more attempt depends on their
+outcome, it waits.
 
-A count has rounds: after `most` failures in a row it is locked, for `lock`. A round is forgotten
-`lock` after its last try, or when the user succeeds. Beside that it has an allowance of ten
-rounds in any 24 hours, which only time gives back: with ten failures, that is at most 100 wrong
-passwords of a user in a day, from however many addresses.
+A count has rounds: after `most` failures in a row it is locked for `lock`. A round is forgotten
+`lock` after its last attempt, or when the user succeeds. In addition there is an allowance of ten
+rounds in any 24 hours, restored only by time: with ten failures a round, at most 100 wrong
+passwords for a user a day, from any number of addresses.
 """
 
 from collections.abc import Mapping
@@ -26,9 +26,9 @@ NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 _ROUNDS_AT_ONCE = 5  # the allowance, when full
 _ROUNDS_GIVEN_BACK_A_DAY = 5
 _ROUNDS_OF_AN_ADDRESS = 10  # many people may share one
-_FREE_SHARE = 0.3  # of a round: everybody mistypes
+_FREE_SHARE = 0.3  # of a round: users mistype
 _MAX_PAUSE = timedelta(minutes=1)
-_MAX_ATTEMPT = timedelta(seconds=30)  # what has not ended by then was cut off by a crash
+_MAX_ATTEMPT = timedelta(seconds=30)  # an attempt without an outcome by then ended in a crash
 
 
 class Counted(StrEnum):
@@ -41,11 +41,11 @@ class Counted(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tries:
-    """What is remembered of the attempts that were counted for one thing."""
+    """The attempts counted for one user, known address or address."""
 
-    tried: int = 0  # in this round, those under way and those a crash cut off included
-    failed: int = 0  # of them, those that were answered
-    tried_at: datetime = NEVER  # the last
+    tried: int = 0  # in this round, attempts in progress and those ended by a crash included
+    failed: int = 0  # of them, those with a known outcome
+    tried_at: datetime = NEVER  # the last attempt
     spent_until: datetime = NEVER  # when the allowance is full again
 
 
@@ -54,7 +54,7 @@ Standing: TypeAlias = Mapping[Counted, Tries]
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What one count allows. A password may be tried if all counts it is counted for allow it."""
+    """The limits of one count. A password may be tried if all its counts allow it."""
 
     most: int
     lock: timedelta
@@ -62,22 +62,22 @@ class Limit:
 
     @property
     def max_in_a_day(self) -> int:
-        """More cannot fail in any 24 hours."""
+        """The maximum of failures in any 24 hours."""
         return self.most * (_ROUNDS_AT_ONCE + _ROUNDS_GIVEN_BACK_A_DAY)
 
     def refused_until(self, tries: Tries, now: datetime) -> datetime:
-        """Before it no password is tried; at `now` or earlier if one may be tried now."""
+        """When a password may be tried next; not after `now` if one may be tried now."""
         current = self._current(tries, now)
         pause = self._pause(current.failed)
-        # Without a pause the last try does not matter, though the clock of its process be ahead.
+        # Without a pause the last attempt does not matter, even if its process's clock is ahead.
         return max(self._locked_until(current), current.tried_at + pause if pause else NEVER)
 
     def is_locked(self, tries: Tries, now: datetime) -> bool:
-        """Whether a round or the allowance is used up; a pause between two tries is no lock."""
+        """Whether a round or the allowance is used up; a pause between two attempts is no lock."""
         return self._locked_until(self._current(tries, now)) > now
 
     def counted(self, tries: Tries, now: datetime) -> Tries:
-        """After one more try, whose end is not known yet: it counts as if it had failed."""
+        """After one more attempt whose outcome is unknown: it counts as a failure."""
         current = self._current(tries, now)
         return Tries(
             current.tried + 1,
@@ -87,18 +87,18 @@ class Limit:
         )
 
     def failed(self, tries: Tries) -> Tries:
-        """After a counted try has failed; of a round that has ended since, nothing changes."""
+        """After a counted attempt has failed; no effect if its round has ended since."""
         return replace(tries, failed=min(tries.failed + 1, tries.tried))
 
     def succeeded(self, tries: Tries) -> Tries:
-        """After a counted try was the right password: a new round, and the try is given back.
+        """After a counted attempt succeeded: a new round, and the attempt is given back.
 
-        What others spent of the allowance is not: signing in often must not help who guesses.
+        Other attempts are not: frequent sign-ins must not help someone guessing.
         """
         return self.given_back(replace(tries, tried=1, failed=0))
 
     def given_back(self, tries: Tries) -> Tries:
-        """As if the try had not been."""
+        """As if the attempt had not been made."""
         return replace(
             tries,
             tried=max(tries.tried - 1, tries.failed),
@@ -106,7 +106,7 @@ class Limit:
         )
 
     def without_those_under_way(self, tries: Tries, now: datetime) -> Tries:
-        """As if the tries that have not ended had not been; those a crash cut off stay counted."""
+        """Without attempts in progress; those ended by a crash stay counted."""
         if tries.tried_at + _MAX_ATTEMPT <= now:
             return tries
         under_way = tries.tried - tries.failed
@@ -114,7 +114,7 @@ class Limit:
         return replace(tries, tried=tries.failed, spent_until=tries.spent_until - given_back)
 
     def is_forgotten(self, tries: Tries, now: datetime) -> bool:
-        """Whether it is as if nothing had ever been tried."""
+        """Whether the count is the same as a new one."""
         return tries.spent_until <= now and tries.tried_at + self.lock <= now
 
     def _current(self, tries: Tries, now: datetime) -> Tries:
@@ -123,11 +123,11 @@ class Limit:
 
     def _locked_until(self, current: Tries) -> datetime:
         after_round = current.tried_at + self.lock if current.tried >= self.most else NEVER
-        kept_back = (self.most * _ROUNDS_AT_ONCE - 1) * self._given_back_every
-        return max(after_round, current.spent_until - kept_back)
+        allowance = (self.most * _ROUNDS_AT_ONCE - 1) * self._given_back_every
+        return max(after_round, current.spent_until - allowance)
 
     def _pause(self, failures: int) -> timedelta:
-        """One second after the third failure of ten, then twice as long after each."""
+        """One second after the third failure of ten, then doubled after each."""
         doubled = failures - max(1, int(self.most * _FREE_SHARE))
         if not self.pauses or doubled < 0:
             return timedelta(0)
@@ -157,31 +157,31 @@ class Policy:
         )
 
     def waits(self, standing: Standing, now: datetime) -> bool:
-        """Whether it depends on how those end that are under way if a password may be tried."""
-        others_right = {
+        """Whether the outcome of attempts in progress decides if a password may be tried."""
+        if_all_succeed = {
             what: self.limits[what].without_those_under_way(tries, now)
             for what, tries in standing.items()
         }
-        return not self.admits(standing, now) and self.admits(others_right, now)
+        return not self.admits(standing, now) and self.admits(if_all_succeed, now)
 
     def counted(self, standing: Standing, now: datetime) -> Standing:
-        """After a try that was admitted. One that is refused changes nothing."""
+        """After an admitted attempt. A refused one changes nothing."""
         return {what: self.limits[what].counted(tries, now) for what, tries in standing.items()}
 
     def failed(self, standing: Standing) -> Standing:
-        """After it has failed."""
+        """After an attempt failed."""
         return {what: self.limits[what].failed(tries) for what, tries in standing.items()}
 
     def succeeded(self, standing: Standing) -> Standing:
-        """After it was the right password.
+        """After an attempt succeeded.
 
-        An address gets back no more than the try: else one's own account there would make room
-        for guessing at others'.
+        An address gets back only that attempt: otherwise signing in to one's own account would
+        allow more guesses at others.
         """
         return {what: self._succeeded(what, tries) for what, tries in standing.items()}
 
     def locked(self, standing: Standing, now: datetime) -> list[Counted]:
-        """The counts that are used up."""
+        """The counts that are locked."""
         return [what for what, tries in standing.items() if self.limits[what].is_locked(tries, now)]
 
     def _succeeded(self, what: Counted, tries: Tries) -> Tries:

@@ -1,7 +1,7 @@
 """Counted attempts to sign in, in SQL.
 
-Rows are locked in one order, the user's, the address's, a known address's, and clearing up waits
-for none: so nobody waits in a circle.
+Rows are locked in one order: the user's, the address's, a known address's. Cleaning up waits for
+no lock. So there is no deadlock.
 """
 
 from dataclasses import asdict
@@ -20,13 +20,13 @@ MAX_DELETED = 5_000  # at a time
 
 
 class AttemptStore:
-    """Within one transaction. What was `held` stays as it is until the transaction ends."""
+    """Within one transaction. Rows read by `hold` stay locked until the transaction ends."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
     def hold_known(self, user_id: str, address: bytes, since: datetime) -> Tries | None:
-        """The count of the user at that address; None if there was no success since then."""
+        """The count of the user at that address; None without a successful sign-in since then."""
         query = _tries(KnownAddressRow).where(
             *_at(user_id, address), KnownAddressRow.succeeded_at > since
         )
@@ -34,9 +34,9 @@ class AttemptStore:
         return Tries(*found) if found else None
 
     def hold(self, mark: bytes) -> Tries:
-        """The count of that mark, which begins now if there is none."""
-        begun = insert_into(self._session, SignInTriesRow).values(mark=mark, **asdict(Tries()))
-        self._session.execute(begun.on_conflict_do_nothing())
+        """The count of that mark; a missing one is created."""
+        created = insert_into(self._session, SignInTriesRow).values(mark=mark, **asdict(Tries()))
+        self._session.execute(created.on_conflict_do_nothing())
         query = _tries(SignInTriesRow).where(SignInTriesRow.mark == mark)
         return Tries(*self._session.execute(query).one())
 
@@ -49,13 +49,13 @@ class AttemptStore:
         )
 
     def still_known(self, user_id: str, address: bytes, now: datetime) -> None:
-        """One more success at an address that is known for the user."""
+        """Another successful sign-in at an address that is known for the user."""
         self._update_known(user_id, address, succeeded_at=now)
 
     def make_known(self, user_id: str, address: bytes, now: datetime) -> None:
-        """The address is known for the user; of too many, the one unused for longest is not.
+        """Add a known address of the user; beyond the maximum, drop the least recently used.
 
-        Nothing, if the user was deleted meanwhile.
+        Does nothing if the user was deleted meanwhile.
         """
         user = select(UserRow.id).where(UserRow.id == user_id)
         user = user.with_for_update(read=True, key_share=True)
@@ -79,7 +79,7 @@ class AttemptStore:
             self._session.execute(delete(KnownAddressRow).where(*_at(user_id, mark)))
 
     def of_user(self, user_id: str, mark: bytes) -> list[Tries]:
-        """All counts of the user, which are not held."""
+        """All counts of the user, not locked."""
         columns = ("tried", "failed", "tried_at", "spent_until")
         of = (
             (SignInTriesRow, SignInTriesRow.mark == mark),
@@ -94,7 +94,7 @@ class AttemptStore:
         ]
 
     def unlock(self, user_id: str, mark: bytes) -> None:
-        """Nothing was ever tried for the user; known addresses stay known."""
+        """Reset all counts of the user; known addresses stay known."""
         self._session.execute(delete(SignInTriesRow).where(SignInTriesRow.mark == mark))
         self._session.execute(
             update(KnownAddressRow)
@@ -103,7 +103,7 @@ class AttemptStore:
         )
 
     def forget(self, tried_before: datetime, spent_before: datetime) -> int:
-        """Delete some thousand of the counts that say nothing any more; how many."""
+        """Delete up to `MAX_DELETED` counts that have no effect any more; returns how many."""
         old = select(SignInTriesRow.mark).where(
             SignInTriesRow.tried_at <= tried_before, SignInTriesRow.spent_until <= spent_before
         )
@@ -112,7 +112,7 @@ class AttemptStore:
         return len(marks)
 
     def forget_known(self, succeeded_before: datetime) -> int:
-        """Delete some thousand of the addresses where there was no success since; how many."""
+        """Delete up to `MAX_DELETED` addresses without a success since; returns how many."""
         key = (KnownAddressRow.user_id, KnownAddressRow.address_mark)
         old = select(*key).where(KnownAddressRow.succeeded_at <= succeeded_before)
         found = [tuple(row) for row in self._session.execute(_some_that_are_not_locked(old))]
@@ -126,7 +126,7 @@ class AttemptStore:
 
 
 def _tries(row: type[CountedTries]) -> Any:
-    """The count, held until the end of the transaction; on SQLite there is one writer anyway."""
+    """The count, locked until the end of the transaction; SQLite has only one writer."""
     return select(row.tried, row.failed, row.tried_at, row.spent_until).with_for_update()
 
 

@@ -1,6 +1,6 @@
-"""Passwords that who guesses tries first: 42,680 in the folder `data`, and mere repetitions.
+"""Common passwords, which attackers try first: 42,680 in the folder `data`, and repetitions.
 
-Its origin and license are in `data/LICENSE-SecLists`.
+Origin and license of the list are in `data/LICENSE-SecLists`.
 """
 
 import gzip
@@ -17,7 +17,7 @@ def is_common(password: str) -> bool:
 
 
 def is_repetition(password: str) -> bool:
-    """Whether it is one text again and again, the last time perhaps only begun."""
+    """Whether it repeats one text; the last repetition may be incomplete."""
     folded = password.casefold()
     return any(
         folded == (folded[:length] * len(folded))[: len(folded)]

@@ -1,6 +1,6 @@
-"""Guarding passwords against guessing: counting each attempt before its password is tried.
+"""Protection against password guessing: each attempt is counted before its password is checked.
 
-Counts are in transactions of their own: they survive a refusal, and a crash grants no free guess.
+Counts have transactions of their own: they survive a refusal, and a crash grants no free guess.
 """
 
 import hmac
@@ -19,16 +19,16 @@ from issuer.users.attempts_store import MAX_DELETED, AttemptStore
 CLEAR_EVERY = timedelta(minutes=1)
 KNOWN_FOR = timedelta(days=90)
 _MARK_BYTES = 16
-# Names that nobody has share 65,536 counts: as many rows as anybody's imagination can fill.
+# Unknown names share 65,536 counts, which bounds the number of rows.
 _UNKNOWN_MARK_BYTES = 2
 
 
 class AttemptsUnderWay(IssuerError):
-    """Whether a password may be tried depends on attempts that have not ended: ask again soon."""
+    """Attempts in progress decide whether a password may be tried: retry soon."""
 
 
 class Marks:
-    """Keyed hashes of what is counted, so that the database does not tell it."""
+    """Keyed hashes of users and addresses, so that the database does not reveal them."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
@@ -37,7 +37,7 @@ class Marks:
         return self._mark("user", user_id)
 
     def of_unknown_user(self, username: str) -> bytes:
-        """A name that no user has; some share one."""
+        """The mark of an unknown name; several names share one."""
         return self._mark("nobody", fold_username(username))[:_UNKNOWN_MARK_BYTES]
 
     def of_address(self, address: str | None) -> bytes:
@@ -50,7 +50,7 @@ class Marks:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """An attempt on its way. Its password may be tried only if it `is_admitted`."""
+    """An attempt in progress. Its password may be tried only if it `is_admitted`."""
 
     user_id: str | None
     user_mark: bytes
@@ -58,23 +58,23 @@ class Attempt:
     is_from_known_address: bool
     counts_address: bool
     is_admitted: bool = False
-    waits: bool = False  # until those under way have ended
-    locks: tuple[Counted, ...] = ()  # what admits no other, unless this one succeeds
+    waits: bool = False  # for the outcome of attempts in progress
+    locks: tuple[Counted, ...] = ()  # the counts that are locked unless this attempt succeeds
 
 
 @dataclass(frozen=True, slots=True)
 class SignInState:
-    """Wrong passwords of a user in a row, and until when a password is refused somewhere."""
+    """Consecutive wrong passwords of a user, and until when passwords are refused."""
 
     failed_attempts: int
     locked_until: datetime | None
 
 
-class Guard:
-    """Admits attempts and takes their outcomes, on any number of processes.
+class AttemptGuard:
+    """Admits attempts and records their outcomes, in any number of processes.
 
-    Each is one short transaction that writes, whoever is named and whatever the outcome: time
-    tells nothing of either.
+    Each step is one short write transaction, for any user and any outcome: timing reveals
+    neither.
     """
 
     def __init__(self, database: Database, clock: Clock, policy: Policy, marks: Marks) -> None:
@@ -91,9 +91,9 @@ class Guard:
         *,
         counts_address: bool = True,
     ) -> Attempt:
-        """Count an attempt at the user, or at a name that nobody has, before it is made.
+        """Count an attempt for the user, or for an unknown name, before it is made.
 
-        `counts_address` unless the address is that of an application, which its users share.
+        `counts_address` is false for the address of an application, which its users share.
         """
         user_mark = (
             self._marks.of_user(user_id) if user_id else self._marks.of_unknown_user(username)
@@ -113,10 +113,10 @@ class Guard:
         return replace(attempt, is_admitted=is_admitted, waits=waits, locks=tuple(locks))
 
     def end(self, attempt: Attempt, actor: Actor, *, succeeded: bool) -> None:
-        """Take the outcome. That of an attempt which was refused changes nothing."""
+        """Record the outcome. The outcome of a refused attempt changes nothing."""
         now, database = self._clock(), self._database
-        # A lock is put on record. That comes first, as where a password is set: nobody waits for
-        # counts that are held by who waits for the record.
+        # A lock is audited. The audit log is locked before the counts, as where a password is
+        # set, so that the two cannot deadlock.
         may_lock = attempt.locks and not succeeded
         with database.changing() if may_lock else database.transaction() as session:
             store = AttemptStore(session)
@@ -134,7 +134,7 @@ class Guard:
                 _note_locks(Trail(session, self._clock, actor), attempt, locked)
 
     def state_of(self, user_id: str) -> SignInState:
-        """How the user stands, without counting anything."""
+        """The state of the user, without counting anything."""
         now, limit = self._clock(), self._policy.limits[Counted.USER]
         with self._database.reading() as session:
             tries = AttemptStore(session).of_user(user_id, self._marks.of_user(user_id))
@@ -143,7 +143,7 @@ class Guard:
         return SignInState(failed, max(locks, default=None))
 
     def clear_up(self) -> None:
-        """Delete what says nothing any more, until there is little left of it."""
+        """Delete counts and known addresses that have no effect any more."""
         now = self._clock()
         more = True
         while more:
@@ -165,7 +165,7 @@ def _of_unknown_address(store: AttemptStore, attempt: Attempt) -> Standing:
 
 
 def _held(store: AttemptStore, attempt: Attempt) -> Standing:
-    """What the attempt was counted for when it began, though its address be known by now."""
+    """The counts the attempt was added to, even if its address has become known since."""
     if not attempt.is_from_known_address:
         return _of_unknown_address(store, attempt)
     known = store.hold_known(attempt.user_id or "", attempt.address_mark, NEVER)

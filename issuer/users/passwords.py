@@ -29,7 +29,7 @@ _OWASP = Parameters(
 
 @dataclass(frozen=True, slots=True)
 class NewPassword:
-    """A password about to be set. It shows nothing of itself."""
+    """A password about to be set. Its `repr()` shows neither text nor hash."""
 
     text: str = field(repr=False)
     hash: str = field(repr=False)
@@ -38,19 +38,19 @@ class NewPassword:
 class Passwords:
     """Hashes and verifies. Each call takes tens of milliseconds: never on the event loop.
 
-    At most `workers` at a time, in threads that let everybody else go first: the caller, who may
-    have to write to the database before and after, is none of them.
+    At most `workers` at a time, in threads of lower priority than all others: the calling thread,
+    which may write to the database before and after, keeps its priority.
     """
 
     def __init__(self, parameters: Literal["rfc9106", "owasp"], workers: int = 1) -> None:
         self._hashing = patient_threads("hashing", workers)
         chosen = _OWASP if parameters == "owasp" else profiles.RFC_9106_LOW_MEMORY
         self._hasher = PasswordHasher.from_parameters(chosen)
-        # Verified for users who do not exist, so that they take as long as those who do.
-        self._decoy = _hash_of_nothing(chosen)
+        # Verified for unknown users, so that they take as long as existing ones.
+        self._decoy = _decoy_hash(chosen)
 
     def prepared(self, password: str) -> NewPassword:
-        """A password that the policy allows, hashed before anybody holds a lock to store it."""
+        """A password that the policy allows, hashed before a transaction locks rows to store it."""
         text = unicodedata.normalize("NFC", password)
         check_policy(text)
         return NewPassword(text, self.hash(text))
@@ -60,26 +60,28 @@ class Passwords:
         text = unicodedata.normalize("NFC", password)
         return self._hashing.submit(self._hasher.hash, text).result()
 
-    def matches(self, password: str, kept: str | None) -> bool:
-        """Whether `kept` is a hash of `password`. As slow when there is none."""
+    def matches(self, password: str, stored: str | None) -> bool:
+        """Whether `stored` is a hash of `password`. Takes as long without one."""
         text = unicodedata.normalize("NFC", password)
         try:
-            verified = self._hashing.submit(self._hasher.verify, kept or self._decoy, text).result()
+            verified = self._hashing.submit(
+                self._hasher.verify, stored or self._decoy, text
+            ).result()
         except (VerificationError, InvalidHashError):
             return False
-        return verified and kept is not None
+        return verified and stored is not None
 
     def stop(self) -> None:
-        """Let the threads end; nothing new is taken."""
+        """Stop the threads; further calls are refused."""
         self._hashing.shutdown(wait=False, cancel_futures=True)
 
-    def is_outdated(self, kept: str) -> bool:
-        """Whether `kept` was made with other parameters than those in force."""
-        return self._hasher.check_needs_rehash(kept)
+    def is_outdated(self, stored: str) -> bool:
+        """Whether `stored` was hashed with other parameters than the current ones."""
+        return self._hasher.check_needs_rehash(stored)
 
 
-def _hash_of_nothing(chosen: Parameters) -> str:
-    """What costs as much to verify as any hash, and nothing to make at every start."""
+def _decoy_hash(chosen: Parameters) -> str:
+    """As expensive to verify as any hash, but free to make at every start."""
     salt, digest = (
         base64.b64encode(bytes(length)).decode().rstrip("=")
         for length in (chosen.salt_len, chosen.hash_len)
@@ -91,13 +93,13 @@ def _hash_of_nothing(chosen: Parameters) -> str:
 def check_policy(password: str) -> None:
     """`InvalidField` unless the password may be set.
 
-    12 to 256 characters (NFC), no controls, not one that is guessed first.
+    12 to 256 characters (NFC), no control characters, no common password.
     """
     if not SHORTEST <= len(password) <= LONGEST:
         raise InvalidField("password", f"must have {SHORTEST} to {LONGEST} characters")
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in password):
-        raise InvalidField("password", "may not hold control characters")
+        raise InvalidField("password", "must not contain control characters")
     if is_repetition(password):
-        raise InvalidField("password", "may not be one text again and again")
+        raise InvalidField("password", "must not be one text repeated")
     if is_common(password):
-        raise InvalidField("password", "is on the list of common passwords: it is guessed first")
+        raise InvalidField("password", "is too common; choose another")

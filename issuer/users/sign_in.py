@@ -1,4 +1,4 @@
-"""Signing in with a password: one error and one duration for everything that can be wrong."""
+"""Signing in with a password: every failure has the same error and duration."""
 
 from dataclasses import replace
 
@@ -7,18 +7,18 @@ from issuer.database import Database
 from issuer.database.tables import UserRow
 from issuer.directory import Directory, UserRecord
 from issuer.errors import InvalidCredentials
-from issuer.users.guard import AttemptsUnderWay, Guard
+from issuer.users.guard import AttemptGuard, AttemptsUnderWay
 from issuer.users.passwords import Passwords
 from issuer.users.store import UserStore
 
-_SOMEBODY = Actor()
+_UNKNOWN_ACTOR = Actor()
 
 
 class SignIn:
     """Checks a password. Queries and hashes: call it from a worker, never the event loop."""
 
     def __init__(
-        self, database: Database, directory: Directory, passwords: Passwords, guard: Guard
+        self, database: Database, directory: Directory, passwords: Passwords, guard: AttemptGuard
     ) -> None:
         self._database = database
         self._directory = directory
@@ -29,22 +29,22 @@ class SignIn:
         self,
         username: str,
         password: str,
-        actor: Actor = _SOMEBODY,
+        actor: Actor = _UNKNOWN_ACTOR,
         *,
         through_client: bool = False,
         may_wait: bool = False,
     ) -> UserRecord:
-        """The user who has this name and password; `InvalidCredentials` otherwise.
+        """The user with this name and password; `InvalidCredentials` otherwise.
 
-        `AttemptsUnderWay` if the caller `may_wait` and ask again. `through_client` is whether a
-        client that has authenticated presents the password.
+        `AttemptsUnderWay` if the outcome of concurrent attempts matters and the caller `may_wait`
+        and retry. `through_client`: an authenticated client presents the password.
 
-        Reads the database each time, so that a disabled user is refused at once, and again
-        after the hash: what was changed meanwhile counts. `actor` is who asks, and from where.
+        Reads the database each time, so that a disabled user is refused at once, and again after
+        hashing: changes made meanwhile count. `actor` is the caller, with its address.
         """
         with self._database.reading() as session:
             found = UserStore(session).find_by_username(username)
-        # Before the check, so that a crash never grants a free guess.
+        # Counted before the check, so that a crash never grants a free guess.
         attempt = self._guard.begin(
             found.id if found else None,
             username,
@@ -64,24 +64,24 @@ class SignIn:
         return user
 
     def _checked(self, found: UserRow | None, password: str, *, is_admitted: bool) -> UserRecord:
-        """Always the same work, also for one who is refused already: time must not tell."""
-        kept = found.password_hash if found else None
-        matches = self._passwords.matches(password, kept)
+        """Does the same work for an attempt that is already refused: timing must not tell."""
+        stored = found.password_hash if found else None
+        matches = self._passwords.matches(password, stored)
         user = self._directory.load_user(found.id if found else "")
         if not is_admitted:
             raise InvalidCredentials("locked", found.id if found else None)
         if found is None:
             raise InvalidCredentials("unknown user")
-        if not matches or kept is None:
-            raise InvalidCredentials("wrong password" if kept else "no password set", found.id)
-        if user is None or user.password_hash != kept:
+        if not matches or stored is None:
+            raise InvalidCredentials("wrong password" if stored else "no password set", found.id)
+        if user is None or user.password_hash != stored:
             raise InvalidCredentials("changed while signing in", found.id)
         if user.disabled:
             raise InvalidCredentials("disabled user", found.id)
         return user
 
-    def _renewed(self, user: UserRecord, kept: str, password: str) -> UserRecord:
+    def _renewed(self, user: UserRecord, old_hash: str, password: str) -> UserRecord:
         renewed = self._passwords.hash(password)
         with self._database.transaction() as session:
-            UserStore(session).renew_hash(user.id, kept, renewed)
+            UserStore(session).renew_hash(user.id, old_hash, renewed)
         return replace(user, password_hash=renewed)

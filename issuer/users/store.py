@@ -16,7 +16,7 @@ class UserStore(Store[UserRow]):
     def find_by_username(self, username: str) -> UserRow | None:
         """The user of that name, whatever its case or Unicode form."""
         if not is_username(username):
-            return None  # PostgreSQL would not look for NUL or an unpaired surrogate
+            return None  # PostgreSQL rejects NUL and unpaired surrogates
         folded = fold_username(username)
         return self.session.scalars(
             select(UserRow).where(UserRow.folded_username == folded)
@@ -28,7 +28,7 @@ class UserStore(Store[UserRow]):
         return self.session.scalars(query.order_by(UserRow.folded_username).limit(limit)).all()
 
     def renew_hash(self, user_id: str, old: str, new: str) -> None:
-        """The same password under new parameters; a password changed meanwhile stays."""
+        """Store the same password hashed with new parameters, unless it was changed meanwhile."""
         self.session.execute(
             update(UserRow)
             .where(UserRow.id == user_id, UserRow.password_hash == old)

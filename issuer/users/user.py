@@ -8,7 +8,7 @@ from issuer.fields import CustomClaims, Email, Fields, Label, PrincipalId, Usern
 
 
 class UserFields(Fields):
-    """What an operator says about a user. `id` unset means: make one."""
+    """The members of a user that an operator sets. Without `id`, one is generated."""
 
     id: PrincipalId | None = None
     username: Username
@@ -19,7 +19,7 @@ class UserFields(Fields):
 
 
 class User(UserFields):
-    """A user on record."""
+    """A stored user."""
 
     id: PrincipalId
     created_at: datetime

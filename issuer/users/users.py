@@ -19,7 +19,7 @@ from issuer.users.passwords import NewPassword
 from issuer.users.store import UserStore
 from issuer.users.user import User, UserFields
 
-_PRIVATE = {"claims", "email", "name"}  # of what the record has the names only
+_PRIVATE = {"claims", "email", "name"}  # the audit log has only the names of these members
 
 
 class Users:
@@ -44,7 +44,7 @@ class Users:
         self._marks = marks
 
     def create(self, fields: UserFields) -> User:
-        """The new user, who cannot sign in before a password is set."""
+        """The new user; sign-in is refused until a password is set."""
         self._require_free(fields.username)
         user_id = fields.id or new_id("usr_", self._random)
         folded_id = claim_id(self._store.session, user_id, self._store.kind)
@@ -78,7 +78,7 @@ class Users:
         return self.replace(user_id, fields)
 
     def replace(self, user_id: str, fields: UserFields) -> User:
-        """Make it what `fields` say, also where no merge patch could.
+        """Replace all fields of the user, also with values that no merge patch can set.
 
         RFC 7396 cannot put a null into `claims`.
         """
@@ -100,8 +100,8 @@ class Users:
     def set_password(self, user_id: str, password: NewPassword) -> None:
         """Set a password prepared beforehand; `InvalidField` if it is the user name.
 
-        Whoever had the one before loses what it got. What was tried before says nothing about it:
-        the user is not locked any more.
+        Revokes tokens issued for the previous password. Unlocks the user: earlier attempts were
+        at another password.
         """
         row = self._store.get(user_id)
         self._authority.authorize_change(principal=user_id)
@@ -115,21 +115,21 @@ class Users:
         self._trail.note("user.password_set", user_id)
 
     def revoke_tokens(self, user_id: str) -> None:
-        """No token issued to the user so far is believed any more."""
+        """Revoke every token issued to the user so far."""
         self._store.get(user_id)
         self._authority.authorize_change(principal=user_id)
         self._revocations.subject(user_id)
         self._trail.note("user.tokens_revoked", user_id)
 
     def unlock(self, user_id: str) -> None:
-        """Forget what was tried for the user, at known addresses as well."""
+        """Forget the failed attempts of the user, at known addresses as well."""
         self._store.get(user_id)
         self._authority.authorize_change(principal=user_id)
         self._forget_attempts(user_id)
         self._trail.note("user.unlocked", user_id)
 
     def delete(self, user_id: str) -> None:
-        """The user, all assignments and tokens are gone; the id may be used again."""
+        """Delete the user and all assignments; revoke all tokens. The id may be used again."""
         row = self._store.get(user_id)
         self._authority.authorize_change(principal=user_id)
         self._revocations.subject(user_id)

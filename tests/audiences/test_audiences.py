@@ -8,12 +8,12 @@ from tests.builders import URL, Deployment
 from tests.drivers import TokenEndpoint
 
 
-def test_a_new_audience_has_the_first_algorithm_of_the_house(deployment: Deployment):
+def test_a_new_audience_has_the_first_configured_algorithm(deployment: Deployment):
     with deployment.changing() as work:
         assert work.audiences.get("my-os").signing_alg == "ES256"
 
 
-def test_an_algorithm_the_house_has_no_keys_for_is_refused(deployment: Deployment):
+def test_an_algorithm_that_is_not_configured_is_refused(deployment: Deployment):
     with pytest.raises(InvalidField, match="ISSUER_SIGNING_ALGORITHMS"):
         deployment.audience("other", signing_alg="RS256")
 
@@ -23,7 +23,7 @@ def test_the_issuers_own_audience_cannot_be_deleted(deployment: Deployment):
         work.audiences.delete(URL, cascade=True)
 
 
-def test_an_audience_in_use_is_kept_unless_its_users_are_to_lose_it(
+def test_an_audience_in_use_is_deleted_only_with_cascade(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     deployment.audience("other-os")

@@ -1,4 +1,4 @@
-"""An audience goes from one algorithm to another, and takes none of its tokens down (DESIGN §4)."""
+"""Changing the algorithm of an audience keeps its valid tokens valid."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -60,7 +60,7 @@ def alone(deployment: Deployment) -> None:
 
 
 @pytest.mark.usefixtures("alone")
-def test_the_old_keys_are_published_until_their_last_token_is_dead(
+def test_the_old_keys_are_published_until_their_last_token_has_expired(
     deployment: Deployment, change: Change
 ):
     change("ES256")
@@ -71,7 +71,7 @@ def test_the_old_keys_are_published_until_their_last_token_is_dead(
 
 
 @pytest.mark.usefixtures("alone")
-def test_the_key_set_is_not_kept_beyond_the_end_of_the_old_keys(
+def test_the_key_set_is_not_cached_longer_than_the_old_keys_are_published(
     deployment: Deployment, change: Change
 ):
     change("ES256")
@@ -80,7 +80,7 @@ def test_the_key_set_is_not_kept_beyond_the_end_of_the_old_keys(
     assert answer.headers["cache-control"] == "public, max-age=20"
 
 
-def test_a_change_can_be_taken_back_before_it_happens(
+def test_a_change_can_be_cancelled_before_it_happens(
     deployment: Deployment, token_endpoint: TokenEndpoint, change: Change
 ):
     change("ES256")
@@ -90,10 +90,10 @@ def test_a_change_can_be_taken_back_before_it_happens(
     assert signs_with(deployment, token_endpoint) == "RS256"
 
 
-def test_whoever_went_too_far_is_back_at_once(
+def test_changing_back_to_the_previous_algorithm_takes_effect_at_once(
     deployment: Deployment, token_endpoint: TokenEndpoint, change: Change
 ):
-    """The keys of the old algorithm are still known everywhere."""
+    """Verifiers still have the keys of the previous algorithm."""
     change("ES256")
     deployment.wait(ANNOUNCED)
     token = token_endpoint.client_credentials(deployment.client())
@@ -125,10 +125,10 @@ CHANGES = st.lists(
 
 
 @given(CHANGES)
-def test_whatever_signs_is_known_before_and_for_as_long_as_its_tokens_live(
+def test_every_signing_algorithm_is_published_before_it_signs_and_until_its_tokens_expire(
     more_settings: dict[str, str], changes: list[tuple[SigningAlgorithm, int]]
 ):
-    """A published key is one that was published for `announce_for` before it signed."""
+    """An algorithm signs only after its keys have been published for `announce_for`."""
     now = FakeClock().now
     state = AlgorithmInUse(SigningAlgorithm.RS256)
     known_since = {SigningAlgorithm.RS256: now - ANNOUNCED}

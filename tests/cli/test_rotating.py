@@ -49,7 +49,7 @@ def test_a_second_secret_is_shown_once(cli: Cli, old: str):
     assert len(ids(cli)) == 2
     for form in ([], ["--json"]):
         assert "ais_" not in cli.done("client", "rotate", "status", "ci-bot", *form)
-    assert "finish or cancel it" in cli("client", "rotate", "start", "ci-bot").sentence
+    assert "Finish or cancel it" in cli("client", "rotate", "start", "ci-bot").sentence
 
 
 def test_the_status_says_when_and_from_where_each_was_used(cli: Cli, old: str, new: str, use: Use):

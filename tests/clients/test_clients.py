@@ -13,20 +13,20 @@ from tests.builders import Credentials, Deployment
 from tests.drivers import TokenEndpoint
 
 
-def test_a_secret_can_be_found_by_scanners_and_checked_offline(deployment: Deployment):
+def test_a_secret_has_a_prefix_and_a_checksum_for_secret_scanners(deployment: Deployment):
     """A prefix, 43 random characters, a checksum as eight hexadecimal digits."""
     secret = deployment.client().client_secret
     assert re.fullmatch(r"ais_[0-9A-Za-z]{43}[0-9a-f]{8}", secret)
     assert f"{zlib.crc32(secret[:-8].encode()):08x}" == secret[-8:]
 
 
-def test_a_made_id_is_in_lower_case(deployment: Deployment):
+def test_a_generated_id_is_in_lower_case(deployment: Deployment):
     with deployment.changing() as work:
         client, _ = work.clients.create(ClientFields())
     assert re.fullmatch(r"client_[a-z0-9]{20}", client.client_id)
 
 
-def test_the_secret_of_another_client_is_of_no_use_even_to_who_can_write_to_the_database(
+def test_a_secret_moved_to_another_client_in_the_database_is_refused(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     mallory = deployment.client("mallory")
@@ -39,20 +39,20 @@ def test_the_secret_of_another_client_is_of_no_use_even_to_who_can_write_to_the_
 
 
 @pytest.mark.parametrize("taken", ["ci-bot", "CI-Bot"])
-def test_users_and_clients_share_one_space_of_ids(deployment: Deployment, taken: str):
+def test_users_and_clients_share_one_namespace_of_ids(deployment: Deployment, taken: str):
     deployment.client("ci-bot")
     with pytest.raises(AlreadyExists):
         deployment.client(taken)
     with pytest.raises(AlreadyExists):
-        deployment.user("somebody", id=taken)
+        deployment.user("alice", id=taken)
 
 
-def test_an_audience_that_is_not_there_is_refused(deployment: Deployment):
+def test_an_unknown_audience_is_refused(deployment: Deployment):
     with pytest.raises(InvalidField, match="audiences"):
         deployment.client(audiences=["nowhere"])
 
 
-def test_a_patch_changes_what_it_names_and_null_means_the_default(deployment: Deployment):
+def test_a_patch_changes_the_members_it_names_and_null_means_the_default(deployment: Deployment):
     client = deployment.client(scopes=["agents:run"], access_token_ttl=60, name="CI")
     with deployment.changing() as work:
         changed = work.clients.update(client.client_id, {"access_token_ttl": None, "scopes": []})
@@ -61,7 +61,7 @@ def test_a_patch_changes_what_it_names_and_null_means_the_default(deployment: De
 
 
 @pytest.mark.parametrize("patch", [{"client_id": "other"}, {"client_id": None}, {"colour": 1}])
-def test_a_patch_that_makes_no_sense_changes_nothing(deployment: Deployment, patch: dict):
+def test_an_invalid_patch_changes_nothing(deployment: Deployment, patch: dict):
     client = deployment.client("ci-bot", name="before")
     with pytest.raises(InvalidField), deployment.changing() as work:
         work.clients.update(client.client_id, {"name": "after", **patch})
@@ -69,7 +69,7 @@ def test_a_patch_that_makes_no_sense_changes_nothing(deployment: Deployment, pat
         assert work.clients.get("ci-bot").name == "before"
 
 
-def test_every_change_moves_the_version(deployment: Deployment):
+def test_every_change_increases_the_version(deployment: Deployment):
     deployment.audience("other-os")
     client = deployment.client()
     with deployment.changing() as work:
@@ -102,7 +102,7 @@ def test_secrets_of_another_client_cannot_be_deleted(deployment: Deployment):
         work.clients.delete_secret(ours.client_id, secret.id)
 
 
-def test_a_deleted_client_takes_its_assignments_along(deployment: Deployment):
+def test_deleting_a_client_deletes_its_assignments(deployment: Deployment):
     deployment.role("runner", ["agents:run"])
     deployment.client("ci-bot", roles=["runner"])
     with deployment.changing() as work:
@@ -112,7 +112,7 @@ def test_a_deleted_client_takes_its_assignments_along(deployment: Deployment):
         assert work.assignments.of("ci-bot") == []
 
 
-def test_pages_touch_each_client_once(deployment: Deployment):
+def test_pages_list_each_client_once(deployment: Deployment):
     made = {deployment.client().client_id for _ in range(7)} | {deployment.admin.client_id}
     seen: list[str] = []
     after = None
@@ -124,13 +124,13 @@ def test_pages_touch_each_client_once(deployment: Deployment):
     assert set(seen) == made
 
 
-def test_an_assignment_can_be_given_twice_and_taken_once(deployment: Deployment):
+def test_assigning_a_role_twice_needs_one_unassignment(deployment: Deployment):
     deployment.role("runner", ["agents:run"])
     client = deployment.client()
     everywhere, here = Assignment(role="runner"), Assignment(role="runner", audience="my-os")
     with deployment.changing() as work:
-        for given in (everywhere, here, everywhere, here):
-            work.assignments.assign(client.client_id, given)
+        for assignment in (everywhere, here, everywhere, here):
+            work.assignments.assign(client.client_id, assignment)
         assert work.assignments.of(client.client_id) == [everywhere, here]
         work.assignments.unassign(client.client_id, everywhere)
         assert work.assignments.of(client.client_id) == [here]
@@ -139,7 +139,7 @@ def test_an_assignment_can_be_given_twice_and_taken_once(deployment: Deployment)
 
 
 @pytest.mark.parametrize("bad", [{"role": "none"}, {"role": "runner", "audience": "nowhere"}])
-def test_only_what_exists_can_be_given(deployment: Deployment, bad: dict):
+def test_an_unknown_role_or_audience_cannot_be_assigned(deployment: Deployment, bad: dict):
     deployment.role("runner", ["agents:run"])
     with pytest.raises(NotFound), deployment.changing() as work:
         work.assignments.assign(deployment.admin.client_id, Assignment(**bad))

@@ -1,4 +1,4 @@
-"""Evidence for rotating a secret: when and from where each was last used."""
+"""When and from where each secret was last used, for its rotation."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ def last_uses(deployment: Deployment, client: Credentials) -> list[tuple[object,
     return [(secret.last_used_at, secret.last_used_address) for secret in secrets]
 
 
-def test_each_secret_says_when_and_from_where_it_was_used(
+def test_each_secret_shows_when_and_from_where_it_was_used(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     old = deployment.client()
@@ -30,16 +30,18 @@ def test_each_secret_says_when_and_from_where_it_was_used(
     ]
 
 
-def test_a_refused_secret_was_not_used(deployment: Deployment, token_endpoint: TokenEndpoint):
+def test_a_refused_secret_does_not_count_as_used(
+    deployment: Deployment, token_endpoint: TokenEndpoint
+):
     client = deployment.client()
     token_endpoint.client_credentials(Credentials(client.client_id, "wrong"))
     assert last_uses(deployment, client) == [(None, None)]
 
 
-def test_writing_it_forgets_nothing_the_directory_knows(
+def test_writing_last_uses_does_not_invalidate_the_directory(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
-    """Or each write would empty every process's memory."""
+    """Otherwise each write would empty every process's cache."""
     client = deployment.client()
     token_endpoint.client_credentials(client)
     before = deployment.services.database.counts().changes

@@ -1,4 +1,4 @@
-"""A secret is replaced while two live; what is under way follows from the secrets there are."""
+"""Rotating a secret while two are valid; the state is derived from the client's secrets."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,7 +62,7 @@ def test_a_cancelled_rotation_leaves_the_old_secret(
     used(deployment, token_endpoint, bot)
 
 
-def test_an_old_secret_used_within_a_day_is_a_doubt(
+def test_an_old_secret_used_within_a_day_is_a_warning(
     deployment: Deployment, token_endpoint: TokenEndpoint, bot: Credentials
 ):
     new = started(deployment)
@@ -80,7 +80,7 @@ def test_an_old_secret_used_within_a_day_is_a_doubt(
     assert token_endpoint.client_credentials(bot).error == "invalid_client"
 
 
-def test_a_new_secret_that_was_never_used_is_a_doubt(deployment: Deployment, bot: Credentials):
+def test_a_new_secret_that_was_never_used_is_a_warning(deployment: Deployment, bot: Credentials):
     started(deployment)
     deployment.wait(DAY)
     with rotating(deployment) as rotations, pytest.raises(NotAllowed, match="has never been used"):
@@ -92,7 +92,7 @@ def test_one_rotation_at_a_time_and_another_after_it(deployment: Deployment, bot
         started(deployment)
         with (
             rotating(deployment) as rotations,
-            pytest.raises(NotAllowed, match="finish or cancel it"),
+            pytest.raises(NotAllowed, match="Finish or cancel it"),
         ):
             rotations.start("bot")
         with rotating(deployment) as rotations:
@@ -100,7 +100,7 @@ def test_one_rotation_at_a_time_and_another_after_it(deployment: Deployment, bot
             assert rotations.find("bot") is None
 
 
-def test_a_secret_made_after_the_start_is_left_alone(deployment: Deployment, bot: Credentials):
+def test_a_secret_created_after_the_start_is_not_deleted(deployment: Deployment, bot: Credentials):
     started(deployment)
     deployment.wait(timedelta(seconds=1))
     deployment.secret(bot, label="github")
@@ -111,18 +111,16 @@ def test_a_secret_made_after_the_start_is_left_alone(deployment: Deployment, bot
     assert labels == ["rotation", "github"]
 
 
-def test_without_a_rotation_there_is_nothing_to_finish_or_cancel(
-    deployment: Deployment, bot: Credentials
-):
+def test_finish_and_cancel_need_a_rotation_in_progress(deployment: Deployment, bot: Credentials):
     with rotating(deployment) as rotations:
         for end in (rotations.finish, rotations.cancel):
             with pytest.raises(NotAllowed, match="No rotation"):
                 end("bot")
             with pytest.raises(NotFound):
-                end("nobody")
+                end("unknown")
 
 
-def test_a_client_without_a_secret_has_nothing_to_rotate(deployment: Deployment, bot: Credentials):
+def test_a_client_without_a_secret_cannot_be_rotated(deployment: Deployment, bot: Credentials):
     with deployment.changing() as work:
         for secret in work.clients.secrets("bot"):
             work.clients.delete_secret("bot", secret.id)

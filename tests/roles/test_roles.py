@@ -14,7 +14,7 @@ def test_a_role_keeps_its_scopes_in_order_and_each_once(deployment: Deployment):
         assert work.roles.get("runner").scopes == ["teams:run", "agents:run"]
 
 
-def test_a_name_is_taken_once(deployment: Deployment):
+def test_two_roles_cannot_have_the_same_name(deployment: Deployment):
     deployment.role("runner", [])
     with pytest.raises(AlreadyExists):
         deployment.role("runner", [])
@@ -31,7 +31,7 @@ def test_a_changed_role_changes_the_next_token(
     assert token_endpoint.client_credentials(client).scope == {"teams:run"}
 
 
-def test_a_role_in_use_is_kept_unless_its_holders_are_to_lose_it(
+def test_a_role_in_use_is_deleted_only_with_cascade(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     deployment.role("runner", ["agents:run"])
@@ -51,9 +51,9 @@ def test_a_name_cannot_be_changed(deployment: Deployment):
             work.roles.update("runner", patch)
 
 
-def test_what_is_not_there_is_not_found(deployment: Deployment):
+def test_an_unknown_role_is_not_found(deployment: Deployment):
     with pytest.raises(NotFound), deployment.changing() as work:
-        work.roles.get("nobody")
+        work.roles.get("unknown")
 
 
 def test_a_role_has_at_most_500_scopes():

@@ -1,4 +1,4 @@
-"""A house in memory that admits attempts by the policy alone, on a clock that is only a number."""
+"""A simulation of sign-in attempts that applies only the policy, on a virtual clock."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -12,8 +12,8 @@ USER = "alice"
 
 
 @dataclass
-class Door:
-    """Where passwords of one user are tried; `tried_at` is when wrong ones of strangers were."""
+class SignInSimulation:
+    """Attempts at one user; `tried_at` lists wrong passwords checked from unknown addresses."""
 
     policy: Policy
     now: datetime = START
@@ -25,7 +25,7 @@ class Door:
     )
 
     def attempt(self, address: str, *, right: bool) -> bool:
-        """Whether the attempt got in: the password is right, and was tried."""
+        """Whether the sign-in succeeded: the password is right, and was checked."""
         keys = self._keys(address)
         standing: Standing = {what: self.counts[what, of] for what, of in keys.items()}
         if not self.policy.admits(standing, self.now):
@@ -62,7 +62,7 @@ class Door:
 
 
 def max_in_a_day(instants: Iterable[datetime]) -> int:
-    """The most of them within any 24 hours."""
+    """The maximum number within any 24 hours."""
     most, window = 0, list[datetime]()
     for instant in instants:
         window.append(instant)

@@ -8,72 +8,76 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from issuer.users.attempts import DAY, Counted, Policy, Tries
-from tests.users.guessing import START, Door, max_in_a_day
+from tests.users.guessing import START, SignInSimulation, max_in_a_day
 
 LOCK = timedelta(minutes=15)
-A_DAY = 100  # wrong passwords of a user, at the defaults: README
+A_DAY = 100  # wrong passwords of a user, at the defaults: docs/reference/limits.md
 OF_AN_ADDRESS = 1000
 HOME = "192.0.2.1"
 
 
 @pytest.fixture
-def api_router() -> Door:
-    return Door(Policy(failures=10, lock=LOCK))
+def simulation() -> SignInSimulation:
+    return SignInSimulation(Policy(failures=10, lock=LOCK))
 
 
-def guess(api_router: Door, times: int, address: str = "attacker") -> None:
-    """Wrong passwords, each as soon as it may be tried."""
+def guess(simulation: SignInSimulation, times: int, address: str = "attacker") -> None:
+    """Try wrong passwords, each as soon as it is admitted."""
     for _ in range(times):
-        api_router.wait_until_admitted(address)
-        api_router.attempt(address, right=False)
+        simulation.wait_until_admitted(address)
+        simulation.attempt(address, right=False)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mobile", [False, True], ids=["at home", "at new addresses as well"])
+@pytest.mark.parametrize(
+    "mobile", [False, True], ids=["at a known address", "at new addresses as well"]
+)
 def test_of_a_million_guesses_in_three_days_a_hundred_a_day_are_tried(
-    api_router: Door, mobile: bool
+    simulation: SignInSimulation, mobile: bool
 ):
-    """From many addresses; and the true user gets in at home each time meanwhile.
+    """From many addresses; meanwhile the user signs in at a known address each time.
 
-    Signing in at ever new addresses makes no room for guesses either.
+    The user's sign-ins at new addresses do not allow more guesses.
     """
     random = Random(6)
-    api_router.known.add(HOME)
+    simulation.known.add(HOME)
     signed_in = 0
     for number in range(1_000_000):
-        api_router.wait(timedelta(seconds=random.expovariate(1 / 0.26)))
-        api_router.attempt(f"attacker-{random.randrange(5_000)}", right=False)
+        simulation.wait(timedelta(seconds=random.expovariate(1 / 0.26)))
+        simulation.attempt(f"attacker-{random.randrange(5_000)}", right=False)
         if number % 4_000 == 0:
-            mistypes(api_router, random.randrange(2))
-            assert api_router.attempt(HOME, right=True)
+            mistypes(simulation, random.randrange(2))
+            assert simulation.attempt(HOME, right=True)
             signed_in += 1
         if mobile and number % 500 == 0:
-            api_router.attempt(f"train-{number}", right=True)
+            simulation.attempt(f"train-{number}", right=True)
     assert signed_in == 250
-    assert api_router.now - START > timedelta(days=2.9)
-    assert 0.4 * A_DAY < max_in_a_day(api_router.tried_at) <= A_DAY
+    assert simulation.now - START > timedelta(days=2.9)
+    assert 0.4 * A_DAY < max_in_a_day(simulation.tried_at) <= A_DAY
 
 
-def mistypes(api_router: Door, times: int) -> None:
+def mistypes(simulation: SignInSimulation, times: int) -> None:
     for _ in range(times):
-        api_router.attempt(HOME, right=False)
+        simulation.attempt(HOME, right=False)
 
 
 @pytest.mark.parametrize("through_client", [False, True], ids=["directly", "through a client"])
 @pytest.mark.parametrize("failures", [1, 2, 10, 1000])
 def test_a_day_has_ten_times_the_failures_of_a_round(failures: int, through_client: bool):
-    api_router = Door(Policy(failures, timedelta(seconds=1)), through_client=through_client)
+    simulation = SignInSimulation(
+        Policy(failures, timedelta(seconds=1)), through_client=through_client
+    )
     number = 0
-    while api_router.now < START + 2 * DAY:
-        api_router.wait_until_admitted(f"attacker-{number}")
-        api_router.attempt(f"attacker-{number}", right=False)
+    while simulation.now < START + 2 * DAY:
+        simulation.wait_until_admitted(f"attacker-{number}")
+        simulation.attempt(f"attacker-{number}", right=False)
         number += 1
-    assert max_in_a_day(api_router.tried_at) <= 10 * failures
-    assert api_router.policy.limits[Counted.USER].max_in_a_day == 10 * failures
+    assert max_in_a_day(simulation.tried_at) <= 10 * failures
+    assert simulation.policy.limits[Counted.USER].max_in_a_day == 10 * failures
 
 
 def test_an_address_that_tries_many_users_is_refused_for_a_while():
-    """And only where it is unknown to the user."""
+    """Only where the address is unknown for the user."""
     policy = Policy(10, LOCK)
     limit = policy.limits[Counted.ADDRESS]
     tries = Tries()
@@ -84,45 +88,47 @@ def test_an_address_that_tries_many_users_is_refused_for_a_while():
     assert limit.max_in_a_day == OF_AN_ADDRESS
 
 
-def test_an_account_of_ones_own_makes_no_room_at_an_address(api_router: Door):
-    """Signing in to it over and over resets its own count, never that of the address."""
+def test_signing_in_to_another_account_does_not_reset_the_count_of_the_address(
+    simulation: SignInSimulation,
+):
+    """Repeated sign-ins reset the count of that account only."""
     for _ in range(200):
-        standing = {Counted.ADDRESS: api_router.counts[Counted.ADDRESS, "attacker"]}
-        if not api_router.policy.admits(standing, api_router.now):
+        standing = {Counted.ADDRESS: simulation.counts[Counted.ADDRESS, "attacker"]}
+        if not simulation.policy.admits(standing, simulation.now):
             break
-        failed = api_router.policy.failed(api_router.policy.counted(standing, api_router.now))
-        succeeded = api_router.policy.succeeded(api_router.policy.counted(failed, api_router.now))
-        api_router.counts[Counted.ADDRESS, "attacker"] = succeeded[Counted.ADDRESS]
-    assert api_router.counts[Counted.ADDRESS, "attacker"].failed == 100
+        failed = simulation.policy.failed(simulation.policy.counted(standing, simulation.now))
+        succeeded = simulation.policy.succeeded(simulation.policy.counted(failed, simulation.now))
+        simulation.counts[Counted.ADDRESS, "attacker"] = succeeded[Counted.ADDRESS]
+    assert simulation.counts[Counted.ADDRESS, "attacker"].failed == 100
 
 
-def test_the_pauses_between_tries_grow(api_router: Door):
+def test_the_pauses_between_attempts_grow(simulation: SignInSimulation):
     waits = []
     for _ in range(10):
-        api_router.attempt("attacker", right=False)
-        waits.append(api_router.wait_until_admitted("attacker").total_seconds())
+        simulation.attempt("attacker", right=False)
+        waits.append(simulation.wait_until_admitted("attacker").total_seconds())
     assert waits == [0, 0, 1, 2, 4, 8, 16, 32, 60, 15 * 60]
 
 
-def test_a_lock_ends_by_itself_and_refused_attempts_do_not_lengthen_it(api_router: Door):
-    guess(api_router, 10)
-    locked_at = api_router.now
-    while api_router.now < locked_at + LOCK - timedelta(seconds=1):
-        assert not api_router.attempt("another", right=True)
-        api_router.wait(timedelta(seconds=1))
-    api_router.wait(timedelta(seconds=1))
-    assert api_router.attempt("another", right=True)
+def test_a_lock_expires_and_refused_attempts_do_not_extend_it(simulation: SignInSimulation):
+    guess(simulation, 10)
+    locked_at = simulation.now
+    while simulation.now < locked_at + LOCK - timedelta(seconds=1):
+        assert not simulation.attempt("another", right=True)
+        simulation.wait(timedelta(seconds=1))
+    simulation.wait(timedelta(seconds=1))
+    assert simulation.attempt("another", right=True)
 
 
-def test_a_success_begins_a_new_round(api_router: Door):
+def test_a_success_starts_a_new_round(simulation: SignInSimulation):
     for _ in range(3):
-        guess(api_router, 9)
-        api_router.wait_until_admitted("attacker")
-        assert api_router.attempt("train", right=True)
-        api_router.known.clear()
+        guess(simulation, 9)
+        simulation.wait_until_admitted("attacker")
+        assert simulation.attempt("train", right=True)
+        simulation.known.clear()
 
 
-def test_what_a_crash_cut_off_counts_as_a_failure():
+def test_an_attempt_without_an_outcome_counts_as_a_failure():
     limit = Policy(10, LOCK).limits[Counted.USER]
     tries = Tries()
     for _ in range(10):
@@ -131,8 +137,8 @@ def test_what_a_crash_cut_off_counts_as_a_failure():
     assert limit.is_locked(tries, START)
 
 
-def test_tries_at_the_same_time_are_no_more_than_tries_one_by_one():
-    """Ten under way: the eleventh is refused, and each that succeeds makes room again."""
+def test_concurrent_attempts_are_limited_like_sequential_ones():
+    """With ten in progress the eleventh is refused; each success admits another."""
     policy = Policy(10, LOCK)
     standing = {Counted.USER: Tries()}
     for _ in range(10):
@@ -142,7 +148,7 @@ def test_tries_at_the_same_time_are_no_more_than_tries_one_by_one():
     assert policy.admits(policy.succeeded(standing), START)
 
 
-def test_attempts_under_way_are_waited_for_and_those_of_a_crash_are_failures():
+def test_an_attempt_waits_for_those_in_progress_and_those_of_a_crash_are_failures():
     policy = Policy(10, LOCK)
     standing = {Counted.USER: Tries(), Counted.ADDRESS: Tries()}
     for _ in range(10):
@@ -155,20 +161,20 @@ def test_attempts_under_way_are_waited_for_and_those_of_a_crash_are_failures():
     assert not policy.waits(standing, START)
 
 
-def test_a_try_that_the_clock_of_another_process_puts_later_refuses_nobody():
+def test_an_attempt_counted_by_a_process_whose_clock_is_ahead_delays_no_other():
     policy = Policy(10, LOCK)
     standing = policy.counted({Counted.USER: Tries()}, START + timedelta(milliseconds=5))
     assert policy.admits(standing, START)
 
 
-def test_a_forgotten_count_is_as_good_as_none(api_router: Door):
-    limit = api_router.policy.limits[Counted.USER]
-    guess(api_router, 1)
-    tries = api_router.counts[Counted.USER, "alice"]
-    assert not limit.is_forgotten(tries, api_router.now)
-    api_router.wait(timedelta(minutes=30))
-    assert limit.is_forgotten(tries, api_router.now)
-    assert limit.counted(tries, api_router.now) == limit.counted(Tries(), api_router.now)
+def test_a_forgotten_count_is_equal_to_a_new_one(simulation: SignInSimulation):
+    limit = simulation.policy.limits[Counted.USER]
+    guess(simulation, 1)
+    tries = simulation.counts[Counted.USER, "alice"]
+    assert not limit.is_forgotten(tries, simulation.now)
+    simulation.wait(timedelta(minutes=30))
+    assert limit.is_forgotten(tries, simulation.now)
+    assert limit.counted(tries, simulation.now) == limit.counted(Tries(), simulation.now)
 
 
 EVENTS = st.lists(
@@ -189,32 +195,35 @@ POLICIES = st.builds(
 def test_a_refused_attempt_changes_nothing_and_every_refusal_ends(
     policy: Policy, events: list[tuple[str, bool, int]]
 ):
-    api_router = Door(policy)
+    simulation = SignInSimulation(policy)
     for address, right, seconds in events:
-        api_router.wait(timedelta(seconds=seconds))
-        before, tried = dict(api_router.counts), len(api_router.tried_at)
-        got_in = api_router.attempt(address, right=right)
-        if not got_in and len(api_router.tried_at) == tried and address not in api_router.known:
-            assert {key: api_router.counts[key] for key in before} == before
-    assert max_in_a_day(api_router.tried_at) <= 10 * policy.limits[Counted.USER].most
+        simulation.wait(timedelta(seconds=seconds))
+        before, tried = dict(simulation.counts), len(simulation.tried_at)
+        got_in = simulation.attempt(address, right=right)
+        if not got_in and len(simulation.tried_at) == tried and address not in simulation.known:
+            assert {key: simulation.counts[key] for key in before} == before
+    assert max_in_a_day(simulation.tried_at) <= 10 * policy.limits[Counted.USER].most
     longest = max(policy.lock, DAY / (5 * policy.limits[Counted.USER].most))
-    assert api_router.wait_until_admitted("d") <= longest
-    assert api_router.attempt("d", right=True)
+    assert simulation.wait_until_admitted("d") <= longest
+    assert simulation.attempt("d", right=True)
 
 
 @given(POLICIES, EVENTS, st.lists(st.booleans(), max_size=30))
 @settings(max_examples=200, deadline=None)
-def test_what_others_do_never_shuts_out_a_known_address(
+def test_attempts_from_other_addresses_never_lock_out_a_known_address(
     policy: Policy, events: list[tuple[str, bool, int]], own: list[bool]
 ):
-    """It fares just as if nobody else had ever tried."""
-    beset, alone = Door(policy, known={HOME}), Door(policy, known={HOME})
+    """Its outcomes are the same as without other attempts."""
+    attacked, undisturbed = (
+        SignInSimulation(policy, known={HOME}),
+        SignInSimulation(policy, known={HOME}),
+    )
     mine = iter(own)
     for address, right, seconds in events:
-        for api_router in (beset, alone):
-            api_router.wait(timedelta(seconds=seconds))
-        beset.attempt(address, right=right)
+        for simulation in (attacked, undisturbed):
+            simulation.wait(timedelta(seconds=seconds))
+        attacked.attempt(address, right=right)
         right_this_time = next(mine, True)
-        assert beset.attempt(HOME, right=right_this_time) == alone.attempt(
+        assert attacked.attempt(HOME, right=right_this_time) == undisturbed.attempt(
             HOME, right=right_this_time
         )

@@ -1,4 +1,4 @@
-"""Attempts counted in the database, on both."""
+"""Attempts counted in the database, on SQLite and PostgreSQL."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -10,24 +10,24 @@ from sqlalchemy import func, select
 from issuer.audit import Actor, EventFilter
 from issuer.database.tables import KnownAddressRow, SignInTriesRow
 from issuer.errors import InvalidCredentials
-from issuer.users import Guard
+from issuer.users import AttemptGuard
 from tests.builders import PASSWORD, Deployment
 
 LOCK = timedelta(minutes=15)
 HOME, ATTACKER = Actor("app", "r-1", "192.0.2.1"), Actor("app", "r-2", "198.51.100.66")
 AT_ONCE = 12
-CAREFREE = {"sign_in_failures": "1000"}
+MANY_FAILURES = {"sign_in_failures": "1000"}
 
 
 @pytest.fixture
-def guard(deployment: Deployment) -> Guard:
+def guard(deployment: Deployment) -> AttemptGuard:
     return deployment.services.sign_in.guard
 
 
 def signs_in(
     deployment: Deployment, caller: Actor, password: str = PASSWORD, name: str = "alice"
 ) -> str:
-    """`done`, or the reason why not, which only the record knows."""
+    """`done`, or the reason for the refusal, which only the audit log has."""
     try:
         deployment.services.sign_in.sign_in.authenticate(name, password, caller)
     except InvalidCredentials as error:
@@ -35,15 +35,15 @@ def signs_in(
     return "done"
 
 
-def fail(guard: Guard, user_id: str | None, times: int, caller: Actor = ATTACKER) -> int:
-    """So many attempts with a wrong password; how many of them were tried."""
+def fail(guard: AttemptGuard, user_id: str | None, times: int, caller: Actor = ATTACKER) -> int:
+    """Make `times` attempts with a wrong password; returns how many were checked."""
     attempts = [guard.begin(user_id, "name", caller.address) for _ in range(times)]
     for attempt in attempts:
         guard.end(attempt, caller, succeeded=False)
     return sum(attempt.is_admitted for attempt in attempts)
 
 
-def succeed(guard: Guard, user_id: str, caller: Actor) -> None:
+def succeed(guard: AttemptGuard, user_id: str, caller: Actor) -> None:
     attempt = guard.begin(user_id, "name", caller.address)
     assert attempt.is_admitted
     guard.end(attempt, caller, succeeded=True)
@@ -72,7 +72,7 @@ def test_a_locked_user_is_refused_with_the_right_password_until_the_lock_ends(
     assert signs_in(deployment, HOME) == "done"
 
 
-def test_where_the_user_has_signed_in_before_the_way_in_stays(deployment: Deployment):
+def test_a_locked_user_can_still_sign_in_from_a_known_address(deployment: Deployment):
     alice = deployment.user("alice")
     assert signs_in(deployment, HOME) == "done"
     fail(deployment.services.sign_in.guard, alice, 12)
@@ -81,7 +81,9 @@ def test_where_the_user_has_signed_in_before_the_way_in_stays(deployment: Deploy
     assert signs_in(deployment, Actor(address="::ffff:192.0.2.1")) == "done"
 
 
-def test_a_known_address_cannot_guess_without_bound_either(deployment: Deployment, guard: Guard):
+def test_attempts_from_a_known_address_are_limited_as_well(
+    deployment: Deployment, guard: AttemptGuard
+):
     alice = deployment.user("alice")
     succeed(guard, alice, HOME)
     assert fail(guard, alice, 15, HOME) == 10
@@ -89,8 +91,8 @@ def test_a_known_address_cannot_guess_without_bound_either(deployment: Deploymen
     assert signs_in(deployment, ATTACKER) == "done"
 
 
-def test_a_user_known_nowhere_near_is_unlocked_by_an_operator_or_a_new_password(
-    deployment: Deployment, guard: Guard
+def test_a_locked_user_is_unlocked_by_an_operator_or_a_new_password(
+    deployment: Deployment, guard: AttemptGuard
 ):
     alice = deployment.user("alice")
     succeed(guard, alice, HOME)
@@ -112,7 +114,7 @@ def test_a_user_known_nowhere_near_is_unlocked_by_an_operator_or_a_new_password(
         assert signs_in(deployment, HOME) == "done"
 
 
-def test_one_network_of_ipv6_is_one_address(deployment: Deployment, guard: Guard):
+def test_an_ipv6_network_counts_as_one_address(deployment: Deployment, guard: AttemptGuard):
     alice = deployment.user("alice")
     succeed(guard, alice, Actor(address="2001:db8:0:1::1"))
     fail(guard, alice, 12)
@@ -120,8 +122,8 @@ def test_one_network_of_ipv6_is_one_address(deployment: Deployment, guard: Guard
     assert signs_in(deployment, Actor(address="2001:db8:0:2::1")) == "locked"
 
 
-def test_an_address_that_tries_many_names_is_locked_for_all_that_do_not_know_it(
-    deployment: Deployment, guard: Guard
+def test_an_address_that_tries_many_names_is_locked_except_for_users_it_is_known_for(
+    deployment: Deployment, guard: AttemptGuard
 ):
     alice, _ = deployment.user("alice"), deployment.user("bob")
     succeed(guard, alice, ATTACKER)
@@ -133,7 +135,7 @@ def test_an_address_that_tries_many_names_is_locked_for_all_that_do_not_know_it(
     assert locks(deployment) == [(None, "address", ATTACKER.address)]
 
 
-def test_a_lock_is_on_record_once(deployment: Deployment, guard: Guard):
+def test_a_lock_is_audited_once(deployment: Deployment, guard: AttemptGuard):
     alice = deployment.user("alice")
     succeed(guard, alice, HOME)
     fail(guard, alice, 30)
@@ -144,8 +146,8 @@ def test_a_lock_is_on_record_once(deployment: Deployment, guard: Guard):
     assert [of for _, of, _ in locks(deployment)] == ["user", "user at a known address", "user"]
 
 
-def test_a_success_that_was_counted_as_the_last_try_locks_nothing(
-    deployment: Deployment, guard: Guard
+def test_a_success_counted_as_the_last_attempt_locks_nothing(
+    deployment: Deployment, guard: AttemptGuard
 ):
     alice = deployment.user("alice")
     attempts = [guard.begin(alice, "alice", HOME.address) for _ in range(10)]
@@ -155,19 +157,19 @@ def test_a_success_that_was_counted_as_the_last_try_locks_nothing(
     assert locks(deployment) == []
 
 
-def test_an_attempt_that_a_crash_cut_off_stays_counted(deployment: Deployment, guard: Guard):
+def test_an_attempt_without_an_outcome_stays_counted(deployment: Deployment, guard: AttemptGuard):
     alice = deployment.user("alice")
     for _ in range(10):
         guard.begin(alice, "alice", ATTACKER.address)
     assert signs_in(deployment, HOME) == "locked"
 
 
-def test_parallel_attempts_are_no_more_than_attempts_one_by_one(
-    deployment: Deployment, guard: Guard
+def test_parallel_attempts_are_limited_like_sequential_ones(
+    deployment: Deployment, guard: AttemptGuard
 ):
-    """From addresses of their own, on as many connections as there are.
+    """Each from its own address, on all connections of the pool.
 
-    The first have all begun before one ends: one by one, a pause would begin after three.
+    The first all begin before one ends: sequentially, a pause would begin after three.
     """
     alice = deployment.user("alice")
     all_have_begun = Barrier(AT_ONCE, timeout=30)
@@ -184,7 +186,7 @@ def test_parallel_attempts_are_no_more_than_attempts_one_by_one(
     assert 4 <= sum(admitted) <= 10
 
 
-def test_parallel_guesses_of_one_address_at_many_users_wait_in_no_circle(deployment: Deployment):
+def test_parallel_attempts_at_many_users_from_few_addresses_do_not_deadlock(deployment: Deployment):
     guard = deployment.services.sign_in.guard
     users = [deployment.user(f"user-{number}", password=None) for number in range(4)]
 
@@ -197,8 +199,8 @@ def test_parallel_guesses_of_one_address_at_many_users_wait_in_no_circle(deploym
         assert any(pool.map(attempt, range(60)))
 
 
-def test_names_nobody_has_are_locked_like_others_and_never_kept(
-    deployment: Deployment, guard: Guard
+def test_unknown_names_are_locked_like_others_and_never_stored(
+    deployment: Deployment, guard: AttemptGuard
 ):
     assert fail(guard, None, 12) == 10
     assert locks(deployment) == [(None, "user", ATTACKER.address)]
@@ -207,8 +209,10 @@ def test_names_nobody_has_are_locked_like_others_and_never_kept(
     assert sorted(map(len, marks)) == [2, 16]
 
 
-def test_a_flood_of_names_fills_a_bounded_number_of_rows(deployment: Deployment, guard: Guard):
-    """65,536 for names, whatever is sent; and what has been forgotten is deleted."""
+def test_a_flood_of_names_fills_a_bounded_number_of_rows(
+    deployment: Deployment, guard: AttemptGuard
+):
+    """At most 65,536 for unknown names; forgotten counts are deleted."""
     for number in range(30):
         guard.begin(None, f"name-{number}" + "x" * 10_000, ATTACKER.address)
     assert 20 <= rows(deployment, SignInTriesRow) <= 31
@@ -217,7 +221,7 @@ def test_a_flood_of_names_fills_a_bounded_number_of_rows(deployment: Deployment,
     assert rows(deployment, SignInTriesRow) == 0
 
 
-def test_what_still_counts_is_not_cleared_up(deployment: Deployment, guard: Guard):
+def test_a_count_that_still_locks_is_not_deleted(deployment: Deployment, guard: AttemptGuard):
     alice = deployment.user("alice")
     fail(guard, alice, 10)
     deployment.wait(LOCK - timedelta(seconds=1))
@@ -225,8 +229,10 @@ def test_what_still_counts_is_not_cleared_up(deployment: Deployment, guard: Guar
     assert signs_in(deployment, HOME) == "locked"
 
 
-@pytest.mark.parametrize("more_settings", [CAREFREE])
-def test_of_many_known_addresses_the_oldest_is_forgotten(deployment: Deployment, guard: Guard):
+@pytest.mark.parametrize("more_settings", [MANY_FAILURES])
+def test_of_many_known_addresses_the_oldest_is_forgotten(
+    deployment: Deployment, guard: AttemptGuard
+):
     alice = deployment.user("alice")
     for number in range(25):
         deployment.wait(timedelta(seconds=1))
@@ -237,7 +243,7 @@ def test_of_many_known_addresses_the_oldest_is_forgotten(deployment: Deployment,
 
 
 def test_an_address_is_known_for_ninety_days_after_the_last_success(
-    deployment: Deployment, guard: Guard
+    deployment: Deployment, guard: AttemptGuard
 ):
     alice = deployment.user("alice")
     for _ in range(2):
@@ -252,16 +258,18 @@ def test_an_address_is_known_for_ninety_days_after_the_last_success(
 
 
 @pytest.mark.parametrize("again", ["the same id", "no user"])
-def test_a_deleted_user_leaves_no_known_address(deployment: Deployment, guard: Guard, again: str):
+def test_a_deleted_user_leaves_no_known_address(
+    deployment: Deployment, guard: AttemptGuard, again: str
+):
     deployment.user("alice", id="alice")
     succeed(guard, "alice", HOME)
-    under_way = guard.begin("alice", "alice", ATTACKER.address)
+    in_progress = guard.begin("alice", "alice", ATTACKER.address)
     with deployment.changing() as work:
         work.users.delete("alice")
     if again == "the same id":
         deployment.user("alice", id="alice")
     assert not guard.begin("alice", "alice", HOME.address).is_from_known_address
-    guard.end(under_way, ATTACKER, succeeded=True)
+    guard.end(in_progress, ATTACKER, succeeded=True)
 
 
 @pytest.mark.parametrize("wrong", ["unknown", "disabled", "without a password"])
@@ -280,12 +288,14 @@ def test_every_kind_of_failure_counts(deployment: Deployment, wrong: str):
 
 
 @pytest.mark.parametrize("username", ["\ud800", "a\0b", "", "x" * 16_000, "\u0130" * 500])
-def test_any_text_may_be_sent_as_a_name(deployment: Deployment, username: str):
+def test_any_text_sent_as_a_name_is_an_unknown_user(deployment: Deployment, username: str):
     assert signs_in(deployment, ATTACKER, name=username) == "unknown user"
 
 
-def test_counting_forgets_nothing_the_directory_knows(deployment: Deployment, guard: Guard):
-    """Or each sign-in would empty every process's memory."""
+def test_counting_attempts_does_not_invalidate_the_directory(
+    deployment: Deployment, guard: AttemptGuard
+):
+    """Otherwise each sign-in would empty every process's cache."""
     alice = deployment.user("alice")
     before = deployment.services.database.counts().changes
     succeed(guard, alice, HOME)

@@ -1,4 +1,4 @@
-"""One rule for creating a user name and for finding it, on both databases."""
+"""The same rule for creating and for finding user names, on both databases."""
 
 from contextlib import suppress
 from itertools import combinations
@@ -85,12 +85,12 @@ def test_no_two_users_have_names_that_look_the_same(deployment: Deployment, name
 
 
 @pytest.mark.parametrize("name", DECEPTIVE, ids=ascii)
-def test_a_name_that_shows_another_than_it_is_cannot_be_created(name: str):
+def test_a_name_that_looks_like_another_cannot_be_created(name: str):
     with pytest.raises(InvalidField, match="username"):
         UserFields.read({"username": name})
 
 
-def test_a_name_that_nobody_can_have_is_not_found(deployment: Deployment):
+def test_an_invalid_name_is_not_found(deployment: Deployment):
     with deployment.services.administration.reading() as work:
         for name in [*DECEPTIVE, "x" * 16_000]:
             with pytest.raises(NotFound):
@@ -104,22 +104,22 @@ def test_a_name_that_nobody_can_have_is_not_found(deployment: Deployment):
 @settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_whatever_name_can_be_created_is_found_however_it_is_typed(
+def test_every_name_that_can_be_created_is_found_in_any_case_and_form(
     deployment: Deployment, names: list[str]
 ):
-    """And one that is refused is refused with a reason: it is taken, or not allowed."""
-    made: dict[str, str] = {}
+    """A name that is refused is either taken or invalid."""
+    created: dict[str, str] = {}
     for name in names:
         with suppress(InvalidField, AlreadyExists):
-            made[name] = deployment.user(name, password=None)
+            created[name] = deployment.user(name, password=None)
     with deployment.changing() as work:
-        for name, user in made.items():
+        for name, user in created.items():
             for typed in ways_to_type(name):
                 assert work.users.get_by_username(typed).id == user
             work.users.delete(user)
 
 
-def test_a_taken_name_is_a_conflict_over_rest(
+def test_creating_a_user_with_a_taken_name_is_409(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     token = token_endpoint.client_credentials(deployment.admin).token

@@ -28,12 +28,14 @@ def test_a_user_may_be_renamed_but_not_to_a_name_that_is_taken(deployment: Deplo
         work.users.update(alice, {"username": "Bob"})
 
 
-def test_any_agentos_user_id_may_be_kept(deployment: Deployment):
+def test_a_user_can_be_created_with_any_agentos_user_id(deployment: Deployment):
     assert deployment.user("alice", id="alice@example.com") == "alice@example.com"
 
 
 @pytest.mark.parametrize("password", ["short", "x" * 11, "x" * 257, "", "tab\tin the middle"])
-def test_a_password_the_policy_forbids_is_refused(deployment: Deployment, password: str):
+def test_a_password_of_wrong_length_or_with_control_characters_is_refused(
+    deployment: Deployment, password: str
+):
     with pytest.raises(InvalidField, match="password"):
         deployment.user("alice", password=password)
 
@@ -56,19 +58,19 @@ def test_a_password_may_not_be_the_user_name(deployment: Deployment):
         "Caf\u00e9-cafe\u0301-caf\u00e9",
     ],
 )
-def test_a_password_that_is_guessed_first_is_refused(password: str):
-    with pytest.raises(InvalidField, match=r"common|again and again") as refused:
+def test_a_common_or_repetitive_password_is_refused(password: str):
+    with pytest.raises(InvalidField, match=r"common|repeated") as refused:
         Passwords("owasp").prepared(password)
     assert password not in str(refused.value)
 
 
 @pytest.mark.parametrize("password", [PASSWORD, "qwerty1234567890-or-so", "password then word"])
-def test_no_other_rule_of_composition_is_made(password: str):
+def test_there_are_no_composition_rules(password: str):
     assert Passwords("owasp").prepared(password).text == password
 
 
-def test_the_list_of_common_passwords_is_one_that_can_refuse():
-    """NFC, case-folded, long enough to be passwords at all, each once and in order."""
+def test_the_list_of_common_passwords_is_normalized_and_sorted():
+    """NFC, case-folded, at least as long as the policy demands, each once and in order."""
     listed = gzip.decompress(LIST.read_bytes()).decode().splitlines()
     assert len(listed) == 42_680
     assert listed == sorted(set(listed))
@@ -84,10 +86,10 @@ def test_a_hash_is_argon2id_and_never_the_same_twice():
     assert passwords.matches(PASSWORD, first)
     assert not passwords.matches(PASSWORD + "x", first)
     assert not passwords.matches(PASSWORD, None)
-    assert not passwords.matches("a password that nobody has", None)
+    assert not passwords.matches("a password of no user", None)
 
 
-def test_a_deleted_user_brings_nothing_back(deployment: Deployment):
+def test_a_user_created_with_the_id_of_a_deleted_one_has_no_assignments(deployment: Deployment):
     deployment.role("runner", ["agents:run"])
     deployment.user("alice", id="alice", roles=["runner"])
     with deployment.changing() as work:
@@ -98,20 +100,22 @@ def test_a_deleted_user_brings_nothing_back(deployment: Deployment):
 
 
 class Interrupted(Passwords):
-    """Something happens while the hash is computed."""
+    """Runs `happens` while the hash is computed."""
 
     def __init__(self, happens: Callable[[], None]) -> None:
         super().__init__("owasp")
         self._happens = happens
 
-    def matches(self, password: str, kept: str | None) -> bool:
+    def matches(self, password: str, stored: str | None) -> bool:
         self._happens()
-        return super().matches(password, kept)
+        return super().matches(password, stored)
 
 
-@pytest.mark.parametrize("change", ["disabled", "password", "deleted and made again"])
-def test_what_changes_while_a_password_is_hashed_counts(deployment: Deployment, change: str):
-    """An old password must not get the rights of who has the id now."""
+@pytest.mark.parametrize("change", ["disabled", "password", "deleted and created again"])
+def test_a_user_changed_while_the_password_is_hashed_is_refused(
+    deployment: Deployment, change: str
+):
+    """An old password must not get the rights of a new user with the same id."""
     deployment.user("alice", id="alice")
 
     def happens() -> None:
@@ -124,7 +128,7 @@ def test_what_changes_while_a_password_is_hashed_counts(deployment: Deployment, 
                     work.users.set_password("alice", new)
                 case _:
                     work.users.delete("alice")
-        if change == "deleted and made again":
+        if change == "deleted and created again":
             deployment.user("carol", id="alice", password="another password")
 
     services = deployment.services
