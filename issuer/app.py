@@ -18,6 +18,7 @@ from issuer import __version__, logs
 from issuer.admin import (
     BodyLimit,
     HeadAsGet,
+    PacedRefusals,
     admin_routes,
     install_problem_handlers,
     manifest_schemas,
@@ -36,7 +37,7 @@ from issuer.oauth import (
     protocol_routes,
     security_schemes,
 )
-from issuer.rate_limits import build_limits
+from issuer.rate_limits import RefusalPace, build_limits
 from issuer.settings import Settings
 from issuer.workers import WorkerPool
 
@@ -116,6 +117,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> ShortWay:
     _render_openapi_once(app)
     install_problem_handlers(app)
     app.add_middleware(BodyLimit, prefix=f"{base}/admin/")
+    app.add_middleware(PacedRefusals, prefix=f"{base}/admin/", pace=RefusalPace(parts.clock))
     app.add_middleware(HeadAsGet, prefix=f"{base}/admin/")
     app.add_middleware(NeverFramed, prefix=f"{base}/docs")
     app.add_middleware(RequestFrame, unforeseen=unforeseen)

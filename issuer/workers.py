@@ -27,8 +27,7 @@ class WorkerPool:
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`function(*args, **kwargs)` in a thread of the pool; `Unavailable` if it is full."""
-        if self._inside >= self._most:
-            raise Unavailable("Too many requests of this kind are waiting.")
+        self.require_place()
         with self._counting:
             self._inside += 1
         context = contextvars.copy_context()
@@ -36,6 +35,11 @@ class WorkerPool:
         # Of the thread's own future: a caller who goes away does not make the thread free.
         running.add_done_callback(self._leave)
         return await asyncio.wrap_future(running)
+
+    def require_place(self) -> None:
+        """`Unavailable` while the pool is full: before anything is prepared for it."""
+        if self._inside >= self._most:
+            raise Unavailable("Too many requests of this kind are waiting.")
 
     def stop(self) -> None:
         """Let the threads end; nothing new is taken."""

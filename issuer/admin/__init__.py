@@ -2,7 +2,7 @@
 
 from issuer.admin.api import admin_routes
 from issuer.admin.head import HeadAsGet
-from issuer.admin.limits import BodyLimit
+from issuer.admin.limits import BodyLimit, PacedRefusals
 from issuer.admin.manifest import manifest_schemas
 from issuer.admin.problems import problem_schemas
 from issuer.admin.refusals import install_problem_handlers, unforeseen
@@ -10,6 +10,7 @@ from issuer.admin.refusals import install_problem_handlers, unforeseen
 __all__ = [
     "BodyLimit",
     "HeadAsGet",
+    "PacedRefusals",
     "admin_routes",
     "install_problem_handlers",
     "manifest_schemas",

@@ -5,8 +5,12 @@ from math import inf
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from issuer.rate_limits import RefusalPace
+
 MAX_BYTES = 1024 * 1024
 _MAX_UNREAD = 64 * 1024
+# Not 404, 409 and 412: these are what an operation found, and callers go on from there.
+_REFUSED = {400, 401, 403, 405, 413, 415, 422, 503}
 
 
 class BodyLimit:
@@ -41,6 +45,28 @@ class BodyLimit:
             await send(message)
 
         await self._app(scope, bounded, closing)
+
+
+class PacedRefusals:
+    """Pure ASGI: refusals of an address leave at a bounded pace."""
+
+    def __init__(self, app: ASGIApp, prefix: str, pace: RefusalPace) -> None:
+        self._app = app
+        self._prefix = prefix
+        self._pace = pace
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith(self._prefix):
+            await self._app(scope, receive, send)
+            return
+
+        async def paced(message: Message) -> None:
+            if message.get("status") in _REFUSED:
+                client = scope.get("client")
+                await self._pace.wait(client[0] if client else None)
+            await send(message)
+
+        await self._app(scope, receive, paced)
 
 
 def _length(scope: Scope) -> float:

@@ -8,31 +8,21 @@ from pydantic import BaseModel
 
 from issuer import manifest
 from issuer.admin.access import Access, Caller
-from issuer.admin.limits import MAX_BYTES
+from issuer.admin.planning import Planned, plan_document, planned, read
 from issuer.admin.problems import ProblemRaised, documented
 from issuer.admin.representations import (
     IfMatch,
-    etag,
     require_match,
 )
 from issuer.admin.routes import admin_router
 from issuer.etags import etag_of
-from issuer.manifest import Manifest, Plan, PlanOutdated
+from issuer.manifest import PlanOutdated
 from issuer.workers import WorkerPool
 
 router = admin_router("/manifest", "manifest")
 
 _YAML, _JSON = "application/yaml", "application/json"  # RFC 9512 §2.1, with the aliases
 _READ = (_YAML, _JSON, "application/x-yaml", "text/yaml", "text/x-yaml")
-_FILE = "manifest"  # what its problems call it
-
-
-class Planned(BaseModel):
-    """What would be done, in order, and what it means: who gains and loses what, and where."""
-
-    change_count: int
-    changes: list[dict[str, Any]]
-    rights: list[dict[str, Any]]
 
 
 class Done(Planned):
@@ -52,6 +42,7 @@ async def _source(request: Request) -> bytes:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in _READ:
         raise ProblemRaised("unsupported-media-type", f"Send {_YAML} or {_JSON}.")
+    _plans(request).require_place()
     return await request.body()
 
 
@@ -129,17 +120,17 @@ def _export(caller: Access, accept: str) -> Response:
 
 
 def _plan(caller: Access, source: bytes, *, prune: bool) -> Response:
-    planned = Planned(**_planned(caller, _read(source), prune=prune).as_json())
-    return _answer(planned, ETag=etag(planned))
+    found = plan_document(caller.administration, caller.actor, caller.held, source, prune=prune)
+    return Response(found.body, media_type=_JSON, headers={"ETag": found.etag})
 
 
 def _apply(caller: Access, source: bytes, *, prune: bool, if_match: str | None) -> Response:
     """Nothing is read or planned while other changes wait for this one."""
-    declared = _read(source)
+    declared, held = read(source), caller.held
     for is_last in (False, False, True):
-        plan = _planned(caller, declared, prune=prune)
-        planned = Planned(**plan.as_json())
-        require_match(if_match, planned)
+        plan = planned(caller.administration, caller.actor, held, declared, prune=prune)
+        model = Planned(**plan.as_json())
+        require_match(if_match, model)
         try:
             with caller.administration.changing(caller.actor, caller.held) as work:
                 applied = manifest.apply(work, plan)
@@ -149,18 +140,9 @@ def _apply(caller: Access, source: bytes, *, prune: bool, if_match: str | None) 
         else:
             break
     done = Done(
-        **dict(planned), user_ids=dict(applied.user_ids), client_secrets=dict(applied.secrets)
+        **dict(model), user_ids=dict(applied.user_ids), client_secrets=dict(applied.secrets)
     )
     return _answer(done, **{"Cache-Control": "no-store"})
-
-
-def _read(source: bytes) -> Manifest:
-    return manifest.read(source, _FILE, max_bytes=MAX_BYTES)
-
-
-def _planned(caller: Access, declared: Manifest, *, prune: bool) -> Plan:
-    with caller.administration.reading(caller.actor, caller.held) as work:
-        return manifest.plan(work, declared, prune=prune)
 
 
 def _answer(model: BaseModel, **headers: str) -> Response:

@@ -40,7 +40,7 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(errors.IssuerError)
     async def domain(request: Request, error: errors.IssuerError) -> Response:
-        return answer(request, _of_domain(error))
+        return answer(request, problem_of(error))
 
 
 def unforeseen(scope: Scope) -> Response:
@@ -62,7 +62,8 @@ def _allowed(request: Request, error: HTTPException) -> dict[str, str]:
     return {"Allow": ", ".join(methods)} if methods else {}
 
 
-def _of_domain(error: errors.IssuerError) -> ProblemRaised:  # noqa: PLR0911 - one for each error
+def problem_of(error: errors.IssuerError) -> ProblemRaised:  # noqa: PLR0911 - one for each error
+    """The problem that says what the domain raised."""
     match error:
         case errors.NotFound():
             return ProblemRaised("not-found", str(error))

@@ -53,6 +53,7 @@ class ClientEndpoint:
             answer = Answer.refusing(unavailable(error))
         if answer.error is not None:
             await self._refusals.log(f"{self._name}_refused", answer.error, arrived_at)
+            await self._rounds.pace(answer.status, caller(http_request).address)
         return answer
 
     async def _answer(self, http_request: Request) -> Answer:

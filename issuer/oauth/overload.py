@@ -1,11 +1,14 @@
-"""Load is shed early: who would have to wait too long is told so at once."""
+"""Load is shed early: a request that would have to wait too long is refused at once."""
 
 import asyncio
 
 from issuer.clock import Clock
 from issuer.errors import Unavailable
+from issuer.oauth.errors import TOO_MANY_REQUESTS
+from issuer.rate_limits import RefusalPace
 
 _MAX_ROUND = 0.5  # seconds
+_TOO_MUCH = {TOO_MANY_REQUESTS, 503}
 
 
 class Rounds:
@@ -19,6 +22,7 @@ class Rounds:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._began_at: float | None = None
+        self._pace = RefusalPace(clock)
 
     def require_time(self) -> None:
         """`Unavailable` for a request whose turn comes too late in its round."""
@@ -28,6 +32,11 @@ class Rounds:
             asyncio.get_running_loop().call_soon(self._end)  # runs in the round after this one
         elif now - self._began_at > _MAX_ROUND:
             raise Unavailable("More requests came at once than can be answered.")
+
+    async def pace(self, status: int, address: str | None) -> None:
+        """Before a refusal: where it is for too many requests, it leaves at a bounded pace."""
+        if status in _TOO_MUCH:
+            await self._pace.wait(address)
 
     def _end(self) -> None:
         self._began_at = None

@@ -81,6 +81,7 @@ class TokenEndpoint:
         answer = await self._measured(http_request, arrived_at)
         if answer.error is not None:
             await self._refusals.log("token_refused", answer.error, arrived_at)
+            await self._rounds.pace(answer.status, caller(http_request).address)
         return answer
 
     async def _answer(self, http_request: Request) -> Answer:

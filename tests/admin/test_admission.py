@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.admin.test_explain_own_api import below
-from tests.builders import Deployment
+from tests.builders import Deployment, FakeClock
 from tests.drivers import AdminApi, problem
 
 YAML = {"Content-Type": "application/yaml"}
@@ -61,6 +61,26 @@ def test_the_connection_of_a_refused_large_body_is_closed(deployment: Deployment
 def test_the_connection_of_a_large_body_that_was_read_stays_open(admin: AdminApi):
     answer = admin("POST", "/manifest/plan", content=b"#" * 500_000, headers=YAML)
     assert "connection" not in answer.headers
+
+
+@on_sqlite
+def test_refusals_of_an_address_leave_at_a_bounded_pace(deployment: Deployment, clock: FakeClock):
+    """Whoever asks again at once would take the server from others."""
+    began = clock.monotonic()
+    for _ in range(100):
+        deployment.http.get("/admin/v1/roles")
+    assert clock.monotonic() == began
+    deployment.http.get("/admin/v1/roles")
+    assert clock.monotonic() == began + 1
+
+
+@on_sqlite
+def test_what_is_answered_leaves_at_once(admin: AdminApi, clock: FakeClock):
+    began = clock.monotonic()
+    for _ in range(101):
+        assert admin.get("/roles").status_code == 200
+        assert admin.get("/roles/none").status_code == 404
+    assert clock.monotonic() == began
 
 
 def test_a_manifest_is_read_before_the_database_is_locked(deployment: Deployment, admin: AdminApi):

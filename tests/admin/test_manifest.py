@@ -1,6 +1,7 @@
 """`/manifest`: plan, apply and export over REST, as on the command line (tests/manifest)."""
 
 from collections.abc import Callable
+from resource import RUSAGE_CHILDREN, getrusage
 
 import httpx
 import pytest
@@ -140,3 +141,44 @@ def test_the_schema_is_there_for_editors(holder_of: Callable[..., AdminApi]):
     found = holder_of("issuer:roles:read").get("/manifest/schema").json()
     assert found["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert {"audiences", "roles", "clients", "users"} == set(found["properties"])
+
+
+@pytest.fixture
+def large() -> str:
+    """A manifest that is planned in a process of its own."""
+    rest = [f"  - name: role-{n:04}\n    scopes: [agents:run]\n" for n in range(800)]
+    head, _, tail = HOUSE.partition("roles:\n")
+    assert tail
+    return f"{head}roles:\n{''.join(rest)}{tail}"
+
+
+def seconds_of_children() -> float:
+    return getrusage(RUSAGE_CHILDREN).ru_utime
+
+
+def test_a_large_manifest_is_planned_in_a_process_of_its_own(admin: AdminApi, large: str):
+    """There it takes neither time nor memory from the server."""
+    before = seconds_of_children()
+    send(admin, "plan", HOUSE)
+    assert seconds_of_children() == before
+    planned = send(admin, "plan", large)
+    assert seconds_of_children() > before
+    assert planned.status_code == 200
+    assert "role-0799" in [each["id"] for each in planned.json()["changes"]]
+    applied = send(admin, "apply", large, headers={"If-Match": planned.headers["etag"]})
+    assert applied.status_code == 200
+    assert send(admin, "plan", large).json()["changes"] == []
+
+
+def test_problems_of_a_large_manifest_are_answered_with_their_lines(admin: AdminApi, large: str):
+    refused = send(admin, "plan", large + "wrong: 1\n")
+    assert problem(refused) == (422, "invalid-fields")
+    [error] = refused.json()["errors"]
+    assert (error["field"], error["line"]) == ("wrong", large.count("\n") + 1)
+
+
+def test_a_caller_that_may_not_read_all_sections_plans_no_large_manifest(
+    holder_of: Callable[..., AdminApi], large: str
+):
+    refused = send(holder_of("issuer:roles:read"), "plan", large)
+    assert problem(refused) == (403, "forbidden")

@@ -51,3 +51,17 @@ def test_time_in_which_nothing_came_is_in_no_round(rounds: Rounds, clock: FakeCl
         return answered
 
     assert asyncio.run(rarely()) == [True] * 5
+
+
+@pytest.mark.parametrize(("status", "seconds"), [(503, 1), (429, 1), (400, 0), (401, 0)])
+def test_many_refusals_for_too_many_requests_leave_at_a_bounded_pace(
+    rounds: Rounds, clock: FakeClock, status: int, seconds: int
+):
+    began = clock.monotonic()
+
+    async def refuse() -> None:
+        for _ in range(101):
+            await rounds.pace(status, "192.0.2.1")
+
+    asyncio.run(refuse())
+    assert clock.monotonic() == began + seconds
