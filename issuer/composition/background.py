@@ -44,6 +44,7 @@ class Background:
         self.audit.writer.start()
         for job in (*self.cleaning, *self.writing):
             job.start()
+        self.foundation.database.outage.is_logged = True
 
     def stop(self) -> None:
         """Make durable what waits, end the threads, close the connections."""

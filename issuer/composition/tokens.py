@@ -1,22 +1,19 @@
 """Tokens: who may have one, issuing, reading and revoking them."""
 
+from contextlib import suppress
 from dataclasses import dataclass
-
-import structlog
 
 from issuer.clients import SecretMaker
 from issuer.clients.authentication import ClientAuthentication
 from issuer.clients.last_use import LastUse
 from issuer.composition.foundation import Foundation
 from issuer.directory import ChangeWatcher, Directory
-from issuer.errors import Unavailable
+from issuer.errors import DatabaseUnavailable
 from issuer.keys import Keyring
 from issuer.keys.sealed_secrets_store import REFRESH_TOKENS, derived
 from issuer.refresh_tokens import Lifetimes, RefreshTokenMaker, RefreshTokens
 from issuer.revocations import Revocations, RevocationView
 from issuer.tokens import RevocationFeed, TokenIssuer, TokenReader, VerifiedToken
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -95,8 +92,5 @@ def build_tokens(foundation: Foundation, keyring: Keyring) -> TokenParts:
 
 def see_own_change(changes: ChangeWatcher) -> None:
     """This process knows at once what it has just committed."""
-    try:
+    with suppress(DatabaseUnavailable):  # it is committed; the watcher looks again soon
         changes.look()
-    except Unavailable as error:
-        # It is committed; the watcher looks again in a moment.
-        log.warning("change_counter_unreadable", cause=str(error))
