@@ -1,6 +1,6 @@
-"""The guest house: what an AgentOS, or any other service, needs to follow our key set.
+"""Verification of the issuer's tokens in an AgentOS or any other service.
 
-Imports no other room, only httpx and PyJWT; agno when it is asked for. `Verifier` is the way in.
+Imports no other package of ours, only httpx and PyJWT, and agno on demand. Start at `Verifier`.
 """
 
 from issuer.agentos.errors import ConfigurationError, KeySetUnavailable

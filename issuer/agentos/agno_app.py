@@ -1,4 +1,4 @@
-"""The app that AgentOS gives: where it checks tokens, and where it would not."""
+"""Inspects the app of an AgentOS: which parts verify tokens, and which do not."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An app, at which `path` of the outermost it is mounted, and who guards it, from outside."""
+    """An app, its `path` within the outermost app, and its guards, outermost first."""
 
     path: str
     app: Any
@@ -31,7 +31,7 @@ class Place:
 
 
 def places_within(app: Any, path: str = "", guards: tuple[Guard, ...] = ()) -> Iterator[Place]:
-    """`app`, and every app that is mounted in it."""
+    """`app` and every app mounted in it."""
     guards = (*guards, *_guards_on(app, path))
     yield Place(path, app, guards)
     for route in getattr(app, "routes", ()):
@@ -40,26 +40,26 @@ def places_within(app: Any, path: str = "", guards: tuple[Guard, ...] = ()) -> I
 
 
 def mounted_by(route: Any) -> Any:
-    """The app that `route` mounts; None if it is another kind of route."""
+    """The app that `route` mounts; None for other routes."""
     inner = getattr(route, "app", None)
     is_app = getattr(inner, "routes", None) is not None and hasattr(inner, "state")
     return inner if is_app else None
 
 
 def require_authentication(app: Any) -> None:
-    """`ConfigurationError` for an app that would ask nobody for a token, or believe each."""
+    """`ConfigurationError` for an app that requires no token, or accepts unverified ones."""
     guards = [guard for place in places_within(app) for guard in place.guards]
     if any(guard.settings.get("validate") is False for guard in guards):
-        raise ConfigurationError("validate=False would have agno believe every token.")
+        raise ConfigurationError("validate=False makes agno accept every token unverified.")
     if not guards:
         raise ConfigurationError(
-            "Nothing in this app checks tokens: AgentOS(…, **verifier.auth()) does, or"
+            "This app verifies no tokens: use AgentOS(…, **verifier.auth()), or"
             " app.add_middleware(JWTMiddleware, jwks_file=verifier.jwks_file, authorization=True)."
         )
 
 
 def token_places(app: Any, cookie: str | None) -> tuple[set[str], set[str]]:
-    """The headers and the cookies in which a token may come."""
+    """The headers and the cookies that may carry a token."""
     headers, cookies = {"authorization"}, {cookie} if cookie else set()
     for place in places_within(app):
         for guard in place.guards:
@@ -70,11 +70,11 @@ def token_places(app: Any, cookie: str | None) -> tuple[set[str], set[str]]:
 
 
 def close_sockets(app: Any, jwks_file: str, algorithm: str) -> None:
-    """Give the WebSockets a validator from the first moment.
+    """Give every WebSocket a validator before the first request.
 
-    agno gives them one when it finds its own middleware on the very app of the socket. With a
-    subclass of it, or with the middleware on an outer app, they are open to anybody until the
-    first HTTP request, or for ever.
+    agno does so only if its own middleware is on the app of the socket itself. With a subclass,
+    or with the middleware on an outer app, sockets need no token until the first HTTP request,
+    or ever.
     """
     for place in places_within(app):
         if getattr(place.app.state, "jwt_validator", None) is None:
@@ -99,7 +99,7 @@ def _close_socket(state: Any, settings: Mapping[str, Any], jwks_file: str, algor
 
 
 def _guards_on(app: Any, path: str) -> Iterator[Guard]:
-    """agno's middleware, and subclasses of it; not where it only knows a security key."""
+    """agno's middleware and its subclasses, unless configured with a security key only."""
     from agno.os.middleware.jwt import JWTMiddleware  # noqa: PLC0415
 
     for entry in getattr(app, "user_middleware", ()):

@@ -1,7 +1,7 @@
-"""Makes `jwks_file` of agno's validators mean: follow this issuer. One method is hooked.
+"""Lets `jwks_file` of agno's validators name a `Verifier`. Hooks one method.
 
-agno carries the value of `jwks_file` to all four places where it verifies tokens: REST, both
-ways to WebSockets, and `/mcp`. A file's path means what it always meant.
+agno passes the value of `jwks_file` to all four places where it verifies tokens: REST, both
+kinds of WebSocket authentication, and `/mcp`. The path of a file keeps its meaning.
 """
 
 import inspect
@@ -22,13 +22,13 @@ _HOOKED = "agentos_issuer_hook"
 
 
 class Host(Protocol):
-    """Who takes over the validators that are built with its `jwks_file`."""
+    """Takes over the validators that are built with its `jwks_file`."""
 
     def answers_to(self, value: str) -> bool:
-        """Whether `value`, given for a file's path, means this guest."""
+        """Whether `value`, given as the path of a file, names this host."""
 
     def bind(self, validator: Any) -> None:
-        """See to the validator's tokens."""
+        """Verify the validator's tokens from now on."""
 
 
 _hosts: dict[str, Host] = {}
@@ -36,7 +36,7 @@ _installing = threading.Lock()
 
 
 def register(name: str, host: Host) -> str:
-    """`guest` answers to a value like `name` from now on: the one that is returned."""
+    """Register `host` as `name`, or `name~2` and so on; returns the value to use as `jwks_file`."""
     with _installing:
         number, value = 1, name
         while value in _hosts:
@@ -47,7 +47,7 @@ def register(name: str, host: Host) -> str:
 
 
 def install() -> None:
-    """Hook agno's method, once. `ConfigurationError` if this agno has none such."""
+    """Hook agno's method, once. `ConfigurationError` if this agno lacks it."""
     from agno.os.middleware.jwt import JWTValidator  # noqa: PLC0415 - agno only when asked for
 
     with _installing:
@@ -59,7 +59,7 @@ def install() -> None:
 
 
 def require_effect(jwks_file: str, is_bound: Callable[[Any], bool]) -> None:
-    """`ConfigurationError` unless a validator with that `jwks_file` is bound to its guest."""
+    """`ConfigurationError` unless a validator with that `jwks_file` is bound to its host."""
     from agno.os.middleware.jwt import JWTValidator  # noqa: PLC0415
 
     try:
@@ -91,18 +91,18 @@ def _host_for(value: Any) -> Host | None:
         return host
     if "://" not in value:
         return None
-    meant = [host for host in _hosts.values() if host.answers_to(value)]
-    if len(meant) == 1:
-        return meant[0]
+    matching = [host for host in _hosts.values() if host.answers_to(value)]
+    if len(matching) == 1:
+        return matching[0]
     raise ConfigurationError(
-        f"The key set {value} cannot be followed: "
-        + ("several Verifiers mean it; give each AgentOS the jwks_file of its own." if meant else
-           "make a Verifier first, which knows the issuer and the audience to insist on.")
+        f"Cannot use the key set {value}: "
+        + ("several Verifiers match it; give each AgentOS its own verifier.jwks_file." if matching
+           else "create a Verifier first, with the issuer and the audience to require.")
     )  # fmt: skip
 
 
 def _changed() -> str:
     return (
-        f"agno {version('agno')} verifies tokens in another way than this adapter knows: update"
-        " agentos-issuer, or install the agno that worked before."
+        f"agno {version('agno')} verifies tokens in a way that this adapter does not support:"
+        " update agentos-issuer, or install the previous agno."
     )

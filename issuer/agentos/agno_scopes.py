@@ -1,4 +1,4 @@
-"""Where agno asks a token for no scope: it looks each request up in a map, and lets others pass."""
+"""Routes for which agno requires no scope: those missing in its map from routes to scopes."""
 
 import logging
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Any
 
 from issuer.agentos.agno_app import Guard, Place, mounted_by, places_within
 
-_ASKED = {
+_EXAMPLES = {
     "sessions, memories, config and the like": ("GET", "/sessions"),
     "A2A": ("POST", "/a2a/agents/any/v1/message:send"),
     "AG-UI": ("POST", "/agui"),
@@ -17,14 +17,14 @@ log = logging.getLogger(__name__)
 
 
 def warn_of_open_routes(app: Any) -> None:
-    """Say what every holder of a token may use, whatever its scopes."""
+    """Log what any valid token may use, whatever its scopes."""
     for place in places_within(app):
-        if place.guards and (found := _open_at(place)):
+        if place.guards and (open_routes := _open_at(place)):
             log.warning(
-                "Any token is enough, whatever its scopes, for %s of the AgentOS at %s. agno knows"
-                " scopes for an AgentOS(…, **verifier.auth()) that is not mounted in another app;"
+                "Any valid token, whatever its scopes, may use %s of the AgentOS at %s. agno checks"
+                " scopes of an AgentOS(…, **verifier.auth()) that is not mounted in another app;"
                 " JWTMiddleware needs authorization=True, and scope_mappings for the rest.",
-                ", ".join(found),
+                ", ".join(open_routes),
                 place.path or "/",
             )
 
@@ -32,7 +32,7 @@ def warn_of_open_routes(app: Any) -> None:
 def _open_at(place: Place) -> list[str]:
     return [
         name
-        for name, (method, path) in _ASKED.items()
+        for name, (method, path) in _EXAMPLES.items()
         if _serves(place.app, method, path)
         and not any(_asks_for_scopes(guard, place, method, path) for guard in place.guards)
     ]
@@ -49,20 +49,20 @@ def _serves(app: Any, method: str, path: str) -> bool:
 def _asks_for_scopes(guard: Guard, place: Place, method: str, path: str) -> bool:
     from agno.os.scopes import get_required_scopes_for_route  # noqa: PLC0415
 
-    # agno 2 looks up the whole path, also where the guarded app is mounted in another.
+    # agno 2 looks up the whole path, even if the guarded app is mounted in another.
     starts_at_guard = not version("agno").startswith("2.")
-    seen = place.path.removeprefix(guard.path) if starts_at_guard else place.path
-    return bool(get_required_scopes_for_route(_scopes_of(guard), method, seen + path))
+    prefix = place.path.removeprefix(guard.path) if starts_at_guard else place.path
+    return bool(get_required_scopes_for_route(_scopes_of(guard), method, prefix + path))
 
 
 def _scopes_of(guard: Guard) -> dict[str, list[str]]:
-    """As the middleware puts its map together."""
+    """The map from routes to scopes, built as the middleware builds it."""
     from agno.os.middleware.jwt import JWTMiddleware  # noqa: PLC0415
     from agno.os.scopes import get_default_scope_mappings  # noqa: PLC0415
 
-    given: Mapping[str, list[str]] | None = guard.settings.get("scope_mappings")
-    if not guard.settings.get("authorization", given is not None):
-        return dict(given or {})
+    mappings: Mapping[str, list[str]] | None = guard.settings.get("scope_mappings")
+    if not guard.settings.get("authorization", mappings is not None):
+        return dict(mappings or {})
     if guard.middleware is not JWTMiddleware and guard.middleware.__module__ == "agno.os.app":
-        given = getattr(guard.app.state, "scope_mappings", given)
-    return {**get_default_scope_mappings(), **(given or {})}
+        mappings = getattr(guard.app.state, "scope_mappings", mappings)
+    return {**get_default_scope_mappings(), **(mappings or {})}

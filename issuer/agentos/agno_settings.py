@@ -1,4 +1,4 @@
-"""What the `AgentOS` of the agno that is installed takes to check tokens."""
+"""Arguments that make `AgentOS` of the installed agno verify tokens."""
 
 import inspect
 from collections.abc import Mapping
@@ -12,20 +12,22 @@ def arguments(
 ) -> dict[str, Any]:
     """Keyword arguments for `AgentOS`: one object from agno 3.1 on, two before.
 
-    `verification` every agno understands, and of `pins` those that this one does. What `more`
-    names goes where it belongs; `ConfigurationError` for what this agno does not have.
+    Every agno supports `verification`; of `pins`, those this agno supports are used. Each of
+    `more` goes to that object or to `AgentOS`; `ConfigurationError` if this agno has no such one.
     """
     build, known = _authorization()
-    beside = {name: value for name, value in more.items() if name not in known}
-    if unknown := beside.keys() - _parameters_of_agent_os():
-        raise ConfigurationError(f"This agno knows no {', '.join(sorted(unknown))}.")
+    direct = {name: value for name, value in more.items() if name not in known}
+    if unknown := direct.keys() - _parameters_of_agent_os():
+        raise ConfigurationError(
+            f"The installed agno does not support {', '.join(sorted(unknown))}."
+        )
     pinned = {name: value for name, value in pins.items() if name in known}
-    inside = {name: value for name, value in more.items() if name in known}
-    return {**build({**verification, **pinned, **inside}), **beside}
+    nested = {name: value for name, value in more.items() if name in known}
+    return {**build({**verification, **pinned, **nested}), **direct}
 
 
 def _authorization() -> tuple[Any, set[str]]:
-    """How to build it, and what it takes."""
+    """How to build that object, and the names it accepts."""
     try:
         from agno.os import Authorization  # noqa: PLC0415 - from 3.1 on
     except ImportError:

@@ -1,4 +1,4 @@
-"""The one thread in which this process follows what it follows."""
+"""The thread in which this process polls key sets and feeds."""
 
 import asyncio
 import concurrent.futures
@@ -11,10 +11,10 @@ T = TypeVar("T")
 
 
 class Background:
-    """An event loop in a daemon thread, started when it is first needed in this process.
+    """An event loop in a daemon thread, started on first use in this process.
 
-    So nothing that is fetched ever holds up the loop that serves. A fork leaves threads behind:
-    the child starts one of its own. `starting` is for who starts something in it, once.
+    A fetch therefore never blocks the loop that serves. Threads do not survive a fork: the child
+    starts its own. Hold `starting` while you start something in it once.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class Background:
         os.register_at_fork(after_in_child=self._forget)
 
     def run(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
-        """Begin `work` there; the future has its result."""
+        """Start `work` there; the future has its result."""
         return asyncio.run_coroutine_threadsafe(work, self._running())
 
     def _running(self) -> asyncio.AbstractEventLoop:
@@ -31,7 +31,7 @@ class Background:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 thread = threading.Thread(
-                    target=self._loop.run_forever, name="agentos-issuer-follower", daemon=True
+                    target=self._loop.run_forever, name="agentos-issuer-verifier", daemon=True
                 )
                 thread.start()
             return self._loop

@@ -1,4 +1,4 @@
-"""What becomes of one validator of agno once it is bound to a `Verifier`."""
+"""Replaces the token check of one agno validator that is bound to a `Verifier`."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -10,11 +10,11 @@ from issuer.agentos.trusted_issuer import TrustedIssuer
 
 
 class BoundValidator:
-    """Stands in for `JWTValidator.validate_token`.
+    """Replaces `JWTValidator.validate_token`.
 
-    Who issued the token, by its own word, decides which keys may verify it: an issuer that is
-    followed has those of its key set and no others, and they speak for no other issuer. The rest
-    is agno's own business, if static keys were given. `before()` is called first, each time.
+    The unverified `iss` decides which keys may verify the token: a trusted issuer has those of its
+    key set and no others, and they verify for no other issuer. Tokens of other issuers go to
+    agno's own code if static keys are configured. `before()` is called first, each time.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class BoundValidator:
     def __call__(
         self, token: str, expected_audience: str | Iterable[str] | None = None
     ) -> dict[str, Any]:
-        """The claims of a good token; `jwt.InvalidTokenError` for another. Never waits."""
+        """The claims of a valid token, else `jwt.InvalidTokenError`. Never blocks."""
         self._before()
         for issuer in self._issuers.values():
             if (claims := issuer.remembered(token)) is not None:
@@ -38,38 +38,38 @@ class BoundValidator:
             claims = self._issuers[issuer_named].claims(token)
             return self._as_agno_expects(claims, expected_audience)
         if not self._validator.verification_keys:
-            raise jwt.InvalidIssuerError("The token is of another issuer.")
+            raise jwt.InvalidIssuerError("The token is from another issuer.")
         claims = self._stock(token, expected_audience)
         if claims.get("iss") in self._issuers:
-            raise jwt.InvalidIssuerError("That key does not speak for this issuer.")
+            raise jwt.InvalidIssuerError("The token's key is not one of its issuer.")
         return claims
 
     def _unverified(self, token: str) -> Unverified | None:
         try:
             return read_unverified(token)
         except jwt.InvalidTokenError:
-            if self._validator.verification_keys:  # agno says what is wrong with it
+            if self._validator.verification_keys:  # agno raises the error
                 return None
             raise
 
     def _as_agno_expects(
         self, claims: dict[str, Any], expected: str | Iterable[str] | None
     ) -> dict[str, Any]:
-        """What agno was told to insist on besides: the audience, and from 3.1 on the issuer."""
+        """Check also the audience and (since 3.1) the issuer that agno is configured with."""
         audience = claims["aud"]
         named = set(audience if isinstance(audience, list) else [audience])
         if expected and named.isdisjoint([expected] if isinstance(expected, str) else expected):
             raise jwt.InvalidAudienceError("The token is for another audience.")
         pinned = getattr(self._validator, "issuer", None)
         if pinned and claims["iss"] != pinned:
-            raise jwt.InvalidIssuerError("The token is of another issuer.")
+            raise jwt.InvalidIssuerError("The token is from another issuer.")
         return claims
 
 
 class FetchedKeys(dict[str, Any]):
-    """In the place of the keys that agno would have read from a file.
+    """Replaces the keys that agno would have read from a file.
 
-    Not nothing, or agno would ask for keys; and yet its own code finds none in it.
+    True, because agno requires keys; empty, so that its own code finds none.
     """
 
     def __bool__(self) -> bool:
@@ -77,6 +77,6 @@ class FetchedKeys(dict[str, Any]):
 
 
 def issuer_of(unverified: Unverified | None) -> str | None:
-    """Who issued the token, by its own word."""
+    """The unverified `iss` of the token."""
     issuer = unverified.claims.get("iss") if unverified else None
     return issuer if isinstance(issuer, str) else None

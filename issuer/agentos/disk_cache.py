@@ -1,4 +1,4 @@
-"""A key set, or a revocation feed, on disk: for a start while the issuer is away."""
+"""A key set, or a revocation feed, on disk: for a start while the issuer is unavailable."""
 
 import json
 import logging
@@ -14,8 +14,8 @@ from issuer.agentos.key_set_client import STALE_LIMIT, Held
 
 T = TypeVar("T")
 
-_SAID_AGAIN_AFTER = 60.0
-_CLOCKS_DIFFER_BY = 60.0
+_REWRITE_AFTER = 60.0
+_MAX_CLOCK_SKEW = 60.0
 _MAX_BYTES = 32 * 1024 * 1024  # the largest feed, in base64
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError, NotFetched)
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class DiskCache:
-    """One document of one issuer in one file. Whoever may write the file says who is trusted."""
+    """One document of one issuer in one file. Write access to the file decides who is trusted."""
 
     def __init__(
         self,
@@ -41,12 +41,12 @@ class DiskCache:
         self._written = b"", 0.0
 
     def write(self, held: Held[T]) -> None:
-        """Replace the file whole; a disk that is full stops nobody.
+        """Replace the file atomically; a full disk is only logged.
 
-        The same document is written again only to say, once a minute, that it is still current.
+        An unchanged document is written at most once a minute, to update its time.
         """
         body, at = self._written
-        if body == held.body and held.seen_at - at < _SAID_AGAIN_AFTER:
+        if body == held.body and held.seen_at - at < _REWRITE_AFTER:
             return
         self._written = held.body, held.seen_at
         seen_at = self._wall_clock() - (self._clock() - held.seen_at)
@@ -54,10 +54,10 @@ class DiskCache:
         try:
             replace_file(self._path, json.dumps(entry).encode())
         except OSError as error:
-            log.warning("%s cannot be kept in %s: %s", self._what, self._path, error)
+            log.warning("%s cannot be cached in %s: %s", self._what, self._path, error)
 
     def read(self, parse: Callable[[bytes], T]) -> Held[T] | None:
-        """What was written last, as old as it is; None if that is of no use."""
+        """The document written last, with its age; None if unusable."""
         try:
             entry = json.loads(read_trusted(self._path, _MAX_BYTES))
             return self._held(entry, parse)
@@ -69,9 +69,11 @@ class DiskCache:
 
     def _held(self, entry: dict[str, Any], parse: Callable[[bytes], T]) -> Held[T]:
         if entry["issuer"] != self._issuer:
-            raise ValueError(f"it is of another issuer, {entry['issuer']}")
+            raise ValueError(f"it is from another issuer, {entry['issuer']}")
         body = b64decode(entry["body"])
         age = self._wall_clock() - float(entry["seen_at"])
-        if not -_CLOCKS_DIFFER_BY <= age <= STALE_LIMIT:  # nor NaN, which JSON may say
+        if (
+            not -_MAX_CLOCK_SKEW <= age <= STALE_LIMIT
+        ):  # false for NaN, too, which Python's JSON accepts
             raise ValueError(f"it is {age:.0f} s old")
         return Held(parse(body), body, None, self._clock() - max(0.0, age))

@@ -1,33 +1,30 @@
-"""What can be wrong with a set-up, an answer or a key set. Refused tokens raise PyJWT's errors."""
+"""Errors of configuration and of fetching. Invalid tokens raise PyJWT's errors."""
 
 import jwt
 
 
 class ConfigurationError(ValueError):
-    """The set-up cannot be right; the message says what to do about it."""
+    """The configuration is invalid; the message says what to do."""
 
 
 class NotFetched(Exception):
-    """The document could not be had, or is not what it should be."""
+    """The document could not be fetched, or is invalid."""
 
 
 class NotNamed(NotFetched):
-    """The issuer's metadata can be read, and names no such document."""
+    """The issuer's metadata is readable but does not name this document."""
 
 
 class KeySetUnavailable(jwt.InvalidTokenError):
-    """There is no key set that may be believed now. Worth trying again after some seconds."""
+    """No key set is trusted now. Try again after `retry_after` seconds."""
 
-    def __init__(self, issuer: str, retry_after: int) -> None:
-        super().__init__(f"The keys of {issuer} are not known at the moment.")
+    def __init__(self, issuer: str, retry_after: int, message: str | None = None) -> None:
+        super().__init__(message or f"The key set of {issuer} is not available.")
         self.retry_after = retry_after
 
 
 class RevocationsUnavailable(KeySetUnavailable):
-    """What the issuer has taken back has not been known for too long."""
+    """The revocation feed has been unavailable for too long."""
 
     def __init__(self, issuer: str, retry_after: int) -> None:
-        jwt.InvalidTokenError.__init__(
-            self, f"What {issuer} has revoked is not known at the moment."
-        )
-        self.retry_after = retry_after
+        super().__init__(issuer, retry_after, f"The revocation feed of {issuer} is not available.")

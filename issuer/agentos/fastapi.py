@@ -1,4 +1,4 @@
-"""Dependencies for a FastAPI service that is no AgentOS (RFC 6750). Imports fastapi."""
+"""Dependencies for a FastAPI service that is not an AgentOS (RFC 6750). Imports fastapi."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any
@@ -22,12 +22,12 @@ _Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 def claims_of(verifier: Verifier) -> Dependency:
     """A dependency that gives the claims of the request's token.
 
-    It answers 401 where there is no good token, and 503 while the issuer's keys are not known.
+    It answers 401 without a valid token, and 503 while the issuer's keys are unavailable.
     """
 
     async def claims(credentials: _Credentials) -> Claims:
         if credentials is None:
-            raise _refused("This needs a token.")
+            raise _refused("An access token is required.")
         try:
             await verifier.prepare_for(credentials.credentials)
             return verifier.claims(credentials.credentials)
@@ -40,10 +40,10 @@ def claims_of(verifier: Verifier) -> Dependency:
 
 
 def requires(verifier: Verifier, *scopes: str) -> Dependency:
-    """The same, and 403 for a token that lacks one of `scopes`.
+    """Like `claims_of`, and 403 for a token that lacks one of `scopes`.
 
-    Each must stand in the token as it is written here: no scope covers another, and
-    `agent_os:admin` opens nothing. What AgentOS makes of scopes holds for its own.
+    Scopes are compared exactly: none implies another, and `agent_os:admin` grants nothing here.
+    The scope rules of AgentOS apply to its own routes only.
     """
 
     async def claims_with_scopes(claims: Annotated[Claims, Depends(claims_of(verifier))]) -> Claims:
@@ -55,7 +55,7 @@ def requires(verifier: Verifier, *scopes: str) -> Dependency:
 
 
 def scopes_of(claims: Mapping[str, Any]) -> set[str]:
-    """What `scope` says in words (RFC 9068 §2.2.3), and `scopes` as a list."""
+    """The scopes in `scope`, a string (RFC 9068 §2.2.3), and in `scopes`, a list."""
     scope, scopes = claims.get("scope"), claims.get("scopes")
     words = scope.split(" ") if isinstance(scope, str) else []
     listed = [each for each in scopes if isinstance(each, str)] if isinstance(scopes, list) else []
@@ -63,7 +63,7 @@ def scopes_of(claims: Mapping[str, Any]) -> set[str]:
 
 
 def _refused(detail: str, why: str = "") -> HTTPException:
-    """RFC 6750 §3: who sent no token is not told of an error."""
+    """RFC 6750 §3: without a token, the challenge has no error code."""
     challenge = f"Bearer {why}".strip()
     return HTTPException(
         status.HTTP_401_UNAUTHORIZED, detail, headers={"WWW-Authenticate": challenge}
@@ -72,7 +72,7 @@ def _refused(detail: str, why: str = "") -> HTTPException:
 
 def _insufficient(scope: str) -> HTTPException:
     challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
-    detail = f"This needs the scope {scope}."
+    detail = f"The scope {scope} is required."
     return HTTPException(status.HTTP_403_FORBIDDEN, detail, headers={"WWW-Authenticate": challenge})
 
 

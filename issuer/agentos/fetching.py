@@ -1,4 +1,4 @@
-"""One bounded GET: a total deadline, a limit of bytes, no redirect, no decompression."""
+"""One bounded GET: a total deadline, a size limit, no redirect, no decompression."""
 
 import asyncio
 import re
@@ -20,9 +20,9 @@ _MAX_AGE = re.compile(r"(?:^|[,\s])max-age=(\d{1,9})", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """An answer: `body` is None if the document is still the one of the `etag` (304).
+    """An answer: `body` is None if the document with the `etag` is unchanged (304).
 
-    `max_age` is for how many seconds it may be kept, as far as the answer says.
+    `max_age` is for how many seconds it may be cached; None if the answer does not say.
     """
 
     body: bytes | None
@@ -31,30 +31,30 @@ class Fetched:
 
 
 def require_safe(url: str, *, allow_http: bool) -> None:
-    """`ConfigurationError` unless nobody on the way can change what `url` answers."""
+    """`ConfigurationError` unless TLS or loopback protects the answer of `url`."""
     parts = _parts(url)
     if parts.scheme not in {"https", "http"} or not parts.netloc or "@" in parts.netloc:
         raise ConfigurationError(f"{url!r} is not an https:// URL without user and password.")
     if parts.scheme == "http" and not allow_http and not _LOOPBACK.fullmatch(parts.netloc):
         raise ConfigurationError(
-            f"{url} is not https://: who is between could hand in keys of his own. In a network"
-            " where nobody can, say dangerously_allow_http=True (--dangerously-allow-http)."
+            f"{url} is not https://: an attacker on the network could replace the keys. In a"
+            " trusted network, set dangerously_allow_http=True (--dangerously-allow-http)."
         )
 
 
 def _parts(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        _ = parts.port  # is read only now
+        _ = parts.port  # parsed only on access
     except ValueError as error:
-        raise ConfigurationError(f"{url!r} is no URL: {error}") from None
+        raise ConfigurationError(f"{url!r} is not a URL: {error}") from None
     return parts
 
 
 def new_client() -> httpx.AsyncClient:
-    """A client for `fetch`. No proxy of the environment, no cookie, no redirect."""
+    """A client for `fetch`. Ignores proxies of the environment, cookies and redirects."""
     headers = {"Accept": "application/json, */*;q=0.1", "Accept-Encoding": "identity"}
-    transport = httpx.AsyncHTTPTransport(verify=_authorities())  # given one, it asks no proxy
+    transport = httpx.AsyncHTTPTransport(verify=_authorities())  # turns off proxies
     return httpx.AsyncClient(
         headers=headers, timeout=DEADLINE, follow_redirects=False, transport=transport
     )
@@ -62,14 +62,14 @@ def new_client() -> httpx.AsyncClient:
 
 @cache
 def _authorities() -> ssl.SSLContext:
-    """Whom TLS trusts, `SSL_CERT_FILE` if it is set. To read them all takes longer than a fetch."""
+    """Trusted CAs, from `SSL_CERT_FILE` if set. Loading them takes longer than a fetch."""
     return httpx.create_ssl_context()
 
 
 async def fetch(
     client: httpx.AsyncClient, url: str, etag: str | None = None, *, max_bytes: int = MAX_BYTES
 ) -> Fetched:
-    """What `url` answers within `DEADLINE` seconds, in JSON; `NotFetched` says what was wrong."""
+    """The JSON that `url` answers within `DEADLINE` seconds; else `NotFetched` with the cause."""
     headers = {"If-None-Match": etag} if etag and etag.isascii() else {}
     try:
         async with asyncio.timeout(DEADLINE), client.stream("GET", url, headers=headers) as answer:
@@ -98,9 +98,9 @@ async def _read(answer: httpx.Response, etag: str | None, max_bytes: int) -> Fet
 
 
 def _max_age(answer: httpx.Response) -> float | None:
-    """RFC 9111 §5.2.2.1, less the time it was on the way (§5.1)."""
-    said = answer.headers.get("cache-control", "")
-    if found := _MAX_AGE.search(said):
+    """RFC 9111 §5.2.2.1, less the time in other caches (§5.1)."""
+    cache_control = answer.headers.get("cache-control", "")
+    if match := _MAX_AGE.search(cache_control):
         age = answer.headers.get("age", "0")
-        return max(0.0, float(found[1]) - (float(age) if age.isdecimal() else 0))
-    return 0.0 if re.search(r"no-(cache|store)", said, re.IGNORECASE) else None
+        return max(0.0, float(match[1]) - (float(age) if age.isdecimal() else 0))
+    return 0.0 if re.search(r"no-(cache|store)", cache_control, re.IGNORECASE) else None

@@ -1,4 +1,4 @@
-"""What sees a request before AgentOS does: it fetches a key that is new, without holding up."""
+"""ASGI middleware in front of AgentOS: fetches unknown keys without blocking the event loop."""
 
 import gc
 import json
@@ -16,24 +16,24 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-# AgentOS asks for no token there; a probe must not wait for an issuer.
+# AgentOS requires no token there; a probe must not wait for an issuer.
 _OPEN = frozenset({"/", "/health", "/info", "/docs", "/redoc", "/openapi.json"})
 
 
 class Preparing(Protocol):
-    """Who knows the issuers that are followed."""
+    """Fetches what is needed to verify a token."""
 
     def start(self) -> None:
-        """Follow, in this process."""
+        """Start polling in this process."""
 
     async def prepare_for(self, token: str) -> None:
-        """See to the key of this token; `KeySetUnavailable` if nothing is known of it."""
+        """Fetch the key of this token; `KeySetUnavailable` if that is impossible now."""
 
 
 class Gate:
-    """The outermost layer of the app, pure ASGI. It decides nothing: AgentOS verifies.
+    """The outermost layer of the app, pure ASGI. It accepts and refuses no token: AgentOS does.
 
-    Where there is no key set to verify with, it answers 503 in its place.
+    It answers 503 while no key set is available.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             self._verifier.start()
-            send = _settling(send)
+            send = _freezing_objects(send)
         elif scope["type"] == "websocket":
             receive = self._watching(receive)
         elif scope["type"] == "http" and scope["path"] not in _OPEN:
@@ -65,10 +65,10 @@ class Gate:
         except KeySetUnavailable:
             raise
         except jwt.InvalidTokenError:
-            pass  # AgentOS says so
+            pass  # AgentOS refuses it
 
     def _watching(self, receive: Receive) -> Receive:
-        """A token comes in a message. AgentOS says itself what it thinks of it."""
+        """Prepare for the token in a WebSocket message. AgentOS itself accepts or refuses it."""
 
         async def watched() -> Message:
             message = await receive()
@@ -98,19 +98,19 @@ class Gate:
         yield from (cookies[name].value.strip() for name in self._cookies if name in cookies)
 
 
-def _settling(send: Send) -> Send:
-    """What an AgentOS is made of stays: the collector need not look at it again and again.
+def _freezing_objects(send: Send) -> Send:
+    """Exclude the objects of a started AgentOS from garbage collection.
 
-    It is some 500,000 objects, and a full collection holds up every request meanwhile.
+    They are some 500,000 and permanent, and a full collection blocks every request meanwhile.
     """
 
-    async def settled(message: Message) -> None:
+    async def send_after_freeze(message: Message) -> None:
         if message["type"] == "lifespan.startup.complete":
             gc.collect()
             gc.freeze()
         await send(message)
 
-    return settled
+    return send_after_freeze
 
 
 def _token_in(text: str | None) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Reading a JWK Set (RFC 7517), one key at a time: a bad one does not spoil the others."""
+"""Reads a JWK Set (RFC 7517) key by key: an invalid key does not affect the others."""
 
 import json
 import logging
@@ -42,7 +42,7 @@ Keys = Mapping[str, TrustedKey]
 
 @dataclass(frozen=True, slots=True)
 class KeySet:
-    """The keys by `kid`, and the tokens that were verified with just these."""
+    """The keys by `kid`, and the tokens verified with exactly these keys."""
 
     keys: Keys
     verified: VerifiedTokens = field(default_factory=VerifiedTokens)
@@ -52,10 +52,10 @@ class KeySet:
 
 
 def read_key_set(body: bytes, algorithms: Sequence[str]) -> Keys:
-    """The keys of the document by `kid`, those that verify one of `algorithms`.
+    """The keys of the document that verify one of `algorithms`, by `kid`.
 
-    Keys without a `kid`, symmetric, private, weak or for another use are left out, and the log
-    says so. `NotFetched` if nothing usable is in it.
+    Keys without a `kid`, and symmetric, private or weak ones or those for another use, are
+    skipped and logged. `NotFetched` if no key is usable.
     """
     keys: dict[str, TrustedKey] = {}
     for jwk in entries_of(body)[:_MAX_KEYS]:
@@ -71,7 +71,7 @@ def read_key_set(body: bytes, algorithms: Sequence[str]) -> Keys:
 
 
 def entries_of(body: bytes) -> list[Any]:
-    """What a JWK Set holds, unread; `NotFetched` if it is none."""
+    """The unparsed keys of a JWK Set; `NotFetched` if it is not one."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -84,23 +84,23 @@ def entries_of(body: bytes) -> list[Any]:
 
 def _trusted(jwk: Any, algorithms: Sequence[str]) -> TrustedKey:
     if not isinstance(jwk, dict):
-        raise TypeError("it is no JSON object")
+        raise TypeError("it is not a JSON object")
     kid = jwk.get("kid")
     if not isinstance(kid, str) or not kid:
         raise ValueError("it has no kid")
     if not _SECRETS.isdisjoint(jwk):
-        raise ValueError(f"{kid!r} is secret, and should never have been published")
+        raise ValueError(f"{kid!r} contains secret key material, which must not be published")
     if jwk.get("use", "sig") != "sig" or "verify" not in jwk.get("key_ops", ["verify"]):
         raise ValueError(f"{kid!r} is not for verifying signatures")
     alg = _algorithm(jwk, algorithms)
     public = PyJWK(jwk, algorithm=alg).key
     if isinstance(public, RSAPublicKey) and public.key_size < _SMALLEST_RSA:
-        raise ValueError(f"{kid!r} has {public.key_size} bits; {_SMALLEST_RSA} are the least")
+        raise ValueError(f"{kid!r} has {public.key_size} bits; the minimum is {_SMALLEST_RSA}")
     return TrustedKey(kid, alg, public)
 
 
 def _algorithm(jwk: Mapping[str, Any], algorithms: Sequence[str]) -> str:
-    """That of the key, else the first of `algorithms` that its type allows."""
+    """The key's `alg`, else the first of `algorithms` that its type allows."""
     of_its_type = (jwk.get("kty"), jwk.get("crv"))
     for alg in algorithms:
         if _KEY_TYPES[alg] == of_its_type and jwk.get("alg", alg) == alg:

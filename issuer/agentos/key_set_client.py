@@ -1,4 +1,4 @@
-"""Keeps the newest good version of one document, and knows how old it is."""
+"""Polls one document (a key set or a revocation feed), and keeps its newest valid version."""
 
 import asyncio
 import logging
@@ -28,9 +28,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Held(Generic[T]):
-    """A good version of the document: `seen_at` is when it was last known to be the current one.
+    """A valid version of the document; `seen_at` is when it was last confirmed as current.
 
-    In seconds of the steady clock; another `value` is another object.
+    In seconds of the monotonic clock. A new version has a new `value` object.
     """
 
     value: T
@@ -40,12 +40,12 @@ class Held(Generic[T]):
 
 
 class KeySetClient(Generic[T]):
-    """Fetches again and again, in the background, as often as `max-age` says: 1 to 300 s.
+    """Fetches in the background at the interval that `max-age` sets: 1 to 300 s.
 
-    `held` is read without a lock, by any thread. What cannot be fetched or read changes nothing,
-    but that the version held grows older; it is believed for `believed_for` seconds. A version
-    that is served again is current only if `check` does not raise `NotFetched`. Its numbers are
-    public so that a caller can say when to come again.
+    Any thread may read `held` without a lock. A failed fetch or an invalid document keeps the
+    version held, which is trusted for `trusted_for` seconds after it was last confirmed. An
+    unchanged version is confirmed only if `check` does not raise `NotFetched`. `next_at` is public
+    so that a caller can tell when to try again.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class KeySetClient(Generic[T]):
 
     @property
     def trusted(self) -> Held[T] | None:
-        """The version held, unless it is too old to be believed."""
+        """The version held, unless it is too old to be trusted."""
         held = self.held
         if held is None or self._clock() - held.seen_at > self.trusted_for:
             return None
@@ -87,11 +87,11 @@ class KeySetClient(Generic[T]):
 
     @property
     def is_running(self) -> bool:
-        """Whether it follows in this process: after a fork it does not yet."""
+        """Whether it polls in this process: after a fork it does not yet."""
         return self._process == os.getpid()
 
     def start(self, held: Held[T] | None = None) -> None:
-        """Follow from now on. `held` is what is known from an earlier life."""
+        """Start polling. `held` is the version cached by an earlier process."""
         with background.starting:
             if self.is_running:
                 return
@@ -100,27 +100,27 @@ class KeySetClient(Generic[T]):
             self._process = os.getpid()
 
     def stop(self) -> None:
-        """Follow no more, until it is started again."""
+        """Stop polling until started again."""
         with background.starting:
             if self._following is not None:
                 self._following.cancel()
             self._process = None
 
     async def now(self) -> None:
-        """Have it fetched, or wait for the fetch under way."""
+        """Fetch now, or wait for the fetch in progress."""
         self.start()
         await asyncio.wrap_future(background.run(self._once()))
 
     async def for_want_of(self, is_there: Callable[[T], bool]) -> None:
         """Fetch because something is missing; such fetches start at most every 5 s.
 
-        They have a budget of their own, so that they never delay a planned one.
+        This limit is their own: they never delay a scheduled fetch.
         """
         self.start()
         await asyncio.wrap_future(background.run(self._asked(is_there)))
 
     def ask_for(self, is_there: Callable[[T], bool]) -> None:
-        """The same, for a caller that cannot wait: it finds out the next time."""
+        """Like `for_want_of`, for a caller that cannot wait."""
         if self._clock() - self._asked_at >= BETWEEN_ASKED:
             self.start()
             background.run(self._asked(is_there))
@@ -129,7 +129,7 @@ class KeySetClient(Generic[T]):
         while True:
             await self._once()
             while (pause := self.next_at - self._clock()) > 0:
-                await asyncio.sleep(min(pause, OFTEN))  # a fetch that was asked for may move it
+                await asyncio.sleep(min(pause, OFTEN))  # an extra fetch may move `next_at`
 
     async def _asked(self, is_there: Callable[[T], bool]) -> None:
         if self._is_under_way:
@@ -141,14 +141,14 @@ class KeySetClient(Generic[T]):
         await self._once()
 
     async def _once(self) -> None:
-        """One fetch at a time; who comes meanwhile waits for the same."""
+        """One fetch at a time; concurrent callers wait for the same one."""
         if self._flight is None or not self._is_under_way:
             self._flight = asyncio.get_running_loop().create_task(self._refresh())
         await asyncio.shield(self._flight)
 
     @property
     def _is_under_way(self) -> bool:
-        """Whether there is a fetch to wait for: after a fork there is that of the parent's loop."""
+        """Whether a fetch is in progress in this loop: a fork copies that of the parent's loop."""
         flight = self._flight
         return (
             flight is not None
@@ -161,8 +161,8 @@ class KeySetClient(Generic[T]):
             self._accept(await self._fetch(self.held.etag if self.held else None))
         except NotFetched as error:
             self._complain(f"{self.name} {error}")
-        except Exception as error:  # whatever it is, following goes on
-            log.exception("%s cannot be followed", self.name)
+        except Exception as error:  # whatever it is, polling continues
+            log.exception("%s cannot be updated", self.name)
             self._complain(f"{self.name}: {type(error).__name__}")
 
     def _accept(self, fetched: Fetched) -> None:
@@ -172,9 +172,9 @@ class KeySetClient(Generic[T]):
         else:
             value = self._read(fetched.body)
             self.held = Held(value, fetched.body, fetched.etag, now)
-            log.debug("%s is now another", self.name)
+            log.debug("%s has changed", self.name)
         if self.problem:
-            log.info("%s can be followed again", self.name)
+            log.info("%s is updated again", self.name)
         self.problem, self._failures = None, 0
         kept_for = IF_NOT_TOLD if fetched.max_age is None else fetched.max_age
         self.next_at = now + min(max(kept_for, OFTEN), SELDOM)
@@ -185,15 +185,15 @@ class KeySetClient(Generic[T]):
         try:
             self._check(self.held.value)
         except NotFetched:
-            self.held = replace(self.held, etag=None)  # or "not modified" would be all we hear
+            self.held = replace(self.held, etag=None)  # else the server would keep answering 304
             raise
         return replace(self.held, etag=fetched.etag, seen_at=now)
 
     def _complain(self, problem: str) -> None:
         if problem != self.problem:
-            log.warning("%s; what is held is kept", problem)
+            log.warning("%s; the last valid version stays in use", problem)
         self.problem = problem
         pause = min(2.0**self._failures, self._between_tries)
         self._failures = min(self._failures + 1, 10)
-        # Not all at once, when the issuer comes back.
+        # Spread the load when the issuer is available again.
         self.next_at = self._clock() + pause * random.uniform(0.5, 1.0)  # noqa: S311

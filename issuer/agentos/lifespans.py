@@ -1,4 +1,4 @@
-"""Starts an AgentOS that is mounted in another app, which that app does not do by itself."""
+"""Starts an AgentOS that is mounted in another app, which does not do so itself."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -12,8 +12,8 @@ Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
 def start_with(app: Any) -> None:
     """Run the lifespan of each AgentOS mounted in `app` within that of `app`.
 
-    Starlette runs the lifespan of the outermost app alone. Without its own, an AgentOS answers
-    500 at `/mcp`, and has no scheduler. One that `app` runs already is not run again.
+    Starlette runs only the lifespan of the outermost app. Without its own, an AgentOS answers
+    500 at `/mcp`, and has no scheduler. A lifespan that `app` already runs is not run again.
     """
     if getattr(app, "router", None) is None:
         return
@@ -33,7 +33,7 @@ def _mounted_agent_os(app: Any) -> list[Any]:
 
 
 def _once(lifespan: Lifespan) -> Lifespan:
-    """`lifespan`, but nothing while it runs already: MCP's session manager starts only once."""
+    """`lifespan`, or nothing while it is running: MCP's session manager starts only once."""
     is_running = False
 
     @asynccontextmanager

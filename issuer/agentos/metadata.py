@@ -1,4 +1,4 @@
-"""Where an issuer publishes its keys and its feed: its metadata (RFC 8414), read once an hour."""
+"""Finds an issuer's key set and revocation feed in its metadata (RFC 8414), read hourly."""
 
 import json
 import time
@@ -18,7 +18,7 @@ _TRIED_AGAIN_AFTER = 60.0
 class Source:
     """Fetches the document that the issuer's metadata names as `member`, or the one at `url`.
 
-    `asking` makes of that URL the one that is asked. The document has at most `most_bytes`.
+    `asking` turns that URL into the one to fetch. The document has at most `max_bytes`.
     """
 
     def __init__(
@@ -46,13 +46,13 @@ class Source:
     async def __call__(self, etag: str | None) -> Fetched:
         """The document; `NotFetched` also while the metadata cannot be read.
 
-        `NotNamed` if it can, and names none. What it named once is asked for all the same.
+        `NotNamed` if the metadata names none. The URL found last stays in use meanwhile.
         """
         async with new_client() as client:
             await self._find(client)
             assert self.url is not None
             before, self._asked = self._asked, self._asking(self.url)
-            try:  # an etag says nothing about another URL
+            try:  # an etag is valid for one URL only
                 return await fetch(
                     client,
                     self._asked,
@@ -72,7 +72,9 @@ class Source:
         except NotFetched:
             if self.url is None:
                 raise
-            self._read_again_at = self._clock() + _TRIED_AGAIN_AFTER  # it may hang for long
+            self._read_again_at = (
+                self._clock() + _TRIED_AGAIN_AFTER
+            )  # a fetch may take long to fail
 
     async def _named_by_metadata(self, client: httpx.AsyncClient) -> str:
         problem: NotFetched | None = None
@@ -90,20 +92,20 @@ class Source:
     def _member_of(self, metadata: dict[str, Any]) -> str:
         """RFC 8414 §3.3: metadata of another issuer must not be used."""
         if metadata.get("issuer") != self._issuer:
-            raise NotFetched(f"is that of another issuer, {str(metadata.get('issuer'))[:200]!r}")
+            raise NotFetched(f"is from another issuer, {str(metadata.get('issuer'))[:200]!r}")
         url = metadata.get(self._member)
         if not isinstance(url, str):
             kind = NotNamed if url is None else NotFetched
-            raise kind(f'names no "{self._member}"')
+            raise kind(f'has no "{self._member}"')
         try:
             require_safe(url, allow_http=self._allow_http)
         except ConfigurationError as error:
-            raise NotFetched(f'names an unsafe "{self._member}": {error}') from None
+            raise NotFetched(f'has an unsafe "{self._member}": {error}') from None
         return url
 
 
 def metadata_urls(issuer: str) -> tuple[str, str]:
-    """Where the metadata is: RFC 8414 §3.1, and for issuers that know only OpenID Connect."""
+    """URLs of the metadata: RFC 8414 §3.1, and OpenID Connect Discovery for other issuers."""
     parts = urlsplit(issuer)
     path = parts.path.rstrip("/")
     standard = parts._replace(path=f"/.well-known/oauth-authorization-server{path}").geturl()

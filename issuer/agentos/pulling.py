@@ -1,4 +1,4 @@
-"""A key set pulled into a file, for whoever reads keys from files."""
+"""Writes a key set into a file, for programs that read keys from files."""
 
 import errno
 import os
@@ -11,14 +11,14 @@ from issuer.agentos.files import read_regular, replace_file
 from issuer.agentos.key_set import SUPPORTED, Keys, entries_of, read_key_set
 from issuer.agentos.metadata import Source
 
-_FOR_EVERYBODY = 0o644  # the keys are public, and another user's process reads them
+_WORLD_READABLE = 0o644  # the keys are public, and another user's process reads them
 
 
 class KeySetSource:
     """Fetches the key set of `url`: a JWKS URL, or an issuer whose metadata names one.
 
-    It is a JWKS URL if its path ends in .json or a JWK Set is what it answers, else an issuer.
-    `ConfigurationError` for one that is not safe.
+    It is a JWKS URL if its path ends in .json or it answers with a JWK Set, else an issuer.
+    `ConfigurationError` for an unsafe URL.
     """
 
     def __init__(self, url: str, *, allow_http: bool = False) -> None:
@@ -28,13 +28,13 @@ class KeySetSource:
         self._known = self._as_jwks_url if urlsplit(url).path.endswith(".json") else None
 
     async def __call__(self, etag: str | None) -> Fetched:
-        """The document; `NotFetched` says what was wrong."""
+        """The document, else `NotFetched` with the cause."""
         if self._known is None:
-            return await self._found_out()
+            return await self._detect()
         return await self._known(etag)
 
-    async def _found_out(self) -> Fetched:
-        """What it is, is kept only once it answered well: it may be away for the moment."""
+    async def _detect(self) -> Fetched:
+        """Find out which it is; remembered only after a success, as the server may be down."""
         try:
             fetched = await self._as_jwks_url(None)
             entries_of(fetched.body or b"")
@@ -43,16 +43,16 @@ class KeySetSource:
             try:
                 fetched = await self._as_issuer(None)
             except NotFetched as no_issuer:
-                raise NotFetched(f"{no_key_set}; as that of an issuer, it {no_issuer}") from None
+                raise NotFetched(f"{no_key_set}; taken as an issuer, it {no_issuer}") from None
             self._known = self._as_issuer
         return fetched
 
 
 class KeyFile:
-    """A file that holds a key set, byte for byte as it was published.
+    """A file that holds a key set, byte for byte as published.
 
-    A link is followed: what it leads to is read and replaced, and the link stays. Errors are
-    `OSError`: for anything but a regular file, and for a link of another user.
+    A link is followed: its target is read and replaced, and the link stays. `OSError` for
+    anything but a regular file, and for a link of another user.
     """
 
     def __init__(self, path: Path) -> None:
@@ -60,13 +60,13 @@ class KeyFile:
 
     @property
     def path(self) -> Path:
-        """The file itself, behind all links."""
+        """The file itself, with all links resolved."""
         if self._path.is_symlink() and self._path.lstat().st_uid not in {0, os.geteuid()}:
             raise OSError(errno.EPERM, "it is a link of another user")
         return Path(os.path.realpath(self._path))
 
     def holds(self, body: bytes) -> bool:
-        """Whether it is just that."""
+        """Whether the file has exactly this content."""
         try:
             return read_regular(self.path, len(body))[0] == body
         except OSError as error:
@@ -75,15 +75,15 @@ class KeyFile:
             raise
 
     def replace(self, body: bytes) -> None:
-        """Replace it whole. Mode 0644, or that of the file that was there."""
+        """Replace it atomically. Mode 0644, or that of the existing file."""
         path = self.path
         try:
             mode = path.stat().st_mode & 0o777
         except FileNotFoundError:
-            mode = _FOR_EVERYBODY
+            mode = _WORLD_READABLE
         replace_file(path, body, mode)
 
 
 def usable_keys(body: bytes) -> Keys:
-    """The keys that verify any algorithm we know; `NotFetched` if there is none."""
+    """The keys that verify any supported algorithm; `NotFetched` if there is none."""
     return read_key_set(body, sorted(SUPPORTED))

@@ -1,4 +1,4 @@
-"""Follows what an issuer takes back, and decides what holds while that cannot be known."""
+"""Polls an issuer's revocation feed, and decides what is accepted while it is unavailable."""
 
 import logging
 import math
@@ -17,24 +17,24 @@ from issuer.agentos.key_set_client import STALE_LIMIT, Held, KeySetClient
 from issuer.agentos.metadata import Source
 from issuer.agentos.revocations import Revocations, read_revocations
 from issuer.agentos.rules import TokenRules
-from issuer.agentos.signed_feed import CLOCKS_DIFFER_BY, kid_of, read_feed, require_current
+from issuer.agentos.signed_feed import MAX_CLOCK_SKEW, kid_of, read_feed, require_current
 
 MAX_BYTES = 16 * 1024 * 1024
 _SELDOM = 5.0
 _ASKED_AGAIN_AFTER = 300.0
 _KEPT_AGAIN_AFTER = 60.0
-_NO_FEED = b""  # in the place of a document: the issuer has none
+_NO_FEED = b""  # instead of a document: the issuer has no feed
 
 log = logging.getLogger(__name__)
 
 
 class RevocationFeed:
-    """The revocations of the issuer whose key set `key_set` follows.
+    """The revocations of the issuer whose key set `key_set` polls.
 
-    Its URL is `url`, or the one that the issuer's metadata names; an issuer that names none has
-    none. `away_limit` is for how many seconds tokens are taken while it cannot be had, None for
-    as long as that lasts. With `is_optional`, metadata that cannot be read means that there is
-    no feed, unless it was read before.
+    Its URL is `url`, or the one in the issuer's metadata; without either there is no feed.
+    `away_limit` is for how many seconds tokens are accepted while the feed is unavailable, None
+    for no limit. With `is_optional`, unreadable metadata means that there is no feed, unless the
+    metadata was read before.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class RevocationFeed:
             allow_http=allow_http,
             clock=clock,
         )
-        self.key_set_client = KeySetClient(
+        self.client = KeySetClient(
             f"The revocation feed of {rules.issuer}",
             self._fetch,
             self._read,
@@ -83,74 +83,70 @@ class RevocationFeed:
 
     @property
     def is_running(self) -> bool:
-        return self.key_set_client.is_running
+        return self.client.is_running
 
     def start(self) -> None:
-        """Follow in this process. Waits for nothing."""
+        """Start polling in this process. Does not block."""
         if not self.is_running:
-            cache = self._cache if self.key_set_client.held is None else None
-            self.key_set_client.start(cache.read(_read_kept) if cache else None)
+            cache = self._cache if self.client.held is None else None
+            self.client.start(cache.read(_read_kept) if cache else None)
 
     def stop(self) -> None:
-        """Follow no more."""
-        self.key_set_client.stop()
+        """Stop polling."""
+        self.client.stop()
 
-    async def look(self) -> None:
-        """Wait for the first answer, and ask for one again if there must be one."""
-        first_try = self.key_set_client.held is None and self.key_set_client.problem is None
+    async def prepare(self) -> None:
+        """Wait for the first answer; fetch again if tokens cannot be accepted without one."""
+        first_try = self.client.held is None and self.client.problem is None
         if first_try or not self.is_known:
-            await self.key_set_client.for_want_of(lambda revocations: revocations.issued_at > 0)
+            await self.client.for_want_of(lambda revocations: revocations.issued_at > 0)
 
     def refuse(self, kid: str, claims: Mapping[str, Any]) -> None:
-        """`jwt.InvalidTokenError` for a token that was taken back. Never waits.
+        """`jwt.InvalidTokenError` for a revoked token. Never blocks.
 
-        `RevocationsUnavailable` if it has been unknown for too long what was.
+        `RevocationsUnavailable` if the feed has been unavailable for too long.
         """
         self._current().refuse(kid, claims)
 
     def require_known(self) -> None:
-        """`RevocationsUnavailable` if it has been unknown for too long what was taken back."""
+        """`RevocationsUnavailable` if the feed has been unavailable for too long."""
         self._current()
 
     def status(self, moment: Callable[[float], str]) -> dict[str, Any]:
-        """What is held and since when, as JSON has it; `moment` writes one of the steady clock."""
-        held = self.key_set_client.held
+        """What is held and since when, for JSON; `moment` formats a monotonic time."""
+        held = self.client.held
         feed = held.value if held and held.body != _NO_FEED else None
-        ends = (
-            None
-            if self._goes_on or held is None
-            else held.seen_at + self.key_set_client.trusted_for
-        )
+        ends = None if self._goes_on or held is None else held.seen_at + self.client.trusted_for
         return {
             "url": self._source.url,
             "entries": feed.count if feed else None,
             "issued_at": as_utc(feed.issued_at) if feed else None,
-            "believed": self.is_known,
+            "trusted": self.is_known,
             "seen_at": moment(held.seen_at) if held else None,
-            "believed_until": moment(ends) if feed and ends is not None else None,
-            "next_fetch_at": moment(self.key_set_client.next_at),
-            "problem": self.key_set_client.problem,
+            "trusted_until": moment(ends) if feed and ends is not None else None,
+            "next_fetch_at": moment(self.client.next_at),
+            "problem": self.client.problem,
         }
 
     def _current(self) -> Revocations:
-        held = self.key_set_client.held
+        held = self.client.held
         if not self.is_known:
-            wait = math.ceil(self.key_set_client.next_at - self._clock())
+            wait = math.ceil(self.client.next_at - self._clock())
             raise RevocationsUnavailable(self._rules.issuer, retry_after=max(1, wait))
         return held.value if held else Revocations()
 
     @property
     def is_known(self) -> bool:
         """Whether `refuse` can answer."""
-        held = self.key_set_client.held
-        if self._goes_on or self.key_set_client.trusted is not None:
+        held = self.client.held
+        if self._goes_on or self.client.trusted is not None:
             return True
         is_named = self._source.url is not None
         return not is_named and (self._is_optional if held is None else held.body == _NO_FEED)
 
     async def _fetch(self, etag: str | None) -> Fetched:
         await self._have_key_set()
-        held = self.key_set_client.held
+        held = self.client.held
         try:
             fetched = await self._source(etag)
         except NotNamed as error:
@@ -170,7 +166,7 @@ class RevocationFeed:
             await self._key_set.now()
 
     async def _have_key_for(self, feed: bytes) -> None:
-        """It may be signed with a key that is newer than the key set that is held."""
+        """The feed may be signed with a key that is newer than the key set held."""
         kid = kid_of(feed)
         if kid is not None and kid not in self._keys and self._key_set.is_running:
             await self._key_set.for_want_of(lambda key_set: key_set.has(kid))
@@ -184,22 +180,22 @@ class RevocationFeed:
         if body == _NO_FEED:
             log.info("%s has no revocation feed", self._rules.issuer)
             return Revocations()
-        held = self.key_set_client.held
+        held = self.client.held
         known = held.value if held else Revocations()
         feed = read_feed(body, self._keys, known, self._rules, self._wall_clock())
-        return feed.after(known, self._rules.leeway + CLOCKS_DIFFER_BY)
+        return feed.after(known, self._rules.leeway + MAX_CLOCK_SKEW)
 
     def _require_current(self, revocations: Revocations) -> None:
         if revocations.expires_at:
             require_current(revocations, self._rules, self._wall_clock())
 
     def _keep(self, held: Held[Revocations]) -> None:
-        """On disk: at once if there is more, else once a minute."""
+        """Write it to disk: at once if it has new entries, else once a minute."""
         if self._cache is None:
             return
         if self._kept is not None:
             kept, at = self._kept
-            is_kept = kept is held.value or held.value.says_no_more_than(kept)
+            is_kept = kept is held.value or held.value.is_covered_by(kept)
             if is_kept and held.seen_at - at < _KEPT_AGAIN_AFTER:
                 return
         self._kept = held.value, held.seen_at
@@ -207,10 +203,10 @@ class RevocationFeed:
         self._cache.write(replace(held, body=body))
 
     def _for_an_algorithm_of_ours(self, url: str) -> str:
-        """With `?alg=`: the issuer may have several, and sign with one that we cannot check.
+        """Add `?alg=`: the issuer may sign with several algorithms, and we may support only some.
 
-        One that the key set has a key for, and another when that was in vain: the issuer may have
-        given it up, and still publish its last keys.
+        Takes one for which the key set has a key, and the next after a failure: the issuer may no
+        longer sign with an algorithm whose last keys it still publishes.
         """
         parts = urlsplit(url)
         known = {key.alg for key in self._keys.values()}
@@ -222,7 +218,7 @@ class RevocationFeed:
 
 
 def as_utc(instant: float) -> str:
-    """Seconds since 1970 as RFC 3339 writes them."""
+    """Seconds since 1970 in the format of RFC 3339."""
     return datetime.fromtimestamp(instant, UTC).isoformat(timespec="seconds")
 
 

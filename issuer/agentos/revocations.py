@@ -1,4 +1,4 @@
-"""What an issuer has taken back (CONTRACT §6): pure."""
+"""The contents of a revocation feed (docs/reference/revocation-feed.md). Pure functions."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -21,11 +21,11 @@ Times = Mapping[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Revocations:
-    """As the issuer said at `issued_at`: whole seconds since 1970, as all times here.
+    """What was revoked as of `issued_at`. All times are whole seconds since 1970.
 
-    `tokens` has when each `jti` expires; `sessions`, `subjects`, `clients` and `audiences` until
-    when tokens issued in, to or for them are void, that second included; `keys` what may sign
-    nothing any more.
+    `tokens` maps each `jti` to its expiry. `sessions`, `subjects`, `clients` and `audiences` map
+    an id to the last second (inclusive) whose tokens in, to or for it are revoked. `keys` are
+    revoked `kid`s.
     """
 
     issued_at: int = 0
@@ -38,7 +38,7 @@ class Revocations:
     sessions: Times = field(default_factory=dict)
 
     def refuse(self, kid: str, claims: Mapping[str, Any]) -> None:
-        """`jwt.InvalidTokenError` for a token that was taken back; its claims are verified ones."""
+        """`jwt.InvalidTokenError` for a revoked token. Takes verified claims."""
         if kid in self.keys:
             raise jwt.InvalidTokenError("The token's key was revoked.")
         issued_at = int(claims.get("iat") or 0)
@@ -54,12 +54,12 @@ class Revocations:
             raise jwt.InvalidTokenError("The token was revoked.")
 
     def after(self, before: "Revocations", leeway: float) -> "Revocations":
-        """This, with what was known `before` and no feed can free.
+        """This, with the revocations known `before`: a later feed cannot undo one.
 
-        What no token could be touched by any more is forgotten: a `jti` once it has expired, all
-        else a day later, the longest that a token lives, unless it is still listed. Where that is
-        too much, sessions are left out that the issuer, which has to, lists no more. `leeway` is
-        by how much a verifier may be late. `NotFetched` if it would still be too much.
+        Entries that no valid token can match are dropped unless still listed: a `jti` after its
+        expiry, others after a day, the longest lifetime of a token. Above the limit, sessions that
+        are no longer listed are dropped, too. `leeway` is how far a verifier's clock may be
+        behind. `NotFetched` if there are still too many entries.
         """
         expired = self.issued_at - leeway
         issued = expired - _MAX_TOKEN_LIFE
@@ -75,28 +75,30 @@ class Revocations:
         if joined.is_too_much:
             joined = replace(joined, sessions=self.sessions)
         if joined.is_too_much:
-            raise NotFetched(f"would have more than {MAX_ENTRIES} entries be kept")
+            raise NotFetched(
+                f"has too many entries: more than {MAX_ENTRIES} with those known before"
+            )
         return joined
 
     @property
     def is_too_much(self) -> bool:
-        """Whether an AgentOS should not keep so many entries in memory."""
+        """Whether there are more entries than an AgentOS should hold in memory."""
         return sum(self.count.values()) > MAX_ENTRIES or len(self.keys) > _MAX_KEYS
 
-    def says_no_more_than(self, other: "Revocations") -> bool:
-        """Whether `other` refuses all that this refuses."""
+    def is_covered_by(self, other: "Revocations") -> bool:
+        """Whether `other` refuses every token that this refuses."""
         pairs = ((mine, getattr(other, name)) for name, mine in self._times())
         return self.keys <= other.keys and all(_is_within(mine, theirs) for mine, theirs in pairs)
 
     @property
     def count(self) -> dict[str, int]:
-        """How many there are of each kind, by the name that the feed has for it."""
+        """The number of entries of each kind, by its member name in the feed."""
         times = {_MEMBERS[name]: len(each) for name, each in self._times()}
         return {**times, "kid": len(self.keys)}
 
     def as_json(self) -> bytes:
-        """As the claims of a feed are written: `read_revocations` reads it."""
-        # Entry by entry, so that other threads can go on meanwhile.
+        """The claims of a feed, which `read_revocations` reads."""
+        # Entry by entry, so that other threads can run meanwhile.
         times = (
             f'"{_MEMBERS[name]}":{{{",".join(f"{json.dumps(i)}:{at}" for i, at in each.items())}}}'
             for name, each in self._times()
@@ -120,12 +122,12 @@ _MEMBERS = {
 
 
 def read_revocations(content: bytes) -> tuple[Revocations, Mapping[str, Any]]:
-    """What the claims of a feed say, and the claims. `NotFetched` if one of these is not right.
+    """The revocations in the claims of a feed, and these claims. `NotFetched` if one is invalid.
 
-    One entry that is wrong spoils the whole: who leaves it out does not know what it meant.
+    One invalid entry makes the feed invalid: skipping it could accept a revoked token.
     """
     try:
-        # A function of ours for each number lets other threads go on while a large feed is read.
+        # A Python function per number lets other threads run while a large feed is read.
         claims = json.loads(content, parse_int=_whole, parse_float=_no, parse_constant=_no)
     except (ValueError, RecursionError):
         raise NotFetched("is not JSON with whole seconds") from None
@@ -162,7 +164,7 @@ def _times_of(revoked: Mapping[str, Any], member: str) -> Times:
     if not isinstance(times, dict):
         raise NotFetched(f'has no object "{member}"')
     if not all(0 < len(name) <= _MAX_ID and _is_second(at) for name, at in times.items()):
-        raise NotFetched(f'has an entry in "{member}" that is not as it should be')
+        raise NotFetched(f'has an invalid entry in "{member}"')
     return times
 
 
@@ -171,7 +173,7 @@ def _kids_of(revoked: Mapping[str, Any]) -> frozenset[str]:
     if not isinstance(kids, list) or len(kids) > _MAX_KEYS:
         raise NotFetched('has no array "kid"')
     if not all(isinstance(kid, str) and 0 < len(kid) <= _MAX_ID for kid in kids):
-        raise NotFetched('has an entry in "kid" that is not as it should be')
+        raise NotFetched('has an invalid entry in "kid"')
     return frozenset(kids)
 
 

@@ -1,4 +1,4 @@
-"""What the claims of an access token must be (RFC 9068 §4): pure."""
+"""Rules for the claims of an access token (RFC 9068 §4). Pure functions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from typing import Any
 import jwt
 from jwt.utils import base64url_encode
 
-LONGEST = 16 * 1024
-# Identities that AgentOS gives out itself.
+MAX_BYTES = 16 * 1024
+# Identities that AgentOS assigns itself.
 _RESERVED_SUBJECTS = ("sa:", "__oauth__:")
 _SCHEDULER = "__scheduler__"
 YEAR_10000 = 253_402_300_800
@@ -16,7 +16,7 @@ YEAR_10000 = 253_402_300_800
 
 @dataclass(frozen=True, slots=True)
 class Unverified:
-    """What a token says of itself before anybody has checked it."""
+    """Header and claims of a token whose signature was not checked."""
 
     header: Mapping[str, Any]
     claims: dict[str, Any]
@@ -29,30 +29,30 @@ class Unverified:
 
 def read_unverified(token: str) -> Unverified:
     """Header and claims of a JWT. `jwt.DecodeError` for anything else, or one too long."""
-    if len(token) > LONGEST:
-        raise jwt.DecodeError(f"Tokens over {LONGEST} bytes are not read.")
+    if len(token) > MAX_BYTES:
+        raise jwt.DecodeError(f"The token is longer than {MAX_BYTES} bytes.")
     try:
         parts = jwt.decode_complete(token, options={"verify_signature": False})
     except (ValueError, RecursionError):
-        raise jwt.DecodeError("It is no JWT.") from None
-    # Base64 has many spellings of the same signature, and nothing has signed that part.
+        raise jwt.DecodeError("The token is not a JWT.") from None
+    # One signature has several base64 spellings, and the spelling is not signed.
     if base64url_encode(parts["signature"]).decode() != token.rpartition(".")[2]:
         raise jwt.DecodeError("The token's signature is not written as base64url.")
     return Unverified(parts["header"], parts["payload"])
 
 
 def read_signed(token: str, public_key: Any, alg: str) -> dict[str, Any]:
-    """The claims, if that key has signed them with `alg`. They are not looked at: see below."""
+    """The claims, if that key has signed them with `alg`. `TokenRules` checks the claims."""
     try:
         claims: dict[str, Any] = jwt.decode(
             token, public_key, algorithms=[alg], options=_SIGNATURE_ONLY
         )
     except (ValueError, RecursionError):
-        raise jwt.DecodeError("It is no JWT.") from None
+        raise jwt.DecodeError("The token is not a JWT.") from None
     return claims
 
 
-# Claims are checked by our own rules, which can be stricter and know our clock.
+# `TokenRules` checks the claims: stricter, and with a clock that tests can set.
 _SIGNATURE_ONLY: Any = {
     f"verify_{what}": False for what in ("exp", "nbf", "iat", "aud", "iss", "sub", "jti")
 }
@@ -60,7 +60,7 @@ _SIGNATURE_ONLY: Any = {
 
 @dataclass(frozen=True, slots=True)
 class TokenRules:
-    """`typ` None takes any; `leeway` is in seconds."""
+    """`typ` None accepts any; `leeway` is in seconds."""
 
     issuer: str
     audience: str
@@ -68,17 +68,17 @@ class TokenRules:
     leeway: float = 10
 
     def check_header(self, header: Mapping[str, Any]) -> None:
-        """RFC 9068 §4, RFC 7515 §4.1.11. An `InvalidTokenError` says what is wrong."""
+        """RFC 9068 §4, RFC 7515 §4.1.11. `InvalidTokenError` with the cause."""
         typ = str(header.get("typ", "")).lower().removeprefix("application/")
         if self.typ is not None and typ != self.typ.lower():
             raise jwt.InvalidTokenError(f"The token's typ is not {self.typ}.")
         if "crit" in header or "b64" in header:
-            raise jwt.InvalidTokenError("The token's header asks for an extension.")
+            raise jwt.InvalidTokenError("The token's header requires an extension.")
 
     def check_claims(self, claims: Mapping[str, Any], now: float) -> tuple[float, float]:
-        """From when until when the token holds, seconds since 1970. Errors are PyJWT's."""
+        """From when until when the token is valid, seconds since 1970. Errors are PyJWT's."""
         if claims.get("iss") != self.issuer:
-            raise jwt.InvalidIssuerError("The token is of another issuer.")
+            raise jwt.InvalidIssuerError("The token is from another issuer.")
         self._check_audience(claims.get("aud"))
         self._check_subject(claims.get("sub"))
         return self._check_time(claims, now)
@@ -113,7 +113,7 @@ def _seconds(claims: Mapping[str, Any], name: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise jwt.DecodeError(f"The token's {name} is no number.")
-    if not abs(value) < YEAR_10000:  # NaN and Infinity, which JSON does not know and Python does
-        raise jwt.DecodeError(f"The token's {name} is no time.")
+        raise jwt.DecodeError(f"The token's {name} is not a number.")
+    if not abs(value) < YEAR_10000:  # also refuses NaN and Infinity, which Python's JSON accepts
+        raise jwt.DecodeError(f"The token's {name} is not a valid time.")
     return float(value)

@@ -1,4 +1,4 @@
-"""What cannot be right in the arguments of a `Verifier`, said at the start and not at a token."""
+"""Checks the arguments of a `Verifier` when it is created, before any token arrives."""
 
 from collections.abc import Iterable
 from urllib.parse import urlsplit
@@ -17,9 +17,9 @@ def require_sound(
     leeway: object,
     typ: object,
 ) -> None:
-    """`ConfigurationError` for what is of the wrong kind, or would have every token pass or none.
+    """`ConfigurationError` for a wrong type, or a value that accepts or refuses every token.
 
-    Whether a URL is safe, and an algorithm known, others say.
+    Safe URLs and supported algorithms are checked elsewhere.
     """
     _require_text("issuer", issuer)
     if urlsplit(str(issuer)).query or urlsplit(str(issuer)).fragment:
@@ -37,13 +37,13 @@ def require_sound(
 
 def _require_text(name: str, value: object, *, lines: bool = False) -> None:
     if not isinstance(value, str) or not value:
-        raise ConfigurationError(f"{name} must be text: not {value!r}.")
+        raise ConfigurationError(f"{name} must be non-empty text, not {value!r}.")
     if not lines and (value != value.strip() or not value.isprintable()):
-        raise ConfigurationError(f"{name} has spaces around it or control characters: {value!r}.")
+        raise ConfigurationError(f"{name} has surrounding spaces or control characters: {value!r}.")
 
 
 def _require_leeway(leeway: object) -> None:
     """With NaN or infinity no token would ever expire."""
     seconds = leeway if isinstance(leeway, int | float) and not isinstance(leeway, bool) else -1
     if not 0 <= seconds <= MAX_LEEWAY:
-        raise ConfigurationError(f"leeway must be 0 to {MAX_LEEWAY:.0f} seconds: not {leeway!r}.")
+        raise ConfigurationError(f"leeway must be 0 to {MAX_LEEWAY:.0f} seconds, not {leeway!r}.")

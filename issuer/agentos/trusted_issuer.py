@@ -1,4 +1,4 @@
-"""One issuer whose key set is followed, and whose tokens for one audience are verified."""
+"""One trusted issuer: polls its key set and verifies its tokens for one audience."""
 
 import asyncio
 import logging
@@ -28,10 +28,10 @@ log = logging.getLogger(__name__)
 
 
 class TrustedIssuer:
-    """Verifies with keys of the set that is followed, and with no others (RFC 8725 §3.8).
+    """Verifies only with keys of the issuer's key set (RFC 8725 §3.8).
 
-    `revocations`: follow the feed that the issuer's metadata names, or the one at this URL, or
-    none. Tokens are taken for `feed_away_limit` seconds while it cannot be had.
+    `revocations`: True for the feed in the issuer's metadata, a URL for that feed, False for none.
+    Tokens are accepted for `feed_away_limit` seconds while the feed is unavailable.
     """
 
     def __init__(
@@ -62,9 +62,11 @@ class TrustedIssuer:
         )
         self._cache, feed_cache = None, None
         if cache_file is not None:
-            file, beside = Path(cache_file), Path(f"{cache_file}.revocations")
+            file, feed_file = Path(cache_file), Path(f"{cache_file}.revocations")
             self._cache = DiskCache(file, rules.issuer, clock, wall_clock)
-            feed_cache = DiskCache(beside, rules.issuer, clock, wall_clock, "The revocation feed")
+            feed_cache = DiskCache(
+                feed_file, rules.issuer, clock, wall_clock, "The revocation feed"
+            )
         self._key_set_client: KeySetClient[KeySet] = KeySetClient(
             f"The key set of {rules.issuer}",
             self._source,
@@ -88,39 +90,39 @@ class TrustedIssuer:
             )
 
     def start(self) -> None:
-        """Follow the key set and the feed in this process. Waits for nothing."""
+        """Start polling the key set and the feed in this process. Does not block."""
         if not self._key_set_client.is_running:
             self._key_set_client.start(self._cache.read(self._read) if self._cache else None)
         if self.feed:
             self.feed.start()
 
     def stop(self) -> None:
-        """Follow no more. What is held stays, and grows old."""
+        """Stop polling. What is held stays, and ages."""
         if self.feed:
             self.feed.stop()
         self._key_set_client.stop()
 
     def knows(self, token: str) -> bool:
-        """Whether `claims` has all that it takes to answer, without a check of the signature."""
+        """Whether `claims` can answer without a fetch and without verifying the signature."""
         if not self._is_running or (self.feed and not self.feed.is_known):
             return False
         held = self._key_set_client.trusted
         return held is not None and held.value.verified.has(token, self._wall_clock())
 
     async def prepare_for(self, unverified: Unverified) -> None:
-        """Fetch the key set if the token's key is not in it, as far as the budget allows.
+        """Fetch the key set if it lacks the token's key and the rate limit of fetches allows.
 
-        Waits 3 s at most. `KeySetUnavailable` if there is none to be believed even then, or no
-        feed that must be.
+        Waits 3 s at most. `KeySetUnavailable` if then no key set is trusted, or the feed has been
+        unavailable for too long.
         """
         with suppress(TimeoutError):
             async with asyncio.timeout(_MAX_WAIT):
-                await self._look_for(unverified.kid)
+                await self._fetch_for(unverified.kid)
         self._trusted()
         if self.feed:
             self.feed.require_known()
 
-    async def _look_for(self, kid: str | None) -> None:
+    async def _fetch_for(self, kid: str | None) -> None:
         if not self._is_running:  # the first request, or the first after a fork
             self.start()
             await self._key_set_client.now()
@@ -128,16 +130,16 @@ class TrustedIssuer:
         if trusted is None or (kid is not None and not trusted.value.has(kid)):
             await self._key_set_client.for_want_of(lambda key_set: key_set.has(kid))
         if self.feed:
-            await self.feed.look()
+            await self.feed.prepare()
 
     @property
     def _is_running(self) -> bool:
         return self._key_set_client.is_running and (self.feed is None or self.feed.is_running)
 
     def remembered(self, token: str) -> dict[str, Any] | None:
-        """The claims of a token that was verified with the very keys that are held now.
+        """The claims of a token already verified with the current key set, else None.
 
-        `jwt.InvalidTokenError` if it was revoked since.
+        `jwt.InvalidTokenError` if it has been revoked since.
         """
         held = self._key_set_client.trusted
         known = held.value.verified.find(token, self._wall_clock()) if held else None
@@ -147,17 +149,17 @@ class TrustedIssuer:
         return known[1]
 
     def claims(self, token: str) -> dict[str, Any]:
-        """The claims of a good token. `jwt.InvalidTokenError` says what is wrong with another.
+        """The claims of a valid token, else `jwt.InvalidTokenError` with the cause. Never blocks.
 
-        `KeySetUnavailable` while there is no key set to be believed, or it has been unknown for
-        too long what was revoked. Never waits.
+        `KeySetUnavailable` while no key set is trusted, or if the feed has been unavailable for
+        too long.
         """
         key_set = self._trusted()
         known = self.remembered(token)
         return self._verified(token, key_set, self._wall_clock()) if known is None else known
 
     def status(self) -> dict[str, Any]:
-        """What is held and since when, as JSON has it; times are UTC."""
+        """What is held and since when, for JSON; times are UTC."""
         held, trusted = self._key_set_client.held, self._key_set_client.trusted
         keys = held.value.keys.values() if held else ()
         return {
@@ -165,9 +167,9 @@ class TrustedIssuer:
             "audience": self.rules.audience,
             "jwks_url": self._source.url,
             "keys": [{"kid": key.kid, "alg": key.alg} for key in keys],
-            "believed": trusted is not None,
+            "trusted": trusted is not None,
             "seen_at": self._moment(held.seen_at) if held else None,
-            "believed_until": self._moment(held.seen_at + STALE_LIMIT) if held else None,
+            "trusted_until": self._moment(held.seen_at + STALE_LIMIT) if held else None,
             "next_fetch_at": self._moment(self._key_set_client.next_at),
             "problem": self._key_set_client.problem,
             "revocations": self.feed.status(self._moment) if self.feed else None,
@@ -216,12 +218,13 @@ class TrustedIssuer:
 def _require_algorithms(algorithms: Sequence[str]) -> None:
     if isinstance(algorithms, str) or not algorithms or not SUPPORTED.issuperset(algorithms):
         raise ConfigurationError(
-            f"algorithms must be a list of {', '.join(sorted(SUPPORTED))}: not {algorithms!r}."
+            f"algorithms must be a list of {', '.join(sorted(SUPPORTED))}, not {algorithms!r}."
         )
 
 
 def _require_limit(limit: float | None) -> None:
     if limit is not None and not limit >= _SHORTEST_LIMIT:
         raise ConfigurationError(
-            f"feed_away_limit is at least {_SHORTEST_LIMIT:.0f} seconds, or None: not {limit!r}."
+            f"feed_away_limit must be None or at least {_SHORTEST_LIMIT:.0f} seconds,"
+            f" not {limit!r}."
         )

@@ -1,4 +1,4 @@
-"""Tokens that were verified before: a signature need not be checked twice."""
+"""A cache of verified tokens, so that no signature is checked twice."""
 
 import json
 import threading
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-MOST = 4096
+MAX_TOKENS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,8 @@ class _Verified:
 class VerifiedTokens:
     """The last 4,096 tokens verified with one key set, by hash, until they expire.
 
-    It belongs to that key set: with another it begins anew, so a key that left takes its tokens
-    along; what else was taken back, the caller asks each time. Claims are given out as a copy.
+    A new key set starts with an empty cache, so tokens of removed keys are not found. The caller
+    checks revocation each time. `find` returns a copy of the claims.
     """
 
     def __init__(self) -> None:
@@ -29,11 +29,11 @@ class VerifiedTokens:
         self._entries: dict[bytes, _Verified] = {}
 
     def has(self, token: str, now: float) -> bool:
-        """Whether that very token was verified and is still in time."""
+        """Whether this token was verified and has not expired."""
         return self._entry(token, now) is not None
 
     def find(self, token: str, now: float) -> tuple[str, dict[str, Any]] | None:
-        """The `kid` and the claims of such a token; None if it must be verified."""
+        """The `kid` and the claims of such a token; None if it must be verified first."""
         known = self._entry(token, now)
         return (known.kid, json.loads(known.claims)) if known else None
 
@@ -42,7 +42,7 @@ class VerifiedTokens:
     ) -> None:
         entry = _Verified(starts, ends, kid, json.dumps(claims).encode())
         with self._adding:
-            if len(self._entries) >= MOST:
+            if len(self._entries) >= MAX_TOKENS:
                 del self._entries[next(iter(self._entries))]
             self._entries[_digest(token)] = entry
 

@@ -1,4 +1,4 @@
-"""`Verifier`: what an operator of AgentOS says to follow an issuer."""
+"""`Verifier`: connects an AgentOS to its issuer."""
 
 import logging
 import os
@@ -26,23 +26,23 @@ log = logging.getLogger(__name__)
 
 
 class Verifier:
-    """Has an AgentOS accept the tokens that `issuer` signs for `audience`, as its keys change.
+    """Makes an AgentOS accept the tokens that `issuer` signs for `audience`, across key rotation.
 
         verifier = Verifier("https://id.example", audience="my-os")
         app = verifier.attach(AgentOS(id="my-os", agents=[...], **verifier.auth()).get_app())
 
-    `issuer` and `audience` are what `iss` and `aud` must be, byte for byte. The key set is the one
+    `issuer` and `audience` are the required `iss` and `aud`, byte for byte. The key set is the one
     that the issuer's metadata names, or `jwks_url`; each key verifies one of `algorithms`.
-    `verification_keys` are static keys (PEM) of other issuers, which stay agno's business;
-    `others` are Verifiers of other issuers, whose tokens the same AgentOS takes as well.
-    `cache_file` keeps the key set and the revocations for a start while the issuer is away.
-    `revocations` follows the feed that the metadata names; a URL is that of the feed, False
-    takes revoked tokens. While the feed cannot be had, tokens are taken for `feed_away_limit`
-    seconds, None for as long as that lasts. `leeway` is in seconds.
-    `typ` is what the token's header must say, None for issuers that say nothing. `strict` refuses
-    to start beside keys that agno would add by itself.
+    `verification_keys` are static keys (PEM) of other issuers, which agno itself handles;
+    `others` are Verifiers of further issuers whose tokens this AgentOS accepts.
+    `cache_file` stores the key set and the revocations for a start while the issuer is down.
+    `revocations`: True for the feed that the metadata names, a URL for that feed, False to
+    accept revoked tokens. While the feed is unavailable, tokens are accepted for
+    `feed_away_limit` seconds, or without limit if None. `leeway` is in seconds.
+    `typ` is the required `typ` of the token's header, None for issuers that set none. `strict`
+    refuses to start if agno would also trust the key in JWT_VERIFICATION_KEY.
 
-    Errors are `ConfigurationError` for what cannot be right, PyJWT's for tokens.
+    Errors are `ConfigurationError` for invalid arguments, PyJWT's for invalid tokens.
     """
 
     def __init__(
@@ -85,18 +85,18 @@ class Verifier:
         )
         self._issuers = [self._own, *(each._own for each in others)]
         if len({each.rules.issuer for each in self._issuers}) < len(self._issuers):
-            raise ConfigurationError(f"Each issuer is followed once: {issuer} is named twice.")
+            raise ConfigurationError("others must not name an issuer twice, or this one again.")
         self._verification_keys = list(verification_keys)
         self._strict = strict
         self._jwks_url = jwks_url
         self._jwks_file: str | None = None
         self._is_attached = False
-        if self._is_meant_by(os.environ.get(_KEY_SET_IN_ENVIRONMENT)):
+        if self._matches(os.environ.get(_KEY_SET_IN_ENVIRONMENT)):
             _ = self.jwks_file
 
     @property
     def jwks_file(self) -> str:
-        """What to give agno as `jwks_file`, or as `JWT_JWKS_FILE`, where you set it up yourself."""
+        """The value for agno's `jwks_file` or `JWT_JWKS_FILE`, if you configure agno yourself."""
         if self._jwks_file is None:
             agno_hook.install()
             self._jwks_file = agno_hook.register(self._name, self)
@@ -104,12 +104,12 @@ class Verifier:
         return self._jwks_file
 
     def auth(self, **more: Any) -> dict[str, Any]:
-        """Keyword arguments for the `AgentOS` of the agno that is installed.
+        """Keyword arguments for `AgentOS` of the installed agno.
 
-        `more` is passed on: `user_isolation`, `roles_claim` and what else this agno takes.
+        `more` is passed on: `user_isolation`, `roles_claim` and others that this agno supports.
         """
         if "jwks_file" in more:
-            raise ConfigurationError("auth(jwks_file=…) would have agno believe that file alone.")
+            raise ConfigurationError("auth() sets jwks_file itself: remove jwks_file=….")
         verification = {
             "jwks_file": self.jwks_file,
             "algorithm": self._own.algorithms[0],
@@ -120,9 +120,9 @@ class Verifier:
         return agno_settings.arguments(verification, pins if alone else {}, more)
 
     def attach(self, app: App, *, cookie: str | None = None) -> App:
-        """Have `app` meet new keys without a refused request; returns it. Call it last.
+        """Add a middleware that fetches new keys before AgentOS needs them. Call it last.
 
-        `cookie` names one in which tokens come, where no middleware of agno says so.
+        Returns `app`. `cookie` names the cookie with the token, unless agno's middleware does.
         """
         agno_app.require_authentication(app)
         agno_app.close_sockets(app, self.jwks_file, self._own.algorithms[0])
@@ -136,19 +136,19 @@ class Verifier:
         return app
 
     def start(self) -> None:
-        """Follow the key sets in this process. Waits for nothing; using them does the same."""
+        """Start polling the key sets in this process. Does not block; first use does it, too."""
         for issuer in self._issuers:
             issuer.start()
 
     def stop(self) -> None:
-        """Follow no more, in this process."""
+        """Stop polling in this process."""
         for issuer in self._issuers:
             issuer.stop()
 
     async def prepare_for(self, token: str) -> None:
-        """Fetch the key set if it lacks the token's key, as far as the budget allows.
+        """Fetch the key set if it lacks the token's key and the rate limit of fetches allows.
 
-        Call it before `claims` where you can await. `KeySetUnavailable` while none is known.
+        Call it before `claims` where you can await. `KeySetUnavailable` while none is available.
         """
         if any(issuer.knows(token) for issuer in self._issuers):
             return
@@ -158,24 +158,24 @@ class Verifier:
                 await issuer.prepare_for(unverified)
 
     def claims(self, token: str) -> dict[str, Any]:
-        """The claims of a good token of an issuer that is followed; never waits.
+        """The claims of a valid token of a trusted issuer. Never blocks.
 
-        `jwt.InvalidTokenError` says what is wrong with another, `KeySetUnavailable` that it
-        cannot be known at the moment.
+        `jwt.InvalidTokenError` for other tokens, `KeySetUnavailable` while the issuer's keys or
+        revocations are unavailable.
         """
         named = issuer_of(read_unverified(token))
         for issuer in self._issuers:
             if issuer.rules.issuer == named:
                 return issuer.claims(token)
-        raise jwt.InvalidIssuerError("The token is of another issuer.")
+        raise jwt.InvalidIssuerError("The token is from another issuer.")
 
     def status(self) -> dict[str, Any]:
-        """What is held, since when, and what is wrong, as JSON has it."""
+        """What is held, since when, and current problems, for JSON."""
         own, *others = (issuer.status() for issuer in self._issuers)
         return {**own, "others": others}
 
     def answers_to(self, value: str) -> bool:
-        """Whether a `JWT_JWKS_FILE` that is a URL means this issuer."""
+        """Whether a `JWT_JWKS_FILE` that is a URL names this issuer."""
         standard = f"{self.issuer.rstrip('/')}/.well-known/jwks.json"
         return value in {self._jwks_url, standard, self.issuer, *metadata_urls(self.issuer)}
 
@@ -183,15 +183,15 @@ class Verifier:
     def _name(self) -> str:
         return f"{self.issuer}#{self.audience}"
 
-    def _is_meant_by(self, value: str | None) -> bool:
-        """Then agno must know of it before it builds anything."""
+    def _matches(self, value: str | None) -> bool:
+        """Whether `value` names this Verifier, which must then be registered before agno starts."""
         return value is not None and (value == self._name or self.answers_to(value))
 
     def bind(self, validator: Any) -> None:
-        """Take over a validator of agno."""
+        """Verify the tokens of this agno validator from now on."""
         if not validator.validate:
-            raise ConfigurationError("validate=False would have agno believe every token.")
-        self._look_at_environment(validator)
+            raise ConfigurationError("validate=False makes agno accept every token unverified.")
+        self._check_environment(validator)
         validator.jwks_keys = FetchedKeys()
         validator.validate_token = BoundValidator(
             self._issuers, validator, self._warn_if_not_attached
@@ -199,25 +199,25 @@ class Verifier:
         self.start()
 
     def _warn_if_not_attached(self) -> None:
-        """Once, when agno has a token verified: before that, `attach` may still come."""
+        """Once, at the first token: before that, `attach` may still be called."""
         if self._is_attached:
             return
-        self._is_attached = True  # as far as this is concerned: said once
+        self._is_attached = True  # warn once
         log.warning(
-            "The Verifier of %s was never attached: call verifier.attach(app) last. Until then the"
-            " first requests with a new key are refused, and requests while the keys are not known"
-            " get 401 rather than 503; nothing has examined what the app leaves open.",
+            "The Verifier of %s was never attached: call verifier.attach(app) last. Without it, the"
+            " first requests with a new key are refused, requests while no key set is available"
+            " get 401 instead of 503, and routes that require no scope are not reported.",
             self.issuer,
         )
 
-    def _look_at_environment(self, validator: Any) -> None:
-        """agno adds that key to every validator, and believes it whatever `iss` it states."""
+    def _check_environment(self, validator: Any) -> None:
+        """agno adds that key to every validator, and accepts it for any `iss`."""
         key = os.environ.get(_KEY_IN_ENVIRONMENT)
         if not key or key in self._verification_keys or key not in validator.verification_keys:
             return
         message = (
-            f"{_KEY_IN_ENVIRONMENT} is set: agno accepts what that key signs as well, for any"
-            f" audience. Unset it, or name the key in Verifier(verification_keys=…)."
+            f"{_KEY_IN_ENVIRONMENT} is set: agno also accepts tokens signed with that key, for any"
+            f" audience. Unset it, or add the key to Verifier(verification_keys=…)."
         )
         if self._strict:
             raise ConfigurationError(message)

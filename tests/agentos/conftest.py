@@ -21,7 +21,7 @@ def keys_given_as(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def tokens() -> Tokens:
-    """THE SEAM: whoever stands here issues the tokens and publishes the key."""
+    """Issues the tokens and publishes the key. Override it to test another issuer."""
     return Tokens()
 
 
@@ -34,7 +34,7 @@ def agent_os(
 ) -> Iterator[AgentOSServer]:
     """A server that trusts the key of `tokens`: agents `web` and `billing`, audience `my-os`.
 
-    One for each release and way of giving it the key; pytest orders the tests so that each
+    One for each release and way of configuring the key; pytest orders the tests so that each
     starts once.
     """
     workdir = tmp_path_factory.mktemp(str(release))

@@ -1,9 +1,9 @@
-"""Runs the examples of a page, each in a process of its own that has agno imported already.
+"""Runs the examples of a page, each in a process forked after importing agno.
 
     python examples.py FILE
 
 FILE holds a JSON array; each member has the example's `code`, its `requests` and the `folder` it
-runs in. A line for each says how it ended: the statuses of the answers, or what went wrong.
+runs in. Prints one line for each: the statuses of the answers, or the traceback.
 """
 
 import json
@@ -36,12 +36,12 @@ def main(file: str) -> None:
             os.wait()
             continue
         try:
-            said: Any = run(example)
+            result: Any = run(example)
         except BaseException:
-            said = traceback.format_exc()
-        sys.stdout.write(json.dumps(said) + "\n")
+            result = traceback.format_exc()
+        sys.stdout.write(json.dumps(result) + "\n")
         sys.stdout.flush()
-        os._exit(0)  # without waiting for threads that follow an issuer
+        os._exit(0)  # without waiting for polling threads
 
 
 if __name__ == "__main__":

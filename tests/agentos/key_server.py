@@ -1,4 +1,4 @@
-"""A server on loopback that answers what a test has put there: key sets, metadata, nonsense."""
+"""A server on loopback that answers with what a test puts there: key sets, metadata, anything."""
 
 import json
 import threading
@@ -13,7 +13,7 @@ METADATA = "/.well-known/oauth-authorization-server"
 
 
 class KeyServer:
-    """`url` is its own, and that of the issuer it plays. What nobody put there is 404."""
+    """`url` is also that of the issuer. Paths without an answer are 404."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -21,7 +21,7 @@ class KeyServer:
         self._answers: dict[str, tuple[int, bytes, dict[str, str]]] = {}
 
     def put(self, path: str, answer: Any, status: int = 200, **headers: str) -> bytes:
-        """Answer so from now on: bytes as they are, the rest in JSON. The body is returned."""
+        """Set the answer of `path`: bytes unchanged, other values as JSON. Returns the body."""
         body = answer if isinstance(answer, bytes) else json.dumps(answer, indent=1).encode()
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         defaults = {"content-type": "application/json", "cache-control": "max-age=0"}
@@ -29,7 +29,7 @@ class KeyServer:
         return body
 
     def put_metadata(self, keys: str = KEYS, **members: str) -> None:
-        """RFC 8414 §3.2: that of the issuer `url`."""
+        """Publish metadata of the issuer `url` (RFC 8414 §3.2)."""
         self.put(METADATA, {"issuer": self.url, "jwks_uri": self.url + keys, **members})
 
     def answer(self, path: str) -> tuple[int, bytes, dict[str, str]]:
@@ -52,7 +52,7 @@ def running_key_server() -> Iterator[KeyServer]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Says nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         keys = KeyServer(f"http://127.0.0.1:{server.server_port}")

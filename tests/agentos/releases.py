@@ -1,4 +1,4 @@
-"""The agno releases the tests run against, each in an interpreter of its own."""
+"""The agno releases the tests run against, each with an interpreter of its own."""
 
 import os
 import sys
@@ -29,14 +29,14 @@ class AgnoRelease:
         python = Path(os.environ.get(self.environment_variable) or self.default_python)
         if not python.is_file():
             raise FileNotFoundError(
-                f"There is no interpreter with agno {self.version} at {python}: `make test` builds "
-                f"it, or {self.environment_variable} names another one."
+                f"There is no interpreter with agno {self.version} at {python}: run `make test`, "
+                f"or set {self.environment_variable}."
             )
         return python
 
 
 def in_its_own_venv(version: str) -> AgnoRelease:
-    """A release that the Makefile names too."""
+    """A release that the Makefile installs."""
     minor = version.rpartition(".")[0]
     python = REPOSITORY / f".venv-agno-{minor}" / "bin" / "python"
     return AgnoRelease(version, python, f"AGNO_{minor.replace('.', '')}_PYTHON")
@@ -49,6 +49,6 @@ AGNO_3_0 = in_its_own_venv("3.0.11")
 AGNO_3_1 = AgnoRelease("3.1.10", Path(sys.executable), "AGNO_31_PYTHON")
 
 EACH_MINOR = (AGNO_2_7, AGNO_2_8, AGNO_2_9, AGNO_3_0, AGNO_3_1)
-"""One release of every minor version we support, for tests that ask agno and start no server."""
+"""One release of every supported minor version, for tests that start no server."""
 SERVER_RELEASES = (AGNO_2_9, AGNO_3_1)
-"""Those that tests start as servers, which takes seconds each time."""
+"""Releases that tests start as servers, which takes seconds each time."""

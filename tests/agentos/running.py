@@ -1,4 +1,4 @@
-"""Starts a stock AgentOS and drives it over HTTP, in the words a test would use."""
+"""Starts a stock AgentOS and calls it over HTTP."""
 
 import contextlib
 import json
@@ -20,12 +20,12 @@ BETWEEN_POLLS = 0.05
 
 
 class AgentOSStartError(AssertionError):
-    """The server ended, or kept silent for too long; the message holds what it printed."""
+    """The server ended, or did not answer in time; the message contains its output."""
 
 
 @dataclass(frozen=True)
 class AgentOSServer:
-    """An AgentOS that runs in a process of its own and answers at `url`."""
+    """An AgentOS in a process of its own that answers at `url`."""
 
     release: AgnoRelease
     url: str
@@ -37,7 +37,7 @@ class AgentOSServer:
         return self.http.get(path, headers=bearer(token))
 
     def run(self, token: str | None, agent_id: str, **form: str) -> httpx.Response:
-        """What AgentOS answers to a run of this agent."""
+        """Run this agent."""
         return self._run(f"/agents/{agent_id}/runs", token, form)
 
     def run_team(self, token: str | None, team_id: str, **form: str) -> httpx.Response:
@@ -47,13 +47,13 @@ class AgentOSServer:
         return self._run(f"/workflows/{workflow_id}/runs", token, form)
 
     def may_run(self, token: str | None, agent_id: str) -> bool:
-        """Whether the token lets its bearer run the agent; neither yes nor no is an error."""
+        """Whether the token allows to run the agent; an unexpected status fails the test."""
         answer = self.run(token, agent_id)
         assert answer.status_code in {200, 401, 403}, (answer.status_code, answer.text)
         return answer.status_code == httpx.codes.OK
 
     def list_agents(self, token: str | None) -> set[str]:
-        """The ids of the agents that the list shows to the bearer."""
+        """The ids of the agents in the list."""
         answer = self.get("/agents", token)
         assert answer.status_code == httpx.codes.OK, (answer.status_code, answer.text)
         return {agent["id"] for agent in answer.json()}
@@ -81,11 +81,11 @@ def running_agent_os(
     arguments: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[AgentOSServer]:
-    """A stock AgentOS of this release, ready to answer; gone when the block ends.
+    """A stock AgentOS of this release, ready to answer; stopped when the block ends.
 
-    It takes its keys from `jwks_file` or from the public keys `pems`; `audience` is its id unless
-    given. `workdir` is an empty directory for its files and its output. `script` with `arguments`
-    may be another server that speaks as `server.py` does; `environment` is what it sees besides.
+    It reads its keys from `jwks_file` or from the public keys `pems`; `audience` defaults to its
+    id. `workdir` is an empty directory for its files and its output. `script` with `arguments` may
+    be another server that prints what `server.py` prints; `environment` has further variables.
     """
     command = [os.fspath(release.python), "-P", os.fspath(script), "--while-stdin-is-open"]
     command += ["--id", agent_os_id, "--audience", audience or agent_os_id]
@@ -117,7 +117,7 @@ def _running(
             stdout=sink,
             stderr=subprocess.STDOUT,
             cwd=workdir,
-            # Nothing of ours: JWT_VERIFICATION_KEY, for one, would open the server to its key.
+            # Not our environment: JWT_VERIFICATION_KEY, for one, would add a trusted key.
             env={
                 "PATH": os.environ["PATH"],
                 "HOME": os.fspath(workdir),
@@ -146,8 +146,8 @@ def _address(process: subprocess.Popen[bytes], output: Path) -> tuple[str, str]:
     for _ in _polls(process, output):
         for line in output.read_text().splitlines(keepends=True):
             if line.startswith('{"url"') and line.endswith("\n"):
-                said = json.loads(line)
-                return said["url"], said["agno"]
+                started = json.loads(line)
+                return started["url"], started["agno"]
     raise AssertionError("the polls end by raising")
 
 
@@ -159,7 +159,7 @@ def _wait_until_healthy(http: httpx.Client, process: subprocess.Popen[bytes], ou
 
 
 def _polls(process: subprocess.Popen[bytes], output: Path) -> Iterator[None]:
-    """One after another until time is up or the process has ended, which raise."""
+    """Yield until the deadline or until the process ends, and then raise."""
     deadline = time.monotonic() + SECONDS_TO_START
     while time.monotonic() < deadline:
         if process.poll() is not None:

@@ -1,4 +1,4 @@
-"""Agno's own matcher, asked over a pipe: one JSON object a line in, one a line out.
+"""Queries agno's own scope matcher over a pipe: one JSON object per line in, one per line out.
 
     python scope_oracle.py [--company]
 
@@ -26,8 +26,8 @@ from agno.os import scopes as agno_scopes
 FAMILIES = ("agents", "teams", "workflows")
 ACTIONS = ("read", "run", "write", "delete", None)
 
-# An operator may map routes of his own, also under an agent, also to several scopes; and some
-# paths are in no map at all.
+# Operators may map routes of their own, also under an agent, also to several scopes; and some
+# paths are in no map.
 ROUTES_OF_OPERATORS = {
     "GET /agents/*/notes": ["sessions:read"],
     "POST /agents/*/handover": ["agents:run", "teams:run"],
@@ -42,7 +42,7 @@ PATHS_IN_NO_MAP = [
 
 
 def scope_mappings(company: bool) -> dict[str, list[str]]:
-    """Every route this agno names: AgentOS, A2A, AG-UI, and a few that an operator might add."""
+    """Every route of this agno: AgentOS, A2A, AG-UI, and a few that an operator might add."""
     mappings = dict(ROUTES_OF_OPERATORS)
     mappings |= agno_scopes.get_default_scope_mappings(**({"company": True} if company else {}))
     mappings |= a2a_scope_mappings()
@@ -51,7 +51,7 @@ def scope_mappings(company: bool) -> dict[str, list[str]]:
 
 
 def concrete(pattern: str, ids: list[str]) -> list[str]:
-    """The pattern with every id in place of its first `*`, and two of them in place of the rest."""
+    """The pattern with every id for its first `*`, and two of them for the rest."""
     if "*" not in pattern:
         return [pattern]
     before, after = pattern.split("*", 1)
@@ -59,7 +59,7 @@ def concrete(pattern: str, ids: list[str]) -> list[str]:
 
 
 def a2a_scope_mappings() -> dict[str, list[str]]:
-    # By its path: the package around this pure module wants the a2a-sdk.
+    # By its path: its package requires the a2a-sdk.
     path = Path(agno.__file__).parent / "os" / "interfaces" / "a2a" / "scopes.py"
     spec = importlib.util.spec_from_file_location("agno_a2a_scopes", path)
     module = importlib.util.module_from_spec(spec)
@@ -83,13 +83,13 @@ class Oracle:
         return [self.matches(held, asked) for held, asked in question["pairs"]]
 
     def lay_out(self, ids: list[str]) -> list:
-        """Chooses concrete paths for every route, and says which scopes each of them requires."""
+        """Choose concrete paths for every route; the answer has the scopes each requires."""
         patterns = [tuple(pattern.split(" ", 1)) for pattern in self.mappings] + PATHS_IN_NO_MAP
         self.routes = sorted(
             {(method, path) for method, pattern in patterns for path in concrete(pattern, ids)}
         )
-        # agno looks for an exact entry before it tries patterns. Giving it the one entry that
-        # its own search found saves that search for every holder.
+        # agno looks for an exact entry before it tries patterns. Passing only the entry that its
+        # own search found saves that search for every set of scopes.
         self.required = {
             f"{method} {path}": agno_scopes.get_required_scopes_for_route(
                 self.mappings, method, path

@@ -1,11 +1,11 @@
-"""A real AgentOS in a process of its own, with nothing of this project in it.
+"""A real AgentOS in a process of its own, without any code of this project.
 
     python server.py --jwks-file jwks.json --audience my-os
 
-It runs under the interpreter that holds the agno to be tested, so it imports agno, uvicorn and
-the standard library only. Among what agno logs on standard output it prints one line of its own,
+It runs under the interpreter with the agno to be tested, so it imports agno, uvicorn and the
+standard library only. Besides the logs of agno it prints one line to standard output,
 `{"url": …, "agno": …}`. SIGTERM ends it with status 0, and so does the end of its standard input
-under `--while-stdin-is-open`, so that no server outlives the tests that started it.
+under `--while-stdin-is-open`, so that no server keeps running after the tests.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from agno.workflow import Step, Workflow
 
 
 class StubModel(Model):
-    """A model that gives one answer to everything, at once and without a network."""
+    """A model with one fixed answer, without a network."""
 
     answer = "pong"
 
@@ -65,7 +65,7 @@ def stub_agent(agent_id: str) -> Agent:
 
 
 def build_agent_os(options: argparse.Namespace) -> AgentOS:
-    """An AgentOS with stub agents, one team and one workflow, all open only to a good token."""
+    """An AgentOS with stub agents, one team and one workflow, which requires valid tokens."""
     agents = [stub_agent(agent_id) for agent_id in options.agents]
     team = Team(
         id=options.team,
@@ -98,7 +98,7 @@ def build_agent_os(options: argparse.Namespace) -> AgentOS:
 
 
 def authorization(**verification: Any) -> dict[str, Any]:
-    """What this agno's AgentOS takes to check tokens: one object from 3.1.0 on, two before."""
+    """Arguments of this agno's AgentOS to verify tokens: one object from 3.1.0 on, two before."""
     try:
         from agno.os import Authorization  # noqa: PLC0415 - absent before 3.1.0
     except ImportError:
@@ -130,7 +130,7 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
 
 def stop_when_stdin_ends() -> None:
     def wait() -> None:
-        while os.read(sys.stdin.fileno(), 1024):  # not sys.stdin.read: its lock outlives the thread
+        while os.read(sys.stdin.fileno(), 1024):  # not sys.stdin.read: its lock stays held
             pass
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -138,7 +138,7 @@ def stop_when_stdin_ends() -> None:
 
 
 def serve(app: Any, port: int) -> None:
-    """Serve `app` on loopback until SIGTERM or SIGINT, having said where."""
+    """Print the URL and serve `app` on loopback until SIGTERM or SIGINT."""
     listener = socket.create_server(("127.0.0.1", port))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     print(json.dumps({"url": url, "agno": version("agno")}), flush=True)  # noqa: T201
@@ -147,7 +147,7 @@ def serve(app: Any, port: int) -> None:
 
 
 if __name__ == "__main__":
-    # uvicorn raises the signal again after a clean shutdown; being asked to stop is no failure.
+    # uvicorn raises the signal again after a clean shutdown; stopping on request is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     options = parse_options(sys.argv[1:])
     if options.while_stdin_is_open:

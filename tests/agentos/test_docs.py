@@ -1,4 +1,4 @@
-"""docs/how-to/connect-an-agentos.md: each example is run, and asked what it says it answers."""
+"""docs/how-to/connect-an-agentos.md: each example runs and answers as the page says."""
 
 import json
 import os
@@ -25,7 +25,7 @@ RUNNER = Path(__file__).with_name("examples.py")
 
 @dataclass(frozen=True)
 class Issuers:
-    """Those that the page names, and the control plane, which has but a key."""
+    """The issuers that the page names, and the control plane, which only has a key."""
 
     id: Tokens
     partner: Tokens
@@ -61,7 +61,7 @@ def bearer(issuer: Tokens, audience: str = "my-os") -> dict[str, str]:
 
 
 def usual(issuers: Issuers, path: str = "/agents") -> list[tuple[int, dict[str, Any]]]:
-    """A good token, one for another audience, one of another issuer, and none."""
+    """A valid token, one for another audience, one from another issuer, and none."""
     return [
         (200, agents(issuers.id, path=path)),
         (401, agents(issuers.id, audience="another", path=path)),
@@ -149,15 +149,15 @@ NAMES = [name for name, _ in EXAMPLES]
 
 @dataclass(frozen=True)
 class Ran:
-    """What an example was expected to answer, and what came of it."""
+    """The expected statuses of an example, and its result."""
 
     expected: list[int]
-    said: Any
+    result: Any
 
 
 @pytest.fixture(scope="module")
 def examples(issuers: Issuers, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
-    """All of them, since agno is imported once for them all."""
+    """All examples in one run, because importing agno is slow."""
     folders, expected = [], []
     for block, (name, asked) in zip(BLOCKS, EXAMPLES, strict=True):
         folder = tmp_path_factory.mktemp(name.replace(" ", "-"))
@@ -166,7 +166,7 @@ def examples(issuers: Issuers, tmp_path_factory: pytest.TempPathFactory) -> dict
         expected.append([status for status, _ in requests])
         folders.append(
             {
-                "code": made_real(block, issuers),
+                "code": with_real_urls(block, issuers),
                 "requests": [request for _, request in requests],
                 "folder": str(folder),
             }
@@ -185,17 +185,17 @@ def examples(issuers: Issuers, tmp_path_factory: pytest.TempPathFactory) -> dict
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    said = [json.loads(line) for line in done.stdout.splitlines() if line.startswith(("[", '"'))]
-    return {name: Ran(*each) for name, *each in zip(NAMES, expected, said, strict=True)}
+    results = [json.loads(line) for line in done.stdout.splitlines() if line.startswith(("[", '"'))]
+    return {name: Ran(*each) for name, *each in zip(NAMES, expected, results, strict=True)}
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_example_does_what_the_page_says(examples: dict[str, Ran], name: str):
-    assert examples[name].said == examples[name].expected, examples[name].said
+def test_an_example_answers_as_the_page_says(examples: dict[str, Ran], name: str):
+    assert examples[name].result == examples[name].expected, examples[name].result
 
 
-def test_its_commands_keep_the_file(issuers: Issuers, tmp_path: Path):
-    """As printed, but that each ends, and that `systemctl` notes what it is asked for."""
+def test_its_commands_write_the_file(issuers: Issuers, tmp_path: Path):
+    """Run as printed, but without `--watch`, and with a `systemctl` that logs its arguments."""
     asked = tmp_path / "asked"
     systemctl = tmp_path / "systemctl"
     systemctl.write_text(f'#!/bin/sh\necho "$@" "$JWKS_FILE" > {asked}\n')
@@ -213,7 +213,7 @@ def test_its_commands_keep_the_file(issuers: Issuers, tmp_path: Path):
     assert asked.read_text() == f"restart my-os {tmp_path / 'jwks.json'}\n"
 
 
-def made_real(block: str, issuers: Issuers) -> str:
+def with_real_urls(block: str, issuers: Issuers) -> str:
     for name, url in issuers.urls.items():
         block = block.replace(name, url)
     return block.replace("agents=[...]", 'agents=[stub_agent("web")]')

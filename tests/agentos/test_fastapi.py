@@ -1,4 +1,4 @@
-"""A FastAPI service that is no AgentOS follows the key set too (RFC 6750)."""
+"""A FastAPI service that is not an AgentOS verifies tokens, too (RFC 6750)."""
 
 import subprocess
 import sys
@@ -36,7 +36,7 @@ def tokens(server: KeyServer) -> Tokens:
 
 @pytest.fixture
 def service(server: KeyServer) -> Iterator[TestClient]:
-    """Two routes: one for whoever has a token, one for a scope."""
+    """Two routes: one requires a token, one a scope."""
     verifier = Verifier(server.url, audience="reports", algorithms=["ES256"])
     app = FastAPI()
 
@@ -55,7 +55,7 @@ def service(server: KeyServer) -> Iterator[TestClient]:
     verifier.stop()
 
 
-def test_a_good_token_gives_its_claims(service: TestClient, tokens: Tokens):
+def test_a_valid_token_gives_its_claims(service: TestClient, tokens: Tokens):
     answer = get(service, "/me", tokens.issue(audience="reports"))
     assert (answer.status_code, answer.json()) == (200, "usr_alice")
 
@@ -63,7 +63,7 @@ def test_a_good_token_gives_its_claims(service: TestClient, tokens: Tokens):
 def test_a_revoked_token_is_invalid_token(
     service: TestClient, server: KeyServer, tokens: Tokens
 ) -> None:
-    """CONTRACT §6."""
+    """With the error code of RFC 6750 §3.1."""
     publish_feed(server, tokens, gone=4_000_000_000)
     answer = get(service, "/me", tokens.issue(audience="reports", jti="gone"))
     assert answer.status_code == 401
@@ -71,7 +71,7 @@ def test_a_revoked_token_is_invalid_token(
     assert get(service, "/me", tokens.issue(audience="reports")).status_code == 200
 
 
-def test_without_the_feed_that_there_is_it_is_unavailable(
+def test_while_the_feed_cannot_be_fetched_it_answers_503(
     service: TestClient, server: KeyServer, tokens: Tokens
 ) -> None:
     publish_feed(server, tokens)
@@ -82,7 +82,9 @@ def test_without_the_feed_that_there_is_it_is_unavailable(
 
 
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Basic YTpi", "nonsense"])
-def test_without_a_token_no_error_is_named(service: TestClient, tokens: Tokens, header: str | None):
+def test_without_a_token_the_challenge_has_no_error(
+    service: TestClient, tokens: Tokens, header: str | None
+):
     """RFC 6750 §3."""
     answer = service.get("/me", headers={} if header is None else {"Authorization": header})
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
@@ -99,7 +101,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("bad", BAD)
-def test_a_bad_token_is_invalid_token(service: TestClient, tokens: Tokens, bad: str):
+def test_an_invalid_token_is_invalid_token(service: TestClient, tokens: Tokens, bad: str):
     answer = service.get(
         "/me", headers={"Authorization": f"Bearer {BAD[bad](tokens)}".encode("latin-1")}
     )
@@ -107,10 +109,10 @@ def test_a_bad_token_is_invalid_token(service: TestClient, tokens: Tokens, bad: 
     assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
 
 
-def test_a_token_of_a_key_that_is_new_is_accepted_at_once(
+def test_a_token_of_a_new_key_is_accepted_at_once(
     service: TestClient, server: KeyServer, tokens: Tokens
 ):
-    """Though the key set might be kept for five minutes."""
+    """Although the key set may be cached for five minutes."""
     assert get(service, "/me", tokens.issue(audience="reports")).status_code == 200
     newer = new_tokens(server)
     server.put(KEYS, newer.jwks, cache_control="max-age=300")
@@ -118,7 +120,7 @@ def test_a_token_of_a_key_that_is_new_is_accepted_at_once(
     assert get(service, "/me", tokens.issue(audience="reports")).status_code == 401
 
 
-def test_while_no_key_is_known_it_says_when_to_come_again(service: TestClient, server: KeyServer):
+def test_without_a_key_set_it_answers_with_retry_after(service: TestClient, server: KeyServer):
     answer = get(service, "/me", new_tokens(server).issue(audience="reports"))
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) >= 1
@@ -131,7 +133,7 @@ def test_while_no_key_is_known_it_says_when_to_come_again(service: TestClient, s
         {"scope": None, "scopes": ["reports:read", "reports:write"]},
     ],
 )
-def test_the_scope_in_either_claim_opens(
+def test_a_scope_in_either_claim_is_accepted(
     service: TestClient, tokens: Tokens, claims: dict[str, Any]
 ):
     token = tokens.issue(audience="reports", **claims)
@@ -148,7 +150,7 @@ def test_the_scope_in_either_claim_opens(
         {"scope": "reports:reader", "scopes": [{"reports:read": True}, 7]},
     ],
 )
-def test_nothing_but_the_very_scope_opens(
+def test_only_the_exact_scope_is_accepted(
     service: TestClient, tokens: Tokens, claims: dict[str, Any]
 ):
     answer = get(service, "/reports", tokens.issue(audience="reports", **claims))
@@ -157,12 +159,12 @@ def test_nothing_but_the_very_scope_opens(
     assert challenge == 'Bearer error="insufficient_scope", scope="reports:read"'
 
 
-def test_who_has_no_token_is_not_told_of_scopes(service: TestClient, tokens: Tokens):
+def test_the_challenge_without_a_token_names_no_scope(service: TestClient, tokens: Tokens):
     answer = service.get("/reports")
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
 
 
-def test_openapi_says_that_a_token_is_needed(service: TestClient):
+def test_openapi_documents_the_bearer_token(service: TestClient):
     document = service.get("/openapi.json").json()
     ((name, scheme),) = document["components"]["securitySchemes"].items()
     assert (scheme["type"], scheme["scheme"], scheme["bearerFormat"]) == ("http", "bearer", "JWT")
@@ -170,7 +172,7 @@ def test_openapi_says_that_a_token_is_needed(service: TestClient):
         assert document["paths"][path]["get"]["security"] == [{name: []}]
 
 
-def test_the_adapter_itself_asks_for_no_fastapi():
+def test_the_adapter_itself_does_not_import_fastapi():
     script = "import issuer.agentos, sys; print('fastapi' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=True
@@ -179,7 +181,7 @@ def test_the_adapter_itself_asks_for_no_fastapi():
 
 
 def new_tokens(server: KeyServer) -> Tokens:
-    """A key of the issuer that `server` plays, and tokens of it."""
+    """Tokens of a new key of the issuer `server`."""
     tokens = Tokens("ES256")
     tokens.issuer = server.url
     return tokens

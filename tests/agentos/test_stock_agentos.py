@@ -1,4 +1,4 @@
-"""A stock AgentOS obeys our access tokens: CONTRACT §3 and §4, on running servers."""
+"""A stock AgentOS accepts our access tokens and enforces their scopes, on running servers."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ from tests.agentos.releases import AgnoRelease
 from tests.agentos.running import AgentOSServer, AgentOSStartError, running_agent_os
 from tests.agentos.tokens import Tokens, unsigned, with_claims
 
-BEYOND_LEEWAY = 60  # agno forgives 10 s
+BEYOND_LEEWAY = 60  # agno has a leeway of 10 s
 
 
 def test_a_scope_for_one_agent_runs_that_agent_and_no_other(
@@ -21,7 +21,9 @@ def test_a_scope_for_one_agent_runs_that_agent_and_no_other(
     assert agent_os.run(token, "billing").status_code == 403
 
 
-def test_a_refused_run_is_told_the_scope_it_lacks(agent_os: AgentOSServer, tokens: Tokens) -> None:
+def test_the_error_of_a_refused_run_names_the_missing_scope(
+    agent_os: AgentOSServer, tokens: Tokens
+) -> None:
     answer = agent_os.run(tokens.issue(["agents:web:run"]), "billing")
     assert answer.json()["detail"] == "Insufficient permissions. Required scope(s): agents:run"
 
@@ -42,7 +44,7 @@ def test_a_scope_for_all_agents_runs_each(
     assert agent_os.may_run(token, "billing")
 
 
-def test_a_scope_for_agents_is_none_for_teams_and_workflows(
+def test_a_scope_for_agents_does_not_cover_teams_and_workflows(
     agent_os: AgentOSServer, tokens: Tokens
 ) -> None:
     token = tokens.issue(["agents:run"])
@@ -58,37 +60,37 @@ def test_teams_and_workflows_run_by_their_own_scopes(
     assert agent_os.run_workflow(token, "intake").status_code == 200
 
 
-def test_to_run_is_not_to_read(agent_os: AgentOSServer, tokens: Tokens) -> None:
+def test_a_run_scope_does_not_allow_to_read(agent_os: AgentOSServer, tokens: Tokens) -> None:
     token = tokens.issue(["agents:web:run"])
     assert agent_os.get("/agents/web", token).status_code == 403
     assert agent_os.get("/agents", token).status_code == 403
 
 
-def test_to_read_is_not_to_run(agent_os: AgentOSServer, tokens: Tokens) -> None:
+def test_a_read_scope_does_not_allow_to_run(agent_os: AgentOSServer, tokens: Tokens) -> None:
     assert not agent_os.may_run(tokens.issue(["agents:web:read"]), "web")
 
 
-def test_a_list_shows_what_is_held_for_read(agent_os: AgentOSServer, tokens: Tokens) -> None:
+def test_a_list_shows_the_agents_with_a_read_scope(agent_os: AgentOSServer, tokens: Tokens) -> None:
     assert agent_os.list_agents(tokens.issue(["agents:web:read"])) == {"web"}
     assert agent_os.list_agents(tokens.issue(["agents:web:read", "agents:billing:run"])) == {"web"}
     assert agent_os.list_agents(tokens.issue(["agents:read"])) == {"web", "billing"}
 
 
 @pytest.mark.parametrize("path", ["/sessions", "/config", "/metrics", "/teams", "/memories"])
-def test_a_token_for_one_agent_is_refused_elsewhere(
+def test_a_token_for_one_agent_is_refused_by_other_routes(
     agent_os: AgentOSServer, tokens: Tokens, path: str
 ) -> None:
     token = tokens.issue(["agents:web:run", "agents:web:read"])
     assert agent_os.get(path, token).status_code == 403
 
 
-def test_a_token_without_scopes_opens_nothing(agent_os: AgentOSServer, tokens: Tokens) -> None:
+def test_a_token_without_scopes_allows_nothing(agent_os: AgentOSServer, tokens: Tokens) -> None:
     token = tokens.issue([])
     assert agent_os.run(token, "web").status_code == 403
     assert agent_os.get("/agents", token).status_code == 403
 
 
-def test_admin_opens_everything(agent_os: AgentOSServer, tokens: Tokens) -> None:
+def test_the_admin_scope_allows_everything(agent_os: AgentOSServer, tokens: Tokens) -> None:
     token = tokens.issue(["agent_os:admin"])
     assert agent_os.may_run(token, "web")
     assert agent_os.may_run(token, "billing")
@@ -103,18 +105,18 @@ def test_admin_opens_everything(agent_os: AgentOSServer, tokens: Tokens) -> None
     "scope",
     ["agent_os:*:admin", "issuer:admin", "agents:web:extra:run", "agents", "run", "agents:*"],
 )
-def test_what_only_resembles_a_right_opens_nothing(
+def test_a_text_that_resembles_a_scope_allows_nothing(
     agent_os: AgentOSServer, tokens: Tokens, scope: str
 ) -> None:
     assert not agent_os.may_run(tokens.issue([scope]), "web")
 
 
 def test_an_empty_id_means_every_id(agent_os: AgentOSServer, tokens: Tokens) -> None:
-    """Why CONTRACT §4 refuses empty parts."""
+    """The issuer therefore refuses scopes with empty parts."""
     assert agent_os.may_run(tokens.issue(["agents::run"]), "web")
 
 
-def test_system_is_the_old_name_of_config(agent_os: AgentOSServer, tokens: Tokens) -> None:
+def test_system_is_an_alias_of_config(agent_os: AgentOSServer, tokens: Tokens) -> None:
     assert agent_os.get("/config", tokens.issue(["system:read"])).status_code == 200
     assert agent_os.get("/config", tokens.issue(["config:read"])).status_code == 200
 
@@ -145,7 +147,7 @@ def test_a_token_for_another_audience_is_refused(agent_os: AgentOSServer, tokens
 
 
 def test_a_subject_that_agno_reserves_is_refused(agent_os: AgentOSServer, tokens: Tokens) -> None:
-    """Why CONTRACT §3 never mints one."""
+    """The issuer therefore issues no such subject."""
     for sub in ("sa:robot", "__oauth__:x", "__scheduler__"):
         assert agent_os.run(tokens.issue(["agents:run"], sub=sub), "web").status_code == 401, sub
 
@@ -164,14 +166,12 @@ def test_a_token_of_a_foreign_key_is_refused(agent_os: AgentOSServer) -> None:
     assert agent_os.run(Tokens().issue(["agent_os:admin"]), "web").status_code == 401
 
 
-def test_a_foreign_key_that_takes_our_kid_is_refused(
-    agent_os: AgentOSServer, tokens: Tokens
-) -> None:
+def test_a_foreign_key_with_our_kid_is_refused(agent_os: AgentOSServer, tokens: Tokens) -> None:
     impostor = Tokens(kid=tokens.kid)
     assert agent_os.run(impostor.issue(["agent_os:admin"]), "web").status_code == 401
 
 
-def test_no_token_is_refused(agent_os: AgentOSServer) -> None:
+def test_a_request_without_a_token_is_refused(agent_os: AgentOSServer) -> None:
     assert agent_os.run(None, "web").status_code == 401
     assert agent_os.run("not-a-token", "web").status_code == 401
 
@@ -179,7 +179,7 @@ def test_no_token_is_refused(agent_os: AgentOSServer) -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:EdDSA is deprecated via RFC 9864")  # AgentOS knows no Ed25519
 @pytest.mark.parametrize("algorithm", ["PS256", "ES256", "EdDSA"])
-def test_the_other_algorithms_we_sign_with_are_understood(
+def test_our_other_signing_algorithms_are_accepted(
     release: AgnoRelease, keys_given_as: str, algorithm: str, tmp_path: Path
 ) -> None:
     ours, foreign = Tokens(algorithm), Tokens(algorithm)
@@ -190,7 +190,9 @@ def test_the_other_algorithms_we_sign_with_are_understood(
         assert agent_os.run(foreign.issue(["agents:web:run"]), "web").status_code == 401
 
 
-def test_an_agent_os_that_cannot_start_says_why(release: AgnoRelease, tmp_path: Path) -> None:
+def test_a_failed_start_raises_an_error_with_the_output(
+    release: AgnoRelease, tmp_path: Path
+) -> None:
     with (
         pytest.raises(AgentOSStartError, match="JWKS file not found"),
         running_agent_os(release, tmp_path, jwks_file=tmp_path / "missing.json"),
@@ -198,16 +200,14 @@ def test_an_agent_os_that_cannot_start_says_why(release: AgnoRelease, tmp_path: 
         pass
 
 
-def test_an_agent_os_ends_cleanly_when_told_to(
-    release: AgnoRelease, tokens: Tokens, tmp_path: Path
-) -> None:
+def test_an_agent_os_stops_cleanly(release: AgnoRelease, tokens: Tokens, tmp_path: Path) -> None:
     with running_agent_os(release, tmp_path, pems=[tokens.pem]) as agent_os:
         pid = agent_os.pid
     with pytest.raises(ProcessLookupError):  # its port may belong to another program by now
         os.kill(pid, 0)
 
 
-def test_a_release_that_is_not_installed_fails_with_what_to_do(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_release_says_how_to_install_it(tmp_path: Path) -> None:
     nowhere = AgnoRelease("2.9.0", tmp_path / "python", "AGNO_OF_NOBODY_PYTHON")
-    with pytest.raises(FileNotFoundError, match="`make test` builds it"):
+    with pytest.raises(FileNotFoundError, match="run `make test`"):
         _ = nowhere.python

@@ -1,7 +1,4 @@
-"""Access tokens in the shape that CONTRACT §3 promises, without an issuer behind them.
-
-`Tokens` is the seam: what the tests ask of it, an issuer can answer as well.
-"""
+"""Access tokens with the claims of RFC 9068 and AgentOS, signed without an issuer."""
 
 import base64
 import hmac
@@ -17,7 +14,7 @@ from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 
 
 class Tokens:
-    """Issues tokens with one key, and publishes that key in the two ways AgentOS can take it."""
+    """Issues tokens with one key, and publishes that key in the two forms AgentOS accepts."""
 
     def __init__(
         self,
@@ -63,7 +60,7 @@ class Tokens:
         typ: str | None = "at+jwt",
         **claims: Any,
     ) -> str:
-        """A signed access token that ends `expires_in` seconds from now; negative: ended before.
+        """A signed access token that expires `expires_in` seconds from now; negative: ended before.
 
         What is given as None is left out.
         """

@@ -1,4 +1,4 @@
-"""An issuer that may misbehave, clocks that are moved by hand, and who follows."""
+"""An issuer that may misbehave, clocks that tests move, and a verifier that polls it."""
 
 import asyncio
 import time
@@ -21,7 +21,7 @@ NOW = 1_800_000_000.0
 
 @dataclass
 class Clocks:
-    """The steady clock of the machine, and what its wall clock says."""
+    """The monotonic clock and the wall clock."""
 
     steady: float = 5_000.0
     wall: float = NOW
@@ -38,7 +38,7 @@ class Clocks:
 
 
 class Following:
-    """A `TrustedIssuer` on moved clocks, and the tokens for it."""
+    """A `TrustedIssuer` with these clocks, and tokens for it."""
 
     def __init__(self, server: HostileServer, clocks: Clocks, **options: Any) -> None:
         self.server = server
@@ -52,7 +52,7 @@ class Following:
         )
 
     def claims(self, **claims: Any) -> dict[str, Any]:
-        """Claims of a good token; `...` leaves one out."""
+        """Claims of a valid token; `...` leaves one out."""
         now = int(self.clocks.wall)
         good = {"iss": self.server.url, "aud": AUDIENCE, "sub": "usr_alice", "iat": now}
         good |= {"exp": now + 900, "scopes": ["agents:run"]}
@@ -62,7 +62,7 @@ class Following:
         return (signing or key()).sign(self.claims(**claims))
 
     def feed(self, signing: Key | None = None, /, **claims: Any) -> str:
-        """A good revocation feed of now; `typ`, `alg` and the like are for its header."""
+        """A valid revocation feed issued now; `typ`, `alg` and `crit` are header members."""
         header = {name: claims.pop(name) for name in ("typ", "alg", "crit") if name in claims}
         now = int(self.clocks.wall)
         good = {"iss": self.server.url, "iat": now, "exp": now + 600}
@@ -70,16 +70,16 @@ class Following:
         revoked = without_absent(
             listed | {each: claims.pop(each) for each in listed & claims.keys()}
         )
-        said = without_absent(good | {"revoked": revoked} | claims)
-        return (signing or key()).sign(said, **{"typ": "revocations+jwt", **header})
+        payload = without_absent(good | {"revoked": revoked} | claims)
+        return (signing or key()).sign(payload, **{"typ": "revocations+jwt", **header})
 
     def poll(self) -> None:
-        """What it does every few seconds."""
+        """Poll the feed now, as it does every few seconds."""
         assert self.issuer.feed
-        asyncio.run(self.issuer.feed.key_set_client.now())
+        asyncio.run(self.issuer.feed.client.now())
 
-    def take(self, signing: Key | None = None, /, **claims: Any) -> None:
-        """Poll a feed that says so."""
+    def receive(self, signing: Key | None = None, /, **claims: Any) -> None:
+        """Publish a feed with these claims, and poll it."""
         self.server.publish_feed(self.feed(signing, **claims))
         self.poll()
 
@@ -97,7 +97,7 @@ class Following:
         return self.issuer.status()["revocations"]
 
     def look_for(self, kid: str | None = None) -> None:
-        """What a request with a token of that key makes it do."""
+        """Prepare for a token of that key, as a request does."""
         asyncio.run(self.issuer.prepare_for(Unverified({"kid": kid} if kid else {}, {})))
 
     @property
@@ -119,7 +119,7 @@ def server() -> Iterator[HostileServer]:
 
 @pytest.fixture
 def follow(server: HostileServer, clocks: Clocks) -> Iterator[Callable[..., Following]]:
-    """Make one that follows the server; it stops with the test."""
+    """Create one that polls the server; it stops with the test."""
     made: list[Following] = []
 
     def make(**options: Any) -> Following:
@@ -133,14 +133,14 @@ def follow(server: HostileServer, clocks: Clocks) -> Iterator[Callable[..., Foll
 
 @pytest.fixture
 def following(follow: Callable[..., Following]) -> Following:
-    """One that has its key set."""
+    """A verifier that has fetched its key set."""
     following = follow()
     following.look_for()
     return following
 
 
 def eventually(is_so: Callable[[], bool]) -> bool:
-    """For what another thread is about to do. It waits 30 s only where it is not."""
+    """Wait for another thread, 30 s at most."""
     ends = time.monotonic() + 30
     while not is_so() and time.monotonic() < ends:
         time.sleep(0.01)

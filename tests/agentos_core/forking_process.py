@@ -1,7 +1,7 @@
-"""A process that follows, and forks. Its arguments: how, the issuer, and the kid to wait for.
+"""A process that polls an issuer and forks. Arguments: how, the issuer, the kid to wait for.
 
-It says "ready", forks at a line of its input, says "forked", and ends with 0 if the child has
-met the key, and what was revoked.
+It prints "ready", forks at a line of input, prints "forked", and exits with 0 if the child has
+fetched the key and the revocations.
 """
 
 import asyncio
@@ -22,26 +22,26 @@ def main(how: str, url: str, awaited: str) -> int:
     issuer.start()
     wait_for(issuer, "k1")
     wait_until(lambda: status_of_feed(issuer)["entries"] is not None)
-    say("ready")
+    print_line("ready")
     sys.stdin.readline()
-    child = multiprocessing.get_context("fork").Process(target=live, args=[issuer, awaited])
+    child = multiprocessing.get_context("fork").Process(target=run_child, args=[issuer, awaited])
     if how == "multiprocessing":
         child.start()
     elif (pid := os.fork()) == 0:
-        os._exit(live(issuer, awaited))
+        os._exit(run_child(issuer, awaited))
     issuer.stop()
-    say("forked")
+    print_line("forked")
     if how == "multiprocessing":
         child.join()
         return child.exitcode or 0
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def live(issuer: TrustedIssuer, awaited: str) -> int:
-    """The life of the child, which is born with what its parent knew."""
+def run_child(issuer: TrustedIssuer, awaited: str) -> int:
+    """The child starts with the key set that its parent held."""
     gc.collect()
     assert [key["kid"] for key in issuer.status()["keys"]] == ["k1"]
-    asyncio.run(issuer.prepare_for(Unverified({}, {})))  # as the first request has it do
+    asyncio.run(issuer.prepare_for(Unverified({}, {})))  # as the first request does
     wait_for(issuer, awaited)
     wait_until(lambda: status_of_feed(issuer)["entries"]["jti"] == 1)
     return 0
@@ -62,7 +62,7 @@ def wait_until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def say(line: str) -> None:
+def print_line(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

@@ -1,4 +1,4 @@
-"""A server that behaves as badly as it is told to."""
+"""A server with configurable faults."""
 
 import json
 import socket
@@ -19,7 +19,7 @@ FEED = "/feed"
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One request, answered by the behaviour that stands at its path."""
+    """One request, answered by the behaviour of its path."""
 
     server: "HostileServer"
 
@@ -31,7 +31,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             self.server.behaviours.get(path, answer(b"no such page", status=404))(self)
         except OSError:
-            self.close_connection = True  # who asked has gone
+            self.close_connection = True  # the client has disconnected
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -51,22 +51,22 @@ class HostileServer(ThreadingHTTPServer):
         self.closing = Event()
 
     def at(self, path: str, behaviour: Behaviour) -> str:
-        """The URL of what stands at `path` from now on."""
+        """Set the behaviour of `path`; returns its URL."""
         self.behaviours[path] = behaviour
         return self.url + path
 
     def publish(self, key_set: bytes, **headers: str) -> None:
-        """A good issuer: metadata and a key set."""
+        """Behave as a valid issuer: metadata and a key set."""
         self.at(STANDARD, metadata(self.url, jwks_uri=self.url + KEYS))
         self.at(KEYS, answer(key_set, **headers))
 
     def publish_feed(self, feed: str | bytes, **headers: str | None) -> None:
-        """A good issuer that takes tokens back: metadata names its feed as well."""
+        """Behave as a valid issuer with a revocation feed, named in its metadata."""
         named = {"jwks_uri": self.url + KEYS, "revocations_uri": self.url + FEED}
         self.at(STANDARD, metadata(self.url, **named))
         body = feed if isinstance(feed, bytes) else feed.encode()
-        given = {"content_type": "application/jwt", "cache_control": "max-age=5", **headers}
-        self.at(FEED, answer(body, **given))
+        defaults = {"content_type": "application/jwt", "cache_control": "max-age=5"}
+        self.at(FEED, answer(body, **{**defaults, **headers}))
 
     def handle_error(self, *_: Any) -> None:
         pass
@@ -95,12 +95,12 @@ def answer(
     **headers: str,
 ) -> Behaviour:
     """Header names with `_` for `-`."""
-    given = {"content-type": content_type, "cache-control": cache_control}
-    given |= {name.replace("_", "-"): value for name, value in headers.items()}
+    sent = {"content-type": content_type, "cache-control": cache_control}
+    sent |= {name.replace("_", "-"): value for name, value in headers.items()}
 
     def behave(request: Handler) -> None:
         request.send_response(status)
-        for name, value in given.items():
+        for name, value in sent.items():
             if value is not None:
                 request.send_header(name, value)
         request.end_headers()
@@ -115,12 +115,12 @@ def metadata(issuer: str, **members: Any) -> Behaviour:
 
 
 def hang(request: Handler) -> None:
-    """Says nothing until the server closes."""
+    """Send nothing until the server closes."""
     request.server.closing.wait()
 
 
 def drip(request: Handler) -> None:
-    """Always another byte in time, and never the last."""
+    """Send byte after byte, and never the last."""
     answer()(request)
     while not request.server.closing.wait(0.2):
         request.wfile.write(b" ")
@@ -132,12 +132,12 @@ def reset(request: Handler) -> None:
 
 
 def break_off(request: Handler) -> None:
-    """Promises more than comes."""
+    """Send less than the Content-Length."""
     answer(b'{"keys": [', content_length="1000")(request)
 
 
 def endless(request: Handler) -> None:
-    """More and more, and no word of how much."""
+    """Send without end and without a Content-Length."""
     answer()(request)
     while not request.server.closing.is_set():
         request.wfile.write(b" " * 65536)

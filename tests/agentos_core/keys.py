@@ -1,4 +1,4 @@
-"""Keys and tokens of an issuer, right or wrong in any part."""
+"""Keys and tokens of an issuer, valid or invalid in any part."""
 
 import base64
 import json
@@ -15,7 +15,7 @@ _CURVES = {"ES256": ec.SECP256R1(), "ES384": ec.SECP384R1(), "ES512": ec.SECP521
 
 @dataclass(frozen=True)
 class Key:
-    """A private key that signs anything."""
+    """A private key that signs any claims."""
 
     kid: str
     alg: str
@@ -46,7 +46,7 @@ class Key:
 
 @cache
 def key(kid: str = "k1", alg: str = "ES256", bits: int = 2048) -> Key:
-    """The same key for the same words: making one takes long."""
+    """The same key for the same arguments: generating one is slow."""
     if alg in _CURVES:
         return Key(kid, alg, ec.generate_private_key(_CURVES[alg]))
     if alg == "EdDSA":

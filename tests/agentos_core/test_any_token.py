@@ -1,4 +1,4 @@
-"""Whatever is sent as a token: only the very token that was signed is good."""
+"""Arbitrary input as a token: only the token that was signed is accepted."""
 
 import json
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def following() -> Iterator[Following]:
 
 @pytest.fixture(scope="module")
 def away() -> Iterator[Following]:
-    """One whose issuer publishes nothing."""
+    """A verifier whose issuer publishes nothing."""
     with hostile_server() as server:
         away = Following(server, Clocks())
         yield away
@@ -48,7 +48,7 @@ def away() -> Iterator[Following]:
 
 @MANY
 @given(data=st.data(), flipped=st.integers(1, 255))
-def test_a_token_with_one_other_byte_is_refused(
+def test_a_token_with_one_changed_byte_is_refused(
     following: Following, data: st.DataObject, flipped: int
 ):
     good = following.token().encode()
@@ -60,7 +60,7 @@ def test_a_token_with_one_other_byte_is_refused(
 
 @MANY
 @given(data=st.data(), added=st.text(min_size=1, max_size=3))
-def test_a_token_with_more_or_less_in_it_is_refused(
+def test_a_token_with_added_or_removed_text_is_refused(
     following: Following, data: st.DataObject, added: str
 ):
     good = following.token()
@@ -74,14 +74,14 @@ def test_a_token_with_more_or_less_in_it_is_refused(
 @MANY
 @given(st.text() | st.lists(st.text(alphabet="eyJ_-aA09=é\n"), max_size=5).map(".".join))
 @example("\udcff.\udcff.\udcff")
-def test_no_text_raises_anything_else(following: Following, text: str):
+def test_any_text_raises_only_invalid_token_error(following: Following, text: str):
     with pytest.raises(jwt.InvalidTokenError):
         following.issuer.claims(text)
 
 
 @MANY
 @given(header=HEADERS, claims=CLAIMS | JSON, signature=st.binary(max_size=80))
-def test_no_forged_token_raises_anything_else(
+def test_any_forged_token_raises_only_invalid_token_error(
     following: Following, header: object, claims: object, signature: bytes
 ):
     with pytest.raises(jwt.InvalidTokenError):
@@ -90,7 +90,7 @@ def test_no_forged_token_raises_anything_else(
 
 @MANY
 @given(header=HEADERS, changed=CLAIMS)
-def test_no_signed_token_raises_anything_else(
+def test_any_signed_token_is_accepted_or_raises_only_invalid_token_error(
     following: Following, header: dict[str, object], changed: dict[str, object]
 ):
     claims = following.claims() | changed
@@ -106,6 +106,6 @@ def test_no_signed_token_raises_anything_else(
 
 @MANY
 @given(st.text())
-def test_without_keys_nothing_is_good(away: Following, text: str):
+def test_without_keys_no_token_is_accepted(away: Following, text: str):
     with pytest.raises(KeySetUnavailable):
         away.issuer.claims(text)

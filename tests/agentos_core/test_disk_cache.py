@@ -1,4 +1,4 @@
-"""The key set on disk: for a start while the issuer is away, and for nothing else."""
+"""The key set on disk, for a start while the issuer is unavailable."""
 
 import json
 import logging
@@ -37,7 +37,7 @@ def cache(file: Path, clocks: Clocks) -> DiskCache:
 
 @pytest.fixture
 def write(file: Path, server: HostileServer) -> Callable[..., None]:
-    """A file as it would be, but for what is given."""
+    """Write a valid cache file with these members changed."""
 
     def write(**entry: Any) -> None:
         body = b64encode(key_set(key())).decode()
@@ -52,23 +52,23 @@ def held(body: bytes, clocks: Clocks) -> Held[bytes]:
     return Held(body, body, None, clocks.steady)
 
 
-def issuer_is_away(server: HostileServer) -> None:
+def stop_issuer(server: HostileServer) -> None:
     server.at(STANDARD, answer(status=503))
     server.at(KEYS, answer(status=503))
 
 
-def test_a_start_while_the_issuer_is_away_uses_it(
+def test_a_start_while_the_issuer_is_unavailable_uses_it(
     follow: Follow, server: HostileServer, file: Path
 ):
     follow(cache_file=file).look_for()
-    issuer_is_away(server)
+    stop_issuer(server)
     again = follow(cache_file=file)
     again.issuer.start()
     assert again.issuer.claims(again.token())
     assert again.issuer.status()["seen_at"] == "2027-01-15T08:00:00+00:00"
 
 
-def test_what_is_fetched_replaces_it(
+def test_a_fetched_key_set_replaces_it(
     follow: Follow, server: HostileServer, file: Path, write: Callable[..., None]
 ):
     write()
@@ -79,11 +79,11 @@ def test_what_is_fetched_replaces_it(
     assert b64encode(key_set(key("new"))).decode() == json.loads(file.read_text())["body"]
 
 
-def test_it_is_as_old_as_it_is(
+def test_its_age_survives_a_restart(
     follow: Follow, server: HostileServer, clocks: Clocks, file: Path, write: Callable[..., None]
 ):
-    """The steady clock of another life says nothing; the wall clock does."""
-    issuer_is_away(server)
+    """The wall clock measures it: the monotonic clock of another process does not apply."""
+    stop_issuer(server)
     write(seen_at=NOW - 23 * HOUR)
     following = follow(cache_file=file, revocations=False)
     following.issuer.start()
@@ -104,7 +104,7 @@ def test_a_file_that_others_could_have_written_is_not_used(
     caplog: pytest.LogCaptureFixture,
     unfit: str,
 ):
-    """Nor does one that never ends keep the start waiting. The next key set replaces it."""
+    """An endless file does not block the start either. The next key set replaces it."""
     write()
     elsewhere = file.with_name("elsewhere")
     match unfit:
@@ -124,7 +124,7 @@ def test_a_file_that_others_could_have_written_is_not_used(
         case "owner":
             give_to_another_user(file, monkeypatch)
     following = follow(cache_file=file, revocations=False)
-    issuer_is_away(server)
+    stop_issuer(server)
     following.issuer.start()
     assert following.kids == set()
     assert f"The key set in {file} is not used" in caplog.text
@@ -155,7 +155,7 @@ def test_a_file_that_others_could_have_written_is_not_used(
     ],
     ids=lambda entry: str(entry)[:40],
 )
-def test_a_file_that_is_wrong_is_not_used(
+def test_an_invalid_file_is_not_used(
     follow: Follow,
     server: HostileServer,
     file: Path,
@@ -163,7 +163,7 @@ def test_a_file_that_is_wrong_is_not_used(
     entry: dict[str, Any],
     caplog: pytest.LogCaptureFixture,
 ):
-    issuer_is_away(server)
+    stop_issuer(server)
     write(**entry)
     following = follow(cache_file=file, revocations=False)
     following.issuer.start()
@@ -178,17 +178,17 @@ def test_a_file_that_is_wrong_is_not_used(
     [b"", b"{", b"null", b"[]", b'"text"', b"5", b"{}", b"\xff\xfe", b"\0" * 100, b"[" * 100_000],
     ids=lambda content: content[:10].decode("latin-1"),
 )
-def test_a_file_that_is_torn_stops_nobody(follow: Follow, file: Path, content: bytes):
+def test_a_corrupt_file_does_not_prevent_a_start(follow: Follow, file: Path, content: bytes):
     file.write_bytes(content)
     following = follow(cache_file=file, revocations=False)
     following.look_for()
     assert following.issuer.claims(following.token())
 
 
-def test_a_clock_that_was_a_little_fast_spoils_nothing(
+def test_a_small_clock_difference_is_tolerated(
     follow: Follow, server: HostileServer, file: Path, write: Callable[..., None]
 ):
-    issuer_is_away(server)
+    stop_issuer(server)
     write(seen_at=NOW + 30)
     following = follow(cache_file=file, revocations=False)
     following.issuer.start()
@@ -196,7 +196,7 @@ def test_a_clock_that_was_a_little_fast_spoils_nothing(
 
 
 def test_only_its_owner_may_read_or_write_it(cache: DiskCache, clocks: Clocks, file: Path):
-    """Whoever may write it says who is trusted."""
+    """Write access decides who is trusted."""
     before = os.umask(0)
     try:
         cache.write(held(b"1", clocks))
@@ -205,8 +205,8 @@ def test_only_its_owner_may_read_or_write_it(cache: DiskCache, clocks: Clocks, f
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_it_is_replaced_whole(cache: DiskCache, clocks: Clocks, file: Path):
-    """Who has the old file open reads on in the old file; nothing is left beside it."""
+def test_it_is_replaced_atomically(cache: DiskCache, clocks: Clocks, file: Path):
+    """A reader with the old file open keeps reading it; no other file is left behind."""
     cache.write(held(b"old", clocks))
     with file.open("rb") as old:
         cache.write(held(b"new", clocks))
@@ -217,8 +217,10 @@ def test_it_is_replaced_whole(cache: DiskCache, clocks: Clocks, file: Path):
     assert (read.value, read.body, read.etag) == (b"new", b"new", None)
 
 
-def test_the_same_is_written_once_a_minute(cache: DiskCache, clocks: Clocks, file: Path):
-    """It says how old it is, and a disk is not for a write each second."""
+def test_an_unchanged_key_set_is_written_once_a_minute(
+    cache: DiskCache, clocks: Clocks, file: Path
+):
+    """The file holds the time of the last confirmation, without a write each second."""
     inodes = []
     for _ in range(180):
         cache.write(held(b"same", clocks))
@@ -229,7 +231,7 @@ def test_the_same_is_written_once_a_minute(cache: DiskCache, clocks: Clocks, fil
 
 
 @pytest.mark.parametrize("name", ["gone/keys.json", "file/keys.json", "folder"])
-def test_where_it_cannot_be_kept_the_log_says_so_and_following_goes_on(
+def test_a_failed_write_is_logged_and_polling_continues(
     follow: Follow, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
 ):
     (tmp_path / "file").touch()
@@ -238,13 +240,11 @@ def test_where_it_cannot_be_kept_the_log_says_so_and_following_goes_on(
     following.look_for()
     assert following.issuer.claims(following.token())
     assert following.issuer.status()["problem"] is None
-    assert "cannot be kept" in caplog.text
+    assert "cannot be cached" in caplog.text
     assert {each.name for each in tmp_path.iterdir()} == {"file", "folder"}
 
 
-def test_without_a_file_nothing_is_said(
-    follow: Follow, file: Path, caplog: pytest.LogCaptureFixture
-):
+def test_a_missing_file_is_not_logged(follow: Follow, file: Path, caplog: pytest.LogCaptureFixture):
     follow(cache_file=file).look_for()
     assert not [each for each in caplog.records if each.levelno > logging.INFO]
 
@@ -254,17 +254,17 @@ def feed_file(tmp_path: Path) -> Path:
     return tmp_path / "keys.json.revocations"
 
 
-def test_a_start_while_the_issuer_is_away_knows_what_was_taken_back(
+def test_a_start_while_the_issuer_is_unavailable_knows_the_revocations(
     follow: Follow, server: HostileServer, file: Path, feed_file: Path, clocks: Clocks
 ):
-    """Also what the last feed had left out, and an older feed frees nobody after it either."""
+    """Also those that the last feed left out; an older feed undoes none of them."""
     before = follow(cache_file=file)
     before.look_for()
     old = before.feed()
-    before.take(jti={"t1": NOW_SECOND + 900}, kid=["k2"])
+    before.receive(jti={"t1": NOW_SECOND + 900}, kid=["k2"])
     clocks.move(5)
-    before.take(sub={"usr_bob": NOW_SECOND}, aud={AUDIENCE: NOW_SECOND - 60})
-    issuer_is_away(server)
+    before.receive(sub={"usr_bob": NOW_SECOND}, aud={AUDIENCE: NOW_SECOND - 60})
+    stop_issuer(server)
     again = follow(cache_file=file)
     again.issuer.start()
     assert again.accepts(again.token())
@@ -274,20 +274,20 @@ def test_a_start_while_the_issuer_is_away_knows_what_was_taken_back(
     counts = {"jti": 1, "sid": 0, "sub": 1, "client_id": 0, "aud": 1, "kid": 1}
     assert again.revocations["entries"] == counts
     assert stat.S_IMODE(feed_file.stat().st_mode) == 0o600
-    again.poll()  # the fetch that the start began is over
+    again.poll()  # the fetch begun at the start has ended
     server.publish_feed(old)
     again.poll()
     assert "older than" in again.revocations["problem"]
     assert not again.accepts(again.token(jti="t1"))
 
 
-def test_a_feed_on_disk_is_as_old_as_it_is(
+def test_the_age_of_a_feed_survives_a_restart(
     follow: Follow, server: HostileServer, file: Path, clocks: Clocks
 ):
     following = follow(cache_file=file)
     server.publish_feed(following.feed())
     following.look_for()
-    issuer_is_away(server)
+    stop_issuer(server)
     clocks.move(900)
     late = follow(cache_file=file)
     late.issuer.start()
@@ -299,35 +299,35 @@ def test_a_feed_on_disk_is_as_old_as_it_is(
     assert follow(cache_file=file, feed_away_limit=None).accepts(late.token())
 
 
-def test_a_feed_that_says_no_more_is_written_once_a_minute(
+def test_a_feed_without_new_entries_is_written_once_a_minute(
     follow: Follow, server: HostileServer, file: Path, feed_file: Path, clocks: Clocks
 ):
-    """And one that does at once: it must hold after a crash."""
+    """And one with new entries at once: they must apply after a crash."""
     following = follow(cache_file=file)
     server.publish_feed(following.feed())
     following.look_for()
     written = set()
     for _ in range(24):
         clocks.move(5)
-        following.take()
+        following.receive()
         written.add(feed_file.stat().st_mtime_ns)
     assert len(written) == 3
-    following.take(jti={"t1": NOW_SECOND + 900})
+    following.receive(jti={"t1": NOW_SECOND + 900})
     assert feed_file.stat().st_mtime_ns not in written
 
 
-def test_that_there_is_no_feed_is_kept_too(
+def test_the_absence_of_a_feed_is_cached_too(
     follow: Follow, server: HostileServer, file: Path, clocks: Clocks
 ):
     follow(cache_file=file).look_for()
-    issuer_is_away(server)
+    stop_issuer(server)
     clocks.move(10_000)
     again = follow(cache_file=file)
     again.look_for()
     assert again.accepts(again.token())
 
 
-def test_a_feed_that_was_there_in_an_earlier_life_is_not_silently_off(
+def test_a_cached_feed_that_disappears_is_reported_as_a_problem(
     follow: Follow, server: HostileServer, file: Path, clocks: Clocks
 ):
     following = follow(cache_file=file)
@@ -347,7 +347,7 @@ def test_a_feed_that_was_there_in_an_earlier_life_is_not_silently_off(
 
 
 @pytest.mark.parametrize("body", [b"{}", b"e30.e30.e30", b"[" * 100_000, b'{"iat": 1, "exp": 5}'])
-def test_a_feed_on_disk_that_is_wrong_is_not_used(
+def test_an_invalid_feed_on_disk_is_not_used(
     follow: Follow,
     server: HostileServer,
     file: Path,
@@ -357,8 +357,8 @@ def test_a_feed_on_disk_that_is_wrong_is_not_used(
 ):
     entry = {"issuer": server.url, "seen_at": NOW, "body": b64encode(body).decode()}
     feed_file.write_text(json.dumps(entry))
-    issuer_is_away(server)
+    stop_issuer(server)
     following = follow(cache_file=file)
     following.issuer.start()
     assert f"The revocation feed in {feed_file} is not used" in caplog.text
-    assert not following.revocations["believed"]
+    assert not following.revocations["trusted"]

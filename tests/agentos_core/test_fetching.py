@@ -1,4 +1,4 @@
-"""What a fetch makes of servers that are broken or mean."""
+"""Fetching from broken and malicious servers."""
 
 import asyncio
 import gzip
@@ -21,7 +21,7 @@ from tests.agentos_core.hostile_server import (
 
 
 def fetched(*urls: str, etag: str | None = None) -> list[Fetched | BaseException]:
-    """What becomes of each, all at once."""
+    """The result of each, fetched concurrently."""
 
     async def fetch_all() -> list[Fetched | BaseException]:
         async with new_client() as client:
@@ -31,8 +31,8 @@ def fetched(*urls: str, etag: str | None = None) -> list[Fetched | BaseException
     return asyncio.run(fetch_all())
 
 
-def test_who_hangs_or_drips_is_left_after_the_deadline(server: HostileServer):
-    with socket.create_server(("127.0.0.1", 0)) as deaf:  # the system accepts, nobody answers
+def test_a_server_that_hangs_or_drips_is_abandoned_after_the_deadline(server: HostileServer):
+    with socket.create_server(("127.0.0.1", 0)) as deaf:  # accepts connections, never answers
         urls = [server.at("/hang", hang), server.at("/drip", drip)]
         urls.append(f"http://127.0.0.1:{deaf.getsockname()[1]}/")
         for answered in fetched(*urls):
@@ -52,7 +52,7 @@ def test_who_hangs_or_drips_is_left_after_the_deadline(server: HostileServer):
         (answer(b"{}", status=404), "answered 404"),
         (answer(b"{}", status=201), "answered 201"),
         (answer(b"", status=204), "answered 204"),
-        (answer(b"", status=304), "answered 304"),  # nobody said "if none match"
+        (answer(b"", status=304), "answered 304"),  # the request had no If-None-Match
         (answer(b"<html>", content_type="text/html"), "content type 'text/html'"),
         (answer(b"{}", content_type="application/jsonp"), "content type 'application/jsonp'"),
         (answer(gzip.compress(b" " * 10_000_000), content_encoding="gzip"), "encoding"),
@@ -60,7 +60,7 @@ def test_who_hangs_or_drips_is_left_after_the_deadline(server: HostileServer):
         (answer(b"{}", x=" " * 200_000), "cannot be reached"),
     ],
 )
-def test_a_bad_answer_is_not_taken(server: HostileServer, behaviour: Behaviour, problem: str):
+def test_an_invalid_answer_is_refused(server: HostileServer, behaviour: Behaviour, problem: str):
     (answered,) = fetched(server.at("/bad", behaviour))
     assert isinstance(answered, NotFetched)
     assert problem in str(answered)
@@ -74,7 +74,7 @@ def test_a_redirect_is_never_followed(server: HostileServer, status: int):
     assert server.asked == {"/here": 1}
 
 
-def test_who_is_not_there_is_not_reached():
+def test_an_unreachable_server_raises_not_fetched():
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
     urls = [f"http://127.0.0.1:{port}/", "https://issuer.invalid/", "https://a..b/"]
@@ -86,17 +86,17 @@ def test_who_is_not_there_is_not_reached():
     "content_type",
     ["application/json", "application/jwk-set+json", "Application/JSON; charset=utf-8", None],
 )
-def test_json_is_taken(server: HostileServer, content_type: str | None):
+def test_json_is_accepted(server: HostileServer, content_type: str | None):
     server.at("/good", answer(b"{}", content_type=content_type, etag='"1"'))
     assert fetched(server.url + "/good") == [Fetched(b"{}", '"1"', 300)]
 
 
-def test_what_is_as_large_as_allowed_is_taken(server: HostileServer):
+def test_an_answer_of_the_maximum_size_is_accepted(server: HostileServer):
     (answered,) = fetched(server.at("/large", answer(b" " * MAX_BYTES)))
     assert isinstance(answered, Fetched)
 
 
-def test_who_has_it_is_told_so(server: HostileServer):
+def test_an_etag_leads_to_not_modified(server: HostileServer):
     url = server.at("/same", answer(status=304, cache_control="max-age=7"))
     assert fetched(url, etag='"1"') == [Fetched(None, '"1"', 7)]
     assert server.headers_seen["/same"]["If-None-Match"] == '"1"'
@@ -122,17 +122,17 @@ def test_who_has_it_is_told_so(server: HostileServer):
         ({"cache_control": "max-age=60", "age": "old"}, 60),
     ],
 )
-def test_how_long_it_may_be_kept_is_read(
+def test_max_age_is_read_from_cache_control(
     server: HostileServer, headers: dict[str, str | None], max_age: float | None
 ):
     """RFC 9111 §5.1, §5.2.2."""
     assert fetched(server.at("/kept", answer(b"{}", **headers))) == [Fetched(b"{}", None, max_age)]
 
 
-def test_a_proxy_of_the_environment_sees_nothing(
+def test_a_proxy_of_the_environment_is_not_used(
     server: HostileServer, monkeypatch: pytest.MonkeyPatch
 ):
-    """It could answer in the place of an issuer that is plain http on this machine."""
+    """It could impersonate an issuer that serves plain http on this machine."""
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, server.url)
     with socket.create_server(("127.0.0.1", 0)) as gone:
@@ -171,11 +171,11 @@ def test_an_unsafe_url_is_refused(url: str):
     "url",
     ["https://id.example", "http://localhost:7000", "http://127.0.0.1/", "http://[::1]:7000/keys"],
 )
-def test_a_safe_url_is_one_that_nobody_else_answers(url: str):
+def test_https_and_loopback_urls_are_safe(url: str):
     require_safe(url, allow_http=False)
 
 
-def test_http_is_taken_from_who_insists():
+def test_http_can_be_allowed():
     require_safe("http://id.example/keys", allow_http=True)
     with pytest.raises(ConfigurationError):
         require_safe("file:///etc/passwd", allow_http=True)

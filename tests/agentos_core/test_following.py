@@ -1,4 +1,4 @@
-"""Following a key set through everything that can happen to it."""
+"""Polling a key set: rotation, failures, outages and clock changes."""
 
 import asyncio
 import json
@@ -36,7 +36,7 @@ OLD, NEW = key("old"), key("new")
 
 @pytest.fixture
 def key_set_client(server: HostileServer, clocks: Clocks) -> Iterator[KeySetClient[bytes]]:
-    """Follows bytes, whatever they say."""
+    """Polls any bytes, without parsing them."""
     source = Source(server.url, "jwks_uri", url=server.url + KEYS, clock=clocks.monotonic)
     key_set_client = KeySetClient("The document", source, bytes, clock=clocks.monotonic)
     yield key_set_client
@@ -62,7 +62,7 @@ BAD_ANSWERS = [
 
 
 @pytest.mark.parametrize("behaviour", BAD_ANSWERS)
-def test_a_bad_answer_changes_nothing_and_is_named(
+def test_an_invalid_answer_changes_nothing_and_is_reported(
     following: Following, server: HostileServer, clocks: Clocks, behaviour: Behaviour
 ):
     server.at(KEYS, behaviour)
@@ -74,7 +74,7 @@ def test_a_bad_answer_changes_nothing_and_is_named(
 
 
 @pytest.mark.parametrize("behaviour", BAD_ANSWERS)
-def test_a_first_load_that_fails_heals(
+def test_a_failed_first_fetch_is_retried_on_request(
     follow: Callable[..., Following], server: HostileServer, clocks: Clocks, behaviour: Behaviour
 ):
     server.at(KEYS, behaviour)
@@ -91,7 +91,7 @@ def test_a_first_load_that_fails_heals(
     assert following.issuer.status()["problem"] is None
 
 
-def test_it_heals_by_itself(
+def test_a_failed_first_fetch_is_retried_in_the_background(
     follow: Callable[..., Following], server: HostileServer, clocks: Clocks
 ):
     server.at(KEYS, answer(status=500))
@@ -103,7 +103,7 @@ def test_it_heals_by_itself(
     assert eventually(lambda: following.kids == {"k1"})
 
 
-def test_a_set_that_flaps_is_the_last_good_one(
+def test_with_a_flapping_issuer_the_last_valid_set_is_used(
     following: Following, server: HostileServer, clocks: Clocks
 ):
     good = (answer(key_set(OLD, key())), answer(key_set(NEW, key())))
@@ -118,7 +118,7 @@ def test_a_set_that_flaps_is_the_last_good_one(
     assert {"new", "k1"} in seen
 
 
-def test_a_key_that_left_verifies_no_more(
+def test_a_removed_key_no_longer_verifies(
     following: Following, server: HostileServer, clocks: Clocks
 ):
     token = following.token()
@@ -131,7 +131,7 @@ def test_a_key_that_left_verifies_no_more(
     assert following.issuer.claims(following.token(NEW))
 
 
-def test_another_issuer_in_the_metadata_is_not_followed(
+def test_metadata_of_another_issuer_is_not_used(
     follow: Callable[..., Following], server: HostileServer
 ):
     server.at(STANDARD, metadata("https://other.example", jwks_uri=server.url + KEYS))
@@ -169,7 +169,7 @@ def test_the_next_fetch_is_when_max_age_is_over(
     assert key_set_client.next_at - clocks.steady == seconds
 
 
-def test_it_fetches_again_by_itself(
+def test_it_fetches_again_in_the_background(
     key_set_client: KeySetClient[bytes], server: HostileServer, clocks: Clocks
 ):
     server.at(KEYS, answer(b"{}", cache_control="max-age=30"))
@@ -191,10 +191,10 @@ def test_after_failures_it_tries_again_within_30_seconds(
     assert min(pauses[-3:]) >= 15
 
 
-def test_what_is_the_same_is_not_read_again(
+def test_an_unchanged_document_is_not_parsed_again(
     key_set_client: KeySetClient[bytes], server: HostileServer, clocks: Clocks
 ):
-    """RFC 9110 §13.1.2. Another value would forget the tokens that it verified."""
+    """RFC 9110 §13.1.2. A new value would drop the cache of verified tokens."""
     server.at(KEYS, answer(b"{}", etag='"1"'))
     fetch_now(key_set_client)
     first = key_set_client.held
@@ -211,7 +211,7 @@ def test_what_is_the_same_is_not_read_again(
     assert (key_set_client.held.etag, key_set_client.held.seen_at) == ('"2"', first.seen_at + 800)
 
 
-def test_nothing_new_without_having_anything_is_a_failure(
+def test_not_modified_without_a_document_is_a_failure(
     key_set_client: KeySetClient[bytes], server: HostileServer
 ):
     server.at(KEYS, answer(status=304))
@@ -233,7 +233,7 @@ def test_an_odd_etag_does_not_stop_it(
     assert key_set_client.problem is None
 
 
-def test_after_24_hours_a_set_is_not_believed(
+def test_after_24_hours_a_set_is_not_trusted(
     following: Following, server: HostileServer, clocks: Clocks
 ):
     server.at(KEYS, answer(status=500))
@@ -245,7 +245,7 @@ def test_after_24_hours_a_set_is_not_believed(
     assert refused.value.retry_after >= 1
     with pytest.raises(KeySetUnavailable):
         following.look_for("k1")
-    assert not following.issuer.status()["believed"]
+    assert not following.issuer.status()["trusted"]
     server.publish(key_set(key()))
     clocks.move(6)
     following.look_for("k1")
@@ -261,7 +261,7 @@ def test_a_wall_clock_that_jumps_neither_ages_the_set_nor_has_it_fetched(
     assert following.issuer.claims(following.token())
     following.look_for("k1")
     assert server.asked == asked
-    assert following.issuer.status()["believed"]
+    assert following.issuer.status()["trusted"]
     server.at(KEYS, answer(status=500))
     clocks.steady += 24 * HOUR + 1
     with pytest.raises(KeySetUnavailable):
@@ -273,7 +273,7 @@ def test_its_status_is_json(following: Following, server: HostileServer):
     assert status["keys"] == [{"kid": "k1", "alg": "ES256"}]
     assert status["jwks_url"] == server.url + KEYS
     assert status["seen_at"] == "2027-01-15T08:00:00+00:00"
-    assert status["believed_until"] == "2027-01-16T08:00:00+00:00"
+    assert status["trusted_until"] == "2027-01-16T08:00:00+00:00"
     assert status["next_fetch_at"] == "2027-01-15T08:05:00+00:00"
 
 
@@ -298,7 +298,7 @@ def test_500_unknown_kids_at_once_cost_one_fetch(
     assert server.asked[KEYS] == 3
 
 
-def test_a_planned_fetch_is_made_though_the_budget_is_spent(
+def test_a_scheduled_fetch_is_made_even_if_the_limit_of_extra_fetches_is_reached(
     following: Following, server: HostileServer, clocks: Clocks
 ):
     server.at(KEYS, answer(key_set(key()), cache_control="max-age=0"))
@@ -309,10 +309,10 @@ def test_a_planned_fetch_is_made_though_the_budget_is_spent(
     assert eventually(lambda: server.asked[KEYS] == 3)
 
 
-def test_a_planned_fetch_leaves_the_budget_alone(
+def test_a_scheduled_fetch_does_not_count_as_an_extra_fetch(
     follow: Callable[..., Following], server: HostileServer
 ):
-    """The first token of a new key comes right after a fetch that did not know it."""
+    """The first token of a new key may arrive just after a fetch without it."""
     following = follow()
     following.look_for()
     server.publish(key_set(key(), NEW))
@@ -320,7 +320,9 @@ def test_a_planned_fetch_leaves_the_budget_alone(
     assert following.kids == {"k1", "new"}
 
 
-def test_a_fetch_under_way_is_joined(key_set_client: KeySetClient[bytes], server: HostileServer):
+def test_concurrent_callers_share_one_fetch(
+    key_set_client: KeySetClient[bytes], server: HostileServer
+):
     released = Event()
     server.at(KEYS, held_until(released, answer(b"{}")))
 
@@ -337,7 +339,7 @@ def test_a_fetch_under_way_is_joined(key_set_client: KeySetClient[bytes], server
     assert server.asked[KEYS] == 1
 
 
-def test_a_request_waits_3_seconds_at_most_and_the_fetch_goes_on(
+def test_a_request_waits_3_seconds_at_most_and_the_fetch_continues(
     following: Following, server: HostileServer, clocks: Clocks
 ):
     released = Event()
@@ -349,7 +351,7 @@ def test_a_request_waits_3_seconds_at_most_and_the_fetch_goes_on(
     assert eventually(lambda: following.kids == {"k1", "new"})
 
 
-def test_who_stops_waiting_stops_nobody_else(
+def test_a_cancelled_caller_does_not_cancel_the_fetch_of_others(
     key_set_client: KeySetClient[bytes], server: HostileServer
 ):
     released = Event()
@@ -368,7 +370,7 @@ def test_who_stops_waiting_stops_nobody_else(
     assert server.asked[KEYS] == 1
 
 
-def test_who_has_stopped_asks_no_more(
+def test_a_stopped_client_fetches_no_more(
     follow: Callable[..., Following],
     key_set_client: KeySetClient[bytes],
     server: HostileServer,
@@ -419,7 +421,7 @@ def test_many_threads_start_it_once(follow: Callable[..., Following], server: Ho
     def read() -> None:
         everyone.wait()
         following.issuer.start()
-        assert eventually(lambda: following.issuer.status()["revocations"]["believed"])
+        assert eventually(lambda: following.issuer.status()["revocations"]["trusted"])
         good.append(following.issuer.claims(token))
 
     threads = [Thread(target=read) for _ in range(50)]
@@ -433,21 +435,21 @@ def test_many_threads_start_it_once(follow: Callable[..., Following], server: Ho
 
 @pytest.mark.parametrize("options", [{"algorithms": []}, {"algorithms": "RS256"}])
 @pytest.mark.parametrize("more", [{}, {"jwks_url": "https://id.example/keys"}])
-def test_a_set_up_that_cannot_be_right_is_refused(options: dict[str, Any], more: dict[str, Any]):
+def test_invalid_algorithms_are_refused(options: dict[str, Any], more: dict[str, Any]):
     with pytest.raises(ConfigurationError):
         TrustedIssuer(TokenRules("https://id.example", "my-os"), **options, **more)
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "none", "ES256K", "rs256"])
-def test_an_algorithm_that_is_not_for_public_keys_is_refused(algorithm: str):
+def test_an_algorithm_without_public_keys_is_refused(algorithm: str):
     with pytest.raises(ConfigurationError):
         TrustedIssuer(TokenRules("https://id.example", "my-os"), algorithms=["RS256", algorithm])
 
 
-def test_a_key_that_nobody_has_prepared_for_is_asked_for(
+def test_an_unknown_key_is_fetched_even_without_prepare_for(
     following: Following, server: HostileServer, clocks: Clocks
 ):
-    """Without `prepare_for`, as where a Verifier was never attached: the next request gets in."""
+    """As where a Verifier was never attached: the next request is accepted."""
     clocks.move(6)
     server.publish(key_set(key(), key("new")))
     token = following.token(key("new"))
@@ -455,7 +457,7 @@ def test_a_key_that_nobody_has_prepared_for_is_asked_for(
     assert eventually(lambda: following.accepts(token))
 
 
-def test_keys_that_nobody_has_prepared_for_share_the_budget(
+def test_unknown_keys_without_prepare_for_share_the_limit_of_fetches(
     following: Following, server: HostileServer, clocks: Clocks
 ):
     clocks.move(6)

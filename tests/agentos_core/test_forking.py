@@ -1,4 +1,4 @@
-"""Servers fork their workers after they have loaded the app: each follows by itself."""
+"""Servers fork workers after loading the app: each worker polls for itself."""
 
 import subprocess
 import sys
@@ -14,8 +14,8 @@ from tests.agentos_core.keys import key, key_set
 
 
 @pytest.mark.parametrize("how", ["fork", "multiprocessing"])
-def test_a_child_follows_by_itself(server: HostileServer, how: str):
-    """Also one that is born while its parent waits for an answer, which is not its own."""
+def test_a_forked_child_polls_for_itself(server: HostileServer, how: str):
+    """Also a child forked while a fetch of its parent is in progress."""
     released = Event()
     server.at(KEYS, answer(key_set(key()), cache_control="max-age=1"))
     server.publish_feed(feed(server.url), cache_control="max-age=1")

@@ -1,4 +1,4 @@
-"""The layer around an AgentOS, as far as it needs none."""
+"""The middleware around an AgentOS, tested without one."""
 
 import asyncio
 import gc
@@ -9,8 +9,8 @@ import pytest
 from issuer.agentos.gate import Gate, Message, Receive, Scope, Send
 
 
-class Nobody:
-    """Knows no issuer."""
+class NoIssuer:
+    """Prepares for no token."""
 
     def start(self) -> None:
         pass
@@ -32,13 +32,13 @@ def thawed() -> Iterator[None]:
 
 @pytest.mark.usefixtures("thawed")
 @pytest.mark.parametrize("kind", ["lifespan", "http"])
-def test_what_stands_when_the_app_has_started_is_spared_by_the_collector(kind: str) -> None:
-    said: list[Message] = []
+def test_objects_of_the_started_app_are_excluded_from_garbage_collection(kind: str) -> None:
+    sent: list[Message] = []
 
     async def send(message: Message) -> None:
-        said.append(message)
+        sent.append(message)
 
-    gate = Gate(started, Nobody(), headers=[], cookies=[])
+    gate = Gate(started, NoIssuer(), headers=[], cookies=[])
     asyncio.run(gate({"type": kind, "path": "/health", "headers": []}, None, send))
-    assert said == [{"type": "lifespan.startup.complete"}]
+    assert sent == [{"type": "lifespan.startup.complete"}]
     assert bool(gc.get_freeze_count()) == (kind == "lifespan")

@@ -1,4 +1,4 @@
-"""The guest house stands alone: it comes into processes that are not ours."""
+"""`issuer.agentos` runs in processes of others: it must import nothing but its dependencies."""
 
 import subprocess
 import sys
@@ -46,15 +46,15 @@ def run(script: str, *arguments: str) -> str:
     ).stdout.strip()
 
 
-def test_it_brings_in_no_other_room_and_no_other_library():
-    strangers = "sqlalchemy fastapi starlette uvicorn authlib joserfc agno pydantic structlog typer"
+def test_it_imports_no_other_package_of_ours_and_no_other_library():
+    unwanted = "sqlalchemy fastapi starlette uvicorn authlib joserfc agno pydantic structlog typer"
     loaded = run("import issuer.agentos, sys; print(*sys.modules)").split()
-    assert not {name.split(".")[0] for name in loaded} & set(strangers.split())
+    assert not {name.split(".")[0] for name in loaded} & set(unwanted.split())
     ours = {name for name in loaded if name.startswith("issuer.")}
     assert not [name for name in ours if not name.startswith("issuer.agentos")]
 
 
-def test_httpx_and_pyjwt_are_all_it_needs(server: HostileServer):
+def test_httpx_and_pyjwt_are_its_only_dependencies(server: HostileServer):
     server.publish(key_set(key()))
     claims = {"iss": server.url, "aud": "my-os", "sub": "usr_alice", "exp": 4_000_000_000}
     assert run(BLOCKER + FOLLOWING, server.url, key().sign(claims)) == "usr_alice None"

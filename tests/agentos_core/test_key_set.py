@@ -1,4 +1,4 @@
-"""One bad key does not spoil the others; a set without a good one changes nothing (RFC 7517)."""
+"""An invalid key does not affect the others; a set without a valid key is refused (RFC 7517)."""
 
 import json
 from typing import Any
@@ -73,7 +73,7 @@ def without(jwk: dict[str, Any], name: str) -> dict[str, Any]:
         pytest.param({}, id="empty"),
     ],
 )
-def test_a_bad_key_is_left_out_and_the_others_are_not(bad: Any):
+def test_an_invalid_key_is_skipped_and_the_others_are_used(bad: Any):
     assert set(read_key_set(key_set(bad, GOOD), ALL)) == {"good"}
     with pytest.raises(NotFetched):
         read_key_set(key_set(bad), ALL)
@@ -85,19 +85,19 @@ def test_a_key_verifies_the_algorithm_that_it_names(alg: str):
     assert (only.kid, only.alg) == ("k1", alg)
 
 
-def test_a_key_that_names_none_verifies_the_first_of_ours_that_it_can():
+def test_a_key_without_alg_verifies_the_first_configured_algorithm_of_its_type():
     """RFC 8725 §3.1: one algorithm for a key, whatever the token says."""
     (only,) = read_key_set(key_set(without(RSA, "alg")), ["ES256", "PS256", "RS256"]).values()
     assert only.alg == "PS256"
 
 
-def test_a_key_for_an_algorithm_that_is_not_ours_is_left_out():
+def test_a_key_for_an_algorithm_that_is_not_configured_is_skipped():
     body = key_set(key("rsa", "RS256"), GOOD)
     assert set(read_key_set(body, ["ES256"])) == {"good"}
     assert set(read_key_set(body, ["RS256"])) == {"rsa"}
 
 
-def test_of_two_keys_with_one_kid_the_first_counts():
+def test_of_two_keys_with_the_same_kid_the_first_is_used():
     first, second = key("same", "ES256"), key("same", "EdDSA")
     keys = read_key_set(key_set(first, second), ALL)
     assert [each.alg for each in keys.values()] == ["ES256"]
@@ -128,7 +128,7 @@ def test_a_set_is_read_up_to_its_hundredth_key():
     ],
     ids=lambda body: body[:20].decode("latin-1"),
 )
-def test_what_is_no_key_set_is_not_read(body: bytes):
+def test_a_document_that_is_not_a_key_set_is_refused(body: bytes):
     with pytest.raises(NotFetched):
         read_key_set(body, ALL)
 
@@ -142,7 +142,7 @@ JSON = st.recursive(
 
 @settings(deadline=None)
 @given(st.sampled_from([EC, RSA, key("bad", "EdDSA").jwk]), st.data())
-def test_whatever_a_key_holds_it_cannot_spoil_the_others(good: dict[str, Any], data: st.DataObject):
+def test_no_content_of_a_key_affects_the_others(good: dict[str, Any], data: st.DataObject):
     names = st.sampled_from(sorted({*good, "key_ops", "x5c", "d", "oth"}))
     changed = good | data.draw(st.dictionaries(names, JSON, min_size=1))
     body = json.dumps({"keys": [changed, GOOD.jwk]}).encode()

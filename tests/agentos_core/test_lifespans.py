@@ -12,7 +12,7 @@ from issuer.agentos.lifespans import start_with
 
 
 def agent_os(events: list[str], name: str = "inner") -> FastAPI:
-    """An app that agno would know for its own."""
+    """An app that looks like one of agno."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -25,7 +25,7 @@ def agent_os(events: list[str], name: str = "inner") -> FastAPI:
     return app
 
 
-def started_by_nobody(_: FastAPI) -> FastAPI:
+def never_started(_: FastAPI) -> FastAPI:
     return FastAPI()
 
 
@@ -44,7 +44,7 @@ def started_in_the_lifespan_of_the_outer_app(inner: FastAPI) -> FastAPI:
 
 @pytest.mark.parametrize(
     "outer_of",
-    [started_by_nobody, started_by_the_outer_app, started_in_the_lifespan_of_the_outer_app],
+    [never_started, started_by_the_outer_app, started_in_the_lifespan_of_the_outer_app],
 )
 def test_a_mounted_agent_os_is_started_once(outer_of: Callable[[FastAPI], FastAPI]) -> None:
     events: list[str] = []
@@ -61,7 +61,7 @@ def test_a_mounted_agent_os_is_started_once(outer_of: Callable[[FastAPI], FastAP
         events.clear()
 
 
-def test_apps_that_are_no_agent_os_are_left_alone() -> None:
+def test_other_mounted_apps_are_not_started() -> None:
     events: list[str] = []
     other, outer = agent_os(events), agent_os(events, "outer")
     del other.state.agent_os_id

@@ -1,4 +1,4 @@
-"""Where the key set is found (RFC 8414)."""
+"""Finding the key set in the issuer's metadata (RFC 8414)."""
 
 import asyncio
 from typing import Any
@@ -37,7 +37,7 @@ def body_of(source: Source, etag: str | None = None) -> bytes | None:
         ("https://id.example/a/", f"{STANDARD}/a", f"/a{OPENID}"),
     ],
 )
-def test_metadata_has_its_place(issuer: str, standard: str, openid: str):
+def test_metadata_is_at_its_well_known_urls(issuer: str, standard: str, openid: str):
     """RFC 8414 §3.1, OpenID Connect Discovery §4."""
     assert metadata_urls(issuer) == (f"https://id.example{standard}", f"https://id.example{openid}")
 
@@ -49,7 +49,9 @@ def test_an_issuer_with_a_path_is_found(server: HostileServer, clocks: Clocks):
     assert server.asked == {f"{STANDARD}/tenant": 1, KEYS: 1}
 
 
-def test_an_issuer_that_knows_only_openid_connect_is_found(server: HostileServer, source: Source):
+def test_an_issuer_with_openid_connect_metadata_only_is_found(
+    server: HostileServer, source: Source
+):
     server.at(OPENID, server.behaviours.pop(STANDARD))
     assert body_of(source)
     assert server.asked == {STANDARD: 1, OPENID: 1, KEYS: 1}
@@ -58,12 +60,12 @@ def test_an_issuer_that_knows_only_openid_connect_is_found(server: HostileServer
 @pytest.mark.parametrize(
     ("members", "problem"),
     [
-        ({"issuer": "https://other.example"}, "is that of another issuer"),
-        ({"issuer": None}, "is that of another issuer"),
-        ({"issuer": ["{url}"]}, "is that of another issuer"),
-        ({"issuer": "{url}/"}, "is that of another issuer"),
-        ({"jwks_uri": None}, 'names no "jwks_uri"'),
-        ({"jwks_uri": ["{url}/keys"]}, 'names no "jwks_uri"'),
+        ({"issuer": "https://other.example"}, "is from another issuer"),
+        ({"issuer": None}, "is from another issuer"),
+        ({"issuer": ["{url}"]}, "is from another issuer"),
+        ({"issuer": "{url}/"}, "is from another issuer"),
+        ({"jwks_uri": None}, 'has no "jwks_uri"'),
+        ({"jwks_uri": ["{url}/keys"]}, 'has no "jwks_uri"'),
         ({"jwks_uri": "http://id.example/keys"}, "unsafe"),
         ({"jwks_uri": "https://alice:secret@id.example/keys"}, "unsafe"),
         ({"jwks_uri": "file:///etc/passwd"}, "unsafe"),
@@ -72,13 +74,13 @@ def test_an_issuer_that_knows_only_openid_connect_is_found(server: HostileServer
         ({"jwks_uri": "https://[::1/keys"}, "unsafe"),
     ],
 )
-def test_bad_metadata_is_not_used(
+def test_invalid_metadata_is_not_used(
     server: HostileServer, source: Source, members: dict[str, Any], problem: str
 ):
     """RFC 8414 §3.3."""
     good = {"issuer": server.url, "jwks_uri": server.url + KEYS}
-    given = {name: filled(value, server.url) for name, value in (good | members).items()}
-    server.at(STANDARD, metadata(**given))
+    published = {name: filled(value, server.url) for name, value in (good | members).items()}
+    server.at(STANDARD, metadata(**published))
     with pytest.raises(NotFetched, match=problem):
         body_of(source)
     assert KEYS not in server.asked
@@ -88,7 +90,7 @@ def test_bad_metadata_is_not_used(
     "behaviour",
     [answer(b"[]"), answer(b"null"), answer(b"{"), answer(b"[" * 100_000), answer(b"\xff")],
 )
-def test_metadata_that_is_no_object_is_not_used(
+def test_metadata_that_is_not_an_object_is_not_used(
     server: HostileServer, source: Source, behaviour: Behaviour
 ):
     server.at(STANDARD, behaviour)
@@ -109,7 +111,7 @@ def test_metadata_is_read_once_an_hour(server: HostileServer, source: Source, cl
 @pytest.mark.parametrize(
     "behaviour", [answer(status=500), metadata("https://other.example", jwks_uri="https://other")]
 )
-def test_the_place_that_is_known_outlives_its_metadata(
+def test_the_known_url_stays_in_use_while_the_metadata_is_unavailable(
     server: HostileServer, source: Source, clocks: Clocks, behaviour: Behaviour
 ):
     body_of(source)
@@ -118,10 +120,10 @@ def test_the_place_that_is_known_outlives_its_metadata(
     assert body_of(source)
 
 
-def test_metadata_that_fails_is_asked_for_once_a_minute(
+def test_failing_metadata_is_fetched_once_a_minute(
     server: HostileServer, source: Source, clocks: Clocks
 ):
-    """The keys come each second, perhaps, and metadata that hangs would hold each of them up."""
+    """Keys may be fetched each second, and hanging metadata would delay each fetch."""
     body_of(source)
     server.at(STANDARD, answer(status=500))
     clocks.move(3_600)
@@ -143,10 +145,10 @@ def test_a_key_set_that_has_moved_is_found_again(server: HostileServer, source: 
     assert source.url == f"{server.url}/moved"
 
 
-def test_at_another_place_nobody_is_told_what_we_have(
+def test_the_etag_of_one_url_is_not_sent_to_another(
     server: HostileServer, source: Source, clocks: Clocks
 ):
-    """RFC 9110 §8.8.3: an entity tag says nothing of another resource."""
+    """RFC 9110 §8.8.3: an entity tag applies to one resource only."""
     body_of(source)
     server.at("/moved", server.behaviours[KEYS])
     server.at(STANDARD, metadata(server.url, jwks_uri=server.url + "/moved"))
@@ -157,7 +159,7 @@ def test_at_another_place_nobody_is_told_what_we_have(
     assert server.headers_seen["/moved"]["If-None-Match"] == '"2"'
 
 
-def test_a_place_that_was_given_needs_no_metadata(server: HostileServer, clocks: Clocks):
+def test_a_configured_url_needs_no_metadata(server: HostileServer, clocks: Clocks):
     source = Source(server.url, "jwks_uri", url=server.url + KEYS, clock=clocks.monotonic)
     assert body_of(source)
     assert server.asked == {KEYS: 1}

@@ -1,4 +1,4 @@
-"""What is taken back stays taken back: whatever an issuer says later, in whatever order."""
+"""A revoked token stays revoked, whatever later feeds contain, in any order."""
 
 import jwt
 import pytest
@@ -9,7 +9,7 @@ from issuer.agentos.errors import NotFetched
 from issuer.agentos.key_set import read_key_set
 from issuer.agentos.revocations import MAX_ENTRIES, Revocations, read_revocations
 from issuer.agentos.rules import TokenRules
-from issuer.agentos.signed_feed import CLOCKS_DIFFER_BY, read_feed
+from issuer.agentos.signed_feed import MAX_CLOCK_SKEW, read_feed
 from tests.agentos_core.keys import key, key_set
 
 ISSUER = "https://id.example"
@@ -52,15 +52,15 @@ def is_refused(known: Revocations, kid: str = "k1", **claims: object) -> bool:
     return False
 
 
-class Story:
-    """What a follower knows, and beside it all that it was ever told and believed."""
+class History:
+    """What a verifier holds, and every feed that it has ever accepted."""
 
     def __init__(self) -> None:
         self.known = Revocations()
         self.now = T
-        self.told: list[Revocations] = []
+        self.accepted: list[Revocations] = []
 
-    def live(self, step: dict[str, object]) -> None:
+    def apply(self, step: dict[str, object]) -> None:
         self.now += step["passed"]
         issued_at = self.now - step["age"]
         revoked: dict[str, object] = {"kid": step["kid"]}
@@ -69,11 +69,11 @@ class Story:
         claims = {"iss": ISSUER, "iat": issued_at, "exp": issued_at + 600, "revoked": revoked}
         feed = key(step["signed_by"]).sign(claims, typ="revocations+jwt").encode()
         try:
-            said = read_feed(feed, KEYS, self.known, RULES, self.now)
+            revocations = read_feed(feed, KEYS, self.known, RULES, self.now)
         except NotFetched:
             return
-        self.told.append(said)
-        self.known = said.after(self.known, RULES.leeway + CLOCKS_DIFFER_BY)
+        self.accepted.append(revocations)
+        self.known = revocations.after(self.known, RULES.leeway + MAX_CLOCK_SKEW)
         if step["restarts"]:
             self.known, _ = read_revocations(self.known.as_json())
 
@@ -81,51 +81,55 @@ class Story:
 @settings(max_examples=150, deadline=None)
 @given(st.lists(steps, max_size=8))
 def test_a_revoked_token_that_has_not_expired_is_never_accepted_again(
-    story_of: list[dict[str, object]],
+    steps_taken: list[dict[str, object]],
 ):
     """Whatever the sequence of feeds, times and restarts."""
-    story = Story()
-    for step in story_of:
-        story.live(step)
-    alive = story.now - RULES.leeway
-    for told in story.told:
-        for jti, expires_at in told.tokens.items():
-            assert expires_at <= alive or is_refused(story.known, jti=jti, iat=story.now)
-        for sid, not_after in told.sessions.items():
-            assert not_after + DAY <= alive or is_refused(story.known, sid=sid, iat=not_after)
-        for sub, not_after in told.subjects.items():
-            assert not_after + DAY <= alive or is_refused(story.known, sub=sub, iat=not_after)
-        for client_id, not_after in told.clients.items():
-            lives = not_after + DAY > alive
-            assert not lives or is_refused(story.known, client_id=client_id, iat=not_after)
-        for audience, not_after in told.audiences.items():
-            lives = not_after + DAY > alive
+    history = History()
+    for step in steps_taken:
+        history.apply(step)
+    valid_after = history.now - RULES.leeway
+    for feed in history.accepted:
+        for jti, expires_at in feed.tokens.items():
+            assert expires_at <= valid_after or is_refused(history.known, jti=jti, iat=history.now)
+        for sid, not_after in feed.sessions.items():
+            assert not_after + DAY <= valid_after or is_refused(
+                history.known, sid=sid, iat=not_after
+            )
+        for sub, not_after in feed.subjects.items():
+            assert not_after + DAY <= valid_after or is_refused(
+                history.known, sub=sub, iat=not_after
+            )
+        for client_id, not_after in feed.clients.items():
+            is_valid = not_after + DAY > valid_after
+            assert not is_valid or is_refused(history.known, client_id=client_id, iat=not_after)
+        for audience, not_after in feed.audiences.items():
+            is_valid = not_after + DAY > valid_after
             for aud in (audience, ["x", audience]):
-                assert not lives or is_refused(story.known, aud=aud, iat=not_after)
-        for kid in told.keys:
-            assert is_refused(story.known, kid, iat=story.now)
+                assert not is_valid or is_refused(history.known, aud=aud, iat=not_after)
+        for kid in feed.keys:
+            assert is_refused(history.known, kid, iat=history.now)
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(steps, max_size=8), names, st.integers(-DAY, 0))
-def test_what_nobody_has_taken_back_is_accepted(
-    story_of: list[dict[str, object]], name: str, issued: int
+def test_a_token_that_was_never_revoked_is_accepted(
+    steps_taken: list[dict[str, object]], name: str, issued: int
 ):
-    story = Story()
-    for step in story_of:
-        story.live(step)
-    issued_at = story.now + issued
-    nobody = {"jti": "x", "sub": "x", "client_id": "x", "aud": ["x"]}
-    assert not is_refused(story.known, "k1", iat=issued_at, **nobody)
+    history = History()
+    for step in steps_taken:
+        history.apply(step)
+    issued_at = history.now + issued
+    unlisted = {"jti": "x", "sub": "x", "client_id": "x", "aud": ["x"]}
+    assert not is_refused(history.known, "k1", iat=issued_at, **unlisted)
     for member, kind in MEMBERS.items():
-        ever = [getattr(told, kind).get(name, -1) for told in story.told]
-        said = member == "jti" or max(ever, default=-1) >= issued_at
-        if not said or max(ever, default=-1) == -1:
-            assert not is_refused(story.known, "k1", **{"iat": issued_at, member: name})
+        ever = [getattr(feed, kind).get(name, -1) for feed in history.accepted]
+        is_listed = member == "jti" or max(ever, default=-1) >= issued_at
+        if not is_listed or max(ever, default=-1) == -1:
+            assert not is_refused(history.known, "k1", **{"iat": issued_at, member: name})
 
 
-def test_more_than_can_be_kept_is_refused():
-    """Who sends ever new entries must not fill the memory of an AgentOS."""
+def test_too_many_entries_are_refused():
+    """Ever new entries must not fill the memory of an AgentOS."""
     known = Revocations(T, T, dict.fromkeys(map(str, range(MAX_ENTRIES)), T + DAY))
     assert Revocations(T + 5).after(known, 0).count["jti"] == MAX_ENTRIES
     for more in (
@@ -140,7 +144,9 @@ def test_more_than_can_be_kept_is_refused():
 
 
 @given(st.fixed_dictionaries(dict.fromkeys(MEMBERS.values(), times)), st.lists(names))
-def test_what_is_kept_on_disk_is_read_as_it_was(held: dict[str, dict[str, int]], kid: list[str]):
+def test_revocations_written_to_disk_are_read_back_unchanged(
+    held: dict[str, dict[str, int]], kid: list[str]
+):
     later = {
         kind: {f'"{name}\\': at + T for name, at in each.items()} for kind, each in held.items()
     }
@@ -148,8 +154,8 @@ def test_what_is_kept_on_disk_is_read_as_it_was(held: dict[str, dict[str, int]],
     assert read_revocations(known.as_json())[0] == known
 
 
-def test_where_too_much_would_be_kept_families_are_left_out_that_the_feed_does_not_list():
-    """An issuer lists very many in a day, each for minutes: that must not end in no feed at all."""
+def test_above_the_limit_sessions_that_the_feed_no_longer_lists_are_dropped():
+    """An issuer lists many in a day, each for minutes: that must not make the feed unusable."""
     families = dict.fromkeys(map(str, range(MAX_ENTRIES)), T)
     known = Revocations(T, T + 600, sessions=families, subjects={"alice": T})
     later = Revocations(T + 5, T + 605, sessions={"new": T})
@@ -157,10 +163,10 @@ def test_where_too_much_would_be_kept_families_are_left_out_that_the_feed_does_n
     assert (kept.sessions, kept.subjects) == ({"new": T}, {"alice": T})
 
 
-def test_it_is_known_whether_a_feed_says_more():
+def test_is_covered_by_compares_all_entries():
     known = Revocations(T, T, {"a": T, "b": T}, {"c": T}, {}, frozenset({"k1"}))
     for same in (known, Revocations(T + 5), Revocations(T, T, {"a": T - 5})):
-        assert same.says_no_more_than(known)
+        assert same.is_covered_by(known)
     for more in (
         Revocations(tokens={"c": T}),
         Revocations(tokens={"a": T + 1}),
@@ -170,12 +176,12 @@ def test_it_is_known_whether_a_feed_says_more():
         Revocations(sessions={"family_1": T}),
         Revocations(keys=frozenset({"k2"})),
     ):
-        assert not more.says_no_more_than(known)
+        assert not more.is_covered_by(known)
 
 
 @pytest.mark.parametrize(
     "claims",
     [{}, {"iat": T}, {"sub": None, "client_id": 5, "jti": []}, {"aud": [5, None, []]}, {"aud": {}}],
 )
-def test_who_has_revoked_nothing_refuses_nobody(claims: dict[str, object]):
+def test_no_revocations_refuse_no_token(claims: dict[str, object]):
     assert not is_refused(Revocations(), **claims)

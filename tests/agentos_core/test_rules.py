@@ -1,4 +1,4 @@
-"""Which tokens are good (RFC 9068 §4, RFC 8725)."""
+"""Which tokens are accepted (RFC 9068 §4, RFC 8725)."""
 
 import base64
 import hmac
@@ -11,7 +11,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from issuer.agentos.rules import LONGEST, TokenRules
+from issuer.agentos.rules import MAX_BYTES, TokenRules
 from issuer.agentos.trusted_issuer import TrustedIssuer
 from tests.agentos_core.conftest import Clocks, Following
 from tests.agentos_core.hostile_server import hostile_server
@@ -22,7 +22,7 @@ NOW = 1_800_000_000
 
 @pytest.fixture(scope="module")
 def following() -> Iterator[Following]:
-    """Nothing here changes it."""
+    """No test here changes it."""
     with hostile_server() as server:
         server.publish(key_set(key(), key("rsa", "RS256")))
         following = Following(server, Clocks(), algorithms=["ES256", "RS256"])
@@ -31,7 +31,7 @@ def following() -> Iterator[Following]:
         following.issuer.stop()
 
 
-def test_a_good_token_gives_its_claims(following: Following):
+def test_a_valid_token_gives_its_claims(following: Following):
     claims = following.claims(scopes=["agents:run"], more={"a": [1, None, "é"]})
     assert following.issuer.claims(key().sign(claims)) == claims
     assert following.issuer.claims(key("rsa", "RS256").sign(claims)) == claims
@@ -89,7 +89,7 @@ def test_a_good_token_gives_its_claims(following: Following):
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_a_claim_that_is_wrong_refuses_the_token(
+def test_a_token_with_an_invalid_claim_is_refused(
     following: Following, claims: dict[str, Any], error: type[Exception]
 ):
     with pytest.raises(error):
@@ -112,7 +112,7 @@ def test_a_claim_that_is_wrong_refuses_the_token(
     ],
     ids=str,
 )
-def test_what_the_rules_leave_open_is_taken(following: Following, claims: dict[str, Any]):
+def test_claims_that_the_rules_allow_are_accepted(following: Following, claims: dict[str, Any]):
     assert following.issuer.claims(following.token(**claims)) == following.claims(**claims)
 
 
@@ -143,7 +143,7 @@ def test_what_the_rules_leave_open_is_taken(following: Following, claims: dict[s
     ],
     ids=ascii,
 )
-def test_a_header_that_is_wrong_refuses_the_token(following: Following, header: dict[str, Any]):
+def test_a_token_with_an_invalid_header_is_refused(following: Following, header: dict[str, Any]):
     with pytest.raises(jwt.InvalidTokenError):
         following.issuer.claims(key().sign(following.claims(), **header))
 
@@ -155,7 +155,7 @@ def test_the_typ_is_a_media_type(following: Following, typ: str):
 
 
 @pytest.mark.parametrize("typ", [..., None, "JWT", "at+jwt", ["odd"]])
-def test_without_a_rule_any_typ_is_good(typ: Any):
+def test_without_a_required_typ_any_is_accepted(typ: Any):
     with hostile_server() as server:
         server.publish(key_set(key()))
         lenient = Following(server, Clocks())
@@ -173,7 +173,7 @@ def test_a_key_verifies_its_own_algorithm_and_no_other(following: Following):
 
 
 @pytest.mark.parametrize("alg", ["none", "None", "HS256", "RS256", "ES384", "", None, 5, ["ES256"]])
-def test_another_alg_in_the_header_refuses_the_token(following: Following, alg: Any):
+def test_a_token_with_another_alg_in_its_header_is_refused(following: Following, alg: Any):
     _, claims, signature = following.token().split(".")
     forged = encoded({"alg": alg, "kid": "k1", "typ": "at+jwt"})
     for end in (signature, ""):
@@ -182,7 +182,7 @@ def test_another_alg_in_the_header_refuses_the_token(following: Following, alg: 
 
 
 @pytest.mark.parametrize("form", [Encoding.PEM, Encoding.DER])
-def test_a_public_key_is_no_secret(following: Following, form: Encoding):
+def test_a_public_key_is_not_used_as_an_hmac_secret(following: Following, form: Encoding):
     """RFC 8725 §2.1."""
     secret = (
         key("rsa", "RS256")
@@ -196,8 +196,8 @@ def test_a_public_key_is_no_secret(following: Following, form: Encoding):
         following.issuer.claims(forged)
 
 
-def test_a_key_that_the_token_brings_along_is_not_used(following: Following):
-    """RFC 7515 §4.1.2, §4.1.3: `jku` and `jwk` are anybody's word."""
+def test_a_key_in_the_token_header_is_not_used(following: Following):
+    """RFC 7515 §4.1.2, §4.1.3: an attacker can set `jku` and `jwk`."""
     own = key("k1", "EdDSA")
     brought = {"jwk": own.jwk, "jku": following.server.url + "/own"}
     with pytest.raises(jwt.InvalidTokenError):
@@ -212,7 +212,7 @@ def test_a_key_signs_only_under_its_own_kid(following: Following):
 
 def test_a_token_is_16_kib_at_most(following: Following):
     token = following.token(padding="x" * 11_000)
-    assert LONGEST - 2_000 < len(token) < LONGEST
+    assert MAX_BYTES - 2_000 < len(token) < MAX_BYTES
     assert following.issuer.claims(token)
     with pytest.raises(jwt.DecodeError):
         following.issuer.claims(following.token(padding="x" * 13_000))
@@ -235,7 +235,7 @@ def test_a_token_is_16_kib_at_most(following: Following):
     ],
     ids=ascii,
 )
-def test_what_is_no_jwt_is_refused(following: Following, token: str):
+def test_text_that_is_not_a_jwt_is_refused(following: Following, token: str):
     with pytest.raises(jwt.DecodeError):
         following.issuer.claims(token)
 
@@ -243,14 +243,14 @@ def test_what_is_no_jwt_is_refused(following: Following, token: str):
 @pytest.mark.parametrize(
     "claims", [b"", b"null", b"[]", b'"text"', b"5", b"{", b"\xff", b"[" * 9_000, b"1" * 9_000]
 )
-def test_signed_claims_that_are_no_object_are_refused(following: Following, claims: bytes):
+def test_signed_claims_that_are_not_an_object_are_refused(following: Following, claims: bytes):
     with pytest.raises(jwt.DecodeError):
         following.issuer.claims(key().sign(claims))
 
 
 @pytest.mark.parametrize("depth", [*range(880, 1000, 3), 2_000, 5_000])
-def test_however_deep_it_is_nested_a_token_is_good_or_refused(following: Following, depth: int):
-    """Readers of JSON give up somewhere, and not all at the same depth."""
+def test_deeply_nested_claims_never_raise_another_error(following: Following, depth: int):
+    """JSON parsers give up at different depths."""
     nested = b'{"a":' * depth + b"1" + b"}" * depth
     inside = json.dumps(following.claims()).encode()[:-1] + b',"deep":' + nested + b"}"
     for token in (key().sign(inside), key().sign(nested), with_header(nested)):
@@ -258,8 +258,8 @@ def test_however_deep_it_is_nested_a_token_is_good_or_refused(following: Followi
             assert is_good_or_refused(following.issuer, token)
 
 
-def test_the_last_of_two_members_with_one_name_counts(following: Following):
-    """RFC 7519 §4. Who fetches and who verifies must read alike."""
+def test_the_last_of_two_members_with_the_same_name_is_used(following: Following):
+    """RFC 7519 §4. All parts must parse a token alike."""
     twice = json.dumps(following.claims()).encode()[:-1] + b',"sub":"usr_bob"}'
     assert following.issuer.claims(key().sign(twice))["sub"] == "usr_bob"
     worse = json.dumps(following.claims()).encode()[:-1] + b',"exp":1}'
@@ -267,10 +267,10 @@ def test_the_last_of_two_members_with_one_name_counts(following: Following):
         following.issuer.claims(key().sign(worse))
 
 
-def test_a_signature_is_written_in_one_way_only(following: Following):
+def test_a_signature_has_only_one_accepted_spelling(following: Following):
     """RFC 7515 §2: base64url without padding, white space or anything else.
 
-    Whoever refuses a token by how it is written must not meet it again in another spelling.
+    A list of refused tokens must not be evaded with another spelling.
     """
     token = following.token()
     signature = base64.urlsafe_b64decode(token.rsplit(".", 1)[1] + "==")

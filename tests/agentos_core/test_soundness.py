@@ -1,4 +1,4 @@
-"""What a `Verifier` is told is checked at once: no token has to come first."""
+"""The arguments of a `Verifier` are checked when it is created."""
 
 import math
 from typing import Any
@@ -25,12 +25,12 @@ SOUND: dict[str, Any] = {"issuer": "https://id.example", "audience": "my-os"}
     ],
     ids=str,
 )
-def test_what_cannot_be_right_is_said_in_a_sentence(argument: dict[str, Any]):
+def test_an_invalid_argument_is_named_in_the_error(argument: dict[str, Any]):
     with pytest.raises(ConfigurationError, match=next(iter(argument))):
         Verifier(**{**SOUND, **argument})
 
 
-def test_auth_does_not_pass_on_a_key_set_that_would_take_the_place_of_ours():
+def test_auth_refuses_a_jwks_file_that_would_replace_its_own():
     with pytest.raises(ConfigurationError, match="jwks_file"):
         Verifier(**SOUND).auth(jwks_file="keys.json")
 
@@ -47,5 +47,5 @@ def test_auth_does_not_pass_on_a_key_set_that_would_take_the_place_of_ours():
     ],
     ids=str,
 )
-def test_what_can_be_right_is_taken(argument: dict[str, Any]):
-    assert Verifier(**{**SOUND, **argument}).status()["believed"] is False
+def test_a_valid_argument_is_accepted(argument: dict[str, Any]):
+    assert Verifier(**{**SOUND, **argument}).status()["trusted"] is False

@@ -1,4 +1,4 @@
-"""What was verified before is never better than what is verified now."""
+"""The cache of verified tokens never accepts a token that verification would refuse."""
 
 from collections.abc import Callable
 from threading import Thread
@@ -7,13 +7,13 @@ import jwt
 import pytest
 
 from issuer.agentos.errors import KeySetUnavailable
-from issuer.agentos.verified_tokens import MOST, VerifiedTokens
+from issuer.agentos.verified_tokens import MAX_TOKENS, VerifiedTokens
 from tests.agentos_core.conftest import NOW, Clocks, Following
 from tests.agentos_core.hostile_server import KEYS, HostileServer, answer
 from tests.agentos_core.keys import key, key_set
 
 
-def test_a_token_that_was_verified_is_remembered(following: Following):
+def test_a_verified_token_is_cached(following: Following):
     token = following.token()
     assert following.issuer.remembered(token) is None
     assert not following.issuer.knows(token)
@@ -23,7 +23,7 @@ def test_a_token_that_was_verified_is_remembered(following: Following):
 
 
 @pytest.mark.parametrize("claims", [{"exp": NOW - 20}, {"aud": "other"}, {"iss": "https://other"}])
-def test_a_token_that_was_refused_is_not(following: Following, claims: dict[str, object]):
+def test_a_refused_token_is_not_cached(following: Following, claims: dict[str, object]):
     token = following.token(**claims)
     for _ in range(2):
         with pytest.raises(jwt.InvalidTokenError):
@@ -31,7 +31,7 @@ def test_a_token_that_was_refused_is_not(following: Following, claims: dict[str,
     assert following.issuer.remembered(token) is None
 
 
-def test_it_is_forgotten_when_it_expires(following: Following, clocks: Clocks):
+def test_an_expired_token_is_refused(following: Following, clocks: Clocks):
     token = following.token()
     following.issuer.claims(token)
     clocks.move(909)
@@ -43,7 +43,7 @@ def test_it_is_forgotten_when_it_expires(following: Following, clocks: Clocks):
 
 
 @pytest.mark.parametrize("claim", ["iat", "nbf"])
-def test_a_wall_clock_that_is_set_back_makes_it_immature(
+def test_a_cached_token_is_not_valid_yet_if_the_wall_clock_is_set_back(
     following: Following, clocks: Clocks, claim: str
 ):
     token = following.token(**{claim: NOW})
@@ -55,7 +55,7 @@ def test_a_wall_clock_that_is_set_back_makes_it_immature(
 
 
 @pytest.mark.parametrize("left", [key("new"), key("k1", "EdDSA")], ids=["no kid", "same kid"])
-def test_it_leaves_with_its_key(
+def test_a_token_is_dropped_with_its_key(
     follow: Callable[..., Following], server: HostileServer, clocks: Clocks, left: object
 ):
     following = follow(algorithms=["ES256", "EdDSA"])
@@ -70,7 +70,7 @@ def test_it_leaves_with_its_key(
         following.issuer.claims(token)
 
 
-def test_it_is_no_good_while_the_set_is_not_believed(
+def test_a_cached_token_is_not_accepted_while_the_key_set_is_not_trusted(
     following: Following, server: HostileServer, clocks: Clocks
 ):
     token = following.token(exp=NOW + 999_999)
@@ -83,7 +83,7 @@ def test_it_is_no_good_while_the_set_is_not_believed(
         following.issuer.claims(token)
 
 
-def test_it_outlives_a_fetch_that_brings_nothing_new(
+def test_a_fetch_of_an_unchanged_key_set_keeps_the_cache(
     following: Following, server: HostileServer, clocks: Clocks
 ):
     token = following.token()
@@ -94,7 +94,7 @@ def test_it_outlives_a_fetch_that_brings_nothing_new(
     assert following.issuer.remembered(token)
 
 
-def test_who_changes_the_claims_changes_them_for_nobody_else(following: Following):
+def test_changing_returned_claims_does_not_change_the_cache(following: Following):
     token = following.token(scopes=["agents:run"])
     for _ in range(3):
         claims = following.issuer.claims(token)
@@ -103,7 +103,7 @@ def test_who_changes_the_claims_changes_them_for_nobody_else(following: Followin
         claims["sub"] = "usr_mallory"
 
 
-def test_another_token_with_the_same_claims_is_verified_by_itself(following: Following):
+def test_another_token_with_the_same_claims_is_verified_itself(following: Following):
     token = following.token()
     following.issuer.claims(token)
     signed, _ = token.rsplit(".", 1)
@@ -111,16 +111,16 @@ def test_another_token_with_the_same_claims_is_verified_by_itself(following: Fol
         following.issuer.claims(f"{signed}.{'A' * 86}")
 
 
-def test_4096_are_remembered_and_the_oldest_are_forgotten():
+def test_4096_tokens_are_cached_and_the_oldest_are_dropped():
     tokens = VerifiedTokens()
-    for number in range(MOST + 10):
+    for number in range(MAX_TOKENS + 10):
         tokens.add(str(number), "k1", {"n": number}, starts=0, ends=2)
-    found = [number for number in range(MOST + 10) if tokens.has(str(number), 1)]
-    assert found == list(range(10, MOST + 10))
-    assert MOST == 4096
+    cached = [number for number in range(MAX_TOKENS + 10) if tokens.has(str(number), 1)]
+    assert cached == list(range(10, MAX_TOKENS + 10))
+    assert MAX_TOKENS == 4096
 
 
-def test_many_threads_neither_break_nor_outgrow_it():
+def test_the_cache_stays_correct_and_bounded_with_many_threads():
     tokens = VerifiedTokens()
     wrong: list[object] = []
 
@@ -136,6 +136,6 @@ def test_many_threads_neither_break_nor_outgrow_it():
         thread.start()
     for thread in threads:
         thread.join()
-    kept = sum(tokens.has(f"{name} {number}", 1) for name in range(8) for number in range(2_000))
+    cached = sum(tokens.has(f"{name} {number}", 1) for name in range(8) for number in range(2_000))
     assert not wrong
-    assert kept == MOST
+    assert cached == MAX_TOKENS

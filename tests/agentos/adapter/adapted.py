@@ -1,4 +1,4 @@
-"""Starts a process with several AgentOS in it, each with the adapter and an issuer of its own."""
+"""Starts a process with several AgentOS, each with the adapter and an issuer of its own."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -53,7 +53,7 @@ class AppSettings:
 
 @dataclass(frozen=True)
 class AdaptedApp:
-    """An AgentOS that runs, and who issues its tokens."""
+    """A running AgentOS, and the issuers of its tokens."""
 
     os: AgentOSServer
     issuer: Any
@@ -68,24 +68,24 @@ Apps = Mapping[str, AdaptedApp]
 
 
 def everyday_apps(stack: ExitStack, cache_file: Path) -> dict[str, AppSettings]:
-    """The AgentOS of the README, and one that follows issuers in all conditions."""
+    """The AgentOS of the README, and one with an issuer in each condition."""
     others = {name: stack.enter_context(FakeIssuer()) for name in CONDITIONS}
     others["polled"].max_age = 1
     others["revoking"].feed_max_age = 1
     others["without its feed"].revoked = None
-    beside = [
+    verifiers = [
         {"issuer": other.url, **({"cache_file": str(cache_file)} if name == "cached" else {})}
         for name, other in others.items()
     ]
     issuers = iter(lambda: stack.enter_context(FakeIssuer()), None)
     return {
         "managed": AppSettings("managed", next(issuers)),
-        "of_many_issuers": AppSettings("managed", next(issuers), others, {"others": beside}),
+        "of_many_issuers": AppSettings("managed", next(issuers), others, {"others": verifiers}),
     }
 
 
 def other_apps(stack: ExitStack, control_plane: Tokens, workdir: Path) -> dict[str, AppSettings]:
-    """The other ways in which people set it up; `untouched_…` are for one test each."""
+    """The other configurations; `unused_…` are for one test each."""
 
     def app(configuration: str, path: str = "", **more: Any) -> AppSettings:
         issuer = stack.enter_context(FakeIssuer())
@@ -99,10 +99,10 @@ def other_apps(stack: ExitStack, control_plane: Tokens, workdir: Path) -> dict[s
         "unattached": app("unattached"),
         "manual": app("manual"),
         "manual_subclass": app("manual_subclass"),
-        "untouched_subclass": app("manual_subclass"),
+        "unused_subclass": app("manual_subclass"),
         "mounted": app("mounted", path="/os"),
         "mounted_behind_middleware": app("mounted_behind_middleware", path="/os"),
-        "untouched_mounted": app("mounted_behind_middleware", path="/os"),
+        "unused_mounted": app("mounted_behind_middleware", path="/os"),
         "stock": stock,
         "stock_with_static_key": app("stock", verification_keys=[control_plane.pem]),
     }
@@ -117,7 +117,7 @@ def running_apps(
     workers: int = 1,
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[dict[str, AdaptedApp]]:
-    """The apps, ready to answer; gone when the block ends."""
+    """The apps, ready to answer; stopped when the block ends."""
     file = workdir / "apps.json"
     file.write_text(json.dumps({name: app.as_json() for name, app in apps.items()}))
     server = running_agent_os(
@@ -133,12 +133,12 @@ def running_apps(
         }
 
 
-def key_set_kept_in(cache_file: Path, issuer: FakeIssuer) -> None:
-    """What an AgentOS of yesterday left there."""
+def fill_cache(cache_file: Path, issuer: FakeIssuer) -> None:
+    """Write the cache files that an earlier AgentOS would have left."""
     verifier = Verifier(issuer.url, AUDIENCE, cache_file=cache_file)
     verifier.start()
     for file in (cache_file, Path(f"{cache_file}.revocations")):
-        wait_until(file.exists, 10, f"{file.name} was kept")
+        wait_until(file.exists, 10, f"{file.name} was written")
     verifier.stop()
 
 

@@ -1,4 +1,4 @@
-"""The ways in which people set up an AgentOS, with the adapter. Each function is one."""
+"""Configurations of an AgentOS with the adapter, one per function."""
 
 import inspect
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ COOKIE = "session_token"
 
 
 def agent_os(**settings: Any) -> AgentOS:
-    """Two agents and two workflows behind every door that there is."""
+    """Two agents and two workflows, with every interface that agno has."""
     agents = [stub_agent(agent_id) for agent_id in ("web", "billing")]
     workflows = [
         Workflow(id=name, name=name, steps=[Step(name="s", agent=stub_agent("s"))], telemetry=False)
@@ -28,14 +28,14 @@ def agent_os(**settings: Any) -> AgentOS:
     ]
     mcp = "mcp" if "mcp" in inspect.signature(AgentOS).parameters else "mcp_server"
     interfaces = {"a2a_interface": True, "interfaces": [AGUI(agent=agents[0])], mcp: True}
-    given = {"id": AUDIENCE, "agents": agents, "workflows": workflows, "db": InMemoryDb()}
-    return AgentOS(**{**given, **interfaces, "telemetry": False, **settings})
+    contents = {"id": AUDIENCE, "agents": agents, "workflows": workflows, "db": InMemoryDb()}
+    return AgentOS(**{**contents, **interfaces, "telemetry": False, **settings})
 
 
 def following(issuer: str, others: Sequence[dict[str, Any]] = (), **settings: Any) -> Verifier:
-    """A Verifier of `issuer`, and of the `others` beside it."""
-    beside = [Verifier(audience=AUDIENCE, **other) for other in others]
-    return Verifier(issuer, AUDIENCE, others=beside, **settings)
+    """A Verifier of `issuer` and of the `others`."""
+    verifiers = [Verifier(audience=AUDIENCE, **other) for other in others]
+    return Verifier(issuer, AUDIENCE, others=verifiers, **settings)
 
 
 def managed(issuer: str, **settings: Any) -> FastAPI:
@@ -50,7 +50,7 @@ def unattached(issuer: str) -> FastAPI:
 
 
 def with_mcp_auth(issuer: str, verification_keys: Sequence[str]) -> FastAPI:
-    """A provider of fastmcp owns `/mcp`; static keys of another issuer are known beside."""
+    """A provider of fastmcp owns `/mcp`; static keys of another issuer are trusted, too."""
     verifier = following(issuer, verification_keys=verification_keys)
     provider = StaticTokenVerifier({"of-the-provider": {"client_id": "app", "scopes": []}})
     return verifier.attach(agent_os(mcp_auth=provider, **verifier.auth()).get_app())
@@ -59,7 +59,7 @@ def with_mcp_auth(issuer: str, verification_keys: Sequence[str]) -> FastAPI:
 def by_hand(issuer: str) -> FastAPI:
     """`Authorization(jwks_file=…)`, or `AuthorizationConfig(jwks_file=…)` before 3.1.
 
-    On an app that was there before.
+    On an existing app.
     """
     verifier = following(issuer)
     settings = authorization(jwks_file=verifier.jwks_file)
@@ -98,7 +98,7 @@ def mounted(issuer: str) -> FastAPI:
 
 
 def mounted_behind_middleware(issuer: str) -> FastAPI:
-    """An AgentOS that checks nothing, at `/os` of an app that has the middleware."""
+    """An AgentOS without verification, at `/os` of an app that has the middleware."""
     verifier = following(issuer)
     outer = base_app()
     outer.mount("/os", agent_os().get_app())
@@ -107,7 +107,7 @@ def mounted_behind_middleware(issuer: str) -> FastAPI:
 
 
 def from_environment(issuer: str) -> FastAPI:
-    """Nothing says where the keys are but `JWT_JWKS_FILE`."""
+    """The key set is configured by `JWT_JWKS_FILE` only."""
     verifier = following(issuer)
     return verifier.attach(agent_os(authorization=True).get_app())
 
@@ -133,4 +133,4 @@ def base_app() -> FastAPI:
 
 
 class Subclass(JWTMiddleware):
-    """What people write to log or to change an answer."""
+    """A subclass as users write it, to log or to change an answer."""

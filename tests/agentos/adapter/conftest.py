@@ -9,7 +9,7 @@ from tests.agentos.adapter.adapted import (
     AdaptedApp,
     Apps,
     everyday_apps,
-    key_set_kept_in,
+    fill_cache,
     other_apps,
     running_apps,
 )
@@ -33,21 +33,21 @@ def adapted_release(request: pytest.FixtureRequest) -> AgnoRelease:
 
 @pytest.fixture(scope="session")
 def control_plane() -> Tokens:
-    """Another issuer, known by a static key."""
+    """Another issuer, trusted by a static key."""
     return Tokens(issuer="https://os.example")
 
 
 @pytest.fixture(scope="session")
 def apps(adapted_release: AgnoRelease, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apps]:
-    """The everyday ones. The issuers `down` and `cached` went away before they started."""
+    """The everyday ones. The issuers `down` and `cached` stopped before these started."""
     workdir = tmp_path_factory.mktemp(f"adapted-{adapted_release}")
     cache_file = workdir / "key-set.json"
     with ExitStack() as stack:
         settings = everyday_apps(stack, cache_file)
         others = settings["of_many_issuers"].others
-        key_set_kept_in(cache_file, others["cached"])
+        fill_cache(cache_file, others["cached"])
         for name in ("down", "cached"):
-            others[name].go_away()
+            others[name].stop()
         yield stack.enter_context(running_apps(adapted_release, workdir, settings))
 
 
@@ -55,7 +55,7 @@ def apps(adapted_release: AgnoRelease, tmp_path_factory: pytest.TempPathFactory)
 def configured(
     release: AgnoRelease, control_plane: Tokens, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Apps]:
-    """The other ways in which people set up an AgentOS, for the newest of 2 and of 3."""
+    """The other configurations of an AgentOS, for the newest of 2 and of 3."""
     workdir = tmp_path_factory.mktemp(f"configured-{release}")
     with ExitStack() as stack:
         settings = other_apps(stack, control_plane, workdir)
@@ -75,6 +75,6 @@ def surface(request: pytest.FixtureRequest) -> Surface:
 
 @pytest.fixture
 def issuer() -> Iterator[FakeIssuer]:
-    """An issuer of the test's own."""
+    """An issuer for this test only."""
     with FakeIssuer() as issuer:
         yield issuer

@@ -1,4 +1,4 @@
-"""An issuer of three documents whose keys, moods and absences a test decides."""
+"""An issuer of three documents, whose keys, answers and outages a test controls."""
 
 import json
 import threading
@@ -21,8 +21,8 @@ class FakeIssuer:
     """Serves metadata (RFC 8414), a key set and a revocation feed on a port of its own.
 
     `keys` are the ones in the key set, the newest last; `max_age` is for how many seconds it may
-    be kept; `fetches` counts how often it was asked for. `revoked` are the entries of the feed,
-    None if it cannot be had; `feed_max_age` and `feed_fetches` are as those of the key set.
+    be cached; `fetches` counts its requests. `revoked` are the entries of the feed, None if it is
+    unavailable; `feed_max_age` and `feed_fetches` are those of the feed.
     """
 
     def __init__(self, *, max_age: int = 300) -> None:
@@ -43,12 +43,12 @@ class FakeIssuer:
         self._server: ThreadingHTTPServer | None = None
 
     def __enter__(self) -> Self:
-        self.come()
+        self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.answering.set()
-        self.go_away()
+        self.stop()
         self._held.close()
 
     @property
@@ -60,19 +60,19 @@ class FakeIssuer:
         return self.newest.issue(scopes, **claims)
 
     def new_key(self, kid: str | None = None) -> Tokens:
-        """A key that states this issuer, and is not published."""
+        """A key whose tokens name this issuer; not published."""
         return Tokens(kid=kid, issuer=self.url)
 
     def rotate(self) -> None:
         """Publish a new key beside the others, and sign with it."""
         self.keys = [*self.keys, self.new_key()]
 
-    def come(self) -> None:
+    def start(self) -> None:
         self._server = ThreadingHTTPServer(("127.0.0.1", self._port), self._handler())
         threading.Thread(target=self._server.serve_forever, args=[0.02], daemon=True).start()
 
-    def go_away(self) -> None:
-        """Nobody listens there any more."""
+    def stop(self) -> None:
+        """Refuse connections from now on."""
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
@@ -97,7 +97,7 @@ class FakeIssuer:
         return self.feed() if path == FEED else None
 
     def feed(self) -> str | None:
-        """CONTRACT §6, signed with the newest key."""
+        """A revocation feed (docs/reference/revocation-feed.md), signed with the newest key."""
         if self.revoked is None:
             return None
         now = int(time.time())
@@ -124,6 +124,6 @@ class FakeIssuer:
                 issuer.feed_fetches += path == FEED
 
             def log_message(self, *_: Any) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         return Handler

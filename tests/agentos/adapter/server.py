@@ -1,10 +1,10 @@
-"""Several AgentOS with the adapter in one process, each on a port of its own.
+"""Runs several AgentOS with the adapter in one process, each on a port of its own.
 
     python -m tests.agentos.adapter.server --apps apps.json
 
-The file maps names to settings: `configuration` is one of `configurations.py` (the name, if there
-is none), the rest are its arguments. It speaks as `tests/agentos/server.py` does, and says `urls`
-besides. One process for all, because most of the seconds go into importing agno.
+The file maps names to settings: `configuration` is a function of `configurations.py` (by default
+the name), the rest are its arguments. It prints what `tests/agentos/server.py` prints, and `urls`.
+One process for all, because importing agno takes most of the time.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def built(name: str, settings: dict[str, Any]) -> Any:
 
 
 def only_app() -> Any:
-    """The one app of the file, for worker processes, which build it anew."""
+    """The only app of the file, for worker processes, which build it themselves."""
     ((name, settings),) = read_apps(os.environ[APPS]).items()
     return built(name, settings)
 
@@ -52,7 +52,7 @@ def serve_all(apps: dict[str, dict[str, Any]], listeners: dict[str, socket.socke
         thread.start()
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
-    say_where(listeners)
+    print_urls(listeners)
     stopping.wait()
     for server in servers.values():
         server.should_exit = True
@@ -62,7 +62,7 @@ def serve_all(apps: dict[str, dict[str, Any]], listeners: dict[str, socket.socke
 
 def serve_in_workers(listeners: dict[str, socket.socket], workers: int) -> None:
     (listener,) = listeners.values()
-    say_where(listeners)
+    print_urls(listeners)
     uvicorn.run(
         "tests.agentos.adapter.server:only_app",
         factory=True,
@@ -76,13 +76,13 @@ def config(app: Any) -> uvicorn.Config:
     return uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
 
 
-def say_where(listeners: dict[str, socket.socket]) -> None:
+def print_urls(listeners: dict[str, socket.socket]) -> None:
     urls = {
         name: f"http://127.0.0.1:{listener.getsockname()[1]}"
         for name, listener in listeners.items()
     }
-    said = {"url": next(iter(urls.values())), "agno": version("agno"), "urls": urls}
-    print(json.dumps(said), flush=True)  # noqa: T201
+    output = {"url": next(iter(urls.values())), "agno": version("agno"), "urls": urls}
+    print(json.dumps(output), flush=True)  # noqa: T201
 
 
 def main(arguments: list[str]) -> None:

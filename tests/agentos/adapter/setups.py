@@ -1,9 +1,9 @@
-"""Set-ups that must not start, or not without a word, each in a process forked for it.
+"""Configurations that must not start, or must log a warning, each in a process forked for it.
 
     python -m tests.agentos.adapter.setups --names
 
-It prints `{name: {"raised": …, "logged": …}}`. What is done to agno here is what a release of
-tomorrow could do.
+It prints `{name: {"raised": …, "logged": …}}`. The changes to agno are ones that a future release
+could make.
 """
 
 import json
@@ -28,7 +28,7 @@ from tests.agentos.server import authorization, stub_agent
 
 ISSUER = "http://127.0.0.1:1"
 HOOKED = "_load_jwks_file"
-URL = "https://stranger.example/.well-known/jwks.json"
+URL = "https://other.example/.well-known/jwks.json"
 
 
 def agent_os(**settings: Any) -> AgentOS:
@@ -55,7 +55,7 @@ def agno_calls_the_method_no_more() -> None:
     stock = JWTValidator.__init__
 
     def init(self: JWTValidator, *_: Any, jwks_file: str | None = None, **more: Any) -> None:
-        stock(self, verification_keys=["a key that agno read by itself"])
+        stock(self, verification_keys=["a key that agno read itself"])
 
     JWTValidator.__init__ = init
     managed()
@@ -79,12 +79,12 @@ def url_without_a_verifier() -> None:
     agent_os(authorization=True).get_app()
 
 
-def url_that_no_verifier_means() -> None:
+def url_that_no_verifier_matches() -> None:
     _ = Verifier(ISSUER, AUDIENCE).jwks_file
     url_without_a_verifier()
 
 
-def url_that_two_verifiers_mean() -> None:
+def url_that_two_verifiers_match() -> None:
     for audience in (AUDIENCE, "your-os"):
         _ = Verifier(ISSUER, audience, jwks_url=URL).jwks_file
     url_without_a_verifier()
@@ -100,16 +100,16 @@ def key_in_the_environment(pem: str, **settings: Any) -> None:
     managed(**settings)
 
 
-def nothing_checks_tokens() -> None:
+def app_without_verification() -> None:
     Verifier(ISSUER, AUDIENCE).attach(agent_os().get_app())
 
 
-def nothing_but_a_security_key() -> None:
+def app_with_a_security_key_only() -> None:
     os.environ["OS_SECURITY_KEY"] = "of-the-operator"
-    nothing_checks_tokens()
+    app_without_verification()
 
 
-def middleware_that_believes_everything() -> None:
+def middleware_without_validation() -> None:
     verifier = Verifier(ISSUER, AUDIENCE)
     app = agent_os().get_app()
     app.add_middleware(JWTMiddleware, jwks_file=verifier.jwks_file, validate=False)
@@ -141,12 +141,12 @@ def setups(pem: str) -> dict[str, Callable[[], None]]:
         agno_opens_the_file_elsewhere,
         agno_is_as_it_was,
         url_without_a_verifier,
-        url_that_no_verifier_means,
-        url_that_two_verifiers_mean,
+        url_that_no_verifier_matches,
+        url_that_two_verifiers_match,
         file_that_is_missing,
-        nothing_checks_tokens,
-        nothing_but_a_security_key,
-        middleware_that_believes_everything,
+        app_without_verification,
+        app_with_a_security_key_only,
+        middleware_without_validation,
         everything_managed,
         everything_manual,
         everything_mounted,
@@ -160,15 +160,15 @@ def setups(pem: str) -> dict[str, Callable[[], None]]:
 
 
 def observe(setup: Callable[[], None], answer: Connection) -> None:
-    said = StringIO()
-    logging.getLogger("issuer.agentos").addHandler(logging.StreamHandler(said))
+    log = StringIO()
+    logging.getLogger("issuer.agentos").addHandler(logging.StreamHandler(log))
     try:
         setup()
     except Exception as error:
         raised = f"{type(error).__name__}: {error}"
     else:
         raised = None
-    answer.send({"raised": raised, "logged": said.getvalue()})
+    answer.send({"raised": raised, "logged": log.getvalue()})
 
 
 def started(setup: Callable[[], None]) -> tuple[BaseProcess, Connection]:
@@ -181,10 +181,10 @@ def started(setup: Callable[[], None]) -> tuple[BaseProcess, Connection]:
 
 
 def observed(setups: dict[str, Callable[[], None]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """All of them at once: each mostly waits."""
+    """All of them concurrently: each mostly waits."""
     running = {name: started(setup) for name, setup in setups.items()}
-    for name, (process, said) in running.items():
-        yield name, said.recv()
+    for name, (process, result) in running.items():
+        yield name, result.recv()
         process.join()
 
 

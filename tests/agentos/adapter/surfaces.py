@@ -1,4 +1,4 @@
-"""The doors of an AgentOS through which a token comes, each with a real client of its kind."""
+"""The interfaces of an AgentOS that take a token, each with a real client of its kind."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ class Outcome(StrEnum):
 
 
 NO_TLS: dict[str, Any] = {"verify": False, "trust_env": False}
-"""Certificates that nobody looks at take most of the time of a request."""
+"""Loading unused CA certificates takes most of the time of a request."""
 BY_STATUS = {
     200: Outcome.ACCEPTED,
     401: Outcome.REFUSED,
@@ -37,7 +37,7 @@ BY_STATUS = {
 
 @dataclass(frozen=True)
 class Surface:
-    """`attempt` runs one thing there. `scope` is enough for it, `narrower` for another only."""
+    """`attempt` runs one agent or workflow. `scope` allows it, `narrower` allows another one."""
 
     name: str
     scope: str
@@ -100,7 +100,7 @@ def run_over_mcp(url: str, token: str | None) -> Outcome:
         asyncio.run(_run_over_mcp(url, token, statuses))
     except ToolError as error:
         return _forbidden(str(error))
-    except MCPError:  # which does not say what the server answered
+    except MCPError:  # does not carry the status of the answer
         return BY_STATUS[statuses[0]]
     return Outcome.ACCEPTED
 
@@ -119,8 +119,8 @@ async def _run_over_mcp(url: str, token: str | None, statuses: list[int]) -> Non
         await session.call_tool("run_agent", {"agent_id": "web", "message": "ping"})
 
 
-def _forbidden(said: str) -> Outcome:
-    assert "permissions" in said, said
+def _forbidden(message: str) -> Outcome:
+    assert "permissions" in message, message
     return Outcome.FORBIDDEN
 
 

@@ -1,4 +1,4 @@
-"""The adapter in each of the ways in which people set up an AgentOS."""
+"""The adapter in each configuration of an AgentOS."""
 
 import json
 from copy import copy
@@ -14,7 +14,7 @@ from tests.agentos.tokens import Tokens
 from tests.journeys.running_issuer import wait_until
 
 EVERYWHERE = (REST, WEBSOCKET, MCP, A2A, AG_UI)
-DOORS = {
+SURFACES_OF = {
     "with_mcp_auth": EVERYWHERE,
     "by_hand": EVERYWHERE,
     "manual_subclass": EVERYWHERE,
@@ -25,10 +25,10 @@ DOORS = {
 
 @pytest.mark.parametrize(
     ("name", "surface"),
-    [(name, surface) for name, doors in DOORS.items() for surface in doors],
+    [(name, surface) for name, surfaces in SURFACES_OF.items() for surface in surfaces],
     ids=str,
 )
-def test_every_door_asks_for_a_token_of_the_issuer(
+def test_every_interface_requires_a_token_of_the_issuer(
     configured: Apps, name: str, surface: Surface
 ) -> None:
     app = configured[name]
@@ -40,22 +40,20 @@ def test_every_door_asks_for_a_token_of_the_issuer(
 
 
 @pytest.mark.parametrize("surface", [REST, WEBSOCKET], ids=str)
-@pytest.mark.parametrize("name", DOORS)
-def test_every_configuration_keeps_to_the_scopes(
-    configured: Apps, name: str, surface: Surface
-) -> None:
+@pytest.mark.parametrize("name", SURFACES_OF)
+def test_every_configuration_enforces_scopes(configured: Apps, name: str, surface: Surface) -> None:
     app = configured[name]
     assert surface.attempt(app.url, app.issuer.issue([surface.narrower])) is Outcome.FORBIDDEN
 
 
-def test_an_app_that_was_there_before_keeps_its_own_routes(configured: Apps) -> None:
-    """And what it serves is behind the same door."""
+def test_an_existing_app_keeps_its_own_routes(configured: Apps) -> None:
+    """And they require a token, too."""
     app = configured["by_hand"]
     assert app.os.get("/own", app.issuer.issue()).json() == "mine"
     assert app.os.get("/own", None).status_code == 401
 
 
-def test_a_cookie_is_as_good_as_a_header(configured: Apps) -> None:
+def test_a_token_in_a_cookie_is_accepted(configured: Apps) -> None:
     app = configured["manual"]
     token = app.issuer.issue(permissions=["agents:web:read"])
     assert agents_by_cookie(app, token).json()[0]["id"] == "web"
@@ -74,8 +72,8 @@ def test_options_is_answered_without_a_token(configured: Apps, name: str, path: 
     assert http.options(path, headers=preflight).status_code == 200
 
 
-def test_the_header_decides_where_header_and_cookie_both_hold_a_token(configured: Apps) -> None:
-    """`TokenSource.BOTH`: the cookie is read only where there is no header."""
+def test_the_header_takes_precedence_over_the_cookie(configured: Apps) -> None:
+    """`TokenSource.BOTH`: the cookie is read only without a header."""
     app = configured["manual"]
     web, billing, bad = (
         app.issuer.issue(permissions=["agents:web:read"]),
@@ -88,7 +86,7 @@ def test_the_header_decides_where_header_and_cookie_both_hold_a_token(configured
     assert agents_by_both(app, header=bad, cookie=web).status_code == 401
 
 
-def test_only_the_header_counts_where_cookies_are_not_configured(configured: Apps) -> None:
+def test_cookies_are_ignored_unless_configured(configured: Apps) -> None:
     app = configured["by_hand"]
     good = app.issuer.issue(["agents:read"])
     cookie = {"Cookie": f"{COOKIE}={good}; access_token={good}"}
@@ -97,7 +95,7 @@ def test_only_the_header_counts_where_cookies_are_not_configured(configured: App
     assert app.os.http.get("/agents", headers={**cookie, **bad}).status_code == 401
 
 
-def test_a_websocket_takes_its_token_from_the_message_alone(configured: Apps) -> None:
+def test_a_websocket_reads_its_token_from_the_message_only(configured: Apps) -> None:
     app = configured["manual"]
     token = app.issuer.issue(permissions=["workflows:run"])
     headers = {"Authorization": f"Bearer {token}", "Cookie": f"{COOKIE}={token}"}
@@ -108,27 +106,29 @@ def test_a_websocket_takes_its_token_from_the_message_alone(configured: Apps) ->
     assert "auth_required" in events
 
 
-def test_a_new_key_is_met_in_a_cookie_too(configured: Apps) -> None:
+def test_a_token_of_a_new_key_in_a_cookie_is_accepted(configured: Apps) -> None:
     app = configured["manual"]
     app.issuer.rotate()
     token = app.issuer.issue(permissions=["agents:web:read"])
     assert agents_by_cookie(app, token).status_code == 200
 
 
-def test_a_verifier_that_was_never_attached_says_so_and_follows_all_the_same(
+def test_a_verifier_that_was_never_attached_logs_it_once_and_still_polls(
     configured: Apps,
 ) -> None:
     app = configured["unattached"]
     assert app.os.list_agents(app.issuer.issue(["agents:read"])) == {"web", "billing"}
     app.issuer.rotate()
     token = app.issuer.issue(["agents:read"])
-    wait_until(lambda: app.os.get("/agents", token).status_code == 200, 10, "the new key was met")
-    said = app.os.output.read_text()
-    assert said.count(f"The Verifier of {app.issuer.url} was never attached") == 1
-    assert said.count("was never attached") == 1
+    wait_until(
+        lambda: app.os.get("/agents", token).status_code == 200, 10, "the new key was fetched"
+    )
+    output = app.os.output.read_text()
+    assert output.count(f"The Verifier of {app.issuer.url} was never attached") == 1
+    assert output.count("was never attached") == 1
 
 
-def test_scopes_in_a_claim_of_another_name_are_kept_to_on_a_websocket(configured: Apps) -> None:
+def test_scopes_in_a_claim_of_another_name_are_enforced_on_a_websocket(configured: Apps) -> None:
     app = configured["manual"]
     named, unnamed = (
         app.issuer.issue(permissions=["workflows:intake:run"]),
@@ -138,7 +138,7 @@ def test_scopes_in_a_claim_of_another_name_are_kept_to_on_a_websocket(configured
     assert WEBSOCKET.attempt(app.url, unnamed) is Outcome.FORBIDDEN
 
 
-def test_users_see_their_own_sessions_only(configured: Apps) -> None:
+def test_users_see_only_their_own_sessions(configured: Apps) -> None:
     """`user_isolation=True`."""
     app = configured["manual"]
     alice, bob = (
@@ -151,7 +151,7 @@ def test_users_see_their_own_sessions_only(configured: Apps) -> None:
 
 
 @pytest.mark.parametrize("surface", [REST, WEBSOCKET, MCP, A2A, AG_UI], ids=str)
-def test_a_static_key_beside_stays_what_it_was(
+def test_a_static_key_of_another_issuer_is_still_accepted(
     configured: Apps, control_plane: Tokens, surface: Surface
 ) -> None:
     """For any audience, but never for our issuer (RFC 8725 §3.8)."""
@@ -172,21 +172,21 @@ def test_the_provider_of_mcp_keeps_its_own_tokens(configured: Apps) -> None:
     assert REST.attempt(app.url, "of-the-provider") is Outcome.REFUSED
 
 
-@pytest.mark.parametrize("name", ["untouched_subclass", "untouched_mounted"])
-def test_a_websocket_is_closed_to_strangers_from_the_first_moment(
+@pytest.mark.parametrize("name", ["unused_subclass", "unused_mounted"])
+def test_a_websocket_requires_a_token_before_the_first_http_request(
     configured: Apps, name: str
 ) -> None:
-    """Stock agno leaves it open until the first HTTP request, or for ever."""
+    """Stock agno leaves it open until the first HTTP request, or permanently."""
     app = configured[name]
     assert WEBSOCKET.attempt(app.url, None) is Outcome.REFUSED
     assert WEBSOCKET.attempt(app.url, app.issuer.issue(["workflows:run"])) is Outcome.ACCEPTED
 
 
 @pytest.mark.parametrize("surface", EVERYWHERE, ids=str)
-def test_who_does_not_use_the_adapter_notices_nothing(
+def test_an_agent_os_without_the_adapter_is_not_affected(
     configured: Apps, control_plane: Tokens, surface: Surface
 ) -> None:
-    """A file and static keys mean what they always meant, with all that agno lets pass."""
+    """Files and static keys work as in stock agno, including what it does not check."""
     for name, keys in (
         ("stock", configured["stock"].issuer.newest),
         ("stock_with_static_key", control_plane),

@@ -1,4 +1,4 @@
-"""The adapter in processes of its own: configured by the environment, and in several workers."""
+"""The adapter configured by the environment, and in several worker processes."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,13 +16,15 @@ REQUESTS = 24
 
 
 @pytest.mark.parametrize("value", ["{issuer}#{audience}", "{issuer}{key_set}"], ids=["name", "url"])
-def test_the_environment_may_say_where_the_keys_are(
+def test_the_environment_may_configure_the_key_set(
     release: AgnoRelease, issuer: FakeIssuer, tmp_path: Path, value: str
 ) -> None:
-    """`JWT_JWKS_FILE` as `verifier.jwks_file` has it, or the URL of the key set."""
-    said = value.format(issuer=issuer.url, audience=AUDIENCE, key_set=KEY_SET)
+    """`JWT_JWKS_FILE` is the value of `verifier.jwks_file`, or the URL of the key set."""
+    jwks_file = value.format(issuer=issuer.url, audience=AUDIENCE, key_set=KEY_SET)
     settings = {"app": AppSettings("from_environment", issuer)}
-    with running_apps(release, tmp_path, settings, environment={"JWT_JWKS_FILE": said}) as apps:
+    with running_apps(
+        release, tmp_path, settings, environment={"JWT_JWKS_FILE": jwks_file}
+    ) as apps:
         url = apps["app"].url
         for surface in SURFACES:
             assert surface.attempt(url, None) is Outcome.REFUSED, surface
@@ -31,7 +33,7 @@ def test_the_environment_may_say_where_the_keys_are(
             assert surface.attempt(url, foreign) is Outcome.REFUSED, surface
 
 
-def test_each_worker_process_follows_the_key_set(
+def test_each_worker_process_polls_the_key_set(
     release: AgnoRelease, issuer: FakeIssuer, tmp_path: Path
 ) -> None:
     """`uvicorn --workers 2`."""
@@ -43,12 +45,12 @@ def test_each_worker_process_follows_the_key_set(
         issuer.rotate()
         assert outcomes(app, issuer.issue([REST.scope])) == {Outcome.ACCEPTED}
         issuer.keys = [issuer.newest]
-        issuer.wait_for_fetches(6)  # more than one of each worker
+        issuer.wait_for_fetches(6)  # more than one by each worker
         assert outcomes(app, old.issue([REST.scope])) == {Outcome.REFUSED}
         assert outcomes(app, issuer.issue([REST.scope])) == {Outcome.ACCEPTED}
 
 
 def outcomes(app: AdaptedApp, token: str) -> set[Outcome]:
-    """What comes of the token on many new connections at once."""
+    """The outcomes of the token on many new connections at once."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return set(pool.map(lambda _: REST.attempt(app.url, token), range(REQUESTS)))

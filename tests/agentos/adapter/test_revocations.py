@@ -1,4 +1,4 @@
-"""What an issuer takes back, an AgentOS with the adapter refuses at each of its doors."""
+"""An AgentOS with the adapter refuses revoked tokens on each of its interfaces."""
 
 import time
 
@@ -10,8 +10,8 @@ from tests.agentos.tokens import Tokens
 A_MINUTE = 60
 
 
-def test_what_was_taken_back_is_refused_within_one_poll(apps: Apps) -> None:
-    """CONTRACT §6: also tokens that were verified before, and whatever the key set still says."""
+def test_revoked_tokens_are_refused_within_one_poll(apps: Apps) -> None:
+    """Also tokens that were verified before, and those of a key still in the key set."""
     app = apps["of_many_issuers"]
     issuer = app.others["revoking"]
     stolen = issuer.newest
@@ -37,7 +37,7 @@ def test_what_was_taken_back_is_refused_within_one_poll(apps: Apps) -> None:
 
 
 def tokens_for(issuer: FakeIssuer, stolen: Tokens, surface: Surface) -> dict[str, str]:
-    """A good one, and those that are about to be taken back."""
+    """A token that stays valid, and those that are about to be revoked."""
     return {
         "good": issuer.issue([surface.scope]),
         "jti": issuer.issue([surface.scope], jti=f"jti_{surface}"),
@@ -49,8 +49,8 @@ def tokens_for(issuer: FakeIssuer, stolen: Tokens, surface: Surface) -> dict[str
     }
 
 
-def test_a_feed_that_was_never_had_leaves_its_issuer_unavailable(apps: Apps) -> None:
-    """And nobody else: nothing is known of what that issuer took back."""
+def test_a_feed_that_was_never_fetched_makes_only_its_issuer_unavailable(apps: Apps) -> None:
+    """The revocations of that issuer are unknown; other issuers are not affected."""
     app = apps["of_many_issuers"]
     issuer = app.others["without its feed"]
     for surface in SURFACES:

@@ -1,4 +1,4 @@
-"""Keys that come and go, as an AgentOS with the adapter sees it."""
+"""Key rotation, with an AgentOS that has the adapter."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.journeys.running_issuer import wait_until
 
 @pytest.mark.parametrize("surface", [REST, WEBSOCKET, MCP], ids=str)
 def test_the_first_request_after_a_rotation_is_accepted(apps: Apps, surface: Surface) -> None:
-    """Nothing would be fetched for 300 s, and each issuer is asked for a key once in 5 s."""
+    """The next poll would be after 300 s; an unknown key is fetched at most once in 5 s."""
     app = apps["of_many_issuers"]
     issuer = app.others[f"asked over {surface}"]
     assert surface.attempt(app.url, issuer.issue([surface.scope])) is Outcome.ACCEPTED
@@ -19,7 +19,7 @@ def test_the_first_request_after_a_rotation_is_accepted(apps: Apps, surface: Sur
     assert issuer.fetches == fetches + 1
 
 
-def test_a_key_speaks_for_its_own_issuer_only(apps: Apps, surface: Surface) -> None:
+def test_a_key_verifies_tokens_of_its_own_issuer_only(apps: Apps, surface: Surface) -> None:
     """RFC 8725 §3.8."""
     app = apps["of_many_issuers"]
     ours, theirs = app.issuer, app.others["polled"]
@@ -29,7 +29,7 @@ def test_a_key_speaks_for_its_own_issuer_only(apps: Apps, surface: Surface) -> N
         assert surface.attempt(app.url, pretended) is Outcome.REFUSED
 
 
-def test_a_key_that_is_gone_is_refused_within_one_poll(apps: Apps) -> None:
+def test_a_removed_key_is_refused_within_one_poll(apps: Apps) -> None:
     """Also for tokens that were verified before."""
     app = apps["of_many_issuers"]
     issuer = app.others["polled"]
@@ -58,12 +58,12 @@ def test_a_key_set_without_a_usable_key_changes_nothing(apps: Apps) -> None:
     issuer.keys = keys
 
 
-def test_a_shorter_max_age_counts_from_when_it_is_seen(apps: Apps) -> None:
-    """Not from when the longer one that was told before is over."""
+def test_a_shorter_max_age_applies_as_soon_as_it_is_seen(apps: Apps) -> None:
+    """Not only after the earlier, longer one has passed."""
     app = apps["of_many_issuers"]
     app.issuer.rotate()
     app.issuer.max_age = 1
     token = app.issuer.issue(["agents:run"])
-    # Keys are asked for every 5 s at the most, and a test before may just have done so.
-    wait_until(lambda: app.os.may_run(token, "web"), 60, "the new key was asked for")
+    # Unknown keys are fetched every 5 s at most, and an earlier test may just have done so.
+    wait_until(lambda: app.os.may_run(token, "web"), 60, "the new key was fetched")
     app.issuer.wait_for_fetches(1)

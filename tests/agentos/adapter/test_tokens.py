@@ -1,4 +1,4 @@
-"""Which tokens an AgentOS with the adapter takes, at each of its doors (CONTRACT §9)."""
+"""Which tokens an AgentOS with the adapter accepts, on each of its interfaces."""
 
 import time
 from collections.abc import Callable
@@ -41,7 +41,7 @@ FAULTY: dict[str, Callable[[FakeIssuer], str]] = {
 }
 
 
-def test_a_good_token_is_accepted(app: AdaptedApp, surface: Surface) -> None:
+def test_a_valid_token_is_accepted(app: AdaptedApp, surface: Surface) -> None:
     assert surface.attempt(app.url, app.issuer.issue([surface.scope])) is Outcome.ACCEPTED
 
 
@@ -50,11 +50,11 @@ def test_a_token_for_many_audiences_is_accepted_by_each(app: AdaptedApp, surface
     assert surface.attempt(app.url, token) is Outcome.ACCEPTED
 
 
-def test_a_scope_for_another_thing_is_not_enough(app: AdaptedApp, surface: Surface) -> None:
+def test_a_scope_for_another_resource_is_forbidden(app: AdaptedApp, surface: Surface) -> None:
     assert surface.attempt(app.url, app.issuer.issue([surface.narrower])) is Outcome.FORBIDDEN
 
 
-def test_no_token_is_refused(app: AdaptedApp, surface: Surface) -> None:
+def test_a_request_without_a_token_is_refused(app: AdaptedApp, surface: Surface) -> None:
     assert surface.attempt(app.url, None) is Outcome.REFUSED
 
 
@@ -62,11 +62,11 @@ def test_no_token_is_refused(app: AdaptedApp, surface: Surface) -> None:
 def test_a_faulty_token_is_refused_everywhere(
     app: AdaptedApp, surface: Surface, fault: str
 ) -> None:
-    """RFC 9068 §4, RFC 8725 §3: even one that would be an administrator's."""
+    """RFC 9068 §4, RFC 8725 §3: also with administrator scopes."""
     assert surface.attempt(app.url, FAULTY[fault](app.issuer)) is Outcome.REFUSED
 
 
-def test_a_list_shows_what_is_held_for_read(app: AdaptedApp) -> None:
+def test_a_list_shows_the_agents_with_a_read_scope(app: AdaptedApp) -> None:
     read = app.issuer.issue
     assert app.os.list_agents(read(["agents:web:read"])) == {"web"}
     assert app.os.list_agents(read(["agents:web:read", "agents:billing:run"])) == {"web"}
@@ -79,5 +79,5 @@ def test_the_run_belongs_to_the_subject_of_the_token(app: AdaptedApp) -> None:
     assert (run["user_id"], run["session_id"]) == ("usr_bob", "ses_1")
 
 
-def test_a_token_of_a_stranger_is_refused(app: AdaptedApp, surface: Surface) -> None:
+def test_a_token_of_an_unknown_issuer_is_refused(app: AdaptedApp, surface: Surface) -> None:
     assert surface.attempt(app.url, Tokens().issue(ADMIN)) is Outcome.REFUSED

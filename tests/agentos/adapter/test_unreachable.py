@@ -1,4 +1,4 @@
-"""An AgentOS with the adapter while its issuer is away, silent, or asked for nonsense."""
+"""An AgentOS with the adapter while its issuer is down, hangs, or is asked for unknown keys."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -25,30 +25,30 @@ def test_without_a_key_set_our_tokens_are_unavailable_and_others_refused(apps: A
     assert app.os.may_run(app.issuer.issue(["agents:run"]), "web")
 
 
-def test_a_key_set_on_disk_serves_while_the_issuer_is_away(apps: Apps, surface: Surface) -> None:
+def test_a_key_set_on_disk_is_used_while_the_issuer_is_down(apps: Apps, surface: Surface) -> None:
     app = apps["of_many_issuers"]
-    kept = app.others["cached"]
-    assert surface.attempt(app.url, kept.issue([surface.scope])) is Outcome.ACCEPTED
-    foreign = kept.new_key(kept.newest.kid)
+    cached = app.others["cached"]
+    assert surface.attempt(app.url, cached.issue([surface.scope])) is Outcome.ACCEPTED
+    foreign = cached.new_key(cached.newest.kid)
     assert surface.attempt(app.url, foreign.issue([surface.scope])) is Outcome.REFUSED
 
 
-def test_an_issuer_that_comes_is_followed_within_seconds(apps: Apps) -> None:
-    """Unavailable to all before, and then good everywhere."""
+def test_tokens_of_an_issuer_that_starts_later_are_accepted_within_seconds(apps: Apps) -> None:
+    """Unavailable or refused before, then accepted on every interface."""
     app = apps["of_many_issuers"]
     down = app.others["down"]
     for surface in SURFACES:
-        said = surface.attempt(app.url, down.issue([surface.scope]))
-        assert said in {Outcome.UNAVAILABLE, Outcome.REFUSED}, surface
-    down.come()
+        outcome = surface.attempt(app.url, down.issue([surface.scope]))
+        assert outcome in {Outcome.UNAVAILABLE, Outcome.REFUSED}, surface
+    down.start()
     token = down.issue(["agents:run"])
-    wait_until(lambda: app.os.run(token, "web").status_code == 200, 60, "the issuer is followed")
+    wait_until(lambda: app.os.run(token, "web").status_code == 200, 60, "the token is accepted")
     for surface in SURFACES:
         assert surface.attempt(app.url, down.issue([surface.scope])) is Outcome.ACCEPTED, surface
 
 
-def test_a_silent_issuer_holds_up_nobody_else(apps: Apps) -> None:
-    """While one request waits for a key that it does not get, all others are answered."""
+def test_a_hanging_issuer_does_not_delay_other_requests(apps: Apps) -> None:
+    """While one request waits for an unknown key, others are answered."""
     app = apps["of_many_issuers"]
     silent = app.others["hanging"]
     silent.answering.clear()
@@ -56,7 +56,7 @@ def test_a_silent_issuer_holds_up_nobody_else(apps: Apps) -> None:
         unknown = silent.new_key().issue(["agents:run"])
         waiting = pool.submit(REST.attempt, app.url, unknown)
         known = silent.issue(["agents:run"])
-        for _ in range(5):  # which take far less time than it waits
+        for _ in range(5):  # take far less time than that request waits
             assert app.os.get("/health", None).status_code == 200
         for token in (known, app.issuer.issue(["agents:run"])):
             assert app.os.may_run(token, "web")
@@ -65,7 +65,7 @@ def test_a_silent_issuer_holds_up_nobody_else(apps: Apps) -> None:
     silent.answering.set()
 
 
-def test_a_flood_of_unknown_keys_is_one_fetch_in_5_seconds(apps: Apps) -> None:
+def test_a_flood_of_unknown_keys_causes_one_fetch_in_5_seconds(apps: Apps) -> None:
     app = apps["of_many_issuers"]
     flooded = app.others["flooded"]
     forged = flooded.new_key().issue(["agents:run"])
