@@ -1,7 +1,6 @@
-"""Rehearsing a rotation: would everyone believe the key in reserve, if it signed now?
+"""Rehearses a rotation: would every verifier accept the next key if it signed now?
 
-It asks real verifiers over the network, which is the operator's to decide: no door but the
-command line leads here.
+It sends requests to addresses that the operator names, so it runs from the command line only.
 """
 
 from issuer.rotation_drill.drill import Drill

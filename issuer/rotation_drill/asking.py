@@ -1,4 +1,4 @@
-"""One request to one address, bounded in time and size. A token is never repeated in an error."""
+"""One request to one address, bounded in time and size. No error contains the token."""
 
 import asyncio
 import json
@@ -12,27 +12,27 @@ MAX_BYTES = 1_000_000
 
 
 class NoAnswer(Exception):
-    """Nothing came that could be understood; `str()` of it says why."""
+    """There was no usable answer; `str()` gives the cause."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer, redirects included. `kids` are those of the JWK Set that it is, else None."""
+    """An answer, redirects included. `kids` are those of a JWK Set, None for other documents."""
 
     status: int
     kids: frozenset[str] | None = None
 
 
 def ask(url: httpx.URL, token: str | None = None, *, seconds: float = SECONDS) -> Answer:
-    """What `GET url` answers, with the token (RFC 6750 §2.1) if there is one; `NoAnswer`."""
+    """The answer to `GET url`, with the token if given (RFC 6750 §2.1); else `NoAnswer`."""
     try:
         return asyncio.run(_asked(url, token, seconds))
     except (TimeoutError, httpx.TimeoutException):
-        raise NoAnswer(f"gives no answer within {seconds:g} s") from None
+        raise NoAnswer(f"did not answer within {seconds:g} s") from None
     except httpx.ConnectError as error:
         raise NoAnswer(f"cannot be reached: {error}") from None
-    except httpx.HTTPError:  # its words may be the server's, which has seen the token
-        raise NoAnswer("breaks off, or does not speak HTTP") from None
+    except httpx.HTTPError:  # the message may quote the server, which has seen the token
+        raise NoAnswer("closed the connection, or does not speak HTTP") from None
 
 
 async def _asked(url: httpx.URL, token: str | None, seconds: float) -> Answer:
@@ -46,11 +46,11 @@ async def _asked(url: httpx.URL, token: str | None, seconds: float) -> Answer:
     ):
         if token is not None or answer.status_code != httpx.codes.OK:
             return Answer(answer.status_code)
-        return Answer(answer.status_code, _kids(await _beginning(answer)))
+        return Answer(answer.status_code, _kids(await _start_of_body(answer)))
 
 
-async def _beginning(answer: httpx.Response) -> bytes:
-    """The body; of one that is too large as much as shows it."""
+async def _start_of_body(answer: httpx.Response) -> bytes:
+    """The body, cut off above `MAX_BYTES`."""
     body = b""
     async for piece in answer.aiter_raw():
         body += piece

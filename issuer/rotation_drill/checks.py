@@ -1,4 +1,4 @@
-"""Going round, from address to address."""
+"""Sends the requests of a drill to each address."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,7 +11,7 @@ from issuer.rotation_drill.test_tokens import TestTokenMaker
 
 
 class Checks:
-    """Asks where our key set is published, then each verifier. Without `maker`, shows no token."""
+    """Checks our published key set, then each verifier. Sends no token without `maker`."""
 
     def __init__(
         self,
@@ -26,30 +26,30 @@ class Checks:
         self._maker = maker
 
     def seen(self) -> Iterator[Seen]:
-        """What each does now. The first is our key set."""
+        """The result for each address, our key set first."""
         yield self._asked(self._jwks_url, None)
         for url in self._verifiers:
             yield self._asked(url, self._maker)
 
     def _asked(self, url: httpx.URL, maker: TestTokenMaker | None) -> Seen:
-        # A query may hold a secret, and reports are kept.
-        shown = str(url.copy_with(query=None, fragment=None))
+        # A query may contain a secret, and reports are stored.
+        public_url = str(url.copy_with(query=None, fragment=None))
         try:
-            # First without a token: one that publishes keys need not have it.
+            # First without a token: a server that publishes keys must not receive one.
             answer = ask(url)
             if answer.kids is not None:
-                return seen.key_set(shown, answer.kids, self._keys)
+                return seen.key_set(public_url, answer.kids, self._keys)
             if maker is None:
-                why = f"answers {answer.status} and publishes no keys; it was shown no token"
-                return seen.nothing(shown, why)
-            return seen.verifier(shown, _statuses(url, maker))
+                why = f"answers {answer.status} and publishes no keys; no token was sent"
+                return seen.nothing(public_url, why)
+            return seen.verifier(public_url, _statuses(url, maker))
         except NoAnswer as error:
-            return seen.nothing(shown, str(error))
+            return seen.nothing(public_url, str(error))
 
 
 def _statuses(url: httpx.URL, maker: TestTokenMaker) -> Statuses:
-    shown = maker.fresh()
+    tokens = maker.fresh()
     old, new, forged = (
-        ask(url, each.token).status for each in (shown.old, shown.new, shown.forged)
+        ask(url, each.token).status for each in (tokens.old, tokens.new, tokens.forged)
     )
     return Statuses(old, new, forged)

@@ -1,4 +1,4 @@
-"""The drill: announce, wait, sign with the new key, have it verified, and perhaps rotate."""
+"""The drill: announce the next key, wait, sign with it, have it verified, optionally rotate."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -21,9 +21,9 @@ _JWKS_PATH = "/.well-known/jwks.json"
 
 
 class Drill:
-    """Done by `actor`, who is told why it has to `wait` so many seconds.
+    """Run by `actor`. `tell` receives the reason before it has to `wait` for some seconds.
 
-    The old key signs on, unless the new one shall and everyone that was asked believes it.
+    The active key does not change unless the request says so and every check passes.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Drill:
         self._tell = tell
 
     def run(self, request: DrillRequest) -> Report:
-        """What was seen. `InvalidField`, `NotFound` for a request that cannot be carried out."""
+        """The results. `InvalidField` or `NotFound` for a request that cannot be carried out."""
         settings = self._administration.settings
         own = request.jwks_url or settings.base_url + _JWKS_PATH
         jwks_url = address("jwks_url", own, settings)
@@ -53,7 +53,7 @@ class Drill:
         )
         checks = Checks(jwks_url, verifiers, keys, maker)
         report = self._rehearsed(checks, keys, rotate=request.rotate)
-        self._record(report, verifiers)
+        self._audit(report, verifiers)
         return report
 
     def _rehearsed(self, checks: Checks, keys: Pair, *, rotate: bool) -> Report:
@@ -63,19 +63,21 @@ class Drill:
         try:
             self._rotate(keys)
         except NotAllowed as error:
-            return Report(keys, before, hindrance=str(error))
+            return Report(keys, before, refusal=str(error))
         return Report(keys, before, list(checks.seen()), rotated=True)
 
     def _authorization(self, request: DrillRequest) -> Authorization | None:
         if request.client_id is None:
             if request.audience is not None:
-                raise InvalidField("audience", "goes with a client")
+                raise InvalidField("audience", "needs a client_id")
             return None
-        wanted = {"client_id": request.client_id, "audience": request.audience}
-        found = self._administration.explainer.authorization(PreviewRequest.read(wanted))
-        if found.client.disabled:
+        preview = PreviewRequest.read(
+            {"client_id": request.client_id, "audience": request.audience}
+        )
+        authorization = self._administration.explainer.authorization(preview)
+        if authorization.client.disabled:
             raise NotAllowed(f"The client {request.client_id} is disabled and gets no token.")
-        return found
+        return authorization
 
     def _algorithm(
         self, request: DrillRequest, authorization: Authorization | None
@@ -84,11 +86,11 @@ class Drill:
             return request.alg or self._administration.settings.signing_algorithms[0]
         alg = authorization.audience.signing_alg.at(self._administration.clock())
         if request.alg not in {None, alg}:
-            raise InvalidField("alg", f"the tokens of {authorization.audience.id} have {alg}")
+            raise InvalidField("alg", f"must be {alg} for tokens of {authorization.audience.id}")
         return alg
 
     def _announced(self, alg: SigningAlgorithm) -> Pair:
-        """The keys, once everyone that follows the key set must have seen the new one."""
+        """The keys, once every verifier must have fetched the next one."""
         keyring = self._administration.keys.keyring
         kept_for = self._administration.settings.key_set_kept_for
         while True:
@@ -99,19 +101,19 @@ class Drill:
             if left <= timedelta(0):
                 return keys
             self._tell(
-                f"The new key was announced at {keys.new.announced_at:%Y-%m-%d %H:%M:%S} UTC, and"
-                " who follows the key set may have an older one until"
-                f" {seen_at:%H:%M:%S}: waiting {left.total_seconds():.0f} s."
+                f"The next key was announced at {keys.new.announced_at:%Y-%m-%d %H:%M:%S} UTC."
+                f" Verifiers may use a cached key set without it until {seen_at:%H:%M:%S}:"
+                f" waiting {left.total_seconds():.0f} s."
             )
             self._wait(left.total_seconds())
 
     def _rotate(self, keys: Pair) -> None:
         with self._administration.changing_keys(self._actor) as work:
             if work.keys.rotate(keys.new.alg).kid != keys.new.kid:
-                raise NotAllowed("The keys were changed meanwhile: drill again.")
+                raise NotAllowed("The keys changed during the drill. Run it again.")
 
-    def _record(self, report: Report, verifiers: list[httpx.URL]) -> None:
-        """With hosts only: a path or a query may hold what is nobody's business."""
+    def _audit(self, report: Report, verifiers: list[httpx.URL]) -> None:
+        """With hosts only: a path or a query may contain a secret."""
         with self._administration.foundation.database.transaction() as session:
             Trail(session, self._administration.clock, self._actor).note(
                 "key.drilled",

@@ -1,4 +1,4 @@
-"""What a drill has found."""
+"""The results of a drill."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,34 +9,32 @@ from issuer.rotation_drill.seen import Pair, Seen
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was seen `before`, and, if the new key was made to sign, `after` that.
+    """The checks `before` a rotation and, if there was one, `after` it.
 
-    `hindrance` is why it was not, though somebody wanted it and all was well.
+    `refusal` is why a requested rotation was refused although every check passed.
     """
 
     keys: Pair
     before: Sequence[Seen]
     after: Sequence[Seen] = ()
     rotated: bool = False
-    hindrance: str | None = None
+    refusal: str | None = None
 
     @property
     def ok(self) -> bool:
-        """Whether all was well, and what was wanted is done."""
-        return self.hindrance is None and not self._failed
+        """Whether every check passed and a requested rotation was made."""
+        return self.refusal is None and not self._failed
 
     @property
     def verdict(self) -> str:
-        """One sentence."""
-        signs = f"the {'new' if self.rotated else 'old'} key signs, {self._signing}"
+        """A summary for people."""
+        active = f"The {'new' if self.rotated else 'old'} key is active: {self._active}."
         if self._failed:
-            asked = len(self.before) + len(self.after)
-            return f"{self._failed} of {asked} checks failed: {signs}."
-        if self.hindrance is not None:
-            return f"All is well, but {signs}: {self.hindrance}"
-        if self.rotated:
-            return f"All is well, and {signs}."
-        return f"All is well: the new key is believed, and still {signs}."
+            total = len(self.before) + len(self.after)
+            return f"{self._failed} of {total} checks failed. {active}"
+        if self.refusal is not None:
+            return f"All checks passed, but the rotation was refused. {active} {self.refusal}"
+        return f"All checks passed. {active}"
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
@@ -56,5 +54,5 @@ class Report:
         return sum(not each.ok for each in (*self.before, *self.after))
 
     @property
-    def _signing(self) -> str:
+    def _active(self) -> str:
         return self.keys.new.kid if self.rotated else self.keys.old.kid

@@ -1,4 +1,4 @@
-"""What a drill is asked to do."""
+"""The request for a drill."""
 
 import httpx
 from pydantic import Field
@@ -12,10 +12,10 @@ _PORTS = 65_536
 
 
 class DrillRequest(Fields):
-    """Ask each of `verifiers`; then, with `rotate`, have the new key sign if all is well.
+    """Check each of `verifiers`; then, with `rotate`, activate the next key if all checks pass.
 
-    A verifier that wants a token is shown one of the client for the audience. `alg` is the
-    audience's, or the first of the house, unless given.
+    A verifier that requires a token gets one of the client for the audience. `alg` defaults to
+    that of the audience, or to the first of ISSUER_SIGNING_ALGORITHMS.
     """
 
     verifiers: list[str] = Field(min_length=1)
@@ -27,18 +27,18 @@ class DrillRequest(Fields):
 
 
 def address(field: str, text: str, settings: Settings) -> httpx.URL:
-    """Where a token may be sent; `InvalidField` for what is no such URL, without repeating it."""
+    """A URL that may receive a token; else `InvalidField`, which does not repeat the URL."""
     try:
         url = httpx.URL(text)
-        host = url.host  # is decoded only now
+        host = url.host  # decoded only on access
     except (httpx.InvalidURL, UnicodeError):
         raise InvalidField(field, "must be a URL") from None
     if url.userinfo:
-        raise InvalidField(field, "must be a URL without credentials: they would be seen")
+        raise InvalidField(field, "must be a URL without credentials: URLs are printed")
     if url.scheme not in {"http", "https"} or not host:
         raise InvalidField(field, "must be an https:// URL with a host")
     if url.port is not None and not 0 < url.port < _PORTS:
-        raise InvalidField(field, "has a port that no server can have")
+        raise InvalidField(field, "has an invalid port")
     if url.scheme == "http" and not (is_loopback(host) or settings.dangerously_allow_http):
         raise InvalidField(
             field,

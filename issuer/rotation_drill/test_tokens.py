@@ -1,4 +1,4 @@
-"""The tokens that a drill shows around."""
+"""The tokens that a drill sends to verifiers."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +13,7 @@ from issuer.vocabulary import SHORTEST_TOKEN
 
 @dataclass(frozen=True, slots=True)
 class TestTokens:
-    """Alike but for who signed them: the old key, the new one, or nobody who may."""
+    """The same claims signed with the old key, with the new key, and with a forged signature."""
 
     old: AccessToken
     new: AccessToken
@@ -21,7 +21,7 @@ class TestTokens:
 
 
 class TestTokenMaker:
-    """Makes tokens of one authorization that live a minute."""
+    """Makes tokens of one authorization that are valid for a minute."""
 
     def __init__(
         self, administration: Administration, actor: Actor, authorization: Authorization, keys: Pair
@@ -33,7 +33,7 @@ class TestTokenMaker:
         self._forger = Forger(keys.new)
 
     def fresh(self) -> TestTokens:
-        """New ones. None leaves before its record is durable, here as at the token endpoint."""
+        """New tokens. As at the token endpoint, their audit events are durable first."""
         keyring = self._administration.keys.keyring
         made = TestTokens(
             old=self._made(partial(keyring.sign_with, self._keys.old)),

@@ -61,9 +61,9 @@ def surroundings(aged: Cli) -> Iterator[Surroundings]:
 
 def test_all_is_well(aged: Cli, surroundings: Surroundings):
     said = aged.done(*surroundings.drill(surroundings.good))
-    assert "holds both keys" in said
-    assert "believes both keys and refuses a forged token" in said
-    assert said.endswith(f"still the old key signs, {surroundings.old}.\n")
+    assert "has both keys" in said
+    assert "accepts both keys and refuses a forged token" in said
+    assert said.endswith(f"All checks passed. The old key is active: {surroundings.old}.\n")
     assert "eyJ" not in said
 
 
@@ -76,7 +76,7 @@ def test_in_json(aged: Cli, surroundings: Surroundings):
         "url": surroundings.good,
         "kind": "verifier",
         "ok": True,
-        "saw": "believes both keys and refuses a forged token",
+        "saw": "accepts both keys and refuses a forged token",
         "old": 200,
         "new": 200,
         "forged": 401,
@@ -91,7 +91,7 @@ def test_whatever_fails_leaves_the_old_key_signing(
     verifiers = (surroundings.good, surroundings.outdated, surroundings.open)
     result = aged(*surroundings.drill(*verifiers), "--rotate", *form)
     assert result.status == 1
-    assert result.err == f"2 of 4 checks failed: the old key signs, {surroundings.old}.\n"
+    assert result.err == f"2 of 4 checks failed. The old key is active: {surroundings.old}.\n"
     assert "refuses tokens of the new key" in result.out
     assert "does not verify" in result.out
     assert surroundings.signing() == surroundings.old
@@ -102,14 +102,14 @@ def test_whatever_fails_leaves_the_old_key_signing(
 def test_it_rotates_when_told_to(aged: Cli, surroundings: Surroundings):
     said = aged.done(*surroundings.drill(surroundings.good), "--rotate")
     assert (said.count("before"), said.count("after")) == (2, 2)
-    assert said.endswith(f"All is well, and the new key signs, {surroundings.new}.\n")
+    assert said.endswith(f"All checks passed. The new key is active: {surroundings.new}.\n")
     assert surroundings.signing() == surroundings.new
 
 
 def test_what_cannot_be_drilled_is_one_sentence(aged: Cli):
     url = "https://alice:hunter2@os.example/agents"
     sentence = aged("key", "drill", "--verifier", url).sentence
-    assert sentence == "verifier: must be a URL without credentials: they would be seen."
+    assert sentence == "verifier: must be a URL without credentials: URLs are printed."
     assert aged("key", "drill").status == 2
 
 

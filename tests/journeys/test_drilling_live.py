@@ -1,4 +1,4 @@
-"""A rotation rehearsed on running servers: ours, a stock AgentOS, and one that fell behind."""
+"""A drill with running servers: ours, a stock AgentOS, and one with an outdated key set."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from tests.journeys.running_issuer import RunningIssuer, wait_until
 from tests.verifiers import KeySet, without
 
 pytestmark = pytest.mark.slow
-FOLLOWED_AT_ONCE = {
+FETCHED_AT_ONCE = {
     "key_announce_for": "1s",
     "key_sign_for": "30d",
     "jwks_max_age": "1s",
@@ -26,7 +26,7 @@ FOLLOWED_AT_ONCE = {
 
 
 class LiveSetUp:
-    """Our server, and an AgentOS for each key set that one was given."""
+    """Our server, and an AgentOS for each key set."""
 
     def __init__(self, issuer: RunningIssuer, folder: Path, servers: ExitStack) -> None:
         self.issuer = issuer
@@ -38,7 +38,7 @@ class LiveSetUp:
         self._servers = servers
 
     def agent_os(self, name: str, key_set: KeySet) -> str:
-        """The address of a route of a new one."""
+        """Start an AgentOS with this key set; returns the URL of one of its routes."""
         folder = self._folder / name
         folder.mkdir()
         file = folder / "jwks.json"
@@ -49,7 +49,7 @@ class LiveSetUp:
     def drill(
         self, *verifiers: str, client: Credentials | None = None, rotate: bool = False
     ) -> Any:
-        """What it reports; it may have waited a second or two for followers."""
+        """The report of a drill, which waits a second or two for verifiers."""
         options = [word for url in verifiers for word in ("--verifier", url)]
         options += ["--client-id", (client or self.client).client_id]
         result = self.cli("key", "drill", *options, *["--rotate"] * rotate, "--json")
@@ -65,42 +65,42 @@ class LiveSetUp:
 @pytest.fixture
 def live(tmp_path: Path) -> Iterator[LiveSetUp]:
     with ExitStack() as servers:
-        issuer = servers.enter_context(RunningIssuer(tmp_path, **FOLLOWED_AT_ONCE))
+        issuer = servers.enter_context(RunningIssuer(tmp_path, **FETCHED_AT_ONCE))
         yield LiveSetUp(issuer, tmp_path, servers)
 
 
 def test_a_rotation_is_rehearsed_then_done(live: LiveSetUp):
-    """The one that fell behind would have refused its users' tokens."""
+    """The outdated one would have refused its users' tokens."""
     current_os = live.agent_os("current", live.key_set)
     outdated_os = live.agent_os("outdated", without(live.new, live.key_set))
     failed = live.drill(current_os, outdated_os, rotate=True)
     ours, current, outdated = failed["before"]
     assert (failed["ok"], failed["rotated"]) == (False, False)
-    assert (ours["ok"], ours["saw"]) == (True, "holds both keys")
+    assert (ours["ok"], ours["saw"]) == (True, "has both keys")
     assert statuses(current) == [200, 200, 401]
     assert statuses(outdated) == [200, 401, 401]
     assert live.signing() == live.old
 
-    key_set_client = f"{live.issuer.url}/.well-known/jwks.json"
-    rehearsed = live.drill(current_os, key_set_client)
+    jwks_url = f"{live.issuer.url}/.well-known/jwks.json"
+    rehearsed = live.drill(current_os, jwks_url)
     assert (rehearsed["ok"], rehearsed["rotated"]) == (True, False)
     assert live.signing() == live.old
 
-    done = live.drill(current_os, key_set_client, rotate=True)
+    done = live.drill(current_os, jwks_url, rotate=True)
     assert (done["rotated"], [each["ok"] for each in done["after"]]) == (True, [True] * 3)
     wait_until(lambda: live.signing() == live.new, 60, "the server has seen the change")
 
 
-def test_a_client_without_rights_does_as_well(live: LiveSetUp):
-    """403: the token was believed."""
+def test_a_client_without_scopes_is_sufficient(live: LiveSetUp):
+    """403: the token was accepted."""
     powerless = live.issuer.deployment.client()
     current_os = live.agent_os("current", live.key_set)
     report = live.drill(current_os, client=powerless)
     assert statuses(report["before"][1]) == [403, 403, 401]
 
 
-def test_our_own_server_verifies_too(live: LiveSetUp):
-    """At its admin API, for which it is an audience of its own."""
+def test_our_own_server_can_be_a_verifier(live: LiveSetUp):
+    """Its admin API is an audience, too."""
     report = live.drill(f"{live.issuer.url}/admin/v1/keys", client=live.issuer.deployment.admin)
     assert statuses(report["before"][1]) == [200, 200, 401]
 

@@ -1,4 +1,4 @@
-"""One request to an address that may do anything."""
+"""One request to an address that may answer anything."""
 
 import socket
 import threading
@@ -21,7 +21,7 @@ def asked(answer: Reply) -> Answer:
 
 @contextmanager
 def sending(pieces: Iterator[bytes]) -> Iterator[httpx.URL]:
-    """A server that repeats what it was sent, after these, and hangs up."""
+    """A server that sends these pieces and the request itself, and then disconnects."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -31,7 +31,7 @@ def sending(pieces: Iterator[bytes]) -> Iterator[httpx.URL]:
                 try:
                     for piece in (*pieces, request):
                         connection.sendall(piece)
-                except OSError:  # the other side has had enough
+                except OSError:  # the client has disconnected
                     return
 
         thread = threading.Thread(target=serve)
@@ -40,7 +40,7 @@ def sending(pieces: Iterator[bytes]) -> Iterator[httpx.URL]:
         thread.join()
 
 
-def test_a_key_set_is_told_by_what_it_holds():
+def test_a_key_set_is_recognised_by_its_content():
     """RFC 7517 §5, whatever its media type."""
     body = f'{{"keys":[{RSA_KEY},{{"kty":"EC"}}]}}'.encode()
     assert asked(Reply(200, body)).kids == {"one"}
@@ -61,7 +61,7 @@ def test_a_key_set_is_told_by_what_it_holds():
         Reply(200, f'{{"keys":[{RSA_KEY}]}}{" " * MAX_BYTES}x'.encode()),
     ],
 )
-def test_nothing_else_is_one(reply: Reply):
+def test_another_document_is_not_a_key_set(reply: Reply):
     assert asked(reply) == Answer(reply.status, None)
 
 
@@ -80,11 +80,11 @@ def test_a_redirect_is_not_followed():
     assert followed == []
 
 
-def test_whoever_goes_on_for_ever_is_left():
+def test_a_server_that_never_answers_is_abandoned():
     answered = threading.Event()
     with (
         serving(lambda _: Reply(200 if answered.wait(30) else 500)) as url,
-        pytest.raises(NoAnswer, match=r"gives no answer within 0\.1 s"),
+        pytest.raises(NoAnswer, match=r"did not answer within 0\.1 s"),
     ):
         try:
             ask(httpx.URL(url), seconds=0.1)
@@ -92,8 +92,8 @@ def test_whoever_goes_on_for_ever_is_left():
             answered.set()
 
 
-def test_the_deadline_is_for_all_of_it():
-    """Every piece in time, but never an end."""
+def test_the_deadline_applies_to_the_whole_answer():
+    """Every piece arrives in time, but the answer never ends."""
     enough = threading.Event()
 
     def drip() -> Iterator[bytes]:
@@ -109,7 +109,7 @@ def test_the_deadline_is_for_all_of_it():
             enough.set()
 
 
-def test_nobody_there():
+def test_an_unreachable_address_raises_no_answer():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(NoAnswer, match="cannot be reached"):
@@ -117,7 +117,7 @@ def test_nobody_there():
 
 
 @pytest.mark.parametrize("begin", [b"", b"HTTP/1.1 "])
-def test_a_token_that_is_sent_back_is_not_repeated(begin: bytes):
+def test_a_token_that_the_server_echoes_is_not_in_the_error(begin: bytes):
     with sending(iter([begin])) as url, pytest.raises(NoAnswer, match="does not speak") as error:
         ask(url, "secret-token")
     assert "secret-token" not in str(error.value)

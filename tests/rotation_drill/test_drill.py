@@ -1,4 +1,4 @@
-"""A rotation is rehearsed, and comes about only if everybody asked believes the new key."""
+"""A drill rehearses a rotation, and rotates only if every verifier accepts the new key."""
 
 import json
 from collections.abc import Iterator
@@ -19,17 +19,17 @@ from tests.builders import OPERATOR, Deployment
 from tests.verifiers import Answering, KeySet, Reply, publishing, serving, verifying, without
 
 ES256 = SigningAlgorithm.ES256
-FOLLOWED_AFTER = 601  # seconds: max-age, as long again for followers, and one to be published
+FETCHED_AFTER = 601  # seconds: max-age, as long again for verifiers, and one to be published
 READY_AFTER = timedelta(hours=24, minutes=1, seconds=1)
 
 
 class Rehearsals:
-    """Drills of one house, and the servers it asks."""
+    """Drills of one deployment, and the servers that it calls."""
 
     def __init__(self, deployment: Deployment, servers: ExitStack) -> None:
         self.deployment = deployment
         self.waited: list[float] = []
-        self.told: list[str] = []
+        self.messages: list[str] = []
         self._servers = servers
         self.jwks_url = self.server(publishing(self.key_set))
         self.client_id = deployment.client(scopes=["agents:read"]).client_id
@@ -38,10 +38,10 @@ class Rehearsals:
         return self._servers.enter_context(serving(answering))
 
     def drill(self, *verifiers: str, **members: Any) -> Report:
-        wanted = {"client_id": self.client_id, "jwks_url": self.jwks_url, **members}
-        request = DrillRequest.read({"verifiers": list(verifiers), **wanted})
+        members = {"client_id": self.client_id, "jwks_url": self.jwks_url, **members}
+        request = DrillRequest.read({"verifiers": list(verifiers), **members})
         return Drill(
-            self.deployment.services.administration, OPERATOR, self._wait, self.told.append
+            self.deployment.services.administration, OPERATOR, self._wait, self.messages.append
         ).run(request)
 
     def key_set(self) -> KeySet:
@@ -82,43 +82,40 @@ def good(rehearsals: Rehearsals) -> str:
 
 @pytest.fixture
 def outdated(rehearsals: Rehearsals) -> str:
-    """It has not seen the new key."""
+    """A verifier that has not fetched the new key."""
     return rehearsals.server(verifying(rehearsals.older_key_set))
 
 
-def test_all_is_well_and_the_old_key_signs_on(rehearsals: Rehearsals, good: str):
+def test_if_all_checks_pass_the_old_key_stays_active(rehearsals: Rehearsals, good: str):
     old, new = rehearsals.old, rehearsals.new
     report = rehearsals.drill(good)
     assert report.ok
-    assert (
-        report.verdict
-        == f"All is well: the new key is believed, and still the old key signs, {old.kid}."
-    )
+    assert report.verdict == f"All checks passed. The old key is active: {old.kid}."
     published, verified = report.before
     assert (published.url, published.kind) == (rehearsals.jwks_url, "key_set")
-    assert published.saw == "holds both keys"
+    assert published.saw == "has both keys"
     assert (verified.url, verified.old, verified.new, verified.forged) == (good, 200, 200, 401)
     assert (rehearsals.old, rehearsals.new) == (old, new)
 
 
-def test_it_waits_until_followers_must_have_seen_the_new_key(rehearsals: Rehearsals, good: str):
+def test_it_waits_until_verifiers_must_have_fetched_the_new_key(rehearsals: Rehearsals, good: str):
     rehearsals.drill(good)
-    assert rehearsals.waited == [FOLLOWED_AFTER]
-    (told,) = rehearsals.told
-    assert "announced at 2026-11-25 12:00:00 UTC" in told
-    assert told.endswith("an older one until 12:10:01: waiting 601 s.")
+    assert rehearsals.waited == [FETCHED_AFTER]
+    (message,) = rehearsals.messages
+    assert "announced at 2026-11-25 12:00:00 UTC" in message
+    assert message.endswith("without it until 12:10:01: waiting 601 s.")
 
 
-def test_it_does_not_wait_for_what_is_past(rehearsals: Rehearsals, good: str):
-    rehearsals.deployment.wait(timedelta(seconds=FOLLOWED_AFTER))
+def test_it_does_not_wait_after_that_time(rehearsals: Rehearsals, good: str):
+    rehearsals.deployment.wait(timedelta(seconds=FETCHED_AFTER))
     rehearsals.drill(good)
-    assert (rehearsals.waited, rehearsals.told) == ([], [])
+    assert (rehearsals.waited, rehearsals.messages) == ([], [])
 
 
 def test_a_key_that_is_replaced_while_it_waits_is_not_the_one_drilled(
     rehearsals: Rehearsals, good: str
 ):
-    """Somebody revokes the old key; the new one signs, and another is announced."""
+    """The old key is revoked meanwhile: the new one becomes active, and another is announced."""
     first, revoke = rehearsals.new, rehearsals.old.kid
 
     def wait(seconds: float) -> None:
@@ -129,71 +126,71 @@ def test_a_key_that_is_replaced_while_it_waits_is_not_the_one_drilled(
 
     request = DrillRequest.read({"verifiers": [good], "jwks_url": rehearsals.jwks_url})
     drill = Drill(
-        rehearsals.deployment.services.administration, OPERATOR, wait, rehearsals.told.append
+        rehearsals.deployment.services.administration, OPERATOR, wait, rehearsals.messages.append
     )
     report = drill.run(request)
     assert report.keys.old.kid == first.kid
-    assert len(rehearsals.told) == 2
+    assert len(rehearsals.messages) == 2
 
 
 @pytest.mark.parametrize("rotate", [False, True])
-def test_one_that_has_not_seen_the_new_key_fails_it(
+def test_a_verifier_without_the_new_key_fails_the_drill(
     rehearsals: Rehearsals, good: str, outdated: str, rotate: bool
 ):
     rehearsals.deployment.wait(READY_AFTER)
     old = rehearsals.old
     report = rehearsals.drill(good, outdated, rotate=rotate)
     assert not report.ok
-    assert report.verdict == f"1 of 3 checks failed: the old key signs, {old.kid}."
+    assert report.verdict == f"1 of 3 checks failed. The old key is active: {old.kid}."
     assert [each.ok for each in report.before] == [True, True, False]
-    assert report.before[2].saw == "refuses tokens of the new key: its key set is an older one"
+    assert report.before[2].saw == "refuses tokens of the new key: its key set is outdated"
     assert (report.rotated, list(report.after)) == (False, [])
     assert rehearsals.old == old
 
 
-def test_a_key_set_that_follows_ours_needs_no_token(rehearsals: Rehearsals):
-    key_set_client = rehearsals.server(publishing(rehearsals.key_set))
+def test_a_copy_of_our_key_set_receives_no_token(rehearsals: Rehearsals):
+    current = rehearsals.server(publishing(rehearsals.key_set))
     stale = rehearsals.server(publishing(rehearsals.older_key_set))
-    report = rehearsals.drill(key_set_client, stale, client_id=None)
+    report = rehearsals.drill(current, stale, client_id=None)
     assert [each.ok for each in report.before] == [True, True, False]
     assert report.before[2].saw == "lacks the new key"
     assert report.before[2].missing == (rehearsals.new.kid,)
     assert rehearsals.events("token.issued") == []
 
 
-def test_where_our_key_set_should_be_there_is_none(rehearsals: Rehearsals, good: str):
+def test_a_missing_key_set_fails_the_drill(rehearsals: Rehearsals, good: str):
     nothing = rehearsals.server(lambda _: Reply(404))
     report = rehearsals.drill(good, jwks_url=nothing)
-    assert report.before[0].saw == "answers 404 and publishes no keys; it was shown no token"
+    assert report.before[0].saw == "answers 404 and publishes no keys; no token was sent"
     assert [each.ok for each in report.before] == [False, True]
 
 
-def test_a_verifier_without_a_client_to_show_it_a_token_of(rehearsals: Rehearsals, good: str):
+def test_without_a_client_a_verifier_cannot_be_checked(rehearsals: Rehearsals, good: str):
     report = rehearsals.drill(good, client_id=None)
     assert not report.ok
-    assert report.before[1].saw == "answers 401 and publishes no keys; it was shown no token"
+    assert report.before[1].saw == "answers 401 and publishes no keys; no token was sent"
 
 
-def test_one_that_believes_everything_does_not_verify(rehearsals: Rehearsals):
+def test_a_server_that_accepts_every_token_does_not_verify(rehearsals: Rehearsals):
     report = rehearsals.drill(rehearsals.server(lambda _: Reply(200)))
     assert not report.ok
     assert report.before[1].saw.startswith("does not verify")
 
 
-def test_the_tokens_are_alike_but_for_who_signed_them(rehearsals: Rehearsals):
-    """Of the shape that the token endpoint gives them, for one minute."""
-    shown: list[str] = []
+def test_the_tokens_differ_only_in_signature_and_jti(rehearsals: Rehearsals):
+    """They have the claims that the token endpoint issues, and are valid for one minute."""
+    sent: list[str] = []
 
     def watching(token: str | None) -> Reply:
         if token:
-            shown.append(token)
+            sent.append(token)
         return Reply(401)
 
     rehearsals.drill(rehearsals.server(watching))
-    headers = [jwt.get_unverified_header(token) for token in shown]
+    headers = [jwt.get_unverified_header(token) for token in sent]
     kids = [rehearsals.old.kid, rehearsals.new.kid, rehearsals.new.kid]
     assert headers == [{"alg": "ES256", "kid": kid, "typ": "at+jwt"} for kid in kids]
-    claims = [jwt.decode(token, options={"verify_signature": False}) for token in shown]
+    claims = [jwt.decode(token, options={"verify_signature": False}) for token in sent]
     assert all(each["exp"] - each["iat"] == 60 for each in claims)
     assert all(each["scopes"] == ["agents:read"] for each in claims)
     jtis = [each.pop("jti") for each in claims]
@@ -201,7 +198,7 @@ def test_the_tokens_are_alike_but_for_who_signed_them(rehearsals: Rehearsals):
     assert len(set(jtis)) == 3
 
 
-def test_no_token_leaves_before_its_record_is_durable(rehearsals: Rehearsals):
+def test_no_token_is_sent_before_its_audit_event_is_stored(rehearsals: Rehearsals):
     stored: list[bool] = []
 
     def looking(token: str | None) -> Reply:
@@ -212,10 +209,10 @@ def test_no_token_leaves_before_its_record_is_durable(rehearsals: Rehearsals):
         return Reply(401)
 
     rehearsals.drill(rehearsals.server(looking))
-    assert stored == [True, True, False]  # a forged one is none of ours
+    assert stored == [True, True, False]  # a forged token is not issued
 
 
-def test_the_drill_is_on_record_with_hosts_alone(rehearsals: Rehearsals, good: str):
+def test_the_drill_is_audited_with_hosts_only(rehearsals: Rehearsals, good: str):
     report = rehearsals.drill(f"{good}?key=hunter2", client_id=rehearsals.client_id)
     assert report.before[1].url == good
     (event,) = rehearsals.events("key.drilled")
@@ -224,12 +221,12 @@ def test_the_drill_is_on_record_with_hosts_alone(rehearsals: Rehearsals, good: s
     assert event["details"] == {"alg": "ES256", "ok": True, "rotated": False, "verifiers": [host]}
 
 
-def test_it_rotates_and_asks_once_more(rehearsals: Rehearsals, good: str):
+def test_it_rotates_and_checks_again(rehearsals: Rehearsals, good: str):
     rehearsals.deployment.wait(READY_AFTER)
     old, new = rehearsals.old, rehearsals.new
     report = rehearsals.drill(good, rotate=True)
     assert (report.ok, report.rotated) == (True, True)
-    assert report.verdict == f"All is well, and the new key signs, {new.kid}."
+    assert report.verdict == f"All checks passed. The new key is active: {new.kid}."
     assert [each.model_dump() for each in report.after] == [
         each.model_dump() for each in report.before
     ]
@@ -244,22 +241,23 @@ def test_it_does_not_rotate_before_the_key_may_sign(rehearsals: Rehearsals, good
     report = rehearsals.drill(good, rotate=True)
     assert (report.ok, report.rotated) == (False, False)
     assert report.verdict.startswith(
-        f"All is well, but the old key signs, {old.kid}: The next ES256"
+        "All checks passed, but the rotation was refused."
+        f" The old key is active: {old.kid}. The next ES256"
     )
     assert "may not sign before 2026-11-26 12:01:01 UTC" in report.verdict
     assert rehearsals.old == old
 
 
-def test_it_rotates_to_no_key_that_it_has_not_tried(rehearsals: Rehearsals):
-    """Somebody else rotates meanwhile, and then the next reserve may sign, too."""
+def test_it_does_not_rotate_to_a_key_that_it_has_not_checked(rehearsals: Rehearsals):
+    """Another rotation during the drill makes a further key the next one."""
     rehearsals.deployment.wait(READY_AFTER)
     verify = verifying(rehearsals.key_set)
-    tried, new = [], rehearsals.new
+    seen, new = [], rehearsals.new
 
     def dawdling(token: str | None) -> Reply:
         reply = verify(token)
-        tried.append(token)
-        if len(tried) == 4:
+        seen.append(token)
+        if len(seen) == 4:
             with rehearsals.deployment.services.administration.changing_keys(OPERATOR) as work:
                 work.keys.rotate(ES256)
             rehearsals.deployment.wait(READY_AFTER)
@@ -267,23 +265,23 @@ def test_it_rotates_to_no_key_that_it_has_not_tried(rehearsals: Rehearsals):
 
     report = rehearsals.drill(rehearsals.server(dawdling), rotate=True)
     assert not report.ok
-    assert report.hindrance == "The keys were changed meanwhile: drill again."
+    assert report.refusal == "The keys changed during the drill. Run it again."
     assert rehearsals.old.kid == new.kid
 
 
-def test_one_that_fails_after_the_rotation_is_said(rehearsals: Rehearsals):
-    """It cannot be undone."""
+def test_a_failure_after_the_rotation_is_reported(rehearsals: Rehearsals):
+    """The rotation cannot be undone."""
     rehearsals.deployment.wait(READY_AFTER)
     old = rehearsals.old
 
-    def loyal(token: str | None) -> Reply:
+    def failing_after_rotation(token: str | None) -> Reply:
         verify = verifying(rehearsals.key_set)
         return verify(token) if rehearsals.old == old else Reply(503)
 
-    report = rehearsals.drill(rehearsals.server(loyal), rotate=True)
+    report = rehearsals.drill(rehearsals.server(failing_after_rotation), rotate=True)
     assert (report.ok, report.rotated) == (False, True)
-    assert report.verdict == f"1 of 4 checks failed: the new key signs, {rehearsals.old.kid}."
-    assert report.after[1].saw == "answers 503, which says nothing about a token"
+    assert report.verdict == f"1 of 4 checks failed. The new key is active: {rehearsals.old.kid}."
+    assert report.after[1].saw == "answers 503, which neither accepts nor refuses a token"
 
 
 @pytest.mark.parametrize(
@@ -297,16 +295,18 @@ def test_one_that_fails_after_the_rotation_is_said(rehearsals: Rehearsals):
         ({"verifiers": []}, "verifiers"),
     ],
 )
-def test_what_cannot_be_drilled(rehearsals: Rehearsals, good: str, members: dict, field: str):
+def test_an_invalid_request_is_refused_before_the_wait(
+    rehearsals: Rehearsals, good: str, members: dict, field: str
+):
     with pytest.raises(InvalidField) as error:
         rehearsals.drill(good, **members)
     assert error.value.field == field
     assert rehearsals.waited == []
 
 
-def test_nobody_and_the_disabled_have_no_tokens_to_show(rehearsals: Rehearsals, good: str):
+def test_an_unknown_or_disabled_client_gets_no_token(rehearsals: Rehearsals, good: str):
     with pytest.raises(NotFound):
-        rehearsals.drill(good, client_id="nobody")
+        rehearsals.drill(good, client_id="unknown")
     disabled = rehearsals.deployment.client(disabled=True)
     with pytest.raises(NotAllowed, match="is disabled"):
         rehearsals.drill(good, client_id=disabled.client_id)
