@@ -1,4 +1,4 @@
-"""How fast the issuer is, beside what limits it and beside others.
+"""How fast the issuer is, compared with its upper bounds and with another server.
 
     python -m benchmarks [--quick] [--only WORDS] [--json FILE] [--scale FILE] [--write-docs]
 

@@ -1,10 +1,10 @@
-"""What the adapter costs an AgentOS, and what it gives back (DESIGN §8).
+"""The throughput of an AgentOS with the adapter, compared with stock agno.
 
     python -m benchmarks.agentos_adapter [--rounds 5] [--seconds 5] [--path /agents]
 
 Three AgentOS servers, each one process on the same core: without checks, with agno's own key file,
 and with the adapter. They are loaded in turn, round after round, with 200 different tokens. The
-ratio of the last two is the result. CPU time a request says the same where others use the machine.
+ratio of the last two is the result. CPU time per request is meaningful on a busy machine, too.
 """
 
 import argparse
@@ -78,14 +78,14 @@ def measured(
 ) -> tuple[dict[str, list[Load]], dict[str, list[float]]]:
     """Loads and CPU time a request (µs) of each kind, by round."""
     tokens = Tokens()
-    with ExitStack() as deployment, tempfile.TemporaryDirectory() as directory:
+    with ExitStack() as servers, tempfile.TemporaryDirectory() as directory:
         workdir = Path(directory)
-        tokens.issuer = deployment.enter_context(publishing(tokens))
+        tokens.issuer = servers.enter_context(publishing(tokens))
         jwks_file = tokens.write_jwks(workdir)
         bearers = [tokens.issue(["agents:read"], sub=f"usr_{n}") for n in range(TOKENS)]
         ports = {kind: 7801 + number for number, kind in enumerate(KINDS)}
         pids = {
-            kind: deployment.enter_context(
+            kind: servers.enter_context(
                 running(
                     [*SERVER, kind, port, tokens.issuer, jwks_file],
                     f"http://127.0.0.1:{port}/health",

@@ -1,4 +1,4 @@
-"""An AgentOS to be measured: open, with agno's own key file, or behind the adapter."""
+"""An AgentOS to measure: without verification, with agno's key file, or with the adapter."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Attacks on an issuer, by name: each goes on until it is cancelled."""
+"""Attacks on an issuer, by name: each runs until it is cancelled."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from random import Random
 from urllib.parse import urlencode
 
-from benchmarks.revocation_feed import Deployment as Feed
+from benchmarks.revocation_feed import RevokedTokens
 from benchmarks.scenarios import FEED, TOKEN
 from tests.builders import PASSWORD, Credentials
 from tests.journeys.hostile_values import CRLF
@@ -20,7 +20,7 @@ from tests.journeys.proxies.load import NO_ANSWER
 from tests.journeys.proxies.wire import LOOPBACK, Connection, chunked, connected, request
 from tests.journeys.running_issuer import RunningIssuer
 
-# Honest callers have 127.0.0.1: limits by address tell them from attackers.
+# Honest callers use 127.0.0.1, so limits by address distinguish them from attackers.
 ADDRESS = "127.0.0.2"
 CONNECTIONS = 16
 MIB = 2**20
@@ -32,7 +32,7 @@ JSON = ("Content-Type", "application/json")
 
 @dataclass(frozen=True)
 class Target:
-    """An issuer, and what the attacker has: a client of few rights, unless an attack says more."""
+    """An issuer, and the attacker's client, which has few rights unless an attack adds some."""
 
     issuer: RunningIssuer
     attacker: Caller
@@ -57,7 +57,7 @@ class Target:
 
     @contextmanager
     def held(self, connections: int, data: bytes) -> Iterator[list[socket.socket]]:
-        """Connections on which this was sent, and nothing is read."""
+        """Connections that send this and read nothing."""
         with ExitStack() as all_of_them:
             opened = []
             for _ in range(connections):
@@ -80,7 +80,7 @@ def admin(path: str, token: str, body: object) -> bytes:
 
 
 def without_any_scope(target: Target) -> str:
-    """A token for the admin API that gives no right there."""
+    """A token for the admin API without any scope."""
     deployment = target.issuer.deployment
     client = deployment.client(audiences=[deployment.services.settings.url])
     return target.token(client)
@@ -97,17 +97,17 @@ def large_manifest() -> dict[str, object]:
 
 
 def unknown_members() -> dict[str, int]:
-    """Nearly 1 MiB of them."""
+    """Nearly 1 MiB of unknown members."""
     return {f"{n:x}": 0 for n in range(MIB // 12)}
 
 
 def odd_scopes() -> dict[str, list[str]]:
-    """As many as a request may name."""
+    """As many scopes as a request may name."""
     return {"scopes": [f"agent:some-agent-{n}:runn" for n in range(500)]}
 
 
 async def pipelining(target: Target) -> None:
-    """Answers are read, so that the server reads on, and each read brings it many requests."""
+    """Reads the answers, so that the server keeps reading, many requests at a time."""
     data = 640 * request("/healthz", [("X-Padding", "x" * 44)], method="GET")  # 64,000 bytes
 
     async def send(connection: Connection) -> None:
@@ -158,7 +158,7 @@ async def readers_of_a_large_feed(target: Target) -> None:
 
 
 def fill_the_feed(target: Target) -> None:
-    Feed(target.issuer.deployment.services).revoke(REVOCATIONS)
+    RevokedTokens(target.issuer.deployment.services).revoke(REVOCATIONS)
     target.issuer.http.get(FEED)  # as verifiers do all the time
 
 

@@ -1,4 +1,4 @@
-"""What an attack costs honest callers, and what memory it leaves behind.
+"""What an attack costs honest callers, and how much memory it leaves in use.
 
     python -m benchmarks.attacks [--quick] [--only WORDS] [--seconds 6] [--write-docs]
 
@@ -86,7 +86,7 @@ class Found:
 
 
 class Honest:
-    """Callers that ask for tokens on 16 connections."""
+    """Callers that request tokens on 16 connections."""
 
     def __init__(self, issuer: RunningIssuer, client: Credentials, folder: Path) -> None:
         self._url = issuer.url
@@ -95,7 +95,7 @@ class Honest:
         self.refused = 0
 
     def rate(self, seconds: int) -> float:
-        """Tokens a second; what is refused or lost is none."""
+        """Tokens a second, without refused or lost requests."""
         load = wrk(self._url, self._folder, script=self._script, seconds=seconds)
         self.refused = load.errors
         return load.per_second * (1 - min(load.errors / max(load.requests, 1), 1))
@@ -126,7 +126,7 @@ def measured(attack: Attack, seconds: int, folder: Path) -> Found:
 
 @contextmanager
 def running(attack: Attack, target: Target) -> Iterator[None]:
-    """The attack, in a thread on the last core, as the load of honest callers is."""
+    """The attack, in a thread on the last core, like the load of honest callers."""
     stopping = threading.Event()
 
     async def until_stopped() -> None:
@@ -151,7 +151,7 @@ def running(attack: Attack, target: Target) -> Iterator[None]:
 
 
 def recovered(issuer: RunningIssuer, before: float) -> float:
-    """Memory once the server has done what was still asked of it, at the latest in some seconds."""
+    """Memory once the server has finished pending work, after some seconds at most."""
     after = before
     for _ in polls(SECONDS_TO_RECOVER):
         time.sleep(0.5)
@@ -173,15 +173,16 @@ def markdown(rows: list[str], command: str) -> str:
 
 
 METHOD = f"""\
-Honest callers ask for tokens with client credentials on 16 connections: alone, beside an attack,
-and alone again. "Alone" and "beside" are tokens a second; "refused" are requests of honest callers
-that were refused or lost beside the attack. Memory is in MB: proportional set size (PSS) before and
-after the attack, resident at its peak. "kept" means that honest callers got at least
-{LEAST_RATIO:g} of their rate beside the attack, and that memory grew by at most {MAX_GROWTH} MB.
+Honest callers request tokens with client credentials on 16 connections: alone, during an attack,
+and alone again. "alone" and "beside" (during the attack) are tokens a second; "refused" are
+requests of honest callers that were refused or lost during the attack. Memory is in MB:
+proportional set size (PSS) before and after the attack, resident at its peak. "kept" means that
+honest callers got at least {LEAST_RATIO:g} of their rate during the attack, and that memory grew by
+at most {MAX_GROWTH} MB.
 
-Each attack meets a new issuer with default settings: one process on the first core, SQLite. Honest
-callers and the attacker share the last core. Attackers come from an address of their own, and have
-what the line says, or a client that may ask for tokens with few rights."""
+Each attack runs against a new issuer with default settings: one process on the first core, SQLite.
+Honest callers and the attacker share the last core. Attackers use another address than honest
+callers, and have what the row says, or a client with few rights."""
 
 
 def main() -> None:

@@ -39,7 +39,7 @@ IN_A_CHECKPOINT = 50_000
 
 @contextmanager
 def database(kind: str) -> Iterator[dict[str, str]]:
-    """What the environment says of an empty database of that kind."""
+    """Environment variables for an empty database of that kind."""
     if kind == "sqlite":
         yield {}
         return
@@ -48,7 +48,7 @@ def database(kind: str) -> Iterator[dict[str, str]]:
 
 
 def fill(services: Composition, events: int) -> float:
-    """Record so many; microseconds each, hashing, writing and all."""
+    """Write so many events; microseconds per event, including hashing."""
     random, chains = Random(1), chains_of(services.database)
     ends = {f"{random.getrandbits(128):032x}": End() for _ in range(SERVERS)}
     spent = 0.0

@@ -1,8 +1,8 @@
-"""The bare limits: an ASGI app that only answers, and one that also signs what it answers.
+"""The upper bounds: an ASGI app that only answers, and one that also signs its answers.
 
     python -m benchmarks.bare nothing|RS256|ES256 PORT
 
-Under the same HTTP server, with the same library that signs, nobody is faster on this machine.
+With the same HTTP server and the same signing library, nothing is faster on this machine.
 """
 
 import json

@@ -1,11 +1,11 @@
-"""What it costs that no token leaves before its record is durable (DESIGN §5, §8).
+"""The cost of writing each token's audit event durably before the token is sent.
 
     python -m benchmarks.durable_audit [--rounds 5] [--seconds 5] [--alg RS256] [--database sqlite]
 
-Two servers on one house, each one process on the same core: as it is, and with a record that keeps
-nothing. 64 connections ask one of them at a time for tokens, round after round. PostgreSQL has its
-usual durability (fsync, on /tmp). CPU time a request is the server's own, also where others use
-the machine.
+Two servers with one data directory, each one process on the same core: unchanged, and with an audit
+log that stores nothing. 64 connections request tokens from one server at a time, round after round.
+PostgreSQL has its usual durability (fsync, on /tmp). CPU time per request is that of the server
+only, so it is also meaningful on a busy machine.
 """
 
 import argparse
@@ -32,13 +32,13 @@ from tests.databases import SETTINGS, PostgreSQL, running_server
 KINDS = ("nothing", "durable")
 DATABASES = ("sqlite", "postgresql")
 CONNECTIONS = 64
-# Where nothing is written, a flush costs nothing. Not TMPDIR, which may be closed to others.
+# On disk: in memory a flush costs nothing. Not TMPDIR, which other users may not read.
 ON_DISK = Path("/tmp")
 
 
 @contextmanager
 def database(kind: str) -> Iterator[dict[str, str]]:
-    """What the environment says of an empty database of that kind."""
+    """Environment variables for an empty database of that kind."""
     if kind == "sqlite":
         yield {}
         return
@@ -51,16 +51,16 @@ def database(kind: str) -> Iterator[dict[str, str]]:
 
 def measured(kind: str, options: argparse.Namespace, workdir: Path) -> Iterator[Sequence[str]]:
     """The rows of the table for one database."""
-    with ExitStack() as deployment:
+    with ExitStack() as running_parts:
         environment = {
             "ISSUER_DATA_DIR": str(workdir / kind),
             "ISSUER_SIGNING_ALGORITHMS": options.alg,
-            **deployment.enter_context(database(kind)),
+            **running_parts.enter_context(database(kind)),
         }
         credentials = prepared(environment)
         ports = {server: 7811 + number for number, server in enumerate(KINDS)}
         pids = {
-            server: deployment.enter_context(
+            server: running_parts.enter_context(
                 running(
                     [sys.executable, "-m", "benchmarks.token_server", server, port],
                     f"http://127.0.0.1:{port}/readyz",
@@ -101,14 +101,14 @@ def measured(kind: str, options: argparse.Namespace, workdir: Path) -> Iterator[
 
 
 def prepared(environment: dict[str, str]) -> str:
-    """An initialised house; the credentials of a client that may have tokens."""
+    """Initialise the data directory; returns the credentials of a client."""
     with deployment_with_client(Settings.from_environment(environment)) as (_, client):
         return f"{client.client_id}:{client.client_secret}"
 
 
 @contextmanager
 def deployment_with_client(settings: Settings) -> Iterator[tuple[Composition, Credentials]]:
-    """A house that is initialised now, and a client that may have tokens for its only audience."""
+    """A new data directory, and a client that may get tokens for its only audience."""
     admin = initialised(settings, Clock())
     services = compose(settings)
     with httpx.Client() as http:
@@ -125,7 +125,16 @@ def main() -> None:
     parser.add_argument("--alg", default="RS256")
     parser.add_argument("--database", choices=DATABASES)
     options = parser.parse_args()
-    columns = ("database", "record", "tokens/s", "of that", "CPU µs", "of that", "p50 ms", "p99 ms")
+    columns = (
+        "database",
+        "audit log",
+        "tokens/s",
+        "of that",
+        "CPU µs",
+        "of that",
+        "p50 ms",
+        "p99 ms",
+    )
     table = Table(*columns, "errors")
     with tempfile.TemporaryDirectory() as folder:
         for kind in [options.database] if options.database else DATABASES:

@@ -1,6 +1,6 @@
-"""A house with very many users, clients and roles, written through the tables.
+"""Fills a database with very many users, clients and roles, directly through the tables.
 
-The rooms would take hours, for what they check of each. What is written is what they would write.
+The domain packages would take hours, because of their checks. The rows are those they would write.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ Rows = dict[type[Base], dict[str, Any]]
 
 
 class Filling:
-    """Fills the house of `services`, which has the audience already and no server yet."""
+    """Fills the database of `services`, which has the audience already and no server yet."""
 
     def __init__(self, services: Composition) -> None:
         self._services = services
@@ -40,12 +40,12 @@ class Filling:
         self._roles: Sequence[str] = ()
 
     def roles(self, number: int) -> None:
-        """Call it first: users and clients get theirs of these."""
+        """Call it first: users and clients are assigned these roles."""
         self._roles = [f"role-{n}" for n in range(number)]
         self._write(number, self._role)
 
     def users(self, number: int) -> None:
-        """`user-0` and so on, each with two roles, all with the password of tests."""
+        """`user-0` and so on, each with two roles, all with the test password."""
         self._write(number, self._user)
         self._assign(number, "usr_{:020}", (1, 7))
 

@@ -1,11 +1,11 @@
-"""What following revocations costs an AgentOS, and how soon a revoked token is refused.
+"""What polling revocations costs an AgentOS, and how soon a revoked token is refused.
 
     python -m benchmarks.following_revocations [--revocations 10000] [--rounds 10]
 
-First without a server: bytes of a feed, what reading it costs, for how long another thread had to
-stand still meanwhile, and what a look-up adds to a request whose token was verified before. Then
-with a real issuer that holds so many live revocations: time from the commit of one more to its
-refusal by a follower that polls as always, and what knowing them adds to such a request.
+First without a server: the size of a feed, the cost of parsing it, for how long that blocks another
+thread, and the cost of a look-up for a token that was verified before. Then with a real issuer that
+has so many active revocations: the time from the commit of one more to its refusal by a verifier
+that polls at the usual interval, and the cost per request.
 """
 
 import argparse

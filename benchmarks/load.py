@@ -1,4 +1,4 @@
-"""A load generator, and what a server's process spent meanwhile."""
+"""A load generator, and the CPU time and memory of the server's process."""
 
 import base64
 import os
@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-# A sign-in that waits for others is slow, and no error.
+# A sign-in that waits for others is slow, but not an error.
 PATIENCE = "30s"
 _UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
 
 
 @dataclass(frozen=True)
 class Load:
-    """What came of a load: requests a second, milliseconds, and how many were refused or lost."""
+    """The result of a load: requests a second, milliseconds, and refused or lost requests."""
 
     requests: int
     per_second: float
@@ -48,17 +48,18 @@ def wrk(
     options = ["-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", PATIENCE, "--latency"]
     command = [program, *options, "-s", file, url]
     ended = subprocess.run(on_core(-1, command), capture_output=True, text=True, check=False)
-    # After an error in its script it goes on, with requests that nobody asked for.
+    # After an error in its script wrk continues, with requests that were not requested.
     assert ended.returncode == 0, ended.stderr
     assert not ended.stderr, ended.stderr
-    said = ended.stdout
+    output = ended.stdout
     return Load(
-        int(_found(r"(\d+) requests in", said)),
-        float(_found(r"Requests/sec:\s+([\d.]+)", said)),
-        _milliseconds(_found(r"(?m)^\s+50%\s+(\S+)", said)),
-        _milliseconds(_found(r"(?m)^\s+99%\s+(\S+)", said)),
+        int(_found(r"(\d+) requests in", output)),
+        float(_found(r"Requests/sec:\s+([\d.]+)", output)),
+        _milliseconds(_found(r"(?m)^\s+50%\s+(\S+)", output)),
+        _milliseconds(_found(r"(?m)^\s+99%\s+(\S+)", output)),
         sum(
-            int(n) for n in re.findall(r"(?:connect|read|write|timeout|responses:?)\s+(\d+)", said)
+            int(n)
+            for n in re.findall(r"(?:connect|read|write|timeout|responses:?)\s+(\d+)", output)
         ),
     )
 
@@ -73,7 +74,7 @@ def on_core(core: int, command: Sequence[object]) -> list[str]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """What the process has spent so far: tells the cost even where others use the machine."""
+    """CPU time of the process so far: meaningful on a busy machine, too."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -13,7 +13,7 @@ PACKAGES = ("agentos-issuer", "uvicorn", "uvloop", "httptools", "cryptography", 
 
 
 def machine() -> dict[str, str]:
-    """What it is, in words; what is not there is left out."""
+    """A description of the machine, without missing parts."""
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     found = {
         "when": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -44,7 +44,7 @@ def _read(path: str) -> str:
 
 
 def _said(program: str, *arguments: str) -> str:
-    """The version in the first line of what it says; nothing where there is no such program."""
+    """The version in the first line of its output; nothing if there is no such program."""
     if shutil.which(program) is None:
         return ""
     asked = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)

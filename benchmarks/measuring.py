@@ -1,4 +1,4 @@
-"""Rounds of loads, one scenario after the other, and what came of them."""
+"""Rounds of loads, one scenario after the other, and their results."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -40,7 +40,7 @@ def result_of(loads: Sequence[Load]) -> Result:
 
 
 def subject_of(name: str, folder: Path) -> Any:
-    """A context manager that gives the subject of this name, ready."""
+    """A context manager with the subject of this name, ready."""
     kind, _, rest = name.partition(" ")
     if kind == "bare":
         return bare(rest)
@@ -74,7 +74,7 @@ class Bench:
         self._held.close()
 
     def measure(self, rounds: int, seconds: int) -> dict[str, Result]:
-        """By scenario. A round before the others warms up and counts nothing."""
+        """By scenario. An uncounted first round warms up."""
         loads: dict[str, list[Load]] = {}
         for number in range(rounds + 1):
             for scenario in self._chosen:
@@ -99,7 +99,7 @@ class Bench:
         self.numbers[f"resident {when}, {name}: MB"] = megabytes(pid, "Rss")
 
     def _load(self, scenario: Scenario, seconds: int) -> dict[str, Load]:
-        """By name: that of the scenario, and of the one beside it."""
+        """By name: that of the scenario, and of the one that runs at the same time."""
         found = {}
         with ThreadPoolExecutor(1) as pool:
             if other := scenario.beside:
@@ -108,7 +108,7 @@ class Bench:
             if other:
                 found[other.name] = beside.result()
         if signing_in in {scenario.script, other and other.script}:
-            # Else the next load would meet what is left of this one.
+            # Else the rest of this load would slow down the next one.
             self._subjects[scenario.subject].sign_in()
         return found
 

@@ -1,10 +1,10 @@
-"""Can a caller tell by time what is wrong with credentials? (CONTRACT §2, "Errors")
+"""Can a caller find out from response times what is wrong with credentials?
 
     python -m benchmarks.one_duration [--requests 400] [--sign-ins 100] [--callers 0]
 
-Refused requests of every kind are sent in turn on one connection. The last column tells how often
-a kind took longer than the first of its table (Mann-Whitney: 0.50 is a tossed coin, 0.00 and 1.00
-are certainty). `--callers` keeps the server busy with good requests meanwhile.
+Refused requests of every kind are sent in turn on one connection. The last column is how often a
+kind took longer than the first of its table (Mann-Whitney: 0.50 is no difference, 0.00 and 1.00
+are always). `--callers` keeps the server busy with valid requests during the measurement.
 """
 
 import argparse
@@ -57,8 +57,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=400, help="of each kind of client")
     parser.add_argument("--sign-ins", type=int, default=100, help="of each kind of user")
-    parser.add_argument("--callers", type=int, default=0, help="who keep the server busy")
-    parser.add_argument("--database-url", help="SQLite unless given")
+    parser.add_argument("--callers", type=int, default=0, help="that keep the server busy")
+    parser.add_argument("--database-url", help="default: SQLite")
     options = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,

@@ -1,4 +1,4 @@
-"""What was measured, for a terminal, for machines, and for `docs/performance.md`."""
+"""The results, for a terminal, as JSON, and for `docs/performance.md`."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -16,7 +16,7 @@ COLUMNS = ("requests/s", "slowest", "fastest", "p50 ms", "p99 ms", "errors")
 
 @dataclass(frozen=True)
 class Report:
-    """One run. `figures` are all numbers that are not of a load, by `what: unit`."""
+    """One run. `figures` are the numbers that do not belong to a load, by `what: unit`."""
 
     machine: Mapping[str, str]
     command: str
@@ -55,7 +55,7 @@ class Report:
             console.print(table)
 
     def written_into(self, page: str) -> str:
-        """The page `docs/performance.md` with this run instead of the one that it has."""
+        """The page `docs/performance.md` with the results replaced by this run."""
         before, _, rest = page.partition(BEGIN)
         _, _, after = rest.partition(END)
         return "\n".join([before + BEGIN, "", *_markdown(self), "", END + after])
@@ -107,7 +107,7 @@ def _table(columns: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> Table:
 
 
 def _markdown(report: Report) -> Iterator[str]:
-    """What a reader of the page wants to know. What we want to reach is for the terminal."""
+    """The results for the page. Targets are shown on the terminal only."""
     yield "### Machine"
     yield ""
     yield from (f"- {name}: {text}" for name, text in report.machine.items())
@@ -143,7 +143,7 @@ def _markdown(report: Report) -> Iterator[str]:
         yield from _rows(("", *(title for _, title in DATABASES)), iter(scale))
 
 
-# Prefix of a load, and how its column is called.
+# Prefix of a load, and the title of its column.
 SERVERS = (
     ("bare", "bare app"),
     ("sqlite", "issuer, SQLite"),
@@ -210,7 +210,7 @@ def _rows(columns: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> Iterator
 
 
 def _plot(results: Mapping[str, Result]) -> Iterator[str]:
-    """Bars, as GitHub draws them."""
+    """Bars, in Mermaid."""
     bars = {PLOTTED[name]: round(results[name].per_second) for name in PLOTTED if name in results}
     yield "```mermaid"
     yield "xychart-beta"

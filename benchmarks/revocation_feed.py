@@ -1,15 +1,15 @@
-"""What the revocation feed costs, by the number of live revocations (CONTRACT §6).
+"""The cost of the revocation feed, by the number of active revocations.
 
     python -m benchmarks.revocation_feed [--revocations 100 10000 100000] [--database-url URL]
 
-bytes      of the feed, as it is served
-write      200 tokens more are revoked, in a transaction of their own
-load       a process that has just started reads all of it
-read on    a process reads 200 tokens more, which another has revoked
-render     it is made and signed anew
-held       it is given out once more, from memory (microseconds)
+bytes      size of the feed, as served
+write      revoke 200 more tokens, in a transaction of its own
+load       a new process reads all revocations
+read on    a process reads 200 more revocations of another process
+render     render and sign the feed
+held       serve it again from memory (microseconds)
 
-Times are of the processor, so that they are the same on a machine that does other things as well.
+Times are CPU times, so that they are the same on a busy machine.
 """
 
 import argparse
@@ -33,17 +33,17 @@ A_FAMILY = 200
 
 
 def taken(step: Callable[[], object], times: int = TIMES) -> float:
-    """The median, in seconds of the processor."""
-    found = []
+    """The median CPU time, in seconds."""
+    times_taken = []
     for _ in range(times):
         began = time.process_time()
         step()
-        found.append(time.process_time() - began)
-    return median(found)
+        times_taken.append(time.process_time() - began)
+    return median(times_taken)
 
 
-class Deployment:
-    """A house with so many revoked tokens, each with an id such as ours have."""
+class RevokedTokens:
+    """Revokes any number of tokens, with ids like those of issued tokens."""
 
     def __init__(self, services: Composition) -> None:
         self._services = services
@@ -55,7 +55,7 @@ class Deployment:
         ids = range(self._number, self._number + tokens)
         self._number += tokens
         with self._services.database.transaction() as session:
-            # Ids of ours are random: neighbours in the feed are not neighbours in the database.
+            # Real ids are random: neighbours in the feed are not neighbours in the database.
             scattered = {f"{n * 0x9E3779B97F4A7C15F39CC0605CEDC835 % 2**128:032x}" for n in ids}
             named = dict.fromkeys(scattered, expires_at)
             Revocations(session, self._services.clock, limits=ANY_NUMBER).tokens(named)
@@ -104,7 +104,7 @@ class Deployment:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--revocations", type=int, nargs="+", default=[100, 10_000, 100_000])
-    parser.add_argument("--database-url", help="SQLite unless given; it must be empty")
+    parser.add_argument("--database-url", help="must be empty; default: SQLite")
     parser.add_argument("--algorithm", default="RS256")
     options = parser.parse_args()
     print(f"{'revocations':>12}{'bytes':>12}{'write':>10}{'load':>10}{'read on':>10}", end="")
@@ -116,9 +116,9 @@ def main() -> None:
         initialised(settings, Clock())
         services = compose(settings)
         services.keys.keyring.put_in_order()
-        deployment = Deployment(services)
+        revoked = RevokedTokens(services)
         for revocations in sorted(options.revocations):
-            print(deployment.row(revocations), flush=True)
+            print(revoked.row(revocations), flush=True)
         services.database.dispose()
 
 

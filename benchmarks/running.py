@@ -1,4 +1,4 @@
-"""A server in a process of its own, for as long as it is measured."""
+"""A server in a process of its own, while it is measured."""
 
 import os
 import subprocess
@@ -19,9 +19,9 @@ _NOTHING_MORE: Mapping[str, str] = {}
 def running(
     command: Sequence[object], url: str, environment: Mapping[str, str] = _NOTHING_MORE
 ) -> Iterator[int]:
-    """The process id of the command on the first core, once it answers at `url`, whatever it says.
+    """The process id of the command on the first core, once it answers at `url` with any status.
 
-    It sees our environment, and `environment` besides.
+    It has our environment, with `environment` added.
     """
     with subprocess.Popen(
         on_core(0, command),

@@ -1,15 +1,15 @@
-"""What a house with very much in it loses against an empty one (DESIGN §8).
+"""How much slower an issuer with a large database is than one with an empty database.
 
     python -m benchmarks.scale [--users 1000000] [--clients 100000] [--roles 1000]
         [--events 1000000] [--rounds 5] [--seconds 3] [--json FILE]
 
-Three houses on SQLite, each with a server in one process on the same core: `empty`, `full` of
-users, clients and roles, and `grown`, whose record has many events. They take turns.
+Three issuers on SQLite, each with a server in one process on the same core: `empty`, `full` of
+users, clients and roles, and `grown`, whose audit log has many events. They take turns.
 
 tokens     a second, for 200 clients in turn
 sign-in    with a password, one at a time
 bump       the first token after an operator has changed something
-list       a page of 100 users, and of 100 events of the record
+list       a page of 100 users, and of 100 events of the audit log
 memory     after all that
 """
 
@@ -44,14 +44,14 @@ UNTIL_SEEN = 0.4
 
 
 class Filled:
-    """A house, and what is measured of it. Times are in milliseconds."""
+    """An issuer with a filled database, and its measurements. Times are in milliseconds."""
 
     def __init__(self, folder: Path, users: int, clients: int, roles: int, events: int) -> None:
         folder.mkdir()
         self._folder = folder
         self.issuer = RunningIssuer(folder, program=on_core(0, OURS), password_hash="rfc9106")
         services = self.issuer.deployment.services
-        # Who calls is the same everywhere, down to the scopes of the tokens.
+        # The callers are the same everywhere, including the scopes of the tokens.
         users, clients, roles = max(users, 1), max(clients, CALLERS), max(roles, ROLES)
         filling = Filling(services)
         filling.roles(roles)
@@ -109,22 +109,22 @@ def taken(call: Callable[[], object], before: Callable[[], None] = lambda: None)
 
 
 def measured(options: argparse.Namespace, folder: Path) -> dict[str, dict[str, float]]:
-    """By house and number."""
+    """By issuer and number."""
     full = (options.users, options.clients, options.roles)
     wanted = {"empty": (0, 0, 0, 0), "full": (*full, 0), "grown": (0, 0, 0, options.events)}
-    houses: dict[str, Filled] = {}
+    issuers: dict[str, Filled] = {}
     with ExitStack() as running:
         for name, numbers in wanted.items():
             if name == "empty" or any(numbers):
-                houses[name] = Filled(folder / name, *numbers)
-        for filled in houses.values():
+                issuers[name] = Filled(folder / name, *numbers)
+        for filled in issuers.values():
             running.enter_context(filled.issuer)
         for number in range(options.rounds + 1):
-            for filled in houses.values():
+            for filled in issuers.values():
                 load = filled.load(options.seconds)
                 if number:  # the first round warms up
                     filled.loads.append(load)
-        return {name: dict(filled.numbers()) for name, filled in houses.items()}
+        return {name: dict(filled.numbers()) for name, filled in issuers.items()}
 
 
 def show(found: dict[str, dict[str, float]]) -> None:
@@ -139,9 +139,9 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=1_000_000)
     parser.add_argument("--clients", type=int, default=100_000)
     parser.add_argument("--roles", type=int, default=1_000)
-    parser.add_argument("--events", type=int, default=1_000_000, help="in the record of `grown`")
+    parser.add_argument("--events", type=int, default=1_000_000, help="in the audit log of `grown`")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=3, help="of load on each house a round")
+    parser.add_argument("--seconds", type=int, default=3, help="of load on each issuer per round")
     parser.add_argument("--json", type=Path, metavar="FILE", help="for `python -m benchmarks`")
     options = parser.parse_args()
     logs.configure("warning")
@@ -150,8 +150,8 @@ def main() -> None:
     show(found)
     if options.json:
         numbers = {
-            f"scale, {deployment}, {name}": value
-            for deployment, each in found.items()
+            f"scale, {issuer}, {name}": value
+            for issuer, each in found.items()
             for name, value in each.items()
         }
         options.json.write_text(json.dumps(numbers, indent=2) + "\n")

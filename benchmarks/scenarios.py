@@ -1,4 +1,4 @@
-"""What is measured: by name, who is asked for what."""
+"""The loads by name: which server gets which requests."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ JWKS = "/.well-known/jwks.json"
 FEED = "/.well-known/revocations"
 METADATA = "/.well-known/oauth-authorization-server"
 CONNECTIONS, MANY = 16, 64
-# By default two are worked on and sixteen may wait, so both workers are always busy. One fewer: a
-# client may ask again before its place is free, and would be refused.
+# By default two run and sixteen may wait, so both workers are always busy. One fewer: a client may
+# send its next request before its place is free, and would be refused.
 SATURATING = 17
 
 Script = Callable[[Any], str]
@@ -22,7 +22,7 @@ Script = Callable[[Any], str]
 
 @dataclass(frozen=True)
 class Scenario:
-    """A load on one subject; `beside` is another on it at the same time."""
+    """A load on one subject; `beside` is a second load on it at the same time."""
 
     name: str
     subject: str
@@ -32,7 +32,7 @@ class Scenario:
 
 
 def scenarios() -> Iterator[Scenario]:
-    """All that can be measured here, bare limits and theirs first."""
+    """Everything that can be measured here, upper bounds and other servers first."""
     yield Scenario("bare, no signature", "bare nothing", anything)
     for alg in ALGORITHMS:
         for connections in (CONNECTIONS, MANY):
@@ -92,7 +92,7 @@ def client_credentials(alg: str) -> Script:
 
 
 def changing(alg: str) -> Script:
-    """Of a client the last request is remembered: of these two never the one that comes."""
+    """The server caches the last request of a client: two different ones are never cached."""
     return lambda subject: in_turn(
         [token_request(subject, alg), token_request(subject, alg, unknown="1")]
     )
@@ -111,7 +111,7 @@ def refresh(subject: Ours) -> str:
 
 
 def introspection_request(subject: Ours) -> Ask:
-    return post(INTROSPECT, subject.clients["RS256"], token=subject.living_token())
+    return post(INTROSPECT, subject.clients["RS256"], token=subject.active_token())
 
 
 def introspection(subject: Ours) -> str:
@@ -131,7 +131,7 @@ def known(subject: Ours, path: str) -> Ask:
 
 
 def mixed(subject: Ours) -> str:
-    """Of twenty requests: twelve tokens, three introspections, five who look for news."""
+    """Of twenty requests: twelve for tokens, three introspections, five polls of documents."""
     news = [known(subject, JWKS), known(subject, FEED), known(subject, FEED)]
     documents = [Ask(METADATA), Ask(JWKS)]
     return in_turn(

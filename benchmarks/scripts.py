@@ -1,4 +1,4 @@
-"""What a load asks for, as scripts for wrk."""
+"""The requests of a load, as scripts for wrk."""
 
 import base64
 import json
@@ -30,7 +30,7 @@ def post(path: str, client: Credentials, **form: str) -> Ask:
 
 
 def in_turn(asks: Iterable[Ask]) -> str:
-    """Each of them in turn, on whatever connection is free; made once, before the load."""
+    """Each request in turn, on any free connection; built once, before the load."""
     lines = "\n".join(f"  asks[#asks + 1] = {_format(ask)}" for ask in asks)
     return f"""
 local asks, i = {{}}, 0
@@ -45,7 +45,7 @@ end
 
 
 def refreshing(path: str, client: Credentials, tokens: Iterable[str]) -> str:
-    """Each refresh token is used once, and the one that came for it later.
+    """Each refresh token is used once, and its successor later.
 
     One more of the `tokens` than connections is enough: wrk makes a request to see whether it can,
     and does not send it. Should they run out, a request is refused, which counts as an error.
@@ -76,7 +76,7 @@ def _table(headers: Mapping[str, str]) -> str:
 
 
 def _text(text: str) -> str:
-    """As Lua quotes it, which is as JSON does as long as there are only such characters."""
+    """The text as a Lua string, which is the JSON string for these characters."""
     assert text.isascii()
     assert text.isprintable()
     return json.dumps(text)

@@ -1,4 +1,4 @@
-"""Whether a server grows while it has all the work it can do.
+"""Whether the memory of a server grows under full load.
 
     python -m benchmarks.soak [--minutes 10] [--database sqlite]
 
@@ -31,7 +31,7 @@ def main() -> None:
     table = Table("minute", "requests/s", "p99 ms", "errors", "memory MB")
     with (
         tempfile.TemporaryDirectory() as folder,
-        ours(options.database, Path(folder) / "house") as subject,
+        ours(options.database, Path(folder) / "issuer") as subject,
         Live(table, console=Console(), refresh_per_second=1),
     ):
         pid = subject.issuer.pid

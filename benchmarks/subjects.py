@@ -1,4 +1,4 @@
-"""The servers that are measured. All run at the same time; one of them at a time has work."""
+"""The servers that are measured. All run at the same time; one at a time has load."""
 
 import shutil
 import sys
@@ -27,7 +27,7 @@ ALGORITHMS = ("RS256", "ES256")
 
 
 class Ours:
-    """An issuer with default settings, but that it signs with two algorithms, and its callers."""
+    """An issuer with default settings, except for two signing algorithms, and its callers."""
 
     def __init__(self, issuer: RunningIssuer, audiences: dict[str, str]) -> None:
         self.issuer = issuer
@@ -48,7 +48,7 @@ class Ours:
         return [self.sign_in().refresh_token for _ in range(number)]
 
     def sign_in(self) -> TokenAnswer:
-        """Waits while the pool still works on what a load left behind."""
+        """Wait until the pool has finished the requests of the last load."""
         for _ in polls(SECONDS_TO_START):
             answer = self.issuer.token_endpoint.password(self.front, "alice")
             if answer.status != httpx.codes.SERVICE_UNAVAILABLE:
@@ -56,15 +56,15 @@ class Ours:
         assert answer.status == httpx.codes.OK, answer.body
         return answer
 
-    def living_token(self) -> str:
-        """One that is active, and will be until the load is over."""
+    def active_token(self) -> str:
+        """A token that stays active until the load ends."""
         endpoint, client = self.issuer.token_endpoint, self.clients["RS256"]
         token = endpoint.client_credentials(client).token
         assert endpoint.introspect(client, token)["active"]
         return token
 
     def etag(self, path: str) -> str:
-        """What makes the answer a 304."""
+        """A header that makes the answer a 304."""
         http = self.issuer.http
         etag = http.get(path).headers["ETag"]
         again = http.get(path, headers={"If-None-Match": etag})
@@ -72,7 +72,7 @@ class Ours:
         return etag
 
     def seconds_to_first_token(self) -> float:
-        """From exec of one more server on the same database to a token in our hands."""
+        """Seconds from exec of one more server on the same database to its first token."""
         with reserved_port() as port:
             server = Server(
                 self.issuer.environment, port, self.issuer.folder, on_core(0, OURS), workers=1
@@ -109,7 +109,7 @@ def ours(kind: str, folder: Path, workers: int = 1) -> Iterator[Ours]:
 
 
 class Theirs:
-    """A server that is not ours, and a client it knows."""
+    """Another server, and a client that is registered there."""
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"

@@ -1,6 +1,6 @@
-"""What we want to reach, as data. A ratio of two numbers of one run, or one number.
+"""Performance targets: a ratio of two numbers of one run, or one number.
 
-A number's name is that of a scenario and what of it is meant, or that of a figure beside them.
+The name of a number is a scenario and one of its values, or the name of a figure.
 """
 
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ RATE, P99 = "per second", "p99"
 
 @dataclass(frozen=True)
 class Target:
-    """`of`, divided by `against` if there is one, is at least or at most so much.
+    """`of`, divided by `against` if there is one, has a minimum or a maximum.
 
-    It says nothing where a number that it `needs` is smaller than that.
+    It does not apply if a number that it `needs` is smaller than required.
     """
 
     line: str

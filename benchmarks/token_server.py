@@ -1,4 +1,4 @@
-"""An issuer to be measured: as it is, or with a record that keeps nothing.
+"""An issuer to be measured: unchanged, or with an audit log that stores nothing.
 
 python -m benchmarks.token_server durable|nothing PORT
 """
@@ -13,7 +13,7 @@ from issuer.cli.connection import BoundedConnection
 
 
 class Nothing:
-    """In place of the `AuditWriter`: what a token costs if nobody records it."""
+    """Replaces the `AuditWriter`, to measure tokens without audit events."""
 
     def start(self) -> None:
         pass

@@ -1,10 +1,10 @@
-"""Where the time of a token goes: CPU time of each of its steps, alone and again and again.
+"""CPU time of each step of issuing a token, each measured alone and repeatedly.
 
     python -m benchmarks.token_steps [--alg RS256 ES256]
 
-One after the other they take longer than alone, since the code of one drives that of the other out
-of the processor's caches; in a server longer still. What all of them cost there, with the HTTP
-server and the event loop, is the CPU time of `python -m benchmarks.durable_audit`.
+In sequence they take longer, because each evicts the code of the others from the processor's
+caches; in a server longer still. `python -m benchmarks.durable_audit` measures their total CPU time
+there, including the HTTP server and the event loop.
 """
 
 import argparse
@@ -48,7 +48,7 @@ T = TypeVar("T")
 
 
 class NoOverload(Rounds):
-    """Here no event loop runs that could be busy."""
+    """No event loop runs here that could be busy."""
 
     def require_time(self) -> None:
         pass
@@ -83,7 +83,7 @@ def steps(services: Composition, client: Credentials, alg: str) -> Iterator[tupl
     )
     basic = base64.b64encode(f"{client.client_id}:{client.client_secret}".encode())
     services.tokens.changes.look()
-    # From now on memory confirms the client.
+    # From now on the client is confirmed from memory.
     services.tokens.directory.load_client(client.client_id)
 
     def parsed() -> ParsedRequest:
@@ -142,7 +142,7 @@ def recording(services: Composition, together: int) -> float:
 
 
 def arrived(basic: bytes, body: bytes = BODY) -> Request:
-    """A token request as the HTTP server hands it over."""
+    """A token request as the HTTP server passes it on."""
 
     async def receive() -> Message:
         return {"type": "http.request", "body": body, "more_body": False}
@@ -166,7 +166,7 @@ async def send_nowhere(_: Message) -> None:
 
 
 def at_once(what: Awaitable[T]) -> T:
-    """What is awaited, where nothing has to be waited for."""
+    """The result of an awaitable that never suspends."""
     try:
         what.__await__().send(None)
     except StopIteration as done:
