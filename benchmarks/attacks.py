@@ -120,7 +120,7 @@ def measured(attack: Attack, seconds: int, folder: Path) -> Found:
         after = recovered(issuer, before)
         peak = peak_megabytes(issuer.pid)
         alone.append(honest.rate(seconds))
-    answers = ", ".join(f"{status} × {n:,}" for status, n in target.answers.max_common(3))
+    answers = ", ".join(f"{status} × {n:,}" for status, n in target.answers.most_common(3))
     return Found(attack, mean(alone), beside, refused, before, peak, after, answers)
 
 
