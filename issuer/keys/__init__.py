@@ -1,13 +1,13 @@
 """Signing keys: announced, active, retired, destroyed; and the one place that signs.
 
-The state of a key follows from its dates. A private part never leaves its backend.
+The state of a key follows from its dates. A private key never leaves its backend.
 """
 
 from issuer.keys.forger import Forger
 from issuer.keys.keyring import Keyring
 from issuer.keys.keys import Keys
 from issuer.keys.rotator import Rotator
-from issuer.keys.schedule import KeyPolicy, Plan, plan_rotation
+from issuer.keys.schedule import KeyPolicy, RotationPlan, plan_rotation
 from issuer.keys.signed import Signed
 from issuer.keys.signing_key import KeyState, SigningKey
 
@@ -17,7 +17,7 @@ __all__ = [
     "KeyState",
     "Keyring",
     "Keys",
-    "Plan",
+    "RotationPlan",
     "Rotator",
     "Signed",
     "SigningKey",

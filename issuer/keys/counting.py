@@ -1,6 +1,6 @@
-"""How many keys are in each state, and how many have come into it: derived, as the state is.
+"""How many keys are in each state, and how many ever entered it: derived from their dates.
 
-So every process tells the same, whichever is asked, and a restart loses nothing.
+So every process reports the same numbers, and a restart loses nothing.
 """
 
 from bisect import bisect_right
@@ -16,14 +16,14 @@ from issuer.vocabulary import SigningAlgorithm
 def in_each_state(
     keys: Collection[SigningKey], now: datetime
 ) -> Counter[tuple[SigningAlgorithm, KeyState]]:
-    """How many keys of each algorithm are in each state at `now`; zeros, too."""
+    """How many keys of each algorithm are in each state at `now`, zeros included."""
     counted = Counter({(key.alg, state): 0 for key in keys for state in KeyState})
     counted.update((key.alg, state_at(keys, key, now)) for key in keys)
     return counted
 
 
 def come_into_each_state(keys: Collection[SigningKey], now: datetime) -> Counter[KeyState]:
-    """How many keys have come into each state until `now`, ever: no number goes down."""
+    """How many keys have ever entered each state until `now`. No number goes down."""
     counted = Counter(dict.fromkeys(KeyState, 0))
     for alg in {key.alg for key in keys}:
         siblings = [key for key in keys if key.alg == alg]
@@ -50,9 +50,9 @@ def _has_signed(key: SigningKey, now: datetime) -> bool:
 
 
 def _has_retired(key: SigningKey, takeovers: Sequence[datetime], now: datetime) -> bool:
-    """Whether another took over while the key was good, and not because it was revoked.
+    """Whether another key took over while this one was usable, and not because it was revoked.
 
-    Dates cannot tell a revocation from a rotation to the microsecond a minute before it.
+    The dates of a rotation exactly `CLOCKS_APART` before a revocation look the same.
     """
     following = bisect_right(takeovers, key.activates_at)
     if following == len(takeovers) or takeovers[following] > (key.destroyed_at or now):

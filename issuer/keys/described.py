@@ -12,9 +12,9 @@ from issuer.vocabulary import SigningAlgorithm
 
 
 class DescribedKey(BaseModel):
-    """A signing key, never its private part. A date that is not planned yet is null.
+    """A signing key without its private key. A date that is not planned yet is null.
 
-    `ready_at` is the earliest at which it may be made to sign; `what` is for people.
+    `ready_at` is the earliest time at which it may sign; `what` is a text for operators.
     """
 
     kid: str
@@ -32,7 +32,7 @@ class DescribedKey(BaseModel):
 
 
 def described(keys: Collection[SigningKey], key: SigningKey, now: datetime) -> DescribedKey:
-    """What `key` is among `keys` at `now`."""
+    """`key` with its state and dates at `now`, which depend on the other `keys`."""
     return DescribedKey(
         kid=key.kid,
         alg=key.alg,
@@ -50,7 +50,7 @@ def described(keys: Collection[SigningKey], key: SigningKey, now: datetime) -> D
 
 
 def all_described(keys: Collection[SigningKey], now: datetime) -> list[DescribedKey]:
-    """All of them, the youngest first."""
+    """All of them, newest first."""
     return [described(keys, key, now) for key in _youngest_first(keys)]
 
 
@@ -75,7 +75,7 @@ def _what(keys: Collection[SigningKey], key: SigningKey, now: datetime) -> str:
 
 def _signs_until(successor: SigningKey | None) -> str:
     if successor is None:
-        return "signs until somebody makes another"
+        return "signs until a next key is created"
     until, announced = _day(successor.activates_at), _day(successor.announced_at)
     return f"signs until {until}, successor announced {announced}"
 

@@ -1,4 +1,4 @@
-"""The published key set (RFC 7517 §5), rendered once and served as it is."""
+"""The published key set (RFC 7517 §5), rendered once for all requests."""
 
 import json
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from issuer.keys.signing_key import SigningKey
 class JwksDocument:
     """The published key set: `application/jwk-set+json`, with its strong ETag.
 
-    It is planned to be another from `changes_at` on.
+    Its next planned change is at `changes_at`.
     """
 
     body: bytes
@@ -21,7 +21,7 @@ class JwksDocument:
     changes_at: datetime | None = None
 
     def max_age(self, now: datetime, longest: timedelta) -> int:
-        """For how many seconds it may be kept: never beyond its next planned change."""
+        """For how many seconds it may be cached: never beyond its next planned change."""
         left = longest if self.changes_at is None else min(longest, self.changes_at - now)
         return max(0, int(left.total_seconds()))
 

@@ -1,4 +1,4 @@
-"""The keys of this process: which one signs, and what the world may verify with."""
+"""The keys of this process: which one signs, and which are published for verifiers."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +15,7 @@ from issuer.keys.backends import KeyBackend, MadeKey
 from issuer.keys.jwks import JwksDocument, rendered
 from issuer.keys.keys import Keys
 from issuer.keys.loaded_keys import LoadedKeys
-from issuer.keys.schedule import KeyPolicy, Plan, plan_rotation
+from issuer.keys.schedule import KeyPolicy, RotationPlan, plan_rotation
 from issuer.keys.signed import Signed
 from issuer.keys.signing_key import SigningKey
 from issuer.keys.store import KeyStore, StoredKeys
@@ -28,9 +28,9 @@ log = structlog.get_logger(__name__)
 
 
 class Keyring:
-    """Signs with the one active key of an algorithm, and publishes every key that matters.
+    """Signs with the active key of an algorithm, and publishes every key a verifier may need.
 
-    The first of `backends` makes new keys; the others still have old ones. Followers may keep
+    The first of `backends` makes new keys; the others still have old ones. Verifiers may cache
     the key set for `kept_for`.
     """
 
@@ -59,10 +59,10 @@ class Keyring:
         self.jwks = rendered([])
 
     def reload(self, _change_count: int | None = None) -> None:
-        """See the keys and the audiences' algorithms as they are now.
+        """Read the keys and the audiences' algorithms from the database.
 
-        A key that cannot be loaded neither signs nor is published: what is in the database
-        alone may be somebody else's. `require_loaded` says so where that must stop a start.
+        A key that cannot be loaded neither signs nor is published: a public key in the database
+        without its private key may be an attacker's. `require_loaded` makes a start fail then.
         """
         with self._reloading:
             before = self._stored
@@ -77,13 +77,13 @@ class Keyring:
             self._database.erasure.run()
 
     def require_loaded(self) -> None:
-        """`ConfigurationError` if a key that is still of use cannot be used here."""
+        """`ConfigurationError` if this process cannot load a key that may still sign or verify."""
         for key in self._usable:
             if key not in self._loaded:
                 self._load(key)
 
     def put_in_order(self) -> None:
-        """Carry out what `plan_rotation` asks for now. Whoever loses a race looks again."""
+        """Carry out what `plan_rotation` asks for now. Plans again after a lost race."""
         for _ in range(_MAX_RACES):
             self.reload()
             # Kept aside: a reload by the watcher must not make an old plan look current.
@@ -94,13 +94,13 @@ class Keyring:
             plan = self._plan(seen)
             if not plan:
                 return
-            # Made outside the transaction, which would hold up everybody else.
+            # Outside the transaction: making an RSA key would block all other changes.
             made = self._loaded.made(new.alg for new in plan.create)
             self._carry_out(plan, made, seen)
         raise Unavailable("Other processes keep changing the signing keys.")
 
     def is_in_order(self) -> bool:
-        """Whether nothing has to be done, as far as this process can see without looking."""
+        """Whether nothing has to be done, judged by what is in memory."""
         changes_at = self.jwks.changes_at
         is_over = changes_at is not None and changes_at <= self._clock()
         return not is_over and not self._plan(self._stored)
@@ -110,11 +110,11 @@ class Keyring:
         return self.sign_with(self.active(alg), typ, claims)
 
     def sign_with(self, key: SigningKey, typ: str, claims: Mapping[str, object]) -> Signed:
-        """`claims` as a JWT signed by that key, active or not; `Unavailable` if it is gone."""
+        """`claims` as a JWT signed by that key, active or not; `Unavailable` if not loaded."""
         return self._loaded.sign(key, typ, claims)
 
     def verifying(self, kid: str) -> SigningKey | None:
-        """The key of that id, if what it signed may still be believed."""
+        """The key of that id, if its signatures may still be trusted."""
         return next((key for key in self._verifiable() if key.kid == kid), None)
 
     def active(self, alg: SigningAlgorithm) -> SigningKey:
@@ -128,16 +128,16 @@ class Keyring:
         """The key that signs `alg` next; `Unavailable` if there is none, or not in this process."""
         key = schedule.next_key(self._usable, alg, self._clock())
         if key is None or key not in self._loaded:
-            raise Unavailable(f"There is no {alg} key in reserve.")
+            raise Unavailable(f"There is no next {alg} key.")
         return key
 
     def tidy(self) -> None:
-        """What a crash has left of destroyed keys is gone."""
+        """Delete what a crash left of destroyed keys."""
         self._loaded.tidy()
         self._database.erasure.run()
 
-    def _carry_out(self, plan: Plan, made: Sequence[MadeKey], seen: StoredKeys) -> None:
-        """As of now: others see the keys from now on, however long it took to make them."""
+    def _carry_out(self, plan: RotationPlan, made: Sequence[MadeKey], seen: StoredKeys) -> None:
+        """Plans again first: the dates count from the commit, not from when a key was made."""
         with self._database.changing() as session:
             current = self._plan(seen)
             if current.algorithms == plan.algorithms:
@@ -145,11 +145,11 @@ class Keyring:
                 Keys(session, trail, self._clock).carry_out(current, made, seen=seen)
 
     def _promise(self) -> None:
-        """A shorter time does not shorten what others were promised before."""
+        """Store `kept_for`. Key sets served before may still be cached for the longer time."""
         with self._database.changing() as session:
             KeyStore(session).promise(self._kept_for, self._clock())
 
-    def _plan(self, seen: StoredKeys) -> Plan:
+    def _plan(self, seen: StoredKeys) -> RotationPlan:
         now = self._clock()
         return plan_rotation(seen.keys, now, self._policy, self._algorithms, seen.kept_until)
 
@@ -165,7 +165,7 @@ class Keyring:
         return [key for key in self._usable if key in self._loaded]
 
     def _with_private_part(self, key: SigningKey) -> SigningKey:
-        """The key as it can be used here, or else as it is on record."""
+        """The loaded key, or the key as stored if it cannot be loaded."""
         if not key.is_usable:
             return key
         try:
@@ -178,6 +178,6 @@ class Keyring:
         return self._loaded.load(key, self._stored.handles.get(key.kid, b""))
 
     def _destroy(self, before: StoredKeys) -> None:
-        """Whoever ended a key: its private part is gone from here, too."""
+        """Destroy private keys here that this or another process has revoked or destroyed."""
         for kid in before.handles.keys() - self._stored.handles.keys():
             self._loaded.destroy(kid, before.handles[kid])

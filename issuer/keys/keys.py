@@ -1,4 +1,4 @@
-"""The rules for signing keys, and the record of what happens to them."""
+"""The rules for signing keys; every change is written to the audit log."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,7 +9,7 @@ from issuer.database import Session
 from issuer.errors import NotFound
 from issuer.keys import schedule
 from issuer.keys.backends import MadeKey
-from issuer.keys.schedule import NewKey, Plan
+from issuer.keys.schedule import NewKey, RotationPlan
 from issuer.keys.signing_key import SigningKey
 from issuer.keys.store import KeyStore, StoredKeys
 from issuer.vocabulary import SigningAlgorithm
@@ -34,14 +34,14 @@ class Keys:
         return found
 
     def rotate(self, alg: SigningAlgorithm) -> SigningKey:
-        """The key in reserve signs from now on; `NotYet` before it was announced long enough."""
+        """The next key of `alg` signs from now on; `NotYet` if it was announced too recently."""
         key = schedule.rotated(self.all(), alg, self._clock())
         self._store.change([key])
         self._trail.note("key.activated", key.kid, alg=alg)
         return key
 
     def revoke(self, kid: str) -> SigningKey:
-        """Nothing is signed or verified with it any more, and the reserve takes its place."""
+        """The key neither signs nor verifies any more. If it was active, the next key signs."""
         key = self.get(kid)
         if key.revoked_at is not None:
             return key
@@ -52,11 +52,11 @@ class Keys:
             self._trail.note("key.activated", successor.kid, alg=key.alg)
         return ended
 
-    def carry_out(self, plan: Plan, made: Sequence[MadeKey], *, seen: StoredKeys) -> bool:
-        """Do what `plan` says, if the keys are still those it was made from; else False.
+    def carry_out(self, plan: RotationPlan, made: Sequence[MadeKey], *, seen: StoredKeys) -> bool:
+        """Carry out `plan` if the keys are still those it was made from; else False.
 
-        `made` are the keys it wants created, in its order. So of many processes that plan the
-        same, one acts, and the others look again.
+        `made` are the keys to create, in the order of the plan. Of several processes with the
+        same plan, one acts, and the others plan again.
         """
         if self._store.stored() != seen:
             return False

@@ -1,4 +1,4 @@
-"""The keys this process can sign with, each by the backend that keeps its private part."""
+"""The keys this process can sign with, each by the backend that holds its private key."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -21,7 +21,7 @@ class LoadedKeys:
         return key.kid in self._backend_of
 
     def made(self, algorithms: Iterable[SigningAlgorithm]) -> list[MadeKey]:
-        """For each, a key that nobody has used. Slow: an RSA key can take a tenth of a second."""
+        """An unused key for each algorithm. Slow: an RSA key can take a tenth of a second."""
         made: dict[str, MadeKey] = {}
         for alg in algorithms:
             key = self._backends[0].create(alg, besides=made.keys())
@@ -29,30 +29,32 @@ class LoadedKeys:
         return list(made.values())
 
     def load(self, key: SigningKey, handle: bytes) -> SigningKey:
-        """The key with the public part that belongs to the private one, whatever is beside it.
+        """The key with the public part derived from its private key, whatever the database holds.
 
-        `ConfigurationError` if no backend has the private part.
+        `ConfigurationError` if no backend has the private key.
         """
         backend = next((each for each in self._backends if each.owns(handle)), None)
         if backend is None:
-            raise ConfigurationError(f"The key {key.kid} is kept where this issuer does not look.")
+            raise ConfigurationError(
+                f"The private key of {key.kid} is in a key folder: set ISSUER_KEY_FOLDER."
+            )
         public = backend.load(key.kid, key.alg, handle)
         self._backend_of[key.kid] = backend
         return replace(key, public_jwk=public)
 
     def sign(self, key: SigningKey, typ: str, claims: Mapping[str, object]) -> Signed:
-        """`claims` as a JWT signed by that key (RFC 7519 §7.1); `Unavailable` if it is gone."""
+        """`claims` as a JWT signed by that key (RFC 7519 §7.1); `Unavailable` if not loaded."""
         if (backend := self._backend_of.get(key.kid)) is None:
             raise Unavailable(f"The key {key.kid} cannot sign here.")
         header, payload = header_and_payload(key, typ, claims)
         return Signed(backend.sign(key.kid, header, payload), key.kid)
 
     def destroy(self, kid: str, handle: bytes) -> None:
-        """Its private part is gone from here, too."""
+        """Destroy its private key in this process and its backend."""
         if backend := self._backend_of.pop(kid, None):
             backend.destroy(kid, handle)
 
     def tidy(self) -> None:
-        """What a crash has left of destroyed keys is gone."""
+        """Delete what a crash left of destroyed keys."""
         for backend in self._backends:
             backend.tidy()

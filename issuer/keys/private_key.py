@@ -1,4 +1,4 @@
-"""Private keys in memory, as JOSE has them: made, read, written, and never shown."""
+"""Private keys in memory, as JOSE keys: generating, reading, signing."""
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -39,9 +39,9 @@ _KEY_TYPES: dict[SigningAlgorithm, type[PrivateKey]] = {
 
 
 def generated(alg: SigningAlgorithm) -> PrivateKey:
-    """A new key. An RSA key can take a tenth of a second and more, without holding up threads."""
+    """A new key. An RSA key can take a tenth of a second or more; other threads keep running."""
     key = _generated(alg)
-    while key.thumbprint().startswith("-"):  # a command would take such a name for an option
+    while key.thumbprint().startswith("-"):  # a command would parse such a kid as an option
         key = _generated(alg)
     return key
 
@@ -65,10 +65,10 @@ def public_jwk(key: PrivateKey, alg: SigningAlgorithm) -> dict[str, Any]:
 def signed(key: PrivateKey | None, header: Mapping[str, object], payload: bytes) -> str:
     """A JWS in compact form (RFC 7515 §7.1); `Unavailable` without a key."""
     if key is None:
-        raise Unavailable("The key that should sign is not in use any more.")
+        raise Unavailable("The signing key was destroyed.")
     signing_input = _segment_of_header(*header.items()) + b"." + urlsafe_b64encode(payload)
-    # Not by joserfc: `jws.serialize_compact` looks at the header and the key anew each time, and
-    # takes longer for it than an ES256 signature; its algorithm alone still takes 6 µs of 23.
+    # Not by joserfc: `jws.serialize_compact` checks header and key at each call, which takes
+    # longer than an ES256 signature.
     signature = _SIGN[str(header["alg"])](key.raw_value, signing_input)
     return (signing_input + b"." + urlsafe_b64encode(signature)).decode()
 
@@ -98,7 +98,7 @@ def signs(key: PrivateKey, alg: SigningAlgorithm) -> bool:
 
 
 def read_der(der: bytes, alg: SigningAlgorithm) -> PrivateKey:
-    """A key as it was sealed; `ConfigurationError` if it is of another type than `alg` needs."""
+    """An unsealed key; `ConfigurationError` if it is of another type than `alg` needs."""
     try:
         return _KEY_TYPES[alg].import_key(der)
     except InvalidKeyTypeError:
@@ -106,14 +106,14 @@ def read_der(der: bytes, alg: SigningAlgorithm) -> PrivateKey:
 
 
 def read_pem(pem: bytes, where: str) -> PrivateKey:
-    """A private key that can sign; `ConfigurationError` says what else it is, naming `where`."""
+    """A private key that can sign; `ConfigurationError` for anything else, naming `where`."""
     try:
         key = load_pem_private_key(pem, password=None)
     except TypeError:
         raise ConfigurationError(f"{where} is encrypted: it must be without a password.") from None
     except (ValueError, UnsupportedAlgorithm):
         raise ConfigurationError(f"{where} holds no private key that can be read.") from None
-    # Imported as it is: from the text, joserfc may take another block that stands beside it.
+    # The parsed key, not the text: joserfc may take another PEM block of the same file.
     match key:
         case RSAPrivateKey() if key.key_size >= _RSA_BITS:
             return RSAKey.import_key(key)

@@ -1,7 +1,7 @@
 """Changing the master key while servers run.
 
-Every process seals under the master key that the database says it is sealed under, so those that
-hold both go on as if nothing had happened.
+Every process seals under the master key that the database is sealed under, so processes that
+hold both keys keep working.
 """
 
 from issuer.audit import Trail
@@ -12,7 +12,7 @@ from issuer.keys.store import KeyStore
 
 
 def rewrap(session: Session, sealer: Sealer, trail: Trail) -> int:
-    """Everything sealed is so under the first master key; how many keys that were not.
+    """Rewrap all secrets and keys under the first master key; how many keys were changed.
 
     `ConfigurationError` if something does not open.
     """

@@ -1,4 +1,4 @@
-"""What keeps the keys in order while a process runs."""
+"""Rotates the keys while a process runs."""
 
 from datetime import timedelta
 
@@ -11,16 +11,16 @@ from issuer.keys.signing_key import KeyState, SigningKey
 from issuer.periodic import Periodic
 
 LOOK_EVERY = timedelta(milliseconds=250)
-# A folder that holds no further key may stay so for days.
+# A key folder may be without a next key for days.
 TRY_AGAIN_AFTER = timedelta(seconds=10)
 
 log = structlog.get_logger(__name__)
 
 
 class Rotator:
-    """Looks often and in memory; only what has to be done costs a query.
+    """Checks often, in memory; queries the database only when something has to be done.
 
-    Every process has one. Which of them acts is decided in the database.
+    Every process has one. The database decides which of them acts.
     """
 
     def __init__(self, keyring: Keyring, clock: Clock) -> None:
@@ -38,9 +38,9 @@ class Rotator:
         self._looking.stop()
 
     def look(self) -> None:
-        """Put the keys in order if they are not, and say what has become of each.
+        """Rotate keys if it is time, and log every change of a key's state.
 
-        What fails is tried again only after a while.
+        After a failure, the next attempt is `TRY_AGAIN_AFTER` later.
         """
         if not self._keyring.is_in_order():
             self._try()

@@ -1,7 +1,7 @@
-"""Who signs when: pure functions of the keys, the time and the policy (DESIGN §4).
+"""Which key signs when: pure functions of the keys, the time and the policy.
 
-Clocks of processes differ. What has to hold in spite of it is given `CLOCKS_APART`, or a
-sixtieth of a period so short that only one machine can mean it.
+Clocks of processes differ, by at most `CLOCKS_APART`, or by a sixtieth of a signing period that
+is too short for more than one machine. See docs/architecture.md.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -23,17 +23,17 @@ class KeyPolicy:
 
     @property
     def clocks_apart(self) -> timedelta:
-        """How far the clocks of two processes may be apart for the announcement to hold."""
+        """How far the clocks of two processes may be apart."""
         return min(CLOCKS_APART, self.announce_for / 60)
 
     @property
     def seen_by_all_within(self) -> timedelta:
-        """How much later than at a time on record it is sure to be that time for everyone."""
+        """How long after a stored time every process has reached that time and seen the row."""
         return self.clocks_apart + SEEN_WITHIN
 
     @property
     def announced_for(self) -> timedelta:
-        """How long after its announcement everyone has seen a key, whoever asked whom."""
+        """How long after its announcement every verifier has seen a key."""
         return self.announce_for + self.seen_by_all_within
 
 
@@ -53,8 +53,8 @@ class NewKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What has to be done so that the house is in order."""
+class RotationPlan:
+    """The keys to create and to destroy now."""
 
     create: tuple[NewKey, ...] = ()
     destroy: tuple[str, ...] = ()
@@ -69,9 +69,9 @@ class Plan:
 
 
 def active(keys: Iterable[SigningKey], alg: SigningAlgorithm, now: datetime) -> SigningKey | None:
-    """The one key that signs `alg` at `now`: the youngest whose time has come.
+    """The key that signs `alg` at `now`: the newest whose `activates_at` has passed.
 
-    A clock behind all of them has the eldest sign, rather than nobody.
+    The oldest key, if the clock is behind all of them.
     """
     usable = _usable(keys, alg)
     started = [key for key in usable if key.activates_at <= now]
@@ -93,13 +93,13 @@ def retires_at(keys: Iterable[SigningKey], key: SigningKey) -> datetime | None:
 
 
 def destroys_at(keys: Iterable[SigningKey], key: SigningKey) -> datetime | None:
-    """When the last token the key can have signed is dead to every verifier."""
+    """When no verifier accepts a token of the key any more, because all have expired."""
     retirement = retires_at(keys, key)
     return retirement and retirement + TRUSTED_FOR
 
 
 def state_at(keys: Collection[SigningKey], key: SigningKey, now: datetime) -> KeyState:
-    """The key's state at `now`, among its siblings."""
+    """The key's state at `now`, which depends on the other `keys` of its algorithm."""
     if not key.is_usable:
         return KeyState.DESTROYED
     signing = active(keys, key.alg, now)
@@ -109,19 +109,19 @@ def state_at(keys: Collection[SigningKey], key: SigningKey, now: datetime) -> Ke
 
 
 def publishable(keys: Iterable[SigningKey], algorithms: Collection[str]) -> list[SigningKey]:
-    """Keys a verifier may need, youngest first (RFC 7517 §5).
+    """Keys a verifier may need, newest first (RFC 7517 §5).
 
-    Announced, active and retired keys of the `algorithms` some audience uses; some verifiers
-    choke on a set of mixed types.
+    Announced, active and retired keys of the `algorithms` that audiences use: some verifiers
+    fail on a set of mixed types.
     """
     wanted = [key for key in keys if key.is_usable and key.alg in algorithms]
     return sorted(wanted, key=_age, reverse=True)
 
 
 def next_change(keys: Collection[SigningKey], now: datetime) -> datetime | None:
-    """When these keys, all published, are planned to be others.
+    """When the set of published `keys` is planned to change.
 
-    When a reserve takes over, the next one is announced; when a retired key is over, it goes.
+    When a next key takes over, another is announced; a retired key is destroyed in the end.
     """
     next_keys = [next_key(keys, alg, now) for alg in {key.alg for key in keys}]
     changes = [key.activates_at for key in next_keys if key]
@@ -135,13 +135,12 @@ def plan_rotation(
     policy: KeyPolicy,
     algorithms: Iterable[SigningAlgorithm],
     kept_until: datetime | None = None,
-) -> Plan:
+) -> RotationPlan:
     """What must be created and destroyed at `now`.
 
-    There is always a key that signs and one in reserve that every verifier already holds. The
-    first key of an algorithm signs at once; a reserve never before it was announced for
-    `announce_for`, nor before `kept_until`, as long as followers may keep a key set they were given
-    under other settings; by any clock.
+    There is always an active key and a next key. The first key of an algorithm signs at once; a
+    next key not before it was announced for `announce_for`, nor before `kept_until`, while
+    verifiers may cache a key set of earlier settings. This holds by the clock of any process.
     """
     create: list[NewKey] = []
     for alg in algorithms:
@@ -153,26 +152,26 @@ def plan_rotation(
             known_at = max(max(since, now) + policy.announce_for, kept_until or now)
             ready_at = known_at + policy.seen_by_all_within
             create.append(NewKey(alg, now, ready_at, max(since + policy.sign_for, ready_at)))
-    return Plan(tuple(create), tuple(key.kid for key in keys if _is_over(keys, key, now)))
+    return RotationPlan(tuple(create), tuple(key.kid for key in keys if _is_over(keys, key, now)))
 
 
 def rotated(keys: Collection[SigningKey], alg: SigningAlgorithm, now: datetime) -> SigningKey:
-    """The reserve of `alg`, signing from `now` on. `NotYet` while it was not announced enough."""
+    """The next key of `alg`, active from `now` on; `NotYet` before its `ready_at`."""
     following = next_key(keys, alg, now)
     if following is None:
-        raise NotYet(f"No {alg} key is in reserve yet: one is made in a moment.", 1)
+        raise NotYet(f"There is no next {alg} key yet. Try again in a second.", 1)
     if now < following.ready_at:
         seconds = (following.ready_at - now).total_seconds()
         raise NotYet(
             f"The next {alg} key may not sign before {following.ready_at:%Y-%m-%d %H:%M:%S} UTC:"
-            " who follows the key set may not have seen it.",
+            " until then, a verifier may hold a key set without it.",
             int(seconds) + 1,
         )
     return replace(following, activates_at=now)
 
 
 def revoked(keys: Collection[SigningKey], key: SigningKey, now: datetime) -> list[SigningKey]:
-    """`key`, not usable from `now` on; and the reserve, if it has to take over from it."""
+    """`key`, not usable from `now` on; and the next key, if it has to take over."""
     ended = replace(key, revoked_at=now, destroyed_at=key.destroyed_at or now)
     following = next_key(keys, key.alg, now)
     if following is None or state_at(keys, key, now) is not KeyState.ACTIVE:
@@ -181,10 +180,10 @@ def revoked(keys: Collection[SigningKey], key: SigningKey, now: datetime) -> lis
 
 
 def signs_after_revocation_from(key: SigningKey, revoked_at: datetime) -> datetime:
-    """From when the reserve signs that takes over from the active `key`.
+    """When the next key becomes active that replaces the revoked, active `key`.
 
-    A process whose clock is behind must see that its time has come, and a retired key must not
-    look younger.
+    Early enough for a process whose clock is behind, and not before `key` itself: a retired key
+    must not look newer.
     """
     return max(key.activates_at, revoked_at - CLOCKS_APART)
 

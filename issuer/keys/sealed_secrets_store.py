@@ -1,6 +1,6 @@
-"""Secrets of the house itself in SQL: made once, kept sealed.
+"""Secrets of the issuer itself in SQL: made once, stored sealed.
 
-They also say under which master key the house is sealed now.
+They also show under which master key the database is sealed.
 """
 
 import hmac
@@ -22,7 +22,7 @@ _BYTES = 32
 
 
 def ensure(session: Session, sealer: Sealer, random_bytes: Callable[[int], bytes]) -> None:
-    """Every secret of the house exists; those that do stay as they are."""
+    """Create the issuer's secrets that do not exist yet."""
     if is_kept(session, CLIENT_SECRETS):
         return
     sealed = sealer.seal(random_bytes(_BYTES), CLIENT_SECRETS, sealer.newest)
@@ -31,7 +31,7 @@ def ensure(session: Session, sealer: Sealer, random_bytes: Callable[[int], bytes
 
 
 def is_kept(session: Session, name: str) -> bool:
-    """Whether the secret called `name` was made before."""
+    """Whether the secret called `name` exists."""
     return session.get(SealedSecretRow, name) is not None
 
 
@@ -41,17 +41,17 @@ def opened(session: Session, sealer: Sealer, name: str) -> bytes:
 
 
 def derived(secret: bytes, purpose: str) -> bytes:
-    """A key for that purpose alone: it tells nothing of `secret` (RFC 5869 §2.3)."""
+    """A key for that purpose alone, which reveals nothing of `secret` (RFC 5869 §2.3)."""
     return hmac.digest(secret, purpose.encode() + b"\x01", "sha256")
 
 
 def current_mark(session: Session) -> bytes:
-    """The mark of the master key everything is sealed under now."""
+    """The mark of the master key that everything is sealed under."""
     return mark_of(_row(session, CLIENT_SECRETS).sealed)
 
 
 def rewrap(session: Session, sealer: Sealer) -> None:
-    """Every secret of the house is under the first master key."""
+    """Rewrap every secret of the issuer under the first master key."""
     for row in session.scalars(select(SealedSecretRow)):
         row.sealed = sealer.rewrap(row.sealed, row.name)
 

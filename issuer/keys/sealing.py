@@ -1,7 +1,7 @@
-"""What is secret at rest is sealed: AES-256-GCM under a master key.
+"""Encryption of secrets at rest: AES-256-GCM under a master key.
 
 The text of `master.key` and of `ISSUER_MASTER_KEY` is one master key or several, with white space
-between them: all of them open, the first is the one that a reseal changes to.
+between them: all of them open, and `issuer key rewrap` seals with the first.
 """
 
 import base64
@@ -21,13 +21,13 @@ _NONCE_BYTES = 12
 _MARK_BYTES = 4
 _MAX_KEYS = 16
 
-FILE = b"pem:"  # what begins so is no box
+FILE = b"pem:"  # the handle of a file begins so, and no box does
 
 
 class Sealer:
     """Seals and opens. A box is: mark of the master key, nonce, ciphertext with its tag.
 
-    `master_keys()` is asked each time: the file may have been written anew.
+    `master_keys()` is called each time: the file may have changed.
     """
 
     def __init__(
@@ -44,12 +44,12 @@ class Sealer:
         return _mark(self._master_keys()[0])
 
     def seal(self, content: bytes, name: str, mark: bytes) -> bytes:
-        """`content` in a box that opens only under the same `name` and the key of that `mark`."""
+        """`content` in a box that opens only with the same `name` and the key of that `mark`."""
         nonce = self._random_bytes(_NONCE_BYTES)
         return mark + nonce + AESGCM(self._key(mark)).encrypt(nonce, content, name.encode())
 
     def open(self, box: bytes, name: str) -> bytes:
-        """What was sealed as `name`; `ConfigurationError` under other master keys."""
+        """What was sealed as `name`; `ConfigurationError` if no master key opens it."""
         nonce, sealed = box[_MARK_BYTES:][:_NONCE_BYTES], box[_MARK_BYTES + _NONCE_BYTES :]
         try:
             return AESGCM(self._key(mark_of(box))).decrypt(nonce, sealed, name.encode())
@@ -57,7 +57,7 @@ class Sealer:
             raise _wrong_key() from None
 
     def rewrap(self, box: bytes, name: str) -> bytes:
-        """The same content under the first master key; the very box if it is that already."""
+        """The same content under the first master key; the same box if it is that already."""
         newest = self.newest
         return box if mark_of(box) == newest else self.seal(self.open(box, name), name, newest)
 
@@ -69,12 +69,12 @@ class Sealer:
 
 
 def is_box(handle: bytes) -> bool:
-    """Whether this is a box, rather than the name of a file outside."""
+    """Whether this is a box, rather than the name of a key file."""
     return not handle.startswith(FILE)
 
 
 def mark_of(box: bytes) -> bytes:
-    """Which master key a box was sealed under."""
+    """The mark of the master key that a box was sealed under."""
     return box[:_MARK_BYTES]
 
 
@@ -87,7 +87,7 @@ def read_master_keys(text: str, where: str = "ISSUER_MASTER_KEY") -> list[bytes]
     """The keys written as `text`; `ConfigurationError` for anything else, naming `where`."""
     words = text.split()
     if not 1 <= len(words) <= _MAX_KEYS:
-        raise ConfigurationError(f"{where} must hold one master key, or a few of them.")
+        raise ConfigurationError(f"{where} must hold 1 to {_MAX_KEYS} master keys.")
     return [_read_master_key(word, where) for word in words]
 
 
@@ -100,7 +100,7 @@ def read_master_key_file(path: Path) -> list[bytes]:
             f"There is no master key at {path}: restore the file from your backup."
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"The master key at {path} cannot be read: {error}.") from None
+        raise ConfigurationError(f"Cannot read the master key at {path}: {error}.") from None
     return read_master_keys(text, str(path))
 
 

@@ -1,4 +1,4 @@
-"""A signed JWT, and what of it is signed."""
+"""A signed JWT, and the parts of it that are signed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +19,6 @@ class Signed:
 def header_and_payload(
     key: SigningKey, typ: str, claims: Mapping[str, object]
 ) -> tuple[dict[str, object], bytes]:
-    """What `key` signs so that it says `claims` (RFC 7515 §4, RFC 7519 §7.1)."""
+    """The header and payload of a JWT of `claims` by `key` (RFC 7515 §4, RFC 7519 §7.1)."""
     header: dict[str, object] = {"alg": key.alg.value, "kid": key.kid, "typ": typ}
     return header, to_json(claims)

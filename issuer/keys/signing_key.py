@@ -1,4 +1,4 @@
-"""What a signing key is: its public part and its dates."""
+"""A signing key: its public part and its dates."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from issuer.vocabulary import SigningAlgorithm
 
 
 class KeyState(StrEnum):
-    """announced → active → retired → destroyed (CONTRACT §1)."""
+    """announced → active → retired → destroyed."""
 
     ANNOUNCED = "announced"
     ACTIVE = "active"
@@ -20,11 +20,11 @@ class KeyState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A key of the house. `kid` is the RFC 7638 thumbprint; `public_jwk` the RFC 7517 member.
+    """A signing key. `kid` is the RFC 7638 thumbprint; `public_jwk` the RFC 7517 member.
 
-    A key is published from `announced_at`, signs from `activates_at` until a younger key of
-    its algorithm does, and is published until it is destroyed or revoked. Somebody may have it
-    sign earlier, but not before `ready_at`: then everyone has seen it who follows the key set.
+    A key is published from `announced_at`, signs from `activates_at` until a newer key of its
+    algorithm does, and is published until it is destroyed or revoked. An operator may activate it
+    earlier, but not before `ready_at`, when every verifier has seen it.
     """
 
     kid: str

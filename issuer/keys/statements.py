@@ -1,4 +1,4 @@
-"""Reading what the house has signed long ago: by the public parts that outlive their keys."""
+"""Reading what the issuer signed long ago: public keys stay when private ones are destroyed."""
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache
@@ -14,10 +14,10 @@ _MAX_KEYS_READY = 64
 
 
 class StatementReader:
-    """Verifies JWTs of one `typ`, signed by any key there ever was: destroyed ones as well.
+    """Verifies JWTs of one `typ`, signed by any key there ever was, destroyed ones included.
 
-    A revoked key may be in somebody else's hands. What it signed is believed here only, where a
-    keyed hash stands beside it.
+    A revoked key may be an attacker's. Its signatures are trusted here only because a keyed hash
+    (HMAC) is checked as well.
     """
 
     def __init__(self, typ: str, keys: Callable[[], Iterable[SigningKey]]) -> None:
@@ -26,7 +26,7 @@ class StatementReader:
         self._public = lru_cache(_MAX_KEYS_READY)(self._found)
 
     def read(self, token: str) -> dict[str, Any] | None:
-        """What `token` says; None if it is no such statement of ours."""
+        """The claims of `token`; None if it is no such statement of this issuer."""
         try:
             header = jws.extract_compact(token.encode()).headers()
             key, alg = self._public(str(header.get("kid")))
@@ -37,7 +37,7 @@ class StatementReader:
             return None
 
     def _found(self, kid: str) -> tuple[Any, str]:
-        """`LookupError` if there is none. The id is that of the key, whatever the row says."""
+        """`LookupError` if there is none. The thumbprint is checked against the row's `kid`."""
         for key in self._keys():
             if key.kid == kid:
                 public = import_key(dict(key.public_jwk))

@@ -23,10 +23,10 @@ _ONLY = 1
 
 @dataclass(frozen=True)
 class StoredKeys:
-    """All keys as the database has them, and by `kid` what finds the private parts.
+    """All keys as the database has them, and by `kid` the handles of their private keys.
 
-    Followers may keep the key set for `kept_for`; and one that they were given before the
-    settings were changed until `kept_until`.
+    Verifiers may cache the key set for `kept_for`, and one served under earlier settings until
+    `kept_until`.
     """
 
     keys: tuple[SigningKey, ...] = ()
@@ -51,7 +51,7 @@ class KeyStore:
         return StoredKeys(keys, handles, promise.kept_for, promise.kept_until)
 
     def promise(self, kept_for: timedelta, now: datetime) -> None:
-        """From `now` on, followers are told to keep the key set for so long."""
+        """From `now` on, verifiers may cache the key set for `kept_for`."""
         row = self._session.get(KeySetPromiseRow, _ONLY)
         if row is None:
             self._session.add(KeySetPromiseRow(id=_ONLY, kept_for=kept_for))
@@ -74,7 +74,7 @@ class KeyStore:
         self._session.flush()
 
     def change(self, keys: Iterable[SigningKey]) -> None:
-        """The dates become those of `keys`; who is no longer usable loses the handle."""
+        """Store the dates of `keys`; one that is no longer usable loses its handle."""
         for key in keys:
             row = self._session.get_one(SigningKeyRow, key.kid)
             row.activates_at = key.activates_at
@@ -84,7 +84,7 @@ class KeyStore:
         self._session.flush()
 
     def replace_handles(self, handles: Mapping[str, bytes]) -> None:
-        """Other handles that find the same private parts."""
+        """Store other handles of the same private keys."""
         for kid, handle in handles.items():
             self._session.get_one(SigningKeyRow, kid).handle = handle
         self._session.flush()

@@ -91,4 +91,4 @@ def test_a_key_set_that_would_lack_a_key_is_not_exported(cli: Cli, tmp_path: Pat
     in_folder.done("key", "revoke", next_key(cli))
     refused = cli("key", "export")
     assert (refused.status, refused.out) == (1, "")
-    assert refused.err.splitlines()[-1].endswith("is kept where this issuer does not look.")
+    assert refused.err.splitlines()[-1].endswith("is in a key folder: set ISSUER_KEY_FOLDER.")

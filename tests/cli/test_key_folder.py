@@ -92,7 +92,7 @@ def test_a_server_does_not_start_without_its_keys(cli: Cli, folder: Path, what: 
             expected = f"{path} can be read by others: chmod 600 it."
         case _:
             cli = cli.with_environment(ISSUER_KEY_FOLDER=None)
-            expected = "is kept where this issuer does not look."
+            expected = "is in a key folder: set ISSUER_KEY_FOLDER."
     refused = cli("serve")
     assert (refused.status, refused.out) == (1, "")
     assert expected in refused.err.splitlines()[-1]
@@ -103,7 +103,7 @@ def test_a_house_whose_folder_is_away_makes_no_key_elsewhere(cli: Cli, folder: P
         path.unlink()
     folder.rmdir()
     refused = cli.with_environment(ISSUER_SIGNING_ALGORITHMS="EdDSA,ES256")("serve")
-    assert f"ISSUER_KEY_FOLDER {folder} is not there" in refused.err.splitlines()[-1]
+    assert f"ISSUER_KEY_FOLDER {folder} does not exist" in refused.err.splitlines()[-1]
 
 
 def test_keys_sealed_before_go_on_and_the_next_is_in_the_folder(new_cli: Cli, folder: Path):

@@ -1,4 +1,4 @@
-"""What every `KeyBackend` promises (DESIGN §4), whatever it keeps private parts in."""
+"""The contract of every `KeyBackend`, wherever it stores private keys."""
 
 import base64
 import json
@@ -30,7 +30,7 @@ every_algorithm = pytest.mark.parametrize("alg", list(SigningAlgorithm))
 
 @pytest.fixture(params=[0, 1], ids=["sealed", "folder"])
 def restarted(request: pytest.FixtureRequest, master_key: bytes, tmp_path: Path) -> Restarted:
-    """A process that begins, with the private parts where they were."""
+    """A process that starts, with the private keys that exist."""
     return lambda: both(master_key, tmp_path)[request.param]
 
 
@@ -55,7 +55,7 @@ def signed(backend: KeyBackend, made: MadeKey) -> str:
 
 
 def loaded(backend: KeyBackend, made: MadeKey) -> MadeKey:
-    """As the house has it ready, once it is on record."""
+    """The key loaded, as after it was stored."""
     alg = SigningAlgorithm(made.public_jwk["alg"])
     return MadeKey(backend.load(made.kid, alg, made.handle), made.handle)
 
@@ -78,7 +78,7 @@ def test_what_it_signs_verifies_with_the_public_part(restarted: Restarted, alg: 
     for _ in range(2):
         backend = restarted()
         assert loaded(backend, made) == made
-        assert loaded(backend, made) == made  # once more is no harm
+        assert loaded(backend, made) == made  # a second time has no effect
         read = jws.deserialize_compact(signed(backend, made), key, algorithms=[alg])
         assert read.payload == b"payload"
 
@@ -89,13 +89,13 @@ def test_keys_of_one_plan_differ(backend: KeyBackend):
     assert made[0].kid != made[1].kid
 
 
-def test_a_handle_is_of_one_backend(backend: KeyBackend, master_key: bytes, tmp_path: Path):
+def test_a_handle_belongs_to_one_backend(backend: KeyBackend, master_key: bytes, tmp_path: Path):
     handle = backend.create(ES256).handle
     owners = [each for each in both(master_key, tmp_path) if each.owns(handle)]
     assert [type(each) for each in owners] == [type(backend)]
 
 
-def test_a_destroyed_key_signs_no_more(backend: KeyBackend):
+def test_a_destroyed_key_does_not_sign(backend: KeyBackend):
     made = backend.create(ES256)
     other = backend.create(ES256, besides={made.kid})
     for each in (made, other):
@@ -115,7 +115,7 @@ def test_a_key_that_was_never_loaded_does_not_sign(restarted: Restarted):
 
 @pytest.mark.parametrize("wrong", ["kid", "handle", "alg", "truncated", "nonsense"])
 def test_a_handle_of_another_key_is_refused(restarted: Restarted, wrong: str):
-    """Whoever can write to the database does not choose what signs."""
+    """Write access to the database does not allow to choose the signing key."""
     backend = restarted()
     made = backend.create(ES256)
     other = backend.create(ES256, besides={made.kid})
@@ -131,7 +131,7 @@ def test_a_handle_of_another_key_is_refused(restarted: Restarted, wrong: str):
 
 
 @every_algorithm
-def test_a_private_part_shows_nowhere(
+def test_a_private_key_is_in_no_log_error_or_repr(
     backend: KeyBackend, alg: SigningAlgorithm, capfd: pytest.CaptureFixture[str]
 ):
     with structlog.testing.capture_logs() as logged:
@@ -154,8 +154,9 @@ def more_settings(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, s
     return {"key_folder": str(tmp_path / "keys")} if request.param == "folder" else {}
 
 
-def test_a_house_forgets_what_it_destroys(deployment: Deployment, tmp_path: Path):
-    """No column and no file holds anything private of it any more."""
+def test_a_destroyed_private_key_is_in_no_column_and_no_file(
+    deployment: Deployment, tmp_path: Path
+):
     folder = tmp_path / "keys"
     active, next_key = sorted(
         deployment.services.keys.keyring.keys, key=lambda key: key.activates_at

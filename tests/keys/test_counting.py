@@ -1,4 +1,4 @@
-"""What is counted of keys is what somebody would have seen who never looked away."""
+"""The counts of keys, derived from dates, equal those of a permanent observer."""
 
 from collections import Counter
 from dataclasses import replace
@@ -13,12 +13,12 @@ from issuer.keys.counting import come_into_each_state, in_each_state
 from issuer.keys.schedule import active, next_key, revoked, rotated, state_at
 from tests.keys.test_schedule import ALG, START, in_order
 
-ACTIONS = ["wait", "rotate", "revoke active", "revoke reserve", "revoke retired"]
+ACTIONS = ["wait", "rotate", "revoke active", "revoke next", "revoke retired"]
 NONE_OF_ANY = {(ALG, state): 0 for state in KeyState}
 
 
 class Witness:
-    """Sees every state each key has been in, and counts."""
+    """Observes and counts every state of each key."""
 
     def __init__(self) -> None:
         self.keys = in_order([], START)
@@ -28,7 +28,7 @@ class Witness:
         self._look()
 
     def wait(self, duration: timedelta) -> None:
-        """Something may become of a key by itself, then the rotator does what has to be done."""
+        """Time passes, which may change states; then the rotator runs."""
         self.now += duration
         self._look()
         self.keys = in_order(self.keys, self.now)
@@ -51,12 +51,12 @@ class Witness:
 
 
 def changed(keys: list[SigningKey], action: str, now: datetime) -> list[SigningKey]:
-    """The keys after what an operator does, if there is a key to do it to."""
+    """The keys after the operator's `action`, if there is such a key."""
     signing, following = active(keys, ALG, now), next_key(keys, ALG, now)
     retired = [key for key in keys if state_at(keys, key, now) is KeyState.RETIRED]
     concerned = {
         "revoke active": signing,
-        "revoke reserve": following,
+        "revoke next": following,
         "revoke retired": next(iter(retired), None),
     }
     try:
@@ -76,12 +76,12 @@ def replaced(keys: list[SigningKey], changes: list[SigningKey]) -> list[SigningK
 @settings(max_examples=300, deadline=None)
 @given(
     st.lists(
-        # Never the very minute that a key is put back by when it has to take over at once.
+        # Never exactly `CLOCKS_APART`: a revocation backdates the next key by that.
         st.tuples(st.integers(min_value=2, max_value=60 * 24 * 20), st.sampled_from(ACTIONS)),
         max_size=30,
     )
 )
-def test_the_dates_tell_how_many_have_come_into_each_state(steps: list[tuple[int, str]]):
+def test_the_dates_show_how_many_keys_entered_each_state(steps: list[tuple[int, str]]):
     witness = Witness()
     for minutes, action in steps:
         witness.wait(timedelta(minutes=minutes))
@@ -101,7 +101,7 @@ def test_a_key_revoked_as_soon_as_another_took_over_has_retired():
     assert after == before + Counter([KeyState.DESTROYED])
 
 
-def test_every_state_of_an_algorithm_has_its_number():
+def test_every_state_of_an_algorithm_is_counted():
     keys = in_order([], START)
     assert in_each_state(keys, START) == {
         **NONE_OF_ANY,

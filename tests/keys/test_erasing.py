@@ -1,4 +1,4 @@
-"""Old sealed boxes are in no file of SQLite once a key is destroyed or the master key changed."""
+"""Old sealed keys are in no file of SQLite after a key is destroyed or the master key changed."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -35,7 +35,7 @@ def settings(tmp_path: Path, clock: FakeClock) -> Settings:
 
 @pytest.fixture
 def services(settings: Settings, clock: FakeClock) -> Iterator[Composition]:
-    """A server that runs: the last connection to go would empty the log by itself."""
+    """A running server: closing the last connection would empty the log."""
     services = compose(settings, clock)
     services.keys.keyring.put_in_order()
     with services.database.reading() as session:
@@ -50,7 +50,7 @@ def boxes(services: Composition) -> set[bytes]:
 
 
 def in_files(services: Composition) -> bytes:
-    """All that stands in the database file and beside it."""
+    """The content of the database file and the files beside it."""
     path = Path(str(services.database.url.database))
     return b"".join(file.read_bytes() for file in sorted(path.parent.glob(f"{path.name}*")))
 
@@ -71,7 +71,7 @@ def revoke(services: Composition) -> None:
 
 
 def destroy(services: Composition) -> None:
-    """By itself, when its time is over."""
+    """By rotation, after its retirement."""
     assert isinstance(services.clock, FakeClock)
     for _ in range(3):
         services.clock.move(timedelta(days=33))
@@ -84,7 +84,7 @@ Change = Callable[[Composition], None]
 
 @contextmanager
 def reader(services: Composition) -> Iterator[None]:
-    """Somebody reads the database as it was, say for a backup."""
+    """A long read, as by a backup."""
     with closing(sqlite3.connect(str(services.database.url.database))) as connection:
         connection.execute("BEGIN")
         connection.execute("SELECT count(*) FROM signing_keys").fetchone()
@@ -102,7 +102,7 @@ def test_old_boxes_are_in_no_file_afterwards(services: Composition, change: Chan
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_reader_delays_it_and_stops_nothing(services: Composition, change: Change):
+def test_a_reader_only_delays_the_erasure(services: Composition, change: Change):
     before = boxes(services)
     with reader(services), structlog.testing.capture_logs() as logged:
         change(services)
@@ -114,7 +114,7 @@ def test_a_reader_delays_it_and_stops_nothing(services: Composition, change: Cha
     assert not [box for box in gone if box in in_files(services)]
 
 
-def test_a_start_does_what_a_crash_has_left(services: Composition):
+def test_a_start_erases_what_a_crash_left(services: Composition):
     """Killed between the commit and the checkpoint."""
     before = boxes(services)
     with services.administration.changing(OPERATOR) as work:
@@ -126,7 +126,7 @@ def test_a_start_does_what_a_crash_has_left(services: Composition):
 
 
 def test_deleted_rows_are_overwritten_on_every_connection(services: Composition):
-    """Whatever SQLite was built with."""
+    """Whatever the build options of SQLite."""
     with services.database.engine.connect() as one, services.database.engine.connect() as other:
         for connection in (one, other):
             assert connection.exec_driver_sql("PRAGMA secure_delete").scalar() == 1

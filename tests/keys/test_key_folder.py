@@ -1,4 +1,4 @@
-"""Private keys as PEM files in a folder, for those who manage them outside."""
+"""Private keys as PEM files in a folder, managed by other tools."""
 
 import fcntl
 import os
@@ -54,7 +54,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def backend(folder: Path) -> FolderKeyBackend:
-    """In a house that has no keys yet."""
+    """Of an issuer without keys."""
     return FolderKeyBackend(folder, dict)
 
 
@@ -69,7 +69,7 @@ def backend(folder: Path) -> FolderKeyBackend:
     ],
     ids=["PKCS8", "SEC1", "with its public part", "Ed25519", "RSA"],
 )
-def test_a_file_that_was_put_there_is_the_next_key(
+def test_a_provided_key_file_is_the_next_key(
     backend: FolderKeyBackend, folder: Path, content: bytes, alg: SigningAlgorithm
 ):
     put(folder / "2026-12.pem", content)
@@ -80,7 +80,7 @@ def test_a_file_that_was_put_there_is_the_next_key(
 
 
 def test_files_are_used_in_the_order_of_their_names(folder: Path):
-    """Each once; then keys are made."""
+    """Each once; then keys are generated."""
     later, sooner = (put(folder / f"{name}.pem", pem(new_key())) for name in "ba")
     stored: dict[str, bool] = {}
     backend = FolderKeyBackend(folder, lambda: stored)
@@ -91,10 +91,8 @@ def test_files_are_used_in_the_order_of_their_names(folder: Path):
     assert backend.create(ES256).kid not in stored
 
 
-def test_a_key_that_did_not_come_on_record_is_the_next_again(
-    backend: FolderKeyBackend, folder: Path
-):
-    """Whether it was put there or made: an attempt that fails leaves no file of its own."""
+def test_a_key_that_was_not_stored_is_returned_again(backend: FolderKeyBackend, folder: Path):
+    """So failed attempts do not fill the folder."""
     assert len({backend.create(ES256).kid for _ in range(3)}) == 1
     assert len(list(folder.iterdir())) == 1
 
@@ -106,7 +104,7 @@ def test_a_file_may_have_any_name(backend: FolderKeyBackend, folder: Path):
 
 
 def test_a_file_may_be_a_link(backend: FolderKeyBackend, folder: Path, tmp_path: Path):
-    """As secrets are mounted; what it leads to must be private."""
+    """Kubernetes mounts secrets as links. The target must be private."""
     target = put(tmp_path / "secret", pem(ONE))
     (folder / "link.pem").symlink_to(target)
     made = backend.create(ES256)
@@ -137,8 +135,8 @@ UNFIT: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda path: put(path, pem(ec.generate_private_key(ec.SECP384R1()))),
         "nor P-256",
     ),
-    "for everybody": (lambda path: put(path, pem(ONE), OPEN), "chmod 600"),
-    "for the group": (lambda path: put(path, pem(ONE), 0o640), "chmod 600"),
+    "readable by all": (lambda path: put(path, pem(ONE), OPEN), "chmod 600"),
+    "readable by the group": (lambda path: put(path, pem(ONE), 0o640), "chmod 600"),
     "folder": (Path.mkdir, "is not a regular file"),
     "pipe": (os.mkfifo, "is not a regular file"),
     "device": (lambda path: path.symlink_to("/dev/zero"), "is not a regular file"),
@@ -147,7 +145,7 @@ UNFIT: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize(("make", "sentence"), UNFIT.values(), ids=UNFIT)
-def test_a_file_that_is_not_fit_is_passed_over_and_never_used(
+def test_an_unusable_file_is_skipped_and_logged(
     backend: FolderKeyBackend, folder: Path, make: Callable[[Path], object], sentence: str
 ):
     path = folder / "0.pem"
@@ -163,7 +161,7 @@ def test_a_file_that_is_not_fit_is_passed_over_and_never_used(
     assert str(path) in str(refused.value)
 
 
-def test_a_key_of_another_type_is_left_for_its_algorithm(backend: FolderKeyBackend, folder: Path):
+def test_a_key_of_another_type_waits_for_its_algorithm(backend: FolderKeyBackend, folder: Path):
     put(folder / "0.pem", pem(ONE))
     assert backend.create(EDDSA).handle != b"pem:0.pem"
     assert backend.create(ES256).handle == b"pem:0.pem"
@@ -181,15 +179,16 @@ def test_other_files_are_left_alone(backend: FolderKeyBackend, folder: Path):
 def test_a_handle_does_not_lead_out_of_the_folder(
     backend: FolderKeyBackend, tmp_path: Path, name: str
 ):
-    """Nor does one destroy anything there."""
+    """Destroying such a handle deletes no file outside either."""
     with pytest.raises(ConfigurationError, match=f"{tmp_path / 'keys'}"):
         backend.load("kid", ES256, b"pem:" + name.encode())
     backend.destroy("kid", b"pem:" + name.encode())
     assert Path("/etc/passwd").exists()
 
 
-def test_a_file_that_holds_another_key_by_now(backend: FolderKeyBackend, folder: Path):
-    """It is refused in place of the first, and outlives it."""
+def test_a_file_with_another_key_is_refused_and_not_deleted(
+    backend: FolderKeyBackend, folder: Path
+):
     path = put(folder / "key.pem", pem(ONE))
     made = backend.create(ES256)
     backend.load(made.kid, ES256, made.handle)
@@ -210,9 +209,9 @@ def test_destroying_a_key_behind_a_link_says_that_the_target_remains(
         backend.destroy(made.kid, made.handle)
     assert not link.is_symlink()
     assert target.exists()
-    (said,) = logged
-    assert (said["event"], said["log_level"]) == ("private_key_remains", "warning")
-    assert (said["link"], said["target"]) == (str(link), str(target))
+    (line,) = logged
+    assert (line["event"], line["log_level"]) == ("private_key_remains", "warning")
+    assert (line["link"], line["target"]) == (str(link), str(target))
 
 
 def test_a_key_of_another_user_is_not_used(
@@ -224,8 +223,8 @@ def test_a_key_of_another_user_is_not_used(
         backend.load("kid", ES256, b"pem:0.pem")
 
 
-def test_a_destroyed_key_whose_file_is_still_there_goes(folder: Path):
-    """Whoever destroyed it did not come to that, or the folder was away."""
+def test_a_leftover_file_of_a_destroyed_key_is_deleted(folder: Path):
+    """The process crashed before it deleted the file, or the folder was not mounted."""
     path = put(folder / "old.pem", pem(ONE))
     FolderKeyBackend(folder, lambda: {kid_of(path): True}).tidy()
     assert path.exists()
@@ -233,8 +232,8 @@ def test_a_destroyed_key_whose_file_is_still_there_goes(folder: Path):
     assert not path.exists()
 
 
-def test_half_a_file_that_a_crash_left_goes(backend: FolderKeyBackend, folder: Path):
-    """Unless somebody is just writing it."""
+def test_a_partial_file_that_a_crash_left_is_deleted(backend: FolderKeyBackend, folder: Path):
+    """Unless another process is just writing it."""
     left, being_written = folder / "left.partial", folder / "new.partial"
     for path in (left, being_written):
         put(path, pem(ONE)[:100])
@@ -246,7 +245,8 @@ def test_half_a_file_that_a_crash_left_goes(backend: FolderKeyBackend, folder: P
     assert list(folder.iterdir()) == []
 
 
-def test_where_nothing_can_be_written_a_key_has_to_be_put(folder: Path):
-    nowhere = Path("/proc")  # not even root can
-    with pytest.raises(Unavailable, match="No ES256 key is left in /proc, and none can be written"):
-        FolderKeyBackend(nowhere, dict).create(ES256)
+def test_a_read_only_folder_without_an_unused_key_is_an_error(folder: Path):
+    read_only = Path("/proc")  # even for root
+    message = "There is no unused ES256 key in /proc, and none can be written"
+    with pytest.raises(Unavailable, match=message):
+        FolderKeyBackend(read_only, dict).create(ES256)

@@ -16,7 +16,7 @@ PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "k", "oth"}
 JWKS = "/.well-known/jwks.json"
 
 
-def test_the_key_set_holds_the_active_key_and_the_reserve(
+def test_the_key_set_holds_the_active_key_and_the_next_key(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     answer = deployment.http.get(JWKS)
@@ -40,14 +40,14 @@ def test_a_published_key_is_public_and_named_by_its_thumbprint(deployment: Deplo
         assert key["kid"] == JWKRegistry.import_key(key).thumbprint()
 
 
-def test_the_name_of_a_key_of_ours_is_never_taken_for_an_option():
+def test_a_kid_never_looks_like_a_command_line_option():
     """One thumbprint in 64 begins with "-"."""
     names = [generated(SigningAlgorithm.EDDSA).thumbprint() for _ in range(800)]
     assert not any(name.startswith("-") for name in names)
 
 
 @pytest.mark.parametrize("form", ["{}", "W/{}", '"other", {}', "*"])
-def test_who_has_the_set_gets_304(deployment: Deployment, form: str):
+def test_a_known_etag_gets_304(deployment: Deployment, form: str):
     """RFC 9110 §13.1.2: weak comparison, lists, any."""
     first = deployment.http.get(JWKS)
     etag = first.headers["etag"]
@@ -67,7 +67,7 @@ def test_head_answers_as_get_without_a_body(http: httpx.Client):
     assert head.headers["etag"] == get.headers["etag"]
 
 
-def test_no_private_part_is_in_the_database_in_the_clear(deployment: Deployment):
+def test_no_private_key_is_in_the_database_in_clear_text(deployment: Deployment):
     with deployment.services.database.reading() as session:
         rows = session.query(SigningKeyRow).all()
     for row in rows:
@@ -77,7 +77,7 @@ def test_no_private_part_is_in_the_database_in_the_clear(deployment: Deployment)
 
 
 def test_a_public_part_that_was_tampered_with_is_not_published(deployment: Deployment):
-    """What is published belongs to the sealed private part."""
+    """The published key is derived from the sealed private key."""
     before = deployment.http.get(JWKS).json()
     with deployment.services.database.transaction() as session:
         for row in session.query(SigningKeyRow):
@@ -86,8 +86,8 @@ def test_a_public_part_that_was_tampered_with_is_not_published(deployment: Deplo
     assert deployment.http.get(JWKS).json() == before
 
 
-def test_a_key_of_an_algorithm_we_do_not_know_is_left_alone(deployment: Deployment):
-    """A newer program beside this one."""
+def test_a_key_of_an_unknown_algorithm_is_ignored(deployment: Deployment):
+    """A newer version of the issuer may run on the same database."""
     before = deployment.http.get(JWKS).json()
     with deployment.services.database.engine.begin() as connection:
         connection.exec_driver_sql(
@@ -99,7 +99,7 @@ def test_a_key_of_an_algorithm_we_do_not_know_is_left_alone(deployment: Deployme
     assert deployment.http.get(JWKS).json() == before
 
 
-def test_put_in_order_twice_changes_nothing(deployment: Deployment):
+def test_carrying_out_the_rotation_twice_changes_nothing(deployment: Deployment):
     before = deployment.services.keys.keyring.keys
     deployment.services.keys.keyring.put_in_order()
     assert deployment.services.keys.keyring.keys == before

@@ -1,4 +1,4 @@
-"""Other settings never shorten what was promised under the old ones."""
+"""Changed settings never shorten the announcement under the old ones."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ SHORT = {
 
 @pytest.fixture
 def serving(tmp_path: Path, migrated_database_url: str, clock: FakeClock):
-    """A server that starts with these settings, and ends."""
+    """A server that starts with these settings, and stops."""
 
     @contextmanager
     def serving(settings: dict[str, str]) -> Iterator[Composition]:
@@ -48,7 +48,7 @@ def ready_at(services: Composition):
     return key.ready_at
 
 
-def test_a_key_in_reserve_keeps_its_dates(serving, clock: FakeClock):
+def test_the_next_key_keeps_its_dates_under_other_settings(serving, clock: FakeClock):
     with serving(LONG) as services:
         promised = services.keys.keyring.keys
     with serving(SHORT) as services:
@@ -57,11 +57,12 @@ def test_a_key_in_reserve_keeps_its_dates(serving, clock: FakeClock):
             work.keys.rotate(SigningAlgorithm.ES256)
 
 
-def test_a_key_set_given_before_is_waited_for(serving, clock: FakeClock):
-    """The next reserve may not sign while somebody may have a key set without it."""
+def test_a_next_key_waits_until_cached_key_sets_of_earlier_settings_expire(
+    serving, clock: FakeClock
+):
     with serving(LONG) as services:
         first = services.keys.keyring.keys
-    clock.move(timedelta(days=30))  # the reserve takes over
+    clock.move(timedelta(days=30))  # the next key becomes active
     began = clock.now
     with serving(SHORT) as services:
         assert len(services.keys.keyring.keys) == len(first) + 1
@@ -72,7 +73,7 @@ def test_a_key_set_given_before_is_waited_for(serving, clock: FakeClock):
         assert ready_at(services) == now + timedelta(seconds=62)
 
 
-def test_a_longer_promise_takes_nothing_back(serving, clock: FakeClock):
+def test_longer_settings_apply_at_once(serving, clock: FakeClock):
     with serving(SHORT):
         pass
     clock.move(timedelta(minutes=2))

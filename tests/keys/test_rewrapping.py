@@ -1,4 +1,4 @@
-"""The master key is changed (`issuer key rewrap`), and whatever happens meanwhile, one opens."""
+"""Changing the master key (`issuer key rewrap`): at every moment one of the keys opens."""
 
 import secrets
 from collections.abc import Iterator
@@ -29,8 +29,8 @@ SEALED_ALREADY = (
 WRONG = "The master key is not the one this database was sealed with."
 
 
-class Place:
-    """Where a house stands: its data directory and its database."""
+class SealedInstallation:
+    """The data directory and the database of an issuer."""
 
     def __init__(self, data_dir: Path, database_url: str, clock: FakeClock) -> None:
         self.data_dir = data_dir
@@ -39,13 +39,13 @@ class Place:
         self._clock = clock
 
     def settings(self, master_key: str | None = None) -> Settings:
-        """The master key is in the file unless given."""
-        given = {"master_key": master_key} if master_key else {}
-        return settings_for(self.data_dir, self._database_url, **given)
+        """With the master key in the file unless passed."""
+        more = {"master_key": master_key} if master_key else {}
+        return settings_for(self.data_dir, self._database_url, **more)
 
     @contextmanager
     def opened(self, master_key: str | None = None) -> Iterator[Composition]:
-        """By a process that begins."""
+        """The parts of a process that starts."""
         services = compose(self.settings(master_key), self._clock)
         try:
             services.keys.keyring.reload()
@@ -67,24 +67,24 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, migrated_database_url: str, clock: FakeClock) -> Place:
-    return Place(tmp_path / "data", migrated_database_url, clock)
+def place(tmp_path: Path, migrated_database_url: str, clock: FakeClock) -> SealedInstallation:
+    return SealedInstallation(tmp_path / "data", migrated_database_url, clock)
 
 
 @pytest.fixture
-def in_file(place: Place, clock: FakeClock) -> Place:
+def in_file(place: SealedInstallation, clock: FakeClock) -> SealedInstallation:
     initialised(place.settings(), clock)
     return place
 
 
 @pytest.fixture
-def in_environment(place: Place, clock: FakeClock) -> Place:
+def in_environment(place: SealedInstallation, clock: FakeClock) -> SealedInstallation:
     initialised(place.settings(OLD), clock)
     return place
 
 
 def assert_goes_on(services: Composition) -> None:
-    """It signs, and seals a new key so that a process that begins can open it."""
+    """It signs, and seals a new key so that a process that starts can open it."""
     services.keys.keyring.put_in_order()
     assert services.keys.keyring.sign(ES256, "JWT", {})
     with services.administration.changing_keys(OPERATOR) as work:
@@ -101,7 +101,7 @@ def marks(services: Composition) -> set[bytes]:
         return {current_mark(session), *map(mark_of, boxes)}
 
 
-def test_the_file_has_a_new_one_afterwards_and_the_old_opens_nothing(in_file: Place):
+def test_the_file_holds_a_new_key_and_the_old_key_opens_nothing(in_file: SealedInstallation):
     old = in_file.file.read_text().strip()
     with in_file.opened() as running:
         before = marks(running)
@@ -117,7 +117,7 @@ def test_the_file_has_a_new_one_afterwards_and_the_old_opens_nothing(in_file: Pl
     in_file.assert_opens(new)
 
 
-def test_a_link_to_the_file_stays_a_link(in_file: Place, tmp_path: Path):
+def test_a_link_to_the_file_stays_a_link(in_file: SealedInstallation, tmp_path: Path):
     elsewhere = in_file.file.rename(tmp_path / "kept-elsewhere.key")
     in_file.file.symlink_to(elsewhere)
     in_file.rewrap()
@@ -125,7 +125,7 @@ def test_a_link_to_the_file_stays_a_link(in_file: Place, tmp_path: Path):
     in_file.assert_opens(elsewhere.read_text())
 
 
-def test_a_file_that_cannot_be_written_is_one_sentence(in_file: Place):
+def test_a_file_that_cannot_be_written_is_a_configuration_error(in_file: SealedInstallation):
     before = in_file.file.read_text()
     (in_file.data_dir / "master.partial").mkdir()
     with pytest.raises(ConfigurationError, match=f"{in_file.file} cannot be written: "):
@@ -136,7 +136,7 @@ def test_a_file_that_cannot_be_written_is_one_sentence(in_file: Place):
 def test_keys_in_a_folder_are_under_no_master_key(
     tmp_path: Path, migrated_database_url: str, clock: FakeClock
 ):
-    """The secrets of the house are."""
+    """The secrets of the issuer are."""
     folder = {"key_folder": str(tmp_path / "keys")}
     settings = settings_for(tmp_path / "data", migrated_database_url, **folder)
     initialised(settings, clock)
@@ -150,33 +150,34 @@ def test_keys_in_a_folder_are_under_no_master_key(
         compose(under_the_old, clock)
 
 
-def test_from_the_environment_both_open_until_the_old_one_is_taken_away(in_environment: Place):
+def test_from_the_environment_both_open_until_the_old_one_is_removed(
+    in_environment: SealedInstallation,
+):
     with in_environment.opened(f"{OLD} {NEW}") as running:
         in_environment.assert_refuses(NEW)
         assert in_environment.rewrap(f"{NEW} {OLD}") == 2
         assert_goes_on(running)
         with pytest.raises(ConfigurationError, match="sealed with the first key"):
-            in_environment.rewrap(f"{NEW} {OLD}")  # it is done
+            in_environment.rewrap(f"{NEW} {OLD}")  # already done
     in_environment.assert_refuses(OLD)
     with in_environment.opened(NEW) as restarted:
         assert_goes_on(restarted)
     assert not in_environment.file.exists()
 
 
-def test_a_server_that_was_not_given_the_new_one_signs_on_but_cannot_begin(
-    in_environment: Place,
+def test_a_server_without_the_new_key_keeps_signing_but_cannot_seal(
+    in_environment: SealedInstallation,
 ):
-    """What it has opened it has; it says so when it has to seal."""
-    with in_environment.opened(OLD) as forgotten:
+    with in_environment.opened(OLD) as outdated:
         in_environment.rewrap(f"{NEW} {OLD}")
-        forgotten.keys.keyring.reload()
-        assert forgotten.keys.keyring.sign(ES256, "JWT", {})
-        kid = forgotten.keys.keyring.active(ES256).kid
+        outdated.keys.keyring.reload()
+        assert outdated.keys.keyring.sign(ES256, "JWT", {})
+        kid = outdated.keys.keyring.active(ES256).kid
         with (
             pytest.raises(ConfigurationError, match=WRONG),
-            forgotten.administration.changing_keys(OPERATOR) as r,
+            outdated.administration.changing_keys(OPERATOR) as work,
         ):
-            r.keys.revoke(kid)
+            work.keys.revoke(kid)
     with in_environment.opened(NEW) as restarted:
         assert_goes_on(restarted)
 
@@ -189,12 +190,12 @@ def test_a_server_that_was_not_given_the_new_one_signs_on_but_cannot_begin(
         (f"{OLD} {NEW}", SEALED_ALREADY),
         (f"{NEW} {OTHER}", WRONG),
         (f"{NEW} short", "ISSUER_MASTER_KEY must be 32 bytes as 43 base64url characters."),
-        (MANY, "ISSUER_MASTER_KEY must hold one master key, or a few of them."),
+        (MANY, "ISSUER_MASTER_KEY must hold 1 to 16 master keys."),
     ],
     ids=["only the old", "the old twice", "the old first", "others", "malformed", "too many"],
 )
-def test_what_is_no_new_key_is_refused_and_changes_nothing(
-    in_environment: Place, master_key: str, sentence: str
+def test_without_a_new_first_key_nothing_is_changed(
+    in_environment: SealedInstallation, master_key: str, sentence: str
 ):
     with pytest.raises(ConfigurationError) as refused:
         in_environment.rewrap(master_key)
@@ -204,7 +205,7 @@ def test_what_is_no_new_key_is_refused_and_changes_nothing(
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o666])
-def test_a_file_that_others_can_read_is_refused(in_file: Place, mode: int):
+def test_a_file_that_others_can_read_is_refused(in_file: SealedInstallation, mode: int):
     in_file.file.chmod(mode)
     before = in_file.file.read_bytes()
     for refused in (in_file.rewrap, lambda: initialised(in_file.settings(), FakeClock())):
@@ -217,8 +218,8 @@ STEPS = ["write", "rename", "commit", "write", "rename"]
 
 
 @pytest.mark.parametrize("step", range(len(STEPS)), ids=lambda step: f"{step} {STEPS[step]}")
-def test_it_survives_sigkill_at_every_step(in_file: Place, step: int):
-    """A server goes on, another begins, and begun again it is done."""
+def test_it_survives_sigkill_at_every_step(in_file: SealedInstallation, step: int):
+    """A running server keeps working, another one starts, and a second attempt succeeds."""
     old = in_file.file.read_text().strip()
     with in_file.opened() as running:
         folder = in_file.data_dir
@@ -236,8 +237,8 @@ def test_it_survives_sigkill_at_every_step(in_file: Place, step: int):
     assert not list(in_file.data_dir.glob("*.partial"))
 
 
-def test_from_the_environment_it_survives_sigkill(in_environment: Place):
-    """There is one step: all is sealed under the one or under the other."""
+def test_from_the_environment_it_survives_sigkill(in_environment: SealedInstallation):
+    """There is one step: everything is sealed under either the old key or the new one."""
     keys = f"{NEW} {OLD}"
     assert killed(lambda: in_environment.rewrap(keys), before=0) == "commit"
     in_environment.assert_refuses(NEW)

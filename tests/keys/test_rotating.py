@@ -1,4 +1,4 @@
-"""Keys follow one another by themselves; operators may hurry them, or end one (CONTRACT §5)."""
+"""Keys rotate automatically; operators may activate the next key early, or revoke a key."""
 
 import threading
 from collections.abc import Callable
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("token_endpoint")
 
 @pytest.fixture
 def admin(deployment: Deployment, token_endpoint: TokenEndpoint) -> Callable[[], AdminApi]:
-    """In the hands of an administrator with a fresh token."""
+    """The admin API, called with a new token of an administrator."""
     return lambda: AdminApi(
         deployment.http, token_endpoint.client_credentials(deployment.admin).token
     )
@@ -36,7 +36,7 @@ def states(admin: AdminApi) -> list[str]:
 
 
 def keys(admin: AdminApi) -> list[dict[str, Any]]:
-    """Youngest first."""
+    """Newest first."""
     return admin.get("/keys").json()["items"]
 
 
@@ -48,7 +48,7 @@ def signing(deployment: Deployment, token_endpoint: TokenEndpoint) -> str:
     return token_endpoint.read(token_endpoint.client_credentials(deployment.admin))[0]["kid"]
 
 
-def test_a_year_goes_by_and_nobody_has_to_do_anything(
+def test_keys_rotate_for_a_year_without_an_operator(
     deployment: Deployment, admin: Callable[[], AdminApi], token_endpoint: TokenEndpoint
 ):
     seen = set()
@@ -63,7 +63,7 @@ def test_a_year_goes_by_and_nobody_has_to_do_anything(
     assert states(admin()).count("destroyed") == 12
 
 
-def test_a_destroyed_key_keeps_its_row_and_nothing_private(deployment: Deployment):
+def test_a_destroyed_key_keeps_its_row_without_the_private_key(deployment: Deployment):
     deployment.wait(timedelta(days=31))
     deployment.wait(timedelta(days=2))
     with deployment.services.database.reading() as session:
@@ -71,7 +71,7 @@ def test_a_destroyed_key_keeps_its_row_and_nothing_private(deployment: Deploymen
     assert sorted(handle is None for handle in handles) == [False, False, True]
 
 
-def test_the_reserve_cannot_be_hurried_before_everyone_has_seen_it(
+def test_the_next_key_cannot_be_activated_before_every_verifier_has_seen_it(
     deployment: Deployment, admin: Callable[[], AdminApi]
 ):
     refused = admin().post("/keys/rotate")
@@ -84,15 +84,15 @@ def test_the_reserve_cannot_be_hurried_before_everyone_has_seen_it(
     assert admin().post("/keys/rotate").status_code == 200
 
 
-def test_what_nobody_signs_with_is_not_rotated(admin: Callable[[], AdminApi]):
-    """No reserve comes in a moment, so nobody is told to come again."""
+def test_an_algorithm_that_is_not_configured_is_not_rotated(admin: Callable[[], AdminApi]):
+    """Trying again does not help, so there is no `Retry-After`."""
     refused = admin().post("/keys/rotate?alg=EdDSA")
     assert problem(refused) == (409, "not-allowed")
     assert "retry-after" not in refused.headers
     assert "ISSUER_SIGNING_ALGORITHMS does not name EdDSA." in refused.text
 
 
-def test_rotating_activates_the_reserve_and_announces_the_next(
+def test_rotating_activates_the_next_key_and_announces_another(
     deployment: Deployment, admin: Callable[[], AdminApi], token_endpoint: TokenEndpoint
 ):
     next_key, before = (key["kid"] for key in keys(admin()))
@@ -109,7 +109,7 @@ def test_rotating_activates_the_reserve_and_announces_the_next(
     token_endpoint.read(old_token)  # still verifies
 
 
-def test_revoking_the_active_key_promotes_the_reserve(
+def test_revoking_the_active_key_activates_the_next_key(
     deployment: Deployment, admin: Callable[[], AdminApi], token_endpoint: TokenEndpoint
 ):
     next_key, before = (key["kid"] for key in keys(admin()))
@@ -119,11 +119,11 @@ def test_revoking_the_active_key_promotes_the_reserve(
     assert signing(deployment, token_endpoint) == next_key
     assert before not in published(deployment)
     assert len(published(deployment)) == 2
-    assert problem(hers.get("/keys")) == (401, "unauthenticated")  # her token is dead too
+    assert problem(hers.get("/keys")) == (401, "unauthenticated")  # her token was signed with it
     assert states(admin()) == ["announced", "active", "destroyed"]
 
 
-def test_revoking_the_reserve_leaves_the_active_key_and_makes_another(
+def test_revoking_the_next_key_keeps_the_active_key_and_announces_another(
     deployment: Deployment, admin: Callable[[], AdminApi], token_endpoint: TokenEndpoint
 ):
     next_key, before = (key["kid"] for key in keys(admin()))
@@ -133,7 +133,7 @@ def test_revoking_the_reserve_leaves_the_active_key_and_makes_another(
     assert (fresh["state"], fresh["kid"] not in {next_key, before}) == ("announced", True)
 
 
-def test_revoking_a_retired_key_touches_no_other(
+def test_revoking_a_retired_key_changes_no_other(
     deployment: Deployment, admin: Callable[[], AdminApi], token_endpoint: TokenEndpoint
 ):
     first = signing(deployment, token_endpoint)
@@ -145,19 +145,17 @@ def test_revoking_a_retired_key_touches_no_other(
     assert first not in published(deployment)
 
 
-def test_revoking_twice_is_once_and_nobody_is_404(
+def test_revoking_is_idempotent_and_an_unknown_key_is_404(
     deployment: Deployment, admin: Callable[[], AdminApi]
 ):
     next_key = keys(admin())[0]["kid"]
     once = admin().post(f"/keys/{next_key}/revoke").json()
     deployment.wait(timedelta(hours=1))
     assert admin().post(f"/keys/{next_key}/revoke").json()["revoked_at"] == once["revoked_at"]
-    assert problem(admin().post("/keys/nobody/revoke")) == (404, "not-found")
+    assert problem(admin().post("/keys/unknown/revoke")) == (404, "not-found")
 
 
-def test_everything_that_happens_to_a_key_is_on_record(
-    deployment: Deployment, admin: Callable[[], AdminApi]
-):
+def test_every_change_of_a_key_is_audited(deployment: Deployment, admin: Callable[[], AdminApi]):
     next_key, active = (key["kid"] for key in keys(admin()))
     admin().post(f"/keys/{active}/revoke")
     events = admin().get("/audit-events?limit=500").json()["items"]
@@ -167,7 +165,7 @@ def test_everything_that_happens_to_a_key_is_on_record(
     assert ("key.activated", next_key) in about
 
 
-def test_only_who_may_write_keys_changes_them(
+def test_changing_keys_needs_the_write_scope(
     deployment: Deployment, token_endpoint: TokenEndpoint, admin: Callable[[], AdminApi]
 ):
     reader = deployment.client(
@@ -184,7 +182,7 @@ def test_only_who_may_write_keys_changes_them(
 def test_max_age_never_goes_beyond_the_next_planned_change(
     deployment: Deployment, http: httpx.Client
 ):
-    """Here the reserve takes over, and the next one is announced."""
+    """The next key becomes active, and another one is announced."""
 
     def max_age() -> str:
         return http.get(JWKS).headers["cache-control"]
@@ -198,8 +196,8 @@ def test_max_age_never_goes_beyond_the_next_planned_change(
     assert max_age() == "public, max-age=300"
 
 
-def test_a_key_is_announced_from_when_it_is_on_record(migrated_database_url: str, clock: FakeClock):
-    """However long it took to make: nobody could see it before."""
+def test_a_key_is_announced_from_when_it_is_stored(migrated_database_url: str, clock: FakeClock):
+    """However long it took to generate: no verifier could see it before."""
     database = Database(migrated_database_url)
     keep_chains(database, ChainKey(bytes(32)))
     keyring = Keyring(
@@ -215,15 +213,15 @@ def test_a_key_is_announced_from_when_it_is_on_record(migrated_database_url: str
     assert [key.announced_at for key in keyring.keys] == [clock.now, clock.now]
 
 
-def test_a_server_cut_off_from_its_database_has_nobody_keep_its_view(deployment: Deployment):
-    """It cannot know what was announced or revoked meanwhile."""
+def test_without_its_database_a_server_lets_no_verifier_cache_the_key_set(deployment: Deployment):
+    """It cannot know which keys were announced or revoked meanwhile."""
     deployment.services.tokens.changes.stop()
     deployment.clock.move(timedelta(seconds=11))
     answer = deployment.http.get(JWKS)
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "public, max-age=0")
 
 
-def test_a_house_in_order_costs_the_rotator_no_query(deployment: Deployment):
+def test_the_rotator_queries_the_database_only_when_rotation_is_due(deployment: Deployment):
     queried = []
 
     def note(*_: object) -> None:

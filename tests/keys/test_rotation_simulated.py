@@ -1,7 +1,7 @@
-"""Keys rotate safely, whatever happens when: the invariants of DESIGN §4, by simulation.
+"""The invariants of key rotation, checked by simulation (see docs/architecture.md).
 
 Up to five processes with clocks that are off by up to 30 seconds start, stop, race and are slow;
-settings change; operators rotate and revoke; years go by. `tests/keys/simulation` is the world.
+settings change; operators rotate and revoke; years pass. See `tests/keys/simulation`.
 """
 
 import pytest
@@ -19,7 +19,7 @@ SIMULATED = settings(
     report_multiple_bugs=False,
     suppress_health_check=list(HealthCheck),
 )
-# To find one is enough, however long it is.
+# The first failing schedule is enough: no shrinking.
 UNTIL_FOUND = settings(SIMULATED, max_examples=300, phases=[Phase.generate])
 
 pytestmark = pytest.mark.slow

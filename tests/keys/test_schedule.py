@@ -1,4 +1,4 @@
-"""Who signs when: the invariants of DESIGN §4, over years of virtual time."""
+"""Which key signs when, over years of virtual time."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from issuer.keys import KeyPolicy, KeyState, SigningKey, plan_rotation
-from issuer.keys.schedule import Plan, active, destroys_at, publishable, retires_at, state_at
+from issuer.keys.schedule import (
+    RotationPlan,
+    active,
+    destroys_at,
+    publishable,
+    retires_at,
+    state_at,
+)
 from issuer.vocabulary import (
     CLOCKS_APART,
     MAX_TOKEN,
@@ -19,10 +26,10 @@ from issuer.vocabulary import (
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ALG = SigningAlgorithm.RS256
 POLICY = KeyPolicy(sign_for=timedelta(days=30), announce_for=timedelta(hours=24))
-ANNOUNCED = POLICY.announce_for + timedelta(seconds=61)  # for clocks and processes that differ
+ANNOUNCED = POLICY.announce_for + timedelta(seconds=61)  # with the difference of clocks
 
 
-def carried_out(keys: list[SigningKey], plan: Plan, now: datetime) -> list[SigningKey]:
+def carried_out(keys: list[SigningKey], plan: RotationPlan, now: datetime) -> list[SigningKey]:
     """What a rotator does, without a database."""
     kept = [replace(key, destroyed_at=now) if key.kid in plan.destroy else key for key in keys]
     made = [new.as_key(f"key-{len(keys) + number}", {}) for number, new in enumerate(plan.create)]
@@ -35,20 +42,20 @@ def in_order(keys: list[SigningKey], now: datetime, policy: KeyPolicy = POLICY) 
     return keys
 
 
-def test_an_empty_house_gets_a_key_that_signs_and_one_in_reserve():
+def test_an_issuer_without_keys_gets_an_active_key_and_a_next_key():
     first, next_key = in_order([], START)
     assert (first.activates_at, next_key.activates_at) == (START, START + timedelta(days=30))
     assert (first.announced_at, next_key.announced_at) == (START, START)
 
 
-def test_a_house_in_order_needs_nothing():
+def test_nothing_is_planned_while_rotation_is_not_due():
     keys = in_order([], START)
     assert not plan_rotation(keys, START, POLICY, [ALG])
     assert not plan_rotation(keys, START + timedelta(days=29), POLICY, [ALG])
 
 
-def test_a_reserve_made_late_is_still_announced_long_enough():
-    """Nobody looked for a year: the next key may not sign the moment it exists."""
+def test_a_next_key_created_late_is_still_announced_long_enough():
+    """No process ran for a year: the next key may not sign as soon as it exists."""
     late = START + timedelta(days=365)
     *_, next_key = in_order(in_order([], START), late)
     assert next_key.announced_at == late
@@ -70,8 +77,8 @@ def test_a_key_goes_through_its_states_in_order():
     assert state_at(keys, keys[0], over) is KeyState.DESTROYED
 
 
-def test_a_retired_key_outlives_what_a_process_signs_that_saw_its_successor_late():
-    """And whose clock is ahead of the clock of who rotated, for a verifier whose is behind."""
+def test_a_retired_key_outlives_the_tokens_of_a_process_that_saw_its_successor_late():
+    """Also if that process has a fast clock, and the verifier a slow one."""
     first, following = in_order([], START)
     rotated_at = following.ready_at
     keys = [first, replace(following, activates_at=rotated_at)]
@@ -82,7 +89,7 @@ def test_a_retired_key_outlives_what_a_process_signs_that_saw_its_successor_late
 
 
 def test_the_key_of_an_unused_algorithm_is_not_published():
-    """Some verifiers choke on a set of mixed types."""
+    """Some verifiers fail on a set of mixed types."""
     keys = in_order([], START)
     assert publishable(keys, {"ES256"}) == []
     assert {key.kid for key in publishable(keys, {"RS256"})} == {key.kid for key in keys}
@@ -97,7 +104,7 @@ def test_the_key_of_an_unused_algorithm_is_not_published():
 def test_at_every_moment_one_key_signs_and_it_was_published_before(
     looks: list[int], sign_for: int, announce_for: int
 ):
-    """A rotator that looks at any times, minutes to weeks apart."""
+    """The rotator runs at arbitrary times, minutes to weeks apart."""
     policy = KeyPolicy(timedelta(days=sign_for), timedelta(hours=announce_for))
     now = START
     keys = in_order([], now, policy)

@@ -1,4 +1,4 @@
-"""Private keys at rest (DESIGN §4)."""
+"""Encryption of private keys at rest."""
 
 import secrets
 from pathlib import Path
@@ -16,31 +16,25 @@ def sealer(*keys: bytes) -> Sealer:
 
 
 def test_a_box_opens_under_the_name_it_was_sealed_with():
-    deployment = sealer()
-    assert (
-        deployment.open(deployment.seal(b"private", "kid-1", deployment.newest), "kid-1")
-        == b"private"
-    )
+    ours = sealer()
+    assert ours.open(ours.seal(b"private", "kid-1", ours.newest), "kid-1") == b"private"
 
 
 @pytest.mark.parametrize("change", ["name", "key", "content"])
 def test_a_box_opens_under_nothing_else(change: str):
-    """A box moved to another row, another house, or altered."""
-    deployment = sealer()
-    box = deployment.seal(b"private", "kid-1", deployment.newest)
+    """A box moved to another row or another issuer, or altered."""
+    ours = sealer()
+    box = ours.seal(b"private", "kid-1", ours.newest)
     if change == "content":
         box = box[:-1] + bytes([box[-1] ^ 1])
     with pytest.raises(ConfigurationError, match="master key"):
-        (sealer() if change == "key" else deployment).open(
-            box, "other" if change == "name" else "kid-1"
-        )
+        (sealer() if change == "key" else ours).open(box, "other" if change == "name" else "kid-1")
 
 
 def test_two_boxes_of_one_content_differ():
-    deployment = sealer()
-    assert deployment.seal(b"private", "kid", deployment.newest) != deployment.seal(
-        b"private", "kid", deployment.newest
-    )
+    ours = sealer()
+    first, second = (ours.seal(b"private", "kid", ours.newest) for _ in range(2))
+    assert first != second
 
 
 def test_the_text_of_a_master_key_reads_back():
@@ -51,7 +45,7 @@ def test_the_text_of_a_master_key_reads_back():
 
 
 @pytest.mark.parametrize("text", ["", "short", "x" * 44, "ä" * 43, "!" * 43, "A" * 42])
-def test_anything_else_is_no_master_key(text: str):
+def test_a_malformed_master_key_is_refused(text: str):
     with pytest.raises(ConfigurationError, match="ISSUER_MASTER_KEY"):
         read_master_keys(text)
 

@@ -37,7 +37,7 @@ def servers(
 
 
 def test_they_agree_on_one_key(servers: list[Composition], folder: Path, clock: FakeClock):
-    """What the loser has made is the next; the files of dead keys are gone."""
+    """The key of the losing process is used next; files of destroyed keys are deleted."""
     for _ in range(ROTATIONS):
         clock.move(timedelta(days=33))
         at_once(servers)

@@ -1,6 +1,6 @@
-"""Whoever changes the keys may be killed before anything lasting that it does (DESIGN §4).
+"""A process that changes the keys may be killed before each of its durable steps.
 
-A process that is killed at another moment has done as much as one killed before the next of these.
+A process killed at any other time has done as much as one killed before its next durable step.
 """
 
 import json
@@ -45,7 +45,7 @@ def signing(services: Composition) -> SigningKey:
     return key
 
 
-MONTH, DAYS = timedelta(days=33), timedelta(days=2)  # a retired key is over, too
+MONTH, DAYS = timedelta(days=33), timedelta(days=2)  # long enough to destroy a retired key
 MAKE = ["write", "rename", "commit"]
 CHANGES = {
     "by itself": (by_itself, MONTH, [*MAKE, "remove"]),
@@ -54,8 +54,8 @@ CHANGES = {
 }
 
 
-class Place:
-    """Where a house stands: processes come and go."""
+class Installation:
+    """Starts and stops processes on one data directory and database."""
 
     def __init__(self, settings: Settings, clock: FakeClock) -> None:
         self.settings = settings
@@ -81,16 +81,16 @@ class Place:
 @pytest.fixture(params=["sealed", "folder"])
 def place(
     request: pytest.FixtureRequest, tmp_path: Path, migrated_database_url: str, clock: FakeClock
-) -> Place:
+) -> Installation:
     folder = {"key_folder": str(tmp_path / "keys")} if request.param == "folder" else {}
     settings = settings_for(tmp_path / "data", migrated_database_url, **folder)
     initialised(settings, clock)
-    return Place(settings, clock)
+    return Installation(settings, clock)
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_key_change_survives_sigkill_at_every_step(place: Place, change: str):
-    """Others go on at once, and whoever starts next finishes what was begun."""
+def test_a_key_change_survives_sigkill_at_every_step(place: Installation, change: str):
+    """Other processes keep signing, and the next start finishes the change."""
     work, pause, steps = CHANGES[change]
     if place.settings.key_folder is None:
         steps = [step for step in steps if step == "commit"]
@@ -109,16 +109,16 @@ def test_a_key_change_survives_sigkill_at_every_step(place: Place, change: str):
             assert_in_order(place, next_one)
 
 
-def assert_signs(place: Place, services: Composition) -> None:
-    """With one key, which is published."""
+def assert_signs(place: Installation, services: Composition) -> None:
+    """Signs with one key, which is published."""
     assert place.states(services)[KeyState.ACTIVE] == 1
-    token = services.keys.keyring.sign(ES256, "JWT", {"sub": "somebody"}).token
+    token = services.keys.keyring.sign(ES256, "JWT", {"sub": "alice"}).token
     published = KeySet.import_key_set(json.loads(services.keys.keyring.jwks.body))
-    assert jwt.decode(token, published, algorithms=["ES256"]).claims["sub"] == "somebody"
+    assert jwt.decode(token, published, algorithms=["ES256"]).claims["sub"] == "alice"
 
 
-def assert_in_order(place: Place, services: Composition) -> None:
-    """One key signs and one is in reserve; every file is a key's that is still of use."""
+def assert_in_order(place: Installation, services: Composition) -> None:
+    """There is an active key and a next key; every file is that of a usable key."""
     assert_signs(place, services)
     assert place.states(services)[KeyState.ANNOUNCED] == 1
     assert services.keys.keyring.is_in_order()

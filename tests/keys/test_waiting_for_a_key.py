@@ -1,4 +1,4 @@
-"""Those who keep keys in a folder may be late with the next one."""
+"""A key folder without a next key does not stop the issuer."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -25,30 +25,30 @@ def more_settings(folder: Path) -> dict[str, str]:
 
 @pytest.fixture
 def late(deployment: Deployment, folder: Path) -> Deployment:
-    """The reserve signs by now, and the folder is not there for the next one."""
-    deployment.services.keys.rotator.stop()  # a test looks itself
+    """The second key is active, and the folder for the next one is missing."""
+    deployment.services.keys.rotator.stop()  # the test runs it
     folder.rename(folder.with_name("away"))
-    with pytest.raises(ConfigurationError, match="is not there"):
+    with pytest.raises(ConfigurationError, match="does not exist"):
         deployment.wait(timedelta(days=31))
     return deployment
 
 
-def has_reserve(deployment: Deployment) -> bool:
+def has_next_key(deployment: Deployment) -> bool:
     keys, now = deployment.services.keys.keyring.keys, deployment.services.clock()
     return next_key(keys, SigningAlgorithm.ES256, now) is not None
 
 
-def test_the_house_goes_on(late: Deployment, token_endpoint: TokenEndpoint):
+def test_tokens_are_issued_without_a_next_key(late: Deployment, token_endpoint: TokenEndpoint):
     token_endpoint.read(token_endpoint.client_credentials(late.client()))
 
 
-def test_it_is_asked_for_again_after_a_while(late: Deployment, folder: Path):
-    """Not each time the rotator looks: the log would fill."""
+def test_creating_the_next_key_is_tried_again_after_a_while(late: Deployment, folder: Path):
+    """Not each time the rotator runs: each attempt logs a line."""
     late.wait(TRY_AGAIN_AFTER - timedelta(seconds=1))
-    with pytest.raises(ConfigurationError, match="is not there"):
+    with pytest.raises(ConfigurationError, match="does not exist"):
         late.wait(timedelta(seconds=1))
     folder.with_name("away").rename(folder)
     late.wait(TRY_AGAIN_AFTER - timedelta(seconds=1))
-    assert not has_reserve(late)
+    assert not has_next_key(late)
     late.wait(timedelta(seconds=1))
-    assert has_reserve(late)
+    assert has_next_key(late)

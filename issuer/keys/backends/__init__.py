@@ -1,4 +1,4 @@
-"""Where private keys live. A backend signs; a private part never leaves it."""
+"""Where private keys are stored. A backend signs; a private key never leaves it."""
 
 from issuer.keys.backends.backend import KeyBackend, MadeKey
 from issuer.keys.backends.folder import FolderKeyBackend

@@ -1,4 +1,4 @@
-"""What every backend promises."""
+"""The interface of every key backend."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from issuer.vocabulary import SigningAlgorithm
 
 @dataclass(frozen=True, slots=True)
 class MadeKey:
-    """A key just made: its public part, and what its backend finds the private part by."""
+    """A key just made: its public part, and the backend's handle of its private key."""
 
     public_jwk: Mapping[str, Any]
     handle: bytes = field(repr=False)
@@ -20,35 +20,35 @@ class MadeKey:
 
 
 class KeyBackend(Protocol):
-    """Keeps private parts wherever it likes, and finds them again by a handle.
+    """Stores private keys anywhere, and finds them again by a handle.
 
-    The house keeps the handle beside the public part. So a key management system or a hardware
-    module can be a backend.
+    The database holds the handle beside the public key. So a key management system or a hardware
+    security module can be a backend.
     """
 
     def owns(self, handle: bytes) -> bool:
         """Whether the handle is one of this backend's."""
 
     def create(self, alg: SigningAlgorithm, besides: Collection[str] = ()) -> MadeKey:
-        """A key nobody has used, none of those `besides`.
+        """An unused key, none of those `besides`.
 
-        Slow; and it is nobody's before it is on record: until then it may be given again.
+        Slow. A key that was not stored in the database may be returned again.
         """
 
     def load(self, kid: str, alg: SigningAlgorithm, handle: bytes) -> Mapping[str, Any]:
-        """Make the key ready to sign; the public part that belongs to the private one.
+        """Make the key ready to sign; returns the public part derived from the private key.
 
-        `ConfigurationError` if it is not there, or is another.
+        `ConfigurationError` if it is missing, or is another key.
         """
 
     def sign(self, kid: str, header: Mapping[str, object], payload: bytes) -> str:
         """A JWS in compact form, signed by that one loaded key (RFC 7515 §7.1).
 
-        `Unavailable` if it is not loaded, or destroyed since.
+        `Unavailable` if it is not loaded, or was destroyed.
         """
 
     def destroy(self, kid: str, handle: bytes) -> None:
-        """The private part is gone for good: the house has forgotten the handle already."""
+        """Destroy the private key for good. The database no longer has the handle."""
 
     def tidy(self) -> None:
-        """What a crash has left of private parts that are nobody's any more is gone, too."""
+        """Delete private keys that a crash left, and that the database no longer uses."""

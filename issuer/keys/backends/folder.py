@@ -1,7 +1,7 @@
-"""Private keys as PEM files in a folder, for those who manage them outside.
+"""Private keys as PEM files in a folder, managed by other tools.
 
-The handle is the name of a file. A file that is not on record is taken into use when the next
-key is wanted; where there is none, one is made, if the folder can be written.
+The handle is the name of a file. A key file that the database does not know is used as the next
+key; where there is none, one is made, if the folder can be written.
 """
 
 import os
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 
 class FolderKeyBackend:
-    """A `KeyBackend`. `on_record()` gives every key there ever was, and whether it is usable."""
+    """A `KeyBackend`. `stored()` gives every key in the database, and whether it is usable."""
 
     def __init__(self, folder: Path, stored: Callable[[], Mapping[str, bool]]) -> None:
         self._folder = folder
@@ -35,11 +35,11 @@ class FolderKeyBackend:
     def create(self, alg: SigningAlgorithm, besides: Collection[str] = ()) -> MadeKey:
         if not self._folder.is_dir():
             raise ConfigurationError(
-                f"ISSUER_KEY_FOLDER {self._folder} is not there: mount it, or have `issuer init`"
-                " make it."
+                f"ISSUER_KEY_FOLDER {self._folder} does not exist: mount it, or run `issuer init`"
+                " to create it."
             )
         name, key = self._provided(alg, besides) or self._made(alg)
-        self._ready[key.thumbprint()] = key  # to read an RSA key again takes long
+        self._ready[key.thumbprint()] = key  # reading an RSA key again is slow
         return MadeKey(public_jwk(key, alg), FILE + os.fsencode(name))
 
     def load(self, kid: str, alg: SigningAlgorithm, handle: bytes) -> Mapping[str, Any]:
@@ -73,7 +73,7 @@ class FolderKeyBackend:
         return None
 
     def _unused(self) -> list[tuple[Path, PrivateKey]]:
-        """Files of keys that are not on record. One of a destroyed key, left by a crash, goes."""
+        """Key files that the database does not know. Removes those of destroyed keys."""
         stored, unused = self._stored(), []
         for path, key in self._readable():
             kid = key.thumbprint()
@@ -88,7 +88,7 @@ class FolderKeyBackend:
             try:
                 yield path, read_key_file(path)
             except ConfigurationError as error:
-                log.info("key_file_passed_over", cause=str(error))
+                log.info("key_file_skipped", cause=str(error))
 
     def _made(self, alg: SigningAlgorithm) -> tuple[str, PrivateKey]:
         key = generated(alg)
@@ -97,12 +97,12 @@ class FolderKeyBackend:
             write_private(self._folder / name, key.as_pem(private=True).decode())
         except OSError as error:
             raise Unavailable(
-                f"No {alg} key is left in {self._folder}, and none can be written: {error}."
+                f"There is no unused {alg} key in {self._folder}, and none can be written: {error}."
             ) from None
         return name, key
 
     def _remove(self, path: Path, kid: str) -> None:
-        """Unless it is gone, or somebody has put another key there since."""
+        """Remove the file, unless it now holds another key."""
         if not path.is_file():
             return
         try:
@@ -112,12 +112,12 @@ class FolderKeyBackend:
             log.warning("key_file_not_removed", kid=kid, cause=str(error))
 
     def _path(self, handle: bytes) -> Path:
-        """A name, not a path: whoever can write to the database may not choose the folder."""
+        """Only a name of the handle is used: a changed row must not lead out of the folder."""
         return self._folder / Path(os.fsdecode(handle.removeprefix(FILE))).name
 
 
 def _unlink(path: Path, kid: str) -> None:
-    """The file. Where it is a link, what it leads to is not ours to remove."""
+    """Remove the file; of a symbolic link only the link."""
     target = path.resolve() if path.is_symlink() else None
     path.unlink(missing_ok=True)
     if target is not None:
@@ -126,12 +126,12 @@ def _unlink(path: Path, kid: str) -> None:
             kid=kid,
             link=str(path),
             target=str(target),
-            advice="Only the link was removed: delete the private key that it led to.",
+            advice="Only the link was removed: delete the private key it points to.",
         )
 
 
 def key_files(folder: Path) -> list[Path]:
-    """What may hold keys, in the order of their names."""
+    """The files that may hold keys, by name."""
     return sorted(folder.glob("*.pem"))
 
 
@@ -142,5 +142,5 @@ def read_key_file(path: Path) -> PrivateKey:
     except FileNotFoundError:
         raise ConfigurationError(f"There is no key file {path}.") from None
     except OSError as error:
-        raise ConfigurationError(f"The key {path} cannot be read: {error}.") from None
+        raise ConfigurationError(f"Cannot read the key {path}: {error}.") from None
     return read_pem(content, str(path))

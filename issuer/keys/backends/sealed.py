@@ -1,4 +1,4 @@
-"""Private keys in the house's own database: the handle is the key itself, in a sealed box."""
+"""Private keys in the issuer's own database: the handle is the key itself, in a sealed box."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -10,9 +10,9 @@ from issuer.vocabulary import SigningAlgorithm
 
 
 class SealedKeyBackend:
-    """The `KeyBackend` of a house without a key management system.
+    """The default `KeyBackend`.
 
-    `mark()` says under which master key the house is sealed now.
+    `mark()` is the mark of the master key that the database is sealed under.
     """
 
     def __init__(self, sealer: Sealer, mark: Callable[[], bytes]) -> None:
@@ -27,7 +27,7 @@ class SealedKeyBackend:
         key = generated(alg)
         kid = key.thumbprint()
         box = self._sealer.seal(key.as_der(private=True), kid, self._mark())
-        self._ready[kid] = key  # to read an RSA key again takes long
+        self._ready[kid] = key  # reading an RSA key again is slow
         return MadeKey(public_jwk(key, alg), box)
 
     def load(self, kid: str, alg: SigningAlgorithm, handle: bytes) -> Mapping[str, Any]:
@@ -39,8 +39,8 @@ class SealedKeyBackend:
         return signed(self._ready.get(kid), header, payload)
 
     def destroy(self, kid: str, handle: bytes) -> None:
-        """The box went with the handle; what is left is in this process."""
+        """The box was deleted with the handle; only this process still has the key."""
         self._ready.pop(kid, None)
 
     def tidy(self) -> None:
-        """Nothing to do: a box stands and falls with its row."""
+        """Nothing to do: a box is part of its row."""

@@ -1,6 +1,6 @@
-"""Years of virtual time in a house of several processes, with the issuer's own code (DESIGN §4).
+"""Simulates years of an issuer of several processes, with the issuer's own code.
 
-`memory.py` stands in for the database and for private keys; `processes.py` and `followers.py` are
-who lives in the world; `world.py` lets time pass; `invariants.py` says what must always hold;
-`schedules.py` draws what happens; `mutants.py` breaks one rule at a time.
+`memory.py` replaces the database and the private keys; `processes.py` are the servers and
+`key_sets.py` what verifiers hold; `world.py` lets time pass; `invariants.py` is what must always
+hold; `schedules.py` draws what happens; `mutants.py` breaks one rule at a time.
 """

@@ -1,4 +1,4 @@
-"""What has really happened to the keys, in true time, whatever any clock or row says."""
+"""What happened to the keys in true time, whatever any clock or row says."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -8,17 +8,17 @@ from operator import attrgetter
 
 from issuer.keys import SigningKey
 from issuer.keys.store import StoredKeys
-from tests.keys.simulation.followers import HeldSet
+from tests.keys.simulation.key_sets import HeldSet
 
 Keys = Mapping[str, SigningKey]
 
 
 @dataclass
 class History:
-    """By `kid`. A key `may_sign_early` that was the first of its house or replaced a revoked one.
+    """By `kid`. A key `may_sign_early` if it was the first of its issuer or replaced a revoked one.
 
-    Somebody was given a set without a key at `last_without`, and nobody after that. A token of a
-    key may be believed until `believed_until`.
+    At `last_without` a key set without the key was served for the last time. A token of a key may
+    be trusted until `trusted_until`.
     """
 
     keys: Keys = field(default_factory=dict)
@@ -33,7 +33,7 @@ class History:
     retired: set[str] = field(default_factory=set)
 
     def committed(self, record: StoredKeys, now: datetime, announce_for: timedelta) -> None:
-        """The record is now this, by a process that announces keys for so long."""
+        """`record` was committed, by a process that announces keys for `announce_for`."""
         before, self.keys = self.keys, {key.kid: key for key in record.keys}
         self.usable = [key for key in record.keys if key.is_usable]
         self.with_private_part = record.handles.keys()
@@ -44,7 +44,7 @@ class History:
         if now in self.revoked_at.values():
             self.may_sign_early.update(_hurried(before, self.keys))
 
-    def given(self, key_set: HeldSet) -> None:
+    def served(self, key_set: HeldSet) -> None:
         for key in self.usable:
             if key.kid not in key_set.kids:
                 self.last_without[key.kid] = key_set.asked_at
@@ -56,9 +56,9 @@ class History:
         self.revoked_at.setdefault(kid, now)
 
     def still_trusted(self, now: datetime) -> set[str]:
-        """Keys with tokens that are not dead, and not revoked."""
-        alive = {kid for kid, until in self.trusted_until.items() if until > now}
-        return alive - self.revoked_at.keys()
+        """Keys with valid tokens: not expired, and not revoked."""
+        unexpired = {kid for kid, until in self.trusted_until.items() if until > now}
+        return unexpired - self.revoked_at.keys()
 
 
 def _first(before: Keys, after: Keys) -> Iterator[str]:

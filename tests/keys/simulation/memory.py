@@ -1,4 +1,4 @@
-"""What the keys need of a database and of a place for private parts, in memory."""
+"""What key rotation needs of a database and of a key backend, in memory."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any
 
 from issuer.audit.chains import CHAINS
-from issuer.database import Counts, FeedState
+from issuer.database import ChangeCounts, FeedState
 from issuer.database.tables import KeySetPromiseRow, SigningKeyRow
 from issuer.errors import ConfigurationError
 from issuer.keys.backends import MadeKey
@@ -16,15 +16,15 @@ from issuer.vocabulary import SigningAlgorithm
 
 
 @dataclass
-class AuditLog:
+class StoredRows:
     """The rows that all processes share, and how often they were changed."""
 
     rows: dict[tuple[type, object], Any] = field(default_factory=dict)
     changes: int = 0
 
 
-class Nowhere:
-    """Where the audit trail goes."""
+class NoAuditLog:
+    """Discards audit events."""
 
     def append_change(self, *_: object) -> None:
         pass
@@ -35,7 +35,7 @@ class Session:
 
     def __init__(self, rows: dict[tuple[type, object], Any]) -> None:
         self._rows = rows
-        self.info = {CHAINS: Nowhere()}
+        self.info = {CHAINS: NoAuditLog()}
 
     def scalars(self, _every_key: object) -> "Session":
         return self
@@ -58,10 +58,18 @@ class Session:
         pass
 
 
-class Database:
-    """One process's way to the record. `committed()` is called in the moment of a commit."""
+class NoErasure:
+    """There are no files to erase."""
 
-    def __init__(self, record: AuditLog, committed: Callable[[], None]) -> None:
+    def run(self) -> None:
+        pass
+
+
+class DatabaseInMemory:
+    """The database of one process. `committed()` is called at each commit."""
+
+    def __init__(self, record: StoredRows, committed: Callable[[], None]) -> None:
+        self.erasure = NoErasure()
         self._record = record
         self._committed = committed
 
@@ -76,12 +84,12 @@ class Database:
         self._record.changes += 1
         self._committed()
 
-    def counts(self) -> Counts:
-        return Counts(self._record.changes, FeedState(0, datetime.min.replace(tzinfo=UTC)))
+    def counts(self) -> ChangeCounts:
+        return ChangeCounts(self._record.changes, FeedState(0, datetime.min.replace(tzinfo=UTC)))
 
 
 class PrivateParts:
-    """A `KeyBackend` of made-up keys. To make one takes time: `meanwhile()` lets it pass."""
+    """A `KeyBackend` of fake keys. Making one takes time, which `meanwhile()` lets pass."""
 
     _numbers = count()
 
@@ -99,12 +107,12 @@ class PrivateParts:
 
     def load(self, kid: str, _alg: SigningAlgorithm, handle: bytes) -> Mapping[str, Any]:
         if handle != kid.encode():
-            raise ConfigurationError(f"The private part of {kid} is gone.")
+            raise ConfigurationError(f"The private key of {kid} is missing.")
         self.loaded.add(kid)
         return {"kid": kid}
 
     def sign(self, kid: str, _header: Mapping[str, object], _payload: bytes) -> str:
-        assert kid in self.loaded, f"{kid} signs without its private part"
+        assert kid in self.loaded, f"{kid} signs without its private key"
         return kid
 
     def destroy(self, kid: str, _handle: bytes) -> None:

@@ -1,6 +1,6 @@
-"""Rules broken on purpose, one at a time: what each of them is there for.
+"""Rules broken on purpose, one at a time, to show that the simulation would notice.
 
-They stand together at the end; before that is what the longer ones do instead.
+The list is at the end; the functions before it replace those of the issuer.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from issuer.database.tables import KeySetPromiseRow
-from issuer.keys import KeyPolicy, Keyring, Keys, Plan, SigningKey, keyring, schedule
+from issuer.keys import KeyPolicy, Keyring, Keys, RotationPlan, SigningKey, keyring, schedule
 from issuer.keys.jwks import JwksDocument
 from issuer.keys.schedule import destroys_at, next_key, plan_rotation, publishable, revoked
 from issuer.keys.store import KeyStore
@@ -27,16 +27,16 @@ change, promise = KeyStore.change, KeyStore.promise
 Some = Collection[SigningKey]
 
 
-def no_reserve(keys: Some, now: datetime, *rest: Any) -> Plan:
+def no_next_key(keys: Some, now: datetime, *rest: Any) -> RotationPlan:
     plan = plan_rotation(keys, now, *rest)
     return replace(plan, create=tuple(new for new in plan.create if new.activates_at <= now))
 
 
-def no_end(keys: Some, now: datetime, *rest: Any) -> Plan:
+def no_end(keys: Some, now: datetime, *rest: Any) -> RotationPlan:
     return replace(plan_rotation(keys, now, *rest), destroy=())
 
 
-def as_if_nothing_was_promised(keys: Some, now: datetime, *rest: Any) -> Plan:
+def as_if_nothing_was_promised(keys: Some, now: datetime, *rest: Any) -> RotationPlan:
     *others, _kept_until = rest
     return plan_rotation(keys, now, *others)
 
@@ -46,7 +46,7 @@ def promise_and_forget(store: KeyStore, kept_for: timedelta, now: datetime) -> N
     store._session.get_one(KeySetPromiseRow, 1).kept_until = None
 
 
-def carry_out_as_planned(ring: Keyring, plan: Plan, made: Sequence[Any], seen: Any) -> None:
+def carry_out_as_planned(ring: Keyring, plan: RotationPlan, made: Sequence[Any], seen: Any) -> None:
     ring._plan = lambda _seen: plan
     try:
         carry_out_plan(ring, plan, made, seen)
@@ -54,16 +54,16 @@ def carry_out_as_planned(ring: Keyring, plan: Plan, made: Sequence[Any], seen: A
         del ring._plan
 
 
-def carry_out_anyway(keys: Keys, plan: Plan, made: Sequence[Any], *, seen: Any) -> bool:
+def carry_out_unchecked(keys: Keys, plan: RotationPlan, made: Sequence[Any], *, seen: Any) -> bool:
     return carry_out(keys, plan, made, seen=keys._store.stored())
 
 
-def youngest(keys: Some, alg: SigningAlgorithm, _now: datetime) -> SigningKey | None:
+def newest(keys: Some, alg: SigningAlgorithm, _now: datetime) -> SigningKey | None:
     usable = [key for key in keys if key.is_usable and key.alg is alg]
     return max(usable, key=lambda key: key.activates_at, default=None)
 
 
-def active_or_nobody(keys: Some, alg: SigningAlgorithm, now: datetime) -> SigningKey | None:
+def active_or_none(keys: Some, alg: SigningAlgorithm, now: datetime) -> SigningKey | None:
     return active([key for key in keys if key.activates_at <= now], alg, now)
 
 
@@ -95,11 +95,11 @@ def next_hand_over(keys: Some, now: datetime) -> datetime | None:
     return min((key.activates_at for key in keys if key.activates_at > now), default=None)
 
 
-def no_reserve_published(keys: Iterable[SigningKey], algorithms: Any) -> list[SigningKey]:
+def no_next_key_published(keys: Iterable[SigningKey], algorithms: Any) -> list[SigningKey]:
     return publishable(keys, algorithms)[1:]
 
 
-def two_youngest_published(keys: Iterable[SigningKey], algorithms: Any) -> list[SigningKey]:
+def two_newest_published(keys: Iterable[SigningKey], algorithms: Any) -> list[SigningKey]:
     return publishable(keys, algorithms)[:2]
 
 
@@ -111,7 +111,7 @@ def change_and_keep_the_private_part(store: KeyStore, keys: Sequence[SigningKey]
 
 @dataclass(frozen=True)
 class Mutant:
-    """A rule, and what breaks it: the `name` of `where` becomes `broken`."""
+    """A rule, and how to break it: replace `name` in `where` by `broken`."""
 
     rule: str
     where: Any
@@ -127,34 +127,39 @@ def longest(_document: JwksDocument, _now: datetime, longest: timedelta) -> int:
     return int(longest.total_seconds())
 
 
-def believed_for_less(by: timedelta) -> timedelta:
+def trusted_for_less(by: timedelta) -> timedelta:
     return TRUSTED_FOR - by
 
 
 MUTANTS = [
-    Mutant("a reserve is announced for long enough", KeyPolicy, "seen_by_all_within", HALF),
-    Mutant("clocks are apart", KeyPolicy, "clocks_apart", NONE),
+    Mutant("the next key is announced for long enough", KeyPolicy, "seen_by_all_within", HALF),
+    Mutant("clocks differ", KeyPolicy, "clocks_apart", NONE),
     Mutant("a process sees late", schedule, "SEEN_WITHIN", timedelta(0)),
-    Mutant("tokens live on", schedule, "TRUSTED_FOR", believed_for_less(MAX_TOKEN)),
-    Mutant("verifiers are behind", schedule, "TRUSTED_FOR", believed_for_less(VERIFIERS_BEHIND)),
-    Mutant("signers are apart", schedule, "TRUSTED_FOR", believed_for_less(CLOCKS_APART)),
-    Mutant("there is a reserve", keyring, "plan_rotation", no_reserve),
+    Mutant("tokens outlive a rotation", schedule, "TRUSTED_FOR", trusted_for_less(MAX_TOKEN)),
+    Mutant(
+        "clocks of verifiers are behind",
+        schedule,
+        "TRUSTED_FOR",
+        trusted_for_less(VERIFIERS_BEHIND),
+    ),
+    Mutant("clocks of signers differ", schedule, "TRUSTED_FOR", trusted_for_less(CLOCKS_APART)),
+    Mutant("there is a next key", keyring, "plan_rotation", no_next_key),
     Mutant("a retired key ends", keyring, "plan_rotation", no_end),
     Mutant("promises are kept", keyring, "plan_rotation", as_if_nothing_was_promised),
-    Mutant("promises are on record", KeyStore, "promise", promise_and_forget),
-    Mutant("keys are dated when on record", Keyring, "_carry_out", carry_out_as_planned),
-    Mutant("a plan is for what was seen", Keys, "carry_out", carry_out_anyway),
-    Mutant("no key before its time", schedule, "active", youngest),
-    Mutant("a clock behind all has one sign", schedule, "active", active_or_nobody),
-    Mutant("nobody hurries a reserve", schedule, "rotated", rotated_when_asked),
+    Mutant("promises are stored", KeyStore, "promise", promise_and_forget),
+    Mutant("keys are dated when stored", Keyring, "_carry_out", carry_out_as_planned),
+    Mutant("a plan is for what was seen", Keys, "carry_out", carry_out_unchecked),
+    Mutant("no key before its time", schedule, "active", newest),
+    Mutant("with a clock behind all keys one signs", schedule, "active", active_or_none),
+    Mutant("no early activation of the next key", schedule, "rotated", rotated_when_asked),
     Mutant("revoked is revoked", schedule, "revoked", not_revoked),
-    Mutant("the reserve takes over", schedule, "revoked", no_successor),
+    Mutant("the next key takes over", schedule, "revoked", no_successor),
     Mutant("by every clock", schedule, "revoked", successor_by_this_clock),
     Mutant("max-age ends with a hand-over", schedule, "next_change", next_end),
     Mutant("max-age ends with a key", schedule, "next_change", next_hand_over),
     Mutant("max-age ends at all", JwksDocument, "max_age", longest),
-    Mutant("a reserve is published", schedule, "publishable", no_reserve_published),
-    Mutant("a retired key is published", schedule, "publishable", two_youngest_published),
-    Mutant("the record forgets", KeyStore, "change", change_and_keep_the_private_part),
-    Mutant("the backend forgets", Keyring, "_destroy", lambda *_: None),
+    Mutant("the next key is published", schedule, "publishable", no_next_key_published),
+    Mutant("a retired key is published", schedule, "publishable", two_newest_published),
+    Mutant("the database drops the handle", KeyStore, "change", change_and_keep_the_private_part),
+    Mutant("the backend destroys the key", Keyring, "_destroy", lambda *_: None),
 ]

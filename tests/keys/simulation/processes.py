@@ -12,18 +12,18 @@ from issuer.clock import Clock
 from issuer.directory import ChangeWatcher
 from issuer.keys import KeyPolicy, Keyring, Keys, SigningKey, schedule
 from issuer.vocabulary import SigningAlgorithm
-from tests.keys.simulation.followers import HeldSet
-from tests.keys.simulation.memory import Database, PrivateParts
+from tests.keys.simulation.key_sets import HeldSet
+from tests.keys.simulation.memory import DatabaseInMemory, PrivateParts
 
 if TYPE_CHECKING:
-    from tests.keys.simulation.world import World
+    from tests.keys.simulation.world import SimulatedWorld
 
 OPERATOR = Actor("test:operator")
 
 
 @dataclass(frozen=True)
-class Policy:
-    """The settings that matter to keys, and the rules `settings.py` has for them."""
+class KeySettings:
+    """The settings that concern keys, with the rules of `settings.py` for them."""
 
     sign_for: timedelta
     announce_for: timedelta
@@ -40,9 +40,9 @@ class Policy:
 
 @dataclass(frozen=True)
 class Character:
-    """What is wrong with one process: all of it within what the rules allow.
+    """The imperfections of one process, all within the limits that rotation allows.
 
-    Its clock is ahead by `ahead`; it looks around `late`; it makes a key in `makes_keys_in`.
+    Its clock is ahead by `ahead`; it sees changes `late`; it makes a key in `makes_keys_in`.
     """
 
     ahead: timedelta
@@ -51,7 +51,7 @@ class Character:
 
 
 class ClockOfItsOwn(Clock):
-    def __init__(self, world: "World", ahead: timedelta) -> None:
+    def __init__(self, world: "SimulatedWorld", ahead: timedelta) -> None:
         self._world = world
         self.ahead = ahead
 
@@ -63,16 +63,16 @@ class ClockOfItsOwn(Clock):
 
 
 class Process:
-    """Wired as in `services.py`; what its threads do is called from the world's diary."""
+    """Built as in `composition/`; the simulation calls what its threads would do."""
 
-    def __init__(self, world: "World", policy: Policy, character: Character) -> None:
+    def __init__(self, world: "SimulatedWorld", policy: KeySettings, character: Character) -> None:
         self.world = world
         self.policy = policy
         self.character = character
         self.clock = ClockOfItsOwn(world, character.ahead)
         self.private_parts = PrivateParts(self._make_a_key)
         self.is_making_a_key = False
-        self.database = Database(world.record, lambda: world.committed(policy.announce_for))
+        self.database = DatabaseInMemory(world.record, lambda: world.committed(policy.announce_for))
         self.keyring = Keyring(
             self.database,
             [self.private_parts],
@@ -117,12 +117,12 @@ class Process:
         return {alg: self.keyring.sign(alg, "at+jwt", {}).kid for alg in algorithms}
 
     def max_age(self) -> timedelta:
-        """Of the key set, were it asked for now."""
+        """The max-age of the key set, if served now."""
         document = self.keyring.jwks
         return timedelta(seconds=document.max_age(self.clock(), self.policy.jwks_max_age))
 
     def answers(self) -> HeldSet:
-        """The key set, as somebody gets it now and holds it for as long as allowed."""
+        """The key set, as a verifier gets it now and caches it for as long as allowed."""
         kids = kids_of(self.keyring.jwks.body)
         until = self.world.now + self.max_age() + self.policy.jwks_max_stale
         return HeldSet(kids, self.world.now, until)
@@ -135,17 +135,17 @@ class Process:
 
     @property
     def ends(self) -> list[datetime]:
-        """When those that have a successor are over, by its clock."""
+        """When keys with a successor are destroyed, by its clock."""
         self._read()
         return self._ends
 
     def changes_by_itself(self) -> Sequence[datetime]:
-        """When a key takes over or is over by its clock, in true time."""
+        """When a key becomes active or is destroyed by its clock, in true time."""
         self._read()
         return self._changes
 
     def _read(self) -> None:
-        """Once for each list of keys: it is asked at every moment."""
+        """Once for each list of keys: this is called at every moment."""
         if self._keys is not self.keyring.keys:
             self._keys = self.keyring.keys
             self._usable = [key for key in self._keys if key.is_usable]
@@ -155,14 +155,14 @@ class Process:
             self._changes = [date - self.clock.ahead for date in dates]
 
     def looks_around(self) -> Iterator[datetime]:
-        """When it notices that, or what others have done."""
+        """When it notices that, or what other processes have done."""
         yield from (moment + self.character.late for moment in self.changes_by_itself())
         if self.unseen_since is not None:
             yield self.unseen_since + self.character.late
 
     @property
     def is_at_rest(self) -> bool:
-        """Whether it has done and seen all there was, and has nothing to do."""
+        """Whether it has seen all changes, and has nothing to do."""
         changes_at = self.keyring.jwks.changes_at
         is_over = changes_at is not None and changes_at <= self.clock()
         return not (is_over or self.is_making_a_key or self.unseen_since)
@@ -175,7 +175,7 @@ class Process:
             self.world.hold(before)
 
     def _change(self, change: Callable[[Keys], object]) -> None:
-        """As `Composition.changing_keys` does it."""
+        """As `Administration.changing_keys` does it."""
         self.keyring.put_in_order()
         with self.database.changing() as session:
             change(Keys(session, Trail(session, self.clock, OPERATOR), self.clock))

@@ -1,4 +1,4 @@
-"""What happens in a house: drawn by hypothesis, and then carried out."""
+"""What happens to an issuer: drawn by hypothesis, and then carried out."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,48 +13,48 @@ from issuer.errors import NotYet
 from issuer.keys import KeyState
 from issuer.keys.schedule import next_key, state_at
 from issuer.vocabulary import SEEN_WITHIN, SigningAlgorithm
-from tests.keys.simulation.processes import Character, Policy, Process
-from tests.keys.simulation.world import World
+from tests.keys.simulation.processes import Character, KeySettings, Process
+from tests.keys.simulation.world import SimulatedWorld
 
 DAY, HOUR, MINUTE, SECOND = timedelta(1), timedelta(hours=1), timedelta(minutes=1), timedelta(0, 1)
 NOT_AT_ALL = timedelta(0)
 
 POLICIES = {
-    "as delivered": Policy(30 * DAY, 24 * HOUR, 5 * MINUTE, 5 * MINUTE),
-    "not a second to spare": Policy(90 * DAY, HOUR, 40 * MINUTE, 20 * MINUTE),
-    "long caches": Policy(180 * DAY, 14 * DAY, 7 * DAY, 7 * DAY),
-    "always announced": Policy(60 * DAY, 60 * DAY, HOUR, DAY),
-    "one machine": Policy(60 * DAY, MINUTE, 30 * SECOND, 30 * SECOND),
+    "as delivered": KeySettings(30 * DAY, 24 * HOUR, 5 * MINUTE, 5 * MINUTE),
+    "not a second to spare": KeySettings(90 * DAY, HOUR, 40 * MINUTE, 20 * MINUTE),
+    "long caches": KeySettings(180 * DAY, 14 * DAY, 7 * DAY, 7 * DAY),
+    "always announced": KeySettings(60 * DAY, 60 * DAY, HOUR, DAY),
+    "one machine": KeySettings(60 * DAY, MINUTE, 30 * SECOND, 30 * SECOND),
 }
 MAX_PROCESSES = 5
 MAX_CLOCKS_OFF = 30 * SECOND
 
 
 class Step(Protocol):
-    def happens_in(self, world: World) -> None: ...
+    def happens_in(self, world: SimulatedWorld) -> None: ...
 
 
 @dataclass(frozen=True)
 class Wait:
     duration: timedelta
 
-    def happens_in(self, world: World) -> None:
+    def happens_in(self, world: SimulatedWorld) -> None:
         world.run_until(world.now + self.duration)
 
 
 @dataclass(frozen=True)
 class Start:
-    """One more process, under the settings of the house."""
+    """One more process, with the current settings."""
 
     character: Character
 
-    def happens_in(self, world: World) -> None:
+    def happens_in(self, world: SimulatedWorld) -> None:
         if len(world.processes) < MAX_PROCESSES:
             world.start(self.character)
 
 
 class StopAll:
-    def happens_in(self, world: World) -> None:
+    def happens_in(self, world: SimulatedWorld) -> None:
         for process in list(world.processes):
             world.stop(process)
 
@@ -64,77 +64,77 @@ class StopAll:
 
 @dataclass(frozen=True)
 class Restart:
-    """Under other settings: everybody stops, and one is back at once."""
+    """With other settings: all processes stop, and one starts at once."""
 
     policy: str
     character: Character
 
-    def happens_in(self, world: World) -> None:
+    def happens_in(self, world: SimulatedWorld) -> None:
         StopAll().happens_in(world)
         world.policy = POLICIES[self.policy]
         world.start(self.character)
 
 
 @dataclass(frozen=True)
-class Done:
-    """Something done to one process, or through it; to nobody if none runs."""
+class ProcessStep:
+    """Something done to one process, or through it; nothing if none runs."""
 
     by: int
 
-    def happens_in(self, world: World) -> None:
+    def happens_in(self, world: SimulatedWorld) -> None:
         if world.processes:
             self.do(world, world.processes[self.by % len(world.processes)])
 
-    def do(self, world: World, process: Process) -> None:
+    def do(self, world: SimulatedWorld, process: Process) -> None:
         raise NotImplementedError
 
 
-class Stop(Done):
-    def do(self, world: World, process: Process) -> None:
+class Stop(ProcessStep):
+    def do(self, world: SimulatedWorld, process: Process) -> None:
         world.stop(process)
 
 
-class Ask(Done):
-    """A follower of no particular malice."""
+class FetchKeySet(ProcessStep):
+    """A verifier fetches the key set at any time."""
 
-    def do(self, world: World, process: Process) -> None:
+    def do(self, world: SimulatedWorld, process: Process) -> None:
         world.hold(process.answers())
 
 
 @dataclass(frozen=True)
-class WaitForHandOver(Done):
+class WaitForHandOver(ProcessStep):
     """Of any key, by the clock of one process; or until a little before or after."""
 
     off: timedelta
 
-    def do(self, world: World, process: Process) -> None:
+    def do(self, world: SimulatedWorld, process: Process) -> None:
         if later := [at for at in process.changes_by_itself() if at > world.now]:
             world.run_until(max(world.now, min(later) + self.off))
 
 
 @dataclass(frozen=True)
-class Rotate(Done):
+class Rotate(ProcessStep):
     alg: SigningAlgorithm
 
-    def do(self, world: World, process: Process) -> None:
+    def do(self, world: SimulatedWorld, process: Process) -> None:
         with suppress(NotYet):
             process.rotate(self.alg)
         world.examine()
 
 
 class RotateAsSoonAsAllowed(Rotate):
-    def do(self, world: World, process: Process) -> None:
+    def do(self, world: SimulatedWorld, process: Process) -> None:
         if following := next_key(process.keyring.keys, self.alg, process.clock()):
             world.run_until(following.ready_at - process.clock.ahead)
         super().do(world, process)
 
 
 @dataclass(frozen=True)
-class Revoke(Done):
+class Revoke(ProcessStep):
     alg: SigningAlgorithm
     state: KeyState
 
-    def do(self, world: World, process: Process) -> None:
+    def do(self, world: SimulatedWorld, process: Process) -> None:
         keys, now = process.keyring.keys, process.clock()
         for key in keys:
             if key.alg is self.alg and state_at(keys, key, now) is self.state:
@@ -145,14 +145,14 @@ class Revoke(Done):
 
 @dataclass(frozen=True)
 class Schedule:
-    """The processes of one house have at most so wrong clocks as its shortest policy bears."""
+    """`clocks_off` is at most what the shortest of the policies allows."""
 
     algorithms: Sequence[SigningAlgorithm]
     clocks_off: timedelta
     steps: Sequence[Step]
 
-    def run(self) -> World:
-        world = World(self.algorithms, self.clocks_off)
+    def run(self) -> SimulatedWorld:
+        world = SimulatedWorld(self.algorithms, self.clocks_off)
         for step in self.steps:
             step.happens_in(world)
         return world
@@ -194,23 +194,23 @@ def schedules(draw: st.DrawFn) -> Schedule:
     hand_over = st.builds(WaitForHandOver, by, durations(-clocks_off, NOT_AT_ALL, most=clocks_off))
     rotate_soon = st.builds(RotateAsSoonAsAllowed, by, alg)
     revoke = st.builds(Revoke, by, alg, st.sampled_from(KeyState))
-    revoke_reserve = st.builds(Revoke, by, alg, st.just(KeyState.ANNOUNCED))
+    revoke_next_key = st.builds(Revoke, by, alg, st.just(KeyState.ANNOUNCED))
     step = st.one_of(
         st.builds(Wait, wait),
         start,
         st.builds(Stop, by),
         st.just(StopAll()),
-        st.builds(Ask, by),
+        st.builds(FetchKeySet, by),
         st.builds(Rotate, by, alg),
         rotate_soon,
         revoke,
     )
-    # What chance alone would seldom bring together.
+    # Combinations that random steps would seldom form.
     chapter = st.one_of(
         st.tuples(step),
-        st.tuples(restart, start, revoke_reserve, rotate_soon),
-        st.tuples(start, revoke_reserve, rotate_soon),
-        st.tuples(at_worst, beside, beside, revoke_reserve, rotate_soon),
+        st.tuples(restart, start, revoke_next_key, rotate_soon),
+        st.tuples(start, revoke_next_key, rotate_soon),
+        st.tuples(at_worst, beside, beside, revoke_next_key, rotate_soon),
         st.tuples(hand_over, revoke, revoke),
     )
     steps = chain.from_iterable(draw(st.lists(chapter, max_size=6)))

@@ -1,8 +1,8 @@
-"""A house with its processes and followers, and the time that passes there.
+"""An issuer with its processes and verifiers, and the time that passes.
 
-Time jumps from one moment of somebody's diary to the next. Before and after each, every process
-signs, and everybody who may still hold a key set verifies. The followers are the worst there can
-be: somebody always asked in the very last moment, and keeps what they got for as long as allowed.
+Time jumps from one scheduled event to the next. Before and after each, every process signs, and
+every verifier that may still cache a key set verifies. The worst case is assumed: some verifier
+fetched the key set at the last moment, and caches it for as long as allowed.
 """
 
 from collections.abc import Sequence
@@ -13,26 +13,26 @@ from issuer.keys import KeyState
 from issuer.keys.schedule import state_at
 from issuer.keys.store import KeyStore, StoredKeys
 from issuer.vocabulary import MAX_TOKEN, VERIFIERS_BEHIND, SigningAlgorithm
-from tests.keys.simulation.followers import HeldSet
 from tests.keys.simulation.history import History
 from tests.keys.simulation.invariants import check
-from tests.keys.simulation.memory import AuditLog, Session
-from tests.keys.simulation.processes import Character, Policy, Process
+from tests.keys.simulation.key_sets import HeldSet
+from tests.keys.simulation.memory import Session, StoredRows
+from tests.keys.simulation.processes import Character, KeySettings, Process
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 NEVER = datetime.max.replace(tzinfo=UTC)
 INSTANT = timedelta(microseconds=1)
 
 
-class World:
-    """`now` is true: the clocks of processes are ahead of it or behind by up to `clocks_off`."""
+class SimulatedWorld:
+    """`now` is the true time; clocks of processes differ from it by up to `clocks_off`."""
 
     def __init__(self, algorithms: Sequence[SigningAlgorithm], clocks_off: timedelta) -> None:
         self.now = START
-        self.policy: Policy
+        self.policy: KeySettings
         self.algorithms = algorithms
         self.clocks_off = clocks_off
-        self.record = AuditLog()
+        self.record = StoredRows()
         self.history = History()
         self.processes: list[Process] = []
         self._looking: list[Process] = []
@@ -41,7 +41,7 @@ class World:
         self.signing: dict[Process, dict[SigningAlgorithm, str]] = {}
 
     def stored(self) -> StoredKeys:
-        """As the database has it in this moment."""
+        """The content of the database now."""
         return KeyStore(Session(self.record.rows)).stored()
 
     def start(self, character: Character) -> None:
@@ -55,7 +55,7 @@ class World:
         self.processes.remove(process)
 
     def run_until(self, moment: datetime) -> None:
-        """Everything happens that is due until then."""
+        """Let everything happen that is due until then."""
         self._let_look()
         while (due := self._next_due()) <= moment:
             self._go_to(due)
@@ -64,30 +64,30 @@ class World:
         self._go_to(moment)
 
     def committed(self, announce_for: timedelta) -> None:
-        """The record has changed; nobody has seen it yet, and somebody asks everyone."""
+        """The database has changed; no process has seen it, and a verifier asks each of them."""
         self.history.committed(self.stored(), self.now, announce_for)
         for process in self.processes:
             process.unseen_since = process.unseen_since or self.now
             self.hold(process.answers())
 
     def hold(self, key_set: HeldSet) -> None:
-        """A follower keeps it."""
+        """A verifier caches it."""
         self.held.append(key_set)
-        self.history.given(key_set)
+        self.history.served(key_set)
 
     def examine(self) -> None:
-        """Everybody signs, everybody verifies."""
+        """Every process signs, every verifier verifies."""
         self.held = [each for each in self.held if each.until > self.now]
         self.key_sets = [*self.held, *(each.answers() for each in self.processes)]
         self.signing = {each: each.signing() for each in self.processes}
         for process, signing in self.signing.items():
             for kid in signing.values():
-                self.history.signed(kid, self._believed_until(process))
+                self.history.signed(kid, self._trusted_until(process))
         self.history.retired |= self._retired_by_every_clock()
         check(self)
 
     def _let_look(self) -> None:
-        """One after the other; while one of them makes a key, the others go on."""
+        """One process after the other; while one makes a key, the others continue."""
         while self._looking:
             self._looking.pop().look()
             self.examine()
@@ -104,10 +104,10 @@ class World:
         later = (each for each in chain(due, before_and_after) if each > self.now)
         return min(later, default=NEVER)
 
-    def _believed_until(self, process: Process) -> datetime:
-        """When a token issued now is dead even to the verifier whose clock is furthest behind.
+    def _trusted_until(self, process: Process) -> datetime:
+        """When a token issued now has expired even for the verifier with the slowest clock.
 
-        Which is `VERIFIERS_BEHIND`, by the clock of whichever process.
+        That clock is `VERIFIERS_BEHIND`, compared with the clock of any process.
         """
         return process.clock() + MAX_TOKEN + VERIFIERS_BEHIND - self.clocks_off
 
