@@ -1,9 +1,9 @@
-"""The record: who did what to what, and how it ended. Append-only.
+"""The audit log: who did what to what, and with which outcome. Append-only.
 
-`Trail` writes an event into the transaction that makes the change. `AuditWriter` makes what
-must survive a refusal durable by itself, many events to a commit; `GatheredRefusals` counts those
-of a flood. Events hang together by keyed hashes, which `Checkpoints` anchor and `verify` checks;
-`Retention` deletes what is too old.
+`Trail` writes an event in the transaction of the change. `AuditWriter` commits events that must
+survive a refusal in transactions of its own, many at a time; `GatheredRefusals` counts those of a
+flood. Keyed hashes chain the events; `Checkpoints` anchor the chains and `verify` checks them;
+`Retention` deletes old events.
 """
 
 from issuer.audit.audit_log import AuditEvent, AuditLog, EventFilter

@@ -1,4 +1,4 @@
-"""What the checkpoints say of the rows, once they are found to be ours, and all there."""
+"""Verifying the checkpoints, and what they say about the rows."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,8 +21,8 @@ from issuer.database.tables import AuditCheckpointRow
 Read: TypeAlias = Callable[[str], dict[str, Any] | None]
 
 
-class Finding(BaseModel):
-    """What is wrong, and where: with a row, with what is missing after a row, or a checkpoint."""
+class AuditFinding(BaseModel):
+    """What is wrong, and where: a row, what is missing after a row, or a checkpoint."""
 
     what: str
     row: int | None = None
@@ -32,16 +32,16 @@ class Finding(BaseModel):
 
 
 class Broken(Exception):
-    """The record is not as it was written."""
+    """The audit log is not as it was written."""
 
     def __init__(self, what: str, **where: Any) -> None:
         super().__init__(what)
-        self.finding = Finding(what=what, **where)
+        self.finding = AuditFinding(what=what, **where)
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """An end that a checkpoint has named."""
+    """The end of a chain according to a checkpoint."""
 
     end: End
     checkpoint: int
@@ -49,10 +49,10 @@ class Named:
 
 @dataclass
 class Anchors:
-    """Where the chains begin, what rows they must have, and what is left of older ones.
+    """Where the chains begin, and which rows they must have.
 
-    `starts` are where retention has cut the chains, at `since`; rows until there are to be found
-    only if it `is_pruning` still, and none before the row `first`. `named` is in order of `seq`.
+    `starts` are where retention has cut the chains, at `since`. Rows until there exist only while
+    it `is_pruning`, and none before the row `first`. `named` is in order of `seq`.
     """
 
     starts: Mapping[str, End] = field(default_factory=dict)
@@ -64,13 +64,13 @@ class Anchors:
     checkpoints: int = 0
     since: datetime | None = None
     until: datetime | None = None
-    missing: Finding | None = None
+    missing: AuditFinding | None = None
 
 
 def anchored(
     rows: Sequence[AuditCheckpointRow], key: ChainKey, read: Read, kept: Sequence[str]
 ) -> Anchors:
-    """What the checkpoints say, and those `kept` elsewhere; `Broken` if one is not as it was."""
+    """What the checkpoints say, and those `kept` elsewhere; `Broken` if one was changed."""
     statements = [_checked(row, key, read) for row in rows]
     pruned = last_pruned(statements, done=True)
     _require_series(rows, statements, pruned)
@@ -91,11 +91,11 @@ def anchored(
 
 
 def _checked(row: AuditCheckpointRow, key: ChainKey, read: Read) -> Statement:
-    changed = Broken(f"Checkpoint {row.number} was changed or put there.", checkpoint=row.number)
+    changed = Broken(f"Checkpoint {row.number} was changed or inserted.", checkpoint=row.number)
     if not key.is_mac(row.mac, row.token):
         raise changed
     if (claims := read(row.token)) is None:
-        what = f"Checkpoint {row.number} is signed by no key of this issuer."
+        what = f"Checkpoint {row.number} is not signed by a key of this issuer."
         raise Broken(what, checkpoint=row.number)
     statement = Statement.read(claims)
     if (statement.number, statement.made_at) != (row.number, row.made_at):
@@ -106,17 +106,19 @@ def _checked(row: AuditCheckpointRow, key: ChainKey, read: Read) -> Statement:
 def _require_series(
     rows: Sequence[AuditCheckpointRow], statements: Sequence[Statement], pruned: Pruned | None
 ) -> None:
-    """Each follows the one before; the first, what retention has left of them."""
+    """Each follows the one before; the first follows what retention deleted."""
     number, previous = (pruned.through, pruned.digest) if pruned else (0, None)
     for row, statement in zip(rows, statements, strict=True):
         number += 1
         if row.number != number:
             what = f"Checkpoint {number} was removed."
             if row.number < number:
-                what = f"Checkpoint {row.number} was deleted by retention, and put back."
+                what = f"Checkpoint {row.number} was deleted by retention and inserted again."
             raise Broken(what, checkpoint=min(number, row.number))
         if statement.previous != previous:
-            raise Broken(f"Checkpoint {number} follows another.", checkpoint=number)
+            raise Broken(
+                f"Checkpoint {number} does not follow the one before it.", checkpoint=number
+            )
         previous = digest(row.token)
 
 
@@ -126,22 +128,22 @@ def _compared(
     read: Read,
     statements: list[Statement],
     pruned: Pruned | None,
-) -> Finding | None:
-    """What is said if no row shows it: a checkpoint that was kept is not on record.
+) -> AuditFinding | None:
+    """The finding, if a checkpoint that was kept elsewhere is not in the database.
 
-    What it says of rows counts as well then.
+    Adds its statement to `statements`, so that the rows it covers are checked.
     """
     missing = None
     for token in kept:
         if (claims := read(token)) is None:
-            raise Broken("A checkpoint that was kept is signed by no key of this issuer.")
+            raise Broken("A kept checkpoint is not signed by a key of this issuer.")
         statement = Statement.read(claims)
         is_deleted = pruned is not None and statement.number <= pruned.through
         if is_deleted or known.get(statement.number) == token:
             continue
         statements.append(statement)
-        what = f"Checkpoint {statement.number}, which was kept, is not on record."
-        missing = missing or Finding(what=what, checkpoint=statement.number)
+        what = f"The kept checkpoint {statement.number} is not in the database."
+        missing = missing or AuditFinding(what=what, checkpoint=statement.number)
     return missing
 
 

@@ -1,4 +1,4 @@
-"""Reading the record."""
+"""Reading the audit log."""
 
 from datetime import datetime
 from typing import Any
@@ -11,9 +11,9 @@ from issuer.database.store import as_model
 
 
 class EventFilter(BaseModel):
-    """What events must match; None matches all. `since` counts, `until` does not.
+    """What events must match; None matches all. `since` is included, `until` is not.
 
-    `target` is an id or a name: of a user name, also what was done to the user who has it.
+    `target` is an id or a name. A user name also finds events of the id of that user.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -27,7 +27,7 @@ class EventFilter(BaseModel):
 
 
 class AuditEvent(BaseModel):
-    """An event on record; `count` times, where refusals alike were put together.
+    """An event of the audit log. `count` is more than 1 for equal refusals in one row.
 
     It is row `seq` of its `chain`; `hash`, in hexadecimal, covers it and the row before it.
     """

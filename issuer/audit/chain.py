@@ -1,7 +1,7 @@
-"""How events hang together: each row carries a keyed hash over itself and the row before it.
+"""How events are chained: each row carries a keyed hash (HMAC) over itself and the row before it.
 
-Who can change the table but not read the master key can take no row away, put none between, and
-change none, without the hashes telling where.
+Someone who can change the table but cannot read the master key cannot remove, insert or change a
+row without detection.
 """
 
 import hmac
@@ -13,11 +13,11 @@ from typing import Any
 
 from issuer.audit.event import Event
 
-# The chain of what is written in the transaction that makes the change: one for all processes.
+# The chain of events written in the transaction of a change: one for all processes.
 CHANGES = "changes"
 HASH_BYTES = 32
 
-# What is hashed of a row, in this order.
+# The columns that are hashed, in this order.
 COLUMNS = (
     *("id", "at", "actor", "action", "target", "outcome", "reason", "request_id", "address"),
     *("count", "details", "chain", "seq"),
@@ -28,7 +28,7 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The last row of a chain, which the next one takes up; the default is that of no row."""
+    """The last row of a chain, which the next one continues; the default is an empty chain."""
 
     seq: int = 0
     hash: bytes = bytes(HASH_BYTES)
@@ -38,8 +38,8 @@ class End:
 class Linked:
     """A row to be added, and its hash, which is over `stored`.
 
-    `stored` are its `COLUMNS`, an instant and the details as text, the same on both databases: the
-    record may move from one to the other. `details` are those of the event once more, not as text.
+    `stored` are its `COLUMNS`, with instant and details as text, the same on both databases: rows
+    may be moved from one to the other. `details` are those of the event, not as text.
     """
 
     stored: tuple[Any, ...]
@@ -48,7 +48,7 @@ class Linked:
 
 
 class ChainKey:
-    """The key of every hash of the record."""
+    """The key of every hash in the audit log."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
@@ -56,7 +56,7 @@ class ChainKey:
     def hash(self, before: bytes, columns: Sequence[object]) -> bytes:
         """The hash of the row with these `COLUMNS`, as stored, after one with the hash `before`.
 
-        `TypeError` for what no row of ours holds.
+        `TypeError` for a value that the issuer never writes.
         """
         return hmac.digest(self._key, before + _encode(columns).encode(), "sha256")
 
@@ -65,7 +65,7 @@ class ChainKey:
         return hmac.digest(self._key, b"checkpoint " + token.encode(), "sha256")
 
     def is_mac(self, mac: bytes, token: str) -> bool:
-        """Whether the checkpoint is one of ours."""
+        """Whether `mac` is the hash of the checkpoint."""
         return hmac.compare_digest(mac, self.mac(token))
 
     def linked(self, event: Event, row_id: int, chain: str, end: End) -> "Linked":

@@ -1,4 +1,4 @@
-"""The chains of a house, as every session of its database brings them along."""
+"""The chains of an issuer, available from every session of its database."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ class Chains:
         self.key = key
 
     def append(self, connection: Connection, chain: str, end: End, events: Sequence[Event]) -> End:
-        """`events` follow `end`, in one statement; the new end, if the transaction commits."""
+        """Add `events` after `end` in one statement; the new end, if the transaction commits."""
         rows = []
         for row_id, event in zip(store.new_ids(connection, len(events)), events, strict=True):
             row = self.key.linked(event, row_id, chain, end)
@@ -28,7 +28,7 @@ class Chains:
         return end
 
     def append_change(self, session: Session, event: Event) -> None:
-        """`event` follows what any process has changed, of which one transaction is at a time."""
+        """Add `event` to the chain of changes, which one transaction at a time extends."""
         end = session.info.get(_END_OF_CHANGES)
         if end is None:
             store.hold_changes(session)
@@ -37,12 +37,12 @@ class Chains:
 
 
 def keep_chains(database: Database, key: ChainKey) -> Chains:
-    """From now on, what is recorded in `database` hangs together by `key`."""
+    """From now on, events in `database` are chained with `key`."""
     database.info[CHAINS] = chains = Chains(key)
     return chains
 
 
 def chains_of(found_in: Database | Session) -> Chains:
-    """The chains of a database, which its sessions bring along."""
+    """The chains of a database or of its session."""
     chains: Chains = found_in.info[CHAINS]
     return chains

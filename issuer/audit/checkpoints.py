@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 
 class Checkpoints:
-    """Makes checkpoints. What was under one cannot be cut off without a trace."""
+    """Makes checkpoints. Rows that one covers cannot be cut off undetected."""
 
     def __init__(
         self, database: Database, clock: Clock, issuer: str, key: ChainKey, sign: Sign
@@ -35,9 +35,9 @@ class Checkpoints:
         self._named: dict[str, End] = {}
 
     def make(self, unless_since: datetime | None = None) -> str | None:
-        """A checkpoint if anything was recorded since the newest; the token of the newest.
+        """Make a checkpoint if there are events since the newest; the token of the newest.
 
-        None is made if there is one since `unless_since`; None is given if there is none at all.
+        Makes none if there is one since `unless_since`. Returns None if there is none at all.
         """
         with self._lock:
             with self._database.reading() as session:
@@ -65,7 +65,7 @@ class Checkpoints:
         unchained: Unchained | None = None,
         pruned: Pruned | None = None,
     ) -> str:
-        """It goes to the log as well, which may be kept where the database cannot be changed."""
+        """Also logged: logs may be stored where an attacker on the database cannot change them."""
         before = store.newest_checkpoint(session)
         number, previous = (before.number + 1, digest(before.token)) if before else (1, None)
         now = self._clock().replace(microsecond=0)
@@ -77,17 +77,17 @@ class Checkpoints:
         return token
 
     def _catch_up(self, session: Session) -> AuditCheckpointRow | None:
-        """Know what others have named; the newest checkpoint."""
+        """Read the checkpoints of other processes; the newest checkpoint."""
         newest = store.newest_checkpoint(session)
         if self._newest > (newest.number if newest else 0):
-            log.critical("audit_checkpoints_are_gone", after=newest and newest.number)
+            log.critical("audit_checkpoints_missing", after=newest and newest.number)
             self._newest, self._named = 0, {}
         for row in store.checkpoints(session, after=self._newest):
             self._newest = row.number
             if self._key.is_mac(row.mac, row.token):
                 self._named.update(Statement.of(row.token).ends)
             else:
-                log.critical("audit_checkpoint_was_changed", number=row.number)
+                log.critical("audit_checkpoint_changed", number=row.number)
         return newest
 
     def _grown(self, session: Session) -> dict[str, End]:
@@ -97,7 +97,7 @@ class Checkpoints:
             if end.seq > known.seq:
                 grown[chain] = end
             elif end != known:
-                log.critical("audit_events_are_gone", chain=chain, after=end.seq)
+                log.critical("audit_events_missing", chain=chain, after=end.seq)
         return grown
 
 

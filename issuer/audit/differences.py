@@ -1,4 +1,4 @@
-"""What a change did, as the record has it: never more than somebody may read."""
+"""The difference that a change made, for the audit log; without private values."""
 
 import json
 from collections.abc import Collection
@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-_LONGEST = 2_048  # bytes of JSON, of a value before or after
+_MAX_VALUE = 2_048  # bytes of JSON, of a value before or after
 
 
 def differences(
@@ -18,16 +18,16 @@ def differences(
     """
     old, new = before.model_dump(mode="json"), after.model_dump(mode="json")
     changed = sorted(name for name in new if _text(old.get(name)) != _text(new[name]))
-    told = [name for name in changed if name not in private and _is_short(old, new, name)]
+    shown = [name for name in changed if name not in private and _is_short(old, new, name)]
     return {
         "changed": changed,
-        "from": {name: old.get(name) for name in told},
-        "to": {name: new[name] for name in told},
+        "from": {name: old.get(name) for name in shown},
+        "to": {name: new[name] for name in shown},
     }
 
 
 def _is_short(old: dict[str, Any], new: dict[str, Any], name: str) -> bool:
-    return max(len(_text(old.get(name))), len(_text(new[name]))) <= _LONGEST
+    return max(len(_text(old.get(name))), len(_text(new[name]))) <= _MAX_VALUE
 
 
 def _text(value: object) -> str:

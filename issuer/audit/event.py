@@ -1,4 +1,4 @@
-"""What an audit event holds. Never a secret, a password or a token: `jti` is the link."""
+"""An audit event. It never holds a secret, a password or a token; `jti` refers to the token."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,20 +13,20 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asks, in which request, from where."""
+    """The caller, its request and its address."""
 
     id: str | None = None
     request_id: str | None = None
     address: str | None = None
 
     def known_as(self, actor_id: str | None) -> "Actor":
-        """The same request from the same place, of whom it turned out to be."""
+        """The same request and address, with the caller's id."""
         return Actor(actor_id, self.request_id, self.address)
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened at `at`; `count` times, if refusals were put together."""
+    """What happened at `at`. `count` is more than 1 for equal refusals in one event."""
 
     at: datetime
     actor: Actor

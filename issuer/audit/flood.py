@@ -1,4 +1,4 @@
-"""Refusals that come in a flood are counted, so that the audit log cannot be filled up."""
+"""Refusals of a flood are only counted, so that no one can fill the audit log."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from issuer.audit.event import Actor, Event, Outcome
 from issuer.network import network_of
 
-# In a minute, as rows of their own: of one sender, and of all that did not authenticate. Together
-# with what is counted these are at most 432,000 rows a day and process, whoever takes part.
+# Rows a minute, for one sender, and for all unauthenticated senders. With the counted refusals
+# this is at most 432,000 rows a day and process, however many senders take part.
 _MAX_OF_A_SENDER = 60
 _MAX_UNAUTHENTICATED = 200
 
@@ -17,9 +17,10 @@ REASON = "one of many"
 
 
 class Flood:
-    """Lets the first refusals of each minute pass, and tells which of the others to count.
+    """Lets the first refusals of each minute pass; the others are only counted.
 
-    A sender is who authenticated, or else an IPv4 address or the /64 of an IPv6 address.
+    A sender is an authenticated client or user, or else an IPv4 address or the /64 of an IPv6
+    address.
     """
 
     def __init__(self) -> None:
@@ -28,9 +29,9 @@ class Flood:
         self._passed_unauthenticated = 0
 
     def hold(self, events: Sequence[Event]) -> list[bool]:
-        """For each, whether it is held back, to be counted with others of its sender.
+        """For each event, whether it is only counted.
 
-        Those alike, which become one row, pass or are held together.
+        Equal events, which become one row, are treated alike.
         """
         verdicts: dict[object, bool] = {}
         held = []
@@ -63,7 +64,7 @@ class Flood:
 
 
 def one_of_many(event: Event) -> Event:
-    """What is kept of a refusal that is only counted: who sent it, or from which network."""
+    """What is kept of a refusal that is only counted: the sender or its network."""
     address = network_of(event.actor.address)
     actor = Actor(event.actor.id, event.actor.request_id, address)
     return replace(event, actor=actor, target=None, reason=REASON, details={})
@@ -80,7 +81,7 @@ def coalesced(events: Iterable[Event]) -> list[Event]:
 
 
 def _alike(event: Event, position: int) -> object:
-    """What is equal for events that become one row; nothing else has the same `position`."""
+    """A value that is equal for events that become one row."""
     if event.outcome is not Outcome.REFUSED:
         return position
     actor = (event.actor.id, event.actor.address)

@@ -1,4 +1,4 @@
-"""Refusals of a flood: counted in memory, written now and then."""
+"""Refusals of a flood: counted in memory, written once a minute."""
 
 import threading
 from collections.abc import Hashable
@@ -15,10 +15,10 @@ MAX_KINDS = 100
 
 
 class GatheredRefusals:
-    """A refusal that cost nothing to decide must not cost a row. A crash loses those of a minute.
+    """Counts cheap refusals instead of writing a row for each. A crash loses those of a minute.
 
-    Those of one actor and address, for one reason, are one event; so are all beyond the first
-    hundred kinds.
+    Refusals of one actor and address, for one reason, are one event; beyond the first hundred
+    kinds, actor and address are left out.
     """
 
     def __init__(self, database: Database, random: Random, max_kinds: int = MAX_KINDS) -> None:
@@ -28,12 +28,12 @@ class GatheredRefusals:
         self._gathered: dict[Hashable, Event] = {}
 
     def note(self, event: Event) -> None:
-        """One more. Of those put together the first is what is known."""
+        """Count one more. Of equal refusals, the details of the first are kept."""
         with self._lock:
             self._gather(event)
 
     def write(self) -> None:
-        """Put on record what was noted; kept for the next time if the database is away."""
+        """Write what was counted to the audit log; kept for the next time if that fails."""
         with self._lock:
             gathered, self._gathered = self._gathered, {}
         if not gathered:

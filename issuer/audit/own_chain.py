@@ -1,4 +1,4 @@
-"""The chain of one writer, to which nobody else appends."""
+"""The chain of one writer, to which no other writer appends."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -10,12 +10,12 @@ from issuer.audit.event import Event
 from issuer.database import Database
 from issuer.database.counts import read_feed_count
 
-# Nobody has to remember the end of a chain for longer than that after its last row.
+# A chain is not continued when its last row is older: retention may have deleted that row.
 RESTS_FOR = timedelta(days=1)
 
 
 class OwnChain:
-    """Appends in transactions of its own, and waits for no other writer."""
+    """Appends in transactions of its own, without waiting for other writers."""
 
     def __init__(self, database: Database, random: Random) -> None:
         self._database = database
@@ -25,9 +25,9 @@ class OwnChain:
         self._last_at: datetime | None = None
 
     def append(self, events: Sequence[Event]) -> int:
-        """`events` are durable; `Unavailable` if they could not be made so.
+        """Commit `events`; `Unavailable` if that fails.
 
-        The number of the last change of the revocation feed that was committed before.
+        Returns the number of the last change of the revocation feed that was committed before.
         """
         if self._last_at and events[0].at - self._last_at > RESTS_FOR:
             self._begin_another()
@@ -36,7 +36,7 @@ class OwnChain:
                 end = chains_of(self._database).append(connection, self._id, self._end, events)
                 feed_count = read_feed_count(connection)
         except BaseException:
-            # Nobody knows whether it was committed: another chain is right either way.
+            # It may have been committed or not: a new chain is right either way.
             self._begin_another()
             raise
         self._end, self._last_at = end, events[-1].at

@@ -1,4 +1,4 @@
-"""Whether the audit log has room: without it no token can be issued."""
+"""Whether the audit log can be written: without it no token can be issued."""
 
 from issuer.audit.chain import End
 from issuer.audit.chains import chains_of
@@ -6,13 +6,13 @@ from issuer.audit.event import Actor, Event
 from issuer.clock import Clock
 from issuer.database import Database
 
-# More than fits into the pages that a PostgreSQL on a full disk still has.
+# More than fits into the free pages that PostgreSQL on a full disk may still have.
 _EVENTS = 200
 _LIKE_A_TOKEN = {"text": "x" * 200}
 
 
 def require_room(database: Database, clock: Clock) -> None:
-    """`DatabaseUnavailable` unless many more events could be stored. None is."""
+    """`DatabaseUnavailable` unless many more events could be stored. Stores none."""
     event = Event(clock(), Actor(), "audit.rehearsed", details=_LIKE_A_TOKEN)
     with database.statements() as connection:
         chains_of(database).append(connection, "rehearsal", End(), [event] * _EVENTS)

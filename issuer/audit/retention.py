@@ -1,4 +1,4 @@
-"""Deleting what is old, so that what is left can still be verified."""
+"""Deleting old events so that the rest can still be verified."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,8 +17,6 @@ from issuer.clock import Clock
 from issuer.database import Database, Session
 from issuer.errors import NotAllowed
 
-SHORTEST = timedelta(days=7)  # far longer than a chain may rest
-
 _NOT_MORE_OFTEN = timedelta(days=1)
 _RETENTION = Actor("issuer:retention")
 
@@ -34,10 +32,10 @@ class _Line:
 
 
 class Retention:
-    """Keeps events for `keep`, and then until the next checkpoint at most; never one under none.
+    """Keeps events for `keep`, and until the next checkpoint. Deletes only what one covers.
 
-    First it says what it will delete, on record and in a checkpoint; then it deletes, page by
-    page; then it says so. Whoever comes after a crash, or besides, does the same.
+    First an audit event and a checkpoint announce what will be deleted; then it is deleted, page
+    by page; then a checkpoint confirms it. After a crash, or in parallel, any process continues.
     """
 
     def __init__(
@@ -55,7 +53,7 @@ class Retention:
         self._keep = keep
 
     def prune(self) -> int:
-        """Delete what is too old; how many events. `NotAllowed` if checkpoints were changed."""
+        """Delete old events; how many. `NotAllowed` if checkpoints were changed."""
         with self._database.reading() as session:
             if self._planned(self._statements(session)) is None:
                 return 0
@@ -72,7 +70,7 @@ class Retention:
         return deleted
 
     def _statements(self, session: Session) -> list[Statement]:
-        """All there are: what somebody else wrote must not say what is deleted."""
+        """All checkpoints, verified: a forged one must not decide what is deleted."""
         statements: list[Statement] = []
         before = None
         for row in store.checkpoints(session):
@@ -85,13 +83,13 @@ class Retention:
         return statements
 
     def _planned(self, statements: Sequence[Statement]) -> Pruned | None:
-        """What is being deleted, or else what has to be now."""
-        said = [statement.pruned for statement in statements if statement.pruned]
-        if said and not said[-1].done:
-            return said[-1]
+        """What is being deleted, or else what has to be deleted now."""
+        pruned = [statement.pruned for statement in statements if statement.pruned]
+        if pruned and not pruned[-1].done:
+            return pruned[-1]
         too_old = self._clock() - self._keep
         old = [statement for statement in statements if statement.made_at <= too_old]
-        if not old or (said and old[-1].made_at - said[-1].until < _NOT_MORE_OFTEN):
+        if not old or (pruned and old[-1].made_at - pruned[-1].until < _NOT_MORE_OFTEN):
             return None
         return Pruned(old[-1].number, "", old[-1].made_at, {})
 
@@ -113,27 +111,27 @@ class Retention:
         return deleted
 
     def _page(self, delete: Callable[[Session], int]) -> int:
-        """In a transaction of its own: others want to write meanwhile."""
+        """In a transaction of its own, so that other writers do not wait long."""
         with self._database.transaction() as session:
             return delete(session)
 
     def _finish(self, begun: Pruned) -> None:
         with self._database.changing() as session:
             if self._planned(self._statements(session)) != begun:
-                return  # another was faster
+                return  # another process was faster
             first = store.first_id(session)
             self._checkpoints.add(session, replace(begun, first=first, done=True))
             store.delete_checkpoints(session, begun.through)
 
 
 def _line(statements: Sequence[Statement], pruned: Pruned) -> _Line:
-    """All that the checkpoints until that one cover."""
+    """Everything that the checkpoints until that one cover."""
     unchained = statements[0].unchained
     return _Line(ends_through(pruned.through, statements), unchained.last if unchained else 0)
 
 
 def _going_on(session: Session, line: _Line) -> dict[str, End]:
-    """The chains that have newer rows. One that rests for so long is never taken up again."""
+    """The chains that have newer rows. One that rested so long is never continued."""
     now = store.ends(session)
     return {
         chain: end

@@ -1,4 +1,4 @@
-"""What a checkpoint says: where the chains ended when it was signed."""
+"""The content of a checkpoint: where the chains ended when it was signed."""
 
 import base64
 import hashlib
@@ -24,9 +24,9 @@ class Unchained:
 class Pruned:
     """What retention has deleted, or (not `done`) is deleting.
 
-    All that was under checkpoint `through`, whose token has the digest `digest`, and that
-    checkpoint itself, made at `until`. Chains that go on do so from `ends`; no row before `first`
-    is left.
+    That is everything under checkpoint `through`, whose token has the digest `digest`, and that
+    checkpoint itself, made at `until`. Chains with newer rows continue from `ends`; no row before
+    `first` is left.
     """
 
     through: int
@@ -60,7 +60,7 @@ class Pruned:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A checkpoint. `ends` has the chains that have grown since the one before, `previous`."""
+    """A checkpoint. `ends` has the chains that have grown since `previous`, the one before."""
 
     issuer: str
     number: int
@@ -75,7 +75,7 @@ class Statement:
         claims: dict[str, Any] = {
             "iss": self.issuer,
             "iat": int(self.made_at.timestamp()),
-            "exp": 0,  # long ago: no resource server shall take it for a token
+            "exp": 0,  # expired: no resource server accepts it as an access token
             "number": self.number,
             "previous": self.previous,
             "chains": _as_json(self.ends),
@@ -88,7 +88,7 @@ class Statement:
 
     @classmethod
     def read(cls, claims: Mapping[str, Any]) -> Self:
-        """The statement of these claims, which were ours: `LookupError`, `ValueError` if not."""
+        """The statement of these claims; `LookupError` or `ValueError` for other claims."""
         old, gone = claims.get("unchained"), claims.get("pruned")
         return cls(
             claims["iss"],
@@ -102,24 +102,24 @@ class Statement:
 
     @classmethod
     def of(cls, token: str) -> Self:
-        """What `token` says. Its keyed hash tells whether it is ours; nothing is verified here."""
+        """The content of `token`, whose keyed hash the caller verifies."""
         payload = token.split(".")[1]
         return cls.read(json.loads(base64.urlsafe_b64decode(payload + "==")))
 
 
 def digest(token: str) -> str:
-    """By what a checkpoint names the one before."""
+    """The digest by which a checkpoint refers to the one before."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 def last_pruned(statements: Sequence[Statement], *, done: bool) -> Pruned | None:
-    """What retention has deleted last, or (not `done`) begun to."""
+    """What retention has deleted last, or (not `done`) begun to delete."""
     found = [each.pruned for each in statements if each.pruned and each.pruned.done is done]
     return found[-1] if found else None
 
 
 def ends_through(number: int, statements: Sequence[Statement]) -> dict[str, End]:
-    """Where the chains ended at checkpoint `number`, those that retention has cut included."""
+    """Where the chains ended at checkpoint `number`, including those that retention has cut."""
     done = last_pruned(statements, done=True)
     ends = dict(done.ends) if done else {}
     for statement in statements:

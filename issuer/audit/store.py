@@ -33,7 +33,7 @@ _PAGE = 5_000
 _EVENTS = cast(Table, AuditEventRow.__table__)
 _NAMES = [*COLUMNS, "hash"]
 
-# Row after row as parameters of their own costs three times as much.
+# Each row with parameters of its own would take three times as long.
 _INSERT_JSON = insert(_EVENTS).from_select(
     _NAMES,
     select(*map(column, _NAMES)).select_from(
@@ -43,7 +43,7 @@ _INSERT_JSON = insert(_EVENTS).from_select(
     ),
 )
 
-# Of every commit, which costs as much as its rows where they are few.
+# Runs with every commit, and takes as long as adding a few rows: no SQLAlchemy.
 _LAST_ID = f"SELECT max(id) FROM {_EVENTS.name}"  # noqa: S608 - a name of ours
 
 _INSERT_STORED = (  # names of ours alone
@@ -64,7 +64,7 @@ _AS_STORED: dict[str, dict[str, str]] = {
 
 
 def new_ids(connection: Connection, number: int) -> Iterable[int]:
-    """Ids for the next `number` rows, ascending: they are needed before, since they are hashed."""
+    """Ids for the next `number` rows, ascending. Needed before the INSERT: they are hashed."""
     if connection.dialect.name == "sqlite":
         last = sqlite_connection(connection).execute(_LAST_ID).fetchone()[0] or 0
         return range(last + 1, last + 1 + number)
@@ -74,7 +74,7 @@ def new_ids(connection: Connection, number: int) -> Iterable[int]:
 def add(connection: Connection, rows: Sequence[Linked]) -> None:
     """Add `rows` in one statement."""
     if connection.dialect.name == "sqlite":
-        # Their text is there already: it was hashed.
+        # As text: it was made for the hash.
         stored = [(*row.stored, row.hash) for row in rows]
         sqlite_connection(connection).executemany(_INSERT_STORED, stored)
     else:
@@ -82,7 +82,7 @@ def add(connection: Connection, rows: Sequence[Linked]) -> None:
 
 
 def hold_changes(session: Session) -> None:
-    """Wait for every other transaction that changes something; `Database.changing` did so."""
+    """Wait for every other transaction that changes something, as `Database.changing` does."""
     session.execute(select(ChangeCounter.value).with_for_update())
 
 
@@ -99,7 +99,7 @@ def end_of(session: Session, chain: str) -> End:
 
 
 def ends(session: Session) -> dict[str, End]:
-    """Where every chain ends. It costs a few look-ups for each chain, however long they are."""
+    """Where every chain ends. Takes a few index look-ups for each chain, however long it is."""
     first = select(func.min(AuditEventRow.chain).label("chain")).cte("chains", recursive=True)
     following = (
         select(func.min(AuditEventRow.chain))
@@ -118,7 +118,7 @@ def ends(session: Session) -> dict[str, End]:
 def matching(
     session: Session, wanted: Mapping[str, Any], before: int | None, limit: int
 ) -> Sequence[AuditEventRow]:
-    """Events that match all that is wanted, newest first."""
+    """Events that match the filter `wanted`, newest first."""
     query = select(AuditEventRow).order_by(AuditEventRow.id.desc()).limit(limit)
     if before is not None:
         query = query.where(AuditEventRow.id < before)
@@ -141,7 +141,7 @@ def as_stored(session: Session, *, unchained: bool = False) -> Iterator[tuple[An
     Only those that are in no chain, if `unchained`. Never more than a page is in memory.
     """
     special = _AS_STORED[_dialect(session)]
-    # Without a type, so that nothing is made of what the driver gives.
+    # Without a type, so that SQLAlchemy does not convert what the driver returns.
     columns: list[ColumnElement[Any]] = [literal_column(special.get(name, name)) for name in _NAMES]
     page = select(*columns).select_from(AuditEventRow).order_by(AuditEventRow.id).limit(_PAGE)
     if unchained:
@@ -195,7 +195,7 @@ def delete_checkpoints(session: Session, through: int) -> None:
 
 def _as_json(row: Linked) -> dict[str, object]:
     stored = dict(zip(COLUMNS, row.stored, strict=True))
-    # Else it would be read in the time zone of the session, which a pooler may have chosen.
+    # Without a zone, PostgreSQL would use that of the session, which a pooler may have changed.
     at = f"{stored['at']}+00"
     return {**stored, "at": at, "details": row.details, "hash": f"\\x{row.hash.hex()}"}
 
@@ -207,7 +207,7 @@ def _delete(session: Session, ids: Sequence[int]) -> int:
 
 @contextmanager
 def _whatever_bytes(session: Session) -> Iterator[None]:
-    """SQLite keeps as text whatever bytes it is given: they must not end the reading."""
+    """SQLite stores any bytes as text: invalid UTF-8 must not stop the verification."""
     if _dialect(session) != "sqlite":
         yield
         return

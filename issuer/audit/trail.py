@@ -1,4 +1,4 @@
-"""The record of a change, written in the transaction that makes it."""
+"""Audit events of changes, written in the transaction of the change."""
 
 from issuer.audit.chains import chains_of
 from issuer.audit.event import Actor, Event
@@ -7,7 +7,7 @@ from issuer.database import Session
 
 
 class Trail:
-    """What one actor does in one transaction."""
+    """The audit trail of one actor in one transaction."""
 
     def __init__(self, session: Session, clock: Clock, actor: Actor) -> None:
         self._session = session
@@ -15,7 +15,7 @@ class Trail:
         self.actor = actor
 
     def note(self, action: str, target: str | None, **details: object) -> None:
-        """Record that `action` was done to `target`; kept only if the change is."""
+        """Write an event that `action` was done to `target`; committed only with the change."""
         event = Event(
             at=self._clock(), actor=self.actor, action=action, target=target, details=details
         )

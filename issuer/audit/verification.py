@@ -1,4 +1,4 @@
-"""Verifying the record: what is the first thing that is not as it was written?"""
+"""Verifying the audit log: which is the first row that is not as it was written?"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,22 +6,22 @@ from datetime import datetime
 from pydantic import BaseModel
 
 from issuer.audit import store
-from issuer.audit.anchors import Anchors, Broken, Finding, Read, anchored
+from issuer.audit.anchors import Anchors, AuditFinding, Broken, Read, anchored
 from issuer.audit.chain import ChainKey
 from issuer.audit.walk import Walk
 from issuer.database import Database
 
 
 class Verification(BaseModel):
-    """What was found: nothing, or the first row that is not as it was written.
+    """The result: ok, or the first row that is not as it was written.
 
-    `since` is where the record begins, if its beginning was deleted. The newest `unanchored` rows,
-    those after `anchored_until`, are under no checkpoint yet: if the end were cut off there, nobody
-    could tell. `unchained` rows are older than the chains; the first checkpoint covers them.
+    `since` is where the audit log begins, if retention deleted older events. No checkpoint covers
+    the newest `unanchored` rows, those after `anchored_until`, yet: cutting them off would not be
+    detected. `unchained` rows are older than the chains; the first checkpoint covers them.
     """
 
     ok: bool
-    finding: Finding | None
+    finding: AuditFinding | None
     rows: int
     chains: int
     unchained: int
@@ -34,8 +34,8 @@ class Verification(BaseModel):
 def verify(database: Database, key: ChainKey, read: Read, kept: Sequence[str] = ()) -> Verification:
     """Verify every row and every checkpoint, and that those `kept` elsewhere are among them.
 
-    `read` gives the claims of a checkpoint that we signed, or None. What is in memory grows with
-    the number of checkpoints and of chains, never with that of rows.
+    `read` gives the claims of a checkpoint that this issuer signed, or None. Memory grows with
+    the number of checkpoints and of chains, not with that of rows.
     """
     anchors = Anchors()
     walk = Walk(key, anchors)
@@ -50,7 +50,7 @@ def verify(database: Database, key: ChainKey, read: Read, kept: Sequence[str] = 
     return _summary(anchors, walk, finding)
 
 
-def _summary(anchors: Anchors, walk: Walk, finding: Finding | None) -> Verification:
+def _summary(anchors: Anchors, walk: Walk, finding: AuditFinding | None) -> Verification:
     return Verification(
         ok=finding is None,
         finding=finding,

@@ -1,4 +1,4 @@
-"""Following the rows, in the order of their ids, along every chain at once."""
+"""Verifying the rows in the order of their ids, all chains at once."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _CHAIN, _SEQ, _HASH = COLUMNS.index("chain"), COLUMNS.index("seq"), len(COLUMNS)
 
 @dataclass(slots=True)
 class _Chain:
-    """How far it was followed: until the row with the id `row`; and what it must still have."""
+    """How far it was verified, until the row with the id `row`, and the ends it must still have."""
 
     end: End
     row: int | None
@@ -20,7 +20,7 @@ class _Chain:
 
 
 class Walk:
-    """Follows the rows; `Broken` at the first that is not as it was written."""
+    """Verifies the rows; `Broken` at the first that is not as it was written."""
 
     def __init__(self, key: ChainKey, anchors: Anchors) -> None:
         self._key = key
@@ -32,7 +32,7 @@ class Walk:
 
     @property
     def unanchored(self) -> int:
-        """How many rows no checkpoint covers."""
+        """How many rows no checkpoint covers yet."""
         anchored = {
             chain: named[-1].end.seq for chain, named in self._anchors.named.items() if named
         }
@@ -42,11 +42,11 @@ class Walk:
         return sum(max(0, end.end.seq - anchored.get(chain, 0)) for chain, end in ends)
 
     def follow(self, rows: Iterable[tuple[Any, ...]]) -> None:
-        """Follow `rows` to their end."""
+        """Verify all `rows`."""
         for row in rows:
             self.rows += 1
             if row[0] < self._anchors.first:
-                raise _broken(row, "was deleted by retention, and put back")
+                raise _broken(row, "was deleted by retention and inserted again")
             if row[_CHAIN] is None:
                 self._follow_unchained(row)
             else:
@@ -62,7 +62,7 @@ class Walk:
                 return
             raise _broken(row, _out_of_order(seq, expected))
         if self._hash(chain.end.hash, row) != row[_HASH]:
-            raise _broken(row, "was changed, or moved, or put there")
+            raise _broken(row, "was changed, moved or inserted")
         chain.end, chain.row = End(seq, row[_HASH]), row[0]
         while chain.named and chain.named[-1].end.seq == seq:
             named = chain.named.pop()
@@ -70,7 +70,7 @@ class Walk:
                 raise _broken(
                     row,
                     f"is not the one that checkpoint {named.checkpoint} names: rows were cut"
-                    " off there, and others written since",
+                    " off there and others written afterwards",
                 )
         self.ends[row[_CHAIN]] = chain
 
@@ -85,7 +85,7 @@ class Walk:
         self._old = End(self._old.seq + 1, self._hash(self._old.hash, row) or b"")
 
     def _require_all(self) -> None:
-        """Nothing is missing at the end of a chain."""
+        """`Broken` if rows are missing at the end of a chain."""
         old = self._anchors.unchained
         found = (self._old.seq, self._old.hash)
         if old and not self._anchors.is_pruning and found != (old.rows, old.hash):
@@ -99,7 +99,7 @@ class Walk:
             if chain.named:
                 named = chain.named[0]
                 raise Broken(
-                    f"After row {chain.row}, the end of its chain was cut off:"
+                    f"The chain was cut off after row {chain.row}:"
                     f" {named.end.seq - chain.end.seq} rows that checkpoint {named.checkpoint}"
                     " covers.",
                     row=chain.row,
@@ -119,12 +119,12 @@ class Walk:
     def _hash(self, before: bytes, row: tuple[Any, ...]) -> bytes | None:
         try:
             return self._key.hash(before, row[:_HASH])
-        except TypeError:  # bytes where we put text
+        except TypeError:  # bytes where the issuer writes text
             return None
 
 
 def _broken(row: tuple[Any, ...], what: str) -> Broken:
-    """At this row, whose chain and number may be anything by now."""
+    """At this row, whose chain and number may hold anything."""
     chain, seq = row[_CHAIN], row[_SEQ]
     return Broken(
         f"Row {row[0]} {what}.",
@@ -137,4 +137,4 @@ def _broken(row: tuple[Any, ...], what: str) -> Broken:
 def _out_of_order(seq: Any, expected: int) -> str:
     if isinstance(seq, int) and seq > expected:
         return f"does not follow: {seq - expected} rows before it in its chain were removed"
-    return "was changed, or moved, or put there"
+    return "was changed, moved or inserted"

@@ -1,4 +1,4 @@
-"""Group commit: what has gathered is committed once, then everyone who waits is answered."""
+"""Group commit: waiting events are committed together, then their callers are answered."""
 
 import asyncio
 import queue
@@ -25,15 +25,15 @@ _SECONDS_TO_STOP = 5
 log = structlog.get_logger(__name__)
 
 _Waiting: TypeAlias = tuple[Event, asyncio.Future[int]]
-# Of an event that is written later: nothing is known of the revocation feed.
+# For an event that is written later: the state of the revocation feed was not read.
 _NOT_READ = -1
 
 
 class AuditWriter:
-    """The one writer of a process. Events are durable when `record` returns (DESIGN §5).
+    """The one writer of a process. Events are durable when `record` returns.
 
-    They are a chain of their own, so no process waits for another. Of a flood of refusals most are
-    only counted, by `refusals`.
+    They form a chain of their own, so no process waits for another. Of a flood of refusals, most
+    are only counted, by `refusals`.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class AuditWriter:
         self._calls: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._is_stopping = False
         self._flood = Flood()
-        # Why the last commit failed, if it did. A small write elsewhere may succeed all the same.
+        # Why the last commit failed, if it did. A small write elsewhere may still succeed.
         self.failure: Unavailable | None = None
         self._thread = threading.Thread(target=self._run, name="audit-writer", daemon=True)
 
@@ -59,7 +59,7 @@ class AuditWriter:
         self._thread.start()
 
     def stop(self) -> None:
-        """Commit what is waiting, then end; a database that hangs does not hold up the end."""
+        """Commit what is waiting, then end. Waits only seconds for a database that hangs."""
         self._is_stopping = True
         self._calls.put(None)
         self._thread.join(_SECONDS_TO_STOP)
@@ -67,18 +67,18 @@ class AuditWriter:
     async def record(self, event: Event) -> int:
         """Return when `event` is durable; `Unavailable` if it could not be made so.
 
-        The number of the last change of the revocation feed that was committed before: who issued
-        a token without having seen that change looks again before the token leaves.
+        Returns the number of the last change of the revocation feed that was committed before: a
+        caller that has not seen that change must check the token again before returning it.
         """
         if len(self._waiting) >= self._max_waiting:
-            raise Unavailable("Too many events wait to be recorded.")
+            raise Unavailable("Too many events are waiting for the audit log.")
         loop = asyncio.get_running_loop()
         durable: asyncio.Future[int] = loop.create_future()
         self._waiting.append((event, durable))
         if not self._is_gathering:
             self._is_gathering = True
             loop.call_soon(self._gather, loop, 0)
-        # Not `asyncio.timeout`, which takes several times as long, for every token.
+        # Not `asyncio.timeout`, which takes several times as long, with every token.
         too_late = loop.call_later(_SECONDS_TO_WAIT, _give_up, durable)
         try:
             return await durable
@@ -86,10 +86,9 @@ class AuditWriter:
             too_late.cancel()
 
     def _gather(self, loop: asyncio.AbstractEventLoop, before: int) -> None:
-        """Have it committed as soon as a round of the loop brings nothing more.
+        """Commit as soon as a round of the event loop adds no event.
 
-        A commit costs as much as a token: those on their way share it, and nobody waits for
-        nobody.
+        A commit takes as long as issuing a token, so concurrent requests share one.
         """
         waiting = len(self._waiting)
         if before < waiting < _ENOUGH_FOR_A_COMMIT:
@@ -108,7 +107,7 @@ class AuditWriter:
                 self._commit_what_passes(gathered[start : start + _MAX_IN_A_COMMIT])
 
     def _commit_what_passes(self, batch: list[_Waiting]) -> None:
-        """Who is refused in a flood does not wait for the record of it."""
+        """Refusals of a flood are answered before they are written."""
         held = self._flood.hold([event for event, _ in batch])
         passing = [waiting for waiting, is_held in zip(batch, held, strict=True) if not is_held]
         counted = [waiting for waiting, is_held in zip(batch, held, strict=True) if is_held]
@@ -129,7 +128,7 @@ class AuditWriter:
             if len(batch) == 1:
                 self._answer(batch, error)
                 return
-            # One event that cannot be stored must not fail those beside it.
+            # One event that cannot be stored must not fail the others of its batch.
             for waiting in batch:
                 self._commit([waiting])
         else:
@@ -138,12 +137,12 @@ class AuditWriter:
 
     def _answer(self, batch: list[_Waiting], result: int | Exception) -> None:
         loop = batch[0][1].get_loop()
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with suppress(RuntimeError):  # the loop is closed: no caller waits any more
             loop.call_soon_threadsafe(_finish, [durable for _, durable in batch], result)
 
 
 def _give_up(durable: asyncio.Future[int]) -> None:
-    _finish([durable], Unavailable("The record could not be made durable in time."))
+    _finish([durable], Unavailable("The audit event could not be written in time."))
 
 
 def _finish(waiting: list[asyncio.Future[int]], result: int | Exception) -> None:

@@ -99,7 +99,7 @@ def test_a_change_to_what_is_left_is_found(
         connection.execute(insert(EVENTS).values(old))
     found = recorded.verify().finding
     assert found is not None
-    assert (found.row, "put back" in found.what) == (old["id"], True)
+    assert (found.row, "inserted again" in found.what) == (old["id"], True)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Table, delete, insert, select, text, update
 from sqlalchemy.event import listen
 
-from issuer.audit.anchors import Finding
+from issuer.audit.anchors import AuditFinding
 from issuer.database.tables import AuditCheckpointRow, AuditEventRow
 from tests.audit.conftest import Recorded
 
@@ -74,7 +74,7 @@ def key_set_client(rows: Sequence[Row], row: Row) -> Row | None:
     return places.get((row["chain"], row["seq"] + 1))
 
 
-def finding(recorded: Recorded) -> Finding:
+def finding(recorded: Recorded) -> AuditFinding:
     found = recorded.verify()
     assert not found.ok
     assert found.finding is not None
