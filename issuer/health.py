@@ -1,4 +1,4 @@
-"""Is it alive, and is it ready for work?"""
+"""The liveness probe `/healthz` and the readiness probe `/readyz`."""
 
 import asyncio
 from typing import Any
@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from issuer.audit import Actor, Event
 from issuer.composition import Composition
-from issuer.database.outage import SAY_EVERY
+from issuer.database.outage import LOG_EVERY
 from issuer.errors import DatabaseUnavailable, IssuerError
 from issuer.settings import Settings
 from issuer.workers import WorkerPool
@@ -20,63 +20,63 @@ _CHECK_EVERY = 1.0  # seconds
 log = structlog.get_logger(__name__)
 
 
-class Readiness:
-    """Whether tokens can be issued now, which takes a write to find out.
+class ReadinessProbe:
+    """Whether tokens can be issued now, checked by a write.
 
-    Requests share one check and its result, so that nobody can make the database busy with them.
+    Requests share one check and its result, so that no caller can load the database with probes.
     """
 
     def __init__(self, parts: Composition) -> None:
         self._clock = parts.clock
         self._audit = parts.audit.writer
         self._require_ready = parts.readiness.require
-        # Of its own: a flood of requests must not make a working server look broken.
+        # A worker of its own: a flood of requests must not make a working server look broken.
         self._worker = WorkerPool("readiness", workers=1, queue=0)
         self._check: asyncio.Task[IssuerError | None] | None = None
         self._checked_at = float("-inf")
-        self._said: tuple[str, float] = ("", float("-inf"))
+        self._logged: tuple[str, float] = ("", float("-inf"))
 
     async def is_ready(self) -> bool:
         now = self._clock.monotonic()
         is_old = now - self._checked_at >= _CHECK_EVERY
         if self._check is None or (self._check.done() and is_old):
             self._checked_at = now
-            self._check = asyncio.create_task(self._found())
-        # One who goes away must not end it for the others.
+            self._check = asyncio.create_task(self._failure())
+        # A caller that disconnects must not cancel the check for the others.
         return await asyncio.shield(self._check) is None
 
-    async def _found(self) -> IssuerError | None:
+    async def _failure(self) -> IssuerError | None:
         try:
             if (failure := self._audit.failure) is not None:
-                # What failed was a token's event: only another of that size shows it is over.
+                # The event of a token failed: only one of that size shows that writing works again.
                 details = {"cause": str(failure)}
                 resumed = Event(self._clock(), Actor(), "audit.resumed", details=details)
                 await self._audit.record(resumed)
             await self._worker.run(self._require_ready)
         except DatabaseUnavailable as error:
-            return error  # the log has it already, once a minute
+            return error  # logged already, once a minute
         except IssuerError as error:
-            self._say(str(error))
+            self._log(str(error))
             return error
         return None
 
-    def _say(self, cause: str) -> None:
+    def _log(self, cause: str) -> None:
         now = self._clock.monotonic()
-        said, at = self._said
-        if cause != said or now - at >= SAY_EVERY:
-            self._said = (cause, now)
+        logged, at = self._logged
+        if cause != logged or now - at >= LOG_EVERY:
+            self._logged = (cause, now)
             log.warning("not_ready", cause=cause)
 
 
 def health_routes(parts: Composition) -> list[Route]:
     """`/healthz`: the process answers. `/readyz`: tokens can be issued now."""
-    readiness = Readiness(parts)
+    readiness = ReadinessProbe(parts)
 
     async def healthz(_: Request) -> Response:
         return _answer(200, {"status": "ok"})
 
     async def readyz(_: Request) -> Response:
-        # The log says why: a probe may be anybody, and the reason may name the database.
+        # The cause is only logged: probes are unauthenticated, and it may name the database.
         if await readiness.is_ready():
             return _answer(200, {"status": "ready"})
         return _answer(503, {"status": "not ready"})
@@ -90,16 +90,16 @@ def health_routes(parts: Composition) -> list[Route]:
 
 def health_paths(settings: Settings) -> dict[str, Any]:
     """The probes as OpenAPI describes them."""
-    ok = {"200": {"description": "It is"}}
-    not_ready = {"503": {"description": "It is not; the log says why"}}
+    ok = {"200": {"description": "Yes"}}
+    not_ready = {"503": {"description": "Not ready; the cause is in the log"}}
     return {
         f"{settings.base_path}/healthz": {
-            "get": {"tags": ["probes"], "summary": "Is it alive?", "responses": ok}
+            "get": {"tags": ["probes"], "summary": "Liveness probe", "responses": ok}
         },
         f"{settings.base_path}/readyz": {
             "get": {
                 "tags": ["probes"],
-                "summary": "Is it ready for work?",
+                "summary": "Readiness probe",
                 "responses": {**ok, **not_ready},
             }
         },

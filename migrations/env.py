@@ -1,4 +1,4 @@
-"""Alembic's entrance. `issuer.database.migrations` hands it a connection in a transaction."""
+"""Run by Alembic. `issuer.database.migrations` passes it a connection in a transaction."""
 
 from alembic import context
 

@@ -14,7 +14,7 @@ PASSWORD = "s3cr3t:/w0rd"
 
 
 @dataclass(frozen=True)
-class Server:
+class PostgresqlServer:
     """A server of its own, so that a test may break it; `port` is that of TCP and of the socket."""
 
     host: str
@@ -44,7 +44,7 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def own_postgresql() -> Iterator[Server]:
+def own_postgresql() -> Iterator[PostgresqlServer]:
     with (
         reserved_port() as port,
         running_server(listen_addresses="127.0.0.1", port=str(port)) as host,
@@ -54,11 +54,11 @@ def own_postgresql() -> Iterator[Server]:
             connection.execute(f"CREATE ROLE guest LOGIN PASSWORD '{PASSWORD}'")
             connection.execute("CREATE DATABASE issuer OWNER issuer")
             connection.execute("REVOKE CONNECT ON DATABASE issuer FROM public")
-        yield Server(host, port)
+        yield PostgresqlServer(host, port)
 
 
 @pytest.fixture
-def empty_postgresql(own_postgresql: Server) -> Server:
+def empty_postgresql(own_postgresql: PostgresqlServer) -> PostgresqlServer:
     """The server with an empty database."""
     with connect(own_postgresql.host, port=own_postgresql.port) as connection:
         connection.execute("DROP DATABASE IF EXISTS issuer WITH (FORCE)")

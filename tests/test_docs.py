@@ -14,7 +14,7 @@ import pytest
 from tests.cli.driver import Cli
 from tests.databases import INSTALLED
 from tests.journeys.running_issuer import REPOSITORY, RunningIssuer
-from tests.private_postgresql import Server
+from tests.private_postgresql import PostgresqlServer
 
 HOW_TO = Path(__file__).parent.parent / "docs" / "how-to"
 COMMAND = re.compile(r"^\$ issuer (.+)$", re.MULTILINE)
@@ -109,7 +109,7 @@ def test_a_sqlite_is_backed_up_and_restored_as_the_page_says(tmp_path: Path):
 
 
 def test_a_postgresql_is_backed_up_and_restored_as_the_page_says(
-    empty_postgresql: Server, tmp_path: Path
+    empty_postgresql: PostgresqlServer, tmp_path: Path
 ):
     backed_up_and_restored(tmp_path, empty_postgresql.url, "## PostgreSQL")
 

@@ -1,6 +1,6 @@
 """Builds the objects of an issuer, one module per part, and hands each interface what it uses.
 
-Nothing below reads the clock, the random source or the environment by itself.
+No other package reads the clock, the random source or the environment by itself.
 """
 
 from issuer.composition.administration import Administration

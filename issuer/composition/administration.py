@@ -1,4 +1,4 @@
-"""What the admin API and the command line work with."""
+"""What the admin API and the command line use."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -26,8 +26,8 @@ _UNKNOWN = Actor()
 class Administration:
     """Opens units of work.
 
-    `held` are the actor's scopes at the issuer's own audience. Whoever can run the command line
-    beside the database holds `issuer:admin`.
+    `held` are the actor's scopes at the issuer's own audience; on the command line
+    `issuer:admin`.
     """
 
     foundation: Foundation
@@ -48,7 +48,7 @@ class Administration:
     def changing(self, actor: Actor, held: Iterable[str] = (ISSUER_ADMIN,)) -> Iterator[UnitOfWork]:
         """A unit of work that changes something; its invariants are checked when it ends.
 
-        This process knows of the change at once.
+        This process applies the change at once.
         """
         with self.foundation.database.changing() as session:
             work = self._unit_of_work(session, actor, held)
@@ -60,7 +60,7 @@ class Administration:
     def reading(
         self, actor: Actor = _UNKNOWN, held: Iterable[str] = (ISSUER_ADMIN,)
     ) -> Iterator[UnitOfWork]:
-        """A unit of work that only reads, and waits for nobody."""
+        """A unit of work that only reads, and takes no lock."""
         with self.foundation.database.reading() as session:
             yield self._unit_of_work(session, actor, held)
 
@@ -68,9 +68,9 @@ class Administration:
     def changing_keys(
         self, actor: Actor, held: Iterable[str] = (ISSUER_ADMIN,)
     ) -> Iterator[UnitOfWork]:
-        """As `changing`, with the rotation of keys carried out before and after.
+        """As `changing`, with due key rotation carried out before and after.
 
-        So there is a next key to activate, and another next key afterwards.
+        So there is a next key to activate, and another one afterwards.
         """
         self.keys.keyring.put_in_order()
         with self.changing(actor, held) as work:
@@ -82,7 +82,7 @@ class Administration:
     ) -> None:
         """Activate the next key of `alg`, or of each algorithm: all of them or none.
 
-        `NotYet` before all of them were announced long enough.
+        `NotYet` if one of them was announced too recently.
         """
         ours = self.settings.signing_algorithms
         if alg is not None and alg not in ours:

@@ -31,12 +31,12 @@ class AuditParts:
     checkpoints: Checkpoints
 
     def make_checkpoint(self) -> None:
-        """A checkpoint, unless another process has just made one."""
+        """Make a checkpoint, unless another process has just made one."""
         every = self.foundation.settings.audit_checkpoint_every
         self.checkpoints.make(self.foundation.clock() - every / 2)
 
     def prune(self) -> None:
-        """Delete the audit events that are older than they must be kept."""
+        """Delete the audit events that are older than `ISSUER_AUDIT_KEEP`."""
         if (keep := self.foundation.settings.audit_keep) is not None:
             parts = (self.foundation.database, self.foundation.clock, self.chain_key)
             Retention(*parts, self.checkpoints, keep).prune()

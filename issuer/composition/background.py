@@ -1,4 +1,4 @@
-"""What a server does by itself: follow changes, rotate keys, write, clean up."""
+"""The background jobs of a server: follow changes, rotate keys, write, clean up."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,7 +21,7 @@ _PRUNE_EVERY = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
-class Background:
+class BackgroundJobs:
     """The threads of a server. `writing` jobs run once more at the end, in this order."""
 
     foundation: Foundation
@@ -33,7 +33,7 @@ class Background:
     writing: tuple[Periodic, ...]
 
     def start(self) -> None:
-        """Carry out the rotation of keys, then start the threads."""
+        """Rotate keys if it is due, then start the threads."""
         require_algorithms(self.foundation)
         keyring = self.keys.keyring
         keyring.tidy()
@@ -47,7 +47,7 @@ class Background:
         self.foundation.database.outage.is_logged = True
 
     def stop(self) -> None:
-        """Make durable what waits, end the threads, close the connections."""
+        """Write what is waiting, end the threads, close the connections."""
         self.audit.writer.stop()
         for job in self.cleaning:
             job.stop()
@@ -62,10 +62,10 @@ class Background:
 
 def delete_expired(foundation: Foundation, tokens: TokenParts) -> None:
     """Delete refresh families that have ended or expired, then entries of the feed."""
-    # In that order: which families have ended is known from entries of the feed.
+    # In that order: entries of the feed show which families have ended.
     tokens.refresh_tokens.forget_expired()
     more = True
-    while more:  # some at a time: nobody waits long for the database
+    while more:  # some at a time, so that other writers do not wait long
         with foundation.database.transaction() as session:
             more = bool(Revocations(session, foundation.clock).forget())
 
@@ -76,8 +76,8 @@ def build_background(
     tokens: TokenParts,
     sign_in: SignInParts,
     audit: AuditParts,
-) -> Background:
-    return Background(
+) -> BackgroundJobs:
+    return BackgroundJobs(
         foundation,
         keys,
         tokens,
@@ -91,7 +91,7 @@ def build_background(
             Periodic("audit-retention", _PRUNE_EVERY, audit.prune),
             Periodic("erasure", _ERASE_EVERY, foundation.database.erasure.retry),
         ),
-        # The checkpoint is last: it covers what the others have written.
+        # The checkpoint is last, so that it covers what the others have written.
         writing=(
             Periodic("last-use", WRITE_LAST_USE_EVERY, tokens.last_use.write),
             Periodic("refusals", WRITE_REFUSALS_EVERY, audit.refusals.write),

@@ -1,11 +1,11 @@
-"""All parts of one issuer. Only what starts a process holds it; the rest is handed its parts."""
+"""All parts of one issuer. Only code that starts a process holds it; the rest gets single parts."""
 
 from dataclasses import dataclass
 
 from issuer.clock import Clock
 from issuer.composition.administration import Administration, build_administration
 from issuer.composition.audit import AuditParts, build_audit
-from issuer.composition.background import Background, build_background
+from issuer.composition.background import BackgroundJobs, build_background
 from issuer.composition.foundation import (
     Foundation,
     build_foundation,
@@ -24,7 +24,7 @@ from issuer.settings import Settings
 
 @dataclass(frozen=True)
 class Composition:
-    """The parts, and in short what nearly everybody needs of the foundation."""
+    """The parts, with shortcuts to the most used parts of the foundation."""
 
     foundation: Foundation
     keys: KeyParts
@@ -33,7 +33,7 @@ class Composition:
     audit: AuditParts
     administration: Administration
     readiness: Readiness
-    background: Background
+    background: BackgroundJobs
 
     @property
     def settings(self) -> Settings:
@@ -49,7 +49,7 @@ class Composition:
 
 
 def compose(settings: Settings, clock: Clock | None = None) -> Composition:
-    """The parts for `settings`; `ConfigurationError` says why a server could not start."""
+    """The parts for `settings`; `ConfigurationError` if a server could not start."""
     require_master_key(settings)
     composition = compose_with(settings, clock or Clock(), build_sealer(settings))
     with composition.database.reading() as session:

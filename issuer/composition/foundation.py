@@ -1,4 +1,4 @@
-"""Settings, clock, database and what opens sealed secrets: all other parts stand on these."""
+"""Settings, clock, database and sealer, which all other parts use."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -38,12 +38,12 @@ def build_foundation(settings: Settings, clock: Clock, sealer: Sealer) -> Founda
 
 
 def require_master_key(settings: Settings) -> None:
-    """`ConfigurationError` says whether `issuer init` or a backup brings the missing one."""
+    """`ConfigurationError` without a master key; it says whether to init or restore a backup."""
     if settings.master_key is not None or master_key_path(settings).exists():
         return
     database = Database(settings.effective_database_url)
     try:
-        # Looking must not make the file of a database.
+        # A check must not create the database file.
         is_there = not database.is_sqlite or Path(str(database.url.database)).exists()
         if is_there and is_sealed(database):
             raise lost_master_key(master_key_path(settings))
@@ -55,7 +55,7 @@ def require_master_key(settings: Settings) -> None:
 
 
 def is_sealed(database: Database) -> bool:
-    """Whether something in the database needs the master key it was sealed with."""
+    """Whether the database holds something that was sealed with a master key."""
     if is_empty(database):
         return False
     with database.reading() as session:
@@ -63,7 +63,7 @@ def is_sealed(database: Database) -> bool:
 
 
 def lost_master_key(path: Path) -> ConfigurationError:
-    """What to say where only a backup helps: `init` would make a key that opens nothing."""
+    """The error where only a backup helps: a new key from `init` would open nothing."""
     return ConfigurationError(
         f"The master key {path} is missing, and this database was sealed with it: restore the file"
         " from your backup."
@@ -75,7 +75,7 @@ def build_sealer(settings: Settings) -> Sealer:
     read = partial(read_master_key_file, master_key_path(settings))
     if settings.master_key is not None:
         read = partial(read_master_keys, settings.master_key.get_secret_value())
-    read()  # now, so that what is wrong is said before anything is done
+    read()  # now, so that an error is raised before anything is done
     return Sealer(read, secrets.token_bytes)
 
 

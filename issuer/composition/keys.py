@@ -1,4 +1,4 @@
-"""Signing keys: the key ring, and what rotates it."""
+"""Signing keys: the key ring and its rotator."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +22,7 @@ class KeyParts:
 
 
 def build_keys(foundation: Foundation) -> KeyParts:
-    """The keys of the database, with the private parts that this process can use."""
+    """The keys of the database, with the private keys that this process can use."""
     settings, clock, database = foundation.settings, foundation.clock, foundation.database
     policy = KeyPolicy(settings.key_sign_for, settings.key_announce_for)
     keyring = Keyring(
@@ -47,7 +47,7 @@ def require_algorithms(foundation: Foundation) -> None:
 
 
 def _backends(foundation: Foundation) -> list[KeyBackend]:
-    """The one that makes keys first; the other may still have some."""
+    """First the one that makes new keys; the other may still hold old ones."""
     database, folder = foundation.database, foundation.settings.key_folder
 
     def newest_master_key() -> bytes:

@@ -17,9 +17,9 @@ class Readiness:
     keyring: Keyring
 
     def require(self) -> None:
-        """An `IssuerError` says why tokens could not be issued now.
+        """An `IssuerError` if tokens could not be issued now.
 
-        It writes: a database that refuses that may well be read.
+        Writes to the database: one that is read-only or full can still be read.
         """
         database, settings = self.foundation.database, self.foundation.settings
         self.changes.require_current()

@@ -1,4 +1,4 @@
-"""How people sign in: passwords, and the policy against guessing them."""
+"""How users sign in: passwords, and the limits on guessing them."""
 
 from dataclasses import dataclass
 

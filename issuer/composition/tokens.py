@@ -1,4 +1,4 @@
-"""Tokens: who may have one, issuing, reading and revoking them."""
+"""Tokens: authorizing, issuing, reading and revoking them."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from issuer.tokens import RevocationFeed, TokenIssuer, TokenReader, VerifiedToke
 
 @dataclass(frozen=True)
 class TokenParts:
-    """`own_reader` reads tokens for this issuer itself, `any_reader` those of every audience."""
+    """`own_reader` reads tokens for the admin API, `any_reader` those of every audience."""
 
     foundation: Foundation
     directory: Directory
@@ -34,7 +34,7 @@ class TokenParts:
     revocation_feed: RevocationFeed
 
     def is_revoked(self, token: VerifiedToken) -> bool:
-        """Whether the token is revoked, by the database as it is now."""
+        """Whether the token is revoked, according to the database now."""
         with self.foundation.database.reading() as session:
             return Revocations(session, self.foundation.clock).names(
                 jti=token.jti,
@@ -91,6 +91,6 @@ def build_tokens(foundation: Foundation, keyring: Keyring) -> TokenParts:
 
 
 def see_own_change(changes: ChangeWatcher) -> None:
-    """This process knows at once what it has just committed."""
+    """Apply at once in this process what it has just committed."""
     with suppress(DatabaseUnavailable):  # it is committed; the watcher looks again soon
         changes.look()

@@ -1,4 +1,4 @@
-"""One transaction of somebody who administers the issuer."""
+"""One administrative transaction."""
 
 from collections.abc import Iterable
 from functools import cached_property
@@ -51,7 +51,7 @@ class UnitOfWork:
         self._common = (session, self._trail, clock, self.authority)
 
     def check_invariants(self) -> None:
-        """At the end of a change: the rules that hold for what it has made of everything."""
+        """Check, at the end of a change, the rules that concern its result as a whole."""
         self.authority.check_invariants()
         self.revocations.check_invariants()
 

@@ -1,20 +1,20 @@
-"""The floor the rooms stand on: engine, transactions, tables, schema, the change counter.
+"""The foundation of the domain packages: engine, transactions, tables, schema, change counter.
 
-Rooms speak SQL only in their `store.py`, through the session a transaction hands them. Whoever
+A domain package uses SQL only in its `store.py`, with the session of a transaction. Code that
 changes the schema imports `migrations`.
 """
 
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
-from issuer.database.counts import Counts, FeedState
+from issuer.database.counts import ChangeCounts, FeedState
 from issuer.database.database import Database
 from issuer.database.only_one import only_one
 from issuer.database.schema import current_revision, is_empty, require_current_schema
 
 __all__ = [
+    "ChangeCounts",
     "Connection",
-    "Counts",
     "Database",
     "FeedState",
     "Session",

@@ -1,29 +1,29 @@
-"""Why a database failed, in the words of its driver and without anything secret."""
+"""Why a database failed, as the driver reports it, without secrets."""
 
 import os
 import re
 from pathlib import Path
 
-# What the driver puts before its reason: the address, which the URL says already, and the level.
+# What the driver puts before the reason: the address, which is in the URL, and the level.
 _BEFORE_THE_REASON = re.compile(
     r"connection (?:failed|is bad): |(?:FATAL|ERROR|DETAIL|HINT): +"
     r'|connection to server at "[^"]*"(?: \([^)]*\))?, port \d+ failed: '
 )
-# Where a name has several addresses, one line for each of them.
+# For a host name with several addresses, one line for each.
 _ATTEMPT = re.compile(r"^- host: .*?, hostaddr: .*?: (connection .*?)(?=^- host: |\Z)", re.M | re.S)
 _SQLITE_FILE = ("unable to open database file", "readonly database")
 
 
 def cause_of(error: BaseException) -> str:
-    """One line, without a full stop. Only the reason: a detail could hold what a row holds."""
+    """One line, without a full stop. Only the reason: a detail could hold values of a row."""
     driver = getattr(error, "orig", None) or error
-    said = getattr(getattr(driver, "diag", None), "message_primary", None) or str(driver)
-    reasons = dict.fromkeys(map(_reason, _ATTEMPT.findall(said) or [said]))
+    message = getattr(getattr(driver, "diag", None), "message_primary", None) or str(driver)
+    reasons = dict.fromkeys(map(_reason, _ATTEMPT.findall(message) or [message]))
     return "; ".join(reasons)
 
 
 def cause_of_file(cause: str, path: Path) -> str:
-    """`cause` of a SQLite database at `path`, which says only that it could not: why not."""
+    """`cause` of a SQLite database at `path`, with the reason that SQLite leaves out."""
     if not cause.endswith(_SQLITE_FILE):
         return cause
     folder = path.parent
@@ -35,8 +35,8 @@ def cause_of_file(cause: str, path: Path) -> str:
     return cause
 
 
-def _reason(said: str) -> str:
-    lines = _BEFORE_THE_REASON.sub("", said).splitlines()
-    # libpq asks whether a server is running there; the reason is the line before.
+def _reason(message: str) -> str:
+    lines = _BEFORE_THE_REASON.sub("", message).splitlines()
+    # libpq adds a question whether a server is running; the reason is the line before.
     kept = [line.strip().rstrip(".") for line in lines if not line.startswith("\tIs the server")]
     return ". ".join(filter(None, kept))

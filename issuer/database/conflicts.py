@@ -1,4 +1,4 @@
-"""An INSERT that may meet a row that is there already."""
+"""An INSERT of a row that may exist already."""
 
 from typing import Any
 
@@ -9,6 +9,6 @@ from issuer.database.tables import Base
 
 
 def insert_into(session: Session, table: type[Base]) -> Any:
-    """An INSERT that knows `ON CONFLICT`: both dialects spell it alike, but share no type."""
+    """An INSERT with `ON CONFLICT`: equal in both dialects, but SQLAlchemy has a class for each."""
     is_sqlite = session.get_bind().dialect.name == "sqlite"
     return sqlite.insert(table) if is_sqlite else postgresql.insert(table)

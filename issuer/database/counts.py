@@ -1,4 +1,4 @@
-"""What a process asks again and again: has anything changed since?"""
+"""The change counters, which every process polls."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,14 +11,14 @@ from issuer.database.tables import ChangeCounter, RevocationFeedRow
 
 @dataclass(frozen=True, slots=True)
 class FeedState:
-    """How many changes the revocation feed has had, and the instant it says it is of."""
+    """How many changes the revocation feed has had, and its `iat`."""
 
     count: int
     issued_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class ChangeCounts:
     """How many committed changes the directory has had, and the state of the revocation feed."""
 
     changes: int
@@ -41,11 +41,11 @@ def read_feed_count(connection: Connection) -> int:
     return int(connection.exec_driver_sql("SELECT count FROM revocation_feed").scalar_one())
 
 
-def read_counts(session: Session) -> Counts:
-    """All of them, in one statement."""
+def read_counts(session: Session) -> ChangeCounts:
+    """All counters, in one statement."""
     feed = (
         select(column).scalar_subquery()
         for column in (RevocationFeedRow.count, RevocationFeedRow.issued_at)
     )
     changes, *state = session.execute(select(ChangeCounter.value, *feed)).one()
-    return Counts(changes, FeedState(*state))
+    return ChangeCounts(changes, FeedState(*state))

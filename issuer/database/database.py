@@ -1,4 +1,4 @@
-"""Transactions, the same on SQLite and PostgreSQL (DESIGN §7)."""
+"""Transactions, the same on SQLite and PostgreSQL."""
 
 import sqlite3
 import threading
@@ -14,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
 from issuer.database.causes import cause_of, cause_of_file
-from issuer.database.counts import Counts, read_counts
+from issuer.database.counts import ChangeCounts, read_counts
 from issuer.database.engine import BUSY_TIMEOUT_MS, engine_for, is_sqlite, parsed, safe
 from issuer.database.erasure import Erasure
 from issuer.database.outage import Outage
@@ -32,9 +32,9 @@ class Database:
         self.url = parsed(url)
         self.is_sqlite = is_sqlite(self.url)
         self.engine = engine_for(self.url)
-        # What every session that writes brings along, as `session.info`.
+        # The `session.info` of every session that writes.
         self.info: dict[Any, Any] = {}
-        # A reader sees one moment, however many statements it takes. SQLite's always does.
+        # A reader sees one snapshot, however many statements it runs. On SQLite it always does.
         reading = self.engine
         if not self.is_sqlite:
             reading = reading.execution_options(isolation_level="REPEATABLE READ")
@@ -60,8 +60,8 @@ class Database:
     def statements(self) -> Iterator[Connection]:
         """As `transaction`, but without a session: for a thread that writes again and again.
 
-        Not for changes that the token path must see: only a session counts those. It goes before
-        transactions that wait: tokens wait for what such a thread writes.
+        Not for changes that the token path must see: only a session counts those. On SQLite it
+        has priority over other writers: token requests wait for these writes.
         """
         with (
             self.translated(),
@@ -73,9 +73,9 @@ class Database:
 
     @contextmanager
     def changing(self) -> Iterator[Session]:
-        """A transaction for a change an operator makes: one at a time, in the whole house.
+        """A transaction for an administrative change: one at a time, across all processes.
 
-        SQLite has one writer anyway; on PostgreSQL the counter's row is the lock. So a rule
+        SQLite has only one writer; on PostgreSQL the counter's row is the lock. So a rule
         checked before a change still holds when it is committed.
         """
         with self.transaction() as session:
@@ -88,13 +88,13 @@ class Database:
         with self.translated(writing=False), self._reading.begin() as session:
             yield session
 
-    def counts(self) -> Counts:
-        """How many committed changes there were; who has seen as many is current."""
+    def counts(self) -> ChangeCounts:
+        """How many changes were committed; a process that has seen as many is up to date."""
         with self.reading() as session:
             return read_counts(session)
 
     def now(self) -> datetime:
-        """What time the database thinks it is; SQLite knows whole seconds only."""
+        """The time of the database's clock; on SQLite in whole seconds."""
         with self.reading() as session:
             return session.scalars(select(func.now(type_=Instant()))).one()
 
@@ -105,7 +105,7 @@ class Database:
 
     @property
     def safe_url(self) -> str:
-        """The URL without its password, wherever that stands, fit for a log."""
+        """The URL without its password, for logs and errors."""
         return safe(self.url)
 
     @contextmanager
@@ -122,7 +122,7 @@ class Database:
         self.outage.ended(writing=writing)
 
     def cause(self, error: BaseException) -> str:
-        """Why it failed, as the driver says it."""
+        """Why it failed, as the driver reports it."""
         cause = cause_of(error)
         return cause_of_file(cause, Path(str(self.url.database))) if self.is_sqlite else cause
 
@@ -136,9 +136,9 @@ class Database:
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
-        """A connection of the pool; on SQLite, where none goes away, one that the thread keeps.
+        """A connection of the pool; on SQLite, where connections do not break, one for the thread.
 
-        There the pool takes a fifth of the time of a small commit.
+        There the pool would take a fifth of the time of a small commit.
         """
         if not self.is_sqlite:
             with self._writing_engine.connect() as connection:
@@ -150,13 +150,11 @@ class Database:
 
 
 def _count_the_change(session: Session, *_: object) -> None:
-    """Every change the token path must see moves the counter, in the same transaction.
+    """Every change the token path must see increments the counter, in the same transaction.
 
-    A listener rather than a call in each store: nobody can forget it.
+    A listener rather than a call in each store, which could be forgotten.
     """
-    authorized = [*session.new, *session.deleted, *filter(session.is_modified, session.dirty)]
-    if not session.info.get("counted") and any(
-        isinstance(row, SeenByDirectory) for row in authorized
-    ):
+    changed = [*session.new, *session.deleted, *filter(session.is_modified, session.dirty)]
+    if not session.info.get("counted") and any(isinstance(row, SeenByDirectory) for row in changed):
         session.info["counted"] = True
         session.execute(update(ChangeCounter).values(value=ChangeCounter.value + 1))

@@ -21,18 +21,18 @@ def ensure_issuer(session: Session, issuer: str, now: datetime) -> None:
 
 
 def require_issuer(session: Session, issuer: str) -> None:
-    """`ConfigurationError` unless tokens of this database have the `iss` that `issuer` is."""
+    """`ConfigurationError` unless `issuer` is the `iss` of this database's tokens."""
     recorded = recorded_issuer(session)
     if recorded != issuer:
         raise ConfigurationError(
-            f"ISSUER_URL is {issuer}, but this database belongs to {recorded}, whose tokens would"
-            f" all be refused: set ISSUER_URL={recorded}, or move the database with"
+            f"ISSUER_URL is {issuer}, but this database belongs to {recorded}, and all its tokens"
+            f" would be refused: set ISSUER_URL={recorded}, or move the database with"
             f" `ISSUER_URL={issuer} issuer admin change-url`."
         )
 
 
 def recorded_issuer(session: Session) -> str:
-    """`ConfigurationError` before `issuer init` is through."""
+    """The issuer that the database belongs to; `ConfigurationError` before `issuer init`."""
     row = session.get(DeploymentRow, _ONLY)
     if row is None:
         raise ConfigurationError("The database is not initialised: run `issuer init` first.")
@@ -45,9 +45,9 @@ def change_issuer(session: Session, issuer: str) -> None:
 
 
 def require_writable(database: Database, now: datetime) -> None:
-    """`DatabaseUnavailable` where nothing can be written: read-only, full, not there.
+    """`DatabaseUnavailable` if nothing can be written: read-only, full or unreachable.
 
-    By a commit, since a full disk may show itself only there.
+    Commits a write, since a full disk may fail only then.
     """
     with database.transaction() as session:
         session.execute(update(DeploymentRow).values(written_at=now))

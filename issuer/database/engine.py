@@ -25,8 +25,8 @@ _READ_ONLY = "25006"  # read_only_sql_transaction
 
 
 def parsed(url: str) -> URL:
-    """The URL of a database we know, or `ConfigurationError`."""
-    # The text is not repeated: it may hold a password.
+    """The URL of a supported database, or `ConfigurationError`."""
+    # Errors do not repeat the text: it may hold a password.
     if url.startswith("postgres") and url.count("@") > 1:
         raise ConfigurationError(
             "ISSUER_DATABASE_URL: write %40 for an @ in the user name or the password."
@@ -48,14 +48,14 @@ def parsed(url: str) -> URL:
 
 
 def safe(url: URL) -> str:
-    """The URL without its password, wherever that stands, fit for a log or an error."""
+    """The URL without its password, for logs and errors."""
     shown = {name: value for name, value in url.query.items() if name in _SHOWN}
     scheme = "sqlite" if is_sqlite(url) else "postgresql"
     return url.set(drivername=scheme, query=shown).render_as_string(hide_password=True)
 
 
 def engine_for(url: URL) -> Engine:
-    """The engine; `ConfigurationError` if the database would not last, or lacks its driver."""
+    """The engine; `ConfigurationError` for an in-memory database, or without the driver."""
     return _sqlite_engine(url) if is_sqlite(url) else _postgresql_engine(url)
 
 
@@ -64,9 +64,9 @@ def is_sqlite(url: URL) -> bool:
 
 
 def sqlite_connection(connection: Connection) -> sqlite3.Connection:
-    """The driver's own, for what runs with each commit.
+    """The driver's own connection, for what runs with each commit.
 
-    SQLAlchemy takes as long to hand a statement to it as SQLite does to add a row.
+    SQLAlchemy takes as long to pass on a statement as SQLite does to add a row.
     """
     driver = connection.connection.driver_connection
     assert isinstance(driver, sqlite3.Connection)
@@ -75,11 +75,11 @@ def sqlite_connection(connection: Connection) -> sqlite3.Connection:
 
 def _sqlite_engine(url: URL) -> Engine:
     if url.database in {None, "", ":memory:"}:
-        raise ConfigurationError("ISSUER_DATABASE_URL must name a file, so that it lasts.")
+        raise ConfigurationError("ISSUER_DATABASE_URL must name a file.")
     engine = create_engine(
         url,
         pool_size=_MAX_CONNECTIONS,
-        # The one used last: another has an old view, and reads its pages anew.
+        # The connection used last: its page cache is current.
         pool_use_lifo=True,
         pool_timeout=_CONNECT_TIMEOUT_S,
         hide_parameters=True,
@@ -100,8 +100,8 @@ def _postgresql_engine(url: URL) -> Engine:
             hide_parameters=True,
             connect_args={
                 "connect_timeout": _CONNECT_TIMEOUT_S,
-                # A server that went away without a word is noticed in seconds, not in a quarter
-                # of an hour.
+                # A server that is gone without closing the connection is noticed in seconds, not
+                # after a quarter of an hour.
                 "tcp_user_timeout": 10_000,
                 "keepalives_idle": 5,
                 "keepalives_interval": 2,
@@ -151,16 +151,16 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
-    # FULL: what was acknowledged survives a power cut. Group commit pays for it (DESIGN §5).
+    # FULL: what was acknowledged survives a power cut. Group commit keeps it fast.
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
-    # What is deleted is overwritten. Whether SQLite does it by itself depends on its build.
+    # Deleted data is overwritten. The default depends on the build of SQLite.
     cursor.execute("PRAGMA secure_delete=ON")
     cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
     cursor.close()
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    # A writer takes its lock at once: a reader that becomes a writer could only fail.
+    # A writer takes its lock at once: a read transaction may fail when it starts to write.
     kind = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
     sqlite_connection(connection).execute(f"BEGIN {kind}")

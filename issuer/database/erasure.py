@@ -1,4 +1,4 @@
-"""What was deleted or replaced is gone from the files of SQLite too, not only from its tables."""
+"""Erases deleted and replaced data from the files of SQLite, not only from its tables."""
 
 import sqlite3
 from contextlib import closing
@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from issuer.database.engine import BUSY_TIMEOUT_MS
 
-# Nobody else can write while a checkpoint waits for readers.
+# No other process can write while a checkpoint waits for readers.
 _WAIT_FOR_READERS_MS = 100
 
 log = structlog.get_logger(__name__)
@@ -19,7 +19,7 @@ class Erasure:
     """Empties the write-ahead log, where old versions of rows stay until a checkpoint.
 
     `secure_delete` overwrites them in the database file itself. PostgreSQL keeps old versions of
-    rows until VACUUM, and its own log as long as it is configured to: neither is ours to erase.
+    rows until VACUUM, and its write-ahead log as configured: its operator erases them.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -28,9 +28,9 @@ class Erasure:
         self._is_due = False
 
     def run(self) -> None:
-        """Do it now; or leave it to `retry`, and say so, where it is being read.
+        """Empty it now; while it is being read, log a warning and leave it to `retry`.
 
-        Never raises: what was deleted is deleted all the same.
+        Never raises: the rows are deleted in any case.
         """
         was_due, self._is_due = self._is_due, self._is_sqlite and not self._checkpoint()
         if self._is_due and not was_due:
@@ -43,7 +43,7 @@ class Erasure:
             log.info("old_rows_erased")
 
     def retry(self) -> None:
-        """Do it if it could not be done before."""
+        """Empty it if that was not possible before."""
         if self._is_due:
             self.run()
 

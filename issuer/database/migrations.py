@@ -1,4 +1,4 @@
-"""The schema's history: Alembic, from the checkout or from inside the wheel."""
+"""Schema migrations with Alembic, from the checkout or from inside the wheel."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from issuer.errors import ConfigurationError
 
 
 def migrate(url: str) -> None:
-    """Bring the database at `url` to the newest schema; nothing to do is fine."""
+    """Bring the database at `url` to the newest schema, if it is not there yet."""
     database = Database(url)
     try:
         upgrade(database)
@@ -48,11 +48,11 @@ def upgrade(database: Database) -> None:
 
 @contextmanager
 def _without_foreign_keys(database: Database, connection: Connection) -> Iterator[None]:
-    """SQLite changes a table by making it anew: dropping the old one must not cascade."""
+    """SQLite changes a table by creating a new one: dropping the old one must not cascade."""
     if not database.is_sqlite:
         yield
         return
-    # Outside of any transaction, where alone SQLite listens to it.
+    # Outside of any transaction: inside one, SQLite ignores it.
     driver = sqlite_connection(connection)
     driver.execute("PRAGMA foreign_keys=OFF")
     try:
@@ -63,7 +63,9 @@ def _without_foreign_keys(database: Database, connection: Connection) -> Iterato
 
 def _require_whole(database: Database, connection: Connection) -> None:
     if database.is_sqlite and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
-        raise ConfigurationError("The database has rows that refer to nothing: it was not changed.")
+        raise ConfigurationError(
+            "The database has rows whose foreign keys refer to no row: it was not changed."
+        )
 
 
 @cache

@@ -1,4 +1,4 @@
-"""A lock on the whole database, for what only one process may do at a time."""
+"""A lock on the whole database, for commands that only one process may run at a time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

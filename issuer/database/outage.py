@@ -1,11 +1,11 @@
-"""What the log says while a database is unavailable: one line a minute, whoever asks it."""
+"""Logging while a database is unavailable: one line a minute, however many requests fail."""
 
 import time
 from collections.abc import Callable
 
 import structlog
 
-SAY_EVERY = 60.0  # seconds
+LOG_EVERY = 60.0  # seconds
 
 log = structlog.get_logger(__name__)
 
@@ -18,20 +18,20 @@ class Outage:
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.cause: str | None = None
-        # A command says what went wrong in its one sentence, and logs nothing.
+        # A command prints the error in one sentence, and logs nothing.
         self.is_logged = False
         self._monotonic = monotonic
         self._is_of_writing = False
-        self._said_at = float("-inf")
+        self._logged_at = float("-inf")
         self._failures = 0
 
     def failed(self, cause: str, *, writing: bool) -> None:
         self.cause = cause
         self._is_of_writing = self._is_of_writing or writing
         self._failures += 1
-        if not self.is_logged or self._monotonic() - self._said_at < SAY_EVERY:
+        if not self.is_logged or self._monotonic() - self._logged_at < LOG_EVERY:
             return
-        self._said_at = self._monotonic()
+        self._logged_at = self._monotonic()
         log.error("database_unavailable", cause=cause, failures=self._failures)
 
     def ended(self, *, writing: bool) -> None:

@@ -1,4 +1,4 @@
-"""The one space of ids that users and clients share, compared without regard to case."""
+"""The ids of users and clients: unique across both, ignoring case."""
 
 import string
 from random import Random
@@ -14,12 +14,12 @@ _ID_CHARACTERS = 20
 
 
 def new_id(prefix: str, random: Random) -> str:
-    """An id nobody has: a hundred random bits, in lower case since ids are compared so."""
+    """A new id: a hundred random bits, in lower case, in which ids are compared."""
     return prefix + "".join(random.choice(_ID_ALPHABET) for _ in range(_ID_CHARACTERS))
 
 
 def claim_id(session: Session, principal_id: str, kind: str) -> str:
-    """Reserve the id for a `kind` and give its folded form; `AlreadyExists` if it is taken."""
+    """Claim the id for a `kind` and return its folded form; `AlreadyExists` if it is taken."""
     folded_id = fold_id(principal_id)
     if taken := session.get(PrincipalRow, folded_id):
         raise AlreadyExists(f"a {taken.kind}", principal_id)
@@ -29,6 +29,6 @@ def claim_id(session: Session, principal_id: str, kind: str) -> str:
 
 
 def release_id(session: Session, principal_id: str) -> None:
-    """Free the id. Assignments to it go with it, so that it brings nothing back."""
+    """Free the id and delete its role assignments, so that a new owner does not get them."""
     session.delete(session.get_one(PrincipalRow, fold_id(principal_id)))
     session.flush()

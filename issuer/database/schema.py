@@ -1,7 +1,7 @@
-"""Which schema the database has. To bring it to another takes `issuer.database.migrations`.
+"""Which schema the database has. `issuer.database.migrations` changes it.
 
-That is imported by whoever changes the schema only: Alembic takes 12 MB and a sixth of a second,
-which a server need not spend.
+Only commands that change the schema import that: Alembic takes 12 MB and a sixth of a second,
+which a server does not need.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from issuer.errors import ConfigurationError
 
 # The newest in `migrations/`: what this program is written for.
 REVISION = "0001"
-# Every schema of ours has this table; other applications have an `alembic_version` as well.
+# Every schema of the issuer has this table; other applications have an `alembic_version` as well.
 _OURS = "change_counter"
 _MAX_NAMED = 5
 
@@ -35,14 +35,14 @@ def require_current_schema(database: Database) -> None:
 
 
 def is_empty(database: Database) -> bool:
-    """Whether nothing has ever been put there."""
+    """Whether the database has no tables."""
     return current_revision(database) is None
 
 
 def current_revision(database: Database) -> str | None:
     """The revision the database is at; None if it is empty.
 
-    `ConfigurationError` if it cannot be opened, or holds tables and none of ours.
+    `ConfigurationError` if it cannot be opened, or holds only tables of another application.
     """
     try:
         with database.engine.connect() as connection:
@@ -70,7 +70,7 @@ def _another_application(database: Database, tables: Sequence[str]) -> Configura
 
 
 def newer_schema() -> ConfigurationError:
-    """What to say of a revision that this program does not know."""
+    """The error for a revision that this program does not know."""
     return ConfigurationError(
         "The database schema is newer than this issuer: upgrade the issuer, not the database."
     )

@@ -1,4 +1,4 @@
-"""What every room's store does alike: find by key, list in order of key, add, delete."""
+"""What the stores have in common: find by key, list in order of key, add, delete."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -22,7 +22,7 @@ class Store(Generic[Row]):
 
     kind: str
     row: type[Row]
-    # What a page brings along, so that it costs the same few queries however long it is.
+    # What a page loads as well, so that it takes the same few queries however long it is.
     with_page: Sequence[ExecutableOption] = ()
 
     def __init__(self, session: Session) -> None:
@@ -53,7 +53,7 @@ class Store(Generic[Row]):
         self.session.flush()
 
     def changed(self, row: Row, now: datetime) -> None:
-        """The row is a new version, also where only what belongs to it has changed."""
+        """Give the row a new version, also when only related rows have changed."""
         row.updated_at = now
         flag_modified(row, "updated_at")
         self.session.flush()
@@ -64,7 +64,7 @@ class Store(Generic[Row]):
 
 
 def as_model(model: type[Model], row: Base, **others: Any) -> Model:
-    """`row` as `model`: stored values were checked when they came in, and are not again."""
+    """`row` as `model`, without validation: values were checked before they were stored."""
     stored: dict[str, Any] = {
         name: getattr(row, name) for name in model.model_fields if name not in others
     }

@@ -36,7 +36,7 @@ _NAMES = {
 
 Word = TypeVar("Word", bound=StrEnum)
 
-# Kept as text: a new algorithm must not need a migration.
+# Stored as text: a new algorithm must not need a migration.
 _ALGORITHM = Enum(SigningAlgorithm, native_enum=False, length=16, values_callable=list)
 
 
@@ -69,7 +69,7 @@ class Seconds(TypeDecorator[timedelta]):
 
 
 class JsonObject(TypeDecorator[dict[str, Any]]):
-    """A JSON object. In Python 1, 1.0 and True are equal; a change between them is one."""
+    """A JSON object. 1, 1.0 and True are equal in Python, but different here."""
 
     impl = JSON
     cache_ok = True
@@ -113,7 +113,7 @@ class SeenByDirectory:
 
 
 class Versioned:
-    """A writer that read an older version loses, whoever it is (optimistic locking)."""
+    """A write fails if it read an older version (optimistic locking)."""
 
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -146,7 +146,7 @@ class RoleRow(Versioned, SeenByDirectory, Base):
 
 
 class PrincipalRow(SeenByDirectory, Base):
-    """One space of ids for users and clients, whatever their case."""
+    """The ids of users and clients: unique across both, ignoring case."""
 
     __tablename__ = "principals"
 
@@ -174,7 +174,7 @@ class UserRow(Versioned, SeenByDirectory, Base):
 
 
 class CountedTries:
-    """What is remembered of attempts to sign in; see `issuer/users/attempts.py`."""
+    """Counts of attempts to sign in; see `issuer/users/attempts.py`."""
 
     tried: Mapped[int]
     failed: Mapped[int]
@@ -183,9 +183,9 @@ class CountedTries:
 
 
 class SignInTriesRow(CountedTries, Base):
-    """Attempts from unknown addresses: of a user, of an address, or of names nobody has.
+    """Attempts from unknown addresses: for a user, an address, or unknown user names.
 
-    `mark` is a keyed hash: what people type where a name belongs may be a password.
+    `mark` is a keyed hash: users sometimes type their password in place of their name.
     """
 
     __tablename__ = "sign_in_tries"
@@ -195,7 +195,7 @@ class SignInTriesRow(CountedTries, Base):
 
 
 class KnownAddressRow(CountedTries, Base):
-    """An address where the user has signed in, and the attempts for the user from there."""
+    """An address from which the user has signed in, and the user's attempts from there."""
 
     __tablename__ = "known_addresses"
 
@@ -230,7 +230,7 @@ class ClientRow(Versioned, SeenByDirectory, Base):
 
 
 class ClientAudienceRow(SeenByDirectory, Base):
-    """An audience a client may ask tokens for."""
+    """An audience that a client may request tokens for."""
 
     __tablename__ = "client_audiences"
 
@@ -259,7 +259,7 @@ class ClientSecretRow(SeenByDirectory, Base):
 
 
 class AssignmentRow(SeenByDirectory, Base):
-    """A role given to a principal, at one audience or (`audience_id` is null) at all."""
+    """A role assigned to a principal, at one audience or (`audience_id` is null) everywhere."""
 
     __tablename__ = "assignments"
     __table_args__ = (
@@ -296,7 +296,7 @@ class AssignmentRow(SeenByDirectory, Base):
 class SigningKeyRow(SeenByDirectory, Base):
     """A signing key; its state follows from its dates. A destroyed one keeps its row.
 
-    `handle` is what its backend finds the private part by: a sealed box, the name of a file.
+    By `handle` its backend finds the private key: a sealed box, or the name of a file.
     """
 
     __tablename__ = "signing_keys"
@@ -313,9 +313,9 @@ class SigningKeyRow(SeenByDirectory, Base):
 
 
 class KeySetPromiseRow(Base):
-    """A single row: for how long followers may keep a key set they are given now.
+    """A single row: how long verifiers may cache a key set that is served now.
 
-    One they were given under other settings they may keep until `kept_until`.
+    One served under earlier settings may be cached until `kept_until`.
     """
 
     __tablename__ = "key_set_promise"
@@ -328,8 +328,8 @@ class KeySetPromiseRow(Base):
 class DeploymentRow(Base):
     """A single row, made by `init`.
 
-    `issuer` is the `ISSUER_URL` of the tokens that were issued; `written_at` is when somebody last
-    tried whether the database accepts writes.
+    `issuer` is the `ISSUER_URL` of the issued tokens; `written_at` is when it was last checked
+    that the database accepts writes.
     """
 
     __tablename__ = "deployment"
@@ -340,7 +340,7 @@ class DeploymentRow(Base):
 
 
 class SealedSecretRow(Base):
-    """A secret of the house itself, sealed under the master key."""
+    """A secret of the issuer itself, sealed under the master key."""
 
     __tablename__ = "sealed_secrets"
 
@@ -349,7 +349,7 @@ class SealedSecretRow(Base):
 
 
 class RefreshFamilyRow(Base):
-    """A refresh token and all that follow it; a family that ended by itself has no row.
+    """A refresh token and its successors (RFC 9700 §4.14.2). An ended family may have no row.
 
     Many that end at once are deleted afterwards, so no foreign keys: see `RevokedPrincipalRow`.
     `change` is the feed's count when the family began.
@@ -412,11 +412,11 @@ class AuditCheckpointRow(Base):
 
 
 class RevokedTokenRow(Base):
-    """An access token, or all those of a refresh family, refused before they expire.
+    """A revoked access token, or all access tokens of a refresh family.
 
-    `kind` is the claim that `id` stands in: `jti` or `sid`. `client_id` and `subject` say whose
-    share of the feed the entry is part of; empty for one that an operator made. `change` is that
-    of the feed's count.
+    `kind` is the claim that `id` is compared with: `jti` or `sid`. The entry counts against the
+    feed share of `client_id` and `subject`, which are empty if an operator revoked. `change` is
+    the feed's count.
     """
 
     __tablename__ = "revoked_tokens"
@@ -431,10 +431,10 @@ class RevokedTokenRow(Base):
 
 
 class RevokedPrincipalRow(Base):
-    """Tokens of a `sub`, a `client_id` or an audience issued at or before `not_after` are refused.
+    """Tokens of a `sub`, a `client_id` or an audience issued at or before `not_after` are revoked.
 
-    No foreign key: it outlives whom it names. `expires_at` is that of the last such token. Refresh
-    families that began before the change `families_before` have ended as well.
+    No foreign key: it outlives the principal. `expires_at` is that of the last such token. Refresh
+    families that began before the change `families_before` are revoked as well.
     """
 
     __tablename__ = "revoked_principals"
@@ -448,7 +448,7 @@ class RevokedPrincipalRow(Base):
 
 
 class RevocationFeedRow(Base):
-    """A single row: how many changes the feed has seen, and the instant it says it is of."""
+    """A single row: how many changes the feed has had, and its `iat`."""
 
     __tablename__ = "revocation_feed"
 

@@ -1,4 +1,4 @@
-"""Threads of one process that write to SQLite, one after the other."""
+"""Lets the threads of one process write to SQLite one after the other."""
 
 import sqlite3
 import threading
@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 
 class WriteQueue:
-    """A lock that goes to those that wait for it in their order, `urgent` ones first.
+    """A fair lock: first come, first served, `urgent` threads first.
 
-    SQLite lets a writer that finds the database locked sleep for up to 100 ms before it tries
-    again: the database is idle meanwhile, or goes to a writer that came later.
+    Without it, a writer that finds the database locked sleeps for up to 100 ms before it tries
+    again: meanwhile the database is idle, or serves a writer that came later.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -22,7 +22,7 @@ class WriteQueue:
 
     @contextmanager
     def turn(self, *, urgent: bool = False) -> Iterator[None]:
-        """The lock, held. What SQLite raises for a locked database after `seconds` without it."""
+        """Hold the lock; after `seconds` of waiting raises as SQLite does for a locked database."""
         self._enter(urgent=urgent)
         try:
             yield
@@ -31,7 +31,7 @@ class WriteQueue:
 
     @property
     def waiting(self) -> int:
-        """How many wait."""
+        """How many threads wait."""
         return len(self._waiting)
 
     def _enter(self, *, urgent: bool) -> None:

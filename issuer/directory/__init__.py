@@ -1,6 +1,6 @@
-"""What the token path reads: immutable records of clients and users, remembered by id.
+"""What the token path reads: immutable records of clients and users, clients cached by id.
 
-A change anywhere moves the change counter; then everything remembered is forgotten.
+Every change increments the change counter, which empties the cache of each process.
 """
 
 from issuer.directory.directory import ChangeWatcher, Directory

@@ -1,4 +1,4 @@
-"""Remembering records, and forgetting them when the world has changed (DESIGN §3)."""
+"""A cache of client records, emptied when anything has changed."""
 
 import threading
 from collections import OrderedDict
@@ -20,7 +20,7 @@ _MAX_REMEMBERED = 200_000
 
 
 class ChangeWatcher:
-    """Looks at the counters often, and tells the subscribers of each when it moved."""
+    """Polls the change counters and calls the subscribers of a counter when it has changed."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -34,15 +34,15 @@ class ChangeWatcher:
         self._watching = Periodic("change-watcher", LOOK_EVERY, self.look)
 
     def subscribe(self, subscriber: Callable[[int], None]) -> None:
-        """`subscriber` is called with the new count, in the thread that saw it."""
+        """`subscriber` is called with the new count, in the thread that read it."""
         self._subscribers.append(subscriber)
 
     def subscribe_to_feed(self, subscriber: Callable[[FeedState], None]) -> None:
-        """`subscriber` is called when tokens were revoked, or the feed is of a later time."""
+        """`subscriber` is called when tokens were revoked, or the feed has a later `iat`."""
         self._feed_subscribers.append(subscriber)
 
     def start(self) -> None:
-        """Look once, so that a database that is away stops the start; then keep looking."""
+        """Look once, so that the start fails without a database; then keep looking."""
         self.look()
         self._watching.start()
 
@@ -50,7 +50,7 @@ class ChangeWatcher:
         self._watching.stop()
 
     def look(self) -> None:
-        """Look now. After a change of our own nobody waits for the next look."""
+        """Read the counters now, for example after a change made by this process."""
         with self._looking:
             looked_at = self._clock.monotonic()
             counts = self._database.counts()
@@ -65,7 +65,7 @@ class ChangeWatcher:
             self._looked_at = looked_at
 
     def look_for_feed(self, count: int) -> None:
-        """Look, unless that change of the revocation feed, or a later one, was seen already."""
+        """Read the counters, unless that change of the revocation feed was seen already."""
         with self._looking:
             if self._feed_seen is not None and self._feed_seen.count >= count:
                 return
@@ -73,11 +73,11 @@ class ChangeWatcher:
 
     @property
     def is_current(self) -> bool:
-        """Whether the last look is not too long ago to believe what we hold."""
+        """Whether the last look is recent enough to trust what is in memory."""
         return self._clock.monotonic() - self._looked_at <= TRUST_FOR.total_seconds()
 
     def require_current(self) -> None:
-        """`Unavailable` when nothing may be issued from what we hold."""
+        """`Unavailable` when what is in memory is too old to issue tokens from it."""
         if not self.is_current:
             cause = self._database.outage.cause or "it is slow"
             raise Unavailable(f"The database could not be read for 10 s: {cause}.")
@@ -94,19 +94,19 @@ class Directory:
         self._clients: OrderedDict[str, ClientRecord] = OrderedDict()
 
     def forget(self, count: int) -> None:
-        """Everything remembered may be wrong: the world is now at `count`."""
+        """Empty the cache: the change counter is now `count`."""
         with self._lock:
             self._count = count
             self._clients.clear()
 
     def remembered_client(self, client_id: str) -> ClientRecord | None:
-        """The client, if it is remembered. Memory only: fit for the event loop."""
+        """The client, if it is in memory. Never queries: fit for the event loop."""
         return self._clients.get(client_id)
 
     def load_client(self, client_id: str) -> ClientRecord | None:
         """The client as the database has it now."""
         with self._database.reading() as session:
-            # Read first: whatever the rows say is at least as new as the count.
+            # Read first, so that the rows are at least as new as the count.
             count = read_change_count(session)
             record = store.load_client(session, _possible(client_id), self._own_audience)
         if record is not None:
@@ -129,12 +129,12 @@ class Directory:
     def _remember(self, count: int, record: ClientRecord) -> None:
         with self._lock:
             if count != self._count:
-                return  # a change we have not seen, or one this record has not
+                return  # either this process or this record has missed a change
             self._clients[record.client_id] = record
             if len(self._clients) > _MAX_REMEMBERED:
                 self._clients.popitem(last=False)
 
 
 def _possible(principal_id: str) -> str:
-    """The id, or nobody's: none has other characters, and PostgreSQL refuses to look for NUL."""
+    """The id, or one that does not exist: PostgreSQL raises an error for NUL in a query."""
     return principal_id if is_principal_id(principal_id) else ""

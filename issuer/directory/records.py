@@ -22,7 +22,7 @@ class AudienceRecord:
 
 @dataclass(frozen=True, slots=True)
 class RoleGrant:
-    """A role somebody has, at one audience or (None) everywhere, with its scopes."""
+    """A role assigned to a principal, at one audience or (None) everywhere, with its scopes."""
 
     role: str
     audience_id: str | None
@@ -31,13 +31,13 @@ class RoleGrant:
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """All a principal holds: scopes of its own, and roles."""
+    """What a principal holds: its own scopes, and roles."""
 
     direct: frozenset[str]
     roles: tuple[RoleGrant, ...]
 
     def at(self, audience: AudienceRecord) -> frozenset[str]:
-        """The scopes that count at `audience` (CONTRACT §4)."""
+        """The scopes that apply at `audience`."""
         held = self.direct.union(*(grant.scopes for grant in self.roles_at(audience)))
         return counting_at(held, own_audience=audience.is_own)
 
@@ -59,7 +59,7 @@ class SecretRecord:
 
 @dataclass(frozen=True, slots=True)
 class ClientRecord:
-    """A client with everything a token request of its may need."""
+    """A client with everything its token requests may need."""
 
     client_id: str
     disabled: bool

@@ -25,9 +25,9 @@ from issuer.fields import fold_id
 
 
 def load_client(session: Session, client_id: str, own_audience: str) -> ClientRecord | None:
-    """The client of exactly this id. The same statements whether there is one or not.
+    """The client of exactly this id, by the same statements whether it exists or not.
 
-    An unknown client must not be told by its answer coming a query earlier.
+    The time of the answer must not reveal that a client is unknown.
     """
     row = session.scalars(select(ClientRow).where(ClientRow.client_id == client_id)).one_or_none()
     audiences = session.scalars(

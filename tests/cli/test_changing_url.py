@@ -16,7 +16,7 @@ def test_another_url_is_refused_with_both_and_the_way_to_change_it(cli: Cli, com
     said = cli.with_environment(ISSUER_URL=NEW)(*command.split())
     assert said.status == 1
     sentence = (
-        f"ISSUER_URL is {NEW}, but this database belongs to {URL}, whose tokens would all be"
+        f"ISSUER_URL is {NEW}, but this database belongs to {URL}, and all its tokens would be"
         f" refused: set ISSUER_URL={URL}, or move the database with `ISSUER_URL={NEW} issuer admin"
         " change-url`."
     )

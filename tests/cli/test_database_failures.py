@@ -6,10 +6,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from issuer.database import Database
-from issuer.database.outage import SAY_EVERY, Outage
+from issuer.database.outage import LOG_EVERY, Outage
 from tests.builders import FakeClock
 from tests.cli.driver import Cli
-from tests.private_postgresql import PASSWORD, Server
+from tests.private_postgresql import PASSWORD, PostgresqlServer
 
 ERRORS = " ".join((Path(__file__).parents[2] / "docs/reference/errors.md").read_text().split())
 
@@ -69,7 +69,7 @@ OF_A_URL = [
 @pytest.mark.parametrize(("address", "sentence"), OF_A_URL)
 @pytest.mark.parametrize("command", ["init", "doctor"])
 def test_a_database_that_cannot_be_opened_says_why_and_no_password(
-    new_cli: Cli, own_postgresql: Server, command: str, address: str, sentence: str
+    new_cli: Cli, own_postgresql: PostgresqlServer, command: str, address: str, sentence: str
 ):
     """`docs/reference/errors.md` has what is printed, with the address of a usual deployment."""
     port = own_postgresql.port
@@ -85,7 +85,7 @@ def test_a_database_that_cannot_be_opened_says_why_and_no_password(
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
 def test_every_scheme_of_postgresql_is_understood(
-    new_cli: Cli, empty_postgresql: Server, scheme: str
+    new_cli: Cli, empty_postgresql: PostgresqlServer, scheme: str
 ):
     url = empty_postgresql.url.replace("postgresql", scheme)
     assert new_cli.with_environment(ISSUER_DATABASE_URL=url).json("init")["client_secret"]
@@ -152,7 +152,7 @@ def test_a_sqlite_file_in_a_directory_that_is_not_there_says_so(
 
 
 def test_a_role_without_rights_in_the_schema_is_told_what_is_denied(
-    new_cli: Cli, empty_postgresql: Server
+    new_cli: Cli, empty_postgresql: PostgresqlServer
 ):
     empty_postgresql.execute(
         "ALTER DATABASE issuer OWNER TO postgres", "GRANT CONNECT ON DATABASE issuer TO issuer"
@@ -173,7 +173,7 @@ def test_an_outage_is_one_line_a_minute_and_one_at_its_end():
         for _ in range(600):
             outage.failed("Connection refused", writing=False)
             outage.failed("the connection is lost", writing=True)
-            clock.elapsed += SAY_EVERY / 200
+            clock.elapsed += LOG_EVERY / 200
         outage.ended(writing=False)
         outage.ended(writing=True)
         outage.ended(writing=True)

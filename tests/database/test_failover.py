@@ -5,10 +5,12 @@ from sqlalchemy import text
 
 from issuer.database import Database
 from issuer.errors import DatabaseUnavailable
-from tests.private_postgresql import Server
+from tests.private_postgresql import PostgresqlServer
 
 
-def test_a_connection_that_may_not_write_does_not_stay_in_the_pool(empty_postgresql: Server):
+def test_a_connection_that_may_not_write_does_not_stay_in_the_pool(
+    empty_postgresql: PostgresqlServer,
+):
     """After a failover it would lead to the old primary for ever."""
     database = Database(empty_postgresql.url)
 

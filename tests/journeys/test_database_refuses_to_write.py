@@ -17,7 +17,7 @@ from tests.cli.driver import Cli
 from tests.databases import connect, running_server
 from tests.drivers import AdminApi, problem
 from tests.journeys.running_issuer import RunningIssuer, reserved_port, wait_until
-from tests.private_postgresql import Server
+from tests.private_postgresql import PostgresqlServer
 
 ERRORS = " ".join((Path(__file__).parents[2] / "docs/reference/errors.md").read_text().split())
 SECONDS = 30
@@ -33,7 +33,7 @@ READ_ONLY_LOCK = (
 
 
 def test_a_read_only_postgresql_is_said_by_readiness_tokens_log_doctor_and_commands(
-    empty_postgresql: Server, tmp_path: Path
+    empty_postgresql: PostgresqlServer, tmp_path: Path
 ):
     with RunningIssuer(tmp_path, empty_postgresql.url, signing_algorithms="ES256") as issuer:
         client, admin = with_a_user(issuer)

@@ -11,7 +11,7 @@ import pytest
 from tests.builders import Credentials
 from tests.drivers import AdminApi
 from tests.journeys.running_issuer import RunningIssuer, polls, wait_until
-from tests.private_postgresql import Server
+from tests.private_postgresql import PostgresqlServer
 
 WRONG = "ais_0000000000000000000000000000000000000000000"
 SECONDS_AWAY = 3
@@ -81,7 +81,7 @@ def test_the_access_log_has_a_line_for_each_request(tmp_path: Path, access_log: 
 
 
 def test_while_the_database_is_away_the_log_has_one_line_a_minute(
-    empty_postgresql: Server, tmp_path: Path
+    empty_postgresql: PostgresqlServer, tmp_path: Path
 ):
     with RunningIssuer(tmp_path, empty_postgresql.url, signing_algorithms="ES256") as issuer:
         client = issuer.deployment.client()
@@ -105,7 +105,7 @@ def test_while_the_database_is_away_the_log_has_one_line_a_minute(
     assert refused["client"] == client.client_id
 
 
-def let_nobody_in(server: Server) -> None:
+def let_nobody_in(server: PostgresqlServer) -> None:
     server.execute_elsewhere(
         "ALTER DATABASE issuer ALLOW_CONNECTIONS false",
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'issuer'",
