@@ -1,6 +1,7 @@
 """A self-hosted token issuer for AgentOS.
 
-`issuer.app` serves it, `issuer.cli` runs it, `issuer.agentos` makes an AgentOS follow it.
+`issuer.app` is the server, `issuer.cli` the command line, `issuer.agentos` the verifier for
+AgentOS.
 """
 
 __version__ = "0.1.0"

@@ -1,7 +1,7 @@
 """Which algorithm signs the tokens of an audience, and how one takes over from another.
 
-The keys of a new algorithm are published first, and sign when every follower has seen them; those
-of the old one stay published until the last token they signed is dead.
+The keys of a new algorithm are published first, and sign when every verifier has seen them; those
+of the old one stay published until the last token they signed has expired.
 """
 
 from dataclasses import dataclass
@@ -14,28 +14,28 @@ from issuer.vocabulary import TRUSTED_FOR, SigningAlgorithm
 
 @dataclass(frozen=True, slots=True)
 class AlgorithmInUse:
-    """`current` signs, from `changes_at` on; before that it was `previous`, if there was one."""
+    """`current` signs, from `changes_at` on; before that `previous`, if there was one."""
 
     current: SigningAlgorithm
     previous: SigningAlgorithm | None = None
     changes_at: datetime | None = None
 
     def at(self, now: datetime) -> SigningAlgorithm:
-        """The one that signs at `now`."""
+        """The algorithm that signs at `now`."""
         if self.previous and self.changes_at and now < self.changes_at:
             return self.previous
         return self.current
 
     def published(self, now: datetime) -> dict[SigningAlgorithm, datetime | None]:
-        """Those whose keys a verifier may need at `now`, and until when; None is for good."""
+        """Algorithms whose keys a verifier may need at `now`, and until when; None is no end."""
         if self.previous and self.over_at and now < self.over_at:
             return {self.previous: self.over_at, self.current: None}
         return {self.current: None}
 
     def changed_to(self, alg: SigningAlgorithm, now: datetime, announce_for: timedelta) -> Self:
-        """The same audience on its way to `alg`; `NotAllowed` while it is on another.
+        """The change to `alg`; `NotAllowed` during another change.
 
-        Back to one whose keys are still published it can go at once.
+        A change to an algorithm whose keys are still published takes effect at once.
         """
         if alg is self.current:
             return self
@@ -52,5 +52,5 @@ class AlgorithmInUse:
 
     @property
     def over_at(self) -> datetime | None:
-        """When nobody needs the keys of `previous` any more."""
+        """When no verifier needs the keys of `previous` any more."""
         return self.changes_at and self.changes_at + TRUSTED_FOR

@@ -1,4 +1,4 @@
-"""The server: mounts the doors, frames every answer, runs the background threads."""
+"""The server: mounts the interfaces and middleware, runs the background threads."""
 
 import gc
 import sys
@@ -68,7 +68,7 @@ _SECONDS_OF_A_THREAD = 0.0005  # a tenth of the default
 def create_app(settings: Settings, clock: Clock | None = None) -> ShortWay:
     """The application for `settings`, on an initialised database.
 
-    `ConfigurationError` says in one sentence why the house cannot open.
+    `ConfigurationError` says in one sentence why the server cannot start.
     """
     parts = compose(settings, clock)
     limits = build_limits(settings, parts.clock)
@@ -90,7 +90,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> ShortWay:
             parts.background.stop()
 
     base = settings.base_path
-    # Its pages come from here and not from a CDN: an issuer may have no way out.
+    # Serves the assets of its pages itself, not from a CDN: an issuer may have no internet access.
     app = FastAPIOffline(
         title="AgentOS issuer",
         summary="Access tokens for AgentOS deployments",
@@ -103,7 +103,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> ShortWay:
         swagger_ui_oauth2_redirect_url=f"{base}/docs/oauth2-redirect",
         static_url=f"{base}/docs-assets",
         redirect_slashes=False,
-        # Its look for OpenTelemetry reads the environment at each request.
+        # Otherwise it looks for OpenTelemetry in the environment at each request.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     server = IssuerAuthorizationServer(parts)
@@ -129,11 +129,11 @@ def create_app(settings: Settings, clock: Clock | None = None) -> ShortWay:
 
 
 def _add_metrics(app: FastAPI, parts: Composition, grant_types: Iterable[str]) -> Metrics:
-    """What measures; `/metrics` is there only where somebody may read it."""
+    """The metrics; `/metrics` exists only with `ISSUER_METRICS_TOKEN`."""
     settings = parts.settings
     if settings.metrics_token is None:
         return Metrics()
-    # Here, since the library costs memory, and reads the environment when it is imported.
+    # Imported here: the library needs memory, and reads the environment on import.
     from issuer.prometheus import PrometheusMetrics  # noqa: PLC0415
 
     metrics = PrometheusMetrics(parts.keys.keyring, parts.clock, grant_types)
@@ -144,7 +144,7 @@ def _add_metrics(app: FastAPI, parts: Composition, grant_types: Iterable[str]) -
 
 
 def _describe(app: FastAPI, paths: dict[str, Any], schemes: dict[str, Any]) -> None:
-    """Make `/openapi.json` tell of `paths` as well, and of how to authenticate there."""
+    """Add `paths` and their security schemes to `/openapi.json`."""
     described = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -160,9 +160,9 @@ def _describe(app: FastAPI, paths: dict[str, Any], schemes: dict[str, Any]) -> N
 
 
 def _render_openapi_once(app: FastAPI) -> None:
-    """Keep what `/openapi.json` answers. FastAPI renders it at each request.
+    """Cache the body of `/openapi.json`. FastAPI renders it at each request.
 
-    That takes longer than many tokens do, on the event loop, for whoever asks.
+    That takes longer than many token requests, on the event loop, without authentication.
     """
 
     @cache
@@ -183,12 +183,12 @@ def app_from_environment() -> ASGIApp:
     app: ASGIApp = create_app(settings)
     if settings.access_log:
         app = AccessLog(app)
-    # It stays as long as the process: the collector need not look at it again. Not in
-    # `create_app`, since in another process it may come and go.
+    # The application lives as long as the process: exclude it from garbage collection. Not in
+    # `create_app`, since in tests an application ends before the process.
     gc.collect()
     gc.freeze()
-    # Nor need it look after every 700 objects, while requests wait that are no garbage yet.
+    # Collect less often than after 700 objects: those of waiting requests are no garbage yet.
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
-    # For so long a thread that computes may keep the event loop waiting, each time it waits.
+    # How long a computing thread may keep the event loop waiting.
     sys.setswitchinterval(_SECONDS_OF_A_THREAD)
     return app

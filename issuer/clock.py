@@ -1,4 +1,4 @@
-"""The clock that everything below `composition/` is handed."""
+"""The clock, which `composition/` passes to every other package."""
 
 import asyncio
 import time
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 
 class Clock:
-    """The machine's clock. Call it for the instant, aware and in UTC."""
+    """The machine's clock. Calling it gives the current time, aware and in UTC."""
 
     def __call__(self) -> datetime:
         return datetime.now(UTC)
@@ -16,5 +16,5 @@ class Clock:
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
-        """Until so much time has passed; the event loop goes on meanwhile."""
+        """Wait without blocking the event loop."""
         await asyncio.sleep(seconds)

@@ -1,10 +1,10 @@
-"""The few errors the rooms raise. What they are in HTTP is the doors' business."""
+"""The errors of the domain packages. Interfaces map them to HTTP answers."""
 
-_MAX_SAID = 10
+_MAX_LISTED = 10
 
 
 class IssuerError(Exception):
-    """Something the caller can understand; `str()` of it is one sentence fit for a person."""
+    """An expected error; `str()` of it is one sentence for the caller."""
 
 
 class ConfigurationError(IssuerError):
@@ -12,7 +12,7 @@ class ConfigurationError(IssuerError):
 
 
 class InvalidField(IssuerError):
-    """Values that may not be stored. `problems` has each member that holds one, and why.
+    """Invalid values. `problems` has each invalid member, and why.
 
     `field` and `message` are those of the first.
     """
@@ -21,14 +21,14 @@ class InvalidField(IssuerError):
         self.problems = [(field, message), *more]
         self.field = field
         self.message = message
-        sentences = [f"{name}: {why}" for name, why in self.problems[:_MAX_SAID]]
-        if len(self.problems) > _MAX_SAID:
-            sentences.append(f"and {len(self.problems) - _MAX_SAID} more")
+        sentences = [f"{name}: {why}" for name, why in self.problems[:_MAX_LISTED]]
+        if len(self.problems) > _MAX_LISTED:
+            sentences.append(f"and {len(self.problems) - _MAX_LISTED} more")
         super().__init__("; ".join(sentences))
 
 
 class NotFound(IssuerError):
-    """What was named is not there."""
+    """The named resource does not exist."""
 
     def __init__(self, kind: str, name: str) -> None:
         super().__init__(f"There is no {kind} {name!r}.")
@@ -46,7 +46,7 @@ class AlreadyExists(IssuerError):
 
 
 class InUse(IssuerError):
-    """Cannot be deleted while others need it. `users_of_it` says who, at most a hundred."""
+    """Cannot be deleted while others use it: `users_of_it`, at most a hundred of them."""
 
     def __init__(self, kind: str, name: str, users_of_it: list[str]) -> None:
         super().__init__(f"The {kind} {name!r} is in use by {', '.join(users_of_it[:5])}.")
@@ -56,11 +56,11 @@ class InUse(IssuerError):
 
 
 class NotAllowed(IssuerError):
-    """Understood and refused: the state of the house does not allow it to anybody."""
+    """Refused to every caller, because of the state of the issuer."""
 
 
 class NotYet(NotAllowed):
-    """Refused to anybody now, but perhaps not in `retry_after` seconds."""
+    """Refused to every caller now; may be allowed in `retry_after` seconds."""
 
     def __init__(self, message: str, retry_after: int) -> None:
         super().__init__(message)
@@ -68,7 +68,7 @@ class NotYet(NotAllowed):
 
 
 class Forbidden(IssuerError):
-    """Not allowed to this caller. `scope` is the one that would allow it; None: any of ours."""
+    """Not allowed to this caller. `scope` would allow it; None means any scope of this API."""
 
     def __init__(self, scope: str | None) -> None:
         which = f"the scope {scope}" if scope else "a scope of this API, such as issuer:roles:read"
@@ -77,7 +77,7 @@ class Forbidden(IssuerError):
 
 
 class Unavailable(IssuerError):
-    """Cannot be answered now, but may be in `retry_after` seconds."""
+    """Not possible now; may be possible in `retry_after` seconds."""
 
     def __init__(self, message: str, retry_after: int = 1) -> None:
         super().__init__(message)
@@ -85,11 +85,11 @@ class Unavailable(IssuerError):
 
 
 class DatabaseUnavailable(Unavailable):
-    """The database refuses, is full, or is not there; the log has said so, once a minute."""
+    """The database is read-only, full or unreachable. Logged once a minute."""
 
 
 class TooManyRequests(IssuerError):
-    """Not before `retry_after` seconds are over. `str()` of it is for the log, never out."""
+    """Refused for `retry_after` seconds. `str()` of it is for the log, never for the caller."""
 
     def __init__(self, message: str, retry_after: int) -> None:
         super().__init__(message)
@@ -97,9 +97,10 @@ class TooManyRequests(IssuerError):
 
 
 class InvalidCredentials(IssuerError):
-    """One error for every wrong credential. `reason` is for the log and the audit, never out.
+    """One error for every wrong credential.
 
-    So is `subject`, who was named, where that is somebody.
+    `reason`, and `subject`, the known client or user that was named, are for log and audit log,
+    never for the caller.
     """
 
     def __init__(self, reason: str, subject: str | None = None) -> None:

@@ -1,7 +1,7 @@
-"""Why may somebody do something, or not: `explain`; and what would a token say: `preview`.
+"""`explain`: why a request is allowed or refused; `preview`: which claims a token would have.
 
-Nothing is issued here. The verdict is the catalogue's, which agrees with agno's own, and at the
-issuer's own audience with what the admin API does.
+No token is issued. The decision is the catalogue's, which agrees with that of agno, and at the
+issuer's own audience with that of the admin API.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,7 +20,7 @@ from issuer.tokens import Authorization, TokenIssuer, TokenReader, VerifiedToken
 
 
 class Subject(Fields):
-    """Whom a question is about: a client, a user (alone or through a client), or a token."""
+    """The subject of a question: a client, a user (alone or through a client), or a token."""
 
     client_id: str | None = None
     user_id: str | None = None
@@ -28,7 +28,7 @@ class Subject(Fields):
     audience: AudienceId | None = None
 
     @model_validator(mode="after")
-    def _names_somebody(self) -> Self:
+    def _names_a_subject(self) -> Self:
         if self.token is not None and (self.client_id or self.user_id):
             raise ValueError("name a token, or a client and a user, not both")
         if not (self.token or self.client_id or self.user_id):
@@ -39,7 +39,7 @@ class Subject(Fields):
 class Question(Subject):
     """May the subject do `method path` at the audience?
 
-    That is an AgentOS of this `version`, or the issuer itself, to which `version` is nothing.
+    The audience is an AgentOS of this `version`, or the issuer itself, where `version` is ignored.
     """
 
     method: str = Field(pattern=r"^[A-Za-z]{1,16}$")
@@ -48,14 +48,14 @@ class Question(Subject):
 
 
 class PreviewRequest(Subject):
-    """Which token would be made; `scope` as in the token request, all that is held unless given."""
+    """Which token would be issued; `scope` as in the token request, by default all scopes held."""
 
     scope: Scopes | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """Where a scope comes from: a role, given at an audience or everywhere; or held directly."""
+class ScopeSource:
+    """Where a scope comes from: a role, assigned at an audience or everywhere; or held directly."""
 
     scope: str
     holder: str
@@ -65,16 +65,16 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The verdict, and through what it came about."""
+    """The decision, and where its scopes come from."""
 
     decision: Decision
     held: tuple[str, ...]
-    via: tuple[Source, ...] = field(default_factory=tuple)
+    via: tuple[ScopeSource, ...] = field(default_factory=tuple)
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What the token would say, and how many bytes it would have."""
+    """The claims of the token, and its size in bytes."""
 
     claims: dict[str, object]
     size: int
@@ -82,7 +82,7 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A subject that was looked up."""
+    """The records of a subject."""
 
     client: ClientRecord | None
     user: UserRecord | None
@@ -112,15 +112,15 @@ class Explainer:
         )
 
     def preview(self, request: PreviewRequest, now: datetime) -> Preview:
-        """What a token for the subject would say; refused as the token endpoint would refuse."""
+        """The token for the subject; refused where the token endpoint would refuse."""
         claims, size = self._tokens.preview(self.authorization(request), now)
         return Preview(claims, size)
 
     def authorization(self, request: PreviewRequest) -> Authorization:
-        """What such a token would be made of."""
+        """The authorization of such a token."""
         known = self._known(request)
         if known.client is None:
-            raise InvalidField("client_id", "a token is always asked for by a client")
+            raise InvalidField("client_id", "a token is always issued to a client")
         audience = self._audience(known, request.audience)
         authorization = (
             Authorization.of_user(known.user, known.client, audience)
@@ -140,11 +140,11 @@ class Explainer:
             raise InvalidField("audience", f"the token is for {verified.audience}")
         held = self._held_by(verified)
         decision = self._decide(verified.audience, held, question)
-        sources = tuple(Source(scope, verified.subject) for scope in decision.by)
+        sources = tuple(ScopeSource(scope, verified.subject) for scope in decision.by)
         return Explanation(decision, tuple(sorted(held)), sources)
 
     def _held_by(self, token: VerifiedToken) -> frozenset[str]:
-        """An AgentOS takes a token at its word. Here, what was taken away since is gone."""
+        """An AgentOS uses the scopes of the token. The admin API leaves out those removed since."""
         if token.audience == self._own_api.audience:
             return still_held(self._directory, token)
         return token.scopes
@@ -184,7 +184,7 @@ class Explainer:
 
 
 def _of_the_active(known: _Known, decision: Decision) -> Decision:
-    """Nobody who is disabled gets a token, whatever it would open."""
+    """Refused for a disabled client or user, which gets no token."""
     if not decision.needs_token:
         return decision
     for kind, each in (("client", known.client), ("user", known.user)):
@@ -199,7 +199,7 @@ def _held(known: _Known, audience: AudienceRecord) -> frozenset[str]:
     return held[0] if len(held) == 1 else meet(*held)
 
 
-def _sources(known: _Known, audience: AudienceRecord, by: Iterable[str]) -> Iterator[Source]:
+def _sources(known: _Known, audience: AudienceRecord, by: Iterable[str]) -> Iterator[ScopeSource]:
     holders: list[tuple[str, Rights]] = []
     if known.user:
         holders.append((known.user.id, known.user.rights))
@@ -208,7 +208,7 @@ def _sources(known: _Known, audience: AudienceRecord, by: Iterable[str]) -> Iter
     for scope in by:
         for holder, rights in holders:
             if covers(rights.direct, scope):
-                yield Source(scope, holder)
+                yield ScopeSource(scope, holder)
             for grant in rights.roles_at(audience):
                 if covers(grant.scopes, scope):
-                    yield Source(scope, holder, grant.role, grant.audience_id)
+                    yield ScopeSource(scope, holder, grant.role, grant.audience_id)

@@ -1,7 +1,7 @@
-"""What an id, a name, a lifetime or a claim may look like (CONTRACT §3), as pydantic types.
+"""The syntax of ids, names, lifetimes and claims, as pydantic types.
 
-Every room builds its models from these, so that the admin API, the command line and a file
-refuse the same things with the same words.
+All models are built from these, so that the admin API, the command line and a manifest refuse the
+same values with the same messages.
 """
 
 import json
@@ -41,9 +41,9 @@ T = TypeVar("T")
 
 _PRINCIPAL_ID = re.compile(r"[A-Za-z0-9._~@+|:-]{1,128}")
 _AUDIENCE_ID = re.compile(r"[A-Za-z0-9._~@+|:/-]{1,255}")
-# agno gives these subjects to its own service accounts, MCP clients and scheduler.
+# agno uses these subjects for its own service accounts, MCP clients and scheduler.
 _RESERVED_BY_AGENTOS = re.compile(r"sa:.*|__oauth__:.*|__scheduler__", re.IGNORECASE)
-# Actors in the audit log that are no users or clients: the command line and the issuer itself.
+# Actors in the audit log that are neither users nor clients: the command line and the issuer.
 _RESERVED_BY_ISSUER = re.compile(r"cli:.*|issuer:.*", re.IGNORECASE)
 
 _DURATION = re.compile(r"(\d{1,9})([smhdw]?)", re.ASCII)
@@ -63,7 +63,7 @@ _LARGEST_INTEGER = 2**53 - 1  # RFC 7493 §2.2: what every JSON reader keeps exa
 
 
 class Fields(BaseModel):
-    """What an operator may say about a resource: strict types, no unknown members."""
+    """The members of a resource that an operator may set: strict types, no unknown members."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -84,7 +84,7 @@ class Fields(BaseModel):
 
     def patched(self, patch: Mapping[str, object]) -> Self:
         """These fields after a merge patch (RFC 7396), checked as a whole."""
-        # Else a null would remove what is not there, and a misspelled name look like a success.
+        # Otherwise a null for a misspelled name would look like a success.
         if unknown := [name for name in patch if name not in type(self).model_fields]:
             problems = [(name, "Extra inputs are not permitted") for name in unknown]
             raise InvalidField(*problems[0], *problems[1:])
@@ -96,17 +96,17 @@ class Fields(BaseModel):
 
 
 def in_words(message: str) -> str:
-    """What pydantic says of a value, without what it puts before our own sentences."""
+    """The message of pydantic, without its prefix for our own messages."""
     return message.removeprefix("Value error, ")
 
 
 def fold_id(principal_id: str) -> str:
-    """The form in which user and client ids are compared: they share one space of ids."""
+    """The form in which user and client ids are compared: unique across both, ignoring case."""
     return principal_id.lower()
 
 
 def is_principal_id(text: str) -> bool:
-    """Whether a user or a client could have this id at all."""
+    """Whether a user or a client can have this id."""
     return _PRINCIPAL_ID.fullmatch(text) is not None
 
 
@@ -166,7 +166,7 @@ def _without_repeats(items: list[T]) -> list[T]:
 
 
 def duration(text: str, *, default_unit: str = "") -> timedelta:
-    """A duration such as 900s, 15m, 24h, 30d or 2w; `ValueError` says what is wrong with it."""
+    """A duration such as 900s, 15m, 24h, 30d or 2w; `ValueError` if malformed."""
     match = _DURATION.fullmatch(text.strip())
     unit = match and _UNITS.get(match[2] or default_unit)
     if not match or not unit:
@@ -193,7 +193,7 @@ def _within_bounds(lifetime: timedelta) -> timedelta:
 
 
 def in_seconds(duration: timedelta) -> int:
-    """Whole seconds, as claims and JSON have them."""
+    """Whole seconds, as in claims and JSON."""
     return int(duration.total_seconds())
 
 
@@ -211,7 +211,7 @@ def _in_utc(value: datetime) -> datetime:
 def _custom_claims(claims: dict[str, Any]) -> dict[str, Any]:
     for name in claims:
         if name in CLAIMS_OF_THE_TOKEN | CLAIMS_THAT_CHANGE_A_TOKEN:
-            raise ValueError(f"{name} is the issuer's to say")
+            raise ValueError(f"{name} is set by the issuer")
         if name.lower().startswith("agno_"):
             raise ValueError(f"{name}: AgentOS trusts claims that begin with agno_")
     _require_portable(claims, depth=0)
@@ -221,7 +221,7 @@ def _custom_claims(claims: dict[str, Any]) -> dict[str, Any]:
 
 
 def _require_portable(value: object, depth: int) -> None:
-    """RFC 7493, and what both databases can hold."""
+    """RFC 7493, and what both databases can store."""
     if depth > _DEEPEST_CLAIM:
         raise ValueError(f"may be nested at most {_DEEPEST_CLAIM} deep")
     match value:
@@ -285,5 +285,5 @@ GrantTypes = Annotated[
     AfterValidator(_without_repeats),
 ]
 Instant = Annotated[AwareDatetime, BeforeValidator(_instant), AfterValidator(_in_utc)]
-Version = Annotated[int, Field(exclude=True)]  # for the ETag; nobody is shown it
+Version = Annotated[int, Field(exclude=True)]  # for the ETag only
 CustomClaims = Annotated[dict[str, Any], AfterValidator(_custom_claims)]

@@ -1,4 +1,4 @@
-"""Files that are nobody else's."""
+"""Reading and writing files that other users must not change or read."""
 
 import fcntl
 import os
@@ -15,10 +15,10 @@ _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def read_trusted(path: Path, *, private: bool = False) -> bytes:
-    """What is in a file that says whom to trust, or that is secret.
+    """The content of a file that is secret, or that decides what is trusted.
 
-    `ConfigurationError` says what to do unless it is ours or root's and nobody else can write it;
-    nor read, if it is `private`. A link is followed: Kubernetes mounts secrets as links.
+    `ConfigurationError` unless this user or root owns it and no other user can write it, or, if
+    it is `private`, read it. A link is followed: Kubernetes mounts secrets as links.
     """
     content, found = read_regular(path)
     if private and found.st_mode & _OTHERS:
@@ -34,10 +34,10 @@ def read_trusted(path: Path, *, private: bool = False) -> bytes:
 
 
 def read_regular(path: Path) -> tuple[bytes, os.stat_result]:
-    """What is in a file of at most 64 KiB, and what it is, both of the file that was opened.
+    """Content and `stat` of a regular file of at most 64 KiB, both of the file that was opened.
 
-    `ConfigurationError` if it is larger or no regular file: a pipe would keep the caller waiting,
-    a device feed it for ever. `OSError` if it cannot be opened.
+    `ConfigurationError` if it is larger or not regular: reading a pipe or a device may never end.
+    `OSError` if it cannot be opened.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     try:
@@ -54,7 +54,7 @@ def read_regular(path: Path) -> tuple[bytes, os.stat_result]:
 
 
 def write_private(path: Path, text: str) -> None:
-    """A file of mode 0600, complete or not there at all, and durable."""
+    """Write a file of mode 0600, atomically and durably."""
     partial = path.with_suffix(_PARTIAL)
     partial.unlink(missing_ok=True)
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -67,7 +67,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def remove_partial(folder: Path) -> None:
-    """What a crash left half written is gone. What somebody is writing is locked, and stays."""
+    """Delete partial files that a crash left. One that is being written is locked, and stays."""
     for partial in folder.glob(f"*{_PARTIAL}"):
         with suppress(OSError), partial.open("r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -75,8 +75,8 @@ def remove_partial(folder: Path) -> None:
 
 
 def _make_durable(folder: Path) -> None:
-    """A new name lasts only when its folder is written too."""
-    with suppress(OSError):  # some file systems cannot, and the file is there all the same
+    """A new name is durable only when its folder is written too."""
+    with suppress(OSError):  # not supported by some file systems
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""What every answer of the server has, whichever door it leaves by."""
+"""What the answers of all interfaces have in common."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -29,12 +29,12 @@ log = structlog.get_logger(__name__)
 
 
 def server_error(_: Scope) -> Response:
-    """RFC 6749 §4.1.2.1's word for it, and nothing of the cause."""
+    """`server_error` as in RFC 6749 §4.1.2.1, without the cause."""
     return JSONResponse({"error": "server_error"}, 500, headers={"Cache-Control": "no-store"})
 
 
 class RequestFrame:
-    """Pure ASGI, outermost: the request id, and `unforeseen` for what nothing else answered."""
+    """Pure ASGI, outermost: sets the request id, and answers unhandled errors by `unforeseen`."""
 
     def __init__(
         self, app: ASGIApp, unforeseen: Callable[[Scope], Response] = server_error
@@ -74,7 +74,7 @@ class RequestFrame:
 
 
 class AccessLog:
-    """Pure ASGI, around everything else: one line for each request, once it is answered."""
+    """Pure ASGI, around everything else: logs one line for each answered request."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -100,18 +100,18 @@ class AccessLog:
 
 
 def _request_id(headers: RawHeaders) -> str:
-    given = values_of(headers, b"x-request-id")
-    return given[0].decode() if given and _REQUEST_ID.fullmatch(given[0]) else token_hex(16)
+    sent = values_of(headers, b"x-request-id")
+    return sent[0].decode() if sent and _REQUEST_ID.fullmatch(sent[0]) else token_hex(16)
 
 
 def values_of(headers: RawHeaders, name: bytes) -> list[bytes]:
-    """The values of all headers of that name; `name` is in lower case, as ASGI gives them."""
+    """The values of all headers of that name; `name` is in lower case, as in ASGI."""
     # Not `Headers.getlist`, which takes longer.
     return [value for each, value in headers if each == name]
 
 
 class NeverFramed:
-    """Pure ASGI: pages under `prefix` are shown in no other page (CSP Level 3 §6.4.2)."""
+    """Pure ASGI: no page may frame those under `prefix` (CSP Level 3 §6.4.2)."""
 
     def __init__(self, app: ASGIApp, prefix: str) -> None:
         self._app = app
@@ -132,10 +132,10 @@ class NeverFramed:
 
 
 class ShortWay:
-    """Pure ASGI, around an application: an endpoint with a path of its own, and `rest` has others.
+    """Pure ASGI, around an application: calls `endpoints` by path directly, `rest` for other paths.
 
     FastAPI's layers would take a fifth of the time of a token request. Such an endpoint answers
-    to every method, and raises nothing that a layer should have turned into an answer.
+    every method, and raises no error that a layer should handle.
     """
 
     def __init__(self, rest: FastAPI, endpoints: Mapping[str, ASGIApp]) -> None:
@@ -149,8 +149,8 @@ class ShortWay:
 
 
 def caller(request: Request, actor_id: str | None = None) -> Actor:
-    """Who sends the request, as the audit wants to know it."""
-    # A proxy passes on what a caller wrote there: no more of it than an address can have.
+    """The sender of the request, for the audit log."""
+    # Behind a proxy, a caller can choose this text: keep no more than an address can have.
     client = request.scope.get("client")
     address = client[0][:_MAX_ADDRESS] if client else None
     return Actor(actor_id, request_id.get(), address)
@@ -159,7 +159,7 @@ def caller(request: Request, actor_id: str | None = None) -> Actor:
 def document(
     request: Request, body: bytes, *, etag: str, media_type: str, max_age: int
 ) -> Response:
-    """A public document: 304 if the caller has it already (RFC 9110 §13.1.2), readable by pages."""
+    """A public document for any origin; 304 if the caller has it already (RFC 9110 §13.1.2)."""
     headers = {
         "ETag": etag,
         "Cache-Control": f"public, max-age={max_age}",

@@ -1,4 +1,4 @@
-"""Structured logs, one JSON object a line on stderr, each with what is known of its request."""
+"""Structured logs: one JSON object a line on stderr, with client, address and path of a request."""
 
 import contextvars
 import logging
@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 request_id: contextvars.ContextVar[str | None] = contextvars.ContextVar("request_id", default=None)
-# The ASGI scope of the request: who sends it and what for, which every line about it says.
+# The ASGI scope of the request, from which every line about it takes address, method and path.
 request_scope: contextvars.ContextVar[MutableMapping[str, Any] | None] = contextvars.ContextVar(
     "request_scope", default=None
 )
@@ -19,13 +19,13 @@ _MAX_ADDRESS = 64
 
 
 def note_client(client_id: str | None) -> None:
-    """Later lines about the request name the client, which must not be a secret."""
+    """Add the client, which must not be a secret, to later lines about the request."""
     if client_id and (scope := request_scope.get()) is not None:
         scope[_CLIENT] = client_id
 
 
 def configure(level: str) -> None:
-    """Everything that is logged, ours and the libraries', in one form."""
+    """Log everything, also of the libraries, in one format."""
     structlog.configure(
         processors=_PROCESSORS,
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -46,8 +46,8 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    # At debug level Authlib logs tokens and user names, and httpx whole URLs; Alembic says at
-    # every look at the schema that it looks.
+    # At debug level Authlib logs tokens and user names, and httpx whole URLs; Alembic logs a line
+    # at every check of the schema.
     for name in ("authlib", "httpx", "httpcore", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -75,7 +75,7 @@ _SHARED: list[structlog.typing.Processor] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
 
-# One list for good: a logger keeps the one it began with.
+# Never replaced: a logger keeps the list that it was created with.
 _PROCESSORS: list[structlog.typing.Processor] = [
     _with_request,
     *_SHARED,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 
 def merge_patch(target: Mapping[str, object], patch: Mapping[str, object]) -> dict[str, object]:
-    """`target` changed as `patch` says: null removes a member, objects merge, the rest replaces."""
+    """`target` with `patch` applied: null removes a member, objects merge, the rest replaces."""
     merged = dict(target)
     for name, value in patch.items():
         if value is None:

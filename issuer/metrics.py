@@ -1,19 +1,19 @@
-"""What a server measures of its work. Doors tell it; what becomes of it is not their business."""
+"""What a server measures. The interfaces report to `Metrics`, whatever stores the numbers."""
 
-# Looked for by the library of Prometheus when it is imported.
+# Read by the Prometheus library on import.
 FOLDER_OF_WORKERS = "PROMETHEUS_MULTIPROC_DIR"
-# In the place of an error, for a request that a limit refused.
+# In place of an error code, for a request refused by a rate limit.
 TOO_MANY_REQUESTS = "too_many_requests"
 
 
 class Metrics:
-    """Keeps nothing: for a server whose metrics nobody may read."""
+    """Stores nothing: for a server without `/metrics`."""
 
     def token_issued(self, grant_type: str) -> None:
-        """An access token is on record and goes out."""
+        """An access token was issued, and is in the audit log."""
 
     def token_refused(self, error: str) -> None:
-        """A token request was answered with that error (RFC 6749 §5.2), or by a limit."""
+        """A token request was refused with that error (RFC 6749 §5.2), or by a rate limit."""
 
     def token_request_took(self, seconds: float) -> None:
-        """From the head of a token request to its answer."""
+        """The time from the head of a token request to its answer."""

@@ -1,4 +1,4 @@
-"""`/metrics`: for who has the token of ISSUER_METRICS_TOKEN, and without one for nobody."""
+"""`/metrics`, for callers with the token of ISSUER_METRICS_TOKEN."""
 
 from collections.abc import Callable
 from hmac import compare_digest
@@ -17,10 +17,10 @@ _NEVER_STORED = {"Cache-Control": "no-store"}
 
 
 def metrics_route(settings: Settings, token: SecretStr, exposition: Callable[[], bytes]) -> Route:
-    """The route, for a server that measures."""
+    """The route of a server with metrics."""
 
     async def metrics(request: Request) -> Response:
-        if not _is_given(request, token.get_secret_value()):
+        if not _is_authenticated(request, token.get_secret_value()):
             headers = {**_NEVER_STORED, "WWW-Authenticate": "Bearer"}
             return PlainTextResponse("This needs the metrics token.\n", 401, headers=headers)
         return Response(exposition(), media_type=_TEXT_FORMAT, headers=_NEVER_STORED)
@@ -35,7 +35,7 @@ def metrics_path(settings: Settings) -> dict[str, Any]:
         f"{settings.base_path}/metrics": {
             "get": {
                 "tags": ["probes"],
-                "summary": "What was done, counted, for Prometheus",
+                "summary": "Metrics for Prometheus",
                 "security": [{_SCHEME: []}],
                 "responses": {
                     "200": {"description": "The text format 0.0.4", **text},
@@ -51,6 +51,6 @@ def metrics_security_scheme() -> dict[str, Any]:
     return {_SCHEME: {"type": "http", "scheme": "bearer"}}
 
 
-def _is_given(request: Request, token: str) -> bool:
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    return scheme.lower() == "bearer" and compare_digest(given.strip().encode(), token.encode())
+def _is_authenticated(request: Request, token: str) -> bool:
+    scheme, _, sent = request.headers.get("authorization", "").partition(" ")
+    return scheme.lower() == "bearer" and compare_digest(sent.strip().encode(), token.encode())

@@ -1,4 +1,4 @@
-"""Whom an address stands for, as far as counting goes."""
+"""The network of an address, by which requests are counted."""
 
 import ipaddress
 from functools import lru_cache
@@ -9,9 +9,9 @@ _MAX_ADDRESS = 64
 
 
 def network_of(address: str | None) -> str:
-    """An IPv4 address itself, the /64 of an IPv6 address, which is the least that one site has.
+    """An IPv4 address itself, or the /64 of an IPv6 address, which is the least that one site has.
 
-    Whatever is no address counts as one and the same.
+    Text that is no address gives `UNKNOWN`.
     """
     if address is None or len(address) > _MAX_ADDRESS:
         return UNKNOWN

@@ -1,4 +1,4 @@
-"""Background work of a process: one thread, one task, again and again."""
+"""Periodic background jobs, each in a thread of its own."""
 
 import threading
 from collections.abc import Callable
@@ -14,7 +14,7 @@ log = structlog.get_logger(__name__)
 
 
 class Periodic:
-    """Runs `task` every so often until it is stopped. What a run raises is logged, no more."""
+    """Runs `task` at an interval until it is stopped. Errors of a run are logged."""
 
     def __init__(self, name: str, every: timedelta, task: Callable[[], None]) -> None:
         self._name = name
@@ -27,7 +27,7 @@ class Periodic:
         self._thread.start()
 
     def stop(self) -> None:
-        """Let the run under way end, if it does; there is no other."""
+        """Wait some seconds for the current run to end; no other begins."""
         self._stopped.set()
         self._thread.join(_SECONDS_TO_STOP)
 
@@ -40,9 +40,9 @@ class Periodic:
         try:
             self._task()
         except DatabaseUnavailable:
-            pass  # logged once a minute for all that need the database
+            pass  # logged once a minute, for all uses of the database
         except IssuerError as error:
             log.warning("background_task_failed", task=self._name, cause=str(error))
         except Exception:
-            # A dead thread would never see better days.
+            # The thread must not end: the next run may succeed.
             log.exception("background_task_failed", task=self._name)

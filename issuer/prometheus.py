@@ -1,7 +1,7 @@
-"""The metrics as Prometheus reads them. To be imported only by who measures: it costs memory.
+"""The metrics for Prometheus. Import it only where metrics are on: the library needs memory.
 
-Several workers count in files, which the library adds up; those of a worker that ended stay, since
-no count may go down. Labels have few values, all of them ours: none is a caller's word.
+Several workers count in files, which the library adds up; those of an ended worker stay, since
+no count may go down. Labels have few, fixed values: none comes from a caller.
 """
 
 import os
@@ -33,32 +33,32 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 
 
 class PrometheusMetrics(Metrics):
-    """Counts, and tells what was counted, by all workers together."""
+    """Counts, and exposes the counts of all workers together."""
 
     def __init__(self, keyring: Keyring, clock: Clock, grant_types: Iterable[str]) -> None:
         self._registry = CollectorRegistry()
-        # Files have no place for the time a counter was made: one worker is as many are.
+        # Files do not hold the creation time of a counter: one worker must expose what many do.
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        # Of several workers the library collects what is in the files, not what is registered.
+        # With several workers, the library collects from the files, not from the registry.
         counting = None if _collects_from_files(self._registry) else self._registry
         issued = Counter(
             "issuer_tokens_issued",
-            "Access tokens issued, each of them on record.",
+            "Access tokens issued.",
             ["grant_type"],
             registry=counting,
         )
         refused = Counter(
             "issuer_token_requests_refused",
-            "Token requests refused, by the error the caller was told.",
+            "Token requests refused, by the error in the answer.",
             ["error"],
             registry=counting,
         )
-        # A series that is there from the start shows its first event as an increase.
+        # With a series that starts at 0, the first event is an increase.
         self._issued = {each: issued.labels(each) for each in grant_types}
         self._refused = {each: refused.labels(each) for each in (*ErrorCode, TOO_MANY_REQUESTS)}
         self._took = Histogram(
             "issuer_token_request_duration_seconds",
-            "Time to answer a token request, without the wait before wrong credentials are told.",
+            "Time to answer a token request, without the delay after wrong credentials.",
             buckets=_SECONDS,
             registry=counting,
         )
@@ -80,7 +80,7 @@ class PrometheusMetrics(Metrics):
 
 
 class _SigningKeys(Collector):
-    """What follows from the keys' dates, which every worker knows."""
+    """Derived from the dates of the keys, which every worker knows."""
 
     def __init__(self, keyring: Keyring, clock: Clock) -> None:
         self._keyring = keyring
@@ -90,7 +90,7 @@ class _SigningKeys(Collector):
         keys, now = self._keyring.keys, self._clock()
         changes = CounterMetricFamily(
             "issuer_key_state_changes",
-            "Signing keys that have come into the state, since there is this issuer.",
+            "Signing keys that have ever entered the state.",
             labels=["state"],
         )
         for state, number in come_into_each_state(keys, now).items():
@@ -104,7 +104,7 @@ class _SigningKeys(Collector):
             in_state.add_metric([alg, state], number)
         retires = GaugeMetricFamily(
             "issuer_signing_key_retires_timestamp_seconds",
-            "When the active key is to be followed by the next one; nothing while there is none.",
+            "When the next key replaces the active key; absent while there is no next key.",
             labels=["alg"],
         )
         for alg in sorted({key.alg for key in keys}):
@@ -115,10 +115,10 @@ class _SigningKeys(Collector):
 
 
 def _collects_from_files(registry: CollectorRegistry) -> bool:
-    """True if several workers count together, as the environment tells the library."""
+    """True if several workers count together in the folder of the environment variable."""
     folder = os.environ.get(FOLDER_OF_WORKERS)
     if not folder:
-        # Only of a single process: of several, each scrape would meet another.
+        # Only of a single process: with several, each scrape would reach another.
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)
         return False

@@ -1,9 +1,9 @@
-"""The scope algebra of AgentOS (CONTRACT §4): pure functions over scope strings.
+"""The scope algebra of AgentOS: pure functions over scope strings.
 
-The rule is agno's own: `agents:run` and `agents:*:run` are one thing and cover
-`agents:web:run`; actions must be equal; `agent_os:admin` covers everything at its audience.
-The names of this issuer's own admin API, `issuer:…`, are a closed list that nothing of
-AgentOS covers and that covers nothing of AgentOS.
+The rules are those of agno: `agents:run` and `agents:*:run` are equal and cover `agents:web:run`;
+actions must be equal; `agent_os:admin` covers everything at its audience. The scopes of this
+issuer's admin API, `issuer:…`, are a closed list; no scope of AgentOS covers them, and they cover
+none of AgentOS.
 """
 
 import re
@@ -30,7 +30,7 @@ _OLD_NAMES = {"system": "config"}
 
 
 class InvalidScope(IssuerError):
-    """Not a scope by the grammar; `scope` is what was given."""
+    """Not a scope by the grammar; `scope` is the text."""
 
     def __init__(self, scope: str) -> None:
         super().__init__(f"{scope!r} is not a scope.")
@@ -38,7 +38,7 @@ class InvalidScope(IssuerError):
 
 
 class ScopeNotCovered(IssuerError):
-    """Asked for and not held; `scope` is the first one."""
+    """A scope was requested that is not held; `scope` is the first one."""
 
     def __init__(self, scope: str) -> None:
         super().__init__(f"The scope {scope} is not held.")
@@ -47,7 +47,7 @@ class ScopeNotCovered(IssuerError):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """One scope: as written, in canonical form, and what would cover it.
+    """One scope: as written, in canonical form, and by which scopes it is covered.
 
     Two scopes of equal `canonical` form are the same right. `covered_by` lists the canonical
     forms of every scope that covers this one, itself included.
@@ -59,7 +59,7 @@ class Scope:
 
     @property
     def is_of_issuer(self) -> bool:
-        """Whether it speaks of this issuer's admin API rather than of an AgentOS."""
+        """Whether it is a scope of this issuer's admin API rather than of an AgentOS."""
         return self.text in ISSUER_SCOPES
 
 
@@ -87,19 +87,19 @@ def _scope_of_issuer(text: str) -> Scope:
 
 
 def covers(held: Iterable[str], asked: str) -> bool:
-    """Whether the holder of `held` may do what `asked` names."""
+    """Whether `held` covers the scope `asked`."""
     wanted = parse(asked).covered_by
     return any(parse(scope).canonical in wanted for scope in held)
 
 
 def covers_any(held: Iterable[str], asked: Iterable[str]) -> bool:
-    """Whether the holder of `held` may do anything of `asked`. Reads each of them once."""
+    """Whether `held` covers any scope of `asked`. Reads each of them once."""
     rights = {parse(scope).canonical for scope in held}
     return any(not rights.isdisjoint(parse(scope).covered_by) for scope in asked)
 
 
 def narrow(held: Iterable[str], asked: Iterable[str]) -> frozenset[str]:
-    """`asked`, as it was asked; `ScopeNotCovered` names the first scope `held` does not cover."""
+    """`asked`, unchanged; `ScopeNotCovered` names the first scope that `held` does not cover."""
     rights = {parse(scope).canonical for scope in held}
     narrowed = list(asked)
     for scope in narrowed:
@@ -109,9 +109,9 @@ def narrow(held: Iterable[str], asked: Iterable[str]) -> frozenset[str]:
 
 
 def meet(ours: Iterable[str], theirs: Iterable[str]) -> frozenset[str]:
-    """What both may do: of every two scopes where one covers the other, the narrower.
+    """What both cover: of every two scopes where one covers the other, the narrower.
 
-    Where two spell the same right, it is spelled as in `ours`.
+    Where two are the same right, it is spelled as in `ours`.
     """
     ours, theirs = list(ours), list(theirs)
     our_rights = {parse(scope).canonical for scope in ours}
@@ -128,8 +128,8 @@ def meet(ours: Iterable[str], theirs: Iterable[str]) -> frozenset[str]:
 
 
 def counting_at(scopes: Iterable[str], *, own_audience: bool) -> frozenset[str]:
-    """Those of `scopes` that mean something there.
+    """The `scopes` that apply at an audience.
 
-    At the issuer's own audience only `issuer:…` counts, and it counts nowhere else.
+    At the issuer's own audience only `issuer:…` applies, and it applies nowhere else.
     """
     return frozenset(scope for scope in scopes if parse(scope).is_of_issuer == own_audience)

@@ -1,6 +1,6 @@
-"""How a secret that leaves the house is written: so that scanners find it, and typing errors show.
+"""The format of issued secrets, in which scanners find them and typing errors are detected.
 
-A prefix of its kind, random characters, and check digits over both.
+A prefix for the kind of secret, random characters, and check digits over both.
 """
 
 import string
@@ -13,7 +13,7 @@ CHARACTERS = 43  # of 62 each: 256 bits
 
 
 def random_characters(random: Random, number: int = CHARACTERS) -> str:
-    """`number` characters of letters and digits. `chance` must be a cryptographic source."""
+    """`number` characters of letters and digits. `random` must be a cryptographic source."""
     return "".join(random.choice(_ALPHABET) for _ in range(number))
 
 
@@ -32,5 +32,5 @@ def with_check_digits(body: str) -> str:
 
 
 def is_whole(text: str) -> bool:
-    """Whether its check digits are those of what stands before them."""
+    """Whether its check digits are correct."""
     return text.isascii() and with_check_digits(text[:-_CHECK_DIGITS]) == text

@@ -1,7 +1,7 @@
-"""Everything that can be set, read once from the environment (CONTRACT §8).
+"""The settings, read once from the environment (docs/reference/settings.md).
 
-Each secret may also come from a file named by `…_FILE`. A name that begins with `ISSUER_`
-and is not known stops the start: a misspelt setting must not be a silent default.
+Each secret may also come from a file named by `…_FILE`. An unknown name that begins with
+`ISSUER_` is an error: a misspelled setting must not silently leave the default.
 """
 
 import ipaddress
@@ -82,7 +82,7 @@ def _token_lifetime(value: timedelta) -> timedelta:
 
 
 def _bearer_token(value: SecretStr | None) -> SecretStr | None:
-    """RFC 6750 §2.1, and long enough that nobody guesses it."""
+    """RFC 6750 §2.1, and too long to be guessed."""
     if value is not None and not _BEARER_TOKEN.fullmatch(value.get_secret_value()):
         raise ValueError("must have at least 16 characters, each of A-Z a-z 0-9 . _ ~ + / -")
     return value
@@ -155,7 +155,7 @@ class Settings(BaseModel):
     )
     jwks_max_stale: Duration = Field(
         timedelta(seconds=300),
-        description="How long beyond its `max-age` rotation assumes that a key set is still used.",
+        description="How long beyond its `max-age` a verifier may still use a key set.",
     )
     password_grant: bool = Field(True, description="Whether the issuer offers the password grant.")
     password_hash: Literal["rfc9106", "owasp"] = Field(
@@ -239,6 +239,7 @@ class Settings(BaseModel):
     access_log: bool = Field(
         False, description="Whether the log has a line for each request, at the level `info`."
     )
+    access_log: bool = Field(False, description="Logs a line for each request, at level `info`.")
     dangerously_allow_http: bool = Field(
         False, description="Allows an `http://` URL on an address that other machines can reach."
     )
@@ -255,7 +256,7 @@ class Settings(BaseModel):
         except ValueError:
             raise ValueError("ISSUER_URL has a port that no server can have.") from None
         if parts.path.endswith("/"):
-            # `iss` is compared byte for byte, and nearly everybody writes it without.
+            # `iss` is compared byte for byte, and is usually written without.
             raise ValueError("ISSUER_URL must not end with a slash.")
         if parts.scheme == "http" and not (is_loopback(host) or self.dangerously_allow_http):
             raise ValueError(
@@ -269,12 +270,13 @@ class Settings(BaseModel):
         if self.key_announce_for < self.key_set_kept_for:
             raise ValueError(
                 "ISSUER_KEY_ANNOUNCE_FOR must be at least ISSUER_JWKS_MAX_AGE +"
-                " ISSUER_JWKS_MAX_STALE, or followers would meet keys they have not seen."
+                " ISSUER_JWKS_MAX_STALE, or a verifier could get tokens of a key that it has not"
+                " seen."
             )
         if self.key_sign_for < self.key_announce_for:
             raise ValueError(
                 "ISSUER_KEY_SIGN_FOR must be at least ISSUER_KEY_ANNOUNCE_FOR,"
-                " or there would be times without an announced successor."
+                " or there would be times without a next key."
             )
         return self
 
@@ -286,32 +288,32 @@ class Settings(BaseModel):
 
     @property
     def key_set_kept_for(self) -> timedelta:
-        """For how long a follower may believe a key set it was given."""
+        """How long a verifier may use a key set."""
         return self.jwks_max_age + self.jwks_max_stale
 
     @property
     def base_url(self) -> str:
-        """Endpoints are appended to it."""
+        """The URL that endpoints are appended to."""
         return self.url
 
     @property
     def base_path(self) -> str:
-        """The path under which every endpoint lives; empty at the root of a host."""
+        """The path that every endpoint begins with; empty at the root of a host."""
         return urlsplit(self.base_url).path
 
     @property
     def effective_database_url(self) -> str:
-        """Where the data is. It may hold a password: never to be logged."""
+        """The database. The URL may hold a password: never log it."""
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite:///{quote(str((self.data_dir / 'issuer.db').absolute()))}"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
-        """The settings of `environment` (the process's own unless given).
+        """The settings of `environment`, by default that of the process.
 
-        `ConfigurationError` says in one sentence which setting is wrong. Values never appear
-        in it, since they may be secrets.
+        `ConfigurationError` says in one sentence which setting is wrong, without its value, which
+        may be a secret.
         """
         environment = os.environ if environment is None else environment
         try:
@@ -321,7 +323,7 @@ class Settings(BaseModel):
 
 
 def _read(environment: Mapping[str, str], known: set[str]) -> dict[str, str]:
-    given: dict[str, str] = {}
+    values: dict[str, str] = {}
     for name, value in environment.items():
         if not name.startswith(PREFIX):
             continue
@@ -329,16 +331,16 @@ def _read(environment: Mapping[str, str], known: set[str]) -> dict[str, str]:
         if (secret := setting.removesuffix("_FILE")) in SECRETS and setting.endswith("_FILE"):
             if PREFIX + secret in environment:
                 raise ConfigurationError(f"{PREFIX}{secret} and {name} are both set: keep one.")
-            given[secret.lower()] = _content(name, value)
+            values[secret.lower()] = _content(name, value)
         elif setting.lower() in known and setting.isupper():
-            given[setting.lower()] = value
+            values[setting.lower()] = value
         else:
             names = [PREFIX + each.upper() for each in known]
             meant = did_you_mean(name, [*names, *(f"{PREFIX}{each}_FILE" for each in SECRETS)])
             raise ConfigurationError(f"{name} is not a setting of the issuer.{meant}")
         if not value.strip():
             raise ConfigurationError(f"{name} is empty: give it a value, or unset it.")
-    return given
+    return values
 
 
 def _content(name: str, path: str) -> str:

@@ -1,4 +1,4 @@
-"""From nothing to a house that can open: data directory, master key, schema, first rows."""
+"""Setting up an issuer: data directory, master key, schema, first rows."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -38,7 +38,7 @@ _OLD_AND_NEW = 2
 
 @dataclass(frozen=True)
 class Initialised:
-    """What `init` has to say. `client_secret` only where the admin client was just made."""
+    """The result of `init`. `client_secret` only if the admin client was just created."""
 
     issuer: str
     data_dir: Path
@@ -47,9 +47,9 @@ class Initialised:
 
 
 def initialise(settings: Settings, actor: Actor, clock: Clock | None = None) -> Initialised:
-    """Idempotent: makes what is missing, changes nothing that is there.
+    """Create what is missing, and change nothing that exists.
 
-    `ConfigurationError` if another one is running, the master key is wrong, the schema is newer
+    `ConfigurationError` if another `init` is running, the master key is wrong, the schema is newer
     than this program, or the database belongs to another issuer.
     """
     database = Database(settings.effective_database_url)
@@ -80,7 +80,7 @@ def initialise(settings: Settings, actor: Actor, clock: Clock | None = None) -> 
 
 
 def recover_admin(settings: Settings, actor: Actor) -> Initialised:
-    """A new secret for the admin client, made again if it was deleted, enabled if disabled."""
+    """A new secret for the admin client, which is created if deleted, and enabled if disabled."""
     parts = compose(settings)
     try:
         with parts.administration.changing(actor) as work:
@@ -92,10 +92,10 @@ def recover_admin(settings: Settings, actor: Actor) -> Initialised:
 
 
 def change_url(settings: Settings, actor: Actor) -> str:
-    """The database belongs to `ISSUER_URL` from now on; the URL it belonged to before.
+    """Move the database to `ISSUER_URL`; returns the URL it belonged to before.
 
-    The issuer's own audience, whose id is that URL, moves with everything that names it. Every
-    token issued so far is of another issuer then.
+    The issuer's own audience, whose id is that URL, is renamed everywhere. Tokens issued before
+    are invalid: their `iss` is another.
     """
     parts = compose_with(settings, Clock(), build_sealer(settings))
     try:
@@ -113,17 +113,17 @@ def change_url(settings: Settings, actor: Actor) -> str:
 
 @dataclass(frozen=True)
 class Rewrapped:
-    """How many keys are under the new master key, and the file that holds it, if there is one."""
+    """How many keys were rewrapped, and the file that holds the master key, if there is one."""
 
     keys: int
     file: Path | None
 
 
 def change_master_key(settings: Settings, actor: Actor) -> Rewrapped:
-    """Everything sealed is under a new master key; servers go on meanwhile.
+    """Rewrap everything under a new master key, while servers run.
 
-    However it ends, what is in the file opens what is in the database; begun again, it goes on.
-    `ConfigurationError` if ISSUER_MASTER_KEY holds no new one.
+    If it is interrupted, the file still opens the database; a second attempt completes it.
+    `ConfigurationError` if ISSUER_MASTER_KEY holds no new key.
     """
     parts = compose(settings)
     try:
@@ -139,17 +139,17 @@ def change_master_key(settings: Settings, actor: Actor) -> Rewrapped:
 
 
 def prepare_data_dir(path: Path) -> None:
-    """The directory exists and belongs to us alone (mode 0700).
+    """Create the directory with mode 0700.
 
-    One that others can read and that holds other things is refused: it is not ours to close.
+    An existing one that others can read and that holds other files is refused.
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         open_to_others = path.stat().st_mode & 0o077
         if open_to_others and any(path.iterdir()) and not (path / MASTER_KEY).exists():
             raise ConfigurationError(
-                f"ISSUER_DATA_DIR {path} can be read by others and holds other things:"
-                " chmod 700 it, or name another."
+                f"ISSUER_DATA_DIR {path} can be read by others and holds other files:"
+                " chmod 700 it, or name another directory."
             )
         path.chmod(0o700)
     except OSError as error:
@@ -157,7 +157,7 @@ def prepare_data_dir(path: Path) -> None:
 
 
 def _make_key_folder(path: Path) -> None:
-    """Made for us alone if it is not there; else it is as those want it who manage it outside."""
+    """Create it with mode 0700. An existing one keeps the mode that its owner chose."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -165,7 +165,7 @@ def _make_key_folder(path: Path) -> None:
 
 
 def _require_usable(settings: Settings, database: Database) -> None:
-    """What the settings name can be used at all: said before anything is made."""
+    """Check master key and database before anything is created."""
     if settings.master_key is not None:
         build_sealer(settings)
     if not database.is_sqlite:
@@ -173,7 +173,7 @@ def _require_usable(settings: Settings, database: Database) -> None:
 
 
 def _require_opens(database: Database, sealer: Sealer) -> None:
-    """Before anything is changed: a wrong master key must leave all as it was."""
+    """Check the master key before anything is changed."""
     with database.reading() as session:
         opened(session, sealer, CLIENT_SECRETS)
 
@@ -188,14 +188,14 @@ def _sealer(settings: Settings, *, sealed_before: bool) -> Sealer:
 
 
 def _with_new_master_key(settings: Settings) -> Path | None:
-    """There are two, the new one first; the file they are in."""
+    """Ensure that there are two master keys, the new one first; the file they are in."""
     if settings.master_key is not None:
         if len(settings.master_key.get_secret_value().split()) < _OLD_AND_NEW:
             raise ConfigurationError(
                 "ISSUER_MASTER_KEY holds only one master key: put the new one before it."
             )
         return None
-    path = master_key_path(settings).resolve()  # a link stays one
+    path = master_key_path(settings).resolve()  # keep a symbolic link
     if len(words := _words(path)) < _OLD_AND_NEW:
         _write_words(path, [new_master_key(secrets.token_bytes), *words])
     return path
@@ -206,7 +206,7 @@ def _rewrapped(parts: Composition, actor: Actor, *, may_be_done: bool) -> int:
         is_new = current_mark(session) != parts.foundation.sealer.newest
         keys = rewrap(session, parts.foundation.sealer, Trail(session, parts.clock, actor))
     if not (is_new or keys or may_be_done):
-        # Somebody who put it behind the old one would take the old one away next.
+        # An operator who put the new key last would remove the old one next, which is in use.
         raise ConfigurationError(
             "Everything is sealed with the first key of ISSUER_MASTER_KEY already:"
             " to change it, put a new one before it."

@@ -1,10 +1,10 @@
-"""User names: which there can be, and which are the same (after RFC 8265 §3.3).
+"""User names: which are valid, and which are equal (after RFC 8265 §3.3).
 
-One rule for creating and for finding: a name that can be created can sign in, typed in any case
-and Unicode form, and no two users have names that look the same.
+One rule for creating and for finding: a user can sign in with the name in any case and Unicode
+form, and no two users have names that look the same.
 
-Names are compared by NFKC and case folding, with letters that look alike counted as one: those of
-the table below. Names that are told apart by 0 and O or by rn and m alone are different names.
+Names are compared by NFKC and case folding; letters of the table below, which look alike, are
+equal. Names that differ only in 0 and O or in rn and m are different names.
 """
 
 import re
@@ -18,7 +18,7 @@ _LOOKALIKES = str.maketrans(
     "авекмнорстухіјѕԁһӏԛԝαβεζηικμνορτυχօոսհıȷɑɡɩ",
     "abekmhopctyxijsdhlqwabezhikmvoptuxonuhijagi",
 )
-# Letters and marks that show nothing (Default_Ignorable_Code_Point); the others are no letters.
+# Invisible letters and marks (Default_Ignorable_Code_Point); the others are no letters.
 _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]"
 )
@@ -32,7 +32,7 @@ def fold_username(username: str) -> str:
 
 
 def normalized_username(text: str) -> str:
-    """`text` as it is stored: in NFKC. `ValueError` if no user can have that name."""
+    """`text` in NFKC, as it is stored. `ValueError` if no user can have that name."""
     username = unicodedata.normalize("NFKC", text)
     caseless = _caseless(text)
     if not 1 <= len(username) <= LONGEST or len(caseless) > MAX_FOLDED:
@@ -85,6 +85,6 @@ def _marks_follow_letters(caseless: str) -> bool:
 
 
 def _alphabets(caseless: str) -> set[str]:
-    """The first words of the names of its letters, which say what script each is of."""
+    """The first words of the Unicode names of its letters, which are their scripts."""
     letters = (each for each in caseless if unicodedata.category(each)[0] == "L")
     return {re.split(r"[ -]", unicodedata.name(each))[0] for each in letters}

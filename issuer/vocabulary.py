@@ -1,11 +1,11 @@
-"""The protocol's words, each written once."""
+"""The constants of the protocols, each defined once."""
 
 from datetime import timedelta
 from enum import StrEnum
 
 
 class GrantType(StrEnum):
-    """What a client may be allowed to use at the token endpoint (RFC 6749 §1.3)."""
+    """Grant types that a client may be allowed to use (RFC 6749 §1.3)."""
 
     CLIENT_CREDENTIALS = "client_credentials"
     PASSWORD = "password"  # noqa: S105 - the grant's name
@@ -13,7 +13,7 @@ class GrantType(StrEnum):
 
 
 class SigningAlgorithm(StrEnum):
-    """JWS algorithms an audience may ask for (RFC 7518 §3.1, RFC 8037); all asymmetric."""
+    """JWS algorithms an audience may use (RFC 7518 §3.1, RFC 8037); all asymmetric."""
 
     RS256 = "RS256"
     PS256 = "PS256"
@@ -41,16 +41,16 @@ AUDIT_CHECKPOINT_TYPE = "audit-checkpoint+jwt"
 
 SHORTEST_TOKEN = timedelta(minutes=1)
 MAX_TOKEN = timedelta(days=1)
-# How far the clocks of two processes may be apart.
+# How much the clocks of two processes may differ.
 CLOCKS_APART = timedelta(minutes=1)
-# A process may see a change so much later than the one that made it (DESIGN §3).
+# How much later than the process that made a change another process may see it.
 SEEN_WITHIN = timedelta(seconds=1)
-# A token that has expired is still believed by a verifier whose clock is behind.
+# How far the clock of a verifier may be behind: so long it trusts an expired token.
 VERIFIERS_BEHIND = timedelta(minutes=5)
-# How much longer than until its `exp` a token may be believed somewhere.
+# How long after its `exp` some verifier may still trust a token.
 STILL_TRUSTED = CLOCKS_APART + SEEN_WITHIN + VERIFIERS_BEHIND
-# How long after another key took over a token of the one before may still be believed: a process
-# may sign with it for a moment longer.
+# How long after a hand-over some verifier may still trust a token of the old key, with which a
+# process may sign for a moment longer.
 TRUSTED_FOR = MAX_TOKEN + STILL_TRUSTED
 
 CLAIMS_OF_THE_TOKEN = frozenset(

@@ -1,4 +1,4 @@
-"""Bounded pools for what must not run on the event loop: queries and password hashing."""
+"""Bounded thread pools for work that must not block the event loop: queries, password hashing."""
 
 import asyncio
 import contextvars
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class WorkerPool:
-    """`workers` threads and a queue of at most `queue`; beyond it callers are turned away."""
+    """`workers` threads and a queue of at most `queue`; beyond it callers are refused."""
 
     def __init__(self, name: str, workers: int, queue: int) -> None:
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix=name)
@@ -32,7 +32,7 @@ class WorkerPool:
             self._inside += 1
         context = contextvars.copy_context()
         running = self._executor.submit(lambda: context.run(function, *args, **kwargs))
-        # Of the thread's own future: a caller who goes away does not make the thread free.
+        # On the thread's own future: a caller that disconnects does not free the thread.
         running.add_done_callback(self._leave)
         return await asyncio.wrap_future(running)
 
@@ -42,7 +42,7 @@ class WorkerPool:
             raise Unavailable("Too many requests of this kind are waiting.")
 
     def stop(self) -> None:
-        """Let the threads end; nothing new is taken."""
+        """Let the threads end; accepts no new work."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _leave(self, _done: object) -> None:
@@ -51,7 +51,7 @@ class WorkerPool:
 
 
 def patient_threads(name: str, number: int) -> ThreadPoolExecutor:
-    """Threads that compute when nobody else wants to. They must hold no lock that others need."""
+    """Threads of the lowest priority. They must hold no lock that other threads need."""
     return ThreadPoolExecutor(number, thread_name_prefix=name, initializer=_let_others_go_first)
 
 

@@ -14,7 +14,7 @@ from issuer.cli.options import AgnoVersion, AsJson, AudienceOfToken
 from issuer.cli.subjects import client_and_user
 from issuer.composition import Composition
 from issuer.errors import InvalidCredentials, InvalidField
-from issuer.explaining import Explanation, Question, Source
+from issuer.explaining import Explanation, Question, ScopeSource
 
 app = new_app()
 
@@ -113,7 +113,7 @@ def _sentences(found: Explanation, *, alone: bool) -> Iterator[str]:
         yield "That is with a client that has the same rights: --client names one."
 
 
-def _source(source: Source) -> str:
+def _source(source: ScopeSource) -> str:
     if source.role is None:
         return f"{source.holder} has {source.scope} directly."
     where = "everywhere" if source.audience is None else f"at {source.audience}"

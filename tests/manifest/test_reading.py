@@ -57,7 +57,7 @@ users_too: []
             "12: roles[1].name: is required",
             "15: clients[0].disabled: must be true or false",
             "16: clients[0].access_token_ttl: must be a number with a unit, such as 900s",
-            "17: clients[0].claims: sub is the issuer's to say",
+            "17: clients[0].claims: sub is set by the issuer",
             "19: clients[1].client_id: is required",
             "22: clients[1].roles[0].audience: must be text",
             "23: clients[1].roles[1]: must be a mapping",
