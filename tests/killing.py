@@ -13,16 +13,16 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-# A process with nothing of ours in it: what is changed in it ends with it.
+# In a forked process, so that the patches end with it.
 _forked = multiprocessing.get_context("fork")
 _WRITING = os.O_WRONLY | os.O_RDWR
 
 
 def killed(work: Callable[[], object], before: int, folder: Path | None = None) -> str | None:
-    """Which step it was killed before; None if the work has not so many, and was done.
+    """The step before which it was killed; None if the work has fewer steps, and was completed.
 
-    Steps are what lasts, counted from 0: a `commit` of what was written to the database, and a
-    `write`, `rename` or `remove` of a file in the folder. So is a `command` that is begun.
+    Steps are durable, and counted from 0: a `commit` of a write to the database, a `write`,
+    `rename` or `remove` of a file in the folder, and the start of a `command`.
     """
     ours, theirs = _forked.Pipe(duplex=False)
     process = _forked.Process(target=_run, args=(work, before, folder, theirs))
@@ -33,19 +33,19 @@ def killed(work: Callable[[], object], before: int, folder: Path | None = None) 
     return ours.recv()
 
 
-def _run(work: Callable[[], object], before: int, folder: Path | None, told: Connection) -> None:
+def _run(work: Callable[[], object], before: int, folder: Path | None, result: Connection) -> None:
     steps = count()
 
     def about_to(step: str) -> None:
         if next(steps) == before:
-            told.send(step)
+            result.send(step)
             os.kill(os.getpid(), signal.SIGKILL)
 
     _watch_commits(about_to)
     if folder is not None:
         _watch_files(folder, about_to)
     work()
-    told.send(None)
+    result.send(None)
 
 
 def _watch_commits(about_to: Callable[[str], None]) -> None:

@@ -1,4 +1,4 @@
-"""Tests come out alike wherever they are started, and however busy the machine is."""
+"""Makes test results independent of how they are started, and of the load of the machine."""
 
 import signal
 
@@ -10,9 +10,9 @@ _ENDING = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 def let_children_be_interrupted() -> None:
     """Give programs that tests start the default handlers of signals.
 
-    A shell starts a background command with SIGINT and SIGQUIT ignored, and what is ignored stays
-    so across `exec`. A handler does not: with one that does nothing, this process still ignores
-    them, and its children do not.
+    A shell starts a background command with SIGINT and SIGQUIT ignored, which `exec` preserves.
+    It does not preserve a handler: with an empty one, this process still ignores the signals, and
+    its children do not.
     """
     for number in _ENDING:
         if signal.getsignal(number) is signal.SIG_IGN:

@@ -9,9 +9,9 @@ _ANOTHER = 54321
 
 
 def give_to_another_user(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`path` itself, not what it leads to, belongs neither to this process nor to root.
+    """Make `path` itself, not the target of a link, belong to neither this process nor root.
 
-    Only root can give files away; anybody else is told to be another user.
+    Only root can change owners; for other users, the id of the process is patched.
     """
     if os.geteuid() == 0:
         os.chown(path, _ANOTHER, -1, follow_symlinks=False)

@@ -1,4 +1,4 @@
-"""A PostgreSQL as operators have one: reached by TCP, with passwords and without TLS."""
+"""A PostgreSQL as in a deployment: reached by TCP, with passwords and without TLS."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import pytest
 from tests.databases import connect, running_server
 from tests.journeys.running_issuer import reserved_port
 
-# What a URL may hold unescaped, and what a careless replacement would leave behind.
+# With characters that a URL may hold unescaped, and that a careless redaction would miss.
 PASSWORD = "s3cr3t:/w0rd"
 
 
@@ -22,7 +22,7 @@ class PostgresqlServer:
 
     @property
     def url(self) -> str:
-        """Of an empty database that its user owns."""
+        """The URL of an empty database that its user owns."""
         return f"postgresql://issuer:{quote(PASSWORD, safe='')}@127.0.0.1:{self.port}/issuer"
 
     def execute(self, *statements: str) -> None:
@@ -36,7 +36,7 @@ class PostgresqlServer:
                 connection.execute(statement)
 
     def set_read_only(self, value: bool) -> None:
-        """What a failover to a standby, or an operator who fences a server, does to us."""
+        """As after a failover to a standby, or when an operator fences a server."""
         self.execute(
             f"ALTER SYSTEM SET default_transaction_read_only = {'on' if value else 'off'}",
             "SELECT pg_reload_conf()",

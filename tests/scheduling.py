@@ -1,22 +1,22 @@
-"""In which order tests run, and which of them share a process, when several processes run them."""
+"""The order of tests, and which of them share a process, when several processes run them."""
 
 import os
 
 import pytest
 
 JOURNEYS = "journeys"
-# Fixtures that say of which release servers start.
+# Fixtures that choose the release of the servers.
 RELEASES = ("adapted_release", "release")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are processors: a journey mostly waits for what runs elsewhere."""
+    """One more than there are processors: a journey mostly waits for other processes."""
     return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the marks in this hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Groups with a slow test first, journeys above all, so that none is left to run alone."""
+    """Groups with a slow test first, journeys before all: none runs alone at the end."""
     groups = {item: group_of(item) for item in items}
     for item, group in groups.items():
         item.add_marker(pytest.mark.xdist_group(group))
@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def group_of(item: pytest.Item) -> str:
-    """A module, or what asks one release in a folder: what they start is started once."""
+    """A module, or the tests of one release in a folder, which share started servers."""
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
     release = next((str(parameters[name]) for name in RELEASES if name in parameters), "")
     where = item.path.parent if release else item.path

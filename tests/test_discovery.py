@@ -1,4 +1,4 @@
-"""What the server says of itself: metadata, OpenAPI, probes."""
+"""Metadata, OpenAPI description and probes."""
 
 from datetime import timedelta
 
@@ -16,7 +16,7 @@ METADATA = "/.well-known/oauth-authorization-server"
 METHODS = ["client_secret_basic", "client_secret_post"]
 
 
-def test_the_metadata_names_what_is_registered(http: httpx.Client):
+def test_the_metadata_names_the_registered_grants_and_endpoints(http: httpx.Client):
     """RFC 8414 §2."""
     assert http.get(METADATA).json() == {
         "issuer": "https://id.example",
@@ -34,7 +34,7 @@ def test_the_metadata_names_what_is_registered(http: httpx.Client):
     }
 
 
-def test_clients_of_openid_connect_find_it_too(http: httpx.Client):
+def test_openid_connect_discovery_serves_the_metadata_too(http: httpx.Client):
     oidc = http.get("/.well-known/openid-configuration")
     assert oidc.json() == http.get(METADATA).json()
     assert oidc.headers["content-type"] == "application/json"
@@ -43,7 +43,7 @@ def test_clients_of_openid_connect_find_it_too(http: httpx.Client):
 
 
 @pytest.mark.parametrize("more_settings", [{"url": "https://host.example/id/one"}])
-def test_an_issuer_with_a_path_lives_under_it(deployment: Deployment):
+def test_all_endpoints_are_under_the_path_of_the_issuer(deployment: Deployment):
     """RFC 8414 §3.1 for the metadata; every endpoint under the path."""
     host = "https://host.example"
     for path in (
@@ -76,7 +76,7 @@ def test_the_description_is_valid_openapi_and_names_every_endpoint(http: httpx.C
 
 
 def test_the_description_is_rendered_once(settings: Settings):
-    """Rendering takes longer than a token does, and anyone may ask."""
+    """Rendering takes longer than issuing a token, and needs no authentication."""
     initialised(settings, FakeClock())
     app = create_app(settings)
     with TestClient(app, base_url=settings.url) as http:
@@ -85,24 +85,24 @@ def test_the_description_is_rendered_once(settings: Settings):
         assert http.get("/openapi.json").content == described
 
 
-def test_the_documentation_needs_nothing_from_elsewhere(http: httpx.Client):
+def test_the_documentation_page_loads_nothing_from_other_hosts(http: httpx.Client):
     page = http.get("/docs").text
     assert "https://" not in page.replace("https://id.example", "")
     assert http.get("/docs-assets/swagger-ui-bundle.js").status_code == 200
 
 
 @pytest.mark.parametrize("more_settings", [{"url": "https://host.example/auth"}])
-def test_nothing_but_metadata_lives_outside_the_path_of_the_issuer(deployment: Deployment):
+def test_only_metadata_is_outside_the_path_of_the_issuer(deployment: Deployment):
     assert deployment.http.get("/docs/oauth2-redirect").status_code == 200
     assert deployment.http.get("https://host.example/docs/oauth2-redirect").status_code == 404
 
 
-def test_alive_and_ready(http: httpx.Client):
+def test_a_working_server_is_live_and_ready(http: httpx.Client):
     assert http.get("/healthz").json() == {"status": "ok"}
     assert http.get("/readyz").json() == {"status": "ready"}
 
 
-def test_not_ready_when_the_schema_is_not_ours(deployment: Deployment):
+def test_not_ready_with_another_schema(deployment: Deployment):
     with deployment.services.database.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'future'")
     answer = deployment.http.get("/readyz")
@@ -110,13 +110,13 @@ def test_not_ready_when_the_schema_is_not_ours(deployment: Deployment):
     assert deployment.http.get("/healthz").status_code == 200
 
 
-def test_not_ready_when_the_master_key_is_lost(deployment: Deployment):
+def test_not_ready_without_the_master_key(deployment: Deployment):
     (deployment.services.settings.data_dir / "master.key").unlink()
     assert deployment.http.get("/readyz").status_code == 503
 
 
 def test_a_flood_of_probes_is_one_write(deployment: Deployment):
-    """So that nobody can make the database busy; a moment later it is looked at again."""
+    """So that no caller can load the database; a second later the next probe checks again."""
     writes: list[str] = []
 
     @event.listens_for(deployment.services.database.engine, "before_cursor_execute")

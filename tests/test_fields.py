@@ -1,4 +1,4 @@
-"""What may be stored: ids, names, lifetimes, claims (CONTRACT §3)."""
+"""The syntax of ids, names, lifetimes and claims."""
 
 import json
 import unicodedata
@@ -17,7 +17,7 @@ from issuer.users import UserFields
 
 
 @pytest.mark.parametrize("taken", ["sa:x", "SA:x", "__oauth__:x", "__scheduler__", "__Scheduler__"])
-def test_subjects_agentos_keeps_for_itself_are_refused(taken: str):
+def test_subjects_reserved_by_agentos_are_refused(taken: str):
     for refused in ({"id": taken, "username": "a"}, {"client_id": taken}):
         fields = UserFields if "id" in refused else ClientFields
         with pytest.raises(InvalidField, match="reserved by AgentOS"):
@@ -35,7 +35,7 @@ def test_no_user_or_client_has_the_name_of_an_actor_in_the_audit_log(taken: str)
     "fine",
     ["a", "clint:a", "issuer-admin", "svc:a+b@c|d~e.f_g-h", "__scheduler__2", "sa", "x" * 128],
 )
-def test_ids_of_the_contract_are_kept_byte_for_byte(fine: str):
+def test_valid_ids_are_kept_byte_for_byte(fine: str):
     assert ClientFields.read({"client_id": fine}).client_id == fine
 
 
@@ -84,7 +84,7 @@ def test_claims_that_change_what_a_token_means_are_refused(name: str):
         "x" * 4096,
     ],
 )
-def test_claims_that_no_reader_could_keep_are_refused(value: object):
+def test_claims_that_are_not_portable_json_are_refused(value: object):
     """RFC 7493."""
     with pytest.raises(InvalidField, match="claims"):
         ClientFields.read({"claims": {"custom": value}})
@@ -127,7 +127,7 @@ def test_user_names_are_printable(username: str):
 
 
 @given(st.text(max_size=20))
-def test_a_folded_user_name_is_folded_for_good(username: str):
+def test_folding_a_user_name_is_idempotent(username: str):
     folded = fold_username(username)
     assert fold_username(folded) == folded
     for form in ("NFC", "NFD", "NFKC", "NFKD"):

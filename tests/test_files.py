@@ -1,4 +1,4 @@
-"""Files that say whom to trust, or that are secret, are opened once and examined."""
+"""Files that are secret, or that decide what is trusted, are opened once and checked."""
 
 import os
 from collections.abc import Callable
@@ -23,21 +23,19 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "a folder": (Path.mkdir, "is not a regular file"),
     "an endless device": (lambda path: path.symlink_to("/dev/zero"), "is not a regular file"),
     "the group can write it": (lambda path: put(path, mode=0o620), "chmod go-w"),
-    "everybody can write it": (lambda path: put(path, mode=0o602), "chmod go-w"),
+    "others can write it": (lambda path: put(path, mode=0o602), "chmod go-w"),
     "too large": (lambda path: put(path, b"x" * (LARGEST + 1)), "is larger than 65536 bytes"),
 }
 
 
 @pytest.mark.parametrize(("make", "sentence"), REFUSED.values(), ids=REFUSED)
-def test_a_file_that_is_not_fit_is_refused(
-    tmp_path: Path, make: Callable[[Path], object], sentence: str
-):
+def test_an_unsafe_file_is_refused(tmp_path: Path, make: Callable[[Path], object], sentence: str):
     make(tmp_path / "file")
     with pytest.raises(ConfigurationError, match=sentence):
         read_trusted(tmp_path / "file")
 
 
-def test_a_file_of_another_user_is_refused_and_what_to_do_is_said(
+def test_a_file_of_another_user_is_refused_with_advice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     path = put(tmp_path / "file")
@@ -46,7 +44,7 @@ def test_a_file_of_another_user_is_refused_and_what_to_do_is_said(
         read_trusted(path)
 
 
-def test_a_file_that_others_can_read_is_no_private_one(tmp_path: Path):
+def test_a_file_that_others_can_read_is_not_private(tmp_path: Path):
     path = put(tmp_path / "file", mode=0o640)
     assert read_trusted(path) == b"secret"
     with pytest.raises(ConfigurationError, match="can be read by others: chmod 600 it"):
@@ -61,7 +59,7 @@ def test_a_secret_may_be_a_link_as_kubernetes_mounts_it(tmp_path: Path):
     assert read_trusted(tmp_path / "key") == b"secret"
 
 
-def test_a_file_that_is_exchanged_after_it_was_opened_changes_nothing(
+def test_replacing_a_file_after_it_was_opened_has_no_effect(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     path, theirs = put(tmp_path / "file"), put(tmp_path / "theirs", b"theirs", mode=0o666)

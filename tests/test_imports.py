@@ -1,4 +1,4 @@
-"""The drawing of the house is true: imports go downwards only (README, "The house")."""
+"""Imports go downwards only, as in the diagram of docs/architecture.md."""
 
 import ast
 from collections.abc import Iterator
@@ -66,14 +66,14 @@ FILES = sorted(path.relative_to(HOUSE).as_posix() for path in HOUSE.rglob("*.py"
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_a_file_imports_only_what_lies_below_it(file: str):
+def test_a_file_imports_only_packages_below_it(file: str):
     here = file.split("/", maxsplit=1)[0].removesuffix(".py")
     ours = {name.split(".")[1] for name in imports(file) if name.startswith("issuer.")}
     assert ours - {here} <= below(here)
 
 
 @pytest.mark.parametrize("library", ONLY_IN)
-def test_a_library_stays_where_it_is_known(library: str):
+def test_a_library_is_imported_only_where_it_belongs(library: str):
     users = {file for file in FILES if any(name.split(".")[0] == library for name in imports(file))}
     strangers = {
         file

@@ -1,4 +1,4 @@
-"""The lock files hold what the project asks for, and nothing of the machine that wrote them."""
+"""The lock files hold the dependencies of the project, and no trace of the machine."""
 
 import json
 import re
@@ -46,7 +46,7 @@ def test_every_package_for_node_is_a_version_with_a_hash_and_no_host(lockfile):
 
 
 def test_every_dependency_is_locked():
-    """Else a fresh clone would not install: `make lock` after a change of dependencies."""
+    """Otherwise a fresh clone does not install: run `make lock` after changing dependencies."""
     pyproject = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
     project, groups = pyproject["project"], pyproject["dependency-groups"]
     extras = project["optional-dependencies"]

@@ -1,4 +1,4 @@
-"""Where the tests themselves can run."""
+"""The environment of the tests."""
 
 import signal
 import subprocess
@@ -14,7 +14,7 @@ sys.exit(subprocess.run([sys.executable, "-c", child], stderr=subprocess.DEVNULL
 """
 
 
-def test_what_tests_start_can_be_interrupted_where_they_themselves_ignore_it():
+def test_child_processes_can_be_interrupted_where_the_tests_ignore_it():
     """As under `make test &`."""
     ended = subprocess.run([sys.executable, "-c", STARTED_IN_THE_BACKGROUND], check=False)
     assert ended.returncode == 256 - signal.SIGINT

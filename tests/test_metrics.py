@@ -1,4 +1,4 @@
-"""`/metrics`: for who has its token, and true."""
+"""`/metrics`: authentication and values."""
 
 import subprocess
 import sys
@@ -60,7 +60,7 @@ def test_without_a_token_in_the_settings_there_are_no_metrics(http: httpx.Client
 
 
 @pytest.mark.parametrize("token", ["", TOKEN])
-def test_who_does_not_measure_does_not_load_the_library(
+def test_without_metrics_the_library_is_not_loaded(
     settings: Settings, clock: FakeClock, token: str
 ):
     initialised(settings, clock)
@@ -102,7 +102,7 @@ def test_who_does_not_measure_does_not_load_the_library(
         b"Bearer \xff\xfe",
     ],
 )
-def test_only_who_has_the_token_reads_them(http: httpx.Client, authorization: str | bytes | None):
+def test_only_the_metrics_token_gives_access(http: httpx.Client, authorization: str | bytes | None):
     headers = {} if authorization is None else {"Authorization": authorization}
     answer = http.get("/metrics", headers=headers)
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
@@ -110,7 +110,7 @@ def test_only_who_has_the_token_reads_them(http: httpx.Client, authorization: st
 
 
 @measured
-def test_an_access_token_of_an_administrator_does_not_open_them(
+def test_an_access_token_of_an_administrator_gives_no_access(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     token = token_endpoint.client_credentials(deployment.admin).token
@@ -119,7 +119,7 @@ def test_an_access_token_of_an_administrator_does_not_open_them(
 
 
 @measured
-def test_it_is_the_text_format_and_nobody_keeps_it(http: httpx.Client):
+def test_it_is_the_text_format_and_not_cached(http: httpx.Client):
     answer = http.get("/metrics", headers={"Authorization": f"bearer {TOKEN}"})
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert answer.headers["cache-control"] == "no-store"
@@ -129,7 +129,7 @@ def test_it_is_the_text_format_and_nobody_keeps_it(http: httpx.Client):
 
 
 @measured
-def test_every_metric_of_ours_says_what_it_is_in_a_sentence(scraper: Scraper):
+def test_every_metric_has_a_help_text(scraper: Scraper):
     families = [
         family
         for family in text_string_to_metric_families(scraper.text())
@@ -140,19 +140,19 @@ def test_every_metric_of_ours_says_what_it_is_in_a_sentence(scraper: Scraper):
 
 
 @measured
-def test_the_process_is_measured_too(scraper: Scraper):
+def test_metrics_of_the_process_are_included(scraper: Scraper):
     names = {name for name, _ in scraper.samples()}
     assert {"process_resident_memory_bytes", "process_cpu_seconds_total", "python_info"} <= names
 
 
 @pytest.mark.parametrize("more_settings", [{"metrics_token": TOKEN, "url": "https://id.example/a"}])
-def test_it_lives_under_the_path_of_the_issuer(deployment: Deployment):
+def test_it_is_under_the_path_of_the_issuer(deployment: Deployment):
     assert deployment.http.get("https://id.example/a/metrics", headers=BEARER).status_code == 200
     assert deployment.http.get("https://id.example/metrics", headers=BEARER).status_code == 404
 
 
 @measured
-def test_the_description_names_it(http: httpx.Client):
+def test_openapi_describes_it(http: httpx.Client):
     schema = http.get("/openapi.json").json()
     validate(schema)
     assert schema["paths"]["/metrics"]["get"]["security"] == [{"metrics_token": []}]
@@ -179,7 +179,7 @@ def test_tokens_are_counted_by_grant_type(
 
 
 @measured
-def test_refusals_are_counted_by_what_the_caller_was_told(
+def test_refusals_are_counted_by_the_error_in_the_answer(
     deployment: Deployment, token_endpoint: TokenEndpoint, scraper: Scraper
 ):
     client = deployment.client()
@@ -202,10 +202,10 @@ def test_refusals_are_counted_by_what_the_caller_was_told(
 
 
 @measured
-def test_what_was_unforeseen_is_counted_as_server_error(
+def test_an_unexpected_error_is_counted_as_server_error(
     deployment: Deployment, token_endpoint: TokenEndpoint, scraper: Scraper
 ):
-    """A broken key stands for any bug."""
+    """A broken key is an example of any bug."""
     client = deployment.client()
     deployment.break_keys()
     assert token_endpoint.client_credentials(client).status == 500
@@ -213,7 +213,7 @@ def test_what_was_unforeseen_is_counted_as_server_error(
 
 
 @measured
-def test_no_word_of_a_caller_gets_into_them(
+def test_labels_never_come_from_a_caller(
     deployment: Deployment, token_endpoint: TokenEndpoint, scraper: Scraper
 ):
     client = deployment.client("ci-bot")
@@ -229,7 +229,7 @@ def test_no_word_of_a_caller_gets_into_them(
 
 
 @measured
-def test_keys_are_counted_as_they_follow_one_another(deployment: Deployment, scraper: Scraper):
+def test_keys_are_counted_as_they_rotate(deployment: Deployment, scraper: Scraper):
     def keys() -> dict[str, float | None]:
         return {
             state: scraper.value("issuer_signing_keys", alg="ES256", state=state)
@@ -258,7 +258,7 @@ def test_keys_are_counted_as_they_follow_one_another(deployment: Deployment, scr
 
 
 @measured
-def test_the_planned_end_of_the_active_key_is_told_if_there_is_one(
+def test_the_planned_end_of_the_active_key_is_shown_if_there_is_one(
     deployment: Deployment, scraper: Scraper
 ):
     name = "issuer_signing_key_retires_timestamp_seconds"

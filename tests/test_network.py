@@ -1,4 +1,4 @@
-"""Whom an address stands for."""
+"""The network of an address, by which requests are counted."""
 
 import pytest
 
@@ -24,5 +24,5 @@ def test_an_ipv4_address_is_one_caller_and_an_ipv6_site_is_one(address: str, net
 @pytest.mark.parametrize(
     "text", [None, "", "unknown", "testclient", "192.0.2.1:80", "192.0.2.1/8", "1" * 10_000, "\0"]
 )
-def test_what_is_no_address_is_one_caller(text: str | None):
+def test_text_that_is_no_address_is_one_caller(text: str | None):
     assert network_of(text) == "unknown"

@@ -1,4 +1,4 @@
-"""The reference pages, the diagram of the packages and all links are true."""
+"""The reference pages, the diagram of the packages and all links are correct."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The settings: one sentence for what is wrong, and never a value in it (CONTRACT §8)."""
+"""The settings: an error is one sentence without the value."""
 
 import os
 from datetime import timedelta
@@ -73,11 +73,11 @@ def test_loopback_needs_no_tls(url: str):
     assert read(url=url).url == url
 
 
-def test_http_elsewhere_must_be_asked_for():
+def test_http_on_other_hosts_must_be_allowed():
     assert read(url="http://id.internal", dangerously_allow_http="true").url == "http://id.internal"
 
 
-def test_a_secret_may_come_from_a_file_and_never_shows(tmp_path: Path):
+def test_a_secret_may_come_from_a_file_and_is_never_shown(tmp_path: Path):
     (tmp_path / "url").write_text("postgresql+psycopg://me:hunter2@db/issuer\n")
     settings = read(database_url_file=str(tmp_path / "url"))
     assert settings.effective_database_url == "postgresql+psycopg://me:hunter2@db/issuer"
@@ -89,8 +89,8 @@ def test_a_secret_may_come_from_a_file_and_never_shows(tmp_path: Path):
 
 
 @pytest.mark.parametrize("file", ["pipe", "device", "open"])
-def test_a_secret_comes_from_no_file_that_others_could_feed(tmp_path: Path, file: str):
-    """A pipe would keep the start waiting, and a device fill the memory."""
+def test_a_secret_comes_from_regular_files_only(tmp_path: Path, file: str):
+    """A pipe would block the start, and a device fill the memory."""
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "device").symlink_to("/dev/zero")
     (tmp_path / "open").write_text("secret")
@@ -120,5 +120,5 @@ def test_durations_have_units(text: str, duration: timedelta):
     assert read(access_token_ttl=text).access_token_ttl == duration
 
 
-def test_other_peoples_variables_are_not_ours():
+def test_variables_of_other_programs_are_ignored():
     assert Settings.from_environment({"HOME": "/root", "ISSUERX": "1", "issuer_url": "x"})

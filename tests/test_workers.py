@@ -1,4 +1,4 @@
-"""Bounded pools (DESIGN §2)."""
+"""Bounded thread pools."""
 
 import asyncio
 import threading
@@ -9,7 +9,7 @@ from issuer.errors import Unavailable
 from issuer.workers import WorkerPool
 
 
-def test_whoever_finds_the_pool_full_is_turned_away():
+def test_a_full_pool_refuses_callers():
     async def overflow() -> None:
         pool, gate = WorkerPool("test", workers=1, queue=1), threading.Event()
         inside = [asyncio.create_task(pool.run(gate.wait)) for _ in range(2)]
@@ -23,7 +23,7 @@ def test_whoever_finds_the_pool_full_is_turned_away():
     asyncio.run(overflow())
 
 
-def test_a_caller_who_goes_away_does_not_make_the_thread_free():
+def test_a_caller_that_disconnects_does_not_free_the_thread():
     async def cancel() -> None:
         pool, gate = WorkerPool("test", workers=1, queue=0), threading.Event()
         started = threading.Event()

@@ -1,4 +1,4 @@
-"""Small HTTP servers on loopback that verify tokens, well or badly, or publish keys."""
+"""Small HTTP servers on loopback that verify tokens, correctly or not, or publish keys."""
 
 import json
 import threading
@@ -11,7 +11,7 @@ import jwt
 
 
 class Reply(NamedTuple):
-    """What a server answers."""
+    """The answer of a server."""
 
     status: int
     body: bytes = b"{}"
@@ -24,7 +24,7 @@ KeySet = Mapping[str, Any]
 
 @contextmanager
 def serving(answering: Answering) -> Iterator[str]:
-    """The URL of a server that answers every GET according to its bearer token, None if none."""
+    """The URL of a server that answers every GET by its bearer token, or None without one."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -47,12 +47,12 @@ def serving(answering: Answering) -> Iterator[str]:
 
 
 def publishing(key_set: Callable[[], KeySet]) -> Answering:
-    """The key set as it is then."""
+    """Answers with the current key set."""
     return lambda _: Reply(200, json.dumps(key_set()).encode())
 
 
 def verifying(key_set: Callable[[], KeySet], trusted: int = 200) -> Answering:
-    """401 for anything but a token signed by a key of the set; dates are not looked at."""
+    """401 for anything but a token signed by a key of the set; dates are not checked."""
 
     def answer(token: str | None) -> Reply:
         return Reply(trusted if token and is_signed(token, key_set()) else 401)
@@ -71,5 +71,5 @@ def is_signed(token: str, key_set: KeySet) -> bool:
 
 
 def without(kid: str, key_set: KeySet) -> KeySet:
-    """As an older one."""
+    """The key set without that key, as an older one."""
     return {"keys": [each for each in key_set["keys"] if each["kid"] != kid]}

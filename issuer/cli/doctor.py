@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from issuer.audit.rehearsal import require_room
+from issuer.audit.space import require_space
 from issuer.cli import checks, output
 from issuer.cli.checks import Finding
 from issuer.cli.command import new_app
@@ -43,7 +43,7 @@ def _findings() -> Iterator[Finding]:
             yield from checks.of_key_folder(settings.key_folder.absolute())
         with opened(settings) as parts:
             require_writable(parts.database, parts.clock())
-            require_room(parts.database, parts.clock)
+            require_space(parts.database, parts.clock)
             yield checks.of_database(parts.database)
             yield Finding("master key", "ok", "It opens what was sealed.")
             yield checks.of_clocks(parts)

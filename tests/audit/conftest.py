@@ -1,4 +1,4 @@
-"""Fixtures for the record: a house without a server, and what is recorded in it."""
+"""Fixtures for the audit log: an issuer without a server, and its audit events."""
 
 import asyncio
 from collections.abc import Iterator
@@ -15,20 +15,20 @@ from tests.builders import OPERATOR, FakeClock, initialised
 
 
 class Recorded:
-    """A house and what is recorded in it."""
+    """An issuer and its audit events."""
 
     def __init__(self, services: Composition) -> None:
         self.services = services
         self.writers = Random(1)
 
     def change(self, *names: str) -> None:
-        """A role is made, as any process makes it."""
+        """Create roles, as any process does."""
         for name in names:
             with self.services.administration.changing(OPERATOR) as work:
                 work.roles.create(RoleFields.read({"name": name}))
 
     def server(self, *targets: str) -> None:
-        """A server that lives long enough to record an event for each target, one after another."""
+        """Run a server until it has written an event for each target, one after another."""
         writer = AuditWriter(self.services.database, self.writers, self.services.audit.refusals)
         writer.start()
 
@@ -49,7 +49,7 @@ class Recorded:
 
 @pytest.fixture
 def database(migrated_database_url: str) -> Iterator[Database]:
-    """Without a house, and with a key of chains all the same."""
+    """A database without an issuer, but with a chain key."""
     database = Database(migrated_database_url)
     keep_chains(database, ChainKey(bytes(32)))
     yield database

@@ -1,4 +1,4 @@
-"""Every token and every refusal is on record before the answer (DESIGN §5)."""
+"""Every issued token and every refusal is audited before the answer."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ def events(deployment: Deployment, action: str) -> Sequence[AuditEventRow]:
         return session.scalars(query.order_by(AuditEventRow.id)).all()
 
 
-def test_an_issued_token_is_on_record_by_its_jti(
+def test_an_issued_token_is_audited_by_its_jti(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     client = deployment.client("ci-bot", scopes=["agents:run"])
@@ -39,12 +39,12 @@ def test_an_issued_token_is_on_record_by_its_jti(
 @pytest.mark.parametrize(
     ("client_id", "secret", "reason"),
     [
-        ("nobody", "x", "unknown client"),
+        ("unknown", "x", "unknown client"),
         ("ci-bot", "x", "wrong secret"),
         ("disabled", None, "disabled client"),
     ],
 )
-def test_the_record_tells_apart_what_the_answer_does_not(
+def test_the_audit_log_has_the_reason_that_the_answer_hides(
     deployment: Deployment,
     token_endpoint: TokenEndpoint,
     client_id: str,
@@ -65,7 +65,7 @@ def test_the_record_tells_apart_what_the_answer_does_not(
 def test_a_refused_sign_in_names_the_client_and_never_what_was_typed(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
-    """People type passwords where the user name belongs."""
+    """Users sometimes type their password in place of the user name."""
     client = deployment.client("app", grant_types=["password"])
     token_endpoint.password(client, PASSWORD, "something else")
     (event,) = events(deployment, "token.refused")
@@ -73,7 +73,7 @@ def test_a_refused_sign_in_names_the_client_and_never_what_was_typed(
     assert PASSWORD not in str(vars(event))
 
 
-def test_a_refused_sign_in_says_of_whom_if_that_is_somebody(
+def test_a_refused_sign_in_of_a_known_user_names_the_user(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     client, user_id = deployment.client("app", grant_types=["password"]), deployment.user("alice")
@@ -112,7 +112,7 @@ def test_a_change_and_its_event_are_one_transaction(deployment: Deployment):
     assert (event.actor, event.target) == ("test:operator", "kept")
 
 
-def test_a_change_says_what_changed_and_nothing_private(deployment: Deployment):
+def test_the_event_of_a_change_holds_the_difference_without_private_values(deployment: Deployment):
     deployment.client("ci-bot", scopes=["agents:run"])
     user_id = deployment.user("alice")
     deployment.role("reader", ["agents:read"])
@@ -144,7 +144,7 @@ def test_a_change_says_what_changed_and_nothing_private(deployment: Deployment):
     )
 
 
-def test_a_very_long_value_is_named_only(deployment: Deployment):
+def test_of_a_very_long_value_only_the_name_is_kept(deployment: Deployment):
     deployment.role("reader", [f"agents:{number:0100}:read" for number in range(30)])
     with deployment.changing() as work:
         work.roles.update("reader", {"scopes": []})

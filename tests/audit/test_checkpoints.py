@@ -32,7 +32,7 @@ def test_a_checkpoint_is_signed_by_the_active_key_and_names_what_has_grown(recor
     assert ("changes" in second.ends, len(second.ends)) == (False, 1)
 
 
-def test_no_resource_server_takes_a_checkpoint_for_a_token(recorded: Recorded):
+def test_no_resource_server_accepts_a_checkpoint_as_a_token(recorded: Recorded):
     token = recorded.services.audit.checkpoints.make()
     assert token is not None
     claims = json.loads(jws.extract_compact(token.encode()).payload)
@@ -72,7 +72,7 @@ def test_checkpoints_outlive_the_keys_that_signed_them(recorded: Recorded, clock
     assert (found.finding, found.checkpoints) == (None, 3)
 
 
-def test_a_key_is_the_one_of_its_id_whatever_its_row_says(recorded: Recorded, clock: FakeClock):
+def test_a_key_whose_row_was_changed_verifies_no_checkpoint(recorded: Recorded, clock: FakeClock):
     services = recorded.services
     services.audit.checkpoints.make()
     clock.move(timedelta(days=63))
@@ -120,12 +120,12 @@ def test_a_server_checkpoints_when_it_stops(recorded: Recorded):
     assert (found.ok, found.unanchored) == (True, 0)
 
 
-def test_a_cut_that_the_house_itself_can_see_is_cried_out(
+def test_missing_rows_and_checkpoints_are_logged_at_the_next_checkpoint(
     recorded: Recorded, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ):
-    def said_at_checkpoint() -> str:
+    def logged_at_checkpoint() -> str:
         recorded.services.audit.checkpoints.make()
-        # Where it goes depends on whether a test before has configured the log.
+        # The destination depends on whether an earlier test has configured the log.
         return caplog.text + capsys.readouterr().out
 
     recorded.change("a", "b")
@@ -135,7 +135,7 @@ def test_a_cut_that_the_house_itself_can_see_is_cried_out(
         connection.execute(
             AuditEventRow.__table__.delete().where(AuditEventRow.id == last.scalar_subquery())
         )
-    assert "audit_events_missing" in said_at_checkpoint()
+    assert "audit_events_missing" in logged_at_checkpoint()
     with recorded.services.database.engine.begin() as connection:
         connection.execute(AuditCheckpointRow.__table__.delete())
-    assert "audit_checkpoints_missing" in said_at_checkpoint()
+    assert "audit_checkpoints_missing" in logged_at_checkpoint()

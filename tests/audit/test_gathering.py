@@ -1,4 +1,4 @@
-"""Refusals of a flood, counted and written now and then."""
+"""Refusals of a flood, counted and written once a minute."""
 
 from random import Random
 
@@ -23,7 +23,7 @@ def counted(database: Database) -> dict[str | None, int]:
         return {row.address: row.count for row in session.scalars(select(AuditEventRow))}
 
 
-def test_those_alike_are_one_event(database: Database):
+def test_equal_refusals_are_one_event(database: Database):
     refusals = GatheredRefusals(database, Random(1))
     for number in range(5):
         refusals.note(refused("192.0.2.1", request_id=str(number)))
@@ -33,7 +33,7 @@ def test_those_alike_are_one_event(database: Database):
     assert counted(database) == {"192.0.2.1": 5, "192.0.2.2": 1}
 
 
-def test_of_very_many_kinds_the_rest_is_one_event(database: Database):
+def test_refusals_beyond_the_maximum_of_kinds_are_one_event(database: Database):
     refusals = GatheredRefusals(database, Random(1), max_kinds=3)
     for number in range(100):
         refusals.note(refused(f"192.0.2.{number}"))
@@ -42,7 +42,7 @@ def test_of_very_many_kinds_the_rest_is_one_event(database: Database):
     assert counted(database) == {"192.0.2.0": 1, "192.0.2.1": 2, "192.0.2.2": 1, None: 97}
 
 
-def test_what_could_not_be_written_is_kept_for_the_next_time(database: Database):
+def test_counts_that_could_not_be_written_are_kept_for_the_next_time(database: Database):
     with database.transaction() as session:
         session.connection().exec_driver_sql("ALTER TABLE audit_events RENAME TO away")
     refusals = GatheredRefusals(database, Random(1))

@@ -1,4 +1,4 @@
-"""What is too old goes, and what is left can still be verified."""
+"""Old events are deleted, and the rest can still be verified."""
 
 import asyncio
 from collections.abc import Callable
@@ -45,7 +45,7 @@ def targets(recorded: Recorded) -> list[str]:
         return list(connection.scalars(select(EVENTS.c.target).order_by(EVENTS.c.id)))
 
 
-def test_events_go_when_they_are_too_old_and_the_rest_is_verified(
+def test_old_events_are_deleted_and_the_rest_is_verified(
     recorded: Recorded, retention: Retention, clock: FakeClock
 ):
     record_weeks(recorded, clock, 8)
@@ -53,7 +53,7 @@ def test_events_go_when_they_are_too_old_and_the_rest_is_verified(
     deleted = retention.prune()
     left = targets(recorded)
     assert deleted > 3 * 4
-    assert len(left) == events - deleted + 1, "and one that says so"
+    assert len(left) == events - deleted + 1, "and one that announces the deletion"
     assert left[-1] == "audit_events"
     found = recorded.verify()
     assert (found.finding, found.rows) == (None, len(left))
@@ -66,7 +66,7 @@ def test_events_go_when_they_are_too_old_and_the_rest_is_verified(
     assert recorded.verify().ok
 
 
-def test_what_is_under_no_checkpoint_stays(
+def test_events_that_no_checkpoint_covers_are_kept(
     recorded: Recorded, retention: Retention, clock: FakeClock
 ):
     recorded.server("1", "2")
@@ -79,7 +79,7 @@ def test_what_is_under_no_checkpoint_stays(
     assert recorded.verify().ok
 
 
-def test_a_change_to_what_is_left_is_found(
+def test_changes_after_retention_are_found(
     recorded: Recorded, retention: Retention, clock: FakeClock
 ):
     record_weeks(recorded, clock, 8)
@@ -104,7 +104,7 @@ def test_a_change_to_what_is_left_is_found(
 
 @pytest.fixture
 def prune(settings: Settings, clock: FakeClock) -> Callable[[], None]:
-    """As a process of its own does it."""
+    """Run retention as in a new process."""
 
     def prune() -> None:
         services = compose(settings, clock)
@@ -114,7 +114,7 @@ def prune(settings: Settings, clock: FakeClock) -> Callable[[], None]:
     return prune
 
 
-def test_killed_at_any_moment_it_goes_on_where_it_was(
+def test_retention_continues_after_being_killed_at_any_step(
     recorded: Recorded, clock: FakeClock, prune: Callable[[], None]
 ):
     record_weeks(recorded, clock, 8)
@@ -127,7 +127,7 @@ def test_killed_at_any_moment_it_goes_on_where_it_was(
     assert found.since is not None
 
 
-def test_while_it_deletes_the_rest_is_verified(
+def test_verification_succeeds_while_retention_deletes(
     recorded: Recorded, clock: FakeClock, prune: Callable[[], None]
 ):
     record_weeks(recorded, clock, 8)
@@ -141,7 +141,7 @@ def test_while_it_deletes_the_rest_is_verified(
     assert recorded.verify().finding.row == newest
 
 
-def test_nothing_is_deleted_where_checkpoints_were_changed(
+def test_nothing_is_deleted_after_checkpoints_were_changed(
     recorded: Recorded, retention: Retention, clock: FakeClock
 ):
     record_weeks(recorded, clock, 8)
@@ -153,10 +153,10 @@ def test_nothing_is_deleted_where_checkpoints_were_changed(
     assert targets(recorded) == before
 
 
-def test_a_server_that_rested_for_long_begins_another_chain(
+def test_a_writer_that_was_idle_for_long_begins_another_chain(
     recorded: Recorded, retention: Retention, clock: FakeClock
 ):
-    """What retention has left would not say where the old one goes on."""
+    """Retention may have deleted the end of the old one."""
     writer = AuditWriter(recorded.services.database, Random(7), recorded.services.audit.refusals)
     writer.start()
 

@@ -1,4 +1,4 @@
-"""Whoever can change the table but not read the master key leaves a trace (DESIGN §5)."""
+"""Changes to the table without the master key are detected."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -37,7 +37,7 @@ OTHERWISE: dict[str, Callable[[Any], Any]] = {
 
 
 class Tamperer:
-    """The table as somebody with a database client has it."""
+    """Changes the table, as with a database client."""
 
     def __init__(self, recorded: Recorded) -> None:
         self._engine = recorded.services.database.engine
@@ -68,7 +68,7 @@ def table(recorded: Recorded) -> Tamperer:
     return Tamperer(recorded)
 
 
-def key_set_client(rows: Sequence[Row], row: Row) -> Row | None:
+def successor(rows: Sequence[Row], row: Row) -> Row | None:
     """The row after it in its chain."""
     places = {(each["chain"], each["seq"]): each for each in rows}
     return places.get((row["chain"], row["seq"] + 1))
@@ -81,7 +81,7 @@ def finding(recorded: Recorded) -> AuditFinding:
     return found.finding
 
 
-def test_what_is_as_it_was_written_is_found_so(recorded: Recorded, table: Tamperer):
+def test_an_unchanged_audit_log_is_ok(recorded: Recorded, table: Tamperer):
     found = recorded.verify()
     assert (found.ok, found.finding, found.rows) == (True, None, len(table.rows))
     assert (found.chains, found.checkpoints, found.unanchored, found.unchained) == (4, 2, 0, 0)
@@ -91,7 +91,7 @@ def test_what_is_as_it_was_written_is_found_so(recorded: Recorded, table: Tamper
     assert (later.ok, later.unanchored, later.chains) == (True, 3, 5)
 
 
-def test_whatever_is_changed_in_a_row_is_found_there(recorded: Recorded, table: Tamperer):
+def test_a_change_in_any_column_is_found_at_its_row(recorded: Recorded, table: Tamperer):
     @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
     @given(row=st.sampled_from(table.rows), column=st.sampled_from(sorted(OTHERWISE)))
     def changed(row: Row, column: str) -> None:
@@ -105,7 +105,7 @@ def test_whatever_is_changed_in_a_row_is_found_there(recorded: Recorded, table: 
     assert recorded.verify().ok
 
 
-def test_a_row_removed_moved_or_put_there_is_found(recorded: Recorded, table: Tamperer):
+def test_a_removed_moved_or_inserted_row_is_found(recorded: Recorded, table: Tamperer):
     anywhere = st.sampled_from(table.rows)
 
     @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -125,14 +125,14 @@ def test_a_row_removed_moved_or_put_there_is_found(recorded: Recorded, table: Ta
 def removed(rows: list[Row], row: Row, _other: Row) -> tuple[list[Row], set[int | None]]:
     """Found at the row after it in its chain, or at the chain's new end."""
     left = [each for each in rows if each is not row]
-    after = key_set_client(rows, row)
+    after = successor(rows, row)
     before = [each for each in left if each["chain"] == row["chain"]]
     return left, {after["id"] if after else (before[-1]["id"] if before else None)}
 
 
 def moved(rows: list[Row], row: Row, _other: Row) -> tuple[list[Row], set[int | None]]:
     elsewhere = {**row, "id": rows[-1]["id"] + FAR}
-    after = key_set_client(rows, row)
+    after = successor(rows, row)
     left = [each for each in rows if each is not row]
     return [*left, elsewhere], {after["id"] if after else elsewhere["id"]}
 
@@ -160,8 +160,8 @@ def cut_off(rows: list[Row], row: Row, _other: Row) -> tuple[list[Row], set[int 
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_what_is_no_text_at_all_is_found_as_well(recorded: Recorded, table: Tamperer):
-    """SQLite keeps any value in any column."""
+def test_a_value_of_another_type_is_found(recorded: Recorded, table: Tamperer):
+    """SQLite stores any value in any column."""
     row = table.rows[3]
     for column in ("actor", "at", "details", "chain", "seq", "hash", "count"):
         for value in ("CAST(x'ff' AS TEXT)", "x'ff00'", "1.5", "'x'"):
@@ -171,8 +171,8 @@ def test_what_is_no_text_at_all_is_found_as_well(recorded: Recorded, table: Tamp
             table.put(table.rows)
 
 
-def test_rows_written_anew_where_others_were_cut_off_are_found(recorded: Recorded, table: Tamperer):
-    """The house itself goes on from the end that it finds."""
+def test_rows_written_after_others_were_cut_off_are_found(recorded: Recorded, table: Tamperer):
+    """The issuer itself continues the chain from the end that it finds."""
     changes = [row for row in table.rows if row["chain"] == "changes"]
     table.put([row for row in table.rows if row is not changes[-1]])
     recorded.change("e", "f")
@@ -181,14 +181,14 @@ def test_rows_written_anew_where_others_were_cut_off_are_found(recorded: Recorde
     assert "checkpoint 2" in found.what
 
 
-def test_a_chain_that_is_gone_altogether_is_missed(recorded: Recorded, table: Tamperer):
+def test_a_removed_chain_is_found(recorded: Recorded, table: Tamperer):
     chain = table.rows[-2]["chain"]
     table.put([row for row in table.rows if row["chain"] != chain])
     found = finding(recorded)
     assert (found.row, found.chain) == (None, chain)
 
 
-def test_a_checkpoint_changed_removed_or_put_there_is_found(recorded: Recorded, table: Tamperer):
+def test_a_changed_removed_or_inserted_checkpoint_is_found(recorded: Recorded, table: Tamperer):
     recorded.change("e")
     recorded.services.audit.checkpoints.make()
     second, token = CHECKPOINTS.c.number == 2, CHECKPOINTS.c.token
@@ -210,7 +210,7 @@ def test_a_checkpoint_changed_removed_or_put_there_is_found(recorded: Recorded, 
     assert finding(recorded).checkpoint == 4
 
 
-def test_a_checkpoint_that_was_kept_shows_that_record_and_checkpoints_were_cut_off(
+def test_a_kept_checkpoint_shows_that_rows_and_checkpoints_were_cut_off(
     recorded: Recorded, table: Tamperer
 ):
     recorded.change("e")
@@ -221,7 +221,7 @@ def test_a_checkpoint_that_was_kept_shows_that_record_and_checkpoints_were_cut_o
         delete(EVENTS).where(EVENTS.c.id == last["id"]),
         delete(CHECKPOINTS).where(CHECKPOINTS.c.number == 3),
     )
-    assert recorded.verify().ok, "nothing in the database can tell"
+    assert recorded.verify().ok, "nothing in the database shows it"
     found = recorded.verify(kept).finding
     assert found is not None
     assert (found.chain, found.seq, found.checkpoint) == ("changes", last["seq"] - 1, 3)
@@ -229,7 +229,7 @@ def test_a_checkpoint_that_was_kept_shows_that_record_and_checkpoints_were_cut_o
     assert recorded.verify(kept).finding.checkpoint == 3
 
 
-def test_a_checkpoint_of_somebody_else_is_none(recorded: Recorded, table: Tamperer):
+def test_a_kept_checkpoint_of_another_signer_is_refused(recorded: Recorded, table: Tamperer):
     recorded.services.audit.checkpoints.make()
     header = "eyJhbGciOiJub25lIn0"
     assert not recorded.verify(f"{header}.{header}.x").ok
@@ -238,7 +238,7 @@ def test_a_checkpoint_of_somebody_else_is_none(recorded: Recorded, table: Tamper
 @pytest.mark.parametrize("database_kind", ["postgresql"])
 def test_the_time_zone_of_a_session_makes_no_difference(recorded: Recorded):
     engine = recorded.services.database.engine
-    # As behind a pooler that passes on none of our options.
+    # As behind a pooler that ignores the connection options.
     listen(engine, "begin", lambda session: session.exec_driver_sql("SET TIME ZONE 'Asia/Tokyo'"))
     recorded.change("a")
     recorded.server("1")

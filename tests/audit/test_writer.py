@@ -1,4 +1,4 @@
-"""Group commit (DESIGN §5)."""
+"""Group commit of audit events."""
 
 import asyncio
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ def rows(database: Database) -> list[AuditEventRow]:
         return list(session.scalars(select(AuditEventRow).order_by(AuditEventRow.id)))
 
 
-def test_what_is_recorded_is_durable_when_record_returns(database: Database, writer: AuditWriter):
+def test_an_event_is_durable_when_record_returns(database: Database, writer: AuditWriter):
     asyncio.run(writer.record(done(1)))
     assert [row.target for row in rows(database)] == ["1"]
 
@@ -60,7 +60,7 @@ def test_many_events_share_few_commits(database: Database, writer: AuditWriter):
     assert len(commits) < 5
 
 
-def test_refusals_alike_are_counted_as_one_and_issues_never(
+def test_equal_refusals_become_one_row_and_issued_tokens_never(
     database: Database, writer: AuditWriter
 ):
     flood = [refused("10.0.0.1", str(number)) for number in range(300)]
@@ -75,7 +75,7 @@ def test_refusals_alike_are_counted_as_one_and_issues_never(
 def test_a_flood_of_refusals_leaves_few_rows_however_they_differ(
     database: Database, writer: AuditWriter, refusals: GatheredRefusals
 ):
-    """Sixty a minute of a network, and then a count; nothing that was done is left out."""
+    """Sixty rows a minute of a network, then a count; other events are all written."""
     clock = FakeClock()
 
     async def flood() -> None:
@@ -126,7 +126,7 @@ def test_the_refusals_of_a_client_are_listed_while_others_flood(
     assert [row.actor for row in rows(database) if row.address == "192.0.2.1"] == ["ci-bot"]
 
 
-def test_stopping_makes_durable_what_waits(database: Database, refusals: GatheredRefusals):
+def test_stopping_commits_what_is_waiting(database: Database, refusals: GatheredRefusals):
     writer = AuditWriter(database, Random(), refusals)
 
     async def record_and_stop() -> None:
@@ -140,7 +140,7 @@ def test_stopping_makes_durable_what_waits(database: Database, refusals: Gathere
     assert len(rows(database)) == 50
 
 
-def test_a_database_that_is_away_fails_those_who_wait_and_not_the_writer(
+def test_an_unavailable_database_fails_the_waiting_events_and_not_the_writer(
     database: Database, writer: AuditWriter
 ):
     with database.engine.begin() as connection:
@@ -166,7 +166,7 @@ def test_an_event_that_cannot_be_stored_fails_alone(database: Database, writer: 
     assert [row.target for row in rows(database)] == ["1", "2"]
 
 
-def test_a_queue_without_end_is_refused(database: Database, refusals: GatheredRefusals):
+def test_events_beyond_the_queue_are_refused(database: Database, refusals: GatheredRefusals):
     """Not started: nothing leaves the queue."""
     writer = AuditWriter(database, Random(), refusals, max_waiting=10)
 

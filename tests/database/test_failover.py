@@ -8,10 +8,10 @@ from issuer.errors import DatabaseUnavailable
 from tests.private_postgresql import PostgresqlServer
 
 
-def test_a_connection_that_may_not_write_does_not_stay_in_the_pool(
+def test_a_read_only_connection_does_not_stay_in_the_pool(
     empty_postgresql: PostgresqlServer,
 ):
-    """After a failover it would lead to the old primary for ever."""
+    """After a failover it would stay connected to the old primary."""
     database = Database(empty_postgresql.url)
 
     def server_process() -> int:

@@ -1,4 +1,4 @@
-"""The schema that a server requires, without what changes one."""
+"""The schema that a server requires."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ def test_the_required_schema_is_the_newest():
 
 
 def test_revisions_are_in_the_order_of_their_names():
-    """A newer one than ours is told from an older one by its name."""
+    """A newer revision is distinguished from an older one by its name."""
     older = known_revisions() - {None, REVISION}
     assert all(revision < REVISION for revision in older)
 
@@ -32,7 +32,7 @@ def test_the_migrations_make_the_tables_that_the_models_describe(database_url: s
     database.dispose()
 
 
-def test_a_server_does_without_alembic():
-    """It takes 12 MB and a sixth of a second."""
+def test_a_server_does_not_import_alembic():
+    """That takes 12 MB and a sixth of a second."""
     program = "import sys, issuer.app; sys.exit('alembic' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)

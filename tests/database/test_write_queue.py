@@ -18,7 +18,7 @@ def database(migrated_database_url: str) -> Database:
 
 
 class Writers:
-    """Threads that write, in the order in which they came to it."""
+    """Threads that write, in the order in which they got their turn."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -26,7 +26,7 @@ class Writers:
         self.order: list[str] = []
 
     def wait(self, name: str, transaction: AbstractContextManager[Any]) -> None:
-        """One more writer waits."""
+        """Start one more writer that waits."""
 
         def write() -> None:
             with transaction:
@@ -54,7 +54,7 @@ def test_writers_take_turns_in_the_order_they_came(database: Database):
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_what_tokens_wait_for_is_written_before_other_changes(database: Database):
+def test_audit_events_are_written_before_other_changes(database: Database):
     writers = Writers(database)
     with database.transaction():
         writers.wait("a change", database.changing())

@@ -1,4 +1,4 @@
-"""What the token path reads (DESIGN §3)."""
+"""What the token path reads."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,13 +14,13 @@ from tests.drivers import TokenEndpoint
 
 @contextmanager
 def statements(deployment: Deployment) -> Iterator[list[str]]:
-    """The SQL statements of the server meanwhile, but those of the audit and the counter."""
+    """The SQL statements of the server, except those of the audit log and the counters."""
     seen: list[str] = []
 
     def note(_conn: object, _cursor: object, statement: str, *_: object) -> None:
         of_others = ("audit_events", "nextval", "change_counter", "BEGIN")
         if statement == "SELECT count FROM revocation_feed":
-            return  # in the transaction of the audit
+            return  # in the transaction of the audit log
         if not any(word in statement for word in of_others):
             seen.append(statement)
 
@@ -29,18 +29,18 @@ def statements(deployment: Deployment) -> Iterator[list[str]]:
     event.remove(deployment.services.database.engine, "before_cursor_execute", note)
 
 
-def test_an_unknown_client_costs_the_same_statements_as_a_known_one(deployment: Deployment):
-    """Else the time of the answer would tell them apart."""
+def test_an_unknown_client_takes_the_same_statements_as_a_known_one(deployment: Deployment):
+    """Otherwise the time of the answer would reveal whether a client exists."""
     client = deployment.client()
     with statements(deployment) as known:
         deployment.services.tokens.directory.load_client(client.client_id)
     with statements(deployment) as unknown:
-        deployment.services.tokens.directory.load_client("nobody")
+        deployment.services.tokens.directory.load_client("unknown")
     assert unknown == known
 
 
-def test_a_record_is_of_one_moment(deployment: Deployment, clock: FakeClock):
-    """A right that moves while the record is read is never had at both places, nor mixed."""
+def test_a_record_is_read_from_one_snapshot(deployment: Deployment, clock: FakeClock):
+    """A scope that moves to another role meanwhile is read in one place only."""
     deployment.audience("sandbox")
     deployment.role("strong", ["agent_os:admin"])
     client = deployment.client("ci-bot", audiences=["sandbox"], roles=["strong"])
@@ -64,7 +64,9 @@ def test_a_record_is_of_one_moment(deployment: Deployment, clock: FakeClock):
     assert record.rights.roles[0].scopes == {"agent_os:admin"}
 
 
-def test_an_unchanged_world_costs_no_query(deployment: Deployment, token_endpoint: TokenEndpoint):
+def test_without_changes_a_token_request_makes_no_query(
+    deployment: Deployment, token_endpoint: TokenEndpoint
+):
     deployment.role("runner", ["agents:run"])
     client = deployment.client(roles=["runner"])
     token_endpoint.client_credentials(client)
@@ -75,10 +77,10 @@ def test_an_unchanged_world_costs_no_query(deployment: Deployment, token_endpoin
 
 
 @pytest.mark.parametrize("change", ["disable", "delete", "secret", "role", "scopes", "audience"])
-def test_a_change_made_elsewhere_is_seen_at_the_next_look(
+def test_a_change_of_another_process_is_seen_at_the_next_look(
     deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock, change: str
 ):
-    """Another process, on the same database."""
+    """The other process uses the same database."""
     deployment.role("runner", ["agents:run"])
     client = deployment.client("ci-bot", roles=["runner"], scopes=["teams:run"])
     assert token_endpoint.client_credentials(client).scope == {"agents:run", "teams:run"}
@@ -111,10 +113,10 @@ def test_a_change_made_elsewhere_is_seen_at_the_next_look(
             assert answer.body["expires_in"] == 60
 
 
-def test_a_secret_made_elsewhere_works_at_once(
+def test_a_secret_from_another_process_works_at_once(
     deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
 ):
-    """What memory does not confirm is looked up: nobody waits for the next look."""
+    """A secret that is unknown in memory is looked up in the database."""
     client = deployment.client("ci-bot")
     token_endpoint.client_credentials(client)
     elsewhere = compose(deployment.services.settings, clock)
@@ -125,8 +127,8 @@ def test_a_secret_made_elsewhere_works_at_once(
     assert answer.status == 200
 
 
-def test_a_record_read_before_a_change_is_not_remembered_after_it(deployment: Deployment):
-    """The load that races with a change: its count is not the count of the world."""
+def test_a_record_read_before_a_change_is_not_cached_after_it(deployment: Deployment):
+    """A load that races with a change has an old count."""
     client = deployment.client("ci-bot")
     directory = deployment.services.tokens.directory
     count = deployment.services.database.counts().changes

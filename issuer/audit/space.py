@@ -11,9 +11,9 @@ _EVENTS = 200
 _LIKE_A_TOKEN = {"text": "x" * 200}
 
 
-def require_room(database: Database, clock: Clock) -> None:
+def require_space(database: Database, clock: Clock) -> None:
     """`DatabaseUnavailable` unless many more events could be stored. Stores none."""
-    event = Event(clock(), Actor(), "audit.rehearsed", details=_LIKE_A_TOKEN)
+    event = Event(clock(), Actor(), "audit.tested", details=_LIKE_A_TOKEN)
     with database.statements() as connection:
-        chains_of(database).append(connection, "rehearsal", End(), [event] * _EVENTS)
+        chains_of(database).append(connection, "test", End(), [event] * _EVENTS)
         connection.rollback()

@@ -1,13 +1,13 @@
-"""Trying whether the audit log has room."""
+"""Checking that the audit log can be written."""
 
 from issuer.audit.audit_log import EventFilter
-from issuer.audit.rehearsal import require_room
+from issuer.audit.space import require_space
 from tests.builders import Deployment
 
 
-def test_a_rehearsal_leaves_nothing(deployment: Deployment):
+def test_checking_the_space_stores_no_event(deployment: Deployment):
     before = events(deployment)
-    require_room(deployment.services.database, deployment.clock)
+    require_space(deployment.services.database, deployment.clock)
     assert events(deployment) == before
     assert deployment.services.audit.verify().ok
 
