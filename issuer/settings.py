@@ -239,7 +239,6 @@ class Settings(BaseModel):
     access_log: bool = Field(
         False, description="Whether the log has a line for each request, at the level `info`."
     )
-    access_log: bool = Field(False, description="Logs a line for each request, at level `info`.")
     dangerously_allow_http: bool = Field(
         False, description="Allows an `http://` URL on an address that other machines can reach."
     )
