@@ -18,6 +18,10 @@ REPOSITORY = Path(__file__).parents[1]
 DOCS = REPOSITORY / "docs"
 PAGES = [*DOCS.rglob("*.md"), *REPOSITORY.glob("*.md")]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+# After a prompt, at the beginning of a line, in code within a sentence, and in a container.
+SHOWN = re.compile(
+    r"(?:^\s*\$ |^|`|agentos-issuer |bin/)issuer ((?:[^`\n#]|#(?= ))*)", re.MULTILINE
+)
 FILE = re.compile(r"`((?:issuer|tests|benchmarks|migrations|examples)/[\w./-]+)`")
 
 every_page = pytest.mark.parametrize(
@@ -25,28 +29,51 @@ every_page = pytest.mark.parametrize(
 )
 
 
-def test_the_page_lists_every_command_and_no_other():
+def test_the_page_lists_every_command_with_its_options_and_no_other():
     text = (DOCS / "reference" / "command-line.md").read_text()
-    listed = {
-        re.sub(r" [A-Z_ ]+$", "", command)
-        for command in re.findall(r"^\| `issuer ([^`]+)`", text, re.MULTILINE)
-    }
-    assert listed == set(commands())
+    rows = re.findall(r"^\| `issuer ([a-z -]+?)(?: [A-Z_ ]+)?` \| (.*?) \|", text, re.MULTILINE)
+    assert {name: set(re.findall(r"`(--\S+)`", options)) for name, options in rows} == dict(
+        commands()
+    )
 
 
-def commands() -> Iterator[str]:
+def commands() -> Iterator[tuple[str, set[str]]]:
+    """Each with its options, but for those that all have."""
     for group in app.registered_commands:
-        assert group.name is not None
         module = import_module(f"issuer.cli.{group.name}")
-        yield from names(typer.main.get_command(module.app), group.name)
+        yield from described(typer.main.get_command(module.app), str(group.name))
 
 
-def names(command: Any, path: str) -> Iterator[str]:
+def described(command: Any, path: str) -> Iterator[tuple[str, set[str]]]:
     inner = getattr(command, "commands", {})
     if not inner or command.invoke_without_command:
-        yield path
+        options = {each.opts[0] for each in command.params if each.opts[0].startswith("--")}
+        yield path, options - {"--json", "--help"}
     for name, each in inner.items():
-        yield from names(each, f"{path} {name}")
+        yield from described(each, f"{path} {name}")
+
+
+@every_page
+def test_a_page_names_only_commands_and_options_that_exist(page: Path):
+    unknown = [
+        command
+        for command in set(SHOWN.findall(re.sub(r"\\\n\s*", "", page.read_text())))
+        if not is_known(command.split())
+    ]
+    assert not unknown
+
+
+def is_known(words: list[str]) -> bool:
+    """Of a command as a page shows it; what stands for the reader's own words is left out."""
+    top = {group.name for group in app.registered_commands}
+    if not words or words[0] not in top:
+        return not words or words[0].startswith("-") or words[0].isupper() or "|" in words[0]
+    command = typer.main.get_command(import_module(f"issuer.cli.{words[0]}").app)
+    rest = words[1:]
+    while rest and rest[0] in getattr(command, "commands", {}):
+        command = command.commands[rest.pop(0)]
+    known = {option for each in command.params for option in each.opts}
+    return all(word.split("=")[0] in known | {"--help"} for word in rest if word.startswith("--"))
 
 
 def test_the_page_lists_every_endpoint():
