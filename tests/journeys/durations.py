@@ -1,4 +1,4 @@
-"""How long refusals take, and whether that tells one kind of refusal from another."""
+"""How long refusals take, and whether that distinguishes one kind from another."""
 
 import time
 from bisect import bisect_left, bisect_right
@@ -62,12 +62,12 @@ def refused_users(deployment: Deployment) -> dict[str, Ask]:
         "user without a password": sign_in("no-password", PASSWORD),
         "locked user, right password": sign_in("locked", PASSWORD),
         "locked user, wrong password": sign_in("locked", "wrong"),
-        "locked name that nobody has": sign_in("locked-nobody", PASSWORD),
+        "locked name without a user": sign_in("locked-nobody", PASSWORD),
     }
 
 
 def lock(deployment: Deployment, attempt: Attempt) -> None:
-    """As if the name had been guessed at just now, as often as it may be."""
+    """Lock the name, as after too many wrong guesses."""
     now = deployment.services.clock()
     tries = Tries(deployment.services.settings.sign_in_failures, 0, now, now)
     with deployment.services.database.transaction() as session:
@@ -80,7 +80,7 @@ def with_secret(client: Credentials, secret: str) -> Ask:
 
 
 def measured(endpoint: TokenEndpoint, kinds: dict[str, Ask], times: int) -> dict[str, list[float]]:
-    """Milliseconds of `times` requests of each kind, in an order nobody can lean on."""
+    """Milliseconds of `times` requests of each kind, in random order."""
     order = [kind for kind in kinds for _ in range(times)]
     Random(1).shuffle(order)
     taken: dict[str, list[float]] = {kind: [] for kind in kinds}

@@ -1,4 +1,4 @@
-"""OAuth clients and token verifiers that no one here wrote, all driven by what they discover."""
+"""Third-party OAuth clients and token verifiers, all configured by discovery."""
 
 import json
 import shutil
@@ -29,7 +29,7 @@ BASIC, POST = "client_secret_basic", "client_secret_post"
 
 @dataclass(frozen=True)
 class Task:
-    """A token to get: from whom, as whom, how."""
+    """A token to request: the issuer, the client, the grant."""
 
     issuer: str
     client: Credentials
@@ -79,7 +79,7 @@ def requests_oauthlib(task: Task) -> dict[str, Any]:
 
 
 def in_javascript(library: str, algorithm: str, task: Task) -> dict[str, Any]:
-    """`algorithm` says where the library looks for metadata: `oidc` or `oauth2`."""
+    """`algorithm` selects the metadata that the library reads: `oidc` or `oauth2`."""
     answer = run_javascript(
         "token.mjs",
         library=library,
@@ -100,7 +100,7 @@ def in_javascript(library: str, algorithm: str, task: Task) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class RefusedInJavascript(Exception):
-    """What a library there threw; `error` as in RFC 6749 §5.2, as the Python libraries have it."""
+    """An error of a JavaScript library; `error` as in RFC 6749 §5.2."""
 
     error: str
 
@@ -144,7 +144,7 @@ def jose(issuer: str, token: str, audience: str) -> dict[str, Any]:
 
 
 def feed_in_pyjwt(issuer: str, feed: str) -> dict[str, Any]:
-    """The claims of a revocation feed, with every check the library makes by itself."""
+    """The claims of a revocation feed, with the library's default checks."""
     key = jwt.PyJWKClient(metadata(issuer)["jwks_uri"]).get_signing_key_from_jwt(feed)
     return jwt.decode(feed, key, algorithms=["RS256"], issuer=issuer)
 
@@ -173,7 +173,7 @@ def metadata(issuer: str) -> dict[str, Any]:
 
 
 def run_javascript(script: str, **task: Any) -> dict[str, Any]:
-    """What the script prints for the task; an `AssertionError` if it ends with an error."""
+    """The output of the script for the task; `AssertionError` if the script fails."""
     done = subprocess.run(
         _node(script),
         input=json.dumps(task),
@@ -187,22 +187,22 @@ def run_javascript(script: str, **task: Any) -> dict[str, Any]:
 
 
 class NodeProcess:
-    """A script that goes on running: a line in, a line out."""
+    """A script that keeps running: one line in, one line out."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
-    def say(self, line: str) -> None:
+    def send(self, line: str) -> None:
         print(line, file=self._process.stdin, flush=True)
 
     def ask(self, line: str) -> str:
-        self.say(line)
+        self.send(line)
         return self._process.stdout.readline().strip()
 
 
 @contextmanager
 def node_process(script: str) -> Iterator[NodeProcess]:
-    """The script, until the block ends."""
+    """Run the script until the block ends."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(_node(script), **pipes) as process:
         yield NodeProcess(process)

@@ -1,4 +1,4 @@
-"""Requests that no client of ours would send, each made from a seed."""
+"""Malformed requests, each generated from a seed."""
 
 import base64
 from collections.abc import Callable
@@ -16,8 +16,8 @@ FORM = b"application/x-www-form-urlencoded"
 class HostileRequest:
     """Bytes for a connection.
 
-    If `unfinished`, a server may wait for more, and none will come. If `abandoned`, who sent them
-    is gone before any answer.
+    If `unfinished`, a server may wait for more bytes, which never arrive. If `abandoned`, the
+    client disconnects before any answer.
     """
 
     wire: bytes = field(repr=False)
@@ -27,7 +27,7 @@ class HostileRequest:
 
 @dataclass
 class Draft:
-    """A token request that somebody is about to spoil."""
+    """A valid token request, to be made invalid."""
 
     form: dict[str, str]
     headers: list[tuple[bytes, bytes]]
@@ -52,7 +52,7 @@ class Draft:
 
 @dataclass(frozen=True)
 class Hostility:
-    """Spoils what would be good requests to one server: who makes them has good credentials."""
+    """Makes valid requests to one server, with valid credentials, malformed."""
 
     client_id: str
     client_secret: str
@@ -122,7 +122,7 @@ def many_scopes(draft: Draft, random: Random) -> None:
 
 
 def wrong_password(draft: Draft, random: Random) -> None:
-    names = {"username": random.choice(["alice", "nobody", random.choice(NASTY)])}
+    names = {"username": random.choice(["alice", "unknown", random.choice(NASTY)])}
     if random.random() < 0.1:  # few, as above
         draft.form |= {"grant_type": "password", **names, "password": random.choice(NASTY)}
 
@@ -208,7 +208,7 @@ SPOILERS: list[Callable[[Draft, Random], None]] = [
 
 
 def mutated(wire: bytes, random: Random) -> bytes:
-    """Some bytes changed, dropped, doubled or put in."""
+    """Some bytes changed, removed, doubled or inserted."""
     mutated = bytearray(wire)
     for _ in range(random.choice([1, 2, 8])):
         place = random.randrange(len(mutated) + 1)

@@ -1,10 +1,10 @@
-"""Values for every part of a request that a parser, a database, a log or a header may choke on."""
+"""Values for every part of a request that may break a parser, a database, a log or a header."""
 
 import base64
 
 CRLF = b"\r\n"
 
-# What stands out in a parser, a database, a log or a header.
+# Characters that are special in a parser, a database, a log or a header.
 NASTY = [
     "\0",
     "\x01\x1b[31m",

@@ -1,4 +1,4 @@
-"""An issuer in processes of its own, as people run it, and an operator beside it in this one."""
+"""An issuer in its own processes, as in production, and an operator in this process."""
 
 import ctypes
 import os
@@ -21,9 +21,9 @@ from tests.builders import Deployment, initialised
 from tests.drivers import TokenEndpoint
 
 REPOSITORY = Path(__file__).parents[2]
-# Where it closes connections that are too many, threads that share it find theirs closed at times.
+# A shared pool that closes excess connections closes those of other threads at times.
 NO_LIMITS = httpx.Limits(keepalive_expiry=None)
-# Nothing waits so long, unless it is broken or the machine has other things to do.
+# Nothing takes so long, unless it is broken or the machine is busy.
 SECONDS_TO_START = 120
 SECONDS_TO_STOP = 60
 BETWEEN_POLLS = 0.02
@@ -33,9 +33,9 @@ OURS = [sys.executable, "-P", "-m", "issuer"]
 
 
 class Server:
-    """One server process. What it says on its standard streams is in `log`, all starts together.
+    """One server process. `log` has the output of all its starts.
 
-    `program` is the `issuer` to run; `environment` is all that it sees of ours.
+    `program` is the `issuer` to run; `environment` is its whole environment.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Server:
         return self._output.read_text(errors="replace")
 
     def start(self) -> None:
-        """Return when `/readyz` says so; an `AssertionError` with the log if it never does."""
+        """Return when `/readyz` answers 200; `AssertionError` with the log if it never does."""
         with self._output.open("ab") as output:
             self._process = subprocess.Popen(
                 self._command,
@@ -82,20 +82,20 @@ class Server:
 
     @property
     def pid(self) -> int:
-        """Of the process that was started last."""
+        """The process that was started last."""
         return self._process.pid
 
     def kill(self) -> None:
-        """SIGKILL: not a moment to put anything in order."""
+        """SIGKILL: no time to clean up."""
         self._process.kill()
         self._process.wait()
 
     def restart(self) -> None:
-        """Start again after a `kill`, where it was."""
+        """Start again after a `kill`, on the same port."""
         self.start()
 
     def stop(self) -> None:
-        """End it as a service manager does, if it still runs; `AssertionError` if it resists."""
+        """Stop it as a service manager does, if it still runs; `AssertionError` on failure."""
         self.http.close()
         if self._process is None or self._process.poll() is not None:
             return
@@ -109,10 +109,10 @@ class Server:
 
 
 class RunningIssuer(Server):
-    """A house on `database_url` (SQLite in the data directory unless given) and its server.
+    """A deployment on `database_url` (default: SQLite in the data directory) and its server.
 
-    `house` is the operator: what is made there is made on the same database, in this process.
-    `settings` are those of CONTRACT §8, in lower case and without their prefix.
+    `deployment` is the operator: it changes the same database from this process. `settings` are
+    those of docs/reference/settings.md, in lower case and without their prefix.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class RunningIssuer(Server):
 
     @contextmanager
     def replica(self) -> Iterator[Server]:
-        """A second server of the same house, on a port of its own, as behind a load balancer."""
+        """A second server of the deployment, on its own port, as behind a load balancer."""
         with reserved_port() as port:
             server = Server(self.environment, port, self.folder)
             try:
@@ -169,7 +169,7 @@ class RunningIssuer(Server):
 
 @contextmanager
 def reserved_port() -> Iterator[int]:
-    """A port of loopback that nobody else is given while the block lasts.
+    """A loopback port that no other process gets while the block lasts.
 
     A socket that is bound but does not listen keeps it, and lets a server share it (both set
     SO_REUSEADDR), also one that starts again.
@@ -181,19 +181,19 @@ def reserved_port() -> Iterator[int]:
 
 
 def process_environment() -> dict[str, str]:
-    """What every process gets: nothing of `ISSUER_…` or `PYTHON…` that is set outside."""
-    kept = {"PATH", "HOME", "TMPDIR", "LANG"}
-    return {name: value for name, value in os.environ.items() if name in kept}
+    """The environment of every process, without `ISSUER_…` and `PYTHON…` variables."""
+    inherited = {"PATH", "HOME", "TMPDIR", "LANG"}
+    return {name: value for name, value in os.environ.items() if name in inherited}
 
 
 def end_with_the_tests() -> None:
-    """Runs in the new process: a test run that is killed leaves no server behind (on Linux)."""
+    """Runs in the new process: it ends with a killed test run (on Linux)."""
     if sys.platform == "linux":
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def polls(seconds: float) -> Iterator[float]:
-    """Seconds passed, again and again with short pauses, until `seconds` are over."""
+    """The seconds passed, repeatedly with short pauses, until `seconds` are over."""
     started = time.monotonic()
     while (passed := time.monotonic() - started) < seconds:
         yield passed
@@ -201,8 +201,8 @@ def polls(seconds: float) -> Iterator[float]:
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    """Return as soon as the condition holds; an `AssertionError` if it does not in time."""
+    """Return as soon as the condition holds; `AssertionError` after `seconds`."""
     for _ in polls(seconds):
         if condition():
             return
-    raise AssertionError(f"Within {seconds} s it did not come true that {what}.")
+    raise AssertionError(f"Not within {seconds} s: {what}.")

@@ -1,4 +1,4 @@
-"""An AgentOS with the adapter follows our running server: keys change, nobody notices."""
+"""An AgentOS with the adapter accepts tokens of our running server across key rotation."""
 
 import random
 from collections import deque
@@ -49,10 +49,10 @@ def agent_os(
         yield apps["app"].os
 
 
-def test_rotations_refuse_no_valid_token_and_a_revoked_key_opens_nothing(
+def test_no_valid_token_is_refused_and_tokens_of_a_revoked_key_are(
     agent_os: AgentOSServer, issuer: RunningIssuer
 ) -> None:
-    """DESIGN §4, as seen by who follows: a key every second or so, tokens of each all the time."""
+    """With a new key about every second, and tokens of each key all the time."""
     client = issuer.deployment.client(scopes=["agents:read"])
     tokens = issued_over_rotations(agent_os, issuer, client)
     revoked = kid_of(tokens[-1])
@@ -68,34 +68,34 @@ def test_rotations_refuse_no_valid_token_and_a_revoked_key_opens_nothing(
 def issued_over_rotations(
     agent_os: AgentOSServer, issuer: RunningIssuer, client: Credentials
 ) -> list[str]:
-    """The last tokens, each of which was accepted whenever it was shown, by whom ever."""
+    """The last tokens, each of which was accepted every time."""
     seconds = SECONDS_OF_ROTATIONS[agent_os.release]
-    living: deque[str] = deque([issuer.token_endpoint.client_credentials(client).token], 300)
+    valid: deque[str] = deque([issuer.token_endpoint.client_credentials(client).token], 300)
     kids: set[str] = set()
     over = Event()
     with ThreadPoolExecutor(CALLERS) as pool:
-        show = partial(show_again_and_again, agent_os, living, over)
+        show = partial(use_repeatedly, agent_os, valid, over)
         callers = [pool.submit(show) for _ in range(CALLERS)]
         try:
             for _ in polls(seconds):
                 token = issuer.token_endpoint.client_credentials(client).token
-                living.append(token)
+                valid.append(token)
                 kids.add(kid_of(token))
                 assert is_accepted(agent_os, token), f"a new token of key {len(kids)} was refused"
         finally:
             over.set()
     assert min(caller.result() for caller in callers) > seconds
     assert len(kids) > seconds / 4
-    return list(living)
+    return list(valid)
 
 
-def show_again_and_again(agent_os: AgentOSServer, living: deque[str], over: Event) -> int:
-    """How often a living token was shown, and accepted, before it was `over`."""
-    shown = 0
+def use_repeatedly(agent_os: AgentOSServer, valid: deque[str], over: Event) -> int:
+    """How often a valid token was sent and accepted, until `over` is set."""
+    sent = 0
     while not over.is_set():
-        assert is_accepted(agent_os, random.choice(living)), "a living token was refused"
-        shown += 1
-    return shown
+        assert is_accepted(agent_os, random.choice(valid)), "a valid token was refused"
+        sent += 1
+    return sent
 
 
 def is_accepted(agent_os: AgentOSServer, token: str) -> bool:

@@ -1,4 +1,4 @@
-"""An AgentOS with the adapter refuses what our running server takes back."""
+"""An AgentOS with the adapter refuses tokens that our running server has revoked."""
 
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -14,10 +14,10 @@ from tests.agentos.running import AgentOSServer
 from tests.builders import OPERATOR
 from tests.journeys.running_issuer import RunningIssuer, wait_until
 
-LIVE_REVOCATIONS = 10_000
+ACTIVE_REVOCATIONS = 10_000
 SCOPES = ("agents:read", MCP.scope, WEBSOCKET.scope)
-AT_ONCE = 10
-"""Seconds (CONTRACT §6)."""
+WITHIN = 10
+"""Seconds (docs/how-to/connect-an-agentos.md)."""
 pytestmark = pytest.mark.slow
 
 
@@ -26,41 +26,41 @@ def release(request: pytest.FixtureRequest) -> AgnoRelease:
     return request.param
 
 
-def test_what_was_taken_back_is_refused_within_10_s_and_all_else_goes_on(
+def test_revoked_tokens_are_refused_within_10_s_and_others_stay_valid(
     release: AgnoRelease, tmp_path: Path
 ) -> None:
-    """CONTRACT §6, with 10,000 more revocations alive, and a key set that is kept for 5 minutes."""
+    """With 10,000 other active revocations, and a key set that is cached for 5 minutes."""
     (tmp_path / "issuer").mkdir()
     with (
         RunningIssuer(tmp_path / "issuer") as issuer,
         running_apps(release, tmp_path, {"app": AppSettings("managed", issuer)}) as apps,
     ):
         agent_os = apps["app"].os
-        take_back_many(issuer)
-        doomed = tokens_that_will_be_taken_back(issuer)
+        revoke_many(issuer)
+        doomed = tokens_to_revoke(issuer)
         client = issuer.deployment.client(scopes=[*SCOPES])
         good = issuer.token_endpoint.client_credentials(client).token
         assert all(is_accepted(agent_os, token) for token in (good, *doomed.values()))
-        take_back(issuer, doomed)
-        wait_until(lambda: not any_is_accepted(agent_os, doomed), AT_ONCE, "all are refused")
+        revoke(issuer, doomed)
+        wait_until(lambda: not any_is_accepted(agent_os, doomed), WITHIN, "all are refused")
         for what, token in doomed.items():
             for surface in (WEBSOCKET, MCP):
                 assert surface.attempt(agent_os.url, token) is Outcome.REFUSED, (what, surface)
                 assert surface.attempt(agent_os.url, good) is Outcome.ACCEPTED, (what, surface)
         with issuer.deployment.services.administration.changing_keys(OPERATOR) as work:
             work.keys.revoke(kid_of(good))
-        wait_until(lambda: not is_accepted(agent_os, good), AT_ONCE, "the key is refused")
+        wait_until(lambda: not is_accepted(agent_os, good), WITHIN, "the key is refused")
         assert is_accepted(agent_os, issuer.token_endpoint.client_credentials(client).token)
 
 
-def take_back_many(issuer: RunningIssuer) -> None:
+def revoke_many(issuer: RunningIssuer) -> None:
     expires_at = datetime.now(UTC) + timedelta(minutes=15)
     with issuer.deployment.changing() as work:
-        work.revocations.tokens({uuid.uuid4().hex: expires_at for _ in range(LIVE_REVOCATIONS)})
+        work.revocations.tokens({uuid.uuid4().hex: expires_at for _ in range(ACTIVE_REVOCATIONS)})
 
 
-def tokens_that_will_be_taken_back(issuer: RunningIssuer) -> dict[str, str]:
-    """By what is about to be taken back; that client and that user are `doomed`."""
+def tokens_to_revoke(issuer: RunningIssuer) -> dict[str, str]:
+    """By what will be revoked or disabled; that client and that user are `doomed`."""
     deployment, endpoint = issuer.deployment, issuer.token_endpoint
     everyone = deployment.role("everyone", [*SCOPES])
     front = deployment.client(scopes=[*SCOPES], grant_types=["password"])
@@ -73,7 +73,7 @@ def tokens_that_will_be_taken_back(issuer: RunningIssuer) -> dict[str, str]:
     }
 
 
-def take_back(issuer: RunningIssuer, doomed: dict[str, str]) -> None:
+def revoke(issuer: RunningIssuer, doomed: dict[str, str]) -> None:
     claims = jwt.decode(doomed["the token"], options={"verify_signature": False})
     with issuer.deployment.changing() as work:
         work.revocations.tokens({claims["jti"]: datetime.fromtimestamp(claims["exp"], UTC)})

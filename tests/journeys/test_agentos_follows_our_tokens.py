@@ -1,4 +1,4 @@
-"""A stock AgentOS obeys the tokens of our running server, by our published keys alone."""
+"""A stock AgentOS accepts tokens of our running server and enforces their scopes."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -41,7 +41,7 @@ def agent_os(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[AgentOSServer]:
-    """`my-os`, with the agents `web` and `billing` and our keys in one of two ways."""
+    """`my-os`, with the agents `web` and `billing` and our keys in one of two forms."""
     workdir = tmp_path_factory.mktemp(str(release))
     keys = published_keys(issuer, request.param, workdir)
     with running_agent_os(release, workdir, **keys) as server:
@@ -59,9 +59,7 @@ def published_keys(issuer: RunningIssuer, given_as: str, workdir: Path) -> dict[
     return {"jwks_file": path}
 
 
-def test_a_client_may_do_what_its_scopes_say_and_no_more(
-    agent_os: AgentOSServer, issuer: RunningIssuer
-):
+def test_a_client_may_do_only_what_its_scopes_allow(agent_os: AgentOSServer, issuer: RunningIssuer):
     client = issuer.deployment.client(scopes=["agents:web:run", "agents:web:read"])
     token = issuer.token_endpoint.client_credentials(client).token
     assert agent_os.may_run(token, "web")
@@ -76,7 +74,7 @@ def test_a_client_may_do_what_its_scopes_say_and_no_more(
 def test_a_user_may_do_what_both_user_and_client_may(
     agent_os: AgentOSServer, issuer: RunningIssuer
 ):
-    """CONTRACT §4: the meet of `agents:run` and `agents:web:run` is `agents:web:run`."""
+    """`agents:run` and `agents:web:run` have `agents:web:run` in common."""
     client = issuer.deployment.client(scopes=["agents:web:run", "agents:read"], **PASSWORD_GRANT)
     role = issuer.deployment.role(new_name(), ["agents:run", "agents:read", "sessions:read"])
     username = new_name()
@@ -88,7 +86,7 @@ def test_a_user_may_do_what_both_user_and_client_may(
     assert agent_os.get("/sessions", token).status_code == 403
 
 
-def test_a_narrower_token_opens_less(agent_os: AgentOSServer, issuer: RunningIssuer):
+def test_a_token_with_fewer_scopes_allows_less(agent_os: AgentOSServer, issuer: RunningIssuer):
     """RFC 6749 §3.3."""
     client = issuer.deployment.client(scopes=["agent_os:admin"])
     endpoint = issuer.token_endpoint
@@ -101,16 +99,14 @@ def test_a_narrower_token_opens_less(agent_os: AgentOSServer, issuer: RunningIss
     assert not agent_os.may_run(narrow, "web")
 
 
-def test_a_token_of_nobody_with_rights_opens_nothing(
-    agent_os: AgentOSServer, issuer: RunningIssuer
-):
-    """CONTRACT §2: nobody asked and nothing held."""
+def test_a_token_without_scopes_allows_nothing(agent_os: AgentOSServer, issuer: RunningIssuer):
+    """The client requests no scope and has none."""
     token = issuer.token_endpoint.client_credentials(issuer.deployment.client()).token
     assert agent_os.run(token, "web").status_code == 403
     assert agent_os.get("/agents", token).status_code == 403
 
 
-def test_a_token_for_another_audience_opens_nothing(agent_os: AgentOSServer, issuer: RunningIssuer):
+def test_a_token_for_another_audience_is_refused(agent_os: AgentOSServer, issuer: RunningIssuer):
     audiences = ["my-os", "your-os"]
     client = issuer.deployment.client(scopes=["agent_os:admin"], audiences=audiences)
     mine, yours = (
@@ -121,12 +117,12 @@ def test_a_token_for_another_audience_opens_nothing(agent_os: AgentOSServer, iss
     assert agent_os.run(yours, "web").status_code == 401
 
 
-def test_an_expired_token_opens_nothing(agent_os: AgentOSServer, issuer: RunningIssuer):
-    """Both are signed with the key of now; AgentOS forgives ten seconds."""
+def test_an_expired_token_is_refused(agent_os: AgentOSServer, issuer: RunningIssuer):
+    """Both are signed with the active key; AgentOS has a leeway of ten seconds."""
     client = issuer.deployment.client(scopes=["agents:run"], access_token_ttl=1800)
-    alive = minted_ago(issuer, client, timedelta(seconds=1800 - 60))
+    valid = minted_ago(issuer, client, timedelta(seconds=1800 - 60))
     ended = minted_ago(issuer, client, timedelta(seconds=1800 + 60))
-    assert agent_os.run(alive, "web").status_code == 200
+    assert agent_os.run(valid, "web").status_code == 200
     answer = agent_os.run(ended, "web")
     assert (answer.status_code, answer.json()["detail"]) == (401, "Token has expired")
 
@@ -140,10 +136,10 @@ def test_a_session_bound_to_the_token_is_that_of_the_run(
 
 
 def minted_ago(issuer: RunningIssuer, client: Credentials, ago: timedelta) -> str:
-    """A token of the client as the server would have issued it then, but with the key of now."""
+    """A token that the server would have issued then, but signed with the active key."""
     services = issuer.deployment.services
-    record = services.tokens.directory.load_client(client.client_id)
-    assert record is not None
+    principal = services.tokens.directory.load_client(client.client_id)
+    assert principal is not None
     then = TokenIssuer(
         issuer.url,
         services.keys.keyring,
@@ -153,7 +149,7 @@ def minted_ago(issuer: RunningIssuer, client: Credentials, ago: timedelta) -> st
         max_bytes=issuer.settings.max_token_bytes,
         revocations=services.tokens.revocations,
     )
-    return then.issue(Authorization.of_client(record, record.audiences["my-os"])).token
+    return then.issue(Authorization.of_client(principal, principal.audiences["my-os"])).token
 
 
 def new_name() -> str:

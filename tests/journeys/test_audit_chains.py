@@ -1,4 +1,4 @@
-"""Servers, an operator and commands write at once, and the record hangs together (DESIGN §5)."""
+"""Servers, an operator and commands write at once, and the audit log verifies."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ def issuer(tmp_path: Path, migrated_database_url: str) -> Iterator[RunningIssuer
 
 
 @pytest.mark.slow
-def test_all_who_write_leave_a_record_that_verifies(issuer: RunningIssuer):
+def test_concurrent_writers_leave_an_audit_log_that_verifies(issuer: RunningIssuer):
     client = issuer.deployment.client("caller", scopes=["agents:run"])
     cli = Cli(issuer.environment)
     here: list[str] = []

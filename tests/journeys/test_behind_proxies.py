@@ -1,6 +1,6 @@
-"""Many callers behind one proxy: each gets its own answers, whatever others send beside them.
+"""Many callers behind one proxy: each gets its own answers, whatever others send.
 
-The configurations are those that `docs/how-to/run-behind-a-proxy.md` prints; its table comes from
+The configurations are those of `docs/how-to/run-behind-a-proxy.md`; its table comes from
 `python -m tests.journeys.proxies --write-docs`.
 """
 
@@ -34,7 +34,7 @@ def port(
     issuer: RunningIssuer,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[int]:
-    """Where callers ask."""
+    """The port that callers use."""
     proxy: Proxy | Directly = request.param
     if proxy.program is None:
         sentence = f"{proxy.name} is not installed: apt-get install {proxy.name}"
@@ -44,7 +44,7 @@ def port(
         yield port
 
 
-def test_every_answer_goes_to_the_caller_that_asked(load: Load, port: int):
+def test_every_answer_goes_to_its_caller(load: Load, port: int):
     ledger = load.run(port, TOGETHER, seconds=2)
     assert not ledger.misplaced
     assert not ledger.trusted_trailers
@@ -54,15 +54,15 @@ def test_every_answer_goes_to_the_caller_that_asked(load: Load, port: int):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_answer_goes_to_the_caller_that_asked_for_a_minute(load: Load, port: int, kind: str):
+def test_every_answer_goes_to_its_caller_for_a_minute(load: Load, port: int, kind: str):
     ledger = load.run(port, kind, seconds=60 / len(KINDS))
     assert not ledger.misplaced
     assert not ledger.trusted_trailers
     assert ledger.answers >= LEAST_ANSWERS
 
 
-def test_no_trailer_says_where_a_caller_is(issuer: RunningIssuer, load: Load, port: int):
-    """Or the audit log and the limits by address would say what an attacker likes."""
+def test_a_trailer_cannot_set_the_address_of_a_caller(issuer: RunningIssuer, load: Load, port: int):
+    """Else an attacker could set the address in the audit log and for the rate limits."""
     with issuer.deployment.services.database.reading() as session:
         before = session.scalar(select(func.max(AuditEventRow.id)))
     assert load.attack_once(port, trailers).to_attackers == 2

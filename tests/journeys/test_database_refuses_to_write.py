@@ -1,4 +1,4 @@
-"""A database that can be read and not written: nothing pretends to work, and all recovers."""
+"""A read-only database: every part reports the failure, and recovers afterwards."""
 
 import json
 import os
@@ -32,7 +32,7 @@ READ_ONLY_LOCK = (
 )
 
 
-def test_a_read_only_postgresql_is_said_by_readiness_tokens_log_doctor_and_commands(
+def test_a_read_only_postgresql_is_reported_by_readiness_tokens_log_doctor_and_commands(
     empty_postgresql: PostgresqlServer, tmp_path: Path
 ):
     with RunningIssuer(tmp_path, empty_postgresql.url, signing_algorithms="ES256") as issuer:
@@ -48,7 +48,7 @@ def test_a_read_only_postgresql_is_said_by_readiness_tokens_log_doctor_and_comma
         recovers(issuer, client)
 
 
-def test_a_full_disk_is_said_by_readiness_tokens_log_doctor_and_commands(tmp_path: Path):
+def test_a_full_disk_is_reported_by_readiness_tokens_log_doctor_and_commands(tmp_path: Path):
     with tmpfs(tmp_path / "disk", "size=4m") as disk:
         url = f"sqlite:///{disk}/issuer.db"
         with RunningIssuer(tmp_path, url, signing_algorithms="ES256") as issuer:
@@ -58,14 +58,14 @@ def test_a_full_disk_is_said_by_readiness_tokens_log_doctor_and_commands(tmp_pat
             wait_until(
                 lambda: issuer.token_endpoint.client_credentials(client).status != 200,
                 SECONDS,
-                "tokens need more room",
+                "token requests fail",
             )
             requires_writing(issuer, client, admin, "database or disk is full")
             (disk / "ballast").unlink()
             recovers(issuer, client)
 
 
-def test_a_full_disk_of_postgresql_is_said_by_readiness_tokens_log_and_doctor(tmp_path: Path):
+def test_a_full_disk_of_postgresql_is_reported_by_readiness_tokens_log_and_doctor(tmp_path: Path):
     """A small write may succeed there and a token's audit event fail."""
     with (
         tempfile.TemporaryDirectory(dir="/tmp") as open_to_all,
@@ -82,7 +82,7 @@ def test_a_full_disk_of_postgresql_is_said_by_readiness_tokens_log_and_doctor(tm
                 client = issuer.deployment.client()
                 fill(disk / "ballast")
                 is_refused = lambda: issuer.token_endpoint.client_credentials(client).status == 503  # noqa: E731
-                wait_until(is_refused, SECONDS, "tokens need more room")
+                wait_until(is_refused, SECONDS, "token requests fail")
                 wait_until(lambda: not is_ready(issuer), SECONDS, "it is not ready")
                 doctor = Cli(issuer.environment)("doctor")
                 assert doctor.status == 1
@@ -92,7 +92,7 @@ def test_a_full_disk_of_postgresql_is_said_by_readiness_tokens_log_and_doctor(tm
                 recovers(issuer, client)
 
 
-def test_a_read_only_mount_is_said_by_doctor_and_commands(tmp_path: Path):
+def test_a_read_only_mount_is_reported_by_doctor_and_commands(tmp_path: Path):
     with tmpfs(tmp_path / "disk") as disk:
         environment = RunningIssuer(tmp_path, f"sqlite:///{disk}/issuer.db")
         cli = Cli(environment.environment)
@@ -101,9 +101,9 @@ def test_a_read_only_mount_is_said_by_doctor_and_commands(tmp_path: Path):
         for command in ("doctor", "role create reader", "init", "serve --port 0"):
             result = cli(*command.split())
             assert result.status == 1
-            said = " ".join((result.out + result.err).split()).replace(str(disk), "/data")
+            output = " ".join((result.out + result.err).split()).replace(str(disk), "/data")
             expected = READ_ONLY_LOCK if command == "init" else READ_ONLY_MOUNT
-            assert expected in said
+            assert expected in output
             assert expected in ERRORS
 
 
@@ -118,7 +118,7 @@ def with_a_user(issuer: RunningIssuer) -> tuple[Credentials, AdminApi]:
 def requires_writing(
     issuer: RunningIssuer, client: Credentials, admin: AdminApi, cause: str
 ) -> None:
-    """503 from `/readyz` and the token endpoint, and `cause` wherever an operator looks."""
+    """503 from `/readyz` and the token endpoint, and `cause` in log, doctor and commands."""
     wait_until(lambda: not is_ready(issuer), SECONDS, "it is not ready")
     answer = issuer.token_endpoint.client_credentials(client)
     assert (answer.status, answer.error) == (503, "temporarily_unavailable")
@@ -161,7 +161,7 @@ def lines(issuer: RunningIssuer) -> list[dict[str, Any]]:
 
 
 def documented(sentence: str) -> str:
-    """The sentence with the address of a usual deployment."""
+    """The sentence with the address of a typical deployment."""
     _, _, reason = sentence.partition("): ")
     is_sqlite = "(sqlite:" in sentence
     url = "sqlite:////data/issuer.db" if is_sqlite else "postgresql://issuer:***@db:5432/issuer"
@@ -183,7 +183,7 @@ def tmpfs(where: Path, options: str = "size=32m") -> Iterator[Path]:
 
 
 def fill(path: Path) -> None:
-    """Until no byte is left."""
+    """Fill the disk completely."""
     with path.open("wb", buffering=0) as file:
         for size in (MEGABYTE, 4096, 1):
             try:

@@ -1,4 +1,4 @@
-"""Clients and verifiers that no one here wrote find their way by discovery (RFC 8414)."""
+"""Third-party clients and verifiers work with discovery only (RFC 8414)."""
 
 import json
 from collections.abc import Iterator
@@ -63,7 +63,7 @@ def test_a_library_gets_a_token(
 
 
 @pytest.mark.parametrize(("library", "authentication"), EVERY_WAY)
-def test_a_colon_in_the_id_is_no_obstacle_encoded_or_not(
+def test_a_colon_in_the_client_id_works_encoded_or_not(
     issuer: RunningIssuer, colon_client: Credentials, library: str, authentication: str
 ):
     """RFC 6749 §2.3.1."""
@@ -78,9 +78,7 @@ def colon_client(issuer: RunningIssuer) -> Credentials:
 
 
 @pytest.mark.parametrize("library", CLIENTS)
-def test_a_library_knows_a_refusal_from_a_token(
-    issuer: RunningIssuer, client: Credentials, library: str
-):
+def test_a_library_reports_a_refusal(issuer: RunningIssuer, client: Credentials, library: str):
     """RFC 6749 §5.2."""
     wrong = Credentials(client.client_id, "wrong")
     with pytest.raises((RefusedInAuthlib, RefusedInOauthlib, RefusedInJavascript)) as refusal:
@@ -89,7 +87,7 @@ def test_a_library_knows_a_refusal_from_a_token(
 
 
 @pytest.mark.parametrize("library", CLIENTS)
-def test_a_library_asks_for_scopes_and_an_audience(issuer: RunningIssuer, library: str):
+def test_a_library_requests_scopes_and_an_audience(issuer: RunningIssuer, library: str):
     """RFC 6749 §3.3, RFC 8707 §2."""
     client = new_client(issuer, f"asks-with-{library}", audiences=["my-os", issuer.url])
     asked = {"scope": "agents:web:run sessions:read", "resource": "my-os"}
@@ -102,7 +100,7 @@ def test_a_library_asks_for_scopes_and_an_audience(issuer: RunningIssuer, librar
 
 @pytest.mark.parametrize("library", ["openid-client", "oauth4webapi"])
 @pytest.mark.parametrize("algorithm", ["oidc", "oauth2"])
-def test_metadata_is_found_in_both_places(
+def test_metadata_is_found_at_both_urls(
     issuer: RunningIssuer, client: Credentials, library: str, algorithm: str
 ):
     """OpenID Connect Discovery 1.0 §4, RFC 8414 §3."""
@@ -111,7 +109,7 @@ def test_metadata_is_found_in_both_places(
 
 
 @pytest.mark.parametrize("verifier", VERIFIERS)
-def test_a_verifier_reads_our_token(issuer: RunningIssuer, client: Credentials, verifier: str):
+def test_a_verifier_accepts_our_token(issuer: RunningIssuer, client: Credentials, verifier: str):
     """RFC 9068 §4, with the keys of RFC 7517 §5."""
     token = issuer.token_endpoint.client_credentials(client).token
     claims = VERIFIERS[verifier](issuer.url, token, "my-os")
@@ -120,7 +118,7 @@ def test_a_verifier_reads_our_token(issuer: RunningIssuer, client: Credentials, 
 
 
 @pytest.mark.parametrize("verifier", VERIFIERS)
-def test_a_verifier_refuses_our_token_at_another_audience(
+def test_a_verifier_refuses_our_token_for_another_audience(
     issuer: RunningIssuer, client: Credentials, verifier: str
 ):
     token = issuer.token_endpoint.client_credentials(client).token
@@ -132,7 +130,7 @@ def test_a_verifier_refuses_our_token_at_another_audience(
 def test_a_library_reads_the_revocation_feed(
     issuer: RunningIssuer, client: Credentials, library: str
 ):
-    """RFC 7519 §4.1: a `sub` or `aud` of its own that is an object would be refused."""
+    """RFC 7519 §4.1: a top-level `sub` or `aud` that is an object would be refused."""
     with issuer.deployment.changing() as work:
         work.clients.revoke_tokens(client.client_id)
         work.revocations.subject("gone")
@@ -146,7 +144,7 @@ def test_a_library_reads_the_revocation_feed(
 
 
 def test_the_lock_file_names_no_registry():
-    """Whoever installs it uses the registry of his own machine."""
+    """Each machine uses its own registry."""
     packages = json.loads((JAVASCRIPT / "package-lock.json").read_text())["packages"]
     assert [name for name, package in packages.items() if "resolved" in package] == []
 

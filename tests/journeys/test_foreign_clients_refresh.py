@@ -1,4 +1,4 @@
-"""Client libraries that no one here wrote refresh, ask about tokens and give them up."""
+"""Third-party client libraries refresh, introspect and revoke tokens."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ from tests.oauth.refreshing import GRANTS
 
 
 @dataclass(frozen=True)
-class Story:
-    """What an app was given, one after the other, and what it was told of the last."""
+class Session:
+    """The tokens that an app received, and the introspection of the last one."""
 
     refresh_tokens: list[str]
     access_token: str
@@ -31,7 +31,7 @@ class Story:
     refused: str
 
 
-def with_authlib(session_class: Callable[..., Any], issuer: str, app: Credentials) -> Story:
+def with_authlib(session_class: Callable[..., Any], issuer: str, app: Credentials) -> Session:
     found = metadata(issuer)
     with session_class(app.client_id, app.client_secret) as session:
         sign_in = {"username": "alice", "password": PASSWORD}
@@ -46,21 +46,21 @@ def with_authlib(session_class: Callable[..., Any], issuer: str, app: Credential
             return asked.json()
 
         before = introspect()
-        given_up = session.revoke_token(
+        revoked = session.revoke_token(
             found["revocation_endpoint"],
             token=third["refresh_token"],
             token_type_hint="refresh_token",
         )
-        assert given_up.status_code == httpx.codes.OK
+        assert revoked.status_code == httpx.codes.OK
         after = introspect()
         with pytest.raises(OAuthError) as refusal:
             session.refresh_token(found["token_endpoint"], third["refresh_token"])
     tokens = [each["refresh_token"] for each in (first, second, third)]
-    return Story(tokens, third["access_token"], before, after, refusal.value.error)
+    return Session(tokens, third["access_token"], before, after, refusal.value.error)
 
 
-def with_requests_oauthlib(issuer: str, app: Credentials) -> Story:
-    """It has no introspection and no revocation of its own: it sends those as any request."""
+def with_requests_oauthlib(issuer: str, app: Credentials) -> Session:
+    """It has no introspection and no revocation: they are sent as plain requests."""
     found, auth = metadata(issuer), HTTPBasicAuth(app.client_id, app.client_secret)
     with OAuthlibSession(client=LegacyApplicationClient(app.client_id)) as session:
         sign_in = {"username": "alice", "password": PASSWORD}
@@ -78,26 +78,30 @@ def with_requests_oauthlib(issuer: str, app: Credentials) -> Story:
         with pytest.raises(OAuth2Error) as refusal:
             session.refresh_token(found["token_endpoint"], third["refresh_token"], auth=auth)
     tokens = [each["refresh_token"] for each in (first, second, third)]
-    return Story(tokens, third["access_token"], before, after, refusal.value.error)
+    return Session(tokens, third["access_token"], before, after, refusal.value.error)
 
 
-def in_javascript(library: str, issuer: str, app: Credentials) -> Story:
+def in_javascript(library: str, issuer: str, app: Credentials) -> Session:
     with httpx.Client(base_url=issuer, trust_env=False) as http:
         form = {"grant_type": "password", "username": "alice", "password": PASSWORD}
         answer = http.post("/oauth2/token", data=form, auth=(app.client_id, app.client_secret))
-    told = run_javascript(
+    result = run_javascript(
         "refresh.mjs",
         library=library,
         issuer=issuer,
         client={"id": app.client_id, "secret": app.client_secret},
         refreshToken=answer.json()["refresh_token"],
     )
-    return Story(
-        told["tokens"], told["access_token"], told["before"], told["after"], told["refused"]
+    return Session(
+        result["tokens"],
+        result["access_token"],
+        result["before"],
+        result["after"],
+        result["refused"],
     )
 
 
-LIBRARIES: dict[str, Callable[[str, Credentials], Story]] = {
+LIBRARIES: dict[str, Callable[[str, Credentials], Session]] = {
     "authlib-requests": partial(with_authlib, OAuth2Session),
     "authlib-httpx": partial(with_authlib, OAuth2Client),
     "requests-oauthlib": with_requests_oauthlib,
@@ -120,7 +124,7 @@ def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningIssuer]:
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_a_library_refreshes_asks_and_gives_up(issuer: RunningIssuer, library: str):
+def test_a_library_refreshes_introspects_and_revokes(issuer: RunningIssuer, library: str):
     """RFC 6749 §6, RFC 7009, RFC 7662, by discovery (RFC 8414)."""
     app = issuer.deployment.client(library, scopes=["agents:run"], grant_types=GRANTS)
     story = LIBRARIES[library](issuer.url, app)

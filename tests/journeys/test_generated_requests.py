@@ -1,4 +1,4 @@
-"""The token endpoint in this process, where Hypothesis makes a failing request small."""
+"""The token endpoint in this process, where Hypothesis shrinks a failing request."""
 
 import base64
 import re
@@ -70,7 +70,7 @@ def test_a_form_gets_a_token_or_a_refusal(
     max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(body=st.binary(), header=st.none() | st.binary(), content_type=content_types)
-def test_mere_bytes_get_a_token_or_a_refusal(
+def test_arbitrary_bytes_get_a_token_or_a_refusal(
     deployment: Deployment, body: bytes, header: bytes | None, content_type: bytes
 ):
     assert_token_or_refusal(deployment, body, header, content_type)
@@ -79,7 +79,7 @@ def test_mere_bytes_get_a_token_or_a_refusal(
 def assert_token_or_refusal(
     deployment: Deployment, body: bytes, basic: bytes | None, content_type: bytes
 ) -> None:
-    """RFC 6749 §5.1, §5.2. `basic` is what is behind the scheme, before Base64."""
+    """RFC 6749 §5.1, §5.2. `basic` is the text after the scheme, before Base64."""
     headers = [(b"Content-Type", content_type)]
     if basic is not None:
         headers.append((b"Authorization", b"Basic " + base64.b64encode(basic)))

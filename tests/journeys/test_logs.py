@@ -1,4 +1,4 @@
-"""What the log says of requests, and while the database is away."""
+"""Log lines about requests, and during a database outage."""
 
 import json
 import time
@@ -19,7 +19,7 @@ SECONDS = 30
 
 
 @pytest.mark.parametrize("access_log", ["false", "true"])
-def test_a_refusal_says_who_what_and_why(tmp_path: Path, access_log: str):
+def test_a_refusal_is_logged_with_client_request_and_reason(tmp_path: Path, access_log: str):
     with RunningIssuer(tmp_path, access_log=access_log) as issuer:
         client = issuer.deployment.client("ci-bot")
         wrong = Credentials("ci-bot", WRONG)
@@ -39,8 +39,8 @@ def test_a_refusal_says_who_what_and_why(tmp_path: Path, access_log: str):
         assert line["address"] == "127.0.0.1"
         assert line["reason"]
         assert line["request_id"]
-    said = [(line["event"], line["method"], line["path"], line.get("client")) for line in refused]
-    assert said == [
+    logged = [(line["event"], line["method"], line["path"], line.get("client")) for line in refused]
+    assert logged == [
         ("token_refused", "POST", "/oauth2/token", "ci-bot"),
         ("token_refused", "POST", "/oauth2/token", "ci-bot"),
         ("revocation_refused", "POST", "/oauth2/revoke", "ci-bot"),
@@ -52,7 +52,7 @@ def test_a_refusal_says_who_what_and_why(tmp_path: Path, access_log: str):
         assert secret not in issuer.log
 
 
-def test_a_secret_in_the_place_of_a_client_is_not_logged(tmp_path: Path):
+def test_a_secret_sent_as_a_client_id_is_not_logged(tmp_path: Path):
     with RunningIssuer(tmp_path) as issuer:
         assert issuer.token_endpoint.client_credentials(Credentials(WRONG, "x")).status == 401
     assert "token_refused" in issuer.log
@@ -80,7 +80,7 @@ def test_the_access_log_has_a_line_for_each_request(tmp_path: Path, access_log: 
     assert "hunter2" not in issuer.log
 
 
-def test_while_the_database_is_away_the_log_has_one_line_a_minute(
+def test_during_a_database_outage_the_log_has_one_line_a_minute(
     empty_postgresql: PostgresqlServer, tmp_path: Path
 ):
     with RunningIssuer(tmp_path, empty_postgresql.url, signing_algorithms="ES256") as issuer:

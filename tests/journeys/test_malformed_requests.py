@@ -1,4 +1,4 @@
-"""Whatever is sent to the token endpoint, the answer is a token, a refusal or "not now"."""
+"""Any request to the token endpoint is answered with a token, a refusal or a 503."""
 
 import http.client
 import json
@@ -20,7 +20,7 @@ REQUESTS = 5_000
 AT_A_TIME = 16
 PATIENCE = 20  # seconds for an answer
 WITHOUT_HOPE = 0.2  # seconds for an answer to what may not be a whole request
-# Who is refused while still sending may see the connection reset before the answer.
+# A client that is refused while still sending may see a reset before the answer.
 MAX_SENT_AT_ONCE = 60_000
 
 HEADERS = {"date", "server", "connection", "content-type", "content-length", "allow"}
@@ -37,14 +37,14 @@ class Answer:
 
     @property
     def json(self) -> dict[str, object]:
-        """Empty for what the HTTP parser answers before our program sees anything."""
+        """Empty if the HTTP parser answers, before our code runs."""
         is_json = ("content-type", "application/json") in self.headers
         return json.loads(self.body) if is_json and self.body else {}
 
 
 @dataclass(frozen=True)
 class Aftermath:
-    """What came of all the requests. The keys are the seeds: `hostility.request("4711")`."""
+    """The results of all requests. The keys are the seeds: `hostility.request("4711")`."""
 
     issuer: RunningIssuer
     client: Credentials
@@ -68,8 +68,8 @@ def aftermath(issuer: RunningIssuer) -> Aftermath:
     return Aftermath(issuer, client, answers)
 
 
-def test_the_requests_get_as_far_as_they_should(aftermath: Aftermath):
-    """Or the rest of this file would prove little."""
+def test_the_requests_reach_all_stages_of_the_endpoint(aftermath: Aftermath):
+    """Otherwise the other tests here would prove little."""
     assert len(aftermath.answers) > REQUESTS / 2
     assert {answer.status for answer in aftermath.answers.values()} >= {200, 400, 401, 405, 413}
     refusals = {answer.json.get("error") for answer in aftermath.answers.values()}
@@ -83,7 +83,7 @@ def test_the_requests_get_as_far_as_they_should(aftermath: Aftermath):
     }
 
 
-def test_the_answer_is_a_token_a_refusal_or_not_now(aftermath: Aftermath):
+def test_every_answer_is_a_token_a_refusal_or_a_503(aftermath: Aftermath):
     odd = {
         seed: answer
         for seed, answer in aftermath.answers.items()
@@ -92,12 +92,12 @@ def test_the_answer_is_a_token_a_refusal_or_not_now(aftermath: Aftermath):
     assert not odd
 
 
-def test_nothing_that_was_sent_becomes_a_header(aftermath: Aftermath):
+def test_no_part_of_a_request_becomes_a_response_header(aftermath: Aftermath):
     names = {name for answer in aftermath.answers.values() for name, _ in answer.headers}
     assert names <= HEADERS
 
 
-def test_refusals_are_written_in_the_characters_of_the_rfc(aftermath: Aftermath):
+def test_refusals_contain_only_the_characters_that_the_rfc_allows(aftermath: Aftermath):
     """RFC 6749 §5.2."""
     odd = {
         seed: answer.json
@@ -108,7 +108,7 @@ def test_refusals_are_written_in_the_characters_of_the_rfc(aftermath: Aftermath)
     assert not odd
 
 
-def test_nothing_unforeseen_happened(aftermath: Aftermath):
+def test_no_request_caused_a_server_error(aftermath: Aftermath):
     assert "Traceback" not in aftermath.issuer.log
     assert "unforeseen" not in aftermath.issuer.log
 
@@ -119,23 +119,23 @@ def test_no_secret_is_in_the_log(aftermath: Aftermath):
     assert PASSWORD.replace(" ", "+") not in aftermath.issuer.log
 
 
-def test_no_secret_is_in_the_record(aftermath: Aftermath):
-    """Not even that of a client which sends its secret as its id."""
+def test_no_secret_is_in_the_audit_log(aftermath: Aftermath):
+    """Not even if a client sends its secret as its id."""
     with aftermath.issuer.deployment.services.database.reading() as session:
         events = session.scalars(select(AuditEventRow)).all()
-        record = "\n".join(str(vars(event)) for event in events)
-    assert aftermath.client.client_secret not in record
-    assert PASSWORD not in record
+        audit_log = "\n".join(str(vars(event)) for event in events)
+    assert aftermath.client.client_secret not in audit_log
+    assert PASSWORD not in audit_log
 
 
-def test_it_still_issues(aftermath: Aftermath):
+def test_the_server_still_issues_tokens(aftermath: Aftermath):
     endpoint = aftermath.issuer.token_endpoint
     assert endpoint.client_credentials(aftermath.client).status == 200
     assert endpoint.password(aftermath.client, "alice").status == 200
 
 
 def ask(port: int, request: HostileRequest) -> Answer | None:
-    """The answer; None where there need not be one. An `AssertionError` if one is missing."""
+    """The answer; None if none is required. `AssertionError` if a required one is missing."""
     may_be_missing = request.unfinished or len(request.wire) > MAX_SENT_AT_ONCE
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
         try:

@@ -1,4 +1,4 @@
-"""Time does not tell what is wrong with credentials (CONTRACT §2, "Errors").
+"""Response times do not reveal what is wrong with credentials.
 
 `benchmarks/one_duration.py` shows the distributions.
 """
@@ -13,8 +13,8 @@ from tests.journeys.running_issuer import RunningIssuer
 
 CLIENT_REQUESTS, SIGN_INS = 50, 40  # of each kind
 TRIES = 3  # one disturbance of the machine may hit one kind harder
-# 0.5 is a tossed coin, and chance alone stays far within this. The queries that only a known
-# client costs made it 0.88, before refusals waited for each other.
+# 0.5 is no difference, and random variation stays far within this. The queries that only a known
+# client needs made it 0.88, before refusals waited for each other.
 FAR_FROM_A_COIN = 0.25
 
 
@@ -37,7 +37,7 @@ def test_unknown_wrong_disabled_and_locked_users_are_refused_alike(issuer: Runni
 
 
 def assert_alike(issuer: RunningIssuer, kinds: dict[str, Ask], times: int) -> None:
-    """No kind is mostly slower or mostly faster than the first."""
+    """No kind is mostly slower or faster than the first."""
     for _ in range(TRIES):
         taken = measured(issuer.token_endpoint, kinds, times)
         first = next(iter(taken.values()))

@@ -1,4 +1,4 @@
-"""Limits of a running server: whose address counts, and with whom a process counts together."""
+"""Rate limits of a running server: the client address, and counters shared by processes."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -17,13 +17,13 @@ from tests.redis_server import RedisServer, running_redis
 
 GRANT = {"grant_type": "client_credentials"}
 PROXY, NOT_A_PROXY = "127.0.0.1", "127.0.0.2"
-# The whole of these tests may begin in one minute and end in the next.
+# These tests may begin in one minute and end in the next.
 FAR_FROM_ALL = 3
 
 
 @pytest.fixture(scope="module")
 def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningIssuer]:
-    """Behind a proxy on 127.0.0.1, and another one in 10.0.0.0/8 or fd00::/8 before that."""
+    """Behind a proxy on 127.0.0.1, and a second one in 10.0.0.0/8 or fd00::/8 before it."""
     trusted = f"{PROXY},10.0.0.0/8,fd00::/8"
     folder = tmp_path_factory.mktemp("issuer")
     with RunningIssuer(folder, trusted_proxies=trusted, rate_limit_failures="off") as issuer:
@@ -32,16 +32,16 @@ def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningIssuer]:
 
 @contextmanager
 def caller(issuer: RunningIssuer, address: str = PROXY) -> Iterator[httpx.Client]:
-    """Who connects from `address`; all of 127.0.0.0/8 is this machine."""
+    """A client at `address`; all of 127.0.0.0/8 is this machine."""
     transport = httpx.HTTPTransport(local_address=address)
     with httpx.Client(base_url=issuer.url, transport=transport, timeout=60) as client:
         yield client
 
 
-def recorded_address(
+def audited_address(
     issuer: RunningIssuer, headers: list[tuple[str, str]], peer: str = PROXY
 ) -> str | None:
-    """What a request with these headers is on record with."""
+    """The address in the audit event of a request with these headers."""
     client = issuer.deployment.client()
     with caller(issuer, peer) as http:
         auth = (client.client_id, client.client_secret)
@@ -72,48 +72,50 @@ def recorded_address(
         ([""], PROXY),
     ],
 )
-def test_behind_a_proxy_it_is_the_last_address_that_is_no_proxy(
+def test_behind_a_trusted_proxy_the_address_is_the_last_one_that_is_not_a_proxy(
     issuer: RunningIssuer, values: list[str], address: str
 ):
     headers = [("X-Forwarded-For", value) for value in values]
-    assert recorded_address(issuer, headers) == address
+    assert audited_address(issuer, headers) == address
 
 
 @pytest.mark.parametrize(
     "value", ["192.0.2.1", "10.1.2.3", "127.0.0.1", "192.0.2.1, 127.0.0.1", "garbage"]
 )
-def test_nobody_else_says_where_a_request_comes_from(issuer: RunningIssuer, value: str):
-    assert recorded_address(issuer, [("X-Forwarded-For", value)], NOT_A_PROXY) == NOT_A_PROXY
+def test_the_header_of_an_untrusted_peer_is_ignored(issuer: RunningIssuer, value: str):
+    assert audited_address(issuer, [("X-Forwarded-For", value)], NOT_A_PROXY) == NOT_A_PROXY
 
 
 @pytest.mark.parametrize(
     "header",
     [("Forwarded", "for=192.0.2.1"), ("X-Real-Ip", "192.0.2.1"), ("Client-Ip", "192.0.2.1")],
 )
-def test_no_other_header_says_so(issuer: RunningIssuer, header: tuple[str, str]):
-    assert recorded_address(issuer, [header]) == PROXY
+def test_other_forwarding_headers_are_ignored(issuer: RunningIssuer, header: tuple[str, str]):
+    assert audited_address(issuer, [header]) == PROXY
 
 
 @pytest.mark.parametrize("value", ["garbage", "1" * 5_000, "192.0.2.1:port", "[::1", ",", "::1::"])
-def test_what_is_no_address_does_no_harm(issuer: RunningIssuer, value: str):
-    """The proxy that we believe says so: its word is kept, as long as an address can be."""
-    address = recorded_address(issuer, [("X-Forwarded-For", value)])
+def test_a_forwarded_value_that_is_not_an_address_is_stored_cut_off(
+    issuer: RunningIssuer, value: str
+):
+    """A trusted proxy sent it: it is audited, up to the length of an address."""
+    address = audited_address(issuer, [("X-Forwarded-For", value)])
     assert address is not None
     assert len(address) <= 64
 
 
-def test_by_default_no_proxy_is_believed(tmp_path: Path):
+def test_by_default_no_proxy_is_trusted(tmp_path: Path):
     with RunningIssuer(tmp_path) as issuer:
-        assert recorded_address(issuer, [("X-Forwarded-For", "192.0.2.1")]) == PROXY
+        assert audited_address(issuer, [("X-Forwarded-For", "192.0.2.1")]) == PROXY
 
 
 def wrong(http: httpx.Client, forwarded_for: str) -> int:
-    auth, headers = ("nobody", "wrong"), {"X-Forwarded-For": forwarded_for}
+    auth, headers = ("unknown", "wrong"), {"X-Forwarded-For": forwarded_for}
     return http.post("/oauth2/token", data=GRANT, auth=auth, headers=headers).status_code
 
 
 def test_the_limit_counts_callers_and_not_the_proxy(tmp_path: Path):
-    """An IPv6 caller does not escape by another address of the same site."""
+    """An IPv6 caller cannot evade it with another address of the same site."""
     with (
         RunningIssuer(
             tmp_path, trusted_proxies=PROXY, rate_limit_failures=f"{FAR_FROM_ALL}/minute"
@@ -126,7 +128,7 @@ def test_the_limit_counts_callers_and_not_the_proxy(tmp_path: Path):
         assert elsewhere == {401}
 
 
-def test_who_is_no_proxy_does_not_escape_by_saying_so(tmp_path: Path):
+def test_an_untrusted_peer_cannot_evade_the_limit_with_a_header(tmp_path: Path):
     with (
         RunningIssuer(
             tmp_path, trusted_proxies=PROXY, rate_limit_failures=f"{FAR_FROM_ALL}/minute"
@@ -143,7 +145,7 @@ def redis_server() -> Iterator[RedisServer]:
 
 
 def test_two_processes_count_requests_together(tmp_path: Path, redis_server: RedisServer):
-    """Each request comes by a connection of its own, so both processes have some."""
+    """Each request uses its own connection, so both processes get some."""
     settings = {"rate_limit_requests": "20/minute", "rate_limit_redis_url": redis_server.url}
     with RunningIssuer(tmp_path, workers=2, **settings) as issuer:
         client = issuer.deployment.client()
@@ -153,19 +155,19 @@ def test_two_processes_count_requests_together(tmp_path: Path, redis_server: Red
         assert statuses[200] + statuses[429] == 100
 
 
-def test_a_server_outlives_its_redis(tmp_path: Path, redis_server: RedisServer):
+def test_a_server_keeps_working_without_its_redis(tmp_path: Path, redis_server: RedisServer):
     settings = {"rate_limit_requests": "1000/minute", "rate_limit_redis_url": redis_server.url}
     with RunningIssuer(tmp_path, **settings) as issuer:
         client = issuer.deployment.client()
         assert ask(issuer, client) == 200
         redis_server.stop()
         assert {ask(issuer, client) for _ in range(20)} == {200}
-        assert ask(issuer, Credentials("nobody", "wrong")) == 401
+        assert ask(issuer, Credentials("unknown", "wrong")) == 401
         assert issuer.log.count("rate_limits_not_shared") >= 1
         assert redis_server.url not in issuer.log
 
 
-def test_a_burst_of_guesses_of_a_password_is_cut_short(tmp_path: Path):
+def test_a_burst_of_password_guesses_is_limited(tmp_path: Path):
     settings = {"rate_limit_failures": "10/minute", "password_queue": "1000"}
     with RunningIssuer(tmp_path, **settings) as issuer:
         client = issuer.deployment.client(grant_types=["password"])

@@ -1,4 +1,4 @@
-"""Refresh tokens on a running server: many uses at once, and SIGKILL in the middle."""
+"""Refresh tokens on a running server: concurrent uses, and SIGKILL meanwhile."""
 
 import asyncio
 import threading
@@ -26,7 +26,7 @@ REFRESHES_BEFORE_A_KILL = 40
 
 @dataclass
 class Caller:
-    """A user's app: what it was last given, and every access token that reached it."""
+    """A user's app: its current refresh token, and every access token that it received."""
 
     client: Credentials
     refresh_token: str
@@ -45,41 +45,41 @@ def running(folder: Path, url: str, **settings: str) -> Iterator[RunningIssuer]:
 def test_many_uses_at_once_of_one_refresh_token(
     tmp_path: Path, migrated_database_url: str, grace: str
 ):
-    """At two processes. One is the first: the others end the family, or repeat its answer."""
+    """At two processes. One use is the first: the others end the family, or repeat its answer."""
     with (
         running(tmp_path, migrated_database_url, refresh_reuse_grace=grace) as issuer,
         issuer.replica() as replica,
     ):
         caller = signed_in(issuer, "app")
         answers = at_once([issuer.url, replica.url], caller)
-        given = [answer.json() for answer in answers if answer.status_code == httpx.codes.OK]
+        granted = [answer.json() for answer in answers if answer.status_code == httpx.codes.OK]
         refused = [answer.json() for answer in answers if answer.status_code != httpx.codes.OK]
-        successors = {each["refresh_token"] for each in given}
+        successors = {each["refresh_token"] for each in granted}
         assert len(successors) == 1
         if grace == "0s":
-            assert len(given) == 1
+            assert len(granted) == 1
             assert {each["error"] for each in refused} == {"invalid_grant"}
-            assert_ended(issuer, caller, given[0])
+            assert_ended(issuer, caller, granted[0])
         else:
             assert not refused
-            assert len({each["access_token"] for each in given}) == AT_ONCE
+            assert len({each["access_token"] for each in granted}) == AT_ONCE
             assert families(issuer.deployment) == 1
             caller.refresh_token = successors.pop()
             refresh(issuer.token_endpoint, caller)
-        assert stored(issuer) >= jtis(issuer, [each["access_token"] for each in given])
+        assert stored(issuer) >= jtis(issuer, [each["access_token"] for each in granted])
 
 
-def assert_ended(issuer: RunningIssuer, caller: Caller, given: dict[str, str]) -> None:
+def assert_ended(issuer: RunningIssuer, caller: Caller, granted: dict[str, str]) -> None:
     assert families(issuer.deployment) == 0
     assert len(events(issuer.deployment, "refresh.reused")) == 1
-    answer = issuer.token_endpoint.refresh(caller.client, given["refresh_token"])
+    answer = issuer.token_endpoint.refresh(caller.client, granted["refresh_token"])
     assert answer.error == "invalid_grant"
-    for token in (given["access_token"], *caller.access_tokens):
+    for token in (granted["access_token"], *caller.access_tokens):
         assert issuer.token_endpoint.introspect(caller.client, token) == {"active": False}
 
 
 def at_once(urls: Sequence[str], caller: Caller) -> list[httpx.Response]:
-    """The same request, in as many connections, to each server in turn."""
+    """The same request on several connections, to each server in turn."""
 
     async def all_of_them() -> list[httpx.Response]:
         limits = httpx.Limits(max_connections=AT_ONCE)
@@ -96,8 +96,8 @@ def at_once(urls: Sequence[str], caller: Caller) -> list[httpx.Response]:
 
 
 @pytest.mark.slow
-def test_with_a_grace_nobody_is_signed_out_by_sigkill(tmp_path: Path, migrated_database_url: str):
-    """Whoever did not get its answer asks again, and gets the one that was made durable."""
+def test_with_a_grace_period_sigkill_signs_no_user_out(tmp_path: Path, migrated_database_url: str):
+    """A client without an answer retries, and gets the answer that was stored."""
     with running(tmp_path, migrated_database_url, refresh_reuse_grace="10m") as issuer:
         callers = [signed_in(issuer, f"app-{number}") for number in range(CALLERS)]
         for _ in range(KILLS):
@@ -115,7 +115,7 @@ def test_with_a_grace_nobody_is_signed_out_by_sigkill(tmp_path: Path, migrated_d
 
 @contextmanager
 def refreshing(url: str, callers: Sequence[Caller]) -> Iterator[None]:
-    """Each refreshes again and again until the server is gone. What it raises, the block raises."""
+    """Each refreshes repeatedly until the server stops. The block re-raises its errors."""
     errors: list[BaseException] = []
 
     def run(caller: Caller) -> None:

@@ -1,4 +1,4 @@
-"""The master key is changed while a server runs, and nobody notices (`issuer key rewrap`)."""
+"""`issuer key rewrap` changes the master key while a server runs, without a failed request."""
 
 import secrets
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 @contextmanager
 def caller(issuer: RunningIssuer, client: Credentials) -> Iterator[list[int]]:
-    """Asks for one token after the other; the statuses of the answers."""
+    """Request tokens one by one; returns the statuses."""
     statuses: list[int] = []
 
     def call(stopped: Event) -> None:
@@ -35,7 +35,7 @@ def caller(issuer: RunningIssuer, client: Credentials) -> Iterator[list[int]]:
 
 
 def rewrap(issuer: RunningIssuer, cli: Cli) -> None:
-    """While somebody gets tokens before, during and after it."""
+    """A client gets tokens before, during and after it."""
     with caller(issuer, issuer.deployment.client()) as statuses:
         wait_until(lambda: len(statuses) > TOKENS, 60, "tokens are issued")
         assert cli.json("key", "rewrap")["keys"] == 2
@@ -45,7 +45,7 @@ def rewrap(issuer: RunningIssuer, cli: Cli) -> None:
 
 
 def seals_a_new_key(issuer: RunningIssuer) -> None:
-    """The server makes a key by itself; whoever begins must be able to open it."""
+    """The server creates a key; a new process must be able to decrypt it."""
     token = issuer.token_endpoint.client_credentials(issuer.deployment.admin).token
     admin = AdminApi(issuer.http, token)
     next_key = admin.get("/keys").json()["items"][0]["kid"]
@@ -65,7 +65,7 @@ def test_the_key_in_the_file_is_changed(tmp_path: Path):
 
 
 def test_the_key_in_the_environment_is_changed(tmp_path: Path, postgresql: PostgreSQL):
-    """A server has the new one behind the old one; another begins without the old one."""
+    """One server has the new key after the old one; another starts without the old one."""
     both = {"master_key": f"{OLD} {NEW}", "signing_algorithms": "ES256"}
     with (
         postgresql.database() as url,
@@ -85,5 +85,5 @@ def ours(issuer: RunningIssuer) -> dict[str, str]:
 
 
 def assert_refused(cli: Cli) -> None:
-    said = cli("serve", "--port", "0").sentence
-    assert said == "The master key is not the one this database was sealed with."
+    sentence = cli("serve", "--port", "0").sentence
+    assert sentence == "The master key is not the one this database was sealed with."

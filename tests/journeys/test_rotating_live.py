@@ -1,7 +1,7 @@
-"""Keys rotate in real servers, and nobody's valid token is refused (DESIGN §4).
+"""Keys rotate in real servers, and no valid token is refused.
 
 Periods are nearly as short as the settings allow: a key is announced for two seconds, and signs for
-as long and a bit. Followers keep the key set for as long as they may, and never ask out of turn.
+slightly longer. Verifiers cache the key set for as long as allowed, and never fetch it earlier.
 """
 
 import json
@@ -26,7 +26,7 @@ from tests.journeys.running_issuer import RunningIssuer, Server, polls, wait_unt
 
 ROTATIONS = 50
 MAX_AGE = 1
-SECONDS_KEPT = 20  # of the 60 that a token lives
+SECONDS_KEPT = 20  # of the 60 that a token is valid
 SHORT = {
     "key_sign_for": "2s",
     "key_announce_for": "2s",  # a second to spare: a busy machine may stop a process for as long
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.slow
 
 
 class KeySetClient:
-    """Verifies with the key set it has, asks whichever server is next when that has aged."""
+    """Verifies with its cached key set; fetches it from the next server when it expires."""
 
     def __init__(self, *servers: Server) -> None:
         self._servers = cycle(servers)
@@ -46,7 +46,7 @@ class KeySetClient:
         self._until = 0.0
 
     def accepts(self, token: str) -> bool:
-        """Whether it is signed by a key of the set, and has not expired."""
+        """Whether the token is signed by a key of the set, and has not expired."""
         if time.monotonic() >= self._until:
             self._fetch()
         key = self._keys.get(jwt.get_unverified_header(token)["kid"])
@@ -87,32 +87,32 @@ def two_workers(tmp_path: Path) -> Iterator[list[Server]]:
 def test_fifty_rotations_refuse_no_valid_token(
     two_servers: list[Server], two_workers: list[Server]
 ):
-    """Both at the same time: most of it is waiting."""
+    """Both at the same time, because they mostly wait."""
     with ThreadPoolExecutor(2) as pool:
         for refused in pool.map(refused_in_fifty_rotations, [two_servers, two_workers]):
             assert refused == []
 
 
 def refused_in_fifty_rotations(servers: list[Server]) -> list[str]:
-    """Tokens of every second are verified all the time; keys take over in order, one by one."""
+    """Tokens of every second are verified continuously; keys become active in order."""
     issuer = servers[0]
     assert isinstance(issuer, RunningIssuer)
-    client, key_set_client = issuer.deployment.client(), KeySetClient(*servers)
+    client, verifier = issuer.deployment.client(), KeySetClient(*servers)
     kids: list[str] = []
     refused: list[str] = []
-    living: deque[tuple[float, str]] = deque()
+    valid: deque[tuple[float, str]] = deque()
     for server in cycle(servers):
         token = server.token_endpoint.client_credentials(client).token
-        living.append((time.monotonic(), token))
-        while time.monotonic() - living[0][0] > SECONDS_KEPT:
-            living.popleft()
+        valid.append((time.monotonic(), token))
+        while time.monotonic() - valid[0][0] > SECONDS_KEPT:
+            valid.popleft()
         kid = jwt.get_unverified_header(token)["kid"]
         if kid not in kids[-1:]:
             assert kid not in kids, "a key that had been followed by another signed again"
             kids.append(kid)
         if len(kids) > ROTATIONS:
             return refused
-        refused += [each for each in (token, living[0][1]) if not key_set_client.accepts(each)]
+        refused += [each for each in (token, valid[0][1]) if not verifier.accepts(each)]
         time.sleep(0.02)
     raise AssertionError("unreachable")
 
@@ -128,7 +128,7 @@ def with_pyjwt(issuer: RunningIssuer, _: ExitStack) -> Callable[[str], object]:
 
 
 def with_joserfc(issuer: RunningIssuer, _: ExitStack) -> Callable[[str], object]:
-    """It fetches nothing by itself: a key set kept for a second."""
+    """The library does not fetch: its key set is replaced every second."""
     held = {"keys": KeySet([]), "until": 0.0}
 
     def verify(token: str) -> None:
@@ -141,12 +141,12 @@ def with_joserfc(issuer: RunningIssuer, _: ExitStack) -> Callable[[str], object]
 
 
 def with_jose(issuer: RunningIssuer, stack: ExitStack) -> Callable[[str], object]:
-    """createRemoteJWKSet knows no max-age: it is told the same."""
+    """createRemoteJWKSet ignores max-age: its options set the same times."""
     node = stack.enter_context(node_process("follow.mjs"))
     options = {"cacheMaxAge": 1000, "cooldownDuration": 500}
     jwks_uri = f"{issuer.url}/.well-known/jwks.json"
     expected = {"issuer": issuer.url, "audience": "my-os"}
-    node.say(json.dumps({"jwksUri": jwks_uri, "options": options, **expected}))
+    node.send(json.dumps({"jwksUri": jwks_uri, "options": options, **expected}))
 
     def verify(token: str) -> None:
         assert node.ask(token) == "ok"
@@ -156,7 +156,7 @@ def with_jose(issuer: RunningIssuer, stack: ExitStack) -> Callable[[str], object
 
 @pytest.mark.parametrize("library", [with_pyjwt, with_joserfc, with_jose])
 def test_a_library_verifies_across_rotations(tmp_path: Path, library: Callable[..., Callable]):
-    """Three rotations, every token at once and until its end."""
+    """Three rotations; every token at once and until it expires."""
     with RunningIssuer(tmp_path, **SHORT) as issuer, ExitStack() as stack:
         verify, client = library(issuer, stack), issuer.deployment.client()
         tokens: dict[str, str] = {}
@@ -169,10 +169,10 @@ def test_a_library_verifies_across_rotations(tmp_path: Path, library: Callable[.
 
 
 def test_a_revoked_key_is_refused_after_max_age_and_no_other(tmp_path: Path):
-    """By a follower that got the key set just before."""
+    """By a verifier that fetched the key set just before."""
     settings = {**SHORT, "key_sign_for": "30d"}
     with RunningIssuer(tmp_path, **settings) as issuer:
-        client, key_set_client = issuer.deployment.client(), KeySetClient(issuer)
+        client, verifier = issuer.deployment.client(), KeySetClient(issuer)
 
         def token() -> str:
             return issuer.token_endpoint.client_credentials(client).token
@@ -180,21 +180,21 @@ def test_a_revoked_key_is_refused_after_max_age_and_no_other(tmp_path: Path):
         retired = token()
         wait_until(lambda: admin(issuer).post("/keys/rotate").status_code == 200, 60, "it rotates")
         stolen = token()
-        assert all(key_set_client.accepts(each) for each in (retired, stolen))
+        assert all(verifier.accepts(each) for each in (retired, stolen))
         kid = jwt.get_unverified_header(stolen)["kid"]
         assert admin(issuer).post(f"/keys/{kid}/revoke").status_code == 200
         revoked_at, after = time.monotonic(), token()
         assert jwt.get_unverified_header(after)["kid"] != kid
         for _ in polls(MAX_AGE + 2):
             asked_at = time.monotonic()
-            if not key_set_client.accepts(stolen):
+            if not verifier.accepts(stolen):
                 break
             assert asked_at - revoked_at < MAX_AGE
-        assert key_set_client.accepts(retired)
-        assert key_set_client.accepts(after)
+        assert verifier.accepts(retired)
+        assert verifier.accepts(after)
 
 
 def admin(issuer: RunningIssuer) -> AdminApi:
-    """In the hands of an administrator with a fresh token."""
+    """Called by an administrator with a new token."""
     answer = issuer.token_endpoint.client_credentials(issuer.deployment.admin)
     return AdminApi(issuer.http, answer.token)

@@ -1,4 +1,4 @@
-"""What was acknowledged is there after SIGKILL at the worst moment (DESIGN §5, §7)."""
+"""Acknowledged changes and tokens survive SIGKILL at any moment."""
 
 import threading
 from collections import Counter
@@ -21,7 +21,9 @@ KILLS = 3
 CALLERS = 8
 TOKENS_BEFORE_A_KILL = 300
 CHANGES_BEFORE_A_KILL = 10
-BETWEEN_CHANGES = 0.01  # seconds; SQLite's lock is not fair, and one who never lets go starves all
+BETWEEN_CHANGES = (
+    0.01  # seconds; SQLite's lock is not fair, and a writer without pauses starves others
+)
 
 
 @pytest.fixture
@@ -31,8 +33,8 @@ def issuer(tmp_path: Path, migrated_database_url: str) -> Iterator[RunningIssuer
 
 
 @pytest.mark.slow
-def test_what_was_acknowledged_survives(issuer: RunningIssuer):
-    """Killed again and again, while callers get tokens and an operator makes clients."""
+def test_acknowledged_changes_and_tokens_survive(issuer: RunningIssuer):
+    """Killed repeatedly, while callers get tokens and an operator creates clients."""
     client = issuer.deployment.client("caller", scopes=["agents:run"])
     tokens: list[str] = []
     made: list[Credentials] = []
@@ -66,7 +68,7 @@ def test_what_was_acknowledged_survives(issuer: RunningIssuer):
 
 @contextmanager
 def callers(url: str, client: Credentials, tokens: list[str]) -> Iterator[None]:
-    """Ask for tokens on connections of their own, and keep each, until the server is gone."""
+    """Request tokens on separate connections, and keep each, until the server stops."""
 
     def call(stopped: threading.Event) -> None:
         with (
@@ -82,7 +84,7 @@ def callers(url: str, client: Credentials, tokens: list[str]) -> Iterator[None]:
 
 @contextmanager
 def operator(deployment: Deployment, made: list[Credentials]) -> Iterator[None]:
-    """Makes one client after the other, and keeps each that was acknowledged."""
+    """Create clients one by one, and keep each that was acknowledged."""
 
     def make(stopped: threading.Event) -> None:
         while not stopped.wait(BETWEEN_CHANGES):
@@ -94,7 +96,7 @@ def operator(deployment: Deployment, made: list[Credentials]) -> Iterator[None]:
 
 @contextmanager
 def in_threads(number: int, work: Callable[[threading.Event], None]) -> Iterator[None]:
-    """`work` in threads while the block lasts. What it raises, the block raises at its end."""
+    """Run `work` in threads while the block lasts. The block re-raises its errors at the end."""
     stopped = threading.Event()
     errors: list[BaseException] = []
 
@@ -118,7 +120,7 @@ def in_threads(number: int, work: Callable[[threading.Event], None]) -> Iterator
 
 
 def verified(issuer: RunningIssuer, tokens: list[str]) -> dict[str, object]:
-    """The claims of the tokens by `jti`, read with the keys published now."""
+    """The claims of the tokens by `jti`, verified with the keys published now."""
     keys = KeySet.import_key_set(issuer.http.get("/.well-known/jwks.json").json())
     claims = [jwt.decode(token, keys, algorithms=["RS256"]).claims for token in tokens]
     return {each["jti"]: each for each in claims}

@@ -1,4 +1,4 @@
-"""Two servers of one house: what an operator takes away is gone in both (DESIGN §3)."""
+"""Two servers of one deployment: what an operator revokes is refused by both."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -15,15 +15,15 @@ from tests.builders import PASSWORD, Credentials
 from tests.drivers import TokenAnswer
 from tests.journeys.running_issuer import RunningIssuer, Server, polls
 
-WITHIN = 10.0  # seconds; within one on an idle machine (DESIGN §3)
-# A server remembers a client after it has seen the last change; it must have looked once since.
+WITHIN = 10.0  # seconds; within one on an idle machine
+# A server caches a client once it has polled for changes since the last one.
 BUSY, TRIES = 503, 20
 UNTIL_REMEMBERED = 2 * LOOK_EVERY.total_seconds()
 
 
 @dataclass(frozen=True)
 class Held:
-    """A client and a user, both with a role `runner-…` that gives `agents:run`."""
+    """A client and a user, both with a role `runner-…` that has the scope `agents:run`."""
 
     client: Credentials
     user_id: str
@@ -85,7 +85,7 @@ def held(issuer: RunningIssuer, request: pytest.FixtureRequest) -> Held:
 
 
 @pytest.mark.parametrize("what", FROM_A_CLIENT)
-def test_what_is_taken_from_a_client_is_gone_in_both(
+def test_rights_removed_from_a_client_no_longer_apply_at_both_servers(
     issuer: RunningIssuer, servers: list[Server], held: Held, what: str
 ):
     def may_run(server: Server) -> bool:
@@ -99,7 +99,7 @@ def test_what_is_taken_from_a_client_is_gone_in_both(
 
 
 @pytest.mark.parametrize("what", FROM_A_USER)
-def test_what_is_taken_from_a_user_is_gone_in_both(
+def test_rights_removed_from_a_user_no_longer_apply_at_both_servers(
     issuer: RunningIssuer, servers: list[Server], held: Held, what: str
 ):
     def may_run(server: Server) -> bool:
@@ -111,10 +111,10 @@ def test_what_is_taken_from_a_user_is_gone_in_both(
     assert_soon_none(may_run, servers)
 
 
-def test_no_token_leaves_that_a_revocation_elsewhere_has_named(
+def test_no_token_is_issued_that_a_revocation_at_the_other_server_covers(
     issuer: RunningIssuer, servers: list[Server]
 ):
-    """Of twenty clients, each of which asks right after its tokens were revoked."""
+    """For twenty clients, each of which requests a token right after its tokens were revoked."""
     deployment = issuer.deployment
     clients = [deployment.client() for _ in range(20)]
     for client in clients:
@@ -137,8 +137,10 @@ def test_no_token_leaves_that_a_revocation_elsewhere_has_named(
         assert sum(threads.map(revoke_and_ask, range(20))) == 0
 
 
-def test_what_is_made_works_in_both_at_once(issuer: RunningIssuer, servers: list[Server]):
-    """A client, and one more secret of a client that both remember."""
+def test_new_clients_and_secrets_work_at_both_servers_at_once(
+    issuer: RunningIssuer, servers: list[Server]
+):
+    """A new client, and a further secret of a client that both have cached."""
     client = issuer.deployment.client()
     for made in (client, issuer.deployment.secret(client)):
         for server in servers:
@@ -155,13 +157,13 @@ def test_both_sign_with_one_key_and_publish_it(issuer: RunningIssuer, servers: l
 
 
 def runs(answer: TokenAnswer) -> bool:
-    """Whether it is a token to run agents with; anything but a token or a refusal is an error."""
+    """Whether the answer is a token to run agents; anything but a token or a refusal fails."""
     assert answer.status in {200, 400, 401}, answer.body
     return answer.status == 200 and answer.scope == {"agents:run"}
 
 
 def assert_soon_none(may_run: Callable[[Server], bool], servers: list[Server]) -> None:
-    """A request that is sent `WITHIN` after a change, or later, meets the change."""
+    """Wait until a request sees the change: `WITHIN` seconds at most."""
     changed = time.monotonic()
     for _ in polls(WITHIN + 5):
         asked_after = time.monotonic() - changed

@@ -1,4 +1,4 @@
-"""What is installed from the wheel works, far from this repository."""
+"""The installed wheel works outside this repository."""
 
 import json
 import stat
@@ -36,7 +36,7 @@ def program(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return venv / "bin" / "issuer"
 
 
-def test_the_wheel_holds_the_migrations_and_nothing_but_the_issuer(wheel: Path):
+def test_the_wheel_contains_only_the_issuer_and_its_migrations(wheel: Path):
     files = ZipFile(wheel).namelist()
     scripts = {path.name for path in (REPOSITORY / "migrations" / "versions").glob("*.py")}
     assert {Path(file).name for file in files if "/migrations/versions/" in file} == scripts
@@ -48,9 +48,7 @@ def test_the_wheel_holds_the_migrations_and_nothing_but_the_issuer(wheel: Path):
     }
 
 
-def test_an_installed_issuer_makes_its_house_in_an_empty_folder_and_serves(
-    program: Path, tmp_path: Path
-):
+def test_an_installed_issuer_initialises_an_empty_folder_and_serves(program: Path, tmp_path: Path):
     with reserved_port() as port:
         url = f"http://127.0.0.1:{port}"
         environment = {**process_environment(), "ISSUER_URL": url}
@@ -77,7 +75,7 @@ def test_an_installed_issuer_makes_its_house_in_an_empty_folder_and_serves(
         assert again == {**made, "client_secret": None}
 
 
-def test_the_adapter_alone_needs_httpx_and_pyjwt_only(tmp_path: Path):
+def test_the_verifier_wheel_needs_only_httpx_and_pyjwt(tmp_path: Path):
     project = REPOSITORY / "deploy" / "verifier"
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel"]
     run(*command, "--directory", tmp_path, cwd=project)
@@ -105,7 +103,7 @@ def mode(path: Path) -> int:
 
 
 def run(*command: str | Path, cwd: Path = REPOSITORY, env: dict[str, str] | None = None) -> str:
-    """What the command prints; an `AssertionError` with all it said if it fails."""
+    """The output of the command; `AssertionError` with all output if it fails."""
     done = subprocess.run(
         command, capture_output=True, text=True, cwd=cwd, env=env, timeout=300, check=False
     )

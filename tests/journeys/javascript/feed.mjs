@@ -1,5 +1,5 @@
 // Reads a revocation feed: {issuer, jwksUri, feed} in JSON on standard input, its claims in JSON on
-// standard output. Any doubt ends the process with status 1.
+// standard output. Any failed check ends the process with status 1.
 import { text } from 'node:stream/consumers'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 

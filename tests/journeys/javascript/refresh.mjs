@@ -1,6 +1,5 @@
-// What an app does after a sign-in, with a client library: refreshes twice, asks about what it was
-// given, gives it up, and tries once more. A task in JSON on standard input; on standard output in
-// JSON all answers.
+// What an app does after a sign-in, with a client library: refreshes twice, introspects, revokes,
+// and refreshes once more. A task in JSON on standard input; all answers in JSON on standard output.
 import { text } from 'node:stream/consumers'
 import * as oauth4webapi from 'oauth4webapi'
 import * as openidClient from 'openid-client'

@@ -1,5 +1,5 @@
 // Reads a token as a resource server would: {issuer, token, audience} in JSON on standard input,
-// the claims in JSON on standard output. Any doubt ends the process with status 1.
+// the claims in JSON on standard output. Any failed check ends the process with status 1.
 import { deepStrictEqual } from 'node:assert'
 import { text } from 'node:stream/consumers'
 import { createRemoteJWKSet, jwtVerify } from 'jose'

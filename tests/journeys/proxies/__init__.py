@@ -1,1 +1,1 @@
-"""Real reverse proxies in front of a real issuer, callers behind them, and attacks beside them."""
+"""Real reverse proxies in front of a real issuer, with callers and attackers behind them."""

@@ -1,7 +1,7 @@
-"""What an attacker sends, beside others, to a proxy in front of an issuer or to the issuer itself.
+"""Attacks on a proxy in front of an issuer, or on the issuer itself, while others use it.
 
-Each attack is one round on a connection of its own. What is hidden in a body or in trailers has a
-request id that begins with `hidden`: an answer to it is misplaced, whoever reads it.
+Each attack is one round on its own connection. Requests hidden in a body or in trailers have a
+request id that begins with `hidden`: an answer to one is misplaced for any reader.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ Attack = Callable[[Attacker, Connection], Awaitable[None]]
 
 
 async def upgrades(attacker: Attacker, connection: Connection) -> None:
-    """A body that holds requests, for a parser which believes that the protocol has changed.
+    """A body that contains requests, for a parser that assumes a protocol upgrade.
 
     Empty lines before a request are skipped (RFC 9112 §2.2): wherever a proxy cuts the body into
     segments, what follows is a request.
@@ -69,7 +69,7 @@ async def upgrades(attacker: Attacker, connection: Connection) -> None:
 
 
 async def trailers(attacker: Attacker, connection: Connection) -> None:
-    """RFC 9110 §6.5.1: none of them may be taken for a header."""
+    """RFC 9110 §6.5.1: no trailer may be merged into the headers."""
     caller = attacker.caller
     for credentials in ([caller.basic], []):
         own = new_id("own")
@@ -84,7 +84,7 @@ async def trailers(attacker: Attacker, connection: Connection) -> None:
 
 
 async def pipelining(attacker: Attacker, connection: Connection) -> None:
-    """RFC 9112 §9.3.2: as many answers, in the same order; cut where no message ends."""
+    """RFC 9112 §9.3.2: as many answers, in the same order; split inside of messages."""
     asked = [new_id("own") for _ in range(PIPELINED)]
     data = b"".join(map(attacker.caller.token, asked))
     cut = attacker.random.randrange(len(data))
@@ -96,7 +96,7 @@ async def pipelining(attacker: Attacker, connection: Connection) -> None:
 
 
 async def half_closes(attacker: Attacker, connection: Connection) -> None:
-    """A client that sends no more, and still reads."""
+    """A client that stops sending, and still reads."""
     asked = [new_id("own") for _ in range(attacker.random.choice([1, 1, 3]))]
     connection.send(b"".join(map(attacker.caller.token, asked)))
     connection.half_close()
@@ -105,7 +105,7 @@ async def half_closes(attacker: Attacker, connection: Connection) -> None:
 
 
 async def aborts(attacker: Attacker, connection: Connection) -> None:
-    """A client that goes away in the middle of its request, or before it is answered."""
+    """A client that disconnects during its request, or before the answer."""
     data = attacker.caller.token(new_id("lost"))
     connection.send(data[: attacker.random.randint(len(data) // 2, len(data))])
     await asyncio.sleep(attacker.random.random() / 200)

@@ -1,4 +1,4 @@
-"""Callers, each with rights of its own, and whether an answer belongs to the one that asked."""
+"""Callers with different rights, and whether an answer belongs to its caller."""
 
 import base64
 import json
@@ -17,13 +17,13 @@ _numbers = count(1)
 
 
 def new_id(kind: str) -> str:
-    """A value for `X-Request-Id` that nothing else has."""
+    """A unique value for `X-Request-Id`."""
     return f"{kind}-{next(_numbers)}"
 
 
 @dataclass(frozen=True)
 class Caller:
-    """A client that asks for one scope at one audience, and what it must be answered."""
+    """A client that requests one scope at one audience, and its expected answers."""
 
     credentials: Credentials
     audience: str
@@ -41,13 +41,13 @@ class Caller:
         return urlencode({"grant_type": "client_credentials", **asked}).encode()
 
     def headers(self, request_id: str) -> list[Header]:
-        """Of any request with a form, but for credentials and framing."""
+        """Headers of any request with a form, without credentials and framing."""
         return [("Content-Type", "application/x-www-form-urlencoded"), ("X-Request-Id", request_id)]
 
     def token(
         self, request_id: str, more: Iterable[Header] = (), body: bytes | None = None
     ) -> bytes:
-        """A request for a token; `body` in place of the form."""
+        """A request for a token; `body` replaces the form."""
         headers = [*self.headers(request_id), self.basic, *more]
         return request(TOKEN, headers, self.form if body is None else body)
 
@@ -56,7 +56,7 @@ class Caller:
         return request(INTROSPECT, headers, urlencode({"token": token}).encode())
 
     def owns(self, claims: dict[str, Any]) -> bool:
-        """Whether they are those of a token of this caller."""
+        """Whether these are the claims of a token of this caller."""
         mine = {
             "client_id": self.credentials.client_id,
             "sub": self.credentials.client_id,
@@ -68,7 +68,7 @@ class Caller:
 
 @dataclass
 class Ledger:
-    """What came of a load. `answers` and `refused` are of callers that attack nobody.
+    """The result of a load. `answers` and `refused` are those of honest callers.
 
     Misplaced is an answer to another request than the one it came for, or about another caller.
     `trusted_trailers` are answers to attackers whose only credentials were in a trailer.
@@ -83,22 +83,22 @@ class Ledger:
 
     def check(self, caller: Caller, request_id: str, answer: Answer) -> None:
         """Note the answer if it is misplaced."""
-        said = answer.json
-        claims = claims_of(said["access_token"]) if "access_token" in said else said
-        is_about_someone = "access_token" in said or said.get("active")
+        body = answer.json
+        claims = claims_of(body["access_token"]) if "access_token" in body else body
+        is_about_someone = "access_token" in body or body.get("active")
         if (
             answer.request_id not in {None, request_id}
             or (is_about_someone and not caller.owns(claims))
-            or ("access_token" in said and claims["jti"] in self._jtis)
+            or ("access_token" in body and claims["jti"] in self._jtis)
         ):
             asked = f"{caller.credentials.client_id} asked {request_id}"
             self.misplaced.append(f"{asked}, was answered {answer.request_id}: {claims}")
-        if "access_token" in said:
+        if "access_token" in body:
             self._jtis.add(claims["jti"])
 
 
 def claims_of(token: str) -> dict[str, Any]:
-    """Unverified: the question is to whom an issuer gave it."""
+    """Unverified: only the subject matters here."""
     payload = token.split(".")[1]
     return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
 
@@ -115,7 +115,7 @@ def mixed_callers(deployment: Deployment) -> list[Caller]:
 
 
 def one_attacker(deployment: Deployment) -> Caller:
-    """A client of the least rights, in the hands of an attacker."""
+    """An attacker's client, with few rights."""
     return Caller(
         deployment.client("attacker", scopes=["agents:none:read"]), "my-os", "agents:none:read"
     )

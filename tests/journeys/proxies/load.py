@@ -1,4 +1,4 @@
-"""Callers and attackers at the same time, for some seconds, and what each was answered."""
+"""Callers and attackers at the same time, for some seconds, and their answers."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -28,7 +28,7 @@ def behind_proxies(folder: Path) -> RunningIssuer:
 
 @dataclass(frozen=True)
 class Load:
-    """Who asks, and who attacks meanwhile. The seed decides what attackers send."""
+    """The callers, and the attackers. The seed decides what attackers send."""
 
     callers: Sequence[Caller]
     attacker: Caller
@@ -39,7 +39,7 @@ class Load:
         return cls(mixed_callers(issuer.deployment), one_attacker(issuer.deployment))
 
     def run(self, port: int, kind: str, seconds: float) -> Ledger:
-        """`kind` is one of `KINDS`. Longer if there were few answers: a machine may be busy."""
+        """`kind` is one of `KINDS`. Runs longer if there were few answers, on a busy machine."""
         kinds = [attack for name, attack in ATTACKS.items() if kind in {name, TOGETHER}]
         ledger = Ledger()
         asyncio.run(self._run(port, kinds, seconds, ledger))
@@ -72,7 +72,7 @@ class Load:
                 raise ended
 
     async def _ask(self, port: int, caller: Caller, ledger: Ledger) -> None:
-        """Again and again on one connection; on another after an answer that never came."""
+        """Repeated requests on one connection; on a new one after a missing answer."""
         while True:
             try:
                 async with connected(port) as connection:
@@ -82,7 +82,7 @@ class Load:
                 ledger.refused += 1
 
     async def _attack(self, port: int, kinds: Iterable[Attack], attacker: Attacker) -> None:
-        """With pauses: a flood would tell how fast the issuer is, not to whom it answers."""
+        """With pauses: this tests who gets which answer, not the speed of the issuer."""
         while True:
             for attack in kinds:
                 with suppress(*NO_ANSWER):
@@ -92,7 +92,7 @@ class Load:
 
 
 async def ask(connection: Connection, caller: Caller, ledger: Ledger) -> None:
-    """For a token, and for what the issuer says of it."""
+    """Requests for a token, and for its introspection."""
     own = new_id("token")
     connection.send(caller.token(own))
     token = await answered(connection, caller, own, ledger, "access_token")

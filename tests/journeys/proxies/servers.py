@@ -20,7 +20,7 @@ from tests.journeys.running_issuer import (
 
 PAGE = REPOSITORY / "docs" / "how-to" / "run-behind-a-proxy.md"
 SECONDS_TO_START = 10
-# Debian keeps some of them where only root looks.
+# Debian installs some of them into the path of root only.
 SEARCHED = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
 UPSTREAM = "127.0.0.1:9000"
 
@@ -44,7 +44,7 @@ http {{
 
 @dataclass(frozen=True)
 class Proxy:
-    """How a proxy is run for a test. `instead` are the lines that cannot be as on the page: TLS."""
+    """How a proxy runs in a test. `instead` replaces the lines of the page that need TLS."""
 
     name: str
     language: str
@@ -54,11 +54,11 @@ class Proxy:
 
     @property
     def program(self) -> str | None:
-        """None where it is not installed."""
+        """None if it is not installed."""
         return shutil.which(self.name, path=SEARCHED)
 
     def configuration(self, port: int, upstream: int, folder: Path) -> str:
-        """That of the page, on loopback and without TLS."""
+        """The configuration of the page, on loopback and without TLS."""
         (found,) = re.findall(rf"```{self.language}\n(.*?)```", PAGE.read_text(), re.DOTALL)
         for line, other in {**self.instead, UPSTREAM: f"127.0.0.1:{upstream}"}.items():
             assert line in found, f"{PAGE.name} has no longer: {line}"
@@ -67,7 +67,7 @@ class Proxy:
 
     @contextmanager
     def running(self, upstream: int, folder: Path) -> Iterator[int]:
-        """The port where it listens, once it does; `AssertionError` with what it said if not."""
+        """The port, once it listens; `AssertionError` with its output if it does not."""
         assert self.program is not None
         folder.mkdir()
         file, log = folder / "configuration", folder / "log"
@@ -91,7 +91,7 @@ class Proxy:
 
 @dataclass(frozen=True)
 class Directly:
-    """No proxy: callers ask the issuer itself."""
+    """No proxy: callers connect to the issuer itself."""
 
     name: str = "none"
     program: str | None = ""

@@ -1,4 +1,4 @@
-"""Requests as bytes, and connections on which answers are read one after the other."""
+"""Requests as bytes, and connections that read answers in order."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ class Answer:
 def request(
     target: str, headers: Iterable[tuple[str, str]], body: bytes | None = None, method: str = "POST"
 ) -> bytes:
-    """A request; its length is that of the body, or without one, what `headers` say."""
+    """A request; without a body, `headers` set the length."""
     lines = [f"{method} {target} HTTP/1.1", "Host: id.example"]
     lines += [f"{name}: {value}" for name, value in headers]
     if body is not None:
@@ -59,7 +59,7 @@ class Connection:
         self._writer.write(data)
 
     async def sent(self) -> None:
-        """Return when the peer has taken nearly everything."""
+        """Return when the peer has received nearly everything."""
         await self._writer.drain()
 
     def half_close(self) -> None:
@@ -70,7 +70,7 @@ class Connection:
         self._writer.transport.abort()
 
     async def answer(self) -> Answer:
-        """The next one. `OSError`, `TimeoutError` or `EOFError` if there is none."""
+        """The next answer. `OSError`, `TimeoutError` or `EOFError` if there is none."""
         async with asyncio.timeout(PATIENCE):
             head = CONTINUE
             while head.startswith(CONTINUE):
