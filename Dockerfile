@@ -1,4 +1,4 @@
-# Pin what you build on: `docker pull` prints the digest of the tag, and
+# Pin the base image: `docker pull` prints the digest of the tag, and
 # `docker build --build-arg PYTHON_IMAGE=python:3.12-slim-bookworm@sha256:… .` uses it.
 ARG PYTHON_IMAGE=python:3.12-slim-bookworm
 
@@ -6,7 +6,7 @@ FROM ${PYTHON_IMAGE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /source
 RUN python -m venv /opt/build && python -m venv /opt/issuer
-# The locked packages change less often than the code, and so have layers of their own.
+# The locked packages change less often than the code, so they have separate layers.
 COPY requirements.txt requirements-build.txt ./
 RUN /opt/build/bin/pip install --require-hashes -r requirements-build.txt
 RUN /opt/issuer/bin/pip install --require-hashes -r requirements.txt
@@ -18,13 +18,13 @@ RUN /opt/build/bin/hatchling build --target wheel \
     && /opt/issuer/bin/python -m pip uninstall --yes pip
 
 FROM ${PYTHON_IMAGE}
-# The number is fixed, so that the owner of a volume stays the same from image to image.
+# The number is fixed, so that the owner of a volume is the same with every image.
 RUN groupadd --gid 10001 issuer \
     && useradd --uid 10001 --gid issuer --no-create-home --home-dir /var/lib/issuer issuer \
     && install --directory --owner issuer --group issuer --mode 0700 /var/lib/issuer
 COPY --from=build /opt/issuer /opt/issuer
 ENV PATH=/opt/issuer/bin:$PATH PYTHONUNBUFFERED=1 ISSUER_DATA_DIR=/var/lib/issuer
-# By number: Kubernetes cannot tell from a name that it is not root.
+# By number: runAsNonRoot of Kubernetes rejects a user name.
 USER 10001:10001
 WORKDIR /var/lib/issuer
 VOLUME /var/lib/issuer

@@ -1,11 +1,11 @@
-# Each target sets up what it needs, once: a stamp in each venv says what is already installed.
+# Each target installs what it needs, once: stamp files in each venv mark what is installed.
 
 PYTHON ?= $(shell python3.11 -c 'import sys; print(sys.executable)' 2>/dev/null || echo python3)
 ARGS ?=
 
 BIN := .venv/bin
 TOOLS := .venv-tools
-# Releases of agno that tests ask, besides the newest, which is in .venv: tests/agentos/releases.py.
+# Older releases of agno to test with; the newest is in .venv. See tests/agentos/releases.py.
 AGNO_RELEASES := 2.7.2 2.8.7 2.9.0 3.0.11
 AGNO_VENVS := $(foreach release,$(AGNO_RELEASES),.venv-agno-$(basename $(release)))
 FOREIGN_CLIENTS := tests/journeys/javascript
@@ -14,12 +14,11 @@ PYTEST = $(BIN)/pytest --numprocesses=logical --dist=loadgroup --no-loadscope-re
 QUIETLY := --quiet --disable-pip-version-check
 UV := uv==0.13.9
 
-# Tests run behind these proxies where they are installed. With REQUIRE_PROXIES, as in .ci/run, none
-# of these tests is skipped: root installs what is missing, from Debian.
+# Tests behind a proxy are skipped if it is not installed. With REQUIRE_PROXIES, as in .ci/run, they
+# fail instead, and root installs missing proxies from Debian.
 PROXIES := $(if $(REQUIRE_PROXIES),caddy nginx haproxy)
 
-# Client libraries in JavaScript are tested, and a server is measured beside ours, where there is a
-# Node.js to run them.
+# Tests of JavaScript client libraries, and the comparison with a JavaScript server, need Node.js.
 node_modules = $(if $(and $(shell command -v npm),$(wildcard $(1)/package-lock.json)), \
 	$(1)/node_modules/.package-lock.json)
 
@@ -29,16 +28,16 @@ help:  ## list the targets
 quickstart: .venv/runtime  ## install everything into .venv and serve a demo issuer
 	@exec $(BIN)/issuer quickstart $(ARGS)
 
-demo: .venv/demo  ## the same with a real AgentOS
+demo: .venv/demo  ## serve a demo issuer and an AgentOS that accepts its tokens
 	@exec $(BIN)/issuer quickstart --agentos $(ARGS)
 
 test: lint $(PROXIES) $(AGNO_VENVS:=/installed) $(call node_modules,$(FOREIGN_CLIENTS))  ## lint, check types, run every test that is not slow (ARGS='-k jwks')
 	$(PYTEST) -m 'not slow' $(ARGS)
 
-test-all: lint $(PROXIES) $(AGNO_VENVS:=/installed) $(call node_modules,$(FOREIGN_CLIENTS))  ## the same with the slow ones, in 23 minutes
+test-all: lint $(PROXIES) $(AGNO_VENVS:=/installed) $(call node_modules,$(FOREIGN_CLIENTS))  ## like test, with the slow tests (23 minutes)
 	$(PYTEST) $(ARGS)
 
-bench: .venv/dev $(call node_modules,$(FOREIGN_SERVERS))  ## measure how fast it is, in ten minutes (ARGS=--quick)
+bench: .venv/dev $(call node_modules,$(FOREIGN_SERVERS))  ## measure the performance, in ten minutes (ARGS=--quick)
 	@exec $(BIN)/python -m benchmarks $(ARGS)
 
 lint: .venv/dev  ## check style and types
@@ -60,7 +59,7 @@ wheel: .venv/runtime  ## build the wheels into dist/: the issuer, and the verifi
 
 LOCK = $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url $(ARGS)
-lock: $(TOOLS)/installed  ## write the requirements files anew (ARGS=--upgrade for newer versions)
+lock: $(TOOLS)/installed  ## update the requirements files (ARGS=--upgrade for newer versions)
 	$(LOCK) pyproject.toml --extra postgres --extra redis --output-file requirements.txt
 	$(LOCK) --group build --constraint requirements.txt --output-file requirements-build.txt
 	$(LOCK) pyproject.toml --all-extras --group dev --constraint requirements.txt \
@@ -72,7 +71,7 @@ lock: $(TOOLS)/installed  ## write the requirements files anew (ARGS=--upgrade f
 			$(LOCK) - --output-file "tests/agentos/requirements-agno-$${release%.*}.txt" || exit; \
 	done
 
-clean:  ## remove what make created; issuer-data stays, it holds keys
+clean:  ## remove what make created, except issuer-data, which contains keys
 	rm -rf .venv .venv-* dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis \
 		$(FOREIGN_CLIENTS)/node_modules $(FOREIGN_SERVERS)/node_modules
 
@@ -118,10 +117,10 @@ $(PROXIES):
 		DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
 		apt-get install --quiet=2 --yes --no-install-recommends $@; }
 
-# pip comes last into a venv: when it is there, so is the rest.
+# pip is installed last into a venv: if it exists, the venv is complete.
 %/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
-		"The issuer needs Python 3.11 or newer: name one with `make PYTHON=…`.")'
+		"The issuer needs Python 3.11 or newer. Set the interpreter with `make PYTHON=…`.")'
 	@$(PYTHON) -m venv $*
 
 .PHONY: help quickstart demo test test-all bench lint format docs wheel lock clean $(PROXIES)
