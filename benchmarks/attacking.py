@@ -191,9 +191,9 @@ async def sign_ins(target: Target) -> None:
     deployment = target.issuer.deployment
     deployment.user("alice")
     front = deployment.client("front", grant_types=["password"], scopes=["agents:*"])
-    wanted = {"grant_type": "password", "username": "alice"}
+    sign_in = {"grant_type": "password", "username": "alice"}
     basic = Caller(front, "my-os", "").basic
-    forms = [urlencode({**wanted, "password": each}).encode() for each in (PASSWORD, "wrong")]
+    forms = [urlencode({**sign_in, "password": each}).encode() for each in (PASSWORD, "wrong")]
     asks = [request(TOKEN, [FORM, basic], form) for form in forms]
     random = Random(0)
     await target.flood(lambda: random.choice(asks), connections=40)

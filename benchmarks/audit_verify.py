@@ -93,9 +93,9 @@ def measured(kind: str, events: int) -> list[str]:
         command = [sys.executable, "-m", "issuer", "audit", "verify", "--json"]
         started = time.perf_counter()
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        said = subprocess.run(command, env=environment, check=True, capture_output=True).stdout
+        output = subprocess.run(command, env=environment, check=True, capture_output=True).stdout
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        found = json.loads(said)
+        found = json.loads(output)
         assert found["ok"], found
         return [
             kind,

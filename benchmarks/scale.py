@@ -111,10 +111,10 @@ def taken(call: Callable[[], object], before: Callable[[], None] = lambda: None)
 def measured(options: argparse.Namespace, folder: Path) -> dict[str, dict[str, float]]:
     """By issuer and number."""
     full = (options.users, options.clients, options.roles)
-    wanted = {"empty": (0, 0, 0, 0), "full": (*full, 0), "grown": (0, 0, 0, options.events)}
+    sizes = {"empty": (0, 0, 0, 0), "full": (*full, 0), "grown": (0, 0, 0, options.events)}
     issuers: dict[str, Filled] = {}
     with ExitStack() as running:
-        for name, numbers in wanted.items():
+        for name, numbers in sizes.items():
             if name == "empty" or any(numbers):
                 issuers[name] = Filled(folder / name, *numbers)
         for filled in issuers.values():

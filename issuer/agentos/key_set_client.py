@@ -16,11 +16,11 @@ from issuer.agentos.fetching import Fetched
 
 T = TypeVar("T")
 
-OFTEN = 1.0
-SELDOM = 300.0
-IF_NOT_TOLD = 60.0
-MAX_BETWEEN_TRIES = 30.0
-BETWEEN_ASKED = 5.0
+MIN_INTERVAL = 1.0
+MAX_INTERVAL = 300.0
+DEFAULT_INTERVAL = 60.0
+MAX_RETRY_INTERVAL = 30.0
+EXTRA_FETCH_INTERVAL = 5.0
 STALE_LIMIT = 24 * 3600.0
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class KeySetClient(Generic[T]):
         *,
         check: Callable[[T], None] = lambda _: None,
         keep: Callable[[Held[T]], None] = lambda _: None,
-        between_tries: float = MAX_BETWEEN_TRIES,
+        retry_interval: float = MAX_RETRY_INTERVAL,
         trusted_for: float = STALE_LIMIT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -69,13 +69,13 @@ class KeySetClient(Generic[T]):
         self._read = read
         self._check = check
         self._keep = keep
-        self._between_tries = between_tries
+        self._retry_interval = retry_interval
         self._clock = clock
         self._failures = 0
-        self._asked_at = -BETWEEN_ASKED
+        self._extra_fetch_at = -EXTRA_FETCH_INTERVAL
         self._process: int | None = None
-        self._following: Future[None] | None = None
-        self._flight: asyncio.Task[None] | None = None
+        self._polling: Future[None] | None = None
+        self._fetch_task: asyncio.Task[None] | None = None
 
     @property
     def trusted(self) -> Held[T] | None:
@@ -96,74 +96,72 @@ class KeySetClient(Generic[T]):
             if self.is_running:
                 return
             self.held = self.held or held
-            self._following = background.run(self._follow())
+            self._polling = background.run(self._poll())
             self._process = os.getpid()
 
     def stop(self) -> None:
         """Stop polling until started again."""
         with background.starting:
-            if self._following is not None:
-                self._following.cancel()
+            if self._polling is not None:
+                self._polling.cancel()
             self._process = None
 
-    async def now(self) -> None:
+    async def fetch_now(self) -> None:
         """Fetch now, or wait for the fetch in progress."""
         self.start()
-        await asyncio.wrap_future(background.run(self._once()))
+        await asyncio.wrap_future(background.run(self._fetch_once()))
 
-    async def for_want_of(self, is_there: Callable[[T], bool]) -> None:
+    async def fetch_missing(self, is_there: Callable[[T], bool]) -> None:
         """Fetch because something is missing; such fetches start at most every 5 s.
 
         This limit is their own: they never delay a scheduled fetch.
         """
         self.start()
-        await asyncio.wrap_future(background.run(self._asked(is_there)))
+        await asyncio.wrap_future(background.run(self._fetch_if_missing(is_there)))
 
-    def ask_for(self, is_there: Callable[[T], bool]) -> None:
-        """Like `for_want_of`, for a caller that cannot wait."""
-        if self._clock() - self._asked_at >= BETWEEN_ASKED:
+    def request_missing(self, is_there: Callable[[T], bool]) -> None:
+        """Like `fetch_missing`, for a caller that cannot wait."""
+        if self._clock() - self._extra_fetch_at >= EXTRA_FETCH_INTERVAL:
             self.start()
-            background.run(self._asked(is_there))
+            background.run(self._fetch_if_missing(is_there))
 
-    async def _follow(self) -> None:
+    async def _poll(self) -> None:
         while True:
-            await self._once()
+            await self._fetch_once()
             while (pause := self.next_at - self._clock()) > 0:
-                await asyncio.sleep(min(pause, OFTEN))  # an extra fetch may move `next_at`
+                await asyncio.sleep(min(pause, MIN_INTERVAL))  # an extra fetch may move `next_at`
 
-    async def _asked(self, is_there: Callable[[T], bool]) -> None:
-        if self._is_under_way:
-            await self._once()
+    async def _fetch_if_missing(self, is_there: Callable[[T], bool]) -> None:
+        if self._is_fetching:
+            await self._fetch_once()
         held, now = self.trusted, self._clock()
-        if (held and is_there(held.value)) or now - self._asked_at < BETWEEN_ASKED:
+        if (held and is_there(held.value)) or now - self._extra_fetch_at < EXTRA_FETCH_INTERVAL:
             return
-        self._asked_at = now
-        await self._once()
+        self._extra_fetch_at = now
+        await self._fetch_once()
 
-    async def _once(self) -> None:
+    async def _fetch_once(self) -> None:
         """One fetch at a time; concurrent callers wait for the same one."""
-        if self._flight is None or not self._is_under_way:
-            self._flight = asyncio.get_running_loop().create_task(self._refresh())
-        await asyncio.shield(self._flight)
+        if self._fetch_task is None or not self._is_fetching:
+            self._fetch_task = asyncio.get_running_loop().create_task(self._refresh())
+        await asyncio.shield(self._fetch_task)
 
     @property
-    def _is_under_way(self) -> bool:
+    def _is_fetching(self) -> bool:
         """Whether a fetch is in progress in this loop: a fork copies that of the parent's loop."""
-        flight = self._flight
+        task = self._fetch_task
         return (
-            flight is not None
-            and not flight.done()
-            and flight.get_loop() is asyncio.get_running_loop()
+            task is not None and not task.done() and task.get_loop() is asyncio.get_running_loop()
         )
 
     async def _refresh(self) -> None:
         try:
             self._accept(await self._fetch(self.held.etag if self.held else None))
         except NotFetched as error:
-            self._complain(f"{self.name} {error}")
+            self._report_failure(f"{self.name} {error}")
         except Exception as error:  # whatever it is, polling continues
             log.exception("%s cannot be updated", self.name)
-            self._complain(f"{self.name}: {type(error).__name__}")
+            self._report_failure(f"{self.name}: {type(error).__name__}")
 
     def _accept(self, fetched: Fetched) -> None:
         now = self._clock()
@@ -176,8 +174,8 @@ class KeySetClient(Generic[T]):
         if self.problem:
             log.info("%s is updated again", self.name)
         self.problem, self._failures = None, 0
-        kept_for = IF_NOT_TOLD if fetched.max_age is None else fetched.max_age
-        self.next_at = now + min(max(kept_for, OFTEN), SELDOM)
+        interval = DEFAULT_INTERVAL if fetched.max_age is None else fetched.max_age
+        self.next_at = now + min(max(interval, MIN_INTERVAL), MAX_INTERVAL)
         self._keep(self.held)
 
     def _seen_again(self, fetched: Fetched, now: float) -> Held[T]:
@@ -189,11 +187,11 @@ class KeySetClient(Generic[T]):
             raise
         return replace(self.held, etag=fetched.etag, seen_at=now)
 
-    def _complain(self, problem: str) -> None:
+    def _report_failure(self, problem: str) -> None:
         if problem != self.problem:
             log.warning("%s; the last valid version stays in use", problem)
         self.problem = problem
-        pause = min(2.0**self._failures, self._between_tries)
+        pause = min(2.0**self._failures, self._retry_interval)
         self._failures = min(self._failures + 1, 10)
         # Spread the load when the issuer is available again.
         self.next_at = self._clock() + pause * random.uniform(0.5, 1.0)  # noqa: S311

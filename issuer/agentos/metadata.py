@@ -18,7 +18,7 @@ _TRIED_AGAIN_AFTER = 60.0
 class Source:
     """Fetches the document that the issuer's metadata names as `member`, or the one at `url`.
 
-    `asking` turns that URL into the one to fetch. The document has at most `max_bytes`.
+    `rewrite` turns that URL into the one to fetch. The document has at most `max_bytes`.
     """
 
     def __init__(
@@ -27,20 +27,20 @@ class Source:
         member: str,
         *,
         url: str | None = None,
-        asking: Callable[[str], str] = str,
+        rewrite: Callable[[str], str] = str,
         max_bytes: int = MAX_BYTES,
         allow_http: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._issuer = issuer
         self._member = member
-        self._asking = asking
+        self._rewrite = rewrite
         self._max_bytes = max_bytes
         self._allow_http = allow_http
         self._clock = clock
         self._is_given = url is not None
         self._read_again_at = clock()
-        self._asked: str | None = None
+        self._last_url: str | None = None
         self.url = url
 
     async def __call__(self, etag: str | None) -> Fetched:
@@ -51,12 +51,12 @@ class Source:
         async with new_client() as client:
             await self._find(client)
             assert self.url is not None
-            before, self._asked = self._asked, self._asking(self.url)
+            before, self._last_url = self._last_url, self._rewrite(self.url)
             try:  # an etag is valid for one URL only
                 return await fetch(
                     client,
-                    self._asked,
-                    etag if self._asked == before else None,
+                    self._last_url,
+                    etag if self._last_url == before else None,
                     max_bytes=self._max_bytes,
                 )
             except NotFetched:

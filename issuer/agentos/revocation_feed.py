@@ -20,9 +20,9 @@ from issuer.agentos.rules import TokenRules
 from issuer.agentos.signed_feed import MAX_CLOCK_SKEW, kid_of, read_feed, require_current
 
 MAX_BYTES = 16 * 1024 * 1024
-_SELDOM = 5.0
-_ASKED_AGAIN_AFTER = 300.0
-_KEPT_AGAIN_AFTER = 60.0
+_MAX_INTERVAL = 5.0
+_NO_FEED_INTERVAL = 300.0
+_REWRITE_AFTER = 60.0
 _NO_FEED = b""  # instead of a document: the issuer has no feed
 
 log = logging.getLogger(__name__)
@@ -55,17 +55,17 @@ class RevocationFeed:
         self._key_set = key_set
         self._algorithms = algorithms
         self._is_optional = is_optional
-        self._goes_on = away_limit is None
+        self._has_no_limit = away_limit is None
         self._cache = cache
-        self._kept: tuple[Revocations, float] | None = None
-        self._turns = 0
+        self._written: tuple[Revocations, float] | None = None
+        self._failed_fetches = 0
         self._clock = clock
         self._wall_clock = wall_clock
         self._source = Source(
             rules.issuer,
             "revocations_uri",
             url=url,
-            asking=self._for_an_algorithm_of_ours,
+            rewrite=self._for_an_algorithm_of_ours,
             max_bytes=MAX_BYTES,
             allow_http=allow_http,
             clock=clock,
@@ -76,7 +76,7 @@ class RevocationFeed:
             self._read,
             check=self._require_current,
             keep=self._keep,
-            between_tries=_SELDOM,
+            retry_interval=_MAX_INTERVAL,
             trusted_for=STALE_LIMIT if away_limit is None else away_limit,
             clock=clock,
         )
@@ -89,7 +89,7 @@ class RevocationFeed:
         """Start polling in this process. Does not block."""
         if not self.is_running:
             cache = self._cache if self.client.held is None else None
-            self.client.start(cache.read(_read_kept) if cache else None)
+            self.client.start(cache.read(_read_cached) if cache else None)
 
     def stop(self) -> None:
         """Stop polling."""
@@ -99,7 +99,7 @@ class RevocationFeed:
         """Wait for the first answer; fetch again if tokens cannot be accepted without one."""
         first_try = self.client.held is None and self.client.problem is None
         if first_try or not self.is_known:
-            await self.client.for_want_of(lambda revocations: revocations.issued_at > 0)
+            await self.client.fetch_missing(lambda revocations: revocations.issued_at > 0)
 
     def refuse(self, kid: str, claims: Mapping[str, Any]) -> None:
         """`jwt.InvalidTokenError` for a revoked token. Never blocks.
@@ -116,7 +116,9 @@ class RevocationFeed:
         """What is held and since when, for JSON; `moment` formats a monotonic time."""
         held = self.client.held
         feed = held.value if held and held.body != _NO_FEED else None
-        ends = None if self._goes_on or held is None else held.seen_at + self.client.trusted_for
+        ends = (
+            None if self._has_no_limit or held is None else held.seen_at + self.client.trusted_for
+        )
         return {
             "url": self._source.url,
             "entries": feed.count if feed else None,
@@ -139,7 +141,7 @@ class RevocationFeed:
     def is_known(self) -> bool:
         """Whether `refuse` can answer."""
         held = self.client.held
-        if self._goes_on or self.client.trusted is not None:
+        if self._has_no_limit or self.client.trusted is not None:
             return True
         is_named = self._source.url is not None
         return not is_named and (self._is_optional if held is None else held.body == _NO_FEED)
@@ -152,24 +154,24 @@ class RevocationFeed:
         except NotNamed as error:
             if held is not None and held.body != _NO_FEED:
                 raise NotFetched(f"was there before, and {error}") from None
-            return Fetched(_NO_FEED, None, _ASKED_AGAIN_AFTER)
+            return Fetched(_NO_FEED, None, _NO_FEED_INTERVAL)
         except NotFetched:
-            self._turns += 1
+            self._failed_fetches += 1
             raise
         if fetched.body is not None:
             await self._have_key_for(fetched.body)
-        kept_for = _SELDOM if fetched.max_age is None else min(fetched.max_age, _SELDOM)
-        return replace(fetched, max_age=kept_for)
+        max_age = _MAX_INTERVAL if fetched.max_age is None else min(fetched.max_age, _MAX_INTERVAL)
+        return replace(fetched, max_age=max_age)
 
     async def _have_key_set(self) -> None:
         if self._key_set.trusted is None and self._key_set.is_running:
-            await self._key_set.now()
+            await self._key_set.fetch_now()
 
     async def _have_key_for(self, feed: bytes) -> None:
         """The feed may be signed with a key that is newer than the key set held."""
         kid = kid_of(feed)
         if kid is not None and kid not in self._keys and self._key_set.is_running:
-            await self._key_set.for_want_of(lambda key_set: key_set.has(kid))
+            await self._key_set.fetch_missing(lambda key_set: key_set.has(kid))
 
     @property
     def _keys(self) -> Keys:
@@ -193,12 +195,12 @@ class RevocationFeed:
         """Write it to disk: at once if it has new entries, else once a minute."""
         if self._cache is None:
             return
-        if self._kept is not None:
-            kept, at = self._kept
-            is_kept = kept is held.value or held.value.is_covered_by(kept)
-            if is_kept and held.seen_at - at < _KEPT_AGAIN_AFTER:
+        if self._written is not None:
+            written, at = self._written
+            is_written = written is held.value or held.value.is_covered_by(written)
+            if is_written and held.seen_at - at < _REWRITE_AFTER:
                 return
-        self._kept = held.value, held.seen_at
+        self._written = held.value, held.seen_at
         body = _NO_FEED if held.body == _NO_FEED else held.value.as_json()
         self._cache.write(replace(held, body=body))
 
@@ -213,7 +215,7 @@ class RevocationFeed:
         ours = [alg for alg in self._algorithms if alg in known]
         if not ours or "alg" in parse_qs(parts.query, keep_blank_values=True):
             return url
-        asked = f"alg={ours[self._turns % len(ours)]}"
+        asked = f"alg={ours[self._failed_fetches % len(ours)]}"
         return parts._replace(query=f"{parts.query}&{asked}" if parts.query else asked).geturl()
 
 
@@ -222,5 +224,5 @@ def as_utc(instant: float) -> str:
     return datetime.fromtimestamp(instant, UTC).isoformat(timespec="seconds")
 
 
-def _read_kept(content: bytes) -> Revocations:
+def _read_cached(content: bytes) -> Revocations:
     return Revocations() if content == _NO_FEED else read_revocations(content)[0]

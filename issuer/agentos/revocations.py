@@ -146,13 +146,13 @@ def _time_of(times: Times, name: Any) -> int:
     return times.get(name, -1) if isinstance(name, str) else -1
 
 
-def _joined(now: Times, before: Times, still_matters_after: float) -> Times:
-    kept = {
+def _joined(now: Times, before: Times, relevant_after: float) -> Times:
+    carried_over = {
         name: at
         for name, at in before.items()
-        if at > now.get(name, -1) and (at > still_matters_after or name in now)
+        if at > now.get(name, -1) and (at > relevant_after or name in now)
     }
-    return {**now, **kept} if kept else now
+    return {**now, **carried_over} if carried_over else now
 
 
 def _is_within(times: Times, others: Times) -> bool:

@@ -125,10 +125,10 @@ class TrustedIssuer:
     async def _fetch_for(self, kid: str | None) -> None:
         if not self._is_running:  # the first request, or the first after a fork
             self.start()
-            await self._key_set_client.now()
+            await self._key_set_client.fetch_now()
         trusted = self._key_set_client.trusted
         if trusted is None or (kid is not None and not trusted.value.has(kid)):
-            await self._key_set_client.for_want_of(lambda key_set: key_set.has(kid))
+            await self._key_set_client.fetch_missing(lambda key_set: key_set.has(kid))
         if self.feed:
             await self.feed.prepare()
 
@@ -207,7 +207,7 @@ class TrustedIssuer:
         key = key_set.keys.get(kid) if isinstance(kid, str) else None
         if key is None:
             if isinstance(kid, str):
-                self._key_set_client.ask_for(lambda held: held.has(kid))
+                self._key_set_client.request_missing(lambda held: held.has(kid))
             raise jwt.InvalidTokenError("The token's key is not in the issuer's key set.")
         return key
 

@@ -120,9 +120,9 @@ class Oracle:
         }
 
     def matches(self, held: str, asked: str) -> bool:
-        wanted = agno_scopes.parse_scope(asked)
+        requested = agno_scopes.parse_scope(asked)
         return agno_scopes.matches_scope(
-            agno_scopes.parse_scope(held), wanted, resource_id=wanted.resource_id
+            agno_scopes.parse_scope(held), requested, resource_id=requested.resource_id
         )
 
 

@@ -66,7 +66,7 @@ class Tokens:
         """
         scopes = list(scopes)
         issued_at = int(time.time()) + min(expires_in, 0) - 1
-        said = {
+        payload = {
             "iss": self.issuer,
             "sub": sub,
             "aud": audience,
@@ -77,7 +77,7 @@ class Tokens:
             "scope": " ".join(scopes),
             "scopes": scopes,
         }
-        return self.sign(said | claims, typ)
+        return self.sign(payload | claims, typ)
 
     def sign(self, claims: dict[str, Any], typ: str | None) -> str:
         """A JWT of these claims. What is None is left out."""

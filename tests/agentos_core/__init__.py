@@ -1,1 +1,1 @@
-"""The guest house without agno: following a key set, and verifying with it."""
+"""Tests of `issuer.agentos` without agno: polling a key set, and verifying with it."""

@@ -76,7 +76,7 @@ class Following:
     def poll(self) -> None:
         """Poll the feed now, as it does every few seconds."""
         assert self.issuer.feed
-        asyncio.run(self.issuer.feed.client.now())
+        asyncio.run(self.issuer.feed.client.fetch_now())
 
     def receive(self, signing: Key | None = None, /, **claims: Any) -> None:
         """Publish a feed with these claims, and poll it."""

@@ -44,7 +44,7 @@ def key_set_client(server: HostileServer, clocks: Clocks) -> Iterator[KeySetClie
 
 
 def fetch_now(key_set_client: KeySetClient[Any]) -> None:
-    asyncio.run(key_set_client.now())
+    asyncio.run(key_set_client.fetch_now())
 
 
 BAD_ANSWERS = [
@@ -330,7 +330,7 @@ def test_concurrent_callers_share_one_fetch(
         key_set_client.start()
         while not server.asked[KEYS]:
             await asyncio.sleep(0.01)
-        asking = [asyncio.create_task(key_set_client.for_want_of(bool)) for _ in range(50)]
+        asking = [asyncio.create_task(key_set_client.fetch_missing(bool)) for _ in range(50)]
         await asyncio.sleep(0)
         released.set()
         await asyncio.gather(*asking)
@@ -358,7 +358,7 @@ def test_a_cancelled_caller_does_not_cancel_the_fetch_of_others(
     server.at(KEYS, held_until(released, answer(b"{}")))
 
     async def ask() -> None:
-        impatient, patient = (asyncio.create_task(key_set_client.now()) for _ in range(2))
+        impatient, patient = (asyncio.create_task(key_set_client.fetch_now()) for _ in range(2))
         while not server.asked[KEYS]:
             await asyncio.sleep(0.01)
         impatient.cancel()
@@ -401,7 +401,7 @@ def test_stopping_and_starting_again_makes_no_second_fetch(
         for _ in range(5):
             key_set_client.stop()
             key_set_client.start()
-        waiting = asyncio.create_task(key_set_client.now())
+        waiting = asyncio.create_task(key_set_client.fetch_now())
         await asyncio.sleep(0)
         background.run(asyncio.sleep(0)).result()  # so it waits by now
         released.set()
