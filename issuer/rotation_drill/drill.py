@@ -9,10 +9,10 @@ from issuer.audit import Actor, Trail
 from issuer.composition import Administration
 from issuer.errors import InvalidField, NotAllowed
 from issuer.explaining import PreviewRequest
+from issuer.rotation_drill.check_results import KeyPair
 from issuer.rotation_drill.checks import Checks
 from issuer.rotation_drill.report import Report
 from issuer.rotation_drill.request import DrillRequest, address
-from issuer.rotation_drill.seen import Pair
 from issuer.rotation_drill.test_tokens import TestTokenMaker
 from issuer.tokens import Authorization
 from issuer.vocabulary import SEEN_WITHIN, SigningAlgorithm
@@ -56,15 +56,15 @@ class Drill:
         self._audit(report, verifiers)
         return report
 
-    def _rehearsed(self, checks: Checks, keys: Pair, *, rotate: bool) -> Report:
-        before = list(checks.seen())
+    def _rehearsed(self, checks: Checks, keys: KeyPair, *, rotate: bool) -> Report:
+        before = list(checks.results())
         if not rotate or not all(each.ok for each in before):
             return Report(keys, before)
         try:
             self._rotate(keys)
         except NotAllowed as error:
             return Report(keys, before, refusal=str(error))
-        return Report(keys, before, list(checks.seen()), rotated=True)
+        return Report(keys, before, list(checks.results()), rotated=True)
 
     def _authorization(self, request: DrillRequest) -> Authorization | None:
         if request.client_id is None:
@@ -89,13 +89,13 @@ class Drill:
             raise InvalidField("alg", f"must be {alg} for tokens of {authorization.audience.id}")
         return alg
 
-    def _announced(self, alg: SigningAlgorithm) -> Pair:
+    def _announced(self, alg: SigningAlgorithm) -> KeyPair:
         """The keys, once every verifier must have fetched the next one."""
         keyring = self._administration.keys.keyring
         kept_for = self._administration.settings.key_set_kept_for
         while True:
             keyring.put_in_order()
-            keys = Pair(keyring.active(alg), keyring.next_key(alg))
+            keys = KeyPair(keyring.active(alg), keyring.next_key(alg))
             seen_at = keys.new.announced_at + SEEN_WITHIN + kept_for
             left = seen_at - self._administration.clock()
             if left <= timedelta(0):
@@ -107,7 +107,7 @@ class Drill:
             )
             self._wait(left.total_seconds())
 
-    def _rotate(self, keys: Pair) -> None:
+    def _rotate(self, keys: KeyPair) -> None:
         with self._administration.changing_keys(self._actor) as work:
             if work.keys.rotate(keys.new.alg).kid != keys.new.kid:
                 raise NotAllowed("The keys changed during the drill. Run it again.")

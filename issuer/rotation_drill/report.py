@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from issuer.rotation_drill.seen import Pair, Seen
+from issuer.rotation_drill.check_results import CheckResult, KeyPair
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,9 +14,9 @@ class Report:
     `refusal` is why a requested rotation was refused although every check passed.
     """
 
-    keys: Pair
-    before: Sequence[Seen]
-    after: Sequence[Seen] = ()
+    keys: KeyPair
+    before: Sequence[CheckResult]
+    after: Sequence[CheckResult] = ()
     rotated: bool = False
     refusal: str | None = None
 

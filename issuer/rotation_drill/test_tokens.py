@@ -6,7 +6,7 @@ from functools import partial
 from issuer.audit import Actor, Trail
 from issuer.composition import Administration
 from issuer.keys import Forger
-from issuer.rotation_drill.seen import Pair
+from issuer.rotation_drill.check_results import KeyPair
 from issuer.tokens import AccessToken, Authorization, Signer
 from issuer.vocabulary import SHORTEST_TOKEN
 
@@ -24,7 +24,11 @@ class TestTokenMaker:
     """Makes tokens of one authorization that are valid for a minute."""
 
     def __init__(
-        self, administration: Administration, actor: Actor, authorization: Authorization, keys: Pair
+        self,
+        administration: Administration,
+        actor: Actor,
+        authorization: Authorization,
+        keys: KeyPair,
     ) -> None:
         self._administration = administration
         self._actor = actor

@@ -252,12 +252,12 @@ def test_it_does_not_rotate_to_a_key_that_it_has_not_checked(rehearsals: Rehears
     """Another rotation during the drill makes a further key the next one."""
     rehearsals.deployment.wait(READY_AFTER)
     verify = verifying(rehearsals.key_set)
-    seen, new = [], rehearsals.new
+    requests, new = [], rehearsals.new
 
     def dawdling(token: str | None) -> Reply:
         reply = verify(token)
-        seen.append(token)
-        if len(seen) == 4:
+        requests.append(token)
+        if len(requests) == 4:
             with rehearsals.deployment.services.administration.changing_keys(OPERATOR) as work:
                 work.keys.rotate(ES256)
             rehearsals.deployment.wait(READY_AFTER)

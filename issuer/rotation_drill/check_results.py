@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from issuer.keys import SigningKey
 
 
-class Pair(NamedTuple):
+class KeyPair(NamedTuple):
     """The active key, and the next one."""
 
     old: SigningKey
@@ -24,7 +24,7 @@ class Statuses(NamedTuple):
     forged: int
 
 
-class Seen(BaseModel):
+class CheckResult(BaseModel):
     """The result for the address `url`; `saw` describes it for people, without a subject.
 
     A `verifier` was sent tokens: `old`, `new` and `forged` are its statuses. A `key_set` lacks
@@ -43,22 +43,24 @@ class Seen(BaseModel):
     missing: tuple[str, ...] = ()
 
 
-def nothing(url: str, why: str) -> Seen:
+def unreachable(url: str, why: str) -> CheckResult:
     """The address could not be checked."""
-    return Seen(url=url, kind=None, ok=False, saw=why)
+    return CheckResult(url=url, kind=None, ok=False, saw=why)
 
 
-def key_set(url: str, kids: frozenset[str], keys: Pair) -> Seen:
+def key_set(url: str, kids: frozenset[str], keys: KeyPair) -> CheckResult:
     """The address publishes keys: the issuer itself, or a copy of its key set."""
     lacking = {name: key.kid for name, key in keys._asdict().items() if key.kid not in kids}
     saw = f"lacks the {' and the '.join(lacking)} key" if lacking else "has both keys"
-    return Seen(url=url, kind="key_set", ok=not lacking, saw=saw, missing=tuple(lacking.values()))
+    return CheckResult(
+        url=url, kind="key_set", ok=not lacking, saw=saw, missing=tuple(lacking.values())
+    )
 
 
-def verifier(url: str, statuses: Statuses) -> Seen:
+def verifier(url: str, statuses: Statuses) -> CheckResult:
     """The address verifies tokens."""
     fault = next(_faults(statuses), None)
-    return Seen(
+    return CheckResult(
         url=url,
         kind="verifier",
         ok=fault is None,
