@@ -1,4 +1,4 @@
-"""The door for operators: `/admin/v1`, JSON in and out, problems by RFC 9457."""
+"""The admin API, `/admin/v1`: JSON in and out, errors as problem details (RFC 9457)."""
 
 from issuer.admin.api import admin_routes
 from issuer.admin.head import HeadAsGet

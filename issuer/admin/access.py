@@ -1,4 +1,4 @@
-"""Who calls: an access token of this issuer, for the issuer itself (RFC 6750)."""
+"""Authentication of callers by an access token of this issuer for itself (RFC 6750)."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ _bearer = HTTPBearer(auto_error=False, scheme_name="access_token", bearerFormat=
 
 @dataclass(frozen=True)
 class Access:
-    """What the caller may do, and the way into the rooms."""
+    """The authenticated caller, its scopes, and units of work in its name."""
 
     administration: Administration
     actor: Actor
@@ -38,14 +38,14 @@ class Access:
             raise Forbidden(scope)
 
     def require_any(self, alternatives: Sequence[tuple[str, ...]]) -> None:
-        """`Forbidden` unless all of one alternative is covered; (): any scope at all is held."""
+        """`Forbidden` unless every scope of one alternative is covered; (): any scope will do."""
         if self.held and any(all(self.holds(each) for each in needs) for needs in alternatives):
             return
         raise Forbidden(next((each for each in alternatives[0] if not self.holds(each)), None))
 
     @contextmanager
     def work(self, scope: str) -> Iterator[UnitOfWork]:
-        """The rooms, in the one transaction of this request; `Forbidden` without `scope`."""
+        """The domain objects in the transaction of this request; `Forbidden` without `scope`."""
         reads = scope.endswith(":read")
         transaction = self.administration.reading if reads else self.administration.changing
         with transaction(self.actor, self.held) as work:
@@ -54,15 +54,15 @@ class Access:
 
 
 def authenticate(request: Request) -> Access:
-    """The caller's access, which is kept for the operation. Rights removed since do not count."""
-    found = _access(request)
-    request.state.access = found
-    return found
+    """The caller's access, also stored for the operation. Rights removed since do not count."""
+    access = _access(request)
+    request.state.access = access
+    return access
 
 
 async def _authenticated(request: Request, _: Annotated[object, Depends(_bearer)] = None) -> Access:
-    found: Access = request.state.access
-    return found
+    access: Access = request.state.access
+    return access
 
 
 def _access(request: Request) -> Access:
@@ -93,6 +93,6 @@ def _presented(request: Request) -> str:
 
 
 def _challenge(request: Request) -> str:
-    """RFC 6750 §3.1: no error code for a request that did not try."""
-    tried = ', error="invalid_token"' if "authorization" in request.headers else ""
-    return f'Bearer realm="issuer"{tried}'
+    """RFC 6750 §3.1: no error code for a request without authentication."""
+    error = ', error="invalid_token"' if "authorization" in request.headers else ""
+    return f'Bearer realm="issuer"{error}'

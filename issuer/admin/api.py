@@ -1,4 +1,4 @@
-"""All operations of the door: one file a resource, one line each in `RESOURCES`."""
+"""All operations of the admin API: one module for each resource, one line in `RESOURCES`."""
 
 from functools import cache
 
@@ -40,8 +40,8 @@ RESOURCES = [
 def admin_routes(base: str) -> tuple[BaseRoute, ...]:
     """`/admin/v1` under the path of the issuer.
 
-    They hold nothing of one application (that is in the request), so all in a process share them:
-    to make them takes FastAPI longer than all the rest of an application.
+    All applications in a process share them, since they hold no state of one (that is in the
+    request): FastAPI takes longer to build them than the rest of an application.
     """
     api_router = APIRouter(prefix=PREFIX)
     for resource in RESOURCES:

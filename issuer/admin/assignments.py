@@ -1,9 +1,9 @@
-"""`/clients/{id}/roles` and `/users/{id}/roles`: one set of operations for both."""
+"""`/clients/{client_id}/roles` and `/users/{id}/roles`: the same operations for both."""
 
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 
 from issuer.admin import clients, users
 from issuer.admin.access import Caller
@@ -14,43 +14,50 @@ from issuer.composition import UnitOfWork
 from issuer.errors import NotFound
 from issuer.roles import Assignment
 
-AtAudience = Annotated[str | None, Query(description="The audience at which it counts.")]
-Everywhere = Annotated[bool, Query(description="It counts at every audience: in its place.")]
+AtAudience = Annotated[str | None, Query(description="The audience of the assignment.")]
+Everywhere = Annotated[bool, Query(description="At every audience, instead of `audience`.")]
 
 
 def assignments_router(
-    prefix: str, tag: str, read: str, write: str, require: Callable[[UnitOfWork, str], object]
+    kind: str,
+    parameter: str,
+    read: str,
+    write: str,
+    require: Callable[[UnitOfWork, str], object],
 ) -> APIRouter:
-    """The operations for principals under `prefix`; `require` raises `NotFound` for no one."""
-    router = admin_router(prefix, tag)
-    kind = tag.removesuffix("s")
+    """The operations for clients or users; `require` raises `NotFound` for an unknown one.
+
+    `parameter` is the name of their id in the path.
+    """
+    router = admin_router(f"/{kind}s/{{{parameter}}}/roles", f"{kind}s")
+    PrincipalId = Annotated[str, Path(alias=parameter)]  # noqa: N806 - a type
 
     @router.get(
-        "/{id}/roles",
+        "",
         name=f"list_{kind}_roles",
         responses=documented("not-found", "invalid-cursor"),
     )
     def list_assignments(
         caller: Caller,
-        id: str,  # noqa: A002 - the path's word
+        principal_id: PrincipalId,
         limit: Limit = 50,
         cursor: Cursor = None,
     ) -> Page[Assignment]:
-        """What roles the principal has, and where."""
+        """List the roles assigned to the principal, and at which audiences."""
         with caller.work(read) as work:
-            require(work, id)
-            assignments = work.assignments.of(id)
+            require(work, principal_id)
+            assignments = work.assignments.of(principal_id)
         return page_of("roles", assignments, _key, cursor, limit)
 
     @router.put(
-        "/{id}/roles/{role}",
+        "/{role}",
         name=f"assign_{kind}_role",
         status_code=204,
         responses=documented("not-found", "not-allowed", "precondition-failed"),
     )
     def assign(
         caller: Caller,
-        id: str,  # noqa: A002
+        principal_id: PrincipalId,
         role: str,
         audience: AtAudience = None,
         everywhere: Everywhere = False,
@@ -59,21 +66,21 @@ def assignments_router(
         """Assign a role, at one audience or everywhere. Idempotent."""
         assignment = Assignment.of(role, audience, everywhere=everywhere)
         with caller.work(write) as work:
-            require(work, id)
+            require(work, principal_id)
             if if_match is not None:
-                _require_given(work, id, assignment)
+                _require_assigned(work, principal_id, assignment)
                 require_match(if_match, assignment)
-            work.assignments.assign(id, assignment)
+            work.assignments.assign(principal_id, assignment)
 
     @router.delete(
-        "/{id}/roles/{role}",
+        "/{role}",
         name=f"unassign_{kind}_role",
         status_code=204,
         responses=documented("not-found", "not-allowed", "precondition-failed"),
     )
     def unassign(
         caller: Caller,
-        id: str,  # noqa: A002
+        principal_id: PrincipalId,
         role: str,
         audience: AtAudience = None,
         everywhere: Everywhere = False,
@@ -82,10 +89,10 @@ def assignments_router(
         """Unassign a role, exactly where it was assigned."""
         assignment = Assignment.of(role, audience, everywhere=everywhere)
         with caller.work(write) as work:
-            require(work, id)
-            _require_given(work, id, assignment)
+            require(work, principal_id)
+            _require_assigned(work, principal_id, assignment)
             require_match(if_match, assignment)
-            work.assignments.unassign(id, assignment)
+            work.assignments.unassign(principal_id, assignment)
 
     return router
 
@@ -94,14 +101,14 @@ def _key(assignment: Assignment) -> str:
     return f"{assignment.role} {assignment.audience or ''}"
 
 
-def _require_given(work: UnitOfWork, principal_id: str, assignment: Assignment) -> None:
+def _require_assigned(work: UnitOfWork, principal_id: str, assignment: Assignment) -> None:
     if assignment not in work.assignments.of(principal_id):
         raise NotFound("assignment of the role", assignment.role)
 
 
 client_roles = assignments_router(
-    "/clients", "clients", clients.READ, clients.WRITE, lambda work, name: work.clients.get(name)
+    "client", "client_id", clients.READ, clients.WRITE, lambda work, name: work.clients.get(name)
 )
 user_roles = assignments_router(
-    "/users", "users", users.READ, users.WRITE, lambda work, name: work.users.get(name)
+    "user", "id", users.READ, users.WRITE, lambda work, name: work.users.get(name)
 )

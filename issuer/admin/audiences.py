@@ -1,4 +1,4 @@
-"""`/audiences`: the AgentOS deployments tokens are made for."""
+"""`/audiences`: the AgentOS deployments that tokens are issued for."""
 
 from typing import Annotated
 
@@ -22,13 +22,13 @@ from issuer.audiences import Audience, AudienceFields
 
 router = admin_router("/audiences", "audiences")
 
-_READ, _WRITE = "issuer:audiences:read", "issuer:audiences:write"
+READ, WRITE = "issuer:audiences:read", "issuer:audiences:write"
 
 
 @router.get("", responses=documented("invalid-cursor"))
 def list_audiences(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Page[Audience]:
-    """Audiences in order of id."""
-    with caller.work(_READ) as work:
+    """List audiences in order of id."""
+    with caller.work(READ) as work:
         return page("audiences", work.audiences.page, lambda each: each.id, cursor, limit)
 
 
@@ -38,53 +38,53 @@ def list_audiences(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> 
     responses=documented("already-exists", body=True),
 )
 def create_audience(caller: Caller, fields: AudienceFields, response: Response) -> Audience:
-    """A new audience; its id is the AgentOS `id`, and becomes `aud`."""
-    with caller.work(_WRITE) as work:
+    """Create an audience. Its id is the AgentOS `id`, and becomes `aud`."""
+    with caller.work(WRITE) as work:
         audience = work.audiences.create(fields)
     response.headers["Location"] = location(caller, "audiences", audience.id)
     return tagged(response, audience)
 
 
-# An id may hold slashes, since it may be a URL.
-@router.get("/{audience_id:path}", responses=documented("not-found"))
-def read_audience(caller: Caller, audience_id: str, response: Response) -> Audience:
-    """One audience."""
-    with caller.work(_READ) as work:
-        return tagged(response, work.audiences.get(audience_id))
+# An id may contain slashes, since it may be a URL.
+@router.get("/{id:path}", responses=documented("not-found"))
+def read_audience(caller: Caller, id: str, response: Response) -> Audience:
+    """Read an audience."""
+    with caller.work(READ) as work:
+        return tagged(response, work.audiences.get(id))
 
 
 @router.patch(
-    "/{audience_id:path}",
+    "/{id:path}",
     responses=documented("not-found", "not-allowed", "precondition-failed", body=True),
 )
 def patch_audience(
     caller: Caller,
-    audience_id: str,
+    id: str,
     patch: MergePatch,
     response: Response,
     if_match: IfMatch = None,
 ) -> Audience:
     """Change an audience."""
-    with caller.work(_WRITE) as work:
-        require_match(if_match, work.audiences.get(audience_id))
-        audience = work.audiences.update(audience_id, patch)
+    with caller.work(WRITE) as work:
+        require_match(if_match, work.audiences.get(id))
+        audience = work.audiences.update(id, patch)
     return tagged(response, audience)
 
 
 @router.delete(
-    "/{audience_id:path}",
+    "/{id:path}",
     status_code=204,
     responses=documented("not-found", "in-use", "not-allowed", "precondition-failed"),
 )
 def delete_audience(
     caller: Caller,
-    audience_id: str,
+    id: str,
     cascade: Annotated[
-        bool, Query(description="Take it from clients, and end assignments there.")
+        bool, Query(description="Remove it from clients, and unassign roles there.")
     ] = False,
     if_match: IfMatch = None,
 ) -> None:
-    """Delete an audience that nobody uses. All tokens for it are revoked."""
-    with caller.work(_WRITE) as work:
-        require_match(if_match, work.audiences.get(audience_id))
-        work.audiences.delete(audience_id, cascade=cascade)
+    """Delete an audience that is not in use, and revoke all tokens for it."""
+    with caller.work(WRITE) as work:
+        require_match(if_match, work.audiences.get(id))
+        work.audiences.delete(id, cascade=cascade)

@@ -1,4 +1,4 @@
-"""`/audit-events`: the record, newest first."""
+"""`/audit-events`: the audit log, newest first."""
 
 import re
 from typing import Annotated
@@ -14,6 +14,8 @@ from issuer.fields import Instant
 
 router = admin_router("/audit-events", "audit")
 
+READ = "issuer:audit:read"
+
 _EVENT_ID = re.compile(r"[0-9]{1,18}")  # both databases count in 64 bits
 
 Text = Annotated[str | None, Query(max_length=255, pattern=r"^[^\x00]*$")]
@@ -23,7 +25,7 @@ Target = Annotated[
     Query(
         max_length=255,
         pattern=r"^[^\x00]*$",
-        description="An id, or a name: of a user name, also what was done to that user.",
+        description="An id or a name. A user name also finds the events of that user's id.",
     ),
 ]
 
@@ -40,14 +42,14 @@ def list_audit_events(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[AuditEvent]:
-    """Events that match everything given, newest first."""
-    wanted = EventFilter(
+    """List the events that match all filters, newest first."""
+    event_filter = EventFilter(
         actor=actor, action=action, target=target, since=since, until=until, address=address
     )
-    with caller.work("issuer:audit:read") as work:
+    with caller.work(READ) as work:
         return page(
             "audit-events",
-            lambda before, most: work.audit_log.page(wanted, before, most),
+            lambda before, most: work.audit_log.page(event_filter, before, most),
             lambda event: str(event.id),
             cursor,
             limit,

@@ -1,4 +1,4 @@
-"""Bodies: JSON as `application/json`, and merge patches (RFC 7396)."""
+"""Request bodies: JSON, and merge patches (RFC 7396)."""
 
 import json
 from typing import Annotated, Any
@@ -10,14 +10,14 @@ from starlette.exceptions import HTTPException
 from issuer.admin.problems import ProblemRaised, shortened
 
 _JSON = ("application/json", "application/merge-patch+json")
-# Twice what the largest resource can have. Each costs much more in memory than in the body.
+# Twice the maximum of a resource. A parsed value takes much more memory than in the body.
 MAX_VALUES = 10_000
 
 
 class StrictJsonRequest(Request):
-    """A request whose JSON every reader understands alike (RFC 8259, RFC 7493 §2.3).
+    """A request whose JSON every parser reads alike (RFC 8259, RFC 7493 §2.3).
 
-    UTF-8, no repeated member, no NaN: a proxy that checked the request saw what we see.
+    UTF-8, no repeated member, no NaN: a proxy that checks the request reads the same values.
     """
 
     async def json(self) -> Any:
@@ -25,10 +25,10 @@ class StrictJsonRequest(Request):
 
 
 def _strict_json(body: bytes) -> Any:
-    # Counted before anything is parsed. A separator inside a text counts, too: that is no harm,
-    # since no member of ours may be that long.
+    # Counted before parsing. Separators inside strings count too, which does no harm: no string
+    # of this API may be that long.
     if sum(body.count(separator) for separator in (b",", b"[", b"{")) > MAX_VALUES:
-        raise HTTPException(413, f"A body may hold {MAX_VALUES} values.")
+        raise HTTPException(413, f"The body has more than {MAX_VALUES} values.")
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -37,12 +37,12 @@ def _strict_json(body: bytes) -> Any:
 
 
 def _once_each(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    unique: dict[str, Any] = {}
     for name, value in members:
-        if name in found:
+        if name in unique:
             raise HTTPException(400, f"The member {shortened(name)!r} is repeated.")
-        found[name] = value
-    return found
+        unique[name] = value
+    return unique
 
 
 def _refuse_constant(constant: str) -> Any:
@@ -50,7 +50,7 @@ def _refuse_constant(constant: str) -> Any:
 
 
 def require_json(request: Request) -> None:
-    """415 unless the request says that its body is JSON."""
+    """415 unless the media type of the body is JSON."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in _JSON:
         raise ProblemRaised("unsupported-media-type", f"Send {' or '.join(_JSON)}.")
@@ -60,6 +60,6 @@ MergePatch = Annotated[
     dict[str, Any],
     Body(
         media_type="application/merge-patch+json",
-        description="Members to change (RFC 7396); null gives a member its default.",
+        description="Members to change (RFC 7396); null resets a member to its default.",
     ),
 ]

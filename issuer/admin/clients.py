@@ -1,4 +1,4 @@
-"""`/clients`: administration with credentials of their own, and their secrets."""
+"""`/clients`: services with credentials of their own, and their secrets."""
 
 from typing import Annotated
 
@@ -29,33 +29,33 @@ READ, WRITE = "issuer:clients:read", "issuer:clients:write"
 
 AndItsTokens = Annotated[
     bool,
-    Query(description="Every token the client got so far is refused, whichever secret it used."),
+    Query(description="Also revoke all tokens of the client, whichever secret it used."),
 ]
 
 
 class NewClient(Client):
-    """A client just made, with the one secret that is ever shown of it."""
+    """A new client with its first secret, which is not shown again."""
 
     client_secret: str
 
 
 class ClientWithWarnings(Client, WithWarnings):
-    """A client with scopes that look odd."""
+    """A client whose scopes have warnings."""
 
 
 class NewClientWithWarnings(NewClient, WithWarnings):
-    """A client just made with scopes that look odd, with the one secret."""
+    """A new client whose scopes have warnings, with its first secret."""
 
 
 class NewSecret(ClientSecret):
-    """A secret just made. Nobody can show it again."""
+    """A new secret. It is not shown again."""
 
     client_secret: str
 
 
 @router.get("", responses=documented("invalid-cursor"))
 def list_clients(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Page[Client]:
-    """Clients in order of id."""
+    """List clients in order of id."""
     with caller.work(READ) as work:
         return page("clients", work.clients.page, lambda each: each.client_id, cursor, limit)
 
@@ -68,7 +68,7 @@ def list_clients(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Pa
 def create_client(
     caller: Caller, fields: ClientFields, response: Response
 ) -> NewClientWithWarnings | NewClient:
-    """A new client, with its first secret."""
+    """Create a client with a first secret."""
     with caller.work(WRITE) as work:
         client, secret = work.clients.create(fields)
     response.headers["Location"] = location(caller, "clients", client.client_id)
@@ -82,7 +82,7 @@ def create_client(
 
 @router.get("/{client_id}", responses=documented("not-found"))
 def read_client(caller: Caller, client_id: str, response: Response) -> Client:
-    """One client; never a secret."""
+    """Read a client; never a secret."""
     with caller.work(READ) as work:
         return tagged(response, work.clients.get(client_id))
 
@@ -94,7 +94,7 @@ def read_client(caller: Caller, client_id: str, response: Response) -> Client:
 def patch_client(
     caller: Caller, client_id: str, patch: MergePatch, response: Response, if_match: IfMatch = None
 ) -> ClientWithWarnings | Client:
-    """Change a client; `disabled` counts within a second, and ends the tokens there are."""
+    """Change a client. `disabled` takes effect within a second and revokes all its tokens."""
     with caller.work(WRITE) as work:
         require_match(if_match, work.clients.get(client_id))
         client = work.clients.update(client_id, patch)
@@ -110,7 +110,7 @@ def patch_client(
     responses=documented("not-found", "not-allowed", "precondition-failed"),
 )
 def delete_client(caller: Caller, client_id: str, if_match: IfMatch = None) -> None:
-    """Delete a client with its secrets, assignments and tokens."""
+    """Delete a client, its secrets and assignments, and revoke its tokens."""
     with caller.work(WRITE) as work:
         require_match(if_match, work.clients.get(client_id))
         work.clients.delete(client_id)
@@ -122,9 +122,9 @@ def delete_client(caller: Caller, client_id: str, if_match: IfMatch = None) -> N
     responses=documented("not-found", "precondition-failed"),
 )
 def revoke_client_tokens(caller: Caller, client_id: str, if_match: IfMatch = None) -> None:
-    """Have every token the client got so far refused everywhere within seconds.
+    """Revoke every token issued to the client so far, everywhere within seconds.
 
-    Those of users who signed in through it as well. It may get new ones.
+    Tokens of users who signed in through it are included. The client may request new ones.
     """
     with caller.work(WRITE) as work:
         require_match(if_match, work.clients.get(client_id))
@@ -135,7 +135,7 @@ def revoke_client_tokens(caller: Caller, client_id: str, if_match: IfMatch = Non
 def list_secrets(
     caller: Caller, client_id: str, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[ClientSecret]:
-    """What is known of the client's secrets, oldest first; never a secret."""
+    """List metadata of the client's secrets, oldest first; never a secret."""
     with caller.work(READ) as work:
         secrets = work.clients.secrets(client_id)
     return page_of("secrets", secrets, lambda secret: secret.id, cursor, limit)
@@ -149,7 +149,7 @@ def list_secrets(
 def create_secret(
     caller: Caller, client_id: str, fields: SecretFields, response: Response
 ) -> NewSecret:
-    """One more secret, so that the old one can be replaced without a pause."""
+    """Create another secret, so that the old one can be replaced without downtime."""
     with caller.work(WRITE) as work:
         record, secret = work.clients.add_secret(client_id, fields)
     response.headers["Location"] = location(caller, "clients", client_id, "secrets", record.id)
@@ -160,7 +160,7 @@ def create_secret(
 
 @router.get("/{client_id}/secrets/{secret_id}", responses=documented("not-found"))
 def read_secret(caller: Caller, client_id: str, secret_id: str, response: Response) -> ClientSecret:
-    """What is known of one secret; never the secret."""
+    """Read the metadata of a secret; never the secret."""
     with caller.work(READ) as work:
         return tagged(response, work.clients.secret(client_id, secret_id))
 
@@ -177,7 +177,7 @@ def delete_secret(
     and_its_tokens: AndItsTokens = False,
     if_match: IfMatch = None,
 ) -> None:
-    """End a secret at once; tokens got with it live until they expire, unless told otherwise."""
+    """Delete a secret at once. Its tokens stay valid, unless `and_its_tokens`."""
     with caller.work(WRITE) as work:
         require_match(if_match, work.clients.secret(client_id, secret_id))
         work.clients.delete_secret(client_id, secret_id, and_its_tokens=and_its_tokens)

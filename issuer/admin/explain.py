@@ -1,4 +1,4 @@
-"""`/explain`, `/preview`, `/scopes`: what rights mean, before anybody relies on them."""
+"""`/explain`, `/preview`, `/scopes`: what rights allow, without issuing a token."""
 
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -20,7 +20,7 @@ router = admin_router("", "rights")
 
 
 class Via(BaseModel):
-    """Where a scope comes from; no role means that the holder has it directly."""
+    """The source of a scope: a role, or without one the holder's own scopes."""
 
     scope: str
     holder: str
@@ -29,7 +29,7 @@ class Via(BaseModel):
 
 
 class Explained(BaseModel):
-    """The verdict of an AgentOS, or of the issuer at its own API, and how it comes about."""
+    """The decision of AgentOS, or of the issuer at its own API, and the reasons."""
 
     allowed: bool
     reason: str
@@ -42,7 +42,7 @@ class Explained(BaseModel):
 
 
 class Previewed(BaseModel):
-    """What a token would say, and its size in bytes."""
+    """The claims of a token, and its size in bytes."""
 
     claims: dict[str, Any]
     bytes: int
@@ -64,8 +64,8 @@ class ScopesToLint(Fields):
     scopes: list[Annotated[str, Field(max_length=255)]] = Field(max_length=MAX_SCOPES)
 
 
-class FoundOdd(BaseModel):
-    """One sentence about one scope, and a scope to have in its place or besides."""
+class ScopeWarning(BaseModel):
+    """A warning about one scope, and a scope to use instead or in addition."""
 
     code: str
     scope: str
@@ -74,9 +74,9 @@ class FoundOdd(BaseModel):
 
 
 class Findings(BaseModel):
-    """All that looks odd."""
+    """All warnings."""
 
-    items: list[FoundOdd]
+    items: list[ScopeWarning]
     next_cursor: None = None
 
 
@@ -84,58 +84,58 @@ class Findings(BaseModel):
 def list_scopes(
     _: Caller, version: str | None = None, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[KnownScope]:
-    """Every scope of the AgentOS versions that are known, or of one of them."""
+    """List every scope of the known AgentOS versions, or of one of them."""
     try:
-        found = scopes(version)
+        entries = scopes(version)
     except UnknownVersion as error:
         raise InvalidField("version", str(error)) from None
-    known = [KnownScope(**each.as_json()) for each in found]
+    known = [KnownScope(**each.as_json()) for each in entries]
     return page_of("scopes", known, lambda each: each.scope, cursor, limit)
 
 
 @router.post("/scopes/lint", responses=documented(body=True))
-async def lint_scopes(request: Request, _: Caller, wanted: ScopesToLint) -> Findings:
-    """What looks odd in a set of scopes: warnings, never refusals."""
+async def lint_scopes(request: Request, _: Caller, to_lint: ScopesToLint) -> Findings:
+    """Check a set of scopes for mistakes: warnings, never refusals."""
     lints: WorkerPool = request.app.state.lints
-    return await lints.run(_linted, wanted)
+    return await lints.run(_linted, to_lint)
 
 
-def _linted(wanted: ScopesToLint) -> Findings:
-    return Findings(items=[FoundOdd(**each.as_json()) for each in lint(wanted.scopes)])
+def _linted(to_lint: ScopesToLint) -> Findings:
+    return Findings(items=[ScopeWarning(**each.as_json()) for each in lint(to_lint.scopes)])
 
 
 @router.post("/explain", responses=documented("not-found", body=True))
 def explain(caller: Caller, question: Question) -> Explained:
-    """May a client, a user or a token do this, and why? Nothing is issued.
+    """Explain whether a client, a user or a token may make a request. Nothing is issued.
 
-    At the audience `ISSUER_URL` it is about this API.
+    The audience `ISSUER_URL` stands for this API.
     """
     _require_read_of(caller, question)
     try:
-        found = caller.administration.explainer.explain(question)
+        explanation = caller.administration.explainer.explain(question)
     except UnknownVersion as error:
         raise InvalidField("version", str(error)) from None
     except InvalidCredentials as error:
         raise InvalidField("token", error.reason) from None
-    decision = found.decision
+    decision = explanation.decision
     return Explained(
         **decision.as_json(),
         scope=decision.by[0] if decision.by else None,
-        via=[Via(**asdict(source)) for source in found.via],
-        held=list(found.held),
+        via=[Via(**asdict(source)) for source in explanation.via],
+        held=list(explanation.held),
     )
 
 
 @router.post("/preview", responses=documented("not-found", body=True))
-def preview(caller: Caller, wanted: PreviewRequest) -> Previewed:
-    """What a token would say, without making one."""
-    _require_read_of(caller, wanted)
-    found = caller.administration.explainer.preview(wanted, caller.administration.clock())
-    return Previewed(claims=found.claims, bytes=found.size)
+def preview(caller: Caller, request: PreviewRequest) -> Previewed:
+    """Show the claims a token would have, without issuing one."""
+    _require_read_of(caller, request)
+    token = caller.administration.explainer.preview(request, caller.administration.clock())
+    return Previewed(claims=token.claims, bytes=token.size)
 
 
 def _require_read_of(caller: Access, subject: Subject) -> None:
-    """The read right for whom it is about."""
+    """`Forbidden` without the right to read the user or client concerned."""
     about_user, about_client = subject.user_id is not None, subject.client_id is not None
     if subject.token is not None:
         try:

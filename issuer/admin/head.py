@@ -1,10 +1,10 @@
-"""HEAD, wherever there is a GET (RFC 9110 §9.3.2)."""
+"""HEAD for every GET (RFC 9110 §9.3.2)."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class HeadAsGet:
-    """Pure ASGI: HEAD is answered as GET would be, but for the content."""
+    """ASGI middleware: answers HEAD like GET, without the content."""
 
     def __init__(self, app: ASGIApp, prefix: str) -> None:
         self._app = app

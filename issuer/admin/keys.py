@@ -16,38 +16,38 @@ router = admin_router("/keys", "keys")
 READ, WRITE = "issuer:keys:read", "issuer:keys:write"
 
 Alg = Annotated[
-    SigningAlgorithm | None, Query(description="Only the key of this algorithm; else of each.")
+    SigningAlgorithm | None, Query(description="Rotate only this algorithm; by default all.")
 ]
 
 
-class Keys(Page[DescribedKey]):
-    """All keys, the youngest first."""
+class KeyList(Page[DescribedKey]):
+    """All keys, newest first."""
 
 
 @router.get("", responses=documented("invalid-cursor"))
 def list_keys(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Page[DescribedKey]:
-    """Signing keys, destroyed ones included, the youngest first."""
+    """List signing keys, destroyed ones included, newest first."""
     with caller.work(READ) as work:
         keys = all_described(work.keys.all(), caller.administration.clock())
     return page_of("keys", keys, lambda key: key.kid, cursor, limit)
 
 
 @router.post("/rotate", responses=documented("not-allowed"))
-def rotate_keys(caller: Caller, alg: Alg = None) -> Keys:
-    """The key in reserve signs from now on, and the next one is announced.
+def rotate_keys(caller: Caller, alg: Alg = None) -> KeyList:
+    """Activate the next key, and announce another.
 
-    409 with `Retry-After` before it was announced long enough: who follows the key set may not
-    have seen it.
+    409 with `Retry-After` until the next key has been announced long enough: verifiers may not
+    have fetched it yet.
     """
     caller.require(WRITE)
     caller.administration.rotate_keys(alg, caller.actor, caller.held)
     keys = caller.administration.keys.keyring.keys
-    return Keys(items=all_described(keys, caller.administration.clock()), next_cursor=None)
+    return KeyList(items=all_described(keys, caller.administration.clock()), next_cursor=None)
 
 
 @router.get("/{kid}", responses=documented("not-found"))
 def read_key(caller: Caller, kid: str, response: Response) -> DescribedKey:
-    """One signing key."""
+    """Read a signing key."""
     with caller.work(READ) as work:
         keys, key = work.keys.all(), work.keys.get(kid)
     return tagged(response, described(keys, key, caller.administration.clock()))
@@ -55,10 +55,10 @@ def read_key(caller: Caller, kid: str, response: Response) -> DescribedKey:
 
 @router.post("/{kid}/revoke", responses=documented("not-found"))
 def revoke_key(caller: Caller, kid: str) -> DescribedKey:
-    """In an emergency: destroy a key at once; the one in reserve takes its place.
+    """In an emergency, destroy a key at once; the next key replaces it.
 
-    Every token it signed is dead to a follower that has seen the key set since, this request's
-    own perhaps among them.
+    Verifiers refuse every token it signed once they have fetched the new key set. The token of
+    this request may be one of them.
     """
     caller.require(WRITE)
     with caller.administration.changing_keys(caller.actor, caller.held) as work:

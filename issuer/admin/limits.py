@@ -1,4 +1,4 @@
-"""A bound on what this door reads."""
+"""A bound on the size of request bodies."""
 
 from math import inf
 
@@ -14,9 +14,9 @@ _REFUSED = {400, 401, 403, 405, 413, 415, 422, 503}
 
 
 class BodyLimit:
-    """Pure ASGI: a body over 1 MiB is 413, declared or not.
+    """ASGI middleware: 413 for a body over 1 MiB, whatever `Content-Length` is.
 
-    The connection of a request that is refused is closed where much of the body is still to come.
+    The connection of a refused request is closed if much of the body has not arrived yet.
     """
 
     def __init__(self, app: ASGIApp, prefix: str) -> None:
@@ -34,7 +34,7 @@ class BodyLimit:
             message = await receive()
             read += len(message.get("body", b""))
             if read > MAX_BYTES:
-                raise HTTPException(413, f"A body may have {MAX_BYTES} bytes.")
+                raise HTTPException(413, f"The body has more than {MAX_BYTES} bytes.")
             if not message.get("more_body"):
                 length = read
             return message
@@ -70,7 +70,7 @@ class PacedRefusals:
 
 
 def _length(scope: Scope) -> float:
-    """The number of bytes of the body; infinite where the request does not say it."""
+    """The number of bytes of the body; infinite for a chunked body."""
     headers = dict(scope["headers"])
     if b"transfer-encoding" in headers:
         return inf

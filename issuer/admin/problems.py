@@ -1,4 +1,4 @@
-"""Problem details (RFC 9457): what every refusal of this door looks like, with a stable `type`."""
+"""Problem details (RFC 9457): the form of every refusal of the admin API, with a stable `type`."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,29 +18,29 @@ MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS = 100
 _MAX_NAME = 128
 
-# The last part of `type`, which names the problem for good; its status and its title.
+# The last part of `type`, which never changes; the status and the title.
 _PROBLEMS: dict[str, tuple[int, str]] = {
-    "malformed-request": (400, "The request cannot be read"),
-    "invalid-cursor": (400, "The cursor is not one of this list"),
-    "unauthenticated": (401, "There is no valid access token"),
-    "forbidden": (403, "The access token does not allow it"),
-    "not-found": (404, "There is nothing of that name"),
-    "method-not-allowed": (405, "The resource cannot do that"),
-    "already-exists": (409, "The name is taken"),
-    "not-allowed": (409, "The state of the issuer does not allow it"),
-    "in-use": (409, "Others still need it"),
-    "precondition-failed": (412, "It was changed by somebody else"),
-    "body-too-large": (413, "The body is too large"),
-    "unsupported-media-type": (415, "The body must be JSON"),
-    "invalid-fields": (422, "Some members are wrong"),
-    "server-error": (500, "Something unforeseen happened"),
-    "temporarily-unavailable": (503, "The server cannot answer now"),
+    "malformed-request": (400, "Malformed request"),
+    "invalid-cursor": (400, "Invalid cursor"),
+    "unauthenticated": (401, "Missing or invalid access token"),
+    "forbidden": (403, "Insufficient scope"),
+    "not-found": (404, "Not found"),
+    "method-not-allowed": (405, "Method not allowed"),
+    "already-exists": (409, "Already exists"),
+    "not-allowed": (409, "Not allowed in the current state"),
+    "in-use": (409, "Still in use"),
+    "precondition-failed": (412, "Precondition failed"),
+    "body-too-large": (413, "Body too large"),
+    "unsupported-media-type": (415, "Unsupported media type"),
+    "invalid-fields": (422, "Invalid fields"),
+    "server-error": (500, "Internal server error"),
+    "temporarily-unavailable": (503, "Temporarily unavailable"),
 }
 _BY_STATUS = {status: name for name, (status, _) in reversed(_PROBLEMS.items())}
 
 
 class FieldError(BaseModel):
-    """What is wrong with one member of the body or one parameter."""
+    """The error in one member of the body or one parameter."""
 
     field: str
     message: str
@@ -48,7 +48,7 @@ class FieldError(BaseModel):
 
 
 class Problem(BaseModel):
-    """A problem as it is answered. `more_errors` is how many are not listed in `errors`."""
+    """Problem details. `more_errors` is the number of errors not listed in `errors`."""
 
     type: str
     title: str
@@ -61,7 +61,7 @@ class Problem(BaseModel):
 
 
 class ProblemRaised(Exception):
-    """A refusal this door itself decides on. `reason` is for the log, never sent."""
+    """A refusal by the admin API itself. `reason` is for the log, never sent."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class ProblemRaised(Exception):
     def of_fields(
         cls, errors: Sequence[Mapping[str, str | int]], total: int | None = None
     ) -> "ProblemRaised":
-        """Invalid fields: the first of `errors`, and how many more of `total` there are."""
+        """Invalid fields: the first of `errors`, and the number of those left out of `total`."""
         shown = errors[:MAX_ERRORS]
         more = (len(errors) if total is None else total) - len(shown)
         detail = "; ".join(f"{each['field']}: {each['message']}" for each in shown[:3])
@@ -92,16 +92,16 @@ class ProblemRaised(Exception):
 
 
 def shortened(text: str) -> str:
-    """`text` from a caller, at a length fit for an answer."""
+    """`text` of a caller, shortened for a response."""
     return text if len(text) <= _MAX_NAME else text[:_MAX_NAME] + "…"
 
 
 def type_of(name: str) -> str:
-    """The `type` of a problem: a name, not an address, so that it is the same everywhere."""
+    """The `type` of a problem: a URN, the same in every deployment."""
     return f"urn:agentos-issuer:problem:{name}"
 
 
-# What every operation can answer, and besides what those can that read a body.
+# Problems of every operation, and those of operations with a body.
 _ALWAYS = (
     *("unauthenticated", "forbidden", "invalid-fields"),
     *("server-error", "temporarily-unavailable"),
@@ -113,8 +113,8 @@ _REFERENCE = {"$ref": "#/components/schemas/Problem"}
 
 
 def documented(*names: str, body: bool = False) -> dict[int | str, dict[str, Any]]:
-    """`responses` for OpenAPI: these problems, and those that every operation can have."""
-    found: dict[int | str, dict[str, Any]] = {}
+    """`responses` for OpenAPI: these problems, and those of every operation."""
+    responses: dict[int | str, dict[str, Any]] = {}
     for name in dict.fromkeys((*_ALWAYS, *names, *(_OF_BODIES if body else ()))):
         status, title = _PROBLEMS[name]
         example = {
@@ -125,27 +125,27 @@ def documented(*names: str, body: bool = False) -> dict[int | str, dict[str, Any
             "request_id": "4f1c…",
         }
         content = {MEDIA_TYPE: {"schema": _REFERENCE, "examples": {}}}
-        described = found.setdefault(status, {"description": title, "content": content})
+        described = responses.setdefault(status, {"description": title, "content": content})
         described["content"][MEDIA_TYPE]["examples"][name] = {"value": example}
-    return found
+    return responses
 
 
 def problem_schemas() -> dict[str, Any]:
     """`Problem` and its parts, for `components` of the OpenAPI document.
 
-    FastAPI would describe a model as `application/json` as well.
+    Given a model, FastAPI would also document `application/json`.
     """
     schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     return {**schema.pop("$defs"), "Problem": schema}
 
 
 def name_for(status: int) -> str:
-    """The problem that says no more than the status, for what the framework refuses."""
+    """The generic problem for a status, for refusals of the framework."""
     return _BY_STATUS.get(status, "malformed-request")
 
 
 def answer(request: Request, problem: ProblemRaised) -> Response:
-    """The problem as the caller gets it. Refusals of the admin API are logged."""
+    """The response with the problem. Refusals of the admin API are logged."""
     status, title = _PROBLEMS[problem.name]
     if is_of_admin_api(request):
         # `issuer.logs` adds client, address, method and path.
@@ -159,7 +159,7 @@ def answer(request: Request, problem: ProblemRaised) -> Response:
         **problem.members,
     }
     return Response(
-        # In ASCII: a caller's unpaired surrogate must not break the answer that refuses it.
+        # In ASCII: an unpaired surrogate from the caller must not break the response.
         json.dumps(body, ensure_ascii=True),
         status,
         media_type=MEDIA_TYPE,
@@ -168,6 +168,6 @@ def answer(request: Request, problem: ProblemRaised) -> Response:
 
 
 def is_of_admin_api(request: Request) -> bool:
-    """Whether the request is for an endpoint of this API, there or not."""
+    """Whether the path of the request is in this API, existing or not."""
     base = request.app.state.administration.settings.base_path
     return request.url.path.startswith(f"{base}{PREFIX}/")

@@ -1,4 +1,4 @@
-"""From what the domain and the framework raise to the problem that the caller gets."""
+"""From exceptions of the domain and the framework to problem details."""
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -22,7 +22,7 @@ from issuer.scopes import InvalidScope, ScopeNotCovered
 
 
 def install_problem_handlers(app: FastAPI) -> None:
-    """Turn what the domain and the framework raise into problems."""
+    """Answer exceptions of the domain and the framework with problems."""
 
     @app.exception_handler(ProblemRaised)
     async def raised(request: Request, error: ProblemRaised) -> Response:
@@ -44,15 +44,17 @@ def install_problem_handlers(app: FastAPI) -> None:
 
 
 def unforeseen(scope: Scope) -> Response:
-    """The answer to what nobody foresaw, here as for every endpoint of the server."""
+    """The response to an unexpected exception, for every endpoint of the server."""
     request = Request(scope)
     if not is_of_admin_api(request):
         return server_error(scope)
-    return answer(request, ProblemRaised("server-error", "Something unforeseen happened."))
+    return answer(
+        request, ProblemRaised("server-error", "Unexpected error. The server log has the cause.")
+    )
 
 
 def _allowed(request: Request, error: HTTPException) -> dict[str, str]:
-    """Every method of the resource: the framework knows of the first route there alone."""
+    """Every method of the resource: the framework names only those of the first route."""
     if error.status_code != 405:  # noqa: PLR2004
         return {}
     settings = request.app.state.administration.settings
@@ -73,11 +75,11 @@ def problem_of(error: errors.IssuerError) -> ProblemRaised:  # noqa: PLR0911 - o
             return ProblemRaised("in-use", str(error), used_by=error.users_of_it)
         case errors.InvalidField():
             fields = error.problems
-            errors_of_them = [_field(*each) for each in fields[:MAX_ERRORS]]
-            return ProblemRaised.of_fields(errors_of_them, len(fields))
+            shown = [_field(*each) for each in fields[:MAX_ERRORS]]
+            return ProblemRaised.of_fields(shown, len(fields))
         case manifest.InvalidManifest():
-            found = error.problems[:MAX_ERRORS]
-            return ProblemRaised.of_fields([_in_manifest(each) for each in found], error.total)
+            shown = [_in_manifest(each) for each in error.problems[:MAX_ERRORS]]
+            return ProblemRaised.of_fields(shown, error.total)
         case errors.Forbidden():
             return ProblemRaised("forbidden", str(error), _insufficient(error.scope))
         case errors.NotYet():
@@ -110,12 +112,12 @@ def _insufficient(scope: str | None) -> dict[str, str]:
 
 
 def _invalid(error: RequestValidationError) -> ProblemRaised:
-    found = error.errors()
-    if any(each["type"] == "json_invalid" for each in found):
+    invalid = error.errors()
+    if any(each["type"] == "json_invalid" for each in invalid):
         return ProblemRaised("malformed-request", "The body is not JSON.")
-    errors_of_them = [
-        # The first part says body, path or query, which the caller knows.
+    shown = [
+        # The first part is body, path or query, which the caller knows.
         _field(".".join(str(part) for part in each["loc"][1:]) or "body", in_words(each["msg"]))
-        for each in found[:MAX_ERRORS]
+        for each in invalid[:MAX_ERRORS]
     ]
-    return ProblemRaised.of_fields(errors_of_them, len(found))
+    return ProblemRaised.of_fields(shown, len(invalid))

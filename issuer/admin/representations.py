@@ -16,11 +16,11 @@ Item = TypeVar("Item", bound=BaseModel)
 
 IfMatch = Annotated[
     str | None,
-    Header(description="Do it only if this is still the ETag of the resource; else 412."),
+    Header(description="The ETag the resource must still have; otherwise 412."),
 ]
-Limit = Annotated[int, Query(ge=1, le=500, description="At most so many items.")]
+Limit = Annotated[int, Query(ge=1, le=500, description="The maximum number of items.")]
 Cursor = Annotated[
-    str | None, Query(max_length=1024, description="`next_cursor` of the page before.")
+    str | None, Query(max_length=1024, description="`next_cursor` of the previous page.")
 ]
 
 
@@ -32,29 +32,31 @@ class Page(BaseModel, Generic[Item]):
 
 
 def etag(model: BaseModel) -> str:
-    """The strong ETag of the resource: of all it says, and of its version, which is not shown."""
+    """The strong ETag of the resource: over its members and its version, which is not shown."""
     return etag_of(f"{getattr(model, 'version', 0)} {model.model_dump_json()}".encode())
 
 
 def tagged(response: Response, model: Item) -> Item:
-    """The resource, and its ETag in the answer's headers."""
+    """The resource; its ETag is set in the response."""
     response.headers["ETag"] = etag(model)
     return model
 
 
 def never_stored(response: Response) -> None:
-    """What shows a secret stays in no cache (RFC 9111 §5.2.2.5)."""
+    """No cache stores a response with a secret (RFC 9111 §5.2.2.5)."""
     response.headers["Cache-Control"] = "no-store"
 
 
 def require_match(if_match: str | None, model: BaseModel) -> None:
-    """412 unless the caller has seen the resource as it is now (strong comparison)."""
+    """412 unless the ETag is that of the current resource (strong comparison)."""
     if if_match is None:
         return
     tags = [tag.strip() for tag in if_match.split(",")]
-    # `*` stands alone (RFC 9110 §13.1.1): in a list it is a slip, and nothing to act upon.
+    # `*` stands alone (RFC 9110 §13.1.1): in a list it is a mistake, and matches nothing.
     if tags != ["*"] and etag(model) not in tags:
-        raise ProblemRaised("precondition-failed", "The resource is not as If-Match says.")
+        raise ProblemRaised(
+            "precondition-failed", "The resource does not have the ETag in If-Match."
+        )
 
 
 def page(
@@ -67,15 +69,15 @@ def page(
 ) -> Page[Item]:
     """One page of `kind`. `read(after, limit)` gives items whose keys follow `after`.
 
-    `is_key` says whether a text could be such a key at all: anybody can make up a cursor.
+    `is_key` is whether a text can be such a key: a caller may invent a cursor.
     """
-    after = _opened(kind, cursor)
+    after = _decoded(kind, cursor)
     if after is not None and not is_key(after):
         raise _not_of_this_list()
     items = list(read(after, limit + 1))
     more = len(items) > limit
     items = items[:limit]
-    return Page[Any](items=items, next_cursor=_sealed(kind, key(items[-1])) if more else None)
+    return Page[Any](items=items, next_cursor=_encoded(kind, key(items[-1])) if more else None)
 
 
 def page_of(
@@ -85,7 +87,7 @@ def page_of(
     cursor: str | None,
     limit: int,
 ) -> Page[Item]:
-    """One page of a list that is at hand, in its order."""
+    """One page of a list in memory, in its order."""
     places = {key(item): place for place, item in enumerate(items)}
 
     def read(after: str | None, most: int) -> Sequence[Item]:
@@ -95,11 +97,11 @@ def page_of(
     return page(kind, read, key, cursor, limit, is_key=places.__contains__)
 
 
-def _sealed(kind: str, after: str) -> str:
+def _encoded(kind: str, after: str) -> str:
     return base64.urlsafe_b64encode(f"{kind}\n{after}".encode()).decode()
 
 
-def _opened(kind: str, cursor: str | None) -> str | None:
+def _decoded(kind: str, cursor: str | None) -> str | None:
     if cursor is None:
         return None
     try:
@@ -112,4 +114,4 @@ def _opened(kind: str, cursor: str | None) -> str | None:
 
 
 def _not_of_this_list() -> ProblemRaised:
-    return ProblemRaised("invalid-cursor", "The cursor is not one of this list.")
+    return ProblemRaised("invalid-cursor", "The cursor does not belong to this list.")

@@ -25,18 +25,18 @@ router = admin_router("/roles", "roles")
 
 
 class RoleWithWarnings(Role, WithWarnings):
-    """A role with scopes that look odd."""
+    """A role whose scopes have warnings."""
 
 
 Changed = RoleWithWarnings | Role
 
-_READ, _WRITE = "issuer:roles:read", "issuer:roles:write"
+READ, WRITE = "issuer:roles:read", "issuer:roles:write"
 
 
 @router.get("", responses=documented("invalid-cursor"))
 def list_roles(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Page[Role]:
-    """Roles in order of name."""
-    with caller.work(_READ) as work:
+    """List roles in order of name."""
+    with caller.work(READ) as work:
         return page("roles", work.roles.page, lambda role: role.name, cursor, limit)
 
 
@@ -46,8 +46,8 @@ def list_roles(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Page
     responses=documented("already-exists", body=True),
 )
 def create_role(caller: Caller, fields: RoleFields, response: Response) -> Changed:
-    """A new role."""
-    with caller.work(_WRITE) as work:
+    """Create a role."""
+    with caller.work(WRITE) as work:
         role = work.roles.create(fields)
     response.headers["Location"] = location(caller, "roles", role.name)
     return _with_warnings(tagged(response, role))
@@ -55,8 +55,8 @@ def create_role(caller: Caller, fields: RoleFields, response: Response) -> Chang
 
 @router.get("/{name}", responses=documented("not-found"))
 def read_role(caller: Caller, name: str, response: Response) -> Role:
-    """One role."""
-    with caller.work(_READ) as work:
+    """Read a role."""
+    with caller.work(READ) as work:
         return tagged(response, work.roles.get(name))
 
 
@@ -67,8 +67,8 @@ def read_role(caller: Caller, name: str, response: Response) -> Role:
 def patch_role(
     caller: Caller, name: str, patch: MergePatch, response: Response, if_match: IfMatch = None
 ) -> Changed:
-    """Change a role; the next tokens have its new scopes."""
-    with caller.work(_WRITE) as work:
+    """Change a role. New tokens have its new scopes."""
+    with caller.work(WRITE) as work:
         require_match(if_match, work.roles.get(name))
         role = work.roles.update(name, patch)
     return _with_warnings(tagged(response, role))
@@ -82,11 +82,11 @@ def patch_role(
 def delete_role(
     caller: Caller,
     name: str,
-    cascade: Annotated[bool, Query(description="Take it from everyone who has it.")] = False,
+    cascade: Annotated[bool, Query(description="Unassign it everywhere.")] = False,
     if_match: IfMatch = None,
 ) -> None:
-    """Delete a role that nobody has."""
-    with caller.work(_WRITE) as work:
+    """Delete a role that is not assigned."""
+    with caller.work(WRITE) as work:
         require_match(if_match, work.roles.get(name))
         work.roles.delete(name, cascade=cascade)
 

@@ -1,4 +1,4 @@
-"""`/clients/{client_id}/rotation`: a second secret, time to bring it out, the end of the first."""
+"""`/clients/{client_id}/rotation`: add a second secret, deploy it, delete the first."""
 
 from typing import Annotated
 
@@ -17,34 +17,34 @@ from issuer.errors import NotFound
 
 router = admin_router("/clients/{client_id}/rotation", "clients")
 
-Force = Annotated[bool, Query(description="In spite of all `warnings`.")]
+Force = Annotated[bool, Query(description="Finish despite `warnings`.")]
 
 
-class UnderWay(BaseModel):
-    """A rotation: the new secret, the old ones it follows, and why not to finish it now."""
+class RotationInProgress(BaseModel):
+    """A rotation: the new secret, the old ones it replaces, and warnings about finishing now."""
 
     new: ClientSecret
     old: list[ClientSecret]
     warnings: list[str]
 
 
-class Finished(BaseModel):
-    """The secrets that are refused from now on, and the id of the one that stays."""
+class FinishedRotation(BaseModel):
+    """The deleted secrets, and the id of the one that is left."""
 
     deleted: list[ClientSecret]
     kept: str
 
 
 @router.get("", responses=documented("not-found"))
-def read_rotation(caller: Caller, client_id: str, response: Response) -> UnderWay:
-    """When and from where its secrets were last used, some seconds ago at most."""
+def read_rotation(caller: Caller, client_id: str, response: Response) -> RotationInProgress:
+    """Read the rotation. The last use of each secret is updated every few seconds."""
     with caller.work(READ) as work:
-        return tagged(response, _under_way(work, client_id))
+        return tagged(response, _in_progress(work, client_id))
 
 
 @router.post("", status_code=201, responses=documented("not-found", "not-allowed"))
 def start_rotation(caller: Caller, client_id: str, response: Response) -> NewSecret:
-    """One more secret; the old ones stay until the rotation is finished."""
+    """Start a rotation: create a secret; the old ones stay valid until it is finished."""
     with caller.work(WRITE) as work:
         record, secret = work.rotations.start(client_id)
     response.headers["Location"] = location(caller, "clients", client_id, "rotation")
@@ -55,27 +55,27 @@ def start_rotation(caller: Caller, client_id: str, response: Response) -> NewSec
 @router.post("/finish", responses=documented("not-found", "not-allowed", "precondition-failed"))
 def finish_rotation(
     caller: Caller, client_id: str, force: Force = False, if_match: IfMatch = None
-) -> Finished:
-    """End the old secrets at once; 409 while there are `warnings`, unless `force`."""
+) -> FinishedRotation:
+    """Finish: delete the old secrets. 409 while there are `warnings`, unless `force`."""
     with caller.work(WRITE) as work:
-        require_match(if_match, _under_way(work, client_id))
+        require_match(if_match, _in_progress(work, client_id))
         rotation = work.rotations.finish(client_id, force=force)
-    return Finished(deleted=list(rotation.old), kept=rotation.new.id)
+    return FinishedRotation(deleted=list(rotation.old), kept=rotation.new.id)
 
 
 @router.delete(
     "", status_code=204, responses=documented("not-found", "not-allowed", "precondition-failed")
 )
 def cancel_rotation(caller: Caller, client_id: str, if_match: IfMatch = None) -> None:
-    """End the new secret at once; the old ones stay."""
+    """Cancel the rotation: delete the new secret; the old ones stay valid."""
     with caller.work(WRITE) as work:
-        require_match(if_match, _under_way(work, client_id))
+        require_match(if_match, _in_progress(work, client_id))
         work.rotations.cancel(client_id)
 
 
-def _under_way(work: UnitOfWork, client_id: str) -> UnderWay:
+def _in_progress(work: UnitOfWork, client_id: str) -> RotationInProgress:
     rotation = work.rotations.find(client_id)
     if rotation is None:
         raise NotFound("rotation of the client", client_id)
     warnings = work.rotations.warnings(rotation)
-    return UnderWay(new=rotation.new, old=list(rotation.old), warnings=warnings)
+    return RotationInProgress(new=rotation.new, old=list(rotation.old), warnings=warnings)

@@ -1,4 +1,4 @@
-"""`/tokens/revoke`: one access token, taken back before it expires."""
+"""`/tokens/revoke`: revoking one access token."""
 
 from typing import Self
 
@@ -18,7 +18,7 @@ ANY_OF = ("issuer:users:write", "issuer:clients:write")
 
 
 class TokenToRevoke(Fields):
-    """The token itself, or only its `jti`, as the audit names it."""
+    """The token itself, or only its `jti`, as in the audit log."""
 
     token: str | None = Field(None, max_length=16_384)
     jti: str | None = Field(None, min_length=1, max_length=128)
@@ -31,27 +31,27 @@ class TokenToRevoke(Fields):
 
 
 @router.post("/revoke", status_code=204, responses=documented(body=True))
-def revoke_token(caller: Caller, wanted: TokenToRevoke) -> None:
-    """Have a token refused everywhere within seconds; once more is fine.
+def revoke_token(caller: Caller, to_revoke: TokenToRevoke) -> None:
+    """Revoke a token everywhere within seconds. Idempotent.
 
-    A client's takes `issuer:clients:write`, a user's `issuer:users:write`; one that opens this
-    API, or of which only the `jti` is known, `issuer:admin`.
+    A token of a client requires `issuer:clients:write`, one of a user `issuer:users:write`. A
+    token for this API, or a `jti` without the token, requires `issuer:admin`.
     """
-    with caller.work(_needed(caller, wanted)) as work:
-        if wanted.token is not None:
-            work.token_revocations.revoke(wanted.token)
-        elif wanted.jti is not None:
-            work.token_revocations.revoke_unseen(wanted.jti)
+    with caller.work(_required_scope(caller, to_revoke)) as work:
+        if to_revoke.token is not None:
+            work.token_revocations.revoke(to_revoke.token)
+        elif to_revoke.jti is not None:
+            work.token_revocations.revoke_unseen(to_revoke.jti)
 
 
-def _needed(caller: Access, wanted: TokenToRevoke) -> str:
-    """Who may revoke none at all learns nothing of a token."""
-    if wanted.token is None:
+def _required_scope(caller: Access, to_revoke: TokenToRevoke) -> str:
+    """A caller that may revoke no token at all learns nothing about this one."""
+    if to_revoke.token is None:
         return ISSUER_ADMIN
     if not any(covers(caller.held, scope) for scope in ANY_OF):
         caller.require(ANY_OF[0])
     try:
-        found = caller.administration.tokens.any_reader.read_although_revoked(wanted.token)
+        token = caller.administration.tokens.any_reader.read_although_revoked(to_revoke.token)
     except InvalidCredentials as error:
         raise InvalidField("token", error.reason) from None
-    return right_to_revoke(found)
+    return right_to_revoke(token)

@@ -1,4 +1,4 @@
-"""`warnings` beside the members of a resource: what looks odd in its scopes."""
+"""`warnings` beside the members of a resource: likely mistakes in its scopes."""
 
 from collections.abc import Iterable
 
@@ -8,11 +8,11 @@ from issuer.catalogue import NEWEST, lint
 
 
 class WithWarnings(BaseModel):
-    """In the answer to a change only, and only where there are any."""
+    """A resource with warnings; only in responses to changes."""
 
     warnings: list[str]
 
 
 def warnings_about(scopes: Iterable[str]) -> list[str]:
-    """One sentence for each finding at the newest AgentOS; `/scopes/lint` has them in parts."""
+    """One sentence for each finding for the newest AgentOS; `/scopes/lint` has the details."""
     return [finding.message for finding in lint(scopes, [NEWEST])]

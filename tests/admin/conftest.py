@@ -1,4 +1,4 @@
-"""The admin API in different hands."""
+"""The admin API as different callers."""
 
 from collections.abc import Callable
 
@@ -10,13 +10,13 @@ from tests.drivers import AdminApi, TokenEndpoint
 
 @pytest.fixture
 def admin(deployment: Deployment, token_endpoint: TokenEndpoint) -> AdminApi:
-    """In the hands of the admin client."""
+    """As the admin client."""
     return AdminApi(deployment.http, token_endpoint.client_credentials(deployment.admin).token)
 
 
 @pytest.fixture
 def holder_of(deployment: Deployment, token_endpoint: TokenEndpoint) -> Callable[..., AdminApi]:
-    """In the hands of a client that holds just these scopes at the issuer."""
+    """As a client that holds just these scopes at the issuer."""
 
     def hold(*scopes: str) -> AdminApi:
         client = deployment.client(scopes=list(scopes), audiences=[URL])

@@ -1,4 +1,4 @@
-"""Who may do what: tokens of this issuer, and nobody gives away more than they hold."""
+"""Authorization: only tokens of this issuer, and rights at the issuer only from admins."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,7 +13,7 @@ from tests.drivers import AdminApi, TokenEndpoint, problem
 
 
 @pytest.mark.parametrize("header", [None, "Bearer", "Bearer x", "Basic eA==", "Bearer a.b.c"])
-def test_without_a_token_of_ours_nobody_gets_in(deployment: Deployment, header: str | None):
+def test_a_request_without_a_valid_token_is_401(deployment: Deployment, header: str | None):
     """RFC 6750 §3."""
     answer = deployment.http.get(
         "/admin/v1/roles", headers={"Authorization": header} if header else {}
@@ -23,8 +23,10 @@ def test_without_a_token_of_ours_nobody_gets_in(deployment: Deployment, header: 
 
 
 @pytest.mark.parametrize("content", [b"{", b"{}", b"x" * (1024 * 1024 + 1)])
-def test_of_who_has_no_token_nothing_is_read(deployment: Deployment, content: bytes):
-    """To parse a megabyte takes a while."""
+def test_the_body_of_an_unauthenticated_request_is_not_parsed(
+    deployment: Deployment, content: bytes
+):
+    """Parsing a megabyte takes time."""
     for method, path in (("POST", "/roles"), ("PATCH", "/clients/issuer-admin")):
         answer = deployment.http.request(
             method,
@@ -43,7 +45,7 @@ def test_a_token_for_another_audience_is_refused(
     assert problem(AdminApi(deployment.http, elsewhere).get("/roles")) == (401, "unauthenticated")
 
 
-def test_agent_os_admin_is_nothing_here(holder_of: Callable[..., AdminApi]):
+def test_agent_os_admin_gives_no_right_at_the_issuer(holder_of: Callable[..., AdminApi]):
     assert problem(holder_of("agent_os:admin").get("/roles")) == (403, "forbidden")
 
 
@@ -59,7 +61,7 @@ def test_an_altered_token_is_refused(admin: AdminApi, deployment: Deployment):
 
 
 @pytest.mark.parametrize("loss", ["disable", "delete", "audience", "scopes"])
-def test_what_was_taken_away_is_gone_before_the_token_expires(
+def test_rights_removed_after_a_token_was_issued_no_longer_apply(
     admin: AdminApi, deployment: Deployment, token_endpoint: TokenEndpoint, loss: str
 ):
     client = deployment.client("helper", scopes=["issuer:roles:read"], audiences=[URL])
@@ -90,7 +92,7 @@ def test_each_resource_needs_its_own_scope(holder_of: Callable[..., AdminApi], r
     assert writer.get(f"/{resource}").status_code == 200
 
 
-def test_who_may_only_read_writes_nothing(
+def test_read_scopes_do_not_allow_writing(
     holder_of: Callable[..., AdminApi], deployment: Deployment
 ):
     deployment.role("runner", [])
@@ -104,7 +106,7 @@ def test_who_may_only_read_writes_nothing(
 
 @pytest.fixture
 def everything_but_admin(deployment: Deployment, holder_of: Callable[..., AdminApi]) -> AdminApi:
-    """All write scopes; and things that hold or would give rights at the issuer."""
+    """A client with all write scopes; and resources that hold or grant rights at the issuer."""
     deployment.role("key-readers", ["issuer:keys:read"])
     deployment.role("plain", ["agents:run"])
     deployment.audience("shared")
@@ -123,21 +125,21 @@ GAINS: dict[str, tuple[str, str, dict[str, Any] | None]] = {
     "direct scopes of a new client": (
         "POST", "/clients", {"client_id": "new", "scopes": ["issuer:admin"]},
     ),
-    "a scope one holds oneself": (
+    "a scope the caller holds": (
         "POST", "/clients", {"client_id": "new", "scopes": ["issuer:keys:write"]},
     ),
     "a new client at the issuer": ("POST", "/clients", {"client_id": "new", "audiences": [URL]}),
     "direct scopes of a client": ("PATCH", "/clients/plain", {"scopes": ["issuer:keys:read"]}),
     "the issuer as audience": ("PATCH", "/clients/plain", {"audiences": ["my-os", URL]}),
     "changing a privileged client": ("PATCH", "/clients/privileged", {"name": "x"}),
-    "enabling what was disabled": ("PATCH", "/clients/privileged", {"disabled": False}),
+    "enabling a disabled client": ("PATCH", "/clients/privileged", {"disabled": False}),
     "claims of a privileged client": ("PATCH", "/clients/privileged", {"claims": {"a": 1}}),
     "a client with a role": ("PATCH", "/clients/by-role", {"audiences": [URL]}),
-    "its name, even": ("PATCH", "/clients/by-role", {"name": "x"}),
-    "a client that may ask for the issuer": ("PATCH", "/clients/mere-audience", {"name": "x"}),
+    "the name of a client with a role": ("PATCH", "/clients/by-role", {"name": "x"}),
+    "a client that may request tokens for the issuer": ("PATCH", "/clients/mere-audience", {"name": "x"}),
     "another client's secret": ("POST", "/clients/privileged/secrets", {}),
     "the secret of a client with a role": ("POST", "/clients/by-role/secrets", {}),
-    "ending a privileged client": ("DELETE", "/clients/privileged", None),
+    "deleting a privileged client": ("DELETE", "/clients/privileged", None),
     "a user's password": ("PUT", "/users/alice/password", {"password": "a new password of hers"}),
     "a user's lock": ("POST", "/users/alice/unlock", None),
     "a user's state": ("PATCH", "/users/alice", {"disabled": True}),
@@ -150,7 +152,7 @@ GAINS: dict[str, tuple[str, str, dict[str, Any] | None]] = {
     "an assignment here": ("PUT", f"/clients/plain/roles/key-readers?audience={URL}", None),
     "an assignment everywhere": ("PUT", "/clients/plain/roles/key-readers?everywhere=true", None),
     "an assignment to a user": ("PUT", "/users/bob/roles/key-readers?everywhere=true", None),
-    "an assignment's end": ("DELETE", "/users/alice/roles/key-readers?everywhere=true", None),
+    "unassigning a role": ("DELETE", "/users/alice/roles/key-readers?everywhere=true", None),
     "an audience of a privileged client": ("DELETE", "/audiences/shared?cascade=true", None),
     "the issuer's own audience": (
         "PATCH", f"/audiences/{URL.replace('/', '%2F')}", {"access_token_ttl": 86_400},
@@ -159,10 +161,10 @@ GAINS: dict[str, tuple[str, str, dict[str, Any] | None]] = {
 
 
 @pytest.mark.parametrize("way", GAINS)
-def test_rights_at_the_issuer_are_given_by_admins_only(
+def test_only_admins_change_what_holds_or_grants_rights_at_the_issuer(
     everything_but_admin: AdminApi, admin: AdminApi, way: str
 ):
-    """Whatever the way (CONTRACT §4); the same in the hands of an admin is done."""
+    """Through every operation; an admin may do each of them."""
     method, path, members = GAINS[way]
     request = {} if members is None else {"json": members}
     refused = everything_but_admin(method, path, **request)
@@ -184,7 +186,7 @@ def test_rights_at_the_issuer_are_given_by_admins_only(
         ("DELETE", "/roles/plain", None),
     ],
 )
-def test_what_is_no_right_at_the_issuer_needs_no_admin(
+def test_changes_without_rights_at_the_issuer_need_no_admin(
     everything_but_admin: AdminApi, method: str, path: str, members: dict[str, Any] | None
 ):
     request = {} if members is None else {"json": members}
@@ -192,16 +194,16 @@ def test_what_is_no_right_at_the_issuer_needs_no_admin(
 
 
 @pytest.mark.parametrize("name", ["scopes", "scope", "sub", "aud", "client_id", "agno_x"])
-def test_no_claim_can_speak_of_rights(admin: AdminApi, name: str):
+def test_custom_claims_cannot_replace_claims_about_rights(admin: AdminApi, name: str):
     refused = admin.post("/clients", client_id="new", claims={name: "issuer:admin"})
     assert problem(refused) == (422, "invalid-fields")
 
 
 LAST_ADMIN: dict[str, tuple[str, str, dict[str, Any] | None]] = {
     "disable": ("PATCH", "/clients/issuer-admin", {"disabled": True}),
-    "take the scope": ("PATCH", "/clients/issuer-admin", {"scopes": ["issuer:keys:write"]}),
-    "take the audience": ("PATCH", "/clients/issuer-admin", {"audiences": []}),
-    "take the grant": ("PATCH", "/clients/issuer-admin", {"grant_types": ["password"]}),
+    "remove the scope": ("PATCH", "/clients/issuer-admin", {"scopes": ["issuer:keys:write"]}),
+    "remove the audience": ("PATCH", "/clients/issuer-admin", {"audiences": []}),
+    "remove the grant": ("PATCH", "/clients/issuer-admin", {"grant_types": ["password"]}),
     "delete": ("DELETE", "/clients/issuer-admin", None),
 }
 
@@ -217,8 +219,8 @@ def test_the_last_admin_cannot_be_removed(admin: AdminApi, deployment: Deploymen
     assert admin(method, path, **request).status_code < 300
 
 
-def test_an_admin_whose_secrets_expire_is_not_the_last_one(deployment: Deployment):
-    """Else nobody would administer the issuer once they have expired."""
+def test_an_admin_whose_secrets_expire_does_not_count_as_the_last_one(deployment: Deployment):
+    """Otherwise there would be no admin once they have expired."""
     deployment.client("second", scopes=["issuer:admin"], audiences=[URL])
     expiring = SecretFields(expires_at=deployment.clock() + timedelta(days=365))
     with deployment.changing() as work:
@@ -232,7 +234,7 @@ def test_an_admin_whose_secrets_expire_is_not_the_last_one(deployment: Deploymen
         work.clients.delete("issuer-admin")
 
 
-def test_the_last_secret_of_the_last_admin_that_does_not_expire_stays(
+def test_the_only_lasting_secret_of_the_last_admin_cannot_be_deleted(
     admin: AdminApi, deployment: Deployment
 ):
     (lasting,) = admin.get("/clients/issuer-admin/secrets").json()["items"]
@@ -245,7 +247,7 @@ def test_the_last_secret_of_the_last_admin_that_does_not_expire_stays(
 
 
 @pytest.mark.parametrize("more_settings", [{"password_grant": "false"}])
-def test_who_could_only_sign_in_with_a_password_is_no_admin_where_nobody_can(
+def test_a_user_does_not_count_as_an_admin_without_the_password_grant(
     deployment: Deployment,
 ):
     deployment.role("admins", ["issuer:admin"])
@@ -274,10 +276,10 @@ def test_the_last_admin_by_role_cannot_lose_it(
     assert problem(by_role.delete(f"/clients/second/secrets/{secret}")) == (409, "not-allowed")
 
 
-def test_a_user_administers_through_a_client_that_may(
+def test_a_user_administers_with_the_rights_that_the_client_has_too(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
-    """What both hold, here as everywhere."""
+    """The intersection, as for every audience."""
     deployment.role("admins", ["issuer:admin"])
     deployment.user("alice", id="alice", roles=["admins"])
     console = deployment.client(
@@ -291,8 +293,10 @@ def test_a_user_administers_through_a_client_that_may(
     assert problem(alice.get("/users")) == (401, "unauthenticated")
 
 
-def test_every_change_names_who_made_it(admin: AdminApi, deployment: Deployment):
-    made = admin("POST", "/roles", json={"name": "runner"}, headers={"X-Request-Id": "r-1"})
-    assert made.headers["x-request-id"] == "r-1"
+def test_every_change_is_audited_with_its_caller_and_request_id(
+    admin: AdminApi, deployment: Deployment
+):
+    created = admin("POST", "/roles", json={"name": "runner"}, headers={"X-Request-Id": "r-1"})
+    assert created.headers["x-request-id"] == "r-1"
     (event,) = admin.get("/audit-events?action=role.created").json()["items"]
     assert (event["actor"], event["request_id"]) == (deployment.admin.client_id, "r-1")

@@ -1,4 +1,4 @@
-"""What happens before an operation: who calls, what they may do, and only then what they sent."""
+"""Before an operation: authentication, then authorization, then parsing of the request."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,16 +16,16 @@ on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
 
 
 def operations(deployment: Deployment) -> list[tuple[str, str]]:
-    """Every operation of the admin API, whatever it reads."""
+    """Every operation of the admin API."""
     found = below("/admin/v1", deployment).items()
     return [(method, path) for path, methods in found for method in sorted(methods)]
 
 
 @on_sqlite
-def test_nothing_is_read_of_a_caller_without_rights(
+def test_the_request_of_a_caller_without_rights_is_not_parsed(
     deployment: Deployment, holder_of: Callable[..., AdminApi]
 ):
-    """To parse a manifest of a megabyte takes a second, and other requests wait meanwhile."""
+    """Parsing a manifest of a megabyte takes a second, while other requests wait."""
     for caller, expected in ((AdminApi(deployment.http, "none"), 401), (holder_of(), 403)):
         for method, path in operations(deployment):
             answer = caller(
@@ -36,7 +36,7 @@ def test_nothing_is_read_of_a_caller_without_rights(
 
 @on_sqlite
 def test_malformed_json_of_an_unauthenticated_caller_is_401(deployment: Deployment):
-    """Whoever has no token learns nothing of how a body is read."""
+    """A caller without a token learns nothing about parsing."""
     for method, path in operations(deployment):
         for content in (b"{", b'{"jti": "a", "jti": "b"}'):
             answer = deployment.http.request(

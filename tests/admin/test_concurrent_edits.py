@@ -1,4 +1,4 @@
-"""Many operators at one role: each acknowledged edit is in the result, none is lost."""
+"""Concurrent edits of one role: no acknowledged edit is lost."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,7 +12,7 @@ AT_A_TIME = 4
 
 @pytest.mark.slow
 def test_no_acknowledged_edit_is_lost(admin: AdminApi):
-    """RFC 9110 §13.1.1: read, add a scope, write with If-Match; on 412 begin again."""
+    """RFC 9110 §13.1.1: read, change, write with If-Match; on 412 start again."""
     admin.post("/roles", name="crowded")
     with ThreadPoolExecutor(AT_A_TIME) as operators:
         numbers = range(AT_A_TIME)
@@ -23,7 +23,7 @@ def test_no_acknowledged_edit_is_lost(admin: AdminApi):
 
 
 def edit(admin: AdminApi, operator: int, times: int) -> int:
-    """Count up in the description; how many edits were acknowledged."""
+    """Increment the number in the description; returns how many edits were acknowledged."""
     done = 0
     while done < times:
         role = admin.get("/roles/crowded")

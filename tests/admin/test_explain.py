@@ -1,4 +1,4 @@
-"""What rights mean before anybody relies on them: `/explain`, `/preview`, `/scopes`."""
+"""Explaining rights: `/explain`, `/preview`, `/scopes`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,9 +17,7 @@ def explained(admin: AdminApi, **question: Any) -> dict[str, Any]:
     return answer.json()
 
 
-def test_an_allowed_call_names_the_scope_and_the_role_it_came_through(
-    admin: AdminApi, deployment: Deployment
-):
+def test_an_allowed_request_names_the_scope_and_its_role(admin: AdminApi, deployment: Deployment):
     deployment.role("runner", ["agents:run"])
     deployment.client("ci-bot", roles=["runner"], scopes=["agents:web:run"])
     found = explained(admin, client_id="ci-bot")
@@ -29,20 +27,22 @@ def test_an_allowed_call_names_the_scope_and_the_role_it_came_through(
     assert set(found["held"]) == {"agents:run", "agents:web:run"}
 
 
-def test_a_refused_call_names_the_smallest_addition(admin: AdminApi, deployment: Deployment):
+def test_a_refused_request_names_the_smallest_addition(admin: AdminApi, deployment: Deployment):
     deployment.client("ci-bot", scopes=["agents:billing:run"])
     found = explained(admin, client_id="ci-bot")
     assert (found["allowed"], found["scope"], found["via"]) == (False, None, [])
     assert found["smallest_addition"] == ["agents:web:run"]
 
 
-def test_a_list_says_what_it_would_show(admin: AdminApi, deployment: Deployment):
+def test_the_explanation_of_a_list_shows_its_ids(admin: AdminApi, deployment: Deployment):
     deployment.client("ci-bot", scopes=["agents:web:read"])
     found = explained(admin, client_id="ci-bot", method="GET", path="/agents")
     assert (found["allowed"], found["listing"]) == (True, ["web"])
 
 
-def test_a_user_through_a_client_may_what_both_may(admin: AdminApi, deployment: Deployment):
+def test_a_user_through_a_client_has_the_rights_that_both_have(
+    admin: AdminApi, deployment: Deployment
+):
     deployment.role("wide", ["agents:run"])
     deployment.user("alice", id="alice", roles=["wide"])
     deployment.client("narrow", scopes=["agents:billing:run"])
@@ -50,7 +50,7 @@ def test_a_user_through_a_client_may_what_both_may(admin: AdminApi, deployment: 
     assert explained(admin, user_id="alice", client_id="narrow")["allowed"] is False
 
 
-def test_who_is_disabled_may_only_what_anybody_may(admin: AdminApi, deployment: Deployment):
+def test_a_disabled_client_may_use_only_public_routes(admin: AdminApi, deployment: Deployment):
     deployment.client("ci-bot", scopes=["agents:run"], disabled=True)
     assert explained(admin, client_id="ci-bot")["reason"] == (
         "The client is disabled and gets no token."
@@ -58,7 +58,7 @@ def test_who_is_disabled_may_only_what_anybody_may(admin: AdminApi, deployment: 
     assert explained(admin, client_id="ci-bot", method="GET", path="/health")["allowed"] is True
 
 
-def test_a_token_is_taken_at_its_word(
+def test_a_token_is_explained_by_its_own_claims(
     admin: AdminApi, deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     client = deployment.client("ci-bot", scopes=["agents:run"])
@@ -80,7 +80,7 @@ def test_a_token_is_taken_at_its_word(
         ("POST", "/agents/web/launch", None),
     ],
 )
-def test_a_route_that_no_agent_os_has_is_refused_with_the_one_that_was_meant(
+def test_an_unknown_route_is_refused_with_a_suggestion(
     admin: AdminApi, deployment: Deployment, method: str, path: str, meant: str | None
 ):
     deployment.client("ci-bot", scopes=["agent_os:admin"])
@@ -94,10 +94,10 @@ def test_a_route_that_no_agent_os_has_is_refused_with_the_one_that_was_meant(
     ("version", "method", "path"),
     [("3.0", "POST", "/knowledge/content/1/refresh"), ("3.1", "GET", "/reports/of/our-own")],
 )
-def test_a_route_that_nothing_guards_is_open_to_every_token(
+def test_an_unguarded_route_is_open_to_every_token(
     admin: AdminApi, deployment: Deployment, version: str, method: str, path: str
 ):
-    """One of AgentOS that asks for no scope, or one of the application itself."""
+    """A route of AgentOS that requires no scope, or one of the application."""
     deployment.client("ci-bot")
     found = explained(admin, client_id="ci-bot", method=method, path=path, version=version)
     assert found["allowed"] is True
@@ -117,13 +117,13 @@ def test_a_route_that_nothing_guards_is_open_to_every_token(
         ({"client_id": "issuer-admin", "method": "G T"}, (422, "invalid-fields")),
     ],
 )
-def test_a_question_without_an_answer_is_a_problem(
+def test_an_invalid_question_is_a_problem(
     admin: AdminApi, question: dict[str, str], answer: tuple[int, str]
 ):
     assert problem(admin.post("/explain", **{**RUN_WEB, **question})) == answer
 
 
-def test_it_takes_the_read_right_for_whom_it_is_about(
+def test_explaining_needs_the_read_scope_for_the_subject(
     holder_of: Callable[..., AdminApi], deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     client = deployment.client("ci-bot", scopes=["agents:run"])
@@ -137,7 +137,7 @@ def test_it_takes_the_read_right_for_whom_it_is_about(
             assert problem(reads_users.post(path, **members)) == (403, "forbidden")
 
 
-def test_a_preview_is_what_the_token_says(
+def test_a_preview_equals_the_claims_of_the_token(
     admin: AdminApi, deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     client = deployment.client("ci-bot", scopes=["agents:run"], claims={"tenant": "acme"})
@@ -157,7 +157,7 @@ def test_a_preview_issues_nothing(admin: AdminApi, deployment: Deployment):
     assert events == []
 
 
-def test_the_catalogue_is_for_any_admin_token(holder_of: Callable[..., AdminApi]):
+def test_the_catalogue_can_be_read_with_any_scope_of_the_issuer(holder_of: Callable[..., AdminApi]):
     items = holder_of("issuer:keys:read").get("/scopes").json()["items"]
     by_name = {item["scope"]: item for item in items}
     assert by_name["agents:run"]["per_resource"] is True
@@ -168,7 +168,7 @@ def test_the_catalogue_is_for_any_admin_token(holder_of: Callable[..., AdminApi]
     )
 
 
-def test_odd_scopes_are_remarked_on_and_not_refused(admin: AdminApi):
+def test_likely_mistakes_in_scopes_are_warnings(admin: AdminApi):
     scopes = ["agent:run", "system:read", "agents:run"]
     items = admin.post("/scopes/lint", scopes=scopes).json()["items"]
     codes = {(item["scope"], item["code"]) for item in items}

@@ -1,4 +1,4 @@
-"""`/explain` at the issuer's own audience: what it says is what the doors do."""
+"""`/explain` at the issuer's own audience gives the same answers as the API itself."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ HOLDINGS = [
     ["agent_os:admin"],
 ]
 ASKED = {"client_id": "nobody", "audience": "my-os", "method": "GET", "path": "/agents"}
-# What each route reads, where that is more than {}: it opens if any of these is not refused.
+# The bodies of routes that need more than {}: a route is open if any of them is not refused.
 BODIES: dict[str, list[dict[str, Any]]] = {
     "POST /audiences": [{"id": "new"}],
     "POST /roles": [{"name": "new"}],
@@ -45,7 +45,7 @@ at_any_path = pytest.mark.parametrize(
 
 
 class Asker:
-    """A client at the issuer: what it is told, and what then happens."""
+    """A client at the issuer: the explanation it gets, and the response to the request itself."""
 
     def __init__(self, deployment: Deployment, client: Credentials, token: str) -> None:
         self._deployment = deployment
@@ -58,7 +58,7 @@ class Asker:
         return self._deployment.services.administration.explainer.explain(Question.read(question))
 
     def opens(self, method: str, path: str) -> bool:
-        """Whether the request, in any of its forms, is not refused for want of a scope."""
+        """Whether the request, with any of its bodies, is not refused for a missing scope."""
         bodies = BODIES.get(f"{method} {path}", [{}])
         if path == "/tokens/revoke":
             bodies = [{"token": token} for token in tokens_to_revoke(self._deployment)]
@@ -70,7 +70,7 @@ class Asker:
 
 
 def tokens_to_revoke(deployment: Deployment) -> list[str]:
-    """A client's and a user's, who hold nothing at the issuer."""
+    """Tokens of a client and of a user that hold nothing at the issuer."""
     directory = deployment.services.tokens.directory
     client = directory.load_client(deployment.client().client_id)
     user = directory.load_user(deployment.user(f"user of {client.client_id}", password=None))
@@ -94,15 +94,17 @@ def asker(deployment: Deployment, token_endpoint: TokenEndpoint) -> Callable[[li
 
 
 def routes_of(deployment: Deployment) -> dict[str, set[str]]:
-    """Every path of the running app, its names filled in, with the methods it takes."""
+    """Every path of the running app, its parameters filled in, with its methods."""
     assert isinstance(deployment.http, TestClient)
     found: dict[str, set[str]] = {}
     for route in leaves(deployment.http.app.rest.routes):  # type: ignore[attr-defined]
         path = re.sub(r"\{.+?\}", "nobody", route.path)
-        found.setdefault(path, set()).update(route.methods or {"POST"})  # none: it says so itself
+        found.setdefault(path, set()).update(
+            route.methods or {"POST"}
+        )  # none: it answers 405 itself
     for path, methods in found.items():
         if "/admin/v1/" in path and "GET" in methods:
-            methods.add("HEAD")  # it is made a GET before the routes see it
+            methods.add("HEAD")  # a middleware turns it into a GET
     return found
 
 
@@ -127,21 +129,21 @@ def below(prefix: str, deployment: Deployment) -> dict[str, set[str]]:
 @on_sqlite
 @at_any_path
 @pytest.mark.parametrize("scopes", HOLDINGS, ids=" ".join)
-def test_every_route_opens_to_whom_it_is_said_to(
+def test_the_explanation_of_every_route_is_true(
     deployment: Deployment, asker: Callable[[list[str]], Asker], scopes: list[str]
 ):
-    """A new route has no line in `own_routes.py` yet, and fails here."""
+    """Fails for a new route without a line in `own_routes.py`."""
     asks = asker(scopes)
     for path, methods in below("/admin/v1", deployment).items():
         for method in sorted(methods):
-            said = asks.explained(method, f"/admin/v1{path}").decision
-            assert said.allowed == asks.opens(method, path), (method, path, said)
-            assert said.allowed == (not said.smallest_addition)
+            decision = asks.explained(method, f"/admin/v1{path}").decision
+            assert decision.allowed == asks.opens(method, path), (method, path, decision)
+            assert decision.allowed == (not decision.smallest_addition)
 
 
 @on_sqlite
 @pytest.mark.parametrize("scopes", HOLDINGS, ids=" ".join)
-def test_the_smallest_addition_opens_it(
+def test_the_smallest_addition_opens_the_route(
     deployment: Deployment, asker: Callable[[list[str]], Asker], scopes: list[str]
 ):
     asks = asker(scopes)
@@ -158,39 +160,37 @@ def test_the_smallest_addition_opens_it(
 
 @on_sqlite
 @at_any_path
-def test_what_needs_no_scope_asks_for_no_token(
-    deployment: Deployment, asker: Callable[[list[str]], Asker]
-):
+def test_a_public_route_needs_no_token(deployment: Deployment, asker: Callable[[list[str]], Asker]):
     admin_api = f"{deployment.services.settings.base_path}/admin/v1"
     for path, methods in routes_of(deployment).items():
         for method in methods if not path.startswith(admin_api) else ():
-            said = asker([]).explained(method, path).decision
-            assert (said.allowed, said.required) == (True, ()), (method, path, said)
+            decision = asker([]).explained(method, path).decision
+            assert (decision.allowed, decision.required) == (True, ()), (method, path, decision)
             assert bare(deployment, method, path).status_code not in {403, 404, 405}, (method, path)
 
 
 @on_sqlite
 @at_any_path
-def test_what_is_not_there_is_not_there_for_anybody(
+def test_an_unknown_route_or_method_is_404_or_405_for_every_caller(
     deployment: Deployment, asker: Callable[[list[str]], Asker]
 ):
     admin = asker(["issuer:admin"])
     there = routes_of(deployment)
     for path in there:
         for method in set(METHODS) - taken_at(path, there):
-            assert "405 for anybody" in admin.explained(method, path).decision.reason
+            assert "405 for every caller" in admin.explained(method, path).decision.reason
             assert bare(deployment, method, path).status_code == 405, (method, path)
     base = deployment.services.settings.base_path
     for path in ("/", "/nothing", "/admin/v1", "/admin/v1/roles/", "/admin/v1/clients/a%2Fb"):
-        said = admin.explained("GET", base + path).decision
-        assert "404 for anybody" in said.reason
-        assert (said.allowed, said.smallest_addition) == (False, ())
+        decision = admin.explained("GET", base + path).decision
+        assert "404 for every caller" in decision.reason
+        assert (decision.allowed, decision.smallest_addition) == (False, ())
         assert bare(deployment, "GET", base + path).status_code == 404
 
 
 @on_sqlite
 @at_any_path
-def test_no_line_speaks_of_a_route_that_is_not_there(deployment: Deployment):
+def test_every_line_is_about_an_existing_route(deployment: Deployment):
     there = routes_of(deployment)
     for route in own_routes(deployment.services.settings.base_path, has_metrics=True):
         taken = [methods for path, methods in there.items() if route.is_at(path)]
@@ -198,7 +198,7 @@ def test_no_line_speaks_of_a_route_that_is_not_there(deployment: Deployment):
 
 
 def taken_at(path: str, there: dict[str, set[str]]) -> set[str]:
-    """What the path can do, also where it looks like one with a name in it."""
+    """The methods of the path, also where it looks like one with a parameter."""
     alike = [each for each in there if re.fullmatch(each.replace("nobody", "[^/]+"), path)]
     return set().union(*(there[each] for each in alike))
 
@@ -209,7 +209,7 @@ def bare(deployment: Deployment, method: str, path: str) -> httpx.Response:
 
 @on_sqlite
 @at_any_path
-def test_a_path_goes_with_or_without_that_of_the_issuer(
+def test_a_path_may_omit_the_path_of_the_issuer(
     deployment: Deployment, asker: Callable[[list[str]], Asker]
 ):
     reader, base = asker(["issuer:roles:read"]), deployment.services.settings.base_path
@@ -219,11 +219,11 @@ def test_a_path_goes_with_or_without_that_of_the_issuer(
 
 @on_sqlite
 @at_any_path
-def test_the_metrics_take_a_token_of_their_own(
+def test_the_metrics_need_their_own_token(
     deployment: Deployment, asker: Callable[[list[str]], Asker]
 ):
-    said = asker(["issuer:admin"]).explained("GET", "/metrics").decision
-    assert said.reason.endswith("It takes the token of ISSUER_METRICS_TOKEN.")
+    decision = asker(["issuer:admin"]).explained("GET", "/metrics").decision
+    assert decision.reason.endswith("It takes the token of ISSUER_METRICS_TOKEN.")
     assert (
         bare(deployment, "GET", f"{deployment.services.settings.base_path}/metrics").status_code
         == 401
@@ -231,14 +231,12 @@ def test_the_metrics_take_a_token_of_their_own(
 
 
 @on_sqlite
-def test_metrics_that_nobody_may_read_are_not_there(asker: Callable[[list[str]], Asker]):
-    assert "404 for anybody" in asker([]).explained("GET", "/metrics").decision.reason
+def test_metrics_without_a_token_setting_are_404(asker: Callable[[list[str]], Asker]):
+    assert "404 for every caller" in asker([]).explained("GET", "/metrics").decision.reason
 
 
 @on_sqlite
-def test_the_answer_names_the_scope_and_the_role_it_came_through(
-    admin: AdminApi, deployment: Deployment
-):
+def test_the_explanation_names_the_scope_and_its_role(admin: AdminApi, deployment: Deployment):
     own = deployment.services.settings.url
     deployment.role("keeper", ["issuer:roles:write", "agent_os:admin"])
     deployment.client("helper", roles=["keeper"], audiences=[own])
@@ -268,21 +266,21 @@ def test_the_answer_names_the_scope_and_the_role_it_came_through(
 
 @on_sqlite
 @pytest.mark.parametrize("way", GAINS)
-def test_where_it_may_take_an_admin_the_reason_says_so(
+def test_the_reason_mentions_that_a_change_may_need_an_admin(
     asker: Callable[[list[str]], Asker], way: str
 ):
-    """Every way in which rights at the issuer are given (CONTRACT §4)."""
+    """For every operation that may grant rights at the issuer."""
     method, path, _ = GAINS[way]
     writer = asker([f"issuer:{name}:write" for name in ISSUER_RESOURCES])
-    said = writer.explained(method, f"/admin/v1{path}").decision
-    assert said.allowed
-    assert said.reason.endswith("rights at the issuer itself takes issuer:admin.")
+    decision = writer.explained(method, f"/admin/v1{path}").decision
+    assert decision.allowed
+    assert decision.reason.endswith("rights at the issuer itself takes issuer:admin.")
     for_admins = asker(["issuer:admin"]).explained(method, f"/admin/v1{path}").decision
     assert for_admins.reason.endswith("here, and issuer:admin covers it.")
 
 
 @on_sqlite
-def test_a_token_of_which_something_was_taken_away_is_explained_as_the_door_sees_it(
+def test_a_token_whose_rights_were_removed_is_explained_as_the_api_treats_it(
     admin: AdminApi, deployment: Deployment, asker: Callable[[list[str]], Asker]
 ):
     helper = asker(["issuer:roles:read", "issuer:keys:read"])

@@ -1,4 +1,4 @@
-"""Long lists: each item once, and every page for the same few statements."""
+"""Long lists: each item once, and every page with a few statements."""
 
 import pytest
 from sqlalchemy import event, insert
@@ -14,7 +14,7 @@ MAX_QUERIES = 4
 
 
 def fill(deployment: Deployment) -> None:
-    """A hundred thousand clients, put there in a few statements."""
+    """Insert a hundred thousand clients in a few statements."""
     now = deployment.clock()
     ids = [f"bulk-{number:06}" for number in range(CLIENTS)]
     common = {
@@ -49,7 +49,9 @@ def test_a_hundred_thousand_clients_are_listed_page_by_page(
 
     def count(_connection: object, _cursor: object, statement: str, *_: object) -> None:
         nonlocal statements
-        statements += statement.startswith("SELECT")  # the last use of a secret is written beside
+        statements += statement.startswith(
+            "SELECT"
+        )  # the last use of a secret may be written meanwhile
 
     event.listen(deployment.services.database.engine, "before_cursor_execute", count)
     deployment.services.tokens.changes.stop()

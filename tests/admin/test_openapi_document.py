@@ -1,4 +1,4 @@
-"""What `/openapi.json` says of the admin API, for people and for generated clients."""
+"""The description of the admin API in `/openapi.json`, for readers and generated clients."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -21,9 +21,9 @@ def operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield from methods.values()
 
 
-def test_it_begins_with_an_introduction(document: dict[str, Any]):
-    for said in ("/admin/v1", "audience", "If-Match", "next_cursor", "application/problem+json"):
-        assert said in document["info"]["description"]
+def test_the_document_has_an_introduction(document: dict[str, Any]):
+    for term in ("/admin/v1", "audience", "If-Match", "next_cursor", "application/problem+json"):
+        assert term in document["info"]["description"]
 
 
 def test_operation_ids_are_short_and_unique(document: dict[str, Any]):
@@ -33,7 +33,7 @@ def test_operation_ids_are_short_and_unique(document: dict[str, Any]):
     assert max(map(len, ids)) <= 25
 
 
-def test_every_error_is_described_as_problem_details_and_as_nothing_else(document: dict[str, Any]):
+def test_every_error_is_described_as_problem_details_only(document: dict[str, Any]):
     for operation in operations(document):
         for status, response in operation["responses"].items():
             if status >= "4":
@@ -45,7 +45,7 @@ def test_every_error_is_described_as_problem_details_and_as_nothing_else(documen
     assert "HTTPValidationError" not in document["components"]["schemas"]
 
 
-def test_a_read_may_be_conditional(document: dict[str, Any]):
+def test_a_read_can_be_conditional(document: dict[str, Any]):
     read = document["paths"]["/admin/v1/roles/{name}"]["get"]
     assert "304" in read["responses"]
     assert "If-None-Match" in {parameter["name"] for parameter in read["parameters"]}

@@ -1,4 +1,4 @@
-"""Every resource of `/admin/v1`: what it answers, and what it refuses (CONTRACT §5)."""
+"""Every resource of `/admin/v1`: its responses and refusals (docs/reference/endpoints.md)."""
 
 import base64
 from datetime import timedelta
@@ -28,9 +28,7 @@ def create(admin: AdminApi, collection: str) -> tuple[str, str]:
 
 
 @COLLECTIONS
-def test_a_new_resource_is_answered_whole_and_is_where_location_says(
-    admin: AdminApi, collection: str
-):
+def test_a_new_resource_is_returned_and_found_at_its_location(admin: AdminApi, collection: str):
     name, members, _ = NEW[collection]
     created = admin.post(f"/{collection}", **members)
     assert created.status_code == 201
@@ -44,14 +42,14 @@ def test_a_new_resource_is_answered_whole_and_is_where_location_says(
 
 
 @COLLECTIONS
-def test_what_is_there_cannot_be_made_again(admin: AdminApi, collection: str):
+def test_creating_an_existing_resource_is_409(admin: AdminApi, collection: str):
     create(admin, collection)
     again = admin.post(f"/{collection}", **NEW[collection][1])
     assert problem(again) == (409, "already-exists")
 
 
 @COLLECTIONS
-def test_a_patch_answers_the_changed_resource(admin: AdminApi, collection: str):
+def test_a_patch_returns_the_changed_resource(admin: AdminApi, collection: str):
     path, etag = create(admin, collection)
     change = NEW[collection][2]
     changed = admin.patch(path, **change)
@@ -62,8 +60,8 @@ def test_a_patch_answers_the_changed_resource(admin: AdminApi, collection: str):
 
 
 @COLLECTIONS
-def test_if_match_keeps_two_operators_apart(admin: AdminApi, collection: str):
-    """RFC 9110 §13.1.1: strong comparison; `*` for anything that is there."""
+def test_if_match_prevents_a_lost_update(admin: AdminApi, collection: str):
+    """RFC 9110 §13.1.1: strong comparison; `*` matches any existing resource."""
     path, first = create(admin, collection)
     change = NEW[collection][2]
     assert admin.patch(path, if_match=first, **change).status_code == 200
@@ -78,7 +76,7 @@ def test_if_match_keeps_two_operators_apart(admin: AdminApi, collection: str):
 
 
 @COLLECTIONS
-def test_a_deleted_resource_is_gone_and_its_successor_has_another_etag(
+def test_a_resource_created_again_after_deletion_has_another_etag(
     admin: AdminApi, deployment: Deployment, collection: str
 ):
     path, etag = create(admin, collection)
@@ -92,13 +90,13 @@ def test_a_deleted_resource_is_gone_and_its_successor_has_another_etag(
 
 @COLLECTIONS
 @pytest.mark.parametrize("name", ["nobody", "%00", "a%00b", "%F0%9F%92%A9", "..%2F..", "x" * 300])
-def test_what_is_not_there_is_not_found(admin: AdminApi, collection: str, name: str):
+def test_an_unknown_resource_is_404(admin: AdminApi, collection: str, name: str):
     for answer in (admin.get(f"/{collection}/{name}"), admin.delete(f"/{collection}/{name}")):
         assert problem(answer) == (404, "not-found")
 
 
 @COLLECTIONS
-def test_all_that_is_wrong_is_named_at_once(admin: AdminApi, collection: str):
+def test_all_invalid_members_are_named_at_once(admin: AdminApi, collection: str):
     wrong = {**NEW[collection][1], "colour": "red", "size": 1}
     answer = admin.post(f"/{collection}", **wrong)
     assert problem(answer) == (422, "invalid-fields")
@@ -110,7 +108,7 @@ def test_all_that_is_wrong_is_named_at_once(admin: AdminApi, collection: str):
     "patch",
     [{"colour": 1}, {"colour": None}, {"created_at": "2026-01-01T00:00:00Z"}, {"created_at": None}],
 )
-def test_a_patch_cannot_say_what_is_not_the_operators(
+def test_a_patch_cannot_set_read_only_members(
     admin: AdminApi, collection: str, patch: dict[str, Any]
 ):
     path, etag = create(admin, collection)
@@ -127,7 +125,7 @@ def test_a_patch_names_all_unknown_members(admin: AdminApi, collection: str):
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "/roles"), ("PATCH", "/clients/ci-bot")])
-def test_an_answer_lists_a_hundred_errors_and_says_how_many_more(
+def test_a_problem_lists_a_hundred_errors_and_the_number_of_further_ones(
     admin: AdminApi, method: str, path: str
 ):
     create(admin, "clients")
@@ -139,7 +137,7 @@ def test_an_answer_lists_a_hundred_errors_and_says_how_many_more(
 
 
 def test_a_body_of_too_many_values_is_refused_before_it_is_parsed(admin: AdminApi):
-    """What is parsed takes a hundred times as much memory as the body."""
+    """Parsed values take a hundred times as much memory as the body."""
     many = b"{" + b",".join(b'"%d":0' % number for number in range(100_000)) + b"}"
     for content in (many, b"[" * 20_000):
         refused = admin(
@@ -157,7 +155,7 @@ def test_a_patch_cannot_remove_or_change_the_name(admin: AdminApi, collection: s
 
 
 @COLLECTIONS
-def test_pages_touch_each_item_once(admin: AdminApi, deployment: Deployment, collection: str):
+def test_pages_list_each_item_once(admin: AdminApi, deployment: Deployment, collection: str):
     create(admin, collection)
     for number in range(6):
         name, members, _ = NEW[collection]
@@ -184,7 +182,7 @@ def test_a_cursor_of_another_list_is_refused(admin: AdminApi, collection: str, c
 
 
 @pytest.mark.parametrize("key", ["", "x", "²", "-1", "1" * 30])
-def test_a_made_up_cursor_of_the_record_is_refused(admin: AdminApi, key: str):
+def test_an_invented_cursor_of_the_audit_log_is_refused(admin: AdminApi, key: str):
     cursor = base64.urlsafe_b64encode(f"audit-events\n{key}".encode()).decode()
     answer = admin.get("/audit-events", params={"cursor": cursor})
     assert problem(answer) == (400, "invalid-cursor")
@@ -196,7 +194,7 @@ def test_a_limit_is_1_to_500(admin: AdminApi, collection: str, limit: str):
     assert problem(admin.get(f"/{collection}?limit={limit}")) == (422, "invalid-fields")
 
 
-def test_an_audience_whose_id_is_a_url_has_an_address(admin: AdminApi):
+def test_an_audience_whose_id_is_a_url_can_be_read_and_changed(admin: AdminApi):
     created = admin.post("/audiences", id="https://os.example/a/b")
     path = created.headers["location"].removeprefix(f"{URL}/admin/v1")
     assert path == "/audiences/https%3A%2F%2Fos.example%2Fa%2Fb"
@@ -221,15 +219,15 @@ def test_an_audience_whose_id_is_a_url_has_an_address(admin: AdminApi):
         (b'{"name":"a","description":"\\u0000"}', "application/json", (422, "invalid-fields")),
     ],
 )
-def test_a_body_that_cannot_be_is_one_clear_problem(
+def test_an_invalid_body_is_one_problem(
     admin: AdminApi, body: bytes, media_type: str, answer: tuple[int, str]
 ):
     refused = admin("POST", "/roles", content=body, headers={"Content-Type": media_type})
     assert problem(refused) == answer
 
 
-def test_a_member_twice_is_refused_however_deep_and_named(admin: AdminApi):
-    """RFC 7493 §2.3: who checked the request on its way may have read the other one."""
+def test_a_repeated_member_is_refused_at_any_depth_and_named(admin: AdminApi):
+    """RFC 7493 §2.3: a proxy that checked the request may have read the other value."""
     body = b'{"client_id":"a","claims":{"team":{"id":1,"id":2}}}'
     refused = admin("POST", "/clients", content=body, headers={"Content-Type": "application/json"})
     assert problem(refused) == (400, "malformed-request")
@@ -246,7 +244,7 @@ def test_a_body_over_1_mib_is_413(admin: AdminApi):
         assert problem(answer) == (413, "body-too-large")
 
 
-def test_a_role_in_use_is_kept_and_says_by_whom(admin: AdminApi):
+def test_deleting_a_role_in_use_is_409_and_names_its_users(admin: AdminApi):
     create(admin, "roles"), create(admin, "clients"), create(admin, "users")
     assert admin.put("/clients/ci-bot/roles/runner?audience=my-os").status_code == 204
     assert admin.put("/users/u-1/roles/runner?everywhere=true").status_code == 204
@@ -257,7 +255,7 @@ def test_a_role_in_use_is_kept_and_says_by_whom(admin: AdminApi):
     assert admin.get("/users/u-1/roles").json()["items"] == []
 
 
-def test_an_assignment_is_put_twice_and_deleted_once(admin: AdminApi):
+def test_putting_an_assignment_is_idempotent_and_deleting_it_is_not(admin: AdminApi):
     create(admin, "roles"), create(admin, "clients")
     path = "/clients/ci-bot/roles/runner?audience=my-os"
     assert admin.put(path, headers={"If-Match": "*"}).status_code == 404
@@ -284,12 +282,12 @@ def test_an_assignment_is_put_twice_and_deleted_once(admin: AdminApi):
         "/users/ci-bot/roles/runner?everywhere=true",
     ],
 )
-def test_only_what_is_there_can_be_given(admin: AdminApi, path: str):
+def test_an_unknown_role_audience_or_principal_cannot_be_assigned(admin: AdminApi, path: str):
     create(admin, "roles"), create(admin, "clients")
     assert problem(admin.put(path)) == (404, "not-found")
 
 
-def test_secrets_are_shown_once_and_ended_one_by_one(
+def test_secrets_are_shown_once_and_deleted_one_by_one(
     admin: AdminApi, token_endpoint: TokenEndpoint
 ):
     first = admin.post("/clients", client_id="ci-bot", audiences=["my-os"]).json()["client_secret"]
@@ -316,7 +314,7 @@ def test_secrets_are_shown_once_and_ended_one_by_one(
     assert token_endpoint.post(data=form, auth=("ci-bot", first)).status == 200
 
 
-def test_a_password_is_put_and_never_shown(
+def test_a_password_can_be_set_and_is_never_shown(
     admin: AdminApi, deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     create(admin, "users")
@@ -330,7 +328,7 @@ def test_a_password_is_put_and_never_shown(
     assert "password" not in admin.get("/users/u-1").text
 
 
-def test_a_locked_user_is_unlocked(
+def test_a_locked_user_can_be_unlocked(
     admin: AdminApi, deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     create(admin, "users")
@@ -346,7 +344,7 @@ def test_a_locked_user_is_unlocked(
     assert problem(admin("POST", "/users/nobody/unlock")) == (404, "not-found")
 
 
-def test_a_common_password_is_refused_without_a_word_of_it(admin: AdminApi):
+def test_a_common_password_is_refused_and_not_repeated_in_the_problem(admin: AdminApi):
     create(admin, "users")
     refused = admin.put("/users/u-1/password", json={"password": "Qwerty123456"})
     assert problem(refused) == (422, "invalid-fields")
@@ -360,7 +358,7 @@ def test_keys_are_listed_with_their_states_and_no_private_part(admin: AdminApi):
     assert all("d" not in key["public_jwk"] for key in keys)
 
 
-def test_the_record_can_be_read_in_pages_and_filtered(admin: AdminApi, deployment: Deployment):
+def test_the_audit_log_can_be_paged_and_filtered(admin: AdminApi, deployment: Deployment):
     create(admin, "roles"), admin.patch("/roles/runner", scopes=[])
     found = admin.get("/audit-events", params={"target": "runner"}).json()["items"]
     assert [event["action"] for event in found] == ["role.updated", "role.created"]
@@ -397,8 +395,8 @@ def test_audit_events_are_found_by_user_name_and_by_address(
 
 
 @COLLECTIONS
-def test_what_the_caller_has_already_is_304(admin: AdminApi, collection: str):
-    """RFC 9110 §13.1.2: weak comparison; the same of a list."""
+def test_an_unchanged_representation_is_304(admin: AdminApi, collection: str):
+    """RFC 9110 §13.1.2: weak comparison; also for a list."""
     path, _ = create(admin, collection)
     for method, url in (("GET", path), ("HEAD", path), ("GET", f"/{collection}")):
         etag = admin.get(url).headers["etag"]
@@ -428,7 +426,7 @@ def test_short_lists_are_paged_too(admin: AdminApi, path: str):
 
 @pytest.mark.parametrize("query", ["colour=red", "limit=1&limit=2", "Limit=1"])
 def test_an_unknown_or_repeated_query_parameter_is_refused(admin: AdminApi, query: str):
-    """A misspelled filter would show everything."""
+    """A misspelled filter would list everything."""
     for path in ("/roles", "/keys", "/audit-events"):
         refused = admin.get(f"{path}?{query}")
         assert problem(refused) == (422, "invalid-fields")
@@ -436,7 +434,7 @@ def test_an_unknown_or_repeated_query_parameter_is_refused(admin: AdminApi, quer
 
 
 @pytest.mark.parametrize("query", ["", "?everywhere=false", "?audience=my-os&everywhere=true"])
-def test_an_assignment_says_where_it_counts(admin: AdminApi, query: str):
+def test_an_assignment_needs_an_audience_or_everywhere(admin: AdminApi, query: str):
     create(admin, "roles"), create(admin, "clients")
     for method in ("PUT", "DELETE"):
         refused = admin(method, f"/clients/ci-bot/roles/runner{query}")
@@ -447,7 +445,7 @@ def test_an_assignment_says_where_it_counts(admin: AdminApi, query: str):
     ]
 
 
-def test_odd_scopes_are_warned_of_beside_the_members(admin: AdminApi):
+def test_likely_mistakes_in_scopes_are_warnings_in_the_response(admin: AdminApi):
     odd = "No AgentOS we know asks for agent:run; did you mean agents:run?"
     for path, name in (("/roles", "name"), ("/clients", "client_id")):
         created = admin.post(path, **{name: "a", "scopes": ["agent:run"]})
@@ -485,7 +483,7 @@ def test_a_405_names_every_method_of_the_resource(admin: AdminApi, path: str, al
     assert answer.headers["allow"] == allowed
 
 
-def test_an_answer_with_a_secret_is_kept_by_no_cache(admin: AdminApi):
+def test_a_response_with_a_secret_is_not_cacheable(admin: AdminApi):
     for path in ("/clients", "/clients/ci-bot/secrets", "/clients/ci-bot/rotation"):
         shown = admin.post(path, **({"client_id": "ci-bot"} if path == "/clients" else {}))
         assert "client_secret" in shown.json()
@@ -499,7 +497,7 @@ def test_an_unknown_path_and_method_are_problems_too(admin: AdminApi):
     assert problem(admin.put("/roles")) == (405, "method-not-allowed")
 
 
-def test_what_a_browser_does_not_find_is_no_refusal_of_this_api(
+def test_a_404_outside_the_admin_api_is_not_logged_as_its_refusal(
     admin: AdminApi, capsys: pytest.CaptureFixture[str]
 ):
     assert admin.http.get("/favicon.ico").status_code == 404
@@ -508,26 +506,26 @@ def test_what_a_browser_does_not_find_is_no_refusal_of_this_api(
     assert "admin_refused" in capsys.readouterr().out
 
 
-def test_the_documentation_is_shown_in_no_frame(deployment: Deployment):
+def test_the_documentation_cannot_be_framed(deployment: Deployment):
     for path in ("/docs", "/docs/oauth2-redirect"):
         headers = deployment.http.get(path).headers
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
         assert headers["x-frame-options"] == "DENY"
 
 
-def test_what_nobody_foresaw_is_a_problem_without_its_cause(
+def test_an_unexpected_error_is_a_problem_without_its_cause(
     admin: AdminApi, deployment: Deployment
 ):
     deployment.client("ci-bot")
     deployment.break_keys()
     answer = admin.post("/preview", client_id="ci-bot")
     assert problem(answer) == (500, "server-error")
-    assert answer.json()["detail"] == "Something unforeseen happened."
+    assert answer.json()["detail"] == "Unexpected error. The server log has the cause."
 
 
-def test_a_duration_is_given_in_seconds_or_with_a_unit_and_answered_in_seconds(admin: AdminApi):
-    for given in (900, "900s", "15m"):
-        created = admin.post("/audiences", id=f"os-{given}", access_token_ttl=given)
+def test_a_duration_is_accepted_with_or_without_a_unit_and_returned_in_seconds(admin: AdminApi):
+    for ttl in (900, "900s", "15m"):
+        created = admin.post("/audiences", id=f"os-{ttl}", access_token_ttl=ttl)
         assert created.json()["access_token_ttl"] == 900
     for wrong in ("15", "15 minutes", "1e3s", "-15m", 1.5, True):
         refused = admin.post("/audiences", id="new", access_token_ttl=wrong)

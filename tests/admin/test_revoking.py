@@ -1,4 +1,4 @@
-"""Taking tokens back through the admin API."""
+"""Revoking tokens through the admin API."""
 
 from collections.abc import Callable
 
@@ -23,7 +23,7 @@ def is_refused(deployment: Deployment, token: str) -> bool:
     return Feed.of(deployment.http).refuses(token)
 
 
-def test_all_tokens_of_a_user(
+def test_all_tokens_of_a_user_can_be_revoked(
     deployment: Deployment,
     admin: AdminApi,
     token_endpoint: TokenEndpoint,
@@ -36,7 +36,7 @@ def test_all_tokens_of_a_user(
     assert problem(admin("POST", "/users/nobody/revoke-tokens")) == (404, "not-found")
 
 
-def test_all_tokens_of_a_client(
+def test_all_tokens_of_a_client_can_be_revoked(
     deployment: Deployment,
     admin: AdminApi,
     token_endpoint: TokenEndpoint,
@@ -56,18 +56,18 @@ def test_all_tokens_of_a_client(
     assert problem(admin("POST", "/clients/nobody/revoke-tokens")) == (404, "not-found")
 
 
-@pytest.mark.parametrize("given", ["token", "jti"])
-def test_one_token(
+@pytest.mark.parametrize("member", ["token", "jti"])
+def test_one_token_can_be_revoked(
     deployment: Deployment,
     admin: AdminApi,
     token_endpoint: TokenEndpoint,
     web: Credentials,
-    given: str,
+    member: str,
 ):
     answer, other = (token_endpoint.client_credentials(web) for _ in range(2))
-    named = answer.token if given == "token" else token_endpoint.claims(answer)["jti"]
+    named = answer.token if member == "token" else token_endpoint.claims(answer)["jti"]
     for _ in range(2):
-        assert admin.post("/tokens/revoke", **{given: named}).status_code == 204
+        assert admin.post("/tokens/revoke", **{member: named}).status_code == 204
     assert is_refused(deployment, answer.token)
     assert not is_refused(deployment, other.token)
 
@@ -75,11 +75,11 @@ def test_one_token(
 @pytest.mark.parametrize(
     "members", [{}, {"token": "t", "jti": "j"}, {"token": "a.b.c"}, {"jti": ""}, {"jti": "a b"}]
 )
-def test_what_names_no_token_is_refused(admin: AdminApi, members: dict[str, str]):
+def test_a_request_must_name_one_token(admin: AdminApi, members: dict[str, str]):
     assert problem(admin.post("/tokens/revoke", **members)) == (422, "invalid-fields")
 
 
-def test_a_secret_with_its_tokens(
+def test_a_secret_can_be_deleted_with_its_tokens(
     deployment: Deployment, admin: AdminApi, token_endpoint: TokenEndpoint, web: Credentials
 ):
     token = token_endpoint.client_credentials(web).token
@@ -95,7 +95,7 @@ def test_a_secret_with_its_tokens(
     ("scope", "opens"),
     [("issuer:users:write", ["user"]), ("issuer:clients:write", ["client"]), ("issuer:admin", "*")],
 )
-def test_a_token_takes_the_right_to_write_whom_it_is_about(
+def test_revoking_a_token_needs_the_write_scope_for_its_subject(
     holder_of: Callable[..., AdminApi],
     token_endpoint: TokenEndpoint,
     web: Credentials,
@@ -116,10 +116,10 @@ def test_a_token_takes_the_right_to_write_whom_it_is_about(
     assert set(answers.values()) <= {204, 403}
 
 
-def test_only_an_admin_takes_back_what_opens_the_issuer(
+def test_only_an_admin_revokes_a_token_for_the_issuer(
     deployment: Deployment, holder_of: Callable[..., AdminApi], token_endpoint: TokenEndpoint
 ):
-    """CONTRACT §4: else who may write clients could shut the admins out."""
+    """Otherwise a caller that may write clients could lock out the admins."""
     api = holder_of("issuer:clients:write", "issuer:users:write")
     admins = token_endpoint.client_credentials(deployment.admin).token
     assert problem(api.post("/tokens/revoke", token=admins)) == (403, "forbidden")
@@ -140,7 +140,7 @@ def test_the_admin_api_refuses_what_was_revoked(
     assert problem(reader.get("/roles")) == (401, "unauthenticated")
 
 
-def test_who_revokes_its_own_client_has_to_ask_again(
+def test_a_client_that_revokes_its_own_tokens_needs_a_new_one(
     deployment: Deployment, holder_of: Callable[..., AdminApi], token_endpoint: TokenEndpoint
 ):
     client = deployment.client("chief", scopes=["issuer:admin"], audiences=[URL])
@@ -151,7 +151,7 @@ def test_who_revokes_its_own_client_has_to_ask_again(
     assert again.get("/roles").status_code == 200
 
 
-def test_it_is_on_record_without_the_token(
+def test_a_revocation_is_audited_without_the_token(
     deployment: Deployment,
     admin: AdminApi,
     token_endpoint: TokenEndpoint,

@@ -19,7 +19,7 @@ def live(admin: AdminApi) -> list[str]:
     return [each["id"] for each in admin.get("/clients/ci-bot/secrets").json()["items"]]
 
 
-def test_both_secrets_live_until_it_is_finished(
+def test_both_secrets_are_valid_until_the_rotation_is_finished(
     admin: AdminApi, old: Credentials, token_endpoint: TokenEndpoint
 ):
     started = admin.post(PATH)
@@ -35,7 +35,7 @@ def test_both_secrets_live_until_it_is_finished(
     assert token_endpoint.client_credentials(new).status == 200
 
 
-def test_it_says_when_each_was_used_and_what_speaks_against_the_end(
+def test_a_rotation_shows_the_last_uses_and_warnings(
     deployment: Deployment, admin: AdminApi, old: Credentials, token_endpoint: TokenEndpoint
 ):
     new = admin.post(PATH).json()["id"]
@@ -51,7 +51,7 @@ def test_it_says_when_each_was_used_and_what_speaks_against_the_end(
     assert len(live(admin)) == 2
 
 
-def test_what_was_looked_at_is_what_is_finished(
+def test_if_match_finishes_only_the_rotation_that_was_read(
     deployment: Deployment, admin: AdminApi, old: Credentials, token_endpoint: TokenEndpoint
 ):
     admin.post(PATH)
@@ -64,7 +64,7 @@ def test_what_was_looked_at_is_what_is_finished(
     assert len(live(admin)) == 2
 
 
-def test_cancelling_ends_the_new_one(admin: AdminApi, old: Credentials):
+def test_cancelling_deletes_the_new_secret(admin: AdminApi, old: Credentials):
     before = live(admin)
     admin.post(PATH)
     assert admin.delete(PATH).status_code == 204
@@ -74,28 +74,28 @@ def test_cancelling_ends_the_new_one(admin: AdminApi, old: Credentials):
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", PATH), ("DELETE", PATH), ("POST", f"{PATH}/finish")]
 )
-def test_there_is_none_unless_it_was_started(
+def test_a_rotation_that_was_not_started_is_404(
     admin: AdminApi, old: Credentials, method: str, path: str
 ):
     assert problem(admin(method, path)) == (404, "not-found")
 
 
-def test_a_second_one_is_refused(admin: AdminApi, old: Credentials):
+def test_a_second_rotation_is_refused(admin: AdminApi, old: Credentials):
     admin.post(PATH)
     assert problem(admin.post(PATH)) == (409, "not-allowed")
     assert problem(admin.post("/clients/nobody/rotation")) == (404, "not-found")
 
 
-def test_it_needs_the_rights_of_clients(
+def test_a_rotation_needs_the_scopes_for_clients(
     holder_of: Callable[..., AdminApi], admin: AdminApi, old: Credentials
 ):
-    reader, stranger = holder_of("issuer:clients:read"), holder_of("issuer:users:write")
+    reader, other = holder_of("issuer:clients:read"), holder_of("issuer:users:write")
     assert problem(reader.post(PATH)) == (403, "forbidden")
     admin.post(PATH)
     assert reader.get(PATH).status_code == 200
     assert problem(reader.delete(PATH)) == (403, "forbidden")
     assert problem(reader.post(f"{PATH}/finish")) == (403, "forbidden")
-    assert problem(stranger.get(PATH)) == (403, "forbidden")
+    assert problem(other.get(PATH)) == (403, "forbidden")
 
 
 def test_only_an_admin_rotates_the_secret_of_an_admin(
