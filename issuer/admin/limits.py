@@ -9,7 +9,7 @@ from issuer.rate_limits import RefusalPace
 
 MAX_BYTES = 1024 * 1024
 _MAX_UNREAD = 64 * 1024
-# Not 404, 409 and 412: these are what an operation found, and callers go on from there.
+# Not 404, 409 and 412: these are results of operations, which callers handle.
 _REFUSED = {400, 401, 403, 405, 413, 415, 422, 503}
 
 
@@ -48,7 +48,7 @@ class BodyLimit:
 
 
 class PacedRefusals:
-    """Pure ASGI: refusals of an address leave at a bounded pace."""
+    """ASGI middleware: limits the rate of refusals sent to one address."""
 
     def __init__(self, app: ASGIApp, prefix: str, pace: RefusalPace) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""`/manifest`: the house as one file, what a file would change, and the change itself."""
+"""`/manifest`: export, plan and apply the configuration as one file."""
 
 import json
 from typing import Annotated, Any
@@ -22,51 +22,53 @@ from issuer.workers import WorkerPool
 router = admin_router("/manifest", "manifest")
 
 _YAML, _JSON = "application/yaml", "application/json"  # RFC 9512 §2.1, with the aliases
-_READ = (_YAML, _JSON, "application/x-yaml", "text/yaml", "text/x-yaml")
+_MEDIA_TYPES = (_YAML, _JSON, "application/x-yaml", "text/yaml", "text/x-yaml")
 
 
-class Done(Planned):
-    """What was done, the ids of new users, and the secrets of new clients: only this once."""
+class AppliedManifest(Planned):
+    """The changes made, the ids of new users, and the secrets of new clients, shown once."""
 
     user_ids: dict[str, str]
     client_secrets: dict[str, str]
 
 
 def manifest_schemas() -> dict[str, Any]:
-    """A manifest, for `components` of the OpenAPI document: FastAPI does not read YAML."""
+    """The schema of a manifest, for `components` of the OpenAPI document."""
     schema = manifest.schema("#/components/schemas/{model}")
     return {**schema.pop("$defs"), "Manifest": schema}
 
 
 async def _source(request: Request) -> bytes:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type not in _READ:
+    if media_type not in _MEDIA_TYPES:
         raise ProblemRaised("unsupported-media-type", f"Send {_YAML} or {_JSON}.")
     _plans(request).require_place()
     return await request.body()
 
 
 Source = Annotated[bytes, Depends(_source)]
-Prune = Annotated[bool, Query(description="Delete what its sections do not name.")]
-Accept = Annotated[str, Header(description=f"YAML if it names `{_YAML}`, else JSON.")]
+Prune = Annotated[bool, Query(description="Delete resources that its sections do not list.")]
+Accept = Annotated[str, Header(description=f"YAML if it contains `{_YAML}`, otherwise JSON.")]
 
 _MANIFEST = {
     media_type: {"schema": {"$ref": "#/components/schemas/Manifest"}}
     for media_type in (_YAML, _JSON)
 }
 _BODY = {"requestBody": {"required": True, "content": _MANIFEST}}
-_EXPORTED: dict[int | str, dict[str, Any]] = {200: {"description": "It", "content": _MANIFEST}}
+_EXPORTED: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The manifest", "content": _MANIFEST}
+}
 
 
 @router.get("", response_class=Response, responses={**documented(), **_EXPORTED})
 async def export_manifest(request: Request, caller: Caller, accept: Accept = "") -> Response:
-    """Everything but secrets, passwords and keys. The same data gives the same bytes."""
+    """Export the configuration, without secrets, passwords and keys."""
     return await _plans(request).run(_export, caller, accept)
 
 
 @router.get("/schema", responses=documented())
 def read_manifest_schema(caller: Caller) -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a manifest, for editors and pipelines."""
+    """Read the JSON Schema (2020-12) of a manifest, for editors and pipelines."""
     return manifest.schema()
 
 
@@ -79,9 +81,9 @@ def read_manifest_schema(caller: Caller) -> dict[str, Any]:
 async def plan_manifest(
     request: Request, caller: Caller, source: Source, prune: Prune = False
 ) -> Response:
-    """What a manifest would change here. Nothing is changed; the ETag names the plan.
+    """Plan a manifest. Nothing is changed; the ETag identifies the plan.
 
-    503 with `Retry-After` while two other plans are made.
+    503 with `Retry-After` while two other plans are in progress.
     """
     return await _plans(request).run(_plan, caller, source, prune=prune)
 
@@ -89,7 +91,7 @@ async def plan_manifest(
 @router.post(
     "/apply",
     openapi_extra=_BODY,
-    response_model=Done,
+    response_model=AppliedManifest,
     responses=documented(
         "in-use", "not-allowed", "already-exists", "precondition-failed", body=True
     ),
@@ -97,9 +99,9 @@ async def plan_manifest(
 async def apply_manifest(
     request: Request, caller: Caller, source: Source, prune: Prune = False, if_match: IfMatch = None
 ) -> Response:
-    """Apply a manifest: all of it, or on any error nothing.
+    """Apply a manifest completely, or on any error change nothing.
 
-    With `If-Match` and the ETag of a plan: just that plan, or 412.
+    With `If-Match` and the ETag of a plan, apply just that plan; otherwise 412.
     """
     return await _plans(request).run(_apply, caller, source, prune=prune, if_match=if_match)
 
@@ -125,7 +127,7 @@ def _plan(caller: Access, source: bytes, *, prune: bool) -> Response:
 
 
 def _apply(caller: Access, source: bytes, *, prune: bool, if_match: str | None) -> Response:
-    """Nothing is read or planned while other changes wait for this one."""
+    """Reads and plans outside the transaction that changes, so that others need not wait."""
     declared, held = read(source), caller.held
     for is_last in (False, False, True):
         plan = planned(caller.administration, caller.actor, held, declared, prune=prune)
@@ -139,7 +141,7 @@ def _apply(caller: Access, source: bytes, *, prune: bool, if_match: str | None) 
                 raise
         else:
             break
-    done = Done(
+    done = AppliedManifest(
         **dict(model), user_ids=dict(applied.user_ids), client_secrets=dict(applied.secrets)
     )
     return _answer(done, **{"Cache-Control": "no-store"})

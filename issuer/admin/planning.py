@@ -1,7 +1,7 @@
-"""What a manifest would change, as it is answered; for a large one from a process of its own.
+"""The response to a plan request; a large manifest is planned in a separate process.
 
-To plan a megabyte takes seconds and a hundred megabytes. In a thread of the server it would take
-every second turn of the interpreter from the event loop, and the memory would stay.
+Planning a megabyte takes seconds and a hundred megabytes. In a thread of the server it would slow
+down the event loop, and the memory would not be returned to the system.
 """
 
 import os
@@ -22,17 +22,17 @@ from issuer.admin.representations import etag
 from issuer.audit import Actor
 from issuer.composition import Administration, compose
 from issuer.errors import IssuerError, Unavailable
-from issuer.manifest import Manifest, Plan
+from issuer.manifest import Manifest, ManifestPlan
 from issuer.settings import Settings
 
-FILE = "manifest"  # what its problems call it
+FILE = "manifest"  # the file name in problems
 MIN_BYTES_OF_OWN_PROCESS = 32 * 1024
 _SECONDS = 120
 _IN_OWN_PROCESS = "import os; os.nice(10); from issuer.admin.planning import main; main()"
 
 
 class Planned(BaseModel):
-    """What would be done, in order, and what it means: who gains and loses what, and where."""
+    """The changes in order, and the scopes that clients and users gain and lose, by audience."""
 
     change_count: int
     changes: list[dict[str, Any]]
@@ -58,8 +58,8 @@ def planned(
     declared: Manifest,
     *,
     prune: bool,
-) -> Plan:
-    """The plan, from a transaction that only reads."""
+) -> ManifestPlan:
+    """The plan, from a read-only transaction."""
     with administration.reading(actor, held) as work:
         return manifest.plan(work, declared, prune=prune)
 
@@ -70,34 +70,34 @@ def plan_document(
     """The plan for `source`. Errors are those of `manifest.read` and `manifest.plan`."""
     if len(source) < MIN_BYTES_OF_OWN_PROCESS:
         return _document(administration, actor, held, source, prune=prune)
-    asked = pickle.dumps((administration.settings, actor, held, source, prune))
+    request = pickle.dumps((administration.settings, actor, held, source, prune))
     command = [sys.executable, "-P", "-c", _IN_OWN_PROCESS]
     try:
-        ended = subprocess.run(  # noqa: S603 - nothing in it is from a caller
-            command, input=asked, stdout=subprocess.PIPE, timeout=_SECONDS, check=True
+        ended = subprocess.run(  # noqa: S603 - no argument is from a caller
+            command, input=request, stdout=subprocess.PIPE, timeout=_SECONDS, check=True
         )
     except subprocess.TimeoutExpired:
         raise Unavailable("The plan took too long.") from None
-    found, problem = pickle.loads(ended.stdout)  # noqa: S301 - our own process
+    document, problem = pickle.loads(ended.stdout)  # noqa: S301 - our own process
     if problem is not None:
         raise ProblemRaised(**problem)
-    assert isinstance(found, PlanDocument)
-    return found
+    assert isinstance(document, PlanDocument)
+    return document
 
 
 def main() -> None:
-    """The other process: reads what was asked from its input, and writes what was found."""
+    """The separate process: reads the request from stdin, and writes the result to stdout."""
     output = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # nothing else is written there
+    os.dup2(2, 1)  # so that nothing else is written to stdout
     settings, actor, held, source, prune = pickle.load(sys.stdin.buffer)  # noqa: S301
-    pickle.dump(_found(settings, actor, held, source, prune=prune), output)
+    pickle.dump(_result(settings, actor, held, source, prune=prune), output)
     output.close()
 
 
-def _found(
+def _result(
     settings: Settings, actor: Actor, held: frozenset[str], source: bytes, *, prune: bool
 ) -> tuple[PlanDocument | None, dict[str, Any] | None]:
-    """The document, or the problem as arguments of `ProblemRaised`: many errors do not pickle."""
+    """The document, or arguments for `ProblemRaised`: not all errors can be pickled."""
     logs.configure(settings.log_level)
     try:
         administration = compose(settings).administration

@@ -100,7 +100,7 @@ def _field(field: str, message: str) -> dict[str, str | int]:
     return {"field": shortened(field), "message": message}
 
 
-def _in_manifest(wrong: manifest.Problem) -> dict[str, str | int]:
+def _in_manifest(wrong: manifest.ManifestProblem) -> dict[str, str | int]:
     field = manifest.spelled(wrong.path) or "body"
     return {"field": field, "message": wrong.message, "line": wrong.line}
 

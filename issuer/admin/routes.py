@@ -1,4 +1,4 @@
-"""The one kind of route this API has: what happens before and after every operation."""
+"""The route class of the admin API: what happens before and after every operation."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -23,18 +23,18 @@ _CONDITIONAL = {
             "in": "header",
             "required": False,
             "schema": {"type": "string"},
-            "description": "ETags that the caller has already: 304 if one of them is current.",
+            "description": "ETags of cached representations: 304 if one of them is current.",
         }
     ],
-    "responses": {"304": {"description": "The caller has it already"}},
+    "responses": {"304": {"description": "Not modified"}},
 }
 
 
 class AdminRoute(APIRoute):
-    """Authenticate, check rights, then read: nothing is parsed for a caller without rights.
+    """Authenticates and checks rights before parsing: no body is read for a caller without rights.
 
-    The rights are those in `catalogue/own_routes.py`; an operation that has no line there does not
-    start. An operation may require more, since some rights depend on what is in the body.
+    The rights are those in `catalogue/own_routes.py`; the application does not start with a route
+    that has no line there. Operations may require more, depending on the body.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **described: Any) -> None:
@@ -68,30 +68,30 @@ def admin_router(prefix: str, tag: str) -> APIRouter:
         prefix=prefix,
         tags=[tag],
         route_class=AdminRoute,
-        generate_unique_id_function=lambda route: route.name,  # as generated clients call it
+        generate_unique_id_function=lambda route: route.name,  # the name in generated clients
     )
 
 
 def _conditional(request: Request, response: Response) -> Response:
-    """304 for a representation that the caller has already (RFC 9110 §13.1.2)."""
+    """304 for a representation that the caller has cached (RFC 9110 §13.1.2)."""
     response.headers.setdefault("ETag", etag_of(bytes(response.body)))
     if not is_known(request.headers.getlist("if-none-match"), response.headers["ETag"]):
         return response
-    kept = {name: response.headers[name] for name in _KEPT_IN_304 if name in response.headers}
-    return Response(status_code=304, headers=kept)
+    headers = {name: response.headers[name] for name in _KEPT_IN_304 if name in response.headers}
+    return Response(status_code=304, headers=headers)
 
 
 def _require_known_parameters(request: Request, known: set[str]) -> None:
-    """422 for a query parameter that would be ignored: a misspelled filter shows too much."""
-    given = [name for name, _ in request.query_params.multi_items()]
+    """422 for an unknown query parameter: a misspelled filter would list too much."""
+    names = [name for name, _ in request.query_params.multi_items()]
     errors = [
         {"field": shortened(name), "message": "is not a query parameter of this operation"}
-        for name in dict.fromkeys(given)
+        for name in dict.fromkeys(names)
         if name not in known
     ] + [
-        {"field": name, "message": "may be given once"}
-        for name in dict.fromkeys(given)
-        if name in known and given.count(name) > 1
+        {"field": name, "message": "may appear only once"}
+        for name in dict.fromkeys(names)
+        if name in known and names.count(name) > 1
     ]
     if errors:
         raise ProblemRaised.of_fields(errors)

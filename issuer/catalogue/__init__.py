@@ -1,14 +1,14 @@
-"""What the scopes and routes of AgentOS are, version by version: pure, and from data alone.
+"""The scopes and routes of each AgentOS version: pure functions of data files.
 
-`scopes` lists them for a person, `lint` says what looks odd in a set of them, `decide` says
-what AgentOS would answer to a request. The data is in `data/`, one file for each minor version.
+`scopes` lists the scopes, `lint` finds likely mistakes in a set of them, `decide` predicts what
+AgentOS answers to a request. The data is in `data/`, one file for each minor version.
 `OwnApi` decides for the issuer itself, whose routes are in `own_routes.py`.
 """
 
 from issuer.catalogue.catalogue import NEWEST, SUPPORTED, Catalogue, UnknownVersion
 from issuer.catalogue.decision import Decision, decide
 from issuer.catalogue.entries import ScopeEntry, scopes
-from issuer.catalogue.findings import Code, Finding
+from issuer.catalogue.findings import Code, ScopeFinding
 from issuer.catalogue.lint import lint
 from issuer.catalogue.own_api import OwnApi
 from issuer.catalogue.own_routes import methods_at, needs_of
@@ -20,9 +20,9 @@ __all__ = [
     "Catalogue",
     "Code",
     "Decision",
-    "Finding",
     "OwnApi",
     "ScopeEntry",
+    "ScopeFinding",
     "UnknownVersion",
     "decide",
     "lint",

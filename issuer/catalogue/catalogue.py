@@ -1,4 +1,4 @@
-"""One version of AgentOS: its scope map, what its routers ask for besides, its resources."""
+"""One version of AgentOS: its scope map, the checks of its routers, its resources."""
 
 import fnmatch
 import json
@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from issuer.errors import IssuerError
 
-# Written by tests/catalogue/extract.py, under an interpreter that holds the agno in question.
+# Written by tests/catalogue/extract.py, in an interpreter with that version of agno.
 _DATA = resources.files("issuer.catalogue") / "data"
 _FILE = re.compile(r"agno-(\d+)\.(\d+)\.json")
 _VERSION = re.compile(r"(\d+\.\d+)(?:\.\d+)*")
@@ -25,24 +25,24 @@ def _supported() -> tuple[str, ...]:
 
 
 SUPPORTED = _supported()
-"""The minor versions of agno we know, oldest first."""
+"""The known minor versions of agno, oldest first."""
 NEWEST = SUPPORTED[-1]
 
 
 class UnknownVersion(IssuerError):
-    """Not a version of agno that the catalogue knows; `version` is what was given."""
+    """Not a version of agno in the catalogue."""
 
     def __init__(self, version: str) -> None:
         known = ", ".join(SUPPORTED)
-        super().__init__(f"{version!r} is not a version of agno we know. Those are: {known}.")
+        super().__init__(f"{version!r} is not a known version of agno. Known versions: {known}.")
         self.version = version
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An entry of the scope map. `*` in its pattern spans slashes; all of `required` is wanted.
+    """An entry of the scope map. `*` in its pattern spans slashes; all of `required` is needed.
 
-    `switched_by` is `company`, `a2a` or `agui` where the route is there only with that switched on.
+    `switched_by` is `company`, `a2a` or `agui` if the route exists only with that option.
     """
 
     method: str
@@ -52,10 +52,10 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
-    """What a router asks for by itself. A `{name}` in `scope` is that part of the path.
+class RouterCheck:
+    """A scope that a router itself checks. A `{name}` in `scope` is that part of the path.
 
-    A name that the path does not have stands for any id: the answer shows the ids that are held.
+    A name that is not in the path stands for any id: the response shows the ids that are held.
     """
 
     method: str
@@ -64,8 +64,8 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
-class Resource:
-    """What scopes speak of; `takes_ids` is whether AgentOS minds the id in `resource:id:action`."""
+class ScopeResource:
+    """A resource in scopes; `takes_ids` is whether AgentOS reads the id in `resource:id:action`."""
 
     actions: tuple[str, ...]
     takes_ids: bool
@@ -74,12 +74,12 @@ class Resource:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """AgentOS of one minor version, by the word of its newest patch, `agno`.
+    """AgentOS of one minor version, as in its newest patch release, `agno`.
 
-    `rewrites_every_family`: a scope asked for under `/agents/{id}` is asked for of that agent,
-    even one of sessions. `sees_url`: the map is asked about the path of the URL, in which some
-    characters stay encoded, rather than the path that the router sees. `unguarded` are routes, each
-    a method and a path, that need a valid token and no scope.
+    `rewrites_every_family`: a scope required under `/agents/{id}` is required for that agent,
+    even one of sessions. `sees_url`: the scope map is matched with the path of the URL, in which
+    some characters stay encoded, not with the path that the router sees. `unguarded` are routes,
+    each a method and a path, that require a valid token and no scope.
     """
 
     version: str
@@ -88,13 +88,13 @@ class Catalogue:
     sees_url: bool
     public: frozenset[str]
     routes: tuple[Route, ...]
-    gates: tuple[Gate, ...]
+    gates: tuple[RouterCheck, ...]
     unguarded: tuple[tuple[str, str], ...]
-    resources: Mapping[str, Resource]
+    resources: Mapping[str, ScopeResource]
 
     @classmethod
     def load(cls, version: str = NEWEST) -> "Catalogue":
-        """The catalogue of this version, `3.1` or `3.1.10`; `UnknownVersion` if there is none."""
+        """The catalogue of a version such as `3.1` or `3.1.10`; else `UnknownVersion`."""
         known = _VERSION.fullmatch(version)
         if known is None or known[1] not in SUPPORTED:
             raise UnknownVersion(version)
@@ -110,32 +110,32 @@ class Catalogue:
             routes=tuple(
                 Route(m, p, tuple(required), *on) for m, p, required, *on in data["routes"]
             ),
-            gates=tuple(Gate(*gate) for gate in data["gates"]),
+            gates=tuple(RouterCheck(*gate) for gate in data["gates"]),
             unguarded=tuple((method, path) for method, path in data["unguarded"]),
             resources={
-                name: Resource(tuple(said["actions"]), said["ids"], said["company_only"])
-                for name, said in data["resources"].items()
+                name: ScopeResource(tuple(each["actions"]), each["ids"], each["company_only"])
+                for name, each in data["resources"].items()
             },
             **data["rules"],
         )
 
     def has(self, resource: str, action: str) -> bool:
-        """Whether any route asks for `resource:action`."""
+        """Whether any route requires `resource:action`."""
         return resource in self.resources and action in self.resources[resource].actions
 
     def is_public(self, path: str) -> bool:
-        """Whether AgentOS asks for no token at all there."""
+        """Whether AgentOS requires no token for this path."""
         return path in self.public or path.rstrip("/") in self.public
 
     def required_at(self, method: str, path: str) -> tuple[str, ...]:
-        """What the map asks for: of the entry that is the path itself, else of the first match."""
+        """The scopes that the map requires: of the entry for this path, else of the first match."""
         if (method, path) in self._by_pattern:
             return self._by_pattern[method, path]
         matches = (scopes for regex, scopes in self._by_method.get(method, []) if regex.match(path))
         return next(matches, ())
 
-    def gates_at(self, method: str, path: str) -> Iterator[tuple[Gate, dict[str, str]]]:
-        """The gates that a request meets, and the parts of its path that they name."""
+    def gates_at(self, method: str, path: str) -> Iterator[tuple[RouterCheck, dict[str, str]]]:
+        """The router checks of a request, and the parts of its path that they name."""
         for gate, regex in self._gates_by_method.get(method, []):
             if found := regex.fullmatch(path):
                 yield gate, found.groupdict()
@@ -153,8 +153,8 @@ class Catalogue:
         return found
 
     @cached_property
-    def _gates_by_method(self) -> dict[str, list[tuple[Gate, re.Pattern[str]]]]:
-        found: dict[str, list[tuple[Gate, re.Pattern[str]]]] = {}
+    def _gates_by_method(self) -> dict[str, list[tuple[RouterCheck, re.Pattern[str]]]]:
+        found: dict[str, list[tuple[RouterCheck, re.Pattern[str]]]] = {}
         for gate in self.gates:
             regex = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", gate.path))
             found.setdefault(gate.method, []).append((gate, regex))

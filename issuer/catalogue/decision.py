@@ -1,20 +1,20 @@
-"""What AgentOS would answer to a request: the verdict, why, and what is missing."""
+"""Predicting what AgentOS answers to a request: the decision, the reason, what is missing."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from issuer.catalogue.catalogue import NEWEST, Catalogue, Gate
+from issuer.catalogue.catalogue import NEWEST, Catalogue, RouterCheck
 from issuer.catalogue.rights import (
     ADMIN_ONLY,
-    Held,
+    HeldScope,
+    ListFilter,
     Listing,
     Need,
-    Sight,
+    list_filter_of,
     need_of,
     read,
-    sight_of,
 )
 from issuer.scopes import AGENT_OS_ADMIN, covers
 
@@ -26,12 +26,12 @@ _AS_IN_URL = str.maketrans(
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What AgentOS, or the issuer at its own API, would do with a valid token of these scopes.
+    """What AgentOS, or the issuer at its own API, does with a valid token of these scopes.
 
-    `required` is the least that opens the route, `by` those of the scopes that opened it, and
-    `smallest_addition` what to add to those held so that it opens. `listing` says what a list
-    shows, where the route is one that AgentOS cuts down to what is held. Without `needs_token`
-    the answer is the same to anybody.
+    `required` are the least scopes that allow the request, `by` the held scopes that allow it,
+    and `smallest_addition` those to add so that it is allowed. `listing` are the ids that a list
+    shows, for a route that AgentOS filters by the scopes held. Without `needs_token` the answer
+    is the same for every caller.
     """
 
     allowed: bool
@@ -44,12 +44,12 @@ class Decision:
 
     @property
     def is_unguarded(self) -> bool:
-        """Whether any valid token would do, if there is such a route at all."""
+        """Whether any valid token is enough, if the route exists."""
         return self.allowed and self.needs_token and not self.required
 
     @classmethod
     def of_unknown_route(cls, reason: str) -> "Decision":
-        """404 or 405 for anybody."""
+        """404 or 405 for every caller."""
         return cls(False, (), (), None, reason, (), needs_token=False)
 
     def as_json(self) -> dict[str, Any]:
@@ -67,23 +67,23 @@ class Decision:
 def decide(scopes: Iterable[str], method: str, path: str, version: str = NEWEST) -> Decision:
     """What AgentOS of this version answers to `method path` with a token of `scopes`.
 
-    `path` is as in a URL: percent-encoded, a query is left out. What depends on the body, the
-    query or the owner of a row is not looked at. `UnknownVersion` if there is no catalogue.
+    `path` is as in a URL: percent-encoded; a query is ignored. Checks of the body, the query or
+    the owner of a row are not considered. `UnknownVersion` if there is no catalogue.
     """
     return decide_at(Catalogue.load(version), scopes, method, path)
 
 
 def decide_at(catalogue: Catalogue, scopes: Iterable[str], method: str, path: str) -> Decision:
-    """`decide`, with the catalogue at hand."""
+    """`decide`, with a catalogue."""
     method, path = method.upper(), as_routed(path)
     if method == "OPTIONS":
-        return _open("AgentOS answers OPTIONS to anybody.", needs_token=False)
+        return _open("AgentOS answers OPTIONS without a token.", needs_token=False)
     if catalogue.is_public(path):
-        return _open(f"AgentOS asks for no token at {path}.", needs_token=False)
+        return _open(f"AgentOS requires no token at {path}.", needs_token=False)
     questions = list(dict.fromkeys(_questions(catalogue, method, path)))
     if not questions:
         return _open(
-            f"The scope map of agno {catalogue.version} does not name {method} {path},"
+            f"The scope map of agno {catalogue.version} has no entry for {method} {path},"
             " so any valid token may call it."
         )
     return _answer(questions, read(scopes))
@@ -99,39 +99,39 @@ def _open(reason: str, *, needs_token: bool = True) -> Decision:
     return Decision(True, (), (), None, reason, (), needs_token)
 
 
-def _questions(catalogue: Catalogue, method: str, path: str) -> Iterator[Need | Sight]:
+def _questions(catalogue: Catalogue, method: str, path: str) -> Iterator[Need | ListFilter]:
     seen = path.translate(_AS_IN_URL) if catalogue.sees_url else path
     required = catalogue.required_at(method, seen)
-    if sight := sight_of(required, method, seen):
-        yield sight
+    if list_filter := list_filter_of(required, method, seen):
+        yield list_filter
     else:
         rewrites = catalogue.rewrites_every_family
         yield from (need_of(s, seen, rewrites_every_family=rewrites) for s in required)
-    yield from (_asked_by(gate, parts) for gate, parts in catalogue.gates_at(method, path))
+    yield from (_checked_by(gate, parts) for gate, parts in catalogue.gates_at(method, path))
     if path.endswith("/") and path.strip("/"):
-        # Starlette redirects to the path without the slash, and the client asks again.
+        # Starlette redirects to the path without the slash.
         yield from _questions(catalogue, method, path.rstrip("/"))
 
 
-def _asked_by(gate: Gate, parts: dict[str, str]) -> Need | Sight:
+def _checked_by(gate: RouterCheck, parts: dict[str, str]) -> Need | ListFilter:
     if gate.scope == AGENT_OS_ADMIN:
         return ADMIN_ONLY
     resource, name, action = gate.scope.split(":")
     resource_id = parts.get(name.strip("{}"))
     if resource_id is None:
-        # Agno asks for no action in particular then, by which it means these two.
-        return Sight(resource, ("read", "run"))
+        # Agno then names no action, and accepts these two.
+        return ListFilter(resource, ("read", "run"))
     return Need(resource, resource_id, action)
 
 
-def _answer(questions: list[Need | Sight], held: list[Held]) -> Decision:
+def _answer(questions: list[Need | ListFilter], held: list[HeldScope]) -> Decision:
     required = _least(question.narrowest for question in questions)
-    unmet = [question for question in questions if not question.assigned_by(held)]
+    unmet = [question for question in questions if not question.granted_by(held)]
     if unmet:
         lacking = _least(question.lacking(held) for question in unmet)
         return Decision(False, required, (), None, _refusal(required, unmet), lacking)
-    by = without_repeats(scope for question in questions for scope in question.assigned_by(held))
-    shown = [question.shows(held) for question in questions if isinstance(question, Sight)]
+    by = without_repeats(scope for question in questions for scope in question.granted_by(held))
+    shown = [question.shows(held) for question in questions if isinstance(question, ListFilter)]
     listing = shown[0] if shown else None
     return Decision(True, required, by, listing, _grant(required, by, listing), ())
 
@@ -141,14 +141,14 @@ def without_repeats(scopes: Iterable[str]) -> tuple[str, ...]:
 
 
 def _least(scopes: Iterable[str]) -> tuple[str, ...]:
-    """Without those that another one covers."""
+    """The scopes without those that another one covers."""
     found = without_repeats(scopes)
     return tuple(one for one in found if not covers([two for two in found if two != one], one))
 
 
-def _refusal(required: tuple[str, ...], unmet: list[Need | Sight]) -> str:
+def _refusal(required: tuple[str, ...], unmet: list[Need | ListFilter]) -> str:
     match unmet[0]:
-        case Sight(resource, actions):
+        case ListFilter(resource, actions):
             return f"The list shows only the {resource} held for {actions[0]}, and none is."
     return why_refused("AgentOS", required, [question.narrowest for question in unmet])
 
@@ -159,18 +159,18 @@ def _grant(required: tuple[str, ...], by: tuple[str, ...], listing: Listing | No
     return why_granted("AgentOS", required, by)
 
 
-def why_refused(who: str, required: tuple[str, ...], missing: Iterable[str]) -> str:
-    """In a sentence, what `who` wants for a request that lacks `missing`."""
+def why_refused(api: str, required: tuple[str, ...], missing: Iterable[str]) -> str:
+    """A sentence on what `api` requires for a request that lacks `missing`."""
     which = "it" if len(required) == 1 else _and(missing)
-    return f"{who} wants {_and(required)} here, and no scope covers {which}."
+    return f"{api} requires {_and(required)} here, and no scope covers {which}."
 
 
-def why_granted(who: str, required: tuple[str, ...], by: tuple[str, ...]) -> str:
-    """In a sentence, how `by` gives what `who` wants for a request."""
+def why_granted(api: str, required: tuple[str, ...], by: tuple[str, ...]) -> str:
+    """A sentence on how `by` covers what `api` requires for a request."""
     if set(required) <= set(by):
         return f"{_and(required)} {'is' if len(required) == 1 else 'are'} held."
     verb = "covers" if len(by) == 1 else "cover"
-    return f"{who} wants {_and(required)} here, and {_and(by)} {verb} it."
+    return f"{api} requires {_and(required)} here, and {_and(by)} {verb} it."
 
 
 def _and(scopes: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""The scopes of AgentOS as a list for a person to choose from."""
+"""The scopes of AgentOS as a list to choose from."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +10,9 @@ from issuer.scopes import AGENT_OS_ADMIN
 
 @dataclass(frozen=True, slots=True)
 class ScopeEntry:
-    """A scope in its wide form, and the versions of AgentOS that know it, oldest first.
+    """A scope without an id, and the AgentOS versions that have it, oldest first.
 
-    `per_resource` is whether it can be narrowed to one id, `powerful` whether it may give more
+    `per_resource` is whether it can be narrowed to one id, `powerful` whether it may allow more
     than its name says.
     """
 
@@ -33,14 +33,14 @@ class ScopeEntry:
 
 
 def scopes(version: str | None = None) -> list[ScopeEntry]:
-    """Every scope of this version, or of all that we know; `UnknownVersion` if we do not."""
+    """Every scope of this version, or of all known ones; else `UnknownVersion`."""
     chosen = SUPPORTED if version is None else (Catalogue.load(version).version,)
     names = {name for one in chosen for name in _names(Catalogue.load(one))}
     return [_entry(name) for name in sorted(names)]
 
 
 def versions_with(resource: str, action: str) -> tuple[str, ...]:
-    """The versions of which a route asks for `resource:action`, oldest first."""
+    """The versions with a route that requires `resource:action`, oldest first."""
     return tuple(one for one in SUPPORTED if Catalogue.load(one).has(resource, action))
 
 

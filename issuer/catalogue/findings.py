@@ -1,11 +1,11 @@
-"""What `lint` has to say."""
+"""The findings of `lint`."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Code(StrEnum):
-    """What a finding is about. Scripts may rely on these."""
+    """The kind of a finding. Scripts may rely on these."""
 
     NOT_A_SCOPE = "not-a-scope"
     UNKNOWN_SCOPE = "unknown-scope"
@@ -18,8 +18,8 @@ class Code(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One sentence about one scope; `suggestion` is a scope to have in its place or besides."""
+class ScopeFinding:
+    """A sentence about one scope; `suggestion` is a scope to use instead or in addition."""
 
     code: Code
     scope: str

@@ -1,19 +1,19 @@
-"""What looks odd in a set of scopes. Hints for a person: nothing here refuses anything."""
+"""Likely mistakes in a set of scopes. These are warnings: nothing is refused."""
 
 from collections.abc import Iterable, Iterator
 
 from issuer.catalogue.catalogue import SUPPORTED, Catalogue
 from issuer.catalogue.entries import versions_with
-from issuer.catalogue.findings import Code, Finding
+from issuer.catalogue.findings import Code, ScopeFinding
 from issuer.catalogue.suggestions import actions_of, did_you_mean
 from issuer.catalogue.words import POWERFUL
 from issuer.scopes import AGENT_OS_ADMIN, InvalidScope, Scope, covers, parse
 
 
-def lint(scopes: Iterable[str], versions: Iterable[str] = SUPPORTED) -> list[Finding]:
-    """What looks odd in `scopes` at an AgentOS of one of `versions`, in the order of the scopes.
+def lint(scopes: Iterable[str], versions: Iterable[str] = SUPPORTED) -> list[ScopeFinding]:
+    """Likely mistakes in `scopes` for an AgentOS of one of `versions`, in the order of scopes.
 
-    Scopes of this issuer's own API are never unknown. `UnknownVersion` if a version is.
+    Scopes of the issuer's own API are always known. `UnknownVersion` for an unknown version.
     """
     wanted = [Catalogue.load(version).version for version in versions]
     texts = list(dict.fromkeys(scopes))
@@ -21,16 +21,16 @@ def lint(scopes: Iterable[str], versions: Iterable[str] = SUPPORTED) -> list[Fin
     return [finding for text in texts for finding in _findings(text, valid, wanted)]
 
 
-def _findings(text: str, held: list[Scope], versions: list[str]) -> Iterator[Finding]:
+def _findings(text: str, held: list[Scope], versions: list[str]) -> Iterator[ScopeFinding]:
     scope = _parsed(text)
     if scope is None:
-        yield Finding(Code.NOT_A_SCOPE, text, f"{text!r} is not a scope that can be granted.")
+        yield ScopeFinding(Code.NOT_A_SCOPE, text, f"{text!r} is not a scope that can be granted.")
         return
     if not scope.is_of_issuer and scope.text != AGENT_OS_ADMIN:
         yield from _about_its_name(scope, versions)
     if covering := _covering(scope, held):
         message = f"{scope.text} adds nothing, since {covering.text} covers it."
-        yield Finding(Code.COVERED_BY_ANOTHER, scope.text, message)
+        yield ScopeFinding(Code.COVERED_BY_ANOTHER, scope.text, message)
         return
     yield from _powerful(scope)
     yield from _run_without_read(scope, held)
@@ -43,7 +43,7 @@ def _parsed(text: str) -> Scope | None:
         return None
 
 
-def _about_its_name(scope: Scope, versions: list[str]) -> Iterator[Finding]:
+def _about_its_name(scope: Scope, versions: list[str]) -> Iterator[ScopeFinding]:
     if ":" not in scope.text:
         yield _unknown(scope)
         return
@@ -56,45 +56,45 @@ def _about_its_name(scope: Scope, versions: list[str]) -> Iterator[Finding]:
     yield from _in_other_versions(scope, known_in, versions)
     if resource_id != "*" and not Catalogue.load(known_in[-1]).resources[resource].takes_ids:
         message = (
-            f"AgentOS asks for {resource} as a whole, so {scope.text} opens nothing;"
-            f" {resource}:{action} would open all of them."
+            f"AgentOS checks {resource} as a whole, so {scope.text} allows nothing;"
+            f" {resource}:{action} would allow all of them."
         )
         wide = f"{resource}:{action}"
-        yield Finding(Code.PER_RESOURCE_MEANS_NOTHING, scope.text, message, wide)
+        yield ScopeFinding(Code.PER_RESOURCE_MEANS_NOTHING, scope.text, message, wide)
 
 
-def _unknown(scope: Scope) -> Finding:
+def _unknown(scope: Scope) -> ScopeFinding:
     meant = did_you_mean(scope.text)
     actions = actions_of(scope.canonical.split(":", maxsplit=1)[0])
     if ":" not in scope.text and not meant:
         message = (
-            f"AgentOS ignores names without a colon, so {scope.text} opens nothing there,"
-            " which is fine if it is for an application of yours."
+            f"AgentOS ignores names without a colon, so {scope.text} allows nothing there,"
+            " which is fine if it is for your own application."
         )
     elif meant:
-        message = f"No AgentOS we know asks for {scope.text}; did you mean {meant}?"
+        message = f"No known AgentOS version has {scope.text}; did you mean {meant}?"
     elif actions:
         known = ", ".join(actions)
-        message = f"No AgentOS we know asks for {scope.text}; the actions there are: {known}."
+        message = f"No known AgentOS version has {scope.text}; the actions there are: {known}."
     else:
         message = (
-            f"No AgentOS we know asks for {scope.text},"
-            " which is fine if it is for an application or a route of yours."
+            f"No known AgentOS version has {scope.text},"
+            " which is fine if it is for your own application or route."
         )
-    return Finding(Code.UNKNOWN_SCOPE, scope.text, message, meant)
+    return ScopeFinding(Code.UNKNOWN_SCOPE, scope.text, message, meant)
 
 
-def _old_name(scope: Scope) -> Iterator[Finding]:
+def _old_name(scope: Scope) -> Iterator[ScopeFinding]:
     resource, rest = scope.text.split(":", 1)
     today = scope.canonical.split(":", maxsplit=1)[0]
     if resource != today:
         message = f"{scope.text} is the old name of {today}:{rest}; AgentOS still understands both."
-        yield Finding(Code.OLD_NAME, scope.text, message, f"{today}:{rest}")
+        yield ScopeFinding(Code.OLD_NAME, scope.text, message, f"{today}:{rest}")
 
 
 def _in_other_versions(
     scope: Scope, known_in: tuple[str, ...], versions: list[str]
-) -> Iterator[Finding]:
+) -> Iterator[ScopeFinding]:
     resource = scope.canonical.split(":", maxsplit=1)[0]
     mode = (
         ", in company mode" if Catalogue.load(known_in[-1]).resources[resource].company_only else ""
@@ -107,12 +107,12 @@ def _in_other_versions(
         if known_in == SUPPORTED[since:]
         else f"in agno {', '.join(known_in)}"
     )
-    message = f"AgentOS knows {scope.text} only {which}{mode}."
-    yield Finding(Code.ONLY_IN_VERSION, scope.text, message)
+    message = f"AgentOS has {scope.text} only {which}{mode}."
+    yield ScopeFinding(Code.ONLY_IN_VERSION, scope.text, message)
 
 
 def _covering(scope: Scope, held: list[Scope]) -> Scope | None:
-    """Another scope that makes this one needless; of two that are one right, the first."""
+    """Another scope that makes this one redundant; of two equivalent ones, the first."""
     twins = [other for other in held if other.canonical == scope.canonical]
     if twins[0].text != scope.text:
         return twins[0]
@@ -120,14 +120,14 @@ def _covering(scope: Scope, held: list[Scope]) -> Scope | None:
     return next((other for other in wider if other not in twins), None)
 
 
-def _powerful(scope: Scope) -> Iterator[Finding]:
+def _powerful(scope: Scope) -> Iterator[ScopeFinding]:
     wide = scope.canonical.replace(":*:", ":")
     if wide in POWERFUL:
-        message = f"{scope.text} is more than it looks: it {POWERFUL[wide]}."
-        yield Finding(Code.POWERFUL, scope.text, message)
+        message = f"{scope.text} allows more than its name says: it {POWERFUL[wide]}."
+        yield ScopeFinding(Code.POWERFUL, scope.text, message)
 
 
-def _run_without_read(scope: Scope, held: list[Scope]) -> Iterator[Finding]:
+def _run_without_read(scope: Scope, held: list[Scope]) -> Iterator[ScopeFinding]:
     resource, _, rest = scope.canonical.partition(":")
     resource_id, _, action = rest.rpartition(":")
     read = f"{scope.text.rpartition(':')[0]}:read"
@@ -135,9 +135,8 @@ def _run_without_read(scope: Scope, held: list[Scope]) -> Iterator[Finding]:
         return
     if covers((other.text for other in held), read):
         return
-    whom = "them" if resource_id == "*" else resource_id
+    hidden = "them" if resource_id == "*" else resource_id
     message = (
-        f"Without {read}, lists of {resource} leave {whom} out or answer 403,"
-        " and runs cannot be looked at."
+        f"Without {read}, lists of {resource} omit {hidden} or answer 403, and runs cannot be read."
     )
-    yield Finding(Code.RUN_WITHOUT_READ, scope.text, message, read)
+    yield ScopeFinding(Code.RUN_WITHOUT_READ, scope.text, message, read)

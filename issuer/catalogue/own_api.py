@@ -1,4 +1,4 @@
-"""What the issuer itself would answer to a request: its admin API is an audience too."""
+"""Predicting what the issuer itself answers to a request: its admin API is an audience too."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,31 +7,33 @@ from issuer.catalogue.decision import Decision, as_routed, why_granted, why_refu
 from issuer.catalogue.own_routes import OwnRoute, own_routes
 from issuer.scopes import ISSUER_ADMIN, covers
 
-_WE = "The issuer"
-_ANY = "issuer:roles:read"  # for one, where any will do
+_ISSUER = "The issuer"
+_ANY = "issuer:roles:read"  # an example where any scope is enough
 
 
 @dataclass(frozen=True, slots=True)
 class OwnApi:
-    """The issuer as an audience: its id, and the path under which all its endpoints live."""
+    """The issuer as an audience: its id, and the base path of its endpoints."""
 
     audience: str
     base_path: str
     has_metrics: bool
 
     def decide(self, scopes: Iterable[str], method: str, path: str) -> Decision:
-        """What it answers to `method path` with a valid token of `scopes`.
+        """What the issuer answers to `method path` with a valid token of `scopes`.
 
         `path` is as in a URL, with or without the path of the issuer.
         """
         method, path, held = method.upper(), as_routed(path), sorted(scopes)
         there = self._routes_at(path) or self._routes_at(self.base_path + path)
         if not there:
-            return Decision.of_unknown_route(f"{_WE} has nothing at {path}: 404 for anybody.")
+            return Decision.of_unknown_route(
+                f"{_ISSUER} has no route {path}: 404 for every caller."
+            )
         routes = [route for route in there if method in route.methods]
         if not routes:
             return Decision.of_unknown_route(
-                f"{_WE} knows {path}, but not {method} of it: 405 for anybody."
+                f"{_ISSUER} has {path}, but does not allow {method}: 405 for every caller."
             )
         met = [route for route in routes if route.needs is None or _meets(route.needs, held)]
         return _granted(met[0], held) if met else _refused(routes[0], held)
@@ -55,9 +57,9 @@ def _lacking(route: OwnRoute, held: list[str]) -> tuple[str, ...]:
 def _refused(route: OwnRoute, held: list[str]) -> Decision:
     needs, lacking = route.needs or (), _lacking(route, held)
     if needs:
-        reason = _noted(why_refused(_WE, needs, lacking), route, held)
+        reason = _noted(why_refused(_ISSUER, needs, lacking), route, held)
     else:
-        reason = f"{_WE} wants any of its own scopes here, and none is held."
+        reason = f"{_ISSUER} requires any of its own scopes here, and none is held."
         lacking = (_ANY,)
     return Decision(False, needs, (), None, reason, lacking)
 
@@ -65,23 +67,23 @@ def _refused(route: OwnRoute, held: list[str]) -> Decision:
 def _granted(route: OwnRoute, held: list[str]) -> Decision:
     by = without_repeats(_narrowest(held, need) for need in route.needs or ())
     if route.needs is None:
-        reason = "This needs no scope, and no access token."
+        reason = "This requires no scope and no access token."
     elif not route.needs:
-        reason = "Any access token with a scope of the issuer will do here."
+        reason = "Any access token with a scope of the issuer is enough here."
     else:
-        reason = why_granted(_WE, route.needs, by)
+        reason = why_granted(_ISSUER, route.needs, by)
     reason = _noted(reason, route, held)
     needs_token = route.needs is not None
     return Decision(True, route.needs or (), by, None, reason, (), needs_token)
 
 
 def _narrowest(held: list[str], need: str) -> str:
-    """The scope held that covers `need` and the least besides."""
+    """The narrowest held scope that covers `need`."""
     covering = (scope for scope in held if covers([scope], need))
     return min(covering, key=lambda scope: (scope != need, scope == ISSUER_ADMIN))
 
 
 def _noted(reason: str, route: OwnRoute, held: list[str]) -> str:
-    """With what the path alone cannot tell, which an admin need not know where scopes decide."""
+    """Adds the note on what the path alone cannot tell; irrelevant for an admin."""
     is_moot = not route.note or (route.needs is not None and covers(held, ISSUER_ADMIN))
     return reason if is_moot else f"{reason} {route.note}"

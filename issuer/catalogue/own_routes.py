@@ -1,6 +1,6 @@
-"""What the issuer itself asks for, route by route: a new route of the app gets its line here.
+"""The scopes that each route of the issuer requires: a new route gets its line here.
 
-tests/admin/test_explain_own_api.py walks the running app and compares each answer with this.
+tests/admin/test_explain_own_api.py compares each route of the running app with this list.
 """
 
 import re
@@ -8,17 +8,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
-_PRIVILEGED = "Whatever holds or gives rights at the issuer itself takes issuer:admin."
+_PRIVILEGED = "A change to what holds or grants rights at the issuer itself requires issuer:admin."
 _OF_ITS_SUBJECT = (
-    "A question about a client takes issuer:clients:read, about a user issuer:users:read,"
+    "A question about a client requires issuer:clients:read, about a user issuer:users:read,"
     " about a user through a client both."
 )
 _OF_WHOSE_IT_IS = (
-    "A client's token takes issuer:clients:write, a user's issuer:users:write, and one that opens"
-    " the admin API or of which only the jti is known issuer:admin."
+    "A client's token requires issuer:clients:write, a user's issuer:users:write, and a token for"
+    " the admin API or a jti without the token issuer:admin."
 )
-_OF_SECTIONS = "Each section that changes takes its right to write, such as issuer:roles:write."
-_OF_USERS = "About a user it takes issuer:users:read as well."
+_OF_SECTIONS = "Each section that changes requires its write scope, such as issuer:roles:write."
+_OF_USERS = "For a user, issuer:users:read is required as well."
 
 _WHOLE_CONFIGURATION = tuple(
     f"issuer:{name}:read" for name in ("audiences", "roles", "clients", "users")
@@ -27,10 +27,10 @@ _WHOLE_CONFIGURATION = tuple(
 
 @dataclass(frozen=True, slots=True)
 class OwnRoute:
-    """All of `needs` is wanted; (): any scope of the issuer; None: no access token.
+    """A route that requires all of `needs`; (): any scope of the issuer; None: no access token.
 
-    Where two routes are the same request, meeting one of them is enough. `note` is what else may
-    be wanted, where the path alone cannot tell; of admins only where no scope is.
+    If two routes match a request, one of them is enough. `note` is a further requirement that the
+    path alone cannot tell; it concerns admins only on routes without scopes.
     """
 
     methods: frozenset[str]
@@ -43,7 +43,7 @@ class OwnRoute:
 
 
 def own_routes(base_path: str, *, has_metrics: bool) -> Iterator[OwnRoute]:
-    """Every route of an issuer whose endpoints live under `base_path`."""
+    """Every route of an issuer with this base path."""
     public = (*_PUBLIC, _METRICS) if has_metrics else _PUBLIC
     for prefix, routes in ((f"{base_path}/admin/v1", _ADMIN_API), (base_path, public)):
         for route in routes:
@@ -54,18 +54,18 @@ def own_routes(base_path: str, *, has_metrics: bool) -> Iterator[OwnRoute]:
 
 
 def needs_of(method: str, path: str) -> list[tuple[str, ...]]:
-    """The scopes for an operation of the admin API, where one of several sets may be enough.
+    """The scopes for an operation of the admin API: any one of several sets is enough.
 
     `path` is that of the route, relative to the API; `LookupError` if there is no line for it.
     """
     found = [route.needs for route in _ADMIN_API if method in route.methods and route.is_at(path)]
     if not found:
-        raise LookupError(f"own_routes.py does not say what {method} {path} needs")
+        raise LookupError(f"own_routes.py has no line for {method} {path}")
     return [needs or () for needs in found]
 
 
 def methods_at(path: str, base_path: str, *, has_metrics: bool) -> list[str]:
-    """What can be done at `path`, as the `Allow` of an answer has it (RFC 9110 §10.2.1)."""
+    """The methods of `path`, for the `Allow` header (RFC 9110 §10.2.1)."""
     routes = own_routes(base_path, has_metrics=has_metrics)
     return sorted({method for route in routes if route.is_at(path) for method in route.methods})
 
@@ -75,7 +75,7 @@ def _route(methods: str, path: str, needs: tuple[str, ...] | None, note: str = "
 
 
 def _of(resource: str, methods: str, path: str, note: str = _PRIVILEGED) -> Iterator[OwnRoute]:
-    """The right to read for GET and HEAD, to write for the rest, of which `note` speaks."""
+    """The read scope for GET and HEAD, the write scope and `note` for other methods."""
     for method in methods.split():
         reads = method == "GET"
         needs = (f"issuer:{resource}:{'read' if reads else 'write'}",)
@@ -135,12 +135,12 @@ _PUBLIC = (
     _route("GET HEAD", "/docs-assets/{file:path}", None),
 )
 
-_METRICS = _route("GET HEAD", "/metrics", None, "It takes the token of ISSUER_METRICS_TOKEN.")
+_METRICS = _route("GET HEAD", "/metrics", None, "It requires the token of ISSUER_METRICS_TOKEN.")
 
 
 @cache
 def path_regex(path: str) -> re.Pattern[str]:
-    """`{name}` is one part of a path, `{name:path}` may span slashes."""
+    """A regex for `path`: `{name}` is one segment, `{name:path}` may span slashes."""
     spans = {None: "[^/]+", ":path": ".*"}
     escaped = re.escape(path)
     return re.compile(re.sub(r"\\\{\w+(:path)?\\\}", lambda found: spans[found[1]], escaped))

@@ -1,7 +1,8 @@
-"""Agno's own reading of scopes: what a request wants, and whether what is held gives it.
+"""Agno's interpretation of scopes: what a request requires, and whether the held scopes cover it.
 
-The same answers as `has_required_scopes` and `get_accessible_resource_ids` of `agno.os.scopes`,
-also for scopes that we would never grant. For our own algebra see `issuer/scopes.py`.
+Gives the same answers as `has_required_scopes` and `get_accessible_resource_ids` of
+`agno.os.scopes`, also for scopes that the issuer never grants. For the issuer's own algebra see
+`issuer/scopes.py`.
 """
 
 import re
@@ -14,14 +15,14 @@ from issuer.scopes import AGENT_OS_ADMIN, InvalidScope, parse
 Listing = frozenset[str] | Literal["all"]
 
 _OLD_NAMES = {"system": "config"}
-# Agno's expressions, to the letter: only these paths own an id.
+# Agno's regular expressions, verbatim: only these paths have an id.
 _FAMILY = re.compile(r"^/(?:a2a/)?(agents|teams|workflows)(?:/|$)")
 _FAMILY_WITH_ID = re.compile(r"^/(?:a2a/)?(?:agents|teams|workflows)/([^/]+)")
 _WITH_ACTION, _WITH_ID = 2, 3
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldScope:
     """A scope of a token as agno reads it. Without `resource_id` it is for every id."""
 
     text: str
@@ -34,11 +35,11 @@ class Held:
         return self.text == AGENT_OS_ADMIN
 
 
-def read(scopes: Iterable[str]) -> list[Held]:
-    """Those of `scopes` that agno can read: `a:b` and `a:b:c`."""
+def read(scopes: Iterable[str]) -> list[HeldScope]:
+    """The scopes that agno can parse: `a:b` and `a:b:c`."""
     parts = ((text, text.split(":")) for text in scopes)
     return [
-        Held(text, _today(words[0]), _id_of(words), words[-1])
+        HeldScope(text, _today(words[0]), _id_of(words), words[-1])
         for text, words in parts
         if len(words) in {_WITH_ACTION, _WITH_ID}
     ]
@@ -49,15 +50,15 @@ def _today(resource: str) -> str:
 
 
 def _id_of(words: list[str]) -> str | None:
-    """None where it is for every id: `a:b`, `a:*:b`, and to agno `a::b`."""
+    """None for every id: `a:b`, `a:*:b`, and for agno also `a::b`."""
     return words[1] if len(words) == _WITH_ID and words[1] not in {"", "*"} else None
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """A right that a request wants: of one id, or where there is none of all.
+    """A right that a request requires: for one id, or without an id for all.
 
-    Without a resource it is what only `agent_os:admin` gives.
+    Without a resource it is one that only `agent_os:admin` grants.
     """
 
     resource: str | None
@@ -66,20 +67,20 @@ class Need:
 
     @property
     def narrowest(self) -> str:
-        """The least scope of our grammar that gives this."""
+        """The narrowest scope in our grammar that grants this."""
         if self.resource is None:
             return AGENT_OS_ADMIN
         return _of_one_id(self.resource, self.resource_id, self.action)
 
-    def assigned_by(self, held: Iterable[Held]) -> tuple[str, ...]:
-        """The first scope that gives this, if any does."""
+    def granted_by(self, held: Iterable[HeldScope]) -> tuple[str, ...]:
+        """The first scope that grants this, if any."""
         return next(((scope.text,) for scope in held if self._is_met_by(scope)), ())
 
-    def lacking(self, held: Iterable[Held]) -> str:
-        """As of a `Sight`, which looks at what is held."""
+    def lacking(self, held: Iterable[HeldScope]) -> str:
+        """As for a `ListFilter`, which depends on the held scopes."""
         return self.narrowest
 
-    def _is_met_by(self, scope: Held) -> bool:
+    def _is_met_by(self, scope: HeldScope) -> bool:
         if scope.is_admin:
             return True
         if (scope.resource, scope.action) != (self.resource, self.action):
@@ -91,8 +92,8 @@ ADMIN_ONLY = Need(None, None, "admin")
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """A list that shows what is held for one of `actions`, and is refused if that is nothing."""
+class ListFilter:
+    """A list that shows the ids held for one of `actions`, and is refused if there are none."""
 
     resource: str
     actions: tuple[str, ...]
@@ -101,22 +102,22 @@ class Sight:
     def narrowest(self) -> str:
         return f"{self.resource}:{self.actions[0]}"
 
-    def shows(self, held: Iterable[Held]) -> Listing:
-        seen = [scope for scope in held if self._is_widened_by(scope)]
+    def shows(self, held: Iterable[HeldScope]) -> Listing:
+        seen = [scope for scope in held if self._matches(scope)]
         if any(scope.is_admin or scope.resource_id is None for scope in seen):
             return "all"
         return frozenset(scope.resource_id for scope in seen if scope.resource_id)
 
-    def assigned_by(self, held: Iterable[Held]) -> tuple[str, ...]:
-        """The scopes that show anything."""
-        return tuple(scope.text for scope in held if self._is_widened_by(scope))
+    def granted_by(self, held: Iterable[HeldScope]) -> tuple[str, ...]:
+        """The scopes that show any id."""
+        return tuple(scope.text for scope in held if self._matches(scope))
 
-    def lacking(self, held: Iterable[Held]) -> str:
-        """The scope that would show the first id that is held for something else, or else all."""
+    def lacking(self, held: Iterable[HeldScope]) -> str:
+        """The scope for the first id that is held with another action, or else for all."""
         known = (scope.resource_id for scope in held if scope.resource == self.resource)
         return _of_one_id(self.resource, next(filter(None, known), None), self.actions[0])
 
-    def _is_widened_by(self, scope: Held) -> bool:
+    def _matches(self, scope: HeldScope) -> bool:
         return scope.is_admin or (scope.resource == self.resource and scope.action in self.actions)
 
 
@@ -142,7 +143,7 @@ def owner_of(path: str) -> tuple[str | None, str | None]:
 
 
 def need_of(required: str, path: str, *, rewrites_every_family: bool) -> Need:
-    """What it takes to have the scope `required` at `path`."""
+    """The right that the scope `required` means at `path`."""
     family, path_id = owner_of(path)
     words = required.split(":")
     is_of_family = rewrites_every_family or _today(words[0]) == family
@@ -150,15 +151,15 @@ def need_of(required: str, path: str, *, rewrites_every_family: bool) -> Need:
         return Need(family, path_id, words[1])
     if required == AGENT_OS_ADMIN or len(words) not in {_WITH_ACTION, _WITH_ID}:
         return ADMIN_ONLY
-    # An id that the map itself names is compared with nothing: the id of the path counts.
+    # An id in the map itself is ignored: the id of the path counts.
     wants_id = len(words) == _WITH_ID and words[1]
     return Need(_today(words[0]), path_id if wants_id else None, words[-1])
 
 
-def sight_of(required: tuple[str, ...], method: str, path: str) -> Sight | None:
-    """The list at `path`, if it is one that agno cuts down rather than refuses."""
+def list_filter_of(required: tuple[str, ...], method: str, path: str) -> ListFilter | None:
+    """The list at `path`, if agno filters it rather than refusing it."""
     family, path_id = owner_of(path)
     if method != "GET" or not family or path_id or not required:
         return None
     words = required[0].split(":")
-    return Sight(family, (words[-1],)) if len(words) > 1 and words[0] == family else None
+    return ListFilter(family, (words[-1],)) if len(words) > 1 and words[0] == family else None

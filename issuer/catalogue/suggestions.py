@@ -1,4 +1,4 @@
-"""What somebody may have meant by a scope that no AgentOS knows."""
+"""Suggestions for scopes that no AgentOS version has."""
 
 import re
 from collections.abc import Iterable
@@ -13,9 +13,9 @@ _ALIKE = 0.7
 
 
 def did_you_mean(text: str) -> str | None:
-    """The scope of some AgentOS that `text` nearly is; None where that would be a guess.
+    """The known scope that is similar to `text`; None if none is similar enough.
 
-    Never one that opens more than was written: an id stays, and `agents:admin` is nothing near
+    Never a scope that allows more than `text`: an id stays, and `agents:admin` does not suggest
     `agent_os:admin`.
     """
     parts = text.split(":") if ":" in text else re.split(r"[./]", text)
@@ -30,7 +30,7 @@ def did_you_mean(text: str) -> str | None:
 
 
 def _orders(parts: list[str]) -> Iterable[list[str]]:
-    """`agents:web:run` as written, and out of `run:agents`, `agents:run:web`, `run:agents:web`."""
+    """The parts as written, and reordered: `run:agents`, `agents:run:web`, `run:agents:web`."""
     match parts:
         case [a, b]:
             return [a, b], [b, a]
@@ -40,7 +40,7 @@ def _orders(parts: list[str]) -> Iterable[list[str]]:
 
 
 def actions_of(resource: str) -> list[str]:
-    """What any version asks of this resource; empty if none has it."""
+    """The actions of this resource in any version; empty if none has it."""
     return sorted(_resources().get(resource, ()))
 
 
@@ -51,7 +51,7 @@ def _nearest(word: str, known: Iterable[str]) -> str | None:
 
 @cache
 def _resources() -> dict[str, frozenset[str]]:
-    """Every resource of any version, and every action it has in one."""
+    """Every resource with its actions, over all versions."""
     found: dict[str, frozenset[str]] = {}
     for version in SUPPORTED:
         for name, resource in Catalogue.load(version).resources.items():

@@ -1,4 +1,4 @@
-"""Requests to which AgentOS has no route, and the route that was perhaps meant."""
+"""Requests for which AgentOS has no route, with a suggestion."""
 
 from collections.abc import Iterator
 from difflib import SequenceMatcher
@@ -9,17 +9,17 @@ from issuer.catalogue.own_routes import path_regex
 
 # Of difflib's ratio: `run` is 0.86 like `runs`, `agent` 0.91 like `agents`.
 _ALIKE = 0.75
-_OTHER_METHOD = 0.1  # a right path with another method is as likely as a path of the right method
+_OTHER_METHOD = 0.1  # the penalty for another method
 _MAX_WORD = 64
 
 Segments = list[str]
 
 
 def why_unknown(version: str, method: str, path: str) -> str | None:
-    """Why no AgentOS of this version answers to `method path`; None if one may.
+    """Why AgentOS of this version has no route `method path`; None if it may have one.
 
-    For a request that neither the scope map nor a router guards. An application may have routes
-    of its own beside those of AgentOS: what resembles none of these is taken for one of them.
+    For a request that neither the scope map nor a router checks. An application may have routes
+    of its own: a path that resembles no route of AgentOS is taken for one of those.
     """
     catalogue = Catalogue.load(version)
     method, path = method.upper(), as_routed(path)
@@ -38,7 +38,7 @@ def why_unknown(version: str, method: str, path: str) -> str | None:
 
 
 def _nearest(catalogue: Catalogue, method: str, segments: Segments) -> str | None:
-    """The route most like the request, with the ids of the request."""
+    """The most similar route, with the ids of the request."""
     best, meant = 0.0, None
     for known, pattern in _known(catalogue):
         likeness = _likeness(pattern, segments) - (_OTHER_METHOD if known != method else 0)
@@ -53,7 +53,7 @@ def _nearest(catalogue: Catalogue, method: str, segments: Segments) -> str | Non
 
 
 def _likeness(pattern: Segments, segments: Segments) -> float:
-    """Of the words that are no ids, 1 for equal ones; 0 if any two are too different."""
+    """The mean similarity of segments, 1 for equal ones; 0 if any two are too different."""
     if len(pattern) != len(segments):
         return 0
     words = [_ratio(word, given) for word, given in zip(pattern, segments, strict=True)]
@@ -64,7 +64,7 @@ def _ratio(word: str, given: str) -> float:
     if word == given:
         return 1
     if word == "*":
-        return 0.9  # so that a route with this very word is preferred
+        return 0.9  # so that a route with the word itself is preferred
     if len(given) > _MAX_WORD:
         return 0
     ratio = SequenceMatcher(None, word, given.lower()).ratio()

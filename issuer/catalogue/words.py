@@ -1,4 +1,4 @@
-"""What each scope of AgentOS opens, in words: a new scope of a new version gets its line here."""
+"""What each scope of AgentOS allows, in words: a scope of a new version gets its line here."""
 
 from issuer.scopes import AGENT_OS_ADMIN
 
@@ -12,7 +12,7 @@ DESCRIPTIONS = {
     "approvals:write": "Approve or reject, and continue runs that wait for approval.",
     "approvals:delete": "Delete requests for approval.",
     "components:read": "See the agents, teams and workflows kept in the database.",
-    "components:write": "Make and change agents, teams and workflows in the database.",
+    "components:write": "Create and change agents, teams and workflows in the database.",
     "components:delete": "Delete and restore agents, teams and workflows in the database.",
     "config:read": "See the configuration: agents, databases, models.",
     "config:write": "Migrate databases.",
@@ -32,30 +32,30 @@ DESCRIPTIONS = {
     "memories:write": "Add, change and condense memories of users.",
     "memories:delete": "Delete memories of users.",
     "metrics:read": "See metrics.",
-    "metrics:write": "Have metrics computed anew.",
+    "metrics:write": "Recompute metrics.",
     "products:read": "Company mode: see products.",
-    "products:write": "Company mode: set up, make and change products.",
+    "products:write": "Company mode: set up, create and change products.",
     "products:delete": "Company mode: delete and restore products.",
     "projects:read": "Company mode: see projects.",
-    "projects:write": "Company mode: make, change and move projects.",
+    "projects:write": "Company mode: create, change and move projects.",
     "projects:delete": "Company mode: delete and restore projects.",
     "registry:read": "See the tools, models and databases that the code offers.",
     "routines:read": "Company mode: see routines; with schedules:read, their runs.",
-    "routines:write": "Company mode: with schedules:write, make, change and start routines.",
+    "routines:write": "Company mode: with schedules:write, create, change and start routines.",
     "schedules:read": "See schedules and their runs.",
-    "schedules:write": "Make, change and start schedules.",
+    "schedules:write": "Create, change and start schedules.",
     "schedules:delete": "Delete schedules.",
     "service_accounts:read": "See service accounts.",
-    "service_accounts:write": "Make service accounts and their tokens.",
+    "service_accounts:write": "Create service accounts and their tokens.",
     "service_accounts:delete": "Revoke tokens of service accounts.",
-    "sessions:read": "See sessions and what was said in them.",
-    "sessions:write": "Make, rename and change sessions.",
+    "sessions:read": "See sessions and their messages.",
+    "sessions:write": "Create, rename and change sessions.",
     "sessions:delete": "Delete sessions.",
     "sources:read": "Company mode: see sources.",
     "sources:write": "Company mode: add sources.",
     "sources:delete": "Company mode: delete and restore sources.",
     "tasks:read": "Company mode: see tasks, their runs and what needs attention.",
-    "tasks:write": "Company mode: make, change and move tasks; with wiki:read, run them.",
+    "tasks:write": "Company mode: create, change and move tasks; with wiki:read, run them.",
     "tasks:delete": "Company mode: delete and restore tasks.",
     "teams:read": "See teams; with teams:run, their runs as well.",
     "teams:run": "Run teams, continue and cancel their runs, also over A2A.",
@@ -70,12 +70,12 @@ DESCRIPTIONS = {
     "workflows:delete": "Nothing yet: AgentOS has no route that deletes a workflow.",
 }
 
-# Why a scope may give more than its name says.
+# Why a scope may allow more than its name says.
 POWERFUL = {
-    AGENT_OS_ADMIN: "opens everything at AgentOS",
-    "approvals:write": "lets its holder continue what waits for somebody else's approval",
-    "components:write": "makes agents with tools and instructions of its holder's choice",
+    AGENT_OS_ADMIN: "allows everything at AgentOS",
+    "approvals:write": "lets its holder continue runs that wait for another person's approval",
+    "components:write": "creates agents with tools and instructions of its holder's choice",
     "config:write": "migrates databases",
-    "schedules:write": "runs things later, up to agno 2.9 also what its holder may not run",
-    "service_accounts:write": "makes tokens that outlive the one they were made with",
+    "schedules:write": "runs things later; up to agno 2.9 also those its holder may not run",
+    "service_accounts:write": "creates tokens that may expire later than its own",
 }

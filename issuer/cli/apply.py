@@ -24,7 +24,7 @@ from issuer.cli.opening import changing
 from issuer.cli.options import AsJson
 from issuer.errors import IssuerError
 from issuer.files import write_private
-from issuer.manifest import Applied, Plan
+from issuer.manifest import Applied, ManifestPlan
 
 app = new_app()
 
@@ -97,14 +97,14 @@ def _written(path: Path | None, secrets: Mapping[str, str]) -> Path | None:
     return path
 
 
-def _as_json(plan: Plan, applied: Applied, written: Path | None) -> dict[str, Any]:
+def _as_json(plan: ManifestPlan, applied: Applied, written: Path | None) -> dict[str, Any]:
     made = {"user_ids": dict(applied.user_ids)}
     if written is None:
         return {**plan.as_json(), **made, "client_secrets": dict(applied.secrets)}
     return {**plan.as_json(), **made, "secrets_file": str(written)}
 
 
-def _say(plan: Plan, applied: Applied, written: Path | None) -> None:
+def _say(plan: ManifestPlan, applied: Applied, written: Path | None) -> None:
     print_plan(plan)
     print("\nDone." if plan else "There was nothing to change.")
     if written is not None:

@@ -13,7 +13,7 @@ from issuer.cli import output
 from issuer.cli.hints import warn_about
 from issuer.composition import UnitOfWork
 from issuer.errors import IssuerError
-from issuer.manifest import InvalidManifest, Manifest, Plan
+from issuer.manifest import InvalidManifest, Manifest, ManifestPlan
 
 _STANDARD_INPUT = "-"
 
@@ -37,7 +37,9 @@ def source_of(file: str) -> bytes:
         raise IssuerError(f"{file} cannot be read: {reason}.") from None
 
 
-def planned(work: UnitOfWork, source: bytes, file: str, *, prune: bool) -> tuple[Manifest, Plan]:
+def planned(
+    work: UnitOfWork, source: bytes, file: str, *, prune: bool
+) -> tuple[Manifest, ManifestPlan]:
     """A manifest that fits this house, and its plan; `InvalidManifest`, `InUse` otherwise."""
     declared = manifest.read(source, file, work, prune=prune)
     return declared, manifest.plan(work, declared, prune=prune)
@@ -60,7 +62,7 @@ def warn_about_scopes(declared: Manifest) -> None:
         warn_about(scopes, str(resource))
 
 
-def print_plan(plan: Plan) -> None:
+def print_plan(plan: ManifestPlan) -> None:
     """The plan, for people."""
     for line in plan.lines():
         output.print_text(line)

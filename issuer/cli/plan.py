@@ -18,7 +18,7 @@ from issuer.cli.declaring import (
 )
 from issuer.cli.opening import reading
 from issuer.cli.options import AsJson
-from issuer.manifest import Plan
+from issuer.manifest import ManifestPlan
 
 app = new_app()
 
@@ -62,7 +62,7 @@ def plan(
         raise typer.Exit(_CHANGES)
 
 
-def _say(found: Plan, file: str, *, prune: bool) -> None:
+def _say(found: ManifestPlan, file: str, *, prune: bool) -> None:
     print_plan(found)
     if found:
         options = f"-f {shlex.quote(file)}{' --prune' if prune else ''}"

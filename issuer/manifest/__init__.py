@@ -1,24 +1,24 @@
-"""The house as one file: a manifest in YAML that declares audiences, roles, clients and users.
+"""The configuration as one file: a YAML manifest declares audiences, roles, clients and users.
 
-`read` it, `plan` what it would change and who gains or loses what, `apply` the plan; `export`
-writes the manifest of a house. It never holds secrets, passwords or keys.
+`read` parses it, `plan` computes the changes and the rights gained or lost, `apply` makes the
+changes, `export` writes the current configuration. It never contains secrets or keys.
 """
 
 from issuer.manifest.applying import Applied, PlanOutdated, apply
-from issuer.manifest.changes import Plan
+from issuer.manifest.changes import ManifestPlan
 from issuer.manifest.entries import schema
 from issuer.manifest.exporting import data_of, export
 from issuer.manifest.planning import plan
-from issuer.manifest.problems import InvalidManifest, Problem, spelled
+from issuer.manifest.problems import InvalidManifest, ManifestProblem, spelled
 from issuer.manifest.reading import Manifest, read
 
 __all__ = [
     "Applied",
     "InvalidManifest",
     "Manifest",
-    "Plan",
+    "ManifestPlan",
+    "ManifestProblem",
     "PlanOutdated",
-    "Problem",
     "apply",
     "data_of",
     "export",

@@ -1,4 +1,4 @@
-"""Carrying out a plan through the rooms, as an operator would by hand."""
+"""Applying a plan with the same domain operations as the admin API."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from issuer.audiences import AudienceFields
 from issuer.clients import ClientFields
 from issuer.errors import NotAllowed
 from issuer.manifest import current
-from issuer.manifest.changes import Action, AssignmentChange, Change, Plan, Step
+from issuer.manifest.changes import Action, AssignmentChange, Change, ManifestPlan, Step
 from issuer.manifest.resources import SECTIONS, Kind, Resource
 from issuer.roles import RoleFields
 from issuer.users import UserFields
@@ -15,27 +15,29 @@ from issuer.users import UserFields
 
 @dataclass(frozen=True)
 class Applied:
-    """What was made. `secrets` by client id, which nobody can show again; `user_ids` by name."""
+    """New `secrets` by client id, which cannot be shown again; new `user_ids` by user name."""
 
     secrets: Mapping[str, str] = field(repr=False)
     user_ids: Mapping[str, str]
 
 
 class PlanOutdated(NotAllowed):
-    """Something was changed since the plan was made."""
+    """The configuration has changed since the plan was made."""
 
 
-def apply(work: current.Configuration, plan: Plan) -> Applied:
-    """Do what `plan` says, all in the caller's transaction: on any error, roll it back.
+def apply(work: current.Configuration, plan: ManifestPlan) -> Applied:
+    """Apply `plan` in the caller's transaction, which must be rolled back on any error.
 
-    `PlanOutdated` if anything was changed since it was made. Everything else that can go wrong
-    is what the rooms would say by hand, `Forbidden` for who may not do a step by hand included.
+    `PlanOutdated` if the configuration has changed since. All other errors are those of the
+    single operations, such as `Forbidden` for a step that the caller may not do.
     """
     if work.change_count() != plan.change_count:
-        raise PlanOutdated("Something was changed since the plan was made: make a new plan.")
+        raise PlanOutdated(
+            "The configuration has changed since the plan was made. Make a new plan."
+        )
     applying = _Applying(work)
     for step in plan.steps:
-        applying.take(step)
+        applying.do(step)
     return Applied(applying.secrets, applying.user_ids)
 
 
@@ -45,7 +47,7 @@ class _Applying:
         self.secrets: dict[str, str] = {}
         self.user_ids: dict[str, str] = {}
 
-    def take(self, step: Step) -> None:
+    def do(self, step: Step) -> None:
         self._work.authority.require(f"issuer:{SECTIONS[step.resource.kind]}:write")
         if isinstance(step, AssignmentChange):
             self._assign(step)
@@ -68,8 +70,8 @@ class _Applying:
             case RoleFields() as role:
                 self._work.roles.create(role)
             case ClientFields() as client:
-                made, secret = self._work.clients.create(client)
-                self.secrets[made.client_id] = secret
+                created, secret = self._work.clients.create(client)
+                self.secrets[created.client_id] = secret
             case UserFields() as user:
                 self.user_ids[user.username] = self._work.users.create(user).id
 

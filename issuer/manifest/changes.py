@@ -1,4 +1,4 @@
-"""What a plan is made of: plain data, and how it reads as JSON and for people."""
+"""The parts of a plan: plain data, with a JSON form and a text form."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -36,10 +36,10 @@ _SIGNS = {
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A resource made, changed or deleted.
+    """A resource created, updated or deleted.
 
-    `before` and `after` have the members that change; of what is made or deleted, those that
-    are not at their default. `fields` is what it becomes.
+    `before` and `after` have the members that change; for a created or deleted resource, those
+    that are not at their default. `fields` is its new state.
     """
 
     action: Action
@@ -67,7 +67,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class AssignmentChange:
-    """A role assigned to somebody or no longer."""
+    """A role assigned to or unassigned from a principal."""
 
     action: Action
     resource: Resource
@@ -92,7 +92,7 @@ Step: TypeAlias = Change | AssignmentChange
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """What somebody gains and loses at one audience."""
+    """The scopes a principal gains and loses at one audience."""
 
     principal: Resource
     audience: str
@@ -114,11 +114,11 @@ class Shift:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What to do, in an order in which it can be done, and what it means. Falsy if nothing.
+class ManifestPlan:
+    """Steps in an order in which they can be applied, and their effect on rights.
 
-    It holds for the house as it was at `change_count`. A user gains a scope in tokens got
-    through a client that has it too.
+    False if there are no steps. It is valid for the configuration at `change_count`. A user gains
+    a scope only in tokens issued through a client that has it too.
     """
 
     change_count: int
@@ -129,7 +129,7 @@ class Plan:
         return bool(self.steps)
 
     def as_json(self) -> dict[str, Any]:
-        """Of JSON's kinds only, with stable names."""
+        """As JSON values, with stable names."""
         return {
             "change_count": self.change_count,
             "changes": [step.as_json() for step in self.steps],
@@ -137,6 +137,6 @@ class Plan:
         }
 
     def lines(self) -> Iterator[str]:
-        """For people: one line a change and a member, then a sentence for each right."""
+        """As text: a line for each change and member, then a sentence for each change of rights."""
         for each in (*self.steps, *self.shifts):
             yield from each.lines()

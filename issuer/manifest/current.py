@@ -1,4 +1,4 @@
-"""The house as it is, read through its rooms in pages."""
+"""The current configuration, read in pages."""
 
 from collections.abc import Callable, Iterator
 from typing import Protocol, TypeVar
@@ -16,7 +16,7 @@ _READ = [f"issuer:{section}:read" for section in ("audiences", "roles", "clients
 
 
 class Configuration(Protocol):
-    """The rooms as `services` opens them, all in one transaction."""
+    """The domain objects of a unit of work, all in one transaction."""
 
     @property
     def authority(self) -> Authority: ...
@@ -35,7 +35,7 @@ class Configuration(Protocol):
 
 
 def require_readable(work: Configuration) -> None:
-    """`Forbidden` for one who may not read all four sections."""
+    """`Forbidden` unless the caller may read all four sections."""
     for scope in _READ:
         work.authority.require(scope)
 
@@ -51,17 +51,17 @@ def roles(work: Configuration) -> Iterator[Role]:
 
 
 def clients(work: Configuration) -> Iterator[tuple[Client, list[Assignment]]]:
-    """Every client, and what it is given."""
+    """Every client with its assignments."""
     for page in _pages(work.clients.page, lambda client: client.client_id):
-        given = work.assignments.of_each([client.client_id for client in page])
-        yield from ((client, given[client.client_id]) for client in page)
+        assigned = work.assignments.of_each([client.client_id for client in page])
+        yield from ((client, assigned[client.client_id]) for client in page)
 
 
 def users(work: Configuration) -> Iterator[tuple[User, list[Assignment]]]:
-    """Every user, and what they are given."""
+    """Every user with their assignments."""
     for page in _pages(work.users.page, lambda user: user.id):
-        given = work.assignments.of_each([user.id for user in page])
-        yield from ((user, given[user.id]) for user in page)
+        assigned = work.assignments.of_each([user.id for user in page])
+        yield from ((user, assigned[user.id]) for user in page)
 
 
 def _pages(

@@ -1,4 +1,4 @@
-"""From what is to what is wanted, for one resource."""
+"""The changes from the current to the declared state of one resource."""
 
 from collections.abc import Iterable, Iterator
 
@@ -10,7 +10,7 @@ from issuer.roles import Assignment
 
 
 def changes(resource: Resource, before: Fields | None, after: Fields | None) -> Iterator[Change]:
-    """The one step from `before` to `after`, where None is nothing at all; or no step."""
+    """The step from `before` to `after`, if they differ; None means that it does not exist."""
     if before is None and after is not None:
         yield Change(Action.CREATE, resource, {}, members(after), after)
     elif before is not None and after is None:
@@ -18,15 +18,15 @@ def changes(resource: Resource, before: Fields | None, after: Fields | None) -> 
     elif before is not None and after is not None:
         old, new = all_members(before), all_members(after)
         if names := differing(old, new):
-            was, will_be = ({name: each[name] for name in names} for each in (old, new))
-            yield Change(Action.UPDATE, resource, was, will_be, after)
+            was, becomes = ({name: each[name] for name in names} for each in (old, new))
+            yield Change(Action.UPDATE, resource, was, becomes, after)
 
 
 def assignment_changes(
-    resource: Resource, had: Iterable[Assignment], given: Iterable[Assignment]
+    resource: Resource, before: Iterable[Assignment], after: Iterable[Assignment]
 ) -> Iterator[AssignmentChange]:
-    """What is taken, then what is given."""
-    for assignment in in_order(set(had).difference(given)):
+    """Roles to unassign, then roles to assign."""
+    for assignment in in_order(set(before).difference(after)):
         yield AssignmentChange(Action.UNASSIGN, resource, assignment)
-    for assignment in in_order(set(given).difference(had)):
+    for assignment in in_order(set(after).difference(before)):
         yield AssignmentChange(Action.ASSIGN, resource, assignment)

@@ -1,4 +1,4 @@
-"""What a manifest may say: the fields of the rooms, and who has which role."""
+"""The schema of a manifest: the fields of all resources, and role assignments."""
 
 from typing import Annotated, Any
 
@@ -12,27 +12,27 @@ from issuer.users import UserFields
 
 Assigned = Annotated[
     list[Assignment],
-    Field(description="Exactly the roles it has; without an audience, at all of them."),
+    Field(description="All its roles; without `audience`, at every audience."),
 ]
 
 
 class ClientEntry(ClientFields):
-    """A client. Its first secret is made when it is."""
+    """A client. Its first secret is created with it."""
 
     client_id: PrincipalId
     roles: Assigned = []
 
 
 class UserEntry(UserFields):
-    """A user. Without `id` it is the one of that user name; passwords are set elsewhere."""
+    """A user. Without `id`, the user with that user name; passwords are set elsewhere."""
 
     roles: Assigned = []
 
 
 class Entries(Fields):
-    """A house. A section left out says nothing; an empty one says that there are none.
+    """A configuration. A missing section is not managed; an empty one declares no entries.
 
-    A member left out has its default.
+    A missing member has its default.
     """
 
     audiences: list[AudienceFields] = []
@@ -42,7 +42,7 @@ class Entries(Fields):
 
 
 def schema(refs: str = "#/$defs/{model}") -> dict[str, Any]:
-    """JSON Schema (2020-12) of a manifest, for editors and pipelines; `refs` is how it refers."""
+    """JSON Schema (2020-12) of a manifest; `refs` is the template of its references."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **Entries.model_json_schema(ref_template=refs),

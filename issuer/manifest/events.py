@@ -1,8 +1,8 @@
-"""Reading YAML without its surprises: JSON's values, in YAML's layout.
+"""Reading a safe subset of YAML: JSON values in YAML syntax.
 
-A value is a number, a boolean or null only where JSON has it so (and where every YAML agrees:
-`True`, `~`). `yes`, `2026-01-01`, `0900`, `0o17`, `1_000` and `12:30` are text. Keys are text.
-Anchors, aliases, merge keys and tags are refused, so nothing can be larger than the file.
+A value is a number, a boolean or null only if it is one in JSON, or in every version of YAML
+(`True`, `~`). `yes`, `2026-01-01`, `0900`, `0o17`, `1_000` and `12:30` are strings, as are keys.
+Anchors, aliases, merge keys and tags are refused, so the data cannot be larger than the file.
 """
 
 import json
@@ -13,10 +13,10 @@ from typing import Any
 
 import yaml
 
-from issuer.manifest.document import Document, Place
-from issuer.manifest.problems import MAX_PROBLEMS, Path, Problem
+from issuer.manifest.document import Document, SourcePlace
+from issuer.manifest.problems import MAX_PROBLEMS, ManifestProblem, Path
 
-_DEEPEST = 24  # claims may be 8 deep, and stand 3 deep themselves
+_MAX_DEPTH = 24  # claims may be nested 8 deep, 3 levels below the top
 _MAX_NUMBER = 400
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
@@ -28,32 +28,32 @@ _WORDS: dict[str, bool | None] = {
 
 
 class StopReading(Exception):
-    """What follows would make no sense, or no difference."""
+    """The rest of the file cannot be read, or is not needed."""
 
 
-class KeySetClient:
-    """Follows the events of a YAML parser; recursion ends at `_DEEPEST`."""
+class EventReader:
+    """Builds the document from the events of a YAML parser; recursion ends at `_MAX_DEPTH`."""
 
     def __init__(self, document: Document, events: Iterator[Any], max_values: int) -> None:
         self._document = document
         self._events = events
         self._values_left = max_values
 
-    def follow(self) -> None:
+    def read(self) -> None:
         next(self._events)  # the stream's start
         if isinstance(next(self._events), yaml.StreamEndEvent):
-            raise StopReading(Problem(1, (), "is empty"))
+            raise StopReading(ManifestProblem(1, (), "is empty"))
         self._document.data, self._document.place = self._node(next(self._events), ())
         next(self._events)  # the document's end
         if not isinstance(more := next(self._events), yaml.StreamEndEvent):
-            raise StopReading(Problem(_line(more), (), "a second document is not read"))
+            raise StopReading(ManifestProblem(_line(more), (), "only one document is allowed"))
 
-    def _node(self, event: Any, path: Path) -> tuple[object, Place]:
+    def _node(self, event: Any, path: Path) -> tuple[object, SourcePlace]:
         self._values_left -= 1
         if self._values_left < 0:
-            raise StopReading(Problem(_line(event), (), "holds too many values"))
-        if len(path) > _DEEPEST:
-            raise StopReading(Problem(_line(event), path, "is nested too deep"))
+            raise StopReading(ManifestProblem(_line(event), (), "has too many values"))
+        if len(path) > _MAX_DEPTH:
+            raise StopReading(ManifestProblem(_line(event), path, "is nested too deeply"))
         self._require_plain(event, path)
         match event:
             case yaml.SequenceStartEvent():
@@ -61,45 +61,45 @@ class KeySetClient:
             case yaml.MappingStartEvent():
                 return self._mapping(_line(event), path)
             case yaml.ScalarEvent():
-                return self._scalar(event, path), Place(_line(event))
-        return None, Place(_line(event))
+                return self._scalar(event, path), SourcePlace(_line(event))
+        return None, SourcePlace(_line(event))
 
-    def _sequence(self, line: int, path: Path) -> tuple[list[object], Place]:
+    def _sequence(self, line: int, path: Path) -> tuple[list[object], SourcePlace]:
         items: list[object] = []
-        places: dict[str | int, Place] = {}
+        places: dict[str | int, SourcePlace] = {}
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
             item, places[len(items)] = self._node(event, (*path, len(items)))
             items.append(item)
-        return items, Place(line, places)
+        return items, SourcePlace(line, places)
 
-    def _mapping(self, line: int, path: Path) -> tuple[dict[str, object], Place]:
+    def _mapping(self, line: int, path: Path) -> tuple[dict[str, object], SourcePlace]:
         members: dict[str, object] = {}
-        places: dict[str | int, Place] = {}
+        places: dict[str | int, SourcePlace] = {}
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             name = self._key(event, path)
             at = (*path, name)
             member, place = self._node(next(self._events), at)
             if name in members:
                 first = places[name].line
-                self._note(event, at, f"is there twice, first on line {first}")
+                self._note(event, at, f"is repeated, first on line {first}")
             else:
                 members[name], places[name] = member, replace(place, line=_line(event))
-        return members, Place(line, places)
+        return members, SourcePlace(line, places)
 
     def _key(self, event: Any, path: Path) -> str:
         if isinstance(event, yaml.ScalarEvent):
             if event.value == "<<" and event.implicit[0]:
-                self._refuse(event, (*path, "<<"), "merge keys are not read")
+                self._refuse(event, (*path, "<<"), "merge keys are not supported")
             self._require_plain(event, (*path, event.value))
             return str(event.value)
-        self._refuse(event, (*path, ""), "a key must be text")
+        self._refuse(event, (*path, ""), "a key must be a string")
         self._node(event, (*path, ""))
         return ""
 
     def _scalar(self, event: yaml.ScalarEvent, path: Path) -> object:
         text: str = event.value
         if not event.implicit[0]:
-            return text  # in quotes or as a block
+            return text  # quoted or a block scalar
         if text in _WORDS:
             return _WORDS[text]
         if not _NUMBER.fullmatch(text):
@@ -111,19 +111,19 @@ class KeySetClient:
 
     def _require_plain(self, event: Any, path: Path) -> None:
         if isinstance(event, yaml.AliasEvent):
-            self._refuse(event, path, "aliases are not read: write it out")
+            self._refuse(event, path, "aliases are not supported; write the value out")
             return
         if event.anchor is not None:
-            self._note(event, path, "anchors are not read")
+            self._note(event, path, "anchors are not supported")
         if event.tag is not None:
-            self._refuse(event, path, "tags are not read")
+            self._refuse(event, path, "tags are not supported")
 
     def _refuse(self, event: Any, path: Path, message: str) -> None:
         self._document.unread.add(path)
         self._note(event, path, message)
 
     def _note(self, event: Any, path: Path, message: str) -> None:
-        problem = Problem(_line(event), path, message)
+        problem = ManifestProblem(_line(event), path, message)
         if len(self._document.problems) == MAX_PROBLEMS:
             raise StopReading(problem)
         self._document.problems.append(problem)

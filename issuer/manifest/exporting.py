@@ -1,4 +1,4 @@
-"""The whole house as a manifest."""
+"""Exporting the whole configuration as a manifest."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
@@ -13,28 +13,28 @@ from issuer.manifest.text import written
 from issuer.roles import Assignment, RoleFields
 from issuer.users import UserFields
 
-_HEADER = "# Everything this issuer holds but its secrets, passwords and keys.\n"
+_HEADER = "# The configuration of this issuer, without secrets, passwords and keys.\n"
 
 
 def export(work: current.Configuration) -> str:
-    """The house as YAML: the same bytes for the same house, one value a line.
+    """The configuration as YAML: the same data gives the same bytes, one value a line.
 
-    Sections, entries and lists are in order, members at their default are left out. Made ids are
-    there, so that they can be kept. Needs the right to read all four sections.
+    Sections, entries and lists are sorted; members at their default are left out. Generated ids
+    are included. Requires the right to read all four sections.
     """
     current.require_readable(work)
     return _HEADER + "\n".join(
         [
             _section("audiences", _bare(AudienceFields, current.audiences(work))),
             _section("roles", _bare(RoleFields, current.roles(work))),
-            _section("clients", _given(ClientFields, current.clients(work))),
-            _section("users", _given(UserFields, current.users(work))),
+            _section("clients", _with_roles(ClientFields, current.clients(work))),
+            _section("users", _with_roles(UserFields, current.users(work))),
         ]
     )
 
 
 def data_of(text: str) -> dict[str, Any]:
-    """What an exported manifest says, of JSON's kinds."""
+    """The data of an exported manifest, as JSON values."""
     return cast("dict[str, Any]", read(text, max_bytes=len(text.encode())).document.data)
 
 
@@ -42,16 +42,16 @@ def _bare(model: type[Fields], records: Iterable[Fields]) -> Iterator[dict[str, 
     return (members(bare(model, each)) for each in records)
 
 
-def _given(
+def _with_roles(
     model: type[Fields], records: Iterable[tuple[Fields, list[Assignment]]]
 ) -> Iterator[dict[str, Any]]:
-    for each, given in records:
-        roles = [each.model_dump(exclude_defaults=True) for each in in_order(given)]
+    for each, assignments in records:
+        roles = [each.model_dump(exclude_defaults=True) for each in in_order(assignments)]
         yield {**members(bare(model, each)), **({"roles": roles} if roles else {})}
 
 
 def _section(name: str, entries: Iterable[dict[str, Any]]) -> str:
-    """Texts rather than entries are held, and put in one order whatever the database's is."""
+    """Keeps texts, which need less memory than entries; sorts them, since databases differ."""
     texts = sorted((_key(entry), written([_sorted(entry)])) for entry in entries)
     if not texts:
         return f"{name}: []\n"
@@ -64,7 +64,7 @@ def _key(entry: dict[str, Any]) -> str:
 
 
 def _sorted(entry: dict[str, Any]) -> dict[str, Any]:
-    """Members as they are, claims by name at every depth."""
+    """The entry with its claims sorted by name at every depth."""
     claims = {"claims": _by_name(entry["claims"])} if "claims" in entry else {}
     return {**entry, **claims}
 

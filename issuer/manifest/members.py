@@ -1,4 +1,4 @@
-"""The members of a resource as a manifest has them: JSON's kinds, lists of names in order."""
+"""The members of a resource in a manifest: JSON values, sorted lists of names."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -11,11 +11,11 @@ from issuer.roles import Assignment
 
 Model = TypeVar("Model", bound=BaseModel)
 
-_SETS = {"scopes", "audiences", "grant_types"}  # their order and their repeats say nothing
+_SETS = {"scopes", "audiences", "grant_types"}  # order and repetitions have no meaning
 
 
 def bare(model: type[Model], fields: Fields) -> Model:
-    """`fields`, a record or an entry, as nothing but `model`."""
+    """`fields`, a stored resource or an entry, as a `model` without further members."""
     stored: dict[str, Any] = {name: getattr(fields, name) for name in model.model_fields}
     return model.model_construct(**stored)
 
@@ -35,9 +35,9 @@ def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     return [name for name in after if _canonical(before[name]) != _canonical(after[name])]
 
 
-def in_order(given: Iterable[Assignment]) -> list[Assignment]:
-    """By role, then audience; everywhere first; each once."""
-    return sorted(set(given), key=lambda each: (each.role, each.audience or ""))
+def in_order(assignments: Iterable[Assignment]) -> list[Assignment]:
+    """By role, then audience, everywhere first; without repetitions."""
+    return sorted(set(assignments), key=lambda each: (each.role, each.audience or ""))
 
 
 def _in_order(dumped: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Names within a manifest: given once, and naming what is there."""
+"""Names in a manifest: they must be unique, and refer to something that exists."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from issuer.fields import fold_id
 from issuer.manifest.document import Document
-from issuer.manifest.problems import Path, Problem, spelled
+from issuer.manifest.problems import ManifestProblem, Path, spelled
 from issuer.usernames import fold_username
 
 Named: TypeAlias = tuple[Path, str]
@@ -23,8 +23,8 @@ class Reference:
     name: str
 
 
-def repeated(document: Document) -> Iterator[Problem]:
-    """Names taken twice, as the rooms would compare them."""
+def repeated(document: Document) -> Iterator[ManifestProblem]:
+    """Names used twice, compared as the domain does."""
     data = document.data
     principals = [*named(data, "clients", "client_id"), *named(data, "users", "id")]
     for names, form in (
@@ -38,14 +38,14 @@ def repeated(document: Document) -> Iterator[Problem]:
 
 def _repeated(
     document: Document, names: Iterable[Named], form: Callable[[str], str]
-) -> Iterator[Problem]:
+) -> Iterator[ManifestProblem]:
     first: dict[str, Path] = {}
     for path, name in names:
         taken = first.setdefault(form(name), path)
         if taken != path:
             line = document.place.line_of(taken)
             message = f"is taken by {spelled(taken)} on line {line}"
-            yield Problem(document.place.line_of(path), path, message)
+            yield ManifestProblem(document.place.line_of(path), path, message)
 
 
 def references(data: object) -> Iterator[Reference]:
@@ -55,25 +55,25 @@ def references(data: object) -> Iterator[Reference]:
             for at, audience in _items(entry, "audiences"):
                 if isinstance(audience, str) and section == "clients":
                     yield Reference((*path, *at), "audience", audience)
-            for at, given in _items(entry, "roles"):
+            for at, assignment in _items(entry, "roles"):
                 for kind in _SECTIONS:
-                    name = given.get(kind) if isinstance(given, Mapping) else None
+                    name = assignment.get(kind) if isinstance(assignment, Mapping) else None
                     if isinstance(name, str):
                         yield Reference((*path, *at, kind), kind, name)
 
 
 def dangling(
-    document: Document, named_there: Iterable[Reference], known: Mapping[str, Collection[str]]
-) -> Iterator[Problem]:
-    """References to what is neither in the manifest nor stays in the house."""
-    for each in named_there:
+    document: Document, found: Iterable[Reference], known: Mapping[str, Collection[str]]
+) -> Iterator[ManifestProblem]:
+    """References to what is neither declared in the manifest nor stays at the issuer."""
+    for each in found:
         if each.name not in known[each.kind]:
-            message = f"there is no {each.kind} {each.name!r}, here or in the house"
-            yield Problem(document.place.line_of(each.path), each.path, message)
+            message = f"there is no {each.kind} {each.name!r}, in the manifest or at the issuer"
+            yield ManifestProblem(document.place.line_of(each.path), each.path, message)
 
 
 def declares(data: object, section: str) -> bool:
-    """Whether the manifest speaks of the section at all."""
+    """Whether the manifest has the section."""
     return isinstance(data, Mapping) and section in data
 
 

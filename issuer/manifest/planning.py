@@ -1,4 +1,4 @@
-"""From the house as it is to the house as a manifest declares it."""
+"""Planning the changes from the current configuration to the declared one."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -9,14 +9,14 @@ from issuer.clients import ClientFields
 from issuer.errors import InUse, NotAllowed
 from issuer.fields import Fields
 from issuer.manifest import current, renames
-from issuer.manifest.changes import Action, Change, Plan, Shift, Step
+from issuer.manifest.changes import Action, Change, ManifestPlan, Shift, Step
 from issuer.manifest.differences import assignment_changes, changes
 from issuer.manifest.members import bare
-from issuer.manifest.principals import Declared, Principal, stored
+from issuer.manifest.principals import Declared, PlannedPrincipal, stored
 from issuer.manifest.problems import InvalidManifest
 from issuer.manifest.reading import Manifest, unfit
 from issuer.manifest.resources import SECTIONS, Kind, Resource
-from issuer.manifest.rights import NOWHERE, World, shifts
+from issuer.manifest.rights import NOWHERE, RightsSnapshot, shifts
 from issuer.roles import RoleFields
 from issuer.scopes import ISSUER_ADMIN
 from issuer.vocabulary import SigningAlgorithm
@@ -25,7 +25,7 @@ Model = TypeVar("Model", bound=Fields)
 
 _MAX_NAMED = 100
 
-# Ids and names are free before others take them; what was in use is no longer when it goes.
+# Ids and names are freed before others use them; a resource is unused before it is deleted.
 _ORDER = [
     (Action.DELETE, Kind.CLIENT),
     (Action.DELETE, Kind.USER),
@@ -46,17 +46,17 @@ _ORDER = [
 ]
 
 
-def plan(work: current.Configuration, manifest: Manifest, *, prune: bool = False) -> Plan:
-    """What makes the house what `manifest` says; nothing is changed.
+def plan(work: current.Configuration, manifest: Manifest, *, prune: bool = False) -> ManifestPlan:
+    """Plan the changes that make the configuration match `manifest`; nothing is changed.
 
-    What the manifest names becomes exactly what it says there, also the roles of its clients
-    and users. What it does not name is left alone, or with `prune` deleted, where the manifest
-    has the section at all; never the issuer's own audience.
+    Resources in the manifest become exactly as declared, the roles of clients and users included.
+    Other resources are unchanged; with `prune` they are deleted if the manifest has their section,
+    except the issuer's own audience.
 
-    A plan is something that `apply` can do. `InvalidManifest` if names are taken or missing in
-    the house, `InUse` if something to be deleted is in use by those who are left alone,
-    `NotAllowed` if no administrator would be left or an algorithm cannot be changed now. Needs
-    the right to read all four sections.
+    `apply` can carry out every plan. `InvalidManifest` if names are taken or missing at the
+    issuer, `InUse` if an unchanged resource needs one to be deleted, `NotAllowed` if no admin
+    would be left or an algorithm cannot be changed now. Requires the right to read all four
+    sections.
     """
     current.require_readable(work)
     return _Planning(work, manifest, prune=prune).plan()
@@ -71,88 +71,96 @@ class _Planning:
         self._steps: dict[tuple[Action, Kind], list[Step]] = defaultdict(list)
         self._shifts: list[Shift] = []
         self._problems = list(unfit(work, manifest.document, prune=prune))
-        self._admins: dict[str, Principal] = {}  # those who will hold `issuer:admin`
+        self._admins: dict[str, PlannedPrincipal] = {}  # holders of `issuer:admin` after the change
         self._changed_admins: list[Resource] = []
         self._in_use: dict[tuple[Kind, str], list[str]] = defaultdict(list)
-        self._before, self._after = self._worlds()
+        self._before, self._after = self._snapshots()
 
-    def plan(self) -> Plan:
+    def plan(self) -> ManifestPlan:
         declared = Declared(self._manifest.entries)
         for record in stored(self._work):
-            self._meet(record, declared)
+            self._match(record, declared)
         for entry in declared.left():
-            self._turn(entry.resource, None, entry)
+            self._change(entry.resource, None, entry)
         self._require_possible()
         steps = [step for place in _ORDER for step in self._in_order(place)]
-        return Plan(self._count, tuple(steps), tuple(self._shifts))
+        return ManifestPlan(self._count, tuple(steps), tuple(self._shifts))
 
-    def _worlds(self) -> tuple[World, World]:
-        """Audiences and roles before and after; there are few, next to clients and users."""
+    def _snapshots(self) -> tuple[RightsSnapshot, RightsSnapshot]:
+        """Audiences and roles before and after; there are few compared to clients and users."""
         own = self._work.audiences.own_id
         entries = self._manifest.entries
         audiences = {each.id: bare(AudienceFields, each) for each in current.audiences(self._work)}
         roles = {each.name: bare(RoleFields, each) for each in current.roles(self._work)}
-        kept = {own: audiences[own]} if own in audiences else {}
-        wanted_audiences = kept | {each.id: self._with_alg(each) for each in entries.audiences}
-        wanted_roles = {each.name: each for each in entries.roles}
-        return World(audiences, roles, own), World(
-            self._turn_all(Kind.AUDIENCE, audiences, wanted_audiences),
-            self._turn_all(Kind.ROLE, roles, wanted_roles),
+        unpruned = {own: audiences[own]} if own in audiences else {}
+        declared_audiences = unpruned | {
+            each.id: self._with_alg(each) for each in entries.audiences
+        }
+        declared_roles = {each.name: each for each in entries.roles}
+        return RightsSnapshot(audiences, roles, own), RightsSnapshot(
+            self._change_all(Kind.AUDIENCE, audiences, declared_audiences),
+            self._change_all(Kind.ROLE, roles, declared_roles),
             own,
         )
 
     def _with_alg(self, audience: AudienceFields) -> AudienceFields:
-        """As its room stores one that does not say how it signs."""
+        """The audience with the algorithm that is stored for one without `signing_alg`."""
         alg = audience.signing_alg or self._work.audiences.algorithms[0]
         return audience.model_copy(update={"signing_alg": alg})
 
-    def _turn_all(
-        self, kind: Kind, there: Mapping[str, Model], wanted: Mapping[str, Model]
+    def _change_all(
+        self, kind: Kind, there: Mapping[str, Model], declared: Mapping[str, Model]
     ) -> dict[str, Model]:
-        """What there will be of the kind; the steps to it are noted."""
-        will_be = {**({} if self._prunes(kind) else there), **wanted}
+        """The resources of the kind after the change; notes the steps."""
+        will_be = {**({} if self._prunes(kind) else there), **declared}
         for name in {**there, **will_be}:
             resource = Resource(kind, name, name)
             self._note(changes(resource, there.get(name), will_be.get(name)))
         return will_be
 
-    def _meet(self, record: Principal, declared: Declared) -> None:
-        entry = declared.meet(record)
+    def _match(self, record: PlannedPrincipal, declared: Declared) -> None:
+        entry = declared.match(record)
         if entry is None and self._prunes(record.resource.kind):
-            self._turn(record.resource, record, None)
+            self._change(record.resource, record, None)
             return
         self._problems += [
-            self._manifest.problem(path, f"is taken by the {record.resource} in the house")
-            for path in declared.unassigned_from(record, entry)
+            self._manifest.problem(path, f"is taken by the existing {record.resource}")
+            for path in declared.conflicts_with(record, entry)
         ]
         if entry is None:
             self._note_uses(record)
-        self._turn(record.resource, record, entry or record)
+        self._change(record.resource, record, entry or record)
 
-    def _turn(self, who: Resource, before: Principal | None, after: Principal | None) -> None:
+    def _change(
+        self, resource: Resource, before: PlannedPrincipal | None, after: PlannedPrincipal | None
+    ) -> None:
         if before is not after:
             fields = [each.fields if each else None for each in (before, after)]
-            self._note(changes(who, *fields))
+            self._note(changes(resource, *fields))
         if after is not None:
-            self._note(assignment_changes(who, before.given if before else [], after.given))
-        was = self._before.standing(before.fields, before.given) if before else NOWHERE
-        will_be = self._after.standing(after.fields, after.given) if after else NOWHERE
+            self._note(
+                assignment_changes(
+                    resource, before.assignments if before else [], after.assignments
+                )
+            )
+        was = self._before.standing(before.fields, before.assignments) if before else NOWHERE
+        will_be = self._after.standing(after.fields, after.assignments) if after else NOWHERE
         own = self._work.audiences.own_id
         if after is not None and ISSUER_ADMIN in will_be.at(own):
-            self._admins[who.id or who.name] = after
+            self._admins[resource.id or resource.name] = after
         stays = after is not None and before is not None and before.fields == after.fields
         if ISSUER_ADMIN in was.at(own) and not (stays and ISSUER_ADMIN in will_be.at(own)):
-            self._changed_admins.append(who)
-        self._shifts += shifts(who, was, will_be)
+            self._changed_admins.append(resource)
+        self._shifts += shifts(resource, was, will_be)
 
     def _note(self, steps: Iterable[Step]) -> None:
         for step in steps:
             self._steps[step.action, step.resource.kind].append(step)
 
-    def _note_uses(self, record: Principal) -> None:
-        """Of what will not be there, by one who is left alone."""
-        uses = [(Kind.ROLE, each.role) for each in record.given]
-        uses += [(Kind.AUDIENCE, each.audience) for each in record.given if each.audience]
+    def _note_uses(self, record: PlannedPrincipal) -> None:
+        """Note uses of resources to be deleted, by a principal that is unchanged."""
+        uses = [(Kind.ROLE, each.role) for each in record.assignments]
+        uses += [(Kind.AUDIENCE, each.audience) for each in record.assignments if each.audience]
         if isinstance(record.fields, ClientFields):
             uses += [(Kind.AUDIENCE, each) for each in record.fields.audiences]
         for kind, name in uses:
@@ -171,7 +179,7 @@ class _Planning:
                 self._work.audiences.require_algorithm(step.resource.name, alg)
 
     def _require_an_admin(self) -> None:
-        """Else `apply` would refuse at its end."""
+        """Without an admin left, `apply` would be refused at its end."""
         if not self._changed_admins:
             return
         created = {step.resource.id for step in self._steps[Action.CREATE, Kind.CLIENT]}
@@ -185,7 +193,7 @@ class _Planning:
             self._work.authority.require(ISSUER_ADMIN)
             names = ", ".join(map(str, self._changed_admins[:_MAX_NAMED]))
             raise NotAllowed(
-                f"This would remove the last holder of issuer:admin ({names}): declare one in"
+                f"This would remove the last holder of issuer:admin ({names}). Declare one in"
                 " the manifest."
             )
 

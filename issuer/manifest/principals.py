@@ -1,4 +1,4 @@
-"""Clients and users, on record and in a manifest, and which of these are which of those."""
+"""Clients and users, stored and declared, and which entry is which stored one."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -16,11 +16,11 @@ from issuer.users import UserFields
 
 
 @dataclass(frozen=True)
-class Principal:
-    """A client or a user, and what it is given. `path`: where a manifest says so."""
+class PlannedPrincipal:
+    """A client or a user with its assignments. `path` is its place in a manifest."""
 
     fields: ClientFields | UserFields
-    given: list[Assignment]
+    assignments: list[Assignment]
     path: Path = ()
 
     @property
@@ -31,12 +31,12 @@ class Principal:
         return Resource(Kind.USER, self.fields.id, self.fields.username)
 
 
-def stored(work: current.Configuration) -> Iterator[Principal]:
-    """Every client, then every user of the house."""
-    for client, given in current.clients(work):
-        yield _client(client, given)
-    for user, given in current.users(work):
-        yield _user(user, given)
+def stored(work: current.Configuration) -> Iterator[PlannedPrincipal]:
+    """Every stored client, then every stored user."""
+    for client, assignments in current.clients(work):
+        yield _client(client, assignments)
+    for user, assignments in current.users(work):
+        yield _user(user, assignments)
 
 
 class Declared:
@@ -60,10 +60,10 @@ class Declared:
             if isinstance(each.fields, UserFields)
         }
 
-    def meet(self, record: Principal) -> Principal | None:
-        """The entry of this client or user, who is then no longer among those `left`.
+    def match(self, record: PlannedPrincipal) -> PlannedPrincipal | None:
+        """The entry of this stored client or user; it is then removed from those `left`.
 
-        It is the one of that id; a user's may have none, and then be the one of that name.
+        Found by id; an entry of a user without an id is found by user name.
         """
         path = self._by_key.get(_key(record.resource))
         if path is None and isinstance(record.fields, UserFields):
@@ -75,14 +75,16 @@ class Declared:
             return replace(entry, fields=fields)
         return entry
 
-    def left(self) -> Iterable[Principal]:
-        """The entries nobody on record has met: they are to be made."""
+    def left(self) -> Iterable[PlannedPrincipal]:
+        """The entries that match no stored client or user: to be created."""
         return self._left.values()
 
-    def unassigned_from(self, record: Principal, entry: Principal | None) -> Iterator[Path]:
-        """Where the manifest gives the id or the user name of `record` to somebody else.
+    def conflicts_with(
+        self, record: PlannedPrincipal, entry: PlannedPrincipal | None
+    ) -> Iterator[Path]:
+        """Where another entry uses the id or the user name of `record`.
 
-        `entry` is what the record will be; None: it stays as it is.
+        `entry` is the declared state of the record; None: it stays as it is.
         """
         own = entry.path if entry else None
         assert record.resource.id is not None
@@ -101,9 +103,13 @@ def _key(resource: Resource) -> tuple[Kind, str | None, str | None]:
     return (resource.kind, resource.id, None)
 
 
-def _client(fields: ClientFields, given: Iterable[Assignment], path: Path = ()) -> Principal:
-    return Principal(bare(ClientFields, fields), in_order(given), path)
+def _client(
+    fields: ClientFields, assignments: Iterable[Assignment], path: Path = ()
+) -> PlannedPrincipal:
+    return PlannedPrincipal(bare(ClientFields, fields), in_order(assignments), path)
 
 
-def _user(fields: UserFields, given: Iterable[Assignment], path: Path = ()) -> Principal:
-    return Principal(bare(UserFields, fields), in_order(given), path)
+def _user(
+    fields: UserFields, assignments: Iterable[Assignment], path: Path = ()
+) -> PlannedPrincipal:
+    return PlannedPrincipal(bare(UserFields, fields), in_order(assignments), path)

@@ -1,4 +1,4 @@
-"""What is wrong with a manifest: all of it at once, each with its line."""
+"""The errors of a manifest, all at once, each with its line."""
 
 import json
 import re
@@ -15,8 +15,8 @@ _MAX_NAME = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that is wrong, and where it stands; lines count from 1."""
+class ManifestProblem:
+    """One error and its place; lines count from 1."""
 
     line: int
     path: Path
@@ -29,10 +29,10 @@ class Problem:
 class InvalidManifest(IssuerError):
     """A manifest that cannot be used. `str()` of it has one line for each of `problems`.
 
-    Those are the first `MOST_PROBLEMS` of `total`.
+    Those are the first `MAX_PROBLEMS` of `total`.
     """
 
-    def __init__(self, file: str, problems: Iterable[Problem]) -> None:
+    def __init__(self, file: str, problems: Iterable[ManifestProblem]) -> None:
         self.file = file
         found = sorted(set(problems), key=lambda each: (each.line, str(each)))
         self.problems = found[:MAX_PROBLEMS]
@@ -44,13 +44,13 @@ class InvalidManifest(IssuerError):
 
 
 def spelled(path: Path) -> str:
-    """`path` as people write it: `clients[2].scopes[0]`."""
+    """`path` as text: `clients[2].scopes[0]`."""
     parts = [f"[{part}]" if isinstance(part, int) else f".{_name(part)}" for part in path]
     return "".join(parts).removeprefix(".")
 
 
 def shown(value: object) -> str:
-    """`value` as JSON on one line, without a character that a terminal would obey."""
+    """`value` as JSON on one line, without control characters for a terminal."""
     text = json.dumps(value, ensure_ascii=False)
     return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
 

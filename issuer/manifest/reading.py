@@ -1,4 +1,4 @@
-"""From a file to a manifest, or to everything that is wrong with it."""
+"""From a file to a manifest, or to all its errors."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -12,16 +12,16 @@ from issuer.manifest.document import Document
 from issuer.manifest.entries import ClientEntry, Entries, UserEntry
 from issuer.manifest.names import dangling, declares, named, references, repeated
 from issuer.manifest.parsing import MAX_BYTES, parse
-from issuer.manifest.problems import InvalidManifest, Path, Problem
+from issuer.manifest.problems import InvalidManifest, ManifestProblem, Path
 from issuer.manifest.resources import Kind, Resource
 from issuer.roles import Assignment, RoleFields
 from issuer.vocabulary import SigningAlgorithm
 
-_IN_OUR_WORDS = {
+_MESSAGES = {
     "missing": "is required",
-    "extra_forbidden": "is not known here",
+    "extra_forbidden": "is not a known member",
     "bool_type": "must be true or false",
-    "string_type": "must be text; in quotes, if it looks like something else",
+    "string_type": "must be a string; quote it if it looks like another type",
     "list_type": "must be a list",
     "dict_type": "must be a mapping",
     "model_type": "must be a mapping",
@@ -30,26 +30,26 @@ _IN_OUR_WORDS = {
 
 @dataclass(frozen=True)
 class Manifest:
-    """A house as a file declares it. `file` is what messages call it."""
+    """A configuration as declared in a file. `file` is its name in messages."""
 
     file: str
     entries: Entries
     document: Document = field(repr=False)
 
     def declares(self, section: str) -> bool:
-        """Whether it speaks of the section at all."""
+        """Whether it has the section."""
         return declares(self.document.data, section)
 
     def scopes(self) -> Iterator[tuple[Resource, list[str]]]:
-        """The roles and clients it declares, and the scopes it gives them."""
+        """The declared roles and clients with their scopes."""
         for role in self.entries.roles:
             yield Resource(Kind.ROLE, role.name, role.name), role.scopes
         for client in self.entries.clients:
             yield Resource(Kind.CLIENT, client.client_id, client.client_id), client.scopes
 
-    def problem(self, path: Path, message: str) -> Problem:
-        """Something wrong with what stands at `path`."""
-        return Problem(self.document.place.line_of(path), path, message)
+    def problem(self, path: Path, message: str) -> ManifestProblem:
+        """An error in the value at `path`."""
+        return ManifestProblem(self.document.place.line_of(path), path, message)
 
 
 def read(
@@ -60,10 +60,10 @@ def read(
     prune: bool = False,
     max_bytes: int = MAX_BYTES,
 ) -> Manifest:
-    """The manifest in `source`, or `InvalidManifest` with everything that is wrong with it.
+    """The manifest in `source`, or `InvalidManifest` with all its errors.
 
-    With `rooms`, it must also fit this house: whatever it refers to is declared or there, and
-    stays when the rest is pruned. `plan` demands that too, but of a file that can be read.
+    With `work`, it must also fit the issuer: every name it refers to is declared or exists, and
+    is not pruned. `plan` checks that too, but only for a file without other errors.
     """
     document = parse(source, max_bytes)
     problems = list(document.problems)
@@ -77,18 +77,20 @@ def read(
     return Manifest(file, entries, document)
 
 
-def unfit(work: current.Configuration, document: Document, *, prune: bool) -> Iterator[Problem]:
-    """What this house cannot be: algorithms it lacks, names of what will not be there."""
+def unfit(
+    work: current.Configuration, document: Document, *, prune: bool
+) -> Iterator[ManifestProblem]:
+    """What the issuer cannot apply: unavailable algorithms, names of what will not exist."""
     data = document.data
     for path, alg in named(data, "audiences", "signing_alg"):
         if alg in set(SigningAlgorithm) - set(work.audiences.algorithms):
             message = "is not one of ISSUER_SIGNING_ALGORITHMS"
-            yield Problem(document.place.line_of(path), path, message)
+            yield ManifestProblem(document.place.line_of(path), path, message)
     yield from dangling(document, references(data), _known(work, data, prune=prune))
 
 
 def _known(work: current.Configuration, data: object, *, prune: bool) -> dict[str, set[str]]:
-    """The names of audiences and roles that will be there."""
+    """The names of audiences and roles that will exist."""
     known = {
         "audience": {name for _, name in named(data, "audiences", "id")},
         "role": {name for _, name in named(data, "roles", "name")},
@@ -101,9 +103,9 @@ def _known(work: current.Configuration, data: object, *, prune: bool) -> dict[st
     return known
 
 
-def _validated(document: Document, problems: list[Problem]) -> Entries | None:
+def _validated(document: Document, problems: list[ManifestProblem]) -> Entries | None:
     if document.problems and document.data is None:
-        return None  # not read to its end
+        return None  # not read to the end
     try:
         return Entries.model_validate(document.data)
     except ValidationError as error:
@@ -111,10 +113,10 @@ def _validated(document: Document, problems: list[Problem]) -> Entries | None:
     for each in found:
         path = each["loc"]
         if not any(path[:depth] in document.unread for depth in range(len(path) + 1)):
-            message = _IN_OUR_WORDS.get(each["type"], each["msg"].removeprefix("Value error, "))
+            message = _MESSAGES.get(each["type"], each["msg"].removeprefix("Value error, "))
             if each["type"] == "extra_forbidden":
                 message += _meant(path)
-            problems.append(Problem(document.place.line_of(path), path, message))
+            problems.append(ManifestProblem(document.place.line_of(path), path, message))
     return None
 
 
@@ -130,7 +132,7 @@ _MEMBERS: dict[tuple[str, ...], Iterable[str]] = {
 
 
 def _meant(path: Path) -> str:
-    """The member that somebody probably meant by the last part of the path."""
+    """A suggestion for the last part of the path, if a known member is similar."""
     *place, name = path
     known = _MEMBERS.get(tuple(str(each) for each in place if not isinstance(each, int)), ())
     meant = did_you_mean(str(name), known)

@@ -1,4 +1,4 @@
-"""An order in which users can change names among each other: no name is taken twice."""
+"""An order in which users can exchange names without a conflict."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -12,7 +12,7 @@ from issuer.users import UserFields
 def in_order(updates: Iterable[Change]) -> Iterator[Change]:
     """`updates` of users, each after the one that frees its new name.
 
-    Where names go round in a circle, one user first steps aside to a name that nobody has.
+    In a cycle of names, one user first gets a temporary name.
     """
     waiting = list(updates)
     while waiting:
@@ -21,8 +21,8 @@ def in_order(updates: Iterable[Change]) -> Iterator[Change]:
         if len(blocked) < len(waiting):
             yield from (each for each in waiting if not _is_blocked(each, held))
         else:
-            aside, blocked[0] = _aside(blocked[0])
-            yield aside
+            temporary, blocked[0] = _via_temporary_name(blocked[0])
+            yield temporary
         waiting = blocked
 
 
@@ -35,16 +35,16 @@ def _name(members: Mapping[str, object]) -> str | None:
     return fold_username(str(members["username"])) if "username" in members else None
 
 
-def _aside(change: Change) -> tuple[Change, Change]:
+def _via_temporary_name(change: Change) -> tuple[Change, Change]:
     assert isinstance(change.fields, UserFields)
     digest = sha256(str(change.resource.id).encode()).hexdigest()
-    aside = {"username": f"renaming-{digest[:32]}"}
+    temporary = {"username": f"renaming-{digest[:32]}"}
     after = {"username": change.after["username"]}
     return (
         replace(
             change,
-            after={**change.after, **aside},
-            fields=change.fields.model_copy(update=aside),
+            after={**change.after, **temporary},
+            fields=change.fields.model_copy(update=temporary),
         ),
-        replace(change, before=aside, after=after),
+        replace(change, before=temporary, after=after),
     )

@@ -1,4 +1,4 @@
-"""What a manifest is about, and how it is called."""
+"""The resources of a manifest and their names."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,19 +19,19 @@ SECTIONS = {kind: f"{kind}s" for kind in Kind}  # of a manifest, of the API, of 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """Something in the house. A user goes by the user name, and has no id before it is made."""
+    """A resource. A user is named by the user name, and has no id before creation."""
 
     kind: Kind
     id: str | None
     name: str
 
     def __str__(self) -> str:
-        made = f" ({self.id})" if self.kind is Kind.USER and self.id else ""
-        return f"{self.kind} {self.text}{made}"
+        user_id = f" ({self.id})" if self.kind is Kind.USER and self.id else ""
+        return f"{self.kind} {self.text}{user_id}"
 
     @property
     def text(self) -> str:
-        """The name, as it may be written on a terminal."""
+        """The name, safe for a terminal."""
         return shown(self.name)[1:-1]
 
     def as_json(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a change gives and takes in the end: scopes at audiences (CONTRACT §4)."""
+"""The effect of a change on rights: scopes gained and lost at audiences."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from issuer.vocabulary import SigningAlgorithm
 
 @dataclass(frozen=True)
 class Standing:
-    """What somebody can have in a token, and where; nothing, for one who is disabled."""
+    """The scopes a principal can get in a token, by audience; none if it is disabled."""
 
     rights: Rights
     audiences: Mapping[str, AudienceRecord]
@@ -30,8 +30,8 @@ class Standing:
 NOWHERE = Standing(Rights(frozenset(), ()), {})
 
 
-class World:
-    """The audiences and roles there are at one time."""
+class RightsSnapshot:
+    """All audiences and roles, before or after a change."""
 
     def __init__(
         self,
@@ -49,14 +49,14 @@ class World:
         return name in (self._roles if kind is Kind.ROLE else self._audiences)
 
     def standing(
-        self, principal: ClientFields | UserFields, given: Iterable[Assignment]
+        self, principal: ClientFields | UserFields, assignments: Iterable[Assignment]
     ) -> Standing:
-        """That of a client, or of a user through any client that has the same rights."""
+        """The standing of a client, or of a user through a client with all rights."""
         if principal.disabled:
             return NOWHERE
         grants = tuple(
             RoleGrant(each.role, each.audience, self._roles[each.role])
-            for each in given
+            for each in assignments
             if each.role in self._roles
         )
         if isinstance(principal, UserFields):
@@ -67,7 +67,7 @@ class World:
 
 
 def shifts(principal: Resource, before: Standing, after: Standing) -> Iterator[Shift]:
-    """By audience, the scopes gained and lost. One that was covered already is no gain."""
+    """The scopes gained and lost by audience. A scope covered before is no gain."""
     if before.rights == after.rights and before.audiences.keys() == after.audiences.keys():
         return
     for audience in sorted({*before.audiences, *after.audiences}):
@@ -83,7 +83,7 @@ def _record(audience: AudienceFields, own_audience: str) -> AudienceRecord:
         id=audience.id,
         signing_alg=AlgorithmInUse(
             audience.signing_alg or SigningAlgorithm.RS256
-        ),  # no matter for rights
+        ),  # irrelevant for rights
         access_token_ttl=audience.access_token_ttl,
         include_roles=audience.include_roles,
         is_own=audience.id == own_audience,

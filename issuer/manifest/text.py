@@ -1,6 +1,6 @@
-"""Writing YAML that differs only where its values do, one value a line.
+"""Writing stable YAML for diffs: one value a line.
 
-Text is written plain only where no reader of YAML 1.1 or 1.2 takes it for something else.
+A string is unquoted only if every parser of YAML 1.1 or 1.2 reads it as the same string.
 """
 
 import json
@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 _TROUBLE = re.compile(r": |:$| #| $")
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t"}
-_MAX_KEY = 120  # YAML looks for the colon of a longer one only if it is told
+_MAX_KEY = 120  # YAML requires `?` before a longer key
 
 
 def written(value: object) -> str:
-    """`value`, of JSON's kinds, as a YAML document in block style."""
+    """`value`, made of JSON values, as a YAML document in block style."""
     return "".join(f"{line}\n" for line in _block(value))
 
 
@@ -52,7 +52,7 @@ def _scalar(value: object) -> str:
             return value if _is_plain(value) else _quoted(value)
         case float():
             return _number(value)
-    return json.dumps(value)  # an empty one, of a dict or a list
+    return json.dumps(value)  # a dict or a list here is empty
 
 
 def _is_plain(text: str) -> bool:
@@ -78,5 +78,5 @@ def _printable(character: str) -> str:
 
 def _number(value: float) -> str:
     mantissa, e, exponent = repr(value).partition("e")
-    # YAML 1.1 knows an exponent only behind a point.
+    # YAML 1.1 reads an exponent only after a decimal point.
     return f"{mantissa}.0e{exponent}" if e and "." not in mantissa else repr(value)

@@ -38,7 +38,7 @@ class Marks:
 
     def of_unknown_user(self, username: str) -> bytes:
         """The mark of an unknown name; several names share one."""
-        return self._mark("nobody", fold_username(username))[:_UNKNOWN_MARK_BYTES]
+        return self._mark("unknown", fold_username(username))[:_UNKNOWN_MARK_BYTES]
 
     def of_address(self, address: str | None) -> bytes:
         return self._mark("address", network_of(address))

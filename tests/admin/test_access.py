@@ -136,7 +136,7 @@ GAINS: dict[str, tuple[str, str, dict[str, Any] | None]] = {
     "claims of a privileged client": ("PATCH", "/clients/privileged", {"claims": {"a": 1}}),
     "a client with a role": ("PATCH", "/clients/by-role", {"audiences": [URL]}),
     "the name of a client with a role": ("PATCH", "/clients/by-role", {"name": "x"}),
-    "a client that may request tokens for the issuer": ("PATCH", "/clients/mere-audience", {"name": "x"}),
+    "a client of the issuer audience": ("PATCH", "/clients/mere-audience", {"name": "x"}),
     "another client's secret": ("POST", "/clients/privileged/secrets", {}),
     "the secret of a client with a role": ("POST", "/clients/by-role/secrets", {}),
     "deleting a privileged client": ("DELETE", "/clients/privileged", None),

@@ -50,7 +50,7 @@ def test_malformed_json_of_an_unauthenticated_caller_is_401(deployment: Deployme
 
 @on_sqlite
 def test_the_connection_of_a_refused_large_body_is_closed(deployment: Deployment):
-    """Nobody need send, nor this server receive, what is not read."""
+    """So that the rest of the body is neither sent nor received."""
     for size, expected in ((1_000, None), (500_000, "close")):
         answer = deployment.http.post("/admin/v1/manifest/plan", content=b"#" * size, headers=YAML)
         assert answer.status_code == 401
@@ -64,8 +64,8 @@ def test_the_connection_of_a_large_body_that_was_read_stays_open(admin: AdminApi
 
 
 @on_sqlite
-def test_refusals_of_an_address_leave_at_a_bounded_pace(deployment: Deployment, clock: FakeClock):
-    """Whoever asks again at once would take the server from others."""
+def test_the_rate_of_refusals_to_an_address_is_limited(deployment: Deployment, clock: FakeClock):
+    """A client that retries at once must not slow down others."""
     began = clock.monotonic()
     for _ in range(100):
         deployment.http.get("/admin/v1/roles")
@@ -75,7 +75,7 @@ def test_refusals_of_an_address_leave_at_a_bounded_pace(deployment: Deployment, 
 
 
 @on_sqlite
-def test_what_is_answered_leaves_at_once(admin: AdminApi, clock: FakeClock):
+def test_successful_responses_are_not_delayed(admin: AdminApi, clock: FakeClock):
     began = clock.monotonic()
     for _ in range(101):
         assert admin.get("/roles").status_code == 200
@@ -102,7 +102,7 @@ def test_a_manifest_is_planned_before_the_database_is_locked(
     assert problem(refused) == (422, "invalid-fields")
 
 
-def test_a_third_plan_is_told_to_come_back(deployment: Deployment, admin: AdminApi):
+def test_a_third_concurrent_plan_is_503_with_retry_after(deployment: Deployment, admin: AdminApi):
     """Two may be made at a time: each can take a hundred megabytes.
 
     The second of them is outdated when the first is done, and made again.

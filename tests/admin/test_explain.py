@@ -107,8 +107,8 @@ def test_an_unguarded_route_is_open_to_every_token(
 @pytest.mark.parametrize(
     ("question", "answer"),
     [
-        ({"client_id": "nobody"}, (404, "not-found")),
-        ({"user_id": "nobody"}, (404, "not-found")),
+        ({"client_id": "unknown"}, (404, "not-found")),
+        ({"user_id": "unknown"}, (404, "not-found")),
         ({"client_id": "a\0b"}, (404, "not-found")),
         ({}, (422, "invalid-fields")),
         ({"client_id": "issuer-admin", "token": "x"}, (422, "invalid-fields")),

@@ -24,17 +24,17 @@ HOLDINGS = [
     *([f"issuer:{name}:{do}" for name in ISSUER_RESOURCES] for do in ("read", "write")),
     ["agent_os:admin"],
 ]
-ASKED = {"client_id": "nobody", "audience": "my-os", "method": "GET", "path": "/agents"}
+ASKED = {"client_id": "unknown", "audience": "my-os", "method": "GET", "path": "/agents"}
 # The bodies of routes that need more than {}: a route is open if any of them is not refused.
 BODIES: dict[str, list[dict[str, Any]]] = {
     "POST /audiences": [{"id": "new"}],
     "POST /roles": [{"name": "new"}],
     "POST /clients": [{"client_id": "new"}],
     "POST /users": [{"username": "new"}],
-    "PUT /users/nobody/password": [{"password": PASSWORD}],
+    "PUT /users/unknown/password": [{"password": PASSWORD}],
     "POST /scopes/lint": [{"scopes": []}],
-    "POST /explain": [ASKED, {**ASKED, "client_id": None, "user_id": "nobody"}],
-    "POST /preview": [{"client_id": "nobody"}],
+    "POST /explain": [ASKED, {**ASKED, "client_id": None, "user_id": "unknown"}],
+    "POST /preview": [{"client_id": "unknown"}],
 }
 READ = {200, 201, 204, 403, 404, 409}  # the answers to a request that was understood
 
@@ -98,10 +98,8 @@ def routes_of(deployment: Deployment) -> dict[str, set[str]]:
     assert isinstance(deployment.http, TestClient)
     found: dict[str, set[str]] = {}
     for route in leaves(deployment.http.app.rest.routes):  # type: ignore[attr-defined]
-        path = re.sub(r"\{.+?\}", "nobody", route.path)
-        found.setdefault(path, set()).update(
-            route.methods or {"POST"}
-        )  # none: it answers 405 itself
+        path = re.sub(r"\{.+?\}", "unknown", route.path)
+        found.setdefault(path, set()).update(route.methods or {"POST"})  # none: answers 405
     for path, methods in found.items():
         if "/admin/v1/" in path and "GET" in methods:
             methods.add("HEAD")  # a middleware turns it into a GET
@@ -199,7 +197,7 @@ def test_every_line_is_about_an_existing_route(deployment: Deployment):
 
 def taken_at(path: str, there: dict[str, set[str]]) -> set[str]:
     """The methods of the path, also where it looks like one with a parameter."""
-    alike = [each for each in there if re.fullmatch(each.replace("nobody", "[^/]+"), path)]
+    alike = [each for each in there if re.fullmatch(each.replace("unknown", "[^/]+"), path)]
     return set().union(*(there[each] for each in alike))
 
 
@@ -223,7 +221,7 @@ def test_the_metrics_need_their_own_token(
     deployment: Deployment, asker: Callable[[list[str]], Asker]
 ):
     decision = asker(["issuer:admin"]).explained("GET", "/metrics").decision
-    assert decision.reason.endswith("It takes the token of ISSUER_METRICS_TOKEN.")
+    assert decision.reason.endswith("It requires the token of ISSUER_METRICS_TOKEN.")
     assert (
         bare(deployment, "GET", f"{deployment.services.settings.base_path}/metrics").status_code
         == 401
@@ -244,7 +242,7 @@ def test_the_explanation_names_the_scope_and_its_role(admin: AdminApi, deploymen
     allowed = admin.post("/explain", **question).json()
     assert allowed == {
         "allowed": True,
-        "reason": "The issuer wants issuer:roles:read here, and issuer:roles:write covers it.",
+        "reason": "The issuer requires issuer:roles:read here, and issuer:roles:write covers it.",
         "scope": "issuer:roles:write",
         "via": [
             {
@@ -260,7 +258,7 @@ def test_the_explanation_names_the_scope_and_its_role(admin: AdminApi, deploymen
         "held": ["issuer:roles:write"],
     }
     refused = admin.post("/explain", **{**question, "path": "/admin/v1/keys"}).json()
-    assert refused["reason"] == "The issuer wants issuer:keys:read here, and no scope covers it."
+    assert refused["reason"] == "The issuer requires issuer:keys:read here, and no scope covers it."
     assert (refused["scope"], refused["smallest_addition"]) == (None, ["issuer:keys:read"])
 
 
@@ -274,7 +272,7 @@ def test_the_reason_mentions_that_a_change_may_need_an_admin(
     writer = asker([f"issuer:{name}:write" for name in ISSUER_RESOURCES])
     decision = writer.explained(method, f"/admin/v1{path}").decision
     assert decision.allowed
-    assert decision.reason.endswith("rights at the issuer itself takes issuer:admin.")
+    assert decision.reason.endswith("rights at the issuer itself requires issuer:admin.")
     for_admins = asker(["issuer:admin"]).explained(method, f"/admin/v1{path}").decision
     assert for_admins.reason.endswith("here, and issuer:admin covers it.")
 

@@ -9,7 +9,7 @@ import yaml
 
 from tests.builders import Deployment
 from tests.drivers import AdminApi, problem
-from tests.manifest.declaring import HOUSE, exported
+from tests.manifest.declaring import MANIFEST, exported
 
 YAML = "application/yaml"
 READ = [f"issuer:{section}:read" for section in ("audiences", "roles", "clients", "users")]
@@ -21,7 +21,7 @@ def send(admin: AdminApi, what: str, source: str | bytes, **request: object) -> 
 
 
 def test_the_export_equals_that_of_the_command_line(deployment: Deployment, admin: AdminApi):
-    send(admin, "apply", HOUSE)
+    send(admin, "apply", MANIFEST)
     as_yaml = admin.get("/manifest", headers={"Accept": YAML})
     assert as_yaml.headers["content-type"] == "application/yaml"
     assert as_yaml.text == exported(deployment.services)
@@ -32,7 +32,7 @@ def test_the_export_equals_that_of_the_command_line(deployment: Deployment, admi
 
 @pytest.mark.parametrize("accept", [YAML, "application/json"])
 def test_applying_an_export_changes_nothing(admin: AdminApi, accept: str):
-    send(admin, "apply", HOUSE)
+    send(admin, "apply", MANIFEST)
     exported = admin.get("/manifest", headers={"Accept": accept})
     answer = send(admin, "plan", exported.content, headers={"Content-Type": accept})
     assert (answer.json()["changes"], answer.json()["rights"]) == ([], [])
@@ -40,7 +40,7 @@ def test_applying_an_export_changes_nothing(admin: AdminApi, accept: str):
 
 def test_a_plan_lists_changes_and_makes_none(deployment: Deployment, admin: AdminApi):
     before = exported(deployment.services)
-    planned = send(admin, "plan", HOUSE)
+    planned = send(admin, "plan", MANIFEST)
     assert planned.status_code == 200
     assert {"action": "create", "kind": "role", "id": "runner"}.items() <= next(
         each for each in planned.json()["changes"] if each["kind"] == "role"
@@ -56,26 +56,26 @@ def test_a_plan_lists_changes_and_makes_none(deployment: Deployment, admin: Admi
 
 
 def test_new_secrets_and_ids_are_returned_once(admin: AdminApi):
-    applied = send(admin, "apply", HOUSE).json()
+    applied = send(admin, "apply", MANIFEST).json()
     assert applied["client_secrets"]["ci-bot"].startswith("ais_")
     assert admin.get(f"/users/{applied['user_ids']['alice']}").json()["username"] == "alice"
-    again = send(admin, "apply", HOUSE).json()
+    again = send(admin, "apply", MANIFEST).json()
     assert (again["changes"], again["client_secrets"], again["user_ids"]) == ([], {}, {})
 
 
 def test_if_match_applies_only_the_plan_that_was_read(admin: AdminApi):
-    seen = send(admin, "plan", HOUSE).headers["etag"]
+    seen = send(admin, "plan", MANIFEST).headers["etag"]
     admin.post("/roles", name="meanwhile", scopes=[])
-    refused = send(admin, "apply", HOUSE, headers={"If-Match": seen})
+    refused = send(admin, "apply", MANIFEST, headers={"If-Match": seen})
     assert problem(refused) == (412, "precondition-failed")
     assert admin.get("/roles/runner").status_code == 404
-    seen = send(admin, "plan", HOUSE).headers["etag"]
-    assert send(admin, "apply", HOUSE, headers={"If-Match": seen}).status_code == 200
+    seen = send(admin, "plan", MANIFEST).headers["etag"]
+    assert send(admin, "apply", MANIFEST, headers={"If-Match": seen}).status_code == 200
 
 
 def test_nothing_is_pruned_without_prune(admin: AdminApi):
     admin.post("/roles", name="left-over", scopes=[])
-    roles = HOUSE[: HOUSE.index("clients:")]
+    roles = MANIFEST[: MANIFEST.index("clients:")]
     send(admin, "apply", roles)
     assert admin.get("/roles/left-over").status_code == 200
     send(admin, "apply", roles, params={"prune": "true"})
@@ -102,7 +102,7 @@ def test_a_body_that_is_no_manifest_is_refused(admin: AdminApi, source: bytes, l
 
 
 def test_other_media_types_are_415(admin: AdminApi):
-    refused = send(admin, "plan", HOUSE, headers={"Content-Type": "text/plain"})
+    refused = send(admin, "plan", MANIFEST, headers={"Content-Type": "text/plain"})
     assert problem(refused) == (415, "unsupported-media-type")
 
 
@@ -114,7 +114,11 @@ def test_a_manifest_over_the_limit_is_413(admin: AdminApi):
 @pytest.mark.parametrize("missing", READ)
 def test_reading_needs_all_four_read_scopes(holder_of: Callable[..., AdminApi], missing: str):
     weak = holder_of(*(scope for scope in READ if scope != missing))
-    for answer in (weak.get("/manifest"), send(weak, "plan", HOUSE), send(weak, "apply", HOUSE)):
+    for answer in (
+        weak.get("/manifest"),
+        send(weak, "plan", MANIFEST),
+        send(weak, "apply", MANIFEST),
+    ):
         assert problem(answer) == (403, "forbidden")
         assert missing in answer.headers["www-authenticate"]
 
@@ -123,9 +127,9 @@ def test_each_step_needs_the_write_scope_of_its_section(
     deployment: Deployment, holder_of: Callable[..., AdminApi]
 ):
     reader = holder_of(*READ, "issuer:roles:write")
-    assert send(reader, "plan", HOUSE).status_code == 200
+    assert send(reader, "plan", MANIFEST).status_code == 200
     before = exported(deployment.services)
-    assert problem(send(reader, "apply", HOUSE)) == (403, "forbidden")
+    assert problem(send(reader, "apply", MANIFEST)) == (403, "forbidden")
     assert exported(deployment.services) == before
     only_roles = "roles:\n  - name: runner\n    scopes: [agents:run]\n"
     assert send(reader, "apply", only_roles).status_code == 200
@@ -147,7 +151,7 @@ def test_the_schema_can_be_read_with_any_scope(holder_of: Callable[..., AdminApi
 def large() -> str:
     """A manifest that is planned in a process of its own."""
     rest = [f"  - name: role-{n:04}\n    scopes: [agents:run]\n" for n in range(800)]
-    head, _, tail = HOUSE.partition("roles:\n")
+    head, _, tail = MANIFEST.partition("roles:\n")
     assert tail
     return f"{head}roles:\n{''.join(rest)}{tail}"
 
@@ -156,10 +160,10 @@ def seconds_of_children() -> float:
     return getrusage(RUSAGE_CHILDREN).ru_utime
 
 
-def test_a_large_manifest_is_planned_in_a_process_of_its_own(admin: AdminApi, large: str):
+def test_a_large_manifest_is_planned_in_a_separate_process(admin: AdminApi, large: str):
     """There it takes neither time nor memory from the server."""
     before = seconds_of_children()
-    send(admin, "plan", HOUSE)
+    send(admin, "plan", MANIFEST)
     assert seconds_of_children() == before
     planned = send(admin, "plan", large)
     assert seconds_of_children() > before
@@ -170,14 +174,14 @@ def test_a_large_manifest_is_planned_in_a_process_of_its_own(admin: AdminApi, la
     assert send(admin, "plan", large).json()["changes"] == []
 
 
-def test_problems_of_a_large_manifest_are_answered_with_their_lines(admin: AdminApi, large: str):
+def test_problems_of_a_large_manifest_have_their_lines(admin: AdminApi, large: str):
     refused = send(admin, "plan", large + "wrong: 1\n")
     assert problem(refused) == (422, "invalid-fields")
     [error] = refused.json()["errors"]
     assert (error["field"], error["line"]) == ("wrong", large.count("\n") + 1)
 
 
-def test_a_caller_that_may_not_read_all_sections_plans_no_large_manifest(
+def test_planning_a_large_manifest_needs_all_four_read_scopes(
     holder_of: Callable[..., AdminApi], large: str
 ):
     refused = send(holder_of("issuer:roles:read"), "plan", large)

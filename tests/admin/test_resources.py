@@ -89,7 +89,7 @@ def test_a_resource_created_again_after_deletion_has_another_etag(
 
 
 @COLLECTIONS
-@pytest.mark.parametrize("name", ["nobody", "%00", "a%00b", "%F0%9F%92%A9", "..%2F..", "x" * 300])
+@pytest.mark.parametrize("name", ["unknown", "%00", "a%00b", "%F0%9F%92%A9", "..%2F..", "x" * 300])
 def test_an_unknown_resource_is_404(admin: AdminApi, collection: str, name: str):
     for answer in (admin.get(f"/{collection}/{name}"), admin.delete(f"/{collection}/{name}")):
         assert problem(answer) == (404, "not-found")
@@ -274,7 +274,7 @@ def test_putting_an_assignment_is_idempotent_and_deleting_it_is_not(admin: Admin
 @pytest.mark.parametrize(
     "path",
     [
-        "/clients/nobody/roles/runner?everywhere=true",
+        "/clients/unknown/roles/runner?everywhere=true",
         "/clients/ci-bot/roles/none?everywhere=true",
         "/clients/ci-bot/roles/runner?audience=nowhere",
         "/clients/ci-bot/roles/runner?audience=%00",
@@ -341,7 +341,7 @@ def test_a_locked_user_can_be_unlocked(
     assert token_endpoint.password(app, "alice", "a password of hers").status == 200
     events = admin.get("/audit-events", params={"action": "user.unlocked"}).json()["items"]
     assert [(event["target"], event["actor"]) for event in events] == [("u-1", "issuer-admin")]
-    assert problem(admin("POST", "/users/nobody/unlock")) == (404, "not-found")
+    assert problem(admin("POST", "/users/unknown/unlock")) == (404, "not-found")
 
 
 def test_a_common_password_is_refused_and_not_repeated_in_the_problem(admin: AdminApi):
@@ -446,7 +446,7 @@ def test_an_assignment_needs_an_audience_or_everywhere(admin: AdminApi, query: s
 
 
 def test_likely_mistakes_in_scopes_are_warnings_in_the_response(admin: AdminApi):
-    odd = "No AgentOS we know asks for agent:run; did you mean agents:run?"
+    odd = "No known AgentOS version has agent:run; did you mean agents:run?"
     for path, name in (("/roles", "name"), ("/clients", "client_id")):
         created = admin.post(path, **{name: "a", "scopes": ["agent:run"]})
         assert created.json()["warnings"] == [odd]
@@ -464,7 +464,7 @@ def test_head_is_get_without_content(admin: AdminApi, collection: str):
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["etag"] == etag
     assert head.headers["content-length"] == got.headers["content-length"]
-    assert admin("HEAD", f"/{collection}/nobody").status_code == 404
+    assert admin("HEAD", f"/{collection}/unknown").status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -502,7 +502,7 @@ def test_a_404_outside_the_admin_api_is_not_logged_as_its_refusal(
 ):
     assert admin.http.get("/favicon.ico").status_code == 404
     assert "admin_refused" not in capsys.readouterr().out
-    assert admin.get("/roles/nobody").status_code == 404
+    assert admin.get("/roles/unknown").status_code == 404
     assert "admin_refused" in capsys.readouterr().out
 
 

@@ -33,7 +33,7 @@ def test_all_tokens_of_a_user_can_be_revoked(
     token = token_endpoint.password(web, "alice").token
     assert admin("POST", "/users/alice/revoke-tokens").status_code == 204
     assert is_refused(deployment, token)
-    assert problem(admin("POST", "/users/nobody/revoke-tokens")) == (404, "not-found")
+    assert problem(admin("POST", "/users/unknown/revoke-tokens")) == (404, "not-found")
 
 
 def test_all_tokens_of_a_client_can_be_revoked(
@@ -53,7 +53,7 @@ def test_all_tokens_of_a_client_can_be_revoked(
     answer = admin("POST", "/clients/web/revoke-tokens", headers={"If-Match": etag})
     assert answer.status_code == 204
     assert all(is_refused(deployment, token) for token in tokens)
-    assert problem(admin("POST", "/clients/nobody/revoke-tokens")) == (404, "not-found")
+    assert problem(admin("POST", "/clients/unknown/revoke-tokens")) == (404, "not-found")
 
 
 @pytest.mark.parametrize("member", ["token", "jti"])

@@ -15,7 +15,7 @@ def old(deployment: Deployment) -> Credentials:
     return deployment.client(client_id="ci-bot", audiences=["my-os"])
 
 
-def live(admin: AdminApi) -> list[str]:
+def secret_ids(admin: AdminApi) -> list[str]:
     return [each["id"] for each in admin.get("/clients/ci-bot/secrets").json()["items"]]
 
 
@@ -48,7 +48,7 @@ def test_a_rotation_shows_the_last_uses_and_warnings(
     refused = admin.post(f"{PATH}/finish")
     assert problem(refused) == (409, "not-allowed")
     assert found["warnings"][0] in refused.json()["detail"]
-    assert len(live(admin)) == 2
+    assert len(secret_ids(admin)) == 2
 
 
 def test_if_match_finishes_only_the_rotation_that_was_read(
@@ -61,14 +61,14 @@ def test_if_match_finishes_only_the_rotation_that_was_read(
     for method, path in (("POST", f"{PATH}/finish?force=true"), ("DELETE", PATH)):
         refused = admin(method, path, headers={"If-Match": seen})
         assert problem(refused) == (412, "precondition-failed")
-    assert len(live(admin)) == 2
+    assert len(secret_ids(admin)) == 2
 
 
 def test_cancelling_deletes_the_new_secret(admin: AdminApi, old: Credentials):
-    before = live(admin)
+    before = secret_ids(admin)
     admin.post(PATH)
     assert admin.delete(PATH).status_code == 204
-    assert live(admin) == before
+    assert secret_ids(admin) == before
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_rotation_that_was_not_started_is_404(
 def test_a_second_rotation_is_refused(admin: AdminApi, old: Credentials):
     admin.post(PATH)
     assert problem(admin.post(PATH)) == (409, "not-allowed")
-    assert problem(admin.post("/clients/nobody/rotation")) == (404, "not-found")
+    assert problem(admin.post("/clients/unknown/rotation")) == (404, "not-found")
 
 
 def test_a_rotation_needs_the_scopes_for_clients(

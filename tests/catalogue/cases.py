@@ -1,4 +1,4 @@
-"""Requests as they come and as they had better not, many of which a token nearly opens."""
+"""Valid and unusual requests, many with tokens that almost allow them."""
 
 from collections.abc import Iterable, Iterator
 from random import Random
@@ -23,7 +23,7 @@ IDS = (
     "%41",
 )
 METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS")
-# What no audience of ours can be given, but a token may hold.
+# What cannot be granted, but may be in a token.
 UNGRAMMATICAL = ("agents::run", "agents:web:extra:run", "", ":", "agents:a b:run", "teams:wéb:read")
 FAMILIES = ("agents", "teams", "workflows")
 
@@ -44,7 +44,7 @@ OPERATOR_ROUTES = {
 
 
 def requests(catalogue: Catalogue) -> list[tuple[str, str]]:
-    """Methods and paths: of every route and gate with ids at every depth, and some beside them."""
+    """Methods and paths: of every route and router check, with ids at every depth, and others."""
     patterns = [(route.method, route.pattern) for route in catalogue.routes]
     patterns += [(gate.method, gate.path) for gate in catalogue.gates if "admin" not in gate.scope]
     paths = {
@@ -77,20 +77,24 @@ def _filled(pattern: str, first: str, second: str) -> str:
 
 
 def cases(catalogue: Catalogue, count: int, seed: int) -> Iterator[Case]:
-    """`count` requests with tokens; most hold something that is close to what is wanted."""
+    """`count` requests with tokens; most hold scopes similar to the required ones."""
     random = Random(seed)
     known = requests(catalogue)
     for _ in range(count):
         method, path = random.choice(known)
-        wanted = catalogue.required_at(method, path) or ("agents:run",)
-        pool = [*close_to(wanted), *random.choices(EVERY_SCOPE, k=3), random.choice(UNGRAMMATICAL)]
+        required = catalogue.required_at(method, path) or ("agents:run",)
+        pool = [
+            *close_to(required),
+            *random.choices(EVERY_SCOPE, k=3),
+            random.choice(UNGRAMMATICAL),
+        ]
         yield Case(tuple(random.sample(pool, k=random.randint(0, 4))), method, path)
 
 
-def close_to(wanted: Iterable[str]) -> list[str]:
-    """The scopes themselves, their forms for one id, and those of the actions next to them."""
+def close_to(required: Iterable[str]) -> list[str]:
+    """The scopes themselves, their forms for one id, and those of similar actions."""
     found = []
-    for scope in wanted:
+    for scope in required:
         resource, action = scope.split(":", 1)[0], scope.rpartition(":")[2]
         found += [scope, f"{resource}:*:{action}"]
         found += [f"{resource}:{one}:{action}" for one in IDS]

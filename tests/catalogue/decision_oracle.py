@@ -1,4 +1,4 @@
-"""AgentOS itself, asked what it would answer: one JSON object a line in, one a line out.
+"""The answers of AgentOS itself: reads one JSON object a line, writes one a line.
 
     python decision_oracle.py
 
@@ -39,7 +39,7 @@ with contextlib.redirect_stdout(sys.stderr):
 SEES_URL = "get_route_path" not in inspect.getsource(JWTMiddleware)
 
 
-class Oracle:
+class DecisionOracle:
     def __init__(self) -> None:
         self.app: FastAPI = AgentOS(db=InMemoryDb(), telemetry=False).get_app()
         self.mappings = {f"{m} {pattern}": required for m, pattern, required, *_ in scope_map()}
@@ -62,7 +62,7 @@ class Oracle:
     def decide(self, held: list[str], method: str, path: str) -> tuple[bool, list[str] | None]:
         allowed, ids = self.after_the_map(held, method, path)
         if path.endswith("/") and path.strip("/"):
-            # Starlette sends the client there.
+            # Starlette redirects the client there.
             there, ids_there = self.decide(held, method, path.rstrip("/"))
             return allowed and there, ids if ids is not None else ids_there
         return allowed, ids
@@ -77,7 +77,7 @@ class Oracle:
         ids = check.accessible_resource_ids
         request.state.scopes = held
         if method == "GET" and path.rstrip("/") in {"/agents", "/teams", "/workflows"}:
-            # The first thing that these three lists do.
+            # The first step of these three lists.
             if ids is not None:
                 request.state.accessible_resource_ids = ids
             ids = auth.get_accessible_resources(request, path.strip("/"))
@@ -91,7 +91,7 @@ class Oracle:
         return True, None if ids is None else sorted(ids)
 
     def look_up(self, method: str, path: str) -> Any:
-        """What does not depend on who asks, remembered."""
+        """The part that does not depend on the token, cached."""
         if (method, path) not in self.found:
             self.found[method, path] = self.search(method, path)
         _, mapping, seen, asked = self.found[method, path]
@@ -101,7 +101,7 @@ class Oracle:
         request = Request(self.scope(method, path))
         seen = request.url.path if SEES_URL else get_route_path(request.scope)
         required = scopes.get_required_scopes_for_route(self.mappings, method, seen)
-        # agno looks for the path itself first: giving it what its own search found saves that.
+        # agno looks up the path itself first: passing it the result of its own search saves that.
         mapping = {f"{method} {seen}": required}
         for its_method, regex, template, asks in self.routers:
             match = regex.match(path)
@@ -127,7 +127,7 @@ class Oracle:
 
 
 def asked_by(route: Any) -> list[tuple[str, str, str]]:
-    """What the route's dependencies ask for: a family, the name of its id, an action."""
+    """What the route's dependencies require: a family, the name of its id, an action."""
     calls = calls_of(route.dependant) if hasattr(route, "dependant") else []
     asked = [
         inspect.getclosurevars(call).nonlocals
@@ -139,7 +139,7 @@ def asked_by(route: Any) -> list[tuple[str, str, str]]:
 
 def main() -> None:
     with contextlib.redirect_stdout(sys.stderr):
-        oracle = Oracle()
+        oracle = DecisionOracle()
     print(json.dumps(version("agno")), flush=True)  # noqa: T201
     for line in sys.stdin:
         with contextlib.redirect_stdout(sys.stderr):

@@ -1,20 +1,20 @@
-"""What the installed agno says of its scopes and routes, as a data file of the catalogue.
+"""Extracts the scopes and routes of the installed agno into a data file of the catalogue.
 
     /path/to/python/with/agno-3.1 -P tests/catalogue/extract.py issuer/catalogue/data
 
-writes `agno-3.1.json` there. Run it under an interpreter that holds `agno[os]` and `PyJWT[crypto]`,
-once for each minor version, with its newest patch. It needs nothing of this project. A new version
-of agno is a new file; the catalogue finds it by itself. The file says:
+writes `agno-3.1.json` there. Run it in an interpreter with `agno[os]` and `PyJWT[crypto]`, once for
+each minor version, with its newest patch release. It imports nothing of this project. A new version
+of agno is a new file, which the catalogue finds. Its members:
 
 - `agno`: the exact version;
-- `rules`: two things that agno's versions do differently, found by trying them;
+- `rules`: two differences between versions of agno, found by testing agno;
 - `public`: paths that need no token;
-- `routes`: the scope map in agno's order, for it takes the first match. What a fourth member names
-  is there only when that is switched on: `company` mode, the `a2a` or the `agui` interface;
-- `gates`: what a router asks for after the map let a request in. A `{name}` stands for that part of
-  the path; one that is not in the path, for any id: the list is cut down to what is held;
-- `unguarded`: routes that need a valid token and no scope, since neither names them;
-- `resources`: what follows from the routes.
+- `routes`: the scope map in agno's order, since the first match counts. Routes with a fourth member
+  exist only with that option: `company` mode, the `a2a` or the `agui` interface;
+- `gates`: scopes that a router checks after the map. A `{name}` stands for that part of the path;
+  one that is not in the path, for any id: the list is filtered by the ids held;
+- `unguarded`: routes that require a valid token and no scope, since neither names them;
+- `resources`: derived from the routes.
 """
 
 import ast
@@ -40,7 +40,7 @@ from agno.os import AgentOS, scopes
 from agno.os.middleware.jwt import JWTMiddleware
 
 INTERFACES = Path(agno.__file__).parent / "os" / "interfaces"
-READING_AND_RUNNING = "agents:{agent_id}:read"  # what the filesystem's router asks for
+READING_AND_RUNNING = "agents:{agent_id}:read"  # what the filesystem's router checks
 
 
 def extract() -> dict[str, Any]:
@@ -63,12 +63,12 @@ def extract() -> dict[str, Any]:
 
 
 def rewrites_every_family() -> bool:
-    """Whether `sessions:read`, asked for under /agents/web, is read as `agents:web:read`."""
+    """Whether `sessions:read`, required under /agents/web, is read as `agents:web:read`."""
     return scopes.has_required_scopes(["agents:web:read"], ["sessions:read"], "agents", "web")
 
 
 def sees_url() -> bool:
-    """Whether the map is asked about the path of the URL rather than the path of the router."""
+    """Whether the map is matched with the path of the URL instead of the path of the router."""
     return "path = request.url.path" in inspect.getsource(JWTMiddleware)
 
 
@@ -76,7 +76,7 @@ def sees_url() -> bool:
 
 
 def scope_map() -> list[list[Any]]:
-    """The map as AgentOS puts it together: its own, company mode, then the interfaces."""
+    """The map as AgentOS builds it: its own, company mode, then the interfaces."""
     default = scopes.get_default_scope_mappings()
     whole = dict(default)
     parts = {"company": company_map(), "a2a": a2a_map(), "agui": agui_map()}
@@ -97,7 +97,7 @@ def company_map() -> dict[str, list[str]]:
 
 
 def a2a_map() -> dict[str, list[str]]:
-    # By its path: the package around this pure module wants the a2a-sdk.
+    # By its path: the package around this pure module requires the a2a-sdk.
     spec = importlib.util.spec_from_file_location("a2a_scopes", INTERFACES / "a2a" / "scopes.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -105,7 +105,7 @@ def a2a_map() -> dict[str, list[str]]:
 
 
 def agui_map() -> dict[str, list[str]]:
-    # By its source: the module wants the ag-ui SDK, the one method does not.
+    # By its source: the module requires the ag-ui SDK, this one method does not.
     tree = ast.parse((INTERFACES / "agui" / "agui.py").read_text())
     method = next(
         node
@@ -122,7 +122,7 @@ def agui_map() -> dict[str, list[str]]:
 
 
 def gates() -> list[list[str]]:
-    """Every route of the routers that asks for something by itself, in the order of the routers."""
+    """Every route whose router checks a scope itself, in the order of the routers."""
     app = AgentOS(db=InMemoryDb(), telemetry=False).get_app()
     return [
         [method, path, gate]
@@ -133,7 +133,7 @@ def gates() -> list[list[str]]:
 
 
 def all_routes(routes: list[Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Each route with its whole path, out of the routers that newer FastAPI keeps in a tree."""
+    """Each route with its full path; newer versions of FastAPI nest routers."""
     for route in routes:
         if hasattr(route, "original_router"):
             inner = prefix + route.include_context.prefix
@@ -143,7 +143,7 @@ def all_routes(routes: list[Any], prefix: str = "") -> Iterator[tuple[str, Any]]
 
 
 def unguarded(named: list[list[Any]]) -> list[list[str]]:
-    """Every route of the routers that neither the map nor a router guards."""
+    """Every route that neither the map nor a router checks."""
     app = AgentOS(db=InMemoryDb(), telemetry=False).get_app()
     public = JWTMiddleware._get_default_excluded_routes(None)
     return [
@@ -152,15 +152,15 @@ def unguarded(named: list[list[Any]]) -> list[list[str]]:
         for method in sorted(getattr(route, "methods", None) or [])
         if method not in {"HEAD", "OPTIONS"} and path not in public and not path.startswith("/docs")
         if not any(
-            method == wanted and fnmatch.fnmatchcase(re.sub(r"{.+?}", "x", path), pattern)
-            for wanted, pattern, *_ in named
+            method == known and fnmatch.fnmatchcase(re.sub(r"{.+?}", "x", path), pattern)
+            for known, pattern, *_ in named
         )
         if not list(gates_of(path, route))
     ]
 
 
 def routes_of_administration() -> Iterator[Any]:
-    """Routers that are mounted only where an operator asked for a queue, roles or a directory."""
+    """Routers that are mounted only if a queue, roles or a directory is configured."""
     for module, factory in [
         ("agno.os.routers.job_queue.router", "get_queue_router"),
         ("agno.os.authz.admin_router", "get_roles_router"),
@@ -195,7 +195,7 @@ def calls_of(dependant: Any) -> Iterator[Any]:
 
 
 def resources(routes: list[list[Any]]) -> dict[str, Any]:
-    """The resources that scopes speak of, in alphabetical order."""
+    """The resources named in scopes, in alphabetical order."""
     found: dict[str, Any] = {}
     for _, _, required, *switched_by in routes:
         for scope in required:
@@ -221,7 +221,7 @@ def takes_ids(resource: str) -> bool:
 
 
 def as_text(extracted: dict[str, Any]) -> str:
-    """JSON with one route a line, so that two versions can be compared by eye."""
+    """JSON with one route a line, for readable diffs between versions."""
     members = ",\n".join(
         f" {json.dumps(name)}: {one_a_line(value)}" for name, value in extracted.items()
     )

@@ -1,4 +1,4 @@
-"""What AgentOS of a release would answer, asked in an interpreter of its own."""
+"""The answers of an AgentOS release, from a separate interpreter."""
 
 import json
 import os
@@ -22,7 +22,7 @@ class Case(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What was answered; `listing` is what a list shows."""
+    """An answer; `listing` are the ids that a list shows."""
 
     allowed: bool
     listing: Listing | None
@@ -55,7 +55,7 @@ class Agno:
         ]
 
     def add_routes(self, routes: Mapping[str, list[str]]) -> None:
-        """Puts routes of an operator's own before those of agno."""
+        """Adds routes of an operator before those of agno."""
         self._ask({"operator_routes": routes})
 
     def _ask(self, question: dict[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""The data of the catalogue: true to agno, whole, and told in words."""
+"""The data of the catalogue agrees with agno, is complete, and has descriptions."""
 
 import json
 import os
@@ -18,26 +18,26 @@ EXTRACT = Path(__file__).with_name("extract.py")
 
 
 @pytest.mark.slow
-def test_the_data_is_what_agno_says(release: AgnoRelease, tmp_path: Path) -> None:
-    """If this fails after an upgrade, `extract.py` says how to make the data anew."""
+def test_the_data_agrees_with_agno(release: AgnoRelease, tmp_path: Path) -> None:
+    """If this fails after an upgrade, see `extract.py` for how to extract the data."""
     command = [os.fspath(release.python), "-P", os.fspath(EXTRACT), os.fspath(tmp_path)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     [extracted] = tmp_path.iterdir()
     known = (DATA / extracted.name).read_text()
     if release == AGNO_2_7:
-        # The data is by the word of the newest patch; the oldest we support says the same.
+        # The data is that of the newest patch release; the oldest supported one has the same.
         known = known.replace('"agno": "2.7.4"', '"agno": "2.7.2"')
     assert extracted.read_text() == known
 
 
 def test_every_supported_minor_version_is_there() -> None:
-    """`agno>=2.7.2,<4`, AGENTOS.md."""
+    """`agno>=2.7.2,<4`."""
     assert SUPPORTED == ("2.7", "2.8", "2.9", "3.0", "3.1")
     assert NEWEST == "3.1"
 
 
-def test_agno_itself_is_asked_of_every_supported_minor_version() -> None:
-    """`make test` has an interpreter for each; a new data file wants another."""
+def test_every_supported_minor_version_has_an_interpreter_with_agno() -> None:
+    """`make test` has an interpreter for each; a new data file needs another."""
     assert tuple(release.minor for release in EACH_MINOR) == SUPPORTED
 
 
@@ -50,12 +50,12 @@ def test_a_version_may_be_named_with_its_patch(version: str) -> None:
 
 
 @pytest.mark.parametrize("version", ["2.6", "4.0", "3", "3.1.x", "", "../agno-3.1", "3.10"])
-def test_an_unknown_version_is_refused_with_those_we_know(version: str) -> None:
-    with pytest.raises(UnknownVersion, match=r"Those are: 2\.7, 2\.8, 2\.9, 3\.0, 3\.1\."):
+def test_the_error_for_an_unknown_version_lists_the_known_ones(version: str) -> None:
+    with pytest.raises(UnknownVersion, match=r"Known versions: 2\.7, 2\.8, 2\.9, 3\.0, 3\.1\."):
         Catalogue.load(version)
 
 
-def test_the_map_has_as_many_routes_as_agno_names() -> None:
+def test_the_map_has_all_routes_of_agno() -> None:
     own = {
         version: sum(not route.switched_by for route in Catalogue.load(version).routes)
         for version in ("2.9", "3.1")
@@ -81,7 +81,7 @@ def test_company_mode_is_there_from_3_1_on() -> None:
 
 @pytest.mark.parametrize("version", SUPPORTED)
 def test_only_agents_teams_and_workflows_take_ids(version: str) -> None:
-    """CONTRACT §4."""
+    """Agno's scopes for other resources ignore an id."""
     resources = Catalogue.load(version).resources
     taking = {name for name, resource in resources.items() if resource.takes_ids}
     assert taking == {"agents", "teams", "workflows"}
@@ -97,10 +97,10 @@ def test_the_resources_are_those_of_the_routes(version: str) -> None:
     assert of_routes == of_resources
 
 
-# scopes, for a person
+# the list of scopes
 
 
-def test_every_scope_has_one_line_of_words() -> None:
+def test_every_scope_has_a_description() -> None:
     assert {entry.scope for entry in scopes()} == set(DESCRIPTIONS)
     for description in DESCRIPTIONS.values():
         assert description.endswith(".")
@@ -113,7 +113,7 @@ def test_every_scope_can_be_granted() -> None:
         assert parse(entry.scope).text == entry.scope
 
 
-def test_a_scope_names_the_versions_that_know_it() -> None:
+def test_a_scope_names_the_versions_that_have_it() -> None:
     versions = {entry.scope: entry.versions for entry in scopes()}
     assert versions["agents:run"] == SUPPORTED
     assert versions[AGENT_OS_ADMIN] == SUPPORTED
@@ -121,14 +121,14 @@ def test_a_scope_names_the_versions_that_know_it() -> None:
     assert versions["wiki:write"] == ("3.1",)
 
 
-def test_the_scopes_of_one_version_are_those_it_knows() -> None:
+def test_the_scopes_of_one_version_can_be_listed() -> None:
     of_2_9 = {entry.scope for entry in scopes("2.9.0")}
     assert of_2_9 == {entry.scope for entry in scopes() if "2.9" in entry.versions}
     assert "filesystem:read" not in of_2_9
     assert {"agents:run", AGENT_OS_ADMIN} <= of_2_9
 
 
-def test_a_scope_says_whether_it_can_be_narrowed_and_whether_it_is_powerful() -> None:
+def test_a_scope_shows_whether_it_can_be_narrowed_and_is_powerful() -> None:
     entries = {entry.scope: entry for entry in scopes()}
     assert {name for name, entry in entries.items() if entry.powerful} == set(POWERFUL)
     assert entries["agents:run"].per_resource

@@ -1,4 +1,4 @@
-"""What AgentOS would answer to a request, by example; against agno itself elsewhere."""
+"""Predicted answers of AgentOS by example; test_decision_against_agno.py compares with agno."""
 
 import json
 
@@ -17,30 +17,30 @@ def test_a_scope_for_one_agent_runs_that_agent_and_no_other(version: str) -> Non
     assert not refused.allowed
     assert refused.required == ("agents:billing:run",)
     assert refused.smallest_addition == ("agents:billing:run",)
-    assert refused.reason == "AgentOS wants agents:billing:run here, and no scope covers it."
+    assert refused.reason == "AgentOS requires agents:billing:run here, and no scope covers it."
 
 
-def test_the_scope_that_opened_it_is_named() -> None:
+def test_the_scope_that_allows_the_request_is_named() -> None:
     decided = decide(["sessions:read", "agents:*:run"], "POST", "/agents/web/runs")
     assert decided.by == ("agents:*:run",)
-    assert decided.reason == "AgentOS wants agents:web:run here, and agents:*:run covers it."
+    assert decided.reason == "AgentOS requires agents:web:run here, and agents:*:run covers it."
     assert decided.smallest_addition == ()
 
 
-def test_admin_opens_everything() -> None:
+def test_agent_os_admin_allows_everything() -> None:
     for method, path in [("POST", "/agents/web/runs"), ("GET", "/queue/jobs"), ("GET", "/config")]:
         assert decide(["agent_os:admin"], method, path).by == ("agent_os:admin",)
 
 
 @pytest.mark.parametrize("scope", ["agent_os:*:admin", "issuer:admin", "agents:web:extra:run"])
-def test_what_only_resembles_a_right_opens_nothing(scope: str) -> None:
+def test_a_malformed_scope_allows_nothing(scope: str) -> None:
     assert not decide([scope], "GET", "/queue/jobs").allowed
     assert not decide([scope], "POST", "/agents/web/runs").allowed
 
 
 @every_version
-def test_a_run_is_looked_at_by_who_may_read_and_run(version: str) -> None:
-    """The map wants the one, the router the other."""
+def test_reading_a_run_needs_read_and_run(version: str) -> None:
+    """The scope map requires one, the router the other."""
     assert decide(["agents:web:read", "agents:run"], "GET", "/agents/web/runs/1", version).allowed
     refused = decide(["agents:web:read"], "GET", "/agents/web/runs/1", version)
     assert refused.required == ("agents:web:read", "agents:web:run")
@@ -49,18 +49,18 @@ def test_a_run_is_looked_at_by_who_may_read_and_run(version: str) -> None:
 
 
 @every_version
-def test_a_route_that_only_its_router_guards_is_not_open(version: str) -> None:
+def test_a_route_checked_only_by_its_router_is_not_open(version: str) -> None:
     for path in ("/agents/web/runs/1/resume", "/agents/web/sessions/1/fork"):
         assert decide([], "POST", path, version).smallest_addition == ("agents:web:run",)
         assert decide(["agents:web:run"], "POST", path, version).allowed
 
 
-def test_a_route_that_nobody_guards_is_open_and_the_reason_says_so() -> None:
+def test_an_unguarded_route_is_open_and_the_reason_explains_it() -> None:
     decided = decide([], "POST", "/knowledge/content/1/refresh", "3.0")
     assert decided.allowed
     assert decided.by == decided.required == ()
     assert decided.reason == (
-        "The scope map of agno 3.0 does not name POST /knowledge/content/1/refresh,"
+        "The scope map of agno 3.0 has no entry for POST /knowledge/content/1/refresh,"
         " so any valid token may call it."
     )
     assert not decide([], "POST", "/knowledge/content/1/refresh", "3.1").allowed
@@ -69,7 +69,7 @@ def test_a_route_that_nobody_guards_is_open_and_the_reason_says_so() -> None:
 # lists
 
 
-def test_a_list_shows_what_is_held_for_read() -> None:
+def test_a_list_shows_the_ids_held_for_read() -> None:
     held = ["agents:web:read", "agents:billing:run"]
     decided = decide(held, "GET", "/agents")
     assert decided.listing == {"web"}
@@ -79,7 +79,7 @@ def test_a_list_shows_what_is_held_for_read() -> None:
 
 
 def test_a_list_that_would_show_nothing_is_refused() -> None:
-    """`check_route_scopes` lets it in, and then the router answers 403."""
+    """`check_route_scopes` allows it, and then the router answers 403."""
     refused = decide(["teams:support:read"], "GET", "/agents")
     assert not refused.allowed
     assert refused.listing is None
@@ -87,7 +87,7 @@ def test_a_list_that_would_show_nothing_is_refused() -> None:
     assert refused.reason == "The list shows only the agents held for read, and none is."
 
 
-def test_who_may_run_an_agent_needs_no_more_than_to_read_it() -> None:
+def test_the_smallest_addition_for_a_list_is_read_of_a_held_id() -> None:
     refused = decide(["agents:web:run", "agents:billing:run"], "GET", "/agents")
     assert refused.smallest_addition == ("agents:web:read",)
 
@@ -97,7 +97,7 @@ def test_only_a_list_has_a_listing() -> None:
     assert decide(["sessions:read"], "GET", "/sessions").listing is None
 
 
-def test_files_are_those_of_agents_that_may_be_read_or_run() -> None:
+def test_the_filesystem_shows_agents_that_may_be_read_or_run() -> None:
     assert decide(["filesystem:read", "agents:web:run"], "GET", "/filesystem/files").listing == {
         "web"
     }
@@ -109,44 +109,44 @@ def test_files_are_those_of_agents_that_may_be_read_or_run() -> None:
     )
 
 
-def test_a_route_may_want_two_scopes() -> None:
+def test_a_route_may_require_two_scopes() -> None:
     refused = decide(["tasks:write"], "POST", "/company/tasks/1/runs")
     assert refused.required == ("tasks:write", "wiki:read")
     assert refused.smallest_addition == ("wiki:read",)
     decided = decide(["wiki:read", "tasks:*:write"], "POST", "/company/tasks/1/runs")
     assert decided.by == ("tasks:*:write", "wiki:read")
     assert decided.reason == (
-        "AgentOS wants tasks:write and wiki:read here, and tasks:*:write and wiki:read cover it."
+        "AgentOS requires tasks:write and wiki:read here, and tasks:*:write and wiki:read cover it."
     )
 
 
 # methods and paths
 
 
-def test_options_and_what_is_public_need_no_scope() -> None:
-    assert decide([], "OPTIONS", "/agents").reason == "AgentOS answers OPTIONS to anybody."
-    assert decide([], "GET", "/health/").reason == "AgentOS asks for no token at /health/."
+def test_options_and_public_routes_need_no_scope() -> None:
+    assert decide([], "OPTIONS", "/agents").reason == "AgentOS answers OPTIONS without a token."
+    assert decide([], "GET", "/health/").reason == "AgentOS requires no token at /health/."
     assert decide([], "GET", "/").allowed
 
 
-def test_the_map_knows_no_head() -> None:
+def test_the_map_has_no_entry_for_head() -> None:
     """The router answers 405 to it."""
     assert decide([], "HEAD", "/agents").allowed
 
 
-def test_a_method_may_be_written_small() -> None:
+def test_a_method_may_be_in_lower_case() -> None:
     assert not decide([], "post", "/agents/web/runs").allowed
 
 
-def test_a_query_is_left_out() -> None:
+def test_a_query_is_ignored() -> None:
     assert decide(["sessions:read"], "GET", "/sessions?limit=1#x").allowed
     assert not decide([], "GET", "/sessions?limit=1").allowed
 
 
-def test_a_path_counts_decoded() -> None:
+def test_a_path_is_decoded() -> None:
     assert decide(["agents:web:run"], "POST", "/%61gents/w%65b/runs").allowed
     refused = decide([], "POST", "/agents/a%20b/runs")
-    assert refused.required == ("agents:run",)  # nobody can be granted agents:a b:run
+    assert refused.required == ("agents:run",)  # agents:a b:run cannot be granted
     assert decide(["agents:a b:run"], "POST", "/agents/a%20b/runs").allowed
 
 
@@ -154,13 +154,15 @@ def test_a_path_counts_decoded() -> None:
     ("version", "needed"),
     [("2.9", ("agents:a%3Fb:run", "agents:a?b:run")), ("3.1", ("agents:a?b:run",))],
 )
-def test_before_3_0_some_characters_count_twice(version: str, needed: tuple[str, ...]) -> None:
+def test_before_3_0_the_map_matches_some_characters_encoded(
+    version: str, needed: tuple[str, ...]
+) -> None:
     """The map sees the path of the URL, the router that of the server."""
     assert decide([], "POST", "/agents/a%3Fb/runs", version).required == needed
 
 
-def test_a_slash_at_the_end_leads_to_where_the_redirect_leads() -> None:
-    """The map does not name POST /sessions/, but asking there ends at POST /sessions."""
+def test_a_trailing_slash_is_decided_like_its_redirect() -> None:
+    """The map has no POST /sessions/, but it redirects to POST /sessions."""
     assert decide([], "POST", "/sessions/").smallest_addition == ("sessions:write",)
     assert decide(["agents:web:read"], "GET", "/agents/").listing == {"web"}
 

@@ -1,7 +1,7 @@
 """`decide` against agno itself, over every route of every minor version we support.
 
-Agno's answer is its map (`check_route_scopes`) and then what the router asks for, a redirect
-followed: see `decision_oracle.py`.
+Agno's answer is its map (`check_route_scopes`) and then the checks of the router, after a redirect:
+see `decision_oracle.py`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 BATCH = 5_000
 MANY = 100_000
-DRAWN_FOR_MANY = 140_000  # a request without scopes, for one, is drawn again and again
+DRAWN_FOR_MANY = 140_000  # some requests, such as one without scopes, are drawn repeatedly
 
 
 @pytest.fixture
@@ -29,17 +29,17 @@ def catalogue(agno: Agno) -> Catalogue:
     return Catalogue.load(agno.minor)
 
 
-def test_decide_says_what_agno_says(agno: Agno, catalogue: Catalogue) -> None:
+def test_decide_agrees_with_agno(agno: Agno, catalogue: Catalogue) -> None:
     """Whether a request is allowed, and which ids its list shows."""
     asked = list(dict.fromkeys(cases(catalogue, DRAWN_FOR_MANY, seed=1)))
     assert len(asked) >= MANY
     assert list(disagreements(agno, catalogue, asked))[:5] == []
     refused = sum(not decide_at(catalogue, *case).allowed for case in asked[:BATCH])
-    assert BATCH * 0.2 < refused < BATCH * 0.8  # so that both were asked about
+    assert BATCH * 0.2 < refused < BATCH * 0.8  # so that both answers occur
 
 
-def test_decide_says_what_agno_says_of_an_operators_own_routes(release: AgnoRelease) -> None:
-    """Where up to agno 3.0 an id of an agent stands for an id of whatever is asked for."""
+def test_decide_agrees_with_agno_on_routes_that_an_operator_adds(release: AgnoRelease) -> None:
+    """Up to agno 3.0, the id of an agent in the path is the id of any required resource."""
     with Agno(release) as agno:
         agno.add_routes(OPERATOR_ROUTES)
         catalogue = with_routes_of_an_operator(Catalogue.load(agno.minor))
@@ -47,22 +47,22 @@ def test_decide_says_what_agno_says_of_an_operators_own_routes(release: AgnoRele
         assert list(disagreements(agno, catalogue, asked))[:5] == []
 
 
-def test_the_scopes_that_opened_a_route_open_it_alone(agno: Agno, catalogue: Catalogue) -> None:
+def test_the_scopes_that_allow_a_request_allow_it_alone(agno: Agno, catalogue: Catalogue) -> None:
     asked = list(cases(catalogue, BATCH, seed=3))
     ours = {case: decide_at(catalogue, *case) for case in asked}
     alone = [
         case._replace(scopes=decision.by) for case, decision in ours.items() if decision.allowed
     ]
-    assert [case for case, said in answers(agno, alone) if not said.allowed][:5] == []
+    assert [case for case, answer in answers(agno, alone) if not answer.allowed][:5] == []
 
 
-def test_the_smallest_addition_opens_the_route(agno: Agno, catalogue: Catalogue) -> None:
+def test_the_smallest_addition_allows_the_request(agno: Agno, catalogue: Catalogue) -> None:
     added = [with_scopes(case, ours.smallest_addition) for case, ours in refusals(catalogue)]
     assert len(added) > BATCH
-    assert [case for case, said in answers(agno, added) if not said.allowed][:5] == []
+    assert [case for case, answer in answers(agno, added) if not answer.allowed][:5] == []
 
 
-def test_no_narrower_addition_opens_the_route(agno: Agno, catalogue: Catalogue) -> None:
+def test_no_narrower_addition_allows_the_request(agno: Agno, catalogue: Catalogue) -> None:
     """Every scope of the addition narrowed to each id, or left out."""
     narrowed = [
         with_scopes(case, [*others, *instead])
@@ -72,16 +72,16 @@ def test_no_narrower_addition_opens_the_route(agno: Agno, catalogue: Catalogue) 
         for instead in [[], *([scope] for scope in narrower_than(one, case))]
     ]
     assert len(narrowed) > BATCH
-    assert [case for case, said in answers(agno, narrowed) if said.allowed][:5] == []
+    assert [case for case, answer in answers(agno, narrowed) if answer.allowed][:5] == []
 
 
 def disagreements(
     agno: Agno, catalogue: Catalogue, asked: Sequence[Case]
 ) -> Iterator[tuple[Case, Verdict, Decision]]:
-    for case, said in answers(agno, asked):
+    for case, answer in answers(agno, asked):
         ours = decide_at(catalogue, *case)
-        if (ours.allowed, ours.listing) != said:
-            yield case, said, ours
+        if (ours.allowed, ours.listing) != answer:
+            yield case, answer, ours
 
 
 def answers(agno: Agno, asked: Sequence[Case]) -> Iterator[tuple[Case, Verdict]]:
@@ -102,7 +102,7 @@ def with_scopes(case: Case, more: Sequence[str]) -> Case:
 
 
 def narrower_than(scope: str, case: Case) -> list[str]:
-    """What covers less than `scope`; of a list nothing, for there any id opens what it shows."""
+    """Scopes narrower than `scope`; none for a list, where any id is enough."""
     if case.path.strip("/") in FAMILIES or case.path.startswith("/filesystem/"):
         return []
     resource, *_, action = scope.split(":")

@@ -1,4 +1,4 @@
-"""`decide` against running servers, over every route that they say they have."""
+"""`decide` against running servers, over every route in their OpenAPI documents."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.agentos.tokens import Tokens
 pytestmark = pytest.mark.slow
 
 NO_GOOD_TOKEN, REFUSED = 401, 403
-# What the files of agents ask for before they look at the token.
+# What the routes of agents' files require before they check the token.
 QUERY = "namespace=some&path=some&query=some"
 IDS = {"agent_id": "web", "team_id": "support", "workflow_id": "intake"}
 ONE_OF_EACH = ("agents:web", "teams:support", "workflows:intake")
@@ -60,7 +60,7 @@ def agent_os(
 
 
 @pytest.mark.parametrize("holder", HOLDERS)
-def test_agentos_refuses_what_we_say_it_refuses(
+def test_agentos_refuses_the_requests_that_decide_refuses(
     release: AgnoRelease, agent_os: AgentOSServer, tokens: Tokens, holder: str
 ) -> None:
     held = HOLDERS[holder]
@@ -76,10 +76,10 @@ def test_agentos_refuses_what_we_say_it_refuses(
 
 
 @pytest.mark.parametrize("odd", ["a b", "wéb", "a?b", "a#b", "a\\b", "we\tb", "%41", "a:b", "web "])
-def test_an_odd_id_is_seen_as_agentos_sees_it(
+def test_an_id_with_special_characters_is_decided_as_agentos_does(
     release: AgnoRelease, agent_os: AgentOSServer, tokens: Tokens, odd: str
 ) -> None:
-    """Before agno 3.0 the map sees some characters of a path encoded, the router never does."""
+    """Before agno 3.0 the map matches some characters of a path encoded, the router never does."""
     path = f"/agents/{quote(odd, safe='')}/runs"
     for spelt in (odd, odd.replace("?", "%3F"), odd.replace("\t", ""), quote(odd)):
         held = ["agents:other:run", f"agents:{spelt}:run"]
@@ -87,7 +87,7 @@ def test_an_odd_id_is_seen_as_agentos_sees_it(
         assert is_refused != decide(held, "POST", path, release.version).allowed, spelt
 
 
-def test_a_list_shows_the_ids_we_say_it_shows(
+def test_a_list_shows_the_ids_that_decide_lists(
     release: AgnoRelease, agent_os: AgentOSServer, tokens: Tokens
 ) -> None:
     there = {"web", "billing"}
@@ -100,7 +100,7 @@ def test_a_list_shows_the_ids_we_say_it_shows(
 def test_the_servers_have_the_routes_that_the_map_names(
     release: AgnoRelease, agent_os: AgentOSServer
 ) -> None:
-    """So that the tests above are about something."""
+    """So that the tests above cover the map."""
     catalogue = Catalogue.load(release.version)
     paths = {(method, path.split("?")[0]) for method, path in routes(agent_os)}
     asked = [catalogue.required_at(method, path) for method, path in paths]
@@ -114,7 +114,7 @@ def test_the_servers_have_the_routes_that_the_map_names(
 
 
 def routes(agent_os: AgentOSServer) -> list[tuple[str, str]]:
-    """Every route of the server, some with a slash more, and some by a method it does not have."""
+    """Every route of the server, some with a trailing slash, some with an unsupported method."""
     paths = agent_os.http.get("/openapi.json").json()["paths"]
     known = [
         (method.upper(), path.format_map(Ids()))

@@ -38,7 +38,7 @@ def test_a_no_is_an_answer_too_and_names_the_smallest_addition(deployment: Cli):
     result = deployment("explain", "ci-bot", *RUN, "--audience", "other-os")
     assert (result.status, result.err) == (0, "")
     verdict, addition, held = result.out.splitlines()
-    assert verdict.startswith("Refused: AgentOS wants agents:web:run here")
+    assert verdict.startswith("Refused: AgentOS requires agents:web:run here")
     assert addition == "The smallest addition that opens it: agents:web:run."
     assert held == "Held there: nothing."
 
@@ -112,19 +112,19 @@ def test_at_the_audience_of_the_issuer_it_is_about_its_own_api(deployment: Cli):
     deployment.done("client", "role", "assign", "deployer", "role-keeper", "--audience", URL)
     asked = ["explain", "deployer", "--audience", URL]
     assert deployment.done(*asked, "POST", "/admin/v1/roles").splitlines() == [
-        "Allowed: issuer:roles:write is held. Whatever holds or gives rights at the issuer itself"
-        " takes issuer:admin.",
+        "Allowed: issuer:roles:write is held. A change to what holds or grants rights at the issuer"
+        " itself requires issuer:admin.",
         f"deployer has issuer:roles:write through the role role-keeper, given at {URL}.",
     ]
     assert deployment.done(*asked, "GET", "/admin/v1/keys").splitlines() == [
-        "Refused: The issuer wants issuer:keys:read here, and no scope covers it.",
+        "Refused: The issuer requires issuer:keys:read here, and no scope covers it.",
         "The smallest addition that opens it: issuer:keys:read.",
         "Held there: issuer:roles:write.",
     ]
     deployment.done("client", "update", "deployer", "--disabled")
     assert "is disabled" in deployment.done(*asked, "GET", "/admin/v1/scopes")
     assert deployment.done(*asked, "GET", "/.well-known/jwks.json") == (
-        "Allowed: This needs no scope, and no access token.\n"
+        "Allowed: This requires no scope and no access token.\n"
     )
 
 
@@ -134,7 +134,7 @@ def test_a_question_that_cannot_be_asked_is_one_sentence(deployment: Cli):
     assert deployment("explain", "ci-bot", *RUN, "--audience", URL).sentence == (
         "audience: the client may not have tokens for it."
     )
-    assert "is not a version of agno we know" in (
+    assert "is not a known version of agno" in (
         deployment("explain", "console", *RUN, "--agno", "1.0").sentence
     )
     assert deployment("explain", "console", *RUN, "--client", "console").sentence == (

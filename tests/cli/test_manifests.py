@@ -74,7 +74,7 @@ def test_a_plan_that_would_leave_no_administrator_is_refused_before_it_is_applie
 ):
     refused = cli("plan", "-f", str(file), "--prune").sentence
     assert refused == (
-        "This would remove the last holder of issuer:admin (client issuer-admin): declare one in"
+        "This would remove the last holder of issuer:admin (client issuer-admin). Declare one in"
         " the manifest."
     )
     assert cli("apply", "-f", str(file), "--prune").sentence == refused
@@ -117,7 +117,7 @@ def test_apply_refuses_once_the_house_was_changed_since_the_plan(cli: Cli, file:
     count = cli.json("plan", "-f", str(file))["change_count"]
     cli.done("role", "create", "other")
     assert cli("apply", "-f", str(file), "--expect", str(count)).sentence == (
-        "Something was changed since the plan was made: make a new plan."
+        "The configuration has changed since the plan was made. Make a new plan."
     )
     assert cli("client", "show", "ci-bot").status == 1
 
@@ -204,7 +204,7 @@ def test_everything_wrong_with_a_file_is_said_at_once_with_its_line(
     assert (refused.status, refused.out) == (1, "")
     first, second, third = refused.err.splitlines()
     assert first.startswith(f"{file}:1: audiences[0].id: ")
-    assert second == f"{file}:3: roles[0].colour: is not known here"
+    assert second == f"{file}:3: roles[0].colour: is not a known member"
     assert third.startswith(f"{file}:5: clients[0].audiences[0]: ")
     assert cli("role", "show", "runner").status == 1
 

@@ -14,14 +14,16 @@ def test_scopes_are_listed_for_one_version_or_all(new_cli: Cli):
     assert all("3.1" in item["versions"] for item in newest)
     assert len(newest) <= len(everything)
     assert "agents:run" in new_cli.done("scope", "list")
-    assert "'1.0' is not a version of agno" in new_cli("scope", "list", "--agno", "1.0").sentence
+    assert (
+        "'1.0' is not a known version of agno" in new_cli("scope", "list", "--agno", "1.0").sentence
+    )
 
 
 def test_lint_hints_and_never_refuses(new_cli: Cli):
     result = new_cli("scope", "lint", "agnets:run", "agents:read")
     assert (result.status, result.err) == (0, "")
     assert result.out.splitlines() == [
-        "No AgentOS we know asks for agnets:run; did you mean agents:run?"
+        "No known AgentOS version has agnets:run; did you mean agents:run?"
     ]
     assert new_cli.done("scope", "lint", "agents:read") == "Nothing looks odd.\n"
     (finding,) = new_cli.json("scope", "lint", "agnets:run")["items"]
@@ -33,7 +35,7 @@ def test_lint_hints_and_never_refuses(new_cli: Cli):
 @pytest.mark.parametrize("form", [[], ["--json"]], ids=["words", "json"])
 @pytest.mark.parametrize("noun", ["role", "client"])
 def test_odd_scopes_are_given_with_a_warning(cli: Cli, noun: str, form: list[str]):
-    warning = "Warning: No AgentOS we know asks for agnets:run; did you mean agents:run?"
+    warning = "Warning: No known AgentOS version has agnets:run; did you mean agents:run?"
     created = cli(noun, "create", "it", *MISSPELT, *form)
     assert (created.status, created.err) == (0, f"{warning}\n")
     assert "agnets:run" in created.out
@@ -55,7 +57,7 @@ clients:
 @pytest.mark.parametrize("form", [[], ["--json"]], ids=["words", "json"])
 def test_odd_scopes_in_a_file_are_warned_of_with_whose_they_are(cli: Cli, form: list[str]):
     said = [
-        "Warning: role runner: No AgentOS we know asks for agnets:run; did you mean agents:run?",
+        "Warning: role runner: No known AgentOS version has agnets:run; did you mean agents:run?",
         "Warning: client ci-bot: agents:web:read adds nothing, since agents:*:read covers it.",
     ]
     for command in ("plan", "apply", "plan"):  # changed or not, it is in the file
@@ -63,4 +65,4 @@ def test_odd_scopes_in_a_file_are_warned_of_with_whose_they_are(cli: Cli, form: 
         assert (result.status, result.err.splitlines()) == (0, said)
     assert "agnets:run" in cli.json("role", "show", "runner")["scopes"]
     refused = cli("apply", "-f", "-", "--expect", "0", *form, stdin=ODD_HOUSE)
-    assert refused.sentence.startswith("Something was changed")
+    assert refused.sentence.startswith("The configuration has changed")

@@ -1,4 +1,4 @@
-"""A process that applies a manifest and kills itself on the way: `… MANIFEST MOMENT`.
+"""A process that applies a manifest and kills itself meanwhile: `… MANIFEST MOMENT`.
 
 `MOMENT` is the number of a write to the database, or `before_commit` or `after_commit`.
 """
@@ -21,9 +21,9 @@ from issuer.settings import Settings
 def main(file: Path, moment: str) -> None:
     services = compose(Settings.from_environment(os.environ))
     with services.administration.changing(Actor("test:killed")) as work:
-        found = plan(work, read(file.read_bytes(), work=work))
+        planned = plan(work, read(file.read_bytes(), work=work))
         die_at(moment)
-        apply(work, found)
+        apply(work, planned)
 
 
 def die_at(moment: str) -> None:

@@ -1,4 +1,4 @@
-"""A second issuer beside the `house`, as `issuer init` leaves it."""
+"""A second issuer beside `deployment`, as after `issuer init`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.databases import copied
 def fresh(
     database_kind: str, request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock
 ) -> Iterator[Composition]:
-    """Of the same URL, on a database of its own."""
+    """With the same URL, on a database of its own."""
     with copied(request.getfixturevalue(f"migrated_{database_kind}"), tmp_path) as url:
         settings = settings_for(tmp_path / "fresh", url)
         initialised(settings, clock)

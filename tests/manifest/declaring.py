@@ -1,10 +1,10 @@
-"""What one does with a manifest, in one line."""
+"""Reading, planning, applying and exporting a manifest in one call."""
 
 from issuer.composition import Composition
-from issuer.manifest import Applied, InvalidManifest, Plan, apply, export, plan, read
+from issuer.manifest import Applied, InvalidManifest, ManifestPlan, apply, export, plan, read
 from tests.builders import OPERATOR, Deployment
 
-HOUSE = """\
+MANIFEST = """\
 audiences:
   - id: dev-os
   - id: prod-os
@@ -23,14 +23,14 @@ users:
 """
 
 
-def planned(services: Composition, text: str, *, prune: bool = False) -> Plan:
+def planned(services: Composition, text: str, *, prune: bool = False) -> ManifestPlan:
     with services.administration.reading(OPERATOR) as work:
-        return plan(work, read(text, "house.yaml", work, prune=prune), prune=prune)
+        return plan(work, read(text, "issuer.yaml", work, prune=prune), prune=prune)
 
 
 def declare(services: Composition, text: str, *, prune: bool = False) -> Applied:
     with services.administration.changing(OPERATOR) as work:
-        manifest = read(text, "house.yaml", work, prune=prune)
+        manifest = read(text, "issuer.yaml", work, prune=prune)
         return apply(work, plan(work, manifest, prune=prune))
 
 
@@ -40,21 +40,21 @@ def exported(services: Composition) -> str:
 
 
 def problems(source: bytes | str) -> list[str]:
-    """What `read` says of it, line by line."""
+    """The problems that `read` finds, line by line."""
     try:
-        read(source, "house.yaml")
+        read(source, "issuer.yaml")
     except InvalidManifest as refused:
         return str(refused).splitlines()
     return []
 
 
 def sentences(deployment: Deployment, text: str, *, prune: bool = False) -> list[str]:
-    """What the plan says of rights."""
+    """The sentences of the plan about rights."""
     lines = planned(deployment.services, text, prune=prune).lines()
     return [line for line in lines if " gains " in line or " loses " in line]
 
 
 def steps(deployment: Deployment, text: str, *, prune: bool = False) -> list[str]:
-    """What the plan does, without members."""
+    """The steps of the plan, without members."""
     lines = planned(deployment.services, text, prune=prune).lines()
     return [line for line in lines if line[0] in "+-~"]

@@ -1,4 +1,4 @@
-"""A plan is carried out as an operator would by hand, whole or not at all, once."""
+"""A plan is applied completely or not at all, with the rules of the single operations."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -10,7 +10,7 @@ from issuer.audit import Actor
 from issuer.composition import Composition
 from issuer.database.tables import AuditEventRow
 from issuer.errors import AlreadyExists, Forbidden, NotAllowed
-from issuer.manifest import Applied, Plan, apply, plan, read
+from issuer.manifest import Applied, ManifestPlan, apply, plan, read
 from issuer.users import Passwords
 from tests.builders import OPERATOR, PASSWORD, URL, Credentials, Deployment
 from tests.drivers import TokenEndpoint
@@ -20,7 +20,7 @@ SECTIONS = ("audiences", "roles", "clients", "users")
 EVERYTHING_BUT_ADMIN = tuple(f"issuer:{section}:write" for section in SECTIONS)
 
 ADMIN = f'{{client_id: issuer-admin, scopes: [issuer:admin], audiences: ["{URL}"]}}'
-HOUSE = """\
+MANIFEST = """\
 audiences: [{id: prod-os}]
 roles: [{name: runner, scopes: [agents:run]}]
 clients: [{client_id: ci-bot, audiences: [prod-os], roles: [{role: runner}]}]
@@ -28,42 +28,42 @@ users: [{username: alice, roles: [{role: runner}]}]
 """
 
 
-def applied(services: Composition, found: Plan) -> Applied:
+def applied(services: Composition, found: ManifestPlan) -> Applied:
     with services.administration.changing(OPERATOR) as work:
         return apply(work, found)
 
 
-def test_what_is_applied_counts(deployment: Deployment, token_endpoint: TokenEndpoint):
-    made = declare(deployment.services, HOUSE)
+def test_an_applied_manifest_takes_effect(deployment: Deployment, token_endpoint: TokenEndpoint):
+    made = declare(deployment.services, MANIFEST)
     client = Credentials("ci-bot", made.secrets["ci-bot"])
     assert token_endpoint.client_credentials(client).scope == {"agents:run"}
-    declare(deployment.services, HOUSE.replace("agents:run", "teams:run"))
+    declare(deployment.services, MANIFEST.replace("agents:run", "teams:run"))
     assert token_endpoint.client_credentials(client).scope == {"teams:run"}
 
 
-def test_a_user_made_by_a_file_signs_in_once_a_password_is_set(
+def test_a_user_from_a_manifest_can_sign_in_once_a_password_is_set(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
-    made = declare(deployment.services, HOUSE)
+    made = declare(deployment.services, MANIFEST)
     with deployment.changing() as work:
         work.users.set_password(made.user_ids["alice"], Passwords("owasp").prepared(PASSWORD))
     console = deployment.client(scopes=["agents:run"], grant_types=["password"])
-    declare(deployment.services, HOUSE.replace("alice,", "alice, name: A,"))
+    declare(deployment.services, MANIFEST.replace("alice,", "alice, name: A,"))
     assert token_endpoint.password(console, "alice").scope == {"agents:run"}
 
 
-def test_secrets_are_for_new_clients_and_not_for_logs(deployment: Deployment):
-    made = declare(deployment.services, HOUSE)
+def test_only_new_clients_get_secrets_and_they_are_not_in_the_repr(deployment: Deployment):
+    made = declare(deployment.services, MANIFEST)
     assert made.secrets.keys() == {"ci-bot"}
     assert "ais_" not in repr(made)
-    assert declare(deployment.services, HOUSE + "# again\n").secrets == {}
+    assert declare(deployment.services, MANIFEST + "# again\n").secrets == {}
     with deployment.changing() as work:
         assert len(work.clients.secrets("ci-bot")) == 1
 
 
 @pytest.mark.parametrize("prune", [False, True])
-def test_after_apply_there_is_nothing_to_do(deployment: Deployment, prune: bool):
-    text = HOUSE.replace("clients: [", f"clients: [{ADMIN}, ")
+def test_after_apply_the_plan_is_empty(deployment: Deployment, prune: bool):
+    text = MANIFEST.replace("clients: [", f"clients: [{ADMIN}, ")
     declare(deployment.services, text, prune=prune)
     found = planned(deployment.services, text, prune=prune)
     assert not found
@@ -72,16 +72,16 @@ def test_after_apply_there_is_nothing_to_do(deployment: Deployment, prune: bool)
     assert exported(deployment.services) == before
 
 
-def test_a_plan_holds_only_for_the_house_it_was_made_of(deployment: Deployment):
-    found = planned(deployment.services, HOUSE)
+def test_a_plan_is_refused_after_any_other_change(deployment: Deployment):
+    found = planned(deployment.services, MANIFEST)
     deployment.role("other", [])
     before = exported(deployment.services)
-    with pytest.raises(NotAllowed, match="make a new plan"):
+    with pytest.raises(NotAllowed, match="Make a new plan"):
         applied(deployment.services, found)
     assert exported(deployment.services) == before
-    found = planned(deployment.services, HOUSE)
+    found = planned(deployment.services, MANIFEST)
     applied(deployment.services, found)
-    with pytest.raises(NotAllowed, match="make a new plan"):
+    with pytest.raises(NotAllowed, match="Make a new plan"):
         applied(deployment.services, found)
 
 
@@ -89,15 +89,15 @@ def test_tokens_and_uses_of_secrets_do_not_outdate_a_plan(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     client = deployment.client(scopes=["agents:run"])
-    found = planned(deployment.services, HOUSE)
+    found = planned(deployment.services, MANIFEST)
     assert token_endpoint.client_credentials(client).status == 200
     deployment.services.tokens.last_use.write()
     assert applied(deployment.services, found).secrets
 
 
-def test_every_step_is_on_record_under_the_name_of_who_applied_it(deployment: Deployment):
+def test_every_step_is_audited_with_the_caller_of_apply(deployment: Deployment):
     with deployment.services.administration.changing(Actor("pipeline", request_id="run-7")) as work:
-        apply(work, plan(work, read(HOUSE)))
+        apply(work, plan(work, read(MANIFEST)))
     query = select(AuditEventRow.action, AuditEventRow.target).order_by(AuditEventRow.id)
     with deployment.services.database.reading() as session:
         events = session.execute(query.where(AuditEventRow.actor == "pipeline")).all()
@@ -113,17 +113,17 @@ def test_every_step_is_on_record_under_the_name_of_who_applied_it(deployment: De
     ]
 
 
-def test_an_error_on_the_way_changes_nothing(deployment: Deployment):
+def test_an_error_in_a_step_changes_nothing(deployment: Deployment):
     before = exported(deployment.services)
-    found = planned(deployment.services, HOUSE)
+    found = planned(deployment.services, MANIFEST)
     with pytest.raises(AlreadyExists):
         applied(deployment.services, replace(found, steps=(*found.steps, found.steps[0])))
     assert exported(deployment.services) == before
     assert applied(deployment.services, found).secrets
 
 
-def test_what_was_in_use_goes_after_its_uses(deployment: Deployment):
-    declare(deployment.services, HOUSE)
+def test_a_resource_is_deleted_after_its_uses(deployment: Deployment):
+    declare(deployment.services, MANIFEST)
     declare(
         deployment.services,
         f"""\
@@ -139,7 +139,7 @@ users: [{{username: alice}}]
         assert [each.id for each in work.audiences.page(None, 10)] == [URL]
 
 
-def test_the_last_admin_is_not_pruned_and_the_own_audience_never(deployment: Deployment):
+def test_the_last_admin_and_the_issuers_own_audience_are_not_pruned(deployment: Deployment):
     before = exported(deployment.services)
     with pytest.raises(NotAllowed, match="last holder"):
         declare(deployment.services, "clients: []", prune=True)
@@ -157,23 +157,23 @@ PRIVILEGED = {
     "the issuer for a client": f'clients: [{{client_id: plain, audiences: ["{URL}"]}}]',
     "a privileged client's name": "clients: [{client_id: by-role, audiences: [my-os], name: x,"
     " roles: [{role: key-readers}]}]",
-    "a privileged client's end": "clients: []",
+    "deleting a privileged client": "clients: []",
     "a role of an admin": "roles: [{name: new, scopes: [issuer:admin]}]",
     "a role's contents": "roles: [{name: plain, scopes: [issuer:keys:read]}]",
     "a privileged role's contents": "roles: [{name: key-readers}]",
     "an assignment": "users: [{id: bob, username: bob, roles: [{role: key-readers}]}]",
     "an assignment here": f'users: [{{username: bob, roles: [{{role: key-readers,'
     f' audience: "{URL}"}}]}}]',
-    "an assignment's end": "users: [{id: alice, username: alice}]",
+    "unassigning a role": "users: [{id: alice, username: alice}]",
     "a user's state": "users: [{username: alice, disabled: true, roles: [{role: key-readers}]}]",
-    "a user's end": "users: [{username: bob}]",
+    "deleting a user": "users: [{username: bob}]",
     "the issuer's own audience": f'audiences: [{{id: "{URL}"}}, {{id: my-os}}]',
 }  # fmt: skip
 
 
 @pytest.fixture
 def privileged(deployment: Deployment) -> Deployment:
-    """Things that hold rights at the issuer, and things that do not."""
+    """Resources that hold rights at the issuer, and resources that do not."""
     deployment.role("key-readers", ["issuer:keys:read"])
     deployment.role("plain", ["agents:run"])
     deployment.client("by-role", roles=["key-readers"])
@@ -193,13 +193,15 @@ def attempt(deployment: Deployment, text: str, held: Iterable[str]) -> None:
 
 
 @pytest.mark.parametrize("case", PRIVILEGED)
-def test_rights_at_the_issuer_are_given_by_admins_only(privileged: Deployment, case: str):
-    """As by hand; a file is no way around (CONTRACT §4)."""
+def test_only_admins_change_what_holds_or_grants_rights_at_the_issuer(
+    privileged: Deployment, case: str
+):
+    """As for single operations."""
     before = exported(privileged.services)
     with pytest.raises(Forbidden, match="issuer:admin"):
         attempt(privileged, PRIVILEGED[case], EVERYTHING_BUT_ADMIN)
     assert exported(privileged.services) == before
-    if case != "a privileged client's end":
+    if case != "deleting a privileged client":
         attempt(privileged, PRIVILEGED[case], ["issuer:admin"])
 
 
@@ -212,7 +214,7 @@ ORDINARY = {
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_each_section_needs_its_own_right(privileged: Deployment, section: str):
+def test_each_section_needs_its_own_write_scope(privileged: Deployment, section: str):
     reading = {f"issuer:{each}:read" for each in SECTIONS}
     attempt(privileged, ORDINARY[section], reading | {f"issuer:{section}:write"})
     for other in set(SECTIONS) - {section}:
@@ -222,7 +224,7 @@ def test_each_section_needs_its_own_right(privileged: Deployment, section: str):
         assert exported(privileged.services) == before
 
 
-def test_a_file_with_an_assignment_of_a_client_only_needs_the_right_to_clients(
+def test_assigning_a_role_to_a_client_needs_only_the_scope_for_clients(
     privileged: Deployment,
 ):
     reading = {f"issuer:{each}:read" for each in SECTIONS}

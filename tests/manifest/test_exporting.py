@@ -1,4 +1,4 @@
-"""The house as a file: it can be kept in git, and makes the same house again."""
+"""An export can be kept in git, and restores the same configuration."""
 
 from typing import Any
 
@@ -15,8 +15,8 @@ from tests.manifest.declaring import declare, exported, planned
 
 
 @pytest.fixture
-def lived_in(deployment: Deployment) -> Deployment:
-    """A house with something of everything, made in no order."""
+def populated(deployment: Deployment) -> Deployment:
+    """A deployment with resources of every kind, created in no order."""
     deployment.audience("prod/os", name="Prod", access_token_ttl=60, include_roles=True)
     deployment.role("runner", ["teams:run", "agents:run"])
     deployment.role("admins", ["issuer:admin"])
@@ -43,24 +43,26 @@ def lived_in(deployment: Deployment) -> Deployment:
     return deployment
 
 
-def test_what_is_exported_makes_the_same_house(lived_in: Deployment, fresh: Composition):
-    text = exported(lived_in.services)
+def test_applying_an_export_elsewhere_gives_the_same_configuration(
+    populated: Deployment, fresh: Composition
+):
+    text = exported(populated.services)
     applied = declare(fresh, text)
     assert exported(fresh) == text
     assert "CI-Bot" in applied.secrets
     assert not planned(fresh, text, prune=True)
-    assert not planned(lived_in.services, text, prune=True)
+    assert not planned(populated.services, text, prune=True)
 
 
-def test_a_fresh_house_is_the_same_before_and_after_its_own_manifest(fresh: Composition):
+def test_a_fresh_issuer_is_unchanged_by_its_own_export(fresh: Composition):
     text = exported(fresh)
     assert not planned(fresh, text, prune=True)
     assert not declare(fresh, text, prune=True).secrets
     assert exported(fresh) == text
 
 
-def test_it_reads_well(lived_in: Deployment):
-    text = exported(lived_in.services)
+def test_an_export_is_readable(populated: Deployment):
+    text = exported(populated.services)
     assert (
         """
   - id: prod/os
@@ -110,8 +112,8 @@ clients:
     )
 
 
-def test_it_holds_made_ids_and_neither_secrets_nor_passwords(lived_in: Deployment):
-    text = exported(lived_in.services)
+def test_an_export_has_generated_ids_and_no_secrets_or_passwords(populated: Deployment):
+    text = exported(populated.services)
     document: dict[str, Any] = yaml.safe_load(text)
     assert {user["id"][:4] for user in document["users"]} == {"usr_", "bob@"}
     client_ids = [each["client_id"] for each in document["clients"]]
@@ -120,7 +122,7 @@ def test_it_holds_made_ids_and_neither_secrets_nor_passwords(lived_in: Deploymen
         assert secret not in text
 
 
-def test_it_is_in_one_order_whatever_the_database_says(deployment: Deployment):
+def test_the_order_of_an_export_does_not_depend_on_the_database(deployment: Deployment):
     for client_id in ("b", "A", "a-b", "a_b", "a.b"):
         deployment.client(client_id)
     document = yaml.safe_load(exported(deployment.services))
@@ -128,7 +130,7 @@ def test_it_is_in_one_order_whatever_the_database_says(deployment: Deployment):
     assert ids == sorted(ids)
 
 
-def test_it_goes_through_more_than_one_page(deployment: Deployment):
+def test_an_export_may_have_many_pages(deployment: Deployment):
     clients = "".join(f"  - client_id: c{number:04}\n" for number in range(1_100))
     declare(deployment.services, f"clients:\n{clients}")
     text = exported(deployment.services)
@@ -136,24 +138,24 @@ def test_it_goes_through_more_than_one_page(deployment: Deployment):
     assert not planned(deployment.services, text, prune=True)
 
 
-def test_it_is_the_house_at_one_moment(deployment: Deployment):
-    """Whatever is changed while it is read."""
+def test_an_export_is_a_consistent_snapshot(deployment: Deployment):
+    """Also if something is changed while it is read."""
     before = exported(deployment.services)
-    made: list[str] = []
+    created: list[str] = []
 
     def change(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        if "FROM roles" in statement and not made:
-            made.append("")
-            made.append(deployment.role("runner", []))
+        if "FROM roles" in statement and not created:
+            created.append("")
+            created.append(deployment.role("runner", []))
 
     event.listen(deployment.services.database.engine, "after_cursor_execute", change)
     assert exported(deployment.services) == before
-    assert made[1:] == ["runner"]
+    assert created[1:] == ["runner"]
     assert "runner" in exported(deployment.services)
 
 
 @pytest.mark.parametrize("missing", ["audiences", "roles", "clients", "users"])
-def test_it_needs_the_right_to_read_everything(deployment: Deployment, missing: str):
+def test_an_export_needs_all_four_read_scopes(deployment: Deployment, missing: str):
     held = {f"issuer:{each}:read" for each in ("audiences", "roles", "clients", "users")}
     held.remove(f"issuer:{missing}:read")
     with (

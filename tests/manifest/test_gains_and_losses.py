@@ -1,4 +1,4 @@
-"""Who would gain or lose what, in scopes that count (CONTRACT §4)."""
+"""The scopes that clients and users would gain or lose, by audience."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.manifest.declaring import declare, sentences
 
 
 @pytest.mark.parametrize(
-    ("held", "given", "expected"),
+    ("held", "declared", "expected"),
     [
         ("agents:run", "agents:run, agents:web:run", []),
         ("agents:run", "agents:*:run", []),
@@ -19,11 +19,11 @@ from tests.manifest.declaring import declare, sentences
         ("agents:run", "issuer:keys:read, agents:run", []),
     ],
 )
-def test_what_was_covered_is_no_gain(
-    deployment: Deployment, held: str, given: str, expected: list[str]
+def test_a_scope_covered_before_is_no_gain(
+    deployment: Deployment, held: str, declared: str, expected: list[str]
 ):
     deployment.client("ci-bot", scopes=[held])
-    text = f"clients: [{{client_id: ci-bot, audiences: [my-os], scopes: [{given}]}}]"
+    text = f"clients: [{{client_id: ci-bot, audiences: [my-os], scopes: [{declared}]}}]"
     assert sentences(deployment, text) == [f"ci-bot {each} at my-os" for each in expected]
 
 
@@ -40,7 +40,7 @@ clients:
     ]
 
 
-def test_one_who_is_disabled_has_nothing(deployment: Deployment):
+def test_a_disabled_client_has_no_scopes(deployment: Deployment):
     deployment.client("ci-bot", scopes=["agents:run"])
     text = "clients: [{client_id: ci-bot, audiences: [my-os], scopes: [teams:run], disabled: true}]"
     assert sentences(deployment, text) == ["ci-bot loses agents:run at my-os"]
@@ -49,8 +49,8 @@ def test_one_who_is_disabled_has_nothing(deployment: Deployment):
     assert sentences(deployment, text) == ["ci-bot gains teams:run at my-os"]
 
 
-def test_a_changed_role_moves_the_rights_of_all_who_have_it(deployment: Deployment):
-    """Also of those the file does not name."""
+def test_a_changed_role_changes_the_rights_of_all_its_holders(deployment: Deployment):
+    """Also of those that are not in the manifest."""
     deployment.role("runner", ["agents:run"])
     deployment.client("ci-bot", roles=["runner"])
     deployment.user("bob", roles=["runner"])
@@ -62,7 +62,7 @@ def test_a_changed_role_moves_the_rights_of_all_who_have_it(deployment: Deployme
     ]
 
 
-def test_a_new_audience_is_one_more_for_those_who_have_a_role_everywhere(deployment: Deployment):
+def test_a_role_assigned_everywhere_also_applies_at_a_new_audience(deployment: Deployment):
     deployment.role("runner", ["agents:run"])
     deployment.client("ci-bot", roles=["runner"])
     deployment.user("bob", roles=["runner"])

@@ -1,4 +1,4 @@
-"""Who is who, in the file and in the house."""
+"""Matching the names in a manifest with existing resources."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.builders import OPERATOR, Deployment
 from tests.manifest.declaring import declare, planned
 
 
-def test_a_user_without_an_id_is_the_one_of_that_name(deployment: Deployment):
+def test_a_user_without_an_id_is_found_by_name(deployment: Deployment):
     deployment.user("Zoë", id="zoe")
     assert not planned(deployment.services, "users: [{username: Zoë}]")
     assert list(planned(deployment.services, "users: [{username: zoË}]").lines()) == [
@@ -16,8 +16,8 @@ def test_a_user_without_an_id_is_the_one_of_that_name(deployment: Deployment):
     ]
 
 
-def test_names_can_go_round(deployment: Deployment):
-    """In an order in which no name is ever taken twice, over a name aside where there is none."""
+def test_users_can_exchange_names(deployment: Deployment):
+    """In an order without conflicts, through a temporary name in a cycle."""
     for name in ("a", "b", "c", "d", "e"):
         deployment.user(name, id=f"usr_{name}")
     text = "users:" + "".join(
@@ -37,15 +37,15 @@ def test_names_can_go_round(deployment: Deployment):
     }
 
 
-def test_a_name_that_is_freed_can_be_given_to_a_new_user(deployment: Deployment):
+def test_a_freed_name_can_be_used_by_a_new_user(deployment: Deployment):
     deployment.user("alice", id="usr_1")
     text = "users: [{id: usr_1, username: bob}, {username: alice}]"
     assert set(declare(deployment.services, text).user_ids) == {"alice"}
     assert not planned(deployment.services, text)
 
 
-def test_an_id_that_is_freed_can_change_hands(deployment: Deployment):
-    """Client to user, and one case to another: deleted first, so nothing old comes back."""
+def test_a_freed_id_can_be_used_by_another_client_or_user(deployment: Deployment):
+    """The old one is deleted first, so its assignments do not come back."""
     deployment.role("runner", ["agents:run"])
     deployment.client("ci-bot", roles=["runner"])
     deployment.client("helper")
@@ -61,7 +61,7 @@ users: [{id: Helper, username: ALICE}]
         assert work.assignments.of("CI-Bot") == []
 
 
-def test_names_taken_in_the_house_are_said_with_their_lines(deployment: Deployment):
+def test_names_taken_at_the_issuer_are_reported_with_their_lines(deployment: Deployment):
     deployment.client("ci-bot")
     deployment.client("helper")
     deployment.user("alice", id="usr_1")
@@ -81,26 +81,27 @@ users:
         pytest.raises(InvalidManifest) as refused,
         deployment.services.administration.reading(OPERATOR) as work,
     ):
-        plan(work, read(text, "house.yaml"))
+        plan(work, read(text, "issuer.yaml"))
     assert str(refused.value).splitlines() == [
-        "house.yaml:2: clients[0].client_id: is taken by the client ci-bot in the house",
-        "house.yaml:4: users[0].id: is taken by the client helper in the house",
-        "house.yaml:7: users[1].username: is taken by the user alice (usr_1) in the house",
-        "house.yaml:10: users[2].roles[0].audience: there is no audience 'nowhere',"
-        " here or in the house",
-        "house.yaml:10: users[2].roles[0].role: there is no role 'none', here or in the house",
+        "issuer.yaml:2: clients[0].client_id: is taken by the existing client ci-bot",
+        "issuer.yaml:4: users[0].id: is taken by the existing client helper",
+        "issuer.yaml:7: users[1].username: is taken by the existing user alice (usr_1)",
+        "issuer.yaml:10: users[2].roles[0].audience: there is no audience 'nowhere',"
+        " in the manifest or at the issuer",
+        "issuer.yaml:10: users[2].roles[0].role: there is no role 'none',"
+        " in the manifest or at the issuer",
     ]
 
 
-def test_an_algorithm_the_house_does_not_sign_with_is_a_problem_of_the_file(deployment: Deployment):
+def test_an_algorithm_that_is_not_configured_is_a_problem(deployment: Deployment):
     with pytest.raises(InvalidManifest) as refused:
         planned(deployment.services, "audiences:\n  - id: my-os\n    signing_alg: RS256\n")
     assert str(refused.value) == (
-        "house.yaml:3: audiences[0].signing_alg: is not one of ISSUER_SIGNING_ALGORITHMS"
+        "issuer.yaml:3: audiences[0].signing_alg: is not one of ISSUER_SIGNING_ALGORITHMS"
     )
 
 
-def test_what_is_referred_to_is_here_or_in_the_house_and_stays(deployment: Deployment):
+def test_references_must_be_declared_or_exist_and_not_be_pruned(deployment: Deployment):
     deployment.role("old", [])
     text = """\
 roles: [{name: new}]

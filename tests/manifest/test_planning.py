@@ -1,4 +1,4 @@
-"""What would change; nothing does."""
+"""A plan lists changes and makes none."""
 
 import json
 
@@ -6,12 +6,12 @@ import pytest
 
 from issuer.roles import Assignment
 from tests.builders import Deployment
-from tests.manifest.declaring import HOUSE, declare, exported, planned, sentences, steps
+from tests.manifest.declaring import MANIFEST, declare, exported, planned, sentences, steps
 
 
-def test_a_plan_says_what_is_made_and_what_it_gives(deployment: Deployment):
+def test_a_plan_lists_new_resources_and_their_rights(deployment: Deployment):
     before = exported(deployment.services)
-    assert list(planned(deployment.services, HOUSE).lines()) == [
+    assert list(planned(deployment.services, MANIFEST).lines()) == [
         "+ create audience dev-os",
         '    signing_alg: "ES256"',
         "+ create audience prod-os",
@@ -31,10 +31,10 @@ def test_a_plan_says_what_is_made_and_what_it_gives(deployment: Deployment):
     assert exported(deployment.services) == before
 
 
-def test_a_plan_says_what_is_changed(deployment: Deployment):
-    alice = declare(deployment.services, HOUSE).user_ids["alice"]
+def test_a_plan_lists_changed_members(deployment: Deployment):
+    alice = declare(deployment.services, MANIFEST).user_ids["alice"]
     changed = (
-        HOUSE.replace("[agents:run]", "[agents:web:run, teams:run]")
+        MANIFEST.replace("[agents:run]", "[agents:web:run, teams:run]")
         .replace("username: alice", f'id: {alice}\n    username: "Alice\\u0301"\n    name: A')
         .replace("[dev-os, prod-os]", "[prod-os]\n    access_token_ttl: 60")
         .replace("    roles:\n      - role: runner\n", "")
@@ -58,8 +58,8 @@ def test_a_plan_says_what_is_changed(deployment: Deployment):
 
 
 def test_a_plan_is_json_with_stable_names(deployment: Deployment):
-    declare(deployment.services, HOUSE)
-    found = planned(deployment.services, HOUSE.replace("agents:run", "teams:run"))
+    declare(deployment.services, MANIFEST)
+    found = planned(deployment.services, MANIFEST.replace("agents:run", "teams:run"))
     alice = found.as_json()["rights"][1]["id"]
     assert json.loads(json.dumps(found.as_json())) == {
         "change_count": found.change_count,
@@ -95,15 +95,15 @@ def test_a_plan_is_json_with_stable_names(deployment: Deployment):
     }
 
 
-def test_no_change_is_no_plan(deployment: Deployment):
-    declare(deployment.services, HOUSE)
-    for text in (HOUSE, "{}", "users: []", "clients: [{client_id: ci-bot, audiences: []}]"):
+def test_a_plan_without_changes_is_false(deployment: Deployment):
+    declare(deployment.services, MANIFEST)
+    for text in (MANIFEST, "{}", "users: []", "clients: [{client_id: ci-bot, audiences: []}]"):
         found = planned(deployment.services, text)
         assert bool(found) is bool(found.steps) is (text.startswith("clients"))
-    assert not list(planned(deployment.services, HOUSE).lines())
+    assert not list(planned(deployment.services, MANIFEST).lines())
 
 
-def test_order_and_repeats_of_scopes_are_no_change(deployment: Deployment):
+def test_order_and_repetition_of_scopes_are_no_change(deployment: Deployment):
     deployment.role("runner", ["teams:run", "agents:run"])
     assert not planned(
         deployment.services, "roles: [{name: runner, scopes: [agents:run, teams:run, agents:run]}]"
@@ -111,7 +111,7 @@ def test_order_and_repeats_of_scopes_are_no_change(deployment: Deployment):
 
 
 def test_a_claim_is_compared_as_json(deployment: Deployment):
-    """1, 1.0 and true are three values; a null is one, and no absence."""
+    """1, 1.0 and true are three values; null is a value too."""
     deployment.client("ci-bot", audiences=[], claims={"a": {"b": 1}})
     for value in ("{b: 1.0}", "{b: true}", "{b: null}", "{b: 1, c: null}", "null", "{}"):
         text = f"clients: [{{client_id: ci-bot, claims: {{a: {value}}}}}]"
@@ -120,14 +120,16 @@ def test_a_claim_is_compared_as_json(deployment: Deployment):
         assert not planned(deployment.services, text)
 
 
-def test_a_plan_does_not_obey_what_names_say_to_terminals(deployment: Deployment):
+def test_a_plan_escapes_control_characters_in_names(deployment: Deployment):
     text = 'users: [{username: ab, claims: {"\\e[31m": "\\e[0m\\n- x\\u202e"}}]'
     lines = list(planned(deployment.services, text).lines())
     assert lines[0] == "+ create user ab"
     assert all(line.isprintable() for line in lines)
 
 
-def test_assignments_count_once_and_everywhere_is_not_here(deployment: Deployment):
+def test_repeated_assignments_are_one_and_everywhere_differs_from_an_audience(
+    deployment: Deployment,
+):
     deployment.role("runner", ["agents:run"])
     deployment.client("ci-bot", roles=["runner"])
     text = """\
@@ -148,7 +150,7 @@ clients:
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("more_settings", [{"signing_algorithms": "ES256,RS256"}])
-def test_an_audience_that_does_not_say_how_it_signs_does_as_the_house(deployment: Deployment):
+def test_an_audience_without_an_algorithm_gets_the_first_configured_one(deployment: Deployment):
     deployment.audience("rsa-os", signing_alg="RS256")
     assert not planned(deployment.services, "audiences: [{id: my-os}]")
     assert steps(deployment, "audiences: [{id: rsa-os}]") == ["~ update audience rsa-os"]

@@ -1,14 +1,14 @@
-"""What a file does not name."""
+"""Resources that are not in the manifest."""
 
 import pytest
 
 from issuer.errors import InUse
 from tests.builders import URL, Deployment
-from tests.manifest.declaring import HOUSE, declare, planned, steps
+from tests.manifest.declaring import MANIFEST, declare, planned, steps
 
 
-def test_what_is_listed_is_exactly_so_and_the_rest_is_left_alone(deployment: Deployment):
-    declare(deployment.services, HOUSE)
+def test_declared_resources_match_exactly_and_others_are_unchanged(deployment: Deployment):
+    declare(deployment.services, MANIFEST)
     deployment.client("other", roles=["runner"])
     assert steps(deployment, "clients: [{client_id: ci-bot}]") == [
         "~ update client ci-bot",
@@ -16,16 +16,16 @@ def test_what_is_listed_is_exactly_so_and_the_rest_is_left_alone(deployment: Dep
     ]
 
 
-def test_prune_deletes_what_the_file_does_not_name(deployment: Deployment):
-    alice = declare(deployment.services, HOUSE).user_ids["alice"]
-    kept = f"""\
+def test_prune_deletes_resources_that_are_not_declared(deployment: Deployment):
+    alice = declare(deployment.services, MANIFEST).user_ids["alice"]
+    rest = f"""\
 audiences: []
 roles: []
 clients: [{{client_id: issuer-admin, name: Administrator, scopes: [issuer:admin],
   audiences: ["{URL}"]}}]
 users: []
 """
-    assert list(planned(deployment.services, kept, prune=True).lines()) == [
+    assert list(planned(deployment.services, rest, prune=True).lines()) == [
         "- delete client ci-bot",
         f"- delete user alice ({alice})",
         "- delete role runner",
@@ -37,12 +37,12 @@ users: []
         "alice loses agents:run at my-os",
         "alice loses agents:run at prod-os",
     ]
-    declare(deployment.services, kept, prune=True)
-    assert not planned(deployment.services, kept, prune=True)
+    declare(deployment.services, rest, prune=True)
+    assert not planned(deployment.services, rest, prune=True)
 
 
-def test_a_section_left_out_is_left_alone_also_when_pruning(deployment: Deployment):
-    declare(deployment.services, HOUSE)
+def test_prune_does_not_touch_a_missing_section(deployment: Deployment):
+    declare(deployment.services, MANIFEST)
     assert steps(deployment, "{}", prune=True) == []
     audiences = "audiences: [{id: dev-os}, {id: prod-os}]"
     assert steps(deployment, audiences, prune=True) == ["- delete audience my-os"]
@@ -56,10 +56,10 @@ def test_a_section_left_out_is_left_alone_also_when_pruning(deployment: Deployme
         ("audiences: [{id: dev-os}]", "client ci-bot"),
     ],
 )
-def test_what_those_left_alone_still_use_is_not_pruned(
+def test_a_resource_that_an_unchanged_one_uses_is_not_pruned(
     deployment: Deployment, text: str, users_of_it: str
 ):
-    declare(deployment.services, HOUSE)
+    declare(deployment.services, MANIFEST)
     with pytest.raises(InUse) as refused:
         planned(deployment.services, text, prune=True)
     assert users_of_it in str(refused.value).replace(f" ({alice_of(deployment)})", "")

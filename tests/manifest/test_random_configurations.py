@@ -1,4 +1,4 @@
-"""From any house to any other, and the sentences about rights are true."""
+"""From any configuration to any other; the sentences about rights are true."""
 
 import json
 from collections.abc import Iterator
@@ -22,11 +22,11 @@ from tests.builders import OPERATOR, URL, FakeClock, initialised, settings_for
 from tests.databases import copied
 from tests.manifest.declaring import declare, exported, planned
 
-Deployment = dict[str, list[dict[str, Any]]]
+Configuration = dict[str, list[dict[str, Any]]]
 Rights = dict[tuple[str, str], frozenset[str]]
 
 ADMIN = {"client_id": "issuer-admin", "scopes": ["issuer:admin"], "audiences": [URL]}
-NOTHING: Deployment = {"audiences": [], "roles": [], "clients": [ADMIN], "users": []}
+NOTHING: Configuration = {"audiences": [], "roles": [], "clients": [ADMIN], "users": []}
 AUDIENCES = ["my-os", "prod/os", "Prod/os", "https://os.example"]
 ROLES = ["runner", "Runner", "admins", "yes"]
 IDS = ["a", "A", "ci-bot", "CI-Bot", "usr_1", "0123", "x:y|z"]
@@ -59,11 +59,11 @@ def members(**strategies: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str,
 
 
 @st.composite
-def houses(draw: st.DrawFn, *, users_have_ids: bool) -> Deployment:
-    """A house in which everything is named once and there."""
+def configurations(draw: st.DrawFn, *, users_have_ids: bool) -> Configuration:
+    """A configuration in which names are unique and references exist."""
     audiences = draw(st.lists(st.sampled_from(AUDIENCES), unique=True, max_size=3))
     roles = draw(st.lists(st.sampled_from(ROLES), unique=True, max_size=3))
-    given_roles = st.lists(
+    assigned_roles = st.lists(
         st.fixed_dictionaries(
             {"role": st.sampled_from(roles)},
             optional={"audience": st.sampled_from([*audiences, URL, None])},
@@ -74,7 +74,7 @@ def houses(draw: st.DrawFn, *, users_have_ids: bool) -> Deployment:
         "name": LABELS,
         "claims": CLAIMS,
         "disabled": st.booleans(),
-        "roles": given_roles if roles else st.just([]),
+        "roles": assigned_roles if roles else st.just([]),
     }
     lifetimes = st.sampled_from([None, 60, 86_400])
     clients = members(
@@ -108,9 +108,9 @@ def houses(draw: st.DrawFn, *, users_have_ids: bool) -> Deployment:
     }
 
 
-# Either all users have ids or none: one may keep the id under which a file has somebody else.
+# Either all users have ids or none: otherwise a user may keep an id that the file uses.
 PAIRS = st.booleans().flatmap(
-    lambda have: st.tuples(houses(users_have_ids=have), houses(users_have_ids=have))
+    lambda have: st.tuples(configurations(users_have_ids=have), configurations(users_have_ids=have))
 )
 
 
@@ -118,7 +118,7 @@ PAIRS = st.booleans().flatmap(
 def two(
     migrated_sqlite: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Composition, Composition]]:
-    """Two issuers. Whatever is there is pruned."""
+    """Two issuers. Existing resources are pruned."""
     folder = tmp_path_factory.mktemp("two")
 
     with ExitStack() as held:
@@ -141,18 +141,18 @@ EXAMPLES = settings(
 
 @EXAMPLES
 @given(pair=PAIRS)
-def test_any_house_can_become_any_other(
-    two: tuple[Composition, Composition], pair: tuple[Deployment, Deployment]
+def test_any_configuration_can_become_any_other(
+    two: tuple[Composition, Composition], pair: tuple[Configuration, Configuration]
 ):
     one, other = two
-    for deployment in (NOTHING, *pair):
-        wanted = written(deployment)
+    for configuration in (NOTHING, *pair):
+        wanted = written(configuration)
         declare(one, wanted, prune=True)
         assert not planned(one, wanted, prune=True)
         text = exported(one)
         said = yaml.safe_load(text)
-        assert as_sets(said) == as_sets(deployment)
-        assert {each.get("id") for each in deployment["users"]} - {None} <= {
+        assert as_sets(said) == as_sets(configuration)
+        assert {each.get("id") for each in configuration["users"]} - {None} <= {
             each["id"] for each in said["users"]
         }
         declare(other, text, prune=True)
@@ -162,12 +162,12 @@ def test_any_house_can_become_any_other(
 
 @EXAMPLES
 @given(pair=PAIRS)
-def test_a_plan_says_what_the_directory_will_give(
-    two: tuple[Composition, Composition], pair: tuple[Deployment, Deployment]
+def test_the_rights_of_a_plan_are_those_of_the_directory_after_it(
+    two: tuple[Composition, Composition], pair: tuple[Configuration, Configuration]
 ):
     one, _ = two
-    for deployment in (NOTHING, *pair):
-        wanted = written(deployment)
+    for configuration in (NOTHING, *pair):
+        wanted = written(configuration)
         shifts = planned(one, wanted, prune=True).shifts
         before = rights(one)
         made = declare(one, wanted, prune=True).user_ids
@@ -189,7 +189,7 @@ def uncovered(these: Rights, those: Rights, key: tuple[str, str]) -> tuple[str, 
 
 
 def rights(services: Composition) -> Rights:
-    """What everybody who is not disabled holds at each audience, as a token would have it."""
+    """The scopes of every enabled client and user at each audience, as in a token."""
     with services.administration.reading(OPERATOR) as work:
         clients = [each.client_id for each in work.clients.page(None, 100)]
         users = [each.id for each in work.users.page(None, 100)]
@@ -212,17 +212,17 @@ def record(audience: Audience) -> AudienceRecord:
     )
 
 
-def as_sets(deployment: Deployment) -> dict[str, dict[str, Any]]:
-    """What a house says, without order, defaults and what is made or there anyway."""
+def as_sets(configuration: Configuration) -> dict[str, dict[str, Any]]:
+    """A configuration without order, defaults, generated ids and the issuer's own audience."""
     said = {}
-    for section, entries in deployment.items():
+    for section, entries in configuration.items():
         said[section] = {name_of(entry): members_of(section, entry) for entry in entries}
     said["audiences"].pop(URL, None)
     return said
 
 
 def name_of(entry: dict[str, Any]) -> str:
-    """`name` is a label for all but roles, `id` may be made for users."""
+    """`name` is a label for all but roles, `id` may be generated for users."""
     return next(entry[each] for each in ("username", "client_id", "id", "name") if each in entry)
 
 

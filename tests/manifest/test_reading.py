@@ -1,4 +1,4 @@
-"""Everything that is wrong with a file is said at once, with its line; nothing is guessed."""
+"""All errors of a file are reported at once, with their lines; nothing is guessed."""
 
 from datetime import timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from issuer.manifest.parsing import MAX_BYTES, parse
 from issuer.usernames import fold_username
 from tests.manifest.declaring import problems
 
-# Of which one or the other reader of YAML makes a boolean, a number, a date or a null.
+# Some YAML parsers read these as a boolean, a number, a date or null.
 TEXTS = ["yes", "No", "on", "OFF", "y", "tRUE", "none", "0900", "0o17", "0x1F", "0b1", "1_000"]
 TEXTS += ["+1", ".5", "5.", "1e", ".inf", ".nan", "12:30", "12:30:45", "=", "agents:run", "a#b"]
 TEXTS += ["2026-01-01", "2026-01-01T00:00:00Z", "2026-01-01 00:00:00"]
@@ -31,7 +31,7 @@ roles:
       - agents:run
       - agents::run
     colour: blue
-  - description: nobody knows my name
+  - description: without a name
 clients:
   - client_id: a
     disabled: yes
@@ -49,24 +49,24 @@ users:
 users_too: []
 """,
         [
-            "3: audiences[0].name: must be text; in quotes, if it looks like something else",
+            "3: audiences[0].name: must be a string; quote it if it looks like another type",
             "4: audiences[0].signing_alg: Input should be 'RS256', 'PS256', 'ES256' or 'EdDSA'",
             "5: audiences[0].access_token_ttl: must be 60 to 86400 seconds",
             "10: roles[0].scopes[1]: must be resource:action,",
-            "11: roles[0].colour: is not known here",
+            "11: roles[0].colour: is not a known member",
             "12: roles[1].name: is required",
             "15: clients[0].disabled: must be true or false",
             "16: clients[0].access_token_ttl: must be a number with a unit, such as 900s",
             "17: clients[0].claims: sub is set by the issuer",
             "19: clients[1].client_id: is required",
-            "22: clients[1].roles[0].audience: must be text",
+            "22: clients[1].roles[0].audience: must be a string",
             "23: clients[1].roles[1]: must be a mapping",
             "25: users[0].username: may not begin or end with a space",
-            "26: users[0].password: is not known here",
-            "27: users_too: is not known here",
+            "26: users[0].password: is not a known member",
+            "27: users_too: is not a known member",
         ],
     ),
-    "YAML that JSON has no word for": (
+    "YAML without an equivalent in JSON": (
         """\
 roles:
   - &first
@@ -81,14 +81,14 @@ roles:
     name: x
 """,
         [
-            "2: roles[0]: anchors are not read",
-            "4: roles[1]: aliases are not read: write it out",
-            '5: roles[2]."<<": merge keys are not read',
+            "2: roles[0]: anchors are not supported",
+            "4: roles[1]: aliases are not supported; write the value out",
+            '5: roles[2]."<<": merge keys are not supported',
             "5: roles[2].name: is required",
-            "6: roles[3].name: tags are not read",
-            "7: roles[3].name: is there twice, first on line 6",
-            '8: roles[3]."": a key must be text',
-            "10: roles[4]: tags are not read",
+            "6: roles[3].name: tags are not supported",
+            "7: roles[3].name: is repeated, first on line 6",
+            '8: roles[3]."": a key must be a string',
+            "10: roles[4]: tags are not supported",
         ],
     ),
     "names taken twice": (
@@ -123,41 +123,41 @@ users:
             "4: users[0]: must be a mapping",
         ],
     ),
-    "an error before the file cannot be read on": (
+    "an error before a syntax error": (
         "roles:\n  - name: a\n    name: b\n  - {\n",
-        ["3: roles[0].name: is there twice, first on line 2", "5: cannot be read as YAML: "],
+        ["3: roles[0].name: is repeated, first on line 2", "5: cannot be read as YAML: "],
     ),
-    "a tab": ("roles:\n\t- name: a\n", ["2: a tab may not indent: use spaces"]),
-    "two documents": ("roles: []\n---\nroles: []\n", ["2: a second document is not read"]),
+    "a tab": ("roles:\n\t- name: a\n", ["2: tabs cannot indent; use spaces"]),
+    "two documents": ("roles: []\n---\nroles: []\n", ["2: only one document is allowed"]),
     "nothing": ("# nothing\n", ["1: is empty"]),
     "no mapping": ("- roles\n", ["1: must be a mapping"]),
-    "NUL": ("roles: []\nusers: [\0]\n", ["2: the character U+0000 may not stand in YAML"]),
+    "NUL": ("roles: []\nusers: [\0]\n", ["2: the character U+0000 is not allowed in YAML"]),
     "NUL in disguise": (
         'roles:\n  - name: "a\\0"\n    description: "\\0"\n',
         ["2: roles[0].name: must be 1 to 128", "3: roles[0].description: may not hold control"],
     ),
-    "a key of a page": (f"'{'k' * 500}': 1\n", [f'1: "{"k" * 60}…": is not known here']),
+    "a long key": (f"'{'k' * 500}': 1\n", [f'1: "{"k" * 60}…": is not a known member']),
     "a key that would forge a line": (
-        '"a\\nhouse.yaml:9: b\\e[31m": 1\n',
-        ['1: "a\\nhouse.yaml:9: b\\u001b[31m": is not known here'],
+        '"a\\nissuer.yaml:9: b\\e[31m": 1\n',
+        ['1: "a\\nissuer.yaml:9: b\\u001b[31m": is not a known member'],
     ),
-    "a number of a page": (f"users: {'9' * 5000}\n", ["1: users: is too long for a number"]),
+    "a long number": (f"users: {'9' * 5000}\n", ["1: users: is too long for a number"]),
 }
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_every_error_is_said_at_once_with_its_line(case: str):
+def test_all_errors_are_reported_with_their_lines(case: str):
     text, expected = BROKEN[case]
     found = problems(text)
     assert len(found) == len(expected), found
-    for said, beginning in zip(found, expected, strict=True):
-        assert said.startswith(f"house.yaml:{beginning}")
+    for lines, beginning in zip(found, expected, strict=True):
+        assert lines.startswith(f"issuer.yaml:{beginning}")
 
 
 @pytest.mark.parametrize("loader", LOADERS)
 @pytest.mark.parametrize("case", BROKEN)
-def test_both_parsers_find_the_same_places(case: str, loader: Any):
-    """PyYAML is there with and without its parser in C."""
+def test_both_parsers_report_the_same_places(case: str, loader: Any):
+    """PyYAML may be installed without its C parser."""
     found = parse(BROKEN[case][0], loader=loader).problems
     assert {(each.line, each.path) for each in found} == {
         (each.line, each.path) for each in parse(BROKEN[case][0]).problems
@@ -180,7 +180,7 @@ def test_both_parsers_find_the_same_places(case: str, loader: Any):
         *((text, text) for text in TEXTS),
     ],
 )
-def test_a_value_is_what_json_says_and_else_text(plain: str, value: object, loader: Any):
+def test_a_value_is_typed_as_in_json_or_else_a_string(plain: str, value: object, loader: Any):
     read_value = parse(f"a: {plain}\n", loader=loader).data["a"]
     assert (type(read_value), read_value) == (type(value), value)
     in_quotes = parse(f"a: '{plain}'\n{plain or '~'}: b\n", loader=loader).data
@@ -188,44 +188,44 @@ def test_a_value_is_what_json_says_and_else_text(plain: str, value: object, load
 
 
 @pytest.mark.parametrize("loader", LOADERS)
-def test_nesting_ends_before_the_stack_or_the_patience_does(loader: Any):
+def test_nesting_is_limited(loader: Any):
     for text in ("[" * 200_000, "{a: " * 200_000, "- " * 200_000, "? " * 200_000):
         assert "nest" in str(parse(text, loader=loader).problems[-1])
 
 
-def test_a_billion_laughs_are_refused_one_by_one():
+def test_every_alias_of_a_billion_laughs_attack_is_refused():
     lines = ["a: &a [x]"] + [f"{b}: &{b} [*{a}, *{a}]" for a, b in zip("abcd", "bcde", strict=True)]
-    said = problems("\n".join(lines))
-    assert len([each for each in said if "aliases" in each]) == 8
+    lines = problems("\n".join(lines))
+    assert len([each for each in lines if "aliases" in each]) == 8
 
 
-def test_a_file_has_a_size_it_may_have():
+def test_the_size_of_a_file_is_limited():
     comment = b"#" * (MAX_BYTES - 11)
     assert problems(b"roles: []\n" + comment + b"\n") == []
     assert problems(b"roles: []\n" + comment + b"#\n") == [
-        f"house.yaml:1: is larger than {MAX_BYTES} bytes"
+        f"issuer.yaml:1: is larger than {MAX_BYTES} bytes"
     ]
     assert read(b"roles: []\n" + comment + b"#\n", max_bytes=MAX_BYTES + 1)
 
 
-def test_a_file_has_no_more_values_than_memory_should_hold():
-    said = problems("clients: [" + "1," * 1_000_000 + "]")
-    assert said == ["house.yaml:1: holds too many values"]
+def test_the_number_of_values_is_limited():
+    lines = problems("clients: [" + "1," * 1_000_000 + "]")
+    assert lines == ["issuer.yaml:1: has too many values"]
 
 
-def test_a_file_is_utf_8_with_or_without_a_mark():
+def test_a_file_is_utf_8_with_or_without_a_bom():
     assert problems("\ufeffroles: []\n".encode()) == []
-    assert problems(b"roles: []\n# \xe9\n") == ["house.yaml:2: is not UTF-8"]
-    assert problems("roles: []\n".encode("utf-16"))[0] == "house.yaml:1: is not UTF-8"
+    assert problems(b"roles: []\n# \xe9\n") == ["issuer.yaml:2: is not UTF-8"]
+    assert problems("roles: []\n".encode("utf-16"))[0] == "issuer.yaml:1: is not UTF-8"
 
 
-def test_a_file_of_nothing_but_errors_is_answered_in_a_page():
-    said = problems("roles:\n" + "  - 1\n" * 3_000)
-    assert len(said) == 1_001
-    assert said[-1] == "house.yaml: and 2000 more"
+def test_a_thousand_problems_are_listed_and_the_rest_counted():
+    lines = problems("roles:\n" + "  - 1\n" * 3_000)
+    assert len(lines) == 1_001
+    assert lines[-1] == "issuer.yaml: and 2000 more"
 
 
-def test_a_problem_can_be_read_by_machines():
+def test_a_problem_has_a_line_and_a_path():
     (problem,) = parse("a: 1\na: 2\n").problems
     assert (problem.line, problem.path) == (2, ("a",))
 
@@ -235,28 +235,28 @@ def test_json_is_yaml():
     assert manifest.entries.clients[0].claims == {"n": [1, 1000.0, None, True]}
 
 
-def test_names_are_compared_as_the_rooms_compare_them():
+def test_names_are_compared_as_in_the_domain():
     assert fold_username("ＺＯË") == fold_username("zoë")
     assert problems("clients: [{client_id: a}, {client_id: b}]\nusers: [{username: a}]\n") == []
 
 
-def test_a_member_that_is_nearly_right_is_answered_with_the_right_one():
+def test_a_misspelled_member_gets_a_suggestion():
     text = "role: []\nroles: [{name: a, scope: []}]\nclients: [{client_id: a, roles: [{rôle: b}]}]"
     assert problems(text) == [
-        "house.yaml:1: role: is not known here; did you mean roles?",
-        "house.yaml:2: roles[0].scope: is not known here; did you mean scopes?",
-        'house.yaml:3: clients[0].roles[0]."rôle": is not known here; did you mean role?',
-        "house.yaml:3: clients[0].roles[0].role: is required",
+        "issuer.yaml:1: role: is not a known member; did you mean roles?",
+        "issuer.yaml:2: roles[0].scope: is not a known member; did you mean scopes?",
+        'issuer.yaml:3: clients[0].roles[0]."rôle": is not a known member; did you mean role?',
+        "issuer.yaml:3: clients[0].roles[0].role: is required",
     ]
 
 
-def test_a_lifetime_has_a_unit_or_is_in_seconds():
+def test_a_lifetime_is_in_seconds_or_has_a_unit():
     for text, seconds in {"900": 900, "15m": 900, "24h": 86_400}.items():
         found = read(f"audiences: [{{id: my-os, access_token_ttl: {text}}}]")
         assert found.entries.audiences[0].access_token_ttl == timedelta(seconds=seconds)
 
 
-def test_the_schema_says_the_same_to_editors():
+def test_the_json_schema_agrees_with_the_reader():
     jsonschema = pytest.importorskip("jsonschema")
     validator = jsonschema.Draft202012Validator(schema())
     jsonschema.Draft202012Validator.check_schema(schema())

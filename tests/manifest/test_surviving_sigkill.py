@@ -1,4 +1,4 @@
-"""Killed at any moment, an apply leaves the old house or the new one, and nothing between."""
+"""An apply killed at any moment leaves the old configuration or the new one."""
 
 import signal
 import subprocess
@@ -24,8 +24,8 @@ users:
 
 
 @pytest.mark.slow
-def test_an_apply_is_whole_or_not_at_all(deployment: Deployment, tmp_path: Path):
-    file = tmp_path / "house.yaml"
+def test_a_killed_apply_changes_everything_or_nothing(deployment: Deployment, tmp_path: Path):
+    file = tmp_path / "issuer.yaml"
     file.write_text(MANIFEST)
     before = exported(deployment.services)
     for moment in ("1", "7", "15", "before_commit"):
@@ -37,8 +37,8 @@ def test_an_apply_is_whole_or_not_at_all(deployment: Deployment, tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_what_was_killed_can_be_done_again(deployment: Deployment, tmp_path: Path):
-    file = tmp_path / "house.yaml"
+def test_a_killed_apply_can_be_repeated(deployment: Deployment, tmp_path: Path):
+    file = tmp_path / "issuer.yaml"
     file.write_text(MANIFEST)
     assert killed(deployment, file, "10") == -signal.SIGKILL
     assert declare(deployment.services, MANIFEST).secrets.keys() == {"c1", "c2"}
@@ -46,7 +46,7 @@ def test_what_was_killed_can_be_done_again(deployment: Deployment, tmp_path: Pat
 
 
 def killed(deployment: Deployment, file: Path, moment: str) -> int:
-    """How the process ended."""
+    """The exit status of the process."""
     settings = deployment.services.settings
     environment = {
         "PYTHONPATH": str(REPOSITORY),

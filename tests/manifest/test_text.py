@@ -1,4 +1,4 @@
-"""What is written reads the same everywhere, and well in a diff."""
+"""Written YAML is read alike by every parser, and is readable in a diff."""
 
 import json
 from typing import Any
@@ -28,7 +28,7 @@ def alike(one: object, other: object) -> bool:
 
 
 @given(VALUES)
-def test_what_is_written_is_read_back(value: Any):
+def test_written_values_are_read_back(value: Any):
     for loader in (yaml.SafeLoader, yaml.CSafeLoader):
         document = parse(written({"value": value}), loader=loader)
         assert document.problems == []
@@ -36,11 +36,11 @@ def test_what_is_written_is_read_back(value: Any):
 
 
 @given(VALUES)
-def test_every_other_reader_of_yaml_reads_the_same(value: Any):
+def test_another_yaml_parser_reads_the_same(value: Any):
     assert alike(yaml.safe_load(written({"value": value})), {"value": value})
 
 
-def test_a_long_key_is_told_to_be_one():
+def test_a_long_key_is_read_back():
     value = {"k" * 2_000: {"a": [1]}, "b" * 130: "c"}
     assert parse(written(value)).data == value
 
@@ -52,5 +52,5 @@ def test_it_has_one_value_a_line():
 
 
 @pytest.mark.parametrize("text", ["agents:run", "https://id.example", "agent_os:admin", "Zoë"])
-def test_what_needs_no_quotes_has_none(text: str):
+def test_a_plain_string_has_no_quotes(text: str):
     assert written(text) == f"{text}\n"

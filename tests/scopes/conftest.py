@@ -1,11 +1,11 @@
-"""Agno's matcher of every release we test against."""
+"""AgnoScopes's matcher of every tested release."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from tests.agentos.releases import AGNO_2_9, AGNO_3_1
-from tests.scopes.oracle import Agno
+from tests.scopes.oracle import AgnoScopes
 
 AGNOS = [
     pytest.param((AGNO_2_9, False), id="agno-2.9.0"),
@@ -15,7 +15,7 @@ AGNOS = [
 
 
 @pytest.fixture(scope="session", params=AGNOS)
-def agno(request: pytest.FixtureRequest) -> Iterator[Agno]:
+def agno(request: pytest.FixtureRequest) -> Iterator[AgnoScopes]:
     release, company = request.param
-    with Agno(release, company=company) as agno:
+    with AgnoScopes(release, company=company) as agno:
         yield agno

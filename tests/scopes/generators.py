@@ -1,4 +1,4 @@
-"""Scopes as an operator might write them, near-misses included."""
+"""Scopes as an operator might write them, misspelled ones included."""
 
 from collections.abc import Iterable
 
@@ -35,7 +35,7 @@ NEAR_MISSES = [
 ]
 ISSUER = ["issuer:admin", "issuer:introspect", "issuer:clients:read", "issuer:clients:write"]
 
-# Every scope that can be made of the words above: what pairs are tried out of, one by one.
+# Every scope made of the words above; the exhaustive tests use all pairs of them.
 EVERY_SCOPE = sorted(
     {f"{resource}:{action}" for resource in RESOURCES for action in ACTIONS}
     | {
@@ -52,7 +52,7 @@ _actions = st.sampled_from(ACTIONS)
 _ids = st.sampled_from(IDS)
 wide = st.builds("{}:{}".format, _resources, _actions)
 narrow_ones = st.builds("{}:{}:{}".format, _resources, _ids, _actions)
-# Three parts out of few characters, so that two of them often meet.
+# Three parts of few characters, so that two of them often overlap.
 _parts = st.text("ab*<", min_size=1, max_size=2)
 invented = st.lists(_parts, min_size=1, max_size=3).map(":".join)
 
@@ -65,21 +65,21 @@ held_sets = st.frozensets(agentos_scopes, max_size=6)
 
 @st.composite
 def held_and_narrowed(draw: st.DrawFn) -> tuple[frozenset[str], frozenset[str]]:
-    """Scopes that are held, and scopes that `narrow` grants to who holds them."""
+    """Scopes that are held, and scopes that `narrow` grants to their holder."""
     held, asked = draw(two_related_sets())
     return held, granted(held, asked)
 
 
 @st.composite
 def two_related_sets(draw: st.DrawFn) -> tuple[frozenset[str], frozenset[str]]:
-    """Scopes, and other scopes of which many speak of the same things."""
+    """Scopes, and other scopes, many of the same resources."""
     some = draw(held_sets)
     related = st.sampled_from(sorted(some)).flatmap(narrower) if some else agentos_scopes
     return some, draw(st.frozensets(st.one_of(agentos_scopes, related, related), max_size=6))
 
 
 def narrower(scope: str) -> st.SearchStrategy[str]:
-    """Other ways to ask for this scope or for a part of it; `narrow` has the last word."""
+    """Other forms of this scope or of a part of it; `narrow` decides."""
     parts = scope.split(":")
     if scope == ADMIN or len(parts) == 1:
         return st.just(scope)
@@ -89,7 +89,7 @@ def narrower(scope: str) -> st.SearchStrategy[str]:
 
 
 def granted(held: Iterable[str], asked: Iterable[str]) -> frozenset[str]:
-    """What `narrow` gives after every scope it refuses has been given up."""
+    """The result of `narrow` without the scopes that it refuses."""
     asked = list(asked)
     while True:
         try:

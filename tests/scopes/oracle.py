@@ -1,4 +1,4 @@
-"""What a set of scopes opens at AgentOS, by the word of agno itself."""
+"""What a set of scopes allows at AgentOS, computed by agno itself."""
 
 import json
 import os
@@ -14,13 +14,13 @@ from tests.agentos.releases import AgnoRelease
 WORKER = Path(tests.agentos.__file__).with_name("scope_oracle.py")
 ALL = "*"  # agno's own mark for "every id"
 
-# In paths and in scopes, and some that try to be something else.
+# In paths and in scopes; some with special characters.
 IDS = ("web", "billing", "*", "<resource-id>", "agents", "runs", "WEB", "web:read", "a b", "wéb")
 
 
 @dataclass(frozen=True)
 class Openings:
-    """The routes that one set of scopes opens, and the ids that it may see in listings."""
+    """The routes that one set of scopes allows, and the ids it sees in lists."""
 
     routes: tuple[str, ...]
     open: int
@@ -31,7 +31,7 @@ class Openings:
         return bool(self.open >> self.routes.index(route) & 1)
 
     def beyond(self, wider: Self) -> list[str]:
-        """What this opens and `wider` does not, in words; empty if nothing."""
+        """What this allows and `wider` does not, as text; empty if nothing."""
         return (
             self._routes_in(self.open & ~wider.open)
             + [
@@ -52,14 +52,14 @@ class Openings:
         return [route for index, route in enumerate(self.routes) if mask >> index & 1]
 
     def listed_at(self, index: int) -> frozenset[str]:
-        """The ids that a listing shows; all where the holder may list without a filter."""
+        """The ids that a list shows; all if the holder may list without a filter."""
         return self.filters.get(index, frozenset({ALL}))
 
     def shared_with(self, other: Self) -> Self:
-        """What both open.
+        """What both allow.
 
-        Without the ids seen for no action in particular: there agno shows an agent to who may
-        read it and to who may run it, though the two have no right in common.
+        Without the ids shown for any action: there agno shows an agent to holders of read and to
+        holders of run, although the two have no right in common.
         """
         return type(self)(
             self.routes,
@@ -86,8 +86,8 @@ def in_both(ours: frozenset[str], theirs: frozenset[str]) -> frozenset[str]:
     return ours if ALL in theirs else ours & theirs
 
 
-class Agno:
-    """The scope functions of one agno release, in an interpreter of their own."""
+class AgnoScopes:
+    """The scope functions of one agno release, in a separate interpreter."""
 
     def __init__(self, release: AgnoRelease, *, company: bool = False) -> None:
         command = [os.fspath(release.python), "-P", os.fspath(WORKER)]
@@ -110,7 +110,7 @@ class Agno:
         self.worker.communicate(timeout=10)
 
     def openings(self, *holders: Iterable[str]) -> list[Openings]:
-        """What each of these sets of scopes opens."""
+        """What each of these sets of scopes allows."""
         answers = self._ask({"ask": "openings", "holders": [list(holder) for holder in holders]})
         return [
             Openings(

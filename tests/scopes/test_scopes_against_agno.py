@@ -1,4 +1,4 @@
-"""Our scope algebra against agno's own matcher, release by release (CONTRACT §4).
+"""The issuer's scope algebra compared with agno's matcher, for each release.
 
 "Opens" is always agno's word: `check_route_scopes` over every route it names, and the ids its
 listings show. Only the algebra is ours.
@@ -21,14 +21,14 @@ from tests.scopes.generators import (
     scopes,
     two_related_sets,
 )
-from tests.scopes.oracle import Agno, Openings
+from tests.scopes.oracle import AgnoScopes, Openings
 
 thorough = settings(max_examples=200, deadline=None)
 
 
 @pytest.fixture(scope="session")
-def opened_by(agno: Agno) -> dict[str, Openings]:
-    """What each scope of the vocabulary opens, held alone."""
+def opened_by(agno: AgnoScopes) -> dict[str, Openings]:
+    """What each scope of the vocabulary allows, held alone."""
     openings = agno.openings(*([scope] for scope in EVERY_SCOPE))
     return dict(zip(EVERY_SCOPE, openings, strict=True))
 
@@ -39,14 +39,14 @@ def opened_by(agno: Agno) -> dict[str, Openings]:
 @given(held_and_narrowed())
 @thorough
 @pytest.mark.slow
-def test_a_narrowed_token_never_opens_what_the_wider_one_does_not(agno, case) -> None:
+def test_a_narrowed_token_never_allows_more_than_the_wider_one(agno, case) -> None:
     held, narrowed = case
     wide, narrow_one = agno.openings(held, narrowed)
     assert narrow_one.beyond(wide) == []
 
 
 @pytest.mark.slow
-def test_no_scope_covers_another_that_opens_more(agno, opened_by) -> None:
+def test_no_scope_covers_another_that_allows_more(agno, opened_by) -> None:
     """The same for every two scopes of the vocabulary."""
     wrong = {
         (held, asked): beyond
@@ -57,8 +57,8 @@ def test_no_scope_covers_another_that_opens_more(agno, opened_by) -> None:
 
 
 @pytest.mark.slow
-def test_the_scope_that_opens_no_more_is_granted(agno, opened_by) -> None:
-    """Of two scopes that agno's routes can tell apart, the narrower may always be asked for."""
+def test_a_scope_that_allows_no_more_is_granted(agno, opened_by) -> None:
+    """Of two scopes that agno's routes can tell apart, the narrower can always be requested."""
     nothing = agno.openings([])[0]
     refused = {
         (held, asked)
@@ -76,7 +76,7 @@ def test_the_scope_that_opens_no_more_is_granted(agno, opened_by) -> None:
 @given(two_related_sets())
 @thorough
 @pytest.mark.slow
-def test_a_meet_opens_exactly_what_both_sides_open(agno, case) -> None:
+def test_an_intersection_allows_exactly_what_both_sides_allow(agno, case) -> None:
     ours, theirs = case
     by_us, by_them, by_both = agno.openings(ours, theirs, meet(ours, theirs))
     expected = by_us.shared_with(by_them)
@@ -86,7 +86,7 @@ def test_a_meet_opens_exactly_what_both_sides_open(agno, case) -> None:
 
 
 @pytest.mark.slow
-def test_a_meet_of_two_scopes_opens_exactly_what_both_open(agno, opened_by) -> None:
+def test_the_intersection_of_two_scopes_allows_exactly_what_both_allow(agno, opened_by) -> None:
     """The same for every two scopes of the vocabulary."""
     pairs = {
         (ours, theirs): meet([ours], [theirs]) for ours, theirs in product(EVERY_SCOPE, repeat=2)
@@ -106,20 +106,20 @@ def test_a_meet_of_two_scopes_opens_exactly_what_both_open(agno, opened_by) -> N
 
 
 @given(st.frozensets(scopes, max_size=6), st.frozensets(scopes, max_size=6))
-def test_a_meet_is_covered_by_both_sides(ours, theirs) -> None:
+def test_an_intersection_is_covered_by_both_sides(ours, theirs) -> None:
     both = meet(ours, theirs)
     assert narrow(ours, both) == both
     assert narrow(theirs, both) == both
 
 
 @given(st.frozensets(scopes, max_size=4), st.frozensets(scopes, max_size=4), scopes)
-def test_a_meet_covers_what_both_sides_cover(ours, theirs, asked) -> None:
+def test_an_intersection_covers_what_both_sides_cover(ours, theirs, asked) -> None:
     both_cover = covers(ours, asked) and covers(theirs, asked)
     assert covers(meet(ours, theirs), asked) == both_cover
 
 
 @given(st.frozensets(scopes, max_size=6))
-def test_a_meet_with_itself_changes_nothing(held) -> None:
+def test_the_intersection_with_itself_is_the_same_set(held) -> None:
     assert meet(held, held) == held
 
 
@@ -127,7 +127,7 @@ def test_a_meet_with_itself_changes_nothing(held) -> None:
 
 
 def expected_of(agno_says: bool, held: str, asked: str) -> bool:
-    """Agno's answer, but for names of one part: agno matches none; to us each covers itself."""
+    """Agno's answer, except for names of one part: agno matches none; here each covers itself."""
     return agno_says or (":" not in asked and held == asked)
 
 
@@ -149,7 +149,7 @@ def test_covers_agrees_with_agno_on_invented_names(agno, pairs) -> None:
 
 
 @given(st.frozensets(scopes, max_size=6), scopes)
-def test_a_set_covers_what_one_of_it_covers(held, asked) -> None:
+def test_a_set_covers_what_one_of_its_scopes_covers(held, asked) -> None:
     assert covers(held, asked) == any(covers([scope], asked) for scope in held)
 
 
@@ -167,7 +167,7 @@ def test_covering_is_transitive() -> None:
 
 
 @given(st.text("ab:*<", max_size=7), st.text("ab:*<", max_size=7))
-def test_what_the_grammar_allows_is_what_agno_can_read(held, asked) -> None:
+def test_the_grammar_allows_what_agno_can_parse(held, asked) -> None:
     """One to three parts, none empty."""
     for text in (held, asked):
         parts = text.split(":")
@@ -177,7 +177,7 @@ def test_what_the_grammar_allows_is_what_agno_can_read(held, asked) -> None:
 # names that matter
 
 
-def test_a_wildcard_admin_is_no_admin(agno) -> None:
+def test_a_wildcard_in_agent_os_admin_gives_no_admin_rights(agno) -> None:
     nothing, admin, wildcard = agno.openings([], [ADMIN], ["agent_os:*:admin"])
     assert wildcard.beyond(nothing) == []
     assert admin.beyond(nothing)
@@ -185,7 +185,7 @@ def test_a_wildcard_admin_is_no_admin(agno) -> None:
     assert not covers(["agent_os:*:admin"], "agents:run")
 
 
-def test_system_and_config_open_the_same(agno) -> None:
+def test_system_and_config_allow_the_same(agno) -> None:
     for action, form in product(("read", "write"), ("{}:{}", "{}:*:{}")):
         old, new = form.format("system", action), form.format("config", action)
         by_old, by_new = agno.openings([old], [new])
@@ -195,14 +195,14 @@ def test_system_and_config_open_the_same(agno) -> None:
         assert meet([old], [new]) == {old}
 
 
-def test_an_empty_id_would_open_every_id_and_is_refused(agno) -> None:
+def test_an_empty_id_would_allow_every_id_and_is_refused(agno) -> None:
     by_empty, by_all = agno.openings(["agents::run"], ["agents:run"])
     assert by_empty == by_all
     with pytest.raises(InvalidScope):
         parse("agents::run")
 
 
-def test_four_parts_open_nothing_and_are_refused(agno) -> None:
+def test_four_parts_allow_nothing_and_are_refused(agno) -> None:
     nothing, by_four = agno.openings([], ["agents:web:extra:run"])
     assert by_four == nothing
     with pytest.raises(InvalidScope):
@@ -210,7 +210,7 @@ def test_four_parts_open_nothing_and_are_refused(agno) -> None:
 
 
 @pytest.mark.parametrize("scope", ISSUER)
-def test_the_scopes_of_the_issuer_are_no_business_of_agentos(agno, scope) -> None:
+def test_the_scopes_of_the_issuer_allow_nothing_at_agentos(agno, scope) -> None:
     nothing, by_issuer = agno.openings([], [scope])
     assert by_issuer == nothing
     assert not covers([ADMIN], scope)
@@ -223,8 +223,8 @@ def test_the_scopes_of_the_issuer_cover_nothing_of_agentos(scope) -> None:
     assert [other for other in EVERY_SCOPE if covers([scope], other)] == []
 
 
-def test_the_routes_asked_about_are_all_that_agno_names(agno) -> None:
-    """So that the tests above are about something: ids at every depth, and no scope unseen."""
+def test_the_compared_routes_are_all_routes_of_agno(agno) -> None:
+    """So that the tests above cover ids at every depth and every scope."""
     required = {scope for scopes in agno.required.values() for scope in scopes}
     assert len(agno.required) > 500
     assert {"agents:run", "teams:read", "config:write", "service_accounts:delete"} <= required
