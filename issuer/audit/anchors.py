@@ -11,7 +11,6 @@ from issuer.audit.chain import ChainKey, End
 from issuer.audit.statement import (
     Pruned,
     Statement,
-    Unchained,
     digest,
     ends_through,
     last_pruned,
@@ -57,8 +56,7 @@ class Anchors:
 
     starts: Mapping[str, End] = field(default_factory=dict)
     named: dict[str, list[Named]] = field(default_factory=dict)
-    unchained: Unchained | None = None
-    has_checkpoint: bool = False
+
     is_pruning: bool = False
     first: int = 0
     checkpoints: int = 0
@@ -74,7 +72,7 @@ def anchored(
     statements = [_checked(row, key, read) for row in rows]
     pruned = last_pruned(statements, done=True)
     _require_series(rows, statements, pruned)
-    anchors = Anchors(checkpoints=len(rows), has_checkpoint=bool(rows))
+    anchors = Anchors(checkpoints=len(rows))
     if pruned is not None:
         anchors.starts, anchors.first = pruned.ends, pruned.first
         anchors.since = pruned.until
@@ -83,7 +81,7 @@ def anchored(
         anchors.is_pruning = True
         anchors.starts = ends_through(pruning.through, statements)
     if statements:
-        anchors.until, anchors.unchained = statements[-1].made_at, statements[0].unchained
+        anchors.until = statements[-1].made_at
     known = {row.number: row.token for row in rows}
     anchors.missing = _compared(known, kept, read, statements, pruned)
     _name_ends(anchors, statements)

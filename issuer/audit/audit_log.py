@@ -43,9 +43,9 @@ class AuditEvent(BaseModel):
     address: str | None
     count: int
     details: dict[str, Any]
-    chain: str | None
-    seq: int | None
-    hash: str | None
+    chain: str
+    seq: int
+    hash: str
 
 
 class AuditLog:
@@ -58,4 +58,4 @@ class AuditLog:
         """At most `limit` events before the id `before`, newest first."""
         bound = int(before) if before and before.isdigit() else None
         rows = store.matching(self._session, wanted.model_dump(exclude_none=True), bound, limit)
-        return [as_model(AuditEvent, row, hash=row.hash and row.hash.hex()) for row in rows]
+        return [as_model(AuditEvent, row, hash=row.hash.hex()) for row in rows]

@@ -9,7 +9,7 @@ import structlog
 
 from issuer.audit import store
 from issuer.audit.chain import ChainKey, End
-from issuer.audit.statement import Pruned, Statement, Unchained, digest
+from issuer.audit.statement import Pruned, Statement, digest
 from issuer.clock import Clock
 from issuer.database import Database, Session
 from issuer.database.tables import AuditCheckpointRow
@@ -42,34 +42,27 @@ class Checkpoints:
         with self._lock:
             with self._database.reading() as session:
                 self._catch_up(session)
-                unchained = None if self._newest else unchained_rows(session, self._key)
             with self._database.changing() as session:
                 newest = self._catch_up(session)
                 if newest and unless_since and newest.made_at > unless_since:
                     return newest.token
                 grown = self._grown(session)
-                if not grown and (newest or not unchained):
+                if not grown:
                     return newest.token if newest else None
-                return self._add(session, grown, None if newest else unchained)
+                return self._add(session, grown)
 
     def add(self, session: Session, pruned: Pruned) -> None:
         """A checkpoint that says what was deleted, in the transaction of a change."""
         with self._lock:
             self._catch_up(session)
-            self._add(session, self._grown(session), pruned=pruned)
+            self._add(session, self._grown(session), pruned)
 
-    def _add(
-        self,
-        session: Session,
-        grown: Mapping[str, End],
-        unchained: Unchained | None = None,
-        pruned: Pruned | None = None,
-    ) -> str:
+    def _add(self, session: Session, grown: Mapping[str, End], pruned: Pruned | None = None) -> str:
         """Also logged: logs may be stored where an attacker on the database cannot change them."""
         before = store.newest_checkpoint(session)
         number, previous = (before.number + 1, digest(before.token)) if before else (1, None)
         now = self._clock().replace(microsecond=0)
-        statement = Statement(self._issuer, number, now, previous, grown, unchained, pruned)
+        statement = Statement(self._issuer, number, now, previous, grown, pruned)
         token = self._sign(statement.claims())
         mac = self._key.mac(token)
         store.add_checkpoint(session, number=number, made_at=now, token=token, mac=mac)
@@ -99,11 +92,3 @@ class Checkpoints:
             elif end != known:
                 log.critical("audit_events_missing", chain=chain, after=end.seq)
         return grown
-
-
-def unchained_rows(session: Session, key: ChainKey) -> Unchained | None:
-    """The rows in no chain, if there are any."""
-    end, last = End(), 0
-    for *columns, _ in store.as_stored(session, unchained=True):
-        end, last = End(end.seq + 1, key.hash(end.hash, columns)), columns[0]
-    return Unchained(end.seq, last, end.hash) if end.seq else None

@@ -1,7 +1,7 @@
 """Deleting old events so that the rest can still be verified."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -21,14 +21,6 @@ _NOT_MORE_OFTEN = timedelta(days=1)
 _RETENTION = Actor("issuer:retention")
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class _Line:
-    """What is to be deleted: each chain until an end, and older rows until an id."""
-
-    ends: Mapping[str, End]
-    unchained: int
 
 
 class Retention:
@@ -62,9 +54,11 @@ class Retention:
             planned = self._planned(statements)
             if planned is None:
                 return 0
+            # All that the checkpoints until that one cover.
+            ends = ends_through(planned.through, statements)
             if planned not in (statement.pruned for statement in statements):
-                planned = self._begin(session, planned, _line(statements, planned))
-        deleted = self._delete(_line(statements, planned))
+                planned = self._begin(session, planned, ends)
+        deleted = self._delete(ends)
         self._finish(planned)
         log.info("audit_pruned", through=planned.through, deleted=deleted)
         return deleted
@@ -93,21 +87,19 @@ class Retention:
             return None
         return Pruned(old[-1].number, "", old[-1].made_at, {})
 
-    def _begin(self, session: Session, planned: Pruned, line: "_Line") -> Pruned:
+    def _begin(self, session: Session, planned: Pruned, ends: Mapping[str, End]) -> Pruned:
         token = store.checkpoints(session, after=planned.through - 1)[0].token
-        begun = replace(planned, digest=digest(token), ends=_going_on(session, line))
+        begun = replace(planned, digest=digest(token), ends=_continued(session, ends))
         trail = Trail(session, self._clock, _RETENTION)
         trail.note("audit.pruned", "audit_events", until=begun.until.isoformat())
         self._checkpoints.add(session, begun)
         return begun
 
-    def _delete(self, line: _Line) -> int:
+    def _delete(self, ends: Mapping[str, End]) -> int:
         deleted = 0
-        for chain, end in line.ends.items():
+        for chain, end in ends.items():
             while count := self._page(partial(store.delete_of_chain, chain=chain, through=end.seq)):
                 deleted += count
-        while count := self._page(partial(store.delete_unchained, through=line.unchained)):
-            deleted += count
         return deleted
 
     def _page(self, delete: Callable[[Session], int]) -> int:
@@ -124,17 +116,11 @@ class Retention:
             store.delete_checkpoints(session, begun.through)
 
 
-def _line(statements: Sequence[Statement], pruned: Pruned) -> _Line:
-    """Everything that the checkpoints until that one cover."""
-    unchained = statements[0].unchained
-    return _Line(ends_through(pruned.through, statements), unchained.last if unchained else 0)
-
-
-def _going_on(session: Session, line: _Line) -> dict[str, End]:
+def _continued(session: Session, ends: Mapping[str, End]) -> dict[str, End]:
     """The chains that have newer rows. One that rested so long is never continued."""
     now = store.ends(session)
     return {
         chain: end
-        for chain, end in line.ends.items()
+        for chain, end in ends.items()
         if chain == CHANGES or now.get(chain, End()).seq > end.seq
     }

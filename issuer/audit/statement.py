@@ -12,15 +12,6 @@ from issuer.audit.chain import End
 
 
 @dataclass(frozen=True, slots=True)
-class Unchained:
-    """The rows in no chain, of programs that knew none: how many until row `last`, by `hash`."""
-
-    rows: int
-    last: int
-    hash: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Pruned:
     """What retention has deleted, or (not `done`) is deleting.
 
@@ -67,7 +58,6 @@ class Statement:
     made_at: datetime
     previous: str | None
     ends: Mapping[str, End] = field(default_factory=dict)
-    unchained: Unchained | None = None
     pruned: Pruned | None = None
 
     def claims(self) -> dict[str, Any]:
@@ -80,8 +70,7 @@ class Statement:
             "previous": self.previous,
             "chains": _as_json(self.ends),
         }
-        if (old := self.unchained) is not None:
-            claims["unchained"] = {"rows": old.rows, "last": old.last, "hash": old.hash.hex()}
+
         if self.pruned is not None:
             claims["pruned"] = self.pruned.claims()
         return claims
@@ -89,15 +78,14 @@ class Statement:
     @classmethod
     def read(cls, claims: Mapping[str, Any]) -> Self:
         """The statement of these claims; `LookupError` or `ValueError` for other claims."""
-        old, gone = claims.get("unchained"), claims.get("pruned")
+        pruned = claims.get("pruned")
         return cls(
             claims["iss"],
             claims["number"],
             datetime.fromtimestamp(claims["iat"], UTC),
             claims["previous"],
             _from_json(claims["chains"]),
-            old and Unchained(old["rows"], old["last"], bytes.fromhex(old["hash"])),
-            gone and Pruned.read(gone),
+            pruned and Pruned.read(pruned),
         )
 
     @classmethod

@@ -135,17 +135,15 @@ def matching(
     return session.scalars(query).all()
 
 
-def as_stored(session: Session, *, unchained: bool = False) -> Iterator[tuple[Any, ...]]:
+def as_stored(session: Session) -> Iterator[tuple[Any, ...]]:
     """Every row, oldest first, as its `COLUMNS` and its hash, just as they are stored.
 
-    Only those that are in no chain, if `unchained`. Never more than a page is in memory.
+    Never more than a page is in memory.
     """
     special = _AS_STORED[_dialect(session)]
     # Without a type, so that SQLAlchemy does not convert what the driver returns.
     columns: list[ColumnElement[Any]] = [literal_column(special.get(name, name)) for name in _NAMES]
     page = select(*columns).select_from(AuditEventRow).order_by(AuditEventRow.id).limit(_PAGE)
-    if unchained:
-        page = page.where(AuditEventRow.chain.is_(None))
     last, connection = first_id(session) - 1, session.connection()
     with _whatever_bytes(session):
         while rows := connection.execute(page.where(AuditEventRow.id > last)).all():
@@ -162,13 +160,6 @@ def delete_of_chain(session: Session, chain: str, through: int) -> int:
     """Delete rows of `chain` until the one numbered `through`, at most a page; how many."""
     of_chain = (AuditEventRow.chain == chain) & (AuditEventRow.seq <= through)
     oldest = select(AuditEventRow.id).where(of_chain).order_by(AuditEventRow.seq).limit(_PAGE)
-    return _delete(session, session.scalars(oldest).all())
-
-
-def delete_unchained(session: Session, through: int) -> int:
-    """The same for rows in no chain, until the id `through`."""
-    unchained = AuditEventRow.chain.is_(None) & (AuditEventRow.id <= through)
-    oldest = select(AuditEventRow.id).where(unchained).order_by(AuditEventRow.id).limit(_PAGE)
     return _delete(session, session.scalars(oldest).all())
 
 

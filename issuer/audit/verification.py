@@ -17,14 +17,13 @@ class Verification(BaseModel):
 
     `since` is where the audit log begins, if retention deleted older events. No checkpoint covers
     the newest `unanchored` rows, those after `anchored_until`, yet: cutting them off would not be
-    detected. `unchained` rows are older than the chains; the first checkpoint covers them.
+    detected.
     """
 
     ok: bool
     finding: AuditFinding | None
     rows: int
     chains: int
-    unchained: int
     unanchored: int
     checkpoints: int
     since: datetime | None
@@ -56,7 +55,6 @@ def _summary(anchors: Anchors, walk: Walk, finding: AuditFinding | None) -> Veri
         finding=finding,
         rows=walk.rows,
         chains=len(walk.ends),
-        unchained=walk.unchained,
         unanchored=walk.unanchored,
         checkpoints=anchors.checkpoints,
         since=anchors.since,

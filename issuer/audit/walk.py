@@ -25,9 +25,7 @@ class Walk:
     def __init__(self, key: ChainKey, anchors: Anchors) -> None:
         self._key = key
         self._anchors = anchors
-        self._old = End()
         self.rows = 0
-        self.unchained = 0
         self.ends = {chain: self._new(chain) for chain in anchors.starts}
 
     @property
@@ -47,10 +45,7 @@ class Walk:
             self.rows += 1
             if row[0] < self._anchors.first:
                 raise _broken(row, "was deleted by retention and inserted again")
-            if row[_CHAIN] is None:
-                self._follow_unchained(row)
-            else:
-                self._follow(row)
+            self._follow(row)
         self._require_all()
 
     def _follow(self, row: tuple[Any, ...]) -> None:
@@ -74,26 +69,9 @@ class Walk:
                 )
         self.ends[row[_CHAIN]] = chain
 
-    def _follow_unchained(self, row: tuple[Any, ...]) -> None:
-        """It must be of a program that knew no chains, and was there at the first checkpoint."""
-        old = self._anchors.unchained
-        if (row[_SEQ], row[_HASH]) != (None, None):
-            raise _broken(row, "was changed")
-        if self._anchors.has_checkpoint and (old is None or row[0] > old.last):
-            raise _broken(row, "is in no chain: it was put there, or an older issuer still writes")
-        self.unchained += 1
-        self._old = End(self._old.seq + 1, self._hash(self._old.hash, row) or b"")
-
     def _require_all(self) -> None:
         """`Broken` if rows are missing at the end of a chain."""
-        old = self._anchors.unchained
-        found = (self._old.seq, self._old.hash)
-        if old and not self._anchors.is_pruning and found != (old.rows, old.hash):
-            raise Broken(
-                f"Of the {old.rows} rows in no chain, until row {old.last}, one was changed or"
-                " removed: nobody can tell which.",
-                row=old.last,
-            )
+
         for name in self._anchors.named:
             chain = self.ends.get(name) or self._new(name)
             if chain.named:
@@ -129,7 +107,7 @@ def _broken(row: tuple[Any, ...], what: str) -> Broken:
     return Broken(
         f"Row {row[0]} {what}.",
         row=row[0],
-        chain=None if chain is None else ascii(chain).strip("'"),
+        chain=ascii(chain).strip("'"),
         seq=seq if isinstance(seq, int) else None,
     )
 

@@ -377,7 +377,7 @@ class RefreshFamilyRow(Base):
 
 
 class AuditEventRow(Base):
-    """An event, and its place in a chain; none if a program wrote it that knew no chains."""
+    """An event, and its place in a chain."""
 
     __tablename__ = "audit_events"
     __table_args__ = (Index("ix_audit_events_chain", "chain", "seq", unique=True),)
@@ -395,9 +395,9 @@ class AuditEventRow(Base):
     address: Mapped[str | None] = mapped_column(String(64))
     count: Mapped[int]
     details: Mapped[dict[str, Any]]
-    chain: Mapped[str | None] = mapped_column(String(32))
-    seq: Mapped[int | None] = mapped_column(BigInteger)
-    hash: Mapped[bytes | None]
+    chain: Mapped[str] = mapped_column(String(32))
+    seq: Mapped[int] = mapped_column(BigInteger)
+    hash: Mapped[bytes]
 
 
 class AuditCheckpointRow(Base):

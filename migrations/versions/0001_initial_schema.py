@@ -50,9 +50,9 @@ def upgrade() -> None:
         sa.Column("address", sa.String(64), nullable=True),
         sa.Column("count", sa.Integer(), nullable=False),
         sa.Column("details", sa.JSON(), nullable=False),
-        sa.Column("chain", sa.String(32), nullable=True),
-        sa.Column("seq", sa.BigInteger(), nullable=True),
-        sa.Column("hash", sa.LargeBinary(), nullable=True),
+        sa.Column("chain", sa.String(32), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("hash", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_events")),
     )
     op.create_index("ix_audit_events_actor", "audit_events", ["actor"])

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from joserfc import jws
 from joserfc.jwk import import_key
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 
 from issuer.audit.statement import Statement
 from issuer.composition import compose
@@ -85,30 +85,6 @@ def test_a_key_whose_row_was_changed_verifies_no_checkpoint(recorded: Recorded, 
         connection.execute(update(SigningKeyRow).where(of_it).values(changed))
     services.keys.keyring.reload()
     assert recorded.verify().finding.checkpoint == 1
-
-
-def test_rows_older_than_the_chains_are_under_the_first_checkpoint(recorded: Recorded):
-    """A program that knew no chains wrote them; what it writes later is not believed."""
-    services = recorded.services
-    old = {"action": "token.issued", "outcome": "done", "count": 1, "details": {}}
-    rows = [{**old, "at": services.clock(), "target": str(number)} for number in range(3)]
-    with services.database.engine.begin() as connection:
-        connection.execute(insert(AuditEventRow).values(rows))
-    assert (recorded.verify().ok, recorded.verify().unchained) == (True, 3)
-    services.audit.checkpoints.make()
-    recorded.change("a")
-    assert (recorded.verify().ok, recorded.verify().unchained) == (True, 3)
-    with services.database.engine.begin() as connection:
-        second = connection.scalars(
-            select(AuditEventRow.id).where(AuditEventRow.target == "1")
-        ).one()
-        this = AuditEventRow.id == second
-        connection.execute(update(AuditEventRow).where(this).values(actor="x"))
-    assert "in no chain" in recorded.verify().finding.what
-    with services.database.engine.begin() as connection:
-        connection.execute(update(AuditEventRow).where(this).values(actor=None))
-        connection.execute(insert(AuditEventRow).values(rows[:1]))
-    assert "older issuer" in recorded.verify().finding.what
 
 
 def test_a_server_checkpoints_when_it_stops(recorded: Recorded):
