@@ -151,7 +151,7 @@ def running_server(where: Path | None = None, **more: str) -> Iterator[str]:
     """
     # Not in TMPDIR: the path of a socket has at most 107 characters, and only root may enter its.
     with new_folder(Path("/tmp")) as home, new_folder(where or folder_for_data()) as data:
-        programs, as_user = who_runs_it(home, data)
+        programs, as_user = programs_and_user(home, data)
         initdb = [programs / "initdb", "--pgdata", data, *options(INITDB)]
         subprocess.run(initdb, check=True, stdout=sys.stderr, cwd=home, **as_user)
         settings = {**SETTINGS, "unix_socket_directories": home, **more}
@@ -178,7 +178,7 @@ def folder_for_data() -> Path:
     return Path("/tmp")
 
 
-def who_runs_it(home: Path, data: Path) -> tuple[Path, dict[str, object]]:
+def programs_and_user(home: Path, data: Path) -> tuple[Path, dict[str, object]]:
     """The programs, and the arguments that run them as a user that PostgreSQL accepts.
 
     It refuses root, which becomes the user `nobody`, with a copy of the programs: the venv may be

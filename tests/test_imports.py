@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-HOUSE = Path(__file__).parent.parent / "issuer"
+SOURCE = Path(__file__).parent.parent / "issuer"
 
-FLOOR = {
+FOUNDATION = {
     "algorithms",
     "clock",
     "close_names",
@@ -26,8 +26,8 @@ FLOOR = {
     "secret_text",
     "settings",
 }
-FLOOR |= {"usernames", "vocabulary", "workers"}
-ROOMS = {
+FOUNDATION |= {"usernames", "vocabulary", "workers"}
+DOMAIN = {
     "audit": set(),
     "revocations": set(),
     "catalogue": set(),
@@ -44,8 +44,8 @@ ROOMS = {
     "refresh_tokens": {"audit", "directory", "revocations", "tokens"},
 }
 BETWEEN = {"composition", "setup", "http", "explaining", "rotation_drill", "prometheus"}
-DOORS = {"oauth", "admin", "cli"}
-ENTRANCES = {"app", "health", "metrics_route"}
+INTERFACES = {"oauth", "admin", "cli"}
+ENTRY_POINTS = {"app", "health", "metrics_route"}
 
 ONLY_IN = {
     "fastapi": ["app.py", "http.py", "health.py", "oauth/", "admin/", "agentos/fastapi.py"],
@@ -62,7 +62,7 @@ ONLY_IN = {
     "httpx": ["agentos/", "cli/", "rotation_drill/"],
 }
 
-FILES = sorted(path.relative_to(HOUSE).as_posix() for path in HOUSE.rglob("*.py"))
+FILES = sorted(path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py"))
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -75,31 +75,31 @@ def test_a_file_imports_only_packages_below_it(file: str):
 @pytest.mark.parametrize("library", ONLY_IN)
 def test_a_library_is_imported_only_where_it_belongs(library: str):
     users = {file for file in FILES if any(name.split(".")[0] == library for name in imports(file))}
-    strangers = {
+    unexpected = {
         file
         for file in users
         if not any(file.startswith(place) or file.endswith(place) for place in ONLY_IN[library])
     }
-    assert not strangers
+    assert not unexpected
 
 
 def below(here: str) -> set[str]:
     if here == "agentos":
         return set()
-    if here in FLOOR:
-        return FLOOR
-    if here in ROOMS:
-        return FLOOR | ROOMS[here]
+    if here in FOUNDATION:
+        return FOUNDATION
+    if here in DOMAIN:
+        return FOUNDATION | DOMAIN[here]
     if here in BETWEEN:
-        return FLOOR | ROOMS.keys() | BETWEEN
-    if here in DOORS:
-        guest_house = {"agentos"} if here == "cli" else set()
-        return FLOOR | ROOMS.keys() | BETWEEN | guest_house
-    return FLOOR | ROOMS.keys() | BETWEEN | DOORS | ENTRANCES
+        return FOUNDATION | DOMAIN.keys() | BETWEEN
+    if here in INTERFACES:
+        verifier = {"agentos"} if here == "cli" else set()
+        return FOUNDATION | DOMAIN.keys() | BETWEEN | verifier
+    return FOUNDATION | DOMAIN.keys() | BETWEEN | INTERFACES | ENTRY_POINTS
 
 
 def imports(file: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse((HOUSE / file).read_text())):
+    for node in ast.walk(ast.parse((SOURCE / file).read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -107,7 +107,7 @@ def imports(file: str) -> Iterator[str]:
                 yield from (
                     f"issuer.{a.name}"
                     for a in node.names
-                    if (HOUSE / a.name).exists() or (HOUSE / f"{a.name}.py").exists()
+                    if (SOURCE / a.name).exists() or (SOURCE / f"{a.name}.py").exists()
                 )
             else:
                 yield node.module

@@ -183,7 +183,7 @@ def test_refusals_are_counted_by_the_error_in_the_answer(
     deployment: Deployment, token_endpoint: TokenEndpoint, scraper: Scraper
 ):
     client = deployment.client()
-    told = [
+    errors = [
         token_endpoint.client_credentials(client, scope="agents:run").error,
         token_endpoint.client_credentials(client, scope="agents:run").error,
         token_endpoint.client_credentials(client, audience="nowhere").error,
@@ -192,12 +192,12 @@ def test_refusals_are_counted_by_the_error_in_the_answer(
     ]
     deployment.services.tokens.changes.stop()
     deployment.clock.move(timedelta(seconds=11))
-    told.append(token_endpoint.client_credentials(client).error)
+    errors.append(token_endpoint.client_credentials(client).error)
     counted = scraper.of("issuer_token_requests_refused_total")
     assert {labels: number for labels, number in counted.items() if number} == {
-        frozenset({("error", error)}): told.count(error) for error in told
+        frozenset({("error", error)}): errors.count(error) for error in errors
     }
-    assert len(set(told)) == 5
+    assert len(set(errors)) == 5
     assert set(scraper.of("issuer_tokens_issued_total").values()) == {0}
 
 

@@ -115,7 +115,7 @@ def _postgresql_engine(url: URL) -> Engine:
         ) from None
     event.listen(engine, "handle_error", _leave_a_read_only_server)
     event.listen(engine, "checkin", _note_when_used)
-    event.listen(engine, "checkout", partial(_require_alive, engine))
+    event.listen(engine, "checkout", partial(_require_connected, engine))
     return engine
 
 
@@ -129,7 +129,7 @@ def _note_when_used(_connection: object, record: ConnectionPoolEntry) -> None:
     record.info["used_at"] = time.monotonic()
 
 
-def _require_alive(
+def _require_connected(
     engine: Engine, connection: Any, record: ConnectionPoolEntry, _proxy: object
 ) -> None:
     """As `pool_pre_ping`, but for a connection that was in use a moment ago.
@@ -139,10 +139,10 @@ def _require_alive(
     if time.monotonic() - record.info.get("used_at", time.monotonic()) < _IDLE_S:
         return
     try:
-        alive = engine.dialect.do_ping(connection)
+        is_connected = engine.dialect.do_ping(connection)
     except engine.dialect.loaded_dbapi.Error:
-        alive = False
-    if not alive:
+        is_connected = False
+    if not is_connected:
         raise DisconnectionError
 
 
