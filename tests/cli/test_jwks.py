@@ -143,7 +143,7 @@ def test_metadata_of_another_issuer_is_not_used(
     server.put(KEYS, first.jwks)
     server.put_metadata(issuer="https://evil.example")
     sentence = cli("jwks", "pull", server.url, "-o", str(file)).sentence
-    assert "of another issuer, 'https://evil.example'" in sentence
+    assert "from another issuer, 'https://evil.example'" in sentence
     assert not file.exists()
     assert KEYS not in server.asked
 
