@@ -28,13 +28,14 @@ class Erasure:
         self._is_due = False
 
     def run(self) -> None:
-        """Empty it now; while it is being read, log a warning and leave it to `retry`.
+        """Empty it now; while it is being read, log that and leave it to `retry`.
 
         Never raises: the rows are deleted in any case.
         """
         was_due, self._is_due = self._is_due, self._is_sqlite and not self._checkpoint()
         if self._is_due and not was_due:
-            log.warning(
+            # No warning: a server reads all the time, and tries again within a minute.
+            log.info(
                 "old_rows_remain",
                 advice="The write-ahead log of SQLite still holds sealed keys that were replaced"
                 " or destroyed, because it is being read. A running server erases them later.",
