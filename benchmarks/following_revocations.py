@@ -26,7 +26,7 @@ from issuer.agentos.revocations import Revocations
 from issuer.agentos.rules import TokenRules
 from issuer.agentos.signed_feed import read_feed
 from issuer.agentos.trusted_issuer import TrustedIssuer
-from issuer.revocations import Limits
+from issuer.revocations import FeedLimits
 from issuer.revocations import Revocations as Revoking
 from tests.agentos_core.keys import key, key_set
 from tests.journeys.running_issuer import RunningIssuer, wait_until
@@ -92,7 +92,7 @@ def standing_still() -> Iterator[list[float]]:
 def show_refusals(revocations: int, rounds: int) -> None:
     with tempfile.TemporaryDirectory() as folder, RunningIssuer(Path(folder)) as issuer:
         expires_at = datetime.now(UTC) + timedelta(minutes=15)
-        services, limits = issuer.deployment.services, Limits(tokens=10 * revocations)
+        services, limits = issuer.deployment.services, FeedLimits(tokens=10 * revocations)
         with services.database.changing() as session:
             many = {uuid.uuid4().hex: expires_at for _ in range(revocations)}
             Revoking(session, services.clock, limits=limits).tokens(many)

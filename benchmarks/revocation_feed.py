@@ -23,12 +23,12 @@ from statistics import median
 
 from issuer.clock import Clock
 from issuer.composition import Composition, compose
-from issuer.revocations import Limits, Revocations, RevocationView
-from issuer.tokens import RevocationFeed
+from issuer.revocations import FeedLimits, Revocations, RevocationView
+from issuer.tokens import FeedPublisher
 from tests.builders import initialised, settings_for
 
 TIMES = 7
-ANY_NUMBER = Limits(tokens=10**9)
+ANY_NUMBER = FeedLimits(tokens=10**9)
 A_FAMILY = 200
 
 
@@ -65,10 +65,10 @@ class RevokedTokens:
         assert view.revoked.state.count >= 0
         return view
 
-    def feed(self, view: RevocationView) -> RevocationFeed:
+    def feed(self, view: RevocationView) -> FeedPublisher:
         """One that was never asked."""
         ours = self._services
-        return RevocationFeed(
+        return FeedPublisher(
             ours.settings.url,
             ours.database,
             ours.clock,

@@ -32,13 +32,13 @@ from issuer.audit.own_chain import OwnChain
 from issuer.composition import Composition
 from issuer.metrics import Metrics
 from issuer.oauth import IssuerAuthorizationServer
-from issuer.oauth.answers import Answer
 from issuer.oauth.audit_events import Refusals
 from issuer.oauth.credential_checks import CredentialChecks
 from issuer.oauth.overload import Rounds
 from issuer.oauth.request import ParsedRequest, parse_form, receive_form
+from issuer.oauth.responses import OAuthResponse
 from issuer.oauth.token_endpoint import TokenEndpoint
-from issuer.rate_limits import Limits
+from issuer.rate_limits import RateLimits
 from issuer.tokens import AccessToken
 from issuer.vocabulary import ACCESS_TOKEN_TYPE, SigningAlgorithm
 from issuer.workers import WorkerPool
@@ -63,7 +63,7 @@ def steps(services: Composition, client: Credentials, alg: str) -> Iterator[tupl
     server, clock = IssuerAuthorizationServer(services), services.clock
     pool = WorkerPool("pool", 1, 1)
     checks = CredentialChecks(
-        services.tokens.client_authentication, services.tokens.last_use, Limits(), pool, clock
+        services.tokens.client_authentication, services.tokens.last_use, RateLimits(), pool, clock
     )
     services.tokens.changes.require_current = lambda: None  # type: ignore[method-assign]
     services.audit.writer.record = Nothing().record  # type: ignore[method-assign]
@@ -89,7 +89,7 @@ def steps(services: Composition, client: Credentials, alg: str) -> Iterator[tupl
     def parsed() -> ParsedRequest:
         return parse_form(at_once(receive_form(arrived(basic))))
 
-    def answer(body: bytes) -> Answer:
+    def answer(body: bytes) -> OAuthResponse:
         answered = at_once(endpoint(arrived(basic, body)))
         assert answered.error is None
         return answered

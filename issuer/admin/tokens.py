@@ -41,7 +41,7 @@ def revoke_token(caller: Caller, to_revoke: TokenToRevoke) -> None:
         if to_revoke.token is not None:
             work.token_revocations.revoke(to_revoke.token)
         elif to_revoke.jti is not None:
-            work.token_revocations.revoke_unseen(to_revoke.jti)
+            work.token_revocations.revoke_unverified(to_revoke.jti)
 
 
 def _required_scope(caller: Access, to_revoke: TokenToRevoke) -> str:

@@ -37,5 +37,5 @@ def revoke_token(
             if jti is None:
                 jti = work.token_revocations.revoke(token).jti
             else:
-                work.token_revocations.revoke_unseen(jti)
+                work.token_revocations.revoke_unverified(jti)
     output.say(f"Revoked the token {jti}.", {"revoked": jti}, as_json=as_json)

@@ -13,7 +13,7 @@ from issuer.keys import Keyring
 from issuer.keys.sealed_secrets_store import REFRESH_TOKENS, derived
 from issuer.refresh_tokens import Lifetimes, RefreshTokenMaker, RefreshTokens
 from issuer.revocations import Revocations, RevocationView
-from issuer.tokens import RevocationFeed, TokenIssuer, TokenReader, VerifiedToken
+from issuer.tokens import FeedPublisher, TokenIssuer, TokenReader, VerifiedToken
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class TokenParts:
     own_reader: TokenReader
     any_reader: TokenReader
     refresh_tokens: RefreshTokens
-    revocation_feed: RevocationFeed
+    revocation_feed: FeedPublisher
 
     def is_revoked(self, token: VerifiedToken) -> bool:
         """Whether the token is revoked, according to the database now."""
         with self.foundation.database.reading() as session:
-            return Revocations(session, self.foundation.clock).names(
+            return Revocations(session, self.foundation.clock).includes(
                 jti=token.jti,
                 sid=token.sid,
                 subject=token.subject,
@@ -84,7 +84,7 @@ def build_tokens(foundation: Foundation, keyring: Keyring) -> TokenParts:
             settings.refresh_reuse_grace,
             ended=lambda: see_own_change(changes),
         ),
-        revocation_feed=RevocationFeed(
+        revocation_feed=FeedPublisher(
             settings.url, database, clock, keyring, revocations, changes.look
         ),
     )

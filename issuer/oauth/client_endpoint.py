@@ -7,13 +7,13 @@ from issuer.clock import Clock
 from issuer.directory import ChangeWatcher
 from issuer.errors import Unavailable
 from issuer.http import caller
-from issuer.oauth.answers import Answer
 from issuer.oauth.audit_events import Refusals
 from issuer.oauth.authorization_server import IssuerAuthorizationServer
 from issuer.oauth.credential_checks import CredentialChecks
 from issuer.oauth.errors import unavailable
 from issuer.oauth.overload import Rounds
 from issuer.oauth.request import parse_form, receive_form
+from issuer.oauth.responses import OAuthResponse
 from issuer.workers import WorkerPool
 
 
@@ -43,20 +43,20 @@ class ClientEndpoint:
         self._queries = queries
         self._name = name
 
-    async def __call__(self, http_request: Request) -> Answer:
+    async def __call__(self, http_request: Request) -> OAuthResponse:
         arrived_at = self._clock.monotonic()
         try:
             self._rounds.require_time()
             self._changes.require_current()
             answer = await self._answer(http_request)
         except Unavailable as error:
-            answer = Answer.refusing(unavailable(error))
+            answer = OAuthResponse.refusing(unavailable(error))
         if answer.error is not None:
             await self._refusals.log(f"{self._name}_refused", answer.error, arrived_at)
             await self._rounds.pace(answer.status, caller(http_request).address)
         return answer
 
-    async def _answer(self, http_request: Request) -> Answer:
+    async def _answer(self, http_request: Request) -> OAuthResponse:
         """The path of a request. A refusal is audited as well."""
         actor = caller(http_request)
         try:
@@ -66,5 +66,5 @@ class ClientEndpoint:
             answer = await self._queries.run(self._server.run_endpoint, self._name, authenticated)
         except OAuth2Error as error:
             await self._refusals.audit(f"{self._name}.refused", error, actor)
-            return Answer.refusing(error)
-        return Answer(*answer)
+            return OAuthResponse.refusing(error)
+        return OAuthResponse(*answer)

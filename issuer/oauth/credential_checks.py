@@ -14,7 +14,7 @@ from issuer.oauth.client_authentication import presented_secret
 from issuer.oauth.client_authentication.presented import PresentedSecret
 from issuer.oauth.errors import invalid_client, named_principal, too_many_requests
 from issuer.oauth.request import AuthenticatedRequest, ParsedRequest, ReceivedForm
-from issuer.rate_limits import Limits
+from issuer.rate_limits import RateLimits
 from issuer.vocabulary import ErrorCode
 from issuer.workers import WorkerPool
 
@@ -36,7 +36,7 @@ class CredentialChecks:
         self,
         authentication: ClientAuthentication,
         last_use: LastUse,
-        limits: Limits,
+        limits: RateLimits,
         queries: WorkerPool,
         clock: Clock,
     ) -> None:

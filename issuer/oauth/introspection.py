@@ -14,15 +14,26 @@ from issuer.scopes import ISSUER_INTROSPECT, covers
 from issuer.tokens import Authorization, still_held
 from issuer.vocabulary import GrantType
 
-_ALSO_SAID = ("sub", "aud", "iss", "jti", "client_id", "exp", "iat", "roles", "sid", "session_id")
+_COPIED_CLAIMS = (
+    "sub",
+    "aud",
+    "iss",
+    "jti",
+    "client_id",
+    "exp",
+    "iat",
+    "roles",
+    "sid",
+    "session_id",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class ActiveToken:
-    """A token that is active, and what is said of it (§2.2)."""
+    """A token that is active, and what is members of it (§2.2)."""
 
     client_id: str
-    said: Mapping[str, object]
+    members: Mapping[str, object]
 
     def is_expired(self) -> bool:
         return False
@@ -34,7 +45,7 @@ class ActiveToken:
 class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
     """A client asks about a token of its own, or with `issuer:introspect` about any.
 
-    Everything else is inactive, and nothing more is said. Nothing is changed.
+    Everything else is inactive, and nothing more is members. Nothing is changed.
     """
 
     PATH = "/oauth2/introspect"
@@ -61,21 +72,21 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
 
     def introspect_token(self, token: ActiveToken) -> dict[str, object]:
         """Authlib's hook."""
-        return {"active": True, **token.said}
+        return {"active": True, **token.members}
 
     def _access_token(self, text: str) -> ActiveToken | None:
         tokens = self.server.tokens
         token = tokens.any_reader.read(text)
         if tokens.is_revoked(token):
             return None
-        said = {
+        members = {
             "scope": " ".join(sorted(still_held(tokens.directory, token))),
             "token_type": "Bearer",
-            **{name: token.claims[name] for name in _ALSO_SAID if name in token.claims},
+            **{name: token.claims[name] for name in _COPIED_CLAIMS if name in token.claims},
         }
         if token.subject != token.client_id:
-            said |= self._username(token.subject)
-        return ActiveToken(token.client_id, said)
+            members |= self._username(token.subject)
+        return ActiveToken(token.client_id, members)
 
     def _refresh_token(self, text: str) -> ActiveToken | None:
         tokens = self.server.tokens
@@ -89,7 +100,7 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
         if not self._may_refresh(client):
             return None
         may = Authorization.of_user(user, client, audience).within(family.scopes)
-        said = {
+        members = {
             "scope": " ".join(sorted(may.scopes)),
             "token_type": "refresh_token",
             "sub": user.id,
@@ -100,7 +111,7 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
             "exp": int(tokens.refresh_tokens.expires_at(family).timestamp()),
             "iat": int(family.rotated_at.timestamp()),
         }
-        return ActiveToken(client.client_id, said)
+        return ActiveToken(client.client_id, members)
 
     def _may_refresh(self, client: ClientRecord) -> bool:
         """A token that nobody could use is not active, though it be one (§2.2)."""

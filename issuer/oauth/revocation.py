@@ -38,7 +38,7 @@ class Revocation(RevocationEndpoint):  # type: ignore[misc]
         authenticated = request.authenticated
         try:
             with self.server.administration.changing(authenticated.actor) as work:
-                work.token_revocations.give_up(required(authenticated, "token"))
+                work.token_revocations.revoke_own(required(authenticated, "token"))
         except InvalidField as error:
             raise NothingDone(error.message) from None  # it expired this moment
         except FeedFull as error:  # RFC 7009 §2.2.1: the token still exists

@@ -11,8 +11,8 @@ from issuer.composition.tokens import TokenParts
 from issuer.errors import Unavailable
 from issuer.http import document
 from issuer.keys import Keyring
-from issuer.oauth.answers import Answer
 from issuer.oauth.errors import OAuthError, unavailable
+from issuer.oauth.responses import OAuthResponse
 from issuer.tokens.feed import FeedDocument
 from issuer.vocabulary import ErrorCode, SigningAlgorithm
 from issuer.workers import WorkerPool
@@ -43,9 +43,9 @@ class RevocationFeedEndpoint:
         try:
             feed = await self._current(self._algorithm(request))
         except Unavailable as error:
-            return Answer.refusing(unavailable(error))
+            return OAuthResponse.refusing(unavailable(error))
         except OAuth2Error as error:
-            return Answer.refusing(error)
+            return OAuthResponse.refusing(error)
         return document(
             request,
             feed.body,

@@ -27,7 +27,7 @@ from issuer.oauth.metadata import (
 from issuer.oauth.overload import Rounds
 from issuer.oauth.revocation_feed import FEED_PATH, RevocationFeedEndpoint
 from issuer.oauth.token_endpoint import TokenEndpoint
-from issuer.rate_limits import Limits
+from issuer.rate_limits import RateLimits
 from issuer.workers import WorkerPool
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[ASGIApp]]
@@ -39,7 +39,7 @@ def protocol_routes(
     queries: WorkerPool,
     passwords: WorkerPool,
     metrics: Metrics,
-    limits: Limits,
+    limits: RateLimits,
 ) -> list[Route]:
     """Every protocol endpoint, under the path of `ISSUER_URL`."""
     settings, clock, tokens, keyring = parts.settings, parts.clock, parts.tokens, parts.keys.keyring

@@ -13,7 +13,6 @@ from issuer.errors import Unavailable
 from issuer.http import caller
 from issuer.logs import note_client
 from issuer.metrics import TOO_MANY_REQUESTS, Metrics
-from issuer.oauth.answers import Answer
 from issuer.oauth.audit_events import Refusals, issue_of, issued_event
 from issuer.oauth.authorization_server import IssuerAuthorizationServer
 from issuer.oauth.credential_checks import CredentialChecks
@@ -22,6 +21,7 @@ from issuer.oauth.granted_cache import GrantedCache
 from issuer.oauth.grants import Grant, Granted
 from issuer.oauth.overload import Rounds
 from issuer.oauth.request import AuthenticatedRequest, ReceivedForm, parse_form, receive_form
+from issuer.oauth.responses import OAuthResponse
 from issuer.tokens import AccessToken, NotBefore, TokenTooLarge
 from issuer.users import AttemptsUnderWay
 from issuer.vocabulary import ErrorCode
@@ -76,7 +76,7 @@ class TokenEndpoint:
         self._passwords = passwords
         self._metrics = metrics
 
-    async def __call__(self, http_request: Request) -> Answer:
+    async def __call__(self, http_request: Request) -> OAuthResponse:
         arrived_at = self._clock.monotonic()
         answer = await self._measured(http_request, arrived_at)
         if answer.error is not None:
@@ -84,7 +84,7 @@ class TokenEndpoint:
             await self._rounds.pace(answer.status, caller(http_request).address)
         return answer
 
-    async def _answer(self, http_request: Request) -> Answer:
+    async def _answer(self, http_request: Request) -> OAuthResponse:
         """The path of a token request. A refusal is audited as well."""
         actor = caller(http_request)
         try:
@@ -99,9 +99,9 @@ class TokenEndpoint:
                 issued = await self._issue(grant, authenticated)
         except OAuth2Error as error:
             await self._refusals.audit("token.refused", error, actor)
-            return Answer.refusing(error)
+            return OAuthResponse.refusing(error)
         self._metrics.token_issued(issued.granted.grant_type)
-        return Answer.issuing(issued.access_token, issued.refresh_token)
+        return OAuthResponse.issuing(issued.access_token, issued.refresh_token)
 
     async def _issue_again(self, form: ReceivedForm) -> IssuedToken | None:
         """A token for a request that was granted before; None if it must be authorized anew."""
@@ -200,7 +200,7 @@ class TokenEndpoint:
             raise Unavailable("A clock is ahead: what is issued now would be revoked.")
         await self._clock.sleep(max(0, wait))
 
-    async def _measured(self, http_request: Request, arrived_at: float) -> Answer:
+    async def _measured(self, http_request: Request, arrived_at: float) -> OAuthResponse:
         try:
             answer = await self._available(http_request)
         except ClientDisconnect:
@@ -214,11 +214,11 @@ class TokenEndpoint:
             self._metrics.token_refused(label)
         return answer
 
-    async def _available(self, http_request: Request) -> Answer:
+    async def _available(self, http_request: Request) -> OAuthResponse:
         """503 under overload, and while nothing can be known or audited."""
         try:
             self._rounds.require_time()
             self._changes.require_current()
             return await self._answer(http_request)
         except Unavailable as error:
-            return Answer.refusing(unavailable(error))
+            return OAuthResponse.refusing(unavailable(error))

@@ -4,8 +4,8 @@ Counted in the memory of this process; with `SharedCounts` also where all proces
 """
 
 from issuer.rate_limits.failure_limit import FailureLimit
-from issuer.rate_limits.limits import Limits, build_limits
+from issuer.rate_limits.limits import RateLimits, build_limits
 from issuer.rate_limits.refusal_pace import RefusalPace
 from issuer.rate_limits.request_limit import RequestLimit
 
-__all__ = ["FailureLimit", "Limits", "RefusalPace", "RequestLimit", "build_limits"]
+__all__ = ["FailureLimit", "RateLimits", "RefusalPace", "RequestLimit", "build_limits"]

@@ -5,7 +5,7 @@ from collections import OrderedDict
 MAX_KEYS = 100_000
 
 
-class Counts:
+class WindowCounts:
     """A number for each key. For the event loop alone: no lock.
 
     A new window forgets all of the last one. Beyond `most_keys` the key not counted for longest

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from issuer.clock import Clock
 from issuer.errors import TooManyRequests, Unavailable
-from issuer.rate_limits.counts import Counts
+from issuer.rate_limits.counts import WindowCounts
 from issuer.rate_limits.rate import Rate
 from issuer.rate_limits.shared import Entry, SharedCounts
 
@@ -30,7 +30,7 @@ class FailureLimit:
         self._rate = rate
         self._clock = clock
         self._shared = shared
-        self._here = Counts()
+        self._here = WindowCounts()
         self._checking: dict[str, _Checking] = {}
         self._waiting = 0
 

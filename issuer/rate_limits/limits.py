@@ -11,7 +11,7 @@ from issuer.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RateLimits:
     """Of a server; None for what is off."""
 
     failures: FailureLimit | None = None
@@ -29,7 +29,7 @@ class Limits:
             await counts.close()
 
 
-def build_limits(settings: Settings, clock: Clock) -> Limits:
+def build_limits(settings: Settings, clock: Clock) -> RateLimits:
     """The limits of `settings`; `ConfigurationError` if they cannot be shared as it says."""
     failures, requests = (
         Rate.read(settings.rate_limit_failures),
@@ -37,7 +37,7 @@ def build_limits(settings: Settings, clock: Clock) -> Limits:
     )
     with_failures = _shared(settings, clock, "failures", failures)
     with_requests = _shared(settings, clock, "requests", requests)
-    return Limits(
+    return RateLimits(
         FailureLimit(failures, clock, with_failures) if failures else None,
         RequestLimit(requests, clock, with_requests) if requests else None,
         tuple(each for each in (with_failures, with_requests) if each),

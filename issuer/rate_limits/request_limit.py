@@ -2,7 +2,7 @@
 
 from issuer.clock import Clock
 from issuer.errors import TooManyRequests
-from issuer.rate_limits.counts import Counts
+from issuer.rate_limits.counts import WindowCounts
 from issuer.rate_limits.rate import Rate
 from issuer.rate_limits.shared import SharedCounts
 
@@ -14,7 +14,7 @@ class RequestLimit:
         self._rate = rate
         self._clock = clock
         self._shared = shared
-        self._here = Counts()
+        self._here = WindowCounts()
 
     async def count(self, client_id: str) -> None:
         """One more request of the client, which must have authenticated: else anybody could use

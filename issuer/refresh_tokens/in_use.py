@@ -14,7 +14,7 @@ from issuer.tokens import AccessToken
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RefreshRequest:
     """What a request to refresh asks for; None where it leaves it to us."""
 
     scopes: Iterable[str] | None
@@ -35,7 +35,7 @@ class Presented:
     """
 
     family: Family
-    asked: Asked
+    asked: RefreshRequest
     token: str = field(repr=False)
     successor: str | None = field(default=None, repr=False)
 

@@ -13,7 +13,7 @@ from issuer.database.principals import new_id
 from issuer.directory import UserRecord
 from issuer.errors import InvalidCredentials
 from issuer.refresh_tokens.family import Family, Lifetimes
-from issuer.refresh_tokens.in_use import Asked, Issue, Presented
+from issuer.refresh_tokens.in_use import Issue, Presented, RefreshRequest
 from issuer.refresh_tokens.store import FamilyStore
 from issuer.refresh_tokens.text import RefreshTokenMaker
 from issuer.revocations import Revocations, issued_so_far
@@ -75,7 +75,7 @@ class RefreshTokens:
         with self._database.changing() as session:
             store = FamilyStore(session)
             who = (user.id, user.password_hash, client_id)
-            if not store.is_as_signed_in(*who, family.audience_id):
+            if not store.is_still_as_authenticated(*who, family.audience_id):
                 raise InvalidCredentials("changed while signing in", user.id)
             if self._is_revoked(session, issue.access_token, family):
                 return self._after_revocations()
@@ -83,7 +83,7 @@ class RefreshTokens:
             issue.record(session, self._clock, family)
         return token
 
-    def present(self, token: str, client_id: str, asked: Asked, actor: Actor) -> Presented:
+    def present(self, token: str, client_id: str, asked: RefreshRequest, actor: Actor) -> Presented:
         """The token, to be used by `use`; `InvalidCredentials` if it may not be.
 
         One that was used before ends its family, and is an error like every other. Another
@@ -156,7 +156,7 @@ class RefreshTokens:
 
     def _is_revoked(self, session: Session, token: AccessToken, family: Family) -> bool:
         """By the database as it is now: what `TokenIssuer` knows is a moment old."""
-        return Revocations(session, self._clock).names(
+        return Revocations(session, self._clock).includes(
             jti=token.jti,
             sid=None,  # a family that ended has no row, which is looked at as well
             subject=family.user_id,
@@ -184,7 +184,7 @@ class RefreshTokens:
     def _is_newest(self, token: str, family: Family) -> bool:
         return hmac.compare_digest(self._maker.digest(token), family.digest)
 
-    def _answer_again(self, token: str, family: Family, asked: Asked) -> str | None:
+    def _answer_again(self, token: str, family: Family, asked: RefreshRequest) -> str | None:
         """What followed the token, while its answer may have been lost; None if it was not."""
         since = max(self._clock() - family.rotated_at, timedelta(0))  # clocks differ
         if family.salt is None or since >= self._grace or asked.digest != family.asked:

@@ -61,7 +61,7 @@ class FamilyStore:
         self._session.add(RefreshFamilyRow(**members, change=began_at))
         self._session.flush()
 
-    def is_as_signed_in(
+    def is_still_as_authenticated(
         self, user_id: str, password_hash: str | None, client_id: str, audience_id: str
     ) -> bool:
         """Whether the user still has that password and the client that audience.

@@ -6,6 +6,6 @@ Rooms call `Revocations` in the transaction of the change that takes tokens back
 
 from issuer.revocations.revocations import FeedFull, Revocations, issued_so_far
 from issuer.revocations.revoked import RevocationView, Revoked
-from issuer.revocations.share import Limits
+from issuer.revocations.share import FeedLimits
 
-__all__ = ["FeedFull", "Limits", "RevocationView", "Revocations", "Revoked", "issued_so_far"]
+__all__ = ["FeedFull", "FeedLimits", "RevocationView", "Revocations", "Revoked", "issued_so_far"]

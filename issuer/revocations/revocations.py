@@ -6,8 +6,8 @@ from datetime import datetime
 from issuer.clock import Clock
 from issuer.database import Session
 from issuer.errors import NotYet
-from issuer.revocations.share import LIMITS, Limits
-from issuer.revocations.store import Principal, RevocationStore
+from issuer.revocations.share import LIMITS, FeedLimits
+from issuer.revocations.store import RevocationStore, RevokedPrincipal
 from issuer.vocabulary import CLOCKS_APART, MAX_TOKEN, SEEN_WITHIN, STILL_TRUSTED
 
 JTI = "jti"
@@ -29,11 +29,11 @@ class FeedFull(NotYet):
 class Revocations:
     """What is revoked here is in the feed as soon as the transaction is committed."""
 
-    def __init__(self, session: Session, clock: Clock, *, limits: Limits = LIMITS) -> None:
+    def __init__(self, session: Session, clock: Clock, *, limits: FeedLimits = LIMITS) -> None:
         self._limits = limits
         self._store = RevocationStore(session)
         self._clock = clock
-        self._principals: dict[Principal, datetime] = {}
+        self._principals: dict[RevokedPrincipal, datetime] = {}
         self._principal_bytes: int | None = None
 
     def tokens(self, expirations: Mapping[str, datetime]) -> None:
@@ -59,7 +59,7 @@ class Revocations:
             return True
         if subject != client_id:
             raise FeedFull("Too many tokens of this client are revoked at this time.")
-        self._nothing_so_far(Principal(SUB, client_id), self._limits.principal_bytes)
+        self._revoke_all(RevokedPrincipal(SUB, client_id), self._limits.principal_bytes)
         return False
 
     def family(self, sid: str, expires_at: datetime, *, client_id: str, user_id: str) -> bool:
@@ -71,25 +71,25 @@ class Revocations:
         if self._listed(SID, {sid: expires_at}, client_id, user_id):
             return True
         try:
-            self._nothing_so_far(Principal(SUB, user_id), self._limits.principal_bytes)
+            self._revoke_all(RevokedPrincipal(SUB, user_id), self._limits.principal_bytes)
         except FeedFull:
             return False
         return True
 
     def subject(self, user_or_client_id: str) -> None:
         """Nothing issued so far to this `sub` is believed, and no refresh token is."""
-        self._nothing_so_far(Principal(SUB, user_or_client_id), ends_families=True)
+        self._revoke_all(RevokedPrincipal(SUB, user_or_client_id), ends_families=True)
 
     def client(self, client_id: str) -> None:
         """Nothing issued so far to this `client_id` is believed, whoever the subject.
 
         And no refresh token is.
         """
-        self._nothing_so_far(Principal(CLIENT_ID, client_id), ends_families=True)
+        self._revoke_all(RevokedPrincipal(CLIENT_ID, client_id), ends_families=True)
 
     def audience(self, audience_id: str) -> None:
         """Nothing issued so far for this `aud` is believed, and no refresh token is."""
-        self._nothing_so_far(Principal(AUDIENCE, audience_id), ends_families=True)
+        self._revoke_all(RevokedPrincipal(AUDIENCE, audience_id), ends_families=True)
 
     def forget(self) -> int:
         """Delete some entries that no token is believed for any more; how many those were.
@@ -103,9 +103,9 @@ class Revocations:
         """Called at the end of a long transaction: "so far" is now, not when it began."""
         for principal, not_after in list(self._principals.items()):
             if issued_so_far(self._clock()) > not_after:
-                self._nothing_so_far(principal)
+                self._revoke_all(principal)
 
-    def names(
+    def includes(
         self,
         *,
         jti: str,
@@ -118,36 +118,40 @@ class Revocations:
         """Whether the token is revoked, by the database as it is now."""
         listed = [(JTI, jti)] if sid is None else [(JTI, jti), (SID, sid)]
         whose = {SUB: subject, CLIENT_ID: client_id, AUDIENCE: audience}
-        return self._store.names(listed, (Principal(*each) for each in whose.items()), issued_at)
+        return self._store.includes(
+            listed, (RevokedPrincipal(*each) for each in whose.items()), issued_at
+        )
 
     def _listed(
         self, kind: str, expirations: Mapping[str, datetime], client_id: str = "", subject: str = ""
     ) -> bool:
         """Whether they are listed one by one; False if there is no room for all of them."""
         now = self._clock()
-        alive = {each: exp for each, exp in expirations.items() if exp + STILL_TRUSTED > now}
-        if not alive:
+        unexpired = {each: exp for each, exp in expirations.items() if exp + STILL_TRUSTED > now}
+        if not unexpired:
             return True
         # Before counting: whoever adds entries holds the feed's row, so the count stays true.
-        change = self._store.count_the_change(now)
-        new = alive.keys() - self._store.listed(kind, alive)
-        room = self._limits.room(self._store.listed_for(client_id, subject), is_own=bool(client_id))
-        if len(new) > room:
+        change = self._store.begin_change(now)
+        new = unexpired.keys() - self._store.listed(kind, unexpired)
+        remaining = self._limits.remaining(
+            self._store.listed_for(client_id, subject), is_own=bool(client_id)
+        )
+        if len(new) > remaining:
             return False
-        self._store.add_tokens(kind, alive, change, client_id=client_id, subject=subject)
+        self._store.add_tokens(kind, unexpired, change, client_id=client_id, subject=subject)
         return True
 
-    def _nothing_so_far(
+    def _revoke_all(
         self,
-        principal: Principal,
+        principal: RevokedPrincipal,
         max_bytes: int | None = None,
         *,
         ends_families: bool = False,
     ) -> None:
         now = self._clock()
         not_after = issued_so_far(now)
-        change = self._store.count_the_change(now)
-        self._require_room(principal, max_bytes or self._limits.principal_bytes_of_operators)
+        change = self._store.begin_change(now)
+        self._require_space(principal, max_bytes or self._limits.principal_bytes_of_operators)
         self._store.add_principal(
             principal,
             not_after,
@@ -157,7 +161,7 @@ class Revocations:
         )
         self._principals[principal] = not_after
 
-    def _require_room(self, principal: Principal, max_bytes: int) -> None:
+    def _require_space(self, principal: RevokedPrincipal, max_bytes: int) -> None:
         if self._store.has_principal(principal):
             return
         if self._principal_bytes is None:

@@ -30,7 +30,7 @@ class Revoked:
     clients: Mapping[str, int] = field(default_factory=dict, repr=False)
     audiences: Mapping[str, int] = field(default_factory=dict, repr=False)
 
-    def names(
+    def includes(
         self,
         *,
         jti: str,
@@ -48,7 +48,7 @@ class Revoked:
         )
 
     def not_after(self, subject: str, client_id: str, audience: str) -> int:
-        """No token of theirs, or for that audience, issued then or before is alive."""
+        """No token of theirs, or for that audience, issued then or before is unexpired."""
         return max(
             self.subjects.get(subject, 0),
             self.clients.get(client_id, 0),

@@ -29,7 +29,7 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class FeedLimits:
     """`principal_bytes` are for entries of users, clients and audiences.
 
     Operators get seven eighths of them. The rest is for users whose client filled its share.
@@ -42,7 +42,7 @@ class Limits:
     def principal_bytes_of_operators(self) -> int:
         return self.principal_bytes * 7 // 8
 
-    def room(self, listed: Listed, *, is_own: bool) -> int:
+    def remaining(self, listed: Listed, *, is_own: bool) -> int:
         """How many more may be listed for the client and the subject, or for operators.
 
         A subject of a client gets a quarter of what is left for the client, so that no user can
@@ -52,7 +52,7 @@ class Limits:
         return _more(of_client, listed.of_subject) if is_own else of_client
 
 
-LIMITS = Limits()
+LIMITS = FeedLimits()
 
 
 def _more(left: int, had: int) -> int:

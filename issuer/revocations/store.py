@@ -18,7 +18,7 @@ _MAX_ROWS_A_STATEMENT = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Principal:
+class RevokedPrincipal:
     """Whose tokens: `kind` is the member of the feed that names them, compared byte for byte."""
 
     kind: str
@@ -40,7 +40,7 @@ class RevocationStore:
         """The feed's row as this transaction sees it."""
         return read_feed_state(self._session)
 
-    def count_the_change(self, now: datetime) -> int:
+    def begin_change(self, now: datetime) -> int:
         """The number of the change about to be written, and the feed is of `now` at least.
 
         First of all: whoever reads that number has all changes up to it, since the row is held
@@ -50,7 +50,7 @@ class RevocationStore:
         moved = update(RevocationFeedRow).values(count=RevocationFeedRow.count + 1, issued_at=later)
         return self._session.scalars(moved.returning(RevocationFeedRow.count)).one()
 
-    def move_on(self, now: datetime, *, older_than: datetime) -> None:
+    def advance_time(self, now: datetime, *, older_than: datetime) -> None:
         """The feed is of `now`, if it was of an earlier time than that. Of many one moves it."""
         self._session.execute(
             update(RevocationFeedRow)
@@ -110,7 +110,7 @@ class RevocationStore:
         three = (each.scalar_subquery() for each in (counted, of_client, of_subject))
         return Listed(*self._session.execute(select(*three)).one())
 
-    def has_principal(self, whose: Principal) -> bool:
+    def has_principal(self, whose: RevokedPrincipal) -> bool:
         """Whether there is an entry already, which only moves forward."""
         row = RevokedPrincipalRow
         query = select(exists().where(row.kind == whose.kind, row.id == whose.id))
@@ -123,7 +123,7 @@ class RevocationStore:
 
     def add_principal(
         self,
-        whose: Principal,
+        whose: RevokedPrincipal,
         not_after: datetime,
         expires_at: datetime,
         change: int,
@@ -156,18 +156,18 @@ class RevocationStore:
         query = select(row.kind, row.id, row.expires_at).where(row.change > since)
         return ((kind, name, expires_at) for kind, name, expires_at in self._session.execute(query))
 
-    def principals(self, since: int = 0) -> Iterable[tuple[Principal, datetime]]:
+    def principals(self, since: int = 0) -> Iterable[tuple[RevokedPrincipal, datetime]]:
         """Whose tokens were revoked after change `since`, issued until when."""
         row = RevokedPrincipalRow
         found = self._session.execute(
             select(row.kind, row.id, row.not_after).where(row.change > since)
         )
-        return ((Principal(kind, name), not_after) for kind, name, not_after in found)
+        return ((RevokedPrincipal(kind, name), not_after) for kind, name, not_after in found)
 
-    def names(
+    def includes(
         self,
         listed: Iterable[tuple[str, str]],
-        principals: Iterable[Principal],
+        principals: Iterable[RevokedPrincipal],
         issued_at: datetime,
     ) -> bool:
         """Whether any entry is about the token, by the database as it is now."""

@@ -1,7 +1,7 @@
 """Access tokens: from what somebody may have to a signed JWT (RFC 9068)."""
 
 from issuer.tokens.authorization import Authorization
-from issuer.tokens.feed import RevocationFeed
+from issuer.tokens.feed import FeedPublisher
 from issuer.tokens.issuing import AccessToken, NotBefore, Signer, TokenIssuer, TokenTooLarge
 from issuer.tokens.reading import TokenReader, VerifiedToken
 from issuer.tokens.revoking import TokenRevocations
@@ -10,8 +10,8 @@ from issuer.tokens.standing import still_held
 __all__ = [
     "AccessToken",
     "Authorization",
+    "FeedPublisher",
     "NotBefore",
-    "RevocationFeed",
     "Signer",
     "TokenIssuer",
     "TokenReader",

@@ -38,7 +38,7 @@ class FeedDocument:
     rests_until: float
 
 
-class RevocationFeed:
+class FeedPublisher:
     """Rendered once for each algorithm somebody asks for, and again when anything changed."""
 
     def __init__(
@@ -73,7 +73,7 @@ class RevocationFeed:
         """
         if self._is_due():
             try:
-                self._move_on()
+                self._advance_time()
             except Unavailable:
                 if (document := self._of_these_keys(alg)) is not None:
                     return document
@@ -85,11 +85,11 @@ class RevocationFeed:
     def _is_due(self) -> bool:
         return self._clock() - self._view.revoked.state.issued_at >= RENEW_AFTER
 
-    def _move_on(self) -> None:
+    def _advance_time(self) -> None:
         """The time of the feed is the house's, not a process's: it never goes back."""
         now = self._clock()
         with self._database.transaction() as session:
-            RevocationStore(session).move_on(now, older_than=now - RENEW_AFTER)
+            RevocationStore(session).advance_time(now, older_than=now - RENEW_AFTER)
         self._look()
 
     def _of_these_keys(self, alg: SigningAlgorithm) -> FeedDocument | None:
@@ -105,10 +105,10 @@ class RevocationFeed:
         revoked, keys, key = self._view.revoked, self._keyring.keys, self._keyring.active(alg)
         claims = feed_claims(self._issuer, revoked, keys, self._clock())
         signed = self._keyring.sign_with(key, FEED_TYPE, claims)
-        said, _, _ = signed.token.rpartition(".")
+        signed_part, _, _ = signed.token.rpartition(".")
         # Of what is signed: an ES256 signature is another each time, also for the same words, and
         # who has the feed from one process need not get it again from the next.
-        etag = etag_of(said.encode())
+        etag = etag_of(signed_part.encode())
         ended = self._clock.monotonic()
         rests_until = ended + min(_RESTS * (ended - began), _MAX_REST)
         body = signed.token.encode()

@@ -53,17 +53,17 @@ class TokenReader:
 
     def read(self, token: str) -> VerifiedToken:
         """`InvalidCredentials` for anything but a living token of ours for this audience."""
-        found = self.read_although_revoked(token)
-        if self._revocations.revoked.names(
-            jti=found.jti,
-            sid=found.sid,
-            subject=found.subject,
-            client_id=found.client_id,
-            audience=found.audience,
-            issued_at=int(found.issued_at.timestamp()),
+        verified = self.read_although_revoked(token)
+        if self._revocations.revoked.includes(
+            jti=verified.jti,
+            sid=verified.sid,
+            subject=verified.subject,
+            client_id=verified.client_id,
+            audience=verified.audience,
+            issued_at=int(verified.issued_at.timestamp()),
         ):
             raise InvalidCredentials("revoked")
-        return found
+        return verified
 
     def read_although_revoked(self, token: str) -> VerifiedToken:
         """The same, but for what was revoked."""

@@ -14,7 +14,7 @@ from issuer.vocabulary import CLOCKS_APART, MAX_TOKEN
 
 _JTI = re.compile(r"[0-9a-f]{32}")
 # No token that exists already lives longer.
-_DEAD_IN = MAX_TOKEN + CLOCKS_APART + timedelta(seconds=1)
+_MAX_REMAINING = MAX_TOKEN + CLOCKS_APART + timedelta(seconds=1)
 
 
 class TokenRevocations:
@@ -36,30 +36,33 @@ class TokenRevocations:
 
     def revoke(self, token: str) -> VerifiedToken:
         """No one believes it any more; once more is fine. `InvalidField` if it is none of ours."""
-        found = self._verified(token)
-        self._authority.require(right_to_revoke(found))
+        verified = self._verified(token)
+        self._authority.require(right_to_revoke(verified))
         self._authority.authorize_change(
-            principal=found.subject, scopes=found.scopes, audiences=[found.audience]
+            principal=verified.subject, scopes=verified.scopes, audiences=[verified.audience]
         )
-        self._revocations.tokens({found.jti: found.expires_at})
-        self._note(found)
-        return found
+        self._revocations.tokens({verified.jti: verified.expires_at})
+        self._note(verified)
+        return verified
 
-    def give_up(self, token: str) -> None:
+    def revoke_own(self, token: str) -> None:
         """As `revoke`, by the client it was issued to; `FeedFull` beyond its share of the feed."""
-        found = self._verified(token)
+        verified = self._verified(token)
         is_alone = self._revocations.own_token(
-            found.jti, found.expires_at, client_id=found.client_id, subject=found.subject
+            verified.jti,
+            verified.expires_at,
+            client_id=verified.client_id,
+            subject=verified.subject,
         )
-        self._note(found, **({} if is_alone else {"all_of_subject": True}))
+        self._note(verified, **({} if is_alone else {"all_of_subject": True}))
 
-    def revoke_unseen(self, jti: str) -> None:
+    def revoke_unverified(self, jti: str) -> None:
         """The token of that id, if there is one. Whose it is nobody knows: for admins only."""
         self._authority.require(ISSUER_ADMIN)
         if not _JTI.fullmatch(jti):
             # Nor a secret by mistake: the audit log, and the feed, which is public, would tell it.
             raise InvalidField("jti", "must be the id of a token: 32 hexadecimal digits")
-        expires_at = self._clock().replace(microsecond=0) + _DEAD_IN
+        expires_at = self._clock().replace(microsecond=0) + _MAX_REMAINING
         self._revocations.tokens({jti: expires_at})
         self._trail.note("token.revoked", jti, jti=jti)
 
@@ -69,9 +72,9 @@ class TokenRevocations:
         except InvalidCredentials as error:
             raise InvalidField("token", error.reason) from None
 
-    def _note(self, found: VerifiedToken, **more: object) -> None:
-        named = {"client_id": found.client_id, "audience": found.audience, **more}
-        self._trail.note("token.revoked", found.subject, jti=found.jti, **named)
+    def _note(self, verified: VerifiedToken, **more: object) -> None:
+        named = {"client_id": verified.client_id, "audience": verified.audience, **more}
+        self._trail.note("token.revoked", verified.subject, jti=verified.jti, **named)
 
 
 def right_to_revoke(token: VerifiedToken) -> str:

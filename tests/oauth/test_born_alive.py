@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from issuer.composition import UnitOfWork, compose
-from issuer.revocations import Limits, Revocations
+from issuer.revocations import FeedLimits, Revocations
 from tests.builders import OPERATOR, PASSWORD, Deployment, FakeClock
 from tests.directory.test_directory import statements
 from tests.drivers import TokenEndpoint
@@ -104,7 +104,7 @@ def test_a_refresh_answers_with_no_token_that_another_process_has_revoked_alread
     elsewhere = compose(deployment.services.settings, clock)
     for _ in range(2):
         with elsewhere.database.changing() as session:
-            revocations = Revocations(session, clock, limits=Limits(tokens=0))
+            revocations = Revocations(session, clock, limits=FeedLimits(tokens=0))
             assert revocations.family(
                 "family_x", clock() + timedelta(hours=1), client_id="web", user_id="alice"
             )

@@ -188,7 +188,7 @@ def fill_the_feed(deployment: Deployment) -> None:
         store = RevocationStore(session)
         expires_at, change = (
             deployment.clock() + timedelta(hours=1),
-            store.count_the_change(deployment.clock()),
+            store.begin_change(deployment.clock()),
         )
         ids = {f"{each:032x}": expires_at for each in range(LIMITS.tokens - 100)}
         store.add_tokens("jti", ids, change, client_id="others", subject="others")

@@ -9,7 +9,7 @@ from issuer.audiences import AudienceFields
 from issuer.audit import Actor
 from issuer.composition import UnitOfWork
 from issuer.errors import InvalidCredentials
-from issuer.refresh_tokens import Asked, Issue
+from issuer.refresh_tokens import Issue, RefreshRequest
 from issuer.tokens import Authorization, NotBefore
 from tests.builders import PASSWORD, Deployment
 from tests.oauth.refreshing import events, families, in_a_family
@@ -117,7 +117,7 @@ def test_many_begin_and_go_on_at_once(deployment: Deployment):
         services.tokens.directory.load_client("app"),
     )
     authorization = Authorization.of_user(user, client, client.audiences["my-os"])
-    actor, asked = Actor("app"), Asked(None, None)
+    actor, asked = Actor("app"), RefreshRequest(None, None)
 
     def issue() -> Issue:
         return Issue(services.tokens.issuer.issue(authorization, deployment.clock()), actor, {})

@@ -131,7 +131,7 @@ def test_a_token_is_taken_back_by_its_id_alone(
 ):
     answer = token_endpoint.client_credentials(web)
     jti = token_endpoint.claims(answer)["jti"]
-    revoke: Change = lambda work: work.token_revocations.revoke_unseen(jti)  # noqa: E731
+    revoke: Change = lambda work: work.token_revocations.revoke_unverified(jti)  # noqa: E731
     assert refused_after(deployment, revoke, answer.token) == [True]
 
 
@@ -150,7 +150,7 @@ def test_what_is_no_token_of_ours_is_not_revoked(
 @pytest.mark.parametrize("jti", ["", "a b", "é", "a" * 33, "A" * 32, "a" * 32 + "\n", "a\0"])
 def test_what_can_be_no_id_is_not_revoked(deployment: Deployment, jti: str):
     with pytest.raises(InvalidField, match="jti"), deployment.changing() as work:
-        work.token_revocations.revoke_unseen(jti)
+        work.token_revocations.revoke_unverified(jti)
 
 
 def test_a_secret_in_the_place_of_an_id_is_not_published(deployment: Deployment):
@@ -159,5 +159,5 @@ def test_a_secret_in_the_place_of_an_id_is_not_published(deployment: Deployment)
     refresh_token = RefreshTokenMaker(b"key", Random(1)).first()
     for text in (secret, refresh_token):
         with pytest.raises(InvalidField, match="jti"), deployment.changing() as work:
-            work.token_revocations.revoke_unseen(text)
+            work.token_revocations.revoke_unverified(text)
     assert Feed.of(deployment.http).revoked["jti"] == {}

@@ -11,7 +11,7 @@ from issuer.composition import compose
 from issuer.database import Database, Session
 from issuer.errors import Unavailable
 from issuer.keys.schedule import active
-from issuer.tokens import RevocationFeed
+from issuer.tokens import FeedPublisher
 from issuer.tokens.feed import RENEW_AFTER, VALID_FOR
 from issuer.vocabulary import MAX_TOKEN, STILL_TRUSTED, TRUSTED_FOR
 from tests.builders import OPERATOR, URL, Deployment, FakeClock
@@ -165,7 +165,7 @@ def test_a_feed_that_cannot_be_renewed_stays_as_it_is(deployment: Deployment, cl
     """The database is away for a moment: what was true is still true."""
     ours, alg = deployment.services, deployment.services.settings.signing_algorithms[0]
     database = Away(ours.settings.effective_database_url)
-    feed = RevocationFeed(
+    feed = FeedPublisher(
         URL, database, clock, ours.keys.keyring, ours.tokens.revocations, ours.tokens.changes.look
     )
     Feed.of(deployment.http)  # of now, by another process
@@ -233,7 +233,7 @@ def test_a_feed_that_takes_long_is_not_made_again_at_every_change(
         BusyClock(),
     )
     Feed.of(deployment.http)
-    feed = RevocationFeed(
+    feed = FeedPublisher(
         URL,
         ours.database,
         busy,

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import event
 
-from issuer.revocations.store import Principal, RevocationStore
+from issuer.revocations.store import RevocationStore, RevokedPrincipal
 from issuer.vocabulary import CLOCKS_APART, MAX_TOKEN, STILL_TRUSTED
 from tests.builders import Deployment, FakeClock
 
@@ -23,14 +23,14 @@ def tokens(deployment: Deployment) -> dict[str, datetime]:
     return {jti: expires_at for kind, jti, expires_at in found if kind == "jti"}
 
 
-def not_after(deployment: Deployment) -> dict[Principal, datetime]:
+def not_after(deployment: Deployment) -> dict[RevokedPrincipal, datetime]:
     return dict(store(deployment, lambda asked: list(asked.principals())))
 
 
 def is_revoked(deployment: Deployment, issued_at: datetime, **names: str) -> bool:
     whose = {"jti": "j", "subject": "alice", "client_id": "web", "audience": "my-os", **names}
     with deployment.services.administration.reading() as work:
-        return work.revocations.names(sid=None, issued_at=issued_at, **whose)
+        return work.revocations.includes(sid=None, issued_at=issued_at, **whose)
 
 
 def test_a_revoked_token_is_on_record_with_its_expiry(deployment: Deployment, clock: FakeClock):

@@ -39,7 +39,7 @@ TOKEN_OF = {"jti": "j", "sid": "s", "issued_at": 100, **WHOSE}
     ],
 )
 def test_a_token_is_named_by_any_entry_about_it(revoked: Revoked, is_named: bool):
-    assert revoked.names(**TOKEN_OF) == is_named
+    assert revoked.includes(**TOKEN_OF) == is_named
 
 
 # What an operator does, or how the time passes for the process that is asked.

@@ -12,14 +12,14 @@ from pydantic_core import to_json
 from issuer.agentos.revocation_feed import MAX_BYTES
 from issuer.agentos.revocations import MAX_ENTRIES, read_revocations
 from issuer.database import FeedState
-from issuer.revocations import FeedFull, Limits, Revocations, Revoked
+from issuer.revocations import FeedFull, FeedLimits, Revocations, Revoked
 from issuer.revocations.share import ENTRY_BYTES, Listed
-from issuer.revocations.store import Principal, RevocationStore
+from issuer.revocations.store import RevocationStore, RevokedPrincipal
 from issuer.tokens.feed import feed_claims
 from tests.builders import Deployment, FakeClock
 
 HOUR = timedelta(hours=1)
-FEW = Limits(tokens=200, principal_bytes=400)
+FEW = FeedLimits(tokens=200, principal_bytes=400)
 
 
 def listed(deployment: Deployment) -> Counter[str]:
@@ -28,7 +28,7 @@ def listed(deployment: Deployment) -> Counter[str]:
         return Counter(kind for kind, _, _ in RevocationStore(session).tokens())
 
 
-def principals(deployment: Deployment) -> set[Principal]:
+def principals(deployment: Deployment) -> set[RevokedPrincipal]:
     with deployment.services.database.reading() as session:
         return {whose for whose, _ in RevocationStore(session).principals()}
 
@@ -81,9 +81,9 @@ def test_a_client_beyond_its_share_loses_its_own_tokens_and_nobody_else_does(
     alone = [revoking.own_token("web", "web") for _ in range(60)]
     assert alone == sorted(alone, reverse=True)
     assert 0 < listed(deployment)["jti"] < 50
-    assert principals(deployment) == {Principal("sub", "web")}
+    assert principals(deployment) == {RevokedPrincipal("sub", "web")}
     assert revoking.own_token("other", "other")
-    assert principals(deployment) == {Principal("sub", "web")}
+    assert principals(deployment) == {RevokedPrincipal("sub", "web")}
 
 
 def test_a_token_of_a_user_beyond_the_share_stays_valid_and_that_is_said(
@@ -103,9 +103,9 @@ def test_a_family_beyond_the_share_ends_the_access_tokens_of_its_user_alone(
 ):
     assert all(revoking.family("web", "alice") for _ in range(60))
     assert 0 < listed(deployment)["sid"] < 50
-    assert principals(deployment) == {Principal("sub", "alice")}
+    assert principals(deployment) == {RevokedPrincipal("sub", "alice")}
     assert revoking.family("web", "bob")
-    assert principals(deployment) == {Principal("sub", "alice")}
+    assert principals(deployment) == {RevokedPrincipal("sub", "alice")}
 
 
 def test_an_operator_is_told_to_revoke_all_of_a_user_instead(
@@ -164,18 +164,18 @@ def test_no_sequence_of_revocations_lists_more_than_the_limit(
     asked: list[tuple[int, int, int, bool]],
 ):
     """Whoever asks for how many; and there is always room for a client that has none listed."""
-    limits, held = Limits(tokens=1_000), Counter[tuple[int, int]]()
+    limits, held = FeedLimits(tokens=1_000), Counter[tuple[int, int]]()
     for client, subject, number, is_own in asked:
         whose = (client, subject) if is_own else (-1, -1)
         of_client = sum(held[each] for each in held if each[0] == whose[0])
         state = Listed(held.total(), of_client, held[whose])
-        if number <= limits.room(state, is_own=is_own):
+        if number <= limits.remaining(state, is_own=is_own):
             held[whose] += number
         assert held.total() <= limits.tokens
-        assert limits.room(Listed(held.total(), 0, 0), is_own=True) > 0
+        assert limits.remaining(Listed(held.total(), 0, 0), is_own=True) > 0
 
 
-def filled(limits: Limits, id_length: int) -> Revoked:
+def filled(limits: FeedLimits, id_length: int) -> Revoked:
     """As much as the limits allow, with ids so long, all in the longest seconds."""
     at = int(datetime(2286, 1, 1, tzinfo=UTC).timestamp())
     half = limits.tokens // 2
@@ -196,7 +196,7 @@ def filled(limits: Limits, id_length: int) -> Revoked:
 def test_the_largest_feed_is_one_that_every_verifier_reads(id_length: int):
     """With ids of any length, and as many revoked keys as a verifier allows."""
     now = FakeClock()()
-    full = replace(filled(Limits(), id_length), state=FeedState(1, now))
+    full = replace(filled(FeedLimits(), id_length), state=FeedState(1, now))
     claims = feed_claims("https://" + "i" * 247, full, [], now)
     claims["revoked"]["kid"] = [f"{each:043}" for each in range(10_000)]
     payload = to_json(claims)

@@ -10,7 +10,7 @@ from issuer.errors import InvalidCredentials
 from issuer.oauth.errors import OAuthError
 from issuer.oauth.grants.grant import Grant, StoreRefreshToken
 from issuer.oauth.request import requested_scopes
-from issuer.refresh_tokens import Asked, Presented
+from issuer.refresh_tokens import Presented, RefreshRequest
 from issuer.tokens import Authorization
 from issuer.vocabulary import ErrorCode, GrantType
 
@@ -39,7 +39,7 @@ class RefreshToken(Grant, RefreshTokenGrant):  # type: ignore[misc]
     def authenticate_refresh_token(self, refresh_token: str) -> PresentedToken:
         """Authlib's hook. `invalid_grant` for everything that can be wrong (RFC 6749 §5.2)."""
         request = self.authenticated
-        asked = Asked(requested_scopes(request), request.parameters.get("session_id"))
+        asked = RefreshRequest(requested_scopes(request), request.parameters.get("session_id"))
         try:
             presented = self.server.tokens.refresh_tokens.present(
                 refresh_token, request.client.client_id, asked, request.actor

@@ -13,7 +13,7 @@ from issuer.tokens import AccessToken
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class OAuthResponse:
     """Status, JSON body and headers; `error` is what it refuses with, if it refuses."""
 
     status: int
@@ -22,13 +22,13 @@ class Answer:
     error: OAuth2Error | None = None
 
     @classmethod
-    def refusing(cls, error: OAuth2Error) -> "Answer":
+    def refusing(cls, error: OAuth2Error) -> "OAuthResponse":
         """The error as an answer (RFC 6749 §5.2)."""
         status, body, headers = error()
         return cls(status, body, headers, error)
 
     @classmethod
-    def issuing(cls, token: AccessToken, refresh_token: str | None) -> "Answer":
+    def issuing(cls, token: AccessToken, refresh_token: str | None) -> "OAuthResponse":
         """The token, and nothing else (RFC 6749 §5.1)."""
         body: dict[str, object] = {
             "access_token": token.token,
