@@ -63,11 +63,11 @@ class BackgroundJobs:
 def delete_expired(foundation: Foundation, tokens: TokenParts) -> None:
     """Delete refresh families that have ended or expired, then entries of the feed."""
     # In that order: entries of the feed show which families have ended.
-    tokens.refresh_tokens.forget_expired()
+    tokens.refresh_tokens.delete_expired()
     more = True
     while more:  # some at a time, so that other writers do not wait long
         with foundation.database.transaction() as session:
-            more = bool(Revocations(session, foundation.clock).forget())
+            more = bool(Revocations(session, foundation.clock).delete_expired())
 
 
 def build_background(

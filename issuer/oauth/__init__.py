@@ -1,4 +1,4 @@
-"""The door for services that ask for tokens: RFC 6749, 7517, 8414, on Authlib's server."""
+"""The OAuth 2.0 protocol endpoints: RFC 6749, 7009, 7517, 7662, 8414, on Authlib's server."""
 
 from issuer.oauth.authorization_server import IssuerAuthorizationServer
 from issuer.oauth.openapi import protocol_paths, security_schemes

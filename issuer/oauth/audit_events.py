@@ -1,4 +1,4 @@
-"""What the audit log and the server log say of a protocol request, and when refusals leave."""
+"""Audit events and log lines of protocol requests, and the timing of refusals."""
 
 import asyncio
 from dataclasses import replace
@@ -16,16 +16,16 @@ from issuer.refresh_tokens import Issue
 from issuer.tokens import AccessToken
 from issuer.vocabulary import ErrorCode
 
-# A known client or user takes some queries more than an unknown one. Both answers leave at a
-# multiple of this after the request came, which is longer than what makes the difference.
-_BEAT = 0.03  # seconds
-_ANSWERED_ON_THE_BEAT = {ErrorCode.INVALID_CLIENT.value, ErrorCode.INVALID_GRANT.value}
+# A known client or user takes some queries more than an unknown one. So that timing does not tell
+# them apart, refusals are sent at a multiple of this interval after the request arrived.
+_INTERVAL = 0.03  # seconds
+_SENT_AT_INTERVALS = {ErrorCode.INVALID_CLIENT.value, ErrorCode.INVALID_GRANT.value}
 
 log = structlog.get_logger(__name__)
 
 
 def issued_event(granted: Granted, token: AccessToken, actor: Actor, now: datetime) -> Event:
-    """The event of a token that leaves."""
+    """The audit event of an issued token."""
     return Event(
         at=now,
         actor=actor,
@@ -46,7 +46,7 @@ def _issued_details(granted: Granted, token: AccessToken) -> dict[str, object]:
 
 
 class Refusals:
-    """Writes refusals to the audit log and the server log, and holds some back for a moment."""
+    """Writes refusals to the audit log and the server log, and delays some."""
 
     def __init__(self, audit: AuditWriter, gathered: GatheredRefusals, clock: Clock) -> None:
         self._audit = audit
@@ -54,7 +54,7 @@ class Refusals:
         self._clock = clock
 
     async def audit(self, action: str, error: OAuth2Error, actor: Actor) -> None:
-        """Durable when it returns; what a limit refused is counted, and written later."""
+        """Durable when it returns. Refusals by a rate limit are counted and written later."""
         event = Event(
             at=self._clock(),
             actor=actor,
@@ -71,14 +71,14 @@ class Refusals:
             await self._audit.record(event)
 
     async def log(self, event: str, error: OAuth2Error, arrived_at: float) -> None:
-        """Log it, and return when the answer may leave (`arrived_at` on the monotonic clock)."""
+        """Log it; return when the response may be sent (`arrived_at`: monotonic clock)."""
         log.info(event, error=error.error, reason=_reason(error))
-        if error.error in _ANSWERED_ON_THE_BEAT or error.status_code == TOO_MANY_REQUESTS:
-            await asyncio.sleep(_BEAT - (self._clock.monotonic() - arrived_at) % _BEAT)
+        if error.error in _SENT_AT_INTERVALS or error.status_code == TOO_MANY_REQUESTS:
+            await asyncio.sleep(_INTERVAL - (self._clock.monotonic() - arrived_at) % _INTERVAL)
 
 
 def _target(error: OAuth2Error) -> str | None:
-    """The id that the request named, if anybody could have it."""
+    """The id that the request named, if it is a possible id."""
     return named_principal(error.target) if isinstance(error, OAuthError) else None
 
 

@@ -1,4 +1,4 @@
-"""The binding of Authlib's authorization server: Authlib's hooks of the server are all here."""
+"""Authlib's authorization server: all hooks that Authlib calls on the server."""
 
 from authlib.oauth2.rfc6749 import AuthorizationServer, ClientMixin, OAuth2Request
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
@@ -12,14 +12,14 @@ from issuer.oauth.request import AuthenticatedRequest, ParsedRequest
 from issuer.oauth.revocation import Revocation
 from issuer.vocabulary import ErrorCode
 
-# Endpoints for authenticated clients, besides the token endpoint: one file an endpoint.
+# Endpoints for authenticated clients, besides the token endpoint. One file per endpoint.
 ENDPOINTS: list[type[Revocation | Introspection]] = [Revocation, Introspection]
 # Authlib refuses a plain http URL; TLS ends at the proxy, and `Settings` has checked ours.
 _SECURE_URL = "https://localhost/"
 
 
 class AuthlibClient(ClientMixin):  # type: ignore[misc]
-    """A client of the directory as Authlib's grants ask about one."""
+    """A client in the form that Authlib's grants expect."""
 
     def __init__(self, record: ClientRecord) -> None:
         self.record = record
@@ -29,7 +29,7 @@ class AuthlibClient(ClientMixin):  # type: ignore[misc]
 
 
 class AuthlibRequest(OAuth2Request):  # type: ignore[misc]
-    """A request as Authlib's grants and endpoints read one: its client has authenticated."""
+    """An authenticated request in the form that Authlib's grants and endpoints expect."""
 
     def __init__(self, authenticated: AuthenticatedRequest) -> None:
         super().__init__("POST", _SECURE_URL)
@@ -43,7 +43,10 @@ class AuthlibRequest(OAuth2Request):  # type: ignore[misc]
 
 
 class IssuerAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
-    """RFC 6749 by Authlib; authentication, tokens, audit and answers are the endpoints'."""
+    """Runs Authlib's grants and endpoints.
+
+    Authentication, issuing, audit and responses are done by the endpoints of this package.
+    """
 
     def __init__(self, parts: Composition) -> None:
         super().__init__()
@@ -59,7 +62,7 @@ class IssuerAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
             self.register_endpoint(endpoint)
 
     def grant_of(self, request: ParsedRequest) -> type[Grant]:
-        """The grant that the request names. What the caller sent is never repeated."""
+        """The grant that the request names. An error does not repeat what the caller sent."""
         grant_type = request.parameters.get("grant_type")
         if grant_type is None:
             raise OAuthError(ErrorCode.INVALID_REQUEST, "grant_type is missing.")
@@ -70,7 +73,7 @@ class IssuerAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
         return self.grants[grant_type]
 
     def authorize(self, request: AuthenticatedRequest) -> Granted:
-        """What a token for the request may say; `OAuth2Error` if there can be none."""
+        """What the request is granted; `OAuth2Error` if nothing."""
         grant: Grant = self.get_token_grant(AuthlibRequest(request))
         grant.validate_token_request()
         _, granted, _ = grant.create_token_response()
@@ -80,17 +83,17 @@ class IssuerAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
     def run_endpoint(
         self, name: str, request: AuthenticatedRequest
     ) -> tuple[int, dict[str, object], list[tuple[str, str]]]:
-        """Status, body and headers of the answer of `name`; `OAuth2Error` if it refuses."""
+        """Status, body and headers of the response of `name`; `OAuth2Error` if it refuses."""
         (endpoint,) = self._endpoints[name]
-        answer: tuple[int, dict[str, object], list[tuple[str, str]]] = endpoint(
+        response: tuple[int, dict[str, object], list[tuple[str, str]]] = endpoint(
             AuthlibRequest(request)
         )
-        return answer
+        return response
 
     def authenticate_client(
         self, request: AuthlibRequest, methods: object = None, endpoint: str = "token"
     ) -> AuthlibClient:
-        """Authlib's hook. Done before: Authlib's own tells unknown clients from wrong secrets."""
+        """Authlib's hook. Already done: Authlib's reveals whether the client exists."""
         client: AuthlibClient = request.client
         return client
 

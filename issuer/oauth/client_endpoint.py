@@ -1,4 +1,4 @@
-"""Endpoints beside the token endpoint, for authenticated clients: revocation, introspection."""
+"""The revocation and introspection endpoints: requests of authenticated clients."""
 
 from authlib.oauth2 import OAuth2Error
 from starlette.requests import Request
@@ -20,7 +20,7 @@ from issuer.workers import WorkerPool
 class ClientEndpoint:
     """Parses, authenticates and refuses as the token endpoint does.
 
-    What the endpoint `name` does is audited with it, in its own transaction.
+    The endpoint `name` writes its audit event in the transaction of its change.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class ClientEndpoint:
         return answer
 
     async def _answer(self, http_request: Request) -> OAuthResponse:
-        """The path of a request. A refusal is audited as well."""
+        """Parse, authenticate, run the endpoint. A refusal is audited as well."""
         actor = caller(http_request)
         try:
             request = parse_form(await receive_form(http_request))

@@ -1,4 +1,4 @@
-"""Checking credentials: from memory, or in a worker pool and under the limits."""
+"""Checking credentials: from memory, or in a worker pool and within the rate limits."""
 
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
@@ -25,11 +25,11 @@ T = TypeVar("T")
 
 
 class CredentialChecks:
-    """Authenticates clients, and runs what checks other credentials.
+    """Authenticates clients, and runs checks of other credentials within the rate limits.
 
-    A client that memory confirms is under no limit of failures: 256 random bits are not guessed,
-    and it must not suffer from others that share its address. Every other check is refused before
-    it is made where the address sent too many wrong credentials: `OAuthError` with status 429.
+    A client authenticated from memory is exempt from the failure limit: 256 random bits cannot be
+    guessed, and other clients at its address must not affect it. Every other check is refused
+    beforehand if the address sent too many wrong credentials: `OAuthError` with status 429.
     """
 
     def __init__(
@@ -47,14 +47,14 @@ class CredentialChecks:
         self._clock = clock
 
     async def authenticate(self, request: ParsedRequest) -> AuthenticatedRequest:
-        """The request with its client; `OAuthError` `invalid_client`, the same for every cause."""
+        """The request with its client; `invalid_client`, the same for every cause."""
         presented, now = presented_secret(request), self._clock()
         note_client(named_principal(presented.client_id))
-        found = self._authentication.from_memory(presented.client_id, presented.secret, now)
-        if found is None:
-            found = await self.in_pool(self._queries, request.form, self._look_up, presented)
-        self._last_use.note(found.secret.id, now, request.form.actor.address)
-        return AuthenticatedRequest(request, found.record, found.secret)
+        client = self._authentication.from_memory(presented.client_id, presented.secret, now)
+        if client is None:
+            client = await self.in_pool(self._queries, request.form, self._look_up, presented)
+        self._last_use.note(client.secret.id, now, request.form.actor.address)
+        return AuthenticatedRequest(request, client.record, client.secret)
 
     async def in_pool(
         self,
@@ -64,7 +64,7 @@ class CredentialChecks:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """`check(…)` in a thread of the pool; wrong credentials count against the address."""
+        """`check(…)` in a thread of `pool`; wrong credentials count for the address."""
 
         def outcome() -> T | OAuth2Error:
             try:
@@ -73,20 +73,20 @@ class CredentialChecks:
                 return error
 
         if self._limits.failures is None:
-            found = await pool.run(outcome)
+            result = await pool.run(outcome)
         else:
             try:
-                found = await self._limits.failures.checked(
+                result = await self._limits.failures.checked(
                     form.network, lambda: pool.run(outcome), is_wrong=_is_wrong
                 )
             except TooManyRequests as error:
                 raise too_many_requests(error) from None
-        if isinstance(found, OAuth2Error):
-            raise found
-        return found
+        if isinstance(result, OAuth2Error):
+            raise result
+        return result
 
     async def count(self, request: AuthenticatedRequest) -> None:
-        """One more token request of the client; `OAuthError` with status 429 beyond its limit."""
+        """Count a token request of the client; `OAuthError` with status 429 beyond its limit."""
         if self._limits.requests is None:
             return
         try:
@@ -107,5 +107,5 @@ class CredentialChecks:
             raise invalid_client(error.reason, presented.client_id) from None
 
 
-def _is_wrong(found: object) -> bool:
-    return isinstance(found, OAuth2Error) and found.error in _WRONG_CREDENTIALS
+def _is_wrong(result: object) -> bool:
+    return isinstance(result, OAuth2Error) and result.error in _WRONG_CREDENTIALS

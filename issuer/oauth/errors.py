@@ -1,4 +1,4 @@
-"""RFC 6749 §5.2 errors: what the caller is told, and apart from it what the log is told."""
+"""RFC 6749 §5.2 errors: the description for the caller and, separately, the reason for the log."""
 
 from authlib.oauth2 import OAuth2Error
 
@@ -19,9 +19,9 @@ TOO_MANY_REQUESTS = 429  # RFC 6585 §4
 
 
 class OAuthError(OAuth2Error):  # type: ignore[misc]
-    """An answer that refuses. `reason` and `target` are for the audit log, never sent.
+    """An error response. `reason` and `target` are for the audit log and never sent.
 
-    `target` is the id that the request names, if somebody could have it.
+    `target` is the id that the request names, if it is a possible id.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class OAuthError(OAuth2Error):  # type: ignore[misc]
         self.retry_after = retry_after
 
     def get_headers(self) -> list[tuple[str, str]]:
-        """RFC 6749 §5.1 for every answer, RFC 6749 §5.2 for a client that did not authenticate."""
+        """RFC 6749 §5.1 for every response, §5.2 for a failed client authentication."""
         headers: list[tuple[str, str]] = super().get_headers()
         if self.error == ErrorCode.INVALID_CLIENT:
             headers.append(("WWW-Authenticate", 'Basic realm="issuer"'))
@@ -50,7 +50,7 @@ class OAuthError(OAuth2Error):  # type: ignore[misc]
 
 
 class NothingDone(OAuthError):
-    """Answered 200 like what was done (RFC 7009 §2.2), but audited as refused."""
+    """Nothing was revoked: answered 200 all the same (RFC 7009 §2.2), but audited as refused."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(ErrorCode.INVALID_REQUEST, reason, status=200)
@@ -60,7 +60,7 @@ class NothingDone(OAuthError):
 
 
 def unavailable(error: Unavailable) -> OAuthError:
-    """The answer of a server that cannot answer now."""
+    """503 `temporarily_unavailable`."""
     return OAuthError(
         ErrorCode.TEMPORARILY_UNAVAILABLE,
         "The server cannot answer now.",
@@ -70,14 +70,14 @@ def unavailable(error: Unavailable) -> OAuthError:
 
 
 def invalid_client(reason: str, target: str | None = None) -> OAuthError:
-    """One answer for every wrong credential of a client (RFC 6749 §5.2)."""
+    """The same error for every wrong client credential (RFC 6749 §5.2)."""
     return OAuthError(
         ErrorCode.INVALID_CLIENT, "Client authentication failed.", reason=reason, target=target
     )
 
 
 def too_many_requests(error: TooManyRequests) -> OAuthError:
-    """429: beyond a limit (RFC 6585 §4)."""
+    """429: beyond a rate limit (RFC 6585 §4)."""
     return OAuthError(
         ErrorCode.TEMPORARILY_UNAVAILABLE,
         "Too many requests.",
@@ -88,23 +88,23 @@ def too_many_requests(error: TooManyRequests) -> OAuthError:
 
 
 def invalid_scope(description: str, scope: str) -> OAuthError:
-    """RFC 6749 §5.2, naming the scope; in the audit log only if it cannot be a secret."""
+    """`invalid_scope` naming the scope; the audit log names it only if it cannot be a secret."""
     named = f"{description}: {quoted(scope)}"
     reason = description if may_be_secret(scope) else named
     return OAuthError(ErrorCode.INVALID_SCOPE, named, reason=reason)
 
 
 def may_be_secret(text: str) -> bool:
-    """Whether it holds one of our secrets, which people send where something else belongs."""
+    """Whether the text contains a secret of this issuer, sent in the wrong place."""
     return CLIENT_SECRET in text or REFRESH_TOKEN in text
 
 
 def named_principal(text: str | None) -> str | None:
-    """The id that a caller names, if anybody could have it."""
+    """`text` if it is a possible id of a client or user and cannot be a secret."""
     return text if text and is_principal_id(text) and not may_be_secret(text) else None
 
 
 def quoted(text: str) -> str:
-    """What a caller sent, in the characters an `error_description` may have, and bounded."""
+    """Text from the caller, cut and limited to the characters that RFC 6749 §5.2 allows."""
     cut = text[:_MAX_QUOTE] + ("..." if len(text) > _MAX_QUOTE else "")
     return "".join(c if " " <= c <= "~" and c not in '"\\' else "?" for c in cut)

@@ -1,4 +1,4 @@
-"""What token requests were granted: a machine sends the same bytes each time it needs a token."""
+"""A cache of grants: a service sends the same bytes each time it needs a token."""
 
 from datetime import datetime
 from hashlib import blake2b
@@ -9,16 +9,16 @@ from issuer.http import values_of
 from issuer.oauth.grants import Granted
 from issuer.oauth.request import ReceivedForm
 
-# Of form and credentials together. What is longer is authorized each time: nobody can make us
-# hash it first.
+# Of form and credentials together. A longer request is authorized each time, and never hashed
+# before its client is authenticated.
 _MAX_BYTES = 1_024
 
 
 class GrantedCache:
     """The last request of each client, as a keyed hash, and what it was granted.
 
-    It holds until the directory forgets the client, as it does at every change, or the secret
-    expires. Only for grants that memory can decide: they depend on nothing else.
+    An entry is valid until the directory drops the client, as it does at every change, or the
+    secret expires. Only for grants decided from memory: they depend on nothing else.
     """
 
     def __init__(self, directory: Directory, max_entries: int = 100_000) -> None:
@@ -29,7 +29,7 @@ class GrantedCache:
         self._last_of: dict[str, bytes] = {}
 
     def find(self, form: ReceivedForm, now: datetime) -> Granted | None:
-        """What the same request was granted, if that still holds at `now`."""
+        """What the same request was granted, if that is still valid at `now`."""
         fingerprint = self._fingerprint(form)
         granted = self._granted.get(fingerprint) if fingerprint else None
         if granted is None or not granted.secret.is_live(now):
@@ -38,7 +38,7 @@ class GrantedCache:
         return granted if remembered is granted.client else None
 
     def add(self, form: ReceivedForm, granted: Granted) -> None:
-        """The client's earlier request is forgotten."""
+        """Add it in place of the client's earlier request."""
         if (fingerprint := self._fingerprint(form)) is None:
             return
         if len(self._granted) >= self._max_entries:
@@ -49,10 +49,10 @@ class GrantedCache:
         self._granted[fingerprint], self._last_of[client_id] = granted, fingerprint
 
     def _fingerprint(self, form: ReceivedForm) -> bytes | None:
-        """A keyed hash of all that its answer depends on: the credentials and the form."""
+        """A keyed hash of all that the grant depends on: the credentials and the form."""
         credentials = values_of(form.headers, b"authorization")
         if len(form.body) + sum(map(len, credentials)) > _MAX_BYTES:
             return None
-        # By `repr`, which shows where one ends and the next begins.
-        decisive = repr((credentials, form.body))
-        return blake2b(decisive.encode(), key=self._key, digest_size=32).digest()
+        # `repr` separates the parts unambiguously.
+        text = repr((credentials, form.body))
+        return blake2b(text.encode(), key=self._key, digest_size=32).digest()

@@ -30,7 +30,7 @@ _COPIED_CLAIMS = (
 
 @dataclass(frozen=True, slots=True)
 class ActiveToken:
-    """A token that is active, and what is members of it (§2.2)."""
+    """A token that is active, and the members of the response (§2.2)."""
 
     client_id: str
     members: Mapping[str, object]
@@ -43,26 +43,28 @@ class ActiveToken:
 
 
 class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
-    """A client asks about a token of its own, or with `issuer:introspect` about any.
+    """A client may introspect its own tokens, or with `issuer:introspect` any token.
 
-    Everything else is inactive, and nothing more is members. Nothing is changed.
+    For every other token the response is only `"active": false`. Nothing is changed.
     """
 
     PATH = "/oauth2/introspect"
 
     def check_params(self, request: OAuth2Request, client: object) -> None:
-        """Authlib's hook. A hint is not needed (§2.1): the kinds look different."""
+        """Authlib's hook. The hint is ignored (§2.1): the two kinds of tokens look different."""
         required(request.authenticated, "token")
 
     def check_permission(self, token: ActiveToken, client: object, request: OAuth2Request) -> bool:
         """Authlib's hook."""
-        asking: ClientRecord = request.client.record
-        own = asking.audiences.get(self.server.issuer)
-        may_ask_about_all = own is not None and covers(asking.rights.at(own), ISSUER_INTROSPECT)
-        return token.client_id == asking.client_id or may_ask_about_all
+        caller: ClientRecord = request.client.record
+        issuer = caller.audiences.get(self.server.issuer)
+        may_introspect_any = issuer is not None and covers(
+            caller.rights.at(issuer), ISSUER_INTROSPECT
+        )
+        return token.client_id == caller.client_id or may_introspect_any
 
     def query_token(self, token_string: str, token_type_hint: str | None) -> ActiveToken | None:
-        """Authlib's hook. None for what is not active, whatever the reason."""
+        """Authlib's hook. None for a token that is not active, whatever the reason."""
         if token_string.startswith(PREFIX):
             return self._refresh_token(token_string)
         try:
@@ -114,7 +116,7 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
         return ActiveToken(client.client_id, members)
 
     def _may_refresh(self, client: ClientRecord) -> bool:
-        """A token that nobody could use is not active, though it be one (§2.2)."""
+        """Whether the grant is enabled and the client may use it; else no token is active."""
         grant = GrantType.REFRESH_TOKEN
         return grant in self.server.grants and grant in client.grant_types
 

@@ -1,4 +1,4 @@
-"""Authorization server metadata (RFC 8414), computed from what is really registered."""
+"""Authorization server metadata (RFC 8414), computed from the registered grants and endpoints."""
 
 import json
 from urllib.parse import urlsplit
@@ -18,8 +18,8 @@ MAX_AGE = 300
 
 
 def metadata(settings: Settings, server: IssuerAuthorizationServer) -> dict[str, object]:
-    """What clients discover. `issuer` is the identifier byte for byte (RFC 8414 §3.3)."""
-    found = {
+    """The metadata document. `issuer` equals `ISSUER_URL` byte for byte (RFC 8414 §3.3)."""
+    document = {
         "issuer": settings.url,
         "token_endpoint": settings.base_url + TOKEN_PATH,
         "jwks_uri": settings.base_url + JWKS_PATH,
@@ -30,16 +30,16 @@ def metadata(settings: Settings, server: IssuerAuthorizationServer) -> dict[str,
         "response_types_supported": [],
         "service_documentation": settings.base_url + "/docs",
     }
-    return dict(AuthorizationServerMetadata(found))
+    return dict(AuthorizationServerMetadata(document))
 
 
 def _endpoints(settings: Settings, server: IssuerAuthorizationServer) -> dict[str, object]:
-    """Those for clients of ours; all authenticate them alike."""
-    found: dict[str, object] = {}
+    """The endpoints for authenticated clients, with the same authentication methods."""
+    members: dict[str, object] = {}
     for name, endpoint in server.endpoints.items():
-        found[f"{name}_endpoint"] = settings.base_url + endpoint.PATH
-        found[f"{name}_endpoint_auth_methods_supported"] = list(METHODS)
-    return found
+        members[f"{name}_endpoint"] = settings.base_url + endpoint.PATH
+        members[f"{name}_endpoint_auth_methods_supported"] = list(METHODS)
+    return members
 
 
 def rendered(document: dict[str, object]) -> tuple[bytes, str]:
@@ -49,8 +49,8 @@ def rendered(document: dict[str, object]) -> tuple[bytes, str]:
 
 
 def metadata_paths(settings: Settings) -> list[str]:
-    """Where clients look: RFC 8414 §3.1 puts the path of the issuer after the well-known part,
-    OpenID Connect Discovery 1.0 §4 before it."""
+    """Every path of the document: RFC 8414 §3.1 puts the path of the issuer after the well-known
+    part, OpenID Connect Discovery 1.0 §4 before it."""
     path = urlsplit(settings.base_url).path
     after = [f"/.well-known/{name}{path}" for name in WELL_KNOWN]
     before = [f"{path}/.well-known/{name}" for name in WELL_KNOWN]

@@ -1,4 +1,4 @@
-"""The protocol endpoints as OpenAPI 3.1 describes them; they are no FastAPI routes."""
+"""The OpenAPI 3.1 description of the protocol endpoints, which are not FastAPI routes."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,7 +13,7 @@ from issuer.settings import Settings
 
 
 def protocol_paths(settings: Settings, grant_types: Iterable[str]) -> dict[str, Any]:
-    """The `paths` of this door."""
+    """The `paths` of the protocol endpoints."""
     base = settings.base_path
     documents = {
         path: {
@@ -26,7 +26,7 @@ def protocol_paths(settings: Settings, grant_types: Iterable[str]) -> dict[str, 
         for path in metadata_paths(settings)
     }
     jwks = _document(
-        "The key set to verify tokens with (RFC 7517)",
+        "The key set for verifying tokens (RFC 7517)",
         "application/jwk-set+json",
         {
             "type": "object",
@@ -52,16 +52,17 @@ def security_schemes() -> dict[str, Any]:
 def _feed(algorithms: Iterable[str]) -> dict[str, Any]:
     described = _document("The revocation feed: a JWT of type revocations+jwt", FEED_MEDIA_TYPE)
     described["description"] = (
-        "Signed by a key of the key set. Claims: `iss`, `iat`, `exp`; `jti`, each with its `exp`;"
-        " `sub`, `client_id` and `audience`, each with T, nothing issued at or before which is"
-        " valid; `kid`, the keys that were revoked. All in whole seconds."
+        "Signed by a key of the key set. Claims: `iss`, `iat`, `exp` and `revoked`. Members of"
+        " `revoked`: `jti`, tokens with their `exp`; `sid`, families of refresh tokens with the"
+        " `exp` of the last access token; `sub`, `client_id` and `aud`, each with a time T: tokens"
+        " issued at or before T are revoked; `kid`, revoked keys. All times in whole seconds."
     )
     alg = {"type": "string", "enum": [str(alg) for alg in algorithms]}
     described["parameters"].append(
-        {"name": "alg", "in": "query", "description": "Whose key is to sign it", "schema": alg}
+        {"name": "alg", "in": "query", "description": "Algorithm of the signing key", "schema": alg}
     )
-    described["responses"]["400"] = refusal("No such `alg`")
-    described["responses"]["503"] = refusal("The database is away", "Retry-After")
+    described["responses"]["400"] = refusal("Unsupported `alg`")
+    described["responses"]["503"] = refusal("The database is unavailable", "Retry-After")
     return described
 
 
@@ -70,8 +71,8 @@ def _token(grant_types: list[str]) -> dict[str, Any]:
         "tags": TAGS,
         "operationId": "token",
         "summary": "Get an access token (RFC 6749 §3.2)",
-        "description": "A client authenticates with HTTP Basic or with `client_id` and"
-        " `client_secret` in the form, and never with both.",
+        "description": "A client authenticates either with HTTP Basic or with `client_id` and"
+        " `client_secret` in the form.",
         "security": [{"client_secret_basic": []}, {}],
         "requestBody": {
             "required": True,
@@ -88,7 +89,7 @@ def _token(grant_types: list[str]) -> dict[str, Any]:
         },
         "responses": {
             "200": {
-                "description": "A token that says exactly `scope`",
+                "description": "An access token for exactly `scope`",
                 "headers": REQUEST_ID,
                 "content": {"application/json": {"schema": _token_response()}},
             },
@@ -105,13 +106,13 @@ def _token_request(grant_types: list[str]) -> dict[str, Any]:
         "required": ["grant_type"],
         "properties": {
             "grant_type": {"type": "string", "enum": grant_types},
-            "scope": {**text, "description": "Space-delimited; all that is held unless given"},
+            "scope": {**text, "description": "Space-delimited. Default: all scopes held"},
             "audience": {**text, "description": "Id of the AgentOS the token is for"},
-            "resource": {**text, "description": "The same by its name in RFC 8707"},
+            "resource": {**text, "description": "As `audience` (RFC 8707)"},
             "session_id": {**text, "description": "For clients with `may_set_session`"},
-            "username": {**text, "description": "Of the password grant"},
-            "password": {**secret, "description": "Of the password grant"},
-            "refresh_token": {**secret, "description": "Of the refresh token grant"},
+            "username": {**text, "description": "For the password grant"},
+            "password": {**secret, "description": "For the password grant"},
+            "refresh_token": {**secret, "description": "For the refresh token grant"},
             "client_id": text,
             "client_secret": secret,
         },
@@ -129,8 +130,8 @@ def _token_response() -> dict[str, Any]:
             "scope": {"type": "string", "description": "Space-delimited"},
             "refresh_token": {
                 "type": "string",
-                "description": "Opaque, and another at every use; for a client with that grant"
-                " type, where a user signed in",
+                "description": "Opaque, and replaced at every use. For clients with that grant"
+                " type, after a user signed in",
             },
         },
     }
@@ -150,6 +151,6 @@ def _document(
                 "headers": {**REQUEST_ID, **cached},
                 "content": {media_type: {"schema": schema} if schema else {}},
             },
-            "304": {"description": "The caller has it already", "headers": REQUEST_ID},
+            "304": {"description": "Not modified", "headers": REQUEST_ID},
         },
     }

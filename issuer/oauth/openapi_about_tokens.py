@@ -1,4 +1,4 @@
-"""The endpoints about tokens there are already, as OpenAPI 3.1 describes them."""
+"""The OpenAPI 3.1 description of the revocation and introspection endpoints."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from issuer.oauth.openapi_parts import REQUEST_ID, TAGS, refusals
 
 
 def _about_a_token(operation_id: str, summary: str, done: dict[str, Any]) -> dict[str, Any]:
-    """RFC 7009 and RFC 7662 ask alike."""
+    """RFC 7009 and RFC 7662 have the same request."""
     return {
         "tags": TAGS,
         "operationId": operation_id,
@@ -25,7 +25,7 @@ def _about_a_token(operation_id: str, summary: str, done: dict[str, Any]) -> dic
                                 "type": "string",
                                 "description": "An access or refresh token",
                             },
-                            "token_type_hint": {"type": "string", "description": "Not needed"},
+                            "token_type_hint": {"type": "string", "description": "Ignored"},
                             "client_id": {"type": "string"},
                             "client_secret": {"type": "string", "format": "password"},
                         },
@@ -41,8 +41,8 @@ def revocation() -> dict[str, Any]:
     """RFC 7009."""
     return _about_a_token(
         "revoke",
-        "Give up a token, a refresh token with the access tokens of its family (RFC 7009)",
-        {"description": "The token of the client is dead, or was no living one"},
+        "Revoke a token; a refresh token with the access tokens of its family (RFC 7009)",
+        {"description": "The token is revoked, or was not an active token of the client"},
     )
 
 
@@ -62,10 +62,10 @@ def introspection() -> dict[str, Any]:
     }
     return _about_a_token(
         "introspect",
-        "Ask whether a token is active (RFC 7662)",
+        "Introspect a token (RFC 7662)",
         {
-            "description": "What is known of it; of another client's only with issuer:introspect,"
-            " else it is inactive",
+            "description": "Whether the token is active, and its properties. A token of another"
+            " client is inactive, unless the caller has `issuer:introspect`",
             "content": {"application/json": {"schema": schema}},
         },
     )

@@ -1,4 +1,4 @@
-"""What the descriptions of several protocol endpoints say alike."""
+"""Parts that the OpenAPI descriptions of the protocol endpoints share."""
 
 from typing import Any
 
@@ -7,27 +7,27 @@ from issuer.vocabulary import ErrorCode
 TAGS = ["OAuth 2.0"]
 REQUEST_ID = {
     "X-Request-Id": {
-        "description": "The caller's, if it is 1 to 128 of A-Z a-z 0-9 . _ -, else one of ours.",
+        "description": "The request's, if it is 1 to 128 of A-Z a-z 0-9 . _ -, else generated.",
         "schema": {"type": "string"},
     }
 }
 
 
 def refusals() -> dict[str, Any]:
-    """Of an endpoint for clients."""
+    """The error responses of an endpoint for clients."""
     return {
         "400": refusal("The request is refused (RFC 6749 §5.2, RFC 8707 §2)"),
-        "401": refusal("The client did not authenticate", "WWW-Authenticate"),
+        "401": refusal("Client authentication failed", "WWW-Authenticate"),
         "405": refusal("Not a POST", "Allow"),
-        "413": refusal("The body has more than 16 KiB"),
+        "413": refusal("The body exceeds 16 KiB"),
         "429": refusal("Too many requests (RFC 6585 §4)", "Retry-After"),
-        "500": refusal("Unforeseen; the log has the cause under the request id"),
-        "503": refusal("Overload, or the database is away", "Retry-After"),
+        "500": refusal("Internal error. The log has the cause under the request id"),
+        "503": refusal("Overload, or the database is unavailable", "Retry-After"),
     }
 
 
 def refusal(description: str, *headers: str) -> dict[str, Any]:
-    """An answer as RFC 6749 §5.2 has it."""
+    """An error response (RFC 6749 §5.2)."""
     return {
         "description": description,
         "headers": {**REQUEST_ID, **{name: {"schema": {"type": "string"}} for name in headers}},

@@ -1,4 +1,4 @@
-"""Load is shed early: a request that would have to wait too long is refused at once."""
+"""Load shedding: a request that would wait too long gets 503 at once."""
 
 import asyncio
 
@@ -12,11 +12,11 @@ _TOO_MUCH = {TOO_MANY_REQUESTS, 503}
 
 
 class Rounds:
-    """How long the event loop has been busy with what came in at once.
+    """How long the event loop has been busy with the requests that arrived together.
 
-    In a round of the loop, requests are answered one after the other, and those that come
-    meanwhile are the next round: were all of them answered, a server that is asked for more than
-    it can do would take longer with each, and recover from it late.
+    In one iteration of the loop, requests are answered one after the other; those that arrive
+    meanwhile wait for the next. If an overloaded server answered all of them, each iteration would
+    take longer, and it would recover late.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -25,11 +25,11 @@ class Rounds:
         self._pace = RefusalPace(clock)
 
     def require_time(self) -> None:
-        """`Unavailable` for a request whose turn comes too late in its round."""
+        """`Unavailable` for a request whose turn comes too late in its iteration."""
         now = self._clock.monotonic()
         if self._began_at is None:
             self._began_at = now
-            asyncio.get_running_loop().call_soon(self._end)  # runs in the round after this one
+            asyncio.get_running_loop().call_soon(self._end)  # runs in the next iteration
         elif now - self._began_at > _MAX_ROUND:
             raise Unavailable("More requests came at once than can be answered.")
 

@@ -1,4 +1,4 @@
-"""Reading a request to a protocol endpoint: a bounded form, each parameter at most once."""
+"""Reading requests to the protocol endpoints: a bounded form, each parameter at most once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ _MAX_CONTENT_TYPE_BYTES = 100
 
 @dataclass(frozen=True, slots=True)
 class ReceivedForm:
-    """A request as it came: its body is bounded, and not yet parsed."""
+    """A request as received: its body is bounded, and not yet parsed."""
 
     headers: RawHeaders = field(repr=False)
     body: bytes = field(repr=False)
@@ -46,9 +46,9 @@ class ParsedRequest:
 
 @dataclass(frozen=True, slots=True)
 class AuthenticatedRequest:
-    """A request of a client whose credentials were right.
+    """A request of an authenticated client.
 
-    `may_wait` is whether it can be made again after attempts to sign in that are under way.
+    `may_wait` is whether it can be retried after other sign-in attempts in progress.
     """
 
     parsed: ParsedRequest
@@ -66,9 +66,9 @@ class AuthenticatedRequest:
 
 
 async def receive_form(request: Request) -> ReceivedForm:
-    """The form as it is sent; `OAuthError` for what is no form or is too large.
+    """Receive the form; `OAuthError` if it is not a form or too large.
 
-    `ClientDisconnect` if its sender goes away before the end.
+    `ClientDisconnect` if the client disconnects before the end.
     """
     headers: RawHeaders = request.scope["headers"]
     _require_form(values_of(headers, b"content-type"))
@@ -79,15 +79,15 @@ async def receive_form(request: Request) -> ReceivedForm:
 
 
 def parse_form(form: ReceivedForm) -> ParsedRequest:
-    """The request in the form; `OAuthError` for anything RFC 6749 §3.2 does not allow.
+    """Parse the form; `OAuthError` for anything RFC 6749 §3.2 does not allow.
 
-    A parameter without a value counts as left out.
+    A parameter without a value is treated as omitted.
     """
     return ParsedRequest(form, _parameters(form.body))
 
 
 def required(request: AuthenticatedRequest, name: str) -> str:
-    """The parameter of that name; `invalid_request` if it was left out."""
+    """The parameter of that name; `invalid_request` if it is missing."""
     if name not in request.parameters:
         raise _invalid(f"Missing '{name}' in request.")
     return request.parameters[name]
@@ -119,7 +119,7 @@ def _is_form(content_type: bytes) -> bool:
 
 
 def _require_size(content_lengths: Sequence[bytes]) -> None:
-    """A body that is said to be too large is refused before it comes."""
+    """Refuse a body whose declared length is too large, before receiving it."""
     for declared in content_lengths:
         if declared.isdigit() and int(declared[:20]) > MAX_BYTES:
             raise _too_large()

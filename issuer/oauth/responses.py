@@ -1,4 +1,4 @@
-"""Answers of the protocol endpoints (RFC 6749 §5)."""
+"""Responses of the protocol endpoints (RFC 6749 §5)."""
 
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -14,7 +14,7 @@ from issuer.tokens import AccessToken
 
 @dataclass(frozen=True, slots=True)
 class OAuthResponse:
-    """Status, JSON body and headers; `error` is what it refuses with, if it refuses."""
+    """Status, JSON body and headers; `error` is set if it is an error response."""
 
     status: int
     body: dict[str, object] = field(repr=False)
@@ -23,13 +23,13 @@ class OAuthResponse:
 
     @classmethod
     def refusing(cls, error: OAuth2Error) -> "OAuthResponse":
-        """The error as an answer (RFC 6749 §5.2)."""
+        """The error response (RFC 6749 §5.2)."""
         status, body, headers = error()
         return cls(status, body, headers, error)
 
     @classmethod
     def issuing(cls, token: AccessToken, refresh_token: str | None) -> "OAuthResponse":
-        """The token, and nothing else (RFC 6749 §5.1)."""
+        """The successful response (RFC 6749 §5.1)."""
         body: dict[str, object] = {
             "access_token": token.token,
             "token_type": "Bearer",
@@ -45,7 +45,7 @@ class OAuthResponse:
         return self.status == TOO_MANY_REQUESTS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it. Not by a Starlette `Response`, which takes several times as long to make."""
+        """Send it directly: constructing a Starlette `Response` takes several times as long."""
         body = to_json(self.body)
         headers = [*_encoded(*self.headers), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})

@@ -13,14 +13,14 @@ from issuer.vocabulary import ErrorCode
 
 
 class Revocation(RevocationEndpoint):  # type: ignore[misc]
-    """A client gives up a token of its own. A token that is not active needs no end (§2.2)."""
+    """A client revokes a token of its own. A token that is not active is no error (§2.2)."""
 
     PATH = "/oauth2/revoke"
 
     def authenticate_token(self, request: OAuth2Request, client: object) -> str | VerifiedToken:
-        """Authlib's hook. A refresh token as it is, an access token verified.
+        """Authlib's hook. A refresh token unchanged, an access token verified.
 
-        A hint is not needed (§2.1): the two cannot be taken for each other.
+        The hint is ignored (§2.1): the two kinds of tokens look different.
         """
         token = required(request.authenticated, "token")
         return token if token.startswith(PREFIX) else self._access_token(token, request)
@@ -31,7 +31,7 @@ class Revocation(RevocationEndpoint):  # type: ignore[misc]
         if isinstance(token, VerifiedToken):
             self._revoke_access_token(request)
         elif not self.server.tokens.refresh_tokens.revoke(token, str(actor.id), actor):
-            # Another client's is one of these: its holder need not learn that it is active.
+            # The same for a token of another client: the caller must not learn that it is active.
             raise NothingDone("no active refresh token of the client")
 
     def _revoke_access_token(self, request: OAuth2Request) -> None:
@@ -40,11 +40,12 @@ class Revocation(RevocationEndpoint):  # type: ignore[misc]
             with self.server.administration.changing(authenticated.actor) as work:
                 work.token_revocations.revoke_own(required(authenticated, "token"))
         except InvalidField as error:
-            raise NothingDone(error.message) from None  # it expired this moment
+            raise NothingDone(error.message) from None  # it expired just now
         except FeedFull as error:  # RFC 7009 §2.2.1: the token still exists
             raise OAuthError(
                 ErrorCode.TEMPORARILY_UNAVAILABLE,
-                "Not revoked: too many tokens of this client are. It stays valid until it expires.",
+                "Not revoked: the revocation feed cannot list more tokens of this client."
+                " The token stays valid until it expires.",
                 retry_after=error.retry_after,
             ) from None
 
@@ -52,9 +53,9 @@ class Revocation(RevocationEndpoint):  # type: ignore[misc]
         try:
             verified: VerifiedToken = self.server.tokens.any_reader.read(token)
         except InvalidCredentials as error:
-            # No word of what was sent.
+            # Without the part that may quote the token.
             raise NothingDone(error.reason.partition(":")[0]) from None
         if verified.client_id != request.authenticated.client.client_id:
-            # Everybody can read that in the token: the answer tells nothing new.
+            # The token itself names its client: the response reveals nothing new.
             raise OAuthError(ErrorCode.INVALID_GRANT, "The token was issued to another client.")
         return verified

@@ -1,4 +1,4 @@
-"""`GET /.well-known/revocations`: the revocation feed (CONTRACT §6), served as bytes."""
+"""`GET /.well-known/revocations`: the revocation feed (docs/reference/revocation-feed.md)."""
 
 import asyncio
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ FEED_MAX_AGE = 5  # seconds
 
 
 class RevocationFeedEndpoint:
-    """From memory, on the event loop, unless something changed since it was last asked for."""
+    """Served from memory, on the event loop, unless it must be rendered again."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class RevocationFeedEndpoint:
         )
 
     async def _current(self, alg: SigningAlgorithm) -> FeedDocument:
-        """Never a view that cannot be dated. However many ask for a new one, one renders it."""
+        """The current feed. Of concurrent requests for a new one, one renders it."""
         self._changes.require_current()
         if (feed := self._feed.held(alg)) is not None:
             return feed
@@ -65,12 +65,14 @@ class RevocationFeedEndpoint:
             return await self._queries.run(self._feed.render, alg)
 
     def _algorithm(self, request: Request) -> SigningAlgorithm:
-        """The one asked for, else the first of ours whose keys are in the key set."""
-        ours = self._algorithms
-        # To read the query takes as long as all the rest; nearly always there is none.
-        asked = request.query_params.getlist("alg") if request.scope["query_string"] else []
-        if not asked:
-            return next(iter(self._keyring.published_algorithms), ours[0])
-        if len(asked) > 1 or asked[0] not in ours:
-            raise OAuthError(ErrorCode.INVALID_REQUEST, f"alg must be one of {', '.join(ours)}.")
-        return SigningAlgorithm(asked[0])
+        """The requested one, else the first configured one with keys in the key set."""
+        configured = self._algorithms
+        # Parsing the query takes as long as all the rest, and most requests have none.
+        requested = request.query_params.getlist("alg") if request.scope["query_string"] else []
+        if not requested:
+            return next(iter(self._keyring.published_algorithms), configured[0])
+        if len(requested) > 1 or requested[0] not in configured:
+            raise OAuthError(
+                ErrorCode.INVALID_REQUEST, f"alg must be one of {', '.join(configured)}."
+            )
+        return SigningAlgorithm(requested[0])

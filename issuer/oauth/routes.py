@@ -1,4 +1,4 @@
-"""The routes of this door: plain Starlette routes, which cost a third of FastAPI's."""
+"""Routes of the protocol endpoints: plain Starlette routes, which cost a third of FastAPI's."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -52,15 +52,15 @@ def protocol_routes(
 
     async def jwks(request: Request) -> Response:
         current = keyring.jwks
-        # Cut off from the database we still help to verify, but nobody should keep our view.
+        # Without the database the key set is still served, but must not be cached: it may be stale.
         is_current = tokens.changes.is_current
-        longest = settings.jwks_max_age if is_current else timedelta(0)
+        max_age = settings.jwks_max_age if is_current else timedelta(0)
         return document(
             request,
             current.body,
             etag=current.etag,
             media_type="application/jwk-set+json",
-            max_age=current.max_age(clock(), longest),
+            max_age=current.max_age(clock(), max_age),
         )
 
     async def discovery(request: Request) -> Response:
@@ -88,7 +88,7 @@ def _get(path: str, endpoint: Endpoint) -> Route:
 
 
 class Only:
-    """An endpoint for `methods`; every other, known or not, is told so (RFC 9110 §15.5.6)."""
+    """An endpoint for `methods`; 405 for every other method (RFC 9110 §15.5.6)."""
 
     def __init__(self, *methods: str, endpoint: Endpoint) -> None:
         self._methods = methods
@@ -96,10 +96,10 @@ class Only:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] in self._methods:
-            answer = await self._endpoint(Request(scope, receive))
+            response = await self._endpoint(Request(scope, receive))
         else:
-            answer = self._method_not_allowed()
-        await answer(scope, receive, send)
+            response = self._method_not_allowed()
+        await response(scope, receive, send)
 
     def _method_not_allowed(self) -> Response:
         return JSONResponse(

@@ -33,7 +33,7 @@ _MAX_WAIT = 3.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class IssuedToken:
-    """A signed token that may leave once it is audited; with a refresh token it already is."""
+    """A signed token, to be sent once it is audited; with a refresh token it already is."""
 
     granted: Granted
     access_token: AccessToken
@@ -42,12 +42,12 @@ class IssuedToken:
     refresh_token: str | None = None
 
 
-# For attempts to sign in that are under way: most take some tens of milliseconds.
+# Between retries while other sign-in attempts are in progress: most take tens of milliseconds.
 _PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.5)  # seconds
 
 
 class TokenEndpoint:
-    """`POST /oauth2/token`. No token leaves before its audit event is durable."""
+    """`POST /oauth2/token`. No token is sent before its audit event is durable."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class TokenEndpoint:
         return answer
 
     async def _answer(self, http_request: Request) -> OAuthResponse:
-        """The path of a token request. A refusal is audited as well."""
+        """Parse, authenticate, authorize, issue. A refusal is audited as well."""
         actor = caller(http_request)
         try:
             form = await receive_form(http_request)
@@ -104,7 +104,7 @@ class TokenEndpoint:
         return OAuthResponse.issuing(issued.access_token, issued.refresh_token)
 
     async def _issue_again(self, form: ReceivedForm) -> IssuedToken | None:
-        """A token for a request that was granted before; None if it must be authorized anew."""
+        """A token for a cached grant; None if the request must be authorized again."""
         now = self._clock()
         if (granted := self._cache.find(form, now)) is None:
             return None
@@ -117,8 +117,8 @@ class TokenEndpoint:
     async def _issue(self, grant: type[Grant], request: AuthenticatedRequest) -> IssuedToken:
         """A token for what the grant allows.
 
-        Where all tokens so far were revoked a moment ago, the request waits for the second in
-        which there may be new ones; then it is authenticated and authorized anew.
+        If all earlier tokens were revoked a moment ago, the request waits for the first second in
+        which a new token is valid; then it is authenticated and authorized again.
         """
         outcome = await self._attempt(grant, request)
         for _ in range(_MAX_WAITS):
@@ -136,17 +136,17 @@ class TokenEndpoint:
     async def _attempt(
         self, grant: type[Grant], request: AuthenticatedRequest
     ) -> IssuedToken | NotBefore:
-        """On the event loop where memory can decide; in a pool where it cannot."""
+        """On the event loop if the grant is decided from memory, else in a worker pool."""
         if grant.hashes_passwords:
             outcome = await self._sign_in(request)
-        elif grant.queries:  # under no limit of failures: nobody guesses a refresh token
+        elif grant.queries:  # outside the failure limit: a refresh token cannot be guessed
             outcome = await self._queries.run(self._authorize_and_issue, request)
         else:
             outcome = self._authorize_and_issue(request)
         return await self._audited(outcome)
 
     async def _sign_in(self, request: AuthenticatedRequest) -> IssuedToken | NotBefore:
-        """Where other attempts under way decide whether a password may be tried, it waits."""
+        """Wait while other attempts in progress decide whether this password may be tried."""
         form, step = request.parsed.form, self._authorize_and_issue
         for pause in _PAUSES:
             try:
@@ -175,10 +175,10 @@ class TokenEndpoint:
         return stored if isinstance(stored, NotBefore) else replace(issued, refresh_token=stored)
 
     async def _audited(self, outcome: IssuedToken | NotBefore) -> IssuedToken | NotBefore:
-        """The token, once its event is durable and nobody had revoked it before.
+        """The token, once its audit event is durable; `NotBefore` if it was revoked meanwhile.
 
-        Another process may have, a moment ago; the commit of the event tells. A refresh token was
-        stored in one transaction with its event, which looked for that as well.
+        Another process may have revoked it a moment ago: the commit of the event returns the count
+        of the feed. A refresh token was stored, audited and checked in one transaction.
         """
         if isinstance(outcome, NotBefore) or outcome.refresh_token is not None:
             return outcome
@@ -194,10 +194,12 @@ class TokenEndpoint:
         return not (grant.hashes_passwords or grant.queries or self._checks.counts_requests)
 
     async def _wait_until(self, instant: datetime) -> None:
-        """`Unavailable` if that is far off: then a clock is wrong, and waiting is no help."""
+        """`Unavailable` if that is far off: then a clock is wrong, and waiting does not help."""
         wait = (instant - self._clock()).total_seconds()
         if wait > _MAX_WAIT:
-            raise Unavailable("A clock is ahead: what is issued now would be revoked.")
+            raise Unavailable(
+                "The clocks of the processes differ: a token issued now would be revoked."
+            )
         await self._clock.sleep(max(0, wait))
 
     async def _measured(self, http_request: Request, arrived_at: float) -> OAuthResponse:
@@ -215,7 +217,7 @@ class TokenEndpoint:
         return answer
 
     async def _available(self, http_request: Request) -> OAuthResponse:
-        """503 under overload, and while nothing can be known or audited."""
+        """503 under overload, and while the database is unavailable."""
         try:
             self._rounds.require_time()
             self._changes.require_current()

@@ -1,6 +1,6 @@
-"""How often something may be done: wrong credentials of an address, requests of a client.
+"""Rate limits: wrong credentials per network address, token requests per client.
 
-Counted in the memory of this process; with `SharedCounts` also where all processes look.
+Counted in the memory of the process, or with `SharedCounts` in Redis for all processes.
 """
 
 from issuer.rate_limits.failure_limit import FailureLimit

@@ -1,4 +1,4 @@
-"""What this process has counted in the current window."""
+"""Counts of this process in the current window."""
 
 from collections import OrderedDict
 
@@ -6,10 +6,10 @@ MAX_KEYS = 100_000
 
 
 class WindowCounts:
-    """A number for each key. For the event loop alone: no lock.
+    """A count per key. For the event loop only: it has no lock.
 
-    A new window forgets all of the last one. Beyond `most_keys` the key not counted for longest
-    is forgotten: who commands so many addresses is not stopped by counting each of them.
+    A new window starts from zero. Beyond `max_keys`, the least recently counted key is dropped:
+    counting each address does not stop an attacker with that many.
     """
 
     def __init__(self, max_keys: int = MAX_KEYS) -> None:
@@ -25,7 +25,7 @@ class WindowCounts:
         return self._in(window).get(key, 0)
 
     def add(self, key: str, window: int) -> int:
-        """Count once more; how often that is by now."""
+        """Increment the count of `key`; the new count."""
         counts = self._in(window)
         counts[key] = count = counts.get(key, 0) + 1
         counts.move_to_end(key)

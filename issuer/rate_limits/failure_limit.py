@@ -1,4 +1,4 @@
-"""How many wrong credentials an address may send."""
+"""The limit of wrong credentials per network address."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,18 +12,18 @@ from issuer.rate_limits.rate import Rate
 from issuer.rate_limits.shared import Entry, SharedCounts
 
 MAX_WAITING = 256
-# For those that other processes are checking.
+# Between attempts, while other processes check credentials from the same address.
 _PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds
 
 T = TypeVar("T")
 
 
 class FailureLimit:
-    """At most `rate` wrong credentials of each address. For the event loop alone.
+    """At most `rate` wrong credentials per address. For the event loop only.
 
-    Of one address no more are being checked than could fail, with `shared` in all processes
-    together. Others wait for how those end: so many guesses at once are no more than as many in a
-    row, and nobody is refused who was right.
+    For each address, no more checks run at a time than may still fail; with `shared`, in all
+    processes together. Others wait for the results: parallel guesses gain nothing over sequential
+    ones, and correct credentials are not refused.
     """
 
     def __init__(self, rate: Rate, clock: Clock, shared: SharedCounts | None = None) -> None:
@@ -37,10 +37,10 @@ class FailureLimit:
     async def checked(
         self, network: str, check: Callable[[], Awaitable[T]], *, is_wrong: Callable[[T], bool]
     ) -> T:
-        """What `check` returns; it counts as a failure of the network if `is_wrong` says so.
+        """The result of `check`, counted as a failure of the network if `is_wrong(result)`.
 
-        `TooManyRequests` before any check if there were too many. What `check` raises is no
-        failure: nobody learns from it whether the credentials were right.
+        `TooManyRequests`, before the check, beyond the limit. An exception from `check` does not
+        count: it reveals nothing about the credentials.
         """
         async with self._place(network), self._shared_place(network) as shared_place:
             result = await check()
@@ -90,18 +90,18 @@ class FailureLimit:
                 self._shared.leave(network, window, failed=place.has_failed)
 
     async def _entered_shared(self, shared: SharedCounts, network: str) -> int | None:
-        """The window in which it counts for all processes; None if each counts for itself."""
+        """The window in which Redis counts it; None while Redis is unavailable."""
         for pause in _PAUSES:
             window = self._window()
             match await shared.enter(network, window, self._rate.most):
                 case Entry.ENTERED:
                     return window
-                case Entry.AWAY:
+                case Entry.UNAVAILABLE:
                     return None
                 case Entry.TOO_MANY:
                     raise self._too_many()
             await self._clock.sleep(pause)
-        raise Unavailable("Too many requests of one address are being checked elsewhere.")
+        raise Unavailable("Other processes are checking too many requests of one address.")
 
     def _window(self) -> int:
         return self._rate.window(self._clock)
@@ -112,7 +112,7 @@ class FailureLimit:
 
 
 class _Checking:
-    """The checks under way for one network; never kept with none."""
+    """The checks in progress for one network; removed when there are none."""
 
     def __init__(self) -> None:
         self.number = 0
@@ -125,6 +125,6 @@ class _Checking:
 
 
 class _SharedPlace:
-    """A check that is counted in all processes."""
+    """A check counted in Redis, for all processes."""
 
     has_failed = False

@@ -1,4 +1,4 @@
-"""The limits that the settings ask for."""
+"""The rate limits of a server, built from its settings."""
 
 from dataclasses import dataclass
 
@@ -12,25 +12,25 @@ from issuer.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
-    """Of a server; None for what is off."""
+    """The rate limits of a server; None for a limit that is off."""
 
     failures: FailureLimit | None = None
     requests: RequestLimit | None = None
     shared: tuple[SharedCounts, ...] = ()
 
     async def open(self) -> None:
-        """Make the connections."""
+        """Connect to Redis, if the limits are shared."""
         for counts in self.shared:
             await counts.open()
 
     async def close(self) -> None:
-        """End the connections."""
+        """Close the connections."""
         for counts in self.shared:
             await counts.close()
 
 
 def build_limits(settings: Settings, clock: Clock) -> RateLimits:
-    """The limits of `settings`; `ConfigurationError` if they cannot be shared as it says."""
+    """The limits of `settings`; `ConfigurationError` if the URL of Redis cannot be used."""
     failures, requests = (
         Rate.read(settings.rate_limit_failures),
         Rate.read(settings.rate_limit_requests),
@@ -44,8 +44,8 @@ def build_limits(settings: Settings, clock: Clock) -> RateLimits:
     )
 
 
-def _shared(settings: Settings, clock: Clock, what: str, rate: Rate | None) -> SharedCounts | None:
+def _shared(settings: Settings, clock: Clock, name: str, rate: Rate | None) -> SharedCounts | None:
     if rate is None or settings.rate_limit_redis_url is None:
         return None
     url = settings.rate_limit_redis_url.get_secret_value()
-    return SharedCounts(url, f"{settings.url}/{what}", rate.seconds, clock)
+    return SharedCounts(url, f"{settings.url}/{name}", rate.seconds, clock)

@@ -1,4 +1,4 @@
-"""So many in a second or a minute, and which second or minute it is."""
+"""A rate per second or minute, in fixed windows."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -12,8 +12,8 @@ _SECONDS = {"second": 1, "minute": 60}
 class Rate:
     """At most `most` in each second or minute of the clock.
 
-    Not in any sixty seconds: what ends at a time everybody knows needs one number for a key, is
-    forgotten all at once, and the same for every process.
+    A fixed window, not a sliding one: it needs one number per key, can be discarded at once, and
+    is the same in every process.
     """
 
     most: int
@@ -28,9 +28,9 @@ class Rate:
         return cls(int(number), _SECONDS[unit])
 
     def window(self, clock: Clock) -> int:
-        """The number of the second or minute it is."""
+        """The number of the current window."""
         return int(clock().timestamp()) // self.seconds
 
     def seconds_left(self, clock: Clock) -> int:
-        """Until the next one, rounded up: fit for `Retry-After`."""
+        """Seconds until the next window, rounded up, for `Retry-After`."""
         return self.seconds - int(clock().timestamp()) % self.seconds

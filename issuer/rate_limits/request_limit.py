@@ -1,4 +1,4 @@
-"""How many token requests a client may make."""
+"""The limit of token requests per client."""
 
 from issuer.clock import Clock
 from issuer.errors import TooManyRequests
@@ -8,7 +8,7 @@ from issuer.rate_limits.shared import SharedCounts
 
 
 class RequestLimit:
-    """At most `rate` requests of each client. For the event loop alone."""
+    """At most `rate` requests per client. For the event loop only."""
 
     def __init__(self, rate: Rate, clock: Clock, shared: SharedCounts | None = None) -> None:
         self._rate = rate
@@ -17,8 +17,10 @@ class RequestLimit:
         self._here = WindowCounts()
 
     async def count(self, client_id: str) -> None:
-        """One more request of the client, which must have authenticated: else anybody could use
-        up its requests. `TooManyRequests` if it is one too many."""
+        """Count a request of an authenticated client; `TooManyRequests` beyond the limit.
+
+        Before authentication, any sender could use up the requests of a client.
+        """
         window = self._rate.window(self._clock)
         if self._here.add(client_id, window) > self._rate.most:
             raise self._too_many()

@@ -1,6 +1,6 @@
 """Counts that all processes share, in Redis.
 
-The client is imported only where it is asked for: it costs memory.
+The Redis client is imported only if it is configured: it costs memory.
 """
 
 import asyncio
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 SECONDS_TO_ANSWER = 1.0
-SLOW = 0.1  # seconds: slower answers would cost every token that
-SECONDS_LEFT_ALONE = 5.0
+SLOW = 0.1  # seconds; every token request waits for Redis
+SECONDS_BEFORE_RETRY = 5.0
 _MAX_CONNECTIONS = 32
 
-# Of one address no more are being checked than may still fail, in all processes together. What a
-# process that dies was checking counts as being checked until the window is over.
+# For each address, no more checks run at a time than may still fail, in all processes together.
+# Checks of a process that is killed count as running until the window ends.
 _ENTER = """
 local failed = tonumber(redis.call('HGET', KEYS[1], 'failed') or 0)
 local checking = tonumber(redis.call('HGET', KEYS[1], 'checking') or 0)
@@ -52,57 +52,60 @@ log = structlog.get_logger(__name__)
 
 
 class Entry(IntEnum):
-    """Whether one more may be checked."""
+    """Whether another check may start."""
 
     ENTERED = 0
-    WAIT = 1  # it depends on how those end that are being checked
+    WAIT = 1  # depends on the results of the running checks
     TOO_MANY = 2
-    AWAY = 3  # Redis does not say
+    UNAVAILABLE = 3  # no reply from Redis
 
 
 class SharedCounts:
-    """Counts for each key and window. Where Redis is away or slow, every process counts for
-    itself and nobody waits for it; the log says so once, and again when it is back."""
+    """Counts for each key and window.
+
+    While Redis is unavailable or slow, every process counts for itself and no request waits. The
+    change is logged once in each direction.
+    """
 
     def __init__(self, url: str, name: str, seconds: int, clock: Clock) -> None:
-        """Counts called `name`, for windows of `seconds`. Nothing is asked of Redis yet."""
+        """Counts under `name`, for windows of `seconds`. Does not connect yet."""
         self._redis = _client(url)
         self._prefix = f"agentos-issuer/{name}"
         self._expiry = 2 * seconds
         self._clock = clock
-        self._is_away = False
-        self._left_alone_until = 0.0
-        self._looking: asyncio.Task[None] | None = None
+        self._is_unavailable = False
+        self._retry_at = 0.0
+        self._retrying: asyncio.Task[None] | None = None
         self._leaving: set[asyncio.Task[int]] = set()
 
     async def open(self) -> None:
-        """Connect before the first request comes; the log says so if Redis is away."""
-        await self._answer_of(self._ping, None)
+        """Connect before the first request. Logs a warning if Redis is unavailable."""
+        await self._reply_of(self._ping, None)
 
     async def add(self, key: str, window: int) -> int:
-        """Count once more; how often that is by now, 0 if Redis does not say."""
+        """Increment the count of `key`; the new count, or 0 without a reply from Redis."""
         return await self._ask(partial(self._run, _ADD, key, window, self._expiry), 0)
 
     async def enter(self, key: str, window: int, most: int) -> Entry:
-        """Count one more that is being checked, if no more than `most` could then have failed."""
+        """Count another running check, if failures and running checks stay within `most`."""
         entering = partial(self._run, _ENTER, key, window, most, self._expiry)
-        return Entry(await self._ask(entering, int(Entry.AWAY)))
+        return Entry(await self._ask(entering, int(Entry.UNAVAILABLE)))
 
     def leave(self, key: str, window: int, *, failed: bool) -> None:
-        """One that has entered is checked, and has `failed` or not.
+        """A check that has entered ends; whether it `failed`.
 
-        Nobody waits until Redis knows: until then it counts as being checked.
+        Sent in the background: until Redis has it, it counts as running.
         """
         leaving = asyncio.create_task(
-            self._answer_of(partial(self._run, _LEAVE, key, window, int(failed), self._expiry), 0)
+            self._reply_of(partial(self._run, _LEAVE, key, window, int(failed), self._expiry), 0)
         )
         self._leaving.add(leaving)
         leaving.add_done_callback(self._leaving.discard)
 
     async def close(self) -> None:
-        """End the connections."""
-        if self._looking is not None:
-            await self._looking
+        """Close the connections."""
+        if self._retrying is not None:
+            await self._retrying
         await asyncio.gather(*self._leaving)
         await self._redis.aclose()
 
@@ -115,48 +118,48 @@ class SharedCounts:
         await cast("Awaitable[object]", self._redis.ping())
 
     async def _ask(self, ask: Callable[[], Awaitable[T]], otherwise: T) -> T:
-        if not self._is_away:
-            return await self._answer_of(ask, otherwise)
-        if self._looking is None and self._clock.monotonic() >= self._left_alone_until:
-            self._looking = asyncio.create_task(self._look_again())  # and nobody waits for it
+        if not self._is_unavailable:
+            return await self._reply_of(ask, otherwise)
+        if self._retrying is None and self._clock.monotonic() >= self._retry_at:
+            self._retrying = asyncio.create_task(self._retry())  # in the background
         return otherwise
 
-    async def _look_again(self) -> None:
+    async def _retry(self) -> None:
         try:
-            await self._answer_of(self._ping, None)  # connects
-            if not self._is_away:
-                await self._answer_of(self._ping, None)
+            await self._reply_of(self._ping, None)  # connects
+            if not self._is_unavailable:
+                await self._reply_of(self._ping, None)
         finally:
-            self._looking = None
+            self._retrying = None
 
-    async def _answer_of(self, ask: Callable[[], Awaitable[T]], otherwise: T) -> T:
+    async def _reply_of(self, ask: Callable[[], Awaitable[T]], otherwise: T) -> T:
         asked_at, round_took = self._clock.monotonic(), 0.0
 
         def end_round() -> None:
             nonlocal round_took
             round_took = self._clock.monotonic() - asked_at
 
-        # An event loop under load is late itself: a flood must not end the sharing.
+        # Under load the event loop itself is late: a flood of requests must not end the sharing.
         asyncio.get_running_loop().call_soon(end_round)
         try:
             async with asyncio.timeout(SECONDS_TO_ANSWER):
                 answer = await ask()
-        except Exception as error:  # whatever it is: a limit must not be an outage
-            # The type alone: what it says may hold the URL.
-            self._leave_alone(type(error).__name__)
+        except Exception as error:  # any: a rate limit must not cause an outage
+            # Only the type: the message may contain the URL.
+            self._stop_sharing(type(error).__name__)
             return otherwise
         took = self._clock.monotonic() - asked_at
         if took - 2 * round_took > SLOW:
-            self._leave_alone(f"an answer took {took * 1000:.0f} ms")
-        elif self._is_away:
-            self._is_away = False
+            self._stop_sharing(f"a reply took {took * 1000:.0f} ms")
+        elif self._is_unavailable:
+            self._is_unavailable = False
             log.info("rate_limits_shared_again")
         return answer
 
-    def _leave_alone(self, cause: str) -> None:
-        self._left_alone_until = self._clock.monotonic() + SECONDS_LEFT_ALONE
-        if not self._is_away:
-            self._is_away = True
+    def _stop_sharing(self, cause: str) -> None:
+        self._retry_at = self._clock.monotonic() + SECONDS_BEFORE_RETRY
+        if not self._is_unavailable:
+            self._is_unavailable = True
             log.warning("rate_limits_not_shared", cause=cause)
 
 
@@ -178,7 +181,7 @@ def _client(url: str) -> "Redis":
             socket_connect_timeout=SECONDS_TO_ANSWER,
             retry=Retry(NoBackoff(), 0),
         )
-    except ValueError:  # what it says may hold the password
+    except ValueError:  # its message may contain the password
         raise ConfigurationError(
             "ISSUER_RATE_LIMIT_REDIS_URL must be like redis://:password@host:6379/0."
         ) from None

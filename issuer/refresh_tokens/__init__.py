@@ -1,4 +1,4 @@
-"""Refresh tokens: issued at a sign-in, rotated at every use, revoked when one is used twice.
+"""Refresh tokens: issued at a sign-in, rotated at every use, revoked on reuse.
 
 RFC 6749 §6, RFC 9700 §4.14.2. A family is a refresh token and all that follow it.
 """

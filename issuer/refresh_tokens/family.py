@@ -1,4 +1,4 @@
-"""What a family of refresh tokens is."""
+"""A family of refresh tokens."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
-    """`idle` since the last use, `longest` since the first token."""
+    """A token expires `idle` after the last use, a family `longest` after its first token."""
 
     idle: timedelta
     longest: timedelta
@@ -14,12 +14,12 @@ class Lifetimes:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A refresh token and all that follow it (RFC 6749 §6, RFC 9700 §4.14.2).
+    """A refresh token and its successors (RFC 6749 §6, RFC 9700 §4.14.2).
 
-    `scopes` are the most any of them may give. `handle` is what every token of the family names;
-    `digest` is of the newest, which was made at `rotated_at`, with `salt` from the one before,
-    for a request that is told by `asked`. `id` is the `sid` of its access tokens, the last of
-    which expires at `access_until`.
+    `scopes` is the upper bound for its access tokens. `handle` is derived from the part that all
+    tokens of the family share. `digest` is of the newest token, created at `rotated_at` from its
+    predecessor and `salt`, for the request whose digest is `asked`. `id` is the `sid` of its
+    access tokens, the last of which expires at `access_until`.
     """
 
     id: str
@@ -37,5 +37,5 @@ class Family:
     asked: bytes | None = field(default=None, repr=False)
 
     def expires_at(self, lifetimes: Lifetimes) -> datetime:
-        """When its newest token can no longer be used, if it is not used before."""
+        """When its newest token expires, unless it is used before."""
         return min(self.rotated_at + lifetimes.idle, self.created_at + lifetimes.longest)

@@ -1,4 +1,4 @@
-"""A refresh token in use: what is asked with it, and what goes out with the next."""
+"""The use of a refresh token: the request, the token presented, the access token issued."""
 
 import hashlib
 import json
@@ -15,23 +15,23 @@ from issuer.tokens import AccessToken
 
 @dataclass(frozen=True, slots=True)
 class RefreshRequest:
-    """What a request to refresh asks for; None where it leaves it to us."""
+    """What a request to refresh asks for; None where it leaves a parameter out."""
 
     scopes: Iterable[str] | None
     session_id: str | None
 
     @property
     def digest(self) -> bytes:
-        """Equal for requests for the same: a client that did not get its answer sends it again."""
+        """Equal for equal requests: a client that did not get its response sends it again."""
         scopes = None if self.scopes is None else sorted(set(self.scopes))
         return hashlib.sha256(json.dumps([scopes, self.session_id]).encode()).digest()
 
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """A token that may be used now, as far as its family goes. Nothing has been changed yet.
+    """A token whose family allows its use now. Nothing is changed yet.
 
-    `successor` is there already where a lost answer is asked for again.
+    `successor` is set where the client repeats a request because its response was lost.
     """
 
     family: Family
@@ -42,7 +42,7 @@ class Presented:
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """An access token about to go out with a refresh token, and what the record says of it."""
+    """An access token to be sent with a refresh token, and the details of its audit event."""
 
     access_token: AccessToken
     actor: Actor
@@ -53,6 +53,6 @@ class Issue:
         return datetime.fromtimestamp(self.access_token.exp, UTC)
 
     def record(self, session: Session, clock: Clock, family: Family) -> None:
-        """In the transaction that gives the refresh token: none leaves unrecorded."""
+        """Write the audit event, in the transaction that stores the refresh token."""
         trail = Trail(session, clock, self.actor)
         trail.note("token.issued", family.user_id, **self.details, family=family.id)

@@ -1,4 +1,4 @@
-"""Giving, changing and ending refresh tokens (RFC 6749 §6, RFC 9700 §4.14.2)."""
+"""Issuing, rotating and revoking refresh tokens (RFC 6749 §6, RFC 9700 §4.14.2)."""
 
 import hmac
 from collections.abc import Callable
@@ -21,9 +21,9 @@ from issuer.tokens import AccessToken, Authorization, NotBefore
 
 
 class RefreshTokens:
-    """Each call is a transaction of its own: from a worker, never from the event loop.
+    """Each call is a transaction of its own: for a worker thread, never for the event loop.
 
-    `ended` is called after a family has, so that this process knows it at once.
+    `ended` is called after a family ended, so that this process knows it at once.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class RefreshTokens:
         self._ended = ended
 
     def new_family_id(self) -> str:
-        """For the family that `begin` makes; its access tokens carry it as `sid`."""
+        """The id of the family that `begin` will create: the `sid` of its access tokens."""
         return new_id("family_", self._random)
 
     def begin(
@@ -53,9 +53,9 @@ class RefreshTokens:
     ) -> str | NotBefore:
         """The first token of a new family, for what a sign-in was granted.
 
-        `InvalidCredentials` if the user or the client was changed meanwhile, `NotBefore` if the
-        access token was revoked: a family that begins beside the change which ends all of them
-        would outlive it.
+        `InvalidCredentials` if the user or the client was changed meanwhile. `NotBefore` if the
+        access token was revoked meanwhile: a family created beside the change that ends all
+        families would outlast it.
         """
         token, now, client_id = self._maker.first(), self._clock(), authorization.client.client_id
         assert authorization.sid is not None
@@ -74,9 +74,9 @@ class RefreshTokens:
         )
         with self._database.changing() as session:
             store = FamilyStore(session)
-            who = (user.id, user.password_hash, client_id)
-            if not store.is_still_as_authenticated(*who, family.audience_id):
-                raise InvalidCredentials("changed while signing in", user.id)
+            authenticated = (user.id, user.password_hash, client_id)
+            if not store.is_still_as_authenticated(*authenticated, family.audience_id):
+                raise InvalidCredentials("user or client changed during sign-in", user.id)
             if self._is_revoked(session, issue.access_token, family):
                 return self._after_revocations()
             store.add(family)
@@ -84,10 +84,10 @@ class RefreshTokens:
         return token
 
     def present(self, token: str, client_id: str, asked: RefreshRequest, actor: Actor) -> Presented:
-        """The token, to be used by `use`; `InvalidCredentials` if it may not be.
+        """The token, ready for `use`; `InvalidCredentials` if it is not valid.
 
-        One that was used before ends its family, and is an error like every other. Another
-        client's is only that: nobody ends what is not theirs.
+        A reused token revokes its family, and is the same error. A token of another client is
+        refused, and its family is unchanged.
         """
         family = self._family(token)
         if family is None:
@@ -98,17 +98,17 @@ class RefreshTokens:
             raise InvalidCredentials("expired refresh token", family.user_id)
         if self._is_newest(token, family):
             return Presented(family, asked, token)
-        if (successor := self._answer_again(token, family, asked)) is not None:
+        if (successor := self._successor_again(token, family, asked)) is not None:
             return Presented(family, asked, token, successor)
         self._end(family, "refresh.reused", actor)
         raise InvalidCredentials("refresh token used before", family.user_id)
 
     def use(self, presented: Presented, issue: Issue) -> str | NotBefore:
-        """The token that follows. Durable, with its audit event, when it is given.
+        """The next token. It is durable, with its audit event, when this returns.
 
-        `NotBefore` now if another request has used it since it was presented: of any number of
-        requests at the same time one is the first, and all others must present it anew. So it is
-        where the access token was revoked meanwhile; the refresh token can still be used then.
+        `NotBefore` with the current time if another request has used the token since it was
+        presented: of concurrent requests one succeeds, and the others must present it again.
+        `NotBefore` also if the access token was revoked meanwhile; the refresh token stays valid.
         """
         family, salt = presented.family, self._maker.salt()
         successor = presented.successor or self._maker.successor(presented.token, salt)
@@ -117,7 +117,8 @@ class RefreshTokens:
             digest, asked = self._maker.digest(successor), presented.asked.digest
             now = self._clock()
             later = replace(later, digest=digest, salt=salt, asked=asked, rotated_at=now)
-        # What holds up all changes comes first, as wherever a family ends: the record needs it.
+        # First take the lock that every change takes, as where a family ends: the order of locks
+        # is then the same everywhere, and the audit event needs it.
         with self._database.changing() as session:
             if self._is_revoked(session, issue.access_token, family):
                 return self._after_revocations()
@@ -127,38 +128,38 @@ class RefreshTokens:
         return successor
 
     def find(self, token: str) -> Family | None:
-        """The family of a token that could be used now. Nothing is changed."""
+        """The family of a token that is valid now; None otherwise. Nothing is changed."""
         family = self._family(token)
         if family is None or not self._is_newest(token, family) or self._has_expired(family):
             return None
         return family
 
     def revoke(self, token: str, client_id: str, actor: Actor) -> bool:
-        """End the family of any token of it, used or not; False if it is none of the client's."""
+        """Revoke the family of a token, used or not; False if the client has no such family."""
         family = self._family(token)
         if family is None or family.client_id != client_id:
             return False
         return self._end(family, "refresh.revoked", actor)
 
     def expires_at(self, family: Family) -> datetime:
-        """When its newest token can no longer be used, if it is not used before."""
+        """When its newest token expires, unless it is used before."""
         return family.expires_at(self._lifetimes)
 
-    def forget_expired(self) -> None:
-        """Delete what can no longer be used, some at a time: nobody waits long for the database."""
+    def delete_expired(self) -> None:
+        """Delete expired and ended families, in batches: no request waits long for the lock."""
         more = True
         while more:
             with self._database.changing() as session:
-                more = FamilyStore(session).forget_expired(self._lifetimes, self._clock())
+                more = FamilyStore(session).delete_expired(self._lifetimes, self._clock())
         while ended := self._ended_families():
             with self._database.changing() as session:
                 FamilyStore(session).delete(ended)
 
     def _is_revoked(self, session: Session, token: AccessToken, family: Family) -> bool:
-        """By the database as it is now: what `TokenIssuer` knows is a moment old."""
+        """According to the database: what `TokenIssuer` knows is a moment old."""
         return Revocations(session, self._clock).includes(
             jti=token.jti,
-            sid=None,  # a family that ended has no row, which is looked at as well
+            sid=None,  # a family that ended has no row, and the callers look for the row
             subject=family.user_id,
             client_id=family.client_id,
             audience=family.audience_id,
@@ -184,8 +185,8 @@ class RefreshTokens:
     def _is_newest(self, token: str, family: Family) -> bool:
         return hmac.compare_digest(self._maker.digest(token), family.digest)
 
-    def _answer_again(self, token: str, family: Family, asked: RefreshRequest) -> str | None:
-        """What followed the token, while its answer may have been lost; None if it was not."""
+    def _successor_again(self, token: str, family: Family, asked: RefreshRequest) -> str | None:
+        """The successor, if the same request comes again within the grace period; else None."""
         since = max(self._clock() - family.rotated_at, timedelta(0))  # clocks differ
         if family.salt is None or since >= self._grace or asked.digest != family.asked:
             return None
@@ -193,7 +194,7 @@ class RefreshTokens:
         return successor if self._is_newest(successor, family) else None
 
     def _end(self, family: Family, action: str, actor: Actor) -> bool:
-        """The family and the access tokens it gave, in one transaction; False if it had ended."""
+        """End the family and revoke its access tokens, at once; False if it had ended before."""
         with self._database.changing() as session:
             access_until = FamilyStore(session).end(family.id)
             if access_until is None:

@@ -18,9 +18,9 @@ from issuer.database.tables import (
 )
 from issuer.refresh_tokens.family import Family, Lifetimes
 
-_SOME = 1_000
-# The claim that an entry of the revocation feed stands for, and what a family has of it.
-_WHOSE = {
+_MAX_ROWS_PER_STATEMENT = 1_000
+# For each claim that an entry of the revocation feed may name: the column of a family.
+_COLUMN_OF_CLAIM = {
     "sub": RefreshFamilyRow.user_id,
     "client_id": RefreshFamilyRow.client_id,
     "aud": RefreshFamilyRow.audience_id,
@@ -31,7 +31,7 @@ _HAS_ENDED = (
         or_(
             *(
                 and_(RevokedPrincipalRow.kind == kind, RevokedPrincipalRow.id == column)
-                for kind, column in _WHOSE.items()
+                for kind, column in _COLUMN_OF_CLAIM.items()
             )
         ),
         RevokedPrincipalRow.families_before > RefreshFamilyRow.change,
@@ -47,7 +47,7 @@ class FamilyStore:
         self._session = session
 
     def find(self, handle: bytes) -> Family | None:
-        """The living family whose tokens name this handle."""
+        """The active family with this handle."""
         query = select(RefreshFamilyRow).where(RefreshFamilyRow.handle == handle, ~_HAS_ENDED)
         row = self._session.scalars(query).one_or_none()
         if row is None:
@@ -64,10 +64,7 @@ class FamilyStore:
     def is_still_as_authenticated(
         self, user_id: str, password_hash: str | None, client_id: str, audience_id: str
     ) -> bool:
-        """Whether the user still has that password and the client that audience.
-
-        And neither is disabled.
-        """
+        """Whether user and client are enabled, with the same password and the same audience."""
         user = exists().where(
             UserRow.id == user_id,
             UserRow.password_hash == password_hash,
@@ -80,9 +77,9 @@ class FamilyStore:
         return self._session.scalars(select(and_(user, client, audience))).one()
 
     def swap(self, family: Family, later: Family) -> bool:
-        """The family is now as `later` says; False if its newest token is not as in `family`.
+        """Compare and swap: False if the newest token is no longer the one in `family`.
 
-        The last expiry of its access tokens only moves forward.
+        `access_until` only moves forward.
         """
         row = RefreshFamilyRow
         until = case(
@@ -98,35 +95,37 @@ class FamilyStore:
         return bool(swapped.rowcount)
 
     def end(self, family_id: str) -> datetime | None:
-        """The family is gone; when its last access token expires. None if it was gone before."""
+        """Delete the family; when its last access token expires. None if it had ended before."""
         row = RefreshFamilyRow
         gone = delete(row).where(row.id == family_id, ~_HAS_ENDED).returning(row.access_until)
         return self._session.scalars(gone).one_or_none()
 
     def ended(self) -> list[str]:
-        """Some families that ended with all of their user, client or audience."""
-        row, whose = RefreshFamilyRow, RevokedPrincipalRow
-        found: list[str] = []
-        for kind, column in _WHOSE.items():
-            # From the few entries to their families, which an index finds.
+        """Some families that ended because all of a user, client or audience were revoked."""
+        row, entry = RefreshFamilyRow, RevokedPrincipalRow
+        family_ids: list[str] = []
+        for kind, column in _COLUMN_OF_CLAIM.items():
+            # Join from the few entries to their families: an index finds those.
             ended = (
                 select(row.id)
-                .join(whose, and_(whose.kind == kind, whose.id == column))
-                .where(whose.families_before > row.change)
-                .limit(_SOME)
+                .join(entry, and_(entry.kind == kind, entry.id == column))
+                .where(entry.families_before > row.change)
+                .limit(_MAX_ROWS_PER_STATEMENT)
             )
-            found += self._session.scalars(ended)
-        return found[:_SOME]
+            family_ids += self._session.scalars(ended)
+        return family_ids[:_MAX_ROWS_PER_STATEMENT]
 
     def delete(self, family_ids: Sequence[str]) -> None:
         self._session.execute(delete(RefreshFamilyRow).where(RefreshFamilyRow.id.in_(family_ids)))
 
-    def forget_expired(self, lifetimes: Lifetimes, now: datetime) -> bool:
-        """Delete some families that have expired; whether there may be more."""
+    def delete_expired(self, lifetimes: Lifetimes, now: datetime) -> bool:
+        """Delete some expired families; whether there may be more."""
         row = RefreshFamilyRow
         expired = or_(
             row.rotated_at <= now - lifetimes.idle, row.created_at <= now - lifetimes.longest
         )
-        some = self._session.scalars(select(row.id).where(expired).limit(_SOME)).all()
+        some = self._session.scalars(
+            select(row.id).where(expired).limit(_MAX_ROWS_PER_STATEMENT)
+        ).all()
         deleted: Any = self._session.execute(delete(row).where(row.id.in_(some), expired))
-        return bool(deleted.rowcount == _SOME)
+        return bool(deleted.rowcount == _MAX_ROWS_PER_STATEMENT)

@@ -1,9 +1,9 @@
-"""What a refresh token is written as, and what is kept of it.
+"""The text form of a refresh token, and the digests stored of it.
 
-`airt_`, 22 characters that are the same in the whole family, 43 that no other token has, and check
-digits: 131 and 256 bits. So a token used long ago still leads to its family, and nothing need be
-kept of it. At rest there are HMACs only, under a key that the database holds only sealed: who
-reads the database can show no token, and who reads the record cannot name a family.
+`airt_`, 22 characters shared by the whole family (131 bits), 43 characters of its own (256 bits),
+and check digits. A token used long ago therefore still identifies its family, and nothing need be
+stored of it. Only HMACs are stored, under a key that the database holds encrypted: a reader of
+the database can present no token, and a reader of the audit log cannot derive a family's tokens.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ _WRITTEN = re.compile(rf"{PREFIX}(?P<family>[0-9A-Za-z]{{22}})[0-9A-Za-z]{{43}}[
 
 
 class RefreshTokenMaker:
-    """Makes tokens and digests, by a key of their own. `chance` must be a cryptographic source."""
+    """Creates tokens and digests under one HMAC key. `random` must be a cryptographic source."""
 
     def __init__(self, hmac_key: bytes, random: Random) -> None:
         self._hmac_key = hmac_key
@@ -32,22 +32,22 @@ class RefreshTokenMaker:
         )
 
     def salt(self) -> bytes:
-        """What makes a successor one that nobody can know beforehand: 256 random bits."""
+        """256 random bits, which make a successor unpredictable."""
         return self._random.randbytes(32)
 
     def successor(self, token: str, salt: bytes) -> str:
-        """The token that follows `token`: the same again only for who holds it and the salt."""
+        """The token that follows `token`: a function of `token`, `salt` and the key."""
         number = int.from_bytes(self._digest("successor", token, salt), "big")
         return _written(_family(token), as_characters(number))
 
     def handle(self, token: str) -> bytes | None:
-        """What is kept to find the family of the token; None if this can be no token of ours."""
+        """The digest that identifies the family; None if the text is not a refresh token."""
         if not (_WRITTEN.fullmatch(token) and is_whole(token)):
             return None
         return self._digest("family", _family(token))
 
     def digest(self, token: str) -> bytes:
-        """What is kept of the token: 32 bytes."""
+        """The digest stored of the token: 32 bytes."""
         return self._digest("token", token)
 
     def _digest(self, purpose: str, text: str, more: bytes = b"") -> bytes:

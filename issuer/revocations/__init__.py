@@ -1,7 +1,8 @@
-"""Revocations: which access tokens are refused before they expire (CONTRACT §6).
+"""Revocations: which access tokens are refused before they expire.
 
-Rooms call `Revocations` in the transaction of the change that takes tokens back;
-`RevocationView` is what a process knows of all of them, for whoever issues or believes tokens.
+Domain packages call `Revocations` in the transaction of the change that revokes tokens.
+`RevocationView` is what a process knows of all revocations; issuing and verifying tokens use it.
+The feed is described in docs/reference/revocation-feed.md.
 """
 
 from issuer.revocations.revocations import FeedFull, Revocations, issued_so_far

@@ -1,4 +1,4 @@
-"""Taking tokens back before they expire, within one transaction (CONTRACT §6)."""
+"""Revoking tokens before they expire, within one transaction."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -20,14 +20,14 @@ _RETRY_AFTER = 60  # seconds
 
 
 class FeedFull(NotYet):
-    """One entry more would take the feed over a limit. Entries leave as tokens expire."""
+    """Another entry would exceed a limit of the feed. Entries leave it as tokens expire."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, _RETRY_AFTER)
 
 
 class Revocations:
-    """What is revoked here is in the feed as soon as the transaction is committed."""
+    """A revocation is in the feed as soon as the transaction is committed."""
 
     def __init__(self, session: Session, clock: Clock, *, limits: FeedLimits = LIMITS) -> None:
         self._limits = limits
@@ -37,36 +37,38 @@ class Revocations:
         self._principal_bytes: int | None = None
 
     def tokens(self, expirations: Mapping[str, datetime]) -> None:
-        """Access tokens by `jti`, with their `exp`, for an operator; again is fine.
+        """Revoke access tokens by `jti`, with their `exp`, for an operator. Idempotent.
 
-        Tokens that no verifier accepts any more, however late its clock, are passed over.
-        `FeedFull` where there are too many: an operator can revoke all of a user or client.
+        Tokens that have expired for every verifier, even one whose clock is late, are skipped.
+        `FeedFull` if there are too many: an operator can revoke all tokens of a user or client.
         """
         if not self._listed(JTI, expirations):
             raise FeedFull(
-                "Too many single tokens are revoked at this time. Revoke all tokens of the user or"
-                " of the client instead."
+                "The revocation feed cannot list more single tokens now. Revoke all tokens of the"
+                " user or of the client instead."
             )
 
     def own_token(self, jti: str, expires_at: datetime, *, client_id: str, subject: str) -> bool:
-        """An access token that its client gives up: True if it alone is revoked.
+        """Revoke an access token for the client it was issued to: True if only it is revoked.
 
-        Beyond its share of the feed a client loses all tokens it has in its own name so far: one
-        entry, which concerns nobody else. A token of a user stays valid until it expires, and
-        `FeedFull` says so: an entry for the user or the client would end tokens of others.
+        Beyond the client's share of the feed, all tokens issued so far with the client as subject
+        are revoked: one entry, which affects no other client. `FeedFull` for a token of a user,
+        which stays valid until it expires: an entry for the user or the client would revoke
+        tokens of others.
         """
         if self._listed(JTI, {jti: expires_at}, client_id, subject):
             return True
         if subject != client_id:
-            raise FeedFull("Too many tokens of this client are revoked at this time.")
+            raise FeedFull("The revocation feed cannot list more tokens of this client now.")
         self._revoke_all(RevokedPrincipal(SUB, client_id), self._limits.principal_bytes)
         return False
 
     def family(self, sid: str, expires_at: datetime, *, client_id: str, user_id: str) -> bool:
-        """The access tokens of a refresh family, the last of which expires at `expires_at`.
+        """Revoke the access tokens of a refresh family; the last expires at `expires_at`.
 
-        Beyond the share of the client or the user, all access tokens of this user so far, who
-        gets others with the refresh tokens that are left. False if there was no room for that.
+        Beyond the share of the client or the user, all access tokens issued so far to this user
+        are revoked; the user's other refresh tokens get new ones. False if the feed is too full
+        for that as well.
         """
         if self._listed(SID, {sid: expires_at}, client_id, user_id):
             return True
@@ -77,30 +79,27 @@ class Revocations:
         return True
 
     def subject(self, user_or_client_id: str) -> None:
-        """Nothing issued so far to this `sub` is believed, and no refresh token is."""
+        """Revoke all access and refresh tokens issued so far with this `sub`."""
         self._revoke_all(RevokedPrincipal(SUB, user_or_client_id), ends_families=True)
 
     def client(self, client_id: str) -> None:
-        """Nothing issued so far to this `client_id` is believed, whoever the subject.
-
-        And no refresh token is.
-        """
+        """Revoke all access and refresh tokens issued so far to this `client_id`, of any `sub`."""
         self._revoke_all(RevokedPrincipal(CLIENT_ID, client_id), ends_families=True)
 
     def audience(self, audience_id: str) -> None:
-        """Nothing issued so far for this `aud` is believed, and no refresh token is."""
+        """Revoke all access and refresh tokens issued so far for this `aud`."""
         self._revoke_all(RevokedPrincipal(AUDIENCE, audience_id), ends_families=True)
 
-    def forget(self) -> int:
-        """Delete some entries that no token is believed for any more; how many those were.
+    def delete_expired(self) -> int:
+        """Delete some entries whose tokens have all expired; how many.
 
-        Not before every process, however late its clock, has left them out of its feed: until
-        then they are counted.
+        Not before every process, even one whose clock is late, has left them out of its feed:
+        until then they are counted.
         """
-        return self._store.forget(self._clock() - STILL_TRUSTED - CLOCKS_APART)
+        return self._store.delete_expired(self._clock() - STILL_TRUSTED - CLOCKS_APART)
 
     def check_invariants(self) -> None:
-        """Called at the end of a long transaction: "so far" is now, not when it began."""
+        """Called at the end of a transaction: "issued so far" ends then, not when it began."""
         for principal, not_after in list(self._principals.items()):
             if issued_so_far(self._clock()) > not_after:
                 self._revoke_all(principal)
@@ -115,22 +114,22 @@ class Revocations:
         audience: str,
         issued_at: datetime,
     ) -> bool:
-        """Whether the token is revoked, by the database as it is now."""
+        """Whether the token is revoked, according to the database."""
         listed = [(JTI, jti)] if sid is None else [(JTI, jti), (SID, sid)]
-        whose = {SUB: subject, CLIENT_ID: client_id, AUDIENCE: audience}
+        principals = {SUB: subject, CLIENT_ID: client_id, AUDIENCE: audience}
         return self._store.includes(
-            listed, (RevokedPrincipal(*each) for each in whose.items()), issued_at
+            listed, (RevokedPrincipal(*each) for each in principals.items()), issued_at
         )
 
     def _listed(
         self, kind: str, expirations: Mapping[str, datetime], client_id: str = "", subject: str = ""
     ) -> bool:
-        """Whether they are listed one by one; False if there is no room for all of them."""
+        """List the tokens one by one; False, and none of them, beyond a limit."""
         now = self._clock()
         unexpired = {each: exp for each, exp in expirations.items() if exp + STILL_TRUSTED > now}
         if not unexpired:
             return True
-        # Before counting: whoever adds entries holds the feed's row, so the count stays true.
+        # Before counting: every writer holds the lock of the feed's row, so the count stays true.
         change = self._store.begin_change(now)
         new = unexpired.keys() - self._store.listed(kind, unexpired)
         remaining = self._limits.remaining(
@@ -169,15 +168,15 @@ class Revocations:
         self._principal_bytes += principal.max_bytes
         if self._principal_bytes > max_bytes:
             raise FeedFull(
-                "Too many users, clients and audiences lost their tokens within a day: verifiers"
-                " would refuse a larger revocation feed. Wait until entries have expired, or revoke"
-                " the signing keys, which ends all tokens at once."
+                "The revocation feed cannot list more users, clients and audiences now: verifiers"
+                " would refuse a larger one. Wait until entries have expired, or revoke the signing"
+                " keys, which revokes all tokens at once."
             )
 
 
 def issued_so_far(now: datetime) -> datetime:
-    """The last whole second in which a token may have been issued that must not live.
+    """The last second of issue for which tokens are revoked by a change made `now`.
 
-    Another process goes on issuing until it has seen the change that is made now.
+    It is later than `now`: another process goes on issuing until it has seen the change.
     """
     return (now + SEEN_WITHIN).replace(microsecond=0)

@@ -1,4 +1,4 @@
-"""What is revoked, in memory: two or three look-ups a token, no query."""
+"""All revocations, in memory: two or three look-ups per token, no query."""
 
 import threading
 from collections.abc import Mapping
@@ -17,10 +17,10 @@ _MAX_TOKEN = int(MAX_TOKEN.total_seconds())
 
 @dataclass(frozen=True, slots=True)
 class Revoked:
-    """Everything revoked as of `state`, in the whole seconds of claims. Never changes.
+    """All revocations as of `state`, in whole seconds. Immutable.
 
-    `tokens`: `exp` by `jti`; `sessions`: `exp` of the last token by `sid`; `subjects`, `clients`,
-    `audiences`: nothing issued at or before.
+    `tokens`: `exp` by `jti`. `sessions`: `exp` of the last token by `sid`. `subjects`, `clients`,
+    `audiences`: tokens issued at or before this second are revoked.
     """
 
     state: FeedState = _NEVER
@@ -40,7 +40,7 @@ class Revoked:
         audience: str,
         issued_at: int,
     ) -> bool:
-        """Whether a token that says so is revoked."""
+        """Whether a token with these claims is revoked."""
         return (
             jti in self.tokens
             or sid in self.sessions
@@ -48,7 +48,10 @@ class Revoked:
         )
 
     def not_after(self, subject: str, client_id: str, audience: str) -> int:
-        """No token of theirs, or for that audience, issued then or before is unexpired."""
+        """Tokens of the subject, of the client or for the audience are revoked if issued by then.
+
+        In seconds since 1970; 0 if there is no such entry.
+        """
         return max(
             self.subjects.get(subject, 0),
             self.clients.get(client_id, 0),
@@ -56,7 +59,7 @@ class Revoked:
         )
 
     def still_trusted(self, now: datetime) -> "Revoked":
-        """The same without the entries that no token is believed for any more at `now`."""
+        """The same without the entries whose tokens have all expired at `now`."""
         expired = (now - STILL_TRUSTED).timestamp()
         issued = expired - _MAX_TOKEN
         return replace(
@@ -70,7 +73,7 @@ class Revoked:
 
 
 class RevocationView:
-    """What is revoked as this process knows it: every change it has seen, and none of it lost."""
+    """The revocations that this process knows: those of every change it has seen."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -80,35 +83,35 @@ class RevocationView:
 
     @property
     def revoked(self) -> Revoked:
-        """As of the last look. A process that does not look regularly has it read now."""
+        """As of the last `follow`; read from the database if there was none yet."""
         if self._revoked.state is _NEVER:
-            self._read_on()
+            self._read_changes()
         return self._revoked
 
     def follow(self, state: FeedState) -> None:
-        """The feed is in that state now."""
+        """Read the changes up to that state of the feed."""
         known = self._revoked
         if state.count == known.state.count:
             issued_at = max(state.issued_at, known.state.issued_at)
             self._revoked = replace(known, state=FeedState(state.count, issued_at))
         else:
-            self._read_on()
+            self._read_changes()
 
-    def _read_on(self) -> None:
+    def _read_changes(self) -> None:
         with self._reading:
             known = self._revoked
             with self._database.reading() as session:
                 store = RevocationStore(session)
                 state = store.state()
-                # A count that went back is that of a restored backup: read it all.
+                # The count goes back only when a backup is restored: read everything.
                 since = known.state.count if state.count > known.state.count else -1
                 new: dict[str, dict[str, int]] = {
                     kind: {} for kind in (JTI, SID, SUB, CLIENT_ID, AUDIENCE)
                 }
                 for kind, name, at in store.tokens(since):
                     new[kind][name] = int(at.timestamp())
-                for who, at in store.principals(since):
-                    new[who.kind][who.id] = int(at.timestamp())
+                for principal, at in store.principals(since):
+                    new[principal.kind][principal.id] = int(at.timestamp())
             self._revoked = Revoked(
                 state,
                 {**known.tokens, **new[JTI]},

@@ -1,9 +1,9 @@
-"""How large the revocation feed may become, and how much of it a client may fill: pure.
+"""The limits of the revocation feed, and the share that one client may fill. Pure functions.
 
-A verifier refuses a feed of more than 16 MiB or 500,000 entries, and then every token. As bytes of
-JSON, of which base64url makes a third more:
+A verifier refuses a feed of more than 16 MiB or 500,000 entries, and then refuses every token.
+Bytes of JSON (base64url adds a third):
 
-| part | at most | bytes each | together |
+| entries | at most | bytes each | together |
 |---|---|---|---|
 | tokens and refresh families | 100,000 | 40 + 16 | 5.6 MB |
 | users, clients, audiences | | id + 16 | 6.0 MB |
@@ -14,14 +14,14 @@ from dataclasses import dataclass
 
 # Quotes, colon, comma, and the seconds: ten digits until the year 2286.
 ENTRY_BYTES = 16
-# A quarter of the room that is left: one client alone gets a fifth of the whole, and however many
-# fill their share, some room is left for the next.
-_PART = 4
+# A quarter of the remaining space: a single client gets a fifth of the whole, and however many
+# clients fill their share, some space remains for the next one.
+_DIVISOR = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """How many tokens and families are listed: all, of one client, of one subject of it."""
+    """Numbers of listed tokens and families: all, of one client, of one subject of that client."""
 
     all: int
     of_client: int
@@ -30,9 +30,10 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class FeedLimits:
-    """`principal_bytes` are for entries of users, clients and audiences.
+    """`tokens`: tokens and families; `principal_bytes`: entries of users, clients and audiences.
 
-    Operators get seven eighths of them. The rest is for users whose client filled its share.
+    Operators may use seven eighths of the bytes. The rest is for users whose client filled its
+    share.
     """
 
     tokens: int = 100_000
@@ -45,8 +46,8 @@ class FeedLimits:
     def remaining(self, listed: Listed, *, is_own: bool) -> int:
         """How many more may be listed for the client and the subject, or for operators.
 
-        A subject of a client gets a quarter of what is left for the client, so that no user can
-        fill the share of the others. Adding as many never takes `listed.all` over `tokens`.
+        A subject of a client gets a quarter of what remains for the client, so that no user can
+        fill the share of the others. Adding that many keeps `listed.all` within `tokens`.
         """
         of_client = _more(self.tokens - listed.all, listed.of_client)
         return _more(of_client, listed.of_subject) if is_own else of_client
@@ -55,6 +56,6 @@ class FeedLimits:
 LIMITS = FeedLimits()
 
 
-def _more(left: int, had: int) -> int:
-    """How many more, so that what one has then is at most a quarter of what is left before."""
-    return max(0, left // _PART - had)
+def _more(remaining: int, used: int) -> int:
+    """How many more, so that the total is at most a quarter of `remaining`."""
+    return max(0, remaining // _DIVISOR - used)

@@ -1,4 +1,4 @@
-"""Revocations in SQL. Whoever writes holds the feed's row until the commit: one after another."""
+"""Revocations in SQL. Writers lock the feed's row until they commit, so they run one by one."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,14 +19,17 @@ _MAX_ROWS_A_STATEMENT = 1_000
 
 @dataclass(frozen=True, slots=True)
 class RevokedPrincipal:
-    """Whose tokens: `kind` is the member of the feed that names them, compared byte for byte."""
+    """A user, client or audience whose tokens are revoked.
+
+    `kind` is the claim that names it, as in the feed; `id` is compared byte for byte.
+    """
 
     kind: str
     id: str
 
     @property
     def max_bytes(self) -> int:
-        """What its entry takes in the feed, as JSON."""
+        """The size of its entry in the feed, as JSON."""
         return len(self.id) + ENTRY_BYTES
 
 
@@ -41,17 +44,20 @@ class RevocationStore:
         return read_feed_state(self._session)
 
     def begin_change(self, now: datetime) -> int:
-        """The number of the change about to be written, and the feed is of `now` at least.
+        """Lock the feed's row, set its time to at least `now`; the number of the new change.
 
-        First of all: whoever reads that number has all changes up to it, since the row is held
-        until they are committed.
+        Call it before anything is written: since the row is locked until the commit, a reader
+        that sees this number sees all changes up to it.
         """
         later = case((RevocationFeedRow.issued_at < now, now), else_=RevocationFeedRow.issued_at)
         moved = update(RevocationFeedRow).values(count=RevocationFeedRow.count + 1, issued_at=later)
         return self._session.scalars(moved.returning(RevocationFeedRow.count)).one()
 
     def advance_time(self, now: datetime, *, older_than: datetime) -> None:
-        """The feed is of `now`, if it was of an earlier time than that. Of many one moves it."""
+        """Set the time of the feed to `now` if it is at or before `older_than`.
+
+        Of concurrent callers one changes it.
+        """
         self._session.execute(
             update(RevocationFeedRow)
             .where(RevocationFeedRow.issued_at <= older_than)
@@ -67,7 +73,7 @@ class RevocationStore:
         client_id: str,
         subject: str,
     ) -> None:
-        """By `jti` or `sid`. One that is there stays, with the later of both instants."""
+        """Add tokens by `jti` or `sid`. An existing entry keeps the later expiry."""
         rows = [
             {
                 "kind": kind,
@@ -92,45 +98,45 @@ class RevocationStore:
             )
 
     def listed(self, kind: str, ids: Iterable[str]) -> set[str]:
-        """Those of `ids` that are there already."""
-        row, wanted = RevokedTokenRow, list(ids)
-        found: set[str] = set()
-        for start in range(0, len(wanted), _MAX_ROWS_A_STATEMENT):
-            some = wanted[start : start + _MAX_ROWS_A_STATEMENT]
-            found.update(
+        """Those of `ids` that are listed already."""
+        row, all_ids = RevokedTokenRow, list(ids)
+        already: set[str] = set()
+        for start in range(0, len(all_ids), _MAX_ROWS_A_STATEMENT):
+            some = all_ids[start : start + _MAX_ROWS_A_STATEMENT]
+            already.update(
                 self._session.scalars(select(row.id).where(row.kind == kind, row.id.in_(some)))
             )
-        return found
+        return already
 
     def listed_for(self, client_id: str, subject: str) -> Listed:
-        """How many there are, expired ones that were not deleted yet included."""
+        """How many are listed, including expired ones that are not deleted yet."""
         counted = select(func.count()).select_from(RevokedTokenRow)
         of_client = counted.where(RevokedTokenRow.client_id == client_id)
         of_subject = of_client.where(RevokedTokenRow.subject == subject)
         three = (each.scalar_subquery() for each in (counted, of_client, of_subject))
         return Listed(*self._session.execute(select(*three)).one())
 
-    def has_principal(self, whose: RevokedPrincipal) -> bool:
-        """Whether there is an entry already, which only moves forward."""
+    def has_principal(self, principal: RevokedPrincipal) -> bool:
+        """Whether it has an entry already. Entries only move forward."""
         row = RevokedPrincipalRow
-        query = select(exists().where(row.kind == whose.kind, row.id == whose.id))
+        query = select(exists().where(row.kind == principal.kind, row.id == principal.id))
         return self._session.scalars(query).one()
 
     def principal_bytes(self) -> int:
-        """What all entries of users, clients and audiences take in the feed, as JSON."""
+        """The size of all entries of users, clients and audiences in the feed, as JSON."""
         size = func.sum(func.length(RevokedPrincipalRow.id) + ENTRY_BYTES)
         return int(self._session.scalars(select(func.coalesce(size, 0))).one())
 
     def add_principal(
         self,
-        whose: RevokedPrincipal,
+        principal: RevokedPrincipal,
         not_after: datetime,
         expires_at: datetime,
         change: int,
         *,
         families_before: int,
     ) -> None:
-        """What is there already only moves forward."""
+        """Add an entry. The instants of an existing entry only move forward."""
         row = RevokedPrincipalRow
         later = {
             "not_after": not_after,
@@ -138,7 +144,9 @@ class RevocationStore:
             "change": change,
             "families_before": families_before,
         }
-        adding = insert_into(self._session, row).values(kind=whose.kind, id=whose.id, **later)
+        adding = insert_into(self._session, row).values(
+            kind=principal.kind, id=principal.id, **later
+        )
         moved = {
             name: case(
                 (adding.excluded[name] > getattr(row, name), adding.excluded[name]),
@@ -157,12 +165,12 @@ class RevocationStore:
         return ((kind, name, expires_at) for kind, name, expires_at in self._session.execute(query))
 
     def principals(self, since: int = 0) -> Iterable[tuple[RevokedPrincipal, datetime]]:
-        """Whose tokens were revoked after change `since`, issued until when."""
+        """Principals revoked after change `since`, with the last second of issue concerned."""
         row = RevokedPrincipalRow
-        found = self._session.execute(
+        rows = self._session.execute(
             select(row.kind, row.id, row.not_after).where(row.change > since)
         )
-        return ((RevokedPrincipal(kind, name), not_after) for kind, name, not_after in found)
+        return ((RevokedPrincipal(kind, name), not_after) for kind, name, not_after in rows)
 
     def includes(
         self,
@@ -170,25 +178,25 @@ class RevocationStore:
         principals: Iterable[RevokedPrincipal],
         issued_at: datetime,
     ) -> bool:
-        """Whether any entry is about the token, by the database as it is now."""
-        whose = [(each.kind, each.id) for each in principals]
+        """Whether any entry in the database applies to the token."""
+        keys = [(each.kind, each.id) for each in principals]
         token = tuple_(RevokedTokenRow.kind, RevokedTokenRow.id)
         key = tuple_(RevokedPrincipalRow.kind, RevokedPrincipalRow.id)
         query = select(
             or_(
                 exists().where(token.in_(list(listed))),
-                exists().where(key.in_(whose), RevokedPrincipalRow.not_after >= issued_at),
+                exists().where(key.in_(keys), RevokedPrincipalRow.not_after >= issued_at),
             )
         )
         return self._session.scalars(query).one()
 
-    def forget(self, expired_at: datetime) -> int:
-        """Delete some entries that had expired then; how many."""
-        gone = 0
+    def delete_expired(self, expired_at: datetime) -> int:
+        """Delete some entries that had expired by then; how many."""
+        count = 0
         for table in (RevokedTokenRow, RevokedPrincipalRow):
             key = tuple_(table.kind, table.id)
             expired = table.expires_at <= expired_at
             some = select(table.kind, table.id).where(expired).limit(_MAX_ROWS_A_STATEMENT)
             deleted: Any = self._session.execute(delete(table).where(key.in_(some), expired))
-            gone += deleted.rowcount
-        return gone
+            count += deleted.rowcount
+        return count

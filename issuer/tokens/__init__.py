@@ -1,4 +1,4 @@
-"""Access tokens: from what somebody may have to a signed JWT (RFC 9068)."""
+"""Access tokens: from an authorization to a signed JWT (RFC 9068)."""
 
 from issuer.tokens.authorization import Authorization
 from issuer.tokens.feed import FeedPublisher

@@ -1,4 +1,4 @@
-"""What a grant has established: the most the token may say. Only ever made narrower."""
+"""What a grant authorizes: the upper bound for a token. It is only ever narrowed."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -9,7 +9,7 @@ from issuer.scopes import covers, covers_any, meet, narrow
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """Who may have a token for which audience, and with which scopes at the most."""
+    """The subject, client and audience of a token, and the most scopes it may have."""
 
     subject: str
     client: ClientRecord
@@ -22,7 +22,7 @@ class Authorization:
 
     @classmethod
     def of_client(cls, client: ClientRecord, audience: AudienceRecord) -> "Authorization":
-        """A client on its own behalf: all it holds at the audience (RFC 6749 §4.4)."""
+        """A client on its own behalf: all its scopes at the audience (RFC 6749 §4.4)."""
         return cls(
             subject=client.client_id,
             client=client,
@@ -36,7 +36,7 @@ class Authorization:
     def of_user(
         cls, user: UserRecord, client: ClientRecord, audience: AudienceRecord
     ) -> "Authorization":
-        """A user through a client: what both hold at the audience (CONTRACT §4)."""
+        """A user through a client: the scopes that both hold at the audience."""
         return cls(
             subject=user.id,
             client=client,
@@ -46,25 +46,28 @@ class Authorization:
             claims=user.claims,
         )
 
-    def narrowed_to(self, asked: Iterable[str] | None) -> "Authorization":
-        """The same with the scopes `asked` for, all of them; None keeps what is held.
+    def narrowed_to(self, requested: Iterable[str] | None) -> "Authorization":
+        """The same with exactly the `requested` scopes; None keeps all that are held.
 
         `ScopeNotCovered` names the first scope that is not covered, `InvalidScope` the first
-        that is none. The one place where scopes are chosen, so that no grant can widen.
+        malformed one. Scopes are chosen only here, so that no grant can widen them.
         """
-        if asked is None:
+        if requested is None:
             return self
-        return replace(self, scopes=narrow(self.scopes, asked))
+        return replace(self, scopes=narrow(self.scopes, requested))
 
     def within(self, granted: Iterable[str]) -> "Authorization":
-        """The same with no more than was `granted` before, spelled so where it is still held."""
+        """The same with no more than was `granted` before.
+
+        A granted scope that is still covered as a whole keeps its spelling.
+        """
         granted = frozenset(granted)
         whole = frozenset(scope for scope in granted if covers(self.scopes, scope))
-        left = (scope for scope in meet(granted, self.scopes) if not covers(whole, scope))
-        return replace(self, scopes=whole.union(left))
+        partial = (scope for scope in meet(granted, self.scopes) if not covers(whole, scope))
+        return replace(self, scopes=whole.union(partial))
 
     def role_names(self) -> list[str]:
-        """The roles that gave any of the scopes."""
+        """The roles that grant any of the scopes."""
         return sorted(
             role for role, scopes in self.roles.items() if covers_any(scopes, self.scopes)
         )

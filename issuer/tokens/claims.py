@@ -1,4 +1,4 @@
-"""The claims of an access token (RFC 9068 §2.2 and what AgentOS reads): pure."""
+"""The claims of an access token (RFC 9068 §2.2, and those AgentOS reads). A pure function."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,10 +9,10 @@ from issuer.tokens.authorization import Authorization
 def access_token_claims(
     authorization: Authorization, *, issuer: str, jti: str, now: datetime, lifetime: timedelta
 ) -> dict[str, Any]:
-    """Every claim of the token, in the order of CONTRACT §3.
+    """Every claim of the token.
 
-    `scope` is for the field, `scopes` for AgentOS: an array also for one scope or none, since
-    AgentOS reads a string as one scope.
+    `scope` is the standard claim (RFC 9068 §2.2.3), `scopes` the one AgentOS reads: an array also
+    for one scope or none, since AgentOS reads a string as one scope.
     """
     issued_at = int(now.timestamp())
     scopes = sorted(authorization.scopes)

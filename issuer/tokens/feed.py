@@ -1,4 +1,4 @@
-"""The revocation feed: what is revoked, as a signed JWT (CONTRACT §6)."""
+"""The revocation feed: all revocations as a signed JWT (docs/reference/revocation-feed.md)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,21 +13,21 @@ from issuer.revocations import RevocationView, Revoked
 from issuer.revocations.store import RevocationStore
 from issuer.vocabulary import FEED_TYPE, TRUSTED_FOR, SigningAlgorithm
 
-# A feed nobody changes is of a new time so often. Who asks meanwhile has it already.
+# An unchanged feed gets a new `iat` this often. In between, its ETag stays the same.
 RENEW_AFTER = timedelta(seconds=30)
-# After its `iat`. Until then a follower that hears nothing may believe it knows everything.
+# From `iat` to `exp`: how long a verifier may use a feed it cannot refresh.
 VALID_FOR = timedelta(minutes=10)
-# However often tokens are revoked, a process spends a small part of its time on the feed: it
-# rests so many times longer than the last one took. Followers allow 10 s.
-_RESTS = 10
-_MAX_REST = 2.0  # seconds
+# However often tokens are revoked, a process spends a small part of its time on the feed: after
+# rendering, it pauses this many times as long as rendering took. Verifiers allow 10 s.
+_PAUSE_FACTOR = 10
+_MAX_PAUSE = 2.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class FeedDocument:
-    """The feed in a state, signed by `kid` when `keys` were ours: `application/jwt`.
+    """The feed at `state`, signed by `kid`, rendered with `keys`: `application/jwt`.
 
-    Another is not rendered before `rests_until`, on the monotonic clock, for the same keys.
+    With the same keys, no other is rendered before `paused_until` (monotonic clock).
     """
 
     body: bytes
@@ -35,11 +35,11 @@ class FeedDocument:
     kid: str
     state: FeedState
     keys: Sequence[SigningKey]
-    rests_until: float
+    paused_until: float
 
 
 class FeedPublisher:
-    """Rendered once for each algorithm somebody asks for, and again when anything changed."""
+    """Renders the feed once for each requested algorithm, and again after a change."""
 
     def __init__(
         self,
@@ -59,23 +59,23 @@ class FeedPublisher:
         self._documents: dict[SigningAlgorithm, FeedDocument] = {}
 
     def held(self, alg: SigningAlgorithm) -> FeedDocument | None:
-        """The feed, if this process has it as it should be now. Memory only."""
-        document = self._of_these_keys(alg)
-        if document is None or self._clock.monotonic() < document.rests_until:
+        """The feed, if this process holds one that is current. Memory only."""
+        document = self._with_current_keys(alg)
+        if document is None or self._clock.monotonic() < document.paused_until:
             return document
         is_same = document.state == self._view.revoked.state
         return document if is_same and not self._is_due() else None
 
     def render(self, alg: SigningAlgorithm) -> FeedDocument:
-        """The feed as it should be now. Queries and signs: not for the event loop.
+        """The current feed. Queries and signs: not for the event loop.
 
-        Where it cannot be brought to a later time, it stays the one it was.
+        While the database is unavailable, the last feed rendered with the current keys.
         """
         if self._is_due():
             try:
                 self._advance_time()
             except Unavailable:
-                if (document := self._of_these_keys(alg)) is not None:
+                if (document := self._with_current_keys(alg)) is not None:
                     return document
                 raise
         if (document := self.held(alg)) is None:
@@ -86,14 +86,14 @@ class FeedPublisher:
         return self._clock() - self._view.revoked.state.issued_at >= RENEW_AFTER
 
     def _advance_time(self) -> None:
-        """The time of the feed is the house's, not a process's: it never goes back."""
+        """The time of the feed is shared by all processes, in the database: it never goes back."""
         now = self._clock()
         with self._database.transaction() as session:
             RevocationStore(session).advance_time(now, older_than=now - RENEW_AFTER)
         self._look()
 
-    def _of_these_keys(self, alg: SigningAlgorithm) -> FeedDocument | None:
-        """The last one, unless the keys have changed since: that waits for nothing."""
+    def _with_current_keys(self, alg: SigningAlgorithm) -> FeedDocument | None:
+        """The last one, unless the keys have changed since: that ends a pause at once."""
         document = self._documents.get(alg)
         if document is None or document.keys is not self._keyring.keys:
             return None
@@ -101,31 +101,31 @@ class FeedPublisher:
 
     def _rendered(self, alg: SigningAlgorithm) -> FeedDocument:
         began = self._clock.monotonic()
-        # Read before they are used: what changes meanwhile makes this one outdated.
+        # Read all three first: a change during rendering must make this document outdated.
         revoked, keys, key = self._view.revoked, self._keyring.keys, self._keyring.active(alg)
         claims = feed_claims(self._issuer, revoked, keys, self._clock())
         signed = self._keyring.sign_with(key, FEED_TYPE, claims)
         signed_part, _, _ = signed.token.rpartition(".")
-        # Of what is signed: an ES256 signature is another each time, also for the same words, and
-        # who has the feed from one process need not get it again from the next.
+        # Without the signature: ES256 signatures of the same claims differ, and a verifier that
+        # has the feed of one process need not fetch it again from another.
         etag = etag_of(signed_part.encode())
         ended = self._clock.monotonic()
-        rests_until = ended + min(_RESTS * (ended - began), _MAX_REST)
+        paused_until = ended + min(_PAUSE_FACTOR * (ended - began), _MAX_PAUSE)
         body = signed.token.encode()
-        return FeedDocument(body, etag, key.kid, revoked.state, keys, rests_until)
+        return FeedDocument(body, etag, key.kid, revoked.state, keys, paused_until)
 
 
 def feed_claims(
     issuer: str, revoked: Revoked, keys: Sequence[SigningKey], now: datetime
 ) -> dict[str, object]:
-    """Every claim of the feed, each in whole seconds, in the same order for the same content."""
+    """Every claim of the feed, in whole seconds; the same content gives the same order."""
     revoked = revoked.still_trusted(now)
     issued_at = int(revoked.state.issued_at.timestamp())
     return {
         "iss": issuer,
         "iat": issued_at,
         "exp": issued_at + int(VALID_FOR.total_seconds()),
-        # Not beside `iss`: there `sub` and `aud` are the feed's own, and strings (RFC 7519 §4.1).
+        # In a member of their own: top-level `sub` and `aud` are strings (RFC 7519 §4.1).
         "revoked": {
             "jti": dict(sorted(revoked.tokens.items())),
             "sid": dict(sorted(revoked.sessions.items())),
@@ -138,5 +138,5 @@ def feed_claims(
 
 
 def _may_be_trusted(key: SigningKey, now: datetime) -> bool:
-    """Whether it is revoked, and was not long ago."""
+    """Whether the key was revoked so recently that a verifier may still trust it."""
     return key.revoked_at is not None and key.revoked_at + TRUSTED_FOR > now

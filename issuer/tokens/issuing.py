@@ -19,7 +19,7 @@ Signer: TypeAlias = Callable[[str, Mapping[str, object]], Signed]
 
 
 class TokenTooLarge(IssuerError):
-    """The token would be larger than anybody must carry; `largest` claim is the one to blame."""
+    """The token would exceed the size limit; `largest` names its largest claim."""
 
     def __init__(self, size: int, most: int, largest: str) -> None:
         super().__init__(
@@ -30,14 +30,14 @@ class TokenTooLarge(IssuerError):
 
 @dataclass(frozen=True, slots=True)
 class NotBefore:
-    """No token now: one issued before `instant` would be revoked already. Ask again then."""
+    """No token can be issued yet: one issued before `instant` would already be revoked."""
 
     instant: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """A signed token and what is said about it. `lifetime` is in whole seconds, as is `exp`."""
+    """A signed token and its properties. `lifetime` and `exp` are in whole seconds."""
 
     token: str = field(repr=False)
     jti: str
@@ -48,7 +48,7 @@ class AccessToken:
 
     @property
     def scope(self) -> str:
-        """The scopes as one text (RFC 6749 §3.3)."""
+        """The scopes, space-delimited (RFC 6749 §3.3)."""
         return " ".join(self.scopes)
 
     @property
@@ -57,7 +57,7 @@ class AccessToken:
         return int(self.lifetime.total_seconds())
 
     def details(self, audience_id: str) -> dict[str, object]:
-        """What the record says of it."""
+        """Its details in the audit log."""
         return {
             "audience": audience_id,
             "scope": self.scope,
@@ -91,7 +91,7 @@ class TokenIssuer:
         self._revocations = revocations
 
     def issue(self, authorization: Authorization, now: datetime) -> AccessToken | NotBefore:
-        """A token that says exactly what the authorization allows; `TokenTooLarge`."""
+        """A token with exactly what the authorization allows; `TokenTooLarge`."""
         if (not_before := self._not_before(authorization, int(now.timestamp()))) is not None:
             return not_before
         signer, lifetime = self._signer(authorization, now), self._lifetime(authorization)
@@ -100,7 +100,7 @@ class TokenIssuer:
     def issue_signed_by(
         self, sign: Signer, authorization: Authorization, lifetime: timedelta, now: datetime
     ) -> AccessToken:
-        """The same token but for its lifetime, and for who signs it."""
+        """The token that `issue` gives, with another signer and lifetime."""
         claims = self._claims(authorization, lifetime, now)
         signed = sign(ACCESS_TOKEN_TYPE, claims)
         self._require_size(len(signed.token), claims)
@@ -114,11 +114,11 @@ class TokenIssuer:
         )
 
     def has_seen(self, feed_count: int) -> bool:
-        """Whether that change of the revocation feed is known here. Memory only."""
+        """Whether this process knows that change of the revocation feed. Memory only."""
         return self._revocations.revoked.state.count >= feed_count
 
     def not_before(self, token: AccessToken, authorization: Authorization) -> NotBefore | None:
-        """None unless the token was revoked since it was issued. Memory only."""
+        """Not None if the token was revoked after it was issued. Memory only."""
         return self._not_before(authorization, token.exp - token.expires_in)
 
     def preview(self, authorization: Authorization, now: datetime) -> tuple[dict[str, object], int]:
@@ -127,9 +127,9 @@ class TokenIssuer:
         return claims, len(self._signer(authorization, now)(ACCESS_TOKEN_TYPE, claims).token)
 
     def _not_before(self, authorization: Authorization, issued_at: int) -> NotBefore | None:
-        """When tokens live again, if one issued at `issued_at` is revoked. Memory only."""
-        names = (authorization.subject, authorization.client.client_id, authorization.audience.id)
-        not_after = self._revocations.revoked.not_after(*names)
+        """When tokens can be issued again, if one issued at `issued_at` is revoked."""
+        ids = (authorization.subject, authorization.client.client_id, authorization.audience.id)
+        not_after = self._revocations.revoked.not_after(*ids)
         if issued_at > not_after:
             return None
         return NotBefore(datetime.fromtimestamp(not_after + 1, UTC))

@@ -1,4 +1,4 @@
-"""Reading our own access tokens, where this issuer is the resource server (RFC 9068 §4)."""
+"""Verifying access tokens of this issuer, as a resource server does (RFC 9068 §4)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from issuer.vocabulary import ACCESS_TOKEN_TYPE
 
 @dataclass(frozen=True, slots=True)
 class VerifiedToken:
-    """What a token of ours says, after everything about it was checked."""
+    """The claims of an access token of this issuer, verified."""
 
     subject: str
     client_id: str
@@ -32,9 +32,9 @@ class VerifiedToken:
 
 
 class TokenReader:
-    """Verifies signature, `typ`, `iss`, `exp` and `aud`: one audience, or (None) any.
+    """Verifies signature, `typ`, `iss`, `exp` and `aud`: one audience, or any if None.
 
-    What is revoked is refused as well, as soon as this process knows.
+    Revoked tokens are refused as soon as this process knows the revocation.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class TokenReader:
         self._revocations = revocations
 
     def read(self, token: str) -> VerifiedToken:
-        """`InvalidCredentials` for anything but a living token of ours for this audience."""
+        """`InvalidCredentials` for anything but an active token of this issuer and audience."""
         verified = self.read_although_revoked(token)
         if self._revocations.revoked.includes(
             jti=verified.jti,
@@ -66,17 +66,17 @@ class TokenReader:
         return verified
 
     def read_although_revoked(self, token: str) -> VerifiedToken:
-        """The same, but for what was revoked."""
+        """As `read`, but a revoked token is accepted."""
         try:
             header = jws.extract_compact(token.encode()).headers()
             key = self._keyring.verifying(str(header.get("kid")))
             if key is None:
-                raise InvalidCredentials("signed by a key that is not ours")
-            # The algorithm is the key's, whatever the header says (RFC 8725 §3.1).
+                raise InvalidCredentials("signed by an unknown key")
+            # The algorithm is the key's, not the header's (RFC 8725 §3.1).
             public = import_key(dict(key.public_jwk))
             claims = jwt.decode(token, public, algorithms=[key.alg.value]).claims
         except (JoseError, ValueError, TypeError, RecursionError) as error:
-            raise InvalidCredentials(f"not a token of ours: {error}") from None
+            raise InvalidCredentials(f"not a token of this issuer: {error}") from None
         if header.get("typ") != ACCESS_TOKEN_TYPE:
             raise InvalidCredentials("not an access token")
         audience = claims.get("aud") if self._audience is None else self._audience

@@ -1,4 +1,4 @@
-"""Taking single access tokens back, for an operator."""
+"""Revoking single access tokens, for operators and for the client of the token."""
 
 import re
 from datetime import timedelta
@@ -13,7 +13,7 @@ from issuer.tokens.reading import TokenReader, VerifiedToken
 from issuer.vocabulary import CLOCKS_APART, MAX_TOKEN
 
 _JTI = re.compile(r"[0-9a-f]{32}")
-# No token that exists already lives longer.
+# No token that exists now is valid for longer.
 _MAX_REMAINING = MAX_TOKEN + CLOCKS_APART + timedelta(seconds=1)
 
 
@@ -35,7 +35,7 @@ class TokenRevocations:
         self._reader = reader
 
     def revoke(self, token: str) -> VerifiedToken:
-        """No one believes it any more; once more is fine. `InvalidField` if it is none of ours."""
+        """Revoke the token; idempotent. `InvalidField` if it is not a token of this issuer."""
         verified = self._verified(token)
         self._authority.require(right_to_revoke(verified))
         self._authority.authorize_change(
@@ -46,7 +46,7 @@ class TokenRevocations:
         return verified
 
     def revoke_own(self, token: str) -> None:
-        """As `revoke`, by the client it was issued to; `FeedFull` beyond its share of the feed."""
+        """Revoke it for the client it was issued to; `FeedFull` beyond its share of the feed."""
         verified = self._verified(token)
         is_alone = self._revocations.own_token(
             verified.jti,
@@ -57,10 +57,10 @@ class TokenRevocations:
         self._note(verified, **({} if is_alone else {"all_of_subject": True}))
 
     def revoke_unverified(self, jti: str) -> None:
-        """The token of that id, if there is one. Whose it is nobody knows: for admins only."""
+        """Revoke the token with that `jti`, whether or not it exists. For administrators only."""
         self._authority.require(ISSUER_ADMIN)
         if not _JTI.fullmatch(jti):
-            # Nor a secret by mistake: the audit log, and the feed, which is public, would tell it.
+            # A secret sent by mistake would appear in the audit log and in the public feed.
             raise InvalidField("jti", "must be the id of a token: 32 hexadecimal digits")
         expires_at = self._clock().replace(microsecond=0) + _MAX_REMAINING
         self._revocations.tokens({jti: expires_at})
@@ -78,6 +78,6 @@ class TokenRevocations:
 
 
 def right_to_revoke(token: VerifiedToken) -> str:
-    """The scope that allows it: that of whom the token is about."""
+    """The scope needed to revoke it: it depends on whether the subject is a client or a user."""
     kind = "clients" if token.subject == token.client_id else "users"
     return f"issuer:{kind}:write"

@@ -1,4 +1,7 @@
-"""What is left of a token of ours, where we are the resource server and need not wait for `exp`."""
+"""The scopes of an access token that its subject still holds.
+
+This issuer, as the resource server, need not wait for the token to expire.
+"""
 
 from issuer.directory import Directory
 from issuer.errors import InvalidCredentials
@@ -7,18 +10,19 @@ from issuer.tokens.reading import VerifiedToken
 
 
 def still_held(directory: Directory, token: VerifiedToken) -> frozenset[str]:
-    """The scopes of the token that were not taken away since it was made.
+    """The scopes of the token that are still held. Rights removed since no longer apply.
 
-    `InvalidCredentials` if its client, or its user, would not get it any more.
+    `InvalidCredentials` if the client or the user no longer exists, or is disabled, or may no
+    longer use the audience.
     """
     client = directory.remembered_client(token.client_id) or directory.load_client(token.client_id)
     audience = client.audiences.get(token.audience) if client else None
     if client is None or audience is None or client.disabled:
-        raise InvalidCredentials("the client is gone or disabled")
+        raise InvalidCredentials("the client is deleted or disabled, or lost the audience")
     now_held = client.rights.at(audience)
     if token.subject != token.client_id:
         user = directory.load_user(token.subject)
         if user is None or user.disabled:
-            raise InvalidCredentials("the user is gone or disabled")
+            raise InvalidCredentials("the user is deleted or disabled")
         now_held = meet(user.rights.at(audience), now_held)
     return frozenset(scope for scope in token.scopes if covers(now_held, scope))

@@ -80,7 +80,7 @@ def test_a_secret_with_its_tokens(cli: Cli, token: str):
 
 def test_what_is_no_token_of_ours_is_refused(cli: Cli, token: str):
     refused = cli("token", "revoke", "--token-stdin", stdin="a.b.c")
-    assert refused.sentence.startswith("token: not a token of ours")
+    assert refused.sentence.startswith("token: not a token of this issuer")
     assert "jti" in cli("token", "revoke", "--jti", "a b").sentence
     assert "There is no user" in cli("user", "revoke-tokens", "nobody").sentence
     assert "There is no client" in cli("client", "revoke-tokens", "nobody").sentence

@@ -367,14 +367,14 @@ def test_no_family_outlives_the_longest_lifetime(alice: SignedIn):
     assert_unusable(alice.refresh(newest.refresh_token))
 
 
-def test_what_has_expired_is_forgotten_in_time(alice: SignedIn):
+def test_expired_families_are_deleted(alice: SignedIn):
     alice.refresh()
     alice.sign_in()
-    forget = alice.deployment.services.tokens.refresh_tokens.forget_expired
-    forget()
+    delete_expired = alice.deployment.services.tokens.refresh_tokens.delete_expired
+    delete_expired()
     assert families(alice.deployment) == 2
     alice.deployment.wait(timedelta(days=14))
-    forget()
+    delete_expired()
     assert families(alice.deployment) == 0
 
 

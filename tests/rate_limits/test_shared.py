@@ -128,11 +128,11 @@ def test_nobody_waits_again_for_a_redis_that_is_slow(redis_server: RedisServer, 
             counted += [await one.add("a", 1) for _ in range(100)]
             clock.move(timedelta(seconds=6))
             counted.append(await one.add("a", 1))
-            await looked_again(one)
+            await retried(one)
             slow.seconds = 0.0
             clock.move(timedelta(seconds=6))
             counted.append(await one.add("a", 1))
-            await looked_again(one)
+            await retried(one)
             return [*counted, await one.add("a", 1)]
 
     before = clock.monotonic()
@@ -140,7 +140,7 @@ def test_nobody_waits_again_for_a_redis_that_is_slow(redis_server: RedisServer, 
         assert with_processes(redis_server.url, clock, use) == [1, 2, *[0] * 101, 3]
     assert clock.monotonic() - before < 12 + 4 * 0.45
     assert [line["event"] for line in log] == ["rate_limits_not_shared", "rate_limits_shared_again"]
-    assert log[0]["cause"] == "an answer took 450 ms"
+    assert log[0]["cause"] == "a reply took 450 ms"
 
 
 def test_counts_end_by_themselves(redis_server: RedisServer, clock: FakeClock):
@@ -173,7 +173,7 @@ def test_redis_may_go_and_come_again(redis_server: RedisServer, clock: FakeClock
         found.append(await one.add("a", 1))  # left alone for a while: nobody waits for it
         clock.move(timedelta(seconds=6))
         found.append(await one.add("a", 1))  # nor while it is looked for
-        await looked_again(one)
+        await retried(one)
         found.append(await one.add("a", 1))
         return found
 
@@ -242,8 +242,8 @@ def checking(server: RedisServer) -> int:
     return int(server.client.hget(key, "checking") or 0)
 
 
-async def looked_again(counts: SharedCounts) -> None:
-    while counts._looking is not None:
+async def retried(counts: SharedCounts) -> None:
+    while counts._retrying is not None:
         await asyncio.sleep(0)
 
 

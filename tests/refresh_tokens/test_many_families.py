@@ -30,7 +30,7 @@ def test_all_families_of_a_client_end_at_once_and_are_deleted_later(
         assert alice.refresh(ended.refresh_token).error == "invalid_grant"
     later = alice.sign_in()
     assert rows(deployment, RefreshFamilyRow) == 5
-    deployment.services.tokens.refresh_tokens.forget_expired()
+    deployment.services.tokens.refresh_tokens.delete_expired()
     assert rows(deployment, RefreshFamilyRow) == 1
     assert alice.refresh(later.refresh_token).status == 200
 

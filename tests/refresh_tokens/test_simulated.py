@@ -122,7 +122,7 @@ class Refreshing(RuleBasedStateMachine):
 
     @rule()
     def forget_the_dead(self):
-        self.alice.deployment.services.tokens.refresh_tokens.forget_expired()
+        self.alice.deployment.services.tokens.refresh_tokens.delete_expired()
 
     @invariant()
     def at_most_the_newest_token_of_a_family_is_alive(self):

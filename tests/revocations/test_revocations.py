@@ -168,10 +168,10 @@ def test_an_entry_is_forgotten_when_no_process_lists_it_any_more(
         work.revocations.tokens({"a": clock() + HOUR})
     clock.move(HOUR + STILL_TRUSTED + CLOCKS_APART)
     with deployment.changing() as work:
-        assert work.revocations.forget() == 1
+        assert work.revocations.delete_expired() == 1
     clock.move(MAX_TOKEN - HOUR)
     with deployment.changing() as work:
-        assert work.revocations.forget() == 0
+        assert work.revocations.delete_expired() == 0
     clock.move(SECOND)
     with deployment.changing() as work:
-        assert work.revocations.forget() == 1
+        assert work.revocations.delete_expired() == 1

@@ -1,4 +1,4 @@
-"""Client authentication (RFC 6749 §2.3): one file a method, one line in `METHODS`."""
+"""Client authentication (RFC 6749 §2.3): one file per method, one line in `METHODS`."""
 
 from issuer.oauth.client_authentication import client_secret_basic, client_secret_post
 from issuer.oauth.client_authentication.presented import PresentedSecret
@@ -15,16 +15,16 @@ METHODS = {
 def presented_secret(request: ParsedRequest) -> PresentedSecret:
     """The client id and secret of the request, not yet checked.
 
-    `OAuthError` if there are none, or if more than one method or client is named.
+    `OAuthError` if there are none, or if the request uses several methods or names two clients.
     """
-    found = [one for method in METHODS.values() if (one := method(request)) is not None]
-    if len(found) > 1:
+    secrets = [one for method in METHODS.values() if (one := method(request)) is not None]
+    if len(secrets) > 1:
         raise OAuthError(
             ErrorCode.INVALID_REQUEST, "Use one method of client authentication, not several."
         )
-    if not found:
+    if not secrets:
         raise invalid_client("no credentials")
-    (presented,) = found
+    (presented,) = secrets
     if request.parameters.get("client_id", presented.client_id) != presented.client_id:
         raise OAuthError(
             ErrorCode.INVALID_REQUEST,

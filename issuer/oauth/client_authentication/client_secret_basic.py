@@ -21,9 +21,9 @@ def presented(request: ParsedRequest) -> PresentedSecret | None:
         return None
     try:
         decoded = base64.b64decode(encoded.strip(), validate=True).decode("utf-8")
-        # Form-encoded before Basic, says RFC 6749 §2.3.1; then there is one colon. Most clients
-        # do not encode, so the id may hold some: no secret of ours does. And a plus stays a
-        # plus, since no id and no secret holds a space.
+        # RFC 6749 §2.3.1 encodes id and secret as form values, so that there is one colon. Most
+        # clients do not, so the id may contain colons; no secret of this issuer does. A plus
+        # stays a plus, since no id and no secret contains a space.
         client_id, colon, secret = decoded.rpartition(":")
         client_id, secret = unquote(client_id, errors="strict"), unquote(secret, errors="strict")
     except (binascii.Error, ValueError):

@@ -5,7 +5,7 @@ from issuer.oauth.request import ParsedRequest
 
 
 def presented(request: ParsedRequest) -> PresentedSecret | None:
-    """The credentials of the form, if there is a secret in it."""
+    """The credentials of the form, if it has a `client_secret`."""
     secret = request.parameters.get("client_secret")
     if secret is None:
         return None

@@ -1,4 +1,4 @@
-"""What a method of client authentication finds in a request."""
+"""The credentials that a method of client authentication reads from a request."""
 
 from dataclasses import dataclass, field
 

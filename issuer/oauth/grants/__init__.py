@@ -1,4 +1,4 @@
-"""Grants (RFC 6749 §1.3): one file a grant, one line in `GRANTS`."""
+"""Grants (RFC 6749 §1.3): one file per grant, one line in `GRANTS`."""
 
 from issuer.oauth.grants.client_credentials import ClientCredentials
 from issuer.oauth.grants.grant import Grant, Granted
@@ -12,7 +12,7 @@ GRANTS: list[type[Grant]] = [ClientCredentials, Password, RefreshToken]
 def enabled_grants(settings: Settings) -> list[type[Grant]]:
     """The grants this issuer offers.
 
-    The password grant can be turned off altogether, and what began with it goes on no more.
+    Without the password grant there is no refresh token grant: refresh tokens begin with it.
     """
     off: set[type[Grant]] = set() if settings.password_grant else {Password, RefreshToken}
     return [grant for grant in GRANTS if grant not in off]

@@ -1,4 +1,4 @@
-"""What every grant shares: it states the most a token may say, and neither issues nor answers."""
+"""What all grants share: a grant decides what a token may contain; it does not issue one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,14 +17,14 @@ from issuer.vocabulary import ErrorCode, GrantType
 
 MAX_SESSION_ID = 255
 
-# Stores the refresh token that leaves with an access token, and the audit event of both, in one
-# transaction; gives the refresh token, or says when to begin again.
+# Stores the refresh token of an access token, and the audit event of both, in one transaction.
+# Returns the refresh token, or the instant at which to try again.
 StoreRefreshToken: TypeAlias = Callable[[Issue], str | NotBefore]
 
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """What a token request is granted, and to whom."""
+    """What a token request is granted, and to which client."""
 
     client: ClientRecord
     secret: SecretRecord
@@ -34,9 +34,9 @@ class Granted:
 
 
 class Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
-    """Mixed in before Authlib's grant of the same `GRANT_TYPE`, which keeps the RFC's order.
+    """Mixed in before Authlib's grant of the same `GRANT_TYPE`, which runs the steps of the RFC.
 
-    One that neither `hashes_passwords` nor `queries` is decided on the event loop.
+    A grant that neither `hashes_passwords` nor `queries` is decided on the event loop.
     """
 
     GRANT_TYPE: GrantType
@@ -45,11 +45,11 @@ class Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
     request: OAuth2Request
 
     def authorize(self, client: ClientRecord, audience: AudienceRecord) -> Authorization:
-        """The most this request may have at the audience; `OAuthError` if nothing."""
+        """The upper bound of this request at the audience; `OAuthError` if it has no rights."""
         raise NotImplementedError
 
     def refresh_token_for(self, authorization: Authorization) -> StoreRefreshToken | None:
-        """How to store a refresh token for what is granted; None if there is to be none."""
+        """How to store a refresh token for the authorization; None for no refresh token."""
         return None
 
     @property
@@ -58,7 +58,7 @@ class Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
         return request
 
     def generate_token(self, *_: object, **__: object) -> Granted:
-        """Authlib's hook for the token: what it may say, narrowed alike for every grant."""
+        """Authlib's hook for the token: the authorization, narrowed the same for every grant."""
         request = self.authenticated
         ceiling = self.authorize(request.client, self._audience(request.client))
         if (session_id := self._session_id(request.client)) is not None:
@@ -84,7 +84,7 @@ class Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
         return None
 
     def _audience(self, client: ClientRecord) -> AudienceRecord:
-        """RFC 8707 §2, with one audience a token."""
+        """RFC 8707 §2, with one audience per token."""
         requested = self._requested_audience()
         if requested is not None:
             return self._permitted(client, requested)
@@ -93,7 +93,7 @@ class Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
         return next(iter(client.audiences.values()))
 
     def _requested_audience(self) -> str | None:
-        """By either of its names."""
+        """Of the parameter `audience` or `resource`."""
         parameters = self.authenticated.parameters
         named = {parameters[name] for name in ("audience", "resource") if name in parameters}
         if len(named) > 1:
@@ -109,7 +109,7 @@ class Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
         return audience
 
     def _session_id(self, client: ClientRecord) -> str | None:
-        """The session the caller wants bound to the token, if the client may say so."""
+        """The requested session id, if the client may set one."""
         session_id = self.authenticated.parameters.get("session_id")
         if session_id is None or not client.may_set_session:
             return None

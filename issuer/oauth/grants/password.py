@@ -18,7 +18,7 @@ class Password(Grant, ResourceOwnerPasswordCredentialsGrant):  # type: ignore[mi
     hashes_passwords = True
 
     def authenticate_user(self, username: str, password: str) -> UserRecord:
-        """Authlib's hook. `invalid_grant` for everything that can be wrong (RFC 6749 §5.2)."""
+        """Authlib's hook. `invalid_grant` for every wrong username or password (RFC 6749 §5.2)."""
         try:
             user: UserRecord = self.server.sign_in.authenticate(
                 username,
@@ -29,7 +29,7 @@ class Password(Grant, ResourceOwnerPasswordCredentialsGrant):  # type: ignore[mi
             )
         except InvalidCredentials as error:
             raise _invalid_grant(error) from None
-        # A password that another process has just changed: this token must not be of before.
+        # Another process may just have changed the password and revoked the tokens: read that now.
         self.server.tokens.changes.look()
         return user
 
@@ -37,7 +37,7 @@ class Password(Grant, ResourceOwnerPasswordCredentialsGrant):  # type: ignore[mi
         return Authorization.of_user(self.request.user, client, audience)
 
     def refresh_token_for(self, authorization: Authorization) -> StoreRefreshToken | None:
-        """The first of a family, for a client that may use one (RFC 6749 §4.3.3)."""
+        """The first token of a family, for a client with that grant type (RFC 6749 §4.3.3)."""
         if authorization.sid is None:
             return None
         user, refresh_tokens = self.request.user, self.server.tokens.refresh_tokens
@@ -52,7 +52,7 @@ class Password(Grant, ResourceOwnerPasswordCredentialsGrant):  # type: ignore[mi
         return begin
 
     def _sid(self, client: ClientRecord) -> str | None:
-        """That of a new family, for a client that may use a refresh token."""
+        """The id of a new family, for a client that may use refresh tokens."""
         if GrantType.REFRESH_TOKEN not in client.grant_types:
             return None
         family_id: str = self.server.tokens.refresh_tokens.new_family_id()

@@ -1,4 +1,4 @@
-"""The refresh token grant (RFC 6749 §6); the token changes at every use (RFC 9700 §4.14.2)."""
+"""The refresh token grant (RFC 6749 §6), with rotation at every use (RFC 9700 §4.14.2)."""
 
 from functools import partial
 
@@ -16,7 +16,7 @@ from issuer.vocabulary import ErrorCode, GrantType
 
 
 class PresentedToken(TokenMixin):  # type: ignore[misc]
-    """A refresh token as Authlib's grant asks about one."""
+    """A refresh token in the form that Authlib's grant expects."""
 
     def __init__(self, presented: Presented) -> None:
         self.presented = presented
@@ -31,13 +31,13 @@ class PresentedToken(TokenMixin):  # type: ignore[misc]
 
 
 class RefreshToken(Grant, RefreshTokenGrant):  # type: ignore[misc]
-    """A client again, for a user who signed in before. Queries: runs in the pool for that."""
+    """A client for a user who signed in before. Queries: runs in the pool for queries."""
 
     GRANT_TYPE = GrantType.REFRESH_TOKEN
     queries = True
 
     def authenticate_refresh_token(self, refresh_token: str) -> PresentedToken:
-        """Authlib's hook. `invalid_grant` for everything that can be wrong (RFC 6749 §5.2)."""
+        """Authlib's hook. `invalid_grant` for every refresh token that is not valid."""
         request = self.authenticated
         asked = RefreshRequest(requested_scopes(request), request.parameters.get("session_id"))
         try:
@@ -49,7 +49,7 @@ class RefreshToken(Grant, RefreshTokenGrant):  # type: ignore[misc]
         return PresentedToken(presented)
 
     def _validate_token_scope(self, token: PresentedToken) -> None:
-        """Authlib compares texts; what covers what is known where every grant is narrowed."""
+        """Authlib's hook. Not by comparing strings, as Authlib does; `generate_token` narrows."""
 
     def authenticate_user(self, refresh_token: PresentedToken) -> UserRecord:
         """Authlib's hook. The user as the database has it now."""
@@ -65,14 +65,14 @@ class RefreshToken(Grant, RefreshTokenGrant):  # type: ignore[misc]
         return held.within(self.request.refresh_token.family.scopes)
 
     def refresh_token_for(self, authorization: Authorization) -> StoreRefreshToken:
-        """The next of its family. Of requests at the same time one is the first."""
+        """The next token of the family. Of concurrent requests one succeeds."""
         return partial(self.server.tokens.refresh_tokens.use, self.request.refresh_token.presented)
 
     def revoke_old_credential(self, refresh_token: PresentedToken) -> None:
-        """Authlib's hook. Done with the new one, in one transaction."""
+        """Authlib's hook. Done in the transaction that stores the successor."""
 
     def _audience(self, client: ClientRecord) -> AudienceRecord:
-        """That of the sign-in, and no other (RFC 8707 §2.2)."""
+        """The audience of the sign-in, and no other (RFC 8707 §2.2)."""
         granted = self.request.refresh_token.family.audience_id
         if self._requested_audience() not in {None, granted}:
             raise OAuthError(ErrorCode.INVALID_TARGET, "The refresh token is for another audience.")
@@ -83,7 +83,7 @@ class RefreshToken(Grant, RefreshTokenGrant):  # type: ignore[misc]
         return family_id
 
     def _session_id(self, client: ClientRecord) -> str | None:
-        """The one asked for, else that of the sign-in; both only if the client may say so."""
+        """The requested one, else that of the sign-in; only if the client may set one."""
         granted: str | None = self.request.refresh_token.family.session_id
         return super()._session_id(client) or (granted if client.may_set_session else None)
 
