@@ -1,4 +1,4 @@
-"""Refresh tokens in tests: somebody who signed in, and what is on record of a family."""
+"""Helpers for refresh tokens: a user who signed in, and the stored families and audit events."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,7 +17,7 @@ GRANTS = ["password", "refresh_token"]
 
 @dataclass(frozen=True)
 class SignedIn:
-    """A user who signed in through a client, and the answer to that."""
+    """A user who signed in through a client, and the response."""
 
     deployment: Deployment
     endpoint: TokenEndpoint
@@ -26,19 +26,19 @@ class SignedIn:
     answer: TokenAnswer
 
     def refresh(self, token: str | None = None, **parameters: str) -> TokenAnswer:
-        """With the first refresh token unless told otherwise."""
+        """By default with the first refresh token."""
         return self.endpoint.refresh(self.client, token or self.answer.refresh_token, **parameters)
 
     def introspect(self, token: str) -> dict[str, Any]:
         return self.endpoint.introspect(self.client, token)
 
     def sign_in(self, **parameters: str) -> TokenAnswer:
-        """Once more: another family."""
+        """Sign in again: another family."""
         return self.endpoint.password(self.client, "alice", **parameters)
 
 
 def sign_in(deployment: Deployment, endpoint: TokenEndpoint, **parameters: str) -> SignedIn:
-    """alice, who may run agents and read sessions, through an app that may as well."""
+    """alice, who may run agents and read sessions, through a client with the same scopes."""
     deployment.role("runner", ["agents:run", "sessions:read"])
     client = deployment.client(
         "app",
@@ -57,12 +57,12 @@ def in_a_family(deployment: Deployment, authorization: Authorization) -> Authori
     return replace(authorization, sid=deployment.services.tokens.refresh_tokens.new_family_id())
 
 
-def give(alice: SignedIn, role: str) -> None:
+def assign(alice: SignedIn, role: str) -> None:
     with alice.deployment.changing() as work:
         work.assignments.assign(alice.user_id, Assignment(role=role))
 
 
-def take(alice: SignedIn, role: str) -> None:
+def unassign(alice: SignedIn, role: str) -> None:
     with alice.deployment.changing() as work:
         work.assignments.unassign(alice.user_id, Assignment(role=role))
 
@@ -73,7 +73,7 @@ def change_client(alice: SignedIn, **fields: object) -> None:
 
 
 def families(deployment: Deployment) -> int:
-    """How many are active."""
+    """The number of active families."""
     with deployment.services.database.reading() as session:
         store = FamilyStore(session)
         handles = session.scalars(select(RefreshFamilyRow.handle)).all()
@@ -81,12 +81,12 @@ def families(deployment: Deployment) -> int:
 
 
 def revoked(deployment: Deployment) -> set[str]:
-    """The `jti`s that were revoked."""
+    """Revoked `jti`s."""
     return _revoked(deployment, "jti")
 
 
 def revoked_families(deployment: Deployment) -> set[str]:
-    """The `sid`s that were revoked."""
+    """Revoked `sid`s."""
     return _revoked(deployment, "sid")
 
 

@@ -1,4 +1,4 @@
-"""Client authentication (RFC 6749 §2.3, RFC 7617): one answer for every wrong credential."""
+"""Client authentication (RFC 6749 §2.3, RFC 7617): the same response for every wrong credential."""
 
 import base64
 from datetime import timedelta
@@ -22,13 +22,13 @@ def test_basic_and_post_both_authenticate(deployment: Deployment, token_endpoint
     assert (basic.status, post.status) == (200, 200)
 
 
-def test_every_wrong_credential_has_one_answer(
+def test_every_wrong_credential_gets_the_same_response(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
-    """Unknown, wrong, disabled, none: nothing in the answer tells them apart."""
+    """Unknown, wrong, disabled, none: nothing in the response tells them apart."""
     client, disabled = deployment.client(), deployment.client(disabled=True)
     answers = [
-        token_endpoint.post(data=GRANT, auth=("nobody", client.client_secret)),
+        token_endpoint.post(data=GRANT, auth=("unknown", client.client_secret)),
         token_endpoint.post(data=GRANT, auth=(client.client_id, "wrong")),
         token_endpoint.post(data=GRANT, auth=(client.client_id, disabled.client_secret)),
         token_endpoint.post(data=GRANT, auth=(client.client_id.upper(), client.client_secret)),
@@ -45,7 +45,7 @@ def test_every_wrong_credential_has_one_answer(
 
 
 def test_ids_are_form_encoded_before_basic(deployment: Deployment, token_endpoint: TokenEndpoint):
-    """RFC 6749 §2.3.1; who does not encode is understood where it is not ambiguous."""
+    """RFC 6749 §2.3.1; ids that are not encoded are accepted where they are not ambiguous."""
     client = deployment.client("svc:a+b@c|d~e")
     encoded = token_endpoint.post(data=GRANT, auth=("svc%3Aa%2Bb%40c%7Cd~e", client.client_secret))
     plain = deployment.client("a+b@c")
@@ -104,7 +104,7 @@ def test_undecodable_basic_is_invalid_request(
     )
 
 
-def test_several_secrets_live_at_a_time_and_a_deleted_one_is_dead(
+def test_several_secrets_are_valid_at_a_time_and_a_deleted_one_is_not(
     deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
 ):
     first = deployment.client()
@@ -118,10 +118,10 @@ def test_several_secrets_live_at_a_time_and_a_deleted_one_is_dead(
     assert token_endpoint.client_credentials(second).status == 200
 
 
-def test_a_client_that_was_made_again_does_not_know_its_old_secret(
+def test_a_recreated_client_cannot_use_its_old_secret(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
-    """An id may be used again, and brings nothing back."""
+    """An id may be reused; its secrets and rights are not restored."""
     deployment.role("runner", ["agents:run"])
     old = deployment.client("ci-bot", roles=["runner"])
     with deployment.changing() as work:
@@ -132,7 +132,9 @@ def test_a_client_that_was_made_again_does_not_know_its_old_secret(
     assert token_endpoint.client_credentials(new).scope == set()
 
 
-def test_the_scheme_of_basic_has_no_case(deployment: Deployment, token_endpoint: TokenEndpoint):
+def test_the_scheme_of_basic_is_case_insensitive(
+    deployment: Deployment, token_endpoint: TokenEndpoint
+):
     """RFC 9110 §11.1."""
     client = deployment.client()
     pair = base64.b64encode(f"{client.client_id}:{client.client_secret}".encode()).decode()
@@ -145,6 +147,6 @@ def in_form(client: Credentials) -> dict[str, str]:
 
 
 def seen(answer: TokenAnswer) -> tuple[object, ...]:
-    """All that a caller sees but the request id."""
+    """All that a caller sees, except the request id."""
     headers = {k: v for k, v in answer.response.headers.items() if k != "x-request-id"}
     return answer.status, answer.response.content, tuple(sorted(headers.items()))

@@ -1,4 +1,4 @@
-"""The client credentials grant and what its tokens say (RFC 6749 §4.4, RFC 9068)."""
+"""The client credentials grant and the claims of its tokens (RFC 6749 §4.4, RFC 9068)."""
 
 from datetime import timedelta
 
@@ -9,7 +9,7 @@ from tests.builders import URL, Deployment, FakeClock
 from tests.drivers import TokenEndpoint
 
 
-def test_the_answer_is_a_bearer_token_that_nobody_stores(
+def test_the_response_is_a_bearer_token_and_no_store(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     """RFC 6749 §5.1."""
@@ -26,7 +26,7 @@ def test_the_answer_is_a_bearer_token_that_nobody_stores(
     }
 
 
-def test_the_token_says_what_the_contract_promises(
+def test_the_token_has_the_documented_claims(
     deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
 ):
     """RFC 9068 §2: every claim, and no other."""
@@ -50,8 +50,8 @@ def test_the_token_says_what_the_contract_promises(
     }
 
 
-def test_scopes_is_an_array_also_for_none(deployment: Deployment, token_endpoint: TokenEndpoint):
-    """Nobody asked and nothing is held: an empty `scope`, and an empty array."""
+def test_scopes_is_an_array_even_if_empty(deployment: Deployment, token_endpoint: TokenEndpoint):
+    """No scope is requested and none is held: an empty `scope`, and an empty array."""
     answer = token_endpoint.client_credentials(deployment.client())
     claims = token_endpoint.claims(answer)
     assert (answer.body["scope"], claims["scope"], claims["scopes"]) == ("", "", [])
@@ -63,7 +63,7 @@ def test_every_token_has_its_own_jti(deployment: Deployment, token_endpoint: Tok
     assert len({token_endpoint.claims(answer)["jti"] for answer in answers}) == 20
 
 
-def test_a_narrower_scope_is_granted_as_asked(
+def test_a_narrower_scope_is_granted_as_requested(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     client = deployment.client(scopes=["agents:run"])
@@ -75,7 +75,7 @@ def test_a_narrower_scope_is_granted_as_asked(
 def test_a_scope_that_is_not_covered_is_named(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
-    """RFC 6749 §5.2; never a silent cut."""
+    """RFC 6749 §5.2; the scope is never reduced silently."""
     client = deployment.client(scopes=["agents:web:run"])
     answer = token_endpoint.client_credentials(client, scope="agents:web:run agents:run")
     assert (answer.status, answer.body) == (
@@ -96,7 +96,7 @@ def test_a_malformed_scope_is_invalid_scope(
     assert token_endpoint.client_credentials(client, scope=scope).error == "invalid_scope"
 
 
-def test_a_role_counts_at_its_audience_only(deployment: Deployment, token_endpoint: TokenEndpoint):
+def test_a_role_applies_at_its_audience_only(deployment: Deployment, token_endpoint: TokenEndpoint):
     deployment.audience("other-os")
     deployment.role("runner", ["agents:run"])
     client = deployment.client(audiences=["my-os", "other-os"])
@@ -107,7 +107,7 @@ def test_a_role_counts_at_its_audience_only(deployment: Deployment, token_endpoi
     assert (here.scope, there.scope) == (set(), {"agents:run"})
 
 
-def test_a_role_without_audience_counts_everywhere(
+def test_a_role_without_audience_applies_everywhere(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     deployment.audience("other-os")
@@ -118,10 +118,10 @@ def test_a_role_without_audience_counts_everywhere(
         assert answer.scope == {"agents:run"}
 
 
-def test_roles_are_named_only_where_the_audience_asks_for_it(
+def test_roles_are_in_the_token_only_if_the_audience_includes_them(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
-    """Only those that gave a scope of this token."""
+    """Only roles that grant a scope of this token."""
     deployment.audience("with-roles", include_roles=True)
     deployment.role("runner", ["agents:run"])
     deployment.role("reader", ["sessions:read"])
@@ -132,7 +132,7 @@ def test_roles_are_named_only_where_the_audience_asks_for_it(
     assert "roles" not in token_endpoint.claims(answer)
 
 
-def test_agent_os_admin_is_nothing_at_the_issuers_own_audience(
+def test_agent_os_admin_grants_nothing_at_the_issuers_own_audience(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     client = deployment.client(
@@ -146,7 +146,7 @@ def test_agent_os_admin_is_nothing_at_the_issuers_own_audience(
 
 
 @pytest.mark.parametrize("parameter", ["audience", "resource"])
-def test_the_audience_may_be_named_either_way(
+def test_the_audience_may_be_named_by_audience_or_resource(
     deployment: Deployment, token_endpoint: TokenEndpoint, parameter: str
 ):
     """RFC 8707 §2."""
@@ -170,7 +170,7 @@ def test_the_only_audience_need_not_be_named_but_one_of_two_must(
 def test_an_audience_that_is_not_the_clients_is_invalid_target(
     deployment: Deployment, token_endpoint: TokenEndpoint, audience: str
 ):
-    """Unknown and not permitted are one answer (RFC 8707 §2)."""
+    """Unknown and not permitted get the same response (RFC 8707 §2)."""
     deployment.audience("other-os")
     answer = token_endpoint.client_credentials(deployment.client(), audience=audience)
     assert (answer.status, answer.body) == (
@@ -196,7 +196,7 @@ def test_the_lifetime_is_the_clients_else_the_audiences_else_the_setting(
     assert lifetimes == [900, 3600, 60]
 
 
-def test_a_session_is_bound_only_for_clients_that_may(
+def test_a_session_id_is_set_only_for_clients_that_may_set_one(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     trusted, other = deployment.client(may_set_session=True), deployment.client()
@@ -232,7 +232,7 @@ def test_an_audience_chooses_its_algorithm(
     assert (header["alg"], claims["aud"]) == (alg, "os")
 
 
-def test_an_expired_secret_is_refused_and_the_others_go_on(
+def test_an_expired_secret_is_refused_and_the_others_stay_valid(
     deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
 ):
     client = deployment.client()

@@ -1,4 +1,4 @@
-"""Guessing at the token endpoint. tests/users/test_guard.py has the rules."""
+"""Password guessing at the token endpoint. The rules are tested in tests/users/test_guard.py."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -39,7 +39,7 @@ def lock_out(deployment: Deployment, app: Credentials) -> None:
         deployment.wait(timedelta(minutes=1))
 
 
-def test_ten_wrong_passwords_lock_and_the_answer_does_not_tell(
+def test_ten_wrong_passwords_lock_the_user_and_the_response_does_not_show_it(
     deployment: Deployment, app: Credentials
 ):
     lock_out(deployment, app)
@@ -52,16 +52,14 @@ def test_ten_wrong_passwords_lock_and_the_answer_does_not_tell(
     assert at(deployment, HOME).password(app, "alice").status == 200
 
 
-def test_who_has_signed_in_from_there_before_gets_in_meanwhile(
-    deployment: Deployment, app: Credentials
-):
+def test_a_locked_user_can_sign_in_from_a_known_address(deployment: Deployment, app: Credentials):
     assert at(deployment, HOME).password(app, "alice").status == 200
     lock_out(deployment, app)
     assert at(deployment, ATTACKER).password(app, "alice").error == "invalid_grant"
     assert at(deployment, HOME).password(app, "alice").status == 200
 
 
-def test_the_record_says_once_who_was_locked_and_because_of_whom(
+def test_a_lock_is_audited_once_with_user_client_and_address(
     deployment: Deployment, app: Credentials
 ):
     lock_out(deployment, app)
@@ -73,9 +71,9 @@ def test_the_record_says_once_who_was_locked_and_because_of_whom(
     assert event.details == {"of": "user"}
 
 
-def test_names_that_nobody_has_get_the_same_answers(deployment: Deployment, app: Credentials):
+def test_unknown_usernames_get_the_same_responses(deployment: Deployment, app: Credentials):
     for _ in range(12):
-        answer = at(deployment, ATTACKER).password(app, "nobody")
+        answer = at(deployment, ATTACKER).password(app, "unknown")
         assert (answer.status, answer.body) == (400, WRONG)
         deployment.wait(timedelta(minutes=1))
     assert [event.reason for event in refusals(deployment)] == ["unknown user"] * 10 + [
@@ -84,7 +82,7 @@ def test_names_that_nobody_has_get_the_same_answers(deployment: Deployment, app:
 
 
 @pytest.mark.parametrize("more_settings", [{"sign_in_failures": "2", "sign_in_lock": "1h"}])
-def test_how_many_and_how_long_are_settings(deployment: Deployment, app: Credentials):
+def test_failures_and_duration_of_a_lock_are_settings(deployment: Deployment, app: Credentials):
     for _ in range(2):
         deployment.wait(timedelta(seconds=1))
         at(deployment, ATTACKER).password(app, "alice", "a guess")
@@ -98,19 +96,17 @@ def test_how_many_and_how_long_are_settings(deployment: Deployment, app: Credent
 def test_wrong_passwords_through_an_application_lock_out_none_of_its_other_users(
     deployment: Deployment, app: Credentials
 ):
-    """All have its address: ten times the failures of a user would be too many of an address."""
+    """All share its address; these failures would exceed the limit without a client."""
     for number in range(15):
-        assert at(deployment, HOME).password(app, f"nobody-{number}").status == 400
+        assert at(deployment, HOME).password(app, f"unknown-{number}").status == 400
     assert at(deployment, HOME).password(app, "alice").status == 200
 
 
 @pytest.mark.parametrize("more_settings", [{"password_workers": "6", "sign_in_failures": "2"}])
-def test_people_who_sign_in_for_the_first_time_at_once_all_get_in(
-    deployment: Deployment, app: Credentials
-):
-    """Those under way are no failures: the others wait for how they end."""
+def test_concurrent_first_sign_ins_all_succeed(deployment: Deployment, app: Credentials):
+    """Attempts in progress are not failures: the others wait for their results."""
     endpoint = at(deployment, HOME)
-    # While one waits the others go on, about as long as a password takes.
+    # While one waits, the others continue, about as long as hashing a password takes.
     deployment.clock.while_asleep = lambda: deployment.services.sign_in.passwords.matches(
         "a password", None
     )
@@ -122,7 +118,7 @@ def test_people_who_sign_in_for_the_first_time_at_once_all_get_in(
 @pytest.mark.parametrize(
     ("succeeded", "status"), [(True, 200), (False, 400)], ids=["were right", "were wrong"]
 )
-def test_a_sign_in_waits_for_those_under_way_in_other_processes(
+def test_a_sign_in_waits_for_attempts_in_progress_in_other_processes(
     deployment: Deployment, app: Credentials, succeeded: bool, status: int
 ):
     guard = deployment.services.sign_in.guard
@@ -137,8 +133,8 @@ def test_a_sign_in_waits_for_those_under_way_in_other_processes(
     assert not others
 
 
-@pytest.mark.parametrize("name", ["alice", "nobody"])
-def test_what_a_crash_cut_off_is_waited_for_a_few_seconds_and_then_counts_as_failed(
+@pytest.mark.parametrize("name", ["alice", "unknown"])
+def test_attempts_of_a_crashed_process_count_as_failed_after_a_few_seconds(
     deployment: Deployment, app: Credentials, name: str
 ):
     user_id = "alice" if name == "alice" else None
@@ -150,8 +146,8 @@ def test_what_a_crash_cut_off_is_waited_for_a_few_seconds_and_then_counts_as_fai
     assert refusals(deployment)[0].reason == "locked"
 
 
-def test_a_stranger_to_the_issuer_locks_nobody(deployment: Deployment, app: Credentials):
-    """Who is no client with the grant tries no password."""
+def test_an_unauthenticated_client_cannot_lock_a_user(deployment: Deployment, app: Credentials):
+    """Passwords are checked only for authenticated clients with the grant."""
     for _ in range(12):
         answer = at(deployment, ATTACKER).password(Credentials("app", "wrong"), "alice")
         assert answer.error == "invalid_client"

@@ -21,7 +21,7 @@ def alice(deployment: Deployment, token_endpoint: TokenEndpoint) -> SignedIn:
     return sign_in(deployment, token_endpoint)
 
 
-def test_a_client_may_ask_about_an_access_token_of_its_own(alice: SignedIn):
+def test_a_client_may_introspect_its_own_access_token(alice: SignedIn):
     """RFC 7662 §2.2."""
     claims = alice.endpoint.claims(alice.answer)
     assert alice.introspect(alice.answer.token) == {
@@ -35,18 +35,16 @@ def test_a_client_may_ask_about_an_access_token_of_its_own(alice: SignedIn):
     }
 
 
-def test_a_client_of_its_own_has_no_username(deployment: Deployment, token_endpoint: TokenEndpoint):
+def test_a_client_token_has_no_username(deployment: Deployment, token_endpoint: TokenEndpoint):
     client = deployment.client(may_set_session=True)
     answer = token_endpoint.client_credentials(client, session_id="one")
-    said = token_endpoint.introspect(client, answer.token)
-    assert (said["sub"], said["client_id"]) == (client.client_id, client.client_id)
-    assert said["session_id"] == "one"
-    assert "username" not in said
+    response = token_endpoint.introspect(client, answer.token)
+    assert (response["sub"], response["client_id"]) == (client.client_id, client.client_id)
+    assert response["session_id"] == "one"
+    assert "username" not in response
 
 
-def test_roles_are_said_where_the_token_has_them(
-    deployment: Deployment, token_endpoint: TokenEndpoint
-):
+def test_roles_of_the_token_are_returned(deployment: Deployment, token_endpoint: TokenEndpoint):
     deployment.audience("with-roles", include_roles=True)
     deployment.role("runner", ["agents:run"])
     client = deployment.client(audiences=["with-roles"], roles=["runner"])
@@ -54,10 +52,10 @@ def test_roles_are_said_where_the_token_has_them(
     assert token_endpoint.introspect(client, answer.token)["roles"] == ["runner"]
 
 
-def test_a_client_may_ask_about_a_refresh_token_of_its_own(alice: SignedIn):
+def test_a_client_may_introspect_its_own_refresh_token(alice: SignedIn):
     now = alice.deployment.clock()
-    said = alice.introspect(alice.answer.refresh_token)
-    assert said == {
+    response = alice.introspect(alice.answer.refresh_token)
+    assert response == {
         "active": True,
         "scope": "agents:run sessions:read",
         "client_id": "app",
@@ -71,7 +69,7 @@ def test_a_client_may_ask_about_a_refresh_token_of_its_own(alice: SignedIn):
     }
 
 
-def test_asking_uses_nothing_up_and_ends_nothing(alice: SignedIn):
+def test_introspection_neither_uses_nor_revokes_a_token(alice: SignedIn):
     alice.introspect(alice.answer.refresh_token)
     successor = alice.refresh()
     assert successor.status == 200
@@ -79,8 +77,8 @@ def test_asking_uses_nothing_up_and_ends_nothing(alice: SignedIn):
     assert alice.introspect(successor.refresh_token)["active"]
 
 
-def test_nobody_else_learns_anything(alice: SignedIn):
-    """RFC 7662 §2.2: inactive, as what never was."""
+def test_a_token_of_another_client_is_inactive(alice: SignedIn):
+    """RFC 7662 §2.2: the same response as for an unknown token."""
     other = alice.deployment.client("other", scopes=["agents:run"], grant_types=GRANTS)
     for token in (alice.answer.token, alice.answer.refresh_token, "x"):
         assert alice.endpoint.introspect(other, token) == INACTIVE
@@ -88,7 +86,9 @@ def test_nobody_else_learns_anything(alice: SignedIn):
 
 @pytest.mark.parametrize("scope", ["issuer:introspect", "issuer:admin"])
 @pytest.mark.parametrize("how", ["directly", "by a role"])
-def test_who_may_introspect_may_ask_about_all(alice: SignedIn, scope: str, how: str):
+def test_a_client_with_issuer_introspect_may_introspect_any_token(
+    alice: SignedIn, scope: str, how: str
+):
     fields = {"scopes": [scope]} if how == "directly" else {"roles": ["asking"]}
     alice.deployment.role("asking", [scope])
     asking = alice.deployment.client("asking", audiences=[URL], **fields)
@@ -103,22 +103,21 @@ def test_who_may_introspect_may_ask_about_all(alice: SignedIn, scope: str, how: 
         {"audiences": ["my-os"], "scopes": ["issuer:introspect", "agent_os:admin"]},
     ],
 )
-def test_the_right_counts_at_the_issuers_own_audience_only(
+def test_issuer_introspect_applies_at_the_issuers_own_audience_only(
     alice: SignedIn, fields: dict[str, list[str]]
 ):
-    """CONTRACT §2, §4."""
     asking = alice.deployment.client("asking", **fields)
     assert alice.endpoint.introspect(asking, alice.answer.token) == INACTIVE
 
 
-def test_what_expired_is_inactive(alice: SignedIn):
+def test_an_expired_token_is_inactive(alice: SignedIn):
     alice.deployment.wait(timedelta(minutes=15))
     assert alice.introspect(alice.answer.token) == INACTIVE
     alice.deployment.wait(14 * DAY)
     assert alice.introspect(alice.answer.refresh_token) == INACTIVE
 
 
-def test_what_was_revoked_is_inactive(alice: SignedIn):
+def test_a_revoked_token_is_inactive(alice: SignedIn):
     successor = alice.refresh()
     alice.endpoint.revoke(alice.client, alice.answer.token)
     assert alice.introspect(alice.answer.token) == INACTIVE
@@ -128,7 +127,7 @@ def test_what_was_revoked_is_inactive(alice: SignedIn):
     assert alice.introspect(successor.refresh_token) == INACTIVE
 
 
-def test_of_a_user_that_is_disabled_or_deleted_nothing_is_active(alice: SignedIn):
+def test_tokens_of_a_disabled_or_deleted_user_are_inactive(alice: SignedIn):
     with alice.deployment.changing() as work:
         work.users.update(alice.user_id, {"disabled": True})
     for token in (alice.answer.token, alice.answer.refresh_token):
@@ -138,7 +137,7 @@ def test_of_a_user_that_is_disabled_or_deleted_nothing_is_active(alice: SignedIn
     assert alice.introspect(alice.answer.token) == INACTIVE
 
 
-def test_of_a_client_that_is_disabled_nothing_is_active(
+def test_tokens_of_a_disabled_client_are_inactive(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     alice = sign_in(deployment, token_endpoint)
@@ -150,7 +149,7 @@ def test_of_a_client_that_is_disabled_nothing_is_active(
         assert token_endpoint.introspect(admin, token) == INACTIVE
 
 
-def test_a_scope_taken_away_is_not_said_any_more(alice: SignedIn):
+def test_a_removed_scope_is_not_returned(alice: SignedIn):
     with alice.deployment.changing() as work:
         work.assignments.unassign(alice.user_id, Assignment(role="runner"))
     for token in (alice.answer.token, alice.answer.refresh_token):
@@ -173,13 +172,13 @@ def test_a_scope_taken_away_is_not_said_any_more(alice: SignedIn):
     ],
 )
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_what_is_no_token_is_inactive(
+def test_a_string_that_is_not_a_token_is_inactive(
     deployment: Deployment, token_endpoint: TokenEndpoint, token: str
 ):
     assert token_endpoint.introspect(deployment.client(), token) == INACTIVE
 
 
-def test_it_takes_what_the_token_endpoint_takes(deployment: Deployment):
+def test_it_accepts_what_the_token_endpoint_accepts(deployment: Deployment):
     """RFC 7662 §2.1: the same client authentication, and the same bounds."""
     client: Credentials = deployment.client()
     post, path = deployment.http.post, "/oauth2/introspect"
@@ -189,7 +188,7 @@ def test_it_takes_what_the_token_endpoint_takes(deployment: Deployment):
     assert answer.headers["cache-control"] == "no-store"
     hinted = post(path, data={**form, "token_type_hint": "anything"}, auth=auth)
     assert hinted.json() == INACTIVE
-    for wrong in ((client.client_id, "wrong"), ("nobody", "wrong")):
+    for wrong in ((client.client_id, "wrong"), ("unknown", "wrong")):
         answer = post(path, data=form, auth=wrong)
         assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
     assert post(path, data=form).status_code == 401
@@ -202,7 +201,7 @@ def test_it_takes_what_the_token_endpoint_takes(deployment: Deployment):
 def test_without_the_grant_no_refresh_token_is_active(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
-    """Those of before it was turned off can be used no more, and say so."""
+    """Tokens issued before the grant was turned off are inactive as well."""
     services, client = deployment.services, deployment.client("app", grant_types=GRANTS)
     user = services.tokens.directory.load_user(deployment.user("alice"))
     app = services.tokens.directory.load_client("app")

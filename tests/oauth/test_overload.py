@@ -1,4 +1,4 @@
-"""Shedding load: a round of the event loop has a longest time."""
+"""Load shedding: the time of one iteration of the event loop is limited."""
 
 import asyncio
 from datetime import timedelta
@@ -13,7 +13,7 @@ LONG = timedelta(seconds=0.2)
 
 
 async def arriving(rounds: Rounds, clock: FakeClock, number: int) -> list[bool]:
-    """Requests that come at once and take long; for each, whether it is answered."""
+    """Slow requests that arrive together; for each, whether it is answered."""
 
     async def request() -> bool:
         try:
@@ -31,18 +31,18 @@ def rounds(clock: FakeClock) -> Rounds:
     return Rounds(clock)
 
 
-def test_who_comes_too_late_in_a_round_is_refused_at_once(rounds: Rounds, clock: FakeClock):
+def test_a_request_too_late_in_an_iteration_is_refused_at_once(rounds: Rounds, clock: FakeClock):
     assert asyncio.run(arriving(rounds, clock, 6)) == [True] * 3 + [False] * 3
 
 
-def test_the_next_round_begins_anew(rounds: Rounds, clock: FakeClock):
+def test_the_next_iteration_starts_from_zero(rounds: Rounds, clock: FakeClock):
     async def twice() -> list[list[bool]]:
         return [await arriving(rounds, clock, 4), await arriving(rounds, clock, 2)]
 
     assert asyncio.run(twice()) == [[True, True, True, False], [True, True]]
 
 
-def test_time_in_which_nothing_came_is_in_no_round(rounds: Rounds, clock: FakeClock):
+def test_idle_time_does_not_count(rounds: Rounds, clock: FakeClock):
     async def rarely() -> list[bool]:
         answered = []
         for _ in range(5):

@@ -10,7 +10,7 @@ PASSWORD_GRANT = {"grant_types": ["password"]}
 WRONG = {"error": "invalid_grant", "error_description": "Wrong username or password."}
 
 
-def test_the_token_speaks_of_the_user_and_names_the_client(
+def test_the_subject_is_the_user_and_the_client_is_named(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     deployment.role("runner", ["agents:run"])
@@ -29,7 +29,7 @@ def test_the_token_speaks_of_the_user_and_names_the_client(
 def test_user_and_client_must_both_hold_a_scope(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
-    """The meet of what both hold (CONTRACT §4)."""
+    """The token has the scopes that both hold."""
     deployment.role("wide", ["agents:run", "sessions:read"])
     client = deployment.client(scopes=["agents:web:run", "teams:read"], **PASSWORD_GRANT)
     deployment.user("alice", roles=["wide"])
@@ -38,7 +38,7 @@ def test_user_and_client_must_both_hold_a_scope(
         assert token_endpoint.password(client, "alice", scope=scope).error == "invalid_scope"
 
 
-def test_everything_wrong_about_a_user_is_one_answer(
+def test_every_wrong_username_or_password_gets_the_same_response(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     """RFC 6749 §5.2."""
@@ -48,7 +48,7 @@ def test_everything_wrong_about_a_user_is_one_answer(
     deployment.user("no-password", password=None)
     answers = [
         token_endpoint.password(client, "alice", "not the password"),
-        token_endpoint.password(client, "nobody"),
+        token_endpoint.password(client, "unknown"),
         token_endpoint.password(client, "disabled"),
         token_endpoint.password(client, "no-password"),
         token_endpoint.password(client, "x" * 2000),
@@ -96,9 +96,7 @@ def test_a_client_without_the_grant_may_not_use_it(
 
 
 @pytest.mark.parametrize("more_settings", [{"password_grant": "false"}])
-def test_the_grant_can_be_turned_off_altogether(
-    deployment: Deployment, token_endpoint: TokenEndpoint
-):
+def test_the_grant_can_be_disabled(deployment: Deployment, token_endpoint: TokenEndpoint):
     """RFC 9700 §2.4."""
     deployment.user("alice")
     answer = token_endpoint.password(deployment.client(**PASSWORD_GRANT), "alice")
@@ -110,13 +108,13 @@ def test_the_grant_can_be_turned_off_altogether(
 def test_an_old_hash_is_renewed_at_sign_in(deployment: Deployment, token_endpoint: TokenEndpoint):
     client, user_id = deployment.client(**PASSWORD_GRANT), deployment.user("alice")
     old = Passwords("rfc9106").hash(PASSWORD)
-    keep_hash(deployment, user_id, old)
+    store_hash(deployment, user_id, old)
     assert token_endpoint.password(client, "alice").status == 200
-    renewed = kept_hash(deployment, user_id)
+    renewed = stored_hash(deployment, user_id)
     assert renewed != old
     assert "m=19456,t=2,p=1" in renewed
     assert token_endpoint.password(client, "alice").status == 200
-    assert kept_hash(deployment, user_id) == renewed
+    assert stored_hash(deployment, user_id) == renewed
 
 
 def test_rights_at_the_issuers_own_audience_need_both_as_well(
@@ -128,14 +126,14 @@ def test_rights_at_the_issuers_own_audience_need_both_as_well(
     assert token_endpoint.password(reader, "alice").scope == {"issuer:users:read"}
 
 
-def keep_hash(deployment: Deployment, user_id: str, value: str) -> None:
+def store_hash(deployment: Deployment, user_id: str, value: str) -> None:
     from issuer.database.tables import UserRow  # noqa: PLC0415
 
     with deployment.services.database.transaction() as session:
         session.get_one(UserRow, user_id).password_hash = value
 
 
-def kept_hash(deployment: Deployment, user_id: str) -> str:
+def stored_hash(deployment: Deployment, user_id: str) -> str:
     from issuer.database.tables import UserRow  # noqa: PLC0415
 
     with deployment.services.database.reading() as session:

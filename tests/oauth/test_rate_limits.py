@@ -1,4 +1,4 @@
-"""Too many requests are 429 with `Retry-After` (CONTRACT §2, RFC 6585 §4)."""
+"""Too many requests are 429 with `Retry-After` (RFC 6585 §4)."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +31,7 @@ def wrong(client: Credentials) -> Credentials:
 
 def fail(endpoint: TokenEndpoint, times: int = 3) -> None:
     for _ in range(times):
-        assert endpoint.client_credentials(Credentials("nobody", "wrong")).status == 401
+        assert endpoint.client_credentials(Credentials("unknown", "wrong")).status == 401
 
 
 def at_once(ask: Callable[[], TokenAnswer], times: int) -> list[int]:
@@ -43,19 +43,19 @@ def at_once(ask: Callable[[], TokenAnswer], times: int) -> list[int]:
 def test_after_too_many_wrong_credentials_no_more_are_checked(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
-    """Nothing in the answer tells who exists, nor whether the credentials were right."""
+    """The response reveals neither whether a client exists nor whether the secret is right."""
     known, disabled = deployment.client(grant_types=["password"]), deployment.client(disabled=True)
     deployment.user("alice")
     assert token_endpoint.password(known, "alice").status == 200
     fail(token_endpoint)
     answers = [
-        token_endpoint.client_credentials(Credentials("nobody", "wrong")),
+        token_endpoint.client_credentials(Credentials("unknown", "wrong")),
         token_endpoint.client_credentials(wrong(known)),
         token_endpoint.client_credentials(disabled),
-        token_endpoint.password(Credentials("nobody", "wrong"), "alice"),
+        token_endpoint.password(Credentials("unknown", "wrong"), "alice"),
         token_endpoint.password(known, "alice"),
         token_endpoint.password(known, "alice", "wrong"),
-        token_endpoint.password(known, "nobody"),
+        token_endpoint.password(known, "unknown"),
     ]
     for answer in answers:
         assert (answer.status, answer.body) == (429, BODY)
@@ -64,7 +64,7 @@ def test_after_too_many_wrong_credentials_no_more_are_checked(
 
 
 @three_failures
-def test_wrong_passwords_count_as_wrong_secrets_do(
+def test_wrong_passwords_count_like_wrong_secrets(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     client = deployment.client(grant_types=["password"])
@@ -76,10 +76,10 @@ def test_wrong_passwords_count_as_wrong_secrets_do(
 
 
 @three_failures
-def test_a_client_that_memory_confirms_goes_on(
+def test_a_client_authenticated_from_memory_is_exempt(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
-    """It shares the address with a pod whose secret is old: neither is a guess of its own."""
+    """It shares its address with a pod that uses an old secret."""
     good, new = deployment.client(), deployment.client()
     assert token_endpoint.client_credentials(good).status == 200
     fail(token_endpoint)
@@ -88,7 +88,7 @@ def test_a_client_that_memory_confirms_goes_on(
 
 
 @three_failures
-def test_the_next_minute_begins_anew(
+def test_the_limit_starts_again_in_the_next_minute(
     deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
 ):
     new = deployment.client()
@@ -99,7 +99,7 @@ def test_the_next_minute_begins_anew(
 
 
 @three_failures
-def test_what_was_right_or_malformed_or_without_credentials_is_not_counted(
+def test_correct_malformed_and_missing_credentials_do_not_count(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     client = deployment.client(grant_types=["password", "client_credentials"])
@@ -114,7 +114,7 @@ def test_what_was_right_or_malformed_or_without_credentials_is_not_counted(
 
 
 @three_failures
-def test_guesses_at_once_are_as_few_as_in_a_row(
+def test_parallel_guesses_gain_nothing_over_sequential_ones(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     client = deployment.client(grant_types=["password"])
@@ -124,7 +124,7 @@ def test_guesses_at_once_are_as_few_as_in_a_row(
 
 
 @three_failures
-def test_people_who_sign_in_at_once_from_one_address_all_get_in(
+def test_concurrent_sign_ins_from_one_address_all_succeed(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     client = deployment.client(grant_types=["password"])
@@ -133,19 +133,19 @@ def test_people_who_sign_in_at_once_from_one_address_all_get_in(
 
 
 @no_failure_limit
-def test_off_is_off(deployment: Deployment, token_endpoint: TokenEndpoint):
+def test_off_disables_the_limit(deployment: Deployment, token_endpoint: TokenEndpoint):
     fail(token_endpoint, times=70)
 
 
-def test_sixty_a_minute_is_what_nobody_has_to_set(
+def test_the_default_limit_is_sixty_per_minute(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     fail(token_endpoint, times=60)
-    assert token_endpoint.client_credentials(Credentials("nobody", "wrong")).status == 429
+    assert token_endpoint.client_credentials(Credentials("unknown", "wrong")).status == 429
 
 
 @three_requests
-def test_a_client_may_ask_so_often(
+def test_requests_of_a_client_beyond_its_limit_are_refused(
     deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
 ):
     eager, other = deployment.client(), deployment.client()
@@ -159,7 +159,7 @@ def test_a_client_may_ask_so_often(
 
 
 @three_requests
-def test_nobody_uses_up_the_requests_of_another(
+def test_unauthenticated_requests_do_not_count_for_a_client(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     client = deployment.client()
@@ -169,7 +169,7 @@ def test_nobody_uses_up_the_requests_of_another(
 
 
 @three_requests
-def test_every_kind_of_request_counts_and_none_is_hashed_beyond(
+def test_every_grant_counts_and_no_password_is_hashed_beyond_the_limit(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     client = deployment.client(grant_types=["password", "client_credentials"])
@@ -184,13 +184,13 @@ def test_every_kind_of_request_counts_and_none_is_hashed_beyond(
 
 
 @three_failures
-def test_refusals_of_a_limit_are_one_event_with_a_number(
+def test_refusals_by_a_limit_are_one_event_with_a_count(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
-    """Never a row a request; nor what was claimed, which differs each time."""
+    """Not one row per request, and without the claimed id, which may differ each time."""
     fail(token_endpoint)
     for number in range(20):
-        token_endpoint.client_credentials(Credentials(f"nobody-{number}", "wrong"))
+        token_endpoint.client_credentials(Credentials(f"unknown-{number}", "wrong"))
     deployment.services.audit.refusals.write()
     with deployment.services.database.reading() as session:
         query = select(AuditEventRow).where(AuditEventRow.reason.contains("too many"))
@@ -219,7 +219,7 @@ def test_malformed_requests_leave_few_events_and_each_is_counted(
 
 
 @three_requests
-def test_the_event_of_a_client_that_asks_too_often_names_it(
+def test_the_event_of_a_client_beyond_its_limit_names_the_client(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     client = deployment.client()
@@ -235,11 +235,11 @@ def test_the_event_of_a_client_that_asks_too_often_names_it(
 @pytest.mark.parametrize(
     "more_settings", [{"rate_limit_failures": "3/minute", "metrics_token": "a-token-for-scrapers"}]
 )
-def test_they_have_a_number_of_their_own_in_the_metrics(
+def test_refusals_by_a_limit_have_their_own_metric_label(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     fail(token_endpoint)
-    assert token_endpoint.client_credentials(Credentials("nobody", "wrong")).status == 429
+    assert token_endpoint.client_credentials(Credentials("unknown", "wrong")).status == 429
     answer = deployment.http.get(
         "/metrics", headers={"Authorization": "Bearer a-token-for-scrapers"}
     )
@@ -250,10 +250,10 @@ def test_they_have_a_number_of_their_own_in_the_metrics(
 
 
 @three_requests
-def test_a_request_that_waits_for_the_next_second_is_one(
+def test_a_request_that_waits_for_the_next_second_counts_once(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
-    """It is answered anew when the tokens of the client were just revoked."""
+    """It waits because the tokens of the client were just revoked."""
     client = deployment.client("ci-bot")
     with deployment.changing() as work:
         work.clients.revoke_tokens("ci-bot")
@@ -262,10 +262,10 @@ def test_a_request_that_waits_for_the_next_second_is_one(
 
 
 @three_failures
-def test_wrong_refresh_tokens_are_no_failures(
+def test_wrong_refresh_tokens_do_not_count_as_failures(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
-    """Nobody guesses 256 random bits, and who uses one too often is told so each time."""
+    """256 random bits cannot be guessed, and reuse is refused each time."""
     alice = sign_in(deployment, token_endpoint)
     alice.refresh()
     answers = [alice.refresh() for _ in range(5)]

@@ -12,14 +12,14 @@ from tests.drivers import TokenAnswer, TokenEndpoint
 from tests.oauth.refreshing import (
     GRANTS,
     SignedIn,
+    assign,
     change_client,
     events,
     families,
-    give,
     revoked,
     revoked_families,
     sign_in,
-    take,
+    unassign,
 )
 
 UNUSABLE = {"error": "invalid_grant", "error_description": "The refresh token cannot be used."}
@@ -35,7 +35,7 @@ def assert_unusable(answer: TokenAnswer) -> None:
     assert (answer.status, answer.body) == (400, UNUSABLE)
 
 
-def test_a_sign_in_gives_a_refresh_token_to_a_client_that_may_use_one(alice: SignedIn):
+def test_a_sign_in_returns_a_refresh_token_to_a_client_with_the_grant_type(alice: SignedIn):
     """RFC 6749 §4.3.3."""
     assert re.fullmatch(r"airt_[0-9A-Za-z]{65}[0-9a-f]{8}", alice.answer.refresh_token)
     assert alice.answer.body.keys() == {
@@ -47,7 +47,7 @@ def test_a_sign_in_gives_a_refresh_token_to_a_client_that_may_use_one(alice: Sig
     }
 
 
-def test_no_other_client_and_no_other_grant_gets_one(
+def test_other_clients_and_other_grants_get_no_refresh_token(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     """RFC 6749 §4.4.3."""
@@ -58,8 +58,8 @@ def test_no_other_client_and_no_other_grant_gets_one(
     assert "refresh_token" not in token_endpoint.client_credentials(both).body
 
 
-def test_refreshing_gives_an_access_token_and_the_next_refresh_token(alice: SignedIn):
-    """RFC 6749 §6: as originally granted, where no scope is asked for."""
+def test_refreshing_returns_an_access_token_and_the_next_refresh_token(alice: SignedIn):
+    """RFC 6749 §6: the scope originally granted, if none is requested."""
     answer = alice.refresh()
     assert (answer.status, answer.scope) == (200, {"agents:run", "sessions:read"})
     assert answer.response.headers["cache-control"] == "no-store"
@@ -71,7 +71,7 @@ def test_refreshing_gives_an_access_token_and_the_next_refresh_token(alice: Sign
     assert alice.refresh(answer.refresh_token).status == 200
 
 
-def test_every_token_is_on_record_with_its_family(alice: SignedIn):
+def test_every_token_is_audited_with_its_family(alice: SignedIn):
     answer = alice.refresh()
     first, second = events(alice.deployment, "token.issued")[-2:]
     assert (first.details["grant_type"], second.details["grant_type"]) == tuple(GRANTS)
@@ -81,8 +81,8 @@ def test_every_token_is_on_record_with_its_family(alice: SignedIn):
     assert second.request_id == answer.response.headers["x-request-id"]
 
 
-def test_nothing_kept_shows_a_token_or_finds_its_family(alice: SignedIn):
-    """At rest there are HMACs, and nothing of a token is in any event."""
+def test_nothing_stored_reveals_a_token_or_its_family(alice: SignedIn):
+    """Only HMACs are stored, and no audit event contains any part of a token."""
     with alice.deployment.services.database.reading() as session:
         row = session.scalars(select(RefreshFamilyRow)).one()
     kept = repr(vars(row)) + "".join(
@@ -93,10 +93,10 @@ def test_nothing_kept_shows_a_token_or_finds_its_family(alice: SignedIn):
     assert token[27:70] not in kept
 
 
-# Used twice
+# Reuse
 
 
-def test_using_a_token_again_ends_its_family(alice: SignedIn):
+def test_reuse_ends_the_family(alice: SignedIn):
     """RFC 9700 §4.14.2: neither the old token nor the newest works, nor the access tokens."""
     successor = alice.refresh()
     assert_unusable(alice.refresh())
@@ -108,7 +108,7 @@ def test_using_a_token_again_ends_its_family(alice: SignedIn):
     assert families(alice.deployment) == 0
 
 
-def test_the_end_of_a_family_is_on_record(alice: SignedIn):
+def test_the_end_of_a_family_is_audited(alice: SignedIn):
     successor = alice.refresh()
     answer = alice.refresh()
     (event,) = events(alice.deployment, "refresh.reused")
@@ -120,14 +120,14 @@ def test_the_end_of_a_family_is_on_record(alice: SignedIn):
     assert (refused.target, refused.reason) == (alice.user_id, "refresh token used before")
 
 
-def test_another_family_of_the_same_user_and_client_goes_on(alice: SignedIn):
+def test_another_family_of_the_same_user_and_client_stays_active(alice: SignedIn):
     other = alice.sign_in()
     alice.refresh()
     assert_unusable(alice.refresh())
     assert alice.refresh(other.refresh_token).status == 200
 
 
-def test_a_token_used_long_ago_ends_its_family_too(alice: SignedIn):
+def test_reuse_of_an_old_token_ends_its_family_too(alice: SignedIn):
     newest = alice.refresh()
     for _ in range(5):
         newest = alice.refresh(newest.refresh_token)
@@ -135,7 +135,7 @@ def test_a_token_used_long_ago_ends_its_family_too(alice: SignedIn):
     assert_unusable(alice.refresh(newest.refresh_token))
 
 
-def test_a_refused_request_uses_nothing_up(alice: SignedIn):
+def test_a_refused_request_does_not_use_the_token(alice: SignedIn):
     for parameters in (
         {"scope": "teams:run"},
         {"scope": "agents::run"},
@@ -146,11 +146,11 @@ def test_a_refused_request_uses_nothing_up(alice: SignedIn):
     assert alice.refresh().status == 200
 
 
-# A lost answer
+# A lost response
 
 
 @pytest.mark.parametrize("more_settings", [GRACE])
-def test_within_the_grace_the_same_request_gets_the_same_token(alice: SignedIn):
+def test_within_the_grace_period_the_same_request_gets_the_same_token(alice: SignedIn):
     lost = alice.refresh(scope="agents:run")
     alice.deployment.wait(timedelta(seconds=29))
     again = alice.refresh(scope="agents:run")
@@ -164,14 +164,16 @@ def test_within_the_grace_the_same_request_gets_the_same_token(alice: SignedIn):
 
 @pytest.mark.parametrize("more_settings", [GRACE])
 @pytest.mark.parametrize("parameters", [{}, {"scope": "sessions:read"}, {"session_id": "s"}])
-def test_within_the_grace_another_request_is_reuse(alice: SignedIn, parameters: dict[str, str]):
+def test_within_the_grace_period_another_request_is_reuse(
+    alice: SignedIn, parameters: dict[str, str]
+):
     alice.refresh(scope="agents:run")
     assert_unusable(alice.refresh(**parameters))
     assert families(alice.deployment) == 0
 
 
 @pytest.mark.parametrize("more_settings", [GRACE])
-def test_after_the_grace_it_is_reuse(alice: SignedIn):
+def test_after_the_grace_period_a_repeated_request_is_reuse(alice: SignedIn):
     alice.refresh()
     alice.deployment.wait(timedelta(seconds=30))
     assert_unusable(alice.refresh())
@@ -179,7 +181,7 @@ def test_after_the_grace_it_is_reuse(alice: SignedIn):
 
 
 @pytest.mark.parametrize("more_settings", [GRACE])
-def test_once_the_successor_was_used_the_answer_was_not_lost(alice: SignedIn):
+def test_once_the_successor_was_used_a_repeated_request_is_reuse(alice: SignedIn):
     successor = alice.refresh()
     newest = alice.refresh(successor.refresh_token)
     assert_unusable(alice.refresh())
@@ -189,15 +191,17 @@ def test_once_the_successor_was_used_the_answer_was_not_lost(alice: SignedIn):
 # Scopes
 
 
-def test_a_narrower_scope_is_granted_and_narrows_nothing_else(alice: SignedIn):
+def test_a_narrower_scope_applies_to_that_access_token_only(alice: SignedIn):
     """RFC 6749 §6."""
     narrow = alice.refresh(scope="agents:web:run")
     assert narrow.scope == {"agents:web:run"}
     assert alice.refresh(narrow.refresh_token).scope == {"agents:run", "sessions:read"}
 
 
-def test_no_scope_beyond_the_sign_in(deployment: Deployment, token_endpoint: TokenEndpoint):
-    """RFC 6749 §6: also not one that the user holds, and did not ask for then."""
+def test_a_scope_beyond_the_sign_in_is_refused(
+    deployment: Deployment, token_endpoint: TokenEndpoint
+):
+    """RFC 6749 §6: even one that the user holds but did not request then."""
     alice = sign_in(deployment, token_endpoint, scope="agents:web:run")
     for scope in ("agents:run", "sessions:read", "agents:web:run sessions:read"):
         assert alice.refresh(scope=scope).error == "invalid_scope"
@@ -205,37 +209,36 @@ def test_no_scope_beyond_the_sign_in(deployment: Deployment, token_endpoint: Tok
     assert answer.scope == {"agents:web:run"}
 
 
-def test_a_right_given_since_the_sign_in_needs_another(alice: SignedIn):
+def test_a_right_added_after_the_sign_in_needs_a_new_sign_in(alice: SignedIn):
     alice.deployment.role("more", ["teams:run"])
-    give(alice, "more")
+    assign(alice, "more")
     assert alice.refresh(scope="teams:run").error == "invalid_scope"
     assert alice.refresh().scope == {"agents:run", "sessions:read"}
 
 
-def test_a_role_taken_away_is_gone_at_the_next_refresh(alice: SignedIn):
+def test_an_unassigned_role_no_longer_applies_at_the_next_refresh(alice: SignedIn):
     alice.deployment.role("web", ["agents:web:run"])
-    give(alice, "web")
-    take(alice, "runner")
+    assign(alice, "web")
+    unassign(alice, "runner")
     assert alice.refresh(scope="agents:run").error == "invalid_scope"
     narrowed = alice.refresh()
     assert narrowed.scope == {"agents:web:run"}
-    give(alice, "runner")
+    assign(alice, "runner")
     assert alice.refresh(narrowed.refresh_token).scope == {"agents:run", "sessions:read"}
 
 
-def test_a_scope_taken_from_the_client_is_gone_as_well(alice: SignedIn):
+def test_a_scope_removed_from_the_client_no_longer_applies(alice: SignedIn):
     with alice.deployment.changing() as work:
         work.clients.update("app", {"scopes": ["sessions:read"]})
     assert alice.refresh().scope == {"sessions:read"}
 
 
-def test_no_right_left_is_a_token_without_scopes(alice: SignedIn):
-    take(alice, "runner")
+def test_without_any_rights_the_token_has_no_scopes(alice: SignedIn):
+    unassign(alice, "runner")
     assert alice.refresh().scope == set()
 
 
-def test_claims_and_roles_are_those_of_now(deployment: Deployment, token_endpoint: TokenEndpoint):
-    """CONTRACT §3."""
+def test_claims_and_roles_are_current(deployment: Deployment, token_endpoint: TokenEndpoint):
     deployment.audience("with-roles", include_roles=True)
     deployment.role("runner", ["agents:run"])
     client = deployment.client(audiences=["with-roles"], scopes=["agents:run"], grant_types=GRANTS)
@@ -250,7 +253,9 @@ def test_claims_and_roles_are_those_of_now(deployment: Deployment, token_endpoin
 # The session
 
 
-def test_the_session_of_the_sign_in_stays(deployment: Deployment, token_endpoint: TokenEndpoint):
+def test_the_session_id_of_the_sign_in_is_kept(
+    deployment: Deployment, token_endpoint: TokenEndpoint
+):
     alice = sign_in(deployment, token_endpoint, session_id="one")
     same = alice.refresh()
     other = alice.refresh(same.refresh_token, session_id="two")
@@ -283,29 +288,29 @@ def test_it_is_for_the_audience_of_the_sign_in_only(
     )
 
 
-def test_an_audience_the_client_may_not_use_any_more(alice: SignedIn):
+def test_an_audience_removed_from_the_client_is_invalid_target(alice: SignedIn):
     change_client(alice, audiences=[])
     assert alice.refresh().error == "invalid_target"
     change_client(alice, audiences=["my-os"])
     assert alice.refresh().status == 200
 
 
-# Whose it is
+# Other clients, wrong tokens
 
 
-def test_another_client_neither_uses_nor_ends_it(alice: SignedIn):
-    """RFC 6749 §10.4. One answer, whether the token lives, was used, or never was."""
+def test_another_client_can_neither_use_nor_revoke_the_token(alice: SignedIn):
+    """RFC 6749 §10.4. The same response for an active, a used and an unknown token."""
     other = alice.deployment.client("other", grant_types=GRANTS)
     used = alice.answer.refresh_token
-    living = alice.refresh().refresh_token
-    for token in (living, used, "airt_" + "0" * 73):
+    active = alice.refresh().refresh_token
+    for token in (active, used, "airt_" + "0" * 73):
         assert_unusable(alice.endpoint.refresh(other, token))
-    assert alice.refresh(living).status == 200
+    assert alice.refresh(active).status == 200
     assert not events(alice.deployment, "refresh.reused")
 
 
 @pytest.mark.parametrize(
-    "spoilt",
+    "malformed",
     [
         lambda token: token[:-1],
         lambda token: token + "0",
@@ -319,8 +324,8 @@ def test_another_client_neither_uses_nor_ends_it(alice: SignedIn):
     ],
 )
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_a_spoilt_token_is_unknown_and_ends_nothing(alice: SignedIn, spoilt):
-    assert_unusable(alice.refresh(spoilt(alice.answer.refresh_token)))
+def test_a_malformed_token_is_unknown_and_revokes_nothing(alice: SignedIn, malformed):
+    assert_unusable(alice.refresh(malformed(alice.answer.refresh_token)))
     assert alice.refresh().status == 200
 
 
@@ -332,7 +337,7 @@ def test_a_missing_token_is_invalid_request(alice: SignedIn):
     assert (answer.status, answer.error) == (400, "invalid_request")
 
 
-def test_a_client_that_lost_the_grant_is_unauthorized(alice: SignedIn):
+def test_a_client_without_the_grant_type_is_unauthorized(alice: SignedIn):
     change_client(alice, grant_types=["password"])
     assert alice.refresh().error == "unauthorized_client"
 
@@ -349,7 +354,7 @@ def test_a_client_must_authenticate(alice: SignedIn):
 # Lifetimes
 
 
-def test_a_token_that_was_not_used_for_long_is_dead(alice: SignedIn):
+def test_an_unused_token_expires(alice: SignedIn):
     alice.deployment.wait(timedelta(days=14) - timedelta(seconds=1))
     used = alice.refresh()
     assert used.status == 200
@@ -357,7 +362,7 @@ def test_a_token_that_was_not_used_for_long_is_dead(alice: SignedIn):
     assert_unusable(alice.refresh(used.refresh_token))
 
 
-def test_no_family_outlives_the_longest_lifetime(alice: SignedIn):
+def test_a_family_expires_after_its_maximum_lifetime(alice: SignedIn):
     newest = alice.answer
     for _ in range(8):
         alice.deployment.wait(timedelta(days=11))
@@ -378,10 +383,10 @@ def test_expired_families_are_deleted(alice: SignedIn):
     assert families(alice.deployment) == 0
 
 
-# What ends all of them
+# Changes that revoke all refresh tokens
 
 
-def test_a_user_or_client_that_is_deleted_and_made_again_brings_nothing_back(
+def test_tokens_stay_revoked_when_a_user_or_client_is_recreated(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     alice = sign_in(deployment, token_endpoint)
@@ -397,7 +402,7 @@ def test_a_user_or_client_that_is_deleted_and_made_again_brings_nothing_back(
     assert_unusable(token_endpoint.refresh(again, token))
 
 
-def test_an_audience_that_is_deleted_and_made_again_brings_nothing_back(
+def test_tokens_stay_revoked_when_an_audience_is_recreated(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     deployment.audience("short-lived")
@@ -415,8 +420,10 @@ def test_an_audience_that_is_deleted_and_made_again_brings_nothing_back(
 @pytest.mark.parametrize(
     "end", ["disable_user", "disable_client", "set_password", "revoke_user", "revoke_client"]
 )
-def test_what_ends_all_tokens_of_somebody_ends_refresh_tokens_for_good(alice: SignedIn, end: str):
-    """Also once the user or client is enabled again."""
+def test_a_change_that_revokes_all_tokens_ends_refresh_tokens_permanently(
+    alice: SignedIn, end: str
+):
+    """Even after the user or client is enabled again."""
     prepared = alice.deployment.services.sign_in.passwords.prepared(PASSWORD)
     with alice.deployment.changing() as work:
         if end == "disable_user":
@@ -438,14 +445,14 @@ def test_what_ends_all_tokens_of_somebody_ends_refresh_tokens_for_good(alice: Si
 
 
 @pytest.mark.parametrize("more_settings", [{"password_grant": "false"}])
-def test_without_the_password_grant_there_is_none(
+def test_without_the_password_grant_the_refresh_grant_is_unsupported(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     client = deployment.client(grant_types=GRANTS)
     assert token_endpoint.refresh(client, "x").error == "unsupported_grant_type"
 
 
-def test_an_old_hash_renewed_at_sign_in_begins_a_family(
+def test_a_sign_in_that_renews_an_old_hash_returns_a_refresh_token(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     from issuer.database.tables import UserRow  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""A request that comes again is not looked at again, and gets what it would get if it were."""
+"""A repeated request is answered from a cache, and gets what it would get without the cache."""
 
 import base64
 from collections.abc import Callable
@@ -24,7 +24,7 @@ ROLE = "runner"
 
 @pytest.fixture
 def client(deployment: Deployment) -> Credentials:
-    """A client with something of all that a token may be made of."""
+    """A client that uses every feature of a token."""
     deployment.role(ROLE, ["agents:run"])
     return deployment.client(
         "ci-bot",
@@ -59,13 +59,13 @@ def edit_role(*scopes: str) -> Callable[[Deployment], None]:
     return change
 
 
-def take_role(deployment: Deployment) -> None:
+def unassign_role(deployment: Deployment) -> None:
     with deployment.changing() as work:
         for each in work.assignments.of("ci-bot"):
             work.assignments.unassign("ci-bot", each)
 
 
-def give_role(deployment: Deployment) -> None:
+def assign_role(deployment: Deployment) -> None:
     with deployment.changing() as work:
         if not work.assignments.of("ci-bot"):
             work.assignments.assign("ci-bot", Assignment(role=ROLE))
@@ -92,16 +92,16 @@ CHANGES: dict[str, Callable[[Deployment], None]] = {
     "the audience": edit(audiences=["my-os"]),
     "an empty role": edit_role(),
     "a larger role": edit_role("agents:run", "teams:run"),
-    "without the role": take_role,
-    "with the role": give_role,
+    "without the role": unassign_role,
+    "with the role": assign_role,
     "roles in tokens": edit_audience(include_roles=True),
     "a lifetime of the audience": edit_audience(access_token_ttl=120),
     "revoked": revoke_client,
 }
 
 
-def said(answer: TokenAnswer, token_endpoint: TokenEndpoint) -> object:
-    """All of an answer that is the same for the same request."""
+def stable_parts(answer: TokenAnswer, token_endpoint: TokenEndpoint) -> object:
+    """The parts of a response that are the same for the same request."""
     if answer.status != 200:
         return answer.status, answer.body
     claims = {**token_endpoint.claims(answer), "jti": "…", "iat": "…", "exp": "…"}
@@ -109,11 +109,11 @@ def said(answer: TokenAnswer, token_endpoint: TokenEndpoint) -> object:
 
 
 def as_new(client: Credentials, token_endpoint: TokenEndpoint) -> TokenAnswer:
-    """The same request in other bytes, which has to be looked at."""
+    """The same request in other bytes, which is not cached."""
     return token_endpoint.client_credentials(client, unknown_to_us="1")
 
 
-def test_it_gets_another_token_that_is_on_record(
+def test_each_repeated_request_gets_a_new_audited_token(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     client = deployment.client("ci-bot", scopes=["agents:run"])
@@ -126,7 +126,7 @@ def test_it_gets_another_token_that_is_on_record(
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_after_a_change_it_gets_what_a_new_one_gets(
+def test_after_a_change_a_repeated_request_gets_what_a_new_one_gets(
     deployment: Deployment,
     token_endpoint: TokenEndpoint,
     client: Credentials,
@@ -136,7 +136,9 @@ def test_after_a_change_it_gets_what_a_new_one_gets(
         assert token_endpoint.client_credentials(client).status == 200
     change(deployment)
     again = token_endpoint.client_credentials(client)
-    assert said(again, token_endpoint) == said(as_new(client, token_endpoint), token_endpoint)
+    assert stable_parts(again, token_endpoint) == stable_parts(
+        as_new(client, token_endpoint), token_endpoint
+    )
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
@@ -144,17 +146,21 @@ def test_after_a_change_it_gets_what_a_new_one_gets(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(changes=st.lists(st.sampled_from(list(CHANGES)), min_size=2, max_size=10))
-def test_so_it_is_after_any_changes(
+def test_after_any_changes_a_repeated_request_gets_what_a_new_one_gets(
     deployment: Deployment, token_endpoint: TokenEndpoint, client: Credentials, changes: list[str]
 ):
-    """One house for all of them: each begins where the one before it left off."""
+    """All examples share one deployment: each starts where the previous one ended."""
     for change in changes:
         CHANGES[change](deployment)
         again = token_endpoint.client_credentials(client)
-        assert said(again, token_endpoint) == said(as_new(client, token_endpoint), token_endpoint)
+        assert stable_parts(again, token_endpoint) == stable_parts(
+            as_new(client, token_endpoint), token_endpoint
+        )
 
 
-def test_it_needs_the_secret_each_time(deployment: Deployment, token_endpoint: TokenEndpoint):
+def test_a_repeated_request_needs_the_secret_each_time(
+    deployment: Deployment, token_endpoint: TokenEndpoint
+):
     client, other = deployment.client(), deployment.client()
     for each in (client, other):
         assert token_endpoint.client_credentials(each).status == 200
@@ -163,7 +169,9 @@ def test_it_needs_the_secret_each_time(deployment: Deployment, token_endpoint: T
         assert answer.error == "invalid_client"
 
 
-def test_a_secret_that_expired_opens_nothing(deployment: Deployment, token_endpoint: TokenEndpoint):
+def test_a_repeated_request_with_an_expired_secret_is_refused(
+    deployment: Deployment, token_endpoint: TokenEndpoint
+):
     client = deployment.client()
     short = deployment.secret(
         client, expires_at=(deployment.clock() + timedelta(hours=1)).isoformat()
@@ -174,7 +182,9 @@ def test_a_secret_that_expired_opens_nothing(deployment: Deployment, token_endpo
     assert token_endpoint.client_credentials(client).status == 200
 
 
-def test_a_secret_in_the_form_does_as_well(deployment: Deployment, token_endpoint: TokenEndpoint):
+def test_requests_with_the_secret_in_the_form_are_cached_too(
+    deployment: Deployment, token_endpoint: TokenEndpoint
+):
     client = deployment.client()
     form = {
         "grant_type": "client_credentials",
@@ -196,7 +206,7 @@ def test_a_password_is_checked_each_time(deployment: Deployment, token_endpoint:
 
 
 @pytest.mark.parametrize("more_settings", [{"rate_limit_requests": "3/minute"}])
-def test_where_requests_are_limited_each_one_counts(
+def test_every_repeated_request_counts_for_the_rate_limit(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     client = deployment.client()
@@ -204,8 +214,8 @@ def test_where_requests_are_limited_each_one_counts(
     assert answers == [200, 200, 200, 429]
 
 
-class Remembering:
-    """The cache and what fills it, without the server around them."""
+class CachingRequests:
+    """The cache with the steps that fill it, without a server."""
 
     def __init__(self, deployment: Deployment, max_entries: int) -> None:
         self._services = deployment.services
@@ -221,7 +231,7 @@ class Remembering:
         request = AuthenticatedRequest(parsed, client.record, client.secret)
         self._cache.add(form, self._server.authorize(request))
 
-    def knows(self, form: ReceivedForm) -> bool:
+    def has(self, form: ReceivedForm) -> bool:
         return self._cache.find(form, self._services.clock()) is not None
 
 
@@ -234,27 +244,30 @@ def form(client: Credentials, *, more: str = "") -> ReceivedForm:
     )
 
 
-def test_the_last_one_of_a_client_is_remembered(deployment: Deployment):
+def test_the_last_request_of_a_client_is_cached(deployment: Deployment):
     remembering, client, other = (
-        Remembering(deployment, 10),
+        CachingRequests(deployment, 10),
         deployment.client(),
         deployment.client(),
     )
     for each in (form(other), form(client), form(client, more="&scope=")):
         remembering.authorize(each)
     known = [form(other), form(client), form(client, more="&scope=")]
-    assert [remembering.knows(each) for each in known] == [True, False, True]
+    assert [remembering.has(each) for each in known] == [True, False, True]
 
 
-def test_a_long_one_is_not_remembered(deployment: Deployment):
-    remembering, client = Remembering(deployment, 10), deployment.client()
+def test_a_long_request_is_not_cached(deployment: Deployment):
+    remembering, client = CachingRequests(deployment, 10), deployment.client()
     long = form(client, more="&x=" + "x" * 1_000)
     remembering.authorize(long)
-    assert not remembering.knows(long)
+    assert not remembering.has(long)
 
 
-def test_of_very_many_clients_not_all_are_remembered(deployment: Deployment):
-    remembering, forms = Remembering(deployment, 3), [form(deployment.client()) for _ in range(4)]
+def test_the_cache_is_bounded(deployment: Deployment):
+    remembering, forms = (
+        CachingRequests(deployment, 3),
+        [form(deployment.client()) for _ in range(4)],
+    )
     for each in forms:
         remembering.authorize(each)
-    assert [remembering.knows(each) for each in forms] == [False, False, False, True]
+    assert [remembering.has(each) for each in forms] == [False, False, False, True]

@@ -35,7 +35,7 @@ def revoke(alice: SignedIn, token: str, by: Credentials | None = None, **paramet
     return alice.endpoint.revoke(by or alice.client, token, **parameters).status_code
 
 
-def test_a_refresh_token_ends_with_the_access_tokens_it_gave(alice: SignedIn):
+def test_revoking_a_refresh_token_revokes_its_access_tokens(alice: SignedIn):
     """RFC 7009 §2.1."""
     next_one = alice.refresh()
     answer = alice.endpoint.revoke(alice.client, next_one.refresh_token)
@@ -49,22 +49,22 @@ def test_a_refresh_token_ends_with_the_access_tokens_it_gave(alice: SignedIn):
     assert event.request_id == answer.headers["x-request-id"]
 
 
-def test_another_family_goes_on(alice: SignedIn):
+def test_another_family_stays_active(alice: SignedIn):
     other = alice.sign_in()
     revoke(alice, alice.answer.refresh_token)
     assert alice.refresh(other.refresh_token).status == 200
 
 
-def test_a_refresh_token_that_was_used_ends_its_family_as_well(alice: SignedIn):
-    """A client that lost an answer, and gives up."""
+def test_revoking_a_used_refresh_token_ends_its_family(alice: SignedIn):
+    """As a client does that lost a response."""
     next_one = alice.refresh()
     assert revoke(alice, alice.answer.refresh_token) == 200
     assert alice.refresh(next_one.refresh_token).error == "invalid_grant"
     assert not events(alice.deployment, "refresh.reused")
 
 
-def test_an_access_token_is_revoked_by_itself(alice: SignedIn):
-    """RFC 7009 §2.1: the refresh token may stay, and does."""
+def test_revoking_an_access_token_revokes_only_that_token(alice: SignedIn):
+    """RFC 7009 §2.1: the refresh token stays valid."""
     assert revoke(alice, alice.answer.token) == 200
     claims = alice.endpoint.claims(alice.answer)
     assert revoked(alice.deployment) == {claims["jti"]}
@@ -85,7 +85,7 @@ def test_a_token_of_client_credentials_can_be_revoked(
 @pytest.mark.parametrize("hint", ["access_token", "refresh_token", "saml2_assertion"])
 @pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_a_hint_changes_nothing(alice: SignedIn, kind: str, hint: str):
+def test_the_hint_is_ignored(alice: SignedIn, kind: str, hint: str):
     """RFC 7009 §2.1."""
     assert revoke(alice, alice.answer.body[kind], token_type_hint=hint) == 200
     claims = alice.endpoint.claims(alice.answer)
@@ -96,8 +96,8 @@ def test_a_hint_changes_nothing(alice: SignedIn, kind: str, hint: str):
     assert alice.introspect(alice.answer.body[kind]) == {"active": False}
 
 
-def test_what_is_no_living_token_is_answered_the_same(alice: SignedIn):
-    """RFC 7009 §2.2: nothing is left to be done."""
+def test_an_inactive_token_gets_the_same_response(alice: SignedIn):
+    """RFC 7009 §2.2."""
     for token in ("x", "a.b.c", "airt_" + "0" * 73, alice.answer.token[:-4] + "AAAA", "é" * 500):
         assert revoke(alice, token) == 200
     for token in (alice.answer.token, alice.answer.refresh_token):
@@ -106,14 +106,14 @@ def test_what_is_no_living_token_is_answered_the_same(alice: SignedIn):
     assert len(events(alice.deployment, "refresh.revoked")) == 1
 
 
-def test_an_expired_token_is_answered_the_same(alice: SignedIn):
+def test_an_expired_token_gets_the_same_response(alice: SignedIn):
     alice.deployment.wait(timedelta(days=15))
     for token in (alice.answer.token, alice.answer.refresh_token):
         assert revoke(alice, token) == 200
     assert not revoked(alice.deployment) | revoked_families(alice.deployment)
 
 
-def test_another_client_does_not_revoke_a_refresh_token_nor_learn_that_it_lives(
+def test_another_client_cannot_revoke_a_refresh_token_nor_learn_that_it_is_active(
     alice: SignedIn, other: Credentials
 ):
     answers = [
@@ -124,8 +124,8 @@ def test_another_client_does_not_revoke_a_refresh_token_nor_learn_that_it_lives(
     assert alice.refresh().status == 200
 
 
-def test_another_client_is_refused_an_access_token(alice: SignedIn, other: Credentials):
-    """RFC 7009 §2.1. Whose it is stands in it for everybody to read."""
+def test_another_client_cannot_revoke_an_access_token(alice: SignedIn, other: Credentials):
+    """RFC 7009 §2.1. The token itself names its client."""
     answer = alice.endpoint.revoke(other, alice.answer.token)
     assert (answer.status_code, answer.json()) == (
         400,
@@ -138,20 +138,20 @@ def test_another_client_is_refused_an_access_token(alice: SignedIn, other: Crede
     assert events(alice.deployment, "revocation.refused")[-1].actor == "other"
 
 
-def test_what_was_asked_for_and_not_done_is_on_record(alice: SignedIn, other: Credentials):
+def test_requests_that_revoke_nothing_are_audited(alice: SignedIn, other: Credentials):
     revoke(alice, alice.answer.refresh_token, by=other)
     event = events(alice.deployment, "revocation.refused")[-1]
     assert (event.actor, event.outcome) == ("other", "refused")
     assert alice.answer.refresh_token not in repr(vars(event))
 
 
-def test_it_takes_what_the_token_endpoint_takes(alice: SignedIn):
+def test_it_accepts_what_the_token_endpoint_accepts(alice: SignedIn):
     """RFC 7009 §2.1: the same client authentication, and the same bounds."""
     post, path = alice.deployment.http.post, "/oauth2/revoke"
     form, auth = {"token": "x"}, (alice.client.client_id, alice.client.client_secret)
     in_form = {**form, "client_id": auth[0], "client_secret": auth[1]}
     assert post(path, data=in_form).status_code == 200
-    for wrong in (("app", "wrong"), ("nobody", "wrong")):
+    for wrong in (("app", "wrong"), ("unknown", "wrong")):
         answer = post(path, data=form, auth=wrong)
         assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
         assert answer.headers["www-authenticate"].startswith("Basic")
@@ -170,20 +170,20 @@ def test_it_takes_what_the_token_endpoint_takes(alice: SignedIn):
     assert (got.status_code, got.headers["allow"]) == (405, "POST")
 
 
-def test_refused_credentials_are_on_record(alice: SignedIn):
+def test_refused_credentials_are_audited(alice: SignedIn):
     alice.deployment.http.post("/oauth2/revoke", data={"token": "x"}, auth=("app", "wrong"))
     event = events(alice.deployment, "revocation.refused")[-1]
     assert (event.target, event.reason) == ("app", "wrong secret")
 
 
-def test_a_family_ends_once(alice: SignedIn):
+def test_revoking_a_family_twice_is_audited_once(alice: SignedIn):
     revoke(alice, alice.answer.refresh_token)
     assert families(alice.deployment) == 0
     assert revoke(alice, alice.answer.refresh_token) == 200
 
 
 def fill_the_feed(deployment: Deployment) -> None:
-    """So that only four more tokens or families may be listed for a client."""
+    """Until only four more tokens or families may be listed for a client."""
     with deployment.services.database.changing() as session:
         store = RevocationStore(session)
         expires_at, change = (
@@ -195,7 +195,7 @@ def fill_the_feed(deployment: Deployment) -> None:
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_a_token_that_finds_no_room_in_the_feed_stays_valid_and_its_client_is_told_so(
+def test_an_access_token_of_a_user_is_not_revoked_if_the_feed_is_full(
     alice: SignedIn,
 ):
     """RFC 7009 §2.2.1: 503, and the token still exists."""
@@ -210,8 +210,8 @@ def test_a_token_that_finds_no_room_in_the_feed_stays_valid_and_its_client_is_to
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_without_room_in_the_feed_a_refresh_family_ends_all_the_same(alice: SignedIn):
-    """With all access tokens of its user so far; the other family gives new ones."""
+def test_a_refresh_family_ends_even_if_the_feed_is_full(alice: SignedIn):
+    """All earlier access tokens of its user are revoked; the other family gets new ones."""
     fill_the_feed(alice.deployment)
     answers = [alice.sign_in() for _ in range(9)]
     for answer in answers[1:]:
@@ -222,7 +222,7 @@ def test_without_room_in_the_feed_a_refresh_family_ends_all_the_same(alice: Sign
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_without_room_in_the_feed_a_client_gives_up_all_that_it_has_in_its_own_name(
+def test_if_the_feed_is_full_a_client_revokes_all_its_own_tokens(
     deployment: Deployment, token_endpoint: TokenEndpoint, alice: SignedIn
 ):
     client = deployment.client(grant_types=[*GRANTS, "client_credentials"])

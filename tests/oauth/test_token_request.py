@@ -1,4 +1,4 @@
-"""The shape of a token request (RFC 6749 §3.2, CONTRACT §2 "Errors")."""
+"""The form of a token request and its errors (RFC 6749 §3.2, §5.2)."""
 
 import logging
 from datetime import timedelta
@@ -19,7 +19,7 @@ def refused(description: str, error: str = "invalid_request") -> dict[str, str]:
 def test_a_repeated_parameter_is_refused(
     deployment: Deployment, token_endpoint: TokenEndpoint, repeated: str
 ):
-    """RFC 6749 §3.2: also where the values are equal."""
+    """RFC 6749 §3.2: even if the values are equal."""
     client = deployment.client()
     body = f"grant_type=client_credentials&{repeated}=a&{repeated}=a"
     if repeated == "grant_type":
@@ -50,7 +50,7 @@ def test_another_content_type_is_refused(token_endpoint: TokenEndpoint, content_
     )
 
 
-def test_a_charset_of_utf_8_is_fine(deployment: Deployment, token_endpoint: TokenEndpoint):
+def test_a_charset_of_utf_8_is_accepted(deployment: Deployment, token_endpoint: TokenEndpoint):
     client = deployment.client()
     answer = token_endpoint.post(
         content="grant_type=client_credentials",
@@ -80,7 +80,7 @@ def test_an_unknown_grant_type_is_unsupported(token_endpoint: TokenEndpoint, gra
     )
 
 
-def test_a_parameter_without_a_value_counts_as_left_out(
+def test_a_parameter_without_a_value_is_treated_as_omitted(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     """RFC 6749 §3.2."""
@@ -98,7 +98,7 @@ def test_unknown_parameters_are_ignored(deployment: Deployment, token_endpoint: 
     "body",
     [b"grant_type=%ff", b"grant_type=\xff", b"a=%00", b"&".join(b"p%d=1" % i for i in range(101))],
 )
-def test_a_body_that_is_no_form_is_invalid_request(token_endpoint: TokenEndpoint, body: bytes):
+def test_a_body_that_is_not_a_form_is_invalid_request(token_endpoint: TokenEndpoint, body: bytes):
     answer = token_endpoint.post(content=body, headers=FORM)
     assert (answer.status, answer.error) == (400, "invalid_request")
 
@@ -142,12 +142,12 @@ def test_audience_and_resource_may_agree_but_not_differ(
     assert (differ.status, differ.body) == (400, refused("A token is for one audience."))
 
 
-def test_refusals_are_not_stored_by_anybody(token_endpoint: TokenEndpoint):
+def test_error_responses_are_no_store(token_endpoint: TokenEndpoint):
     answer = token_endpoint.post(data={"grant_type": "client_credentials"})
     assert answer.response.headers["cache-control"] == "no-store"
 
 
-def test_the_callers_request_id_comes_back_if_it_is_harmless(token_endpoint: TokenEndpoint):
+def test_a_valid_request_id_of_the_caller_is_returned(token_endpoint: TokenEndpoint):
     def request_id(given: str) -> str:
         answer = token_endpoint.http.get("/healthz", headers={"X-Request-Id": given})
         return answer.headers["x-request-id"]
@@ -157,10 +157,10 @@ def test_the_callers_request_id_comes_back_if_it_is_harmless(token_endpoint: Tok
         assert request_id(given) != given
 
 
-def test_anything_unforeseen_is_server_error_and_nothing_else(
+def test_an_unexpected_error_is_server_error_without_detail(
     deployment: Deployment, token_endpoint: TokenEndpoint, caplog: pytest.LogCaptureFixture
 ):
-    """A broken key stands for any bug: the caller learns nothing, the log all."""
+    """A broken key stands for any bug: the cause is in the log, not in the response."""
     client = deployment.client()
     deployment.break_keys()
     with caplog.at_level(logging.ERROR):
@@ -169,10 +169,10 @@ def test_anything_unforeseen_is_server_error_and_nothing_else(
     assert "x-request-id" in answer.response.headers
 
 
-def test_a_database_that_is_away_is_503_with_retry_after(
+def test_an_unavailable_database_is_503_with_retry_after(
     deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
 ):
-    """Nothing is issued from a view that cannot be dated (DESIGN §3)."""
+    """No token is issued from data whose age is unknown."""
     client = deployment.client()
     deployment.services.tokens.changes.stop()
     clock.move(timedelta(seconds=11))

@@ -1,4 +1,4 @@
-"""Fixtures for limits."""
+"""Fixtures for rate limits."""
 
 from collections.abc import Iterator
 

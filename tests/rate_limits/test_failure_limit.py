@@ -1,4 +1,4 @@
-"""So many wrong credentials of an address, and not one more."""
+"""The limit of wrong credentials per network address."""
 
 import asyncio
 from collections import Counter
@@ -18,7 +18,7 @@ ADDRESS = "192.0.2.1"
 
 
 class Checker:
-    """Checks credentials behind a limit; each check takes a few turns of the event loop."""
+    """Checks credentials within a limit; each check takes a few iterations of the event loop."""
 
     def __init__(self, limit: FailureLimit) -> None:
         self._limit = limit
@@ -29,7 +29,7 @@ class Checker:
     async def __call__(self, credentials: str, network: str = ADDRESS) -> str:
         try:
             return await self._limit.checked(
-                network, lambda: self._check(credentials), is_wrong=lambda found: found == WRONG
+                network, lambda: self._check(credentials), is_wrong=lambda result: result == WRONG
             )
         except TooManyRequests:
             return "too many"
@@ -44,7 +44,7 @@ class Checker:
             await asyncio.sleep(0)
         self._under_way -= 1
         if credentials == BREAKS:
-            raise Unavailable("The database is away.")
+            raise Unavailable("The database is unavailable.")
         return credentials
 
 
@@ -60,63 +60,63 @@ def together(*requests: Coroutine[Any, Any, str]) -> Counter[str]:
     return Counter(asyncio.run(gathered()))
 
 
-def test_of_a_thousand_guesses_at_once_sixty_are_checked(check: Checker):
+def test_of_a_thousand_parallel_guesses_sixty_are_checked(check: Checker):
     found = together(*(check(WRONG) for _ in range(1_000)))
     assert found[WRONG] == check.checks == 60
     assert found["too many"] + found["unavailable"] == 940
 
 
-def test_of_a_thousand_guesses_in_a_row_sixty_are_checked(check: Checker):
+def test_of_a_thousand_sequential_guesses_sixty_are_checked(check: Checker):
     found = Counter(asyncio.run(check(WRONG)) for _ in range(1_000))
     assert (found, check.checks) == ({WRONG: 60, "too many": 940}, 60)
 
 
-def test_right_credentials_of_one_address_are_never_too_many(check: Checker):
-    """They wait for each other where all at once could have been guesses."""
+def test_correct_credentials_of_one_address_are_never_refused(check: Checker):
+    """They wait for each other while all running checks could still fail."""
     assert together(*(check(RIGHT) for _ in range(300))) == {RIGHT: 300}
     assert check.max_at_once == 60
 
 
-def test_among_right_ones_sixty_guesses_are_found_out_and_then_all_is_refused(check: Checker):
+def test_after_sixty_wrong_guesses_correct_credentials_are_refused_too(check: Checker):
     found = together(*(check(WRONG if number % 2 else RIGHT) for number in range(300)))
     assert found[WRONG] == 60
     assert found["too many"] > 0
     assert asyncio.run(check(RIGHT)) == "too many"
 
 
-def test_more_than_can_wait_are_turned_away(check: Checker):
+def test_requests_beyond_the_queue_are_unavailable(check: Checker):
     found = together(*(check(RIGHT) for _ in range(1_000)))
     assert found == {RIGHT: 60 + 256, "unavailable": 1_000 - 60 - 256}
 
 
-def test_a_new_minute_begins_anew(check: Checker, clock: FakeClock):
+def test_the_limit_starts_again_in_the_next_minute(check: Checker, clock: FakeClock):
     together(*(check(WRONG) for _ in range(100)))
     clock.move(timedelta(minutes=1))
     assert together(*(check(WRONG) for _ in range(100))) == {WRONG: 60, "too many": 40}
 
 
-def test_one_address_does_not_touch_another(check: Checker):
+def test_addresses_are_limited_separately(check: Checker):
     together(*(check(WRONG) for _ in range(100)))
     assert asyncio.run(check(RIGHT, "192.0.2.2")) == RIGHT
 
 
-def test_a_check_that_breaks_is_no_failure(check: Checker):
+def test_an_exception_in_a_check_does_not_count_as_failure(check: Checker):
     together(*(check(BREAKS) for _ in range(200)))
     assert asyncio.run(check(RIGHT)) == RIGHT
 
 
-def test_a_caller_who_goes_away_leaves_the_place_free(clock: FakeClock):
-    async def give_up_beside_another() -> str:
+def test_a_cancelled_request_frees_its_place(clock: FakeClock):
+    async def cancel_beside_another() -> str:
         check = Checker(FailureLimit(Rate(1, 60), clock))
         first, second = (asyncio.create_task(check(RIGHT)) for _ in range(2))
         await asyncio.sleep(0)
         first.cancel()
         return await second
 
-    assert asyncio.run(give_up_beside_another()) == RIGHT
+    assert asyncio.run(cancel_beside_another()) == RIGHT
 
 
-def test_it_says_when_to_come_again(clock: FakeClock):
+def test_the_refusal_has_retry_after(clock: FakeClock):
     """The fake clock starts half a second after a full minute."""
     limit = FailureLimit(Rate(1, 60), clock)
     asyncio.run(Checker(limit)(WRONG))

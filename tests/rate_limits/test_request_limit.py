@@ -1,4 +1,4 @@
-"""So many requests of a client."""
+"""The limit of token requests per client."""
 
 import asyncio
 from datetime import timedelta
@@ -11,8 +11,8 @@ from issuer.rate_limits.rate import Rate
 from tests.builders import FakeClock
 
 
-def let_through(limit: RequestLimit, client_id: str, times: int) -> int:
-    """How many of `times` requests at once are let through."""
+def allowed(limit: RequestLimit, client_id: str, times: int) -> int:
+    """How many of `times` concurrent requests are allowed."""
 
     async def all_at_once() -> int:
         requests = (limit.count(client_id) for _ in range(times))
@@ -23,11 +23,11 @@ def let_through(limit: RequestLimit, client_id: str, times: int) -> int:
     return asyncio.run(all_at_once())
 
 
-def test_each_client_has_its_number_and_again_in_the_next_second(clock: FakeClock):
+def test_each_client_has_its_own_limit_in_each_second(clock: FakeClock):
     limit = RequestLimit(Rate(5, 1), clock)
-    assert [let_through(limit, client, 100) for client in ("a", "b")] == [5, 5]
+    assert [allowed(limit, client, 100) for client in ("a", "b")] == [5, 5]
     clock.move(timedelta(seconds=1))
-    assert let_through(limit, "a", 100) == 5
+    assert allowed(limit, "a", 100) == 5
 
 
 @pytest.mark.parametrize(("text", "rate"), [("5/second", Rate(5, 1)), ("60/minute", Rate(60, 60))])
@@ -35,5 +35,5 @@ def test_a_rate_is_read_from_a_setting(text: str, rate: Rate):
     assert Rate.read(text) == rate
 
 
-def test_off_is_no_rate():
+def test_off_gives_no_rate():
     assert Rate.read("off") is None

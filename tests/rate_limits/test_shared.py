@@ -1,4 +1,4 @@
-"""Counting together in a real Redis, and what becomes of limits without it."""
+"""Limits shared through a real Redis, and limits while Redis is unavailable."""
 
 import asyncio
 import socket
@@ -27,7 +27,7 @@ RATE = Rate(10, 60)
 def with_processes(
     url: str, clock: FakeClock, use: Callable[[SharedCounts, SharedCounts], Awaitable[T]]
 ) -> T:
-    """What `use` makes of the counts of two processes."""
+    """The result of `use` with the counts of two processes."""
 
     async def run() -> T:
         async with AsyncExitStack() as stack:
@@ -39,7 +39,7 @@ def with_processes(
     return asyncio.run(run())
 
 
-def test_requests_are_counted_together_exactly(redis_server: RedisServer, clock: FakeClock):
+def test_requests_of_all_processes_are_counted_exactly(redis_server: RedisServer, clock: FakeClock):
     async def use(one: SharedCounts, other: SharedCounts) -> int:
         limits = [RequestLimit(RATE, clock, each) for each in (one, other)]
         requests = [limit.count("a") for limit in limits for _ in range(20)]
@@ -48,7 +48,7 @@ def test_requests_are_counted_together_exactly(redis_server: RedisServer, clock:
     assert with_processes(redis_server.url, clock, use) == RATE.most
 
 
-def test_a_process_knows_of_the_failures_of_another(redis_server: RedisServer, clock: FakeClock):
+def test_failures_in_one_process_count_in_another(redis_server: RedisServer, clock: FakeClock):
     async def use(one: SharedCounts, other: SharedCounts) -> None:
         limits = [FailureLimit(RATE, clock, each) for each in (one, other)]
         for number in range(RATE.most):
@@ -62,7 +62,7 @@ def test_a_process_knows_of_the_failures_of_another(redis_server: RedisServer, c
     with_processes(redis_server.url, clock, use)
 
 
-def test_of_wrong_credentials_at_once_in_two_processes_no_more_are_checked_than_may_fail(
+def test_two_processes_together_check_no_more_credentials_than_may_fail(
     redis_server: RedisServer, clock: FakeClock
 ):
     checked = []
@@ -84,7 +84,7 @@ def test_of_wrong_credentials_at_once_in_two_processes_no_more_are_checked_than_
     assert len(checked) == RATE.most
 
 
-def test_right_credentials_wait_for_those_that_another_process_checks(
+def test_correct_credentials_wait_for_checks_in_another_process(
     redis_server: RedisServer, clock: FakeClock
 ):
     async def use(one: SharedCounts, other: SharedCounts) -> None:
@@ -102,13 +102,13 @@ def test_right_credentials_wait_for_those_that_another_process_checks(
     with_processes(redis_server.url, FakeClock(), use)
 
 
-def test_what_a_process_that_died_was_checking_counts_until_the_next_minute(
+def test_checks_of_a_killed_process_count_until_the_next_minute(
     redis_server: RedisServer, clock: FakeClock
 ):
-    async def use(dying: SharedCounts, other: SharedCounts) -> None:
+    async def use(killed: SharedCounts, other: SharedCounts) -> None:
         for _ in range(RATE.most):
             window = RATE.window(clock)
-            assert await dying.enter("192.0.2.1", window, RATE.most) is Entry.ENTERED
+            assert await killed.enter("192.0.2.1", window, RATE.most) is Entry.ENTERED
         limit = FailureLimit(RATE, clock, other)
         with pytest.raises(Unavailable):
             await failing(limit)
@@ -118,8 +118,10 @@ def test_what_a_process_that_died_was_checking_counts_until_the_next_minute(
     with_processes(redis_server.url, FakeClock(), use)
 
 
-def test_nobody_waits_again_for_a_redis_that_is_slow(redis_server: RedisServer, clock: FakeClock):
-    """One answer that takes 0.45 s; then each process counts for itself until it is fast again."""
+def test_after_one_slow_reply_no_request_waits_for_redis(
+    redis_server: RedisServer, clock: FakeClock
+):
+    """One reply takes 0.45 s; then each process counts for itself until Redis is fast again."""
 
     async def use(one: SharedCounts, _: SharedCounts) -> list[int]:
         async with slowed(redis_server, one, clock) as slow:
@@ -143,7 +145,7 @@ def test_nobody_waits_again_for_a_redis_that_is_slow(redis_server: RedisServer, 
     assert log[0]["cause"] == "a reply took 450 ms"
 
 
-def test_counts_end_by_themselves(redis_server: RedisServer, clock: FakeClock):
+def test_counts_expire_in_redis(redis_server: RedisServer, clock: FakeClock):
     async def use(one: SharedCounts, _: SharedCounts) -> None:
         await one.add("a", 1)
 
@@ -155,7 +157,7 @@ def test_counts_end_by_themselves(redis_server: RedisServer, clock: FakeClock):
 def test_without_redis_each_process_counts_for_itself(clock: FakeClock):
     async def use(one: SharedCounts, other: SharedCounts) -> list[int]:
         limits = [RequestLimit(RATE, clock, each) for each in (one, other)]
-        return [await let_through(limit, 30) for limit in limits]
+        return [await allowed(limit, 30) for limit in limits]
 
     nowhere = "redis+unix:///nonexistent/redis.sock"
     with capture_logs() as log:
@@ -164,15 +166,15 @@ def test_without_redis_each_process_counts_for_itself(clock: FakeClock):
     assert "nonexistent" not in str(log)
 
 
-def test_redis_may_go_and_come_again(redis_server: RedisServer, clock: FakeClock):
+def test_counts_are_shared_again_after_redis_restarts(redis_server: RedisServer, clock: FakeClock):
     async def use(one: SharedCounts, _: SharedCounts) -> list[int]:
         found = [await one.add("a", 1)]
         redis_server.stop()
         found.append(await one.add("a", 1))
         redis_server.start()
-        found.append(await one.add("a", 1))  # left alone for a while: nobody waits for it
+        found.append(await one.add("a", 1))  # not retried yet
         clock.move(timedelta(seconds=6))
-        found.append(await one.add("a", 1))  # nor while it is looked for
+        found.append(await one.add("a", 1))  # retried in the background
         await retried(one)
         found.append(await one.add("a", 1))
         return found
@@ -182,7 +184,7 @@ def test_redis_may_go_and_come_again(redis_server: RedisServer, clock: FakeClock
     assert [line["event"] for line in log] == ["rate_limits_not_shared", "rate_limits_shared_again"]
 
 
-def test_nobody_waits_for_a_redis_that_hangs(clock: FakeClock):
+def test_no_request_waits_for_a_redis_that_hangs(clock: FakeClock):
     async def use(one: SharedCounts, _: SharedCounts) -> list[int]:
         return [await one.add("a", 1) for _ in range(1_000)]
 
@@ -191,8 +193,8 @@ def test_nobody_waits_for_a_redis_that_hangs(clock: FakeClock):
         assert set(with_processes(url, clock, use)) == {0}
 
 
-def test_a_count_that_is_no_number_counts_as_nothing(redis_server: RedisServer, clock: FakeClock):
-    """Somebody else writes to the key."""
+def test_a_value_that_is_not_a_number_is_ignored(redis_server: RedisServer, clock: FakeClock):
+    """Another application wrote to the key."""
 
     async def use(one: SharedCounts, other: SharedCounts) -> list[int]:
         await one.add("a", 1)
@@ -203,7 +205,7 @@ def test_a_count_that_is_no_number_counts_as_nothing(redis_server: RedisServer, 
     assert with_processes(redis_server.url, clock, use) == [0, 0]
 
 
-def test_what_is_no_url_stops_the_start_and_is_not_repeated(clock: FakeClock):
+def test_an_invalid_url_stops_the_start_without_being_repeated(clock: FakeClock):
     with pytest.raises(ConfigurationError) as error:
         SharedCounts("redis://:secret@host:port", "test", 60, clock)
     assert "secret" not in str(error.value)
@@ -211,7 +213,7 @@ def test_what_is_no_url_stops_the_start_and_is_not_repeated(clock: FakeClock):
 
 @dataclass
 class Slowness:
-    """How long each answer takes, by the clock that tests move."""
+    """How long each reply takes, on the fake clock."""
 
     seconds: float = 0.0
 
@@ -220,12 +222,12 @@ class Slowness:
 async def slowed(
     server: RedisServer, counts: SharedCounts, clock: FakeClock
 ) -> AsyncIterator[Slowness]:
-    """Every command that is sent to Redis takes some time."""
+    """Delay every command that is sent to Redis."""
     slowness, run = Slowness(), counts._redis.execute_command
 
     async def execute(*arguments: Any, **more: Any) -> Any:
         answer = await run(*arguments, **more)
-        await asyncio.sleep(0)  # a round of the loop, which took no time
+        await asyncio.sleep(0)  # an iteration of the event loop, which took no time
         clock.move(timedelta(seconds=slowness.seconds))
         return answer
 
@@ -254,6 +256,6 @@ async def failing(limit: FailureLimit) -> None:
     await limit.checked("192.0.2.1", check, is_wrong=bool)
 
 
-async def let_through(limit: RequestLimit, times: int) -> int:
+async def allowed(limit: RequestLimit, times: int) -> int:
     requests = (limit.count("a") for _ in range(times))
     return (await asyncio.gather(*requests, return_exceptions=True)).count(None)

@@ -1,4 +1,4 @@
-"""Very many families may end at once: nobody waits for that."""
+"""Very many families may end at once, without a long transaction."""
 
 from sqlalchemy import func, select
 
@@ -19,7 +19,7 @@ def rows(deployment: Deployment, table: type[RefreshFamilyRow | RevokedPrincipal
 def test_all_families_of_a_client_end_at_once_and_are_deleted_later(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
-    """Else a client of a million users would hold the database for as long as that takes."""
+    """Otherwise a client with a million users would lock the database for as long as that takes."""
     alice = sign_in(deployment, token_endpoint)
     others = [alice.sign_in() for _ in range(3)]
     with statements(deployment) as seen, deployment.changing() as work:
@@ -35,10 +35,10 @@ def test_all_families_of_a_client_end_at_once_and_are_deleted_later(
     assert alice.refresh(later.refresh_token).status == 200
 
 
-def test_a_family_is_deleted_before_what_ended_it_is_forgotten(
+def test_a_family_is_deleted_before_the_entry_that_ended_it(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
-    """Even if no process ran for a day: else it would be active again."""
+    """Even if no process ran for a day; otherwise it would be active again."""
     alice = sign_in(deployment, token_endpoint)
     with deployment.changing() as work:
         work.users.revoke_tokens(alice.user_id)

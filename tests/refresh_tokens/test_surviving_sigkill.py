@@ -1,4 +1,4 @@
-"""Whoever refreshes may be killed before anything lasting that it does (DESIGN §7)."""
+"""A process that refreshes may be killed before each durable step."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -25,7 +25,7 @@ def alice(deployment: Deployment, token_endpoint: TokenEndpoint) -> SignedIn:
 
 
 def refresh(settings: Settings, clock: FakeClock, client: Credentials, token: str) -> None:
-    """What a worker of the server does, in a process of its own."""
+    """The steps of a worker of the server, in a separate process."""
     services = compose(settings, clock)
     form = {
         "grant_type": "refresh_token",
@@ -45,14 +45,14 @@ def refresh(settings: Settings, clock: FakeClock, client: Credentials, token: st
     services.keys.keyring.put_in_order()
     try:
         granted = IssuerAuthorizationServer(services).authorize(request)
-    except OAuth2Error:  # a token that was used before ends its family
+    except OAuth2Error:  # reuse of a token ends its family
         return
     access_token = services.tokens.issuer.issue(granted.authorization, clock())
     granted.store_refresh_token(issue_of(granted, access_token, request.actor))
 
 
 def kills(alice: SignedIn, token: str) -> Iterator[str]:
-    """Kill it before each thing that lasts; at the end it is done."""
+    """Kill the process before each durable step, until it runs to its end."""
     settings, clock = alice.deployment.services.settings, alice.deployment.clock
     for before in count():
         step = killed(partial(refresh, settings, clock, alice.client, token), before)
@@ -61,19 +61,19 @@ def kills(alice: SignedIn, token: str) -> Iterator[str]:
         yield step
 
 
-def test_killed_while_refreshing_the_token_is_used_or_it_is_not(alice: SignedIn):
+def test_a_refresh_that_is_killed_is_done_completely_or_not_at_all(alice: SignedIn):
     before = len(events(alice.deployment, "token.issued"))
     for _ in kills(alice, alice.answer.refresh_token):
         assert alice.introspect(alice.answer.refresh_token)["active"]
         assert len(events(alice.deployment, "token.issued")) == before
     assert not alice.introspect(alice.answer.refresh_token)["active"]
     assert len(events(alice.deployment, "token.issued")) == before + 1
-    # Nobody got that answer: asking again is reuse, without a grace.
+    # The response was lost: without a grace period, repeating the request is reuse.
     assert alice.refresh().error == "invalid_grant"
     assert families(alice.deployment) == 0
 
 
-def test_killed_while_ending_a_family_it_has_ended_or_it_has_not(alice: SignedIn):
+def test_ending_a_family_that_is_killed_is_done_completely_or_not_at_all(alice: SignedIn):
     successor = alice.refresh()
     for _ in kills(alice, alice.answer.refresh_token):
         assert families(alice.deployment) == 1

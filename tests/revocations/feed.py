@@ -1,4 +1,4 @@
-"""Driver: the feed as somebody who follows it reads it."""
+"""Driver: the feed as a verifier reads it."""
 
 import base64
 import json
@@ -30,12 +30,12 @@ class Feed:
 
     @property
     def revoked(self) -> dict[str, Any]:
-        """What it lists, by claim."""
+        """The listed revocations, by claim."""
         revoked: dict[str, Any] = self.claims["revoked"]
         return revoked
 
     def refuses(self, token: str) -> bool:
-        """Whether it is about that token, signature or not (CONTRACT §6)."""
+        """Whether the feed revokes that token (docs/reference/revocation-feed.md)."""
         header, claims = (
             json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
             for part in token.split(".")[:2]

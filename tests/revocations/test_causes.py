@@ -1,4 +1,4 @@
-"""What takes tokens back, each in the transaction of the change (CONTRACT §6)."""
+"""The changes that revoke tokens, in the transaction of the change."""
 
 from collections.abc import Callable
 from random import Random
@@ -50,7 +50,7 @@ CHANGES: dict[str, tuple[Change, list[bool]]] = {
     ),
     "another audience deleted": (lambda work: work.audiences.delete("other-os"), [False] * 2),
     "audience renamed": (lambda work: work.audiences.update("my-os", {"name": "O"}), [False] * 2),
-    "audience taken away": (
+    "audience removed": (
         lambda work: work.clients.update("web", {"audiences": []}),
         [False] * 2,
     ),
@@ -60,7 +60,7 @@ CHANGES: dict[str, tuple[Change, list[bool]]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_change_takes_back_the_tokens_it_concerns(
+def test_a_change_revokes_the_tokens_it_concerns(
     deployment: Deployment, token_endpoint: TokenEndpoint, web: Credentials, change: str
 ):
     deployment.audience("other-os")
@@ -69,7 +69,7 @@ def test_a_change_takes_back_the_tokens_it_concerns(
     assert refused_after(deployment, do, *tokens) == refused
 
 
-def test_another_password_takes_back_what_the_one_before_gave(
+def test_a_password_change_revokes_the_tokens_of_the_user(
     deployment: Deployment, token_endpoint: TokenEndpoint, web: Credentials
 ):
     tokens = tokens_of_web_and_alice(token_endpoint, deployment, web)
@@ -78,13 +78,13 @@ def test_another_password_takes_back_what_the_one_before_gave(
     assert refused_after(deployment, set_it, *tokens) == [False, True]
 
 
-def test_a_first_password_has_nothing_to_take_back(deployment: Deployment):
+def test_a_first_password_revokes_nothing(deployment: Deployment):
     deployment.user("alice", id="alice")
     assert Feed.of(deployment.http).revoked["sub"] == {}
 
 
 @pytest.mark.parametrize("and_its_tokens", [True, False])
-def test_a_secret_ends_with_or_without_its_tokens(
+def test_deleting_a_secret_can_revoke_its_tokens(
     deployment: Deployment, token_endpoint: TokenEndpoint, web: Credentials, and_its_tokens: bool
 ):
     tokens = tokens_of_web_and_alice(token_endpoint, deployment, web)
@@ -95,20 +95,20 @@ def test_a_secret_ends_with_or_without_its_tokens(
     assert refused_after(deployment, end, *tokens) == [and_its_tokens] * 2
 
 
-def test_a_role_taken_away_takes_no_token_back(
+def test_deleting_a_role_revokes_no_token(
     deployment: Deployment, token_endpoint: TokenEndpoint, web: Credentials
 ):
-    """It is gone with the next token; the last one lives for minutes."""
+    """The next token lacks it; the last one expires within minutes."""
     deployment.role("runner", ["agents:run"])
     tokens = tokens_of_web_and_alice(token_endpoint, deployment, web)
     delete: Change = lambda work: work.roles.delete("runner", cascade=True)  # noqa: E731
     assert refused_after(deployment, delete, *tokens) == [False] * 2
 
 
-def test_an_id_used_again_brings_no_token_back(
+def test_tokens_of_a_deleted_client_stay_revoked_when_its_id_is_reused(
     deployment: Deployment, token_endpoint: TokenEndpoint, web: Credentials
 ):
-    """CONTRACT §3; and the new one's tokens live."""
+    """Tokens of the new client are valid."""
     old = token_endpoint.client_credentials(web).token
     with deployment.changing() as work:
         work.clients.delete("web")
@@ -117,7 +117,7 @@ def test_an_id_used_again_brings_no_token_back(
     assert [feed.refuses(token) for token in (old, new)] == [True, False]
 
 
-def test_one_token_is_taken_back_and_no_other(
+def test_revoking_one_token_revokes_no_other(
     deployment: Deployment, token_endpoint: TokenEndpoint, web: Credentials
 ):
     first, second = (token_endpoint.client_credentials(web).token for _ in range(2))
@@ -126,7 +126,7 @@ def test_one_token_is_taken_back_and_no_other(
     assert refused_after(deployment, revoke, first, second) == [True, False]
 
 
-def test_a_token_is_taken_back_by_its_id_alone(
+def test_a_token_can_be_revoked_by_its_jti(
     deployment: Deployment, token_endpoint: TokenEndpoint, web: Credentials
 ):
     answer = token_endpoint.client_credentials(web)
@@ -136,10 +136,10 @@ def test_a_token_is_taken_back_by_its_id_alone(
 
 
 @pytest.mark.parametrize("part", [0, 1, 2])
-def test_what_is_no_token_of_ours_is_not_revoked(
+def test_a_token_of_another_issuer_is_not_revoked(
     deployment: Deployment, token_endpoint: TokenEndpoint, web: Credentials, part: int
 ):
-    """Else anybody could fill the feed."""
+    """Otherwise a client could fill the feed with invalid tokens."""
     parts = token_endpoint.client_credentials(web).token.split(".")
     parts[part] = parts[part][:4] + ("A" if parts[part][4] != "A" else "B") + parts[part][5:]
     with pytest.raises(InvalidField, match="token"), deployment.changing() as work:
@@ -148,13 +148,13 @@ def test_what_is_no_token_of_ours_is_not_revoked(
 
 
 @pytest.mark.parametrize("jti", ["", "a b", "é", "a" * 33, "A" * 32, "a" * 32 + "\n", "a\0"])
-def test_what_can_be_no_id_is_not_revoked(deployment: Deployment, jti: str):
+def test_a_malformed_jti_is_refused(deployment: Deployment, jti: str):
     with pytest.raises(InvalidField, match="jti"), deployment.changing() as work:
         work.token_revocations.revoke_unverified(jti)
 
 
-def test_a_secret_in_the_place_of_an_id_is_not_published(deployment: Deployment):
-    """The feed, which everybody can read, and the record would tell it."""
+def test_a_secret_sent_as_jti_is_not_published(deployment: Deployment):
+    """The public feed and the audit log would contain it."""
     secret = deployment.client().client_secret
     refresh_token = RefreshTokenMaker(b"key", Random(1)).first()
     for text in (secret, refresh_token):

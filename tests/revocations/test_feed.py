@@ -1,4 +1,4 @@
-"""The revocation feed (CONTRACT §6), over HTTP."""
+"""The revocation feed, over HTTP."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ HOUR = timedelta(hours=1)
 NOTHING = {"jti": {}, "sid": {}, "sub": {}, "client_id": {}, "aud": {}, "kid": []}
 
 
-def test_a_house_that_revoked_nothing_says_so(deployment: Deployment, clock: FakeClock):
+def test_without_revocations_the_feed_is_empty(deployment: Deployment, clock: FakeClock):
     feed = Feed.of(deployment.http)
     assert feed.header["typ"] == "revocations+jwt"
     assert feed.claims == {
@@ -35,7 +35,7 @@ def test_a_house_that_revoked_nothing_says_so(deployment: Deployment, clock: Fak
     }
 
 
-def test_it_is_a_document_to_be_kept_for_moments(http: httpx.Client):
+def test_the_feed_is_cacheable_for_five_seconds(http: httpx.Client):
     first = http.get(PATH)
     assert first.headers["content-type"] == "application/jwt"
     assert first.headers["cache-control"] == "public, max-age=5"
@@ -46,7 +46,9 @@ def test_it_is_a_document_to_be_kept_for_moments(http: httpx.Client):
     assert http.head(PATH).headers["etag"] == etag
 
 
-def test_it_names_tokens_subjects_clients_and_audiences(deployment: Deployment, clock: FakeClock):
+def test_the_feed_lists_tokens_families_subjects_clients_and_audiences(
+    deployment: Deployment, clock: FakeClock
+):
     now = clock().replace(microsecond=0)
     with deployment.changing() as work:
         work.revocations.tokens({"a": now + HOUR})
@@ -66,7 +68,7 @@ def test_it_names_tokens_subjects_clients_and_audiences(deployment: Deployment, 
     }
 
 
-def test_an_unchanged_world_costs_no_query_and_no_signature(deployment: Deployment):
+def test_an_unchanged_feed_needs_no_query_and_no_signature(deployment: Deployment):
     first = deployment.http.get(PATH)
     with statements(deployment) as seen:
         for _ in range(10):
@@ -74,8 +76,8 @@ def test_an_unchanged_world_costs_no_query_and_no_signature(deployment: Deployme
     assert seen == []
 
 
-def test_it_is_of_a_new_time_after_a_while(deployment: Deployment, clock: FakeClock):
-    """So that a follower sees that nothing is withheld."""
+def test_an_unchanged_feed_gets_a_new_iat_after_a_while(deployment: Deployment, clock: FakeClock):
+    """So that a verifier sees that the feed is current."""
     before = Feed.of(deployment.http)
     clock.move(RENEW_AFTER - SECOND)
     deployment.services.tokens.changes.look()
@@ -87,7 +89,7 @@ def test_it_is_of_a_new_time_after_a_while(deployment: Deployment, clock: FakeCl
     )
 
 
-def test_an_entry_leaves_with_the_last_token_it_could_touch(
+def test_an_entry_is_removed_when_its_last_token_has_expired(
     deployment: Deployment, clock: FakeClock
 ):
     with deployment.changing() as work:
@@ -102,7 +104,7 @@ def test_an_entry_leaves_with_the_last_token_it_could_touch(
     assert seen == [["a", "web", "my-os"], ["web", "my-os"], ["web", "my-os"], []]
 
 
-def test_a_revoked_key_is_named_and_signs_no_feed(deployment: Deployment, clock: FakeClock):
+def test_a_revoked_key_is_listed_and_signs_no_feed(deployment: Deployment, clock: FakeClock):
     before = Feed.of(deployment.http)
     kid = before.header["kid"]
     with deployment.services.administration.changing_keys(OPERATOR) as work:
@@ -118,7 +120,9 @@ def test_a_revoked_key_is_named_and_signs_no_feed(deployment: Deployment, clock:
 
 
 @pytest.mark.parametrize("more_settings", [{"signing_algorithms": "ES256,RS256,EdDSA"}])
-def test_it_is_signed_as_asked_and_else_by_the_first_published(deployment: Deployment):
+def test_the_feed_is_signed_with_the_requested_or_the_first_published_algorithm(
+    deployment: Deployment,
+):
     deployment.audience("rs-os", signing_alg="RS256")
     assert Feed.of(deployment.http).header["alg"] == "ES256"
     assert Feed.of(deployment.http, params={"alg": "RS256"}).header["alg"] == "RS256"
@@ -128,14 +132,16 @@ def test_it_is_signed_as_asked_and_else_by_the_first_published(deployment: Deplo
 @pytest.mark.parametrize(
     "query", ["alg=RS256", "alg=none", "alg=", "alg=ES256&alg=ES256", "alg=%00"]
 )
-def test_another_algorithm_than_one_of_ours_is_refused(http: httpx.Client, query: str):
+def test_an_unsupported_algorithm_is_refused(http: httpx.Client, query: str):
     answer = http.get(f"{PATH}?{query}")
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
     assert answer.headers["cache-control"] == "no-store"
 
 
-def test_cut_off_from_the_database_it_soon_says_nothing(deployment: Deployment, clock: FakeClock):
-    """It never signs an old view anew."""
+def test_without_the_database_the_feed_soon_becomes_unavailable(
+    deployment: Deployment, clock: FakeClock
+):
+    """Outdated revocations are never signed again."""
     before = Feed.of(deployment.http)
     deployment.services.tokens.changes.stop()
     clock.move(timedelta(seconds=10))
@@ -148,43 +154,48 @@ def test_cut_off_from_the_database_it_soon_says_nothing(deployment: Deployment, 
     assert deployment.http.get(PATH).status_code == 200
 
 
-class Away(Database):
-    """A database that takes no change, for as long as `is_away`."""
+class UnavailableDatabase(Database):
+    """A database that refuses changes while `is_unavailable`."""
 
-    is_away = True
+    is_unavailable = True
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
-        if self.is_away:
+        if self.is_unavailable:
             raise Unavailable("The database cannot be reached or is busy.")
         with super().transaction() as session:
             yield session
 
 
-def test_a_feed_that_cannot_be_renewed_stays_as_it_is(deployment: Deployment, clock: FakeClock):
-    """The database is away for a moment: what was true is still true."""
-    ours, alg = deployment.services, deployment.services.settings.signing_algorithms[0]
-    database = Away(ours.settings.effective_database_url)
+def test_a_feed_that_cannot_be_renewed_stays_available(deployment: Deployment, clock: FakeClock):
+    """The database is unavailable for a moment."""
+    services, alg = deployment.services, deployment.services.settings.signing_algorithms[0]
+    database = UnavailableDatabase(services.settings.effective_database_url)
     feed = FeedPublisher(
-        URL, database, clock, ours.keys.keyring, ours.tokens.revocations, ours.tokens.changes.look
+        URL,
+        database,
+        clock,
+        services.keys.keyring,
+        services.tokens.revocations,
+        services.tokens.changes.look,
     )
-    Feed.of(deployment.http)  # of now, by another process
+    Feed.of(deployment.http)  # the current one, by another process
     before = feed.render(alg)
     clock.move(RENEW_AFTER)
     assert feed.held(alg) is None
     assert feed.render(alg) == before
-    database.is_away = False
+    database.is_unavailable = False
     assert feed.render(alg).etag != before.etag
     database.dispose()
 
 
-def test_the_metadata_names_it(deployment: Deployment):
+def test_the_metadata_has_the_url_of_the_feed(deployment: Deployment):
     metadata = deployment.http.get("/.well-known/oauth-authorization-server").json()
     assert deployment.http.get(metadata["revocations_uri"]).status_code == 200
 
 
-def test_the_same_content_has_the_same_etag_whoever_signs(deployment: Deployment, clock: FakeClock):
-    """ES256 signatures differ each time; who follows two processes need not fetch it twice."""
+def test_the_etag_is_the_same_in_all_processes(deployment: Deployment, clock: FakeClock):
+    """ES256 signatures differ each time; a verifier need not fetch the same content twice."""
     first = Feed.of(deployment.http).response
     elsewhere = compose(deployment.services.settings, clock)
     elsewhere.keys.keyring.reload()
@@ -197,14 +208,14 @@ def test_the_same_content_has_the_same_etag_whoever_signs(deployment: Deployment
     assert other.body.rpartition(b".")[0] == first.content.rpartition(b".")[0]
 
 
-def test_the_active_key_signs_it(deployment: Deployment, clock: FakeClock):
+def test_the_active_key_signs_the_feed(deployment: Deployment, clock: FakeClock):
     alg = deployment.services.settings.signing_algorithms[0]
     key = active(deployment.services.keys.keyring.keys, alg, clock())
     assert key is not None
     assert Feed.of(deployment.http).header["kid"] == key.kid
 
 
-def test_what_is_revoked_here_is_in_the_next_answer(
+def test_a_revocation_is_in_the_next_response_of_the_same_process(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     client = deployment.client("ci-bot")
@@ -216,18 +227,16 @@ def test_what_is_revoked_here_is_in_the_next_answer(
 
 
 class BusyClock(FakeClock):
-    """Each look at it takes a moment, as rendering a large feed does."""
+    """Each reading takes a moment, as if a large feed were rendered."""
 
     def monotonic(self) -> float:
         self.elapsed += 0.1
         return self.elapsed
 
 
-def test_a_feed_that_takes_long_is_not_made_again_at_every_change(
-    deployment: Deployment, clock: FakeClock
-):
-    """Who revokes all the time keeps no process from its work; a revoked key waits for nothing."""
-    ours, alg, busy = (
+def test_a_slow_feed_is_not_rendered_at_every_change(deployment: Deployment, clock: FakeClock):
+    """Constant revocations do not keep a process busy; a revoked key applies at once."""
+    services, alg, busy = (
         deployment.services,
         deployment.services.settings.signing_algorithms[0],
         BusyClock(),
@@ -235,11 +244,11 @@ def test_a_feed_that_takes_long_is_not_made_again_at_every_change(
     Feed.of(deployment.http)
     feed = FeedPublisher(
         URL,
-        ours.database,
+        services.database,
         busy,
-        ours.keys.keyring,
-        ours.tokens.revocations,
-        ours.tokens.changes.look,
+        services.keys.keyring,
+        services.tokens.revocations,
+        services.tokens.changes.look,
     )
     first = feed.render(alg)
     with deployment.changing() as work:
@@ -248,7 +257,7 @@ def test_a_feed_that_takes_long_is_not_made_again_at_every_change(
     busy.elapsed += 2
     assert feed.held(alg) is None
     second = feed.render(alg)
-    with ours.administration.changing_keys(OPERATOR) as work:
+    with services.administration.changing_keys(OPERATOR) as work:
         work.keys.revoke(second.kid)
     assert feed.held(alg) is None
     assert feed.render(alg).kid != second.kid

@@ -1,4 +1,4 @@
-"""Several processes on one database, whose clocks differ: one feed."""
+"""Several processes with different clocks share one database and one feed."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -36,7 +36,7 @@ class ClockAhead(Clock):
 
 @pytest.fixture
 def process(deployment: Deployment, clock: FakeClock) -> Iterator[Callable[..., Composition]]:
-    """A process of its own: what its threads do, the test does."""
+    """Starts a separate process; the test takes the steps of its threads."""
     made: list[Composition] = []
 
     def start(ahead: timedelta = timedelta(0)) -> Composition:
@@ -52,7 +52,7 @@ def process(deployment: Deployment, clock: FakeClock) -> Iterator[Callable[..., 
 
 
 def claims_of(services: Composition) -> dict[str, Any]:
-    """The feed as a follower gets it from that process now."""
+    """The feed as that process serves it now."""
     alg = services.settings.signing_algorithms[0]
     document = services.tokens.revocation_feed.held(alg) or services.tokens.revocation_feed.render(
         alg
@@ -71,7 +71,7 @@ def revoked_in(services: Composition) -> dict[str, Any]:
 def test_the_time_of_the_feed_never_goes_back(
     process: Callable[..., Composition], clock: FakeClock
 ):
-    """Whichever of them is asked, and whoever revokes meanwhile."""
+    """Whichever process serves it, and whichever revokes meanwhile."""
     ahead, behind = process(CLOCKS_APART / 2), process(-CLOCKS_APART / 2)
     seen = []
     for number in range(6):
@@ -86,10 +86,10 @@ def test_the_time_of_the_feed_never_goes_back(
     assert seen[-1] > seen[0]
 
 
-def test_of_many_that_renew_it_one_sets_the_time(
+def test_of_processes_that_renew_the_feed_one_sets_the_time(
     process: Callable[..., Composition], clock: FakeClock
 ):
-    """So that it is the same document, and a 304, whichever is asked."""
+    """So that every process serves the same document, and a 304."""
     first, second = process(), process(SECOND)
     clock.move(RENEW_AFTER)
     alg = first.settings.signing_algorithms[0]
@@ -97,7 +97,7 @@ def test_of_many_that_renew_it_one_sets_the_time(
     assert second.tokens.revocation_feed.render(alg).etag == etag
 
 
-def test_what_one_revokes_the_others_know_at_their_next_look(
+def test_other_processes_know_a_revocation_when_they_next_read_changes(
     process: Callable[..., Composition], clock: FakeClock
 ):
     here, there = process(), process()
@@ -111,17 +111,17 @@ def test_what_one_revokes_the_others_know_at_their_next_look(
     assert len(revoked_in(there)["jti"]) == len(revoked_in(there)["aud"]) == 3
 
 
-def test_revoking_at_once_in_two_processes_loses_nothing(
+def test_concurrent_revocations_in_two_processes_are_all_seen(
     process: Callable[..., Composition], clock: FakeClock
 ):
-    """Each commit has a number of its own, in order: whoever has read that far has all."""
+    """Each commit has its own number, in order: a reader of a number has all earlier changes."""
     processes = [process(), process(), process()]
     watcher = processes[-1]
 
     def revoke(number: int) -> None:
         with processes[number % 2].database.transaction() as session:
             revocations = Revocations(session, clock)
-            # In different orders, with one that all of them name.
+            # In different orders, with one token in common.
             names = [f"jti-{number}", "jti-of-all"]
             revocations.tokens({name: clock() + HOUR for name in names[:: 1 - number % 2 * 2]})
             revocations.subject(f"user-{number % 5}")

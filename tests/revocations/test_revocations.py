@@ -1,4 +1,4 @@
-"""What is revoked, on both databases."""
+"""Revocations, on both databases."""
 
 from datetime import datetime, timedelta
 
@@ -33,7 +33,7 @@ def is_revoked(deployment: Deployment, issued_at: datetime, **names: str) -> boo
         return work.revocations.includes(sid=None, issued_at=issued_at, **whose)
 
 
-def test_a_revoked_token_is_on_record_with_its_expiry(deployment: Deployment, clock: FakeClock):
+def test_a_revoked_token_is_stored_with_its_expiry(deployment: Deployment, clock: FakeClock):
     expires_at = clock().replace(microsecond=0) + HOUR
     with deployment.changing() as work:
         work.revocations.tokens({"a": expires_at, "b": expires_at})
@@ -44,7 +44,7 @@ def test_a_revoked_token_is_on_record_with_its_expiry(deployment: Deployment, cl
 
 
 @pytest.mark.parametrize(("first", "then"), [(1, 2), (2, 1)])
-def test_of_two_expiries_the_later_stays(
+def test_the_later_of_two_expiries_is_kept(
     deployment: Deployment, clock: FakeClock, first: int, then: int
 ):
     now = clock().replace(microsecond=0)
@@ -54,17 +54,17 @@ def test_of_two_expiries_the_later_stays(
     assert tokens(deployment) == {"a": now + 2 * HOUR}
 
 
-def test_a_token_nobody_believes_any_more_is_passed_over(deployment: Deployment, clock: FakeClock):
+def test_an_expired_token_is_skipped(deployment: Deployment, clock: FakeClock):
     before = store(deployment, RevocationStore.state)
     with deployment.changing() as work:
-        work.revocations.tokens({"dead": clock() - STILL_TRUSTED})
+        work.revocations.tokens({"expired": clock() - STILL_TRUSTED})
         work.revocations.tokens({})
     assert tokens(deployment) == {}
     assert store(deployment, RevocationStore.state) == before
 
 
 @pytest.mark.parametrize(("many", "statements"), [(200, 1), (2_500, 3)])
-def test_many_tokens_are_few_statements(
+def test_many_tokens_need_few_statements(
     deployment: Deployment, clock: FakeClock, many: int, statements: int
 ):
     seen: list[str] = []
@@ -80,8 +80,10 @@ def test_many_tokens_are_few_statements(
     assert len(tokens(deployment)) == many
 
 
-def test_so_far_is_until_every_process_has_seen_it(deployment: Deployment, clock: FakeClock):
-    """Whole seconds, and one more: another process issues until it has looked."""
+def test_tokens_issued_until_every_process_has_seen_the_change_are_revoked(
+    deployment: Deployment, clock: FakeClock
+):
+    """Whole seconds, and one more: another process issues until it has read the change."""
     now = clock().replace(microsecond=0)
     with deployment.changing() as work:
         work.revocations.subject("alice")
@@ -95,8 +97,7 @@ def test_so_far_is_until_every_process_has_seen_it(deployment: Deployment, clock
     assert not is_revoked(deployment, now, subject="Alice", client_id="other", audience="My-os")
 
 
-def test_the_longest_id_of_an_audience_is_taken(deployment: Deployment, clock: FakeClock):
-    """CONTRACT §3: 255 characters."""
+def test_an_audience_id_of_255_characters_can_be_revoked(deployment: Deployment, clock: FakeClock):
     longest = "https://os.example/" + "a" * 236
     deployment.audience(longest)
     with deployment.changing() as work:
@@ -105,8 +106,10 @@ def test_the_longest_id_of_an_audience_is_taken(deployment: Deployment, clock: F
     assert not is_revoked(deployment, clock(), audience=longest[:-1])
 
 
-def test_so_far_is_as_of_the_end_of_the_transaction(deployment: Deployment, clock: FakeClock):
-    """Until the commit nobody sees it, and all go on issuing."""
+def test_tokens_issued_until_the_end_of_the_transaction_are_revoked(
+    deployment: Deployment, clock: FakeClock
+):
+    """Until the commit no process sees the change, and all issue tokens."""
     with deployment.changing() as work:
         work.revocations.subject("alice")
         work.revocations.audience("my-os")
@@ -115,7 +118,7 @@ def test_so_far_is_as_of_the_end_of_the_transaction(deployment: Deployment, cloc
     assert is_revoked(deployment, clock(), subject="bob")
 
 
-def test_so_far_never_moves_back(deployment: Deployment, clock: FakeClock):
+def test_the_instant_of_an_entry_never_moves_back(deployment: Deployment, clock: FakeClock):
     with deployment.changing() as work:
         work.revocations.subject("alice")
     before = not_after(deployment)
@@ -125,13 +128,13 @@ def test_so_far_never_moves_back(deployment: Deployment, clock: FakeClock):
     assert not_after(deployment) == before
 
 
-def test_every_change_moves_the_feed(deployment: Deployment, clock: FakeClock):
+def test_every_change_increments_the_count_of_the_feed(deployment: Deployment, clock: FakeClock):
     counts = [store(deployment, RevocationStore.state).count]
     for revoke in (
-        lambda room: room.tokens({"a": clock() + HOUR}),
-        lambda room: room.subject("alice"),
-        lambda room: room.client("web"),
-        lambda room: room.audience("my-os"),
+        lambda revocations: revocations.tokens({"a": clock() + HOUR}),
+        lambda revocations: revocations.subject("alice"),
+        lambda revocations: revocations.client("web"),
+        lambda revocations: revocations.audience("my-os"),
     ):
         with deployment.changing() as work:
             revoke(work.revocations)
@@ -140,7 +143,7 @@ def test_every_change_moves_the_feed(deployment: Deployment, clock: FakeClock):
     assert store(deployment, RevocationStore.state).issued_at == clock()
 
 
-def test_the_feed_is_never_of_an_earlier_time(deployment: Deployment, clock: FakeClock):
+def test_the_time_of_the_feed_never_goes_back(deployment: Deployment, clock: FakeClock):
     with deployment.changing() as work:
         work.revocations.subject("alice")
     before = store(deployment, RevocationStore.state)
@@ -151,15 +154,14 @@ def test_the_feed_is_never_of_an_earlier_time(deployment: Deployment, clock: Fak
     assert (after.count, after.issued_at) == (before.count + 1, before.issued_at)
 
 
-def test_what_is_refused_is_not_revoked(deployment: Deployment, clock: FakeClock):
-    """A transaction that fails takes nothing back."""
+def test_a_transaction_that_fails_revokes_nothing(deployment: Deployment, clock: FakeClock):
     with pytest.raises(ZeroDivisionError), deployment.changing() as work:
         work.revocations.subject("alice")
         raise ZeroDivisionError
     assert not_after(deployment) == {}
 
 
-def test_an_entry_is_forgotten_when_no_process_lists_it_any_more(
+def test_an_entry_is_deleted_when_no_process_lists_it_any_more(
     deployment: Deployment, clock: FakeClock
 ):
     clock.move(timedelta(milliseconds=500))  # to a whole second

@@ -1,4 +1,4 @@
-"""What is revoked, in memory: pure."""
+"""Revocations in memory, as pure functions."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ TOKEN_OF = {"jti": "j", "sid": "s", "issued_at": 100, **WHOSE}
 
 
 @pytest.mark.parametrize(
-    ("revoked", "is_named"),
+    ("revoked", "is_revoked"),
     [
         (Revoked(), False),
         (Revoked(tokens={"j": 1}), True),
@@ -38,11 +38,11 @@ TOKEN_OF = {"jti": "j", "sid": "s", "issued_at": 100, **WHOSE}
         (Revoked(subjects={"alice": 100}, clients={"web": 1}), True),
     ],
 )
-def test_a_token_is_named_by_any_entry_about_it(revoked: Revoked, is_named: bool):
-    assert revoked.includes(**TOKEN_OF) == is_named
+def test_a_token_is_revoked_by_any_entry_that_applies_to_it(revoked: Revoked, is_revoked: bool):
+    assert revoked.includes(**TOKEN_OF) == is_revoked
 
 
-# What an operator does, or how the time passes for the process that is asked.
+# Revocations by an operator, and the passing of time in one process.
 TOKEN = st.tuples(st.sampled_from(["jti", "sid"]), st.sampled_from("abc"), st.integers(60, 86_400))
 KINDS = {
     "jti": "tokens",
@@ -61,10 +61,10 @@ JUMPS = st.tuples(st.just("jumps"), st.just(""), st.integers(-60, 60))
 
 @given(st.lists(st.one_of(TOKEN, PRINCIPAL, PASSES, JUMPS), max_size=40))
 @settings(deadline=None)
-def test_whoever_is_revoked_stays_so_until_the_last_token_is_dead(
+def test_an_entry_stays_until_the_last_token_has_expired(
     steps: list[tuple[str, str, int]],
 ):
-    """Whatever is revoked, and however the clock is corrected meanwhile, as far as we allow."""
+    """For any revocations, and any allowed corrections of the clock meanwhile."""
     true_now = FakeClock()()
     ahead = timedelta(0)
     revoked, known = Revoked(FeedState(0, true_now)), dict[tuple[str, str], int]()
@@ -81,8 +81,8 @@ def test_whoever_is_revoked_stays_so_until_the_last_token_is_dead(
         revoked = revoked.still_trusted(true_now + ahead)
         claims: dict[str, Any] = feed_claims(URL, revoked, [], true_now + ahead)
         for (what, whose), value in known.items():
-            lives = timedelta(0) if what in OF_TOKENS else MAX_TOKEN
-            if datetime.fromtimestamp(value, UTC) + lives + VERIFIERS_BEHIND > true_now:
+            lifetime = timedelta(0) if what in OF_TOKENS else MAX_TOKEN
+            if datetime.fromtimestamp(value, UTC) + lifetime + VERIFIERS_BEHIND > true_now:
                 assert claims["revoked"][what][whose] == value
 
 

@@ -1,4 +1,4 @@
-"""How much of the revocation feed one client, one user or an operator may fill."""
+"""The share of the revocation feed that one client, one user or an operator may fill."""
 
 from collections import Counter
 from dataclasses import replace
@@ -34,7 +34,7 @@ def principals(deployment: Deployment) -> set[RevokedPrincipal]:
 
 
 class Revoking:
-    """Revocations under limits that a test can reach, each in a transaction of its own."""
+    """Revocations with small limits, each in its own transaction."""
 
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
@@ -75,7 +75,7 @@ def revoking(deployment: Deployment) -> Revoking:
     return Revoking(deployment)
 
 
-def test_a_client_beyond_its_share_loses_its_own_tokens_and_nobody_else_does(
+def test_beyond_its_share_all_own_tokens_of_a_client_are_revoked_and_no_others(
     deployment: Deployment, revoking: Revoking
 ):
     alone = [revoking.own_token("web", "web") for _ in range(60)]
@@ -86,10 +86,10 @@ def test_a_client_beyond_its_share_loses_its_own_tokens_and_nobody_else_does(
     assert principals(deployment) == {RevokedPrincipal("sub", "web")}
 
 
-def test_a_token_of_a_user_beyond_the_share_stays_valid_and_that_is_said(
+def test_beyond_the_share_revoking_a_token_of_a_user_is_refused(
     deployment: Deployment, revoking: Revoking
 ):
-    """An entry for the user or the client would end what others hold."""
+    """An entry for the user or the client would revoke tokens of others."""
     with pytest.raises(FeedFull):
         for _ in range(60):
             revoking.own_token("web", "alice")
@@ -98,7 +98,7 @@ def test_a_token_of_a_user_beyond_the_share_stays_valid_and_that_is_said(
     assert revoking.own_token("other", "alice")
 
 
-def test_a_family_beyond_the_share_ends_the_access_tokens_of_its_user_alone(
+def test_beyond_the_share_a_family_revokes_the_access_tokens_of_its_user_only(
     deployment: Deployment, revoking: Revoking
 ):
     assert all(revoking.family("web", "alice") for _ in range(60))
@@ -108,7 +108,7 @@ def test_a_family_beyond_the_share_ends_the_access_tokens_of_its_user_alone(
     assert principals(deployment) == {RevokedPrincipal("sub", "alice")}
 
 
-def test_an_operator_is_told_to_revoke_all_of_a_user_instead(
+def test_the_error_tells_an_operator_to_revoke_all_tokens_of_the_user(
     deployment: Deployment, revoking: Revoking
 ):
     with pytest.raises(FeedFull, match="all tokens of the user"):
@@ -121,7 +121,7 @@ def test_an_operator_is_told_to_revoke_all_of_a_user_instead(
     assert revoking.own_token("web", "web")
 
 
-def test_tokens_that_are_listed_already_need_no_room(deployment: Deployment, clock: FakeClock):
+def test_tokens_that_are_listed_already_need_no_space(deployment: Deployment, clock: FakeClock):
     expires_at = clock().replace(microsecond=0) + HOUR
     named = {f"{each:032x}": expires_at for each in range(50)}
     for _ in range(2):
@@ -130,10 +130,10 @@ def test_tokens_that_are_listed_already_need_no_room(deployment: Deployment, clo
     assert listed(deployment)["jti"] == 50
 
 
-def test_entries_of_users_are_bounded_and_one_that_is_there_moves_on(
+def test_entries_of_users_are_bounded_and_existing_ones_can_be_renewed(
     deployment: Deployment, revoking: Revoking, clock: FakeClock
 ):
-    """The bytes of ids count: they may be long. What clients need is kept free."""
+    """The bytes of ids count, since ids may be long. Some bytes are kept free for clients."""
     with pytest.raises(FeedFull, match="signing keys"):
         for number in range(30):
             revoking.subject(f"user-{number:02}")
@@ -146,7 +146,7 @@ def test_entries_of_users_are_bounded_and_one_that_is_there_moves_on(
     assert len(principals(deployment)) == there + 1
 
 
-def test_one_transaction_counts_what_it_adds_itself(deployment: Deployment, clock: FakeClock):
+def test_a_transaction_counts_the_entries_it_adds(deployment: Deployment, clock: FakeClock):
     with pytest.raises(FeedFull), deployment.services.database.changing() as session:
         revocations = Revocations(session, clock, limits=FEW)
         for number in range(30):
@@ -163,7 +163,7 @@ def test_one_transaction_counts_what_it_adds_itself(deployment: Deployment, cloc
 def test_no_sequence_of_revocations_lists_more_than_the_limit(
     asked: list[tuple[int, int, int, bool]],
 ):
-    """Whoever asks for how many; and there is always room for a client that has none listed."""
+    """In any order; and there is always space for a client that has none listed."""
     limits, held = FeedLimits(tokens=1_000), Counter[tuple[int, int]]()
     for client, subject, number, is_own in asked:
         whose = (client, subject) if is_own else (-1, -1)
@@ -176,7 +176,7 @@ def test_no_sequence_of_revocations_lists_more_than_the_limit(
 
 
 def filled(limits: FeedLimits, id_length: int) -> Revoked:
-    """As much as the limits allow, with ids so long, all in the longest seconds."""
+    """As much as the limits allow, with ids of that length and ten-digit times."""
     at = int(datetime(2286, 1, 1, tzinfo=UTC).timestamp())
     half = limits.tokens // 2
     number = limits.principal_bytes // (id_length + ENTRY_BYTES)
@@ -193,7 +193,7 @@ def filled(limits: FeedLimits, id_length: int) -> Revoked:
 
 @settings(max_examples=6, deadline=None)
 @given(st.sampled_from([6, 20, 64, 128, 255]))
-def test_the_largest_feed_is_one_that_every_verifier_reads(id_length: int):
+def test_every_verifier_reads_the_largest_feed(id_length: int):
     """With ids of any length, and as many revoked keys as a verifier allows."""
     now = FakeClock()()
     full = replace(filled(FeedLimits(), id_length), state=FeedState(1, now))

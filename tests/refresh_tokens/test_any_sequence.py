@@ -1,4 +1,4 @@
-"""Whatever is done with refresh tokens, in whatever order: what is promised holds."""
+"""Any sequence of operations on refresh tokens keeps the rules."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ from hypothesis.stateful import (
 from issuer.scopes import covers
 from tests.builders import Deployment
 from tests.drivers import TokenEndpoint
-from tests.oauth.refreshing import SignedIn, give, sign_in, take
+from tests.oauth.refreshing import SignedIn, assign, sign_in, unassign
 
 GRACE, IDLE, LONGEST = timedelta(seconds=30), timedelta(days=14), timedelta(days=90)
 ALL = {"agents:run", "sessions:read"}
@@ -28,18 +28,18 @@ WAITS = [timedelta(0), GRACE / 2, GRACE, timedelta(days=7), IDLE]
 
 @dataclass
 class Family:
-    """What the rules say of one: all its tokens, oldest first, and whether any may work."""
+    """The expected state of a family: its tokens, oldest first, and whether it is active."""
 
     granted: set[str]
     tokens: list[str]
     created_at: datetime
     used_at: datetime
     asked: str | None = None
-    lives: bool = True
+    is_active: bool = True
 
 
 class Refreshing(RuleBasedStateMachine):
-    """A client that uses what it has, and an operator who gives and takes a role."""
+    """A client that uses its tokens, and an operator who assigns and unassigns a role."""
 
     alice: SignedIn
 
@@ -47,7 +47,7 @@ class Refreshing(RuleBasedStateMachine):
     def begin(self):
         self.families: list[Family] = []
         self.held = ALL
-        give(self.alice, "runner")
+        assign(self.alice, "runner")
         self.sign_in(None)
 
     @property
@@ -65,7 +65,9 @@ class Refreshing(RuleBasedStateMachine):
         self.do_use(self.families[which % len(self.families)], back, scope)
 
     @rule(which=st.integers(0, 9), scope=st.sampled_from(SCOPES), wait=st.sampled_from(WAITS))
-    def ask_again_for_a_lost_answer(self, which: int, scope: str | None, wait: timedelta):
+    def repeat_a_request_whose_response_was_lost(
+        self, which: int, scope: str | None, wait: timedelta
+    ):
         family = self.families[-1 - which % len(self.families)]
         self.do_use(family, 0, scope)
         self.time_passes(wait)
@@ -88,25 +90,25 @@ class Refreshing(RuleBasedStateMachine):
     def expected(self, family: Family, back: int, scope: str | None) -> set[str] | str:
         """The scopes of the access token, or the error."""
         since = self.now - family.used_at
-        if not family.lives or since >= IDLE or self.now - family.created_at >= LONGEST:
+        if not family.is_active or since >= IDLE or self.now - family.created_at >= LONGEST:
             return "invalid_grant"
         is_lost = back == 1 and since < GRACE and scope == family.asked
         if back > 0 and not is_lost:
-            family.lives = False
+            family.is_active = False
             return "invalid_grant"
         may = family.granted if self.held == ALL else WITHOUT_THE_ROLE
         asked = may if scope is None else set(scope.split())
         return asked if all(covers(may, each) for each in asked) else "invalid_scope"
 
     @rule()
-    def take_the_role(self):
+    def unassign_the_role(self):
         if self.held == ALL:
-            take(self.alice, "runner")
+            unassign(self.alice, "runner")
             self.held = WITHOUT_THE_ROLE
 
     @rule()
-    def give_the_role(self):
-        give(self.alice, "runner")
+    def assign_the_role(self):
+        assign(self.alice, "runner")
         self.held = ALL
 
     @rule(wait=st.sampled_from(WAITS))
@@ -114,23 +116,23 @@ class Refreshing(RuleBasedStateMachine):
         self.alice.deployment.wait(wait)
 
     @rule(which=st.integers(0, 9), back=st.integers(0, 3))
-    def give_up(self, which: int, back: int):
+    def revoke(self, which: int, back: int):
         family = self.families[which % len(self.families)]
         token = family.tokens[max(-1 - back, -len(family.tokens))]
         assert self.alice.endpoint.revoke(self.alice.client, token).status_code == 200
-        family.lives = False
+        family.is_active = False
 
     @rule()
-    def forget_the_dead(self):
+    def delete_expired_families(self):
         self.alice.deployment.services.tokens.refresh_tokens.delete_expired()
 
     @invariant()
-    def at_most_the_newest_token_of_a_family_is_alive(self):
+    def at_most_the_newest_token_of_a_family_is_active(self):
         find = self.alice.deployment.services.tokens.refresh_tokens.find
         for family in self.families:
-            alive = [token for token in family.tokens if find(token) is not None]
-            assert alive in ([], [family.tokens[-1]])
-            assert family.lives or not alive
+            active = [token for token in family.tokens if find(token) is not None]
+            assert active in ([], [family.tokens[-1]])
+            assert family.is_active or not active
 
 
 def asking(scope: str | None) -> dict[str, str]:
@@ -140,11 +142,11 @@ def asking(scope: str | None) -> dict[str, str]:
 @pytest.mark.parametrize("more_settings", [{"refresh_reuse_grace": "30s"}])
 @pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_every_sequence_keeps_the_rules(deployment: Deployment, token_endpoint: TokenEndpoint):
-    """At most one token of a family is alive, and no scope is ever wider than the sign-in's."""
+    """At most one token of a family is active, and no scope exceeds that of the sign-in."""
     alice = sign_in(deployment, token_endpoint)
     deployment.role("web", ["agents:web:run"])
-    give(alice, "web")
-    machine = type("RefreshingOfThisHouse", (Refreshing,), {"alice": alice})
+    assign(alice, "web")
+    machine = type("RefreshingInThisDeployment", (Refreshing,), {"alice": alice})
     run_state_machine_as_test(
         machine,
         settings=settings(

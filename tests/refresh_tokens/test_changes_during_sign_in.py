@@ -1,4 +1,4 @@
-"""A family does not begin beside the change that ends all of them."""
+"""A family is not created beside a change that ends all families."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -33,7 +33,7 @@ def disable_client(_: Deployment, work: UnitOfWork, user_id: str) -> None:
     work.clients.update("app", {"disabled": True})
 
 
-def take_audience(_: Deployment, work: UnitOfWork, user_id: str) -> None:
+def remove_audience(_: Deployment, work: UnitOfWork, user_id: str) -> None:
     work.clients.update("app", {"audiences": []})
 
 
@@ -41,7 +41,7 @@ def delete_audience(_: Deployment, work: UnitOfWork, user_id: str) -> None:
     work.audiences.delete("my-os", cascade=True)
 
 
-def make_audience_again(deployment: Deployment, work: UnitOfWork, user_id: str) -> None:
+def recreate_audience(deployment: Deployment, work: UnitOfWork, user_id: str) -> None:
     delete_audience(deployment, work, user_id)
     work.audiences.create(AudienceFields(id="my-os"))
     work.clients.update("app", {"audiences": ["my-os"]})
@@ -63,10 +63,10 @@ def rename(_: Deployment, work: UnitOfWork, user_id: str) -> None:
     "change",
     [
         *(set_password, disable_user, delete_user),
-        *(disable_client, take_audience, delete_audience),
+        *(disable_client, remove_audience, delete_audience),
     ],
 )
-def test_who_was_changed_while_signing_in_gets_no_refresh_token(
+def test_a_user_or_client_changed_during_sign_in_gets_no_refresh_token(
     deployment: Deployment, change: Change
 ):
     with pytest.raises(InvalidCredentials):
@@ -76,18 +76,18 @@ def test_who_was_changed_while_signing_in_gets_no_refresh_token(
 
 
 @pytest.mark.parametrize(
-    "change", [make_audience_again, revoke_tokens_of_user, revoke_tokens_of_client]
+    "change", [recreate_audience, revoke_tokens_of_user, revoke_tokens_of_client]
 )
-def test_whose_tokens_were_revoked_while_signing_in_has_to_wait(
+def test_tokens_revoked_during_sign_in_make_the_request_wait(
     deployment: Deployment, change: Change
 ):
-    """Everything is checked anew then: whoever still may gets a refresh token."""
+    """After the wait the request is authenticated and authorized again."""
     assert isinstance(begin_beside(deployment, change), NotBefore)
     assert families(deployment) == 0
     assert not events(deployment, "token.issued")
 
 
-def test_another_change_is_no_obstacle(deployment: Deployment):
+def test_other_changes_do_not_prevent_a_refresh_token(deployment: Deployment):
     assert begin_beside(deployment, rename).startswith("airt_")
     assert families(deployment) == len(events(deployment, "token.issued")) == 1
 
@@ -108,8 +108,8 @@ def begin_beside(deployment: Deployment, change: Change) -> str | NotBefore:
     )
 
 
-def test_many_begin_and_go_on_at_once(deployment: Deployment):
-    """Nobody waits for who waits for them, which PostgreSQL ends by an error after a second."""
+def test_many_families_are_created_rotated_and_revoked_concurrently(deployment: Deployment):
+    """Without a deadlock, which PostgreSQL would end with an error after a second."""
     user_id, services = deployment.user("alice"), deployment.services
     deployment.client("app", grant_types=["password", "refresh_token"])
     user, client = (
@@ -122,7 +122,7 @@ def test_many_begin_and_go_on_at_once(deployment: Deployment):
     def issue() -> Issue:
         return Issue(services.tokens.issuer.issue(authorization, deployment.clock()), actor, {})
 
-    def begin_and_go_on(_: int) -> bool:
+    def begin_use_and_revoke(_: int) -> bool:
         of_family = in_a_family(deployment, authorization)
         first = services.tokens.refresh_tokens.begin(user, of_family, issue())
         presented = services.tokens.refresh_tokens.present(first, "app", asked, actor)
@@ -130,5 +130,5 @@ def test_many_begin_and_go_on_at_once(deployment: Deployment):
         return services.tokens.refresh_tokens.revoke(second, "app", actor)
 
     with ThreadPoolExecutor(6) as threads:
-        assert all(threads.map(begin_and_go_on, range(24)))
+        assert all(threads.map(begin_use_and_revoke, range(24)))
     assert families(deployment) == 0

@@ -1,4 +1,4 @@
-"""A token is never issued dead: whoever is just revoked waits for the next second."""
+"""No token is issued that is already revoked: after a revocation, a request waits a second."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -16,7 +16,7 @@ from tests.revocations.feed import Feed
 GRANTS = ["client_credentials", "password"]
 
 
-def test_a_client_disabled_and_enabled_gets_a_token_that_lives(
+def test_a_client_disabled_and_enabled_again_gets_a_valid_token(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     client = deployment.client("ci-bot")
@@ -28,7 +28,7 @@ def test_a_client_disabled_and_enabled_gets_a_token_that_lives(
     assert not Feed.of(deployment.http).refuses(answer.token)
 
 
-def test_a_new_password_gives_a_token_that_lives(
+def test_a_sign_in_after_a_password_change_gets_a_valid_token(
     deployment: Deployment, token_endpoint: TokenEndpoint
 ):
     client = deployment.client("web", grant_types=GRANTS)
@@ -41,10 +41,10 @@ def test_a_new_password_gives_a_token_that_lives(
     assert not Feed.of(deployment.http).refuses(answer.token)
 
 
-def test_a_password_changed_elsewhere_is_known_at_once(
+def test_a_password_change_in_another_process_applies_at_once(
     deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
 ):
-    """By another process, which this one had no time to look at."""
+    """This process has not read the change yet."""
     client = deployment.client("web", grant_types=GRANTS)
     deployment.user("alice", id="alice")
     deployment.services.tokens.changes.stop()
@@ -66,14 +66,14 @@ REVOKED_ELSEWHERE: dict[str, Callable[[UnitOfWork], None]] = {
 
 @pytest.mark.parametrize("revoked", REVOKED_ELSEWHERE)
 @pytest.mark.parametrize("grant", GRANTS)
-def test_no_token_leaves_that_another_process_has_revoked_already(
+def test_no_token_is_sent_that_another_process_has_already_revoked(
     deployment: Deployment,
     token_endpoint: TokenEndpoint,
     clock: FakeClock,
     grant: str,
     revoked: str,
 ):
-    """However long ago this process has looked; also for a request that it remembers."""
+    """However long ago this process has read the changes; also for a cached grant."""
     client = deployment.client("web", grant_types=GRANTS)
     deployment.user("alice", id="alice")
     ask = partial(token_endpoint.password, client, "alice")
@@ -93,10 +93,10 @@ def test_no_token_leaves_that_another_process_has_revoked_already(
     elsewhere.database.dispose()
 
 
-def test_a_refresh_answers_with_no_token_that_another_process_has_revoked_already(
+def test_no_refreshed_token_is_sent_that_another_process_has_already_revoked(
     deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
 ):
-    """An entry for the user that ended no family: the refresh token goes on."""
+    """The entry for the user ends no family: the refresh token stays valid."""
     client = deployment.client("web", grant_types=["password", "refresh_token"])
     deployment.user("alice", id="alice")
     refresh_token = token_endpoint.password(client, "alice").refresh_token
@@ -115,7 +115,7 @@ def test_a_refresh_answers_with_no_token_that_another_process_has_revoked_alread
     elsewhere.database.dispose()
 
 
-def test_an_audience_made_again_gets_a_token_that_lives(
+def test_a_recreated_audience_gets_a_valid_token(
     deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
 ):
     client = deployment.client("ci-bot")
@@ -131,7 +131,7 @@ def test_an_audience_made_again_gets_a_token_that_lives(
     assert not Feed.of(deployment.http).refuses(answer.token)
 
 
-def test_others_do_not_wait(
+def test_other_clients_do_not_wait(
     deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
 ):
     other = deployment.client("other")
@@ -143,7 +143,7 @@ def test_others_do_not_wait(
     assert clock() == before
 
 
-def test_nobody_waits_who_does_not_authenticate(
+def test_a_client_that_fails_to_authenticate_does_not_wait(
     deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
 ):
     client = deployment.client("ci-bot")
@@ -156,10 +156,10 @@ def test_nobody_waits_who_does_not_authenticate(
     assert (answer.error, clock()) == ("invalid_client", before)
 
 
-def test_what_was_changed_while_it_waited_counts(
+def test_a_change_during_the_wait_applies(
     deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
 ):
-    """Everything is looked up again: nobody is let in on what was true before."""
+    """The request is authenticated and authorized again after the wait."""
     client = deployment.client("ci-bot")
     with deployment.changing() as work:
         work.revocations.client("ci-bot")
@@ -173,10 +173,10 @@ def test_what_was_changed_while_it_waited_counts(
     assert answer.error == "invalid_client"
 
 
-def test_who_would_wait_too_long_is_told_to_come_again(
+def test_a_wait_that_would_be_too_long_is_503_with_retry_after(
     deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
 ):
-    """The clock of the process that revoked is ahead of ours."""
+    """The clock of the process that revoked is ahead of the clock of this one."""
     client = deployment.client("ci-bot")
     clock.move(timedelta(minutes=1))
     with deployment.changing() as work:
@@ -187,7 +187,7 @@ def test_who_would_wait_too_long_is_told_to_come_again(
     assert answer.response.headers["retry-after"] == "1"
 
 
-def test_who_is_revoked_again_and_again_is_told_to_come_again(
+def test_repeated_revocations_during_the_wait_are_503(
     deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
 ):
     client = deployment.client("ci-bot")
@@ -206,7 +206,9 @@ def test_who_is_revoked_again_and_again_is_told_to_come_again(
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_it_costs_no_query(deployment: Deployment, token_endpoint: TokenEndpoint):
+def test_issuing_after_a_revocation_needs_no_query(
+    deployment: Deployment, token_endpoint: TokenEndpoint
+):
     client = deployment.client("ci-bot")
     with deployment.changing() as work:
         work.revocations.client("ci-bot")

@@ -1,4 +1,4 @@
-"""An audience that is deleted takes its tokens with it, also when its id is used again."""
+"""Deleting an audience revokes its tokens, even if its id is reused."""
 
 from collections.abc import Callable
 
@@ -23,7 +23,7 @@ def over_http(_: Deployment, admin: AdminApi) -> None:
     assert answer.status_code == 204
 
 
-def once_nobody_uses_it(_: Deployment, admin: AdminApi) -> None:
+def after_removing_it_from_clients(_: Deployment, admin: AdminApi) -> None:
     admin.patch("/clients/web", audiences=[])
     assert admin.delete("/audiences/my-os").status_code == 204
 
@@ -47,7 +47,7 @@ def web(deployment: Deployment) -> Credentials:
 
 
 def verifier_refuses(deployment: Deployment, token: str) -> bool:
-    """What an AgentOS says that has read the feed just now."""
+    """Whether an AgentOS with the current feed refuses the token."""
     keys = read_key_set(deployment.http.get("/.well-known/jwks.json").content, ["ES256"])
     feed, now = deployment.http.get(PATH).content, deployment.clock().timestamp()
     revocations = read_feed(feed, keys, Revocations(), TokenRules(URL, "my-os"), now)
@@ -59,15 +59,14 @@ def verifier_refuses(deployment: Deployment, token: str) -> bool:
     return False
 
 
-@pytest.mark.parametrize("delete", [over_http, once_nobody_uses_it, by_a_file])
-def test_its_tokens_stay_dead_and_new_ones_live(
+@pytest.mark.parametrize("delete", [over_http, after_removing_it_from_clients, by_a_file])
+def test_old_tokens_stay_revoked_and_new_ones_are_valid(
     deployment: Deployment,
     token_endpoint: TokenEndpoint,
     web: Credentials,
     admin: AdminApi,
     delete: Delete,
 ):
-    """CONTRACT §3."""
     deployment.user("alice")
     old = [
         token_endpoint.client_credentials(web).token,
@@ -86,7 +85,7 @@ def test_its_tokens_stay_dead_and_new_ones_live(
     assert not verifier_refuses(deployment, new)
 
 
-def test_the_tokens_for_other_audiences_live_on(
+def test_tokens_for_other_audiences_stay_valid(
     deployment: Deployment, token_endpoint: TokenEndpoint, web: Credentials, admin: AdminApi
 ):
     admin.patch("/clients/web", audiences=["my-os", "other-os"])
@@ -96,7 +95,7 @@ def test_the_tokens_for_other_audiences_live_on(
     assert not verifier_refuses(deployment, other)
 
 
-def test_an_audience_that_is_not_deleted_after_all_keeps_its_tokens(
+def test_a_refused_deletion_revokes_no_tokens(
     deployment: Deployment, token_endpoint: TokenEndpoint, web: Credentials, admin: AdminApi
 ):
     token = token_endpoint.client_credentials(web).token
