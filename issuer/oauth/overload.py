@@ -34,7 +34,7 @@ class Rounds:
             raise Unavailable("More requests came at once than can be answered.")
 
     async def pace(self, status: int, address: str | None) -> None:
-        """Before a refusal: where it is for too many requests, it leaves at a bounded pace."""
+        """Called before a refusal: delays one with status 429 or 503 to a bounded pace."""
         if status in _TOO_MUCH:
             await self._pace.wait(address)
 

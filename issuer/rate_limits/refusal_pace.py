@@ -1,28 +1,28 @@
-"""How fast the refusals of an address leave."""
+"""The pace at which refusals are sent to an address."""
 
 from issuer.clock import Clock
 from issuer.network import network_of
-from issuer.rate_limits.counts import Counts
+from issuer.rate_limits.counts import WindowCounts
 
 _PER_SECOND = 100
 _MAX_WAITING = 1_024
 
 
 class RefusalPace:
-    """Of one address, refusals beyond `per_second` wait for the next second. For the event loop.
+    """Delays refusals to one address beyond `per_second` to the next second. For the event loop.
 
-    A caller that asks again as soon as it is refused would otherwise take as much of the server
-    as others that are served. Nobody is refused because of it, and what succeeds never waits.
+    A caller that repeats a refused request at once would otherwise use as much of the server as
+    callers that succeed. No request is refused because of it; successful responses never wait.
     """
 
     def __init__(self, clock: Clock, per_second: int = _PER_SECOND) -> None:
         self._clock = clock
         self._per_second = per_second
-        self._refused = Counts()
+        self._refused = WindowCounts()
         self._waiting = 0
 
     async def wait(self, address: str | None) -> None:
-        """Until one more refusal may leave to the address."""
+        """Wait until another refusal may be sent to the address."""
         now = self._clock.monotonic()
         second = int(now)
         if self._refused.add(network_of(address), second) <= self._per_second:

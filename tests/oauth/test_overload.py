@@ -54,7 +54,7 @@ def test_idle_time_does_not_count(rounds: Rounds, clock: FakeClock):
 
 
 @pytest.mark.parametrize(("status", "seconds"), [(503, 1), (429, 1), (400, 0), (401, 0)])
-def test_many_refusals_for_too_many_requests_leave_at_a_bounded_pace(
+def test_many_429_and_503_responses_are_sent_at_a_bounded_pace(
     rounds: Rounds, clock: FakeClock, status: int, seconds: int
 ):
     began = clock.monotonic()

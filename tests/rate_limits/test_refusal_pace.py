@@ -1,4 +1,4 @@
-"""Refusals of one address leave at a bounded pace."""
+"""Refusals are sent to one address at a bounded pace."""
 
 import asyncio
 
@@ -25,14 +25,14 @@ def test_the_first_refusals_of_a_second_do_not_wait():
     assert seconds_of(FakeClock(), *[ADDRESS] * 10) == 0
 
 
-def test_others_wait_for_the_next_second():
+def test_refusals_beyond_the_limit_wait_for_the_next_second():
     assert seconds_of(FakeClock(), *[ADDRESS] * 11) == 1
     assert seconds_of(FakeClock(), *[ADDRESS] * 100) == 9
 
 
-def test_one_address_does_not_delay_another():
+def test_addresses_do_not_delay_each_other():
     assert seconds_of(FakeClock(), *[ADDRESS] * 10, "192.0.2.2") == 0
 
 
-def test_addresses_of_one_ipv6_network_are_one():
+def test_addresses_of_one_ipv6_network_count_together():
     assert seconds_of(FakeClock(), *[f"2001:db8::{n:x}" for n in range(11)]) == 1
