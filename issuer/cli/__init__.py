@@ -1,7 +1,7 @@
-"""The door for operators at a terminal: `issuer`.
+"""The command-line interface, `issuer`.
 
-One file a noun or command. It works on the database directly, through the same rooms as the
-admin API; exit status 0 done, 1 refused or failed, 2 wrong usage.
+One file per noun or command. Commands work on the database directly, through the same domain
+packages as the admin API. Exit status: 0 done, 1 refused or failed, 2 wrong usage.
 """
 
 from issuer.cli.program import main, run

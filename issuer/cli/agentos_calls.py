@@ -1,4 +1,4 @@
-"""What the demo with an AgentOS does: tokens, runs of agents, and the end of a key."""
+"""HTTP calls of the AgentOS demo: get tokens, run agents, revoke a key."""
 
 import time
 from collections.abc import Callable
@@ -16,12 +16,12 @@ from issuer.settings import Settings
 T = TypeVar("T")
 
 _SECONDS = 60
-_BETWEEN_LOOKS = 0.1
+_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
 class Token:
-    """A token, and the key that signed it."""
+    """An access token, and the id of the key that signed it."""
 
     text: str
     kid: str
@@ -30,19 +30,19 @@ class Token:
 
 @dataclass(frozen=True)
 class Call:
-    """A call of the AgentOS with a token of the key `kid`, and what it answered."""
+    """A call to the AgentOS with a token signed by `kid`, and the response."""
 
     kid: str
     path: str
     status: int
     answer: str
 
-    def in_words(self) -> str:
+    def as_line(self) -> str:
         return f"POST {self.path:<22} {self.status}  {self.answer}"
 
 
 class Calls:
-    """Over HTTP, as the client of the demo; and the operator's `key revoke`."""
+    """Calls over HTTP as the demo client; `revoke` acts as the operator."""
 
     def __init__(self, settings: Settings, demo: Demo, agent_os: str) -> None:
         self._settings = settings
@@ -51,12 +51,12 @@ class Calls:
         self._http = httpx.Client(timeout=_SECONDS, trust_env=False)
 
     def wait_for_agent_os(self) -> None:
-        """Its socket listens already: it answers when it is ready, or never."""
+        """Wait until it answers; its socket already listens."""
         try:
             self._http.get(f"{self._agent_os}/health")
         except httpx.HTTPError:
             raise Unavailable(
-                "The AgentOS did not start: pip install 'agno[os]' has all it needs."
+                "The AgentOS did not start. Install its dependencies: pip install 'agno[os]'."
             ) from None
 
     def token(self) -> Token:
@@ -69,26 +69,26 @@ class Calls:
         return Token(text, jwt.get_unverified_header(text)["kid"], answer["scope"])
 
     def token_of_another_key(self, old: Token) -> Token:
-        """The server notices within a second."""
+        """A token of the next key; the server loads changed keys within a second."""
 
-        def look() -> Token | None:
+        def poll() -> Token | None:
             new = self.token()
             return None if new.kid == old.kid else new
 
-        return _waited(look, "another key signs")
+        return _waited(poll, "another key signs")
 
     def run(self, token: Token, agent: str, expected: int) -> Call:
         """Run the agent; `Unavailable` unless the answer has the status `expected`."""
         answer = self._run(token, agent)
-        said = answer.json()
-        words = str(said.get("content") or said.get("detail") or "")
-        call = Call(token.kid, answer.request.url.path, answer.status_code, words)
+        body = answer.json()
+        text = str(body.get("content") or body.get("detail") or "")
+        call = Call(token.kid, answer.request.url.path, answer.status_code, text)
         if answer.status_code != expected:
-            raise Unavailable(f"This should have been {expected}: {call.in_words()}")
+            raise Unavailable(f"Expected status {expected}, got: {call.as_line()}")
         return call
 
     def wait_until_refused(self, token: Token) -> None:
-        """AgentOS notices at its next look at the key set."""
+        """The AgentOS refuses it once it has fetched the key set again."""
         _waited(
             lambda: self._run(token, "web").status_code == httpx.codes.UNAUTHORIZED,
             "the token of a revoked key is refused",
@@ -115,11 +115,11 @@ class Calls:
             raise Unavailable(f"{url} does not answer: {error}.") from None
 
 
-def _waited(look: Callable[[], T | None], what: str) -> T:
-    """What it sees at last; `Unavailable` if that takes too long."""
+def _waited(poll: Callable[[], T | None], condition: str) -> T:
+    """The first true result of `poll`; `Unavailable` after 60 s."""
     deadline = time.monotonic() + _SECONDS
-    while not (found := look()):
+    while not (result := poll()):
         if time.monotonic() > deadline:
-            raise Unavailable(f"In {_SECONDS} s it did not come true that {what}.")
-        time.sleep(_BETWEEN_LOOKS)
-    return found
+            raise Unavailable(f"Timed out after {_SECONDS} s, waiting until {condition}.")
+        time.sleep(_POLL_SECONDS)
+    return result

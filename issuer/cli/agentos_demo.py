@@ -1,4 +1,4 @@
-"""`issuer quickstart --agentos`: an issuer and an AgentOS that follows it, and what they do."""
+"""`issuer quickstart --agentos`: an issuer, and an AgentOS that verifies its tokens."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from issuer.cli import output
-from issuer.cli.agentos_story import Story
+from issuer.cli.agentos_walkthrough import Walkthrough
 from issuer.cli.demo import ensure_demo
 from issuer.cli.opening import opened, operator, read_settings
 from issuer.cli.serving import address, listen, serve
@@ -25,63 +25,64 @@ _SECONDS_TO_END = 3
 
 
 def demonstrate(port: int, agentos_port: int, *, as_json: bool) -> None:
-    """Show it, then serve until a signal. An `IssuerError` if it did not come out as it should."""
+    """Run the demo, then serve until a signal. `IssuerError` if a step has an unexpected result."""
     _require_agno()
-    with listen(_HERE, port) as listener, _deployment_of_its_own(address(listener)) as settings:
+    with listen(_HERE, port) as listener, _temporary_deployment(address(listener)) as settings:
         with opened(settings) as parts:
             demo = ensure_demo(parts, operator())
         with _agent_os(agentos_port, settings.url, demo.audience) as agent_os:
-            story = Story(settings, demo, agent_os)
-            telling = _Telling(lambda: _tell(story, as_json=as_json))
+            walkthrough = Walkthrough(settings, demo, agent_os)
+            demo_thread = _DemoThread(lambda: _print_steps(walkthrough, as_json=as_json))
             try:
-                serve(settings, listener, announce=telling.start)
+                serve(settings, listener, announce=demo_thread.start)
             finally:
-                telling.over.set()
-                if telling.problem is not None:
-                    raise telling.problem
+                demo_thread.stopped.set()
+                if demo_thread.error is not None:
+                    raise demo_thread.error
 
 
-def _tell(story: Story, *, as_json: bool) -> None:
-    for paragraph in story.paragraphs():
+def _print_steps(walkthrough: Walkthrough, *, as_json: bool) -> None:
+    for paragraph in walkthrough.paragraphs():
         if not as_json:
             print(paragraph, end="\n\n", flush=True)
     if as_json:
-        output.print_line(story.as_members())
+        output.print_line(walkthrough.as_members())
 
 
-class _Telling(threading.Thread):
-    """Goes on beside the server, and ends it if the story does not come out well."""
+class _DemoThread(threading.Thread):
+    """Runs beside the server, and stops it on an error."""
 
-    def __init__(self, tell: Callable[[], None]) -> None:
+    def __init__(self, steps: Callable[[], None]) -> None:
         super().__init__(daemon=True)
-        self.problem: Exception | None = None
-        self.over = threading.Event()
-        self._tell = tell
+        self.error: Exception | None = None
+        self.stopped = threading.Event()
+        self._steps = steps
 
     def run(self) -> None:
         try:
-            self._tell()
+            self._steps()
         except Exception as error:
-            if self.over.wait(_SECONDS_TO_END):
-                return  # somebody stopped the servers in the middle of it
-            self.problem = error
+            if self.stopped.wait(_SECONDS_TO_END):
+                return  # the servers were stopped during the demo
+            self.error = error
             os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _require_agno() -> None:
     try:
-        found = find_spec("agno.os")
+        spec = find_spec("agno.os")
     except ModuleNotFoundError:
-        found = None
-    if found is None:
-        raise ConfigurationError(
-            "There is no AgentOS here to show: pip install 'agno[os]', or make demo."
-        )
+        spec = None
+    if spec is None:
+        raise ConfigurationError("agno is not installed. Run pip install 'agno[os]', or make demo.")
 
 
 @contextmanager
-def _deployment_of_its_own(url: str) -> Iterator[Settings]:
-    """One that is gone afterwards. It revokes keys: no setting may lead it to another house."""
+def _temporary_deployment(url: str) -> Iterator[Settings]:
+    """A deployment that is deleted afterwards.
+
+    The demo revokes keys, so no setting may point it at another deployment.
+    """
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         del os.environ[name]
     with TemporaryDirectory(prefix="issuer-demo-", ignore_cleanup_errors=True) as folder:
@@ -98,7 +99,7 @@ def _deployment_of_its_own(url: str) -> Iterator[Settings]:
 
 @contextmanager
 def _agent_os(port: int, issuer: str, audience: str) -> Iterator[str]:
-    """The URL of one that runs until the end of the block, or of this process."""
+    """The URL of an AgentOS that runs until the end of the block, or of this process."""
     with listen(_HERE, port) as listener:
         url, descriptor = address(listener), listener.fileno()
         module = [sys.executable, "-P", "-m", "issuer.cli.stub_agent_os"]

@@ -11,12 +11,12 @@ import typer
 from issuer import manifest
 from issuer.cli import output
 from issuer.cli.command import new_app
-from issuer.cli.declaring import (
+from issuer.cli.manifest_input import (
     File,
     Prune,
-    every_problem_said,
     planned,
     print_plan,
+    report_invalid_manifest,
     source_of,
     warn_about_scopes,
 )
@@ -33,14 +33,14 @@ Expect = Annotated[
     typer.Option(
         min=0,
         metavar="COUNT",
-        help="Only if nothing was changed here since the plan that named this count.",
+        help="Refuse if anything changed since the plan that printed this count.",
     ),
 ]
 SecretsFile = Annotated[
     Path | None,
     typer.Option(
         metavar="PATH",
-        help="Where the secrets of new clients go, as JSON that only you can read.",
+        help="Write the secrets of new clients to this new file, as JSON with mode 0600.",
     ),
 ]
 
@@ -53,37 +53,37 @@ def apply(
     secrets_file: SecretsFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make this house what a manifest declares: all of it, or on any error nothing.
+    """Apply a manifest, completely or not at all.
 
-    The secrets of new clients are shown, this once, or written to a file that is not there yet.
+    The secrets of new clients are shown once, or written to a new file.
 
     Examples:
 
-      issuer apply -f house.yaml
-      issuer apply -f house.yaml --prune --expect 42 --secrets-file secrets.json
+      issuer apply -f issuer.yaml
+      issuer apply -f issuer.yaml --prune --expect 42 --secrets-file secrets.json
     """
     source = source_of(file)
     if secrets_file is not None:
         _require_new(secrets_file)
-    with every_problem_said(), output.working("Applying"), changing() as work:
+    with report_invalid_manifest(), output.working("Applying"), changing() as work:
         declared, plan = planned(work, source, file, prune=prune)
         count = plan.change_count if expect is None else expect
         applied = manifest.apply(work, replace(plan, change_count=count))
         work.authority.check_invariants()  # now, so that a refusal leaves no file behind
-        # Before the commit: a secret that cannot be kept must not be made. If the commit fails,
-        # the file stays, since from here nobody can tell whether it did.
+        # Before the commit: a secret that cannot be stored must not take effect. If the commit
+        # fails, the file stays, since the outcome of a commit can be unknown.
         written = _written(secrets_file, applied.secrets)
     if as_json:
         output.print_json(_as_json(plan, applied, written))
     else:
-        _say(plan, applied, written)
+        _print_result(plan, applied, written)
     warn_about_scopes(declared)
 
 
 def _require_new(path: Path) -> None:
-    """It may hold the secrets of the last time, which nobody can show again."""
+    """An existing file may hold earlier secrets, which cannot be shown again."""
     if path.exists() or path.is_symlink():
-        raise IssuerError(f"{path} is there already, perhaps with other secrets: name another.")
+        raise IssuerError(f"{path} already exists and may hold other secrets: name another file.")
 
 
 def _written(path: Path | None, secrets: Mapping[str, str]) -> Path | None:
@@ -98,13 +98,13 @@ def _written(path: Path | None, secrets: Mapping[str, str]) -> Path | None:
 
 
 def _as_json(plan: ManifestPlan, applied: Applied, written: Path | None) -> dict[str, Any]:
-    made = {"user_ids": dict(applied.user_ids)}
+    members = {**plan.as_json(), "user_ids": dict(applied.user_ids)}
     if written is None:
-        return {**plan.as_json(), **made, "client_secrets": dict(applied.secrets)}
-    return {**plan.as_json(), **made, "secrets_file": str(written)}
+        return {**members, "client_secrets": dict(applied.secrets)}
+    return {**members, "secrets_file": str(written)}
 
 
-def _say(plan: ManifestPlan, applied: Applied, written: Path | None) -> None:
+def _print_result(plan: ManifestPlan, applied: Applied, written: Path | None) -> None:
     print_plan(plan)
     print("\nDone." if plan else "There was nothing to change.")
     if written is not None:
@@ -113,4 +113,4 @@ def _say(plan: ManifestPlan, applied: Applied, written: Path | None) -> None:
         print()
         for client_id, secret in applied.secrets.items():
             output.print_text(f"{client_id} client_secret: {secret}")
-        print("They are shown only this once.")
+        print("They are shown only once.")

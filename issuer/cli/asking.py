@@ -1,4 +1,4 @@
-"""Secrets come from a person or a pipe, never from an argument that everyone here can see."""
+"""Read secrets from the terminal or standard input: other users can see arguments."""
 
 import sys
 
@@ -6,9 +6,9 @@ import typer
 
 
 def ask(what: str, *, from_stdin: bool, otherwise: str, twice: bool = False) -> str:
-    """A line of standard input, or what is typed at the terminal, without echo.
+    """A line of standard input, or of the terminal without echo.
 
-    Wrong usage where there is neither: `otherwise` says what to use.
+    Wrong usage where there is no terminal; `otherwise` names the alternative.
     """
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")

@@ -27,7 +27,7 @@ Everywhere = Annotated[bool, typer.Option("--everywhere", help="At every audienc
 def assignment_commands(
     kind: str, example: str, find: Callable[[UnitOfWork, str], str], complete: completion.Complete
 ) -> typer.Typer:
-    """The commands for the roles of a `kind` of principal. `find` gives the id, or raises."""
+    """The commands for the roles of a `kind` of principal. `find` returns the id."""
     app = new_app(f"Assign roles to a {kind}, at one audience or everywhere.")
     Principal = Annotated[  # noqa: N806 - a type
         str,
@@ -112,9 +112,9 @@ def assignment_commands(
 
 
 def _assignment(role: str, audience: str | None, *, everywhere: bool) -> Assignment:
-    """Wrong usage unless exactly one of the two was given: no role is everywhere by mistake."""
+    """Wrong usage unless exactly one of both is set: no role applies everywhere by mistake."""
     if everywhere == (audience is not None):
-        raise typer.BadParameter("name one audience with --audience, or say --everywhere")
+        raise typer.BadParameter("give either --audience ID or --everywhere")
     return Assignment(role=role, audience=audience)
 
 

@@ -11,9 +11,9 @@ from issuer.cli.opening import changing, reading
 from issuer.cli.options import AsJson, Cascade, Lifetime, Limit, Name
 from issuer.vocabulary import SigningAlgorithm
 
-app = new_app("The AgentOS deployments that tokens are made for (RFC 8707 resource servers).")
+app = new_app("The AgentOS deployments that tokens are issued for (RFC 8707).")
 
-_ALGORITHMS = f"What its tokens are signed with: {', '.join(SigningAlgorithm)}."
+_ALGORITHMS = f"Signing algorithm of its tokens: {', '.join(SigningAlgorithm)}."
 
 AudienceId = Annotated[
     str,
@@ -26,7 +26,7 @@ AudienceId = Annotated[
 Algorithm = Annotated[SigningAlgorithm | None, typer.Option(metavar="ALG", help=_ALGORITHMS)]
 IncludeRoles = Annotated[
     bool | None,
-    typer.Option("--include-roles/--no-roles", help="Whether its tokens name roles."),
+    typer.Option("--include-roles/--no-roles", help="Whether its tokens list roles."),
 ]
 
 
@@ -53,8 +53,8 @@ def show_audience(audience: AudienceId, as_json: AsJson = False) -> None:
       issuer audience show my-os
     """
     with reading() as work:
-        found = work.audiences.get(audience)
-    output.show(found, as_json=as_json)
+        result = work.audiences.get(audience)
+    output.show(result, as_json=as_json)
 
 
 @app.command("create")
@@ -66,7 +66,7 @@ def create_audience(
     include_roles: IncludeRoles = None,
     as_json: AsJson = False,
 ) -> None:
-    """Create an audience: from now on clients can be allowed to ask tokens for it.
+    """Create an audience. Clients can then be allowed to request tokens for it.
 
     Examples:
 
@@ -94,7 +94,7 @@ def update_audience(
     include_roles: IncludeRoles = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change what is named, leave the rest. Tokens already made stay as they are.
+    """Change the named members only. Tokens that were issued before stay as they are.
 
     Examples:
 
@@ -116,9 +116,10 @@ def update_audience(
 def delete_audience(
     audience: AudienceId, cascade: Cascade = False, as_json: AsJson = False
 ) -> None:
-    """Delete an audience, and take back all tokens for it; no id used again revives them.
+    """Delete an audience and revoke all tokens for it.
 
-    One in use is refused, unless --cascade takes it from all who have it.
+    The tokens stay revoked if the id is used again. Refused while the audience is in use,
+    unless --cascade removes it from clients and assignments.
 
     Examples:
 

@@ -14,7 +14,7 @@ from issuer.cli.opening import reading
 from issuer.cli.options import AsJson, instant
 from issuer.composition import UnitOfWork
 
-app = new_app("The record of who did what, and of what was refused.")
+app = new_app("The audit log: who did what, and what was refused.")
 
 _PAGE = 500
 _SHOWN = 50
@@ -27,15 +27,17 @@ OnTarget = Annotated[str | None, typer.Option(help="What it was done to, by id o
 Since = Annotated[
     datetime | None,
     typer.Option(
-        parser=instant, metavar="TIME", help="From this time on: 2026-11-01 in UTC, or 1h ago."
+        parser=instant,
+        metavar="TIME",
+        help="From this time on: 2026-11-01 (UTC), or 1h (ago).",
     ),
 ]
 Until = Annotated[
     datetime | None,
-    typer.Option(parser=instant, metavar="TIME", help="Before this time, in the same forms."),
+    typer.Option(parser=instant, metavar="TIME", help="Before this time, in the same formats."),
 ]
 Limit = Annotated[
-    int, typer.Option(min=1, metavar="COUNT", help="Show at most this many, the newest.")
+    int, typer.Option(min=1, metavar="COUNT", help="Show at most this many of the newest.")
 ]
 
 
@@ -49,7 +51,7 @@ def list_events(
     limit: Limit = _SHOWN,
     as_json: AsJson = False,
 ) -> None:
-    """List the events that match everything given, newest first.
+    """List the events that match all options, newest first.
 
     Examples:
 
@@ -58,10 +60,12 @@ def list_events(
       issuer audit list --since 2026-11-01 --until 2026-11-02 --limit 200
       issuer audit list --action client.created --json
     """
-    wanted = _filter(actor, action, target, since, until)
+    event_filter = _filter(actor, action, target, since, until)
     with reading() as work:
         events = every(
-            lambda last, size: work.audit_log.page(wanted, last and str(last), size), "id", limit
+            lambda last, size: work.audit_log.page(event_filter, last and str(last), size),
+            "id",
+            limit,
         )
     if as_json:
         output.show_all(events, [], as_json=True)
@@ -77,20 +81,20 @@ def export_events(
     since: Since = None,
     until: Until = None,
     form: Annotated[
-        Literal["jsonl"], typer.Option("--format", help="JSON lines, the only one there is.")
+        Literal["jsonl"], typer.Option("--format", help="JSON lines, the only format.")
     ] = "jsonl",
-    as_json: Annotated[bool, typer.Option("--json", help="JSON lines, as it is anyway.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON lines, the default.")] = False,
 ) -> None:
-    """Print every event that matches as JSON lines, one event a line, newest first.
+    """Print the events that match all options as JSON lines, newest first.
 
     Examples:
 
       issuer audit export > audit.jsonl
       issuer audit export --since 2026-11-01 --until 2026-12-01
     """
-    wanted = _filter(actor, action, target, since, until)
+    event_filter = _filter(actor, action, target, since, until)
     with reading() as work:
-        for event in _all(work, wanted):
+        for event in _all(work, event_filter):
             print(output.escaped(event.model_dump_json()))
 
 
@@ -98,10 +102,10 @@ app.command("checkpoint")(make_checkpoint)
 app.command("verify")(verify_events)
 
 
-def _all(work: UnitOfWork, wanted: EventFilter) -> Iterator[AuditEvent]:
-    """Page by page: there may be millions."""
+def _all(work: UnitOfWork, event_filter: EventFilter) -> Iterator[AuditEvent]:
+    """Page by page, since there may be millions."""
     before = None
-    while page := work.audit_log.page(wanted, before, _PAGE):
+    while page := work.audit_log.page(event_filter, before, _PAGE):
         yield from page
         before = str(page[-1].id)
 

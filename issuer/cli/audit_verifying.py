@@ -12,22 +12,24 @@ from issuer.cli.opening import opened
 from issuer.cli.options import AsJson
 from issuer.errors import IssuerError
 
-# As it is printed, and as it stands in the log.
+# A JWT, as it is printed and logged.
 _TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]+\.eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
-Kept = Annotated[
+CheckpointFiles = Annotated[
     list[Path] | None,
     typer.Option(
         "--checkpoint",
-        help="A file with checkpoints that were kept elsewhere, such as the server's log.",
+        metavar="FILE",
+        help="A file with stored checkpoints, such as lines of the server's log. Repeatable.",
     ),
 ]
 
 
 def make_checkpoint(as_json: AsJson = False) -> None:
-    """Sign what is on record now, and print it: whoever keeps it can tell if the end is cut off.
+    """Print a signed checkpoint of the audit log.
 
-    If nothing is new, it is the last one.
+    Store it elsewhere: verify can then tell whether later the end of the log was cut off. If
+    nothing is new, the last checkpoint is printed.
 
     Examples:
 
@@ -38,32 +40,32 @@ def make_checkpoint(as_json: AsJson = False) -> None:
         parts.keys.keyring.reload()
         token = parts.audit.checkpoints.make()
     if token is None:
-        raise IssuerError("There is nothing on record.")
+        raise IssuerError("The audit log is empty.")
     output.say(token, {"checkpoint": token}, as_json=as_json)
 
 
-def verify_events(kept: Kept = None, as_json: AsJson = False) -> None:
-    """Verify that no audit event was changed, removed, put in or moved. It changes nothing.
+def verify_events(checkpoints: CheckpointFiles = None, as_json: AsJson = False) -> None:
+    """Verify that no audit event was changed, deleted, inserted or moved. Changes nothing.
 
-    The first row that is not as it was written is named, and the exit status is 1. Rows after the
-    last checkpoint can be cut off at the end without a trace; the answer says how many there are.
+    If one was, the first such row is named and the exit status is 1. Rows after the last
+    checkpoint can be cut off at the end undetected; the result says how many there are.
 
     Examples:
 
       issuer audit verify
       issuer audit verify --checkpoint checkpoint.jwt --json
     """
-    tokens = [token for path in kept or [] for token in _tokens(path)]
+    tokens = [token for path in checkpoints or [] for token in _tokens(path)]
     with opened() as parts:
         parts.keys.keyring.reload()
         with output.working("Verifying audit events"):
-            found = parts.audit.verify(tokens)
+            result = parts.audit.verify(tokens)
     if as_json:
-        output.print_json(found.model_dump(mode="json"))
-    if found.finding is not None:
-        raise IssuerError(found.finding.what)
+        output.print_json(result.model_dump(mode="json"))
+    if result.finding is not None:
+        raise IssuerError(result.finding.what)
     if not as_json:
-        output.print_text(_in_words(found))
+        output.print_text(_in_words(result))
 
 
 def _tokens(path: Path) -> list[str]:
@@ -76,10 +78,10 @@ def _tokens(path: Path) -> list[str]:
     return tokens
 
 
-def _in_words(found: Verification) -> str:
-    words = [f"All is as it was written: {found.rows} events, chains: {found.chains}"]
-    if found.since is not None:
-        words.append(f"; older ones, until {found.since:%Y-%m-%d %H:%M:%S} UTC, were deleted")
-    covered = f"all but {found.unanchored} new ones" if found.unanchored else "all of them"
-    words.append(f". Checkpoints ({found.checkpoints}) cover {covered}.")
+def _in_words(result: Verification) -> str:
+    words = [f"The audit log is intact: {result.rows} events, chains: {result.chains}"]
+    if result.since is not None:
+        words.append(f"; older events, until {result.since:%Y-%m-%d %H:%M:%S} UTC, were deleted")
+    covered = f"all but {result.unanchored} new ones" if result.unanchored else "all of them"
+    words.append(f". Checkpoints ({result.checkpoints}) cover {covered}.")
     return "".join(words)

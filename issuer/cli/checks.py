@@ -1,4 +1,4 @@
-"""What `issuer doctor` looks at: each check finds something to say, good or bad."""
+"""The checks of `issuer doctor`; each gives findings, good or bad."""
 
 import os
 import stat
@@ -24,7 +24,7 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class Finding(NamedTuple):
-    """What came of one check: `ok`, `note`, `warning` or `problem`."""
+    """The result of a check. `verdict` is `ok`, `note`, `warning` or `problem`."""
 
     check: str
     verdict: str
@@ -33,37 +33,37 @@ class Finding(NamedTuple):
 
 def of_settings(settings: Settings) -> Iterator[Finding]:
     if urlsplit(settings.url).scheme == "http":
-        yield Finding("url", "warning", f"{settings.url} is not https://: good for trying it out.")
+        yield Finding("url", "warning", f"{settings.url} is not https://: for tests only.")
     if settings.password_grant:
-        message = "On, for clients that have it; ISSUER_PASSWORD_GRANT=false removes it."
+        message = "Enabled for clients that have it. ISSUER_PASSWORD_GRANT=false disables it."
         yield Finding("password grant", "note", message)
     if "JWT_VERIFICATION_KEY" in os.environ:
-        message = "An AgentOS that has it trusts the tokens of that key too, whoever made them."
+        message = "An AgentOS with this variable also accepts tokens signed by that key."
         yield Finding("JWT_VERIFICATION_KEY", "warning", message)
 
 
 def of_files(settings: Settings) -> Iterator[Finding]:
-    """The directory has mode 0700, its files 0600 (CONTRACT §8)."""
+    """The directory has mode 0700, its files 0600."""
     directory = settings.data_dir.absolute()
     if not directory.exists():
         return
     paths = [directory, *sorted(directory.glob("*"))]
-    if seen := [path.name for path in paths if path.stat().st_mode & _OTHERS]:
-        message = f"Others can get at {', '.join(seen)}: chmod -R go= {directory}"
+    if exposed := [path.name for path in paths if path.stat().st_mode & _OTHERS]:
+        message = f"Other users can access {', '.join(exposed)}: chmod -R go= {directory}"
         yield Finding("data directory", "problem", message)
     else:
         yield Finding("data directory", "ok", f"{directory} is private.")
 
 
 def of_key_folder(folder: Path) -> Iterator[Finding]:
-    """Keys are there, safe from others; a file that is not fit would be passed over in silence."""
+    """The folder exists and other users cannot change it; servers would skip an unusable file."""
     if not folder.is_dir():
-        message = f"ISSUER_KEY_FOLDER {folder} is not there: `issuer init` makes it, or mount it."
+        message = f"ISSUER_KEY_FOLDER {folder} does not exist: run `issuer init`, or mount it."
         yield Finding("key folder", "problem", message)
     elif _others_can_remove_from(folder):
-        yield Finding("key folder", "problem", f"Others can change {folder}: chmod go-w it.")
+        yield Finding("key folder", "problem", f"Other users can change {folder}: chmod go-w it.")
     else:
-        yield Finding("key folder", "ok", f"{folder} is where keys are kept.")
+        yield Finding("key folder", "ok", f"Keys are stored in {folder}.")
     for path in key_files(folder):
         try:
             read_key_file(path)
@@ -82,12 +82,12 @@ def of_database(database: Database) -> Finding:
 
 
 def of_clocks(parts: Composition) -> Finding:
-    """Ours against the database's: processes that disagree sign with different keys."""
+    """This machine's clock and the database's: if they differ, servers sign with different keys."""
     drift = abs(parts.database.now() - parts.clock())
     if drift > _MAX_DRIFT:
         apart = f"{drift.total_seconds():.0f} s"
         return Finding("clock", "warning", f"The database's is {apart} away: synchronise them.")
-    return Finding("clock", "ok", "It agrees with the database's.")
+    return Finding("clock", "ok", "Agrees with the database clock.")
 
 
 def of_keys(parts: Composition) -> Iterator[Finding]:
@@ -95,27 +95,27 @@ def of_keys(parts: Composition) -> Iterator[Finding]:
     parts.keys.keyring.require_loaded()
     keys, now = parts.keys.keyring.keys, parts.clock()
     for alg in parts.settings.signing_algorithms:
-        signing, following = active(keys, alg, now), next_key(keys, alg, now)
+        signing, successor = active(keys, alg, now), next_key(keys, alg, now)
         if signing is None:
-            yield Finding(f"{alg} keys", "problem", "None signs: `issuer init` makes them.")
-        elif following is None:
+            yield Finding(f"{alg} keys", "problem", "There is no active key: run `issuer init`.")
+        elif successor is None:
             end = signing.activates_at + parts.keys.policy.sign_for
-            message = f"The one that signs should until {end:%Y-%m-%d}, and none is in reserve: a"
-            yield Finding(f"{alg} keys", "warning", f"{message} running server makes one.")
+            message = f"The active key signs until {end:%Y-%m-%d}, and there is no next key: a"
+            yield Finding(f"{alg} keys", "warning", f"{message} running server creates one.")
         else:
             what = described(keys, signing, now).what
-            yield Finding(f"{alg} keys", "ok", f"One {what}.")
+            yield Finding(f"{alg} keys", "ok", f"The active key {what}.")
 
 
 def of_key_policy(policy: KeyPolicy) -> Finding:
-    """A revocation promotes the reserve; followers should have it by then."""
+    """A revocation activates the next key, which verifiers should have fetched by then."""
     if policy.sign_for < 2 * policy.announced_for:
         message = (
-            "Most of the time the key in reserve is too young to sign, should the other have to be"
-            " revoked: make ISSUER_KEY_SIGN_FOR longer."
+            "When the active key is revoked, verifiers will often not have the next key yet:"
+            " increase ISSUER_KEY_SIGN_FOR."
         )
         return Finding("key policy", "warning", message)
-    return Finding("key policy", "ok", "Nearly always a key is in reserve that followers know.")
+    return Finding("key policy", "ok", "Rotation policy is OK.")
 
 
 def of_administrator(work: UnitOfWork, settings: Settings) -> Finding:
@@ -128,10 +128,10 @@ def of_administrator(work: UnitOfWork, settings: Settings) -> Finding:
     ):
         if not work.authority.has_admin():
             message = (
-                "Every secret of a holder of issuer:admin expires: make one that does not, with"
+                "Every secret with issuer:admin expires: create one that does not, with"
                 f" `issuer client secret create {ADMIN_CLIENT}`."
             )
             return Finding("administrator", "warning", message)
-        return Finding("administrator", "ok", f"{ADMIN_CLIENT} may do everything.")
-    message = f"{ADMIN_CLIENT} cannot administer {settings.url}: `issuer admin recover` helps."
+        return Finding("administrator", "ok", f"{ADMIN_CLIENT} has issuer:admin.")
+    message = f"{ADMIN_CLIENT} cannot administer {settings.url}: run `issuer admin recover`."
     return Finding("administrator", "warning", message)

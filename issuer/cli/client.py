@@ -39,7 +39,7 @@ app.add_typer(
     name="role",
 )
 
-_GRANTS = f"How it may ask for tokens: {', '.join(GrantType)}. Repeatable."
+_GRANTS = f"Grant types that it may use: {', '.join(GrantType)}. Repeatable."
 
 GrantTypes = Annotated[
     list[GrantType] | None,
@@ -50,7 +50,7 @@ Audiences = Annotated[
     typer.Option(
         "--audience",
         metavar="ID",
-        help="An audience it may ask tokens for. Repeatable; '' for none.",
+        help="An audience it may request tokens for. Repeatable; '' for none.",
         autocompletion=completion.audiences,
     ),
 ]
@@ -59,7 +59,7 @@ AddAudiences = Annotated[
     typer.Option(
         "--add-audience",
         metavar="ID",
-        help="One audience more. Repeatable.",
+        help="Add an audience. Repeatable.",
         autocompletion=completion.audiences,
     ),
 ]
@@ -68,11 +68,11 @@ RemoveAudiences = Annotated[
     typer.Option(
         "--remove-audience",
         metavar="ID",
-        help="One audience less. Repeatable.",
+        help="Remove an audience. Repeatable.",
         autocompletion=completion.audiences,
     ),
 ]
-RolesThere = Annotated[
+RolesAtAudiences = Annotated[
     list[str] | None,
     typer.Option(
         "--role",
@@ -106,25 +106,25 @@ def list_clients(limit: Limit = None, as_json: AsJson = False) -> None:
 
 @app.command("show")
 def show_client(client: ClientId, as_json: AsJson = False) -> None:
-    """Show one client. Its roles are with client role list, its secrets nowhere.
+    """Show one client. For its roles, see client role list; secrets are never shown.
 
     Examples:
 
       issuer client show ci-bot
     """
     with reading() as work:
-        found = work.clients.get(client)
-    output.show(found, as_json=as_json)
+        result = work.clients.get(client)
+    output.show(result, as_json=as_json)
 
 
 @app.command("create")
 def create_client(
     client: Annotated[
-        str | None, typer.Argument(metavar="CLIENT", help="Its id; one is made if left out.")
+        str | None, typer.Argument(metavar="CLIENT", help="Its id; generated if left out.")
     ] = None,
     name: Name = None,
     audiences: Audiences = None,
-    roles: RolesThere = None,
+    roles: RolesAtAudiences = None,
     scopes: Scopes = None,
     grant_types: GrantTypes = None,
     access_token_ttl: Lifetime = None,
@@ -133,7 +133,7 @@ def create_client(
     disabled: Disabled = None,
     as_json: AsJson = False,
 ) -> None:
-    """Create a client and show its first secret, this once.
+    """Create a client and show its first secret once.
 
     Examples:
 
@@ -152,12 +152,12 @@ def create_client(
         may_set_session=may_set_session,
         disabled=disabled,
     )
-    there = [each for each in audiences or [] if each]
-    if roles and not there:
-        raise typer.BadParameter("--role is assigned at an --audience: name one")
+    audience_ids = [each for each in audiences or [] if each]
+    if roles and not audience_ids:
+        raise typer.BadParameter("--role needs an --audience, at which it is assigned")
     with changing() as work:
         created, secret = work.clients.create(ClientFields.read(members))
-        for role, audience in product(roles or [], there):
+        for role, audience in product(roles or [], audience_ids):
             assignment = Assignment(role=role, audience=audience)
             work.assignments.assign(created.client_id, assignment)
     output.show(created, as_json=as_json, client_secret=secret)
@@ -181,7 +181,7 @@ def update_client(
     disabled: Disabled = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change what is named, leave the rest. A disabled client is refused within a second.
+    """Change the named members only. A disabled client is refused within a second.
 
     Examples:
 
@@ -217,9 +217,9 @@ def update_client(
 
 @app.command("revoke-tokens")
 def revoke_tokens(client: ClientId, as_json: AsJson = False) -> None:
-    """Have every token a client got so far refused, everywhere within seconds.
+    """Revoke every token issued to a client so far; it is refused everywhere within seconds.
 
-    Those of users who signed in through it as well. It may get new ones.
+    This includes tokens of users who signed in through it. The client may get new tokens.
 
     Examples:
 

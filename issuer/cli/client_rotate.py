@@ -12,12 +12,12 @@ from issuer.cli.options import AsJson, ClientId
 from issuer.clients import ClientSecret, Rotation, how_last_used
 from issuer.errors import NotAllowed
 
-app = new_app("Replace the secret of a client without a gap: two live until you finish.")
+app = new_app("Replace the secret of a client without downtime: both work until you finish.")
 
 
 @app.command("start")
 def start_rotation(client: ClientId, as_json: AsJson = False) -> None:
-    """Make a second secret and show it, this once. The old ones stay until you finish.
+    """Create a second secret and show it once. The old ones work until you finish.
 
     Examples:
 
@@ -30,7 +30,7 @@ def start_rotation(client: ClientId, as_json: AsJson = False) -> None:
 
 @app.command("status")
 def show_rotation(client: ClientId, as_json: AsJson = False) -> None:
-    """Show when and from where each secret was last used, at most some seconds ago.
+    """Show when and from where each secret was last used, with a delay of some seconds.
 
     Examples:
 
@@ -51,12 +51,12 @@ def show_rotation(client: ClientId, as_json: AsJson = False) -> None:
 @app.command("finish")
 def finish_rotation(
     client: ClientId,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask, whatever is in use.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Delete the secrets older than the new one, after saying when they were last used.
+    """Delete the secrets older than the new one, and show when they were last used.
 
-    It asks first if one was used in the last 24 hours, or the new one never.
+    Asks first if an old one was used in the last 24 hours, or the new one never.
 
     Examples:
 
@@ -66,7 +66,7 @@ def finish_rotation(
     with reading() as work:
         rotation = work.rotations.get(client)
         warnings = work.rotations.warnings(rotation)
-    force = yes or (bool(warnings) and _is_sure(warnings))
+    force = yes or (bool(warnings) and _confirmed(warnings))
     if not as_json:
         for secret in rotation.old:
             output.print_text(f"The old secret {secret.id} {how_last_used(secret)}.")
@@ -75,7 +75,7 @@ def finish_rotation(
         work.rotations.finish(client, force=force)
     deleted = [secret.model_dump(mode="json") for secret in rotation.old]
     output.say(
-        f"Deleted the old; the new secret {rotation.new.id} stays.",
+        f"Deleted the old secrets; the new secret {rotation.new.id} stays.",
         {"deleted": deleted, "kept": rotation.new.id},
         as_json=as_json,
     )
@@ -83,7 +83,7 @@ def finish_rotation(
 
 @app.command("cancel")
 def cancel_rotation(client: ClientId, as_json: AsJson = False) -> None:
-    """Delete the new secret; the old ones stay.
+    """Delete the new secret. The old ones keep working.
 
     Examples:
 
@@ -101,17 +101,17 @@ def _item(secret: ClientSecret, rotation: Rotation | None) -> dict[str, Any]:
     return {**secret.model_dump(mode="json"), "part": part}
 
 
-def _is_sure(warnings: list[str]) -> bool:
-    """True, or `NotAllowed`."""
-    question = f"{' '.join(warnings)} Delete the old secrets all the same?"
+def _confirmed(warnings: list[str]) -> bool:
+    """True; `NotAllowed` unless the operator confirms."""
+    question = f"{' '.join(warnings)} Delete the old secrets?"
     if not sys.stdin.isatty():
-        raise NotAllowed(f"{' '.join(warnings)} To delete the old secrets all the same: --yes.")
+        raise NotAllowed(f"{' '.join(warnings)} Add --yes to delete the old secrets.")
     if not typer.confirm(question, err=True):
         raise NotAllowed("Nothing was deleted.")
     return True
 
 
-def _require_same(seen: Rotation, now: Rotation) -> None:
-    """What was agreed to is what is done: somebody else may rotate too."""
-    if seen.ids != now.ids:
-        raise NotAllowed("The secrets were changed meanwhile: look at them again.")
+def _require_same(confirmed: Rotation, current: Rotation) -> None:
+    """`NotAllowed` if the secrets changed since the operator was asked."""
+    if confirmed.ids != current.ids:
+        raise NotAllowed("The secrets changed meanwhile: see `issuer client rotate status`.")

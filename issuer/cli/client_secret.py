@@ -12,12 +12,12 @@ from issuer.cli.opening import changing, reading
 from issuer.cli.options import AsJson, ClientId, instant
 from issuer.clients import SecretFields
 
-app = new_app("The secrets of a client: several may live at a time, so that one can be replaced.")
+app = new_app("The secrets of a client. Several can be valid at a time, for rotation.")
 
 
 @app.command("list")
 def list_secrets(client: ClientId, as_json: AsJson = False) -> None:
-    """List what is known of a client's secrets, oldest first: everything but the secrets.
+    """List the secrets of a client, oldest first, without their values.
 
     Examples:
 
@@ -38,12 +38,12 @@ def create_secret(
         typer.Option(
             parser=partial(instant, after=True),
             metavar="TIME",
-            help="When it expires: 2027-06-30 in UTC, or 90d from now; never unless given.",
+            help="When it expires, such as 2027-06-30 (UTC) or 90d (from now). Default: never.",
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make one more secret for a client and show it, this once. The others stay.
+    """Create another secret for a client and show it once. The others keep working.
 
     Examples:
 
@@ -64,12 +64,12 @@ def delete_secret(
         bool,
         typer.Option(
             "--and-its-tokens",
-            help="Every token the client got so far is refused, whichever secret it used.",
+            help="Revoke every token issued to the client so far, whichever secret it used.",
         ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Delete a secret: it is refused within a second. Its tokens live on unless told otherwise.
+    """Delete a secret. It is refused within a second; tokens stay valid by default.
 
     Examples:
 

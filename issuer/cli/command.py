@@ -1,4 +1,4 @@
-"""What commands share: how they look, what was given to them, and lists that are long."""
+"""What commands share: the layout of help, members from options, paged lists."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -9,15 +9,15 @@ from typer.core import TyperCommand, TyperGroup
 
 from issuer.errors import NotFound
 
-NOTHING: Final = object()  # was said to be nothing: null in the JSON
+NOTHING: Final = object()  # an option set to nothing: null in the JSON
 _PAGE = 500
 
 
 class _Readable:
-    """A command whose help reads well at any width.
+    """A command whose help fits any width.
 
-    Paragraphs are wrapped where the terminal ends, and not where they end in the source; examples
-    are what somebody types; a flag takes no value, so it shows no type.
+    Paragraphs are wrapped at the width of the terminal, examples begin with `$`, and a flag
+    shows no type.
     """
 
     def __init__(self, *arguments: Any, help: str | None = None, **more: Any) -> None:  # noqa: A002
@@ -73,20 +73,20 @@ def new_app(summary: str | None = None, **more: Any) -> typer.Typer:
 
 
 def given(**members: object) -> dict[str, object]:
-    """The members somebody named, as the admin API takes them; '' in a list is nobody."""
-    return {name: _said(value) for name, value in members.items() if value is not None}
+    """The members that are set, as the admin API takes them; '' in a list is left out."""
+    return {name: _member(value) for name, value in members.items() if value is not None}
 
 
-def _said(value: object) -> object:
+def _member(value: object) -> object:
     if isinstance(value, list):
         return [item for item in value if item != ""]
     return None if value is NOTHING else value
 
 
 def given_patch(**members: object) -> dict[str, object]:
-    """The same as a merge patch (RFC 7396); wrong usage if nothing was named."""
+    """The same as a merge patch (RFC 7396); wrong usage if nothing is set."""
     if not (patch := given(**members)):
-        raise typer.BadParameter("name something to change, see --help")
+        raise typer.BadParameter("name a member to change, see --help")
     return patch
 
 
@@ -98,11 +98,13 @@ def adjusted(
     more: list[str] | None,
     less: list[str] | None,
 ) -> list[str] | None:
-    """The new list; None if it stays. `NotFound` if there is no such one to remove."""
+    """The new list; None for no change. `NotFound` if an item to remove is not in it."""
     if not more and not less:
         return all_of_them
     if all_of_them is not None:
-        raise typer.BadParameter(f"--{kind} names them all: it goes with no --add, no --remove")
+        raise typer.BadParameter(
+            f"--{kind} replaces the list: use it without --add-{kind} and --remove-{kind}"
+        )
     for item in less or []:
         if item not in current:
             raise NotFound(kind, item)
@@ -112,12 +114,12 @@ def adjusted(
 def every(
     page: Callable[[str | None, int], Sequence[Any]], key: str, limit: int | None
 ) -> list[Any]:
-    """All that a room has, page by page in order of `key`; or the first `limit`."""
-    found: list[Any] = []
-    while limit is None or len(found) < limit:
-        size = _PAGE if limit is None else min(_PAGE, limit - len(found))
-        batch = page(getattr(found[-1], key) if found else None, size)
-        found += batch
+    """All items of a collection in order of `key`, or the first `limit`; read page by page."""
+    items: list[Any] = []
+    while limit is None or len(items) < limit:
+        size = _PAGE if limit is None else min(_PAGE, limit - len(items))
+        batch = page(getattr(items[-1], key) if items else None, size)
+        items += batch
         if len(batch) < size:
             break
-    return found
+    return items

@@ -1,4 +1,4 @@
-"""Names that a shell completes. They come from the database, quickly or not at all."""
+"""Shell completion of names, read from the database within two seconds or not at all."""
 
 import io
 from collections.abc import Callable
@@ -13,28 +13,28 @@ from issuer.errors import NotFound
 
 Complete: TypeAlias = Callable[[str], list[str]]
 
-_MOST = 100
+_MAX_NAMES = 100
 _SECONDS = 2.0
 
 
 def audiences(incomplete: str) -> list[str]:
     """Ids of audiences."""
-    return _completed(incomplete, lambda work: _following(work.audiences, "id", incomplete))
+    return _completed(incomplete, lambda work: _page_from(work.audiences, "id", incomplete))
 
 
 def roles(incomplete: str) -> list[str]:
     """Names of roles."""
-    return _completed(incomplete, lambda work: _following(work.roles, "name", incomplete))
+    return _completed(incomplete, lambda work: _page_from(work.roles, "name", incomplete))
 
 
 def clients(incomplete: str) -> list[str]:
     """Ids of clients."""
-    return _completed(incomplete, lambda work: _following(work.clients, "client_id", incomplete))
+    return _completed(incomplete, lambda work: _page_from(work.clients, "client_id", incomplete))
 
 
 def users(incomplete: str) -> list[str]:
     """Names of users."""
-    return _completed(incomplete, lambda work: work.users.usernames(incomplete, _MOST))
+    return _completed(incomplete, lambda work: work.users.usernames(incomplete, _MAX_NAMES))
 
 
 def clients_and_users(incomplete: str) -> list[str]:
@@ -42,23 +42,23 @@ def clients_and_users(incomplete: str) -> list[str]:
     return [*clients(incomplete), *users(incomplete)]
 
 
-def _following(resources: Any, key: str, first: str) -> list[str]:
-    names = list(map(attrgetter(key), resources.page(first or None, _MOST)))
+def _page_from(resources: Any, key: str, first: str) -> list[str]:
+    names = list(map(attrgetter(key), resources.page(first or None, _MAX_NAMES)))
     with suppress(NotFound):
         names.insert(0, getattr(resources.get(first), key))
     return names
 
 
 def _completed(incomplete: str, names: Callable[[UnitOfWork], list[str]]) -> list[str]:
-    """The names that begin so. None, and not a word, where the database cannot be read in time."""
-    found: list[str] = []
+    """The names that begin with `incomplete`; none, without output, if reading fails."""
+    results: list[str] = []
 
     def read() -> None:
         with suppress(Exception), reading() as work:
-            found.extend(names(work))
+            results.extend(names(work))
 
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         thread = Thread(target=read, daemon=True)
         thread.start()
         thread.join(_SECONDS)
-    return [name for name in found if name.startswith(incomplete)]
+    return [name for name in results if name.startswith(incomplete)]

@@ -1,4 +1,4 @@
-"""A connection to the server: what waits on it is bounded, and so is the time of each step."""
+"""A connection to the server: pending data is bounded, and so is the time of each step."""
 
 import asyncio
 from typing import cast
@@ -12,7 +12,7 @@ from issuer.cli.framing import FramedProtocol, RequestRefused
 from issuer.cli.transport import BoundedTransport
 
 _END_OF_HEAD = b"\r\n\r\n"
-# Room for twenty heads. Were each parsed alone, empty lines in a body would be as well, which
+# About twenty heads. Were each parsed alone, empty lines in a body would be as well, which
 # look like the end of one: 200 kB of them took 70 ms.
 _LEAST_BYTES_OF_A_PIECE = 512
 

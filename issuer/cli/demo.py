@@ -30,7 +30,7 @@ _FILE = "quickstart.json"
 
 @dataclass(frozen=True)
 class Demo:
-    """What it takes to get a token."""
+    """The credentials to get a token with."""
 
     audience: str
     client_id: str
@@ -40,23 +40,23 @@ class Demo:
 
 
 def demo_file(settings: Settings) -> Path:
-    """Where the credentials are kept, since nothing in the database can tell them again."""
+    """Where the credentials are stored: the database has only hashes."""
     return settings.data_dir.absolute() / _FILE
 
 
 def ensure_demo(parts: Composition, actor: Actor) -> Demo:
-    """The demo as it was kept, or made where it is missing. What is there stays as it is."""
-    kept = _kept(demo_file(parts.settings))
-    if kept is not None and _works(parts, kept):
-        return kept
+    """The stored demo, or a new one. Resources that exist stay as they are."""
+    stored = _stored(demo_file(parts.settings))
+    if stored is not None and _works(parts, stored):
+        return stored
     password = parts.sign_in.passwords.prepared(secrets.token_urlsafe(_PASSWORD_BYTES))
     with parts.administration.changing(actor) as work:
-        demo = _made(work, password)
+        demo = _create(work, password)
     write_private(demo_file(parts.settings), json.dumps(asdict(demo), indent=2) + "\n")
     return demo
 
 
-def _kept(path: Path) -> Demo | None:
+def _stored(path: Path) -> Demo | None:
     with suppress(OSError, ValueError, TypeError):
         return Demo(**json.loads(path.read_text("utf-8")))
     return None
@@ -74,19 +74,19 @@ def _works(parts: Composition, demo: Demo) -> bool:
     return demo.audience in client.record.audiences
 
 
-def _made(work: UnitOfWork, password: NewPassword) -> Demo:
-    everything_there = Assignment(role=_ROLE, audience=AUDIENCE)
+def _create(work: UnitOfWork, password: NewPassword) -> Demo:
+    assignment = Assignment(role=_ROLE, audience=AUDIENCE)
     if _is_missing(work.audiences.get, AUDIENCE):
         work.audiences.create(AudienceFields(id=AUDIENCE, name="Demo AgentOS"))
     if _is_missing(work.roles.get, _ROLE):
         work.roles.create(RoleFields(name=_ROLE, scopes=_SCOPES))
     client_secret = _client_secret(work)
-    work.assignments.assign(_CLIENT, everything_there)
+    work.assignments.assign(_CLIENT, assignment)
     if _is_missing(work.users.get_by_username, _USER):
         work.users.create(UserFields(username=_USER, name="Demo user"))
     user_id = work.users.get_by_username(_USER).id
     work.users.set_password(user_id, password)
-    work.assignments.assign(user_id, everything_there)
+    work.assignments.assign(user_id, assignment)
     return Demo(AUDIENCE, _CLIENT, client_secret, _USER, password.text)
 
 

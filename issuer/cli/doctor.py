@@ -16,10 +16,10 @@ app = new_app()
 
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
-    """Look at the settings, the data directory, the database and the keys for what is wrong.
+    """Check the settings, the data directory, the database and the keys.
 
-    Changes nothing, and writes to the database only the time of this look and what it rolls
-    back, to see whether it accepts writes. Exit status 1 if there is a problem; a warning is none.
+    Changes nothing. To see whether the database accepts writes, it writes the time of the check
+    and a test row that it rolls back. Exit status 1 if there is a problem, 0 for warnings.
 
     Examples:
 
@@ -33,10 +33,10 @@ def doctor(as_json: AsJson = False) -> None:
 
 
 def _findings() -> Iterator[Finding]:
-    """Check after check. What makes the later ones impossible is the last."""
+    """In the order of the checks. An error that prevents later checks comes last."""
     try:
         settings = read_settings()
-        yield Finding("settings", "ok", "All of them are known and fit together.")
+        yield Finding("settings", "ok", "Settings are valid.")
         yield from checks.of_settings(settings)
         yield from checks.of_files(settings)
         if settings.key_folder is not None:
@@ -45,7 +45,7 @@ def _findings() -> Iterator[Finding]:
             require_writable(parts.database, parts.clock())
             require_space(parts.database, parts.clock)
             yield checks.of_database(parts.database)
-            yield Finding("master key", "ok", "It opens what was sealed.")
+            yield Finding("master key", "ok", "Decrypts the stored keys.")
             yield checks.of_clocks(parts)
             yield from checks.of_keys(parts)
             yield checks.of_key_policy(parts.keys.policy)

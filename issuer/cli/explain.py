@@ -18,7 +18,7 @@ from issuer.explaining import Explanation, Question, ScopeSource
 
 app = new_app()
 
-_HELP = "Who asks for what: the id of a client, or the id or name of a user; then the request."
+_HELP = "The id of a client, or the id or name of a user; then the request."
 
 
 @app.command()
@@ -26,28 +26,28 @@ def explain(
     words: Annotated[
         list[str],
         typer.Argument(
-            metavar="WHO METHOD PATH", help=_HELP, autocompletion=completion.clients_and_users
+            metavar="SUBJECT METHOD PATH", help=_HELP, autocompletion=completion.clients_and_users
         ),
     ],
     audience: AudienceOfToken = None,
     client: Annotated[
         str | None,
         typer.Option(
-            help="The client through which the user WHO signs in.",
+            help="The client through which the user signs in.",
             autocompletion=completion.clients,
         ),
     ] = None,
     token_stdin: Annotated[
         bool,
-        typer.Option("--token-stdin", help="WHO is left out: a token on standard input instead."),
+        typer.Option("--token-stdin", help="A token on standard input, in place of SUBJECT."),
     ] = False,
     agno: AgnoVersion = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say whether an AgentOS would allow a request, and why. Nothing is issued.
+    """Explain whether an AgentOS would allow a request, and why. Nothing is issued.
 
-    At the audience of the issuer itself it is the issuer that would, at its own admin API.
-    The answer may be yes or no: either way it is an answer, and the exit status 0.
+    For the audience of the issuer itself, requests to its admin API are explained. The exit
+    status is 0 whether the request would be allowed or refused.
 
     Examples:
 
@@ -56,24 +56,24 @@ def explain(
       issuer explain deployer POST /admin/v1/roles --audience https://id.example
       issuer explain --token-stdin GET /sessions < token.txt
     """
-    *who, method, path = _words(words, 2 if token_stdin else 3)
+    *subject_name, method, path = _words(words, 2 if token_stdin else 3)
     if token_stdin and client is not None:
-        raise typer.BadParameter("a token says whose it is: it goes with no --client")
+        raise typer.BadParameter("use either --client or --token-stdin")
     with opened() as parts:
         parts.keys.keyring.reload()
-        subject = _token() if token_stdin else client_and_user(parts, who[0], client)
+        subject = _token() if token_stdin else client_and_user(parts, subject_name[0], client)
         members = given(audience=audience, method=method, path=path, version=agno)
-        found = _explained(parts, Question.read({**subject, **members}))
+        explanation = _explained(parts, Question.read({**subject, **members}))
     if as_json:
-        output.print_json(_as_json(found))
+        output.print_json(_as_json(explanation))
     else:
-        for sentence in _sentences(found, alone=subject.keys() == {"user_id"}):
+        for sentence in _sentences(explanation, alone=subject.keys() == {"user_id"}):
             output.print_text(sentence)
 
 
-def _words(words: list[str], wanted: int) -> list[str]:
-    if len(words) != wanted:
-        raise typer.BadParameter("say WHO METHOD PATH, or with --token-stdin METHOD PATH")
+def _words(words: list[str], count: int) -> list[str]:
+    if len(words) != count:
+        raise typer.BadParameter("expected SUBJECT METHOD PATH, or METHOD PATH with --token-stdin")
     return words
 
 
@@ -88,33 +88,33 @@ def _explained(parts: Composition, question: Question) -> Explanation:
         raise InvalidField("token", error.reason) from None
 
 
-def _as_json(found: Explanation) -> dict[str, Any]:
-    """As the admin API has it."""
-    decision = found.decision.as_json()
+def _as_json(explanation: Explanation) -> dict[str, Any]:
+    """The response of the admin API."""
+    decision = explanation.decision.as_json()
     by = decision.pop("by")
     return {
         **decision,
         "scope": by[0] if by else None,
-        "via": [asdict(source) for source in found.via],
-        "held": list(found.held),
+        "via": [asdict(source) for source in explanation.via],
+        "held": list(explanation.held),
     }
 
 
-def _sentences(found: Explanation, *, alone: bool) -> Iterator[str]:
-    decision = found.decision
+def _sentences(explanation: Explanation, *, alone: bool) -> Iterator[str]:
+    decision = explanation.decision
     yield f"{'Allowed' if decision.allowed else 'Refused'}: {decision.reason}"
-    yield from map(_source, found.via)
+    yield from map(_source, explanation.via)
     if decision.listing == "all":
         yield "The list shows everything."
     if decision.smallest_addition:
-        yield f"The smallest addition that opens it: {', '.join(decision.smallest_addition)}."
-        yield f"Held there: {', '.join(found.held) or 'nothing'}."
+        yield f"The smallest addition that would allow it: {', '.join(decision.smallest_addition)}."
+        yield f"Scopes held: {', '.join(explanation.held) or 'nothing'}."
     if alone:
-        yield "That is with a client that has the same rights: --client names one."
+        yield "This assumes a client with the same rights; use --client to name one."
 
 
 def _source(source: ScopeSource) -> str:
     if source.role is None:
         return f"{source.holder} has {source.scope} directly."
     where = "everywhere" if source.audience is None else f"at {source.audience}"
-    return f"{source.holder} has {source.scope} through the role {source.role}, given {where}."
+    return f"{source.holder} has {source.scope} through the role {source.role}, assigned {where}."

@@ -20,15 +20,15 @@ def export(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print this house as a manifest that plan and apply read: all but secrets and passwords.
+    """Print the configuration as a manifest for plan and apply, without secrets and passwords.
 
-    The same house gives the same text, so that it can be kept in git.
+    The same configuration gives the same text, so that it can be kept in git.
 
     Examples:
 
-      issuer export > house.yaml
+      issuer export > issuer.yaml
       issuer export --json
-      issuer export --schema > house.schema.json
+      issuer export --schema > issuer.schema.json
     """
     if schema:
         output.print_json(manifest.schema())

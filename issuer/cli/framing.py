@@ -15,7 +15,7 @@ _BYTES_OF_A_CHUNK = 16  # enough for its length and two line ends
 
 
 class RequestRefused(httptools.HttpParserError):
-    """A request that httptools takes and this server does not."""
+    """A request that httptools accepts and this server does not."""
 
 
 class FramedProtocol(HttpToolsProtocol):
@@ -47,7 +47,7 @@ class FramedProtocol(HttpToolsProtocol):
         self.parser = httptools.HttpRequestParser(self)
 
     def feed(self, data: bytes | memoryview) -> None:
-        """Parse. `HttpParserError` where it is no request, or none that is taken here."""
+        """Parse. `HttpParserError` if the request is malformed or refused here."""
         if self._is_in_head or self._is_in_body:
             self._framing_bytes = max(self._framing_bytes, 0) + len(data)
         while True:
@@ -103,7 +103,7 @@ class FramedProtocol(HttpToolsProtocol):
                 raise RequestRefused("There is more than one Host header.")
             self._has_host = True
         elif name == b"transfer-encoding":
-            if value.lower() != b"chunked":  # httptools also takes others before it
+            if value.lower() != b"chunked":  # httptools also accepts others before it
                 raise RequestRefused("A transfer coding other than chunked is not supported.")
         elif value.lower() == b"100-continue":
             self.expect_100_continue = True

@@ -1,10 +1,13 @@
 """`issuer health`."""
 
+from typing import Annotated
+
 import httpx
+import typer
 
 from issuer.cli import output
 from issuer.cli.command import new_app
-from issuer.cli.options import AsJson, Url
+from issuer.cli.options import AsJson
 from issuer.errors import Unavailable
 from issuer.settings import Settings
 
@@ -15,8 +18,17 @@ _HERE = "http://127.0.0.1:9000"
 
 
 @app.command()
-def health(url: Url = None, as_json: AsJson = False) -> None:
-    """Ask the server on this machine whether it is alive, as a container's health check.
+def health(
+    url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help=f"Base URL of the server. Default: {_HERE} with the path of ISSUER_URL.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check that the server on this machine responds, for a container's health check.
 
     Examples:
 
@@ -31,4 +43,4 @@ def health(url: Url = None, as_json: AsJson = False) -> None:
         raise Unavailable(f"{endpoint} does not answer: {error}.") from None
     if answer.status_code != httpx.codes.OK:
         raise Unavailable(f"{endpoint} answers {answer.status_code}.")
-    output.say(f"{endpoint} answers: it is alive.", {"status": "ok"}, as_json=as_json)
+    output.say(f"{endpoint} answers: OK.", {"status": "ok"}, as_json=as_json)

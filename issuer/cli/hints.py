@@ -1,4 +1,4 @@
-"""What looks odd in scopes just given, beside the answer and never instead of it."""
+"""Warnings about scopes, printed beside the result and never in place of it."""
 
 from collections.abc import Iterable
 
@@ -8,8 +8,8 @@ from issuer.catalogue import NEWEST, lint
 from issuer.cli import output
 
 
-def warn_about(scopes: Iterable[str], whose: str | None = None) -> None:
-    """One line on standard error for each finding; of no older AgentOS, which few still run."""
+def warn_about(scopes: Iterable[str], holder: str | None = None) -> None:
+    """One line on standard error per finding, for the newest AgentOS: few run an older one."""
     for finding in lint(scopes, [NEWEST]):
-        message = f"{whose}: {finding.message}" if whose else finding.message
+        message = f"{holder}: {finding.message}" if holder else finding.message
         typer.echo(output.escaped(f"Warning: {message}"), err=True)

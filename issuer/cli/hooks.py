@@ -1,4 +1,4 @@
-"""A command of the operator's, run after a file has changed."""
+"""A command of the operator that runs after a file has changed."""
 
 import hashlib
 import json
@@ -16,14 +16,14 @@ import typer
 from issuer.agentos.files import read_trusted, replace_file
 from issuer.errors import IssuerError
 
-_LONGEST = 60
+_TIMEOUT_SECONDS = 60
 _MAX_PAUSE = 300.0
 
 log = logging.getLogger(__name__)
 
 
 def words_of(text: str) -> list[str]:
-    """A command line as a shell would split it; there is no shell. Wrong usage if it is none."""
+    """A command line, split as a shell would; no shell runs it. Wrong usage if it is invalid."""
     try:
         words = shlex.split(text)
     except ValueError as error:
@@ -34,42 +34,44 @@ def words_of(text: str) -> list[str]:
 
 
 class ChangeCommand:
-    """Has to succeed once for each content of `file`.
+    """A command that has to succeed once for each content of `file`.
 
-    The digest of what it last succeeded for is kept beside the file: where a process dies before
-    that, or the command fails, the next one finds it due.
+    The digest of the content that it last succeeded for is stored beside the file. If the command
+    fails, or the process ends before, the next process runs it.
     """
 
     def __init__(self, words: Sequence[str], file: Path) -> None:
         self._words = words
         self._file = file
-        self._kept = file.with_name(f".{file.name}.exec")
-        self._done: bytes | None = None
+        self._digest_file = file.with_name(f".{file.name}.exec")
+        self._last_digest: bytes | None = None
 
     def forget(self) -> None:
-        """It is due again, whatever the file will hold. Called before the file is changed."""
-        self._done = None
-        self._kept.unlink(missing_ok=True)
+        """Make it due, whatever the file will hold. Call this before the file is changed."""
+        self._last_digest = None
+        self._digest_file.unlink(missing_ok=True)
 
     def is_due(self, content: bytes) -> bool:
         """Whether it has not succeeded yet for a file that holds `content`."""
         digest = self._digest(content)
-        if self._done is None:
+        if self._last_digest is None:
             with suppress(OSError):
-                self._done = read_trusted(self._kept, len(digest))
-        return self._done != digest
+                self._last_digest = read_trusted(self._digest_file, len(digest))
+        return self._last_digest != digest
 
     def run(self, content: bytes) -> None:
         """Run it, with the file in `JWKS_FILE`. `IssuerError` unless it succeeds within 60 s."""
         _run(self._words, self._file)
-        self._done = self._digest(content)
+        self._last_digest = self._digest(content)
         try:
-            replace_file(self._kept, self._done)
+            replace_file(self._digest_file, self._last_digest)
         except OSError as error:
-            log.warning("Cannot write %s: %s. The command will run again.", self._kept, error)
+            log.warning(
+                "Cannot write %s: %s. The command will run again.", self._digest_file, error
+            )
 
     def _digest(self, content: bytes) -> bytes:
-        """Of the command as well: that another has succeeded says nothing of this one."""
+        """Covers the command too: another command's success does not count for this one."""
         words = json.dumps(list(self._words)).encode()
         return hashlib.sha256(words + b"\n" + content).hexdigest().encode()
 
@@ -85,17 +87,17 @@ def pauses_between_tries() -> Iterator[float]:
 def _run(command: Sequence[str], file: Path) -> None:
     name = f"{file} holds the key set, but the command {command[0]}"
     try:
-        status = subprocess.run(  # noqa: S603 - it is what the operator asked for
+        status = subprocess.run(  # noqa: S603 - the operator's command
             command,
             env={**os.environ, "JWKS_FILE": str(file)},
             stdin=subprocess.DEVNULL,
-            stdout=sys.stderr,  # standard output is ours
-            timeout=_LONGEST,
+            stdout=sys.stderr,  # standard output is for our results
+            timeout=_TIMEOUT_SECONDS,
             check=False,
         ).returncode
     except OSError as error:
         raise IssuerError(f"{name} cannot be run: {error.strerror}.") from None
     except subprocess.TimeoutExpired:
-        raise IssuerError(f"{name} took over {_LONGEST} s.") from None
+        raise IssuerError(f"{name} took over {_TIMEOUT_SECONDS} s.") from None
     if status != 0:
         raise IssuerError(f"{name} ended with status {status}.")

@@ -11,10 +11,10 @@ app = new_app()
 
 @app.command()
 def init(as_json: AsJson = False) -> None:
-    """Make what is missing: data directory, master key, schema, signing keys, admin client.
+    """Create what is missing: data directory, master key, schema, signing keys, admin client.
 
-    What is there stays as it is, so it can be run again. The secret of the admin client is
-    shown when it is made and never again.
+    Existing parts stay as they are, so init can run again. The secret of the admin client is
+    shown once, when it is created.
 
     Examples:
 
@@ -23,25 +23,27 @@ def init(as_json: AsJson = False) -> None:
     """
     settings = read_settings()
     with output.working("Creating keys and schema"):
-        made = initialise(settings, operator())
-    show_admin(made, as_json=as_json)
+        initialised = initialise(settings, operator())
+    show_admin(initialised, as_json=as_json)
 
 
-def show_admin(made: Initialised, *, as_json: bool) -> None:
-    """Where the house is, and how an administrator gets in."""
+def show_admin(initialised: Initialised, *, as_json: bool) -> None:
+    """Print the data directory and the credentials of the admin client."""
     members = {
-        "issuer": made.issuer,
-        "data_dir": str(made.data_dir),
-        "client_id": made.client_id,
-        "client_secret": made.client_secret,
+        "issuer": initialised.issuer,
+        "data_dir": str(initialised.data_dir),
+        "client_id": initialised.client_id,
+        "client_secret": initialised.client_secret,
     }
     if as_json:
         output.print_json(members)
         return
-    print(f"The issuer {made.issuer} is ready. Its data directory is {made.data_dir}.\n")
-    print(f"client_id: {made.client_id}")
-    if made.client_secret is None:
-        print("Its secret was shown when it was made: `issuer admin recover` makes a new one.")
+    print(
+        f"The issuer {initialised.issuer} is ready. Its data directory is {initialised.data_dir}.\n"
+    )
+    print(f"client_id: {initialised.client_id}")
+    if initialised.client_secret is None:
+        print("Its secret was shown when it was created. `issuer admin recover` replaces it.")
     else:
-        print(f"client_secret: {made.client_secret}\n")
-        print("The secret is shown only now. If it is lost, `issuer admin recover` makes another.")
+        print(f"client_secret: {initialised.client_secret}\n")
+        print("The secret is shown only once. If it is lost, run `issuer admin recover`.")

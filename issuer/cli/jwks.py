@@ -20,24 +20,27 @@ from issuer.cli.options import AsJson
 from issuer.cli.processes import end_quietly_on_signals
 from issuer.errors import IssuerError
 
-app = new_app("The key set of an issuer, in a file: for who cannot follow it by HTTP.")
+app = new_app("Keep the key set of an issuer in a file, for verifiers that cannot fetch it.")
 
 log = logging.getLogger(__name__)
 
 
 @app.callback()
 def jwks() -> None:
-    """Makes a group of what has only one command so far."""
+    """Makes `jwks` a group, although it has only one command."""
 
 
 @app.command()
 def pull(
-    url: Annotated[
-        str, typer.Argument(metavar="URL", help="Of the key set; or of the issuer, by its name.")
+    url: Annotated[str, typer.Argument(metavar="URL", help="URL of the key set or of the issuer.")],
+    file: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")
     ],
-    file: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where it goes.")],
     watch: Annotated[
-        bool, typer.Option("--watch", help="Go on, as often as the issuer says, until Ctrl-C.")
+        bool,
+        typer.Option(
+            "--watch", help="Continue until Ctrl-C, as often as the issuer's Cache-Control says."
+        ),
     ] = False,
     command: Annotated[
         Any,
@@ -45,26 +48,27 @@ def pull(
             "--exec",
             parser=words_of,
             metavar="COMMAND",
-            help="Run it after each change until it succeeds, without a shell; JWKS_FILE names the"
-            " file.",
+            help="Command to run after each change until it succeeds, without a shell. JWKS_FILE"
+            " names the file.",
         ),
     ] = None,
     allow_http: Annotated[
         bool,
         typer.Option(
-            "--dangerously-allow-http", help="Where nobody between could change the answer."
+            "--dangerously-allow-http",
+            help="Allow http://, if no one on the network could change the response.",
         ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Keep a file as the key set of an issuer is, for an AgentOS or anything that reads files.
+    """Write the key set of an issuer to a file, for an AgentOS or other software.
 
-    A URL that ends in .json, or that answers with a key set, is that of the key set; any other
-    is an issuer, whose metadata is read. Only a set with a key that can be used replaces the
-    file, whole and byte for byte; the same set again does not touch it.
+    A URL that ends in .json, or that returns a key set, is that of the key set; any other is an
+    issuer, whose metadata is read. Only a key set with a usable key replaces the file, as a whole
+    and byte for byte. An unchanged key set is not written again.
 
-    A stock AgentOS reads its file once, when it starts: have --exec restart it. A command that
-    fails runs again: with --watch after a pause that grows, otherwise at the next call.
+    AgentOS itself reads its file only at its start: let --exec restart it. A command that fails
+    runs again: with --watch after a growing pause, otherwise at the next call.
 
     Examples:
 
@@ -79,15 +83,15 @@ def pull(
         raise IssuerError(str(error)) from None
     if not file.absolute().parent.is_dir():
         raise IssuerError(f"There is no directory {file.absolute().parent}.")
-    pulled = _Pulled(url, file, command and ChangeCommand(command, file), as_json=as_json)
+    pull_run = _Pull(url, file, command and ChangeCommand(command, file), as_json=as_json)
     if watch:
         end_quietly_on_signals()
-        pulled.watch(source)
+        pull_run.watch(source)
     else:
-        pulled.once(source)
+        pull_run.once(source)
 
 
-class _Pulled:
+class _Pull:
     def __init__(
         self, url: str, file: Path, command: ChangeCommand | None, *, as_json: bool
     ) -> None:
@@ -97,41 +101,41 @@ class _Pulled:
         self._command = command
         self._as_json = as_json
         self._is_first = True
-        self._to_run_for: SimpleQueue[bytes] = SimpleQueue()
+        self._contents: SimpleQueue[bytes] = SimpleQueue()
 
     def once(self, source: KeySetSource) -> None:
-        """An `IssuerError` says what was wrong; then the file is as it was."""
+        """Fetch once. On an `IssuerError` the file is unchanged."""
         try:
             body = asyncio.run(source(None)).body or b""
             keys = usable_keys(body)
         except NotFetched as error:
             raise IssuerError(f"{self._name} {error}.") from None
         if not self._put(body, keys):
-            self._say(keys, changed=False)
+            self._report(keys, changed=False)
         if self._command and self._command.is_due(body):
             self._command.run(body)
 
     def watch(self, source: KeySetSource) -> None:
-        """For ever. A command that fails is tried again; what goes wrong is logged."""
+        """Run until the process ends. Errors are logged, and a failed command runs again."""
         KeySetClient(self._name, source, usable_keys, keep=self._keep).start()
         body, pause, pauses = b"", None, pauses_between_tries()
         while True:
             try:
-                body = self._to_run_for.get(timeout=pause)
+                body = self._contents.get(timeout=pause)
                 pauses = pauses_between_tries()
             except Empty:
                 pass
             pause = None if self._has_run(body) else next(pauses)
 
     def _keep(self, held: Held[Keys]) -> None:
-        """The command may take long, and is for the main thread: this one follows."""
+        """Runs in the fetching thread; the command may take long and runs in the main thread."""
         try:
             changed = self._put(held.body, held.value)
         except IssuerError as error:
-            log.error("%s", error)  # noqa: TRY400 - the sentence is all there is to say
+            log.error("%s", error)  # noqa: TRY400 - the sentence is enough
             return
         if changed or self._is_first:
-            self._to_run_for.put(held.body)
+            self._contents.put(held.body)
         self._is_first = False
 
     def _has_run(self, body: bytes) -> bool:
@@ -153,14 +157,14 @@ class _Pulled:
             file.replace(body)
         except OSError as error:
             raise IssuerError(f"Cannot write {self._file}: {error.strerror}.") from None
-        self._say(keys, changed=True)
+        self._report(keys, changed=True)
         return True
 
-    def _say(self, keys: Keys, *, changed: bool) -> None:
+    def _report(self, keys: Keys, *, changed: bool) -> None:
         if self._as_json:
             kids = [{"kid": key.kid, "alg": key.alg} for key in keys.values()]
             file = str(self._file)
             output.print_line({"url": self._url, "file": file, "changed": changed, "keys": kids})
         else:
-            now = "now holds" if changed else "holds already"
-            output.print_text(f"{self._file} {now} the key set of {self._url}.")
+            state = "now holds" if changed else "already holds"
+            output.print_text(f"{self._file} {state} the key set of {self._url}.")

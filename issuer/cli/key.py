@@ -16,18 +16,18 @@ from issuer.keys.private_key import public_pem
 from issuer.setup import change_master_key
 from issuer.vocabulary import SigningAlgorithm
 
-app = new_app("The keys that sign. They follow one another by themselves, each announced before.")
+app = new_app("The signing keys. They rotate automatically; each is announced before it signs.")
 
 Alg = Annotated[
     SigningAlgorithm | None,
-    typer.Option(metavar="ALG", help="Only the key of this algorithm; else of each."),
+    typer.Option(metavar="ALG", help="Only keys of this algorithm. Default: all."),
 ]
 Kid = Annotated[str, typer.Argument(metavar="KID", help="The id of the key.")]
 
 
 @app.command("list")
 def list_keys(as_json: AsJson = False) -> None:
-    """List the signing keys with what each does and until when, youngest first.
+    """List the signing keys, newest first, with state and next change.
 
     Examples:
 
@@ -41,9 +41,9 @@ def list_keys(as_json: AsJson = False) -> None:
 
 @app.command("rotate")
 def rotate_keys(alg: Alg = None, as_json: AsJson = False) -> None:
-    """Have the key in reserve sign from now on, and announce the next.
+    """Activate the next key now, and announce another.
 
-    Refused before it was announced long enough: who follows the key set may not have seen it.
+    Refused until it was announced long enough: verifiers may not have fetched it yet.
 
     Examples:
 
@@ -60,10 +60,10 @@ app.command("drill")(drill_rotation)
 
 @app.command("revoke")
 def revoke_key(kid: Kid, as_json: AsJson = False) -> None:
-    """In an emergency, destroy a key at once; the one in reserve takes its place.
+    """Destroy a key at once, in an emergency; the next key replaces it.
 
-    Every token it signed is dead to whoever has seen the key set since. An id that begins with
-    "-", of a key that was made elsewhere, is written behind "--".
+    A verifier refuses every token that it signed once it has fetched the key set again. Write
+    "--" before an id that begins with "-" (of a key that was created elsewhere).
 
     Examples:
 
@@ -72,11 +72,11 @@ def revoke_key(kid: Kid, as_json: AsJson = False) -> None:
     with opened() as parts:
         with parts.administration.changing_keys(operator()) as work:
             key = work.keys.revoke(kid)
-        found = described(parts.keys.keyring.keys, key, parts.clock())
+        description = described(parts.keys.keyring.keys, key, parts.clock())
     output.say(
-        f"Revoked {kid}. Servers refuse its tokens within a second, followers within"
+        f"Revoked {kid}. The issuer refuses its tokens within a second, verifiers within"
         f" {parts.settings.jwks_max_age.total_seconds():.0f} s.",
-        found.model_dump(mode="json"),
+        description.model_dump(mode="json"),
         as_json=as_json,
     )
 
@@ -84,11 +84,11 @@ def revoke_key(kid: Kid, as_json: AsJson = False) -> None:
 @app.command("export")
 def export_keys(
     jwks: Annotated[
-        bool, typer.Option("--jwks", "--json", help="As a JSON Web Key Set, as it is anyway.")
+        bool, typer.Option("--jwks", "--json", help="As a JSON Web Key Set, the default.")
     ] = False,
-    pem: Annotated[bool, typer.Option("--pem", help="As PEM, one block a key.")] = False,
+    pem: Annotated[bool, typer.Option("--pem", help="As PEM, one block per key.")] = False,
 ) -> None:
-    """Print the public keys a verifier needs now, for one that cannot follow the key set.
+    """Print the public keys that a verifier needs now, if it cannot fetch the key set.
 
     Examples:
 
@@ -109,11 +109,11 @@ def export_keys(
 
 @app.command("rewrap")
 def rewrap_keys(as_json: AsJson = False) -> None:
-    """Change the master key, while servers run.
+    """Change the master key while servers run.
 
-    With `master.key` in the data directory a new key is made there; copy it to wherever else it
-    is kept. With ISSUER_MASTER_KEY, first give every server the new key behind the old one, and
-    this command the new one before the old; after it, nobody needs the old one.
+    With master.key in the data directory, a new key is created there; replace every copy of it.
+    With ISSUER_MASTER_KEY, first restart every server with the new key after the old one, then
+    run this command with the new key first. The old key is not needed afterwards.
 
     Examples:
 

@@ -22,36 +22,36 @@ def drill_rotation(
         typer.Option(
             "--verifier",
             metavar="URL",
-            help="A GET route of an AgentOS that wants a token, or a key set that follows ours."
+            help="A GET route of an AgentOS that requires a token, or a copy of the key set."
             " Repeatable.",
         ),
     ],
     client_id: Annotated[
         str | None,
-        typer.Option(help="Whose token is shown there, for a minute; not needed by a key set."),
+        typer.Option(help="Client of the test tokens, valid a minute. Not needed for key sets."),
     ] = None,
     audience: Annotated[
         str | None,
-        typer.Option(metavar="ID", help="For which AgentOS; not needed by a client of only one."),
+        typer.Option(metavar="ID", help="The AgentOS. Not needed if the client has only one."),
     ] = None,
     alg: Annotated[
         SigningAlgorithm | None,
-        typer.Option(metavar="ALG", help="The keys of this algorithm; else those of the audience."),
+        typer.Option(metavar="ALG", help="Keys of this algorithm. Default: that of the audience."),
     ] = None,
     jwks_url: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="Where our key set is seen from here, if elsewhere."),
+        typer.Option(metavar="URL", help="URL of the issuer's key set, if another from here."),
     ] = None,
     rotate: Annotated[
-        bool, typer.Option("--rotate", help="Have the new key sign, if everyone believes it.")
+        bool, typer.Option("--rotate", help="Activate the next key if every check passes.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Rehearse a rotation: find out whether every verifier would believe the key in reserve.
+    """Rehearse a rotation: check that every verifier would accept the next key.
 
-    Waits until followers must have seen it. Then each verifier is shown a token of the old key,
-    one of the new key, and a forged one. If anything fails the old key signs on, and the exit
-    status is 1.
+    Waits until verifiers must have fetched it. Then sends each a token of the old key, one of the
+    new key, and a forged one. If a check fails, the old key continues to sign and the exit status
+    is 1.
 
     Examples:
 
@@ -79,7 +79,7 @@ def _wait(seconds: float) -> None:
     try:
         time.sleep(seconds)
     except KeyboardInterrupt:
-        raise IssuerError("Interrupted while it waited: the old key signs on.") from None
+        raise IssuerError("Interrupted while waiting: the old key continues to sign.") from None
 
 
 def _show(report: Report, *, as_json: bool) -> None:

@@ -12,9 +12,9 @@ app = new_app()
 
 @app.command()
 def migrate(as_json: AsJson = False) -> None:
-    """Bring the database to the newest schema, in one transaction. Servers may go on meanwhile.
+    """Upgrade the database to the newest schema, in one transaction. Servers may keep running.
 
-    A schema that is newer than this program is left alone.
+    A schema that is newer than this program is refused.
 
     Examples:
 
@@ -28,6 +28,8 @@ def migrate(as_json: AsJson = False) -> None:
             after = current_revision(database)
     finally:
         database.dispose()
-    sentence = f"The schema is {after}"
-    sentence += ", as it was." if before == after else f"; it was {before or 'not there'}."
+    if before == after:
+        sentence = f"The schema is {after}: nothing to upgrade."
+    else:
+        sentence = f"Upgraded the schema from {before or 'none'} to {after}."
     output.say(sentence, {"from": before, "to": after}, as_json=as_json)

@@ -1,4 +1,4 @@
-"""The house as a command opens it: settings from the environment, one transaction a command."""
+"""Settings from the environment, and one transaction per command."""
 
 import os
 import pwd
@@ -12,7 +12,7 @@ from issuer.settings import Settings
 
 
 def read_settings() -> Settings:
-    """The settings, and logs as quiet as a terminal wants them."""
+    """The settings. Configures logging: only warnings and errors, unless the level is debug."""
     settings = Settings.from_environment()
     logs.configure("debug" if settings.log_level == "debug" else "warning")
     return settings
@@ -20,7 +20,7 @@ def read_settings() -> Settings:
 
 @contextmanager
 def opened(settings: Settings | None = None) -> Iterator[Composition]:
-    """The services without their threads, on an initialised database."""
+    """The composition without its threads, on an initialised database."""
     parts = compose(settings or read_settings())
     try:
         yield parts
@@ -30,23 +30,23 @@ def opened(settings: Settings | None = None) -> Iterator[Composition]:
 
 @contextmanager
 def changing() -> Iterator[UnitOfWork]:
-    """The rooms in the one transaction of a command that changes something."""
+    """The transaction of a command that writes."""
     with opened() as parts, parts.administration.changing(operator()) as work:
         yield work
 
 
 @contextmanager
 def reading() -> Iterator[UnitOfWork]:
-    """The rooms in the one transaction of a command that only looks."""
+    """The transaction of a command that only reads."""
     with opened() as parts, parts.administration.reading() as work:
         yield work
 
 
 def operator() -> Actor:
-    """Who runs the command, as the audit wants to know it. `USER` could say anything."""
+    """The system user that runs the command, for the audit log. `USER` could be anything."""
     uid = os.geteuid()
     try:
         name = pwd.getpwuid(uid).pw_name
-    except KeyError:  # in a container nobody may have this number
+    except KeyError:  # in a container, the user id may have no name
         name = str(uid)
     return Actor(f"cli:{name}")

@@ -1,4 +1,4 @@
-"""The options of more than one command. They mirror the members of the admin API's JSON."""
+"""Options of more than one command, named like the members of the admin API."""
 
 import json
 from datetime import UTC, datetime
@@ -38,16 +38,16 @@ def _claims(text: str) -> object:
 def instant(text: str, *, after: bool = False) -> datetime:
     """An instant in UTC, or a duration before now (`after` now): 2026-11-01, 1h."""
     try:
-        away = duration(text)
+        distance = duration(text)
     except ValueError:
         try:
-            found = datetime.fromisoformat(text)
-            return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+            parsed = datetime.fromisoformat(text)
+            return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
         except (ValueError, OverflowError):
             raise typer.BadParameter(
                 "must be like 2026-11-01, 2026-11-01T12:00:00Z or 1h"
             ) from None
-    return datetime.now(UTC) + (away if after else -away)
+    return datetime.now(UTC) + (distance if after else -distance)
 
 
 def _text_or_nothing(text: str) -> object:
@@ -74,10 +74,10 @@ AsJson = Annotated[
     bool, typer.Option("--json", help="Print JSON, and nothing else on standard output.")
 ]
 Limit = Annotated[int | None, typer.Option(min=1, metavar="COUNT", help="Show at most this many.")]
-Cascade = Annotated[bool, typer.Option("--cascade", help="Take it from everyone who has it.")]
-Name = Annotated[str | None, typer.Option(help="What people call it.")]
+Cascade = Annotated[bool, typer.Option("--cascade", help="Also remove it from all that use it.")]
+Name = Annotated[str | None, typer.Option(help="Display name.")]
 Disabled = Annotated[
-    bool | None, typer.Option("--disabled/--enabled", help="Whether it is refused everywhere.")
+    bool | None, typer.Option("--disabled/--enabled", help="Whether it is refused.")
 ]
 Lifetime = Annotated[
     Any,
@@ -85,7 +85,7 @@ Lifetime = Annotated[
         "--access-token-ttl",
         parser=_lifetime,
         metavar="TIME",
-        help="How long its tokens live, such as 900s, 15m or 24h; none leaves it to the others.",
+        help="Lifetime of its access tokens, such as 900s, 15m or 24h; none for the default.",
     ),
 ]
 Claims = Annotated[
@@ -93,12 +93,13 @@ Claims = Annotated[
     typer.Option(
         parser=_claims,
         metavar="JSON",
-        help="More claims for its tokens: an object, or @FILE. An update merges it in, and a null"
-        " takes a claim out.",
+        help="Custom claims for its tokens: an object, or @FILE. An update merges them; null"
+        " removes one.",
     ),
 ]
 Email = Annotated[
-    Any, typer.Option(parser=_text_or_nothing, metavar="NAME@HOST", help="'' for none.")
+    Any,
+    typer.Option(parser=_text_or_nothing, metavar="NAME@HOST", help="Email address; '' for none."),
 ]
 Scopes = Annotated[
     list[str] | None,
@@ -108,28 +109,28 @@ Scopes = Annotated[
 ]
 AddScopes = Annotated[
     list[str] | None,
-    typer.Option("--add-scope", metavar="SCOPE", help="One scope more. Repeatable."),
+    typer.Option("--add-scope", metavar="SCOPE", help="Add a scope. Repeatable."),
 ]
 RemoveScopes = Annotated[
     list[str] | None,
-    typer.Option("--remove-scope", metavar="SCOPE", help="One scope less. Repeatable."),
+    typer.Option("--remove-scope", metavar="SCOPE", help="Remove a scope. Repeatable."),
 ]
 AudienceOfToken = Annotated[
     str | None,
     typer.Option(
         "--audience",
         metavar="ID",
-        help="The AgentOS; not needed by a client of only one.",
+        help="The AgentOS. Not needed if the client has only one.",
         autocompletion=completion.audiences,
     ),
 ]
 AgnoVersion = Annotated[
     str | None,
-    typer.Option("--agno", metavar="VERSION", help="The version of agno there, such as 3.1."),
+    typer.Option("--agno", metavar="VERSION", help="The version of agno, such as 3.1."),
 ]
 Url = Annotated[
     str | None,
-    typer.Option(metavar="URL", help="Base URL of the server; ISSUER_URL unless given."),
+    typer.Option(metavar="URL", help="Base URL of the server. Default: ISSUER_URL."),
 ]
 Host = Annotated[
     str, typer.Option(metavar="ADDRESS", help="Address to listen on; 0.0.0.0 for all of IPv4.")

@@ -1,6 +1,6 @@
-"""What a command says: a resource, a table or a sentence; or the same as JSON.
+"""The output of commands: a resource, a table or a sentence; or the same as JSON.
 
-Names come from files, the database and the network: everything printed as text is escaped here.
+Names come from files, the database and the network: all printed text is escaped here.
 """
 
 import json
@@ -17,36 +17,37 @@ from rich.table import Column, Table
 from rich.text import Text
 
 _WIDE = 10_000
-_BETWEEN = 3  # beside a column
-_LEAST_TEXT = 30  # for a last column of long texts
+_PADDING = 3  # beside a column
+_LEAST_TEXT = 30  # for a last column of long text
 _NOTHING = "-"
 
 
 def escaped(text: str) -> str:
-    """`text` on one line, with what a terminal would not show or would obey written as in JSON.
+    """`text` on one line, with everything that is not printable escaped as in JSON.
 
-    Control characters and ANSI escapes, line breaks, invisible and bidirectional characters.
+    This covers control characters, ANSI escapes, line breaks, invisible and bidirectional
+    characters.
     """
     return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
 
 
 def print_text(sentence: str) -> None:
-    """One line, at once."""
+    """One escaped line, flushed."""
     print(escaped(sentence), flush=True)
 
 
 def print_json(members: Mapping[str, object]) -> None:
-    """JSON as the admin API has it."""
+    """Indented JSON."""
     print(json.dumps(members, indent=2))
 
 
 def print_line(members: Mapping[str, object]) -> None:
-    """JSON in one line, at once, for a program that reads along."""
+    """JSON on one line, flushed, for a program that reads it."""
     print(json.dumps(members), flush=True)
 
 
 def show(resource: BaseModel, *, as_json: bool, **once: str) -> None:
-    """One resource. What is said only `once` stands below it, whole on a line of its own."""
+    """One resource. Secrets in `once` follow it, each on its own line, uncut."""
     members = resource.model_dump(mode="json")
     if as_json:
         print_json({**members, **once})
@@ -56,7 +57,7 @@ def show(resource: BaseModel, *, as_json: bool, **once: str) -> None:
         grid.add_row(Text(name, style="bold"), Text(escaped(_in_words(value))))
     _console().print(grid)
     for name, value in once.items():
-        print(f"\n{name}: {value}\nIt is shown only this once.")
+        print(f"\n{name}: {value}\nIt is shown only once.")
 
 
 def show_all(
@@ -73,10 +74,10 @@ def show_all(
     table = Table(*[column.replace("_", " ") for column in columns], box=box.SIMPLE_HEAD)
     for column in table.columns[:-1]:
         column.no_wrap = True
-    table.columns[-1].overflow = "fold"  # only what stands last may take several lines
+    table.columns[-1].overflow = "fold"  # only the last column may wrap
     for item in items:
         table.add_row(*(Text(escaped(_in_words(item[column]))) for column in columns))
-    *widths, last = (_width(column) + _BETWEEN for column in table.columns)
+    *widths, last = (_width(column) + _PADDING for column in table.columns)
     if sum(widths) + min(last, _LEAST_TEXT) > console.width:
         _show_one_by_one(console, table)
     else:
@@ -88,7 +89,7 @@ def _width(column: Column) -> int:
 
 
 def _show_one_by_one(console: Console, table: Table) -> None:
-    """The rows below each other, where the terminal is too narrow for them side by side."""
+    """Each row as a list of its members, where the terminal is too narrow for a table."""
     for row in zip(*(column.cells for column in table.columns), strict=True):
         grid = Table.grid(padding=(0, 2))
         for column, cell in zip(table.columns, row, strict=True):
@@ -98,7 +99,7 @@ def _show_one_by_one(console: Console, table: Table) -> None:
 
 
 def say(sentence: str, members: Mapping[str, object], *, as_json: bool) -> None:
-    """What was done."""
+    """A sentence, or the same as JSON."""
     if as_json:
         print_json(members)
     else:
@@ -107,7 +108,7 @@ def say(sentence: str, members: Mapping[str, object], *, as_json: bool) -> None:
 
 @contextmanager
 def working(what: str) -> Iterator[None]:
-    """Say on a terminal what takes a while; standard error, so that output stays as it is."""
+    """Show on a terminal that something takes a while. Uses standard error."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield
@@ -131,5 +132,5 @@ def _in_words(value: object) -> str:
 
 
 def _console() -> Console:
-    """As wide as the terminal; in a pipe as wide as it takes, so that no line is cut."""
+    """As wide as the terminal. In a pipe it is wide enough that no line is cut."""
     return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)

@@ -7,12 +7,12 @@ import typer
 
 from issuer.cli import output
 from issuer.cli.command import new_app
-from issuer.cli.declaring import (
+from issuer.cli.manifest_input import (
     File,
     Prune,
-    every_problem_said,
     planned,
     print_plan,
+    report_invalid_manifest,
     source_of,
     warn_about_scopes,
 )
@@ -40,9 +40,9 @@ def plan(
     detailed_exitcode: DetailedExitCode = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a manifest would change, and who would gain or lose which rights.
+    """Show what a manifest would change, and which rights that adds or removes.
 
-    Nothing is changed. What cannot be applied is refused here already, with status 1.
+    Changes nothing. A manifest that cannot be applied is refused here too, with exit status 1.
 
     Examples:
 
@@ -51,21 +51,21 @@ def plan(
       issuer plan -f issuer.yaml --detailed-exitcode
     """
     source = source_of(file)
-    with every_problem_said(), reading() as work:
-        declared, found = planned(work, source, file, prune=prune)
+    with report_invalid_manifest(), reading() as work:
+        declared, result = planned(work, source, file, prune=prune)
     if as_json:
-        output.print_json(found.as_json())
+        output.print_json(result.as_json())
     else:
-        _say(found, file, prune=prune)
+        _print_result(result, file, prune=prune)
     warn_about_scopes(declared)
-    if detailed_exitcode and found:
+    if detailed_exitcode and result:
         raise typer.Exit(_CHANGES)
 
 
-def _say(found: ManifestPlan, file: str, *, prune: bool) -> None:
-    print_plan(found)
-    if found:
+def _print_result(result: ManifestPlan, file: str, *, prune: bool) -> None:
+    print_plan(result)
+    if result:
         options = f"-f {shlex.quote(file)}{' --prune' if prune else ''}"
-        print(f"\nTo do exactly this: issuer apply {options} --expect {found.change_count}")
+        print(f"\nTo apply exactly this: issuer apply {options} --expect {result.change_count}")
     else:
         print("There is nothing to change.")

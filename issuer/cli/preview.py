@@ -28,7 +28,7 @@ def preview(
     scopes: Scopes = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a token would say, and its size, without making one.
+    """Show the claims and the size that a token would have, without issuing it.
 
     Examples:
 
@@ -39,9 +39,9 @@ def preview(
         parts.keys.keyring.reload()
         subject = client_and_user(parts, user, client) if user else {"client_id": client}
         request = PreviewRequest.read({**subject, **given(audience=audience, scope=scopes)})
-        found = parts.administration.explainer.preview(request, parts.clock())
+        result = parts.administration.explainer.preview(request, parts.clock())
     if as_json:
-        output.print_json({"claims": found.claims, "bytes": found.size})
+        output.print_json({"claims": result.claims, "bytes": result.size})
     else:
-        print(json.dumps(found.claims, indent=2))
-        print(f"\nThe token would have {found.size} bytes.")
+        print(json.dumps(result.claims, indent=2))
+        print(f"\nThe token would have {result.size} bytes.")

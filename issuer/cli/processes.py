@@ -1,4 +1,4 @@
-"""One process that becomes several, and watches over them."""
+"""Fork worker processes, and replace those that are killed."""
 
 import os
 import signal
@@ -20,10 +20,10 @@ def end_quietly_on_signals() -> None:
 
 
 def fork_workers(count: int) -> bool:
-    """Go on in `count` copies of this process; True in the first of them.
+    """Return in `count` forked workers; True in the first of them.
 
-    The original stays here and ends with them. A worker that is killed is replaced. One that
-    gives up by itself would do so again: then all end, with status 1.
+    The parent does not return and ends with them. A worker that is killed is replaced. One that
+    exits with an error would do so again: then all end, with status 1.
     """
     return _Parent().watch(count)
 
@@ -33,8 +33,8 @@ class _Parent:
         self._workers: set[int] = set()
         self._ending = False
         self._failed = False
-        # Nobody writes to it: reading it ends when the parent is no more, however it ended.
-        self._life, self._end_of_life = os.pipe()
+        # Never written to: a read returns once the parent has ended, however it ended.
+        self._parent_pipe, self._parent_end = os.pipe()
 
     def watch(self, count: int) -> bool:
         # Waited for, not handled: a signal between two instructions is never lost.
@@ -56,7 +56,7 @@ class _Parent:
         if pid := os.fork():
             self._workers.add(pid)
             return False
-        os.close(self._end_of_life)
+        os.close(self._parent_end)
         threading.Thread(target=self._end_with_the_parent, daemon=True).start()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         end_quietly_on_signals()
@@ -64,7 +64,7 @@ class _Parent:
         return True
 
     def _end_with_the_parent(self) -> None:
-        os.read(self._life, 1)
+        os.read(self._parent_pipe, 1)
         os.kill(os.getpid(), signal.SIGTERM)
 
     def _end(self) -> None:

@@ -1,4 +1,4 @@
-"""The program: which commands there are, and what becomes of an error."""
+"""The program: its commands, and how errors are printed."""
 
 import os
 import sys
@@ -41,7 +41,7 @@ _COMMANDS = {
         "token": "Get a token from a running server, or revoke one.",
         "jwks": "Keep the key set of an issuer in a file.",
         "doctor": "Check settings, files, database and keys.",
-        "health": "Check whether a server is alive.",
+        "health": "Check whether a server responds.",
         "migrate": "Upgrade the database to the newest schema.",
         "admin": "Recover access for an administrator.",
     },
@@ -49,7 +49,7 @@ _COMMANDS = {
 
 
 class _Lazy(Group):
-    """Imports a command when it is called: SQLAlchemy alone takes half a second."""
+    """Imports a command when it is called: SQLAlchemy alone takes half a second to import."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, stub, rest = super().resolve_command(ctx, args)
@@ -61,8 +61,8 @@ def _imported(name: str | None) -> typer.Typer:
     return app
 
 
-def _say_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(__version__)
         raise typer.Exit
 
@@ -74,12 +74,12 @@ app = new_app(cls=_Lazy, add_completion=True)
 def issuer(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version."),
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
     """The token issuer for AgentOS. Settings come from the environment, each named ISSUER_….
 
-    Every command explains itself with --help and speaks JSON with --json.
+    Every command has --help, and prints JSON with --json.
 
     Examples:
 
@@ -93,7 +93,7 @@ def issuer(
 
 
 def _stub() -> None:
-    """Stands for a command until it is called."""
+    """Replaced by the command when it is called."""
 
 
 for panel, commands in _COMMANDS.items():
@@ -103,20 +103,20 @@ for panel, commands in _COMMANDS.items():
 
 def main() -> None:
     """The console script."""
-    os.umask(0o077)  # whatever is created is for us alone
+    os.umask(0o077)  # files are created for this user alone
     if not _has_streams():
         sys.exit(1)
     sys.exit(_written(run(sys.argv[1:])))
 
 
 def _written(status: int) -> int:
-    """`status`, if all that was printed has got out; a reader that went away is not told."""
+    """`status`, or 1 if output could not be written. A closed pipe is not reported."""
     try:
         sys.stdout.flush()
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python tries again, and complains itself
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python tries again at exit
         if not status and not isinstance(error, BrokenPipeError):
-            _complain(_failed(error))
+            _print_error(_failed(error))
         return status or 1
     return status
 
@@ -126,9 +126,9 @@ def _failed(error: OSError) -> str:
 
 
 def _has_streams() -> bool:
-    """Whether there is a standard output: a secret nobody can read must not be made.
+    """Whether standard output is open: otherwise a new secret would be lost.
 
-    The other two may be closed; what is opened next must not take their place.
+    The other two may be closed; they are opened here, so that no other file gets their number.
     """
     has_output = sys.stdout is not None
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004
@@ -137,30 +137,30 @@ def _has_streams() -> bool:
     sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
     if not has_output:
-        _complain("Standard output is closed: nothing was done.")
+        _print_error("Standard output is closed: nothing was done.")
     return has_output
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Carry out a command line; its exit status. An error is one sentence on standard error."""
+    """Run a command line; returns its exit status. An error is one sentence on standard error."""
     try:
         app(list(arguments), prog_name="issuer")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
     except IssuerError as error:
-        _complain(str(error))
+        _print_error(str(error))
     except OSError as error:
-        _complain(_failed(error))
+        _print_error(_failed(error))
     except Exception as error:
         if os.environ.get("ISSUER_LOG_LEVEL") == "debug":
             traceback.print_exc()
         kind = type(error).__name__
-        _complain(f"Something unforeseen happened ({kind}): ISSUER_LOG_LEVEL=debug shows more.")
+        _print_error(f"Unexpected error ({kind}). Set ISSUER_LOG_LEVEL=debug for details.")
     return 1
 
 
-def _complain(text: str) -> None:
-    """One sentence on one line, whatever a library put into it."""
+def _print_error(text: str) -> None:
+    """Print an error on one line, even if it comes from a library with line breaks."""
     from issuer.cli.output import escaped  # noqa: PLC0415 - pydantic takes long to import
 
     sentence = escaped(" ".join(text.split())).rstrip(".")

@@ -36,21 +36,21 @@ def quickstart(
             min=0,
             max=65535,
             metavar="PORT",
-            help="Port to listen on; 0 for a free one. That of ISSUER_URL unless given.",
+            help="Port to listen on; 0 for a free one. Default: the port of ISSUER_URL.",
         ),
     ] = None,
     agentos: Annotated[
-        bool, typer.Option("--agentos", help="Demonstrate with a real AgentOS, on data of its own.")
+        bool, typer.Option("--agentos", help="Demonstrate with a real AgentOS, on temporary data.")
     ] = False,
     agentos_port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port of that AgentOS; 0 for a free one.")
     ] = 7777,
     as_json: AsJson = False,
 ) -> None:
-    """Make everything for a first look, then serve until Ctrl-C.
+    """Create a demo configuration, and serve it until Ctrl-C.
 
-    It creates the data directory, a demo audience, a role, a client and a user, and prints a
-    curl command that works and the lines for an AgentOS. Run again, it uses the same data.
+    It creates the data directory, a demo audience, a role, a client and a user. It prints a curl
+    command that gets a token, and the lines for an AgentOS. Run again, it uses the same data.
 
     With --agentos it also starts a real AgentOS (agno must be installed) and shows a call that
     is allowed, one that is refused, and that the AgentOS refuses a revoked key. This demo reads
@@ -65,55 +65,55 @@ def quickstart(
     end_quietly_on_signals()
     if agentos:
         if host != _HERE:
-            raise typer.BadParameter("--agentos serves this machine only: it goes with no --host")
+            raise typer.BadParameter("--agentos listens on 127.0.0.1 only: leave --host out")
         demonstrate(_PORT if port is None else port, agentos_port, as_json=as_json)
         return
     with listen(host, _port(port)) as listener:
         # The server reads them too. Its log would only hide what is printed here.
         os.environ.setdefault("ISSUER_URL", address(listener).replace("[::1]", "localhost"))
         os.environ.setdefault("ISSUER_LOG_LEVEL", "warning")
-        first_look = _prepared(read_settings(), address(listener))
+        demo_server = _prepared(read_settings(), address(listener))
 
         def announce() -> None:
             if as_json:
-                output.print_line(first_look.as_members())
+                output.print_line(demo_server.as_members())
             else:
-                print("\n\n".join(first_look.in_words()), flush=True)
+                print("\n\n".join(demo_server.in_words()), flush=True)
 
-        serve(first_look.settings, listener, announce=announce)
+        serve(demo_server.settings, listener, announce=announce)
 
 
-def _port(wanted: int | None) -> int:
-    """The port to listen on; `ConfigurationError` if ISSUER_URL leads to another one.
+def _port(requested: int | None) -> int:
+    """The port to listen on; `ConfigurationError` if ISSUER_URL has another one.
 
     An https URL is that of a proxy in front, which may have a port of its own.
     """
     url = urlsplit(read_settings().url)
     if url.scheme == "https":
-        return next((each for each in (wanted, url.port) if each is not None), _PORT)
+        return next((each for each in (requested, url.port) if each is not None), _PORT)
     named = url.port or 80
-    if wanted in {None, named} or "ISSUER_URL" not in os.environ:
-        return named if wanted is None else wanted
+    if requested in {None, named} or "ISSUER_URL" not in os.environ:
+        return named if requested is None else requested
     raise ConfigurationError(
-        f"ISSUER_URL is {url.geturl()}, where nothing would listen with --port {wanted}: leave"
+        f"ISSUER_URL is {url.geturl()}, where nothing would listen with --port {requested}: leave"
         " --port out, or unset ISSUER_URL."
     )
 
 
 @dataclass(frozen=True)
-class _FirstLook:
-    """What there is to try, and where."""
+class _DemoServer:
+    """The demo and its server, as printed."""
 
     settings: Settings
     url: str
-    deployment: Initialised
+    initialised: Initialised
     demo: Demo
     signing_alg: SigningAlgorithm
 
     def as_members(self) -> dict[str, object]:
-        deployment = {**asdict(self.deployment), "data_dir": str(self.deployment.data_dir)}
+        deployment = {**asdict(self.initialised), "data_dir": str(self.initialised.data_dir)}
         return {
-            "house": deployment,
+            "deployment": deployment,
             "url": self.url,
             "demo": asdict(self.demo),
             "curl": self.curl(),
@@ -127,25 +127,26 @@ class _FirstLook:
     def in_words(self) -> Iterator[str]:
         """Paragraph by paragraph."""
         yield (
-            f"The issuer {self.deployment.issuer} serves at {self.url},"
-            f" with its data in {self.deployment.data_dir}."
+            f"The issuer {self.initialised.issuer} serves at {self.url},"
+            f" with its data in {self.initialised.data_dir}."
         )
-        if self.deployment.client_secret is not None:
+        if self.initialised.client_secret is not None:
             yield (
-                f"Its administrator is the client {self.deployment.client_id} with the secret"
-                f" {self.deployment.client_secret}\nwhich is shown only now; if it is lost,"
-                " `issuer admin recover` makes another."
+                f"Its administrator is the client {self.initialised.client_id} with the secret"
+                f" {self.initialised.client_secret}\nwhich is shown only once. If it is lost,"
+                " run `issuer admin recover`."
             )
         yield f"Get a token for the audience {self.demo.audience}, as a service does:"
         yield f"  {self.curl()}"
         if self.settings.password_grant:
             yield f"Or as the user {self.demo.username}, who signs in through that service:"
             yield f"  {self.curl(self._password_grant())}"
-        yield "Let an AgentOS accept it (pip install agentos-issuer-verifier 'agno[os]'):"
+        yield "Accept it in an AgentOS (pip install agentos-issuer-verifier 'agno[os]'):"
         yield self._agent_os()
         yield (
-            f"The demo credentials are kept in {demo_file(self.settings)}, for you alone.\n"
-            "Ctrl-C stops the server; the next quickstart goes on with the same data."
+            f"The demo credentials are stored in {demo_file(self.settings)},"
+            " readable by you alone.\n"
+            "Ctrl-C stops the server; the next quickstart uses the same data."
         )
 
     def _password_grant(self) -> str:
@@ -155,9 +156,9 @@ class _FirstLook:
         )
 
     def _agent_os(self) -> str:
-        """It follows the key set: no rotation outruns it."""
+        """The verifier fetches the key set, so a rotation needs no change here."""
         name = self.demo.audience
-        arguments = f'"{self.deployment.issuer}", audience="{name}"'
+        arguments = f'"{self.initialised.issuer}", audience="{name}"'
         if self.signing_alg is not SigningAlgorithm.RS256:
             arguments += f', algorithms=["{self.signing_alg}"]'
         return f"""\
@@ -171,10 +172,10 @@ app = verifier.attach(AgentOS(id="{name}", agents=[...], **verifier.auth()).get_
         return f"{self.url}{self.settings.base_path}{path}"
 
 
-def _prepared(settings: Settings, url: str) -> _FirstLook:
-    deployment = initialise(settings, operator())
+def _prepared(settings: Settings, url: str) -> _DemoServer:
+    initialised = initialise(settings, operator())
     with opened(settings) as parts:
         demo = ensure_demo(parts, operator())
         with parts.administration.reading() as work:
             signing_alg = work.audiences.get(demo.audience).signing_alg
-    return _FirstLook(settings, url, deployment, demo, SigningAlgorithm(signing_alg or "RS256"))
+    return _DemoServer(settings, url, initialised, demo, SigningAlgorithm(signing_alg or "RS256"))

@@ -11,7 +11,7 @@ from issuer.cli.opening import changing, reading
 from issuer.cli.options import AddScopes, AsJson, Cascade, Limit, RemoveScopes, RoleName, Scopes
 from issuer.roles import RoleFields
 
-app = new_app("Named sets of AgentOS scopes, given to clients and users.")
+app = new_app("Named sets of AgentOS scopes, assigned to clients and users.")
 
 Description = Annotated[str | None, typer.Option(help="What it is for.")]
 
@@ -38,8 +38,8 @@ def show_role(role: RoleName, as_json: AsJson = False) -> None:
       issuer role show web-runner
     """
     with reading() as work:
-        found = work.roles.get(role)
-    output.show(found, as_json=as_json)
+        result = work.roles.get(role)
+    output.show(result, as_json=as_json)
 
 
 @app.command("create")
@@ -49,7 +49,7 @@ def create_role(
     description: Description = None,
     as_json: AsJson = False,
 ) -> None:
-    """Create a role. Whoever is given it may ask for its scopes.
+    """Create a role. Clients and users with the role may request its scopes.
 
     Examples:
 
@@ -72,7 +72,7 @@ def update_role(
     description: Description = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change what is named, leave the rest. It counts for everyone who has the role, at once.
+    """Change the named members only. This applies at once wherever the role is assigned.
 
     Examples:
 
@@ -81,16 +81,16 @@ def update_role(
     """
     with changing() as work:
         current = work.roles.get(role).scopes
-        wanted = adjusted("scope", current, all_of_them=scopes, more=add_scopes, less=remove_scopes)
-        updated = work.roles.update(role, given_patch(scopes=wanted, description=description))
+        new = adjusted("scope", current, all_of_them=scopes, more=add_scopes, less=remove_scopes)
+        updated = work.roles.update(role, given_patch(scopes=new, description=description))
     output.show(updated, as_json=as_json)
-    if wanted is not None:
+    if new is not None:
         warn_about(updated.scopes)
 
 
 @app.command("delete")
 def delete_role(role: RoleName, cascade: Cascade = False, as_json: AsJson = False) -> None:
-    """Delete a role. One that somebody has is refused, unless --cascade takes it from them.
+    """Delete a role. Refused while it is assigned, unless --cascade unassigns it.
 
     Examples:
 

@@ -9,12 +9,12 @@ from issuer.cli import output
 from issuer.cli.command import new_app
 from issuer.cli.options import AgnoVersion, AsJson
 
-app = new_app("The scopes that the versions of AgentOS know.")
+app = new_app("The scopes of AgentOS, by version.")
 
 
 @app.command("list")
 def list_scopes(agno: AgnoVersion = None, as_json: AsJson = False) -> None:
-    """List every scope of the AgentOS versions we know, or of one of them.
+    """List the scopes of all supported AgentOS versions, or of one.
 
     Examples:
 
@@ -29,12 +29,12 @@ def list_scopes(agno: AgnoVersion = None, as_json: AsJson = False) -> None:
 @app.command("lint")
 def lint_scopes(
     scope: Annotated[
-        list[str], typer.Argument(metavar="SCOPE", help="As one client or role would have them.")
+        list[str], typer.Argument(metavar="SCOPE", help="The scopes of one client or role.")
     ],
     agno: AgnoVersion = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what looks odd in a set of scopes. These are hints: nothing is refused for them.
+    """Warn about likely mistakes in a set of scopes. Nothing is refused for them.
 
     Examples:
 
@@ -45,6 +45,6 @@ def lint_scopes(
     if as_json:
         output.print_json({"items": [finding.as_json() for finding in findings]})
     elif not findings:
-        print("Nothing looks odd.")
+        print("No warnings.")
     for finding in () if as_json else findings:
         output.print_text(finding.message)

@@ -19,13 +19,13 @@ app = new_app()
 def serve(
     host: Host = "127.0.0.1",
     port: Port = 9000,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes; one a core.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes; one per core.")] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Serve until Ctrl-C or SIGTERM. TLS is the business of a proxy in front.
+    """Serve until Ctrl-C or SIGTERM, without TLS: put a proxy in front.
 
-    The log goes to standard error, one JSON object a line. With --json, one line on standard
-    output says where it listens, as soon as it answers.
+    The log goes to standard error, one JSON object per line. With --json, one line on standard
+    output shows the URL as soon as the server answers.
 
     Examples:
 

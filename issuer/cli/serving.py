@@ -1,4 +1,4 @@
-"""Running the server: a listening socket, one process or several, an end without noise."""
+"""Run the server: a listening socket, one process or several, a clean end."""
 
 import errno
 import socket
@@ -9,9 +9,9 @@ import uvicorn
 
 from issuer.cli.connection import BoundedConnection
 from issuer.cli.connection_limit import limit_connections
-from issuer.cli.counting_together import counting_together
 from issuer.cli.opening import opened
 from issuer.cli.processes import fork_workers
+from issuer.cli.shared_metrics import shared_metrics
 from issuer.errors import ConfigurationError, Unavailable
 from issuer.rate_limits import build_limits
 from issuer.settings import Settings
@@ -26,13 +26,15 @@ log = structlog.get_logger(__name__)
 
 
 def _nothing() -> None:
-    """Says nothing."""
+    """Announce nothing."""
 
 
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket; `ConfigurationError` says why there can be none."""
-    if not host:  # to the system that is every address, to a person an unset variable
-        raise ConfigurationError("Name the address to listen on; 0.0.0.0 is every one of IPv4.")
+    if not host:  # the system takes it as every address; it is more likely an unset variable
+        raise ConfigurationError(
+            "--host is empty: name an address, such as 0.0.0.0 for all of IPv4."
+        )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
@@ -52,9 +54,9 @@ def address(listener: socket.socket) -> str:
 
 
 def require_fit(settings: Settings) -> None:
-    """An `IssuerError` unless a server can start: said once, before there are workers.
+    """`IssuerError` unless a server can start; raised once, before workers are forked.
 
-    It leaves the keys in order and no thread behind, so that it is safe to fork.
+    Creates missing keys, and leaves no thread behind, so that forking is safe.
     """
     with opened(settings) as parts:
         build_limits(settings, parts.clock)
@@ -71,7 +73,7 @@ def serve(
 ) -> None:
     """Serve until a signal. `announce` is called once, when the first worker answers."""
     if workers > 1:
-        with counting_together(settings):
+        with shared_metrics(settings):
             announces = fork_workers(workers)
         announce = announce if announces else _nothing
 
@@ -94,18 +96,18 @@ def serve(
         timeout_keep_alive=_SECONDS_IDLE,
         timeout_graceful_shutdown=_SECONDS_TO_FINISH,
         # No limit_concurrency: it counts idle connections and answers without `Retry-After`.
-        # The worker pools and the audit queue refuse what is too much, as CONTRACT §2 says.
+        # The worker pools and the audit queue refuse excess requests (docs/reference/limits.md).
     )
     try:
         _Server(config, address(listener), announce).run(sockets=[listener])
     except SystemExit as end:
         if end.code:
-            raise Unavailable("The server could not start; its log says why.") from None
+            raise Unavailable("The server could not start. See its log for the cause.") from None
         raise
 
 
 class _Server(uvicorn.Server):
-    """Says so when it answers."""
+    """Calls `announce` once it answers."""
 
     def __init__(self, config: uvicorn.Config, url: str, announce: Callable[[], None]) -> None:
         super().__init__(config)

@@ -1,9 +1,9 @@
-"""A real AgentOS for the demo, in a process of its own. Its agents need no model, and no key.
+"""A real AgentOS for the demo, in its own process. Its agents need no model and no API key.
 
     python -m issuer.cli.stub_agent_os FD ISSUER AUDIENCE
 
-serves on the listening socket `FD` until SIGTERM, or until its standard input ends: it does not
-outlive who started it.
+serves on the listening socket `FD` until SIGTERM, or until its standard input ends, as it does
+when the parent process ends.
 """
 
 import logging
@@ -28,7 +28,7 @@ AGENTS = ("web", "billing")
 
 
 class StubModel(Model):
-    """Gives one answer to everything, at once and without a network."""
+    """Gives the same answer to everything, at once and without a network."""
 
     def __init__(self, answer: str) -> None:
         super().__init__(id="stub", name="Stub", provider="Stub")
@@ -57,7 +57,7 @@ class StubModel(Model):
 
 
 def built(issuer: str, audience: str) -> Any:
-    """The app: two lines of the adapter, and what every AgentOS has."""
+    """The app of an AgentOS that accepts tokens of `issuer`."""
     agents: list[Any] = [
         Agent(id=name, name=name, model=StubModel(f"The agent {name} answers."), telemetry=False)
         for name in AGENTS

@@ -1,20 +1,20 @@
-"""Whom a question is about, by the name a person knows."""
+"""The client or user that an argument names."""
 
 from issuer.cli.user import find
 from issuer.composition import Composition
 from issuer.errors import NotFound
 
 
-def client_and_user(parts: Composition, who: str, client: str | None) -> dict[str, object]:
-    """`who` is a client by its id, or a user by id or name; always a user where `client` is given.
+def client_and_user(parts: Composition, name: str, client: str | None) -> dict[str, object]:
+    """`name` is the id of a client, or the id or name of a user; of a user if `client` is set.
 
-    A client wins over a user of that name: the user has an id too. `NotFound` if it is nobody.
+    A client comes before a user of that name, whose id can be used. `NotFound` if neither exists.
     """
     with parts.administration.reading() as work:
-        if client is None and work.clients.exists(who):
-            return {"client_id": who}
+        if client is None and work.clients.exists(name):
+            return {"client_id": name}
         try:
-            user_id = find(work, who).id
+            user_id = find(work, name).id
         except NotFound:
-            raise NotFound("user" if client else "client or user", who) from None
+            raise NotFound("user" if client else "client or user", name) from None
     return {"user_id": user_id} if client is None else {"user_id": user_id, "client_id": client}

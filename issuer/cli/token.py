@@ -1,4 +1,4 @@
-"""`issuer token`: what a client does, by discovery (RFC 8414) and the token endpoint (RFC 6749)."""
+"""`issuer token`: discovery (RFC 8414), then a request to the token endpoint (RFC 6749)."""
 
 import base64
 import json
@@ -28,7 +28,8 @@ _WELL_KNOWN = "/.well-known/oauth-authorization-server"
 def token(
     context: typer.Context,
     client_id: Annotated[
-        str | None, typer.Option(help="The client that asks.", autocompletion=completion.clients)
+        str | None,
+        typer.Option(help="The client that requests the token.", autocompletion=completion.clients),
     ] = None,
     url: Url = None,
     client_secret_stdin: Annotated[
@@ -42,13 +43,13 @@ def token(
         typer.Option(help="Sign in as this user, by password.", autocompletion=completion.users),
     ] = None,
     password_stdin: PasswordStdin = False,
-    show: Annotated[bool, typer.Option("--show", help="Show what the token says.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Show header and claims instead.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Get a token from a running server, as a client would, and print nothing else.
+    """Get a token from a running server, as a client would, and print only the token.
 
     The secret comes from CLIENT_SECRET in the environment, from standard input, or is asked
-    for. With a user name too, the password comes after it, on a line of its own.
+    for. With --username, the password follows it on the next line.
 
     Examples:
 
@@ -60,7 +61,7 @@ def token(
     if context.invoked_subcommand is not None:
         return
     if client_id is None:
-        raise typer.BadParameter("name the client that asks: --client-id")
+        raise typer.BadParameter("name the client with --client-id")
     issuer = Settings.from_environment().url if url is None else url
     secret = _client_secret(from_stdin=client_secret_stdin)
     form = {"grant_type": "client_credentials", "audience": audience}
@@ -89,13 +90,13 @@ def _client_secret(*, from_stdin: bool) -> str:
 
 
 def _token_endpoint(issuer: str) -> str:
-    """Where the metadata of this issuer says it is. Another issuer's is refused (RFC 8414 §3.3)."""
+    """From the metadata of this issuer; that of another issuer is refused (RFC 8414 §3.3)."""
     parts = urlsplit(_private(issuer))
     well_known = f"{parts.scheme}://{parts.netloc}{_WELL_KNOWN}{parts.path.rstrip('/')}"
     metadata = _sent("GET", well_known)
     if metadata.get("issuer") != issuer:
         name = metadata.get("issuer")
-        raise IssuerError(f"The server at {issuer} calls itself {name}: use that.")
+        raise IssuerError(f"The server at {issuer} has the issuer URL {name}: use that.")
     return _private(str(metadata.get("token_endpoint")))
 
 
@@ -114,12 +115,12 @@ def _asked(
 ) -> dict[str, Any]:
     # Form-encoded before Basic (RFC 6749 §2.3.1).
     authentication = (quote(client_id, safe=""), quote(secret, safe=""))
-    given = {name: value for name, value in form.items() if value is not None}
-    return _sent("POST", endpoint, data=given, auth=authentication)
+    data = {name: value for name, value in form.items() if value is not None}
+    return _sent("POST", endpoint, data=data, auth=authentication)
 
 
 def _sent(method: str, url: str, **request: Any) -> dict[str, Any]:
-    """The JSON of a good answer; an `IssuerError` that says what is wrong with any other."""
+    """The JSON of a successful response; an `IssuerError` with the cause for any other."""
     try:
         answer = httpx.request(method, url, timeout=_SECONDS, trust_env=False, **request)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -129,15 +130,15 @@ def _sent(method: str, url: str, **request: Any) -> dict[str, Any]:
     except ValueError:
         body = None
     if not isinstance(body, dict):
-        raise IssuerError(f"{url} answers {answer.status_code}, and not in JSON.")
+        raise IssuerError(f"{url} answers {answer.status_code}, but not with JSON.")
     if not answer.is_success:
-        described = f" ({body['error_description']})" if "error_description" in body else ""
-        raise IssuerError(f"The server refuses: {body.get('error')}{described}")
+        description = f" ({body['error_description']})" if "error_description" in body else ""
+        raise IssuerError(f"The server refuses: {body.get('error')}{description}")
     return body
 
 
 def _unverified(access_token: str) -> dict[str, Any]:
-    """Header and claims as they are written, unchecked: for reading, not for trusting."""
+    """Header and claims, not verified: for display only."""
     header, claims = (
         json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
         for part in access_token.split(".")[:2]

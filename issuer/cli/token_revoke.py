@@ -13,14 +13,17 @@ from issuer.cli.options import AsJson
 def revoke_token(
     jti: Annotated[
         str | None,
-        typer.Option(metavar="JTI", help="Its id, where the token is not at hand: see audit list."),
+        typer.Option(
+            metavar="JTI",
+            help="The id of the token, as in audit list, if the token is lost.",
+        ),
     ] = None,
     token_stdin: Annotated[
-        bool, typer.Option("--token-stdin", help="Read it from a line of standard input.")
+        bool, typer.Option("--token-stdin", help="Read the token from a line of standard input.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Have one token refused, everywhere within seconds. It is never an argument.
+    """Revoke one token; it is refused everywhere within seconds.
 
     Examples:
 

@@ -1,4 +1,4 @@
-"""What a server sends: in few packets, without copies, and to those who take it."""
+"""How a server sends: in few packets, without copies, and only to clients that read."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class BoundedTransport:
-    """A transport that joins small writes, and ends a connection that does not take its answer.
+    """A transport that joins small writes, and ends a connection that does not read its answer.
 
     uvicorn writes the head of an answer and then its body. Each of them sent alone is a system
     call, and wakes the other side. Only `write` and `close` keep the order: uvicorn calls no
@@ -47,8 +47,8 @@ class BoundedTransport:
     def close(self) -> None:
         """Send what was written, then close.
 
-        A caller that still sends would lose the answer (RFC 9112 §9.6): it is only told that
-        nothing follows, until it closes, `close` is called again, or `seconds_to_stop` are over.
+        A caller that still sends would lose the answer (RFC 9112 §9.6): only the sending half is
+        closed, until the caller closes, `close` is called again, or `seconds_to_stop` are over.
         """
         self.flush()
         if self.is_closing() or not self._is_receiving():

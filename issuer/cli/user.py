@@ -37,7 +37,7 @@ def find(work: UnitOfWork, id_or_name: str) -> User:
     return work.users.get_by_username(id_or_name)
 
 
-app = new_app("People with a password (RFC 6749 §1.1). Each goes by id or by user name.")
+app = new_app("People with a password (RFC 6749 §1.1), by id or user name.")
 app.add_typer(
     assignment_commands("user", "alice", lambda work, name: find(work, name).id, completion.users),
     name="role",
@@ -45,7 +45,7 @@ app.add_typer(
 
 
 class _UserState(User):
-    """What an operator wants to see of a user."""
+    """A user with failed sign-in attempts and lock."""
 
     failed_attempts: int
     locked_until: datetime | None
@@ -75,16 +75,19 @@ def show_user(user: UserName, as_json: AsJson = False) -> None:
     """
     with opened() as parts:
         with parts.administration.reading() as work:
-            found = find(work, user)
-        state = parts.sign_in.guard.state_of(found.id)
-    output.show(_UserState(**dict(found), **asdict(state)), as_json=as_json)
+            result = find(work, user)
+        state = parts.sign_in.guard.state_of(result.id)
+    output.show(_UserState(**dict(result), **asdict(state)), as_json=as_json)
 
 
 @app.command("create")
 def create_user(
     username: Annotated[str, typer.Argument(help="The name to sign in with.")],
     user_id: Annotated[
-        str | None, typer.Option("--id", help="Its id, the sub of its tokens; made if left out.")
+        str | None,
+        typer.Option(
+            "--id", help="The id, which is the sub of the user's tokens; generated if left out."
+        ),
     ] = None,
     email: Email = None,
     name: Name = None,
@@ -92,7 +95,7 @@ def create_user(
     disabled: Disabled = None,
     as_json: AsJson = False,
 ) -> None:
-    """Create a user, who cannot sign in before user password has set one.
+    """Create a user. The user cannot sign in before a password is set.
 
     Examples:
 
@@ -110,14 +113,14 @@ def create_user(
 @app.command("update")
 def update_user(
     user: UserName,
-    username: Annotated[str | None, typer.Option(help="Another name to sign in with.")] = None,
+    username: Annotated[str | None, typer.Option(help="New name to sign in with.")] = None,
     email: Email = None,
     name: Name = None,
     claims: Claims = None,
     disabled: Disabled = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change what is named, leave the rest. A disabled user is refused at once, with all tokens.
+    """Change the named members only. A disabled user and its tokens are refused at once.
 
     Examples:
 
@@ -135,13 +138,13 @@ def set_password(
     user: UserName,
     password_stdin: PasswordStdin = False,
     generate: Annotated[
-        bool, typer.Option("--generate", help="Make a password and show it, this once.")
+        bool, typer.Option("--generate", help="Generate a password and show it once.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Set the password of a user, asked for without echo. It is never an argument.
+    """Set the password of a user. The command asks for it, without echo.
 
-    Tokens got with the one before are refused from now on.
+    Tokens issued with the old password are revoked.
 
     Examples:
 
@@ -161,19 +164,19 @@ def set_password(
     with opened() as parts:
         prepared = parts.sign_in.passwords.prepared(password)
         with parts.administration.changing(operator()) as work:
-            found = find(work, user)
-            work.users.set_password(found.id, prepared)
+            result = find(work, user)
+            work.users.set_password(result.id, prepared)
     if generate:
-        output.show(found, as_json=as_json, password=password)
+        output.show(result, as_json=as_json, password=password)
     else:
-        output.say(f"The password of {user} is set.", {"id": found.id}, as_json=as_json)
+        output.say(f"The password of {user} is set.", {"id": result.id}, as_json=as_json)
 
 
 @app.command("revoke-tokens")
 def revoke_tokens(user: UserName, as_json: AsJson = False) -> None:
-    """Have every token issued to a user so far refused, everywhere within seconds.
+    """Revoke every token issued to a user so far; it is refused everywhere within seconds.
 
-    Whoever can sign in may get new ones.
+    A user that can sign in may get new tokens.
 
     Examples:
 
@@ -187,9 +190,9 @@ def revoke_tokens(user: UserName, as_json: AsJson = False) -> None:
 
 @app.command("unlock")
 def unlock_user(user: UserName, as_json: AsJson = False) -> None:
-    """Forget the wrong passwords that were tried, so that the user may sign in at once.
+    """Reset the failed sign-in attempts of a user, so that it can sign in at once.
 
-    A lock ends by itself as well, and a new password ends it.
+    A lock also ends by itself, or with a new password.
 
     Examples:
 
@@ -198,12 +201,12 @@ def unlock_user(user: UserName, as_json: AsJson = False) -> None:
     with changing() as work:
         user_id = find(work, user).id
         work.users.unlock(user_id)
-    output.say(f"The user {user} may sign in.", {"unlocked": user_id}, as_json=as_json)
+    output.say(f"The user {user} is unlocked.", {"unlocked": user_id}, as_json=as_json)
 
 
 @app.command("delete")
 def delete_user(user: UserName, as_json: AsJson = False) -> None:
-    """Delete a user, all assignments and tokens. The id may be used again.
+    """Delete a user, its assignments and tokens. Its id may be used again.
 
     Examples:
 

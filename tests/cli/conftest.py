@@ -26,13 +26,13 @@ def data_dir(environment: dict[str, str]) -> Path:
 
 @pytest.fixture
 def new_cli(environment: dict[str, str]) -> Cli:
-    """The command line where nothing was ever made."""
+    """The command line without a data directory."""
     return Cli(environment)
 
 
 @pytest.fixture
 def cli(new_cli: Cli, migrated_database_url: str) -> Cli:
-    """The command line of a house on either database."""
+    """The command line after `init`, on either database."""
     cli = new_cli.with_environment(ISSUER_DATABASE_URL=migrated_database_url)
     cli.done("init")
     return cli

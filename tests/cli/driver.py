@@ -1,4 +1,4 @@
-"""Drivers: the command line as a person or a script uses it, in this process or in its own."""
+"""Drivers: the command line in this process or in its own."""
 
 import io
 import json
@@ -32,7 +32,7 @@ SECONDS_TO_STOP = 60
 
 @dataclass(frozen=True)
 class Result:
-    """What a command left behind."""
+    """Exit status and output of a command."""
 
     status: int
     out: str
@@ -48,18 +48,18 @@ class Result:
 
     @property
     def warnings(self) -> list[str]:
-        """What it warned of, beside its answer."""
+        """The warnings on standard error."""
         lines = self.err.splitlines()
         return [line for line in lines if line.startswith("Warning: ")]
 
     @property
-    def complaints(self) -> list[str]:
-        """What else it said on standard error."""
+    def errors(self) -> list[str]:
+        """Other lines on standard error."""
         return [line for line in self.err.splitlines() if line not in self.warnings]
 
     @property
     def sentence(self) -> str:
-        """The one sentence of a refusal, with nothing else said anywhere."""
+        """The sentence of a refusal; asserts that there is no other output."""
         assert (self.status, self.out) == (1, "")
         assert self.err.endswith((".\n", "?\n"))
         assert self.err.count("\n") == 1
@@ -79,7 +79,7 @@ class Cli:
         return Result(status, out.getvalue(), err.getvalue())
 
     def on_terminal(self, columns: int, *arguments: str) -> list[str]:
-        """The lines that a person sees on a terminal of so many columns."""
+        """The lines on a terminal of so many columns."""
         screen = io.StringIO()
         screen.isatty = lambda: True  # type: ignore[method-assign]
         cli = self.with_environment(COLUMNS=str(columns), LINES="50", TERM="dumb")
@@ -88,15 +88,15 @@ class Cli:
         return [line.rstrip() for line in screen.getvalue().splitlines()]
 
     def json(self, *arguments: str, stdin: str = "") -> Any:
-        """What a command that succeeds says as JSON, with no complaint on standard error."""
+        """The JSON of a command that succeeds without errors on standard error."""
         result = self(*arguments, "--json", stdin=stdin)
-        assert (result.status, result.complaints) == (0, [])
+        assert (result.status, result.errors) == (0, [])
         return result.json
 
     def done(self, *arguments: str, stdin: str = "") -> str:
-        """What a command that succeeds says to a person."""
+        """The text of a command that succeeds without errors on standard error."""
         result = self(*arguments, stdin=stdin)
-        assert (result.status, result.complaints) == (0, [])
+        assert (result.status, result.errors) == (0, [])
         return result.out
 
     def with_environment(self, **more: str | None) -> "Cli":
@@ -105,23 +105,23 @@ class Cli:
         return Cli({name: value for name, value in changed.items() if value is not None})
 
     @contextmanager
-    def services(self, clock: Clock | None = None) -> Iterator[Composition]:
-        """The house behind it, for what no command shows."""
-        services = compose(Settings.from_environment(self.environment), clock)
+    def composition(self, clock: Clock | None = None) -> Iterator[Composition]:
+        """The composition of the deployment, for what no command shows."""
+        composition = compose(Settings.from_environment(self.environment), clock)
         try:
-            yield services
+            yield composition
         finally:
-            services.database.dispose()
+            composition.database.dispose()
 
     @contextmanager
     def _surroundings(self, stdin: str | TextIO) -> Iterator[None]:
-        said = io.StringIO(stdin) if isinstance(stdin, str) else stdin
+        standard_input = io.StringIO(stdin) if isinstance(stdin, str) else stdin
         root = logging.getLogger()
         handlers, level = root.handlers, root.level
         ending = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         with (
             mock.patch.dict(os.environ, {**process_environment(), **self.environment}, clear=True),
-            mock.patch.object(sys, "stdin", said),
+            mock.patch.object(sys, "stdin", standard_input),
         ):
             yield
         root.handlers, root.level = handlers, level
@@ -145,7 +145,7 @@ class Program:
                 stderr=err,
                 cwd=folder,
                 env={**process_environment(), "PYTHONPATH": str(REPOSITORY), **environment},
-                preexec_fn=_as_a_person_would,  # noqa: PLW1509 - two system calls, no lock
+                preexec_fn=_as_from_a_shell,  # noqa: PLW1509 - two system calls, no lock
             )
 
     @property
@@ -160,27 +160,27 @@ class Program:
     def err(self) -> str:
         return self._files[1].read_text()
 
-    def said(self, words: str) -> str:
-        """All it has said, once `words` are among it."""
+    def output_with(self, words: str) -> str:
+        """Its standard output, once `words` are in it."""
         for _ in polls(SECONDS_TO_ANSWER):
             if words in self.out:
                 return self.out
             if self._process.poll() is not None:
                 break
-        raise AssertionError(f"It never said {words!r}:\n{self.out}\n{self.err}")
+        raise AssertionError(f"It never printed {words!r}:\n{self.out}\n{self.err}")
 
     def listening(self) -> dict[str, Any]:
-        """What a server said in JSON when it began to answer."""
-        line, _, _ = self.said("\n").partition("\n")
+        """The JSON line that a server prints when it listens."""
+        line, _, _ = self.output_with("\n").partition("\n")
         return json.loads(line)
 
     def ended(self) -> Result:
-        """How it ended, soon."""
+        """Its result, once it has ended."""
         status = self._process.wait(SECONDS_TO_STOP)
         return Result(status, self.out, self.err)
 
     def stopped(self, by: signal.Signals) -> Result:
-        """How it ended when it was told to."""
+        """Its result after a signal."""
         self._process.send_signal(by)
         return self.ended()
 
@@ -189,7 +189,7 @@ class Program:
         self._process.wait()
 
 
-def _as_a_person_would() -> None:
+def _as_from_a_shell() -> None:
     end_with_the_tests()
     os.umask(0o022)
 

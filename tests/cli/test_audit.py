@@ -14,7 +14,7 @@ from issuer.cli.opening import operator
 from issuer.database.tables import AuditCheckpointRow, AuditEventRow
 from tests.cli.driver import Cli
 
-# The rooms behind it are tested on both.
+# The packages behind it are tested on both databases.
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
 
 
@@ -33,25 +33,27 @@ def test_events_are_listed_newest_first_and_as_many_as_asked(deployment: Cli):
     assert "role.updated" in deployment.done("audit", "list")
 
 
-def test_events_match_everything_given(deployment: Cli):
-    def found(*options: str) -> list[tuple[str, str]]:
+def test_events_match_all_options(deployment: Cli):
+    def matching(*options: str) -> list[tuple[str, str]]:
         events = deployment.json("audit", "list", *options)["items"]
         return [(event["action"], event["target"]) for event in events]
 
     actor = deployment.json("audit", "list", "--limit", "1")["items"][0]["actor"]
     assert actor.startswith("cli:")
     both = [("role.updated", "reader"), ("role.created", "reader")]
-    assert found("--target", "reader") == both
-    assert found("--target", "reader", "--actor", actor, "--since", "2020-01-01") == both
-    assert found("--target", "reader", "--action", "role.created") == both[1:]
-    assert found("--until", "2020-01-01") == []
-    assert found("--since", "2099-01-01T00:00:00") == []
+    assert matching("--target", "reader") == both
+    assert matching("--target", "reader", "--actor", actor, "--since", "2020-01-01") == both
+    assert matching("--target", "reader", "--action", "role.created") == both[1:]
+    assert matching("--until", "2020-01-01") == []
+    assert matching("--since", "2099-01-01T00:00:00") == []
     for instant in ("2099-01-01T00:00:00Z", "2099-01-01T00:00:00+02:00"):
-        assert found("--since", instant) == []
-    assert found("--target", "reader", "--since", "1h") == both
+        assert matching("--since", instant) == []
+    assert matching("--target", "reader", "--since", "1h") == both
     deployment.json("user", "create", "bob", "--id", "usr_1")
-    assert found("--target", "bob") == found("--target", "usr_1") == [("user.created", "usr_1")]
-    assert found("--until", "1h") == []
+    assert (
+        matching("--target", "bob") == matching("--target", "usr_1") == [("user.created", "usr_1")]
+    )
+    assert matching("--until", "1h") == []
     for nonsense in ("yesterday", "1y", "-1h", "0001-01-01T00:00:00+14:00"):
         assert deployment("audit", "list", "--since", nonsense).status == 2
 
@@ -59,8 +61,8 @@ def test_events_match_everything_given(deployment: Cli):
 def test_an_event_shows_token_audience_and_address(deployment: Cli):
     shown = {"jti": "Qb0mDvjl9A3WXxQmJ7wS2w", "audience": "my-os"}
     actor = Actor("ci-bot", None, "2001:db8::7")
-    with deployment.services() as services, services.database.changing() as session:
-        Trail(session, services.clock, actor).note("token.issued", "ci-bot", **shown)
+    with deployment.composition() as composition, composition.database.changing() as session:
+        Trail(session, composition.clock, actor).note("token.issued", "ci-bot", **shown)
     wide = deployment.on_terminal(200, "audit", "list", "--limit", "1")
     narrow = deployment.on_terminal(80, "audit", "list", "--limit", "1")
     header, *_ = (line.split() for line in wide if line)
@@ -81,13 +83,16 @@ def test_an_export_is_every_event_on_a_line_of_its_own(deployment: Cli):
 
 
 @pytest.mark.parametrize("form", [["--format", "jsonl"], ["--json"]])
-def test_an_export_is_json_lines_whether_one_says_so_or_not(deployment: Cli, form: list[str]):
+def test_an_export_is_json_lines_with_and_without_the_option(deployment: Cli, form: list[str]):
     assert deployment.done("audit", "export", *form) == deployment.done("audit", "export")
     assert deployment("audit", "export", "--format", "csv").status == 2
 
 
 def test_an_export_is_longer_than_a_page(deployment: Cli):
-    with deployment.services() as services, services.administration.changing(operator()) as work:
+    with (
+        deployment.composition() as composition,
+        composition.administration.changing(operator()) as work,
+    ):
         for _ in range(1_010):
             work.users.update("alice", {"name": "Alice"})
     lines = deployment.done("audit", "export", "--action", "user.updated").splitlines()
@@ -103,19 +108,17 @@ def test_events_show_their_place_in_their_chain(deployment: Cli):
     assert len(bytes.fromhex(newest["hash"])) == 32
 
 
-def test_a_record_as_it_was_written_is_verified(deployment: Cli, tmp_path: Path):
-    assert "All is as it was written" in deployment.done("audit", "verify")
-    kept = tmp_path / "checkpoint.jwt"
-    kept.write_text(deployment.done("audit", "checkpoint"))
-    assert deployment.json("audit", "checkpoint")["checkpoint"] == kept.read_text().strip()
-    found = deployment.json("audit", "verify", "--checkpoint", str(kept))
-    assert (found["ok"], found["finding"], found["unanchored"]) == (True, None, 0)
+def test_an_intact_audit_log_is_verified(deployment: Cli, tmp_path: Path):
+    assert "The audit log is intact" in deployment.done("audit", "verify")
+    file = tmp_path / "checkpoint.jwt"
+    file.write_text(deployment.done("audit", "checkpoint"))
+    assert deployment.json("audit", "checkpoint")["checkpoint"] == file.read_text().strip()
+    result = deployment.json("audit", "verify", "--checkpoint", str(file))
+    assert (result["ok"], result["finding"], result["unanchored"]) == (True, None, 0)
     assert "Checkpoints (1) cover all of them" in deployment.done("audit", "verify")
 
 
-def test_what_takes_a_while_is_said_on_a_terminal_only(
-    deployment: Cli, monkeypatch: pytest.MonkeyPatch
-):
+def test_progress_is_shown_on_a_terminal_only(deployment: Cli, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("TERM", "xterm")
     screen = io.StringIO()
     screen.isatty = lambda: True  # type: ignore[method-assign]
@@ -125,32 +128,34 @@ def test_what_takes_a_while_is_said_on_a_terminal_only(
     assert deployment("audit", "verify").err == ""
 
 
-def test_a_record_that_was_tampered_with_is_not(deployment: Cli):
-    with deployment.services() as services, services.database.engine.begin() as connection:
+def test_an_audit_log_that_was_tampered_with_is_refused(deployment: Cli):
+    with deployment.composition() as composition, composition.database.engine.begin() as connection:
         row = connection.scalars(
             select(AuditEventRow.id).where(AuditEventRow.action == "role.updated")
         ).one()
         this = AuditEventRow.id == row
-        connection.execute(update(AuditEventRow).where(this).values(actor="somebody"))
+        connection.execute(update(AuditEventRow).where(this).values(actor="mallory"))
     assert deployment("audit", "verify").sentence == f"Row {row} was changed, moved or inserted."
     result = deployment("audit", "verify", "--json")
     assert result.status == 1
     assert result.json["finding"]["row"] == row
 
 
-def test_a_checkpoint_kept_elsewhere_shows_what_was_cut_off(deployment: Cli, tmp_path: Path):
+def test_a_checkpoint_stored_elsewhere_shows_that_the_end_was_deleted(
+    deployment: Cli, tmp_path: Path
+):
     log = tmp_path / "server.log"
     token = deployment.done("audit", "checkpoint").strip()
     log.write_text(f"2026-11-26 [info] audit_checkpoint number=1 token={token}\n")
-    with deployment.services() as services, services.database.engine.begin() as connection:
+    with deployment.composition() as composition, composition.database.engine.begin() as connection:
         newest = select(AuditEventRow.id).order_by(AuditEventRow.id.desc()).limit(1)
         connection.execute(
             delete(AuditEventRow).where(AuditEventRow.id == newest.scalar_subquery())
         )
         connection.execute(delete(AuditCheckpointRow))
     assert deployment.json("audit", "verify")["ok"]
-    said = deployment("audit", "verify", "--checkpoint", str(log)).sentence
-    assert "The chain was cut off after row" in said
+    printed = deployment("audit", "verify", "--checkpoint", str(log)).sentence
+    assert "The chain was cut off after row" in printed
     log.write_text("nothing\n")
     assert "no checkpoint in" in deployment("audit", "verify", "--checkpoint", str(log)).sentence
     missing = deployment("audit", "verify", "--checkpoint", str(tmp_path / "none"))

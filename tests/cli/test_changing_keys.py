@@ -1,4 +1,4 @@
-"""`issuer key rotate`, `revoke` and `reseal`."""
+"""`issuer key rotate`, `revoke` and `rewrap`."""
 
 import re
 from collections import Counter
@@ -13,7 +13,7 @@ from issuer.setup import initialise
 from tests.builders import OPERATOR, FakeClock
 from tests.cli.driver import Cli
 
-# The rooms behind it are tested on both.
+# The packages behind it are tested on both databases.
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
 NOT_YET = (
     r"The next ES256 key may not sign before \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC:"
@@ -23,11 +23,11 @@ NOT_YET = (
 
 @pytest.fixture
 def older(new_cli: Cli, migrated_database_url: str) -> Cli:
-    """A house made two days ago: its reserve is ready."""
-    return made_two_days_ago(new_cli.with_environment(ISSUER_DATABASE_URL=migrated_database_url))
+    """Initialised two days ago, so that the next key may sign."""
+    return two_days_old(new_cli.with_environment(ISSUER_DATABASE_URL=migrated_database_url))
 
 
-def made_two_days_ago(cli: Cli) -> Cli:
+def two_days_old(cli: Cli) -> Cli:
     clock = FakeClock()
     clock.now = datetime.now(UTC) - timedelta(days=2)
     initialise(Settings.from_environment(cli.environment), OPERATOR, clock)
@@ -35,46 +35,46 @@ def made_two_days_ago(cli: Cli) -> Cli:
 
 
 def states(cli: Cli) -> list[tuple[str, str]]:
-    """Kid and state, the youngest first."""
+    """Kid and state, newest first."""
     return [(key["kid"], key["state"]) for key in cli.json("key", "list")["items"]]
 
 
-def recorded(cli: Cli, action: str) -> set[str]:
-    """What that was done to, by somebody at the command line."""
+def audited(cli: Cli, action: str) -> set[str]:
+    """The targets of that action, done on the command line."""
     events = cli.json("audit", "list", "--action", action)["items"]
     return {each["target"] for each in events if each["actor"].startswith("cli:")}
 
 
-def test_before_its_time_a_key_is_not_hurried(cli: Cli):
+def test_a_key_that_was_announced_too_recently_is_not_activated(cli: Cli):
     before = states(cli)
     assert re.fullmatch(NOT_YET, cli("key", "rotate").sentence)
     assert re.fullmatch(NOT_YET, cli("key", "rotate", "--alg", "ES256", "--json").sentence)
     assert states(cli) == before
 
 
-def test_the_reserve_signs_and_the_next_is_announced(older: Cli):
+def test_the_next_key_signs_and_another_is_announced(older: Cli):
     (next_key, _), (active, _) = states(older)
     items = older.json("key", "rotate")["items"]
     (fresh, state), *others = [(key["kid"], key["state"]) for key in items]
     assert others == [(next_key, "active"), (active, "retired")]
     assert (state, fresh in {next_key, active}) == ("announced", False)
     assert states(older) == [(fresh, "announced"), *others]
-    assert recorded(older, "key.activated") == {next_key}
+    assert audited(older, "key.activated") == {next_key}
     assert re.fullmatch(NOT_YET, older("key", "rotate").sentence)
 
 
-def test_a_person_reads_what_each_key_does_now(older: Cli):
+def test_the_table_shows_what_each_key_does(older: Cli):
     shown = older.done("key", "rotate")
     assert all(kid in shown for kid, _ in states(older))
     assert "verifies until" in shown
 
 
 @on_sqlite
-def test_one_algorithm_or_all_of_them_or_none(
+def test_one_algorithm_rotates_or_all_or_none(
     new_cli: Cli, migrated_database_url: str, environment: dict[str, str]
 ):
     two = {"ISSUER_SIGNING_ALGORITHMS": "EdDSA,ES256", "ISSUER_DATABASE_URL": migrated_database_url}
-    cli = made_two_days_ago(new_cli.with_environment(**two))
+    cli = two_days_old(new_cli.with_environment(**two))
     cli.done("key", "rotate", "--alg", "ES256")
     keys = cli.json("key", "list")["items"]
     before = Counter((key["alg"], key["state"]) for key in keys)
@@ -84,23 +84,24 @@ def test_one_algorithm_or_all_of_them_or_none(
 
 
 @on_sqlite
-def test_an_algorithm_nobody_signs_with_is_refused(cli: Cli):
-    said = cli("key", "rotate", "--alg", "RS256").sentence
-    assert said == "ISSUER_SIGNING_ALGORITHMS does not name RS256."
+def test_an_algorithm_that_is_not_configured_is_refused(cli: Cli):
+    printed = cli("key", "rotate", "--alg", "RS256").sentence
+    assert printed == "ISSUER_SIGNING_ALGORITHMS does not name RS256."
     assert cli("key", "rotate", "--alg", "HS256").status == 2
 
 
-def test_a_revoked_key_has_a_successor_and_the_next_is_announced(cli: Cli):
+def test_the_next_key_replaces_a_revoked_one_and_another_is_announced(cli: Cli):
     (next_key, _), (active, _) = states(cli)
-    said = cli.done("key", "revoke", active)
-    assert said == (
-        f"Revoked {active}. Servers refuse its tokens within a second, followers within 300 s.\n"
+    printed = cli.done("key", "revoke", active)
+    assert printed == (
+        f"Revoked {active}. The issuer refuses its tokens within a second,"
+        " verifiers within 300 s.\n"
     )
     (fresh, state), *others = states(cli)
     assert others == [(next_key, "active"), (active, "destroyed")]
     assert (state, fresh in {next_key, active}) == ("announced", False)
-    assert recorded(cli, "key.revoked") == {active}
-    assert recorded(cli, "key.activated") == {next_key}
+    assert audited(cli, "key.revoked") == {active}
+    assert audited(cli, "key.activated") == {next_key}
 
 
 def test_revoking_twice_is_once(cli: Cli):
@@ -113,9 +114,9 @@ def test_revoking_twice_is_once(cli: Cli):
 
 
 @on_sqlite
-def test_nobody_is_not_revoked(cli: Cli):
+def test_an_unknown_key_is_not_revoked(cli: Cli):
     before = states(cli)
-    assert cli("key", "revoke", "nobody").sentence == "There is no key 'nobody'."
+    assert cli("key", "revoke", "unknown").sentence == "There is no key 'unknown'."
     assert cli("key", "revoke").status == 2
     assert states(cli) == before
 
@@ -123,10 +124,10 @@ def test_nobody_is_not_revoked(cli: Cli):
 def test_the_file_of_the_master_key_is_named(cli: Cli, data_dir: Path):
     before = states(cli)
     assert cli.json("key", "rewrap") == {"keys": 2, "file": str(data_dir / "master.key")}
-    said = cli.done("key", "rewrap")
-    assert said.startswith("Rewrapped 2 keys. Keep the new master key:")
+    printed = cli.done("key", "rewrap")
+    assert printed.startswith("Rewrapped 2 keys. Keep the new master key:")
     assert states(cli) == before
-    assert recorded(cli, "key.rewrapped") == {"master-key"}
+    assert audited(cli, "key.rewrapped") == {"master-key"}
 
 
 def test_the_new_key_stands_before_the_old_one_in_the_environment(new_cli: Cli, data_dir: Path):

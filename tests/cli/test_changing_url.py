@@ -13,19 +13,19 @@ ERRORS = " ".join((Path(__file__).parents[2] / "docs/reference/errors.md").read_
 
 @pytest.mark.parametrize("command", ["init", "serve", "role list", "role create reader", "doctor"])
 def test_another_url_is_refused_with_both_and_the_way_to_change_it(cli: Cli, command: str):
-    said = cli.with_environment(ISSUER_URL=NEW)(*command.split())
-    assert said.status == 1
+    printed = cli.with_environment(ISSUER_URL=NEW)(*command.split())
+    assert printed.status == 1
     sentence = (
         f"ISSUER_URL is {NEW}, but this database belongs to {URL}, and all its tokens would be"
         f" refused: set ISSUER_URL={URL}, or move the database with `ISSUER_URL={NEW} issuer admin"
         " change-url`."
     )
-    assert sentence in " ".join((said.out + said.err).split())
+    assert sentence in " ".join((printed.out + printed.err).split())
     assert sentence.replace("`", "") in ERRORS.replace("`", "")
     cli.done("role", "list")
 
 
-def test_changing_the_url_moves_the_own_audience_and_who_may_administer(cli: Cli):
+def test_changing_the_url_moves_the_issuers_audience_and_its_administrators(cli: Cli):
     cli.done("role", "create", "deployer", "--scope", "issuer:roles:write")
     cli.done("client", "create", "ci", "--audience", URL)
     cli.done("client", "role", "assign", "ci", "deployer", "--audience", URL)
@@ -51,26 +51,24 @@ def test_changing_the_url_to_what_it_is_changes_nothing(cli: Cli):
 
 @pytest.mark.parametrize("url", ["https://id.example/", "https://id.example/auth/"])
 def test_a_trailing_slash_is_refused(new_cli: Cli, url: str):
-    said = new_cli.with_environment(ISSUER_URL=url)("init").sentence
-    assert said == "ISSUER_URL must not end with a slash."
+    printed = new_cli.with_environment(ISSUER_URL=url)("init").sentence
+    assert printed == "ISSUER_URL must not end with a slash."
 
 
 @pytest.mark.parametrize("command", ["init", "serve", "role list", "doctor"])
-def test_a_lost_master_key_is_to_be_restored_and_not_made_anew(
-    cli: Cli, data_dir: Path, command: str
-):
+def test_a_lost_master_key_is_not_replaced_by_a_new_one(cli: Cli, data_dir: Path, command: str):
     (data_dir / "master.key").unlink()
     result = cli(*command.split())
-    said = " ".join((result.out + result.err).split()).replace(str(data_dir), "/data")
+    printed = " ".join((result.out + result.err).split()).replace(str(data_dir), "/data")
     sentence = (
         "The master key /data/master.key is missing, and this database was sealed with it: restore"
         " the file from your backup."
     )
-    assert sentence in said
+    assert sentence in printed
     assert sentence in ERRORS
     assert not (data_dir / "master.key").exists()
 
 
-def test_where_nothing_was_made_the_way_is_init(new_cli: Cli, tmp_path: Path):
+def test_without_a_deployment_the_error_names_init(new_cli: Cli, tmp_path: Path):
     assert "run `issuer init` first" in new_cli("role", "list").sentence
     assert list(tmp_path.iterdir()) == []

@@ -4,7 +4,7 @@ import pytest
 
 from tests.cli.driver import Cli
 
-# The rooms behind it are tested on both.
+# The packages behind it are tested on both databases.
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
 
 
@@ -63,7 +63,7 @@ def test_every_member_has_an_option(cli: Cli, ci_bot: dict[str, object]):
     }
 
 
-def test_an_update_leaves_what_is_not_named(cli: Cli, ci_bot: dict[str, object]):
+def test_an_update_changes_the_named_members_only(cli: Cli, ci_bot: dict[str, object]):
     cli.done("audience", "create", "other-os")
     update = ["client", "update", "ci-bot"]
     cli.done(*update, "--scope", "agents:run", "--may-set-session", "--disabled")
@@ -109,10 +109,10 @@ def test_roles_are_assigned_and_unassigned(cli: Cli, ci_bot: dict[str, object]):
 
 
 @pytest.mark.parametrize("verb", ["assign", "unassign"])
-def test_an_assignment_names_an_audience_or_says_everywhere(
+def test_an_assignment_names_an_audience_or_everywhere(
     cli: Cli, ci_bot: dict[str, object], verb: str
 ):
-    """Neither is no shorthand for everywhere, and both would be a contradiction."""
+    """Neither must not mean everywhere, and both would be a contradiction."""
     cli.done("role", "create", "runner")
     for where in ([], ["--audience", "my-os", "--everywhere"]):
         refused = cli("client", "role", verb, "ci-bot", "runner", *where)
@@ -132,15 +132,15 @@ def test_a_client_is_created_with_its_roles(cli: Cli):
         {"role": "runner", "audience": "other-os"},
     ]
     assert cli("client", "create", "no-audience", "--role", "runner").status == 2
-    no_role = cli("client", "create", "no-role", "--audience", "my-os", "--role", "nobody")
-    assert "no role 'nobody'" in no_role.sentence
+    no_role = cli("client", "create", "no-role", "--audience", "my-os", "--role", "unknown")
+    assert "no role 'unknown'" in no_role.sentence
     assert "no client" in cli("client", "show", "no-role").sentence
 
 
 @pytest.mark.parametrize("verb", ["list", "assign", "unassign"])
-def test_a_role_of_nobody_is_one_sentence(cli: Cli, verb: str):
+def test_a_role_of_an_unknown_client_or_user_is_one_sentence(cli: Cli, verb: str):
     cli.done("role", "create", "runner")
     cli.done("user", "create", "alice", "--id", "alice")
     role = [] if verb == "list" else ["runner", "--everywhere"]
-    for kind, name in [("client", "alice"), ("user", "issuer-admin"), ("client", "nobody")]:
+    for kind, name in [("client", "alice"), ("user", "issuer-admin"), ("client", "unknown")]:
         assert cli(kind, "role", verb, name, *role).sentence == f"There is no {kind} {name!r}."

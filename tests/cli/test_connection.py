@@ -1,4 +1,4 @@
-"""What waits on a connection has a bound, and each answer is that of its request."""
+"""Pending data on a connection has a bound, and each answer is that of its request."""
 
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
@@ -184,7 +184,7 @@ def test_a_body_that_breaks_ends_its_request():
     assert wire.is_lost
 
 
-# A client that is gone, and one that sends no more
+# A client that disconnects, and one that sends no more
 
 
 @pytest.mark.parametrize("number", [1, 2, 40])

@@ -1,4 +1,4 @@
-"""Every way in which a database cannot be used, produced for real, and what is printed of it."""
+"""Every way in which a database cannot be used, and the error that is printed."""
 
 from pathlib import Path
 
@@ -76,11 +76,11 @@ def test_a_database_that_cannot_be_opened_says_why_and_no_password(
     url = "postgresql://" + address.format(port=port, password=PASSWORD)
     cli = new_cli.with_environment(ISSUER_DATABASE_URL=url, ISSUER_MASTER_KEY="A" * 43)
     result = cli(command)
-    said = (result.out + result.err).replace("127.0.0.1", "db").replace(f":{port}", ":5432")
-    assert sentence in " ".join(said.split())
+    printed = (result.out + result.err).replace("127.0.0.1", "db").replace(f":{port}", ":5432")
+    assert sentence in " ".join(printed.split())
     assert sentence in ERRORS
     for secret in ("s3cr3t", "w0rd", "wr0ng"):
-        assert secret not in said
+        assert secret not in printed
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
@@ -101,18 +101,18 @@ def test_every_scheme_of_postgresql_is_understood(
     ],
 )
 def test_a_malformed_url_is_refused_without_its_text(new_cli: Cli, url: str, sentence: str):
-    said = new_cli.with_environment(ISSUER_DATABASE_URL=url)("init").sentence
-    assert said.startswith(sentence)
-    assert said in ERRORS
-    assert "ss@" not in said
-    assert "ss:w" not in said
+    printed = new_cli.with_environment(ISSUER_DATABASE_URL=url)("init").sentence
+    assert printed.startswith(sentence)
+    assert printed in ERRORS
+    assert "ss@" not in printed
+    assert "ss:w" not in printed
 
 
 @pytest.mark.parametrize("command", ["init", "migrate", "serve", "role list", "doctor"])
 def test_the_tables_of_another_application_are_named_and_left_alone(
     new_cli: Cli, database_url: str, command: str
 ):
-    """Ours are told by their names: others use Alembic as well."""
+    """Tables are recognised by name, since other applications use Alembic too."""
     database = Database(database_url)
     with database.engine.begin() as connection:
         for name in ("alembic_version", "users", "sessions"):
@@ -120,8 +120,8 @@ def test_the_tables_of_another_application_are_named_and_left_alone(
         connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('ae1027a6acf')")
     cli = new_cli.with_environment(ISSUER_DATABASE_URL=database_url, ISSUER_MASTER_KEY="A" * 43)
     result = cli(*command.split())
-    said = " ".join((result.out + result.err).split())
-    sentence = said.replace(database.safe_url, "sqlite:////data/issuer.db")
+    printed = " ".join((result.out + result.err).split())
+    sentence = printed.replace(database.safe_url, "sqlite:////data/issuer.db")
     expected = (
         "The database (sqlite:////data/issuer.db) belongs to another application, whose tables are"
         " alembic_version, sessions, users: name a database of its own for the issuer."
@@ -140,28 +140,28 @@ def test_a_sqlite_file_in_a_directory_that_is_not_there_says_so(
     url = f"sqlite:///{tmp_path}/nowhere/issuer.db"
     cli = new_cli.with_environment(ISSUER_DATABASE_URL=url, ISSUER_MASTER_KEY="A" * 43)
     result = cli(command)
-    said = " ".join((result.out + result.err).replace(f"{tmp_path}/nowhere", "/nowhere").split())
+    printed = " ".join((result.out + result.err).replace(f"{tmp_path}/nowhere", "/nowhere").split())
     expected = "Cannot open the database (sqlite:////nowhere/issuer.db): "
     expected += (
         "/nowhere/issuer.db.lock: No such file or directory."
         if command == "init"
         else "unable to open database file: /nowhere is not a directory."
     )
-    assert expected in said
+    assert expected in printed
     assert expected in ERRORS
 
 
-def test_a_role_without_rights_in_the_schema_is_told_what_is_denied(
+def test_a_role_without_rights_in_the_schema_is_an_error_that_names_what_is_denied(
     new_cli: Cli, empty_postgresql: PostgresqlServer
 ):
     empty_postgresql.execute(
         "ALTER DATABASE issuer OWNER TO postgres", "GRANT CONNECT ON DATABASE issuer TO issuer"
     )
     cli = new_cli.with_environment(ISSUER_DATABASE_URL=empty_postgresql.url)
-    said = cli("init").sentence.replace("127.0.0.1", "db")
-    said = said.replace(f":{empty_postgresql.port}", ":5432")
-    assert said in ERRORS
-    assert said.endswith("): permission denied for schema public.")
+    printed = cli("init").sentence.replace("127.0.0.1", "db")
+    printed = printed.replace(f":{empty_postgresql.port}", ":5432")
+    assert printed in ERRORS
+    assert printed.endswith("): permission denied for schema public.")
 
 
 def test_an_outage_is_one_line_a_minute_and_one_at_its_end():

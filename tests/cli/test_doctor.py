@@ -14,7 +14,7 @@ from tests.builders import FakeClock, settings_for
 from tests.cli.driver import Cli
 
 
-def test_a_good_house_has_no_problem(cli: Cli):
+def test_a_new_deployment_has_no_problem(cli: Cli):
     findings = verdicts(cli)
     assert findings.pop("password grant") == "note"
     assert set(findings) == {
@@ -22,10 +22,10 @@ def test_a_good_house_has_no_problem(cli: Cli):
         *("key policy", "administrator"),
     }
     assert set(findings.values()) == {"ok"}
-    assert "It opens what was sealed." in cli.done("doctor")
+    assert "Decrypts the stored keys." in cli.done("doctor")
 
 
-def test_nothing_is_made_by_looking(new_cli: Cli, tmp_path: Path):
+def test_doctor_creates_nothing(new_cli: Cli, tmp_path: Path):
     assert verdicts(new_cli, problems=1)["start"] == "problem"
     assert list(tmp_path.iterdir()) == []
 
@@ -42,9 +42,7 @@ def test_nothing_is_made_by_looking(new_cli: Cli, tmp_path: Path):
     ],
 )
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_what_is_wrong_with_the_settings(
-    cli: Cli, settings: dict[str, str], check: str, verdict: str
-):
+def test_wrong_settings_are_findings(cli: Cli, settings: dict[str, str], check: str, verdict: str):
     problems = int(verdict == "problem")
     assert verdicts(cli.with_environment(**settings), problems)[check] == verdict
 
@@ -63,7 +61,7 @@ def test_what_others_can_read_is_a_problem(cli: Cli, data_dir: Path):
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_an_administrator_who_cannot_administer_is_a_warning(cli: Cli):
+def test_an_admin_client_without_its_rights_is_a_warning(cli: Cli):
     url = cli.environment["ISSUER_URL"]
     cli.done("client", "create", "second", "--scope", "issuer:admin", "--audience", url)
     cli.done("client", "delete", "issuer-admin")
@@ -74,9 +72,9 @@ def test_an_administrator_who_cannot_administer_is_a_warning(cli: Cli):
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_administrators_whose_secrets_all_expire_are_a_warning(cli: Cli):
-    """As after a change in the database itself: nothing of ours brings it about."""
-    with cli.services() as services, services.database.transaction() as session:
-        tomorrow = services.clock() + timedelta(days=1)
+    """As after a change in the database itself: the interfaces refuse it."""
+    with cli.composition() as composition, composition.database.transaction() as session:
+        tomorrow = composition.clock() + timedelta(days=1)
         session.execute(update(ClientSecretRow).values(expires_at=tomorrow))
     assert verdicts(cli)["administrator"] == "warning"
     cli.done("client", "secret", "create", "issuer-admin")
@@ -84,19 +82,21 @@ def test_administrators_whose_secrets_all_expire_are_a_warning(cli: Cli):
 
 
 def test_a_clock_that_is_wrong_is_a_warning(cli: Cli):
-    with cli.services(FakeClock()) as services:
-        assert checks.of_clocks(services).verdict == "warning"
+    with cli.composition(FakeClock()) as composition:
+        assert checks.of_clocks(composition).verdict == "warning"
 
 
 def test_a_key_without_a_successor_is_a_warning_with_its_end(cli: Cli):
-    with cli.services() as services:
-        with services.administration.changing(Actor()) as work:
-            next_key = next(key for key in work.keys.all() if key.activates_at > services.clock())
+    with cli.composition() as composition:
+        with composition.administration.changing(Actor()) as work:
+            next_key = next(
+                key for key in work.keys.all() if key.activates_at > composition.clock()
+            )
             work.keys.revoke(next_key.kid)
         end = next_key.activates_at
-        (finding,) = checks.of_keys(services)
+        (finding,) = checks.of_keys(composition)
     assert finding.verdict == "warning"
-    assert f"should until {end:%Y-%m-%d}, and none is in reserve" in finding.message
+    assert f"signs until {end:%Y-%m-%d}, and there is no next key" in finding.message
 
 
 def verdicts(cli: Cli, problems: int = 0) -> dict[str, str]:
@@ -114,4 +114,4 @@ def test_findings_fit_on_any_terminal(cli: Cli):
         assert max(map(len, lines)) <= columns
         assert lines[1].split() == ["check", "verdict", "message"]
         assert any(line.split()[:2] == ["administrator", "ok"] for line in lines)
-        assert "whoever made them" in " ".join(" ".join(lines).split())
+        assert "accepts tokens signed by that key" in " ".join(" ".join(lines).split())

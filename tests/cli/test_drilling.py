@@ -21,21 +21,21 @@ SECONDS = 60
 
 @pytest.fixture
 def aged(new_cli: Cli) -> Cli:
-    """A house two days old: its new key may sign."""
+    """Initialised two days ago, so that its next key may sign."""
     initialised(Settings.from_environment(new_cli.environment), ClockBehind(timedelta(days=2)))
     new_cli.done("audience", "create", "my-os")
     new_cli.done("client", "create", "ci-bot", "--audience", "my-os")
     return new_cli
 
 
-class Surroundings:
-    """Who has our keys."""
+class Verifiers:
+    """Servers that hold the keys of the issuer, and some that do not."""
 
     def __init__(self, cli: Cli, servers: ExitStack) -> None:
         self._cli = cli
-        with cli.services() as services:
-            services.keys.keyring.put_in_order()
-            key_set = json.loads(services.keys.keyring.jwks.body)
+        with cli.composition() as composition:
+            composition.keys.keyring.put_in_order()
+            key_set = json.loads(composition.keys.keyring.jwks.body)
         self.new, self.old = (key["kid"] for key in cli.json("key", "list")["items"])
         older = without(self.new, key_set)
         self._ours = servers.enter_context(serving(publishing(lambda: key_set)))
@@ -44,7 +44,7 @@ class Surroundings:
         self.open = servers.enter_context(serving(lambda _: Reply(200)))
 
     def drill(self, *verifiers: str) -> list[str]:
-        """The words of the command."""
+        """The arguments of the command."""
         options = [word for url in verifiers for word in ("--verifier", url)]
         return ["key", "drill", *options, "--client-id", "ci-bot", "--jwks-url", self._ours]
 
@@ -54,26 +54,26 @@ class Surroundings:
 
 
 @pytest.fixture
-def surroundings(aged: Cli) -> Iterator[Surroundings]:
+def verifier_servers(aged: Cli) -> Iterator[Verifiers]:
     with ExitStack() as servers:
-        yield Surroundings(aged, servers)
+        yield Verifiers(aged, servers)
 
 
-def test_all_is_well(aged: Cli, surroundings: Surroundings):
-    said = aged.done(*surroundings.drill(surroundings.good))
-    assert "has both keys" in said
-    assert "accepts both keys and refuses a forged token" in said
-    assert said.endswith(f"All checks passed. The old key is active: {surroundings.old}.\n")
-    assert "eyJ" not in said
+def test_a_drill_that_passes_leaves_the_old_key_signing(aged: Cli, verifier_servers: Verifiers):
+    printed = aged.done(*verifier_servers.drill(verifier_servers.good))
+    assert "has both keys" in printed
+    assert "accepts both keys and refuses a forged token" in printed
+    assert printed.endswith(f"All checks passed. The old key is active: {verifier_servers.old}.\n")
+    assert "eyJ" not in printed
 
 
-def test_in_json(aged: Cli, surroundings: Surroundings):
-    said = aged.json(*surroundings.drill(surroundings.good))
-    assert (said["ok"], said["rotated"], said["alg"]) == (True, False, "ES256")
-    assert (said["old_kid"], said["new_kid"]) == (surroundings.old, surroundings.new)
-    assert said["after"] == []
-    assert said["before"][1] == {
-        "url": surroundings.good,
+def test_the_report_in_json(aged: Cli, verifier_servers: Verifiers):
+    printed = aged.json(*verifier_servers.drill(verifier_servers.good))
+    assert (printed["ok"], printed["rotated"], printed["alg"]) == (True, False, "ES256")
+    assert (printed["old_kid"], printed["new_kid"]) == (verifier_servers.old, verifier_servers.new)
+    assert printed["after"] == []
+    assert printed["before"][1] == {
+        "url": verifier_servers.good,
         "kind": "verifier",
         "ok": True,
         "saw": "accepts both keys and refuses a forged token",
@@ -86,24 +86,24 @@ def test_in_json(aged: Cli, surroundings: Surroundings):
 
 @pytest.mark.parametrize("form", [[], ["--json"]])
 def test_whatever_fails_leaves_the_old_key_signing(
-    aged: Cli, surroundings: Surroundings, form: list[str]
+    aged: Cli, verifier_servers: Verifiers, form: list[str]
 ):
-    verifiers = (surroundings.good, surroundings.outdated, surroundings.open)
-    result = aged(*surroundings.drill(*verifiers), "--rotate", *form)
+    verifiers = (verifier_servers.good, verifier_servers.outdated, verifier_servers.open)
+    result = aged(*verifier_servers.drill(*verifiers), "--rotate", *form)
     assert result.status == 1
-    assert result.err == f"2 of 4 checks failed. The old key is active: {surroundings.old}.\n"
+    assert result.err == f"2 of 4 checks failed. The old key is active: {verifier_servers.old}.\n"
     assert "refuses tokens of the new key" in result.out
     assert "does not verify" in result.out
-    assert surroundings.signing() == surroundings.old
+    assert verifier_servers.signing() == verifier_servers.old
     if form:
         assert result.json["ok"] is False
 
 
-def test_it_rotates_when_told_to(aged: Cli, surroundings: Surroundings):
-    said = aged.done(*surroundings.drill(surroundings.good), "--rotate")
-    assert (said.count("before"), said.count("after")) == (2, 2)
-    assert said.endswith(f"All checks passed. The new key is active: {surroundings.new}.\n")
-    assert surroundings.signing() == surroundings.new
+def test_it_rotates_with_the_option(aged: Cli, verifier_servers: Verifiers):
+    printed = aged.done(*verifier_servers.drill(verifier_servers.good), "--rotate")
+    assert (printed.count("before"), printed.count("after")) == (2, 2)
+    assert printed.endswith(f"All checks passed. The new key is active: {verifier_servers.new}.\n")
+    assert verifier_servers.signing() == verifier_servers.new
 
 
 def test_what_cannot_be_drilled_is_one_sentence(aged: Cli):
@@ -114,7 +114,7 @@ def test_what_cannot_be_drilled_is_one_sentence(aged: Cli):
 
 
 def test_it_can_be_interrupted_while_it_waits(new_cli: Cli, tmp_path: Path):
-    """The keys of a new house were announced just now."""
+    """The keys of a new deployment were announced just now."""
     new_cli.done("init")
     drill = ["key", "drill", "--verifier", "https://os.example/agents"]
     with running(tmp_path / "drill", new_cli.environment, *drill) as program:
@@ -122,4 +122,4 @@ def test_it_can_be_interrupted_while_it_waits(new_cli: Cli, tmp_path: Path):
         result = program.stopped(signal.SIGINT)
     assert (result.status, result.out) == (1, "")
     _waiting, interrupted = result.err.splitlines()
-    assert interrupted == "Interrupted while it waited: the old key signs on."
+    assert interrupted == "Interrupted while waiting: the old key continues to sign."

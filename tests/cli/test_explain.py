@@ -1,4 +1,4 @@
-"""`issuer explain` and `issuer preview`: what somebody may do, and what a token would say."""
+"""`issuer explain` and `issuer preview`."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from issuer.tokens import Authorization
 from tests.builders import URL
 from tests.cli.driver import Cli
 
-# The rooms behind it are tested on both.
+# The packages behind it are tested on both databases.
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
 
 RUN = ["POST", "/agents/web/runs"]
@@ -27,20 +27,20 @@ def deployment(cli: Cli) -> Cli:
     return cli
 
 
-def test_a_yes_names_the_scope_the_role_and_the_assignment(deployment: Cli):
+def test_an_allowed_request_names_the_scope_the_role_and_the_assignment(deployment: Cli):
     assert deployment.done("explain", "ci-bot", *RUN, "--audience", "my-os").splitlines() == [
         "Allowed: agents:web:run is held.",
-        "ci-bot has agents:web:run through the role web-runner, given at my-os.",
+        "ci-bot has agents:web:run through the role web-runner, assigned at my-os.",
     ]
 
 
-def test_a_no_is_an_answer_too_and_names_the_smallest_addition(deployment: Cli):
+def test_a_refused_request_names_the_smallest_addition(deployment: Cli):
     result = deployment("explain", "ci-bot", *RUN, "--audience", "other-os")
     assert (result.status, result.err) == (0, "")
     verdict, addition, held = result.out.splitlines()
     assert verdict.startswith("Refused: AgentOS requires agents:web:run here")
-    assert addition == "The smallest addition that opens it: agents:web:run."
-    assert held == "Held there: nothing."
+    assert addition == "The smallest addition that would allow it: agents:web:run."
+    assert held == "Scopes held: nothing."
 
 
 def test_what_a_list_shows(deployment: Cli):
@@ -56,12 +56,12 @@ def test_what_a_list_shows(deployment: Cli):
 
 
 @pytest.mark.parametrize("name", ["alice", "usr_alice"])
-def test_a_user_goes_by_id_or_name_alone_or_through_a_client(deployment: Cli, name: str):
+def test_a_user_is_named_by_id_or_name_alone_or_through_a_client(deployment: Cli, name: str):
     other = ["POST", "/agents/other/runs", "--audience", "my-os"]
     alone = deployment.done("explain", name, *other)
     assert alone.startswith("Allowed")
-    assert "usr_alice has agents:run through the role runner, given everywhere." in alone
-    assert "--client names one" in alone
+    assert "usr_alice has agents:run through the role runner, assigned everywhere." in alone
+    assert "use --client to name one" in alone
     through = deployment.done("explain", name, *other, "--client", "console")
     assert through.startswith("Refused")
     assert "--client" not in through
@@ -89,12 +89,12 @@ def test_json_is_that_of_the_admin_api(deployment: Cli):
 
 
 def test_a_token_is_explained_from_standard_input(deployment: Cli):
-    with deployment.services() as services:
-        services.keys.keyring.reload()
-        client = services.tokens.directory.load_client("console")
+    with deployment.composition() as composition:
+        composition.keys.keyring.reload()
+        client = composition.tokens.directory.load_client("console")
         assert client is not None
         authorization = Authorization.of_client(client, client.audiences["my-os"])
-        token = services.tokens.issuer.issue(authorization, services.clock()).token
+        token = composition.tokens.issuer.issue(authorization, composition.clock()).token
     assert deployment.done("explain", "--token-stdin", *RUN, stdin=f"{token}\n").startswith(
         "Allowed"
     )
@@ -106,7 +106,7 @@ def test_a_token_is_explained_from_standard_input(deployment: Cli):
     )
 
 
-def test_at_the_audience_of_the_issuer_it_is_about_its_own_api(deployment: Cli):
+def test_the_audience_of_the_issuer_means_its_admin_api(deployment: Cli):
     deployment.done("role", "create", "role-keeper", "--scope", "issuer:roles:write")
     deployment.done("client", "create", "deployer", "--audience", URL)
     deployment.done("client", "role", "assign", "deployer", "role-keeper", "--audience", URL)
@@ -114,12 +114,12 @@ def test_at_the_audience_of_the_issuer_it_is_about_its_own_api(deployment: Cli):
     assert deployment.done(*asked, "POST", "/admin/v1/roles").splitlines() == [
         "Allowed: issuer:roles:write is held. A change to what holds or grants rights at the issuer"
         " itself requires issuer:admin.",
-        f"deployer has issuer:roles:write through the role role-keeper, given at {URL}.",
+        f"deployer has issuer:roles:write through the role role-keeper, assigned at {URL}.",
     ]
     assert deployment.done(*asked, "GET", "/admin/v1/keys").splitlines() == [
         "Refused: The issuer requires issuer:keys:read here, and no scope covers it.",
-        "The smallest addition that opens it: issuer:keys:read.",
-        "Held there: issuer:roles:write.",
+        "The smallest addition that would allow it: issuer:keys:read.",
+        "Scopes held: issuer:roles:write.",
     ]
     deployment.done("client", "update", "deployer", "--disabled")
     assert "is disabled" in deployment.done(*asked, "GET", "/admin/v1/scopes")
@@ -129,7 +129,9 @@ def test_at_the_audience_of_the_issuer_it_is_about_its_own_api(deployment: Cli):
 
 
 def test_a_question_that_cannot_be_asked_is_one_sentence(deployment: Cli):
-    assert deployment("explain", "nobody", *RUN).sentence == "There is no client or user 'nobody'."
+    assert (
+        deployment("explain", "unknown", *RUN).sentence == "There is no client or user 'unknown'."
+    )
     assert deployment("explain", "ci-bot", *RUN).sentence == "audience: name the audience."
     assert deployment("explain", "ci-bot", *RUN, "--audience", URL).sentence == (
         "audience: the client may not have tokens for it."
@@ -148,9 +150,9 @@ def test_a_preview_shows_the_claims_and_the_size(deployment: Cli):
     assert previewed["claims"]["sub"] == "ci-bot"
     assert previewed["claims"]["scopes"] == ["agents:web:run"]
     assert previewed["bytes"] > 200
-    said = deployment.done("preview", "ci-bot", "--audience", "my-os")
-    assert '"sub": "ci-bot"' in said
-    assert said.endswith(f"The token would have {previewed['bytes']} bytes.\n")
+    printed = deployment.done("preview", "ci-bot", "--audience", "my-os")
+    assert '"sub": "ci-bot"' in printed
+    assert printed.endswith(f"The token would have {previewed['bytes']} bytes.\n")
 
 
 def test_a_preview_of_a_user_through_a_client(deployment: Cli):
@@ -163,5 +165,5 @@ def test_a_preview_is_refused_as_the_token_would_be(deployment: Cli):
     assert deployment("preview", "console", "--scope", "teams:run").sentence == (
         "The scope teams:run is not held."
     )
-    assert deployment("preview", "nobody").sentence == "There is no client 'nobody'."
+    assert deployment("preview", "unknown").sentence == "There is no client 'unknown'."
     assert deployment("preview", "console", "--user", "bob").sentence == "There is no user 'bob'."

@@ -14,7 +14,7 @@ from issuer.settings import Settings
 from tests.cli.driver import Cli
 
 PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "k", "oth"}
-# The rooms behind it are tested on both.
+# The packages behind it are tested on both databases.
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
 
 
@@ -24,7 +24,7 @@ def next_key(cli: Cli) -> str:
 
 @pytest.fixture
 def mixed(new_cli: Cli, migrated_database_url: str) -> Cli:
-    """A house whose audiences use keys of every type; of Ed25519 nobody does."""
+    """A deployment whose audiences use keys of every type."""
     algorithms = {"ISSUER_SIGNING_ALGORITHMS": "ES256,RS256,EdDSA,PS256"}
     cli = new_cli.with_environment(ISSUER_DATABASE_URL=migrated_database_url, **algorithms)
     cli.done("init")
@@ -65,10 +65,10 @@ def test_exported_pem_is_the_public_part_of_each_published_key(mixed: Cli):
 
 @on_sqlite
 def test_what_is_signed_verifies_with_what_is_exported(cli: Cli):
-    with cli.services() as services:
-        services.keys.keyring.reload()
-        signed = services.keys.keyring.sign(
-            services.settings.signing_algorithms[0], "JWT", {"a": 1}
+    with cli.composition() as composition:
+        composition.keys.keyring.reload()
+        signed = composition.keys.keyring.sign(
+            composition.settings.signing_algorithms[0], "JWT", {"a": 1}
         )
     key_set = KeySet.import_key_set(json.loads(cli.done("key", "export", "--jwks")))
     assert jwt.decode(signed.token, key_set, algorithms=["ES256"]).claims == {"a": 1}
@@ -85,7 +85,7 @@ def test_one_form_at_a_time(cli: Cli):
 
 @on_sqlite
 def test_a_key_set_that_would_lack_a_key_is_not_exported(cli: Cli, tmp_path: Path):
-    """Whoever verifies with it would refuse good tokens."""
+    """A verifier with it would refuse valid tokens."""
     in_folder = cli.with_environment(ISSUER_KEY_FOLDER=str(tmp_path / "keys"))
     in_folder.done("init")
     in_folder.done("key", "revoke", next_key(cli))

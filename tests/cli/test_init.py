@@ -37,7 +37,7 @@ MALFORMED = [
 ]
 
 
-def test_init_makes_a_house_and_shows_the_secret_once(new_cli: Cli, data_dir: Path):
+def test_init_creates_a_deployment_and_shows_the_secret_once(new_cli: Cli, data_dir: Path):
     made = new_cli.json("init")
     secret = made["client_secret"]
     assert made == {
@@ -46,19 +46,19 @@ def test_init_makes_a_house_and_shows_the_secret_once(new_cli: Cli, data_dir: Pa
         "client_id": "issuer-admin",
         "client_secret": secret,
     }
-    with new_cli.services() as deployment:
-        assert deployment.tokens.client_authentication.from_database(
-            "issuer-admin", secret, deployment.clock()
+    with new_cli.composition() as composition:
+        assert composition.tokens.client_authentication.from_database(
+            "issuer-admin", secret, composition.clock()
         )
     assert new_cli.json("init") == {**made, "client_secret": None}
 
 
 def test_init_changes_nothing_that_is_there(new_cli: Cli, data_dir: Path):
     first = new_cli.done("init")
-    master_key, kept = (data_dir / "master.key").read_text(), contents(new_cli)
+    master_key, rows = (data_dir / "master.key").read_text(), contents(new_cli)
     second = new_cli.done("init")
     assert (data_dir / "master.key").read_text() == master_key
-    assert contents(new_cli) == kept
+    assert contents(new_cli) == rows
     assert "client_secret: ais_" in first
     assert "ais_" not in second
     assert "`issuer admin recover`" in second
@@ -70,8 +70,8 @@ def test_init_fills_an_empty_database(new_cli: Cli, database_url: str):
     assert [key["state"] for key in cli.json("key", "list")["items"]] == ["announced", "active"]
 
 
-def test_what_init_makes_is_for_its_owner_alone(environment: dict[str, str], data_dir: Path):
-    """CONTRACT §8, whatever the umask."""
+def test_what_init_creates_is_private(environment: dict[str, str], data_dir: Path):
+    """Whatever the umask."""
     assert Program(data_dir.parent, environment, ["init"]).ended().status == 0
     assert stat.S_IMODE(data_dir.stat().st_mode) == 0o700
     files = {path.name: stat.S_IMODE(path.stat().st_mode) for path in data_dir.iterdir()}
@@ -80,20 +80,22 @@ def test_what_init_makes_is_for_its_owner_alone(environment: dict[str, str], dat
 
 
 @pytest.mark.parametrize(("settings", "sentence"), MALFORMED)
-def test_malformed_settings_are_one_sentence_and_make_nothing(
+def test_malformed_settings_are_one_sentence_and_nothing_is_created(
     new_cli: Cli, tmp_path: Path, settings: dict[str, str], sentence: str
 ):
-    said = new_cli.with_environment(**settings)("init").sentence
-    assert said.startswith(sentence)
-    assert "pa55word" not in said
+    printed = new_cli.with_environment(**settings)("init").sentence
+    assert printed.startswith(sentence)
+    assert "pa55word" not in printed
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_database_that_is_away_is_one_sentence_and_makes_nothing(new_cli: Cli, tmp_path: Path):
+def test_with_an_unreachable_database_nothing_is_created(new_cli: Cli, tmp_path: Path):
     away = "postgresql+psycopg://issuer:pa55word@127.0.0.1:1/issuer"
-    said = new_cli.with_environment(ISSUER_DATABASE_URL=away)("init").sentence
-    assert said.startswith("Cannot open the database (postgresql://issuer:***@127.0.0.1:1/issuer)")
-    assert "pa55word" not in said
+    printed = new_cli.with_environment(ISSUER_DATABASE_URL=away)("init").sentence
+    assert printed.startswith(
+        "Cannot open the database (postgresql://issuer:***@127.0.0.1:1/issuer)"
+    )
+    assert "pa55word" not in printed
     assert list(tmp_path.iterdir()) == []
 
 
@@ -104,7 +106,7 @@ def test_a_data_directory_may_have_any_name(new_cli: Cli, tmp_path: Path, name: 
     assert (tmp_path / name / "issuer.db").exists()
 
 
-def test_what_is_no_database_is_left_alone(new_cli: Cli, tmp_path: Path):
+def test_a_file_that_is_no_database_is_not_changed(new_cli: Cli, tmp_path: Path):
     file = tmp_path / "notes.txt"
     file.write_text("Not a database.\n" * 100)
     cli = new_cli.with_environment(ISSUER_DATABASE_URL=f"sqlite:///{file}")
@@ -114,26 +116,26 @@ def test_what_is_no_database_is_left_alone(new_cli: Cli, tmp_path: Path):
 
 @pytest.mark.parametrize("command", ["init", "role list", "role create reader", "serve"])
 def test_a_wrong_master_key_is_refused_and_changes_nothing(cli: Cli, command: str):
-    kept = contents(cli)
+    rows = contents(cli)
     wrong = cli.with_environment(ISSUER_MASTER_KEY=new_master_key(bytes))
     assert "master key is not the one" in wrong(*command.split()).sentence
-    assert contents(cli) == kept
+    assert contents(cli) == rows
 
 
 @pytest.mark.parametrize("command", ["init", "migrate", "serve", "user list"])
-def test_a_schema_from_the_future_is_left_alone(cli: Cli, command: str):
-    with cli.services() as deployment, deployment.database.transaction() as session:
+def test_a_newer_schema_is_refused(cli: Cli, command: str):
+    with cli.composition() as composition, composition.database.transaction() as session:
         session.connection().exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     assert "schema is newer than this issuer" in cli(*command.split()).sentence
 
 
 def test_only_one_init_at_a_time(cli: Cli):
-    with cli.services() as deployment, only_one(deployment.database, "init"):
+    with cli.composition() as composition, only_one(composition.database, "init"):
         assert cli("init").sentence == "Another `issuer init` is running on this database."
         assert cli("migrate").sentence == "Another `issuer migrate` is running on this database."
 
 
-def test_of_many_at_once_one_makes_the_house(
+def test_of_many_at_once_one_creates_the_deployment(
     environment: dict[str, str], data_dir: Path, tmp_path: Path
 ):
     programs = [
@@ -147,13 +149,13 @@ def test_of_many_at_once_one_makes_the_house(
     assert len(Cli(environment).json("key", "list")["items"]) == 2
 
 
-def test_recovering_ends_the_old_secrets(cli: Cli):
+def test_recovering_deletes_the_old_secrets(cli: Cli):
     first, second = (cli.json("admin", "recover")["client_secret"] for _ in range(2))
-    with cli.services() as deployment:
-        authenticate = deployment.tokens.client_authentication.from_database
-        assert authenticate("issuer-admin", second, deployment.clock())
+    with cli.composition() as composition:
+        authenticate = composition.tokens.client_authentication.from_database
+        assert authenticate("issuer-admin", second, composition.clock())
         with pytest.raises(InvalidCredentials):
-            authenticate("issuer-admin", first, deployment.clock())
+            authenticate("issuer-admin", first, composition.clock())
 
 
 @pytest.mark.parametrize("loss", ["delete issuer-admin", "update issuer-admin --disabled"])
@@ -162,9 +164,9 @@ def test_recovering_helps_after_every_loss(cli: Cli, loss: str):
     cli.done("client", "create", "second", "--scope", "issuer:admin", "--audience", url)
     cli.done("client", *loss.split())
     secret = cli.json("admin", "recover")["client_secret"]
-    with cli.services() as deployment:
-        record = deployment.tokens.client_authentication.from_database(
-            "issuer-admin", secret, deployment.clock()
+    with cli.composition() as composition:
+        record = composition.tokens.client_authentication.from_database(
+            "issuer-admin", secret, composition.clock()
         ).record
     assert (record.disabled, record.rights.direct) == (False, {"issuer:admin"})
 

@@ -1,4 +1,4 @@
-"""`issuer jwks pull`: a file is as the key set is, and never as a bad answer is."""
+"""`issuer jwks pull`: a file holds the key set, and never a bad answer."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def server() -> Iterator[KeyServer]:
 
 @pytest.fixture
 def cli() -> Cli:
-    """The command line of a machine that knows nothing of an issuer."""
+    """The command line on a machine without settings of the issuer."""
     return Cli({})
 
 
@@ -55,12 +55,12 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "jwks.json"
 
 
-def test_the_file_is_what_was_published_and_anybody_may_read_it(
+def test_the_file_is_what_was_published_and_readable_by_all(
     cli: Cli, server: KeyServer, first: Tokens, file: Path
 ):
     published = server.put(KEYS, first.jwks)
-    said = cli.done("jwks", "pull", server.url + KEYS, "-o", str(file))
-    assert said == f"{file} now holds the key set of {server.url + KEYS}.\n"
+    printed = cli.done("jwks", "pull", server.url + KEYS, "-o", str(file))
+    assert printed == f"{file} now holds the key set of {server.url + KEYS}.\n"
     assert file.read_bytes() == published
     assert stat.S_IMODE(file.stat().st_mode) == 0o644
     assert [path.name for path in file.parent.iterdir()] == [file.name]
@@ -81,22 +81,22 @@ def test_a_jwks_url_need_not_end_in_json(cli: Cli, server: KeyServer, first: Tok
     assert set(server.asked) == {"/oauth2/v3/certs"}
 
 
-def test_json_says_what_is_held(cli: Cli, server: KeyServer, first: Tokens, file: Path):
+def test_json_lists_the_keys(cli: Cli, server: KeyServer, first: Tokens, file: Path):
     server.put(KEYS, first.jwks)
     url = server.url + KEYS
-    held = {"url": url, "file": str(file), "keys": [{"kid": first.kid, "alg": "ES256"}]}
-    assert cli.json("jwks", "pull", url, "-o", str(file)) == {**held, "changed": True}
-    assert cli.json("jwks", "pull", url, "-o", str(file)) == {**held, "changed": False}
+    members = {"url": url, "file": str(file), "keys": [{"kid": first.kid, "alg": "ES256"}]}
+    assert cli.json("jwks", "pull", url, "-o", str(file)) == {**members, "changed": True}
+    assert cli.json("jwks", "pull", url, "-o", str(file)) == {**members, "changed": False}
 
 
-def test_the_same_key_set_does_not_touch_the_file(
+def test_an_unchanged_key_set_is_not_written_again(
     cli: Cli, server: KeyServer, first: Tokens, file: Path
 ):
     server.put(KEYS, first.jwks)
     cli.done("jwks", "pull", server.url + KEYS, "-o", str(file))
     before = file.stat()
-    said = cli.done("jwks", "pull", server.url + KEYS, "-o", str(file))
-    assert said == f"{file} holds already the key set of {server.url + KEYS}.\n"
+    printed = cli.done("jwks", "pull", server.url + KEYS, "-o", str(file))
+    assert printed == f"{file} already holds the key set of {server.url + KEYS}.\n"
     assert (file.stat().st_ino, file.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
@@ -149,11 +149,11 @@ def test_metadata_of_another_issuer_is_not_used(
 
 
 @pytest.mark.parametrize("url", ["http://id.example/jwks.json", "file:///etc/passwd", "id.example"])
-def test_a_url_that_others_can_answer_is_refused(cli: Cli, file: Path, url: str):
+def test_a_url_without_tls_is_refused(cli: Cli, file: Path, url: str):
     assert "https://" in cli("jwks", "pull", url, "-o", str(file)).sentence
 
 
-def test_a_directory_that_is_not_there_is_said_before_anything_is_fetched(
+def test_a_missing_directory_is_an_error_before_anything_is_fetched(
     cli: Cli, server: KeyServer, tmp_path: Path
 ):
     file = tmp_path / "nowhere" / "jwks.json"
@@ -163,7 +163,7 @@ def test_a_directory_that_is_not_there_is_said_before_anything_is_fetched(
 
 
 @pytest.mark.parametrize("command", ["", "'"])
-def test_a_command_that_is_none_is_wrong_usage(cli: Cli, file: Path, command: str):
+def test_an_invalid_command_is_wrong_usage(cli: Cli, file: Path, command: str):
     arguments = ["jwks", "pull", "https://id.example", "-o", str(file), "--exec", command]
     assert cli(*arguments).status == 2
 
@@ -184,7 +184,7 @@ def test_the_command_runs_after_a_change_and_only_then(
     ("command", "reason"),
     [("false", "the command false ended with status 1"), ("no-such-one", "cannot be run")],
 )
-def test_a_command_that_fails_is_said_and_the_file_is_new(
+def test_a_command_that_fails_is_an_error_and_the_file_is_new(
     server: KeyServer, first: Tokens, tmp_path: Path, file: Path, command: str, reason: str
 ):
     published = server.put(KEYS, first.jwks)
@@ -215,7 +215,7 @@ def test_a_command_that_failed_runs_again_at_the_next_call(
 def test_a_command_that_was_changed_runs_for_the_same_key_set(
     server: KeyServer, first: Tokens, tmp_path: Path, file: Path
 ):
-    """That another command has succeeded says nothing of this one."""
+    """Success of another command does not count for this one."""
     server.put(KEYS, first.jwks)
     for noted in (tmp_path / "a", tmp_path / "b"):
         pull = ["jwks", "pull", server.url + KEYS, "-o", str(file), "--exec", noting(noted)]
@@ -312,7 +312,7 @@ def test_watching_tries_a_failing_command_again_until_it_succeeds(
         wait_until(
             lambda: noted.exists() and noted.read_text() == "xxx", SECONDS, "the third try came"
         )
-        wait_until(state_of(file).exists, SECONDS, "that it succeeded is kept")
+        wait_until(state_of(file).exists, SECONDS, "its success is stored")
         asked = server.asked[KEYS]
         wait_until(lambda: server.asked[KEYS] > asked + 2, SECONDS, "it looked again")
         program.stopped(signal.SIGTERM)
@@ -327,7 +327,7 @@ def test_the_pauses_between_tries_grow_and_have_an_end():
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
-def test_watching_follows_whatever_happens_and_ends_quietly(
+def test_watching_survives_failures_and_ends_quietly(
     server: KeyServer,
     first: Tokens,
     second: Tokens,
@@ -335,7 +335,7 @@ def test_watching_follows_whatever_happens_and_ends_quietly(
     file: Path,
     ending: signal.Signals,
 ):
-    """It starts while the issuer is away, and outlives bad answers and failing commands."""
+    """It starts while the issuer is unreachable, and survives bad answers and failing commands."""
     noted = tmp_path / "noted.jsonl"
     command = f"{noting(noted)} fail"
     arguments = ["jwks", "pull", server.url, "-o", str(file), "--watch", "--exec", command]
@@ -390,7 +390,7 @@ def status_of(*arguments: str) -> int:
 
 
 def state_of(file: Path) -> Path:
-    """Where it is kept that the command has succeeded."""
+    """The file with the digest of the last success."""
     return file.with_name(f".{file.name}.exec")
 
 
@@ -399,9 +399,9 @@ def kids(line: str) -> list[str]:
 
 
 def wait_for(file: Path, content: bytes) -> None:
-    wait_until(lambda: file.exists() and file.read_bytes() == content, SECONDS, "the file followed")
+    wait_until(lambda: file.exists() and file.read_bytes() == content, SECONDS, "the file changed")
 
 
 def events(program: Program) -> list[str]:
-    """The levels of what it logged, one JSON object a line; the command's own words beside."""
+    """The levels of its log lines, without the output of the command."""
     return [json.loads(line)["level"] for line in program.err.splitlines() if line != "for the log"]

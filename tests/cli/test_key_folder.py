@@ -1,4 +1,4 @@
-"""A house with `ISSUER_KEY_FOLDER`, on the command line."""
+"""`ISSUER_KEY_FOLDER`, on the command line."""
 
 import stat
 from pathlib import Path
@@ -36,7 +36,7 @@ def kids(cli: Cli) -> set[str]:
 
 
 def put(folder: Path, name: str) -> str:
-    """A key that somebody manages outside; its kid."""
+    """A key that is managed outside; returns its kid."""
     key = ECKey.generate_key("P-256", private=True)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     (folder / name).touch(0o600)
@@ -44,7 +44,7 @@ def put(folder: Path, name: str) -> str:
     return key.thumbprint()
 
 
-def test_init_makes_it_and_what_is_in_it_for_its_owner_alone(cli: Cli, folder: Path):
+def test_init_creates_it_with_its_files_for_the_owner_alone(cli: Cli, folder: Path):
     assert mode(folder) == 0o700
     assert {path.stem: mode(path) for path in folder.iterdir()} == dict.fromkeys(kids(cli), 0o600)
 
@@ -98,7 +98,7 @@ def test_a_server_does_not_start_without_its_keys(cli: Cli, folder: Path, what: 
     assert expected in refused.err.splitlines()[-1]
 
 
-def test_a_house_whose_folder_is_away_makes_no_key_elsewhere(cli: Cli, folder: Path):
+def test_without_its_folder_no_key_is_created_elsewhere(cli: Cli, folder: Path):
     for path in folder.iterdir():
         path.unlink()
     folder.rmdir()
@@ -122,8 +122,8 @@ def findings(cli: Cli) -> dict[str, tuple[str, str]]:
     return {each["check"]: (each["verdict"], each["message"]) for each in items}
 
 
-def test_the_doctor_looks_at_it(cli: Cli, folder: Path):
-    assert findings(cli)["key folder"] == ("ok", f"{folder} is where keys are kept.")
+def test_doctor_checks_the_folder(cli: Cli, folder: Path):
+    assert findings(cli)["key folder"] == ("ok", f"Keys are stored in {folder}.")
     put(folder, "next.pem")
     (folder / "next.pem").chmod(0o640)
     assert findings(cli)["key file"] == (
@@ -133,12 +133,12 @@ def test_the_doctor_looks_at_it(cli: Cli, folder: Path):
     folder.chmod(0o777)
     assert findings(cli)["key folder"] == (
         "problem",
-        f"Others can change {folder}: chmod go-w it.",
+        f"Other users can change {folder}: chmod go-w it.",
     )
     folder.chmod(0o1777)  # as secrets are mounted: only owners rename or remove
     assert findings(cli)["key folder"][0] == "ok"
     folder.rename(folder.with_name("away"))
     assert findings(cli)["key folder"] == (
         "problem",
-        f"ISSUER_KEY_FOLDER {folder} is not there: `issuer init` makes it, or mount it.",
+        f"ISSUER_KEY_FOLDER {folder} does not exist: run `issuer init`, or mount it.",
     )

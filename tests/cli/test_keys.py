@@ -10,7 +10,7 @@ from tests.cli.driver import Cli
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 
-def test_one_key_signs_and_one_is_in_reserve(cli: Cli):
+def test_one_key_is_active_and_the_next_is_announced(cli: Cli):
     next_key, active = cli.json("key", "list")["items"]
     assert (next_key["state"], active["state"]) == ("announced", "active")
     assert active["retires_at"] == next_key["activates_at"]

@@ -1,4 +1,4 @@
-"""`issuer plan`, `apply` and `export`: the house as a file."""
+"""`issuer plan`, `apply` and `export`: the configuration as a file."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from tests.cli.driver import Cli
 
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
 
-HOUSE = """\
+MANIFEST = """\
 audiences: [{id: my-os}]
 roles: [{name: runner, scopes: [agents:run]}]
 clients: [{client_id: ci-bot, audiences: [my-os], roles: [{role: runner}]}]
@@ -28,8 +28,8 @@ clients:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    path = tmp_path / "house.yaml"
-    path.write_text(HOUSE)
+    path = tmp_path / "issuer.yaml"
+    path.write_text(MANIFEST)
     return path
 
 
@@ -55,12 +55,12 @@ def test_a_plan_is_applied_as_it_was_shown(cli: Cli, file: Path):
 
 
 @on_sqlite
-def test_a_plan_tells_a_pipeline_whether_there_are_changes(cli: Cli, file: Path):
+def test_the_exit_status_of_a_plan_shows_whether_there_are_changes(cli: Cli, file: Path):
     assert cli("plan", "-f", str(file)).status == 0
     plan = ["plan", "-f", str(file), "--detailed-exitcode"]
     for form in ([], ["--json"]):
         planned = cli(*plan, *form)
-        assert (planned.status, planned.complaints) == (3, [])
+        assert (planned.status, planned.errors) == (3, [])
         assert "ci-bot" in planned.out
     cli.done("apply", "-f", str(file))
     assert cli(*plan).status == 0
@@ -113,7 +113,7 @@ def test_a_plan_in_json(cli: Cli, file: Path):
     assert applied["user_ids"]["alice"] == cli.json("user", "show", "alice")["id"]
 
 
-def test_apply_refuses_once_the_house_was_changed_since_the_plan(cli: Cli, file: Path):
+def test_apply_refuses_if_anything_changed_since_the_plan(cli: Cli, file: Path):
     count = cli.json("plan", "-f", str(file))["change_count"]
     cli.done("role", "create", "other")
     assert cli("apply", "-f", str(file), "--expect", str(count)).sentence == (
@@ -144,8 +144,8 @@ def test_secrets_of_new_clients_are_shown_once(cli: Cli, file: Path):
 
 
 @on_sqlite
-@pytest.mark.parametrize("form", [[], ["--json"]], ids=["words", "json"])
-def test_secrets_of_new_clients_go_to_a_file_for_us_alone(
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=["text", "json"])
+def test_secrets_of_new_clients_go_to_a_private_file(
     cli: Cli, file: Path, secrets_file: Path, form: list[str]
 ):
     applied = cli.done("apply", "-f", str(file), "--secrets-file", str(secrets_file), *form)
@@ -158,10 +158,10 @@ def test_secrets_of_new_clients_go_to_a_file_for_us_alone(
 
 
 @on_sqlite
-def test_a_secrets_file_is_never_written_over(cli: Cli, file: Path, secrets_file: Path):
+def test_a_secrets_file_is_never_overwritten(cli: Cli, file: Path, secrets_file: Path):
     secrets_file.write_text("precious")
     refused = cli("apply", "-f", str(file), "--secrets-file", str(secrets_file)).sentence
-    assert "is there already" in refused
+    assert "already exists" in refused
     assert secrets_file.read_text() == "precious"
     assert cli("client", "show", "ci-bot").status == 1
 
@@ -174,7 +174,7 @@ def test_without_new_clients_there_is_no_secrets_file(cli: Cli, file: Path, secr
     assert not secrets_file.exists()
 
 
-def test_nothing_is_applied_if_the_secrets_cannot_be_kept(cli: Cli, file: Path, tmp_path: Path):
+def test_nothing_is_applied_if_the_secrets_cannot_be_written(cli: Cli, file: Path, tmp_path: Path):
     nowhere = tmp_path / "nowhere" / "secrets.json"
     refused = cli("apply", "-f", str(file), "--secrets-file", str(nowhere)).sentence
     assert refused == f"{nowhere} cannot be written: No such file or directory."
@@ -182,10 +182,8 @@ def test_nothing_is_applied_if_the_secrets_cannot_be_kept(cli: Cli, file: Path, 
     assert cli("role", "show", "runner").status == 1
 
 
-def test_no_secrets_are_left_behind_if_the_house_cannot_be_so(
-    cli: Cli, file: Path, secrets_file: Path
-):
-    """That an administrator stays is only known when everything was done."""
+def test_a_refused_manifest_leaves_no_secrets_behind(cli: Cli, file: Path, secrets_file: Path):
+    """Whether an administrator remains is only known after all changes."""
     file.write_text("clients: [{client_id: issuer-admin}, {client_id: ci-bot}]\n")
     refused = cli("apply", "-f", str(file), "--secrets-file", str(secrets_file)).sentence
     assert "issuer:admin" in refused
@@ -196,9 +194,7 @@ def test_no_secrets_are_left_behind_if_the_house_cannot_be_so(
 
 @on_sqlite
 @pytest.mark.parametrize("command", ["plan", "apply"])
-def test_everything_wrong_with_a_file_is_said_at_once_with_its_line(
-    cli: Cli, file: Path, command: str
-):
+def test_every_problem_of_a_file_is_printed_with_its_line(cli: Cli, file: Path, command: str):
     file.write_text(INVALID)
     refused = cli(command, "-f", str(file))
     assert (refused.status, refused.out) == (1, "")
@@ -222,13 +218,13 @@ def test_a_file_that_cannot_be_read_is_one_sentence(cli: Cli, tmp_path: Path, co
 
 @on_sqlite
 def test_a_manifest_comes_from_standard_input_too(cli: Cli):
-    assert "+ create client ci-bot" in cli.done("plan", "-f", "-", stdin=HOUSE)
-    cli.done("apply", "-f", "-", stdin=HOUSE)
+    assert "+ create client ci-bot" in cli.done("plan", "-f", "-", stdin=MANIFEST)
+    cli.done("apply", "-f", "-", stdin=MANIFEST)
     refused = cli("plan", "-f", "-", stdin=INVALID)
     assert refused.err.startswith("-:1: ")
 
 
-def test_an_export_is_a_manifest_of_this_house(cli: Cli, file: Path, tmp_path: Path):
+def test_an_export_is_a_manifest(cli: Cli, file: Path, tmp_path: Path):
     cli.done("apply", "-f", str(file))
     exported = tmp_path / "exported.yaml"
     exported.write_text(cli.done("export"))
@@ -238,14 +234,14 @@ def test_an_export_is_a_manifest_of_this_house(cli: Cli, file: Path, tmp_path: P
 
 
 @on_sqlite
-def test_an_export_as_json_says_the_same(cli: Cli, file: Path):
+def test_an_export_as_json_is_the_same_manifest(cli: Cli, file: Path):
     cli.done("apply", "-f", str(file))
-    deployment = cli.json("export")
-    assert deployment["roles"] == [{"name": "runner", "scopes": ["agents:run"]}]
-    as_text = json.dumps(deployment)
+    exported = cli.json("export")
+    assert exported["roles"] == [{"name": "runner", "scopes": ["agents:run"]}]
+    as_text = json.dumps(exported)
     assert "nothing to change" in cli.done("plan", "-f", "-", "--prune", stdin=as_text)
 
 
-def test_the_schema_of_a_manifest_needs_no_house(new_cli: Cli):
+def test_the_schema_of_a_manifest_needs_no_deployment(new_cli: Cli):
     schema = new_cli.json("export", "--schema")
     assert schema["properties"].keys() == {"audiences", "roles", "clients", "users"}

@@ -10,11 +10,11 @@ def test_an_empty_database_gets_the_newest_schema(
     cli = new_cli.with_environment(ISSUER_DATABASE_URL=database_url)
     assert cli.json("migrate") == {"from": None, "to": REVISION}
     assert cli.json("migrate") == {"from": REVISION, "to": REVISION}
-    assert cli.done("migrate") == f"The schema is {REVISION}, as it was.\n"
+    assert cli.done("migrate") == f"The schema is {REVISION}: nothing to upgrade.\n"
     assert cli.json("init")["client_secret"]
 
 
-def test_nothing_else_opens_before_init(new_cli: Cli, database_url: str):
+def test_other_commands_need_init_first(new_cli: Cli, database_url: str):
     cli = new_cli.with_environment(ISSUER_DATABASE_URL=database_url)
     assert "run `issuer init`" in cli("role", "list").sentence
     assert "run `issuer init`" in cli("serve").sentence

@@ -1,4 +1,4 @@
-"""What the nouns share: verbs, JSON, refusals, and who did it."""
+"""What the nouns share: verbs, JSON, errors, and the actor in the audit log."""
 
 import json
 import os
@@ -25,12 +25,12 @@ UPDATED = {
 }
 NOUNS = list(CREATED)
 
-# The rooms behind it are tested on both.
+# The packages behind it are tested on both databases.
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
 
 
 @pytest.mark.parametrize("noun", NOUNS)
-def test_a_resource_from_its_creation_to_its_end(cli: Cli, noun: str):
+def test_a_resource_from_creation_to_deletion(cli: Cli, noun: str):
     name, (arguments, changed) = CREATED[noun][0], UPDATED[noun]
     created = cli.json(noun, "create", *CREATED[noun])
     created.pop("client_secret", None)
@@ -45,7 +45,7 @@ def test_a_resource_from_its_creation_to_its_end(cli: Cli, noun: str):
 
 @on_sqlite
 @pytest.mark.parametrize("noun", NOUNS)
-def test_a_person_reads_the_same(cli: Cli, noun: str):
+def test_the_text_output_names_the_resource(cli: Cli, noun: str):
     name = CREATED[noun][0]
     assert name in cli.done(noun, "create", *CREATED[noun])
     assert name in cli.done(noun, "list")
@@ -55,7 +55,7 @@ def test_a_person_reads_the_same(cli: Cli, noun: str):
 
 @on_sqlite
 @pytest.mark.parametrize("noun", NOUNS)
-def test_what_is_there_is_not_created_again(cli: Cli, noun: str):
+def test_an_existing_resource_is_not_created_again(cli: Cli, noun: str):
     cli.done(noun, "create", *CREATED[noun])
     assert "is taken" in cli(noun, "create", *CREATED[noun]).sentence
 
@@ -71,14 +71,14 @@ def test_nothing_to_change_is_wrong_usage(cli: Cli, noun: str):
 @on_sqlite
 @pytest.mark.parametrize("verb", ["show", "update", "delete"])
 @pytest.mark.parametrize("noun", NOUNS)
-def test_what_is_not_there_is_one_sentence(cli: Cli, noun: str, verb: str):
+def test_an_unknown_resource_is_one_sentence(cli: Cli, noun: str, verb: str):
     options = UPDATED[noun][0][1:] if verb == "update" else []
-    assert cli(noun, verb, "nobody", *options).sentence == f"There is no {noun} 'nobody'."
+    assert cli(noun, verb, "unknown", *options).sentence == f"There is no {noun} 'unknown'."
 
 
 @on_sqlite
-def test_a_long_list_comes_whole_or_as_far_as_asked(cli: Cli):
-    with cli.services() as services, services.database.transaction() as session:
+def test_a_long_list_is_complete_or_limited(cli: Cli):
+    with cli.composition() as composition, composition.database.transaction() as session:
         session.execute(
             text(
                 "INSERT INTO roles (name, description, scopes, version, created_at, updated_at)"
@@ -118,9 +118,9 @@ def test_the_issuers_own_audience_stays(cli: Cli):
 def test_a_lifetime_is_a_duration_or_none(cli: Cli):
     created = cli.json("audience", "create", "my-os", "--access-token-ttl", "10m")
     assert created["access_token_ttl"] == 600
-    for said, kept in [("90", 90), ("24h", 86_400), ("none", None)]:
-        updated = cli.json("audience", "update", "my-os", "--access-token-ttl", said)
-        assert updated["access_token_ttl"] == kept
+    for lifetime, seconds in [("90", 90), ("24h", 86_400), ("none", None)]:
+        updated = cli.json("audience", "update", "my-os", "--access-token-ttl", lifetime)
+        assert updated["access_token_ttl"] == seconds
     assert cli("audience", "update", "my-os", "--access-token-ttl", "soon").status == 2
     assert "60 to 86400" in cli("audience", "update", "my-os", "--access-token-ttl", "2d").sentence
 
@@ -138,9 +138,9 @@ def test_a_role_gains_and_loses_scopes(cli: Cli):
     assert cli.json(*update, "--scope", "")["scopes"] == []
 
 
-def test_the_audit_names_the_person_at_the_terminal(cli: Cli):
+def test_the_audit_log_names_the_system_user(cli: Cli):
     cli.done("role", "create", "reader")
-    with cli.services() as services, services.database.reading() as session:
+    with cli.composition() as composition, composition.database.reading() as session:
         actors = session.scalars(
             text("SELECT actor FROM audit_events WHERE action = 'role.created'")
         ).all()

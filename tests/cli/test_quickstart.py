@@ -1,4 +1,4 @@
-"""`issuer quickstart`: what it prints is pasted, as a newcomer would."""
+"""`issuer quickstart`: the commands that it prints work."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from tests.builders import OPERATOR
 from tests.cli.driver import Cli, Program, running
 from tests.journeys.running_issuer import REPOSITORY, process_environment, reserved_port
 
-LAST_LINE = "the next quickstart goes on with the same data."
+LAST_LINE = "the next quickstart uses the same data."
 AGENT_OS = Path(__file__).parents[1] / "agentos"
 
 
@@ -31,13 +31,13 @@ def port() -> Iterator[int]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where it is started, and with no settings at all makes its data."""
+    """The working directory, in which it creates its data without any settings."""
     return tmp_path / "home"
 
 
-def test_a_first_look_and_a_second(folder: Path, port: int):
+def test_a_first_run_and_a_second(folder: Path, port: int):
     with quickstart(folder, port) as program:
-        first = program.said(LAST_LINE)
+        first = program.output_with(LAST_LINE)
         answers = [paste(curl) for curl in curls(first)[:2]]
         result = program.stopped(signal.SIGINT)
     assert [answer["scope"] for answer in answers] == ["agents:read agents:web:run"] * 2
@@ -46,7 +46,7 @@ def test_a_first_look_and_a_second(folder: Path, port: int):
     modes = {stat.S_IMODE(path.stat().st_mode) for path in (folder / "issuer-data").iterdir()}
     assert modes == {0o600}
     with quickstart(folder, port) as program:
-        second = program.said(LAST_LINE)
+        second = program.output_with(LAST_LINE)
         assert paste(curls(second)[0])["token_type"] == "Bearer"
         result = program.stopped(signal.SIGTERM)
     assert (result.status, result.err) == (0, "")
@@ -57,7 +57,7 @@ def test_a_first_look_and_a_second(folder: Path, port: int):
 def test_it_serves_where_issuer_url_says(folder: Path, port: int):
     url = f"http://127.0.0.1:{port}"
     with running(folder, {"ISSUER_URL": url}, "quickstart") as program:
-        text = program.said(LAST_LINE)
+        text = program.output_with(LAST_LINE)
         assert f"The issuer {url} serves at {url}," in text
         assert f'Verifier("{url}", audience="my-os")' in text
         assert paste(curls(text)[0])["token_type"] == "Bearer"
@@ -66,7 +66,7 @@ def test_it_serves_where_issuer_url_says(folder: Path, port: int):
 def test_it_serves_at_the_port_given_behind_a_proxy(folder: Path, port: int):
     arguments = ["quickstart", "--port", str(port)]
     with running(folder, {"ISSUER_URL": "https://id.example"}, *arguments) as program:
-        text = program.said(LAST_LINE)
+        text = program.output_with(LAST_LINE)
         assert f"The issuer https://id.example serves at http://127.0.0.1:{port}," in text
         assert paste(curls(text)[0])["token_type"] == "Bearer"
 
@@ -79,7 +79,7 @@ def test_it_does_not_print_one_address_and_serve_another(folder: Path, new_cli: 
     assert not folder.exists()
 
 
-def test_a_port_that_is_taken_makes_nothing(folder: Path):
+def test_with_a_port_in_use_nothing_is_created(folder: Path):
     with (
         socket.create_server(("127.0.0.1", 0)) as taken,
         quickstart(folder, taken.getsockname()[1]) as program,
@@ -89,10 +89,10 @@ def test_a_port_that_is_taken_makes_nothing(folder: Path):
 
 
 @pytest.mark.parametrize("loss", ["file", "client", "user", "audience"])
-def test_what_was_lost_of_the_demo_is_made_again(cli: Cli, data_dir: Path, loss: str):
-    with cli.services() as services:
-        first = ensure_demo(services, OPERATOR)
-        assert ensure_demo(services, OPERATOR) == first
+def test_a_lost_part_of_the_demo_is_created_again(cli: Cli, data_dir: Path, loss: str):
+    with cli.composition() as composition:
+        first = ensure_demo(composition, OPERATOR)
+        assert ensure_demo(composition, OPERATOR) == first
     match loss:
         case "file":
             (data_dir / "quickstart.json").write_text("{}")
@@ -102,34 +102,32 @@ def test_what_was_lost_of_the_demo_is_made_again(cli: Cli, data_dir: Path, loss:
             cli.done("user", "delete", first.username)
         case "audience":
             cli.done("audience", "delete", first.audience, "--cascade")
-    with cli.services() as services:
-        second = ensure_demo(services, OPERATOR)
-        assert ensure_demo(services, OPERATOR) == second
-        client = services.tokens.client_authentication.from_database(
-            second.client_id, second.client_secret, services.clock()
+    with cli.composition() as composition:
+        second = ensure_demo(composition, OPERATOR)
+        assert ensure_demo(composition, OPERATOR) == second
+        client = composition.tokens.client_authentication.from_database(
+            second.client_id, second.client_secret, composition.clock()
         )
         assert client.record.audiences
-        assert services.sign_in.sign_in.authenticate(second.username, second.password)
+        assert composition.sign_in.sign_in.authenticate(second.username, second.password)
     assert second != first
-    kept = json.loads((data_dir / "quickstart.json").read_text())
-    assert kept["client_secret"] == second.client_secret
+    stored = json.loads((data_dir / "quickstart.json").read_text())
+    assert stored["client_secret"] == second.client_secret
 
 
 @pytest.fixture(scope="module")
 def pasted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str, str]]:
-    """A folder, the lines for an AgentOS and a token, of a quickstart that goes on."""
+    """A folder, the lines for an AgentOS and a token, of a running quickstart."""
     folder = tmp_path_factory.mktemp("pasted")
     with reserved_port() as port, quickstart(folder, port) as program:
-        text = program.said(LAST_LINE)
+        text = program.output_with(LAST_LINE)
         get_token, _ = curls(text)
         yield folder, agent_os_lines(text), paste(get_token)["access_token"]
 
 
 @pytest.mark.parametrize("release", SERVER_RELEASES, ids=str)
-def test_the_lines_for_an_agent_os_do_what_they_say(
-    pasted: tuple[Path, str, str], release: AgnoRelease
-):
-    """The token opens the agent it names and no other."""
+def test_the_printed_lines_protect_an_agent_os(pasted: tuple[Path, str, str], release: AgnoRelease):
+    """The token allows the agent that it names and no other."""
     folder, lines, token = pasted
     script = folder / "agent_os.py"
     script.write_text(ASKING.format(lines=lines))

@@ -7,7 +7,7 @@ import pytest
 from issuer.tokens import Authorization
 from tests.cli.driver import Cli
 
-# The rooms behind it are tested on both.
+# The packages behind it are tested on both databases.
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
 
 
@@ -17,14 +17,14 @@ def token(cli: Cli) -> str:
     cli.done("audience", "create", "my-os")
     cli.done("client", "create", "ci-bot", "--audience", "my-os", "--scope", "agents:run")
     cli.done("user", "create", "alice", "--id", "alice")
-    with cli.services() as services:
-        services.keys.keyring.reload()
-        client = services.tokens.directory.load_client("ci-bot")
-        user = services.tokens.directory.load_user("alice")
+    with cli.composition() as composition:
+        composition.keys.keyring.reload()
+        client = composition.tokens.directory.load_client("ci-bot")
+        user = composition.tokens.directory.load_user("alice")
         assert client is not None
         assert user is not None
-        return services.tokens.issuer.issue(
-            Authorization.of_user(user, client, client.audiences["my-os"]), services.clock()
+        return composition.tokens.issuer.issue(
+            Authorization.of_user(user, client, client.audiences["my-os"]), composition.clock()
         ).token
 
 
@@ -34,9 +34,9 @@ def is_revoked(cli: Cli, token: str) -> bool:
 
 
 def jti_of(cli: Cli, token: str) -> str:
-    with cli.services() as services:
-        services.keys.keyring.reload()
-        return services.tokens.any_reader.read(token).jti
+    with cli.composition() as composition:
+        composition.keys.keyring.reload()
+        return composition.tokens.any_reader.read(token).jti
 
 
 def test_one_token_from_standard_input(cli: Cli, token: str):
@@ -57,13 +57,13 @@ def test_one_token_by_its_id(cli: Cli, token: str):
 
 @pytest.mark.parametrize("command", ["user revoke-tokens alice", "client revoke-tokens ci-bot"])
 def test_all_tokens_of_one(cli: Cli, token: str, command: str):
-    said = cli.json(*command.split())
-    assert said == {"revoked": command.rsplit(maxsplit=1)[-1]}
+    printed = cli.json(*command.split())
+    assert printed == {"revoked": command.rsplit(maxsplit=1)[-1]}
     assert is_revoked(cli, token)
 
 
 def test_all_tokens_for_an_audience_that_is_deleted(cli: Cli, token: str):
-    """Also once another of that id is made."""
+    """Also once another audience with that id is created."""
     cli.done("audience", "delete", "my-os", "--cascade")
     assert is_revoked(cli, token)
     cli.done("audience", "create", "my-os")
@@ -78,12 +78,12 @@ def test_a_secret_with_its_tokens(cli: Cli, token: str):
     assert is_revoked(cli, token)
 
 
-def test_what_is_no_token_of_ours_is_refused(cli: Cli, token: str):
+def test_a_foreign_token_is_refused(cli: Cli, token: str):
     refused = cli("token", "revoke", "--token-stdin", stdin="a.b.c")
     assert refused.sentence.startswith("token: not a token of this issuer")
     assert "jti" in cli("token", "revoke", "--jti", "a b").sentence
-    assert "There is no user" in cli("user", "revoke-tokens", "nobody").sentence
-    assert "There is no client" in cli("client", "revoke-tokens", "nobody").sentence
+    assert "There is no user" in cli("user", "revoke-tokens", "unknown").sentence
+    assert "There is no client" in cli("client", "revoke-tokens", "unknown").sentence
 
 
 def test_wrong_usage(cli: Cli, token: str):

@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli.driver import Cli
 
-# The rooms behind it are tested on both.
+# The packages behind it are tested on both databases.
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
 
 Use = Callable[[str, timedelta], None]
@@ -29,12 +29,12 @@ def new(cli: Cli, old: str) -> str:
 
 @pytest.fixture
 def use(cli: Cli) -> Use:
-    """A secret was used some time ago, as a server would note it."""
+    """Store that a secret was used some time ago, as a server does."""
 
     def use(secret_id: str, ago: timedelta) -> None:
-        with cli.services() as services:
-            services.tokens.last_use.note(secret_id, datetime.now(UTC) - ago, "10.0.0.7")
-            services.tokens.last_use.write()
+        with cli.composition() as composition:
+            composition.tokens.last_use.note(secret_id, datetime.now(UTC) - ago, "10.0.0.7")
+            composition.tokens.last_use.write()
 
     return use
 
@@ -52,7 +52,7 @@ def test_a_second_secret_is_shown_once(cli: Cli, old: str):
     assert "Finish or cancel it" in cli("client", "rotate", "start", "ci-bot").sentence
 
 
-def test_the_status_says_when_and_from_where_each_was_used(cli: Cli, old: str, new: str, use: Use):
+def test_the_status_shows_when_and_from_where_each_was_used(cli: Cli, old: str, new: str, use: Use):
     use(old, timedelta(hours=1))
     status = cli.json("client", "rotate", "status", "ci-bot")
     assert status["under_way"] is True
@@ -60,25 +60,25 @@ def test_the_status_says_when_and_from_where_each_was_used(cli: Cli, old: str, n
         (old, "old", "10.0.0.7"),
         (new, "new", None),
     ]
-    said = cli.done("client", "rotate", "status", "ci-bot")
-    assert "10.0.0.7" in said
-    assert said.endswith("A rotation is under way.\n")
+    printed = cli.done("client", "rotate", "status", "ci-bot")
+    assert "10.0.0.7" in printed
+    assert printed.endswith("A rotation is under way.\n")
 
 
-def test_without_a_rotation_the_status_says_so(cli: Cli, old: str):
+def test_the_status_shows_that_no_rotation_is_under_way(cli: Cli, old: str):
     assert cli.json("client", "rotate", "status", "ci-bot")["under_way"] is False
     assert cli.done("client", "rotate", "status", "ci-bot").endswith("No rotation is under way.\n")
     for end in ("finish", "cancel"):
         assert "No rotation" in cli("client", "rotate", end, "ci-bot").sentence
-    assert cli("client", "rotate", "status", "nobody").sentence == "There is no client 'nobody'."
+    assert cli("client", "rotate", "status", "unknown").sentence == "There is no client 'unknown'."
 
 
-def test_finishing_says_when_the_old_one_was_last_used(cli: Cli, old: str, new: str, use: Use):
+def test_finishing_shows_when_the_old_one_was_last_used(cli: Cli, old: str, new: str, use: Use):
     use(old, timedelta(days=2))
     use(new, timedelta(minutes=1))
-    said, done = cli.done("client", "rotate", "finish", "ci-bot").splitlines()
-    assert said.startswith(f"The old secret {old} was last used at ")
-    assert said.endswith(" UTC from 10.0.0.7.")
+    printed, done = cli.done("client", "rotate", "finish", "ci-bot").splitlines()
+    assert printed.startswith(f"The old secret {old} was last used at ")
+    assert printed.endswith(" UTC from 10.0.0.7.")
     assert new in done
     assert ids(cli) == [new]
 
@@ -91,7 +91,7 @@ def test_finishing_in_json(cli: Cli, old: str, new: str, use: Use):
     assert finished["kept"] == new
 
 
-def test_a_script_needs_yes_where_a_person_would_be_asked(cli: Cli, old: str, new: str, use: Use):
+def test_without_a_terminal_finishing_needs_yes(cli: Cli, old: str, new: str, use: Use):
     refused = cli("client", "rotate", "finish", "ci-bot").sentence
     assert f"The new secret {new} has never been used." in refused
     assert "--yes" in refused
@@ -105,16 +105,16 @@ def test_a_script_needs_yes_where_a_person_would_be_asked(cli: Cli, old: str, ne
 
 
 class Terminal(io.StringIO):
-    """Somebody who answers."""
+    """A terminal with an answer."""
 
     def isatty(self) -> bool:
         return True
 
 
 @pytest.mark.parametrize("answer", ["y", "n"])
-def test_a_person_is_asked(cli: Cli, old: str, new: str, answer: str):
+def test_at_a_terminal_finishing_asks_first(cli: Cli, old: str, new: str, answer: str):
     result = cli("client", "rotate", "finish", "ci-bot", stdin=Terminal(f"{answer}\n"))
-    assert "has never been used. Delete the old secrets all the same? [y/N]" in result.err
+    assert "has never been used. Delete the old secrets? [y/N]" in result.err
     if answer == "y":
         assert (result.status, ids(cli)) == (0, [new])
     else:
@@ -122,8 +122,8 @@ def test_a_person_is_asked(cli: Cli, old: str, new: str, answer: str):
         assert result.err.endswith("Nothing was deleted.\n")
 
 
-class Dawdler(Terminal):
-    """Somebody who agrees after a colleague has begun again."""
+class SlowTerminal(Terminal):
+    """Confirms after another operator has started a new rotation."""
 
     def __init__(self, cli: Cli) -> None:
         super().__init__("y\n")
@@ -135,10 +135,12 @@ class Dawdler(Terminal):
         return super().readline(-1 if size is None else size)
 
 
-def test_only_what_was_agreed_to_is_deleted(cli: Cli, old: str, new: str):
-    result = cli("client", "rotate", "finish", "ci-bot", stdin=Dawdler(cli))
+def test_only_the_confirmed_secrets_are_deleted(cli: Cli, old: str, new: str):
+    result = cli("client", "rotate", "finish", "ci-bot", stdin=SlowTerminal(cli))
     assert result.status == 1
-    assert result.err.endswith("The secrets were changed meanwhile: look at them again.\n")
+    assert result.err.endswith(
+        "The secrets changed meanwhile: see `issuer client rotate status`.\n"
+    )
     assert old in ids(cli)
     assert len(ids(cli)) == 2
 

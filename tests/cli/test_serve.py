@@ -113,7 +113,7 @@ def test_workers_do_not_outlive_their_parent(cli: Cli, tmp_path: Path):
 
 
 def test_workers_that_cannot_go_on_end_all(cli: Cli, tmp_path: Path, data_dir: Path):
-    """No endless respawn: what a worker gives up for would happen to the next one too."""
+    """No endless respawn: the next worker would fail for the same reason."""
     with running(tmp_path / "server", cli.environment, *SERVE, "--workers", "2") as program:
         program.listening()
         wait_until(lambda: program.err.count('"listening"') == 2, SECONDS, "both workers answer")
@@ -126,7 +126,7 @@ def test_workers_that_cannot_go_on_end_all(cli: Cli, tmp_path: Path, data_dir: P
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_what_forbids_a_start_is_one_sentence(cli: Cli, tmp_path: Path, workers: str):
+def test_an_error_at_the_start_is_one_sentence(cli: Cli, tmp_path: Path, workers: str):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         serve = ["serve", "--workers", workers, "--port", port]
@@ -135,8 +135,10 @@ def test_what_forbids_a_start_is_one_sentence(cli: Cli, tmp_path: Path, workers:
         )
     wrong_key = cli.with_environment(ISSUER_MASTER_KEY=new_master_key(bytes))
     assert "master key is not the one" in wrong_key(*serve).sentence
-    nobody = cli.with_environment(ISSUER_DATABASE_URL=None, ISSUER_DATA_DIR=str(tmp_path / "none"))
-    assert "run `issuer init`" in nobody(*serve).sentence
+    uninitialised = cli.with_environment(
+        ISSUER_DATABASE_URL=None, ISSUER_DATA_DIR=str(tmp_path / "none")
+    )
+    assert "run `issuer init`" in uninitialised(*serve).sentence
     cli.done("audience", "create", "my-os")
     other_algorithm = cli.with_environment(ISSUER_SIGNING_ALGORITHMS="EdDSA")
     assert "ISSUER_SIGNING_ALGORITHMS does not name" in other_algorithm(*serve).sentence
@@ -144,22 +146,22 @@ def test_what_forbids_a_start_is_one_sentence(cli: Cli, tmp_path: Path, workers:
     assert "ISSUER_RATE_LIMIT_REDIS_URL must be like" in no_redis(*serve).sentence
     for nowhere in ("no.such.host.invalid", "x" * 70, "203.0.113.1"):
         assert "cannot be used" in cli("serve", "--host", nowhere).sentence
-    assert "Name the address" in cli("serve", "--host", "").sentence
+    assert "name an address" in cli("serve", "--host", "").sentence
 
 
 @pytest.mark.parametrize(
-    ("proxies", "recorded"), [("127.0.0.1", "203.0.113.9"), (None, "127.0.0.1")]
+    ("proxies", "address"), [("127.0.0.1", "203.0.113.9"), (None, "127.0.0.1")]
 )
-def test_only_a_trusted_proxy_says_where_a_request_is_from(
-    cli: Cli, client: tuple[str, str], tmp_path: Path, proxies: str | None, recorded: str
+def test_only_a_trusted_proxy_sets_the_address_of_a_request(
+    cli: Cli, client: tuple[str, str], tmp_path: Path, proxies: str | None, address: str
 ):
     cli = cli.with_environment(ISSUER_TRUSTED_PROXIES=proxies)
     with running(tmp_path / "server", cli.environment, *SERVE) as program:
         token(program.listening()["url"], client, {"X-Forwarded-For": "203.0.113.9"})
-    assert addresses(cli) == [recorded]
+    assert addresses(cli) == [address]
 
 
-def test_workers_count_together_whoever_of_them_ended(
+def test_metrics_cover_all_workers_including_ended_ones(
     cli: Cli, client: tuple[str, str], tmp_path: Path
 ):
     (temporary := tmp_path / "tmp").mkdir()
@@ -180,7 +182,7 @@ def test_workers_count_together_whoever_of_them_ended(
     assert list(temporary.iterdir()) == []
 
 
-def test_workers_count_in_the_folder_of_the_operator_if_there_is_one(
+def test_workers_use_the_metrics_folder_of_the_operator(
     cli: Cli, client: tuple[str, str], tmp_path: Path
 ):
     (folder := tmp_path / "counted").mkdir()
@@ -201,13 +203,13 @@ def test_workers_count_in_the_folder_of_the_operator_if_there_is_one(
     assert "Traceback" not in result.err
 
 
-def test_without_a_place_to_count_no_worker_starts(
+def test_without_a_metrics_folder_no_worker_starts(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     cli = cli.with_environment(ISSUER_METRICS_TOKEN=SCRAPER)
     refused = cli("serve", "--workers", "2", "--port", "0").sentence
-    assert "Name a folder by PROMETHEUS_MULTIPROC_DIR" in refused
+    assert "Set PROMETHEUS_MULTIPROC_DIR to a folder" in refused
 
 
 def test_health_asks_the_server(cli: Cli, tmp_path: Path):
@@ -235,7 +237,7 @@ def token(
 
 
 def issued(url: str) -> set[float]:
-    """How many tokens were issued, as told to several scrapes, each of whichever worker."""
+    """How many tokens were issued, as seen by several scrapes, each of any worker."""
     return {scraped(url) for _ in range(10)}
 
 
@@ -269,6 +271,6 @@ def children(program: Program) -> set[int]:
 
 
 def addresses(cli: Cli) -> list[str]:
-    with cli.services() as services, services.database.reading() as session:
+    with cli.composition() as composition, composition.database.reading() as session:
         query = text("SELECT address FROM audit_events WHERE action = 'token.issued'")
         return list(session.scalars(query))

@@ -12,7 +12,7 @@ from tests.journeys.running_issuer import reserved_port
 
 @dataclass(frozen=True)
 class Served:
-    """A house that a server in a process of its own has open, and a client of it."""
+    """The command line beside a running server, and the secret of a client."""
 
     cli: Cli
     secret: str
@@ -59,7 +59,7 @@ def test_the_whole_answer(served: Served):
     assert (answer["token_type"], answer["scope"]) == ("Bearer", "agents:run teams:run")
 
 
-def test_what_the_token_says(served: Served):
+def test_show_prints_header_and_claims(served: Served):
     asked = ["--client-id", "ci:bot", "--scope", "agents:web:run", "--scope", "teams:run"]
     shown = served.cli.json("token", *asked, "--show")
     assert shown["header"]["typ"] == "at+jwt"
@@ -83,34 +83,36 @@ def test_a_user_signs_in_with_secret_and_password_from_standard_input(served: Se
     ],
 )
 def test_a_refusal_is_one_sentence(served: Served, asked: list[str], sentence: str):
-    said = served.cli("token", "--client-id", "ci:bot", *asked).sentence
-    assert said.startswith(f"The server refuses: {sentence}")
+    printed = served.cli("token", "--client-id", "ci:bot", *asked).sentence
+    assert printed.startswith(f"The server refuses: {sentence}")
 
 
 def test_a_wrong_secret_is_one_sentence_without_it(served: Served):
-    said = served.cli.with_environment(CLIENT_SECRET="wr0ng")("token", "--client-id", "ci:bot")
-    assert said.sentence == "The server refuses: invalid_client (Client authentication failed.)."
+    printed = served.cli.with_environment(CLIENT_SECRET="wr0ng")("token", "--client-id", "ci:bot")
+    assert printed.sentence == "The server refuses: invalid_client (Client authentication failed.)."
 
 
-def test_another_issuer_is_not_believed(served: Served):
-    """RFC 8414 §3.3: a secret goes only where the named issuer says."""
+def test_metadata_of_another_issuer_is_refused(served: Served):
+    """RFC 8414 §3.3: a secret is sent only to the endpoint of the named issuer."""
     url = served.cli.environment["ISSUER_URL"]
-    said = served.cli("token", "--client-id", "ci:bot", "--url", f"{url}/").sentence
-    assert f"calls itself {url}" in said
+    printed = served.cli("token", "--client-id", "ci:bot", "--url", f"{url}/").sentence
+    assert f"has the issuer URL {url}" in printed
 
 
 @pytest.mark.parametrize("url", ["http://id.example", "ftp://127.0.0.1", "127.0.0.1:9000", ""])
 def test_a_secret_is_not_sent_in_the_clear(new_cli: Cli, url: str):
     cli = new_cli.with_environment(CLIENT_SECRET="s3cret", ISSUER_URL=None)
-    said = cli("token", "--client-id", "ci-bot", "--url", url).sentence
-    assert "neither https:// nor loopback" in said
+    printed = cli("token", "--client-id", "ci-bot", "--url", url).sentence
+    assert "neither https:// nor loopback" in printed
 
 
-def test_a_server_that_is_away_is_one_sentence(new_cli: Cli):
+def test_an_unreachable_server_is_one_sentence(new_cli: Cli):
     cli = new_cli.with_environment(CLIENT_SECRET="s3cret")
     with reserved_port() as port:
-        said = cli("token", "--client-id", "ci-bot", "--url", f"http://127.0.0.1:{port}").sentence
-    assert "does not answer" in said
+        printed = cli(
+            "token", "--client-id", "ci-bot", "--url", f"http://127.0.0.1:{port}"
+        ).sentence
+    assert "does not answer" in printed
 
 
 def test_without_a_terminal_a_secret_is_not_waited_for(new_cli: Cli):

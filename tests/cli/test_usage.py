@@ -1,4 +1,4 @@
-"""Help teaches, wrong usage is status 2, and nothing is imported before it is needed."""
+"""Help is complete, wrong usage is status 2, and nothing is imported before it is needed."""
 
 import io
 import re
@@ -22,8 +22,8 @@ from tests.journeys.running_issuer import OURS, REPOSITORY, process_environment
 ROOT = typer.main.get_command(app)
 
 
-def found(words: list[str]) -> tuple[Any, list[str]]:
-    """The command that a command line names, and what it is given."""
+def command_of(words: list[str]) -> tuple[Any, list[str]]:
+    """The command that a command line names, and its arguments."""
     command, rest = ROOT, words
     while rest and hasattr(command, "commands"):
         context = command.make_context("issuer", list(rest))
@@ -34,19 +34,19 @@ def found(words: list[str]) -> tuple[Any, list[str]]:
 def commands(path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """Every command and group of commands."""
     yield path
-    for name in getattr(found(list(path))[0], "commands", ()):
+    for name in getattr(command_of(list(path))[0], "commands", ()):
         yield from commands((*path, name))
 
 
 COMMANDS = list(commands())
-LEAVES = [path for path in COMMANDS if not hasattr(found(list(path))[0], "commands")]
+LEAVES = [path for path in COMMANDS if not hasattr(command_of(list(path))[0], "commands")]
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
-def test_every_command_explains_itself(new_cli: Cli, path: tuple[str, ...]):
+def test_every_command_has_help(new_cli: Cli, path: tuple[str, ...]):
     shown = new_cli.done(*path, "--help")
     assert "Usage: issuer" in shown
-    assert found(list(path))[0].help.partition("\n")[0].endswith((".", "…."))
+    assert command_of(list(path))[0].help.partition("\n")[0].endswith((".", "…."))
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
@@ -61,7 +61,7 @@ def test_help_is_whole_on_80_columns(path: tuple[str, ...], monkeypatch: pytest.
     text = lines[lines.index(next(line for line in lines if "Usage: " in line)) + 1 :]
     text = text[: next(number for number, line in enumerate(text) if line[:1] == "╭")]
     examples = [line for line in text if line.startswith(" $ ")]
-    assert len(examples) == found(list(path))[0].help.count("\n$ ")
+    assert len(examples) == command_of(list(path))[0].help.count("\n$ ")
     for line, following in pairwise(text):
         if line in examples:
             assert following in ("", *examples), f"{line} is wrapped"
@@ -71,18 +71,18 @@ def test_help_is_whole_on_80_columns(path: tuple[str, ...], monkeypatch: pytest.
 
 @pytest.mark.parametrize("path", [(), *LEAVES], ids=" ".join)
 def test_every_example_can_be_typed(path: tuple[str, ...]):
-    _, _, examples = found(list(path))[0].help.partition("Examples:")
+    _, _, examples = command_of(list(path))[0].help.partition("Examples:")
     lines = re.findall(r"(?<![\w/])issuer ([^)<>|\n]*)", examples)
     assert lines
     for line in lines:
-        command, arguments = found(shlex.split(line))
+        command, arguments = command_of(shlex.split(line))
         assert command is not ROOT
         command.make_context("issuer", arguments)
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)
-def test_every_command_speaks_json(path: tuple[str, ...]):
-    assert any("--json" in each.opts for each in found(list(path))[0].params)
+def test_every_command_has_the_json_option(path: tuple[str, ...]):
+    assert any("--json" in each.opts for each in command_of(list(path))[0].params)
 
 
 @pytest.mark.parametrize(
@@ -109,12 +109,12 @@ def test_the_version(new_cli: Cli):
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_what_is_unforeseen_is_one_sentence_and_says_how_to_see_more(cli: Cli):
+def test_an_unexpected_error_is_one_sentence_that_names_the_debug_level(cli: Cli):
     cli.done("role", "create", "reader")
-    with cli.services() as services, services.database.transaction() as session:
+    with cli.composition() as composition, composition.database.transaction() as session:
         session.connection().exec_driver_sql("UPDATE roles SET scopes = '{'")
     assert cli("role", "list").sentence == (
-        "Something unforeseen happened (JSONDecodeError): ISSUER_LOG_LEVEL=debug shows more."
+        "Unexpected error (JSONDecodeError). Set ISSUER_LOG_LEVEL=debug for details."
     )
     more = cli.with_environment(ISSUER_LOG_LEVEL="debug")("role", "list")
     assert (more.status, more.out) == (1, "")
@@ -146,7 +146,7 @@ def test_what_cannot_be_written_is_one_sentence():
     ],
 )
 def test_without_standard_output_nothing_is_done(closed: str, answer: tuple[int, str, str]):
-    """A secret would be lost that is shown once."""
+    """A secret that is shown once would be lost."""
     ended = subprocess.run(
         f"{shlex.join(map(str, OURS))} --version {closed}",
         shell=True,
@@ -196,7 +196,7 @@ def test_a_shell_completes_names(cli: Cli):
         assert completed(words, **cli.environment) == offered, words
 
 
-def test_a_shell_completes_no_names_where_no_database_is(tmp_path: Path):
+def test_a_shell_completes_no_names_without_a_database(tmp_path: Path):
     """Quietly, and without making one."""
     data_dir = tmp_path / "data"
     assert completed("issuer role show ", ISSUER_DATA_DIR=str(data_dir)) == []

@@ -6,7 +6,7 @@ from issuer.errors import InvalidCredentials
 from tests.builders import PASSWORD
 from tests.cli.driver import Cli
 
-# The rooms behind it are tested on both.
+# The packages behind it are tested on both databases.
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
 
 
@@ -15,7 +15,7 @@ def alice(cli: Cli) -> str:
     return cli.json("user", "create", "alice", "--email", "alice@example.com")["id"]
 
 
-def test_a_user_goes_by_id_or_by_name(cli: Cli, alice: str):
+def test_a_user_is_named_by_id_or_name(cli: Cli, alice: str):
     assert cli.json("user", "show", "Alice") == cli.json("user", "show", alice)
     assert cli.json("user", "update", "alice", "--username", "bob", "--email", "")["email"] is None
     assert cli.json("user", "show", "bob")["id"] == alice
@@ -23,7 +23,7 @@ def test_a_user_goes_by_id_or_by_name(cli: Cli, alice: str):
 
 
 def test_an_id_comes_before_a_name(cli: Cli, alice: str):
-    """Or whoever takes somebody's id as a name would be taken for them."""
+    """Otherwise a user named like another user's id would be taken for that user."""
     other = cli.json("user", "create", alice)["id"]
     assert cli.json("user", "show", alice)["username"] == "alice"
     assert cli.json("user", "show", other)["username"] == alice
@@ -80,9 +80,9 @@ def test_a_password_against_the_policy_is_refused(
 
 def test_a_locked_user_is_unlocked(cli: Cli, alice: str):
     cli.done("user", "password", "alice", "--password-stdin", stdin=PASSWORD)
-    with cli.services() as services:
+    with cli.composition() as composition:
         for _ in range(10):
-            services.sign_in.guard.begin(alice, "alice", None)
+            composition.sign_in.guard.begin(alice, "alice", None)
     assert not signs_in(cli, PASSWORD)
     assert cli.json("user", "unlock", "Alice") == {"unlocked": alice}
     assert signs_in(cli, PASSWORD)
@@ -108,9 +108,9 @@ def test_roles_are_assigned_by_name(cli: Cli, alice: str):
 
 
 def signs_in(cli: Cli, password: str) -> bool:
-    with cli.services() as services:
+    with cli.composition() as composition:
         try:
-            services.sign_in.sign_in.authenticate("alice", password)
+            composition.sign_in.sign_in.authenticate("alice", password)
         except InvalidCredentials:
             return False
         return True

@@ -1,4 +1,4 @@
-"""A connection in memory: a client, a server and a clock that moves when told to."""
+"""A connection in memory: a client, a server and a clock that the test moves."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -36,7 +36,7 @@ def in_memory(conversation: Callable[[], Awaitable[Result]]) -> Result:
 
 
 class Echo:
-    """An application that answers with method, path and body, and remembers what it was asked.
+    """An application that answers with method, path and body, and records its requests.
 
     It waits for `may_answer` first. A body it never got whole is not among `requests`.
     """
@@ -61,8 +61,8 @@ class Echo:
             body, more = body + message["body"], message["more_body"]
         await self.may_answer.wait()
         self.requests.append((scope["method"], scope["path"], body))
-        said = f"{scope['method']} {scope['path']} ".encode() + body
-        content = said if self.content is None else self.content
+        answer = f"{scope['method']} {scope['path']} ".encode() + body
+        content = answer if self.content is None else self.content
         length = (b"content-length", str(len(content)).encode())
         try:
             await send({"type": "http.response.start", "status": 200, "headers": [length]})
@@ -113,7 +113,7 @@ class Wire(asyncio.Transport):
         await self.settled()
 
     async def go_away(self) -> None:
-        """The client is gone."""
+        """The client disconnects."""
         self.abort()
         await self.settled()
 

@@ -1,4 +1,4 @@
-"""The folder in which the workers of a server count together, for `/metrics`."""
+"""The folder in which the workers of a server share their metrics."""
 
 import os
 import tempfile
@@ -12,20 +12,20 @@ from issuer.settings import Settings
 
 
 @contextmanager
-def counting_together(settings: Settings) -> Iterator[None]:
-    """Workers forked in the block share a folder, gone when the original leaves the block.
+def shared_metrics(settings: Settings) -> Iterator[None]:
+    """Workers forked in the block share a folder, deleted when the parent leaves the block.
 
-    Unless nobody may read the metrics, or the environment names a folder already.
+    None is created if metrics are off, or if the environment already names a folder.
     """
     if settings.metrics_token is None or os.environ.get(FOLDER_OF_WORKERS):
         yield
         return
-    original, folder = os.getpid(), _private_folder()
+    parent, folder = os.getpid(), _private_folder()
     os.environ[FOLDER_OF_WORKERS] = folder
     try:
         yield
     finally:
-        if os.getpid() == original:
+        if os.getpid() == parent:
             rmtree(folder, ignore_errors=True)
 
 
@@ -34,6 +34,6 @@ def _private_folder() -> str:
         return tempfile.mkdtemp(prefix="issuer-metrics-")
     except OSError as error:
         raise ConfigurationError(
-            f"There is no place where workers could count: {error}."
-            f" Name a folder by {FOLDER_OF_WORKERS}, or unset ISSUER_METRICS_TOKEN."
+            f"Cannot create a folder for the metrics of the workers: {error}."
+            f" Set {FOLDER_OF_WORKERS} to a folder, or unset ISSUER_METRICS_TOKEN."
         ) from None

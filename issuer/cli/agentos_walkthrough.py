@@ -1,4 +1,4 @@
-"""What the demo with an AgentOS says, step by step, as it happens."""
+"""The steps of the AgentOS demo, and the text printed for each."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -11,15 +11,15 @@ from issuer.settings import Settings
 _OK, _UNAUTHORIZED, _FORBIDDEN = 200, 401, 403
 
 
-class Story:
-    """A call that is allowed and one that is not, before and after the key is revoked."""
+class Walkthrough:
+    """A call that is allowed and one that is refused, before and after a key is revoked."""
 
     def __init__(self, settings: Settings, demo: Demo, agent_os: str) -> None:
         self._settings = settings
         self._demo = demo
         self._agent_os = agent_os
         self._calls = Calls(settings, demo, agent_os)
-        self._made: list[Call] = []
+        self._done: list[Call] = []
 
     def as_members(self) -> dict[str, object]:
         return {
@@ -27,34 +27,35 @@ class Story:
             "agent_os": self._agent_os,
             "agno": version("agno"),
             "demo": asdict(self._demo),
-            "calls": [asdict(call) for call in self._made],
+            "calls": [asdict(call) for call in self._done],
         }
 
     def paragraphs(self) -> Iterator[str]:
-        """Each when it has happened. `Unavailable` if something else did."""
+        """Each after its step. `Unavailable` if a step has another result."""
         self._calls.wait_for_agent_os()
         yield (
-            f"The issuer {self._settings.url} serves, and an AgentOS (agno {version('agno')}) with"
-            f" the agents web and billing,\n{self._agent_os}, which follows it:"
+            f"The issuer runs at {self._settings.url}.\n"
+            f"An AgentOS (agno {version('agno')}) with the agents web and billing runs at"
+            f" {self._agent_os}\nand accepts its tokens:"
         )
         yield self._lines()
         old = self._calls.token()
         yield (
-            f"The client {self._demo.client_id} has a token for {old.scope},\n"
+            f"The client {self._demo.client_id} has a token with the scopes {old.scope},\n"
             f"signed by the key {old.kid}:"
         )
         yield self._two_runs(old)
         self._calls.revoke(old.kid)
         new = self._calls.token_of_another_key(old)
-        yield f"That key is revoked, and the one in reserve signs, {new.kid}.\nWith a new token:"
+        yield f"That key is revoked, and the next key signs, {new.kid}.\nWith a new token:"
         yield self._two_runs(new)
         self._calls.wait_until_refused(old)
-        yield "And with the token of the revoked key, which was accepted a moment ago:"
+        yield "With the token of the revoked key, which was accepted before:"
         yield self._run(old, "web", _UNAUTHORIZED)
         yield f"Try it:\n\n{self._to_try()}"
         yield (
-            "The AgentOS looks for other keys every second here; the default is five minutes\n"
-            "(ISSUER_JWKS_MAX_AGE). Ctrl-C stops both, and the data of this demo is gone then."
+            "This AgentOS fetches the key set every second; the default is five minutes\n"
+            "(ISSUER_JWKS_MAX_AGE). Ctrl-C stops both servers and deletes the data of this demo."
         )
 
     def _two_runs(self, token: Token) -> str:
@@ -62,8 +63,8 @@ class Story:
 
     def _run(self, token: Token, agent: str, expected: int) -> str:
         call = self._calls.run(token, agent, expected)
-        self._made.append(call)
-        return f"  {call.in_words()}"
+        self._done.append(call)
+        return f"  {call.as_line()}"
 
     def _lines(self) -> str:
         return (

@@ -1,4 +1,4 @@
-"""What `plan` and `apply` share: the file, and everything that is wrong with it at once."""
+"""Shared by `plan` and `apply`: read the manifest, and report all its problems at once."""
 
 import sys
 from collections.abc import Iterator
@@ -22,12 +22,12 @@ File = Annotated[
 ]
 Prune = Annotated[
     bool,
-    typer.Option("--prune", help="Delete what its sections do not name, rather than leave it."),
+    typer.Option("--prune", help="Also delete resources that its sections do not list."),
 ]
 
 
 def source_of(file: str) -> bytes:
-    """What is in the file; an `IssuerError` if it cannot be read."""
+    """The content of the file; an `IssuerError` if it cannot be read."""
     try:
         if file == _STANDARD_INPUT:
             return sys.stdin.read().encode(errors="surrogateescape")
@@ -40,14 +40,14 @@ def source_of(file: str) -> bytes:
 def planned(
     work: UnitOfWork, source: bytes, file: str, *, prune: bool
 ) -> tuple[Manifest, ManifestPlan]:
-    """A manifest that fits this house, and its plan; `InvalidManifest`, `InUse` otherwise."""
+    """A manifest that is valid here, and its plan; `InvalidManifest`, `InUse` otherwise."""
     declared = manifest.read(source, file, work, prune=prune)
     return declared, manifest.plan(work, declared, prune=prune)
 
 
 @contextmanager
-def every_problem_said() -> Iterator[None]:
-    """An invalid manifest is refused with one line for each of its problems."""
+def report_invalid_manifest() -> Iterator[None]:
+    """Print each problem of an invalid manifest on a line, and exit with status 1."""
     try:
         yield
     except InvalidManifest as refused:
@@ -57,12 +57,12 @@ def every_problem_said() -> Iterator[None]:
 
 
 def warn_about_scopes(declared: Manifest) -> None:
-    """Of every role and client in the file, changed or not."""
+    """Warn about each role and client in the file, changed or not."""
     for resource, scopes in declared.scopes():
         warn_about(scopes, str(resource))
 
 
 def print_plan(plan: ManifestPlan) -> None:
-    """The plan, for people."""
+    """Print the plan as text."""
     for line in plan.lines():
         output.print_text(line)
