@@ -8,6 +8,7 @@ import typer
 
 from issuer.audit import Verification
 from issuer.cli import output
+from issuer.cli.input_files import content_of
 from issuer.cli.opening import opened
 from issuer.cli.options import AsJson
 from issuer.errors import IssuerError
@@ -69,10 +70,7 @@ def verify_events(checkpoints: CheckpointFiles = None, as_json: AsJson = False) 
 
 
 def _tokens(path: Path) -> list[str]:
-    try:
-        tokens = list(dict.fromkeys(_TOKEN.findall(path.read_text("utf-8", "replace"))))
-    except OSError as error:
-        raise IssuerError(f"{path} cannot be read: {error.strerror}.") from None
+    tokens = list(dict.fromkeys(_TOKEN.findall(content_of(path).decode("utf-8", "replace"))))
     if not tokens:
         raise IssuerError(f"There is no checkpoint in {path}.")
     return tokens

@@ -38,10 +38,11 @@ def show_admin(initialised: Initialised, *, as_json: bool) -> None:
     if as_json:
         output.print_json(members)
         return
-    print(
-        f"The issuer {initialised.issuer} is ready. Its data directory is {initialised.data_dir}.\n"
+    output.print_text(
+        f"The issuer {initialised.issuer} is ready. Its data directory is {initialised.data_dir}."
     )
-    print(f"client_id: {initialised.client_id}")
+    print()
+    output.print_text(f"client_id: {initialised.client_id}")
     if initialised.client_secret is None:
         print("Its secret was shown when it was created. `issuer admin recover` replaces it.")
     else:

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,8 +10,8 @@ import typer
 from issuer import manifest
 from issuer.cli import output
 from issuer.cli.hints import warn_about
+from issuer.cli.input_files import MAX_BYTES, beginning_of
 from issuer.composition import UnitOfWork
-from issuer.errors import IssuerError
 from issuer.manifest import InvalidManifest, Manifest, ManifestPlan
 
 _STANDARD_INPUT = "-"
@@ -27,14 +26,10 @@ Prune = Annotated[
 
 
 def source_of(file: str) -> bytes:
-    """The content of the file; an `IssuerError` if it cannot be read."""
-    try:
-        if file == _STANDARD_INPUT:
-            return sys.stdin.read().encode(errors="surrogateescape")
-        return Path(file).read_bytes()
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise IssuerError(f"{file} cannot be read: {reason}.") from None
+    """The content of the file, which the parser refuses above 5 MiB; no more is read."""
+    if file == _STANDARD_INPUT:
+        return sys.stdin.read(MAX_BYTES + 1).encode(errors="surrogateescape")
+    return beginning_of(file)
 
 
 def planned(

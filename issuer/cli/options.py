@@ -2,7 +2,6 @@
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +9,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from issuer.cli import completion
 from issuer.cli.command import NOTHING
+from issuer.cli.input_files import content_of
+from issuer.errors import IssuerError
 from issuer.fields import duration, in_seconds
 from issuer.settings import Duration
 
@@ -25,9 +26,9 @@ def _lifetime(text: str) -> object:
 
 def _claims(text: str) -> object:
     try:
-        claims = json.loads(Path(text[1:]).read_text("utf-8") if text.startswith("@") else text)
-    except OSError as error:
-        raise typer.BadParameter(f"{text[1:]} cannot be read: {error.strerror}") from None
+        claims = json.loads(content_of(text[1:]) if text.startswith("@") else text)
+    except IssuerError as error:
+        raise typer.BadParameter(str(error)) from None
     except (ValueError, RecursionError):
         claims = None
     if not isinstance(claims, dict):

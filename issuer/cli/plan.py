@@ -66,6 +66,9 @@ def _print_result(result: ManifestPlan, file: str, *, prune: bool) -> None:
     print_plan(result)
     if result:
         options = f"-f {shlex.quote(file)}{' --prune' if prune else ''}"
-        print(f"\nTo apply exactly this: issuer apply {options} --expect {result.change_count}")
+        print()
+        output.print_text(
+            f"To apply exactly this: issuer apply {options} --expect {result.change_count}"
+        )
     else:
         print("There is nothing to change.")

@@ -128,7 +128,7 @@ class _DemoServer:
         """Paragraph by paragraph."""
         yield (
             f"The issuer {self.initialised.issuer} serves at {self.url},"
-            f" with its data in {self.initialised.data_dir}."
+            f" with its data in {output.escaped(str(self.initialised.data_dir))}."
         )
         if self.initialised.client_secret is not None:
             yield (
@@ -144,7 +144,7 @@ class _DemoServer:
         yield "Accept it in an AgentOS (pip install agentos-issuer-verifier 'agno[os]'):"
         yield self._agent_os()
         yield (
-            f"The demo credentials are stored in {demo_file(self.settings)},"
+            f"The demo credentials are stored in {output.escaped(str(demo_file(self.settings)))},"
             " readable by you alone.\n"
             "Ctrl-C stops the server; the next quickstart uses the same data."
         )

@@ -1,4 +1,4 @@
-"""What comes from files, the database or the network does nothing to the terminal."""
+"""Text from files, the database or the network cannot control the terminal."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from issuer.cli.output import escaped, say, show_all
-from tests.cli.driver import Cli
+from tests.cli.driver import Cli, running
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def database_kind() -> str:
         ("Zoë 東京 🙂", "Zoë 東京 🙂"),
     ],
 )
-def test_what_a_terminal_would_obey_or_not_show_is_written_out(text: str, shown: str):
+def test_unprintable_characters_are_escaped(text: str, shown: str):
     assert escaped(text) == shown
 
 
@@ -50,6 +50,39 @@ def test_a_name_of_the_database_is_escaped(cli: Cli):
     events = cli.done("audit", "export").splitlines()
     assert "\u202e" not in "".join(events)
     assert any("so\u202eym" in json.dumps(json.loads(e), ensure_ascii=False) for e in events)
+
+
+@pytest.mark.parametrize("folder", ["\x1b[2Jx", "so\u202eym"])
+def test_the_name_of_the_data_directory_is_escaped(new_cli: Cli, tmp_path: Path, folder: str):
+    cli = new_cli.with_environment(ISSUER_DATA_DIR=str(tmp_path / folder))
+    printed = cli.done("init")
+    assert escaped(folder) in printed
+    assert folder not in printed
+
+
+@pytest.mark.parametrize("folder", ["\x1b[2Jx", "so\u202eym"])
+def test_quickstart_escapes_the_name_of_the_data_directory(tmp_path: Path, folder: str):
+    environment = {"ISSUER_DATA_DIR": str(tmp_path / folder)}
+    with running(tmp_path / "home", environment, "quickstart", "--port", "0") as program:
+        printed = program.output_with("uses the same data.")
+    assert printed.count(escaped(folder)) == 2
+    assert folder not in printed
+
+
+def test_a_plan_escapes_the_name_of_its_file(cli: Cli, tmp_path: Path):
+    file = tmp_path / "\x1b[2J\u202ex.yaml"
+    file.write_text("roles: [{name: reader}]\n")
+    printed = cli.done("plan", "-f", str(file))
+    assert "\\u001b[2J\\u202ex.yaml' --expect" in printed
+    assert not {"\x1b", "\u202e"} & set(printed)
+
+
+def test_the_name_of_a_secrets_file_is_escaped(cli: Cli, tmp_path: Path):
+    manifest = "clients: [{client_id: ci-bot}]\n"
+    file = tmp_path / "\x1b[2Jx.json"
+    printed = cli.done("apply", "-f", "-", "--secrets-file", str(file), stdin=manifest)
+    assert "\\u001b[2Jx.json" in printed
+    assert "\x1b" not in printed
 
 
 def test_the_name_of_a_file_is_escaped_in_an_error(cli: Cli, tmp_path: Path):

@@ -1,0 +1,25 @@
+"""Files that an argument names. They are read up to a bound: one could be an endless device."""
+
+from pathlib import Path
+
+from issuer.errors import IssuerError
+
+MAX_BYTES = 5 * 1024 * 1024
+
+
+def content_of(file: str | Path) -> bytes:
+    """The content of a file of at most 5 MiB; `IssuerError` if it is larger or unreadable."""
+    content = beginning_of(file)
+    if len(content) > MAX_BYTES:
+        raise IssuerError(f"{file} is larger than {MAX_BYTES} bytes.")
+    return content
+
+
+def beginning_of(file: str | Path) -> bytes:
+    """The first 5 MiB of a file, and one byte more if it is larger."""
+    try:
+        with Path(file).open("rb") as opened:
+            return opened.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise IssuerError(f"{file} cannot be read: {reason}.") from None
