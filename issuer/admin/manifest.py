@@ -107,7 +107,7 @@ async def apply_manifest(
 
 
 def _plans(request: Request) -> WorkerPool:
-    """The workers for what takes seconds and a hundred megabytes: 503 if none is free."""
+    """The workers for plans, which take seconds and a hundred megabytes: 503 if none is free."""
     plans: WorkerPool = request.app.state.plans
     return plans
 

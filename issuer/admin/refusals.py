@@ -65,7 +65,7 @@ def _allowed(request: Request, error: HTTPException) -> dict[str, str]:
 
 
 def problem_of(error: errors.IssuerError) -> ProblemRaised:  # noqa: PLR0911 - one for each error
-    """The problem that says what the domain raised."""
+    """The problem for an error of the domain."""
     match error:
         case errors.NotFound():
             return ProblemRaised("not-found", str(error))

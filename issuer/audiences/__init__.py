@@ -1,4 +1,4 @@
-"""Audiences: the AgentOS deployments tokens are made for (RFC 8707 resource servers).
+"""Audiences: the AgentOS deployments that tokens are issued for (RFC 8707 resource servers).
 
 The issuer's own admin API is one of them; its id is `ISSUER_URL`.
 """

@@ -1,4 +1,4 @@
-"""What an audience is."""
+"""The models of an audience."""
 
 from datetime import datetime
 

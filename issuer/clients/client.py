@@ -1,4 +1,4 @@
-"""What a client is, and what its secrets are."""
+"""The models of a client and its secrets."""
 
 from datetime import datetime
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Clients and users, stored and declared, and which entry is which stored one."""
+"""Matching the clients and users of a manifest with the stored ones."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace

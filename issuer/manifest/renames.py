@@ -27,8 +27,8 @@ def in_order(updates: Iterable[Change]) -> Iterator[Change]:
 
 
 def _is_blocked(change: Change, held: set[str | None]) -> bool:
-    wanted = _name(change.after)
-    return wanted in held and wanted != _name(change.before)
+    new_name = _name(change.after)
+    return new_name in held and new_name != _name(change.before)
 
 
 def _name(members: Mapping[str, object]) -> str | None:

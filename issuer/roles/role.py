@@ -1,4 +1,4 @@
-"""What a role is."""
+"""The models of a role."""
 
 from datetime import datetime
 

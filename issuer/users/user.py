@@ -1,4 +1,4 @@
-"""What a user is."""
+"""The models of a user."""
 
 from datetime import datetime
 

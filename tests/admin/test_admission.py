@@ -103,9 +103,9 @@ def test_a_manifest_is_planned_before_the_database_is_locked(
 
 
 def test_a_third_concurrent_plan_is_503_with_retry_after(deployment: Deployment, admin: AdminApi):
-    """Two may be made at a time: each can take a hundred megabytes.
+    """At most two are made at a time: each can take a hundred megabytes.
 
-    The second of them is outdated when the first is done, and made again.
+    The second one is outdated when the first is applied, and is made again.
     """
 
     def apply(name: str) -> httpx.Response:

@@ -141,7 +141,7 @@ def test_the_explanation_of_every_route_is_true(
 
 @on_sqlite
 @pytest.mark.parametrize("scopes", HOLDINGS, ids=" ".join)
-def test_the_smallest_addition_opens_the_route(
+def test_the_smallest_addition_allows_the_request(
     deployment: Deployment, asker: Callable[[list[str]], Asker], scopes: list[str]
 ):
     asks = asker(scopes)

@@ -149,7 +149,7 @@ def test_the_schema_can_be_read_with_any_scope(holder_of: Callable[..., AdminApi
 
 @pytest.fixture
 def large() -> str:
-    """A manifest that is planned in a process of its own."""
+    """A manifest that is planned in a separate process."""
     rest = [f"  - name: role-{n:04}\n    scopes: [agents:run]\n" for n in range(800)]
     head, _, tail = MANIFEST.partition("roles:\n")
     assert tail
@@ -161,7 +161,7 @@ def seconds_of_children() -> float:
 
 
 def test_a_large_manifest_is_planned_in_a_separate_process(admin: AdminApi, large: str):
-    """There it takes neither time nor memory from the server."""
+    """There it uses neither time nor memory of the server."""
     before = seconds_of_children()
     send(admin, "plan", MANIFEST)
     assert seconds_of_children() == before
