@@ -105,6 +105,8 @@ class FramedProtocol(HttpToolsProtocol):
         elif name == b"transfer-encoding":
             if value.lower() != b"chunked":  # httptools also accepts others before it
                 raise RequestRefused("A transfer coding other than chunked is not supported.")
+            if self.parser.get_http_version() != "1.1":  # RFC 9112 §6.1: its framing is faulty
+                raise RequestRefused("HTTP/1.0 has no transfer codings.")
         elif value.lower() == b"100-continue":
             self.expect_100_continue = True
 
