@@ -22,7 +22,7 @@ from statistics import median
 import jwt
 
 from issuer.agentos.key_set import read_key_set
-from issuer.agentos.revocations import Revocations
+from issuer.agentos.revocations import RevokedEntries
 from issuer.agentos.rules import TokenRules
 from issuer.agentos.signed_feed import read_feed
 from issuer.agentos.trusted_issuer import TrustedIssuer
@@ -46,7 +46,7 @@ def show_reading(count: int) -> None:
     rules = TokenRules(ISSUER, "my-os")
     with standing_still() as pauses:
         started = time.thread_time()
-        known = read_feed(feed, keys, Revocations(), rules, now).after(Revocations(), 70)
+        known = read_feed(feed, keys, RevokedEntries(), rules, now).after(RevokedEntries(), 70)
         first = time.thread_time() - started
         started = time.thread_time()
         known = read_feed(feed, keys, known, rules, now).after(known, 70)

@@ -15,7 +15,7 @@ from issuer.agentos.fetching import Fetched
 from issuer.agentos.key_set import Keys, KeySet
 from issuer.agentos.key_set_client import STALE_LIMIT, Held, KeySetClient
 from issuer.agentos.metadata import Source
-from issuer.agentos.revocations import Revocations, read_revocations
+from issuer.agentos.revocations import RevokedEntries, read_revocations
 from issuer.agentos.rules import TokenRules
 from issuer.agentos.signed_feed import MAX_CLOCK_SKEW, kid_of, read_feed, require_current
 
@@ -28,7 +28,7 @@ _NO_FEED = b""  # instead of a document: the issuer has no feed
 log = logging.getLogger(__name__)
 
 
-class RevocationFeed:
+class FeedClient:
     """The revocations of the issuer whose key set `key_set` polls.
 
     Its URL is `url`, or the one in the issuer's metadata; without either there is no feed.
@@ -57,7 +57,7 @@ class RevocationFeed:
         self._is_optional = is_optional
         self._has_no_limit = away_limit is None
         self._cache = cache
-        self._written: tuple[Revocations, float] | None = None
+        self._written: tuple[RevokedEntries, float] | None = None
         self._failed_fetches = 0
         self._clock = clock
         self._wall_clock = wall_clock
@@ -130,12 +130,12 @@ class RevocationFeed:
             "problem": self.client.problem,
         }
 
-    def _current(self) -> Revocations:
+    def _current(self) -> RevokedEntries:
         held = self.client.held
         if not self.is_known:
             wait = math.ceil(self.client.next_at - self._clock())
             raise RevocationsUnavailable(self._rules.issuer, retry_after=max(1, wait))
-        return held.value if held else Revocations()
+        return held.value if held else RevokedEntries()
 
     @property
     def is_known(self) -> bool:
@@ -178,20 +178,20 @@ class RevocationFeed:
         held = self._key_set.trusted
         return held.value.keys if held else {}
 
-    def _read(self, body: bytes) -> Revocations:
+    def _read(self, body: bytes) -> RevokedEntries:
         if body == _NO_FEED:
             log.info("%s has no revocation feed", self._rules.issuer)
-            return Revocations()
+            return RevokedEntries()
         held = self.client.held
-        known = held.value if held else Revocations()
+        known = held.value if held else RevokedEntries()
         feed = read_feed(body, self._keys, known, self._rules, self._wall_clock())
         return feed.after(known, self._rules.leeway + MAX_CLOCK_SKEW)
 
-    def _require_current(self, revocations: Revocations) -> None:
+    def _require_current(self, revocations: RevokedEntries) -> None:
         if revocations.expires_at:
             require_current(revocations, self._rules, self._wall_clock())
 
-    def _keep(self, held: Held[Revocations]) -> None:
+    def _keep(self, held: Held[RevokedEntries]) -> None:
         """Write it to disk: at once if it has new entries, else once a minute."""
         if self._cache is None:
             return
@@ -224,5 +224,5 @@ def as_utc(instant: float) -> str:
     return datetime.fromtimestamp(instant, UTC).isoformat(timespec="seconds")
 
 
-def _read_cached(content: bytes) -> Revocations:
-    return Revocations() if content == _NO_FEED else read_revocations(content)[0]
+def _read_cached(content: bytes) -> RevokedEntries:
+    return RevokedEntries() if content == _NO_FEED else read_revocations(content)[0]

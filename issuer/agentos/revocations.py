@@ -20,7 +20,7 @@ Times = Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Revocations:
+class RevokedEntries:
     """What was revoked as of `issued_at`. All times are whole seconds since 1970.
 
     `tokens` maps each `jti` to its expiry. `sessions`, `subjects`, `clients` and `audiences` map
@@ -53,7 +53,7 @@ class Revocations:
         ):
             raise jwt.InvalidTokenError("The token was revoked.")
 
-    def after(self, before: "Revocations", leeway: float) -> "Revocations":
+    def after(self, before: "RevokedEntries", leeway: float) -> "RevokedEntries":
         """This, with the revocations known `before`: a later feed cannot undo one.
 
         Entries that no valid token can match are dropped unless still listed: a `jti` after its
@@ -85,7 +85,7 @@ class Revocations:
         """Whether there are more entries than an AgentOS should hold in memory."""
         return sum(self.count.values()) > MAX_ENTRIES or len(self.keys) > _MAX_KEYS
 
-    def is_covered_by(self, other: "Revocations") -> bool:
+    def is_covered_by(self, other: "RevokedEntries") -> bool:
         """Whether `other` refuses every token that this refuses."""
         pairs = ((mine, getattr(other, name)) for name, mine in self._times())
         return self.keys <= other.keys and all(_is_within(mine, theirs) for mine, theirs in pairs)
@@ -121,7 +121,7 @@ _MEMBERS = {
 }
 
 
-def read_revocations(content: bytes) -> tuple[Revocations, Mapping[str, Any]]:
+def read_revocations(content: bytes) -> tuple[RevokedEntries, Mapping[str, Any]]:
     """The revocations in the claims of a feed, and these claims. `NotFetched` if one is invalid.
 
     One invalid entry makes the feed invalid: skipping it could accept a revoked token.
@@ -137,7 +137,7 @@ def read_revocations(content: bytes) -> tuple[Revocations, Mapping[str, Any]]:
     if not isinstance(revoked, dict):
         raise NotFetched('has no object "revoked"')
     times = {name: _times_of(revoked, member) for name, member in _MEMBERS.items()}
-    return Revocations(
+    return RevokedEntries(
         _second_of(claims, "iat"), _second_of(claims, "exp"), keys=_kids_of(revoked), **times
     ), claims
 

@@ -7,7 +7,7 @@ import jwt
 
 from issuer.agentos.errors import NotFetched
 from issuer.agentos.key_set import Keys, TrustedKey
-from issuer.agentos.revocations import Revocations, read_revocations
+from issuer.agentos.revocations import RevokedEntries, read_revocations
 from issuer.agentos.rules import TokenRules
 
 TYP = "revocations+jwt"
@@ -24,8 +24,8 @@ def kid_of(feed: bytes) -> str | None:
 
 
 def read_feed(
-    feed: bytes, keys: Keys, known: Revocations, rules: TokenRules, now: float
-) -> Revocations:
+    feed: bytes, keys: Keys, known: RevokedEntries, rules: TokenRules, now: float
+) -> RevokedEntries:
     """The feed's revocations, without those `known` before. `NotFetched` with the cause.
 
     `rules` are those of the issuer's tokens: `iss`, and the leeway.
@@ -46,13 +46,13 @@ def read_feed(
     return revocations
 
 
-def require_current(revocations: Revocations, rules: TokenRules, now: float) -> None:
+def require_current(revocations: RevokedEntries, rules: TokenRules, now: float) -> None:
     """`NotFetched` for an expired feed: its server may be hiding later revocations."""
     if now >= revocations.expires_at + rules.leeway:
         raise NotFetched("has expired")
 
 
-def _signed_by(header: dict[str, Any], keys: Keys, known: Revocations) -> TrustedKey:
+def _signed_by(header: dict[str, Any], keys: Keys, known: RevokedEntries) -> TrustedKey:
     """RFC 8725 §3.11: a JWT of another type is not a feed."""
     typ = str(header.get("typ", "")).lower().removeprefix("application/")
     if typ != TYP or "crit" in header or "b64" in header:

@@ -17,7 +17,7 @@ from issuer.agentos.fetching import require_safe
 from issuer.agentos.key_set import SUPPORTED, KeySet, TrustedKey, read_key_set
 from issuer.agentos.key_set_client import STALE_LIMIT, KeySetClient
 from issuer.agentos.metadata import Source
-from issuer.agentos.revocation_feed import RevocationFeed, as_utc
+from issuer.agentos.revocation_feed import FeedClient, as_utc
 from issuer.agentos.rules import TokenRules, Unverified, read_signed, read_unverified
 
 _MAX_WAIT = 3.0
@@ -74,9 +74,9 @@ class TrustedIssuer:
             keep=self._cache.write if self._cache else lambda _: None,
             clock=clock,
         )
-        self.feed: RevocationFeed | None = None
+        self.feed: FeedClient | None = None
         if revocations is not False:
-            self.feed = RevocationFeed(
+            self.feed = FeedClient(
                 rules,
                 self._key_set_client,
                 self.algorithms,

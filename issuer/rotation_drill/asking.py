@@ -16,14 +16,14 @@ class NoAnswer(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AddressAnswer:
     """An answer, redirects included. `kids` are those of a JWK Set, None for other documents."""
 
     status: int
     kids: frozenset[str] | None = None
 
 
-def ask(url: httpx.URL, token: str | None = None, *, seconds: float = SECONDS) -> Answer:
+def ask(url: httpx.URL, token: str | None = None, *, seconds: float = SECONDS) -> AddressAnswer:
     """The answer to `GET url`, with the token if given (RFC 6750 §2.1); else `NoAnswer`."""
     try:
         return asyncio.run(_asked(url, token, seconds))
@@ -35,7 +35,7 @@ def ask(url: httpx.URL, token: str | None = None, *, seconds: float = SECONDS) -
         raise NoAnswer("closed the connection, or does not speak HTTP") from None
 
 
-async def _asked(url: httpx.URL, token: str | None, seconds: float) -> Answer:
+async def _asked(url: httpx.URL, token: str | None, seconds: float) -> AddressAnswer:
     headers = {"Accept-Encoding": "identity"}
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"
@@ -45,8 +45,8 @@ async def _asked(url: httpx.URL, token: str | None, seconds: float) -> Answer:
         http.stream("GET", url, headers=headers) as answer,
     ):
         if token is not None or answer.status_code != httpx.codes.OK:
-            return Answer(answer.status_code)
-        return Answer(answer.status_code, _kids(await _start_of_body(answer)))
+            return AddressAnswer(answer.status_code)
+        return AddressAnswer(answer.status_code, _kids(await _start_of_body(answer)))
 
 
 async def _start_of_body(answer: httpx.Response) -> bytes:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from issuer.agentos.errors import NotFetched
 from issuer.agentos.key_set import read_key_set
-from issuer.agentos.revocations import MAX_ENTRIES, Revocations, read_revocations
+from issuer.agentos.revocations import MAX_ENTRIES, RevokedEntries, read_revocations
 from issuer.agentos.rules import TokenRules
 from issuer.agentos.signed_feed import MAX_CLOCK_SKEW, read_feed
 from tests.agentos_core.keys import key, key_set
@@ -44,7 +44,7 @@ steps = st.fixed_dictionaries(
 )
 
 
-def is_refused(known: Revocations, kid: str = "k1", **claims: object) -> bool:
+def is_refused(known: RevokedEntries, kid: str = "k1", **claims: object) -> bool:
     try:
         known.refuse(kid, claims)
     except jwt.InvalidTokenError:
@@ -52,13 +52,13 @@ def is_refused(known: Revocations, kid: str = "k1", **claims: object) -> bool:
     return False
 
 
-class History:
+class FeedHistory:
     """What a verifier holds, and every feed that it has ever accepted."""
 
     def __init__(self) -> None:
-        self.known = Revocations()
+        self.known = RevokedEntries()
         self.now = T
-        self.accepted: list[Revocations] = []
+        self.accepted: list[RevokedEntries] = []
 
     def apply(self, step: dict[str, object]) -> None:
         self.now += step["passed"]
@@ -84,7 +84,7 @@ def test_a_revoked_token_that_has_not_expired_is_never_accepted_again(
     steps_taken: list[dict[str, object]],
 ):
     """Whatever the sequence of feeds, times and restarts."""
-    history = History()
+    history = FeedHistory()
     for step in steps_taken:
         history.apply(step)
     valid_after = history.now - RULES.leeway
@@ -115,7 +115,7 @@ def test_a_revoked_token_that_has_not_expired_is_never_accepted_again(
 def test_a_token_that_was_never_revoked_is_accepted(
     steps_taken: list[dict[str, object]], name: str, issued: int
 ):
-    history = History()
+    history = FeedHistory()
     for step in steps_taken:
         history.apply(step)
     issued_at = history.now + issued
@@ -130,17 +130,17 @@ def test_a_token_that_was_never_revoked_is_accepted(
 
 def test_too_many_entries_are_refused():
     """Ever new entries must not fill the memory of an AgentOS."""
-    known = Revocations(T, T, dict.fromkeys(map(str, range(MAX_ENTRIES)), T + DAY))
-    assert Revocations(T + 5).after(known, 0).count["jti"] == MAX_ENTRIES
+    known = RevokedEntries(T, T, dict.fromkeys(map(str, range(MAX_ENTRIES)), T + DAY))
+    assert RevokedEntries(T + 5).after(known, 0).count["jti"] == MAX_ENTRIES
     for more in (
-        Revocations(T + 5, tokens={"one more": T + DAY}),
-        Revocations(T + 5, subjects={"one more": T + DAY}),
+        RevokedEntries(T + 5, tokens={"one more": T + DAY}),
+        RevokedEntries(T + 5, subjects={"one more": T + DAY}),
     ):
         with pytest.raises(NotFetched):
             more.after(known, 0)
     keys = frozenset(map(str, range(10_000)))
     with pytest.raises(NotFetched):
-        Revocations(keys=keys).after(Revocations(keys=frozenset({"one more"})), 0)
+        RevokedEntries(keys=keys).after(RevokedEntries(keys=frozenset({"one more"})), 0)
 
 
 @given(st.fixed_dictionaries(dict.fromkeys(MEMBERS.values(), times)), st.lists(names))
@@ -150,31 +150,31 @@ def test_revocations_written_to_disk_are_read_back_unchanged(
     later = {
         kind: {f'"{name}\\': at + T for name, at in each.items()} for kind, each in held.items()
     }
-    known = Revocations(T, T + 600, **later, keys=frozenset(kid))
+    known = RevokedEntries(T, T + 600, **later, keys=frozenset(kid))
     assert read_revocations(known.as_json())[0] == known
 
 
 def test_above_the_limit_sessions_that_the_feed_no_longer_lists_are_dropped():
     """An issuer lists many in a day, each for minutes: that must not make the feed unusable."""
     families = dict.fromkeys(map(str, range(MAX_ENTRIES)), T)
-    known = Revocations(T, T + 600, sessions=families, subjects={"alice": T})
-    later = Revocations(T + 5, T + 605, sessions={"new": T})
+    known = RevokedEntries(T, T + 600, sessions=families, subjects={"alice": T})
+    later = RevokedEntries(T + 5, T + 605, sessions={"new": T})
     kept = later.after(known, 0)
     assert (kept.sessions, kept.subjects) == ({"new": T}, {"alice": T})
 
 
 def test_is_covered_by_compares_all_entries():
-    known = Revocations(T, T, {"a": T, "b": T}, {"c": T}, {}, frozenset({"k1"}))
-    for same in (known, Revocations(T + 5), Revocations(T, T, {"a": T - 5})):
+    known = RevokedEntries(T, T, {"a": T, "b": T}, {"c": T}, {}, frozenset({"k1"}))
+    for same in (known, RevokedEntries(T + 5), RevokedEntries(T, T, {"a": T - 5})):
         assert same.is_covered_by(known)
     for more in (
-        Revocations(tokens={"c": T}),
-        Revocations(tokens={"a": T + 1}),
-        Revocations(subjects={"a": T}),
-        Revocations(clients={"c": T}),
-        Revocations(audiences={"my-os": T}),
-        Revocations(sessions={"family_1": T}),
-        Revocations(keys=frozenset({"k2"})),
+        RevokedEntries(tokens={"c": T}),
+        RevokedEntries(tokens={"a": T + 1}),
+        RevokedEntries(subjects={"a": T}),
+        RevokedEntries(clients={"c": T}),
+        RevokedEntries(audiences={"my-os": T}),
+        RevokedEntries(sessions={"family_1": T}),
+        RevokedEntries(keys=frozenset({"k2"})),
     ):
         assert not more.is_covered_by(known)
 
@@ -184,4 +184,4 @@ def test_is_covered_by_compares_all_entries():
     [{}, {"iat": T}, {"sub": None, "client_id": 5, "jti": []}, {"aud": [5, None, []]}, {"aud": {}}],
 )
 def test_no_revocations_refuse_no_token(claims: dict[str, object]):
-    assert not is_refused(Revocations(), **claims)
+    assert not is_refused(RevokedEntries(), **claims)

@@ -21,7 +21,7 @@ from tests.oauth.refreshing import GRANTS
 
 
 @dataclass(frozen=True)
-class Session:
+class AppSession:
     """The tokens that an app received, and the introspection of the last one."""
 
     refresh_tokens: list[str]
@@ -31,7 +31,7 @@ class Session:
     refused: str
 
 
-def with_authlib(session_class: Callable[..., Any], issuer: str, app: Credentials) -> Session:
+def with_authlib(session_class: Callable[..., Any], issuer: str, app: Credentials) -> AppSession:
     found = metadata(issuer)
     with session_class(app.client_id, app.client_secret) as session:
         sign_in = {"username": "alice", "password": PASSWORD}
@@ -56,10 +56,10 @@ def with_authlib(session_class: Callable[..., Any], issuer: str, app: Credential
         with pytest.raises(OAuthError) as refusal:
             session.refresh_token(found["token_endpoint"], third["refresh_token"])
     tokens = [each["refresh_token"] for each in (first, second, third)]
-    return Session(tokens, third["access_token"], before, after, refusal.value.error)
+    return AppSession(tokens, third["access_token"], before, after, refusal.value.error)
 
 
-def with_requests_oauthlib(issuer: str, app: Credentials) -> Session:
+def with_requests_oauthlib(issuer: str, app: Credentials) -> AppSession:
     """It has no introspection and no revocation: they are sent as plain requests."""
     found, auth = metadata(issuer), HTTPBasicAuth(app.client_id, app.client_secret)
     with OAuthlibSession(client=LegacyApplicationClient(app.client_id)) as session:
@@ -78,10 +78,10 @@ def with_requests_oauthlib(issuer: str, app: Credentials) -> Session:
         with pytest.raises(OAuth2Error) as refusal:
             session.refresh_token(found["token_endpoint"], third["refresh_token"], auth=auth)
     tokens = [each["refresh_token"] for each in (first, second, third)]
-    return Session(tokens, third["access_token"], before, after, refusal.value.error)
+    return AppSession(tokens, third["access_token"], before, after, refusal.value.error)
 
 
-def in_javascript(library: str, issuer: str, app: Credentials) -> Session:
+def in_javascript(library: str, issuer: str, app: Credentials) -> AppSession:
     with httpx.Client(base_url=issuer, trust_env=False) as http:
         form = {"grant_type": "password", "username": "alice", "password": PASSWORD}
         answer = http.post("/oauth2/token", data=form, auth=(app.client_id, app.client_secret))
@@ -92,7 +92,7 @@ def in_javascript(library: str, issuer: str, app: Credentials) -> Session:
         client={"id": app.client_id, "secret": app.client_secret},
         refreshToken=answer.json()["refresh_token"],
     )
-    return Session(
+    return AppSession(
         result["tokens"],
         result["access_token"],
         result["before"],
@@ -101,7 +101,7 @@ def in_javascript(library: str, issuer: str, app: Credentials) -> Session:
     )
 
 
-LIBRARIES: dict[str, Callable[[str, Credentials], Session]] = {
+LIBRARIES: dict[str, Callable[[str, Credentials], AppSession]] = {
     "authlib-requests": partial(with_authlib, OAuth2Session),
     "authlib-httpx": partial(with_authlib, OAuth2Client),
     "requests-oauthlib": with_requests_oauthlib,

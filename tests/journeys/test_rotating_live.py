@@ -37,7 +37,7 @@ SHORT = {
 pytestmark = pytest.mark.slow
 
 
-class KeySetClient:
+class CachingVerifier:
     """Verifies with its cached key set; fetches it from the next server when it expires."""
 
     def __init__(self, *servers: Server) -> None:
@@ -97,7 +97,7 @@ def refused_in_fifty_rotations(servers: list[Server]) -> list[str]:
     """Tokens of every second are verified continuously; keys become active in order."""
     issuer = servers[0]
     assert isinstance(issuer, RunningIssuer)
-    client, verifier = issuer.deployment.client(), KeySetClient(*servers)
+    client, verifier = issuer.deployment.client(), CachingVerifier(*servers)
     kids: list[str] = []
     refused: list[str] = []
     valid: deque[tuple[float, str]] = deque()
@@ -172,7 +172,7 @@ def test_a_revoked_key_is_refused_after_max_age_and_no_other(tmp_path: Path):
     """By a verifier that fetched the key set just before."""
     settings = {**SHORT, "key_sign_for": "30d"}
     with RunningIssuer(tmp_path, **settings) as issuer:
-        client, verifier = issuer.deployment.client(), KeySetClient(issuer)
+        client, verifier = issuer.deployment.client(), CachingVerifier(issuer)
 
         def token() -> str:
             return issuer.token_endpoint.client_credentials(client).token

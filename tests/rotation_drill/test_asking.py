@@ -8,13 +8,13 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from issuer.rotation_drill.asking import MAX_BYTES, Answer, NoAnswer, ask
+from issuer.rotation_drill.asking import MAX_BYTES, AddressAnswer, NoAnswer, ask
 from tests.verifiers import Reply, serving
 
 RSA_KEY = '{"kty":"RSA","kid":"one"}'
 
 
-def asked(answer: Reply) -> Answer:
+def asked(answer: Reply) -> AddressAnswer:
     with serving(lambda _: answer) as url:
         return ask(httpx.URL(url))
 
@@ -62,7 +62,7 @@ def test_a_key_set_is_recognised_by_its_content():
     ],
 )
 def test_another_document_is_not_a_key_set(reply: Reply):
-    assert asked(reply) == Answer(reply.status, None)
+    assert asked(reply) == AddressAnswer(reply.status, None)
 
 
 def test_a_redirect_is_not_followed():
