@@ -6,7 +6,7 @@ import jwt
 import pytest
 
 from issuer.agentos.key_set import read_key_set
-from issuer.agentos.revocations import Revocations
+from issuer.agentos.revocations import RevokedEntries
 from issuer.agentos.rules import TokenRules, read_unverified
 from issuer.agentos.signed_feed import read_feed
 from tests.builders import URL, Credentials, Deployment
@@ -50,7 +50,7 @@ def verifier_refuses(deployment: Deployment, token: str) -> bool:
     """Whether an AgentOS with the current feed refuses the token."""
     keys = read_key_set(deployment.http.get("/.well-known/jwks.json").content, ["ES256"])
     feed, now = deployment.http.get(PATH).content, deployment.clock().timestamp()
-    revocations = read_feed(feed, keys, Revocations(), TokenRules(URL, "my-os"), now)
+    revocations = read_feed(feed, keys, RevokedEntries(), TokenRules(URL, "my-os"), now)
     unverified = read_unverified(token)
     try:
         revocations.refuse(unverified.kid or "", unverified.claims)
