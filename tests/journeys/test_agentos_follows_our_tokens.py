@@ -4,16 +4,15 @@ from collections.abc import Iterator
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
-from random import SystemRandom
 from typing import Any
 
 import pytest
 from joserfc.jwk import KeySet
 
-from issuer.tokens import Authorization, TokenIssuer
+from issuer.tokens import AccessToken, Authorization
 from tests.agentos.releases import SERVER_RELEASES, AgnoRelease
 from tests.agentos.running import AgentOSServer, running_agent_os
-from tests.builders import ClockBehind, Credentials
+from tests.builders import Credentials
 from tests.journeys.running_issuer import RunningIssuer
 
 PASSWORD_GRANT = {"grant_types": ["password"]}
@@ -140,16 +139,10 @@ def minted_ago(issuer: RunningIssuer, client: Credentials, ago: timedelta) -> st
     services = issuer.deployment.services
     principal = services.tokens.directory.load_client(client.client_id)
     assert principal is not None
-    then = TokenIssuer(
-        issuer.url,
-        services.keys.keyring,
-        ClockBehind(ago),
-        SystemRandom(),
-        default_lifetime=issuer.settings.access_token_ttl,
-        max_bytes=issuer.settings.max_token_bytes,
-        revocations=services.tokens.revocations,
-    )
-    return then.issue(Authorization.of_client(principal, principal.audiences["my-os"])).token
+    authorization = Authorization.of_client(principal, principal.audiences["my-os"])
+    token = services.tokens.issuer.issue(authorization, services.clock() - ago)
+    assert isinstance(token, AccessToken)
+    return token.token
 
 
 def new_name() -> str:
