@@ -1,26 +1,30 @@
 """The revocation and introspection endpoints: requests of authenticated clients."""
 
+from functools import partial
+
 from authlib.oauth2 import OAuth2Error
 from starlette.requests import Request
 
 from issuer.clock import Clock
 from issuer.directory import ChangeWatcher
-from issuer.errors import Unavailable
+from issuer.errors import TooManyRequests, Unavailable
 from issuer.http import caller
 from issuer.oauth.audit_events import Refusals
 from issuer.oauth.authorization_server import IssuerAuthorizationServer
 from issuer.oauth.credential_checks import CredentialChecks
-from issuer.oauth.errors import unavailable
+from issuer.oauth.errors import too_many_requests, unavailable
 from issuer.oauth.overload import Rounds
-from issuer.oauth.request import parse_form, receive_form
+from issuer.oauth.request import AuthenticatedRequest, parse_form, receive_form
 from issuer.oauth.responses import OAuthResponse
+from issuer.rate_limits import ClientQueues
 from issuer.workers import WorkerPool
 
 
 class ClientEndpoint:
     """Parses, authenticates and refuses as the token endpoint does.
 
-    The endpoint `name` writes its audit event in the transaction of its change.
+    The endpoint `name` writes its audit event in the transaction of its change. With `queues` the
+    requests of a client run one after the other.
     """
 
     def __init__(
@@ -33,6 +37,7 @@ class ClientEndpoint:
         checks: CredentialChecks,
         queries: WorkerPool,
         name: str,
+        queues: ClientQueues | None,
     ) -> None:
         self._changes = changes
         self._refusals = refusals
@@ -42,6 +47,7 @@ class ClientEndpoint:
         self._checks = checks
         self._queries = queries
         self._name = name
+        self._queues = queues
 
     async def __call__(self, http_request: Request) -> OAuthResponse:
         arrived_at = self._clock.monotonic()
@@ -63,8 +69,19 @@ class ClientEndpoint:
             request = parse_form(await receive_form(http_request))
             authenticated = await self._checks.authenticate(request)
             actor = authenticated.actor
-            answer = await self._queries.run(self._server.run_endpoint, self._name, authenticated)
+            answer = await self._run(authenticated)
         except OAuth2Error as error:
             await self._refusals.audit(f"{self._name}.refused", error, actor)
             return OAuthResponse.refusing(error)
         return OAuthResponse(*answer)
+
+    async def _run(
+        self, request: AuthenticatedRequest
+    ) -> tuple[int, dict[str, object], list[tuple[str, str]]]:
+        run = partial(self._queries.run, self._server.run_endpoint, self._name, request)
+        if self._queues is None:
+            return await run()
+        try:
+            return await self._queues.run(request.client.client_id, run)
+        except TooManyRequests as error:
+            raise too_many_requests(error) from None

@@ -3,7 +3,8 @@
 from authlib.oauth2.rfc6749 import OAuth2Request
 from authlib.oauth2.rfc7009 import RevocationEndpoint
 
-from issuer.errors import InvalidCredentials, InvalidField
+from issuer.audit import Actor
+from issuer.errors import InvalidCredentials
 from issuer.oauth.errors import NothingDone, OAuthError
 from issuer.oauth.request import required
 from issuer.refresh_tokens import PREFIX
@@ -29,18 +30,15 @@ class Revocation(RevocationEndpoint):  # type: ignore[misc]
         """Authlib's hook. Durable before the answer."""
         actor = request.authenticated.actor
         if isinstance(token, VerifiedToken):
-            self._revoke_access_token(request)
+            self._revoke_access_token(token, actor)
         elif not self.server.tokens.refresh_tokens.revoke(token, str(actor.id), actor):
             # The same for a token of another client: the caller must not learn that it is active.
             raise NothingDone("no active refresh token of the client")
 
-    def _revoke_access_token(self, request: OAuth2Request) -> None:
-        authenticated = request.authenticated
+    def _revoke_access_token(self, token: VerifiedToken, actor: Actor) -> None:
         try:
-            with self.server.administration.changing(authenticated.actor) as work:
-                work.token_revocations.revoke_own(required(authenticated, "token"))
-        except InvalidField as error:
-            raise NothingDone(error.message) from None  # it expired just now
+            with self.server.administration.changing(actor) as work:
+                work.token_revocations.revoke_own(token)
         except FeedFull as error:  # RFC 7009 §2.2.1: the token still exists
             raise OAuthError(
                 ErrorCode.TEMPORARILY_UNAVAILABLE,

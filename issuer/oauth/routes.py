@@ -25,9 +25,10 @@ from issuer.oauth.metadata import (
     rendered,
 )
 from issuer.oauth.overload import Rounds
+from issuer.oauth.revocation import Revocation
 from issuer.oauth.revocation_feed import FEED_PATH, RevocationFeedEndpoint
 from issuer.oauth.token_endpoint import TokenEndpoint
-from issuer.rate_limits import RateLimits
+from issuer.rate_limits import ClientQueues, RateLimits
 from issuer.workers import WorkerPool
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[ASGIApp]]
@@ -48,6 +49,7 @@ def protocol_routes(
     shared = (refusals, clock, rounds, server, checks, queries)
     token_endpoint = TokenEndpoint(tokens, parts.audit.writer, *shared, passwords, metrics)
     revocation_feed = RevocationFeedEndpoint(tokens, keyring, settings.signing_algorithms, queries)
+    queues = {Revocation.ENDPOINT_NAME: ClientQueues(clock)}
     body, etag = rendered(metadata(settings, server))
 
     async def jwks(request: Request) -> Response:
@@ -70,7 +72,10 @@ def protocol_routes(
     return [
         _post(base + TOKEN_PATH, token_endpoint),
         *(
-            _post(base + endpoint.PATH, ClientEndpoint(tokens.changes, *shared, name))
+            _post(
+                base + endpoint.PATH,
+                ClientEndpoint(tokens.changes, *shared, name, queues.get(name)),
+            )
             for name, endpoint in server.endpoints.items()
         ),
         _get(base + JWKS_PATH, jwks),

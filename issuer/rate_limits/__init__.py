@@ -3,9 +3,17 @@
 Counted in the memory of the process, or with `SharedCounts` in Redis for all processes.
 """
 
+from issuer.rate_limits.client_queue import ClientQueues
 from issuer.rate_limits.failure_limit import FailureLimit
 from issuer.rate_limits.limits import RateLimits, build_limits
 from issuer.rate_limits.refusal_pace import RefusalPace
 from issuer.rate_limits.request_limit import RequestLimit
 
-__all__ = ["FailureLimit", "RateLimits", "RefusalPace", "RequestLimit", "build_limits"]
+__all__ = [
+    "ClientQueues",
+    "FailureLimit",
+    "RateLimits",
+    "RefusalPace",
+    "RequestLimit",
+    "build_limits",
+]

@@ -45,9 +45,8 @@ class TokenRevocations:
         self._note(verified)
         return verified
 
-    def revoke_own(self, token: str) -> None:
+    def revoke_own(self, verified: VerifiedToken) -> None:
         """Revoke it for the client it was issued to; `FeedFull` beyond its share of the feed."""
-        verified = self._verified(token)
         is_alone = self._revocations.own_token(
             verified.jti,
             verified.expires_at,

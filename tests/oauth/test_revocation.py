@@ -1,8 +1,9 @@
 """The revocation endpoint (RFC 7009)."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import event
 
 from issuer.revocations.share import LIMITS
 from issuer.revocations.store import RevocationStore
@@ -180,6 +181,28 @@ def test_revoking_a_family_twice_is_audited_once(alice: SignedIn):
     revoke(alice, alice.answer.refresh_token)
     assert families(alice.deployment) == 0
     assert revoke(alice, alice.answer.refresh_token) == 200
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_a_client_that_revokes_leaves_time_to_others(alice: SignedIn, other: Credentials):
+    """Its next request waits for as long as the last one took."""
+    deployment, endpoint = alice.deployment, alice.endpoint
+    tokens = [
+        endpoint.password(each, "alice").token for each in (alice.client, alice.client, other)
+    ]
+    pauses: list[datetime] = []
+    deployment.clock.while_asleep = lambda: pauses.append(deployment.clock.now)
+
+    def take_time(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("INSERT INTO revoked_tokens"):
+            deployment.clock.move(timedelta(seconds=0.25))
+
+    event.listen(deployment.services.database.engine, "before_cursor_execute", take_time)
+    assert endpoint.revoke(other, tokens[2]).status_code == 200
+    assert endpoint.revoke(alice.client, tokens[0]).status_code == 200
+    assert not pauses
+    assert endpoint.revoke(alice.client, tokens[1]).status_code == 200
+    assert len(pauses) == 1
 
 
 def fill_the_feed(deployment: Deployment) -> None:
