@@ -2,11 +2,13 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from issuer.clients import SecretMaker
 from issuer.clients.authentication import ClientAuthentication
 from issuer.clients.last_use import LastUse
 from issuer.composition.foundation import Foundation
+from issuer.database.deployment import require_same_issuer
 from issuer.directory import ChangeWatcher, Directory
 from issuer.errors import DatabaseUnavailable
 from issuer.keys import Keyring
@@ -56,6 +58,7 @@ def build_tokens(foundation: Foundation, keyring: Keyring) -> TokenParts:
     changes.subscribe_to_feed(revocations.follow)
     changes.subscribe(directory.forget)
     changes.subscribe(keyring.reload)
+    changes.require(partial(require_same_issuer, database, settings.url))
     reading = (keyring, clock, revocations)
     return TokenParts(
         foundation=foundation,

@@ -31,6 +31,17 @@ def require_issuer(session: Session, issuer: str) -> None:
         )
 
 
+def require_same_issuer(database: Database, issuer: str) -> None:
+    """`ConfigurationError` if the database was moved to another URL while the server runs."""
+    with database.reading() as session:
+        recorded = recorded_issuer(session)
+    if recorded != issuer:
+        raise ConfigurationError(
+            f"The database was moved to {recorded} while this server ran with ISSUER_URL={issuer}:"
+            f" restart it with ISSUER_URL={recorded}."
+        )
+
+
 def recorded_issuer(session: Session) -> str:
     """The issuer that the database belongs to; `ConfigurationError` before `issuer init`."""
     row = session.get(DeploymentRow, _ONLY)

@@ -5,18 +5,22 @@ from collections import OrderedDict
 from collections.abc import Callable
 from datetime import timedelta
 
+import structlog
+
 from issuer.clock import Clock
 from issuer.database import Database, FeedState
 from issuer.database.counts import read_change_count
 from issuer.directory import store
 from issuer.directory.records import AudienceRecord, ClientRecord, UserRecord
-from issuer.errors import NotFound, Unavailable
+from issuer.errors import ConfigurationError, NotFound, Unavailable
 from issuer.fields import is_principal_id
 from issuer.periodic import Periodic
 
 LOOK_EVERY = timedelta(milliseconds=250)
 TRUST_FOR = timedelta(seconds=10)
 _MAX_REMEMBERED = 200_000
+
+log = structlog.get_logger(__name__)
 
 
 class ChangeWatcher:
@@ -27,6 +31,8 @@ class ChangeWatcher:
         self._clock = clock
         self._subscribers: list[Callable[[int], None]] = []
         self._feed_subscribers: list[Callable[[FeedState], None]] = []
+        self._checks: list[Callable[[], None]] = []
+        self._failed_check: ConfigurationError | None = None
         self._looking = threading.Lock()
         self._seen = -1
         self._feed_seen: FeedState | None = None
@@ -40,6 +46,10 @@ class ChangeWatcher:
     def subscribe_to_feed(self, subscriber: Callable[[FeedState], None]) -> None:
         """`subscriber` is called when tokens were revoked, or the feed has a later `iat`."""
         self._feed_subscribers.append(subscriber)
+
+    def require(self, check: Callable[[], None]) -> None:
+        """`check` is called after each change. `ConfigurationError` makes all requests fail."""
+        self._checks.append(check)
 
     def start(self) -> None:
         """Look once, so that the start fails without a database; then keep looking."""
@@ -59,6 +69,7 @@ class ChangeWatcher:
                     follow(counts.feed)
                 self._feed_seen = counts.feed
             if counts.changes != self._seen:
+                self._failed_check = self._check()
                 for subscriber in self._subscribers:
                     subscriber(counts.changes)
                 self._seen = counts.changes
@@ -77,10 +88,21 @@ class ChangeWatcher:
         return self._clock.monotonic() - self._looked_at <= TRUST_FOR.total_seconds()
 
     def require_current(self) -> None:
-        """`Unavailable` when what is in memory is too old to issue tokens from it."""
+        """`Unavailable` if a check failed, or what is in memory is too old to issue tokens."""
+        if self._failed_check is not None:
+            raise Unavailable(str(self._failed_check))
         if not self.is_current:
             cause = self._database.outage.cause or "it is slow"
             raise Unavailable(f"The database could not be read for 10 s: {cause}.")
+
+    def _check(self) -> ConfigurationError | None:
+        try:
+            for check in self._checks:
+                check()
+        except ConfigurationError as error:
+            log.error("configuration_outdated", cause=str(error))  # noqa: TRY400 - no traceback
+            return error
+        return None
 
 
 class Directory:

@@ -1,11 +1,15 @@
 """A database belongs to one `ISSUER_URL`, and can be moved to another."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
-from tests.builders import URL
+from issuer.setup import change_url
+from tests.builders import OPERATOR, URL, Deployment, FakeClock, settings_for
 from tests.cli.driver import Cli
+from tests.drivers import TokenEndpoint
 
 NEW = "https://new.example"
 ERRORS = " ".join((Path(__file__).parents[2] / "docs/reference/errors.md").read_text().split())
@@ -43,6 +47,40 @@ def test_changing_the_url_moves_the_issuers_audience_and_its_administrators(cli:
     assert (event["target"], event["details"]) == (NEW, {"before": URL})
     assert moved.json("audit", "verify")
     assert f"belongs to {NEW}" in cli("role", "list").sentence
+
+
+def test_a_server_that_runs_meanwhile_refuses_until_the_url_is_its_own_again(
+    deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
+):
+    """Its tokens would have the old `iss`."""
+    services, client = deployment.services, deployment.client()
+    token = token_endpoint.client_credentials(deployment.admin).token
+    here = services.settings
+
+    def statuses() -> list[int]:
+        services.tokens.changes.look()  # as it does every 250 ms
+        clock.move(timedelta(seconds=1))  # the result of a probe is that old at most
+        get, bearer = deployment.http.get, {"Authorization": f"Bearer {token}"}
+        return [
+            token_endpoint.client_credentials(client).status,
+            token_endpoint.revoke(client, "x").status_code,
+            get("/admin/v1/roles", headers=bearer).status_code,
+            get("/.well-known/revocations").status_code,
+            get("/readyz").status_code,
+        ]
+
+    assert statuses() == [200] * 5
+    with capture_logs() as events:
+        change_url(settings_for(here.data_dir, here.effective_database_url, url=NEW), OPERATOR)
+        assert statuses() == [503] * 5
+    (cause,) = [each["cause"] for each in events if each["event"] == "configuration_outdated"]
+    assert cause == (
+        f"The database was moved to {NEW} while this server ran with ISSUER_URL={URL}: restart it"
+        f" with ISSUER_URL={NEW}."
+    )
+    assert cause in ERRORS
+    change_url(here, OPERATOR)
+    assert statuses() == [200] * 5
 
 
 def test_changing_the_url_to_what_it_is_changes_nothing(cli: Cli):
