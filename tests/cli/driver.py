@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Self, TextIO
 from unittest import mock
 
 from issuer.cli import run
@@ -58,9 +58,15 @@ class Result:
         return [line for line in self.err.splitlines() if line not in self.warnings]
 
     @property
+    def succeeded(self) -> Self:
+        """This result; asserts that it is a success without errors on standard error."""
+        assert (self.status, self.errors) == (0, []), f"{self.out}\n{self.err}"
+        return self
+
+    @property
     def sentence(self) -> str:
         """The sentence of a refusal; asserts that there is no other output."""
-        assert (self.status, self.out) == (1, "")
+        assert (self.status, self.out) == (1, ""), f"{self.out}\n{self.err}"
         assert self.err.endswith((".\n", "?\n"))
         assert self.err.count("\n") == 1
         return self.err.rstrip("\n")
@@ -90,14 +96,12 @@ class Cli:
     def json(self, *arguments: str, stdin: str = "") -> Any:
         """The JSON of a command that succeeds without errors on standard error."""
         result = self(*arguments, "--json", stdin=stdin)
-        assert (result.status, result.errors) == (0, [])
-        return result.json
+        return result.succeeded.json
 
     def done(self, *arguments: str, stdin: str = "") -> str:
         """The text of a command that succeeds without errors on standard error."""
         result = self(*arguments, stdin=stdin)
-        assert (result.status, result.errors) == (0, [])
-        return result.out
+        return result.succeeded.out
 
     def with_environment(self, **more: str | None) -> "Cli":
         """The same under other settings; None unsets one."""
