@@ -1,7 +1,7 @@
 """Inspects the app of an AgentOS: which parts verify tokens, and which do not."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ from issuer.agentos.errors import ConfigurationError
 
 _KEYS = ("jwks_file", "verification_keys", "secret_key")
 _KEYS_IN_ENVIRONMENT = ("JWT_JWKS_FILE", "JWT_VERIFICATION_KEY")
+_MCP_PATH = "/mcp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,54 @@ def token_places(app: Any, cookie: str | None) -> tuple[set[str], set[str]]:
             if str(getattr(guard.settings.get("token_source"), "value", "header")) != "header":
                 cookies.add(str(guard.settings.get("cookie_name", "access_token")))
     return headers, cookies
+
+
+def resource_paths(app: Any) -> set[str]:
+    """Paths of what requires a token: each guarded app, and each MCP endpoint within them."""
+    places = [place for place in places_within(app) if place.guards]
+    roots = {guard.path for place in places for guard in place.guards}
+    routed = {place.path: paths for place in places if (paths := _routed_mcp_paths(place.app))}
+    for place in places:
+        if (path := _mcp_path(place.app)) is not None:
+            routed.setdefault(place.path, [path])
+    if not routed:
+        routed = {root: [_MCP_PATH] for root in roots}
+    return roots | {prefix + path for prefix, paths in routed.items() for path in paths}
+
+
+def require_unserved(app: Any, paths: Iterable[str]) -> None:
+    """`ConfigurationError` if a part of `app` already answers at one of `paths`."""
+    for place in places_within(app):
+        for path in paths:
+            if serves(place.app, "GET", path.removeprefix(place.path)):
+                raise ConfigurationError(
+                    f"The AgentOS already answers at {path}, as AgentOS(mcp_auth=…) does: remove"
+                    " mcp_auth, or url=… of the Verifier."
+                )
+
+
+def serves(app: Any, method: str, path: str) -> bool:
+    """Whether a route of `app` itself answers, not of an app mounted in it."""
+    request = {"type": "http", "method": method, "path": path, "root_path": "", "headers": []}
+    return any(
+        mounted_by(route) is None and route.matches(dict(request))[0].name == "FULL"
+        for route in app.routes
+    )
+
+
+def _mcp_path(app: Any) -> str | None:
+    """The path of an app of fastmcp."""
+    path = getattr(app.state, "path", None)
+    return path if isinstance(path, str) and hasattr(app.state, "fastmcp_server") else None
+
+
+def _routed_mcp_paths(app: Any) -> list[str]:
+    """`MCPConfig(path=…, path_aliases=…)`, from agno 3.0 on; fastmcp itself stays at `/mcp`."""
+    for entry in getattr(app, "user_middleware", ()):
+        if getattr(entry.cls, "__name__", "") == "MCPRoutingMiddleware":
+            config = entry.kwargs.get("config")
+            return [getattr(config, "path", _MCP_PATH), *getattr(config, "path_aliases", ())]
+    return []
 
 
 def close_sockets(app: Any, jwks_file: str, algorithm: str) -> None:

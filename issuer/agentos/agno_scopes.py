@@ -1,11 +1,12 @@
-"""Routes for which agno requires no scope: those missing in its map from routes to scopes."""
+"""Scopes as agno requires them: routes that require none, and why a request was refused."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from issuer.agentos.agno_app import Guard, Place, mounted_by, places_within
+from issuer.agentos.agno_app import Guard, Place, places_within, serves
+from issuer.agentos.protected_resource import is_scope
 
 _EXAMPLES = {
     "sessions, memories, config and the like": ("GET", "/sessions"),
@@ -29,21 +30,27 @@ def warn_of_open_routes(app: Any) -> None:
             )
 
 
+def missing_scopes(state: Mapping[str, Any]) -> Sequence[str]:
+    """The scopes that agno required of a refused request; none if its token has them.
+
+    `state` is that of the request.
+    """
+    from agno.os.scopes import has_required_scopes  # noqa: PLC0415
+
+    required, held = state.get("required_scopes"), state.get("scopes")
+    if not isinstance(required, list) or not isinstance(held, list):
+        return ()
+    known = [scope for scope in required if is_scope(scope)]
+    return () if has_required_scopes(held, known) else known
+
+
 def _open_at(place: Place) -> list[str]:
     return [
         name
         for name, (method, path) in _EXAMPLES.items()
-        if _serves(place.app, method, path)
+        if serves(place.app, method, path)
         and not any(_asks_for_scopes(guard, place, method, path) for guard in place.guards)
     ]
-
-
-def _serves(app: Any, method: str, path: str) -> bool:
-    request = {"type": "http", "method": method, "path": path, "root_path": "", "headers": []}
-    return any(
-        mounted_by(route) is None and route.matches(dict(request))[0].name == "FULL"
-        for route in app.routes
-    )
 
 
 def _asks_for_scopes(guard: Guard, place: Place, method: str, path: str) -> bool:

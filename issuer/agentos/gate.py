@@ -52,7 +52,7 @@ class Gate:
             receive = self._watching(receive)
         elif scope["type"] == "http" and scope["path"] not in _OPEN:
             try:
-                for token in self._tokens(scope):
+                for token in tokens_in(scope, self._headers, self._cookies):
                     await self._prepare_for(token)
             except KeySetUnavailable as error:
                 await _unavailable(error, send)
@@ -82,20 +82,23 @@ class Gate:
 
         return watched
 
-    def _tokens(self, scope: Scope) -> Iterator[str]:
-        for name, value in scope["headers"]:
-            if name in self._headers:
-                text = value.decode("latin-1")
-                yield (text[7:] if text[:7].lower() == "bearer " else text).strip()
-            elif name == b"cookie" and self._cookies:
-                yield from self._in_cookies(value.decode("latin-1"))
 
-    def _in_cookies(self, header: str) -> Iterator[str]:
-        try:
-            cookies = SimpleCookie(header)
-        except CookieError:
-            return
-        yield from (cookies[name].value.strip() for name in self._cookies if name in cookies)
+def tokens_in(scope: Scope, headers: frozenset[bytes], cookies: Sequence[str]) -> Iterator[str]:
+    """What these headers (in lower case) and cookies carry, without `Bearer`."""
+    for name, value in scope["headers"]:
+        if name in headers:
+            text = value.decode("latin-1")
+            yield (text[7:] if text[:7].lower() == "bearer " else text).strip()
+        elif name == b"cookie" and cookies:
+            yield from _in_cookies(value.decode("latin-1"), cookies)
+
+
+def _in_cookies(header: str, names: Sequence[str]) -> Iterator[str]:
+    try:
+        cookies = SimpleCookie(header)
+    except CookieError:
+        return
+    yield from (cookies[name].value.strip() for name in names if name in cookies)
 
 
 def _freezing_objects(send: Send) -> Send:

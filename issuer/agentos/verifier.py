@@ -10,9 +10,11 @@ import jwt
 
 from issuer.agentos import agno_app, agno_hook, agno_scopes, agno_settings, lifespans
 from issuer.agentos.bound_validator import BoundValidator, FetchedKeys, issuer_of
+from issuer.agentos.challenges import Challenges
 from issuer.agentos.errors import ConfigurationError
 from issuer.agentos.gate import Gate
 from issuer.agentos.metadata import metadata_urls
+from issuer.agentos.protected_resource import ProtectedResources, require_sound_resource
 from issuer.agentos.rules import TokenRules, read_unverified
 from issuer.agentos.soundness import require_sound
 from issuer.agentos.trusted_issuer import AWAY_LIMIT, TrustedIssuer
@@ -33,6 +35,8 @@ class Verifier:
 
     `issuer` and `audience` are the required `iss` and `aud`, byte for byte. The key set is the one
     that the issuer's metadata names, or `jwks_url`; each key verifies one of `algorithms`.
+    `url` is the URL of the app, with which clients find the issuer (RFC 9728). They ask for
+    `challenge_scopes`, or without them for all that they may have.
     `verification_keys` are static keys (PEM) of other issuers, which agno itself handles;
     `others` are Verifiers of further issuers whose tokens this AgentOS accepts.
     `cache_file` stores the key set and the revocations for a start while the issuer is down.
@@ -50,6 +54,8 @@ class Verifier:
         issuer: str,
         audience: str,
         *,
+        url: str | None = None,
+        challenge_scopes: Sequence[str] = (),
         jwks_url: str | None = None,
         algorithms: Sequence[str] = ("RS256",),
         verification_keys: Sequence[str] = (),
@@ -70,6 +76,7 @@ class Verifier:
             leeway=leeway,
             typ=typ,
         )
+        require_sound_resource(url, challenge_scopes, allow_http=dangerously_allow_http)
         if not all(isinstance(other, Verifier) for other in others):
             raise ConfigurationError("others must be a list of Verifiers.")
         self.issuer = issuer
@@ -86,6 +93,8 @@ class Verifier:
         self._issuers = [self._own, *(each._own for each in others)]
         if len({each.rules.issuer for each in self._issuers}) < len(self._issuers):
             raise ConfigurationError("others must not name an issuer twice, or this one again.")
+        self._url = url
+        self._challenge_scopes = list(challenge_scopes)
         self._verification_keys = list(verification_keys)
         self._strict = strict
         self._jwks_url = jwks_url
@@ -131,9 +140,24 @@ class Verifier:
         headers, cookies = agno_app.token_places(app, cookie)
         add_middleware: Any = getattr(app, "add_middleware")  # noqa: B009 - any ASGI framework's
         add_middleware(Gate, verifier=self, headers=sorted(headers), cookies=sorted(cookies))
+        if self._url is not None:
+            add_middleware(
+                Challenges,
+                resources=self._resources_of(app, self._url),
+                headers=sorted(headers),
+                cookies=sorted(cookies),
+                missing_scopes=agno_scopes.missing_scopes,
+            )
         self.start()
         self._is_attached = True
         return app
+
+    def _resources_of(self, app: Any, url: str) -> ProtectedResources:
+        issuers = [issuer.rules.issuer for issuer in self._issuers]
+        paths = agno_app.resource_paths(app)
+        resources = ProtectedResources(url, paths, issuers, self._challenge_scopes)
+        agno_app.require_unserved(app, resources.document_paths)
+        return resources
 
     def start(self) -> None:
         """Start polling the key sets in this process. Does not block; first use does it, too."""

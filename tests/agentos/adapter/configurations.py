@@ -10,7 +10,9 @@ from agno.os.interfaces.agui import AGUI
 from agno.os.middleware.jwt import JWTMiddleware, TokenSource
 from agno.workflow import Step, Workflow
 from fastapi import FastAPI
+from fastmcp.server.auth import RemoteAuthProvider
 from fastmcp.server.auth.providers.jwt import StaticTokenVerifier
+from pydantic import AnyHttpUrl
 
 from issuer.agentos import Verifier
 from tests.agentos.server import authorization, stub_agent
@@ -49,9 +51,9 @@ def unattached(issuer: str) -> FastAPI:
     return agent_os(**following(issuer).auth()).get_app()
 
 
-def with_mcp_auth(issuer: str, verification_keys: Sequence[str]) -> FastAPI:
+def with_mcp_auth(issuer: str, verification_keys: Sequence[str] = (), **more: Any) -> FastAPI:
     """A provider of fastmcp owns `/mcp`; static keys of another issuer are trusted, too."""
-    verifier = following(issuer, verification_keys=verification_keys)
+    verifier = following(issuer, verification_keys=verification_keys, **more)
     provider = StaticTokenVerifier({"of-the-provider": {"client_id": "app", "scopes": []}})
     return verifier.attach(agent_os(mcp_auth=provider, **verifier.auth()).get_app())
 
@@ -89,12 +91,44 @@ def with_middleware(middleware: type, issuer: str, **settings: Any) -> FastAPI:
     return verifier.attach(app)
 
 
-def mounted(issuer: str) -> FastAPI:
+def mounted(issuer: str, **settings: Any) -> FastAPI:
     """A managed AgentOS at `/os` of another app."""
-    verifier = following(issuer)
+    verifier = following(issuer, **settings)
     outer = base_app()
     outer.mount("/os", agent_os(**verifier.auth()).get_app())
     return verifier.attach(outer)
+
+
+def mounted_once_attached(issuer: str, **settings: Any) -> FastAPI:
+    """`attach` is called with the AgentOS itself."""
+    outer = base_app()
+    outer.mount("/os", managed(issuer, **settings))
+    return outer
+
+
+def with_mcp_path(issuer: str, **settings: Any) -> FastAPI:
+    """MCP at another path and an alias, possible from agno 3.0 on."""
+    from agno.os.config import MCPConfig  # noqa: PLC0415
+
+    verifier = following(issuer, **settings)
+    tools = {"default_tools": True} if "default_tools" in MCPConfig.model_fields else {}
+    config = MCPConfig(path="/tools", path_aliases=["/v1/mcp"], **tools)
+    return verifier.attach(agent_os(mcp=config, **verifier.auth()).get_app())
+
+
+def without_mcp(issuer: str, **settings: Any) -> FastAPI:
+    verifier = following(issuer, **settings)
+    agents = [stub_agent("web")]
+    return verifier.attach(AgentOS(id=AUDIENCE, agents=agents, **verifier.auth()).get_app())
+
+
+def with_metadata_of_its_own(issuer: str, **settings: Any) -> FastAPI:
+    """A provider of fastmcp that serves a metadata document, too."""
+    verifier = following(issuer, **settings)
+    provider = RemoteAuthProvider(
+        StaticTokenVerifier({}), [AnyHttpUrl("https://id.example")], "https://os.example"
+    )
+    return verifier.attach(agent_os(mcp_auth=provider, **verifier.auth()).get_app())
 
 
 def mounted_behind_middleware(issuer: str) -> FastAPI:

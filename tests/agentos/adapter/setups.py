@@ -132,6 +132,10 @@ def everything_mounted_behind_middleware() -> None:
     configurations.mounted_behind_middleware(ISSUER)
 
 
+def metadata_of_another_provider() -> None:
+    configurations.with_metadata_of_its_own(ISSUER, url="https://os.example")
+
+
 def setups(pem: str) -> dict[str, Callable[[], None]]:
     key = partial(key_in_the_environment, pem)
     plain = [
@@ -151,6 +155,7 @@ def setups(pem: str) -> dict[str, Callable[[], None]]:
         everything_manual,
         everything_mounted,
         everything_mounted_behind_middleware,
+        metadata_of_another_provider,
     ]
     return {setup.__name__: setup for setup in plain} | {
         "key_in_the_environment": key,

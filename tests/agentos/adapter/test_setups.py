@@ -108,3 +108,9 @@ def test_routes_that_an_outer_app_leaves_open_are_logged(
     assert everything in setups["everything_mounted_behind_middleware"]["logged"]
     is_open = OPEN in setups["everything_mounted"]["logged"]
     assert is_open is adapted_release.version.startswith("2.")
+
+
+def test_a_second_source_of_metadata_does_not_start(setups: Any) -> None:
+    raised = setups["metadata_of_another_provider"]["raised"]
+    assert raised.startswith("ConfigurationError: The AgentOS already answers at /.well-known/")
+    assert "remove mcp_auth, or url=" in raised
