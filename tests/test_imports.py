@@ -43,13 +43,34 @@ DOMAIN = {
     "tokens": {"audit", "authority", "keys", "directory", "revocations"},
     "refresh_tokens": {"audit", "directory", "revocations", "tokens"},
 }
-BETWEEN = {"composition", "setup", "http", "explaining", "rotation_drill", "prometheus"}
-INTERFACES = {"oauth", "admin", "cli"}
+BETWEEN = {
+    "composition",
+    "cookies",
+    "setup",
+    "http",
+    "http_forms",
+    "explaining",
+    "rotation_drill",
+    "prometheus",
+}
+INTERFACES = {"oauth", "admin", "cli", "web"}
 ENTRY_POINTS = {"app", "health", "metrics_route"}
 
 ONLY_IN = {
     "fastapi": ["app.py", "http.py", "health.py", "oauth/", "admin/", "agentos/fastapi.py"],
-    "starlette": ["app.py", "http.py", "health.py", "metrics_route.py", "oauth/", "admin/"],
+    "jinja2": ["web/"],
+    "markupsafe": ["web/"],
+    "starlette": [
+        "app.py",
+        "cookies.py",
+        "http.py",
+        "http_forms.py",
+        "health.py",
+        "metrics_route.py",
+        "oauth/",
+        "admin/",
+        "web/",
+    ],
     "authlib": ["oauth/", "cli/"],
     "sqlalchemy": ["database/", "store.py"],
     "alembic": ["database/"],

@@ -1,25 +1,19 @@
-"""Reading requests to the protocol endpoints: a bounded form, each parameter at most once."""
+"""Requests to the protocol endpoints, stage by stage."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from urllib.parse import parse_qsl
 
-from starlette.requests import ClientDisconnect, Request
-from starlette.types import Receive
+from starlette.requests import Request
 
 from issuer.audit import Actor
 from issuer.directory import ClientRecord, SecretRecord
-from issuer.http import RawHeaders, caller, values_of
+from issuer.http import RawHeaders, caller
+from issuer.http_forms import InvalidForm, parameters, receive_body
 from issuer.network import network_of
 from issuer.oauth.errors import OAuthError
 from issuer.vocabulary import ErrorCode
 
-MAX_BYTES = 16 * 1024
-MAX_PARAMETERS = 100
 MAX_REQUESTED_SCOPES = 500
-_FORM = "application/x-www-form-urlencoded"
-_MAX_CONTENT_TYPE_BYTES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +64,13 @@ async def receive_form(request: Request) -> ReceivedForm:
 
     `ClientDisconnect` if the client disconnects before the end.
     """
-    headers: RawHeaders = request.scope["headers"]
-    _require_form(values_of(headers, b"content-type"))
     if request.scope["query_string"]:
         raise _invalid("Send parameters in the body, not in the URL.")
-    _require_size(values_of(headers, b"content-length"))
-    return ReceivedForm(headers, await _read_body(request.receive), caller(request))
+    try:
+        body = await receive_body(request)
+    except InvalidForm as error:
+        raise _invalid_form(error) from None
+    return ReceivedForm(request.scope["headers"], body, caller(request))
 
 
 def parse_form(form: ReceivedForm) -> ParsedRequest:
@@ -83,7 +78,10 @@ def parse_form(form: ReceivedForm) -> ParsedRequest:
 
     A parameter without a value is treated as omitted.
     """
-    return ParsedRequest(form, _parameters(form.body))
+    try:
+        return ParsedRequest(form, parameters(form.body))
+    except InvalidForm as error:
+        raise _invalid_form(error) from None
 
 
 def required(request: AuthenticatedRequest, name: str) -> str:
@@ -105,62 +103,9 @@ def requested_scopes(request: AuthenticatedRequest) -> list[str] | None:
     return scopes
 
 
-def _require_form(content_types: Sequence[bytes]) -> None:
-    only = content_types[0] if len(content_types) == 1 else b""
-    if len(only) > _MAX_CONTENT_TYPE_BYTES or not _is_form(only):
-        raise _invalid(f"The content type must be {_FORM}.")
-
-
-@lru_cache(16)
-def _is_form(content_type: bytes) -> bool:
-    media_type, _, parameters = content_type.decode("latin-1").partition(";")
-    charset = parameters.strip().lower().replace('"', "")
-    return media_type.strip().lower() == _FORM and charset in {"", "charset=utf-8"}
-
-
-def _require_size(content_lengths: Sequence[bytes]) -> None:
-    """Refuse a body whose declared length is too large, before receiving it."""
-    for declared in content_lengths:
-        if declared.isdigit() and int(declared[:20]) > MAX_BYTES:
-            raise _too_large()
-
-
-async def _read_body(receive: Receive) -> bytes:
-    body, is_more = bytearray(), True
-    while is_more:  # not `request.stream()`, which takes several times as long
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        body += message.get("body", b"")
-        if len(body) > MAX_BYTES:
-            raise _too_large()
-        is_more = message.get("more_body", False)
-    return bytes(body)
-
-
-def _parameters(body: bytes) -> dict[str, str]:
-    try:
-        pairs = parse_qsl(
-            body.decode("utf-8"),
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=MAX_PARAMETERS,
-        )
-    except ValueError:
-        raise _invalid("The body is not a form in UTF-8, or has too many parameters.") from None
-    names = [name for name, _ in pairs]
-    if len(set(names)) != len(names):
-        raise _invalid("A parameter is repeated.")
-    if any("\0" in value for _, value in pairs):
-        raise _invalid("A parameter holds a NUL character.")
-    return {name: value for name, value in pairs if value}
-
-
-def _too_large() -> OAuthError:
-    return OAuthError(
-        ErrorCode.INVALID_REQUEST, f"The body may have {MAX_BYTES} bytes.", status=413
-    )
-
-
 def _invalid(description: str) -> OAuthError:
     return OAuthError(ErrorCode.INVALID_REQUEST, description)
+
+
+def _invalid_form(error: InvalidForm) -> OAuthError:
+    return OAuthError(ErrorCode.INVALID_REQUEST, str(error), status=error.status)
