@@ -53,6 +53,9 @@ docs: .venv-docs/installed  ## build the documentation into site/, and check its
 	@NO_MKDOCS_2_WARNING=true .venv-docs/bin/mkdocs build --strict --quiet
 	@echo 'The first page is site/index.html'
 
+screenshots: .venv/dev  ## take pictures of the pages into docs/images/ (ARGS='consent account')
+	@exec $(BIN)/python -m tests.web.screenshots docs/images $(ARGS)
+
 wheel: .venv/runtime  ## build the wheels into dist/: the issuer, and the verifier alone
 	$(BIN)/hatchling build
 	cd deploy/verifier && ../../$(BIN)/hatchling build --target wheel --directory ../../dist
@@ -123,4 +126,4 @@ $(PROXIES):
 		"The issuer needs Python 3.11 or newer. Set the interpreter with `make PYTHON=…`.")'
 	@$(PYTHON) -m venv $*
 
-.PHONY: help quickstart demo test test-all bench lint format docs wheel lock clean $(PROXIES)
+.PHONY: help quickstart demo test test-all bench lint format docs screenshots wheel lock clean $(PROXIES)

@@ -39,6 +39,7 @@ from issuer.oauth import (
 )
 from issuer.rate_limits import RefusalPace, build_limits
 from issuer.settings import Settings
+from issuer.web import web_routes
 from issuer.workers import WorkerPool
 
 _INTRODUCTION = """\
@@ -113,6 +114,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> ShortWay:
     app.router.routes.extend(health_routes(parts))
     paths = {**protocol_paths(settings, server.grants), **health_paths(settings)}
     _describe(app, paths, security_schemes())
+    app.router.routes.extend(web_routes(settings, parts.clock))
     app.router.routes.extend(admin_routes(base))
     _render_openapi_once(app)
     install_problem_handlers(app)

@@ -2,6 +2,7 @@
 
 import contextvars
 import logging
+import re
 import sys
 from collections.abc import MutableMapping
 from typing import Any
@@ -14,6 +15,7 @@ request_scope: contextvars.ContextVar[MutableMapping[str, Any] | None] = context
     "request_scope", default=None
 )
 _CLIENT = "issuer.client"
+_INVITATION = re.compile(r"(/invitation/).+", re.DOTALL)
 _MAX_PATH = 256
 _MAX_ADDRESS = 64
 
@@ -65,8 +67,13 @@ def _with_request(
             event.setdefault("address", address[0][:_MAX_ADDRESS])
         event.setdefault("method", scope["method"])
         # Without the query, which may hold anything.
-        event.setdefault("path", scope["path"][:_MAX_PATH])
+        event.setdefault("path", _without_secret(scope["path"])[:_MAX_PATH])
     return event
+
+
+def _without_secret(path: str) -> str:
+    """The link of an invitation is a credential."""
+    return _INVITATION.sub(r"\1***", path)
 
 
 _SHARED: list[structlog.typing.Processor] = [

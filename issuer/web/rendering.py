@@ -1,0 +1,84 @@
+"""Renders pages with Jinja, which is imported with the first page."""
+
+from dataclasses import replace
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from starlette.responses import HTMLResponse, Response
+
+from issuer.clock import Clock
+from issuer.logs import request_id
+from issuer.settings import Settings
+from issuer.web import words
+from issuer.web.assets import asset_path
+from issuer.web.headers import page_headers
+from issuer.web.views import Form, Page, ProblemPage
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_MARK = (
+    '<svg class="mark" viewBox="0 0 24 24" aria-hidden="true"><path fill-rule="evenodd" d="M12 1 3'
+    " 4.500v6.200c0 5.600 3.800 10.300 9 12.300 5.200-2 9-6.700 9-12.300V4.500zM12 7a3 3 0 0"
+    ' 0-1.500 5.600V17h3v-4.400A3 3 0 0 0 12 7z"/></svg>'
+)
+
+
+class Pages:
+    """Turns a page into an answer, with the headers of pages."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+
+    def answer(self, page: Page, status: int = 200) -> Response:
+        form = getattr(page, "form", None)
+        headers = page_headers(
+            has_script=bool(page.SCRIPT and getattr(page, "offers_passkey", False)),
+            serves_request=isinstance(form, Form) and bool(form.request_id),
+        )
+        return HTMLResponse(self.html(page), status, headers=headers)
+
+    def problem(self, page: ProblemPage, status: int = 400) -> Response:
+        """An error page, with the id that finds the request in the log."""
+        return self.answer(replace(page, request_id=request_id.get() or ""), status)
+
+    def html(self, page: Page) -> str:
+        return self._environment.get_template(page.TEMPLATE).render(page=page)
+
+    @cached_property
+    def _environment(self) -> "Environment":
+        from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
+        from markupsafe import Markup  # noqa: PLC0415
+
+        url = urlsplit(self._settings.url)
+        base = self._settings.base_path
+        environment = Environment(
+            loader=PackageLoader("issuer.web"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        environment.globals |= {
+            "base": base,
+            "issuer": url.netloc + url.path,
+            "issuer_url": self._settings.url,
+            "metadata_path": f"/.well-known/oauth-authorization-server{base}",
+            "asset": lambda name: base + asset_path(name),
+            "mark": lambda: Markup(_MARK),  # noqa: S704 - a constant
+        }
+        environment.filters |= {
+            "ago": self._ago,
+            "utc": words.utc,
+            "iso": datetime.isoformat,
+            "initial": words.initial,
+            "in_fours": words.in_fours,
+        }
+        return environment
+
+    def _ago(self, instant: datetime) -> str:
+        return words.ago(instant, self._clock())

@@ -1,0 +1,286 @@
+"""What each page shows: one frozen value for each template, without HTML."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import ClassVar
+
+from issuer.catalogue.permissions import PermissionGroup
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Hidden fields of a form: its anti-forgery token and the authorization request it is for."""
+
+    token: str = field(repr=False)
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """A client as people see it. `host` is where the answer is sent."""
+
+    name: str
+    host: str
+    is_registered: bool = True
+    is_loopback: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AgentOS:
+    """The audience as people see it; `host` is that of its `resources`, if it has any."""
+
+    name: str
+    id: str
+    host: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """What every page has. `user` is the name of the person who is signed in."""
+
+    TEMPLATE: ClassVar[str]
+    WIDE: ClassVar[bool] = False
+    SCRIPT: ClassVar[str] = ""
+    user: str = ""
+
+    @property
+    def title(self) -> str:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class HomePage(Page):
+    TEMPLATE = "home.html"
+    title = "Sign in to your AgentOS"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignInPage(Page):
+    TEMPLATE = "sign_in.html"
+    SCRIPT = "passkeys.js"
+    form: Form
+    application: Application | None = None
+    username: str = ""
+    error: str = ""
+    notice: str = ""
+    offers_passkey: bool = False
+
+    @property
+    def title(self) -> str:
+        return f"{'Error: ' if self.error else ''}Sign in"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecondFactorPage(Page):
+    TEMPLATE = "second_factor.html"
+    SCRIPT = "passkeys.js"
+    form: Form
+    takes_code: bool = True
+    error: str = ""
+    offers_passkey: bool = False
+
+    @property
+    def title(self) -> str:
+        return f"{'Error: ' if self.error else ''}Second step of signing in"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsentPage(Page):
+    """`may_not` is what the person could do there, and the application cannot.
+
+    `lasts` is a sentence on how long the access lasts; `identity` what it learns of the person.
+    """
+
+    TEMPLATE = "consent.html"
+    form: Form
+    application: Application
+    agent_os: AgentOS | None
+    may: tuple[PermissionGroup, ...]
+    may_not: tuple[PermissionGroup, ...]
+    identity: tuple[str, ...]
+    lasts: str
+
+    @property
+    def title(self) -> str:
+        return f"Allow {self.application.name}?"
+
+
+@dataclass(frozen=True, slots=True)
+class FactorView:
+    id: str
+    kind: str
+    name: str
+    created_at: datetime
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionView:
+    id: str
+    browser: str
+    address: str
+    created_at: datetime
+    used_at: datetime
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentView:
+    client_id: str
+    audience: str
+    application: str
+    agent_os: str
+    granted_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountPage(Page):
+    """`why_no_passkeys` is empty where passkeys can be added."""
+
+    TEMPLATE = "account.html"
+    WIDE = True
+    title = "Your account"
+    form: Form
+    name: str
+    username: str
+    email: str
+    has_password: bool
+    factors: tuple[FactorView, ...]
+    recovery_codes_left: int
+    why_no_passkeys: str
+    sessions: tuple[SessionView, ...]
+    consents: tuple[ConsentView, ...]
+    done: str = ""
+    error: str = ""
+
+    @property
+    def authenticators(self) -> list[FactorView]:
+        return [each for each in self.factors if each.kind == "totp"]
+
+    @property
+    def passkeys(self) -> list[FactorView]:
+        return [each for each in self.factors if each.kind == "passkey"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PasswordPage(Page):
+    """Change the own password; `errors` by the name of the field."""
+
+    TEMPLATE = "password.html"
+    form: Form
+    username: str
+    errors: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        return f"{'Error: ' if self.errors else ''}Change your password"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfirmPage(Page):
+    """Asks for the password before a change of how the person signs in."""
+
+    TEMPLATE = "confirm.html"
+    form: Form
+    action: str
+    what: str
+    why: str
+    username: str
+    error: str = ""
+
+    @property
+    def title(self) -> str:
+        return f"{'Error: ' if self.error else ''}Confirm that it is you"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuthenticatorPage(Page):
+    """Add an authenticator app. `qr` is an SVG path of modules, `size` their number in a row."""
+
+    TEMPLATE = "authenticator.html"
+    form: Form
+    secret: str = field(repr=False)
+    uri: str = field(repr=False)
+    qr_path: str = field(repr=False)
+    qr_size: int
+    is_required: bool = False
+    error: str = ""
+
+    @property
+    def title(self) -> str:
+        return f"{'Error: ' if self.error else ''}Add an authenticator app"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecoveryCodesPage(Page):
+    TEMPLATE = "recovery_codes.html"
+    title = "Your recovery codes"
+    codes: tuple[str, ...] = field(repr=False)
+    next_url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddPasskeyPage(Page):
+    TEMPLATE = "passkey.html"
+    SCRIPT = "passkeys.js"
+    form: Form
+    offers_passkey: bool = True
+
+    @property
+    def title(self) -> str:
+        return "Add a passkey"
+
+
+@dataclass(frozen=True, kw_only=True)
+class InvitationPage(Page):
+    """`action` is the path of the invitation."""
+
+    TEMPLATE = "invitation.html"
+    SCRIPT = "passkeys.js"
+    form: Form
+    action: str = field(repr=False)
+    name: str
+    username: str
+    expires_at: datetime
+    errors: dict[str, str] = field(default_factory=dict)
+    offers_passkey: bool = False
+
+    @property
+    def title(self) -> str:
+        return f"{'Error: ' if self.errors else ''}Set your password"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignOutPage(Page):
+    """`application` asked for it, and gets the person back."""
+
+    TEMPLATE = "sign_out.html"
+    title = "Sign out?"
+    form: Form
+    application: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignedOutPage(Page):
+    TEMPLATE = "signed_out.html"
+    title = "Signed out"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProblemPage(Page):
+    """`heading` and `sentence` for everybody; the rest, if any, for developers."""
+
+    TEMPLATE = "problem.html"
+    heading: str
+    sentence: str
+    way_back: str = ""
+    way_back_says: str = ""
+    parameter: str = ""
+    given: str | None = None
+    registered: tuple[str, ...] = ()
+    section: str = ""
+    request_id: str = ""
+
+    @property
+    def title(self) -> str:
+        return self.heading

@@ -1,0 +1,195 @@
+"""Each page with sample data: usual, with the longest names, with nothing, and after an error."""
+
+from datetime import UTC, datetime, timedelta
+
+from issuer.catalogue.permissions import in_words
+from issuer.web.views import (
+    AccountPage,
+    AddPasskeyPage,
+    AgentOS,
+    Application,
+    AuthenticatorPage,
+    ConfirmPage,
+    ConsentPage,
+    ConsentView,
+    FactorView,
+    Form,
+    HomePage,
+    InvitationPage,
+    Page,
+    PasswordPage,
+    ProblemPage,
+    RecoveryCodesPage,
+    SecondFactorPage,
+    SessionView,
+    SignedOutPage,
+    SignInPage,
+    SignOutPage,
+)
+
+NOW = datetime(2026, 11, 26, 20, 40, tzinfo=UTC)
+FORM = Form("t" * 43)
+STEP = Form("t" * 43, "r" * 22)
+LONGEST = "Extraordinarily Long Application Name " * 3
+
+CLAUDE = Application("Claude", "claude.ai")
+PRODUCTION = AgentOS("Production", "my-os", "os.example.com")
+HELD = ["agents:web:run", "agents:research:run", "agents:read", "teams:read", "workflows:daily:run"]
+MORE = ["agents:run", "sessions:delete", "memories:write", "components:write"]
+
+
+def consent(**changes: object) -> ConsentPage:
+    members: dict[str, object] = {
+        "user": "alice",
+        "form": STEP,
+        "application": CLAUDE,
+        "agent_os": PRODUCTION,
+        "may": in_words([*HELD, "sessions:read", "sessions:write", "knowledge:read"]),
+        "may_not": in_words(MORE),
+        "identity": ("Your name and user name",),
+        "lasts": "until you withdraw it, also while you are signed out",
+        **changes,
+    }
+    return ConsentPage(**members)  # type: ignore[arg-type]
+
+
+def account(**changes: object) -> AccountPage:
+    members: dict[str, object] = {
+        "user": "alice",
+        "form": FORM,
+        "name": "Alice Example",
+        "username": "alice",
+        "email": "alice@example.com",
+        "has_password": True,
+        "factors": (
+            FactorView("1", "totp", "", NOW - timedelta(days=90), NOW - timedelta(hours=2)),
+            FactorView("2", "passkey", "Work laptop", NOW - timedelta(days=40), None),
+        ),
+        "recovery_codes_left": 2,
+        "why_no_passkeys": "",
+        "sessions": (
+            SessionView("1", "Firefox on Linux", "203.0.113.7", NOW - timedelta(days=3), NOW, True),
+            SessionView(
+                "2",
+                "Safari on iPhone",
+                "2001:db8:85a3::8a2e:370:7334",
+                NOW - timedelta(days=12),
+                NOW - timedelta(hours=5),
+                False,
+            ),
+        ),
+        "consents": (
+            ConsentView("c", "my-os", "Claude", "Production", NOW - timedelta(days=12)),
+            ConsentView("d", "", "Team wiki", "", NOW - timedelta(days=200)),
+        ),
+        **changes,
+    }
+    return AccountPage(**members)  # type: ignore[arg-type]
+
+
+PAGES: dict[str, Page] = {
+    "home": HomePage(),
+    "home-signed-in": HomePage(user="alice"),
+    "sign-in": SignInPage(form=STEP, application=CLAUDE, offers_passkey=True),
+    "sign-in-plain": SignInPage(form=FORM),
+    "sign-in-wrong": SignInPage(
+        form=STEP,
+        application=CLAUDE,
+        username="alice",
+        error="Wrong user name or password.",
+        offers_passkey=True,
+    ),
+    "sign-in-longest": SignInPage(form=STEP, application=Application(LONGEST, "example.com")),
+    "second-factor": SecondFactorPage(form=STEP, offers_passkey=True),
+    "second-factor-wrong": SecondFactorPage(form=STEP, error="This code is not valid now."),
+    "consent": consent(),
+    "consent-everything": consent(
+        may=in_words(["agent_os:admin"]), may_not=(), identity=(), application=CLAUDE
+    ),
+    "consent-unregistered": consent(
+        application=Application("MCP Inspector", "127.0.0.1:6274", False, True),
+        may=in_words([*HELD, *MORE, "invoices:approve"]),
+        may_not=(),
+    ),
+    "consent-identity": consent(
+        agent_os=None, may=(), may_not=(), identity=("Your name and user name", "Your e-mail")
+    ),
+    "consent-longest": consent(
+        application=Application(LONGEST, f"{'long-' * 12}host.example.com", False),
+        agent_os=AgentOS(LONGEST, "https://" + "a" * 100),
+        may=in_words([f"agents:{'agent-with-a-long-id-' * 3}{i}:run" for i in range(30)]),
+    ),
+    "account": account(),
+    "account-new": account(
+        name="",
+        email="",
+        factors=(),
+        recovery_codes_left=0,
+        consents=(),
+        sessions=account().sessions[:1],
+        why_no_passkeys="Passkeys need a host name; this issuer runs at an IP address.",
+    ),
+    "account-longest": account(
+        name=LONGEST,
+        email=f"{'very.long.' * 20}@example.com",
+        done="Claude no longer acts for you.",
+        consents=tuple(ConsentView("c", "my-os", f"{LONGEST}{i}", LONGEST, NOW) for i in range(20)),
+    ),
+    "password": PasswordPage(user="alice", form=FORM, username="alice"),
+    "password-wrong": PasswordPage(
+        user="alice",
+        form=FORM,
+        username="alice",
+        errors={
+            "password": "This is not your current password.",
+            "new_password": "Use 12 to 256 characters.",
+        },
+    ),
+    "confirm": ConfirmPage(
+        user="alice",
+        form=FORM,
+        action="/account/authenticator",
+        what="Add an authenticator app",
+        why="This changes how you sign in. Confirm that it is you.",
+        username="alice",
+    ),
+    "authenticator": AuthenticatorPage(
+        user="alice",
+        form=FORM,
+        secret="JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",
+        uri="otpauth://totp/id.example:alice?secret=JBSWY3DPEHPK3PXP&issuer=id.example",
+        qr_path="M4 4.5h7m1 0h1",
+        qr_size=41,
+        is_required=True,
+    ),
+    "recovery-codes": RecoveryCodesPage(
+        codes=tuple(f"{i:04d}-abcd-{i:04d}" for i in range(10)), next_url="/account"
+    ),
+    "passkey": AddPasskeyPage(user="alice", form=FORM),
+    "invitation": InvitationPage(
+        form=FORM,
+        action="/invitation/x",
+        name="Bob Example",
+        username="bob",
+        expires_at=NOW + timedelta(days=3),
+        offers_passkey=True,
+    ),
+    "sign-out": SignOutPage(user="alice", form=FORM, application="Claude"),
+    "signed-out": SignedOutPage(),
+    "problem": ProblemPage(
+        heading="This link has expired",
+        sentence="Go back to the application and sign in again.",
+        way_back="/account",
+        way_back_says="To your account",
+        request_id="5f0c6f7d",
+    ),
+    "problem-developer": ProblemPage(
+        heading="This application cannot sign you in here",
+        sentence="It sent an address to return to that is not registered for it.",
+        parameter="redirect_uri",
+        given="https://app.example.com/callback/",
+        registered=("https://app.example.com/callback", "http://127.0.0.1/callback"),
+        section="RFC 6749 §3.1.2.4",
+        request_id="5f0c6f7d8a8b4c1e9d3f2a1b0c9d8e7f",
+    ),
+}
