@@ -40,7 +40,7 @@ class AlreadyExists(IssuerError):
     """The name is taken, perhaps in another case or Unicode form."""
 
     def __init__(self, kind: str, name: str) -> None:
-        super().__init__(f"{name!r} is taken: there is already {kind} of that name.")
+        super().__init__(f"{name!r} is taken by an existing {kind}.")
         self.kind = kind
         self.name = name
 

@@ -258,4 +258,4 @@ def _new_admin(work: UnitOfWork, own_audience: str) -> str:
         scopes=[ISSUER_ADMIN],
         audiences=[own_audience],
     )
-    return work.clients.create(fields)[1]
+    return work.clients.create(fields).client_secret

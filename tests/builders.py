@@ -130,10 +130,10 @@ class Deployment:
             **fields,
         }
         with self.changing() as work:
-            client, secret = work.clients.create(ClientFields.read(members))
+            client = work.clients.create(ClientFields.read(members))
             for role in roles or []:
                 work.assignments.assign(client.client_id, Assignment(role=role))
-        return Credentials(client.client_id, secret)
+        return Credentials(client.client_id, client.client_secret)
 
     def secret(self, client: Credentials, **fields: Any) -> Credentials:
         """One more secret for the client."""

@@ -1,40 +1,32 @@
 """`/clients/{client_id}/roles` and `/users/{id}/roles`: the same operations for both."""
 
-from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
-from issuer.admin import clients, users
 from issuer.admin.access import Caller
 from issuer.admin.problems import documented
 from issuer.admin.representations import Cursor, IfMatch, Limit, Page, page_of, require_match
 from issuer.admin.routes import admin_router
+from issuer.clients import CLIENT
 from issuer.composition import UnitOfWork
 from issuer.errors import NotFound
+from issuer.resources import ResourceType
 from issuer.roles import Assignment
+from issuer.users import USER
 
 AtAudience = Annotated[str | None, Query(description="The audience of the assignment.")]
 Everywhere = Annotated[bool, Query(description="At every audience, instead of `audience`.")]
 
 
-def assignments_router(
-    kind: str,
-    parameter: str,
-    read: str,
-    write: str,
-    require: Callable[[UnitOfWork, str], object],
-) -> APIRouter:
-    """The operations for clients or users; `require` raises `NotFound` for an unknown one.
-
-    `parameter` is the name of their id in the path.
-    """
-    router = admin_router(f"/{kind}s/{{{parameter}}}/roles", f"{kind}s")
-    PrincipalId = Annotated[str, Path(alias=parameter)]  # noqa: N806 - a type
+def assignments_router(principal: ResourceType[Any, Any]) -> APIRouter:
+    """The operations for clients or for users."""
+    router = admin_router(f"/{principal.plural}/{{{principal.key}}}/roles", principal.plural)
+    PrincipalId = Annotated[str, Path(alias=principal.key)]  # noqa: N806 - a type
 
     @router.get(
         "",
-        name=f"list_{kind}_roles",
+        name=f"list_{principal.kind}_roles",
         responses=documented("not-found", "invalid-cursor"),
     )
     def list_assignments(
@@ -44,14 +36,14 @@ def assignments_router(
         cursor: Cursor = None,
     ) -> Page[Assignment]:
         """List the roles assigned to the principal, and at which audiences."""
-        with caller.work(read) as work:
-            require(work, principal_id)
+        with caller.work(principal.read) as work:
+            work.collection(principal).get(principal_id)
             assignments = work.assignments.of(principal_id)
         return page_of("roles", assignments, _key, cursor, limit)
 
     @router.put(
         "/{role}",
-        name=f"assign_{kind}_role",
+        name=f"assign_{principal.kind}_role",
         status_code=204,
         responses=documented("not-found", "not-allowed", "precondition-failed"),
     )
@@ -65,8 +57,8 @@ def assignments_router(
     ) -> None:
         """Assign a role, at one audience or everywhere. Idempotent."""
         assignment = Assignment.of(role, audience, everywhere=everywhere)
-        with caller.work(write) as work:
-            require(work, principal_id)
+        with caller.work(principal.write) as work:
+            work.collection(principal).get(principal_id)
             if if_match is not None:
                 _require_assigned(work, principal_id, assignment)
                 require_match(if_match, assignment)
@@ -74,7 +66,7 @@ def assignments_router(
 
     @router.delete(
         "/{role}",
-        name=f"unassign_{kind}_role",
+        name=f"unassign_{principal.kind}_role",
         status_code=204,
         responses=documented("not-found", "not-allowed", "precondition-failed"),
     )
@@ -88,8 +80,8 @@ def assignments_router(
     ) -> None:
         """Unassign a role, exactly where it was assigned."""
         assignment = Assignment.of(role, audience, everywhere=everywhere)
-        with caller.work(write) as work:
-            require(work, principal_id)
+        with caller.work(principal.write) as work:
+            work.collection(principal).get(principal_id)
             _require_assigned(work, principal_id, assignment)
             require_match(if_match, assignment)
             work.assignments.unassign(principal_id, assignment)
@@ -106,9 +98,5 @@ def _require_assigned(work: UnitOfWork, principal_id: str, assignment: Assignmen
         raise NotFound("assignment of the role", assignment.role)
 
 
-client_roles = assignments_router(
-    "client", "client_id", clients.READ, clients.WRITE, lambda work, name: work.clients.get(name)
-)
-user_roles = assignments_router(
-    "user", "id", users.READ, users.WRITE, lambda work, name: work.users.get(name)
-)
+client_roles = assignments_router(CLIENT)
+user_roles = assignments_router(USER)

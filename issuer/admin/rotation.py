@@ -6,12 +6,12 @@ from fastapi import Query, Response
 from pydantic import BaseModel
 
 from issuer.admin.access import Caller
-from issuer.admin.clients import READ, WRITE, NewSecret
+from issuer.admin.clients import NewSecret
 from issuer.admin.problems import documented
 from issuer.admin.representations import IfMatch, never_stored, require_match, tagged
 from issuer.admin.routes import admin_router
 from issuer.admin.urls import location
-from issuer.clients import ClientSecret
+from issuer.clients import CLIENT, ClientSecret
 from issuer.composition import UnitOfWork
 from issuer.errors import NotFound
 
@@ -38,14 +38,14 @@ class FinishedRotation(BaseModel):
 @router.get("", responses=documented("not-found"))
 def read_rotation(caller: Caller, client_id: str, response: Response) -> RotationInProgress:
     """Read the rotation. The last use of each secret is updated every few seconds."""
-    with caller.work(READ) as work:
+    with caller.work(CLIENT.read) as work:
         return tagged(response, _in_progress(work, client_id))
 
 
 @router.post("", status_code=201, responses=documented("not-found", "not-allowed"))
 def start_rotation(caller: Caller, client_id: str, response: Response) -> NewSecret:
     """Start a rotation: create a secret; the old ones stay valid until it is finished."""
-    with caller.work(WRITE) as work:
+    with caller.work(CLIENT.write) as work:
         record, secret = work.rotations.start(client_id)
     response.headers["Location"] = location(caller, "clients", client_id, "rotation")
     never_stored(response)
@@ -57,7 +57,7 @@ def finish_rotation(
     caller: Caller, client_id: str, force: Force = False, if_match: IfMatch = None
 ) -> FinishedRotation:
     """Finish: delete the old secrets. 409 while there are `warnings`, unless `force`."""
-    with caller.work(WRITE) as work:
+    with caller.work(CLIENT.write) as work:
         require_match(if_match, _in_progress(work, client_id))
         rotation = work.rotations.finish(client_id, force=force)
     return FinishedRotation(deleted=list(rotation.old), kept=rotation.new.id)
@@ -68,7 +68,7 @@ def finish_rotation(
 )
 def cancel_rotation(caller: Caller, client_id: str, if_match: IfMatch = None) -> None:
     """Cancel the rotation: delete the new secret; the old ones stay valid."""
-    with caller.work(WRITE) as work:
+    with caller.work(CLIENT.write) as work:
         require_match(if_match, _in_progress(work, client_id))
         work.rotations.cancel(client_id)
 

@@ -3,7 +3,7 @@
 The issuer's own admin API is one of them; its id is `ISSUER_URL`.
 """
 
-from issuer.audiences.audience import Audience, AudienceFields
+from issuer.audiences.audience import AUDIENCE, Audience, AudienceFields
 from issuer.audiences.audiences import Audiences
 
-__all__ = ["Audience", "AudienceFields", "Audiences"]
+__all__ = ["AUDIENCE", "Audience", "AudienceFields", "Audiences"]

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from issuer.fields import Algorithm, AudienceId, Fields, Label, Lifetime, Version
+from issuer.resources import ResourceType
 from issuer.vocabulary import SigningAlgorithm
 
 
@@ -27,3 +28,6 @@ class Audience(AudienceFields):
     created_at: datetime
     updated_at: datetime
     version: Version
+
+
+AUDIENCE = ResourceType("audience", "audiences", key="id", fields=AudienceFields, model=Audience)

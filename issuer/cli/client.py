@@ -7,22 +7,12 @@ import typer
 
 from issuer.cli import client_rotate, client_secret, completion, output
 from issuer.cli.assignments import assignment_commands
-from issuer.cli.command import adjusted, every, given, given_patch, new_app
-from issuer.cli.hints import warn_about
-from issuer.cli.opening import changing, reading
-from issuer.cli.options import (
-    AddScopes,
-    AsJson,
-    Claims,
-    ClientId,
-    Disabled,
-    Lifetime,
-    Limit,
-    Name,
-    RemoveScopes,
-    Scopes,
-)
-from issuer.clients import ClientFields
+from issuer.cli.collection import CollectionCommands
+from issuer.cli.command import new_app
+from issuer.cli.opening import changing
+from issuer.cli.options import AsJson, Claims, ClientId, Disabled, Lifetime, Name, Scopes
+from issuer.clients import CLIENT, NewClient
+from issuer.composition import UnitOfWork
 from issuer.roles import Assignment
 from issuer.vocabulary import GrantType
 
@@ -38,14 +28,10 @@ app.add_typer(
     ),
     name="role",
 )
+commands = CollectionCommands(app, CLIENT, ClientId)
 
-_GRANTS = f"Grant types that it may use: {', '.join(GrantType)}. Repeatable."
-
-GrantTypes = Annotated[
-    list[GrantType] | None,
-    typer.Option("--grant-type", metavar="GRANT", help=_GRANTS),
-]
-Audiences = Annotated[
+_ID = Annotated[str | None, typer.Argument(metavar="CLIENT", help="Its id; generated if left out.")]
+_AUDIENCES = Annotated[
     list[str] | None,
     typer.Option(
         "--audience",
@@ -54,25 +40,7 @@ Audiences = Annotated[
         autocompletion=completion.audiences,
     ),
 ]
-AddAudiences = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--add-audience",
-        metavar="ID",
-        help="Add an audience. Repeatable.",
-        autocompletion=completion.audiences,
-    ),
-]
-RemoveAudiences = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--remove-audience",
-        metavar="ID",
-        help="Remove an audience. Repeatable.",
-        autocompletion=completion.audiences,
-    ),
-]
-RolesAtAudiences = Annotated[
+_ROLES_AT_AUDIENCES = Annotated[
     list[str] | None,
     typer.Option(
         "--role",
@@ -81,58 +49,55 @@ RolesAtAudiences = Annotated[
         autocompletion=completion.roles,
     ),
 ]
-MaySetSession = Annotated[
-    bool | None,
-    typer.Option(
-        "--may-set-session/--no-session", help="Whether it may bind a token to a session_id."
-    ),
-]
+_GRANTS = f"Grant types that it may use: {', '.join(GrantType)}. Repeatable."
+_OPTIONS = {
+    "name": Name,
+    "audiences": _AUDIENCES,
+    "scopes": Scopes,
+    "grant_types": Annotated[
+        list[GrantType] | None, typer.Option("--grant-type", metavar="GRANT", help=_GRANTS)
+    ],
+    "access_token_ttl": Lifetime,
+    "claims": Claims,
+    "may_set_session": Annotated[
+        bool | None,
+        typer.Option(
+            "--may-set-session/--no-session",
+            help="Whether it may bind a token to a session_id.",
+        ),
+    ],
+    "disabled": Disabled,
+}
 
 
-@app.command("list")
-def list_clients(limit: Limit = None, as_json: AsJson = False) -> None:
+def _assign(work: UnitOfWork, created: NewClient, roles: list[str] | None) -> None:
+    if roles and not created.audiences:
+        raise typer.BadParameter("--role needs an --audience, at which it is assigned")
+    for role, audience in product(roles or [], created.audiences):
+        work.assignments.assign(created.client_id, Assignment(role=role, audience=audience))
+
+
+commands.list(
+    ["client_id", "name", "audiences", "scopes", "grant_types", "disabled"],
     """List the clients in order of id. Secrets are never shown.
 
     Examples:
 
       issuer client list
       issuer client list --limit 20 --json
-    """
-    with reading() as work:
-        clients = every(work.clients.page, "client_id", limit)
-    columns = ["client_id", "name", "audiences", "scopes", "grant_types", "disabled"]
-    output.show_all(clients, columns, as_json=as_json)
-
-
-@app.command("show")
-def show_client(client: ClientId, as_json: AsJson = False) -> None:
+    """,
+)
+commands.show(
     """Show one client. For its roles, see client role list; secrets are never shown.
 
     Examples:
 
       issuer client show ci-bot
     """
-    with reading() as work:
-        result = work.clients.get(client)
-    output.show(result, as_json=as_json)
-
-
-@app.command("create")
-def create_client(
-    client: Annotated[
-        str | None, typer.Argument(metavar="CLIENT", help="Its id; generated if left out.")
-    ] = None,
-    name: Name = None,
-    audiences: Audiences = None,
-    roles: RolesAtAudiences = None,
-    scopes: Scopes = None,
-    grant_types: GrantTypes = None,
-    access_token_ttl: Lifetime = None,
-    claims: Claims = None,
-    may_set_session: MaySetSession = None,
-    disabled: Disabled = None,
-    as_json: AsJson = False,
-) -> None:
+)
+commands.create(
+    {"client_id": _ID, "name": Name, "audiences": _AUDIENCES, "roles": _ROLES_AT_AUDIENCES}
+    | _OPTIONS,
     """Create a client and show its first secret once.
 
     Examples:
@@ -140,47 +105,11 @@ def create_client(
       issuer client create ci-bot --audience my-os --role web-runner
       issuer client create web --audience my-os --grant-type password
       issuer client create --audience my-os --access-token-ttl 5m --json
-    """
-    members = given(
-        client_id=client,
-        name=name,
-        audiences=audiences,
-        scopes=scopes,
-        grant_types=grant_types,
-        access_token_ttl=access_token_ttl,
-        claims=claims,
-        may_set_session=may_set_session,
-        disabled=disabled,
-    )
-    audience_ids = [each for each in audiences or [] if each]
-    if roles and not audience_ids:
-        raise typer.BadParameter("--role needs an --audience, at which it is assigned")
-    with changing() as work:
-        created, secret = work.clients.create(ClientFields.read(members))
-        for role, audience in product(roles or [], audience_ids):
-            assignment = Assignment(role=role, audience=audience)
-            work.assignments.assign(created.client_id, assignment)
-    output.show(created, as_json=as_json, client_secret=secret)
-    warn_about(created.scopes)
-
-
-@app.command("update")
-def update_client(
-    client: ClientId,
-    name: Name = None,
-    audiences: Audiences = None,
-    add_audiences: AddAudiences = None,
-    remove_audiences: RemoveAudiences = None,
-    scopes: Scopes = None,
-    add_scopes: AddScopes = None,
-    remove_scopes: RemoveScopes = None,
-    grant_types: GrantTypes = None,
-    access_token_ttl: Lifetime = None,
-    claims: Claims = None,
-    may_set_session: MaySetSession = None,
-    disabled: Disabled = None,
-    as_json: AsJson = False,
-) -> None:
+    """,
+    then=_assign,
+)
+commands.update(
+    _OPTIONS,
     """Change the named members only. A disabled client is refused within a second.
 
     Examples:
@@ -188,31 +117,9 @@ def update_client(
       issuer client update ci-bot --add-scope agents:run --claims '{"team": "a"}'
       issuer client update ci-bot --add-audience other-os
       issuer client update ci-bot --claims '{"tenant": null}' --disabled
-    """
-    with changing() as work:
-        current = work.clients.get(client)
-        patch = given_patch(
-            name=name,
-            audiences=adjusted(
-                "audience",
-                current.audiences,
-                all_of_them=audiences,
-                more=add_audiences,
-                less=remove_audiences,
-            ),
-            scopes=adjusted(
-                "scope", current.scopes, all_of_them=scopes, more=add_scopes, less=remove_scopes
-            ),
-            grant_types=grant_types,
-            access_token_ttl=access_token_ttl,
-            claims=claims,
-            may_set_session=may_set_session,
-            disabled=disabled,
-        )
-        updated = work.clients.update(client, patch)
-    output.show(updated, as_json=as_json)
-    if "scopes" in patch:
-        warn_about(updated.scopes)
+    """,
+    lists=["audiences", "scopes"],
+)
 
 
 @app.command("revoke-tokens")
@@ -230,14 +137,11 @@ def revoke_tokens(client: ClientId, as_json: AsJson = False) -> None:
     output.say(f"The tokens of {client} are revoked.", {"revoked": client}, as_json=as_json)
 
 
-@app.command("delete")
-def delete_client(client: ClientId, as_json: AsJson = False) -> None:
+commands.delete(
     """Delete a client, its secrets, assignments and tokens. Its id may be used again.
 
     Examples:
 
       issuer client delete ci-bot
     """
-    with changing() as work:
-        work.clients.delete(client)
-    output.say(f"Deleted the client {client}.", {"deleted": client}, as_json=as_json)
+)

@@ -98,7 +98,7 @@ def _client_secret(work: UnitOfWork) -> str:
             grant_types=[GrantType.CLIENT_CREDENTIALS, GrantType.PASSWORD],
             audiences=[AUDIENCE],
         )
-        return work.clients.create(fields)[1]
+        return work.clients.create(fields).client_secret
     audiences = work.clients.get(_CLIENT).audiences
     work.clients.update(_CLIENT, {"audiences": [*audiences, AUDIENCE], "disabled": False})
     for old in work.clients.secrets(_CLIENT):

@@ -108,14 +108,6 @@ Scopes = Annotated[
         "--scope", metavar="SCOPE", help="A scope, such as agents:web:run. Repeatable; '' for none."
     ),
 ]
-AddScopes = Annotated[
-    list[str] | None,
-    typer.Option("--add-scope", metavar="SCOPE", help="Add a scope. Repeatable."),
-]
-RemoveScopes = Annotated[
-    list[str] | None,
-    typer.Option("--remove-scope", metavar="SCOPE", help="Remove a scope. Repeatable."),
-]
 AudienceOfToken = Annotated[
     str | None,
     typer.Option(

@@ -11,21 +11,21 @@ import typer
 from issuer.cli import completion, output
 from issuer.cli.asking import ask
 from issuer.cli.assignments import assignment_commands
-from issuer.cli.command import every, given, given_patch, new_app
-from issuer.cli.opening import changing, opened, operator, reading
+from issuer.cli.collection import CollectionCommands
+from issuer.cli.command import new_app
+from issuer.cli.opening import changing, opened, operator
 from issuer.cli.options import (
     AsJson,
     Claims,
     Disabled,
     Email,
-    Limit,
     Name,
     PasswordStdin,
     UserName,
 )
 from issuer.composition import UnitOfWork
 from issuer.errors import NotFound
-from issuer.users import User, UserFields
+from issuer.users import USER, User
 
 _GENERATED_BYTES = 18  # 24 characters
 
@@ -42,6 +42,15 @@ app.add_typer(
     assignment_commands("user", "alice", lambda work, name: find(work, name).id, completion.users),
     name="role",
 )
+commands = CollectionCommands(app, USER, UserName, find)
+
+_USERNAME = Annotated[str, typer.Argument(help="The name to sign in with.")]
+_NEW_USERNAME = Annotated[str | None, typer.Option(help="New name to sign in with.")]
+_ID = Annotated[
+    str | None,
+    typer.Option(help="The id, which is the sub of the user's tokens; generated if left out."),
+]
+_OPTIONS = {"email": Email, "name": Name, "claims": Claims, "disabled": Disabled}
 
 
 class _UserState(User):
@@ -51,18 +60,16 @@ class _UserState(User):
     locked_until: datetime | None
 
 
-@app.command("list")
-def list_users(limit: Limit = None, as_json: AsJson = False) -> None:
+commands.list(
+    ["id", "username", "email", "name", "disabled"],
     """List the users in order of id.
 
     Examples:
 
       issuer user list
       issuer user list --limit 20 --json
-    """
-    with reading() as work:
-        users = every(work.users.page, "id", limit)
-    output.show_all(users, ["id", "username", "email", "name", "disabled"], as_json=as_json)
+    """,
+)
 
 
 @app.command("show")
@@ -80,57 +87,26 @@ def show_user(user: UserName, as_json: AsJson = False) -> None:
     output.show(_UserState(**dict(result), **asdict(state)), as_json=as_json)
 
 
-@app.command("create")
-def create_user(
-    username: Annotated[str, typer.Argument(help="The name to sign in with.")],
-    user_id: Annotated[
-        str | None,
-        typer.Option(
-            "--id", help="The id, which is the sub of the user's tokens; generated if left out."
-        ),
-    ] = None,
-    email: Email = None,
-    name: Name = None,
-    claims: Claims = None,
-    disabled: Disabled = None,
-    as_json: AsJson = False,
-) -> None:
+commands.create(
+    {"username": _USERNAME, "id": _ID, **_OPTIONS},
     """Create a user. The user cannot sign in before a password is set.
 
     Examples:
 
       issuer user create alice
       issuer user create alice --email alice@example.com --claims '{"team": "a"}'
-    """
-    members = given(
-        id=user_id, username=username, email=email, name=name, claims=claims, disabled=disabled
-    )
-    with changing() as work:
-        created = work.users.create(UserFields.read(members))
-    output.show(created, as_json=as_json)
-
-
-@app.command("update")
-def update_user(
-    user: UserName,
-    username: Annotated[str | None, typer.Option(help="New name to sign in with.")] = None,
-    email: Email = None,
-    name: Name = None,
-    claims: Claims = None,
-    disabled: Disabled = None,
-    as_json: AsJson = False,
-) -> None:
+    """,
+)
+commands.update(
+    {"username": _NEW_USERNAME, **_OPTIONS},
     """Change the named members only. A disabled user and its tokens are refused at once.
 
     Examples:
 
       issuer user update alice --email alice@example.org
       issuer user update alice --disabled
-    """
-    patch = given_patch(username=username, email=email, name=name, claims=claims, disabled=disabled)
-    with changing() as work:
-        updated = work.users.update(find(work, user).id, patch)
-    output.show(updated, as_json=as_json)
+    """,
+)
 
 
 @app.command("password")
@@ -204,15 +180,11 @@ def unlock_user(user: UserName, as_json: AsJson = False) -> None:
     output.say(f"The user {user} is unlocked.", {"unlocked": user_id}, as_json=as_json)
 
 
-@app.command("delete")
-def delete_user(user: UserName, as_json: AsJson = False) -> None:
+commands.delete(
     """Delete a user, its assignments and tokens. Its id may be used again.
 
     Examples:
 
       issuer user delete alice
     """
-    with changing() as work:
-        user_id = find(work, user).id
-        work.users.delete(user_id)
-    output.say(f"Deleted the user {user}.", {"deleted": user_id}, as_json=as_json)
+)

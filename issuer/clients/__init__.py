@@ -3,16 +3,25 @@
 Secrets are made here only, shown once, and kept as HMAC-SHA-256.
 """
 
-from issuer.clients.client import Client, ClientFields, ClientSecret, SecretFields
+from issuer.clients.client import (
+    CLIENT,
+    Client,
+    ClientFields,
+    ClientSecret,
+    NewClient,
+    SecretFields,
+)
 from issuer.clients.clients import Clients
 from issuer.clients.rotation import Rotation, Rotations, how_last_used
 from issuer.clients.secrets import SecretMaker
 
 __all__ = [
+    "CLIENT",
     "Client",
     "ClientFields",
     "ClientSecret",
     "Clients",
+    "NewClient",
     "Rotation",
     "Rotations",
     "SecretFields",

@@ -17,6 +17,7 @@ from issuer.fields import (
     Scopes,
     Version,
 )
+from issuer.resources import ResourceType
 from issuer.vocabulary import GrantType
 
 MAX_AUDIENCES = 100
@@ -43,6 +44,23 @@ class Client(ClientFields):
     created_at: datetime
     updated_at: datetime
     version: Version
+
+
+class NewClient(Client):
+    """A new client with its first secret, which is not shown again."""
+
+    client_secret: Annotated[str, Field(repr=False)]
+
+
+CLIENT = ResourceType(
+    "client",
+    "clients",
+    key="client_id",
+    fields=ClientFields,
+    model=Client,
+    created=NewClient,
+    private=frozenset({"claims"}),
+)
 
 
 class SecretFields(Fields):

@@ -6,8 +6,7 @@ from datetime import datetime
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import selectinload
 
-from issuer.clients.client import Client
-from issuer.database.store import Store, as_model
+from issuer.database.store import Store
 from issuer.database.tables import ClientAudienceRow, ClientRow, ClientSecretRow
 
 
@@ -15,9 +14,6 @@ class ClientStore(Store[ClientRow]):
     kind = "client"
     row = ClientRow
     with_page = (selectinload(ClientRow.audiences),)
-
-    def as_client(self, row: ClientRow) -> Client:
-        return as_model(Client, row, audiences=sorted(each.audience_id for each in row.audiences))
 
     def set_audiences(self, row: ClientRow, audience_ids: list[str]) -> None:
         """Allow the client to request tokens for exactly these."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from functools import cached_property
+from typing import Any
 
 from issuer.audiences import Audiences
 from issuer.audit import Actor, AuditLog, Trail
@@ -15,6 +16,8 @@ from issuer.database import Session
 from issuer.database.counts import read_change_count
 from issuer.database.deployment import change_issuer
 from issuer.keys import Keys
+from issuer.resources import Collection, ResourceType, Transaction
+from issuer.resources.resource_type import FieldsT, ModelT
 from issuer.revocations import Revocations
 from issuer.roles import Assignments, Roles
 from issuer.tokens import TokenRevocations
@@ -48,18 +51,26 @@ class UnitOfWork:
             session, settings.url, held, users_sign_in=settings.password_grant
         )
         self.revocations = Revocations(session, clock)
-        self._common = (session, self._trail, clock, self.authority)
+        self._transaction = Transaction(
+            session, self._trail, clock, self.authority, self.revocations
+        )
 
     def check_invariants(self) -> None:
         """Check, at the end of a change, the rules that concern its result as a whole."""
         self.authority.check_invariants()
         self.revocations.check_invariants()
 
+    def collection(
+        self, resource_type: ResourceType[FieldsT, ModelT]
+    ) -> Collection[Any, FieldsT, ModelT]:
+        """The resources of this type: the attribute named by its plural."""
+        found: Collection[Any, FieldsT, ModelT] = getattr(self, resource_type.attribute)
+        return found
+
     @cached_property
     def audiences(self) -> Audiences:
         return Audiences(
-            *self._common,
-            self.revocations,
+            self._transaction,
             own_id=self._foundation.settings.url,
             algorithms=self._foundation.settings.signing_algorithms,
             announce_for=self._keys.policy.announced_for,
@@ -67,13 +78,11 @@ class UnitOfWork:
 
     @cached_property
     def roles(self) -> Roles:
-        return Roles(*self._common)
+        return Roles(self._transaction)
 
     @cached_property
     def clients(self) -> Clients:
-        return Clients(
-            *self._common, self.revocations, self._foundation.random, self._tokens.client_secrets
-        )
+        return Clients(self._transaction, self._foundation.random, self._tokens.client_secrets)
 
     @cached_property
     def rotations(self) -> Rotations:
@@ -81,7 +90,7 @@ class UnitOfWork:
 
     @cached_property
     def users(self) -> Users:
-        return Users(*self._common, self.revocations, self._foundation.random, self._sign_in.marks)
+        return Users(self._transaction, self._foundation.random, self._sign_in.marks)
 
     @cached_property
     def assignments(self) -> Assignments:

@@ -18,14 +18,13 @@ def new_id(prefix: str, random: Random) -> str:
     return prefix + "".join(random.choice(_ID_ALPHABET) for _ in range(_ID_CHARACTERS))
 
 
-def claim_id(session: Session, principal_id: str, kind: str) -> str:
-    """Claim the id for a `kind` and return its folded form; `AlreadyExists` if it is taken."""
+def claim_id(session: Session, principal_id: str, kind: str) -> None:
+    """Claim the id for a `kind`; `AlreadyExists` if it is taken."""
     folded_id = fold_id(principal_id)
     if taken := session.get(PrincipalRow, folded_id):
-        raise AlreadyExists(f"a {taken.kind}", principal_id)
+        raise AlreadyExists(taken.kind, principal_id)
     session.add(PrincipalRow(folded_id=folded_id, kind=kind))
     session.flush()
-    return folded_id
 
 
 def release_id(session: Session, principal_id: str) -> None:

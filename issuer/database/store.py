@@ -63,7 +63,7 @@ class Store(Generic[Row]):
         self.session.flush()
 
 
-def as_model(model: type[Model], row: Base, **others: Any) -> Model:
+def as_model(model: type[Model], row: Base | Versioned, **others: Any) -> Model:
     """`row` as `model`, without validation: values were checked before they were stored."""
     stored: dict[str, Any] = {
         name: getattr(row, name) for name in model.model_fields if name not in others

@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from issuer.audiences import AudienceFields
-from issuer.clients import ClientFields
+from issuer.clients import NewClient
 from issuer.errors import NotAllowed
+from issuer.fields import Fields
 from issuer.manifest import current
 from issuer.manifest.changes import Action, AssignmentChange, Change, ManifestPlan, Step
-from issuer.manifest.resources import SECTIONS, Kind, Resource
-from issuer.roles import RoleFields
-from issuer.users import UserFields
+from issuer.manifest.resources import TYPES, Resource
+from issuer.users import User
 
 
 @dataclass(frozen=True)
@@ -48,56 +47,32 @@ class _Applying:
         self.user_ids: dict[str, str] = {}
 
     def do(self, step: Step) -> None:
-        self._work.authority.require(f"issuer:{SECTIONS[step.resource.kind]}:write")
+        self._work.authority.require(TYPES[step.resource.kind].write)
         if isinstance(step, AssignmentChange):
             self._assign(step)
-        elif step.action is Action.CREATE:
-            self._create(step)
-        elif step.action is Action.UPDATE:
-            self._update(step)
         else:
-            self._delete(step)
+            self._change(step)
 
     def _assign(self, step: AssignmentChange) -> None:
         assignments = self._work.assignments
         do = assignments.assign if step.action is Action.ASSIGN else assignments.unassign
         do(self._id(step.resource), step.assignment)
 
-    def _create(self, change: Change) -> None:
-        match change.fields:
-            case AudienceFields() as audience:
-                self._work.audiences.create(audience)
-            case RoleFields() as role:
-                self._work.roles.create(role)
-            case ClientFields() as client:
-                created, secret = self._work.clients.create(client)
-                self.secrets[created.client_id] = secret
-            case UserFields() as user:
-                self.user_ids[user.username] = self._work.users.create(user).id
+    def _change(self, change: Change) -> None:
+        collection = self._work.collection(TYPES[change.resource.kind])
+        if change.fields is None:
+            collection.delete(self._id(change.resource))
+        elif change.action is Action.UPDATE:
+            collection.replace(self._id(change.resource), change.fields)
+        else:
+            self._note(collection.create(change.fields))
 
-    def _update(self, change: Change) -> None:
-        name = self._id(change.resource)
-        match change.fields:
-            case AudienceFields():
-                self._work.audiences.update(name, change.after)
-            case RoleFields():
-                self._work.roles.update(name, change.after)
-            case ClientFields() as client:
-                self._work.clients.replace(name, client)
-            case UserFields() as user:
-                self._work.users.replace(name, user)
-
-    def _delete(self, change: Change) -> None:
-        name = self._id(change.resource)
-        match change.resource.kind:
-            case Kind.AUDIENCE:
-                self._work.audiences.delete(name)
-            case Kind.ROLE:
-                self._work.roles.delete(name)
-            case Kind.CLIENT:
-                self._work.clients.delete(name)
-            case Kind.USER:
-                self._work.users.delete(name)
+    def _note(self, created: Fields) -> None:
+        match created:
+            case NewClient():
+                self.secrets[created.client_id] = created.client_secret
+            case User():
+                self.user_ids[created.username] = created.id
 
     def _id(self, resource: Resource) -> str:
         return resource.id if resource.id is not None else self.user_ids[resource.name]

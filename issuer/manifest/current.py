@@ -1,18 +1,16 @@
 """The current configuration, read in pages."""
 
 from collections.abc import Callable, Iterator
-from typing import Protocol, TypeVar
+from typing import Any, Protocol
 
-from issuer.audiences import Audience, Audiences
+from issuer.audiences import Audiences
 from issuer.authority import Authority
-from issuer.clients import Client, Clients
-from issuer.roles import Assignment, Assignments, Role, Roles
-from issuer.users import User, Users
-
-Item = TypeVar("Item")
+from issuer.manifest.resources import TYPES
+from issuer.resources import Collection, ResourceType
+from issuer.resources.resource_type import FieldsT, ModelT
+from issuer.roles import Assignment, Assignments
 
 _PAGE = 500
-_READ = [f"issuer:{section}:read" for section in ("audiences", "roles", "clients", "users")]
 
 
 class Configuration(Protocol):
@@ -23,51 +21,43 @@ class Configuration(Protocol):
     @property
     def audiences(self) -> Audiences: ...
     @property
-    def roles(self) -> Roles: ...
-    @property
-    def clients(self) -> Clients: ...
-    @property
-    def users(self) -> Users: ...
-    @property
     def assignments(self) -> Assignments: ...
     @property
     def change_count(self) -> Callable[[], int]: ...
 
+    def collection(
+        self, resource_type: ResourceType[FieldsT, ModelT]
+    ) -> Collection[Any, FieldsT, ModelT]: ...
+
 
 def require_readable(work: Configuration) -> None:
-    """`Forbidden` unless the caller may read all four sections."""
-    for scope in _READ:
-        work.authority.require(scope)
+    """`Forbidden` unless the caller may read all sections."""
+    for resource_type in TYPES.values():
+        work.authority.require(resource_type.read)
 
 
-def audiences(work: Configuration) -> Iterator[Audience]:
-    for page in _pages(work.audiences.page, lambda audience: audience.id):
+def resources(
+    work: Configuration, resource_type: ResourceType[FieldsT, ModelT]
+) -> Iterator[ModelT]:
+    """Every resource of the type."""
+    for page in _pages(work, resource_type):
         yield from page
 
 
-def roles(work: Configuration) -> Iterator[Role]:
-    for page in _pages(work.roles.page, lambda role: role.name):
-        yield from page
-
-
-def clients(work: Configuration) -> Iterator[tuple[Client, list[Assignment]]]:
-    """Every client with its assignments."""
-    for page in _pages(work.clients.page, lambda client: client.client_id):
-        assigned = work.assignments.of_each([client.client_id for client in page])
-        yield from ((client, assigned[client.client_id]) for client in page)
-
-
-def users(work: Configuration) -> Iterator[tuple[User, list[Assignment]]]:
-    """Every user with their assignments."""
-    for page in _pages(work.users.page, lambda user: user.id):
-        assigned = work.assignments.of_each([user.id for user in page])
-        yield from ((user, assigned[user.id]) for user in page)
+def principals(
+    work: Configuration, resource_type: ResourceType[FieldsT, ModelT]
+) -> Iterator[tuple[ModelT, list[Assignment]]]:
+    """Every client or user with its assignments."""
+    for page in _pages(work, resource_type):
+        ids = [resource_type.key_of(each) for each in page]
+        assigned = work.assignments.of_each(ids)
+        yield from ((each, assigned[key]) for each, key in zip(page, ids, strict=True))
 
 
 def _pages(
-    read: Callable[[str | None, int], list[Item]], key: Callable[[Item], str]
-) -> Iterator[list[Item]]:
+    work: Configuration, resource_type: ResourceType[FieldsT, ModelT]
+) -> Iterator[list[ModelT]]:
     after = None
-    while page := read(after, _PAGE):
+    while page := work.collection(resource_type).page(after, _PAGE):
         yield page
-        after = key(page[-1])
+        after = resource_type.key_of(page[-1])

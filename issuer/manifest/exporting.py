@@ -3,15 +3,15 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
-from issuer.audiences import AudienceFields
-from issuer.clients import ClientFields
-from issuer.fields import Fields
+from issuer.audiences import AUDIENCE
+from issuer.clients import CLIENT
 from issuer.manifest import current
 from issuer.manifest.members import bare, in_order, members
 from issuer.manifest.reading import read
 from issuer.manifest.text import written
-from issuer.roles import Assignment, RoleFields
-from issuer.users import UserFields
+from issuer.resources import ResourceType
+from issuer.roles import ROLE
+from issuer.users import USER
 
 _HEADER = "# The configuration of this issuer, without secrets, passwords and keys.\n"
 
@@ -25,10 +25,10 @@ def export(work: current.Configuration) -> str:
     current.require_readable(work)
     return _HEADER + "\n".join(
         [
-            _section("audiences", _bare(AudienceFields, current.audiences(work))),
-            _section("roles", _bare(RoleFields, current.roles(work))),
-            _section("clients", _with_roles(ClientFields, current.clients(work))),
-            _section("users", _with_roles(UserFields, current.users(work))),
+            _section("audiences", _resources(work, AUDIENCE)),
+            _section("roles", _resources(work, ROLE)),
+            _section("clients", _principals(work, CLIENT)),
+            _section("users", _principals(work, USER)),
         ]
     )
 
@@ -38,16 +38,19 @@ def data_of(text: str) -> dict[str, Any]:
     return cast("dict[str, Any]", read(text, max_bytes=len(text.encode())).document.data)
 
 
-def _bare(model: type[Fields], records: Iterable[Fields]) -> Iterator[dict[str, Any]]:
-    return (members(bare(model, each)) for each in records)
-
-
-def _with_roles(
-    model: type[Fields], records: Iterable[tuple[Fields, list[Assignment]]]
+def _resources(
+    work: current.Configuration, resource_type: ResourceType[Any, Any]
 ) -> Iterator[dict[str, Any]]:
-    for each, assignments in records:
+    for each in current.resources(work, resource_type):
+        yield members(bare(resource_type.fields, each))
+
+
+def _principals(
+    work: current.Configuration, resource_type: ResourceType[Any, Any]
+) -> Iterator[dict[str, Any]]:
+    for each, assignments in current.principals(work, resource_type):
         roles = [each.model_dump(exclude_defaults=True) for each in in_order(assignments)]
-        yield {**members(bare(model, each)), **({"roles": roles} if roles else {})}
+        yield {**members(bare(resource_type.fields, each)), **({"roles": roles} if roles else {})}
 
 
 def _section(name: str, entries: Iterable[dict[str, Any]]) -> str:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
-from issuer.audiences import AudienceFields
+from issuer.audiences import AUDIENCE, AudienceFields
 from issuer.clients import ClientFields
 from issuer.errors import InUse, NotAllowed
 from issuer.fields import Fields
@@ -17,7 +17,7 @@ from issuer.manifest.problems import InvalidManifest
 from issuer.manifest.reading import Manifest, unfit
 from issuer.manifest.resources import SECTIONS, Kind, Resource
 from issuer.manifest.rights import NOWHERE, RightsSnapshot, shifts
-from issuer.roles import RoleFields
+from issuer.roles import ROLE, RoleFields
 from issuer.scopes import ISSUER_ADMIN
 from issuer.vocabulary import SigningAlgorithm
 
@@ -88,10 +88,11 @@ class _Planning:
 
     def _snapshots(self) -> tuple[RightsSnapshot, RightsSnapshot]:
         """Audiences and roles before and after; there are few compared to clients and users."""
-        own = self._work.audiences.own_id
-        entries = self._manifest.entries
-        audiences = {each.id: bare(AudienceFields, each) for each in current.audiences(self._work)}
-        roles = {each.name: bare(RoleFields, each) for each in current.roles(self._work)}
+        work, own, entries = self._work, self._work.audiences.own_id, self._manifest.entries
+        audiences = {
+            each.id: bare(AudienceFields, each) for each in current.resources(work, AUDIENCE)
+        }
+        roles = {each.name: bare(RoleFields, each) for each in current.resources(work, ROLE)}
         unpruned = {own: audiences[own]} if own in audiences else {}
         declared_audiences = unpruned | {
             each.id: self._with_alg(each) for each in entries.audiences

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from issuer.clients import ClientFields
+from issuer.clients import CLIENT, ClientFields
 from issuer.fields import fold_id
 from issuer.manifest import current
 from issuer.manifest.entries import Entries
@@ -12,7 +12,7 @@ from issuer.manifest.problems import Path
 from issuer.manifest.resources import Kind, Resource
 from issuer.roles import Assignment
 from issuer.usernames import fold_username
-from issuer.users import UserFields
+from issuer.users import USER, UserFields
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class PlannedPrincipal:
 
 def stored(work: current.Configuration) -> Iterator[PlannedPrincipal]:
     """Every stored client, then every stored user."""
-    for client, assignments in current.clients(work):
+    for client, assignments in current.principals(work, CLIENT):
         yield _client(client, assignments)
-    for user, assignments in current.users(work):
+    for user, assignments in current.principals(work, USER):
         yield _user(user, assignments)
 
 

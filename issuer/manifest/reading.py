@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
-from issuer.audiences import AudienceFields
+from issuer.audiences import AUDIENCE, AudienceFields
 from issuer.close_names import did_you_mean
 from issuer.manifest import current
 from issuer.manifest.document import Document
@@ -14,7 +14,7 @@ from issuer.manifest.names import dangling, declares, named, references, repeate
 from issuer.manifest.parsing import MAX_BYTES, parse
 from issuer.manifest.problems import InvalidManifest, ManifestProblem, Path
 from issuer.manifest.resources import Kind, Resource
-from issuer.roles import Assignment, RoleFields
+from issuer.roles import ROLE, Assignment, RoleFields
 from issuer.vocabulary import SigningAlgorithm
 
 _MESSAGES = {
@@ -96,9 +96,9 @@ def _known(work: current.Configuration, data: object, *, prune: bool) -> dict[st
         "role": {name for _, name in named(data, "roles", "name")},
     }
     if not (prune and declares(data, "audiences")):
-        known["audience"] |= {audience.id for audience in current.audiences(work)}
+        known["audience"] |= {audience.id for audience in current.resources(work, AUDIENCE)}
     if not (prune and declares(data, "roles")):
-        known["role"] |= {role.name for role in current.roles(work)}
+        known["role"] |= {role.name for role in current.resources(work, ROLE)}
     known["audience"].add(work.audiences.own_id)
     return known
 

@@ -4,7 +4,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from issuer.audiences import AUDIENCE
+from issuer.clients import CLIENT
 from issuer.manifest.problems import shown
+from issuer.resources import ResourceType
+from issuer.roles import ROLE
+from issuer.users import USER
 
 
 class Kind(StrEnum):
@@ -14,7 +19,10 @@ class Kind(StrEnum):
     USER = "user"
 
 
-SECTIONS = {kind: f"{kind}s" for kind in Kind}  # of a manifest, of the API, of its scopes
+TYPES: dict[Kind, ResourceType[Any, Any]] = {
+    Kind(each.kind): each for each in (AUDIENCE, ROLE, CLIENT, USER)
+}
+SECTIONS = {kind: each.plural for kind, each in TYPES.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from issuer.fields import Fields, Label, RoleName, Scopes, Version
+from issuer.resources import ResourceType
 
 
 class RoleFields(Fields):
@@ -19,3 +20,6 @@ class Role(RoleFields):
     created_at: datetime
     updated_at: datetime
     version: Version
+
+
+ROLE = ResourceType("role", "roles", key="name", fields=RoleFields, model=Role)

@@ -7,10 +7,11 @@ from issuer.users.attempts import Policy
 from issuer.users.guard import AttemptGuard, AttemptsUnderWay, Marks
 from issuer.users.passwords import NewPassword, Passwords
 from issuer.users.sign_in import SignIn
-from issuer.users.user import PasswordFields, User, UserFields
+from issuer.users.user import USER, PasswordFields, User, UserFields
 from issuer.users.users import Users
 
 __all__ = [
+    "USER",
     "AttemptGuard",
     "AttemptsUnderWay",
     "Marks",

@@ -5,6 +5,7 @@ from datetime import datetime
 from pydantic import SecretStr
 
 from issuer.fields import CustomClaims, Email, Fields, Label, PrincipalId, Username, Version
+from issuer.resources import ResourceType
 
 
 class UserFields(Fields):
@@ -25,6 +26,16 @@ class User(UserFields):
     created_at: datetime
     updated_at: datetime
     version: Version
+
+
+USER = ResourceType(
+    "user",
+    "users",
+    key="id",
+    fields=UserFields,
+    model=User,
+    private=frozenset({"claims", "email", "name"}),
+)
 
 
 class PasswordFields(Fields):

@@ -22,7 +22,7 @@ def test_a_secret_has_a_prefix_and_a_checksum_for_secret_scanners(deployment: De
 
 def test_a_generated_id_is_in_lower_case(deployment: Deployment):
     with deployment.changing() as work:
-        client, _ = work.clients.create(ClientFields())
+        client = work.clients.create(ClientFields())
     assert re.fullmatch(r"client_[a-z0-9]{20}", client.client_id)
 
 

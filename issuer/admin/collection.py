@@ -1,0 +1,206 @@
+"""The operations of every collection: list, create, read, patch, delete."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Response
+from pydantic import create_model
+
+from issuer.admin.access import Caller
+from issuer.admin.bodies import MergePatch
+from issuer.admin.problems import documented
+from issuer.admin.representations import (
+    Cursor,
+    IfMatch,
+    Limit,
+    Page,
+    never_stored,
+    page,
+    require_match,
+    tagged,
+)
+from issuer.admin.routes import admin_router
+from issuer.admin.urls import location
+from issuer.admin.warnings import WithWarnings, warnings_about
+from issuer.fields import Fields
+from issuer.resources import ResourceType
+
+
+@dataclass(frozen=True)
+class Descriptions:
+    """What the OpenAPI document says about the operations.
+
+    `cascade` describes that parameter of DELETE, for resources that others can use.
+    """
+
+    list: str
+    create: str
+    read: str
+    patch: str
+    delete: str
+    cascade: str | None = None
+
+
+def collection_router(
+    resource_type: ResourceType[Any, Any],
+    descriptions: Descriptions,
+    *,
+    patch_problems: tuple[str, ...] = (),
+    convertor: str = "",
+) -> APIRouter:
+    """A router with the five operations, to which the special ones of a resource are added.
+
+    `patch_problems` are documented for PATCH beside those of all. `convertor` is that of the key
+    in the path: `:path` if a key may have slashes.
+    """
+    router = admin_router(f"/{resource_type.plural}", resource_type.plural)
+    path = f"/{{{resource_type.key}{convertor}}}"
+    _add_list(router, resource_type, descriptions.list)
+    _add_create(router, resource_type, descriptions.create)
+    _add_read(router, path, resource_type, descriptions.read)
+    _add_patch(router, path, resource_type, descriptions.patch, patch_problems)
+    _add_delete(router, path, resource_type, descriptions.delete, descriptions.cascade)
+    return router
+
+
+def _add_list(router: APIRouter, resource_type: ResourceType[Any, Any], description: str) -> None:
+    @router.get(
+        "",
+        name=f"list_{resource_type.attribute}",
+        description=description,
+        response_model=Page[resource_type.model],  # type: ignore[name-defined]
+        responses=documented("invalid-cursor"),
+    )
+    def list_resources(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Any:
+        with caller.work(resource_type.read) as work:
+            read = work.collection(resource_type).page
+            return page(resource_type.plural, read, resource_type.key_of, cursor, limit)
+
+
+def _add_create(router: APIRouter, resource_type: ResourceType[Any, Any], description: str) -> None:
+    @router.post(
+        "",
+        name=f"create_{resource_type.name}",
+        description=description,
+        status_code=201,
+        response_model=_with_warnings(resource_type.created or resource_type.model),
+        responses=documented("already-exists", body=True),
+    )
+    def create(
+        caller: Caller,
+        fields: resource_type.fields,  # type: ignore[name-defined]
+        response: Response,
+    ) -> Any:
+        with caller.work(resource_type.write) as work:
+            collection = work.collection(resource_type)
+            created = collection.create(fields)
+            key = resource_type.key_of(created)
+            tagged(response, collection.get(key))
+        response.headers["Location"] = location(caller, resource_type.plural, key)
+        if resource_type.shown_once(created):
+            never_stored(response)
+        return _warned(created)
+
+
+def _add_read(
+    router: APIRouter, path: str, resource_type: ResourceType[Any, Any], description: str
+) -> None:
+    Key = Annotated[str, Path(alias=resource_type.key)]  # noqa: N806 - a type
+
+    @router.get(
+        path,
+        name=f"read_{resource_type.name}",
+        description=description,
+        response_model=resource_type.model,
+        responses=documented("not-found"),
+    )
+    def read(caller: Caller, key: Key, response: Response) -> Any:
+        with caller.work(resource_type.read) as work:
+            return tagged(response, work.collection(resource_type).get(key))
+
+
+def _add_patch(
+    router: APIRouter,
+    path: str,
+    resource_type: ResourceType[Any, Any],
+    description: str,
+    problems: tuple[str, ...],
+) -> None:
+    Key = Annotated[str, Path(alias=resource_type.key)]  # noqa: N806 - a type
+
+    @router.patch(
+        path,
+        name=f"patch_{resource_type.name}",
+        description=description,
+        response_model=_with_warnings(resource_type.model),
+        responses=documented(
+            "not-found", *problems, "not-allowed", "precondition-failed", body=True
+        ),
+    )
+    def patch(
+        caller: Caller,
+        key: Key,
+        patch: MergePatch,
+        response: Response,
+        if_match: IfMatch = None,
+    ) -> Any:
+        with caller.work(resource_type.write) as work:
+            collection = work.collection(resource_type)
+            require_match(if_match, collection.get(key))
+            patched = collection.update(key, patch)
+        return _warned(tagged(response, patched))
+
+
+def _add_delete(
+    router: APIRouter,
+    path: str,
+    resource_type: ResourceType[Any, Any],
+    description: str,
+    cascade_description: str | None,
+) -> None:
+    Key = Annotated[str, Path(alias=resource_type.key)]  # noqa: N806 - a type
+    Cascade = Annotated[bool, Query(description=cascade_description)]  # noqa: N806 - a type
+    in_use = ("in-use",) if cascade_description else ()
+    route = router.delete(
+        path,
+        name=f"delete_{resource_type.name}",
+        description=description,
+        status_code=204,
+        responses=documented("not-found", *in_use, "not-allowed", "precondition-failed"),
+    )
+
+    def delete_cascading(
+        caller: Caller, key: Key, cascade: Cascade = False, if_match: IfMatch = None
+    ) -> None:
+        with caller.work(resource_type.write) as work:
+            collection = work.collection(resource_type)
+            require_match(if_match, collection.get(key))
+            collection.delete(key, cascade=cascade)
+
+    def delete(caller: Caller, key: Key, if_match: IfMatch = None) -> None:
+        delete_cascading(caller, key, if_match=if_match)
+
+    route(delete_cascading if cascade_description else delete)
+
+
+@cache
+def _model_with_warnings(model: type[Fields]) -> Any:
+    name = f"{model.__name__}WithWarnings"
+    return create_model(
+        name,
+        __base__=(model, WithWarnings),
+        __doc__=f"The same as {model.__name__}, with warnings about its scopes.",
+    )
+
+
+def _with_warnings(model: type[Fields]) -> Any:
+    """The model of an answer to a change: where scopes look odd, it has warnings as well."""
+    return _model_with_warnings(model) | model if "scopes" in model.model_fields else model
+
+
+def _warned(resource: Any) -> Any:
+    model: type[Fields] = type(resource)
+    if "scopes" not in model.model_fields or not (warnings := warnings_about(resource.scopes)):
+        return resource
+    return _model_with_warnings(model).model_construct(**dict(resource), warnings=warnings)

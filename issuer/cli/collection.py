@@ -1,0 +1,174 @@
+"""The commands of every collection: list, show, create, update, delete."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from inspect import Parameter, Signature
+from typing import Annotated, Any, get_args
+
+import typer
+from typer.models import OptionInfo
+
+from issuer.cli import output
+from issuer.cli.command import adjusted, every, given, given_patch
+from issuer.cli.hints import warn_about
+from issuer.cli.opening import changing, reading
+from issuer.cli.options import AsJson, Cascade, Limit
+from issuer.composition import UnitOfWork
+from issuer.resources import ResourceType
+
+
+@dataclass(frozen=True)
+class CollectionCommands:
+    """Adds commands for resources of one type to `app`; each needs a help text.
+
+    `argument` names an existing resource: by its key, or by what `find` finds it.
+    """
+
+    app: typer.Typer
+    resource_type: ResourceType[Any, Any]
+    argument: Any
+    find: Callable[[UnitOfWork, str], Any] | None = None
+
+    def list(self, columns: Sequence[str], text: str) -> None:
+        """All resources as JSON, or a table of some `columns`."""
+
+        def run(limit: int | None, as_json: bool) -> None:
+            with reading() as work:
+                read = work.collection(self.resource_type).page
+                items = every(read, self.resource_type.key, limit)
+            output.show_all(items, columns, as_json=as_json)
+
+        self._add("list", {"limit": Limit}, text, run)
+
+    def show(self, text: str) -> None:
+        def run(resource: str, as_json: bool) -> None:
+            with reading() as work:
+                found = self._found(work, resource)
+            output.show(found, as_json=as_json)
+
+        self._add("show", {"resource": self.argument}, text, run)
+
+    def create(
+        self,
+        members: Mapping[str, Any],
+        text: str,
+        then: Callable[..., None] | None = None,
+    ) -> None:
+        """`members` are arguments and options by name; `then` gets those of no member."""
+
+        def run(as_json: bool, **values: Any) -> None:
+            fields = self.resource_type.fields
+            others = {name: values.pop(name) for name in members if name not in fields.model_fields}
+            with changing() as work:
+                collection = work.collection(self.resource_type)
+                created = collection.create(fields.read(given(**values)))
+                if then is not None:
+                    then(work, created, **others)
+                stored = collection.get(self.resource_type.key_of(created))
+            output.show(stored, as_json=as_json, **self.resource_type.shown_once(created))
+            _warn(stored)
+
+        self._add("create", members, text, run)
+
+    def update(self, members: Mapping[str, Any], text: str, lists: Sequence[str] = ()) -> None:
+        """`members` are options by name. `lists` can also be added to and removed from."""
+
+        def run(resource: str, as_json: bool, **values: Any) -> None:
+            patch = given_patch(**values)
+            with changing() as work:
+                found = self._found(work, resource)
+                for name in lists:
+                    _adjust(patch, name, getattr(found, name))
+                key = self.resource_type.key_of(found)
+                updated = work.collection(self.resource_type).update(key, patch)
+            output.show(updated, as_json=as_json)
+            if "scopes" in patch:
+                _warn(updated)
+
+        options = {"resource": self.argument}
+        for name, option in members.items():
+            options[name] = option
+            if name in lists:
+                options |= _adjusting(name, option)
+        self._add("update", options, text, run)
+
+    def delete(self, text: str, *, cascade: bool = False) -> None:
+        def run(resource: str, as_json: bool, **options: bool) -> None:
+            with changing() as work:
+                key = self.resource_type.key_of(self._found(work, resource))
+                work.collection(self.resource_type).delete(key, **options)
+            sentence = f"Deleted the {self.resource_type.kind} {resource}."
+            output.say(sentence, {"deleted": key}, as_json=as_json)
+
+        options = {"resource": self.argument} | ({"cascade": Cascade} if cascade else {})
+        self._add("delete", options, text, run)
+
+    def _found(self, work: UnitOfWork, resource: str) -> Any:
+        if self.find is not None:
+            return self.find(work, resource)
+        return work.collection(self.resource_type).get(resource)
+
+    def _add(
+        self, verb: str, parameters: Mapping[str, Any], text: str, run: Callable[..., None]
+    ) -> None:
+        """Typer reads the parameters of a command from its signature."""
+        annotations = {**parameters, "as_json": AsJson}
+
+        def command(**values: Any) -> None:
+            run(**values)
+
+        command.__annotations__ = annotations
+        command.__signature__ = Signature(  # type: ignore[attr-defined]
+            [
+                Parameter(name, Parameter.KEYWORD_ONLY, default=_default(each), annotation=each)
+                for name, each in annotations.items()
+            ]
+        )
+        self.app.command(verb, help=text)(command)
+
+
+def _default(annotation: Any) -> object:
+    """A parameter of type `str` is required; a flag is off; anything else is left out."""
+    defaults = {str: Parameter.empty, bool: False}
+    return defaults.get(get_args(annotation)[0])
+
+
+def _adjusting(name: str, option: Any) -> dict[str, Any]:
+    """`--add-…` and `--remove-…` for an option that replaces a list."""
+    info: OptionInfo = get_args(option)[1]
+    word = _word(name)
+    article = "an" if word[0] in "aeio" else "a"
+
+    def adjusting(verb: str) -> Any:
+        return Annotated[
+            list[str] | None,
+            typer.Option(
+                f"--{verb}-{word}",
+                metavar=info.metavar,
+                help=f"{verb.capitalize()} {article} {word}. Repeatable.",
+                autocompletion=info.autocompletion,
+            ),
+        ]
+
+    return {f"{verb}_{name}": adjusting(verb) for verb in ("add", "remove")}
+
+
+def _adjust(patch: dict[str, Any], name: str, current: list[str]) -> None:
+    new = adjusted(
+        _word(name),
+        current,
+        all_of_them=patch.get(name),
+        more=patch.pop(f"add_{name}", None),
+        less=patch.pop(f"remove_{name}", None),
+    )
+    if new is not None:
+        patch[name] = new
+
+
+def _word(name: str) -> str:
+    return name.removesuffix("s").replace("_", "-")
+
+
+def _warn(resource: Any) -> None:
+    if "scopes" in type(resource).model_fields:
+        warn_about(resource.scopes)

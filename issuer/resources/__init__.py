@@ -1,0 +1,10 @@
+"""What all resources have in common: a definition, and a collection of them in the database.
+
+A new resource is a `ResourceType`, a store, and a `Collection` with its rules.
+"""
+
+from issuer.resources.collection import Collection, Transaction
+from issuer.resources.principals import Principals
+from issuer.resources.resource_type import ResourceType
+
+__all__ = ["Collection", "Principals", "ResourceType", "Transaction"]

@@ -1,0 +1,136 @@
+"""Reading and changing the resources of one type."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from issuer.audit import Trail, differences
+from issuer.authority import Authority
+from issuer.clock import Clock
+from issuer.database import Session
+from issuer.database.store import Store, as_model
+from issuer.database.tables import Versioned
+from issuer.errors import AlreadyExists, InvalidField
+from issuer.resources.resource_type import FieldsT, ModelT, ResourceType
+from issuer.revocations import Revocations
+
+RowT = TypeVar("RowT", bound=Versioned)
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """What every collection uses within one transaction."""
+
+    session: Session
+    trail: Trail
+    clock: Clock
+    authority: Authority
+    revocations: Revocations
+
+
+class Collection(Generic[RowT, FieldsT, ModelT]):
+    """The resources of one type, within one transaction. Errors are those of `issuer.errors`.
+
+    Every change is authorized, makes a new version and writes an audit event. Subclasses add
+    their rules by overriding the methods from `_authorize` on.
+    """
+
+    resource_type: ResourceType[FieldsT, ModelT]
+    store_type: type[Store[RowT]]
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._store = self.store_type(transaction.session)
+        self._trail = transaction.trail
+        self._clock = transaction.clock
+        self._authority = transaction.authority
+        self._revocations = transaction.revocations
+
+    def get(self, key: str) -> ModelT:
+        return self._model(self._store.get(key))
+
+    def exists(self, key: str) -> bool:
+        return self._store.find(key) is not None
+
+    def page(self, after: str | None, limit: int) -> list[ModelT]:
+        """At most `limit` resources whose keys follow `after`, in order of key."""
+        return [self._model(row) for row in self._store.page(after, limit)]
+
+    def create(self, fields: FieldsT) -> ModelT:
+        """`AlreadyExists` if the key, or another member that must be unique, is taken."""
+        self._authorize(None, fields)
+        fields = self._with_key(fields)
+        row = self._store.row()
+        row.created_at = row.updated_at = self._clock()
+        self._write(row, fields)
+        self._store.add(row)
+        self._note("created", self.resource_type.key_of(fields), **self._audited(fields))
+        return self._model(row)
+
+    def update(self, key: str, patch: Mapping[str, object]) -> ModelT:
+        """Apply a merge patch (RFC 7396)."""
+        return self.replace(key, self._fields(self._store.get(key)).patched(patch))
+
+    def replace(self, key: str, fields: FieldsT) -> ModelT:
+        """Replace all fields, also with values that no merge patch can set: a null in `claims`."""
+        row = self._store.get(key)
+        before = self._fields(row)
+        if self.resource_type.key_of(fields) != key:
+            raise InvalidField(self.resource_type.key, "cannot be changed")
+        self._authorize(before, fields)
+        self._revoke_for(before, fields)
+        self._write(row, fields)
+        self._store.changed(row, self._clock())
+        self._note("updated", key, **differences(before, fields, self.resource_type.private))
+        return self._model(row)
+
+    def delete(self, key: str, *, cascade: bool = False) -> None:
+        """Delete the resource and what is its own; its key may be used again.
+
+        `InUse` while others use it, unless `cascade` removes it from them.
+        """
+        row = self._store.get(key)
+        before = self._fields(row)
+        self._authorize(before, None)
+        details = {**self._audited(before), **self._release(row, cascade=cascade)}
+        self._revoke_for(before, None)
+        self._store.delete(row)
+        self._note("deleted", key, **details)
+
+    def _authorize(self, before: FieldsT | None, after: FieldsT | None) -> None:
+        """`Forbidden` unless the caller may make this change; None: it does not exist."""
+
+    def _with_key(self, fields: FieldsT) -> FieldsT:
+        """`fields` of a new resource, with a key that nothing else has."""
+        key = self.resource_type.key_of(fields)
+        if self.exists(key):
+            raise AlreadyExists(self.resource_type.kind, key)
+        return fields
+
+    def _write(self, row: RowT, fields: FieldsT) -> None:
+        """Store the fields in a row, new or existing."""
+        for name in self.resource_type.fields.model_fields.keys() - self._related(row):
+            setattr(row, name, getattr(fields, name))
+
+    def _related(self, row: RowT) -> dict[str, Any]:
+        """The fields that are kept in rows of other tables."""
+        return {}
+
+    def _revoke_for(self, before: FieldsT, after: FieldsT | None) -> None:
+        """Revoke the tokens that this change ends."""
+
+    def _release(self, row: RowT, *, cascade: bool) -> dict[str, Any]:
+        """Remove the resource from those that use it; details for the audit log."""
+        return {}
+
+    def _fields(self, row: RowT) -> FieldsT:
+        return as_model(self.resource_type.fields, row, **self._related(row))
+
+    def _model(self, row: RowT) -> ModelT:
+        return as_model(self.resource_type.model, row, **self._related(row))
+
+    def _audited(self, fields: FieldsT) -> dict[str, Any]:
+        hidden = {self.resource_type.key, *self.resource_type.private}
+        return fields.model_dump(mode="json", exclude=hidden)
+
+    def _note(self, what: str, key: str, **details: Any) -> None:
+        self._trail.note(f"{self.resource_type.kind}.{what}", key, **details)
