@@ -38,6 +38,7 @@ _COMMANDS = {
         "audit": "List, export and verify audit events.",
     },
     "Operations": {
+        "connect": "Print how an MCP client connects to an AgentOS.",
         "token": "Get a token from a running server, or revoke one.",
         "jwks": "Keep the key set of an issuer in a file.",
         "doctor": "Check settings, files, database and keys.",
