@@ -15,8 +15,16 @@ from issuer.catalogue import NEWEST, Decision, OwnApi, decide, why_unknown
 from issuer.directory import AudienceRecord, ClientRecord, Directory, Rights, UserRecord
 from issuer.errors import InvalidField, NotFound
 from issuer.fields import AudienceId, Fields, Scopes
-from issuer.scopes import covers, meet
-from issuer.tokens import Authorization, TokenIssuer, TokenReader, VerifiedToken, still_held
+from issuer.scopes import covers
+from issuer.tokens import (
+    Authorization,
+    TokenIssuer,
+    TokenReader,
+    VerifiedToken,
+    held_through,
+    still_held,
+)
+from issuer.vocabulary import UserRights
 
 
 class Subject(Fields):
@@ -171,16 +179,17 @@ class Explainer:
         return _Known(client, user)
 
     def _audience(self, known: _Known, audience_id: str | None) -> AudienceRecord:
-        permitted = known.client.audiences if known.client else {}
         if audience_id is None:
+            permitted = known.client.audiences if known.client else {}
             if len(permitted) != 1:
                 raise InvalidField("audience", "name the audience")
             return next(iter(permitted.values()))
         if known.client is None:
             return self._directory.load_audience(audience_id)
-        if audience_id not in permitted:
+        audience = known.client.audience_named(audience_id)
+        if audience is None:
             raise InvalidField("audience", "the client may not have tokens for it")
-        return permitted[audience_id]
+        return audience
 
 
 def _of_the_active(known: _Known, decision: Decision) -> Decision:
@@ -195,15 +204,16 @@ def _of_the_active(known: _Known, decision: Decision) -> Decision:
 
 
 def _held(known: _Known, audience: AudienceRecord) -> frozenset[str]:
-    held = [each.rights.at(audience) for each in (known.user, known.client) if each is not None]
-    return held[0] if len(held) == 1 else meet(*held)
+    if known.user and known.client:
+        return held_through(known.client, known.user, audience)
+    return next(each.rights.at(audience) for each in (known.user, known.client) if each)
 
 
 def _sources(known: _Known, audience: AudienceRecord, by: Iterable[str]) -> Iterator[ScopeSource]:
     holders: list[tuple[str, Rights]] = []
     if known.user:
         holders.append((known.user.id, known.user.rights))
-    if known.client:
+    if known.client and not (known.user and known.client.user_rights is UserRights.ALL):
         holders.append((known.client.client_id, known.client.rights))
     for scope in by:
         for holder, rights in holders:

@@ -24,7 +24,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from issuer import scopes
+from issuer import redirect_uris, scopes
 from issuer.errors import InvalidField
 from issuer.merge_patch import merge_patch
 from issuer.usernames import LONGEST, normalized_username
@@ -33,13 +33,16 @@ from issuer.vocabulary import (
     CLAIMS_THAT_CHANGE_A_TOKEN,
     MAX_TOKEN,
     SHORTEST_TOKEN,
+    AuthMethod,
     GrantType,
     SigningAlgorithm,
+    UserRights,
 )
 
 T = TypeVar("T")
 
 _PRINCIPAL_ID = re.compile(r"[A-Za-z0-9._~@+|:-]{1,128}")
+_CLIENT_URL = re.compile(r"https://[A-Za-z0-9._~@+|:/?&=%!$'()*,;-]{1,247}")
 _AUDIENCE_ID = re.compile(r"[A-Za-z0-9._~@+|:/-]{1,255}")
 # agno uses these subjects for its own service accounts, MCP clients and scheduler.
 _RESERVED_BY_AGENTOS = re.compile(r"sa:.*|__oauth__:.*|__scheduler__", re.IGNORECASE)
@@ -57,6 +60,8 @@ _UNITS = {
 _MAX_DURATION = timedelta(days=3650)
 
 MAX_SCOPES = 500
+MAX_REDIRECT_URIS = 50
+MAX_RESOURCES = 20
 MAX_CLAIM_BYTES = 4096
 _DEEPEST_CLAIM = 8
 _LARGEST_INTEGER = 2**53 - 1  # RFC 7493 §2.2: what every JSON reader keeps exact
@@ -110,6 +115,15 @@ def is_principal_id(text: str) -> bool:
     return _PRINCIPAL_ID.fullmatch(text) is not None
 
 
+def is_client_id(text: str) -> bool:
+    """Whether a client can have this id: as a user, or the URL of its metadata document."""
+    return is_principal_id(text) or _CLIENT_URL.fullmatch(text) is not None
+
+
+def _client_id(text: str) -> str:
+    return text if _CLIENT_URL.fullmatch(text) else _principal_id(text)
+
+
 def _principal_id(text: str) -> str:
     if not is_principal_id(text):
         raise ValueError("must be 1 to 128 of ASCII letters, digits and . _ ~ @ + | : -")
@@ -126,8 +140,21 @@ def _role_name(text: str) -> str:
     return _addressable(text)
 
 
+def _resource(text: str) -> str:
+    """RFC 8707 §2, without the slash at its end, which requests may have or not."""
+    resource = text.removesuffix("/")
+    if not (is_audience_id(resource) and resource.startswith(("https://", "http://"))):
+        raise ValueError("must be a URL of at most 255 characters, without query and fragment")
+    return resource
+
+
+def is_audience_id(text: str) -> bool:
+    """Whether an audience can have this id or resource."""
+    return _AUDIENCE_ID.fullmatch(text) is not None
+
+
 def _audience_id(text: str) -> str:
-    if not _AUDIENCE_ID.fullmatch(text):
+    if not is_audience_id(text):
         raise ValueError("must be 1 to 255 of ASCII letters, digits and . _ ~ @ + | : - /")
     return _addressable(text)
 
@@ -248,6 +275,7 @@ def _has_surrogate(text: str) -> bool:
 
 
 PrincipalId = Annotated[str, AfterValidator(_principal_id)]
+ClientId = Annotated[str, AfterValidator(_client_id)]
 RoleName = Annotated[str, AfterValidator(_role_name)]
 AudienceId = Annotated[str, AfterValidator(_audience_id)]
 Username = Annotated[
@@ -282,6 +310,18 @@ Algorithm = Annotated[SigningAlgorithm, Field(strict=False)]
 GrantTypes = Annotated[
     list[Annotated[GrantType, Field(strict=False)]],
     Field(max_length=len(GrantType)),
+    AfterValidator(_without_repeats),
+]
+AuthenticationMethod = Annotated[AuthMethod, Field(strict=False)]
+RightsOfUsers = Annotated[UserRights, Field(strict=False)]
+RedirectUris = Annotated[
+    list[Annotated[str, AfterValidator(redirect_uris.checked)]],
+    Field(max_length=MAX_REDIRECT_URIS),
+    AfterValidator(_without_repeats),
+]
+Resources = Annotated[
+    list[Annotated[str, AfterValidator(_resource)]],
+    Field(max_length=MAX_RESOURCES),
     AfterValidator(_without_repeats),
 ]
 Instant = Annotated[AwareDatetime, BeforeValidator(_instant), AfterValidator(_in_utc)]

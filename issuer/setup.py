@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from issuer.audit import Actor, Trail
-from issuer.clients import ClientFields, SecretFields
+from issuer.clients import ClientFields, NewClient, SecretFields
 from issuer.clock import Clock
 from issuer.composition import Composition, UnitOfWork, compose
 from issuer.composition.composition import compose_with
@@ -258,4 +258,6 @@ def _new_admin(work: UnitOfWork, own_audience: str) -> str:
         scopes=[ISSUER_ADMIN],
         audiences=[own_audience],
     )
-    return work.clients.create(fields).client_secret
+    created = work.clients.create(fields)
+    assert isinstance(created, NewClient)
+    return created.client_secret

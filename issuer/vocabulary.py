@@ -10,6 +10,34 @@ class GrantType(StrEnum):
     CLIENT_CREDENTIALS = "client_credentials"
     PASSWORD = "password"  # noqa: S105 - the grant's name
     REFRESH_TOKEN = "refresh_token"  # noqa: S105 - the grant's name
+    AUTHORIZATION_CODE = "authorization_code"
+
+
+class AuthMethod(StrEnum):
+    """How a client authenticates (RFC 7591 §2). `client_secret_basic` allows the other as well."""
+
+    CLIENT_SECRET_BASIC = "client_secret_basic"  # noqa: S105 - the method's name
+    CLIENT_SECRET_POST = "client_secret_post"  # noqa: S105 - the method's name
+    NONE = "none"
+
+    @property
+    def has_secret(self) -> bool:
+        return self is not AuthMethod.NONE
+
+
+class UserRights(StrEnum):
+    """What a user holds through a client: their own rights met with the client's, or all."""
+
+    OWN = "own"
+    ALL = "all"
+
+
+class RegisteredBy(StrEnum):
+    """Who made a client: an administrator, or the client itself (RFC 7591, or its document)."""
+
+    ADMIN = "admin"
+    REGISTRATION = "registration"
+    METADATA = "metadata"
 
 
 class SigningAlgorithm(StrEnum):
@@ -38,6 +66,9 @@ class ErrorCode(StrEnum):
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068 §2.1
 FEED_TYPE = "revocations+jwt"
 AUDIT_CHECKPOINT_TYPE = "audit-checkpoint+jwt"
+
+# The grants of clients that cannot keep a secret, and of those that registered themselves.
+GRANTS_WITH_A_PERSON = frozenset({GrantType.AUTHORIZATION_CODE, GrantType.REFRESH_TOKEN})
 
 SHORTEST_TOKEN = timedelta(minutes=1)
 MAX_TOKEN = timedelta(days=1)

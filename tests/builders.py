@@ -133,7 +133,7 @@ class Deployment:
             client = work.clients.create(ClientFields.read(members))
             for role in roles or []:
                 work.assignments.assign(client.client_id, Assignment(role=role))
-        return Credentials(client.client_id, client.client_secret)
+        return Credentials(client.client_id, getattr(client, "client_secret", ""))
 
     def secret(self, client: Credentials, **fields: Any) -> Credentials:
         """One more secret for the client."""

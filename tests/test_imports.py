@@ -22,6 +22,7 @@ FOUNDATION = {
     "metrics",
     "network",
     "periodic",
+    "redirect_uris",
     "scopes",
     "secret_text",
     "settings",

@@ -24,7 +24,7 @@ router = collection_router(
     CLIENT,
     Descriptions(
         list="List clients in order of id.",
-        create="Create a client with a first secret.",
+        create="Create a client; with a first secret, if it authenticates with one.",
         read="Read a client; never a secret.",
         patch="Change a client. `disabled` takes effect within a second and revokes all its"
         " tokens.",

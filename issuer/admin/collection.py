@@ -84,7 +84,7 @@ def _add_create(router: APIRouter, resource_type: ResourceType[Any, Any], descri
         name=f"create_{resource_type.name}",
         description=description,
         status_code=201,
-        response_model=_with_warnings(resource_type.created or resource_type.model),
+        response_model=_created(resource_type),
         responses=documented("already-exists", body=True),
     )
     def create(
@@ -197,6 +197,12 @@ def _model_with_warnings(model: type[Fields]) -> Any:
 def _with_warnings(model: type[Fields]) -> Any:
     """The model of an answer to a change: where scopes look odd, it has warnings as well."""
     return _model_with_warnings(model) | model if "scopes" in model.model_fields else model
+
+
+def _created(resource_type: ResourceType[Any, Any]) -> Any:
+    """The model of an answer to POST: not all resources have members that are shown once."""
+    model = _with_warnings(resource_type.model)
+    return model if resource_type.created is None else _with_warnings(resource_type.created) | model
 
 
 def _warned(resource: Any) -> Any:

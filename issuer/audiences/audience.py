@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from issuer.fields import Algorithm, AudienceId, Fields, Label, Lifetime, Version
+from issuer.fields import Algorithm, AudienceId, Fields, Label, Lifetime, Resources, Version
 from issuer.resources import ResourceType
 from issuer.vocabulary import SigningAlgorithm
 
@@ -10,7 +10,8 @@ from issuer.vocabulary import SigningAlgorithm
 class AudienceFields(Fields):
     """The members of an audience that an operator sets.
 
-    Without `signing_alg` it gets the first of `ISSUER_SIGNING_ALGORITHMS`.
+    Without `signing_alg` it gets the first of `ISSUER_SIGNING_ALGORITHMS`. `resources` are URLs
+    that a request may name instead of the id (RFC 8707), such as that of an MCP endpoint.
     """
 
     id: AudienceId
@@ -18,6 +19,7 @@ class AudienceFields(Fields):
     signing_alg: Algorithm | None = None
     access_token_ttl: Lifetime | None = None
     include_roles: bool = False
+    resources: Resources = []
 
 
 class Audience(AudienceFields):

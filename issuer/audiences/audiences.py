@@ -61,6 +61,13 @@ class Audiences(Collection[AudienceRow, AudienceFields, Audience]):
             raise NotAllowed("The issuer's own audience cannot be deleted.")
         self._authority.authorize_change(audiences=[before.id])
 
+    def _with_key(self, fields: AudienceFields) -> AudienceFields:
+        if self._store.is_client(fields.id):
+            raise AlreadyExists("client", fields.id)  # the `aud` of an ID token is a client
+        if self._store.named(fields.id):
+            raise AlreadyExists("audience", fields.id)
+        return fields
+
     def _write(self, row: AudienceRow, fields: AudienceFields) -> None:
         alg = fields.signing_alg or self.algorithms[0]
         if alg not in self.algorithms:
@@ -73,6 +80,14 @@ class Audiences(Collection[AudienceRow, AudienceFields, Audience]):
         after = self._changed(row, alg)
         row.signing_alg, row.previous_alg = after.current, after.previous
         row.alg_changes_at = after.changes_at
+        for resource in fields.resources:
+            named = self._store.named(resource)
+            if named is not None and named.id != fields.id:
+                raise InvalidField("resources", f"{resource} names the audience {named.id}")
+        self._store.set_resources(row, fields.resources)
+
+    def _related(self, row: AudienceRow) -> dict[str, Any]:
+        return {"resources": sorted(each.resource for each in row.resources)}
 
     def _changed(self, row: AudienceRow, alg: SigningAlgorithm) -> AlgorithmInUse:
         in_use = AlgorithmInUse(row.signing_alg, row.previous_alg, row.alg_changes_at)

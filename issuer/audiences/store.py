@@ -5,11 +5,13 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Column, inspect, select, update
+from sqlalchemy.orm import selectinload
 
 from issuer.algorithms import AlgorithmInUse
 from issuer.database.store import Store
 from issuer.database.tables import (
     AssignmentRow,
+    AudienceResourceRow,
     AudienceRow,
     Base,
     ClientAudienceRow,
@@ -22,6 +24,24 @@ from issuer.vocabulary import SigningAlgorithm
 class AudienceStore(Store[AudienceRow]):
     kind = "audience"
     row = AudienceRow
+    with_page = (selectinload(AudienceRow.resources),)
+
+    def set_resources(self, row: AudienceRow, resources: list[str]) -> None:
+        """Requests may name the audience by exactly these."""
+        existing = {each.resource: each for each in row.resources}
+        row.resources = [
+            existing.get(resource) or AudienceResourceRow(resource=resource)
+            for resource in resources
+        ]
+
+    def named(self, name: str) -> AudienceRow | None:
+        """The audience of which this is the id or a resource."""
+        resource = self.session.get(AudienceResourceRow, name)
+        return self.find(resource.audience_id if resource else name)
+
+    def is_client(self, audience_id: str) -> bool:
+        """Whether a client has this id."""
+        return self.session.get(ClientRow, audience_id) is not None
 
     def users_of(self, audience_id: str, limit: int) -> list[str]:
         """Clients and assignments that name the audience, as text; at most `limit` of each kind."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from issuer.audiences import AudienceFields
 from issuer.audit import Actor
-from issuer.clients import ClientFields, SecretFields
+from issuer.clients import ClientFields, NewClient, SecretFields
 from issuer.composition import Composition, UnitOfWork
 from issuer.errors import InvalidCredentials, NotFound
 from issuer.files import write_private
@@ -98,7 +98,9 @@ def _client_secret(work: UnitOfWork) -> str:
             grant_types=[GrantType.CLIENT_CREDENTIALS, GrantType.PASSWORD],
             audiences=[AUDIENCE],
         )
-        return work.clients.create(fields).client_secret
+        created = work.clients.create(fields)
+        assert isinstance(created, NewClient)
+        return created.client_secret
     audiences = work.clients.get(_CLIENT).audiences
     work.clients.update(_CLIENT, {"audiences": [*audiences, AUDIENCE], "disabled": False})
     for old in work.clients.secrets(_CLIENT):

@@ -3,30 +3,43 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from issuer.fields import (
     AudienceId,
+    AuthenticationMethod,
+    ClientId,
     CustomClaims,
     Fields,
     GrantTypes,
     Instant,
     Label,
     Lifetime,
-    PrincipalId,
+    RedirectUris,
+    RightsOfUsers,
     Scopes,
     Version,
 )
 from issuer.resources import ResourceType
-from issuer.vocabulary import GrantType
+from issuer.vocabulary import (
+    GRANTS_WITH_A_PERSON,
+    AuthMethod,
+    GrantType,
+    RegisteredBy,
+    UserRights,
+)
 
 MAX_AUDIENCES = 100
 
 
 class ClientFields(Fields):
-    """The members of a client that an operator sets. Without `client_id`, one is generated."""
+    """The members of a client that an operator sets. Without `client_id`, one is generated.
 
-    client_id: PrincipalId | None = None
+    `first_party` skips the consent page, except for redirects that any program on the user's
+    machine could receive (RFC 8252 §8.6).
+    """
+
+    client_id: ClientId | None = None
     name: Label = ""
     grant_types: GrantTypes = [GrantType.CLIENT_CREDENTIALS]
     scopes: Scopes = []
@@ -34,13 +47,41 @@ class ClientFields(Fields):
     access_token_ttl: Lifetime | None = None
     claims: CustomClaims = {}
     may_set_session: bool = False
+    token_endpoint_auth_method: AuthenticationMethod = AuthMethod.CLIENT_SECRET_BASIC
+    redirect_uris: Annotated[RedirectUris, Field(validate_default=True)] = []
+    post_logout_redirect_uris: RedirectUris = []
+    first_party: bool = False
+    user_rights: RightsOfUsers = UserRights.OWN
     disabled: bool = False
+
+    @field_validator("token_endpoint_auth_method")
+    @classmethod
+    def _fits_the_grants(cls, method: AuthMethod, info: ValidationInfo) -> AuthMethod:
+        if not method.has_secret and not GRANTS_WITH_A_PERSON.issuperset(_grants(info)):
+            raise ValueError(
+                "none is for clients whose grant types are authorization_code and refresh_token"
+            )
+        return method
+
+    @field_validator("redirect_uris")
+    @classmethod
+    def _suffice_for_the_grants(cls, uris: list[str], info: ValidationInfo) -> list[str]:
+        if not uris and GrantType.AUTHORIZATION_CODE in _grants(info):
+            raise ValueError("must name one for the grant type authorization_code")
+        return uris
+
+
+def _grants(info: ValidationInfo) -> list[GrantType]:
+    """The grant types, which are validated before; none if they are not valid."""
+    grants: list[GrantType] = info.data.get("grant_types", [])
+    return grants
 
 
 class Client(ClientFields):
     """A stored client."""
 
-    client_id: PrincipalId
+    client_id: ClientId
+    registered_by: RegisteredBy
     created_at: datetime
     updated_at: datetime
     version: Version

@@ -17,8 +17,9 @@ from issuer.clients.store import ClientStore
 from issuer.database.principals import new_id
 from issuer.database.store import as_model
 from issuer.database.tables import ClientRow, ClientSecretRow
-from issuer.errors import InvalidField, NotAllowed, NotFound
+from issuer.errors import AlreadyExists, InvalidField, NotAllowed, NotFound
 from issuer.resources import Principals, Transaction
+from issuer.vocabulary import GRANTS_WITH_A_PERSON, RegisteredBy, UserRights
 
 MAX_SECRETS = 10
 
@@ -36,9 +37,11 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         self._audiences = AudienceStore(transaction.session)
         self._secrets = secrets
 
-    def create(self, fields: ClientFields) -> NewClient:
-        """The new client with its first secret, which cannot be shown again."""
+    def create(self, fields: ClientFields) -> Client:
+        """The new client: a `NewClient` with its first secret, if it authenticates with one."""
         client = super().create(fields)
+        if not client.token_endpoint_auth_method.has_secret:
+            return client
         _, secret = self.add_secret(client.client_id, SecretFields())
         return NewClient.model_construct(**dict(client), client_secret=secret)
 
@@ -56,8 +59,10 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
 
     def add_secret(self, client_id: str, fields: SecretFields) -> tuple[ClientSecret, str]:
         """One more secret for the client, which cannot be shown again."""
-        self._row_to_change(client_id)
+        client = self._row_to_change(client_id)
         now = self._clock()
+        if not client.token_endpoint_auth_method.has_secret:
+            raise NotAllowed(f"The client {client_id} authenticates without a secret.")
         if len(self._store.secrets_of(client_id)) >= MAX_SECRETS:
             raise NotAllowed(f"A client has at most {MAX_SECRETS} secrets. Delete one first.")
         if fields.expires_at is not None and fields.expires_at <= now:
@@ -86,14 +91,23 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         self._row_to_change(client_id)
         for row in self._store.secrets_of(client_id):
             if row.id == secret_id:
-                self._store.session.delete(row)
-                self._store.session.flush()
-                self._note("secret_deleted", client_id, secret_id=secret_id)
+                self._delete_secret(row)
                 break
         else:
             raise NotFound("secret", secret_id)
         if and_its_tokens:
             self.revoke_tokens(client_id)
+
+    def _delete_secret(self, row: ClientSecretRow) -> None:
+        self._store.session.delete(row)
+        self._store.session.flush()
+        self._note("secret_deleted", row.client_id, secret_id=row.id)
+
+    def _with_key(self, fields: ClientFields) -> ClientFields:
+        if fields.client_id and self._audiences.find(fields.client_id):
+            # The `aud` of an ID token is a client.
+            raise AlreadyExists("audience", fields.client_id)
+        return super()._with_key(fields)
 
     def _authorize(self, before: ClientFields | None, after: ClientFields | None) -> None:
         if before is not None:
@@ -107,11 +121,38 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         for audience_id in fields.audiences:
             if self._audiences.find(audience_id) is None:
                 raise InvalidField("audiences", f"there is no audience {audience_id!r}")
+        row.registered_by = row.registered_by or RegisteredBy.ADMIN
+        if row.registered_by is not RegisteredBy.ADMIN:
+            require_no_rights(fields)
         super()._write(row, fields)
         self._store.set_audiences(row, fields.audiences)
+        if not fields.token_endpoint_auth_method.has_secret:
+            for secret in self._store.secrets_of(row.client_id):
+                self._delete_secret(secret)
 
     def _related(self, row: ClientRow) -> dict[str, Any]:
         return {"audiences": sorted(each.audience_id for each in row.audiences)}
 
     def _revoke(self, key: str) -> None:
         self._revocations.client(key)
+
+
+def require_no_rights(fields: ClientFields) -> None:
+    """`InvalidField` unless the client has no rights of its own and acts only for people."""
+    required = {
+        "scopes": [],
+        "audiences": [],
+        "claims": {},
+        "may_set_session": False,
+        "first_party": False,
+        "user_rights": UserRights.ALL,
+    }
+    problems = [
+        (name, "cannot be changed: the client registered itself")
+        for name, value in required.items()
+        if getattr(fields, name) != value
+    ]
+    if not GRANTS_WITH_A_PERSON.issuperset(fields.grant_types):
+        problems.append(("grant_types", "may be authorization_code and refresh_token only"))
+    if problems:
+        raise InvalidField(*problems[0], *problems[1:])

@@ -23,7 +23,13 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
-from issuer.vocabulary import GrantType, SigningAlgorithm
+from issuer.vocabulary import (
+    AuthMethod,
+    GrantType,
+    RegisteredBy,
+    SigningAlgorithm,
+    UserRights,
+)
 
 _NAMES = {
     "ix": "ix_%(column_0_label)s",
@@ -36,8 +42,13 @@ _NAMES = {
 
 Word = TypeVar("Word", bound=StrEnum)
 
-# Stored as text: a new algorithm must not need a migration.
-_ALGORITHM = Enum(SigningAlgorithm, native_enum=False, length=16, values_callable=list)
+
+def _word(words: type[StrEnum], length: int) -> Enum:
+    """Stored as text: a new word must not need a migration."""
+    return Enum(words, native_enum=False, length=length, values_callable=list)
+
+
+_ALGORITHM = _word(SigningAlgorithm, 16)
 
 
 class Instant(TypeDecorator[datetime]):
@@ -135,6 +146,20 @@ class AudienceRow(Versioned, SeenByDirectory, Base):
     alg_changes_at: Mapped[datetime | None]
     access_token_ttl: Mapped[timedelta | None]
     include_roles: Mapped[bool]
+    resources: Mapped[list["AudienceResourceRow"]] = relationship(
+        cascade="all, delete-orphan", passive_deletes=True
+    )
+
+
+class AudienceResourceRow(SeenByDirectory, Base):
+    """A URL that a token request may name instead of the id of the audience (RFC 8707)."""
+
+    __tablename__ = "audience_resources"
+
+    resource: Mapped[str] = mapped_column(String(255), primary_key=True)
+    audience_id: Mapped[str] = mapped_column(
+        ForeignKey("audiences.id", ondelete="CASCADE"), index=True
+    )
 
 
 class RoleRow(Versioned, SeenByDirectory, Base):
@@ -150,7 +175,7 @@ class PrincipalRow(SeenByDirectory, Base):
 
     __tablename__ = "principals"
 
-    folded_id: Mapped[str] = mapped_column(String(128), primary_key=True)
+    folded_id: Mapped[str] = mapped_column(String(255), primary_key=True)
     kind: Mapped[str] = mapped_column(String(8))
 
 
@@ -209,7 +234,7 @@ class KnownAddressRow(CountedTries, Base):
 class ClientRow(Versioned, SeenByDirectory, Base):
     __tablename__ = "clients"
 
-    client_id: Mapped[str] = mapped_column(String(128), primary_key=True)
+    client_id: Mapped[str] = mapped_column(String(255), primary_key=True)
     folded_id: Mapped[str] = mapped_column(
         ForeignKey("principals.folded_id", ondelete="CASCADE"), unique=True
     )
@@ -219,6 +244,12 @@ class ClientRow(Versioned, SeenByDirectory, Base):
     access_token_ttl: Mapped[timedelta | None]
     claims: Mapped[dict[str, Any]]
     may_set_session: Mapped[bool]
+    token_endpoint_auth_method: Mapped[AuthMethod] = mapped_column(_word(AuthMethod, 32))
+    redirect_uris: Mapped[list[str]]
+    post_logout_redirect_uris: Mapped[list[str]]
+    first_party: Mapped[bool]
+    user_rights: Mapped[UserRights] = mapped_column(_word(UserRights, 16))
+    registered_by: Mapped[RegisteredBy] = mapped_column(_word(RegisteredBy, 16))
     disabled: Mapped[bool]
     audiences: Mapped[list["ClientAudienceRow"]] = relationship(
         cascade="all, delete-orphan", passive_deletes=True
@@ -365,7 +396,7 @@ class RefreshFamilyRow(Base):
     digest: Mapped[bytes]
     salt: Mapped[bytes | None]
     asked: Mapped[bytes | None]
-    client_id: Mapped[str] = mapped_column(String(128), index=True)
+    client_id: Mapped[str] = mapped_column(String(255), index=True)
     user_id: Mapped[str] = mapped_column(String(128), index=True)
     audience_id: Mapped[str] = mapped_column(String(255), index=True)
     scopes: Mapped[list[str]]
@@ -386,7 +417,7 @@ class AuditEventRow(Base):
         BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
     )
     at: Mapped[datetime] = mapped_column(index=True)
-    actor: Mapped[str | None] = mapped_column(String(128), index=True)
+    actor: Mapped[str | None] = mapped_column(String(255), index=True)
     action: Mapped[str] = mapped_column(String(64))
     target: Mapped[str | None] = mapped_column(String(255), index=True)
     outcome: Mapped[str] = mapped_column(String(16))
@@ -424,7 +455,7 @@ class RevokedTokenRow(Base):
 
     kind: Mapped[str] = mapped_column(String(8), primary_key=True)
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    client_id: Mapped[str] = mapped_column(String(128))
+    client_id: Mapped[str] = mapped_column(String(255))
     subject: Mapped[str] = mapped_column(String(128))
     expires_at: Mapped[datetime] = mapped_column(index=True)
     change: Mapped[int] = mapped_column(BigInteger, index=True)

@@ -13,7 +13,7 @@ from issuer.database.counts import read_change_count
 from issuer.directory import store
 from issuer.directory.records import AudienceRecord, ClientRecord, UserRecord
 from issuer.errors import ConfigurationError, NotFound, Unavailable
-from issuer.fields import is_principal_id
+from issuer.fields import is_client_id
 from issuer.periodic import Periodic
 
 LOOK_EVERY = timedelta(milliseconds=250)
@@ -159,4 +159,4 @@ class Directory:
 
 def _possible(principal_id: str) -> str:
     """The id, or one that does not exist: PostgreSQL raises an error for NUL in a query."""
-    return principal_id if is_principal_id(principal_id) else ""
+    return principal_id if is_client_id(principal_id) else ""

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from issuer.algorithms import AlgorithmInUse
 from issuer.scopes import counting_at
-from issuer.vocabulary import GrantType
+from issuer.vocabulary import AuthMethod, GrantType, RegisteredBy, UserRights
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,11 @@ class AudienceRecord:
     access_token_ttl: timedelta | None
     include_roles: bool
     is_own: bool
+    resources: tuple[str, ...] = ()
+
+    def is_named(self, name: str) -> bool:
+        """Whether `name` is its id or one of its resources, a trailing slash ignored."""
+        return name == self.id or name.removesuffix("/") in {self.id, *self.resources}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +64,15 @@ class SecretRecord:
 
 @dataclass(frozen=True, slots=True)
 class ClientRecord:
-    """A client with everything its token requests may need."""
+    """A client with everything its requests may need.
+
+    `audiences` of a client that registered itself are all but the issuer's own.
+    """
 
     client_id: str
+    name: str
     disabled: bool
+    token_endpoint_auth_method: AuthMethod
     grant_types: frozenset[GrantType]
     audiences: Mapping[str, AudienceRecord]
     access_token_ttl: timedelta | None
@@ -70,6 +80,21 @@ class ClientRecord:
     may_set_session: bool
     rights: Rights
     secrets: tuple[SecretRecord, ...]
+    redirect_uris: tuple[str, ...]
+    post_logout_redirect_uris: tuple[str, ...]
+    first_party: bool
+    user_rights: UserRights
+    registered_by: RegisteredBy
+
+    @property
+    def is_self_registered(self) -> bool:
+        """Whether no administrator made it: then it has no rights of its own."""
+        return self.registered_by is not RegisteredBy.ADMIN
+
+    def audience_named(self, name: str) -> AudienceRecord | None:
+        """The audience of that id or resource, among those it may have tokens for."""
+        found = self.audiences.get(name)
+        return found or next((a for a in self.audiences.values() if a.is_named(name)), None)
 
     def live_secrets(self, now: datetime) -> list[SecretRecord]:
         """The secrets that have not expired."""

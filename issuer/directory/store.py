@@ -1,11 +1,16 @@
 """Reading records from SQL: a fixed number of queries, however much a principal has."""
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from collections import defaultdict
+from collections.abc import Callable
+from typing import TypeAlias
+
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from issuer.algorithms import AlgorithmInUse
 from issuer.database.tables import (
     AssignmentRow,
+    AudienceResourceRow,
     AudienceRow,
     ClientAudienceRow,
     ClientRow,
@@ -22,6 +27,9 @@ from issuer.directory.records import (
     UserRecord,
 )
 from issuer.fields import fold_id
+from issuer.vocabulary import RegisteredBy
+
+AreAudiences: TypeAlias = Callable[[InstrumentedAttribute[str]], ColumnElement[bool]]
 
 
 def load_client(session: Session, client_id: str, own_audience: str) -> ClientRecord | None:
@@ -30,11 +38,7 @@ def load_client(session: Session, client_id: str, own_audience: str) -> ClientRe
     The time of the answer must not reveal that a client is unknown.
     """
     row = session.scalars(select(ClientRow).where(ClientRow.client_id == client_id)).one_or_none()
-    audiences = session.scalars(
-        select(AudienceRow)
-        .join(ClientAudienceRow, ClientAudienceRow.audience_id == AudienceRow.id)
-        .where(ClientAudienceRow.client_id == client_id)
-    ).all()
+    audiences = _audiences(session, _permitted(row, client_id, own_audience), own_audience)
     secrets = session.scalars(
         select(ClientSecretRow).where(ClientSecretRow.client_id == client_id)
     ).all()
@@ -43,14 +47,21 @@ def load_client(session: Session, client_id: str, own_audience: str) -> ClientRe
         return None
     return ClientRecord(
         client_id=row.client_id,
+        name=row.name,
         disabled=row.disabled,
+        token_endpoint_auth_method=row.token_endpoint_auth_method,
         grant_types=frozenset(row.grant_types),
-        audiences={each.id: _audience(each, own_audience) for each in audiences},
+        audiences={each.id: each for each in audiences},
         access_token_ttl=row.access_token_ttl,
         claims=row.claims,
         may_set_session=row.may_set_session,
         rights=Rights(frozenset(row.scopes), roles),
         secrets=tuple(SecretRecord(each.id, each.digest, each.expires_at) for each in secrets),
+        redirect_uris=tuple(row.redirect_uris),
+        post_logout_redirect_uris=tuple(row.post_logout_redirect_uris),
+        first_party=row.first_party,
+        user_rights=row.user_rights,
+        registered_by=row.registered_by,
     )
 
 
@@ -65,17 +76,36 @@ def load_user(session: Session, user_id: str) -> UserRecord | None:
 
 def load_audience(session: Session, audience_id: str, own_audience: str) -> AudienceRecord | None:
     """The audience of exactly this id."""
-    row = session.get(AudienceRow, audience_id)
-    return None if row is None else _audience(row, own_audience)
+    return next(iter(_audiences(session, lambda column: column == audience_id, own_audience)), None)
 
 
-def _audience(row: AudienceRow, own_audience: str) -> AudienceRecord:
+def _permitted(row: ClientRow | None, client_id: str, own_audience: str) -> AreAudiences:
+    """All audiences but the issuer's own for a client that registered itself."""
+    if row is not None and row.registered_by is not RegisteredBy.ADMIN:
+        return lambda column: column != own_audience
+    named = select(ClientAudienceRow.audience_id).where(ClientAudienceRow.client_id == client_id)
+    return lambda column: column.in_(named)
+
+
+def _audiences(session: Session, are: AreAudiences, own_audience: str) -> list[AudienceRecord]:
+    rows = session.scalars(select(AudienceRow).where(are(AudienceRow.id))).all()
+    found = session.scalars(
+        select(AudienceResourceRow).where(are(AudienceResourceRow.audience_id))
+    ).all()
+    resources: dict[str, list[str]] = defaultdict(list)
+    for each in found:
+        resources[each.audience_id].append(each.resource)
+    return [_audience(row, resources[row.id], own_audience) for row in rows]
+
+
+def _audience(row: AudienceRow, resources: list[str], own_audience: str) -> AudienceRecord:
     return AudienceRecord(
         id=row.id,
         signing_alg=AlgorithmInUse(row.signing_alg, row.previous_alg, row.alg_changes_at),
         access_token_ttl=row.access_token_ttl,
         include_roles=row.include_roles,
         is_own=row.id == own_audience,
+        resources=tuple(resources),
     )
 
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from issuer.audiences import AudienceFields
 from issuer.clients import ClientFields
-from issuer.fields import Fields, PrincipalId
+from issuer.fields import ClientId, Fields
 from issuer.roles import Assignment, RoleFields
 from issuer.users import UserFields
 
@@ -17,9 +17,9 @@ Assigned = Annotated[
 
 
 class ClientEntry(ClientFields):
-    """A client. Its first secret is created with it."""
+    """A client. Its first secret is created with it, if it has secrets."""
 
-    client_id: PrincipalId
+    client_id: ClientId
     roles: Assigned = []
 
 

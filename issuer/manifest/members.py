@@ -11,7 +11,15 @@ from issuer.roles import Assignment
 
 Model = TypeVar("Model", bound=BaseModel)
 
-_SETS = {"scopes", "audiences", "grant_types"}  # order and repetitions have no meaning
+# Order and repetitions have no meaning.
+_SETS = {
+    "audiences",
+    "grant_types",
+    "post_logout_redirect_uris",
+    "redirect_uris",
+    "resources",
+    "scopes",
+}
 
 
 def bare(model: type[Model], fields: Fields) -> Model:

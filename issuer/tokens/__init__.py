@@ -1,6 +1,6 @@
 """Access tokens: from an authorization to a signed JWT (RFC 9068)."""
 
-from issuer.tokens.authorization import Authorization
+from issuer.tokens.authorization import Authorization, held_through
 from issuer.tokens.feed import FeedPublisher
 from issuer.tokens.issuing import AccessToken, NotBefore, Signer, TokenIssuer, TokenTooLarge
 from issuer.tokens.reading import TokenReader, VerifiedToken
@@ -18,5 +18,6 @@ __all__ = [
     "TokenRevocations",
     "TokenTooLarge",
     "VerifiedToken",
+    "held_through",
     "still_held",
 ]

@@ -5,6 +5,15 @@ from dataclasses import dataclass, field, replace
 
 from issuer.directory import AudienceRecord, ClientRecord, UserRecord
 from issuer.scopes import covers, covers_any, meet, narrow
+from issuer.vocabulary import UserRights
+
+
+def held_through(
+    client: ClientRecord, user: UserRecord, audience: AudienceRecord
+) -> frozenset[str]:
+    """What the user holds at the audience through the client: what both hold, or all."""
+    held = user.rights.at(audience)
+    return held if client.user_rights is UserRights.ALL else meet(held, client.rights.at(audience))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +45,12 @@ class Authorization:
     def of_user(
         cls, user: UserRecord, client: ClientRecord, audience: AudienceRecord
     ) -> "Authorization":
-        """A user through a client: the scopes that both hold at the audience."""
+        """A user through a client: what the user holds at the audience, as the client allows."""
         return cls(
             subject=user.id,
             client=client,
             audience=audience,
-            scopes=meet(user.rights.at(audience), client.rights.at(audience)),
+            scopes=held_through(client, user, audience),
             roles={grant.role: grant.scopes for grant in user.rights.roles_at(audience)},
             claims=user.claims,
         )

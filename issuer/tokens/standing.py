@@ -5,7 +5,8 @@ This issuer, as the resource server, need not wait for the token to expire.
 
 from issuer.directory import Directory
 from issuer.errors import InvalidCredentials
-from issuer.scopes import covers, meet
+from issuer.scopes import covers
+from issuer.tokens.authorization import held_through
 from issuer.tokens.reading import VerifiedToken
 
 
@@ -19,10 +20,11 @@ def still_held(directory: Directory, token: VerifiedToken) -> frozenset[str]:
     audience = client.audiences.get(token.audience) if client else None
     if client is None or audience is None or client.disabled:
         raise InvalidCredentials("the client is deleted or disabled, or lost the audience")
-    now_held = client.rights.at(audience)
-    if token.subject != token.client_id:
+    if token.subject == token.client_id:
+        now_held = client.rights.at(audience)
+    else:
         user = directory.load_user(token.subject)
         if user is None or user.disabled:
             raise InvalidCredentials("the user is deleted or disabled")
-        now_held = meet(user.rights.at(audience), now_held)
+        now_held = held_through(client, user, audience)
     return frozenset(scope for scope in token.scopes if covers(now_held, scope))

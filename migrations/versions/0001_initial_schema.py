@@ -25,6 +25,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audiences")),
     )
     op.create_table(
+        "audience_resources",
+        sa.Column("resource", sa.String(255), nullable=False),
+        sa.Column("audience_id", sa.String(255), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["audience_id"],
+            ["audiences.id"],
+            name=op.f("fk_audience_resources_audience_id_audiences"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("resource", name=op.f("pk_audience_resources")),
+    )
+    op.create_index("ix_audience_resources_audience_id", "audience_resources", ["audience_id"])
+    op.create_table(
         "audit_checkpoints",
         sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
@@ -41,7 +54,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("actor", sa.String(128), nullable=True),
+        sa.Column("actor", sa.String(255), nullable=True),
         sa.Column("action", sa.String(64), nullable=False),
         sa.Column("target", sa.String(255), nullable=True),
         sa.Column("outcome", sa.String(16), nullable=False),
@@ -87,7 +100,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "principals",
-        sa.Column("folded_id", sa.String(128), nullable=False),
+        sa.Column("folded_id", sa.String(255), nullable=False),
         sa.Column("kind", sa.String(8), nullable=False),
         sa.PrimaryKeyConstraint("folded_id", name=op.f("pk_principals")),
     )
@@ -114,7 +127,7 @@ def upgrade() -> None:
         "revoked_tokens",
         sa.Column("kind", sa.String(8), nullable=False),
         sa.Column("id", sa.String(40), nullable=False),
-        sa.Column("client_id", sa.String(128), nullable=False),
+        sa.Column("client_id", sa.String(255), nullable=False),
         sa.Column("subject", sa.String(128), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("change", sa.BigInteger(), nullable=False),
@@ -164,7 +177,7 @@ def upgrade() -> None:
             autoincrement=True,
             nullable=False,
         ),
-        sa.Column("folded_id", sa.String(128), nullable=False),
+        sa.Column("folded_id", sa.String(255), nullable=False),
         sa.Column("role_name", sa.String(128), nullable=False),
         sa.Column("audience_id", sa.String(255), nullable=True),
         sa.ForeignKeyConstraint(
@@ -202,14 +215,20 @@ def upgrade() -> None:
     )
     op.create_table(
         "clients",
-        sa.Column("client_id", sa.String(128), nullable=False),
-        sa.Column("folded_id", sa.String(128), nullable=False),
+        sa.Column("client_id", sa.String(255), nullable=False),
+        sa.Column("folded_id", sa.String(255), nullable=False),
         sa.Column("name", sa.String(255), nullable=False),
         sa.Column("grant_types", sa.JSON(), nullable=False),
         sa.Column("scopes", sa.JSON(), nullable=False),
         sa.Column("access_token_ttl", sa.Integer(), nullable=True),
         sa.Column("claims", sa.JSON(), nullable=False),
         sa.Column("may_set_session", sa.Boolean(), nullable=False),
+        sa.Column("token_endpoint_auth_method", sa.String(32), nullable=False),
+        sa.Column("redirect_uris", sa.JSON(), nullable=False),
+        sa.Column("post_logout_redirect_uris", sa.JSON(), nullable=False),
+        sa.Column("first_party", sa.Boolean(), nullable=False),
+        sa.Column("user_rights", sa.String(16), nullable=False),
+        sa.Column("registered_by", sa.String(16), nullable=False),
         sa.Column("disabled", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
@@ -226,7 +245,7 @@ def upgrade() -> None:
     op.create_table(
         "users",
         sa.Column("id", sa.String(128), nullable=False),
-        sa.Column("folded_id", sa.String(128), nullable=False),
+        sa.Column("folded_id", sa.String(255), nullable=False),
         sa.Column("username", sa.String(128), nullable=False),
         sa.Column("folded_username", sa.String(1024), nullable=False),
         sa.Column("email", sa.String(254), nullable=True),
@@ -249,7 +268,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "client_audiences",
-        sa.Column("client_id", sa.String(128), nullable=False),
+        sa.Column("client_id", sa.String(255), nullable=False),
         sa.Column("audience_id", sa.String(255), nullable=False),
         sa.ForeignKeyConstraint(
             ["audience_id"],
@@ -268,7 +287,7 @@ def upgrade() -> None:
     op.create_table(
         "client_secrets",
         sa.Column("id", sa.String(64), nullable=False),
-        sa.Column("client_id", sa.String(128), nullable=False),
+        sa.Column("client_id", sa.String(255), nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("label", sa.String(255), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -309,7 +328,7 @@ def upgrade() -> None:
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("salt", sa.LargeBinary(), nullable=True),
         sa.Column("asked", sa.LargeBinary(), nullable=True),
-        sa.Column("client_id", sa.String(128), nullable=False),
+        sa.Column("client_id", sa.String(255), nullable=False),
         sa.Column("user_id", sa.String(128), nullable=False),
         sa.Column("audience_id", sa.String(255), nullable=False),
         sa.Column("scopes", sa.JSON(), nullable=False),

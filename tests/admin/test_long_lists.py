@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import event, insert
 
 from issuer.database.tables import ClientAudienceRow, ClientRow, PrincipalRow
-from issuer.vocabulary import GrantType
+from issuer.vocabulary import AuthMethod, GrantType, RegisteredBy, UserRights
 from tests.builders import Deployment
 from tests.drivers import AdminApi
 
@@ -24,6 +24,12 @@ def fill(deployment: Deployment) -> None:
         "access_token_ttl": None,
         "claims": {},
         "may_set_session": False,
+        "token_endpoint_auth_method": AuthMethod.CLIENT_SECRET_BASIC,
+        "redirect_uris": [],
+        "post_logout_redirect_uris": [],
+        "first_party": False,
+        "user_rights": UserRights.OWN,
+        "registered_by": RegisteredBy.ADMIN,
         "disabled": False,
         "version": 1,
         "created_at": now,

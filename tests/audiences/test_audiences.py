@@ -2,7 +2,7 @@
 
 import pytest
 
-from issuer.errors import InUse, InvalidField, NotAllowed
+from issuer.errors import AlreadyExists, InUse, InvalidField, NotAllowed
 from issuer.roles import Assignment
 from tests.builders import URL, Deployment
 from tests.drivers import TokenEndpoint
@@ -38,3 +38,41 @@ def test_an_audience_in_use_is_deleted_only_with_cascade(
         work.audiences.delete("other-os", cascade=True)
     assert token_endpoint.client_credentials(client).status == 200
     assert token_endpoint.client_credentials(client, audience="other-os").error == "invalid_target"
+
+
+def test_a_resource_names_one_audience(deployment: Deployment):
+    """RFC 8707. The id of an audience is a name of it, too."""
+    deployment.audience("https://a.example", resources=["https://os.example/mcp/"])
+    for taken in ("https://os.example/mcp", "https://a.example"):
+        with pytest.raises(InvalidField, match="resources"):
+            deployment.audience("other-os", resources=[taken])
+    with pytest.raises(AlreadyExists):
+        deployment.audience("https://os.example/mcp")
+
+
+def test_a_token_request_may_name_a_resource_of_the_audience(
+    deployment: Deployment, token_endpoint: TokenEndpoint
+):
+    """RFC 8707 §2. Clients add a slash to a URL without a path, or not."""
+    with deployment.changing() as work:
+        work.audiences.update(
+            "my-os", {"resources": ["https://os.example", "https://os.example/mcp"]}
+        )
+    client = deployment.client(scopes=["agents:run"])
+    for named in ("https://os.example", "https://os.example/", "https://os.example/mcp", "my-os"):
+        answer = token_endpoint.client_credentials(client, resource=named)
+        assert token_endpoint.claims(answer)["aud"] == "my-os"
+    with deployment.changing() as work:
+        work.audiences.update("my-os", {"resources": ["https://os.example/mcp"]})
+    deployment.services.tokens.changes.look()
+    answer = token_endpoint.client_credentials(client, resource="https://os.example")
+    assert answer.error == "invalid_target"
+
+
+@pytest.mark.parametrize(
+    "resource",
+    ["os.example", "ftp://os.example", "https://os.example/?a=b", "https://os.example/#a"],
+)
+def test_a_resource_is_a_url_without_query_and_fragment(deployment: Deployment, resource: str):
+    with pytest.raises(InvalidField, match="resources"):
+        deployment.audience("other-os", resources=[resource])

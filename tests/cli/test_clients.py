@@ -58,6 +58,12 @@ def test_every_member_has_an_option(cli: Cli, ci_bot: dict[str, object]):
         "access_token_ttl": 300,
         "claims": {"tenant": "a"},
         "may_set_session": True,
+        "token_endpoint_auth_method": "client_secret_basic",
+        "redirect_uris": [],
+        "post_logout_redirect_uris": [],
+        "first_party": False,
+        "user_rights": "own",
+        "registered_by": "admin",
         "disabled": True,
         "client_secret": created["client_secret"],
     }

@@ -101,7 +101,7 @@ class Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
         return named.pop() if named else None
 
     def _permitted(self, client: ClientRecord, audience_id: str) -> AudienceRecord:
-        audience = client.audiences.get(audience_id)
+        audience = client.audience_named(audience_id)
         if audience is None:
             raise OAuthError(
                 ErrorCode.INVALID_TARGET, "The client may not have tokens for this audience."

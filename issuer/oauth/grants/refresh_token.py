@@ -73,10 +73,11 @@ class RefreshToken(Grant, RefreshTokenGrant):  # type: ignore[misc]
 
     def _audience(self, client: ClientRecord) -> AudienceRecord:
         """The audience of the sign-in, and no other (RFC 8707 §2.2)."""
-        granted = self.request.refresh_token.family.audience_id
-        if self._requested_audience() not in {None, granted}:
+        granted = self._permitted(client, self.request.refresh_token.family.audience_id)
+        requested = self._requested_audience()
+        if requested is not None and not granted.is_named(requested):
             raise OAuthError(ErrorCode.INVALID_TARGET, "The refresh token is for another audience.")
-        return self._permitted(client, granted)
+        return granted
 
     def _sid(self, client: ClientRecord) -> str | None:
         family_id: str = self.request.refresh_token.family.id

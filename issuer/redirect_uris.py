@@ -1,0 +1,66 @@
+"""Redirect URIs: which ones a client may register, and which requests match (RFC 8252, 9700)."""
+
+import re
+from collections.abc import Iterable
+from urllib.parse import SplitResult, urlsplit
+
+MAX_LENGTH = 1024
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+# A browser runs or shows what these name, instead of opening an application.
+_NOT_OF_APPLICATIONS = frozenset(
+    "javascript data vbscript file blob about filesystem view-source".split()  # noqa: SIM905
+)
+_CHARACTERS = re.compile(r"[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]+")  # RFC 3986 §2, without #
+_ON_LOOPBACK = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]|localhost))(?::\d{1,5})?([/?].*)?")
+
+
+def checked(uri: str) -> str:
+    """The URI, if a client may register it; `ValueError` otherwise.
+
+    `https`, `http` on loopback only (RFC 8252 §7.3), or a scheme of an application (§7.1).
+    """
+    if "#" in uri:
+        raise ValueError("may not have a fragment")
+    if len(uri) > MAX_LENGTH or not _CHARACTERS.fullmatch(uri):
+        raise ValueError(f"must be a URI of at most {MAX_LENGTH} characters (RFC 3986)")
+    parts = _parts(uri)
+    if parts.scheme in {"https", "http"} and not parts.hostname:
+        raise ValueError("must name a host")
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        raise ValueError("may be http on 127.0.0.1, [::1] and localhost only; use https")
+    if not parts.scheme or parts.scheme in _NOT_OF_APPLICATIONS:
+        raise ValueError("must begin with https:// or the scheme of an application")
+    return uri
+
+
+def is_registered(uri: str, registered: Iterable[str]) -> bool:
+    """Whether `uri` is a registered one, byte for byte but for the port on loopback."""
+    without_port = _without_port(uri)
+    return any(
+        uri == each or (without_port is not None and without_port == _without_port(each))
+        for each in registered
+    )
+
+
+def is_of_a_web_server(uri: str) -> bool:
+    """Whether only the owner of a host name can receive what is sent there (RFC 8252 §8.6)."""
+    return uri.startswith("https://")
+
+
+def _parts(uri: str) -> SplitResult:
+    try:
+        parts = urlsplit(uri)
+        _ = parts.port, parts.hostname
+    except ValueError:
+        raise ValueError("is not a valid URI") from None
+    if "@" in parts.netloc:
+        raise ValueError("may not have user information")
+    if not uri.startswith(f"{parts.scheme}:"):
+        raise ValueError("must have its scheme in lower case")
+    return parts
+
+
+def _without_port(uri: str) -> tuple[str, str] | None:
+    match = _ON_LOOPBACK.fullmatch(uri)
+    return None if match is None else (match[1], match[2] or "")
