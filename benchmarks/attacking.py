@@ -172,7 +172,8 @@ async def lone_crlf(target: Target) -> None:
 
 
 async def many_connections(target: Target) -> None:
-    with target.held(4_000, b""):
+    """More than a process accepts at once."""
+    with target.held(6_000, b""):
         await asyncio.Event().wait()
 
 
@@ -242,7 +243,7 @@ ATTACKS = (
     Attack("300 readers of large answers that read nothing", slow_readers),
     Attack("60 readers of a large feed that read nothing", readers_of_a_large_feed, fill_the_feed),
     Attack("500 connections that send empty lines", lone_crlf),
-    Attack("4,000 connections that send nothing", many_connections),
+    Attack("6,000 connections that send nothing", many_connections),
     Attack("malformed token requests, 16 connections", malformed_requests),
     Attack("wrong secrets, 16 connections", wrong_secrets),
     Attack("sign-ins, right and wrong, 40 connections", sign_ins),

@@ -231,7 +231,7 @@ class Settings(BaseModel):
         ge=1,
         le=1_000_000,
         description="Connections that a process accepts at once; fewer if the limit of open"
-        " files is lower. Further ones are closed.",
+        " files is lower. See [Sizes](limits.md#sizes).",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The lowest level that is logged."

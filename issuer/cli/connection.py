@@ -7,7 +7,7 @@ import httptools
 import structlog
 from uvicorn.protocols.http.flow_control import FlowControl
 
-from issuer.cli.connection_limit import ConnectionLimit
+from issuer.cli.connection_limit import ConnectionLimit, LimitedConnection
 from issuer.cli.framing import FramedProtocol, RequestRefused
 from issuer.cli.transport import BoundedTransport
 
@@ -39,14 +39,14 @@ class BoundedConnection(FramedProtocol):
     _dropped = 0
     _deadline: asyncio.TimerHandle | None = None
     _deadline_is_of: object = None
-    _answered_at = 0.0
+    _answered_at = 0.0  # or accepted
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._bounded = BoundedTransport(transport, self.loop, self._is_receiving)
         super().connection_made(cast(asyncio.Transport, self._bounded))
-        self.flow = _Flow(self)
-        if self.limit.is_exceeded(len(self.connections)):
-            transport.abort()
+        self.flow = self._flow = _Flow(self)
+        self._answered_at = self.loop.time()
+        self.limit.admit(self, cast(set[LimitedConnection], self.connections))
         self._set_deadlines()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -55,8 +55,10 @@ class BoundedConnection(FramedProtocol):
         self._unset_keepalive_if_required()  # uvicorn does so only where there was no error
         self.pipeline.clear()
         super().connection_lost(exc)
+        self.limit.lost(self)
         # They refer to each other: the collector comes late, and much may have waited here.
         self.cycle = self.scope = self._deadline_is_of = None  # type: ignore[assignment]
+        self._flow.forget()
 
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
@@ -87,6 +89,18 @@ class BoundedConnection(FramedProtocol):
             self._set_deadlines()
         if self.flow.read_paused:
             self.flow.resume_reading()
+
+    @property
+    def waits_since(self) -> float | None:
+        """When it was last answered, if the caller has to send or to read now; otherwise None."""
+        is_answering = self.cycle is not None and not self.cycle.response_complete
+        is_sending = self._is_in_body and not self.pipeline  # the request that is answered
+        waits = not is_answering or is_sending or self.flow.write_paused
+        return self._answered_at if waits else None
+
+    def abort(self) -> None:
+        """Close at once."""
+        self.transport.abort()
 
     def _is_receiving(self) -> bool:
         return self._is_in_body and not self._refusal
@@ -191,8 +205,12 @@ class _Flow(FlowControl):
 
     def __init__(self, connection: BoundedConnection) -> None:
         super().__init__(connection.transport)
-        self._connection = connection
+        self._connection: BoundedConnection | None = connection
 
     def resume_reading(self) -> None:
-        if self.read_paused and not self._connection.has_waiting:
+        if self.read_paused and self._connection and not self._connection.has_waiting:
             super().resume_reading()
+
+    def forget(self) -> None:
+        """The connection is lost."""
+        self._connection = None

@@ -1,36 +1,77 @@
-"""How many connections a process has at once."""
+"""How many connections a process has at once, and which is closed for another."""
 
+import heapq
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from typing import Protocol
 
 import structlog
 
 _OTHER_FILES = 256  # the database, the listener, the log and what libraries open
 _SECONDS_BETWEEN_WARNINGS = 60.0
+_MOST_CLOSED_AT_ONCE = 32
 
 log = structlog.get_logger(__name__)
 
 
+class LimitedConnection(Protocol):
+    """What the limit needs to know of a connection."""
+
+    @property
+    def waits_since(self) -> float | None:
+        """When it began to wait for its caller; None while it does not."""
+
+    def abort(self) -> None:
+        """Close it at once. The limit is told when that has happened."""
+
+
 class ConnectionLimit:
-    """Closes connections above `maximum` and logs it once a minute."""
+    """Keeps the number of connections at `maximum`, and logs once a minute that it was reached.
+
+    As nginx does, the connections that have waited longest for their callers are closed to accept
+    others: a caller that keeps many open does not exclude anybody. A connection whose request is
+    being answered is never closed.
+    """
 
     def __init__(self, maximum: int, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._maximum = maximum
         self._monotonic = monotonic
+        self._aborted: set[LimitedConnection] = set()
         self._closed = 0
         self._warns_at = float("-inf")
 
-    def is_exceeded(self, connections: int) -> bool:
-        """Whether the newest of so many connections has to be closed."""
-        if connections <= self._maximum:
-            return False
-        self._closed += 1
+    def admit(self, newest: LimitedConnection, connections: Collection[LimitedConnection]) -> None:
+        """Close others, or else `newest`, if it is one of more than `maximum` connections."""
+        if len(connections) - len(self._aborted) <= self._maximum:
+            return
+        closed = self._longest_waiting(newest, connections) or [newest]
+        for each in closed:
+            self._aborted.add(each)
+            each.abort()
+        self._closed += len(closed)
         if (now := self._monotonic()) >= self._warns_at:
             log.warning("connection_limit_reached", limit=self._maximum, closed=self._closed)
             self._warns_at = now + _SECONDS_BETWEEN_WARNINGS
             self._closed = 0
-        return True
+
+    def lost(self, connection: LimitedConnection) -> None:
+        """A connection is closed."""
+        self._aborted.discard(connection)
+
+    def _longest_waiting(
+        self, newest: LimitedConnection, connections: Collection[LimitedConnection]
+    ) -> list[LimitedConnection]:
+        """Several, since a search of all connections for each new one would take too long."""
+        waiting = [
+            (since, id(each), each)
+            for each in connections
+            if each not in self._aborted
+            and each is not newest
+            and (since := each.waits_since) is not None
+        ]
+        number = max(1, min(_MOST_CLOSED_AT_ONCE, len(waiting) // 8))
+        return [each for _, _, each in heapq.nsmallest(number, waiting)]
 
 
 def limit_connections(requested: int) -> ConnectionLimit:

@@ -63,6 +63,7 @@ class BoundedTransport:
         """Hold nothing once the connection is lost."""
         if self._stop is not None:
             self._stop.cancel()
+        self._is_receiving = _never
 
     def flush(self) -> None:
         """Send what was written."""
@@ -100,3 +101,7 @@ class BoundedTransport:
 
 def _always() -> bool:
     return True
+
+
+def _never() -> bool:
+    return False

@@ -1,5 +1,7 @@
 """Pending data on a connection has a bound, and each answer is that of its request."""
 
+import gc
+import weakref
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from typing import Any
@@ -312,37 +314,165 @@ def test_a_request_that_was_answered_before_its_end_leaves_an_idle_connection():
 # The number of connections
 
 
-def test_connections_above_the_limit_are_closed_and_the_log_says_so_once_a_minute():
-    now = 0.0
+class Crowd:
+    """Connections to one server that may have `maximum`, each with an application of its own."""
 
-    class Connection(BoundedConnection):
-        limit = ConnectionLimit(2, lambda: now)
+    def __init__(self, maximum: int, monotonic: Callable[[], float] = lambda: 0.0) -> None:
+        class Connection(BoundedConnection):
+            limit = ConnectionLimit(maximum, monotonic)
+
+        self._protocol = Connection
+        self._server = ServerState()
+        self._echoes: dict[Wire, Echo] = {}
+
+    async def another(self, *data: bytes) -> Wire:
+        """A second later than the one before."""
+        echo = Echo()
+        wire = Wire(echo, self._protocol, self._server)
+        self._echoes[wire] = echo
+        await wire.send(*data)
+        await wire.pass_time(1)
+        return wire
+
+    async def answering(self) -> Wire:
+        """A connection whose answer takes time, with half of another request behind."""
+        wire = await self.another(get(0))
+        self._echoes[wire].may_answer.clear()
+        await wire.send(WHOLE + HEAD)
+        return wire
+
+    async def answer(self, wire: Wire) -> None:
+        self._echoes[wire].may_answer.set()
+        await wire.settled()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", get(1), HEAD, HEAD + b"Content-Length: 9\r\n\r\nbody"],
+    ids=["silent", "idle", "half a head", "half a body"],
+)
+def test_one_caller_cannot_keep_others_out(data: bytes):
+    async def conversation() -> None:
+        crowd = Crowd(16)
+        hoard = [await crowd.another(data) for _ in range(16)]
+        for _ in range(64):
+            honest = await crowd.another(WHOLE)
+            assert honest.answers() == [b"POST /x body"]
+            hoard.append(await crowd.another(data))
+        assert sum(not wire.is_lost for wire in hoard) <= 16
+
+    in_memory(conversation)
+
+
+def test_a_caller_that_does_not_read_cannot_keep_others_out():
+    async def conversation() -> None:
+        crowd = Crowd(2)
+        reader, other = await crowd.another(), await crowd.another(get(1))
+        await reader.take(0)
+        await reader.send(get(1))
+        reader.connection.flow.pause_writing()  # as a transport does whose buffer is full
+        crowd._echoes[reader].may_answer.clear()
+        await other.send(get(2))
+        await crowd.another(WHOLE)
+        assert (reader.is_lost, other.is_lost) == (True, False)
+
+    in_memory(conversation)
+
+
+def test_the_connection_that_waited_longest_for_its_caller_is_closed():
+    async def conversation() -> None:
+        crowd = Crowd(3)
+        first, second, third = [await crowd.another(get(1)) for _ in range(3)]
+        await first.send(get(2))
+        assert [wire.is_lost for wire in (first, second, third)] == [False] * 3
+        newest = await crowd.another()
+        assert [wire.is_lost for wire in (first, second, third)] == [False, True, False]
+        assert not newest.is_lost
+
+    in_memory(conversation)
+
+
+def test_a_request_that_is_being_answered_is_never_given_up_for_another_caller():
+    async def conversation() -> None:
+        crowd = Crowd(2)
+        answering = [await crowd.answering() for _ in range(2)]
+        assert (await crowd.another()).is_lost
+        for wire in answering:
+            await crowd.answer(wire)
+            assert wire.answers() == [b"GET /0 ", b"POST /x body"]
+        assert not (await crowd.another()).is_lost
+        assert [wire.is_lost for wire in answering] == [True, False]
+
+    in_memory(conversation)
+
+
+def test_the_log_says_once_a_minute_that_the_limit_was_reached():
+    now = 0.0
 
     async def conversation() -> None:
         nonlocal now
-        server = ServerState()
-
-        async def another() -> Wire:
-            wire = Wire(Echo(), Connection, server)
-            await wire.settled()
-            return wire
-
-        first, second = await another(), await another()
-
+        crowd = Crowd(2, lambda: now)
         with capture_logs() as events:
-            assert [(await another()).is_lost for _ in range(3)] == [True] * 3
+            for _ in range(5):
+                await crowd.another()
             now = 60.0
-            assert (await another()).is_lost
+            await crowd.another()
         assert [(event["event"], event["limit"], event["closed"]) for event in events] == [
             ("connection_limit_reached", 2, 1),
             ("connection_limit_reached", 2, 3),
         ]
-        await first.send(WHOLE)
-        assert first.answers() == [b"POST /x body"]
-        await second.go_away()
-        assert not (await another()).is_lost
 
     in_memory(conversation)
+
+
+@given(
+    maximum=st.integers(1, 12),
+    steps=st.lists(
+        st.tuples(st.sampled_from(["accept", "use", "leave", "answering"]), st.integers(0, 99))
+    ),
+)
+def test_the_number_of_connections_stays_within_the_limit(
+    maximum: int, steps: list[tuple[str, int]]
+):
+    async def conversation() -> None:
+        crowd = Crowd(maximum)
+        for step, number in steps:
+            opened = [wire for wire in crowd._echoes if not wire.is_lost]
+            if step == "accept" or not opened:
+                await crowd.another()
+            elif step == "answering":
+                await crowd.answering()
+            elif step == "leave":
+                await opened[number % len(opened)].go_away()
+            else:
+                await opened[number % len(opened)].send(get(number))
+            assert sum(not wire.is_lost for wire in crowd._echoes) <= maximum
+            assert len(crowd._server.connections) <= maximum
+        for wire in list(crowd._echoes):
+            await wire.go_away()
+        assert not (await crowd.another()).is_lost
+
+    in_memory(conversation)
+
+
+def test_a_lost_connection_leaves_memory_without_the_garbage_collector():
+    """It comes late, and thousands of connections may be lost at once."""
+
+    async def conversation() -> list[object]:
+        lost: list[weakref.ref[BoundedConnection]] = []
+        for data in (b"", get(1), HEAD, WHOLE + HEAD, b"BROKEN\r\n\r\n"):
+            wire = await Crowd(1).another(data)
+            lost.append(weakref.ref(wire.connection))
+            await wire.go_away()
+            await wire.pass_time(IDLE)
+            del wire.connection
+        return [each() for each in lost]
+
+    gc.disable()
+    try:
+        assert in_memory(conversation) == [None] * 5
+    finally:
+        gc.enable()
 
 
 # A caller that is answered while it sends

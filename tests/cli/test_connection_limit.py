@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from issuer.cli.connection_limit import limit_connections
+from issuer.cli.connection_limit import ConnectionLimit, limit_connections
 
 FILES = resource.RLIMIT_NOFILE
 
@@ -18,17 +18,34 @@ def soft_limit() -> Iterator[int]:
     resource.setrlimit(FILES, before)
 
 
+class Answering:
+    """A connection that is not closed for another one."""
+
+    waits_since = None
+    is_aborted = False
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+def closed(limit: ConnectionLimit, connections: int) -> bool:
+    """Whether the newest of so many connections is closed."""
+    newest = Answering()
+    limit.admit(newest, [newest] * connections)
+    return newest.is_aborted
+
+
 def test_the_limit_of_open_files_is_raised_for_the_connections():
     _, hard = resource.getrlimit(FILES)
     resource.setrlimit(FILES, (1024, hard))
     limit = limit_connections(1500)
     assert resource.getrlimit(FILES)[0] >= 1500
-    assert not limit.is_exceeded(1500)
-    assert limit.is_exceeded(1501)
+    assert not closed(limit, 1500)
+    assert closed(limit, 1501)
 
 
 def test_where_it_cannot_be_raised_there_are_fewer_connections():
     _, hard = resource.getrlimit(FILES)
     limit = limit_connections(hard)
     assert resource.getrlimit(FILES) == (hard, hard)
-    assert limit.is_exceeded(hard)
+    assert closed(limit, hard)
