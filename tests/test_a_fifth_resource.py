@@ -1,0 +1,198 @@
+"""What a new resource takes: its lines are counted in docs/architecture.md."""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from functools import cached_property
+from typing import Annotated
+
+import pytest
+import typer
+from fastapi import FastAPI
+from sqlalchemy import String
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from starlette.testclient import TestClient
+
+from issuer import scopes
+from issuer.admin import install_problem_handlers
+from issuer.admin.collection import Descriptions, collection_router
+from issuer.catalogue import own_routes
+from issuer.cli.collection import CollectionCommands
+from issuer.cli.command import new_app
+from issuer.composition import UnitOfWork
+from issuer.database.store import Store
+from issuer.database.tables import Base, Versioned
+from issuer.fields import Fields, Label, RoleName, Scopes, Version
+from issuer.resources import Collection, ResourceType
+from tests.builders import URL, Deployment
+from tests.conftest import Initialized
+from tests.drivers import AdminApi, TokenEndpoint, problem
+
+
+class _OtherTables(DeclarativeBase):
+    """The tables of the issuer are compared with its migrations."""
+
+    type_annotation_map = Base.type_annotation_map
+
+
+class PlaceRow(Versioned, _OtherTables):
+    __tablename__ = "places"
+
+    name: Mapped[str] = mapped_column(String(128), primary_key=True)
+    address: Mapped[str] = mapped_column(String(255))
+    scopes: Mapped[list[str]]
+
+
+class PlaceFields(Fields):
+    """The members of a place that an operator sets."""
+
+    name: RoleName
+    address: Label = ""
+    scopes: Scopes = []
+
+
+class Place(PlaceFields):
+    """A stored place."""
+
+    created_at: datetime
+    updated_at: datetime
+    version: Version
+
+
+PLACE = ResourceType(
+    "place",
+    "places",
+    key="name",
+    fields=PlaceFields,
+    model=Place,
+    private=frozenset({"address"}),
+)
+
+
+class PlaceStore(Store[PlaceRow]):
+    kind = "place"
+    row = PlaceRow
+
+
+class Places(Collection[PlaceRow, PlaceFields, Place]):
+    """Places; a rule of their own is not needed."""
+
+    resource_type = PLACE
+    store_type = PlaceStore
+
+
+_NAME = Annotated[str, typer.Argument(metavar="PLACE", help="The name of the place.")]
+_OPTIONS = {
+    "address": Annotated[str | None, typer.Option(help="Where it is.")],
+    "scopes": Annotated[list[str] | None, typer.Option("--scope", metavar="SCOPE")],
+}
+
+
+@pytest.fixture
+def admin(
+    deployment: Deployment, token_endpoint: TokenEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[AdminApi]:
+    """The admin API of an issuer that has places."""
+    new_scopes = {PLACE.read, PLACE.write}
+    monkeypatch.setattr(scopes, "ISSUER_SCOPES", scopes.ISSUER_SCOPES | new_scopes)
+    new_routes = (
+        *own_routes._of("places", "GET POST", "/places"),
+        *own_routes._of("places", "GET PATCH DELETE", "/places/{name}"),
+    )
+    monkeypatch.setattr(own_routes, "_ADMIN_API", (*own_routes._ADMIN_API, *new_routes))
+    places = cached_property(lambda work: Places(work._transaction))
+    places.__set_name__(UnitOfWork, "places")
+    monkeypatch.setattr(UnitOfWork, "places", places, raising=False)
+    with deployment.services.database.transaction() as session:
+        _OtherTables.metadata.create_all(session.connection())
+    app = FastAPI()
+    app.state.administration = deployment.services.administration
+    app.include_router(
+        collection_router(
+            PLACE,
+            Descriptions(
+                list="List places.",
+                create="Create a place.",
+                read="Read a place.",
+                patch="Change a place.",
+                delete="Delete a place.",
+            ),
+        ),
+        prefix="/admin/v1",
+    )
+    install_problem_handlers(app)
+    with TestClient(app, base_url=URL) as http:
+        yield AdminApi(http, token_endpoint.client_credentials(deployment.admin).token)
+
+
+@pytest.fixture
+def commands() -> typer.Typer:
+    """`issuer place`."""
+    app = new_app("Places.")
+    commands = CollectionCommands(app, PLACE, _NAME)
+    commands.list(["name", "address"], "List the places.")
+    commands.show("Show a place.")
+    commands.create({"name": _NAME, **_OPTIONS}, "Create a place.")
+    commands.update(_OPTIONS, "Change a place.", lists=["scopes"])
+    commands.delete("Delete a place.")
+    return app
+
+
+def test_the_admin_api_has_its_operations(admin: AdminApi):
+    created = admin.post("/places", name="attic", address="Rue 1")
+    assert (created.status_code, created.headers["location"]) == (
+        201,
+        f"{URL}/admin/v1/places/attic",
+    )
+    admin.post("/places", name="barn")
+    first = admin.get("/places?limit=1").json()
+    assert [place["name"] for place in first["items"]] == ["attic"]
+    second = admin.get(f"/places?cursor={first['next_cursor']}").json()
+    assert [place["name"] for place in second["items"]] == ["barn"]
+    etag = created.headers["etag"]
+    patched = admin.patch("/places/attic", if_match=etag, scopes=["agents:run"])
+    assert (patched.status_code, patched.json()["address"]) == (200, "Rue 1")
+    assert patched.json()["warnings"]
+    assert problem(admin.patch("/places/attic", if_match=etag)) == (412, "precondition-failed")
+    assert problem(admin.post("/places", name="attic")) == (409, "already-exists")
+    assert problem(admin.patch("/places/attic", name="loft")) == (422, "invalid-fields")
+    assert admin.delete("/places/attic").status_code == 204
+    assert problem(admin.get("/places/attic")) == (404, "not-found")
+
+
+def test_its_changes_are_audited_without_private_values(deployment: Deployment, admin: AdminApi):
+    admin.post("/places", name="attic", address="Rue 1")
+    admin.patch("/places/attic", address="Rue 2", scopes=["agents:read"])
+    log = deployment.http.get("/admin/v1/audit-events?target=attic", headers=admin.headers).json()
+    updated, created = log["items"]
+    assert (created["action"], created["details"]) == ("place.created", {"scopes": []})
+    assert updated["action"] == "place.updated"
+    assert updated["details"] == {
+        "changed": ["address", "scopes"],
+        "from": {"scopes": []},
+        "to": {"scopes": ["agents:read"]},
+    }
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_the_command_line_has_its_commands(
+    admin: AdminApi,
+    commands: typer.Typer,
+    opened: Initialized,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    monkeypatch.setenv("ISSUER_URL", URL)
+    monkeypatch.setenv("ISSUER_DATA_DIR", str(opened.settings.data_dir))
+    monkeypatch.setenv("ISSUER_DATABASE_URL", opened.settings.effective_database_url)
+
+    def place(*arguments: str) -> dict[str, object]:
+        commands([*arguments, "--json"], standalone_mode=False)
+        return json.loads(capsys.readouterr().out)
+
+    assert place("create", "attic", "--address", "Rue 1")["address"] == "Rue 1"
+    assert place("update", "attic", "--add-scope", "agents:read")["scopes"] == ["agents:read"]
+    assert place("show", "attic") == admin.get("/places/attic").json()
+    assert place("list") == {"items": admin.get("/places").json()["items"]}
+    assert place("delete", "attic") == {"deleted": "attic"}
+    assert admin.get("/places").json()["items"] == []
