@@ -55,20 +55,14 @@ def collection_router(
     in the path: `:path` if a key may have slashes.
     """
     router = admin_router(f"/{resource_type.plural}", resource_type.plural)
-    path = f"/{{{resource_type.key}{convertor}}}"
-    _add_list(router, resource_type, descriptions.list)
-    _add_create(router, resource_type, descriptions.create)
-    _add_read(router, path, resource_type, descriptions.read)
-    _add_patch(router, path, resource_type, descriptions.patch, patch_problems)
-    _add_delete(router, path, resource_type, descriptions.delete, descriptions.cascade)
-    return router
+    path, name = f"/{{{resource_type.key}{convertor}}}", resource_type.name
+    Key = Annotated[str, Path(alias=resource_type.key)]  # noqa: N806 - a type
+    Cascade = Annotated[bool, Query(description=descriptions.cascade)]  # noqa: N806 - a type
 
-
-def _add_list(router: APIRouter, resource_type: ResourceType[Any, Any], description: str) -> None:
     @router.get(
         "",
         name=f"list_{resource_type.attribute}",
-        description=description,
+        description=descriptions.list,
         response_model=Page[resource_type.model],  # type: ignore[name-defined]
         responses=documented("invalid-cursor"),
     )
@@ -77,12 +71,10 @@ def _add_list(router: APIRouter, resource_type: ResourceType[Any, Any], descript
             read = work.collection(resource_type).page
             return page(resource_type.plural, read, resource_type.key_of, cursor, limit)
 
-
-def _add_create(router: APIRouter, resource_type: ResourceType[Any, Any], description: str) -> None:
     @router.post(
         "",
-        name=f"create_{resource_type.name}",
-        description=description,
+        name=f"create_{name}",
+        description=descriptions.create,
         status_code=201,
         response_model=_created(resource_type),
         responses=documented("already-exists", body=True),
@@ -102,16 +94,10 @@ def _add_create(router: APIRouter, resource_type: ResourceType[Any, Any], descri
             never_stored(response)
         return _warned(created)
 
-
-def _add_read(
-    router: APIRouter, path: str, resource_type: ResourceType[Any, Any], description: str
-) -> None:
-    Key = Annotated[str, Path(alias=resource_type.key)]  # noqa: N806 - a type
-
     @router.get(
         path,
-        name=f"read_{resource_type.name}",
-        description=description,
+        name=f"read_{name}",
+        description=descriptions.read,
         response_model=resource_type.model,
         responses=documented("not-found"),
     )
@@ -119,56 +105,23 @@ def _add_read(
         with caller.work(resource_type.read) as work:
             return tagged(response, work.collection(resource_type).get(key))
 
-
-def _add_patch(
-    router: APIRouter,
-    path: str,
-    resource_type: ResourceType[Any, Any],
-    description: str,
-    problems: tuple[str, ...],
-) -> None:
-    Key = Annotated[str, Path(alias=resource_type.key)]  # noqa: N806 - a type
-
     @router.patch(
         path,
-        name=f"patch_{resource_type.name}",
-        description=description,
+        name=f"patch_{name}",
+        description=descriptions.patch,
         response_model=_with_warnings(resource_type.model),
         responses=documented(
-            "not-found", *problems, "not-allowed", "precondition-failed", body=True
+            "not-found", *patch_problems, "not-allowed", "precondition-failed", body=True
         ),
     )
     def patch(
-        caller: Caller,
-        key: Key,
-        patch: MergePatch,
-        response: Response,
-        if_match: IfMatch = None,
+        caller: Caller, key: Key, patch: MergePatch, response: Response, if_match: IfMatch = None
     ) -> Any:
         with caller.work(resource_type.write) as work:
             collection = work.collection(resource_type)
             require_match(if_match, collection.get(key))
             patched = collection.update(key, patch)
         return _warned(tagged(response, patched))
-
-
-def _add_delete(
-    router: APIRouter,
-    path: str,
-    resource_type: ResourceType[Any, Any],
-    description: str,
-    cascade_description: str | None,
-) -> None:
-    Key = Annotated[str, Path(alias=resource_type.key)]  # noqa: N806 - a type
-    Cascade = Annotated[bool, Query(description=cascade_description)]  # noqa: N806 - a type
-    in_use = ("in-use",) if cascade_description else ()
-    route = router.delete(
-        path,
-        name=f"delete_{resource_type.name}",
-        description=description,
-        status_code=204,
-        responses=documented("not-found", *in_use, "not-allowed", "precondition-failed"),
-    )
 
     def delete_cascading(
         caller: Caller, key: Key, cascade: Cascade = False, if_match: IfMatch = None
@@ -181,14 +134,21 @@ def _add_delete(
     def delete(caller: Caller, key: Key, if_match: IfMatch = None) -> None:
         delete_cascading(caller, key, if_match=if_match)
 
-    route(delete_cascading if cascade_description else delete)
+    in_use = ("in-use",) if descriptions.cascade else ()
+    router.delete(
+        path,
+        name=f"delete_{name}",
+        description=descriptions.delete,
+        status_code=204,
+        responses=documented("not-found", *in_use, "not-allowed", "precondition-failed"),
+    )(delete_cascading if descriptions.cascade else delete)
+    return router
 
 
 @cache
 def _model_with_warnings(model: type[Fields]) -> Any:
-    name = f"{model.__name__}WithWarnings"
     return create_model(
-        name,
+        f"{model.__name__}WithWarnings",
         __base__=(model, WithWarnings),
         __doc__=f"The same as {model.__name__}, with warnings about its scopes.",
     )
