@@ -1,4 +1,4 @@
-"""Authenticating a client by its secret: every failure has the same error and duration."""
+"""Authenticating a client: every failure has the same error and duration."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,14 +10,16 @@ from issuer.errors import InvalidCredentials
 
 @dataclass(frozen=True, slots=True)
 class AuthenticatedClient:
-    """A client, and which of its secrets it used."""
+    """A client, and which of its secrets it used; None for a public client."""
 
     record: ClientRecord
-    secret: SecretRecord
+    secret: SecretRecord | None
 
 
 class ClientAuthentication:
-    """Checks memory first; what memory does not confirm is looked up in the database, once.
+    """A public client is known by its id alone: its grants need a code or a refresh token.
+
+    Checks memory first; what memory does not confirm is looked up in the database, once.
 
     So a new secret works at once, and an unknown client costs the same as a wrong secret: one
     lookup.
@@ -27,26 +29,37 @@ class ClientAuthentication:
         self._directory = directory
         self._secrets = secrets
 
-    def from_memory(self, client_id: str, secret: str, now: datetime) -> AuthenticatedClient | None:
+    def from_memory(
+        self, client_id: str, secret: str | None, now: datetime
+    ) -> AuthenticatedClient | None:
         """The client whose secret is valid at `now`; None if the database must be asked."""
         try:
             return self._confirm(self._directory.remembered_client(client_id), secret, now)
         except InvalidCredentials:
             return None
 
-    def from_database(self, client_id: str, secret: str, now: datetime) -> AuthenticatedClient:
+    def from_database(
+        self, client_id: str, secret: str | None, now: datetime
+    ) -> AuthenticatedClient:
         """The client whose secret is valid at `now`; `InvalidCredentials` otherwise."""
         return self._confirm(self._directory.load_client(client_id), secret, now)
 
     def _confirm(
-        self, client: ClientRecord | None, secret: str, now: datetime
+        self, client: ClientRecord | None, secret: str | None, now: datetime
     ) -> AuthenticatedClient:
-        client_id, valid = (client.client_id, client.live_secrets(now)) if client else ("", [])
-        matching = self._secrets.matching(client_id, secret, valid)
+        matching = None if secret is None else self._matching(client, secret, now)
         if client is None:
             raise InvalidCredentials("unknown client")
-        if matching is None:
-            raise InvalidCredentials("wrong secret")
+        if client.token_endpoint_auth_method.has_secret and matching is None:
+            raise InvalidCredentials("no secret" if secret is None else "wrong secret")
+        if secret is not None and matching is None:
+            raise InvalidCredentials("a secret of a client that has none")
         if client.disabled:
             raise InvalidCredentials("disabled client")
         return AuthenticatedClient(client, matching)
+
+    def _matching(
+        self, client: ClientRecord | None, secret: str, now: datetime
+    ) -> SecretRecord | None:
+        client_id, valid = (client.client_id, client.live_secrets(now)) if client else ("", [])
+        return self._secrets.matching(client_id, secret, valid)

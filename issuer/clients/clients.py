@@ -122,6 +122,7 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
             if self._audiences.find(audience_id) is None:
                 raise InvalidField("audiences", f"there is no audience {audience_id!r}")
         row.registered_by = row.registered_by or RegisteredBy.ADMIN
+        row.pinned = row.pinned or False
         if row.registered_by is not RegisteredBy.ADMIN:
             require_no_rights(fields)
         super()._write(row, fields)

@@ -1,10 +1,14 @@
-"""When and from where each secret was last used: collected in memory, written in batches."""
+"""When each secret, and each client that registered itself, was last used, and from where.
+
+Collected in memory, written in batches.
+"""
 
 import threading
 from datetime import datetime, timedelta
 
 from issuer.clients.store import ClientStore
 from issuer.database import Database
+from issuer.directory import ClientRecord, SecretRecord
 
 WRITE_EVERY = timedelta(seconds=10)
 
@@ -15,23 +19,32 @@ class LastUse:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._lock = threading.Lock()
-        self._noted: dict[str, tuple[datetime, str | None]] = {}
+        self._secrets: dict[str, tuple[datetime, str | None]] = {}
+        self._clients: dict[str, datetime] = {}
 
-    def note(self, secret_id: str, at: datetime, address: str | None) -> None:
-        """The secret was used just now."""
+    def note(
+        self, client: ClientRecord, secret: SecretRecord | None, at: datetime, address: str | None
+    ) -> None:
+        """The client was authenticated just now, with its secret if it has one."""
         with self._lock:
-            self._noted[secret_id] = (at, address)
+            if secret is not None:
+                self._secrets[secret.id] = (at, address)
+            if client.is_self_registered:
+                self._clients[client.client_id] = at
 
     def write(self) -> None:
         """Write the collected uses to the database; on an error they are kept for the next call."""
         with self._lock:
-            noted, self._noted = self._noted, {}
-        if not noted:
+            secrets, self._secrets = self._secrets, {}
+            clients, self._clients = self._clients, {}
+        if not secrets and not clients:
             return
         try:
             with self._database.transaction() as session:
-                ClientStore(session).note_uses(noted)
+                ClientStore(session).note_uses(secrets)
+                ClientStore(session).note_uses_of_clients(clients)
         except Exception:
             with self._lock:
-                self._noted = {**noted, **self._noted}
+                self._secrets = {**secrets, **self._secrets}
+                self._clients = {**clients, **self._clients}
             raise

@@ -35,6 +35,16 @@ class ClientStore(Store[ClientRow]):
                 .values(last_used_at=at, last_used_address=address)
             )
 
+    def note_uses_of_clients(self, uses: Mapping[str, datetime]) -> None:
+        """Uses by client id. The directory ignores them."""
+        for client_id, at in uses.items():
+            self.session.execute(
+                update(ClientRow)
+                .where(ClientRow.client_id == client_id)
+                .where(or_(ClientRow.last_used_at.is_(None), ClientRow.last_used_at < at))
+                .values(last_used_at=at)
+            )
+
     def secrets_of(self, client_id: str) -> Sequence[ClientSecretRow]:
         """The client's secrets, oldest first."""
         query = select(ClientSecretRow).where(ClientSecretRow.client_id == client_id)

@@ -232,6 +232,11 @@ class KnownAddressRow(CountedTries, Base):
 
 
 class ClientRow(Versioned, SeenByDirectory, Base):
+    """A client. `pinned`: an administrator keeps its metadata document, which is never fetched.
+
+    `last_used_at` is only noted for clients that registered themselves.
+    """
+
     __tablename__ = "clients"
 
     client_id: Mapped[str] = mapped_column(String(255), primary_key=True)
@@ -250,6 +255,8 @@ class ClientRow(Versioned, SeenByDirectory, Base):
     first_party: Mapped[bool]
     user_rights: Mapped[UserRights] = mapped_column(_word(UserRights, 16))
     registered_by: Mapped[RegisteredBy] = mapped_column(_word(RegisteredBy, 16))
+    pinned: Mapped[bool]
+    last_used_at: Mapped[datetime | None]
     disabled: Mapped[bool]
     audiences: Mapped[list["ClientAudienceRow"]] = relationship(
         cascade="all, delete-orphan", passive_deletes=True

@@ -47,6 +47,7 @@ class ClientEndpoint:
         self._checks = checks
         self._queries = queries
         self._name = name
+        self._methods = server.endpoints[name].METHODS
         self._queues = queues
 
     async def __call__(self, http_request: Request) -> OAuthResponse:
@@ -67,7 +68,7 @@ class ClientEndpoint:
         actor = caller(http_request)
         try:
             request = parse_form(await receive_form(http_request))
-            authenticated = await self._checks.authenticate(request)
+            authenticated = await self._checks.authenticate(request, self._methods)
             actor = authenticated.actor
             answer = await self._run(authenticated)
         except OAuth2Error as error:

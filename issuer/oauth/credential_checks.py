@@ -10,8 +10,8 @@ from issuer.clients.last_use import LastUse
 from issuer.clock import Clock
 from issuer.errors import InvalidCredentials, TooManyRequests
 from issuer.logs import note_client
-from issuer.oauth.client_authentication import presented_secret
-from issuer.oauth.client_authentication.presented import PresentedSecret
+from issuer.oauth.client_authentication import METHODS, Methods, presented_client
+from issuer.oauth.client_authentication.presented import PresentedClient
 from issuer.oauth.errors import invalid_client, named_principal, too_many_requests
 from issuer.oauth.request import AuthenticatedRequest, ParsedRequest, ReceivedForm
 from issuer.rate_limits import RateLimits
@@ -46,14 +46,16 @@ class CredentialChecks:
         self._queries = queries
         self._clock = clock
 
-    async def authenticate(self, request: ParsedRequest) -> AuthenticatedRequest:
+    async def authenticate(
+        self, request: ParsedRequest, methods: Methods = METHODS
+    ) -> AuthenticatedRequest:
         """The request with its client; `invalid_client`, the same for every cause."""
-        presented, now = presented_secret(request), self._clock()
+        presented, now = presented_client(request, methods), self._clock()
         note_client(named_principal(presented.client_id))
         client = self._authentication.from_memory(presented.client_id, presented.secret, now)
         if client is None:
             client = await self.in_pool(self._queries, request.form, self._look_up, presented)
-        self._last_use.note(client.secret.id, now, request.form.actor.address)
+        self._last_use.note(client.record, client.secret, now, request.form.actor.address)
         return AuthenticatedRequest(request, client.record, client.secret)
 
     async def in_pool(
@@ -98,7 +100,7 @@ class CredentialChecks:
     def counts_requests(self) -> bool:
         return self._limits.requests is not None
 
-    def _look_up(self, presented: PresentedSecret) -> AuthenticatedClient:
+    def _look_up(self, presented: PresentedClient) -> AuthenticatedClient:
         try:
             return self._authentication.from_database(
                 presented.client_id, presented.secret, self._clock()

@@ -4,7 +4,7 @@ from authlib.oauth2 import OAuth2Error
 
 from issuer.clients.secrets import PREFIX as CLIENT_SECRET
 from issuer.errors import TooManyRequests, Unavailable
-from issuer.fields import is_principal_id
+from issuer.fields import is_client_id
 from issuer.refresh_tokens import PREFIX as REFRESH_TOKEN
 from issuer.vocabulary import ErrorCode
 
@@ -101,7 +101,7 @@ def may_be_secret(text: str) -> bool:
 
 def named_principal(text: str | None) -> str | None:
     """`text` if it is a possible id of a client or user and cannot be a secret."""
-    return text if text and is_principal_id(text) and not may_be_secret(text) else None
+    return text if text and is_client_id(text) and not may_be_secret(text) else None
 
 
 def quoted(text: str) -> str:

@@ -32,7 +32,7 @@ class GrantedCache:
         """What the same request was granted, if that is still valid at `now`."""
         fingerprint = self._fingerprint(form)
         granted = self._granted.get(fingerprint) if fingerprint else None
-        if granted is None or not granted.secret.is_live(now):
+        if granted is None or granted.secret is None or not granted.secret.is_live(now):
             return None
         remembered = self._directory.remembered_client(granted.client.client_id)
         return granted if remembered is granted.client else None

@@ -8,6 +8,7 @@ from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 
 from issuer.directory import ClientRecord
 from issuer.errors import InvalidCredentials
+from issuer.oauth.client_authentication import WITH_CREDENTIALS
 from issuer.oauth.request import required
 from issuer.refresh_tokens import PREFIX
 from issuer.scopes import ISSUER_INTROSPECT, covers
@@ -49,6 +50,7 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
     """
 
     PATH = "/oauth2/introspect"
+    METHODS = WITH_CREDENTIALS  # §2.1: so that nobody can look for tokens that are active
 
     def check_params(self, request: OAuth2Request, client: object) -> None:
         """Authlib's hook. The hint is ignored (§2.1): the two kinds of tokens look different."""

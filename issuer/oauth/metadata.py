@@ -34,11 +34,11 @@ def metadata(settings: Settings, server: IssuerAuthorizationServer) -> dict[str,
 
 
 def _endpoints(settings: Settings, server: IssuerAuthorizationServer) -> dict[str, object]:
-    """The endpoints for authenticated clients, with the same authentication methods."""
+    """The endpoints for authenticated clients, with their authentication methods."""
     members: dict[str, object] = {}
     for name, endpoint in server.endpoints.items():
         members[f"{name}_endpoint"] = settings.base_url + endpoint.PATH
-        members[f"{name}_endpoint_auth_methods_supported"] = list(METHODS)
+        members[f"{name}_endpoint_auth_methods_supported"] = list(endpoint.METHODS)
     return members
 
 

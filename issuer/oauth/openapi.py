@@ -71,8 +71,8 @@ def _token(grant_types: list[str]) -> dict[str, Any]:
         "tags": TAGS,
         "operationId": "token",
         "summary": "Get an access token (RFC 6749 §3.2)",
-        "description": "A client authenticates either with HTTP Basic or with `client_id` and"
-        " `client_secret` in the form.",
+        "description": "A client authenticates with HTTP Basic, or with `client_id` and"
+        " `client_secret` in the form. A public client sends only `client_id`.",
         "security": [{"client_secret_basic": []}, {}],
         "requestBody": {
             "required": True,

@@ -5,13 +5,16 @@ from typing import Any
 from issuer.oauth.openapi_parts import REQUEST_ID, TAGS, refusals
 
 
-def _about_a_token(operation_id: str, summary: str, done: dict[str, Any]) -> dict[str, Any]:
+def _about_a_token(
+    operation_id: str, summary: str, done: dict[str, Any], *, public_clients: bool
+) -> dict[str, Any]:
     """RFC 7009 and RFC 7662 have the same request."""
     return {
         "tags": TAGS,
         "operationId": operation_id,
         "summary": summary,
-        "description": "A client authenticates as at the token endpoint.",
+        "description": "A client authenticates as at the token endpoint."
+        + ("" if public_clients else " Public clients are refused."),
         "security": [{"client_secret_basic": []}, {}],
         "requestBody": {
             "required": True,
@@ -43,6 +46,7 @@ def revocation() -> dict[str, Any]:
         "revoke",
         "Revoke a token; a refresh token with the access tokens of its family (RFC 7009)",
         {"description": "The token is revoked, or was not an active token of the client"},
+        public_clients=True,
     )
 
 
@@ -68,4 +72,5 @@ def introspection() -> dict[str, Any]:
             " client is inactive, unless the caller has `issuer:introspect`",
             "content": {"application/json": {"schema": schema}},
         },
+        public_clients=False,
     )

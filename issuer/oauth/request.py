@@ -40,14 +40,14 @@ class ParsedRequest:
 
 @dataclass(frozen=True, slots=True)
 class AuthenticatedRequest:
-    """A request of an authenticated client.
+    """A request of an authenticated client. A public client has no `secret`.
 
     `may_wait` is whether it can be retried after other sign-in attempts in progress.
     """
 
     parsed: ParsedRequest
     client: ClientRecord
-    secret: SecretRecord
+    secret: SecretRecord | None
     may_wait: bool = True
 
     @property

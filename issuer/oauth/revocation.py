@@ -5,6 +5,7 @@ from authlib.oauth2.rfc7009 import RevocationEndpoint
 
 from issuer.audit import Actor
 from issuer.errors import InvalidCredentials
+from issuer.oauth.client_authentication import METHODS
 from issuer.oauth.errors import NothingDone, OAuthError
 from issuer.oauth.request import required
 from issuer.refresh_tokens import PREFIX
@@ -17,6 +18,7 @@ class Revocation(RevocationEndpoint):  # type: ignore[misc]
     """A client revokes a token of its own. A token that is not active is no error (§2.2)."""
 
     PATH = "/oauth2/revoke"
+    METHODS = METHODS
 
     def authenticate_token(self, request: OAuth2Request, client: object) -> str | VerifiedToken:
         """Authlib's hook. A refresh token unchanged, an access token verified.

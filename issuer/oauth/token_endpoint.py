@@ -109,7 +109,7 @@ class TokenEndpoint:
         if (granted := self._cache.find(form, now)) is None:
             return None
         note_client(granted.client.client_id)
-        self._last_use.note(granted.secret.id, now, form.actor.address)
+        self._last_use.note(granted.client, granted.secret, now, form.actor.address)
         actor = form.actor.known_as(granted.client.client_id)
         outcome = await self._audited(self._issue_granted(granted, actor, now))
         return outcome if isinstance(outcome, IssuedToken) else None

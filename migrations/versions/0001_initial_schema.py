@@ -229,6 +229,8 @@ def upgrade() -> None:
         sa.Column("first_party", sa.Boolean(), nullable=False),
         sa.Column("user_rights", sa.String(16), nullable=False),
         sa.Column("registered_by", sa.String(16), nullable=False),
+        sa.Column("pinned", sa.Boolean(), nullable=False),
+        sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("disabled", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),

@@ -30,6 +30,7 @@ def fill(deployment: Deployment) -> None:
         "first_party": False,
         "user_rights": UserRights.OWN,
         "registered_by": RegisteredBy.ADMIN,
+        "pinned": False,
         "disabled": False,
         "version": 1,
         "created_at": now,

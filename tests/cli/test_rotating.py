@@ -33,7 +33,11 @@ def use(cli: Cli) -> Use:
 
     def use(secret_id: str, ago: timedelta) -> None:
         with cli.composition() as composition:
-            composition.tokens.last_use.note(secret_id, datetime.now(UTC) - ago, "10.0.0.7")
+            client = composition.tokens.directory.load_client("ci-bot")
+            assert client is not None
+            (secret,) = (each for each in client.secrets if each.id == secret_id)
+            at = datetime.now(UTC) - ago
+            composition.tokens.last_use.note(client, secret, at, "10.0.0.7")
             composition.tokens.last_use.write()
 
     return use

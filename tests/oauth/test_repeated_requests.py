@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from issuer.audit import Actor
 from issuer.oauth import IssuerAuthorizationServer
-from issuer.oauth.client_authentication import presented_secret
+from issuer.oauth.client_authentication import METHODS, presented_client
 from issuer.oauth.granted_cache import GrantedCache
 from issuer.oauth.request import AuthenticatedRequest, ReceivedForm, parse_form
 from issuer.roles import Assignment
@@ -224,7 +224,7 @@ class CachingRequests:
 
     def authorize(self, form: ReceivedForm) -> None:
         parsed = parse_form(form)
-        presented = presented_secret(parsed)
+        presented = presented_client(parsed, METHODS)
         client = self._services.tokens.client_authentication.from_database(
             presented.client_id, presented.secret, self._services.clock()
         )

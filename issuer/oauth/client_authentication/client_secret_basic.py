@@ -5,13 +5,13 @@ import binascii
 from urllib.parse import unquote
 
 from issuer.http import values_of
-from issuer.oauth.client_authentication.presented import PresentedSecret
+from issuer.oauth.client_authentication.presented import PresentedClient
 from issuer.oauth.errors import OAuthError
 from issuer.oauth.request import ParsedRequest
 from issuer.vocabulary import ErrorCode
 
 
-def presented(request: ParsedRequest) -> PresentedSecret | None:
+def presented(request: ParsedRequest) -> PresentedClient | None:
     """The credentials of the `Authorization` header; `invalid_request` if it cannot be read."""
     headers = values_of(request.form.headers, b"authorization")
     if len(headers) > 1:
@@ -30,7 +30,7 @@ def presented(request: ParsedRequest) -> PresentedSecret | None:
         raise _unreadable() from None
     if not colon:
         raise _unreadable()
-    return PresentedSecret(client_id, secret)
+    return PresentedClient(client_id, secret)
 
 
 def _unreadable() -> OAuthError:

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
-class PresentedSecret:
-    """A client id and a secret, not yet checked."""
+class PresentedClient:
+    """A client id and its secret, not yet checked. None: it claims to be a public client."""
 
     client_id: str
-    secret: str = field(repr=False)
+    secret: str | None = field(repr=False)

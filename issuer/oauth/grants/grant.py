@@ -27,7 +27,7 @@ class Granted:
     """What a token request is granted, and to which client."""
 
     client: ClientRecord
-    secret: SecretRecord
+    secret: SecretRecord | None
     grant_type: str
     authorization: Authorization
     store_refresh_token: StoreRefreshToken | None = None
