@@ -203,7 +203,7 @@ def duration(text: str, *, default_unit: str = "") -> timedelta:
     return int(match[1]) * unit
 
 
-def _lifetime(value: object) -> object:
+def lifetime(value: object) -> object:
     if isinstance(value, str):
         return duration(value)
     if isinstance(value, bool) or not isinstance(value, int):
@@ -290,7 +290,7 @@ Scopes = Annotated[
 ]
 Lifetime = Annotated[
     timedelta,
-    BeforeValidator(_lifetime),
+    BeforeValidator(lifetime),
     AfterValidator(_within_bounds),
     PlainSerializer(in_seconds, return_type=int),
     WithJsonSchema({"type": "integer", "minimum": 60, "maximum": 86400}, mode="serialization"),

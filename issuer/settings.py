@@ -191,6 +191,11 @@ class Settings(BaseModel):
         " many in a day.",
     )
     sign_in_lock: Positive = Field(timedelta(minutes=15), description="How long a lock lasts.")
+    second_factor: Literal["optional", "required"] = Field(
+        "optional",
+        description="`required`: nobody signs in with a password alone. People without a second"
+        " factor set one up when they sign in, and the password grant is refused.",
+    )
     rate_limit_failures: Rate = Field(
         "60/minute",
         description="Wrong credentials allowed from one address: `N/second`, `N/minute` or `off`.",
@@ -289,6 +294,11 @@ class Settings(BaseModel):
     def key_set_kept_for(self) -> timedelta:
         """How long a verifier may use a key set."""
         return self.jwks_max_age + self.jwks_max_stale
+
+    @property
+    def users_sign_in_with_password(self) -> bool:
+        """Whether users can get tokens by the password grant."""
+        return self.password_grant and self.second_factor == "optional"
 
     @property
     def base_url(self) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from issuer.audit import Actor
 from issuer.catalogue import OwnApi
 from issuer.clock import Clock
+from issuer.composition.factors import FactorParts
 from issuer.composition.foundation import Foundation
 from issuer.composition.keys import KeyParts
 from issuer.composition.sign_in import SignInParts
@@ -34,6 +35,7 @@ class Administration:
     keys: KeyParts
     tokens: TokenParts
     sign_in: SignInParts
+    factors: FactorParts
     explainer: Explainer
 
     @property
@@ -92,16 +94,20 @@ class Administration:
                 work.keys.rotate(each)
 
     def _unit_of_work(self, session: Session, actor: Actor, held: Iterable[str]) -> UnitOfWork:
-        parts = (self.foundation, self.keys, self.tokens, self.sign_in)
+        parts = (self.foundation, self.keys, self.tokens, self.sign_in, self.factors)
         return UnitOfWork(session, *parts, actor, held)
 
 
 def build_administration(
-    foundation: Foundation, keys: KeyParts, tokens: TokenParts, sign_in: SignInParts
+    foundation: Foundation,
+    keys: KeyParts,
+    tokens: TokenParts,
+    sign_in: SignInParts,
+    factors: FactorParts,
 ) -> Administration:
     settings = foundation.settings
     own_api = OwnApi(
         settings.url, settings.base_path, has_metrics=settings.metrics_token is not None
     )
     explainer = Explainer(tokens.directory, tokens.issuer, tokens.any_reader, own_api)
-    return Administration(foundation, keys, tokens, sign_in, explainer)
+    return Administration(foundation, keys, tokens, sign_in, factors, explainer)

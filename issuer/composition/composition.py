@@ -6,6 +6,7 @@ from issuer.clock import Clock
 from issuer.composition.administration import Administration, build_administration
 from issuer.composition.audit import AuditParts, build_audit
 from issuer.composition.background import BackgroundJobs, build_background
+from issuer.composition.factors import FactorParts, build_factors
 from issuer.composition.foundation import (
     Foundation,
     build_foundation,
@@ -30,6 +31,7 @@ class Composition:
     keys: KeyParts
     tokens: TokenParts
     sign_in: SignInParts
+    factors: FactorParts
     audit: AuditParts
     administration: Administration
     readiness: Readiness
@@ -63,14 +65,16 @@ def compose_with(settings: Settings, clock: Clock, sealer: Sealer) -> Compositio
     keys = build_keys(foundation)
     tokens = build_tokens(foundation, keys.keyring)
     sign_in = build_sign_in(foundation, tokens.directory)
+    factors = build_factors(foundation, tokens.directory, sign_in)
     audit = build_audit(foundation, keys.keyring)
     return Composition(
         foundation,
         keys,
         tokens,
         sign_in,
+        factors,
         audit,
-        build_administration(foundation, keys, tokens, sign_in),
+        build_administration(foundation, keys, tokens, sign_in, factors),
         Readiness(foundation, tokens.changes, keys.keyring),
         build_background(foundation, keys, tokens, sign_in, audit),
     )

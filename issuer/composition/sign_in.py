@@ -22,6 +22,11 @@ def build_sign_in(foundation: Foundation, directory: Directory) -> SignInParts:
     policy = Policy(settings.sign_in_failures, settings.sign_in_lock)
     passwords = Passwords(settings.password_hash, settings.password_workers)
     guard = AttemptGuard(foundation.database, foundation.clock, policy, marks)
-    return SignInParts(
-        passwords, marks, guard, SignIn(foundation.database, directory, passwords, guard)
+    sign_in = SignIn(
+        foundation.database,
+        directory,
+        passwords,
+        guard,
+        second_factor_required=settings.second_factor == "required",
     )
+    return SignInParts(passwords, marks, guard, sign_in)

@@ -8,6 +8,7 @@ from issuer.audiences import Audiences
 from issuer.audit import Actor, AuditLog, Trail
 from issuer.authority import Authority
 from issuer.clients import Clients, Rotations
+from issuer.composition.factors import FactorParts
 from issuer.composition.foundation import Foundation
 from issuer.composition.keys import KeyParts
 from issuer.composition.sign_in import SignInParts
@@ -20,6 +21,7 @@ from issuer.resources import Collection, ResourceType, Transaction
 from issuer.resources.resource_type import FieldsT, ModelT
 from issuer.revocations import Revocations
 from issuer.roles import Assignments, Roles
+from issuer.sign_in import Factors, Invitations
 from issuer.tokens import TokenRevocations
 from issuer.users import Users
 
@@ -37,6 +39,7 @@ class UnitOfWork:
         keys: KeyParts,
         tokens: TokenParts,
         sign_in: SignInParts,
+        factors: FactorParts,
         actor: Actor,
         held: Iterable[str],
     ) -> None:
@@ -45,10 +48,11 @@ class UnitOfWork:
         self._keys = keys
         self._tokens = tokens
         self._sign_in = sign_in
+        self._factors = factors
         settings, clock = foundation.settings, foundation.clock
         self._trail = Trail(session, clock, actor)
         self.authority = Authority(
-            session, settings.url, held, users_sign_in=settings.password_grant
+            session, settings.url, held, users_sign_in=settings.users_sign_in_with_password
         )
         self.revocations = Revocations(session, clock)
         self._transaction = Transaction(
@@ -91,6 +95,20 @@ class UnitOfWork:
     @cached_property
     def users(self) -> Users:
         return Users(self._transaction, self._foundation.random, self._sign_in.marks)
+
+    @cached_property
+    def factors(self) -> Factors:
+        return Factors(
+            self._transaction,
+            self._foundation.random,
+            self._factors.totp,
+            self._factors.recovery_codes,
+        )
+
+    @cached_property
+    def invitations(self) -> Invitations:
+        tokens = self._factors.invitation_tokens
+        return Invitations(self._transaction, self.users, self.factors, tokens)
 
     @cached_property
     def assignments(self) -> Assignments:

@@ -231,6 +231,74 @@ class KnownAddressRow(CountedTries, Base):
     succeeded_at: Mapped[datetime] = mapped_column(index=True)
 
 
+class TotpSecretRow(SeenByDirectory, Base):
+    """The authenticator app of a user (RFC 6238): a second factor once `confirmed_at` is set.
+
+    `last_step` is the time step of the last accepted code: no code is accepted twice.
+    """
+
+    __tablename__ = "totp_secrets"
+
+    user_id: Mapped[str] = mapped_column(
+        ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
+    )
+    id: Mapped[str] = mapped_column(String(64), unique=True)
+    name: Mapped[str] = mapped_column(String(255))
+    sealed: Mapped[bytes]
+    created_at: Mapped[datetime]
+    confirmed_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    last_step: Mapped[int] = mapped_column(BigInteger)
+
+
+class PasskeyRow(SeenByDirectory, Base):
+    """A passkey of a user (WebAuthn). `is_synced`: it may be on several devices."""
+
+    __tablename__ = "passkeys"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(255))
+    credential_id: Mapped[bytes] = mapped_column(unique=True)
+    public_key: Mapped[bytes]
+    sign_count: Mapped[int] = mapped_column(BigInteger)
+    transports: Mapped[list[str]]
+    is_synced: Mapped[bool]
+    created_at: Mapped[datetime]
+    last_used_at: Mapped[datetime | None]
+
+
+class RecoveryCodeRow(Base):
+    """A recovery code that was not used yet, as a keyed digest."""
+
+    __tablename__ = "recovery_codes"
+
+    digest: Mapped[bytes] = mapped_column(primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+
+
+class UsedChallengeRow(Base):
+    """A challenge of a passkey that was answered, until it expires."""
+
+    __tablename__ = "used_challenges"
+
+    digest: Mapped[bytes] = mapped_column(primary_key=True)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class InvitationRow(Base):
+    """A link with which a user sets a password or a passkey, as a keyed digest of its token."""
+
+    __tablename__ = "invitations"
+
+    user_id: Mapped[str] = mapped_column(
+        ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
+    )
+    digest: Mapped[bytes] = mapped_column(unique=True)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+
+
 class ClientRow(Versioned, SeenByDirectory, Base):
     """A client. `pinned`: an administrator keeps its metadata document, which is never fetched.
 

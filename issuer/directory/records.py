@@ -111,3 +111,4 @@ class UserRecord:
     claims: Mapping[str, object]
     rights: Rights
     password_hash: str | None = field(repr=False)
+    has_second_factor: bool

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import TypeAlias
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from issuer.algorithms import AlgorithmInUse
@@ -15,7 +15,9 @@ from issuer.database.tables import (
     ClientAudienceRow,
     ClientRow,
     ClientSecretRow,
+    PasskeyRow,
     RoleRow,
+    TotpSecretRow,
     UserRow,
 )
 from issuer.directory.records import (
@@ -67,11 +69,29 @@ def load_client(session: Session, client_id: str, own_audience: str) -> ClientRe
 
 def load_user(session: Session, user_id: str) -> UserRecord | None:
     """The user of exactly this id."""
-    row = session.scalars(select(UserRow).where(UserRow.id == user_id)).one_or_none()
-    if row is None:
+    found = session.execute(
+        select(UserRow, _has_second_factor()).where(UserRow.id == user_id)
+    ).one_or_none()
+    if found is None:
         return None
-    rights = Rights(frozenset(), _role_grants(session, user_id))
-    return UserRecord(row.id, row.username, row.disabled, row.claims, rights, row.password_hash)
+    row, has_second_factor = found
+    return UserRecord(
+        row.id,
+        row.username,
+        row.disabled,
+        row.claims,
+        Rights(frozenset(), _role_grants(session, user_id)),
+        row.password_hash,
+        has_second_factor,
+    )
+
+
+def _has_second_factor() -> ColumnElement[bool]:
+    totp = select(TotpSecretRow.id).where(
+        TotpSecretRow.user_id == UserRow.id, TotpSecretRow.confirmed_at.is_not(None)
+    )
+    passkey = select(PasskeyRow.id).where(PasskeyRow.user_id == UserRow.id)
+    return or_(totp.exists(), passkey.exists())
 
 
 def load_audience(session: Session, audience_id: str, own_audience: str) -> AudienceRecord | None:

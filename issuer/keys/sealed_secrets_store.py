@@ -18,6 +18,11 @@ CLIENT_SECRETS = "client-secrets"
 AUDIT_CHAINS = "audit-chains"
 REFRESH_TOKENS = "refresh-tokens"
 SIGN_IN_ATTEMPTS = "sign-in-attempts"
+TOTP_SECRETS = "totp-secrets"
+RECOVERY_CODES = "recovery-codes"
+PASSKEY_CHALLENGES = "passkey-challenges"
+PASSKEY_HANDLES = "passkey-handles"
+INVITATIONS = "invitations"
 _BYTES = 32
 
 

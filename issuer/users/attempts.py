@@ -180,6 +180,16 @@ class Policy:
         """
         return {what: self._succeeded(what, tries) for what, tries in standing.items()}
 
+    def given_back(self, standing: Standing, before: Standing, made_at: datetime) -> Standing:
+        """As if an admitted attempt had not been made: no pause follows it, unless others do."""
+        return {
+            what: replace(
+                self.limits[what].given_back(tries),
+                tried_at=before[what].tried_at if tries.tried_at == made_at else tries.tried_at,
+            )
+            for what, tries in standing.items()
+        }
+
     def locked(self, standing: Standing, now: datetime) -> list[Counted]:
         """The counts that are locked."""
         return [what for what, tries in standing.items() if self.limits[what].is_locked(tries, now)]

@@ -4,7 +4,7 @@ Counts have transactions of their own: they survive a refusal, and a crash grant
 """
 
 import hmac
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from issuer.audit import Actor, Trail
@@ -60,6 +60,8 @@ class Attempt:
     is_admitted: bool = False
     waits: bool = False  # for the outcome of attempts in progress
     locks: tuple[Counted, ...] = ()  # the counts that are locked unless this attempt succeeds
+    made_at: datetime = NEVER
+    before: Standing = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +108,19 @@ class AttemptGuard:
             attempt = Attempt(user_id, user_mark, address_mark, known is not None, counts_address)
             standing = _of_known_address(known) if known else _of_unknown_address(store, attempt)
             waits = self._policy.waits(standing, now)
+            before = standing
             if is_admitted := self._policy.admits(standing, now):
                 standing = self._policy.counted(standing, now)
             _keep(store, attempt, standing)
         locks = self._policy.locked(standing, now) if is_admitted else []
-        return replace(attempt, is_admitted=is_admitted, waits=waits, locks=tuple(locks))
+        return replace(
+            attempt,
+            is_admitted=is_admitted,
+            waits=waits,
+            locks=tuple(locks),
+            made_at=now,
+            before=before,
+        )
 
     def end(self, attempt: Attempt, actor: Actor, *, succeeded: bool) -> None:
         """Record the outcome. The outcome of a refused attempt changes nothing."""
@@ -132,6 +142,18 @@ class AttemptGuard:
             else:
                 locked = set(attempt.locks) & set(self._policy.locked(standing, now))
                 _note_locks(Trail(session, self._clock, actor), attempt, locked)
+
+    def give_back(self, attempt: Attempt) -> None:
+        """As if it had not been made: its password is right, and a second factor is still due.
+
+        As a success it would begin a new round, and so allow further guesses at the code.
+        """
+        with self._database.transaction() as session:
+            store = AttemptStore(session)
+            standing = _held(store, attempt)
+            if attempt.is_admitted:
+                standing = self._policy.given_back(standing, attempt.before, attempt.made_at)
+            _keep(store, attempt, standing)
 
     def state_of(self, user_id: str) -> SignInState:
         """The state of the user, without counting anything."""

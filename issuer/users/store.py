@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from issuer.database.store import Store
-from issuer.database.tables import UserRow
+from issuer.database.tables import InvitationRow, UserRow
 from issuer.usernames import fold_username, is_username
 
 
@@ -34,3 +34,6 @@ class UserStore(Store[UserRow]):
             .where(UserRow.id == user_id, UserRow.password_hash == old)
             .values(password_hash=new)
         )
+
+    def delete_invitation(self, user_id: str) -> None:
+        self.session.execute(delete(InvitationRow).where(InvitationRow.user_id == user_id))

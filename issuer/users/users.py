@@ -49,6 +49,7 @@ class Users(Principals[UserRow, UserFields, User]):
         row.password_hash = password.hash
         self._store.changed(row, self._clock())
         self._forget_attempts(user_id)
+        self._store.delete_invitation(user_id)  # an old link must not change it later
         self._note("password_set", user_id)
 
     def unlock(self, user_id: str) -> None:

@@ -9,7 +9,7 @@ revision = "0001"
 down_revision = None
 
 
-def upgrade() -> None:
+def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
     op.create_table(
         "audiences",
         sa.Column("id", sa.String(255), nullable=False),
@@ -306,6 +306,18 @@ def upgrade() -> None:
     )
     op.create_index("ix_client_secrets_client_id", "client_secrets", ["client_id"])
     op.create_table(
+        "invitations",
+        sa.Column("user_id", sa.String(128), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_invitations_user_id_users"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("user_id", name=op.f("pk_invitations")),
+        sa.UniqueConstraint("digest", name=op.f("uq_invitations_digest")),
+    )
+    op.create_table(
         "known_addresses",
         sa.Column("user_id", sa.String(128), nullable=False),
         sa.Column("address_mark", sa.LargeBinary(), nullable=False),
@@ -323,6 +335,38 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("user_id", "address_mark", name=op.f("pk_known_addresses")),
     )
     op.create_index("ix_known_addresses_succeeded_at", "known_addresses", ["succeeded_at"])
+    op.create_table(
+        "passkeys",
+        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("user_id", sa.String(128), nullable=False),
+        sa.Column("name", sa.String(255), nullable=False),
+        sa.Column("credential_id", sa.LargeBinary(), nullable=False),
+        sa.Column("public_key", sa.LargeBinary(), nullable=False),
+        sa.Column("sign_count", sa.BigInteger(), nullable=False),
+        sa.Column("transports", sa.JSON(), nullable=False),
+        sa.Column("is_synced", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_passkeys_user_id_users"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_passkeys")),
+        sa.UniqueConstraint("credential_id", name=op.f("uq_passkeys_credential_id")),
+    )
+    op.create_index("ix_passkeys_user_id", "passkeys", ["user_id"])
+    op.create_table(
+        "recovery_codes",
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("user_id", sa.String(128), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["users.id"],
+            name=op.f("fk_recovery_codes_user_id_users"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_recovery_codes")),
+    )
+    op.create_index("ix_recovery_codes_user_id", "recovery_codes", ["user_id"])
     op.create_table(
         "refresh_families",
         sa.Column("id", sa.String(40), nullable=False),
@@ -347,6 +391,32 @@ def upgrade() -> None:
     op.create_index("ix_refresh_families_created_at", "refresh_families", ["created_at"])
     op.create_index("ix_refresh_families_rotated_at", "refresh_families", ["rotated_at"])
     op.create_index("ix_refresh_families_user_id", "refresh_families", ["user_id"])
+    op.create_table(
+        "totp_secrets",
+        sa.Column("user_id", sa.String(128), nullable=False),
+        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("name", sa.String(255), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_step", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["users.id"],
+            name=op.f("fk_totp_secrets_user_id_users"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("user_id", name=op.f("pk_totp_secrets")),
+        sa.UniqueConstraint("id", name=op.f("uq_totp_secrets_id")),
+    )
+    op.create_table(
+        "used_challenges",
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_used_challenges")),
+    )
+    op.create_index("ix_used_challenges_expires_at", "used_challenges", ["expires_at"])
     op.bulk_insert(
         sa.table("change_counter", sa.column("id"), sa.column("value")), [{"id": 1, "value": 0}]
     )

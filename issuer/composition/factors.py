@@ -1,0 +1,61 @@
+"""Second factors, passkeys and invitations."""
+
+import secrets
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from issuer.composition.foundation import Foundation
+from issuer.composition.sign_in import SignInParts
+from issuer.directory import Directory
+from issuer.keys.sealed_secrets_store import (
+    INVITATIONS,
+    PASSKEY_CHALLENGES,
+    PASSKEY_HANDLES,
+    RECOVERY_CODES,
+    TOTP_SECRETS,
+    derived,
+)
+from issuer.keys.sealing import Sealer
+from issuer.sign_in import (
+    InvitationTokens,
+    Passkeys,
+    PasskeySignIn,
+    RecoveryCodes,
+    SecondFactor,
+    TotpSecrets,
+)
+from issuer.sign_in.challenges import Challenges
+
+
+@dataclass(frozen=True)
+class FactorParts:
+    totp: TotpSecrets
+    recovery_codes: RecoveryCodes
+    passkeys: Passkeys
+    invitation_tokens: InvitationTokens
+    second_factor: SecondFactor
+    passkey_sign_in: PasskeySignIn
+
+
+def build_factors(
+    foundation: Foundation, directory: Directory, sign_in: SignInParts
+) -> FactorParts:
+    url, clock, random = foundation.settings.url, foundation.clock, foundation.random
+    hmac_key = foundation.hmac_key
+    # Under a key that is itself sealed: changing the master key rewraps that one alone.
+    totp_key = derived(hmac_key, TOTP_SECRETS)
+    totp = TotpSecrets(
+        Sealer(lambda: [totp_key], secrets.token_bytes), random, urlsplit(url).hostname or url
+    )
+    recovery_codes = RecoveryCodes(derived(hmac_key, RECOVERY_CODES), random)
+    challenges = Challenges(derived(hmac_key, PASSKEY_CHALLENGES), clock, random)
+    passkeys = Passkeys(url, challenges, derived(hmac_key, PASSKEY_HANDLES))
+    checking = (foundation.database, clock, directory, sign_in.guard)
+    return FactorParts(
+        totp,
+        recovery_codes,
+        passkeys,
+        InvitationTokens(url, derived(hmac_key, INVITATIONS), random),
+        SecondFactor(*checking, totp, recovery_codes),
+        PasskeySignIn(*checking, passkeys),
+    )

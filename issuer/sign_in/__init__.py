@@ -1,0 +1,31 @@
+"""How people sign in: second factors, passkeys, recovery codes, invitations.
+
+Passwords, and the limits on guessing them and codes, are in `issuer.users`.
+"""
+
+from issuer.sign_in.factors import Factor, Factors
+from issuer.sign_in.invitations import (
+    InvitationFields,
+    Invitations,
+    InvitationTokens,
+    NewInvitation,
+)
+from issuer.sign_in.passkey_sign_in import PasskeySignIn
+from issuer.sign_in.passkeys import Passkeys
+from issuer.sign_in.recovery_codes import RecoveryCodes
+from issuer.sign_in.second_factor import SecondFactor
+from issuer.sign_in.totp import TotpSecrets
+
+__all__ = [
+    "Factor",
+    "Factors",
+    "InvitationFields",
+    "InvitationTokens",
+    "Invitations",
+    "NewInvitation",
+    "PasskeySignIn",
+    "Passkeys",
+    "RecoveryCodes",
+    "SecondFactor",
+    "TotpSecrets",
+]

@@ -1,0 +1,58 @@
+"""Challenges of WebAuthn (Level 3 §13.4.3).
+
+A challenge is authenticated instead of stored, so that nobody can fill the database by asking
+for them; only those that were answered are stored, until they expire.
+"""
+
+import hashlib
+import hmac
+import struct
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+from issuer.clock import Clock
+
+LIFETIME = timedelta(minutes=5)
+_RANDOM = 32
+_EXPIRY = struct.Struct(">Q")
+_BYTES = _RANDOM + _EXPIRY.size + 32
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """A challenge that was answered; its `digest` may be stored once."""
+
+    digest: bytes
+    expires_at: datetime
+
+
+class Challenges:
+    """Makes and recognises challenges. `random` must be a cryptographic source."""
+
+    def __init__(self, key: bytes, clock: Clock, random: Random) -> None:
+        self._key = key
+        self._clock = clock
+        self._random = random
+
+    def new(self, purpose: str, browser: str) -> bytes:
+        """A challenge for that purpose, of use only in the browser that holds the secret value."""
+        expires_at = int((self._clock() + LIFETIME).timestamp())
+        body = self._random.randbytes(_RANDOM) + _EXPIRY.pack(expires_at)
+        return body + self._mac(body, purpose, browser)
+
+    def recognised(self, challenge: bytes, purpose: str, browser: str) -> Challenge | None:
+        """The challenge, if it was made for that purpose and browser and has not expired."""
+        body, mac = challenge[:-32], challenge[-32:]
+        if len(challenge) != _BYTES:
+            return None
+        if not hmac.compare_digest(mac, self._mac(body, purpose, browser)):
+            return None
+        expires_at = datetime.fromtimestamp(_EXPIRY.unpack(body[_RANDOM:])[0], UTC)
+        if expires_at <= self._clock():
+            return None
+        return Challenge(hashlib.sha256(challenge).digest(), expires_at)
+
+    def _mac(self, body: bytes, purpose: str, browser: str) -> bytes:
+        context = hashlib.sha256(f"{purpose}\n{browser}".encode("utf-8", "surrogatepass")).digest()
+        return hmac.digest(self._key, context + body, hashlib.sha256)

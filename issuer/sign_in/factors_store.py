@@ -1,0 +1,137 @@
+"""Second factors, recovery codes, invitations and used challenges in SQL.
+
+What is used once is used by one statement, so that two requests cannot both use it.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, delete, func, select, update
+from sqlalchemy.orm import Session
+
+from issuer.database.conflicts import insert_into
+from issuer.database.tables import (
+    InvitationRow,
+    PasskeyRow,
+    RecoveryCodeRow,
+    TotpSecretRow,
+    UsedChallengeRow,
+)
+from issuer.sign_in.challenges import Challenge
+from issuer.sign_in.passkeys import StoredPasskey
+
+
+class FactorStore:
+    """Within one transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def totp(self, user_id: str) -> TotpSecretRow | None:
+        """The authenticator app of the user, confirmed or not."""
+        return self.session.get(TotpSecretRow, user_id)
+
+    def passkey_rows(self, user_id: str) -> Sequence[PasskeyRow]:
+        """The passkeys of the user, oldest first."""
+        query = select(PasskeyRow).where(PasskeyRow.user_id == user_id)
+        return self.session.scalars(query.order_by(PasskeyRow.created_at, PasskeyRow.id)).all()
+
+    def passkeys(self, user_id: str) -> list[StoredPasskey]:
+        return [_stored(row) for row in self.passkey_rows(user_id)]
+
+    def find_passkey(self, credential_id: bytes) -> StoredPasskey | None:
+        query = select(PasskeyRow).where(PasskeyRow.credential_id == credential_id)
+        row = self.session.scalars(query).one_or_none()
+        return _stored(row) if row else None
+
+    def add(self, row: TotpSecretRow | PasskeyRow) -> None:
+        self.session.add(row)
+        self.session.flush()
+
+    def delete(self, row: TotpSecretRow | PasskeyRow) -> None:
+        self.session.delete(row)
+        self.session.flush()
+
+    def use_step(self, user_id: str, step: int, now: datetime) -> bool:
+        """Whether no code of this time step or a later one was accepted before."""
+        return self._changed_one(
+            update(TotpSecretRow)
+            .where(TotpSecretRow.user_id == user_id, TotpSecretRow.last_step < step)
+            .values(last_step=step, last_used_at=now)
+        )
+
+    def use_passkey(self, passkey: StoredPasskey, sign_count: int, now: datetime) -> bool:
+        """Whether it was not used since it was read, if it counts (WebAuthn §6.1.1)."""
+        return self._changed_one(
+            update(PasskeyRow)
+            .where(PasskeyRow.id == passkey.id, PasskeyRow.sign_count == passkey.sign_count)
+            .values(sign_count=sign_count, last_used_at=now)
+        )
+
+    def use_challenge(self, challenge: Challenge) -> bool:
+        """Whether it was not answered before."""
+        values = {"digest": challenge.digest, "expires_at": challenge.expires_at}
+        made = insert_into(self.session, UsedChallengeRow).values(**values)
+        kept = made.on_conflict_do_nothing().returning(UsedChallengeRow.digest)
+        return self.session.scalars(kept).one_or_none() is not None
+
+    def forget_challenges(self, expired_before: datetime) -> None:
+        self.session.execute(
+            delete(UsedChallengeRow).where(UsedChallengeRow.expires_at < expired_before)
+        )
+
+    def has_recovery_code(self, user_id: str, digest: bytes) -> bool:
+        row = self.session.get(RecoveryCodeRow, digest)
+        return row is not None and row.user_id == user_id
+
+    def recovery_codes_left(self, user_id: str) -> int:
+        query = select(func.count()).where(RecoveryCodeRow.user_id == user_id)
+        return self.session.scalars(query).one()
+
+    def use_recovery_code(self, user_id: str, digest: bytes) -> bool:
+        return self._changed_one(
+            delete(RecoveryCodeRow).where(
+                RecoveryCodeRow.user_id == user_id, RecoveryCodeRow.digest == digest
+            )
+        )
+
+    def replace_recovery_codes(self, user_id: str, digests: Iterable[bytes]) -> None:
+        self.session.execute(delete(RecoveryCodeRow).where(RecoveryCodeRow.user_id == user_id))
+        self.session.add_all(RecoveryCodeRow(digest=each, user_id=user_id) for each in digests)
+        self.session.flush()
+
+    def replace_invitation(self, row: InvitationRow) -> None:
+        self.delete_invitation(row.user_id)
+        self.session.add(row)
+        self.session.flush()
+
+    def delete_invitation(self, user_id: str) -> bool:
+        """Whether there was one."""
+        return self._changed_one(delete(InvitationRow).where(InvitationRow.user_id == user_id))
+
+    def invitation(self, digest: bytes) -> InvitationRow | None:
+        query = select(InvitationRow).where(InvitationRow.digest == digest)
+        return self.session.scalars(query).one_or_none()
+
+    def use_invitation(self, digest: bytes, now: datetime) -> str | None:
+        """The user it was for, unless it has expired or was used."""
+        return self.session.scalars(
+            delete(InvitationRow)
+            .where(InvitationRow.digest == digest, InvitationRow.expires_at > now)
+            .returning(InvitationRow.user_id)
+        ).one_or_none()
+
+    def _changed_one(self, statement: Any) -> bool:
+        return cast(CursorResult[Any], self.session.execute(statement)).rowcount == 1
+
+
+def _stored(row: PasskeyRow) -> StoredPasskey:
+    return StoredPasskey(
+        row.id,
+        row.user_id,
+        row.credential_id,
+        row.public_key,
+        row.sign_count,
+        tuple(row.transports),
+    )

@@ -1,0 +1,178 @@
+"""Invitations: a link with which a person sets the first password or passkey.
+
+Only a keyed digest of the token is stored. The token is a secret: whoever has it becomes the user.
+"""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, PlainSerializer, WithJsonSchema
+
+from issuer.database.tables import InvitationRow, UserRow
+from issuer.errors import NotAllowed, NotFound
+from issuer.fields import Fields, in_seconds, lifetime
+from issuer.resources import Transaction
+from issuer.secret_text import is_whole, random_characters, with_check_digits
+from issuer.sign_in.factors import Factors
+from issuer.sign_in.factors_store import FactorStore
+from issuer.sign_in.passkeys import NewPasskey
+from issuer.users.passwords import NewPassword
+from issuer.users.store import UserStore
+from issuer.users.users import Users
+
+PREFIX = "aiv_"
+SHORTEST, LONGEST = timedelta(minutes=5), timedelta(days=30)
+DEFAULT = timedelta(hours=72)
+
+
+def _within_bounds(value: timedelta) -> timedelta:
+    if not SHORTEST <= value <= LONGEST:
+        raise ValueError("must be 5 minutes to 30 days")
+    return value
+
+
+InvitationLifetime = Annotated[
+    timedelta,
+    BeforeValidator(lifetime),
+    AfterValidator(_within_bounds),
+    PlainSerializer(in_seconds, return_type=int),
+    WithJsonSchema({"type": "integer", "minimum": 300, "maximum": 2592000}),
+]
+
+
+class InvitationFields(Fields):
+    """The members of an invitation that an operator sets."""
+
+    lifetime: InvitationLifetime = DEFAULT
+
+
+class NewInvitation(BaseModel):
+    """A link to send to the person. It cannot be shown again."""
+
+    url: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """A valid invitation. `needs_password`: the user has a second factor, which stays."""
+
+    user_id: str
+    username: str
+    name: str
+    expires_at: datetime
+    needs_password: bool
+
+
+class InvitationTokens:
+    """Makes tokens, their links and digests. `random` must be a cryptographic source."""
+
+    def __init__(self, url: str, hmac_key: bytes, random: Random) -> None:
+        self._url = url
+        self._hmac_key = hmac_key
+        self._random = random
+
+    def new(self) -> str:
+        """`aiv_`, 256 random bits, check digits."""
+        return with_check_digits(PREFIX + random_characters(self._random))
+
+    def link(self, token: str) -> str:
+        return f"{self._url}/invitation/{token}"
+
+    def digest(self, token: str) -> bytes:
+        return hmac.digest(self._hmac_key, token.encode(), hashlib.sha256)
+
+
+class Invitations:
+    """Invitations, within one transaction. Errors are those of `issuer.errors`."""
+
+    def __init__(
+        self,
+        transaction: Transaction,
+        users: Users,
+        factors: Factors,
+        tokens: InvitationTokens,
+    ) -> None:
+        self._store = FactorStore(transaction.session)
+        self._user_store = UserStore(transaction.session)
+        self._trail = transaction.trail
+        self._clock = transaction.clock
+        self._authority = transaction.authority
+        self._revocations = transaction.revocations
+        self._users = users
+        self._factors = factors
+        self._tokens = tokens
+
+    def create(self, user_id: str, fields: InvitationFields) -> NewInvitation:
+        """A new invitation for the user, in place of an earlier one."""
+        if self._authorized(user_id).disabled:
+            raise NotAllowed("The user is disabled. Enable it first.")
+        now, token = self._clock(), self._tokens.new()
+        row = InvitationRow(
+            user_id=user_id,
+            digest=self._tokens.digest(token),
+            created_at=now,
+            expires_at=now + fields.lifetime,
+        )
+        self._store.replace_invitation(row)
+        self._trail.note("invitation.created", user_id, expires_at=row.expires_at.isoformat())
+        return NewInvitation(url=self._tokens.link(token), expires_at=row.expires_at)
+
+    def delete(self, user_id: str) -> None:
+        """Make the link of the user useless."""
+        self._authorized(user_id)
+        if not self._store.delete_invitation(user_id):
+            raise NotFound("invitation of the user", user_id)
+        self._trail.note("invitation.deleted", user_id)
+
+    def find(self, token: str) -> Invitation | None:
+        """The invitation of that token, unless it has expired or was used. Changes nothing."""
+        row = self._store.invitation(self._tokens.digest(token)) if is_whole(token) else None
+        if row is None or row.expires_at <= self._clock():
+            return None
+        user = self._user_store.get(row.user_id)
+        if user.disabled:
+            return None
+        needs_password = bool(self._factors.of_user(user.id))
+        return Invitation(user.id, user.username, user.name, row.expires_at, needs_password)
+
+    def accept_with_password(self, token: str, password: NewPassword) -> str:
+        """Set the password, once; the id of the user. A second factor of the user stays."""
+        invitation = self._used(token)
+        self._users.set_password(invitation.user_id, password)
+        return invitation.user_id
+
+    def accept_with_passkey(
+        self, token: str, passkey: NewPasskey, name: str
+    ) -> tuple[str, list[str]]:
+        """Add the passkey, once; the id of the user, and recovery codes.
+
+        Not for a user with a second factor: the link alone must not replace it.
+        """
+        invitation = self._used(token)
+        if invitation.needs_password:
+            raise NotAllowed("This user has a second factor: the invitation sets a password.")
+        if passkey.user_id != invitation.user_id:
+            raise NotAllowed("The passkey is of another user.")
+        codes = self._factors.add_passkey(passkey, name)
+        self._revocations.subject(invitation.user_id)
+        return invitation.user_id, codes
+
+    def _used(self, token: str) -> Invitation:
+        """The invitation, which is used up; `NotAllowed` if another request was faster."""
+        invitation = self.find(token)
+        if invitation is None or not self._store.use_invitation(
+            self._tokens.digest(token), self._clock()
+        ):
+            raise NotAllowed("The invitation has expired, or was used already.")
+        self._trail.note("invitation.accepted", invitation.user_id)
+        return invitation
+
+    def _authorized(self, user_id: str) -> UserRow:
+        row = self._user_store.get(user_id)
+        self._authority.authorize_change(principal=user_id)
+        return row

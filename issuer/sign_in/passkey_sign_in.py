@@ -1,0 +1,102 @@
+"""Signing in with a passkey, alone or after a password: one error for every wrong answer."""
+
+from dataclasses import dataclass
+
+from issuer.audit import Actor
+from issuer.clock import Clock
+from issuer.database import Database
+from issuer.directory import Directory, UserRecord
+from issuer.errors import InvalidCredentials
+from issuer.sign_in.factors_store import FactorStore
+from issuer.sign_in.passkeys import Answer, PasskeyProof, Passkeys, StoredPasskey, credential_id
+from issuer.users.guard import AttemptGuard, AttemptsUnderWay
+
+_UNKNOWN = "passkey"  # counted as one unknown user name
+
+
+@dataclass(frozen=True, slots=True)
+class PasskeyUse:
+    """Who has signed in, and by which methods of authentication (RFC 8176)."""
+
+    user: UserRecord
+    methods: tuple[str, ...]
+
+
+class PasskeySignIn:
+    """Checks passkeys. Queries: call it from a worker.
+
+    `browser` is a secret value that only this browser holds; `user_id` is that of the user whose
+    password was right, for a second factor.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        directory: Directory,
+        guard: AttemptGuard,
+        passkeys: Passkeys,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._directory = directory
+        self._guard = guard
+        self._passkeys = passkeys
+
+    def begin(self, browser: str, user_id: str | None = None) -> str:
+        """JSON for `navigator.credentials.get()`. Writes nothing."""
+        if user_id is None:
+            return self._passkeys.authentication_options(browser)
+        with self._database.reading() as session:
+            allowed = FactorStore(session).passkeys(user_id)
+        return self._passkeys.authentication_options(browser, allowed, user_id)
+
+    def finish(
+        self,
+        answer: Answer,
+        browser: str,
+        actor: Actor,
+        user_id: str | None = None,
+        *,
+        may_wait: bool = False,
+    ) -> PasskeyUse:
+        """Who answered what `begin` asked for; `InvalidCredentials` for any other answer.
+
+        Alone, a passkey counts only if it verified the user: then it is both factors.
+        """
+        with self._database.reading() as session:
+            passkey = FactorStore(session).find_passkey(credential_id(answer))
+        known = user_id or (passkey.user_id if passkey else None)
+        attempt = self._guard.begin(known, _UNKNOWN, actor.address)
+        if attempt.waits and may_wait:
+            raise AttemptsUnderWay
+        try:
+            checked = self._of(passkey, user_id)
+            proof = self._passkeys.proved(answer, checked, browser, user_id)
+            use = self._used(checked, proof, is_admitted=attempt.is_admitted)
+        except InvalidCredentials:
+            self._guard.end(attempt, actor, succeeded=False)
+            raise
+        self._guard.end(attempt, actor, succeeded=True)
+        return use
+
+    def _of(self, passkey: StoredPasskey | None, user_id: str | None) -> StoredPasskey:
+        if passkey is None or user_id not in {None, passkey.user_id}:
+            raise InvalidCredentials("unknown passkey", user_id)
+        return passkey
+
+    def _used(
+        self, passkey: StoredPasskey, proof: PasskeyProof, *, is_admitted: bool
+    ) -> PasskeyUse:
+        if not is_admitted:
+            raise InvalidCredentials("locked", passkey.user_id)
+        user = self._directory.load_user(passkey.user_id)
+        if user is None or user.disabled:
+            raise InvalidCredentials("disabled user", passkey.user_id)
+        with self._database.transaction() as session:
+            store = FactorStore(session)
+            if not store.use_challenge(proof.challenge):
+                raise InvalidCredentials("passkey: answered before", passkey.user_id)
+            if not store.use_passkey(passkey, proof.sign_count, self._clock()):
+                raise InvalidCredentials("passkey: used or removed meanwhile", passkey.user_id)
+        return PasskeyUse(user, proof.methods)

@@ -1,0 +1,283 @@
+"""Passkeys (WebAuthn): what browsers are asked for, and what their answers prove.
+
+The library is imported when it is first used.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import ipaddress
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+
+from issuer.errors import InvalidCredentials, InvalidField, NotAllowed
+from issuer.settings import is_loopback
+from issuer.sign_in.challenges import Challenge, Challenges
+
+MAX_CREDENTIAL_ID = 1023  # WebAuthn §4
+_TIMEOUT_MS = 300_000
+Answer: TypeAlias = Mapping[str, Any]  # JSON of a PublicKeyCredential, from a browser
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPasskey:
+    """What is needed to check an answer of a passkey."""
+
+    id: str
+    user_id: str
+    credential_id: bytes
+    public_key: bytes
+    sign_count: int
+    transports: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NewPasskey:
+    """A passkey that a browser has made for the user, and proved that it holds."""
+
+    user_id: str
+    credential_id: bytes
+    public_key: bytes = field(repr=False)
+    sign_count: int
+    transports: tuple[str, ...]
+    is_synced: bool
+    challenge: Challenge
+
+
+@dataclass(frozen=True, slots=True)
+class PasskeyProof:
+    """An answer that was checked, and the methods of authentication (RFC 8176)."""
+
+    sign_count: int
+    methods: tuple[str, ...]
+    challenge: Challenge
+
+
+def why_not_offered(url: str) -> str | None:
+    """Why browsers offer no passkeys at this URL; None where they do (WebAuthn §5.1.2, §13.4.9)."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        pass
+    else:
+        return f"Passkeys need a host name, and this issuer is at the address {host}."
+    if parts.scheme != "https" and not is_loopback(host):
+        return "Passkeys need https."
+    return None
+
+
+class Passkeys:
+    """Asks for passkeys of one issuer and checks the answers. The relying party is its host."""
+
+    def __init__(self, url: str, challenges: Challenges, handle_key: bytes) -> None:
+        parts = urlsplit(url)
+        self.why_not_offered = why_not_offered(url)
+        self._host = parts.hostname or ""
+        self._origin = f"{parts.scheme}://{parts.netloc}".lower()
+        self._challenges = challenges
+        self._handle_key = handle_key
+
+    def registration_options(
+        self,
+        user_id: str,
+        username: str,
+        browser: str,
+        existing: Iterable[StoredPasskey],
+        *,
+        must_verify_user: bool,
+    ) -> str:
+        """JSON for `navigator.credentials.create()`.
+
+        `must_verify_user`: the passkey will be all that the user needs to sign in.
+        """
+        self._require_offered()
+        from webauthn import generate_registration_options, options_to_json  # noqa: PLC0415
+        from webauthn.helpers import structs  # noqa: PLC0415
+
+        options = generate_registration_options(
+            rp_id=self._host,
+            rp_name=self._host,
+            user_id=self.handle(user_id),
+            user_name=username,
+            challenge=self._challenges.new(_registering(user_id), browser),
+            timeout=_TIMEOUT_MS,
+            authenticator_selection=structs.AuthenticatorSelectionCriteria(
+                resident_key=structs.ResidentKeyRequirement.REQUIRED
+                if must_verify_user
+                else structs.ResidentKeyRequirement.PREFERRED,
+                user_verification=_verification(must_verify_user),
+            ),
+            exclude_credentials=_descriptors(existing),
+        )
+        return options_to_json(options)
+
+    def registered(
+        self, answer: Answer, user_id: str, browser: str, *, must_verify_user: bool
+    ) -> NewPasskey:
+        """The passkey that was made for `registration_options`; `InvalidField` otherwise."""
+        self._require_offered()
+        from webauthn import verify_registration_response  # noqa: PLC0415
+
+        challenge, recognised = self._recognised(answer, _registering(user_id), browser)
+        if recognised is None:
+            raise InvalidField("passkey", "answers no current request of this browser")
+        try:
+            verified = verify_registration_response(
+                credential=dict(answer),
+                expected_challenge=challenge,
+                expected_rp_id=self._host,
+                expected_origin=self._origin,
+                require_user_verification=must_verify_user,
+            )
+        except Exception as error:  # the library raises more than its own errors
+            raise InvalidField("passkey", f"could not be registered: {error}") from None
+        if len(verified.credential_id) > MAX_CREDENTIAL_ID:
+            raise InvalidField("passkey", "has an id that is too long")
+        return NewPasskey(
+            user_id,
+            verified.credential_id,
+            verified.credential_public_key,
+            verified.sign_count,
+            _transports(answer),
+            verified.credential_device_type == "multi_device",
+            recognised,
+        )
+
+    def authentication_options(
+        self, browser: str, allowed: Iterable[StoredPasskey] = (), user_id: str | None = None
+    ) -> str:
+        """JSON for `navigator.credentials.get()`.
+
+        Without `user_id`, for whoever signs in: the passkey must then verify the user.
+        """
+        self._require_offered()
+        from webauthn import generate_authentication_options, options_to_json  # noqa: PLC0415
+
+        options = generate_authentication_options(
+            rp_id=self._host,
+            challenge=self._challenges.new(_signing_in(user_id), browser),
+            timeout=_TIMEOUT_MS,
+            allow_credentials=_descriptors(allowed),
+            user_verification=_verification(user_id is None),
+        )
+        return options_to_json(options)
+
+    def proved(
+        self, answer: Answer, passkey: StoredPasskey, browser: str, user_id: str | None = None
+    ) -> PasskeyProof:
+        """What an answer to `authentication_options` proves; `InvalidCredentials` if nothing."""
+        self._require_offered()
+        from webauthn import verify_authentication_response  # noqa: PLC0415
+
+        challenge, recognised = self._recognised(answer, _signing_in(user_id), browser)
+        if recognised is None:
+            raise InvalidCredentials("passkey: not the challenge of this browser", passkey.user_id)
+        if user_id is None and _user_handle(answer) != self.handle(passkey.user_id):
+            raise InvalidCredentials("passkey: of another user", passkey.user_id)
+        try:
+            verified = verify_authentication_response(
+                credential=dict(answer),
+                expected_challenge=challenge,
+                expected_rp_id=self._host,
+                expected_origin=self._origin,
+                credential_public_key=passkey.public_key,
+                credential_current_sign_count=passkey.sign_count,
+                require_user_verification=user_id is None,
+            )
+        except Exception as error:  # the library raises more than its own errors
+            raise InvalidCredentials(f"passkey: {error}", passkey.user_id) from None
+        is_synced = verified.credential_device_type == "multi_device"
+        # `mfa`: the other factor is the password, or what verified the user.
+        methods = ("swk" if is_synced else "hwk", "mfa")
+        return PasskeyProof(verified.new_sign_count, methods, recognised)
+
+    def handle(self, user_id: str) -> bytes:
+        """The user handle: opaque, since authenticators may show it (WebAuthn §14.6.1)."""
+        return hmac.digest(self._handle_key, user_id.encode(), hashlib.sha256)
+
+    def _recognised(
+        self, answer: Answer, purpose: str, browser: str
+    ) -> tuple[bytes, Challenge | None]:
+        challenge = _challenge(answer)
+        return challenge, self._challenges.recognised(challenge, purpose, browser)
+
+    def _require_offered(self) -> None:
+        if self.why_not_offered is not None:
+            raise NotAllowed(self.why_not_offered)
+
+
+def credential_id(answer: Answer) -> bytes:
+    """The id of the passkey that answered; empty if there is none."""
+    return _decoded(answer.get("id"))[:MAX_CREDENTIAL_ID]
+
+
+def _registering(user_id: str) -> str:
+    return f"register {user_id}"
+
+
+def _signing_in(user_id: str | None) -> str:
+    return "sign in" if user_id is None else f"second factor {user_id}"
+
+
+def _challenge(answer: Answer) -> bytes:
+    try:
+        client_data = json.loads(_decoded(_response(answer).get("clientDataJSON")))
+    except (ValueError, RecursionError):
+        return b""
+    return _decoded(client_data.get("challenge")) if isinstance(client_data, dict) else b""
+
+
+def _user_handle(answer: Answer) -> bytes:
+    return _decoded(_response(answer).get("userHandle"))
+
+
+def _transports(answer: Answer) -> tuple[str, ...]:
+    from webauthn.helpers.structs import AuthenticatorTransport  # noqa: PLC0415
+
+    named = _response(answer).get("transports")
+    known = {each.value for each in AuthenticatorTransport}
+    return tuple(sorted(known.intersection(_texts(named))))
+
+
+def _texts(value: object) -> list[str]:
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+
+
+def _response(answer: Answer) -> Mapping[str, Any]:
+    response = answer.get("response")
+    return response if isinstance(response, dict) else {}
+
+
+def _decoded(value: object) -> bytes:
+    """What is written as base64url; empty for anything else."""
+    if not isinstance(value, str):
+        return b""
+    try:
+        return base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _verification(must_verify_user: bool) -> Any:
+    from webauthn.helpers.structs import UserVerificationRequirement  # noqa: PLC0415
+
+    requirement = UserVerificationRequirement
+    return requirement.REQUIRED if must_verify_user else requirement.PREFERRED
+
+
+def _descriptors(passkeys: Iterable[StoredPasskey]) -> list[Any]:
+    from webauthn.helpers import structs  # noqa: PLC0415
+
+    return [
+        structs.PublicKeyCredentialDescriptor(
+            id=each.credential_id,
+            transports=[structs.AuthenticatorTransport(name) for name in each.transports],
+        )
+        for each in passkeys
+    ]
