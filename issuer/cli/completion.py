@@ -3,13 +3,15 @@
 import io
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout, suppress
-from operator import attrgetter
 from threading import Thread
 from typing import Any, TypeAlias
 
+from issuer.audiences import AUDIENCE
 from issuer.cli.opening import reading
+from issuer.clients import CLIENT
 from issuer.composition import UnitOfWork
-from issuer.errors import NotFound
+from issuer.resources import ResourceType
+from issuer.roles import ROLE
 
 Complete: TypeAlias = Callable[[str], list[str]]
 
@@ -19,17 +21,17 @@ _SECONDS = 2.0
 
 def audiences(incomplete: str) -> list[str]:
     """Ids of audiences."""
-    return _completed(incomplete, lambda work: _page_from(work.audiences, "id", incomplete))
+    return _keys(AUDIENCE, incomplete)
 
 
 def roles(incomplete: str) -> list[str]:
     """Names of roles."""
-    return _completed(incomplete, lambda work: _page_from(work.roles, "name", incomplete))
+    return _keys(ROLE, incomplete)
 
 
 def clients(incomplete: str) -> list[str]:
     """Ids of clients."""
-    return _completed(incomplete, lambda work: _page_from(work.clients, "client_id", incomplete))
+    return _keys(CLIENT, incomplete)
 
 
 def users(incomplete: str) -> list[str]:
@@ -42,11 +44,13 @@ def clients_and_users(incomplete: str) -> list[str]:
     return [*clients(incomplete), *users(incomplete)]
 
 
-def _page_from(resources: Any, key: str, first: str) -> list[str]:
-    names = list(map(attrgetter(key), resources.page(first or None, _MAX_NAMES)))
-    with suppress(NotFound):
-        names.insert(0, getattr(resources.get(first), key))
-    return names
+def _keys(resource_type: ResourceType[Any, Any], first: str) -> list[str]:
+    def read(work: UnitOfWork) -> list[str]:
+        resources = work.collection(resource_type)
+        following = map(resource_type.key_of, resources.page(first or None, _MAX_NAMES))
+        return [*([first] if resources.exists(first) else []), *following]
+
+    return _completed(first, read)
 
 
 def _completed(incomplete: str, names: Callable[[UnitOfWork], list[str]]) -> list[str]:
