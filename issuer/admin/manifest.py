@@ -4,15 +4,14 @@ import json
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Query, Request, Response
-from pydantic import BaseModel
 
 from issuer import manifest
 from issuer.admin.access import Access, Caller
-from issuer.admin.planning import Planned, plan_document, planned, read
+from issuer.admin.planning import Planned, PlanRequest, made_plan
 from issuer.admin.problems import ProblemRaised, documented
 from issuer.admin.representations import (
     IfMatch,
-    require_match,
+    require_tag,
 )
 from issuer.admin.routes import admin_router
 from issuer.etags import etag_of
@@ -122,31 +121,28 @@ def _export(caller: Access, accept: str) -> Response:
 
 
 def _plan(caller: Access, source: bytes, *, prune: bool) -> Response:
-    found = plan_document(caller.administration, caller.actor, caller.held, source, prune=prune)
-    return Response(found.body, media_type=_JSON, headers={"ETag": found.etag})
+    request = PlanRequest(caller.actor, caller.held, source, prune)
+    made = made_plan(caller.administration, request)
+    return Response(made.body, media_type=_JSON, headers={"ETag": made.etag})
 
 
 def _apply(caller: Access, source: bytes, *, prune: bool, if_match: str | None) -> Response:
     """Reads and plans outside the transaction that changes, so that others need not wait."""
-    declared, held = read(source), caller.held
+    request = PlanRequest(caller.actor, caller.held, source, prune, to_apply=True)
     for is_last in (False, False, True):
-        plan = planned(caller.administration, caller.actor, held, declared, prune=prune)
-        model = Planned(**plan.as_json())
-        require_match(if_match, model)
+        made = made_plan(caller.administration, request)
+        assert made.plan is not None
+        if if_match is not None:
+            require_tag(if_match, made.etag)
         try:
             with caller.administration.changing(caller.actor, caller.held) as work:
-                applied = manifest.apply(work, plan)
+                applied = manifest.apply(work, made.plan)
         except PlanOutdated:
             if is_last:
                 raise
         else:
             break
-    done = AppliedManifest(
-        **dict(model), user_ids=dict(applied.user_ids), client_secrets=dict(applied.secrets)
-    )
-    return _answer(done, **{"Cache-Control": "no-store"})
-
-
-def _answer(model: BaseModel, **headers: str) -> Response:
-    """Written here, in the worker: it may have megabytes."""
-    return Response(model.model_dump_json(), media_type=_JSON, headers=headers)
+    new = {"user_ids": dict(applied.user_ids), "client_secrets": dict(applied.secrets)}
+    # Joined as text: the plan may have megabytes.
+    body = made.body[:-1] + b"," + json.dumps(new).encode()[1:]
+    return Response(body, media_type=_JSON, headers={"Cache-Control": "no-store"})

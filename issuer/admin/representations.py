@@ -49,11 +49,15 @@ def never_stored(response: Response) -> None:
 
 def require_match(if_match: str | None, model: BaseModel) -> None:
     """412 unless the ETag is that of the current resource (strong comparison)."""
-    if if_match is None:
-        return
-    tags = [tag.strip() for tag in if_match.split(",")]
+    if if_match is not None:
+        require_tag(if_match, etag(model))
+
+
+def require_tag(if_match: str, tag: str) -> None:
+    """412 unless `tag` is named."""
+    tags = [each.strip() for each in if_match.split(",")]
     # `*` stands alone (RFC 9110 §13.1.1): in a list it is a mistake, and matches nothing.
-    if tags != ["*"] and etag(model) not in tags:
+    if tags != ["*"] and tag not in tags:
         raise ProblemRaised(
             "precondition-failed", "The resource does not have the ETag in If-Match."
         )

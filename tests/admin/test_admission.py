@@ -6,11 +6,17 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from issuer.admin.planning import MIN_BYTES_OF_OWN_PROCESS
 from tests.admin.test_explain_own_api import below
 from tests.builders import Deployment, FakeClock
 from tests.drivers import AdminApi, problem
 
 YAML = {"Content-Type": "application/yaml"}
+
+# Below and above the size from which a manifest is planned in a process of its own.
+SIZES = pytest.mark.parametrize(
+    "comment", [b"", b"# " + b"x" * MIN_BYTES_OF_OWN_PROCESS + b"\n"], ids=["small", "large"]
+)
 
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
 
@@ -83,26 +89,33 @@ def test_successful_responses_are_not_delayed(admin: AdminApi, clock: FakeClock)
     assert clock.monotonic() == began
 
 
-def test_a_manifest_is_read_before_the_database_is_locked(deployment: Deployment, admin: AdminApi):
+@SIZES
+def test_a_manifest_is_read_before_the_database_is_locked(
+    deployment: Deployment, admin: AdminApi, comment: bytes
+):
     with deployment.changing():
-        refused = admin("POST", "/manifest/apply", content=b"roles: [", headers=YAML)
+        refused = admin("POST", "/manifest/apply", content=comment + b"roles: [", headers=YAML)
     assert problem(refused) == (422, "invalid-fields")
 
 
+@SIZES
 def test_a_manifest_is_planned_before_the_database_is_locked(
-    deployment: Deployment, admin: AdminApi
+    deployment: Deployment, admin: AdminApi, comment: bytes
 ):
     with deployment.changing():
         refused = admin(
             "POST",
             "/manifest/apply",
-            content=b"clients: [{client_id: a, audiences: [nowhere]}]",
+            content=comment + b"clients: [{client_id: a, audiences: [nowhere]}]",
             headers=YAML,
         )
     assert problem(refused) == (422, "invalid-fields")
 
 
-def test_a_third_concurrent_plan_is_503_with_retry_after(deployment: Deployment, admin: AdminApi):
+@SIZES
+def test_a_third_concurrent_plan_is_503_with_retry_after(
+    deployment: Deployment, admin: AdminApi, comment: bytes
+):
     """At most two are made at a time: each can take a hundred megabytes.
 
     The second one is outdated when the first is applied, and is made again.
@@ -110,7 +123,8 @@ def test_a_third_concurrent_plan_is_503_with_retry_after(deployment: Deployment,
 
     def apply(name: str) -> httpx.Response:
         while True:
-            answer = admin("POST", "/manifest/apply", json={"roles": [{"name": name}]})
+            source = comment + b"roles: [{name: %s}]" % name.encode()
+            answer = admin("POST", "/manifest/apply", content=source, headers=YAML)
             if answer.status_code != 503:
                 return answer
 

@@ -163,14 +163,17 @@ def seconds_of_children() -> float:
 def test_a_large_manifest_is_planned_in_a_separate_process(admin: AdminApi, large: str):
     """There it uses neither time nor memory of the server."""
     before = seconds_of_children()
-    send(admin, "plan", MANIFEST)
+    assert send(admin, "plan", MANIFEST).status_code == 200
     assert seconds_of_children() == before
     planned = send(admin, "plan", large)
     assert seconds_of_children() > before
     assert planned.status_code == 200
     assert "role-0799" in [each["id"] for each in planned.json()["changes"]]
+    before = seconds_of_children()
     applied = send(admin, "apply", large, headers={"If-Match": planned.headers["etag"]})
+    assert seconds_of_children() > before
     assert applied.status_code == 200
+    assert {**applied.json(), **planned.json()} == applied.json()
     assert send(admin, "plan", large).json()["changes"] == []
 
 
