@@ -16,9 +16,7 @@ from starlette.types import ASGIApp
 
 from issuer import __version__, logs
 from issuer.admin import (
-    BodyLimit,
-    HeadAsGet,
-    PacedRefusals,
+    admin_layers,
     admin_routes,
     install_problem_handlers,
     manifest_schemas,
@@ -28,7 +26,7 @@ from issuer.admin import (
 from issuer.clock import Clock
 from issuer.composition import Composition, compose
 from issuer.health import health_paths, health_routes
-from issuer.http import AccessLog, NeverFramed, RequestFrame, ShortWay
+from issuer.http import AccessLog, NeverFramed, OnlyUnder, RequestFrame, ShortWay
 from issuer.metrics import Metrics
 from issuer.metrics_route import metrics_path, metrics_route, metrics_security_scheme
 from issuer.oauth import (
@@ -118,10 +116,9 @@ def create_app(settings: Settings, clock: Clock | None = None) -> ShortWay:
     app.router.routes.extend(admin_routes(base))
     _render_openapi_once(app)
     install_problem_handlers(app)
-    app.add_middleware(BodyLimit, prefix=f"{base}/admin/")
-    app.add_middleware(PacedRefusals, prefix=f"{base}/admin/", pace=RefusalPace(parts.clock))
-    app.add_middleware(HeadAsGet, prefix=f"{base}/admin/")
-    app.add_middleware(NeverFramed, prefix=f"{base}/docs")
+    layer = admin_layers(RefusalPace(parts.clock))
+    app.add_middleware(OnlyUnder, prefix=f"{base}/admin/", layer=layer)
+    app.add_middleware(OnlyUnder, prefix=f"{base}/docs", layer=NeverFramed)
     app.add_middleware(RequestFrame, unforeseen=unforeseen)
     app.state.administration = parts.administration
     app.state.parts = parts

@@ -110,18 +110,26 @@ def values_of(headers: RawHeaders, name: bytes) -> list[bytes]:
     return [value for each, value in headers if each == name]
 
 
-class NeverFramed:
-    """Pure ASGI: no page may frame those under `prefix` (CSP Level 3 §6.4.2)."""
+class OnlyUnder:
+    """Pure ASGI: HTTP requests whose path starts with `prefix` also pass `layer`."""
 
-    def __init__(self, app: ASGIApp, prefix: str) -> None:
+    def __init__(self, app: ASGIApp, prefix: str, layer: Callable[[ASGIApp], ASGIApp]) -> None:
         self._app = app
         self._prefix = prefix
+        self._layered = layer(app)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith(self._prefix):
-            await self._app(scope, receive, send)
-            return
+        is_under = scope["type"] == "http" and scope["path"].startswith(self._prefix)
+        await (self._layered if is_under else self._app)(scope, receive, send)
 
+
+class NeverFramed:
+    """Pure ASGI: no other page may frame the answers (CSP Level 3 §6.4.2)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_unframed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = [*message["headers"], *_NEVER_FRAMED]

@@ -1,16 +1,12 @@
 """The admin API, `/admin/v1`: JSON in and out, errors as problem details (RFC 9457)."""
 
-from issuer.admin.api import admin_routes
-from issuer.admin.head import HeadAsGet
-from issuer.admin.limits import BodyLimit, PacedRefusals
+from issuer.admin.api import admin_layers, admin_routes
 from issuer.admin.manifest import manifest_schemas
 from issuer.admin.problems import problem_schemas
 from issuer.admin.refusals import install_problem_handlers, unforeseen
 
 __all__ = [
-    "BodyLimit",
-    "HeadAsGet",
-    "PacedRefusals",
+    "admin_layers",
     "admin_routes",
     "install_problem_handlers",
     "manifest_schemas",

@@ -1,9 +1,11 @@
 """All operations of the admin API: one module for each resource, one line in `RESOURCES`."""
 
+from collections.abc import Callable
 from functools import cache
 
 from fastapi import APIRouter
 from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
 
 from issuer.admin import (
     audiences,
@@ -18,7 +20,10 @@ from issuer.admin import (
     users,
 )
 from issuer.admin.assignments import client_roles, user_roles
+from issuer.admin.head import HeadAsGet
+from issuer.admin.limits import BodyLimit, PacedRefusals
 from issuer.admin.problems import PREFIX
+from issuer.rate_limits import RefusalPace
 
 RESOURCES = [
     audiences.router,
@@ -34,6 +39,11 @@ RESOURCES = [
     explain.router,
     manifest.router,
 ]
+
+
+def admin_layers(pace: RefusalPace) -> Callable[[ASGIApp], ASGIApp]:
+    """What requests pass before their operation."""
+    return lambda app: HeadAsGet(PacedRefusals(BodyLimit(app), pace))
 
 
 @cache

@@ -4,15 +4,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class HeadAsGet:
-    """ASGI middleware: answers HEAD like GET, without the content."""
+    """Pure ASGI: answers HEAD like GET, without the content."""
 
-    def __init__(self, app: ASGIApp, prefix: str) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._prefix = prefix
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_head = scope["type"] == "http" and scope["method"] == "HEAD"
-        if not is_head or not scope["path"].startswith(self._prefix):
+        if scope["method"] != "HEAD":
             await self._app(scope, receive, send)
             return
 

@@ -14,19 +14,15 @@ _REFUSED = {400, 401, 403, 405, 413, 415, 422, 503}
 
 
 class BodyLimit:
-    """ASGI middleware: 413 for a body over 1 MiB, whatever `Content-Length` is.
+    """Pure ASGI: 413 for a body over 1 MiB, whatever `Content-Length` is.
 
     The connection of a refused request is closed if much of the body has not arrived yet.
     """
 
-    def __init__(self, app: ASGIApp, prefix: str) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._prefix = prefix
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith(self._prefix):
-            await self._app(scope, receive, send)
-            return
         read, length = 0, _length(scope)
 
         async def bounded() -> Message:
@@ -48,18 +44,13 @@ class BodyLimit:
 
 
 class PacedRefusals:
-    """ASGI middleware: limits the rate of refusals sent to one address."""
+    """Pure ASGI: limits the rate of refusals sent to one address."""
 
-    def __init__(self, app: ASGIApp, prefix: str, pace: RefusalPace) -> None:
+    def __init__(self, app: ASGIApp, pace: RefusalPace) -> None:
         self._app = app
-        self._prefix = prefix
         self._pace = pace
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith(self._prefix):
-            await self._app(scope, receive, send)
-            return
-
         async def paced(message: Message) -> None:
             if message.get("status") in _REFUSED:
                 client = scope.get("client")
