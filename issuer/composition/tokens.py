@@ -14,8 +14,8 @@ from issuer.errors import DatabaseUnavailable
 from issuer.keys import Keyring
 from issuer.keys.sealed_secrets_store import REFRESH_TOKENS, derived
 from issuer.refresh_tokens import Lifetimes, RefreshTokenMaker, RefreshTokens
-from issuer.revocations import Revocations, RevocationView
-from issuer.tokens import FeedPublisher, TokenIssuer, TokenReader, VerifiedToken
+from issuer.revocations import Revocations, RevocationView, TokenIdentity
+from issuer.tokens import FeedPublisher, TokenIssuer, TokenReader
 
 
 @dataclass(frozen=True)
@@ -35,17 +35,10 @@ class TokenParts:
     refresh_tokens: RefreshTokens
     revocation_feed: FeedPublisher
 
-    def is_revoked(self, token: VerifiedToken) -> bool:
+    def is_revoked(self, token: TokenIdentity) -> bool:
         """Whether the token is revoked, according to the database now."""
         with self.foundation.database.reading() as session:
-            return Revocations(session, self.foundation.clock).includes(
-                jti=token.jti,
-                sid=token.sid,
-                subject=token.subject,
-                client_id=token.client_id,
-                audience=token.audience,
-                issued_at=token.issued_at,
-            )
+            return Revocations(session, self.foundation.clock).includes(token)
 
 
 def build_tokens(foundation: Foundation, keyring: Keyring) -> TokenParts:

@@ -16,7 +16,7 @@ from issuer.refresh_tokens.family import Family, Lifetimes
 from issuer.refresh_tokens.in_use import Issue, Presented, RefreshRequest
 from issuer.refresh_tokens.store import FamilyStore
 from issuer.refresh_tokens.text import RefreshTokenMaker
-from issuer.revocations import Revocations, issued_so_far
+from issuer.revocations import Revocations, TokenIdentity, issued_so_far
 from issuer.tokens import AccessToken, Authorization, NotBefore
 
 
@@ -157,7 +157,7 @@ class RefreshTokens:
 
     def _is_revoked(self, session: Session, token: AccessToken, family: Family) -> bool:
         """According to the database: what `TokenIssuer` knows is a moment old."""
-        return Revocations(session, self._clock).includes(
+        identity = TokenIdentity(
             jti=token.jti,
             sid=None,  # a family that ended has no row, and the callers look for the row
             subject=family.user_id,
@@ -165,6 +165,7 @@ class RefreshTokens:
             audience=family.audience_id,
             issued_at=token.issued_at,
         )
+        return Revocations(session, self._clock).includes(identity)
 
     def _after_revocations(self) -> NotBefore:
         return NotBefore(issued_so_far(self._clock()) + timedelta(seconds=1))

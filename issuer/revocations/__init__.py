@@ -8,5 +8,14 @@ The feed is described in docs/reference/revocation-feed.md.
 from issuer.revocations.revocations import FeedFull, Revocations, issued_so_far
 from issuer.revocations.revoked import RevocationView, Revoked
 from issuer.revocations.share import FeedLimits
+from issuer.revocations.token_identity import TokenIdentity
 
-__all__ = ["FeedFull", "FeedLimits", "RevocationView", "Revocations", "Revoked", "issued_so_far"]
+__all__ = [
+    "FeedFull",
+    "FeedLimits",
+    "RevocationView",
+    "Revocations",
+    "Revoked",
+    "TokenIdentity",
+    "issued_so_far",
+]

@@ -8,6 +8,7 @@ from issuer.database import Session
 from issuer.errors import NotYet
 from issuer.revocations.share import LIMITS, FeedLimits
 from issuer.revocations.store import RevocationStore, RevokedPrincipal
+from issuer.revocations.token_identity import TokenIdentity
 from issuer.vocabulary import CLOCKS_APART, MAX_TOKEN, SEEN_WITHIN, STILL_TRUSTED
 
 JTI = "jti"
@@ -104,22 +105,15 @@ class Revocations:
             if issued_so_far(self._clock()) > not_after:
                 self._revoke_all(principal)
 
-    def includes(
-        self,
-        *,
-        jti: str,
-        sid: str | None,
-        subject: str,
-        client_id: str,
-        audience: str,
-        issued_at: datetime,
-    ) -> bool:
+    def includes(self, token: TokenIdentity) -> bool:
         """Whether the token is revoked, according to the database."""
-        listed = [(JTI, jti)] if sid is None else [(JTI, jti), (SID, sid)]
-        principals = {SUB: subject, CLIENT_ID: client_id, AUDIENCE: audience}
-        return self._store.includes(
-            listed, (RevokedPrincipal(*each) for each in principals.items()), issued_at
-        )
+        listed = [(JTI, token.jti)] + ([] if token.sid is None else [(SID, token.sid)])
+        principals = [
+            RevokedPrincipal(SUB, token.subject),
+            RevokedPrincipal(CLIENT_ID, token.client_id),
+            RevokedPrincipal(AUDIENCE, token.audience),
+        ]
+        return self._store.includes(listed, principals, token.issued_at)
 
     def _listed(
         self, kind: str, expirations: Mapping[str, datetime], client_id: str = "", subject: str = ""

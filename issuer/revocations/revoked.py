@@ -9,6 +9,7 @@ from issuer.clock import Clock
 from issuer.database import Database, FeedState
 from issuer.revocations.revocations import AUDIENCE, CLIENT_ID, JTI, SID, SUB
 from issuer.revocations.store import RevocationStore
+from issuer.revocations.token_identity import TokenIdentity
 from issuer.vocabulary import MAX_TOKEN, STILL_TRUSTED
 
 _NEVER = FeedState(-1, datetime.min.replace(tzinfo=UTC))
@@ -30,21 +31,13 @@ class Revoked:
     clients: Mapping[str, int] = field(default_factory=dict, repr=False)
     audiences: Mapping[str, int] = field(default_factory=dict, repr=False)
 
-    def includes(
-        self,
-        *,
-        jti: str,
-        sid: str | None,
-        subject: str,
-        client_id: str,
-        audience: str,
-        issued_at: int,
-    ) -> bool:
-        """Whether a token with these claims is revoked."""
+    def includes(self, token: TokenIdentity) -> bool:
+        """Whether the token is revoked."""
+        not_after = self.not_after(token.subject, token.client_id, token.audience)
         return (
-            jti in self.tokens
-            or sid in self.sessions
-            or issued_at <= self.not_after(subject, client_id, audience)
+            token.jti in self.tokens
+            or token.sid in self.sessions
+            or int(token.issued_at.timestamp()) <= not_after
         )
 
     def not_after(self, subject: str, client_id: str, audience: str) -> int:

@@ -12,22 +12,16 @@ from joserfc.jwk import import_key
 from issuer.clock import Clock
 from issuer.errors import InvalidCredentials
 from issuer.keys import Keyring
-from issuer.revocations import RevocationView
+from issuer.revocations import RevocationView, TokenIdentity
 from issuer.vocabulary import ACCESS_TOKEN_TYPE
 
 
 @dataclass(frozen=True, slots=True)
-class VerifiedToken:
+class VerifiedToken(TokenIdentity):
     """The claims of an access token of this issuer, verified."""
 
-    subject: str
-    client_id: str
-    audience: str
-    scopes: frozenset[str]
-    jti: str
-    issued_at: datetime
     expires_at: datetime
-    sid: str | None
+    scopes: frozenset[str]
     claims: Mapping[str, Any] = field(repr=False)
 
 
@@ -54,14 +48,7 @@ class TokenReader:
     def read(self, token: str) -> VerifiedToken:
         """`InvalidCredentials` for anything but an active token of this issuer and audience."""
         verified = self.read_although_revoked(token)
-        if self._revocations.revoked.includes(
-            jti=verified.jti,
-            sid=verified.sid,
-            subject=verified.subject,
-            client_id=verified.client_id,
-            audience=verified.audience,
-            issued_at=int(verified.issued_at.timestamp()),
-        ):
+        if self._revocations.revoked.includes(verified):
             raise InvalidCredentials("revoked")
         return verified
 
@@ -85,13 +72,13 @@ class TokenReader:
         if claims["exp"] <= self._clock().timestamp():
             raise InvalidCredentials("expired")
         return VerifiedToken(
-            claims["sub"],
-            claims["client_id"],
-            claims["aud"],
-            frozenset(claims["scopes"]),
-            claims["jti"],
-            datetime.fromtimestamp(claims["iat"], UTC),
-            datetime.fromtimestamp(claims["exp"], UTC),
-            claims.get("sid"),
-            claims,
+            jti=claims["jti"],
+            sid=claims.get("sid"),
+            subject=claims["sub"],
+            client_id=claims["client_id"],
+            audience=claims["aud"],
+            issued_at=datetime.fromtimestamp(claims["iat"], UTC),
+            expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+            scopes=frozenset(claims["scopes"]),
+            claims=claims,
         )

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import event
 
+from issuer.revocations import TokenIdentity
 from issuer.revocations.store import RevocationStore, RevokedPrincipal
 from issuer.vocabulary import CLOCKS_APART, MAX_TOKEN, STILL_TRUSTED
 from tests.builders import Deployment, FakeClock
@@ -29,8 +30,9 @@ def not_after(deployment: Deployment) -> dict[RevokedPrincipal, datetime]:
 
 def is_revoked(deployment: Deployment, issued_at: datetime, **names: str) -> bool:
     whose = {"jti": "j", "subject": "alice", "client_id": "web", "audience": "my-os", **names}
+    token = TokenIdentity(sid=None, issued_at=issued_at, **whose)
     with deployment.services.administration.reading() as work:
-        return work.revocations.includes(sid=None, issued_at=issued_at, **whose)
+        return work.revocations.includes(token)
 
 
 def test_a_revoked_token_is_stored_with_its_expiry(deployment: Deployment, clock: FakeClock):

@@ -9,15 +9,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from issuer.database import FeedState
-from issuer.revocations import Revoked
+from issuer.revocations import Revoked, TokenIdentity
 from issuer.revocations.revocations import issued_so_far
 from issuer.tokens.feed import feed_claims
 from issuer.vocabulary import MAX_TOKEN, VERIFIERS_BEHIND
 from tests.builders import URL, FakeClock
 
 NOW = FakeClock()()
-WHOSE = {"subject": "alice", "client_id": "web", "audience": "my-os"}
-TOKEN_OF = {"jti": "j", "sid": "s", "issued_at": 100, **WHOSE}
+OF_ALICE = TokenIdentity(
+    jti="j",
+    sid="s",
+    subject="alice",
+    client_id="web",
+    audience="my-os",
+    issued_at=datetime.fromtimestamp(100, UTC),
+)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +45,7 @@ TOKEN_OF = {"jti": "j", "sid": "s", "issued_at": 100, **WHOSE}
     ],
 )
 def test_a_token_is_revoked_by_any_entry_that_applies_to_it(revoked: Revoked, is_revoked: bool):
-    assert revoked.includes(**TOKEN_OF) == is_revoked
+    assert revoked.includes(OF_ALICE) == is_revoked
 
 
 # Revocations by an operator, and the passing of time in one process.
