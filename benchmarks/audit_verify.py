@@ -24,7 +24,7 @@ from rich.table import Table
 from issuer import logs
 from issuer.audit import Actor, Event
 from issuer.audit.chain import End
-from issuer.audit.chains import chains_of
+from issuer.audit.chains import append
 from issuer.clock import Clock
 from issuer.composition import Composition, compose
 from issuer.settings import Settings
@@ -49,7 +49,7 @@ def database(kind: str) -> Iterator[dict[str, str]]:
 
 def fill(services: Composition, events: int) -> float:
     """Write so many events; microseconds per event, including hashing."""
-    random, chains = Random(1), chains_of(services.database)
+    random, key = Random(1), services.foundation.chain_key
     ends = {f"{random.getrandbits(128):032x}": End() for _ in range(SERVERS)}
     spent = 0.0
     for done in range(0, events, IN_A_COMMIT):
@@ -57,7 +57,7 @@ def fill(services: Composition, events: int) -> float:
         chain = random.choice(list(ends))
         started = time.perf_counter()
         with services.database.statements() as connection:
-            ends[chain] = chains.append(connection, chain, ends[chain], batch)
+            ends[chain] = append(key, connection, chain, ends[chain], batch)
         spent += time.perf_counter() - started
         if done % IN_A_CHECKPOINT == 0:
             services.audit.checkpoints.make()

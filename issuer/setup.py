@@ -4,7 +4,7 @@ import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from issuer.audit import Actor, Trail
+from issuer.audit import Actor
 from issuer.clients import ClientFields, NewClient, SecretFields
 from issuer.clock import Clock
 from issuer.composition import Composition, UnitOfWork, compose
@@ -204,7 +204,8 @@ def _with_new_master_key(settings: Settings) -> Path | None:
 def _rewrapped(parts: Composition, actor: Actor, *, may_be_done: bool) -> int:
     with parts.database.changing() as session:
         is_new = current_mark(session) != parts.foundation.sealer.newest
-        keys = rewrap(session, parts.foundation.sealer, Trail(session, parts.clock, actor))
+        trail = parts.foundation.trails.begin(session, actor)
+        keys = rewrap(session, parts.foundation.sealer, trail)
     if not (is_new or keys or may_be_done):
         # An operator who put the new key last would remove the old one next, which is in use.
         raise ConfigurationError(

@@ -9,6 +9,7 @@ from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from sqlalchemy import event
 from sqlalchemy.orm import Session
@@ -49,11 +50,13 @@ def _run(work: Callable[[], object], before: int, folder: Path | None, result: C
 
 
 def _watch_commits(about_to: Callable[[str], None]) -> None:
+    wrote: WeakSet[Session] = WeakSet()
+
     def note(session: Session, _: object) -> None:
-        session.info["wrote"] = True
+        wrote.add(session)
 
     def commit(session: Session) -> None:
-        if session.info.get("wrote"):
+        if session in wrote:
             about_to("commit")
 
     event.listen(Session, "after_flush", note)

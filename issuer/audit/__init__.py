@@ -8,13 +8,12 @@ flood. Keyed hashes chain the events; `Checkpoints` anchor the chains and `verif
 
 from issuer.audit.audit_log import AuditEvent, AuditLog, EventFilter
 from issuer.audit.chain import ChainKey
-from issuer.audit.chains import keep_chains
 from issuer.audit.checkpoints import Checkpoints
 from issuer.audit.differences import differences
 from issuer.audit.event import Actor, Event, Outcome
 from issuer.audit.gathering import GatheredRefusals
 from issuer.audit.retention import Retention
-from issuer.audit.trail import Trail
+from issuer.audit.trail import Trail, Trails
 from issuer.audit.verification import Verification, verify
 from issuer.audit.writer import AuditWriter
 
@@ -31,8 +30,8 @@ __all__ = [
     "Outcome",
     "Retention",
     "Trail",
+    "Trails",
     "Verification",
     "differences",
-    "keep_chains",
     "verify",
 ]

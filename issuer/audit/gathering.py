@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from random import Random
 
+from issuer.audit.chain import ChainKey
 from issuer.audit.event import Actor, Event
 from issuer.audit.own_chain import OwnChain
 from issuer.database import Database
@@ -21,8 +22,10 @@ class GatheredRefusals:
     kinds, actor and address are left out.
     """
 
-    def __init__(self, database: Database, random: Random, max_kinds: int = MAX_KINDS) -> None:
-        self._chain = OwnChain(database, random)
+    def __init__(
+        self, database: Database, key: ChainKey, random: Random, max_kinds: int = MAX_KINDS
+    ) -> None:
+        self._chain = OwnChain(database, key, random)
         self._max_kinds = max_kinds
         self._lock = threading.Lock()
         self._gathered: dict[Hashable, Event] = {}

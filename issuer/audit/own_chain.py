@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from random import Random
 
-from issuer.audit.chain import End
-from issuer.audit.chains import chains_of
+from issuer.audit.chain import ChainKey, End
+from issuer.audit.chains import append
 from issuer.audit.event import Event
 from issuer.database import Database
 from issuer.database.counts import read_feed_count
@@ -17,8 +17,9 @@ RESTS_FOR = timedelta(days=1)
 class OwnChain:
     """Appends in transactions of its own, without waiting for other writers."""
 
-    def __init__(self, database: Database, random: Random) -> None:
+    def __init__(self, database: Database, key: ChainKey, random: Random) -> None:
         self._database = database
+        self._key = key
         self._random = random
         self._id = self._new_id()
         self._end = End()
@@ -33,7 +34,7 @@ class OwnChain:
             self._begin_another()
         try:
             with self._database.statements() as connection:
-                end = chains_of(self._database).append(connection, self._id, self._end, events)
+                end = append(self._key, connection, self._id, self._end, events)
                 feed_count = read_feed_count(connection)
         except BaseException:
             # It may have been committed or not: a new chain is right either way.

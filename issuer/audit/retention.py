@@ -12,7 +12,7 @@ from issuer.audit.chain import CHANGES, ChainKey, End
 from issuer.audit.checkpoints import Checkpoints
 from issuer.audit.event import Actor
 from issuer.audit.statement import Pruned, Statement, digest, ends_through
-from issuer.audit.trail import Trail
+from issuer.audit.trail import Trails
 from issuer.clock import Clock
 from issuer.database import Database, Session
 from issuer.errors import NotAllowed
@@ -35,11 +35,13 @@ class Retention:
         database: Database,
         clock: Clock,
         key: ChainKey,
+        trails: Trails,
         checkpoints: Checkpoints,
         keep: timedelta,
     ) -> None:
         self._database = database
         self._key = key
+        self._trails = trails
         self._clock = clock
         self._checkpoints = checkpoints
         self._keep = keep
@@ -90,7 +92,7 @@ class Retention:
     def _begin(self, session: Session, planned: Pruned, ends: Mapping[str, End]) -> Pruned:
         token = store.checkpoints(session, after=planned.through - 1)[0].token
         begun = replace(planned, digest=digest(token), ends=_continued(session, ends))
-        trail = Trail(session, self._clock, _RETENTION)
+        trail = self._trails.begin(session, _RETENTION)
         trail.note("audit.pruned", "audit_events", until=begun.until.isoformat())
         self._checkpoints.add(session, begun)
         return begun

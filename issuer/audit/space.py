@@ -1,7 +1,7 @@
 """Whether the audit log can be written: without it no token can be issued."""
 
-from issuer.audit.chain import End
-from issuer.audit.chains import chains_of
+from issuer.audit.chain import ChainKey, End
+from issuer.audit.chains import append
 from issuer.audit.event import Actor, Event
 from issuer.clock import Clock
 from issuer.database import Database
@@ -11,9 +11,9 @@ _EVENTS = 200
 _LIKE_A_TOKEN = {"text": "x" * 200}
 
 
-def require_space(database: Database, clock: Clock) -> None:
+def require_space(database: Database, clock: Clock, key: ChainKey) -> None:
     """`DatabaseUnavailable` unless many more events could be stored. Stores none."""
     event = Event(clock(), Actor(), "audit.tested", details=_LIKE_A_TOKEN)
     with database.statements() as connection:
-        chains_of(database).append(connection, "test", End(), [event] * _EVENTS)
+        append(key, connection, "test", End(), [event] * _EVENTS)
         connection.rollback()

@@ -1,6 +1,8 @@
 """Audit events of changes, written in the transaction of the change."""
 
-from issuer.audit.chains import chains_of
+from issuer.audit import store
+from issuer.audit.chain import CHANGES, ChainKey, End
+from issuer.audit.chains import append
 from issuer.audit.event import Actor, Event
 from issuer.clock import Clock
 from issuer.database import Session
@@ -9,14 +11,35 @@ from issuer.database import Session
 class Trail:
     """The audit trail of one actor in one transaction."""
 
-    def __init__(self, session: Session, clock: Clock, actor: Actor) -> None:
-        self._session = session
+    def __init__(self, key: ChainKey, clock: Clock, session: Session, actor: Actor) -> None:
+        self._key = key
         self._clock = clock
+        self._session = session
+        self._end: End | None = None
         self.actor = actor
 
     def note(self, action: str, target: str | None, **details: object) -> None:
-        """Write an event that `action` was done to `target`; committed only with the change."""
+        """Write an event that `action` was done to `target`; committed only with the change.
+
+        One transaction at a time extends the chain of changes, until it ends.
+        """
         event = Event(
             at=self._clock(), actor=self.actor, action=action, target=target, details=details
         )
-        chains_of(self._session).append_change(self._session, event)
+        if self._end is None:
+            store.hold_changes(self._session)
+            self._end = store.end_of(self._session, CHANGES)
+        connection = self._session.connection()
+        self._end = append(self._key, connection, CHANGES, self._end, [event])
+
+
+class Trails:
+    """Begins the audit trails of an issuer."""
+
+    def __init__(self, key: ChainKey, clock: Clock) -> None:
+        self._key = key
+        self._clock = clock
+
+    def begin(self, session: Session, actor: Actor) -> Trail:
+        """The trail of a transaction; there must be only one for each."""
+        return Trail(self._key, self._clock, session, actor)

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import structlog
 
+from issuer.audit.chain import ChainKey
 from issuer.audit.event import Event
 from issuer.audit.flood import Flood, coalesced, one_of_many
 from issuer.audit.gathering import GatheredRefusals
@@ -39,12 +40,13 @@ class AuditWriter:
     def __init__(
         self,
         database: Database,
+        key: ChainKey,
         random: Random,
         refusals: GatheredRefusals,
         max_waiting: int = 10_000,
     ) -> None:
         self._refusals = refusals
-        self._chain = OwnChain(database, random)
+        self._chain = OwnChain(database, key, random)
         self._max_waiting = max_waiting
         self._waiting: deque[_Waiting] = deque()
         self._is_gathering = False

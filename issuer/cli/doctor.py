@@ -43,7 +43,7 @@ def _findings() -> Iterator[Finding]:
             yield from checks.of_key_folder(settings.key_folder.absolute())
         with opened(settings) as parts:
             require_writable(parts.database, parts.clock())
-            require_space(parts.database, parts.clock)
+            require_space(parts.database, parts.clock, parts.foundation.chain_key)
             yield checks.of_database(parts.database)
             yield Finding("master key", "ok", "Decrypts the stored keys.")
             yield checks.of_clocks(parts)

@@ -6,17 +6,14 @@ from functools import partial
 
 from issuer.audit import (
     AuditWriter,
-    ChainKey,
     Checkpoints,
     GatheredRefusals,
     Retention,
     Verification,
-    keep_chains,
     verify,
 )
 from issuer.composition.foundation import Foundation
 from issuer.keys import Keyring
-from issuer.keys.sealed_secrets_store import AUDIT_CHAINS, derived
 from issuer.keys.statements import StatementReader
 from issuer.vocabulary import AUDIT_CHECKPOINT_TYPE
 
@@ -25,7 +22,6 @@ from issuer.vocabulary import AUDIT_CHECKPOINT_TYPE
 class AuditParts:
     foundation: Foundation
     keyring: Keyring
-    chain_key: ChainKey
     writer: AuditWriter
     refusals: GatheredRefusals
     checkpoints: Checkpoints
@@ -38,25 +34,22 @@ class AuditParts:
     def prune(self) -> None:
         """Delete the audit events that are older than `ISSUER_AUDIT_KEEP`."""
         if (keep := self.foundation.settings.audit_keep) is not None:
-            parts = (self.foundation.database, self.foundation.clock, self.chain_key)
-            Retention(*parts, self.checkpoints, keep).prune()
+            audited = (self.foundation.chain_key, self.foundation.trails, self.checkpoints)
+            Retention(self.foundation.database, self.foundation.clock, *audited, keep).prune()
 
     def verify(self, kept: Sequence[str] = ()) -> Verification:
         """Whether every audit event, and each checkpoint `kept` elsewhere, is as it was written."""
         reader = StatementReader(AUDIT_CHECKPOINT_TYPE, lambda: self.keyring.keys)
-        return verify(self.foundation.database, self.chain_key, reader.read, kept)
+        return verify(self.foundation.database, self.foundation.chain_key, reader.read, kept)
 
 
 def build_audit(foundation: Foundation, keyring: Keyring) -> AuditParts:
-    database = foundation.database
-    chain_key = ChainKey(derived(foundation.hmac_key, AUDIT_CHAINS))
-    keep_chains(database, chain_key)
-    refusals = GatheredRefusals(database, foundation.random)
+    database, chain_key = foundation.database, foundation.chain_key
+    refusals = GatheredRefusals(database, chain_key, foundation.random)
     return AuditParts(
         foundation,
         keyring,
-        chain_key,
-        AuditWriter(database, foundation.random, refusals),
+        AuditWriter(database, chain_key, foundation.random, refusals),
         refusals,
         Checkpoints(
             database,

@@ -56,6 +56,6 @@ def build_factors(
         recovery_codes,
         passkeys,
         InvitationTokens(url, derived(hmac_key, INVITATIONS), random),
-        SecondFactor(*checking, totp, recovery_codes),
+        SecondFactor(*checking, foundation.trails, totp, recovery_codes),
         PasskeySignIn(*checking, passkeys),
     )

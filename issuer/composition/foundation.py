@@ -6,10 +6,11 @@ from functools import partial
 from pathlib import Path
 from random import Random, SystemRandom
 
+from issuer.audit import ChainKey, Trails
 from issuer.clock import Clock
 from issuer.database import Database, is_empty, require_current_schema
 from issuer.errors import ConfigurationError
-from issuer.keys.sealed_secrets_store import CLIENT_SECRETS, is_kept, opened
+from issuer.keys.sealed_secrets_store import AUDIT_CHAINS, CLIENT_SECRETS, derived, is_kept, opened
 from issuer.keys.sealing import Sealer, read_master_key_file, read_master_keys
 from issuer.settings import Settings
 
@@ -26,6 +27,8 @@ class Foundation:
     database: Database
     sealer: Sealer
     hmac_key: bytes = field(repr=False)
+    chain_key: ChainKey
+    trails: Trails
 
 
 def build_foundation(settings: Settings, clock: Clock, sealer: Sealer) -> Foundation:
@@ -34,7 +37,9 @@ def build_foundation(settings: Settings, clock: Clock, sealer: Sealer) -> Founda
     require_current_schema(database)
     with database.reading() as session:
         hmac_key = opened(session, sealer, CLIENT_SECRETS)
-    return Foundation(settings, clock, SystemRandom(), database, sealer, hmac_key)
+    chain_key = ChainKey(derived(hmac_key, AUDIT_CHAINS))
+    common = (settings, clock, SystemRandom(), database, sealer)
+    return Foundation(*common, hmac_key, chain_key, Trails(chain_key, clock))
 
 
 def require_master_key(settings: Settings) -> None:

@@ -27,6 +27,7 @@ def build_keys(foundation: Foundation) -> KeyParts:
     policy = KeyPolicy(settings.key_sign_for, settings.key_announce_for)
     keyring = Keyring(
         database,
+        foundation.trails,
         _backends(foundation),
         clock,
         policy,

@@ -21,7 +21,7 @@ def build_sign_in(foundation: Foundation, directory: Directory) -> SignInParts:
     marks = Marks(derived(foundation.hmac_key, SIGN_IN_ATTEMPTS))
     policy = Policy(settings.sign_in_failures, settings.sign_in_lock)
     passwords = Passwords(settings.password_hash, settings.password_workers)
-    guard = AttemptGuard(foundation.database, foundation.clock, policy, marks)
+    guard = AttemptGuard(foundation.database, foundation.trails, foundation.clock, policy, marks)
     sign_in = SignIn(
         foundation.database,
         directory,

@@ -73,6 +73,7 @@ def build_tokens(foundation: Foundation, keyring: Keyring) -> TokenParts:
         any_reader=TokenReader(settings.url, None, *reading),
         refresh_tokens=RefreshTokens(
             database,
+            foundation.trails,
             clock,
             random,
             RefreshTokenMaker(derived(foundation.hmac_key, REFRESH_TOKENS), random),

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from issuer.audiences import Audiences
-from issuer.audit import Actor, AuditLog, Trail
+from issuer.audit import Actor, AuditLog
 from issuer.authority import Authority
 from issuer.clients import Clients, Rotations
 from issuer.composition.factors import FactorParts
@@ -50,7 +50,7 @@ class UnitOfWork:
         self._sign_in = sign_in
         self._factors = factors
         settings, clock = foundation.settings, foundation.clock
-        self._trail = Trail(session, clock, actor)
+        self._trail = foundation.trails.begin(session, actor)
         self.authority = Authority(
             session, settings.url, held, users_sign_in=settings.users_sign_in_with_password
         )

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Connection, event, func, select, update
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -32,15 +31,15 @@ class Database:
         self.url = parsed(url)
         self.is_sqlite = is_sqlite(self.url)
         self.engine = engine_for(self.url)
-        # The `session.info` of every session that writes.
-        self.info: dict[Any, Any] = {}
         # A reader sees one snapshot, however many statements it runs. On SQLite it always does.
         reading = self.engine
         if not self.is_sqlite:
             reading = reading.execution_options(isolation_level="REPEATABLE READ")
         self._reading = sessionmaker(reading, expire_on_commit=False)
         self._writing_engine = self.engine.execution_options(sqlite_begin="IMMEDIATE")
-        self._writing = sessionmaker(self._writing_engine, expire_on_commit=False, info=self.info)
+        self._writing = sessionmaker(
+            self._writing_engine, class_=_WritingSession, expire_on_commit=False
+        )
         event.listen(self._writing, "before_flush", _count_the_change)
         self._kept = threading.local()
         self.write_queue = WriteQueue(BUSY_TIMEOUT_MS / 1000)
@@ -149,12 +148,18 @@ class Database:
         yield self._kept.connection
 
 
-def _count_the_change(session: Session, *_: object) -> None:
+class _WritingSession(Session):
+    """A session that knows whether its transaction has incremented the change counter."""
+
+    is_counted = False
+
+
+def _count_the_change(session: _WritingSession, *_: object) -> None:
     """Every change the token path must see increments the counter, in the same transaction.
 
     A listener rather than a call in each store, which could be forgotten.
     """
     changed = [*session.new, *session.deleted, *filter(session.is_modified, session.dirty)]
-    if not session.info.get("counted") and any(isinstance(row, SeenByDirectory) for row in changed):
-        session.info["counted"] = True
+    if not session.is_counted and any(isinstance(row, SeenByDirectory) for row in changed):
+        session.is_counted = True
         session.execute(update(ChangeCounter).values(value=ChangeCounter.value + 1))

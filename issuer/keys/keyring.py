@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from issuer.audit import Actor, Trail
+from issuer.audit import Actor, Trails
 from issuer.clock import Clock
 from issuer.database import Database
 from issuer.errors import ConfigurationError, Unavailable
@@ -37,6 +37,7 @@ class Keyring:
     def __init__(
         self,
         database: Database,
+        trails: Trails,
         backends: Sequence[KeyBackend],
         clock: Clock,
         policy: KeyPolicy,
@@ -45,6 +46,7 @@ class Keyring:
         algorithms_in_use: Callable[[datetime], Mapping[SigningAlgorithm, datetime | None]],
     ) -> None:
         self._database = database
+        self._trails = trails
         self._clock = clock
         self._policy = policy
         self._kept_for = kept_for
@@ -141,7 +143,7 @@ class Keyring:
         with self._database.changing() as session:
             current = self._plan(seen)
             if current.algorithms == plan.algorithms:
-                trail = Trail(session, self._clock, _ROTATOR)
+                trail = self._trails.begin(session, _ROTATOR)
                 Keys(session, trail, self._clock).carry_out(current, made, seen=seen)
 
     def _promise(self) -> None:

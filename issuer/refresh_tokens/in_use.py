@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from issuer.audit import Actor, Trail
-from issuer.clock import Clock
+from issuer.audit import Actor, Trails
 from issuer.database import Session
 from issuer.refresh_tokens.family import Family
 from issuer.tokens import AccessToken
@@ -52,7 +51,7 @@ class Issue:
     def expires_at(self) -> datetime:
         return datetime.fromtimestamp(self.access_token.exp, UTC)
 
-    def record(self, session: Session, clock: Clock, family: Family) -> None:
+    def record(self, trails: Trails, session: Session, family: Family) -> None:
         """Write the audit event, in the transaction that stores the refresh token."""
-        trail = Trail(session, clock, self.actor)
+        trail = trails.begin(session, self.actor)
         trail.note("token.issued", family.user_id, **self.details, family=family.id)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
 
-from issuer.audit import Actor, Trail
+from issuer.audit import Actor, Trails
 from issuer.clock import Clock
 from issuer.database import Database, Session
 from issuer.database.principals import new_id
@@ -29,6 +29,7 @@ class RefreshTokens:
     def __init__(
         self,
         database: Database,
+        trails: Trails,
         clock: Clock,
         random: Random,
         maker: RefreshTokenMaker,
@@ -37,6 +38,7 @@ class RefreshTokens:
         ended: Callable[[], None],
     ) -> None:
         self._database = database
+        self._trails = trails
         self._clock = clock
         self._random = random
         self._maker = maker
@@ -80,7 +82,7 @@ class RefreshTokens:
             if self._is_revoked(session, issue.access_token, family):
                 return self._after_revocations()
             store.add(family)
-            issue.record(session, self._clock, family)
+            issue.record(self._trails, session, family)
         return token
 
     def present(self, token: str, client_id: str, asked: RefreshRequest, actor: Actor) -> Presented:
@@ -124,7 +126,7 @@ class RefreshTokens:
                 return self._after_revocations()
             if not FamilyStore(session).swap(family, later):
                 return NotBefore(self._clock())
-            issue.record(session, self._clock, family)
+            issue.record(self._trails, session, family)
         return successor
 
     def find(self, token: str) -> Family | None:
@@ -203,7 +205,7 @@ class RefreshTokens:
             are_revoked = Revocations(session, self._clock).family(
                 family.id, access_until, client_id=family.client_id, user_id=family.user_id
             )
-            Trail(session, self._clock, actor).note(
+            self._trails.begin(session, actor).note(
                 action,
                 family.user_id,
                 family=family.id,

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import httpx
 
-from issuer.audit import Actor, Trail
+from issuer.audit import Actor
 from issuer.composition import Administration
 from issuer.errors import InvalidField, NotAllowed
 from issuer.explaining import PreviewRequest
@@ -115,7 +115,7 @@ class Drill:
     def _audit(self, report: Report, verifiers: list[httpx.URL]) -> None:
         """With hosts only: a path or a query may contain a secret."""
         with self._administration.foundation.database.transaction() as session:
-            Trail(session, self._administration.clock, self._actor).note(
+            self._administration.foundation.trails.begin(session, self._actor).note(
                 "key.drilled",
                 report.keys.new.kid,
                 alg=report.keys.new.alg,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 
-from issuer.audit import Actor, Trail
+from issuer.audit import Actor
 from issuer.composition import Administration
 from issuer.keys import Forger
 from issuer.rotation_drill.check_results import KeyPair
@@ -45,7 +45,7 @@ class TestTokenMaker:
             forged=self._made(self._forger.sign),
         )
         with self._administration.foundation.database.transaction() as session:
-            trail = Trail(session, self._administration.clock, self._actor)
+            trail = self._administration.foundation.trails.begin(session, self._actor)
             for token in (made.old, made.new):
                 trail.note("token.issued", self._authorization.subject, **self._details(token))
         return made

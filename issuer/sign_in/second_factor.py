@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from issuer.audit import Actor, Trail
+from issuer.audit import Actor, Trails
 from issuer.clock import Clock
 from issuer.database import Database
 from issuer.directory import Directory
@@ -41,6 +41,7 @@ class SecondFactor:
         clock: Clock,
         directory: Directory,
         guard: AttemptGuard,
+        trails: Trails,
         totp: TotpSecrets,
         recovery_codes: RecoveryCodes,
     ) -> None:
@@ -48,6 +49,7 @@ class SecondFactor:
         self._clock = clock
         self._directory = directory
         self._guard = guard
+        self._trails = trails
         self._totp = totp
         self._recovery_codes = recovery_codes
 
@@ -104,6 +106,6 @@ class SecondFactor:
             if not store.use_recovery_code(user_id, digest):
                 raise InvalidCredentials("code used before", user_id)
             left = store.recovery_codes_left(user_id)
-            trail = Trail(session, self._clock, actor.known_as(user_id))
+            trail = self._trails.begin(session, actor.known_as(user_id))
             trail.note("factor.recovery_code_used", user_id, left=left)
         return UsedCode(_METHODS, left)

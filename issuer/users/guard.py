@@ -7,7 +7,7 @@ import hmac
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from issuer.audit import Actor, Trail
+from issuer.audit import Actor, Trail, Trails
 from issuer.clock import Clock
 from issuer.database import Database
 from issuer.errors import IssuerError
@@ -79,8 +79,11 @@ class AttemptGuard:
     neither.
     """
 
-    def __init__(self, database: Database, clock: Clock, policy: Policy, marks: Marks) -> None:
+    def __init__(
+        self, database: Database, trails: Trails, clock: Clock, policy: Policy, marks: Marks
+    ) -> None:
         self._database = database
+        self._trails = trails
         self._clock = clock
         self._policy = policy
         self._marks = marks
@@ -141,7 +144,7 @@ class AttemptGuard:
                 _note_success(store, attempt, now)
             else:
                 locked = set(attempt.locks) & set(self._policy.locked(standing, now))
-                _note_locks(Trail(session, self._clock, actor), attempt, locked)
+                _note_locks(self._trails.begin(session, actor), attempt, locked)
 
     def give_back(self, attempt: Attempt) -> None:
         """As if it had not been made: its password is right, and a second factor is still due.

@@ -6,12 +6,14 @@ from random import Random
 
 import pytest
 
-from issuer.audit import Actor, AuditWriter, ChainKey, Event, Verification, keep_chains
+from issuer.audit import Actor, AuditWriter, ChainKey, Event, Verification
 from issuer.composition import Composition, compose
 from issuer.database import Database
 from issuer.roles import RoleFields
 from issuer.settings import Settings
 from tests.builders import OPERATOR, FakeClock, initialised
+
+CHAIN_KEY = ChainKey(bytes(32))
 
 
 class Recorded:
@@ -29,7 +31,7 @@ class Recorded:
 
     def server(self, *targets: str) -> None:
         """Run a server until it has written an event for each target, one after another."""
-        writer = AuditWriter(self.services.database, self.writers, self.services.audit.refusals)
+        writer = self.new_writer(self.writers)
         writer.start()
 
         async def record() -> None:
@@ -43,15 +45,18 @@ class Recorded:
         asyncio.run(record())
         writer.stop()
 
+    def new_writer(self, random: Random) -> AuditWriter:
+        foundation, refusals = self.services.foundation, self.services.audit.refusals
+        return AuditWriter(foundation.database, foundation.chain_key, random, refusals)
+
     def verify(self, *kept: str) -> Verification:
         return self.services.audit.verify(kept)
 
 
 @pytest.fixture
 def database(migrated_database_url: str) -> Iterator[Database]:
-    """A database without an issuer, but with a chain key."""
+    """A database without an issuer."""
     database = Database(migrated_database_url)
-    keep_chains(database, ChainKey(bytes(32)))
     yield database
     database.dispose()
 

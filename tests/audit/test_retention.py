@@ -8,7 +8,7 @@ from random import Random
 import pytest
 from sqlalchemy import Table, delete, insert, select, update
 
-from issuer.audit import Actor, AuditWriter, Event, Retention
+from issuer.audit import Actor, Event, Retention
 from issuer.composition import compose
 from issuer.database.tables import AuditCheckpointRow, AuditEventRow
 from issuer.errors import NotAllowed
@@ -26,9 +26,9 @@ pytestmark = pytest.mark.parametrize("more_settings", [{"audit_keep": "30d"}])
 
 @pytest.fixture
 def retention(recorded: Recorded, clock: FakeClock) -> Retention:
-    services = recorded.services
-    parts = (services.database, clock, services.audit.chain_key, services.audit.checkpoints)
-    return Retention(*parts, KEEP)
+    foundation, checkpoints = recorded.services.foundation, recorded.services.audit.checkpoints
+    parts = (foundation.database, clock, foundation.chain_key, foundation.trails)
+    return Retention(*parts, checkpoints, KEEP)
 
 
 def record_weeks(recorded: Recorded, clock: FakeClock, weeks: int) -> None:
@@ -157,7 +157,7 @@ def test_a_writer_that_was_idle_for_long_begins_another_chain(
     recorded: Recorded, retention: Retention, clock: FakeClock
 ):
     """Retention may have deleted the end of the old one."""
-    writer = AuditWriter(recorded.services.database, Random(7), recorded.services.audit.refusals)
+    writer = recorded.new_writer(Random(7))
     writer.start()
 
     def record() -> None:

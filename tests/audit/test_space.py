@@ -7,7 +7,8 @@ from tests.builders import Deployment
 
 def test_checking_the_space_stores_no_event(deployment: Deployment):
     before = events(deployment)
-    require_space(deployment.services.database, deployment.clock)
+    foundation = deployment.services.foundation
+    require_space(foundation.database, deployment.clock, foundation.chain_key)
     assert events(deployment) == before
     assert deployment.services.audit.verify().ok
 

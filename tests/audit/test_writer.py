@@ -15,6 +15,7 @@ from issuer.audit import Actor, AuditWriter, Event, GatheredRefusals, Outcome
 from issuer.database import Database
 from issuer.database.tables import AuditEventRow
 from issuer.errors import Unavailable
+from tests.audit.conftest import CHAIN_KEY
 from tests.builders import FakeClock
 
 CLOCK = FakeClock()
@@ -22,12 +23,12 @@ CLOCK = FakeClock()
 
 @pytest.fixture
 def refusals(database: Database) -> GatheredRefusals:
-    return GatheredRefusals(database, Random())
+    return GatheredRefusals(database, CHAIN_KEY, Random())
 
 
 @pytest.fixture
 def writer(database: Database, refusals: GatheredRefusals) -> Iterator[AuditWriter]:
-    writer = AuditWriter(database, Random(), refusals)
+    writer = AuditWriter(database, CHAIN_KEY, Random(), refusals)
     writer.start()
     yield writer
     writer.stop()
@@ -127,7 +128,7 @@ def test_the_refusals_of_a_client_are_listed_while_others_flood(
 
 
 def test_stopping_commits_what_is_waiting(database: Database, refusals: GatheredRefusals):
-    writer = AuditWriter(database, Random(), refusals)
+    writer = AuditWriter(database, CHAIN_KEY, Random(), refusals)
 
     async def record_and_stop() -> None:
         waiting = [asyncio.ensure_future(writer.record(done(number))) for number in range(50)]
@@ -168,7 +169,7 @@ def test_an_event_that_cannot_be_stored_fails_alone(database: Database, writer: 
 
 def test_events_beyond_the_queue_are_refused(database: Database, refusals: GatheredRefusals):
     """Not started: nothing leaves the queue."""
-    writer = AuditWriter(database, Random(), refusals, max_waiting=10)
+    writer = AuditWriter(database, CHAIN_KEY, Random(), refusals, max_waiting=10)
 
     async def overflow() -> None:
         waiting = [asyncio.ensure_future(writer.record(done(number))) for number in range(10)]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, select, update
 
-from issuer.audit import Actor, Trail
+from issuer.audit import Actor
 from issuer.cli import output
 from issuer.cli.opening import operator
 from issuer.database.tables import AuditCheckpointRow, AuditEventRow
@@ -62,7 +62,7 @@ def test_an_event_shows_token_audience_and_address(deployment: Cli):
     shown = {"jti": "Qb0mDvjl9A3WXxQmJ7wS2w", "audience": "my-os"}
     actor = Actor("ci-bot", None, "2001:db8::7")
     with deployment.composition() as composition, composition.database.changing() as session:
-        Trail(session, composition.clock, actor).note("token.issued", "ci-bot", **shown)
+        composition.foundation.trails.begin(session, actor).note("token.issued", "ci-bot", **shown)
     wide = deployment.on_terminal(200, "audit", "list", "--limit", "1")
     narrow = deployment.on_terminal(80, "audit", "list", "--limit", "1")
     header, *_ = (line.split() for line in wide if line)

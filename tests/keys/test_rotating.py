@@ -9,8 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import event
 
-from issuer.audit.chain import ChainKey
-from issuer.audit.chains import keep_chains
+from issuer.audit import ChainKey, Trails
 from issuer.database import Database
 from issuer.database.tables import SigningKeyRow
 from issuer.keys import KeyPolicy, Keyring
@@ -199,9 +198,9 @@ def test_max_age_never_goes_beyond_the_next_planned_change(
 def test_a_key_is_announced_from_when_it_is_stored(migrated_database_url: str, clock: FakeClock):
     """However long it took to generate: no verifier could see it before."""
     database = Database(migrated_database_url)
-    keep_chains(database, ChainKey(bytes(32)))
     keyring = Keyring(
         database,
+        Trails(ChainKey(bytes(32)), clock),
         [PrivateParts(meanwhile=lambda: clock.move(timedelta(hours=1)))],
         clock,
         KeyPolicy(sign_for=timedelta(days=30), announce_for=timedelta(hours=24)),

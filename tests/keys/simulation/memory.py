@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
-from issuer.audit.chains import CHAINS
 from issuer.database import ChangeCounts, FeedState
 from issuer.database.tables import KeySetPromiseRow, SigningKeyRow
 from issuer.errors import ConfigurationError
@@ -23,10 +22,13 @@ class StoredRows:
     changes: int = 0
 
 
-class NoAuditLog:
+class DiscardingTrail:
     """Discards audit events."""
 
-    def append_change(self, *_: object) -> None:
+    def begin(self, *_: object) -> "DiscardingTrail":
+        return self
+
+    def note(self, *_: object, **__: object) -> None:
         pass
 
 
@@ -35,7 +37,6 @@ class Session:
 
     def __init__(self, rows: dict[tuple[type, object], Any]) -> None:
         self._rows = rows
-        self.info = {CHAINS: NoAuditLog()}
 
     def scalars(self, _every_key: object) -> "Session":
         return self

@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from issuer.audit import Actor, Trail
+from issuer.audit import Actor
 from issuer.clock import Clock
 from issuer.directory import ChangeWatcher
 from issuer.keys import KeyPolicy, Keyring, Keys, SigningKey, schedule
 from issuer.vocabulary import SigningAlgorithm
 from tests.keys.simulation.key_sets import HeldSet
-from tests.keys.simulation.memory import DatabaseInMemory, PrivateParts
+from tests.keys.simulation.memory import DatabaseInMemory, DiscardingTrail, PrivateParts
 
 if TYPE_CHECKING:
     from tests.keys.simulation.world import SimulatedWorld
@@ -75,6 +75,7 @@ class Process:
         self.database = DatabaseInMemory(world.record, lambda: world.committed(policy.announce_for))
         self.keyring = Keyring(
             self.database,
+            DiscardingTrail(),
             [self.private_parts],
             self.clock,
             KeyPolicy(policy.sign_for, policy.announce_for),
@@ -178,7 +179,7 @@ class Process:
         """As `Administration.changing_keys` does it."""
         self.keyring.put_in_order()
         with self.database.changing() as session:
-            change(Keys(session, Trail(session, self.clock, OPERATOR), self.clock))
+            change(Keys(session, DiscardingTrail(), self.clock))
         self._watch()
         self.keyring.put_in_order()
 
