@@ -14,8 +14,8 @@ from pathlib import Path
 
 from benchmarks import agentos_adapter
 from benchmarks.machine import machine
-from benchmarks.measuring import Bench, Result, result_of
-from benchmarks.report import Report
+from benchmarks.measuring import Bench, Measured, result_of
+from benchmarks.report import BenchmarkReport
 from benchmarks.scenarios import scenarios
 from issuer import logs
 
@@ -51,7 +51,7 @@ def parsed() -> argparse.Namespace:
     return options
 
 
-def measured(options: argparse.Namespace) -> Report:
+def measured(options: argparse.Namespace) -> BenchmarkReport:
     words = options.only or ""
     chosen = [scenario for scenario in scenarios() if words in scenario.name]
     here = machine()
@@ -64,10 +64,10 @@ def measured(options: argparse.Namespace) -> Report:
         raise SystemExit(f"Nothing that is measured has {words!r} in its name.")
     command = shlex.join(["python", "-m", "benchmarks", *(Path(arg).name for arg in sys.argv[1:])])
     scale = json.loads(options.scale.read_text()) if options.scale else {}
-    return Report(here, command, results, bench.numbers | scale)
+    return BenchmarkReport(here, command, results, bench.numbers | scale)
 
 
-def agentos(options: argparse.Namespace) -> dict[str, Result]:
+def agentos(options: argparse.Namespace) -> dict[str, Measured]:
     loads, _ = agentos_adapter.measured(options.rounds, options.seconds)
     return {f"{AGENTOS}, {kind}": result_of(each) for kind, each in loads.items()}
 

@@ -34,7 +34,7 @@ SERVER = [sys.executable, "-m", "benchmarks.agentos_server"]
 def publishing(tokens: Tokens) -> Iterator[str]:
     """A key set as an issuer publishes it, and the URL of that issuer."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class MetadataHandler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             metadata = {"issuer": tokens.issuer, "jwks_uri": f"{tokens.issuer}/jwks.json"}
             body = json.dumps(tokens.jwks if self.path == "/jwks.json" else metadata).encode()
@@ -47,7 +47,7 @@ def publishing(tokens: Tokens) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), MetadataHandler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()

@@ -17,7 +17,7 @@ from tests.journeys.hostile_values import CRLF
 from tests.journeys.proxies import attacks as behind_proxies
 from tests.journeys.proxies.callers import Caller, Ledger, new_id
 from tests.journeys.proxies.load import NO_ANSWER
-from tests.journeys.proxies.wire import LOOPBACK, Connection, chunked, connected, request
+from tests.journeys.proxies.wire import LOOPBACK, ProxiedConnection, chunked, connected, request
 from tests.journeys.running_issuer import RunningIssuer
 
 # Honest callers use 127.0.0.1, so limits by address distinguish them from attackers.
@@ -31,7 +31,7 @@ JSON = ("Content-Type", "application/json")
 
 
 @dataclass(frozen=True)
-class Target:
+class AttackedIssuer:
     """An issuer, and the attacker's client, which has few rights unless an attack adds some."""
 
     issuer: RunningIssuer
@@ -79,14 +79,14 @@ def admin(path: str, token: str, body: object) -> bytes:
     return request(f"/admin/v1{path}", [JSON, bearer], json.dumps(body).encode())
 
 
-def without_any_scope(target: Target) -> str:
+def without_any_scope(target: AttackedIssuer) -> str:
     """A token for the admin API without any scope."""
     deployment = target.issuer.deployment
     client = deployment.client(audiences=[deployment.services.settings.url])
     return target.token(client)
 
 
-def administrators(target: Target) -> str:
+def administrators(target: AttackedIssuer) -> str:
     return target.token(target.issuer.deployment.admin)
 
 
@@ -106,11 +106,11 @@ def odd_scopes() -> dict[str, list[str]]:
     return {"scopes": [f"agent:some-agent-{n}:runn" for n in range(500)]}
 
 
-async def pipelining(target: Target) -> None:
+async def pipelining(target: AttackedIssuer) -> None:
     """Reads the answers, so that the server keeps reading, many requests at a time."""
     data = 640 * request("/healthz", [("X-Padding", "x" * 44)], method="GET")  # 64,000 bytes
 
-    async def send(connection: Connection) -> None:
+    async def send(connection: ProxiedConnection) -> None:
         while True:
             connection.send(data)
             await connection.sent()
@@ -127,11 +127,11 @@ async def pipelining(target: Target) -> None:
                     await asyncio.gather(sending, return_exceptions=True)
 
 
-async def upgrades(target: Target) -> None:
+async def upgrades(target: AttackedIssuer) -> None:
     await asyncio.gather(*(_hiding(target, number) for number in range(4)))
 
 
-async def _hiding(target: Target, number: int) -> None:
+async def _hiding(target: AttackedIssuer, number: int) -> None:
     attacker = behind_proxies.Attacker(target.attacker, Ledger(), Random(number))
     while True:
         with suppress(*NO_ANSWER):
@@ -140,29 +140,29 @@ async def _hiding(target: Target, number: int) -> None:
                 target.answers[200] += 3
 
 
-async def trailers(target: Target) -> None:
+async def trailers(target: AttackedIssuer) -> None:
     fields = [(f"X-Trailer-{n}", "x" * 200) for n in range(250)]
     headers = [FORM, target.attacker.basic, behind_proxies.CHUNKED]
     data = request(TOKEN, headers) + chunked(target.attacker.form, fields)
     await target.flood(lambda: data, connections=4)
 
 
-async def slow_readers(target: Target) -> None:
+async def slow_readers(target: AttackedIssuer) -> None:
     with target.held(300, request(LARGE, [], method="GET") * 5):
         await asyncio.Event().wait()
 
 
-async def readers_of_a_large_feed(target: Target) -> None:
+async def readers_of_a_large_feed(target: AttackedIssuer) -> None:
     with target.held(60, request(FEED, [], method="GET")):
         await asyncio.Event().wait()
 
 
-def fill_the_feed(target: Target) -> None:
+def fill_the_feed(target: AttackedIssuer) -> None:
     RevokedTokens(target.issuer.deployment.services).revoke(REVOCATIONS)
     target.issuer.http.get(FEED)  # as verifiers do all the time
 
 
-async def lone_crlf(target: Target) -> None:
+async def lone_crlf(target: AttackedIssuer) -> None:
     with target.held(500, request("/healthz", [], method="GET")) as connections:
         while True:
             await asyncio.sleep(0.5)
@@ -171,24 +171,24 @@ async def lone_crlf(target: Target) -> None:
                     each.send(CRLF)
 
 
-async def many_connections(target: Target) -> None:
+async def many_connections(target: AttackedIssuer) -> None:
     """More than a process accepts at once."""
     with target.held(6_000, b""):
         await asyncio.Event().wait()
 
 
-async def malformed_requests(target: Target) -> None:
+async def malformed_requests(target: AttackedIssuer) -> None:
     data = request(TOKEN, [FORM], b"grant_type=&grant_type=%ff&" + b"x" * 500)
     await target.flood(lambda: data)
 
 
-async def wrong_secrets(target: Target) -> None:
+async def wrong_secrets(target: AttackedIssuer) -> None:
     client_id = target.attacker.credentials.client_id
     wrong = Caller(Credentials(client_id, "wrong"), target.attacker.audience, "")
     await target.flood(lambda: wrong.token(new_id("wrong")))
 
 
-async def sign_ins(target: Target) -> None:
+async def sign_ins(target: AttackedIssuer) -> None:
     deployment = target.issuer.deployment
     deployment.user("alice")
     front = deployment.client("front", grant_types=["password"], scopes=["agents:*"])
@@ -200,11 +200,11 @@ async def sign_ins(target: Target) -> None:
     await target.flood(lambda: random.choice(asks), connections=40)
 
 
-async def revocations(target: Target) -> None:
+async def revocations(target: AttackedIssuer) -> None:
     await asyncio.gather(*(_revoking(target) for _ in range(4)))
 
 
-async def _revoking(target: Target) -> None:
+async def _revoking(target: AttackedIssuer) -> None:
     """Tokens of its own, one after the other."""
     caller = target.attacker
     while True:
@@ -219,9 +219,9 @@ async def _revoking(target: Target) -> None:
 
 
 def admin_flood(
-    path: str, bearer: Callable[[Target], str], body: Callable[[], object]
-) -> Callable[[Target], Awaitable[None]]:
-    async def attack(target: Target) -> None:
+    path: str, bearer: Callable[[AttackedIssuer], str], body: Callable[[], object]
+) -> Callable[[AttackedIssuer], Awaitable[None]]:
+    async def attack(target: AttackedIssuer) -> None:
         data = admin(path, bearer(target), body())
         await target.flood(lambda: data)
 
@@ -231,8 +231,8 @@ def admin_flood(
 @dataclass(frozen=True)
 class Attack:
     name: str
-    run: Callable[[Target], Awaitable[None]]
-    prepare: Callable[[Target], None] = lambda _: None
+    run: Callable[[AttackedIssuer], Awaitable[None]]
+    prepare: Callable[[AttackedIssuer], None] = lambda _: None
 
 
 PLAN, LINT, ROLES = "/manifest/plan", "/scopes/lint", "/roles"

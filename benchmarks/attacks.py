@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
-from benchmarks.attacking import ATTACKS, Attack, Target
+from benchmarks.attacking import ATTACKS, Attack, AttackedIssuer
 from benchmarks.load import megabytes, on_core, wrk
 from benchmarks.machine import machine
 from benchmarks.scenarios import TOKEN
@@ -105,7 +105,7 @@ def measured(attack: Attack, seconds: int, folder: Path) -> Found:
     program = on_core(0, OURS)
     with RunningIssuer(folder, program=program, password_hash="rfc9106") as issuer:
         client = issuer.deployment.client("honest", scopes=["agents:run"])
-        target = Target(issuer, one_attacker(issuer.deployment))
+        target = AttackedIssuer(issuer, one_attacker(issuer.deployment))
         attack.prepare(target)
         honest = Honest(issuer, client, folder)
         honest.rate(1)
@@ -125,7 +125,7 @@ def measured(attack: Attack, seconds: int, folder: Path) -> Found:
 
 
 @contextmanager
-def running(attack: Attack, target: Target) -> Iterator[None]:
+def running(attack: Attack, target: AttackedIssuer) -> Iterator[None]:
     """The attack, in a thread on the last core, like the load of honest callers."""
     stopping = threading.Event()
 

@@ -16,7 +16,7 @@ SECONDS_TO_WARM_UP = 1
 
 
 @dataclass(frozen=True)
-class Result:
+class Measured:
     """The median of the rounds, and the slowest and the fastest of them."""
 
     per_second: float
@@ -27,9 +27,9 @@ class Result:
     errors: int
 
 
-def result_of(loads: Sequence[Load]) -> Result:
+def result_of(loads: Sequence[Load]) -> Measured:
     rates = [load.per_second for load in loads]
-    return Result(
+    return Measured(
         median(rates),
         min(rates),
         max(rates),
@@ -73,7 +73,7 @@ class Bench:
     def __exit__(self, *_: object) -> None:
         self._held.close()
 
-    def measure(self, rounds: int, seconds: int) -> dict[str, Result]:
+    def measure(self, rounds: int, seconds: int) -> dict[str, Measured]:
         """By scenario. An uncounted first round warms up."""
         loads: dict[str, list[Load]] = {}
         for number in range(rounds + 1):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.drivers import TokenEndpoint
+from tests.drivers import TokenDriver
 from tests.journeys.durations import SETTINGS, measured, refused_clients, refused_users, slower
 from tests.journeys.running_issuer import RunningIssuer
 
@@ -40,7 +40,7 @@ def busy(issuer: RunningIssuer, callers: int) -> Iterator[None]:
     def call() -> None:
         with httpx.Client(base_url=issuer.url, timeout=30, trust_env=False) as http:
             while not stopped.is_set():
-                TokenEndpoint(http).client_credentials(client)
+                TokenDriver(http).client_credentials(client)
 
     threads = [threading.Thread(target=call) for _ in range(callers)]
     for thread in threads:

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measuring import Result
+from benchmarks.measuring import Measured
 from benchmarks.targets import TARGETS, Target, p99, rate
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
@@ -15,12 +15,12 @@ COLUMNS = ("requests/s", "slowest", "fastest", "p50 ms", "p99 ms", "errors")
 
 
 @dataclass(frozen=True)
-class Report:
+class BenchmarkReport:
     """One run. `figures` are the numbers that do not belong to a load, by `what: unit`."""
 
     machine: Mapping[str, str]
     command: str
-    results: Mapping[str, Result]
+    results: Mapping[str, Measured]
     figures: Mapping[str, float]
 
     @property
@@ -106,7 +106,7 @@ def _table(columns: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> Table:
     return table
 
 
-def _markdown(report: Report) -> Iterator[str]:
+def _markdown(report: BenchmarkReport) -> Iterator[str]:
     """The results for the page. Targets are shown on the terminal only."""
     yield "### Machine"
     yield ""
@@ -183,7 +183,7 @@ def _readable(name: str) -> str:
     return ", ".join(WORDS.get(word, word) for word in name.split(", "))
 
 
-def _compared(results: Mapping[str, Result]) -> Iterator[tuple[str, ...]]:
+def _compared(results: Mapping[str, Measured]) -> Iterator[tuple[str, ...]]:
     for load in ("RS256, 16", "RS256, 64", "ES256, 16", "ES256, 64"):
         found = [results.get(f"{server}, {load} connections") for server, _ in SERVERS]
         rates = (f"{each.per_second:,.0f}" if each else "–" for each in found)
@@ -209,7 +209,7 @@ def _rows(columns: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> Iterator
     yield from (f"| {' | '.join(row)} |" for row in rows)
 
 
-def _plot(results: Mapping[str, Result]) -> Iterator[str]:
+def _plot(results: Mapping[str, Measured]) -> Iterator[str]:
     """Bars, in Mermaid."""
     bars = {PLOTTED[name]: round(results[name].per_second) for name in PLOTTED if name in results}
     yield "```mermaid"

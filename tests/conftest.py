@@ -14,7 +14,7 @@ from issuer.app import create_app
 from issuer.settings import Settings
 from tests.builders import Credentials, Deployment, FakeClock, initialised, settings_for
 from tests.databases import PostgreSQL, copied, shared_postgresql
-from tests.drivers import TokenEndpoint
+from tests.drivers import TokenDriver
 from tests.machine import let_children_be_interrupted, let_examples_take_their_time
 
 pytest_plugins = ["tests.scheduling", "tests.private_postgresql"]
@@ -173,5 +173,5 @@ def http(deployment: Deployment) -> httpx.Client:
 
 
 @pytest.fixture
-def token_endpoint(http: httpx.Client) -> TokenEndpoint:
-    return TokenEndpoint(http)
+def token_endpoint(http: httpx.Client) -> TokenDriver:
+    return TokenDriver(http)

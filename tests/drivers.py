@@ -42,7 +42,7 @@ class TokenAnswer:
         return self.body["refresh_token"]
 
 
-class TokenEndpoint:
+class TokenDriver:
     """`POST /oauth2/token` and related endpoints of one server."""
 
     def __init__(self, http: httpx.Client) -> None:

@@ -26,7 +26,7 @@ from issuer.fields import Fields, Label, RoleName, Scopes, Version
 from issuer.resources import Collection, ResourceType
 from tests.builders import URL, Deployment
 from tests.conftest import Initialized
-from tests.drivers import AdminApi, TokenEndpoint, problem
+from tests.drivers import AdminApi, TokenDriver, problem
 
 
 class _OtherTables(DeclarativeBase):
@@ -90,7 +90,7 @@ _OPTIONS = {
 
 @pytest.fixture
 def admin(
-    deployment: Deployment, token_endpoint: TokenEndpoint, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, token_endpoint: TokenDriver, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[AdminApi]:
     """The admin API of an issuer that has places."""
     new_scopes = {PLACE.read, PLACE.write}

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parent.parent / "issuer"
+ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "issuer"
 
 FOUNDATION = {
     "algorithms",
@@ -107,6 +108,17 @@ def test_a_library_is_imported_only_where_it_belongs(library: str):
         if not any(file.startswith(place) or file.endswith(place) for place in ONLY_IN[library])
     }
     assert not unexpected
+
+
+def test_no_two_classes_have_the_same_name():
+    found: dict[str, list[str]] = {}
+    for folder in ("issuer", "tests", "benchmarks", "examples"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.ClassDef):
+                    place = f"{path.relative_to(ROOT)}:{node.lineno}"
+                    found.setdefault(node.name, []).append(place)
+    assert {name: places for name, places in found.items() if len(places) > 1} == {}
 
 
 def below(here: str) -> set[str]:

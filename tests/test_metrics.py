@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from issuer.settings import Settings
 from tests.builders import Deployment, FakeClock, initialised
-from tests.drivers import TokenEndpoint
+from tests.drivers import TokenDriver
 from tests.journeys.running_issuer import process_environment
 
 TOKEN = "a-token-for-scrapers"
@@ -111,7 +111,7 @@ def test_only_the_metrics_token_gives_access(http: httpx.Client, authorization: 
 
 @measured
 def test_an_access_token_of_an_administrator_gives_no_access(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     token = token_endpoint.client_credentials(deployment.admin).token
     answer = deployment.http.get("/metrics", headers={"Authorization": f"Bearer {token}"})
@@ -161,7 +161,7 @@ def test_openapi_describes_it(http: httpx.Client):
 
 @measured
 def test_tokens_are_counted_by_grant_type(
-    deployment: Deployment, token_endpoint: TokenEndpoint, scraper: Scraper
+    deployment: Deployment, token_endpoint: TokenDriver, scraper: Scraper
 ):
     client = deployment.client(grant_types=["client_credentials", "password", "refresh_token"])
     deployment.user("alice")
@@ -180,7 +180,7 @@ def test_tokens_are_counted_by_grant_type(
 
 @measured
 def test_refusals_are_counted_by_the_error_in_the_answer(
-    deployment: Deployment, token_endpoint: TokenEndpoint, scraper: Scraper
+    deployment: Deployment, token_endpoint: TokenDriver, scraper: Scraper
 ):
     client = deployment.client()
     errors = [
@@ -203,7 +203,7 @@ def test_refusals_are_counted_by_the_error_in_the_answer(
 
 @measured
 def test_an_unexpected_error_is_counted_as_server_error(
-    deployment: Deployment, token_endpoint: TokenEndpoint, scraper: Scraper
+    deployment: Deployment, token_endpoint: TokenDriver, scraper: Scraper
 ):
     """A broken key is an example of any bug."""
     client = deployment.client()
@@ -214,7 +214,7 @@ def test_an_unexpected_error_is_counted_as_server_error(
 
 @measured
 def test_labels_never_come_from_a_caller(
-    deployment: Deployment, token_endpoint: TokenEndpoint, scraper: Scraper
+    deployment: Deployment, token_endpoint: TokenDriver, scraper: Scraper
 ):
     client = deployment.client("ci-bot")
     before = scraper.samples().keys()

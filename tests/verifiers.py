@@ -26,7 +26,7 @@ KeySet = Mapping[str, Any]
 def serving(answering: Answering) -> Iterator[str]:
     """The URL of a server that answers every GET by its bearer token, or None without one."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class VerifierHandler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             reply = answering(self.headers.get("Authorization", "").removeprefix("Bearer ") or None)
             self.send_response(reply.status)
@@ -38,7 +38,7 @@ def serving(answering: Answering) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), VerifierHandler) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
         try:
             yield f"http://127.0.0.1:{server.server_port}/agents"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from issuer.agentos.errors import ConfigurationError
+from issuer.agentos.errors import InvalidConfiguration
 
 _KEYS = ("jwks_file", "verification_keys", "secret_key")
 _KEYS_IN_ENVIRONMENT = ("JWT_JWKS_FILE", "JWT_VERIFICATION_KEY")
@@ -23,7 +23,7 @@ class Guard:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class MountedApp:
     """An app, its `path` within the outermost app, and its guards, outermost first."""
 
     path: str
@@ -31,10 +31,10 @@ class Place:
     guards: tuple[Guard, ...]
 
 
-def places_within(app: Any, path: str = "", guards: tuple[Guard, ...] = ()) -> Iterator[Place]:
+def places_within(app: Any, path: str = "", guards: tuple[Guard, ...] = ()) -> Iterator[MountedApp]:
     """`app` and every app mounted in it."""
     guards = (*guards, *_guards_on(app, path))
-    yield Place(path, app, guards)
+    yield MountedApp(path, app, guards)
     for route in getattr(app, "routes", ()):
         if (inner := mounted_by(route)) is not None:
             yield from places_within(inner, path + getattr(route, "path", ""), guards)
@@ -48,12 +48,12 @@ def mounted_by(route: Any) -> Any:
 
 
 def require_authentication(app: Any) -> None:
-    """`ConfigurationError` for an app that requires no token, or accepts unverified ones."""
+    """`InvalidConfiguration` for an app that requires no token, or accepts unverified ones."""
     guards = [guard for place in places_within(app) for guard in place.guards]
     if any(guard.settings.get("validate") is False for guard in guards):
-        raise ConfigurationError("validate=False makes agno accept every token unverified.")
+        raise InvalidConfiguration("validate=False makes agno accept every token unverified.")
     if not guards:
-        raise ConfigurationError(
+        raise InvalidConfiguration(
             "This app verifies no tokens: use AgentOS(…, **verifier.auth()), or"
             " app.add_middleware(JWTMiddleware, jwks_file=verifier.jwks_file, authorization=True)."
         )
@@ -84,11 +84,11 @@ def resource_paths(app: Any) -> set[str]:
 
 
 def require_unserved(app: Any, paths: Iterable[str]) -> None:
-    """`ConfigurationError` if a part of `app` already answers at one of `paths`."""
+    """`InvalidConfiguration` if a part of `app` already answers at one of `paths`."""
     for place in places_within(app):
         for path in paths:
             if serves(place.app, "GET", path.removeprefix(place.path)):
-                raise ConfigurationError(
+                raise InvalidConfiguration(
                     f"The AgentOS already answers at {path}, as AgentOS(mcp_auth=…) does: remove"
                     " mcp_auth, or url=… of the Verifier."
                 )

@@ -12,7 +12,7 @@ from functools import wraps
 from importlib.metadata import version
 from typing import Any, Protocol
 
-from issuer.agentos.errors import ConfigurationError
+from issuer.agentos.errors import InvalidConfiguration
 
 log = logging.getLogger(__name__)
 
@@ -47,29 +47,29 @@ def register(name: str, host: Host) -> str:
 
 
 def install() -> None:
-    """Hook agno's method, once. `ConfigurationError` if this agno lacks it."""
+    """Hook agno's method, once. `InvalidConfiguration` if this agno lacks it."""
     from agno.os.middleware.jwt import JWTValidator  # noqa: PLC0415 - agno only when asked for
 
     with _installing:
         method = getattr(JWTValidator, _METHOD, None)
         if method is None or list(inspect.signature(method).parameters) != _CALLED_WITH:
-            raise ConfigurationError(_changed())
+            raise InvalidConfiguration(_changed())
         if not hasattr(method, _HOOKED):
             setattr(JWTValidator, _METHOD, _hooked(method))
 
 
 def require_effect(jwks_file: str, is_bound: Callable[[Any], bool]) -> None:
-    """`ConfigurationError` unless a validator with that `jwks_file` is bound to its host."""
+    """`InvalidConfiguration` unless a validator with that `jwks_file` is bound to its host."""
     from agno.os.middleware.jwt import JWTValidator  # noqa: PLC0415
 
     try:
         probe = JWTValidator(jwks_file=jwks_file)
-    except ConfigurationError:
+    except InvalidConfiguration:
         raise
     except Exception as error:
-        raise ConfigurationError(_changed()) from error
+        raise InvalidConfiguration(_changed()) from error
     if not is_bound(probe):
-        raise ConfigurationError(_changed())
+        raise InvalidConfiguration(_changed())
 
 
 def _hooked(stock: Callable[[Any, str], None]) -> Callable[[Any, str], None]:
@@ -94,7 +94,7 @@ def _host_for(value: Any) -> Host | None:
     matching = [host for host in _hosts.values() if host.answers_to(value)]
     if len(matching) == 1:
         return matching[0]
-    raise ConfigurationError(
+    raise InvalidConfiguration(
         f"Cannot use the key set {value}: "
         + ("several Verifiers match it; give each AgentOS its own verifier.jwks_file." if matching
            else "create a Verifier first, with the issuer and the audience to require.")

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from issuer.agentos.agno_app import Guard, Place, places_within, serves
+from issuer.agentos.agno_app import Guard, MountedApp, places_within, serves
 from issuer.agentos.protected_resource import is_scope
 
 _EXAMPLES = {
@@ -44,7 +44,7 @@ def missing_scopes(state: Mapping[str, Any]) -> Sequence[str]:
     return () if has_required_scopes(held, known) else known
 
 
-def _open_at(place: Place) -> list[str]:
+def _open_at(place: MountedApp) -> list[str]:
     return [
         name
         for name, (method, path) in _EXAMPLES.items()
@@ -53,7 +53,7 @@ def _open_at(place: Place) -> list[str]:
     ]
 
 
-def _asks_for_scopes(guard: Guard, place: Place, method: str, path: str) -> bool:
+def _asks_for_scopes(guard: Guard, place: MountedApp, method: str, path: str) -> bool:
     from agno.os.scopes import get_required_scopes_for_route  # noqa: PLC0415
 
     # agno 2 looks up the whole path, even if the guarded app is mounted in another.

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from issuer.agentos.errors import ConfigurationError
+from issuer.agentos.errors import InvalidConfiguration
 
 
 def arguments(
@@ -13,12 +13,12 @@ def arguments(
     """Keyword arguments for `AgentOS`: one object from agno 3.1 on, two before.
 
     Every agno supports `verification`; of `pins`, those this agno supports are used. Each of
-    `more` goes to that object or to `AgentOS`; `ConfigurationError` if this agno has no such one.
+    `more` goes to that object or to `AgentOS`; `InvalidConfiguration` if this agno has no such one.
     """
     build, known = _authorization()
     direct = {name: value for name, value in more.items() if name not in known}
     if unknown := direct.keys() - _parameters_of_agent_os():
-        raise ConfigurationError(
+        raise InvalidConfiguration(
             f"The installed agno does not support {', '.join(sorted(unknown))}."
         )
     pinned = {name: value for name, value in pins.items() if name in known}

@@ -3,7 +3,7 @@
 import jwt
 
 
-class ConfigurationError(ValueError):
+class InvalidConfiguration(ValueError):
     """The configuration is invalid; the message says what to do."""
 
 

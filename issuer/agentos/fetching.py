@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
-from issuer.agentos.errors import ConfigurationError, NotFetched
+from issuer.agentos.errors import InvalidConfiguration, NotFetched
 
 DEADLINE = 5.0
 MAX_BYTES = 1024 * 1024
@@ -31,12 +31,12 @@ class Fetched:
 
 
 def require_safe(url: str, *, allow_http: bool) -> None:
-    """`ConfigurationError` unless TLS or loopback protects the answer of `url`."""
+    """`InvalidConfiguration` unless TLS or loopback protects the answer of `url`."""
     parts = _parts(url)
     if parts.scheme not in {"https", "http"} or not parts.netloc or "@" in parts.netloc:
-        raise ConfigurationError(f"{url!r} is not an https:// URL without user and password.")
+        raise InvalidConfiguration(f"{url!r} is not an https:// URL without user and password.")
     if parts.scheme == "http" and not allow_http and not _LOOPBACK.fullmatch(parts.netloc):
-        raise ConfigurationError(
+        raise InvalidConfiguration(
             f"{url} is not https://: an attacker on the network could replace the keys. In a"
             " trusted network, set dangerously_allow_http=True (--dangerously-allow-http)."
         )
@@ -47,7 +47,7 @@ def _parts(url: str) -> SplitResult:
         parts = urlsplit(url)
         _ = parts.port  # parsed only on access
     except ValueError as error:
-        raise ConfigurationError(f"{url!r} is not a URL: {error}") from None
+        raise InvalidConfiguration(f"{url!r} is not a URL: {error}") from None
     return parts
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from issuer.agentos.errors import ConfigurationError, NotFetched, NotNamed
+from issuer.agentos.errors import InvalidConfiguration, NotFetched, NotNamed
 from issuer.agentos.fetching import MAX_BYTES, Fetched, fetch, new_client, require_safe
 
 _READ_AGAIN_AFTER = 3600.0
@@ -99,7 +99,7 @@ class Source:
             raise kind(f'has no "{self._member}"')
         try:
             require_safe(url, allow_http=self._allow_http)
-        except ConfigurationError as error:
+        except InvalidConfiguration as error:
             raise NotFetched(f'has an unsafe "{self._member}": {error}') from None
         return url
 

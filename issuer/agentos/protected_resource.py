@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
-from issuer.agentos.errors import ConfigurationError
+from issuer.agentos.errors import InvalidConfiguration
 from issuer.agentos.fetching import require_safe
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
@@ -82,17 +82,17 @@ class ProtectedResources:
 
 
 def require_sound_resource(url: str | None, scopes: Sequence[str], *, allow_http: bool) -> None:
-    """`ConfigurationError` for a URL or scopes that a challenge cannot contain."""
+    """`InvalidConfiguration` for a URL or scopes that a challenge cannot contain."""
     if url is not None:
         if not isinstance(url, str) or not _URL.fullmatch(url):
-            raise ConfigurationError(f"url must be an https:// URL, not {url!r}.")
+            raise InvalidConfiguration(f"url must be an https:// URL, not {url!r}.")
         require_safe(url, allow_http=allow_http)
         if urlsplit(url).query or urlsplit(url).fragment:
-            raise ConfigurationError("url may have no query and no fragment (RFC 9728 §1.2).")
+            raise InvalidConfiguration("url may have no query and no fragment (RFC 9728 §1.2).")
     if isinstance(scopes, str) or not all(is_scope(scope) for scope in scopes):
-        raise ConfigurationError(f"challenge_scopes must be a list of scopes, not {scopes!r}.")
+        raise InvalidConfiguration(f"challenge_scopes must be a list of scopes, not {scopes!r}.")
     if scopes and url is None:
-        raise ConfigurationError("challenge_scopes needs url, the URL of this AgentOS.")
+        raise InvalidConfiguration("challenge_scopes needs url, the URL of this AgentOS.")
 
 
 def is_scope(value: object) -> bool:

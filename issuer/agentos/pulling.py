@@ -18,7 +18,7 @@ class KeySetSource:
     """Fetches the key set of `url`: a JWKS URL, or an issuer whose metadata names one.
 
     It is a JWKS URL if its path ends in .json or it answers with a JWK Set, else an issuer.
-    `ConfigurationError` for an unsafe URL.
+    `InvalidConfiguration` for an unsafe URL.
     """
 
     def __init__(self, url: str, *, allow_http: bool = False) -> None:

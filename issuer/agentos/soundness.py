@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from issuer.agentos.errors import ConfigurationError
+from issuer.agentos.errors import InvalidConfiguration
 
 MAX_LEEWAY = 300.0  # RFC 7519 §4.1.4: no more than a few minutes
 
@@ -17,19 +17,19 @@ def require_sound(
     leeway: object,
     typ: object,
 ) -> None:
-    """`ConfigurationError` for a wrong type, or a value that accepts or refuses every token.
+    """`InvalidConfiguration` for a wrong type, or a value that accepts or refuses every token.
 
     Safe URLs and supported algorithms are checked elsewhere.
     """
     _require_text("issuer", issuer)
     if urlsplit(str(issuer)).query or urlsplit(str(issuer)).fragment:
-        raise ConfigurationError("issuer may have no query and no fragment (RFC 8414 §2).")
+        raise InvalidConfiguration("issuer may have no query and no fragment (RFC 8414 §2).")
     _require_text("audience", audience)
     for name, value in (("jwks_url", jwks_url), ("typ", typ)):
         if value is not None:
             _require_text(name, value)
     if isinstance(verification_keys, str) or not isinstance(verification_keys, Iterable):
-        raise ConfigurationError("verification_keys must be a list of PEM texts.")
+        raise InvalidConfiguration("verification_keys must be a list of PEM texts.")
     for key in verification_keys:
         _require_text("verification_keys", key, lines=True)
     _require_leeway(leeway)
@@ -37,13 +37,15 @@ def require_sound(
 
 def _require_text(name: str, value: object, *, lines: bool = False) -> None:
     if not isinstance(value, str) or not value:
-        raise ConfigurationError(f"{name} must be non-empty text, not {value!r}.")
+        raise InvalidConfiguration(f"{name} must be non-empty text, not {value!r}.")
     if not lines and (value != value.strip() or not value.isprintable()):
-        raise ConfigurationError(f"{name} has surrounding spaces or control characters: {value!r}.")
+        raise InvalidConfiguration(
+            f"{name} has surrounding spaces or control characters: {value!r}."
+        )
 
 
 def _require_leeway(leeway: object) -> None:
     """With NaN or infinity no token would ever expire."""
     seconds = leeway if isinstance(leeway, int | float) and not isinstance(leeway, bool) else -1
     if not 0 <= seconds <= MAX_LEEWAY:
-        raise ConfigurationError(f"leeway must be 0 to {MAX_LEEWAY:.0f} seconds, not {leeway!r}.")
+        raise InvalidConfiguration(f"leeway must be 0 to {MAX_LEEWAY:.0f} seconds, not {leeway!r}.")

@@ -12,7 +12,7 @@ from typing import Any
 import jwt
 
 from issuer.agentos.disk_cache import DiskCache
-from issuer.agentos.errors import ConfigurationError, KeySetUnavailable
+from issuer.agentos.errors import InvalidConfiguration, KeySetUnavailable
 from issuer.agentos.fetching import require_safe
 from issuer.agentos.key_set import SUPPORTED, KeySet, TrustedKey, read_key_set
 from issuer.agentos.key_set_client import STALE_LIMIT, KeySetClient
@@ -217,14 +217,14 @@ class TrustedIssuer:
 
 def _require_algorithms(algorithms: Sequence[str]) -> None:
     if isinstance(algorithms, str) or not algorithms or not SUPPORTED.issuperset(algorithms):
-        raise ConfigurationError(
+        raise InvalidConfiguration(
             f"algorithms must be a list of {', '.join(sorted(SUPPORTED))}, not {algorithms!r}."
         )
 
 
 def _require_limit(limit: float | None) -> None:
     if limit is not None and not limit >= _SHORTEST_LIMIT:
-        raise ConfigurationError(
+        raise InvalidConfiguration(
             f"feed_away_limit must be None or at least {_SHORTEST_LIMIT:.0f} seconds,"
             f" not {limit!r}."
         )

@@ -11,7 +11,7 @@ import jwt
 from issuer.agentos import agno_app, agno_hook, agno_scopes, agno_settings, lifespans
 from issuer.agentos.bound_validator import BoundValidator, FetchedKeys, issuer_of
 from issuer.agentos.challenges import Challenges
-from issuer.agentos.errors import ConfigurationError
+from issuer.agentos.errors import InvalidConfiguration
 from issuer.agentos.gate import Gate
 from issuer.agentos.metadata import metadata_urls
 from issuer.agentos.protected_resource import ProtectedResources, require_sound_resource
@@ -46,7 +46,7 @@ class Verifier:
     `typ` is the required `typ` of the token's header, None for issuers that set none. `strict`
     refuses to start if agno would also trust the key in JWT_VERIFICATION_KEY.
 
-    Errors are `ConfigurationError` for invalid arguments, PyJWT's for invalid tokens.
+    Errors are `InvalidConfiguration` for invalid arguments, PyJWT's for invalid tokens.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Verifier:
         )
         require_sound_resource(url, challenge_scopes, allow_http=dangerously_allow_http)
         if not all(isinstance(other, Verifier) for other in others):
-            raise ConfigurationError("others must be a list of Verifiers.")
+            raise InvalidConfiguration("others must be a list of Verifiers.")
         self.issuer = issuer
         self.audience = audience
         self._own = TrustedIssuer(
@@ -92,7 +92,7 @@ class Verifier:
         )
         self._issuers = [self._own, *(each._own for each in others)]
         if len({each.rules.issuer for each in self._issuers}) < len(self._issuers):
-            raise ConfigurationError("others must not name an issuer twice, or this one again.")
+            raise InvalidConfiguration("others must not name an issuer twice, or this one again.")
         self._url = url
         self._challenge_scopes = list(challenge_scopes)
         self._verification_keys = list(verification_keys)
@@ -118,7 +118,7 @@ class Verifier:
         `more` is passed on: `user_isolation`, `roles_claim` and others that this agno supports.
         """
         if "jwks_file" in more:
-            raise ConfigurationError("auth() sets jwks_file itself: remove jwks_file=….")
+            raise InvalidConfiguration("auth() sets jwks_file itself: remove jwks_file=….")
         verification = {
             "jwks_file": self.jwks_file,
             "algorithm": self._own.algorithms[0],
@@ -214,7 +214,7 @@ class Verifier:
     def bind(self, validator: Any) -> None:
         """Verify the tokens of this agno validator from now on."""
         if not validator.validate:
-            raise ConfigurationError("validate=False makes agno accept every token unverified.")
+            raise InvalidConfiguration("validate=False makes agno accept every token unverified.")
         self._check_environment(validator)
         validator.jwks_keys = FetchedKeys()
         validator.validate_token = BoundValidator(
@@ -244,7 +244,7 @@ class Verifier:
             f" audience. Unset it, or add the key to Verifier(verification_keys=…)."
         )
         if self._strict:
-            raise ConfigurationError(message)
+            raise InvalidConfiguration(message)
         log.critical(message)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from issuer import logs
-from issuer.agentos.errors import ConfigurationError, NotFetched
+from issuer.agentos.errors import InvalidConfiguration, NotFetched
 from issuer.agentos.key_set import Keys
 from issuer.agentos.key_set_client import Held, KeySetClient
 from issuer.agentos.pulling import KeyFile, KeySetSource, usable_keys
@@ -79,7 +79,7 @@ def pull(
     logs.configure("info" if watch else "warning")
     try:
         source = KeySetSource(url, allow_http=allow_http)
-    except ConfigurationError as error:
+    except InvalidConfiguration as error:
         raise IssuerError(str(error)) from None
     if not file.absolute().parent.is_dir():
         raise IssuerError(f"There is no directory {file.absolute().parent}.")

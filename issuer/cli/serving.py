@@ -77,14 +77,14 @@ def serve(
             announces = fork_workers(workers)
         announce = announce if announces else _nothing
 
-    class Connection(BoundedConnection):
+    class LimitedConnection(BoundedConnection):
         limit = limit_connections(settings.max_connections)
 
     config = uvicorn.Config(
         _APP,
         factory=True,
         loop="uvloop",
-        http=Connection,
+        http=LimitedConnection,
         ws="none",
         interface="asgi3",
         lifespan="on",

@@ -24,7 +24,7 @@ from issuer.sign_in import (
     SecondFactor,
     TotpSecrets,
 )
-from issuer.sign_in.challenges import Challenges
+from issuer.sign_in.challenges import PasskeyChallenges
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def build_factors(
         Sealer(lambda: [totp_key], secrets.token_bytes), random, urlsplit(url).hostname or url
     )
     recovery_codes = RecoveryCodes(derived(hmac_key, RECOVERY_CODES), random)
-    challenges = Challenges(derived(hmac_key, PASSKEY_CHALLENGES), clock, random)
+    challenges = PasskeyChallenges(derived(hmac_key, PASSKEY_CHALLENGES), clock, random)
     passkeys = Passkeys(url, challenges, derived(hmac_key, PASSKEY_HANDLES))
     checking = (foundation.database, clock, directory, sign_in.guard)
     return FactorParts(

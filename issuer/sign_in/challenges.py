@@ -1,4 +1,4 @@
-"""Challenges of WebAuthn (Level 3 §13.4.3).
+"""PasskeyChallenges of WebAuthn (Level 3 §13.4.3).
 
 A challenge is authenticated instead of stored, so that nobody can fill the database by asking
 for them; only those that were answered are stored, until they expire.
@@ -27,7 +27,7 @@ class Challenge:
     expires_at: datetime
 
 
-class Challenges:
+class PasskeyChallenges:
     """Makes and recognises challenges. `random` must be a cryptographic source."""
 
     def __init__(self, key: bytes, clock: Clock, random: Random) -> None:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from issuer.errors import InvalidCredentials, InvalidField, NotAllowed
 from issuer.settings import is_loopback
-from issuer.sign_in.challenges import Challenge, Challenges
+from issuer.sign_in.challenges import Challenge, PasskeyChallenges
 
 MAX_CREDENTIAL_ID = 1023  # WebAuthn §4
 _TIMEOUT_MS = 300_000
@@ -75,7 +75,7 @@ def why_not_offered(url: str) -> str | None:
 class Passkeys:
     """Asks for passkeys of one issuer and checks the answers. The relying party is its host."""
 
-    def __init__(self, url: str, challenges: Challenges, handle_key: bytes) -> None:
+    def __init__(self, url: str, challenges: PasskeyChallenges, handle_key: bytes) -> None:
         parts = urlsplit(url)
         self.why_not_offered = why_not_offered(url)
         self._host = parts.hostname or ""

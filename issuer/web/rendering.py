@@ -14,7 +14,7 @@ from issuer.settings import Settings
 from issuer.web import words
 from issuer.web.assets import asset_path
 from issuer.web.headers import page_headers
-from issuer.web.views import Form, Page, ProblemPage
+from issuer.web.views import Form, ProblemPage, WebPage
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -33,7 +33,7 @@ class Pages:
         self._settings = settings
         self._clock = clock
 
-    def answer(self, page: Page, status: int = 200) -> Response:
+    def answer(self, page: WebPage, status: int = 200) -> Response:
         form = getattr(page, "form", None)
         headers = page_headers(
             has_script=bool(page.SCRIPT and getattr(page, "offers_passkey", False)),
@@ -45,7 +45,7 @@ class Pages:
         """An error page, with the id that finds the request in the log."""
         return self.answer(replace(page, request_id=request_id.get() or ""), status)
 
-    def html(self, page: Page) -> str:
+    def html(self, page: WebPage) -> str:
         return self._environment.get_template(page.TEMPLATE).render(page=page)
 
     @cached_property

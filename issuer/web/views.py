@@ -35,7 +35,7 @@ class AgentOS:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Page:
+class WebPage:
     """What every page has. `user` is the name of the person who is signed in."""
 
     TEMPLATE: ClassVar[str]
@@ -49,13 +49,13 @@ class Page:
 
 
 @dataclass(frozen=True, kw_only=True)
-class HomePage(Page):
+class HomePage(WebPage):
     TEMPLATE = "home.html"
     title = "Sign in to your AgentOS"
 
 
 @dataclass(frozen=True, kw_only=True)
-class SignInPage(Page):
+class SignInPage(WebPage):
     TEMPLATE = "sign_in.html"
     SCRIPT = "passkeys.js"
     form: Form
@@ -71,7 +71,7 @@ class SignInPage(Page):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SecondFactorPage(Page):
+class SecondFactorPage(WebPage):
     TEMPLATE = "second_factor.html"
     SCRIPT = "passkeys.js"
     form: Form
@@ -85,7 +85,7 @@ class SecondFactorPage(Page):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConsentPage(Page):
+class ConsentPage(WebPage):
     """`may_not` is what the person could do there, and the application cannot.
 
     `lasts` is a sentence on how long the access lasts; `identity` what it learns of the person.
@@ -134,7 +134,7 @@ class ConsentView:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AccountPage(Page):
+class AccountPage(WebPage):
     """`why_no_passkeys` is empty where passkeys can be added."""
 
     TEMPLATE = "account.html"
@@ -163,7 +163,7 @@ class AccountPage(Page):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PasswordPage(Page):
+class PasswordPage(WebPage):
     """Change the own password; `errors` by the name of the field."""
 
     TEMPLATE = "password.html"
@@ -177,7 +177,7 @@ class PasswordPage(Page):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConfirmPage(Page):
+class ConfirmPage(WebPage):
     """Asks for the password before a change of how the person signs in."""
 
     TEMPLATE = "confirm.html"
@@ -194,7 +194,7 @@ class ConfirmPage(Page):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AuthenticatorPage(Page):
+class AuthenticatorPage(WebPage):
     """Add an authenticator app. `qr` is an SVG path of modules, `size` their number in a row."""
 
     TEMPLATE = "authenticator.html"
@@ -212,7 +212,7 @@ class AuthenticatorPage(Page):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecoveryCodesPage(Page):
+class RecoveryCodesPage(WebPage):
     TEMPLATE = "recovery_codes.html"
     title = "Your recovery codes"
     codes: tuple[str, ...] = field(repr=False)
@@ -220,7 +220,7 @@ class RecoveryCodesPage(Page):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AddPasskeyPage(Page):
+class AddPasskeyPage(WebPage):
     TEMPLATE = "passkey.html"
     SCRIPT = "passkeys.js"
     form: Form
@@ -232,7 +232,7 @@ class AddPasskeyPage(Page):
 
 
 @dataclass(frozen=True, kw_only=True)
-class InvitationPage(Page):
+class InvitationPage(WebPage):
     """`action` is the path of the invitation."""
 
     TEMPLATE = "invitation.html"
@@ -251,7 +251,7 @@ class InvitationPage(Page):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SignOutPage(Page):
+class SignOutPage(WebPage):
     """`application` asked for it, and gets the person back."""
 
     TEMPLATE = "sign_out.html"
@@ -261,13 +261,13 @@ class SignOutPage(Page):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SignedOutPage(Page):
+class SignedOutPage(WebPage):
     TEMPLATE = "signed_out.html"
     title = "Signed out"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProblemPage(Page):
+class ProblemPage(WebPage):
     """`heading` and `sentence` for everybody; the rest, if any, for developers."""
 
     TEMPLATE = "problem.html"

@@ -9,7 +9,7 @@ import pytest
 from issuer.clients import SecretFields
 from issuer.errors import NotAllowed
 from tests.builders import PASSWORD, URL, Deployment
-from tests.drivers import AdminApi, TokenEndpoint, problem
+from tests.drivers import AdminApi, TokenDriver, problem
 
 
 @pytest.mark.parametrize("header", [None, "Bearer", "Bearer x", "Basic eA==", "Bearer a.b.c"])
@@ -38,7 +38,7 @@ def test_the_body_of_an_unauthenticated_request_is_not_parsed(
 
 
 def test_a_token_for_another_audience_is_refused(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     client = deployment.client(scopes=["agent_os:admin", "issuer:admin"], audiences=["my-os", URL])
     elsewhere = token_endpoint.client_credentials(client, audience="my-os").token
@@ -62,7 +62,7 @@ def test_an_altered_token_is_refused(admin: AdminApi, deployment: Deployment):
 
 @pytest.mark.parametrize("loss", ["disable", "delete", "audience", "scopes"])
 def test_rights_removed_after_a_token_was_issued_no_longer_apply(
-    admin: AdminApi, deployment: Deployment, token_endpoint: TokenEndpoint, loss: str
+    admin: AdminApi, deployment: Deployment, token_endpoint: TokenDriver, loss: str
 ):
     client = deployment.client("helper", scopes=["issuer:roles:read"], audiences=[URL])
     helper = AdminApi(deployment.http, token_endpoint.client_credentials(client).token)
@@ -258,7 +258,7 @@ def test_a_user_does_not_count_as_an_admin_without_the_password_grant(
 
 
 def test_the_last_admin_by_role_cannot_lose_it(
-    admin: AdminApi, deployment: Deployment, token_endpoint: TokenEndpoint
+    admin: AdminApi, deployment: Deployment, token_endpoint: TokenDriver
 ):
     deployment.role("admins", ["issuer:admin"])
     second = deployment.client("second", roles=["admins"], audiences=[URL])
@@ -277,7 +277,7 @@ def test_the_last_admin_by_role_cannot_lose_it(
 
 
 def test_a_user_administers_with_the_rights_that_the_client_has_too(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     """The intersection, as for every audience."""
     deployment.role("admins", ["issuer:admin"])

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.builders import URL, Deployment
-from tests.drivers import AdminApi, TokenEndpoint, problem
+from tests.drivers import AdminApi, TokenDriver, problem
 
 RUN_WEB = {"audience": "my-os", "method": "POST", "path": "/agents/web/runs"}
 
@@ -59,7 +59,7 @@ def test_a_disabled_client_may_use_only_public_routes(admin: AdminApi, deploymen
 
 
 def test_a_token_is_explained_by_its_own_claims(
-    admin: AdminApi, deployment: Deployment, token_endpoint: TokenEndpoint
+    admin: AdminApi, deployment: Deployment, token_endpoint: TokenDriver
 ):
     client = deployment.client("ci-bot", scopes=["agents:run"])
     token = token_endpoint.client_credentials(client, scope="agents:web:run").token
@@ -124,7 +124,7 @@ def test_an_invalid_question_is_a_problem(
 
 
 def test_explaining_needs_the_read_scope_for_the_subject(
-    holder_of: Callable[..., AdminApi], deployment: Deployment, token_endpoint: TokenEndpoint
+    holder_of: Callable[..., AdminApi], deployment: Deployment, token_endpoint: TokenDriver
 ):
     client = deployment.client("ci-bot", scopes=["agents:run"])
     deployment.user("alice", id="alice")
@@ -138,7 +138,7 @@ def test_explaining_needs_the_read_scope_for_the_subject(
 
 
 def test_a_preview_equals_the_claims_of_the_token(
-    admin: AdminApi, deployment: Deployment, token_endpoint: TokenEndpoint
+    admin: AdminApi, deployment: Deployment, token_endpoint: TokenDriver
 ):
     client = deployment.client("ci-bot", scopes=["agents:run"], claims={"tenant": "acme"})
     previewed = admin.post("/preview", client_id="ci-bot", scope=["agents:web:run"])

@@ -14,7 +14,7 @@ from issuer.scopes import ISSUER_RESOURCES, ISSUER_SCOPES
 from issuer.tokens import Authorization
 from tests.admin.test_access import GAINS
 from tests.builders import PASSWORD, Credentials, Deployment
-from tests.drivers import AdminApi, TokenEndpoint, problem
+from tests.drivers import AdminApi, TokenDriver, problem
 
 URLS = ["https://id.example", "https://id.example/auth"]
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
@@ -85,7 +85,7 @@ def tokens_to_revoke(deployment: Deployment) -> list[str]:
 
 
 @pytest.fixture
-def asker(deployment: Deployment, token_endpoint: TokenEndpoint) -> Callable[[list[str]], Asker]:
+def asker(deployment: Deployment, token_endpoint: TokenDriver) -> Callable[[list[str]], Asker]:
     def ask(scopes: list[str]) -> Asker:
         client = deployment.client(scopes=scopes, audiences=[deployment.services.settings.url])
         return Asker(deployment, client, token_endpoint.client_credentials(client).token)

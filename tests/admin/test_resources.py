@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.builders import URL, Deployment
-from tests.drivers import AdminApi, TokenEndpoint, problem
+from tests.drivers import AdminApi, TokenDriver, problem
 
 NEW: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     # collection: (name of the new one, its members, a change)
@@ -289,7 +289,7 @@ def test_an_unknown_role_audience_or_principal_cannot_be_assigned(admin: AdminAp
 
 
 def test_secrets_are_shown_once_and_deleted_one_by_one(
-    admin: AdminApi, token_endpoint: TokenEndpoint
+    admin: AdminApi, token_endpoint: TokenDriver
 ):
     first = admin.post("/clients", client_id="ci-bot", audiences=["my-os"]).json()["client_secret"]
     made = admin.post("/clients/ci-bot/secrets", label="new", expires_at="2030-01-01T00:00:00Z")
@@ -316,7 +316,7 @@ def test_secrets_are_shown_once_and_deleted_one_by_one(
 
 
 def test_a_password_can_be_set_and_is_never_shown(
-    admin: AdminApi, deployment: Deployment, token_endpoint: TokenEndpoint
+    admin: AdminApi, deployment: Deployment, token_endpoint: TokenDriver
 ):
     create(admin, "users")
     app = deployment.client(grant_types=["password"])
@@ -330,7 +330,7 @@ def test_a_password_can_be_set_and_is_never_shown(
 
 
 def test_a_locked_user_can_be_unlocked(
-    admin: AdminApi, deployment: Deployment, token_endpoint: TokenEndpoint
+    admin: AdminApi, deployment: Deployment, token_endpoint: TokenDriver
 ):
     create(admin, "users")
     admin.put("/users/u-1/password", json={"password": "a password of hers"})

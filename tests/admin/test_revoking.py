@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.builders import URL, Credentials, Deployment
-from tests.drivers import AdminApi, TokenEndpoint, problem
+from tests.drivers import AdminApi, TokenDriver, problem
 from tests.revocations.feed import Feed
 
 
@@ -26,7 +26,7 @@ def is_refused(deployment: Deployment, token: str) -> bool:
 def test_all_tokens_of_a_user_can_be_revoked(
     deployment: Deployment,
     admin: AdminApi,
-    token_endpoint: TokenEndpoint,
+    token_endpoint: TokenDriver,
     web: Credentials,
     alice: str,
 ):
@@ -39,7 +39,7 @@ def test_all_tokens_of_a_user_can_be_revoked(
 def test_all_tokens_of_a_client_can_be_revoked(
     deployment: Deployment,
     admin: AdminApi,
-    token_endpoint: TokenEndpoint,
+    token_endpoint: TokenDriver,
     web: Credentials,
     alice: str,
 ):
@@ -60,7 +60,7 @@ def test_all_tokens_of_a_client_can_be_revoked(
 def test_one_token_can_be_revoked(
     deployment: Deployment,
     admin: AdminApi,
-    token_endpoint: TokenEndpoint,
+    token_endpoint: TokenDriver,
     web: Credentials,
     member: str,
 ):
@@ -80,7 +80,7 @@ def test_a_request_must_name_one_token(admin: AdminApi, members: dict[str, str])
 
 
 def test_a_secret_can_be_deleted_with_its_tokens(
-    deployment: Deployment, admin: AdminApi, token_endpoint: TokenEndpoint, web: Credentials
+    deployment: Deployment, admin: AdminApi, token_endpoint: TokenDriver, web: Credentials
 ):
     token = token_endpoint.client_credentials(web).token
     first, second = (admin.post("/clients/web/secrets").json()["id"] for _ in range(2))
@@ -97,7 +97,7 @@ def test_a_secret_can_be_deleted_with_its_tokens(
 )
 def test_revoking_a_token_needs_the_write_scope_for_its_subject(
     holder_of: Callable[..., AdminApi],
-    token_endpoint: TokenEndpoint,
+    token_endpoint: TokenDriver,
     web: Credentials,
     alice: str,
     scope: str,
@@ -117,7 +117,7 @@ def test_revoking_a_token_needs_the_write_scope_for_its_subject(
 
 
 def test_only_an_admin_revokes_a_token_for_the_issuer(
-    deployment: Deployment, holder_of: Callable[..., AdminApi], token_endpoint: TokenEndpoint
+    deployment: Deployment, holder_of: Callable[..., AdminApi], token_endpoint: TokenDriver
 ):
     """Otherwise a caller that may write clients could lock out the admins."""
     api = holder_of("issuer:clients:write", "issuer:users:write")
@@ -141,7 +141,7 @@ def test_the_admin_api_refuses_what_was_revoked(
 
 
 def test_a_client_that_revokes_its_own_tokens_needs_a_new_one(
-    deployment: Deployment, holder_of: Callable[..., AdminApi], token_endpoint: TokenEndpoint
+    deployment: Deployment, holder_of: Callable[..., AdminApi], token_endpoint: TokenDriver
 ):
     client = deployment.client("chief", scopes=["issuer:admin"], audiences=[URL])
     api = AdminApi(deployment.http, token_endpoint.client_credentials(client).token)
@@ -154,7 +154,7 @@ def test_a_client_that_revokes_its_own_tokens_needs_a_new_one(
 def test_a_revocation_is_audited_without_the_token(
     deployment: Deployment,
     admin: AdminApi,
-    token_endpoint: TokenEndpoint,
+    token_endpoint: TokenDriver,
     web: Credentials,
     alice: str,
 ):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.builders import Credentials, Deployment
-from tests.drivers import AdminApi, TokenEndpoint, problem
+from tests.drivers import AdminApi, TokenDriver, problem
 
 PATH = "/clients/ci-bot/rotation"
 
@@ -20,7 +20,7 @@ def secret_ids(admin: AdminApi) -> list[str]:
 
 
 def test_both_secrets_are_valid_until_the_rotation_is_finished(
-    admin: AdminApi, old: Credentials, token_endpoint: TokenEndpoint
+    admin: AdminApi, old: Credentials, token_endpoint: TokenDriver
 ):
     started = admin.post(PATH)
     assert started.status_code == 201
@@ -36,7 +36,7 @@ def test_both_secrets_are_valid_until_the_rotation_is_finished(
 
 
 def test_a_rotation_shows_the_last_uses_and_warnings(
-    deployment: Deployment, admin: AdminApi, old: Credentials, token_endpoint: TokenEndpoint
+    deployment: Deployment, admin: AdminApi, old: Credentials, token_endpoint: TokenDriver
 ):
     new = admin.post(PATH).json()["id"]
     token_endpoint.client_credentials(old)
@@ -52,7 +52,7 @@ def test_a_rotation_shows_the_last_uses_and_warnings(
 
 
 def test_if_match_finishes_only_the_rotation_that_was_read(
-    deployment: Deployment, admin: AdminApi, old: Credentials, token_endpoint: TokenEndpoint
+    deployment: Deployment, admin: AdminApi, old: Credentials, token_endpoint: TokenDriver
 ):
     admin.post(PATH)
     seen = admin.get(PATH).headers["etag"]

@@ -42,7 +42,7 @@ class KeyServer:
 def running_key_server() -> Iterator[KeyServer]:
     """Serves until the end of the block."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class KeySetHandler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             status, body, headers = keys.answer(self.path)
             self.send_response(status)
@@ -54,7 +54,7 @@ def running_key_server() -> Iterator[KeyServer]:
         def log_message(self, *_: object) -> None:
             """Log nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), KeySetHandler) as server:
         keys = KeyServer(f"http://127.0.0.1:{server.server_port}")
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

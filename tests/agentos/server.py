@@ -30,7 +30,7 @@ from agno.team import Team
 from agno.workflow import Step, Workflow
 
 
-class StubModel(Model):
+class FixedAnswer(Model):
     """A model with one fixed answer, without a network."""
 
     answer = "pong"
@@ -61,7 +61,7 @@ class StubModel(Model):
 
 
 def stub_agent(agent_id: str) -> Agent:
-    return Agent(id=agent_id, name=agent_id, model=StubModel(), telemetry=False)
+    return Agent(id=agent_id, name=agent_id, model=FixedAnswer(), telemetry=False)
 
 
 def build_agent_os(options: argparse.Namespace) -> AgentOS:
@@ -71,7 +71,7 @@ def build_agent_os(options: argparse.Namespace) -> AgentOS:
         id=options.team,
         name=options.team,
         members=[stub_agent("member")],
-        model=StubModel(),
+        model=FixedAnswer(),
         telemetry=False,
     )
     workflow = Workflow(

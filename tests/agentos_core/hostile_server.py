@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 from typing import Any
 
-Behaviour = Callable[["Handler"], None]
+Behaviour = Callable[["HostileHandler"], None]
 
 STANDARD = "/.well-known/oauth-authorization-server"
 OPENID = "/.well-known/openid-configuration"
@@ -18,7 +18,7 @@ KEYS = "/keys"
 FEED = "/feed"
 
 
-class Handler(BaseHTTPRequestHandler):
+class HostileHandler(BaseHTTPRequestHandler):
     """One request, answered by the behaviour of its path."""
 
     server: "HostileServer"
@@ -42,7 +42,7 @@ class HostileServer(ThreadingHTTPServer):
     request_queue_size = 600
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(("127.0.0.1", 0), HostileHandler)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.asked: Counter[str] = Counter()
         self.headers_seen: dict[str, dict[str, str]] = {}
@@ -98,7 +98,7 @@ def answer(
     sent = {"content-type": content_type, "cache-control": cache_control}
     sent |= {name.replace("_", "-"): value for name, value in headers.items()}
 
-    def behave(request: Handler) -> None:
+    def behave(request: HostileHandler) -> None:
         request.send_response(status)
         for name, value in sent.items():
             if value is not None:
@@ -114,29 +114,29 @@ def metadata(issuer: str, **members: Any) -> Behaviour:
     return answer(json.dumps({"issuer": issuer, **members}).encode())
 
 
-def hang(request: Handler) -> None:
+def hang(request: HostileHandler) -> None:
     """Send nothing until the server closes."""
     request.server.closing.wait()
 
 
-def drip(request: Handler) -> None:
+def drip(request: HostileHandler) -> None:
     """Send byte after byte, and never the last."""
     answer()(request)
     while not request.server.closing.wait(0.2):
         request.wfile.write(b" ")
 
 
-def reset(request: Handler) -> None:
+def reset(request: HostileHandler) -> None:
     request.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     request.connection.close()
 
 
-def break_off(request: Handler) -> None:
+def break_off(request: HostileHandler) -> None:
     """Send less than the Content-Length."""
     answer(b'{"keys": [', content_length="1000")(request)
 
 
-def endless(request: Handler) -> None:
+def endless(request: HostileHandler) -> None:
     """Send without end and without a Content-Length."""
     answer()(request)
     while not request.server.closing.is_set():
@@ -144,7 +144,7 @@ def endless(request: Handler) -> None:
 
 
 def held_until(released: Event, then: Behaviour) -> Behaviour:
-    def behave(request: Handler) -> None:
+    def behave(request: HostileHandler) -> None:
         released.wait()
         then(request)
 
@@ -155,7 +155,7 @@ def in_turn(*behaviours: Behaviour) -> Behaviour:
     """One after the other, from the start again at the end."""
     count = 0
 
-    def behave(request: Handler) -> None:
+    def behave(request: HostileHandler) -> None:
         nonlocal count
         count += 1
         behaviours[(count - 1) % len(behaviours)](request)

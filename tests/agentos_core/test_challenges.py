@@ -8,7 +8,7 @@ import pytest
 
 from issuer.agentos import Verifier
 from issuer.agentos.challenges import Challenges
-from issuer.agentos.errors import ConfigurationError
+from issuer.agentos.errors import InvalidConfiguration
 from issuer.agentos.protected_resource import WELL_KNOWN, ProtectedResources
 
 URL = "https://os.example"
@@ -129,5 +129,5 @@ def test_a_trailing_slash_of_the_url_is_ignored():
     ids=str,
 )
 def test_a_url_or_scope_that_no_challenge_can_hold_is_refused(argument: dict[str, Any]):
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(InvalidConfiguration):
         Verifier("https://id.example", "my-os", **argument)

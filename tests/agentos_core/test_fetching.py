@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from issuer.agentos.errors import ConfigurationError, NotFetched
+from issuer.agentos.errors import InvalidConfiguration, NotFetched
 from issuer.agentos.fetching import MAX_BYTES, Fetched, fetch, new_client, require_safe
 from tests.agentos_core.hostile_server import (
     Behaviour,
@@ -163,7 +163,7 @@ def test_a_proxy_of_the_environment_is_not_used(
     ],
 )
 def test_an_unsafe_url_is_refused(url: str):
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(InvalidConfiguration):
         require_safe(url, allow_http=False)
 
 
@@ -177,5 +177,5 @@ def test_https_and_loopback_urls_are_safe(url: str):
 
 def test_http_can_be_allowed():
     require_safe("http://id.example/keys", allow_http=True)
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(InvalidConfiguration):
         require_safe("file:///etc/passwd", allow_http=True)

@@ -10,7 +10,7 @@ import jwt
 import pytest
 
 from issuer.agentos.background import background
-from issuer.agentos.errors import ConfigurationError, KeySetUnavailable
+from issuer.agentos.errors import InvalidConfiguration, KeySetUnavailable
 from issuer.agentos.key_set_client import KeySetClient
 from issuer.agentos.metadata import Source
 from issuer.agentos.rules import TokenRules, read_unverified
@@ -436,13 +436,13 @@ def test_many_threads_start_it_once(follow: Callable[..., Following], server: Ho
 @pytest.mark.parametrize("options", [{"algorithms": []}, {"algorithms": "RS256"}])
 @pytest.mark.parametrize("more", [{}, {"jwks_url": "https://id.example/keys"}])
 def test_invalid_algorithms_are_refused(options: dict[str, Any], more: dict[str, Any]):
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(InvalidConfiguration):
         TrustedIssuer(TokenRules("https://id.example", "my-os"), **options, **more)
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "none", "ES256K", "rs256"])
 def test_an_algorithm_without_public_keys_is_refused(algorithm: str):
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(InvalidConfiguration):
         TrustedIssuer(TokenRules("https://id.example", "my-os"), algorithms=["RS256", algorithm])
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from issuer.agentos import revocation_feed
-from issuer.agentos.errors import ConfigurationError, KeySetUnavailable, RevocationsUnavailable
+from issuer.agentos.errors import InvalidConfiguration, KeySetUnavailable, RevocationsUnavailable
 from issuer.agentos.rules import TokenRules
 from issuer.agentos.trusted_issuer import TrustedIssuer
 from tests.agentos_core.conftest import AUDIENCE, NOW, Clocks, Following, eventually
@@ -360,7 +360,7 @@ def test_without_a_limit_tokens_are_accepted_as_long_as_the_feed_is_unavailable(
 
 @pytest.mark.parametrize("limit", [0, 29, -1, float("nan")])
 def test_a_limit_that_one_missed_poll_would_exceed_is_refused(limit: float):
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(InvalidConfiguration):
         TrustedIssuer(TokenRules("https://id.example", "my-os"), feed_away_limit=limit)
 
 
@@ -473,7 +473,7 @@ def test_revocations_can_be_the_url_of_the_feed(follow: Follow, server: HostileS
 
 
 def test_an_unsafe_feed_url_is_refused():
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(InvalidConfiguration):
         TrustedIssuer(TokenRules("https://id.example", "a"), revocations="http://id.example/feed")
 
 

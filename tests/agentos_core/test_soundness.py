@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from issuer.agentos import Verifier
-from issuer.agentos.errors import ConfigurationError
+from issuer.agentos.errors import InvalidConfiguration
 
 SOUND: dict[str, Any] = {"issuer": "https://id.example", "audience": "my-os"}
 
@@ -26,12 +26,12 @@ SOUND: dict[str, Any] = {"issuer": "https://id.example", "audience": "my-os"}
     ids=str,
 )
 def test_an_invalid_argument_is_named_in_the_error(argument: dict[str, Any]):
-    with pytest.raises(ConfigurationError, match=next(iter(argument))):
+    with pytest.raises(InvalidConfiguration, match=next(iter(argument))):
         Verifier(**{**SOUND, **argument})
 
 
 def test_auth_refuses_a_jwks_file_that_would_replace_its_own():
-    with pytest.raises(ConfigurationError, match="jwks_file"):
+    with pytest.raises(InvalidConfiguration, match="jwks_file"):
         Verifier(**SOUND).auth(jwks_file="keys.json")
 
 

@@ -5,7 +5,7 @@ import pytest
 from issuer.errors import AlreadyExists, InUse, InvalidField, NotAllowed
 from issuer.roles import Assignment
 from tests.builders import URL, Deployment
-from tests.drivers import TokenEndpoint
+from tests.drivers import TokenDriver
 
 
 def test_a_new_audience_has_the_first_configured_algorithm(deployment: Deployment):
@@ -24,7 +24,7 @@ def test_the_issuers_own_audience_cannot_be_deleted(deployment: Deployment):
 
 
 def test_an_audience_in_use_is_deleted_only_with_cascade(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     deployment.audience("other-os")
     deployment.role("runner", ["agents:run"])

@@ -12,7 +12,7 @@ from issuer.algorithms import AlgorithmInUse
 from issuer.errors import NotAllowed
 from issuer.vocabulary import MAX_TOKEN, TRUSTED_FOR, SigningAlgorithm
 from tests.builders import Deployment, FakeClock
-from tests.drivers import TokenEndpoint
+from tests.drivers import TokenDriver
 
 ANNOUNCED = timedelta(hours=24, seconds=61)
 pytestmark = pytest.mark.parametrize("more_settings", [{"signing_algorithms": "RS256,ES256,PS256"}])
@@ -33,13 +33,13 @@ def published(deployment: Deployment) -> set[str]:
     return {key["alg"] for key in deployment.http.get("/.well-known/jwks.json").json()["keys"]}
 
 
-def signs_with(deployment: Deployment, token_endpoint: TokenEndpoint) -> str:
+def signs_with(deployment: Deployment, token_endpoint: TokenDriver) -> str:
     client = deployment.client()
     return token_endpoint.read(token_endpoint.client_credentials(client))[0]["alg"]
 
 
 def test_the_new_keys_are_published_before_one_signs(
-    deployment: Deployment, token_endpoint: TokenEndpoint, change: Change
+    deployment: Deployment, token_endpoint: TokenDriver, change: Change
 ):
     assert published(deployment) == {"RS256"}
     change("ES256")
@@ -81,7 +81,7 @@ def test_the_key_set_is_not_cached_longer_than_the_old_keys_are_published(
 
 
 def test_a_change_can_be_cancelled_before_it_happens(
-    deployment: Deployment, token_endpoint: TokenEndpoint, change: Change
+    deployment: Deployment, token_endpoint: TokenDriver, change: Change
 ):
     change("ES256")
     change("RS256")
@@ -91,7 +91,7 @@ def test_a_change_can_be_cancelled_before_it_happens(
 
 
 def test_changing_back_to_the_previous_algorithm_takes_effect_at_once(
-    deployment: Deployment, token_endpoint: TokenEndpoint, change: Change
+    deployment: Deployment, token_endpoint: TokenDriver, change: Change
 ):
     """Verifiers still have the keys of the previous algorithm."""
     change("ES256")
@@ -111,7 +111,7 @@ def test_a_third_algorithm_has_to_wait(deployment: Deployment, change: Change):
 
 
 def test_a_new_audience_signs_with_its_algorithm_at_once(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     deployment.audience("other", signing_alg="ES256")
     client = deployment.client(audiences=["other"])

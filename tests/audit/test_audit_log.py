@@ -8,7 +8,7 @@ from sqlalchemy import select
 from issuer.database.tables import AuditEventRow
 from issuer.errors import NotFound
 from tests.builders import PASSWORD, Deployment
-from tests.drivers import TokenEndpoint
+from tests.drivers import TokenDriver
 
 
 def events(deployment: Deployment, action: str) -> Sequence[AuditEventRow]:
@@ -17,9 +17,7 @@ def events(deployment: Deployment, action: str) -> Sequence[AuditEventRow]:
         return session.scalars(query.order_by(AuditEventRow.id)).all()
 
 
-def test_an_issued_token_is_audited_by_its_jti(
-    deployment: Deployment, token_endpoint: TokenEndpoint
-):
+def test_an_issued_token_is_audited_by_its_jti(deployment: Deployment, token_endpoint: TokenDriver):
     client = deployment.client("ci-bot", scopes=["agents:run"])
     answer = token_endpoint.client_credentials(client)
     header, claims = token_endpoint.read(answer)
@@ -46,7 +44,7 @@ def test_an_issued_token_is_audited_by_its_jti(
 )
 def test_the_audit_log_has_the_reason_that_the_answer_hides(
     deployment: Deployment,
-    token_endpoint: TokenEndpoint,
+    token_endpoint: TokenDriver,
     client_id: str,
     secret: str | None,
     reason: str,
@@ -63,7 +61,7 @@ def test_the_audit_log_has_the_reason_that_the_answer_hides(
 
 
 def test_a_refused_sign_in_names_the_client_and_never_what_was_typed(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     """Users sometimes type their password in place of the user name."""
     client = deployment.client("app", grant_types=["password"])
@@ -74,7 +72,7 @@ def test_a_refused_sign_in_names_the_client_and_never_what_was_typed(
 
 
 def test_a_refused_sign_in_of_a_known_user_names_the_user(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     client, user_id = deployment.client("app", grant_types=["password"]), deployment.user("alice")
     token_endpoint.password(client, "alice", "not her password")
@@ -82,7 +80,7 @@ def test_a_refused_sign_in_of_a_known_user_names_the_user(
     assert (event.actor, event.target, event.reason) == ("app", user_id, "wrong password")
 
 
-def test_no_secret_is_in_any_event(deployment: Deployment, token_endpoint: TokenEndpoint):
+def test_no_secret_is_in_any_event(deployment: Deployment, token_endpoint: TokenDriver):
     client = deployment.client(grant_types=["client_credentials", "password"])
     deployment.user("alice")
     answers = [

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from issuer.setup import change_url
 from tests.builders import OPERATOR, URL, Deployment, FakeClock, settings_for
 from tests.cli.driver import Cli
-from tests.drivers import TokenEndpoint
+from tests.drivers import TokenDriver
 
 NEW = "https://new.example"
 ERRORS = " ".join((Path(__file__).parents[2] / "docs/reference/errors.md").read_text().split())
@@ -50,7 +50,7 @@ def test_changing_the_url_moves_the_issuers_audience_and_its_administrators(cli:
 
 
 def test_a_server_that_runs_meanwhile_refuses_until_the_url_is_its_own_again(
-    deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
+    deployment: Deployment, token_endpoint: TokenDriver, clock: FakeClock
 ):
     """Its tokens would have the old `iss`."""
     services, client = deployment.services, deployment.client()

@@ -318,10 +318,10 @@ class Crowd:
     """Connections to one server that may have `maximum`, each with an application of its own."""
 
     def __init__(self, maximum: int, monotonic: Callable[[], float] = lambda: 0.0) -> None:
-        class Connection(BoundedConnection):
+        class LimitedHere(BoundedConnection):
             limit = ConnectionLimit(maximum, monotonic)
 
-        self._protocol = Connection
+        self._protocol = LimitedHere
         self._server = ServerState()
         self._echoes: dict[Wire, Echo] = {}
 

@@ -10,7 +10,7 @@ from issuer.database.tables import ClientSecretRow
 from issuer.errors import AlreadyExists, InvalidField, NotAllowed, NotFound
 from issuer.roles import Assignment
 from tests.builders import Credentials, Deployment
-from tests.drivers import TokenEndpoint
+from tests.drivers import TokenDriver
 
 
 def test_a_secret_has_a_prefix_and_a_checksum_for_secret_scanners(deployment: Deployment):
@@ -27,7 +27,7 @@ def test_a_generated_id_is_in_lower_case(deployment: Deployment):
 
 
 def test_a_secret_moved_to_another_client_in_the_database_is_refused(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     mallory = deployment.client("mallory")
     with deployment.services.database.transaction() as session:

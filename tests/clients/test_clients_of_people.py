@@ -5,7 +5,7 @@ import pytest
 from issuer.clients import SecretFields
 from issuer.errors import AlreadyExists, InvalidField, NotAllowed
 from tests.builders import URL, Deployment
-from tests.drivers import TokenEndpoint
+from tests.drivers import TokenDriver
 
 CALLBACK = "https://app.example/callback"
 FOR_PEOPLE = ["authorization_code", "refresh_token"]
@@ -42,7 +42,7 @@ def test_a_public_client_acts_only_for_people_who_signed_in_at_the_issuer(
 
 
 def test_a_client_that_becomes_public_loses_its_secrets_for_good(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     app = deployment.client("app", redirect_uris=[CALLBACK])
     public = {"token_endpoint_auth_method": "none", "grant_types": FOR_PEOPLE}

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from tests.builders import OPERATOR, Credentials, Deployment
-from tests.drivers import TokenEndpoint
+from tests.drivers import TokenDriver
 
 
 def last_uses(deployment: Deployment, client: Credentials) -> list[tuple[object, object]]:
@@ -14,7 +14,7 @@ def last_uses(deployment: Deployment, client: Credentials) -> list[tuple[object,
 
 
 def test_each_secret_shows_when_and_from_where_it_was_used(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     old = deployment.client()
     deployment.wait(timedelta(seconds=1))
@@ -31,7 +31,7 @@ def test_each_secret_shows_when_and_from_where_it_was_used(
 
 
 def test_a_refused_secret_does_not_count_as_used(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     client = deployment.client()
     token_endpoint.client_credentials(Credentials(client.client_id, "wrong"))
@@ -39,7 +39,7 @@ def test_a_refused_secret_does_not_count_as_used(
 
 
 def test_writing_last_uses_does_not_invalidate_the_directory(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     """Otherwise each write would empty every process's cache."""
     client = deployment.client()

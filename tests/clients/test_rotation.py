@@ -9,7 +9,7 @@ import pytest
 from issuer.clients import Rotations
 from issuer.errors import NotAllowed, NotFound
 from tests.builders import Credentials, Deployment
-from tests.drivers import TokenEndpoint
+from tests.drivers import TokenDriver
 
 DAY = timedelta(days=1)
 
@@ -32,13 +32,13 @@ def started(deployment: Deployment) -> Credentials:
         return Credentials("bot", rotations.start("bot")[1])
 
 
-def used(deployment: Deployment, endpoint: TokenEndpoint, client: Credentials) -> None:
+def used(deployment: Deployment, endpoint: TokenDriver, client: Credentials) -> None:
     assert endpoint.client_credentials(client).status == 200
     deployment.services.tokens.last_use.write()
 
 
 def test_both_secrets_work_until_the_rotation_is_finished(
-    deployment: Deployment, token_endpoint: TokenEndpoint, bot: Credentials
+    deployment: Deployment, token_endpoint: TokenDriver, bot: Credentials
 ):
     new = started(deployment)
     used(deployment, token_endpoint, bot)
@@ -52,7 +52,7 @@ def test_both_secrets_work_until_the_rotation_is_finished(
 
 
 def test_a_cancelled_rotation_leaves_the_old_secret(
-    deployment: Deployment, token_endpoint: TokenEndpoint, bot: Credentials
+    deployment: Deployment, token_endpoint: TokenDriver, bot: Credentials
 ):
     new = started(deployment)
     with rotating(deployment) as rotations:
@@ -63,7 +63,7 @@ def test_a_cancelled_rotation_leaves_the_old_secret(
 
 
 def test_an_old_secret_used_within_a_day_is_a_warning(
-    deployment: Deployment, token_endpoint: TokenEndpoint, bot: Credentials
+    deployment: Deployment, token_endpoint: TokenDriver, bot: Credentials
 ):
     new = started(deployment)
     used(deployment, token_endpoint, new)

@@ -9,7 +9,7 @@ from sqlalchemy import event
 from issuer.clients import SecretFields
 from issuer.composition import compose
 from tests.builders import OPERATOR, Deployment, FakeClock
-from tests.drivers import TokenEndpoint
+from tests.drivers import TokenDriver
 
 
 @contextmanager
@@ -65,7 +65,7 @@ def test_a_record_is_read_from_one_snapshot(deployment: Deployment, clock: FakeC
 
 
 def test_without_changes_a_token_request_makes_no_query(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     deployment.role("runner", ["agents:run"])
     client = deployment.client(roles=["runner"])
@@ -78,7 +78,7 @@ def test_without_changes_a_token_request_makes_no_query(
 
 @pytest.mark.parametrize("change", ["disable", "delete", "secret", "role", "scopes", "audience"])
 def test_a_change_of_another_process_is_seen_at_the_next_look(
-    deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock, change: str
+    deployment: Deployment, token_endpoint: TokenDriver, clock: FakeClock, change: str
 ):
     """The other process uses the same database."""
     deployment.role("runner", ["agents:run"])
@@ -114,7 +114,7 @@ def test_a_change_of_another_process_is_seen_at_the_next_look(
 
 
 def test_a_secret_from_another_process_works_at_once(
-    deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
+    deployment: Deployment, token_endpoint: TokenDriver, clock: FakeClock
 ):
     """A secret that is unknown in memory is looked up in the database."""
     client = deployment.client("ci-bot")

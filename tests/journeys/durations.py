@@ -9,13 +9,13 @@ from issuer.users.attempts import Tries
 from issuer.users.attempts_store import AttemptStore
 from issuer.users.guard import Attempt
 from tests.builders import PASSWORD, Credentials, Deployment
-from tests.drivers import TokenAnswer, TokenEndpoint
+from tests.drivers import TokenAnswer, TokenDriver
 
 # A lock lasts as long as the measurement.
 SETTINGS = {"sign_in_lock": "1d", "rate_limit_failures": "off"}
 ELSEWHERE = "192.0.2.1"
 
-Ask = Callable[[TokenEndpoint], TokenAnswer]
+Ask = Callable[[TokenDriver], TokenAnswer]
 
 
 def refused_clients(deployment: Deployment, requests: int) -> dict[str, Ask]:
@@ -79,7 +79,7 @@ def with_secret(client: Credentials, secret: str) -> Ask:
     return lambda endpoint: endpoint.client_credentials(credentials)
 
 
-def measured(endpoint: TokenEndpoint, kinds: dict[str, Ask], times: int) -> dict[str, list[float]]:
+def measured(endpoint: TokenDriver, kinds: dict[str, Ask], times: int) -> dict[str, list[float]]:
     """Milliseconds of `times` requests of each kind, in random order."""
     order = [kind for kind in kinds for _ in range(times)]
     Random(1).shuffle(order)

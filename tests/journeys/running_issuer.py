@@ -18,7 +18,7 @@ from issuer.clock import Clock
 from issuer.composition import compose
 from issuer.settings import Settings
 from tests.builders import Deployment, initialised
-from tests.drivers import TokenEndpoint
+from tests.drivers import TokenDriver
 
 REPOSITORY = Path(__file__).parents[2]
 # A shared pool that closes excess connections closes those of other threads at times.
@@ -48,7 +48,7 @@ class Server:
     ) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self.http = httpx.Client(base_url=self.url, timeout=30, limits=NO_LIMITS, trust_env=False)
-        self.token_endpoint = TokenEndpoint(self.http)
+        self.token_endpoint = TokenDriver(self.http)
         self.port = port
         self.environment = environment
         self.folder = folder

@@ -8,7 +8,7 @@ import jwt
 import pytest
 
 from tests.agentos.adapter.adapted import AppSettings, running_apps
-from tests.agentos.adapter.surfaces import MCP, WEBSOCKET, Outcome
+from tests.agentos.adapter.surfaces import MCP, WEBSOCKET, Reaction
 from tests.agentos.releases import SERVER_RELEASES, AgnoRelease
 from tests.agentos.running import AgentOSServer
 from tests.builders import OPERATOR
@@ -45,8 +45,8 @@ def test_revoked_tokens_are_refused_within_10_s_and_others_stay_valid(
         wait_until(lambda: not any_is_accepted(agent_os, doomed), WITHIN, "all are refused")
         for what, token in doomed.items():
             for surface in (WEBSOCKET, MCP):
-                assert surface.attempt(agent_os.url, token) is Outcome.REFUSED, (what, surface)
-                assert surface.attempt(agent_os.url, good) is Outcome.ACCEPTED, (what, surface)
+                assert surface.attempt(agent_os.url, token) is Reaction.REFUSED, (what, surface)
+                assert surface.attempt(agent_os.url, good) is Reaction.ACCEPTED, (what, surface)
         with issuer.deployment.services.administration.changing_keys(OPERATOR) as work:
             work.keys.revoke(kid_of(good))
         wait_until(lambda: not is_accepted(agent_os, good), WITHIN, "the key is refused")

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from issuer.database.tables import AuditEventRow
 from tests.journeys.proxies.attacks import FORGED_ADDRESS, trailers
-from tests.journeys.proxies.load import KINDS, LEAST_ANSWERS, TOGETHER, Load, behind_proxies
+from tests.journeys.proxies.load import KINDS, LEAST_ANSWERS, TOGETHER, ProxyLoad, behind_proxies
 from tests.journeys.proxies.servers import PROXIES, Directly, Proxy
 from tests.journeys.running_issuer import RunningIssuer
 
@@ -24,8 +24,8 @@ def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningIssuer]:
 
 
 @pytest.fixture(scope="module")
-def load(issuer: RunningIssuer) -> Load:
-    return Load.at(issuer)
+def load(issuer: RunningIssuer) -> ProxyLoad:
+    return ProxyLoad.at(issuer)
 
 
 @pytest.fixture(scope="module", params=PROXIES, ids=lambda proxy: proxy.name)
@@ -44,7 +44,7 @@ def port(
         yield port
 
 
-def test_every_answer_goes_to_its_caller(load: Load, port: int):
+def test_every_answer_goes_to_its_caller(load: ProxyLoad, port: int):
     ledger = load.run(port, TOGETHER, seconds=2)
     assert not ledger.misplaced
     assert not ledger.trusted_trailers
@@ -54,14 +54,16 @@ def test_every_answer_goes_to_its_caller(load: Load, port: int):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_answer_goes_to_its_caller_for_a_minute(load: Load, port: int, kind: str):
+def test_every_answer_goes_to_its_caller_for_a_minute(load: ProxyLoad, port: int, kind: str):
     ledger = load.run(port, kind, seconds=60 / len(KINDS))
     assert not ledger.misplaced
     assert not ledger.trusted_trailers
     assert ledger.answers >= LEAST_ANSWERS
 
 
-def test_a_trailer_cannot_set_the_address_of_a_caller(issuer: RunningIssuer, load: Load, port: int):
+def test_a_trailer_cannot_set_the_address_of_a_caller(
+    issuer: RunningIssuer, load: ProxyLoad, port: int
+):
     """Else an attacker could set the address in the audit log and for the rate limits."""
     with issuer.deployment.services.database.reading() as session:
         before = session.scalar(select(func.max(AuditEventRow.id)))

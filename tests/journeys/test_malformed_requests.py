@@ -30,7 +30,7 @@ DESCRIPTION = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]*")  # RFC 6749 §5.2
 
 
 @dataclass(frozen=True)
-class Answer:
+class RawAnswer:
     status: int
     headers: list[tuple[str, str]]
     body: bytes
@@ -48,7 +48,7 @@ class Aftermath:
 
     issuer: RunningIssuer
     client: Credentials
-    answers: dict[str, Answer]
+    answers: dict[str, RawAnswer]
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_the_server_still_issues_tokens(aftermath: Aftermath):
     assert endpoint.password(aftermath.client, "alice").status == 200
 
 
-def ask(port: int, request: HostileRequest) -> Answer | None:
+def ask(port: int, request: HostileRequest) -> RawAnswer | None:
     """The answer; None if none is required. `AssertionError` if a required one is missing."""
     may_be_missing = request.unfinished or len(request.wire) > MAX_SENT_AT_ONCE
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
@@ -150,8 +150,8 @@ def ask(port: int, request: HostileRequest) -> Answer | None:
             return None
 
 
-def read_answer(connection: socket.socket, sent: bytes) -> Answer:
+def read_answer(connection: socket.socket, sent: bytes) -> RawAnswer:
     answer = http.client.HTTPResponse(connection, method="HEAD" if sent[:4] == b"HEAD" else "GET")
     answer.begin()
     headers = [(name.lower(), value) for name, value in answer.getheaders()]
-    return Answer(answer.status, headers, answer.read())
+    return RawAnswer(answer.status, headers, answer.read())

@@ -14,7 +14,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from tests.builders import Credentials
-from tests.drivers import TokenEndpoint
+from tests.drivers import TokenDriver
 from tests.journeys.running_issuer import RunningIssuer, polls, wait_until
 from tests.oauth.refreshing import GRANTS, events, families
 
@@ -26,7 +26,7 @@ SECONDS = 300
 
 
 @dataclass
-class Caller:
+class RefreshingCaller:
     """A user's app: its current refresh token, and every access token that it received."""
 
     client: Credentials
@@ -70,7 +70,7 @@ def test_many_uses_at_once_of_one_refresh_token(
         assert stored(issuer) >= jtis(issuer, [each["access_token"] for each in granted])
 
 
-def assert_ended(issuer: RunningIssuer, caller: Caller, granted: dict[str, str]) -> None:
+def assert_ended(issuer: RunningIssuer, caller: RefreshingCaller, granted: dict[str, str]) -> None:
     assert families(issuer.deployment) == 0
     assert len(events(issuer.deployment, "refresh.reused")) == 1
     answer = issuer.token_endpoint.refresh(caller.client, granted["refresh_token"])
@@ -79,7 +79,7 @@ def assert_ended(issuer: RunningIssuer, caller: Caller, granted: dict[str, str])
         assert issuer.token_endpoint.introspect(caller.client, token) == {"active": False}
 
 
-def at_once(urls: Sequence[str], caller: Caller) -> list[httpx.Response]:
+def at_once(urls: Sequence[str], caller: RefreshingCaller) -> list[httpx.Response]:
     """The same request on several connections, to each server in turn.
 
     One that is refused since the machine is busy is repeated: it used no refresh token.
@@ -122,15 +122,15 @@ def test_with_a_grace_period_sigkill_signs_no_user_out(tmp_path: Path, migrated_
 
 
 @contextmanager
-def refreshing(url: str, callers: Sequence[Caller]) -> Iterator[None]:
+def refreshing(url: str, callers: Sequence[RefreshingCaller]) -> Iterator[None]:
     """Each refreshes repeatedly until the server stops. The block re-raises its errors."""
     errors: list[BaseException] = []
 
-    def run(caller: Caller) -> None:
+    def run(caller: RefreshingCaller) -> None:
         try:
             with httpx.Client(base_url=url, timeout=SECONDS, trust_env=False) as http:
                 while True:
-                    refresh(TokenEndpoint(http), caller)
+                    refresh(TokenDriver(http), caller)
         except httpx.TransportError:
             pass
         except BaseException as error:
@@ -148,13 +148,13 @@ def refreshing(url: str, callers: Sequence[Caller]) -> Iterator[None]:
         raise ExceptionGroup("in a thread", errors)
 
 
-def signed_in(issuer: RunningIssuer, client_id: str) -> Caller:
+def signed_in(issuer: RunningIssuer, client_id: str) -> RefreshingCaller:
     client = issuer.deployment.client(client_id, scopes=["agents:run"], grant_types=GRANTS)
     answer = issuer.token_endpoint.password(client, "alice")
-    return Caller(client, answer.refresh_token, [answer.token])
+    return RefreshingCaller(client, answer.refresh_token, [answer.token])
 
 
-def refresh(endpoint: TokenEndpoint, caller: Caller) -> None:
+def refresh(endpoint: TokenDriver, caller: RefreshingCaller) -> None:
     """Repeated while the server is too busy."""
     for _ in polls(SECONDS):
         answer = endpoint.refresh(caller.client, caller.refresh_token)
@@ -165,7 +165,7 @@ def refresh(endpoint: TokenEndpoint, caller: Caller) -> None:
     caller.access_tokens.append(answer.token)
 
 
-def refreshed(callers: Sequence[Caller]) -> int:
+def refreshed(callers: Sequence[RefreshingCaller]) -> int:
     return sum(len(caller.access_tokens) for caller in callers)
 
 

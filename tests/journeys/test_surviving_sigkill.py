@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from issuer.database.tables import AuditEventRow
 from tests.builders import Credentials, Deployment
-from tests.drivers import TokenEndpoint
+from tests.drivers import TokenDriver
 from tests.journeys.running_issuer import RunningIssuer, wait_until
 
 KILLS = 3
@@ -76,7 +76,7 @@ def callers(url: str, client: Credentials, tokens: list[str]) -> Iterator[None]:
             suppress(httpx.TransportError),
         ):
             while not stopped.is_set():
-                tokens.append(TokenEndpoint(http).client_credentials(client).token)
+                tokens.append(TokenDriver(http).client_credentials(client).token)
 
     with in_threads(CALLERS, call):
         yield

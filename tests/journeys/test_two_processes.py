@@ -22,7 +22,7 @@ UNTIL_REMEMBERED = 2 * LOOK_EVERY.total_seconds()
 
 
 @dataclass(frozen=True)
-class Held:
+class RoleHolders:
     """A client and a user, both with a role `runner-…` that has the scope `agents:run`."""
 
     client: Credentials
@@ -30,12 +30,12 @@ class Held:
     role: str
 
 
-def delete_a_secret(work: UnitOfWork, held: Held) -> None:
+def delete_a_secret(work: UnitOfWork, held: RoleHolders) -> None:
     client_id = held.client.client_id
     work.clients.delete_secret(client_id, work.clients.secrets(client_id)[0].id)
 
 
-FROM_A_CLIENT: dict[str, Callable[[UnitOfWork, Held], object]] = {
+FROM_A_CLIENT: dict[str, Callable[[UnitOfWork, RoleHolders], object]] = {
     "disabled": lambda work, held: work.clients.update(held.client.client_id, {"disabled": True}),
     "deleted": lambda work, held: work.clients.delete(held.client.client_id),
     "secret deleted": delete_a_secret,
@@ -51,7 +51,7 @@ FROM_A_CLIENT: dict[str, Callable[[UnitOfWork, Held], object]] = {
     "role emptied": lambda work, held: work.roles.update(held.role, {"scopes": []}),
 }
 
-FROM_A_USER: dict[str, Callable[[UnitOfWork, Held], object]] = {
+FROM_A_USER: dict[str, Callable[[UnitOfWork, RoleHolders], object]] = {
     "disabled": lambda work, held: work.users.update(held.user_id, {"disabled": True}),
     "deleted": lambda work, held: work.users.delete(held.user_id),
     "password changed": lambda work, held: work.users.set_password(
@@ -72,10 +72,10 @@ def servers(issuer: RunningIssuer) -> Iterator[list[Server]]:
 
 
 @pytest.fixture
-def held(issuer: RunningIssuer, request: pytest.FixtureRequest) -> Held:
+def held(issuer: RunningIssuer, request: pytest.FixtureRequest) -> RoleHolders:
     name = str(time.monotonic_ns())
     role = issuer.deployment.role(f"runner-{name}", ["agents:run"])
-    return Held(
+    return RoleHolders(
         client=issuer.deployment.client(
             roles=[role], grant_types=["client_credentials", "password"]
         ),
@@ -86,7 +86,7 @@ def held(issuer: RunningIssuer, request: pytest.FixtureRequest) -> Held:
 
 @pytest.mark.parametrize("what", FROM_A_CLIENT)
 def test_rights_removed_from_a_client_no_longer_apply_at_both_servers(
-    issuer: RunningIssuer, servers: list[Server], held: Held, what: str
+    issuer: RunningIssuer, servers: list[Server], held: RoleHolders, what: str
 ):
     def may_run(server: Server) -> bool:
         return runs(server.token_endpoint.client_credentials(held.client))
@@ -100,7 +100,7 @@ def test_rights_removed_from_a_client_no_longer_apply_at_both_servers(
 
 @pytest.mark.parametrize("what", FROM_A_USER)
 def test_rights_removed_from_a_user_no_longer_apply_at_both_servers(
-    issuer: RunningIssuer, servers: list[Server], held: Held, what: str
+    issuer: RunningIssuer, servers: list[Server], held: RoleHolders, what: str
 ):
     def may_run(server: Server) -> bool:
         return runs(server.token_endpoint.password(held.client, held.user_id, PASSWORD))

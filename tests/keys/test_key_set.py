@@ -10,14 +10,14 @@ from issuer.database.tables import SigningKeyRow
 from issuer.keys.private_key import generated
 from issuer.vocabulary import SigningAlgorithm
 from tests.builders import Deployment
-from tests.drivers import TokenEndpoint
+from tests.drivers import TokenDriver
 
 PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "k", "oth"}
 JWKS = "/.well-known/jwks.json"
 
 
 def test_the_key_set_holds_the_active_key_and_the_next_key(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     answer = deployment.http.get(JWKS)
     keys = answer.json()["keys"]

@@ -15,7 +15,7 @@ from issuer.database.tables import SigningKeyRow
 from issuer.keys import KeyPolicy, Keyring
 from issuer.vocabulary import SigningAlgorithm
 from tests.builders import Deployment, FakeClock
-from tests.drivers import AdminApi, TokenEndpoint, problem
+from tests.drivers import AdminApi, TokenDriver, problem
 from tests.keys.simulation.memory import PrivateParts
 
 JWKS = "/.well-known/jwks.json"
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("token_endpoint")
 
 
 @pytest.fixture
-def admin(deployment: Deployment, token_endpoint: TokenEndpoint) -> Callable[[], AdminApi]:
+def admin(deployment: Deployment, token_endpoint: TokenDriver) -> Callable[[], AdminApi]:
     """The admin API, called with a new token of an administrator."""
     return lambda: AdminApi(
         deployment.http, token_endpoint.client_credentials(deployment.admin).token
@@ -43,12 +43,12 @@ def published(deployment: Deployment) -> set[str]:
     return {key["kid"] for key in deployment.http.get(JWKS).json()["keys"]}
 
 
-def signing(deployment: Deployment, token_endpoint: TokenEndpoint) -> str:
+def signing(deployment: Deployment, token_endpoint: TokenDriver) -> str:
     return token_endpoint.read(token_endpoint.client_credentials(deployment.admin))[0]["kid"]
 
 
 def test_keys_rotate_for_a_year_without_an_operator(
-    deployment: Deployment, admin: Callable[[], AdminApi], token_endpoint: TokenEndpoint
+    deployment: Deployment, admin: Callable[[], AdminApi], token_endpoint: TokenDriver
 ):
     seen = set()
     for _ in range(73):
@@ -92,7 +92,7 @@ def test_an_algorithm_that_is_not_configured_is_not_rotated(admin: Callable[[], 
 
 
 def test_rotating_activates_the_next_key_and_announces_another(
-    deployment: Deployment, admin: Callable[[], AdminApi], token_endpoint: TokenEndpoint
+    deployment: Deployment, admin: Callable[[], AdminApi], token_endpoint: TokenDriver
 ):
     next_key, before = (key["kid"] for key in keys(admin()))
     old_token = token_endpoint.client_credentials(deployment.admin)
@@ -109,7 +109,7 @@ def test_rotating_activates_the_next_key_and_announces_another(
 
 
 def test_revoking_the_active_key_activates_the_next_key(
-    deployment: Deployment, admin: Callable[[], AdminApi], token_endpoint: TokenEndpoint
+    deployment: Deployment, admin: Callable[[], AdminApi], token_endpoint: TokenDriver
 ):
     next_key, before = (key["kid"] for key in keys(admin()))
     hers = admin()
@@ -123,7 +123,7 @@ def test_revoking_the_active_key_activates_the_next_key(
 
 
 def test_revoking_the_next_key_keeps_the_active_key_and_announces_another(
-    deployment: Deployment, admin: Callable[[], AdminApi], token_endpoint: TokenEndpoint
+    deployment: Deployment, admin: Callable[[], AdminApi], token_endpoint: TokenDriver
 ):
     next_key, before = (key["kid"] for key in keys(admin()))
     assert admin().post(f"/keys/{next_key}/revoke").status_code == 200
@@ -133,7 +133,7 @@ def test_revoking_the_next_key_keeps_the_active_key_and_announces_another(
 
 
 def test_revoking_a_retired_key_changes_no_other(
-    deployment: Deployment, admin: Callable[[], AdminApi], token_endpoint: TokenEndpoint
+    deployment: Deployment, admin: Callable[[], AdminApi], token_endpoint: TokenDriver
 ):
     first = signing(deployment, token_endpoint)
     deployment.wait(timedelta(days=30))
@@ -165,7 +165,7 @@ def test_every_change_of_a_key_is_audited(deployment: Deployment, admin: Callabl
 
 
 def test_changing_keys_needs_the_write_scope(
-    deployment: Deployment, token_endpoint: TokenEndpoint, admin: Callable[[], AdminApi]
+    deployment: Deployment, token_endpoint: TokenDriver, admin: Callable[[], AdminApi]
 ):
     reader = deployment.client(
         scopes=["issuer:keys:read"], audiences=[deployment.services.settings.url]

@@ -10,7 +10,7 @@ from issuer.keys.rotator import TRY_AGAIN_AFTER
 from issuer.keys.schedule import next_key
 from issuer.vocabulary import SigningAlgorithm
 from tests.builders import Deployment
-from tests.drivers import TokenEndpoint
+from tests.drivers import TokenDriver
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def has_next_key(deployment: Deployment) -> bool:
     return next_key(keys, SigningAlgorithm.ES256, now) is not None
 
 
-def test_tokens_are_issued_without_a_next_key(late: Deployment, token_endpoint: TokenEndpoint):
+def test_tokens_are_issued_without_a_next_key(late: Deployment, token_endpoint: TokenDriver):
     token_endpoint.read(token_endpoint.client_credentials(late.client()))
 
 

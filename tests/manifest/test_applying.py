@@ -13,7 +13,7 @@ from issuer.errors import AlreadyExists, Forbidden, NotAllowed
 from issuer.manifest import Applied, ManifestPlan, apply, plan, read
 from issuer.users import Passwords
 from tests.builders import OPERATOR, PASSWORD, URL, Credentials, Deployment
-from tests.drivers import TokenEndpoint
+from tests.drivers import TokenDriver
 from tests.manifest.declaring import declare, exported, planned
 
 SECTIONS = ("audiences", "roles", "clients", "users")
@@ -33,7 +33,7 @@ def applied(services: Composition, found: ManifestPlan) -> Applied:
         return apply(work, found)
 
 
-def test_an_applied_manifest_takes_effect(deployment: Deployment, token_endpoint: TokenEndpoint):
+def test_an_applied_manifest_takes_effect(deployment: Deployment, token_endpoint: TokenDriver):
     made = declare(deployment.services, MANIFEST)
     client = Credentials("ci-bot", made.secrets["ci-bot"])
     assert token_endpoint.client_credentials(client).scope == {"agents:run"}
@@ -42,7 +42,7 @@ def test_an_applied_manifest_takes_effect(deployment: Deployment, token_endpoint
 
 
 def test_a_user_from_a_manifest_can_sign_in_once_a_password_is_set(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     made = declare(deployment.services, MANIFEST)
     with deployment.changing() as work:
@@ -86,7 +86,7 @@ def test_a_plan_is_refused_after_any_other_change(deployment: Deployment):
 
 
 def test_tokens_and_uses_of_secrets_do_not_outdate_a_plan(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     client = deployment.client(scopes=["agents:run"])
     found = planned(deployment.services, MANIFEST)

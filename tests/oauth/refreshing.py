@@ -10,7 +10,7 @@ from issuer.refresh_tokens.store import FamilyStore
 from issuer.roles import Assignment
 from issuer.tokens import Authorization
 from tests.builders import Credentials, Deployment
-from tests.drivers import TokenAnswer, TokenEndpoint
+from tests.drivers import TokenAnswer, TokenDriver
 
 GRANTS = ["password", "refresh_token"]
 
@@ -20,7 +20,7 @@ class SignedIn:
     """A user who signed in through a client, and the response."""
 
     deployment: Deployment
-    endpoint: TokenEndpoint
+    endpoint: TokenDriver
     client: Credentials
     user_id: str
     answer: TokenAnswer
@@ -37,7 +37,7 @@ class SignedIn:
         return self.endpoint.password(self.client, "alice", **parameters)
 
 
-def sign_in(deployment: Deployment, endpoint: TokenEndpoint, **parameters: str) -> SignedIn:
+def sign_in(deployment: Deployment, endpoint: TokenDriver, **parameters: str) -> SignedIn:
     """alice, who may run agents and read sessions, through a client with the same scopes."""
     deployment.role("runner", ["agents:run", "sessions:read"])
     client = deployment.client(

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tests.builders import Credentials, Deployment, FakeClock
-from tests.drivers import TokenAnswer, TokenEndpoint
+from tests.drivers import TokenAnswer, TokenDriver
 
 GRANT = {"grant_type": "client_credentials"}
 INVALID_CLIENT = {
@@ -15,7 +15,7 @@ INVALID_CLIENT = {
 }
 
 
-def test_basic_and_post_both_authenticate(deployment: Deployment, token_endpoint: TokenEndpoint):
+def test_basic_and_post_both_authenticate(deployment: Deployment, token_endpoint: TokenDriver):
     client = deployment.client()
     basic = token_endpoint.post(data=GRANT, auth=(client.client_id, client.client_secret))
     post = token_endpoint.post(data={**GRANT, **in_form(client)})
@@ -23,7 +23,7 @@ def test_basic_and_post_both_authenticate(deployment: Deployment, token_endpoint
 
 
 def test_every_wrong_credential_gets_the_same_response(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     """Unknown, wrong, disabled, none: nothing in the response tells them apart."""
     client, disabled = deployment.client(), deployment.client(disabled=True)
@@ -44,7 +44,7 @@ def test_every_wrong_credential_gets_the_same_response(
     assert answers[0].response.headers["www-authenticate"].startswith("Basic realm=")
 
 
-def test_ids_are_form_encoded_before_basic(deployment: Deployment, token_endpoint: TokenEndpoint):
+def test_ids_are_form_encoded_before_basic(deployment: Deployment, token_endpoint: TokenDriver):
     """RFC 6749 §2.3.1; ids that are not encoded are accepted where they are not ambiguous."""
     client = deployment.client("svc:a+b@c|d~e")
     encoded = token_endpoint.post(data=GRANT, auth=("svc%3Aa%2Bb%40c%7Cd~e", client.client_secret))
@@ -54,7 +54,7 @@ def test_ids_are_form_encoded_before_basic(deployment: Deployment, token_endpoin
     assert (encoded.status, raw.status, with_colon.status) == (200, 200, 200)
 
 
-def test_two_methods_at_once_are_refused(deployment: Deployment, token_endpoint: TokenEndpoint):
+def test_two_methods_at_once_are_refused(deployment: Deployment, token_endpoint: TokenDriver):
     """RFC 6749 §2.3: a client MUST NOT use more than one."""
     client = deployment.client()
     answer = token_endpoint.post(
@@ -70,7 +70,7 @@ def test_two_methods_at_once_are_refused(deployment: Deployment, token_endpoint:
 
 
 def test_the_form_may_repeat_the_client_id_but_not_name_another(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     """RFC 6749 §3.2.1."""
     client = deployment.client()
@@ -92,7 +92,7 @@ def test_the_form_may_repeat_the_client_id_but_not_name_another(
     ],
 )
 def test_undecodable_basic_is_invalid_request(
-    deployment: Deployment, token_endpoint: TokenEndpoint, header: str
+    deployment: Deployment, token_endpoint: TokenDriver, header: str
 ):
     answer = token_endpoint.post(data=GRANT, headers={"Authorization": header})
     assert (answer.status, answer.body) == (
@@ -105,7 +105,7 @@ def test_undecodable_basic_is_invalid_request(
 
 
 def test_several_secrets_are_valid_at_a_time_and_a_deleted_one_is_not(
-    deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
+    deployment: Deployment, token_endpoint: TokenDriver, clock: FakeClock
 ):
     first = deployment.client()
     clock.move(timedelta(seconds=1))
@@ -119,7 +119,7 @@ def test_several_secrets_are_valid_at_a_time_and_a_deleted_one_is_not(
 
 
 def test_a_recreated_client_cannot_use_its_old_secret(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     """An id may be reused; its secrets and rights are not restored."""
     deployment.role("runner", ["agents:run"])
@@ -133,7 +133,7 @@ def test_a_recreated_client_cannot_use_its_old_secret(
 
 
 def test_the_scheme_of_basic_is_case_insensitive(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     """RFC 9110 §11.1."""
     client = deployment.client()

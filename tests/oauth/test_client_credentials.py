@@ -6,11 +6,11 @@ import pytest
 
 from issuer.roles import Assignment
 from tests.builders import URL, Deployment, FakeClock
-from tests.drivers import TokenEndpoint
+from tests.drivers import TokenDriver
 
 
 def test_the_response_is_a_bearer_token_and_no_store(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     """RFC 6749 §5.1."""
     client = deployment.client(scopes=["agents:run", "agents:web:read"])
@@ -27,7 +27,7 @@ def test_the_response_is_a_bearer_token_and_no_store(
 
 
 def test_the_token_has_the_documented_claims(
-    deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
+    deployment: Deployment, token_endpoint: TokenDriver, clock: FakeClock
 ):
     """RFC 9068 §2: every claim, and no other."""
     client = deployment.client("ci-bot", scopes=["agents:run"], claims={"tenant": "acme"})
@@ -50,21 +50,21 @@ def test_the_token_has_the_documented_claims(
     }
 
 
-def test_scopes_is_an_array_even_if_empty(deployment: Deployment, token_endpoint: TokenEndpoint):
+def test_scopes_is_an_array_even_if_empty(deployment: Deployment, token_endpoint: TokenDriver):
     """No scope is requested and none is held: an empty `scope`, and an empty array."""
     answer = token_endpoint.client_credentials(deployment.client())
     claims = token_endpoint.claims(answer)
     assert (answer.body["scope"], claims["scope"], claims["scopes"]) == ("", "", [])
 
 
-def test_every_token_has_its_own_jti(deployment: Deployment, token_endpoint: TokenEndpoint):
+def test_every_token_has_its_own_jti(deployment: Deployment, token_endpoint: TokenDriver):
     client = deployment.client()
     answers = [token_endpoint.client_credentials(client) for _ in range(20)]
     assert len({token_endpoint.claims(answer)["jti"] for answer in answers}) == 20
 
 
 def test_a_narrower_scope_is_granted_as_requested(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     client = deployment.client(scopes=["agents:run"])
     answer = token_endpoint.client_credentials(client, scope="agents:web:run")
@@ -72,9 +72,7 @@ def test_a_narrower_scope_is_granted_as_requested(
     assert token_endpoint.claims(answer)["scopes"] == ["agents:web:run"]
 
 
-def test_a_scope_that_is_not_covered_is_named(
-    deployment: Deployment, token_endpoint: TokenEndpoint
-):
+def test_a_scope_that_is_not_covered_is_named(deployment: Deployment, token_endpoint: TokenDriver):
     """RFC 6749 §5.2; the scope is never reduced silently."""
     client = deployment.client(scopes=["agents:web:run"])
     answer = token_endpoint.client_credentials(client, scope="agents:web:run agents:run")
@@ -89,14 +87,14 @@ def test_a_scope_that_is_not_covered_is_named(
 
 @pytest.mark.parametrize("scope", ["a  b", " a", "a ", "a\tb", "ä", 'a"b', "a::b", "a:b:c:d"])
 def test_a_malformed_scope_is_invalid_scope(
-    deployment: Deployment, token_endpoint: TokenEndpoint, scope: str
+    deployment: Deployment, token_endpoint: TokenDriver, scope: str
 ):
     """RFC 6749 §3.3."""
     client = deployment.client(scopes=["agent_os:admin"])
     assert token_endpoint.client_credentials(client, scope=scope).error == "invalid_scope"
 
 
-def test_a_role_applies_at_its_audience_only(deployment: Deployment, token_endpoint: TokenEndpoint):
+def test_a_role_applies_at_its_audience_only(deployment: Deployment, token_endpoint: TokenDriver):
     deployment.audience("other-os")
     deployment.role("runner", ["agents:run"])
     client = deployment.client(audiences=["my-os", "other-os"])
@@ -108,7 +106,7 @@ def test_a_role_applies_at_its_audience_only(deployment: Deployment, token_endpo
 
 
 def test_a_role_without_audience_applies_everywhere(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     deployment.audience("other-os")
     deployment.role("runner", ["agents:run"])
@@ -119,7 +117,7 @@ def test_a_role_without_audience_applies_everywhere(
 
 
 def test_roles_are_in_the_token_only_if_the_audience_includes_them(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     """Only roles that grant a scope of this token."""
     deployment.audience("with-roles", include_roles=True)
@@ -133,7 +131,7 @@ def test_roles_are_in_the_token_only_if_the_audience_includes_them(
 
 
 def test_agent_os_admin_grants_nothing_at_the_issuers_own_audience(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     client = deployment.client(
         scopes=["agent_os:admin", "issuer:users:read"], audiences=["my-os", URL]
@@ -147,7 +145,7 @@ def test_agent_os_admin_grants_nothing_at_the_issuers_own_audience(
 
 @pytest.mark.parametrize("parameter", ["audience", "resource"])
 def test_the_audience_may_be_named_by_audience_or_resource(
-    deployment: Deployment, token_endpoint: TokenEndpoint, parameter: str
+    deployment: Deployment, token_endpoint: TokenDriver, parameter: str
 ):
     """RFC 8707 §2."""
     deployment.audience("https://os.example/one")
@@ -157,7 +155,7 @@ def test_the_audience_may_be_named_by_audience_or_resource(
 
 
 def test_the_only_audience_need_not_be_named_but_one_of_two_must(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     deployment.audience("other-os")
     assert token_endpoint.client_credentials(deployment.client()).status == 200
@@ -168,7 +166,7 @@ def test_the_only_audience_need_not_be_named_but_one_of_two_must(
 
 @pytest.mark.parametrize("audience", ["other-os", "nowhere", "MY-OS", URL])
 def test_an_audience_that_is_not_the_clients_is_invalid_target(
-    deployment: Deployment, token_endpoint: TokenEndpoint, audience: str
+    deployment: Deployment, token_endpoint: TokenDriver, audience: str
 ):
     """Unknown and not permitted get the same response (RFC 8707 §2)."""
     deployment.audience("other-os")
@@ -183,7 +181,7 @@ def test_an_audience_that_is_not_the_clients_is_invalid_target(
 
 
 def test_the_lifetime_is_the_clients_else_the_audiences_else_the_setting(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     deployment.audience("long-os", access_token_ttl=3600)
     client = deployment.client(audiences=["my-os", "long-os"])
@@ -197,7 +195,7 @@ def test_the_lifetime_is_the_clients_else_the_audiences_else_the_setting(
 
 
 def test_a_session_id_is_set_only_for_clients_that_may_set_one(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     trusted, other = deployment.client(may_set_session=True), deployment.client()
     bound = token_endpoint.client_credentials(trusted, session_id="s-1")
@@ -211,7 +209,7 @@ def test_a_session_id_is_set_only_for_clients_that_may_set_one(
 
 @pytest.mark.parametrize("more_settings", [{"max_token_bytes": "1024"}])
 def test_a_token_over_its_limit_is_refused_and_the_claim_named(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     client = deployment.client(claims={"small": 1, "huge": "x" * 1000})
     answer = token_endpoint.client_credentials(client)
@@ -224,7 +222,7 @@ def test_a_token_over_its_limit_is_refused_and_the_claim_named(
 )
 @pytest.mark.parametrize("alg", ["RS256", "PS256", "ES256", "EdDSA"])
 def test_an_audience_chooses_its_algorithm(
-    deployment: Deployment, token_endpoint: TokenEndpoint, alg: str
+    deployment: Deployment, token_endpoint: TokenDriver, alg: str
 ):
     deployment.audience("os", signing_alg=alg)
     answer = token_endpoint.client_credentials(deployment.client(audiences=["os"]))
@@ -233,7 +231,7 @@ def test_an_audience_chooses_its_algorithm(
 
 
 def test_an_expired_secret_is_refused_and_the_others_stay_valid(
-    deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
+    deployment: Deployment, token_endpoint: TokenDriver, clock: FakeClock
 ):
     client = deployment.client()
     short = deployment.secret(client, expires_at=(clock() + timedelta(hours=1)).isoformat())

@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 
 from issuer.audit import Actor, AuditEvent, EventFilter
 from tests.builders import URL, Credentials, Deployment
-from tests.drivers import TokenEndpoint
+from tests.drivers import TokenDriver
 
 LOCK = timedelta(minutes=15)
 WRONG = {"error": "invalid_grant", "error_description": "Wrong username or password."}
@@ -21,10 +21,10 @@ def app(deployment: Deployment) -> Credentials:
     return deployment.client("app", grant_types=["password"])
 
 
-def at(deployment: Deployment, address: str) -> TokenEndpoint:
+def at(deployment: Deployment, address: str) -> TokenDriver:
     """The token endpoint, called from an address."""
     assert isinstance(deployment.http, TestClient)
-    return TokenEndpoint(TestClient(deployment.http.app, base_url=URL, client=(address, 50_000)))
+    return TokenDriver(TestClient(deployment.http.app, base_url=URL, client=(address, 50_000)))
 
 
 def refusals(deployment: Deployment) -> list[AuditEvent]:

@@ -9,7 +9,7 @@ from issuer.refresh_tokens import Issue
 from issuer.roles import Assignment
 from issuer.tokens import Authorization
 from tests.builders import URL, Credentials, Deployment
-from tests.drivers import TokenEndpoint
+from tests.drivers import TokenDriver
 from tests.oauth.refreshing import GRANTS, SignedIn, in_a_family, sign_in
 
 INACTIVE = {"active": False}
@@ -17,7 +17,7 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def alice(deployment: Deployment, token_endpoint: TokenEndpoint) -> SignedIn:
+def alice(deployment: Deployment, token_endpoint: TokenDriver) -> SignedIn:
     return sign_in(deployment, token_endpoint)
 
 
@@ -35,7 +35,7 @@ def test_a_client_may_introspect_its_own_access_token(alice: SignedIn):
     }
 
 
-def test_a_client_token_has_no_username(deployment: Deployment, token_endpoint: TokenEndpoint):
+def test_a_client_token_has_no_username(deployment: Deployment, token_endpoint: TokenDriver):
     client = deployment.client(may_set_session=True)
     answer = token_endpoint.client_credentials(client, session_id="one")
     response = token_endpoint.introspect(client, answer.token)
@@ -44,7 +44,7 @@ def test_a_client_token_has_no_username(deployment: Deployment, token_endpoint: 
     assert "username" not in response
 
 
-def test_roles_of_the_token_are_returned(deployment: Deployment, token_endpoint: TokenEndpoint):
+def test_roles_of_the_token_are_returned(deployment: Deployment, token_endpoint: TokenDriver):
     deployment.audience("with-roles", include_roles=True)
     deployment.role("runner", ["agents:run"])
     client = deployment.client(audiences=["with-roles"], roles=["runner"])
@@ -138,7 +138,7 @@ def test_tokens_of_a_disabled_or_deleted_user_are_inactive(alice: SignedIn):
 
 
 def test_tokens_of_a_disabled_client_are_inactive(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     alice = sign_in(deployment, token_endpoint)
     admin = deployment.admin
@@ -173,7 +173,7 @@ def test_a_removed_scope_is_not_returned(alice: SignedIn):
 )
 @pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_a_string_that_is_not_a_token_is_inactive(
-    deployment: Deployment, token_endpoint: TokenEndpoint, token: str
+    deployment: Deployment, token_endpoint: TokenDriver, token: str
 ):
     assert token_endpoint.introspect(deployment.client(), token) == INACTIVE
 
@@ -199,7 +199,7 @@ def test_it_accepts_what_the_token_endpoint_accepts(deployment: Deployment):
 
 @pytest.mark.parametrize("more_settings", [{"password_grant": "false"}])
 def test_without_the_grant_no_refresh_token_is_active(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     """Tokens issued before the grant was turned off are inactive as well."""
     services, client = deployment.services, deployment.client("app", grant_types=GRANTS)

@@ -10,14 +10,14 @@ from issuer.composition import UnitOfWork, compose
 from issuer.revocations import FeedLimits, Revocations
 from tests.builders import OPERATOR, PASSWORD, Deployment, FakeClock
 from tests.directory.test_directory import statements
-from tests.drivers import TokenEndpoint
+from tests.drivers import TokenDriver
 from tests.revocations.feed import Feed
 
 GRANTS = ["client_credentials", "password"]
 
 
 def test_a_client_disabled_and_enabled_again_gets_a_valid_token(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     client = deployment.client("ci-bot")
     for disabled in (True, False):
@@ -29,7 +29,7 @@ def test_a_client_disabled_and_enabled_again_gets_a_valid_token(
 
 
 def test_a_sign_in_after_a_password_change_gets_a_valid_token(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     client = deployment.client("web", grant_types=GRANTS)
     deployment.user("alice", id="alice")
@@ -42,7 +42,7 @@ def test_a_sign_in_after_a_password_change_gets_a_valid_token(
 
 
 def test_a_password_change_in_another_process_applies_at_once(
-    deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
+    deployment: Deployment, token_endpoint: TokenDriver, clock: FakeClock
 ):
     """This process has not read the change yet."""
     client = deployment.client("web", grant_types=GRANTS)
@@ -68,7 +68,7 @@ REVOKED_ELSEWHERE: dict[str, Callable[[UnitOfWork], None]] = {
 @pytest.mark.parametrize("grant", GRANTS)
 def test_no_token_is_sent_that_another_process_has_already_revoked(
     deployment: Deployment,
-    token_endpoint: TokenEndpoint,
+    token_endpoint: TokenDriver,
     clock: FakeClock,
     grant: str,
     revoked: str,
@@ -94,7 +94,7 @@ def test_no_token_is_sent_that_another_process_has_already_revoked(
 
 
 def test_no_refreshed_token_is_sent_that_another_process_has_already_revoked(
-    deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
+    deployment: Deployment, token_endpoint: TokenDriver, clock: FakeClock
 ):
     """The entry for the user ends no family: the refresh token stays valid."""
     client = deployment.client("web", grant_types=["password", "refresh_token"])
@@ -116,7 +116,7 @@ def test_no_refreshed_token_is_sent_that_another_process_has_already_revoked(
 
 
 def test_a_recreated_audience_gets_a_valid_token(
-    deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
+    deployment: Deployment, token_endpoint: TokenDriver, clock: FakeClock
 ):
     client = deployment.client("ci-bot")
     with deployment.changing() as work:
@@ -132,7 +132,7 @@ def test_a_recreated_audience_gets_a_valid_token(
 
 
 def test_other_clients_do_not_wait(
-    deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
+    deployment: Deployment, token_endpoint: TokenDriver, clock: FakeClock
 ):
     other = deployment.client("other")
     with deployment.changing() as work:
@@ -144,7 +144,7 @@ def test_other_clients_do_not_wait(
 
 
 def test_a_client_that_fails_to_authenticate_does_not_wait(
-    deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
+    deployment: Deployment, token_endpoint: TokenDriver, clock: FakeClock
 ):
     client = deployment.client("ci-bot")
     with deployment.changing() as work:
@@ -157,7 +157,7 @@ def test_a_client_that_fails_to_authenticate_does_not_wait(
 
 
 def test_a_change_during_the_wait_applies(
-    deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
+    deployment: Deployment, token_endpoint: TokenDriver, clock: FakeClock
 ):
     """The request is authenticated and authorized again after the wait."""
     client = deployment.client("ci-bot")
@@ -174,7 +174,7 @@ def test_a_change_during_the_wait_applies(
 
 
 def test_a_wait_that_would_be_too_long_is_503_with_retry_after(
-    deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
+    deployment: Deployment, token_endpoint: TokenDriver, clock: FakeClock
 ):
     """The clock of the process that revoked is ahead of the clock of this one."""
     client = deployment.client("ci-bot")
@@ -188,7 +188,7 @@ def test_a_wait_that_would_be_too_long_is_503_with_retry_after(
 
 
 def test_repeated_revocations_during_the_wait_are_503(
-    deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
+    deployment: Deployment, token_endpoint: TokenDriver, clock: FakeClock
 ):
     client = deployment.client("ci-bot")
     revoked: list[bool] = []
@@ -207,7 +207,7 @@ def test_repeated_revocations_during_the_wait_are_503(
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_issuing_after_a_revocation_needs_no_query(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     client = deployment.client("ci-bot")
     with deployment.changing() as work:

@@ -4,14 +4,14 @@ import pytest
 
 from issuer.users import Passwords
 from tests.builders import PASSWORD, URL, Deployment
-from tests.drivers import TokenEndpoint
+from tests.drivers import TokenDriver
 
 PASSWORD_GRANT = {"grant_types": ["password"]}
 WRONG = {"error": "invalid_grant", "error_description": "Wrong username or password."}
 
 
 def test_the_subject_is_the_user_and_the_client_is_named(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     deployment.role("runner", ["agents:run"])
     client = deployment.client(
@@ -27,7 +27,7 @@ def test_the_subject_is_the_user_and_the_client_is_named(
 
 
 def test_user_and_client_must_both_hold_a_scope(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     """The token has the scopes that both hold."""
     deployment.role("wide", ["agents:run", "sessions:read"])
@@ -39,7 +39,7 @@ def test_user_and_client_must_both_hold_a_scope(
 
 
 def test_every_wrong_username_or_password_gets_the_same_response(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     """RFC 6749 §5.2."""
     client = deployment.client(**PASSWORD_GRANT)
@@ -59,13 +59,13 @@ def test_every_wrong_username_or_password_gets_the_same_response(
 
 @pytest.mark.parametrize("username", ["ALICE", "Alice", "\uff41lice"])
 def test_user_names_are_compared_by_nfkc_and_case_folding(
-    deployment: Deployment, token_endpoint: TokenEndpoint, username: str
+    deployment: Deployment, token_endpoint: TokenDriver, username: str
 ):
     deployment.user("alice")
     assert token_endpoint.password(deployment.client(**PASSWORD_GRANT), username).status == 200
 
 
-def test_passwords_are_compared_in_nfc(deployment: Deployment, token_endpoint: TokenEndpoint):
+def test_passwords_are_compared_in_nfc(deployment: Deployment, token_endpoint: TokenDriver):
     client = deployment.client(**PASSWORD_GRANT)
     deployment.user("alice", password="pass-word caf\u00e9")
     assert token_endpoint.password(client, "alice", "pass-word cafe\u0301").status == 200
@@ -73,7 +73,7 @@ def test_passwords_are_compared_in_nfc(deployment: Deployment, token_endpoint: T
 
 @pytest.mark.parametrize("missing", ["username", "password"])
 def test_a_missing_parameter_is_invalid_request(
-    deployment: Deployment, token_endpoint: TokenEndpoint, missing: str
+    deployment: Deployment, token_endpoint: TokenDriver, missing: str
 ):
     client = deployment.client(**PASSWORD_GRANT)
     form = {"grant_type": "password", "username": "alice", "password": PASSWORD, missing: ""}
@@ -85,7 +85,7 @@ def test_a_missing_parameter_is_invalid_request(
 
 
 def test_a_client_without_the_grant_may_not_use_it(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     deployment.user("alice")
     answer = token_endpoint.password(deployment.client(), "alice")
@@ -96,7 +96,7 @@ def test_a_client_without_the_grant_may_not_use_it(
 
 
 @pytest.mark.parametrize("more_settings", [{"password_grant": "false"}])
-def test_the_grant_can_be_disabled(deployment: Deployment, token_endpoint: TokenEndpoint):
+def test_the_grant_can_be_disabled(deployment: Deployment, token_endpoint: TokenDriver):
     """RFC 9700 §2.4."""
     deployment.user("alice")
     answer = token_endpoint.password(deployment.client(**PASSWORD_GRANT), "alice")
@@ -105,7 +105,7 @@ def test_the_grant_can_be_disabled(deployment: Deployment, token_endpoint: Token
     assert metadata["grant_types_supported"] == ["client_credentials"]
 
 
-def test_an_old_hash_is_renewed_at_sign_in(deployment: Deployment, token_endpoint: TokenEndpoint):
+def test_an_old_hash_is_renewed_at_sign_in(deployment: Deployment, token_endpoint: TokenDriver):
     client, user_id = deployment.client(**PASSWORD_GRANT), deployment.user("alice")
     old = Passwords("rfc9106").hash(PASSWORD)
     store_hash(deployment, user_id, old)
@@ -118,7 +118,7 @@ def test_an_old_hash_is_renewed_at_sign_in(deployment: Deployment, token_endpoin
 
 
 def test_rights_at_the_issuers_own_audience_need_both_as_well(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     deployment.role("admins", ["issuer:admin"])
     deployment.user("alice", roles=["admins"])

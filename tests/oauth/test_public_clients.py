@@ -3,7 +3,7 @@
 import pytest
 
 from tests.builders import Credentials, Deployment
-from tests.drivers import TokenAnswer, TokenEndpoint
+from tests.drivers import TokenAnswer, TokenDriver
 
 REFRESH = {"grant_type": "refresh_token", "refresh_token": "unknown"}
 
@@ -18,14 +18,14 @@ def app(deployment: Deployment) -> Credentials:
     )
 
 
-def test_a_public_client_is_known_by_its_id(app: Credentials, token_endpoint: TokenEndpoint):
+def test_a_public_client_is_known_by_its_id(app: Credentials, token_endpoint: TokenDriver):
     """RFC 6749 §3.2.1: it then gets as far as its grant."""
     answer = token_endpoint.post(data={**REFRESH, "client_id": app.client_id})
     assert (answer.status, answer.error) == (400, "invalid_grant")
 
 
 def test_a_client_uses_only_the_method_it_is_registered_for(
-    deployment: Deployment, app: Credentials, token_endpoint: TokenEndpoint
+    deployment: Deployment, app: Credentials, token_endpoint: TokenDriver
 ):
     """Neither is told apart from a client that does not exist."""
     service = deployment.client("service", grant_types=["refresh_token"])
@@ -45,7 +45,7 @@ def test_a_client_uses_only_the_method_it_is_registered_for(
 
 
 def test_a_confidential_client_cannot_leave_out_its_secret(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     client = deployment.client()
     with_secret = token_endpoint.client_credentials(client)
@@ -57,14 +57,14 @@ def test_a_confidential_client_cannot_leave_out_its_secret(
 
 @pytest.mark.parametrize("grant", ["client_credentials", "password"])
 def test_a_public_client_has_no_grant_without_a_sign_in_at_the_issuer(
-    app: Credentials, token_endpoint: TokenEndpoint, grant: str
+    app: Credentials, token_endpoint: TokenDriver, grant: str
 ):
     data = {"grant_type": grant, "client_id": app.client_id, "username": "a", "password": "b"}
     assert token_endpoint.post(data=data).error == "unauthorized_client"
 
 
 def test_a_disabled_public_client_is_refused(
-    deployment: Deployment, app: Credentials, token_endpoint: TokenEndpoint
+    deployment: Deployment, app: Credentials, token_endpoint: TokenDriver
 ):
     request = {**REFRESH, "client_id": app.client_id}
     assert token_endpoint.post(data=request).error == "invalid_grant"
@@ -75,7 +75,7 @@ def test_a_disabled_public_client_is_refused(
 
 
 def test_introspection_needs_credentials_but_revocation_does_not(
-    app: Credentials, token_endpoint: TokenEndpoint
+    app: Credentials, token_endpoint: TokenDriver
 ):
     """RFC 7662 §2.1: else anybody could look for tokens that are active. RFC 7009 §2.1."""
     form = {"token": "unknown", "client_id": app.client_id}

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from issuer.database.tables import AuditEventRow
 from tests.builders import Credentials, Deployment, FakeClock
-from tests.drivers import TokenAnswer, TokenEndpoint
+from tests.drivers import TokenAnswer, TokenDriver
 from tests.oauth.refreshing import sign_in
 
 BODY = {"error": "temporarily_unavailable", "error_description": "Too many requests."}
@@ -29,7 +29,7 @@ def wrong(client: Credentials) -> Credentials:
     return Credentials(client.client_id, "wrong")
 
 
-def fail(endpoint: TokenEndpoint, times: int = 3) -> None:
+def fail(endpoint: TokenDriver, times: int = 3) -> None:
     for _ in range(times):
         assert endpoint.client_credentials(Credentials("unknown", "wrong")).status == 401
 
@@ -41,7 +41,7 @@ def at_once(ask: Callable[[], TokenAnswer], times: int) -> list[int]:
 
 @three_failures
 def test_after_too_many_wrong_credentials_no_more_are_checked(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     """The response reveals neither whether a client exists nor whether the secret is right."""
     known, disabled = deployment.client(grant_types=["password"]), deployment.client(disabled=True)
@@ -65,7 +65,7 @@ def test_after_too_many_wrong_credentials_no_more_are_checked(
 
 @three_failures
 def test_wrong_passwords_count_like_wrong_secrets(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     client = deployment.client(grant_types=["password"])
     deployment.user("alice")
@@ -77,7 +77,7 @@ def test_wrong_passwords_count_like_wrong_secrets(
 
 @three_failures
 def test_a_client_authenticated_from_memory_is_exempt(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     """It shares its address with a pod that uses an old secret."""
     good, new = deployment.client(), deployment.client()
@@ -89,7 +89,7 @@ def test_a_client_authenticated_from_memory_is_exempt(
 
 @three_failures
 def test_the_limit_starts_again_in_the_next_minute(
-    deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
+    deployment: Deployment, token_endpoint: TokenDriver, clock: FakeClock
 ):
     new = deployment.client()
     fail(token_endpoint)
@@ -100,7 +100,7 @@ def test_the_limit_starts_again_in_the_next_minute(
 
 @three_failures
 def test_correct_malformed_and_missing_credentials_do_not_count(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     client = deployment.client(grant_types=["password", "client_credentials"])
     deployment.user("alice")
@@ -115,7 +115,7 @@ def test_correct_malformed_and_missing_credentials_do_not_count(
 
 @three_failures
 def test_parallel_guesses_gain_nothing_over_sequential_ones(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     client = deployment.client(grant_types=["password"])
     deployment.user("alice")
@@ -125,7 +125,7 @@ def test_parallel_guesses_gain_nothing_over_sequential_ones(
 
 @three_failures
 def test_concurrent_sign_ins_from_one_address_all_succeed(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     client = deployment.client(grant_types=["password"])
     deployment.user("alice")
@@ -133,20 +133,18 @@ def test_concurrent_sign_ins_from_one_address_all_succeed(
 
 
 @no_failure_limit
-def test_off_disables_the_limit(deployment: Deployment, token_endpoint: TokenEndpoint):
+def test_off_disables_the_limit(deployment: Deployment, token_endpoint: TokenDriver):
     fail(token_endpoint, times=70)
 
 
-def test_the_default_limit_is_sixty_per_minute(
-    deployment: Deployment, token_endpoint: TokenEndpoint
-):
+def test_the_default_limit_is_sixty_per_minute(deployment: Deployment, token_endpoint: TokenDriver):
     fail(token_endpoint, times=60)
     assert token_endpoint.client_credentials(Credentials("unknown", "wrong")).status == 429
 
 
 @three_requests
 def test_requests_of_a_client_beyond_its_limit_are_refused(
-    deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
+    deployment: Deployment, token_endpoint: TokenDriver, clock: FakeClock
 ):
     eager, other = deployment.client(), deployment.client()
     assert at_once(lambda: token_endpoint.client_credentials(eager), 20) == 3 * [200] + 17 * [429]
@@ -160,7 +158,7 @@ def test_requests_of_a_client_beyond_its_limit_are_refused(
 
 @three_requests
 def test_unauthenticated_requests_do_not_count_for_a_client(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     client = deployment.client()
     for _ in range(10):
@@ -170,7 +168,7 @@ def test_unauthenticated_requests_do_not_count_for_a_client(
 
 @three_requests
 def test_every_grant_counts_and_no_password_is_hashed_beyond_the_limit(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     client = deployment.client(grant_types=["password", "client_credentials"])
     deployment.user("alice")
@@ -185,7 +183,7 @@ def test_every_grant_counts_and_no_password_is_hashed_beyond_the_limit(
 
 @three_failures
 def test_refusals_by_a_limit_are_one_event_with_a_count(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     """Not one row per request, and without the claimed id, which may differ each time."""
     fail(token_endpoint)
@@ -204,7 +202,7 @@ def test_refusals_by_a_limit_are_one_event_with_a_count(
 
 
 def test_malformed_requests_leave_few_events_and_each_is_counted(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     """Five a second for 50 seconds, within one minute of the clock."""
     for number in range(250):
@@ -220,7 +218,7 @@ def test_malformed_requests_leave_few_events_and_each_is_counted(
 
 @three_requests
 def test_the_event_of_a_client_beyond_its_limit_names_the_client(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     client = deployment.client()
     for _ in range(7):
@@ -236,7 +234,7 @@ def test_the_event_of_a_client_beyond_its_limit_names_the_client(
     "more_settings", [{"rate_limit_failures": "3/minute", "metrics_token": "a-token-for-scrapers"}]
 )
 def test_refusals_by_a_limit_have_their_own_metric_label(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     fail(token_endpoint)
     assert token_endpoint.client_credentials(Credentials("unknown", "wrong")).status == 429
@@ -251,7 +249,7 @@ def test_refusals_by_a_limit_have_their_own_metric_label(
 
 @three_requests
 def test_a_request_that_waits_for_the_next_second_counts_once(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     """It waits because the tokens of the client were just revoked."""
     client = deployment.client("ci-bot")
@@ -263,7 +261,7 @@ def test_a_request_that_waits_for_the_next_second_counts_once(
 
 @three_failures
 def test_wrong_refresh_tokens_do_not_count_as_failures(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     """256 random bits cannot be guessed, and reuse is refused each time."""
     alice = sign_in(deployment, token_endpoint)

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from issuer.database.tables import RefreshFamilyRow
 from tests.builders import PASSWORD, Deployment
-from tests.drivers import TokenAnswer, TokenEndpoint
+from tests.drivers import TokenAnswer, TokenDriver
 from tests.oauth.refreshing import (
     GRANTS,
     SignedIn,
@@ -27,7 +27,7 @@ GRACE = {"refresh_reuse_grace": "30s"}
 
 
 @pytest.fixture
-def alice(deployment: Deployment, token_endpoint: TokenEndpoint) -> SignedIn:
+def alice(deployment: Deployment, token_endpoint: TokenDriver) -> SignedIn:
     return sign_in(deployment, token_endpoint)
 
 
@@ -48,7 +48,7 @@ def test_a_sign_in_returns_a_refresh_token_to_a_client_with_the_grant_type(alice
 
 
 def test_other_clients_and_other_grants_get_no_refresh_token(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     """RFC 6749 §4.4.3."""
     deployment.user("alice")
@@ -198,9 +198,7 @@ def test_a_narrower_scope_applies_to_that_access_token_only(alice: SignedIn):
     assert alice.refresh(narrow.refresh_token).scope == {"agents:run", "sessions:read"}
 
 
-def test_a_scope_beyond_the_sign_in_is_refused(
-    deployment: Deployment, token_endpoint: TokenEndpoint
-):
+def test_a_scope_beyond_the_sign_in_is_refused(deployment: Deployment, token_endpoint: TokenDriver):
     """RFC 6749 §6: even one that the user holds but did not request then."""
     alice = sign_in(deployment, token_endpoint, scope="agents:web:run")
     for scope in ("agents:run", "sessions:read", "agents:web:run sessions:read"):
@@ -238,7 +236,7 @@ def test_without_any_rights_the_token_has_no_scopes(alice: SignedIn):
     assert alice.refresh().scope == set()
 
 
-def test_claims_and_roles_are_current(deployment: Deployment, token_endpoint: TokenEndpoint):
+def test_claims_and_roles_are_current(deployment: Deployment, token_endpoint: TokenDriver):
     deployment.audience("with-roles", include_roles=True)
     deployment.role("runner", ["agents:run"])
     client = deployment.client(audiences=["with-roles"], scopes=["agents:run"], grant_types=GRANTS)
@@ -253,9 +251,7 @@ def test_claims_and_roles_are_current(deployment: Deployment, token_endpoint: To
 # The session
 
 
-def test_the_session_id_of_the_sign_in_is_kept(
-    deployment: Deployment, token_endpoint: TokenEndpoint
-):
+def test_the_session_id_of_the_sign_in_is_kept(deployment: Deployment, token_endpoint: TokenDriver):
     alice = sign_in(deployment, token_endpoint, session_id="one")
     same = alice.refresh()
     other = alice.refresh(same.refresh_token, session_id="two")
@@ -271,7 +267,7 @@ def test_the_session_id_of_the_sign_in_is_kept(
 
 
 def test_it_is_for_the_audience_of_the_sign_in_only(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     """RFC 8707 §2.2."""
     deployment.audience("other-os")
@@ -387,7 +383,7 @@ def test_expired_families_are_deleted(alice: SignedIn):
 
 
 def test_tokens_stay_revoked_when_a_user_or_client_is_recreated(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     alice = sign_in(deployment, token_endpoint)
     with deployment.changing() as work:
@@ -403,7 +399,7 @@ def test_tokens_stay_revoked_when_a_user_or_client_is_recreated(
 
 
 def test_tokens_stay_revoked_when_an_audience_is_recreated(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     deployment.audience("short-lived")
     client = deployment.client(audiences=["short-lived"], grant_types=GRANTS)
@@ -446,14 +442,14 @@ def test_a_change_that_revokes_all_tokens_ends_refresh_tokens_permanently(
 
 @pytest.mark.parametrize("more_settings", [{"password_grant": "false"}])
 def test_without_the_password_grant_the_refresh_grant_is_unsupported(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     client = deployment.client(grant_types=GRANTS)
     assert token_endpoint.refresh(client, "x").error == "unsupported_grant_type"
 
 
 def test_a_sign_in_that_renews_an_old_hash_returns_a_refresh_token(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     from issuer.database.tables import UserRow  # noqa: PLC0415
     from issuer.users import Passwords  # noqa: PLC0415

@@ -16,7 +16,7 @@ from issuer.oauth.granted_cache import GrantedCache
 from issuer.oauth.request import AuthenticatedRequest, ReceivedForm, parse_form
 from issuer.roles import Assignment
 from tests.builders import Credentials, Deployment
-from tests.drivers import TokenAnswer, TokenEndpoint
+from tests.drivers import TokenAnswer, TokenDriver
 from tests.oauth.refreshing import events
 
 ROLE = "runner"
@@ -100,7 +100,7 @@ CHANGES: dict[str, Callable[[Deployment], None]] = {
 }
 
 
-def stable_parts(answer: TokenAnswer, token_endpoint: TokenEndpoint) -> object:
+def stable_parts(answer: TokenAnswer, token_endpoint: TokenDriver) -> object:
     """The parts of a response that are the same for the same request."""
     if answer.status != 200:
         return answer.status, answer.body
@@ -108,13 +108,13 @@ def stable_parts(answer: TokenAnswer, token_endpoint: TokenEndpoint) -> object:
     return claims, {**answer.body, "access_token": "…"}
 
 
-def as_new(client: Credentials, token_endpoint: TokenEndpoint) -> TokenAnswer:
+def as_new(client: Credentials, token_endpoint: TokenDriver) -> TokenAnswer:
     """The same request in other bytes, which is not cached."""
     return token_endpoint.client_credentials(client, unknown_to_us="1")
 
 
 def test_each_repeated_request_gets_a_new_audited_token(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     client = deployment.client("ci-bot", scopes=["agents:run"])
     answers = [token_endpoint.client_credentials(client) for _ in range(3)]
@@ -128,7 +128,7 @@ def test_each_repeated_request_gets_a_new_audited_token(
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_after_a_change_a_repeated_request_gets_what_a_new_one_gets(
     deployment: Deployment,
-    token_endpoint: TokenEndpoint,
+    token_endpoint: TokenDriver,
     client: Credentials,
     change: Callable[[Deployment], None],
 ):
@@ -147,7 +147,7 @@ def test_after_a_change_a_repeated_request_gets_what_a_new_one_gets(
 )
 @given(changes=st.lists(st.sampled_from(list(CHANGES)), min_size=2, max_size=10))
 def test_after_any_changes_a_repeated_request_gets_what_a_new_one_gets(
-    deployment: Deployment, token_endpoint: TokenEndpoint, client: Credentials, changes: list[str]
+    deployment: Deployment, token_endpoint: TokenDriver, client: Credentials, changes: list[str]
 ):
     """All examples share one deployment: each starts where the previous one ended."""
     for change in changes:
@@ -159,7 +159,7 @@ def test_after_any_changes_a_repeated_request_gets_what_a_new_one_gets(
 
 
 def test_a_repeated_request_needs_the_secret_each_time(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     client, other = deployment.client(), deployment.client()
     for each in (client, other):
@@ -170,7 +170,7 @@ def test_a_repeated_request_needs_the_secret_each_time(
 
 
 def test_a_repeated_request_with_an_expired_secret_is_refused(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     client = deployment.client()
     short = deployment.secret(
@@ -183,7 +183,7 @@ def test_a_repeated_request_with_an_expired_secret_is_refused(
 
 
 def test_requests_with_the_secret_in_the_form_are_cached_too(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     client = deployment.client()
     form = {
@@ -196,7 +196,7 @@ def test_requests_with_the_secret_in_the_form_are_cached_too(
     assert answer.error == "invalid_request"  # by two methods at once
 
 
-def test_a_password_is_checked_each_time(deployment: Deployment, token_endpoint: TokenEndpoint):
+def test_a_password_is_checked_each_time(deployment: Deployment, token_endpoint: TokenDriver):
     client = deployment.client(grant_types=["password"])
     user = deployment.user("alice")
     assert token_endpoint.password(client, "alice").status == 200
@@ -207,7 +207,7 @@ def test_a_password_is_checked_each_time(deployment: Deployment, token_endpoint:
 
 @pytest.mark.parametrize("more_settings", [{"rate_limit_requests": "3/minute"}])
 def test_every_repeated_request_counts_for_the_rate_limit(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     client = deployment.client()
     answers = [token_endpoint.client_credentials(client).status for _ in range(4)]

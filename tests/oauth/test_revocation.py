@@ -8,7 +8,7 @@ from sqlalchemy import event
 from issuer.revocations.share import LIMITS
 from issuer.revocations.store import RevocationStore
 from tests.builders import Credentials, Deployment
-from tests.drivers import TokenEndpoint
+from tests.drivers import TokenDriver
 from tests.oauth.refreshing import (
     GRANTS,
     SignedIn,
@@ -23,7 +23,7 @@ FORM = "application/x-www-form-urlencoded"
 
 
 @pytest.fixture
-def alice(deployment: Deployment, token_endpoint: TokenEndpoint) -> SignedIn:
+def alice(deployment: Deployment, token_endpoint: TokenDriver) -> SignedIn:
     return sign_in(deployment, token_endpoint)
 
 
@@ -75,7 +75,7 @@ def test_revoking_an_access_token_revokes_only_that_token(alice: SignedIn):
 
 
 def test_a_token_of_client_credentials_can_be_revoked(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     client = deployment.client()
     answer = token_endpoint.client_credentials(client)
@@ -246,7 +246,7 @@ def test_a_refresh_family_ends_even_if_the_feed_is_full(alice: SignedIn):
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_if_the_feed_is_full_a_client_revokes_all_its_own_tokens(
-    deployment: Deployment, token_endpoint: TokenEndpoint, alice: SignedIn
+    deployment: Deployment, token_endpoint: TokenDriver, alice: SignedIn
 ):
     client = deployment.client(grant_types=[*GRANTS, "client_credentials"])
     fill_the_feed(deployment)

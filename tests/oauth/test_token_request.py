@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tests.builders import Deployment, FakeClock
-from tests.drivers import TokenEndpoint
+from tests.drivers import TokenDriver
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -17,7 +17,7 @@ def refused(description: str, error: str = "invalid_request") -> dict[str, str]:
 
 @pytest.mark.parametrize("repeated", ["scope", "audience", "grant_type", "client_id", "unknown"])
 def test_a_repeated_parameter_is_refused(
-    deployment: Deployment, token_endpoint: TokenEndpoint, repeated: str
+    deployment: Deployment, token_endpoint: TokenDriver, repeated: str
 ):
     """RFC 6749 §3.2: even if the values are equal."""
     client = deployment.client()
@@ -40,7 +40,7 @@ def test_a_repeated_parameter_is_refused(
         FORM["Content-Type"] + "; charset=latin-1",
     ],
 )
-def test_another_content_type_is_refused(token_endpoint: TokenEndpoint, content_type: str):
+def test_another_content_type_is_refused(token_endpoint: TokenDriver, content_type: str):
     answer = token_endpoint.post(
         content="grant_type=client_credentials", headers={"Content-Type": content_type}
     )
@@ -50,7 +50,7 @@ def test_another_content_type_is_refused(token_endpoint: TokenEndpoint, content_
     )
 
 
-def test_a_charset_of_utf_8_is_accepted(deployment: Deployment, token_endpoint: TokenEndpoint):
+def test_a_charset_of_utf_8_is_accepted(deployment: Deployment, token_endpoint: TokenDriver):
     client = deployment.client()
     answer = token_endpoint.post(
         content="grant_type=client_credentials",
@@ -60,7 +60,7 @@ def test_a_charset_of_utf_8_is_accepted(deployment: Deployment, token_endpoint: 
     assert answer.status == 200
 
 
-def test_a_missing_grant_type_is_invalid_request(token_endpoint: TokenEndpoint):
+def test_a_missing_grant_type_is_invalid_request(token_endpoint: TokenDriver):
     for body in ("", "grant_type=", "foo=bar"):
         answer = token_endpoint.post(content=body, headers=FORM)
         assert (answer.status, answer.body) == (400, refused("grant_type is missing."))
@@ -69,7 +69,7 @@ def test_a_missing_grant_type_is_invalid_request(token_endpoint: TokenEndpoint):
 @pytest.mark.parametrize(
     "grant_type", ["implicit", "authorization_code", 'x"\\é', "CLIENT_CREDENTIALS"]
 )
-def test_an_unknown_grant_type_is_unsupported(token_endpoint: TokenEndpoint, grant_type: str):
+def test_an_unknown_grant_type_is_unsupported(token_endpoint: TokenDriver, grant_type: str):
     answer = token_endpoint.post(data={"grant_type": grant_type})
     assert (answer.status, answer.body) == (
         400,
@@ -81,7 +81,7 @@ def test_an_unknown_grant_type_is_unsupported(token_endpoint: TokenEndpoint, gra
 
 
 def test_a_parameter_without_a_value_is_treated_as_omitted(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     """RFC 6749 §3.2."""
     client = deployment.client(scopes=["agents:run"])
@@ -89,7 +89,7 @@ def test_a_parameter_without_a_value_is_treated_as_omitted(
     assert answer.scope == {"agents:run"}
 
 
-def test_unknown_parameters_are_ignored(deployment: Deployment, token_endpoint: TokenEndpoint):
+def test_unknown_parameters_are_ignored(deployment: Deployment, token_endpoint: TokenDriver):
     """RFC 6749 §3.2."""
     assert token_endpoint.client_credentials(deployment.client(), foo="bar").status == 200
 
@@ -98,12 +98,12 @@ def test_unknown_parameters_are_ignored(deployment: Deployment, token_endpoint: 
     "body",
     [b"grant_type=%ff", b"grant_type=\xff", b"a=%00", b"&".join(b"p%d=1" % i for i in range(101))],
 )
-def test_a_body_that_is_not_a_form_is_invalid_request(token_endpoint: TokenEndpoint, body: bytes):
+def test_a_body_that_is_not_a_form_is_invalid_request(token_endpoint: TokenDriver, body: bytes):
     answer = token_endpoint.post(content=body, headers=FORM)
     assert (answer.status, answer.error) == (400, "invalid_request")
 
 
-def test_a_body_over_16_kib_is_413(deployment: Deployment, token_endpoint: TokenEndpoint):
+def test_a_body_over_16_kib_is_413(deployment: Deployment, token_endpoint: TokenDriver):
     """Declared or not."""
     body = b"grant_type=client_credentials&x=" + b"a" * 16 * 1024
     declared = token_endpoint.post(content=body, headers=FORM)
@@ -112,7 +112,7 @@ def test_a_body_over_16_kib_is_413(deployment: Deployment, token_endpoint: Token
         assert (answer.status, answer.body) == (413, refused("The body may have 16384 bytes."))
 
 
-def test_parameters_in_the_url_are_refused(deployment: Deployment, token_endpoint: TokenEndpoint):
+def test_parameters_in_the_url_are_refused(deployment: Deployment, token_endpoint: TokenDriver):
     """RFC 6749 §2.3.1: credentials in a URL end up in logs."""
     client = deployment.client()
     answer = token_endpoint.http.post(
@@ -126,13 +126,13 @@ def test_parameters_in_the_url_are_refused(deployment: Deployment, token_endpoin
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"])
-def test_only_post_is_allowed(token_endpoint: TokenEndpoint, method: str):
+def test_only_post_is_allowed(token_endpoint: TokenDriver, method: str):
     answer = token_endpoint.http.request(method, "/oauth2/token")
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
 
 
 def test_audience_and_resource_may_agree_but_not_differ(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     deployment.audience("other-os")
     client = deployment.client(audiences=["my-os", "other-os"])
@@ -142,12 +142,12 @@ def test_audience_and_resource_may_agree_but_not_differ(
     assert (differ.status, differ.body) == (400, refused("A token is for one audience."))
 
 
-def test_error_responses_are_no_store(token_endpoint: TokenEndpoint):
+def test_error_responses_are_no_store(token_endpoint: TokenDriver):
     answer = token_endpoint.post(data={"grant_type": "client_credentials"})
     assert answer.response.headers["cache-control"] == "no-store"
 
 
-def test_a_valid_request_id_of_the_caller_is_returned(token_endpoint: TokenEndpoint):
+def test_a_valid_request_id_of_the_caller_is_returned(token_endpoint: TokenDriver):
     def request_id(given: str) -> str:
         answer = token_endpoint.http.get("/healthz", headers={"X-Request-Id": given})
         return answer.headers["x-request-id"]
@@ -158,7 +158,7 @@ def test_a_valid_request_id_of_the_caller_is_returned(token_endpoint: TokenEndpo
 
 
 def test_an_unexpected_error_is_server_error_without_detail(
-    deployment: Deployment, token_endpoint: TokenEndpoint, caplog: pytest.LogCaptureFixture
+    deployment: Deployment, token_endpoint: TokenDriver, caplog: pytest.LogCaptureFixture
 ):
     """A broken key stands for any bug: the cause is in the log, not in the response."""
     client = deployment.client()
@@ -170,7 +170,7 @@ def test_an_unexpected_error_is_server_error_without_detail(
 
 
 def test_an_unavailable_database_is_503_with_retry_after(
-    deployment: Deployment, token_endpoint: TokenEndpoint, clock: FakeClock
+    deployment: Deployment, token_endpoint: TokenDriver, clock: FakeClock
 ):
     """No token is issued from data whose age is unknown."""
     client = deployment.client()

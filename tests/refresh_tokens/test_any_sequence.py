@@ -16,7 +16,7 @@ from hypothesis.stateful import (
 
 from issuer.scopes import covers
 from tests.builders import Deployment
-from tests.drivers import TokenEndpoint
+from tests.drivers import TokenDriver
 from tests.oauth.refreshing import SignedIn, assign, sign_in, unassign
 
 GRACE, IDLE, LONGEST = timedelta(seconds=30), timedelta(days=14), timedelta(days=90)
@@ -27,7 +27,7 @@ WAITS = [timedelta(0), GRACE / 2, GRACE, timedelta(days=7), IDLE]
 
 
 @dataclass
-class Family:
+class ExpectedFamily:
     """The expected state of a family: its tokens, oldest first, and whether it is active."""
 
     granted: set[str]
@@ -45,7 +45,7 @@ class Refreshing(RuleBasedStateMachine):
 
     @initialize()
     def begin(self):
-        self.families: list[Family] = []
+        self.families: list[ExpectedFamily] = []
         self.held = ALL
         assign(self.alice, "runner")
         self.sign_in(None)
@@ -58,7 +58,7 @@ class Refreshing(RuleBasedStateMachine):
     def sign_in(self, scope: str | None):
         answer = self.alice.sign_in(**asking(scope))
         token = answer.refresh_token
-        self.families.append(Family(answer.scope, [token], self.now, self.now))
+        self.families.append(ExpectedFamily(answer.scope, [token], self.now, self.now))
 
     @rule(which=st.integers(0, 9), back=st.integers(0, 3), scope=st.sampled_from(SCOPES))
     def use(self, which: int, back: int, scope: str | None):
@@ -73,7 +73,7 @@ class Refreshing(RuleBasedStateMachine):
         self.time_passes(wait)
         self.do_use(family, 1, scope)
 
-    def do_use(self, family: Family, back: int, scope: str | None) -> None:
+    def do_use(self, family: ExpectedFamily, back: int, scope: str | None) -> None:
         back = min(back, len(family.tokens) - 1)
         answer = self.alice.refresh(family.tokens[-1 - back], **asking(scope))
         expected = self.expected(family, back, scope)
@@ -87,7 +87,7 @@ class Refreshing(RuleBasedStateMachine):
             family.asked, family.used_at = scope, self.now
         assert answer.refresh_token == family.tokens[-1]
 
-    def expected(self, family: Family, back: int, scope: str | None) -> set[str] | str:
+    def expected(self, family: ExpectedFamily, back: int, scope: str | None) -> set[str] | str:
         """The scopes of the access token, or the error."""
         since = self.now - family.used_at
         if not family.is_active or since >= IDLE or self.now - family.created_at >= LONGEST:
@@ -141,7 +141,7 @@ def asking(scope: str | None) -> dict[str, str]:
 
 @pytest.mark.parametrize("more_settings", [{"refresh_reuse_grace": "30s"}])
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_every_sequence_keeps_the_rules(deployment: Deployment, token_endpoint: TokenEndpoint):
+def test_every_sequence_keeps_the_rules(deployment: Deployment, token_endpoint: TokenDriver):
     """At most one token of a family is active, and no scope exceeds that of the sign-in."""
     alice = sign_in(deployment, token_endpoint)
     deployment.role("web", ["agents:web:run"])

@@ -7,7 +7,7 @@ from issuer.database.tables import RefreshFamilyRow, RevokedPrincipalRow
 from issuer.vocabulary import MAX_TOKEN, STILL_TRUSTED
 from tests.builders import Deployment
 from tests.directory.test_directory import statements
-from tests.drivers import TokenEndpoint
+from tests.drivers import TokenDriver
 from tests.oauth.refreshing import families, sign_in
 
 
@@ -17,7 +17,7 @@ def rows(deployment: Deployment, table: type[RefreshFamilyRow | RevokedPrincipal
 
 
 def test_all_families_of_a_client_end_at_once_and_are_deleted_later(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     """Otherwise a client with a million users would lock the database for as long as that takes."""
     alice = sign_in(deployment, token_endpoint)
@@ -36,7 +36,7 @@ def test_all_families_of_a_client_end_at_once_and_are_deleted_later(
 
 
 def test_a_family_is_deleted_before_the_entry_that_ended_it(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     """Even if no process ran for a day; otherwise it would be active again."""
     alice = sign_in(deployment, token_endpoint)

@@ -14,13 +14,13 @@ from issuer.oauth.audit_events import issue_of
 from issuer.oauth.request import AuthenticatedRequest, ParsedRequest, ReceivedForm
 from issuer.settings import Settings
 from tests.builders import Credentials, Deployment, FakeClock
-from tests.drivers import TokenEndpoint
+from tests.drivers import TokenDriver
 from tests.killing import killed
 from tests.oauth.refreshing import SignedIn, events, families, revoked_families, sign_in
 
 
 @pytest.fixture
-def alice(deployment: Deployment, token_endpoint: TokenEndpoint) -> SignedIn:
+def alice(deployment: Deployment, token_endpoint: TokenDriver) -> SignedIn:
     return sign_in(deployment, token_endpoint)
 
 

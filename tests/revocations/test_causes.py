@@ -9,7 +9,7 @@ from issuer.composition import UnitOfWork
 from issuer.errors import InvalidField
 from issuer.refresh_tokens import RefreshTokenMaker
 from tests.builders import PASSWORD, Credentials, Deployment
-from tests.drivers import TokenEndpoint
+from tests.drivers import TokenDriver
 from tests.revocations.feed import Feed
 
 Change = Callable[[UnitOfWork], object]
@@ -21,7 +21,7 @@ def web(deployment: Deployment) -> Credentials:
 
 
 def tokens_of_web_and_alice(
-    token_endpoint: TokenEndpoint, deployment: Deployment, web: Credentials
+    token_endpoint: TokenDriver, deployment: Deployment, web: Credentials
 ) -> tuple[str, str]:
     deployment.user("alice", id="alice")
     return (
@@ -61,7 +61,7 @@ CHANGES: dict[str, tuple[Change, list[bool]]] = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_change_revokes_the_tokens_it_concerns(
-    deployment: Deployment, token_endpoint: TokenEndpoint, web: Credentials, change: str
+    deployment: Deployment, token_endpoint: TokenDriver, web: Credentials, change: str
 ):
     deployment.audience("other-os")
     tokens = tokens_of_web_and_alice(token_endpoint, deployment, web)
@@ -70,7 +70,7 @@ def test_a_change_revokes_the_tokens_it_concerns(
 
 
 def test_a_password_change_revokes_the_tokens_of_the_user(
-    deployment: Deployment, token_endpoint: TokenEndpoint, web: Credentials
+    deployment: Deployment, token_endpoint: TokenDriver, web: Credentials
 ):
     tokens = tokens_of_web_and_alice(token_endpoint, deployment, web)
     prepared = deployment.services.sign_in.passwords.prepared(PASSWORD + "!")
@@ -85,7 +85,7 @@ def test_a_first_password_revokes_nothing(deployment: Deployment):
 
 @pytest.mark.parametrize("and_its_tokens", [True, False])
 def test_deleting_a_secret_can_revoke_its_tokens(
-    deployment: Deployment, token_endpoint: TokenEndpoint, web: Credentials, and_its_tokens: bool
+    deployment: Deployment, token_endpoint: TokenDriver, web: Credentials, and_its_tokens: bool
 ):
     tokens = tokens_of_web_and_alice(token_endpoint, deployment, web)
     secret = deployment.services.tokens.directory.load_client("web").secrets[0].id
@@ -96,7 +96,7 @@ def test_deleting_a_secret_can_revoke_its_tokens(
 
 
 def test_deleting_a_role_revokes_no_token(
-    deployment: Deployment, token_endpoint: TokenEndpoint, web: Credentials
+    deployment: Deployment, token_endpoint: TokenDriver, web: Credentials
 ):
     """The next token lacks it; the last one expires within minutes."""
     deployment.role("runner", ["agents:run"])
@@ -106,7 +106,7 @@ def test_deleting_a_role_revokes_no_token(
 
 
 def test_tokens_of_a_deleted_client_stay_revoked_when_its_id_is_reused(
-    deployment: Deployment, token_endpoint: TokenEndpoint, web: Credentials
+    deployment: Deployment, token_endpoint: TokenDriver, web: Credentials
 ):
     """Tokens of the new client are valid."""
     old = token_endpoint.client_credentials(web).token
@@ -118,7 +118,7 @@ def test_tokens_of_a_deleted_client_stay_revoked_when_its_id_is_reused(
 
 
 def test_revoking_one_token_revokes_no_other(
-    deployment: Deployment, token_endpoint: TokenEndpoint, web: Credentials
+    deployment: Deployment, token_endpoint: TokenDriver, web: Credentials
 ):
     first, second = (token_endpoint.client_credentials(web).token for _ in range(2))
     revoke: Change = lambda work: work.token_revocations.revoke(first)  # noqa: E731
@@ -127,7 +127,7 @@ def test_revoking_one_token_revokes_no_other(
 
 
 def test_a_token_can_be_revoked_by_its_jti(
-    deployment: Deployment, token_endpoint: TokenEndpoint, web: Credentials
+    deployment: Deployment, token_endpoint: TokenDriver, web: Credentials
 ):
     answer = token_endpoint.client_credentials(web)
     jti = token_endpoint.claims(answer)["jti"]
@@ -137,7 +137,7 @@ def test_a_token_can_be_revoked_by_its_jti(
 
 @pytest.mark.parametrize("part", [0, 1, 2])
 def test_a_token_of_another_issuer_is_not_revoked(
-    deployment: Deployment, token_endpoint: TokenEndpoint, web: Credentials, part: int
+    deployment: Deployment, token_endpoint: TokenDriver, web: Credentials, part: int
 ):
     """Otherwise a client could fill the feed with invalid tokens."""
     parts = token_endpoint.client_credentials(web).token.split(".")

@@ -16,7 +16,7 @@ from issuer.tokens.feed import RENEW_AFTER, VALID_FOR
 from issuer.vocabulary import MAX_TOKEN, STILL_TRUSTED, TRUSTED_FOR
 from tests.builders import OPERATOR, URL, Deployment, FakeClock
 from tests.directory.test_directory import statements
-from tests.drivers import TokenEndpoint
+from tests.drivers import TokenDriver
 from tests.revocations.feed import PATH, Feed
 
 SECOND = timedelta(seconds=1)
@@ -216,7 +216,7 @@ def test_the_active_key_signs_the_feed(deployment: Deployment, clock: FakeClock)
 
 
 def test_a_revocation_is_in_the_next_response_of_the_same_process(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     client = deployment.client("ci-bot")
     token = token_endpoint.client_credentials(client).token

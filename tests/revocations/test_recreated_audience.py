@@ -10,7 +10,7 @@ from issuer.agentos.revocations import RevokedEntries
 from issuer.agentos.rules import TokenRules, read_unverified
 from issuer.agentos.signed_feed import read_feed
 from tests.builders import URL, Credentials, Deployment
-from tests.drivers import AdminApi, TokenEndpoint
+from tests.drivers import AdminApi, TokenDriver
 from tests.manifest.declaring import declare
 from tests.revocations.feed import PATH
 
@@ -34,7 +34,7 @@ def by_a_file(deployment: Deployment, admin: AdminApi) -> None:
 
 
 @pytest.fixture
-def admin(deployment: Deployment, token_endpoint: TokenEndpoint) -> AdminApi:
+def admin(deployment: Deployment, token_endpoint: TokenDriver) -> AdminApi:
     return AdminApi(deployment.http, token_endpoint.client_credentials(deployment.admin).token)
 
 
@@ -62,7 +62,7 @@ def verifier_refuses(deployment: Deployment, token: str) -> bool:
 @pytest.mark.parametrize("delete", [over_http, after_removing_it_from_clients, by_a_file])
 def test_old_tokens_stay_revoked_and_new_ones_are_valid(
     deployment: Deployment,
-    token_endpoint: TokenEndpoint,
+    token_endpoint: TokenDriver,
     web: Credentials,
     admin: AdminApi,
     delete: Delete,
@@ -86,7 +86,7 @@ def test_old_tokens_stay_revoked_and_new_ones_are_valid(
 
 
 def test_tokens_for_other_audiences_stay_valid(
-    deployment: Deployment, token_endpoint: TokenEndpoint, web: Credentials, admin: AdminApi
+    deployment: Deployment, token_endpoint: TokenDriver, web: Credentials, admin: AdminApi
 ):
     admin.patch("/clients/web", audiences=["my-os", "other-os"])
     other = token_endpoint.client_credentials(web, audience="other-os").token
@@ -96,7 +96,7 @@ def test_tokens_for_other_audiences_stay_valid(
 
 
 def test_a_refused_deletion_revokes_no_tokens(
-    deployment: Deployment, token_endpoint: TokenEndpoint, web: Credentials, admin: AdminApi
+    deployment: Deployment, token_endpoint: TokenDriver, web: Credentials, admin: AdminApi
 ):
     token = token_endpoint.client_credentials(web).token
     assert admin.delete("/audiences/my-os").status_code == 409

@@ -5,7 +5,7 @@ import pytest
 from issuer.errors import AlreadyExists, InUse, InvalidField, NotFound
 from issuer.roles import RoleFields
 from tests.builders import Deployment
-from tests.drivers import TokenEndpoint
+from tests.drivers import TokenDriver
 
 
 def test_a_role_keeps_its_scopes_in_order_and_each_once(deployment: Deployment):
@@ -20,9 +20,7 @@ def test_two_roles_cannot_have_the_same_name(deployment: Deployment):
         deployment.role("runner", [])
 
 
-def test_a_changed_role_changes_the_next_token(
-    deployment: Deployment, token_endpoint: TokenEndpoint
-):
+def test_a_changed_role_changes_the_next_token(deployment: Deployment, token_endpoint: TokenDriver):
     deployment.role("runner", ["agents:run"])
     client = deployment.client(roles=["runner"])
     assert token_endpoint.client_credentials(client).scope == {"agents:run"}
@@ -32,7 +30,7 @@ def test_a_changed_role_changes_the_next_token(
 
 
 def test_a_role_in_use_is_deleted_only_with_cascade(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     deployment.role("runner", ["agents:run"])
     client = deployment.client("ci-bot", roles=["runner"])

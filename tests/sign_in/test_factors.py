@@ -7,7 +7,7 @@ from issuer.errors import Forbidden, InvalidCredentials, NotFound
 from issuer.roles import Assignment
 from issuer.setup import change_master_key
 from tests.builders import OPERATOR, PASSWORD, Credentials, Deployment
-from tests.drivers import TokenEndpoint
+from tests.drivers import TokenDriver
 from tests.sign_in.people import HOME, People
 
 USERS_WRITE = ["issuer:users:write"]
@@ -53,7 +53,7 @@ def test_recovery_codes_come_with_the_first_factor_and_go_with_the_last(
 
 
 def test_the_password_grant_answers_a_user_with_a_second_factor_as_a_wrong_password(
-    people: People, deployment: Deployment, token_endpoint: TokenEndpoint, app_client: Credentials
+    people: People, deployment: Deployment, token_endpoint: TokenDriver, app_client: Credentials
 ):
     people.app_of(deployment.user())
     refused = token_endpoint.password(app_client, "alice", PASSWORD)
@@ -64,7 +64,7 @@ def test_the_password_grant_answers_a_user_with_a_second_factor_as_a_wrong_passw
 
 @pytest.mark.parametrize("more_settings", [{"second_factor": "required"}])
 def test_the_password_grant_refuses_everybody_where_a_second_factor_is_required(
-    deployment: Deployment, token_endpoint: TokenEndpoint, app_client: Credentials
+    deployment: Deployment, token_endpoint: TokenDriver, app_client: Credentials
 ):
     alice = deployment.user()
     assert token_endpoint.password(app_client, "alice").error == "invalid_grant"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from issuer.errors import AlreadyExists, InvalidField, NotFound
 from issuer.users import UserFields
 from tests.builders import Deployment
-from tests.drivers import TokenEndpoint
+from tests.drivers import TokenDriver
 
 FORMS = ("NFC", "NFD", "NFKC", "NFKD")
 PEOPLE = [
@@ -65,7 +65,7 @@ def ways_to_type(name: str) -> set[str]:
 
 @pytest.mark.parametrize("name", PEOPLE)
 def test_people_sign_in_with_their_name_in_any_case_and_form(
-    deployment: Deployment, token_endpoint: TokenEndpoint, name: str
+    deployment: Deployment, token_endpoint: TokenDriver, name: str
 ):
     client = deployment.client(grant_types=["password"])
     deployment.user(name)
@@ -120,7 +120,7 @@ def test_every_name_that_can_be_created_is_found_in_any_case_and_form(
 
 
 def test_creating_a_user_with_a_taken_name_is_409(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     token = token_endpoint.client_credentials(deployment.admin).token
     for name, status in [("Anna\u00a0Lee", 201), ("anna\u3000lee", 409), ("a\u200db", 422)]:

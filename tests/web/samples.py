@@ -16,7 +16,6 @@ from issuer.web.views import (
     Form,
     HomePage,
     InvitationPage,
-    Page,
     PasswordPage,
     ProblemPage,
     RecoveryCodesPage,
@@ -25,6 +24,7 @@ from issuer.web.views import (
     SignedOutPage,
     SignInPage,
     SignOutPage,
+    WebPage,
 )
 
 NOW = datetime(2026, 11, 26, 20, 40, tzinfo=UTC)
@@ -87,7 +87,7 @@ def account(**changes: object) -> AccountPage:
     return AccountPage(**members)  # type: ignore[arg-type]
 
 
-PAGES: dict[str, Page] = {
+PAGES: dict[str, WebPage] = {
     "home": HomePage(),
     "home-signed-in": HomePage(user="alice"),
     "sign-in": SignInPage(form=STEP, application=CLAUDE, offers_passkey=True),

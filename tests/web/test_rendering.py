@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from issuer.web.rendering import Pages
-from issuer.web.views import Form, Page, ProblemPage
+from issuer.web.views import Form, ProblemPage, WebPage
 from tests.builders import FakeClock, settings_for
 from tests.web.samples import PAGES
 
@@ -49,18 +49,18 @@ def pages(tmp_path: Path) -> Pages:
 
 
 @pytest.fixture(params=PAGES)
-def page(request: pytest.FixtureRequest) -> Page:
+def page(request: pytest.FixtureRequest) -> WebPage:
     return PAGES[request.param]
 
 
-def test_a_page_is_whole_and_has_one_heading(pages: Pages, page: Page):
+def test_a_page_is_whole_and_has_one_heading(pages: Pages, page: WebPage):
     outline = Outline(pages.html(page))
     assert len(outline.of("h1")) == len(outline.of("title")) == len(outline.of("main")) == 1
     ids = [each["id"] for _, each in outline.elements if "id" in each]
     assert len(ids) == len(set(ids))
 
 
-def test_a_page_has_no_inline_style_or_script(pages: Pages, page: Page):
+def test_a_page_has_no_inline_style_or_script(pages: Pages, page: WebPage):
     outline = Outline(pages.html(page))
     assert not outline.of("style")
     assert all("src" in each for each in outline.of("script"))
@@ -68,26 +68,26 @@ def test_a_page_has_no_inline_style_or_script(pages: Pages, page: Page):
         assert not [name for name in attributes if name == "style" or name.startswith("on")]
 
 
-def test_a_page_requests_nothing_from_elsewhere(pages: Pages, page: Page):
+def test_a_page_requests_nothing_from_elsewhere(pages: Pages, page: WebPage):
     outline = Outline(pages.html(page))
     loaded = [each.get("href") for each in outline.of("link")]
     loaded += [each.get("src") for each in outline.of("script")]
     assert all(url and url.startswith("/assets/") for url in loaded)
 
 
-def test_every_form_that_posts_has_an_anti_forgery_token(pages: Pages, page: Page):
+def test_every_form_that_posts_has_an_anti_forgery_token(pages: Pages, page: WebPage):
     html = pages.html(page)
     assert html.count('method="post"') <= html.count('name="form"')
 
 
-def test_every_field_has_a_label(pages: Pages, page: Page):
+def test_every_field_has_a_label(pages: Pages, page: WebPage):
     outline = Outline(pages.html(page))
     labelled = {each["for"] for each in outline.of("label")}
     for each in outline.of("input"):
         assert each.get("type") == "hidden" or each.get("aria-hidden") or each.get("id") in labelled
 
 
-def test_markup_from_outside_is_text(pages: Pages, page: Page):
+def test_markup_from_outside_is_text(pages: Pages, page: WebPage):
     """Names, error texts and everything else that a page shows."""
     before = Outline(pages.html(page))
     after = Outline(pages.html(with_markup(page)))
@@ -96,7 +96,7 @@ def test_markup_from_outside_is_text(pages: Pages, page: Page):
     assert after.of("title") == [{}]
 
 
-def test_a_page_is_never_framed_or_cached(pages: Pages, page: Page):
+def test_a_page_is_never_framed_or_cached(pages: Pages, page: WebPage):
     headers = pages.answer(page).headers
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
     assert "unsafe" not in headers["content-security-policy"]

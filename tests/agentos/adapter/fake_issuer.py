@@ -107,7 +107,7 @@ class FakeIssuer:
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         issuer = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class FakeIssuerHandler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 issuer.answering.wait(MAX_SILENCE)
                 path = self.path.partition("?")[0]
@@ -126,4 +126,4 @@ class FakeIssuer:
             def log_message(self, *_: Any) -> None:
                 """Log nothing."""
 
-        return Handler
+        return FakeIssuerHandler

@@ -18,7 +18,7 @@ from websockets.sync.client import connect
 from tests.agentos.running import bearer
 
 
-class Outcome(StrEnum):
+class Reaction(StrEnum):
     ACCEPTED = auto()
     FORBIDDEN = auto()
     REFUSED = auto()
@@ -28,10 +28,10 @@ class Outcome(StrEnum):
 NO_TLS: dict[str, Any] = {"verify": False, "trust_env": False}
 """Loading unused CA certificates takes most of the time of a request."""
 BY_STATUS = {
-    200: Outcome.ACCEPTED,
-    401: Outcome.REFUSED,
-    403: Outcome.FORBIDDEN,
-    503: Outcome.UNAVAILABLE,
+    200: Reaction.ACCEPTED,
+    401: Reaction.REFUSED,
+    403: Reaction.FORBIDDEN,
+    503: Reaction.UNAVAILABLE,
 }
 
 
@@ -42,18 +42,18 @@ class Surface:
     name: str
     scope: str
     narrower: str
-    attempt: Callable[[str, str | None], Outcome]
+    attempt: Callable[[str, str | None], Reaction]
 
     def __str__(self) -> str:
         return self.name
 
 
-def run_over_rest(url: str, token: str | None) -> Outcome:
+def run_over_rest(url: str, token: str | None) -> Reaction:
     form = {"message": "ping", "stream": "false"}
     return _post(f"{url}/agents/web/runs", token, data=form)
 
 
-def run_over_a2a(url: str, token: str | None) -> Outcome:
+def run_over_a2a(url: str, token: str | None) -> Reaction:
     message = {
         "messageId": "msg_1",
         "role": "user",
@@ -64,7 +64,7 @@ def run_over_a2a(url: str, token: str | None) -> Outcome:
     return _post(f"{url}/a2a/agents/web/v1/message:send", token, json=call)
 
 
-def run_over_ag_ui(url: str, token: str | None) -> Outcome:
+def run_over_ag_ui(url: str, token: str | None) -> Reaction:
     run = {
         "threadId": "thr_1",
         "runId": "run_1",
@@ -77,7 +77,7 @@ def run_over_ag_ui(url: str, token: str | None) -> Outcome:
     return _post(f"{url}/agui", token, json=run)
 
 
-def run_over_websocket(url: str, token: str | None) -> Outcome:
+def run_over_websocket(url: str, token: str | None) -> Reaction:
     with connect(f"ws{url.removeprefix('http')}/workflows/ws", proxy=None) as socket:
         if token is not None:
             socket.send(json.dumps({"action": "authenticate", "token": token}))
@@ -86,15 +86,15 @@ def run_over_websocket(url: str, token: str | None) -> Outcome:
         for text in socket:
             message = json.loads(text.partition("data: ")[2] or text)
             if message["event"] in {"auth_error", "auth_required"}:
-                return Outcome.REFUSED
+                return Reaction.REFUSED
             if message["event"] == "error":
                 return _forbidden(message["error"])
             if message["event"] == "WorkflowCompleted":
-                return Outcome.ACCEPTED
+                return Reaction.ACCEPTED
     raise AssertionError("The socket was closed before anything came of it.")
 
 
-def run_over_mcp(url: str, token: str | None) -> Outcome:
+def run_over_mcp(url: str, token: str | None) -> Reaction:
     statuses: list[int] = []
     try:
         asyncio.run(_run_over_mcp(url, token, statuses))
@@ -102,7 +102,7 @@ def run_over_mcp(url: str, token: str | None) -> Outcome:
         return _forbidden(str(error))
     except MCPError:  # does not carry the status of the answer
         return BY_STATUS[statuses[0]]
-    return Outcome.ACCEPTED
+    return Reaction.ACCEPTED
 
 
 async def _run_over_mcp(url: str, token: str | None, statuses: list[int]) -> None:
@@ -119,12 +119,12 @@ async def _run_over_mcp(url: str, token: str | None, statuses: list[int]) -> Non
         await session.call_tool("run_agent", {"agent_id": "web", "message": "ping"})
 
 
-def _forbidden(message: str) -> Outcome:
+def _forbidden(message: str) -> Reaction:
     assert "permissions" in message, message
-    return Outcome.FORBIDDEN
+    return Reaction.FORBIDDEN
 
 
-def _post(url: str, token: str | None, **body: object) -> Outcome:
+def _post(url: str, token: str | None, **body: object) -> Reaction:
     answer = httpx.post(url, headers=bearer(token), timeout=30, **NO_TLS, **body)
     assert answer.status_code in BY_STATUS, (answer.status_code, answer.text)
     return BY_STATUS[answer.status_code]

@@ -9,7 +9,7 @@ from websockets.sync.client import connect
 
 from tests.agentos.adapter.adapted import AdaptedApp, Apps
 from tests.agentos.adapter.configurations import COOKIE
-from tests.agentos.adapter.surfaces import A2A, AG_UI, MCP, REST, WEBSOCKET, Outcome, Surface
+from tests.agentos.adapter.surfaces import A2A, AG_UI, MCP, REST, WEBSOCKET, Reaction, Surface
 from tests.agentos.tokens import Tokens
 from tests.journeys.running_issuer import wait_until
 
@@ -32,18 +32,18 @@ def test_every_interface_requires_a_token_of_the_issuer(
     configured: Apps, name: str, surface: Surface
 ) -> None:
     app = configured[name]
-    assert surface.attempt(app.url, None) is Outcome.REFUSED
-    assert surface.attempt(app.url, app.issuer.issue([surface.scope])) is Outcome.ACCEPTED
+    assert surface.attempt(app.url, None) is Reaction.REFUSED
+    assert surface.attempt(app.url, app.issuer.issue([surface.scope])) is Reaction.ACCEPTED
     for faulty in ({"audience": "your-os"}, {"iss": None}, {"exp": None}, {"sub": "sa:x"}):
         token = app.issuer.issue(["agent_os:admin"], **faulty)
-        assert surface.attempt(app.url, token) is Outcome.REFUSED, faulty
+        assert surface.attempt(app.url, token) is Reaction.REFUSED, faulty
 
 
 @pytest.mark.parametrize("surface", [REST, WEBSOCKET], ids=str)
 @pytest.mark.parametrize("name", SURFACES_OF)
 def test_every_configuration_enforces_scopes(configured: Apps, name: str, surface: Surface) -> None:
     app = configured[name]
-    assert surface.attempt(app.url, app.issuer.issue([surface.narrower])) is Outcome.FORBIDDEN
+    assert surface.attempt(app.url, app.issuer.issue([surface.narrower])) is Reaction.FORBIDDEN
 
 
 def test_an_existing_app_keeps_its_own_routes(configured: Apps) -> None:
@@ -134,8 +134,8 @@ def test_scopes_in_a_claim_of_another_name_are_enforced_on_a_websocket(configure
         app.issuer.issue(permissions=["workflows:intake:run"]),
         app.issuer.issue(["workflows:intake:run"]),
     )
-    assert WEBSOCKET.attempt(app.url, named) is Outcome.ACCEPTED
-    assert WEBSOCKET.attempt(app.url, unnamed) is Outcome.FORBIDDEN
+    assert WEBSOCKET.attempt(app.url, named) is Reaction.ACCEPTED
+    assert WEBSOCKET.attempt(app.url, unnamed) is Reaction.FORBIDDEN
 
 
 def test_users_see_only_their_own_sessions(configured: Apps) -> None:
@@ -157,19 +157,19 @@ def test_a_static_key_of_another_issuer_is_still_accepted(
     """For any audience, but never for our issuer (RFC 8725 §3.8)."""
     app = configured["with_mcp_auth"]
     theirs = control_plane.issue([surface.scope], audience="os-1")
-    assert surface.attempt(app.url, theirs) is Outcome.ACCEPTED
+    assert surface.attempt(app.url, theirs) is Reaction.ACCEPTED
     pretended = control_plane.issue(["agent_os:admin"], iss=app.issuer.url)
-    assert surface.attempt(app.url, pretended) is Outcome.REFUSED
+    assert surface.attempt(app.url, pretended) is Reaction.REFUSED
     under_our_kid = copy(control_plane)
     under_our_kid.kid = app.issuer.newest.kid
     pretended = under_our_kid.issue(["agent_os:admin"], iss=app.issuer.url)
-    assert surface.attempt(app.url, pretended) is Outcome.REFUSED
+    assert surface.attempt(app.url, pretended) is Reaction.REFUSED
 
 
 def test_the_provider_of_mcp_keeps_its_own_tokens(configured: Apps) -> None:
     app = configured["with_mcp_auth"]
-    assert MCP.attempt(app.url, "of-the-provider") is Outcome.FORBIDDEN
-    assert REST.attempt(app.url, "of-the-provider") is Outcome.REFUSED
+    assert MCP.attempt(app.url, "of-the-provider") is Reaction.FORBIDDEN
+    assert REST.attempt(app.url, "of-the-provider") is Reaction.REFUSED
 
 
 @pytest.mark.parametrize("name", ["unused_subclass", "unused_mounted"])
@@ -178,8 +178,8 @@ def test_a_websocket_requires_a_token_before_the_first_http_request(
 ) -> None:
     """Stock agno leaves it open until the first HTTP request, or permanently."""
     app = configured[name]
-    assert WEBSOCKET.attempt(app.url, None) is Outcome.REFUSED
-    assert WEBSOCKET.attempt(app.url, app.issuer.issue(["workflows:run"])) is Outcome.ACCEPTED
+    assert WEBSOCKET.attempt(app.url, None) is Reaction.REFUSED
+    assert WEBSOCKET.attempt(app.url, app.issuer.issue(["workflows:run"])) is Reaction.ACCEPTED
 
 
 @pytest.mark.parametrize("surface", EVERYWHERE, ids=str)
@@ -193,10 +193,10 @@ def test_an_agent_os_without_the_adapter_is_not_affected(
     ):
         url = configured[name].url
         careless = {"typ": None, "exp": None, "iss": None, "aud": None}
-        assert surface.attempt(url, keys.issue([surface.scope], **careless)) is Outcome.ACCEPTED
-        assert surface.attempt(url, keys.issue([surface.narrower])) is Outcome.FORBIDDEN
+        assert surface.attempt(url, keys.issue([surface.scope], **careless)) is Reaction.ACCEPTED
+        assert surface.attempt(url, keys.issue([surface.narrower])) is Reaction.FORBIDDEN
         assert (
-            surface.attempt(url, Tokens(kid=keys.kid).issue(["agent_os:admin"])) is Outcome.REFUSED
+            surface.attempt(url, Tokens(kid=keys.kid).issue(["agent_os:admin"])) is Reaction.REFUSED
         )
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests.agentos.adapter.adapted import AdaptedApp, AppSettings, running_apps
 from tests.agentos.adapter.configurations import AUDIENCE
 from tests.agentos.adapter.fake_issuer import KEY_SET, FakeIssuer
-from tests.agentos.adapter.surfaces import REST, SURFACES, Outcome
+from tests.agentos.adapter.surfaces import REST, SURFACES, Reaction
 from tests.agentos.releases import AgnoRelease
 
 AT_ONCE = 8
@@ -27,10 +27,10 @@ def test_the_environment_may_configure_the_key_set(
     ) as apps:
         url = apps["app"].url
         for surface in SURFACES:
-            assert surface.attempt(url, None) is Outcome.REFUSED, surface
-            assert surface.attempt(url, issuer.issue([surface.scope])) is Outcome.ACCEPTED, surface
+            assert surface.attempt(url, None) is Reaction.REFUSED, surface
+            assert surface.attempt(url, issuer.issue([surface.scope])) is Reaction.ACCEPTED, surface
             foreign = issuer.issue([surface.scope], audience="your-os")
-            assert surface.attempt(url, foreign) is Outcome.REFUSED, surface
+            assert surface.attempt(url, foreign) is Reaction.REFUSED, surface
 
 
 def test_each_worker_process_polls_the_key_set(
@@ -41,16 +41,16 @@ def test_each_worker_process_polls_the_key_set(
     settings = {"app": AppSettings("managed", issuer)}
     with running_apps(release, tmp_path, settings, workers=2) as apps:
         app, old = apps["app"], issuer.newest
-        assert outcomes(app, old.issue([REST.scope])) == {Outcome.ACCEPTED}
+        assert outcomes(app, old.issue([REST.scope])) == {Reaction.ACCEPTED}
         issuer.rotate()
-        assert outcomes(app, issuer.issue([REST.scope])) == {Outcome.ACCEPTED}
+        assert outcomes(app, issuer.issue([REST.scope])) == {Reaction.ACCEPTED}
         issuer.keys = [issuer.newest]
         issuer.wait_for_fetches(6)  # more than one by each worker
-        assert outcomes(app, old.issue([REST.scope])) == {Outcome.REFUSED}
-        assert outcomes(app, issuer.issue([REST.scope])) == {Outcome.ACCEPTED}
+        assert outcomes(app, old.issue([REST.scope])) == {Reaction.REFUSED}
+        assert outcomes(app, issuer.issue([REST.scope])) == {Reaction.ACCEPTED}
 
 
-def outcomes(app: AdaptedApp, token: str) -> set[Outcome]:
+def outcomes(app: AdaptedApp, token: str) -> set[Reaction]:
     """The outcomes of the token on many new connections at once."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return set(pool.map(lambda _: REST.attempt(app.url, token), range(REQUESTS)))

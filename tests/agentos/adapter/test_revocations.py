@@ -4,7 +4,7 @@ import time
 
 from tests.agentos.adapter.adapted import Apps
 from tests.agentos.adapter.fake_issuer import FakeIssuer
-from tests.agentos.adapter.surfaces import SURFACES, WEBSOCKET, Outcome, Surface
+from tests.agentos.adapter.surfaces import SURFACES, WEBSOCKET, Reaction, Surface
 from tests.agentos.tokens import Tokens
 
 A_MINUTE = 60
@@ -19,7 +19,7 @@ def test_revoked_tokens_are_refused_within_one_poll(apps: Apps) -> None:
     tokens = {surface: tokens_for(issuer, stolen, surface) for surface in SURFACES}
     for surface, each in tokens.items():
         for what, token in each.items():
-            assert surface.attempt(app.url, token) is Outcome.ACCEPTED, (surface, what)
+            assert surface.attempt(app.url, token) is Reaction.ACCEPTED, (surface, what)
     now = int(time.time())
     issuer.revoked = {
         "jti": {f"jti_{surface}": now + 900 for surface in SURFACES},
@@ -32,7 +32,7 @@ def test_revoked_tokens_are_refused_within_one_poll(apps: Apps) -> None:
     issuer.wait_for_feeds(2)  # the second begins when the first has been read
     for surface, each in tokens.items():
         for what, token in each.items():
-            expected = Outcome.ACCEPTED if what == "good" else Outcome.REFUSED
+            expected = Reaction.ACCEPTED if what == "good" else Reaction.REFUSED
             assert surface.attempt(app.url, token) is expected, (surface, what)
 
 
@@ -54,8 +54,8 @@ def test_a_feed_that_was_never_fetched_makes_only_its_issuer_unavailable(apps: A
     app = apps["of_many_issuers"]
     issuer = app.others["without its feed"]
     for surface in SURFACES:
-        expected = Outcome.REFUSED if surface is WEBSOCKET else Outcome.UNAVAILABLE
+        expected = Reaction.REFUSED if surface is WEBSOCKET else Reaction.UNAVAILABLE
         assert surface.attempt(app.url, issuer.issue([surface.scope])) is expected, surface
-        assert surface.attempt(app.url, app.issuer.issue([surface.scope])) is Outcome.ACCEPTED
+        assert surface.attempt(app.url, app.issuer.issue([surface.scope])) is Reaction.ACCEPTED
     answer = app.os.run(issuer.issue(["agents:run"]), "web")
     assert int(answer.headers["retry-after"]) >= 1

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.agentos.adapter.adapted import Apps
-from tests.agentos.adapter.surfaces import MCP, REST, SURFACES, WEBSOCKET, Outcome, Surface
+from tests.agentos.adapter.surfaces import MCP, REST, SURFACES, WEBSOCKET, Reaction, Surface
 from tests.journeys.running_issuer import wait_until
 
 
@@ -12,10 +12,10 @@ def test_the_first_request_after_a_rotation_is_accepted(apps: Apps, surface: Sur
     """The next poll would be after 300 s; an unknown key is fetched at most once in 5 s."""
     app = apps["of_many_issuers"]
     issuer = app.others[f"asked over {surface}"]
-    assert surface.attempt(app.url, issuer.issue([surface.scope])) is Outcome.ACCEPTED
+    assert surface.attempt(app.url, issuer.issue([surface.scope])) is Reaction.ACCEPTED
     issuer.rotate()
     fetches = issuer.fetches
-    assert surface.attempt(app.url, issuer.issue([surface.scope])) is Outcome.ACCEPTED
+    assert surface.attempt(app.url, issuer.issue([surface.scope])) is Reaction.ACCEPTED
     assert issuer.fetches == fetches + 1
 
 
@@ -24,9 +24,9 @@ def test_a_key_verifies_tokens_of_its_own_issuer_only(apps: Apps, surface: Surfa
     app = apps["of_many_issuers"]
     ours, theirs = app.issuer, app.others["polled"]
     for issuer, another in ((ours, theirs), (theirs, ours)):
-        assert surface.attempt(app.url, issuer.issue([surface.scope])) is Outcome.ACCEPTED
+        assert surface.attempt(app.url, issuer.issue([surface.scope])) is Reaction.ACCEPTED
         pretended = issuer.issue(["agent_os:admin"], iss=another.url)
-        assert surface.attempt(app.url, pretended) is Outcome.REFUSED
+        assert surface.attempt(app.url, pretended) is Reaction.REFUSED
 
 
 def test_a_removed_key_is_refused_within_one_poll(apps: Apps) -> None:
@@ -35,17 +35,17 @@ def test_a_removed_key_is_refused_within_one_poll(apps: Apps) -> None:
     issuer = app.others["polled"]
     old = {surface: issuer.issue([surface.scope]) for surface in SURFACES}
     for surface, token in old.items():
-        assert surface.attempt(app.url, token) is Outcome.ACCEPTED, surface
+        assert surface.attempt(app.url, token) is Reaction.ACCEPTED, surface
     issuer.rotate()
     issuer.wait_for_fetches(2)
     for surface, token in old.items():
-        assert surface.attempt(app.url, token) is Outcome.ACCEPTED, surface
+        assert surface.attempt(app.url, token) is Reaction.ACCEPTED, surface
     issuer.keys = [issuer.newest]
     issuer.wait_for_fetches(2)  # the second begins when the first has been read
     for surface, token in old.items():
-        assert surface.attempt(app.url, token) is Outcome.REFUSED, surface
+        assert surface.attempt(app.url, token) is Reaction.REFUSED, surface
         good = issuer.issue([surface.scope])
-        assert surface.attempt(app.url, good) is Outcome.ACCEPTED, surface
+        assert surface.attempt(app.url, good) is Reaction.ACCEPTED, surface
 
 
 def test_a_key_set_without_a_usable_key_changes_nothing(apps: Apps) -> None:

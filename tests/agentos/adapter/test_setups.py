@@ -38,7 +38,7 @@ def setups(adapted_release: AgnoRelease, tmp_path_factory: pytest.TempPathFactor
     ],
 )
 def test_an_unsupported_agno_does_not_start(setups: Any, setup: str) -> None:
-    assert setups[setup]["raised"].startswith("ConfigurationError: agno ")
+    assert setups[setup]["raised"].startswith("InvalidConfiguration: agno ")
     assert CHANGED in setups[setup]["raised"]
     assert setups["agno_is_as_it_was"]["raised"] is None
 
@@ -82,7 +82,7 @@ def test_a_key_in_the_environment_is_logged(setups: Any) -> None:
 
 def test_a_key_in_the_environment_does_not_start_when_strict(setups: Any) -> None:
     raised = setups["key_in_the_environment_and_strict"]["raised"]
-    assert raised.startswith("ConfigurationError: JWT_VERIFICATION_KEY is set")
+    assert raised.startswith("InvalidConfiguration: JWT_VERIFICATION_KEY is set")
 
 
 def test_a_key_in_the_environment_that_is_configured_too_is_not_logged(setups: Any) -> None:
@@ -112,5 +112,5 @@ def test_routes_that_an_outer_app_leaves_open_are_logged(
 
 def test_a_second_source_of_metadata_does_not_start(setups: Any) -> None:
     raised = setups["metadata_of_another_provider"]["raised"]
-    assert raised.startswith("ConfigurationError: The AgentOS already answers at /.well-known/")
+    assert raised.startswith("InvalidConfiguration: The AgentOS already answers at /.well-known/")
     assert "remove mcp_auth, or url=" in raised

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 
 from tests.agentos.adapter.adapted import Apps
-from tests.agentos.adapter.surfaces import REST, SURFACES, Outcome, Surface
+from tests.agentos.adapter.surfaces import REST, SURFACES, Reaction, Surface
 from tests.agentos.running import bearer
 from tests.agentos.tokens import with_header
 from tests.journeys.running_issuer import wait_until
@@ -28,9 +28,9 @@ def test_without_a_key_set_our_tokens_are_unavailable_and_others_refused(apps: A
 def test_a_key_set_on_disk_is_used_while_the_issuer_is_down(apps: Apps, surface: Surface) -> None:
     app = apps["of_many_issuers"]
     cached = app.others["cached"]
-    assert surface.attempt(app.url, cached.issue([surface.scope])) is Outcome.ACCEPTED
+    assert surface.attempt(app.url, cached.issue([surface.scope])) is Reaction.ACCEPTED
     foreign = cached.new_key(cached.newest.kid)
-    assert surface.attempt(app.url, foreign.issue([surface.scope])) is Outcome.REFUSED
+    assert surface.attempt(app.url, foreign.issue([surface.scope])) is Reaction.REFUSED
 
 
 def test_tokens_of_an_issuer_that_starts_later_are_accepted_within_seconds(apps: Apps) -> None:
@@ -39,12 +39,12 @@ def test_tokens_of_an_issuer_that_starts_later_are_accepted_within_seconds(apps:
     down = app.others["down"]
     for surface in SURFACES:
         outcome = surface.attempt(app.url, down.issue([surface.scope]))
-        assert outcome in {Outcome.UNAVAILABLE, Outcome.REFUSED}, surface
+        assert outcome in {Reaction.UNAVAILABLE, Reaction.REFUSED}, surface
     down.start()
     token = down.issue(["agents:run"])
     wait_until(lambda: app.os.run(token, "web").status_code == 200, 60, "the token is accepted")
     for surface in SURFACES:
-        assert surface.attempt(app.url, down.issue([surface.scope])) is Outcome.ACCEPTED, surface
+        assert surface.attempt(app.url, down.issue([surface.scope])) is Reaction.ACCEPTED, surface
 
 
 def test_a_hanging_issuer_does_not_delay_other_requests(apps: Apps) -> None:
@@ -61,7 +61,7 @@ def test_a_hanging_issuer_does_not_delay_other_requests(apps: Apps) -> None:
         for token in (known, app.issuer.issue(["agents:run"])):
             assert app.os.may_run(token, "web")
         assert not waiting.done()
-        assert waiting.result() is Outcome.REFUSED
+        assert waiting.result() is Reaction.REFUSED
     silent.answering.set()
 
 

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.journeys.proxies.load import KINDS, Load, behind_proxies
+from tests.journeys.proxies.load import KINDS, ProxyLoad, behind_proxies
 from tests.journeys.proxies.servers import PAGE, PROXIES
 
 HEADING = "## Measured"
@@ -36,7 +36,7 @@ def table(seconds: float) -> Iterator[str]:
     yield f"| {' | '.join(COLUMNS)} |"
     yield f"|---|---|{'---:|' * (len(COLUMNS) - 2)}"
     with tempfile.TemporaryDirectory() as folder, behind_proxies(Path(folder)) as issuer:
-        load = Load.at(issuer)
+        load = ProxyLoad.at(issuer)
         for proxy in PROXIES:
             with proxy.running(issuer.port, Path(folder) / proxy.name) as port:
                 for kind in KINDS:

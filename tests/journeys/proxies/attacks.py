@@ -11,7 +11,7 @@ from random import Random
 
 from tests.journeys.hostile_values import CRLF
 from tests.journeys.proxies.callers import TOKEN, Caller, Ledger, new_id
-from tests.journeys.proxies.wire import Connection, chunked, request
+from tests.journeys.proxies.wire import ProxiedConnection, chunked, request
 
 PIPELINED = 40
 EMPTY_LINES = (0, 3_000, 7_000, 20_000, 100_000)
@@ -25,7 +25,7 @@ class Attacker:
     ledger: Ledger
     random: Random
 
-    async def read(self, connection: Connection, request_id: str) -> int:
+    async def read(self, connection: ProxiedConnection, request_id: str) -> int:
         """The status of the next answer, which must be the one to this request."""
         answer = await connection.answer()
         self.ledger.to_attackers += 1
@@ -33,10 +33,10 @@ class Attacker:
         return answer.status
 
 
-Attack = Callable[[Attacker, Connection], Awaitable[None]]
+Attack = Callable[[Attacker, ProxiedConnection], Awaitable[None]]
 
 
-async def upgrades(attacker: Attacker, connection: Connection) -> None:
+async def upgrades(attacker: Attacker, connection: ProxiedConnection) -> None:
     """A body that contains requests, for a parser that assumes a protocol upgrade.
 
     Empty lines before a request are skipped (RFC 9112 §2.2): wherever a proxy cuts the body into
@@ -68,7 +68,7 @@ async def upgrades(attacker: Attacker, connection: Connection) -> None:
         await attacker.read(connection, own)
 
 
-async def trailers(attacker: Attacker, connection: Connection) -> None:
+async def trailers(attacker: Attacker, connection: ProxiedConnection) -> None:
     """RFC 9110 §6.5.1: no trailer may be merged into the headers."""
     caller = attacker.caller
     for credentials in ([caller.basic], []):
@@ -83,7 +83,7 @@ async def trailers(attacker: Attacker, connection: Connection) -> None:
             attacker.ledger.trusted_trailers += 1
 
 
-async def pipelining(attacker: Attacker, connection: Connection) -> None:
+async def pipelining(attacker: Attacker, connection: ProxiedConnection) -> None:
     """RFC 9112 §9.3.2: as many answers, in the same order; split inside of messages."""
     asked = [new_id("own") for _ in range(PIPELINED)]
     data = b"".join(map(attacker.caller.token, asked))
@@ -95,7 +95,7 @@ async def pipelining(attacker: Attacker, connection: Connection) -> None:
         await attacker.read(connection, own)
 
 
-async def half_closes(attacker: Attacker, connection: Connection) -> None:
+async def half_closes(attacker: Attacker, connection: ProxiedConnection) -> None:
     """A client that stops sending, and still reads."""
     asked = [new_id("own") for _ in range(attacker.random.choice([1, 1, 3]))]
     connection.send(b"".join(map(attacker.caller.token, asked)))
@@ -104,7 +104,7 @@ async def half_closes(attacker: Attacker, connection: Connection) -> None:
         await attacker.read(connection, own)
 
 
-async def aborts(attacker: Attacker, connection: Connection) -> None:
+async def aborts(attacker: Attacker, connection: ProxiedConnection) -> None:
     """A client that disconnects during its request, or before the answer."""
     data = attacker.caller.token(new_id("lost"))
     connection.send(data[: attacker.random.randint(len(data) // 2, len(data))])
@@ -113,10 +113,10 @@ async def aborts(attacker: Attacker, connection: Connection) -> None:
 
 
 UPGRADES = (
-    [("Connection", "Upgrade"), ("Upgrade", "x")],
-    [("Connection", "keep-alive, Upgrade"), ("Upgrade", "websocket")],
+    [("ProxiedConnection", "Upgrade"), ("Upgrade", "x")],
+    [("ProxiedConnection", "keep-alive, Upgrade"), ("Upgrade", "websocket")],
     [
-        ("Connection", "Upgrade, HTTP2-Settings"),
+        ("ProxiedConnection", "Upgrade, HTTP2-Settings"),
         ("Upgrade", "h2c"),
         ("HTTP2-Settings", "AAMAAABkAAQAoAAAAAIAAAAA"),
     ],

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from tests.builders import Credentials, Deployment
-from tests.journeys.proxies.wire import Answer, request
+from tests.journeys.proxies.wire import ProxiedAnswer, request
 
 TOKEN, INTROSPECT = "/oauth2/token", "/oauth2/introspect"
 Header = tuple[str, str]
@@ -81,7 +81,7 @@ class Ledger:
     misplaced: list[str] = field(default_factory=list)
     _jtis: set[str] = field(default_factory=set, repr=False)
 
-    def check(self, caller: Caller, request_id: str, answer: Answer) -> None:
+    def check(self, caller: Caller, request_id: str, answer: ProxiedAnswer) -> None:
         """Note the answer if it is misplaced."""
         body = answer.json
         claims = claims_of(body["access_token"]) if "access_token" in body else body

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from tests.journeys.proxies.attacks import ATTACKS, Attack, Attacker
 from tests.journeys.proxies.callers import Caller, Ledger, mixed_callers, new_id, one_attacker
-from tests.journeys.proxies.wire import Connection, connected
+from tests.journeys.proxies.wire import ProxiedConnection, connected
 from tests.journeys.running_issuer import RunningIssuer
 
 ATTACKERS = 6
@@ -27,7 +27,7 @@ def behind_proxies(folder: Path) -> RunningIssuer:
 
 
 @dataclass(frozen=True)
-class Load:
+class ProxyLoad:
     """The callers, and the attackers. The seed decides what attackers send."""
 
     callers: Sequence[Caller]
@@ -91,7 +91,7 @@ class Load:
                 await asyncio.sleep(BETWEEN_ATTACKS)
 
 
-async def ask(connection: Connection, caller: Caller, ledger: Ledger) -> None:
+async def ask(connection: ProxiedConnection, caller: Caller, ledger: Ledger) -> None:
     """Requests for a token, and for its introspection."""
     own = new_id("token")
     connection.send(caller.token(own))
@@ -103,7 +103,7 @@ async def ask(connection: Connection, caller: Caller, ledger: Ledger) -> None:
 
 
 async def answered(
-    connection: Connection, caller: Caller, own: str, ledger: Ledger, member: str
+    connection: ProxiedConnection, caller: Caller, own: str, ledger: Ledger, member: str
 ) -> Any:
     """The member of the answer; None if it is refused."""
     answer = await connection.answer()

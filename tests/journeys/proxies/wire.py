@@ -16,7 +16,7 @@ CONTINUE = b"HTTP/1.1 100"
 
 
 @dataclass(frozen=True)
-class Answer:
+class ProxiedAnswer:
     status: int
     headers: dict[str, str]
     body: bytes
@@ -50,7 +50,7 @@ def chunked(body: bytes, trailers: Iterable[tuple[str, str]] = ()) -> bytes:
     return b"".join([*chunks, b"0\r\n", *fields, CRLF])
 
 
-class Connection:
+class ProxiedConnection:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
@@ -69,7 +69,7 @@ class Connection:
         """The peer sees a reset."""
         self._writer.transport.abort()
 
-    async def answer(self) -> Answer:
+    async def answer(self) -> ProxiedAnswer:
         """The next answer. `OSError`, `TimeoutError` or `EOFError` if there is none."""
         async with asyncio.timeout(PATIENCE):
             head = CONTINUE
@@ -80,7 +80,7 @@ class Connection:
             for line in lines:
                 name, _, value = line.partition(":")
                 headers[name.strip().lower()] = value.strip()
-            return Answer(int(first.split()[1]), headers, await self._body(headers))
+            return ProxiedAnswer(int(first.split()[1]), headers, await self._body(headers))
 
     async def _body(self, headers: dict[str, str]) -> bytes:
         if "content-length" in headers:
@@ -95,12 +95,12 @@ class Connection:
 
 
 @asynccontextmanager
-async def connected(port: int, address: str = LOOPBACK) -> AsyncIterator[Connection]:
+async def connected(port: int, address: str = LOOPBACK) -> AsyncIterator[ProxiedConnection]:
     """A connection from this address of loopback."""
     reader, writer = await asyncio.open_connection(
         LOOPBACK, port, limit=MAX_HEAD, local_addr=(address, 0)
     )
     try:
-        yield Connection(reader, writer)
+        yield ProxiedConnection(reader, writer)
     finally:
         writer.transport.abort()
