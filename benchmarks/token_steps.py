@@ -25,9 +25,9 @@ from starlette.types import Message
 
 from benchmarks.bare import KINDS
 from benchmarks.durable_audit import deployment_with_client
-from benchmarks.token_server import Nothing
+from benchmarks.token_server import store_nothing
 from issuer import logs
-from issuer.audit import Actor, Event
+from issuer.audit import Actor, AuditWriter, Event
 from issuer.audit.own_chain import OwnChain
 from issuer.composition import Composition
 from issuer.metrics import Metrics
@@ -60,13 +60,13 @@ BODY = b"grant_type=client_credentials"
 
 def steps(services: Composition, client: Credentials, alg: str) -> Iterator[tuple[str, float]]:
     """By name, in microseconds."""
-    server, clock = IssuerAuthorizationServer(services), services.clock
+    server, clock = IssuerAuthorizationServer(services.protocol), services.clock
     pool = WorkerPool("pool", 1, 1)
     checks = CredentialChecks(
         services.tokens.client_authentication, services.tokens.last_use, RateLimits(), pool, clock
     )
     services.tokens.changes.require_current = lambda: None  # type: ignore[method-assign]
-    services.audit.writer.record = Nothing().record  # type: ignore[method-assign]
+    AuditWriter.record = store_nothing  # type: ignore[method-assign]
     writer = services.audit.writer
     refusals = Refusals(writer, services.audit.refusals, clock)
     endpoint = TokenEndpoint(

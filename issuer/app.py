@@ -27,6 +27,7 @@ from issuer.clock import Clock
 from issuer.composition import Composition, compose
 from issuer.health import health_paths, health_routes
 from issuer.http import AccessLog, NeverFramed, OnlyUnder, RequestFrame, ShortWay
+from issuer.keys import Keyring
 from issuer.metrics import Metrics
 from issuer.metrics_route import metrics_path, metrics_route, metrics_security_scheme
 from issuer.oauth import (
@@ -64,13 +65,10 @@ _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 _SECONDS_OF_A_THREAD = 0.0005  # a tenth of the default
 
 
-def create_app(settings: Settings, clock: Clock | None = None) -> ShortWay:
-    """The application for `settings`, on an initialised database.
-
-    `ConfigurationError` says in one sentence why the server cannot start.
-    """
-    parts = compose(settings, clock)
-    limits = build_limits(settings, parts.clock)
+def create_app(parts: Composition) -> ShortWay:
+    """The application; `ConfigurationError` says in one sentence why the server cannot start."""
+    settings, clock = parts.settings, parts.clock
+    limits = build_limits(settings, clock)
     queries = WorkerPool("queries", _QUERY_WORKERS, _QUERY_QUEUE)
     plans = WorkerPool("plans", _PLANS_AT_ONCE, queue=0)
     lints = WorkerPool("lints", 1, _LINTS_WAITING)
@@ -105,37 +103,37 @@ def create_app(settings: Settings, clock: Clock | None = None) -> ShortWay:
         # Otherwise it looks for OpenTelemetry in the environment at each request.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    server = IssuerAuthorizationServer(parts)
-    metrics = _add_metrics(app, parts, server.grants)
-    protocol = protocol_routes(parts, server, queries, passwords, metrics, limits)
+    server = IssuerAuthorizationServer(parts.protocol)
+    metrics = _add_metrics(app, settings, parts.keys.keyring, clock, server.grants)
+    protocol = protocol_routes(parts.protocol, server, queries, passwords, metrics, limits)
     app.router.routes.extend(protocol)
-    app.router.routes.extend(health_routes(parts))
+    app.router.routes.extend(health_routes(parts.probes))
     paths = {**protocol_paths(settings, server.grants), **health_paths(settings)}
     _describe(app, paths, security_schemes())
     app.router.routes.extend(web_routes(settings, parts.clock))
     app.router.routes.extend(admin_routes(base))
     _render_openapi_once(app)
     install_problem_handlers(app)
-    layer = admin_layers(RefusalPace(parts.clock))
+    layer = admin_layers(RefusalPace(clock))
     app.add_middleware(OnlyUnder, prefix=f"{base}/admin/", layer=layer)
     app.add_middleware(OnlyUnder, prefix=f"{base}/docs", layer=NeverFramed)
     app.add_middleware(RequestFrame, unforeseen=unforeseen)
     app.state.administration = parts.administration
-    app.state.parts = parts
     app.state.plans = plans
     app.state.lints = lints
     return ShortWay(app, {route.path: route.endpoint for route in protocol})
 
 
-def _add_metrics(app: FastAPI, parts: Composition, grant_types: Iterable[str]) -> Metrics:
+def _add_metrics(
+    app: FastAPI, settings: Settings, keyring: Keyring, clock: Clock, grant_types: Iterable[str]
+) -> Metrics:
     """The metrics; `/metrics` exists only with `ISSUER_METRICS_TOKEN`."""
-    settings = parts.settings
     if settings.metrics_token is None:
         return Metrics()
     # Imported here: the library needs memory, and reads the environment on import.
     from issuer.prometheus import PrometheusMetrics  # noqa: PLC0415
 
-    metrics = PrometheusMetrics(parts.keys.keyring, parts.clock, grant_types)
+    metrics = PrometheusMetrics(keyring, clock, grant_types)
     route = metrics_route(settings, settings.metrics_token, metrics.exposition)
     app.router.routes.append(route)
     _describe(app, metrics_path(settings), metrics_security_scheme())
@@ -179,7 +177,7 @@ def app_from_environment() -> ASGIApp:
     """The application as each worker process of `issuer serve` builds it."""
     settings = Settings.from_environment()
     logs.configure(settings.log_level)
-    app: ASGIApp = create_app(settings)
+    app: ASGIApp = create_app(compose(settings))
     if settings.access_log:
         app = AccessLog(app)
     # The application lives as long as the process: exclude it from garbage collection. Not in

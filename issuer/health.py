@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from issuer.audit import Actor, Event
-from issuer.composition import Composition
+from issuer.composition import ProbeParts
 from issuer.database.outage import LOG_EVERY
 from issuer.errors import DatabaseUnavailable, IssuerError
 from issuer.settings import Settings
@@ -26,9 +26,9 @@ class ReadinessProbe:
     Requests share one check and its result, so that no caller can load the database with probes.
     """
 
-    def __init__(self, parts: Composition) -> None:
+    def __init__(self, parts: ProbeParts) -> None:
         self._clock = parts.clock
-        self._audit = parts.audit.writer
+        self._audit = parts.audit_writer
         self._require_ready = parts.readiness.require
         # A worker of its own: a flood of requests must not make a working server look broken.
         self._worker = WorkerPool("readiness", workers=1, queue=0)
@@ -68,7 +68,7 @@ class ReadinessProbe:
             log.warning("not_ready", cause=cause)
 
 
-def health_routes(parts: Composition) -> list[Route]:
+def health_routes(parts: ProbeParts) -> list[Route]:
     """`/healthz`: the process answers. `/readyz`: tokens can be issued now."""
     readiness = ReadinessProbe(parts)
 

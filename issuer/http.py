@@ -148,7 +148,6 @@ class ShortWay:
 
     def __init__(self, rest: FastAPI, endpoints: Mapping[str, ASGIApp]) -> None:
         self.rest = rest
-        self.state = rest.state
         self._endpoints = {path: RequestFrame(endpoint) for path, endpoint in endpoints.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 from issuer.audit import Actor
 from issuer.clients import ClientFields, NewClient, SecretFields
 from issuer.clock import Clock
-from issuer.composition import Composition, UnitOfWork, compose
+from issuer.composition import Administration, UnitOfWork, compose
 from issuer.composition.composition import compose_with
 from issuer.composition.foundation import (
     MASTER_KEY,
+    Foundation,
     build_sealer,
     is_sealed,
     lost_master_key,
@@ -71,7 +72,7 @@ def initialise(settings: Settings, actor: Actor, clock: Clock | None = None) -> 
             parts = compose_with(settings, clock, sealer)
             try:
                 parts.keys.keyring.put_in_order()
-                secret = _ensure_admin(parts, actor)
+                secret = _ensure_admin(parts.administration, settings.url, actor)
             finally:
                 parts.database.dispose()
     finally:
@@ -129,7 +130,7 @@ def change_master_key(settings: Settings, actor: Actor) -> Rewrapped:
     try:
         with only_one(parts.database, "key rewrap"):
             file = _with_new_master_key(settings)
-            keys = _rewrapped(parts, actor, may_be_done=file is not None)
+            keys = _rewrapped(parts.foundation, actor, may_be_done=file is not None)
             parts.database.erasure.run()
             if file is not None:
                 _write_words(file, _words(file)[:1])
@@ -201,11 +202,10 @@ def _with_new_master_key(settings: Settings) -> Path | None:
     return path
 
 
-def _rewrapped(parts: Composition, actor: Actor, *, may_be_done: bool) -> int:
-    with parts.database.changing() as session:
-        is_new = current_mark(session) != parts.foundation.sealer.newest
-        trail = parts.foundation.trails.begin(session, actor)
-        keys = rewrap(session, parts.foundation.sealer, trail)
+def _rewrapped(foundation: Foundation, actor: Actor, *, may_be_done: bool) -> int:
+    with foundation.database.changing() as session:
+        is_new = current_mark(session) != foundation.sealer.newest
+        keys = rewrap(session, foundation.sealer, foundation.trails.begin(session, actor))
     if not (is_new or keys or may_be_done):
         # An operator who put the new key last would remove the old one next, which is in use.
         raise ConfigurationError(
@@ -226,12 +226,12 @@ def _write_words(path: Path, words: list[str]) -> None:
         raise ConfigurationError(f"{path} cannot be written: {error}.") from None
 
 
-def _ensure_admin(parts: Composition, actor: Actor) -> str | None:
-    with parts.administration.changing(actor) as work:
+def _ensure_admin(administration: Administration, own_audience: str, actor: Actor) -> str | None:
+    with administration.changing(actor) as work:
         work.audiences.ensure_own()
         if work.clients.exists(ADMIN_CLIENT):
             return None
-        return _new_admin(work, parts.settings.url)
+        return _new_admin(work, own_audience)
 
 
 def _recovered(work: UnitOfWork, own_audience: str) -> str:

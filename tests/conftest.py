@@ -11,6 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from issuer.app import create_app
+from issuer.composition import compose
 from issuer.settings import Settings
 from tests.builders import Credentials, Deployment, FakeClock, initialised, settings_for
 from tests.databases import PostgreSQL, copied, shared_postgresql
@@ -157,9 +158,10 @@ def opened(
 def deployment(opened: Initialized, clock: FakeClock) -> Iterator[Deployment]:
     """A running issuer with an audience `my-os`, its server reachable through `http`."""
     settings = opened.settings
-    app = create_app(settings, clock)
+    composition = compose(settings, clock)
+    app = create_app(composition)
     with TestClient(app, base_url=settings.url) as http:
-        deployment = Deployment(app.state.parts, opened.admin, http)
+        deployment = Deployment(composition, opened.admin, http)
         deployment.audience("my-os")
         yield deployment
     # FastAPI keeps functions of each app until the process ends, and they refer to the app:

@@ -9,6 +9,7 @@ from sqlalchemy import event
 from starlette.testclient import TestClient
 
 from issuer.app import create_app
+from issuer.composition import compose
 from issuer.settings import Settings
 from tests.builders import Deployment, FakeClock, initialised
 
@@ -78,7 +79,7 @@ def test_the_description_is_valid_openapi_and_names_every_endpoint(http: httpx.C
 def test_the_description_is_rendered_once(settings: Settings):
     """Rendering takes longer than issuing a token, and needs no authentication."""
     initialised(settings, FakeClock())
-    app = create_app(settings)
+    app = create_app(compose(settings))
     with TestClient(app, base_url=settings.url) as http:
         described = http.get("/openapi.json").content
         app.rest.openapi_schema = {"openapi": "none"}

@@ -110,6 +110,14 @@ def test_a_library_is_imported_only_where_it_belongs(library: str):
     assert not unexpected
 
 
+def test_only_what_starts_a_process_holds_all_parts():
+    holders = {file for file in FILES if "Composition" in names_imported(file)}
+    assert {file for file in holders if not file.startswith("composition/")} == {
+        "app.py",
+        "cli/opening.py",
+    }
+
+
 def test_no_two_classes_have_the_same_name():
     found: dict[str, list[str]] = {}
     for folder in ("issuer", "tests", "benchmarks", "examples"):
@@ -134,6 +142,11 @@ def below(here: str) -> set[str]:
         verifier = {"agentos"} if here == "cli" else set()
         return FOUNDATION | DOMAIN.keys() | BETWEEN | verifier
     return FOUNDATION | DOMAIN.keys() | BETWEEN | INTERFACES | ENTRY_POINTS
+
+
+def names_imported(file: str) -> set[str]:
+    tree = ast.walk(ast.parse((SOURCE / file).read_text()))
+    return {alias.name for node in tree if isinstance(node, ast.ImportFrom) for alias in node.names}
 
 
 def imports(file: str) -> Iterator[str]:

@@ -9,7 +9,7 @@ import httpx
 import jwt
 
 from issuer.cli.demo import Demo
-from issuer.cli.opening import opened, operator
+from issuer.cli.opening import administering, operator
 from issuer.errors import Unavailable
 from issuer.settings import Settings
 
@@ -96,8 +96,8 @@ class Calls:
 
     def revoke(self, kid: str) -> None:
         with (
-            opened(self._settings) as parts,
-            parts.administration.changing_keys(operator()) as work,
+            administering(self._settings) as administration,
+            administration.changing_keys(operator()) as work,
         ):
             work.keys.revoke(kid)
 

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from issuer.cli import output
 from issuer.cli.agentos_walkthrough import Walkthrough
 from issuer.cli.demo import ensure_demo
-from issuer.cli.opening import opened, operator, read_settings
+from issuer.cli.opening import administering, operator, read_settings
 from issuer.cli.serving import address, listen, serve
 from issuer.errors import ConfigurationError
 from issuer.settings import PREFIX, Settings
@@ -28,8 +28,8 @@ def demonstrate(port: int, agentos_port: int, *, as_json: bool) -> None:
     """Run the demo, then serve until a signal. `IssuerError` if a step has an unexpected result."""
     _require_agno()
     with listen(_HERE, port) as listener, _temporary_deployment(address(listener)) as settings:
-        with opened(settings) as parts:
-            demo = ensure_demo(parts, operator())
+        with administering(settings) as administration:
+            demo = ensure_demo(administration, operator())
         with _agent_os(agentos_port, settings.url, demo.audience) as agent_os:
             walkthrough = Walkthrough(settings, demo, agent_os)
             demo_thread = _DemoThread(lambda: _print_steps(walkthrough, as_json=as_json))

@@ -9,7 +9,7 @@ import typer
 from issuer.audit import Verification
 from issuer.cli import output
 from issuer.cli.input_files import content_of
-from issuer.cli.opening import opened
+from issuer.cli.opening import auditing
 from issuer.cli.options import AsJson
 from issuer.errors import IssuerError
 
@@ -37,9 +37,8 @@ def make_checkpoint(as_json: AsJson = False) -> None:
       issuer audit checkpoint > checkpoint.jwt
       issuer audit verify --checkpoint checkpoint.jwt
     """
-    with opened() as parts:
-        parts.keys.keyring.reload()
-        token = parts.audit.checkpoints.make()
+    with auditing() as audit:
+        token = audit.checkpoints.make()
     if token is None:
         raise IssuerError("The audit log is empty.")
     output.say(token, {"checkpoint": token}, as_json=as_json)
@@ -57,10 +56,8 @@ def verify_events(checkpoints: CheckpointFiles = None, as_json: AsJson = False) 
       issuer audit verify --checkpoint checkpoint.jwt --json
     """
     tokens = [token for path in checkpoints or [] for token in _tokens(path)]
-    with opened() as parts:
-        parts.keys.keyring.reload()
-        with output.working("Verifying audit events"):
-            result = parts.audit.verify(tokens)
+    with auditing() as audit, output.working("Verifying audit events"):
+        result = audit.verify(tokens)
     if as_json:
         output.print_json(result.model_dump(mode="json"))
     if result.finding is not None:

@@ -3,12 +3,13 @@
 import os
 import stat
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from issuer.composition import Composition, UnitOfWork
+from issuer.clock import Clock
+from issuer.composition import KeyParts, UnitOfWork
 from issuer.database import Database
 from issuer.errors import ConfigurationError
 from issuer.keys import KeyPolicy
@@ -81,25 +82,25 @@ def of_database(database: Database) -> Finding:
     return Finding("database", "ok", message)
 
 
-def of_clocks(parts: Composition) -> Finding:
+def of_clocks(database: Database, clock: Clock) -> Finding:
     """This machine's clock and the database's: if they differ, servers sign with different keys."""
-    drift = abs(parts.database.now() - parts.clock())
+    drift = abs(database.now() - clock())
     if drift > _MAX_DRIFT:
         apart = f"{drift.total_seconds():.0f} s"
         return Finding("clock", "warning", f"The database's is {apart} away: synchronise them.")
     return Finding("clock", "ok", "Agrees with the database clock.")
 
 
-def of_keys(parts: Composition) -> Iterator[Finding]:
-    parts.keys.keyring.reload()
-    parts.keys.keyring.require_loaded()
-    keys, now = parts.keys.keyring.keys, parts.clock()
-    for alg in parts.settings.signing_algorithms:
+def of_keys(key_parts: KeyParts, settings: Settings, now: datetime) -> Iterator[Finding]:
+    key_parts.keyring.reload()
+    key_parts.keyring.require_loaded()
+    keys = key_parts.keyring.keys
+    for alg in settings.signing_algorithms:
         signing, successor = active(keys, alg, now), next_key(keys, alg, now)
         if signing is None:
             yield Finding(f"{alg} keys", "problem", "There is no active key: run `issuer init`.")
         elif successor is None:
-            end = signing.activates_at + parts.keys.policy.sign_for
+            end = signing.activates_at + key_parts.policy.sign_for
             message = f"The active key signs until {end:%Y-%m-%d}, and there is no next key: a"
             yield Finding(f"{alg} keys", "warning", f"{message} running server creates one.")
         else:

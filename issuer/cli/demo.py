@@ -10,7 +10,7 @@ from pathlib import Path
 from issuer.audiences import AudienceFields
 from issuer.audit import Actor
 from issuer.clients import ClientFields, NewClient, SecretFields
-from issuer.composition import Composition, UnitOfWork
+from issuer.composition import Administration, UnitOfWork
 from issuer.errors import InvalidCredentials, NotFound
 from issuer.files import write_private
 from issuer.roles import Assignment, RoleFields
@@ -44,15 +44,15 @@ def demo_file(settings: Settings) -> Path:
     return settings.data_dir.absolute() / _FILE
 
 
-def ensure_demo(parts: Composition, actor: Actor) -> Demo:
+def ensure_demo(administration: Administration, actor: Actor) -> Demo:
     """The stored demo, or a new one. Resources that exist stay as they are."""
-    stored = _stored(demo_file(parts.settings))
-    if stored is not None and _works(parts, stored):
+    stored = _stored(demo_file(administration.settings))
+    if stored is not None and _works(administration, stored):
         return stored
-    password = parts.sign_in.passwords.prepared(secrets.token_urlsafe(_PASSWORD_BYTES))
-    with parts.administration.changing(actor) as work:
+    password = administration.sign_in.passwords.prepared(secrets.token_urlsafe(_PASSWORD_BYTES))
+    with administration.changing(actor) as work:
         demo = _create(work, password)
-    write_private(demo_file(parts.settings), json.dumps(asdict(demo), indent=2) + "\n")
+    write_private(demo_file(administration.settings), json.dumps(asdict(demo), indent=2) + "\n")
     return demo
 
 
@@ -62,12 +62,12 @@ def _stored(path: Path) -> Demo | None:
     return None
 
 
-def _works(parts: Composition, demo: Demo) -> bool:
+def _works(administration: Administration, demo: Demo) -> bool:
     try:
-        client = parts.tokens.client_authentication.from_database(
-            demo.client_id, demo.client_secret, parts.clock()
+        client = administration.tokens.client_authentication.from_database(
+            demo.client_id, demo.client_secret, administration.clock()
         )
-        with parts.administration.reading() as work:
+        with administration.reading() as work:
             work.users.get_by_username(demo.username)
     except (InvalidCredentials, NotFound):
         return False

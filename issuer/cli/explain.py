@@ -9,10 +9,10 @@ import typer
 from issuer.cli import completion, output
 from issuer.cli.asking import ask
 from issuer.cli.command import given, new_app
-from issuer.cli.opening import opened
+from issuer.cli.opening import administering_with_keys
 from issuer.cli.options import AgnoVersion, AsJson, AudienceOfToken
 from issuer.cli.subjects import client_and_user
-from issuer.composition import Composition
+from issuer.composition import Administration
 from issuer.errors import InvalidCredentials, InvalidField
 from issuer.explaining import Explanation, Question, ScopeSource
 
@@ -59,11 +59,12 @@ def explain(
     *subject_name, method, path = _words(words, 2 if token_stdin else 3)
     if token_stdin and client is not None:
         raise typer.BadParameter("use either --client or --token-stdin")
-    with opened() as parts:
-        parts.keys.keyring.reload()
-        subject = _token() if token_stdin else client_and_user(parts, subject_name[0], client)
+    with administering_with_keys() as administration:
+        subject = (
+            _token() if token_stdin else client_and_user(administration, subject_name[0], client)
+        )
         members = given(audience=audience, method=method, path=path, version=agno)
-        explanation = _explained(parts, Question.read({**subject, **members}))
+        explanation = _explained(administration, Question.read({**subject, **members}))
     if as_json:
         output.print_json(_as_json(explanation))
     else:
@@ -81,9 +82,9 @@ def _token() -> dict[str, object]:
     return {"token": ask("token", from_stdin=True, otherwise="--token-stdin")}
 
 
-def _explained(parts: Composition, question: Question) -> Explanation:
+def _explained(administration: Administration, question: Question) -> Explanation:
     try:
-        return parts.administration.explainer.explain(question)
+        return administration.explainer.explain(question)
     except InvalidCredentials as error:
         raise InvalidField("token", error.reason) from None
 

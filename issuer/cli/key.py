@@ -8,9 +8,9 @@ import typer
 from issuer.cli import output
 from issuer.cli.command import new_app
 from issuer.cli.key_drill import drill_rotation
-from issuer.cli.opening import opened, operator, read_settings
+from issuer.cli.opening import administering, administering_with_keys, operator, read_settings
 from issuer.cli.options import AsJson
-from issuer.composition import Composition
+from issuer.composition import Administration
 from issuer.keys.described import all_described, described
 from issuer.keys.private_key import public_pem
 from issuer.setup import change_master_key
@@ -34,9 +34,8 @@ def list_keys(as_json: AsJson = False) -> None:
       issuer key list
       issuer key list --json
     """
-    with opened() as parts:
-        parts.keys.keyring.reload()
-        _show(parts, as_json=as_json)
+    with administering_with_keys() as administration:
+        _show(administration, as_json=as_json)
 
 
 @app.command("rotate")
@@ -50,9 +49,9 @@ def rotate_keys(alg: Alg = None, as_json: AsJson = False) -> None:
       issuer key rotate
       issuer key rotate --alg ES256
     """
-    with opened() as parts:
-        parts.administration.rotate_keys(alg, operator())
-        _show(parts, as_json=as_json)
+    with administering() as administration:
+        administration.rotate_keys(alg, operator())
+        _show(administration, as_json=as_json)
 
 
 app.command("drill")(drill_rotation)
@@ -69,13 +68,13 @@ def revoke_key(kid: Kid, as_json: AsJson = False) -> None:
 
       issuer key revoke vFFQp9Sd8EVvVQbzSdTs5gGkgGpZ5hoSHQJmvwkTnP8
     """
-    with opened() as parts:
-        with parts.administration.changing_keys(operator()) as work:
+    with administering() as administration:
+        with administration.changing_keys(operator()) as work:
             key = work.keys.revoke(kid)
-        description = described(parts.keys.keyring.keys, key, parts.clock())
+        description = described(administration.keys.keyring.keys, key, administration.clock())
     output.say(
         f"Revoked {kid}. The issuer refuses its tokens within a second, verifiers within"
-        f" {parts.settings.jwks_max_age.total_seconds():.0f} s.",
+        f" {administration.settings.jwks_max_age.total_seconds():.0f} s.",
         description.model_dump(mode="json"),
         as_json=as_json,
     )
@@ -97,10 +96,9 @@ def export_keys(
     """
     if jwks and pem:
         raise typer.BadParameter("--jwks or --pem, not both")
-    with opened() as parts:
-        parts.keys.keyring.reload()
-        parts.keys.keyring.require_loaded()
-        key_set = json.loads(parts.keys.keyring.jwks.body)
+    with administering_with_keys() as administration:
+        administration.keys.keyring.require_loaded()
+        key_set = json.loads(administration.keys.keyring.jwks.body)
     if pem:
         print("".join(public_pem(key) for key in key_set["keys"]), end="")
     else:
@@ -128,6 +126,6 @@ def rewrap_keys(as_json: AsJson = False) -> None:
     )
 
 
-def _show(parts: Composition, *, as_json: bool) -> None:
-    keys = all_described(parts.keys.keyring.keys, parts.clock())
+def _show(administration: Administration, *, as_json: bool) -> None:
+    keys = all_described(administration.keys.keyring.keys, administration.clock())
     output.show_all(keys, ["kid", "alg", "state", "what"], as_json=as_json)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from issuer import logs
 from issuer.audit import Actor
-from issuer.composition import Composition, UnitOfWork, compose
+from issuer.composition import Administration, AuditParts, Composition, UnitOfWork, compose
 from issuer.settings import Settings
 
 
@@ -19,8 +19,8 @@ def read_settings() -> Settings:
 
 
 @contextmanager
-def opened(settings: Settings | None = None) -> Iterator[Composition]:
-    """The composition without its threads, on an initialised database."""
+def composed(settings: Settings | None = None) -> Iterator[Composition]:
+    """All parts, on an initialised database; without their threads."""
     parts = compose(settings or read_settings())
     try:
         yield parts
@@ -29,16 +29,39 @@ def opened(settings: Settings | None = None) -> Iterator[Composition]:
 
 
 @contextmanager
+def administering(settings: Settings | None = None) -> Iterator[Administration]:
+    """The administration, for a command with more than one transaction."""
+    with composed(settings) as parts:
+        yield parts.administration
+
+
+@contextmanager
+def administering_with_keys() -> Iterator[Administration]:
+    """The same with the signing keys loaded, so that tokens can be read."""
+    with administering() as administration:
+        administration.keys.keyring.reload()
+        yield administration
+
+
+@contextmanager
+def auditing() -> Iterator[AuditParts]:
+    """The audit log, with the signing keys loaded."""
+    with composed() as parts:
+        parts.keys.keyring.reload()
+        yield parts.audit
+
+
+@contextmanager
 def changing() -> Iterator[UnitOfWork]:
     """The transaction of a command that writes."""
-    with opened() as parts, parts.administration.changing(operator()) as work:
+    with administering() as administration, administration.changing(operator()) as work:
         yield work
 
 
 @contextmanager
 def reading() -> Iterator[UnitOfWork]:
     """The transaction of a command that only reads."""
-    with opened() as parts, parts.administration.reading() as work:
+    with administering() as administration, administration.reading() as work:
         yield work
 
 

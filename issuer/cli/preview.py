@@ -7,7 +7,7 @@ import typer
 
 from issuer.cli import completion, output
 from issuer.cli.command import given, new_app
-from issuer.cli.opening import opened
+from issuer.cli.opening import administering_with_keys
 from issuer.cli.options import AsJson, AudienceOfToken, ClientId, Scopes
 from issuer.cli.subjects import client_and_user
 from issuer.explaining import PreviewRequest
@@ -35,11 +35,10 @@ def preview(
       issuer preview ci-bot
       issuer preview web --user alice --audience my-os --scope agents:web:run
     """
-    with opened() as parts:
-        parts.keys.keyring.reload()
-        subject = client_and_user(parts, user, client) if user else {"client_id": client}
+    with administering_with_keys() as administration:
+        subject = client_and_user(administration, user, client) if user else {"client_id": client}
         request = PreviewRequest.read({**subject, **given(audience=audience, scope=scopes)})
-        result = parts.administration.explainer.preview(request, parts.clock())
+        result = administration.explainer.preview(request, administration.clock())
     if as_json:
         output.print_json({"claims": result.claims, "bytes": result.size})
     else:

@@ -9,7 +9,7 @@ import uvicorn
 
 from issuer.cli.connection import BoundedConnection
 from issuer.cli.connection_limit import limit_connections
-from issuer.cli.opening import opened
+from issuer.cli.opening import composed
 from issuer.cli.processes import fork_workers
 from issuer.cli.shared_metrics import shared_metrics
 from issuer.errors import ConfigurationError, Unavailable
@@ -58,7 +58,7 @@ def require_fit(settings: Settings) -> None:
 
     Creates missing keys, and leaves no thread behind, so that forking is safe.
     """
-    with opened(settings) as parts:
+    with composed(settings) as parts:
         build_limits(settings, parts.clock)
         parts.background.start()
         parts.background.stop()
@@ -77,14 +77,14 @@ def serve(
             announces = fork_workers(workers)
         announce = announce if announces else _nothing
 
-    class LimitedConnection(BoundedConnection):
+    class ServedConnection(BoundedConnection):
         limit = limit_connections(settings.max_connections)
 
     config = uvicorn.Config(
         _APP,
         factory=True,
         loop="uvloop",
-        http=LimitedConnection,
+        http=ServedConnection,
         ws="none",
         interface="asgi3",
         lifespan="on",

@@ -6,7 +6,7 @@ import typer
 
 from issuer.cli import output
 from issuer.cli.asking import ask
-from issuer.cli.opening import opened, operator
+from issuer.cli.opening import administering_with_keys, operator
 from issuer.cli.options import AsJson
 
 
@@ -34,11 +34,12 @@ def revoke_token(
     if jti is not None and token_stdin:
         raise typer.BadParameter("--jti or --token-stdin, not both")
     token = ask("token", from_stdin=token_stdin, otherwise="--token-stdin") if jti is None else ""
-    with opened() as parts:
-        parts.keys.keyring.reload()
-        with parts.administration.changing(operator()) as work:
-            if jti is None:
-                jti = work.token_revocations.revoke(token).jti
-            else:
-                work.token_revocations.revoke_unverified(jti)
+    with (
+        administering_with_keys() as administration,
+        administration.changing(operator()) as work,
+    ):
+        if jti is None:
+            jti = work.token_revocations.revoke(token).jti
+        else:
+            work.token_revocations.revoke_unverified(jti)
     output.say(f"Revoked the token {jti}.", {"revoked": jti}, as_json=as_json)

@@ -13,7 +13,7 @@ from issuer.cli.asking import ask
 from issuer.cli.assignments import assignment_commands
 from issuer.cli.collection import CollectionCommands
 from issuer.cli.command import new_app
-from issuer.cli.opening import changing, opened, operator
+from issuer.cli.opening import administering, changing, operator
 from issuer.cli.options import (
     AsJson,
     Claims,
@@ -80,10 +80,10 @@ def show_user(user: UserName, as_json: AsJson = False) -> None:
 
       issuer user show alice
     """
-    with opened() as parts:
-        with parts.administration.reading() as work:
+    with administering() as administration:
+        with administration.reading() as work:
             result = find(work, user)
-        state = parts.sign_in.guard.state_of(result.id)
+        state = administration.sign_in.guard.state_of(result.id)
     output.show(_UserState(**dict(result), **asdict(state)), as_json=as_json)
 
 
@@ -137,9 +137,9 @@ def set_password(
             otherwise="--password-stdin or --generate",
             twice=True,
         )
-    with opened() as parts:
-        prepared = parts.sign_in.passwords.prepared(password)
-        with parts.administration.changing(operator()) as work:
+    with administering() as administration:
+        prepared = administration.sign_in.passwords.prepared(password)
+        with administration.changing(operator()) as work:
             result = find(work, user)
             work.users.set_password(result.id, prepared)
     if generate:

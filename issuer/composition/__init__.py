@@ -4,13 +4,20 @@ No other package reads the clock, the random source or the environment by itself
 """
 
 from issuer.composition.administration import Administration
+from issuer.composition.audit import AuditParts
 from issuer.composition.composition import Composition, compose
 from issuer.composition.foundation import build_sealer, master_key_path
+from issuer.composition.handed_out import ProbeParts, ProtocolParts
+from issuer.composition.keys import KeyParts
 from issuer.composition.unit_of_work import UnitOfWork
 
 __all__ = [
     "Administration",
+    "AuditParts",
     "Composition",
+    "KeyParts",
+    "ProbeParts",
+    "ProtocolParts",
     "UnitOfWork",
     "build_sealer",
     "compose",

@@ -1,4 +1,4 @@
-"""All parts of one issuer. Only code that starts a process holds it; the rest gets single parts."""
+"""All parts of one issuer. Only code that starts a process holds them all."""
 
 from dataclasses import dataclass
 
@@ -13,6 +13,7 @@ from issuer.composition.foundation import (
     build_sealer,
     require_master_key,
 )
+from issuer.composition.handed_out import ProbeParts, ProtocolParts
 from issuer.composition.keys import KeyParts, build_keys
 from issuer.composition.readiness import Readiness
 from issuer.composition.sign_in import SignInParts, build_sign_in
@@ -25,7 +26,7 @@ from issuer.settings import Settings
 
 @dataclass(frozen=True)
 class Composition:
-    """The parts, with shortcuts to the most used parts of the foundation."""
+    """The parts, and what is handed to interfaces; with shortcuts into the foundation."""
 
     foundation: Foundation
     keys: KeyParts
@@ -34,8 +35,9 @@ class Composition:
     factors: FactorParts
     audit: AuditParts
     administration: Administration
-    readiness: Readiness
     background: BackgroundJobs
+    protocol: ProtocolParts
+    probes: ProbeParts
 
     @property
     def settings(self) -> Settings:
@@ -67,6 +69,7 @@ def compose_with(settings: Settings, clock: Clock, sealer: Sealer) -> Compositio
     sign_in = build_sign_in(foundation, tokens.directory)
     factors = build_factors(foundation, tokens.directory, sign_in)
     audit = build_audit(foundation, keys.keyring)
+    administration = build_administration(foundation, keys, tokens, sign_in, factors)
     return Composition(
         foundation,
         keys,
@@ -74,7 +77,19 @@ def compose_with(settings: Settings, clock: Clock, sealer: Sealer) -> Compositio
         sign_in,
         factors,
         audit,
-        build_administration(foundation, keys, tokens, sign_in, factors),
-        Readiness(foundation, tokens.changes, keys.keyring),
+        administration,
         build_background(foundation, keys, tokens, sign_in, audit),
+        ProtocolParts(
+            settings,
+            clock,
+            keys.keyring,
+            tokens,
+            sign_in.sign_in,
+            audit.writer,
+            audit.refusals,
+            administration,
+        ),
+        ProbeParts(
+            settings, clock, audit.writer, Readiness(foundation, tokens.changes, keys.keyring)
+        ),
     )

@@ -3,7 +3,7 @@
 from authlib.oauth2.rfc6749 import AuthorizationServer, ClientMixin, OAuth2Request
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 
-from issuer.composition import Composition
+from issuer.composition import ProtocolParts
 from issuer.directory import ClientRecord
 from issuer.oauth.errors import OAuthError
 from issuer.oauth.grants import Grant, Granted, enabled_grants
@@ -48,11 +48,11 @@ class IssuerAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
     Authentication, issuing, audit and responses are done by the endpoints of this package.
     """
 
-    def __init__(self, parts: Composition) -> None:
+    def __init__(self, parts: ProtocolParts) -> None:
         super().__init__()
         self.issuer = parts.settings.url
         self.tokens = parts.tokens
-        self.sign_in = parts.sign_in.sign_in
+        self.sign_in = parts.sign_in
         self.administration = parts.administration
         self.grants = {grant.GRANT_TYPE.value: grant for grant in enabled_grants(parts.settings)}
         for grant in self.grants.values():

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from issuer.composition import Composition
+from issuer.composition import ProtocolParts
 from issuer.http import document
 from issuer.metrics import Metrics
 from issuer.oauth.audit_events import Refusals
@@ -35,7 +35,7 @@ Endpoint: TypeAlias = Callable[[Request], Awaitable[ASGIApp]]
 
 
 def protocol_routes(
-    parts: Composition,
+    parts: ProtocolParts,
     server: IssuerAuthorizationServer,
     queries: WorkerPool,
     passwords: WorkerPool,
@@ -43,11 +43,11 @@ def protocol_routes(
     limits: RateLimits,
 ) -> list[Route]:
     """Every protocol endpoint, under the path of `ISSUER_URL`."""
-    settings, clock, tokens, keyring = parts.settings, parts.clock, parts.tokens, parts.keys.keyring
-    rounds, refusals = Rounds(clock), Refusals(parts.audit.writer, parts.audit.refusals, clock)
+    settings, clock, tokens, keyring = parts.settings, parts.clock, parts.tokens, parts.keyring
+    rounds, refusals = Rounds(clock), Refusals(parts.audit_writer, parts.refusals, clock)
     checks = CredentialChecks(tokens.client_authentication, tokens.last_use, limits, queries, clock)
     shared = (refusals, clock, rounds, server, checks, queries)
-    token_endpoint = TokenEndpoint(tokens, parts.audit.writer, *shared, passwords, metrics)
+    token_endpoint = TokenEndpoint(tokens, parts.audit_writer, *shared, passwords, metrics)
     revocation_feed = RevocationFeedEndpoint(tokens, keyring, settings.signing_algorithms, queries)
     queues = {Revocation.ENDPOINT_NAME: ClientQueues(clock)}
     body, etag = rendered(metadata(settings, server))

@@ -51,7 +51,7 @@ def test_a_resource_names_one_audience(deployment: Deployment):
 
 
 def test_a_token_request_may_name_a_resource_of_the_audience(
-    deployment: Deployment, token_endpoint: TokenEndpoint
+    deployment: Deployment, token_endpoint: TokenDriver
 ):
     """RFC 8707 §2. Clients add a slash to a URL without a path, or not."""
     with deployment.changing() as work:

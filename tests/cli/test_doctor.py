@@ -83,7 +83,7 @@ def test_administrators_whose_secrets_all_expire_are_a_warning(cli: Cli):
 
 def test_a_clock_that_is_wrong_is_a_warning(cli: Cli):
     with cli.composition(FakeClock()) as composition:
-        assert checks.of_clocks(composition).verdict == "warning"
+        assert checks.of_clocks(composition.database, composition.clock).verdict == "warning"
 
 
 def test_a_key_without_a_successor_is_a_warning_with_its_end(cli: Cli):
@@ -94,7 +94,8 @@ def test_a_key_without_a_successor_is_a_warning_with_its_end(cli: Cli):
             )
             work.keys.revoke(next_key.kid)
         end = next_key.activates_at
-        (finding,) = checks.of_keys(composition)
+        parts = (composition.keys, composition.settings, composition.clock())
+        (finding,) = checks.of_keys(*parts)
     assert finding.verdict == "warning"
     assert f"signs until {end:%Y-%m-%d}, and there is no next key" in finding.message
 

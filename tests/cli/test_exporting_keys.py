@@ -10,6 +10,7 @@ from joserfc.jwk import JWKRegistry, KeySet
 from starlette.testclient import TestClient
 
 from issuer.app import create_app
+from issuer.composition import compose
 from issuer.settings import Settings
 from tests.cli.driver import Cli
 
@@ -35,7 +36,7 @@ def mixed(new_cli: Cli, migrated_database_url: str) -> Cli:
 
 def published(cli: Cli) -> list[dict[str, str]]:
     settings = Settings.from_environment(cli.environment)
-    with TestClient(create_app(settings), base_url=settings.url) as http:
+    with TestClient(create_app(compose(settings)), base_url=settings.url) as http:
         return http.get("/.well-known/jwks.json").json()["keys"]
 
 

@@ -91,8 +91,8 @@ def test_with_a_port_in_use_nothing_is_created(folder: Path):
 @pytest.mark.parametrize("loss", ["file", "client", "user", "audience"])
 def test_a_lost_part_of_the_demo_is_created_again(cli: Cli, data_dir: Path, loss: str):
     with cli.composition() as composition:
-        first = ensure_demo(composition, OPERATOR)
-        assert ensure_demo(composition, OPERATOR) == first
+        first = ensure_demo(composition.administration, OPERATOR)
+        assert ensure_demo(composition.administration, OPERATOR) == first
     match loss:
         case "file":
             (data_dir / "quickstart.json").write_text("{}")
@@ -103,8 +103,8 @@ def test_a_lost_part_of_the_demo_is_created_again(cli: Cli, data_dir: Path, loss
         case "audience":
             cli.done("audience", "delete", first.audience, "--cascade")
     with cli.composition() as composition:
-        second = ensure_demo(composition, OPERATOR)
-        assert ensure_demo(composition, OPERATOR) == second
+        second = ensure_demo(composition.administration, OPERATOR)
+        assert ensure_demo(composition.administration, OPERATOR) == second
         client = composition.tokens.client_authentication.from_database(
             second.client_id, second.client_secret, composition.clock()
         )

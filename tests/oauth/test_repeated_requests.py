@@ -219,7 +219,7 @@ class CachingRequests:
 
     def __init__(self, deployment: Deployment, max_entries: int) -> None:
         self._services = deployment.services
-        self._server = IssuerAuthorizationServer(deployment.services)
+        self._server = IssuerAuthorizationServer(deployment.services.protocol)
         self._cache = GrantedCache(deployment.services.tokens.directory, max_entries)
 
     def authorize(self, form: ReceivedForm) -> None:

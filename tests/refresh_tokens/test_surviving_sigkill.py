@@ -44,7 +44,7 @@ def refresh(settings: Settings, clock: FakeClock, client: Credentials, token: st
     services.keys.keyring.tidy()
     services.keys.keyring.put_in_order()
     try:
-        granted = IssuerAuthorizationServer(services).authorize(request)
+        granted = IssuerAuthorizationServer(services.protocol).authorize(request)
     except OAuth2Error:  # reuse of a token ends its family
         return
     access_token = services.tokens.issuer.issue(granted.authorization, clock())

@@ -1,0 +1,36 @@
+"""What interfaces are handed: each the few objects that it uses."""
+
+from dataclasses import dataclass
+
+from issuer.audit import AuditWriter, GatheredRefusals
+from issuer.clock import Clock
+from issuer.composition.administration import Administration
+from issuer.composition.readiness import Readiness
+from issuer.composition.tokens import TokenParts
+from issuer.keys import Keyring
+from issuer.settings import Settings
+from issuer.users import SignIn
+
+
+@dataclass(frozen=True)
+class ProtocolParts:
+    """What the protocol endpoints use."""
+
+    settings: Settings
+    clock: Clock
+    keyring: Keyring
+    tokens: TokenParts
+    sign_in: SignIn
+    audit_writer: AuditWriter
+    refusals: GatheredRefusals
+    administration: Administration
+
+
+@dataclass(frozen=True)
+class ProbeParts:
+    """What the liveness and the readiness probe use."""
+
+    settings: Settings
+    clock: Clock
+    audit_writer: AuditWriter
+    readiness: Readiness
