@@ -29,7 +29,7 @@ quickstart: .venv/runtime  ## install everything into .venv and serve a demo iss
 	@exec $(BIN)/issuer quickstart $(ARGS)
 
 demo: .venv/demo  ## serve a demo issuer and an AgentOS that accepts its tokens
-	@exec $(BIN)/issuer quickstart --agentos $(ARGS)
+	@exec $(BIN)/python examples/demo.py $(ARGS)
 
 test: lint $(PROXIES) $(AGNO_VENVS:=/installed) $(call node_modules,$(FOREIGN_CLIENTS))  ## lint, check types, run every test that is not slow (ARGS='-k jwks')
 	$(PYTEST) -m 'not slow' $(ARGS)

@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 import typer
 
 from issuer.cli import output
-from issuer.cli.agentos_demo import demonstrate
 from issuer.cli.command import new_app
 from issuer.cli.demo import Demo, demo_file, ensure_demo
 from issuer.cli.opening import administering, operator, read_settings
@@ -39,12 +38,6 @@ def quickstart(
             help="Port to listen on; 0 for a free one. Default: the port of ISSUER_URL.",
         ),
     ] = None,
-    agentos: Annotated[
-        bool, typer.Option("--agentos", help="Demonstrate with a real AgentOS, on temporary data.")
-    ] = False,
-    agentos_port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port of that AgentOS; 0 for a free one.")
-    ] = 7777,
     as_json: AsJson = False,
 ) -> None:
     """Create a demo configuration, and serve it until Ctrl-C.
@@ -52,22 +45,12 @@ def quickstart(
     It creates the data directory, a demo audience, a role, a client and a user. It prints a curl
     command that gets a token, and the lines for an AgentOS. Run again, it uses the same data.
 
-    With --agentos it also starts a real AgentOS (agno must be installed) and shows a call that
-    is allowed, one that is refused, and that the AgentOS refuses a revoked key. This demo reads
-    no settings from the environment and deletes its data at the end.
-
     Examples:
 
       issuer quickstart
       issuer quickstart --port 9100
-      issuer quickstart --agentos
     """
     end_quietly_on_signals()
-    if agentos:
-        if host != _HERE:
-            raise typer.BadParameter("--agentos listens on 127.0.0.1 only: leave --host out")
-        demonstrate(_PORT if port is None else port, agentos_port, as_json=as_json)
-        return
     with listen(host, _port(port)) as listener:
         # The server reads them too. Its log would only hide what is printed here.
         os.environ.setdefault("ISSUER_URL", address(listener).replace("[::1]", "localhost"))

@@ -134,16 +134,20 @@ class Cli:
 
 
 class Program:
-    """`issuer …` in a process of its own. Its standard streams are files."""
+    """`issuer …`, or another command, in its own process. Its standard streams are files."""
 
     def __init__(
-        self, folder: Path, environment: Mapping[str, str], arguments: Sequence[str]
+        self,
+        folder: Path,
+        environment: Mapping[str, str],
+        arguments: Sequence[str],
+        command: Sequence[str] = OURS,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._files = [folder / "stdout", folder / "stderr"]
         with self._files[0].open("wb") as out, self._files[1].open("wb") as err:
             self._process = subprocess.Popen(
-                [*OURS, *arguments],
+                [*command, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -199,9 +203,11 @@ def _as_from_a_shell() -> None:
 
 
 @contextmanager
-def running(folder: Path, environment: Mapping[str, str], *arguments: str) -> Iterator[Program]:
+def running(
+    folder: Path, environment: Mapping[str, str], *arguments: str, command: Sequence[str] = OURS
+) -> Iterator[Program]:
     """A program that is killed at the end of the block if it still runs then."""
-    program = Program(folder, environment, arguments)
+    program = Program(folder, environment, arguments, command)
     try:
         yield program
     finally:

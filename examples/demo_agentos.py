@@ -1,17 +1,14 @@
-"""A real AgentOS for the demo, in its own process. Its agents need no model and no API key.
+"""The AgentOS of examples/demo.py. Its agents need no model and no API key.
 
-    python -m issuer.cli.stub_agent_os FD ISSUER AUDIENCE
+    python examples/demo_agentos.py FD ISSUER AUDIENCE
 
-serves on the listening socket `FD` until SIGTERM, or until its standard input ends, as it does
-when the parent process ends.
+serves on the listening socket `FD`, and prints its URL once it answers.
 """
 
 import logging
 import os
-import signal
 import socket
 import sys
-import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -22,7 +19,6 @@ from agno.models.response import ModelResponse
 from agno.os import AgentOS
 
 from issuer.agentos import Verifier
-from issuer.cli.processes import end_quietly_on_signals
 
 AGENTS = ("web", "billing")
 
@@ -56,29 +52,29 @@ class StubModel(Model):
         return response
 
 
-def built(issuer: str, audience: str) -> Any:
-    """The app of an AgentOS that accepts tokens of `issuer`."""
+class AnnouncingServer(uvicorn.Server):
+    """Prints where it serves, once it answers."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        host, port = (sockets or [])[0].getsockname()
+        print(f"http://{host}:{port}", flush=True)
+        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - no one reads the log of agno
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
+def main(descriptor: str, issuer: str, audience: str) -> None:
+    logging.basicConfig(level=logging.ERROR)  # when both are stopped, the issuer may go first
     agents: list[Any] = [
         Agent(id=name, name=name, model=StubModel(f"The agent {name} answers."), telemetry=False)
         for name in AGENTS
     ]
     verifier = Verifier(issuer, audience=audience)
     agent_os = AgentOS(id=audience, agents=agents, telemetry=False, **verifier.auth())
-    return verifier.attach(agent_os.get_app())
-
-
-def _end_with_standard_input() -> None:
-    while os.read(sys.stdin.fileno(), 1024):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
+    app = verifier.attach(agent_os.get_app())
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3)
+    AnnouncingServer(config).run(sockets=[socket.socket(fileno=int(descriptor))])
 
 
 if __name__ == "__main__":
-    end_quietly_on_signals()
-    logging.basicConfig(level=logging.ERROR)  # when both are stopped, the issuer may go first
-    threading.Thread(target=_end_with_standard_input, daemon=True).start()
-    descriptor, issuer, audience = sys.argv[1:]
-    config = uvicorn.Config(
-        built(issuer, audience), log_level="warning", timeout_graceful_shutdown=3
-    )
-    uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(descriptor))])
+    main(*sys.argv[1:])
