@@ -1,8 +1,17 @@
 """The client or user that an argument names."""
 
-from issuer.cli.user import find
-from issuer.composition import Administration
+from contextlib import suppress
+
+from issuer.composition import Administration, UnitOfWork
 from issuer.errors import NotFound
+from issuer.users import User
+
+
+def find_user(work: UnitOfWork, id_or_name: str) -> User:
+    """The user of that id, else of that name; `NotFound` if there is neither."""
+    with suppress(NotFound):
+        return work.users.get(id_or_name)
+    return work.users.get_by_username(id_or_name)
 
 
 def client_and_user(
@@ -16,7 +25,7 @@ def client_and_user(
         if client is None and work.clients.exists(name):
             return {"client_id": name}
         try:
-            user_id = find(work, name).id
+            user_id = find_user(work, name).id
         except NotFound:
             raise NotFound("user" if client else "client or user", name) from None
     return {"user_id": user_id} if client is None else {"user_id": user_id, "client_id": client}

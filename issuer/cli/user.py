@@ -1,18 +1,17 @@
 """`issuer user`."""
 
 import secrets
-from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
 
 import typer
 
-from issuer.cli import completion, output
+from issuer.cli import completion, output, user_factor
 from issuer.cli.asking import ask
 from issuer.cli.assignments import assignment_commands
 from issuer.cli.collection import CollectionCommands
-from issuer.cli.command import new_app
+from issuer.cli.command import given, new_app
 from issuer.cli.opening import administering, changing, operator
 from issuer.cli.options import (
     AsJson,
@@ -23,26 +22,22 @@ from issuer.cli.options import (
     PasswordStdin,
     UserName,
 )
-from issuer.composition import UnitOfWork
-from issuer.errors import NotFound
+from issuer.cli.subjects import find_user
+from issuer.sign_in import InvitationFields
 from issuer.users import USER, User
 
 _GENERATED_BYTES = 18  # 24 characters
 
 
-def find(work: UnitOfWork, id_or_name: str) -> User:
-    """The user of that id, else of that name; `NotFound` if there is neither."""
-    with suppress(NotFound):
-        return work.users.get(id_or_name)
-    return work.users.get_by_username(id_or_name)
-
-
 app = new_app("People with a password (RFC 6749 §1.1), by id or user name.")
 app.add_typer(
-    assignment_commands("user", "alice", lambda work, name: find(work, name).id, completion.users),
+    assignment_commands(
+        "user", "alice", lambda work, name: find_user(work, name).id, completion.users
+    ),
     name="role",
 )
-commands = CollectionCommands(app, USER, UserName, find)
+app.add_typer(user_factor.app, name="factor")
+commands = CollectionCommands(app, USER, UserName, find_user)
 
 _USERNAME = Annotated[str, typer.Argument(help="The name to sign in with.")]
 _NEW_USERNAME = Annotated[str | None, typer.Option(help="New name to sign in with.")]
@@ -82,7 +77,7 @@ def show_user(user: UserName, as_json: AsJson = False) -> None:
     """
     with administering() as administration:
         with administration.reading() as work:
-            result = find(work, user)
+            result = find_user(work, user)
         state = administration.sign_in.guard.state_of(result.id)
     output.show(_UserState(**dict(result), **asdict(state)), as_json=as_json)
 
@@ -140,12 +135,48 @@ def set_password(
     with administering() as administration:
         prepared = administration.sign_in.passwords.prepared(password)
         with administration.changing(operator()) as work:
-            result = find(work, user)
+            result = find_user(work, user)
             work.users.set_password(result.id, prepared)
     if generate:
         output.show(result, as_json=as_json, password=password)
     else:
         output.say(f"The password of {user} is set.", {"id": result.id}, as_json=as_json)
+
+
+@app.command("invite")
+def invite(
+    user: UserName,
+    lifetime: Annotated[
+        str | None,
+        typer.Option(metavar="DURATION", help="How long the link works. Default: 72h."),
+    ] = None,
+    cancel: Annotated[
+        bool, typer.Option("--cancel", help="Make the current link useless instead.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print a link with which a user sets a password or a passkey, once.
+
+    Send it to that person alone: whoever opens it first becomes the user. It replaces an earlier
+    link. Second factors that the user has stay.
+
+    Examples:
+
+      issuer user invite alice
+      issuer user invite alice --lifetime 24h
+      issuer user invite alice --cancel
+    """
+    fields = InvitationFields.read(given(lifetime=lifetime))
+    with changing() as work:
+        user_id = find_user(work, user).id
+        invitation = None if cancel else work.invitations.create(user_id, fields)
+        if cancel:
+            work.invitations.delete(user_id)
+    if invitation is None:
+        output.say(f"The link of {user} is useless now.", {"cancelled": user_id}, as_json=as_json)
+    else:
+        members = {"id": user_id, **invitation.model_dump(mode="json")}
+        output.say(invitation.url, members, as_json=as_json)
 
 
 @app.command("revoke-tokens")
@@ -159,7 +190,7 @@ def revoke_tokens(user: UserName, as_json: AsJson = False) -> None:
       issuer user revoke-tokens alice
     """
     with changing() as work:
-        user_id = find(work, user).id
+        user_id = find_user(work, user).id
         work.users.revoke_tokens(user_id)
     output.say(f"The tokens of {user} are revoked.", {"revoked": user_id}, as_json=as_json)
 
@@ -175,7 +206,7 @@ def unlock_user(user: UserName, as_json: AsJson = False) -> None:
       issuer user unlock alice
     """
     with changing() as work:
-        user_id = find(work, user).id
+        user_id = find_user(work, user).id
         work.users.unlock(user_id)
     output.say(f"The user {user} is unlocked.", {"unlocked": user_id}, as_json=as_json)
 

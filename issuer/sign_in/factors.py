@@ -58,6 +58,12 @@ class Factors:
         self._user(user_id)
         return sorted((_factor(row) for row in self._rows(user_id)), key=lambda factor: factor.id)
 
+    def get(self, user_id: str, factor_id: str) -> Factor:
+        for factor in self.of_user(user_id):
+            if factor.id == factor_id:
+                return factor
+        raise NotFound("second factor", factor_id)
+
     def recovery_codes_left(self, user_id: str) -> int:
         return self._store.recovery_codes_left(user_id)
 

@@ -1,0 +1,77 @@
+"""`/users/{id}/factors` and `/users/{id}/invitation`: how a user signs in."""
+
+from fastapi import Response
+
+from issuer.admin.access import Caller
+from issuer.admin.problems import documented
+from issuer.admin.representations import (
+    Cursor,
+    IfMatch,
+    Limit,
+    Page,
+    never_stored,
+    page_of,
+    require_match,
+)
+from issuer.admin.routes import admin_router
+from issuer.admin.urls import location
+from issuer.sign_in import Factor, InvitationFields, NewInvitation
+from issuer.users import USER
+
+router = admin_router("/users/{id}", "users")
+
+
+@router.get("/factors", responses=documented("not-found", "invalid-cursor"))
+def list_factors(caller: Caller, id: str, limit: Limit = 50, cursor: Cursor = None) -> Page[Factor]:
+    """List the second factors of a user in order of id; never a secret."""
+    with caller.work(USER.read) as work:
+        factors = work.factors.of_user(id)
+    return page_of("factors", factors, lambda factor: factor.id, cursor, limit)
+
+
+@router.delete(
+    "/factors/{factor_id}",
+    status_code=204,
+    responses=documented("not-found", "precondition-failed"),
+)
+def delete_factor(caller: Caller, id: str, factor_id: str, if_match: IfMatch = None) -> None:
+    """Remove a second factor, revoke all tokens of the user and end its sessions."""
+    with caller.work(USER.write) as work:
+        require_match(if_match, work.factors.get(id, factor_id))
+        work.factors.revoke(id, factor_id)
+
+
+@router.delete("/factors", status_code=204, responses=documented("not-found"))
+def reset_factors(caller: Caller, id: str) -> None:
+    """Remove all second factors and recovery codes, revoke all tokens and end all sessions.
+
+    The user signs in with the password alone, or sets up a new second factor if one is required.
+    """
+    with caller.work(USER.write) as work:
+        work.factors.reset(id)
+
+
+@router.post(
+    "/invitation",
+    status_code=201,
+    responses=documented("not-found", "not-allowed", body=True),
+)
+def create_invitation(
+    caller: Caller, id: str, fields: InvitationFields, response: Response
+) -> NewInvitation:
+    """Create a link with which the user sets a password or a passkey; it is shown only once.
+
+    It replaces an earlier one, works once, and for `lifetime` seconds (72 hours by default).
+    """
+    with caller.work(USER.write) as work:
+        invitation = work.invitations.create(id, fields)
+    response.headers["Location"] = location(caller, "users", id, "invitation")
+    never_stored(response)
+    return invitation
+
+
+@router.delete("/invitation", status_code=204, responses=documented("not-found"))
+def delete_invitation(caller: Caller, id: str) -> None:
+    """Make the link of a user useless."""
+    with caller.work(USER.write) as work:
+        work.invitations.delete(id)
