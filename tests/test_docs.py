@@ -17,6 +17,7 @@ from tests.journeys.running_issuer import REPOSITORY, RunningIssuer
 from tests.private_postgresql import PostgresqlServer
 
 HOW_TO = Path(__file__).parent.parent / "docs" / "how-to"
+NOWHERE = "http://127.0.0.1:1"
 COMMAND = re.compile(r"^\$ issuer (.+)$", re.MULTILINE)
 
 
@@ -81,6 +82,21 @@ def test_a_manifest_is_planned_and_applied_as_the_page_says(issuer: RunningIssue
         said = cli.done(*shlex.split(line.replace("issuer.yaml", str(file))))
     assert "web-runner" in said
     assert cli("plan", "-f", str(file), "--detailed-exitcode").status == 0
+
+
+def test_mcp_clients_are_configured_as_the_page_says(issuer: RunningIssuer, tmp_path: Path):
+    """But no AgentOS answers, of which each `issuer connect` warns."""
+    text = (HOW_TO / "connect-an-mcp-client.md").read_text()
+    (manifest,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "issuer.yaml").write_text(manifest)
+    cli = Cli(issuer.environment)
+    for line in COMMAND.findall(text):
+        real = {"issuer.yaml": str(tmp_path / "issuer.yaml"), "https://os.example": NOWHERE}
+        for printed, replacement in real.items():
+            line = line.replace(printed, replacement)  # noqa: PLW2901
+        result = cli(*shlex.split(line))
+        assert result.status == 0, result.err
+        assert ("does not answer" in result.err) == line.startswith("connect")
 
 
 def test_the_url_is_changed_and_the_database_migrated_as_the_pages_say(tmp_path: Path):

@@ -1,4 +1,4 @@
-"""docs/how-to/connect-an-agentos.md: each example runs and answers as the page says."""
+"""The pages about AgentOS: each example runs and answers as the page says."""
 
 import json
 import os
@@ -17,8 +17,16 @@ from tests.agentos.key_server import KEYS, KeyServer, running_key_server
 from tests.agentos.tokens import Tokens
 from tests.journeys.running_issuer import REPOSITORY, process_environment
 
-PAGE = (REPOSITORY / "docs" / "how-to" / "connect-an-agentos.md").read_text()
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+HOW_TO = REPOSITORY / "docs" / "how-to"
+PAGE = (HOW_TO / "connect-an-agentos.md").read_text()
+PAGE_FOR_MCP = (HOW_TO / "connect-an-mcp-client.md").read_text()
+BLOCKS = [
+    block
+    for block in re.findall(
+        r"^```python\n(.*?)^```$", PAGE + PAGE_FOR_MCP, re.MULTILINE | re.DOTALL
+    )
+    if "Verifier(" in block
+]
 COMMANDS = re.findall(r"^\$ issuer (.+)$", PAGE, re.MULTILINE)
 RUNNER = Path(__file__).with_name("examples.py")
 
@@ -99,6 +107,15 @@ def mcp(issuers: Issuers) -> list[tuple[int, dict[str, Any]]]:
     ]
 
 
+def mcp_with_url(issuers: Issuers) -> list[tuple[int, dict[str, Any]]]:
+    documents = "/.well-known/oauth-protected-resource"
+    return [
+        (200, {"method": "GET", "url": documents}),
+        (200, {"method": "GET", "url": f"{documents}/mcp"}),
+        *mcp(issuers),
+    ]
+
+
 def several(issuers: Issuers) -> list[tuple[int, dict[str, Any]]]:
     partner_for_another = agents(issuers.partner, audience="another")
     return [
@@ -141,6 +158,7 @@ EXAMPLES: list[tuple[str, Asked]] = [
     ("cache file and status", usual),
     ("away limit", usual),
     ("no AgentOS", no_agent_os),
+    ("an MCP client", mcp_with_url),
 ]
 
 
