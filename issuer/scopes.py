@@ -22,6 +22,13 @@ ISSUER_SCOPES = frozenset(
     | {f"issuer:{name}:{action}" for name in ISSUER_RESOURCES for action in ("read", "write")}
 )
 
+# OpenID Connect Core §5.4 and §11: in the `scope` of a token, and no right at any audience.
+OPENID = "openid"
+PROFILE = "profile"
+EMAIL = "email"
+OFFLINE_ACCESS = "offline_access"
+OPENID_SCOPES = (OPENID, PROFILE, EMAIL, OFFLINE_ACCESS)
+
 MAX_SCOPE = 255
 # RFC 6749 §3.3 scope-token, in one to three non-empty parts. agno reads `agents::run` as
 # `agents:run` and ignores four parts or more: neither may be granted.
@@ -66,7 +73,7 @@ class Scope:
 @lru_cache(maxsize=16384)
 def parse(text: str) -> Scope:
     """The scope written as `text`; `InvalidScope` if the grammar or the closed list forbids it."""
-    if len(text) > MAX_SCOPE or not _GRAMMAR.fullmatch(text):
+    if len(text) > MAX_SCOPE or not _GRAMMAR.fullmatch(text) or text in OPENID_SCOPES:
         raise InvalidScope(text)
     if text == "issuer" or text.startswith("issuer:"):
         return _scope_of_issuer(text)

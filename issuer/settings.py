@@ -183,6 +183,13 @@ class Settings(BaseModel):
         timedelta(0),
         description="How long a client may repeat a refresh request whose answer was lost.",
     )
+    session_idle: Positive = Field(
+        timedelta(hours=8),
+        description="A session of a person in a browser that is not used for this long expires.",
+    )
+    session_ttl: Positive = Field(
+        timedelta(days=30), description="Maximum lifetime of a session in a browser."
+    )
     sign_in_failures: int = Field(
         10,
         ge=1,
@@ -285,9 +292,11 @@ class Settings(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _idle_ends_before_the_family(self) -> Self:
+    def _idle_is_within_the_whole_lifetime(self) -> Self:
         if self.refresh_idle > self.refresh_ttl:
             raise ValueError("ISSUER_REFRESH_IDLE may not be longer than ISSUER_REFRESH_TTL.")
+        if self.session_idle > self.session_ttl:
+            raise ValueError("ISSUER_SESSION_IDLE may not be longer than ISSUER_SESSION_TTL.")
         return self
 
     @property

@@ -18,7 +18,7 @@ from tests.databases import PostgreSQL, copied, shared_postgresql
 from tests.drivers import TokenDriver
 from tests.machine import let_children_be_interrupted, let_examples_take_their_time
 
-pytest_plugins = ["tests.scheduling", "tests.private_postgresql"]
+pytest_plugins = ["tests.scheduling", "tests.private_postgresql", "tests.sign_in.fixtures"]
 
 let_children_be_interrupted()
 let_examples_take_their_time()

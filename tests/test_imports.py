@@ -40,12 +40,22 @@ DOMAIN = {
     "users": {"resources", "audit", "authority", "roles", "directory", "revocations"},
     "directory": set(),
     "clients": {"resources", "audiences", "directory"},
-    "sign_in": {"audit", "directory", "keys", "resources", "users"},
     "keys": {"audit"},
     "rate_limits": set(),
     "manifest": {"resources", "authority", "audiences", "roles", "users", "clients", "directory"},
     "tokens": {"audit", "authority", "keys", "directory", "revocations"},
     "refresh_tokens": {"audit", "directory", "revocations", "tokens"},
+    "sign_in": {
+        "audit",
+        "authority",
+        "directory",
+        "keys",
+        "refresh_tokens",
+        "resources",
+        "revocations",
+        "tokens",
+        "users",
+    },
 }
 BETWEEN = {
     "composition",

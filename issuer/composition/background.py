@@ -9,6 +9,7 @@ from issuer.clients.last_use import WRITE_EVERY as WRITE_LAST_USE_EVERY
 from issuer.composition.audit import AuditParts
 from issuer.composition.foundation import Foundation
 from issuer.composition.keys import KeyParts, require_algorithms
+from issuer.composition.people import PeopleParts
 from issuer.composition.sign_in import SignInParts
 from issuer.composition.tokens import TokenParts
 from issuer.periodic import Periodic
@@ -60,10 +61,11 @@ class BackgroundJobs:
         self.foundation.database.dispose()
 
 
-def delete_expired(foundation: Foundation, tokens: TokenParts) -> None:
-    """Delete refresh families that have ended or expired, then entries of the feed."""
-    # In that order: entries of the feed show which families have ended.
+def delete_expired(foundation: Foundation, tokens: TokenParts, people: PeopleParts) -> None:
+    """Delete refresh families and sessions that have ended or expired, then entries of the feed."""
+    # In that order: entries of the feed show what has ended.
     tokens.refresh_tokens.delete_expired()
+    people.delete_expired()
     more = True
     while more:  # some at a time, so that other writers do not wait long
         with foundation.database.transaction() as session:
@@ -75,6 +77,7 @@ def build_background(
     keys: KeyParts,
     tokens: TokenParts,
     sign_in: SignInParts,
+    people: PeopleParts,
     audit: AuditParts,
 ) -> BackgroundJobs:
     return BackgroundJobs(
@@ -85,7 +88,9 @@ def build_background(
         audit,
         cleaning=(
             Periodic(
-                "expired-tokens", DELETE_EXPIRED_EVERY, partial(delete_expired, foundation, tokens)
+                "expired-tokens",
+                DELETE_EXPIRED_EVERY,
+                partial(delete_expired, foundation, tokens, people),
             ),
             Periodic("sign-in-attempts", CLEAR_EVERY, sign_in.guard.clear_up),
             Periodic("audit-retention", _PRUNE_EVERY, audit.prune),

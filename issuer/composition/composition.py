@@ -15,6 +15,7 @@ from issuer.composition.foundation import (
 )
 from issuer.composition.handed_out import ProbeParts, ProtocolParts
 from issuer.composition.keys import KeyParts, build_keys
+from issuer.composition.people import PeopleParts, build_people
 from issuer.composition.readiness import Readiness
 from issuer.composition.sign_in import SignInParts, build_sign_in
 from issuer.composition.tokens import TokenParts, build_tokens
@@ -33,6 +34,7 @@ class Composition:
     tokens: TokenParts
     sign_in: SignInParts
     factors: FactorParts
+    people: PeopleParts
     audit: AuditParts
     administration: Administration
     background: BackgroundJobs
@@ -68,6 +70,7 @@ def compose_with(settings: Settings, clock: Clock, sealer: Sealer) -> Compositio
     tokens = build_tokens(foundation, keys.keyring)
     sign_in = build_sign_in(foundation, tokens.directory)
     factors = build_factors(foundation, tokens.directory, sign_in)
+    people = build_people(foundation, tokens, keys.keyring)
     audit = build_audit(foundation, keys.keyring)
     administration = build_administration(foundation, keys, tokens, sign_in, factors)
     return Composition(
@@ -76,15 +79,17 @@ def compose_with(settings: Settings, clock: Clock, sealer: Sealer) -> Compositio
         tokens,
         sign_in,
         factors,
+        people,
         audit,
         administration,
-        build_background(foundation, keys, tokens, sign_in, audit),
+        build_background(foundation, keys, tokens, sign_in, people, audit),
         ProtocolParts(
             settings,
             clock,
             keys.keyring,
             tokens,
             sign_in.sign_in,
+            people,
             audit.writer,
             audit.refusals,
             administration,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from issuer.audit import AuditWriter, GatheredRefusals
 from issuer.clock import Clock
 from issuer.composition.administration import Administration
+from issuer.composition.people import PeopleParts
 from issuer.composition.readiness import Readiness
 from issuer.composition.tokens import TokenParts
 from issuer.keys import Keyring
@@ -21,6 +22,7 @@ class ProtocolParts:
     keyring: Keyring
     tokens: TokenParts
     sign_in: SignIn
+    people: PeopleParts
     audit_writer: AuditWriter
     refusals: GatheredRefusals
     administration: Administration

@@ -22,6 +22,9 @@ from issuer.resources.resource_type import FieldsT, ModelT
 from issuer.revocations import Revocations
 from issuer.roles import Assignments, Roles
 from issuer.sign_in import Factors, Invitations
+from issuer.sign_in.consents import Consents
+from issuer.sign_in.session import SessionLifetimes
+from issuer.sign_in.sessions import Sessions
 from issuer.tokens import TokenRevocations
 from issuer.users import Users
 
@@ -109,6 +112,17 @@ class UnitOfWork:
     def invitations(self) -> Invitations:
         tokens = self._factors.invitation_tokens
         return Invitations(self._transaction, self.users, self.factors, tokens)
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        settings = self._foundation.settings
+        lifetimes = SessionLifetimes(settings.session_idle, settings.session_ttl)
+        clock = self._foundation.clock
+        return Sessions(self._session, self._trail, clock, self.authority, lifetimes)
+
+    @cached_property
+    def consents(self) -> Consents:
+        return Consents(self._session, self._trail, self._foundation.clock, self.authority)
 
     @cached_property
     def assignments(self) -> Assignments:

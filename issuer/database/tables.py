@@ -461,7 +461,8 @@ class RefreshFamilyRow(Base):
     `change` is the feed's count when the family began.
 
     `handle` finds it, whichever of its tokens is shown; `digest` is that of the newest. `id` is
-    the `sid` of its access tokens, the last of which expires at `access_until`.
+    the `sid` of its access tokens, the last of which expires at `access_until`. `session_id` is a
+    claim that the client chose; `sign_in_session` is the session in which the user signed in.
     """
 
     __tablename__ = "refresh_families"
@@ -475,11 +476,87 @@ class RefreshFamilyRow(Base):
     user_id: Mapped[str] = mapped_column(String(128), index=True)
     audience_id: Mapped[str] = mapped_column(String(255), index=True)
     scopes: Mapped[list[str]]
+    openid_scopes: Mapped[list[str]]
     session_id: Mapped[str | None] = mapped_column(String(255))
+    sign_in_session: Mapped[str | None] = mapped_column(String(40), index=True)
     created_at: Mapped[datetime] = mapped_column(index=True)
     rotated_at: Mapped[datetime] = mapped_column(index=True)
     access_until: Mapped[datetime]
     change: Mapped[int] = mapped_column(BigInteger)
+
+
+class SignInSessionRow(Base):
+    """A person signed in, in one browser. The cookie holds a secret, `digest` is of it.
+
+    `change` is the feed's count when it began: a session that began before all tokens of its user
+    were revoked has ended, and is deleted afterwards. See `RevokedPrincipalRow`.
+    """
+
+    __tablename__ = "sessions"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    digest: Mapped[bytes] = mapped_column(unique=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime] = mapped_column(index=True)
+    authenticated_at: Mapped[datetime]
+    used_at: Mapped[datetime] = mapped_column(index=True)
+    methods: Mapped[list[str]]
+    address: Mapped[str | None] = mapped_column(String(64))
+    user_agent: Mapped[str | None] = mapped_column(String(255))
+    second_factor_due: Mapped[bool]
+    change: Mapped[int] = mapped_column(BigInteger)
+
+
+class AuthorizationCodeRow(Base):
+    """An authorization code (RFC 6749 §4.1.2), kept for a day after its use to detect another.
+
+    `jti`, `access_until` and `family_id` are what it gave. `change` as for `SignInSessionRow`,
+    for its user, client and audience; no foreign keys, as for `RefreshFamilyRow`.
+    """
+
+    __tablename__ = "authorization_codes"
+    __table_args__ = (Index("ix_authorization_codes_of", "user_id", "client_id"),)
+
+    digest: Mapped[bytes] = mapped_column(primary_key=True)
+    request_id: Mapped[str] = mapped_column(String(40), unique=True)
+    client_id: Mapped[str] = mapped_column(String(255))
+    user_id: Mapped[str] = mapped_column(String(128))
+    session_id: Mapped[str] = mapped_column(String(40), index=True)
+    redirect_uri: Mapped[str] = mapped_column(String(1024))
+    audience_id: Mapped[str] = mapped_column(String(255))
+    scopes: Mapped[list[str]]
+    openid_scopes: Mapped[list[str]]
+    nonce: Mapped[str | None] = mapped_column(Text)
+    code_challenge: Mapped[str] = mapped_column(String(43))
+    authenticated_at: Mapped[datetime]
+    methods: Mapped[list[str]]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    used_at: Mapped[datetime | None]
+    jti: Mapped[str | None] = mapped_column(String(40))
+    access_until: Mapped[datetime | None]
+    family_id: Mapped[str | None] = mapped_column(String(40))
+    change: Mapped[int] = mapped_column(BigInteger)
+
+
+class ConsentRow(Base):
+    """What a user allowed a client at an audience, or (`audience_id` is null) without one."""
+
+    __tablename__ = "consents"
+    __table_args__ = (Index("ix_consents_of", "user_id", "client_id"),)
+
+    id: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
+    )
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    client_id: Mapped[str] = mapped_column(
+        ForeignKey("clients.client_id", ondelete="CASCADE"), index=True
+    )
+    audience_id: Mapped[str | None] = mapped_column(
+        ForeignKey("audiences.id", ondelete="CASCADE"), index=True
+    )
+    scopes: Mapped[list[str]]
+    openid_scopes: Mapped[list[str]]
+    granted_at: Mapped[datetime]
 
 
 class AuditEventRow(Base):

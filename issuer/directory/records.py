@@ -107,6 +107,8 @@ class UserRecord:
 
     id: str
     username: str
+    name: str
+    email: str | None
     disabled: bool
     claims: Mapping[str, object]
     rights: Rights

@@ -76,13 +76,15 @@ def load_user(session: Session, user_id: str) -> UserRecord | None:
         return None
     row, has_second_factor = found
     return UserRecord(
-        row.id,
-        row.username,
-        row.disabled,
-        row.claims,
-        Rights(frozenset(), _role_grants(session, user_id)),
-        row.password_hash,
-        has_second_factor,
+        id=row.id,
+        username=row.username,
+        name=row.name,
+        email=row.email,
+        disabled=row.disabled,
+        claims=row.claims,
+        rights=Rights(frozenset(), _role_grants(session, user_id)),
+        password_hash=row.password_hash,
+        has_second_factor=has_second_factor,
     )
 
 

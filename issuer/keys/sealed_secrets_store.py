@@ -16,7 +16,11 @@ from issuer.keys.sealing import Sealer, mark_of
 CLIENT_SECRETS = "client-secrets"
 # Derived from that.
 AUDIT_CHAINS = "audit-chains"
+AUTHORIZATION_CODES = "authorization-codes"
+AUTHORIZATION_REQUESTS = "authorization-requests"
+LOGOUT_REQUESTS = "logout-requests"
 REFRESH_TOKENS = "refresh-tokens"
+SESSIONS = "sessions"
 SIGN_IN_ATTEMPTS = "sign-in-attempts"
 TOTP_SECRETS = "totp-secrets"
 RECOVERY_CODES = "recovery-codes"

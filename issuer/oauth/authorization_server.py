@@ -10,7 +10,8 @@ from issuer.oauth.grants import Grant, Granted, enabled_grants
 from issuer.oauth.introspection import Introspection
 from issuer.oauth.request import AuthenticatedRequest, ParsedRequest
 from issuer.oauth.revocation import Revocation
-from issuer.vocabulary import ErrorCode
+from issuer.refresh_tokens import Family
+from issuer.vocabulary import ErrorCode, GrantType
 
 # Endpoints for authenticated clients, besides the token endpoint. One file per endpoint.
 ENDPOINTS: list[type[Revocation | Introspection]] = [Revocation, Introspection]
@@ -53,6 +54,7 @@ class IssuerAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
         self.issuer = parts.settings.url
         self.tokens = parts.tokens
         self.sign_in = parts.sign_in
+        self.people = parts.people
         self.administration = parts.administration
         self.grants = {grant.GRANT_TYPE.value: grant for grant in enabled_grants(parts.settings)}
         for grant in self.grants.values():
@@ -71,6 +73,13 @@ class IssuerAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
                 ErrorCode.UNSUPPORTED_GRANT_TYPE, f"grant_type must be {' or '.join(self.grants)}."
             )
         return self.grants[grant_type]
+
+    def offers_what_began(self, family: Family) -> bool:
+        """Whether the grant is still offered by which the family began.
+
+        Without a session of a person it was the password grant.
+        """
+        return family.sign_in_session is not None or GrantType.PASSWORD in self.grants
 
     def authorize(self, request: AuthenticatedRequest) -> Granted:
         """What the request is granted; `OAuth2Error` if nothing."""

@@ -10,7 +10,7 @@ from issuer.directory import ClientRecord
 from issuer.errors import InvalidCredentials
 from issuer.oauth.client_authentication import WITH_CREDENTIALS
 from issuer.oauth.request import required
-from issuer.refresh_tokens import PREFIX
+from issuer.refresh_tokens import PREFIX, Family
 from issuer.scopes import ISSUER_INTROSPECT, covers
 from issuer.tokens import Authorization, still_held
 from issuer.vocabulary import GrantType
@@ -84,7 +84,7 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
         if tokens.is_revoked(token):
             return None
         members = {
-            "scope": " ".join(sorted(still_held(tokens.directory, token))),
+            "scope": _joined(token.openid_scopes, still_held(tokens.directory, token)),
             "token_type": "Bearer",
             **{name: token.claims[name] for name in _COPIED_CLAIMS if name in token.claims},
         }
@@ -99,17 +99,19 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
         user = tokens.directory.load_user(family.user_id)
         client = tokens.directory.load_client(family.client_id)
         audience = client.audiences.get(family.audience_id) if client else None
-        if user is None or client is None or audience is None or user.disabled or client.disabled:
+        if user is None or client is None or user.disabled or client.disabled:
             return None
-        if not self._may_refresh(client):
+        if (audience is None and family.scopes) or not self._may_refresh(client, family):
             return None
-        may = Authorization.of_user(user, client, audience).within(family.scopes)
+        held: frozenset[str] = frozenset()
+        if audience is not None:
+            held = Authorization.of_user(user, client, audience).within(family.scopes).scopes
         members = {
-            "scope": " ".join(sorted(may.scopes)),
+            "scope": _joined(family.openid_scopes, held),
             "token_type": "refresh_token",
             "sub": user.id,
             "username": user.username,
-            "aud": audience.id,
+            "aud": family.audience_id,
             "iss": self.server.issuer,
             "client_id": client.client_id,
             "exp": int(tokens.refresh_tokens.expires_at(family).timestamp()),
@@ -117,11 +119,15 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
         }
         return ActiveToken(client.client_id, members)
 
-    def _may_refresh(self, client: ClientRecord) -> bool:
-        """Whether the grant is enabled and the client may use it; else no token is active."""
-        grant = GrantType.REFRESH_TOKEN
-        return grant in self.server.grants and grant in client.grant_types
+    def _may_refresh(self, client: ClientRecord, family: Family) -> bool:
+        """Whether the grants are enabled and the client may use them; else no token is active."""
+        begun: bool = self.server.offers_what_began(family)
+        return begun and GrantType.REFRESH_TOKEN in client.grant_types
 
     def _username(self, user_id: str) -> dict[str, object]:
         user = self.server.tokens.directory.load_user(user_id)
         return {"username": user.username} if user else {}
+
+
+def _joined(openid_scopes: frozenset[str], scopes: frozenset[str]) -> str:
+    return " ".join([*sorted(openid_scopes), *sorted(scopes)])

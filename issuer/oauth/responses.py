@@ -11,6 +11,12 @@ from starlette.types import Receive, Scope, Send
 from issuer.oauth.errors import TOO_MANY_REQUESTS
 from issuer.tokens import AccessToken
 
+# Scripts of any origin may read the answers: they send no cookies (Fetch §3.2).
+_FOR_ANY_ORIGIN = (
+    ("Access-Control-Allow-Origin", "*"),
+    ("Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate, X-Request-Id"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class OAuthResponse:
@@ -28,7 +34,9 @@ class OAuthResponse:
         return cls(status, body, headers, error)
 
     @classmethod
-    def issuing(cls, token: AccessToken, refresh_token: str | None) -> "OAuthResponse":
+    def issuing(
+        cls, token: AccessToken, refresh_token: str | None, id_token: str | None
+    ) -> "OAuthResponse":
         """The successful response (RFC 6749 §5.1)."""
         body: dict[str, object] = {
             "access_token": token.token,
@@ -38,6 +46,8 @@ class OAuthResponse:
         }
         if refresh_token is not None:
             body["refresh_token"] = refresh_token
+        if id_token is not None:
+            body["id_token"] = id_token
         return cls(200, body, default_json_headers)
 
     @property
@@ -54,4 +64,5 @@ class OAuthResponse:
 
 @lru_cache(64)
 def _encoded(*headers: tuple[str, str]) -> tuple[tuple[bytes, bytes], ...]:
-    return tuple((name.lower().encode(), value.encode()) for name, value in headers)
+    everything = (*headers, *_FOR_ANY_ORIGIN)
+    return tuple((name.lower().encode(), value.encode()) for name, value in everything)

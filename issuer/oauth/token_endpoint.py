@@ -33,13 +33,15 @@ _MAX_WAIT = 3.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class IssuedToken:
-    """A signed token, to be sent once it is audited; with a refresh token it already is."""
+    """A signed token, to be sent once it is audited; one that was stored already is."""
 
     granted: Granted
     access_token: AccessToken
     actor: Actor
     at: datetime
+    is_audited: bool = False
     refresh_token: str | None = None
+    id_token: str | None = None
 
 
 # Between retries while other sign-in attempts are in progress: most take tens of milliseconds.
@@ -101,7 +103,7 @@ class TokenEndpoint:
             await self._refusals.audit("token.refused", error, actor)
             return OAuthResponse.refusing(error)
         self._metrics.token_issued(issued.granted.grant_type)
-        return OAuthResponse.issuing(issued.access_token, issued.refresh_token)
+        return OAuthResponse.issuing(issued.access_token, issued.refresh_token, issued.id_token)
 
     async def _issue_again(self, form: ReceivedForm) -> IssuedToken | None:
         """A token for a cached grant; None if the request must be authorized again."""
@@ -169,18 +171,23 @@ class TokenEndpoint:
         if isinstance(token, NotBefore):
             return token
         issued = IssuedToken(granted, token, actor, now)
-        if granted.store_refresh_token is None:
+        if granted.authentication is not None:
+            parts = (granted.authorization, token, granted.authentication, now)
+            issued = replace(issued, id_token=self._issuer.id_token(*parts))
+        if granted.store is None:
             return issued
-        stored = granted.store_refresh_token(issue_of(granted, token, actor))
-        return stored if isinstance(stored, NotBefore) else replace(issued, refresh_token=stored)
+        stored = granted.store(issue_of(granted, token, actor))
+        if isinstance(stored, NotBefore):
+            return stored
+        return replace(issued, is_audited=True, refresh_token=stored)
 
     async def _audited(self, outcome: IssuedToken | NotBefore) -> IssuedToken | NotBefore:
         """The token, once its audit event is durable; `NotBefore` if it was revoked meanwhile.
 
         Another process may have revoked it a moment ago: the commit of the event returns the count
-        of the feed. A refresh token was stored, audited and checked in one transaction.
+        of the feed. What was stored was audited and checked in the same transaction.
         """
-        if isinstance(outcome, NotBefore) or outcome.refresh_token is not None:
+        if isinstance(outcome, NotBefore) or outcome.is_audited:
             return outcome
         token, granted = outcome.access_token, outcome.granted
         feed_count = await self._audit_writer.record(

@@ -19,7 +19,8 @@ class Family:
     `scopes` is the upper bound for its access tokens. `handle` is derived from the part that all
     tokens of the family share. `digest` is of the newest token, created at `rotated_at` from its
     predecessor and `salt`, for the request whose digest is `asked`. `id` is the `sid` of its
-    access tokens, the last of which expires at `access_until`.
+    access tokens, the last of which expires at `access_until`. `session_id` is a claim that the
+    client chose, `sign_in_session` the session in which the user signed in, if in one.
     """
 
     id: str
@@ -27,7 +28,9 @@ class Family:
     user_id: str
     audience_id: str
     scopes: frozenset[str]
+    openid_scopes: frozenset[str]
     session_id: str | None
+    sign_in_session: str | None
     created_at: datetime
     rotated_at: datetime
     access_until: datetime

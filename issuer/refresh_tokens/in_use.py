@@ -41,7 +41,7 @@ class Presented:
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """An access token to be sent with a refresh token, and the details of its audit event."""
+    """An access token that is stored with something else, and the details of its audit event."""
 
     access_token: AccessToken
     actor: Actor
@@ -51,7 +51,10 @@ class Issue:
     def expires_at(self) -> datetime:
         return datetime.fromtimestamp(self.access_token.exp, UTC)
 
-    def record(self, trails: Trails, session: Session, family: Family) -> None:
-        """Write the audit event, in the transaction that stores the refresh token."""
+    def record(
+        self, trails: Trails, session: Session, user_id: str, family_id: str | None = None
+    ) -> None:
+        """Write the audit event, in the transaction that stores what the token depends on."""
+        named = {} if family_id is None else {"family": family_id}
         trail = trails.begin(session, self.actor)
-        trail.note("token.issued", family.user_id, **self.details, family=family.id)
+        trail.note("token.issued", user_id, **self.details, **named)

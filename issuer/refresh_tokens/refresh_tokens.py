@@ -59,31 +59,43 @@ class RefreshTokens:
         access token was revoked meanwhile: a family created beside the change that ends all
         families would outlast it.
         """
-        token, now, client_id = self._maker.first(), self._clock(), authorization.client.client_id
+        token, family = self.first_of(user.id, authorization, issue)
+        with self._database.changing() as session:
+            store = FamilyStore(session)
+            authenticated = (user.id, user.password_hash, family.client_id)
+            if not store.is_still_as_authenticated(*authenticated, family.audience_id):
+                raise InvalidCredentials("user or client changed during sign-in", user.id)
+            if self._is_revoked(session, issue.access_token, family):
+                return self.after_revocations()
+            store.add(family)
+            issue.record(self._trails, session, user.id, family.id)
+        return token
+
+    def first_of(
+        self,
+        user_id: str,
+        authorization: Authorization,
+        issue: Issue,
+        sign_in_session: str | None = None,
+    ) -> tuple[str, Family]:
+        """The first token of a new family, and the family, not yet stored."""
         assert authorization.sid is not None
-        family = Family(
+        token, now = self._maker.first(), self._clock()
+        return token, Family(
             id=authorization.sid,
-            client_id=client_id,
-            user_id=user.id,
+            client_id=authorization.client.client_id,
+            user_id=user_id,
             audience_id=authorization.audience.id,
             scopes=authorization.scopes,
+            openid_scopes=authorization.openid_scopes,
             session_id=authorization.session_id,
+            sign_in_session=sign_in_session,
             created_at=now,
             rotated_at=now,
             access_until=issue.expires_at,
             handle=self._maker.handle(token) or b"",
             digest=self._maker.digest(token),
         )
-        with self._database.changing() as session:
-            store = FamilyStore(session)
-            authenticated = (user.id, user.password_hash, client_id)
-            if not store.is_still_as_authenticated(*authenticated, family.audience_id):
-                raise InvalidCredentials("user or client changed during sign-in", user.id)
-            if self._is_revoked(session, issue.access_token, family):
-                return self._after_revocations()
-            store.add(family)
-            issue.record(self._trails, session, family)
-        return token
 
     def present(self, token: str, client_id: str, asked: RefreshRequest, actor: Actor) -> Presented:
         """The token, ready for `use`; `InvalidCredentials` if it is not valid.
@@ -123,10 +135,10 @@ class RefreshTokens:
         # is then the same everywhere, and the audit event needs it.
         with self._database.changing() as session:
             if self._is_revoked(session, issue.access_token, family):
-                return self._after_revocations()
+                return self.after_revocations()
             if not FamilyStore(session).swap(family, later):
                 return NotBefore(self._clock())
-            issue.record(self._trails, session, family)
+            issue.record(self._trails, session, family.user_id, family.id)
         return successor
 
     def find(self, token: str) -> Family | None:
@@ -169,7 +181,8 @@ class RefreshTokens:
         )
         return Revocations(session, self._clock).includes(identity)
 
-    def _after_revocations(self) -> NotBefore:
+    def after_revocations(self) -> NotBefore:
+        """When a token is valid again, if all were revoked a moment ago."""
         return NotBefore(issued_so_far(self._clock()) + timedelta(seconds=1))
 
     def _family(self, token: str) -> Family | None:

@@ -1,11 +1,22 @@
 """Families of refresh tokens in SQL."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, case, delete, exists, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Text,
+    and_,
+    case,
+    cast,
+    delete,
+    exists,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from issuer.database.counts import read_feed_state
@@ -17,27 +28,28 @@ from issuer.database.tables import (
     UserRow,
 )
 from issuer.refresh_tokens.family import Family, Lifetimes
+from issuer.revocations.store import ended_since
+from issuer.scopes import OFFLINE_ACCESS
 
 _MAX_ROWS_PER_STATEMENT = 1_000
+_SCOPES = ("scopes", "openid_scopes")
+_OFFLINE = f'"{OFFLINE_ACCESS}"'
 # For each claim that an entry of the revocation feed may name: the column of a family.
 _COLUMN_OF_CLAIM = {
     "sub": RefreshFamilyRow.user_id,
     "client_id": RefreshFamilyRow.client_id,
     "aud": RefreshFamilyRow.audience_id,
 }
-_HAS_ENDED = (
-    exists()
-    .where(
-        or_(
-            *(
-                and_(RevokedPrincipalRow.kind == kind, RevokedPrincipalRow.id == column)
-                for kind, column in _COLUMN_OF_CLAIM.items()
-            )
-        ),
-        RevokedPrincipalRow.families_before > RefreshFamilyRow.change,
-    )
-    .correlate(RefreshFamilyRow)
-)
+_HAS_ENDED = ended_since(RefreshFamilyRow.change, _COLUMN_OF_CLAIM)
+
+
+@dataclass(frozen=True, slots=True)
+class EndedFamily:
+    """A family that was deleted, and when the last of its access tokens expires."""
+
+    id: str
+    client_id: str
+    access_until: datetime
 
 
 class FamilyStore:
@@ -53,10 +65,12 @@ class FamilyStore:
         if row is None:
             return None
         columns = {name: getattr(row, name) for name in Family.__dataclass_fields__}
-        return Family(**{**columns, "scopes": frozenset(row.scopes)})
+        scopes = {name: frozenset(columns[name]) for name in _SCOPES}
+        return Family(**{**columns, **scopes})
 
     def add(self, family: Family) -> None:
-        members = {**asdict(family), "scopes": sorted(family.scopes)}
+        scopes = {name: sorted(getattr(family, name)) for name in _SCOPES}
+        members = {**asdict(family), **scopes}
         began_at = read_feed_state(self._session).count
         self._session.add(RefreshFamilyRow(**members, change=began_at))
         self._session.flush()
@@ -99,6 +113,23 @@ class FamilyStore:
         row = RefreshFamilyRow
         gone = delete(row).where(row.id == family_id, ~_HAS_ENDED).returning(row.access_until)
         return self._session.scalars(gone).one_or_none()
+
+    def end_of_session(self, session_id: str, *, with_offline: bool) -> list[EndedFamily]:
+        """Delete the families of a sign-in session; `with_offline`: also with `offline_access`."""
+        row = RefreshFamilyRow
+        spared = () if with_offline else (~cast(row.openid_scopes, Text).contains(_OFFLINE),)
+        return self._end_all(row.sign_in_session == session_id, *spared)
+
+    def end_of_client(self, user_id: str, client_id: str) -> list[EndedFamily]:
+        """Delete the families of a user through one client."""
+        row = RefreshFamilyRow
+        return self._end_all(row.user_id == user_id, row.client_id == client_id)
+
+    def _end_all(self, *which: ColumnElement[bool]) -> list[EndedFamily]:
+        row = RefreshFamilyRow
+        gone = delete(row).where(*which, ~_HAS_ENDED)
+        ended = self._session.execute(gone.returning(row.id, row.client_id, row.access_until))
+        return [EndedFamily(*each) for each in ended]
 
     def ended(self) -> list[str]:
         """Some families that ended because all of a user, client or audience were revoked."""

@@ -71,7 +71,13 @@ class Revocations:
         are revoked; the user's other refresh tokens get new ones. False if the feed is too full
         for that as well.
         """
-        if self._listed(SID, {sid: expires_at}, client_id, user_id):
+        return self.of_user(SID, {sid: expires_at}, client_id=client_id, user_id=user_id)
+
+    def of_user(
+        self, claim: str, expirations: Mapping[str, datetime], *, client_id: str, user_id: str
+    ) -> bool:
+        """The same for any access tokens of a user, named by their `jti` or `sid`."""
+        if self._listed(claim, expirations, client_id, user_id):
             return True
         try:
             self._revoke_all(RevokedPrincipal(SUB, user_id), self._limits.principal_bytes)

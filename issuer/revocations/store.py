@@ -5,8 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import case, delete, exists, func, or_, select, tuple_, update
-from sqlalchemy.orm import Session
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from issuer.database import FeedState
 from issuer.database.conflicts import insert_into
@@ -31,6 +42,19 @@ class RevokedPrincipal:
     def max_bytes(self) -> int:
         """The size of its entry in the feed, as JSON."""
         return len(self.id) + ENTRY_BYTES
+
+
+def ended_since(
+    change: InstrumentedAttribute[int], of: Mapping[str, InstrumentedAttribute[str]]
+) -> ColumnElement[bool]:
+    """Whether all tokens of a user, client or audience were revoked since a row was made.
+
+    `change` is its column for the feed's count at that time; `of` has the column for each claim
+    that an entry of the feed may name.
+    """
+    entry = RevokedPrincipalRow
+    named = (and_(entry.kind == kind, entry.id == column) for kind, column in of.items())
+    return exists().where(or_(*named), entry.families_before > change).correlate(change.class_)
 
 
 class RevocationStore:

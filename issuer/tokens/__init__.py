@@ -2,15 +2,18 @@
 
 from issuer.tokens.authorization import Authorization, held_through
 from issuer.tokens.feed import FeedPublisher
+from issuer.tokens.id_token import Authentication
 from issuer.tokens.issuing import AccessToken, NotBefore, Signer, TokenIssuer, TokenTooLarge
-from issuer.tokens.reading import TokenReader, VerifiedToken
+from issuer.tokens.reading import IdTokenReader, TokenReader, VerifiedToken
 from issuer.tokens.revoking import TokenRevocations
 from issuer.tokens.standing import still_held
 
 __all__ = [
     "AccessToken",
+    "Authentication",
     "Authorization",
     "FeedPublisher",
+    "IdTokenReader",
     "NotBefore",
     "Signer",
     "TokenIssuer",

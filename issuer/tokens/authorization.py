@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from issuer.directory import AudienceRecord, ClientRecord, UserRecord
-from issuer.scopes import covers, covers_any, meet, narrow
+from issuer.scopes import OPENID_SCOPES, covers, covers_any, meet, narrow
 from issuer.vocabulary import UserRights
 
 
@@ -18,7 +18,10 @@ def held_through(
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """The subject, client and audience of a token, and the most scopes it may have."""
+    """The subject, client and audience of a token, and the most scopes it may have.
+
+    `openid_scopes` are those of OpenID Connect: part of `scope`, but no rights.
+    """
 
     subject: str
     client: ClientRecord
@@ -28,6 +31,7 @@ class Authorization:
     claims: Mapping[str, object] = field(default_factory=dict)
     session_id: str | None = None
     sid: str | None = None
+    openid_scopes: frozenset[str] = frozenset()
 
     @classmethod
     def of_client(cls, client: ClientRecord, audience: AudienceRecord) -> "Authorization":
@@ -59,11 +63,18 @@ class Authorization:
         """The same with exactly the `requested` scopes; None keeps all that are held.
 
         `ScopeNotCovered` names the first scope that is not covered, `InvalidScope` the first
-        malformed one. Scopes are chosen only here, so that no grant can widen them.
+        malformed one. Scopes are chosen only here, so that no grant can widen them. Those of
+        OpenID Connect are ignored where they are not held, and ask for no others.
         """
         if requested is None:
             return self
-        return replace(self, scopes=narrow(self.scopes, requested))
+        requested = list(requested)
+        rights = [scope for scope in requested if scope not in OPENID_SCOPES]
+        return replace(
+            self,
+            scopes=narrow(self.scopes, rights) if rights else self.scopes,
+            openid_scopes=self.openid_scopes.intersection(requested),
+        )
 
     def within(self, granted: Iterable[str]) -> "Authorization":
         """The same with no more than was `granted` before.

@@ -25,7 +25,7 @@ def access_token_claims(
         "iat": issued_at,
         "jti": jti,
         "client_id": authorization.client.client_id,
-        "scope": " ".join(scopes),
+        "scope": " ".join([*sorted(authorization.openid_scopes), *scopes]),
         "scopes": scopes,
     }
     if authorization.sid is not None:

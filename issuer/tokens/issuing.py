@@ -13,7 +13,8 @@ from issuer.keys import Keyring, Signed
 from issuer.revocations import RevocationView
 from issuer.tokens.authorization import Authorization
 from issuer.tokens.claims import access_token_claims
-from issuer.vocabulary import ACCESS_TOKEN_TYPE
+from issuer.tokens.id_token import Authentication, at_hash, id_token_claims
+from issuer.vocabulary import ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE
 
 Signer: TypeAlias = Callable[[str, Mapping[str, object]], Signed]
 
@@ -37,19 +38,17 @@ class NotBefore:
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """A signed token and its properties. `lifetime` and `exp` are in whole seconds."""
+    """A signed token and its properties. `lifetime` and `exp` are in whole seconds.
+
+    `scope` is space-delimited (RFC 6749 §3.3).
+    """
 
     token: str = field(repr=False)
     jti: str
     kid: str
-    scopes: tuple[str, ...]
+    scope: str
     lifetime: timedelta
     exp: int
-
-    @property
-    def scope(self) -> str:
-        """The scopes, space-delimited (RFC 6749 §3.3)."""
-        return " ".join(self.scopes)
 
     @property
     def expires_in(self) -> int:
@@ -108,7 +107,7 @@ class TokenIssuer:
             token=signed.token,
             jti=claims["jti"],
             kid=signed.kid,
-            scopes=tuple(claims["scopes"]),
+            scope=claims["scope"],
             lifetime=lifetime,
             exp=claims["exp"],
         )
@@ -120,6 +119,24 @@ class TokenIssuer:
     def not_before(self, token: AccessToken, authorization: Authorization) -> NotBefore | None:
         """Not None if the token was revoked after it was issued. Memory only."""
         return self._not_before(authorization, token.exp - token.expires_in)
+
+    def id_token(
+        self,
+        authorization: Authorization,
+        access_token: AccessToken,
+        authentication: Authentication,
+        now: datetime,
+    ) -> str:
+        """The ID token beside an access token, signed by the same algorithm."""
+        claims = id_token_claims(
+            authorization,
+            authentication,
+            issuer=self._issuer,
+            issued_at=int(now.timestamp()),
+            expires_at=access_token.exp,
+            at_hash=at_hash(access_token.token, authorization.audience.signing_alg.at(now)),
+        )
+        return self._signer(authorization, now)(ID_TOKEN_TYPE, claims).token
 
     def preview(self, authorization: Authorization, now: datetime) -> tuple[dict[str, object], int]:
         """The claims of the token that `issue` would give, and its size in bytes."""

@@ -13,7 +13,8 @@ from issuer.clock import Clock
 from issuer.errors import InvalidCredentials
 from issuer.keys import Keyring
 from issuer.revocations import RevocationView, TokenIdentity
-from issuer.vocabulary import ACCESS_TOKEN_TYPE
+from issuer.scopes import OPENID_SCOPES
+from issuer.vocabulary import ACCESS_TOKEN_TYPE, ID_TOKEN_TYPE
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,52 @@ class VerifiedToken(TokenIdentity):
 
     expires_at: datetime
     scopes: frozenset[str]
+    openid_scopes: frozenset[str]
     claims: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedIdToken:
+    """The claims of an ID token of this issuer that a logout needs."""
+
+    subject: str
+    client_id: str
+    session_id: str
+
+
+def _verified_claims(keyring: Keyring, token: str, typ: str) -> dict[str, Any]:
+    """The claims of a token that this issuer signed; `InvalidCredentials`."""
+    try:
+        header = jws.extract_compact(token.encode()).headers()
+        key = keyring.verifying(str(header.get("kid")))
+        if key is None:
+            raise InvalidCredentials("signed by an unknown key")
+        # The algorithm is the key's, not the header's (RFC 8725 §3.1).
+        public = import_key(dict(key.public_jwk))
+        claims: dict[str, Any] = jwt.decode(token, public, algorithms=[key.alg.value]).claims
+    except (JoseError, ValueError, TypeError, RecursionError) as error:
+        raise InvalidCredentials(f"not a token of this issuer: {error}") from None
+    if header.get("typ") != typ:
+        raise InvalidCredentials(f"not a token of the type {typ}")
+    return claims
+
+
+class IdTokenReader:
+    """Verifies ID tokens that a client sends back as a hint."""
+
+    def __init__(self, issuer: str, keyring: Keyring) -> None:
+        self._issuer = issuer
+        self._keyring = keyring
+
+    def read_although_expired(self, token: str) -> VerifiedIdToken:
+        """`InvalidCredentials` for anything but an ID token of this issuer.
+
+        An expired one is accepted: people sign out later (RP-Initiated Logout 1.0 §2).
+        """
+        claims = _verified_claims(self._keyring, token, ID_TOKEN_TYPE)
+        if claims.get("iss") != self._issuer:
+            raise InvalidCredentials("of another issuer")
+        return VerifiedIdToken(claims["sub"], claims["aud"], claims["sid"])
 
 
 class TokenReader:
@@ -54,18 +100,7 @@ class TokenReader:
 
     def read_although_revoked(self, token: str) -> VerifiedToken:
         """As `read`, but a revoked token is accepted."""
-        try:
-            header = jws.extract_compact(token.encode()).headers()
-            key = self._keyring.verifying(str(header.get("kid")))
-            if key is None:
-                raise InvalidCredentials("signed by an unknown key")
-            # The algorithm is the key's, not the header's (RFC 8725 §3.1).
-            public = import_key(dict(key.public_jwk))
-            claims = jwt.decode(token, public, algorithms=[key.alg.value]).claims
-        except (JoseError, ValueError, TypeError, RecursionError) as error:
-            raise InvalidCredentials(f"not a token of this issuer: {error}") from None
-        if header.get("typ") != ACCESS_TOKEN_TYPE:
-            raise InvalidCredentials("not an access token")
+        claims = _verified_claims(self._keyring, token, ACCESS_TOKEN_TYPE)
         audience = claims.get("aud") if self._audience is None else self._audience
         if (claims.get("iss"), claims.get("aud")) != (self._issuer, audience):
             raise InvalidCredentials("for another audience")
@@ -80,5 +115,6 @@ class TokenReader:
             issued_at=datetime.fromtimestamp(claims["iat"], UTC),
             expires_at=datetime.fromtimestamp(claims["exp"], UTC),
             scopes=frozenset(claims["scopes"]),
+            openid_scopes=frozenset(claims["scope"].split(" ")).intersection(OPENID_SCOPES),
             claims=claims,
         )

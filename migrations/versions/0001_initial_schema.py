@@ -378,7 +378,9 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
         sa.Column("user_id", sa.String(128), nullable=False),
         sa.Column("audience_id", sa.String(255), nullable=False),
         sa.Column("scopes", sa.JSON(), nullable=False),
+        sa.Column("openid_scopes", sa.JSON(), nullable=False),
         sa.Column("session_id", sa.String(255), nullable=True),
+        sa.Column("sign_in_session", sa.String(40), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("rotated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("access_until", sa.DateTime(timezone=True), nullable=False),
@@ -390,6 +392,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
     op.create_index("ix_refresh_families_client_id", "refresh_families", ["client_id"])
     op.create_index("ix_refresh_families_created_at", "refresh_families", ["created_at"])
     op.create_index("ix_refresh_families_rotated_at", "refresh_families", ["rotated_at"])
+    op.create_index("ix_refresh_families_sign_in_session", "refresh_families", ["sign_in_session"])
     op.create_index("ix_refresh_families_user_id", "refresh_families", ["user_id"])
     op.create_table(
         "totp_secrets",
@@ -417,6 +420,89 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_used_challenges")),
     )
     op.create_index("ix_used_challenges_expires_at", "used_challenges", ["expires_at"])
+    op.create_table(
+        "sessions",
+        sa.Column("id", sa.String(40), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("user_id", sa.String(128), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("authenticated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("methods", sa.JSON(), nullable=False),
+        sa.Column("address", sa.String(64), nullable=True),
+        sa.Column("user_agent", sa.String(255), nullable=True),
+        sa.Column("second_factor_due", sa.Boolean(), nullable=False),
+        sa.Column("change", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_sessions_user_id_users"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sessions")),
+        sa.UniqueConstraint("digest", name=op.f("uq_sessions_digest")),
+    )
+    op.create_index("ix_sessions_created_at", "sessions", ["created_at"])
+    op.create_index("ix_sessions_used_at", "sessions", ["used_at"])
+    op.create_index("ix_sessions_user_id", "sessions", ["user_id"])
+    op.create_table(
+        "authorization_codes",
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("request_id", sa.String(40), nullable=False),
+        sa.Column("client_id", sa.String(255), nullable=False),
+        sa.Column("user_id", sa.String(128), nullable=False),
+        sa.Column("session_id", sa.String(40), nullable=False),
+        sa.Column("redirect_uri", sa.String(1024), nullable=False),
+        sa.Column("audience_id", sa.String(255), nullable=False),
+        sa.Column("scopes", sa.JSON(), nullable=False),
+        sa.Column("openid_scopes", sa.JSON(), nullable=False),
+        sa.Column("nonce", sa.Text(), nullable=True),
+        sa.Column("code_challenge", sa.String(43), nullable=False),
+        sa.Column("authenticated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("methods", sa.JSON(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("jti", sa.String(40), nullable=True),
+        sa.Column("access_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("family_id", sa.String(40), nullable=True),
+        sa.Column("change", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_authorization_codes")),
+        sa.UniqueConstraint("request_id", name=op.f("uq_authorization_codes_request_id")),
+    )
+    op.create_index("ix_authorization_codes_expires_at", "authorization_codes", ["expires_at"])
+    op.create_index("ix_authorization_codes_of", "authorization_codes", ["user_id", "client_id"])
+    op.create_index("ix_authorization_codes_session_id", "authorization_codes", ["session_id"])
+    op.create_table(
+        "consents",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("user_id", sa.String(128), nullable=False),
+        sa.Column("client_id", sa.String(255), nullable=False),
+        sa.Column("audience_id", sa.String(255), nullable=True),
+        sa.Column("scopes", sa.JSON(), nullable=False),
+        sa.Column("openid_scopes", sa.JSON(), nullable=False),
+        sa.Column("granted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["audience_id"],
+            ["audiences.id"],
+            name=op.f("fk_consents_audience_id_audiences"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["client_id"],
+            ["clients.client_id"],
+            name=op.f("fk_consents_client_id_clients"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_consents_user_id_users"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_consents")),
+    )
+    op.create_index("ix_consents_audience_id", "consents", ["audience_id"])
+    op.create_index("ix_consents_client_id", "consents", ["client_id"])
+    op.create_index("ix_consents_of", "consents", ["user_id", "client_id"])
     op.bulk_insert(
         sa.table("change_counter", sa.column("id"), sa.column("value")), [{"id": 1, "value": 0}]
     )

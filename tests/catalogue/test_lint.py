@@ -66,7 +66,7 @@ def test_an_unknown_scope_may_be_for_an_own_application(scope: str) -> None:
     assert found.message.endswith("which is fine if it is for your own application or route.")
 
 
-@pytest.mark.parametrize("scope", ["openid", "agents", "admin"])
+@pytest.mark.parametrize("scope", ["custom", "agents", "admin"])
 def test_a_name_without_a_colon_allows_nothing(scope: str) -> None:
     found = the_finding(Code.UNKNOWN_SCOPE, scope)
     assert found.suggestion is None
@@ -232,7 +232,7 @@ def test_a_finding_is_one_sentence_about_one_of_the_scopes(held: list[str]) -> N
 
 
 def test_findings_are_in_the_order_of_the_scopes() -> None:
-    held = ["teams:run", "system:read", "openid"]
+    held = ["teams:run", "system:read", "custom"]
     assert [finding.scope for finding in lint(held)] == held
 
 

@@ -210,6 +210,6 @@ def test_without_the_grant_no_refresh_token_is_active(
     )
     issue = Issue(services.tokens.issuer.issue(authorization, deployment.clock()), Actor("app"), {})
     token = services.tokens.refresh_tokens.begin(user, authorization, issue)
-    assert token_endpoint.refresh(client, token).error == "unsupported_grant_type"
+    assert token_endpoint.refresh(client, token).error == "invalid_grant"
     assert token_endpoint.introspect(client, token) == INACTIVE
     assert token_endpoint.introspect(client, issue.access_token.token)["active"]

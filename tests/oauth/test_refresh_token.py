@@ -440,14 +440,6 @@ def test_a_change_that_revokes_all_tokens_ends_refresh_tokens_permanently(
     assert_unusable(alice.refresh())
 
 
-@pytest.mark.parametrize("more_settings", [{"password_grant": "false"}])
-def test_without_the_password_grant_the_refresh_grant_is_unsupported(
-    deployment: Deployment, token_endpoint: TokenDriver
-):
-    client = deployment.client(grant_types=GRANTS)
-    assert token_endpoint.refresh(client, "x").error == "unsupported_grant_type"
-
-
 def test_a_sign_in_that_renews_an_old_hash_returns_a_refresh_token(
     deployment: Deployment, token_endpoint: TokenDriver
 ):

@@ -48,7 +48,7 @@ def refresh(settings: Settings, clock: FakeClock, client: Credentials, token: st
     except OAuth2Error:  # reuse of a token ends its family
         return
     access_token = services.tokens.issuer.issue(granted.authorization, clock())
-    granted.store_refresh_token(issue_of(granted, access_token, request.actor))
+    granted.store(issue_of(granted, access_token, request.actor))
 
 
 def kills(alice: SignedIn, token: str) -> Iterator[str]:

@@ -28,7 +28,7 @@ NEAR_MISSES = [
     "admin",
     "agents",
     "run",
-    "openid",
+    "custom",
     "Agents:run",
     "agents:RUN",
     "systems:read",

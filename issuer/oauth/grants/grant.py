@@ -12,25 +12,29 @@ from issuer.oauth.errors import OAuthError, invalid_scope
 from issuer.oauth.request import AuthenticatedRequest, requested_scopes
 from issuer.refresh_tokens import Issue
 from issuer.scopes import InvalidScope, ScopeNotCovered
-from issuer.tokens import Authorization, NotBefore
+from issuer.tokens import Authentication, Authorization, NotBefore
 from issuer.vocabulary import ErrorCode, GrantType
 
 MAX_SESSION_ID = 255
 
-# Stores the refresh token of an access token, and the audit event of both, in one transaction.
-# Returns the refresh token, or the instant at which to try again.
-StoreRefreshToken: TypeAlias = Callable[[Issue], str | NotBefore]
+# Stores what an access token depends on, with its audit event, in one transaction. Returns the
+# refresh token, if there is one, or the instant at which to try again.
+Store: TypeAlias = Callable[[Issue], str | NotBefore | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """What a token request is granted, and to which client."""
+    """What a token request is granted, and to which client.
+
+    `authentication` where the response has an ID token.
+    """
 
     client: ClientRecord
     secret: SecretRecord | None
     grant_type: str
     authorization: Authorization
-    store_refresh_token: StoreRefreshToken | None = None
+    store: Store | None = None
+    authentication: Authentication | None = None
 
 
 class Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
@@ -48,8 +52,12 @@ class Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
         """The upper bound of this request at the audience; `OAuthError` if it has no rights."""
         raise NotImplementedError
 
-    def refresh_token_for(self, authorization: Authorization) -> StoreRefreshToken | None:
-        """How to store a refresh token for the authorization; None for no refresh token."""
+    def store_for(self, authorization: Authorization) -> Store | None:
+        """How to store what the authorization needs; None if it needs nothing."""
+        return None
+
+    def authentication(self) -> Authentication | None:
+        """How the user was authenticated, where the client asked for an ID token."""
         return None
 
     @property
@@ -66,7 +74,7 @@ class Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
         if (sid := self._sid(request.client)) is not None:
             ceiling = replace(ceiling, sid=sid)
         try:
-            authorization = ceiling.narrowed_to(requested_scopes(request))
+            authorization = ceiling.narrowed_to(self._requested_scopes())
         except InvalidScope as error:
             raise invalid_scope("Malformed scope", error.scope) from None
         except ScopeNotCovered as error:
@@ -76,11 +84,15 @@ class Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
             request.secret,
             self.GRANT_TYPE.value,
             authorization,
-            self.refresh_token_for(authorization),
+            self.store_for(authorization),
+            self.authentication(),
         )
 
+    def _requested_scopes(self) -> list[str] | None:
+        return requested_scopes(self.authenticated)
+
     def _sid(self, client: ClientRecord) -> str | None:
-        """The refresh family that the token belongs to, if any."""
+        """The refresh family or the session that the token belongs to, if any."""
         return None
 
     def _audience(self, client: ClientRecord) -> AudienceRecord:
@@ -108,6 +120,24 @@ class Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
             )
         return audience
 
+    def _granted_audience(
+        self, client: ClientRecord, audience_id: str, scopes: frozenset[str]
+    ) -> AudienceRecord:
+        """The audience that the user granted, and no other (RFC 8707 §2.2).
+
+        Without scopes it may be the issuer itself: the token is only for user info.
+        """
+        named = self._requested_audience()
+        if audience_id == self.server.issuer and not scopes:
+            if named not in {None, audience_id}:
+                raise _other_audience()
+            audience: AudienceRecord = self.server.tokens.directory.load_audience(audience_id)
+            return audience
+        granted = self._permitted(client, audience_id)
+        if named is not None and not granted.is_named(named):
+            raise _other_audience()
+        return granted
+
     def _session_id(self, client: ClientRecord) -> str | None:
         """The requested session id, if the client may set one."""
         session_id = self.authenticated.parameters.get("session_id")
@@ -119,3 +149,7 @@ class Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
                 f"session_id must be at most {MAX_SESSION_ID} printable characters.",
             )
         return session_id
+
+
+def _other_audience() -> OAuthError:
+    return OAuthError(ErrorCode.INVALID_TARGET, "The grant is for another audience.")

@@ -5,7 +5,7 @@ from authlib.oauth2.rfc6749.grants import ResourceOwnerPasswordCredentialsGrant
 from issuer.directory import AudienceRecord, ClientRecord, UserRecord
 from issuer.errors import InvalidCredentials
 from issuer.oauth.errors import OAuthError
-from issuer.oauth.grants.grant import Grant, StoreRefreshToken
+from issuer.oauth.grants.grant import Grant, Store
 from issuer.refresh_tokens import Issue
 from issuer.tokens import Authorization, NotBefore
 from issuer.vocabulary import ErrorCode, GrantType
@@ -36,7 +36,7 @@ class Password(Grant, ResourceOwnerPasswordCredentialsGrant):  # type: ignore[mi
     def authorize(self, client: ClientRecord, audience: AudienceRecord) -> Authorization:
         return Authorization.of_user(self.request.user, client, audience)
 
-    def refresh_token_for(self, authorization: Authorization) -> StoreRefreshToken | None:
+    def store_for(self, authorization: Authorization) -> Store | None:
         """The first token of a family, for a client with that grant type (RFC 6749 §4.3.3)."""
         if authorization.sid is None:
             return None

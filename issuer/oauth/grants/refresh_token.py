@@ -1,5 +1,6 @@
 """The refresh token grant (RFC 6749 §6), with rotation at every use (RFC 9700 §4.14.2)."""
 
+from dataclasses import replace
 from functools import partial
 
 from authlib.oauth2.rfc6749 import ClientMixin, TokenMixin
@@ -8,7 +9,7 @@ from authlib.oauth2.rfc6749.grants import RefreshTokenGrant
 from issuer.directory import AudienceRecord, ClientRecord, UserRecord
 from issuer.errors import InvalidCredentials
 from issuer.oauth.errors import OAuthError
-from issuer.oauth.grants.grant import Grant, StoreRefreshToken
+from issuer.oauth.grants.grant import Grant, Store
 from issuer.oauth.request import requested_scopes
 from issuer.refresh_tokens import Presented, RefreshRequest
 from issuer.tokens import Authorization
@@ -46,6 +47,8 @@ class RefreshToken(Grant, RefreshTokenGrant):  # type: ignore[misc]
             )
         except InvalidCredentials as error:
             raise _invalid_grant(error.reason, error.subject) from None
+        if not self.server.offers_what_began(presented.family):
+            raise _invalid_grant("the password grant is off", presented.family.user_id)
         return PresentedToken(presented)
 
     def _validate_token_scope(self, token: PresentedToken) -> None:
@@ -61,10 +64,11 @@ class RefreshToken(Grant, RefreshTokenGrant):  # type: ignore[misc]
         return user
 
     def authorize(self, client: ClientRecord, audience: AudienceRecord) -> Authorization:
+        family = self.request.refresh_token.family
         held = Authorization.of_user(self.request.user, client, audience)
-        return held.within(self.request.refresh_token.family.scopes)
+        return replace(held.within(family.scopes), openid_scopes=family.openid_scopes)
 
-    def refresh_token_for(self, authorization: Authorization) -> StoreRefreshToken:
+    def store_for(self, authorization: Authorization) -> Store:
         """The next token of the family. Of concurrent requests one succeeds."""
         return partial(self.server.tokens.refresh_tokens.use, self.request.refresh_token.presented)
 
@@ -73,11 +77,8 @@ class RefreshToken(Grant, RefreshTokenGrant):  # type: ignore[misc]
 
     def _audience(self, client: ClientRecord) -> AudienceRecord:
         """The audience of the sign-in, and no other (RFC 8707 §2.2)."""
-        granted = self._permitted(client, self.request.refresh_token.family.audience_id)
-        requested = self._requested_audience()
-        if requested is not None and not granted.is_named(requested):
-            raise OAuthError(ErrorCode.INVALID_TARGET, "The refresh token is for another audience.")
-        return granted
+        family = self.request.refresh_token.family
+        return self._granted_audience(client, family.audience_id, family.scopes)
 
     def _sid(self, client: ClientRecord) -> str | None:
         family_id: str = self.request.refresh_token.family.id

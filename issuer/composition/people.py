@@ -1,0 +1,73 @@
+"""People: authorization requests, sessions, consents and authorization codes."""
+
+from dataclasses import dataclass
+
+from issuer.composition.foundation import Foundation
+from issuer.composition.tokens import TokenParts, see_own_change
+from issuer.keys import Keyring
+from issuer.keys.sealed_secrets_store import (
+    AUTHORIZATION_CODES,
+    AUTHORIZATION_REQUESTS,
+    LOGOUT_REQUESTS,
+    SESSIONS,
+    derived,
+)
+from issuer.sign_in.authorization_request import AuthorizationRequests
+from issuer.sign_in.codes import AuthorizationCodes
+from issuer.sign_in.flow import AuthorizationFlow
+from issuer.sign_in.logout import LogoutRequests
+from issuer.sign_in.sealed_text import SealedTexts
+from issuer.sign_in.secret_texts import CODE, SESSION, SecretTexts
+from issuer.sign_in.session import SessionLifetimes
+from issuer.sign_in.sessions import SignInSessions
+from issuer.sign_in.validation import Validation
+from issuer.tokens import IdTokenReader
+
+
+@dataclass(frozen=True)
+class PeopleParts:
+    """What protocol endpoints and pages share for people who sign in."""
+
+    requests: AuthorizationRequests
+    logout_requests: LogoutRequests
+    validation: Validation
+    sessions: SignInSessions
+    flow: AuthorizationFlow
+    codes: AuthorizationCodes
+
+    def delete_expired(self) -> None:
+        """Delete what has expired or ended."""
+        self.sessions.delete_expired()
+        self.codes.delete_expired()
+
+
+def build_people(foundation: Foundation, tokens: TokenParts, keyring: Keyring) -> PeopleParts:
+    settings, clock, database = foundation.settings, foundation.clock, foundation.database
+    random, hmac_key, trails = foundation.random, foundation.hmac_key, foundation.trails
+    directory, find_client = tokens.directory, tokens.directory.load_client
+
+    def ended() -> None:
+        see_own_change(tokens.changes)
+
+    def sealed(purpose: str) -> SealedTexts:
+        return SealedTexts(derived(hmac_key, purpose), random)
+
+    requests = AuthorizationRequests(sealed(AUTHORIZATION_REQUESTS), clock, random)
+    id_tokens = IdTokenReader(settings.url, keyring)
+    codes = SecretTexts(CODE, derived(hmac_key, AUTHORIZATION_CODES), random)
+    return PeopleParts(
+        requests,
+        LogoutRequests(sealed(LOGOUT_REQUESTS), clock, random, id_tokens, find_client),
+        Validation(settings.url, clock, requests, find_client),
+        SignInSessions(
+            database,
+            trails,
+            clock,
+            random,
+            SecretTexts(SESSION, derived(hmac_key, SESSIONS), random),
+            SessionLifetimes(settings.session_idle, settings.session_ttl),
+            ended,
+        ),
+        AuthorizationFlow(settings.url, database, trails, clock, directory, find_client, codes),
+        AuthorizationCodes(database, trails, clock, codes, tokens.refresh_tokens, ended),
+    )

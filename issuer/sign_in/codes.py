@@ -1,0 +1,116 @@
+"""Issuing and redeeming authorization codes (RFC 6749 §4.1, RFC 9700 §2.1.1)."""
+
+from collections.abc import Callable
+
+from issuer.audit import Actor, Trails
+from issuer.clock import Clock
+from issuer.database import Database
+from issuer.errors import InvalidCredentials
+from issuer.refresh_tokens import Issue, RefreshTokens
+from issuer.refresh_tokens.store import FamilyStore
+from issuer.revocations import Revocations, TokenIdentity
+from issuer.sign_in.code import AuthorizationCode
+from issuer.sign_in.codes_store import CodeStore
+from issuer.sign_in.ending import Ending
+from issuer.sign_in.secret_texts import SecretTexts
+from issuer.tokens import Authorization, NotBefore
+
+
+class AuthorizationCodes:
+    """Each call is a transaction of its own: for a worker thread, never for the event loop.
+
+    `ended` is called after the tokens of a code were revoked.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        trails: Trails,
+        clock: Clock,
+        texts: SecretTexts,
+        refresh_tokens: RefreshTokens,
+        ended: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._trails = trails
+        self._clock = clock
+        self.texts = texts
+        self._refresh_tokens = refresh_tokens
+        self._ended = ended
+
+    def find(self, text: str) -> AuthorizationCode:
+        """The code, perhaps used; `InvalidCredentials` if there is none, or it has expired."""
+        digest = self.texts.digest(text)
+        if digest is None:
+            raise InvalidCredentials("not an authorization code")
+        with self._database.reading() as session:
+            code = CodeStore(session).find(digest)
+        if code is None:
+            raise InvalidCredentials("unknown authorization code")
+        if code.used_at is None and code.expires_at <= self._clock():
+            raise InvalidCredentials("expired authorization code", code.user_id)
+        return code
+
+    def redeem(
+        self, code: AuthorizationCode, authorization: Authorization, issue: Issue
+    ) -> str | NotBefore | None:
+        """Consume the code; the refresh token, if the authorization has a family (its `sid`).
+
+        The use of the code, the refresh token and the audit event of the access token are one
+        transaction, durable when this returns. `NotBefore` with the current time if another
+        request has used the code since it was found, and `NotBefore` also if the access token was
+        revoked meanwhile; the code can still be used then.
+        """
+        token: str | None = None
+        family = None
+        if authorization.sid != code.session_id:
+            token, family = self._refresh_tokens.first_of(
+                code.user_id, authorization, issue, code.session_id
+            )
+        with self._database.changing() as session:
+            if Revocations(session, self._clock).includes(_identity(code, issue)):
+                return self._refresh_tokens.after_revocations()
+            family_id = family.id if family else None
+            if not CodeStore(session).consume(
+                code,
+                self._clock(),
+                jti=issue.access_token.jti,
+                access_until=issue.expires_at,
+                family_id=family_id,
+            ):
+                return self._not_consumed(CodeStore(session).find(code.digest), code.user_id)
+            if family is not None:
+                FamilyStore(session).add(family)
+            issue.record(self._trails, session, code.user_id, family_id)
+        return token
+
+    def revoke(self, code: AuthorizationCode, actor: Actor) -> None:
+        """Revoke what the code gave: it was used again."""
+        with self._database.changing() as session:
+            trail = self._trails.begin(session, actor)
+            Ending(session, trail, self._clock).code(code)
+        self._ended()
+
+    def delete_expired(self) -> None:
+        """Delete codes that have no effect any more, some at a time."""
+        more = True
+        while more:
+            with self._database.transaction() as session:
+                more = CodeStore(session).delete_expired(self._clock())
+
+    def _not_consumed(self, now_stored: AuthorizationCode | None, user_id: str) -> NotBefore:
+        """To try again where another request has used it: the code is then found as used."""
+        if now_stored is None or now_stored.used_at is None:
+            raise InvalidCredentials("the session or the rights behind the code ended", user_id)
+        return NotBefore(self._clock())
+
+
+def _identity(code: AuthorizationCode, issue: Issue) -> TokenIdentity:
+    return TokenIdentity(
+        jti=issue.access_token.jti,
+        sid=None,  # the family is new, and the session is looked for
+        subject=code.user_id,
+        client_id=code.client_id,
+        audience=code.audience_id,
+        issued_at=issue.access_token.issued_at,
+    )

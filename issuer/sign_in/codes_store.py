@@ -1,0 +1,140 @@
+"""Authorization codes in SQL."""
+
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import and_, delete, exists, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from issuer.database.conflicts import insert_into
+from issuer.database.counts import read_feed_state
+from issuer.database.tables import AuthorizationCodeRow, SignInSessionRow
+from issuer.revocations.store import ended_since
+from issuer.sign_in.authorization_request import VALID_FOR as REQUEST_VALID_FOR
+from issuer.sign_in.code import AuthorizationCode
+from issuer.sign_in.sessions_store import HAS_ENDED as SESSION_HAS_ENDED
+from issuer.vocabulary import STILL_TRUSTED
+
+_MAX_ROWS_A_STATEMENT = 1_000
+_USED_KEPT_FOR = timedelta(days=1)
+_HAS_ENDED = ended_since(
+    AuthorizationCodeRow.change,
+    {
+        "sub": AuthorizationCodeRow.user_id,
+        "client_id": AuthorizationCodeRow.client_id,
+        "aud": AuthorizationCodeRow.audience_id,
+    },
+)
+_SESSION_IS_ACTIVE = (
+    exists()
+    .where(
+        SignInSessionRow.id == AuthorizationCodeRow.session_id,
+        SignInSessionRow.user_id == AuthorizationCodeRow.user_id,
+        ~SESSION_HAS_ENDED,
+    )
+    .correlate(AuthorizationCodeRow)
+)
+
+
+class CodeStore:
+    """The codes, within one transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add(self, code: AuthorizationCode) -> bool:
+        """False if the same authorization request has a code already."""
+        members = asdict(code) | {
+            "scopes": sorted(code.scopes),
+            "openid_scopes": sorted(code.openid_scopes),
+            "methods": list(code.methods),
+            "change": read_feed_state(self._session).count,
+        }
+        row = AuthorizationCodeRow
+        adding = insert_into(self._session, row).values(members)
+        unless_there = adding.on_conflict_do_nothing(index_elements=["request_id"])
+        added = self._session.scalars(unless_there.returning(row.request_id))
+        return added.one_or_none() is not None
+
+    def find(self, digest: bytes) -> AuthorizationCode | None:
+        """The code of that digest, used or not."""
+        row = self._session.get(AuthorizationCodeRow, digest)
+        if row is None:
+            return None
+        columns = {name: getattr(row, name) for name in AuthorizationCode.__dataclass_fields__}
+        sets = {name: frozenset(columns[name]) for name in ("scopes", "openid_scopes")}
+        return AuthorizationCode(**{**columns, **sets, "methods": tuple(row.methods)})
+
+    def consume(
+        self,
+        code: AuthorizationCode,
+        now: datetime,
+        *,
+        jti: str,
+        access_until: datetime,
+        family_id: str | None,
+    ) -> bool:
+        """Mark the code as used, by one statement; False if it can no longer be used.
+
+        Also if its session has ended, or all tokens of its user, client or audience were revoked.
+        """
+        row = AuthorizationCodeRow
+        consumed: Any = self._session.execute(
+            update(row)
+            .where(
+                row.digest == code.digest,
+                row.used_at.is_(None),
+                row.expires_at > now,
+                _SESSION_IS_ACTIVE,
+                ~_HAS_ENDED,
+            )
+            .values(used_at=now, jti=jti, access_until=access_until, family_id=family_id)
+        )
+        return bool(consumed.rowcount)
+
+    def access_until(self, session_id: str) -> datetime | None:
+        """When the last access token with this session as `sid` expires."""
+        row = AuthorizationCodeRow
+        query = select(func.max(row.access_until)).where(
+            row.session_id == session_id, row.family_id.is_(None)
+        )
+        return self._session.scalars(query).one()
+
+    def single_tokens(self, user_id: str, client_id: str) -> dict[str, datetime]:
+        """Access tokens of the user without a refresh family: `jti` and expiry."""
+        row = AuthorizationCodeRow
+        query = select(row.jti, row.access_until).where(
+            row.user_id == user_id, row.client_id == client_id, row.family_id.is_(None)
+        )
+        rows = self._session.execute(query.where(row.used_at.is_not(None)))
+        return {jti: until for jti, until in rows if jti is not None and until is not None}
+
+    def withdraw(self, user_id: str, client_id: str) -> None:
+        """Delete the codes of the user for the client that were not used."""
+        row = AuthorizationCodeRow
+        self._session.execute(
+            delete(row).where(
+                row.user_id == user_id, row.client_id == client_id, row.used_at.is_(None)
+            )
+        )
+
+    def delete_expired(self, now: datetime) -> bool:
+        """Delete some codes that cannot be used, unless their tokens may still be revoked.
+
+        Returns whether there may be more.
+        """
+        row = AuthorizationCodeRow
+        is_over = or_(
+            # As long as its request lives, so that the request makes no other code.
+            and_(row.used_at.is_(None), row.expires_at <= now - REQUEST_VALID_FOR),
+            and_(
+                row.expires_at <= now - _USED_KEPT_FOR,
+                row.access_until <= now - STILL_TRUSTED,
+            ),
+        )
+        some = self._session.scalars(
+            select(row.digest).where(is_over).limit(_MAX_ROWS_A_STATEMENT)
+        ).all()
+        self._session.execute(delete(row).where(row.digest.in_(some), is_over))
+        return len(some) == _MAX_ROWS_A_STATEMENT

@@ -1,0 +1,87 @@
+"""Ending sessions, consents and codes together with the tokens they gave, in one transaction."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+
+from issuer.audit import Trail
+from issuer.clock import Clock
+from issuer.database import Session
+from issuer.refresh_tokens.store import EndedFamily, FamilyStore
+from issuer.revocations import Revocations
+from issuer.revocations.revocations import JTI, SID
+from issuer.sign_in.code import AuthorizationCode
+from issuer.sign_in.codes_store import CodeStore
+from issuer.sign_in.session import SignInSession
+from issuer.sign_in.sessions_store import SessionStore
+
+
+class Ending:
+    """Each end is one entry of the revocation feed for each refresh family or session."""
+
+    def __init__(self, session: Session, trail: Trail, clock: Clock) -> None:
+        self._session = session
+        self._trail = trail
+        self._families = FamilyStore(session)
+        self._codes = CodeStore(session)
+        self._revocations = Revocations(session, clock)
+
+    def session(self, ended: SignInSession, *, with_offline: bool) -> bool:
+        """End the session, its access tokens and its refresh tokens; False if it had ended.
+
+        `with_offline`: also refresh tokens with `offline_access`, which outlast a sign-out.
+        """
+        if not SessionStore(self._session).delete(ended.id):
+            return False
+        families = self._families.end_of_session(ended.id, with_offline=with_offline)
+        are_revoked = self._revoke_families(families, ended.user_id)
+        until = self._codes.access_until(ended.id)
+        if until is not None:
+            are_revoked &= self._revoke(SID, {ended.id: until}, "", ended.user_id)
+        self._trail.note(
+            "session.ended",
+            ended.user_id,
+            session=ended.id,
+            families=len(families),
+            access_tokens_revoked=are_revoked,
+        )
+        return True
+
+    def client_of_user(self, user_id: str, client_id: str) -> dict[str, object]:
+        """End the tokens that the client has for the user; the details for the audit log."""
+        families = self._families.end_of_client(user_id, client_id)
+        are_revoked = self._revoke_families(families, user_id)
+        single = self._codes.single_tokens(user_id, client_id)
+        are_revoked &= self._revoke(JTI, single, client_id, user_id)
+        self._codes.withdraw(user_id, client_id)
+        return {"families": len(families), "access_tokens_revoked": are_revoked}
+
+    def code(self, code: AuthorizationCode) -> None:
+        """Revoke what a code gave that is used again (RFC 6749 §4.1.2)."""
+        assert code.access_until is not None
+        if code.family_id is None:
+            given = {str(code.jti): code.access_until}
+            are_revoked = self._revoke(JTI, given, code.client_id, code.user_id)
+        else:
+            until = self._families.end(code.family_id) or code.access_until
+            are_revoked = self._revoke(SID, {code.family_id: until}, code.client_id, code.user_id)
+        self._trail.note(
+            "code.reused",
+            code.user_id,
+            client_id=code.client_id,
+            jti=code.jti,
+            family=code.family_id,
+            access_tokens_revoked=are_revoked,
+        )
+
+    def _revoke_families(self, families: Iterable[EndedFamily], user_id: str) -> bool:
+        of_client: dict[str, dict[str, datetime]] = defaultdict(dict)
+        for family in families:
+            of_client[family.client_id][family.id] = family.access_until
+        revoked = [self._revoke(SID, ids, each, user_id) for each, ids in of_client.items()]
+        return all(revoked)
+
+    def _revoke(
+        self, claim: str, expirations: dict[str, datetime], client_id: str, user_id: str
+    ) -> bool:
+        return self._revocations.of_user(claim, expirations, client_id=client_id, user_id=user_id)

@@ -1,0 +1,119 @@
+"""RP-initiated logout (OpenID Connect RP-Initiated Logout 1.0)."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from random import Random
+
+from issuer.clock import Clock
+from issuer.database.principals import new_id
+from issuer.directory import ClientRecord
+from issuer.errors import InvalidCredentials
+from issuer.redirect_uris import is_registered
+from issuer.sign_in.authorization_request import VALID_FOR
+from issuer.sign_in.outcomes import RequestProblem, with_parameters
+from issuer.sign_in.sealed_text import SealedTexts
+from issuer.sign_in.session import SignInSession
+from issuer.sign_in.validation import FindClient
+from issuer.tokens import IdTokenReader
+from issuer.vocabulary import AuthorizationErrorCode
+
+_SECTION = "OpenID Connect RP-Initiated Logout §2"
+_MAX_STATE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class LogoutRequest:
+    """A valid request. `session_id` is that of the ID token that the client sent, if it did."""
+
+    id: str
+    client_id: str | None
+    session_id: str | None
+    return_to: str | None = field(repr=False)
+    created_at: datetime
+
+    def is_for(self, session: SignInSession) -> bool:
+        """Whether the client has shown that it knows this session: no question is needed."""
+        return self.session_id == session.id
+
+
+class LogoutRequests:
+    """Validates requests, and seals them for a cookie until the person has confirmed."""
+
+    def __init__(
+        self,
+        texts: SealedTexts,
+        clock: Clock,
+        random: Random,
+        id_tokens: IdTokenReader,
+        find_client: FindClient,
+    ) -> None:
+        self._texts = texts
+        self._clock = clock
+        self._random = random
+        self._id_tokens = id_tokens
+        self._find_client = find_client
+
+    def validated(self, parameters: Sequence[tuple[str, str]]) -> LogoutRequest | RequestProblem:
+        """The request; a page for anything wrong, so that nobody is sent to an unknown address."""
+        repeated = [name for name, times in Counter(n for n, _ in parameters).items() if times > 1]
+        if repeated:
+            return _problem("A parameter is repeated.", repeated[0][:50])
+        given = {name: value for name, value in parameters if value}
+        client_id, session_id = given.get("client_id"), None
+        if "id_token_hint" in given:
+            try:
+                hint = self._id_tokens.read_although_expired(given["id_token_hint"])
+            except InvalidCredentials:
+                return _problem("The ID token is not one of this issuer.", "id_token_hint")
+            if client_id not in {None, hint.client_id}:
+                return _problem("The ID token was issued to another client.", "client_id")
+            client_id, session_id = hint.client_id, hint.session_id
+        client = self._find_client(client_id) if client_id else None
+        problem = _redirect_problem(client, given)
+        return problem or LogoutRequest(
+            new_id("", self._random), client_id, session_id, _return_to(given), self._clock()
+        )
+
+    def seal(self, request: LogoutRequest) -> str:
+        members = asdict(request) | {"created_at": request.created_at.timestamp()}
+        return self._texts.seal(json.dumps(members))
+
+    def open(self, sealed: str) -> LogoutRequest | None:
+        """The request; None if it expired or was not sealed here."""
+        if (text := self._texts.open(sealed)) is None:
+            return None
+        members = json.loads(text)
+        created_at = datetime.fromtimestamp(members["created_at"], UTC)
+        request = LogoutRequest(**{**members, "created_at": created_at})
+        return request if self._clock() < created_at + VALID_FOR else None
+
+
+def _redirect_problem(client: ClientRecord | None, given: dict[str, str]) -> RequestProblem | None:
+    if len(given.get("state", "")) > _MAX_STATE:
+        return _problem("The parameter state is too long.", "state")
+    uri = given.get("post_logout_redirect_uri")
+    registered = client.post_logout_redirect_uris if client else ()
+    if uri is None or is_registered(uri, registered):
+        return None
+    return RequestProblem(
+        AuthorizationErrorCode.INVALID_REQUEST,
+        "The application asked to return to an address that is not registered for it.",
+        "post_logout_redirect_uri",
+        uri[:500],
+        tuple(registered),
+        _SECTION,
+    )
+
+
+def _return_to(given: dict[str, str]) -> str | None:
+    uri, state = given.get("post_logout_redirect_uri"), given.get("state")
+    return uri if uri is None or state is None else with_parameters(uri, {"state": state})
+
+
+def _problem(sentence: str, parameter: str) -> RequestProblem:
+    return RequestProblem(
+        AuthorizationErrorCode.INVALID_REQUEST, sentence, parameter, section=_SECTION
+    )

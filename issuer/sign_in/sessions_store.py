@@ -1,0 +1,112 @@
+"""Sessions in SQL."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, exists, or_, select, update
+from sqlalchemy.orm import Session
+
+from issuer.database.counts import read_feed_state
+from issuer.database.tables import RevokedPrincipalRow, SignInSessionRow, UserRow
+from issuer.revocations.store import ended_since
+from issuer.sign_in.session import SessionLifetimes, SignInSession
+
+_MAX_ROWS_A_STATEMENT = 1_000
+HAS_ENDED = ended_since(SignInSessionRow.change, {"sub": SignInSessionRow.user_id})
+
+
+class SessionStore:
+    """The sessions that have not ended, within one transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add(self, session: SignInSession, digest: bytes) -> None:
+        members = {name: getattr(session, name) for name in SignInSession.__dataclass_fields__}
+        members["methods"] = list(session.methods)
+        change = read_feed_state(self._session).count
+        self._session.add(SignInSessionRow(**members, digest=digest, change=change))
+        self._session.flush()
+
+    def find(self, digest: bytes) -> SignInSession | None:
+        """The session whose cookie has that digest."""
+        return self._one(SignInSessionRow.digest == digest)
+
+    def get(self, user_id: str, session_id: str) -> SignInSession | None:
+        row = SignInSessionRow
+        return self._one(row.id == session_id, row.user_id == user_id)
+
+    def of_user(self, user_id: str) -> list[SignInSession]:
+        """The sessions of the user, newest first."""
+        row = SignInSessionRow
+        query = select(row).where(row.user_id == user_id, ~HAS_ENDED)
+        rows = self._session.scalars(query.order_by(row.created_at.desc(), row.id))
+        return [_read(each) for each in rows]
+
+    def replace(self, session: SignInSession, digest: bytes) -> bool:
+        """Give the session a new cookie and new values; False if it has ended."""
+        row = SignInSessionRow
+        changed: Any = self._session.execute(
+            update(row)
+            .where(row.id == session.id, row.user_id == session.user_id, ~HAS_ENDED)
+            .values(
+                digest=digest,
+                methods=list(session.methods),
+                authenticated_at=session.authenticated_at,
+                used_at=session.used_at,
+                address=session.address,
+                user_agent=session.user_agent,
+                second_factor_due=session.second_factor_due,
+            )
+        )
+        return bool(changed.rowcount)
+
+    def note_use(self, session_id: str, now: datetime) -> None:
+        row = SignInSessionRow
+        self._session.execute(update(row).where(row.id == session_id).values(used_at=now))
+
+    def delete(self, session_id: str) -> bool:
+        """Whether there was one to delete."""
+        row = SignInSessionRow
+        deleted: Any = self._session.execute(delete(row).where(row.id == session_id, ~HAS_ENDED))
+        return bool(deleted.rowcount)
+
+    def is_user_unchanged(self, user_id: str, password_hash: str | None) -> bool:
+        """Whether the user is enabled and has the same password, or still none."""
+        row = UserRow
+        same = row.password_hash.is_not_distinct_from(password_hash)
+        query = select(exists().where(row.id == user_id, same, row.disabled.is_(False)))
+        return self._session.scalars(query).one()
+
+    def delete_expired(self, lifetimes: SessionLifetimes, now: datetime) -> bool:
+        """Delete some expired and some ended sessions; whether there may be more."""
+        row = SignInSessionRow
+        expired = or_(
+            row.used_at <= now - lifetimes.idle, row.created_at <= now - lifetimes.longest
+        )
+        ids = [*self._some(select(row.id).where(expired)), *self._some(_ended())]
+        if ids:
+            self._session.execute(delete(row).where(row.id.in_(ids)))
+        return len(ids) >= _MAX_ROWS_A_STATEMENT
+
+    def _some(self, query: Any) -> Sequence[str]:
+        return self._session.scalars(query.limit(_MAX_ROWS_A_STATEMENT)).all()
+
+    def _one(self, *which: Any) -> SignInSession | None:
+        row = self._session.scalars(
+            select(SignInSessionRow).where(*which, ~HAS_ENDED)
+        ).one_or_none()
+        return None if row is None else _read(row)
+
+
+def _ended() -> Any:
+    """From the few entries of the feed to their sessions: an index finds those."""
+    row, entry = SignInSessionRow, RevokedPrincipalRow
+    of_user = (entry.kind == "sub") & (entry.id == row.user_id)
+    return select(row.id).join(entry, of_user).where(entry.families_before > row.change)
+
+
+def _read(row: SignInSessionRow) -> SignInSession:
+    members = {name: getattr(row, name) for name in SignInSession.__dataclass_fields__}
+    return SignInSession(**{**members, "methods": tuple(row.methods)})

@@ -1,0 +1,52 @@
+"""The claims of an ID token (OpenID Connect Core §2 and §3.1.3.6). Pure functions."""
+
+import hashlib
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from issuer.tokens.authorization import Authorization
+from issuer.vocabulary import SigningAlgorithm
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """How and when the user signed in: `methods` as in RFC 8176, `session_id` of the browser."""
+
+    authenticated_at: datetime
+    methods: tuple[str, ...]
+    session_id: str
+    nonce: str | None = field(repr=False)
+
+
+def id_token_claims(
+    authorization: Authorization,
+    authentication: Authentication,
+    *,
+    issuer: str,
+    issued_at: int,
+    expires_at: int,
+    at_hash: str,
+) -> dict[str, object]:
+    """Every claim of the ID token: who signed in, when and how, for which client."""
+    claims: dict[str, object] = {
+        "iss": issuer,
+        "sub": authorization.subject,
+        "aud": authorization.client.client_id,
+        "exp": expires_at,
+        "iat": issued_at,
+        "auth_time": int(authentication.authenticated_at.timestamp()),
+        "amr": list(authentication.methods),
+        "sid": authentication.session_id,
+        "at_hash": at_hash,
+    }
+    if authentication.nonce is not None:
+        claims["nonce"] = authentication.nonce
+    return claims
+
+
+def at_hash(access_token: str, alg: SigningAlgorithm) -> str:
+    """The left half of the hash of the access token, by the hash function of `alg`."""
+    name = "sha512" if alg is SigningAlgorithm.EDDSA else "sha256"
+    digest = hashlib.new(name, access_token.encode()).digest()
+    return urlsafe_b64encode(digest[: len(digest) // 2]).decode().rstrip("=")

@@ -1,0 +1,151 @@
+"""What a person must still do before a client gets a code."""
+
+from datetime import timedelta
+
+import pytest
+
+from issuer.sign_in.outcomes import ConsentNeeded, Redirection, RequestProblem, SignInNeeded
+from tests.builders import URL, Deployment
+from tests.oauth.refreshing import events
+from tests.sign_in.authorizing import BROWSER, App, Person, code_of, returned, sign_in
+
+
+def test_somebody_without_a_session_signs_in_first(deployment: Deployment, app: App):
+    people = deployment.services.people
+    request, _ = people.validation.validated(list(app.request().items()))
+    assert people.flow.next_step(request, None, BROWSER) == SignInNeeded(request)
+
+
+def test_consent_is_asked_once_and_then_remembered(alice: Person, app: App):
+    step = alice.next_step(app)
+    assert isinstance(step, ConsentNeeded)
+    assert (step.scopes, step.openid_scopes) == (("agents:run", "sessions:read"), ())
+    assert step.audience.id == "my-os"
+    assert alice.allows(app)
+    assert isinstance(alice.next_step(app), Redirection)
+    assert isinstance(alice.next_step(app, prompt="consent"), ConsentNeeded)
+    assert isinstance(alice.next_step(app, scope="openid"), ConsentNeeded)
+    (granted,) = events(alice.deployment, "consent.granted")
+    assert (granted.actor, granted.details["client_id"]) == (alice.user_id, "app")
+
+
+def test_a_narrower_scope_needs_no_new_consent_and_a_wider_one_does(alice: Person, app: App):
+    alice.allows(app, scope="agents:run")
+    assert isinstance(alice.next_step(app, scope="agents:web:run"), Redirection)
+    step = alice.next_step(app)
+    assert isinstance(step, ConsentNeeded)
+    assert step.not_granted == ()
+
+
+def test_the_page_can_say_what_the_client_would_not_get(alice: Person, app: App):
+    step = alice.next_step(app, scope="agents:web:run")
+    assert step.scopes == ("agents:web:run",)
+    assert step.not_granted == ("agents:run", "sessions:read")
+
+
+def test_scopes_are_narrowed_to_what_the_user_holds(alice: Person, app: App):
+    """With a person present that is no error; the token response says `scope`."""
+    answer = alice.signs_in_to(app, scope="agents:delete agents:web:run")
+    assert answer.scope == {"agents:web:run"}
+
+
+def test_nothing_left_is_access_denied_unless_it_is_for_user_info(alice: Person, app: App):
+    denied = alice.next_step(app, scope="agents:delete")
+    assert returned(denied.url)["error"] == "access_denied"
+    assert isinstance(alice.next_step(app, scope="openid agents:delete"), ConsentNeeded)
+
+
+def test_a_first_party_client_needs_no_consent(alice: Person, app: App):
+    with alice.deployment.changing() as work:
+        work.clients.update("app", {"first_party": True})
+    assert isinstance(alice.next_step(app), Redirection)
+    assert isinstance(alice.next_step(app, prompt="consent"), ConsentNeeded)
+
+
+@pytest.mark.parametrize("redirect_uri", ["http://127.0.0.1/cb", "cursor://app/cb"])
+def test_a_first_party_client_on_the_users_machine_does(alice: Person, app: App, redirect_uri: str):
+    """RFC 8252 §8.6: any program there may receive what is sent."""
+    with alice.deployment.changing() as work:
+        work.clients.update("app", {"first_party": True, "redirect_uris": [redirect_uri]})
+    assert isinstance(alice.next_step(app, redirect_uri=redirect_uri), ConsentNeeded)
+
+
+@pytest.mark.parametrize(("prompt", "error"), [("none", "consent_required")])
+def test_prompt_none_never_asks(alice: Person, app: App, prompt: str, error: str):
+    assert returned(alice.next_step(app, prompt=prompt).url)["error"] == error
+    alice.allows(app)
+    assert "code" in returned(alice.next_step(app, prompt=prompt).url)
+    people = alice.deployment.services.people
+    request, _ = people.validation.validated(list(app.request(prompt=prompt).items()))
+    nobody = people.flow.next_step(request, None, BROWSER)
+    assert returned(nobody.url)["error"] == "login_required"
+
+
+def test_prompt_login_wants_a_sign_in_after_the_request(alice: Person, app: App):
+    """OpenID Connect Core §3.1.2.1."""
+    deployment = alice.deployment
+    people = deployment.services.people
+    deployment.clock.move(timedelta(seconds=1))
+    request, _ = people.validation.validated(list(app.request(prompt="login").items()))
+    assert isinstance(people.flow.next_step(request, alice.session, BROWSER), SignInNeeded)
+    assert isinstance(people.flow.allow(request, alice.session, BROWSER), SignInNeeded)
+    again = sign_in(deployment, alice.user_id, renewing=alice.session)
+    assert again.session.id == alice.session.id
+    assert isinstance(people.flow.next_step(request, again.session, BROWSER), ConsentNeeded)
+
+
+def test_max_age_wants_a_newer_sign_in(alice: Person, app: App):
+    alice.allows(app)
+    alice.deployment.clock.move(timedelta(seconds=61))
+    assert isinstance(alice.next_step(app, max_age="61"), Redirection)
+    assert isinstance(alice.next_step(app, max_age="60"), SignInNeeded)
+    assert isinstance(alice.next_step(app, max_age="0"), SignInNeeded)
+
+
+def test_denying_is_access_denied(alice: Person, app: App):
+    step = alice.next_step(app)
+    denied = alice.deployment.services.people.flow.deny(step.request, alice.session, BROWSER)
+    assert returned(denied.url)["error"] == "access_denied"
+    assert returned(denied.url)["state"] == "af0ifjsldkj"
+    assert events(alice.deployment, "consent.denied")
+
+
+def test_a_request_gives_one_code(alice: Person, app: App):
+    """Twice submitted, or with the back button: nothing happens twice."""
+    flow = alice.deployment.services.people.flow
+    step = alice.next_step(app)
+    first = flow.allow(step.request, alice.session, BROWSER)
+    assert code_of(first.url)
+    second = flow.allow(step.request, alice.session, BROWSER)
+    assert isinstance(second, RequestProblem)
+    assert len(events(alice.deployment, "consent.granted")) == 1
+
+
+@pytest.mark.parametrize("change", ["client", "redirect_uri", "grant", "user", "session"])
+def test_the_end_checks_everything_again(alice: Person, app: App, change: str):
+    step = alice.next_step(app)
+    with alice.deployment.changing() as work:
+        if change == "client":
+            work.clients.update("app", {"disabled": True})
+        elif change == "redirect_uri":
+            work.clients.update("app", {"redirect_uris": ["https://app.example/new"]})
+        elif change == "grant":
+            work.clients.update("app", {"grant_types": ["client_credentials"]})
+        elif change == "user":
+            work.users.update(alice.user_id, {"disabled": True})
+        else:
+            work.sessions.end(alice.user_id, alice.session.id)
+    outcome = alice.deployment.services.people.flow.allow(step.request, alice.session, BROWSER)
+    assert isinstance(outcome, RequestProblem | SignInNeeded)
+
+
+def test_a_client_without_audiences_learns_only_who_the_user_is(alice: Person, app: App):
+    with alice.deployment.changing() as work:
+        work.clients.update("app", {"audiences": []})
+    denied = alice.next_step(app)
+    assert returned(denied.url)["error"] == "access_denied"
+    step = alice.next_step(app, scope="openid")
+    assert (step.audience, step.scopes) == (None, ())
+    answer = alice.signs_in_to(app, scope="openid")
+    claims = app.endpoint.claims(answer)
+    assert (claims["aud"], claims["scopes"], claims["scope"]) == (URL, [], "openid")
