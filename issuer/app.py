@@ -32,6 +32,7 @@ from issuer.metrics import Metrics
 from issuer.metrics_route import metrics_path, metrics_route, metrics_security_scheme
 from issuer.oauth import (
     IssuerAuthorizationServer,
+    plain_problem,
     protocol_paths,
     protocol_routes,
     security_schemes,
@@ -105,7 +106,9 @@ def create_app(parts: Composition) -> ShortWay:
     )
     server = IssuerAuthorizationServer(parts.protocol)
     metrics = _add_metrics(app, settings, parts.keys.keyring, clock, server.grants)
-    protocol = protocol_routes(parts.protocol, server, queries, passwords, metrics, limits)
+    protocol = protocol_routes(
+        parts.protocol, server, queries, passwords, metrics, limits, plain_problem
+    )
     app.router.routes.extend(protocol)
     app.router.routes.extend(health_routes(parts.probes))
     paths = {**protocol_paths(settings, server.grants), **health_paths(settings)}

@@ -18,21 +18,28 @@ METHODS = ["client_secret_basic", "client_secret_post"]
 
 
 def test_the_metadata_names_the_registered_grants_and_endpoints(http: httpx.Client):
-    """RFC 8414 §2."""
-    assert http.get(METADATA).json() == {
+    """RFC 8414 §2. Those of OpenID Connect are in tests/oauth/test_openid.py."""
+    document = http.get(METADATA).json()
+    expected = {
         "issuer": "https://id.example",
         "token_endpoint": "https://id.example/oauth2/token",
         "jwks_uri": "https://id.example/.well-known/jwks.json",
         "revocations_uri": "https://id.example/.well-known/revocations",
-        "grant_types_supported": ["client_credentials", "password", "refresh_token"],
-        "token_endpoint_auth_methods_supported": METHODS,
+        "grant_types_supported": [
+            "client_credentials",
+            "authorization_code",
+            "password",
+            "refresh_token",
+        ],
+        "token_endpoint_auth_methods_supported": [*METHODS, "none"],
         "revocation_endpoint": "https://id.example/oauth2/revoke",
-        "revocation_endpoint_auth_methods_supported": METHODS,
+        "revocation_endpoint_auth_methods_supported": [*METHODS, "none"],
         "introspection_endpoint": "https://id.example/oauth2/introspect",
         "introspection_endpoint_auth_methods_supported": METHODS,
-        "response_types_supported": [],
+        "response_types_supported": ["code"],
         "service_documentation": "https://id.example/docs",
     }
+    assert {name: document[name] for name in expected} == expected
 
 
 def test_openid_connect_discovery_serves_the_metadata_too(http: httpx.Client):

@@ -6,15 +6,22 @@ from urllib.parse import urlsplit
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 
 from issuer.etags import etag_of
+from issuer.oauth.authorization import AUTHORIZATION_PATH
 from issuer.oauth.authorization_server import IssuerAuthorizationServer
 from issuer.oauth.client_authentication import METHODS
+from issuer.oauth.logout import LOGOUT_PATH
 from issuer.oauth.revocation_feed import FEED_PATH
+from issuer.oauth.user_info import USER_INFO_PATH
+from issuer.scopes import OPENID_SCOPES
 from issuer.settings import Settings
 
 WELL_KNOWN = ("oauth-authorization-server", "openid-configuration")
 TOKEN_PATH = "/oauth2/token"  # noqa: S105 - a path
 JWKS_PATH = "/.well-known/jwks.json"
 MAX_AGE = 300
+_CLAIMS = (
+    "iss sub aud exp iat auth_time nonce amr sid at_hash name preferred_username email".split()  # noqa: SIM905
+)
 
 
 def metadata(settings: Settings, server: IssuerAuthorizationServer) -> dict[str, object]:
@@ -27,10 +34,31 @@ def metadata(settings: Settings, server: IssuerAuthorizationServer) -> dict[str,
         "grant_types_supported": list(server.grants),
         "token_endpoint_auth_methods_supported": list(METHODS),
         **_endpoints(settings, server),
-        "response_types_supported": [],
+        **_people(settings),
         "service_documentation": settings.base_url + "/docs",
     }
     return dict(AuthorizationServerMetadata(document))
+
+
+def _people(settings: Settings) -> dict[str, object]:
+    """Where people sign in (OpenID Connect Discovery §3, RFC 9207 §3, RP-Initiated Logout §2.1)."""
+    base = settings.base_url
+    return {
+        "authorization_endpoint": base + AUTHORIZATION_PATH,
+        "userinfo_endpoint": base + USER_INFO_PATH,
+        "end_session_endpoint": base + LOGOUT_PATH,
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": True,
+        "scopes_supported": list(OPENID_SCOPES),
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": list(settings.signing_algorithms),
+        "claims_supported": list(_CLAIMS),
+        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+    }
 
 
 def _endpoints(settings: Settings, server: IssuerAuthorizationServer) -> dict[str, object]:

@@ -10,12 +10,16 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from issuer.composition import ProtocolParts
+from issuer.cookies import Cookies
 from issuer.http import document
 from issuer.metrics import Metrics
 from issuer.oauth.audit_events import Refusals
+from issuer.oauth.authorization import AUTHORIZATION_PATH, AuthorizationEndpoint
 from issuer.oauth.authorization_server import IssuerAuthorizationServer
+from issuer.oauth.browser_endpoint import ProblemPage
 from issuer.oauth.client_endpoint import ClientEndpoint
 from issuer.oauth.credential_checks import CredentialChecks
+from issuer.oauth.logout import LOGOUT_PATH, LogoutEndpoint
 from issuer.oauth.metadata import (
     JWKS_PATH,
     MAX_AGE,
@@ -28,6 +32,7 @@ from issuer.oauth.overload import Rounds
 from issuer.oauth.revocation import Revocation
 from issuer.oauth.revocation_feed import FEED_PATH, RevocationFeedEndpoint
 from issuer.oauth.token_endpoint import TokenEndpoint
+from issuer.oauth.user_info import USER_INFO_PATH, UserInfoEndpoint
 from issuer.rate_limits import ClientQueues, RateLimits
 from issuer.workers import WorkerPool
 
@@ -41,6 +46,7 @@ def protocol_routes(
     passwords: WorkerPool,
     metrics: Metrics,
     limits: RateLimits,
+    problem_page: ProblemPage,
 ) -> list[Route]:
     """Every protocol endpoint, under the path of `ISSUER_URL`."""
     settings, clock, tokens, keyring = parts.settings, parts.clock, parts.tokens, parts.keyring
@@ -69,7 +75,11 @@ def protocol_routes(
         return document(request, body, etag=etag, media_type="application/json", max_age=MAX_AGE)
 
     base = settings.base_path
+    pages = (settings.base_url, queries, Cookies(settings.url), problem_page)
     return [
+        _page(base + AUTHORIZATION_PATH, AuthorizationEndpoint(parts.people, *pages)),
+        _page(base + LOGOUT_PATH, LogoutEndpoint(parts.people, *pages)),
+        _any(base + USER_INFO_PATH, UserInfoEndpoint(tokens, queries)),
         _post(base + TOKEN_PATH, token_endpoint),
         *(
             _post(
@@ -92,19 +102,44 @@ def _get(path: str, endpoint: Endpoint) -> Route:
     return Route(path, Only("GET", "HEAD", endpoint=endpoint), methods=["GET", "HEAD"])
 
 
-class Only:
-    """An endpoint for `methods`; 405 for every other method (RFC 9110 §15.5.6)."""
+def _any(path: str, endpoint: Endpoint) -> Route:
+    return Route(path, Only("GET", "POST", endpoint=endpoint), methods=["GET", "POST"])
 
-    def __init__(self, *methods: str, endpoint: Endpoint) -> None:
+
+def _page(path: str, endpoint: Endpoint) -> Route:
+    """A browser is sent there: no script fetches it."""
+    only = Only("GET", "POST", endpoint=endpoint, is_for_scripts=False)
+    return Route(path, only, methods=["GET", "POST"])
+
+
+class Only:
+    """An endpoint for `methods`; 405 for every other method (RFC 9110 §15.5.6).
+
+    `OPTIONS` is answered for scripts of any origin, which send no cookies here (Fetch §3.2).
+    """
+
+    def __init__(self, *methods: str, endpoint: Endpoint, is_for_scripts: bool = True) -> None:
         self._methods = methods
+        self._is_for_scripts = is_for_scripts
         self._endpoint = endpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] in self._methods:
             response = await self._endpoint(Request(scope, receive))
+        elif scope["method"] == "OPTIONS" and self._is_for_scripts:
+            response = self._preflight()
         else:
             response = self._method_not_allowed()
         await response(scope, receive, send)
+
+    def _preflight(self) -> Response:
+        allowed = {
+            "Access-Control-Allow-Origin": "*",
+            "Access-Control-Allow-Methods": ", ".join(self._methods),
+            "Access-Control-Allow-Headers": "authorization, content-type, mcp-protocol-version",
+            "Access-Control-Max-Age": "7200",
+        }
+        return Response(status_code=204, headers=allowed)
 
     def _method_not_allowed(self) -> Response:
         return JSONResponse(

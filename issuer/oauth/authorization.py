@@ -1,0 +1,89 @@
+"""The authorization endpoint (RFC 6749 §3.1): validate → what is still to do → redirect."""
+
+from collections.abc import Sequence
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from issuer.audit import Actor
+from issuer.composition.people import PeopleParts
+from issuer.cookies import Cookies
+from issuer.http import caller
+from issuer.logs import note_client
+from issuer.oauth.browser_endpoint import BrowserEndpoint, ProblemPage, log, see_other
+from issuer.sign_in.authorization_request import VALID_FOR, AuthorizationRequest
+from issuer.sign_in.outcomes import ConsentNeeded, Redirection, RequestProblem, SignInNeeded
+from issuer.sign_in.session import SignInSession
+from issuer.workers import WorkerPool
+
+AUTHORIZATION_PATH = "/oauth2/authorize"
+_COOKIE = "request-"
+_MAX_REQUESTS = 5  # of one browser, such as in several tabs
+
+
+class AuthorizationEndpoint(BrowserEndpoint):
+    """A GET consumes nothing, so that link previews and clients that probe do no harm.
+
+    Where a person must act, the request goes into a cookie, and the browser to the page for it.
+    """
+
+    EVENT = "authorization_refused"
+
+    def __init__(
+        self,
+        people: PeopleParts,
+        base_url: str,
+        queries: WorkerPool,
+        cookies: Cookies,
+        problem_page: ProblemPage,
+    ) -> None:
+        super().__init__(people.sessions, queries, cookies, problem_page)
+        self._people = people
+        self._base_url = base_url
+
+    async def _answer(self, request: Request, parameters: Sequence[tuple[str, str]]) -> Response:
+        outcome = await self._queries.run(self._decided, request, parameters, caller(request))
+        if isinstance(outcome, RequestProblem):
+            return self._page(request, outcome)
+        if isinstance(outcome, Redirection):
+            if outcome.error:
+                log.info(self.EVENT, error=outcome.error)
+            return see_other(outcome.url)
+        step, sealed = outcome
+        page = "consent" if isinstance(step, ConsentNeeded) else "sign-in"
+        return self._to_page(request, page, step.request, sealed)
+
+    def _decided(
+        self, request: Request, parameters: Sequence[tuple[str, str]], actor: Actor
+    ) -> tuple[SignInNeeded | ConsentNeeded, str] | Redirection | RequestProblem:
+        validated = self._people.validation.validated(parameters)
+        if isinstance(validated, Redirection | RequestProblem):
+            return validated
+        authorization_request, sealed = validated
+        note_client(authorization_request.client_id)
+        session: SignInSession | None = self._session(request)
+        step = self._people.flow.next_step(authorization_request, session, actor)
+        return step if isinstance(step, Redirection | RequestProblem) else (step, sealed)
+
+    def _to_page(
+        self, request: Request, page: str, authorization_request: AuthorizationRequest, sealed: str
+    ) -> Response:
+        response = see_other(f"{self._base_url}/{page}?request={authorization_request.id}")
+        for short in self._surplus(request):
+            self._cookies.delete(response, short)
+        self._cookies.set(response, _COOKIE + authorization_request.id, sealed, VALID_FOR)
+        return response
+
+    def _surplus(self, request: Request) -> list[str]:
+        """Cookies of earlier requests that have expired, or are more than a browser needs."""
+        kept, surplus = [], []
+        for short, sealed in self._cookies.all(request).items():
+            if not short.startswith(_COOKIE):
+                continue
+            earlier = self._people.requests.open(sealed)
+            if earlier is None:
+                surplus.append(short)
+            else:
+                kept.append((earlier.created_at, short))
+        kept.sort(reverse=True)
+        return surplus + [short for _, short in kept[_MAX_REQUESTS - 1 :]]

@@ -1,0 +1,85 @@
+"""What the endpoints that browsers are sent to have in common."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+from urllib.parse import urlencode
+
+import structlog
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+
+from issuer.cookies import SESSION, Cookies
+from issuer.errors import Unavailable
+from issuer.http_forms import InvalidForm, pairs, receive_body
+from issuer.sign_in.outcomes import RequestProblem
+from issuer.sign_in.session import SignInSession
+from issuer.sign_in.sessions import SignInSessions
+from issuer.vocabulary import ErrorCode
+from issuer.workers import WorkerPool
+
+ProblemPage: TypeAlias = Callable[[Request, RequestProblem], Response]
+
+log = structlog.get_logger(__name__)
+
+
+class BrowserEndpoint:
+    """GET and POST of a form. Errors are pages, which `problem_page` makes.
+
+    A POST is sent again as a GET. Browsers leave out the session cookie (`SameSite=Lax`) where
+    another site posts a form, and a POST by itself changes nothing.
+    """
+
+    EVENT: str
+
+    def __init__(
+        self,
+        sessions: SignInSessions,
+        queries: WorkerPool,
+        cookies: Cookies,
+        problem_page: ProblemPage,
+    ) -> None:
+        self._sessions = sessions
+        self._queries = queries
+        self._cookies = cookies
+        self._problem_page = problem_page
+
+    async def __call__(self, request: Request) -> Response:
+        try:
+            if request.method == "POST":
+                form = pairs(await receive_body(request))
+                return see_other(f"{request.scope['path']}?{urlencode(form)}")
+            return await self._answer(request, pairs(request.scope["query_string"]))
+        except ClientDisconnect:
+            raise
+        except InvalidForm as error:
+            problem = RequestProblem(ErrorCode.INVALID_REQUEST, str(error), status=error.status)
+        except Unavailable:
+            problem = RequestProblem(
+                ErrorCode.TEMPORARILY_UNAVAILABLE,
+                "The server cannot answer now. Try again in a moment.",
+                status=503,
+            )
+        return self._page(request, problem)
+
+    async def _answer(self, request: Request, parameters: Sequence[tuple[str, str]]) -> Response:
+        raise NotImplementedError
+
+    def _page(self, request: Request, problem: RequestProblem) -> Response:
+        log.info(self.EVENT, error=problem.error, reason=problem.sentence)
+        return self._problem_page(request, problem)
+
+    def _session(self, request: Request) -> SignInSession | None:
+        cookie = self._cookies.value(request, SESSION)
+        return None if cookie is None else self._sessions.find(cookie)
+
+
+def plain_problem(_: Request, problem: RequestProblem) -> Response:
+    """A page of plain text."""
+    return PlainTextResponse(problem.sentence, problem.status)
+
+
+def see_other(url: str) -> Response:
+    """Not 302 or 307, which may send a form on (RFC 9700 §4.12)."""
+    # Not `RedirectResponse`, which would change characters of a registered redirect URI.
+    headers = {"Location": url, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+    return Response(status_code=303, headers=headers)

@@ -1,0 +1,66 @@
+"""The logout endpoint (OpenID Connect RP-Initiated Logout 1.0)."""
+
+from collections.abc import Sequence
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from issuer.audit import Actor
+from issuer.composition.people import PeopleParts
+from issuer.cookies import SESSION, Cookies
+from issuer.http import caller
+from issuer.oauth.browser_endpoint import BrowserEndpoint, ProblemPage, see_other
+from issuer.sign_in.authorization_request import VALID_FOR
+from issuer.sign_in.logout import LogoutRequest
+from issuer.sign_in.outcomes import RequestProblem
+from issuer.workers import WorkerPool
+
+LOGOUT_PATH = "/oauth2/logout"
+_COOKIE = "logout-"
+
+
+class LogoutEndpoint(BrowserEndpoint):
+    """Signs out at once for a client that shows the ID token of this session; else it asks."""
+
+    EVENT = "logout_refused"
+
+    def __init__(
+        self,
+        people: PeopleParts,
+        base_url: str,
+        queries: WorkerPool,
+        cookies: Cookies,
+        problem_page: ProblemPage,
+    ) -> None:
+        super().__init__(people.sessions, queries, cookies, problem_page)
+        self._people = people
+        self._page_url = f"{base_url}/sign-out"
+
+    async def _answer(self, request: Request, parameters: Sequence[tuple[str, str]]) -> Response:
+        outcome = await self._queries.run(self._decided, request, parameters, caller(request))
+        if isinstance(outcome, RequestProblem):
+            return self._page(request, outcome)
+        logout, is_signed_out = outcome
+        if is_signed_out:
+            response = see_other(logout.return_to or self._page_url)
+            self._cookies.delete(response, SESSION)
+            return response
+        response = see_other(f"{self._page_url}?request={logout.id}")
+        sealed = self._people.logout_requests.seal(logout)
+        self._cookies.set(response, _COOKIE + logout.id, sealed, VALID_FOR)
+        return response
+
+    def _decided(
+        self, request: Request, parameters: Sequence[tuple[str, str]], actor: Actor
+    ) -> tuple[LogoutRequest, bool] | RequestProblem:
+        """The request, and whether nobody is signed in any more."""
+        logout = self._people.logout_requests.validated(parameters)
+        if isinstance(logout, RequestProblem):
+            return logout
+        session = self._session(request)
+        if session is None:
+            return logout, True
+        if not logout.is_for(session):
+            return logout, False
+        self._people.sessions.sign_out(session, actor.known_as(session.user_id))
+        return logout, True

@@ -1,0 +1,105 @@
+"""The user info endpoint (OpenID Connect Core §5.3), protected as RFC 6750 says."""
+
+from starlette.requests import Request
+
+from issuer.composition.tokens import TokenParts
+from issuer.directory import UserRecord
+from issuer.errors import InvalidCredentials, Unavailable
+from issuer.http import values_of
+from issuer.http_forms import InvalidForm, parameters, receive_body
+from issuer.logs import note_client
+from issuer.oauth.errors import OAuthError, unavailable
+from issuer.oauth.responses import OAuthResponse
+from issuer.scopes import EMAIL, OPENID, PROFILE
+from issuer.tokens import VerifiedToken, still_held
+from issuer.vocabulary import ErrorCode
+from issuer.workers import WorkerPool
+
+USER_INFO_PATH = "/oauth2/userinfo"
+_NO_STORE = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
+
+
+class BearerError(OAuthError):
+    """An error as RFC 6750 §3.1 has it; without `code` for a request without a token."""
+
+    def __init__(self, code: str, description: str, status: int = 401, scope: str = "") -> None:
+        super().__init__(ErrorCode.INVALID_REQUEST, description, status=status)
+        self.error = code
+        self._scope = scope
+
+    def get_headers(self) -> list[tuple[str, str]]:
+        members = {"error": self.error, "error_description": self.description}
+        members |= {"scope": self._scope} if self._scope else {}
+        shown = members if self.error else {}
+        challenge = ", ".join(['realm="issuer"', *(f'{k}="{v}"' for k, v in shown.items())])
+        return [*_NO_STORE, ("WWW-Authenticate", f"Bearer {challenge}")]
+
+    def get_body(self) -> dict[str, object]:
+        return super().get_body() if self.error else {}
+
+
+class UserInfoEndpoint:
+    """Any active access token of this issuer for a user, whose `scope` has `openid`."""
+
+    def __init__(self, tokens: TokenParts, queries: WorkerPool) -> None:
+        self._tokens = tokens
+        self._queries = queries
+
+    async def __call__(self, request: Request) -> OAuthResponse:
+        try:
+            token = await _presented(request)
+            claims = await self._queries.run(self._claims, token)
+        except Unavailable as error:
+            return OAuthResponse.refusing(unavailable(error))
+        except OAuthError as error:
+            return OAuthResponse.refusing(error)
+        return OAuthResponse(200, claims, _NO_STORE)
+
+    def _claims(self, text: str) -> dict[str, object]:
+        try:
+            token = self._active(text)
+        except InvalidCredentials:
+            raise BearerError(
+                "invalid_token", "The access token is not active, or not of this issuer."
+            ) from None
+        user = self._tokens.directory.load_user(token.subject)
+        if user is None or OPENID not in token.openid_scopes:
+            raise BearerError("insufficient_scope", "The token has no openid.", 403, OPENID)
+        return _claims_of(user, token)
+
+    def _active(self, text: str) -> VerifiedToken:
+        token = self._tokens.any_reader.read(text)
+        note_client(token.client_id)
+        if self._tokens.is_revoked(token):
+            raise InvalidCredentials("revoked")
+        still_held(self._tokens.directory, token)
+        return token
+
+
+def _claims_of(user: UserRecord, token: VerifiedToken) -> dict[str, object]:
+    claims: dict[str, object] = {"sub": user.id}
+    if PROFILE in token.openid_scopes:
+        claims |= {"name": user.name} if user.name else {}
+        claims["preferred_username"] = user.username
+    if EMAIL in token.openid_scopes and user.email is not None:
+        claims["email"] = user.email
+    return claims
+
+
+async def _presented(request: Request) -> str:
+    """The token of the header or, in a POST, of the form (RFC 6750 §2.1 and §2.2)."""
+    headers = values_of(request.scope["headers"], b"authorization")
+    in_form = None
+    if request.method == "POST" and values_of(request.scope["headers"], b"content-type"):
+        try:
+            in_form = parameters(await receive_body(request)).get("access_token")
+        except InvalidForm as error:
+            raise BearerError("invalid_request", str(error), error.status) from None
+    if len(headers) + (in_form is not None) > 1:
+        raise BearerError("invalid_request", "Send one access token, in one way.", 400)
+    if in_form is not None:
+        return in_form
+    scheme, _, token = (headers[0] if headers else b"").decode("latin-1").partition(" ")
+    if scheme.lower() != "bearer":
+        raise BearerError("", "There is no access token.")
+    return token.strip()

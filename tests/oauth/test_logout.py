@@ -1,0 +1,121 @@
+"""`/oauth2/logout` (OpenID Connect RP-Initiated Logout 1.0)."""
+
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.builders import URL
+from tests.oauth.refreshing import events
+from tests.sign_in.authorizing import App, Person, sign_in
+
+BYE = "https://app.example/bye"
+
+
+@pytest.fixture
+def leaving(alice: Person, app: App) -> App:
+    """The app, with an address for after the logout."""
+    with alice.deployment.changing() as work:
+        work.clients.update("app", {"post_logout_redirect_uris": [BYE]})
+    return app
+
+
+def logout(person: Person, cookie: str | None = None, **parameters: Any) -> httpx.Response:
+    person.deployment.http.cookies.clear()
+    return person.deployment.http.get(
+        "/oauth2/logout",
+        params=parameters,
+        headers={"Cookie": f"__Host-session={cookie or person.cookie}"},
+        follow_redirects=False,
+    )
+
+
+def is_signed_in(person: Person) -> bool:
+    return person.deployment.services.people.sessions.find(person.cookie) is not None
+
+
+def test_a_client_that_shows_the_id_token_signs_the_person_out(alice: Person, leaving: App):
+    answer = alice.signs_in_to(leaving, scope="openid")
+    response = logout(
+        alice,
+        id_token_hint=answer.body["id_token"],
+        post_logout_redirect_uri=BYE,
+        state="s t",
+    )
+    assert (response.status_code, response.headers["location"]) == (303, f"{BYE}?state=s+t")
+    assert "__Host-session=" in response.headers["set-cookie"]
+    assert not is_signed_in(alice)
+    assert leaving.refresh(answer.refresh_token).error == "invalid_grant"
+    assert events(alice.deployment, "session.ended")[-1].actor == alice.user_id
+
+
+def test_an_expired_id_token_is_good_enough(alice: Person, leaving: App):
+    hint = alice.signs_in_to(leaving, scope="openid").body["id_token"]
+    alice.deployment.wait(timedelta(hours=1))
+    assert logout(alice, id_token_hint=hint).headers["location"] == f"{URL}/sign-out"
+    assert not is_signed_in(alice)
+
+
+@pytest.mark.parametrize("hint", ["none", "another session", "client only"])
+def test_otherwise_the_person_is_asked(alice: Person, leaving: App, hint: str):
+    """A link on another site must not sign anybody out."""
+    parameters = {"client_id": "app", "post_logout_redirect_uri": BYE}
+    if hint == "none":
+        parameters = {}
+    elif hint == "another session":
+        other = sign_in(alice.deployment, alice.user_id)
+        parameters["id_token_hint"] = other.signs_in_to(leaving, scope="openid").body["id_token"]
+    response = logout(alice, **parameters)
+    location = response.headers["location"]
+    assert location.startswith(f"{URL}/sign-out?request=")
+    assert is_signed_in(alice)
+    sealed = response.cookies["__Host-logout-" + location.partition("=")[2]]
+    request = alice.deployment.services.people.logout_requests.open(sealed)
+    assert request.return_to == (None if hint == "none" else BYE)
+
+
+def test_nobody_signed_in_is_signed_out_already(alice: Person, leaving: App):
+    response = logout(alice, "x", client_id="app", post_logout_redirect_uri=BYE)
+    assert response.headers["location"] == BYE
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"post_logout_redirect_uri": BYE},
+        {"client_id": "app", "post_logout_redirect_uri": BYE + "/"},
+        {"client_id": "app", "post_logout_redirect_uri": "https://app.example/callback"},
+        {"client_id": "unknown", "post_logout_redirect_uri": BYE},
+        {"id_token_hint": "nonsense"},
+        {"state": ["a", "b"]},
+        {"client_id": "app", "state": "s" * 1_001},
+    ],
+)
+def test_anything_wrong_is_a_page_and_signs_nobody_out(
+    alice: Person, leaving: App, parameters: dict[str, Any]
+):
+    response = logout(alice, **parameters)
+    assert response.status_code == 400
+    assert "location" not in response.headers
+    assert is_signed_in(alice)
+
+
+def test_an_access_token_is_no_hint(alice: Person, leaving: App):
+    answer = alice.signs_in_to(leaving, scope="openid")
+    assert logout(alice, id_token_hint=answer.token).status_code == 400
+
+
+def test_the_hint_of_another_client_is_refused(alice: Person, leaving: App):
+    hint = alice.signs_in_to(leaving, scope="openid").body["id_token"]
+    assert logout(alice, id_token_hint=hint, client_id="issuer-admin").status_code == 400
+    assert is_signed_in(alice)
+
+
+def test_a_post_by_another_site_signs_nobody_out(alice: Person, leaving: App):
+    """It is sent again as a GET, which asks the person."""
+    response = alice.deployment.http.post(
+        "/oauth2/logout", data={"client_id": "app"}, follow_redirects=False
+    )
+    assert response.headers["location"] == "/oauth2/logout?client_id=app"
+    assert is_signed_in(alice)
