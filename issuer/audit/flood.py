@@ -1,7 +1,7 @@
 """Refusals of a flood are only counted, so that no one can fill the audit log."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -70,17 +70,21 @@ def one_of_many(event: Event) -> Event:
     return replace(event, actor=actor, target=None, reason=REASON, details={})
 
 
+def count_in(counted: dict[Hashable, Event], kind: Hashable, event: Event) -> None:
+    """Count `event` with those of its kind; the first keeps its details."""
+    first = counted.get(kind)
+    counted[kind] = replace(first, count=first.count + event.count) if first else event
+
+
 def coalesced(events: Iterable[Event]) -> list[Event]:
     """`events`, with refusals that differ only in time and request counted as one."""
-    kept: dict[object, Event] = {}
+    counted: dict[Hashable, Event] = {}
     for position, event in enumerate(events):
-        alike = _alike(event, position)
-        first = kept.get(alike)
-        kept[alike] = replace(first, count=first.count + event.count) if first else event
-    return list(kept.values())
+        count_in(counted, _alike(event, position), event)
+    return list(counted.values())
 
 
-def _alike(event: Event, position: int) -> object:
+def _alike(event: Event, position: int) -> Hashable:
     """A value that is equal for events that become one row."""
     if event.outcome is not Outcome.REFUSED:
         return position

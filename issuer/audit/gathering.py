@@ -8,6 +8,7 @@ from random import Random
 
 from issuer.audit.chain import ChainKey
 from issuer.audit.event import Actor, Event
+from issuer.audit.flood import count_in
 from issuer.audit.own_chain import OwnChain
 from issuer.database import Database
 
@@ -52,9 +53,7 @@ class GatheredRefusals:
     def _gather(self, event: Event) -> None:
         if len(self._gathered) >= self._max_kinds and _kind(event) not in self._gathered:
             event = replace(event, actor=Actor())
-        kind = _kind(event)
-        first = self._gathered.get(kind)
-        self._gathered[kind] = replace(first, count=first.count + event.count) if first else event
+        count_in(self._gathered, _kind(event), event)
 
 
 def _kind(event: Event) -> Hashable:

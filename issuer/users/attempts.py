@@ -60,11 +60,6 @@ class Limit:
     lock: timedelta
     pauses: bool = True
 
-    @property
-    def max_in_a_day(self) -> int:
-        """The maximum of failures in any 24 hours."""
-        return self.most * (_ROUNDS_AT_ONCE + _ROUNDS_GIVEN_BACK_A_DAY)
-
     def refused_until(self, tries: Tries, now: datetime) -> datetime:
         """When a password may be tried next; not after `now` if one may be tried now."""
         current = self._current(tries, now)
@@ -112,10 +107,6 @@ class Limit:
         under_way = tries.tried - tries.failed
         given_back = under_way * self._given_back_every
         return replace(tries, tried=tries.failed, spent_until=tries.spent_until - given_back)
-
-    def is_forgotten(self, tries: Tries, now: datetime) -> bool:
-        """Whether the count is the same as a new one."""
-        return tries.spent_until <= now and tries.tried_at + self.lock <= now
 
     def _current(self, tries: Tries, now: datetime) -> Tries:
         over = tries.tried_at + self.lock <= now
