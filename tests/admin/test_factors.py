@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from tests.builders import PASSWORD, URL, Deployment, FakeClock
-from tests.drivers import AdminApi, TokenEndpoint, problem
+from tests.drivers import AdminApi, TokenDriver, problem
 from tests.sign_in.people import People
 
 
@@ -27,7 +27,7 @@ def test_factors_are_listed_without_secrets(admin: AdminApi, people: People):
 
 
 def test_deleting_a_factor_ends_what_the_user_is_signed_in_to(
-    admin: AdminApi, people: People, token_endpoint: TokenEndpoint
+    admin: AdminApi, people: People, token_endpoint: TokenDriver
 ):
     client = people.deployment.client(grant_types=["password", "refresh_token"])
     alice = people.deployment.user(id="alice")
