@@ -32,14 +32,13 @@ from issuer.metrics import Metrics
 from issuer.metrics_route import metrics_path, metrics_route, metrics_security_scheme
 from issuer.oauth import (
     IssuerAuthorizationServer,
-    plain_problem,
     protocol_paths,
     protocol_routes,
     security_schemes,
 )
 from issuer.rate_limits import RefusalPace, build_limits
 from issuer.settings import Settings
-from issuer.web import web_routes
+from issuer.web import Pages, problem_page, web_routes
 from issuer.workers import WorkerPool
 
 _INTRODUCTION = """\
@@ -106,14 +105,16 @@ def create_app(parts: Composition) -> ShortWay:
     )
     server = IssuerAuthorizationServer(parts.protocol)
     metrics = _add_metrics(app, settings, parts.keys.keyring, clock, server.grants)
+    pages = Pages(settings, clock)
     protocol = protocol_routes(
-        parts.protocol, server, queries, passwords, metrics, limits, plain_problem
+        parts.protocol, server, queries, passwords, metrics, limits, problem_page(pages)
     )
     app.router.routes.extend(protocol)
     app.router.routes.extend(health_routes(parts.probes))
     paths = {**protocol_paths(settings, server.grants), **health_paths(settings)}
     _describe(app, paths, security_schemes())
-    app.router.routes.extend(web_routes(settings, parts.clock))
+    web = web_routes(parts.web, pages, queries, passwords, limits)
+    app.router.routes.extend(web)
     app.router.routes.extend(admin_routes(base))
     _render_openapi_once(app)
     install_problem_handlers(app)

@@ -1,5 +1,6 @@
 """What the answers of all interfaces have in common."""
 
+import asyncio
 import re
 from collections.abc import Callable, Iterable, Mapping
 from secrets import token_hex
@@ -13,9 +14,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from issuer.audit import Actor
+from issuer.clock import Clock
 from issuer.logs import request_id, request_scope
 
 _MAX_ADDRESS = 64
+_INTERVAL = 0.03  # seconds
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
@@ -153,6 +156,15 @@ class ShortWay:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = self._endpoints.get(scope.get("path", ""), self.rest)
         await answer(scope, receive, send)
+
+
+async def at_interval(clock: Clock, arrived_at: float) -> None:
+    """Called before a refusal of credentials; `arrived_at` is by the monotonic clock.
+
+    A known client or user takes some queries more than an unknown one. So that timing does not
+    tell them apart, refusals are sent at a multiple of an interval after the request arrived.
+    """
+    await asyncio.sleep(_INTERVAL - (clock.monotonic() - arrived_at) % _INTERVAL)
 
 
 def caller(request: Request, actor_id: str | None = None) -> Actor:

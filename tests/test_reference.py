@@ -116,7 +116,8 @@ def test_every_link_leads_to_a_page_and_a_heading(page: Path):
         if "://" in path or path.startswith("mailto:"):
             continue
         target = page.parent / path if path else page
-        if not target.exists() or (anchor and anchor not in anchors(target)):
+        is_page = target.suffix == ".md"  # the anchor of a picture names the theme it is for
+        if not target.exists() or (is_page and anchor and anchor not in anchors(target)):
             broken.append(link)
     assert not broken
 

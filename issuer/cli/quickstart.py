@@ -100,6 +100,7 @@ class _DemoServer:
             "url": self.url,
             "demo": asdict(self.demo),
             "curl": self.curl(),
+            "sign_in": self._endpoint("/"),
         }
 
     def curl(self, grant: str = "-d grant_type=client_credentials") -> str:
@@ -124,6 +125,10 @@ class _DemoServer:
         if self.settings.password_grant:
             yield f"Or as the user {self.demo.username}, who signs in through that service:"
             yield f"  {self.curl(self._password_grant())}"
+        yield (
+            f"Sign in as {self.demo.username} in a browser, with the password"
+            f" {self.demo.password}:\n  {self._endpoint('/')}"
+        )
         yield "Accept it in an AgentOS (pip install agentos-issuer-verifier 'agno[os]'):"
         yield self._agent_os()
         yield (

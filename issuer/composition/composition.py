@@ -19,6 +19,7 @@ from issuer.composition.people import PeopleParts, build_people
 from issuer.composition.readiness import Readiness
 from issuer.composition.sign_in import SignInParts, build_sign_in
 from issuer.composition.tokens import TokenParts, build_tokens
+from issuer.composition.web import WebParts, build_web
 from issuer.database import Database
 from issuer.database.deployment import require_issuer
 from issuer.keys.sealing import Sealer
@@ -40,6 +41,7 @@ class Composition:
     background: BackgroundJobs
     protocol: ProtocolParts
     probes: ProbeParts
+    web: WebParts
 
     @property
     def settings(self) -> Settings:
@@ -97,4 +99,5 @@ def compose_with(settings: Settings, clock: Clock, sealer: Sealer) -> Compositio
         ProbeParts(
             settings, clock, audit.writer, Readiness(foundation, tokens.changes, keys.keyring)
         ),
+        build_web(foundation, tokens, people, sign_in, factors, administration, audit),
     )

@@ -27,6 +27,7 @@ RECOVERY_CODES = "recovery-codes"
 PASSKEY_CHALLENGES = "passkey-challenges"
 PASSKEY_HANDLES = "passkey-handles"
 INVITATIONS = "invitations"
+ANTI_FORGERY = "anti-forgery"
 _BYTES = 32
 
 

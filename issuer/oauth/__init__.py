@@ -1,13 +1,11 @@
 """The OAuth 2.0 protocol endpoints: RFC 6749, 7009, 7517, 7662, 8414, on Authlib's server."""
 
 from issuer.oauth.authorization_server import IssuerAuthorizationServer
-from issuer.oauth.browser_endpoint import plain_problem
 from issuer.oauth.openapi import protocol_paths, security_schemes
 from issuer.oauth.routes import protocol_routes
 
 __all__ = [
     "IssuerAuthorizationServer",
-    "plain_problem",
     "protocol_paths",
     "protocol_routes",
     "security_schemes",

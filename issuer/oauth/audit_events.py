@@ -1,6 +1,5 @@
 """Audit events and log lines of protocol requests, and the timing of refusals."""
 
-import asyncio
 from dataclasses import replace
 from datetime import datetime
 
@@ -9,6 +8,7 @@ from authlib.oauth2 import OAuth2Error
 
 from issuer.audit import Actor, AuditWriter, Event, GatheredRefusals, Outcome
 from issuer.clock import Clock
+from issuer.http import at_interval
 from issuer.network import network_of
 from issuer.oauth.errors import TOO_MANY_REQUESTS, NothingDone, OAuthError, named_principal
 from issuer.oauth.grants import Granted
@@ -16,9 +16,6 @@ from issuer.refresh_tokens import Issue
 from issuer.tokens import AccessToken
 from issuer.vocabulary import ErrorCode
 
-# A known client or user takes some queries more than an unknown one. So that timing does not tell
-# them apart, refusals are sent at a multiple of this interval after the request arrived.
-_INTERVAL = 0.03  # seconds
 _SENT_AT_INTERVALS = {ErrorCode.INVALID_CLIENT.value, ErrorCode.INVALID_GRANT.value}
 
 log = structlog.get_logger(__name__)
@@ -74,7 +71,7 @@ class Refusals:
         """Log it; return when the response may be sent (`arrived_at`: monotonic clock)."""
         log.info(event, error=error.error, reason=_reason(error))
         if error.error in _SENT_AT_INTERVALS or error.status_code == TOO_MANY_REQUESTS:
-            await asyncio.sleep(_INTERVAL - (self._clock.monotonic() - arrived_at) % _INTERVAL)
+            await at_interval(self._clock, arrived_at)
 
 
 def _target(error: OAuth2Error) -> str | None:

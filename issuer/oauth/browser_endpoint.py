@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import structlog
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 
 from issuer.cookies import SESSION, Cookies
 from issuer.errors import Unavailable
@@ -71,11 +71,6 @@ class BrowserEndpoint:
     def _session(self, request: Request) -> SignInSession | None:
         cookie = self._cookies.value(request, SESSION)
         return None if cookie is None else self._sessions.find(cookie)
-
-
-def plain_problem(_: Request, problem: RequestProblem) -> Response:
-    """A page of plain text."""
-    return PlainTextResponse(problem.sentence, problem.status)
 
 
 def see_other(url: str) -> Response:

@@ -23,7 +23,7 @@ from issuer.oauth.overload import Rounds
 from issuer.oauth.request import AuthenticatedRequest, ReceivedForm, parse_form, receive_form
 from issuer.oauth.responses import OAuthResponse
 from issuer.tokens import AccessToken, NotBefore, TokenTooLarge
-from issuer.users import AttemptsUnderWay
+from issuer.users import waiting_for_others
 from issuer.vocabulary import ErrorCode
 from issuer.workers import WorkerPool
 
@@ -42,10 +42,6 @@ class IssuedToken:
     is_audited: bool = False
     refresh_token: str | None = None
     id_token: str | None = None
-
-
-# Between retries while other sign-in attempts are in progress: most take tens of milliseconds.
-_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.5)  # seconds
 
 
 class TokenEndpoint:
@@ -150,13 +146,12 @@ class TokenEndpoint:
     async def _sign_in(self, request: AuthenticatedRequest) -> IssuedToken | NotBefore:
         """Wait while other attempts in progress decide whether this password may be tried."""
         form, step = request.parsed.form, self._authorize_and_issue
-        for pause in _PAUSES:
-            try:
-                return await self._checks.in_pool(self._passwords, form, step, request)
-            except AttemptsUnderWay:
-                await self._clock.sleep(pause)
-        last = replace(request, may_wait=False)
-        return await self._checks.in_pool(self._passwords, form, step, last)
+
+        async def attempt(may_wait: bool) -> IssuedToken | NotBefore:
+            current = replace(request, may_wait=may_wait)
+            return await self._checks.in_pool(self._passwords, form, step, current)
+
+        return await waiting_for_others(self._clock, attempt)
 
     def _authorize_and_issue(self, request: AuthenticatedRequest) -> IssuedToken | NotBefore:
         return self._issue_granted(self._server.authorize(request), request.actor, self._clock())

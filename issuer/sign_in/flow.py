@@ -141,7 +141,8 @@ class AuthorizationFlow:
         # Narrowed, never refused: the user sees what is asked, and the answer says what was given.
         granted = ceiling if request.scopes is None else ceiling.within(request.scopes)
         parts = (request, client, user, session, audience)
-        offer = _Offer(*parts, ceiling.scopes, granted.scopes)
+        held = frozenset() if request.audience_id is None else user.rights.at(audience)
+        offer = _Offer(*parts, held, granted.scopes)
         if not offer.scopes and OPENID not in offer.openid_scopes:
             return self._refusal(
                 request,

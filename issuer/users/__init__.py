@@ -9,6 +9,7 @@ from issuer.users.passwords import NewPassword, Passwords
 from issuer.users.sign_in import SignIn
 from issuer.users.user import USER, PasswordFields, User, UserFields
 from issuer.users.users import Users
+from issuer.users.waiting import waiting_for_others
 
 __all__ = [
     "USER",
@@ -23,4 +24,5 @@ __all__ = [
     "User",
     "UserFields",
     "Users",
+    "waiting_for_others",
 ]

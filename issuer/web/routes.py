@@ -4,22 +4,75 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from issuer.clock import Clock
-from issuer.settings import Settings
+from issuer.composition.web import WebParts
+from issuer.cookies import Cookies
+from issuer.rate_limits import RateLimits
+from issuer.web.account import AccountEndpoint, EndSessionEndpoint, WithdrawConsentEndpoint
 from issuer.web.assets import asset
-from issuer.web.endpoint import with_error_pages
+from issuer.web.consent import ConsentEndpoint
+from issuer.web.endpoint import Handler, with_error_pages
+from issuer.web.factors import (
+    AuthenticatorEndpoint,
+    PasskeyEndpoint,
+    RecoveryCodesEndpoint,
+    RemoveFactorEndpoint,
+)
+from issuer.web.forms import AntiForgery
+from issuer.web.home import HomeEndpoint
+from issuer.web.invitation import InvitationEndpoint
+from issuer.web.navigation import Navigation
+from issuer.web.password import PasswordEndpoint
 from issuer.web.rendering import Pages
-from issuer.web.views import HomePage
+from issuer.web.second_factor import FirstFactorEndpoint, SecondFactorEndpoint
+from issuer.web.sessions import Beginning
+from issuer.web.sign_in import SignInEndpoint
+from issuer.web.sign_in_checks import SignInChecks
+from issuer.web.sign_out import SignOutEndpoint
+from issuer.web.site import PageEndpoint, Site
+from issuer.workers import WorkerPool
 
 
-def web_routes(settings: Settings, clock: Clock) -> list[Route]:
+def web_routes(
+    parts: WebParts, pages: Pages, queries: WorkerPool, passwords: WorkerPool, limits: RateLimits
+) -> list[Route]:
     """Every page and the files that pages use."""
-    pages, base = Pages(settings, clock), settings.base_path
-
-    async def home(_: Request) -> Response:
-        return pages.answer(HomePage())
-
+    settings, audit = parts.settings, parts.audit
+    site = Site(
+        parts,
+        pages,
+        Cookies(settings.url),
+        AntiForgery(parts.anti_forgery_key, settings.url),
+        SignInChecks(passwords, limits, audit.writer, audit.refusals, parts.clock),
+        queries,
+    )
+    navigation = Navigation(site)
+    beginning = Beginning(site, navigation)
+    endpoints: list[PageEndpoint] = [
+        HomeEndpoint(site),
+        SignInEndpoint(site, navigation, beginning),
+        SecondFactorEndpoint(site, navigation),
+        FirstFactorEndpoint(site, navigation),
+        InvitationEndpoint(site, beginning),
+        ConsentEndpoint(site, navigation),
+        SignOutEndpoint(site),
+        AccountEndpoint(site),
+        PasswordEndpoint(site),
+        EndSessionEndpoint(site),
+        WithdrawConsentEndpoint(site),
+        AuthenticatorEndpoint(site),
+        PasskeyEndpoint(site),
+        RemoveFactorEndpoint(site),
+        RecoveryCodesEndpoint(site),
+    ]
+    base = settings.base_path
     return [
-        Route(f"{base}/", with_error_pages(pages, home)),
+        *(_route(base + each.PATH, with_error_pages(pages, each)) for each in endpoints),
         Route(f"{base}/assets/{{digest}}/{{name}}", asset),
     ]
+
+
+def _route(path: str, handler: Handler) -> Route:
+    async def endpoint(request: Request) -> Response:
+        return await handler(request)
+
+    return Route(path, endpoint, methods=["GET", "POST"])

@@ -9,10 +9,11 @@ from issuer.catalogue.permissions import PermissionGroup
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """Hidden fields of a form: its anti-forgery token and the authorization request it is for."""
+    """Hidden fields: the anti-forgery token, the request it is for, the page to go to next."""
 
     token: str = field(repr=False)
     request_id: str = ""
+    next: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,11 @@ class AgentOS:
     name: str
     id: str
     host: str = ""
+
+    @property
+    def where(self) -> str:
+        """What tells it from others of that name."""
+        return self.host or (self.id if self.id != self.name else "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +81,7 @@ class SecondFactorPage(WebPage):
     TEMPLATE = "second_factor.html"
     SCRIPT = "passkeys.js"
     form: Form
+    takes_app: bool = True
     takes_code: bool = True
     error: str = ""
     offers_passkey: bool = False
@@ -88,7 +95,8 @@ class SecondFactorPage(WebPage):
 class ConsentPage(WebPage):
     """`may_not` is what the person could do there, and the application cannot.
 
-    `lasts` is a sentence on how long the access lasts; `identity` what it learns of the person.
+    `lasts` says how long the access lasts, `identity` what it learns of the person; `offer` marks
+    what the page says, so that nothing else is allowed.
     """
 
     TEMPLATE = "consent.html"
@@ -99,6 +107,8 @@ class ConsentPage(WebPage):
     may_not: tuple[PermissionGroup, ...]
     identity: tuple[str, ...]
     lasts: str
+    offer: str
+    notice: str = ""
 
     @property
     def title(self) -> str:
@@ -127,7 +137,6 @@ class SessionView:
 @dataclass(frozen=True, slots=True)
 class ConsentView:
     client_id: str
-    audience: str
     application: str
     agent_os: str
     granted_at: datetime
@@ -178,19 +187,19 @@ class PasswordPage(WebPage):
 
 @dataclass(frozen=True, kw_only=True)
 class ConfirmPage(WebPage):
-    """Asks for the password before a change of how the person signs in."""
+    """Asks before something is done; `factor_id` is that of a factor to remove."""
 
     TEMPLATE = "confirm.html"
     form: Form
     action: str
     what: str
     why: str
-    username: str
-    error: str = ""
+    button: str
+    factor_id: str = ""
 
     @property
     def title(self) -> str:
-        return f"{'Error: ' if self.error else ''}Confirm that it is you"
+        return self.what
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,6 +208,7 @@ class AuthenticatorPage(WebPage):
 
     TEMPLATE = "authenticator.html"
     form: Form
+    action: str
     secret: str = field(repr=False)
     uri: str = field(repr=False)
     qr_path: str = field(repr=False)

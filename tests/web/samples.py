@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from issuer.catalogue.permissions import in_words
+from issuer.web.qr import qr_path
 from issuer.web.views import (
     AccountPage,
     AddPasskeyPage,
@@ -32,6 +33,9 @@ FORM = Form("t" * 43)
 STEP = Form("t" * 43, "r" * 22)
 LONGEST = "Extraordinarily Long Application Name " * 3
 
+URI = "otpauth://totp/id.example:alice?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=id.example"
+QR = qr_path(URI)
+
 CLAUDE = Application("Claude", "claude.ai")
 PRODUCTION = AgentOS("Production", "my-os", "os.example.com")
 HELD = ["agents:web:run", "agents:research:run", "agents:read", "teams:read", "workflows:daily:run"]
@@ -47,6 +51,7 @@ def consent(**changes: object) -> ConsentPage:
         "may": in_words([*HELD, "sessions:read", "sessions:write", "knowledge:read"]),
         "may_not": in_words(MORE),
         "identity": ("Your name and user name",),
+        "offer": "0" * 32,
         "lasts": "until you withdraw it, also while you are signed out",
         **changes,
     }
@@ -79,8 +84,8 @@ def account(**changes: object) -> AccountPage:
             ),
         ),
         "consents": (
-            ConsentView("c", "my-os", "Claude", "Production", NOW - timedelta(days=12)),
-            ConsentView("d", "", "Team wiki", "", NOW - timedelta(days=200)),
+            ConsentView("c", "Claude", "Production", NOW - timedelta(days=12)),
+            ConsentView("d", "Team wiki", "", NOW - timedelta(days=200)),
         ),
         **changes,
     }
@@ -133,7 +138,7 @@ PAGES: dict[str, WebPage] = {
         name=LONGEST,
         email=f"{'very.long.' * 20}@example.com",
         done="Claude no longer acts for you.",
-        consents=tuple(ConsentView("c", "my-os", f"{LONGEST}{i}", LONGEST, NOW) for i in range(20)),
+        consents=tuple(ConsentView("c", f"{LONGEST}{i}", LONGEST, NOW) for i in range(20)),
     ),
     "password": PasswordPage(user="alice", form=FORM, username="alice"),
     "password-wrong": PasswordPage(
@@ -148,18 +153,20 @@ PAGES: dict[str, WebPage] = {
     "confirm": ConfirmPage(
         user="alice",
         form=FORM,
-        action="/account/authenticator",
-        what="Add an authenticator app",
-        why="This changes how you sign in. Confirm that it is you.",
-        username="alice",
+        action="/account/remove-factor",
+        what="Remove Work laptop?",
+        why="You cannot sign in with it afterwards. Then your password alone is enough.",
+        button="Remove",
+        factor_id="passkey_1",
     ),
     "authenticator": AuthenticatorPage(
         user="alice",
         form=FORM,
+        action="/sign-in/authenticator",
         secret="JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",
-        uri="otpauth://totp/id.example:alice?secret=JBSWY3DPEHPK3PXP&issuer=id.example",
-        qr_path="M4 4.5h7m1 0h1",
-        qr_size=41,
+        uri=URI,
+        qr_path=QR[0],
+        qr_size=QR[1],
         is_required=True,
     ),
     "recovery-codes": RecoveryCodesPage(
@@ -193,3 +200,15 @@ PAGES: dict[str, WebPage] = {
         request_id="5f0c6f7d8a8b4c1e9d3f2a1b0c9d8e7f",
     ),
 }
+# On docs/reference/sign-in.md.
+SHOWN = [
+    "home",
+    "sign-in",
+    "second-factor",
+    "consent",
+    "consent-unregistered",
+    "account",
+    "authenticator",
+    "invitation",
+    "problem-developer",
+]

@@ -1,0 +1,57 @@
+"""What the pages use of an issuer."""
+
+from dataclasses import dataclass, field
+from random import Random
+
+from issuer.clock import Clock
+from issuer.composition.administration import Administration
+from issuer.composition.audit import AuditParts
+from issuer.composition.factors import FactorParts
+from issuer.composition.foundation import Foundation
+from issuer.composition.people import PeopleParts
+from issuer.composition.sign_in import SignInParts
+from issuer.composition.tokens import TokenParts
+from issuer.directory import ChangeWatcher, Directory
+from issuer.keys.sealed_secrets_store import ANTI_FORGERY, derived
+from issuer.settings import Settings
+
+
+@dataclass(frozen=True)
+class WebParts:
+    """What the pages use."""
+
+    settings: Settings
+    clock: Clock
+    random: Random
+    people: PeopleParts
+    sign_in: SignInParts
+    factors: FactorParts
+    directory: Directory
+    changes: ChangeWatcher
+    administration: Administration
+    audit: AuditParts
+    anti_forgery_key: bytes = field(repr=False)
+
+
+def build_web(
+    foundation: Foundation,
+    tokens: TokenParts,
+    people: PeopleParts,
+    sign_in: SignInParts,
+    factors: FactorParts,
+    administration: Administration,
+    audit: AuditParts,
+) -> WebParts:
+    return WebParts(
+        foundation.settings,
+        foundation.clock,
+        foundation.random,
+        people,
+        sign_in,
+        factors,
+        tokens.directory,
+        tokens.changes,
+        administration,
+        audit,
+        derived(foundation.hmac_key, ANTI_FORGERY),
+    )

@@ -1,0 +1,157 @@
+"""`/account`: how somebody signs in, which applications act for them, where they are signed in."""
+
+from collections.abc import Callable, Mapping
+
+from starlette.responses import Response
+
+from issuer.composition import UnitOfWork
+from issuer.errors import NotFound
+from issuer.sign_in.session import SignInSession
+from issuer.web.site import PageEndpoint
+from issuer.web.views import AccountPage, ConsentView, FactorView, SessionView
+from issuer.web.visit import Visit
+from issuer.web.words import browser_name
+
+_DONE = {
+    "password": "Your password is set. You are signed out everywhere else.",
+    "session": "That browser is signed out.",
+    "consent": "The application no longer acts for you.",
+    "added": "The authenticator app is added. It is asked for when you sign in.",
+    "removed": "It is removed.",
+    "stale": "The page was out of date, and nothing was changed. Here it is as it is now.",
+    "gone": "That had ended already.",
+}
+
+
+class OwnPageEndpoint(PageEndpoint):
+    """A page for somebody who is signed in; anybody else signs in first.
+
+    A FRESH one changes how somebody signs in: a session that was left open is not enough.
+    """
+
+    FRESH = False
+
+    def show(self, visit: Visit) -> Response:
+        session = self.site.session(visit)
+        if session is None or (self.FRESH and not self.site.is_fresh(session)):
+            return self.site.to("/sign-in", next=self.PATH)
+        return self.show_to(session, visit)
+
+    def change(self, visit: Visit, form: Mapping[str, str]) -> Response:
+        session = self.site.session(visit)
+        if session is None or (self.FRESH and not self.site.is_fresh(session)):
+            return self.site.to("/sign-in", next=self.PATH if self.FRESH else "/account")
+        return self.change_for(session, visit, form)
+
+    def stale(self, visit: Visit, form: Mapping[str, str]) -> Response:
+        return self.site.to("/account", done="stale")
+
+    def show_to(self, session: SignInSession, visit: Visit) -> Response:
+        """The page; by default it is part of the account page."""
+        return self.site.to("/account")
+
+    def change_for(self, session: SignInSession, visit: Visit, form: Mapping[str, str]) -> Response:
+        raise NotImplementedError
+
+    def done(
+        self, session: SignInSession, visit: Visit, what: str, do: Callable[[UnitOfWork], None]
+    ) -> Response:
+        """Do it as that user, who may change everything of their own."""
+        try:
+            with self.parts.administration.changing(visit.actor.known_as(session.user_id)) as work:
+                do(work)
+        except NotFound:
+            what = "gone"
+        return self.site.to("/account", done=what)
+
+
+class AccountEndpoint(OwnPageEndpoint):
+    PATH = "/account"
+
+    def show_to(self, session: SignInSession, visit: Visit) -> Response:
+        with self.parts.administration.reading() as work:
+            page = self._page(session, visit, work)
+        return self.site.pages.answer(page)
+
+    def _page(self, session: SignInSession, visit: Visit, work: UnitOfWork) -> AccountPage:
+        user = work.users.get(session.user_id)
+        record = self.parts.directory.load_user(session.user_id)
+        return AccountPage(
+            user=user.username,
+            form=self.site.form(visit, "/account"),
+            name=user.name,
+            username=user.username,
+            email=user.email or "",
+            has_password=record is not None and record.password_hash is not None,
+            factors=tuple(
+                FactorView(each.id, each.kind, each.name, each.created_at, each.last_used_at)
+                for each in work.factors.of_user(user.id)
+            ),
+            recovery_codes_left=work.factors.recovery_codes_left(user.id),
+            why_no_passkeys=self.parts.factors.passkeys.why_not_offered or "",
+            sessions=tuple(
+                SessionView(
+                    each.id,
+                    browser_name(each.user_agent),
+                    each.address or "",
+                    each.created_at,
+                    each.used_at,
+                    each.id == session.id,
+                )
+                for each in work.sessions.of_user(user.id)
+                if not each.second_factor_due
+            ),
+            consents=self._consents(work, user.id),
+            done=_DONE.get(visit.query.get("done", ""), ""),
+        )
+
+    def _consents(self, work: UnitOfWork, user_id: str) -> tuple[ConsentView, ...]:
+        directory = self.parts.directory
+        views = []
+        for each in work.consents.of_user(user_id):
+            client = directory.load_client(each.client_id)
+            name = client.name if client else ""
+            agent_os = self._agent_os(work, each.audience)
+            views.append(
+                ConsentView(each.client_id, name or each.client_id, agent_os, each.granted_at)
+            )
+        return tuple(views)
+
+    def _agent_os(self, work: UnitOfWork, audience_id: str | None) -> str:
+        if audience_id is None:
+            return ""
+        try:
+            return work.audiences.get(audience_id).name or audience_id
+        except NotFound:
+            return audience_id
+
+
+class EndSessionEndpoint(OwnPageEndpoint):
+    """Signs another browser out, with all that applications may do from there."""
+
+    PATH = "/account/sessions"
+
+    def purpose(self, visit: Visit) -> str:
+        return "/account"
+
+    def change_for(self, session: SignInSession, visit: Visit, form: Mapping[str, str]) -> Response:
+        ended = form.get("session_id", "")
+        return self.done(
+            session, visit, "session", lambda work: work.sessions.end(session.user_id, ended)
+        )
+
+
+class WithdrawConsentEndpoint(OwnPageEndpoint):
+    PATH = "/account/consents"
+
+    def purpose(self, visit: Visit) -> str:
+        return "/account"
+
+    def change_for(self, session: SignInSession, visit: Visit, form: Mapping[str, str]) -> Response:
+        client_id = form.get("client_id", "")
+        return self.done(
+            session,
+            visit,
+            "consent",
+            lambda work: work.consents.withdraw(session.user_id, client_id),
+        )

@@ -1,0 +1,45 @@
+"""Clients, audiences and scopes as people see them."""
+
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from issuer.audiences import Audience
+from issuer.directory import ClientRecord
+from issuer.scopes import EMAIL, OFFLINE_ACCESS, OPENID, PROFILE
+from issuer.settings import is_loopback
+from issuer.web.views import AgentOS, Application
+
+_IDENTITY = {
+    OPENID: "Know that it is you",
+    PROFILE: "See your name and user name",
+    EMAIL: "See your e-mail address",
+}
+_WHILE_AWAY = "until you withdraw it, also while you are signed out"
+_WHILE_SIGNED_IN = "until you sign out"
+
+
+def application_of(client: ClientRecord, redirect_uri: str) -> Application:
+    """`host` is shown whole: that of the redirect URI, or its scheme if that is an app's own."""
+    uri = urlsplit(redirect_uri)
+    is_web = uri.scheme in {"http", "https"}
+    return Application(
+        client.name or client.client_id,
+        uri.netloc if is_web else f"{uri.scheme}:",
+        is_registered=not client.is_self_registered,
+        is_loopback=is_web and is_loopback(uri.hostname or ""),
+    )
+
+
+def agent_os_of(audience: Audience) -> AgentOS:
+    host = next((urlsplit(each).netloc for each in sorted(audience.resources)), "")
+    return AgentOS(audience.name or audience.id, audience.id, host)
+
+
+def identity_in_words(openid_scopes: Iterable[str]) -> tuple[str, ...]:
+    asked = set(openid_scopes)
+    return tuple(words for scope, words in _IDENTITY.items() if scope in asked)
+
+
+def lasting(openid_scopes: Iterable[str]) -> str:
+    """How long the access lasts, to follow the word "Lasts"."""
+    return _WHILE_AWAY if OFFLINE_ACCESS in openid_scopes else _WHILE_SIGNED_IN

@@ -1,0 +1,83 @@
+"""`/consent`: what an application may do for somebody."""
+
+import hashlib
+from collections.abc import Mapping
+
+from starlette.responses import Response
+
+from issuer.catalogue.permissions import in_words
+from issuer.sign_in.outcomes import ConsentNeeded
+from issuer.web.applications import agent_os_of, application_of, identity_in_words, lasting
+from issuer.web.navigation import Navigation, RequestGone
+from issuer.web.site import PageEndpoint, Site
+from issuer.web.views import ConsentPage
+from issuer.web.visit import Visit
+
+_OFFER_CHARACTERS = 32
+_CHANGED = "What you may do there has just changed. Read it again."
+
+
+class ConsentEndpoint(PageEndpoint):
+    """Both decisions are checked against the present state, and against what the page said."""
+
+    PATH = "/consent"
+
+    def __init__(self, site: Site, navigation: Navigation) -> None:
+        super().__init__(site)
+        self._navigation = navigation
+
+    def show(self, visit: Visit) -> Response:
+        try:
+            request = self._navigation.request_of(visit)
+        except RequestGone:
+            request = None
+        if request is None:
+            return self._navigation.gone()
+        step = self._navigation.next_step(visit, request, self.site.session(visit))
+        if isinstance(step, ConsentNeeded):
+            return self.site.pages.answer(self._page(visit, step))
+        return self._navigation.go(visit, step)
+
+    def change(self, visit: Visit, form: Mapping[str, str]) -> Response:
+        try:
+            request = self._navigation.request_of(visit)
+        except RequestGone:
+            request = None
+        if request is None:
+            return self._navigation.gone()
+        session, flow = self.site.session(visit), self.parts.people.flow
+        decision = form.get("decision")
+        if decision == "deny":
+            return self._navigation.go(visit, flow.deny(request, session, visit.actor))
+        step = self._navigation.next_step(visit, request, session)
+        if session is None or not isinstance(step, ConsentNeeded):
+            return self._navigation.go(visit, step)
+        if decision != "allow":
+            return self.stale(visit, form)
+        if form.get("offer") != _offer(step):
+            return self.site.pages.answer(self._page(visit, step, _CHANGED), 409)
+        return self._navigation.go(visit, flow.allow(request, session, visit.actor))
+
+    def _page(self, visit: Visit, step: ConsentNeeded, notice: str = "") -> ConsentPage:
+        agent_os = None
+        if step.audience is not None:
+            with self.parts.administration.reading() as work:
+                agent_os = agent_os_of(work.audiences.get(step.audience.id))
+        return ConsentPage(
+            user=step.user.username,
+            form=self.form(visit),
+            application=application_of(step.client, step.request.redirect_uri),
+            agent_os=agent_os,
+            may=in_words(step.scopes),
+            may_not=in_words(step.not_granted),
+            identity=identity_in_words(step.openid_scopes),
+            lasts=lasting(step.openid_scopes),
+            offer=_offer(step),
+            notice=notice,
+        )
+
+
+def _offer(step: ConsentNeeded) -> str:
+    """A mark of what the page says: the form must name the same."""
+    parts = (step.user.id, step.request.audience_id or "", *step.scopes, "", *step.openid_scopes)
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:_OFFER_CHARACTERS]

@@ -1,0 +1,98 @@
+"""`/invitation/…`: somebody sets the first password."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from starlette.responses import Response
+
+from issuer.errors import InvalidField, NotAllowed
+from issuer.sign_in.invitations import Invitation
+from issuer.users import NewPassword
+from issuer.web.new_password import as_field, prepared_password
+from issuer.web.sessions import Beginning
+from issuer.web.site import PageEndpoint, Site
+from issuer.web.views import InvitationPage, ProblemPage
+from issuer.web.visit import Visit
+
+_METHODS = ("pwd",)  # RFC 8176
+
+
+class InvitationEndpoint(PageEndpoint):
+    """Looking at the link uses nothing up: previews of chat programs do that, too."""
+
+    PATH = "/invitation/{token}"
+
+    def __init__(self, site: Site, beginning: Beginning) -> None:
+        super().__init__(site)
+        self._beginning = beginning
+
+    def path(self, visit: Visit) -> str:
+        return f"/invitation/{_token(visit)}"
+
+    def purpose(self, visit: Visit) -> str:
+        return f"/invitation {_token(visit)}"
+
+    def show(self, visit: Visit) -> Response:
+        invitation = self._find(visit)
+        if invitation is None:
+            return self._gone()
+        return self.site.pages.answer(self._page(visit, invitation))
+
+    async def submit(self, visit: Visit, form: Mapping[str, str]) -> Response:
+        invitation = await self.site.queries.run(self._find, visit)
+        if invitation is None:
+            return self._gone()
+        passwords = self.parts.sign_in.passwords
+        try:
+            new = await self.site.checks.run(lambda: prepared_password(passwords, form))
+            return await self.site.queries.run(self._accept, visit, invitation, new)
+        except InvalidField as error:
+            page = replace(self._page(visit, invitation), errors={error.field: error.message})
+            return await self.site.queries.run(self.site.pages.answer, page, 400)
+
+    def stale(self, visit: Visit, form: Mapping[str, str]) -> Response:
+        return self.show(visit)
+
+    def _accept(self, visit: Visit, invitation: Invitation, password: NewPassword) -> Response:
+        actor = visit.actor.known_as(invitation.user_id)
+        try:
+            with self.parts.administration.changing(actor) as work:
+                user_id = work.invitations.accept_with_password(_token(visit), password)
+        except InvalidField as error:
+            raise as_field(error) from None
+        except NotAllowed:
+            return self._gone()
+        user = self.parts.directory.load_user(user_id)
+        if user is None:
+            return self._gone()
+        return self._beginning.after_password(visit, user, _METHODS)
+
+    def _find(self, visit: Visit) -> Invitation | None:
+        with self.parts.administration.reading() as work:
+            return work.invitations.find(_token(visit))
+
+    def _page(self, visit: Visit, invitation: Invitation) -> InvitationPage:
+        can_use_passkey = self.parts.factors.passkeys.why_not_offered is None
+        return InvitationPage(
+            form=self.form(visit),
+            action=self.path(visit),
+            name=invitation.name,
+            username=invitation.username,
+            expires_at=invitation.expires_at,
+            offers_passkey=can_use_passkey and not invitation.needs_password,
+        )
+
+    def _gone(self) -> Response:
+        page = ProblemPage(
+            heading="This invitation does not work any more",
+            sentence="It was used already, is too old, or was replaced by a newer one. If you have"
+            " a password, sign in; else ask for a new invitation.",
+            way_back=f"{self.site.base}/sign-in",
+            way_back_says="Sign in",
+        )
+        return self.site.pages.problem(page)
+
+
+def _token(visit: Visit) -> str:
+    token: str = visit.request.path_params["token"]
+    return token

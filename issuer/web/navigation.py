@@ -1,0 +1,113 @@
+"""From a step of the authorization flow to the page or redirect for it."""
+
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+
+from issuer.logs import note_client
+from issuer.sign_in.authorization_request import AuthorizationRequest
+from issuer.sign_in.outcomes import (
+    ConsentNeeded,
+    NextStep,
+    Redirection,
+    RequestProblem,
+    SignInNeeded,
+)
+from issuer.sign_in.session import SignInSession
+from issuer.web.rendering import Pages
+from issuer.web.site import Site, see_other
+from issuer.web.views import ProblemPage
+from issuer.web.visit import Visit
+
+REQUEST_COOKIE = "request-"
+
+log = structlog.get_logger(__name__)
+
+
+class RequestGone(Exception):
+    """The authorization request is finished or expired, or belongs to another browser."""
+
+
+class Navigation:
+    """Opens the authorization request of a visit, and goes where its next step is."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._people = site.parts.people
+
+    def request_of(self, visit: Visit) -> AuthorizationRequest | None:
+        """The request in the cookie; None if the visit is about none, else `RequestGone`."""
+        if not visit.request_id:
+            return None
+        sealed = self._site.cookies.value(visit.request, REQUEST_COOKIE + visit.request_id)
+        request = self._people.requests.open(sealed) if sealed else None
+        if request is None or request.id != visit.request_id:
+            raise RequestGone
+        note_client(request.client_id)
+        return request
+
+    def next_step(
+        self, visit: Visit, request: AuthorizationRequest, session: SignInSession | None
+    ) -> NextStep:
+        return self._people.flow.next_step(request, session, visit.actor)
+
+    def go(self, visit: Visit, step: NextStep) -> Response:
+        """The page for the step, or back to the application."""
+        match step:
+            case SignInNeeded():
+                return self._site.to("/sign-in", request=visit.request_id)
+            case ConsentNeeded():
+                return self._site.to("/consent", request=visit.request_id)
+            case RequestProblem():
+                return request_problem(self._site.pages, step)
+            case Redirection():
+                if step.error:
+                    log.info("authorization_refused", error=step.error)
+                response = see_other(step.url)
+                self._site.cookies.delete(response, REQUEST_COOKIE + visit.request_id)
+                return response
+
+    def after_sign_in(self, visit: Visit, session: SignInSession) -> Response:
+        """Where somebody goes who has just signed in."""
+        try:
+            request = self.request_of(visit)
+        except RequestGone:
+            return self.gone()
+        if request is None:
+            return self._site.to(visit.next or "/account")
+        return self.go(visit, self.next_step(visit, request, session))
+
+    def gone(self) -> Response:
+        page = ProblemPage(
+            heading="There is nothing to continue here",
+            sentence="This sign-in was completed, is too old, or was started in another browser."
+            " Go back to the application and start again.",
+            way_back=f"{self._site.base}/",
+            way_back_says="To the first page",
+        )
+        return self._site.pages.problem(page)
+
+
+def problem_page(pages: Pages) -> Callable[[Request, RequestProblem], Response]:
+    """What the protocol endpoints answer a browser with that they cannot redirect."""
+    return lambda _, problem: request_problem(pages, problem)
+
+
+def request_problem(pages: Pages, problem: RequestProblem) -> Response:
+    """The page for an error that no redirect can be trusted with."""
+    log.info("authorization_page", error=problem.error, reason=problem.sentence)
+    host = urlsplit(problem.return_to).netloc if problem.return_to else ""
+    page = ProblemPage(
+        heading="This application cannot sign you in",
+        sentence=problem.sentence,
+        way_back=problem.return_to or "",
+        way_back_says=f"Back to {host or 'the application'}",
+        parameter=problem.parameter,
+        given=problem.given,
+        registered=problem.registered,
+        section=problem.section,
+    )
+    return pages.problem(page, problem.status)

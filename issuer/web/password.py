@@ -1,0 +1,81 @@
+"""`/account/password`: change the own password."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from starlette.responses import Response
+
+from issuer.directory import UserRecord
+from issuer.errors import InvalidCredentials, InvalidField, TooManyRequests
+from issuer.sign_in.session import SignInSession
+from issuer.users import NewPassword
+from issuer.web.account import OwnPageEndpoint
+from issuer.web.new_password import as_field, prepared_password
+from issuer.web.views import PasswordPage
+from issuer.web.visit import Visit
+
+
+class PasswordEndpoint(OwnPageEndpoint):
+    """The current password is asked for, and guesses of it are limited as at sign-in.
+
+    All sessions end with the old password; this browser gets a new one.
+    """
+
+    PATH = "/account/password"
+
+    def show_to(self, session: SignInSession, visit: Visit) -> Response:
+        user = self.parts.directory.load_user(session.user_id)
+        if user is None:
+            return self.site.to("/sign-in", next=self.PATH)
+        return self.site.pages.answer(self._page(visit, user))
+
+    async def submit(self, visit: Visit, form: Mapping[str, str]) -> Response:
+        found = await self.site.queries.run(self._signed_in, visit)
+        if found is None:
+            return self.site.to("/sign-in", next=self.PATH)
+        session, user = found
+        try:
+            await self._check(visit, user, form.get("password", ""))
+            passwords = self.parts.sign_in.passwords
+            new = await self.site.checks.run(lambda: prepared_password(passwords, form))
+            return await self.site.queries.run(self._set, visit, session, new)
+        except InvalidField as error:
+            errors = {error.field: error.message}
+        except TooManyRequests as error:
+            errors = {"": f"Too many wrong passwords. Try again in {error.retry_after} seconds."}
+        page = replace(self._page(visit, user), errors=errors)
+        return await self.site.queries.run(self.site.pages.answer, page, 400)
+
+    async def _check(self, visit: Visit, user: UserRecord, password: str) -> None:
+        authenticate = self.parts.sign_in.sign_in.authenticate_first_factor
+
+        def check(may_wait: bool) -> UserRecord:
+            return authenticate(user.username, password, visit.actor, may_wait=may_wait)
+
+        try:
+            await self.site.checks.checked(visit.request, check)
+        except InvalidCredentials:
+            raise InvalidField("password", "This is not your current password.") from None
+
+    def _signed_in(self, visit: Visit) -> tuple[SignInSession, UserRecord] | None:
+        session = self.site.session(visit)
+        user = self.parts.directory.load_user(session.user_id) if session else None
+        return (session, user) if session and user else None
+
+    def _set(self, visit: Visit, session: SignInSession, password: NewPassword) -> Response:
+        user_id, actor = session.user_id, visit.actor.known_as(session.user_id)
+        try:
+            with self.parts.administration.changing(actor) as work:
+                work.users.set_password(user_id, password)
+        except InvalidField as error:
+            raise as_field(error) from None
+        response = self.site.to("/account", done="password")
+        user = self.parts.directory.load_user(user_id)
+        if user is None:
+            return response
+        agent = visit.request.headers.get("user-agent")
+        _, cookie = self.parts.people.sessions.begin(user, session.methods, visit.actor, agent)
+        return self.site.signed_in(response, cookie)
+
+    def _page(self, visit: Visit, user: UserRecord) -> PasswordPage:
+        return PasswordPage(user=user.username, form=self.form(visit), username=user.username)

@@ -1,0 +1,54 @@
+"""Beginning sessions after a sign-in."""
+
+from collections.abc import Sequence
+
+from starlette.responses import Response
+
+from issuer.directory import UserRecord
+from issuer.sign_in.session import SignInSession
+from issuer.web.navigation import Navigation
+from issuer.web.site import Site
+from issuer.web.visit import Visit
+
+_SECOND_FACTOR, _AUTHENTICATOR = "/sign-in/second-factor", "/sign-in/authenticator"
+
+
+class Beginning:
+    """Each sign-in gives the session a new cookie, so that nobody can plant one (fixation)."""
+
+    def __init__(self, site: Site, navigation: Navigation) -> None:
+        self._site = site
+        self._navigation = navigation
+        self._sessions = site.parts.people.sessions
+
+    def after_password(self, visit: Visit, user: UserRecord, methods: Sequence[str]) -> Response:
+        """The redirect to what comes next; `InvalidCredentials` if the user was just changed."""
+        is_due = user.has_second_factor or self._requires_second_factor
+        session, cookie = self._sessions.begin(
+            user,
+            methods,
+            visit.actor,
+            visit.request.headers.get("user-agent"),
+            second_factor_due=is_due,
+            renewing=self._site.session(visit),
+        )
+        if not is_due:
+            return self._site.signed_in(self._navigation.after_sign_in(visit, session), cookie)
+        page = _SECOND_FACTOR if user.has_second_factor else self._authenticator(visit, user)
+        response = self._site.to(page, request=visit.request_id, next=visit.next)
+        return self._site.signed_in(response, cookie)
+
+    def is_fresh_enough(self, session: SignInSession, visit: Visit) -> bool:
+        """Whether the session will do for the page that the visit goes to next."""
+        return not visit.next or self._site.is_fresh(session)
+
+    @property
+    def _requires_second_factor(self) -> bool:
+        return self._site.parts.settings.second_factor == "required"
+
+    def _authenticator(self, visit: Visit, user: UserRecord) -> str:
+        """The page that adds a first second factor, with a secret to show there."""
+        with self._site.parts.administration.changing(visit.actor.known_as(user.id)) as work:
+            if work.factors.pending_totp(user.id) is None:
+                work.factors.begin_totp(user.id)
+        return _AUTHENTICATOR

@@ -1,0 +1,111 @@
+"""`/sign-in`: a user name and a password."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from starlette.responses import Response
+
+from issuer.directory import UserRecord
+from issuer.errors import InvalidCredentials, TooManyRequests
+from issuer.sign_in.authorization_request import AuthorizationRequest
+from issuer.sign_in.outcomes import SignInNeeded
+from issuer.web.applications import application_of
+from issuer.web.navigation import Navigation, RequestGone
+from issuer.web.sessions import Beginning
+from issuer.web.site import PageEndpoint, Site
+from issuer.web.views import Application, SignInPage
+from issuer.web.visit import Visit
+
+_WRONG = "Wrong user name or password."
+_MISSING = "Enter your user name and your password."
+_CHANGED = "Your account was changed a moment ago. Sign in again."
+_STALE = "This page was open in another tab or for too long. Enter your password again."
+_AGAIN = "Sign in again, since this changes how you sign in."
+_PASSWORD = ("pwd",)  # RFC 8176
+
+
+class SignInEndpoint(PageEndpoint):
+    """One answer and one duration for every wrong user name or password."""
+
+    PATH = "/sign-in"
+
+    def __init__(self, site: Site, navigation: Navigation, beginning: Beginning) -> None:
+        super().__init__(site)
+        self._navigation = navigation
+        self._beginning = beginning
+
+    def show(self, visit: Visit) -> Response:
+        session = self.site.session(visit)
+        try:
+            request = self._navigation.request_of(visit)
+        except RequestGone:
+            return self._navigation.gone()
+        if request is not None:
+            step = self._navigation.next_step(visit, request, session)
+            if not isinstance(step, SignInNeeded):
+                return self._navigation.go(visit, step)
+        elif session is not None and self._beginning.is_fresh_enough(session, visit):
+            return self.site.to(visit.next or "/account")
+        known = self.parts.directory.load_user(session.user_id) if session else None
+        hint = request.login_hint if request and request.login_hint else ""
+        notice = _AGAIN if visit.next and session else ""
+        username = known.username if known else hint
+        return self._page(
+            visit, SignInPage(form=self.form(visit), username=username, notice=notice)
+        )
+
+    async def submit(self, visit: Visit, form: Mapping[str, str]) -> Response:
+        username, password = form.get("username", ""), form.get("password", "")
+        page = SignInPage(form=self.form(visit), username=username)
+        if not username or not password:
+            return await self._refuse(visit, replace(page, error=_MISSING))
+        authenticate = self.parts.sign_in.sign_in.authenticate_first_factor
+
+        def check(may_wait: bool) -> UserRecord:
+            return authenticate(username, password, visit.actor, may_wait=may_wait)
+
+        try:
+            user = await self.site.checks.checked(visit.request, check)
+        except InvalidCredentials:
+            return await self._refuse(visit, replace(page, error=_WRONG))
+        except TooManyRequests as error:
+            return await self._too_many(visit, page, error)
+        return await self.site.queries.run(self._begin, visit, page, user)
+
+    def stale(self, visit: Visit, form: Mapping[str, str]) -> Response:
+        """Signed in meanwhile: go on. Else nothing typed is lost but the password."""
+        if self.site.session(visit) is not None and not visit.next:
+            return super().stale(visit, form)
+        username = form.get("username", "")
+        page = SignInPage(form=self.form(visit), username=username, notice=_STALE)
+        return self._page(visit, page, 400)
+
+    def _begin(self, visit: Visit, page: SignInPage, user: UserRecord) -> Response:
+        # Another process may just have changed the password and revoked the tokens.
+        self.parts.changes.look()
+        try:
+            return self._beginning.after_password(visit, user, _PASSWORD)
+        except InvalidCredentials:
+            return self._page(visit, replace(page, error=_CHANGED), 400)
+
+    async def _too_many(self, visit: Visit, page: SignInPage, error: TooManyRequests) -> Response:
+        sentence = f"Too many wrong passwords. Try again in {error.retry_after} seconds."
+        response = await self._refuse(visit, replace(page, error=sentence), 429)
+        response.headers["Retry-After"] = str(error.retry_after)
+        return response
+
+    async def _refuse(self, visit: Visit, page: SignInPage, status: int = 400) -> Response:
+        return await self.site.queries.run(self._page, visit, page, status)
+
+    def _page(self, visit: Visit, page: SignInPage, status: int = 200) -> Response:
+        return self.site.pages.answer(replace(page, application=self._application(visit)), status)
+
+    def _application(self, visit: Visit) -> Application | None:
+        try:
+            request: AuthorizationRequest | None = self._navigation.request_of(visit)
+        except RequestGone:
+            return None
+        if request is None:
+            return None
+        client = self.parts.directory.load_client(request.client_id)
+        return application_of(client, request.redirect_uri) if client else None

@@ -1,0 +1,45 @@
+"""`/sign-out`: asks, and signs out; also for an application that asked for it."""
+
+from collections.abc import Mapping
+
+from starlette.responses import Response
+
+from issuer.sign_in.logout import LogoutRequest
+from issuer.web.site import PageEndpoint, see_other
+from issuer.web.views import SignedOutPage, SignOutPage
+from issuer.web.visit import Visit
+
+_COOKIE = "logout-"
+
+
+class SignOutEndpoint(PageEndpoint):
+    PATH = "/sign-out"
+
+    def show(self, visit: Visit) -> Response:
+        session = self.site.session(visit)
+        user = self.parts.directory.load_user(session.user_id) if session else None
+        if user is None:
+            return self.site.pages.answer(SignedOutPage())
+        request = self._request(visit)
+        client_id = request.client_id if request else None
+        client = self.parts.directory.load_client(client_id) if client_id else None
+        name = (client.name or client.client_id) if client else ""
+        page = SignOutPage(user=user.username, form=self.form(visit), application=name)
+        return self.site.pages.answer(page)
+
+    def change(self, visit: Visit, form: Mapping[str, str]) -> Response:
+        session = self.site.session(visit)
+        if session is not None:
+            actor = visit.actor.known_as(session.user_id)
+            self.parts.people.sessions.sign_out(session, actor)
+        request = self._request(visit)
+        if request is None or request.return_to is None:
+            return self.site.signed_out(self.site.to(self.PATH))
+        response = see_other(request.return_to)
+        self.site.cookies.delete(response, _COOKIE + request.id)
+        return self.site.signed_out(response)
+
+    def _request(self, visit: Visit) -> LogoutRequest | None:
+        sealed = self.site.cookies.value(visit.request, _COOKIE + visit.request_id)
+        request = self.parts.people.logout_requests.open(sealed) if sealed else None
+        return request if request and request.id == visit.request_id else None

@@ -1,0 +1,172 @@
+"""What every page uses, and the frame of every page: visit, anti-forgery, cookies."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from issuer.composition.web import WebParts
+from issuer.cookies import BROWSER, SESSION, Cookies
+from issuer.http_forms import parameters, receive_body
+from issuer.secret_text import CHARACTERS, random_characters
+from issuer.sign_in.session import SignInSession
+from issuer.web.forms import AntiForgery, Refusal
+from issuer.web.rendering import Pages
+from issuer.web.sign_in_checks import SignInChecks
+from issuer.web.views import Form, ProblemPage
+from issuer.web.visit import Visit, named_page, named_request
+from issuer.workers import WorkerPool
+
+_BROWSER = re.compile(rf"[A-Za-z0-9]{{{CHARACTERS}}}")
+_FORBIDDEN = 403
+_FRESH_FOR = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class Site:
+    """What every page uses."""
+
+    parts: WebParts
+    pages: Pages
+    cookies: Cookies
+    anti_forgery: AntiForgery
+    checks: SignInChecks
+    queries: WorkerPool
+
+    @property
+    def base(self) -> str:
+        return self.parts.settings.base_path
+
+    def visit(self, request: Request) -> Visit:
+        browser = self.cookies.value(request, BROWSER) or ""
+        is_new = not _BROWSER.fullmatch(browser)
+        query = parameters(request.scope["query_string"])
+        return Visit(
+            request,
+            random_characters(self.parts.random) if is_new else browser,
+            is_new,
+            query,
+            named_request(query),
+            named_page(query),
+        )
+
+    def form(self, visit: Visit, purpose: str) -> Form:
+        token = self.anti_forgery.token(visit.browser, purpose)
+        return Form(token, visit.request_id, visit.next)
+
+    def session_cookie(self, visit: Visit) -> str | None:
+        return self.cookies.value(visit.request, SESSION)
+
+    def is_fresh(self, session: SignInSession) -> bool:
+        """Whether the sign-in is recent enough to change how somebody signs in."""
+        return self.parts.clock() - session.authenticated_at < _FRESH_FOR
+
+    def session(self, visit: Visit) -> SignInSession | None:
+        cookie = self.session_cookie(visit)
+        return self.parts.people.sessions.find(cookie) if cookie else None
+
+    def signed_in(self, response: Response, cookie: str) -> Response:
+        """The answer to a sign-in: a new session, and nothing that was known before it."""
+        longest = self.parts.people.sessions.lifetimes.longest
+        self.cookies.set(response, SESSION, cookie, longest)
+        return self.with_new_browser(response)
+
+    def signed_out(self, response: Response) -> Response:
+        self.cookies.delete(response, SESSION)
+        return self.with_new_browser(response)
+
+    def with_new_browser(self, response: Response) -> Response:
+        """Every form that the browser has open becomes stale."""
+        self.cookies.set(response, BROWSER, random_characters(self.parts.random))
+        return response
+
+    def to(self, path: str, **query: str) -> Response:
+        """A redirect to a page of ours."""
+        given = {name: value for name, value in query.items() if value}
+        return see_other(f"{self.base}{path}{'?' if given else ''}{urlencode(given)}")
+
+
+class PageEndpoint:
+    """GET shows a page and changes nothing; POST does one thing and redirects.
+
+    Everything but the event loop's part runs in a worker thread: pages need the database.
+    """
+
+    PATH: str
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.parts = site.parts
+
+    async def __call__(self, request: Request) -> Response:
+        visit = self.site.visit(request)
+        if request.method == "POST":
+            form = parameters(await receive_body(request))
+            visit = replace(visit, request_id=named_request(form), next=named_page(form))
+            response = await self._posted(visit, form)
+        else:
+            response = await self.site.queries.run(self.show, visit)
+        if visit.is_new:
+            self.site.cookies.set(response, BROWSER, visit.browser)
+        return response
+
+    async def submit(self, visit: Visit, form: Mapping[str, str]) -> Response:
+        """Do what a form that counts asks for."""
+        return await self.site.queries.run(self.change, visit, form)
+
+    def show(self, visit: Visit) -> Response:
+        raise NotImplementedError
+
+    def change(self, visit: Visit, form: Mapping[str, str]) -> Response:
+        raise NotImplementedError
+
+    def purpose(self, visit: Visit) -> str:
+        """What a form of this page is for, and for nothing else."""
+        return f"{self.PATH} {visit.request_id} {visit.next}"
+
+    def path(self, visit: Visit) -> str:
+        """Where the page of this visit is."""
+        return self.PATH
+
+    def form(self, visit: Visit) -> Form:
+        return self.site.form(visit, self.purpose(visit))
+
+    def stale(self, visit: Visit, form: Mapping[str, str]) -> Response:
+        """A form of an earlier sign-in, or of another tab: show the page again."""
+        return self.site.to(self.path(visit), request=visit.request_id, next=visit.next)
+
+    async def _posted(self, visit: Visit, form: Mapping[str, str]) -> Response:
+        refusal = self.site.anti_forgery.refusal(visit, form, self.purpose(visit))
+        if refusal is None:
+            return await self.submit(visit, form)
+        if refusal is Refusal.STALE:
+            return await self.site.queries.run(self.stale, visit, form)
+        return self._refused(visit, refusal)
+
+    def _refused(self, visit: Visit, refusal: Refusal) -> Response:
+        again = self.site.to(self.path(visit), request=visit.request_id, next=visit.next)
+        if refusal is Refusal.NO_COOKIES:
+            problem = ProblemPage(
+                heading="This browser keeps no cookies",
+                sentence="Signing in needs one. Allow cookies for this site, then open the page"
+                " again. Nothing was changed.",
+            )
+        else:
+            problem = ProblemPage(
+                heading="This form came from another site",
+                sentence=f"Nothing was changed. If you opened this page yourself, open it at"
+                f" {self.parts.settings.url} instead.",
+            )
+        url = f"{self.parts.settings.url}{again.headers['location'].removeprefix(self.site.base)}"
+        problem = replace(problem, way_back=url, way_back_says="Open the page again")
+        return self.site.pages.problem(problem, _FORBIDDEN)
+
+
+def see_other(url: str) -> Response:
+    """Not 302 or 307, which may send a form on (RFC 9700 §4.12)."""
+    headers = {"Location": url, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+    return Response(status_code=303, headers=headers)

@@ -1,0 +1,94 @@
+"""`/invitation/…`."""
+
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from issuer.sign_in import InvitationFields
+from tests.builders import URL, Deployment
+from tests.sign_in.people import People
+from tests.web.browsing import Browser, PageSeen
+
+NEW = "a password that bob has chosen"
+
+
+@pytest.fixture
+def bob(deployment: Deployment) -> str:
+    return deployment.user("bob", password=None, name="Bob <b>")
+
+
+@pytest.fixture
+def link(deployment: Deployment, bob: str) -> str:
+    with deployment.changing() as work:
+        return work.invitations.create(bob, InvitationFields()).url.removeprefix(URL)
+
+
+def accept(browser: Browser, link: str, **typed: str) -> PageSeen:
+    form = {"new_password": NEW, "repeated": NEW, **typed}
+    return browser.submit(browser.get(link), link, **form)
+
+
+def test_an_invited_user_sets_a_password_and_is_signed_in(browser: Browser, link: str):
+    page = browser.get(link)
+    assert "Welcome, Bob <b>" in page.text
+    assert browser.follow(accept(browser, link)).status == httpx.codes.OK
+    assert Browser(browser._http).sign_in("bob", NEW).location == "/account"
+
+
+def test_it_works_once(browser: Browser, link: str):
+    page = browser.get(link)
+    accept(browser, link)
+    again = Browser(browser._http)
+    assert "does not work any more" in again.get(link).text
+    late = browser.submit(page, link, new_password=NEW, repeated=NEW)
+    assert late.status == httpx.codes.BAD_REQUEST
+
+
+def test_looking_at_it_uses_nothing_up(browser: Browser, link: str):
+    for _ in range(3):
+        assert browser.get(link).status == httpx.codes.OK
+
+
+def test_it_expires(deployment: Deployment, browser: Browser, link: str):
+    deployment.clock.move(timedelta(hours=73))
+    assert "does not work any more" in browser.get(link).text
+
+
+@pytest.mark.parametrize("token", ["x", "aiv_" + "a" * 51, "%00"])
+def test_an_unknown_link_says_what_to_do(browser: Browser, token: str):
+    page = browser.get(f"/invitation/{token}")
+    assert page.status in {httpx.codes.BAD_REQUEST, httpx.codes.NOT_FOUND}
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ({"repeated": "other"}, "This is not the same."),
+        ({"new_password": "short", "repeated": "short"}, "12 to 256 characters"),
+    ],
+)
+def test_an_error_uses_nothing_up(
+    browser: Browser, link: str, typed: dict[str, str], sentence: str
+):
+    page = accept(browser, link, **typed)
+    assert sentence in page.text
+    assert accept(browser, link).location == "/account"
+
+
+def test_a_form_of_another_site_does_nothing(browser: Browser, link: str):
+    fields = browser.get(link).form(link).fields
+    form = {**fields, "new_password": NEW, "repeated": NEW}
+    assert browser.post(link, form, {"Origin": "https://evil.example"}).status == 403
+    assert accept(browser, link).location == "/account"
+
+
+def test_a_second_factor_stays(browser: Browser, people: People, bob: str, link: str):
+    people.app_of(bob)
+    assert accept(browser, link).location == "/sign-in/second-factor"
+
+
+def test_the_link_is_in_no_log(browser: Browser, link: str, capsys: pytest.CaptureFixture[str]):
+    accept(browser, link, repeated="other")
+    browser.submit(browser.get(link), link, new_password="x", repeated="x")
+    assert link.rpartition("/")[2] not in capsys.readouterr().out
