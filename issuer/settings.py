@@ -35,6 +35,7 @@ SECRETS = ("MASTER_KEY", "DATABASE_URL", "METRICS_TOKEN", "RATE_LIMIT_REDIS_URL"
 
 _BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{16,1024}=*")
 _RATE = re.compile(r"[1-9]\d{0,8}/(second|minute)")
+_HOST = re.compile(r"(?=.{1,253}(:|$))[a-z0-9-]+(\.[a-z0-9-]+)+(:[1-9]\d{0,4})?")
 _REDIS_URL = re.compile(r"(redis|rediss|redis\+unix)://\S+")
 
 
@@ -75,6 +76,12 @@ def _network(value: str) -> str:
         raise ValueError("must be addresses or networks, such as 10.0.0.0/8") from None
 
 
+def _metadata_host(value: str) -> str:
+    if value != "*" and not _HOST.fullmatch(value):
+        raise ValueError("must be host names in lower case, such as claude.ai, or *")
+    return value
+
+
 def _token_lifetime(value: timedelta) -> timedelta:
     if not SHORTEST_TOKEN <= value <= MAX_TOKEN:
         raise ValueError("must be 60 to 86400 seconds")
@@ -92,6 +99,7 @@ Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Positive = Annotated[Duration, Field(gt=timedelta(0))]
 Network = Annotated[str, AfterValidator(_network)]
 Rate = Annotated[str, AfterValidator(_rate)]
+MetadataHost = Annotated[str, AfterValidator(_metadata_host)]
 
 
 def is_loopback(host: str) -> bool:
@@ -216,6 +224,17 @@ class Settings(BaseModel):
         description="Redis in which all processes count rate limits together, such as"
         " `redis://:password@host:6379/0`. By default each process counts for"
         " itself.",
+    )
+    client_registration: Literal["off", "token", "open"] = Field(
+        "off",
+        description="Who may register clients at `/oauth2/register`: nobody (`off`), callers with"
+        " an access token of the scope `issuer:clients:register` (`token`), or everybody"
+        " (`open`). Such clients have no rights of their own.",
+    )
+    client_metadata_hosts: Annotated[tuple[MetadataHost, ...], BeforeValidator(_words)] = Field(
+        (),
+        description="Hosts whose client metadata documents are accepted, separated by commas,"
+        " such as `claude.ai`; with a port unless it is 443; `*` for all. Off by default.",
     )
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_words)] = Field(
         (),

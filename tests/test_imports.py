@@ -39,7 +39,8 @@ DOMAIN = {
     "roles": {"resources", "audit", "authority", "audiences"},
     "users": {"resources", "audit", "authority", "roles", "directory", "revocations"},
     "directory": set(),
-    "clients": {"resources", "audiences", "directory"},
+    "federation": set(),
+    "clients": {"resources", "audiences", "directory", "federation"},
     "keys": {"audit"},
     "rate_limits": set(),
     "manifest": {"resources", "authority", "audiences", "roles", "users", "clients", "directory"},
@@ -96,7 +97,7 @@ ONLY_IN = {
     "webauthn": ["sign_in/passkeys.py"],
     "redis": ["rate_limits/shared.py"],
     "prometheus_client": ["prometheus.py"],
-    "httpx": ["agentos/", "cli/", "rotation_drill/"],
+    "httpx": ["agentos/", "cli/", "federation/pinning.py", "rotation_drill/"],
 }
 
 FILES = sorted(path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py"))
@@ -145,7 +146,8 @@ def below(here: str) -> set[str]:
     if here in FOUNDATION:
         return FOUNDATION
     if here in DOMAIN:
-        return FOUNDATION | DOMAIN[here]
+        verifier = {"agentos"} if here == "federation" else set()
+        return FOUNDATION | DOMAIN[here] | verifier
     if here in BETWEEN:
         return FOUNDATION | DOMAIN.keys() | BETWEEN
     if here in INTERFACES:

@@ -10,6 +10,7 @@ from fastapi.security import HTTPBearer
 
 from issuer.admin.problems import ProblemRaised
 from issuer.audit import Actor
+from issuer.catalogue import counts_here
 from issuer.composition import Administration, UnitOfWork
 from issuer.errors import Forbidden, InvalidCredentials
 from issuer.http import caller
@@ -39,7 +40,9 @@ class Access:
 
     def require_any(self, alternatives: Sequence[tuple[str, ...]]) -> None:
         """`Forbidden` unless every scope of one alternative is covered; (): any scope will do."""
-        if self.held and any(all(self.holds(each) for each in needs) for needs in alternatives):
+        if counts_here(self.held) and any(
+            all(self.holds(each) for each in needs) for needs in alternatives
+        ):
             return
         raise Forbidden(next((each for each in alternatives[0] if not self.holds(each)), None))
 

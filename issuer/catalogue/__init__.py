@@ -10,7 +10,7 @@ from issuer.catalogue.decision import Decision, decide
 from issuer.catalogue.entries import ScopeEntry, scopes
 from issuer.catalogue.findings import Code, ScopeFinding
 from issuer.catalogue.lint import lint
-from issuer.catalogue.own_api import OwnApi
+from issuer.catalogue.own_api import OwnApi, counts_here
 from issuer.catalogue.own_routes import methods_at, needs_of
 from issuer.catalogue.unknown_routes import why_unknown
 
@@ -24,6 +24,7 @@ __all__ = [
     "ScopeEntry",
     "ScopeFinding",
     "UnknownVersion",
+    "counts_here",
     "decide",
     "lint",
     "methods_at",

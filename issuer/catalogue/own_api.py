@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from issuer.catalogue.decision import Decision, as_routed, why_granted, why_refused, without_repeats
 from issuer.catalogue.own_routes import OwnRoute, own_routes
-from issuer.scopes import ISSUER_ADMIN, covers
+from issuer.scopes import ISSUER_ADMIN, ISSUER_REGISTER, covers
 
 _ISSUER = "The issuer"
 _ANY = "issuer:roles:read"  # an example where any scope is enough
@@ -46,8 +46,13 @@ class OwnApi:
         ]
 
 
+def counts_here(held: Iterable[str]) -> bool:
+    """Whether any of the scopes allows something in the admin API."""
+    return any(scope != ISSUER_REGISTER for scope in held)
+
+
 def _meets(needs: tuple[str, ...], held: list[str]) -> bool:
-    return bool(held) and all(covers(held, need) for need in needs)
+    return counts_here(held) and all(covers(held, need) for need in needs)
 
 
 def _lacking(route: OwnRoute, held: list[str]) -> tuple[str, ...]:

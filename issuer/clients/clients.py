@@ -39,7 +39,37 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
 
     def create(self, fields: ClientFields) -> Client:
         """The new client: a `NewClient` with its first secret, if it authenticates with one."""
-        client = super().create(fields)
+        return self._with_first_secret(super().create(fields))
+
+    def register(self, fields: ClientFields, by: RegisteredBy, *, pinned: bool = False) -> Client:
+        """A client that no administrator made: without rights, so that nobody need have any."""
+        require_no_rights(fields)
+        fields = self._with_key(fields)
+        row = ClientRow(registered_by=by, pinned=pinned)
+        row.created_at = row.updated_at = self._clock()
+        self._write(row, fields)
+        self._store.add(row)
+        details = {"registered_by": by.value, "pinned": pinned, **self._audited(fields)}
+        self._note("registered", row.client_id, **details)
+        return self._with_first_secret(self._model(row))
+
+    def keep_document(self, fields: ClientFields, *, pinned: bool = False) -> Client:
+        """Keep the client of a metadata document as the document says now.
+
+        `AlreadyExists` for an id that an administrator gave to another client.
+        """
+        row = self._store.find(str(fields.client_id))
+        if row is None:
+            return self.register(fields, RegisteredBy.METADATA, pinned=pinned)
+        if row.registered_by is not RegisteredBy.METADATA:
+            raise AlreadyExists("client", row.client_id)
+        row.pinned = row.pinned or pinned
+        before = self._fields(row)
+        kept = {name: getattr(before, name) for name in ("access_token_ttl", "disabled")}
+        after = fields.model_copy(update=kept)
+        return self._model(row) if after == before else self.replace(row.client_id, after)
+
+    def _with_first_secret(self, client: Client) -> Client:
         if not client.token_endpoint_auth_method.has_secret:
             return client
         _, secret = self.add_secret(client.client_id, SecretFields())

@@ -6,11 +6,13 @@ from functools import partial
 
 from issuer.clients import SecretMaker
 from issuer.clients.authentication import ClientAuthentication
+from issuer.clients.documents import ClientDocuments
 from issuer.clients.last_use import LastUse
 from issuer.composition.foundation import Foundation
 from issuer.database.deployment import require_same_issuer
 from issuer.directory import ChangeWatcher, Directory
 from issuer.errors import DatabaseUnavailable
+from issuer.federation import Fetcher
 from issuer.keys import Keyring
 from issuer.keys.sealed_secrets_store import REFRESH_TOKENS, derived
 from issuer.refresh_tokens import Lifetimes, RefreshTokenMaker, RefreshTokens
@@ -27,6 +29,7 @@ class TokenParts:
     changes: ChangeWatcher
     client_secrets: SecretMaker
     client_authentication: ClientAuthentication
+    client_documents: ClientDocuments
     last_use: LastUse
     revocations: RevocationView
     issuer: TokenIssuer
@@ -59,6 +62,9 @@ def build_tokens(foundation: Foundation, keyring: Keyring) -> TokenParts:
         changes=changes,
         client_secrets=client_secrets,
         client_authentication=ClientAuthentication(directory, client_secrets),
+        client_documents=ClientDocuments(
+            directory, Fetcher(), clock, settings.client_metadata_hosts
+        ),
         last_use=LastUse(database),
         revocations=revocations,
         issuer=TokenIssuer(

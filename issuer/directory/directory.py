@@ -135,6 +135,11 @@ class Directory:
             self._remember(count, record)
         return record
 
+    def new_client(self, client_id: str) -> ClientRecord:
+        """The client of a metadata document, before a person has allowed it anything."""
+        with self._database.reading() as session:
+            return store.new_client(session, client_id, self._own_audience)
+
     def load_user(self, user_id: str) -> UserRecord | None:
         """The user as the database has it now. Users sign in rarely, and are not remembered."""
         with self._database.reading() as session:

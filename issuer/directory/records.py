@@ -85,11 +85,18 @@ class ClientRecord:
     first_party: bool
     user_rights: UserRights
     registered_by: RegisteredBy
+    pinned: bool
 
     @property
     def is_self_registered(self) -> bool:
         """Whether no administrator made it: then it has no rights of its own."""
         return self.registered_by is not RegisteredBy.ADMIN
+
+    @property
+    def is_fetched(self) -> bool:
+        """Whether its metadata document must be read before a person is asked."""
+        by_document = self.registered_by is RegisteredBy.METADATA
+        return by_document and not self.pinned and not self.disabled
 
     def audience_named(self, name: str) -> AudienceRecord | None:
         """The audience of that id or resource, among those it may have tokens for."""

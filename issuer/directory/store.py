@@ -29,7 +29,7 @@ from issuer.directory.records import (
     UserRecord,
 )
 from issuer.fields import fold_id
-from issuer.vocabulary import RegisteredBy
+from issuer.vocabulary import GRANTS_WITH_A_PERSON, AuthMethod, RegisteredBy, UserRights
 
 AreAudiences: TypeAlias = Callable[[InstrumentedAttribute[str]], ColumnElement[bool]]
 
@@ -64,6 +64,31 @@ def load_client(session: Session, client_id: str, own_audience: str) -> ClientRe
         first_party=row.first_party,
         user_rights=row.user_rights,
         registered_by=row.registered_by,
+        pinned=row.pinned,
+    )
+
+
+def new_client(session: Session, client_id: str, own_audience: str) -> ClientRecord:
+    """A client by metadata document that is not stored: without rights, at any AgentOS."""
+    audiences = _audiences(session, lambda column: column != own_audience, own_audience)
+    return ClientRecord(
+        client_id=client_id,
+        name="",
+        disabled=False,
+        token_endpoint_auth_method=AuthMethod.NONE,
+        grant_types=GRANTS_WITH_A_PERSON,
+        audiences={each.id: each for each in audiences},
+        access_token_ttl=None,
+        claims={},
+        may_set_session=False,
+        rights=Rights(frozenset(), ()),
+        secrets=(),
+        redirect_uris=(),
+        post_logout_redirect_uris=(),
+        first_party=False,
+        user_rights=UserRights.ALL,
+        registered_by=RegisteredBy.METADATA,
+        pinned=False,
     )
 
 

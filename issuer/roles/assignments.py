@@ -8,7 +8,7 @@ from issuer.audit import Trail
 from issuer.authority import Authority
 from issuer.database import Session
 from issuer.database.tables import AssignmentRow
-from issuer.errors import InvalidField, NotFound
+from issuer.errors import InvalidField, NotAllowed, NotFound
 from issuer.fields import Fields, fold_id
 from issuer.roles.store import RoleStore
 
@@ -50,7 +50,12 @@ class Assignments:
         return {each: assigned[fold_id(each)] for each in principal_ids}
 
     def assign(self, principal_id: str, assignment: Assignment) -> None:
-        """Idempotent. `NotFound` if there is no such role or audience."""
+        """Idempotent. `NotFound` if there is no such role or audience.
+
+        `NotAllowed` for a client that registered itself: it never has rights of its own.
+        """
+        if self._store.is_self_registered(fold_id(principal_id)):
+            raise NotAllowed(f"The client {principal_id} registered itself and can have no role.")
         self._authority.authorize_change(scopes=self._store.get(assignment.role).scopes)
         if assignment.audience is not None:
             AudienceStore(self._store.session).get(assignment.audience)

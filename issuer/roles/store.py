@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from sqlalchemy import select
 
 from issuer.database.store import Store
-from issuer.database.tables import AssignmentRow, RoleRow
+from issuer.database.tables import AssignmentRow, ClientRow, RoleRow
+from issuer.vocabulary import RegisteredBy
 
 
 class RoleStore(Store[RoleRow]):
@@ -35,3 +36,8 @@ class RoleStore(Store[RoleRow]):
             .where(AssignmentRow.folded_id == folded_id, AssignmentRow.role_name == role_name)
             .where(AssignmentRow.audience_id.is_not_distinct_from(audience_id))
         ).one_or_none()
+
+    def is_self_registered(self, folded_id: str) -> bool:
+        """Whether the principal is a client that no administrator made."""
+        query = select(ClientRow.registered_by).where(ClientRow.folded_id == folded_id)
+        return self.session.scalar(query) not in {None, RegisteredBy.ADMIN}

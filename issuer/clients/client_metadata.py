@@ -1,0 +1,72 @@
+"""Reading the metadata of a client that registers itself (RFC 7591 §2). It never gets rights."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from issuer.clients.client import ClientFields
+from issuer.errors import InvalidField
+from issuer.vocabulary import GRANTS_WITH_A_PERSON, AuthMethod, GrantType, UserRights
+
+# The names of RFC 7591 for members that have another one here.
+_NAMES = {"name": "client_name"}
+
+
+def parsed(body: bytes) -> dict[str, Any]:
+    """The JSON object; `InvalidField` for anything else, and for a repeated member."""
+    try:
+        members = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_once_each)
+    except (ValueError, RecursionError):
+        raise InvalidField("body", "is not JSON in UTF-8 with each member once") from None
+    if not isinstance(members, dict):
+        raise InvalidField("body", "is not a JSON object")
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def read_client_metadata(
+    members: Mapping[str, Any],
+    client_id: str | None = None,
+    default_method: AuthMethod = AuthMethod.CLIENT_SECRET_BASIC,
+) -> ClientFields:
+    """The client; `InvalidField` with the names of RFC 7591. Other members are ignored (§2).
+
+    Of the grant types, those without a person are dropped (§3.2.1).
+    """
+    if "code" not in _words(members, "response_types", ["code"]):
+        raise InvalidField("response_types", "must hold code")
+    asked = _words(members, "grant_types", sorted(GRANTS_WITH_A_PERSON))
+    if GrantType.AUTHORIZATION_CODE not in asked:
+        raise InvalidField("grant_types", "must hold authorization_code")
+    fields = {
+        "client_id": client_id,
+        "name": members.get("client_name", ""),
+        "grant_types": [grant for grant in asked if grant in GRANTS_WITH_A_PERSON],
+        "token_endpoint_auth_method": members.get("token_endpoint_auth_method", default_method),
+        "redirect_uris": members.get("redirect_uris", []),
+        "post_logout_redirect_uris": members.get("post_logout_redirect_uris", []),
+        "user_rights": UserRights.ALL,
+    }
+    try:
+        return ClientFields.read(fields)
+    except InvalidField as error:
+        problems = [(_renamed(name), message) for name, message in error.problems]
+        raise InvalidField(*problems[0], *problems[1:]) from None
+
+
+def _words(members: Mapping[str, Any], name: str, default: list[str]) -> list[str]:
+    words = members.get(name, default)
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise InvalidField(name, "must be a list of strings")
+    return words
+
+
+def _renamed(name: str) -> str:
+    member, _, rest = name.partition(".")
+    return ".".join(filter(None, (_NAMES.get(member, member), rest)))
+
+
+def _once_each(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    unique = dict(members)
+    if len(unique) != len(members):
+        raise ValueError("a member is repeated")
+    return unique

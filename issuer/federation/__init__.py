@@ -1,0 +1,8 @@
+"""What this issuer reads from other servers: only public documents, fetched with care.
+
+Imports httpx when it first fetches: most deployments never do.
+"""
+
+from issuer.federation.fetching import FetchedDocument, Fetcher, FetchRefused
+
+__all__ = ["FetchRefused", "FetchedDocument", "Fetcher"]

@@ -1,0 +1,92 @@
+"""Fetching a document that somebody else names: the guards against SSRF.
+
+The name is resolved once, every address must be public, and the connection goes to an address
+that was checked. No redirects, no proxies, no cookies, no decompression; a total deadline and a
+limit of bytes.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeAlias
+from urllib.parse import urlsplit
+
+from issuer.errors import IssuerError
+from issuer.federation.addresses import is_public
+
+MAX_BYTES = 64 * 1024
+_RESOLVERS = 4
+
+Resolve: TypeAlias = Callable[[str, int], list[str]]
+
+
+class FetchRefused(IssuerError):
+    """The document was not fetched, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedDocument:
+    """A body, and how many seconds it may be cached; None if the answer does not say."""
+
+    body: bytes
+    max_age: float | None
+
+
+def resolve(host: str, port: int) -> list[str]:
+    """The addresses of a host, as the system resolves it."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(each[4][0]) for each in found))
+
+
+class Fetcher:
+    """Fetches JSON by `https`. Blocks for at most 5 s: not for the event loop."""
+
+    def __init__(
+        self,
+        resolve: Resolve = resolve,
+        may_connect: Callable[[str], bool] = is_public,
+        certificates: ssl.SSLContext | None = None,
+    ) -> None:
+        self._resolve = resolve
+        self._may_connect = may_connect
+        self._certificates = certificates
+        # Of its own, since a resolver may take longer than the deadline.
+        self._resolvers = ThreadPoolExecutor(_RESOLVERS, thread_name_prefix="resolver")
+
+    def fetch(self, url: str) -> FetchedDocument:
+        """The JSON document at the `https` URL; `FetchRefused` says why it is refused."""
+        # Imported here: most deployments never fetch anything.
+        from issuer.federation import pinning  # noqa: PLC0415
+
+        require_https(url)
+        try:
+            fetched = pinning.fetch_pinned(url, self._address_of, self._certificates, MAX_BYTES)
+        except pinning.NotFetched as error:
+            raise FetchRefused(f"{url} {error}.") from None
+        assert fetched.body is not None  # no ETag was sent
+        return FetchedDocument(fetched.body, fetched.max_age)
+
+    async def _address_of(self, host: str, port: int) -> str:
+        """The address to connect to; `OSError` if the host has one that is not public."""
+        loop = asyncio.get_running_loop()
+        addresses = await loop.run_in_executor(self._resolvers, self._resolve, host, port)
+        if not addresses:
+            raise OSError(f"{host} has no address")
+        # All of them: a name that also points inside is not one to trust.
+        if not all(self._may_connect(address) for address in addresses):
+            raise OSError(f"{host} has an address that is not public")
+        return addresses[0]
+
+
+def require_https(url: str) -> None:
+    """`FetchRefused` unless it is an `https` URL without user information and fragment."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise FetchRefused("The URL is not valid.") from None
+    if parts.scheme != "https" or not host or "@" in parts.netloc or "#" in url:
+        raise FetchRefused(f"{url} must be https, without user information and fragment.")

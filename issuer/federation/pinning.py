@@ -1,0 +1,59 @@
+"""The connection of a fetch: to an address that was checked, while TLS verifies the name."""
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+from functools import cache
+from typing import TypeAlias
+
+import httpx
+
+from issuer.agentos.errors import NotFetched
+from issuer.agentos.fetching import Fetched, fetch
+
+AddressOf: TypeAlias = Callable[[str, int], Awaitable[str]]
+
+_HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity"}
+_HTTPS = 443
+
+
+class PinningTransport(httpx.AsyncBaseTransport):
+    """Asks `address_of` once for each request. Proxies of the environment are not used."""
+
+    def __init__(self, address_of: AddressOf, certificates: ssl.SSLContext) -> None:
+        self._address_of = address_of
+        self._inner = httpx.AsyncHTTPTransport(verify=certificates, trust_env=False)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        host = request.url.host
+        address = await self._address_of(host, request.url.port or _HTTPS)
+        request.extensions = {**request.extensions, "sni_hostname": host}
+        request.url = request.url.copy_with(host=address)  # the Host header stays
+        return await self._inner.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+def fetch_pinned(
+    url: str, address_of: AddressOf, certificates: ssl.SSLContext | None, max_bytes: int
+) -> Fetched:
+    """`fetch` of the verifier by such a connection; `NotFetched`."""
+
+    async def run() -> Fetched:
+        transport = PinningTransport(address_of, certificates or _authorities())
+        async with httpx.AsyncClient(
+            headers=_HEADERS, transport=transport, follow_redirects=False, trust_env=False
+        ) as client:
+            return await fetch(client, url, max_bytes=max_bytes)
+
+    return asyncio.run(run())
+
+
+@cache
+def _authorities() -> ssl.SSLContext:
+    """Trusted CAs, from `SSL_CERT_FILE` if set. Loading them takes longer than a fetch."""
+    return httpx.create_ssl_context()
+
+
+__all__ = ["NotFetched", "fetch_pinned"]
