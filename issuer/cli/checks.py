@@ -19,6 +19,7 @@ from issuer.keys.schedule import active, next_key
 from issuer.scopes import ISSUER_ADMIN
 from issuer.settings import Settings
 from issuer.setup import ADMIN_CLIENT
+from issuer.sign_in.passkeys import why_not_offered
 
 _MAX_DRIFT = timedelta(seconds=2)
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -37,7 +38,11 @@ def of_settings(settings: Settings) -> Iterator[Finding]:
         yield Finding("url", "warning", f"{settings.url} is not https://: for tests only.")
     if settings.password_grant:
         message = "Enabled for clients that have it. ISSUER_PASSWORD_GRANT=false disables it."
+        if settings.second_factor == "required":
+            message = "Refuses everybody, since ISSUER_SECOND_FACTOR=required."
         yield Finding("password grant", "note", message)
+    if reason := why_not_offered(settings.url):
+        yield Finding("passkeys", "note", f"Not offered: {reason}")
     if "JWT_VERIFICATION_KEY" in os.environ:
         message = "An AgentOS with this variable also accepts tokens signed by that key."
         yield Finding("JWT_VERIFICATION_KEY", "warning", message)

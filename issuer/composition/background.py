@@ -7,6 +7,7 @@ from functools import partial
 from issuer.audit.gathering import WRITE_EVERY as WRITE_REFUSALS_EVERY
 from issuer.clients.last_use import WRITE_EVERY as WRITE_LAST_USE_EVERY
 from issuer.composition.audit import AuditParts
+from issuer.composition.factors import FactorParts
 from issuer.composition.foundation import Foundation
 from issuer.composition.keys import KeyParts, require_algorithms
 from issuer.composition.people import PeopleParts
@@ -78,6 +79,7 @@ def build_background(
     tokens: TokenParts,
     sign_in: SignInParts,
     people: PeopleParts,
+    factors: FactorParts,
     audit: AuditParts,
 ) -> BackgroundJobs:
     return BackgroundJobs(
@@ -92,6 +94,7 @@ def build_background(
                 DELETE_EXPIRED_EVERY,
                 partial(delete_expired, foundation, tokens, people),
             ),
+            Periodic("used-challenges", DELETE_EXPIRED_EVERY, factors.delete_expired),
             Periodic("sign-in-attempts", CLEAR_EVERY, sign_in.guard.clear_up),
             Periodic("audit-retention", _PRUNE_EVERY, audit.prune),
             Periodic("erasure", _ERASE_EVERY, foundation.database.erasure.retry),

@@ -84,7 +84,7 @@ def compose_with(settings: Settings, clock: Clock, sealer: Sealer) -> Compositio
         people,
         audit,
         administration,
-        build_background(foundation, keys, tokens, sign_in, people, audit),
+        build_background(foundation, keys, tokens, sign_in, people, factors, audit),
         ProtocolParts(
             settings,
             clock,

@@ -25,16 +25,26 @@ from issuer.sign_in import (
     TotpSecrets,
 )
 from issuer.sign_in.challenges import PasskeyChallenges
+from issuer.sign_in.factors_store import FactorStore
+from issuer.vocabulary import CLOCKS_APART
 
 
 @dataclass(frozen=True)
 class FactorParts:
+    foundation: Foundation
     totp: TotpSecrets
     recovery_codes: RecoveryCodes
     passkeys: Passkeys
     invitation_tokens: InvitationTokens
     second_factor: SecondFactor
     passkey_sign_in: PasskeySignIn
+
+    def delete_expired(self) -> None:
+        """Delete challenges and invitations that nothing can be done with any more."""
+        now = self.foundation.clock()
+        with self.foundation.database.transaction() as session:
+            # A process whose clock is behind may still recognise a challenge.
+            FactorStore(session).delete_expired(now - CLOCKS_APART)
 
 
 def build_factors(
@@ -52,6 +62,7 @@ def build_factors(
     passkeys = Passkeys(url, challenges, derived(hmac_key, PASSKEY_HANDLES))
     checking = (foundation.database, clock, directory, sign_in.guard)
     return FactorParts(
+        foundation,
         totp,
         recovery_codes,
         passkeys,

@@ -76,10 +76,10 @@ class FactorStore:
         kept = made.on_conflict_do_nothing().returning(UsedChallengeRow.digest)
         return self.session.scalars(kept).one_or_none() is not None
 
-    def forget_challenges(self, expired_before: datetime) -> None:
-        self.session.execute(
-            delete(UsedChallengeRow).where(UsedChallengeRow.expires_at < expired_before)
-        )
+    def delete_expired(self, before: datetime) -> None:
+        """Delete used challenges and invitations that expired before then."""
+        for row in (UsedChallengeRow, InvitationRow):
+            self.session.execute(delete(row).where(row.expires_at < before))
 
     def has_recovery_code(self, user_id: str, digest: bytes) -> bool:
         row = self.session.get(RecoveryCodeRow, digest)

@@ -5,7 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from issuer.database.tables import UsedChallengeRow
 from issuer.errors import AlreadyExists, InvalidCredentials, InvalidField, NotAllowed
 from issuer.sign_in.passkeys import why_not_offered
 from tests.builders import PASSWORD, URL, Deployment
@@ -280,3 +282,17 @@ def test_passkeys_are_not_offered_elsewhere_and_the_reason_is_said(url: str, rea
 def test_an_issuer_at_an_address_asks_for_no_passkey(people: People):
     with pytest.raises(NotAllowed, match="host name"):
         people.parts.passkey_sign_in.begin(BROWSER)
+
+
+def test_used_challenges_are_deleted_when_nobody_accepts_them(
+    people: People, deployment: Deployment
+):
+    passkey = people.passkey_of(deployment.user())
+    answer = passkey.get(people.parts.passkey_sign_in.begin(BROWSER))
+    people.parts.passkey_sign_in.finish(answer, BROWSER, HOME)
+    people.parts.delete_expired()
+    assert refusal(people, answer).startswith("passkey: ")
+    deployment.wait(timedelta(minutes=7))
+    people.parts.delete_expired()
+    with deployment.services.database.reading() as session:
+        assert session.scalars(select(UsedChallengeRow)).all() == []
