@@ -119,6 +119,18 @@ def test_tokens_are_revoked_as_the_page_says(tmp_path: Path):
             Cli(issuer.environment).done(*shlex.split(line))
 
 
+def test_people_are_invited_as_the_page_says(issuer: RunningIssuer):
+    issuer.deployment.audience("my-os")
+    issuer.deployment.role("reader", ["agents:read"])
+    cli = Cli(issuer.environment)
+    said = [
+        cli.done(*shlex.split(line))
+        for line in COMMAND.findall((HOW_TO / "invite-people.md").read_text())
+    ]
+    links = [each for each in said if each.startswith(f"{issuer.url}/invitation/aiv_")]
+    assert len(links) == 2
+
+
 @pytest.mark.skipif(shutil.which("sqlite3") is None, reason="needs the sqlite3 shell")
 def test_a_sqlite_is_backed_up_and_restored_as_the_page_says(tmp_path: Path):
     backed_up_and_restored(tmp_path, None, "## SQLite")
