@@ -30,8 +30,7 @@ class AntiForgery:
 
     def __init__(self, key: bytes, issuer_url: str) -> None:
         self._key = key
-        url = urlsplit(issuer_url)
-        self._origin = f"{url.scheme}://{url.netloc}".lower()
+        self._origin = _origin(issuer_url)
 
     def token(self, browser: str, purpose: str) -> str:
         """The token of a form for `purpose`, such as its path and the request it is for."""
@@ -55,3 +54,10 @@ class AntiForgery:
         origin = request.headers.get("origin", self._origin)
         site = request.headers.get("sec-fetch-site", "same-origin")
         return origin.lower() == self._origin and site in _OWN_SITES
+
+
+def _origin(url: str) -> str:
+    """As browsers write it (RFC 6454 §6.2): without the default port."""
+    parts = urlsplit(url.lower())
+    default = {"https": ":443", "http": ":80"}[parts.scheme]
+    return f"{parts.scheme}://{parts.netloc.removesuffix(default)}"

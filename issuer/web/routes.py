@@ -67,6 +67,7 @@ def web_routes(
     base = settings.base_path
     return [
         *(_route(base + each.PATH, with_error_pages(pages, each)) for each in endpoints),
+        *([_route(base, with_error_pages(pages, endpoints[0]))] if base else []),
         Route(f"{base}/assets/{{digest}}/{{name}}", asset),
     ]
 

@@ -21,6 +21,7 @@ _MISSING = "Enter your user name and your password."
 _CHANGED = "Your account was changed a moment ago. Sign in again."
 _STALE = "This page was open in another tab or for too long. Enter your password again."
 _AGAIN = "Sign in again, since this changes how you sign in."
+_SWITCH = "switch"  # for somebody else than the person who is signed in
 _PASSWORD = ("pwd",)  # RFC 8176
 
 
@@ -40,12 +41,18 @@ class SignInEndpoint(PageEndpoint):
             request = self._navigation.request_of(visit)
         except RequestGone:
             return self._navigation.gone()
-        if request is not None:
+        if request is not None and _SWITCH not in visit.query:
             step = self._navigation.next_step(visit, request, session)
             if not isinstance(step, SignInNeeded):
                 return self._navigation.go(visit, step)
-        elif session is not None and self._beginning.is_fresh_enough(session, visit):
+        elif (
+            request is None
+            and session is not None
+            and self._beginning.is_fresh_enough(session, visit)
+        ):
             return self.site.to(visit.next or "/account")
+        if _SWITCH in visit.query:
+            session = None
         known = self.parts.directory.load_user(session.user_id) if session else None
         hint = request.login_hint if request and request.login_hint else ""
         notice = _AGAIN if visit.next and session else ""
@@ -55,6 +62,8 @@ class SignInEndpoint(PageEndpoint):
         )
 
     async def submit(self, visit: Visit, form: Mapping[str, str]) -> Response:
+        if form.get("decision") == "deny":
+            return await self.site.queries.run(self._deny, visit)
         username, password = form.get("username", ""), form.get("password", "")
         page = SignInPage(form=self.form(visit), username=username)
         if not username or not password:
@@ -79,6 +88,17 @@ class SignInEndpoint(PageEndpoint):
         username = form.get("username", "")
         page = SignInPage(form=self.form(visit), username=username, notice=_STALE)
         return self._page(visit, page, 400)
+
+    def _deny(self, visit: Visit) -> Response:
+        """Back to the application without signing in."""
+        try:
+            request = self._navigation.request_of(visit)
+        except RequestGone:
+            request = None
+        if request is None:
+            return self.site.to("/")
+        step = self.parts.people.flow.deny(request, self.site.session(visit), visit.actor)
+        return self._navigation.go(visit, step)
 
     def _begin(self, visit: Visit, page: SignInPage, user: UserRecord) -> Response:
         # Another process may just have changed the password and revoked the tokens.

@@ -1,11 +1,17 @@
 """`/sign-in`."""
 
+import re
+from dataclasses import replace
 from datetime import timedelta
+from html import unescape
 
 import httpx
 import pytest
+from starlette.requests import Request
 
-from tests.builders import PASSWORD, Deployment
+from issuer.web.forms import AntiForgery, Refusal
+from issuer.web.visit import Visit
+from tests.builders import PASSWORD, URL, Deployment
 from tests.oauth.refreshing import events
 from tests.sign_in.authorizing import App, returned
 from tests.web.browsing import Browser, PageSeen
@@ -192,3 +198,55 @@ def test_two_tabs_are_two_requests(browser: Browser, alice: str, app: App):
     assert returned(done.response)["state"] == "one"
     again = browser.get(second.location)
     assert returned(again.response)["state"] == "two"
+
+
+def test_leaving_the_page_tells_the_application(
+    browser: Browser, alice: str, app: App, asked: PageSeen
+):
+    page = browser.follow(asked)
+    done = browser.submit(page, "/sign-in", decision="deny")
+    assert returned(done.response)["error"] == "access_denied"
+    assert "nothing to continue" in browser.get(asked.location).text
+
+
+def test_somebody_else_can_sign_in_in_between(
+    deployment: Deployment, browser: Browser, alice: str, asked: PageSeen
+):
+    deployment.user("bob", ["reader"])
+    browser.sign_in()
+    consent = browser.follow(browser.get(asked.location))
+    link = re.search(r'href="([^"]+)">Not you', consent.response.text)
+    assert link
+    page = browser.get(unescape(link[1]))
+    assert page.form("/sign-in").fields["username"] == ""
+    done = browser.submit(page, "/sign-in", username="bob", password=PASSWORD)
+    assert "Signed in as bob" in browser.follow(done).text
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://id.example:443/issuer", "https://id.example"),
+        ("https://ID.example:8443", "https://id.example:8443"),
+        ("http://localhost:80", "http://localhost"),
+    ],
+)
+def test_an_origin_is_compared_as_browsers_write_it(url: str, origin: str):
+    """RFC 6454 §6.2."""
+    request = Request({"type": "http", "headers": [(b"origin", origin.encode())]})
+    visit = Visit(request, "secret", is_new=False, query={})
+    guard = AntiForgery(b"key", url)
+    form = {"form": guard.token("secret", "purpose")}
+    assert guard.refusal(visit, form, "purpose") is None
+    assert guard.refusal(visit, form, "another purpose") is Refusal.STALE
+    assert guard.refusal(replace(visit, is_new=True), form, "purpose") is Refusal.NO_COOKIES
+
+
+@pytest.mark.parametrize("more_settings", [{"url": "https://id.example/issuer"}])
+def test_pages_are_under_the_path_of_the_issuer(browser: Browser, alice: str):
+    fields = browser.get(f"{URL}/issuer/sign-in").form("/issuer/sign-in").fields
+    form = {**fields, "username": "alice", "password": PASSWORD}
+    done = browser.post(f"{URL}/issuer/sign-in", form)
+    assert done.location == "/issuer/account"
+    for path in ("/issuer", "/issuer/", "/issuer/account"):
+        assert browser.get(f"{URL}{path}").status == httpx.codes.OK
