@@ -1,0 +1,134 @@
+"""Third-party client libraries sign people in, with all their checks."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from authlib.common.security import generate_token
+from authlib.integrations.httpx_client import OAuth2Client
+from authlib.integrations.requests_client import OAuth2Session
+from authlib.oidc.core import CodeIDToken
+from joserfc import jwt
+from joserfc.jwk import KeySet
+
+from tests.builders import PASSWORD
+from tests.journeys.foreign_clients import BASIC, POST, metadata, pyjwt, run_javascript
+from tests.journeys.running_issuer import RunningIssuer
+from tests.journeys.signing_in import CALLBACK, WebPerson, returned
+from tests.sign_in.authorizing import GRANTS
+
+GOODBYE = "https://app.example/bye"
+
+
+@pytest.fixture(scope="module")
+def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningIssuer]:
+    with (
+        RunningIssuer(tmp_path_factory.mktemp("issuer")) as issuer,
+        pytest.MonkeyPatch.context() as environment,
+    ):
+        environment.setenv("NO_PROXY", "127.0.0.1")
+        issuer.deployment.role("runner", ["agents:run", "sessions:read"])
+        issuer.deployment.user(
+            "alice", ["runner"], id="usr_alice", name="Alice", email="alice@example.com"
+        )
+        yield issuer
+
+
+@pytest.mark.parametrize("library", ["openid-client", "oauth4webapi"])
+@pytest.mark.parametrize("authentication", [BASIC, POST, "none"])
+def test_a_library_signs_a_person_in_and_out(
+    issuer: RunningIssuer, library: str, authentication: str
+):
+    """Discovery, PKCE, `state`, `nonce`, `iss` (RFC 9207), the ID token with its signature and
+    `auth_time`, `prompt=none`, user info, refreshing, revocation, RP-initiated logout."""
+    client = issuer.deployment.client(
+        f"{library}-{authentication}",
+        grant_types=GRANTS,
+        redirect_uris=[CALLBACK],
+        post_logout_redirect_uris=[GOODBYE],
+        token_endpoint_auth_method=authentication,
+        user_rights="all",
+    )
+    story = run_javascript(
+        "sign_in.mjs",
+        library=library,
+        issuer=issuer.url,
+        client={
+            "id": client.client_id,
+            "secret": client.client_secret,
+            "authentication": authentication,
+        },
+        username="alice",
+        password=PASSWORD,
+        redirectUri=CALLBACK,
+        postLogoutRedirectUri=GOODBYE,
+        resource="my-os",
+    )
+    assert story["claims"]["sub"] == "usr_alice"
+    assert story["claims"]["amr"] == ["pwd"]
+    assert story["user"] == {
+        "sub": "usr_alice",
+        "name": "Alice",
+        "preferred_username": "alice",
+        "email": "alice@example.com",
+    }
+    access = pyjwt(issuer.url, story["access_token"], "my-os")
+    assert (access["sub"], access["client_id"]) == ("usr_alice", client.client_id)
+    assert access["scopes"] == ["agents:run"]
+    assert set(story["scope"].split()) == {
+        "openid",
+        "profile",
+        "email",
+        "offline_access",
+        "agents:run",
+    }
+    assert len(set(story["sessions"])) == 1
+    assert story["goodbye"] == "?state=bye"
+    assert story["refusals"] == {
+        "denied": "access_denied",
+        "replayed": "invalid_grant",
+        "reused": "invalid_grant",
+        "revoked": "invalid_grant",
+        "signedOut": "login_required",
+    }
+
+
+@pytest.mark.parametrize("session_class", [OAuth2Session, OAuth2Client])
+def test_authlib_signs_a_person_in(issuer: RunningIssuer, session_class: Callable[..., Any]):
+    """With PKCE, `nonce` and `at_hash` (OpenID Connect Core §3.1.3.8)."""
+    name = session_class.__module__.split(".")[2]
+    client = issuer.deployment.client(
+        name, grant_types=GRANTS, redirect_uris=[CALLBACK], user_rights="all"
+    )
+    found, verifier, nonce = metadata(issuer.url), generate_token(48), generate_token()
+    with session_class(
+        client.client_id,
+        client.client_secret,
+        scope="openid profile",
+        redirect_uri=CALLBACK,
+        code_challenge_method="S256",
+    ) as session:
+        url, state = session.create_authorization_url(
+            found["authorization_endpoint"], code_verifier=verifier, nonce=nonce
+        )
+        answer = WebPerson("alice").visit(url)
+        assert returned(answer)["iss"] == issuer.url
+        token = session.fetch_token(
+            found["token_endpoint"],
+            authorization_response=answer,
+            code_verifier=verifier,
+            state=state,
+        )
+        user = session.get(found["userinfo_endpoint"]).json()
+    keys = KeySet.import_key_set(httpx.get(found["jwks_uri"], trust_env=False).json())
+    verified = jwt.decode(token["id_token"], keys, algorithms=["RS256"])
+    expected = {"nonce": nonce, "client_id": client.client_id}
+    claims = CodeIDToken(
+        verified.claims,
+        verified.header,
+        {"iss": {"value": issuer.url}},
+        {**expected, "access_token": token["access_token"], "max_age": 60},
+    )
+    claims.validate()
+    assert user == {"sub": claims["sub"], "name": "Alice", "preferred_username": "alice"}
