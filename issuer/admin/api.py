@@ -17,6 +17,7 @@ from issuer.admin import (
     manifest,
     roles,
     rotation,
+    sessions,
     tokens,
     users,
 )
@@ -35,6 +36,7 @@ RESOURCES = [
     users.router,
     user_roles,
     factors.router,
+    sessions.router,
     tokens.router,
     keys.router,
     audit_events.router,

@@ -14,7 +14,8 @@ class Authority:
     """What the caller may change at the issuer itself, within one transaction.
 
     `held` are the caller's scopes at the issuer's own audience; the command line holds
-    `issuer:admin`. `users_sign_in`: the password grant is on, so a user can be an admin.
+    `issuer:admin`. `users_sign_in`: the password grant is on, so a user can be an admin
+    without a browser.
     """
 
     def __init__(
@@ -72,8 +73,10 @@ class Authority:
         grants = {grant for each in usable & clients.keys() for grant in clients[each]}
         if GrantType.CLIENT_CREDENTIALS in grants:
             return False
-        signing_in = self._users_sign_in and GrantType.PASSWORD in grants
-        return not (signing_in and self._store.with_password(users))
+        in_browser = GrantType.AUTHORIZATION_CODE in grants or self._store.has_client_for_browsers()
+        with_password = self._users_sign_in and GrantType.PASSWORD in grants
+        signing_in = in_browser or with_password
+        return not (signing_in and self._store.who_can_sign_in(users, in_browser=in_browser))
 
     def check_invariants(self) -> None:
         """Call at the end of the transaction: `NotAllowed` if it removed the last admin."""

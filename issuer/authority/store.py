@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import ColumnElement, Text, cast, or_, select
+from sqlalchemy import ColumnElement, Select, Text, and_, cast, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from issuer.database import Session
@@ -11,11 +11,13 @@ from issuer.database.tables import (
     ClientAudienceRow,
     ClientRow,
     ClientSecretRow,
+    PasskeyRow,
     RoleRow,
+    TotpSecretRow,
     UserRow,
 )
 from issuer.scopes import ISSUER_ADMIN
-from issuer.vocabulary import GrantType
+from issuer.vocabulary import AuthMethod, GrantType, UserRights
 
 
 class AuthorityStore:
@@ -40,13 +42,23 @@ class AuthorityStore:
 
         Secrets that expire do not count: after the last one, no admin could create another.
         """
-        clients = self._admin_clients()
-        if any(GrantType.CLIENT_CREDENTIALS in client.grant_types for client in clients):
+        admins = self._admin_clients()
+        if any(GrantType.CLIENT_CREDENTIALS in client.grant_types for client in admins):
             return True
-        signing_in = self._users_sign_in and any(
-            GrantType.PASSWORD in client.grant_types for client in clients
+        with_password = self._users_sign_in and any(
+            GrantType.PASSWORD in client.grant_types for client in admins
         )
-        return signing_in and self._has_admin_user()
+        in_browser = self.has_client_for_browsers(admins)
+        return (with_password or in_browser) and self._has_admin_user(in_browser=in_browser)
+
+    def has_client_for_browsers(self, admins: Iterable[ClientRow] = ()) -> bool:
+        """Whether a user with `issuer:admin` can use it through a client in the browser.
+
+        Through one of the `admins`, or one that gives its users all that they hold.
+        """
+        query = self._clients_here().where(ClientRow.user_rights == UserRights.ALL)
+        clients = [*admins, *self._session.scalars(query)]
+        return any(GrantType.AUTHORIZATION_CODE in client.grant_types for client in clients)
 
     def with_lasting_secret(self, client_ids: Iterable[str]) -> set[str]:
         """Those of the clients with a secret that does not expire."""
@@ -55,33 +67,36 @@ class AuthorityStore:
         )
         return set(self._session.scalars(query))
 
-    def with_password(self, user_ids: Iterable[str]) -> set[str]:
-        """Those of the users with a password."""
-        query = select(UserRow.id).where(
-            UserRow.id.in_(list(user_ids)), UserRow.password_hash.is_not(None)
-        )
+    def who_can_sign_in(self, user_ids: Iterable[str], *, in_browser: bool) -> set[str]:
+        """Those of the users with a password or, in a browser, a passkey."""
+        query = select(UserRow.id).where(UserRow.id.in_(list(user_ids)), _signs_in(in_browser))
         return set(self._session.scalars(query))
 
     def _admin_clients(self) -> list[ClientRow]:
-        """Enabled clients that hold `issuer:admin` here and have a secret that does not expire."""
-        query = (
+        """Enabled clients that hold `issuer:admin` here and can authenticate at any later time."""
+        holds_admin = or_(
+            _names_admin(ClientRow.scopes), ClientRow.folded_id.in_(self._holders_of_admin_roles())
+        )
+        return list(self._session.scalars(self._clients_here().where(holds_admin)))
+
+    def _clients_here(self) -> Select[ClientRow]:
+        """Enabled clients of this audience without a secret, or with one that does not expire."""
+        return (
             select(ClientRow)
             .join(ClientAudienceRow, ClientAudienceRow.client_id == ClientRow.client_id)
             .where(ClientAudienceRow.audience_id == self._own, ClientRow.disabled.is_(False))
-            .where(ClientRow.secrets.any(ClientSecretRow.expires_at.is_(None)))
             .where(
                 or_(
-                    _names_admin(ClientRow.scopes),
-                    ClientRow.folded_id.in_(self._holders_of_admin_roles()),
+                    ClientRow.token_endpoint_auth_method == AuthMethod.NONE,
+                    ClientRow.secrets.any(ClientSecretRow.expires_at.is_(None)),
                 )
             )
         )
-        return list(self._session.scalars(query))
 
-    def _has_admin_user(self) -> bool:
+    def _has_admin_user(self, *, in_browser: bool) -> bool:
         query = select(UserRow.id).where(
             UserRow.disabled.is_(False),
-            UserRow.password_hash.is_not(None),
+            _signs_in(in_browser),
             UserRow.folded_id.in_(self._holders_of_admin_roles()),
         )
         return self._session.scalars(query.limit(1)).first() is not None
@@ -96,6 +111,20 @@ class AuthorityStore:
     def _counts_here(self) -> ColumnElement[bool]:
         here = AssignmentRow.audience_id == self._own
         return or_(here, AssignmentRow.audience_id.is_(None))
+
+
+def _signs_in(in_browser: bool) -> ColumnElement[bool]:
+    """With a password; in a browser a passkey is enough, and elsewhere a second factor is no use.
+
+    The password grant refuses users with a second factor.
+    """
+    passkey = select(PasskeyRow.id).where(PasskeyRow.user_id == UserRow.id).exists()
+    if in_browser:
+        return or_(UserRow.password_hash.is_not(None), passkey)
+    totp = select(TotpSecretRow.id).where(
+        TotpSecretRow.user_id == UserRow.id, TotpSecretRow.confirmed_at.is_not(None)
+    )
+    return and_(UserRow.password_hash.is_not(None), ~passkey, ~totp.exists())
 
 
 def _names_admin(scopes: InstrumentedAttribute[list[str]]) -> ColumnElement[bool]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from issuer.cli import completion, output, user_factor
+from issuer.cli import completion, output, user_consent, user_factor, user_session
 from issuer.cli.asking import ask
 from issuer.cli.assignments import assignment_commands
 from issuer.cli.collection import CollectionCommands
@@ -37,6 +37,8 @@ app.add_typer(
     name="role",
 )
 app.add_typer(user_factor.app, name="factor")
+app.add_typer(user_session.app, name="session")
+app.add_typer(user_consent.app, name="consent")
 commands = CollectionCommands(app, USER, UserName, find_user)
 
 _USERNAME = Annotated[str, typer.Argument(help="The name to sign in with.")]

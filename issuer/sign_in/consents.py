@@ -1,7 +1,8 @@
 """What users allowed clients, remembered by user, client and audience."""
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
 
 from issuer.audit import Trail
 from issuer.authority import Authority
@@ -14,9 +15,10 @@ from issuer.sign_in.consents_store import ConsentStore
 from issuer.sign_in.ending import Ending
 
 
-@dataclass(frozen=True, slots=True)
-class Consent:
-    """What a user allowed a client at an audience, or without one (`audience` is None)."""
+class Consent(BaseModel):
+    """What a user allowed a client at an audience, or without one (`audience` is null)."""
+
+    model_config = ConfigDict(frozen=True)
 
     client_id: str
     audience: str | None
@@ -89,9 +91,9 @@ def consent_of(
 
 def _read(row: ConsentRow) -> Consent:
     return Consent(
-        row.client_id,
-        row.audience_id,
-        tuple(row.scopes),
-        tuple(row.openid_scopes),
-        row.granted_at,
+        client_id=row.client_id,
+        audience=row.audience_id,
+        scopes=tuple(row.scopes),
+        openid_scopes=tuple(row.openid_scopes),
+        granted_at=row.granted_at,
     )

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pydantic import BaseModel, ConfigDict
+
 SECOND_FACTOR_WITHIN = timedelta(minutes=10)
 
 
@@ -14,13 +16,14 @@ class SessionLifetimes:
     longest: timedelta
 
 
-@dataclass(frozen=True, slots=True)
-class SignInSession:
+class SignInSession(BaseModel):
     """`methods` are authentication methods (RFC 8176), used at `authenticated_at`.
 
     With `second_factor_due` the password was right, and nothing else is proven: such a session is
     good for the page that asks for the second factor only.
     """
+
+    model_config = ConfigDict(frozen=True)
 
     id: str
     user_id: str

@@ -1,7 +1,6 @@
 """Beginning, finding and ending sessions."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from random import Random
 
@@ -76,7 +75,8 @@ class SignInSessions:
         )
         goes_on = renewing is not None and renewing.user_id == user.id and not second_factor_due
         if renewing is not None and goes_on:
-            session = replace(session, id=renewing.id, created_at=renewing.created_at)
+            same = {"id": renewing.id, "created_at": renewing.created_at}
+            session = session.model_copy(update=same)
         with self._database.changing() as transaction:
             if not SessionStore(transaction).is_user_unchanged(user.id, user.password_hash):
                 raise InvalidCredentials("user changed during sign-in", user.id)
@@ -90,12 +90,13 @@ class SignInSessions:
     ) -> tuple[SignInSession, str]:
         """The session after its second factor, with a new cookie; `InvalidCredentials` if ended."""
         now = self._clock()
-        complete = replace(
-            session,
-            methods=tuple(dict.fromkeys([*session.methods, *methods])),
-            authenticated_at=now,
-            used_at=now,
-            second_factor_due=False,
+        complete = session.model_copy(
+            update={
+                "methods": tuple(dict.fromkeys([*session.methods, *methods])),
+                "authenticated_at": now,
+                "used_at": now,
+                "second_factor_due": False,
+            }
         )
         with self._database.changing() as transaction:
             trail = self._trails.begin(transaction, actor.known_as(session.user_id))

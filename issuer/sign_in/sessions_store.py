@@ -8,6 +8,7 @@ from sqlalchemy import delete, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from issuer.database.counts import read_feed_state
+from issuer.database.store import as_model
 from issuer.database.tables import RevokedPrincipalRow, SignInSessionRow, UserRow
 from issuer.revocations.store import ended_since
 from issuer.sign_in.session import SessionLifetimes, SignInSession
@@ -23,8 +24,7 @@ class SessionStore:
         self._session = session
 
     def add(self, session: SignInSession, digest: bytes) -> None:
-        members = {name: getattr(session, name) for name in SignInSession.__dataclass_fields__}
-        members["methods"] = list(session.methods)
+        members = {**dict(session), "methods": list(session.methods)}
         change = read_feed_state(self._session).count
         self._session.add(SignInSessionRow(**members, digest=digest, change=change))
         self._session.flush()
@@ -108,5 +108,4 @@ def _ended() -> Any:
 
 
 def _read(row: SignInSessionRow) -> SignInSession:
-    members = {name: getattr(row, name) for name in SignInSession.__dataclass_fields__}
-    return SignInSession(**{**members, "methods": tuple(row.methods)})
+    return as_model(SignInSession, row, methods=tuple(row.methods))

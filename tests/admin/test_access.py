@@ -1,6 +1,7 @@
 """Authorization: only tokens of this issuer, and rights at the issuer only from admins."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -258,6 +259,40 @@ def test_a_user_does_not_count_as_an_admin_without_the_password_grant(
     deployment.user("alice", id="alice", roles=["admins"])
     deployment.client("console", grant_types=["password"], scopes=["issuer:admin"], audiences=[URL])
     with pytest.raises(NotAllowed), deployment.changing() as work:
+        work.clients.delete("issuer-admin")
+
+
+@pytest.mark.parametrize("more_settings", [{"password_grant": "false"}])
+@pytest.mark.parametrize(
+    ("client", "user", "counts"),
+    [
+        ({"user_rights": "all"}, {}, True),
+        ({"scopes": ["issuer:admin"]}, {}, True),
+        ({"token_endpoint_auth_method": "none", "user_rights": "all"}, {}, True),
+        ({}, {}, False),
+        ({"user_rights": "all", "disabled": True}, {}, False),
+        ({"user_rights": "all", "audiences": ["my-os"]}, {}, False),
+        ({"user_rights": "all"}, {"disabled": True}, False),
+        ({"user_rights": "all"}, {"password": None}, False),
+    ],
+)
+def test_a_user_who_signs_in_in_a_browser_may_be_the_last_admin(
+    deployment: Deployment, client: dict[str, Any], user: dict[str, Any], counts: bool
+):
+    """Through a client that may have tokens for the issuer, and gives the user that right."""
+    deployment.role("admins", ["issuer:admin"])
+    deployment.user("alice", roles=["admins"], **user)
+    deployment.client(
+        "console",
+        **{
+            "grant_types": ["authorization_code"],
+            "redirect_uris": ["https://console.example/"],
+            "audiences": [URL],
+            **client,
+        },
+    )
+    expected = nullcontext() if counts else pytest.raises(NotAllowed)
+    with expected, deployment.changing() as work:
         work.clients.delete("issuer-admin")
 
 
