@@ -77,7 +77,7 @@ def test_the_description_is_valid_openapi_and_names_every_endpoint(http: httpx.C
     schema = http.get("/openapi.json").json()
     validate(schema)
     assert schema["openapi"].startswith("3.1")
-    for path in ("token", "revoke", "introspect"):
+    for path in ("authorize", "token", "userinfo", "logout", "revoke", "introspect"):
         assert f"/oauth2/{path}" in schema["paths"]
     assert {"/.well-known/jwks.json", METADATA} <= schema["paths"].keys()
     assert http.get("/openapi.json").json() == schema

@@ -50,7 +50,7 @@ def own_routes(base_path: str, *, has_metrics: bool) -> Iterator[OwnRoute]:
             yield replace(route, path=prefix + route.path)
     for name in ("oauth-authorization-server", "openid-configuration"):  # RFC 8414 §3.1, OIDC §4
         for path in (f"/.well-known/{name}{base_path}", f"{base_path}/.well-known/{name}"):
-            yield _route("GET HEAD", path, None)
+            yield _route("OPTIONS GET HEAD", path, None)
 
 
 def needs_of(method: str, path: str) -> list[tuple[str, ...]]:
@@ -104,6 +104,10 @@ _ADMIN_API = (
     *_of("users", "GET DELETE", "/users/{id}/factors"),
     *_of("users", "DELETE", "/users/{id}/factors/{factor_id}"),
     *_of("users", "POST DELETE", "/users/{id}/invitation"),
+    *_of("users", "GET", "/users/{id}/sessions"),
+    *_of("users", "DELETE", "/users/{id}/sessions/{session_id}"),
+    *_of("users", "GET", "/users/{id}/consents"),
+    *_of("users", "DELETE", "/users/{id}/consents/{client_id}"),
     *_of("users", "GET", "/users/{id}/roles"),
     *_of("users", "PUT DELETE", "/users/{id}/roles/{role}"),
     _route("POST", "/tokens/revoke", ("issuer:clients:write",), _OF_WHOSE_IT_IS),
@@ -125,11 +129,14 @@ _ADMIN_API = (
 )
 
 _PUBLIC = (
-    _route("POST", "/oauth2/token", None),
-    _route("POST", "/oauth2/revoke", None),
+    _route("GET POST", "/oauth2/authorize", None),
+    _route("OPTIONS POST", "/oauth2/token", None),
+    _route("OPTIONS GET POST", "/oauth2/userinfo", None, "It requires a token with openid."),
+    _route("GET POST", "/oauth2/logout", None),
+    _route("OPTIONS POST", "/oauth2/revoke", None),
     _route("POST", "/oauth2/introspect", None),
-    _route("GET HEAD", "/.well-known/jwks.json", None),
-    _route("GET HEAD", "/.well-known/revocations", None),
+    _route("OPTIONS GET HEAD", "/.well-known/jwks.json", None),
+    _route("OPTIONS GET HEAD", "/.well-known/revocations", None),
     _route("GET HEAD", "/healthz", None),
     _route("GET HEAD", "/readyz", None),
     _route("GET HEAD", "/openapi.json", None),

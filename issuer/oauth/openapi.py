@@ -3,12 +3,16 @@
 from collections.abc import Iterable
 from typing import Any
 
+from issuer.oauth.authorization import AUTHORIZATION_PATH
 from issuer.oauth.introspection import Introspection
+from issuer.oauth.logout import LOGOUT_PATH
 from issuer.oauth.metadata import JWKS_PATH, TOKEN_PATH, metadata_paths
+from issuer.oauth.openapi_about_people import authorization, logout, user_info
 from issuer.oauth.openapi_about_tokens import introspection, revocation
 from issuer.oauth.openapi_parts import REQUEST_ID, TAGS, refusal, refusals
 from issuer.oauth.revocation import Revocation
 from issuer.oauth.revocation_feed import FEED_MEDIA_TYPE, FEED_PATH
+from issuer.oauth.user_info import USER_INFO_PATH
 from issuer.settings import Settings
 
 
@@ -35,7 +39,10 @@ def protocol_paths(settings: Settings, grant_types: Iterable[str]) -> dict[str, 
         },
     )
     return {
+        base + AUTHORIZATION_PATH: authorization(),
         base + TOKEN_PATH: {"post": _token(list(grant_types))},
+        base + USER_INFO_PATH: user_info(),
+        base + LOGOUT_PATH: logout(),
         base + Revocation.PATH: {"post": revocation()},
         base + Introspection.PATH: {"post": introspection()},
         base + JWKS_PATH: {"get": jwks},
@@ -113,6 +120,9 @@ def _token_request(grant_types: list[str]) -> dict[str, Any]:
             "username": {**text, "description": "For the password grant"},
             "password": {**secret, "description": "For the password grant"},
             "refresh_token": {**secret, "description": "For the refresh token grant"},
+            "code": {**secret, "description": "For the authorization code grant"},
+            "code_verifier": {**secret, "description": "For the authorization code grant"},
+            "redirect_uri": {**text, "description": "For the authorization code grant"},
             "client_id": text,
             "client_secret": secret,
         },
@@ -132,6 +142,10 @@ def _token_response() -> dict[str, Any]:
                 "type": "string",
                 "description": "Opaque, and replaced at every use. For clients with that grant"
                 " type, after a user signed in",
+            },
+            "id_token": {
+                "type": "string",
+                "description": "With `openid`, in the authorization code grant",
             },
         },
     }

@@ -74,42 +74,38 @@ def protocol_routes(
     async def discovery(request: Request) -> Response:
         return document(request, body, etag=etag, media_type="application/json", max_age=MAX_AGE)
 
-    base = settings.base_path
+    base, read = settings.base_path, ("GET", "HEAD")
     pages = (settings.base_url, queries, Cookies(settings.url), problem_page)
     return [
         _page(base + AUTHORIZATION_PATH, AuthorizationEndpoint(parts.people, *pages)),
         _page(base + LOGOUT_PATH, LogoutEndpoint(parts.people, *pages)),
-        _any(base + USER_INFO_PATH, UserInfoEndpoint(tokens, queries)),
-        _post(base + TOKEN_PATH, token_endpoint),
+        _route(base + USER_INFO_PATH, UserInfoEndpoint(tokens, queries), "GET", "POST"),
+        _route(base + TOKEN_PATH, token_endpoint, "POST"),
         *(
-            _post(
+            _route(
                 base + endpoint.PATH,
                 ClientEndpoint(tokens.changes, *shared, name, queues.get(name)),
+                "POST",
+                is_for_scripts=endpoint is Revocation,
             )
             for name, endpoint in server.endpoints.items()
         ),
-        _get(base + JWKS_PATH, jwks),
-        _get(base + FEED_PATH, revocation_feed),
-        *(_get(path, discovery) for path in metadata_paths(settings)),
+        _route(base + JWKS_PATH, jwks, *read),
+        _route(base + FEED_PATH, revocation_feed, *read),
+        *(_route(path, discovery, *read) for path in metadata_paths(settings)),
     ]
 
 
-def _post(path: str, endpoint: Endpoint) -> Route:
-    return Route(path, Only("POST", endpoint=endpoint), methods=["POST"])
-
-
-def _get(path: str, endpoint: Endpoint) -> Route:
-    return Route(path, Only("GET", "HEAD", endpoint=endpoint), methods=["GET", "HEAD"])
-
-
-def _any(path: str, endpoint: Endpoint) -> Route:
-    return Route(path, Only("GET", "POST", endpoint=endpoint), methods=["GET", "POST"])
+def _route(path: str, endpoint: Endpoint, *methods: str, is_for_scripts: bool = True) -> Route:
+    only = Only(*methods, endpoint=endpoint, is_for_scripts=is_for_scripts)
+    route = Route(path, only, methods=list(methods))
+    route.methods = only.answered  # Starlette adds HEAD wherever there is GET
+    return route
 
 
 def _page(path: str, endpoint: Endpoint) -> Route:
     """A browser is sent there: no script fetches it."""
-    only = Only("GET", "POST", endpoint=endpoint, is_for_scripts=False)
-    return Route(path, only, methods=["GET", "POST"])
+    return _route(path, endpoint, "GET", "POST", is_for_scripts=False)
 
 
 class Only:
@@ -122,6 +118,10 @@ class Only:
         self._methods = methods
         self._is_for_scripts = is_for_scripts
         self._endpoint = endpoint
+
+    @property
+    def answered(self) -> set[str]:
+        return {*self._methods, "OPTIONS"} if self._is_for_scripts else {*self._methods}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] in self._methods:

@@ -202,7 +202,8 @@ def taken_at(path: str, there: dict[str, set[str]]) -> set[str]:
 
 
 def bare(deployment: Deployment, method: str, path: str) -> httpx.Response:
-    return deployment.http.request(method, f"https://id.example{path}")
+    url = f"https://id.example{path}"
+    return deployment.http.request(method, url, follow_redirects=False)
 
 
 @on_sqlite
