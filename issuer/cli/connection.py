@@ -55,7 +55,7 @@ class BoundedConnection(FramedProtocol):
         self._unset_keepalive_if_required()  # uvicorn does so only where there was no error
         self.pipeline.clear()
         super().connection_lost(exc)
-        self.limit.lost(self)
+        self.limit.lost(self, cast(set[LimitedConnection], self.connections))
         # They refer to each other: the collector comes late, and much may have waited here.
         self.cycle = self.scope = self._deadline_is_of = None  # type: ignore[assignment]
         self._flow.forget()

@@ -8,9 +8,12 @@ from typing import Protocol
 
 import structlog
 
+from issuer.cli.memory import return_free_memory
+
 _OTHER_FILES = 256  # the database, the listener, the log and what libraries open
 _SECONDS_BETWEEN_WARNINGS = 60.0
 _MOST_CLOSED_AT_ONCE = 32
+_MANY = 512  # connections, whose memory is worth returning
 
 log = structlog.get_logger(__name__)
 
@@ -34,15 +37,23 @@ class ConnectionLimit:
     being answered is never closed.
     """
 
-    def __init__(self, maximum: int, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        maximum: int,
+        monotonic: Callable[[], float] = time.monotonic,
+        return_memory: Callable[[], None] = return_free_memory,
+    ) -> None:
         self._maximum = maximum
         self._monotonic = monotonic
+        self._return_memory = return_memory
+        self._most = 0
         self._aborted: set[LimitedConnection] = set()
         self._closed = 0
         self._warns_at = float("-inf")
 
     def admit(self, newest: LimitedConnection, connections: Collection[LimitedConnection]) -> None:
         """Close others, or else `newest`, if it is one of more than `maximum` connections."""
+        self._most = max(self._most, len(connections))
         if len(connections) - len(self._aborted) <= self._maximum:
             return
         closed = self._longest_waiting(newest, connections) or [newest]
@@ -55,9 +66,14 @@ class ConnectionLimit:
             self._warns_at = now + _SECONDS_BETWEEN_WARNINGS
             self._closed = 0
 
-    def lost(self, connection: LimitedConnection) -> None:
-        """A connection is closed."""
+    def lost(
+        self, connection: LimitedConnection, connections: Collection[LimitedConnection]
+    ) -> None:
+        """A connection is closed. After the most of many are, their memory is returned."""
         self._aborted.discard(connection)
+        if self._most >= _MANY and len(connections) <= self._most // 8:
+            self._most = len(connections)
+            self._return_memory()
 
     def _longest_waiting(
         self, newest: LimitedConnection, connections: Collection[LimitedConnection]

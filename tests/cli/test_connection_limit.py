@@ -49,3 +49,27 @@ def test_where_it_cannot_be_raised_there_are_fewer_connections():
     limit = limit_connections(hard)
     assert resource.getrlimit(FILES) == (hard, hard)
     assert closed(limit, hard)
+
+
+def test_the_memory_of_many_connections_is_returned_once_most_of_them_are_closed():
+    returned: list[None] = []
+    limit = ConnectionLimit(4096, return_memory=lambda: returned.append(None))
+    connections: list[Answering] = []
+    for _ in range(2):
+        for _ in range(2_000):
+            connections.append(Answering())
+            limit.admit(connections[-1], connections)
+        assert not returned
+        while len(connections) > 10:
+            limit.lost(connections.pop(), connections)
+        assert len(returned) == 1
+        returned.clear()
+
+
+def test_the_memory_of_a_few_connections_is_kept():
+    returned: list[None] = []
+    limit = ConnectionLimit(4096, return_memory=lambda: returned.append(None))
+    connections = [Answering()] * 100
+    limit.admit(connections[0], connections)
+    limit.lost(connections[0], [])
+    assert not returned
