@@ -16,7 +16,6 @@ from issuer.errors import Forbidden, InvalidCredentials
 from issuer.http import caller
 from issuer.logs import note_client
 from issuer.scopes import covers
-from issuer.tokens import still_held
 
 _bearer = HTTPBearer(auto_error=False, scheme_name="access_token", bearerFormat="JWT")
 
@@ -70,11 +69,11 @@ async def _authenticated(request: Request, _: Annotated[object, Depends(_bearer)
 
 def _access(request: Request) -> Access:
     administration: Administration = request.app.state.administration
-    administration.tokens.changes.require_current()
+    administration.require_current()
     try:
-        token = administration.tokens.own_reader.read(_presented(request))
+        token = administration.read_own_token(_presented(request))
         note_client(token.subject)
-        held = still_held(administration.tokens.directory, token)
+        held = administration.still_held(token)
     except InvalidCredentials as error:
         raise ProblemRaised(
             "unauthenticated",

@@ -41,7 +41,7 @@ def rotate_keys(caller: Caller, alg: Alg = None) -> KeyList:
     """
     caller.require(WRITE)
     caller.administration.rotate_keys(alg, caller.actor, caller.held)
-    keys = caller.administration.keys.keyring.keys
+    keys = caller.administration.keyring.keys
     return KeyList(items=all_described(keys, caller.administration.clock()), next_cursor=None)
 
 

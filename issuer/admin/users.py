@@ -30,7 +30,7 @@ def set_password(caller: Caller, id: str, fields: PasswordFields, if_match: IfMa
     This unlocks the user and revokes tokens issued before. `If-Match` is the ETag of the user.
     """
     caller.require(USER.write)
-    password = caller.administration.sign_in.passwords.prepared(fields.password.get_secret_value())
+    password = caller.administration.passwords.prepared(fields.password.get_secret_value())
     with caller.work(USER.write) as work:
         require_match(if_match, work.users.get(id))
         work.users.set_password(id, password)

@@ -10,6 +10,7 @@ from pathlib import Path
 from issuer.audiences import AudienceFields
 from issuer.audit import Actor
 from issuer.clients import ClientFields, NewClient, SecretFields
+from issuer.clients.authentication import ClientAuthentication
 from issuer.composition import Administration, UnitOfWork
 from issuer.errors import InvalidCredentials, NotFound
 from issuer.files import write_private
@@ -44,15 +45,18 @@ def demo_file(settings: Settings) -> Path:
     return settings.data_dir.absolute() / _FILE
 
 
-def ensure_demo(administration: Administration, actor: Actor) -> Demo:
+def ensure_demo(
+    administration: Administration, authentication: ClientAuthentication, actor: Actor
+) -> Demo:
     """The stored demo, or a new one. Resources that exist stay as they are."""
-    stored = _stored(demo_file(administration.settings))
-    if stored is not None and _works(administration, stored):
+    path = demo_file(administration.settings)
+    stored = _stored(path)
+    if stored is not None and _works(administration, authentication, stored):
         return stored
-    password = administration.sign_in.passwords.prepared(secrets.token_urlsafe(_PASSWORD_BYTES))
+    password = administration.passwords.prepared(secrets.token_urlsafe(_PASSWORD_BYTES))
     with administration.changing(actor) as work:
         demo = _create(work, password)
-    write_private(demo_file(administration.settings), json.dumps(asdict(demo), indent=2) + "\n")
+    write_private(path, json.dumps(asdict(demo), indent=2) + "\n")
     return demo
 
 
@@ -62,9 +66,11 @@ def _stored(path: Path) -> Demo | None:
     return None
 
 
-def _works(administration: Administration, demo: Demo) -> bool:
+def _works(
+    administration: Administration, authentication: ClientAuthentication, demo: Demo
+) -> bool:
     try:
-        client = administration.tokens.client_authentication.from_database(
+        client = authentication.from_database(
             demo.client_id, demo.client_secret, administration.clock()
         )
         with administration.reading() as work:

@@ -6,7 +6,7 @@ from issuer.audit.space import require_space
 from issuer.cli import checks, output
 from issuer.cli.checks import Finding
 from issuer.cli.command import new_app
-from issuer.cli.opening import administering, read_settings
+from issuer.cli.opening import composed, read_settings
 from issuer.cli.options import AsJson
 from issuer.database.deployment import require_writable
 from issuer.errors import IssuerError
@@ -41,17 +41,16 @@ def _findings() -> Iterator[Finding]:
         yield from checks.of_files(settings)
         if settings.key_folder is not None:
             yield from checks.of_key_folder(settings.key_folder.absolute())
-        with administering(settings) as administration:
-            foundation, keys = administration.foundation, administration.keys
-            database, clock = foundation.database, foundation.clock
+        with composed(settings) as parts:
+            database, clock, keys = parts.database, parts.clock, parts.keys
             require_writable(database, clock())
-            require_space(database, clock, foundation.chain_key)
+            require_space(database, clock, parts.foundation.chain_key)
             yield checks.of_database(database)
             yield Finding("master key", "ok", "Decrypts the stored keys.")
             yield checks.of_clocks(database, clock)
             yield from checks.of_keys(keys, settings, clock())
             yield checks.of_key_policy(keys.policy)
-            with administration.reading() as work:
+            with parts.administration.reading() as work:
                 yield checks.of_administrator(work, settings)
     except IssuerError as error:
         yield Finding("start", "problem", str(error))

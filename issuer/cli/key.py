@@ -71,7 +71,7 @@ def revoke_key(kid: Kid, as_json: AsJson = False) -> None:
     with administering() as administration:
         with administration.changing_keys(operator()) as work:
             key = work.keys.revoke(kid)
-        description = described(administration.keys.keyring.keys, key, administration.clock())
+        description = described(administration.keyring.keys, key, administration.clock())
     output.say(
         f"Revoked {kid}. The issuer refuses its tokens within a second, verifiers within"
         f" {administration.settings.jwks_max_age.total_seconds():.0f} s.",
@@ -97,8 +97,8 @@ def export_keys(
     if jwks and pem:
         raise typer.BadParameter("--jwks or --pem, not both")
     with administering_with_keys() as administration:
-        administration.keys.keyring.require_loaded()
-        key_set = json.loads(administration.keys.keyring.jwks.body)
+        administration.keyring.require_loaded()
+        key_set = json.loads(administration.keyring.jwks.body)
     if pem:
         print("".join(public_pem(key) for key in key_set["keys"]), end="")
     else:
@@ -127,5 +127,5 @@ def rewrap_keys(as_json: AsJson = False) -> None:
 
 
 def _show(administration: Administration, *, as_json: bool) -> None:
-    keys = all_described(administration.keys.keyring.keys, administration.clock())
+    keys = all_described(administration.keyring.keys, administration.clock())
     output.show_all(keys, ["kid", "alg", "state", "what"], as_json=as_json)

@@ -9,7 +9,7 @@ import typer
 
 from issuer.cli import output
 from issuer.cli.command import given
-from issuer.cli.opening import administering, operator
+from issuer.cli.opening import composed, operator
 from issuer.cli.options import AsJson
 from issuer.errors import IssuerError
 from issuer.rotation_drill import Drill, DrillRequest, Report
@@ -69,9 +69,10 @@ def drill_rotation(
             rotate=rotate,
         )
     )
-    with administering() as administration:
+    with composed() as parts:
         tell = partial(typer.echo, err=True)
-        report = Drill(administration, operator(), wait=_wait, tell=tell).run(request)
+        using = (parts.administration, parts.tokens.issuer)
+        report = Drill(*using, operator(), wait=_wait, tell=tell).run(request)
     _show(report, as_json=as_json)
 
 

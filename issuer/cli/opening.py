@@ -29,9 +29,9 @@ def composed(settings: Settings | None = None) -> Iterator[Composition]:
 
 
 @contextmanager
-def administering(settings: Settings | None = None) -> Iterator[Administration]:
+def administering() -> Iterator[Administration]:
     """The administration, for a command with more than one transaction."""
-    with composed(settings) as parts:
+    with composed() as parts:
         yield parts.administration
 
 
@@ -39,7 +39,7 @@ def administering(settings: Settings | None = None) -> Iterator[Administration]:
 def administering_with_keys() -> Iterator[Administration]:
     """The same with the signing keys loaded, so that tokens can be read."""
     with administering() as administration:
-        administration.keys.keyring.reload()
+        administration.keyring.reload()
         yield administration
 
 

@@ -11,7 +11,7 @@ import typer
 from issuer.cli import output
 from issuer.cli.command import new_app
 from issuer.cli.demo import Demo, demo_file, ensure_demo
-from issuer.cli.opening import administering, operator, read_settings
+from issuer.cli.opening import composed, operator, read_settings
 from issuer.cli.options import AsJson, Host
 from issuer.cli.processes import end_quietly_on_signals
 from issuer.cli.serving import address, listen, serve
@@ -162,8 +162,9 @@ app = verifier.attach(AgentOS(id="{name}", agents=[...], **verifier.auth()).get_
 
 def _prepared(settings: Settings, url: str) -> _DemoServer:
     initialised = initialise(settings, operator())
-    with administering(settings) as administration:
-        demo = ensure_demo(administration, operator())
-        with administration.reading() as work:
+    with composed(settings) as parts:
+        authentication = parts.tokens.client_authentication
+        demo = ensure_demo(parts.administration, authentication, operator())
+        with parts.administration.reading() as work:
             signing_alg = work.audiences.get(demo.audience).signing_alg
     return _DemoServer(settings, url, initialised, demo, SigningAlgorithm(signing_alg or "RS256"))

@@ -80,7 +80,7 @@ def show_user(user: UserName, as_json: AsJson = False) -> None:
     with administering() as administration:
         with administration.reading() as work:
             result = find_user(work, user)
-        state = administration.sign_in.guard.state_of(result.id)
+        state = administration.attempts.state_of(result.id)
     output.show(_UserState(**dict(result), **asdict(state)), as_json=as_json)
 
 
@@ -135,7 +135,7 @@ def set_password(
             twice=True,
         )
     with administering() as administration:
-        prepared = administration.sign_in.passwords.prepared(password)
+        prepared = administration.passwords.prepared(password)
         with administration.changing(operator()) as work:
             result = find_user(work, user)
             work.users.set_password(result.id, prepared)

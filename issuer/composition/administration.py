@@ -2,49 +2,37 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
-from issuer.audit import Actor
+from issuer.audit import Actor, Trail
 from issuer.catalogue import OwnApi
-from issuer.clock import Clock
-from issuer.composition.factors import FactorParts
-from issuer.composition.foundation import Foundation
-from issuer.composition.keys import KeyParts
-from issuer.composition.sign_in import SignInParts
-from issuer.composition.tokens import TokenParts, see_own_change
-from issuer.composition.unit_of_work import UnitOfWork
-from issuer.database import Session
+from issuer.composition.tokens import see_own_change
+from issuer.composition.unit_of_work import DomainParts, UnitOfWork
 from issuer.errors import NotAllowed
 from issuer.explaining import Explainer
 from issuer.scopes import ISSUER_ADMIN
-from issuer.settings import Settings
+from issuer.tokens import VerifiedToken, still_held
 from issuer.vocabulary import SigningAlgorithm
 
 _UNKNOWN = Actor()
 
 
-@dataclass(frozen=True)
 class Administration:
-    """Opens units of work.
+    """Opens units of work, and has the few objects that administrators use outside of one.
 
     `held` are the actor's scopes at the issuer's own audience; on the command line
     `issuer:admin`.
     """
 
-    foundation: Foundation
-    keys: KeyParts
-    tokens: TokenParts
-    sign_in: SignInParts
-    factors: FactorParts
-    explainer: Explainer
-
-    @property
-    def settings(self) -> Settings:
-        return self.foundation.settings
-
-    @property
-    def clock(self) -> Clock:
-        return self.foundation.clock
+    def __init__(self, parts: DomainParts) -> None:
+        self._parts = parts
+        self._database = parts.foundation.database
+        self._changes = parts.tokens.changes
+        self.settings = parts.foundation.settings
+        self.clock = parts.foundation.clock
+        self.keyring = parts.keys.keyring
+        self.passwords = parts.sign_in.passwords
+        self.attempts = parts.sign_in.guard
+        self.explainer = _explainer(parts)
 
     @contextmanager
     def changing(self, actor: Actor, held: Iterable[str] = (ISSUER_ADMIN,)) -> Iterator[UnitOfWork]:
@@ -52,19 +40,19 @@ class Administration:
 
         This process applies the change at once.
         """
-        with self.foundation.database.changing() as session:
-            work = self._unit_of_work(session, actor, held)
+        with self._database.changing() as session:
+            work = UnitOfWork(session, self._parts, actor, held)
             yield work
             work.check_invariants()
-        see_own_change(self.tokens.changes)
+        see_own_change(self._changes)
 
     @contextmanager
     def reading(
         self, actor: Actor = _UNKNOWN, held: Iterable[str] = (ISSUER_ADMIN,)
     ) -> Iterator[UnitOfWork]:
         """A unit of work that only reads, and takes no lock."""
-        with self.foundation.database.reading() as session:
-            yield self._unit_of_work(session, actor, held)
+        with self._database.reading() as session:
+            yield UnitOfWork(session, self._parts, actor, held)
 
     @contextmanager
     def changing_keys(
@@ -74,10 +62,10 @@ class Administration:
 
         So there is a next key to activate, and another one afterwards.
         """
-        self.keys.keyring.put_in_order()
+        self.keyring.put_in_order()
         with self.changing(actor, held) as work:
             yield work
-        self.keys.keyring.put_in_order()
+        self.keyring.put_in_order()
 
     def rotate_keys(
         self, alg: SigningAlgorithm | None, actor: Actor, held: Iterable[str] = (ISSUER_ADMIN,)
@@ -93,21 +81,28 @@ class Administration:
             for each in [alg] if alg else ours:
                 work.keys.rotate(each)
 
-    def _unit_of_work(self, session: Session, actor: Actor, held: Iterable[str]) -> UnitOfWork:
-        parts = (self.foundation, self.keys, self.tokens, self.sign_in, self.factors)
-        return UnitOfWork(session, *parts, actor, held)
+    @contextmanager
+    def auditing(self, actor: Actor) -> Iterator[Trail]:
+        """The audit trail of `actor`, in a transaction of its own that changes nothing else."""
+        with self._database.transaction() as session:
+            yield self._parts.foundation.trails.begin(session, actor)
+
+    def require_current(self) -> None:
+        """`DatabaseUnavailable` while this process cannot see changes by others."""
+        self._changes.require_current()
+
+    def read_own_token(self, text: str) -> VerifiedToken:
+        """The access token for the admin API; `InvalidCredentials` if it is not valid."""
+        return self._parts.tokens.own_reader.read(text)
+
+    def still_held(self, token: VerifiedToken) -> frozenset[str]:
+        """The scopes of the token that its subject has not lost since."""
+        return still_held(self._parts.tokens.directory, token)
 
 
-def build_administration(
-    foundation: Foundation,
-    keys: KeyParts,
-    tokens: TokenParts,
-    sign_in: SignInParts,
-    factors: FactorParts,
-) -> Administration:
-    settings = foundation.settings
+def _explainer(parts: DomainParts) -> Explainer:
+    settings, tokens = parts.foundation.settings, parts.tokens
     own_api = OwnApi(
         settings.url, settings.base_path, has_metrics=settings.metrics_token is not None
     )
-    explainer = Explainer(tokens.directory, tokens.issuer, tokens.any_reader, own_api)
-    return Administration(foundation, keys, tokens, sign_in, factors, explainer)
+    return Explainer(tokens.directory, tokens.issuer, tokens.any_reader, own_api)

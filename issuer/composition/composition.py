@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from issuer.clock import Clock
-from issuer.composition.administration import Administration, build_administration
+from issuer.composition.administration import Administration
 from issuer.composition.audit import AuditParts, build_audit
 from issuer.composition.background import BackgroundJobs, build_background
 from issuer.composition.factors import FactorParts, build_factors
@@ -19,6 +19,7 @@ from issuer.composition.people import PeopleParts, build_people
 from issuer.composition.readiness import Readiness
 from issuer.composition.sign_in import SignInParts, build_sign_in
 from issuer.composition.tokens import TokenParts, build_tokens
+from issuer.composition.unit_of_work import DomainParts
 from issuer.composition.web import WebParts, build_web
 from issuer.database import Database
 from issuer.database.deployment import require_issuer
@@ -74,7 +75,7 @@ def compose_with(settings: Settings, clock: Clock, sealer: Sealer) -> Compositio
     factors = build_factors(foundation, tokens.directory, sign_in)
     people = build_people(foundation, tokens, keys.keyring)
     audit = build_audit(foundation, keys.keyring)
-    administration = build_administration(foundation, keys, tokens, sign_in, factors)
+    administration = Administration(DomainParts(foundation, keys, tokens, sign_in, factors))
     return Composition(
         foundation,
         keys,

@@ -1,6 +1,7 @@
 """One administrative transaction."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -29,6 +30,17 @@ from issuer.tokens import TokenRevocations
 from issuer.users import Users
 
 
+@dataclass(frozen=True)
+class DomainParts:
+    """What domain objects are built from."""
+
+    foundation: Foundation
+    keys: KeyParts
+    tokens: TokenParts
+    sign_in: SignInParts
+    factors: FactorParts
+
+
 class UnitOfWork:
     """The domain objects of one transaction, each built when it is first used.
 
@@ -36,24 +48,14 @@ class UnitOfWork:
     """
 
     def __init__(
-        self,
-        session: Session,
-        foundation: Foundation,
-        keys: KeyParts,
-        tokens: TokenParts,
-        sign_in: SignInParts,
-        factors: FactorParts,
-        actor: Actor,
-        held: Iterable[str],
+        self, session: Session, parts: DomainParts, actor: Actor, held: Iterable[str]
     ) -> None:
         self._session = session
-        self._foundation = foundation
-        self._keys = keys
-        self._tokens = tokens
-        self._sign_in = sign_in
-        self._factors = factors
-        settings, clock = foundation.settings, foundation.clock
-        self._trail = foundation.trails.begin(session, actor)
+        self._parts = parts
+        self._settings = settings = parts.foundation.settings
+        self._clock = clock = parts.foundation.clock
+        self._random = parts.foundation.random
+        self._trail = parts.foundation.trails.begin(session, actor)
         self.authority = Authority(
             session, settings.url, held, users_sign_in=settings.users_sign_in_with_password
         )
@@ -78,9 +80,9 @@ class UnitOfWork:
     def audiences(self) -> Audiences:
         return Audiences(
             self._transaction,
-            own_id=self._foundation.settings.url,
-            algorithms=self._foundation.settings.signing_algorithms,
-            announce_for=self._keys.policy.announced_for,
+            own_id=self._settings.url,
+            algorithms=self._settings.signing_algorithms,
+            announce_for=self._parts.keys.policy.announced_for,
         )
 
     @cached_property
@@ -89,40 +91,40 @@ class UnitOfWork:
 
     @cached_property
     def clients(self) -> Clients:
-        return Clients(self._transaction, self._foundation.random, self._tokens.client_secrets)
+        return Clients(self._transaction, self._random, self._parts.tokens.client_secrets)
 
     @cached_property
     def rotations(self) -> Rotations:
-        return Rotations(self.clients, self._foundation.clock)
+        return Rotations(self.clients, self._clock)
 
     @cached_property
     def users(self) -> Users:
-        return Users(self._transaction, self._foundation.random, self._sign_in.marks)
+        return Users(self._transaction, self._random, self._parts.sign_in.marks)
 
     @cached_property
     def factors(self) -> Factors:
         return Factors(
             self._transaction,
-            self._foundation.random,
-            self._factors.totp,
-            self._factors.recovery_codes,
+            self._random,
+            self._parts.factors.totp,
+            self._parts.factors.recovery_codes,
         )
 
     @cached_property
     def invitations(self) -> Invitations:
-        tokens = self._factors.invitation_tokens
+        tokens = self._parts.factors.invitation_tokens
         return Invitations(self._transaction, self.users, self.factors, tokens)
 
     @cached_property
     def sessions(self) -> Sessions:
-        settings = self._foundation.settings
+        settings = self._settings
         lifetimes = SessionLifetimes(settings.session_idle, settings.session_ttl)
-        clock = self._foundation.clock
+        clock = self._clock
         return Sessions(self._session, self._trail, clock, self.authority, lifetimes)
 
     @cached_property
     def consents(self) -> Consents:
-        return Consents(self._session, self._trail, self._foundation.clock, self.authority)
+        return Consents(self._session, self._trail, self._clock, self.authority)
 
     @cached_property
     def assignments(self) -> Assignments:
@@ -132,15 +134,15 @@ class UnitOfWork:
     def token_revocations(self) -> TokenRevocations:
         return TokenRevocations(
             self._trail,
-            self._foundation.clock,
+            self._clock,
             self.authority,
             self.revocations,
-            self._tokens.any_reader,
+            self._parts.tokens.any_reader,
         )
 
     @cached_property
     def keys(self) -> Keys:
-        return Keys(self._session, self._trail, self._foundation.clock)
+        return Keys(self._session, self._trail, self._clock)
 
     @cached_property
     def audit_log(self) -> AuditLog:
@@ -148,7 +150,7 @@ class UnitOfWork:
 
     def change_issuer(self) -> None:
         """The database belongs to `ISSUER_URL` from now on."""
-        change_issuer(self._session, self._foundation.settings.url)
+        change_issuer(self._session, self._settings.url)
 
     def change_count(self) -> int:
         """How many changes were committed when the transaction began."""

@@ -14,7 +14,7 @@ from issuer.rotation_drill.checks import Checks
 from issuer.rotation_drill.report import Report
 from issuer.rotation_drill.request import DrillRequest, address
 from issuer.rotation_drill.test_tokens import TestTokenMaker
-from issuer.tokens import Authorization
+from issuer.tokens import Authorization, TokenIssuer
 from issuer.vocabulary import SEEN_WITHIN, SigningAlgorithm
 
 _JWKS_PATH = "/.well-known/jwks.json"
@@ -29,11 +29,13 @@ class Drill:
     def __init__(
         self,
         administration: Administration,
+        issuer: TokenIssuer,
         actor: Actor,
         wait: Callable[[float], None],
         tell: Callable[[str], None],
     ) -> None:
         self._administration = administration
+        self._issuer = issuer
         self._actor = actor
         self._wait = wait
         self._tell = tell
@@ -47,7 +49,7 @@ class Drill:
         authorization = self._authorization(request)
         keys = self._announced(self._algorithm(request, authorization))
         maker = (
-            TestTokenMaker(self._administration, self._actor, authorization, keys)
+            TestTokenMaker(self._administration, self._issuer, self._actor, authorization, keys)
             if authorization
             else None
         )
@@ -91,7 +93,7 @@ class Drill:
 
     def _announced(self, alg: SigningAlgorithm) -> KeyPair:
         """The keys, once every verifier must have fetched the next one."""
-        keyring = self._administration.keys.keyring
+        keyring = self._administration.keyring
         kept_for = self._administration.settings.key_set_kept_for
         while True:
             keyring.put_in_order()
@@ -114,8 +116,8 @@ class Drill:
 
     def _audit(self, report: Report, verifiers: list[httpx.URL]) -> None:
         """With hosts only: a path or a query may contain a secret."""
-        with self._administration.foundation.database.transaction() as session:
-            self._administration.foundation.trails.begin(session, self._actor).note(
+        with self._administration.auditing(self._actor) as trail:
+            trail.note(
                 "key.drilled",
                 report.keys.new.kid,
                 alg=report.keys.new.alg,

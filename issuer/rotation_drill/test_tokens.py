@@ -7,7 +7,7 @@ from issuer.audit import Actor
 from issuer.composition import Administration
 from issuer.keys import Forger
 from issuer.rotation_drill.check_results import KeyPair
-from issuer.tokens import AccessToken, Authorization, Signer
+from issuer.tokens import AccessToken, Authorization, Signer, TokenIssuer
 from issuer.vocabulary import SHORTEST_TOKEN
 
 
@@ -26,11 +26,13 @@ class TestTokenMaker:
     def __init__(
         self,
         administration: Administration,
+        issuer: TokenIssuer,
         actor: Actor,
         authorization: Authorization,
         keys: KeyPair,
     ) -> None:
         self._administration = administration
+        self._issuer = issuer
         self._actor = actor
         self._authorization = authorization
         self._keys = keys
@@ -38,20 +40,19 @@ class TestTokenMaker:
 
     def fresh(self) -> TestTokens:
         """New tokens. As at the token endpoint, their audit events are durable first."""
-        keyring = self._administration.keys.keyring
+        keyring = self._administration.keyring
         made = TestTokens(
             old=self._made(partial(keyring.sign_with, self._keys.old)),
             new=self._made(partial(keyring.sign_with, self._keys.new)),
             forged=self._made(self._forger.sign),
         )
-        with self._administration.foundation.database.transaction() as session:
-            trail = self._administration.foundation.trails.begin(session, self._actor)
+        with self._administration.auditing(self._actor) as trail:
             for token in (made.old, made.new):
                 trail.note("token.issued", self._authorization.subject, **self._details(token))
         return made
 
     def _made(self, sign: Signer) -> AccessToken:
-        return self._administration.tokens.issuer.issue_signed_by(
+        return self._issuer.issue_signed_by(
             sign, self._authorization, SHORTEST_TOKEN, self._administration.clock()
         )
 

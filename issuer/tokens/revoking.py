@@ -37,7 +37,7 @@ class TokenRevocations:
     def revoke(self, token: str) -> VerifiedToken:
         """Revoke the token; idempotent. `InvalidField` if it is not a token of this issuer."""
         verified = self._verified(token)
-        self._authority.require(right_to_revoke(verified))
+        self._authority.require(_right_to_revoke(verified))
         self._authority.authorize_change(
             principal=verified.subject, scopes=verified.scopes, audiences=[verified.audience]
         )
@@ -76,7 +76,7 @@ class TokenRevocations:
         self._trail.note("token.revoked", verified.subject, jti=verified.jti, **named)
 
 
-def right_to_revoke(token: VerifiedToken) -> str:
+def _right_to_revoke(token: VerifiedToken) -> str:
     """The scope needed to revoke it: it depends on whether the subject is a client or a user."""
     kind = "clients" if token.subject == token.client_id else "users"
     return f"issuer:{kind}:write"

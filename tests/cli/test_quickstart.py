@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from issuer.cli.demo import ensure_demo
+from issuer.cli.demo import Demo, ensure_demo
+from issuer.composition import Composition
 from tests.agentos.releases import SERVER_RELEASES, AgnoRelease
 from tests.builders import OPERATOR
 from tests.cli.driver import Cli, Program, running
@@ -88,11 +89,15 @@ def test_with_a_port_in_use_nothing_is_created(folder: Path):
     assert not (folder / "issuer-data").exists()
 
 
+def ensured(parts: Composition) -> Demo:
+    return ensure_demo(parts.administration, parts.tokens.client_authentication, OPERATOR)
+
+
 @pytest.mark.parametrize("loss", ["file", "client", "user", "audience"])
 def test_a_lost_part_of_the_demo_is_created_again(cli: Cli, data_dir: Path, loss: str):
     with cli.composition() as composition:
-        first = ensure_demo(composition.administration, OPERATOR)
-        assert ensure_demo(composition.administration, OPERATOR) == first
+        first = ensured(composition)
+        assert ensured(composition) == first
     match loss:
         case "file":
             (data_dir / "quickstart.json").write_text("{}")
@@ -103,8 +108,8 @@ def test_a_lost_part_of_the_demo_is_created_again(cli: Cli, data_dir: Path, loss
         case "audience":
             cli.done("audience", "delete", first.audience, "--cascade")
     with cli.composition() as composition:
-        second = ensure_demo(composition.administration, OPERATOR)
-        assert ensure_demo(composition.administration, OPERATOR) == second
+        second = ensured(composition)
+        assert ensured(composition) == second
         client = composition.tokens.client_authentication.from_database(
             second.client_id, second.client_secret, composition.clock()
         )

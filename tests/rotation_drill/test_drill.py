@@ -41,7 +41,11 @@ class Rehearsals:
         members = {"client_id": self.client_id, "jwks_url": self.jwks_url, **members}
         request = DrillRequest.read({"verifiers": list(verifiers), **members})
         return Drill(
-            self.deployment.services.administration, OPERATOR, self._wait, self.messages.append
+            self.deployment.services.administration,
+            self.deployment.services.tokens.issuer,
+            OPERATOR,
+            self._wait,
+            self.messages.append,
         ).run(request)
 
     def key_set(self) -> KeySet:
@@ -126,7 +130,11 @@ def test_a_key_that_is_replaced_while_it_waits_is_not_the_one_drilled(
 
     request = DrillRequest.read({"verifiers": [good], "jwks_url": rehearsals.jwks_url})
     drill = Drill(
-        rehearsals.deployment.services.administration, OPERATOR, wait, rehearsals.messages.append
+        rehearsals.deployment.services.administration,
+        rehearsals.deployment.services.tokens.issuer,
+        OPERATOR,
+        wait,
+        rehearsals.messages.append,
     )
     report = drill.run(request)
     assert report.keys.old.kid == first.kid
