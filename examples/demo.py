@@ -68,7 +68,7 @@ def issuer(port: int, folder: str) -> Iterator[tuple[Mapping[str, str], dict[str
     """Its environment, and what `issuer quickstart` printed."""
     # The demo revokes a key: no setting may point it at another deployment.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ISSUER_")}
-    environment = {**kept, "ISSUER_DATA_DIR": f"{folder}/data", "ISSUER_JWKS_MAX_AGE": "1s"}
+    environment = {**kept, "ISSUER_DATA_DIR": f"{folder}/data"}
     quickstart = [*ISSUER, "quickstart", "--port", str(port), "--json"]
     with running(quickstart, environment) as printed:
         if not (line := printed.readline()):
@@ -158,8 +158,8 @@ With a new token:"""
         yield self.shown(old, "web", 401)
         yield f"Try it:\n\n{self.commands()}"
         yield """\
-This AgentOS fetches the key set every second; the default is five minutes
-(ISSUER_JWKS_MAX_AGE). Ctrl-C stops both servers and deletes the data of this demo."""
+The AgentOS reads the revocation feed of the issuer every 5 seconds.
+Ctrl-C stops both servers and deletes the data of this demo."""
 
     def token(self) -> DemoToken:
         answer = self.http.post(
