@@ -129,7 +129,7 @@ class _DemoServer:
             f"Sign in as {self.demo.username} in a browser, with the password"
             f" {self.demo.password}:\n  {self._endpoint('/')}"
         )
-        yield "Accept it in an AgentOS (pip install agentos-issuer-verifier 'agno[os]'):"
+        yield "Accept it in an AgentOS, with the package that `make wheel` builds for it:"
         yield self._agent_os()
         yield (
             f"The demo credentials are stored in {output.escaped(str(demo_file(self.settings)))},"
