@@ -35,6 +35,15 @@ _OPTIONS = {
         bool | None,
         typer.Option("--include-roles/--no-roles", help="Whether its tokens list roles."),
     ],
+    "resources": Annotated[
+        list[str] | None,
+        typer.Option(
+            "--resource",
+            metavar="URL",
+            help="A URL that a request may name instead of the id, such as that of an MCP endpoint."
+            " Repeatable; '' for none.",
+        ),
+    ],
 }
 
 commands.list(
@@ -62,6 +71,7 @@ commands.create(
 
       issuer audience create my-os
       issuer audience create my-os --signing-alg ES256 --access-token-ttl 10m
+      issuer audience create my-os --resource https://os.example/mcp
     """,
 )
 commands.update(

@@ -172,3 +172,12 @@ def test_claims_come_from_an_argument_or_a_file(cli: Cli, tmp_path: Path):
     assert created["claims"] == {"tenant": "a", "team": "x"}
     assert updated["claims"] == {"tenant": "b", "team": "x", "tier": 1}
     assert cleared["claims"] == {"team": "x", "tier": 1}
+
+
+@on_sqlite
+def test_the_resources_of_an_audience_are_replaced(cli: Cli):
+    urls = ["https://os.example", "https://os.example/mcp"]
+    cli.done("audience", "create", "my-os", "--resource", urls[0])
+    options = [word for url in urls for word in ("--resource", url)]
+    assert cli.json("audience", "update", "my-os", *options)["resources"] == urls
+    assert cli.json("audience", "update", "my-os", "--resource", "")["resources"] == []
