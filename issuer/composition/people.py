@@ -16,6 +16,7 @@ from issuer.sign_in.authorization_request import AuthorizationRequests
 from issuer.sign_in.codes import AuthorizationCodes
 from issuer.sign_in.flow import AuthorizationFlow
 from issuer.sign_in.logout import LogoutRequests
+from issuer.sign_in.offer import Offers
 from issuer.sign_in.sealed_text import SealedTexts
 from issuer.sign_in.secret_texts import CODE, SESSION, SecretTexts
 from issuer.sign_in.session import SessionLifetimes
@@ -68,6 +69,13 @@ def build_people(foundation: Foundation, tokens: TokenParts, keyring: Keyring) -
             SessionLifetimes(settings.session_idle, settings.session_ttl),
             ended,
         ),
-        AuthorizationFlow(settings.url, database, trails, clock, directory, find_client, codes),
+        AuthorizationFlow(
+            settings.url,
+            database,
+            trails,
+            clock,
+            Offers(settings.url, clock, directory, find_client),
+            codes,
+        ),
         AuthorizationCodes(database, trails, clock, codes, tokens.refresh_tokens, ended),
     )

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.builders import Deployment
+from issuer.clients import ClientFields
+from tests.builders import Credentials, Deployment
 from tests.drivers import TokenDriver
 from tests.sign_in.authorizing import CALLBACK, GRANTS, App, Person, sign_in
 
@@ -27,6 +28,23 @@ def public_app(deployment: Deployment, token_endpoint: TokenDriver) -> App:
         token_endpoint_auth_method="none",
     )
     return App(token_endpoint, client)
+
+
+@pytest.fixture
+def self_registered_app(deployment: Deployment, token_endpoint: TokenDriver) -> App:
+    """A client that nobody here has checked: it names the document of its metadata."""
+    client_id = "https://tool.example/client.json"
+    fields = ClientFields(
+        client_id=client_id,
+        name="Tool",
+        grant_types=GRANTS,
+        redirect_uris=[CALLBACK],
+        token_endpoint_auth_method="none",
+        user_rights="all",
+    )
+    with deployment.changing() as work:
+        work.clients.keep_document(fields, pinned=True)
+    return App(token_endpoint, Credentials(client_id, ""))
 
 
 @pytest.fixture

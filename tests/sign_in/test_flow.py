@@ -149,3 +149,47 @@ def test_a_client_without_audiences_learns_only_who_the_user_is(alice: Person, a
     answer = alice.signs_in_to(app, scope="openid")
     claims = app.endpoint.claims(answer)
     assert (claims["aud"], claims["scopes"], claims["scope"]) == (URL, [], "openid")
+
+
+def test_a_client_that_registered_itself_is_always_asked_about(
+    alice: Person, self_registered_app: App
+):
+    """However often the user allowed it: nobody here has checked who it is."""
+    alice.allows(self_registered_app, resource="my-os")
+    assert isinstance(alice.next_step(self_registered_app, resource="my-os"), ConsentNeeded)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"response_type": "token"},
+        {"resource": URL},
+        {"code_challenge": None},
+        {"resource": "my-os", "scope": "agents:delete"},
+    ],
+)
+def test_it_is_not_redirected_with_an_error_before_the_person_has_acted(
+    alice: Person, self_registered_app: App, change: dict[str, str | None]
+):
+    """RFC 9700 §4.11.2: its redirect URIs may lead anywhere. A page names where they lead."""
+    alice.deployment.clock.move(timedelta(seconds=1))
+    response = alice.visits(self_registered_app, **change)
+    assert response.status_code == 400
+    assert "location" not in response.headers
+    quietly = alice.visits(self_registered_app, **change, prompt="none")
+    assert returned(quietly)["error"]
+
+
+def test_it_is_redirected_once_the_person_has_acted(alice: Person, self_registered_app: App):
+    flow = alice.deployment.services.people.flow
+    step = alice.next_step(self_registered_app, resource="my-os")
+    denied = flow.deny(step.request, alice.session, BROWSER)
+    assert returned(denied.url)["error"] == "access_denied"
+    with alice.deployment.changing() as work:
+        work.roles.update("runner", {"scopes": []})
+    outcome = flow.next_step(step.request, alice.session, BROWSER)
+    assert isinstance(outcome, Redirection)  # alice signed in after the request
+    alice.deployment.clock.move(timedelta(seconds=1))
+    later = alice.next_step(self_registered_app, resource="my-os")
+    assert isinstance(later, RequestProblem)
+    assert returned(later.return_to)["error"] == "access_denied"

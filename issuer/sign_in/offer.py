@@ -1,0 +1,146 @@
+"""What a client would get from a user, by the present state; or what comes before that."""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TypeAlias
+
+from issuer.clock import Clock
+from issuer.directory import AudienceRecord, ClientRecord, Directory, UserRecord
+from issuer.scopes import OFFLINE_ACCESS, OPENID
+from issuer.sign_in.authorization_request import AuthorizationRequest
+from issuer.sign_in.outcomes import Redirection, RequestProblem, SignInNeeded
+from issuer.sign_in.parameters import LOGIN, NONE, SELECT_ACCOUNT
+from issuer.sign_in.session import SignInSession
+from issuer.sign_in.validation import FindClient, error_url, redirect_problem
+from issuer.tokens import Authorization
+from issuer.vocabulary import AuthorizationErrorCode, GrantType
+
+ErrorCode = AuthorizationErrorCode
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """`held` is what the user holds at the audience, `scopes` what the client would get of it."""
+
+    request: AuthorizationRequest
+    client: ClientRecord
+    user: UserRecord
+    session: SignInSession
+    audience: AudienceRecord
+    held: frozenset[str]
+    scopes: frozenset[str]
+
+    @property
+    def openid_scopes(self) -> frozenset[str]:
+        """Without `offline_access` for a client that may not have refresh tokens."""
+        if GrantType.REFRESH_TOKEN in self.client.grant_types:
+            return self.request.openid_scopes
+        return self.request.openid_scopes - {OFFLINE_ACCESS}
+
+
+Refused: TypeAlias = Redirection | RequestProblem
+
+
+class Offers:
+    """Checks a request against the present state: client, session, user, audience, rights."""
+
+    def __init__(
+        self, issuer: str, clock: Clock, directory: Directory, find_client: FindClient
+    ) -> None:
+        self._issuer = issuer
+        self._clock = clock
+        self._directory = directory
+        self._find_client = find_client
+
+    def find(
+        self, request: AuthorizationRequest, session: SignInSession | None, *, acted: bool = False
+    ) -> Offer | SignInNeeded | Refused:
+        """The offer, or what comes instead. `acted`: the person has decided on a page of ours."""
+        client = self.client(request)
+        if isinstance(client, RequestProblem):
+            return client
+        user = self._directory.load_user(session.user_id) if session else None
+        if session is None or user is None or user.disabled or self._is_stale(request, session):
+            if NONE in request.prompt:
+                return self.refusal(
+                    request, client, ErrorCode.LOGIN_REQUIRED, "Nobody is signed in."
+                )
+            return SignInNeeded(request)
+        acted |= session.authenticated_at >= request.created_at
+        audience = self._audience(request, client)
+        if audience is None:
+            sentence = "The client may not have tokens for this audience."
+            return self.refusal(request, client, ErrorCode.INVALID_TARGET, sentence, acted=acted)
+        offer = _offer(request, client, user, session, audience)
+        if not offer.scopes and OPENID not in offer.openid_scopes:
+            sentence = "The user holds none of the scopes at this audience."
+            return self.refusal(request, client, ErrorCode.ACCESS_DENIED, sentence, acted=acted)
+        return offer
+
+    def client(self, request: AuthorizationRequest) -> ClientRecord | RequestProblem:
+        """The client, if it is still what it was when the request came."""
+        client = self._find_client(request.client_id)
+        if (
+            client is None
+            or client.disabled
+            or GrantType.AUTHORIZATION_CODE not in client.grant_types
+        ):
+            return RequestProblem(
+                ErrorCode.UNAUTHORIZED_CLIENT,
+                "The application is no longer known here.",
+                "client_id",
+                request.client_id,
+            )
+        return redirect_problem(client, request.redirect_uri) or client
+
+    def refusal(
+        self,
+        request: AuthorizationRequest,
+        client: ClientRecord,
+        error: AuthorizationErrorCode,
+        sentence: str,
+        *,
+        acted: bool = False,
+    ) -> Refused:
+        """A redirect with the error.
+
+        For a client that registered itself it is a page, unless the person has acted: else anybody
+        could make this issuer send people anywhere (RFC 9700 §4.11.2).
+        """
+        url = error_url(self._issuer, request.redirect_uri, request.state, error, sentence)
+        if client.is_self_registered and not acted and NONE not in request.prompt:
+            return RequestProblem(error, sentence, return_to=url)
+        return Redirection(url, error)
+
+    def _audience(
+        self, request: AuthorizationRequest, client: ClientRecord
+    ) -> AudienceRecord | None:
+        """The issuer itself where the token is only for user info."""
+        if request.audience_id is None:
+            return self._directory.load_audience(self._issuer)
+        return client.audiences.get(request.audience_id)
+
+    def _is_stale(self, request: AuthorizationRequest, session: SignInSession) -> bool:
+        """Whether the request wants a newer sign-in (OpenID Connect Core §3.1.2.1)."""
+        if session.authenticated_at >= request.created_at:
+            return False
+        if request.prompt & {LOGIN, SELECT_ACCOUNT}:
+            return True
+        return request.max_age is not None and (
+            self._clock() - session.authenticated_at > timedelta(seconds=request.max_age)
+        )
+
+
+def _offer(
+    request: AuthorizationRequest,
+    client: ClientRecord,
+    user: UserRecord,
+    session: SignInSession,
+    audience: AudienceRecord,
+) -> Offer:
+    """Narrowed, never refused: the user sees what is asked, and the answer says what was given."""
+    ceiling, held = Authorization.of_user(user, client, audience), user.rights.at(audience)
+    if request.audience_id is None:
+        ceiling, held = replace(ceiling, scopes=frozenset()), frozenset()
+    granted = ceiling if request.scopes is None else ceiling.within(request.scopes)
+    return Offer(request, client, user, session, audience, held, granted.scopes)

@@ -1,0 +1,140 @@
+"""The parameters of an authorization request, one by one (RFC 6749 §4.1.1, RFC 7636, RFC 8707,
+OpenID Connect Core §3.1.2.1)."""
+
+import re
+from collections.abc import Mapping
+
+from issuer.directory import ClientRecord
+from issuer.scopes import OPENID_SCOPES, InvalidScope, parse
+from issuer.vocabulary import AuthorizationErrorCode, GrantType
+
+ErrorCode = AuthorizationErrorCode
+
+NONE, LOGIN, CONSENT, SELECT_ACCOUNT = "none", "login", "consent", "select_account"
+_PROMPTS = {NONE, LOGIN, CONSENT, SELECT_ACCOUNT}
+_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")  # a SHA-256 digest, base64url: RFC 7636 §4.2
+_SECONDS = re.compile(r"\d{1,9}", re.ASCII)
+
+
+class InvalidParameter(Exception):
+    """A parameter that cannot be served, and the error for it."""
+
+    def __init__(self, error: AuthorizationErrorCode, description: str, parameter: str) -> None:
+        super().__init__(description)
+        self.error = error
+        self.description = description
+        self.parameter = parameter
+
+
+def require_single(names: Mapping[str, int]) -> None:
+    """RFC 6749 §3.1; `names` with how often each came."""
+    for name, times in names.items():
+        if times > 1:
+            what = name if name.isidentifier() and name.isascii() else "of another name"
+            raise InvalidParameter(
+                ErrorCode.INVALID_REQUEST, f"The parameter {what[:50]} is repeated.", name
+            )
+
+
+def require_supported(client: ClientRecord, given: Mapping[str, str]) -> None:
+    """Only codes, answered in the query, and only for clients with the grant."""
+    if "request" in given:
+        raise InvalidParameter(ErrorCode.REQUEST_NOT_SUPPORTED, "Send plain parameters.", "request")
+    if "request_uri" in given:
+        raise InvalidParameter(
+            ErrorCode.REQUEST_URI_NOT_SUPPORTED, "Send plain parameters.", "request_uri"
+        )
+    if given.get("response_mode", "query") != "query":
+        raise InvalidParameter(
+            ErrorCode.INVALID_REQUEST, "response_mode must be query.", "response_mode"
+        )
+    if "response_type" not in given:
+        raise InvalidParameter(
+            ErrorCode.INVALID_REQUEST, "response_type is missing.", "response_type"
+        )
+    if given["response_type"] != "code":
+        raise InvalidParameter(
+            ErrorCode.UNSUPPORTED_RESPONSE_TYPE, "response_type must be code.", "response_type"
+        )
+    if GrantType.AUTHORIZATION_CODE not in client.grant_types:
+        raise InvalidParameter(
+            ErrorCode.UNAUTHORIZED_CLIENT,
+            "The client may not use the grant authorization_code.",
+            "client_id",
+        )
+
+
+def code_challenge(given: Mapping[str, str]) -> str:
+    """Required of every client, and only with S256 (RFC 9700 §2.1.1)."""
+    if given.get("code_challenge_method") != "S256":
+        raise InvalidParameter(
+            ErrorCode.INVALID_REQUEST,
+            "code_challenge_method must be S256.",
+            "code_challenge_method",
+        )
+    challenge = given.get("code_challenge", "")
+    if not _CHALLENGE.fullmatch(challenge):
+        raise InvalidParameter(
+            ErrorCode.INVALID_REQUEST,
+            "code_challenge must be a SHA-256 digest as base64url.",
+            "code_challenge",
+        )
+    return challenge
+
+
+def audience_id(client: ClientRecord, given: Mapping[str, str]) -> str | None:
+    """RFC 8707 §2, with one audience per token. None: the token is only for user info."""
+    named = {name: given[name] for name in ("audience", "resource") if name in given}
+    if not named:
+        permitted = list(client.audiences.values())
+        return permitted[0].id if len(permitted) == 1 and not permitted[0].is_own else None
+    found = set()
+    for parameter, name in named.items():
+        audience = client.audience_named(name)
+        if audience is None:
+            raise InvalidParameter(
+                ErrorCode.INVALID_TARGET,
+                "The client may not have tokens for this audience.",
+                parameter,
+            )
+        found.add(audience.id)
+    if len(found) > 1:
+        raise InvalidParameter(ErrorCode.INVALID_TARGET, "A token is for one audience.", "resource")
+    return found.pop()
+
+
+def scopes(given: Mapping[str, str]) -> tuple[frozenset[str], tuple[str, ...] | None]:
+    """The scopes of OpenID Connect, and the others; None if there are no others."""
+    asked = list(dict.fromkeys(given.get("scope", "").split()))
+    others = tuple(scope for scope in asked if scope not in OPENID_SCOPES)
+    try:
+        for scope in others:
+            parse(scope)
+    except InvalidScope:
+        raise InvalidParameter(
+            ErrorCode.INVALID_SCOPE, "The scope has a malformed value.", "scope"
+        ) from None
+    return frozenset(asked).intersection(OPENID_SCOPES), others or None
+
+
+def prompt(given: Mapping[str, str]) -> frozenset[str]:
+    """What the client asks to be shown, or that nothing may be shown."""
+    asked = frozenset(given.get("prompt", "").split())
+    if not asked <= _PROMPTS:
+        raise InvalidParameter(
+            ErrorCode.INVALID_REQUEST, "prompt must be none, login or consent.", "prompt"
+        )
+    if NONE in asked and len(asked) > 1:
+        raise InvalidParameter(
+            ErrorCode.INVALID_REQUEST, "prompt has none with another value.", "prompt"
+        )
+    return asked
+
+
+def max_age(given: Mapping[str, str]) -> int | None:
+    """In seconds."""
+    if (text := given.get("max_age")) is None:
+        return None
+    if not _SECONDS.fullmatch(text):
+        raise InvalidParameter(ErrorCode.INVALID_REQUEST, "max_age must be seconds.", "max_age")
+    return int(text)
