@@ -121,10 +121,8 @@ def _signs_in(in_browser: bool) -> ColumnElement[bool]:
     passkey = select(PasskeyRow.id).where(PasskeyRow.user_id == UserRow.id).exists()
     if in_browser:
         return or_(UserRow.password_hash.is_not(None), passkey)
-    totp = select(TotpSecretRow.id).where(
-        TotpSecretRow.user_id == UserRow.id, TotpSecretRow.confirmed_at.is_not(None)
-    )
-    return and_(UserRow.password_hash.is_not(None), ~passkey, ~totp.exists())
+    totp = select(TotpSecretRow.id).where(TotpSecretRow.user_id == UserRow.id).exists()
+    return and_(UserRow.password_hash.is_not(None), ~passkey, ~totp)
 
 
 def _names_admin(scopes: InstrumentedAttribute[list[str]]) -> ColumnElement[bool]:

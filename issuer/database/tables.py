@@ -232,7 +232,7 @@ class KnownAddressRow(CountedTries, Base):
 
 
 class TotpSecretRow(SeenByDirectory, Base):
-    """The authenticator app of a user (RFC 6238): a second factor once `confirmed_at` is set.
+    """The authenticator app of a user (RFC 6238).
 
     `last_step` is the time step of the last accepted code: no code is accepted twice.
     """
@@ -246,7 +246,6 @@ class TotpSecretRow(SeenByDirectory, Base):
     name: Mapped[str] = mapped_column(String(255))
     sealed: Mapped[bytes]
     created_at: Mapped[datetime]
-    confirmed_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
     last_step: Mapped[int] = mapped_column(BigInteger)
 

@@ -114,9 +114,7 @@ def load_user(session: Session, user_id: str) -> UserRecord | None:
 
 
 def _has_second_factor() -> ColumnElement[bool]:
-    totp = select(TotpSecretRow.id).where(
-        TotpSecretRow.user_id == UserRow.id, TotpSecretRow.confirmed_at.is_not(None)
-    )
+    totp = select(TotpSecretRow.id).where(TotpSecretRow.user_id == UserRow.id)
     passkey = select(PasskeyRow.id).where(PasskeyRow.user_id == UserRow.id)
     return or_(totp.exists(), passkey.exists())
 

@@ -2,16 +2,17 @@
 
 from datetime import datetime
 from random import Random
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from issuer.database.principals import new_id
 from issuer.database.tables import PasskeyRow, TotpSecretRow, UserRow
 from issuer.errors import AlreadyExists, InvalidField, NotAllowed, NotFound
+from issuer.fields import Fields, Label
 from issuer.resources import Transaction
 from issuer.sign_in.factors_store import FactorStore
-from issuer.sign_in.passkeys import NewPasskey
+from issuer.sign_in.passkeys import NewPasskey, StoredPasskey
 from issuer.sign_in.recovery_codes import RecoveryCodes
 from issuer.sign_in.totp import TotpSecrets, TotpSetup
 from issuer.users.store import UserStore
@@ -28,6 +29,12 @@ class Factor(BaseModel):
     name: str
     created_at: datetime
     last_used_at: datetime | None
+
+
+class PasskeyFields(Fields):
+    """The members of a passkey that its user sets."""
+
+    name: Annotated[Label, Field(min_length=1)]
 
 
 class Factors:
@@ -68,49 +75,51 @@ class Factors:
         return self._store.recovery_codes_left(user_id)
 
     def begin_totp(self, user_id: str) -> TotpSetup:
-        """A new secret for an authenticator app, which counts after `confirm_totp`."""
-        self._authorize(user_id)
-        if (row := self._store.totp(user_id)) is not None:
-            if row.confirmed_at is not None:
-                raise NotAllowed("There is already an authenticator app. Remove it first.")
-            self._store.delete(row)
-        row = TotpSecretRow(
-            id=new_id("totp_", self._random),
-            user_id=user_id,
-            name="Authenticator app",
-            sealed=self._totp.sealed(self._totp.new(), user_id),
-            created_at=self._clock(),
-            last_step=0,
-        )
-        self._store.add(row)
-        return self._setup(row)
+        """A new secret for an authenticator app, which counts after `confirm_totp`.
 
-    def pending_totp(self, user_id: str) -> TotpSetup | None:
-        """What the app must be told, until a code has confirmed that it was."""
-        row = self._store.totp(user_id)
-        return None if row is None or row.confirmed_at else self._setup(row)
+        Stores nothing. `NotAllowed` if the user has an app.
+        """
+        if self._store.totp(user_id) is not None:
+            raise NotAllowed("There is already an authenticator app. Remove it first.")
+        return self._totp.begin(user_id, self._user(user_id).username)
 
-    def confirm_totp(self, user_id: str, code: str) -> list[str]:
-        """Count the app as a factor: `code` proves that it has the secret.
+    def resume_totp(self, user_id: str, sealed: str) -> TotpSetup | None:
+        """What `begin_totp` gave for the user; None for any other text."""
+        return self._totp.resume(sealed, user_id, self._user(user_id).username)
+
+    def confirm_totp(self, user_id: str, sealed: str, code: str) -> list[str]:
+        """Add the app as a factor: `code` proves that it has the secret.
 
         New recovery codes if this is the first factor. `InvalidField` for a wrong code.
         """
         self._authorize(user_id)
-        row, now = self._store.totp(user_id), self._clock()
-        if row is None or row.confirmed_at is not None:
+        setup, now = self.resume_totp(user_id, sealed), self._clock()
+        if setup is None or self._store.totp(user_id) is not None:
             raise NotFound("authenticator app to confirm for the user", user_id)
-        step = self._totp.matching_step(row.sealed, user_id, code, now)
-        if step is None or step <= row.last_step:
+        box = self._totp.box(setup.sealed)
+        step = self._totp.matching_step(box, user_id, code, now)
+        if step is None:
             raise InvalidField("code", "is wrong: enter the code that the app shows now")
         first = not self._rows(user_id)
-        row.confirmed_at, row.last_step = now, step
-        self._store.session.flush()
+        row = TotpSecretRow(
+            id=new_id("totp_", self._random),
+            user_id=user_id,
+            name="Authenticator app",
+            sealed=box,
+            created_at=now,
+            last_step=step,
+        )
+        self._store.add(row)
         self._trail.note("factor.added", user_id, factor_id=row.id, kind=TOTP)
         return self._new_recovery_codes(user_id) if first else []
 
+    def passkeys(self, user_id: str) -> list[StoredPasskey]:
+        """The passkeys of the user, which an authenticator need not make again."""
+        return self._store.passkeys(user_id)
+
     def add_passkey(self, passkey: NewPasskey, name: str) -> list[str]:
         """Add a passkey. New recovery codes if this is the first factor."""
-        user_id = passkey.user_id
+        user_id, name = passkey.user_id, PasskeyFields.read({"name": name}).name
         self._authorize(user_id)
         if len(self._store.passkey_rows(user_id)) >= MAX_PASSKEYS:
             raise NotAllowed(f"A user has at most {MAX_PASSKEYS} passkeys. Remove one first.")
@@ -158,8 +167,6 @@ class Factors:
     def reset(self, user_id: str) -> None:
         """Remove all factors and recovery codes, and end what the user is signed in to."""
         self._authorize(user_id)
-        if (pending := self._store.totp(user_id)) and not pending.confirmed_at:
-            self._store.delete(pending)
         for row in self._rows(user_id):
             self._removed(row)
         self._revocations.subject(user_id)
@@ -167,8 +174,7 @@ class Factors:
 
     def _rows(self, user_id: str) -> list[TotpSecretRow | PasskeyRow]:
         totp = self._store.totp(user_id)
-        confirmed = [totp] if totp and totp.confirmed_at else []
-        return [*confirmed, *self._store.passkey_rows(user_id)]
+        return [*([totp] if totp else []), *self._store.passkey_rows(user_id)]
 
     def _removed(self, row: TotpSecretRow | PasskeyRow) -> None:
         self._store.delete(row)
@@ -182,9 +188,6 @@ class Factors:
         self._store.replace_recovery_codes(user_id, digests)
         self._trail.note("factor.recovery_codes_renewed", user_id)
         return codes
-
-    def _setup(self, row: TotpSecretRow) -> TotpSetup:
-        return self._totp.setup(row.sealed, row.user_id, self._user(row.user_id).username)
 
     def _authorize(self, user_id: str) -> None:
         self._user(user_id)

@@ -29,7 +29,7 @@ class FactorStore:
         self.session = session
 
     def totp(self, user_id: str) -> TotpSecretRow | None:
-        """The authenticator app of the user, confirmed or not."""
+        """The authenticator app of the user."""
         return self.session.get(TotpSecretRow, user_id)
 
     def passkey_rows(self, user_id: str) -> Sequence[PasskeyRow]:

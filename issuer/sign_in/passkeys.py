@@ -47,6 +47,11 @@ class NewPasskey:
     is_synced: bool
     challenge: Challenge
 
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods of authentication that making it has proved (RFC 8176)."""
+        return _methods(is_synced=self.is_synced)
+
 
 @dataclass(frozen=True, slots=True)
 class PasskeyProof:
@@ -192,9 +197,7 @@ class Passkeys:
             )
         except Exception as error:  # the library raises more than its own errors
             raise InvalidCredentials(f"passkey: {error}", passkey.user_id) from None
-        is_synced = verified.credential_device_type == "multi_device"
-        # `mfa`: the other factor is the password, or what verified the user.
-        methods = ("swk" if is_synced else "hwk", "mfa")
+        methods = _methods(is_synced=verified.credential_device_type == "multi_device")
         return PasskeyProof(verified.new_sign_count, methods, recognised)
 
     def handle(self, user_id: str) -> bytes:
@@ -215,6 +218,11 @@ class Passkeys:
 def credential_id(answer: Answer) -> bytes:
     """The id of the passkey that answered; empty if there is none."""
     return _decoded(answer.get("id"))[:MAX_CREDENTIAL_ID]
+
+
+def _methods(*, is_synced: bool) -> tuple[str, ...]:
+    # `mfa`: the other factor is the password, or what verified the user.
+    return ("swk" if is_synced else "hwk", "mfa")
 
 
 def _registering(user_id: str) -> str:

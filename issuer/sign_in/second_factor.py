@@ -81,7 +81,7 @@ class SecondFactor:
             store = FactorStore(session)
             totp = store.totp(user_id)
             is_recovery = store.has_recovery_code(user_id, digest)
-        sealed = totp.sealed if totp and totp.confirmed_at else None
+        sealed = totp.sealed if totp else None
         step = self._totp.matching_step(sealed, user_id, code, self._clock())
         return _Match(step, digest if is_recovery else None)
 

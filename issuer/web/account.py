@@ -17,6 +17,7 @@ _DONE = {
     "session": "That browser is signed out.",
     "consent": "The application no longer acts for you.",
     "added": "The authenticator app is added. It is asked for when you sign in.",
+    "passkey": "The passkey is added. You can sign in with it.",
     "removed": "It is removed.",
     "stale": "The page was out of date, and nothing was changed. Here it is as it is now.",
     "gone": "That had ended already.",

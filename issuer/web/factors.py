@@ -1,13 +1,16 @@
 """`/account/…`: add and remove second factors, and make new recovery codes."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from starlette.responses import Response
 
 from issuer.errors import InvalidField, NotAllowed, NotFound
 from issuer.sign_in.session import SignInSession
+from issuer.sign_in.totp import TotpSetup
 from issuer.web.account import OwnPageEndpoint
 from issuer.web.qr import qr_path
+from issuer.web.site import PageEndpoint
 from issuer.web.views import AddPasskeyPage, AuthenticatorPage, ConfirmPage, RecoveryCodesPage
 from issuer.web.visit import Visit
 
@@ -15,51 +18,30 @@ _WRONG = "This code is not valid now. Enter the one that the app shows."
 
 
 class AuthenticatorEndpoint(OwnPageEndpoint):
-    """First a new secret, then a code that proves that the app has it."""
+    """A new secret, which counts after a code that proves that the app has it."""
 
     PATH = "/account/authenticator"
     FRESH = True
 
     def show_to(self, session: SignInSession, visit: Visit) -> Response:
-        with self.parts.administration.reading() as work:
-            setup = work.factors.pending_totp(session.user_id)
-        if setup is None:
-            return self.site.pages.answer(self._begin_page(visit))
-        path, size = qr_path(setup.uri)
-        page = AuthenticatorPage(
-            user=session.user_id,
-            form=self.form(visit),
-            action=self.PATH,
-            secret=setup.secret,
-            uri=setup.uri,
-            qr_path=path,
-            qr_size=size,
-            error=_WRONG if visit.query.get("wrong") else "",
-        )
-        return self.site.pages.answer(page)
+        try:
+            with self.parts.administration.reading() as work:
+                setup = work.factors.begin_totp(session.user_id)
+        except NotAllowed:
+            return self.site.to("/account")
+        return self.site.pages.answer(authenticator_page(self, visit, setup))
 
     def change_for(self, session: SignInSession, visit: Visit, form: Mapping[str, str]) -> Response:
+        sealed, code = form.get("setup", ""), form.get("code", "")
         try:
             with self.parts.administration.changing(visit.actor.known_as(session.user_id)) as work:
-                if "code" not in form:
-                    work.factors.begin_totp(session.user_id)
-                    return self.site.to(self.PATH)
-                codes = work.factors.confirm_totp(session.user_id, form["code"])
+                codes = work.factors.confirm_totp(session.user_id, sealed, code)
         except InvalidField:
-            return self.site.to(self.PATH, wrong="1")
-        except (NotAllowed, NotFound):
+            page = authenticator_page_again(self, visit, session.user_id, sealed)
+            return self.site.pages.answer(page, 400)
+        except NotFound:
             return self.site.to("/account", done="gone")
         return recovery_codes(self, codes) if codes else self.site.to("/account", done="added")
-
-    def _begin_page(self, visit: Visit) -> ConfirmPage:
-        return ConfirmPage(
-            form=self.form(visit),
-            action=self.PATH,
-            what="Add an authenticator app",
-            why="You will need your phone: it shows six digits that change every 30 seconds, which"
-            " you enter after your password. Nobody can sign in with your password alone.",
-            button="Show the QR code",
-        )
 
 
 class RemoveFactorEndpoint(OwnPageEndpoint):
@@ -129,7 +111,29 @@ class PasskeyEndpoint(OwnPageEndpoint):
         return self.site.to(self.PATH)
 
 
-def recovery_codes(page: OwnPageEndpoint, codes: list[str]) -> Response:
+def authenticator_page(page: PageEndpoint, visit: Visit, setup: TotpSetup) -> AuthenticatorPage:
+    path, size = qr_path(setup.uri)
+    return AuthenticatorPage(
+        form=page.form(visit),
+        action=page.path(visit),
+        setup=setup.sealed,
+        secret=setup.secret,
+        uri=setup.uri,
+        qr_path=path,
+        qr_size=size,
+    )
+
+
+def authenticator_page_again(
+    page: PageEndpoint, visit: Visit, user_id: str, sealed: str
+) -> AuthenticatorPage:
+    """With the same secret, after a wrong code; with a new one if it is not of this user."""
+    with page.parts.administration.reading() as work:
+        setup = work.factors.resume_totp(user_id, sealed) or work.factors.begin_totp(user_id)
+    return replace(authenticator_page(page, visit, setup), error=_WRONG)
+
+
+def recovery_codes(page: PageEndpoint, codes: list[str]) -> Response:
     """They are shown once, in the answer to the form: nothing keeps them for another page."""
     url = page.site.to("/account").headers["location"]
     return page.site.pages.answer(RecoveryCodesPage(codes=tuple(codes), next_url=url))

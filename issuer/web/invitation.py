@@ -24,24 +24,24 @@ class InvitationEndpoint(PageEndpoint):
 
     def __init__(self, site: Site, beginning: Beginning) -> None:
         super().__init__(site)
-        self._beginning = beginning
+        self.beginning = beginning
 
     def path(self, visit: Visit) -> str:
-        return f"/invitation/{_token(visit)}"
+        return f"/invitation/{token_of(visit)}"
 
     def purpose(self, visit: Visit) -> str:
-        return f"/invitation {_token(visit)}"
+        return f"/invitation {token_of(visit)}"
 
     def show(self, visit: Visit) -> Response:
-        invitation = self._find(visit)
+        invitation = self.find(visit)
         if invitation is None:
-            return self._gone()
+            return self.gone()
         return self.site.pages.answer(self._page(visit, invitation))
 
     async def submit(self, visit: Visit, form: Mapping[str, str]) -> Response:
-        invitation = await self.site.queries.run(self._find, visit)
+        invitation = await self.site.queries.run(self.find, visit)
         if invitation is None:
-            return self._gone()
+            return self.gone()
         passwords = self.parts.sign_in.passwords
         try:
             new = await self.site.checks.run(lambda: prepared_password(passwords, form))
@@ -57,19 +57,19 @@ class InvitationEndpoint(PageEndpoint):
         actor = visit.actor.known_as(invitation.user_id)
         try:
             with self.parts.administration.changing(actor) as work:
-                user_id = work.invitations.accept_with_password(_token(visit), password)
+                user_id = work.invitations.accept_with_password(token_of(visit), password)
         except InvalidField as error:
             raise as_field(error) from None
         except NotAllowed:
-            return self._gone()
+            return self.gone()
         user = self.parts.directory.load_user(user_id)
         if user is None:
-            return self._gone()
-        return self._beginning.after_password(visit, user, _METHODS)
+            return self.gone()
+        return self.beginning.after_password(visit, user, _METHODS)
 
-    def _find(self, visit: Visit) -> Invitation | None:
+    def find(self, visit: Visit) -> Invitation | None:
         with self.parts.administration.reading() as work:
-            return work.invitations.find(_token(visit))
+            return work.invitations.find(token_of(visit))
 
     def _page(self, visit: Visit, invitation: Invitation) -> InvitationPage:
         can_use_passkey = self.parts.factors.passkeys.why_not_offered is None
@@ -82,7 +82,7 @@ class InvitationEndpoint(PageEndpoint):
             offers_passkey=can_use_passkey and not invitation.needs_password,
         )
 
-    def _gone(self) -> Response:
+    def gone(self) -> Response:
         page = ProblemPage(
             heading="This invitation does not work any more",
             sentence="It was used already, is too old, or was replaced by a newer one. If you have"
@@ -93,6 +93,6 @@ class InvitationEndpoint(PageEndpoint):
         return self.site.pages.problem(page)
 
 
-def _token(visit: Visit) -> str:
+def token_of(visit: Visit) -> str:
     token: str = visit.request.path_params["token"]
     return token

@@ -21,6 +21,15 @@ from issuer.web.forms import AntiForgery
 from issuer.web.home import HomeEndpoint
 from issuer.web.invitation import InvitationEndpoint
 from issuer.web.navigation import Navigation
+from issuer.web.passkeys import (
+    AsksForPasskey,
+    FirstPasskeyEndpoint,
+    OptionsEndpoint,
+    PasskeyInvitationEndpoint,
+    PasskeySecondFactorEndpoint,
+    PasskeySignInEndpoint,
+    RegisterPasskeyEndpoint,
+)
 from issuer.web.password import PasswordEndpoint
 from issuer.web.rendering import Pages
 from issuer.web.second_factor import FirstFactorEndpoint, SecondFactorEndpoint
@@ -47,6 +56,13 @@ def web_routes(
     )
     navigation = Navigation(site)
     beginning = Beginning(site, navigation)
+    with_passkeys: list[AsksForPasskey] = [
+        PasskeySignInEndpoint(site, navigation, beginning),
+        PasskeySecondFactorEndpoint(site, navigation),
+        FirstPasskeyEndpoint(site, navigation),
+        RegisterPasskeyEndpoint(site),
+        PasskeyInvitationEndpoint(site, beginning),
+    ]
     endpoints: list[PageEndpoint] = [
         HomeEndpoint(site),
         SignInEndpoint(site, navigation, beginning),
@@ -63,6 +79,8 @@ def web_routes(
         PasskeyEndpoint(site),
         RemoveFactorEndpoint(site),
         RecoveryCodesEndpoint(site),
+        *with_passkeys,
+        *(OptionsEndpoint(site, each) for each in with_passkeys),
     ]
     base = settings.base_path
     return [

@@ -5,16 +5,14 @@ from dataclasses import replace
 
 from starlette.responses import Response
 
-from issuer.errors import InvalidCredentials, InvalidField, TooManyRequests
-from issuer.sign_in.second_factor import UsedCode
+from issuer.errors import InvalidCredentials, InvalidField, NotFound, TooManyRequests
 from issuer.sign_in.session import SignInSession
+from issuer.web.factors import authenticator_page, authenticator_page_again
 from issuer.web.navigation import Navigation
-from issuer.web.qr import qr_path
 from issuer.web.site import PageEndpoint, Site
 from issuer.web.views import AuthenticatorPage, RecoveryCodesPage, SecondFactorPage
 from issuer.web.visit import Visit
 
-_WRONG = "This code is not valid now."
 _METHODS = ("otp", "mfa")  # RFC 8176
 
 
@@ -37,6 +35,7 @@ class SecondFactorEndpoint(DueEndpoint):
     """Guesses are limited by the policy for passwords; every wrong code looks the same."""
 
     PATH = "/sign-in/second-factor"
+    WRONG = "This code is not valid now."
 
     def show(self, visit: Visit) -> Response:
         due = self.due(visit)
@@ -48,26 +47,31 @@ class SecondFactorEndpoint(DueEndpoint):
         due = await self.site.queries.run(self.due, visit)
         if due is None:
             return self.to_sign_in(visit)
-        check_code = self.parts.factors.second_factor.check_code
 
-        def check(may_wait: bool) -> UsedCode:
-            code = form.get("code", "")
-            return check_code(due.user_id, code, visit.actor, may_wait=may_wait)
+        def check(may_wait: bool) -> tuple[str, ...]:
+            return self.methods(due, visit, form, may_wait=may_wait)
 
         try:
-            used = await self.site.checks.checked(visit.request, check)
-            return await self.site.queries.run(self._complete, visit, due, used)
+            methods = await self.site.checks.checked(visit.request, check)
+            return await self.site.queries.run(self._complete, visit, due, methods)
         except InvalidCredentials:
-            return await self.site.queries.run(self._refuse, visit, due, _WRONG, 400)
+            return await self.site.queries.run(self._refuse, visit, due, self.WRONG, 400)
         except TooManyRequests as error:
             sentence = f"Too many wrong codes. Try again in {error.retry_after} seconds."
             response = await self.site.queries.run(self._refuse, visit, due, sentence, 429)
             response.headers["Retry-After"] = str(error.retry_after)
             return response
 
-    def _complete(self, visit: Visit, due: SignInSession, used: UsedCode) -> Response:
+    def methods(
+        self, due: SignInSession, visit: Visit, form: Mapping[str, str], *, may_wait: bool
+    ) -> tuple[str, ...]:
+        """How the form proves that it is the user (RFC 8176); `InvalidCredentials` if it fails."""
+        code, check_code = form.get("code", ""), self.parts.factors.second_factor.check_code
+        return check_code(due.user_id, code, visit.actor, may_wait=may_wait).methods
+
+    def _complete(self, visit: Visit, due: SignInSession, methods: tuple[str, ...]) -> Response:
         sessions = self.parts.people.sessions
-        session, cookie = sessions.complete(due, used.methods, visit.actor)
+        session, cookie = sessions.complete(due, methods, visit.actor)
         return self.site.signed_in(self._navigation.after_sign_in(visit, session), cookie)
 
     def _refuse(self, visit: Visit, due: SignInSession, error: str, status: int) -> Response:
@@ -87,46 +91,47 @@ class SecondFactorEndpoint(DueEndpoint):
 
 
 class FirstFactorEndpoint(DueEndpoint):
-    """Where a second factor is required of somebody who has none: an app is added first."""
+    """Where a second factor is required of somebody who has none: one is added first."""
 
     PATH = "/sign-in/authenticator"
 
+    def due(self, visit: Visit) -> SignInSession | None:
+        """Not of somebody who has a factor: the password alone must not add another."""
+        due = super().due(visit)
+        user = self.parts.directory.load_user(due.user_id) if due else None
+        return None if user is None or user.has_second_factor else due
+
     def show(self, visit: Visit) -> Response:
-        return self._answer(visit)
+        due = self.due(visit)
+        if due is None:
+            return self.to_sign_in(visit)
+        with self.parts.administration.reading() as work:
+            setup = work.factors.begin_totp(due.user_id)
+        return self._answer(authenticator_page(self, visit, setup))
 
     def change(self, visit: Visit, form: Mapping[str, str]) -> Response:
         due = self.due(visit)
         if due is None:
             return self.to_sign_in(visit)
-        actor = visit.actor.known_as(due.user_id)
+        sealed, code = form.get("setup", ""), form.get("code", "")
         try:
-            with self.parts.administration.changing(actor) as work:
-                codes = work.factors.confirm_totp(due.user_id, form.get("code", ""))
-        except InvalidField:
-            return self._answer(visit, _WRONG, 400)
-        sessions = self.parts.people.sessions
-        _, cookie = sessions.complete(due, _METHODS, visit.actor)
+            with self.parts.administration.changing(visit.actor.known_as(due.user_id)) as work:
+                codes = work.factors.confirm_totp(due.user_id, sealed, code)
+        except (InvalidField, NotFound):
+            page = authenticator_page_again(self, visit, due.user_id, sealed)
+            return self._answer(page, 400)
+        return self.completed(visit, due, _METHODS, codes)
+
+    def completed(
+        self, visit: Visit, due: SignInSession, methods: tuple[str, ...], codes: list[str]
+    ) -> Response:
+        """Signed in; the recovery codes first."""
+        _, cookie = self.parts.people.sessions.complete(due, methods, visit.actor)
         goes_on = self.to_sign_in(visit).headers["location"]
         page = RecoveryCodesPage(codes=tuple(codes), next_url=goes_on)
         return self.site.signed_in(self.site.pages.answer(page), cookie)
 
-    def _answer(self, visit: Visit, error: str = "", status: int = 200) -> Response:
-        due = self.due(visit)
-        if due is None:
-            return self.to_sign_in(visit)
-        with self.parts.administration.reading() as work:
-            setup = work.factors.pending_totp(due.user_id)
-        if setup is None:
-            return self.to_sign_in(visit)
-        path, size = qr_path(setup.uri)
-        page = AuthenticatorPage(
-            form=self.form(visit),
-            action=self.PATH,
-            secret=setup.secret,
-            uri=setup.uri,
-            qr_path=path,
-            qr_size=size,
-            is_required=True,
-            error=error,
-        )
+    def _answer(self, page: AuthenticatorPage, status: int = 200) -> Response:
+        can_use_passkey = self.parts.factors.passkeys.why_not_offered is None
+        page = replace(page, is_required=True, offers_passkey=can_use_passkey)
         return self.site.pages.answer(page, status)

@@ -34,9 +34,26 @@ class Beginning:
         )
         if not is_due:
             return self._site.signed_in(self._navigation.after_sign_in(visit, session), cookie)
-        page = _SECOND_FACTOR if user.has_second_factor else self._authenticator(visit, user)
+        page = _SECOND_FACTOR if user.has_second_factor else _AUTHENTICATOR
         response = self._site.to(page, request=visit.request_id, next=visit.next)
         return self._site.signed_in(response, cookie)
+
+    def after_passkey(self, visit: Visit, user: UserRecord, methods: Sequence[str]) -> Response:
+        """The same for a passkey that verified the user, which is both factors."""
+        session, cookie = self.begun(visit, user, methods)
+        return self._site.signed_in(self._navigation.after_sign_in(visit, session), cookie)
+
+    def begun(
+        self, visit: Visit, user: UserRecord, methods: Sequence[str]
+    ) -> tuple[SignInSession, str]:
+        """A session after all factors, and its cookie."""
+        return self._sessions.begin(
+            user,
+            methods,
+            visit.actor,
+            visit.request.headers.get("user-agent"),
+            renewing=self._site.session(visit),
+        )
 
     def is_fresh_enough(self, session: SignInSession, visit: Visit) -> bool:
         """Whether the session will do for the page that the visit goes to next."""
@@ -45,10 +62,3 @@ class Beginning:
     @property
     def _requires_second_factor(self) -> bool:
         return self._site.parts.settings.second_factor == "required"
-
-    def _authenticator(self, visit: Visit, user: UserRecord) -> str:
-        """The page that adds a first second factor, with a secret to show there."""
-        with self._site.parts.administration.changing(visit.actor.known_as(user.id)) as work:
-            if work.factors.pending_totp(user.id) is None:
-                work.factors.begin_totp(user.id)
-        return _AUTHENTICATOR

@@ -1,7 +1,8 @@
 """`/sign-in`: a user name and a password."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 from starlette.responses import Response
 
@@ -15,6 +16,8 @@ from issuer.web.sessions import Beginning
 from issuer.web.site import PageEndpoint, Site
 from issuer.web.views import Application, SignInPage
 from issuer.web.visit import Visit
+
+T = TypeVar("T")
 
 _WRONG = "Wrong user name or password."
 _MISSING = "Enter your user name and your password."
@@ -33,7 +36,7 @@ class SignInEndpoint(PageEndpoint):
     def __init__(self, site: Site, navigation: Navigation, beginning: Beginning) -> None:
         super().__init__(site)
         self._navigation = navigation
-        self._beginning = beginning
+        self.beginning = beginning
 
     def show(self, visit: Visit) -> Response:
         session = self.site.session(visit)
@@ -48,7 +51,7 @@ class SignInEndpoint(PageEndpoint):
         elif (
             request is None
             and session is not None
-            and self._beginning.is_fresh_enough(session, visit)
+            and self.beginning.is_fresh_enough(session, visit)
         ):
             return self.site.to(visit.next or "/account")
         if _SWITCH in visit.query:
@@ -57,9 +60,7 @@ class SignInEndpoint(PageEndpoint):
         hint = request.login_hint if request and request.login_hint else ""
         notice = _AGAIN if visit.next and session else ""
         username = known.username if known else hint
-        return self._page(
-            visit, SignInPage(form=self.form(visit), username=username, notice=notice)
-        )
+        return self.page(visit, SignInPage(form=self.form(visit), username=username, notice=notice))
 
     async def submit(self, visit: Visit, form: Mapping[str, str]) -> Response:
         if form.get("decision") == "deny":
@@ -73,13 +74,23 @@ class SignInEndpoint(PageEndpoint):
         def check(may_wait: bool) -> UserRecord:
             return authenticate(username, password, visit.actor, may_wait=may_wait)
 
+        return await self.checked(visit, replace(page, error=_WRONG), check, self._begin)
+
+    async def checked(
+        self,
+        visit: Visit,
+        wrong: SignInPage,
+        check: Callable[[bool], T],
+        begin: Callable[[Visit, SignInPage, T], Response],
+    ) -> Response:
+        """`begin` a session with what `check` gives; the page `wrong` if that fails."""
         try:
-            user = await self.site.checks.checked(visit.request, check)
+            checked = await self.site.checks.checked(visit.request, check)
         except InvalidCredentials:
-            return await self._refuse(visit, replace(page, error=_WRONG))
+            return await self._refuse(visit, wrong)
         except TooManyRequests as error:
-            return await self._too_many(visit, page, error)
-        return await self.site.queries.run(self._begin, visit, page, user)
+            return await self._too_many(visit, wrong, error)
+        return await self.site.queries.run(begin, visit, wrong, checked)
 
     def stale(self, visit: Visit, form: Mapping[str, str]) -> Response:
         """Signed in meanwhile: go on. Else nothing typed is lost but the password."""
@@ -87,7 +98,7 @@ class SignInEndpoint(PageEndpoint):
             return super().stale(visit, form)
         username = form.get("username", "")
         page = SignInPage(form=self.form(visit), username=username, notice=_STALE)
-        return self._page(visit, page, 400)
+        return self.page(visit, page, 400)
 
     def _deny(self, visit: Visit) -> Response:
         """Back to the application without signing in."""
@@ -104,9 +115,9 @@ class SignInEndpoint(PageEndpoint):
         # Another process may just have changed the password and revoked the tokens.
         self.parts.changes.look()
         try:
-            return self._beginning.after_password(visit, user, _PASSWORD)
+            return self.beginning.after_password(visit, user, _PASSWORD)
         except InvalidCredentials:
-            return self._page(visit, replace(page, error=_CHANGED), 400)
+            return self.page(visit, replace(page, error=_CHANGED), 400)
 
     async def _too_many(self, visit: Visit, page: SignInPage, error: TooManyRequests) -> Response:
         sentence = f"Too many wrong passwords. Try again in {error.retry_after} seconds."
@@ -115,10 +126,15 @@ class SignInEndpoint(PageEndpoint):
         return response
 
     async def _refuse(self, visit: Visit, page: SignInPage, status: int = 400) -> Response:
-        return await self.site.queries.run(self._page, visit, page, status)
+        return await self.site.queries.run(self.page, visit, page, status)
 
-    def _page(self, visit: Visit, page: SignInPage, status: int = 200) -> Response:
-        return self.site.pages.answer(replace(page, application=self._application(visit)), status)
+    def page(self, visit: Visit, page: SignInPage, status: int = 200) -> Response:
+        page = replace(
+            page,
+            application=self._application(visit),
+            offers_passkey=self.parts.factors.passkeys.why_not_offered is None,
+        )
+        return self.site.pages.answer(page, status)
 
     def _application(self, visit: Visit) -> Application | None:
         try:

@@ -97,6 +97,7 @@ class PageEndpoint:
     """
 
     PATH: str
+    PAGE: str = ""  # the path of the page whose forms it takes, if that is another one
 
     def __init__(self, site: Site) -> None:
         self.site = site
@@ -126,11 +127,11 @@ class PageEndpoint:
 
     def purpose(self, visit: Visit) -> str:
         """What a form of this page is for, and for nothing else."""
-        return f"{self.PATH} {visit.request_id} {visit.next}"
+        return f"{self.PAGE or self.PATH} {visit.request_id} {visit.next}"
 
     def path(self, visit: Visit) -> str:
         """Where the page of this visit is."""
-        return self.PATH
+        return self.PAGE or self.PATH
 
     def form(self, visit: Visit) -> Form:
         return self.site.form(visit, self.purpose(visit))
@@ -145,9 +146,9 @@ class PageEndpoint:
             return await self.submit(visit, form)
         if refusal is Refusal.STALE:
             return await self.site.queries.run(self.stale, visit, form)
-        return self._refused(visit, refusal)
+        return self.refused(visit, refusal)
 
-    def _refused(self, visit: Visit, refusal: Refusal) -> Response:
+    def refused(self, visit: Visit, refusal: Refusal) -> Response:
         again = self.site.to(self.path(visit), request=visit.request_id, next=visit.next)
         if refusal is Refusal.NO_COOKIES:
             problem = ProblemPage(

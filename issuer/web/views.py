@@ -204,16 +204,22 @@ class ConfirmPage(WebPage):
 
 @dataclass(frozen=True, kw_only=True)
 class AuthenticatorPage(WebPage):
-    """Add an authenticator app. `qr` is an SVG path of modules, `size` their number in a row."""
+    """Add an authenticator app. `qr` is an SVG path of modules, `size` their number in a row.
+
+    `setup` is the sealed secret, which the form sends back.
+    """
 
     TEMPLATE = "authenticator.html"
+    SCRIPT = "passkeys.js"
     form: Form
     action: str
+    setup: str = field(repr=False)
     secret: str = field(repr=False)
     uri: str = field(repr=False)
     qr_path: str = field(repr=False)
     qr_size: int
     is_required: bool = False
+    offers_passkey: bool = False
     error: str = ""
 
     @property
@@ -235,10 +241,12 @@ class AddPasskeyPage(WebPage):
     SCRIPT = "passkeys.js"
     form: Form
     offers_passkey: bool = True
+    name: str = ""
+    error: str = ""
 
     @property
     def title(self) -> str:
-        return "Add a passkey"
+        return f"{'Error: ' if self.error else ''}Add a passkey"
 
 
 @dataclass(frozen=True, kw_only=True)

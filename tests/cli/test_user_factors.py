@@ -21,7 +21,8 @@ def with_app(cli: Cli, user_id: str) -> None:
     """An authenticator app, as its page sets it up."""
     with cli.composition() as parts, parts.administration.changing(OPERATOR) as work:
         setup = work.factors.begin_totp(user_id)
-        work.factors.confirm_totp(user_id, TOTP(setup.secret).at(parts.clock()))
+        code = TOTP(setup.secret).at(parts.clock())
+        work.factors.confirm_totp(user_id, setup.sealed, code)
 
 
 def test_an_invitation_is_printed_as_a_link_alone(cli: Cli, alice: str):

@@ -39,7 +39,7 @@ class People:
         with self.deployment.changing() as work:
             setup = work.factors.begin_totp(user_id)
             app = AuthenticatorApp(setup.secret, self.clock)
-            app.recovery_codes = work.factors.confirm_totp(user_id, app.code())
+            app.recovery_codes = work.factors.confirm_totp(user_id, setup.sealed, app.code())
         self.deployment.wait(_A_MINUTE)
         return app
 

@@ -51,8 +51,9 @@ def test_a_code_is_accepted_once_and_an_earlier_one_never_after_it(
 def test_the_code_that_confirmed_an_app_does_not_sign_in(people: People, deployment: Deployment):
     alice = deployment.user()
     with deployment.changing() as work:
-        app = AuthenticatorApp(work.factors.begin_totp(alice).secret, people.clock)
-        work.factors.confirm_totp(alice, app.code())
+        setup = work.factors.begin_totp(alice)
+        app = AuthenticatorApp(setup.secret, people.clock)
+        work.factors.confirm_totp(alice, setup.sealed, app.code())
     assert people.check(alice, app.code()) == "code used before"
 
 
@@ -73,27 +74,42 @@ def test_an_app_counts_only_after_a_code_of_it(people: People, deployment: Deplo
     alice = deployment.user()
     with deployment.changing() as work:
         setup = work.factors.begin_totp(alice)
-        assert work.factors.of_user(alice) == []
-        assert work.factors.pending_totp(alice) == setup
         assert setup.uri.startswith("otpauth://totp/id.example:alice?secret=")
-    with pytest.raises(InvalidField, match="code"), deployment.changing() as work:
-        work.factors.confirm_totp(alice, "000000")
+        assert work.factors.resume_totp(alice, setup.sealed) == setup
+        with pytest.raises(InvalidField, match="code"):
+            work.factors.confirm_totp(alice, setup.sealed, "000000")
+        assert work.factors.of_user(alice) == []
     assert deployment.services.sign_in.sign_in.authenticate("alice", PASSWORD).id == alice
-    with deployment.changing() as work:
-        work.factors.begin_totp(alice)
-        assert work.factors.pending_totp(alice) != setup
 
 
-def test_a_confirmed_app_cannot_be_replaced_nor_its_secret_read(
-    people: People, deployment: Deployment
-):
-    people.app_of(alice := deployment.user())
+def test_each_page_that_adds_an_app_has_a_secret_of_its_own(deployment: Deployment):
+    """Somebody else who has the password cannot read the secret that the user confirms."""
+    alice = deployment.user()
     with deployment.changing() as work:
-        assert work.factors.pending_totp(alice) is None
-        with pytest.raises(NotFound):
-            work.factors.confirm_totp(alice, "000000")
+        first, second = work.factors.begin_totp(alice), work.factors.begin_totp(alice)
+    assert first.secret != second.secret
+    assert first.secret not in first.sealed
+
+
+def test_a_secret_of_another_user_or_of_nobody_is_not_confirmed(deployment: Deployment):
+    alice, bob = deployment.user("alice"), deployment.user("bob")
+    with deployment.changing() as work:
+        of_bob = work.factors.begin_totp(bob).sealed
+        for sealed in (of_bob, "", "*", "AAAA", of_bob[:-8], "\ud800"):
+            assert work.factors.resume_totp(alice, sealed) is None
+            with pytest.raises(NotFound):
+                work.factors.confirm_totp(alice, sealed, "000000")
+
+
+def test_a_second_app_is_refused(people: People, deployment: Deployment):
+    alice = deployment.user()
+    with deployment.changing() as work:
+        earlier = work.factors.begin_totp(alice)
+    app = people.app_of(alice)
     with pytest.raises(NotAllowed), deployment.changing() as work:
         work.factors.begin_totp(alice)
+    with pytest.raises(NotFound), deployment.changing() as work:
+        work.factors.confirm_totp(alice, earlier.sealed, app.code())
 
 
 def test_no_secret_and_no_recovery_code_is_stored_in_clear(people: People, deployment: Deployment):

@@ -163,6 +163,7 @@ PAGES: dict[str, WebPage] = {
         user="alice",
         form=FORM,
         action="/sign-in/authenticator",
+        setup="AAAA",
         secret="JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",
         uri=URI,
         qr_path=QR[0],

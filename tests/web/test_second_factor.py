@@ -88,9 +88,9 @@ def test_the_request_of_an_application_goes_on(
 
 def test_an_app_is_added_with_a_code_that_proves_it(browser: Browser, alice: str, clock: FakeClock):
     browser.sign_in()
-    page = browser.follow(browser.submit(browser.get(ADD), ADD))
+    page = browser.get(ADD)
     secret = secret_of(page)
-    wrong = browser.follow(browser.submit(page, ADD, code="000000"))
+    wrong = browser.submit(page, ADD, code="000000")
     assert "not valid now" in wrong.text
     assert secret_of(wrong) == secret
     shown = browser.submit(page, ADD, code=TOTP(secret).at(clock()))
@@ -99,11 +99,23 @@ def test_an_app_is_added_with_a_code_that_proves_it(browser: Browser, alice: str
     assert Browser(browser._http).sign_in().location == PAGE
 
 
-def test_looking_at_the_page_makes_no_secret(deployment: Deployment, browser: Browser, alice: str):
+def test_two_pages_that_add_an_app_show_different_secrets(browser: Browser, alice: str):
+    """Else somebody with the password alone could read the one that the person confirms."""
     browser.sign_in()
-    browser.get(ADD)
-    with deployment.services.administration.reading() as work:
-        assert work.factors.pending_totp(alice) is None
+    secrets = {secret_of(browser.get(ADD)) for _ in range(2)}
+    assert len(secrets) == 2
+
+
+@REQUIRED
+def test_a_password_alone_adds_no_app_beside_another_factor(
+    browser: Browser, alice: str, clock: FakeClock, people: People
+):
+    setup = browser.follow(browser.sign_in())
+    people.passkey_of(alice)
+    code = TOTP(secret_of(setup)).at(clock())
+    added = browser.submit(setup, "/sign-in/authenticator", code=code)
+    assert added.location == "/sign-in"
+    assert browser.get("/account").location.startswith("/sign-in")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,239 @@
+"""`/passkeys/…`: what the script of a page asks for as JSON, and the forms that it sends."""
+
+import json
+from collections.abc import Mapping
+
+from starlette.responses import JSONResponse, Response
+
+from issuer.errors import InvalidCredentials, InvalidField, NotAllowed
+from issuer.sign_in.invitations import Invitation
+from issuer.sign_in.passkey_sign_in import PasskeyUse
+from issuer.sign_in.passkeys import Answer, NewPasskey
+from issuer.sign_in.session import SignInSession
+from issuer.web.factors import PasskeyEndpoint, recovery_codes
+from issuer.web.forms import Refusal
+from issuer.web.invitation import InvitationEndpoint, token_of
+from issuer.web.second_factor import FirstFactorEndpoint, SecondFactorEndpoint
+from issuer.web.sign_in import SignInEndpoint
+from issuer.web.site import PageEndpoint, Site
+from issuer.web.views import AddPasskeyPage, RecoveryCodesPage, SignInPage
+from issuer.web.visit import Visit
+
+_WRONG = "This passkey was not accepted. Try again, or sign in another way."
+_STALE = "This page is out of date. Open it again."
+_NAME = "Passkey"  # of one that was made where no name is asked for
+
+
+class AsksForPasskey(PageEndpoint):
+    """A page whose forms hold the answer of a passkey."""
+
+    def options(self, visit: Visit) -> str | None:
+        """JSON of what to ask the browser for; None if there is nothing to ask."""
+        raise NotImplementedError
+
+
+class OptionsEndpoint(PageEndpoint):
+    """Answers the script before the form is sent. Stores nothing."""
+
+    def __init__(self, site: Site, endpoint: AsksForPasskey) -> None:
+        super().__init__(site)
+        self.PATH = f"{endpoint.PATH}/options"
+        self._endpoint = endpoint
+
+    def purpose(self, visit: Visit) -> str:
+        return self._endpoint.purpose(visit)
+
+    def show(self, visit: Visit) -> Response:
+        return self.site.to("/account")
+
+    def change(self, visit: Visit, form: Mapping[str, str]) -> Response:
+        options = self._endpoint.options(visit)
+        if options is None:
+            return self.stale(visit, form)
+        return _json({"options": json.loads(options)})
+
+    def stale(self, visit: Visit, form: Mapping[str, str]) -> Response:
+        return _json({"error": _STALE}, 400)
+
+    def refused(self, visit: Visit, refusal: Refusal) -> Response:
+        return _json({"error": _STALE}, 403)
+
+
+class PasskeySignInEndpoint(SignInEndpoint, AsksForPasskey):
+    """A passkey alone: the user name is not asked for."""
+
+    PATH, PAGE = "/passkeys/sign-in", SignInEndpoint.PATH
+
+    def options(self, visit: Visit) -> str | None:
+        return self.parts.factors.passkey_sign_in.begin(visit.browser)
+
+    async def submit(self, visit: Visit, form: Mapping[str, str]) -> Response:
+        finish, answer = self.parts.factors.passkey_sign_in.finish, answer_in(form)
+
+        def check(may_wait: bool) -> PasskeyUse:
+            return finish(answer, visit.browser, visit.actor, may_wait=may_wait)
+
+        return await self.checked(
+            visit, SignInPage(form=self.form(visit), error=_WRONG), check, self._begin_with
+        )
+
+    def _begin_with(self, visit: Visit, wrong: SignInPage, use: PasskeyUse) -> Response:
+        try:
+            return self.beginning.after_passkey(visit, use.user, use.methods)
+        except InvalidCredentials:
+            return self.page(visit, wrong, 400)
+
+
+class PasskeySecondFactorEndpoint(SecondFactorEndpoint, AsksForPasskey):
+    """A passkey after the password."""
+
+    PATH, PAGE = "/passkeys/second-factor", SecondFactorEndpoint.PATH
+    WRONG = _WRONG
+
+    def options(self, visit: Visit) -> str | None:
+        due = self.due(visit)
+        return self.parts.factors.passkey_sign_in.begin(visit.browser, due.user_id) if due else None
+
+    def methods(
+        self, due: SignInSession, visit: Visit, form: Mapping[str, str], *, may_wait: bool
+    ) -> tuple[str, ...]:
+        finish, answer = self.parts.factors.passkey_sign_in.finish, answer_in(form)
+        actor, user_id = visit.actor, due.user_id
+        return finish(answer, visit.browser, actor, user_id, may_wait=may_wait).methods
+
+
+class Registration:
+    """Makes passkeys for users in their browsers."""
+
+    def __init__(self, site: Site) -> None:
+        self._administration = site.parts.administration
+        self._directory = site.parts.directory
+        self._passkeys = site.parts.factors.passkeys
+
+    def options(self, visit: Visit, user_id: str) -> str | None:
+        user = self._directory.load_user(user_id)
+        if user is None or self._passkeys.why_not_offered is not None:
+            return None
+        with self._administration.reading() as work:
+            existing = work.factors.passkeys(user_id)
+        return self._passkeys.registration_options(
+            user_id,
+            user.username,
+            visit.browser,
+            existing,
+            must_verify_user=user.password_hash is None,
+        )
+
+    def registered(self, visit: Visit, user_id: str, form: Mapping[str, str]) -> NewPasskey:
+        """The passkey in the form; `InvalidField` if it is none for this user and browser."""
+        user = self._directory.load_user(user_id)
+        return self._passkeys.registered(
+            answer_in(form),
+            user_id,
+            visit.browser,
+            must_verify_user=user is None or user.password_hash is None,
+        )
+
+
+class RegisterPasskeyEndpoint(PasskeyEndpoint, AsksForPasskey):
+    """One more passkey of somebody who is signed in."""
+
+    PATH, PAGE = "/passkeys/register", PasskeyEndpoint.PATH
+
+    def options(self, visit: Visit) -> str | None:
+        session = self.site.session(visit)
+        if session is None or not self.site.is_fresh(session):
+            return None
+        return Registration(self.site).options(visit, session.user_id)
+
+    def change_for(self, session: SignInSession, visit: Visit, form: Mapping[str, str]) -> Response:
+        name = form.get("name", "")
+        try:
+            passkey = Registration(self.site).registered(visit, session.user_id, form)
+            with self.parts.administration.changing(visit.actor.known_as(session.user_id)) as work:
+                codes = work.factors.add_passkey(passkey, name)
+        except (InvalidField, NotAllowed) as error:
+            page = AddPasskeyPage(form=self.form(visit), name=name, error=str(error))
+            return self.site.pages.answer(page, 400)
+        return recovery_codes(self, codes) if codes else self.site.to("/account", done="passkey")
+
+
+class FirstPasskeyEndpoint(FirstFactorEndpoint, AsksForPasskey):
+    """A passkey as the first factor, where one is required."""
+
+    PATH, PAGE = "/passkeys/first", FirstFactorEndpoint.PATH
+
+    def options(self, visit: Visit) -> str | None:
+        due = self.due(visit)
+        return Registration(self.site).options(visit, due.user_id) if due else None
+
+    def change(self, visit: Visit, form: Mapping[str, str]) -> Response:
+        due = self.due(visit)
+        if due is None:
+            return self.to_sign_in(visit)
+        try:
+            passkey = Registration(self.site).registered(visit, due.user_id, form)
+            with self.parts.administration.changing(visit.actor.known_as(due.user_id)) as work:
+                codes = work.factors.add_passkey(passkey, _NAME)
+        except (InvalidField, NotAllowed):
+            return self.show(visit)
+        return self.completed(visit, due, passkey.methods, codes)
+
+
+class PasskeyInvitationEndpoint(InvitationEndpoint, AsksForPasskey):
+    """A passkey in place of a first password. It must verify the user, being both factors."""
+
+    PATH = "/passkeys/invitation/{token}"
+
+    def options(self, visit: Visit) -> str | None:
+        invitation = self.find(visit)
+        passkeys = self.parts.factors.passkeys
+        if invitation is None or invitation.needs_password or passkeys.why_not_offered:
+            return None
+        return passkeys.registration_options(
+            invitation.user_id, invitation.username, visit.browser, [], must_verify_user=True
+        )
+
+    async def submit(self, visit: Visit, form: Mapping[str, str]) -> Response:
+        return await self.site.queries.run(self.change, visit, form)
+
+    def change(self, visit: Visit, form: Mapping[str, str]) -> Response:
+        invitation = self.find(visit)
+        if invitation is None:
+            return self.gone()
+        try:
+            passkey = self.parts.factors.passkeys.registered(
+                answer_in(form), invitation.user_id, visit.browser, must_verify_user=True
+            )
+            return self._accept_passkey(visit, invitation, passkey)
+        except InvalidField:
+            return self.show(visit)
+        except (NotAllowed, InvalidCredentials):
+            return self.gone()
+
+    def _accept_passkey(
+        self, visit: Visit, invitation: Invitation, passkey: NewPasskey
+    ) -> Response:
+        actor = visit.actor.known_as(invitation.user_id)
+        with self.parts.administration.changing(actor) as work:
+            user_id, codes = work.invitations.accept_with_passkey(token_of(visit), passkey, _NAME)
+        user = self.parts.directory.load_user(user_id)
+        if user is None:
+            return self.gone()
+        _, cookie = self.beginning.begun(visit, user, passkey.methods)
+        url = self.site.to("/account").headers["location"]
+        page = RecoveryCodesPage(codes=tuple(codes), next_url=url)
+        return self.site.signed_in(self.site.pages.answer(page), cookie)
+
+
+def answer_in(form: Mapping[str, str]) -> Answer:
+    """The answer of a passkey in a form; empty if there is none, which no check accepts."""
+    try:
+        answer = json.loads(form.get("credential", ""))
+    except (ValueError, RecursionError):
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _json(members: Mapping[str, object], status: int = 200) -> Response:
+    return JSONResponse(dict(members), status, headers={"Cache-Control": "no-store"})
