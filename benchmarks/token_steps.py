@@ -34,6 +34,7 @@ from issuer.metrics import Metrics
 from issuer.oauth import IssuerAuthorizationServer
 from issuer.oauth.audit_events import Refusals
 from issuer.oauth.credential_checks import CredentialChecks
+from issuer.oauth.endpoint_parts import EndpointParts
 from issuer.oauth.overload import Rounds
 from issuer.oauth.request import ParsedRequest, parse_form, receive_form
 from issuer.oauth.responses import OAuthResponse
@@ -69,18 +70,8 @@ def steps(services: Composition, client: Credentials, alg: str) -> Iterator[tupl
     AuditWriter.record = store_nothing  # type: ignore[method-assign]
     writer = services.audit.writer
     refusals = Refusals(writer, services.audit.refusals, clock)
-    endpoint = TokenEndpoint(
-        services.tokens,
-        writer,
-        refusals,
-        clock,
-        NoOverload(clock),
-        server,
-        checks,
-        pool,
-        pool,
-        Metrics(),
-    )
+    parts = EndpointParts(clock, services.tokens, server, checks, refusals, NoOverload(clock), pool)
+    endpoint = TokenEndpoint(parts, writer, pool, Metrics())
     basic = base64.b64encode(f"{client.client_id}:{client.client_secret}".encode())
     services.tokens.changes.look()
     # From now on the client is confirmed from memory.

@@ -6,15 +6,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from issuer.audit import Actor
-from issuer.composition.people import PeopleParts
-from issuer.cookies import Cookies
 from issuer.http import caller
 from issuer.logs import note_client
-from issuer.oauth.browser_endpoint import BrowserEndpoint, ProblemPage, log, see_other
+from issuer.oauth.browser_endpoint import BrowserEndpoint, log, see_other
 from issuer.sign_in.authorization_request import VALID_FOR, AuthorizationRequest
 from issuer.sign_in.outcomes import ConsentNeeded, Redirection, RequestProblem, SignInNeeded
 from issuer.sign_in.session import SignInSession
-from issuer.workers import WorkerPool
 
 AUTHORIZATION_PATH = "/oauth2/authorize"
 _COOKIE = "request-"
@@ -28,18 +25,6 @@ class AuthorizationEndpoint(BrowserEndpoint):
     """
 
     EVENT = "authorization_refused"
-
-    def __init__(
-        self,
-        people: PeopleParts,
-        base_url: str,
-        queries: WorkerPool,
-        cookies: Cookies,
-        problem_page: ProblemPage,
-    ) -> None:
-        super().__init__(people.sessions, queries, cookies, problem_page)
-        self._people = people
-        self._base_url = base_url
 
     async def _answer(self, request: Request, parameters: Sequence[tuple[str, str]]) -> Response:
         outcome = await self._queries.run(self._decided, request, parameters, caller(request))

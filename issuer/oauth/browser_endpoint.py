@@ -8,12 +8,12 @@ import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from issuer.composition.people import PeopleParts
 from issuer.cookies import SESSION, Cookies
 from issuer.errors import Unavailable
 from issuer.http_forms import InvalidForm, pairs, receive_body
 from issuer.sign_in.outcomes import RequestProblem
 from issuer.sign_in.session import SignInSession
-from issuer.sign_in.sessions import SignInSessions
 from issuer.vocabulary import ErrorCode
 from issuer.workers import WorkerPool
 
@@ -33,12 +33,14 @@ class BrowserEndpoint:
 
     def __init__(
         self,
-        sessions: SignInSessions,
+        people: PeopleParts,
+        base_url: str,
         queries: WorkerPool,
         cookies: Cookies,
         problem_page: ProblemPage,
     ) -> None:
-        self._sessions = sessions
+        self._people = people
+        self._base_url = base_url
         self._queries = queries
         self._cookies = cookies
         self._problem_page = problem_page
@@ -70,7 +72,7 @@ class BrowserEndpoint:
 
     def _session(self, request: Request) -> SignInSession | None:
         cookie = self._cookies.value(request, SESSION)
-        return None if cookie is None else self._sessions.find(cookie)
+        return None if cookie is None else self._people.sessions.find(cookie)
 
 
 def see_other(url: str) -> Response:

@@ -5,19 +5,13 @@ from functools import partial
 from authlib.oauth2 import OAuth2Error
 from starlette.requests import Request
 
-from issuer.clock import Clock
-from issuer.directory import ChangeWatcher
 from issuer.errors import TooManyRequests, Unavailable
 from issuer.http import caller
-from issuer.oauth.audit_events import Refusals
-from issuer.oauth.authorization_server import IssuerAuthorizationServer
-from issuer.oauth.credential_checks import CredentialChecks
+from issuer.oauth.endpoint_parts import EndpointParts
 from issuer.oauth.errors import too_many_requests, unavailable
-from issuer.oauth.overload import Rounds
 from issuer.oauth.request import AuthenticatedRequest, parse_form, receive_form
 from issuer.oauth.responses import OAuthResponse
 from issuer.rate_limits import ClientQueues
-from issuer.workers import WorkerPool
 
 
 class ClientEndpoint:
@@ -27,27 +21,16 @@ class ClientEndpoint:
     requests of a client run one after the other.
     """
 
-    def __init__(
-        self,
-        changes: ChangeWatcher,
-        refusals: Refusals,
-        clock: Clock,
-        rounds: Rounds,
-        server: IssuerAuthorizationServer,
-        checks: CredentialChecks,
-        queries: WorkerPool,
-        name: str,
-        queues: ClientQueues | None,
-    ) -> None:
-        self._changes = changes
-        self._refusals = refusals
-        self._clock = clock
-        self._rounds = rounds
-        self._server = server
-        self._checks = checks
-        self._queries = queries
+    def __init__(self, parts: EndpointParts, name: str, queues: ClientQueues | None) -> None:
+        self._clock = parts.clock
+        self._changes = parts.tokens.changes
+        self._server = parts.server
+        self._checks = parts.checks
+        self._refusals = parts.refusals
+        self._rounds = parts.rounds
+        self._queries = parts.queries
         self._name = name
-        self._methods = server.endpoints[name].METHODS
+        self._methods = parts.server.endpoints[name].METHODS
         self._queues = queues
 
     async def __call__(self, http_request: Request) -> OAuthResponse:

@@ -6,16 +6,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from issuer.audit import Actor
-from issuer.composition.people import PeopleParts
-from issuer.cookies import SESSION, Cookies
+from issuer.cookies import SESSION
 from issuer.http import caller
-from issuer.oauth.browser_endpoint import BrowserEndpoint, ProblemPage, see_other
+from issuer.oauth.browser_endpoint import BrowserEndpoint, see_other
 from issuer.sign_in.authorization_request import VALID_FOR
 from issuer.sign_in.logout import LogoutRequest
 from issuer.sign_in.outcomes import RequestProblem
-from issuer.workers import WorkerPool
 
 LOGOUT_PATH = "/oauth2/logout"
+_PAGE_PATH = "/sign-out"
 _COOKIE = "logout-"
 
 
@@ -24,28 +23,16 @@ class LogoutEndpoint(BrowserEndpoint):
 
     EVENT = "logout_refused"
 
-    def __init__(
-        self,
-        people: PeopleParts,
-        base_url: str,
-        queries: WorkerPool,
-        cookies: Cookies,
-        problem_page: ProblemPage,
-    ) -> None:
-        super().__init__(people.sessions, queries, cookies, problem_page)
-        self._people = people
-        self._page_url = f"{base_url}/sign-out"
-
     async def _answer(self, request: Request, parameters: Sequence[tuple[str, str]]) -> Response:
         outcome = await self._queries.run(self._decided, request, parameters, caller(request))
         if isinstance(outcome, RequestProblem):
             return self._page(request, outcome)
         logout, is_signed_out = outcome
         if is_signed_out:
-            response = see_other(logout.return_to or self._page_url)
+            response = see_other(logout.return_to or self._base_url + _PAGE_PATH)
             self._cookies.delete(response, SESSION)
             return response
-        response = see_other(f"{self._page_url}?request={logout.id}")
+        response = see_other(f"{self._base_url}{_PAGE_PATH}?request={logout.id}")
         sealed = self._people.logout_requests.seal(logout)
         self._cookies.set(response, _COOKIE + logout.id, sealed, VALID_FOR)
         return response

@@ -19,6 +19,7 @@ from issuer.oauth.authorization_server import IssuerAuthorizationServer
 from issuer.oauth.browser_endpoint import ProblemPage
 from issuer.oauth.client_endpoint import ClientEndpoint
 from issuer.oauth.credential_checks import CredentialChecks
+from issuer.oauth.endpoint_parts import EndpointParts
 from issuer.oauth.logout import LOGOUT_PATH, LogoutEndpoint
 from issuer.oauth.metadata import (
     JWKS_PATH,
@@ -52,8 +53,8 @@ def protocol_routes(
     settings, clock, tokens, keyring = parts.settings, parts.clock, parts.tokens, parts.keyring
     rounds, refusals = Rounds(clock), Refusals(parts.audit_writer, parts.refusals, clock)
     checks = CredentialChecks(tokens.client_authentication, tokens.last_use, limits, queries, clock)
-    shared = (refusals, clock, rounds, server, checks, queries)
-    token_endpoint = TokenEndpoint(tokens, parts.audit_writer, *shared, passwords, metrics)
+    shared = EndpointParts(clock, tokens, server, checks, refusals, rounds, queries)
+    token_endpoint = TokenEndpoint(shared, parts.audit_writer, passwords, metrics)
     revocation_feed = RevocationFeedEndpoint(tokens, keyring, settings.signing_algorithms, queries)
     queues = {Revocation.ENDPOINT_NAME: ClientQueues(clock)}
     body, etag = rendered(metadata(settings, server))
@@ -84,7 +85,7 @@ def protocol_routes(
         *(
             _route(
                 base + endpoint.PATH,
-                ClientEndpoint(tokens.changes, *shared, name, queues.get(name)),
+                ClientEndpoint(shared, name, queues.get(name)),
                 "POST",
                 is_for_scripts=endpoint is Revocation,
             )

@@ -7,19 +7,15 @@ from authlib.oauth2 import OAuth2Error
 from starlette.requests import ClientDisconnect, Request
 
 from issuer.audit import Actor, AuditWriter
-from issuer.clock import Clock
-from issuer.composition.tokens import TokenParts
 from issuer.errors import Unavailable
 from issuer.http import caller
 from issuer.logs import note_client
 from issuer.metrics import TOO_MANY_REQUESTS, Metrics
-from issuer.oauth.audit_events import Refusals, issue_of, issued_event
-from issuer.oauth.authorization_server import IssuerAuthorizationServer
-from issuer.oauth.credential_checks import CredentialChecks
+from issuer.oauth.audit_events import issue_of, issued_event
+from issuer.oauth.endpoint_parts import EndpointParts
 from issuer.oauth.errors import OAuthError, quoted, unavailable
 from issuer.oauth.granted_cache import GrantedCache
 from issuer.oauth.grants import Grant, Granted
-from issuer.oauth.overload import Rounds
 from issuer.oauth.request import AuthenticatedRequest, ReceivedForm, parse_form, receive_form
 from issuer.oauth.responses import OAuthResponse
 from issuer.tokens import AccessToken, NotBefore, TokenTooLarge
@@ -49,28 +45,22 @@ class TokenEndpoint:
 
     def __init__(
         self,
-        tokens: TokenParts,
-        audit: AuditWriter,
-        refusals: Refusals,
-        clock: Clock,
-        rounds: Rounds,
-        server: IssuerAuthorizationServer,
-        checks: CredentialChecks,
-        queries: WorkerPool,
+        parts: EndpointParts,
+        audit_writer: AuditWriter,
         passwords: WorkerPool,
         metrics: Metrics,
     ) -> None:
-        self._issuer = tokens.issuer
-        self._changes = tokens.changes
-        self._last_use = tokens.last_use
-        self._cache = GrantedCache(tokens.directory)
-        self._audit_writer = audit
-        self._refusals = refusals
-        self._clock = clock
-        self._rounds = rounds
-        self._server = server
-        self._checks = checks
-        self._queries = queries
+        self._clock = parts.clock
+        self._issuer = parts.tokens.issuer
+        self._changes = parts.tokens.changes
+        self._last_use = parts.tokens.last_use
+        self._cache = GrantedCache(parts.tokens.directory)
+        self._server = parts.server
+        self._checks = parts.checks
+        self._refusals = parts.refusals
+        self._rounds = parts.rounds
+        self._queries = parts.queries
+        self._audit_writer = audit_writer
         self._passwords = passwords
         self._metrics = metrics
 
