@@ -26,7 +26,7 @@ from issuer.admin import (
 from issuer.clock import Clock
 from issuer.composition import Composition, compose
 from issuer.health import health_paths, health_routes
-from issuer.http import AccessLog, NeverFramed, OnlyUnder, RequestFrame, ShortWay
+from issuer.http import AccessLog, DirectRoutes, NeverFramed, OnlyUnder, RequestFrame
 from issuer.keys import Keyring
 from issuer.metrics import Metrics
 from issuer.metrics_route import metrics_path, metrics_route, metrics_security_scheme
@@ -65,7 +65,7 @@ _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 _SECONDS_OF_A_THREAD = 0.0005  # a tenth of the default
 
 
-def create_app(parts: Composition) -> ShortWay:
+def create_app(parts: Composition) -> DirectRoutes:
     """The application; `ConfigurationError` says in one sentence why the server cannot start."""
     settings, clock = parts.settings, parts.clock
     limits = build_limits(settings, clock)
@@ -125,7 +125,7 @@ def create_app(parts: Composition) -> ShortWay:
     app.state.administration = parts.administration
     app.state.plans = plans
     app.state.lints = lints
-    return ShortWay(app, {route.path: route.endpoint for route in protocol})
+    return DirectRoutes(app, {route.path: route.endpoint for route in protocol})
 
 
 def _add_metrics(

@@ -142,7 +142,7 @@ class NeverFramed:
         await self._app(scope, receive, send_unframed)
 
 
-class ShortWay:
+class DirectRoutes:
     """Pure ASGI, around an application: calls `endpoints` by path directly, `rest` for other paths.
 
     FastAPI's layers would take a fifth of the time of a token request. Such an endpoint answers

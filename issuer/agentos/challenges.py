@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from issuer.agentos.gate import App, Message, Receive, Scope, Send, tokens_in
+from issuer.agentos.key_fetching import App, Message, Receive, Scope, Send, tokens_in
 from issuer.agentos.protected_resource import ProtectedResources
 
 Headers = list[tuple[bytes, bytes]]

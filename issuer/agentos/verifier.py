@@ -9,14 +9,14 @@ from typing import Any, TypeVar
 import jwt
 
 from issuer.agentos import agno_app, agno_hook, agno_scopes, agno_settings, lifespans
+from issuer.agentos.argument_checks import require_valid_arguments
 from issuer.agentos.bound_validator import BoundValidator, FetchedKeys, issuer_of
 from issuer.agentos.challenges import Challenges
 from issuer.agentos.errors import InvalidConfiguration
-from issuer.agentos.gate import Gate
+from issuer.agentos.key_fetching import KeyFetching
 from issuer.agentos.metadata import metadata_urls
 from issuer.agentos.protected_resource import ProtectedResources, require_sound_resource
 from issuer.agentos.rules import TokenRules, read_unverified
-from issuer.agentos.soundness import require_sound
 from issuer.agentos.trusted_issuer import AWAY_LIMIT, TrustedIssuer
 
 App = TypeVar("App")
@@ -68,7 +68,7 @@ class Verifier:
         strict: bool = False,
         dangerously_allow_http: bool = False,
     ) -> None:
-        require_sound(
+        require_valid_arguments(
             issuer,
             audience,
             jwks_url=jwks_url,
@@ -139,7 +139,7 @@ class Verifier:
         lifespans.start_with(app)
         headers, cookies = agno_app.token_places(app, cookie)
         add_middleware: Any = getattr(app, "add_middleware")  # noqa: B009 - any ASGI framework's
-        add_middleware(Gate, verifier=self, headers=sorted(headers), cookies=sorted(cookies))
+        add_middleware(KeyFetching, verifier=self, headers=sorted(headers), cookies=sorted(cookies))
         if self._url is not None:
             add_middleware(
                 Challenges,

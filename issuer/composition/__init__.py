@@ -7,7 +7,7 @@ from issuer.composition.administration import Administration
 from issuer.composition.audit import AuditParts
 from issuer.composition.composition import Composition, compose
 from issuer.composition.foundation import build_sealer, master_key_path
-from issuer.composition.handed_out import ProbeParts, ProtocolParts
+from issuer.composition.interface_parts import ProbeParts, ProtocolParts
 from issuer.composition.keys import KeyParts
 from issuer.composition.unit_of_work import UnitOfWork
 

@@ -13,7 +13,7 @@ from issuer.composition.foundation import (
     build_sealer,
     require_master_key,
 )
-from issuer.composition.handed_out import ProbeParts, ProtocolParts
+from issuer.composition.interface_parts import ProbeParts, ProtocolParts
 from issuer.composition.keys import KeyParts, build_keys
 from issuer.composition.people import PeopleParts, build_people
 from issuer.composition.readiness import Readiness

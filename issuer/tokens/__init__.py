@@ -6,7 +6,7 @@ from issuer.tokens.id_token import Authentication
 from issuer.tokens.issuing import AccessToken, NotBefore, Signer, TokenIssuer, TokenTooLarge
 from issuer.tokens.reading import IdTokenReader, TokenReader, VerifiedToken
 from issuer.tokens.revoking import TokenRevocations
-from issuer.tokens.standing import still_held
+from issuer.tokens.still_held import still_held
 
 __all__ = [
     "AccessToken",

@@ -20,7 +20,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 _OPEN = frozenset({"/", "/health", "/info", "/docs", "/redoc", "/openapi.json"})
 
 
-class Preparing(Protocol):
+class KeyFetcher(Protocol):
     """Fetches what is needed to verify a token."""
 
     def start(self) -> None:
@@ -30,14 +30,14 @@ class Preparing(Protocol):
         """Fetch the key of this token; `KeySetUnavailable` if that is impossible now."""
 
 
-class Gate:
-    """The outermost layer of the app, pure ASGI. It accepts and refuses no token: AgentOS does.
+class KeyFetching:
+    """The outermost middleware of the app, pure ASGI; 503 while no key set is available.
 
-    It answers 503 while no key set is available.
+    It accepts and refuses no token: AgentOS does.
     """
 
     def __init__(
-        self, app: App, verifier: Preparing, headers: Sequence[str], cookies: Sequence[str]
+        self, app: App, verifier: KeyFetcher, headers: Sequence[str], cookies: Sequence[str]
     ) -> None:
         self.app = app
         self._verifier = verifier

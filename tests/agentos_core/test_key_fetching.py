@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from issuer.agentos.gate import Gate, Message, Receive, Scope, Send
+from issuer.agentos.key_fetching import KeyFetching, Message, Receive, Scope, Send
 
 
 class NoIssuer:
@@ -38,7 +38,7 @@ def test_objects_of_the_started_app_are_excluded_from_garbage_collection(kind: s
     async def send(message: Message) -> None:
         sent.append(message)
 
-    gate = Gate(started, NoIssuer(), headers=[], cookies=[])
-    asyncio.run(gate({"type": kind, "path": "/health", "headers": []}, None, send))
+    middleware = KeyFetching(started, NoIssuer(), headers=[], cookies=[])
+    asyncio.run(middleware({"type": kind, "path": "/health", "headers": []}, None, send))
     assert sent == [{"type": "lifespan.startup.complete"}]
     assert bool(gc.get_freeze_count()) == (kind == "lifespan")

@@ -1,4 +1,4 @@
-"""What interfaces are handed: each the few objects that it uses."""
+"""What each interface uses: the few objects, by name."""
 
 from dataclasses import dataclass
 

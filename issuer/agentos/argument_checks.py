@@ -8,7 +8,7 @@ from issuer.agentos.errors import InvalidConfiguration
 MAX_LEEWAY = 300.0  # RFC 7519 §4.1.4: no more than a few minutes
 
 
-def require_sound(
+def require_valid_arguments(
     issuer: object,
     audience: object,
     *,
