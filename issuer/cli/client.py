@@ -14,7 +14,7 @@ from issuer.cli.options import AsJson, Claims, ClientId, Disabled, Lifetime, Nam
 from issuer.clients import CLIENT, NewClient
 from issuer.composition import UnitOfWork
 from issuer.roles import Assignment
-from issuer.vocabulary import GrantType
+from issuer.vocabulary import AuthMethod, GrantType, UserRights
 
 app = new_app("Services with credentials of their own (RFC 6749 §2).")
 app.add_typer(client_secret.app, name="secret")
@@ -56,6 +56,45 @@ _OPTIONS = {
     "scopes": Scopes,
     "grant_types": Annotated[
         list[GrantType] | None, typer.Option("--grant-type", metavar="GRANT", help=_GRANTS)
+    ],
+    "redirect_uris": Annotated[
+        list[str] | None,
+        typer.Option(
+            "--redirect-uri",
+            metavar="URI",
+            help="Where people return after they signed in. Repeatable.",
+        ),
+    ],
+    "post_logout_redirect_uris": Annotated[
+        list[str] | None,
+        typer.Option(
+            "--post-logout-redirect-uri",
+            metavar="URI",
+            help="Where people return after they signed out. Repeatable.",
+        ),
+    ],
+    "token_endpoint_auth_method": Annotated[
+        AuthMethod | None,
+        typer.Option(
+            "--auth-method",
+            metavar="METHOD",
+            help=f"How it authenticates: {', '.join(AuthMethod)}.",
+        ),
+    ],
+    "user_rights": Annotated[
+        UserRights | None,
+        typer.Option(
+            "--user-rights",
+            metavar="RIGHTS",
+            help="Of people who sign in through it: own, what they and the client both hold; or all"
+            " that they hold.",
+        ),
+    ],
+    "first_party": Annotated[
+        bool | None,
+        typer.Option(
+            "--first-party/--third-party", help="Whether people are not asked to allow it."
+        ),
     ],
     "access_token_ttl": Lifetime,
     "claims": Claims,
@@ -104,6 +143,7 @@ commands.create(
 
       issuer client create ci-bot --audience my-os --role web-runner
       issuer client create web --audience my-os --grant-type password
+      issuer client create app --grant-type authorization_code --redirect-uri https://app.example/cb
       issuer client create --audience my-os --access-token-ttl 5m --json
     """,
     then=_assign,

@@ -1,5 +1,7 @@
 """`issuer client`."""
 
+import shlex
+
 import pytest
 
 from tests.cli.driver import Cli
@@ -150,3 +152,18 @@ def test_a_role_of_an_unknown_client_or_user_is_one_sentence(cli: Cli, verb: str
     role = [] if verb == "list" else ["runner", "--everywhere"]
     for kind, name in [("client", "alice"), ("user", "issuer-admin"), ("client", "unknown")]:
         assert cli(kind, "role", verb, name, *role).sentence == f"There is no {kind} {name!r}."
+
+
+def test_a_client_for_people_is_created_and_changed(cli: Cli, ci_bot: dict[str, object]):
+    made = cli.json(
+        *shlex.split("""client create app --audience my-os --grant-type authorization_code
+            --redirect-uri https://app.example/cb --auth-method none --user-rights all
+            --post-logout-redirect-uri https://app.example/bye""")
+    )
+    assert "client_secret" not in made
+    assert made["redirect_uris"] == ["https://app.example/cb"]
+    assert made["post_logout_redirect_uris"] == ["https://app.example/bye"]
+    assert (made["token_endpoint_auth_method"], made["user_rights"]) == ("none", "all")
+    assert cli.json("client", "update", "app", "--first-party")["first_party"]
+    refused = cli("client", "create", "x", "--grant-type", "authorization_code")
+    assert "redirect_uris" in refused.sentence
