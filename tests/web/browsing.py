@@ -51,6 +51,7 @@ class PageSeen:
     """An answer of the server, as the browser sees it."""
 
     response: httpx.Response
+    issuer: str = URL
 
     @property
     def status(self) -> int:
@@ -60,7 +61,7 @@ class PageSeen:
     def location(self) -> str:
         """Where it redirects to, without the host of the issuer."""
         assert self.status == httpx.codes.SEE_OTHER, self.text
-        return self.response.headers["location"].removeprefix(URL)
+        return self.response.headers["location"].removeprefix(self.issuer)
 
     @property
     def text(self) -> str:
@@ -78,8 +79,9 @@ class PageSeen:
 class Browser:
     """Follows no redirect by itself, so that tests see each step."""
 
-    def __init__(self, http: httpx.Client) -> None:
+    def __init__(self, http: httpx.Client, url: str = URL) -> None:
         self._http = http
+        self._url = url
         self.cookies: dict[str, str] = {}
 
     def get(self, path: str, **parameters: str) -> PageSeen:
@@ -88,7 +90,7 @@ class Browser:
     def post(
         self, path: str, form: dict[str, str], headers: dict[str, str] | None = None
     ) -> PageSeen:
-        origin = {"Origin": URL, "Sec-Fetch-Site": "same-origin"}
+        origin = {"Origin": self._url, "Sec-Fetch-Site": "same-origin"}
         return self._send("POST", path, data=form, headers={**origin, **(headers or {})})
 
     def submit(self, page: PageSeen, action: str, **typed: str) -> PageSeen:
@@ -114,7 +116,7 @@ class Browser:
             method, path, headers=headers, follow_redirects=False, **request
         )
         self._keep(response)
-        return PageSeen(response)
+        return PageSeen(response, self._url)
 
     def _keep(self, response: httpx.Response) -> None:
         for line in response.headers.get_list("set-cookie"):

@@ -1,0 +1,91 @@
+"""docs/how-to/sign-in-from-a-web-application.md: its commands, and the application, work."""
+
+import importlib.util
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from starlette.testclient import TestClient
+
+from tests.builders import PASSWORD
+from tests.cli.driver import Cli
+from tests.journeys.running_issuer import REPOSITORY, RunningIssuer
+from tests.web.browsing import Browser
+
+PAGE = (REPOSITORY / "docs" / "how-to" / "sign-in-from-a-web-application.md").read_text()
+EXAMPLE = REPOSITORY / "examples" / "web_application.py"
+COMMANDS = re.findall(r"^\$ issuer (.+)$", PAGE, re.MULTILINE)
+APPLICATION = "http://127.0.0.1:8000"
+
+
+@pytest.fixture
+def issuer(tmp_path: Path) -> Iterator[RunningIssuer]:
+    with RunningIssuer(tmp_path) as issuer:
+        yield issuer
+
+
+@pytest.fixture
+def said(issuer: RunningIssuer) -> dict[str, str]:
+    """The answers of the commands on the page, in order."""
+    cli = Cli(issuer.environment)
+    return {line: cli.done(*shlex.split(line)) for line in COMMANDS}
+
+
+def test_the_application_signs_a_user_in_and_gets_a_token_for_its_agentos(
+    issuer: RunningIssuer, said: dict[str, str], monkeypatch: pytest.MonkeyPatch
+):
+    secret = re.search(r"client_secret: (\S+)", "".join(said.values()))
+    link = re.search(r"https?://\S+/invitation/\S+", "".join(said.values()))
+    assert secret
+    assert link
+    monkeypatch.setenv("ISSUER_URL", issuer.url)
+    monkeypatch.setenv("CLIENT_SECRET", secret[1])
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    example = loaded()
+    browser = Browser(issuer.http, issuer.url)
+    path = link[0].removeprefix(issuer.url)
+    browser.submit(browser.get(path), path, new_password=PASSWORD, repeated=PASSWORD)
+    with TestClient(example.app, base_url=APPLICATION, follow_redirects=False) as application:
+        asked = application.get("/sign-in").headers["location"]
+        consent = browser.follow(browser.get(asked.removeprefix(issuer.url)))
+        assert "Reports wants to act for you" in consent.text
+        returned = browser.submit(consent, "/consent", decision="allow").location
+        assert returned.startswith(f"{APPLICATION}/callback?")
+        assert application.get(returned).headers["location"] == "/"
+        assert "You are signed in" in application.get("/").text
+    (token,) = example.access_tokens.values()
+    answer = issuer.http.get("/oauth2/userinfo", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == httpx.codes.OK
+
+
+def test_the_application_says_why_it_was_refused(
+    issuer: RunningIssuer, said: dict[str, str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("ISSUER_URL", issuer.url)
+    monkeypatch.setenv("CLIENT_SECRET", "wrong")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    example = loaded()
+    with TestClient(example.app, base_url=APPLICATION, follow_redirects=False) as application:
+        asked = application.get("/sign-in").headers["location"]
+        state = parse_qs(urlsplit(asked).query)["state"][0]
+        answer = application.get(f"/callback?error=access_denied&state={state}")
+    assert answer.json()["error"] == "access_denied"
+
+
+def test_the_page_shows_the_settings_of_the_application():
+    (block,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    assert block in EXAMPLE.read_text()
+
+
+def loaded() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("web_application", EXAMPLE)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
