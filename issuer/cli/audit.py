@@ -81,7 +81,8 @@ def export_events(
     since: Since = None,
     until: Until = None,
     form: Annotated[
-        Literal["jsonl"], typer.Option("--format", help="JSON lines, the only format.")
+        Literal["jsonl"],
+        typer.Option("--format", metavar="FORMAT", help="JSON lines, the only format."),
     ] = "jsonl",
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines, the default.")] = False,
 ) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 from issuer.errors import NotFound
 
@@ -16,8 +16,8 @@ _PAGE = 500
 class _Readable:
     """A command whose help fits any width.
 
-    Paragraphs are wrapped at the width of the terminal, examples begin with `$`, and a flag
-    shows no type.
+    Paragraphs are wrapped at the width of the terminal, and examples begin with `$`. Arguments and
+    flags show no type, options the name of their value.
     """
 
     def __init__(self, *arguments: Any, help: str | None = None, **more: Any) -> None:  # noqa: A002
@@ -26,8 +26,12 @@ class _Readable:
     def get_params(self, context: Any) -> list[Any]:
         parameters: list[Any] = super().get_params(context)  # type: ignore[misc]
         for each in parameters:
-            if getattr(each, "is_flag", False):
+            if isinstance(each, TyperArgument):
+                each.display_type_rich = lambda **_: None  # type: ignore[method-assign]
+            elif each.is_flag:
                 each.metavar = ""
+            elif each.metavar is None:
+                each.metavar = "TEXT"
         return parameters
 
 

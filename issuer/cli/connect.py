@@ -55,7 +55,9 @@ _CONFIGURATIONS: dict[McpClient, Callable[[str, str], dict[str, Any]]] = {
 
 @app.command()
 def connect(
-    client: Annotated[McpClient, typer.Argument(help="The MCP client.")],
+    client: Annotated[
+        McpClient, typer.Argument(metavar="CLIENT", help=f"One of: {', '.join(McpClient)}.")
+    ],
     url: Annotated[
         str,
         typer.Argument(metavar="URL", help="The MCP endpoint, such as https://os.example/mcp."),

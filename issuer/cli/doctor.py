@@ -18,8 +18,9 @@ app = new_app()
 def doctor(as_json: AsJson = False) -> None:
     """Check the settings, the data directory, the database and the keys.
 
-    Changes nothing. To see whether the database accepts writes, it writes the time of the check
-    and a test row that it rolls back. Exit status 1 if there is a problem, 0 for warnings.
+    To see whether the database accepts writes, it writes the time of the check and a test row that
+    it rolls back. It changes nothing else. The exit status is 1 if there is a problem, and 0 if
+    there are only warnings.
 
     Examples:
 

@@ -39,7 +39,7 @@ def pull(
     watch: Annotated[
         bool,
         typer.Option(
-            "--watch", help="Continue until Ctrl-C, as often as the issuer's Cache-Control says."
+            "--watch", help="Continue until Ctrl-C, at the pace of the issuer's Cache-Control."
         ),
     ] = False,
     command: Annotated[

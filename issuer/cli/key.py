@@ -61,8 +61,9 @@ app.command("drill")(drill_rotation)
 def revoke_key(kid: Kid, as_json: AsJson = False) -> None:
     """Destroy a key at once, in an emergency; the next key replaces it.
 
-    A verifier refuses every token that it signed once it has fetched the key set again. Write
-    "--" before an id that begins with "-" (of a key that was created elsewhere).
+    Every token that the key signed is refused: within 10 seconds by an AgentOS with the verifier,
+    by other software when it fetches the key set again. Write "--" before an id that begins with
+    "-" (of a key that was created elsewhere).
 
     Examples:
 

@@ -78,7 +78,7 @@ Limit = Annotated[int | None, typer.Option(min=1, metavar="COUNT", help="Show at
 Cascade = Annotated[bool, typer.Option("--cascade", help="Also remove it from all that use it.")]
 Name = Annotated[str | None, typer.Option(help="Display name.")]
 Disabled = Annotated[
-    bool | None, typer.Option("--disabled/--enabled", help="Whether it is refused.")
+    bool | None, typer.Option("--disabled/--enabled", help="Refuse it, or accept it again.")
 ]
 Lifetime = Annotated[
     Any,

@@ -22,8 +22,8 @@ _COMMANDS = {
     "Resources": {
         "audience": "Manage audiences: the AgentOS deployments that tokens are for.",
         "role": "Manage roles: named sets of scopes.",
-        "client": "Manage clients: services with credentials of their own.",
-        "user": "Manage users: people with a password.",
+        "client": "Manage clients: services and applications that request tokens.",
+        "user": "Manage users: people who sign in.",
         "key": "List, rotate and revoke signing keys.",
     },
     "Configuration": {
@@ -44,7 +44,7 @@ _COMMANDS = {
         "doctor": "Check settings, files, database and keys.",
         "health": "Check whether a server responds.",
         "migrate": "Upgrade the database to the newest schema.",
-        "admin": "Recover access for an administrator.",
+        "admin": "Recover the admin client, or change the URL of the issuer.",
     },
 }
 

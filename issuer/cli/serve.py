@@ -19,7 +19,10 @@ app = new_app()
 def serve(
     host: Host = "127.0.0.1",
     port: Port = 9000,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes; one per core.")] = 1,
+    workers: Annotated[
+        int,
+        typer.Option(min=1, max=64, metavar="COUNT", help="Processes, about one for each core."),
+    ] = 1,
     as_json: AsJson = False,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM, without TLS: put a proxy in front.

@@ -34,7 +34,9 @@ def token(
     url: Url = None,
     client_secret_stdin: Annotated[
         bool,
-        typer.Option("--client-secret-stdin", help="Read it from a line of standard input."),
+        typer.Option(
+            "--client-secret-stdin", help="Read the secret from a line of standard input."
+        ),
     ] = False,
     audience: AudienceOfToken = None,
     scopes: Scopes = None,

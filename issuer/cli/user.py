@@ -41,7 +41,7 @@ app.add_typer(user_session.app, name="session")
 app.add_typer(user_consent.app, name="consent")
 commands = CollectionCommands(app, USER, UserName, find_user)
 
-_USERNAME = Annotated[str, typer.Argument(help="The name to sign in with.")]
+_USERNAME = Annotated[str, typer.Argument(metavar="USERNAME", help="The name to sign in with.")]
 _NEW_USERNAME = Annotated[str | None, typer.Option(help="New name to sign in with.")]
 _ID = Annotated[
     str | None,
@@ -153,7 +153,7 @@ def invite(
         typer.Option(metavar="DURATION", help="How long the link works. Default: 72h."),
     ] = None,
     cancel: Annotated[
-        bool, typer.Option("--cancel", help="Make the current link useless instead.")
+        bool, typer.Option("--cancel", help="Cancel the current link instead.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -183,9 +183,9 @@ def invite(
 
 @app.command("revoke-tokens")
 def revoke_tokens(user: UserName, as_json: AsJson = False) -> None:
-    """Revoke every token issued to a user so far; it is refused everywhere within seconds.
+    """Revoke every token issued to a user so far.
 
-    A user that can sign in may get new tokens.
+    Verifiers refuse them within seconds. A user who can sign in can get new tokens.
 
     Examples:
 

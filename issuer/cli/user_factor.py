@@ -45,7 +45,7 @@ def remove_factor(
 
 @app.command("reset")
 def reset_factors(user: UserName, as_json: AsJson = False) -> None:
-    """Remove all second factors and recovery codes of a user, who has lost them.
+    """Remove all second factors and recovery codes of a user who lost them.
 
     Ends the sessions of the user and revokes its tokens. The user signs in with the password
     alone, or sets up a new second factor where ISSUER_SECOND_FACTOR=required.
