@@ -90,17 +90,18 @@ def health_routes(parts: ProbeParts) -> list[Route]:
 
 def health_paths(settings: Settings) -> dict[str, Any]:
     """The probes as OpenAPI describes them."""
-    ok = {"200": {"description": "Yes"}}
+    alive = {"200": {"description": "The process is alive"}}
+    ready = {"200": {"description": "The process can issue tokens"}}
     not_ready = {"503": {"description": "Not ready; the cause is in the log"}}
     return {
         f"{settings.base_path}/healthz": {
-            "get": {"tags": ["probes"], "summary": "Liveness probe", "responses": ok}
+            "get": {"tags": ["probes"], "summary": "Liveness probe", "responses": alive}
         },
         f"{settings.base_path}/readyz": {
             "get": {
                 "tags": ["probes"],
                 "summary": "Readiness probe",
-                "responses": {**ok, **not_ready},
+                "responses": {**ready, **not_ready},
             }
         },
     }

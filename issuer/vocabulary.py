@@ -14,7 +14,10 @@ class GrantType(StrEnum):
 
 
 class AuthMethod(StrEnum):
-    """How a client authenticates (RFC 7591 §2). `client_secret_basic` allows the other as well."""
+    """How a client authenticates (RFC 7591 §2).
+
+    `client_secret_basic` and `client_secret_post` each allow the other as well.
+    """
 
     CLIENT_SECRET_BASIC = "client_secret_basic"  # noqa: S105 - the method's name
     CLIENT_SECRET_POST = "client_secret_post"  # noqa: S105 - the method's name
@@ -26,7 +29,7 @@ class AuthMethod(StrEnum):
 
 
 class UserRights(StrEnum):
-    """What a user holds through a client: their own rights met with the client's, or all."""
+    """Rights of a user through a client: what user and client both hold, or all of the user."""
 
     OWN = "own"
     ALL = "all"

@@ -35,7 +35,7 @@ def assignments_router(principal: ResourceType[Any, Any]) -> APIRouter:
         limit: Limit = 50,
         cursor: Cursor = None,
     ) -> Page[Assignment]:
-        """List the roles assigned to the principal, and at which audiences."""
+        """List the assigned roles, and at which audiences."""
         with caller.work(principal.read) as work:
             work.collection(principal).get(principal_id)
             assignments = work.assignments.of(principal_id)

@@ -14,7 +14,7 @@ from issuer.roles.store import RoleStore
 
 
 class Assignment(Fields):
-    """A role at one audience, or (None) at all of them."""
+    """A role at one audience, or at all of them if `audience` is null."""
 
     role: str
     audience: str | None = None
