@@ -25,7 +25,7 @@ class PasswordEndpoint(OwnPageEndpoint):
 
     def show_to(self, session: SignInSession, visit: Visit) -> Response:
         user = self.parts.directory.load_user(session.user_id)
-        if user is None:
+        if user is None or self._must_sign_in_again(session, user):
             return self.site.to("/sign-in", next=self.PATH)
         return self.site.pages.answer(self._page(visit, user))
 
@@ -34,8 +34,11 @@ class PasswordEndpoint(OwnPageEndpoint):
         if found is None:
             return self.site.to("/sign-in", next=self.PATH)
         session, user = found
+        if self._must_sign_in_again(session, user):
+            return self.site.to("/sign-in", next=self.PATH)
         try:
-            await self._check(visit, user, form.get("password", ""))
+            if user.password_hash is not None:
+                await self._check(visit, user, form.get("password", ""))
             passwords = self.parts.sign_in.passwords
             new = await self.site.checks.run(lambda: prepared_password(passwords, form))
             return await self.site.queries.run(self._set, visit, session, new)
@@ -45,6 +48,10 @@ class PasswordEndpoint(OwnPageEndpoint):
             errors = {"": f"Too many wrong passwords. Try again in {error.retry_after} seconds."}
         page = replace(self._page(visit, user), errors=errors)
         return await self.site.queries.run(self.site.pages.answer, page, 400)
+
+    def _must_sign_in_again(self, session: SignInSession, user: UserRecord) -> bool:
+        """Somebody without a password, who signs in with a passkey, cannot be asked for one."""
+        return user.password_hash is None and not self.site.is_fresh(session)
 
     async def _check(self, visit: Visit, user: UserRecord, password: str) -> None:
         authenticate = self.parts.sign_in.sign_in.authenticate_first_factor
@@ -78,4 +85,9 @@ class PasswordEndpoint(OwnPageEndpoint):
         return self.site.signed_in(response, cookie)
 
     def _page(self, visit: Visit, user: UserRecord) -> PasswordPage:
-        return PasswordPage(user=user.username, form=self.form(visit), username=user.username)
+        return PasswordPage(
+            user=user.username,
+            form=self.form(visit),
+            username=user.username,
+            has_password=user.password_hash is not None,
+        )

@@ -173,16 +173,18 @@ class AccountPage(WebPage):
 
 @dataclass(frozen=True, kw_only=True)
 class PasswordPage(WebPage):
-    """Change the own password; `errors` by the name of the field."""
+    """Change the own password, or set the first one; `errors` by the name of the field."""
 
     TEMPLATE = "password.html"
     form: Form
     username: str
+    has_password: bool = True
     errors: dict[str, str] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
-        return f"{'Error: ' if self.errors else ''}Change your password"
+        what = "Change your password" if self.has_password else "Set a password"
+        return f"{'Error: ' if self.errors else ''}{what}"
 
 
 @dataclass(frozen=True, kw_only=True)

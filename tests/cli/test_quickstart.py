@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from issuer.cli.demo import Demo, ensure_demo
@@ -19,6 +20,7 @@ from tests.agentos.releases import SERVER_RELEASES, AgnoRelease
 from tests.builders import OPERATOR
 from tests.cli.driver import Cli, Program, running
 from tests.journeys.running_issuer import REPOSITORY, process_environment, reserved_port
+from tests.web.browsing import Browser
 
 LAST_LINE = "the next quickstart uses the same data."
 AGENT_OS = Path(__file__).parents[1] / "agentos"
@@ -53,6 +55,19 @@ def test_a_first_run_and_a_second(folder: Path, port: int):
     assert (result.status, result.err) == (0, "")
     assert "issuer-admin" not in second
     assert curls(second) == curls(first)
+
+
+def test_the_demo_user_signs_in_on_the_page_that_it_names(folder: Path, port: int):
+    with quickstart(folder, port) as program:
+        text = program.output_with(LAST_LINE)
+        found = re.search(r"Sign in as (\S+) .* password (\S+):\n  (\S+)/\n", text)
+        assert found
+        username, password, url = found.groups()
+        with httpx.Client(base_url=url, trust_env=False) as http:
+            browser = Browser(http, url)
+            assert "Sign in" in browser.get("/").text
+            assert browser.sign_in(username, password).location == "/account"
+        program.stopped(signal.SIGINT)
 
 
 def test_it_serves_where_issuer_url_says(folder: Path, port: int):

@@ -5,6 +5,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from issuer.audit import Actor
 from tests.builders import PASSWORD, Deployment
 from tests.sign_in.authorizing import App, returned
 from tests.web.browsing import Browser, PageSeen
@@ -142,3 +143,23 @@ def test_every_page_of_the_account_is_closed_to_caches_and_frames(account: PageS
     assert headers["cache-control"] == "no-store"
     assert headers["x-frame-options"] == "DENY"
     assert "form-action 'self'" in headers["content-security-policy"]
+
+
+def test_somebody_with_only_a_passkey_sets_a_password_after_a_new_sign_in(
+    deployment: Deployment, browser: Browser
+):
+    user_id = deployment.user("carol", password=None)
+    user = deployment.services.tokens.directory.load_user(user_id)
+    assert user
+    sessions = deployment.services.people.sessions
+    _, cookie = sessions.begin(user, ("hwk", "mfa"), Actor())
+    browser.cookies["__Host-session"] = cookie
+    page = browser.get("/account/password")
+    assert "Set a password" in page.text
+    deployment.clock.move(timedelta(minutes=11))
+    late = browser.submit(page, "/account/password", new_password=NEW, repeated=NEW)
+    assert late.location.startswith("/sign-in")
+    _, browser.cookies["__Host-session"] = sessions.begin(user, ("hwk", "mfa"), Actor())
+    done = browser.submit(page, "/account/password", new_password=NEW, repeated=NEW)
+    assert "Your password is set" in browser.follow(done).text
+    assert Browser(deployment.http).sign_in("carol", NEW).location == "/account"
