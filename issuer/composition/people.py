@@ -59,7 +59,7 @@ def build_people(foundation: Foundation, tokens: TokenParts, keyring: Keyring) -
     return PeopleParts(
         requests,
         LogoutRequests(sealed(LOGOUT_REQUESTS), clock, random, id_tokens, find_client),
-        Validation(settings.url, clock, requests, find_client),
+        Validation(settings.url, clock, requests, find_client, id_tokens),
         SignInSessions(
             database,
             trails,

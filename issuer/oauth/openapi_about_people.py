@@ -19,6 +19,7 @@ _AUTHORIZATION = {
     "prompt": {**_TEXT, "description": "`none`, `login`, `consent` or `select_account`"},
     "max_age": {"type": "integer", "description": "Seconds since the user signed in"},
     "login_hint": _TEXT,
+    "id_token_hint": _TEXT,
 }
 _REQUIRED = {name for name in _AUTHORIZATION if name.startswith(("response", "client", "redirect"))}
 _REQUIRED |= {"code_challenge", "code_challenge_method"}

@@ -25,6 +25,7 @@ class AuthorizationRequest:
     """The parameters of RFC 6749 §4.1.1, RFC 7636, RFC 8707 and OpenID Connect Core §3.1.2.1.
 
     `audience_id` None: the token is only for user info. `scopes` None: all that the user holds.
+    `expected_user_id`: the user of the `id_token_hint`; nobody else may complete the request.
     `code_challenge` is by S256.
     """
 
@@ -39,6 +40,7 @@ class AuthorizationRequest:
     prompt: frozenset[str]
     max_age: int | None
     login_hint: str | None
+    expected_user_id: str | None
     code_challenge: str
     created_at: datetime
 

@@ -61,12 +61,11 @@ class Offers:
             return client
         user = self._directory.load_user(session.user_id) if session else None
         if session is None or user is None or user.disabled or self._is_stale(request, session):
-            if NONE in request.prompt:
-                return self.refusal(
-                    request, client, ErrorCode.LOGIN_REQUIRED, "Nobody is signed in."
-                )
-            return SignInNeeded(request)
+            return self._without_user(request, client)
         acted |= session.authenticated_at >= request.created_at
+        if request.expected_user_id not in {None, user.id}:
+            sentence = "Another user is signed in."
+            return self.refusal(request, client, ErrorCode.LOGIN_REQUIRED, sentence, acted=acted)
         audience = self._audience(request, client)
         if audience is None:
             sentence = "The client may not have tokens for this audience."
@@ -112,6 +111,13 @@ class Offers:
             return RequestProblem(error, sentence, return_to=url)
         return Redirection(url, error)
 
+    def _without_user(
+        self, request: AuthorizationRequest, client: ClientRecord
+    ) -> SignInNeeded | Refused:
+        if NONE not in request.prompt:
+            return SignInNeeded(request)
+        return self.refusal(request, client, ErrorCode.LOGIN_REQUIRED, "Nobody is signed in.")
+
     def _audience(
         self, request: AuthorizationRequest, client: ClientRecord
     ) -> AudienceRecord | None:
@@ -125,6 +131,8 @@ class Offers:
         if session.authenticated_at >= request.created_at:
             return False
         if request.prompt & {LOGIN, SELECT_ACCOUNT}:
+            return True
+        if request.expected_user_id not in {None, session.user_id}:
             return True
         return request.max_age is not None and (
             self._clock() - session.authenticated_at > timedelta(seconds=request.max_age)

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from issuer.clock import Clock
 from issuer.directory import ClientRecord
+from issuer.errors import InvalidCredentials
 from issuer.redirect_uris import is_registered
 from issuer.scopes import parse
 from issuer.sign_in import parameters
@@ -17,6 +18,7 @@ from issuer.sign_in.authorization_request import (
 )
 from issuer.sign_in.outcomes import Redirection, RequestProblem, with_parameters
 from issuer.sign_in.parameters import NONE, InvalidParameter
+from issuer.tokens import IdTokenReader
 from issuer.vocabulary import AuthorizationErrorCode
 
 ErrorCode = AuthorizationErrorCode
@@ -34,11 +36,13 @@ class Validation:
         clock: Clock,
         requests: AuthorizationRequests,
         find_client: FindClient,
+        id_tokens: IdTokenReader,
     ) -> None:
         self._issuer = issuer
         self._clock = clock
         self._requests = requests
         self._find_client = find_client
+        self._id_tokens = id_tokens
 
     def validated(
         self, pairs: Sequence[tuple[str, str]]
@@ -104,9 +108,24 @@ class Validation:
             prompt=parameters.prompt(given),
             max_age=parameters.max_age(given),
             login_hint=given.get("login_hint"),
+            expected_user_id=self._expected_user_id(client, given),
             code_challenge=parameters.code_challenge(given),
             created_at=self._clock(),
         )
+
+    def _expected_user_id(self, client: ClientRecord, given: Mapping[str, str]) -> str | None:
+        """The user of the ID token that the client sent, if it did."""
+        if "id_token_hint" not in given:
+            return None
+        try:
+            hint = self._id_tokens.read_although_expired(given["id_token_hint"])
+        except InvalidCredentials:
+            hint = None  # perhaps its key was retired
+        if hint is None or hint.client_id != client.client_id:
+            raise InvalidParameter(
+                ErrorCode.LOGIN_REQUIRED, "The client did not get this ID token.", "id_token_hint"
+            )
+        return hint.subject
 
     def _refused(
         self,

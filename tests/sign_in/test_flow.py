@@ -94,6 +94,40 @@ def test_prompt_login_wants_a_sign_in_after_the_request(alice: Person, app: App)
     assert isinstance(people.flow.next_step(request, again.session, BROWSER), ConsentNeeded)
 
 
+def test_only_the_user_of_the_id_token_completes_a_request(alice: Person, app: App):
+    """OpenID Connect Core §3.1.2.1 and §3.1.2.2: an application renews the sign-in of its user."""
+    deployment, flow = alice.deployment, alice.deployment.services.people.flow
+    hint = alice.signs_in_to(app, scope="openid").body["id_token"]
+    bob = sign_in(deployment, deployment.user("bob", ["runner"]))
+    bob.allows(app)
+    deployment.clock.move(timedelta(days=1))
+    silent = {"id_token_hint": hint, "prompt": "none"}
+    assert "code" in returned(alice.next_step(app, **silent).url)
+    assert returned(bob.next_step(app, **silent).url)["error"] == "login_required"
+    step = bob.next_step(app, id_token_hint=hint)
+    assert isinstance(step, SignInNeeded)
+    assert isinstance(flow.allow(step.request, bob.session, BROWSER), SignInNeeded)
+    again = sign_in(deployment, bob.user_id)
+    refused = flow.next_step(step.request, again.session, BROWSER)
+    assert returned(refused.url)["error"] == "login_required"
+    assert "code" in returned(
+        flow.next_step(step.request, sign_in(deployment, alice.user_id).session, BROWSER).url
+    )
+
+
+@pytest.mark.parametrize("hint", ["nonsense", "an access token", "of another client"])
+def test_an_id_token_that_the_client_did_not_get_is_no_hint(
+    alice: Person, app: App, public_app: App, hint: str
+):
+    answer = alice.signs_in_to(app, scope="openid")
+    if hint == "an access token":
+        hint = answer.token
+    elif hint == "of another client":
+        hint = alice.signs_in_to(public_app, scope="openid").body["id_token"]
+    response = alice.visits(app, id_token_hint=hint)
+    assert returned(response)["error"] == "login_required"
+
+
 def test_max_age_wants_a_newer_sign_in(alice: Person, app: App):
     alice.allows(app)
     alice.deployment.clock.move(timedelta(seconds=61))
