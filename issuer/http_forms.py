@@ -36,6 +36,12 @@ async def receive_body(request: Request) -> bytes:
     return await _read_body(request.receive)
 
 
+def is_form(request: Request) -> bool:
+    """Whether the content type is that of a form."""
+    content_types = values_of(request.scope["headers"], b"content-type")
+    return len(content_types) == 1 and _is_form(content_types[0][:_MAX_CONTENT_TYPE_BYTES])
+
+
 def parameters(text: bytes) -> dict[str, str]:
     """The parameters of a form (RFC 6749 §3.2); `InvalidForm` also if one is repeated.
 

@@ -6,7 +6,7 @@ from issuer.composition.tokens import TokenParts
 from issuer.directory import UserRecord
 from issuer.errors import InvalidCredentials, Unavailable
 from issuer.http import values_of
-from issuer.http_forms import InvalidForm, parameters, receive_body
+from issuer.http_forms import InvalidForm, is_form, parameters, receive_body
 from issuer.logs import note_client
 from issuer.oauth.errors import OAuthError, unavailable
 from issuer.oauth.responses import OAuthResponse
@@ -90,7 +90,7 @@ async def _presented(request: Request) -> str:
     """The token of the header or, in a POST, of the form (RFC 6750 §2.1 and §2.2)."""
     headers = values_of(request.scope["headers"], b"authorization")
     in_form = None
-    if request.method == "POST" and values_of(request.scope["headers"], b"content-type"):
+    if request.method == "POST" and is_form(request):
         try:
             in_form = parameters(await receive_body(request)).get("access_token")
         except InvalidForm as error:

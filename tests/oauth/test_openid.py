@@ -125,6 +125,23 @@ def test_user_info_takes_one_token_in_one_way(alice: Person, app: App):
     assert user_info(app, params={"access_token": token}).status_code == 401
 
 
+@pytest.mark.parametrize("content_type", ["application/json", "multipart/form-data; boundary=x"])
+def test_only_a_form_holds_a_token(alice: Person, app: App, content_type: str):
+    """RFC 6750 §2.2. Some clients name a content type with every POST."""
+    token = alice.signs_in_to(app, scope="openid").token
+    headers = {"Content-Type": content_type}
+
+    def posted(**more: str) -> httpx.Response:
+        content = f"access_token={token}"
+        return app.endpoint.http.post(
+            "/oauth2/userinfo", content=content, headers={**headers, **more}
+        )
+
+    assert posted(Authorization=f"Bearer {token}").json()["sub"] == alice.user_id
+    refused = posted()
+    assert (refused.status_code, refused.json()) == (401, {})
+
+
 def test_the_metadata_says_how_people_sign_in(deployment: Deployment):
     document = deployment.http.get("/.well-known/openid-configuration").json()
     assert document == deployment.http.get("/.well-known/oauth-authorization-server").json()
