@@ -11,6 +11,7 @@ from issuer.clock import Clock
 from issuer.database.principals import new_id
 from issuer.directory import ClientRecord
 from issuer.errors import InvalidCredentials
+from issuer.fields import is_client_id
 from issuer.redirect_uris import is_registered
 from issuer.sign_in.authorization_request import VALID_FOR
 from issuer.sign_in.outcomes import RequestProblem, with_parameters
@@ -64,18 +65,29 @@ class LogoutRequests:
         given = {name: value for name, value in parameters if value}
         client_id, session_id = given.get("client_id"), None
         if "id_token_hint" in given:
-            try:
-                hint = self._id_tokens.read_although_expired(given["id_token_hint"])
-            except InvalidCredentials:
+            hinted, session_id = self._hinted(given["id_token_hint"])
+            if hinted is None:
                 return _problem("The ID token is not one of this issuer.", "id_token_hint")
-            if client_id not in {None, hint.client_id}:
+            if client_id not in {None, hinted}:
                 return _problem("The ID token was issued to another client.", "client_id")
-            client_id, session_id = hint.client_id, hint.session_id
+            client_id = hinted
         client = self._find_client(client_id) if client_id else None
         problem = _redirect_problem(client, given)
         return problem or LogoutRequest(
             new_id("", self._random), client_id, session_id, _return_to(given), self._clock()
         )
+
+    def _hinted(self, id_token: str) -> tuple[str | None, str | None]:
+        """The client and the session of an ID token.
+
+        Without the session once its key is gone, as after a rotation: the person is asked.
+        """
+        try:
+            hint = self._id_tokens.read_although_expired(id_token)
+        except InvalidCredentials:
+            named = self._id_tokens.unverified_client(id_token)
+            return (named if isinstance(named, str) and is_client_id(named) else None), None
+        return hint.client_id, hint.session_id
 
     def seal(self, request: LogoutRequest) -> str:
         members = asdict(request) | {"created_at": request.created_at.timestamp()}

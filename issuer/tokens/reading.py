@@ -1,5 +1,6 @@
 """Verifying access tokens of this issuer, as a resource server does (RFC 9068 §4)."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -69,6 +70,22 @@ class IdTokenReader:
         if claims.get("iss") != self._issuer:
             raise InvalidCredentials("of another issuer")
         return VerifiedIdToken(claims["sub"], claims["aud"], claims["sid"])
+
+    def unverified_client(self, token: str) -> object:
+        """The client that an ID token names whose key is not kept any more; None for other texts.
+
+        No more to be trusted than a parameter `client_id`.
+        """
+        try:
+            parts = jws.extract_compact(token.encode())
+            claims = json.loads(parts.payload)
+        except (JoseError, ValueError, TypeError, RecursionError):
+            return None
+        header = parts.headers()
+        is_kept = self._keyring.verifying(str(header.get("kid"))) is not None
+        if is_kept or header.get("typ") != ID_TOKEN_TYPE or not isinstance(claims, dict):
+            return None
+        return claims.get("aud") if claims.get("iss") == self._issuer else None
 
 
 class TokenReader:

@@ -1,12 +1,15 @@
 """`/oauth2/logout` (OpenID Connect RP-Initiated Logout 1.0)."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
+from joserfc import jws
+from joserfc.jwk import OctKey
 
-from tests.builders import URL
+from tests.builders import OPERATOR, URL
 from tests.oauth.refreshing import events
 from tests.sign_in.authorizing import App, Person, sign_in
 
@@ -99,6 +102,32 @@ def test_anything_wrong_is_a_page_and_signs_nobody_out(
     assert response.status_code == 400
     assert "location" not in response.headers
     assert is_signed_in(alice)
+
+
+def test_a_hint_whose_key_is_gone_asks_the_person(alice: Person, leaving: App):
+    """People sign out long after a rotation; the application is known by the `aud` of the hint."""
+    hint = alice.signs_in_to(leaving, scope="openid").body["id_token"]
+    kid = jws.extract_compact(hint.encode()).headers()["kid"]
+    services = alice.deployment.services
+    with services.administration.changing_keys(OPERATOR) as work:
+        work.keys.revoke(kid)
+    services.keys.rotator.look()
+    response = logout(alice, id_token_hint=hint, post_logout_redirect_uri=BYE)
+    assert response.headers["location"].startswith(f"{URL}/sign-out?request=")
+    assert is_signed_in(alice)
+    elsewhere = logout(alice, id_token_hint=hint, post_logout_redirect_uri="https://evil.example")
+    assert elsewhere.status_code == 400
+    assert logout(alice, id_token_hint=hint, client_id="issuer-admin").status_code == 400
+
+
+@pytest.mark.parametrize(
+    "claims", [[], {}, {"iss": URL}, {"iss": URL, "aud": ["app"]}, {"iss": URL, "aud": "\0"}]
+)
+def test_a_made_up_id_token_is_no_hint(alice: Person, leaving: App, claims: object):
+    made_up = jws.serialize_compact(
+        {"alg": "HS256", "typ": "JWT", "kid": "gone"}, json.dumps(claims), OctKey.generate_key()
+    )
+    assert logout(alice, id_token_hint=made_up).status_code == 400
 
 
 def test_an_access_token_is_no_hint(alice: Person, leaving: App):
