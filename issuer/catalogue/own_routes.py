@@ -44,10 +44,11 @@ class OwnRoute:
 
 def own_routes(base_path: str, *, has_metrics: bool) -> Iterator[OwnRoute]:
     """Every route of an issuer with this base path."""
-    public = (*_PUBLIC, _METRICS) if has_metrics else _PUBLIC
+    public = (*_PUBLIC, *_PAGES, _METRICS) if has_metrics else (*_PUBLIC, *_PAGES)
     for prefix, routes in ((f"{base_path}/admin/v1", _ADMIN_API), (base_path, public)):
         for route in routes:
-            yield replace(route, path=prefix + route.path)
+            if path := prefix + route.path:
+                yield replace(route, path=path)
     for name in ("oauth-authorization-server", "openid-configuration"):  # RFC 8414 §3.1, OIDC §4
         for path in (f"/.well-known/{name}{base_path}", f"{base_path}/.well-known/{name}"):
             yield _route("OPTIONS GET HEAD", path, None)
@@ -143,6 +144,22 @@ _PUBLIC = (
     _route("GET", "/docs", None),
     _route("GET", "/docs/oauth2-redirect", None),
     _route("GET HEAD", "/docs-assets/{file:path}", None),
+)
+
+_PAGE_PATHS = """
+    / /sign-in /sign-in/second-factor /sign-in/authenticator /invitation/{token} /consent /sign-out
+    /account /account/password /account/sessions /account/consents /account/authenticator
+    /account/passkey /account/remove-factor /account/recovery-codes
+    /passkeys/sign-in /passkeys/second-factor /passkeys/first /passkeys/register
+    /passkeys/invitation/{token} /passkeys/sign-in/options /passkeys/second-factor/options
+    /passkeys/first/options /passkeys/register/options /passkeys/invitation/{token}/options
+"""
+_PAGES = (
+    *(
+        _route("GET HEAD POST", path, None, "It shows what the person who is signed in may see.")
+        for path in ("", *_PAGE_PATHS.split())
+    ),
+    _route("GET HEAD", "/assets/{digest}/{name}", None),
 )
 
 _METRICS = _route("GET HEAD", "/metrics", None, "It requires the token of ISSUER_METRICS_TOKEN.")

@@ -10,7 +10,14 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
 
 from issuer.database.tables import InvitationRow, UserRow
 from issuer.errors import NotAllowed, NotFound
@@ -47,7 +54,10 @@ InvitationLifetime = Annotated[
 class InvitationFields(Fields):
     """The members of an invitation that an operator sets."""
 
-    lifetime: InvitationLifetime = DEFAULT
+    # The default as in requests: pydantic would write it in ISO 8601.
+    lifetime: InvitationLifetime = Field(
+        DEFAULT, json_schema_extra={"default": in_seconds(DEFAULT)}
+    )
 
 
 class NewInvitation(BaseModel):
