@@ -70,8 +70,8 @@ def is_sealed(database: Database) -> bool:
 def lost_master_key(path: Path) -> ConfigurationError:
     """The error where only a backup helps: a new key from `init` would open nothing."""
     return ConfigurationError(
-        f"The master key {path} is missing, and this database was sealed with it: restore the file"
-        " from your backup."
+        f"The master key {path} is missing, and keys in this database are encrypted with it:"
+        " restore the file from your backup."
     )
 
 

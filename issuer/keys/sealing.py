@@ -119,4 +119,6 @@ def _mark(key: bytes) -> bytes:
 
 
 def _wrong_key() -> ConfigurationError:
-    return ConfigurationError("The master key is not the one this database was sealed with.")
+    return ConfigurationError(
+        "The master key is not the one that encrypts the keys in this database."
+    )

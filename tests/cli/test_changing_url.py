@@ -99,8 +99,8 @@ def test_a_lost_master_key_is_not_replaced_by_a_new_one(cli: Cli, data_dir: Path
     result = cli(*command.split())
     printed = " ".join((result.out + result.err).split()).replace(str(data_dir), "/data")
     sentence = (
-        "The master key /data/master.key is missing, and this database was sealed with it: restore"
-        " the file from your backup."
+        "The master key /data/master.key is missing, and keys in this database are encrypted with"
+        " it: restore the file from your backup."
     )
     assert sentence in printed
     assert sentence in ERRORS

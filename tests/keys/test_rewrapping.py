@@ -26,7 +26,7 @@ SEALED_ALREADY = (
     "Everything is sealed with the first key of ISSUER_MASTER_KEY already:"
     " to change it, put a new one before it."
 )
-WRONG = "The master key is not the one this database was sealed with."
+WRONG = "The master key is not the one that encrypts the keys in this database."
 
 
 class SealedInstallation:
