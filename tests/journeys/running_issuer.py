@@ -121,6 +121,7 @@ class RunningIssuer(Server):
         database_url: str | None = None,
         workers: int = 1,
         program: Sequence[str] = OURS,
+        host: str = "127.0.0.1",
         **settings: str,
     ) -> None:
         self._held = ExitStack()
@@ -128,7 +129,7 @@ class RunningIssuer(Server):
         environment = {
             **process_environment(),
             "PYTHONPATH": str(REPOSITORY),
-            "ISSUER_URL": f"http://127.0.0.1:{port}",
+            "ISSUER_URL": f"http://{host}:{port}",
             "ISSUER_DATA_DIR": str(folder / "data"),
             "ISSUER_PASSWORD_HASH": "owasp",
             "ISSUER_SIGN_IN_FAILURES": "1000",
