@@ -1,6 +1,8 @@
 """Imports go downwards only, as in the diagram of docs/architecture.md."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -174,3 +176,12 @@ def imports(file: str) -> Iterator[str]:
                 )
             else:
                 yield node.module
+
+
+def test_what_only_people_need_is_imported_when_it_is_used():
+    """A server for machines alone does not pay for it in memory."""
+    program = "import sys, issuer.app; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    modules = set(loaded.stdout.decode().split())
+    assert "issuer.web.routes" in modules
+    assert modules.isdisjoint({"jinja2", "pyotp", "segno", "webauthn"})
