@@ -17,6 +17,7 @@ FOUNDATION = {
     "close_names",
     "database",
     "errors",
+    "escaping",
     "etags",
     "fields",
     "files",

@@ -10,7 +10,7 @@ from issuer.cli.command import new_app
 from issuer.cli.opening import changing, reading
 from issuer.cli.options import AsJson, RoleName
 from issuer.composition import UnitOfWork
-from issuer.roles import Assignment
+from issuer.roles import Assignment, Assignments
 
 AtAudience = Annotated[
     str | None,
@@ -53,61 +53,51 @@ def assignment_commands(
         if as_json:
             output.show_all(assignments, [], as_json=True)
         else:
-            rows = [{"role": each.role, "audience": _where(each)} for each in assignments]
+            rows = [{"role": each.role, "audience": each.where} for each in assignments]
             output.show_all(rows, ["role", "audience"], as_json=False)
 
-    @app.command(
+    def add(
+        verb: str,
+        change: Callable[[Assignments, str, Assignment], None],
+        done: str,
+        summary: str,
+    ) -> None:
+        @app.command(
+            verb,
+            help=f"""{summary}
+
+            Examples:
+
+              issuer {kind} role {verb} {example} web-runner --audience my-os
+              issuer {kind} role {verb} {example} web-runner --everywhere
+            """,
+        )
+        def change_assignment(
+            principal: Principal,
+            role: RoleName,
+            audience: AtAudience = None,
+            everywhere: Everywhere = False,
+            as_json: AsJson = False,
+        ) -> None:
+            assignment = _assignment(role, audience, everywhere=everywhere)
+            with changing() as work:
+                change(work.assignments, find(work, principal), assignment)
+            sentence = done.format(role=role, principal=principal)
+            members = {f"{verb}ed": assignment.model_dump()}
+            output.say(f"{sentence}, {assignment.where}.", members, as_json=as_json)
+
+    add(
         "assign",
-        help=f"""Assign a role to a {kind}. Nothing changes if it is assigned already.
-
-        Examples:
-
-          issuer {kind} role assign {example} web-runner --audience my-os
-          issuer {kind} role assign {example} web-runner --everywhere
-        """,
+        Assignments.assign,
+        "Assigned the role {role} to {principal}",
+        f"Assign a role to a {kind}. Nothing changes if it is assigned already.",
     )
-    def assign_role(
-        principal: Principal,
-        role: RoleName,
-        audience: AtAudience = None,
-        everywhere: Everywhere = False,
-        as_json: AsJson = False,
-    ) -> None:
-        assignment = _assignment(role, audience, everywhere=everywhere)
-        with changing() as work:
-            work.assignments.assign(find(work, principal), assignment)
-        output.say(
-            f"Assigned the role {role} to {principal}, {_where(assignment)}.",
-            {"assigned": assignment.model_dump()},
-            as_json=as_json,
-        )
-
-    @app.command(
+    add(
         "unassign",
-        help=f"""Remove a role from a {kind}, at the audience where it was assigned.
-
-        Examples:
-
-          issuer {kind} role unassign {example} web-runner --audience my-os
-          issuer {kind} role unassign {example} web-runner --everywhere
-        """,
+        Assignments.unassign,
+        "Removed the role {role} from {principal}",
+        f"Remove a role from a {kind}, at the audience where it was assigned.",
     )
-    def unassign_role(
-        principal: Principal,
-        role: RoleName,
-        audience: AtAudience = None,
-        everywhere: Everywhere = False,
-        as_json: AsJson = False,
-    ) -> None:
-        assignment = _assignment(role, audience, everywhere=everywhere)
-        with changing() as work:
-            work.assignments.unassign(find(work, principal), assignment)
-        output.say(
-            f"Removed the role {role} from {principal}, {_where(assignment)}.",
-            {"unassigned": assignment.model_dump()},
-            as_json=as_json,
-        )
-
     return app
 
 
@@ -116,7 +106,3 @@ def _assignment(role: str, audience: str | None, *, everywhere: bool) -> Assignm
     if everywhere == (audience is not None):
         raise typer.BadParameter("give either --audience ID or --everywhere")
     return Assignment(role=role, audience=audience)
-
-
-def _where(assignment: Assignment) -> str:
-    return "everywhere" if assignment.audience is None else f"at {assignment.audience}"

@@ -13,6 +13,7 @@ from issuer.cli.command import every, new_app
 from issuer.cli.opening import reading
 from issuer.cli.options import AsJson, instant
 from issuer.composition import UnitOfWork
+from issuer.escaping import escaped
 
 app = new_app("The audit log: who did what, and what was refused.")
 
@@ -60,7 +61,7 @@ def list_events(
       issuer audit list --since 2026-11-01 --until 2026-11-02 --limit 200
       issuer audit list --action client.created --json
     """
-    event_filter = _filter(actor, action, target, since, until)
+    event_filter = EventFilter(actor=actor, action=action, target=target, since=since, until=until)
     with reading() as work:
         events = every(
             lambda last, size: work.audit_log.page(event_filter, last and str(last), size),
@@ -93,10 +94,10 @@ def export_events(
       issuer audit export > audit.jsonl
       issuer audit export --since 2026-11-01 --until 2026-12-01
     """
-    event_filter = _filter(actor, action, target, since, until)
+    event_filter = EventFilter(actor=actor, action=action, target=target, since=since, until=until)
     with reading() as work:
         for event in _all(work, event_filter):
-            print(output.escaped(event.model_dump_json()))
+            print(escaped(event.model_dump_json()))
 
 
 app.command("checkpoint")(make_checkpoint)
@@ -119,19 +120,3 @@ def _row(event: AuditEvent) -> dict[str, Any]:
         "audience": details.get("audience"),
         "jti": details.get("jti"),
     }
-
-
-def _filter(
-    actor: str | None,
-    action: str | None,
-    target: str | None,
-    since: datetime | None,
-    until: datetime | None,
-) -> EventFilter:
-    return EventFilter(
-        actor=actor,
-        action=action,
-        target=target,
-        since=since,
-        until=until,
-    )

@@ -12,6 +12,7 @@ from issuer.cli import output
 from issuer.cli.command import new_app
 from issuer.cli.mcp_endpoint import problems_of
 from issuer.cli.options import AsJson
+from issuer.escaping import escaped
 from issuer.settings import Settings
 
 app = new_app()
@@ -88,4 +89,4 @@ def connect(
         typer.echo(f"{configuration['file']}, in the folder of your project:\n", err=True)
         print(json.dumps(configuration["content"], indent=2))
     for warning in warnings:
-        typer.echo(output.escaped(f"Warning: {warning}"), err=True)
+        typer.echo(escaped(f"Warning: {warning}"), err=True)

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 import typer
 
 from issuer.catalogue import NEWEST, lint
-from issuer.cli import output
+from issuer.escaping import escaped
 
 
 def warn_about(scopes: Iterable[str], holder: str | None = None) -> None:
     """One line on standard error per finding, for the newest AgentOS: few run an older one."""
     for finding in lint(scopes, [NEWEST]):
         message = f"{holder}: {finding.message}" if holder else finding.message
-        typer.echo(output.escaped(f"Warning: {message}"), err=True)
+        typer.echo(escaped(f"Warning: {message}"), err=True)

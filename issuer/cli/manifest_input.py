@@ -12,6 +12,7 @@ from issuer.cli import output
 from issuer.cli.hints import warn_about
 from issuer.cli.input_files import MAX_BYTES, beginning_of
 from issuer.composition import UnitOfWork
+from issuer.escaping import escaped
 from issuer.manifest import InvalidManifest, Manifest, ManifestPlan
 
 _STANDARD_INPUT = "-"
@@ -47,7 +48,7 @@ def report_invalid_manifest() -> Iterator[None]:
         yield
     except InvalidManifest as refused:
         for line in str(refused).splitlines():
-            typer.echo(output.escaped(line), err=True)
+            typer.echo(escaped(line), err=True)
         raise typer.Exit(1) from None
 
 

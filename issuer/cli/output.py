@@ -16,19 +16,12 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from issuer.escaping import escaped
+
 _WIDE = 10_000
 _PADDING = 3  # beside a column
 _LEAST_TEXT = 30  # for a last column of long text
 _NOTHING = "-"
-
-
-def escaped(text: str) -> str:
-    """`text` on one line, with everything that is not printable escaped as in JSON.
-
-    This covers control characters, ANSI escapes, line breaks, invisible and bidirectional
-    characters.
-    """
-    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
 
 
 def print_text(sentence: str) -> None:

@@ -12,6 +12,7 @@ import typer
 from issuer import __version__
 from issuer.cli.command import Group, new_app
 from issuer.errors import IssuerError
+from issuer.escaping import escaped
 
 _COMMANDS = {
     "Getting started": {
@@ -162,7 +163,5 @@ def run(arguments: Sequence[str]) -> int:
 
 def _print_error(text: str) -> None:
     """Print an error on one line, even if it comes from a library with line breaks."""
-    from issuer.cli.output import escaped  # noqa: PLC0415 - pydantic takes long to import
-
     sentence = escaped(" ".join(text.split())).rstrip(".")
     typer.echo(sentence if sentence.endswith("?") else f"{sentence}.", err=True)

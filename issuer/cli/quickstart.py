@@ -16,6 +16,7 @@ from issuer.cli.options import AsJson, Host
 from issuer.cli.processes import end_quietly_on_signals
 from issuer.cli.serving import address, listen, serve
 from issuer.errors import ConfigurationError
+from issuer.escaping import escaped
 from issuer.settings import Settings
 from issuer.setup import Initialised, initialise
 from issuer.vocabulary import SigningAlgorithm
@@ -112,7 +113,7 @@ class _DemoServer:
         """Paragraph by paragraph."""
         yield (
             f"The issuer {self.initialised.issuer} serves at {self.url},"
-            f" with its data in {output.escaped(str(self.initialised.data_dir))}."
+            f" with its data in {escaped(str(self.initialised.data_dir))}."
         )
         if self.initialised.client_secret is not None:
             yield (
@@ -132,7 +133,7 @@ class _DemoServer:
         yield "Accept it in an AgentOS, with the package that `make wheel` builds for it:"
         yield self._agent_os()
         yield (
-            f"The demo credentials are stored in {output.escaped(str(demo_file(self.settings)))},"
+            f"The demo credentials are stored in {escaped(str(demo_file(self.settings)))},"
             " readable by you alone.\n"
             "Ctrl-C stops the server; the next quickstart uses the same data."
         )

@@ -81,10 +81,9 @@ class AssignmentChange:
         }
 
     def lines(self) -> Iterator[str]:
-        role, audience = self.assignment.role, self.assignment.audience
-        where = f"at {audience}" if audience is not None else "everywhere"
+        role = f"role {self.assignment.role} {self.assignment.where}"
         way = "to" if self.action is Action.ASSIGN else "from"
-        yield f"{_SIGNS[self.action]} {self.action} role {role} {where} {way} {self.resource}"
+        yield f"{_SIGNS[self.action]} {self.action} {role} {way} {self.resource}"
 
 
 Step: TypeAlias = Change | AssignmentChange

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from issuer.errors import IssuerError
+from issuer.escaping import escaped
 
 Path: TypeAlias = tuple[str | int, ...]
 
@@ -51,8 +52,7 @@ def spelled(path: Path) -> str:
 
 def shown(value: object) -> str:
     """`value` as JSON on one line, without control characters for a terminal."""
-    text = json.dumps(value, ensure_ascii=False)
-    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
+    return escaped(json.dumps(value, ensure_ascii=False))
 
 
 def _name(text: str) -> str:

@@ -26,6 +26,11 @@ class Assignment(Fields):
             raise InvalidField("audience", "pass either an audience or everywhere=true")
         return cls(role=role, audience=audience)
 
+    @property
+    def where(self) -> str:
+        """In words: `at my-os`, or `everywhere`."""
+        return "everywhere" if self.audience is None else f"at {self.audience}"
+
 
 class Assignments:
     """Roles assigned to principals, within one transaction."""

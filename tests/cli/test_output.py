@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from issuer.cli.output import escaped, say, show_all
+from issuer.cli.output import say, show_all
+from issuer.escaping import escaped
 from tests.cli.driver import Cli, running
 
 
