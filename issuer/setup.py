@@ -1,4 +1,4 @@
-"""Setting up an issuer: data directory, master key, schema, first rows."""
+"""Setting up a deployment, recovering its admin, and changing its URL or master key."""
 
 import secrets
 from dataclasses import dataclass, field

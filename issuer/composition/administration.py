@@ -1,4 +1,4 @@
-"""What the admin API and the command line use."""
+"""What the admin API, the pages and the command line use to read and change an issuer."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
