@@ -5,9 +5,9 @@ issuer's own audience with that of the admin API.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
@@ -78,6 +78,17 @@ class Explanation:
     decision: Decision
     held: tuple[str, ...]
     via: tuple[ScopeSource, ...] = field(default_factory=tuple)
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON values, with stable names."""
+        decision = self.decision.as_json()
+        by = decision.pop("by")
+        return {
+            **decision,
+            "scope": by[0] if by else None,
+            "via": [asdict(source) for source in self.via],
+            "held": list(self.held),
+        }
 
 
 @dataclass(frozen=True, slots=True)

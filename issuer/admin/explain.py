@@ -1,6 +1,5 @@
 """`/explain`, `/preview`, `/scopes`: what rights allow, without issuing a token."""
 
-from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import Request
@@ -117,13 +116,7 @@ def explain(caller: Caller, question: Question) -> Explained:
         raise InvalidField("version", str(error)) from None
     except InvalidCredentials as error:
         raise InvalidField("token", error.reason) from None
-    decision = explanation.decision
-    return Explained(
-        **decision.as_json(),
-        scope=decision.by[0] if decision.by else None,
-        via=[Via(**asdict(source)) for source in explanation.via],
-        held=list(explanation.held),
-    )
+    return Explained(**explanation.as_json())
 
 
 @router.post("/preview", responses=documented("not-found", body=True))

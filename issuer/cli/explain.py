@@ -1,8 +1,7 @@
 """`issuer explain`."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -66,7 +65,7 @@ def explain(
         members = given(audience=audience, method=method, path=path, version=agno)
         explanation = _explained(administration, Question.read({**subject, **members}))
     if as_json:
-        output.print_json(_as_json(explanation))
+        output.print_json(explanation.as_json())
     else:
         for sentence in _sentences(explanation, alone=subject.keys() == {"user_id"}):
             output.print_text(sentence)
@@ -87,18 +86,6 @@ def _explained(administration: Administration, question: Question) -> Explanatio
         return administration.explainer.explain(question)
     except InvalidCredentials as error:
         raise InvalidField("token", error.reason) from None
-
-
-def _as_json(explanation: Explanation) -> dict[str, Any]:
-    """The response of the admin API."""
-    decision = explanation.decision.as_json()
-    by = decision.pop("by")
-    return {
-        **decision,
-        "scope": by[0] if by else None,
-        "via": [asdict(source) for source in explanation.via],
-        "held": list(explanation.held),
-    }
 
 
 def _sentences(explanation: Explanation, *, alone: bool) -> Iterator[str]:
