@@ -74,9 +74,9 @@ def _tokens(path: Path) -> list[str]:
 
 
 def _in_words(result: Verification) -> str:
-    words = [f"The audit log is intact: {result.rows} events, chains: {result.chains}"]
+    words = [f"The audit log is intact. Events: {result.rows}. Chains: {result.chains}."]
     if result.since is not None:
-        words.append(f"; older events, until {result.since:%Y-%m-%d %H:%M:%S} UTC, were deleted")
-    covered = f"all but {result.unanchored} new ones" if result.unanchored else "all of them"
-    words.append(f". Checkpoints ({result.checkpoints}) cover {covered}.")
-    return "".join(words)
+        words.append(f"Events before {result.since:%Y-%m-%d %H:%M:%S} UTC were deleted.")
+    words.append(f"Checkpoints: {result.checkpoints}.")
+    words.append(f"Events that no checkpoint covers yet: {result.unanchored}.")
+    return " ".join(words)
