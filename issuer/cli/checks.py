@@ -42,7 +42,7 @@ def of_settings(settings: Settings) -> Iterator[Finding]:
             message = "Refuses everybody, since ISSUER_SECOND_FACTOR=required."
         yield Finding("password grant", "note", message)
     if reason := why_not_offered(settings.url):
-        yield Finding("passkeys", "note", f"Not offered: {reason}")
+        yield Finding("passkeys", "note", f"Not offered. {reason}")
     if "JWT_VERIFICATION_KEY" in os.environ:
         message = "An AgentOS with this variable also accepts tokens signed by that key."
         yield Finding("JWT_VERIFICATION_KEY", "warning", message)
@@ -109,8 +109,8 @@ def of_keys(key_parts: KeyParts, settings: Settings, now: datetime) -> Iterator[
             message = f"The active key signs until {end:%Y-%m-%d}, and there is no next key: a"
             yield Finding(f"{alg} keys", "warning", f"{message} running server creates one.")
         else:
-            what = described(keys, signing, now).what
-            yield Finding(f"{alg} keys", "ok", f"The active key {what}.")
+            summary = described(keys, signing, now).summary
+            yield Finding(f"{alg} keys", "ok", f"The active key {summary}.")
 
 
 def of_key_policy(policy: KeyPolicy) -> Finding:

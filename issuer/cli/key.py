@@ -129,4 +129,4 @@ def rewrap_keys(as_json: AsJson = False) -> None:
 
 def _show(administration: Administration, *, as_json: bool) -> None:
     keys = all_described(administration.keyring.keys, administration.clock())
-    output.show_all(keys, ["kid", "alg", "state", "what"], as_json=as_json)
+    output.show_all(keys, ["kid", "alg", "state", "summary"], as_json=as_json)

@@ -14,13 +14,13 @@ from issuer.vocabulary import SigningAlgorithm
 class DescribedKey(BaseModel):
     """A signing key without its private key. A date that is not planned yet is null.
 
-    `ready_at` is the earliest time at which it may sign; `what` is a text for operators.
+    `ready_at` is the earliest time at which it may sign; `summary` is a text for operators.
     """
 
     kid: str
     alg: SigningAlgorithm
     state: KeyState
-    what: str
+    summary: str
     announced_at: datetime
     ready_at: datetime
     activates_at: datetime
@@ -37,7 +37,7 @@ def described(keys: Collection[SigningKey], key: SigningKey, now: datetime) -> D
         kid=key.kid,
         alg=key.alg,
         state=state_at(keys, key, now),
-        what=_what(keys, key, now),
+        summary=_summary(keys, key, now),
         announced_at=key.announced_at,
         ready_at=key.ready_at,
         activates_at=key.activates_at,
@@ -51,15 +51,15 @@ def described(keys: Collection[SigningKey], key: SigningKey, now: datetime) -> D
 
 def all_described(keys: Collection[SigningKey], now: datetime) -> list[DescribedKey]:
     """All of them, newest first."""
-    return [described(keys, key, now) for key in _youngest_first(keys)]
+    return [described(keys, key, now) for key in _newest_first(keys)]
 
 
-def _youngest_first(keys: Iterable[SigningKey]) -> list[SigningKey]:
+def _newest_first(keys: Iterable[SigningKey]) -> list[SigningKey]:
     order = [(key.activates_at, key.is_usable, key.kid, key) for key in keys]
     return [key for *_, key in sorted(order, reverse=True)]
 
 
-def _what(keys: Collection[SigningKey], key: SigningKey, now: datetime) -> str:
+def _summary(keys: Collection[SigningKey], key: SigningKey, now: datetime) -> str:
     match state_at(keys, key, now):
         case KeyState.ANNOUNCED:
             return f"signs from {_day(key.activates_at)}"

@@ -14,11 +14,11 @@ def test_one_key_is_active_and_the_next_is_announced(cli: Cli):
     next_key, active = cli.json("key", "list")["items"]
     assert (next_key["state"], active["state"]) == ("announced", "active")
     assert active["retires_at"] == next_key["activates_at"]
-    assert active["what"].startswith(next_key["what"].replace("from", "until"))
+    assert active["summary"].startswith(next_key["summary"].replace("from", "until"))
     assert {next_key["alg"], active["alg"]} == {"ES256"}
     shown = cli.done("key", "list")
     assert active["kid"] in shown
-    assert active["what"] in shown
+    assert active["summary"] in shown
 
 
 def test_a_private_part_is_never_shown(cli: Cli):
@@ -34,7 +34,7 @@ def test_what_a_key_does_in_words():
         key("gone", NOW - timedelta(days=60), destroyed_at=NOW - timedelta(days=29)),
         key("bad", NOW - timedelta(days=60), revoked_at=NOW - timedelta(days=50)),
     ]
-    assert [described(keys, each, NOW).what for each in keys] == [
+    assert [described(keys, each, NOW).summary for each in keys] == [
         "verifies until 26 Nov 2026",
         "signs until 24 Dec 2026, successor announced 23 Dec 2026",
         "signs from 24 Dec 2026",
