@@ -62,6 +62,8 @@ class ErrorCode(StrEnum):
     UNSUPPORTED_GRANT_TYPE = "unsupported_grant_type"
     INVALID_SCOPE = "invalid_scope"
     INVALID_TARGET = "invalid_target"
+    INVALID_REDIRECT_URI = "invalid_redirect_uri"  # RFC 7591 §3.2.2
+    INVALID_CLIENT_METADATA = "invalid_client_metadata"
     SERVER_ERROR = "server_error"
     TEMPORARILY_UNAVAILABLE = "temporarily_unavailable"
 

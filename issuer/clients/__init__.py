@@ -12,6 +12,7 @@ from issuer.clients.client import (
     SecretFields,
 )
 from issuer.clients.clients import Clients
+from issuer.clients.registrations import Registrations
 from issuer.clients.rotation import Rotation, Rotations, how_last_used
 from issuer.clients.secrets import SecretMaker
 
@@ -22,6 +23,7 @@ __all__ = [
     "ClientSecret",
     "Clients",
     "NewClient",
+    "Registrations",
     "Rotation",
     "Rotations",
     "SecretFields",

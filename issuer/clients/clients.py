@@ -14,7 +14,7 @@ from issuer.clients.client import (
 )
 from issuer.clients.secrets import SecretMaker
 from issuer.clients.store import ClientStore
-from issuer.database.principals import new_id
+from issuer.database.principals import new_id, release_id
 from issuer.database.store import as_model
 from issuer.database.tables import ClientRow, ClientSecretRow
 from issuer.errors import AlreadyExists, InvalidField, NotAllowed, NotFound
@@ -52,6 +52,18 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         details = {"registered_by": by.value, "pinned": pinned, **self._audited(fields)}
         self._note("registered", row.client_id, **details)
         return self._with_first_secret(self._model(row))
+
+    def delete_unused(self, client_id: str) -> None:
+        """Delete a client that registered itself and is not used.
+
+        If it was never used, no token was issued to it, and the feed need not name it.
+        """
+        row = self._store.get(client_id)
+        if row.last_used_at is not None:
+            self._revoke(client_id)
+        self._store.delete(row)
+        release_id(self._store.session, client_id)
+        self._note("deleted", client_id, reason="unused")
 
     def keep_document(self, fields: ClientFields, *, pinned: bool = False) -> Client:
         """Keep the client of a metadata document as the document says now.

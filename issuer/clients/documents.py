@@ -170,3 +170,16 @@ def _cached_for(document: FetchedDocument) -> timedelta:
         return _CACHED_BY_DEFAULT
     asked = timedelta(seconds=document.max_age)
     return min(max(asked, SHORTEST_CACHED), LONGEST_CACHED)
+
+
+def fields_of(client: ClientRecord) -> ClientFields:
+    """The client of a document as it is stored once a person has allowed it something."""
+    return ClientFields(
+        client_id=client.client_id,
+        name=client.name,
+        grant_types=sorted(client.grant_types),
+        token_endpoint_auth_method=client.token_endpoint_auth_method,
+        redirect_uris=list(client.redirect_uris),
+        post_logout_redirect_uris=list(client.post_logout_redirect_uris),
+        user_rights=client.user_rights,
+    )

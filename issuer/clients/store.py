@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import selectinload
 
 from issuer.database.store import Store
 from issuer.database.tables import ClientAudienceRow, ClientRow, ClientSecretRow
+from issuer.vocabulary import RegisteredBy
 
 
 class ClientStore(Store[ClientRow]):
@@ -44,6 +45,29 @@ class ClientStore(Store[ClientRow]):
                 .where(or_(ClientRow.last_used_at.is_(None), ClientRow.last_used_at < at))
                 .values(last_used_at=at)
             )
+
+    def count_registered(self) -> int:
+        """How many clients have registered themselves."""
+        query = select(func.count()).where(ClientRow.registered_by == RegisteredBy.REGISTRATION)
+        return self.session.scalar(query) or 0
+
+    def never_used(self, before: datetime, limit: int) -> list[str]:
+        """The oldest that have registered themselves before then, and were never used."""
+        query = select(ClientRow.client_id).where(
+            ClientRow.registered_by == RegisteredBy.REGISTRATION,
+            ClientRow.last_used_at.is_(None),
+            ClientRow.created_at < before,
+        )
+        return list(self.session.scalars(query.order_by(ClientRow.created_at).limit(limit)))
+
+    def unused_since(self, instant: datetime, limit: int) -> list[str]:
+        """Those that no administrator made or keeps, and that were last used before then."""
+        query = select(ClientRow.client_id).where(
+            ClientRow.registered_by != RegisteredBy.ADMIN,
+            ClientRow.pinned.is_(False),
+            func.coalesce(ClientRow.last_used_at, ClientRow.created_at) < instant,
+        )
+        return list(self.session.scalars(query.limit(limit)))
 
     def secrets_of(self, client_id: str) -> Sequence[ClientSecretRow]:
         """The client's secrets, oldest first."""

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
+from issuer.audit import Actor
 from issuer.audit.gathering import WRITE_EVERY as WRITE_REFUSALS_EVERY
 from issuer.clients.last_use import WRITE_EVERY as WRITE_LAST_USE_EVERY
+from issuer.composition.administration import Administration
 from issuer.composition.audit import AuditParts
 from issuer.composition.factors import FactorParts
 from issuer.composition.foundation import Foundation
@@ -18,6 +20,7 @@ from issuer.revocations import Revocations
 from issuer.users.guard import CLEAR_EVERY
 
 DELETE_EXPIRED_EVERY = timedelta(minutes=10)
+_ISSUER = Actor("issuer:background")
 _ERASE_EVERY = timedelta(minutes=1)
 _PRUNE_EVERY = timedelta(hours=1)
 
@@ -73,6 +76,14 @@ def delete_expired(foundation: Foundation, tokens: TokenParts, people: PeoplePar
             more = bool(Revocations(session, foundation.clock).delete_expired())
 
 
+def delete_unused_clients(administration: Administration) -> None:
+    """Delete clients that registered themselves and are not used."""
+    more = True
+    while more:
+        with administration.changing(_ISSUER, held=()) as work:
+            more = work.registrations.delete_unused() > 0
+
+
 def build_background(
     foundation: Foundation,
     keys: KeyParts,
@@ -81,6 +92,7 @@ def build_background(
     people: PeopleParts,
     factors: FactorParts,
     audit: AuditParts,
+    administration: Administration,
 ) -> BackgroundJobs:
     return BackgroundJobs(
         foundation,
@@ -97,6 +109,9 @@ def build_background(
             Periodic("used-challenges", DELETE_EXPIRED_EVERY, factors.delete_expired),
             Periodic("sign-in-attempts", CLEAR_EVERY, sign_in.guard.clear_up),
             Periodic("audit-retention", _PRUNE_EVERY, audit.prune),
+            Periodic(
+                "unused-clients", _PRUNE_EVERY, partial(delete_unused_clients, administration)
+            ),
             Periodic("erasure", _ERASE_EVERY, foundation.database.erasure.retry),
         ),
         # The checkpoint is last, so that it covers what the others have written.

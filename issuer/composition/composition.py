@@ -73,9 +73,9 @@ def compose_with(settings: Settings, clock: Clock, sealer: Sealer) -> Compositio
     tokens = build_tokens(foundation, keys.keyring)
     sign_in = build_sign_in(foundation, tokens.directory)
     factors = build_factors(foundation, tokens.directory, sign_in)
-    people = build_people(foundation, tokens, keys.keyring)
-    audit = build_audit(foundation, keys.keyring)
     administration = Administration(DomainParts(foundation, keys, tokens, sign_in, factors))
+    people = build_people(foundation, tokens, keys.keyring, administration)
+    audit = build_audit(foundation, keys.keyring)
     return Composition(
         foundation,
         keys,
@@ -85,7 +85,7 @@ def compose_with(settings: Settings, clock: Clock, sealer: Sealer) -> Compositio
         people,
         audit,
         administration,
-        build_background(foundation, keys, tokens, sign_in, people, factors, audit),
+        build_background(foundation, keys, tokens, sign_in, people, factors, audit, administration),
         ProtocolParts(
             settings,
             clock,

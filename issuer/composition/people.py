@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 
+from issuer.audit import Actor
+from issuer.clients.documents import fields_of
+from issuer.composition.administration import Administration
 from issuer.composition.foundation import Foundation
 from issuer.composition.tokens import TokenParts, see_own_change
+from issuer.directory import ClientRecord
 from issuer.keys import Keyring
 from issuer.keys.sealed_secrets_store import (
     AUTHORIZATION_CODES,
@@ -42,13 +46,20 @@ class PeopleParts:
         self.codes.delete_expired()
 
 
-def build_people(foundation: Foundation, tokens: TokenParts, keyring: Keyring) -> PeopleParts:
+def build_people(
+    foundation: Foundation, tokens: TokenParts, keyring: Keyring, administration: Administration
+) -> PeopleParts:
     settings, clock, database = foundation.settings, foundation.clock, foundation.database
     random, hmac_key, trails = foundation.random, foundation.hmac_key, foundation.trails
-    directory, find_client = tokens.directory, tokens.directory.load_client
+    directory, find_client = tokens.directory, tokens.client_documents.find
 
     def ended() -> None:
         see_own_change(tokens.changes)
+
+    def keep_client(client: ClientRecord, actor: Actor) -> None:
+        if client.is_fetched:
+            with administration.changing(actor, held=()) as work:
+                work.clients.keep_document(fields_of(client))
 
     def sealed(purpose: str) -> SealedTexts:
         return SealedTexts(derived(hmac_key, purpose), random)
@@ -75,6 +86,7 @@ def build_people(foundation: Foundation, tokens: TokenParts, keyring: Keyring) -
             trails,
             clock,
             Offers(settings.url, clock, directory, find_client),
+            keep_client,
             codes,
         ),
         AuthorizationCodes(database, trails, clock, codes, tokens.refresh_tokens, ended),

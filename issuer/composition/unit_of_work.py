@@ -8,7 +8,7 @@ from typing import Any
 from issuer.audiences import Audiences
 from issuer.audit import Actor, AuditLog
 from issuer.authority import Authority
-from issuer.clients import Clients, Rotations
+from issuer.clients import Clients, Registrations, Rotations
 from issuer.composition.factors import FactorParts
 from issuer.composition.foundation import Foundation
 from issuer.composition.keys import KeyParts
@@ -92,6 +92,10 @@ class UnitOfWork:
     @cached_property
     def clients(self) -> Clients:
         return Clients(self._transaction, self._random, self._parts.tokens.client_secrets)
+
+    @cached_property
+    def registrations(self) -> Registrations:
+        return Registrations(self._session, self.clients, self._clock)
 
     @cached_property
     def rotations(self) -> Rotations:

@@ -321,7 +321,7 @@ class ClientRow(Versioned, SeenByDirectory, Base):
     post_logout_redirect_uris: Mapped[list[str]]
     first_party: Mapped[bool]
     user_rights: Mapped[UserRights] = mapped_column(_word(UserRights, 16))
-    registered_by: Mapped[RegisteredBy] = mapped_column(_word(RegisteredBy, 16))
+    registered_by: Mapped[RegisteredBy] = mapped_column(_word(RegisteredBy, 16), index=True)
     pinned: Mapped[bool]
     last_used_at: Mapped[datetime | None]
     disabled: Mapped[bool]

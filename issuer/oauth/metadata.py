@@ -10,6 +10,7 @@ from issuer.oauth.authorization import AUTHORIZATION_PATH
 from issuer.oauth.authorization_server import IssuerAuthorizationServer
 from issuer.oauth.client_authentication import METHODS
 from issuer.oauth.logout import LOGOUT_PATH
+from issuer.oauth.registration import REGISTRATION_PATH
 from issuer.oauth.revocation_feed import FEED_PATH
 from issuer.oauth.user_info import USER_INFO_PATH
 from issuer.scopes import OPENID_SCOPES
@@ -35,6 +36,7 @@ def metadata(settings: Settings, server: IssuerAuthorizationServer) -> dict[str,
         "token_endpoint_auth_methods_supported": list(METHODS),
         **_endpoints(settings, server),
         **_people(settings),
+        **_self_registration(settings),
         "service_documentation": settings.base_url + "/docs",
     }
     return dict(AuthorizationServerMetadata(document))
@@ -59,6 +61,16 @@ def _people(settings: Settings) -> dict[str, object]:
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
     }
+
+
+def _self_registration(settings: Settings) -> dict[str, object]:
+    """How clients that nobody registered may come (RFC 7591, metadata documents)."""
+    members: dict[str, object] = {}
+    if settings.client_registration != "off":
+        members["registration_endpoint"] = settings.base_url + REGISTRATION_PATH
+    if settings.client_metadata_hosts:
+        members["client_id_metadata_document_supported"] = True
+    return members
 
 
 def _endpoints(settings: Settings, server: IssuerAuthorizationServer) -> dict[str, object]:

@@ -30,6 +30,7 @@ from issuer.oauth.metadata import (
     rendered,
 )
 from issuer.oauth.overload import Rounds
+from issuer.oauth.registration import REGISTRATION_PATH, RegistrationEndpoint
 from issuer.oauth.revocation import Revocation
 from issuer.oauth.revocation_feed import FEED_PATH, RevocationFeedEndpoint
 from issuer.oauth.token_endpoint import TokenEndpoint
@@ -82,6 +83,7 @@ def protocol_routes(
         _page(base + LOGOUT_PATH, LogoutEndpoint(parts.people, *pages)),
         _route(base + USER_INFO_PATH, UserInfoEndpoint(tokens, queries), "GET", "POST"),
         _route(base + TOKEN_PATH, token_endpoint, "POST"),
+        *_registration(parts, shared),
         *(
             _route(
                 base + endpoint.PATH,
@@ -95,6 +97,15 @@ def protocol_routes(
         _route(base + FEED_PATH, revocation_feed, *read),
         *(_route(path, discovery, *read) for path in metadata_paths(settings)),
     ]
+
+
+def _registration(parts: ProtocolParts, shared: EndpointParts) -> list[Route]:
+    """The registration endpoint, unless it is off."""
+    mode = parts.settings.client_registration
+    if mode == "off":
+        return []
+    endpoint = RegistrationEndpoint(shared, parts.administration, needs_token=mode == "token")
+    return [_route(parts.settings.base_path + REGISTRATION_PATH, endpoint, "POST")]
 
 
 def _route(path: str, endpoint: Endpoint, *methods: str, is_for_scripts: bool = True) -> Route:

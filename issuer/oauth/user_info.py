@@ -8,34 +8,14 @@ from issuer.errors import InvalidCredentials, Unavailable
 from issuer.http import values_of
 from issuer.http_forms import InvalidForm, is_form, parameters, receive_body
 from issuer.logs import note_client
+from issuer.oauth.bearer import NO_STORE, BearerError
 from issuer.oauth.errors import OAuthError, unavailable
 from issuer.oauth.responses import OAuthResponse
 from issuer.scopes import EMAIL, OPENID, PROFILE
 from issuer.tokens import VerifiedToken, still_held
-from issuer.vocabulary import ErrorCode
 from issuer.workers import WorkerPool
 
 USER_INFO_PATH = "/oauth2/userinfo"
-_NO_STORE = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
-
-
-class BearerError(OAuthError):
-    """An error as RFC 6750 §3.1 has it; without `code` for a request without a token."""
-
-    def __init__(self, code: str, description: str, status: int = 401, scope: str = "") -> None:
-        super().__init__(ErrorCode.INVALID_REQUEST, description, status=status)
-        self.error = code
-        self._scope = scope
-
-    def get_headers(self) -> list[tuple[str, str]]:
-        members = {"error": self.error, "error_description": self.description}
-        members |= {"scope": self._scope} if self._scope else {}
-        shown = members if self.error else {}
-        challenge = ", ".join(['realm="issuer"', *(f'{k}="{v}"' for k, v in shown.items())])
-        return [*_NO_STORE, ("WWW-Authenticate", f"Bearer {challenge}")]
-
-    def get_body(self) -> dict[str, object]:
-        return super().get_body() if self.error else {}
 
 
 class UserInfoEndpoint:
@@ -53,7 +33,7 @@ class UserInfoEndpoint:
             return OAuthResponse.refusing(unavailable(error))
         except OAuthError as error:
             return OAuthResponse.refusing(error)
-        return OAuthResponse(200, claims, _NO_STORE)
+        return OAuthResponse(200, claims, NO_STORE)
 
     def _claims(self, text: str) -> dict[str, object]:
         try:

@@ -7,6 +7,7 @@ from issuer.rate_limits.client_queue import ClientQueues
 from issuer.rate_limits.failure_limit import FailureLimit
 from issuer.rate_limits.limits import RateLimits, build_limits
 from issuer.rate_limits.refusal_pace import RefusalPace
+from issuer.rate_limits.registration_limit import RegistrationLimit
 from issuer.rate_limits.request_limit import RequestLimit
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "FailureLimit",
     "RateLimits",
     "RefusalPace",
+    "RegistrationLimit",
     "RequestLimit",
     "build_limits",
 ]

@@ -22,6 +22,7 @@ from issuer.sign_in.parameters import CONSENT, NONE
 from issuer.sign_in.secret_texts import SecretTexts
 from issuer.sign_in.session import SignInSession
 from issuer.sign_in.sessions_store import SessionStore
+from issuer.sign_in.validation import KeepClient
 from issuer.vocabulary import AuthorizationErrorCode
 
 ErrorCode = AuthorizationErrorCode
@@ -37,6 +38,7 @@ class AuthorizationFlow:
         trails: Trails,
         clock: Clock,
         offers: Offers,
+        keep_client: KeepClient,
         code_texts: SecretTexts,
     ) -> None:
         self._issuer = issuer
@@ -44,6 +46,7 @@ class AuthorizationFlow:
         self._trails = trails
         self._clock = clock
         self._offers = offers
+        self._keep_client = keep_client
         self._code_texts = code_texts
 
     def next_step(
@@ -68,6 +71,7 @@ class AuthorizationFlow:
         offer = self._offers.find(request, session, acted=True)
         if not isinstance(offer, Offer):
             return offer
+        self._keep_client(offer.client, actor.known_as(offer.user.id))
         return self._with_code(offer, actor, consented=True)
 
     def deny(

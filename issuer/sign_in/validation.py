@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
+from issuer.audit import Actor
 from issuer.clock import Clock
 from issuer.directory import ClientRecord
 from issuer.errors import InvalidCredentials
@@ -22,6 +23,7 @@ from issuer.tokens import IdTokenReader
 from issuer.vocabulary import AuthorizationErrorCode
 
 ErrorCode = AuthorizationErrorCode
+KeepClient: TypeAlias = Callable[[ClientRecord, Actor], None]
 FindClient: TypeAlias = Callable[[str], ClientRecord | None]
 
 _MAX_SHOWN = 500

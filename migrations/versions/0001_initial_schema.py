@@ -244,6 +244,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
         sa.PrimaryKeyConstraint("client_id", name=op.f("pk_clients")),
         sa.UniqueConstraint("folded_id", name=op.f("uq_clients_folded_id")),
     )
+    op.create_index("ix_clients_registered_by", "clients", ["registered_by"])
     op.create_table(
         "users",
         sa.Column("id", sa.String(128), nullable=False),

@@ -1,0 +1,133 @@
+"""The client registration endpoint (RFC 7591)."""
+
+from datetime import datetime
+
+from authlib.consts import default_json_headers
+from authlib.oauth2 import OAuth2Error
+from starlette.requests import Request
+
+from issuer.audit import Actor
+from issuer.clients import Client, NewClient
+from issuer.clients.client_metadata import parsed, read_client_metadata
+from issuer.composition import Administration
+from issuer.errors import InvalidCredentials, InvalidField, TooManyRequests, Unavailable
+from issuer.http import caller, values_of
+from issuer.http_forms import InvalidForm, receive_json
+from issuer.network import network_of
+from issuer.oauth.bearer import BearerError
+from issuer.oauth.endpoint_parts import EndpointParts
+from issuer.oauth.errors import OAuthError, quoted, too_many_requests, unavailable
+from issuer.oauth.responses import OAuthResponse
+from issuer.rate_limits import RegistrationLimit
+from issuer.scopes import ISSUER_REGISTER, covers
+from issuer.vocabulary import ErrorCode
+
+REGISTRATION_PATH = "/oauth2/register"
+
+
+class RegistrationEndpoint:
+    """Anybody may register, or callers with an initial access token (§3)."""
+
+    def __init__(
+        self, parts: EndpointParts, administration: Administration, *, needs_token: bool
+    ) -> None:
+        self._administration = administration
+        self._changes = parts.tokens.changes
+        self._refusals = parts.refusals
+        self._clock = parts.clock
+        self._rounds = parts.rounds
+        self._queries = parts.queries
+        self._needs_token = needs_token
+        self._limit = RegistrationLimit(parts.clock)
+
+    async def __call__(self, http_request: Request) -> OAuthResponse:
+        arrived_at = self._clock.monotonic()
+        try:
+            self._rounds.require_time()
+            self._changes.require_current()
+            answer = await self._answer(http_request)
+        except Unavailable as error:
+            answer = OAuthResponse.refusing(unavailable(error))
+        if answer.error is not None:
+            await self._refusals.log("registration_refused", answer.error, arrived_at)
+            await self._rounds.pace(answer.status, caller(http_request).address)
+        return answer
+
+    async def _answer(self, http_request: Request) -> OAuthResponse:
+        """Admit, count, receive, register. A refusal is audited as well."""
+        actor = caller(http_request)
+        try:
+            if self._needs_token:
+                actor = await self._queries.run(self._admitted, http_request, actor)
+            self._limit.count(network_of(actor.address))
+            body = await receive_json(http_request)
+            client = await self._queries.run(self._register, body, actor)
+        except TooManyRequests as error:
+            refusal: OAuth2Error = too_many_requests(error)
+        except InvalidForm as error:
+            refusal = OAuthError(ErrorCode.INVALID_CLIENT_METADATA, str(error), status=error.status)
+        except OAuth2Error as error:
+            refusal = error
+        else:
+            return OAuthResponse(201, answer_of(client), default_json_headers)
+        await self._refusals.audit("registration.refused", refusal, actor)
+        return OAuthResponse.refusing(refusal)
+
+    def _admitted(self, http_request: Request, actor: Actor) -> Actor:
+        """Who the initial access token was issued to; it allows nothing else."""
+        try:
+            token = self._administration.read_own_token(_bearer(http_request))
+            held = self._administration.still_held(token)
+        except InvalidCredentials:
+            raise BearerError("invalid_token", "Send an active initial access token.") from None
+        if not covers(held, ISSUER_REGISTER):
+            raise BearerError(
+                "insufficient_scope", "The token may not register clients.", 403, ISSUER_REGISTER
+            )
+        return actor.known_as(token.subject)
+
+    def _register(self, body: bytes, actor: Actor) -> Client:
+        try:
+            fields = read_client_metadata(parsed(body))
+            with self._administration.changing(actor, held=()) as work:
+                return work.registrations.register(fields)
+        except InvalidField as error:
+            raise _invalid(error) from None
+
+
+def answer_of(client: Client) -> dict[str, object]:
+    """The client information response (§3.2.1): as registered, and no member null."""
+    members: dict[str, object] = {
+        "client_id": client.client_id,
+        "client_id_issued_at": _seconds(client.created_at),
+        "token_endpoint_auth_method": client.token_endpoint_auth_method.value,
+        "redirect_uris": client.redirect_uris,
+        "grant_types": [grant.value for grant in client.grant_types],
+        "response_types": ["code"],
+    }
+    if client.name:
+        members["client_name"] = client.name
+    if client.post_logout_redirect_uris:
+        members["post_logout_redirect_uris"] = client.post_logout_redirect_uris
+    if isinstance(client, NewClient):
+        members |= {"client_secret": client.client_secret, "client_secret_expires_at": 0}
+    return members
+
+
+def _seconds(instant: datetime) -> int:
+    return int(instant.timestamp())
+
+
+def _bearer(http_request: Request) -> str:
+    headers = values_of(http_request.scope["headers"], b"authorization")
+    scheme, _, token = (headers[0] if len(headers) == 1 else b"").decode("latin-1").partition(" ")
+    if scheme.lower() != "bearer":
+        raise InvalidCredentials("no initial access token")
+    return token.strip()
+
+
+def _invalid(error: InvalidField) -> OAuthError:
+    """§3.2.2."""
+    is_uri = error.field.startswith("redirect_uris")
+    code = ErrorCode.INVALID_REDIRECT_URI if is_uri else ErrorCode.INVALID_CLIENT_METADATA
+    return OAuthError(code, quoted(str(error)))

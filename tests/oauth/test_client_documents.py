@@ -1,0 +1,99 @@
+"""People sign in through a client that only its metadata document describes."""
+
+import pytest
+
+from tests.builders import URL, Credentials, Deployment
+from tests.clients.test_documents import CALLBACK, CLIENT, Web
+from tests.drivers import TokenDriver
+from tests.oauth.refreshing import events
+from tests.sign_in.authorizing import BROWSER, App, Person
+from tests.sign_in.fixtures import SCOPES, alice
+
+__all__ = ["alice"]
+
+pytestmark = pytest.mark.parametrize(
+    "more_settings", [{"client_metadata_hosts": "app.example"}], ids=["app.example"]
+)
+
+
+@pytest.fixture
+def web(deployment: Deployment) -> Web:
+    """The internet, as this issuer sees it."""
+    web = Web()
+    deployment.services.tokens.client_documents._fetcher = web
+    web.publish()
+    return web
+
+
+@pytest.fixture
+def app(web: Web, token_endpoint: TokenDriver) -> App:
+    return App(token_endpoint, Credentials(CLIENT, ""), CALLBACK)
+
+
+def is_stored(deployment: Deployment) -> bool:
+    return deployment.services.tokens.directory.load_client(CLIENT) is not None
+
+
+def test_metadata_says_that_documents_are_accepted(deployment: Deployment):
+    metadata = deployment.http.get("/.well-known/oauth-authorization-server").json()
+    assert metadata["client_id_metadata_document_supported"] is True
+
+
+def test_a_person_allows_it_and_gets_a_token(deployment: Deployment, app: App, alice: Person):
+    """Nothing is stored before: anybody can open such a URL."""
+    assert alice.visits(app, audience="my-os").status_code == 303
+    assert not is_stored(deployment)
+    answer = alice.signs_in_to(app, audience="my-os")
+    assert is_stored(deployment)
+    (event,) = events(deployment, "client.registered")
+    assert (event.actor, event.target) == (alice.user_id, CLIENT)
+    assert app.endpoint.claims(answer)["client_id"] == CLIENT
+    assert answer.scope == set(SCOPES)
+    assert app.refresh(answer.refresh_token).status == 200
+
+
+def test_who_denies_stores_nothing(deployment: Deployment, app: App, alice: Person):
+    step = alice.next_step(app, audience="my-os")
+    deployment.services.people.flow.deny(step.request, alice.session, BROWSER)
+    assert not is_stored(deployment)
+
+
+def test_the_redirect_uri_must_stand_in_the_document(web: Web, app: App, alice: Person):
+    answer = alice.visits(app, redirect_uri="https://evil.example/")
+    assert (answer.status_code, "location" in answer.headers) == (400, False)
+
+
+def test_a_document_that_lost_its_redirect_uri_ends_the_request(
+    deployment: Deployment, web: Web, app: App, alice: Person
+):
+    step = alice.next_step(app, audience="my-os")
+    web.publish(redirect_uris=["https://app.example/other"])
+    deployment.services.tokens.client_documents._cached.clear()
+    after = deployment.services.people.flow.allow(step.request, alice.session, BROWSER)
+    assert not hasattr(after, "url")
+    assert not is_stored(deployment)
+
+
+def test_a_disabled_or_deleted_client_is_refused(deployment: Deployment, app: App, alice: Person):
+    tokens = alice.signs_in_to(app, audience="my-os")
+    with deployment.changing() as work:
+        work.clients.update(CLIENT, {"disabled": True})
+    deployment.services.tokens.changes.look()
+    assert alice.visits(app, audience="my-os").status_code == 400
+    assert app.refresh(tokens.refresh_token).error == "invalid_client"
+    with deployment.changing() as work:
+        work.clients.delete(CLIENT)
+    deployment.services.tokens.changes.look()
+    alice.signs_in_to(app, audience="my-os")
+    assert app.refresh(tokens.refresh_token).error == "invalid_grant"
+
+
+def test_it_never_gets_a_token_for_the_issuer(app: App, alice: Person):
+    answer = alice.visits(app, audience=URL)
+    assert "code=" not in answer.headers.get("location", "")
+
+
+def test_a_host_that_is_not_named_is_never_asked(web: Web, app: App, alice: Person):
+    evil = App(app.endpoint, Credentials("https://evil.example/client.json", ""), CALLBACK)
+    assert alice.visits(evil).status_code == 400
+    assert web.asked == []
