@@ -1,6 +1,7 @@
 """`issuer client`."""
 
 from itertools import product
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,9 +10,11 @@ from issuer.cli import client_rotate, client_secret, completion, output
 from issuer.cli.assignments import assignment_commands
 from issuer.cli.collection import CollectionCommands
 from issuer.cli.command import new_app
+from issuer.cli.input_files import content_of
 from issuer.cli.opening import changing
 from issuer.cli.options import AsJson, Claims, ClientId, Disabled, Lifetime, Name, Scopes
 from issuer.clients import CLIENT, NewClient
+from issuer.clients.documents import read_document
 from issuer.composition import UnitOfWork
 from issuer.roles import Assignment
 from issuer.vocabulary import AuthMethod, GrantType, UserRights
@@ -160,6 +163,31 @@ commands.update(
     """,
     lists=["audiences", "scopes"],
 )
+
+
+@app.command("pin")
+def pin_document(
+    url: Annotated[
+        str, typer.Argument(metavar="URL", help="The URL of the document: the id of the client.")
+    ],
+    file: Annotated[
+        Path, typer.Option("--file", "-f", metavar="FILE", help="The document, saved from there.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Keep the metadata document of a client, for networks without internet access.
+
+    It is never fetched, whatever ISSUER_CLIENT_METADATA_HOSTS says. Pin it again to change it,
+    or delete the client.
+
+    Examples:
+
+      issuer client pin https://app.example/client.json -f client.json
+    """
+    fields = read_document(url, content_of(file))
+    with changing() as work:
+        client = work.clients.keep_document(fields, pinned=True)
+    output.show(client, as_json=as_json)
 
 
 @app.command("revoke-tokens")

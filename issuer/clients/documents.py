@@ -52,10 +52,25 @@ def is_document_url(client_id: str) -> bool:
 
 def read_document(url: str, body: bytes) -> ClientFields:
     """The client of the document; `InvalidDocument` says what is wrong with it."""
+    host_of(url)
     try:
         return _read(url, parsed(body))
     except InvalidField as error:
         raise InvalidDocument(f"The client metadata document {url} is not valid: {error}") from None
+
+
+def host_of(url: str) -> str:
+    """The host, with a port unless it is 443; `InvalidDocument` if the URL names no document."""
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc if parts.port not in {None, 443} else parts.hostname or ""
+    except ValueError:
+        raise InvalidDocument(f"{url} is not a valid URL.") from None
+    if parts.scheme != "https" or parts.netloc not in {host, f"{host}:443"}:
+        raise InvalidDocument(f"{url} must be https, and name a host in lower case.")
+    if not host or not parts.path or "#" in url or {".", ".."} & set(parts.path.split("/")):
+        raise InvalidDocument(f"{url} must have a path without . and .., and no fragment.")
+    return host
 
 
 def _read(url: str, members: Mapping[str, Any]) -> ClientFields:
@@ -137,16 +152,8 @@ class ClientDocuments:
 
     def _require_allowed(self, url: str) -> None:
         """`InvalidDocument` unless the setting names the host, and the URL is a plain one."""
-        try:
-            parts = urlsplit(url)
-            host = parts.netloc if parts.port not in {None, 443} else parts.hostname
-        except ValueError:
-            raise InvalidDocument(f"{url} is not a valid URL.") from None
-        if parts.netloc not in {host, f"{host}:443"} or not parts.path or "#" in url:
-            raise InvalidDocument(f"{url} must name a host in lower case and a path.")
-        if {".", ".."} & set(parts.path.split("/")):
-            raise InvalidDocument(f"{url} may not have . or .. in its path.")
-        everywhere = ALL_HOSTS in self._hosts and host == parts.hostname
+        host = host_of(url)
+        everywhere = ALL_HOSTS in self._hosts and ":" not in host
         if host not in self._hosts and not everywhere:
             raise InvalidDocument(f"{host} is not one of ISSUER_CLIENT_METADATA_HOSTS.")
 

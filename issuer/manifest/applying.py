@@ -1,14 +1,15 @@
 """Applying a plan with the same domain operations as the admin API."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from issuer.audiences import AUDIENCE
 from issuer.clients import NewClient
 from issuer.errors import NotAllowed
 from issuer.fields import Fields
 from issuer.manifest import current
 from issuer.manifest.changes import Action, AssignmentChange, Change, ManifestPlan, Step
-from issuer.manifest.resources import TYPES, Resource
+from issuer.manifest.resources import TYPES, Kind, Resource
 from issuer.users import User
 
 
@@ -35,6 +36,7 @@ def apply(work: current.Configuration, plan: ManifestPlan) -> Applied:
             "The configuration has changed since the plan was made. Make a new plan."
         )
     applying = _Applying(work)
+    applying.free_resources(plan.steps)
     for step in plan.steps:
         applying.do(step)
     return Applied(applying.secrets, applying.user_ids)
@@ -45,6 +47,22 @@ class _Applying:
         self._work = work
         self.secrets: dict[str, str] = {}
         self.user_ids: dict[str, str] = {}
+
+    def free_resources(self, steps: Iterable[Step]) -> None:
+        """URLs that move from one audience to another are free before the other gets them."""
+        audiences = [
+            each
+            for each in steps
+            if isinstance(each, Change) and each.resource.kind is Kind.AUDIENCE
+        ]
+        for change in audiences:
+            others = (each.after for each in audiences if each is not change)
+            gained = {url for after in others for url in after.get("resources", [])}
+            had = change.before.get("resources", [])
+            if not gained.isdisjoint(had):
+                self._work.authority.require(AUDIENCE.write)
+                kept = [url for url in had if url not in gained]
+                self._work.audiences.update(change.resource.name, {"resources": kept})
 
     def do(self, step: Step) -> None:
         self._work.authority.require(TYPES[step.resource.kind].write)

@@ -5,10 +5,13 @@ from typing import Any, Protocol
 
 from issuer.audiences import Audiences
 from issuer.authority import Authority
+from issuer.clients import Client
+from issuer.fields import Fields
 from issuer.manifest.resources import TYPES
 from issuer.resources import Collection, ResourceType
 from issuer.resources.resource_type import FieldsT, ModelT
 from issuer.roles import Assignment, Assignments
+from issuer.vocabulary import RegisteredBy
 
 _PAGE = 500
 
@@ -59,5 +62,10 @@ def _pages(
 ) -> Iterator[list[ModelT]]:
     after = None
     while page := work.collection(resource_type).page(after, _PAGE):
-        yield page
+        yield [each for each in page if not is_self_registered(each)]
         after = resource_type.key_of(page[-1])
+
+
+def is_self_registered(resource: Fields) -> bool:
+    """Whether it is a client that no administrator made: not a part of the configuration."""
+    return isinstance(resource, Client) and resource.registered_by is not RegisteredBy.ADMIN

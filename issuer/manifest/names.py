@@ -32,8 +32,26 @@ def repeated(document: Document) -> Iterator[ManifestProblem]:
         (named(data, "roles", "name"), str),
         (principals, fold_id),
         (named(data, "users", "username"), fold_username),
+        # The `aud` of a token is an audience, that of an ID token a client.
+        ([*named(data, "audiences", "id"), *named(data, "clients", "client_id")], str),
     ):
         yield from _repeated(document, names, form)
+    yield from _repeated(document, _names_of_audiences(data), _without_slash)
+
+
+def _names_of_audiences(data: object) -> Iterator[Named]:
+    """The ids of audiences and their resources, which requests may name instead."""
+    for path, entry in _entries(data, "audiences"):
+        names = {name for _, name in _items(entry, "resources") if isinstance(name, str)}
+        if isinstance(name := entry.get("id"), str):
+            names.discard(name)
+            yield (*path, "id"), name
+        for name in sorted({_without_slash(each) for each in names}):
+            yield (*path, "resources"), name
+
+
+def _without_slash(name: str) -> str:
+    return name.removesuffix("/")
 
 
 def _repeated(

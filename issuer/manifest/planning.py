@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from issuer.audiences import AUDIENCE, AudienceFields
-from issuer.clients import ClientFields
+from issuer.clients import CLIENT, ClientFields
 from issuer.errors import InUse, NotAllowed
 from issuer.fields import Fields
 from issuer.manifest import current, renames
@@ -81,6 +81,7 @@ class _Planning:
         for record in stored(self._work):
             self._match(record, declared)
         for entry in declared.left():
+            self._require_free(entry)
             self._change(entry.resource, None, entry)
         self._require_possible()
         steps = [step for place in _ORDER for step in self._in_order(place)]
@@ -131,6 +132,14 @@ class _Planning:
         if entry is None:
             self._note_uses(record)
         self._change(record.resource, record, entry or record)
+
+    def _require_free(self, entry: PlannedPrincipal) -> None:
+        """A client that registered itself is not in the way of others, but keeps its id."""
+        name = entry.resource.id
+        clients = self._work.collection(CLIENT)
+        if isinstance(entry.fields, ClientFields) and name and clients.exists(name):
+            message = "is taken by a client that registered itself"
+            self._problems.append(self._manifest.problem((*entry.path, "client_id"), message))
 
     def _change(
         self, resource: Resource, before: PlannedPrincipal | None, after: PlannedPrincipal | None

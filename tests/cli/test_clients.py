@@ -1,6 +1,8 @@
 """`issuer client`."""
 
+import json
 import shlex
+from pathlib import Path
 
 import pytest
 
@@ -167,3 +169,16 @@ def test_a_client_for_people_is_created_and_changed(cli: Cli, ci_bot: dict[str, 
     assert cli.json("client", "update", "app", "--first-party")["first_party"]
     refused = cli("client", "create", "x", "--grant-type", "authorization_code")
     assert "redirect_uris" in refused.sentence
+
+
+def test_a_metadata_document_can_be_pinned(cli: Cli, tmp_path: Path):
+    url, file = "https://app.example/client.json", tmp_path / "client.json"
+    document = {"client_id": url, "redirect_uris": ["https://app.example/callback"]}
+    file.write_text(json.dumps(document))
+    pinned = cli.json("client", "pin", url, "-f", str(file))
+    assert (pinned["client_id"], pinned["registered_by"]) == (url, "metadata")
+    assert cli.json("client", "show", url)["user_rights"] == "all"
+    file.write_text(json.dumps({**document, "client_id": "https://other.example/"}))
+    assert "client_id: is not the URL" in cli("client", "pin", url, "-f", str(file)).sentence
+    assert "must be https" in cli("client", "pin", "http://app.example/", "-f", str(file)).sentence
+    cli.done("client", "delete", url)

@@ -3,8 +3,8 @@
 import pytest
 
 from issuer.clients import SecretFields
-from issuer.errors import AlreadyExists, InvalidField, NotAllowed
-from tests.builders import URL, Deployment
+from issuer.errors import AlreadyExists, Forbidden, InvalidField, NotAllowed
+from tests.builders import OPERATOR, URL, Deployment
 from tests.drivers import TokenDriver
 
 CALLBACK = "https://app.example/callback"
@@ -95,3 +95,55 @@ def test_the_record_of_a_client_has_what_a_sign_in_needs(deployment: Deployment)
     )
     assert (record.name, record.first_party, record.user_rights) == ("App", True, "all")
     assert (record.registered_by, record.is_self_registered) == ("admin", False)
+
+
+def test_a_user_who_signs_in_by_a_code_can_be_the_last_admin(deployment: Deployment):
+    deployment.role("administrator", ["issuer:admin"])
+    deployment.user("alice", roles=["administrator"])
+    deployment.client(
+        "console",
+        audiences=[URL],
+        token_endpoint_auth_method="none",
+        grant_types=FOR_PEOPLE,
+        redirect_uris=[CALLBACK],
+        user_rights="all",
+    )
+    with deployment.changing() as work:
+        work.clients.delete(deployment.admin.client_id)
+    for patch in ({"disabled": True}, {"user_rights": "own"}, {"audiences": []}):
+        with pytest.raises(NotAllowed, match="last holder"), deployment.changing() as work:
+            work.clients.update("console", patch)
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        {"redirect_uris": ["https://evil.example/"]},
+        {"first_party": True},
+        {"user_rights": "all"},
+        {"token_endpoint_auth_method": "client_secret_basic"},
+        {"name": "Console"},
+    ],
+    ids=str,
+)
+def test_only_admins_change_a_client_through_which_people_reach_the_issuer(
+    deployment: Deployment, patch: dict[str, object]
+):
+    """A redirect URI of one's own would receive the codes of admins."""
+    public = {
+        "token_endpoint_auth_method": "none",
+        "grant_types": FOR_PEOPLE,
+        "redirect_uris": [CALLBACK],
+    }
+    deployment.client("console", audiences=[URL], **public)
+    deployment.client("editor", audiences=["my-os"], **public)
+    administration = deployment.services.administration
+    held = ["issuer:clients:write"]
+    with administration.changing(OPERATOR, held) as work:
+        work.clients.update("editor", patch)
+    with pytest.raises(Forbidden), administration.changing(OPERATOR, held) as work:
+        work.clients.update("console", patch)
+    with pytest.raises(Forbidden), administration.changing(OPERATOR, held) as work:
+        work.clients.update("editor", {"audiences": [URL]})
+    with pytest.raises(Forbidden), administration.changing(OPERATOR, held) as work:
+        work.clients.delete("console")

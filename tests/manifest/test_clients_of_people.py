@@ -1,0 +1,94 @@
+"""Clients through which people sign in, and resources of audiences, in a manifest."""
+
+import pytest
+
+from issuer.clients.client_metadata import read_client_metadata
+from issuer.clients.documents import read_document
+from issuer.manifest import InvalidManifest
+from issuer.vocabulary import RegisteredBy
+from tests.builders import Deployment
+from tests.manifest.declaring import declare, exported, problems, steps
+
+MANIFEST = """\
+audiences:
+  - id: my-os
+    resources:
+      - https://os.example
+      - https://os.example/mcp
+clients:
+  - client_id: editor
+    audiences:
+      - my-os
+    first_party: true
+    grant_types:
+      - authorization_code
+      - refresh_token
+    post_logout_redirect_uris:
+      - https://app.example/
+    redirect_uris:
+      - "cursor://x/y"
+      - http://localhost/callback
+    token_endpoint_auth_method: none
+    user_rights: all
+"""
+DOCUMENT = "https://app.example/client.json"
+BODY = b'{"client_id": "%s", "redirect_uris": ["https://app.example/"]}' % DOCUMENT.encode()
+
+
+def registered(deployment: Deployment) -> str:
+    """Two clients that no administrator made; the id of one."""
+    with deployment.changing() as work:
+        work.clients.keep_document(read_document(DOCUMENT, BODY))
+        fields = read_client_metadata({"redirect_uris": ["https://app.example/"]})
+        return work.clients.register(fields, RegisteredBy.REGISTRATION).client_id
+
+
+def test_what_is_exported_is_what_was_declared(deployment: Deployment):
+    assert declare(deployment.services, MANIFEST).secrets == {}
+    text = exported(deployment.services)
+    for line in MANIFEST.splitlines():
+        assert line.replace('"', "") in text.replace('"', "")
+    assert steps(deployment, text) == []
+
+
+def test_clients_that_registered_themselves_are_no_configuration(deployment: Deployment):
+    """They are neither exported nor pruned."""
+    client_id = registered(deployment)
+    text = exported(deployment.services)
+    assert DOCUMENT not in text
+    assert client_id not in text
+    assert steps(deployment, text, prune=True) == []
+
+
+def test_their_ids_cannot_be_declared(deployment: Deployment):
+    client_id = registered(deployment)
+    for name in (client_id, DOCUMENT):
+        with pytest.raises(InvalidManifest, match="is taken by a client that registered itself"):
+            steps(deployment, f"clients:\n  - client_id: {name}\n")
+
+
+def test_a_resource_can_move_to_another_audience(deployment: Deployment):
+    with_two = "audiences:\n  - id: a-os\n    resources: {}\n  - id: b-os\n    resources: {}\n"
+    for first, second in (
+        (["https://a.example", "https://b.example"], []),
+        ([], ["https://a.example", "https://b.example"]),
+        (["https://b.example"], ["https://a.example"]),
+        (["https://a.example"], ["https://b.example"]),
+    ):
+        text = with_two.format(first, second)
+        declare(deployment.services, text)
+        assert steps(deployment, text) == []
+
+
+def test_a_name_is_declared_once():
+    twice = "audiences:\n  - id: a-os\n    resources: [{}]\n  - id: {}\n    resources: [{}]\n"
+    url, other = "https://os.example", "https://other.example"
+    assert problems(twice.format(url, "b-os", other)) == []
+    for text in (
+        twice.format(url, "b-os", url),
+        twice.format(url, "b-os", url + "/"),
+        twice.format(url, url, other),
+    ):
+        assert any("is taken by" in problem for problem in problems(text))
+    same = "audiences:\n  - id: my-os\nclients:\n  - client_id: my-os\n"
+    assert any("is taken by" in problem for problem in problems(same))
