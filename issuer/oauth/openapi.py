@@ -8,8 +8,10 @@ from issuer.oauth.introspection import Introspection
 from issuer.oauth.logout import LOGOUT_PATH
 from issuer.oauth.metadata import JWKS_PATH, TOKEN_PATH, metadata_paths
 from issuer.oauth.openapi_about_people import authorization, logout, user_info
+from issuer.oauth.openapi_about_registration import registration
 from issuer.oauth.openapi_about_tokens import introspection, revocation
 from issuer.oauth.openapi_parts import REQUEST_ID, TAGS, refusal, refusals
+from issuer.oauth.registration import REGISTRATION_PATH
 from issuer.oauth.revocation import Revocation
 from issuer.oauth.revocation_feed import FEED_MEDIA_TYPE, FEED_PATH
 from issuer.oauth.user_info import USER_INFO_PATH
@@ -29,6 +31,8 @@ def protocol_paths(settings: Settings, grant_types: Iterable[str]) -> dict[str, 
         }
         for path in metadata_paths(settings)
     }
+    is_off = settings.client_registration == "off"
+    registration_path = {} if is_off else {base + REGISTRATION_PATH: {"post": registration()}}
     jwks = _document(
         "The key set for verifying tokens (RFC 7517)",
         "application/jwk-set+json",
@@ -45,6 +49,7 @@ def protocol_paths(settings: Settings, grant_types: Iterable[str]) -> dict[str, 
         base + LOGOUT_PATH: logout(),
         base + Revocation.PATH: {"post": revocation()},
         base + Introspection.PATH: {"post": introspection()},
+        **registration_path,
         base + JWKS_PATH: {"get": jwks},
         base + FEED_PATH: {"get": _feed(settings.signing_algorithms)},
         **documents,
