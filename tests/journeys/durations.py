@@ -10,12 +10,14 @@ from issuer.users.attempts_store import AttemptStore
 from issuer.users.guard import Attempt
 from tests.builders import PASSWORD, Credentials, Deployment
 from tests.drivers import TokenAnswer, TokenDriver
+from tests.web.browsing import PageSeen
 
 # A lock lasts as long as the measurement.
 SETTINGS = {"sign_in_lock": "1d", "rate_limit_failures": "off"}
 ELSEWHERE = "192.0.2.1"
 
 Ask = Callable[[TokenDriver], TokenAnswer]
+SignInWith = Callable[[str, str], Ask]
 
 
 def refused_clients(deployment: Deployment, requests: int) -> dict[str, Ask]:
@@ -38,9 +40,40 @@ def refused_clients(deployment: Deployment, requests: int) -> dict[str, Ask]:
     }
 
 
-def refused_users(deployment: Deployment) -> dict[str, Ask]:
-    """Kinds of `invalid_grant`."""
+def by_password_grant(deployment: Deployment) -> SignInWith:
     client = deployment.client(grant_types=["password"])
+    return lambda username, password: lambda endpoint: endpoint.password(client, username, password)
+
+
+def by_page(deployment: Deployment) -> SignInWith:
+    """By the form of `/sign-in`, as one browser sends it again and again."""
+    form = PageSeen(deployment.http.get("/sign-in")).form("/sign-in").fields
+
+    def sign_in(username: str, password: str) -> Ask:
+        typed = {**form, "username": username, "password": password}
+        return lambda endpoint: PageAnswer(endpoint.http.post("/sign-in", data=typed))
+
+    return sign_in
+
+
+class PageAnswer(TokenAnswer):
+    """An answer of the sign-in page, which says the same for every kind."""
+
+    @property
+    def error(self) -> str | None:
+        is_refused = "Wrong user name or password." in self.response.text
+        return "invalid_grant" if is_refused else None
+
+    @property
+    def body(self) -> dict[str, str]:
+        return {"page": self.response.text}
+
+
+def refused_users(
+    deployment: Deployment, way: Callable[[Deployment], SignInWith] = by_password_grant
+) -> dict[str, Ask]:
+    """Kinds of `invalid_grant`."""
+    sign_in = way(deployment)
     roles = [deployment.role(f"user-role-{number}", [f"u{number}:read"]) for number in range(20)]
     deployment.user("known", roles=roles)
     deployment.user("disabled", disabled=True)
@@ -50,9 +83,6 @@ def refused_users(deployment: Deployment) -> dict[str, Ask]:
         deployment.services.sign_in.guard.begin(deployment.user("locked"), "locked", ELSEWHERE),
     )
     lock(deployment, deployment.services.sign_in.guard.begin(None, "locked-nobody", ELSEWHERE))
-
-    def sign_in(username: str, password: str) -> Ask:
-        return lambda endpoint: endpoint.password(client, username, password)
 
     return {
         "unknown user": sign_in("nobody", PASSWORD),

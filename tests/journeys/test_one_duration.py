@@ -3,12 +3,23 @@
 `benchmarks/one_duration.py` shows the distributions.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.journeys.durations import SETTINGS, Ask, measured, refused_clients, refused_users, slower
+from tests.builders import Deployment
+from tests.journeys.durations import (
+    SETTINGS,
+    Ask,
+    SignInWith,
+    by_page,
+    by_password_grant,
+    measured,
+    refused_clients,
+    refused_users,
+    slower,
+)
 from tests.journeys.running_issuer import RunningIssuer
 
 CLIENT_REQUESTS, SIGN_INS = 50, 40  # of each kind
@@ -32,8 +43,11 @@ def test_unknown_wrong_and_disabled_clients_are_refused_alike(issuer: RunningIss
 
 
 @pytest.mark.slow
-def test_unknown_wrong_disabled_and_locked_users_are_refused_alike(issuer: RunningIssuer):
-    assert_alike(issuer, refused_users(issuer.deployment), SIGN_INS)
+@pytest.mark.parametrize("way", [by_password_grant, by_page])
+def test_unknown_wrong_disabled_and_locked_users_are_refused_alike(
+    issuer: RunningIssuer, way: Callable[[Deployment], SignInWith]
+):
+    assert_alike(issuer, refused_users(issuer.deployment, way), SIGN_INS)
 
 
 def assert_alike(issuer: RunningIssuer, kinds: dict[str, Ask], times: int) -> None:
