@@ -88,7 +88,7 @@ class Catalogue:
     sees_url: bool
     public: frozenset[str]
     routes: tuple[Route, ...]
-    gates: tuple[RouterCheck, ...]
+    checks: tuple[RouterCheck, ...]
     unguarded: tuple[tuple[str, str], ...]
     resources: Mapping[str, ScopeResource]
 
@@ -110,7 +110,7 @@ class Catalogue:
             routes=tuple(
                 Route(m, p, tuple(required), *on) for m, p, required, *on in data["routes"]
             ),
-            gates=tuple(RouterCheck(*gate) for gate in data["gates"]),
+            checks=tuple(RouterCheck(*check) for check in data["checks"]),
             unguarded=tuple((method, path) for method, path in data["unguarded"]),
             resources={
                 name: ScopeResource(tuple(each["actions"]), each["ids"], each["company_only"])
@@ -134,11 +134,11 @@ class Catalogue:
         matches = (scopes for regex, scopes in self._by_method.get(method, []) if regex.match(path))
         return next(matches, ())
 
-    def gates_at(self, method: str, path: str) -> Iterator[tuple[RouterCheck, dict[str, str]]]:
+    def checks_at(self, method: str, path: str) -> Iterator[tuple[RouterCheck, dict[str, str]]]:
         """The router checks of a request, and the parts of its path that they name."""
-        for gate, regex in self._gates_by_method.get(method, []):
+        for check, regex in self._checks_by_method.get(method, []):
             if found := regex.fullmatch(path):
-                yield gate, found.groupdict()
+                yield check, found.groupdict()
 
     @cached_property
     def _by_pattern(self) -> dict[tuple[str, str], tuple[str, ...]]:
@@ -153,11 +153,11 @@ class Catalogue:
         return found
 
     @cached_property
-    def _gates_by_method(self) -> dict[str, list[tuple[RouterCheck, re.Pattern[str]]]]:
+    def _checks_by_method(self) -> dict[str, list[tuple[RouterCheck, re.Pattern[str]]]]:
         found: dict[str, list[tuple[RouterCheck, re.Pattern[str]]]] = {}
-        for gate in self.gates:
-            regex = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", gate.path))
-            found.setdefault(gate.method, []).append((gate, regex))
+        for check in self.checks:
+            regex = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", check.path))
+            found.setdefault(check.method, []).append((check, regex))
         return found
 
 

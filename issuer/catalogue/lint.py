@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator
 from issuer.catalogue.catalogue import SUPPORTED, Catalogue
 from issuer.catalogue.entries import versions_with
 from issuer.catalogue.findings import Code, ScopeFinding
+from issuer.catalogue.rights import parsed
 from issuer.catalogue.suggestions import actions_of, did_you_mean
 from issuer.catalogue.words import POWERFUL
-from issuer.scopes import AGENT_OS_ADMIN, InvalidScope, Scope, covers, parse
+from issuer.scopes import AGENT_OS_ADMIN, Scope, covers
 
 
 def lint(scopes: Iterable[str], versions: Iterable[str] = SUPPORTED) -> list[ScopeFinding]:
@@ -17,12 +18,12 @@ def lint(scopes: Iterable[str], versions: Iterable[str] = SUPPORTED) -> list[Sco
     """
     wanted = [Catalogue.load(version).version for version in versions]
     texts = list(dict.fromkeys(scopes))
-    valid = [scope for text in texts if (scope := _parsed(text))]
+    valid = [scope for text in texts if (scope := parsed(text))]
     return [finding for text in texts for finding in _findings(text, valid, wanted)]
 
 
 def _findings(text: str, held: list[Scope], versions: list[str]) -> Iterator[ScopeFinding]:
-    scope = _parsed(text)
+    scope = parsed(text)
     if scope is None:
         yield ScopeFinding(Code.NOT_A_SCOPE, text, f"{text!r} is not a scope that can be granted.")
         return
@@ -34,13 +35,6 @@ def _findings(text: str, held: list[Scope], versions: list[str]) -> Iterator[Sco
         return
     yield from _powerful(scope)
     yield from _run_without_read(scope, held)
-
-
-def _parsed(text: str) -> Scope | None:
-    try:
-        return parse(text)
-    except InvalidScope:
-        return None
 
 
 def _about_its_name(scope: Scope, versions: list[str]) -> Iterator[ScopeFinding]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from issuer.scopes import AGENT_OS_ADMIN, InvalidScope, parse
+from issuer.scopes import AGENT_OS_ADMIN, InvalidScope, Scope, parse
 
 Listing = frozenset[str] | Literal["all"]
 
@@ -123,17 +123,17 @@ class ListFilter:
 
 def _of_one_id(resource: str, resource_id: str | None, action: str) -> str:
     text = f"{resource}:{resource_id}:{action}"
-    if resource_id in {None, "*"} or not _is_scope(text):
+    if resource_id in {None, "*"} or parsed(text) is None:
         return f"{resource}:{action}"
     return text
 
 
-def _is_scope(text: str) -> bool:
+def parsed(text: str) -> Scope | None:
+    """The scope in the issuer's own algebra; None if it can never be granted."""
     try:
-        parse(text)
+        return parse(text)
     except InvalidScope:
-        return False
-    return True
+        return None
 
 
 def owner_of(path: str) -> tuple[str | None, str | None]:

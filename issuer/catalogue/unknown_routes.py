@@ -74,8 +74,8 @@ def _ratio(word: str, given: str) -> float:
 def _known(catalogue: Catalogue) -> Iterator[tuple[str, Segments]]:
     for route in catalogue.routes:
         yield route.method, _segments(route.pattern)
-    for gate in catalogue.gates:
-        yield gate.method, _segments(gate.path)
+    for check in catalogue.checks:
+        yield check.method, _segments(check.path)
 
 
 def _segments(path: str) -> Segments:

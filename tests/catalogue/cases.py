@@ -46,7 +46,7 @@ OPERATOR_ROUTES = {
 def requests(catalogue: Catalogue) -> list[tuple[str, str]]:
     """Methods and paths: of every route and router check, with ids at every depth, and others."""
     patterns = [(route.method, route.pattern) for route in catalogue.routes]
-    patterns += [(gate.method, gate.path) for gate in catalogue.gates if "admin" not in gate.scope]
+    patterns += [(each.method, each.path) for each in catalogue.checks if "admin" not in each.scope]
     paths = {
         (method, path)
         for method, pattern in patterns

@@ -11,7 +11,7 @@ of agno is a new file, which the catalogue finds. Its members:
 - `public`: paths that need no token;
 - `routes`: the scope map in agno's order, since the first match counts. Routes with a fourth member
   exist only with that option: `company` mode, the `a2a` or the `agui` interface;
-- `gates`: scopes that a router checks after the map. A `{name}` stands for that part of the path;
+- `checks`: scopes that a router checks after the map. A `{name}` stands for that part of the path;
   one that is not in the path, for any id: the list is filtered by the ids held;
 - `unguarded`: routes that require a valid token and no scope, since neither names them;
 - `resources`: derived from the routes.
@@ -53,7 +53,7 @@ def extract() -> dict[str, Any]:
         },
         "public": JWTMiddleware._get_default_excluded_routes(None),
         "routes": routes,
-        "gates": gates(),
+        "checks": checks(),
         "unguarded": unguarded(routes),
         "resources": resources(routes),
     }
@@ -118,17 +118,17 @@ def agui_map() -> dict[str, list[str]]:
     return names["get_scope_mappings"](interface)
 
 
-# gates
+# checks
 
 
-def gates() -> list[list[str]]:
+def checks() -> list[list[str]]:
     """Every route whose router checks a scope itself, in the order of the routers."""
     app = AgentOS(db=InMemoryDb(), telemetry=False).get_app()
     return [
-        [method, path, gate]
+        [method, path, check]
         for path, route in all_routes([*app.routes, *routes_of_administration()])
         for method in sorted(getattr(route, "methods", None) or [])
-        for gate in gates_of(path, route)
+        for check in checks_of(path, route)
     ]
 
 
@@ -155,7 +155,7 @@ def unguarded(named: list[list[Any]]) -> list[list[str]]:
             method == known and fnmatch.fnmatchcase(re.sub(r"{.+?}", "x", path), pattern)
             for known, pattern, *_ in named
         )
-        if not list(gates_of(path, route))
+        if not list(checks_of(path, route))
     ]
 
 
@@ -170,7 +170,7 @@ def routes_of_administration() -> Iterator[Any]:
             yield from getattr(importlib.import_module(module), factory)(None).routes
 
 
-def gates_of(path: str, route: Any) -> Iterator[str]:
+def checks_of(path: str, route: Any) -> Iterator[str]:
     if path.startswith("/filesystem/"):
         yield READING_AND_RUNNING
     if not hasattr(route, "dependant"):
