@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from issuer.composition.foundation import Foundation
 from issuer.directory import Directory
 from issuer.keys.sealed_secrets_store import SIGN_IN_ATTEMPTS, derived
-from issuer.users import AttemptGuard, Marks, Passwords, Policy, SignIn
+from issuer.users import AttemptGuard, AttemptPolicy, Marks, Passwords, SignIn
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class SignInParts:
 def build_sign_in(foundation: Foundation, directory: Directory) -> SignInParts:
     settings = foundation.settings
     marks = Marks(derived(foundation.hmac_key, SIGN_IN_ATTEMPTS))
-    policy = Policy(settings.sign_in_failures, settings.sign_in_lock)
+    policy = AttemptPolicy(settings.sign_in_failures, settings.sign_in_lock)
     passwords = Passwords(settings.password_hash, settings.password_workers)
     guard = AttemptGuard(foundation.database, foundation.trails, foundation.clock, policy, marks)
     sign_in = SignIn(

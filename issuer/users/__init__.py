@@ -1,9 +1,9 @@
 """Users: resource owners with a password (RFC 6749 §1.1).
 
-`AttemptGuard` keeps passwords from being guessed, by the `Policy` of `attempts.py`.
+`AttemptGuard` keeps passwords from being guessed, by the `AttemptPolicy` of `attempts.py`.
 """
 
-from issuer.users.attempts import Policy
+from issuer.users.attempts import AttemptPolicy
 from issuer.users.guard import AttemptGuard, AttemptsUnderWay, Marks
 from issuer.users.passwords import NewPassword, Passwords
 from issuer.users.sign_in import SignIn
@@ -14,12 +14,12 @@ from issuer.users.waiting import waiting_for_others
 __all__ = [
     "USER",
     "AttemptGuard",
+    "AttemptPolicy",
     "AttemptsUnderWay",
     "Marks",
     "NewPassword",
     "PasswordFields",
     "Passwords",
-    "Policy",
     "SignIn",
     "User",
     "UserFields",

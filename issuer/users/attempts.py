@@ -129,7 +129,7 @@ class Limit:
         return DAY / (self.most * _ROUNDS_GIVEN_BACK_A_DAY)
 
 
-class Policy:
+class AttemptPolicy:
     """The limits of all counts: `failures` in a row for a user, then locked for `lock`."""
 
     def __init__(self, failures: int, lock: timedelta) -> None:

@@ -13,7 +13,7 @@ from issuer.database import Database
 from issuer.errors import IssuerError
 from issuer.network import network_of
 from issuer.usernames import fold_username
-from issuer.users.attempts import NEVER, Counted, Policy, Standing, Tries
+from issuer.users.attempts import NEVER, AttemptPolicy, Counted, Standing, Tries
 from issuer.users.attempts_store import MAX_DELETED, AttemptStore
 
 CLEAR_EVERY = timedelta(minutes=1)
@@ -80,7 +80,7 @@ class AttemptGuard:
     """
 
     def __init__(
-        self, database: Database, trails: Trails, clock: Clock, policy: Policy, marks: Marks
+        self, database: Database, trails: Trails, clock: Clock, policy: AttemptPolicy, marks: Marks
     ) -> None:
         self._database = database
         self._trails = trails

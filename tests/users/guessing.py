@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from issuer.users.attempts import DAY, Counted, Policy, Standing, Tries
+from issuer.users.attempts import DAY, AttemptPolicy, Counted, Standing, Tries
 
 START = datetime(2026, 11, 26, tzinfo=UTC)
 USER = "alice"
@@ -15,7 +15,7 @@ USER = "alice"
 class SignInSimulation:
     """Attempts at one user; `tried_at` lists wrong passwords checked from unknown addresses."""
 
-    policy: Policy
+    policy: AttemptPolicy
     now: datetime = START
     known: set[str] = field(default_factory=set)
     through_client: bool = False

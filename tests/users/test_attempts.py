@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from issuer.users.attempts import DAY, Counted, Limit, Policy, Tries
+from issuer.users.attempts import DAY, AttemptPolicy, Counted, Limit, Tries
 from tests.users.guessing import START, SignInSimulation, max_in_a_day
 
 LOCK = timedelta(minutes=15)
@@ -18,7 +18,7 @@ HOME = "192.0.2.1"
 
 @pytest.fixture
 def simulation() -> SignInSimulation:
-    return SignInSimulation(Policy(failures=10, lock=LOCK))
+    return SignInSimulation(AttemptPolicy(failures=10, lock=LOCK))
 
 
 def guess(simulation: SignInSimulation, times: int, address: str = "attacker") -> None:
@@ -65,7 +65,7 @@ def mistypes(simulation: SignInSimulation, times: int) -> None:
 @pytest.mark.parametrize("failures", [1, 2, 10, 1000])
 def test_a_day_has_ten_times_the_failures_of_a_round(failures: int, through_client: bool):
     simulation = SignInSimulation(
-        Policy(failures, timedelta(seconds=1)), through_client=through_client
+        AttemptPolicy(failures, timedelta(seconds=1)), through_client=through_client
     )
     number = 0
     while simulation.now < START + 2 * DAY:
@@ -77,7 +77,7 @@ def test_a_day_has_ten_times_the_failures_of_a_round(failures: int, through_clie
 
 def test_an_address_that_tries_many_users_is_refused_for_a_while():
     """Only where the address is unknown for the user."""
-    policy = Policy(10, LOCK)
+    policy = AttemptPolicy(10, LOCK)
     limit = policy.limits[Counted.ADDRESS]
     tries = Tries()
     for _ in range(100):
@@ -128,7 +128,7 @@ def test_a_success_starts_a_new_round(simulation: SignInSimulation):
 
 
 def test_an_attempt_without_an_outcome_counts_as_a_failure():
-    limit = Policy(10, LOCK).limits[Counted.USER]
+    limit = AttemptPolicy(10, LOCK).limits[Counted.USER]
     tries = Tries()
     for _ in range(10):
         assert not limit.is_locked(tries, START)
@@ -138,7 +138,7 @@ def test_an_attempt_without_an_outcome_counts_as_a_failure():
 
 def test_concurrent_attempts_are_limited_like_sequential_ones():
     """With ten in progress the eleventh is refused; each success admits another."""
-    policy = Policy(10, LOCK)
+    policy = AttemptPolicy(10, LOCK)
     standing = {Counted.USER: Tries()}
     for _ in range(10):
         assert policy.admits(standing, START)
@@ -148,7 +148,7 @@ def test_concurrent_attempts_are_limited_like_sequential_ones():
 
 
 def test_an_attempt_waits_for_those_in_progress_and_those_of_a_crash_are_failures():
-    policy = Policy(10, LOCK)
+    policy = AttemptPolicy(10, LOCK)
     standing = {Counted.USER: Tries(), Counted.ADDRESS: Tries()}
     for _ in range(10):
         assert not policy.waits(standing, START)
@@ -161,7 +161,7 @@ def test_an_attempt_waits_for_those_in_progress_and_those_of_a_crash_are_failure
 
 
 def test_an_attempt_counted_by_a_process_whose_clock_is_ahead_delays_no_other():
-    policy = Policy(10, LOCK)
+    policy = AttemptPolicy(10, LOCK)
     standing = policy.counted({Counted.USER: Tries()}, START + timedelta(milliseconds=5))
     assert policy.admits(standing, START)
 
@@ -190,14 +190,14 @@ EVENTS = st.lists(
     max_size=300,
 )
 POLICIES = st.builds(
-    Policy, st.integers(1, 12), st.integers(1, 7200).map(lambda s: timedelta(seconds=s))
+    AttemptPolicy, st.integers(1, 12), st.integers(1, 7200).map(lambda s: timedelta(seconds=s))
 )
 
 
 @given(POLICIES, EVENTS)
 @settings(max_examples=200, deadline=None)
 def test_a_refused_attempt_changes_nothing_and_every_refusal_ends(
-    policy: Policy, events: list[tuple[str, bool, int]]
+    policy: AttemptPolicy, events: list[tuple[str, bool, int]]
 ):
     simulation = SignInSimulation(policy)
     for address, right, seconds in events:
@@ -215,7 +215,7 @@ def test_a_refused_attempt_changes_nothing_and_every_refusal_ends(
 @given(POLICIES, EVENTS, st.lists(st.booleans(), max_size=30))
 @settings(max_examples=200, deadline=None)
 def test_attempts_from_other_addresses_never_lock_out_a_known_address(
-    policy: Policy, events: list[tuple[str, bool, int]], own: list[bool]
+    policy: AttemptPolicy, events: list[tuple[str, bool, int]], own: list[bool]
 ):
     """Its outcomes are the same as without other attempts."""
     attacked, undisturbed = (
