@@ -33,9 +33,9 @@ PONG = "pong"  # the answer of the agent
 
 @pytest.fixture(scope="module")
 def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningIssuer]:
-    """`alice` may run the agents of the AgentOS."""
+    """Clients register themselves. `alice` may run the agents of the AgentOS."""
     folder = tmp_path_factory.mktemp("issuer")
-    with RunningIssuer(folder) as issuer:
+    with RunningIssuer(folder, client_registration="open") as issuer:
         runner = issuer.deployment.role("runner", ["agents:run", "agents:read", "config:read"])
         issuer.deployment.user("alice", roles=[runner])
         yield issuer
@@ -123,6 +123,13 @@ CLIENTS: dict[str, Callable[..., str]] = {
     "typescript-sdk": lambda mcp, **task: mcp.result([str(NODE), str(SCRIPT)], **task),
     "mcp-remote": mcp_remote,
 }
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_client_registers_itself_signs_a_person_in_and_calls_a_tool(
+    mcp: McpEndpoint, client: str
+):
+    assert PONG in CLIENTS[client](mcp)
 
 
 @pytest.mark.parametrize("client", CLIENTS)
