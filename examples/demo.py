@@ -68,7 +68,11 @@ def issuer(port: int, folder: str) -> Iterator[tuple[Mapping[str, str], dict[str
     """Its environment, and what `issuer quickstart` printed."""
     # The demo revokes a key: no setting may point it at another deployment.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ISSUER_")}
-    environment = {**kept, "ISSUER_DATA_DIR": f"{folder}/data"}
+    environment = {
+        **kept,
+        "ISSUER_DATA_DIR": f"{folder}/data",
+        "ISSUER_CLIENT_REGISTRATION": "open",  # of MCP clients on this machine
+    }
     quickstart = [*ISSUER, "quickstart", "--port", str(port), "--json"]
     with running(quickstart, environment) as printed:
         if not (line := printed.readline()):
@@ -146,8 +150,7 @@ and accepts its tokens:"""
 The client {self.client["client_id"]} has a token with the scopes {old.scope},
 signed by the key {old.kid}:"""
         yield self.two_runs(old)
-        revoke = [*ISSUER, "key", "revoke", "--", old.kid]
-        subprocess.run(revoke, env=self.environment, check=True, stdout=subprocess.DEVNULL)
+        self.issuer("key", "revoke", "--", old.kid)
         new = self.token_of_another_key(old)
         yield f"""\
 That key is revoked, and the next key signs, {new.kid}.
@@ -157,6 +160,9 @@ With a new token:"""
         yield "With the token of the revoked key, which was accepted before:"
         yield self.shown(old, "web", 401)
         yield f"Try it:\n\n{self.commands()}"
+        yield f"""\
+Connect an MCP client, and sign in as {self.client["username"]} with the password
+{self.client["password"]}:\n\n  {self.connected()}"""
         yield """\
 The AgentOS reads the revocation feed of the issuer every 5 seconds.
 Ctrl-C stops both servers and deletes the data of this demo."""
@@ -192,6 +198,21 @@ Ctrl-C stops both servers and deletes the data of this demo."""
         )
         members = answer.json()
         return answer.status_code, str(members.get("content") or members.get("detail") or "")
+
+    def connected(self) -> str:
+        """The command of Claude Code. Others: `issuer connect --help`."""
+        mcp = f"{self.agentos_url}/mcp"
+        update = ["audience", "update", self.client["audience"]]
+        self.issuer(*update, "--resource", self.agentos_url, "--resource", mcp)
+        return self.issuer("connect", "claude-code", mcp, "--name", "demo").strip()
+
+    def issuer(self, *arguments: str) -> str:
+        """What the command prints; the program ends if it fails."""
+        command = [*ISSUER, *arguments]
+        done = subprocess.run(
+            command, env=self.environment, check=True, stdout=subprocess.PIPE, text=True
+        )
+        return done.stdout
 
     def commands(self) -> str:
         run = 'curl -s -H "Authorization: Bearer $TOKEN" -F message=hello -F stream=false'

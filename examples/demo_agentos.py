@@ -69,11 +69,13 @@ def main(descriptor: str, issuer: str, audience: str) -> None:
         Agent(id=name, name=name, model=StubModel(f"The agent {name} answers."), telemetry=False)
         for name in AGENTS
     ]
-    verifier = Verifier(issuer, audience=audience)
-    agent_os = AgentOS(id=audience, agents=agents, telemetry=False, **verifier.auth())
+    listener = socket.socket(fileno=int(descriptor))
+    host, port = listener.getsockname()
+    verifier = Verifier(issuer, audience=audience, url=f"http://{host}:{port}")
+    agent_os = AgentOS(id=audience, agents=agents, mcp=True, telemetry=False, **verifier.auth())
     app = verifier.attach(agent_os.get_app())
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3)
-    AnnouncingServer(config).run(sockets=[socket.socket(fileno=int(descriptor))])
+    AnnouncingServer(config).run(sockets=[listener])
 
 
 if __name__ == "__main__":

@@ -48,6 +48,33 @@ def test_it_shows_allowed_and_refused_calls_before_and_after_a_key_is_revoked(tm
     assert {path.name for path in (tmp_path / "demo").iterdir()} == {"stdout", "stderr"}
 
 
+def test_an_mcp_client_connects_as_it_says(tmp_path: Path):
+    with demo(tmp_path) as program:
+        text = program.output_with(LAST_LINE)
+        url = re.search(r"^  claude mcp add --transport http demo (\S+)$", text, re.MULTILINE)[1]
+        name, password = re.search(r"sign in as (\S+) with the password\n(\S+):", text).groups()
+        client = subprocess.run(
+            [sys.executable, "-P", "-m", "tests.journeys.mcp_clients.python_client", "mcp"],
+            input=json.dumps(
+                {
+                    "url": url,
+                    "tool": "run_agent",
+                    "toolArguments": {"agent_id": "web", "message": "hello"},
+                }
+            ),
+            env={
+                **process_environment(),
+                "PYTHONPATH": str(REPOSITORY),
+                "USERNAME": name,
+                "PASSWORD": password,
+            },
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+    assert "The agent web answers." in client.stdout
+
+
 def test_no_setting_points_it_at_another_deployment(tmp_path: Path):
     """It revokes a key, which would end every token of a deployment in use."""
     mine = tmp_path / "mine"
