@@ -171,6 +171,7 @@ def test_tokens_are_counted_by_grant_type(
     assert token_endpoint.refresh(client, signed_in.refresh_token).status == 200
     assert scraper.of("issuer_tokens_issued_total") == {
         frozenset({("grant_type", "client_credentials")}): 2,
+        frozenset({("grant_type", "authorization_code")}): 0,
         frozenset({("grant_type", "password")}): 1,
         frozenset({("grant_type", "refresh_token")}): 1,
     }

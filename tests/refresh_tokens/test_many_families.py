@@ -43,6 +43,7 @@ def test_a_family_is_deleted_before_the_entry_that_ended_it(
     with deployment.changing() as work:
         work.users.revoke_tokens(alice.user_id)
     deployment.wait(MAX_TOKEN + 2 * STILL_TRUSTED)
-    delete_expired(deployment.services.foundation, deployment.services.tokens)
+    services = deployment.services
+    delete_expired(services.foundation, services.tokens, services.people)
     assert rows(deployment, RefreshFamilyRow) == rows(deployment, RevokedPrincipalRow) == 0
     assert alice.refresh().error == "invalid_grant"
