@@ -8,10 +8,12 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.builders import Credentials
+from tests.builders import PASSWORD, Credentials
 from tests.drivers import AdminApi
 from tests.journeys.running_issuer import RunningIssuer, polls, wait_until
+from tests.journeys.signing_in import CALLBACK, WebPerson, authorization_url, token_request
 from tests.private_postgresql import PostgresqlServer
+from tests.sign_in.authorizing import GRANTS, VERIFIER
 
 WRONG = "ais_0000000000000000000000000000000000000000000"
 SECONDS_AWAY = 3
@@ -57,6 +59,27 @@ def test_a_secret_sent_as_a_client_id_is_not_logged(tmp_path: Path):
         assert issuer.token_endpoint.client_credentials(Credentials(WRONG, "x")).status == 401
     assert "token_refused" in issuer.log
     assert WRONG not in issuer.log
+
+
+def test_nothing_of_a_sign_in_that_counts_is_logged(tmp_path: Path):
+    """Codes, cookies, tokens and what was typed; much of it is in URLs."""
+    with RunningIssuer(tmp_path, access_log="true") as issuer:
+        issuer.deployment.user("alice")
+        app = issuer.deployment.client("app", grant_types=GRANTS, redirect_uris=[CALLBACK])
+        alice = WebPerson("alice")
+        sent = {"state": "a-state-of-the-app", "nonce": "a-nonce-of-the-app"}
+        code = alice.code(issuer.url, app, scope="openid", **sent)
+        credentials = (app.client_id, app.client_secret)
+        answer = issuer.token_endpoint.post(data=token_request(code), auth=credentials).body
+        hint = {"id_token_hint": answer["id_token"]}
+        alice.browser.get(authorization_url(issuer.url, app, **hint))
+        cookies = [each.value for each in alice.browser.cookies.jar]
+        alice.browser.get(f"{issuer.url}/oauth2/logout", params=hint)
+    assert "/oauth2/logout" in issuer.log
+    tokens = [answer[name] for name in ("access_token", "refresh_token", "id_token")]
+    assert len(cookies) >= 2
+    for secret in (code, PASSWORD, VERIFIER, *sent.values(), *tokens, *cookies):
+        assert secret not in issuer.log
 
 
 @pytest.mark.parametrize("access_log", ["false", "true"])
