@@ -70,6 +70,8 @@ def create_app(parts: Composition) -> DirectRoutes:
     settings, clock = parts.settings, parts.clock
     limits = build_limits(settings, clock)
     queries = WorkerPool("queries", _QUERY_WORKERS, _QUERY_QUEUE)
+    # Apart: a page may wait for the metadata document of an application for seconds.
+    people = WorkerPool("people", _QUERY_WORKERS, _QUERY_QUEUE)
     plans = WorkerPool("plans", _PLANS_AT_ONCE, queue=0)
     lints = WorkerPool("lints", 1, _LINTS_WAITING)
     passwords = WorkerPool("passwords", settings.password_workers, settings.password_queue)
@@ -81,7 +83,7 @@ def create_app(parts: Composition) -> DirectRoutes:
         try:
             yield
         finally:
-            for pool in (passwords, queries, plans, lints):
+            for pool in (passwords, queries, people, plans, lints):
                 pool.stop()
             await limits.close()
             parts.background.stop()
@@ -107,13 +109,13 @@ def create_app(parts: Composition) -> DirectRoutes:
     metrics = _add_metrics(app, settings, parts.keys.keyring, clock, server.grants)
     pages = Pages(settings, clock)
     protocol = protocol_routes(
-        parts.protocol, server, queries, passwords, metrics, limits, problem_page(pages)
+        parts.protocol, server, queries, people, passwords, metrics, limits, problem_page(pages)
     )
     app.router.routes.extend(protocol)
     app.router.routes.extend(health_routes(parts.probes))
     paths = {**protocol_paths(settings, server.grants), **health_paths(settings)}
     _describe(app, paths, security_schemes())
-    web = web_routes(parts.web, pages, queries, passwords, limits)
+    web = web_routes(parts.web, pages, people, passwords, limits)
     app.router.routes.extend(web)
     app.router.routes.extend(admin_routes(base))
     _render_openapi_once(app)

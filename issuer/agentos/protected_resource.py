@@ -36,17 +36,17 @@ class ProtectedResources:
                 self._documents[WELL_KNOWN + place] = document
 
     def _document(self, resource: str, issuers: Sequence[str]) -> bytes:
-        """An empty `scopes_supported` departs from RFC 9728 §3.2, on purpose.
+        """Without `scopes_supported`, clients ask for no scope, or for those of OpenID Connect.
 
-        Without it, clients ask for the scopes of the authorization server, or for `openid email
-        profile`; with it, for none, which means all that a user holds.
+        Either means all that a user holds.
         """
         members = {
             "resource": resource,
             "authorization_servers": list(issuers),
             "bearer_methods_supported": ["header"],
-            "scopes_supported": self._scopes,
         }
+        if self._scopes:
+            members["scopes_supported"] = self._scopes
         return json.dumps(members).encode()
 
     @property

@@ -45,6 +45,7 @@ def protocol_routes(
     parts: ProtocolParts,
     server: IssuerAuthorizationServer,
     queries: WorkerPool,
+    people: WorkerPool,
     passwords: WorkerPool,
     metrics: Metrics,
     limits: RateLimits,
@@ -77,7 +78,7 @@ def protocol_routes(
         return document(request, body, etag=etag, media_type="application/json", max_age=MAX_AGE)
 
     base, read = settings.base_path, ("GET", "HEAD")
-    pages = (settings.base_url, queries, Cookies(settings.url), problem_page)
+    pages = (settings.base_url, people, Cookies(settings.url), problem_page)
     return [
         _page(base + AUTHORIZATION_PATH, AuthorizationEndpoint(parts.people, *pages)),
         _page(base + LOGOUT_PATH, LogoutEndpoint(parts.people, *pages)),
