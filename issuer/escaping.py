@@ -1,6 +1,7 @@
 """Text from files, the database and the network, made safe to print."""
 
 import json
+from urllib.parse import unquote
 
 
 def escaped(text: str) -> str:
@@ -10,3 +11,9 @@ def escaped(text: str) -> str:
     characters.
     """
     return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
+
+
+def with_encoded_slashes(path: str) -> str:
+    """The path of a URL, decoded but for `/` and `%` within a segment, which stay encoded."""
+    segments = (unquote(each).replace("%", "%25").replace("/", "%2F") for each in path.split("/"))
+    return "/".join(segments)

@@ -24,6 +24,7 @@ from issuer.admin import (
 from issuer.admin.assignments import client_roles, user_roles
 from issuer.admin.head import HeadAsGet
 from issuer.admin.limits import BodyLimit, PacedRefusals
+from issuer.admin.paths import EncodedSlashes
 from issuer.admin.problems import PREFIX
 from issuer.rate_limits import RefusalPace
 
@@ -47,7 +48,7 @@ RESOURCES = [
 
 def admin_layers(pace: RefusalPace) -> Callable[[ASGIApp], ASGIApp]:
     """What requests pass before their operation."""
-    return lambda app: HeadAsGet(PacedRefusals(BodyLimit(app), pace))
+    return lambda app: HeadAsGet(PacedRefusals(BodyLimit(EncodedSlashes(app)), pace))
 
 
 @cache

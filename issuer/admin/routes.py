@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Coroutine
 from typing import Any
+from urllib.parse import unquote
 
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
@@ -56,6 +57,8 @@ class AdminRoute(APIRoute):
             await run_in_threadpool(admit, request)
             if self.body_field is not None:
                 require_json(request)
+            names = request.path_params.items()
+            request.scope["path_params"] = {name: unquote(value) for name, value in names}
             response = await handle(StrictJsonRequest(request.scope, request.receive))
             return _conditional(request, response) if method == "GET" else response
 

@@ -45,7 +45,7 @@ def list_consents(
     return page_of("consents", consents, _key, cursor, limit)
 
 
-@router.delete("/consents/{client_id:path}", status_code=204, responses=documented("not-found"))
+@router.delete("/consents/{client_id}", status_code=204, responses=documented("not-found"))
 def withdraw_consents(caller: Caller, id: str, client_id: str) -> None:
     """Withdraw what a user allowed a client at every audience, and revoke the client's tokens.
 

@@ -91,7 +91,12 @@ def decide_at(catalogue: Catalogue, scopes: Iterable[str], method: str, path: st
 
 def as_routed(path: str) -> str:
     """The path of a URL as a router sees it."""
-    path = unquote(path.split("?", 1)[0].split("#", 1)[0])
+    return unquote(path_of(path))
+
+
+def path_of(url: str) -> str:
+    """The path, still encoded, without a query or a fragment."""
+    path = url.split("?", 1)[0].split("#", 1)[0]
     return path if path.startswith("/") else f"/{path}"
 
 

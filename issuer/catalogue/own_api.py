@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from issuer.catalogue.decision import Decision, as_routed, why_granted, why_refused, without_repeats
+from issuer.catalogue.decision import Decision, path_of, why_granted, why_refused, without_repeats
 from issuer.catalogue.own_routes import OwnRoute, own_routes
+from issuer.escaping import with_encoded_slashes
 from issuer.scopes import ISSUER_ADMIN, ISSUER_REGISTER, covers
 
 _ISSUER = "The issuer"
@@ -24,7 +25,8 @@ class OwnApi:
 
         `path` is as in a URL, with or without the path of the issuer.
         """
-        method, path, held = method.upper(), as_routed(path), sorted(scopes)
+        method, held = method.upper(), sorted(scopes)
+        path = with_encoded_slashes(path_of(path))
         there = self._routes_at(path) or self._routes_at(self.base_path + path)
         if not there:
             return Decision.of_unknown_route(

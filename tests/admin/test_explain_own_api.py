@@ -181,7 +181,13 @@ def test_an_unknown_route_or_method_is_404_or_405_for_every_caller(
             assert "405 for every caller" in admin.explained(method, path).decision.reason
             assert bare(deployment, method, path).status_code == 405, (method, path)
     base = deployment.services.settings.base_path
-    for path in ("/nothing", "/admin/v1", "/admin/v1/roles/", "/admin/v1/clients/a%2Fb"):
+    for path in (
+        "/nothing",
+        "/admin/v1",
+        "/admin/v1/roles/",
+        "/admin/v1/clients/a/b",
+        "/admin/v1/clients/a%252Fb/c",
+    ):
         decision = admin.explained("GET", base + path).decision
         assert "404 for every caller" in decision.reason
         assert (decision.allowed, decision.smallest_addition) == (False, ())

@@ -474,6 +474,7 @@ def test_head_is_get_without_content(admin: AdminApi, collection: str):
         ("/roles", "GET, HEAD, POST"),
         ("/roles/runner", "DELETE, GET, HEAD, PATCH"),
         ("/audiences/https%3A%2F%2Fos.example", "DELETE, GET, HEAD, PATCH"),
+        ("/clients/https%3A%2F%2Fapp.example%2Fa%2Fsecrets", "DELETE, GET, HEAD, PATCH"),
         ("/users/alice/roles/runner", "DELETE, PUT"),
     ],
 )
