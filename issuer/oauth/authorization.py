@@ -9,13 +9,12 @@ from issuer.audit import Actor
 from issuer.http import caller
 from issuer.logs import note_client
 from issuer.oauth.browser_endpoint import BrowserEndpoint, log, see_other
-from issuer.sign_in.authorization_request import VALID_FOR, AuthorizationRequest
+from issuer.sign_in.authorization_request import AuthorizationRequest
 from issuer.sign_in.outcomes import ConsentNeeded, Redirection, RequestProblem, SignInNeeded
 from issuer.sign_in.session import SignInSession
 
 AUTHORIZATION_PATH = "/oauth2/authorize"
 _COOKIE = "request-"
-_MAX_REQUESTS = 5  # of one browser, such as in several tabs
 
 
 class AuthorizationEndpoint(BrowserEndpoint):
@@ -54,21 +53,6 @@ class AuthorizationEndpoint(BrowserEndpoint):
         self, request: Request, page: str, authorization_request: AuthorizationRequest, sealed: str
     ) -> Response:
         response = see_other(f"{self._base_url}/{page}?request={authorization_request.id}")
-        for short in self._surplus(request):
-            self._cookies.delete(response, short)
-        self._cookies.set(response, _COOKIE + authorization_request.id, sealed, VALID_FOR)
+        opened = self._people.requests.open
+        self._keep(request, response, _COOKIE, authorization_request.id, sealed, opened)
         return response
-
-    def _surplus(self, request: Request) -> list[str]:
-        """Cookies of earlier requests that have expired, or are more than a browser needs."""
-        kept, surplus = [], []
-        for short, sealed in self._cookies.all(request).items():
-            if not short.startswith(_COOKIE):
-                continue
-            earlier = self._people.requests.open(sealed)
-            if earlier is None:
-                surplus.append(short)
-            else:
-                kept.append((earlier.created_at, short))
-        kept.sort(reverse=True)
-        return surplus + [short for _, short in kept[_MAX_REQUESTS - 1 :]]

@@ -12,12 +12,16 @@ from issuer.composition.people import PeopleParts
 from issuer.cookies import SESSION, Cookies
 from issuer.errors import Unavailable
 from issuer.http_forms import InvalidForm, pairs, receive_body
+from issuer.sign_in.authorization_request import VALID_FOR, AuthorizationRequest
+from issuer.sign_in.logout import LogoutRequest
 from issuer.sign_in.outcomes import RequestProblem
 from issuer.sign_in.session import SignInSession
 from issuer.vocabulary import ErrorCode
 from issuer.workers import WorkerPool
 
 ProblemPage: TypeAlias = Callable[[Request, RequestProblem], Response]
+
+_MAX_REQUESTS = 5  # of one kind in one browser, such as in several tabs
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +77,39 @@ class BrowserEndpoint:
     def _session(self, request: Request) -> SignInSession | None:
         cookie = self._cookies.value(request, SESSION)
         return None if cookie is None else self._people.sessions.find(cookie)
+
+    def _keep(
+        self,
+        request: Request,
+        response: Response,
+        kind: str,
+        request_id: str,
+        sealed: str,
+        opened: Callable[[str], AuthorizationRequest | LogoutRequest | None],
+    ) -> None:
+        """Set the cookie of a request, in place of those that the browser needs no more."""
+        for short in self._surplus(request, kind, opened):
+            self._cookies.delete(response, short)
+        self._cookies.set(response, kind + request_id, sealed, VALID_FOR)
+
+    def _surplus(
+        self,
+        request: Request,
+        kind: str,
+        opened: Callable[[str], AuthorizationRequest | LogoutRequest | None],
+    ) -> list[str]:
+        """Cookies of earlier requests that have expired, or are more than a browser needs."""
+        kept, surplus = [], []
+        for short, sealed in self._cookies.all(request).items():
+            if not short.startswith(kind):
+                continue
+            earlier = opened(sealed)
+            if earlier is None:
+                surplus.append(short)
+            else:
+                kept.append((earlier.created_at, short))
+        kept.sort(reverse=True)
+        return surplus + [short for _, short in kept[_MAX_REQUESTS - 1 :]]
 
 
 def see_other(url: str) -> Response:

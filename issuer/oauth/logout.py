@@ -1,6 +1,7 @@
 """The logout endpoint (OpenID Connect RP-Initiated Logout 1.0)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -9,7 +10,6 @@ from issuer.audit import Actor
 from issuer.cookies import SESSION
 from issuer.http import caller
 from issuer.oauth.browser_endpoint import BrowserEndpoint, see_other
-from issuer.sign_in.authorization_request import VALID_FOR
 from issuer.sign_in.logout import LogoutRequest
 from issuer.sign_in.outcomes import RequestProblem
 
@@ -33,8 +33,8 @@ class LogoutEndpoint(BrowserEndpoint):
             self._cookies.delete(response, SESSION)
             return response
         response = see_other(f"{self._base_url}{_PAGE_PATH}?request={logout.id}")
-        sealed = self._people.logout_requests.seal(logout)
-        self._cookies.set(response, _COOKIE + logout.id, sealed, VALID_FOR)
+        requests = self._people.logout_requests
+        self._keep(request, response, _COOKIE, logout.id, requests.seal(logout), requests.open)
         return response
 
     def _decided(
@@ -46,7 +46,7 @@ class LogoutEndpoint(BrowserEndpoint):
             return logout
         session = self._session(request)
         if session is None:
-            return logout, True
+            return (logout if logout.redirects_unasked else replace(logout, return_to=None)), True
         if not logout.is_for(session):
             return logout, False
         self._people.sessions.sign_out(session, actor.known_as(session.user_id))

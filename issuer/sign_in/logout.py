@@ -27,12 +27,17 @@ _MAX_STATE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class LogoutRequest:
-    """A valid request. `session_id` is that of the ID token that the client sent, if it did."""
+    """A valid request. `session_id` is that of the ID token that the client sent, if it did.
+
+    `redirects_unasked`: an administrator registered the client, so that its addresses are trusted
+    although no person has acted (RFC 9700 §4.11.2).
+    """
 
     id: str
     client_id: str | None
     session_id: str | None
     return_to: str | None = field(repr=False)
+    redirects_unasked: bool
     created_at: datetime
 
     def is_for(self, session: SignInSession) -> bool:
@@ -74,7 +79,12 @@ class LogoutRequests:
         client = self._find_client(client_id) if client_id else None
         problem = _redirect_problem(client, given)
         return problem or LogoutRequest(
-            new_id("", self._random), client_id, session_id, _return_to(given), self._clock()
+            id=new_id("", self._random),
+            client_id=client.client_id if client else None,
+            session_id=session_id,
+            return_to=_return_to(given),
+            redirects_unasked=client is not None and not client.is_self_registered,
+            created_at=self._clock(),
         )
 
     def _hinted(self, id_token: str) -> tuple[str | None, str | None]:

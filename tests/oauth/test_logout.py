@@ -148,3 +148,35 @@ def test_a_post_by_another_site_signs_nobody_out(alice: Person, leaving: App):
     )
     assert response.headers["location"] == "/oauth2/logout?client_id=app"
     assert is_signed_in(alice)
+
+
+def test_a_client_that_registered_itself_redirects_nobody_who_has_not_acted(
+    alice: Person, self_registered_app: App
+):
+    """RFC 9700 §4.11.2: anybody can register such an address."""
+    client_id = self_registered_app.client.client_id
+    with alice.deployment.changing() as work:
+        work.clients.update(client_id, {"post_logout_redirect_uris": [BYE]})
+    response = logout(alice, "x", client_id=client_id, post_logout_redirect_uri=BYE)
+    assert response.headers["location"] == f"{URL}/sign-out"
+
+
+def test_a_browser_keeps_few_requests_to_sign_out(alice: Person, leaving: App):
+    """Too many cookies would shut the person out, and another site can open many links."""
+    kept: dict[str, str] = {}
+    for _ in range(7):
+        cookie = "; ".join([alice.cookie, *(f"{name}={value}" for name, value in kept.items())])
+        response = logout(alice, cookie, client_id="app")
+        for name in list(kept):
+            if (
+                f"{name}=" in response.headers.get("set-cookie", "")
+                and name not in response.cookies
+            ):
+                del kept[name]
+        kept |= dict(response.cookies)
+    assert len(kept) == 5
+
+
+def test_the_cookie_keeps_no_client_that_does_not_exist(alice: Person):
+    response = logout(alice, client_id="x" * 3_000)
+    assert len(response.headers["set-cookie"]) < 500
