@@ -63,9 +63,8 @@ class Offers:
         if session is None or user is None or user.disabled or self._is_stale(request, session):
             return self._without_user(request, client)
         acted |= session.authenticated_at >= request.created_at
-        if request.expected_user_id not in {None, user.id}:
-            sentence = "Another user is signed in."
-            return self.refusal(request, client, ErrorCode.LOGIN_REQUIRED, sentence, acted=acted)
+        if problem := _problem_with_user(request, client, user):
+            return self.refusal(request, client, *problem, acted=acted)
         audience = self._audience(request, client)
         if audience is None:
             sentence = "The client may not have tokens for this audience."
@@ -137,6 +136,17 @@ class Offers:
         return request.max_age is not None and (
             self._clock() - session.authenticated_at > timedelta(seconds=request.max_age)
         )
+
+
+def _problem_with_user(
+    request: AuthorizationRequest, client: ClientRecord, user: UserRecord
+) -> tuple[AuthorizationErrorCode, str] | None:
+    """Before the rights are looked at: the error must not tell a client what the user holds."""
+    if request.expected_user_id not in {None, user.id}:
+        return ErrorCode.LOGIN_REQUIRED, "Another user is signed in."
+    if client.is_self_registered and NONE in request.prompt:
+        return ErrorCode.CONSENT_REQUIRED, "Consent is needed."
+    return None
 
 
 def _offer(

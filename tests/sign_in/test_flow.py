@@ -214,6 +214,15 @@ def test_it_is_not_redirected_with_an_error_before_the_person_has_acted(
     assert returned(quietly)["error"]
 
 
+@pytest.mark.parametrize("scope", ["agents:read", "agents:delete"])
+def test_prompt_none_does_not_tell_it_what_a_user_holds(
+    alice: Person, self_registered_app: App, scope: str
+):
+    """Nobody has allowed it to know."""
+    answer = alice.visits(self_registered_app, resource="my-os", scope=scope, prompt="none")
+    assert returned(answer)["error"] == "consent_required"
+
+
 def test_it_is_redirected_once_the_person_has_acted(alice: Person, self_registered_app: App):
     flow = alice.deployment.services.people.flow
     step = alice.next_step(self_registered_app, resource="my-os")
