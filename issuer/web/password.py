@@ -50,8 +50,12 @@ class PasswordEndpoint(OwnPageEndpoint):
         return await self.site.queries.run(self.site.pages.answer, page, 400)
 
     def _must_sign_in_again(self, session: SignInSession, user: UserRecord) -> bool:
-        """Somebody without a password, who signs in with a passkey, cannot be asked for one."""
-        return user.password_hash is None and not self.site.is_fresh(session)
+        """Where the password alone does not prove enough: there is none, or a second factor.
+
+        The new session counts as a new sign-in, which may change how somebody signs in.
+        """
+        is_enough = user.password_hash is not None and not user.has_second_factor
+        return not is_enough and not self.site.is_fresh(session)
 
     async def _check(self, visit: Visit, user: UserRecord, password: str) -> None:
         authenticate = self.parts.sign_in.sign_in.authenticate_first_factor

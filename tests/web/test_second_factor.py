@@ -13,6 +13,7 @@ from tests.sign_in.people import AuthenticatorApp, People
 from tests.web.browsing import Browser, PageSeen
 
 PAGE = "/sign-in/second-factor"
+NEW = "another good password"
 ADD = "/account/authenticator"
 SECRET = re.compile(r'class="secret">([A-Z2-7 ]+)<')
 CODES = re.compile(r"<li>([^<]+)</li>")
@@ -133,6 +134,18 @@ def test_a_session_that_was_left_open_changes_no_factor(
     assert browser.post(path, form).status == httpx.codes.SEE_OTHER
     again = browser.submit(browser.get(page.location), "/sign-in", password=PASSWORD)
     assert again.location == path
+
+
+def test_a_session_that_was_left_open_and_the_password_do_not_replace_the_factor(
+    deployment: Deployment, browser: Browser, phone: AuthenticatorApp
+):
+    """A new password begins a new session, which may remove the factor."""
+    browser.submit(browser.follow(browser.sign_in()), PAGE, code=phone.code())
+    page = browser.get("/account/password")
+    deployment.clock.move(timedelta(minutes=11))
+    typed = {"password": PASSWORD, "new_password": NEW, "repeated": NEW}
+    assert browser.submit(page, "/account/password", **typed).location.startswith("/sign-in?")
+    assert browser.get("/account/password").location.startswith("/sign-in?")
 
 
 def test_a_factor_is_removed_after_a_question(
