@@ -3,6 +3,7 @@
 from issuer.audit import Actor, Trails
 from issuer.clock import Clock
 from issuer.database import Database, Session
+from issuer.directory import ClientRecord
 from issuer.redirect_uris import is_of_a_web_server
 from issuer.scopes import covers
 from issuer.sign_in.authorization_request import AuthorizationRequest
@@ -48,6 +49,11 @@ class AuthorizationFlow:
         self._offers = offers
         self._keep_client = keep_client
         self._code_texts = code_texts
+
+    def client_of(self, request: AuthorizationRequest) -> ClientRecord | None:
+        """The client, also one of a metadata document that nobody has allowed anything yet."""
+        client = self._offers.client(request)
+        return None if isinstance(client, RequestProblem) else client
 
     def next_step(
         self, request: AuthorizationRequest, session: SignInSession | None, actor: Actor

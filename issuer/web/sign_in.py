@@ -143,5 +143,5 @@ class SignInEndpoint(PageEndpoint):
             return None
         if request is None:
             return None
-        client = self.parts.directory.load_client(request.client_id)
+        client = self.parts.people.flow.client_of(request)
         return application_of(client, request.redirect_uri) if client else None

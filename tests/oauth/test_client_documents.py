@@ -8,6 +8,7 @@ from tests.drivers import TokenDriver
 from tests.oauth.refreshing import events
 from tests.sign_in.authorizing import BROWSER, App, Person
 from tests.sign_in.fixtures import SCOPES, alice
+from tests.web.browsing import Browser
 
 __all__ = ["alice"]
 
@@ -91,6 +92,14 @@ def test_a_disabled_or_deleted_client_is_refused(deployment: Deployment, app: Ap
 def test_it_never_gets_a_token_for_the_issuer(app: App, alice: Person):
     answer = alice.visits(app, audience=URL)
     assert "code=" not in answer.headers.get("location", "")
+
+
+def test_the_sign_in_page_names_a_client_that_nobody_has_allowed_yet(
+    deployment: Deployment, app: App
+):
+    browser = Browser(deployment.http)
+    page = browser.follow(browser.get("/oauth2/authorize", **app.request(audience="my-os")))
+    assert "Sign in to App" in page.text
 
 
 def test_a_host_that_is_not_named_is_never_asked(web: Web, app: App, alice: Person):
