@@ -47,6 +47,8 @@ class OptionsEndpoint(PageEndpoint):
         return self.site.to("/account")
 
     def change(self, visit: Visit, form: Mapping[str, str]) -> Response:
+        if (why_not := self.parts.factors.passkeys.why_not_offered) is not None:
+            return _json({"error": why_not}, 400)
         options = self._endpoint.options(visit)
         if options is None:
             return self.stale(visit, form)

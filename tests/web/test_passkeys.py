@@ -195,5 +195,7 @@ def test_at_an_address_no_page_offers_passkeys_and_the_account_says_why(
     assert "script" not in page.response.headers["content-security-policy"]
     form = {**page.form("/sign-in").fields, "username": "alice", "password": PASSWORD}
     origin = {"Origin": "http://127.0.0.1:9000"}
+    options = browser.post("/passkeys/sign-in/options", form, origin)
+    assert "127.0.0.1" in options.response.json()["error"]
     assert browser.post("/sign-in", form, origin).status == httpx.codes.SEE_OTHER
     assert "this issuer is at the address 127.0.0.1" in browser.get("/account").text
