@@ -4,13 +4,11 @@ All models are built from these, so that the admin API, the command line and a m
 same values with the same messages.
 """
 
-import json
-import math
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -24,13 +22,11 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from issuer import redirect_uris, scopes
+from issuer import scopes
 from issuer.errors import InvalidField
 from issuer.merge_patch import merge_patch
 from issuer.usernames import LONGEST, normalized_username
 from issuer.vocabulary import (
-    CLAIMS_OF_THE_TOKEN,
-    CLAIMS_THAT_CHANGE_A_TOKEN,
     MAX_TOKEN,
     SHORTEST_TOKEN,
     AuthMethod,
@@ -42,7 +38,6 @@ from issuer.vocabulary import (
 T = TypeVar("T")
 
 _PRINCIPAL_ID = re.compile(r"[A-Za-z0-9._~@+|:-]{1,128}")
-_CLIENT_URL = re.compile(r"https://[A-Za-z0-9._~@+|:/?&=%!$'()*,;-]{1,247}")
 _AUDIENCE_ID = re.compile(r"[A-Za-z0-9._~@+|:/-]{1,255}")
 # agno uses these subjects for its own service accounts, MCP clients and scheduler.
 _RESERVED_BY_AGENTOS = re.compile(r"sa:.*|__oauth__:.*|__scheduler__", re.IGNORECASE)
@@ -60,11 +55,6 @@ _UNITS = {
 _MAX_DURATION = timedelta(days=3650)
 
 MAX_SCOPES = 500
-MAX_REDIRECT_URIS = 50
-MAX_RESOURCES = 20
-MAX_CLAIM_BYTES = 4096
-_DEEPEST_CLAIM = 8
-_LARGEST_INTEGER = 2**53 - 1  # RFC 7493 §2.2: what every JSON reader keeps exact
 
 
 class Fields(BaseModel):
@@ -115,16 +105,7 @@ def is_principal_id(text: str) -> bool:
     return _PRINCIPAL_ID.fullmatch(text) is not None
 
 
-def is_client_id(text: str) -> bool:
-    """Whether a client can have this id: as a user, or the URL of its metadata document."""
-    return is_principal_id(text) or _CLIENT_URL.fullmatch(text) is not None
-
-
-def _client_id(text: str) -> str:
-    return text if _CLIENT_URL.fullmatch(text) else _principal_id(text)
-
-
-def _principal_id(text: str) -> str:
+def principal_id(text: str) -> str:
     if not is_principal_id(text):
         raise ValueError("must be 1 to 128 of ASCII letters, digits and . _ ~ @ + | : -")
     if _RESERVED_BY_AGENTOS.fullmatch(text):
@@ -138,14 +119,6 @@ def _role_name(text: str) -> str:
     if not is_principal_id(text):
         raise ValueError("must be 1 to 128 of ASCII letters, digits and . _ ~ @ + | : -")
     return _addressable(text)
-
-
-def _resource(text: str) -> str:
-    """RFC 8707 §2, without the slash at its end, which requests may have or not."""
-    resource = text.removesuffix("/")
-    if not (is_audience_id(resource) and resource.startswith(("https://", "http://"))):
-        raise ValueError("must be a URL of at most 255 characters, without query and fragment")
-    return resource
 
 
 def is_audience_id(text: str) -> bool:
@@ -188,7 +161,7 @@ def _scope(text: str) -> str:
         ) from None
 
 
-def _without_repeats(items: list[T]) -> list[T]:
+def without_repeats(items: list[T]) -> list[T]:
     return list(dict.fromkeys(items))
 
 
@@ -235,47 +208,7 @@ def _in_utc(value: datetime) -> datetime:
         raise ValueError("is not a date that can be kept") from None
 
 
-def _custom_claims(claims: dict[str, Any]) -> dict[str, Any]:
-    for name in claims:
-        if name in CLAIMS_OF_THE_TOKEN | CLAIMS_THAT_CHANGE_A_TOKEN:
-            raise ValueError(f"{name} is set by the issuer")
-        if name.lower().startswith("agno_"):
-            raise ValueError(f"{name}: AgentOS trusts claims that begin with agno_")
-    _require_portable(claims, depth=0)
-    if len(json.dumps(claims, separators=(",", ":"))) > MAX_CLAIM_BYTES:
-        raise ValueError(f"may take at most {MAX_CLAIM_BYTES} bytes as JSON")
-    return claims
-
-
-def _require_portable(value: object, depth: int) -> None:
-    """RFC 7493, and what both databases can store."""
-    if depth > _DEEPEST_CLAIM:
-        raise ValueError(f"may be nested at most {_DEEPEST_CLAIM} deep")
-    match value:
-        case str():
-            if "\0" in value or (not value.isascii() and _has_surrogate(value)):
-                raise ValueError("may not hold NUL or unpaired surrogates")
-        case bool() | None:
-            pass
-        case int() if abs(value) > _LARGEST_INTEGER:
-            raise ValueError("may not hold an integer beyond 2^53-1, which readers would round")
-        case float() if not math.isfinite(value):
-            raise ValueError("may not hold NaN or infinity")
-        case Mapping():
-            for name, member in value.items():
-                _require_portable(name, depth + 1)
-                _require_portable(member, depth + 1)
-        case Sequence():
-            for member in value:
-                _require_portable(member, depth + 1)
-
-
-def _has_surrogate(text: str) -> bool:
-    return any(unicodedata.category(character) == "Cs" for character in text)
-
-
-PrincipalId = Annotated[str, AfterValidator(_principal_id)]
-ClientId = Annotated[str, AfterValidator(_client_id)]
+PrincipalId = Annotated[str, AfterValidator(principal_id)]
 RoleName = Annotated[str, AfterValidator(_role_name)]
 AudienceId = Annotated[str, AfterValidator(_audience_id)]
 Username = Annotated[
@@ -286,7 +219,7 @@ Label = Annotated[str, Field(max_length=255), AfterValidator(_printable)]
 Scopes = Annotated[
     list[Annotated[str, AfterValidator(_scope)]],
     Field(max_length=MAX_SCOPES),
-    AfterValidator(_without_repeats),
+    AfterValidator(without_repeats),
 ]
 Lifetime = Annotated[
     timedelta,
@@ -310,20 +243,9 @@ Algorithm = Annotated[SigningAlgorithm, Field(strict=False)]
 GrantTypes = Annotated[
     list[Annotated[GrantType, Field(strict=False)]],
     Field(max_length=len(GrantType)),
-    AfterValidator(_without_repeats),
+    AfterValidator(without_repeats),
 ]
 AuthenticationMethod = Annotated[AuthMethod, Field(strict=False)]
 RightsOfUsers = Annotated[UserRights, Field(strict=False)]
-RedirectUris = Annotated[
-    list[Annotated[str, AfterValidator(redirect_uris.checked)]],
-    Field(max_length=MAX_REDIRECT_URIS),
-    AfterValidator(_without_repeats),
-]
-Resources = Annotated[
-    list[Annotated[str, AfterValidator(_resource)]],
-    Field(max_length=MAX_RESOURCES),
-    AfterValidator(_without_repeats),
-]
 Instant = Annotated[AwareDatetime, BeforeValidator(_instant), AfterValidator(_in_utc)]
 Version = Annotated[int, Field(exclude=True)]  # for the ETag only
-CustomClaims = Annotated[dict[str, Any], AfterValidator(_custom_claims)]

@@ -15,6 +15,7 @@ FOUNDATION = {
     "algorithms",
     "clock",
     "close_names",
+    "custom_claims",
     "database",
     "errors",
     "escaping",
@@ -31,7 +32,7 @@ FOUNDATION = {
     "secret_text",
     "settings",
 }
-FOUNDATION |= {"usernames", "vocabulary", "workers"}
+FOUNDATION |= {"url_fields", "usernames", "vocabulary", "workers"}
 DOMAIN = {
     "audit": set(),
     "revocations": set(),

@@ -2,8 +2,9 @@
 
 from datetime import datetime
 
-from issuer.fields import Algorithm, AudienceId, Fields, Label, Lifetime, Resources, Version
+from issuer.fields import Algorithm, AudienceId, Fields, Label, Lifetime, Version
 from issuer.resources import ResourceType
+from issuer.url_fields import Resources
 from issuer.vocabulary import SigningAlgorithm
 
 

@@ -5,22 +5,21 @@ from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from issuer.custom_claims import CustomClaims
 from issuer.fields import (
     AudienceId,
     AuthenticationMethod,
-    ClientId,
-    CustomClaims,
     Fields,
     GrantTypes,
     Instant,
     Label,
     Lifetime,
-    RedirectUris,
     RightsOfUsers,
     Scopes,
     Version,
 )
 from issuer.resources import ResourceType
+from issuer.url_fields import ClientId, RedirectUris
 from issuer.vocabulary import (
     GRANTS_WITH_A_PERSON,
     AuthMethod,

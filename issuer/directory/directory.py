@@ -13,8 +13,8 @@ from issuer.database.counts import read_change_count
 from issuer.directory import store
 from issuer.directory.records import AudienceRecord, ClientRecord, UserRecord
 from issuer.errors import ConfigurationError, NotFound, Unavailable
-from issuer.fields import is_client_id
 from issuer.periodic import Periodic
+from issuer.url_fields import is_client_id
 
 LOOK_EVERY = timedelta(milliseconds=250)
 TRUST_FOR = timedelta(seconds=10)

@@ -6,8 +6,9 @@ from pydantic import Field
 
 from issuer.audiences import AudienceFields
 from issuer.clients import ClientFields
-from issuer.fields import ClientId, Fields
+from issuer.fields import Fields
 from issuer.roles import Assignment, RoleFields
+from issuer.url_fields import ClientId
 from issuer.users import UserFields
 
 Assigned = Annotated[

@@ -4,7 +4,8 @@ from datetime import datetime
 
 from pydantic import SecretStr
 
-from issuer.fields import CustomClaims, Email, Fields, Label, PrincipalId, Username, Version
+from issuer.custom_claims import CustomClaims
+from issuer.fields import Email, Fields, Label, PrincipalId, Username, Version
 from issuer.resources import ResourceType
 
 

@@ -1,0 +1,57 @@
+"""The syntax of an operator's own claims, as a pydantic type."""
+
+import json
+import math
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import AfterValidator
+
+from issuer.vocabulary import CLAIMS_OF_THE_TOKEN, CLAIMS_THAT_CHANGE_A_TOKEN
+
+MAX_CLAIM_BYTES = 4096
+_DEEPEST_CLAIM = 8
+_LARGEST_INTEGER = 2**53 - 1  # RFC 7493 §2.2: what every JSON reader keeps exact
+
+
+def _custom_claims(claims: dict[str, Any]) -> dict[str, Any]:
+    for name in claims:
+        if name in CLAIMS_OF_THE_TOKEN | CLAIMS_THAT_CHANGE_A_TOKEN:
+            raise ValueError(f"{name} is set by the issuer")
+        if name.lower().startswith("agno_"):
+            raise ValueError(f"{name}: AgentOS trusts claims that begin with agno_")
+    _require_portable(claims, depth=0)
+    if len(json.dumps(claims, separators=(",", ":"))) > MAX_CLAIM_BYTES:
+        raise ValueError(f"may take at most {MAX_CLAIM_BYTES} bytes as JSON")
+    return claims
+
+
+def _require_portable(value: object, depth: int) -> None:
+    """RFC 7493, and what both databases can store."""
+    if depth > _DEEPEST_CLAIM:
+        raise ValueError(f"may be nested at most {_DEEPEST_CLAIM} deep")
+    match value:
+        case str():
+            if "\0" in value or (not value.isascii() and _has_surrogate(value)):
+                raise ValueError("may not hold NUL or unpaired surrogates")
+        case bool() | None:
+            pass
+        case int() if abs(value) > _LARGEST_INTEGER:
+            raise ValueError("may not hold an integer beyond 2^53-1, which readers would round")
+        case float() if not math.isfinite(value):
+            raise ValueError("may not hold NaN or infinity")
+        case Mapping():
+            for name, member in value.items():
+                _require_portable(name, depth + 1)
+                _require_portable(member, depth + 1)
+        case Sequence():
+            for member in value:
+                _require_portable(member, depth + 1)
+
+
+def _has_surrogate(text: str) -> bool:
+    return any(unicodedata.category(character) == "Cs" for character in text)
+
+
+CustomClaims = Annotated[dict[str, Any], AfterValidator(_custom_claims)]
