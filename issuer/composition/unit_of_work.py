@@ -25,7 +25,7 @@ from issuer.roles import Assignments, Roles
 from issuer.sign_in import Factors, Invitations
 from issuer.sign_in.consents import Consents
 from issuer.sign_in.session import SessionLifetimes
-from issuer.sign_in.sessions import Sessions
+from issuer.sign_in.sessions_of_users import Sessions
 from issuer.tokens import TokenRevocations
 from issuer.users import Users
 

@@ -489,6 +489,7 @@ class SignInSessionRow(Base):
 
     `change` is the feed's count when it began: a session that began before all tokens of its user
     were revoked has ended, and is deleted afterwards. See `RevokedPrincipalRow`.
+    `continues` is the session that the browser had when a second factor became due.
     """
 
     __tablename__ = "sessions"
@@ -503,6 +504,7 @@ class SignInSessionRow(Base):
     address: Mapped[str | None] = mapped_column(String(64))
     user_agent: Mapped[str | None] = mapped_column(String(255))
     second_factor_due: Mapped[bool]
+    continues: Mapped[str | None] = mapped_column(String(40))
     change: Mapped[int] = mapped_column(BigInteger)
 
 

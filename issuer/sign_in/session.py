@@ -1,11 +1,13 @@
 """A session: a person signed in at this issuer, in one browser."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict
 
 SECOND_FACTOR_WITHIN = timedelta(minutes=10)
+_MAX_USER_AGENT = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +42,20 @@ class SignInSession(BaseModel):
         if self.second_factor_due:
             return now < self.created_at + SECOND_FACTOR_WITHIN
         return now < min(self.used_at + lifetimes.idle, self.created_at + lifetimes.longest)
+
+    def continuing(self, earlier: "SignInSession") -> "SignInSession":
+        """A newer sign-in as part of the session that the browser had."""
+        return self.model_copy(update={"id": earlier.id, "created_at": earlier.created_at})
+
+
+def active(
+    sessions: Iterable[SignInSession], lifetimes: SessionLifetimes, now: datetime
+) -> list[SignInSession]:
+    return [each for each in sessions if each.is_active(lifetimes, now)]
+
+
+def bounded(user_agent: str | None) -> str | None:
+    """Text from outside, as both databases can keep it."""
+    if user_agent is None:
+        return None
+    return "".join(c for c in user_agent if c.isprintable())[:_MAX_USER_AGENT]

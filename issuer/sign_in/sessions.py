@@ -5,19 +5,17 @@ from datetime import timedelta
 from random import Random
 
 from issuer.audit import Actor, Trail, Trails
-from issuer.authority import Authority
 from issuer.clock import Clock
-from issuer.database import Database, Session
+from issuer.database import Database
 from issuer.database.principals import new_id
 from issuer.directory import UserRecord
-from issuer.errors import InvalidCredentials, NotFound
+from issuer.errors import InvalidCredentials
 from issuer.sign_in.ending import Ending
 from issuer.sign_in.secret_texts import SecretTexts
-from issuer.sign_in.session import SessionLifetimes, SignInSession
+from issuer.sign_in.session import SessionLifetimes, SignInSession, active, bounded
 from issuer.sign_in.sessions_store import SessionStore
 
 _NOTE_USE_EVERY = timedelta(minutes=1)
-_MAX_USER_AGENT = 255
 
 
 class SignInSessions:
@@ -58,8 +56,8 @@ class SignInSessions:
         """A session for a user who has just proven to be that, and its cookie.
 
         `renewing` is the session that the browser had: the same one goes on, with a new cookie,
-        if it is of the same user; else it ends. `InvalidCredentials` if the user was changed
-        since `user` was read.
+        if it is of the same user; else it ends. With `second_factor_due` it goes on when that
+        is done. `InvalidCredentials` if the user was changed since `user` was read.
         """
         now = self._clock()
         session = SignInSession(
@@ -70,25 +68,35 @@ class SignInSessions:
             used_at=now,
             methods=tuple(methods),
             address=actor.address,
-            user_agent=_bounded(user_agent),
+            user_agent=bounded(user_agent),
             second_factor_due=second_factor_due,
         )
-        goes_on = renewing is not None and renewing.user_id == user.id and not second_factor_due
-        if renewing is not None and goes_on:
-            same = {"id": renewing.id, "created_at": renewing.created_at}
-            session = session.model_copy(update=same)
         with self._database.changing() as transaction:
-            if not SessionStore(transaction).is_user_unchanged(user.id, user.password_hash):
+            store = SessionStore(transaction)
+            if not store.is_user_unchanged(user.id, user.password_hash):
                 raise InvalidCredentials("user changed during sign-in", user.id)
             trail = self._trails.begin(transaction, actor.known_as(user.id))
-            if renewing is not None and renewing.user_id != user.id:
-                Ending(transaction, trail, self._clock).session(renewing, with_offline=False)
-            return self._stored(transaction, trail, session, is_new=not goes_on)
+            earlier = self._goes_on(store, renewing)
+            if earlier is not None and earlier.user_id != user.id:
+                Ending(transaction, trail, self._clock).session(earlier, with_offline=False)
+                earlier = None
+            if second_factor_due:
+                return session, self._added(store, session, earlier)
+            if earlier is None:
+                cookie = self._added(store, session)
+            else:
+                session = session.continuing(earlier)
+                cookie = self._replaced(store, session)
+            _note_began(trail, session)
+            return session, cookie
 
     def complete(
         self, session: SignInSession, methods: Sequence[str], actor: Actor
     ) -> tuple[SignInSession, str]:
-        """The session after its second factor, with a new cookie; `InvalidCredentials` if ended."""
+        """The session after its second factor, with a new cookie; `InvalidCredentials` if ended.
+
+        If the browser had a session of the same user, that one goes on.
+        """
         now = self._clock()
         complete = session.model_copy(
             update={
@@ -99,12 +107,19 @@ class SignInSessions:
             }
         )
         with self._database.changing() as transaction:
+            store = SessionStore(transaction)
+            if (earlier := self._continued(store, session)) is not None:
+                complete = complete.continuing(earlier)
+                if not store.delete(session.id):
+                    raise InvalidCredentials("the session has ended", session.user_id)
+            cookie = self._replaced(store, complete)
             trail = self._trails.begin(transaction, actor.known_as(session.user_id))
-            return self._stored(transaction, trail, complete, is_new=False)
+            _note_began(trail, complete)
+            return complete, cookie
 
     def find(self, cookie: str) -> SignInSession | None:
         """The active session of that cookie. Its use is noted, at most once a minute."""
-        session = self._active(cookie)
+        session = self.of_browser(cookie)
         if session is None or session.second_factor_due:
             return None
         now = self._clock()
@@ -115,7 +130,7 @@ class SignInSessions:
 
     def find_second_factor_due(self, cookie: str) -> SignInSession | None:
         """The session of that cookie, if it waits for its second factor."""
-        session = self._active(cookie)
+        session = self.of_browser(cookie)
         return session if session is not None and session.second_factor_due else None
 
     def sign_out(self, session: SignInSession, actor: Actor) -> None:
@@ -130,7 +145,7 @@ class SignInSessions:
         """The active sessions of the user, newest first."""
         with self._database.reading() as transaction:
             sessions = SessionStore(transaction).of_user(user_id)
-        return _active(sessions, self.lifetimes, self._clock)
+        return active(sessions, self.lifetimes, self._clock())
 
     def delete_expired(self) -> None:
         """Delete expired and ended sessions, some at a time."""
@@ -139,31 +154,42 @@ class SignInSessions:
             with self._database.changing() as transaction:
                 more = SessionStore(transaction).delete_expired(self.lifetimes, self._clock())
 
-    def _active(self, cookie: str) -> SignInSession | None:
+    def of_browser(self, cookie: str) -> SignInSession | None:
+        """The active session of that cookie, also if it waits for its second factor."""
         if (digest := self._cookies.digest(cookie)) is None:
             return None
         with self._database.reading() as transaction:
             session = SessionStore(transaction).find(digest)
         return session if session and session.is_active(self.lifetimes, self._clock()) else None
 
-    def _stored(
-        self, transaction: Session, trail: Trail, session: SignInSession, *, is_new: bool
-    ) -> tuple[SignInSession, str]:
-        cookie = self._cookies.new()
-        digest = self._cookies.digest(cookie) or b""
-        store = SessionStore(transaction)
-        if is_new:
-            store.add(session, digest)
-        elif not store.replace(session, digest):
+    def _goes_on(self, store: SessionStore, renewing: SignInSession | None) -> SignInSession | None:
+        if renewing is None or not renewing.second_factor_due:
+            return renewing
+        earlier = self._continued(store, renewing)
+        store.delete(renewing.id)
+        return earlier
+
+    def _continued(self, store: SessionStore, due: SignInSession) -> SignInSession | None:
+        earlier = store.continued(due)
+        is_active = earlier is not None and earlier.is_active(self.lifetimes, self._clock())
+        return earlier if is_active else None
+
+    def _added(
+        self, store: SessionStore, session: SignInSession, continues: SignInSession | None = None
+    ) -> str:
+        cookie, digest = self._new_cookie()
+        store.add(session, digest, continues.id if continues else None)
+        return cookie
+
+    def _replaced(self, store: SessionStore, session: SignInSession) -> str:
+        cookie, digest = self._new_cookie()
+        if not store.replace(session, digest):
             raise InvalidCredentials("the session has ended", session.user_id)
-        if not session.second_factor_due:
-            trail.note(
-                "session.began",
-                session.user_id,
-                session=session.id,
-                methods=list(session.methods),
-            )
-        return session, cookie
+        return cookie
+
+    def _new_cookie(self) -> tuple[str, bytes]:
+        cookie = self._cookies.new()
+        return cookie, self._cookies.digest(cookie) or b""
 
     def _end(self, session: SignInSession, actor: Actor, *, with_offline: bool) -> None:
         with self._database.changing() as transaction:
@@ -172,49 +198,6 @@ class SignInSessions:
         self._ended()
 
 
-class Sessions:
-    """The sessions of users, for operators, within one transaction."""
-
-    def __init__(
-        self,
-        session: Session,
-        trail: Trail,
-        clock: Clock,
-        authority: Authority,
-        lifetimes: SessionLifetimes,
-    ) -> None:
-        self._store = SessionStore(session)
-        self._ending = Ending(session, trail, clock)
-        self._clock = clock
-        self._authority = authority
-        self._lifetimes = lifetimes
-
-    def of_user(self, user_id: str) -> list[SignInSession]:
-        """The active sessions of the user, newest first."""
-        return _active(self._store.of_user(user_id), self._lifetimes, self._clock)
-
-    def get(self, user_id: str, session_id: str) -> SignInSession:
-        for session in self.of_user(user_id):
-            if session.id == session_id:
-                return session
-        raise NotFound("session", session_id)
-
-    def end(self, user_id: str, session_id: str) -> None:
-        """End a session of the user with all its tokens."""
-        session = self.get(user_id, session_id)
-        self._authority.authorize_change(principal=user_id)
-        self._ending.session(session, with_offline=True)
-
-
-def _active(
-    sessions: Sequence[SignInSession], lifetimes: SessionLifetimes, clock: Clock
-) -> list[SignInSession]:
-    now = clock()
-    return [each for each in sessions if each.is_active(lifetimes, now)]
-
-
-def _bounded(user_agent: str | None) -> str | None:
-    """Text from outside, as both databases can keep it."""
-    if user_agent is None:
-        return None
-    return "".join(c for c in user_agent if c.isprintable())[:_MAX_USER_AGENT]
+def _note_began(trail: Trail, session: SignInSession) -> None:
+    methods = list(session.methods)
+    trail.note("session.began", session.user_id, session=session.id, methods=methods)

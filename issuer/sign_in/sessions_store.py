@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, exists, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from issuer.database.counts import read_feed_state
 from issuer.database.store import as_model
@@ -23,15 +23,23 @@ class SessionStore:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def add(self, session: SignInSession, digest: bytes) -> None:
+    def add(self, session: SignInSession, digest: bytes, continues: str | None = None) -> None:
         members = {**dict(session), "methods": list(session.methods)}
         change = read_feed_state(self._session).count
-        self._session.add(SignInSessionRow(**members, digest=digest, change=change))
+        self._session.add(
+            SignInSessionRow(**members, digest=digest, change=change, continues=continues)
+        )
         self._session.flush()
 
     def find(self, digest: bytes) -> SignInSession | None:
         """The session whose cookie has that digest."""
         return self._one(SignInSessionRow.digest == digest)
+
+    def continued(self, session: SignInSession) -> SignInSession | None:
+        """The session that its user goes on with after the second factor."""
+        due = aliased(SignInSessionRow)
+        earlier = select(due.continues).where(due.id == session.id).scalar_subquery()
+        return self._one(SignInSessionRow.id == earlier)
 
     def get(self, user_id: str, session_id: str) -> SignInSession | None:
         row = SignInSessionRow

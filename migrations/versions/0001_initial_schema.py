@@ -432,6 +432,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
         sa.Column("address", sa.String(64), nullable=True),
         sa.Column("user_agent", sa.String(255), nullable=True),
         sa.Column("second_factor_due", sa.Boolean(), nullable=False),
+        sa.Column("continues", sa.String(40), nullable=True),
         sa.Column("change", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["user_id"], ["users.id"], name=op.f("fk_sessions_user_id_users"), ondelete="CASCADE"

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import httpx
 import pytest
 
 from issuer.database.tables import SignInSessionRow
@@ -167,3 +168,52 @@ def test_expired_sessions_are_deleted(alice: Person):
     assert rows(alice.deployment) == 1
     alice.deployment.services.people.sessions.delete_expired()
     assert rows(alice.deployment) == 0
+
+
+def test_a_session_goes_on_after_a_second_factor_with_a_new_cookie(alice: Person, app: App):
+    answer = alice.signs_in_to(app, scope="openid offline_access")
+    sessions = alice.deployment.services.people.sessions
+    due = sign_in(alice.deployment, alice.user_id, second_factor_due=True, renewing=alice.session)
+    assert is_active(alice)
+    session, cookie = sessions.complete(due.session, ("otp", "mfa"), BROWSER)
+    assert session.id == alice.session.id
+    assert session.created_at == alice.session.created_at
+    assert session.methods == ("pwd", "otp", "mfa")
+    assert sessions.find(cookie) == session
+    assert not is_active(alice)
+    assert sessions.of_browser(due.cookie) is None
+    assert [each.id for each in sessions.of_user(alice.user_id)] == [session.id]
+    assert rows(alice.deployment) == 1
+    assert app.refresh(answer.refresh_token).status == httpx.codes.OK
+
+
+def test_a_second_factor_that_is_asked_for_again_continues_the_same_session(alice: Person):
+    sessions = alice.deployment.services.people.sessions
+    person = alice
+    for _ in range(2):
+        person = sign_in(
+            alice.deployment, alice.user_id, second_factor_due=True, renewing=person.session
+        )
+    session, _ = sessions.complete(person.session, ("otp", "mfa"), BROWSER)
+    assert session.id == alice.session.id
+    assert rows(alice.deployment) == 1
+
+
+def test_another_user_ends_the_session_that_a_second_factor_would_continue(alice: Person):
+    due = sign_in(alice.deployment, alice.user_id, second_factor_due=True, renewing=alice.session)
+    bob = sign_in(alice.deployment, alice.deployment.user("bob"), renewing=due.session)
+    assert not is_active(alice)
+    assert is_active(bob)
+    with pytest.raises(InvalidCredentials):
+        alice.deployment.services.people.sessions.complete(due.session, ("otp",), BROWSER)
+
+
+def test_a_session_that_ended_meanwhile_is_not_continued(alice: Person):
+    sessions = alice.deployment.services.people.sessions
+    due = sign_in(alice.deployment, alice.user_id, second_factor_due=True, renewing=alice.session)
+    sessions.end(alice.session, BROWSER)
+    session, cookie = sessions.complete(due.session, ("otp", "mfa"), BROWSER)
+    assert session.id == due.session.id
+    assert sessions.find(cookie) == session
+    with pytest.raises(InvalidCredentials):
+        sessions.complete(alice.session, ("otp",), BROWSER)

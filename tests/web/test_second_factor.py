@@ -41,6 +41,18 @@ def test_a_code_completes_the_sign_in(browser: Browser, phone: AuthenticatorApp)
     assert browser.get("/account").status == httpx.codes.OK
 
 
+def test_signing_in_again_leaves_no_other_session(
+    deployment: Deployment, browser: Browser, alice: str, phone: AuthenticatorApp
+):
+    for _ in range(2):
+        deployment.clock.move(timedelta(minutes=11))
+        page = browser.submit(
+            browser.get("/sign-in", next=ADD), "/sign-in", username="alice", password=PASSWORD
+        )
+        assert browser.submit(browser.follow(page), PAGE, code=phone.code()).location == ADD
+    assert len(deployment.services.people.sessions.of_user(alice)) == 1
+
+
 def test_a_recovery_code_works_once(browser: Browser, phone: AuthenticatorApp):
     code = phone.recovery_codes[0]
     page = browser.follow(browser.sign_in())
