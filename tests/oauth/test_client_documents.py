@@ -1,12 +1,17 @@
 """People sign in through a client that only its metadata document describes."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import pytest
 
+from issuer.audit import Actor
+from issuer.directory import ClientRecord
 from tests.builders import URL, Credentials, Deployment
 from tests.clients.test_documents import CALLBACK, CLIENT, Web
 from tests.drivers import TokenDriver
 from tests.oauth.refreshing import events
-from tests.sign_in.authorizing import BROWSER, App, Person
+from tests.sign_in.authorizing import BROWSER, App, Person, sign_in
 from tests.sign_in.fixtures import SCOPES, alice
 from tests.web.browsing import Browser
 
@@ -106,3 +111,24 @@ def test_a_host_that_is_not_named_is_never_asked(web: Web, app: App, alice: Pers
     evil = App(app.endpoint, Credentials("https://evil.example/client.json", ""), CALLBACK)
     assert alice.visits(evil).status_code == 400
     assert web.asked == []
+
+
+def test_two_people_may_allow_it_at_the_same_moment(
+    deployment: Deployment, app: App, alice: Person, monkeypatch: pytest.MonkeyPatch
+):
+    """Both found that it is not stored: one registers it, and the other finds it then."""
+    bob = sign_in(deployment, deployment.user("bob", roles=["runner"]))
+    flow, both = deployment.services.people.flow, Barrier(2, timeout=10)
+    keep_client = flow._keep_client
+
+    def keep_with_the_other(client: ClientRecord, actor: Actor) -> None:
+        both.wait()
+        keep_client(client, actor)
+
+    monkeypatch.setattr(flow, "_keep_client", keep_with_the_other)
+    with ThreadPoolExecutor(2) as threads:
+        answers = list(
+            threads.map(lambda person: person.allows(app, audience="my-os"), (alice, bob))
+        )
+    assert len(answers) == 2
+    assert len(events(deployment, "client.registered")) == 1
