@@ -59,7 +59,10 @@ def _allowed(request: Request, error: HTTPException) -> dict[str, str]:
         return {}
     settings = request.app.state.administration.settings
     methods = methods_at(
-        request.scope["path"], settings.base_path, has_metrics=settings.metrics_token is not None
+        request.scope["path"],
+        settings.base_path,
+        has_metrics=settings.metrics_token is not None,
+        has_registration=settings.client_registration != "off",
     )
     return {"Allow": ", ".join(methods)} if methods else {}
 

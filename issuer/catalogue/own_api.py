@@ -19,6 +19,7 @@ class OwnApi:
     audience: str
     base_path: str
     has_metrics: bool
+    has_registration: bool
 
     def decide(self, scopes: Iterable[str], method: str, path: str) -> Decision:
         """What the issuer answers to `method path` with a valid token of `scopes`.
@@ -43,7 +44,9 @@ class OwnApi:
     def _routes_at(self, path: str) -> list[OwnRoute]:
         return [
             route
-            for route in own_routes(self.base_path, has_metrics=self.has_metrics)
+            for route in own_routes(
+                self.base_path, has_metrics=self.has_metrics, has_registration=self.has_registration
+            )
             if route.is_at(path)
         ]
 

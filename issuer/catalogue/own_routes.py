@@ -42,9 +42,10 @@ class OwnRoute:
         return path_regex(self.path).fullmatch(path) is not None
 
 
-def own_routes(base_path: str, *, has_metrics: bool) -> Iterator[OwnRoute]:
+def own_routes(base_path: str, *, has_metrics: bool, has_registration: bool) -> Iterator[OwnRoute]:
     """Every route of an issuer with this base path."""
-    public = (*_PUBLIC, *_PAGES, _METRICS) if has_metrics else (*_PUBLIC, *_PAGES)
+    optional = ((_METRICS, has_metrics), (_REGISTRATION, has_registration))
+    public = (*_PUBLIC, *_PAGES, *(route for route, exists in optional if exists))
     for prefix, routes in ((f"{base_path}/admin/v1", _ADMIN_API), (base_path, public)):
         for route in routes:
             if path := prefix + route.path:
@@ -65,9 +66,11 @@ def needs_of(method: str, path: str) -> list[tuple[str, ...]]:
     return [needs or () for needs in found]
 
 
-def methods_at(path: str, base_path: str, *, has_metrics: bool) -> list[str]:
+def methods_at(
+    path: str, base_path: str, *, has_metrics: bool, has_registration: bool
+) -> list[str]:
     """The methods of `path`, for the `Allow` header (RFC 9110 §10.2.1)."""
-    routes = own_routes(base_path, has_metrics=has_metrics)
+    routes = own_routes(base_path, has_metrics=has_metrics, has_registration=has_registration)
     return sorted({method for route in routes if route.is_at(path) for method in route.methods})
 
 
@@ -162,6 +165,12 @@ _PAGES = (
     _route("GET HEAD", "/assets/{digest}/{name}", None),
 )
 
+_REGISTRATION = _route(
+    "OPTIONS POST",
+    "/oauth2/register",
+    None,
+    "ISSUER_CLIENT_REGISTRATION=token requires a token with issuer:clients:register.",
+)
 _METRICS = _route("GET HEAD", "/metrics", None, "It requires the token of ISSUER_METRICS_TOKEN.")
 
 

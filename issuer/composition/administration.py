@@ -103,6 +103,9 @@ class Administration:
 def _explainer(parts: DomainParts) -> Explainer:
     settings, tokens = parts.foundation.settings, parts.tokens
     own_api = OwnApi(
-        settings.url, settings.base_path, has_metrics=settings.metrics_token is not None
+        settings.url,
+        settings.base_path,
+        has_metrics=settings.metrics_token is not None,
+        has_registration=settings.client_registration != "off",
     )
     return Explainer(tokens.directory, tokens.issuer, tokens.any_reader, own_api)

@@ -40,7 +40,9 @@ READ = {200, 201, 204, 403, 404, 409}  # the answers to a request that was under
 
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
 at_any_path = pytest.mark.parametrize(
-    "more_settings", [{"url": url, "metrics_token": "m" * 16} for url in URLS], ids=URLS
+    "more_settings",
+    [{"url": url, "metrics_token": "m" * 16, "client_registration": "open"} for url in URLS],
+    ids=URLS,
 )
 
 
@@ -198,7 +200,9 @@ def test_an_unknown_route_or_method_is_404_or_405_for_every_caller(
 @at_any_path
 def test_every_line_is_about_an_existing_route(deployment: Deployment):
     there = routes_of(deployment)
-    for route in own_routes(deployment.services.settings.base_path, has_metrics=True):
+    for route in own_routes(
+        deployment.services.settings.base_path, has_metrics=True, has_registration=True
+    ):
         taken = [methods for path, methods in there.items() if route.is_at(path)]
         assert route.methods <= set().union(*taken) or "docs-assets" in route.path, route
 
