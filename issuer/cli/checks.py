@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from issuer.clients.documents import ALL_HOSTS
+from issuer.clients.registrations import MAX_CLIENTS
 from issuer.clock import Clock
 from issuer.composition import KeyParts, UnitOfWork
 from issuer.database import Database
@@ -122,6 +124,19 @@ def of_key_policy(policy: KeyPolicy) -> Finding:
         )
         return Finding("key policy", "warning", message)
     return Finding("key policy", "ok", "Rotation policy is OK.")
+
+
+def of_client_registration(work: UnitOfWork, settings: Settings) -> Iterator[Finding]:
+    """Which clients come without an administrator."""
+    count, mode = work.registrations.count(), settings.client_registration
+    if count or mode == "open":
+        message = f"{count} of at most {MAX_CLIENTS:,} clients have registered themselves."
+        if mode == "open":
+            message = f"Open to everybody. {message}"
+        yield Finding("client registration", "note", message)
+    if ALL_HOSTS in settings.client_metadata_hosts:
+        message = "Client metadata documents of every host are accepted."
+        yield Finding("client metadata hosts", "note", message)
 
 
 def of_administrator(work: UnitOfWork, settings: Settings) -> Finding:

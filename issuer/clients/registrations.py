@@ -39,6 +39,10 @@ class Registrations:
                 raise Unavailable("Too many clients have registered themselves.", retry_after=60)
         return self._clients.register(fields, RegisteredBy.REGISTRATION)
 
+    def count(self) -> int:
+        """How many clients have registered themselves."""
+        return self._store.count_registered()
+
     def delete_unused(self) -> int:
         """Delete some of the clients that were not used for long; how many."""
         return self._delete(self._store.unused_since(self._clock() - UNUSED_FOR, _AT_ONCE))

@@ -53,6 +53,14 @@ def test_a_url_without_tls_is_a_warning(tmp_path: Path):
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_clients_that_come_by_themselves_are_noted(cli: Cli):
+    cli = cli.with_environment(ISSUER_CLIENT_REGISTRATION="open", ISSUER_CLIENT_METADATA_HOSTS="*")
+    findings = verdicts(cli)
+    assert findings["client registration"] == findings["client metadata hosts"] == "note"
+    assert "Open to everybody. 0 of at most 10,000 clients" in cli.done("doctor", "--json")
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_what_others_can_read_is_a_problem(cli: Cli, data_dir: Path):
     (data_dir / "notes.txt").touch(0o644)
     result = cli("doctor")
