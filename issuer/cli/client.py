@@ -2,7 +2,7 @@
 
 from itertools import product
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -51,6 +51,9 @@ _ROLES_AT_AUDIENCES = Annotated[
         help="Assign this role at each --audience. Repeatable.",
         autocompletion=completion.roles,
     ),
+]
+_PUBLIC = Annotated[
+    bool, typer.Option("--public", help="It has no secret: short for --auth-method none.")
 ]
 _GRANTS = f"Grant types that it may use: {', '.join(GrantType)}. Repeatable."
 _OPTIONS = {
@@ -112,6 +115,16 @@ _OPTIONS = {
 }
 
 
+def _complete(values: dict[str, Any]) -> None:
+    """`--public`, and the grants of a client to which people return."""
+    if values.pop("public"):
+        if values["token_endpoint_auth_method"] not in {None, AuthMethod.NONE}:
+            raise typer.BadParameter("--public and --auth-method contradict each other")
+        values["token_endpoint_auth_method"] = AuthMethod.NONE
+    if values["redirect_uris"] and not values["grant_types"]:
+        values["grant_types"] = [GrantType.AUTHORIZATION_CODE, GrantType.REFRESH_TOKEN]
+
+
 def _assign(work: UnitOfWork, created: NewClient, roles: list[str] | None) -> None:
     if roles and not created.audiences:
         raise typer.BadParameter("--role needs an --audience, at which it is assigned")
@@ -139,17 +152,22 @@ commands.show(
 )
 commands.create(
     {"client_id": _ID, "name": Name, "audiences": _AUDIENCES, "roles": _ROLES_AT_AUDIENCES}
-    | _OPTIONS,
+    | _OPTIONS
+    | {"public": _PUBLIC},
     """Create a client and show its first secret once.
+
+    With --redirect-uri its grant types are authorization_code and refresh_token, unless
+    --grant-type names others; without, client_credentials.
 
     Examples:
 
       issuer client create ci-bot --audience my-os --role web-runner
       issuer client create web --audience my-os --grant-type password
-      issuer client create app --grant-type authorization_code --redirect-uri https://app.example/cb
+      issuer client create app --public --redirect-uri https://app.example/cb
       issuer client create --audience my-os --access-token-ttl 5m --json
     """,
     then=_assign,
+    complete=_complete,
 )
 commands.update(
     _OPTIONS,

@@ -53,12 +53,18 @@ class CollectionCommands:
         members: Mapping[str, Any],
         text: str,
         then: Callable[..., None] | None = None,
+        complete: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
-        """`members` are arguments and options by name; `then` gets those of no member."""
+        """`members` are arguments and options by name; `then` gets those of no member.
+
+        `complete` may change the values before, and take options out.
+        """
 
         def run(as_json: bool, **values: Any) -> None:
+            if complete is not None:
+                complete(values)
             fields = self.resource_type.fields
-            others = {name: values.pop(name) for name in members if name not in fields.model_fields}
+            others = {name: values.pop(name) for name in values.keys() - fields.model_fields}
             with changing() as work:
                 collection = work.collection(self.resource_type)
                 created = collection.create(fields.read(given(**values)))

@@ -171,6 +171,20 @@ def test_a_client_for_people_is_created_and_changed(cli: Cli, ci_bot: dict[str, 
     assert "redirect_uris" in refused.sentence
 
 
+def test_a_client_with_a_redirect_uri_is_for_people(cli: Cli):
+    uri = ["--redirect-uri", "http://127.0.0.1/callback"]
+    made = cli.json("client", "create", "app", "--public", *uri)
+    assert made["grant_types"] == ["authorization_code", "refresh_token"]
+    assert made["token_endpoint_auth_method"] == "none"
+    assert "client_secret" not in made
+    named = cli.json("client", "create", "b", *uri, "--grant-type", "authorization_code")
+    assert named["grant_types"] == ["authorization_code"]
+    assert cli.json("client", "create", "c")["grant_types"] == ["client_credentials"]
+    both = ["--public", "--auth-method", "client_secret_basic"]
+    assert cli("client", "create", "d", *uri, *both).status == 2
+    assert "no client" in cli("client", "show", "d").sentence
+
+
 def test_a_metadata_document_can_be_pinned(cli: Cli, tmp_path: Path):
     url, file = "https://app.example/client.json", tmp_path / "client.json"
     document = {"client_id": url, "redirect_uris": ["https://app.example/callback"]}
