@@ -22,14 +22,19 @@ class LastUse:
         self._secrets: dict[str, tuple[datetime, str | None]] = {}
         self._clients: dict[str, datetime] = {}
 
-    def note(
-        self, client: ClientRecord, secret: SecretRecord | None, at: datetime, address: str | None
-    ) -> None:
-        """The client was authenticated just now, with its secret if it has one."""
-        with self._lock:
-            if secret is not None:
+    def note(self, secret: SecretRecord | None, at: datetime, address: str | None) -> None:
+        """A client was authenticated just now, with its secret if it has one."""
+        if secret is not None:
+            with self._lock:
                 self._secrets[secret.id] = (at, address)
-            if client.is_self_registered:
+
+    def note_token(self, client: ClientRecord, at: datetime) -> None:
+        """The client got a token just now, so that a person has allowed it something.
+
+        Authentication alone is no use: anybody can register a client and send its id.
+        """
+        if client.is_self_registered:
+            with self._lock:
                 self._clients[client.client_id] = at
 
     def write(self) -> None:

@@ -55,7 +55,7 @@ class CredentialChecks:
         client = self._authentication.from_memory(presented.client_id, presented.secret, now)
         if client is None:
             client = await self.in_pool(self._queries, request.form, self._look_up, presented)
-        self._last_use.note(client.record, client.secret, now, request.form.actor.address)
+        self._last_use.note(client.secret, now, request.form.actor.address)
         return AuthenticatedRequest(request, client.record, client.secret)
 
     async def in_pool(

@@ -88,6 +88,7 @@ class TokenEndpoint:
         except OAuth2Error as error:
             await self._refusals.audit("token.refused", error, actor)
             return OAuthResponse.refusing(error)
+        self._last_use.note_token(issued.granted.client, issued.at)
         self._metrics.token_issued(issued.granted.grant_type)
         return OAuthResponse.issuing(issued.access_token, issued.refresh_token, issued.id_token)
 
@@ -97,7 +98,7 @@ class TokenEndpoint:
         if (granted := self._cache.find(form, now)) is None:
             return None
         note_client(granted.client.client_id)
-        self._last_use.note(granted.client, granted.secret, now, form.actor.address)
+        self._last_use.note(granted.secret, now, form.actor.address)
         actor = form.actor.known_as(granted.client.client_id)
         outcome = await self._audited(self._issue_granted(granted, actor, now))
         return outcome if isinstance(outcome, IssuedToken) else None

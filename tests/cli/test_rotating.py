@@ -37,7 +37,7 @@ def use(cli: Cli) -> Use:
             assert client is not None
             (secret,) = (each for each in client.secrets if each.id == secret_id)
             at = datetime.now(UTC) - ago
-            composition.tokens.last_use.note(client, secret, at, "10.0.0.7")
+            composition.tokens.last_use.note(secret, at, "10.0.0.7")
             composition.tokens.last_use.write()
 
     return use

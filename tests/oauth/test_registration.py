@@ -343,6 +343,21 @@ def test_a_flood_takes_only_places_of_clients_that_were_never_used(deployment: D
         assert not work.clients.exists(third)
 
 
+def test_a_client_that_only_sends_its_id_is_not_used(
+    deployment: Deployment, token_endpoint: TokenDriver
+):
+    """Else a flood would keep the places of its clients."""
+    with deployment.changing() as work:
+        public = read_client_metadata({**BODY, "token_endpoint_auth_method": "none"})
+        client_id = work.registrations.register(public).client_id
+    form = {"grant_type": "refresh_token", "client_id": client_id, "refresh_token": "none"}
+    assert token_endpoint.post(data=form).error == "invalid_grant"
+    deployment.services.tokens.last_use.write()
+    with deployment.changing() as work:
+        never_used = work.clients._store.never_used(deployment.clock() + NEW_FOR, 10)
+    assert never_used == [client_id]
+
+
 def test_a_client_that_is_not_used_for_90_days_is_deleted(deployment: Deployment):
     with deployment.changing() as work:
         used, unused = (work.registrations.register(fields()).client_id for _ in range(2))
@@ -373,9 +388,9 @@ def fields() -> ClientFields:
 
 
 def note_use(deployment: Deployment, client_id: str) -> None:
-    """As the token endpoint does when the client has authenticated."""
+    """As the token endpoint does when the client got a token."""
     tokens = deployment.services.tokens
     client = tokens.directory.load_client(client_id)
     assert client is not None
-    tokens.last_use.note(client, client.secrets[0], deployment.clock(), None)
+    tokens.last_use.note_token(client, deployment.clock())
     tokens.last_use.write()
