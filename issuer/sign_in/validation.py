@@ -27,6 +27,7 @@ KeepClient: TypeAlias = Callable[[ClientRecord, Actor], None]
 FindClient: TypeAlias = Callable[[str], ClientRecord | None]
 
 _MAX_SHOWN = 500
+_MAX_STATE = 1_024
 
 
 class Validation:
@@ -51,7 +52,8 @@ class Validation:
     ) -> tuple[AuthorizationRequest, str] | Redirection | RequestProblem:
         """The request and its sealed form.
 
-        A `RequestProblem` where client or redirect URI are wrong, and for clients that registered
+        A `RequestProblem` where client or redirect URI are wrong or `state`, which every redirect
+        must repeat, is too long, and for clients that registered
         themselves: until a person has acted, their redirect URIs are not trusted.
         """
         names = Counter(name for name, _ in pairs)
@@ -59,6 +61,8 @@ class Validation:
         client = self._client(names, given)
         if isinstance(client, RequestProblem):
             return client
+        if len(given.get("state", "")) > _MAX_STATE:
+            return _problem("The parameter state is too long.", "state", "RFC 6749 §4.1.1")
         redirect_uri = given["redirect_uri"]
         try:
             parameters.require_single(names)

@@ -84,6 +84,24 @@ def test_every_other_error_is_a_redirect(deployment: Deployment, app: App):
     assert "set-cookie" not in response.headers
 
 
+def test_a_state_that_is_too_long_is_not_sent_back(deployment: Deployment, app: App):
+    """RFC 6749 §4.1.2.1: a redirect would have to repeat it."""
+    longest = visit(deployment, app.request(state="s" * 1024, code_challenge_method="plain"))
+    assert returned(longest)["state"] == "s" * 1024
+    response = visit(deployment, app.request(state="s" * 1025))
+    assert response.status_code == 400
+    assert "location" not in response.headers
+    assert "s" * 100 not in response.text
+
+
+def test_parameters_that_are_too_long_together_are_refused_with_the_state(
+    deployment: Deployment, app: App
+):
+    response = visit(deployment, app.request(state="one", nonce="n" * 3000))
+    assert returned(response)["error"] == "invalid_request"
+    assert returned(response)["state"] == "one"
+
+
 def test_a_query_that_cannot_be_read_is_a_page(deployment: Deployment, app: App):
     response = visit(deployment, "client_id=%ff")
     assert response.status_code == 400
