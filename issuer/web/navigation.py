@@ -62,6 +62,7 @@ class Navigation:
             case ConsentNeeded():
                 return self._site.to("/consent", request=visit.request_id)
             case RequestProblem():
+                log.info("authorization_refused", error=step.error, reason=step.sentence)
                 return request_problem(self._site.pages, step)
             case Redirection():
                 if step.error:
@@ -98,7 +99,6 @@ def problem_page(pages: Pages) -> Callable[[Request, RequestProblem], Response]:
 
 def request_problem(pages: Pages, problem: RequestProblem) -> Response:
     """The page for an error that no redirect can be trusted with."""
-    log.info("authorization_page", error=problem.error, reason=problem.sentence)
     host = urlsplit(problem.return_to).netloc if problem.return_to else ""
     page = ProblemPage(
         heading="This application cannot sign you in",

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from sqlalchemy import func, select
+from structlog.testing import capture_logs
 
 from issuer.database.tables import AuthorizationCodeRow, Base
 from tests.builders import URL, Deployment
@@ -75,6 +76,12 @@ def test_an_unknown_client_or_redirect_uri_is_a_page_with_status_400(
     assert response.status_code == 400
     assert "location" not in response.headers
     assert "set-cookie" not in response.headers
+
+
+def test_a_refusal_on_a_page_is_logged_once(deployment: Deployment, app: App):
+    with capture_logs() as logged:
+        visit(deployment, app.request(redirect_uri="https://x.example"))
+    assert [each["event"] for each in logged] == ["authorization_refused"]
 
 
 def test_every_other_error_is_a_redirect(deployment: Deployment, app: App):
