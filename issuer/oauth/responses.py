@@ -12,7 +12,7 @@ from issuer.oauth.errors import TOO_MANY_REQUESTS
 from issuer.tokens import AccessToken
 
 # Scripts of any origin may read the answers: they send no cookies (Fetch §3.2).
-_FOR_ANY_ORIGIN = (
+FOR_ANY_ORIGIN = (
     ("Access-Control-Allow-Origin", "*"),
     ("Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate, X-Request-Id"),
 )
@@ -64,5 +64,5 @@ class OAuthResponse:
 
 @lru_cache(64)
 def _encoded(*headers: tuple[str, str]) -> tuple[tuple[bytes, bytes], ...]:
-    everything = (*headers, *_FOR_ANY_ORIGIN)
+    everything = (*headers, *FOR_ANY_ORIGIN)
     return tuple((name.lower().encode(), value.encode()) for name, value in everything)

@@ -31,6 +31,7 @@ from issuer.oauth.metadata import (
 )
 from issuer.oauth.overload import Rounds
 from issuer.oauth.registration import REGISTRATION_PATH, RegistrationEndpoint
+from issuer.oauth.responses import FOR_ANY_ORIGIN
 from issuer.oauth.revocation import Revocation
 from issuer.oauth.revocation_feed import FEED_PATH, RevocationFeedEndpoint
 from issuer.oauth.token_endpoint import TokenEndpoint
@@ -158,5 +159,9 @@ class Only:
         return JSONResponse(
             {"error": "invalid_request", "error_description": f"Use {self._methods[0]}."},
             405,
-            headers={"Allow": ", ".join(self._methods), "Cache-Control": "no-store"},
+            headers={
+                "Allow": ", ".join(self._methods),
+                "Cache-Control": "no-store",
+                **(dict(FOR_ANY_ORIGIN) if self._is_for_scripts else {}),
+            },
         )

@@ -182,12 +182,16 @@ def test_scripts_of_any_origin_may_call(deployment: Deployment, path: str):
     refused = deployment.http.post(path, data={"x": "1"}, headers={"Origin": "https://a.example"})
     assert refused.status_code >= 400
     assert refused.headers["access-control-allow-origin"] == "*"
+    other_method = deployment.http.put(path, headers={"Origin": "https://a.example"})
+    assert other_method.status_code == 405
+    assert other_method.headers["access-control-allow-origin"] == "*"
 
 
 @pytest.mark.parametrize("path", ["/oauth2/authorize", "/oauth2/logout", "/oauth2/introspect"])
 def test_no_script_may_read_what_people_are_sent_to(deployment: Deployment, path: str):
     preflight = deployment.http.options(path, headers={"Origin": "https://app.example"})
     assert preflight.status_code == 405
+    assert "access-control-allow-origin" not in preflight.headers
     if path != "/oauth2/introspect":  # where a secret is needed, which no script has
         answer = deployment.http.get(path, headers={"Origin": "https://app.example"})
         assert "access-control-allow-origin" not in answer.headers
