@@ -10,6 +10,7 @@ from issuer.directory import UserRecord
 from issuer.errors import InvalidCredentials, TooManyRequests
 from issuer.sign_in.authorization_request import AuthorizationRequest
 from issuer.sign_in.outcomes import SignInNeeded
+from issuer.sign_in.session import SignInSession
 from issuer.web.applications import application_of
 from issuer.web.navigation import Navigation, RequestGone
 from issuer.web.sessions import Beginning
@@ -56,11 +57,21 @@ class SignInEndpoint(PageEndpoint):
             return self.site.to(visit.next or "/account")
         if _SWITCH in visit.query:
             session = None
-        known = self.parts.directory.load_user(session.user_id) if session else None
-        hint = request.login_hint if request and request.login_hint else ""
         notice = _AGAIN if visit.next and session else ""
-        username = known.username if known else hint
+        username = self._expected_username(request, session)
         return self.page(visit, SignInPage(form=self.form(visit), username=username, notice=notice))
+
+    def _expected_username(
+        self, request: AuthorizationRequest | None, session: SignInSession | None
+    ) -> str:
+        """Whom the application wants (OpenID Connect Core §3.1.2.1), else who is signed in."""
+        user_id = request.expected_user_id if request else None
+        if user_id is None and request and request.login_hint:
+            return request.login_hint
+        if user_id is None and session:
+            user_id = session.user_id
+        user = self.parts.directory.load_user(user_id) if user_id else None
+        return user.username if user else ""
 
     async def submit(self, visit: Visit, form: Mapping[str, str]) -> Response:
         if form.get("decision") == "deny":

@@ -13,7 +13,7 @@ from issuer.web.forms import AntiForgery, Refusal
 from issuer.web.visit import Visit
 from tests.builders import PASSWORD, URL, Deployment
 from tests.oauth.refreshing import events
-from tests.sign_in.authorizing import App, returned
+from tests.sign_in.authorizing import App, returned, sign_in
 from tests.web.browsing import Browser, PageSeen
 
 WRONG = "Wrong user name or password."
@@ -198,6 +198,22 @@ def test_two_tabs_are_two_requests(browser: Browser, alice: str, app: App):
     assert returned(done.response)["state"] == "one"
     again = browser.get(second.location)
     assert returned(again.response)["state"] == "two"
+
+
+def test_the_name_is_that_of_the_user_whom_the_application_wants(
+    deployment: Deployment, browser: Browser, alice: str, app: App
+):
+    def username(**wanted: str) -> str:
+        asked = browser.get("/oauth2/authorize", **app.request(prompt="login", **wanted))
+        return browser.follow(asked).form("/sign-in").fields["username"]
+
+    bob = sign_in(deployment, deployment.user("bob", ["reader"]))
+    hint = bob.signs_in_to(app, scope="openid agents:read").body["id_token"]
+    browser.sign_in()
+    deployment.clock.move(timedelta(minutes=1))
+    assert username() == "alice"
+    assert username(login_hint="carol") == "carol"
+    assert username(id_token_hint=hint) == "bob"
 
 
 def test_leaving_the_page_tells_the_application(
