@@ -6,6 +6,7 @@ no count may go down. Labels have few, fixed values: none comes from a caller.
 
 import os
 from collections.abc import Iterable, Iterator
+from itertools import product
 
 from prometheus_client import (
     CollectorRegistry,
@@ -26,10 +27,16 @@ from issuer.errors import ConfigurationError
 from issuer.keys import Keyring
 from issuer.keys.counting import come_into_each_state, in_each_state
 from issuer.keys.schedule import active, retires_at
-from issuer.metrics import FOLDER_OF_WORKERS, TOO_MANY_REQUESTS, Metrics
-from issuer.vocabulary import ErrorCode
+from issuer.metrics import FOLDER_OF_WORKERS, METHODS, OUTCOMES, TOO_MANY_REQUESTS, Metrics
+from issuer.vocabulary import AuthorizationErrorCode, ErrorCode
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_AT_AUTHORIZATION = [
+    *AuthorizationErrorCode,
+    ErrorCode.SERVER_ERROR,
+    ErrorCode.TEMPORARILY_UNAVAILABLE,
+]
+_AT_REGISTRATION = [*ErrorCode, "invalid_token", "insufficient_scope", TOO_MANY_REQUESTS]
 
 
 class PrometheusMetrics(Metrics):
@@ -47,15 +54,43 @@ class PrometheusMetrics(Metrics):
             ["grant_type"],
             registry=counting,
         )
-        refused = Counter(
-            "issuer_token_requests_refused",
-            "Token requests refused, by the error in the answer.",
-            ["error"],
-            registry=counting,
-        )
         # With a series that starts at 0, the first event is an increase.
         self._issued = {each: issued.labels(each) for each in grant_types}
-        self._refused = {each: refused.labels(each) for each in (*ErrorCode, TOO_MANY_REQUESTS)}
+        self._refused = _Refusals(
+            "issuer_token_requests_refused",
+            "Token requests refused, by the error in the answer.",
+            [*ErrorCode, TOO_MANY_REQUESTS],
+            counting,
+        )
+        checks = Counter(
+            "issuer_sign_in_checks",
+            "Passwords, passkeys and codes checked by the sign-in pages.",
+            ["method", "outcome"],
+            registry=counting,
+        )
+        self._checks = {each: checks.labels(*each) for each in product(METHODS, OUTCOMES)}
+        self._codes = Counter(
+            "issuer_authorization_codes_issued",
+            "Authorization codes issued.",
+            registry=counting,
+        )
+        self._authorizations_refused = _Refusals(
+            "issuer_authorization_requests_refused",
+            "Authorization requests refused, by the error.",
+            _AT_AUTHORIZATION,
+            counting,
+        )
+        self._registered = Counter(
+            "issuer_clients_registered",
+            "Clients that have registered themselves.",
+            registry=counting,
+        )
+        self._registrations_refused = _Refusals(
+            "issuer_client_registrations_refused",
+            "Client registrations refused, by the error in the answer.",
+            _AT_REGISTRATION,
+            counting,
+        )
         self._took = Histogram(
             "issuer_token_request_duration_seconds",
             "Time to answer a token request, without the delay after wrong credentials.",
@@ -68,8 +103,22 @@ class PrometheusMetrics(Metrics):
         self._issued[grant_type].inc()
 
     def token_refused(self, error: str) -> None:
-        known = self._refused.get(error, self._refused[ErrorCode.SERVER_ERROR])
-        known.inc()
+        self._refused.count(error)
+
+    def sign_in_checked(self, method: str, outcome: str) -> None:
+        self._checks[method, outcome].inc()
+
+    def authorization_answered(self, error: str) -> None:
+        if error:
+            self._authorizations_refused.count(error)
+        else:
+            self._codes.inc()
+
+    def client_registered(self) -> None:
+        self._registered.inc()
+
+    def registration_refused(self, error: str) -> None:
+        self._registrations_refused.count(error)
 
     def token_request_took(self, seconds: float) -> None:
         self._took.observe(seconds)
@@ -77,6 +126,19 @@ class PrometheusMetrics(Metrics):
     def exposition(self) -> bytes:
         """All of it, in the text format 0.0.4."""
         return generate_latest(self._registry)
+
+
+class _Refusals:
+    """A counter by error. An error that is none of `errors` counts as `server_error`."""
+
+    def __init__(
+        self, name: str, text: str, errors: Iterable[str], registry: CollectorRegistry | None
+    ) -> None:
+        counter = Counter(name, text, ["error"], registry=registry)
+        self._of = {error: counter.labels(error) for error in errors}
+
+    def count(self, error: str) -> None:
+        self._of.get(error, self._of[ErrorCode.SERVER_ERROR]).inc()
 
 
 class _SigningKeys(Collector):

@@ -135,7 +135,7 @@ def test_every_metric_has_a_help_text(scraper: Scraper):
         for family in text_string_to_metric_families(scraper.text())
         if family.name.startswith("issuer_")
     ]
-    assert len(families) == 6
+    assert len(families) == 11
     assert all(family.documentation.endswith(".") for family in families)
 
 

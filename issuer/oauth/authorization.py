@@ -6,12 +6,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from issuer.audit import Actor
+from issuer.composition.people import PeopleParts
+from issuer.cookies import Cookies
 from issuer.http import caller
 from issuer.logs import note_client
-from issuer.oauth.browser_endpoint import BrowserEndpoint, log, see_other
+from issuer.metrics import Metrics
+from issuer.oauth.browser_endpoint import BrowserEndpoint, ProblemPage, log, see_other
 from issuer.sign_in.authorization_request import AuthorizationRequest
 from issuer.sign_in.outcomes import ConsentNeeded, Redirection, RequestProblem, SignInNeeded
 from issuer.sign_in.session import SignInSession
+from issuer.workers import WorkerPool
 
 AUTHORIZATION_PATH = "/oauth2/authorize"
 _COOKIE = "request-"
@@ -25,11 +29,24 @@ class AuthorizationEndpoint(BrowserEndpoint):
 
     EVENT = "authorization_refused"
 
+    def __init__(
+        self,
+        people: PeopleParts,
+        base_url: str,
+        queries: WorkerPool,
+        cookies: Cookies,
+        problem_page: ProblemPage,
+        metrics: Metrics,
+    ) -> None:
+        super().__init__(people, base_url, queries, cookies, problem_page)
+        self._metrics = metrics
+
     async def _answer(self, request: Request, parameters: Sequence[tuple[str, str]]) -> Response:
         outcome = await self._queries.run(self._decided, request, parameters, caller(request))
         if isinstance(outcome, RequestProblem):
             return self._page(request, outcome)
         if isinstance(outcome, Redirection):
+            self._metrics.authorization_answered(outcome.error)
             if outcome.error:
                 log.info(self.EVENT, error=outcome.error)
             return see_other(outcome.url)
@@ -48,6 +65,10 @@ class AuthorizationEndpoint(BrowserEndpoint):
         session: SignInSession | None = self._session(request)
         step = self._people.flow.next_step(authorization_request, session, actor)
         return step if isinstance(step, Redirection | RequestProblem) else (step, sealed)
+
+    def _page(self, request: Request, problem: RequestProblem) -> Response:
+        self._metrics.authorization_answered(problem.error)
+        return super()._page(request, problem)
 
     def _to_page(
         self, request: Request, page: str, authorization_request: AuthorizationRequest, sealed: str

@@ -13,6 +13,7 @@ from issuer.composition import Administration
 from issuer.errors import InvalidCredentials, InvalidField, TooManyRequests, Unavailable
 from issuer.http import caller, values_of
 from issuer.http_forms import InvalidForm, receive_json
+from issuer.metrics import TOO_MANY_REQUESTS, Metrics
 from issuer.network import network_of
 from issuer.oauth.bearer import BearerError
 from issuer.oauth.endpoint_parts import EndpointParts
@@ -29,8 +30,14 @@ class RegistrationEndpoint:
     """Anybody may register, or callers with an initial access token (§3)."""
 
     def __init__(
-        self, parts: EndpointParts, administration: Administration, *, needs_token: bool
+        self,
+        parts: EndpointParts,
+        administration: Administration,
+        metrics: Metrics,
+        *,
+        needs_token: bool,
     ) -> None:
+        self._metrics = metrics
         self._administration = administration
         self._changes = parts.tokens.changes
         self._refusals = parts.refusals
@@ -48,7 +55,11 @@ class RegistrationEndpoint:
             answer = await self._answer(http_request)
         except Unavailable as error:
             answer = OAuthResponse.refusing(unavailable(error))
-        if answer.error is not None:
+        if answer.error is None:
+            self._metrics.client_registered()
+        else:
+            label = TOO_MANY_REQUESTS if answer.is_too_many_requests else answer.error.error
+            self._metrics.registration_refused(label)
             await self._refusals.log("registration_refused", answer.error, arrived_at)
             await self._rounds.pace(answer.status, caller(http_request).address)
         return answer

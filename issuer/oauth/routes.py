@@ -81,11 +81,11 @@ def protocol_routes(
     base, read = settings.base_path, ("GET", "HEAD")
     pages = (settings.base_url, people, Cookies(settings.url), problem_page)
     return [
-        _page(base + AUTHORIZATION_PATH, AuthorizationEndpoint(parts.people, *pages)),
+        _page(base + AUTHORIZATION_PATH, AuthorizationEndpoint(parts.people, *pages, metrics)),
         _page(base + LOGOUT_PATH, LogoutEndpoint(parts.people, *pages)),
         _route(base + USER_INFO_PATH, UserInfoEndpoint(tokens, queries), "GET", "POST"),
         _route(base + TOKEN_PATH, token_endpoint, "POST"),
-        *_registration(parts, shared),
+        *_registration(parts, shared, metrics),
         *(
             _route(
                 base + endpoint.PATH,
@@ -101,12 +101,14 @@ def protocol_routes(
     ]
 
 
-def _registration(parts: ProtocolParts, shared: EndpointParts) -> list[Route]:
+def _registration(parts: ProtocolParts, shared: EndpointParts, metrics: Metrics) -> list[Route]:
     """The registration endpoint, unless it is off."""
     mode = parts.settings.client_registration
     if mode == "off":
         return []
-    endpoint = RegistrationEndpoint(shared, parts.administration, needs_token=mode == "token")
+    endpoint = RegistrationEndpoint(
+        shared, parts.administration, metrics, needs_token=mode == "token"
+    )
     return [_route(parts.settings.base_path + REGISTRATION_PATH, endpoint, "POST")]
 
 

@@ -63,8 +63,10 @@ class Navigation:
                 return self._site.to("/consent", request=visit.request_id)
             case RequestProblem():
                 log.info("authorization_refused", error=step.error, reason=step.sentence)
+                self._site.metrics.authorization_answered(step.error)
                 return request_problem(self._site.pages, step)
             case Redirection():
+                self._site.metrics.authorization_answered(step.error)
                 if step.error:
                     log.info("authorization_refused", error=step.error)
                 response = see_other(step.url)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from starlette.responses import JSONResponse, Response
 
 from issuer.errors import InvalidCredentials, InvalidField, NotAllowed
+from issuer.metrics import PASSKEY
 from issuer.sign_in.invitations import Invitation
 from issuer.sign_in.passkey_sign_in import PasskeyUse
 from issuer.sign_in.passkeys import Answer, NewPasskey
@@ -65,6 +66,7 @@ class PasskeySignInEndpoint(SignInEndpoint, AsksForPasskey):
     """A passkey alone: the user name is not asked for."""
 
     PATH, PAGE = "/passkeys/sign-in", SignInEndpoint.PATH
+    METHOD = PASSKEY
 
     def options(self, visit: Visit) -> str | None:
         return self.parts.factors.passkey_sign_in.begin(visit.browser)
@@ -90,6 +92,7 @@ class PasskeySecondFactorEndpoint(SecondFactorEndpoint, AsksForPasskey):
     """A passkey after the password."""
 
     PATH, PAGE = "/passkeys/second-factor", SecondFactorEndpoint.PATH
+    METHOD = PASSKEY
     WRONG = _WRONG
 
     def options(self, visit: Visit) -> str | None:

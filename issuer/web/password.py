@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from issuer.directory import UserRecord
 from issuer.errors import InvalidCredentials, InvalidField, TooManyRequests
+from issuer.metrics import PASSWORD
 from issuer.sign_in.session import SignInSession
 from issuer.users import NewPassword
 from issuer.web.account import OwnPageEndpoint
@@ -64,7 +65,7 @@ class PasswordEndpoint(OwnPageEndpoint):
             return authenticate(user.username, password, visit.actor, may_wait=may_wait)
 
         try:
-            await self.site.checks.checked(visit.request, check)
+            await self.site.checks.checked(visit.request, PASSWORD, check)
         except InvalidCredentials:
             raise InvalidField("password", "This is not your current password.") from None
 

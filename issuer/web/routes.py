@@ -6,6 +6,7 @@ from starlette.routing import Route
 
 from issuer.composition.web import WebParts
 from issuer.cookies import Cookies
+from issuer.metrics import Metrics
 from issuer.rate_limits import RateLimits
 from issuer.web.account import AccountEndpoint, EndSessionEndpoint, WithdrawConsentEndpoint
 from issuer.web.assets import asset
@@ -42,7 +43,12 @@ from issuer.workers import WorkerPool
 
 
 def web_routes(
-    parts: WebParts, pages: Pages, queries: WorkerPool, passwords: WorkerPool, limits: RateLimits
+    parts: WebParts,
+    pages: Pages,
+    queries: WorkerPool,
+    passwords: WorkerPool,
+    limits: RateLimits,
+    metrics: Metrics,
 ) -> list[Route]:
     """Every page and the files that pages use."""
     settings, audit = parts.settings, parts.audit
@@ -51,8 +57,9 @@ def web_routes(
         pages,
         Cookies(settings.url),
         AntiForgery(parts.anti_forgery_key, settings.url),
-        SignInChecks(passwords, limits, audit.writer, audit.refusals, parts.clock),
+        SignInChecks(passwords, limits, audit.writer, audit.refusals, parts.clock, metrics),
         queries,
+        metrics,
     )
     navigation = Navigation(site)
     beginning = Beginning(site, navigation)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from starlette.responses import Response
 
 from issuer.errors import InvalidCredentials, InvalidField, NotFound, TooManyRequests
+from issuer.metrics import CODE
 from issuer.sign_in.session import SignInSession
 from issuer.web.factors import authenticator_page, authenticator_page_again
 from issuer.web.navigation import Navigation
@@ -35,6 +36,7 @@ class SecondFactorEndpoint(DueEndpoint):
     """Guesses are limited by the policy for passwords; every wrong code looks the same."""
 
     PATH = "/sign-in/second-factor"
+    METHOD = CODE
     WRONG = "This code is not valid now."
 
     def show(self, visit: Visit) -> Response:
@@ -52,7 +54,7 @@ class SecondFactorEndpoint(DueEndpoint):
             return self.methods(due, visit, form, may_wait=may_wait)
 
         try:
-            methods = await self.site.checks.checked(visit.request, check)
+            methods = await self.site.checks.checked(visit.request, self.METHOD, check)
             return await self.site.queries.run(self._complete, visit, due, methods)
         except InvalidCredentials:
             return await self.site.queries.run(self._refuse, visit, due, self.WRONG, 400)

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from issuer.directory import UserRecord
 from issuer.errors import InvalidCredentials, TooManyRequests
+from issuer.metrics import PASSWORD
 from issuer.sign_in.authorization_request import AuthorizationRequest
 from issuer.sign_in.outcomes import SignInNeeded
 from issuer.sign_in.session import SignInSession
@@ -33,6 +34,7 @@ class SignInEndpoint(PageEndpoint):
     """One answer and one duration for every wrong user name or password."""
 
     PATH = "/sign-in"
+    METHOD = PASSWORD
 
     def __init__(self, site: Site, navigation: Navigation, beginning: Beginning) -> None:
         super().__init__(site)
@@ -96,7 +98,7 @@ class SignInEndpoint(PageEndpoint):
     ) -> Response:
         """`begin` a session with what `check` gives; the page `wrong` if that fails."""
         try:
-            checked = await self.site.checks.checked(visit.request, check)
+            checked = await self.site.checks.checked(visit.request, self.METHOD, check)
         except InvalidCredentials:
             return await self._refuse(visit, wrong)
         except TooManyRequests as error:

@@ -10,6 +10,7 @@ from issuer.audit import AuditWriter, Event, GatheredRefusals, Outcome
 from issuer.clock import Clock
 from issuer.errors import InvalidCredentials, TooManyRequests
 from issuer.http import at_interval, caller
+from issuer.metrics import REFUSED, SUCCEEDED, TOO_MANY_REQUESTS, Metrics
 from issuer.network import network_of
 from issuer.rate_limits import RateLimits
 from issuer.users import waiting_for_others
@@ -30,15 +31,20 @@ class SignInChecks:
         audit: AuditWriter,
         gathered: GatheredRefusals,
         clock: Clock,
+        metrics: Metrics,
     ) -> None:
         self._pool = pool
         self._limits = limits
         self._audit = audit
         self._gathered = gathered
         self._clock = clock
+        self._metrics = metrics
 
-    async def checked(self, request: Request, check: Callable[[bool], T]) -> T:
-        """`check(may_wait)`; `InvalidCredentials`, or `TooManyRequests` before it ran."""
+    async def checked(self, request: Request, method: str, check: Callable[[bool], T]) -> T:
+        """`check(may_wait)`; `InvalidCredentials`, or `TooManyRequests` before it ran.
+
+        `method` is one of those that are counted: password, passkey, code.
+        """
         arrived_at = self._clock.monotonic()
         network = network_of(caller(request).address)
 
@@ -55,13 +61,16 @@ class SignInChecks:
         except TooManyRequests as error:
             event = self._event(request, str(error), None)
             self._gathered.note(event)
+            self._metrics.sign_in_checked(method, TOO_MANY_REQUESTS)
             log.info("sign_in_refused", reason=str(error))
             raise
         if isinstance(result, InvalidCredentials):
             await self._audit.record(self._event(request, result.reason, result.subject))
             log.info("sign_in_refused", reason=result.reason)
+            self._metrics.sign_in_checked(method, REFUSED)
             await at_interval(self._clock, arrived_at)
             raise result
+        self._metrics.sign_in_checked(method, SUCCEEDED)
         return result
 
     async def run(self, function: Callable[[], T]) -> T:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from issuer.composition.web import WebParts
 from issuer.cookies import BROWSER, SESSION, Cookies
 from issuer.http_forms import parameters, receive_body
+from issuer.metrics import Metrics
 from issuer.secret_text import CHARACTERS, random_characters
 from issuer.sign_in.session import SignInSession
 from issuer.web.forms import AntiForgery, Refusal
@@ -36,6 +37,7 @@ class Site:
     anti_forgery: AntiForgery
     checks: SignInChecks
     queries: WorkerPool
+    metrics: Metrics
 
     @property
     def base(self) -> str:
