@@ -7,6 +7,7 @@ import pytest
 
 from tests.builders import URL, Deployment
 from tests.drivers import AdminApi, TokenDriver, problem
+from tests.sign_in.authorizing import App, Person
 
 RUN_WEB = {"audience": "my-os", "method": "POST", "path": "/agents/web/runs"}
 
@@ -148,6 +149,21 @@ def test_a_preview_equals_the_claims_of_the_token(
     assert previewed.json()["bytes"] == len(answer.token)
     too_much = admin.post("/preview", client_id="ci-bot", scope=["teams:run"])
     assert problem(too_much) == (422, "invalid-fields")
+
+
+def test_a_preview_equals_the_claims_of_a_token_for_a_code(
+    admin: AdminApi, alice: Person, public_app: App
+):
+    """Through a client with which users have all their rights."""
+    subject = {"user_id": alice.user_id, "client_id": "public-app"}
+    previewed = admin.post("/preview", **subject, scope=["agents:web:run"]).json()["claims"]
+    answer = alice.signs_in_to(public_app, scope="agents:web:run", resource="my-os")
+    issued = public_app.endpoint.claims(answer)
+    of_one_sign_in = {"jti": "", "sid": ""}
+    assert {**previewed, **of_one_sign_in} == {**issued, **of_one_sign_in}
+    found = explained(admin, **subject)
+    assert found["held"] == ["agents:run", "sessions:read"]
+    assert [source["holder"] for source in found["via"]] == [alice.user_id]
 
 
 def test_a_preview_issues_nothing(admin: AdminApi, deployment: Deployment):

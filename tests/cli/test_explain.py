@@ -161,6 +161,21 @@ def test_a_preview_of_a_user_through_a_client(deployment: Cli):
     assert claims["scopes"] == ["agents:web:run"]
 
 
+def test_a_client_may_let_users_have_all_their_rights(deployment: Cli):
+    """A client with `user_rights: all` holds none itself."""
+    deployment.done(
+        *("client", "create", "web", "--audience", "my-os", "--user-rights", "all"),
+        *("--grant-type", "authorization_code", "--redirect-uri", "https://app.example/callback"),
+    )
+    claims = deployment.json("preview", "web", "--user", "alice")["claims"]
+    assert claims["scopes"] == ["agents:run"]
+    assert deployment.done("explain", "alice", *RUN, "--client", "web").splitlines() == [
+        "Allowed: AgentOS requires agents:web:run here, and agents:run covers it.",
+        "usr_alice has agents:run through the role runner, assigned everywhere.",
+    ]
+    assert deployment.done("explain", "web", *RUN).startswith("Refused")
+
+
 def test_a_preview_is_refused_as_the_token_would_be(deployment: Cli):
     assert deployment("preview", "console", "--scope", "teams:run").sentence == (
         "The scope teams:run is not held."
