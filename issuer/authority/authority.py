@@ -89,3 +89,7 @@ class Authority:
     def has_admin(self) -> bool:
         """Whether some client or user can get a token with `issuer:admin` at any later time."""
         return self._store.has_admin()
+
+    def admins_with_password_alone(self) -> int:
+        """The number of enabled users with `issuer:admin` that have no second factor."""
+        return self._store.admins_with_password_alone()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import ColumnElement, Select, Text, and_, cast, or_, select
+from sqlalchemy import ColumnElement, Select, Text, and_, cast, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from issuer.database import Session
@@ -100,6 +100,15 @@ class AuthorityStore:
             UserRow.folded_id.in_(self._holders_of_admin_roles()),
         )
         return self._session.scalars(query.limit(1)).first() is not None
+
+    def admins_with_password_alone(self) -> int:
+        """The number of enabled users with `issuer:admin` here that have no second factor."""
+        query = select(func.count()).where(
+            UserRow.disabled.is_(False),
+            _signs_in(in_browser=False),
+            UserRow.folded_id.in_(self._holders_of_admin_roles()),
+        )
+        return self._session.scalar(query) or 0
 
     def _holders_of_admin_roles(self) -> Sequence[str]:
         return self._session.scalars(

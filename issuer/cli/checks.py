@@ -139,6 +139,17 @@ def of_client_registration(work: UnitOfWork, settings: Settings) -> Iterator[Fin
         yield Finding("client metadata hosts", "note", message)
 
 
+def of_second_factors(work: UnitOfWork, settings: Settings) -> Iterator[Finding]:
+    """Whether a stolen password is enough to administer the issuer."""
+    count = work.authority.admins_with_password_alone()
+    if count and settings.second_factor == "optional":
+        message = (
+            f"Users with issuer:admin and a password alone: {count}."
+            " With ISSUER_SECOND_FACTOR=required, everybody sets up a second factor."
+        )
+        yield Finding("second factor", "note", message)
+
+
 def of_administrator(work: UnitOfWork, settings: Settings) -> Finding:
     admin = work.clients.get(ADMIN_CLIENT) if work.clients.exists(ADMIN_CLIENT) else None
     if (

@@ -53,6 +53,7 @@ def _findings() -> Iterator[Finding]:
             yield checks.of_key_policy(keys.policy)
             with parts.administration.reading() as work:
                 yield checks.of_administrator(work, settings)
+                yield from checks.of_second_factors(work, settings)
                 yield from checks.of_client_registration(work, settings)
     except IssuerError as error:
         yield Finding("start", "problem", str(error))

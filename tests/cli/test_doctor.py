@@ -4,13 +4,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pyotp import TOTP
 from sqlalchemy import update
 
 from issuer.audit import Actor
 from issuer.cli import checks
 from issuer.database.tables import ClientSecretRow
 from issuer.keys.sealing import new_master_key
-from tests.builders import FakeClock, settings_for
+from tests.builders import PASSWORD, FakeClock, settings_for
 from tests.cli.driver import Cli
 
 
@@ -87,6 +88,26 @@ def test_administrators_whose_secrets_all_expire_are_a_warning(cli: Cli):
     assert verdicts(cli)["administrator"] == "warning"
     cli.done("client", "secret", "create", "issuer-admin")
     assert verdicts(cli)["administrator"] == "ok"
+
+
+def test_administrators_with_a_password_alone_are_noted(cli: Cli):
+    cli.done("role", "create", "admin", "--scope", "issuer:admin")
+    cli.done("user", "create", "alice", "--id", "alice")
+    cli.done("user", "password", "alice", "--password-stdin", stdin=PASSWORD)
+    cli.done("user", "create", "bob")
+    assert "second factor" not in verdicts(cli)
+    for name in ("alice", "bob"):
+        cli.done("user", "role", "assign", name, "admin", "--everywhere")
+    assert verdicts(cli)["second factor"] == "note"
+    assert "issuer:admin and a password alone: 1." in cli.done("doctor", "--json")
+    required = cli.with_environment(ISSUER_SECOND_FACTOR="required")
+    assert "second factor" not in verdicts(required)
+    with cli.composition() as composition:
+        clock = composition.clock
+        with composition.administration.changing(Actor()) as work:
+            setup = work.factors.begin_totp("alice")
+            work.factors.confirm_totp("alice", setup.sealed, TOTP(setup.secret).at(clock()))
+    assert "second factor" not in verdicts(cli)
 
 
 def test_a_clock_that_is_wrong_is_a_warning(cli: Cli):
