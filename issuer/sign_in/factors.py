@@ -151,17 +151,18 @@ class Factors:
         return self._new_recovery_codes(user_id)
 
     def remove(self, user_id: str, factor_id: str) -> None:
-        """Remove one factor, for the user themself: tokens stay valid."""
-        self._authorize(user_id)
-        for row in self._rows(user_id):
-            if row.id == factor_id:
-                self._removed(row)
-                return
-        raise NotFound("second factor", factor_id)
+        """Remove one factor, for the user themself: tokens stay valid.
+
+        `NotAllowed` for the only passkey of a user who has no password.
+        """
+        passkeys = [row.id for row in self._store.passkey_rows(user_id)]
+        if passkeys == [factor_id] and self._user(user_id).password_hash is None:
+            raise NotAllowed("Set a password first: this passkey is the only way to sign in.")
+        self._remove(user_id, factor_id)
 
     def revoke(self, user_id: str, factor_id: str) -> None:
         """Remove one factor, for an administrator, and end what the user is signed in to."""
-        self.remove(user_id, factor_id)
+        self._remove(user_id, factor_id)
         self._revocations.subject(user_id)
 
     def reset(self, user_id: str) -> None:
@@ -171,6 +172,14 @@ class Factors:
             self._removed(row)
         self._revocations.subject(user_id)
         self._trail.note("user.factors_reset", user_id)
+
+    def _remove(self, user_id: str, factor_id: str) -> None:
+        self._authorize(user_id)
+        for row in self._rows(user_id):
+            if row.id == factor_id:
+                self._removed(row)
+                return
+        raise NotFound("second factor", factor_id)
 
     def _rows(self, user_id: str) -> list[TotpSecretRow | PasskeyRow]:
         totp = self._store.totp(user_id)

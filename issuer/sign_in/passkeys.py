@@ -20,6 +20,7 @@ from issuer.sign_in.challenges import Challenge, PasskeyChallenges
 
 MAX_CREDENTIAL_ID = 1023  # WebAuthn §4
 _TIMEOUT_MS = 300_000
+_MAX_REASON = 200
 Answer: TypeAlias = Mapping[str, Any]  # JSON of a PublicKeyCredential, from a browser
 
 
@@ -196,7 +197,8 @@ class Passkeys:
                 require_user_verification=user_id is None,
             )
         except Exception as error:  # the library raises more than its own errors
-            raise InvalidCredentials(f"passkey: {error}", passkey.user_id) from None
+            reason = f"passkey: {error}"[:_MAX_REASON]  # it may quote the answer
+            raise InvalidCredentials(reason, passkey.user_id) from None
         methods = _methods(is_synced=verified.credential_device_type == "multi_device")
         return PasskeyProof(verified.new_sign_count, methods, recognised)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from issuer.composition import compose
-from issuer.errors import Forbidden, InvalidCredentials, NotFound
+from issuer.errors import Forbidden, InvalidCredentials, NotAllowed, NotFound
 from issuer.roles import Assignment
 from issuer.setup import change_master_key
 from tests.builders import OPERATOR, PASSWORD, Credentials, Deployment
@@ -104,6 +104,27 @@ def test_only_an_admin_changes_factors_of_users_with_rights_at_the_issuer(
             change(work)
     with administration.changing(OPERATOR, USERS_WRITE) as work:
         work.factors.reset(bob)
+
+
+def test_the_only_passkey_of_a_user_without_a_password_is_removed_by_an_administrator_alone(
+    people: People, deployment: Deployment
+):
+    bob = deployment.user("bob", password=None)
+    people.passkey_of(bob)
+    with pytest.raises(NotAllowed, match="Set a password first"), deployment.changing() as work:
+        work.factors.remove(bob, work.factors.of_user(bob)[0].id)
+    with deployment.changing() as work:
+        work.factors.revoke(bob, work.factors.of_user(bob)[0].id)
+        assert work.factors.of_user(bob) == []
+
+
+def test_refresh_tokens_of_the_password_grant_end_with_the_first_second_factor(
+    people: People, deployment: Deployment, token_endpoint: TokenDriver, app_client: Credentials
+):
+    alice = deployment.user()
+    signed_in = token_endpoint.password(app_client, "alice", PASSWORD)
+    people.app_of(alice)
+    assert token_endpoint.refresh(app_client, signed_in.refresh_token).error == "invalid_grant"
 
 
 def test_a_factor_of_another_user_is_not_found(people: People, deployment: Deployment):

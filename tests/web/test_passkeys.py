@@ -153,6 +153,21 @@ def test_an_invited_user_signs_in_with_a_passkey_alone(deployment: Deployment, b
     assert elsewhere.sign_in().location == "/account"
 
 
+def test_the_only_way_to_sign_in_is_not_removed(deployment: Deployment, browser: Browser):
+    bob = deployment.user("bob", password=None)
+    with deployment.changing() as work:
+        link = work.invitations.create(bob, InvitationFields()).url.removeprefix(URL)
+    Script(browser).send(browser.get(link), f"/passkeys{link}", link)
+    with deployment.changing() as work:
+        (factor,) = work.factors.of_user(bob)
+    question = browser.get("/account/remove-factor", factor=factor.id)
+    refused = browser.submit(question, "/account/remove-factor")
+    assert refused.status == httpx.codes.BAD_REQUEST
+    assert "Set a password first" in refused.text
+    with deployment.changing() as work:
+        assert len(work.factors.of_user(bob)) == 1
+
+
 def test_an_invitation_takes_no_passkey_that_does_not_verify_the_user(
     deployment: Deployment, browser: Browser
 ):
