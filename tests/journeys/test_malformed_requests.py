@@ -26,6 +26,8 @@ MAX_SENT_AT_ONCE = 60_000
 HEADERS = {"date", "server", "connection", "content-type", "content-length", "allow"}
 HEADERS |= {"cache-control", "pragma", "retry-after", "www-authenticate"}
 HEADERS |= {"x-request-id", "x-content-type-options"}
+HEADERS |= {f"access-control-{what}" for what in ("allow-origin", "expose-headers", "max-age")}
+HEADERS |= {"access-control-allow-methods", "access-control-allow-headers"}
 DESCRIPTION = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]*")  # RFC 6749 §5.2
 
 
