@@ -5,6 +5,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -50,5 +52,5 @@ AGNO_3_1 = AgnoRelease("3.1.10", Path(sys.executable), "AGNO_31_PYTHON")
 
 EACH_MINOR = (AGNO_2_7, AGNO_2_8, AGNO_2_9, AGNO_3_0, AGNO_3_1)
 """One release of every supported minor version, for tests that start no server."""
-SERVER_RELEASES = (AGNO_2_9, AGNO_3_1)
+SERVER_RELEASES = (pytest.param(AGNO_2_9, marks=pytest.mark.slow), AGNO_3_1)
 """Releases that tests start as servers, which takes seconds each time."""

@@ -18,6 +18,8 @@ from tests.drivers import TokenDriver
 from tests.journeys.running_issuer import RunningIssuer, polls, wait_until
 from tests.oauth.refreshing import GRANTS, events, families
 
+pytestmark = pytest.mark.slow
+
 AT_ONCE = 200
 CALLERS = 8
 KILLS = 3
@@ -103,7 +105,6 @@ def at_once(urls: Sequence[str], caller: RefreshingCaller) -> list[httpx.Respons
     return asyncio.run(all_of_them())
 
 
-@pytest.mark.slow
 def test_with_a_grace_period_sigkill_signs_no_user_out(tmp_path: Path, migrated_database_url: str):
     """A client without an answer retries, and gets the answer that was stored."""
     with running(tmp_path, migrated_database_url, refresh_reuse_grace="10m") as issuer:

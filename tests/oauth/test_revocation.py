@@ -217,6 +217,7 @@ def fill_the_feed(deployment: Deployment) -> None:
         store.add_tokens("jti", ids, change, client_id="others", subject="others")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_an_access_token_of_a_user_is_not_revoked_if_the_feed_is_full(
     alice: SignedIn,
@@ -232,6 +233,7 @@ def test_an_access_token_of_a_user_is_not_revoked_if_the_feed_is_full(
     assert events(alice.deployment, "revocation.refused")[-1].actor == "app"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_a_refresh_family_ends_even_if_the_feed_is_full(alice: SignedIn):
     """All earlier access tokens of its user are revoked; the other family gets new ones."""
@@ -244,6 +246,7 @@ def test_a_refresh_family_ends_even_if_the_feed_is_full(alice: SignedIn):
     assert alice.introspect(again.token)["active"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_if_the_feed_is_full_a_client_revokes_all_its_own_tokens(
     deployment: Deployment, token_endpoint: TokenDriver, alice: SignedIn
