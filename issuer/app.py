@@ -36,7 +36,7 @@ from issuer.oauth import (
     protocol_routes,
     security_schemes,
 )
-from issuer.rate_limits import RefusalPace, build_limits
+from issuer.rate_limits import ClientQueues, RefusalPace, build_limits
 from issuer.settings import Settings
 from issuer.web import Pages, problem_page, web_routes
 from issuer.workers import WorkerPool
@@ -127,6 +127,7 @@ def create_app(parts: Composition) -> DirectRoutes:
     app.state.administration = parts.administration
     app.state.plans = plans
     app.state.lints = lints
+    app.state.lint_queues = ClientQueues(clock, _LINTS_WAITING)
     return DirectRoutes(app, {route.path: route.endpoint for route in protocol})
 
 

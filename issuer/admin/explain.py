@@ -1,5 +1,6 @@
 """`/explain`, `/preview`, `/scopes`: what rights allow, without issuing a token."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Request
@@ -10,9 +11,10 @@ from issuer.admin.problems import documented
 from issuer.admin.representations import Cursor, Limit, Page, page_of
 from issuer.admin.routes import admin_router
 from issuer.catalogue import UnknownVersion, lint, scopes
-from issuer.errors import InvalidCredentials, InvalidField
+from issuer.errors import InvalidCredentials, InvalidField, TooManyRequests, Unavailable
 from issuer.explaining import PreviewRequest, Question, Subject
 from issuer.fields import MAX_SCOPES, Fields
+from issuer.rate_limits import ClientQueues
 from issuer.workers import WorkerPool
 
 router = admin_router("", "rights")
@@ -93,10 +95,14 @@ def list_scopes(
 
 
 @router.post("/scopes/lint", responses=documented(body=True))
-async def lint_scopes(request: Request, _: Caller, to_lint: ScopesToLint) -> Findings:
+async def lint_scopes(request: Request, caller: Caller, to_lint: ScopesToLint) -> Findings:
     """Check a set of scopes for mistakes: warnings, never refusals."""
     lints: WorkerPool = request.app.state.lints
-    return await lints.run(_linted, to_lint)
+    queues: ClientQueues = request.app.state.lint_queues
+    try:
+        return await queues.run(caller.actor.id or "", partial(lints.run, _linted, to_lint))
+    except TooManyRequests as error:
+        raise Unavailable(str(error), error.retry_after) from None
 
 
 def _linted(to_lint: ScopesToLint) -> Findings:
