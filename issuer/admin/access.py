@@ -1,58 +1,17 @@
 """Authentication of callers by an access token of this issuer for itself (RFC 6750)."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
 from issuer.admin.problems import ProblemRaised
-from issuer.audit import Actor
-from issuer.catalogue import counts_here
-from issuer.composition import Administration, UnitOfWork
-from issuer.errors import Forbidden, InvalidCredentials
+from issuer.composition import Access, Administration
+from issuer.errors import InvalidCredentials
 from issuer.http import caller
 from issuer.logs import note_client
-from issuer.scopes import covers
 
 _bearer = HTTPBearer(auto_error=False, scheme_name="access_token", bearerFormat="JWT")
-
-
-@dataclass(frozen=True)
-class Access:
-    """The authenticated caller, its scopes, and units of work in its name."""
-
-    administration: Administration
-    actor: Actor
-    held: frozenset[str]
-
-    def holds(self, scope: str) -> bool:
-        """Whether the caller holds a scope that covers this one."""
-        return covers(self.held, scope)
-
-    def require(self, scope: str) -> None:
-        """`Forbidden` unless the caller holds a scope that covers this one."""
-        if not self.holds(scope):
-            raise Forbidden(scope)
-
-    def require_any(self, alternatives: Sequence[tuple[str, ...]]) -> None:
-        """`Forbidden` unless every scope of one alternative is covered; (): any scope will do."""
-        if counts_here(self.held) and any(
-            all(self.holds(each) for each in needs) for needs in alternatives
-        ):
-            return
-        raise Forbidden(next((each for each in alternatives[0] if not self.holds(each)), None))
-
-    @contextmanager
-    def work(self, scope: str) -> Iterator[UnitOfWork]:
-        """The domain objects in the transaction of this request; `Forbidden` without `scope`."""
-        reads = scope.endswith(":read")
-        transaction = self.administration.reading if reads else self.administration.changing
-        with transaction(self.actor, self.held) as work:
-            work.authority.require(scope)
-            yield work
 
 
 def authenticate(request: Request) -> Access:

@@ -6,11 +6,12 @@ from typing import Annotated, Any
 from fastapi import Request
 from pydantic import BaseModel, Field
 
-from issuer.admin.access import Access, Caller
+from issuer.admin.access import Caller
 from issuer.admin.problems import documented
 from issuer.admin.representations import Cursor, Limit, Page, page_of
 from issuer.admin.routes import admin_router
 from issuer.catalogue import UnknownVersion, lint, scopes
+from issuer.composition import Access
 from issuer.errors import InvalidCredentials, InvalidField, TooManyRequests, Unavailable
 from issuer.explaining import PreviewRequest, Question, Subject
 from issuer.fields import MAX_SCOPES, Fields

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Query, Request, Response
 
 from issuer import manifest
-from issuer.admin.access import Access, Caller
+from issuer.admin.access import Caller
 from issuer.admin.planning import Planned, PlanRequest, made_plan
 from issuer.admin.problems import ProblemRaised, documented
 from issuer.admin.representations import (
@@ -14,6 +14,7 @@ from issuer.admin.representations import (
     require_tag,
 )
 from issuer.admin.routes import admin_router
+from issuer.composition import Access
 from issuer.etags import etag_of
 from issuer.manifest import PlanOutdated
 from issuer.workers import WorkerPool

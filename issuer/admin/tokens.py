@@ -4,9 +4,10 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from issuer.admin.access import Access, Caller
+from issuer.admin.access import Caller
 from issuer.admin.problems import documented
 from issuer.admin.routes import admin_router
+from issuer.composition import Access
 from issuer.fields import Fields
 from issuer.scopes import ISSUER_ADMIN
 

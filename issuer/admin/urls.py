@@ -2,8 +2,8 @@
 
 from urllib.parse import quote
 
-from issuer.admin.access import Access
 from issuer.admin.problems import PREFIX
+from issuer.composition import Access
 
 
 def location(caller: Access, *parts: str) -> str:

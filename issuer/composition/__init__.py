@@ -3,6 +3,7 @@
 No other package reads the clock, the random source or the environment by itself.
 """
 
+from issuer.composition.access import Access
 from issuer.composition.administration import Administration
 from issuer.composition.audit import AuditParts
 from issuer.composition.composition import Composition, compose
@@ -12,6 +13,7 @@ from issuer.composition.keys import KeyParts
 from issuer.composition.unit_of_work import UnitOfWork
 
 __all__ = [
+    "Access",
     "Administration",
     "AuditParts",
     "Composition",
