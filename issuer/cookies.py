@@ -10,6 +10,8 @@ from issuer.http import values_of
 
 BROWSER = "browser"
 SESSION = "session"
+AUTHORIZATION_REQUEST = "request-"  # and its id
+LOGOUT_REQUEST = "logout-"  # and its id
 _HOST = "__Host-"
 _MAX_COOKIES = 100
 

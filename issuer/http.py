@@ -175,6 +175,13 @@ def caller(request: Request, actor_id: str | None = None) -> Actor:
     return Actor(actor_id, request_id.get(), address)
 
 
+def see_other(url: str) -> Response:
+    """Not 302 or 307, which may send a form on (RFC 9700 §4.12)."""
+    # Not `RedirectResponse`, which would change characters of a registered redirect URI.
+    headers = {"Location": url, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+    return Response(status_code=303, headers=headers)
+
+
 def document(
     request: Request, body: bytes, *, etag: str, media_type: str, max_age: int
 ) -> Response:

@@ -7,18 +7,17 @@ from starlette.responses import Response
 
 from issuer.audit import Actor
 from issuer.composition.people import PeopleParts
-from issuer.cookies import Cookies
-from issuer.http import caller
+from issuer.cookies import AUTHORIZATION_REQUEST, Cookies
+from issuer.http import caller, see_other
 from issuer.logs import note_client
 from issuer.metrics import Metrics
-from issuer.oauth.browser_endpoint import BrowserEndpoint, ProblemPage, log, see_other
+from issuer.oauth.browser_endpoint import BrowserEndpoint, ProblemPage, log
 from issuer.sign_in.authorization_request import AuthorizationRequest
 from issuer.sign_in.outcomes import ConsentNeeded, Redirection, RequestProblem, SignInNeeded
 from issuer.sign_in.session import SignInSession
 from issuer.workers import WorkerPool
 
 AUTHORIZATION_PATH = "/oauth2/authorize"
-_COOKIE = "request-"
 
 
 class AuthorizationEndpoint(BrowserEndpoint):
@@ -75,5 +74,7 @@ class AuthorizationEndpoint(BrowserEndpoint):
     ) -> Response:
         response = see_other(f"{self._base_url}/{page}?request={authorization_request.id}")
         opened = self._people.requests.open
-        self._keep(request, response, _COOKIE, authorization_request.id, sealed, opened)
+        self._keep(
+            request, response, AUTHORIZATION_REQUEST, authorization_request.id, sealed, opened
+        )
         return response

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from issuer.composition.people import PeopleParts
 from issuer.cookies import SESSION, Cookies
 from issuer.errors import Unavailable
+from issuer.http import see_other
 from issuer.http_forms import InvalidForm, pairs, receive_body
 from issuer.sign_in.authorization_request import VALID_FOR, AuthorizationRequest
 from issuer.sign_in.logout import LogoutRequest
@@ -110,10 +111,3 @@ class BrowserEndpoint:
                 kept.append((earlier.created_at, short))
         kept.sort(reverse=True)
         return surplus + [short for _, short in kept[_MAX_REQUESTS - 1 :]]
-
-
-def see_other(url: str) -> Response:
-    """Not 302 or 307, which may send a form on (RFC 9700 §4.12)."""
-    # Not `RedirectResponse`, which would change characters of a registered redirect URI.
-    headers = {"Location": url, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
-    return Response(status_code=303, headers=headers)

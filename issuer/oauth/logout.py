@@ -7,15 +7,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from issuer.audit import Actor
-from issuer.cookies import SESSION
-from issuer.http import caller
-from issuer.oauth.browser_endpoint import BrowserEndpoint, see_other
+from issuer.cookies import LOGOUT_REQUEST, SESSION
+from issuer.http import caller, see_other
+from issuer.oauth.browser_endpoint import BrowserEndpoint
 from issuer.sign_in.logout import LogoutRequest
 from issuer.sign_in.outcomes import RequestProblem
 
 LOGOUT_PATH = "/oauth2/logout"
 _PAGE_PATH = "/sign-out"
-_COOKIE = "logout-"
 
 
 class LogoutEndpoint(BrowserEndpoint):
@@ -34,7 +33,9 @@ class LogoutEndpoint(BrowserEndpoint):
             return response
         response = see_other(f"{self._base_url}{_PAGE_PATH}?request={logout.id}")
         requests = self._people.logout_requests
-        self._keep(request, response, _COOKIE, logout.id, requests.seal(logout), requests.open)
+        self._keep(
+            request, response, LOGOUT_REQUEST, logout.id, requests.seal(logout), requests.open
+        )
         return response
 
     def _decided(

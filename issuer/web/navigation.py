@@ -7,6 +7,8 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
+from issuer.cookies import AUTHORIZATION_REQUEST
+from issuer.http import see_other
 from issuer.logs import note_client
 from issuer.sign_in.authorization_request import AuthorizationRequest
 from issuer.sign_in.outcomes import (
@@ -18,11 +20,9 @@ from issuer.sign_in.outcomes import (
 )
 from issuer.sign_in.session import SignInSession
 from issuer.web.rendering import Pages
-from issuer.web.site import Site, see_other
+from issuer.web.site import Site
 from issuer.web.views import ProblemPage
 from issuer.web.visit import Visit
-
-REQUEST_COOKIE = "request-"
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +42,7 @@ class Navigation:
         """The request in the cookie; None if the visit is about none, else `RequestGone`."""
         if not visit.request_id:
             return None
-        sealed = self._site.cookies.value(visit.request, REQUEST_COOKIE + visit.request_id)
+        sealed = self._site.cookies.value(visit.request, AUTHORIZATION_REQUEST + visit.request_id)
         request = self._people.requests.open(sealed) if sealed else None
         if request is None or request.id != visit.request_id:
             raise RequestGone
@@ -70,7 +70,7 @@ class Navigation:
                 if step.error:
                     log.info("authorization_refused", error=step.error)
                 response = see_other(step.url)
-                self._site.cookies.delete(response, REQUEST_COOKIE + visit.request_id)
+                self._site.cookies.delete(response, AUTHORIZATION_REQUEST + visit.request_id)
                 return response
 
     def after_sign_in(self, visit: Visit, session: SignInSession) -> Response:

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 from starlette.responses import Response
 
+from issuer.cookies import LOGOUT_REQUEST
+from issuer.http import see_other
 from issuer.sign_in.logout import LogoutRequest
-from issuer.web.site import PageEndpoint, see_other
+from issuer.web.site import PageEndpoint
 from issuer.web.views import SignedOutPage, SignOutPage
 from issuer.web.visit import Visit
-
-_COOKIE = "logout-"
 
 
 class SignOutEndpoint(PageEndpoint):
@@ -36,10 +36,10 @@ class SignOutEndpoint(PageEndpoint):
         if request is None or request.return_to is None:
             return self.site.signed_out(self.site.to(self.PATH))
         response = see_other(request.return_to)
-        self.site.cookies.delete(response, _COOKIE + request.id)
+        self.site.cookies.delete(response, LOGOUT_REQUEST + request.id)
         return self.site.signed_out(response)
 
     def _request(self, visit: Visit) -> LogoutRequest | None:
-        sealed = self.site.cookies.value(visit.request, _COOKIE + visit.request_id)
+        sealed = self.site.cookies.value(visit.request, LOGOUT_REQUEST + visit.request_id)
         request = self.parts.people.logout_requests.open(sealed) if sealed else None
         return request if request and request.id == visit.request_id else None

@@ -19,6 +19,7 @@ from issuer.errors import (
     NotAllowed,
     NotFound,
 )
+from issuer.http import see_other
 from issuer.http_forms import parameters, receive_body
 from issuer.metrics import Metrics
 from issuer.secret_text import CHARACTERS, random_characters
@@ -189,9 +190,3 @@ class PageEndpoint:
         url = f"{self.parts.settings.url}{again.headers['location'].removeprefix(self.site.base)}"
         problem = replace(problem, way_back=url, way_back_says="Open the page again")
         return self.site.pages.problem(problem, _FORBIDDEN)
-
-
-def see_other(url: str) -> Response:
-    """Not 302 or 307, which may send a form on (RFC 9700 §4.12)."""
-    headers = {"Location": url, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
-    return Response(status_code=303, headers=headers)
