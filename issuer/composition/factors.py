@@ -16,16 +16,10 @@ from issuer.keys.sealed_secrets_store import (
     derived,
 )
 from issuer.keys.sealing import Sealer
-from issuer.sign_in import (
-    InvitationTokens,
-    Passkeys,
-    PasskeySignIn,
-    RecoveryCodes,
-    SecondFactor,
-    TotpSecrets,
-)
+from issuer.sign_in import Passkeys, PasskeySignIn, RecoveryCodes, SecondFactor, TotpSecrets
 from issuer.sign_in.challenges import PasskeyChallenges
 from issuer.sign_in.factors_store import FactorStore
+from issuer.sign_in.secret_texts import INVITATION, SecretTexts
 from issuer.vocabulary import CLOCKS_APART
 
 
@@ -35,7 +29,7 @@ class FactorParts:
     totp: TotpSecrets
     recovery_codes: RecoveryCodes
     passkeys: Passkeys
-    invitation_tokens: InvitationTokens
+    invitation_tokens: SecretTexts
     second_factor: SecondFactor
     passkey_sign_in: PasskeySignIn
 
@@ -66,7 +60,7 @@ def build_factors(
         totp,
         recovery_codes,
         passkeys,
-        InvitationTokens(url, derived(hmac_key, INVITATIONS), random),
+        SecretTexts(INVITATION, derived(hmac_key, INVITATIONS), random),
         SecondFactor(*checking, foundation.trails, totp, recovery_codes),
         PasskeySignIn(*checking, passkeys),
     )

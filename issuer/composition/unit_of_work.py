@@ -117,7 +117,8 @@ class UnitOfWork:
     @cached_property
     def invitations(self) -> Invitations:
         tokens = self._parts.factors.invitation_tokens
-        return Invitations(self._transaction, self.users, self.factors, tokens)
+        url = self._settings.url
+        return Invitations(self._transaction, self.users, self.factors, tokens, url)
 
     @cached_property
     def sessions(self) -> Sessions:

@@ -6,12 +6,7 @@ Passwords, and the limits on guessing them and codes, are in `issuer.users`.
 """
 
 from issuer.sign_in.factors import Factor, Factors
-from issuer.sign_in.invitations import (
-    InvitationFields,
-    Invitations,
-    InvitationTokens,
-    NewInvitation,
-)
+from issuer.sign_in.invitations import InvitationFields, Invitations, NewInvitation
 from issuer.sign_in.passkey_sign_in import PasskeySignIn
 from issuer.sign_in.passkeys import Passkeys
 from issuer.sign_in.recovery_codes import RecoveryCodes
@@ -22,7 +17,6 @@ __all__ = [
     "Factor",
     "Factors",
     "InvitationFields",
-    "InvitationTokens",
     "Invitations",
     "NewInvitation",
     "PasskeySignIn",

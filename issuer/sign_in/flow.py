@@ -106,8 +106,8 @@ class AuthorizationFlow:
         return given is None or not given.includes(offer.scopes, offer.openid_scopes)
 
     def _with_code(self, offer: Offer, actor: Actor, *, consented: bool) -> NextStep:
-        text = self._code_texts.new()
-        code = self._code(offer, self._code_texts.digest(text) or b"")
+        text, digest = self._code_texts.new()
+        code = self._code(offer, digest)
         with self._database.changing() as session:
             # Ended meanwhile: a code made now would be of no use.
             if SessionStore(session).get(offer.user.id, offer.session.id) is None:

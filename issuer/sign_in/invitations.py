@@ -3,11 +3,8 @@
 Only a keyed digest of the token is stored. The token is a secret: whoever has it becomes the user.
 """
 
-import hashlib
-import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from random import Random
 from typing import Annotated
 
 from pydantic import (
@@ -23,15 +20,14 @@ from issuer.database.tables import InvitationRow, UserRow
 from issuer.errors import NotAllowed, NotFound
 from issuer.fields import Fields, in_seconds, lifetime
 from issuer.resources import Transaction
-from issuer.secret_text import is_whole, random_characters, with_check_digits
 from issuer.sign_in.factors import Factors
 from issuer.sign_in.factors_store import FactorStore
 from issuer.sign_in.passkeys import NewPasskey
+from issuer.sign_in.secret_texts import SecretTexts
 from issuer.users.passwords import NewPassword
 from issuer.users.store import UserStore
 from issuer.users.users import Users
 
-PREFIX = "aiv_"
 SHORTEST, LONGEST = timedelta(minutes=5), timedelta(days=30)
 DEFAULT = timedelta(hours=72)
 
@@ -76,25 +72,7 @@ class Invitation:
     name: str
     expires_at: datetime
     needs_password: bool
-
-
-class InvitationTokens:
-    """Makes tokens, their links and digests. `random` must be a cryptographic source."""
-
-    def __init__(self, url: str, hmac_key: bytes, random: Random) -> None:
-        self._url = url
-        self._hmac_key = hmac_key
-        self._random = random
-
-    def new(self) -> str:
-        """`aiv_`, 256 random bits, check digits."""
-        return with_check_digits(PREFIX + random_characters(self._random))
-
-    def link(self, token: str) -> str:
-        return f"{self._url}/invitation/{token}"
-
-    def digest(self, token: str) -> bytes:
-        return hmac.digest(self._hmac_key, token.encode(), hashlib.sha256)
+    digest: bytes = field(repr=False)
 
 
 class Invitations:
@@ -105,7 +83,8 @@ class Invitations:
         transaction: Transaction,
         users: Users,
         factors: Factors,
-        tokens: InvitationTokens,
+        tokens: SecretTexts,
+        issuer: str,
     ) -> None:
         self._store = FactorStore(transaction.session)
         self._user_store = UserStore(transaction.session)
@@ -116,21 +95,24 @@ class Invitations:
         self._users = users
         self._factors = factors
         self._tokens = tokens
+        self._issuer = issuer
 
     def create(self, user_id: str, fields: InvitationFields) -> NewInvitation:
         """A new invitation for the user, in place of an earlier one."""
         if self._authorized(user_id).disabled:
             raise NotAllowed("The user is disabled. Enable it first.")
-        now, token = self._clock(), self._tokens.new()
+        token, digest = self._tokens.new()
+        now = self._clock()
         row = InvitationRow(
             user_id=user_id,
-            digest=self._tokens.digest(token),
+            digest=digest,
             created_at=now,
             expires_at=now + fields.lifetime,
         )
         self._store.replace_invitation(row)
         self._trail.note("invitation.created", user_id, expires_at=row.expires_at.isoformat())
-        return NewInvitation(url=self._tokens.link(token), expires_at=row.expires_at)
+        url = f"{self._issuer}/invitation/{token}"
+        return NewInvitation(url=url, expires_at=row.expires_at)
 
     def delete(self, user_id: str) -> None:
         """Make the link of the user useless."""
@@ -141,14 +123,17 @@ class Invitations:
 
     def find(self, token: str) -> Invitation | None:
         """The invitation of that token, unless it has expired or was used. Changes nothing."""
-        row = self._store.invitation(self._tokens.digest(token)) if is_whole(token) else None
+        digest = self._tokens.digest(token)
+        row = self._store.invitation(digest) if digest else None
         if row is None or row.expires_at <= self._clock():
             return None
         user = self._user_store.get(row.user_id)
         if user.disabled:
             return None
         needs_password = bool(self._factors.of_user(user.id))
-        return Invitation(user.id, user.username, user.name, row.expires_at, needs_password)
+        return Invitation(
+            user.id, user.username, user.name, row.expires_at, needs_password, row.digest
+        )
 
     def accept_with_password(self, token: str, password: NewPassword) -> str:
         """Set the password, once; the id of the user. A second factor of the user stays."""
@@ -175,9 +160,7 @@ class Invitations:
     def _used(self, token: str) -> Invitation:
         """The invitation, which is used up; `NotAllowed` if another request was faster."""
         invitation = self.find(token)
-        if invitation is None or not self._store.use_invitation(
-            self._tokens.digest(token), self._clock()
-        ):
+        if invitation is None or not self._store.use_invitation(invitation.digest, self._clock()):
             raise NotAllowed("The invitation has expired, or was used already.")
         self._trail.note("invitation.accepted", invitation.user_id)
         return invitation

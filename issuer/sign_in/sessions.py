@@ -177,19 +177,15 @@ class SignInSessions:
     def _added(
         self, store: SessionStore, session: SignInSession, continues: SignInSession | None = None
     ) -> str:
-        cookie, digest = self._new_cookie()
+        cookie, digest = self._cookies.new()
         store.add(session, digest, continues.id if continues else None)
         return cookie
 
     def _replaced(self, store: SessionStore, session: SignInSession) -> str:
-        cookie, digest = self._new_cookie()
+        cookie, digest = self._cookies.new()
         if not store.replace(session, digest):
             raise InvalidCredentials("the session has ended", session.user_id)
         return cookie
-
-    def _new_cookie(self) -> tuple[str, bytes]:
-        cookie = self._cookies.new()
-        return cookie, self._cookies.digest(cookie) or b""
 
     def _end(self, session: SignInSession, actor: Actor, *, with_offline: bool) -> None:
         with self._database.changing() as transaction:
