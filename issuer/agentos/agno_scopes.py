@@ -1,7 +1,7 @@
 """Scopes as agno requires them: routes that require none, and why a request was refused."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -13,6 +13,7 @@ _EXAMPLES = {
     "A2A": ("POST", "/a2a/agents/any/v1/message:send"),
     "AG-UI": ("POST", "/agui"),
 }
+_PROVIDER = "authorization_provider"
 
 log = logging.getLogger(__name__)
 
@@ -30,11 +31,21 @@ def warn_of_open_routes(app: Any) -> None:
             )
 
 
-def missing_scopes(state: Mapping[str, Any]) -> Sequence[str]:
-    """The scopes that agno required of a refused request; none if its token has them.
+def missing_scopes_at(app: Any) -> Callable[[Mapping[str, Any]], Sequence[str]]:
+    """Returns the scopes for lack of which agno refused a request, by the state of the request.
 
-    `state` is that of the request.
+    None where something other than scopes decides, such as roles with `roles_claim` (agno 3.1).
     """
+    providers = (getattr(place.app.state, _PROVIDER, None) for place in places_within(app))
+    scopes_decide = all(
+        provider is None or getattr(provider, "enforces_token_scopes", False)
+        for provider in providers
+    )
+    return _missing_scopes if scopes_decide else lambda _: ()
+
+
+def _missing_scopes(state: Mapping[str, Any]) -> Sequence[str]:
+    """The scopes that agno required of a refused request; none if its token has them."""
     from agno.os.scopes import has_required_scopes  # noqa: PLC0415
 
     required, held = state.get("required_scopes"), state.get("scopes")

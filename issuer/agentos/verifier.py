@@ -146,7 +146,7 @@ class Verifier:
                 resources=self._resources_of(app, self._url),
                 headers=sorted(headers),
                 cookies=sorted(cookies),
-                missing_scopes=agno_scopes.missing_scopes,
+                missing_scopes=agno_scopes.missing_scopes_at(app),
             )
         self.start()
         self._is_attached = True

@@ -116,6 +116,13 @@ def with_mcp_path(issuer: str, **settings: Any) -> FastAPI:
     return verifier.attach(agent_os(mcp=config, **verifier.auth()).get_app())
 
 
+def with_roles_claim(issuer: str, **settings: Any) -> FastAPI:
+    """Roles decide instead of scopes, possible from agno 3.1 on."""
+    verifier = following(issuer, **settings)
+    roles = verifier.auth(roles_claim="roles", db_url="sqlite:///roles.db")
+    return verifier.attach(agent_os(**roles).get_app())
+
+
 def without_mcp(issuer: str, **settings: Any) -> FastAPI:
     verifier = following(issuer, **settings)
     agents = [stub_agent("web")]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.agentos.adapter.fake_issuer import FakeIssuer
-from tests.agentos.releases import REPOSITORY, AgnoRelease
+from tests.agentos.releases import AGNO_3_1, REPOSITORY, AgnoRelease
 
 URL = "https://os.example"
 METADATA = "/.well-known/oauth-protected-resource"
@@ -58,6 +58,8 @@ def questions(issuer: FakeIssuer, release: AgnoRelease) -> Iterator[tuple[str, d
         for path in ("/tools", "/v1/mcp"):
             yield path, ask("with_mcp_path", f"POST {path}")
             yield f"document of {path}", ask("with_mcp_path", f"GET {METADATA}{path}")
+    if release == AGNO_3_1:
+        yield "without a role", ask("with_roles_claim", "GET /sessions", Authorization=narrow)
 
 
 def has_mcp_paths(release: AgnoRelease) -> bool:
@@ -163,6 +165,14 @@ def test_a_refusal_for_lack_of_a_scope_names_it(
     assert challenge(answers, request_name, 403) == (
         f'Bearer error="insufficient_scope", scope="{scope}", resource_metadata="{URL}{METADATA}"'
     )
+
+
+def test_a_refusal_for_lack_of_a_role_names_no_scope(
+    answers: Answers, adapted_release: AgnoRelease
+) -> None:
+    """A client would ask for a token with that scope, in vain."""
+    if adapted_release == AGNO_3_1:
+        assert challenge(answers, "without a role", 403) is None
 
 
 def test_a_permitted_request_has_no_challenge(answers: Answers) -> None:
