@@ -1,6 +1,7 @@
 """Third-party client libraries sign people in, with all their checks."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,10 +13,12 @@ from authlib.oidc.core import CodeIDToken
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from tests.builders import PASSWORD
+from tests.builders import PASSWORD, Credentials
+from tests.cli.driver import Cli
+from tests.clients.test_documents import CLIENT, body
 from tests.journeys.foreign_clients import BASIC, POST, metadata, pyjwt, run_javascript
 from tests.journeys.running_issuer import RunningIssuer
-from tests.journeys.signing_in import CALLBACK, WebPerson, returned
+from tests.journeys.signing_in import CALLBACK, WebPerson, authorization_url, returned
 from tests.sign_in.authorizing import GRANTS
 
 GOODBYE = "https://app.example/bye"
@@ -132,3 +135,37 @@ def test_authlib_signs_a_person_in(issuer: RunningIssuer, session_class: Callabl
     )
     claims.validate()
     assert user == {"sub": claims["sub"], "name": "Alice", "preferred_username": "alice"}
+
+
+def test_a_client_whose_document_is_pinned_signs_a_person_in_without_a_network(
+    issuer: RunningIssuer, tmp_path: Path
+):
+    """No host may be asked for a document (ISSUER_CLIENT_METADATA_HOSTS), and this one does not
+    exist."""
+    unknown = authorization_url(issuer.url, Credentials(CLIENT, ""))
+    assert httpx.get(unknown, trust_env=False).status_code == httpx.codes.BAD_REQUEST
+    file = tmp_path / "client.json"
+    file.write_bytes(body())
+    Cli(issuer.environment).done("client", "pin", CLIENT, "-f", str(file))
+    with OAuth2Client(
+        CLIENT,
+        token_endpoint_auth_method="none",
+        redirect_uri=CALLBACK,
+        code_challenge_method="S256",
+        trust_env=False,
+    ) as session:
+        verifier, token_endpoint = generate_token(48), metadata(issuer.url)["token_endpoint"]
+        url, state = session.create_authorization_url(
+            metadata(issuer.url)["authorization_endpoint"], code_verifier=verifier, resource="my-os"
+        )
+        token = session.fetch_token(
+            token_endpoint,
+            authorization_response=WebPerson("alice").visit(url),
+            code_verifier=verifier,
+            state=state,
+        )
+        renewed = session.refresh_token(token_endpoint)
+    for each in (token, renewed):
+        claims = pyjwt(issuer.url, each["access_token"], "my-os")
+        assert (claims["sub"], claims["client_id"]) == ("usr_alice", CLIENT)
+        assert claims["scopes"] == ["agents:run", "sessions:read"]
