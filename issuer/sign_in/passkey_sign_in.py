@@ -9,7 +9,7 @@ from issuer.directory import Directory, UserRecord
 from issuer.errors import InvalidCredentials
 from issuer.sign_in.factors_store import FactorStore
 from issuer.sign_in.passkeys import Answer, PasskeyProof, Passkeys, StoredPasskey, credential_id
-from issuer.users.guard import AttemptGuard, AttemptsUnderWay
+from issuer.users.guard import AttemptGuard
 
 _UNKNOWN = "passkey"  # counted as one unknown user name
 
@@ -67,16 +67,10 @@ class PasskeySignIn:
         with self._database.reading() as session:
             passkey = FactorStore(session).find_passkey(credential_id(answer))
         known = user_id or (passkey.user_id if passkey else None)
-        attempt = self._guard.begin(known, _UNKNOWN, actor.address)
-        if attempt.waits and may_wait:
-            raise AttemptsUnderWay
-        try:
+        with self._guard.attempting(known, _UNKNOWN, actor, may_wait=may_wait) as attempt:
             checked = self._of(passkey, user_id)
             proof = self._passkeys.proved(answer, checked, browser, user_id)
             use = self._used(checked, proof, is_admitted=attempt.is_admitted)
-        except InvalidCredentials:
-            self._guard.end(attempt, actor, succeeded=False)
-            raise
         self._guard.end(attempt, actor, succeeded=True)
         return use
 

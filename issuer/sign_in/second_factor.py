@@ -10,7 +10,7 @@ from issuer.errors import InvalidCredentials
 from issuer.sign_in.factors_store import FactorStore
 from issuer.sign_in.recovery_codes import RecoveryCodes
 from issuer.sign_in.totp import TotpSecrets
-from issuer.users.guard import AttemptGuard, AttemptsUnderWay
+from issuer.users.guard import AttemptGuard
 
 _METHODS = ("otp", "mfa")  # RFC 8176
 _MAX_CODE = 64
@@ -61,16 +61,9 @@ class SecondFactor:
         An attempt of the user, by the policy for passwords. `AttemptsUnderWay` if the outcome of
         concurrent attempts matters and the caller `may_wait` and retry.
         """
-        # Counted before the check, so that a crash never grants a free guess.
-        attempt = self._guard.begin(user_id, "", actor.address)
-        if attempt.waits and may_wait:
-            raise AttemptsUnderWay
-        try:
+        with self._guard.attempting(user_id, "", actor, may_wait=may_wait) as attempt:
             match = self._matching(user_id, code[:_MAX_CODE].strip())
             used = self._used(user_id, match, actor, is_admitted=attempt.is_admitted)
-        except InvalidCredentials:
-            self._guard.end(attempt, actor, succeeded=False)
-            raise
         self._guard.end(attempt, actor, succeeded=True)
         return used
 

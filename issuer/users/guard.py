@@ -4,13 +4,15 @@ Counts have transactions of their own: they survive a refusal, and a crash grant
 """
 
 import hmac
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from issuer.audit import Actor, Trail, Trails
 from issuer.clock import Clock
 from issuer.database import Database
-from issuer.errors import IssuerError
+from issuer.errors import InvalidCredentials, IssuerError
 from issuer.network import network_of
 from issuer.usernames import fold_username
 from issuer.users.attempts import NEVER, AttemptPolicy, Counted, Standing, Tries
@@ -87,6 +89,31 @@ class AttemptGuard:
         self._clock = clock
         self._policy = policy
         self._marks = marks
+
+    @contextmanager
+    def attempting(
+        self,
+        user_id: str | None,
+        username: str,
+        actor: Actor,
+        *,
+        may_wait: bool,
+        counts_address: bool = True,
+    ) -> Iterator[Attempt]:
+        """An attempt that `InvalidCredentials` ends as failed; if it succeeds, the caller ends it.
+
+        `AttemptsUnderWay` if the outcome of concurrent attempts matters and the caller `may_wait`
+        and retry.
+        """
+        # Counted before the check, so that a crash never grants a free guess.
+        attempt = self.begin(user_id, username, actor.address, counts_address=counts_address)
+        if attempt.waits and may_wait:
+            raise AttemptsUnderWay
+        try:
+            yield attempt
+        except InvalidCredentials:
+            self.end(attempt, actor, succeeded=False)
+            raise
 
     def begin(
         self,

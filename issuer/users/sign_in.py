@@ -7,7 +7,7 @@ from issuer.database import Database
 from issuer.database.tables import UserRow
 from issuer.directory import Directory, UserRecord
 from issuer.errors import InvalidCredentials
-from issuer.users.guard import AttemptGuard, AttemptsUnderWay
+from issuer.users.guard import AttemptGuard
 from issuer.users.passwords import Passwords
 from issuer.users.store import UserStore
 
@@ -80,20 +80,14 @@ class SignIn:
         """
         with self._database.reading() as session:
             found = UserStore(session).find_by_username(username)
-        # Counted before the check, so that a crash never grants a free guess.
-        attempt = self._guard.begin(
+        with self._guard.attempting(
             found.id if found else None,
             username,
-            actor.address,
+            actor,
+            may_wait=may_wait,
             counts_address=not through_client,
-        )
-        if attempt.waits and may_wait:
-            raise AttemptsUnderWay
-        try:
+        ) as attempt:
             user = self._checked(found, password, is_admitted=attempt.is_admitted, is_all=is_all)
-        except InvalidCredentials:
-            self._guard.end(attempt, actor, succeeded=False)
-            raise
         if user.has_second_factor:
             self._guard.give_back(attempt)
         else:
