@@ -7,7 +7,15 @@ import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from issuer.errors import Unavailable
+from issuer.errors import (
+    AlreadyExists,
+    InvalidCredentials,
+    InvalidField,
+    IssuerError,
+    NotAllowed,
+    NotFound,
+    Unavailable,
+)
 from issuer.http_forms import InvalidForm
 from issuer.web.rendering import Pages
 from issuer.web.views import ProblemPage
@@ -28,6 +36,9 @@ def with_error_pages(pages: Pages, handler: Handler) -> Handler:
         except InvalidForm as error:
             log.info("page_refused", reason=str(error))
             return pages.problem(_INVALID, error.status)
+        except (AlreadyExists, InvalidCredentials, InvalidField, NotAllowed, NotFound) as error:
+            log.info("page_refused", reason=str(error))
+            return pages.problem(_not_finished(request, error))
         except Unavailable as error:
             log.warning("page_unavailable", reason=str(error))
             response = pages.problem(_UNAVAILABLE, 503)
@@ -38,6 +49,17 @@ def with_error_pages(pages: Pages, handler: Handler) -> Handler:
             return pages.problem(_UNFORESEEN, 500)
 
     return answer
+
+
+def _not_finished(request: Request, error: IssuerError) -> ProblemPage:
+    """What was asked for is not possible, mostly since something else changed meanwhile."""
+    is_told = isinstance(error, NotAllowed | AlreadyExists)
+    return ProblemPage(
+        heading="This could not be finished",
+        sentence=str(error) if is_told else "Something changed while the page was open.",
+        way_back=request.scope["path"],
+        way_back_says="Open the page again",
+    )
 
 
 _INVALID = ProblemPage(

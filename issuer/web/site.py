@@ -11,14 +11,6 @@ from starlette.responses import Response
 
 from issuer.composition.web import WebParts
 from issuer.cookies import BROWSER, SESSION, Cookies
-from issuer.errors import (
-    AlreadyExists,
-    InvalidCredentials,
-    InvalidField,
-    IssuerError,
-    NotAllowed,
-    NotFound,
-)
 from issuer.http import see_other
 from issuer.http_forms import parameters, receive_body
 from issuer.metrics import Metrics
@@ -154,24 +146,10 @@ class PageEndpoint:
     async def _posted(self, visit: Visit, form: Mapping[str, str]) -> Response:
         refusal = self.site.anti_forgery.refusal(visit, form, self.purpose(visit))
         if refusal is None:
-            try:
-                return await self.submit(visit, form)
-            except (AlreadyExists, InvalidCredentials, InvalidField, NotAllowed, NotFound) as error:
-                return await self.site.queries.run(self.not_done, visit, error)
+            return await self.submit(visit, form)
         if refusal is Refusal.STALE:
             return await self.site.queries.run(self.stale, visit, form)
         return self.refused(visit, refusal)
-
-    def not_done(self, visit: Visit, error: IssuerError) -> Response:
-        """What a form asks for is not possible, mostly since something else changed meanwhile."""
-        is_told = isinstance(error, NotAllowed | AlreadyExists)
-        problem = ProblemPage(
-            heading="This could not be finished",
-            sentence=str(error) if is_told else "Something changed while the page was open.",
-            way_back=self.site.to(self.path(visit)).headers["location"],
-            way_back_says="Open the page again",
-        )
-        return self.site.pages.problem(problem)
 
     def refused(self, visit: Visit, refusal: Refusal) -> Response:
         again = self.site.to(self.path(visit), request=visit.request_id, next=visit.next)

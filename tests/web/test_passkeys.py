@@ -164,6 +164,7 @@ def test_the_only_way_to_sign_in_is_not_removed(deployment: Deployment, browser:
     refused = browser.submit(question, "/account/remove-factor")
     assert refused.status == httpx.codes.BAD_REQUEST
     assert "Set a password first" in refused.text
+    assert 'href="/account/remove-factor"' in refused.response.text
     with deployment.changing() as work:
         assert len(work.factors.of_user(bob)) == 1
 
