@@ -8,7 +8,7 @@ from starlette.responses import Response
 from issuer.catalogue.permissions import in_words
 from issuer.sign_in.outcomes import ConsentNeeded
 from issuer.web.applications import agent_os_of, application_of, identity_in_words, lasting
-from issuer.web.navigation import Navigation, RequestGone
+from issuer.web.navigation import Navigation
 from issuer.web.site import PageEndpoint, Site
 from issuer.web.views import ConsentPage
 from issuer.web.visit import Visit
@@ -27,10 +27,7 @@ class ConsentEndpoint(PageEndpoint):
         self._navigation = navigation
 
     def show(self, visit: Visit) -> Response:
-        try:
-            request = self._navigation.request_of(visit)
-        except RequestGone:
-            request = None
+        request = self._navigation.open_request(visit)
         if request is None:
             return self._navigation.gone()
         step = self._navigation.next_step(visit, request, self.site.session(visit))
@@ -39,10 +36,7 @@ class ConsentEndpoint(PageEndpoint):
         return self._navigation.go(visit, step)
 
     def change(self, visit: Visit, form: Mapping[str, str]) -> Response:
-        try:
-            request = self._navigation.request_of(visit)
-        except RequestGone:
-            request = None
+        request = self._navigation.open_request(visit)
         if request is None:
             return self._navigation.gone()
         session, flow = self.site.session(visit), self.parts.people.flow

@@ -27,10 +27,6 @@ from issuer.web.visit import Visit
 log = structlog.get_logger(__name__)
 
 
-class RequestGone(Exception):
-    """The authorization request is finished or expired, or belongs to another browser."""
-
-
 class Navigation:
     """Opens the authorization request of a visit, and goes where its next step is."""
 
@@ -38,14 +34,17 @@ class Navigation:
         self._site = site
         self._people = site.parts.people
 
-    def request_of(self, visit: Visit) -> AuthorizationRequest | None:
-        """The request in the cookie; None if the visit is about none, else `RequestGone`."""
+    def open_request(self, visit: Visit) -> AuthorizationRequest | None:
+        """The request in the cookie; None if the visit is about none, or it is gone.
+
+        Gone is one that is finished or expired, or belongs to another browser.
+        """
         if not visit.request_id:
             return None
         sealed = self._site.cookies.value(visit.request, AUTHORIZATION_REQUEST + visit.request_id)
         request = self._people.requests.open(sealed) if sealed else None
         if request is None or request.id != visit.request_id:
-            raise RequestGone
+            return None
         note_client(request.client_id)
         return request
 
@@ -75,13 +74,10 @@ class Navigation:
 
     def after_sign_in(self, visit: Visit, session: SignInSession) -> Response:
         """Where somebody goes who has just signed in."""
-        try:
-            request = self.request_of(visit)
-        except RequestGone:
-            return self.gone()
-        if request is None:
-            return self._site.to(visit.next or "/account")
-        return self.go(visit, self.next_step(visit, request, session))
+        request = self.open_request(visit)
+        if request is not None:
+            return self.go(visit, self.next_step(visit, request, session))
+        return self.gone() if visit.request_id else self._site.to(visit.next or "/account")
 
     def gone(self) -> Response:
         page = ProblemPage(

@@ -13,7 +13,7 @@ from issuer.sign_in.authorization_request import AuthorizationRequest
 from issuer.sign_in.outcomes import SignInNeeded
 from issuer.sign_in.session import SignInSession
 from issuer.web.applications import application_of
-from issuer.web.navigation import Navigation, RequestGone
+from issuer.web.navigation import Navigation
 from issuer.web.sessions import Beginning
 from issuer.web.site import PageEndpoint, Site
 from issuer.web.views import Application, SignInPage
@@ -43,9 +43,8 @@ class SignInEndpoint(PageEndpoint):
 
     def show(self, visit: Visit) -> Response:
         session = self.site.session(visit)
-        try:
-            request = self._navigation.request_of(visit)
-        except RequestGone:
+        request = self._navigation.open_request(visit)
+        if request is None and visit.request_id:
             return self._navigation.gone()
         if request is not None and _SWITCH not in visit.query:
             step = self._navigation.next_step(visit, request, session)
@@ -115,10 +114,7 @@ class SignInEndpoint(PageEndpoint):
 
     def _deny(self, visit: Visit) -> Response:
         """Back to the application without signing in."""
-        try:
-            request = self._navigation.request_of(visit)
-        except RequestGone:
-            request = None
+        request = self._navigation.open_request(visit)
         if request is None:
             return self.site.to("/")
         step = self.parts.people.flow.deny(request, self.site.session(visit), visit.actor)
@@ -150,10 +146,7 @@ class SignInEndpoint(PageEndpoint):
         return self.site.pages.answer(page, status)
 
     def _application(self, visit: Visit) -> Application | None:
-        try:
-            request: AuthorizationRequest | None = self._navigation.request_of(visit)
-        except RequestGone:
-            return None
+        request = self._navigation.open_request(visit)
         if request is None:
             return None
         client = self.parts.people.flow.client_of(request)
