@@ -16,6 +16,7 @@ from issuer.keys.sealed_secrets_store import (
     SESSIONS,
     derived,
 )
+from issuer.refresh_tokens import Lifetimes
 from issuer.sign_in.authorization_request import AuthorizationRequests
 from issuer.sign_in.codes import AuthorizationCodes
 from issuer.sign_in.flow import AuthorizationFlow
@@ -23,7 +24,6 @@ from issuer.sign_in.logout import LogoutRequests
 from issuer.sign_in.offer import Offers
 from issuer.sign_in.sealed_text import SealedTexts
 from issuer.sign_in.secret_texts import CODE, SESSION, SecretTexts
-from issuer.sign_in.session import SessionLifetimes
 from issuer.sign_in.sessions import SignInSessions
 from issuer.sign_in.validation import Validation
 from issuer.tokens import IdTokenReader
@@ -77,7 +77,7 @@ def build_people(
             clock,
             random,
             SecretTexts(SESSION, derived(hmac_key, SESSIONS), random),
-            SessionLifetimes(settings.session_idle, settings.session_ttl),
+            Lifetimes(settings.session_idle, settings.session_ttl),
             ended,
         ),
         AuthorizationFlow(

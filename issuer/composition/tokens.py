@@ -84,6 +84,7 @@ def build_tokens(foundation: Foundation, keyring: Keyring) -> TokenParts:
             random,
             RefreshTokenMaker(derived(foundation.hmac_key, REFRESH_TOKENS), random),
             Lifetimes(settings.refresh_idle, settings.refresh_ttl),
+            Lifetimes(settings.session_idle, settings.session_ttl),
             settings.refresh_reuse_grace,
             ended=lambda: see_own_change(changes),
         ),

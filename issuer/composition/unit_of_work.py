@@ -18,13 +18,13 @@ from issuer.database import Session
 from issuer.database.counts import read_change_count
 from issuer.database.deployment import change_issuer
 from issuer.keys import Keys
+from issuer.refresh_tokens import Lifetimes
 from issuer.resources import Collection, ResourceType, Transaction
 from issuer.resources.resource_type import FieldsT, ModelT
 from issuer.revocations import Revocations
 from issuer.roles import Assignments, Roles
 from issuer.sign_in import Factors, Invitations
 from issuer.sign_in.consents import Consents
-from issuer.sign_in.session import SessionLifetimes
 from issuer.sign_in.sessions_of_users import Sessions
 from issuer.tokens import TokenRevocations
 from issuer.users import Users
@@ -123,7 +123,7 @@ class UnitOfWork:
     @cached_property
     def sessions(self) -> Sessions:
         settings = self._settings
-        lifetimes = SessionLifetimes(settings.session_idle, settings.session_ttl)
+        lifetimes = Lifetimes(settings.session_idle, settings.session_ttl)
         clock = self._clock
         return Sessions(self._session, self._trail, clock, self.authority, lifetimes)
 

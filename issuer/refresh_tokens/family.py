@@ -1,15 +1,31 @@
 """A family of refresh tokens."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+
+from issuer.scopes import OFFLINE_ACCESS
+
+NOTE_SESSION_USE_EVERY = timedelta(minutes=1)
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
-    """A token expires `idle` after the last use, a family `longest` after its first token."""
+    """A family or a session expires `idle` after its last use, and `longest` after it began."""
 
     idle: timedelta
     longest: timedelta
+
+    def end(self, began_at: datetime, used_at: datetime) -> datetime:
+        return min(used_at + self.idle, began_at + self.longest)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionTimes:
+    """When a sign-in session began, and when it was last used."""
+
+    created_at: datetime
+    used_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +37,7 @@ class Family:
     predecessor and `salt`, for the request whose digest is `asked`. `id` is the `sid` of its
     access tokens, the last of which expires at `access_until`. `session_id` is a claim that the
     client chose, `sign_in_session` the session in which the user signed in, if in one.
+    `session_times` are those of that session, None once it is deleted.
     """
 
     id: str
@@ -38,7 +55,20 @@ class Family:
     digest: bytes = field(repr=False)
     salt: bytes | None = field(default=None, repr=False)
     asked: bytes | None = field(default=None, repr=False)
+    session_times: SessionTimes | None = None
+
+    @property
+    def needs_session(self) -> bool:
+        """Whether its tokens are valid only while its session is active."""
+        return self.sign_in_session is not None and OFFLINE_ACCESS not in self.openid_scopes
 
     def expires_at(self, lifetimes: Lifetimes) -> datetime:
         """When its newest token expires, unless it is used before."""
-        return min(self.rotated_at + lifetimes.idle, self.created_at + lifetimes.longest)
+        return lifetimes.end(self.created_at, self.rotated_at)
+
+    def session_expires_at(self, lifetimes: Lifetimes) -> datetime:
+        """The same for the session that it needs: never without one, long ago if deleted."""
+        if not self.needs_session:
+            return _NEVER
+        times = self.session_times
+        return lifetimes.end(times.created_at, times.used_at) if times else self.created_at

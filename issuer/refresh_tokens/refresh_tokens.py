@@ -12,7 +12,7 @@ from issuer.database import Database, Session
 from issuer.database.principals import new_id
 from issuer.directory import UserRecord
 from issuer.errors import InvalidCredentials
-from issuer.refresh_tokens.family import Family, Lifetimes
+from issuer.refresh_tokens.family import NOTE_SESSION_USE_EVERY, Family, Lifetimes
 from issuer.refresh_tokens.in_use import Issue, Presented, RefreshRequest
 from issuer.refresh_tokens.store import FamilyStore
 from issuer.refresh_tokens.text import RefreshTokenMaker
@@ -34,6 +34,7 @@ class RefreshTokens:
         random: Random,
         maker: RefreshTokenMaker,
         lifetimes: Lifetimes,
+        session_lifetimes: Lifetimes,
         reuse_grace: timedelta,
         ended: Callable[[], None],
     ) -> None:
@@ -43,6 +44,7 @@ class RefreshTokens:
         self._random = random
         self._maker = maker
         self._lifetimes = lifetimes
+        self._session_lifetimes = session_lifetimes
         self._grace = reuse_grace
         self._ended = ended
 
@@ -110,6 +112,8 @@ class RefreshTokens:
             raise InvalidCredentials("refresh token of another client", family.user_id)
         if self._has_expired(family):
             raise InvalidCredentials("expired refresh token", family.user_id)
+        if self._clock() >= family.session_expires_at(self._session_lifetimes):
+            raise InvalidCredentials("the session of the refresh token ended", family.user_id)
         if self._is_newest(token, family):
             return Presented(family, asked, token)
         if (successor := self._successor_again(token, family, asked)) is not None:
@@ -138,15 +142,16 @@ class RefreshTokens:
                 return self.after_revocations()
             if not FamilyStore(session).swap(family, later):
                 return NotBefore(self._clock())
+            self._note_session_use(session, family)
             issue.record(self._trails, session, family.user_id, family.id)
         return successor
 
     def find(self, token: str) -> Family | None:
         """The family of a token that is valid now; None otherwise. Nothing is changed."""
         family = self._family(token)
-        if family is None or not self._is_newest(token, family) or self._has_expired(family):
+        if family is None or not self._is_newest(token, family):
             return None
-        return family
+        return family if self._clock() < self.expires_at(family) else None
 
     def revoke(self, token: str, client_id: str, actor: Actor) -> bool:
         """Revoke the family of a token, used or not; False if the client has no such family."""
@@ -156,8 +161,9 @@ class RefreshTokens:
         return self._end(family, "refresh.revoked", actor)
 
     def expires_at(self, family: Family) -> datetime:
-        """When its newest token expires, unless it is used before."""
-        return family.expires_at(self._lifetimes)
+        """When its newest token expires, unless it or its session is used before."""
+        of_session = family.session_expires_at(self._session_lifetimes)
+        return min(family.expires_at(self._lifetimes), of_session)
 
     def delete_expired(self) -> None:
         """Delete expired and ended families, in batches: no request waits long for the lock."""
@@ -196,7 +202,14 @@ class RefreshTokens:
             return FamilyStore(session).ended()
 
     def _has_expired(self, family: Family) -> bool:
-        return self._clock() >= self.expires_at(family)
+        return self._clock() >= family.expires_at(self._lifetimes)
+
+    def _note_session_use(self, session: Session, family: Family) -> None:
+        now, times = self._clock(), family.session_times
+        if not family.needs_session or times is None:
+            return
+        if now - times.used_at >= NOTE_SESSION_USE_EVERY:
+            FamilyStore(session).note_session_use(str(family.sign_in_session), now)
 
     def _is_newest(self, token: str, family: Family) -> bool:
         return hmac.compare_digest(self._maker.digest(token), family.digest)

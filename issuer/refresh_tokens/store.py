@@ -1,7 +1,7 @@
 """Families of refresh tokens in SQL."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -25,14 +25,16 @@ from issuer.database.tables import (
     ClientRow,
     RefreshFamilyRow,
     RevokedPrincipalRow,
+    SignInSessionRow,
     UserRow,
 )
-from issuer.refresh_tokens.family import Family, Lifetimes
+from issuer.refresh_tokens.family import Family, Lifetimes, SessionTimes
 from issuer.revocations.store import ended_since
 from issuer.scopes import OFFLINE_ACCESS
 
 _MAX_ROWS_PER_STATEMENT = 1_000
 _SCOPES = ("scopes", "openid_scopes")
+_COLUMNS = [name for name in Family.__dataclass_fields__ if name != "session_times"]
 _OFFLINE = f'"{OFFLINE_ACCESS}"'
 # For each claim that an entry of the revocation feed may name: the column of a family.
 _COLUMN_OF_CLAIM = {
@@ -59,18 +61,21 @@ class FamilyStore:
         self._session = session
 
     def find(self, handle: bytes) -> Family | None:
-        """The active family with this handle."""
-        query = select(RefreshFamilyRow).where(RefreshFamilyRow.handle == handle, ~_HAS_ENDED)
-        row = self._session.scalars(query).one_or_none()
-        if row is None:
-            return None
-        columns = {name: getattr(row, name) for name in Family.__dataclass_fields__}
-        scopes = {name: frozenset(columns[name]) for name in _SCOPES}
-        return Family(**{**columns, **scopes})
+        """The active family with this handle.
+
+        What ends all tokens of a user ends families and sessions alike: no need to look twice.
+        """
+        family, session = RefreshFamilyRow, SignInSessionRow
+        found = self._session.execute(
+            select(family, session.created_at, session.used_at)
+            .outerjoin(session, session.id == family.sign_in_session)
+            .where(family.handle == handle, ~_HAS_ENDED)
+        ).one_or_none()
+        return None if found is None else _read(*found)
 
     def add(self, family: Family) -> None:
         scopes = {name: sorted(getattr(family, name)) for name in _SCOPES}
-        members = {**asdict(family), **scopes}
+        members = {name: getattr(family, name) for name in _COLUMNS} | scopes
         began_at = read_feed_state(self._session).count
         self._session.add(RefreshFamilyRow(**members, change=began_at))
         self._session.flush()
@@ -107,6 +112,10 @@ class FamilyStore:
             .values(**values, access_until=until)
         )
         return bool(swapped.rowcount)
+
+    def note_session_use(self, session_id: str, now: datetime) -> None:
+        row = SignInSessionRow
+        self._session.execute(update(row).where(row.id == session_id).values(used_at=now))
 
     def end(self, family_id: str) -> datetime | None:
         """Delete the family; when its last access token expires. None if it had ended before."""
@@ -160,3 +169,10 @@ class FamilyStore:
         ).all()
         deleted: Any = self._session.execute(delete(row).where(row.id.in_(some), expired))
         return bool(deleted.rowcount == _MAX_ROWS_PER_STATEMENT)
+
+
+def _read(row: RefreshFamilyRow, began_at: datetime | None, used_at: datetime | None) -> Family:
+    columns = {name: getattr(row, name) for name in _COLUMNS}
+    scopes = {name: frozenset(columns[name]) for name in _SCOPES}
+    times = SessionTimes(began_at, used_at) if began_at and used_at else None
+    return Family(**{**columns, **scopes, "session_times": times})

@@ -1,21 +1,14 @@
 """A session: a person signed in at this issuer, in one browser."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict
 
+from issuer.refresh_tokens import Lifetimes
+
 SECOND_FACTOR_WITHIN = timedelta(minutes=10)
 _MAX_USER_AGENT = 255
-
-
-@dataclass(frozen=True, slots=True)
-class SessionLifetimes:
-    """A session expires `idle` after its last use, and `longest` after its beginning."""
-
-    idle: timedelta
-    longest: timedelta
 
 
 class SignInSession(BaseModel):
@@ -37,11 +30,11 @@ class SignInSession(BaseModel):
     user_agent: str | None
     second_factor_due: bool = False
 
-    def is_active(self, lifetimes: SessionLifetimes, now: datetime) -> bool:
+    def is_active(self, lifetimes: Lifetimes, now: datetime) -> bool:
         """Whether it has not expired."""
         if self.second_factor_due:
             return now < self.created_at + SECOND_FACTOR_WITHIN
-        return now < min(self.used_at + lifetimes.idle, self.created_at + lifetimes.longest)
+        return now < lifetimes.end(self.created_at, self.used_at)
 
     def continuing(self, earlier: "SignInSession") -> "SignInSession":
         """A newer sign-in as part of the session that the browser had."""
@@ -49,7 +42,7 @@ class SignInSession(BaseModel):
 
 
 def active(
-    sessions: Iterable[SignInSession], lifetimes: SessionLifetimes, now: datetime
+    sessions: Iterable[SignInSession], lifetimes: Lifetimes, now: datetime
 ) -> list[SignInSession]:
     return [each for each in sessions if each.is_active(lifetimes, now)]
 

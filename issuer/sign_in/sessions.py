@@ -1,7 +1,6 @@
 """Beginning, finding and ending sessions."""
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from random import Random
 
 from issuer.audit import Actor, Trail, Trails
@@ -10,12 +9,11 @@ from issuer.database import Database
 from issuer.database.principals import new_id
 from issuer.directory import UserRecord
 from issuer.errors import InvalidCredentials
+from issuer.refresh_tokens import NOTE_SESSION_USE_EVERY, Lifetimes
 from issuer.sign_in.ending import Ending
 from issuer.sign_in.secret_texts import SecretTexts
-from issuer.sign_in.session import SessionLifetimes, SignInSession, active, bounded
+from issuer.sign_in.session import SignInSession, active, bounded
 from issuer.sign_in.sessions_store import SessionStore
-
-_NOTE_USE_EVERY = timedelta(minutes=1)
 
 
 class SignInSessions:
@@ -32,7 +30,7 @@ class SignInSessions:
         clock: Clock,
         random: Random,
         cookies: SecretTexts,
-        lifetimes: SessionLifetimes,
+        lifetimes: Lifetimes,
         ended: Callable[[], None],
     ) -> None:
         self._database = database
@@ -123,7 +121,7 @@ class SignInSessions:
         if session is None or session.second_factor_due:
             return None
         now = self._clock()
-        if now - session.used_at >= _NOTE_USE_EVERY:
+        if now - session.used_at >= NOTE_SESSION_USE_EVERY:
             with self._database.transaction() as transaction:
                 SessionStore(transaction).note_use(session.id, now)
         return session

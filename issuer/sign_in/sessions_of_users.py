@@ -5,8 +5,9 @@ from issuer.authority import Authority
 from issuer.clock import Clock
 from issuer.database import Session
 from issuer.errors import NotFound
+from issuer.refresh_tokens import Lifetimes
 from issuer.sign_in.ending import Ending
-from issuer.sign_in.session import SessionLifetimes, SignInSession, active
+from issuer.sign_in.session import SignInSession, active
 from issuer.sign_in.sessions_store import SessionStore
 
 
@@ -19,7 +20,7 @@ class Sessions:
         trail: Trail,
         clock: Clock,
         authority: Authority,
-        lifetimes: SessionLifetimes,
+        lifetimes: Lifetimes,
     ) -> None:
         self._store = SessionStore(session)
         self._ending = Ending(session, trail, clock)

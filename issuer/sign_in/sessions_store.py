@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session, aliased
 from issuer.database.counts import read_feed_state
 from issuer.database.store import as_model
 from issuer.database.tables import RevokedPrincipalRow, SignInSessionRow, UserRow
+from issuer.refresh_tokens import Lifetimes
 from issuer.revocations.store import ended_since
-from issuer.sign_in.session import SessionLifetimes, SignInSession
+from issuer.sign_in.session import SignInSession
 
 _MAX_ROWS_A_STATEMENT = 1_000
 HAS_ENDED = ended_since(SignInSessionRow.change, {"sub": SignInSessionRow.user_id})
@@ -87,7 +88,7 @@ class SessionStore:
         query = select(exists().where(row.id == user_id, same, row.disabled.is_(False)))
         return self._session.scalars(query).one()
 
-    def delete_expired(self, lifetimes: SessionLifetimes, now: datetime) -> bool:
+    def delete_expired(self, lifetimes: Lifetimes, now: datetime) -> bool:
         """Delete some expired and some ended sessions; whether there may be more."""
         row = SignInSessionRow
         expired = or_(

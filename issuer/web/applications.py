@@ -6,16 +6,15 @@ from urllib.parse import urlsplit
 from issuer.audiences import Audience
 from issuer.directory import ClientRecord
 from issuer.scopes import EMAIL, OFFLINE_ACCESS, OPENID, PROFILE
-from issuer.settings import is_loopback
+from issuer.settings import Settings, is_loopback
 from issuer.web.views import AgentOS, Application
+from issuer.web.words import duration_in_words
 
 _IDENTITY = {
     OPENID: "Know that it is you",
     PROFILE: "See your name and user name",
     EMAIL: "See your e-mail address",
 }
-_WHILE_AWAY = "until you withdraw it, also while you are signed out"
-_WHILE_SIGNED_IN = "until you sign out"
 
 
 def application_of(client: ClientRecord, redirect_uri: str) -> Application:
@@ -40,6 +39,12 @@ def identity_in_words(openid_scopes: Iterable[str]) -> tuple[str, ...]:
     return tuple(words for scope, words in _IDENTITY.items() if scope in asked)
 
 
-def lasting(openid_scopes: Iterable[str]) -> str:
+def lasting(openid_scopes: Iterable[str], settings: Settings) -> str:
     """How long the access lasts, to follow the word "Lasts"."""
-    return _WHILE_AWAY if OFFLINE_ACCESS in openid_scopes else _WHILE_SIGNED_IN
+    until = "you sign out"
+    longest, idle = settings.session_ttl, settings.session_idle
+    if OFFLINE_ACCESS in openid_scopes:
+        until = "you withdraw it, also while you are signed out"
+        longest, idle = settings.refresh_ttl, settings.refresh_idle
+    without_use = f"{duration_in_words(idle)} without use"
+    return f"until {until}. After {duration_in_words(longest)}, or {without_use}, you sign in again"

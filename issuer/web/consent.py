@@ -65,7 +65,7 @@ class ConsentEndpoint(PageEndpoint):
             may=in_words(step.scopes),
             may_not=in_words(step.not_granted),
             identity=identity_in_words(step.openid_scopes),
-            lasts=lasting(step.openid_scopes),
+            lasts=lasting(step.openid_scopes, self.parts.settings),
             offer=_offer(step),
             notice=notice,
         )
