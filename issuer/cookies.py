@@ -30,6 +30,10 @@ class Cookies:
     def name(self, short: str) -> str:
         return f"{_HOST}{short}" if self._is_secure else short
 
+    def size(self, short: str, value: str) -> int:
+        """Its bytes in a `Cookie` header."""
+        return len(f"{self.name(short)}={value}; ")
+
     def value(self, request: Request, short: str) -> str | None:
         """The value; None if there is none, or several that differ."""
         return self.all(request).get(short)

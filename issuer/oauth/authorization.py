@@ -73,8 +73,5 @@ class AuthorizationEndpoint(BrowserEndpoint):
         self, request: Request, page: str, authorization_request: AuthorizationRequest, sealed: str
     ) -> Response:
         response = see_other(f"{self._base_url}/{page}?request={authorization_request.id}")
-        opened = self._people.requests.open
-        self._keep(
-            request, response, AUTHORIZATION_REQUEST, authorization_request.id, sealed, opened
-        )
+        self._keep(request, response, AUTHORIZATION_REQUEST, authorization_request.id, sealed)
         return response

@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from issuer.composition.people import PeopleParts
-from issuer.cookies import SESSION, Cookies
+from issuer.cookies import AUTHORIZATION_REQUEST, LOGOUT_REQUEST, SESSION, Cookies
 from issuer.errors import Unavailable
 from issuer.http import see_other
 from issuer.http_forms import InvalidForm, pairs, receive_body
@@ -22,7 +22,8 @@ from issuer.workers import WorkerPool
 
 ProblemPage: TypeAlias = Callable[[Request, RequestProblem], Response]
 
-_MAX_REQUESTS = 5  # of one kind in one browser, such as in several tabs
+_MAX_REQUESTS = 5  # in one browser, such as in several tabs
+_MAX_BYTES = 6_000  # of their cookies: many servers and proxies accept headers of 8 KB
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +46,10 @@ class BrowserEndpoint:
         problem_page: ProblemPage,
     ) -> None:
         self._people = people
+        self._opened: dict[str, Callable[[str], AuthorizationRequest | LogoutRequest | None]] = {
+            AUTHORIZATION_REQUEST: people.requests.open,
+            LOGOUT_REQUEST: people.logout_requests.open,
+        }
         self._base_url = base_url
         self._queries = queries
         self._cookies = cookies
@@ -80,34 +85,27 @@ class BrowserEndpoint:
         return None if cookie is None else self._people.sessions.find(cookie)
 
     def _keep(
-        self,
-        request: Request,
-        response: Response,
-        kind: str,
-        request_id: str,
-        sealed: str,
-        opened: Callable[[str], AuthorizationRequest | LogoutRequest | None],
+        self, request: Request, response: Response, kind: str, request_id: str, sealed: str
     ) -> None:
         """Set the cookie of a request, in place of those that the browser needs no more."""
-        for short in self._surplus(request, kind, opened):
+        for short in self._surplus(request, kind + request_id, sealed):
             self._cookies.delete(response, short)
         self._cookies.set(response, kind + request_id, sealed, VALID_FOR)
 
-    def _surplus(
-        self,
-        request: Request,
-        kind: str,
-        opened: Callable[[str], AuthorizationRequest | LogoutRequest | None],
-    ) -> list[str]:
-        """Cookies of earlier requests that have expired, or are more than a browser needs."""
+    def _surplus(self, request: Request, new: str, sealed: str) -> list[str]:
+        """Cookies of requests that have expired, and the oldest of those that are too much."""
         kept, surplus = [], []
-        for short, sealed in self._cookies.all(request).items():
-            if not short.startswith(kind):
-                continue
-            earlier = opened(sealed)
-            if earlier is None:
+        for short, value in self._cookies.all(request).items():
+            for kind, opened in self._opened.items():
+                if short.startswith(kind):
+                    earlier = opened(value)
+                    if earlier is None:
+                        surplus.append(short)
+                    else:
+                        kept.append((earlier.created_at, short, value))
+        number, size = 1, self._cookies.size(new, sealed)
+        for _, short, value in sorted(kept, reverse=True):
+            number, size = number + 1, size + self._cookies.size(short, value)
+            if number > _MAX_REQUESTS or size > _MAX_BYTES:
                 surplus.append(short)
-            else:
-                kept.append((earlier.created_at, short))
-        kept.sort(reverse=True)
-        return surplus + [short for _, short in kept[_MAX_REQUESTS - 1 :]]
+        return surplus

@@ -32,10 +32,8 @@ class LogoutEndpoint(BrowserEndpoint):
             self._cookies.delete(response, SESSION)
             return response
         response = see_other(f"{self._base_url}{_PAGE_PATH}?request={logout.id}")
-        requests = self._people.logout_requests
-        self._keep(
-            request, response, LOGOUT_REQUEST, logout.id, requests.seal(logout), requests.open
-        )
+        sealed = self._people.logout_requests.seal(logout)
+        self._keep(request, response, LOGOUT_REQUEST, logout.id, sealed)
         return response
 
     def _decided(

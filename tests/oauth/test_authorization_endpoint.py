@@ -1,5 +1,8 @@
 """`/oauth2/authorize` as a browser sees it (RFC 6749 §3.1)."""
 
+from datetime import timedelta
+from random import Random
+from string import ascii_letters, digits
 from urllib.parse import urlsplit
 
 import httpx
@@ -116,26 +119,50 @@ def test_a_query_that_cannot_be_read_is_a_page(deployment: Deployment, app: App)
     assert visit(deployment, too_many).status_code == 400
 
 
+def keep(deployment: Deployment, jar: dict[str, str], path: str, **parameters: str) -> str:
+    """Visit an endpoint with the cookies of `jar`, and change them; the name of the new one."""
+    deployment.http.cookies.clear()
+    cookies = "; ".join(f"{name}={value}" for name, value in jar.items())
+    headers = {"Cookie": cookies} if jar else {}
+    response = deployment.http.get(path, params=parameters, headers=headers, follow_redirects=False)
+    for line in response.headers.get_list("set-cookie"):
+        name, _, value = line.partition(";")[0].partition("=")
+        jar.pop(name, None)
+        if value.strip('"'):
+            jar[name] = value
+    return name
+
+
 def test_a_browser_keeps_five_requests(deployment: Deployment, app: App):
     """One for each tab; older ones, and those that cannot be opened, are removed."""
-    with_foreign = {"__Host-request-foreign": "x"}
-    jar = dict(with_foreign)
+    jar = {"__Host-request-foreign": "x"}
     for _ in range(7):
-        deployment.http.cookies.clear()
-        cookies = "; ".join(f"{name}={value}" for name, value in jar.items())
-        response = deployment.http.get(
-            "/oauth2/authorize",
-            params=app.request(),
-            headers={"Cookie": cookies},
-            follow_redirects=False,
-        )
-        for line in response.headers.get_list("set-cookie"):
-            name, _, value = line.partition(";")[0].partition("=")
-            jar.pop(name, None)
-            if value.strip('"'):
-                jar[name] = value
+        keep(deployment, jar, "/oauth2/authorize", **app.request())
     assert len(jar) == 5
     assert "__Host-request-foreign" not in jar
+
+
+def test_the_cookies_of_requests_fit_into_a_header(alice: Person, app: App):
+    """Of 8 KB, which many servers and proxies accept. The oldest are removed."""
+    bye = "https://app.example/bye"
+    with alice.deployment.changing() as work:
+        work.clients.update("app", {"post_logout_redirect_uris": [bye]})
+    random, jar = Random(1), {"__Host-session": alice.cookie}
+    logout = {"client_id": "app", "post_logout_redirect_uri": bye, "state": text(random, 900)}
+    made = [keep(alice.deployment, jar, "/oauth2/logout", **logout)]
+    for length in (10, 600, 1500, 1500, 10, 2000):
+        alice.deployment.clock.move(timedelta(seconds=1))
+        request = app.request(nonce=text(random, length), prompt="login")
+        made.append(keep(alice.deployment, jar, "/oauth2/authorize", **request))
+        assert sum(len(f"{name}={value}; ") for name, value in jar.items()) < 6_200
+        kept = [name for name in made if name in jar]
+        assert kept == made[-len(kept) :]
+    assert len(kept) == 3
+
+
+def text(random: Random, length: int) -> str:
+    """Which cannot be compressed much."""
+    return "".join(random.choices(ascii_letters + digits, k=length))
 
 
 def test_the_code_cannot_be_guessed_from_what_is_stored(alice: Person, app: App):
