@@ -113,6 +113,13 @@ def values_of(headers: RawHeaders, name: bytes) -> list[bytes]:
     return [value for each, value in headers if each == name]
 
 
+def bearer_token(headers: RawHeaders) -> str | None:
+    """The token of the `Authorization` header (RFC 6750 §2.1); of several headers none counts."""
+    sent = values_of(headers, b"authorization")
+    scheme, _, token = (sent[0] if len(sent) == 1 else b"").decode("latin-1").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
 class OnlyUnder:
     """Pure ASGI: HTTP requests whose path starts with `prefix` also pass `layer`."""
 

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from issuer.http import bearer_token
 from issuer.settings import Settings
 
 _TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
@@ -52,5 +53,5 @@ def metrics_security_scheme() -> dict[str, Any]:
 
 
 def _is_authenticated(request: Request, token: str) -> bool:
-    scheme, _, sent = request.headers.get("authorization", "").partition(" ")
-    return scheme.lower() == "bearer" and compare_digest(sent.strip().encode(), token.encode())
+    sent = bearer_token(request.scope["headers"])
+    return sent is not None and compare_digest(sent.encode(), token.encode())

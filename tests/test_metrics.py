@@ -110,6 +110,13 @@ def test_only_the_metrics_token_gives_access(http: httpx.Client, authorization: 
 
 
 @measured
+@pytest.mark.parametrize("other", ["Bearer x", f"Bearer {TOKEN}"])
+def test_of_several_authorization_headers_none_counts(http: httpx.Client, other: str):
+    answer = http.get("/metrics", headers=[*BEARER.items(), ("Authorization", other)])
+    assert answer.status_code == 401
+
+
+@measured
 def test_an_access_token_of_an_administrator_gives_no_access(
     deployment: Deployment, token_endpoint: TokenDriver
 ):

@@ -8,7 +8,7 @@ from fastapi.security import HTTPBearer
 from issuer.admin.problems import ProblemRaised
 from issuer.composition import Access, Administration
 from issuer.errors import InvalidCredentials
-from issuer.http import caller
+from issuer.http import bearer_token, caller
 from issuer.logs import note_client
 
 _bearer = HTTPBearer(auto_error=False, scheme_name="access_token", bearerFormat="JWT")
@@ -29,8 +29,9 @@ async def _authenticated(request: Request, _: Annotated[object, Depends(_bearer)
 def _access(request: Request) -> Access:
     administration: Administration = request.app.state.administration
     administration.require_current()
+    sent = bearer_token(request.scope["headers"]) or ""
     try:
-        token = administration.read_own_token(_presented(request))
+        token = administration.read_own_token(sent)
         note_client(token.subject)
         held = administration.still_held(token)
     except InvalidCredentials as error:
@@ -43,14 +44,6 @@ def _access(request: Request) -> Access:
 
 
 Caller = Annotated[Access, Depends(_authenticated)]
-
-
-def _presented(request: Request) -> str:
-    headers = request.headers.getlist("authorization")
-    scheme, _, token = (headers[0] if len(headers) == 1 else "").partition(" ")
-    if scheme.lower() != "bearer":
-        raise InvalidCredentials("no access token")
-    return token.strip()
 
 
 def _challenge(request: Request) -> str:

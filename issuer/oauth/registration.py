@@ -11,7 +11,7 @@ from issuer.clients import Client, NewClient
 from issuer.clients.client_metadata import parsed, read_client_metadata
 from issuer.composition import Administration
 from issuer.errors import InvalidCredentials, InvalidField, TooManyRequests, Unavailable
-from issuer.http import caller, values_of
+from issuer.http import bearer_token, caller
 from issuer.http_forms import InvalidForm, receive_json
 from issuer.metrics import TOO_MANY_REQUESTS, Metrics
 from issuer.network import network_of
@@ -86,8 +86,9 @@ class RegistrationEndpoint:
 
     def _admitted(self, http_request: Request, actor: Actor) -> Actor:
         """Who the initial access token was issued to; it allows nothing else."""
+        sent = bearer_token(http_request.scope["headers"]) or ""
         try:
-            token = self._administration.read_own_token(_bearer(http_request))
+            token = self._administration.read_own_token(sent)
             held = self._administration.still_held(token)
         except InvalidCredentials:
             raise BearerError("invalid_token", "Send an active initial access token.") from None
@@ -127,14 +128,6 @@ def answer_of(client: Client) -> dict[str, object]:
 
 def _seconds(instant: datetime) -> int:
     return int(instant.timestamp())
-
-
-def _bearer(http_request: Request) -> str:
-    headers = values_of(http_request.scope["headers"], b"authorization")
-    scheme, _, token = (headers[0] if len(headers) == 1 else b"").decode("latin-1").partition(" ")
-    if scheme.lower() != "bearer":
-        raise InvalidCredentials("no initial access token")
-    return token.strip()
 
 
 def _invalid(error: InvalidField) -> OAuthError:

@@ -5,7 +5,7 @@ from starlette.requests import Request
 from issuer.composition.tokens import TokenParts
 from issuer.directory import UserRecord
 from issuer.errors import InvalidCredentials, Unavailable
-from issuer.http import values_of
+from issuer.http import bearer_token, values_of
 from issuer.http_forms import InvalidForm, is_form, parameters, receive_body
 from issuer.logs import note_client
 from issuer.oauth.bearer import NO_STORE, BearerError
@@ -79,7 +79,7 @@ async def _presented(request: Request) -> str:
         raise BearerError("invalid_request", "Send one access token, in one way.", 400)
     if in_form is not None:
         return in_form
-    scheme, _, token = (headers[0] if headers else b"").decode("latin-1").partition(" ")
-    if scheme.lower() != "bearer":
+    token = bearer_token(request.scope["headers"])
+    if token is None:
         raise BearerError("", "There is no access token.")
-    return token.strip()
+    return token

@@ -23,6 +23,12 @@ def test_a_request_without_a_valid_token_is_401(deployment: Deployment, header: 
     assert answer.headers["www-authenticate"].startswith("Bearer ")
 
 
+def test_of_several_authorization_headers_none_counts(admin: AdminApi, deployment: Deployment):
+    valid = ("Authorization", admin.headers["Authorization"])
+    answer = deployment.http.get("/admin/v1/roles", headers=[valid, ("Authorization", "Bearer x")])
+    assert problem(answer) == (401, "unauthenticated")
+
+
 @pytest.mark.parametrize("content", [b"{", b"{}", b"x" * (1024 * 1024 + 1)])
 def test_the_body_of_an_unauthenticated_request_is_not_parsed(
     deployment: Deployment, content: bytes
