@@ -5,10 +5,10 @@ from functools import partial
 from authlib.oauth2 import OAuth2Error
 from starlette.requests import Request
 
-from issuer.errors import TooManyRequests, Unavailable
+from issuer.errors import TooManyRequests
 from issuer.http import caller
 from issuer.oauth.endpoint_parts import EndpointParts
-from issuer.oauth.errors import too_many_requests, unavailable
+from issuer.oauth.errors import too_many_requests
 from issuer.oauth.request import AuthenticatedRequest, parse_form, receive_form
 from issuer.oauth.responses import OAuthResponse
 from issuer.rate_limits import ClientQueues
@@ -22,47 +22,32 @@ class ClientEndpoint:
     """
 
     def __init__(self, parts: EndpointParts, name: str, queues: ClientQueues | None) -> None:
-        self._clock = parts.clock
-        self._changes = parts.tokens.changes
-        self._server = parts.server
-        self._checks = parts.checks
-        self._refusals = parts.refusals
-        self._rounds = parts.rounds
-        self._queries = parts.queries
+        self._parts = parts
         self._name = name
         self._methods = parts.server.endpoints[name].METHODS
         self._queues = queues
 
     async def __call__(self, http_request: Request) -> OAuthResponse:
-        arrived_at = self._clock.monotonic()
-        try:
-            self._rounds.require_time()
-            self._changes.require_current()
-            answer = await self._answer(http_request)
-        except Unavailable as error:
-            answer = OAuthResponse.refusing(unavailable(error))
-        if answer.error is not None:
-            await self._refusals.log(f"{self._name}_refused", answer.error, arrived_at)
-            await self._rounds.pace(answer.status, caller(http_request).address)
-        return answer
+        return await self._parts.answered(http_request, f"{self._name}_refused", self._answer)
 
     async def _answer(self, http_request: Request) -> OAuthResponse:
         """Parse, authenticate, run the endpoint. A refusal is audited as well."""
         actor = caller(http_request)
         try:
             request = parse_form(await receive_form(http_request))
-            authenticated = await self._checks.authenticate(request, self._methods)
+            authenticated = await self._parts.checks.authenticate(request, self._methods)
             actor = authenticated.actor
             answer = await self._run(authenticated)
         except OAuth2Error as error:
-            await self._refusals.audit(f"{self._name}.refused", error, actor)
+            await self._parts.refusals.audit(f"{self._name}.refused", error, actor)
             return OAuthResponse.refusing(error)
         return OAuthResponse(*answer)
 
     async def _run(
         self, request: AuthenticatedRequest
     ) -> tuple[int, dict[str, object], list[tuple[str, str]]]:
-        run = partial(self._queries.run, self._server.run_endpoint, self._name, request)
+        parts = self._parts
+        run = partial(parts.queries.run, parts.server.run_endpoint, self._name, request)
         if self._queues is None:
             return await run()
         try:

@@ -10,14 +10,14 @@ from issuer.audit import Actor
 from issuer.clients import Client, NewClient
 from issuer.clients.client_metadata import parsed, read_client_metadata
 from issuer.composition import Administration
-from issuer.errors import InvalidCredentials, InvalidField, TooManyRequests, Unavailable
+from issuer.errors import InvalidCredentials, InvalidField, TooManyRequests
 from issuer.http import bearer_token, caller
 from issuer.http_forms import InvalidForm, receive_json
 from issuer.metrics import TOO_MANY_REQUESTS, Metrics
 from issuer.network import network_of
 from issuer.oauth.bearer import BearerError
 from issuer.oauth.endpoint_parts import EndpointParts
-from issuer.oauth.errors import OAuthError, quoted, too_many_requests, unavailable
+from issuer.oauth.errors import OAuthError, quoted, too_many_requests
 from issuer.oauth.responses import OAuthResponse
 from issuer.rate_limits import RegistrationLimit
 from issuer.scopes import ISSUER_REGISTER, covers
@@ -37,31 +37,19 @@ class RegistrationEndpoint:
         *,
         needs_token: bool,
     ) -> None:
-        self._metrics = metrics
+        self._parts = parts
         self._administration = administration
-        self._changes = parts.tokens.changes
-        self._refusals = parts.refusals
-        self._clock = parts.clock
-        self._rounds = parts.rounds
-        self._queries = parts.queries
+        self._metrics = metrics
         self._needs_token = needs_token
         self._limit = RegistrationLimit(parts.clock)
 
     async def __call__(self, http_request: Request) -> OAuthResponse:
-        arrived_at = self._clock.monotonic()
-        try:
-            self._rounds.require_time()
-            self._changes.require_current()
-            answer = await self._answer(http_request)
-        except Unavailable as error:
-            answer = OAuthResponse.refusing(unavailable(error))
+        answer = await self._parts.answered(http_request, "registration_refused", self._answer)
         if answer.error is None:
             self._metrics.client_registered()
         else:
             label = TOO_MANY_REQUESTS if answer.is_too_many_requests else answer.error.error
             self._metrics.registration_refused(label)
-            await self._refusals.log("registration_refused", answer.error, arrived_at)
-            await self._rounds.pace(answer.status, caller(http_request).address)
         return answer
 
     async def _answer(self, http_request: Request) -> OAuthResponse:
@@ -69,10 +57,10 @@ class RegistrationEndpoint:
         actor = caller(http_request)
         try:
             if self._needs_token:
-                actor = await self._queries.run(self._admitted, http_request, actor)
+                actor = await self._parts.queries.run(self._admitted, http_request, actor)
             self._limit.count(network_of(actor.address))
             body = await receive_json(http_request)
-            client = await self._queries.run(self._register, body, actor)
+            client = await self._parts.queries.run(self._register, body, actor)
         except TooManyRequests as error:
             refusal: OAuth2Error = too_many_requests(error)
         except InvalidForm as error:
@@ -81,7 +69,7 @@ class RegistrationEndpoint:
             refusal = error
         else:
             return OAuthResponse(201, answer_of(client), default_json_headers)
-        await self._refusals.audit("registration.refused", refusal, actor)
+        await self._parts.refusals.audit("registration.refused", refusal, actor)
         return OAuthResponse.refusing(refusal)
 
     def _admitted(self, http_request: Request, actor: Actor) -> Actor:
