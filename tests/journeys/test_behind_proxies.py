@@ -6,11 +6,14 @@ The configurations are those of `docs/how-to/run-behind-a-proxy.md`; its table c
 
 import os
 from collections.abc import Iterator
+from urllib.parse import quote
 
+import httpx
 import pytest
 from sqlalchemy import func, select
 
 from issuer.database.tables import AuditEventRow
+from tests.drivers import AdminApi
 from tests.journeys.proxies.attacks import FORGED_ADDRESS, trailers
 from tests.journeys.proxies.load import KINDS, LEAST_ANSWERS, TOGETHER, ProxyLoad, behind_proxies
 from tests.journeys.proxies.servers import PROXIES, Directly, Proxy
@@ -50,6 +53,14 @@ def test_every_answer_goes_to_its_caller(load: ProxyLoad, port: int):
     assert not ledger.trusted_trailers
     assert ledger.answers >= LEAST_ANSWERS
     assert ledger.to_attackers
+
+
+def test_an_id_with_slashes_stays_one_segment(issuer: RunningIssuer, port: int):
+    """Such as that of the issuer's own audience."""
+    token = issuer.token_endpoint.client_credentials(issuer.deployment.admin).token
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
+        answer = AdminApi(http, token).get(f"/audiences/{quote(issuer.url, safe='')}")
+    assert answer.json()["id"] == issuer.url
 
 
 @pytest.mark.slow
