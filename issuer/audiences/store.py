@@ -24,6 +24,7 @@ from issuer.vocabulary import SigningAlgorithm
 class AudienceStore(Store[AudienceRow]):
     kind = "audience"
     row = AudienceRow
+    searched = (AudienceRow.id,)
     with_page = (selectinload(AudienceRow.resources),)
 
     def set_resources(self, row: AudienceRow, resources: list[str]) -> None:

@@ -14,6 +14,7 @@ from issuer.vocabulary import RegisteredBy
 class ClientStore(Store[ClientRow]):
     kind = "client"
     row = ClientRow
+    searched = (ClientRow.folded_id,)
     with_page = (selectinload(ClientRow.audiences),)
 
     def set_audiences(self, row: ClientRow, audience_ids: list[str]) -> None:

@@ -12,8 +12,9 @@ from issuer.composition.people import PeopleParts
 from issuer.composition.sign_in import SignInParts
 from issuer.composition.tokens import TokenParts
 from issuer.directory import ChangeWatcher, Directory
-from issuer.keys.sealed_secrets_store import ANTI_FORGERY, derived
+from issuer.keys.sealed_secrets_store import ANTI_FORGERY, CONSOLE_NOTICES, derived
 from issuer.settings import Settings
+from issuer.sign_in.sealed_text import SealedTexts
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class WebParts:
     changes: ChangeWatcher
     administration: Administration
     audit: AuditParts
+    notices: SealedTexts
     anti_forgery_key: bytes = field(repr=False)
 
 
@@ -53,5 +55,6 @@ def build_web(
         tokens.changes,
         administration,
         audit,
+        SealedTexts(derived(foundation.hmac_key, CONSOLE_NOTICES), foundation.random),
         derived(foundation.hmac_key, ANTI_FORGERY),
     )

@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
-from sqlalchemy import inspect, select
-from sqlalchemy.orm import Session
+from sqlalchemy import func, inspect, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 from sqlalchemy.orm.attributes import flag_modified
 from sqlalchemy.sql.base import ExecutableOption
 
@@ -16,6 +16,8 @@ from issuer.errors import NotFound
 Row = TypeVar("Row", bound=Versioned)
 Model = TypeVar("Model", bound=BaseModel)
 
+_AFTER_ALL = "\U0010ffff"
+
 
 class Store(Generic[Row]):
     """The rows of one table, within one transaction."""
@@ -24,6 +26,8 @@ class Store(Generic[Row]):
     row: type[Row]
     # What a page loads as well, so that it takes the same few queries however long it is.
     with_page: Sequence[ExecutableOption] = ()
+    # Columns with an index, in which texts are compared byte by byte.
+    searched: Sequence[InstrumentedAttribute[str]] = ()
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -40,13 +44,28 @@ class Store(Generic[Row]):
             raise NotFound(self.kind, key)
         return row
 
-    def page(self, after: str | None, limit: int) -> Sequence[Row]:
+    def page(self, after: str | None, limit: int, *, descending: bool = False) -> Sequence[Row]:
         """At most `limit` rows whose keys follow `after`, in order of key."""
         (key,) = inspect(self.row).primary_key
-        query = select(self.row).order_by(key).limit(limit).options(*self.with_page)
+        query = select(self.row).order_by(key.desc() if descending else key)
         if after is not None:
-            query = query.where(key > after)
-        return self.session.scalars(query).all()
+            query = query.where(key < after if descending else key > after)
+        return self.session.scalars(query.limit(limit).options(*self.with_page)).all()
+
+    def search(self, prefixes: Sequence[str], limit: int) -> list[Row]:
+        """Rows of which a searched column begins with its prefix: at most `limit` for each."""
+        found: dict[Any, Row] = {}
+        for column, prefix in zip(self.searched, prefixes, strict=True):
+            within = (column >= prefix, column < prefix + _AFTER_ALL)
+            query = select(self.row).where(*within).order_by(column).limit(limit)
+            for row in self.session.scalars(query.options(*self.with_page)):
+                found[inspect(row).identity] = row
+        return list(found.values())
+
+    def count(self, most: int) -> int:
+        """The number of rows, but no more than `most`: counting millions takes long."""
+        some = select(1).select_from(self.row).limit(most).subquery()
+        return self.session.scalar(select(func.count()).select_from(some)) or 0
 
     def add(self, row: Row) -> None:
         self.session.add(row)

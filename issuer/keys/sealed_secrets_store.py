@@ -28,6 +28,7 @@ PASSKEY_CHALLENGES = "passkey-challenges"
 PASSKEY_HANDLES = "passkey-handles"
 INVITATIONS = "invitations"
 ANTI_FORGERY = "anti-forgery"
+CONSOLE_NOTICES = "console-notices"
 _BYTES = 32
 
 

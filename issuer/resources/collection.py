@@ -51,9 +51,18 @@ class Collection(Generic[RowT, FieldsT, ModelT]):
     def exists(self, key: str) -> bool:
         return self._store.find(key) is not None
 
-    def page(self, after: str | None, limit: int) -> list[ModelT]:
+    def page(self, after: str | None, limit: int, *, descending: bool = False) -> list[ModelT]:
         """At most `limit` resources whose keys follow `after`, in order of key."""
-        return [self._model(row) for row in self._store.page(after, limit)]
+        rows = self._store.page(after, limit, descending=descending)
+        return [self._model(row) for row in rows]
+
+    def search(self, text: str, limit: int) -> list[ModelT]:
+        """Those whose id or name begins with `text`: at most `limit` by each."""
+        return [self._model(row) for row in self._store.search(self._prefixes(text), limit)]
+
+    def count(self, most: int) -> int:
+        """How many there are, but no more than `most`."""
+        return self._store.count(most)
 
     def create(self, fields: FieldsT) -> ModelT:
         """`AlreadyExists` if the key, or another member that must be unique, is taken."""
@@ -110,6 +119,10 @@ class Collection(Generic[RowT, FieldsT, ModelT]):
         """Store the fields in a row, new or existing."""
         for name in self.resource_type.fields.model_fields.keys() - self._related(row):
             setattr(row, name, getattr(fields, name))
+
+    def _prefixes(self, text: str) -> list[str]:
+        """`text` as each searched column of the store has it."""
+        return [text]
 
     def _related(self, row: RowT) -> dict[str, Any]:
         """The fields that are kept in rows of other tables."""

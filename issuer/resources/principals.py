@@ -36,6 +36,9 @@ class Principals(Collection[PrincipalRowT, FieldsT, ModelT]):
         super().delete(key, cascade=cascade)
         release_id(self._store.session, key)
 
+    def _prefixes(self, text: str) -> list[str]:
+        return [fold_id(text)]
+
     def _row_to_change(self, key: str) -> PrincipalRowT:
         """The row, if the caller may change what it may do; else `Forbidden`."""
         row = self._store.get(key)

@@ -12,6 +12,7 @@ from issuer.vocabulary import RegisteredBy
 class RoleStore(Store[RoleRow]):
     kind = "role"
     row = RoleRow
+    searched = (RoleRow.name,)
 
     def assignments_of_role(self, name: str, limit: int | None = None) -> Sequence[AssignmentRow]:
         query = select(AssignmentRow).where(AssignmentRow.role_name == name).limit(limit)

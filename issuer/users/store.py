@@ -12,6 +12,7 @@ from issuer.usernames import fold_username, is_username
 class UserStore(Store[UserRow]):
     kind = "user"
     row = UserRow
+    searched = (UserRow.folded_id, UserRow.folded_username)
 
     def find_by_username(self, username: str) -> UserRow | None:
         """The user of that name, whatever its case or Unicode form."""

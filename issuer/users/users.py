@@ -4,6 +4,7 @@ from random import Random
 
 from issuer.database.tables import UserRow
 from issuer.errors import AlreadyExists, InvalidField, NotFound
+from issuer.fields import fold_id
 from issuer.resources import Principals, Transaction
 from issuer.usernames import fold_username
 from issuer.users.attempts_store import AttemptStore
@@ -34,6 +35,9 @@ class Users(Principals[UserRow, UserFields, User]):
     def usernames(self, first: str, limit: int) -> list[str]:
         """At most `limit` user names, from `first` on, in order."""
         return list(self._store.usernames(first, limit))
+
+    def _prefixes(self, text: str) -> list[str]:
+        return [fold_id(text), fold_username(text)]
 
     def set_password(self, user_id: str, password: NewPassword) -> None:
         """Set a password prepared beforehand; `InvalidField` if it is the user name.

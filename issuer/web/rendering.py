@@ -77,6 +77,7 @@ class Pages:
             "iso": datetime.isoformat,
             "initial": words.initial,
             "in_fours": words.in_fours,
+            "segment": words.segment,
         }
         return environment
 

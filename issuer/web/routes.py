@@ -11,6 +11,7 @@ from issuer.rate_limits import RateLimits
 from issuer.web.account import AccountEndpoint, EndSessionEndpoint, WithdrawConsentEndpoint
 from issuer.web.assets import asset
 from issuer.web.consent import ConsentEndpoint
+from issuer.web.console.routes import console_endpoints
 from issuer.web.endpoint import Handler, with_error_pages
 from issuer.web.factors import (
     AuthenticatorEndpoint,
@@ -88,6 +89,7 @@ def web_routes(
         RecoveryCodesEndpoint(site),
         *with_passkeys,
         *(OptionsEndpoint(site, each) for each in with_passkeys),
+        *console_endpoints(site),
     ]
     base = settings.base_path
     return [

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
 
 _BROWSERS = (
     ("Edg", "Edge"),
@@ -66,6 +67,11 @@ def initial(name: str) -> str:
     """The first letter or digit of a name, for its tile."""
     found = re.search(r"\w", name)
     return found[0].upper() if found else "?"
+
+
+def segment(key: str) -> str:
+    """`key` as one segment of a path."""
+    return quote(key, safe="")
 
 
 def in_fours(secret: str) -> str:

@@ -9,10 +9,15 @@ revision = "0001"
 down_revision = None
 
 
+def _compared(length: int) -> sa.String:
+    """Text that is compared byte by byte, also on PostgreSQL."""
+    return sa.String(length).with_variant(sa.String(length, collation="C"), "postgresql")
+
+
 def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
     op.create_table(
         "audiences",
-        sa.Column("id", sa.String(255), nullable=False),
+        sa.Column("id", _compared(255), nullable=False),
         sa.Column("name", sa.String(255), nullable=False),
         sa.Column("signing_alg", sa.String(16), nullable=False),
         sa.Column("previous_alg", sa.String(16), nullable=True),
@@ -27,7 +32,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
     op.create_table(
         "audience_resources",
         sa.Column("resource", sa.String(255), nullable=False),
-        sa.Column("audience_id", sa.String(255), nullable=False),
+        sa.Column("audience_id", _compared(255), nullable=False),
         sa.ForeignKeyConstraint(
             ["audience_id"],
             ["audiences.id"],
@@ -100,7 +105,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
     )
     op.create_table(
         "principals",
-        sa.Column("folded_id", sa.String(255), nullable=False),
+        sa.Column("folded_id", _compared(255), nullable=False),
         sa.Column("kind", sa.String(8), nullable=False),
         sa.PrimaryKeyConstraint("folded_id", name=op.f("pk_principals")),
     )
@@ -138,7 +143,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
     op.create_index("ix_revoked_tokens_share", "revoked_tokens", ["client_id", "subject"])
     op.create_table(
         "roles",
-        sa.Column("name", sa.String(128), nullable=False),
+        sa.Column("name", _compared(128), nullable=False),
         sa.Column("description", sa.String(255), nullable=False),
         sa.Column("scopes", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -177,9 +182,9 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
             autoincrement=True,
             nullable=False,
         ),
-        sa.Column("folded_id", sa.String(255), nullable=False),
-        sa.Column("role_name", sa.String(128), nullable=False),
-        sa.Column("audience_id", sa.String(255), nullable=True),
+        sa.Column("folded_id", _compared(255), nullable=False),
+        sa.Column("role_name", _compared(128), nullable=False),
+        sa.Column("audience_id", _compared(255), nullable=True),
         sa.ForeignKeyConstraint(
             ["audience_id"], ["audiences.id"], name=op.f("fk_assignments_audience_id_audiences")
         ),
@@ -216,7 +221,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
     op.create_table(
         "clients",
         sa.Column("client_id", sa.String(255), nullable=False),
-        sa.Column("folded_id", sa.String(255), nullable=False),
+        sa.Column("folded_id", _compared(255), nullable=False),
         sa.Column("name", sa.String(255), nullable=False),
         sa.Column("grant_types", sa.JSON(), nullable=False),
         sa.Column("scopes", sa.JSON(), nullable=False),
@@ -248,9 +253,9 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
     op.create_table(
         "users",
         sa.Column("id", sa.String(128), nullable=False),
-        sa.Column("folded_id", sa.String(255), nullable=False),
+        sa.Column("folded_id", _compared(255), nullable=False),
         sa.Column("username", sa.String(128), nullable=False),
-        sa.Column("folded_username", sa.String(1024), nullable=False),
+        sa.Column("folded_username", _compared(1024), nullable=False),
         sa.Column("email", sa.String(254), nullable=True),
         sa.Column("name", sa.String(255), nullable=False),
         sa.Column("claims", sa.JSON(), nullable=False),
@@ -272,7 +277,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
     op.create_table(
         "client_audiences",
         sa.Column("client_id", sa.String(255), nullable=False),
-        sa.Column("audience_id", sa.String(255), nullable=False),
+        sa.Column("audience_id", _compared(255), nullable=False),
         sa.ForeignKeyConstraint(
             ["audience_id"],
             ["audiences.id"],
@@ -377,7 +382,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
         sa.Column("asked", sa.LargeBinary(), nullable=True),
         sa.Column("client_id", sa.String(255), nullable=False),
         sa.Column("user_id", sa.String(128), nullable=False),
-        sa.Column("audience_id", sa.String(255), nullable=False),
+        sa.Column("audience_id", _compared(255), nullable=False),
         sa.Column("scopes", sa.JSON(), nullable=False),
         sa.Column("openid_scopes", sa.JSON(), nullable=False),
         sa.Column("session_id", sa.String(255), nullable=True),
@@ -451,7 +456,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
         sa.Column("user_id", sa.String(128), nullable=False),
         sa.Column("session_id", sa.String(40), nullable=False),
         sa.Column("redirect_uri", sa.String(1024), nullable=False),
-        sa.Column("audience_id", sa.String(255), nullable=False),
+        sa.Column("audience_id", _compared(255), nullable=False),
         sa.Column("scopes", sa.JSON(), nullable=False),
         sa.Column("openid_scopes", sa.JSON(), nullable=False),
         sa.Column("nonce", sa.Text(), nullable=True),
@@ -480,7 +485,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
         ),
         sa.Column("user_id", sa.String(128), nullable=False),
         sa.Column("client_id", sa.String(255), nullable=False),
-        sa.Column("audience_id", sa.String(255), nullable=True),
+        sa.Column("audience_id", _compared(255), nullable=True),
         sa.Column("scopes", sa.JSON(), nullable=False),
         sa.Column("openid_scopes", sa.JSON(), nullable=False),
         sa.Column("granted_at", sa.DateTime(timezone=True), nullable=False),

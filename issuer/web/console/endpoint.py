@@ -1,0 +1,132 @@
+"""The frame of every screen: who looks, with which rights, and what they may not see."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+from urllib.parse import quote
+
+from starlette.responses import Response
+
+from issuer.catalogue import counts_here
+from issuer.composition import Access
+from issuer.errors import Forbidden, InUse, NotAllowed, NotFound
+from issuer.sign_in.session import SignInSession
+from issuer.web.account import OwnPageEndpoint
+from issuer.web.console.commands import Commands
+from issuer.web.console.menu import PATH, menu
+from issuer.web.console.notices import Notices
+from issuer.web.console.views import Command, Frame, Notice
+from issuer.web.site import Site
+from issuer.web.views import ProblemPage
+from issuer.web.visit import Visit
+
+_FORBIDDEN = 403
+_NOT_FOUND = 404
+_CONFLICT = 409
+
+
+@dataclass(frozen=True)
+class Operator(Access):
+    """The person who looks, with the rights that they hold at this moment."""
+
+    session: SignInSession
+    username: str
+
+
+class ConsoleEndpoint(OwnPageEndpoint):
+    """A screen. Nobody sees it without the scope READ, or for None without any of the issuer.
+
+    `screen` answers GET and changes nothing; `act` does what a form of the screen asks for, in
+    its field `do`, and redirects. Both raise the errors of the domain.
+    """
+
+    READ: ClassVar[str | None] = None
+
+    def __init__(self, site: Site, notices: Notices) -> None:
+        super().__init__(site)
+        self.notices = notices
+        self.commands = Commands(site.parts.settings.base_url)
+
+    def screen(self, operator: Operator, visit: Visit) -> Response:
+        raise NotImplementedError
+
+    def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
+        raise NotImplementedError
+
+    def show_to(self, session: SignInSession, visit: Visit) -> Response:
+        try:
+            operator = self._operator(session, visit)
+            response = self.screen(operator, visit)
+        except (Forbidden, NotFound) as error:
+            return self._problem(error)
+        if self.notices.of(visit.request):
+            self.notices.forget(response)
+        return response
+
+    def change_for(self, session: SignInSession, visit: Visit, form: Mapping[str, str]) -> Response:
+        try:
+            return self.act(self._operator(session, visit), visit, form)
+        except (Forbidden, NotFound, InUse, NotAllowed) as error:
+            return self._problem(error, self.path(visit))
+
+    def stale(self, visit: Visit, form: Mapping[str, str]) -> Response:
+        text = "The page was out of date, and nothing was changed. Here it is as it is now."
+        return self.notices.keep(self.site.to(self.path(visit)), Notice(text))
+
+    def path(self, visit: Visit) -> str:
+        """The path of this very page, below that of the issuer."""
+        path: str = visit.request.scope["path"]
+        return quote(path.removeprefix(self.site.base), safe="/:@!$&'()*+,;=~")
+
+    def purpose(self, visit: Visit) -> str:
+        return self.path(visit)
+
+    def frame(self, operator: Operator, visit: Visit) -> Frame:
+        return Frame(
+            operator.username,
+            self.path(visit),
+            menu(operator, self.path(visit)),
+            self.form(visit),
+            self.notices.of(visit.request),
+        )
+
+    def finished(
+        self, path: str, text: str, command: Command | None = None, **query: str
+    ) -> Response:
+        """To the page at `path`, which says what was done."""
+        return self.notices.keep(self.site.to(path, **query), Notice(text, command))
+
+    def _operator(self, session: SignInSession, visit: Visit) -> Operator:
+        """`Forbidden` for somebody who may not see this screen."""
+        directory, settings = self.parts.directory, self.parts.settings
+        user = directory.load_user(session.user_id)
+        if user is None or user.disabled:
+            raise Forbidden(self.READ)
+        operator = Operator(
+            self.parts.administration,
+            visit.actor.known_as(user.id),
+            user.rights.at(directory.load_audience(settings.url)),
+            session,
+            user.username,
+        )
+        if not counts_here(operator.held):
+            raise Forbidden(None)
+        if self.READ is not None:
+            operator.require(self.READ)
+        return operator
+
+    def _problem(self, error: Exception, way_back: str = PATH) -> Response:
+        """A page for what the domain refuses; `way_back` below the path of the issuer."""
+        heading, status = "This was refused", _CONFLICT
+        if isinstance(error, NotFound):
+            heading, status, way_back = "Not found", _NOT_FOUND, PATH
+        elif isinstance(error, Forbidden):
+            heading, status = "You may not do this", _FORBIDDEN
+            way_back = PATH if error.scope else "/account"
+        page = ProblemPage(
+            heading=heading,
+            sentence=f"{error} Nothing was changed.",
+            way_back=self.site.base + way_back,
+            way_back_says="Go back",
+        )
+        return self.site.pages.problem(page, status)

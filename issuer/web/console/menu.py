@@ -1,0 +1,30 @@
+"""The screens of the console, and the scope that each needs to be seen."""
+
+from issuer.composition import Access
+from issuer.web.console.views import MenuEntry
+
+PATH = "/console"
+_ENTRIES = (
+    ("Overview", "", None),
+    ("Audiences", "/audiences", "issuer:audiences:read"),
+    ("Clients", "/clients", "issuer:clients:read"),
+    ("Users", "/users", "issuer:users:read"),
+    ("Roles", "/roles", "issuer:roles:read"),
+    ("Explain", "/explain", None),
+    ("Keys", "/keys", "issuer:keys:read"),
+    ("Audit log", "/audit", "issuer:audit:read"),
+    ("Configuration", "/configuration", None),
+)
+
+
+def menu(access: Access, current: str) -> tuple[MenuEntry, ...]:
+    """The entries that this person may open; `current` is the path of the page."""
+    return tuple(
+        MenuEntry(label, PATH + path, is_current=_is_within(current, PATH + path))
+        for label, path, scope in _ENTRIES
+        if scope is None or access.holds(scope)
+    )
+
+
+def _is_within(current: str, path: str) -> bool:
+    return current == path or (path != PATH and current.startswith(f"{path}/"))

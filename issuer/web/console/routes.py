@@ -1,0 +1,13 @@
+"""The screens of the console."""
+
+from issuer.web.console.notices import Notices
+from issuer.web.console.roles import RolesEndpoint
+from issuer.web.site import PageEndpoint, Site
+
+
+def console_endpoints(site: Site) -> list[PageEndpoint]:
+    """Each screen. Where one path matches several, the first counts."""
+    notices = Notices(site.cookies, site.parts.notices)
+    return [
+        RolesEndpoint(site, notices),
+    ]

@@ -1,0 +1,108 @@
+"""What all screens of the console show."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from issuer.web.views import Form, WebPage
+
+Item = TypeVar("Item")
+Other = TypeVar("Other")
+
+
+class Typed(dict[str, str]):
+    """By the name of a field; empty for the others."""
+
+    def __missing__(self, name: str) -> str:
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class MenuEntry:
+    label: str
+    path: str
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """The same on the command line and by the admin API; `body` is the JSON of the request."""
+
+    cli: str
+    rest: str = ""
+    body: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What was just done."""
+
+    text: str
+    command: Command | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What is around every screen: who looks, the menu, what was just done.
+
+    `form` has the hidden fields of every form of the screen, which are sent to `path`.
+    """
+
+    user: str
+    path: str
+    menu: tuple[MenuEntry, ...]
+    form: Form
+    notice: Notice | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsolePage(WebPage):
+    """A screen. `commands` are what shows the same; `may_change`: with buttons and forms.
+
+    `values` were typed into its form, and `errors` were found, by the name of the field.
+    """
+
+    WIDE = True
+    frame: Frame
+    may_change: bool = False
+    commands: Sequence[Command] = ()
+    error: str = ""
+    values: Typed = field(default_factory=Typed)
+    errors: Typed = field(default_factory=Typed)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[Item]):
+    """A part of a list. `count` is in words, "1,000+" where counting on would take long.
+
+    `next_url` is empty on the last page, `first_url` on the first one.
+    """
+
+    items: tuple[Item, ...]
+    count: str
+    search: str = ""
+    next_url: str = ""
+    first_url: str = ""
+
+    def showing(self, items: Iterable[Other]) -> "Listing[Other]":
+        """The same part of the list with other values for its items."""
+        return Listing(tuple(items), self.count, self.search, self.next_url, self.first_url)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfirmationPage(ConsolePage):
+    """Asks before something that ends things; with `typed`, that text must be typed.
+
+    `fields` are sent again with the confirmation, among them `do`, what is to be done.
+    """
+
+    TEMPLATE = "console/confirm.html"
+    what: str
+    why: str
+    button: str
+    fields: dict[str, str]
+    typed: str = ""
+
+    @property
+    def title(self) -> str:
+        return self.what
