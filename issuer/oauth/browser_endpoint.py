@@ -84,6 +84,11 @@ class BrowserEndpoint:
         cookie = self._cookies.value(request, SESSION)
         return None if cookie is None else self._people.sessions.find(cookie)
 
+    def _session_of_browser(self, request: Request) -> SignInSession | None:
+        """Also one that waits for its second factor, which opens nothing else."""
+        cookie = self._cookies.value(request, SESSION)
+        return None if cookie is None else self._people.sessions.of_browser(cookie)
+
     def _keep(
         self, request: Request, response: Response, kind: str, request_id: str, sealed: str
     ) -> None:

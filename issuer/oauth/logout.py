@@ -43,7 +43,7 @@ class LogoutEndpoint(BrowserEndpoint):
         logout = self._people.logout_requests.validated(parameters)
         if isinstance(logout, RequestProblem):
             return logout
-        session = self._session(request)
+        session = self._session_of_browser(request)
         if session is None:
             return (logout if logout.redirects_unasked else replace(logout, return_to=None)), True
         if not logout.is_for(session):

@@ -129,15 +129,21 @@ class SignInSessions:
     def find_second_factor_due(self, cookie: str) -> SignInSession | None:
         """The session of that cookie, if it waits for its second factor."""
         session = self.of_browser(cookie)
-        return session if session is not None and session.second_factor_due else None
+        if session is None or not session.second_factor_due:
+            return None
+        return session if session.is_active(self.lifetimes, self._clock()) else None
 
     def sign_out(self, session: SignInSession, actor: Actor) -> None:
-        """End the session with its tokens, but for refresh tokens with `offline_access`."""
-        self._end(session, actor, with_offline=False)
+        """End the session with its tokens, but for refresh tokens with `offline_access`.
 
-    def end(self, session: SignInSession, actor: Actor) -> None:
-        """End the session with all its tokens, as its user asked on another page."""
-        self._end(session, actor, with_offline=True)
+        Of one that waits for its second factor: what it would continue.
+        """
+        with self._database.changing() as transaction:
+            ended = self._goes_on(SessionStore(transaction), session)
+            if ended is not None:
+                trail = self._trails.begin(transaction, actor)
+                Ending(transaction, trail, self._clock).session(ended, with_offline=False)
+        self._ended()
 
     def of_user(self, user_id: str) -> list[SignInSession]:
         """The active sessions of the user, newest first."""
@@ -153,12 +159,17 @@ class SignInSessions:
                 more = SessionStore(transaction).delete_expired(self.lifetimes, self._clock())
 
     def of_browser(self, cookie: str) -> SignInSession | None:
-        """The active session of that cookie, also if it waits for its second factor."""
+        """The active session of that cookie, also one whose second factor is or was due.
+
+        After the time for that, it still tells which session the browser had.
+        """
         if (digest := self._cookies.digest(cookie)) is None:
             return None
         with self._database.reading() as transaction:
             session = SessionStore(transaction).find(digest)
-        return session if session and session.is_active(self.lifetimes, self._clock()) else None
+        if session is None or session.second_factor_due:
+            return session
+        return session if session.is_active(self.lifetimes, self._clock()) else None
 
     def _goes_on(self, store: SessionStore, renewing: SignInSession | None) -> SignInSession | None:
         if renewing is None or not renewing.second_factor_due:
@@ -184,12 +195,6 @@ class SignInSessions:
         if not store.replace(session, digest):
             raise InvalidCredentials("the session has ended", session.user_id)
         return cookie
-
-    def _end(self, session: SignInSession, actor: Actor, *, with_offline: bool) -> None:
-        with self._database.changing() as transaction:
-            trail = self._trails.begin(transaction, actor)
-            Ending(transaction, trail, self._clock).session(session, with_offline=with_offline)
-        self._ended()
 
 
 def _note_began(trail: Trail, session: SignInSession) -> None:

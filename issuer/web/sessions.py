@@ -30,7 +30,7 @@ class Beginning:
             visit.actor,
             visit.request.headers.get("user-agent"),
             second_factor_due=is_due,
-            renewing=self._of_browser(visit),
+            renewing=self._site.session_of_browser(visit),
         )
         if not is_due:
             return self._site.signed_in(self._navigation.after_sign_in(visit, session), cookie)
@@ -52,16 +52,12 @@ class Beginning:
             methods,
             visit.actor,
             visit.request.headers.get("user-agent"),
-            renewing=self._of_browser(visit),
+            renewing=self._site.session_of_browser(visit),
         )
 
     def is_fresh_enough(self, session: SignInSession, visit: Visit) -> bool:
         """Whether the session will do for the page that the visit goes to next."""
         return not visit.next or self._site.is_fresh(session)
-
-    def _of_browser(self, visit: Visit) -> SignInSession | None:
-        cookie = self._site.session_cookie(visit)
-        return self._sessions.of_browser(cookie) if cookie else None
 
     @property
     def _requires_second_factor(self) -> bool:

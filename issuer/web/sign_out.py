@@ -16,7 +16,7 @@ class SignOutEndpoint(PageEndpoint):
     PATH = "/sign-out"
 
     def show(self, visit: Visit) -> Response:
-        session = self.site.session(visit)
+        session = self.site.session_of_browser(visit)
         user = self.parts.directory.load_user(session.user_id) if session else None
         if user is None:
             return self.site.pages.answer(SignedOutPage())
@@ -28,7 +28,7 @@ class SignOutEndpoint(PageEndpoint):
         return self.site.pages.answer(page)
 
     def change(self, visit: Visit, form: Mapping[str, str]) -> Response:
-        session = self.site.session(visit)
+        session = self.site.session_of_browser(visit)
         if session is not None:
             actor = visit.actor.known_as(session.user_id)
             self.parts.people.sessions.sign_out(session, actor)

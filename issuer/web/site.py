@@ -72,6 +72,11 @@ class Site:
         cookie = self.session_cookie(visit)
         return self.parts.people.sessions.find(cookie) if cookie else None
 
+    def session_of_browser(self, visit: Visit) -> SignInSession | None:
+        """Also one that waits for its second factor, which opens nothing else."""
+        cookie = self.session_cookie(visit)
+        return self.parts.people.sessions.of_browser(cookie) if cookie else None
+
     def signed_in(self, response: Response, cookie: str) -> Response:
         """The answer to a sign-in: a new session, and nothing that was known before it."""
         longest = self.parts.people.sessions.lifetimes.longest

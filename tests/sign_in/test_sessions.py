@@ -143,6 +143,31 @@ def test_signing_out_ends_the_tokens_of_the_session(alice: Person, app: App):
     assert event.details["families"] == 1
 
 
+@pytest.mark.parametrize("waited", [timedelta(0), timedelta(minutes=11)])
+def test_signing_out_while_a_second_factor_is_due_ends_the_session_before(
+    alice: Person, app: App, waited: timedelta
+):
+    answer = alice.signs_in_to(app)
+    sessions = alice.deployment.services.people.sessions
+    due = sign_in(alice.deployment, alice.user_id, second_factor_due=True, renewing=alice.session)
+    alice.deployment.clock.move(waited)
+    sessions.sign_out(sessions.of_browser(due.cookie), BROWSER)
+    assert rows(alice.deployment) == 0
+    assert app.refresh(answer.refresh_token).error == "invalid_grant"
+    (event,) = events(alice.deployment, "session.ended")
+    assert event.details["session"] == alice.session.id
+
+
+def test_a_sign_in_after_a_second_factor_that_never_came_continues_the_session(alice: Person):
+    sessions = alice.deployment.services.people.sessions
+    due = sign_in(alice.deployment, alice.user_id, second_factor_due=True, renewing=alice.session)
+    alice.deployment.clock.move(timedelta(minutes=11))
+    assert sessions.find_second_factor_due(due.cookie) is None
+    again = sign_in(alice.deployment, alice.user_id, renewing=sessions.of_browser(due.cookie))
+    assert again.session.id == alice.session.id
+    assert rows(alice.deployment) == 1
+
+
 def test_offline_access_outlasts_a_sign_out_but_not_an_operator(alice: Person, app: App):
     answer = alice.signs_in_to(app, scope="openid offline_access")
     alice.deployment.services.people.sessions.sign_out(alice.session, BROWSER)
@@ -211,7 +236,7 @@ def test_another_user_ends_the_session_that_a_second_factor_would_continue(alice
 def test_a_session_that_ended_meanwhile_is_not_continued(alice: Person):
     sessions = alice.deployment.services.people.sessions
     due = sign_in(alice.deployment, alice.user_id, second_factor_due=True, renewing=alice.session)
-    sessions.end(alice.session, BROWSER)
+    sessions.sign_out(alice.session, BROWSER)
     session, cookie = sessions.complete(due.session, ("otp", "mfa"), BROWSER)
     assert session.id == due.session.id
     assert sessions.find(cookie) == session

@@ -53,6 +53,21 @@ def test_signing_in_again_leaves_no_other_session(
     assert len(deployment.services.people.sessions.of_user(alice)) == 1
 
 
+@pytest.mark.parametrize("way", ["/sign-out", "/oauth2/logout"])
+def test_signing_out_halfway_ends_the_session_that_the_browser_had(
+    deployment: Deployment, browser: Browser, alice: str, phone: AuthenticatorApp, way: str
+):
+    browser.submit(browser.follow(browser.sign_in()), PAGE, code=phone.code())
+    deployment.clock.move(timedelta(minutes=11))
+    again = browser.get("/sign-in", next=ADD)
+    browser.submit(again, "/sign-in", username="alice", password=PASSWORD)
+    assert len(deployment.services.people.sessions.of_user(alice)) == 2
+    page = browser.follow(browser.get(way))
+    assert "Sign out" in page.text
+    assert "You are signed out" in browser.follow(browser.submit(page, "/sign-out")).text
+    assert not deployment.services.people.sessions.of_user(alice)
+
+
 def test_a_recovery_code_works_once(browser: Browser, phone: AuthenticatorApp):
     code = phone.recovery_codes[0]
     page = browser.follow(browser.sign_in())
