@@ -22,6 +22,7 @@ from issuer.scopes import ISSUER_ADMIN
 from issuer.settings import Settings
 from issuer.setup import ADMIN_CLIENT
 from issuer.sign_in.passkeys import why_not_offered
+from issuer.vocabulary import SigningAlgorithm
 
 _MAX_DRIFT = timedelta(seconds=2)
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -43,6 +44,12 @@ def of_settings(settings: Settings) -> Iterator[Finding]:
         if settings.second_factor == "required":
             message = "Refuses everybody, since ISSUER_SECOND_FACTOR=required."
         yield Finding("password grant", "note", message)
+    if SigningAlgorithm.RS256 not in settings.signing_algorithms:
+        message = (
+            "ISSUER_SIGNING_ALGORITHMS lacks RS256, which OpenID Connect Discovery requires: strict"
+            " clients may refuse to sign people in."
+        )
+        yield Finding("id tokens", "note", message)
     if reason := why_not_offered(settings.url):
         yield Finding("passkeys", "note", f"Not offered. {reason}")
     if "JWT_VERIFICATION_KEY" in os.environ:

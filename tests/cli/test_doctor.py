@@ -17,7 +17,7 @@ from tests.cli.driver import Cli
 
 def test_a_new_deployment_has_no_problem(cli: Cli):
     findings = verdicts(cli)
-    assert findings.pop("password grant") == "note"
+    assert findings.pop("password grant") == findings.pop("id tokens") == "note"
     assert set(findings) == {
         *("settings", "data directory", "database", "master key", "clock", "ES256 keys"),
         *("key policy", "administrator"),
@@ -51,6 +51,12 @@ def test_wrong_settings_are_findings(cli: Cli, settings: dict[str, str], check: 
 def test_a_url_without_tls_is_a_warning(tmp_path: Path):
     (finding, *_) = checks.of_settings(settings_for(tmp_path, url="http://127.0.0.1:9000"))
     assert (finding.check, finding.verdict) == ("url", "warning")
+
+
+@pytest.mark.parametrize("algorithms", ["RS256", "ES256,RS256"])
+def test_an_issuer_with_rs256_satisfies_openid_connect_discovery(tmp_path: Path, algorithms: str):
+    findings = checks.of_settings(settings_for(tmp_path, signing_algorithms=algorithms))
+    assert "id tokens" not in {each.check for each in findings}
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
