@@ -1,7 +1,6 @@
 """A browser without JavaScript: it keeps cookies, and sends the forms of pages."""
 
-from dataclasses import dataclass, field
-from html.parser import HTMLParser
+from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,41 +8,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from tests.builders import PASSWORD, URL
-
-
-@dataclass
-class FormOnPage:
-    """A form: where it goes, and the values that it has."""
-
-    action: str
-    fields: dict[str, str] = field(default_factory=dict)
-    buttons: list[tuple[str, str]] = field(default_factory=list)
-
-
-class _Forms(HTMLParser):
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.forms: list[FormOnPage] = []
-        self.words: list[str] = []
-        self._is_open = False
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        of = {name: value or "" for name, value in attrs}
-        if tag == "form":
-            self._is_open = True
-            self.forms.append(FormOnPage(of.get("action", "")))
-        elif tag == "input" and self._is_open:
-            self.forms[-1].fields[of["name"]] = of.get("value", "")
-        elif tag == "button" and self._is_open and "name" in of:
-            self.forms[-1].buttons.append((of["name"], of["value"]))
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "form":
-            self._is_open = False
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
+from tests.html_forms import FormOnPage, FormsOnPage
 
 
 @dataclass(frozen=True)
@@ -66,11 +31,11 @@ class PageSeen:
     @property
     def text(self) -> str:
         """The words of the page."""
-        return " ".join(" ".join(_Forms(self.response.text).words).split())
+        return " ".join(" ".join(FormsOnPage(self.response.text).words).split())
 
     def form(self, action: str) -> FormOnPage:
         """The form that goes to that path."""
-        for each in _Forms(self.response.text).forms:
+        for each in FormsOnPage(self.response.text).forms:
             if each.action == action:
                 return each
         raise AssertionError(f"No form for {action}: {self.text}")

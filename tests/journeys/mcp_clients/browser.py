@@ -8,40 +8,14 @@ This is the command of the environment variable BROWSER, with which clients open
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from html.parser import HTMLParser
+from dataclasses import dataclass
 from urllib.parse import urljoin
 
 import httpx
 
+from tests.html_forms import FormsOnPage
+
 MAX_STEPS = 20
-
-
-@dataclass
-class HtmlForm:
-    """A form of a page: what it would send, and its buttons."""
-
-    action: str
-    fields: dict[str, str] = field(default_factory=dict)
-    buttons: set[tuple[str, str]] = field(default_factory=set)
-
-
-class HtmlForms(HTMLParser):
-    """The forms of a page."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.found: list[HtmlForm] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
-        if tag == "form":
-            self.found.append(HtmlForm(given.get("action", "")))
-        elif tag == "input" and self.found and "name" in given:
-            self.found[-1].fields[given["name"]] = given.get("value", "")
-        elif tag == "button" and self.found and "name" in given:
-            self.found[-1].buttons.add((given["name"], given.get("value", "")))
 
 
 @dataclass(frozen=True)
@@ -71,7 +45,7 @@ class PersonAtBrowser:
         raise AssertionError(f"There is no end of steps: {answer.url}")
 
     def _filled(self, page: str) -> tuple[str, Mapping[str, str]] | None:
-        for form in HtmlForms(page).found:
+        for form in FormsOnPage(page).forms:
             if ("decision", "allow") in form.buttons:
                 return form.action, {**form.fields, "decision": "allow"}
             if "password" in form.fields:
