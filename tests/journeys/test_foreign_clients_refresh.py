@@ -127,11 +127,11 @@ def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningIssuer]:
 def test_a_library_refreshes_introspects_and_revokes(issuer: RunningIssuer, library: str):
     """RFC 6749 §6, RFC 7009, RFC 7662, by discovery (RFC 8414)."""
     app = issuer.deployment.client(library, scopes=["agents:run"], grant_types=GRANTS)
-    story = LIBRARIES[library](issuer.url, app)
-    assert len(set(story.refresh_tokens)) == 3
-    claims = pyjwt(issuer.url, story.access_token, "my-os")
-    assert story.before["active"]
+    result = LIBRARIES[library](issuer.url, app)
+    assert len(set(result.refresh_tokens)) == 3
+    claims = pyjwt(issuer.url, result.access_token, "my-os")
+    assert result.before["active"]
     for name in ("sub", "client_id", "jti", "exp", "scope"):
-        assert story.before[name] == claims[name]
-    assert story.after == {"active": False}
-    assert story.refused == "invalid_grant"
+        assert result.before[name] == claims[name]
+    assert result.after == {"active": False}
+    assert result.refused == "invalid_grant"

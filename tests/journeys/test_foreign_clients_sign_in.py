@@ -53,7 +53,7 @@ def test_a_library_signs_a_person_in_and_out(
         token_endpoint_auth_method=authentication,
         user_rights="all",
     )
-    story = run_javascript(
+    result = run_javascript(
         "sign_in.mjs",
         library=library,
         issuer=issuer.url,
@@ -68,27 +68,27 @@ def test_a_library_signs_a_person_in_and_out(
         postLogoutRedirectUri=GOODBYE,
         resource="my-os",
     )
-    assert story["claims"]["sub"] == "usr_alice"
-    assert story["claims"]["amr"] == ["pwd"]
-    assert story["user"] == {
+    assert result["claims"]["sub"] == "usr_alice"
+    assert result["claims"]["amr"] == ["pwd"]
+    assert result["user"] == {
         "sub": "usr_alice",
         "name": "Alice",
         "preferred_username": "alice",
         "email": "alice@example.com",
     }
-    access = pyjwt(issuer.url, story["access_token"], "my-os")
+    access = pyjwt(issuer.url, result["access_token"], "my-os")
     assert (access["sub"], access["client_id"]) == ("usr_alice", client.client_id)
     assert access["scopes"] == ["agents:run"]
-    assert set(story["scope"].split()) == {
+    assert set(result["scope"].split()) == {
         "openid",
         "profile",
         "email",
         "offline_access",
         "agents:run",
     }
-    assert len(set(story["sessions"])) == 1
-    assert story["goodbye"] == "?state=bye"
-    assert story["refusals"] == {
+    assert len(set(result["sessions"])) == 1
+    assert result["goodbye"] == "?state=bye"
+    assert result["refusals"] == {
         "denied": "access_denied",
         "replayed": "invalid_grant",
         "reused": "invalid_grant",

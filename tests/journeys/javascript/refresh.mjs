@@ -15,7 +15,7 @@ async function withOpenidClient({ issuer, client, refreshToken }) {
     { algorithm: 'oauth2', execute: [openidClient.allowInsecureRequests] },
   )
   const refresh = (token) => openidClient.refreshTokenGrant(config, token)
-  return story(refreshToken, {
+  return refreshAndRevoke(refreshToken, {
     refresh,
     introspect: (token) => openidClient.tokenIntrospection(config, token),
     revoke: (token) => openidClient.tokenRevocation(config, token),
@@ -28,7 +28,7 @@ async function withOauth4webapi({ issuer, client, refreshToken }) {
   const metadata = await oauth4webapi.processDiscoveryResponse(url, discovered)
   const us = [metadata, { client_id: client.id }]
   const asUs = [...us, oauth4webapi.ClientSecretPost(client.secret)]
-  return story(refreshToken, {
+  return refreshAndRevoke(refreshToken, {
     refresh: async (token) =>
       oauth4webapi.processRefreshTokenResponse(
         ...us,
@@ -46,7 +46,7 @@ async function withOauth4webapi({ issuer, client, refreshToken }) {
   })
 }
 
-async function story(first, { refresh, introspect, revoke }) {
+async function refreshAndRevoke(first, { refresh, introspect, revoke }) {
   const second = await refresh(first)
   const third = await refresh(second.refresh_token)
   const before = await introspect(third.access_token)

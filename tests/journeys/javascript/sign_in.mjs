@@ -100,7 +100,7 @@ function authentication(library, { authentication: method, secret }) {
   return methods[method](secret)
 }
 
-async function story(library, { username, password, redirectUri, postLogoutRedirectUri, resource }) {
+async function signInAndOut(library, { username, password, redirectUri, postLogoutRedirectUri, resource }) {
   const person = new Person(username, password)
 
   /** Sends the person to the issuer, and takes what comes back. */
@@ -156,4 +156,4 @@ async function story(library, { username, password, redirectUri, postLogoutRedir
 
 const libraries = { 'openid-client': withOpenidClient, oauth4webapi: withOauth4webapi }
 const task = JSON.parse(await text(process.stdin))
-console.log(JSON.stringify(await story(await libraries[task.library](task), task)))
+console.log(JSON.stringify(await signInAndOut(await libraries[task.library](task), task)))
