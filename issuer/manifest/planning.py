@@ -16,7 +16,7 @@ from issuer.manifest.principals import Declared, PlannedPrincipal, stored
 from issuer.manifest.problems import InvalidManifest
 from issuer.manifest.reading import Manifest, unfit
 from issuer.manifest.resources import SECTIONS, Kind, Resource
-from issuer.manifest.rights import NOWHERE, RightsSnapshot, shifts
+from issuer.manifest.rights import NO_RIGHTS, RightsSnapshot, shifts
 from issuer.roles import ROLE, RoleFields
 from issuer.scopes import ISSUER_ADMIN
 from issuer.vocabulary import SigningAlgorithm
@@ -153,8 +153,8 @@ class _Planning:
                     resource, before.assignments if before else [], after.assignments
                 )
             )
-        was = self._before.standing(before.fields, before.assignments) if before else NOWHERE
-        will_be = self._after.standing(after.fields, after.assignments) if after else NOWHERE
+        was = self._before.rights_of(before.fields, before.assignments) if before else NO_RIGHTS
+        will_be = self._after.rights_of(after.fields, after.assignments) if after else NO_RIGHTS
         own = self._work.audiences.own_id
         if after is not None and ISSUER_ADMIN in will_be.at(own):
             self._admins[resource.id or resource.name] = after

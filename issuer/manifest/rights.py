@@ -16,7 +16,7 @@ from issuer.vocabulary import SigningAlgorithm
 
 
 @dataclass(frozen=True)
-class Standing:
+class PrincipalRights:
     """The scopes a principal can get in a token, by audience; none if it is disabled."""
 
     rights: Rights
@@ -27,7 +27,7 @@ class Standing:
         return self.rights.at(audience) if audience else frozenset()
 
 
-NOWHERE = Standing(Rights(frozenset(), ()), {})
+NO_RIGHTS = PrincipalRights(Rights(frozenset(), ()), {})
 
 
 class RightsSnapshot:
@@ -48,25 +48,25 @@ class RightsSnapshot:
         """Whether there is such an audience or role."""
         return name in (self._roles if kind is Kind.ROLE else self._audiences)
 
-    def standing(
+    def rights_of(
         self, principal: ClientFields | UserFields, assignments: Iterable[Assignment]
-    ) -> Standing:
-        """The standing of a client, or of a user through a client with all rights."""
+    ) -> PrincipalRights:
+        """The rights of a client, or of a user through a client with all rights."""
         if principal.disabled:
-            return NOWHERE
+            return NO_RIGHTS
         grants = tuple(
             RoleGrant(each.role, each.audience, self._roles[each.role])
             for each in assignments
             if each.role in self._roles
         )
         if isinstance(principal, UserFields):
-            return Standing(Rights(frozenset(), grants), self._audiences)
+            return PrincipalRights(Rights(frozenset(), grants), self._audiences)
         asked = {name: self._audiences.get(name) for name in principal.audiences}
         audiences = {name: audience for name, audience in asked.items() if audience}
-        return Standing(Rights(frozenset(principal.scopes), grants), audiences)
+        return PrincipalRights(Rights(frozenset(principal.scopes), grants), audiences)
 
 
-def shifts(principal: Resource, before: Standing, after: Standing) -> Iterator[Shift]:
+def shifts(principal: Resource, before: PrincipalRights, after: PrincipalRights) -> Iterator[Shift]:
     """The scopes gained and lost by audience. A scope covered before is no gain."""
     if before.rights == after.rights and before.audiences.keys() == after.audiences.keys():
         return

@@ -49,7 +49,7 @@ class Tries:
     spent_until: datetime = NEVER  # when the allowance is full again
 
 
-Standing: TypeAlias = Mapping[Counted, Tries]
+Counts: TypeAlias = Mapping[Counted, Tries]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,49 +141,49 @@ class AttemptPolicy:
             Counted.ADDRESS: Limit(failures * _ROUNDS_OF_AN_ADDRESS, lock, pauses=False),
         }
 
-    def admits(self, standing: Standing, now: datetime) -> bool:
+    def admits(self, counts: Counts, now: datetime) -> bool:
         """Whether a password may be tried."""
         return all(
-            self.limits[what].refused_until(tries, now) <= now for what, tries in standing.items()
+            self.limits[what].refused_until(tries, now) <= now for what, tries in counts.items()
         )
 
-    def waits(self, standing: Standing, now: datetime) -> bool:
+    def waits(self, counts: Counts, now: datetime) -> bool:
         """Whether the outcome of attempts in progress decides if a password may be tried."""
         if_all_succeed = {
             what: self.limits[what].without_those_under_way(tries, now)
-            for what, tries in standing.items()
+            for what, tries in counts.items()
         }
-        return not self.admits(standing, now) and self.admits(if_all_succeed, now)
+        return not self.admits(counts, now) and self.admits(if_all_succeed, now)
 
-    def counted(self, standing: Standing, now: datetime) -> Standing:
+    def counted(self, counts: Counts, now: datetime) -> Counts:
         """After an admitted attempt. A refused one changes nothing."""
-        return {what: self.limits[what].counted(tries, now) for what, tries in standing.items()}
+        return {what: self.limits[what].counted(tries, now) for what, tries in counts.items()}
 
-    def failed(self, standing: Standing) -> Standing:
+    def failed(self, counts: Counts) -> Counts:
         """After an attempt failed."""
-        return {what: self.limits[what].failed(tries) for what, tries in standing.items()}
+        return {what: self.limits[what].failed(tries) for what, tries in counts.items()}
 
-    def succeeded(self, standing: Standing) -> Standing:
+    def succeeded(self, counts: Counts) -> Counts:
         """After an attempt succeeded.
 
         An address gets back only that attempt: otherwise signing in to one's own account would
         allow more guesses at others.
         """
-        return {what: self._succeeded(what, tries) for what, tries in standing.items()}
+        return {what: self._succeeded(what, tries) for what, tries in counts.items()}
 
-    def given_back(self, standing: Standing, before: Standing, made_at: datetime) -> Standing:
+    def given_back(self, counts: Counts, before: Counts, made_at: datetime) -> Counts:
         """As if an admitted attempt had not been made: no pause follows it, unless others do."""
         return {
             what: replace(
                 self.limits[what].given_back(tries),
                 tried_at=before[what].tried_at if tries.tried_at == made_at else tries.tried_at,
             )
-            for what, tries in standing.items()
+            for what, tries in counts.items()
         }
 
-    def locked(self, standing: Standing, now: datetime) -> list[Counted]:
+    def locked(self, counts: Counts, now: datetime) -> list[Counted]:
         """The counts that are locked."""
-        return [what for what, tries in standing.items() if self.limits[what].is_locked(tries, now)]
+        return [what for what, tries in counts.items() if self.limits[what].is_locked(tries, now)]
 
     def _succeeded(self, what: Counted, tries: Tries) -> Tries:
         limit = self.limits[what]

@@ -15,7 +15,7 @@ from issuer.database import Database
 from issuer.errors import InvalidCredentials, IssuerError
 from issuer.network import network_of
 from issuer.usernames import fold_username
-from issuer.users.attempts import NEVER, AttemptPolicy, Counted, Standing, Tries
+from issuer.users.attempts import NEVER, AttemptPolicy, Counted, Counts, Tries
 from issuer.users.attempts_store import MAX_DELETED, AttemptStore
 
 CLEAR_EVERY = timedelta(minutes=1)
@@ -63,7 +63,7 @@ class Attempt:
     waits: bool = False  # for the outcome of attempts in progress
     locks: tuple[Counted, ...] = ()  # the counts that are locked unless this attempt succeeds
     made_at: datetime = NEVER
-    before: Standing = field(default_factory=dict)
+    before: Counts = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +136,13 @@ class AttemptGuard:
             store = AttemptStore(session)
             known = store.hold_known(user_id or "", address_mark, now - KNOWN_FOR)
             attempt = Attempt(user_id, user_mark, address_mark, known is not None, counts_address)
-            standing = _of_known_address(known) if known else _of_unknown_address(store, attempt)
-            waits = self._policy.waits(standing, now)
-            before = standing
-            if is_admitted := self._policy.admits(standing, now):
-                standing = self._policy.counted(standing, now)
-            _keep(store, attempt, standing)
-        locks = self._policy.locked(standing, now) if is_admitted else []
+            counts = _of_known_address(known) if known else _of_unknown_address(store, attempt)
+            waits = self._policy.waits(counts, now)
+            before = counts
+            if is_admitted := self._policy.admits(counts, now):
+                counts = self._policy.counted(counts, now)
+            _keep(store, attempt, counts)
+        locks = self._policy.locked(counts, now) if is_admitted else []
         return replace(
             attempt,
             is_admitted=is_admitted,
@@ -160,17 +160,17 @@ class AttemptGuard:
         may_lock = attempt.locks and not succeeded
         with database.changing() if may_lock else database.transaction() as session:
             store = AttemptStore(session)
-            standing = _held(store, attempt)
+            counts = _held(store, attempt)
             if attempt.is_admitted:
                 of = self._policy.succeeded if succeeded else self._policy.failed
-                standing = of(standing)
-            _keep(store, attempt, standing)
+                counts = of(counts)
+            _keep(store, attempt, counts)
             if not attempt.is_admitted:
                 return
             if succeeded:
                 _note_success(store, attempt, now)
             else:
-                locked = set(attempt.locks) & set(self._policy.locked(standing, now))
+                locked = set(attempt.locks) & set(self._policy.locked(counts, now))
                 _note_locks(self._trails.begin(session, actor), attempt, locked)
 
     def give_back(self, attempt: Attempt) -> None:
@@ -180,10 +180,10 @@ class AttemptGuard:
         """
         with self._database.transaction() as session:
             store = AttemptStore(session)
-            standing = _held(store, attempt)
+            counts = _held(store, attempt)
             if attempt.is_admitted:
-                standing = self._policy.given_back(standing, attempt.before, attempt.made_at)
-            _keep(store, attempt, standing)
+                counts = self._policy.given_back(counts, attempt.before, attempt.made_at)
+            _keep(store, attempt, counts)
 
     def state_of(self, user_id: str) -> SignInState:
         """The state of the user, without counting anything."""
@@ -205,18 +205,18 @@ class AttemptGuard:
                 store.forget_known(now - KNOWN_FOR)
 
 
-def _of_known_address(known: Tries) -> Standing:
+def _of_known_address(known: Tries) -> Counts:
     return {Counted.USER_AT_KNOWN_ADDRESS: known}
 
 
-def _of_unknown_address(store: AttemptStore, attempt: Attempt) -> Standing:
-    standing = {Counted.USER: store.hold(attempt.user_mark)}
+def _of_unknown_address(store: AttemptStore, attempt: Attempt) -> Counts:
+    counts = {Counted.USER: store.hold(attempt.user_mark)}
     if attempt.counts_address:
-        standing[Counted.ADDRESS] = store.hold(attempt.address_mark)
-    return standing
+        counts[Counted.ADDRESS] = store.hold(attempt.address_mark)
+    return counts
 
 
-def _held(store: AttemptStore, attempt: Attempt) -> Standing:
+def _held(store: AttemptStore, attempt: Attempt) -> Counts:
     """The counts the attempt was added to, even if its address has become known since."""
     if not attempt.is_from_known_address:
         return _of_unknown_address(store, attempt)
@@ -224,8 +224,8 @@ def _held(store: AttemptStore, attempt: Attempt) -> Standing:
     return _of_known_address(known) if known else {}
 
 
-def _keep(store: AttemptStore, attempt: Attempt, standing: Standing) -> None:
-    for what, tries in standing.items():
+def _keep(store: AttemptStore, attempt: Attempt, counts: Counts) -> None:
+    for what, tries in counts.items():
         match what:
             case Counted.USER:
                 store.keep(attempt.user_mark, tries)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from issuer.users.attempts import DAY, AttemptPolicy, Counted, Standing, Tries
+from issuer.users.attempts import DAY, AttemptPolicy, Counted, Counts, Tries
 
 START = datetime(2026, 11, 26, tzinfo=UTC)
 USER = "alice"
@@ -27,12 +27,12 @@ class SignInSimulation:
     def attempt(self, address: str, *, right: bool) -> bool:
         """Whether the sign-in succeeded: the password is right, and was checked."""
         keys = self._keys(address)
-        standing: Standing = {what: self.counts[what, of] for what, of in keys.items()}
-        if not self.policy.admits(standing, self.now):
+        counts: Counts = {what: self.counts[what, of] for what, of in keys.items()}
+        if not self.policy.admits(counts, self.now):
             return False
-        standing = self.policy.counted(standing, self.now)
-        standing = self.policy.succeeded(standing) if right else self.policy.failed(standing)
-        self.counts.update({(what, keys[what]): tries for what, tries in standing.items()})
+        counts = self.policy.counted(counts, self.now)
+        counts = self.policy.succeeded(counts) if right else self.policy.failed(counts)
+        self.counts.update({(what, keys[what]): tries for what, tries in counts.items()})
         if right:
             self.known.add(address)
         elif address not in self.known:

@@ -92,10 +92,10 @@ def test_signing_in_to_another_account_does_not_reset_the_count_of_the_address(
 ):
     """Repeated sign-ins reset the count of that account only."""
     for _ in range(200):
-        standing = {Counted.ADDRESS: simulation.counts[Counted.ADDRESS, "attacker"]}
-        if not simulation.policy.admits(standing, simulation.now):
+        counts = {Counted.ADDRESS: simulation.counts[Counted.ADDRESS, "attacker"]}
+        if not simulation.policy.admits(counts, simulation.now):
             break
-        failed = simulation.policy.failed(simulation.policy.counted(standing, simulation.now))
+        failed = simulation.policy.failed(simulation.policy.counted(counts, simulation.now))
         succeeded = simulation.policy.succeeded(simulation.policy.counted(failed, simulation.now))
         simulation.counts[Counted.ADDRESS, "attacker"] = succeeded[Counted.ADDRESS]
     assert simulation.counts[Counted.ADDRESS, "attacker"].failed == 100
@@ -139,31 +139,31 @@ def test_an_attempt_without_an_outcome_counts_as_a_failure():
 def test_concurrent_attempts_are_limited_like_sequential_ones():
     """With ten in progress the eleventh is refused; each success admits another."""
     policy = AttemptPolicy(10, LOCK)
-    standing = {Counted.USER: Tries()}
+    counts = {Counted.USER: Tries()}
     for _ in range(10):
-        assert policy.admits(standing, START)
-        standing = policy.counted(standing, START)
-    assert not policy.admits(standing, START)
-    assert policy.admits(policy.succeeded(standing), START)
+        assert policy.admits(counts, START)
+        counts = policy.counted(counts, START)
+    assert not policy.admits(counts, START)
+    assert policy.admits(policy.succeeded(counts), START)
 
 
 def test_an_attempt_waits_for_those_in_progress_and_those_of_a_crash_are_failures():
     policy = AttemptPolicy(10, LOCK)
-    standing = {Counted.USER: Tries(), Counted.ADDRESS: Tries()}
+    counts = {Counted.USER: Tries(), Counted.ADDRESS: Tries()}
     for _ in range(10):
-        assert not policy.waits(standing, START)
-        standing = policy.counted(standing, START)
-    assert policy.waits(standing, START)
-    assert not policy.waits(standing, START + timedelta(minutes=1))
+        assert not policy.waits(counts, START)
+        counts = policy.counted(counts, START)
+    assert policy.waits(counts, START)
+    assert not policy.waits(counts, START + timedelta(minutes=1))
     for _ in range(3):
-        standing = policy.failed(standing)
-    assert not policy.waits(standing, START)
+        counts = policy.failed(counts)
+    assert not policy.waits(counts, START)
 
 
 def test_an_attempt_counted_by_a_process_whose_clock_is_ahead_delays_no_other():
     policy = AttemptPolicy(10, LOCK)
-    standing = policy.counted({Counted.USER: Tries()}, START + timedelta(milliseconds=5))
-    assert policy.admits(standing, START)
+    counts = policy.counted({Counted.USER: Tries()}, START + timedelta(milliseconds=5))
+    assert policy.admits(counts, START)
 
 
 def test_a_forgotten_count_is_equal_to_a_new_one(simulation: SignInSimulation):
