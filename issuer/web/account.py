@@ -9,7 +9,7 @@ from issuer.errors import NotFound
 from issuer.sign_in.session import SignInSession
 from issuer.web.site import PageEndpoint
 from issuer.web.views import AccountPage, ConsentView, FactorView, SessionView
-from issuer.web.visit import Visit
+from issuer.web.visit import Visit, own_page
 from issuer.web.words import browser_name
 
 _DONE = {
@@ -28,21 +28,28 @@ class OwnPageEndpoint(PageEndpoint):
     """A page for somebody who is signed in; anybody else signs in first.
 
     A FRESH one changes how somebody signs in: a session that was left open is not enough.
+    `PARAMETERS` of its query or form say what the page is about; they outlast the sign-in.
     """
 
     FRESH = False
+    PARAMETERS: tuple[str, ...] = ()
 
     def show(self, visit: Visit) -> Response:
         session = self.site.session(visit)
         if session is None or (self.FRESH and not self.site.is_fresh(session)):
-            return self.site.to("/sign-in", next=self.PATH)
+            return self.sign_in_first(visit, visit.query)
         return self.show_to(session, visit)
 
     def change(self, visit: Visit, form: Mapping[str, str]) -> Response:
         session = self.site.session(visit)
         if session is None or (self.FRESH and not self.site.is_fresh(session)):
-            return self.site.to("/sign-in", next=self.PATH if self.FRESH else "/account")
+            return self.sign_in_first(visit, form)
         return self.change_for(session, visit, form)
+
+    def sign_in_first(self, visit: Visit, given: Mapping[str, str]) -> Response:
+        """And then back to this page."""
+        kept = {name: given[name] for name in self.PARAMETERS if name in given}
+        return self.site.to("/sign-in", next=own_page(self.path(visit), kept))
 
     def stale(self, visit: Visit, form: Mapping[str, str]) -> Response:
         return self.site.to("/account", done="stale")

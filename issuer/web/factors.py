@@ -47,6 +47,7 @@ class AuthenticatorEndpoint(OwnPageEndpoint):
 class RemoveFactorEndpoint(OwnPageEndpoint):
     PATH = "/account/remove-factor"
     FRESH = True
+    PARAMETERS = ("factor",)
 
     def show_to(self, session: SignInSession, visit: Visit) -> Response:
         factor_id = visit.query.get("factor", "")
@@ -64,7 +65,7 @@ class RemoveFactorEndpoint(OwnPageEndpoint):
                     factor_id=each.id,
                 )
                 return self.site.pages.answer(page)
-        return self.site.to("/account", done="gone")
+        return self.site.to("/account", done="gone" if factor_id else "")
 
     def change_for(self, session: SignInSession, visit: Visit, form: Mapping[str, str]) -> Response:
         factor_id = form.get("factor", "")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 
@@ -10,14 +11,21 @@ from issuer.audit import Actor
 from issuer.http import caller
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_OWN_PAGE = re.compile(r"/account(/[A-Za-z0-9_-]{1,80}){0,3}")
+_MAX_NEXT = 2_000
+# As `quote` and `urlencode` write paths and queries. Two dots could be a step up in any spelling.
+_OWN_PAGE = re.compile(
+    r"(?![^?]*(?:\.|%2[Ee]){2})/(?:account|console)"
+    r"(?:/(?:[A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})+)*"
+    r"(?:\?(?:[A-Za-z0-9._~+=&-]|%[0-9A-Fa-f]{2})+)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
     """`browser` is the secret that its cookie holds; it `is_new` if it came without.
 
-    `request_id` names an authorization or logout request in a cookie, `next` a page of the account.
+    `request_id` names an authorization or logout request in a cookie, `next` a page of the account
+    or the console, with its query.
     """
 
     request: Request = field(repr=False)
@@ -38,6 +46,16 @@ def named_request(parameters: Mapping[str, str]) -> str:
 
 
 def named_page(parameters: Mapping[str, str]) -> str:
-    """Only a page of the account: never a URL that somebody else chose."""
+    """Only a page of the account or the console: never a URL that somebody else chose."""
     text = parameters.get("next", "")
-    return text if _OWN_PAGE.fullmatch(text) else ""
+    return text if _is_own_page(text) else ""
+
+
+def own_page(path: str, query: Mapping[str, str]) -> str:
+    """The page as `next` names it, without its query if that is too long."""
+    page = f"{path}?{urlencode(query)}" if query else path
+    return page if _is_own_page(page) else path
+
+
+def _is_own_page(text: str) -> bool:
+    return len(text) <= _MAX_NEXT and _OWN_PAGE.fullmatch(text) is not None

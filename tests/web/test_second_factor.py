@@ -157,7 +157,7 @@ def test_a_session_that_was_left_open_changes_no_factor(
     deployment.clock.move(timedelta(minutes=11))
     page = browser.get(path)
     assert page.location == f"/sign-in?next={path.replace('/', '%2F')}"
-    assert "changes how you sign in" in browser.get(page.location).text
+    assert "needs a sign-in of the last ten minutes" in browser.get(page.location).text
     assert browser.post(path, form).status == httpx.codes.SEE_OTHER
     again = browser.submit(browser.get(page.location), "/sign-in", password=PASSWORD)
     assert again.location == path
@@ -173,6 +173,26 @@ def test_a_session_that_was_left_open_and_the_password_do_not_replace_the_factor
     typed = {"password": PASSWORD, "new_password": NEW, "repeated": NEW}
     assert browser.submit(page, "/account/password", **typed).location.startswith("/sign-in?")
     assert browser.get("/account/password").location.startswith("/sign-in?")
+
+
+@pytest.mark.parametrize("sent", [False, True])
+def test_a_new_sign_in_leads_back_to_the_factor_to_remove(
+    deployment: Deployment, browser: Browser, alice: str, phone: AuthenticatorApp, sent: bool
+):
+    """Also if the form was sent too late."""
+    browser.submit(browser.follow(browser.sign_in()), PAGE, code=phone.code())
+    with deployment.services.administration.reading() as work:
+        (factor,) = work.factors.of_user(alice)
+    question = browser.get("/account/remove-factor", factor=factor.id)
+    deployment.clock.move(timedelta(minutes=11))
+    if sent:
+        page = browser.submit(question, "/account/remove-factor")
+    else:
+        page = browser.get("/account/remove-factor", factor=factor.id)
+    halfway = browser.submit(browser.follow(page), "/sign-in", password=PASSWORD)
+    back = browser.submit(browser.follow(halfway), PAGE, code=phone.code())
+    assert back.location == f"/account/remove-factor?factor={factor.id}"
+    assert "Remove Authenticator app?" in browser.get(back.location).text
 
 
 def test_a_factor_is_removed_after_a_question(

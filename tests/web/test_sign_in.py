@@ -10,7 +10,7 @@ import pytest
 from starlette.requests import Request
 
 from issuer.web.forms import AntiForgery, Refusal
-from issuer.web.visit import Visit
+from issuer.web.visit import Visit, own_page
 from tests.builders import PASSWORD, URL, Deployment
 from tests.oauth.refreshing import events
 from tests.sign_in.authorizing import App, returned, sign_in
@@ -136,15 +136,53 @@ def test_a_form_sent_twice_signs_in_once(browser: Browser, alice: str):
     assert browser.cookies["__Host-session"] == session
 
 
-@pytest.mark.parametrize(
-    "page", ["https://evil.example", "//evil.example", "/sign-out", "/account/../x"]
-)
+OTHER_PLACES = [
+    "https://evil.example",
+    "//evil.example",
+    "/\\evil.example",
+    "/sign-out",
+    "/accounts",
+    "/account/../x",
+    "/account/%2e%2E/x",
+    "/account/..%2Fx",
+    "/account//evil.example",
+    "/account/@evil.example",
+    "/account/%zz",
+    "/account\n",
+    "/account?next=//evil.example",
+    "/account?a=<b>",
+    "/account#top",
+    "/console/users?search=" + "a" * 2_000,
+]
+
+
+@pytest.mark.parametrize("page", OTHER_PLACES)
 def test_nobody_is_sent_to_another_place(browser: Browser, alice: str, page: str):
     """Open redirects (RFC 9700 §4.11)."""
     form = browser.get("/sign-in", next=page)
     fields = {**form.form("/sign-in").fields, "next": page}
     answer = browser.post("/sign-in", {**fields, "username": "alice", "password": PASSWORD})
     assert answer.location == "/account"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "/console",
+        "/console/users?search=ann+%C3%A4&page=2",
+        "/console/clients/https%3A%2F%2Ftool.example%2Fclient.json?tab=secrets",
+    ],
+)
+def test_a_sign_in_leads_to_the_page_that_needed_it(browser: Browser, alice: str, page: str):
+    form = browser.get("/sign-in", next=page)
+    assert browser.submit(form, "/sign-in", username="alice", password=PASSWORD).location == page
+
+
+def test_a_page_is_named_without_a_query_that_is_too_long():
+    assert own_page("/console/users", {"search": "\u00e4 &#'/"}) == (
+        "/console/users?search=%C3%A4+%26%23%27%2F"
+    )
+    assert own_page("/console/users", {"search": "\u00e4" * 400}) == "/console/users"
 
 
 def test_an_application_is_named_and_gets_its_answer(
