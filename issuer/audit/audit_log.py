@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from issuer.audit import store
 from issuer.database import Session
 from issuer.database.store import as_model
+from issuer.database.tables import AuditEventRow
 
 
 class EventFilter(BaseModel):
@@ -58,4 +59,12 @@ class AuditLog:
         """At most `limit` events before the id `before`, newest first."""
         bound = int(before) if before and before.isdigit() else None
         rows = store.matching(self._session, wanted.model_dump(exclude_none=True), bound, limit)
-        return [as_model(AuditEvent, row, hash=row.hash.hex()) for row in rows]
+        return [_event(row) for row in rows]
+
+    def about(self, target: str, limit: int) -> list[AuditEvent]:
+        """The newest `limit` events of exactly this target, newest first."""
+        return [_event(row) for row in store.about(self._session, target, limit)]
+
+
+def _event(row: AuditEventRow) -> AuditEvent:
+    return as_model(AuditEvent, row, hash=row.hash.hex())

@@ -135,6 +135,12 @@ def matching(
     return session.scalars(query).all()
 
 
+def about(session: Session, target: str, limit: int) -> Sequence[AuditEventRow]:
+    """Events of exactly this target, newest first."""
+    query = select(AuditEventRow).where(AuditEventRow.target == target)
+    return session.scalars(query.order_by(AuditEventRow.id.desc()).limit(limit)).all()
+
+
 def as_stored(session: Session) -> Iterator[tuple[Any, ...]]:
     """Every row, oldest first, as its `COLUMNS` and its hash, just as they are stored.
 

@@ -91,9 +91,10 @@ class Listing(Generic[Item]):
 
 @dataclass(frozen=True, kw_only=True)
 class ConfirmationPage(ConsolePage):
-    """Asks before something that ends things; with `typed`, that text must be typed.
+    """Asks before something is done; with `typed`, that text must be typed.
 
-    `fields` are sent again with the confirmation, among them `do`, what is to be done.
+    `is_dangerous`: it ends something. `fields` are sent again with the confirmation, among them
+    `do`, what is to be done.
     """
 
     TEMPLATE = "console/confirm.html"
@@ -102,6 +103,7 @@ class ConfirmationPage(ConsolePage):
     button: str
     fields: dict[str, str]
     typed: str = ""
+    is_dangerous: bool = True
 
     @property
     def title(self) -> str:

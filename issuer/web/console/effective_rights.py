@@ -1,0 +1,82 @@
+"""What a client or a user may do at one audience, scope by scope, and where it comes from."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from issuer.catalogue.permissions import in_words
+from issuer.directory import AudienceRecord, Rights
+from issuer.roles import Assignment
+from issuer.scopes import ISSUER_ADMIN, ISSUER_INTROSPECT, ISSUER_REGISTER, counting_at, parse
+
+_SHOWN = 100
+_OF_ISSUER = {
+    ISSUER_ADMIN: "Do everything at this issuer",
+    ISSUER_INTROSPECT: "Introspect the tokens of all clients",
+    ISSUER_REGISTER: "Register clients",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EffectiveScope:
+    """A scope that applies: held directly, or through roles."""
+
+    scope: str
+    meaning: str
+    is_direct: bool
+    through: tuple[Assignment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EffectiveRights:
+    """At `audience`, or where it is empty, at every AgentOS. `more` scopes are not listed.
+
+    `audiences` are others to look at.
+    """
+
+    audience: str
+    scopes: tuple[EffectiveScope, ...]
+    more: int
+    audiences: tuple[str, ...] = ()
+
+
+def effective_rights(
+    rights: Rights, audience: AudienceRecord | None, audiences: Iterable[str] = ()
+) -> EffectiveRights:
+    """The rights at `audience`; for None those that apply at every AgentOS."""
+    grants = [each for each in rights.roles if each.audience_id is None]
+    if audience is not None:
+        grants = rights.roles_at(audience)
+    held = rights.direct.union(*(grant.scopes for grant in grants))
+    is_own = audience is not None and audience.is_own
+    scopes = sorted(counting_at(held, own_audience=is_own))
+    return EffectiveRights(
+        audience.id if audience else "",
+        tuple(
+            EffectiveScope(
+                scope,
+                meaning_of(scope),
+                scope in rights.direct,
+                tuple(
+                    Assignment(role=grant.role, audience=grant.audience_id)
+                    for grant in grants
+                    if scope in grant.scopes
+                ),
+            )
+            for scope in scopes[:_SHOWN]
+        ),
+        max(0, len(scopes) - _SHOWN),
+        tuple(audiences),
+    )
+
+
+def meaning_of(scope: str) -> str:
+    """What a scope allows, in words; empty for names that AgentOS does not define."""
+    if parse(scope).is_of_issuer:
+        _, *rest = scope.split(":")
+        verb = {"read": "See", "write": "See and change"}.get(rest[-1], "")
+        return _OF_ISSUER.get(scope) or f"{verb} {rest[0]}"
+    (group,) = in_words([scope])
+    (permission,) = group.permissions
+    if group.title == "Other":
+        return ""
+    return " ".join([permission.text, *permission.ids])
