@@ -4,6 +4,7 @@ from issuer.audit import Actor, Trails
 from issuer.clock import Clock
 from issuer.database import Database, Session
 from issuer.directory import ClientRecord
+from issuer.errors import AlreadyExists
 from issuer.redirect_uris import is_of_a_web_server
 from issuer.scopes import covers
 from issuer.sign_in.authorization_request import AuthorizationRequest
@@ -77,7 +78,10 @@ class AuthorizationFlow:
         offer = self._offers.find(request, session, acted=True)
         if not isinstance(offer, Offer):
             return offer
-        self._keep_client(offer.client, actor.known_as(offer.user.id))
+        try:
+            self._keep_client(offer.client, actor.known_as(offer.user.id))
+        except AlreadyExists as error:
+            return _id_is_taken(offer.client, error)
         return self._with_code(offer, actor, consented=True)
 
     def deny(
@@ -159,6 +163,18 @@ def _consent_needed(offer: Offer) -> ConsentNeeded:
         tuple(sorted(offer.scopes)),
         tuple(sorted(offer.openid_scopes)),
         tuple(sorted(withheld)),
+    )
+
+
+def _id_is_taken(client: ClientRecord, error: AlreadyExists) -> RequestProblem:
+    """Of two documents whose URLs differ only in case, the first that was allowed is known."""
+    return RequestProblem(
+        ErrorCode.UNAUTHORIZED_CLIENT,
+        f"The id of the application cannot be used here: {error}"
+        " Ids are compared without regard to case.",
+        "client_id",
+        client.client_id,
+        section="RFC 6749 §2.2",
     )
 
 

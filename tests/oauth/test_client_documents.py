@@ -7,7 +7,7 @@ import pytest
 
 from issuer.audit import Actor
 from issuer.directory import ClientRecord
-from tests.builders import URL, Credentials, Deployment
+from tests.builders import PASSWORD, URL, Credentials, Deployment
 from tests.clients.test_documents import CALLBACK, CLIENT, Web
 from tests.drivers import TokenDriver
 from tests.oauth.refreshing import events
@@ -132,3 +132,24 @@ def test_two_people_may_allow_it_at_the_same_moment(
         )
     assert len(answers) == 2
     assert len(events(deployment, "client.registered")) == 1
+
+
+def test_a_url_that_differs_only_in_case_gets_a_page_for_its_developer(
+    deployment: Deployment, web: Web, app: App, alice: Person
+):
+    """Ids are compared without regard to case: the first that somebody allowed stays."""
+    alice.signs_in_to(app, audience="my-os")
+    other = CLIENT.replace("client", "Client")
+    web.publish(other)
+    second = App(app.endpoint, Credentials(other, ""), CALLBACK)
+    browser = Browser(deployment.http)
+    asked = browser.get("/oauth2/authorize", **second.request(audience="my-os"))
+    sign_in_page = browser.follow(asked)
+    typed = {"username": "alice", "password": PASSWORD}
+    consent = browser.follow(browser.submit(sign_in_page, "/sign-in", **typed))
+    page = browser.submit(consent, "/consent", decision="allow")
+    assert page.status == 400
+    assert f"Sent {other}" in page.text
+    assert "Ids are compared without regard to case." in page.text
+    assert len(events(deployment, "client.registered")) == 1
+    assert alice.visits(app, audience="my-os").status_code == 303
