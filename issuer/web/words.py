@@ -32,11 +32,12 @@ _STEPS = (
 
 
 def ago(instant: datetime, now: datetime) -> str:
-    """ "just now", "5 minutes ago", "2 years ago"."""
+    """ "just now", "5 minutes ago", "2 years ago", "in 3 days"."""
     for step, name in _STEPS:
-        if (number := (now - instant) // step) >= 1:
-            return f"{number} {name}{'s' if number > 1 else ''} ago"
-    return "just now"
+        if (number := abs(now - instant) // step) >= 1:
+            duration = f"{number} {name}{'s' if number > 1 else ''}"
+            return f"{duration} ago" if instant < now else f"in {duration}"
+    return "just now" if instant <= now else "in a moment"
 
 
 def utc(instant: datetime) -> str:
