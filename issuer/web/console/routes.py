@@ -1,5 +1,6 @@
 """The screens of the console."""
 
+from issuer.web.console.keys import KeysEndpoint
 from issuer.web.console.notices import Notices
 from issuer.web.console.roles import RolesEndpoint
 from issuer.web.site import PageEndpoint, Site
@@ -9,5 +10,6 @@ def console_endpoints(site: Site) -> list[PageEndpoint]:
     """Each screen. Where one path matches several, the first counts."""
     notices = Notices(site.cookies, site.parts.notices)
     return [
+        KeysEndpoint(site, notices),
         RolesEndpoint(site, notices),
     ]
