@@ -14,7 +14,8 @@ from pydantic import Field, model_validator
 from issuer.catalogue import NEWEST, Decision, OwnApi, decide, why_unknown
 from issuer.directory import AudienceRecord, ClientRecord, Directory, Rights, UserRecord
 from issuer.errors import InvalidField, NotFound
-from issuer.fields import AudienceId, Fields, Scopes
+from issuer.fields import Fields, Scopes
+from issuer.id_fields import AudienceId
 from issuer.scopes import covers
 from issuer.tokens import (
     Authorization,

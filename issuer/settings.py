@@ -26,8 +26,9 @@ from pydantic import (
 
 from issuer.close_names import did_you_mean
 from issuer.errors import ConfigurationError
-from issuer.fields import AudienceId, duration
 from issuer.files import read_trusted
+from issuer.id_fields import AudienceId
+from issuer.time_fields import duration
 from issuer.vocabulary import MAX_TOKEN, SHORTEST_TOKEN, SigningAlgorithm
 
 PREFIX = "ISSUER_"

@@ -6,7 +6,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from issuer import redirect_uris
-from issuer.fields import is_audience_id, is_principal_id, principal_id, without_repeats
+from issuer.fields import without_repeats
+from issuer.id_fields import is_audience_id, is_principal_id, principal_id
 
 _CLIENT_URL = re.compile(r"https://[A-Za-z0-9._~@+|:/?&=%!$'()*,;-]{1,247}")
 

@@ -22,6 +22,7 @@ FOUNDATION = {
     "etags",
     "fields",
     "files",
+    "id_fields",
     "logs",
     "merge_patch",
     "metrics",
@@ -32,7 +33,7 @@ FOUNDATION = {
     "secret_text",
     "settings",
 }
-FOUNDATION |= {"url_fields", "usernames", "vocabulary", "workers"}
+FOUNDATION |= {"time_fields", "url_fields", "usernames", "vocabulary", "workers"}
 DOMAIN = {
     "audit": set(),
     "revocations": set(),

@@ -10,7 +10,7 @@ from issuer.admin.problems import documented
 from issuer.admin.representations import Cursor, Limit, Page, page
 from issuer.admin.routes import admin_router
 from issuer.audit import AuditEvent, EventFilter
-from issuer.fields import Instant
+from issuer.time_fields import Instant
 
 router = admin_router("/audit-events", "audit")
 

@@ -2,8 +2,10 @@
 
 from datetime import datetime
 
-from issuer.fields import Algorithm, AudienceId, Fields, Label, Lifetime, Version
+from issuer.fields import Algorithm, Fields, Label, Version
+from issuer.id_fields import AudienceId
 from issuer.resources import ResourceType
+from issuer.time_fields import Lifetime
 from issuer.url_fields import Resources
 from issuer.vocabulary import SigningAlgorithm
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from issuer.authority.store import AuthorityStore
 from issuer.database import Session
 from issuer.errors import Forbidden, NotAllowed
-from issuer.fields import fold_id
+from issuer.id_fields import fold_id
 from issuer.scopes import ISSUER_ADMIN, covers, parse
 from issuer.vocabulary import GrantType
 

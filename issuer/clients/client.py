@@ -7,18 +7,17 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from issuer.custom_claims import CustomClaims
 from issuer.fields import (
-    AudienceId,
     AuthenticationMethod,
     Fields,
     GrantTypes,
-    Instant,
     Label,
-    Lifetime,
     RightsOfUsers,
     Scopes,
     Version,
 )
+from issuer.id_fields import AudienceId
 from issuer.resources import ResourceType
+from issuer.time_fields import Instant, Lifetime
 from issuer.url_fields import ClientId, RedirectUris
 from issuer.vocabulary import (
     GRANTS_WITH_A_PERSON,

@@ -28,7 +28,7 @@ from issuer.directory.records import (
     SecretRecord,
     UserRecord,
 )
-from issuer.fields import fold_id
+from issuer.id_fields import fold_id
 from issuer.vocabulary import GRANTS_WITH_A_PERSON, AuthMethod, RegisteredBy, UserRights
 
 AreAudiences: TypeAlias = Callable[[InstrumentedAttribute[str]], ColumnElement[bool]]

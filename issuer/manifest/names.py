@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from issuer.fields import fold_id
+from issuer.id_fields import fold_id
 from issuer.manifest.document import Document
 from issuer.manifest.problems import ManifestProblem, Path, spelled
 from issuer.usernames import fold_username

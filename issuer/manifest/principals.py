@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from issuer.clients import CLIENT, ClientFields
-from issuer.fields import fold_id
+from issuer.id_fields import fold_id
 from issuer.manifest import current
 from issuer.manifest.entries import Entries
 from issuer.manifest.members import bare, in_order

@@ -9,7 +9,8 @@ from issuer.authority import Authority
 from issuer.database import Session
 from issuer.database.tables import AssignmentRow
 from issuer.errors import InvalidField, NotAllowed, NotFound
-from issuer.fields import Fields, fold_id
+from issuer.fields import Fields
+from issuer.id_fields import fold_id
 from issuer.roles.store import RoleStore
 
 

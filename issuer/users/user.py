@@ -5,7 +5,8 @@ from datetime import datetime
 from pydantic import SecretStr
 
 from issuer.custom_claims import CustomClaims
-from issuer.fields import Email, Fields, Label, PrincipalId, Username, Version
+from issuer.fields import Email, Fields, Label, Username, Version
+from issuer.id_fields import PrincipalId
 from issuer.resources import ResourceType
 
 

@@ -4,7 +4,7 @@ from random import Random
 
 from issuer.database.tables import UserRow
 from issuer.errors import AlreadyExists, InvalidField, NotFound
-from issuer.fields import fold_id
+from issuer.id_fields import fold_id
 from issuer.resources import Principals, Transaction
 from issuer.usernames import fold_username
 from issuer.users.attempts_store import AttemptStore

@@ -14,7 +14,7 @@ from issuer.algorithms import AlgorithmInUse
 from issuer.audiences import Audience
 from issuer.composition import Composition, compose
 from issuer.directory import AudienceRecord
-from issuer.fields import fold_id
+from issuer.id_fields import fold_id
 from issuer.manifest.text import written
 from issuer.scopes import covers
 from issuer.usernames import fold_username
