@@ -235,7 +235,8 @@ class Settings(BaseModel):
     client_metadata_hosts: Annotated[tuple[MetadataHost, ...], BeforeValidator(_words)] = Field(
         (),
         description="Hosts whose client metadata documents are accepted, separated by commas,"
-        " such as `claude.ai`; with a port unless it is 443; `*` for all. Off by default.",
+        " such as `claude.ai`; with a port unless it is 443; `*` for all. Off by default."
+        " Clients of other hosts are unknown, unless they are pinned.",
     )
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_words)] = Field(
         (),

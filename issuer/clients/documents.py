@@ -20,7 +20,7 @@ from issuer.clock import Clock
 from issuer.directory import ClientRecord, Directory
 from issuer.errors import InvalidField, IssuerError
 from issuer.federation import FetchedDocument, Fetcher, FetchRefused
-from issuer.vocabulary import AuthMethod
+from issuer.vocabulary import AuthMethod, RegisteredBy
 
 ALL_HOSTS = "*"
 SHORTEST_CACHED, LONGEST_CACHED = timedelta(minutes=1), timedelta(hours=24)
@@ -85,16 +85,41 @@ def _read(url: str, members: Mapping[str, Any]) -> ClientFields:
     return fields
 
 
+class DocumentHosts:
+    """The hosts whose documents are accepted: `ISSUER_CLIENT_METADATA_HOSTS`."""
+
+    def __init__(self, hosts: Iterable[str]) -> None:
+        self._hosts = frozenset(hosts)
+
+    def require(self, url: str) -> None:
+        """`InvalidDocument` unless the setting names the host, and the URL is a plain one."""
+        host = host_of(url)
+        everywhere = ALL_HOSTS in self._hosts and ":" not in host
+        if host not in self._hosts and not everywhere:
+            raise InvalidDocument(f"{host} is not one of ISSUER_CLIENT_METADATA_HOSTS.")
+
+    def accept(self, client: ClientRecord) -> bool:
+        """False for the client of a document of another host, unless it is pinned."""
+        if client.registered_by is not RegisteredBy.METADATA or client.pinned:
+            return True
+        try:
+            self.require(client.client_id)
+        except InvalidDocument as error:
+            log.info("client_refused", client=client.client_id, cause=str(error))
+            return False
+        return True
+
+
 class ClientDocuments:
-    """The clients of documents, fetched from `hosts` and cached. Blocks: not for the event loop."""
+    """The clients of documents, fetched and cached. Blocks: not for the event loop."""
 
     def __init__(
-        self, directory: Directory, fetcher: Fetcher, clock: Clock, hosts: Iterable[str]
+        self, directory: Directory, fetcher: Fetcher, clock: Clock, hosts: DocumentHosts
     ) -> None:
         self._directory = directory
         self._fetcher = fetcher
         self._clock = clock
-        self._hosts = frozenset(hosts)
+        self._hosts = hosts
         self._lock = threading.Lock()
         self._cached: OrderedDict[str, _Cached] = OrderedDict()
         self._fetching = threading.BoundedSemaphore(_MAX_FETCHES_AT_ONCE)
@@ -122,7 +147,7 @@ class ClientDocuments:
 
     def fields(self, url: str) -> ClientFields:
         """What the document says; `InvalidDocument` or `FetchRefused`."""
-        self._require_allowed(url)
+        self._hosts.require(url)
         now = self._clock()
         with self._lock:
             cached = self._cached.get(url)
@@ -149,13 +174,6 @@ class ClientDocuments:
             if len(self._cached) > _MAX_CACHED:
                 self._cached.popitem(last=False)
         return cached
-
-    def _require_allowed(self, url: str) -> None:
-        """`InvalidDocument` unless the setting names the host, and the URL is a plain one."""
-        host = host_of(url)
-        everywhere = ALL_HOSTS in self._hosts and ":" not in host
-        if host not in self._hosts and not everywhere:
-            raise InvalidDocument(f"{host} is not one of ISSUER_CLIENT_METADATA_HOSTS.")
 
     def _count(self, url: str, now: datetime) -> None:
         """`FetchRefused` beyond the number of fetches that a minute may have."""

@@ -6,7 +6,7 @@ from functools import partial
 
 from issuer.clients import SecretMaker
 from issuer.clients.authentication import ClientAuthentication
-from issuer.clients.documents import ClientDocuments
+from issuer.clients.documents import ClientDocuments, DocumentHosts
 from issuer.clients.last_use import LastUse
 from issuer.composition.foundation import Foundation
 from issuer.database.deployment import require_same_issuer
@@ -47,7 +47,8 @@ class TokenParts:
 def build_tokens(foundation: Foundation, keyring: Keyring) -> TokenParts:
     settings, clock, database = foundation.settings, foundation.clock, foundation.database
     random = foundation.random
-    directory = Directory(database, own_audience=settings.url)
+    hosts = DocumentHosts(settings.client_metadata_hosts)
+    directory = Directory(database, settings.url, hosts.accept)
     client_secrets = SecretMaker(foundation.hmac_key, random)
     revocations = RevocationView(database, clock)
     changes = ChangeWatcher(database, clock)
@@ -62,9 +63,7 @@ def build_tokens(foundation: Foundation, keyring: Keyring) -> TokenParts:
         changes=changes,
         client_secrets=client_secrets,
         client_authentication=ClientAuthentication(directory, client_secrets),
-        client_documents=ClientDocuments(
-            directory, Fetcher(), clock, settings.client_metadata_hosts
-        ),
+        client_documents=ClientDocuments(directory, Fetcher(), clock, hosts),
         last_use=LastUse(database),
         revocations=revocations,
         issuer=TokenIssuer(

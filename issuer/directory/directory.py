@@ -106,11 +106,17 @@ class ChangeWatcher:
 
 
 class Directory:
-    """Records of clients and users. `remembered_…` never queries, `load_…` always does."""
+    """Records of clients and users. `remembered_…` never queries, `load_…` always does.
 
-    def __init__(self, database: Database, own_audience: str) -> None:
+    A stored client that is not `accepted` is unknown.
+    """
+
+    def __init__(
+        self, database: Database, own_audience: str, accepted: Callable[[ClientRecord], bool]
+    ) -> None:
         self._database = database
         self._own_audience = own_audience
+        self._accepted = accepted
         self._lock = threading.Lock()
         self._count = -1
         self._clients: OrderedDict[str, ClientRecord] = OrderedDict()
@@ -131,8 +137,9 @@ class Directory:
             # Read first, so that the rows are at least as new as the count.
             count = read_change_count(session)
             record = store.load_client(session, _possible(client_id), self._own_audience)
-        if record is not None:
-            self._remember(count, record)
+        if record is None or not self._accepted(record):
+            return None
+        self._remember(count, record)
         return record
 
     def new_client(self, client_id: str) -> ClientRecord:

@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from issuer.clients.documents import ClientDocuments, InvalidDocument, read_document
+from issuer.clients.documents import (
+    ClientDocuments,
+    DocumentHosts,
+    InvalidDocument,
+    read_document,
+)
+from issuer.directory import Directory
 from issuer.errors import AlreadyExists, InvalidField, NotAllowed
 from issuer.federation import FetchedDocument, FetchRefused
 from issuer.roles import Assignment
@@ -41,8 +47,9 @@ def web() -> Web:
 
 
 def documents_of(deployment: Deployment, web: Web, *hosts: str) -> ClientDocuments:
-    directory = deployment.services.tokens.directory
-    return ClientDocuments(directory, web, deployment.clock, hosts)
+    accepted = DocumentHosts(hosts)
+    directory = Directory(deployment.services.database, URL, accepted.accept)
+    return ClientDocuments(directory, web, deployment.clock, accepted)
 
 
 def body(url: str = CLIENT, **members: Any) -> bytes:

@@ -1,15 +1,20 @@
 """People sign in through a client that only its metadata document describes."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Barrier
 
 import pytest
+from starlette.testclient import TestClient
 
+from issuer.app import create_app
 from issuer.audit import Actor
+from issuer.clients.documents import read_document
+from issuer.composition import compose
 from issuer.directory import ClientRecord
 from tests.builders import PASSWORD, URL, Credentials, Deployment
-from tests.clients.test_documents import CALLBACK, CLIENT, Web
-from tests.drivers import TokenDriver
+from tests.clients.test_documents import CALLBACK, CLIENT, Web, body
+from tests.drivers import TokenAnswer, TokenDriver
 from tests.oauth.refreshing import events
 from tests.sign_in.authorizing import BROWSER, App, Person, sign_in
 from tests.sign_in.fixtures import SCOPES, alice
@@ -153,3 +158,32 @@ def test_a_url_that_differs_only_in_case_gets_a_page_for_its_developer(
     assert "Ids are compared without regard to case." in page.text
     assert len(events(deployment, "client.registered")) == 1
     assert alice.visits(app, audience="my-os").status_code == 303
+
+
+@pytest.mark.parametrize("pinned", [False, True])
+def test_a_host_that_is_no_longer_named_is_refused_everywhere_unless_pinned(
+    deployment: Deployment, app: App, alice: Person, pinned: bool
+):
+    """The issuer is started again with another setting."""
+    answer, unused = alice.signs_in_to(app, audience="my-os"), alice.allows(app, audience="my-os")
+    if pinned:
+        with deployment.changing() as work:
+            work.clients.keep_document(read_document(CLIENT, body()), pinned=True)
+    settings = deployment.services.settings.model_copy(
+        update={"client_metadata_hosts": ("other.example",)}
+    )
+    again = compose(settings, deployment.clock)
+    with TestClient(create_app(again), base_url=settings.url) as http:
+        after = App(TokenDriver(http), app.client, CALLBACK)
+        person = replace(alice, deployment=Deployment(again, deployment.admin, http))
+        statuses = (
+            person.visits(after, audience="my-os").status_code,
+            after.redeem(unused).status,
+            after.refresh(answer.refresh_token).status,
+            http.get("/oauth2/userinfo", headers=bearer(answer)).status_code,
+        )
+    assert statuses == ((303, 200, 200, 403) if pinned else (400, 401, 401, 401))
+
+
+def bearer(answer: TokenAnswer) -> dict[str, str]:
+    return {"Authorization": f"Bearer {answer.token}"}
