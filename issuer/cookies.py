@@ -12,7 +12,7 @@ BROWSER = "browser"
 SESSION = "session"
 AUTHORIZATION_REQUEST = "request-"  # and its id
 LOGOUT_REQUEST = "logout-"  # and its id
-_HOST = "__Host-"
+_HOST, _LOOPBACK = "__Host-", "issuer-"
 _MAX_COOKIES = 100
 
 
@@ -21,14 +21,16 @@ class Cookies:
 
     With `https` the name has the prefix `__Host-`: no other host and no plain connection can set
     such a cookie (RFC 6265bis §4.1.3.2). Browsers refuse it over `http`, so on loopback it has
-    neither the prefix nor `Secure`.
+    another prefix, and is not `Secure`. Applications on other ports share these cookies, and many
+    call their own `session`.
     """
 
     def __init__(self, issuer_url: str) -> None:
         self._is_secure = urlsplit(issuer_url).scheme == "https"
+        self._prefix = _HOST if self._is_secure else _LOOPBACK
 
     def name(self, short: str) -> str:
-        return f"{_HOST}{short}" if self._is_secure else short
+        return self._prefix + short
 
     def size(self, short: str, value: str) -> int:
         """Its bytes in a `Cookie` header."""
@@ -40,13 +42,12 @@ class Cookies:
 
     def all(self, request: Request) -> dict[str, str]:
         """Every cookie of ours that the browser sent, by its short name; no ambiguous one."""
-        prefix = self.name("")
         values: dict[str, set[str]] = {}
         for line in values_of(request.scope["headers"], b"cookie"):
             for pair in line.decode("latin-1").split(";")[:_MAX_COOKIES]:
                 name, _, value = pair.strip().partition("=")
-                if name.startswith(prefix):
-                    values.setdefault(name.removeprefix(prefix), set()).add(value)
+                if name.startswith(self._prefix):
+                    values.setdefault(name.removeprefix(self._prefix), set()).add(value)
         return {name: next(iter(found)) for name, found in values.items() if len(found) == 1}
 
     def set(

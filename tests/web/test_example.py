@@ -52,10 +52,13 @@ def test_the_application_signs_a_user_in_and_gets_a_token_for_its_agentos(
     browser.submit(browser.get(path), path, new_password=PASSWORD, repeated=PASSWORD)
     with TestClient(example.app, base_url=APPLICATION, follow_redirects=False) as application:
         asked = application.get("/sign-in").headers["location"]
+        browser.cookies |= dict(application.cookies)  # one jar: ports do not separate cookies
         consent = browser.follow(browser.get(asked.removeprefix(issuer.url)))
         assert "Reports wants to act for you" in consent.text
         returned = browser.submit(consent, "/consent", decision="allow").location
         assert returned.startswith(f"{APPLICATION}/callback?")
+        application.cookies.clear()
+        application.cookies.update(browser.cookies)
         assert application.get(returned).headers["location"] == "/"
         assert "You are signed in" in application.get("/").text
     (token,) = example.access_tokens.values()
