@@ -4,7 +4,8 @@
 """
 
 from issuer.users.attempts import AttemptPolicy
-from issuer.users.guard import AttemptGuard, AttemptsUnderWay, Marks
+from issuer.users.guard import AttemptGuard, AttemptsUnderWay
+from issuer.users.marks import Marks
 from issuer.users.passwords import NewPassword, Passwords
 from issuer.users.sign_in import SignIn
 from issuer.users.user import USER, PasswordFields, User, UserFields

@@ -3,67 +3,33 @@
 Counts have transactions of their own: they survive a refusal, and a crash grants no free guess.
 """
 
-import hmac
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from issuer.audit import Actor, Trail, Trails
 from issuer.clock import Clock
 from issuer.database import Database
 from issuer.errors import InvalidCredentials, IssuerError
-from issuer.network import network_of
-from issuer.usernames import fold_username
-from issuer.users.attempts import NEVER, AttemptPolicy, Counted, Counts, Tries
+from issuer.users.attempt import (
+    Attempt,
+    held,
+    keep,
+    note_success,
+    of_known_address,
+    of_unknown_address,
+)
+from issuer.users.attempts import AttemptPolicy, Counted
 from issuer.users.attempts_store import MAX_DELETED, AttemptStore
+from issuer.users.marks import Marks
 
 CLEAR_EVERY = timedelta(minutes=1)
 KNOWN_FOR = timedelta(days=90)
-_MARK_BYTES = 16
-# Unknown names share 65,536 counts, which bounds the number of rows.
-_UNKNOWN_MARK_BYTES = 2
 
 
 class AttemptsUnderWay(IssuerError):
     """Attempts in progress decide whether a password may be tried: retry soon."""
-
-
-class Marks:
-    """Keyed hashes of users and addresses, so that the database does not reveal them."""
-
-    def __init__(self, key: bytes) -> None:
-        self._key = key
-
-    def of_user(self, user_id: str) -> bytes:
-        return self._mark("user", user_id)
-
-    def of_unknown_user(self, username: str) -> bytes:
-        """The mark of an unknown name; several names share one."""
-        return self._mark("unknown", fold_username(username))[:_UNKNOWN_MARK_BYTES]
-
-    def of_address(self, address: str | None) -> bytes:
-        return self._mark("address", network_of(address))
-
-    def _mark(self, kind: str, text: str) -> bytes:
-        message = f"{kind} {text}".encode("utf-8", "surrogatepass")
-        return hmac.digest(self._key, message, "sha256")[:_MARK_BYTES]
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """An attempt in progress. Its password may be tried only if it `is_admitted`."""
-
-    user_id: str | None
-    user_mark: bytes
-    address_mark: bytes
-    is_from_known_address: bool
-    counts_address: bool
-    is_admitted: bool = False
-    waits: bool = False  # for the outcome of attempts in progress
-    locks: tuple[Counted, ...] = ()  # the counts that are locked unless this attempt succeeds
-    made_at: datetime = NEVER
-    before: Counts = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +102,12 @@ class AttemptGuard:
             store = AttemptStore(session)
             known = store.hold_known(user_id or "", address_mark, now - KNOWN_FOR)
             attempt = Attempt(user_id, user_mark, address_mark, known is not None, counts_address)
-            counts = _of_known_address(known) if known else _of_unknown_address(store, attempt)
+            counts = of_known_address(known) if known else of_unknown_address(store, attempt)
             waits = self._policy.waits(counts, now)
             before = counts
             if is_admitted := self._policy.admits(counts, now):
                 counts = self._policy.counted(counts, now)
-            _keep(store, attempt, counts)
+            keep(store, attempt, counts)
         locks = self._policy.locked(counts, now) if is_admitted else []
         return replace(
             attempt,
@@ -160,15 +126,15 @@ class AttemptGuard:
         may_lock = attempt.locks and not succeeded
         with database.changing() if may_lock else database.transaction() as session:
             store = AttemptStore(session)
-            counts = _held(store, attempt)
+            counts = held(store, attempt)
             if attempt.is_admitted:
                 of = self._policy.succeeded if succeeded else self._policy.failed
                 counts = of(counts)
-            _keep(store, attempt, counts)
+            keep(store, attempt, counts)
             if not attempt.is_admitted:
                 return
             if succeeded:
-                _note_success(store, attempt, now)
+                note_success(store, attempt, now)
             else:
                 locked = set(attempt.locks) & set(self._policy.locked(counts, now))
                 _note_locks(self._trails.begin(session, actor), attempt, locked)
@@ -180,10 +146,10 @@ class AttemptGuard:
         """
         with self._database.transaction() as session:
             store = AttemptStore(session)
-            counts = _held(store, attempt)
+            counts = held(store, attempt)
             if attempt.is_admitted:
                 counts = self._policy.given_back(counts, attempt.before, attempt.made_at)
-            _keep(store, attempt, counts)
+            keep(store, attempt, counts)
 
     def state_of(self, user_id: str) -> SignInState:
         """The state of the user, without counting anything."""
@@ -203,44 +169,6 @@ class AttemptGuard:
                 store = AttemptStore(session)
                 more = store.forget(now - self._policy.lock, now) >= MAX_DELETED
                 store.forget_known(now - KNOWN_FOR)
-
-
-def _of_known_address(known: Tries) -> Counts:
-    return {Counted.USER_AT_KNOWN_ADDRESS: known}
-
-
-def _of_unknown_address(store: AttemptStore, attempt: Attempt) -> Counts:
-    counts = {Counted.USER: store.hold(attempt.user_mark)}
-    if attempt.counts_address:
-        counts[Counted.ADDRESS] = store.hold(attempt.address_mark)
-    return counts
-
-
-def _held(store: AttemptStore, attempt: Attempt) -> Counts:
-    """The counts the attempt was added to, even if its address has become known since."""
-    if not attempt.is_from_known_address:
-        return _of_unknown_address(store, attempt)
-    known = store.hold_known(attempt.user_id or "", attempt.address_mark, NEVER)
-    return _of_known_address(known) if known else {}
-
-
-def _keep(store: AttemptStore, attempt: Attempt, counts: Counts) -> None:
-    for what, tries in counts.items():
-        match what:
-            case Counted.USER:
-                store.keep(attempt.user_mark, tries)
-            case Counted.ADDRESS:
-                store.keep(attempt.address_mark, tries)
-            case Counted.USER_AT_KNOWN_ADDRESS:
-                store.keep_known(attempt.user_id or "", attempt.address_mark, tries)
-
-
-def _note_success(store: AttemptStore, attempt: Attempt, now: datetime) -> None:
-    user_id = attempt.user_id or ""
-    if attempt.is_from_known_address:
-        store.still_known(user_id, attempt.address_mark, now)
-    else:
-        store.make_known(user_id, attempt.address_mark, now)
 
 
 def _note_locks(trail: Trail, attempt: Attempt, locked: set[Counted]) -> None:

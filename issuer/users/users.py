@@ -8,7 +8,7 @@ from issuer.id_fields import fold_id
 from issuer.resources import Principals, Transaction
 from issuer.usernames import fold_username
 from issuer.users.attempts_store import AttemptStore
-from issuer.users.guard import Marks
+from issuer.users.marks import Marks
 from issuer.users.passwords import NewPassword
 from issuer.users.store import UserStore
 from issuer.users.user import USER, User, UserFields

@@ -5,9 +5,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from random import Random
 
+from issuer.users.attempt import Attempt
 from issuer.users.attempts import Tries
 from issuer.users.attempts_store import AttemptStore
-from issuer.users.guard import Attempt
 from tests.builders import PASSWORD, Credentials, Deployment
 from tests.drivers import TokenAnswer, TokenDriver
 from tests.web.browsing import PageSeen
