@@ -26,7 +26,7 @@ from issuer.admin import (
 from issuer.clock import Clock
 from issuer.composition import Composition, compose
 from issuer.health import health_paths, health_routes
-from issuer.http import AccessLog, DirectRoutes, NeverFramed, OnlyUnder, RequestFrame
+from issuer.http_layers import AccessLog, DirectRoutes, NeverFramed, OnlyUnder, RequestFrame
 from issuer.keys import Keyring
 from issuer.metrics import Metrics
 from issuer.metrics_route import metrics_path, metrics_route, metrics_security_scheme

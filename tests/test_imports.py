@@ -69,6 +69,7 @@ BETWEEN = {
     "setup",
     "http",
     "http_forms",
+    "http_layers",
     "explaining",
     "rotation_drill",
     "prometheus",
@@ -77,7 +78,7 @@ INTERFACES = {"oauth", "admin", "cli", "web"}
 ENTRY_POINTS = {"app", "health", "metrics_route"}
 
 ONLY_IN = {
-    "fastapi": ["app.py", "http.py", "health.py", "oauth/", "admin/", "agentos/fastapi.py"],
+    "fastapi": ["app.py", "http_layers.py", "health.py", "oauth/", "admin/", "agentos/fastapi.py"],
     "jinja2": ["web/"],
     "markupsafe": ["web/"],
     "starlette": [
@@ -85,6 +86,7 @@ ONLY_IN = {
         "cookies.py",
         "http.py",
         "http_forms.py",
+        "http_layers.py",
         "health.py",
         "metrics_route.py",
         "oauth/",

@@ -17,7 +17,7 @@ from issuer.admin.problems import (
 )
 from issuer.catalogue import methods_at
 from issuer.fields import in_words
-from issuer.http import server_error
+from issuer.http_layers import server_error
 from issuer.scopes import InvalidScope, ScopeNotCovered
 
 
