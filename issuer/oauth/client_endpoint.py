@@ -1,5 +1,6 @@
 """The revocation and introspection endpoints: requests of authenticated clients."""
 
+from dataclasses import replace
 from functools import partial
 
 from authlib.oauth2 import OAuth2Error
@@ -24,11 +25,13 @@ class ClientEndpoint:
     def __init__(self, parts: EndpointParts, name: str, queues: ClientQueues | None) -> None:
         self._parts = parts
         self._name = name
-        self._methods = parts.server.endpoints[name].METHODS
+        endpoint = parts.server.endpoints[name]
+        self._methods, self._is_for_scripts = endpoint.METHODS, endpoint.IS_FOR_SCRIPTS
         self._queues = queues
 
     async def __call__(self, http_request: Request) -> OAuthResponse:
-        return await self._parts.answered(http_request, f"{self._name}_refused", self._answer)
+        answer = await self._parts.answered(http_request, f"{self._name}_refused", self._answer)
+        return replace(answer, is_for_scripts=self._is_for_scripts)
 
     async def _answer(self, http_request: Request) -> OAuthResponse:
         """Parse, authenticate, run the endpoint. A refusal is audited as well."""

@@ -51,6 +51,7 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
 
     PATH = "/oauth2/introspect"
     METHODS = WITH_CREDENTIALS  # §2.1: so that nobody can look for tokens that are active
+    IS_FOR_SCRIPTS = False  # they have no credentials
 
     def check_params(self, request: OAuth2Request, client: object) -> None:
         """Authlib's hook. The hint is ignored (§2.1): the two kinds of tokens look different."""

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from issuer.oauth.errors import TOO_MANY_REQUESTS
 from issuer.tokens import AccessToken
 
-# Scripts of any origin may read the answers: they send no cookies (Fetch §3.2).
+# Scripts send no cookies with their requests (Fetch §3.2).
 FOR_ANY_ORIGIN = (
     ("Access-Control-Allow-Origin", "*"),
     ("Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate, X-Request-Id"),
@@ -20,12 +20,16 @@ FOR_ANY_ORIGIN = (
 
 @dataclass(frozen=True, slots=True)
 class OAuthResponse:
-    """Status, JSON body and headers; `error` is set if it is an error response."""
+    """Status, JSON body and headers; `error` is set if it is an error response.
+
+    Scripts of any origin may read it, unless not `is_for_scripts`.
+    """
 
     status: int
     body: dict[str, object] = field(repr=False)
     headers: list[tuple[str, str]]
     error: OAuth2Error | None = None
+    is_for_scripts: bool = True
 
     @classmethod
     def refusing(cls, error: OAuth2Error) -> "OAuthResponse":
@@ -57,12 +61,12 @@ class OAuthResponse:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it directly: constructing a Starlette `Response` takes several times as long."""
         body = to_json(self.body)
-        headers = [*_encoded(*self.headers), (b"content-length", b"%d" % len(body))]
+        named = (*self.headers, *FOR_ANY_ORIGIN) if self.is_for_scripts else self.headers
+        headers = [*_encoded(*named), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
 
 @lru_cache(64)
 def _encoded(*headers: tuple[str, str]) -> tuple[tuple[bytes, bytes], ...]:
-    everything = (*headers, *FOR_ANY_ORIGIN)
-    return tuple((name.lower().encode(), value.encode()) for name, value in everything)
+    return tuple((name.lower().encode(), value.encode()) for name, value in headers)

@@ -19,6 +19,7 @@ class Revocation(RevocationEndpoint):  # type: ignore[misc]
 
     PATH = "/oauth2/revoke"
     METHODS = METHODS
+    IS_FOR_SCRIPTS = True
 
     def authenticate_token(self, request: OAuth2Request, client: object) -> str | VerifiedToken:
         """Authlib's hook. A refresh token unchanged, an access token verified.

@@ -91,7 +91,7 @@ def protocol_routes(
                 base + endpoint.PATH,
                 ClientEndpoint(shared, name, queues.get(name)),
                 "POST",
-                is_for_scripts=endpoint is Revocation,
+                is_for_scripts=endpoint.IS_FOR_SCRIPTS,
             )
             for name, endpoint in server.endpoints.items()
         ),

@@ -188,10 +188,28 @@ def test_scripts_of_any_origin_may_call(deployment: Deployment, path: str):
 
 
 @pytest.mark.parametrize("path", ["/oauth2/authorize", "/oauth2/logout", "/oauth2/introspect"])
-def test_no_script_may_read_what_people_are_sent_to(deployment: Deployment, path: str):
-    preflight = deployment.http.options(path, headers={"Origin": "https://app.example"})
+def test_no_script_may_read_other_answers(deployment: Deployment, path: str):
+    """People are sent there, or a secret is needed, which no script has."""
+    origin = {"Origin": "https://app.example"}
+    preflight = deployment.http.options(path, headers=origin)
     assert preflight.status_code == 405
-    assert "access-control-allow-origin" not in preflight.headers
-    if path != "/oauth2/introspect":  # where a secret is needed, which no script has
-        answer = deployment.http.get(path, headers={"Origin": "https://app.example"})
-        assert "access-control-allow-origin" not in answer.headers
+    answers = [
+        preflight,
+        deployment.http.get(path, headers=origin),
+        deployment.http.post(path, data={"token": "x"}, headers=origin),
+        deployment.http.post(path, json={}, headers=origin),
+    ]
+    for answer in answers:
+        assert not [name for name in answer.headers if name.startswith("access-control-")]
+
+
+def test_no_script_may_read_whether_a_token_is_active(alice: Person, app: App):
+    token = alice.signs_in_to(app).token
+    answer = alice.deployment.http.post(
+        "/oauth2/introspect",
+        data={"token": token},
+        auth=(app.client.client_id, app.client.client_secret),
+        headers={"Origin": "https://app.example"},
+    )
+    assert answer.json()["active"]
+    assert "access-control-allow-origin" not in answer.headers
