@@ -1,5 +1,7 @@
 """The rules for clients."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from random import Random
 from typing import Any
 
@@ -91,6 +93,10 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         """Metadata of the client's secrets, oldest first."""
         self._store.get(client_id)
         return [as_model(ClientSecret, row) for row in self._store.secrets_of(client_id)]
+
+    def last_uses(self, client_ids: Sequence[str]) -> dict[str, datetime]:
+        """When a secret of each was last used, by client id; one query. Stored uses lag."""
+        return self._store.last_uses(client_ids)
 
     def secret(self, client_id: str, secret_id: str) -> ClientSecret:
         """Metadata of one secret."""

@@ -47,6 +47,13 @@ class ClientStore(Store[ClientRow]):
                 .values(last_used_at=at)
             )
 
+    def last_uses(self, client_ids: Sequence[str]) -> dict[str, datetime]:
+        """When a secret of each was last used, by client id, without those that never were."""
+        last = func.max(ClientSecretRow.last_used_at)
+        query = select(ClientSecretRow.client_id, last).group_by(ClientSecretRow.client_id)
+        found = self.session.execute(query.where(ClientSecretRow.client_id.in_(client_ids)))
+        return {client_id: at for client_id, at in found if at is not None}
+
     def count_registered(self) -> int:
         """How many clients have registered themselves."""
         query = select(func.count()).where(ClientRow.registered_by == RegisteredBy.REGISTRATION)

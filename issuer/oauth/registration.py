@@ -34,7 +34,6 @@ class RegistrationEndpoint:
         parts: EndpointParts,
         administration: Administration,
         metrics: Metrics,
-        limit: RegistrationLimit,
         *,
         needs_token: bool,
     ) -> None:
@@ -42,7 +41,7 @@ class RegistrationEndpoint:
         self._administration = administration
         self._metrics = metrics
         self._needs_token = needs_token
-        self._limit = limit
+        self._limit = RegistrationLimit(parts.clock)
 
     async def __call__(self, http_request: Request) -> OAuthResponse:
         answer = await self._parts.answered(http_request, "registration_refused", self._answer)
@@ -59,7 +58,7 @@ class RegistrationEndpoint:
         try:
             if self._needs_token:
                 actor = await self._parts.queries.run(self._admitted, http_request, actor)
-            await self._limit.count(network_of(actor.address))
+            self._limit.count(network_of(actor.address))
             body = await receive_json(http_request)
             client = await self._parts.queries.run(self._register, body, actor)
         except TooManyRequests as error:

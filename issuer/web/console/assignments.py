@@ -77,7 +77,7 @@ def change_assignment(
             work.assignments.unassign(principal.key, assignment)
     done = "assigned to" if do == "assign" else "unassigned from"
     sentence = f"The role {assignment.role} is {done} {principal.name}, {assignment.where}."
-    command = _command(endpoint, principal, assignment, do)
+    command = assignment_command(endpoint, principal.type, principal.key, assignment, do)
     return endpoint.finished(endpoint.path(visit), sentence, command)
 
 
@@ -128,7 +128,7 @@ def _question(
     fields |= {"audience": assignment.audience} if assignment.audience else {"everywhere": "yes"}
     return ConfirmationPage(
         frame=endpoint.frame(operator, visit),
-        commands=(_command(endpoint, principal, assignment, do),),
+        commands=(assignment_command(endpoint, principal.type, principal.key, assignment, do),),
         what=what,
         why=why,
         button=do.capitalize(),
@@ -147,14 +147,19 @@ def _held_besides(rights: Rights, assignment: Assignment, *, assigned: bool) -> 
     return held
 
 
-def _command(
-    endpoint: ConsoleEndpoint, principal: Principal, assignment: Assignment, do: str
+def assignment_command(
+    endpoint: ConsoleEndpoint,
+    principal_type: ResourceType[Any, Any],
+    key: str,
+    assignment: Assignment,
+    do: str,
 ) -> Command:
-    kind, key, where = principal.type.kind, principal.key, assignment.audience
+    """The command and the request that `assign` or `unassign` it."""
+    where = assignment.audience
     option = ("--everywhere",) if where is None else ("--audience", where)
     return endpoint.commands.command(
-        (kind, "role", do, key, assignment.role, *option),
+        (principal_type.kind, "role", do, key, assignment.role, *option),
         "PUT" if do == "assign" else "DELETE",
-        (principal.type.plural, key, "roles", assignment.role),
+        (principal_type.plural, key, "roles", assignment.role),
         query=urlencode({"everywhere": "true"} if where is None else {"audience": where}),
     )

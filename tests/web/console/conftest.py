@@ -6,6 +6,7 @@ import pytest
 
 from issuer.web.forms import AntiForgery
 from tests.builders import URL, Deployment
+from tests.html_forms import FormsOnPage
 from tests.web.browsing import Browser, PageSeen
 
 SignedIn = Callable[..., Browser]
@@ -36,3 +37,13 @@ def forged(deployment: Deployment, browser: Browser, path: str, **fields: str) -
     key = deployment.services.web.anti_forgery_key
     token = AntiForgery(key, URL).token(browser.cookies["__Host-browser"], path)
     return browser.post(path, {"form": token, **fields})
+
+
+def send(browser: Browser, path: str, **fields: str) -> PageSeen:
+    """Send a form of the page at `path`, whichever of its forms has these fields."""
+    page = browser.get(path)
+    action = page.response.url.path
+    for form in FormsOnPage(page.response.text).forms:
+        if form.fields.get("form") and form.action.startswith("/console"):
+            return browser.post(form.action, {"form": form.fields["form"], **fields})
+    raise AssertionError(f"No form at {action}: {page.text}")

@@ -1,0 +1,180 @@
+"""`/console/clients/{key}`: one client, what it may do, its secrets, and what happened to it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from issuer.clients import CLIENT, Client
+from issuer.directory import ClientRecord
+from issuer.errors import Forbidden, InvalidField, NotFound
+from issuer.scopes import ISSUER_ADMIN, parse
+from issuer.vocabulary import RegisteredBy
+from issuer.web.console.assignments import (
+    AssignmentsSection,
+    Principal,
+    assignments_section,
+    change_assignment,
+)
+from issuer.web.console.client_action import ClientAction, delete, disable, enable, revoke_tokens
+from issuer.web.console.client_edit import edit_page, save
+from issuer.web.console.client_form import as_typed
+from issuer.web.console.client_secrets import (
+    RotationEvidence,
+    SecretInList,
+    add_secret,
+    cancel_rotation,
+    delete_secret,
+    finish_rotation,
+    rotation_evidence,
+    secrets_in_list,
+    start_rotation,
+)
+from issuer.web.console.effective_rights import EffectiveRights, effective_rights
+from issuer.web.console.endpoint import ConsoleEndpoint, Operator
+from issuer.web.console.field_errors import field_errors
+from issuer.web.console.recent_events import RecentEvents, recent_events
+from issuer.web.console.token_as_now import TokenAsNow, token_as_now
+from issuer.web.console.views import Command, ConsolePage, Typed
+from issuer.web.visit import Visit
+
+_ACTIONS: dict[str, Callable[[ClientAction], Response]] = {
+    "save": save,
+    "enable": enable,
+    "disable": disable,
+    "revoke-tokens": revoke_tokens,
+    "delete": delete,
+    "add-secret": add_secret,
+    "delete-secret": delete_secret,
+    "rotate": start_rotation,
+    "finish": finish_rotation,
+    "cancel": cancel_rotation,
+}
+# Not refused for rights that the client has at the issuer: what the role gives decides.
+_ON_ROLES = ("assign", "unassign")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientPage(ConsolePage):
+    """`may_edit`: all but its roles; only an admin may if it has rights at the issuer itself."""
+
+    TEMPLATE = "console/client.html"
+    client: Client
+    may_edit: bool
+    is_protected: bool
+    section: AssignmentsSection
+    rights: EffectiveRights | None
+    token: TokenAsNow | None
+    secrets: tuple[SecretInList, ...]
+    rotation: RotationEvidence | None
+    events: tuple[RecentEvents, ...] | None
+
+    @property
+    def title(self) -> str:
+        return self.client.name or self.client.client_id
+
+    @property
+    def is_by_admin(self) -> bool:
+        return self.client.registered_by is RegisteredBy.ADMIN
+
+
+class OneClientEndpoint(ConsoleEndpoint):
+    """`?at=` names the audience of the rights and of the token; `?edit=yes` is the form."""
+
+    PATH = "/console/clients/{key:path}"
+    READ = CLIENT.read
+    PARAMETERS = ("at", "edit")
+
+    def screen(self, operator: Operator, visit: Visit) -> Response:
+        client, record = self._client(operator, visit)
+        if "edit" in visit.query:
+            operator.require(CLIENT.write)
+            action = ClientAction(self, operator, visit, client, {})
+            return edit_page(action, as_typed(client))
+        return self.site.pages.answer(self._page(operator, visit, client, record))
+
+    def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
+        operator.require(CLIENT.write)
+        client, record = self._client(operator, visit)
+        do = form.get("do", "")
+        try:
+            if do in _ON_ROLES:
+                key = client.client_id
+                principal = Principal(CLIENT, key, key, record.rights)
+                return change_assignment(self, operator, visit, principal, form)
+            if action := _ACTIONS.get(do):
+                self._require_may_edit(operator, client, record)
+                return action(ClientAction(self, operator, visit, client, form))
+        except InvalidField as error:
+            page = self._page(operator, visit, client, record, form, field_errors(error))
+            return self.site.pages.answer(page, 400)
+        return self.stale(visit, form)
+
+    def _client(self, operator: Operator, visit: Visit) -> tuple[Client, ClientRecord]:
+        key = visit.request.path_params["key"]
+        with operator.work(CLIENT.read) as work:
+            client = work.clients.get(key)
+        record = self.parts.directory.load_client(key)
+        if record is None:
+            raise NotFound("client", key)
+        return client, record
+
+    def _page(
+        self,
+        operator: Operator,
+        visit: Visit,
+        client: Client,
+        record: ClientRecord,
+        form: Mapping[str, str] | None = None,
+        errors: Mapping[str, str] | None = None,
+    ) -> ClientPage:
+        key, now = client.client_id, self.parts.clock()
+        is_by_admin = client.registered_by is RegisteredBy.ADMIN
+        is_protected = self._is_protected(client, record)
+        may_write = operator.holds(CLIENT.write)
+        at = visit.query.get("at", "")
+        at = at if at in client.audiences else next(iter(client.audiences), "")
+        with operator.work(CLIENT.read) as work:
+            section = assignments_section(operator, work, key, tuple(client.audiences))
+            secrets = secrets_in_list(work, key, now)
+            rotation = rotation_evidence(work, key)
+        return ClientPage(
+            frame=self.frame(operator, visit),
+            may_change=may_write and is_by_admin,
+            commands=self._commands_for(key, at),
+            values=Typed(form or {}),
+            errors=Typed(errors or {}),
+            client=client,
+            may_edit=may_write and (not is_protected or operator.holds(ISSUER_ADMIN)),
+            is_protected=is_protected,
+            section=section,
+            rights=self._rights(client, record, at),
+            token=token_as_now(self.parts.administration, client, at),
+            secrets=secrets,
+            rotation=rotation,
+            events=recent_events(operator, key),
+        )
+
+    def _rights(self, client: Client, record: ClientRecord, at: str) -> EffectiveRights | None:
+        """None without an audience: it has no rights of its own then."""
+        audience = record.audiences.get(at) if at else None
+        return effective_rights(record.rights, audience, client.audiences) if audience else None
+
+    def _is_protected(self, client: Client, record: ClientRecord) -> bool:
+        """Whether it has rights at the issuer itself, or gives some."""
+        own = self.parts.settings.url
+        roles = (each.scopes for each in record.rights.roles if each.audience_id in {None, own})
+        scopes = record.rights.direct.union(*roles)
+        return own in client.audiences or any(parse(scope).is_of_issuer for scope in scopes)
+
+    def _require_may_edit(self, operator: Operator, client: Client, record: ClientRecord) -> None:
+        """The domain decides this too; here nobody is asked what could only be refused."""
+        if self._is_protected(client, record) and not operator.holds(ISSUER_ADMIN):
+            raise Forbidden(ISSUER_ADMIN)
+
+    def _commands_for(self, key: str, audience: str) -> tuple[Command, ...]:
+        command, body = self.commands.command, {"client_id": key, "audience": audience}
+        show = command(("client", "show", key), "GET", ("clients", key))
+        preview = command(("preview", key, "--audience", audience), "POST", ("preview",), body)
+        secrets = command(("client", "secret", "list", key), "GET", ("clients", key, "secrets"))
+        return (show, *([preview] if audience else []), secrets)

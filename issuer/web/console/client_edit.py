@@ -1,0 +1,160 @@
+"""The form for a change of a client: what rights it gives is asked first, conflicts are shown."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from starlette.responses import Response
+
+from issuer.clients import CLIENT, Client, ClientFields
+from issuer.directory import ClientRecord
+from issuer.errors import InvalidField, NotFound
+from issuer.scopes import counting_at, covers
+from issuer.vocabulary import GrantType, RegisteredBy, UserRights
+from issuer.web.console.client_action import ClientAction
+from issuer.web.console.client_form import as_typed, client_options, edited_client
+from issuer.web.console.field_errors import field_errors
+from issuer.web.console.views import Command, ConsolePage, Typed
+
+_NAMED = 10
+_BAD_REQUEST, _CONFLICT = 400, 409
+_MEANWHILE = (
+    "Somebody changed the client meanwhile, and nothing was saved. Below each field that differs is"
+    " what it is now. Saving again replaces that."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditClientPage(ConsolePage):
+    """`present` is what the client is now, where it was changed since the form was shown."""
+
+    TEMPLATE = "console/edit_client.html"
+    client: Client
+    grants: tuple[GrantType, ...] = tuple(GrantType)
+    present: Typed = field(default_factory=Typed)
+
+    @property
+    def title(self) -> str:
+        return f"Edit {self.client.client_id}"
+
+    @property
+    def is_by_admin(self) -> bool:
+        return self.client.registered_by is RegisteredBy.ADMIN
+
+
+def edit_page(
+    action: ClientAction,
+    values: Mapping[str, str],
+    errors: Mapping[str, str] | None = None,
+    status: int = 200,
+    present: Mapping[str, str] | None = None,
+) -> Response:
+    page = EditClientPage(
+        frame=action.endpoint.frame(action.operator, action.visit),
+        client=action.client,
+        values=Typed(values),
+        errors=Typed(errors or {}),
+        present=Typed(present or {}),
+        error=_MEANWHILE if present is not None else "",
+    )
+    return action.endpoint.site.pages.answer(page, status)
+
+
+def save(action: ClientAction) -> Response:
+    """Asks first if it changes what the client may do."""
+    form, client = action.form, action.client
+    if form.get("version") != str(client.version):
+        return _conflict(action)
+    try:
+        fields = edited_client(client, form)
+        if not action.is_confirmed and (effects := _effects(action, fields)):
+            return _asked(action, fields, effects)
+        with action.operator.work(CLIENT.write) as work:
+            now = work.clients.get(action.key)
+            if now.version == client.version:
+                work.clients.replace(action.key, fields)
+    except InvalidField as error:
+        return edit_page(action, form, field_errors(error), _BAD_REQUEST)
+    if now.version != client.version:
+        return _conflict(replace(action, client=now))
+    return action.finished(f"The client {action.key} is changed.", _command(action, fields))
+
+
+def _conflict(action: ClientAction) -> Response:
+    """Both versions: what was typed, and beside it what the client is now."""
+    now = as_typed(action.client)
+    names = {*now, *action.form} - {"do", "form", "version", "confirmed"}
+    differing = {
+        name: now.get(name, "") or "empty"
+        for name in names
+        if now.get(name, "").split() != action.form.get(name, "").split()
+    }
+    return edit_page(action, action.form, status=_CONFLICT, present=differing)
+
+
+def _asked(action: ClientAction, fields: ClientFields, effects: list[str]) -> Response:
+    kept = {name: value for name, value in action.form.items() if name not in {"form", "do"}}
+    what, command = f"Change what {action.key} may do?", _command(action, fields)
+    return action.ask(what, " ".join(effects), "Save", command, kept, is_dangerous=False)
+
+
+def _effects(action: ClientAction, fields: ClientFields) -> list[str]:
+    """Who gains or loses which scope where, as sentences."""
+    client, directory = action.client, action.endpoint.parts.directory
+    record = directory.load_client(action.key)
+    if record is None:
+        raise NotFound("client", action.key)
+    own, sentences = action.endpoint.parts.settings.url, []
+    for audience in dict.fromkeys([*client.audiences, *fields.audiences]):
+        was = _held(record, client, audience, own)
+        becomes = _held(record, fields, audience, own)
+        gained = [scope for scope in sorted(becomes) if not covers(was, scope)]
+        lost = [scope for scope in sorted(was) if not covers(becomes, scope)]
+        told = (("gains", gained), ("loses", lost))
+        parts = [f"{verb} {_named(scopes)}" for verb, scopes in told if scopes]
+        if parts:
+            sentences.append(f"At {audience} it {' and '.join(parts)}.")
+        elif audience not in client.audiences:
+            sentences.append(f"It may ask for tokens for {audience}.")
+        elif audience not in fields.audiences:
+            sentences.append(f"It gets no more tokens for {audience}.")
+    if fields.user_rights is UserRights.ALL and client.user_rights is not UserRights.ALL:
+        sentences.append("People who sign in through it use all their rights there.")
+    if fields.first_party and not client.first_party:
+        sentences.append("People are not asked to allow it any more.")
+    return sentences if len(sentences) <= _NAMED else [*sentences[:_NAMED], "And more."]
+
+
+def _held(record: ClientRecord, fields: ClientFields, audience_id: str, own: str) -> frozenset[str]:
+    if audience_id not in fields.audiences:
+        return frozenset()
+    roles = (each.scopes for each in record.rights.roles if each.audience_id in {None, audience_id})
+    return counting_at(frozenset(fields.scopes).union(*roles), own_audience=audience_id == own)
+
+
+def _named(scopes: list[str]) -> str:
+    more = len(scopes) - _NAMED
+    return ", ".join(scopes[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _command(action: ClientAction, fields: ClientFields) -> Command:
+    patch = _patch(_members(action.client), _members(fields))
+    cli = ("update", action.key, *client_options(patch))
+    return action.command(cli, "PATCH", body=patch)
+
+
+def _members(fields: ClientFields) -> dict[str, Any]:
+    return fields.model_dump(mode="json", include=set(ClientFields.model_fields))
+
+
+def _patch(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """The merge patch (RFC 7396) from one to the other."""
+    patch: dict[str, Any] = {name: None for name in before if name not in after}
+    for name, value in after.items():
+        was = before.get(name)
+        if isinstance(was, Mapping) and isinstance(value, Mapping):
+            if was != value:
+                patch[name] = _patch(was, value)
+        elif name not in before or was != value:
+            patch[name] = value
+    return patch

@@ -1,0 +1,150 @@
+"""`/console/clients`: services and applications with an id of their own, and new ones."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice, product
+
+from starlette.responses import Response
+
+from issuer.clients import CLIENT, Client, ClientFields
+from issuer.errors import AlreadyExists, InvalidField, NotFound
+from issuer.roles import ROLE, Assignment
+from issuer.web.console.assignments import assignment_command
+from issuer.web.console.client_form import KINDS, client_options, new_client
+from issuer.web.console.credentials import credentials_page
+from issuer.web.console.endpoint import ConsoleEndpoint, Operator
+from issuer.web.console.field_errors import field_errors
+from issuer.web.console.listing import listing
+from issuer.web.console.views import Command, ConsolePage, Listing, Typed
+from issuer.web.visit import Visit
+
+LIST = "/console/clients"
+_CHOICES = 100
+_NAMED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ClientInList:
+    """A client, and when a secret of it was last used."""
+
+    client: Client
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientsPage(ConsolePage):
+    TEMPLATE = "console/clients.html"
+    title = "Clients"
+    listing: Listing[ClientInList]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewClientPage(ConsolePage):
+    """`kind` is one of `kinds`; `audiences` and `roles` are some to choose from."""
+
+    TEMPLATE = "console/new_client.html"
+    title = "New client"
+    kind: str
+    kinds: tuple[str, ...] = KINDS
+    audiences: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+
+
+class ClientsEndpoint(ConsoleEndpoint):
+    """The list; with `?new=` the form for a new client of that kind."""
+
+    PATH = LIST
+    READ = CLIENT.read
+    PARAMETERS = ("new",)
+
+    def screen(self, operator: Operator, visit: Visit) -> Response:
+        if kind := visit.query.get("new"):
+            operator.require(CLIENT.write)
+            return self._form(operator, visit, {"kind": kind})
+        with operator.work(CLIENT.read) as work:
+            found = listing(work, visit, self.site.base + LIST, CLIENT)
+            used = work.clients.last_uses([each.client_id for each in found.items])
+        shown = found.showing(ClientInList(c, used.get(c.client_id)) for c in found.items)
+        page = ClientsPage(
+            frame=self.frame(operator, visit),
+            may_change=operator.holds(CLIENT.write),
+            commands=(self.commands.command(("client", "list"), "GET", ("clients",)),),
+            listing=shown,
+        )
+        return self.site.pages.answer(page)
+
+    def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
+        operator.require(CLIENT.write)
+        try:
+            fields, roles = new_client(form), form.get("roles", "").split()
+            created = self._create(operator, fields, roles)
+        except InvalidField as error:
+            return self._form(operator, visit, form, field_errors(error), 400)
+        except AlreadyExists as error:
+            return self._form(operator, visit, form, {"client_id": str(error)}, 409)
+        secret = CLIENT.shown_once(created).get("client_secret", "")
+        page = credentials_page(
+            self,
+            operator,
+            visit,
+            created,
+            secret,
+            done=f"The client {created.client_id} is created.",
+            commands=self._commands_for(created, roles),
+        )
+        return self.site.pages.answer(page)
+
+    def _create(self, operator: Operator, fields: ClientFields, roles: list[str]) -> Client:
+        if roles and not fields.audiences:
+            raise InvalidField("audiences", "name one, at which the roles are assigned")
+        with operator.work(CLIENT.write) as work:
+            created = work.clients.create(fields)
+            for role, audience in product(roles, fields.audiences):
+                assignment = Assignment(role=role, audience=audience)
+                try:
+                    work.assignments.assign(created.client_id, assignment)
+                except NotFound as error:
+                    raise InvalidField("roles", str(error)) from None
+        return created
+
+    def _form(
+        self,
+        operator: Operator,
+        visit: Visit,
+        form: Mapping[str, str],
+        errors: Mapping[str, str] | None = None,
+        status: int = 200,
+    ) -> Response:
+        audiences: tuple[str, ...] = ()
+        roles: tuple[str, ...] = ()
+        with operator.work(CLIENT.read) as work:
+            if operator.holds("issuer:audiences:read"):
+                audiences = tuple(each.id for each in work.audiences.page(None, _CHOICES))
+            if operator.holds(ROLE.read):
+                roles = tuple(each.name for each in work.roles.page(None, _CHOICES))
+        kind = form.get("kind", "")
+        page = NewClientPage(
+            frame=self.frame(operator, visit),
+            kind=kind if kind in KINDS else KINDS[0],
+            audiences=audiences,
+            roles=roles,
+            values=Typed(form),
+            errors=Typed(errors or {}),
+        )
+        return self.site.pages.answer(page, status)
+
+    def _commands_for(self, created: Client, roles: list[str]) -> tuple[Command, ...]:
+        """Creating the client, then assigning each role."""
+        key = created.client_id
+        members = ClientFields.model_validate(created, from_attributes=True, strict=False)
+        given = members.model_dump(mode="json", exclude_defaults=True)
+        create = self.commands.command(
+            ("client", "create", key, *client_options(given)),
+            "POST",
+            ("clients",),
+            given,
+        )
+        pairs = islice(product(roles, created.audiences), _NAMED)
+        assigned = (Assignment(role=role, audience=audience) for role, audience in pairs)
+        return create, *(assignment_command(self, CLIENT, key, each, "assign") for each in assigned)
