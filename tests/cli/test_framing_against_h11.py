@@ -100,7 +100,7 @@ def read_by_us(pieces: list[bytes]) -> Reading:
         assert echo.errors == []
         refused = b"HTTP/1.1 400 " in wire.received
         assert wire.is_lost or not refused
-        reading = Reading(seen, refused, wire.is_lost)
+        reading = Reading(seen, refused, wire.is_lost or wire.is_ended)
         await wire.go_away()
         return reading
 
