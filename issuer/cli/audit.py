@@ -25,6 +25,7 @@ _COLUMNS += ["outcome", "count", "reason"]
 ByActor = Annotated[str | None, typer.Option(help="Who did it, such as cli:alice.")]
 OfAction = Annotated[str | None, typer.Option(help="What was done, such as client.created.")]
 OnTarget = Annotated[str | None, typer.Option(help="What it was done to, by id or name.")]
+FromAddress = Annotated[str | None, typer.Option(help="The address that it came from.")]
 Since = Annotated[
     datetime | None,
     typer.Option(
@@ -47,6 +48,7 @@ def list_events(
     actor: ByActor = None,
     action: OfAction = None,
     target: OnTarget = None,
+    address: FromAddress = None,
     since: Since = None,
     until: Until = None,
     limit: Limit = _SHOWN,
@@ -61,7 +63,9 @@ def list_events(
       issuer audit list --since 2026-11-01 --until 2026-11-02 --limit 200
       issuer audit list --action client.created --json
     """
-    event_filter = EventFilter(actor=actor, action=action, target=target, since=since, until=until)
+    event_filter = EventFilter(
+        actor=actor, action=action, target=target, address=address, since=since, until=until
+    )
     with reading() as work:
         events = every(
             lambda last, size: work.audit_log.page(event_filter, last and str(last), size),
@@ -79,6 +83,7 @@ def export_events(
     actor: ByActor = None,
     action: OfAction = None,
     target: OnTarget = None,
+    address: FromAddress = None,
     since: Since = None,
     until: Until = None,
     form: Annotated[
@@ -94,7 +99,9 @@ def export_events(
       issuer audit export > audit.jsonl
       issuer audit export --since 2026-11-01 --until 2026-12-01
     """
-    event_filter = EventFilter(actor=actor, action=action, target=target, since=since, until=until)
+    event_filter = EventFilter(
+        actor=actor, action=action, target=target, address=address, since=since, until=until
+    )
     with reading() as work:
         for event in _all(work, event_filter):
             print(escaped(event.model_dump_json()))
