@@ -8,7 +8,7 @@ flood. Keyed hashes chain the events; `Checkpoints` anchor the chains and `verif
 
 from issuer.audit.audit_log import AuditEvent, AuditLog, EventFilter
 from issuer.audit.chain import ChainKey
-from issuer.audit.checkpoints import Checkpoints
+from issuer.audit.checkpoints import Checkpoints, Coverage
 from issuer.audit.differences import differences
 from issuer.audit.event import Actor, Event, Outcome
 from issuer.audit.gathering import GatheredRefusals
@@ -24,6 +24,7 @@ __all__ = [
     "AuditWriter",
     "ChainKey",
     "Checkpoints",
+    "Coverage",
     "Event",
     "EventFilter",
     "GatheredRefusals",

@@ -9,6 +9,7 @@ from issuer.audit import store
 from issuer.database import Session
 from issuer.database.store import as_model
 from issuer.database.tables import AuditEventRow
+from issuer.errors import NotFound
 
 
 class EventFilter(BaseModel):
@@ -55,15 +56,33 @@ class AuditLog:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def page(self, wanted: EventFilter, before: str | None, limit: int) -> list[AuditEvent]:
-        """At most `limit` events before the id `before`, newest first."""
+    def page(
+        self, wanted: EventFilter, before: str | None, limit: int, since_id: int = 0
+    ) -> list[AuditEvent]:
+        """At most `limit` events before the id `before`, newest first; none before `since_id`."""
         bound = int(before) if before and before.isdigit() else None
-        rows = store.matching(self._session, wanted.model_dump(exclude_none=True), bound, limit)
+        members = wanted.model_dump(exclude_none=True)
+        rows = store.matching(self._session, members, bound, limit, since_id)
         return [_event(row) for row in rows]
 
     def about(self, target: str, limit: int) -> list[AuditEvent]:
         """The newest `limit` events of exactly this target, newest first."""
         return [_event(row) for row in store.about(self._session, target, limit)]
+
+    def get(self, event_id: int) -> AuditEvent:
+        row = store.with_id(self._session, event_id)
+        if row is None:
+            raise NotFound("audit event", str(event_id))
+        return _event(row)
+
+    def around(self, event: AuditEvent, number: int) -> list[AuditEvent]:
+        """The event with at most `number` before and after it in its chain, newest first."""
+        first, last = event.seq - number, event.seq + number
+        return [_event(row) for row in store.of_chain(self._session, event.chain, first, last)]
+
+    def ids(self) -> range:
+        """From the id of the oldest event to that of the newest; some may be missing."""
+        return range(store.first_id(self._session), store.last_id(self._session) + 1)
 
 
 def _event(row: AuditEventRow) -> AuditEvent:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
@@ -19,6 +20,21 @@ Sign: TypeAlias = Callable[[Mapping[str, object]], str]
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """The newest checkpoint, if there is one, and the last row of each chain that one covers.
+
+    `uncovered` rows could be cut off undetected. Not `is_intact` if covered rows are missing at the
+    end of a chain, or if the checkpoint was changed; only `verify` checks every row.
+    """
+
+    number: int | None
+    made_at: datetime | None
+    covered: Mapping[str, int]
+    uncovered: int
+    is_intact: bool
+
+
 class Checkpoints:
     """Makes checkpoints. Rows that one covers cannot be cut off undetected."""
 
@@ -33,6 +49,19 @@ class Checkpoints:
         self._lock = threading.Lock()
         self._newest = 0
         self._named: dict[str, End] = {}
+
+    def coverage(self) -> "Coverage":
+        """What the newest checkpoint covers now, from a few index look-ups for each chain."""
+        with self._lock, self._database.reading() as session:
+            newest = self._catch_up(session)
+            ends = {chain: end.seq for chain, end in store.ends(session).items()}
+            covered = {chain: end.seq for chain, end in self._named.items()}
+        uncovered = sum(max(0, seq - covered.get(chain, 0)) for chain, seq in ends.items())
+        missing = any(seq < covered.get(chain, 0) for chain, seq in ends.items())
+        if newest is None:
+            return Coverage(None, None, covered, uncovered, is_intact=not missing)
+        is_intact = not missing and self._key.is_mac(newest.mac, newest.token)
+        return Coverage(newest.number, newest.made_at, covered, uncovered, is_intact=is_intact)
 
     def make(self, unless_since: datetime | None = None) -> str | None:
         """Make a checkpoint if there are events since the newest; the token of the newest.

@@ -116,10 +116,12 @@ def ends(session: Session) -> dict[str, End]:
 
 
 def matching(
-    session: Session, wanted: Mapping[str, Any], before: int | None, limit: int
+    session: Session, wanted: Mapping[str, Any], before: int | None, limit: int, since_id: int
 ) -> Sequence[AuditEventRow]:
     """Events that match the filter `wanted`, newest first."""
     query = select(AuditEventRow).order_by(AuditEventRow.id.desc()).limit(limit)
+    if since_id:
+        query = query.where(AuditEventRow.id >= since_id)
     if before is not None:
         query = query.where(AuditEventRow.id < before)
     for name in wanted.keys() & {"actor", "action", "address"}:
@@ -141,6 +143,17 @@ def about(session: Session, target: str, limit: int) -> Sequence[AuditEventRow]:
     return session.scalars(query.order_by(AuditEventRow.id.desc()).limit(limit)).all()
 
 
+def with_id(session: Session, event_id: int) -> AuditEventRow | None:
+    return session.get(AuditEventRow, event_id)
+
+
+def of_chain(session: Session, chain: str, first: int, last: int) -> Sequence[AuditEventRow]:
+    """Those from row `first` to row `last` of the chain, newest first."""
+    of_chain = (AuditEventRow.chain == chain) & AuditEventRow.seq.between(first, last)
+    query = select(AuditEventRow).where(of_chain).order_by(AuditEventRow.seq.desc())
+    return session.scalars(query).all()
+
+
 def as_stored(session: Session) -> Iterator[tuple[Any, ...]]:
     """Every row, oldest first, as its `COLUMNS` and its hash, just as they are stored.
 
@@ -160,6 +173,11 @@ def as_stored(session: Session) -> Iterator[tuple[Any, ...]]:
 def first_id(session: Session) -> int:
     """The id of the oldest row."""
     return session.scalars(select(func.min(AuditEventRow.id))).one() or 0
+
+
+def last_id(session: Session) -> int:
+    """The id of the newest row."""
+    return session.scalars(select(func.max(AuditEventRow.id))).one() or 0
 
 
 def delete_of_chain(session: Session, chain: str, through: int) -> int:

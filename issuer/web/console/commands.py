@@ -17,15 +17,15 @@ class Commands:
     def command(
         self,
         cli: tuple[str, ...],
-        method: str,
-        path: tuple[str, ...],
+        method: str = "",
+        path: tuple[str, ...] = (),
         body: Mapping[str, object] | None = None,
         query: str = "",
     ) -> Command:
-        """`cli` without `issuer`; `path` below `/admin/v1`, part by part."""
+        """`cli` without `issuer`; `path` below `/admin/v1`, part by part, if it does the same."""
         url = "/".join([self._api, *(quote(part, safe="") for part in path)])
         return Command(
             shlex.join(["issuer", *cli]),
-            f"{method} {url}{query and '?'}{query}",
+            f"{method} {url}{query and '?'}{query}" if method else "",
             "" if body is None else json.dumps(body, ensure_ascii=False),
         )

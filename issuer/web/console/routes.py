@@ -1,5 +1,10 @@
 """The screens of the console."""
 
+from issuer.web.console.audit import (
+    AuditEndpoint,
+    AuditEventEndpoint,
+    AuditExportEndpoint,
+)
 from issuer.web.console.client import OneClientEndpoint
 from issuer.web.console.clients import ClientsEndpoint
 from issuer.web.console.keys import KeysEndpoint
@@ -12,6 +17,9 @@ def console_endpoints(site: Site) -> list[PageEndpoint]:
     """Each screen. Where one path matches several, the first counts."""
     notices = Notices(site.cookies, site.parts.notices)
     return [
+        AuditEndpoint(site, notices),
+        AuditExportEndpoint(site, notices),
+        AuditEventEndpoint(site, notices),
         OneClientEndpoint(site, notices),
         ClientsEndpoint(site, notices),
         KeysEndpoint(site, notices),

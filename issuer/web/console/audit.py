@@ -1,0 +1,147 @@
+"""`/console/audit`: who did what, and what was refused; newest first."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from issuer.audit import AuditEvent, Coverage
+from issuer.composition import UnitOfWork
+from issuer.errors import NotFound
+from issuer.escaping import escaped
+from issuer.web.console.audit_filters import AuditFilters
+from issuer.web.console.endpoint import ConsoleEndpoint, Operator
+from issuer.web.console.listing import PAGE
+from issuer.web.console.views import ConsolePage, Listing
+from issuer.web.headers import page_headers
+from issuer.web.visit import Visit
+
+READ = "issuer:audit:read"
+_LIST = "/console/audit"
+_NEIGHBOURS = 3  # on each side
+_EXPORTED, _AT_ONCE = 10_000, 1_000
+_EVENT_ID = re.compile(r"[0-9]{1,18}")  # both databases count in 64 bits
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditPage(ConsolePage):
+    """`filters` is the query that names them; `most` is how many events the download has."""
+
+    TEMPLATE = "console/audit.html"
+    title = "Audit log"
+    listing: Listing[AuditEvent]
+    filters: str
+    coverage: Coverage
+    most: int = _EXPORTED
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditEventPage(ConsolePage):
+    """`neighbours` are those of its chain, with the event among them."""
+
+    TEMPLATE = "console/audit_event.html"
+    event: AuditEvent
+    details: str
+    neighbours: tuple[AuditEvent, ...]
+    coverage: Coverage
+
+    @property
+    def title(self) -> str:
+        return f"Event {self.event.id}"
+
+
+class AuditEndpoint(ConsoleEndpoint):
+    PATH = _LIST
+    READ = READ
+
+    def screen(self, operator: Operator, visit: Visit) -> Response:
+        filters = AuditFilters.read(visit.query)
+        before = _event_id(visit.query.get("before", ""))
+        events: list[AuditEvent] = []
+        following = None
+        if not filters.errors:
+            with operator.work(READ) as work:
+                events, following = filters.page(work.audit_log, before, PAGE)
+        url = f"{self.site.base}{_LIST}?{filters.query}"
+        page = AuditPage(
+            frame=self.frame(operator, visit),
+            commands=(
+                self.commands.command(
+                    ("audit", "list", *filters.options),
+                    "GET",
+                    ("audit-events",),
+                    None,
+                    filters.query,
+                ),
+                self.commands.command(("audit", "verify")),
+            ),
+            listing=Listing(
+                tuple(events),
+                "",
+                next_url=f"{url}&before={following}".replace("?&", "?") if following else "",
+                first_url=url.rstrip("?") if before else "",
+            ),
+            filters=filters.query,
+            values=filters.values,
+            errors=filters.errors,
+            coverage=self.parts.audit.checkpoints.coverage(),
+        )
+        return self.site.pages.answer(page, 400 if filters.errors else 200)
+
+
+class AuditExportEndpoint(ConsoleEndpoint):
+    """The events that match the filters, as a file of JSON lines."""
+
+    PATH = f"{_LIST}/export"
+    READ = READ
+
+    def screen(self, operator: Operator, visit: Visit) -> Response:
+        filters = AuditFilters.read(visit.query)
+        if filters.errors:
+            return self.site.to(_LIST, **filters.values)
+        with operator.work(READ) as work:
+            lines = "".join(f"{escaped(each.model_dump_json())}\n" for each in _all(work, filters))
+        headers = page_headers(has_script=False, serves_request=False)
+        headers["Content-Disposition"] = 'attachment; filename="audit.jsonl"'
+        return Response(lines, media_type="application/x-ndjson", headers=headers)
+
+
+class AuditEventEndpoint(ConsoleEndpoint):
+    PATH = f"{_LIST}/{{id}}"
+    READ = READ
+
+    def screen(self, operator: Operator, visit: Visit) -> Response:
+        asked = visit.request.path_params["id"]
+        event_id = _event_id(asked)
+        if event_id is None:
+            raise NotFound("audit event", asked)
+        with operator.work(READ) as work:
+            event = work.audit_log.get(int(event_id))
+            neighbours = work.audit_log.around(event, _NEIGHBOURS)
+        page = AuditEventPage(
+            frame=self.frame(operator, visit),
+            commands=(self.commands.command(("audit", "verify")),),
+            event=event,
+            details=json.dumps(event.details, indent=2, ensure_ascii=False)
+            if event.details
+            else "",
+            neighbours=tuple(neighbours),
+            coverage=self.parts.audit.checkpoints.coverage(),
+        )
+        return self.site.pages.answer(page)
+
+
+def _event_id(text: str) -> str | None:
+    return text if _EVENT_ID.fullmatch(text) else None
+
+
+def _all(work: UnitOfWork, filters: AuditFilters) -> Iterator[AuditEvent]:
+    """At most `_EXPORTED` events, some at a time."""
+    before: str | None = None
+    for _ in range(_EXPORTED // _AT_ONCE):
+        events, before = filters.page(work.audit_log, before, _AT_ONCE)
+        yield from events
+        if before is None:
+            return
