@@ -149,8 +149,8 @@ def test_the_download_is_a_bounded_file_of_json_lines(
 
 def test_markup_in_an_event_is_text(deployment: Deployment, admin: Browser):
     name = "<b>x</b>"
-    deployment.audience(name=name)
-    (event,) = events(deployment, "audience.created")
+    deployment.audience("second", name=name)
+    event = events(deployment, "audience.created")[-1]
     for path in (PATH, f"{PATH}/{event.id}"):
         html = admin.get(path, actor=name).response.text
         assert "&lt;b&gt;x&lt;/b&gt;" in html
