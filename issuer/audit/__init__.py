@@ -3,12 +3,13 @@
 `Trail` writes an event in the transaction of the change. `AuditWriter` commits events that must
 survive a refusal in transactions of its own, many at a time; `GatheredRefusals` counts those of a
 flood. Keyed hashes chain the events; `Checkpoints` anchor the chains and `verify` checks them;
-`Retention` deletes old events.
+`Retention` deletes old events; `TokenCounts` counts those about tokens.
 """
 
 from issuer.audit.audit_log import AuditEvent, AuditLog, EventFilter
 from issuer.audit.chain import ChainKey
 from issuer.audit.checkpoints import Checkpoints, Coverage
+from issuer.audit.counting import TokenCount, TokenCounts
 from issuer.audit.differences import differences
 from issuer.audit.event import Actor, Event, Outcome
 from issuer.audit.gathering import GatheredRefusals
@@ -30,6 +31,8 @@ __all__ = [
     "GatheredRefusals",
     "Outcome",
     "Retention",
+    "TokenCount",
+    "TokenCounts",
     "Trail",
     "Trails",
     "Verification",

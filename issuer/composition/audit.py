@@ -9,6 +9,7 @@ from issuer.audit import (
     Checkpoints,
     GatheredRefusals,
     Retention,
+    TokenCounts,
     Verification,
     verify,
 )
@@ -36,6 +37,10 @@ class AuditParts:
         if (keep := self.foundation.settings.audit_keep) is not None:
             audited = (self.foundation.chain_key, self.foundation.trails, self.checkpoints)
             Retention(self.foundation.database, self.foundation.clock, *audited, keep).prune()
+
+    def count_tokens(self) -> None:
+        """Count the events about tokens that are new since the last count."""
+        TokenCounts(self.foundation.database, self.foundation.clock).count()
 
     def verify(self, kept: Sequence[str] = ()) -> Verification:
         """Whether every audit event, and each checkpoint `kept` elsewhere, is as it was written."""

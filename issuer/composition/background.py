@@ -5,6 +5,7 @@ from datetime import timedelta
 from functools import partial
 
 from issuer.audit import Actor
+from issuer.audit.counting import COUNT_EVERY
 from issuer.audit.gathering import WRITE_EVERY as WRITE_REFUSALS_EVERY
 from issuer.clients.last_use import WRITE_EVERY as WRITE_LAST_USE_EVERY
 from issuer.composition.administration import Administration
@@ -108,6 +109,7 @@ def build_background(
             ),
             Periodic("used-challenges", DELETE_EXPIRED_EVERY, factors.delete_expired),
             Periodic("sign-in-attempts", CLEAR_EVERY, sign_in.guard.clear_up),
+            Periodic("token-counts", COUNT_EVERY, audit.count_tokens),
             Periodic("audit-retention", _PRUNE_EVERY, audit.prune),
             Periodic(
                 "unused-clients", _PRUNE_EVERY, partial(delete_unused_clients, administration)

@@ -589,6 +589,25 @@ class AuditEventRow(Base):
     hash: Mapped[bytes]
 
 
+class TokenCountRow(Base):
+    """How many audit events of this action there were in the hour that begins at `hour`."""
+
+    __tablename__ = "token_counts"
+
+    hour: Mapped[datetime] = mapped_column(primary_key=True)
+    action: Mapped[str] = mapped_column(String(64), primary_key=True)
+    count: Mapped[int] = mapped_column(BigInteger)
+
+
+class TokenCountsRow(Base):
+    """A single row: events before `counted_until` are in `token_counts`."""
+
+    __tablename__ = "token_counts_progress"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    counted_until: Mapped[datetime]
+
+
 class AuditCheckpointRow(Base):
     """A signed statement of where the chains ended, and a keyed hash of it."""
 

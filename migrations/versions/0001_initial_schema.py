@@ -51,6 +51,19 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
         sa.PrimaryKeyConstraint("number", name=op.f("pk_audit_checkpoints")),
     )
     op.create_table(
+        "token_counts",
+        sa.Column("hour", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("action", sa.String(64), nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("hour", "action", name=op.f("pk_token_counts")),
+    )
+    op.create_table(
+        "token_counts_progress",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("counted_until", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_token_counts_progress")),
+    )
+    op.create_table(
         "audit_events",
         sa.Column(
             "id",
@@ -520,4 +533,12 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
             sa.column("issued_at", sa.DateTime(timezone=True)),
         ),
         [{"id": 1, "count": 0, "issued_at": datetime(2000, 1, 1, tzinfo=UTC)}],
+    )
+    op.bulk_insert(
+        sa.table(
+            "token_counts_progress",
+            sa.column("id"),
+            sa.column("counted_until", sa.DateTime(timezone=True)),
+        ),
+        [{"id": 1, "counted_until": datetime(2000, 1, 1, tzinfo=UTC)}],
     )
