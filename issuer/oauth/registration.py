@@ -34,6 +34,7 @@ class RegistrationEndpoint:
         parts: EndpointParts,
         administration: Administration,
         metrics: Metrics,
+        limit: RegistrationLimit,
         *,
         needs_token: bool,
     ) -> None:
@@ -41,7 +42,7 @@ class RegistrationEndpoint:
         self._administration = administration
         self._metrics = metrics
         self._needs_token = needs_token
-        self._limit = RegistrationLimit(parts.clock)
+        self._limit = limit
 
     async def __call__(self, http_request: Request) -> OAuthResponse:
         answer = await self._parts.answered(http_request, "registration_refused", self._answer)
@@ -58,7 +59,7 @@ class RegistrationEndpoint:
         try:
             if self._needs_token:
                 actor = await self._parts.queries.run(self._admitted, http_request, actor)
-            self._limit.count(network_of(actor.address))
+            await self._limit.count(network_of(actor.address))
             body = await receive_json(http_request)
             client = await self._parts.queries.run(self._register, body, actor)
         except TooManyRequests as error:

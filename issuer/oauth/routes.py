@@ -85,7 +85,7 @@ def protocol_routes(
         _page(base + LOGOUT_PATH, LogoutEndpoint(parts.people, *pages)),
         _route(base + USER_INFO_PATH, UserInfoEndpoint(tokens, queries), "GET", "POST"),
         _route(base + TOKEN_PATH, token_endpoint, "POST"),
-        *_registration(parts, shared, metrics),
+        *_registration(parts, shared, metrics, limits),
         *(
             _route(
                 base + endpoint.PATH,
@@ -101,13 +101,19 @@ def protocol_routes(
     ]
 
 
-def _registration(parts: ProtocolParts, shared: EndpointParts, metrics: Metrics) -> list[Route]:
+def _registration(
+    parts: ProtocolParts, shared: EndpointParts, metrics: Metrics, limits: RateLimits
+) -> list[Route]:
     """The registration endpoint, unless it is off."""
     mode = parts.settings.client_registration
     if mode == "off":
         return []
     endpoint = RegistrationEndpoint(
-        shared, parts.administration, metrics, needs_token=mode == "token"
+        shared,
+        parts.administration,
+        metrics,
+        limits.registrations,
+        needs_token=mode == "token",
     )
     return [_route(parts.settings.base_path + REGISTRATION_PATH, endpoint, "POST")]
 

@@ -1,4 +1,4 @@
-"""Rate limits: wrong credentials per network address, token requests per client.
+"""Rate limits: wrong credentials per network address, token requests per client, registrations.
 
 Counted in the memory of the process, or with `SharedCounts` in Redis for all processes.
 """

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from issuer.clock import Clock
 from issuer.rate_limits.failure_limit import FailureLimit
 from issuer.rate_limits.rate import Rate
+from issuer.rate_limits.registration_limit import PER_NETWORK, RegistrationLimit
 from issuer.rate_limits.request_limit import RequestLimit
 from issuer.rate_limits.shared import SharedCounts
 from issuer.settings import Settings
@@ -14,8 +15,9 @@ from issuer.settings import Settings
 class RateLimits:
     """The rate limits of a server; None for a limit that is off."""
 
-    failures: FailureLimit | None = None
-    requests: RequestLimit | None = None
+    failures: FailureLimit | None
+    requests: RequestLimit | None
+    registrations: RegistrationLimit
     shared: tuple[SharedCounts, ...] = ()
 
     async def open(self) -> None:
@@ -37,10 +39,13 @@ def build_limits(settings: Settings, clock: Clock) -> RateLimits:
     )
     with_failures = _shared(settings, clock, "failures", failures)
     with_requests = _shared(settings, clock, "requests", requests)
+    registrations = PER_NETWORK if settings.client_registration != "off" else None
+    with_registrations = _shared(settings, clock, "registrations", registrations)
     return RateLimits(
         FailureLimit(failures, clock, with_failures) if failures else None,
         RequestLimit(requests, clock, with_requests) if requests else None,
-        tuple(each for each in (with_failures, with_requests) if each),
+        RegistrationLimit(clock, with_registrations),
+        tuple(each for each in (with_failures, with_requests, with_registrations) if each),
     )
 
 

@@ -1,9 +1,9 @@
 """The limit of registrations of clients, for an address and for all of them."""
 
 from issuer.clock import Clock
-from issuer.errors import TooManyRequests
-from issuer.rate_limits.counts import WindowCounts
 from issuer.rate_limits.rate import Rate
+from issuer.rate_limits.request_limit import RequestLimit
+from issuer.rate_limits.shared import SharedCounts
 
 PER_NETWORK = Rate(20, 60)
 IN_ALL = Rate(100, 60)
@@ -11,22 +11,16 @@ _ALL = "all"
 
 
 class RegistrationLimit:
-    """Counts requests to register in this process. For the event loop only."""
+    """For the event loop only."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._networks = WindowCounts()
-        self._all = WindowCounts()
+    def __init__(self, clock: Clock, shared: SharedCounts | None = None) -> None:
+        """`shared` counts for a minute."""
+        of_network, of_all = "registrations of the address", "registrations of all addresses"
+        self._of_network = RequestLimit(PER_NETWORK, clock, shared, of_network)
+        self._of_all = RequestLimit(IN_ALL, clock, shared, of_all)
 
-    def count(self, network: str) -> None:
+    async def count(self, network: str) -> None:
         """Count a request; `TooManyRequests` beyond either limit."""
-        window = PER_NETWORK.window(self._clock)
         # The network first, so that one address cannot use up what others may.
-        if self._networks.add(network, window) > PER_NETWORK.most:
-            raise self._too_many("the address")
-        if self._all.add(_ALL, IN_ALL.window(self._clock)) > IN_ALL.most:
-            raise self._too_many("all addresses")
-
-    def _too_many(self, of_whom: str) -> TooManyRequests:
-        left = PER_NETWORK.seconds_left(self._clock)
-        return TooManyRequests(f"too many registrations of {of_whom}", left)
+        await self._of_network.count(network)
+        await self._of_all.count(_ALL)

@@ -1,4 +1,4 @@
-"""The limit of token requests per client."""
+"""The limit of requests, such as token requests of a client."""
 
 from issuer.clock import Clock
 from issuer.errors import TooManyRequests
@@ -8,25 +8,35 @@ from issuer.rate_limits.shared import SharedCounts
 
 
 class RequestLimit:
-    """At most `rate` requests per client. For the event loop only."""
+    """At most `rate` requests of each caller. For the event loop only.
 
-    def __init__(self, rate: Rate, clock: Clock, shared: SharedCounts | None = None) -> None:
+    `what` is counted, as errors name it.
+    """
+
+    def __init__(
+        self,
+        rate: Rate,
+        clock: Clock,
+        shared: SharedCounts | None = None,
+        what: str = "requests of the client",
+    ) -> None:
         self._rate = rate
         self._clock = clock
         self._shared = shared
+        self._what = what
         self._here = WindowCounts()
 
-    async def count(self, client_id: str) -> None:
-        """Count a request of an authenticated client; `TooManyRequests` beyond the limit.
+    async def count(self, caller: str) -> None:
+        """Count a request; `TooManyRequests` beyond the limit.
 
-        Before authentication, any sender could use up the requests of a client.
+        Of a client only once it is authenticated: else anybody could use up its requests.
         """
         window = self._rate.window(self._clock)
-        if self._here.add(client_id, window) > self._rate.most:
+        if self._here.add(caller, window) > self._rate.most:
             raise self._too_many()
-        if self._shared and await self._shared.add(client_id, window) > self._rate.most:
+        if self._shared and await self._shared.add(caller, window) > self._rate.most:
             raise self._too_many()
 
     def _too_many(self) -> TooManyRequests:
         left = self._rate.seconds_left(self._clock)
-        return TooManyRequests("too many requests of the client", left)
+        return TooManyRequests(f"too many {self._what}", left)
