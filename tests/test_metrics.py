@@ -1,5 +1,6 @@
 """`/metrics`: authentication and values."""
 
+import re
 import subprocess
 import sys
 from datetime import timedelta
@@ -12,8 +13,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from issuer.settings import Settings
 from tests.builders import Deployment, FakeClock, initialised
 from tests.drivers import TokenDriver
-from tests.journeys.running_issuer import process_environment
+from tests.journeys.running_issuer import REPOSITORY, process_environment
 
+PAGE = REPOSITORY / "docs" / "how-to" / "read-metrics.md"
 TOKEN = "a-token-for-scrapers"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
@@ -133,6 +135,15 @@ def test_it_is_the_text_format_and_not_cached(http: httpx.Client):
     head = http.head("/metrics", headers=BEARER)
     assert (head.status_code, head.content) == (200, b"")
     assert http.post("/metrics", headers=BEARER).status_code == 405
+
+
+@measured
+def test_the_alerts_on_the_page_name_series_that_exist(scraper: Scraper):
+    named = re.findall(r'(issuer_\w+)(?:\{(\w+)(?:=~?|!=)"([^"]+)"\})?', PAGE.read_text())
+    assert len(named) > 3
+    for name, label, values in named:
+        found = {dict(labels).get(label, "") for labels in scraper.of(name)}
+        assert set(values.split("|")) <= found, name
 
 
 @measured
