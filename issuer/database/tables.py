@@ -343,13 +343,12 @@ class ClientAudienceRow(SeenByDirectory, Base):
     """An audience that a client may request tokens for."""
 
     __tablename__ = "client_audiences"
+    __table_args__ = (Index("ix_client_audiences_audience_id", "audience_id", "client_id"),)
 
     client_id: Mapped[str] = mapped_column(
         ForeignKey("clients.client_id", ondelete="CASCADE"), primary_key=True
     )
-    audience_id: Mapped[str] = mapped_column(
-        ForeignKey("audiences.id"), primary_key=True, index=True
-    )
+    audience_id: Mapped[str] = mapped_column(ForeignKey("audiences.id"), primary_key=True)
     audience: Mapped[AudienceRow] = relationship()
 
 
@@ -373,6 +372,8 @@ class AssignmentRow(SeenByDirectory, Base):
 
     __tablename__ = "assignments"
     __table_args__ = (
+        Index("ix_assignments_audience_id", "audience_id", "folded_id"),
+        Index("ix_assignments_role_name", "role_name", "folded_id"),
         Index(
             "uq_assignments_at_one_audience",
             "folded_id",
@@ -398,8 +399,8 @@ class AssignmentRow(SeenByDirectory, Base):
     folded_id: Mapped[str] = mapped_column(
         ForeignKey("principals.folded_id", ondelete="CASCADE"), index=True
     )
-    role_name: Mapped[str] = mapped_column(ForeignKey("roles.name"), index=True)
-    audience_id: Mapped[str | None] = mapped_column(ForeignKey("audiences.id"), index=True)
+    role_name: Mapped[str] = mapped_column(ForeignKey("roles.name"))
+    audience_id: Mapped[str | None] = mapped_column(ForeignKey("audiences.id"))
     role: Mapped[RoleRow] = relationship()
 
 

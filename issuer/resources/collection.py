@@ -1,6 +1,6 @@
 """Reading and changing the resources of one type."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -59,6 +59,11 @@ class Collection(Generic[RowT, FieldsT, ModelT]):
     def search(self, text: str, limit: int) -> list[ModelT]:
         """Those whose id or name begins with `text`: at most `limit` by each."""
         return [self._model(row) for row in self._store.search(self._prefixes(text), limit)]
+
+    def named(self, keys: Iterable[str]) -> list[ModelT]:
+        """Those of these keys that exist, in no order; the ids of principals in any case."""
+        ids = [self._prefixes(key)[0] for key in keys]
+        return [self._model(row) for row in self._store.identified(ids)]
 
     def count(self, most: int) -> int:
         """How many there are, but no more than `most`."""

@@ -55,6 +55,18 @@ class Assignments:
             assigned[row.folded_id].append(Assignment(role=row.role_name, audience=row.audience_id))
         return {each: assigned[fold_id(each)] for each in principal_ids}
 
+    def holders(self, role: str, after: str, limit: int) -> list[str]:
+        """The folded ids of at most `limit` principals with the role, after that one, in order."""
+        return list(self._store.holders(role, after, limit))
+
+    def count_holders(self, role: str, most: int) -> int:
+        """How many principals have the role, but no more than `most`."""
+        return self._store.count_holders(role, most)
+
+    def users_at(self, audience_id: str, after: str, limit: int) -> list[str]:
+        """The folded ids of users with a role there or everywhere, as `holders` gives them."""
+        return self._store.users_at(audience_id, after, limit)
+
     def assign(self, principal_id: str, assignment: Assignment) -> None:
         """Idempotent. `NotFound` if there is no such role or audience.
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import Select, func, select
 
 from issuer.database.store import Store
-from issuer.database.tables import AssignmentRow, ClientRow, RoleRow
+from issuer.database.tables import AssignmentRow, ClientRow, RoleRow, UserRow
 from issuer.vocabulary import RegisteredBy
 
 
@@ -28,6 +28,36 @@ class RoleStore(Store[RoleRow]):
         """The assignments of several principals, in one query and no order."""
         query = select(AssignmentRow).where(AssignmentRow.folded_id.in_(folded_ids))
         return self.session.scalars(query).all()
+
+    def holders(self, name: str, after: str, limit: int) -> Sequence[str]:
+        """Folded ids of principals with the role, in order."""
+        query = select(AssignmentRow.folded_id).distinct().where(AssignmentRow.role_name == name)
+        return self._ids(query, after, limit)
+
+    def count_holders(self, name: str, most: int) -> int:
+        some = select(AssignmentRow.folded_id).distinct().where(AssignmentRow.role_name == name)
+        counted = select(func.count()).select_from(some.limit(most).subquery())
+        return self.session.scalar(counted) or 0
+
+    def users_at(self, audience_id: str, after: str, limit: int) -> list[str]:
+        """Folded ids of users with a role at the audience or everywhere, in order."""
+        found: set[str] = set()
+        for where in (
+            AssignmentRow.audience_id == audience_id,
+            AssignmentRow.audience_id.is_(None),
+        ):
+            query = (
+                select(AssignmentRow.folded_id)
+                .distinct()
+                .join(UserRow, UserRow.folded_id == AssignmentRow.folded_id)
+                .where(where)
+            )
+            found.update(self._ids(query, after, limit))
+        return sorted(found)[:limit]
+
+    def _ids(self, query: Select[str], after: str, limit: int) -> Sequence[str]:
+        query = query.where(AssignmentRow.folded_id > after).order_by(AssignmentRow.folded_id)
+        return self.session.scalars(query.limit(limit)).all()
 
     def assignment(
         self, folded_id: str, role_name: str, audience_id: str | None

@@ -212,9 +212,9 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_assignments")),
     )
-    op.create_index("ix_assignments_audience_id", "assignments", ["audience_id"])
+    op.create_index("ix_assignments_audience_id", "assignments", ["audience_id", "folded_id"])
     op.create_index("ix_assignments_folded_id", "assignments", ["folded_id"])
-    op.create_index("ix_assignments_role_name", "assignments", ["role_name"])
+    op.create_index("ix_assignments_role_name", "assignments", ["role_name", "folded_id"])
     op.create_index(
         "uq_assignments_at_one_audience",
         "assignments",
@@ -304,7 +304,9 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
         ),
         sa.PrimaryKeyConstraint("client_id", "audience_id", name=op.f("pk_client_audiences")),
     )
-    op.create_index("ix_client_audiences_audience_id", "client_audiences", ["audience_id"])
+    op.create_index(
+        "ix_client_audiences_audience_id", "client_audiences", ["audience_id", "client_id"]
+    )
     op.create_table(
         "client_secrets",
         sa.Column("id", sa.String(64), nullable=False),

@@ -9,6 +9,7 @@ from issuer.web.console.client import OneClientEndpoint
 from issuer.web.console.clients import ClientsEndpoint
 from issuer.web.console.keys import KeysEndpoint
 from issuer.web.console.notices import Notices
+from issuer.web.console.role import RoleEndpoint
 from issuer.web.console.roles import RolesEndpoint
 from issuer.web.site import PageEndpoint, Site
 
@@ -23,5 +24,6 @@ def console_endpoints(site: Site) -> list[PageEndpoint]:
         OneClientEndpoint(site, notices),
         ClientsEndpoint(site, notices),
         KeysEndpoint(site, notices),
+        RoleEndpoint(site, notices),
         RolesEndpoint(site, notices),
     ]

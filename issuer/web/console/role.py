@@ -1,0 +1,148 @@
+"""`/console/roles/{key}`: one role, what it allows, who has it; change or delete it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from issuer.errors import Forbidden, InUse
+from issuer.roles import ROLE, Role
+from issuer.scopes import ISSUER_ADMIN, parse
+from issuer.web.console.endpoint import ConsoleEndpoint, Operator
+from issuer.web.console.holders import MOST_COUNTED, Holders, holders
+from issuer.web.console.recent_events import RecentEvents, recent_events
+from issuer.web.console.role_edit import RoleChange, apply, edit, review
+from issuer.web.console.scope_texts import ScopeInWords, in_words, one_a_line
+from issuer.web.console.views import Command, ConfirmationPage, ConsolePage, Typed
+from issuer.web.visit import Visit
+
+_NAMED = 5
+_CHANGES: dict[str, Callable[[RoleChange], Response]] = {
+    "edit": lambda change: edit(change, change.form),
+    "review": review,
+    "apply": apply,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolePage(ConsolePage):
+    """`more` scopes are not listed. `is_protected`: only an admin may change it."""
+
+    TEMPLATE = "console/role.html"
+    role: Role
+    scopes: tuple[ScopeInWords, ...]
+    more: int
+    holders: Holders
+    is_protected: bool
+    events: tuple[RecentEvents, ...] | None
+
+    @property
+    def title(self) -> str:
+        return self.role.name
+
+
+class RoleEndpoint(ConsoleEndpoint):
+    """`?edit=yes` is the form for a change, `&add=` a scope to add; `?after=` pages who has it."""
+
+    PATH = "/console/roles/{key:path}"
+    READ = ROLE.read
+    PARAMETERS = ("edit", "add")
+
+    def screen(self, operator: Operator, visit: Visit) -> Response:
+        role = self._role(operator, visit)
+        if "edit" in visit.query:
+            self._require_may_change(operator, role)
+            typed = {"description": role.description, "scopes": one_a_line(role.scopes)}
+            typed |= {"add": visit.query.get("add", ""), "version": str(role.version)}
+            return edit(RoleChange(self, operator, visit, role, typed), typed)
+        return self.site.pages.answer(self._page(operator, visit, role))
+
+    def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
+        operator.require(ROLE.write)
+        role, do = self._role(operator, visit), form.get("do", "")
+        self._require_may_change(operator, role)
+        if do == "delete":
+            return self._delete(operator, visit, role, form)
+        if change := _CHANGES.get(do):
+            return change(RoleChange(self, operator, visit, role, form))
+        return self.stale(visit, form)
+
+    def _role(self, operator: Operator, visit: Visit) -> Role:
+        with operator.work(ROLE.read) as work:
+            return work.roles.get(visit.request.path_params["key"])
+
+    def _page(self, operator: Operator, visit: Visit, role: Role) -> RolePage:
+        words = in_words(role.scopes)
+        url, after = self.site.base + self.path(visit), visit.query.get("after", "")
+        with operator.work(ROLE.read) as work:
+            held_by = holders(operator, work, role.name, after, url)
+        is_protected = _is_protected(role)
+        return RolePage(
+            frame=self.frame(operator, visit),
+            may_change=operator.holds(ISSUER_ADMIN if is_protected else ROLE.write),
+            commands=(
+                self.commands.command(("role", "show", role.name), "GET", ("roles", role.name)),
+            ),
+            role=role,
+            scopes=words,
+            more=len(role.scopes) - len(words),
+            holders=held_by,
+            is_protected=is_protected,
+            events=recent_events(operator, role.name),
+        )
+
+    def _require_may_change(self, operator: Operator, role: Role) -> None:
+        """The domain decides this too; here nobody is asked what could only be refused."""
+        operator.require(ROLE.write)
+        if _is_protected(role) and not operator.holds(ISSUER_ADMIN):
+            raise Forbidden(ISSUER_ADMIN)
+
+    def _delete(
+        self, operator: Operator, visit: Visit, role: Role, form: Mapping[str, str]
+    ) -> Response:
+        cascade = form.get("cascade") == "yes"
+        if form.get("confirmed") != "yes":
+            return self._asked(operator, visit, role)
+        if cascade and form.get("typed", "").strip() != role.name:
+            return self._asked(operator, visit, role, f"Type {role.name} to confirm.")
+        try:
+            with operator.work(ROLE.write) as work:
+                work.roles.delete(role.name, cascade=cascade)
+        except InUse:  # assigned since the page was shown
+            return self._asked(operator, visit, role)
+        command = self._deletion(role.name, cascade=cascade)
+        return self.finished("/console/roles", f"The role {role.name} is deleted.", command)
+
+    def _asked(self, operator: Operator, visit: Visit, role: Role, error: str = "") -> Response:
+        with operator.work(ROLE.read) as work:
+            number = work.assignments.count_holders(role.name, MOST_COUNTED)
+            some = holders(operator, work, role.name, "", "").items[:_NAMED]
+        why, fields = "No client or user has it.", {"do": "delete"}
+        if number:
+            names = ", ".join(f"{each.kind} {each.name}" for each in some)
+            more = f" and {number - len(some):,} more" if number > len(some) else ""
+            who = f"{names}{more}" if names else f"{number:,} clients and users"
+            why = f"It is in use: assigned to {who}. It is unassigned from all of them, and they"
+            why += " lose its scopes unless they hold them otherwise."
+            fields |= {"cascade": "yes"}
+        page = ConfirmationPage(
+            frame=self.frame(operator, visit),
+            commands=(self._deletion(role.name, cascade=bool(number)),),
+            what=f"Delete the role {role.name}?",
+            why=f"{why} This cannot be undone.",
+            button="Delete and unassign" if number else "Delete role",
+            fields=fields,
+            typed=role.name if number else "",
+            errors=Typed({"typed": error} if error else {}),
+        )
+        return self.site.pages.answer(page, 400 if error else 200)
+
+    def _deletion(self, name: str, *, cascade: bool) -> Command:
+        cli = ("role", "delete", name, *(("--cascade",) if cascade else ()))
+        query = "cascade=true" if cascade else ""
+        return self.commands.command(cli, "DELETE", ("roles", name), query=query)
+
+
+def _is_protected(role: Role) -> bool:
+    """Whether it gives rights at the issuer itself."""
+    return any(parse(scope).is_of_issuer for scope in role.scopes)

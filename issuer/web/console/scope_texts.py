@@ -1,0 +1,43 @@
+"""Scopes as people type and read them: one a line, with their meaning and likely mistakes."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from issuer.catalogue import NEWEST, ScopeEntry, ScopeFinding, lint, scopes
+from issuer.web.console.effective_rights import meaning_of
+
+MOST = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeInWords:
+    scope: str
+    meaning: str
+    findings: tuple[ScopeFinding, ...]
+
+
+def in_words(chosen: Sequence[str]) -> tuple[ScopeInWords, ...]:
+    """The first `MOST` scopes: checking takes about a millisecond for each."""
+    found = findings(chosen)
+    return tuple(
+        ScopeInWords(scope, meaning_of(scope), tuple(each for each in found if each.scope == scope))
+        for scope in chosen[:MOST]
+    )
+
+
+def findings(chosen: Sequence[str]) -> tuple[ScopeFinding, ...]:
+    """Likely mistakes in the first `MOST` scopes, for the newest AgentOS."""
+    return tuple(lint(chosen[:MOST], [NEWEST]))
+
+
+def known_scopes() -> list[ScopeEntry]:
+    return scopes(NEWEST)
+
+
+def typed_scopes(form: Mapping[str, str]) -> list[str]:
+    """Those of the list, and of the field that completes names."""
+    return [*form.get("scopes", "").split(), *form.get("add", "").split()]
+
+
+def one_a_line(chosen: Iterable[str]) -> str:
+    return "\n".join(chosen)
