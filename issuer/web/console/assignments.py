@@ -18,6 +18,7 @@ from issuer.web.console.views import Command, ConfirmationPage
 from issuer.web.visit import Visit
 
 _CHOICES = 100
+_SHOWN = 100
 _NAMED = 10
 
 
@@ -33,9 +34,13 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class AssignmentsSection:
-    """What is assigned, and some roles and audiences to choose from; others can be typed."""
+    """What is assigned, and some roles and audiences to choose from; others can be typed.
+
+    `more` assignments are not listed.
+    """
 
     assigned: tuple[Assignment, ...]
+    more: int
     roles: tuple[str, ...]
     audiences: tuple[str, ...]
 
@@ -49,7 +54,9 @@ def assignments_section(
         roles = tuple(role.name for role in work.roles.page(None, _CHOICES))
     if not audiences and operator.holds("issuer:audiences:read"):
         audiences = tuple(each.id for each in work.audiences.page(None, _CHOICES))
-    return AssignmentsSection(tuple(work.assignments.of(key)), roles, audiences[:_CHOICES])
+    assigned = tuple(work.assignments.of(key))
+    more = max(0, len(assigned) - _SHOWN)
+    return AssignmentsSection(assigned[:_SHOWN], more, roles, audiences[:_CHOICES])
 
 
 def change_assignment(
