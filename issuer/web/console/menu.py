@@ -5,15 +5,10 @@ from issuer.web.console.views import MenuEntry
 
 PATH = "/console"
 _ENTRIES = (
-    ("Overview", "", None),
-    ("Audiences", "/audiences", "issuer:audiences:read"),
     ("Clients", "/clients", "issuer:clients:read"),
-    ("Users", "/users", "issuer:users:read"),
     ("Roles", "/roles", "issuer:roles:read"),
-    ("Explain", "/explain", None),
     ("Keys", "/keys", "issuer:keys:read"),
     ("Audit log", "/audit", "issuer:audit:read"),
-    ("Configuration", "/configuration", None),
 )
 
 
@@ -22,9 +17,9 @@ def menu(access: Access, current: str) -> tuple[MenuEntry, ...]:
     return tuple(
         MenuEntry(label, PATH + path, is_current=_is_within(current, PATH + path))
         for label, path, scope in _ENTRIES
-        if scope is None or access.holds(scope)
+        if access.holds(scope)
     )
 
 
 def _is_within(current: str, path: str) -> bool:
-    return current == path or (path != PATH and current.startswith(f"{path}/"))
+    return current == path or current.startswith(f"{path}/")

@@ -11,6 +11,7 @@ from issuer.web.console.keys import KeysEndpoint
 from issuer.web.console.notices import Notices
 from issuer.web.console.role import RoleEndpoint
 from issuer.web.console.roles import RolesEndpoint
+from issuer.web.console.start import StartEndpoint
 from issuer.web.site import PageEndpoint, Site
 
 
@@ -26,4 +27,5 @@ def console_endpoints(site: Site) -> list[PageEndpoint]:
         KeysEndpoint(site, notices),
         RoleEndpoint(site, notices),
         RolesEndpoint(site, notices),
+        StartEndpoint(site, notices),
     ]
