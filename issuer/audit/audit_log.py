@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from issuer.audit import store
+from issuer.audit.chain import CHANGES
 from issuer.database import Session
 from issuer.database.store import as_model
 from issuer.database.tables import AuditEventRow
@@ -79,6 +80,10 @@ class AuditLog:
         """The event with at most `number` before and after it in its chain, newest first."""
         first, last = event.seq - number, event.seq + number
         return [_event(row) for row in store.of_chain(self._session, event.chain, first, last)]
+
+    def changes(self, limit: int) -> list[AuditEvent]:
+        """The newest events of changes, newest first."""
+        return [_event(row) for row in store.newest_of_chain(self._session, CHANGES, limit)]
 
     def ids(self) -> range:
         """From the id of the oldest event to that of the newest; some may be missing."""

@@ -154,6 +154,12 @@ def of_chain(session: Session, chain: str, first: int, last: int) -> Sequence[Au
     return session.scalars(query).all()
 
 
+def newest_of_chain(session: Session, chain: str, limit: int) -> Sequence[AuditEventRow]:
+    """The newest first."""
+    query = select(AuditEventRow).where(AuditEventRow.chain == chain)
+    return session.scalars(query.order_by(AuditEventRow.seq.desc()).limit(limit)).all()
+
+
 def as_stored(session: Session) -> Iterator[tuple[Any, ...]]:
     """Every row, oldest first, as its `COLUMNS` and its hash, just as they are stored.
 

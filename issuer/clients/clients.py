@@ -89,6 +89,16 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         _, secret = self.add_secret(client.client_id, SecretFields())
         return NewClient.model_construct(**dict(client), client_secret=secret)
 
+    def expiring_secrets(self, until: datetime, limit: int) -> list[tuple[str, ClientSecret]]:
+        """Secrets that expire before then, the first ones first, each with its client id."""
+        rows = self._store.expiring_secrets(self._clock(), until, limit)
+        return [(row.client_id, as_model(ClientSecret, row)) for row in rows]
+
+    def unused_secrets(self, since: datetime, limit: int) -> list[tuple[str, ClientSecret]]:
+        """Secrets that were not used since then, each with its client id."""
+        rows = self._store.unused_secrets(since, limit)
+        return [(row.client_id, as_model(ClientSecret, row)) for row in rows]
+
     def secrets(self, client_id: str) -> list[ClientSecret]:
         """Metadata of the client's secrets, oldest first."""
         self._store.get(client_id)

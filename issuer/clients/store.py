@@ -77,6 +77,23 @@ class ClientStore(Store[ClientRow]):
         )
         return list(self.session.scalars(query.limit(limit)))
 
+    def expiring_secrets(
+        self, now: datetime, until: datetime, limit: int
+    ) -> Sequence[ClientSecretRow]:
+        """Those that expire first, after `now` and before `until`."""
+        expires_at = ClientSecretRow.expires_at
+        query = select(ClientSecretRow).where(expires_at > now, expires_at < until)
+        return self.session.scalars(query.order_by(expires_at).limit(limit)).all()
+
+    def unused_secrets(self, instant: datetime, limit: int) -> Sequence[ClientSecretRow]:
+        """Those last used before then; then those made before then, and never used."""
+        used_at, created_at = ClientSecretRow.last_used_at, ClientSecretRow.created_at
+        used = select(ClientSecretRow).where(used_at < instant).order_by(used_at).limit(limit)
+        rows = self.session.scalars(used).all()
+        never = select(ClientSecretRow).where(used_at.is_(None), created_at < instant)
+        never = never.order_by(created_at).limit(limit - len(rows))
+        return [*rows, *self.session.scalars(never).all()]
+
     def secrets_of(self, client_id: str) -> Sequence[ClientSecretRow]:
         """The client's secrets, oldest first."""
         query = select(ClientSecretRow).where(ClientSecretRow.client_id == client_id)

@@ -76,6 +76,7 @@ def compose_with(settings: Settings, clock: Clock, sealer: Sealer) -> Compositio
     administration = Administration(DomainParts(foundation, keys, tokens, sign_in, factors))
     people = build_people(foundation, tokens, keys.keyring, administration)
     audit = build_audit(foundation, keys.keyring)
+    readiness = Readiness(foundation, tokens.changes, keys.keyring)
     return Composition(
         foundation,
         keys,
@@ -97,8 +98,6 @@ def compose_with(settings: Settings, clock: Clock, sealer: Sealer) -> Compositio
             audit.refusals,
             administration,
         ),
-        ProbeParts(
-            settings, clock, audit.writer, Readiness(foundation, tokens.changes, keys.keyring)
-        ),
-        build_web(foundation, tokens, people, sign_in, factors, administration, audit),
+        ProbeParts(settings, clock, audit.writer, readiness),
+        build_web(foundation, tokens, people, sign_in, factors, administration, audit, readiness),
     )

@@ -9,6 +9,7 @@ from issuer.composition.audit import AuditParts
 from issuer.composition.factors import FactorParts
 from issuer.composition.foundation import Foundation
 from issuer.composition.people import PeopleParts
+from issuer.composition.readiness import Readiness
 from issuer.composition.sign_in import SignInParts
 from issuer.composition.tokens import TokenParts
 from issuer.directory import ChangeWatcher, Directory
@@ -31,6 +32,7 @@ class WebParts:
     changes: ChangeWatcher
     administration: Administration
     audit: AuditParts
+    readiness: Readiness
     notices: SealedTexts
     anti_forgery_key: bytes = field(repr=False)
 
@@ -43,6 +45,7 @@ def build_web(
     factors: FactorParts,
     administration: Administration,
     audit: AuditParts,
+    readiness: Readiness,
 ) -> WebParts:
     return WebParts(
         foundation.settings,
@@ -55,6 +58,7 @@ def build_web(
         tokens.changes,
         administration,
         audit,
+        readiness,
         SealedTexts(derived(foundation.hmac_key, CONSOLE_NOTICES), foundation.random),
         derived(foundation.hmac_key, ANTI_FORGERY),
     )

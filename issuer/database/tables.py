@@ -354,6 +354,7 @@ class ClientAudienceRow(SeenByDirectory, Base):
 
 class ClientSecretRow(SeenByDirectory, Base):
     __tablename__ = "client_secrets"
+    __table_args__ = (Index("ix_client_secrets_use", "last_used_at", "created_at"),)
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     client_id: Mapped[str] = mapped_column(
@@ -362,7 +363,7 @@ class ClientSecretRow(SeenByDirectory, Base):
     digest: Mapped[bytes]
     label: Mapped[str] = mapped_column(String(255))
     created_at: Mapped[datetime]
-    expires_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None] = mapped_column(index=True)
     last_used_at: Mapped[datetime | None]
     last_used_address: Mapped[str | None] = mapped_column(String(64))
 

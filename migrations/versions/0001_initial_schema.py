@@ -326,6 +326,8 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
         sa.PrimaryKeyConstraint("id", name=op.f("pk_client_secrets")),
     )
     op.create_index("ix_client_secrets_client_id", "client_secrets", ["client_id"])
+    op.create_index("ix_client_secrets_expires_at", "client_secrets", ["expires_at"])
+    op.create_index("ix_client_secrets_use", "client_secrets", ["last_used_at", "created_at"])
     op.create_table(
         "invitations",
         sa.Column("user_id", sa.String(128), nullable=False),

@@ -5,6 +5,7 @@ from issuer.web.console.views import MenuEntry
 
 PATH = "/console"
 _ENTRIES = (
+    ("Overview", "", None),
     ("Clients", "/clients", "issuer:clients:read"),
     ("Roles", "/roles", "issuer:roles:read"),
     ("Keys", "/keys", "issuer:keys:read"),
@@ -17,9 +18,9 @@ def menu(access: Access, current: str) -> tuple[MenuEntry, ...]:
     return tuple(
         MenuEntry(label, PATH + path, is_current=_is_within(current, PATH + path))
         for label, path, scope in _ENTRIES
-        if access.holds(scope)
+        if scope is None or access.holds(scope)
     )
 
 
 def _is_within(current: str, path: str) -> bool:
-    return current == path or current.startswith(f"{path}/")
+    return current == path or (path != PATH and current.startswith(f"{path}/"))

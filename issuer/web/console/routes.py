@@ -9,9 +9,9 @@ from issuer.web.console.client import OneClientEndpoint
 from issuer.web.console.clients import ClientsEndpoint
 from issuer.web.console.keys import KeysEndpoint
 from issuer.web.console.notices import Notices
+from issuer.web.console.overview import OverviewEndpoint
 from issuer.web.console.role import RoleEndpoint
 from issuer.web.console.roles import RolesEndpoint
-from issuer.web.console.start import StartEndpoint
 from issuer.web.site import PageEndpoint, Site
 
 
@@ -25,7 +25,7 @@ def console_endpoints(site: Site) -> list[PageEndpoint]:
         OneClientEndpoint(site, notices),
         ClientsEndpoint(site, notices),
         KeysEndpoint(site, notices),
+        OverviewEndpoint(site, notices),
         RoleEndpoint(site, notices),
         RolesEndpoint(site, notices),
-        StartEndpoint(site, notices),
     ]

@@ -59,13 +59,3 @@ def test_a_text_is_shown_as_text(admin: Browser, text: str):
     admin.submit(page, "/console/roles", name="reader", description=text)
     html = admin.get("/console/roles").response.text
     assert html_escape(text).replace("&#x27;", "&#39;").replace("&quot;", "&#34;") in html
-
-
-@pytest.mark.parametrize(
-    ("scope", "path"),
-    [("issuer:admin", "/console/clients"), ("issuer:audit:read", "/console/audit")],
-)
-def test_the_console_begins_with_the_first_screen_that_may_be_seen(
-    signed_in: SignedIn, scope: str, path: str
-):
-    assert signed_in(scope).get("/console").location == path

@@ -1,0 +1,118 @@
+"""`/console`: is everything well, what to look at, tokens issued and refused, latest changes."""
+
+from datetime import timedelta
+
+import httpx
+import pytest
+from sqlalchemy import update
+
+from issuer.audit import Actor
+from issuer.database.tables import AuditEventRow
+from tests.builders import Credentials, Deployment
+from tests.drivers import TokenDriver
+from tests.web.browsing import Browser
+from tests.web.console.conftest import SignedIn
+
+PATH = "/console"
+EVERYTHING = [
+    f"issuer:{name}:read" for name in ("audiences", "roles", "clients", "users", "keys", "audit")
+]
+
+
+@pytest.fixture
+def reader(signed_in: SignedIn) -> Browser:
+    return signed_in(*EVERYTHING)
+
+
+def test_a_new_issuer_is_well(reader: Browser):
+    page = reader.get(PATH)
+    assert "This server can issue tokens. well" in page.text
+    assert "ES256 keys The active key signs until 25 Dec 2026" in page.text
+    assert "Nothing, of what you may read." in page.text
+    assert "look" not in page.text.split("Things to look at")[0]
+    assert 'style="' not in page.response.text
+
+
+def test_what_is_wrong_is_said(deployment: Deployment, reader: Browser):
+    deployment.services.audit.checkpoints.make()
+    with deployment.services.database.changing() as session:
+        session.execute(update(AuditEventRow).values(seq=-AuditEventRow.seq))
+    assert "Events are missing that a checkpoint covers." in reader.get(PATH).text
+
+
+def test_secrets_that_expire_soon_or_are_unused_are_listed(
+    deployment: Deployment, signed_in: SignedIn, token_endpoint: TokenDriver
+):
+    idle, busy = deployment.client("idle"), deployment.client("busy")
+    for _ in range(4):
+        deployment.wait(timedelta(days=25))
+        token_endpoint.client_credentials(busy)
+        deployment.services.tokens.last_use.write()
+    expires_at = (deployment.clock() + timedelta(days=13, hours=1)).isoformat()
+    deployment.secret(idle, expires_at=expires_at)
+    text = signed_in("issuer:clients:read").get(PATH).text
+    assert "idle A secret expires in 13 days." in text
+    assert "idle A secret was never used, and was made 3 months ago." in text
+    assert "busy" not in text
+    deployment.wait(timedelta(days=14))
+    assert "expires" not in signed_in("issuer:clients:read", username="other").get(PATH).text
+
+
+def test_roles_with_odd_scopes_are_listed(deployment: Deployment, reader: Browser):
+    deployment.role("fine", ["agents:run", "agents:read", "invoices:approve"])
+    deployment.role("odd", ["agent:run", "agents:raed"])
+    text = reader.get(PATH).text
+    assert "odd No known AgentOS version has agent:run; did you mean agents:run?" in text
+    assert "fine" not in text.split("Latest changes")[0].split("Things to look at")[1]
+
+
+def test_users_whose_sign_in_is_locked_are_listed(deployment: Deployment, reader: Browser):
+    guard, elsewhere = deployment.services.sign_in.guard, Actor(address="203.0.113.9")
+    mallory = deployment.user("mallory")
+    for attempt in [guard.begin(mallory, "mallory", elsewhere.address) for _ in range(10)]:
+        guard.end(attempt, elsewhere, succeeded=False)
+    text = reader.get(PATH).text
+    assert "mallory Sign-in is locked after wrong passwords; it opens in 15 minutes." in text
+    deployment.wait(timedelta(minutes=15))
+    assert "Sign-in is locked" not in reader.get(PATH).text
+
+
+def test_tokens_issued_and_refused_are_shown_as_chart_and_as_table(
+    deployment: Deployment, reader: Browser, token_endpoint: TokenDriver
+):
+    client = deployment.client("ci-bot")
+    token_endpoint.client_credentials(client)
+    deployment.wait(timedelta(hours=2))
+    for _ in range(2):
+        token_endpoint.client_credentials(client)
+    token_endpoint.client_credentials(Credentials("ci-bot", "wrong"))
+    deployment.wait(timedelta(minutes=2))
+    deployment.services.audit.count_tokens()
+    page = reader.get(PATH)
+    for text in ("last 24 hours", "last 7 days"):
+        assert f"Tokens: {text} 3 issued, 1 refused" in page.text
+    assert "2026-11-25 12:00 UTC 1 0" in page.text
+    assert "2026-11-25 14:00 UTC 2 1" in page.text
+    assert "2026-11-25 00:00 UTC 3 1" in page.text
+    assert 'height="120" fill="var(--accent)"' not in page.response.text  # 2 of 3
+    assert 'height="80" fill="var(--accent)"' in page.response.text
+
+
+def test_the_latest_changes_are_listed(deployment: Deployment, reader: Browser):
+    deployment.role("newest", [])
+    assert "role.created newest" in reader.get(PATH).text.split("Latest changes")[1]
+
+
+def test_each_part_needs_the_scope_to_read_it(deployment: Deployment, signed_in: SignedIn):
+    deployment.role("odd", ["agents:raed"])
+    deployment.client("idle")
+    deployment.wait(timedelta(days=91))
+    text = signed_in("issuer:audiences:read").get(PATH).text
+    assert "This server can issue tokens." in text
+    for hidden in ("ES256", "Audit log", "Latest changes", "Tokens:", "odd", "idle"):
+        assert hidden not in text
+
+
+def test_somebody_without_scopes_of_the_issuer_is_refused(browser: Browser, alice: str):
+    browser.sign_in()
+    assert browser.get(PATH).status == httpx.codes.FORBIDDEN
