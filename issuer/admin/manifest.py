@@ -7,7 +7,6 @@ from fastapi import Depends, Header, Query, Request, Response
 
 from issuer import manifest
 from issuer.admin.access import Caller
-from issuer.admin.planning import Planned, PlanRequest, made_plan
 from issuer.admin.problems import ProblemRaised, documented
 from issuer.admin.representations import (
     IfMatch,
@@ -15,8 +14,14 @@ from issuer.admin.representations import (
 )
 from issuer.admin.routes import admin_router
 from issuer.composition import Access
+from issuer.composition.planning import (
+    MadePlan,
+    Planned,
+    PlanRequest,
+    applied_plan,
+    made_plan,
+)
 from issuer.etags import etag_of
-from issuer.manifest import PlanOutdated
 from issuer.workers import WorkerPool
 
 router = admin_router("/manifest", "manifest")
@@ -128,21 +133,12 @@ def _plan(caller: Access, source: bytes, *, prune: bool) -> Response:
 
 
 def _apply(caller: Access, source: bytes, *, prune: bool, if_match: str | None) -> Response:
-    """Reads and plans outside the transaction that changes, so that others need not wait."""
-    request = PlanRequest(caller.actor, caller.held, source, prune, to_apply=True)
-    for is_last in (False, False, True):
-        made = made_plan(caller.administration, request)
-        assert made.plan is not None
+    def check(made: MadePlan) -> None:
         if if_match is not None:
             require_tag(if_match, made.etag)
-        try:
-            with caller.administration.changing(caller.actor, caller.held) as work:
-                applied = manifest.apply(work, made.plan)
-        except PlanOutdated:
-            if is_last:
-                raise
-        else:
-            break
+
+    request = PlanRequest(caller.actor, caller.held, source, prune, to_apply=True)
+    made, applied = applied_plan(caller.administration, request, check)
     new = {"user_ids": dict(applied.user_ids), "client_secrets": dict(applied.secrets)}
     # Joined as text: the plan may have megabytes.
     body = made.body[:-1] + b"," + json.dumps(new).encode()[1:]

@@ -8,26 +8,29 @@ import os
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic import BaseModel
 
 from issuer import logs, manifest
-from issuer.admin.limits import MAX_BYTES
-from issuer.admin.problems import ProblemRaised
-from issuer.admin.refusals import problem_of
-from issuer.admin.representations import etag
 from issuer.audit import Actor
-from issuer.composition import Administration, compose
+from issuer.composition.administration import Administration
+from issuer.composition.composition import compose
 from issuer.errors import IssuerError, Unavailable
-from issuer.manifest import ManifestPlan
+from issuer.etags import etag_of
+from issuer.manifest import Applied, ManifestPlan, PlanOutdated
 from issuer.settings import Settings
 
-FILE = "manifest"  # the file name in problems
+MAX_BYTES = 1024 * 1024
 MIN_BYTES_OF_OWN_PROCESS = 32 * 1024
+_FILE = "manifest"  # the file name in problems
 _SECONDS = 120
-_IN_OWN_PROCESS = "import os; os.nice(10); from issuer.admin.planning import main; main()"
+_IN_OWN_PROCESS = "import os; os.nice(10); from issuer.composition.planning import main; main()"
+
+# Its class, arguments and members: an error with another constructor cannot be unpickled.
+_PackedError: TypeAlias = tuple[type[IssuerError], tuple[Any, ...], dict[str, Any]]
 
 
 class Planned(BaseModel):
@@ -70,11 +73,31 @@ def made_plan(administration: Administration, request: PlanRequest) -> MadePlan:
         )
     except subprocess.TimeoutExpired:
         raise Unavailable("The plan took too long.") from None
-    made, problem = pickle.loads(ended.stdout)  # noqa: S301 - our own process
-    if problem is not None:
-        raise ProblemRaised(**problem)
+    made, error = pickle.loads(ended.stdout)  # noqa: S301 - our own process
+    if error is not None:
+        raise _unpacked(*error)
     assert isinstance(made, MadePlan)
     return made
+
+
+def applied_plan(
+    administration: Administration, request: PlanRequest, check: Callable[[MadePlan], None]
+) -> tuple[MadePlan, Applied]:
+    """Plan, `check` the plan, which may raise, and apply it completely, or on any error not at all.
+
+    Reads and plans outside the transaction that changes, so that others need not wait.
+    """
+    for is_last in (False, False, True):
+        made = made_plan(administration, request)
+        check(made)
+        assert made.plan is not None
+        try:
+            with administration.changing(request.actor, request.held) as work:
+                return made, manifest.apply(work, made.plan)
+        except PlanOutdated:
+            if is_last:
+                raise
+    raise AssertionError
 
 
 def main() -> None:
@@ -88,22 +111,25 @@ def main() -> None:
 
 def _result(
     settings: Settings, request: PlanRequest
-) -> tuple[MadePlan | None, dict[str, Any] | None]:
-    """The plan, or arguments for `ProblemRaised`: not all errors can be pickled."""
+) -> tuple[MadePlan | None, _PackedError | None]:
     logs.configure(settings.log_level)
     try:
         return _made(compose(settings).administration, request), None
     except IssuerError as error:
-        problem = problem_of(error)
-    named = {"name": problem.name, "detail": problem.detail, "headers": problem.headers}
-    return None, {**named, "reason": problem.reason, **problem.members}
+        return None, (type(error), error.args, vars(error))
+
+
+def _unpacked(
+    kind: type[IssuerError], args: tuple[Any, ...], members: dict[str, Any]
+) -> IssuerError:
+    error = kind.__new__(kind, *args)
+    vars(error).update(members)
+    return error
 
 
 def _made(administration: Administration, request: PlanRequest) -> MadePlan:
-    declared = manifest.read(request.source, FILE, max_bytes=MAX_BYTES)
+    declared = manifest.read(request.source, _FILE, max_bytes=MAX_BYTES)
     with administration.reading(request.actor, request.held) as work:
         plan = manifest.plan(work, declared, prune=request.prune)
-    model = Planned(**plan.as_json())
-    return MadePlan(
-        model.model_dump_json().encode(), etag(model), plan if request.to_apply else None
-    )
+    body = Planned(**plan.as_json()).model_dump_json().encode()
+    return MadePlan(body, etag_of(b"0 " + body), plan if request.to_apply else None)
