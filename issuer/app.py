@@ -115,7 +115,7 @@ def create_app(parts: Composition) -> DirectRoutes:
     app.router.routes.extend(health_routes(parts.probes))
     paths = {**protocol_paths(settings, server.grants), **health_paths(settings)}
     _describe(app, paths, security_schemes())
-    web = web_routes(parts.web, pages, people, passwords, limits, metrics)
+    web = web_routes(parts.web, pages, people, passwords, plans, limits, metrics)
     app.router.routes.extend(web)
     app.router.routes.extend(admin_routes(base))
     _render_openapi_once(app)

@@ -26,24 +26,24 @@ class InvalidForm(IssuerError):
         self.status = status
 
 
-async def receive_body(request: Request) -> bytes:
+async def receive_body(request: Request, max_bytes: int = MAX_BYTES) -> bytes:
     """Receive the body of a form; `InvalidForm` if it is not a form or too large.
 
     `ClientDisconnect` if the client disconnects before the end.
     """
-    return await _receive(request, _FORM)
+    return await _receive(request, _FORM, max_bytes)
 
 
 async def receive_json(request: Request) -> bytes:
     """The same for a body that is JSON."""
-    return await _receive(request, _JSON)
+    return await _receive(request, _JSON, MAX_BYTES)
 
 
-async def _receive(request: Request, media_type: str) -> bytes:
+async def _receive(request: Request, media_type: str, max_bytes: int) -> bytes:
     headers: RawHeaders = request.scope["headers"]
     _require_type(values_of(headers, b"content-type"), media_type)
-    _require_size(values_of(headers, b"content-length"))
-    return await _read_body(request.receive)
+    _require_size(values_of(headers, b"content-length"), max_bytes)
+    return await _read_body(request.receive, max_bytes)
 
 
 def is_form(request: Request) -> bool:
@@ -95,25 +95,25 @@ def _is_of_type(content_type: bytes, expected: str) -> bool:
     return media_type.strip().lower() == expected and charset in {"", "charset=utf-8"}
 
 
-def _require_size(content_lengths: Sequence[bytes]) -> None:
+def _require_size(content_lengths: Sequence[bytes], max_bytes: int) -> None:
     """Refuse a body whose declared length is too large, before receiving it."""
     for declared in content_lengths:
-        if declared.isdigit() and int(declared[:20]) > MAX_BYTES:
-            raise _too_large()
+        if declared.isdigit() and int(declared[:20]) > max_bytes:
+            raise _too_large(max_bytes)
 
 
-async def _read_body(receive: Receive) -> bytes:
+async def _read_body(receive: Receive, max_bytes: int) -> bytes:
     body, is_more = bytearray(), True
     while is_more:  # not `request.stream()`, which takes several times as long
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         body += message.get("body", b"")
-        if len(body) > MAX_BYTES:
-            raise _too_large()
+        if len(body) > max_bytes:
+            raise _too_large(max_bytes)
         is_more = message.get("more_body", False)
     return bytes(body)
 
 
-def _too_large() -> InvalidForm:
-    return InvalidForm(f"The body may have {MAX_BYTES} bytes.", _TOO_LARGE)
+def _too_large(max_bytes: int) -> InvalidForm:
+    return InvalidForm(f"The body may have {max_bytes} bytes.", _TOO_LARGE)

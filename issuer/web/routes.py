@@ -48,6 +48,7 @@ def web_routes(
     pages: Pages,
     queries: WorkerPool,
     passwords: WorkerPool,
+    plans: WorkerPool,
     limits: RateLimits,
     metrics: Metrics,
 ) -> list[Route]:
@@ -60,6 +61,7 @@ def web_routes(
         AntiForgery(parts.anti_forgery_key, settings.url),
         SignInChecks(passwords, limits, audit.writer, audit.refusals, parts.clock, metrics),
         queries,
+        plans,
         metrics,
     )
     navigation = Navigation(site)

@@ -38,6 +38,7 @@ class Site:
     anti_forgery: AntiForgery
     checks: SignInChecks
     queries: WorkerPool
+    plans: WorkerPool
     metrics: Metrics
 
     @property
@@ -114,14 +115,22 @@ class PageEndpoint:
     async def __call__(self, request: Request) -> Response:
         visit = self.site.visit(request)
         if request.method == "POST":
-            form = parameters(await receive_body(request))
+            form = await self.receive(request)
             visit = replace(visit, request_id=named_request(form), next=named_page(form))
             response = await self._posted(visit, form)
         else:
-            response = await self.site.queries.run(self.show, visit)
+            response = await self.workers.run(self.show, visit)
         if visit.is_new:
             self.site.cookies.set(response, BROWSER, visit.browser)
         return response
+
+    @property
+    def workers(self) -> WorkerPool:
+        """Whose threads show the page."""
+        return self.site.queries
+
+    async def receive(self, request: Request) -> dict[str, str]:
+        return parameters(await receive_body(request))
 
     async def submit(self, visit: Visit, form: Mapping[str, str]) -> Response:
         """Do what a form that counts asks for."""

@@ -1,15 +1,17 @@
-"""The screens of the console, and the scope that each needs to be seen."""
+"""The screens of the console, and the scopes that each needs to be seen."""
 
 from issuer.composition import Access
+from issuer.manifest.resources import TYPES
 from issuer.web.console.views import MenuEntry
 
 PATH = "/console"
 _ENTRIES = (
-    ("Overview", "", None),
-    ("Clients", "/clients", "issuer:clients:read"),
-    ("Roles", "/roles", "issuer:roles:read"),
-    ("Keys", "/keys", "issuer:keys:read"),
-    ("Audit log", "/audit", "issuer:audit:read"),
+    ("Overview", "", ()),
+    ("Clients", "/clients", ("issuer:clients:read",)),
+    ("Roles", "/roles", ("issuer:roles:read",)),
+    ("Keys", "/keys", ("issuer:keys:read",)),
+    ("Audit log", "/audit", ("issuer:audit:read",)),
+    ("Configuration", "/configuration", tuple(each.read for each in TYPES.values())),
 )
 
 
@@ -17,8 +19,8 @@ def menu(access: Access, current: str) -> tuple[MenuEntry, ...]:
     """The entries that this person may open; `current` is the path of the page."""
     return tuple(
         MenuEntry(label, PATH + path, is_current=_is_within(current, PATH + path))
-        for label, path, scope in _ENTRIES
-        if scope is None or access.holds(scope)
+        for label, path, scopes in _ENTRIES
+        if all(map(access.holds, scopes))
     )
 
 

@@ -7,6 +7,10 @@ from issuer.web.console.audit import (
 )
 from issuer.web.console.client import OneClientEndpoint
 from issuer.web.console.clients import ClientsEndpoint
+from issuer.web.console.configuration import (
+    ConfigurationEndpoint,
+    ConfigurationExportEndpoint,
+)
 from issuer.web.console.keys import KeysEndpoint
 from issuer.web.console.notices import Notices
 from issuer.web.console.overview import OverviewEndpoint
@@ -24,6 +28,8 @@ def console_endpoints(site: Site) -> list[PageEndpoint]:
         AuditEventEndpoint(site, notices),
         OneClientEndpoint(site, notices),
         ClientsEndpoint(site, notices),
+        ConfigurationEndpoint(site, notices),
+        ConfigurationExportEndpoint(site, notices),
         KeysEndpoint(site, notices),
         OverviewEndpoint(site, notices),
         RoleEndpoint(site, notices),

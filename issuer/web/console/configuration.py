@@ -1,0 +1,184 @@
+"""`/console/configuration`: export it as a manifest; plan another one, and apply that plan."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from issuer import manifest
+from issuer.composition.planning import MAX_BYTES, MadePlan, PlanRequest, applied_plan, made_plan
+from issuer.errors import InUse, NotAllowed
+from issuer.http_forms import MAX_BYTES as MAX_BYTES_OF_FORM
+from issuer.http_forms import parameters, receive_body
+from issuer.manifest import Applied, InvalidManifest
+from issuer.manifest.resources import TYPES
+from issuer.web.console.endpoint import ConsoleEndpoint, Operator
+from issuer.web.console.shown_plan import ShownPlan, problems_in_words, shown_plan
+from issuer.web.console.views import ConsolePage, Typed
+from issuer.web.headers import page_headers
+from issuer.web.visit import Visit
+from issuer.workers import WorkerPool
+
+_PATH = "/console/configuration"
+_MAX_FORM = 3 * MAX_BYTES + MAX_BYTES_OF_FORM  # percent-encoded
+_BAD_REQUEST, _CONFLICT = 400, 409
+_OUTDATED = (
+    "Nothing was changed: the text or the configuration changed since the plan was made. This is"
+    " the plan now."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfigurationPage(ConsolePage):
+    TEMPLATE = "console/configuration.html"
+    title = "Configuration"
+    plan: ShownPlan | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppliedPage(ConsolePage):
+    """Secrets of new clients, which are shown this once, and ids of new users."""
+
+    TEMPLATE = "console/configuration_applied.html"
+    title = "The manifest is applied"
+    changes: int
+    secrets: Mapping[str, str] = field(repr=False)
+    user_ids: Mapping[str, str]
+
+
+class ManifestEndpoint(ConsoleEndpoint):
+    """Needs what `/admin/v1/manifest` needs: the right to read all four sections."""
+
+    def require_readable(self, operator: Operator) -> None:
+        for each in TYPES.values():
+            operator.require(each.read)
+
+
+class ConfigurationExportEndpoint(ManifestEndpoint):
+    PATH = f"{_PATH}/export"
+
+    @property
+    def workers(self) -> WorkerPool:
+        return self.site.plans
+
+    def screen(self, operator: Operator, visit: Visit) -> Response:
+        self.require_readable(operator)
+        with self.parts.administration.reading(operator.actor, operator.held) as work:
+            text = manifest.export(work)
+        headers = page_headers(has_script=False, serves_request=False)
+        headers["Content-Disposition"] = 'attachment; filename="issuer.yaml"'
+        return Response(text, media_type="application/yaml", headers=headers)
+
+
+class ConfigurationEndpoint(ManifestEndpoint):
+    """One form: its text is planned, and applied only with the ETag of the plan that was shown."""
+
+    PATH = _PATH
+
+    async def receive(self, request: Request) -> dict[str, str]:
+        """A large form only from somebody who is signed in; not parsed on the event loop."""
+        if not await self.site.queries.run(self._is_signed_in, request):
+            return await super().receive(request)
+        body = await receive_body(request, _MAX_FORM)
+        return await self.site.queries.run(parameters, body)
+
+    async def submit(self, visit: Visit, form: Mapping[str, str]) -> Response:
+        return await self.site.plans.run(self.change, visit, form)
+
+    def screen(self, operator: Operator, visit: Visit) -> Response:
+        self.require_readable(operator)
+        return self._page(operator, visit, {})
+
+    def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
+        self.require_readable(operator)
+        to_do = self._apply if form.get("do") == "apply" else self._plan
+        try:
+            return to_do(operator, visit, form)
+        except InvalidManifest as error:
+            return self._page(operator, visit, form, problems_in_words(error), status=_BAD_REQUEST)
+        except (InUse, NotAllowed) as error:
+            return self._page(operator, visit, form, str(error), status=_CONFLICT)
+
+    def _plan(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
+        made = made_plan(self.parts.administration, _request(operator, form))
+        return self._page(operator, visit, form, plan=made)
+
+    def _apply(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
+        def check(made: MadePlan) -> None:
+            if made.etag != form.get("etag"):
+                raise PlanChanged(made)
+
+        try:
+            made, applied = applied_plan(self.parts.administration, _request(operator, form), check)
+        except PlanChanged as changed:
+            return self._page(
+                operator, visit, form, error=_OUTDATED, plan=changed.made, status=_CONFLICT
+            )
+        return self._applied(operator, visit, made, applied)
+
+    def _applied(
+        self, operator: Operator, visit: Visit, made: MadePlan, applied: Applied
+    ) -> Response:
+        assert made.plan is not None
+        command = self.commands.command(
+            ("apply", "-f", "issuer.yaml"), "POST", ("manifest", "apply")
+        )
+        number = len(made.plan.steps)
+        if not applied.secrets and not applied.user_ids:
+            text = f"The manifest is applied: {number:,} {_changes(number)}."
+            return self.finished(_PATH, text, command)
+        page = AppliedPage(
+            frame=self.frame(operator, visit),
+            commands=(command,),
+            changes=number,
+            secrets=applied.secrets,
+            user_ids=applied.user_ids,
+        )
+        return self.site.pages.answer(page)
+
+    def _page(
+        self,
+        operator: Operator,
+        visit: Visit,
+        form: Mapping[str, str],
+        wrong: str = "",
+        *,
+        error: str = "",
+        plan: MadePlan | None = None,
+        status: int = 200,
+    ) -> Response:
+        page = ConfigurationPage(
+            frame=self.frame(operator, visit),
+            may_change=any(operator.holds(each.write) for each in TYPES.values()),
+            commands=(
+                self.commands.command(("export",), "GET", ("manifest",)),
+                self.commands.command(("plan", "-f", "issuer.yaml"), "POST", ("manifest", "plan")),
+            ),
+            values=Typed(form),
+            error=error,
+            errors=Typed({"source": wrong} if wrong else {}),
+            plan=shown_plan(plan) if plan else None,
+        )
+        return self.site.pages.answer(page, status)
+
+    def _is_signed_in(self, request: Request) -> bool:
+        return self.site.session(self.site.visit(request)) is not None
+
+
+class PlanChanged(Exception):
+    """The plan is another one than that which was shown."""
+
+    def __init__(self, made: MadePlan) -> None:
+        super().__init__()
+        self.made = made
+
+
+def _request(operator: Operator, form: Mapping[str, str]) -> PlanRequest:
+    source = form.get("source", "").replace("\r\n", "\n").encode()
+    prune = form.get("prune") == "yes"
+    return PlanRequest(operator.actor, operator.held, source, prune, to_apply=True)
+
+
+def _changes(number: int) -> str:
+    return "change" if number == 1 else "changes"
