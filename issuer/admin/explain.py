@@ -11,9 +11,8 @@ from issuer.admin.problems import documented
 from issuer.admin.representations import Cursor, Limit, Page, page_of
 from issuer.admin.routes import admin_router
 from issuer.catalogue import UnknownVersion, lint, scopes
-from issuer.composition import Access
 from issuer.errors import InvalidCredentials, InvalidField, TooManyRequests, Unavailable
-from issuer.explaining import PreviewRequest, Question, Subject
+from issuer.explaining import PreviewRequest, Question
 from issuer.fields import MAX_SCOPES, Fields
 from issuer.rate_limits import ClientQueues
 from issuer.workers import WorkerPool
@@ -116,7 +115,7 @@ def explain(caller: Caller, question: Question) -> Explained:
 
     The audience `ISSUER_URL` stands for this API.
     """
-    _require_read_of(caller, question)
+    caller.require_read_of(question)
     try:
         explanation = caller.administration.explainer.explain(question)
     except UnknownVersion as error:
@@ -129,20 +128,6 @@ def explain(caller: Caller, question: Question) -> Explained:
 @router.post("/preview", responses=documented("not-found", body=True))
 def preview(caller: Caller, request: PreviewRequest) -> Previewed:
     """Show the claims a token would have, without issuing one."""
-    _require_read_of(caller, request)
+    caller.require_read_of(request)
     token = caller.administration.explainer.preview(request, caller.administration.clock())
     return Previewed(claims=token.claims, bytes=token.size)
-
-
-def _require_read_of(caller: Access, subject: Subject) -> None:
-    """`Forbidden` without the right to read the user or client concerned."""
-    about_user, about_client = subject.user_id is not None, subject.client_id is not None
-    if subject.token is not None:
-        try:
-            _, about_user = caller.administration.explainer.subject_of(subject.token)
-        except InvalidCredentials as error:
-            raise InvalidField("token", error.reason) from None
-        about_client = not about_user
-    for resource, concerned in (("users", about_user), ("clients", about_client)):
-        if concerned:
-            caller.require(f"issuer:{resource}:read")

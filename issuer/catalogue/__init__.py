@@ -8,6 +8,7 @@ AgentOS answers to a request. The data is in `data/`, one file for each minor ve
 from issuer.catalogue.catalogue import NEWEST, SUPPORTED, Catalogue, UnknownVersion
 from issuer.catalogue.decision import Decision, decide
 from issuer.catalogue.entries import ScopeEntry, scopes
+from issuer.catalogue.examples import example_of
 from issuer.catalogue.findings import Code, ScopeFinding
 from issuer.catalogue.lint import lint
 from issuer.catalogue.own_api import OwnApi, counts_here
@@ -26,6 +27,7 @@ __all__ = [
     "UnknownVersion",
     "counts_here",
     "decide",
+    "example_of",
     "lint",
     "methods_at",
     "needs_of",

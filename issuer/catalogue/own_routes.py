@@ -66,6 +66,14 @@ def needs_of(method: str, path: str) -> list[tuple[str, ...]]:
     return [needs or () for needs in found]
 
 
+def first_requiring(scope: str) -> tuple[str, str] | None:
+    """The first operation of the admin API, without an id, that this scope alone allows."""
+    for route in _ADMIN_API:
+        if route.needs == (scope,) and "{" not in route.path:
+            return min(route.methods), f"/admin/v1{route.path}"
+    return None
+
+
 def methods_at(
     path: str, base_path: str, *, has_metrics: bool, has_registration: bool
 ) -> list[str]:

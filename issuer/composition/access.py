@@ -8,7 +8,8 @@ from issuer.audit import Actor
 from issuer.catalogue import counts_here
 from issuer.composition.administration import Administration
 from issuer.composition.unit_of_work import UnitOfWork
-from issuer.errors import Forbidden
+from issuer.errors import Forbidden, InvalidCredentials, InvalidField
+from issuer.explaining import Subject
 from issuer.scopes import covers
 
 
@@ -36,6 +37,19 @@ class Access:
         ):
             return
         raise Forbidden(next((each for each in alternatives[0] if not self.holds(each)), None))
+
+    def require_read_of(self, subject: Subject) -> None:
+        """`Forbidden` without the right to read the user or client that the question is about."""
+        about_user, about_client = subject.user_id is not None, subject.client_id is not None
+        if subject.token is not None:
+            try:
+                _, about_user = self.administration.explainer.subject_of(subject.token)
+            except InvalidCredentials as error:
+                raise InvalidField("token", error.reason) from None
+            about_client = not about_user
+        for resource, concerned in (("users", about_user), ("clients", about_client)):
+            if concerned:
+                self.require(f"issuer:{resource}:read")
 
     @contextmanager
     def work(self, scope: str) -> Iterator[UnitOfWork]:

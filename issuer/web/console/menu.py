@@ -9,6 +9,7 @@ _ENTRIES = (
     ("Overview", "", ()),
     ("Clients", "/clients", ("issuer:clients:read",)),
     ("Roles", "/roles", ("issuer:roles:read",)),
+    ("Explain", "/explain", ()),
     ("Keys", "/keys", ("issuer:keys:read",)),
     ("Audit log", "/audit", ("issuer:audit:read",)),
     ("Configuration", "/configuration", tuple(each.read for each in TYPES.values())),

@@ -31,13 +31,17 @@ class RolesPage(ConsolePage):
 
 
 class RolesEndpoint(ConsoleEndpoint):
-    """The list, and the form for a new role, which warns once of scopes that look odd."""
+    """The list, and the form for a new role, which warns once of scopes that look odd.
+
+    `?add=` has scopes for the form.
+    """
 
     PATH = _LIST
     READ = ROLE.read
+    PARAMETERS = ("add",)
 
     def screen(self, operator: Operator, visit: Visit) -> Response:
-        return self._page(operator, visit, {})
+        return self._page(operator, visit, {"add": visit.query.get("add", "")})
 
     def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
         operator.require(ROLE.write)

@@ -11,6 +11,7 @@ from issuer.web.console.configuration import (
     ConfigurationEndpoint,
     ConfigurationExportEndpoint,
 )
+from issuer.web.console.explain import ExplainEndpoint
 from issuer.web.console.keys import KeysEndpoint
 from issuer.web.console.notices import Notices
 from issuer.web.console.overview import OverviewEndpoint
@@ -30,6 +31,7 @@ def console_endpoints(site: Site) -> list[PageEndpoint]:
         ClientsEndpoint(site, notices),
         ConfigurationEndpoint(site, notices),
         ConfigurationExportEndpoint(site, notices),
+        ExplainEndpoint(site, notices),
         KeysEndpoint(site, notices),
         OverviewEndpoint(site, notices),
         RoleEndpoint(site, notices),

@@ -1,0 +1,149 @@
+"""`/console/explain`: may a client or a user make a request, why, and what would allow it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from issuer.audiences import AUDIENCE
+from issuer.catalogue import NEWEST, SUPPORTED, UnknownVersion
+from issuer.errors import InvalidField, NotFound
+from issuer.explaining import Explanation, Question
+from issuer.web.console.endpoint import ConsoleEndpoint, Operator
+from issuer.web.console.explain_question import FAMILIES, PARAMETERS, REQUEST, VERBS, asked, in_form
+from issuer.web.console.holders import readable
+from issuer.web.console.remedies import Remedy, allow_audience, remedies
+from issuer.web.console.views import Command, ConsolePage, Typed
+from issuer.web.visit import Visit
+
+_CHOICES = 100
+_HELD = 50
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainAnswer:
+    """The decision at `audience`. `subjects` are the ids it is about, each with its plural."""
+
+    explanation: Explanation
+    request: str
+    audience: str
+    subjects: Mapping[str, str]
+    remedies: tuple[Remedy, ...]
+    most: int = _HELD
+
+    @property
+    def is_of_user_alone(self) -> bool:
+        return [*self.subjects.values()] == ["users"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainPage(ConsolePage):
+    """`kinds` of subjects may be asked about; `remedies` are for a question without an answer."""
+
+    TEMPLATE = "console/explain.html"
+    title = "Explain"
+    kinds: tuple[str, ...]
+    audiences: tuple[str, ...]
+    answer: ExplainAnswer | None = None
+    remedies: tuple[Remedy, ...] = ()
+    families: tuple[str, ...] = FAMILIES
+    verbs: tuple[str, ...] = VERBS
+    versions: tuple[str, ...] = SUPPORTED[::-1]
+
+
+class ExplainEndpoint(ConsoleEndpoint):
+    """The whole question is in the URL; without a request it only fills in the form."""
+
+    PATH = "/console/explain"
+    PARAMETERS = PARAMETERS
+
+    def screen(self, operator: Operator, visit: Visit) -> Response:
+        values = {name: visit.query[name] for name in PARAMETERS if name in visit.query}
+        is_asked = values.get("subject", "").strip() and values.keys() & set(REQUEST)
+        if not (is_asked and readable(operator)):
+            return self._page(operator, visit, values)
+        found: tuple[Remedy, ...] = ()
+        try:
+            question = asked(operator, values)
+            operator.require_read_of(question)
+            answer = self._answer(operator, question)
+        except UnknownVersion as error:
+            errors = {"version": str(error)}
+        except (InvalidField, NotFound) as error:
+            errors = in_form(error)
+            if "audience" in errors and isinstance(error, InvalidField):
+                found = self._of_audience(values)
+        else:
+            shown = {**values, "audience": answer.audience}
+            if not values.get("id"):
+                shown |= {"method": question.method, "path": question.path}
+            command = self._command(question, answer.audience)
+            return self._page(operator, visit, shown, answer=answer, command=command)
+        return self._page(operator, visit, values, errors, found)
+
+    def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
+        return self.stale(visit, form)
+
+    def _page(
+        self,
+        operator: Operator,
+        visit: Visit,
+        values: Mapping[str, str],
+        errors: Mapping[str, str] | None = None,
+        found: tuple[Remedy, ...] = (),
+        answer: ExplainAnswer | None = None,
+        command: Command | None = None,
+    ) -> Response:
+        audiences: tuple[str, ...] = ()
+        if operator.holds(AUDIENCE.read):
+            with operator.work(AUDIENCE.read) as work:
+                audiences = tuple(each.id for each in work.audiences.page(None, _CHOICES))
+        page = ExplainPage(
+            frame=self.frame(operator, visit),
+            commands=(command,) if command else (),
+            kinds=tuple(each.kind for each in readable(operator)),
+            audiences=audiences,
+            answer=answer,
+            remedies=found,
+            values=Typed(values),
+            errors=Typed(errors or {}),
+        )
+        return self.site.pages.answer(page, 400 if errors else 200)
+
+    def _answer(self, operator: Operator, question: Question) -> ExplainAnswer:
+        explanation = self.parts.administration.explainer.explain(question)
+        directory, subjects = self.parts.directory, {}
+        client = directory.load_client(question.client_id) if question.client_id else None
+        user = directory.load_user(question.user_id) if question.user_id else None
+        if user:
+            subjects[user.id] = "users"
+        if client:
+            subjects[client.client_id] = "clients"
+        audience = directory.load_audience(
+            question.audience or next(iter(client.audiences if client else ()))
+        )
+        fixes: list[Remedy] = []
+        if not explanation.decision.allowed:
+            addition = explanation.decision.smallest_addition
+            fixes = remedies(operator, self.commands, client, user, audience, addition)
+        request = f"{question.method} {question.path}"
+        return ExplainAnswer(explanation, request, audience.id, subjects, tuple(fixes))
+
+    def _of_audience(self, values: Mapping[str, str]) -> tuple[Remedy, ...]:
+        """For a client that may have no tokens for the audience that was named."""
+        client = self.parts.directory.load_client(values.get("through") or values["subject"])
+        audience = values.get("audience", "")
+        if client is None or client.is_self_registered or not audience:
+            return ()
+        return (allow_audience(self.commands, client, audience),)
+
+    def _command(self, question: Question, audience: str) -> Command:
+        through = question.client_id if question.user_id else None
+        subject = question.user_id or question.client_id or ""
+        options = ["--client", through] if through else []
+        options += ["--agno", question.version] if question.version != NEWEST else []
+        cli = ("explain", subject, question.method, question.path, "--audience", audience)
+        body = question.model_dump(exclude_none=True, exclude_defaults=True)
+        return self.commands.command(
+            (*cli, *options), "POST", ("explain",), {**body, "audience": audience}
+        )

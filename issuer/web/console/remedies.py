@@ -1,0 +1,179 @@
+"""The smallest changes that would allow a refused request: each a sentence, a page, a command."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from issuer.clients import CLIENT
+from issuer.composition import UnitOfWork
+from issuer.directory import AudienceRecord, ClientRecord, Rights, UserRecord
+from issuer.resources import ResourceType
+from issuer.roles import ROLE, Role
+from issuer.scopes import counting_at, covers
+from issuer.users import USER
+from issuer.vocabulary import UserRights
+from issuer.web.console.commands import Commands
+from issuer.web.console.endpoint import Operator
+from issuer.web.console.views import Command
+
+_ROLES = 3
+_CHOICES = 100
+_NAME = "new-role"
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """`path` is that of the page where it is done, with its query."""
+
+    text: str
+    path: str
+    command: Command
+
+
+@dataclass(frozen=True, slots=True)
+class _Lacking:
+    """Whoever lacks `scopes`, a client or a user, with its page."""
+
+    type: ResourceType[Any, Any]
+    key: str
+    name: str
+    rights: Rights
+    scopes: tuple[str, ...]
+
+    @property
+    def path(self) -> str:
+        return f"/console/{self.type.plural}/{quote(self.key, safe='')}"
+
+
+def remedies(
+    operator: Operator,
+    commands: Commands,
+    client: ClientRecord | None,
+    user: UserRecord | None,
+    audience: AudienceRecord,
+    addition: Sequence[str],
+) -> list[Remedy]:
+    """To enable who is disabled; else a role to assign, roles to widen, or the client itself."""
+    found = [*_disabled(commands, client, user)]
+    for each in _lacking(client, user, audience, addition):
+        if operator.holds(ROLE.read):
+            with operator.work(ROLE.read) as work:
+                found += _assigned(commands, work, each, audience)
+                found += _widened(commands, work, each, audience)
+        if each.type is CLIENT:
+            found.append(_direct(commands, each))
+    return found
+
+
+def allow_audience(commands: Commands, client: ClientRecord, audience: str) -> Remedy:
+    """For a client that may not ask for tokens for it."""
+    key = client.client_id
+    command = commands.command(
+        ("client", "update", key, "--add-audience", audience),
+        "PATCH",
+        ("clients", key),
+        {"audiences": [*sorted(client.audiences), audience]},
+    )
+    path = f"/console/clients/{quote(key, safe='')}?edit=yes"
+    return Remedy(f"Allow {key} to ask for tokens for {audience}.", path, command)
+
+
+def _disabled(
+    commands: Commands, client: ClientRecord | None, user: UserRecord | None
+) -> Iterator[Remedy]:
+    for kind, key, disabled in (
+        (CLIENT, client and client.client_id, client and client.disabled),
+        (USER, user and user.id, user and user.disabled),
+    ):
+        if key and disabled:
+            path = (kind.plural, key)
+            command = commands.command(
+                (kind.kind, "update", key, "--enabled"), "PATCH", path, {"disabled": False}
+            )
+            page = f"/console/{kind.plural}/{quote(key, safe='')}"
+            yield Remedy(f"Enable the {kind.kind} {key}.", page, command)
+
+
+def _lacking(
+    client: ClientRecord | None,
+    user: UserRecord | None,
+    audience: AudienceRecord,
+    addition: Sequence[str],
+) -> Iterator[_Lacking]:
+    """Through a client, a user needs the scopes, and so does a client that limits its users."""
+    holders: list[tuple[ResourceType[Any, Any], str, str, Rights]] = []
+    if user:
+        holders.append((USER, user.id, user.username, user.rights))
+    if client and not (user and client.user_rights is UserRights.ALL):
+        holders.append((CLIENT, client.client_id, client.client_id, client.rights))
+    for kind, key, name, rights in holders:
+        held = rights.at(audience)
+        scopes = tuple(scope for scope in addition if not covers(held, scope))
+        if scopes:
+            yield _Lacking(kind, key, name, rights, scopes)
+
+
+def _assigned(
+    commands: Commands, work: UnitOfWork, lacking: _Lacking, audience: AudienceRecord
+) -> Iterator[Remedy]:
+    """The role that gives least beside what is lacking, of the first hundred; or a new one."""
+    kind, key = lacking.type, lacking.key
+    page = work.roles.page(None, _CHOICES)
+    fitting = [role for role in page if _gives(role, lacking.scopes, audience)]
+    if fitting:
+        role = min(fitting, key=lambda each: len(each.scopes)).name
+        cli = (kind.kind, "role", "assign", key, role, "--audience", audience.id)
+        path = (kind.plural, key, "roles", role)
+        query = urlencode({"audience": audience.id})
+        text = f"Assign {lacking.name} the role {role} at {audience.id}."
+        command = commands.command(cli, "PUT", path, query=query)
+        yield Remedy(text, f"{lacking.path}#roles", command)
+    elif not lacking.rights.roles_at(audience):
+        options = [part for scope in lacking.scopes for part in ("--scope", scope)]
+        body = {"name": _NAME, "scopes": list(lacking.scopes)}
+        command = commands.command(("role", "create", _NAME, *options), "POST", ("roles",), body)
+        text = f"Make a role with {_and(lacking.scopes)}, and assign it to {lacking.name}."
+        yield Remedy(
+            text, f"/console/roles?{urlencode({'add': ' '.join(lacking.scopes)})}", command
+        )
+
+
+def _gives(role: Role, scopes: Iterable[str], audience: AudienceRecord) -> bool:
+    given = counting_at(role.scopes, own_audience=audience.is_own)
+    return all(covers(given, scope) for scope in scopes)
+
+
+def _widened(
+    commands: Commands, work: UnitOfWork, lacking: _Lacking, audience: AudienceRecord
+) -> Iterator[Remedy]:
+    """Each role that it has there, if they are few."""
+    names = sorted({grant.role for grant in lacking.rights.roles_at(audience)})
+    for role in sorted(work.roles.named(names[:_ROLES]), key=lambda each: each.name):
+        options = [part for scope in lacking.scopes for part in ("--add-scope", scope)]
+        command = commands.command(
+            ("role", "update", role.name, *options),
+            "PATCH",
+            ("roles", role.name),
+            {"scopes": [*role.scopes, *lacking.scopes]},
+        )
+        text = f"Add {_and(lacking.scopes)} to the role {role.name}, for all who have it."
+        query = urlencode({"edit": "yes", "add": " ".join(lacking.scopes)})
+        yield Remedy(text, f"/console/roles/{quote(role.name, safe='')}?{query}", command)
+
+
+def _direct(commands: Commands, lacking: _Lacking) -> Remedy:
+    options = [part for scope in lacking.scopes for part in ("--add-scope", scope)]
+    scopes = [*sorted(lacking.rights.direct), *lacking.scopes]
+    command = commands.command(
+        ("client", "update", lacking.key, *options),
+        "PATCH",
+        ("clients", lacking.key),
+        {"scopes": scopes},
+    )
+    text = f"Give {_and(lacking.scopes)} to the client {lacking.key} itself."
+    return Remedy(text, f"{lacking.path}?edit=yes", command)
+
+
+def _and(scopes: Sequence[str]) -> str:
+    return " and ".join(scopes)

@@ -1,0 +1,44 @@
+"""For each scope, a request that requires exactly it."""
+
+import pytest
+
+from issuer.catalogue import decide, example_of, needs_of, scopes
+from issuer.scopes import ISSUER_SCOPES
+
+# Only together with another scope.
+_NEVER_ALONE = {"routines:write"}
+# Required by no operation of the admin API, by none alone, or by one with an id only.
+_OF_NO_LIST = {"admin", "audit:write", "clients:register", "introspect"}
+
+
+@pytest.mark.parametrize("scope", [each.scope for each in scopes()])
+def test_a_scope_has_a_request_that_requires_it(scope: str):
+    example = example_of(scope)
+    if scope in _NEVER_ALONE:
+        assert example is None
+    else:
+        assert example is not None
+        assert decide([], *example).smallest_addition == (scope,)
+
+
+@pytest.mark.parametrize("scope", ["agents:web:run", "teams:web:read", "workflows:w%2:run"])
+def test_a_scope_of_one_id_has_a_request_for_that_id(scope: str):
+    example = example_of(scope)
+    assert example is not None
+    assert decide([], *example).smallest_addition == (scope,)
+
+
+@pytest.mark.parametrize("scope", sorted(ISSUER_SCOPES))
+def test_a_scope_of_the_issuer_has_a_request_of_the_admin_api(scope: str):
+    example = example_of(scope)
+    if scope.removeprefix("issuer:") in _OF_NO_LIST:
+        assert example is None
+    else:
+        assert example is not None
+        method, path = example
+        assert (scope,) in needs_of(method, path.removeprefix("/admin/v1"))
+
+
+@pytest.mark.parametrize("text", ["reports", "own:things", "a:b:c:d", "issuer:x", ""])
+def test_a_name_that_nothing_requires_has_none(text: str):
+    assert example_of(text) is None
