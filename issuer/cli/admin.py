@@ -1,14 +1,46 @@
 """`issuer admin`."""
 
+from typing import Annotated
+
+import typer
+
 from issuer.cli import output
+from issuer.cli.administrator import USERNAME, make_administrator
 from issuer.cli.command import new_app
 from issuer.cli.init import show_admin
-from issuer.cli.opening import operator, read_settings
+from issuer.cli.opening import composed, operator, read_settings
 from issuer.cli.options import AsJson
 from issuer.setup import change_url as move_database
 from issuer.setup import recover_admin
 
-app = new_app("Recover the admin client, or change the issuer's URL.")
+app = new_app("Invite an administrator, recover the admin client, or change the issuer's URL.")
+
+
+@app.command()
+def invite(
+    user: Annotated[
+        str, typer.Argument(metavar="USER", help="The name of the user, or the id.")
+    ] = USERNAME,
+    as_json: AsJson = False,
+) -> None:
+    """Make a user an administrator of this issuer, and print a link to the first sign-in.
+
+    The user is created if missing, and gets the role administrator with the scope issuer:admin,
+    with which the console shows and changes everything. Send the link to that person alone. There
+    is no link for a user who has a password or a passkey.
+
+    Examples:
+
+      issuer admin invite
+      issuer admin invite alice
+    """
+    settings = read_settings()
+    with composed(settings) as parts, parts.administration.changing(operator()) as work:
+        made = make_administrator(work, user, settings.url)
+    sentence = f"{made.username} signs in at {settings.url}/console."
+    if made.invitation is not None:
+        sentence = made.invitation.url
+    output.say(sentence, made.as_members(), as_json=as_json)
 
 
 @app.command()

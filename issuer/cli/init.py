@@ -25,6 +25,8 @@ def init(as_json: AsJson = False) -> None:
     with output.working("Creating keys and schema"):
         initialised = initialise(settings, operator())
     show_admin(initialised, as_json=as_json)
+    if not as_json:
+        print("\nTo administer the issuer in a browser, run `issuer admin invite`.")
 
 
 def show_admin(initialised: Initialised, *, as_json: bool) -> None:

@@ -45,7 +45,7 @@ _COMMANDS = {
         "doctor": "Check settings, files, database and keys.",
         "health": "Check whether a server responds.",
         "migrate": "Upgrade the database to the newest schema.",
-        "admin": "Recover the admin client, or change the URL of the issuer.",
+        "admin": "Invite an administrator, recover the admin client, or change the URL.",
     },
 }
 

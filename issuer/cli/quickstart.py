@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import typer
 
 from issuer.cli import output
+from issuer.cli.administrator import ConsoleAdministrator, ensure_administrator
 from issuer.cli.command import new_app
 from issuer.cli.demo import Demo, demo_file, ensure_demo
 from issuer.cli.opening import composed, operator, read_settings
@@ -43,8 +44,9 @@ def quickstart(
 ) -> None:
     """Create a demo configuration, and serve it until Ctrl-C.
 
-    It creates the data directory, a demo audience, a role, a client and a user. It prints a curl
-    command that gets a token, and the lines for an AgentOS. Run again, it uses the same data.
+    It creates the data directory, a demo audience, a role, a client, a user and an administrator.
+    It prints a curl command that gets a token, the lines for an AgentOS, and where the console is.
+    Run again, it uses the same data.
 
     Examples:
 
@@ -92,6 +94,7 @@ class _DemoServer:
     url: str
     initialised: Initialised
     demo: Demo
+    administrator: ConsoleAdministrator | None
     signing_alg: SigningAlgorithm
 
     def as_members(self) -> dict[str, object]:
@@ -102,6 +105,10 @@ class _DemoServer:
             "demo": asdict(self.demo),
             "curl": self.curl(),
             "sign_in": self._endpoint("/"),
+            "console": {
+                "url": self._console,
+                "administrator": self.administrator and self.administrator.as_members(),
+            },
         }
 
     def curl(self, grant: str = "-d grant_type=client_credentials") -> str:
@@ -130,6 +137,7 @@ class _DemoServer:
             f"Sign in as {self.demo.username} in a browser, with the password"
             f" {self.demo.password}:\n  {self._endpoint('/')}"
         )
+        yield self._who_administers()
         yield "Accept it in an AgentOS, with the package that `make wheel` builds for it:"
         yield self._agent_os()
         yield (
@@ -137,6 +145,21 @@ class _DemoServer:
             " readable by you alone.\n"
             "Ctrl-C stops the server; the next quickstart uses the same data."
         )
+
+    def _who_administers(self) -> str:
+        if self.administrator is None:
+            return f"The console is at {self._console}."
+        username, invitation = self.administrator.username, self.administrator.invitation
+        if invitation is None:
+            return f"Sign in as {username} at the console:\n  {self._console}"
+        return (
+            f"The console is at {self._console}. The user {username} sets a password for it"
+            f" with this link, which works once:\n  {invitation.url}"
+        )
+
+    @property
+    def _console(self) -> str:
+        return f"{self.settings.url}/console"
 
     def _password_grant(self) -> str:
         return (
@@ -168,4 +191,7 @@ def _prepared(settings: Settings, url: str) -> _DemoServer:
         demo = ensure_demo(parts.administration, authentication, operator())
         with parts.administration.reading() as work:
             signing_alg = work.audiences.get(demo.audience).signing_alg
-    return _DemoServer(settings, url, initialised, demo, SigningAlgorithm(signing_alg or "RS256"))
+        with parts.administration.changing(operator()) as work:
+            administrator = ensure_administrator(work, settings.url)
+    alg = SigningAlgorithm(signing_alg or "RS256")
+    return _DemoServer(settings, url, initialised, demo, administrator, alg)

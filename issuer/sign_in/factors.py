@@ -12,6 +12,7 @@ from issuer.errors import AlreadyExists, InvalidField, NotAllowed, NotFound
 from issuer.fields import Fields, Label
 from issuer.resources import Transaction
 from issuer.sign_in.factors_store import FactorStore
+from issuer.sign_in.means import SignInMeans
 from issuer.sign_in.passkeys import NewPasskey, StoredPasskey
 from issuer.sign_in.recovery_codes import RecoveryCodes
 from issuer.sign_in.totp import TotpSecrets, TotpSetup
@@ -70,6 +71,10 @@ class Factors:
             if factor.id == factor_id:
                 return factor
         raise NotFound("second factor", factor_id)
+
+    def means_of(self, *user_ids: str) -> dict[str, SignInMeans]:
+        """How each of those users that exist can sign in; one query."""
+        return self._store.means_of(user_ids, self._clock())
 
     def recovery_codes_left(self, user_id: str) -> int:
         return self._store.recovery_codes_left(user_id)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, delete, func, select, update
+from sqlalchemy import CursorResult, delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from issuer.database.conflicts import insert_into
@@ -17,8 +17,10 @@ from issuer.database.tables import (
     RecoveryCodeRow,
     TotpSecretRow,
     UsedChallengeRow,
+    UserRow,
 )
 from issuer.sign_in.challenges import Challenge
+from issuer.sign_in.means import SignInMeans
 from issuer.sign_in.passkeys import StoredPasskey
 
 
@@ -44,6 +46,22 @@ class FactorStore:
         query = select(PasskeyRow).where(PasskeyRow.credential_id == credential_id)
         row = self.session.scalars(query).one_or_none()
         return _stored(row) if row else None
+
+    def means_of(self, user_ids: Sequence[str], now: datetime) -> dict[str, SignInMeans]:
+        """How each of the users can sign in."""
+        user, invitation = UserRow, InvitationRow
+        query = (
+            select(
+                user.id,
+                user.password_hash.is_not(None),
+                exists().where(TotpSecretRow.user_id == user.id),
+                exists().where(PasskeyRow.user_id == user.id),
+                invitation.expires_at,
+            )
+            .outerjoin(invitation, (invitation.user_id == user.id) & (invitation.expires_at > now))
+            .where(user.id.in_(user_ids))
+        )
+        return {row[0]: SignInMeans(*row[1:]) for row in self.session.execute(query)}
 
     def add(self, row: TotpSecretRow | PasskeyRow) -> None:
         self.session.add(row)

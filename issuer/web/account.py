@@ -86,6 +86,7 @@ class AccountEndpoint(OwnPageEndpoint):
         record = self.parts.directory.load_user(session.user_id)
         return AccountPage(
             user=user.username,
+            opens_console=self.site.opens_console(record),
             form=self.site.form(visit, "/account"),
             name=user.name,
             username=user.username,

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from starlette.responses import Response
 
+from issuer.directory import UserRecord
 from issuer.errors import InvalidField, NotAllowed
 from issuer.sign_in.invitations import Invitation
 from issuer.users import NewPassword
@@ -65,7 +66,12 @@ class InvitationEndpoint(PageEndpoint):
         user = self.parts.directory.load_user(user_id)
         if user is None:
             return self.gone()
+        visit = replace(visit, next=self.first_page(user))
         return self.beginning.after_password(visit, user, _METHODS)
+
+    def first_page(self, user: UserRecord) -> str:
+        """Where somebody begins who is new here; empty for the account."""
+        return "/console" if self.site.opens_console(user) else ""
 
     def find(self, visit: Visit) -> Invitation | None:
         with self.parts.administration.reading() as work:

@@ -226,7 +226,7 @@ class PasskeyInvitationEndpoint(InvitationEndpoint, AsksForPasskey):
         if user is None:
             return self.gone()
         _, cookie = self.beginning.begun(visit, user, passkey.methods)
-        url = self.site.to("/account").headers["location"]
+        url = self.site.to(self.first_page(user) or "/account").headers["location"]
         page = RecoveryCodesPage(codes=tuple(codes), next_url=url)
         return self.site.signed_in(self.site.pages.answer(page), cookie)
 

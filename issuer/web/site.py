@@ -9,8 +9,10 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
+from issuer.catalogue import counts_here
 from issuer.composition.web import WebParts
 from issuer.cookies import BROWSER, SESSION, Cookies
+from issuer.directory import UserRecord
 from issuer.http import see_other
 from issuer.http_forms import parameters, receive_body
 from issuer.metrics import Metrics
@@ -68,6 +70,13 @@ class Site:
     def is_fresh(self, session: SignInSession) -> bool:
         """Whether the sign-in is recent enough to change how somebody signs in."""
         return self.parts.clock() - session.authenticated_at < _FRESH_FOR
+
+    def scopes_here(self, user: UserRecord) -> frozenset[str]:
+        """The scopes that the user holds at the issuer itself."""
+        return user.rights.at(self.parts.directory.load_audience(self.parts.settings.url))
+
+    def opens_console(self, user: UserRecord | None) -> bool:
+        return user is not None and counts_here(self.scopes_here(user))
 
     def session(self, visit: Visit) -> SignInSession | None:
         cookie = self.session_cookie(visit)

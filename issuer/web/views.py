@@ -42,12 +42,16 @@ class AgentOS:
 
 @dataclass(frozen=True, kw_only=True)
 class WebPage:
-    """What every page has. `user` is the name of the person who is signed in."""
+    """What every page has. `user` is the name of the person who is signed in.
+
+    `opens_console`: the page links to the console, which this person may open.
+    """
 
     TEMPLATE: ClassVar[str]
     WIDE: ClassVar[bool] = False
     SCRIPT: ClassVar[str] = ""
     user: str = ""
+    opens_console: bool = False
 
     @property
     def title(self) -> str:

@@ -9,7 +9,7 @@ from issuer.database import Database, only_one
 from issuer.errors import InvalidCredentials
 from issuer.keys.sealing import new_master_key
 from issuer.settings import Settings
-from tests.builders import URL
+from tests.builders import PASSWORD, URL
 from tests.cli.driver import Cli, Program
 
 MALFORMED = [
@@ -62,6 +62,7 @@ def test_init_changes_nothing_that_is_there(new_cli: Cli, data_dir: Path):
     assert "client_secret: ais_" in first
     assert "ais_" not in second
     assert "`issuer admin recover`" in second
+    assert "`issuer admin invite`" in second
 
 
 def test_init_fills_an_empty_database(new_cli: Cli, database_url: str):
@@ -169,6 +170,38 @@ def test_recovering_helps_after_every_loss(cli: Cli, loss: str):
             "issuer-admin", secret, composition.clock()
         ).record
     assert (record.disabled, record.rights.direct) == (False, {"issuer:admin"})
+
+
+def test_an_administrator_is_invited_until_there_is_a_password(cli: Cli):
+    link = cli.done("admin", "invite").strip()
+    assert link.startswith(f"{URL}/invitation/aiv_")
+    invited = cli.json("admin", "invite")
+    assert invited["invitation"]["url"] != link
+    assert invited["username"] == "admin"
+    assert cli.json("user", "role", "list", "admin")["items"] == [
+        {"role": "administrator", "audience": URL}
+    ]
+    cli.done("user", "password", "admin", "--password-stdin", stdin=PASSWORD)
+    assert cli.done("admin", "invite") == f"admin signs in at {URL}/console.\n"
+    assert cli.json("admin", "invite")["invitation"] is None
+
+
+def test_a_user_who_exists_becomes_an_administrator(cli: Cli):
+    user_id = cli.json("user", "create", "alice")["id"]
+    assert cli.json("admin", "invite", "alice")["id"] == user_id
+    assert cli.json("role", "show", "administrator")["scopes"] == ["issuer:admin"]
+
+
+@pytest.mark.parametrize(
+    ("before", "sentence"),
+    [
+        ("user create alice --disabled", "The user alice is disabled. Enable it first."),
+        ("role create administrator", "The role administrator exists without issuer:admin"),
+    ],
+)
+def test_nobody_is_made_an_administrator_in_vain(cli: Cli, before: str, sentence: str):
+    cli.done(*before.split())
+    assert cli("admin", "invite", "alice").sentence.startswith(sentence)
 
 
 def contents(cli: Cli) -> dict[str, list[tuple[object, ...]]]:

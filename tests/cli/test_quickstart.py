@@ -14,13 +14,14 @@ from typing import Any
 import httpx
 import pytest
 
+from issuer.cli.administrator import ConsoleAdministrator, ensure_administrator
 from issuer.cli.demo import Demo, ensure_demo
 from issuer.composition import Composition
 from tests.agentos.releases import SERVER_RELEASES, AgnoRelease
-from tests.builders import OPERATOR
+from tests.builders import OPERATOR, PASSWORD, URL
 from tests.cli.driver import Cli, Program, running
 from tests.journeys.running_issuer import REPOSITORY, process_environment, reserved_port
-from tests.web.browsing import Browser
+from tests.web.browsing import Browser, path_of
 
 LAST_LINE = "the next quickstart uses the same data."
 AGENT_OS = Path(__file__).parents[1] / "agentos"
@@ -68,6 +69,61 @@ def test_the_demo_user_signs_in_on_the_page_that_it_names(folder: Path, port: in
             assert "Sign in" in browser.get("/").text
             assert browser.sign_in(username, password).location == "/account"
         program.stopped(signal.SIGINT)
+
+
+def test_the_administrator_begins_with_the_link_in_the_console(folder: Path, port: int):
+    with quickstart(folder, port) as program:
+        first = program.output_with(LAST_LINE)
+        program.stopped(signal.SIGINT)
+    with quickstart(folder, port) as program:
+        second = program.output_with(LAST_LINE)
+        url, username, link = told_administrator(second)
+        assert username == "admin"
+        assert link != told_administrator(first)[2]
+        with httpx.Client(base_url=url, trust_env=False) as http:
+            browser = Browser(http, url)
+            page = browser.get(path_of(link))
+            typed = {"new_password": PASSWORD, "repeated": PASSWORD}
+            accepted = browser.submit(page, path_of(link), **typed)
+            assert accepted.location == "/console"
+            assert browser.get("/console/roles").status == httpx.codes.OK
+        program.stopped(signal.SIGINT)
+    with quickstart(folder, port) as program:
+        third = program.output_with(LAST_LINE)
+        program.stopped(signal.SIGINT)
+    assert f"Sign in as admin at the console:\n  {url}/console\n" in third
+    assert "/invitation/" not in third
+
+
+def told_administrator(text: str) -> tuple[str, ...]:
+    """The address of the issuer, the user name, and the link."""
+    found = re.search(r"The console is at (\S+)/console\. The user (\S+) .*:\n  (\S+)\n", text)
+    assert found
+    return found.groups()
+
+
+def administrator(composition: Composition) -> ConsoleAdministrator | None:
+    with composition.administration.changing(OPERATOR) as work:
+        return ensure_administrator(work, URL)
+
+
+def test_a_user_who_exists_gets_no_rights(cli: Cli):
+    cli.done("user", "create", "Admin")
+    with cli.composition() as composition:
+        assert administrator(composition) is None
+    assert cli.json("user", "role", "list", "admin")["items"] == []
+
+
+@pytest.mark.parametrize("loss", ["unassign", "disable"])
+def test_an_administrator_who_is_none_any_more_gets_no_link(cli: Cli, loss: str):
+    with cli.composition() as composition:
+        assert administrator(composition)
+    if loss == "disable":
+        cli.done("user", "update", "admin", "--disabled")
+    else:
+        cli.done("user", "role", "unassign", "admin", "administrator", "--audience", URL)
+    with cli.composition() as composition:
+        assert administrator(composition) is None
 
 
 def test_it_serves_where_issuer_url_says(folder: Path, port: int):

@@ -9,7 +9,7 @@ from issuer import logs
 from issuer.sign_in import InvitationFields
 from tests.builders import URL, Deployment
 from tests.sign_in.people import People
-from tests.web.browsing import Browser, PageSeen
+from tests.web.browsing import Browser, PageSeen, path_of
 
 NEW = "a password that bob has chosen"
 
@@ -35,6 +35,21 @@ def test_an_invited_user_sets_a_password_and_is_signed_in(browser: Browser, link
     assert "Welcome, Bob <b>" in page.text
     assert browser.follow(accept(browser, link)).status == httpx.codes.OK
     assert Browser(browser._http).sign_in("bob", NEW).location == "/account"
+
+
+def test_somebody_with_rights_at_the_issuer_begins_in_the_console(
+    deployment: Deployment, browser: Browser, people: People
+):
+    deployment.role("auditor", ["issuer:audit:read"])
+    for username in ("carol", "dave"):
+        user_id = deployment.user(username, ["auditor"], password=None)
+        with deployment.changing() as work:
+            url = work.invitations.create(user_id, InvitationFields()).url
+        if username == "dave":
+            people.app_of(user_id)
+            assert accept(browser, path_of(url)).location.endswith("?next=%2Fconsole")
+        else:
+            assert accept(browser, path_of(url)).location == "/console"
 
 
 def test_it_works_once(browser: Browser, link: str):

@@ -98,14 +98,13 @@ class ConsoleEndpoint(OwnPageEndpoint):
 
     def _operator(self, session: SignInSession, visit: Visit) -> Operator:
         """`Forbidden` for somebody who may not see this screen."""
-        directory, settings = self.parts.directory, self.parts.settings
-        user = directory.load_user(session.user_id)
+        user = self.parts.directory.load_user(session.user_id)
         if user is None or user.disabled:
             raise Forbidden(self.READ)
         operator = Operator(
             self.parts.administration,
             visit.actor.known_as(user.id),
-            user.rights.at(directory.load_audience(settings.url)),
+            self.site.scopes_here(user),
             session,
             user.username,
         )

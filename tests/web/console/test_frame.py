@@ -38,6 +38,17 @@ def test_who_may_only_read_sees_no_form_and_cannot_send_one(
     assert "mine" not in browser.get("/console/roles").text
 
 
+@pytest.mark.parametrize("path", ["/", "/account"])
+def test_only_those_who_may_open_the_console_see_a_link_to_it(
+    signed_in: SignedIn, browser: Browser, alice: str, path: str
+):
+    browser.sign_in()
+    assert 'href="/console"' not in browser.get(path).response.text
+    assert 'href="/console"' in signed_in("issuer:audit:read").get(path).response.text
+    only_registers = signed_in("issuer:clients:register", username="registrar")
+    assert 'href="/console"' not in only_registers.get(path).response.text
+
+
 def test_the_menu_has_only_what_may_be_seen(signed_in: SignedIn):
     text = signed_in("issuer:roles:read").get("/console/roles").text
     assert "Roles" in text
