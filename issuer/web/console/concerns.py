@@ -91,7 +91,7 @@ def _users(operator: Operator, parts: WebParts) -> Iterator[Concern]:
         user = parts.directory.load_user(user_id)
         if until is not None and user is not None:
             text = f"Sign-in is locked after wrong passwords; it opens {ago(until, parts.clock())}."
-            yield Concern(user.username, f"/console/users/{segment(user_id)}", text)
+            yield Concern(user.username, f"/console/audit?target={segment(user_id)}", text)
 
 
 def _locked_user(event: AuditEvent) -> str | None:
