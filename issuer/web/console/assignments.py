@@ -11,13 +11,13 @@ from issuer.composition import UnitOfWork
 from issuer.directory import Rights
 from issuer.errors import InvalidField, NotFound
 from issuer.resources import ResourceType
-from issuer.roles import ROLE, Assignment
+from issuer.roles import Assignment
 from issuer.scopes import covers
+from issuer.web.console.choices import some_audiences, some_roles
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator
 from issuer.web.console.views import Command, ConfirmationPage
 from issuer.web.visit import Visit
 
-_CHOICES = 100
 _SHOWN = 100
 _NAMED = 10
 
@@ -49,14 +49,11 @@ def assignments_section(
     operator: Operator, work: UnitOfWork, key: str, audiences: tuple[str, ...] = ()
 ) -> AssignmentsSection:
     """The section about the principal `key`; without `audiences`, some are read."""
-    roles: tuple[str, ...] = ()
-    if operator.holds(ROLE.read):
-        roles = tuple(role.name for role in work.roles.page(None, _CHOICES))
-    if not audiences and operator.holds("issuer:audiences:read"):
-        audiences = tuple(each.id for each in work.audiences.page(None, _CHOICES))
+    audiences = audiences[:_SHOWN] or some_audiences(operator, work)
     assigned = tuple(work.assignments.of(key))
     more = max(0, len(assigned) - _SHOWN)
-    return AssignmentsSection(assigned[:_SHOWN], more, roles, audiences[:_CHOICES])
+    roles = some_roles(operator, work)
+    return AssignmentsSection(assigned[:_SHOWN], more, roles, audiences)
 
 
 def change_assignment(

@@ -9,8 +9,9 @@ from starlette.responses import Response
 
 from issuer.clients import CLIENT, Client, ClientFields
 from issuer.errors import AlreadyExists, InvalidField, NotFound
-from issuer.roles import ROLE, Assignment
+from issuer.roles import Assignment
 from issuer.web.console.assignments import assignment_command
+from issuer.web.console.choices import some_audiences, some_roles
 from issuer.web.console.client_form import KINDS, client_options, new_client
 from issuer.web.console.credentials import credentials_page
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator
@@ -20,7 +21,6 @@ from issuer.web.console.views import Command, ConsolePage, Listing, Typed
 from issuer.web.visit import Visit
 
 LIST = "/console/clients"
-_CHOICES = 100
 _NAMED = 10
 
 
@@ -116,13 +116,8 @@ class ClientsEndpoint(ConsoleEndpoint):
         errors: Mapping[str, str] | None = None,
         status: int = 200,
     ) -> Response:
-        audiences: tuple[str, ...] = ()
-        roles: tuple[str, ...] = ()
         with operator.work(CLIENT.read) as work:
-            if operator.holds("issuer:audiences:read"):
-                audiences = tuple(each.id for each in work.audiences.page(None, _CHOICES))
-            if operator.holds(ROLE.read):
-                roles = tuple(each.name for each in work.roles.page(None, _CHOICES))
+            audiences, roles = some_audiences(operator, work), some_roles(operator, work)
         kind = form.get("kind", "")
         page = NewClientPage(
             frame=self.frame(operator, visit),

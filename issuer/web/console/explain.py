@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from issuer.audiences import AUDIENCE
 from issuer.catalogue import NEWEST, SUPPORTED, UnknownVersion
 from issuer.errors import InvalidField, NotFound
 from issuer.explaining import Explanation, Question
+from issuer.web.console.choices import some_audiences
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator
 from issuer.web.console.explain_question import FAMILIES, PARAMETERS, REQUEST, VERBS, asked, in_form
 from issuer.web.console.holders import readable
@@ -16,7 +16,6 @@ from issuer.web.console.remedies import Remedy, allow_audience, remedies
 from issuer.web.console.views import Command, ConsolePage, Typed
 from issuer.web.visit import Visit
 
-_CHOICES = 100
 _HELD = 50
 
 
@@ -94,10 +93,8 @@ class ExplainEndpoint(ConsoleEndpoint):
         answer: ExplainAnswer | None = None,
         command: Command | None = None,
     ) -> Response:
-        audiences: tuple[str, ...] = ()
-        if operator.holds(AUDIENCE.read):
-            with operator.work(AUDIENCE.read) as work:
-                audiences = tuple(each.id for each in work.audiences.page(None, _CHOICES))
+        with operator.administration.reading(operator.actor, operator.held) as work:
+            audiences = some_audiences(operator, work)
         page = ExplainPage(
             frame=self.frame(operator, visit),
             commands=(command,) if command else (),

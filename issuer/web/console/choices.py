@@ -1,0 +1,22 @@
+"""Some roles and audiences to choose from in a form; others can be typed."""
+
+from issuer.audiences import AUDIENCE
+from issuer.composition import UnitOfWork
+from issuer.roles import ROLE
+from issuer.web.console.endpoint import Operator
+
+_SHOWN = 100
+
+
+def some_roles(operator: Operator, work: UnitOfWork) -> tuple[str, ...]:
+    """None for who may not read roles."""
+    if not operator.holds(ROLE.read):
+        return ()
+    return tuple(each.name for each in work.roles.page(None, _SHOWN))
+
+
+def some_audiences(operator: Operator, work: UnitOfWork) -> tuple[str, ...]:
+    """None for who may not read audiences."""
+    if not operator.holds(AUDIENCE.read):
+        return ()
+    return tuple(each.id for each in work.audiences.page(None, _SHOWN))
