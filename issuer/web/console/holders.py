@@ -13,9 +13,8 @@ from issuer.resources import ResourceType
 from issuer.roles import Assignment
 from issuer.users import USER
 from issuer.web.console.endpoint import Operator
-from issuer.web.console.listing import PAGE
+from issuer.web.console.listing import MOST_COUNTED, PAGE, counted
 
-MOST_COUNTED = 10_000
 _PLACES = 5
 
 
@@ -54,7 +53,7 @@ def holders(operator: Operator, work: UnitOfWork, role: str, after: str, url: st
     items = [each for kind in kinds for each in _of_kind(work, kind, role, shown)]
     return Holders(
         tuple(sorted(items, key=lambda each: fold_id(each.id))),
-        f"{number:,}{'+' if number == MOST_COUNTED else ''}",
+        counted(number),
         tuple(each.plural for each in (CLIENT, USER) if each not in kinds),
         f"{url}?{urlencode({'after': shown[-1]})}" if len(ids) > PAGE else "",
         url if after else "",

@@ -10,7 +10,7 @@ from issuer.web.console.views import Listing
 from issuer.web.visit import Visit
 
 PAGE = 50
-_MOST_COUNTED = 10_000
+MOST_COUNTED = 10_000
 _MAX_CHARACTERS = 255
 
 
@@ -36,9 +36,10 @@ def listing(
         next_url = f"{url}?{urlencode({**order, 'after': last})}"
     if after:
         first_url = f"{url}?{urlencode(order)}".rstrip("?")
-    count = _counted(collection.count(_MOST_COUNTED))
+    count = counted(collection.count(MOST_COUNTED))
     return Listing(tuple(items[:PAGE]), count, "", next_url, first_url)
 
 
-def _counted(number: int) -> str:
-    return f"{number:,}{'+' if number == _MOST_COUNTED else ''}"
+def counted(number: int, total: int | None = None) -> str:
+    """In words: with a plus if `total`, by default `number` itself, was not counted to its end."""
+    return f"{number:,}{'+' if (total or number) == MOST_COUNTED else ''}"

@@ -9,7 +9,8 @@ from issuer.errors import Forbidden, InUse
 from issuer.roles import ROLE, Role
 from issuer.scopes import ISSUER_ADMIN, parse
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator
-from issuer.web.console.holders import MOST_COUNTED, Holders, holders
+from issuer.web.console.holders import Holders, holders
+from issuer.web.console.listing import MOST_COUNTED
 from issuer.web.console.recent_events import RecentEvents, recent_events
 from issuer.web.console.role_edit import RoleChange, apply, edit, review
 from issuer.web.console.scope_texts import ScopeInWords, in_words, one_a_line

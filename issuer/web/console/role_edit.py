@@ -12,7 +12,8 @@ from issuer.manifest.role_effect import role_effect
 from issuer.roles import ROLE, Role, RoleFields
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator
 from issuer.web.console.field_errors import field_errors
-from issuer.web.console.holders import MOST_COUNTED, readable
+from issuer.web.console.holders import readable
+from issuer.web.console.listing import MOST_COUNTED, counted
 from issuer.web.console.roles import read_role
 from issuer.web.console.scope_texts import findings, known_scopes, one_a_line
 from issuer.web.console.views import Command, ConsolePage, Typed
@@ -119,7 +120,7 @@ def review(change: RoleChange) -> Response:
         shifts=effect.shifts,
         considered=considered,
         unaffected=considered - len({each.principal for each in effect.shifts}),
-        more=f"{more:,}{'+' if total == MOST_COUNTED else ''}" if more else "",
+        more=counted(more, total) if more else "",
         unseen=tuple(f"{kind}s" for kind in ("client", "user") if kind not in seen),
     )
     return change.endpoint.site.pages.answer(page)
