@@ -14,11 +14,11 @@ from issuer.escaping import escaped
 from issuer.web.console.audit_filters import AuditFilters
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator
 from issuer.web.console.listing import PAGE
+from issuer.web.console.recent_events import READ
 from issuer.web.console.views import ConsolePage, Listing
 from issuer.web.headers import page_headers
 from issuer.web.visit import Visit
 
-READ = "issuer:audit:read"
 _LIST = "/console/audit"
 _NEIGHBOURS = 3  # on each side
 _EXPORTED, _AT_ONCE = 10_000, 1_000

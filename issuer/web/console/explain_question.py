@@ -11,6 +11,7 @@ from issuer.errors import InvalidField, NotFound
 from issuer.explaining import Question
 from issuer.users import USER
 from issuer.web.console.endpoint import Operator
+from issuer.web.console.holders import readable
 
 REQUEST = ("method", "path", "family", "id", "verb", "scope")
 PARAMETERS = ("subject", "through", "audience", "version", *REQUEST)
@@ -63,7 +64,7 @@ def _request(values: Mapping[str, str]) -> tuple[str, str]:
 def _subject(operator: Operator, values: Mapping[str, str]) -> dict[str, Any]:
     """A client comes before a user of that name, unless the user is asked about through one."""
     name, through = values["subject"].strip(), values.get("through", "").strip()
-    kinds = [each for each in (CLIENT, USER) if operator.holds(each.read)]
+    kinds = readable(operator)
     with operator.administration.reading(operator.actor, operator.held) as work:
         if CLIENT in kinds and not through and work.clients.exists(name):
             return {"client_id": name}

@@ -11,6 +11,7 @@ from issuer.audit import AuditEvent, TokenCounts
 from issuer.errors import IssuerError
 from issuer.keys.described import all_described
 from issuer.keys.signing_key import KeyState
+from issuer.web.console import keys, recent_events
 from issuer.web.console.concerns import Concern, concerns
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator
 from issuer.web.console.menu import PATH
@@ -18,7 +19,6 @@ from issuer.web.console.token_chart import HEIGHT, TokenChart, first_step, token
 from issuer.web.console.views import ConsolePage
 from issuer.web.visit import Visit
 
-_READ_KEYS, _READ_AUDIT = "issuer:keys:read", "issuer:audit:read"
 _CHANGES, _LOOKED_AT = 10, 200
 _NO_CHANGES = ("session.", "sign_in.")
 _HOUR, _HOURS = timedelta(hours=1), 24
@@ -52,7 +52,7 @@ class OverviewEndpoint(ConsoleEndpoint):
     PATH = PATH
 
     def screen(self, operator: Operator, visit: Visit) -> Response:
-        reads_audit = operator.holds(_READ_AUDIT)
+        reads_audit = operator.holds(recent_events.READ)
         page = OverviewPage(
             frame=self.frame(operator, visit),
             commands=(self.commands.command(("doctor",)),),
@@ -65,9 +65,9 @@ class OverviewEndpoint(ConsoleEndpoint):
 
     def _status(self, operator: Operator) -> Iterator[StatusLine]:
         yield self._readiness()
-        if operator.holds(_READ_KEYS):
+        if operator.holds(keys.READ):
             yield from self._keys()
-        if operator.holds(_READ_AUDIT):
+        if operator.holds(recent_events.READ):
             yield self._audit()
 
     def _readiness(self) -> StatusLine:
@@ -85,9 +85,9 @@ class OverviewEndpoint(ConsoleEndpoint):
         )
 
     def _keys(self) -> Iterator[StatusLine]:
-        keys = all_described(self.parts.administration.keyring.keys, self.parts.clock())
+        described = all_described(self.parts.administration.keyring.keys, self.parts.clock())
         for alg in self.parts.settings.signing_algorithms:
-            states = {key.state: key for key in keys if key.alg == alg}
+            states = {key.state: key for key in described if key.alg == alg}
             active = states.get(KeyState.ACTIVE)
             is_well = active is not None and KeyState.ANNOUNCED in states
             text = f"The active key {active.summary}." if active else "There is no active key."
@@ -113,7 +113,7 @@ class OverviewEndpoint(ConsoleEndpoint):
         )
 
     def _changes(self, operator: Operator) -> tuple[AuditEvent, ...]:
-        with operator.work(_READ_AUDIT) as work:
+        with operator.work(recent_events.READ) as work:
             events = work.audit_log.changes(_LOOKED_AT)
         changes = (each for each in events if not each.action.startswith(_NO_CHANGES))
         return tuple(islice(changes, _CHANGES))

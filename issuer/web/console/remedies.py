@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from issuer.clients import CLIENT
 from issuer.composition import UnitOfWork
@@ -16,6 +16,7 @@ from issuer.vocabulary import UserRights
 from issuer.web.console.commands import Commands
 from issuer.web.console.endpoint import Operator
 from issuer.web.console.views import Command
+from issuer.web.words import segment
 
 _ROLES = 3
 _CHOICES = 100
@@ -43,7 +44,7 @@ class _Lacking:
 
     @property
     def path(self) -> str:
-        return f"/console/{self.type.plural}/{quote(self.key, safe='')}"
+        return f"/console/{self.type.plural}/{segment(self.key)}"
 
 
 def remedies(
@@ -75,7 +76,7 @@ def allow_audience(commands: Commands, client: ClientRecord, audience: str) -> R
         ("clients", key),
         {"audiences": [*sorted(client.audiences), audience]},
     )
-    path = f"/console/clients/{quote(key, safe='')}?edit=yes"
+    path = f"/console/clients/{segment(key)}?edit=yes"
     return Remedy(f"Allow {key} to ask for tokens for {audience}.", path, command)
 
 
@@ -91,7 +92,7 @@ def _disabled(
             command = commands.command(
                 (kind.kind, "update", key, "--enabled"), "PATCH", path, {"disabled": False}
             )
-            page = f"/console/{kind.plural}/{quote(key, safe='')}"
+            page = f"/console/{kind.plural}/{segment(key)}"
             yield Remedy(f"Enable the {kind.kind} {key}.", page, command)
 
 
@@ -159,7 +160,7 @@ def _widened(
         )
         text = f"Add {_and(lacking.scopes)} to the role {role.name}, for all who have it."
         query = urlencode({"edit": "yes", "add": " ".join(lacking.scopes)})
-        yield Remedy(text, f"/console/roles/{quote(role.name, safe='')}?{query}", command)
+        yield Remedy(text, f"/console/roles/{segment(role.name)}?{query}", command)
 
 
 def _direct(commands: Commands, lacking: _Lacking) -> Remedy:
