@@ -26,6 +26,7 @@ class AuditParts:
     writer: AuditWriter
     refusals: GatheredRefusals
     checkpoints: Checkpoints
+    token_counts: TokenCounts
 
     def make_checkpoint(self) -> None:
         """Make a checkpoint, unless another process has just made one."""
@@ -37,10 +38,6 @@ class AuditParts:
         if (keep := self.foundation.settings.audit_keep) is not None:
             audited = (self.foundation.chain_key, self.foundation.trails, self.checkpoints)
             Retention(self.foundation.database, self.foundation.clock, *audited, keep).prune()
-
-    def count_tokens(self) -> None:
-        """Count the events about tokens that are new since the last count."""
-        TokenCounts(self.foundation.database, self.foundation.clock).count()
 
     def verify(self, kept: Sequence[str] = ()) -> Verification:
         """Whether every audit event, and each checkpoint `kept` elsewhere, is as it was written."""
@@ -63,6 +60,7 @@ def build_audit(foundation: Foundation, keyring: Keyring) -> AuditParts:
             chain_key,
             partial(_signed_checkpoint, foundation, keyring),
         ),
+        TokenCounts(database, foundation.clock),
     )
 
 

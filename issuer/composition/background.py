@@ -109,7 +109,7 @@ def build_background(
             ),
             Periodic("used-challenges", DELETE_EXPIRED_EVERY, factors.delete_expired),
             Periodic("sign-in-attempts", CLEAR_EVERY, sign_in.guard.clear_up),
-            Periodic("token-counts", COUNT_EVERY, audit.count_tokens),
+            Periodic("token-counts", COUNT_EVERY, audit.token_counts.count),
             Periodic("audit-retention", _PRUNE_EVERY, audit.prune),
             Periodic(
                 "unused-clients", _PRUNE_EVERY, partial(delete_unused_clients, administration)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import update
 
-from issuer.audit import TokenCounts, counts_store
+from issuer.audit import counts_store
 from issuer.composition import Composition
 from issuer.database.tables import AuditEventRow
 from tests.builders import Credentials, Deployment
@@ -22,8 +22,8 @@ def client(deployment: Deployment) -> Credentials:
 
 def counted(deployment: Deployment) -> dict[tuple[datetime, str], int]:
     parts = deployment.services
-    parts.audit.count_tokens()
-    counts = TokenCounts(parts.database, parts.clock).since(HOUR - timedelta(days=30))
+    parts.audit.token_counts.count()
+    counts = parts.audit.token_counts.since(HOUR - timedelta(days=30))
     return {(each.hour, each.action): each.count for each in counts}
 
 

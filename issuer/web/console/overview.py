@@ -7,7 +7,7 @@ from itertools import islice
 
 from starlette.responses import Response
 
-from issuer.audit import AuditEvent, TokenCounts
+from issuer.audit import AuditEvent
 from issuer.errors import IssuerError
 from issuer.keys.described import all_described
 from issuer.keys.signing_key import KeyState
@@ -104,9 +104,7 @@ class OverviewEndpoint(ConsoleEndpoint):
 
     def _charts(self) -> tuple[TokenChart, ...]:
         now = self.parts.clock()
-        counts = TokenCounts(self.parts.audit.foundation.database, self.parts.clock).since(
-            first_step(now, _DAY, _DAYS)
-        )
+        counts = self.parts.audit.token_counts.since(first_step(now, _DAY, _DAYS))
         return (
             token_chart("Last 24 hours", counts, now, _HOUR, _HOURS),
             token_chart("Last 7 days", counts, now, _DAY, _DAYS),

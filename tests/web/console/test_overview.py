@@ -87,7 +87,7 @@ def test_tokens_issued_and_refused_are_shown_as_chart_and_as_table(
         token_endpoint.client_credentials(client)
     token_endpoint.client_credentials(Credentials("ci-bot", "wrong"))
     deployment.wait(timedelta(minutes=2))
-    deployment.services.audit.count_tokens()
+    deployment.services.audit.token_counts.count()
     page = reader.get(PATH)
     for text in ("last 24 hours", "last 7 days"):
         assert f"Tokens: {text} 3 issued, 1 refused" in page.text
