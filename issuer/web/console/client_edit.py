@@ -13,15 +13,12 @@ from issuer.scopes import counting_at, covers
 from issuer.vocabulary import GrantType, RegisteredBy, UserRights
 from issuer.web.console.client_action import ClientAction
 from issuer.web.console.client_form import as_typed, client_options, edited_client
+from issuer.web.console.conflicts import differing, meanwhile
 from issuer.web.console.field_errors import field_errors
 from issuer.web.console.views import Command, ConsolePage, Typed
 
 _NAMED = 10
 _BAD_REQUEST, _CONFLICT = 400, 409
-_MEANWHILE = (
-    "Somebody changed the client meanwhile, and nothing was saved. Below each field that differs is"
-    " what it is now. Saving again replaces that."
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +52,7 @@ def edit_page(
         values=Typed(values),
         errors=Typed(errors or {}),
         present=Typed(present or {}),
-        error=_MEANWHILE if present is not None else "",
+        error=meanwhile("client") if present is not None else "",
     )
     return action.endpoint.site.pages.answer(page, status)
 
@@ -84,12 +81,8 @@ def _conflict(action: ClientAction) -> Response:
     """Both versions: what was typed, and beside it what the client is now."""
     now = as_typed(action.client)
     names = {*now, *action.form} - {"do", "form", "version", "confirmed"}
-    differing = {
-        name: now.get(name, "") or "empty"
-        for name in names
-        if now.get(name, "").split() != action.form.get(name, "").split()
-    }
-    return edit_page(action, action.form, status=_CONFLICT, present=differing)
+    present = differing(now, action.form, names)
+    return edit_page(action, action.form, status=_CONFLICT, present=present)
 
 
 def _asked(action: ClientAction, fields: ClientFields, effects: list[str]) -> Response:

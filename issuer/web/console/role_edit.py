@@ -10,6 +10,7 @@ from issuer.errors import InvalidField
 from issuer.manifest.changes import Shift
 from issuer.manifest.role_effect import role_effect
 from issuer.roles import ROLE, Role, RoleFields
+from issuer.web.console.conflicts import differing, meanwhile
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator
 from issuer.web.console.field_errors import field_errors
 from issuer.web.console.holders import readable
@@ -21,10 +22,6 @@ from issuer.web.visit import Visit
 
 _CONSIDERED = 50  # principals
 _BAD_REQUEST, _CONFLICT = 400, 409
-_MEANWHILE = (
-    "Somebody changed the role meanwhile, and nothing was saved. Below each field that differs is"
-    " what it is now. Saving again replaces that."
-)
 
 
 @dataclass(frozen=True)
@@ -89,7 +86,7 @@ def edit(
         values=Typed(values),
         errors=Typed(errors or {}),
         present=Typed(present or {}),
-        error=_MEANWHILE if present is not None else "",
+        error=meanwhile("role") if present is not None else "",
     )
     return change.endpoint.site.pages.answer(page, status)
 
@@ -149,13 +146,8 @@ def _conflict(change: RoleChange) -> Response:
     """Both versions: what was typed, and below it what the role is now."""
     role = change.role
     now = {"description": role.description, "scopes": one_a_line(role.scopes)}
-    differing = {
-        name: text or "empty"
-        for name, text in now.items()
-        if text.split() != change.form.get(name, "").split()
-    }
     typed = {**change.form, "version": str(role.version)}
-    return edit(change, typed, status=_CONFLICT, present=differing)
+    return edit(change, typed, status=_CONFLICT, present=differing(now, typed, now))
 
 
 def _typed(fields: RoleFields, role: Role) -> dict[str, str]:
