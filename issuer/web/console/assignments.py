@@ -15,7 +15,7 @@ from issuer.roles import Assignment
 from issuer.scopes import covers
 from issuer.web.console.choices import some_audiences, some_roles
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator
-from issuer.web.console.views import Command, ConfirmationPage
+from issuer.web.console.views import Command
 from issuer.web.visit import Visit
 
 _SHOWN = 100
@@ -72,8 +72,7 @@ def change_assignment(
     if form.get("confirmed") != "yes":
         with operator.work(principal.type.read) as work:
             scopes = _scopes_of(work, assignment)
-        page = _question(endpoint, operator, visit, principal, assignment, scopes, do)
-        return endpoint.site.pages.answer(page)
+        return _question(endpoint, operator, visit, principal, assignment, scopes, do)
     with operator.work(principal.type.write) as work:
         if do == "assign":
             work.assignments.assign(principal.key, assignment)
@@ -114,7 +113,7 @@ def _question(
     assignment: Assignment,
     scopes: list[str],
     do: str,
-) -> ConfirmationPage:
+) -> Response:
     others = _held_besides(principal.rights, assignment, assigned=do == "unassign")
     difference = [scope for scope in sorted(scopes) if not covers(others, scope)]
     named = ", ".join(difference[:_NAMED])
@@ -130,13 +129,15 @@ def _question(
         why += " Tokens issued before keep what they have until they expire or are revoked."
     fields = {"do": do, "role": assignment.role}
     fields |= {"audience": assignment.audience} if assignment.audience else {"everywhere": "yes"}
-    return ConfirmationPage(
-        frame=endpoint.frame(operator, visit),
-        commands=(assignment_command(endpoint, principal.type, principal.key, assignment, do),),
-        what=what,
-        why=why,
-        button=do.capitalize(),
-        fields=fields,
+    command = assignment_command(endpoint, principal.type, principal.key, assignment, do)
+    return endpoint.ask(
+        operator,
+        visit,
+        what,
+        why,
+        do.capitalize(),
+        fields,
+        commands=(command,),
         is_dangerous=do == "unassign",
     )
 

@@ -8,10 +8,8 @@ from starlette.responses import Response
 from issuer.clients import CLIENT, Client
 from issuer.web.console.credentials import credentials_page
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator
-from issuer.web.console.views import Command, ConfirmationPage, Typed
+from issuer.web.console.views import Command
 from issuer.web.visit import Visit
-
-_BAD_REQUEST = 400
 
 
 @dataclass(frozen=True)
@@ -57,18 +55,18 @@ class ClientAction:
     ) -> Response:
         """The page that asks; with `typed` again if something else was typed."""
         is_wrong = self.is_confirmed and bool(typed)
-        page = ConfirmationPage(
-            frame=self.endpoint.frame(self.operator, self.visit),
+        return self.endpoint.ask(
+            self.operator,
+            self.visit,
+            what,
+            why,
+            button,
+            {"do": self.form["do"], **(fields or {})},
             commands=(command,),
-            what=what,
-            why=why,
-            button=button,
-            fields={"do": self.form["do"], **(fields or {})},
             typed=typed,
-            errors=Typed({"typed": f"This is not {typed}."} if is_wrong else {}),
+            error=f"This is not {typed}." if is_wrong else "",
             is_dangerous=is_dangerous,
         )
-        return self.endpoint.site.pages.answer(page, _BAD_REQUEST if is_wrong else 200)
 
     def finished(self, sentence: str, command: Command) -> Response:
         return self.endpoint.finished(self.endpoint.path(self.visit), sentence, command)

@@ -1,6 +1,6 @@
 """The frame of every screen: who looks, with which rights, and what they may not see."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 from urllib.parse import quote
@@ -15,11 +15,13 @@ from issuer.web.account import OwnPageEndpoint
 from issuer.web.console.commands import Commands
 from issuer.web.console.menu import PATH, menu
 from issuer.web.console.notices import Notices
-from issuer.web.console.views import Command, Frame, Notice
+from issuer.web.console.views import Command, ConfirmationPage, Frame, Notice, Typed
 from issuer.web.site import Site
 from issuer.web.views import ProblemPage
 from issuer.web.visit import Visit
 
+_OK = 200
+_BAD_REQUEST = 400
 _FORBIDDEN = 403
 _NOT_FOUND = 404
 _CONFLICT = 409
@@ -95,6 +97,34 @@ class ConsoleEndpoint(OwnPageEndpoint):
     ) -> Response:
         """To the page at `path`, which says what was done."""
         return self.notices.keep(self.site.to(path, **query), Notice(text, command))
+
+    def ask(
+        self,
+        operator: Operator,
+        visit: Visit,
+        what: str,
+        why: str,
+        button: str,
+        fields: Mapping[str, str],
+        *,
+        commands: Sequence[Command] = (),
+        typed: str = "",
+        error: str = "",
+        is_dangerous: bool = True,
+    ) -> Response:
+        """The page that asks before it is done; with `error` again, if something else was typed."""
+        page = ConfirmationPage(
+            frame=self.frame(operator, visit),
+            commands=commands,
+            what=what,
+            why=why,
+            button=button,
+            fields=dict(fields),
+            typed=typed,
+            errors=Typed({"typed": error} if error else {}),
+            is_dangerous=is_dangerous,
+        )
+        return self.site.pages.answer(page, _BAD_REQUEST if error else _OK)
 
     def _operator(self, session: SignInSession, visit: Visit) -> Operator:
         """`Forbidden` for somebody who may not see this screen."""

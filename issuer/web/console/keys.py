@@ -11,7 +11,7 @@ from issuer.keys.signing_key import KeyState
 from issuer.vocabulary import SigningAlgorithm
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator
 from issuer.web.console.key_timeline import KeyTimeline, timeline
-from issuer.web.console.views import ConfirmationPage, ConsolePage, Typed
+from issuer.web.console.views import ConsolePage
 from issuer.web.visit import Visit
 
 READ, WRITE = "issuer:keys:read", "issuer:keys:write"
@@ -89,16 +89,9 @@ class KeysEndpoint(ConsoleEndpoint):
         if do == _REVOKE:
             is_active = self._key(key).state is KeyState.ACTIVE
             what, why = f"Revoke the key {typed}…?", _ENDS + _ENDS_ACTIVE * is_active
-        page = ConfirmationPage(
-            frame=self.frame(operator, visit),
-            what=what,
-            why=why,
-            button=f"{do.capitalize()} {'key' if do == _REVOKE else 'keys'}",
-            fields={"do": do, do: key},
-            typed=typed,
-            errors=Typed({"typed": error} if error else {}),
-        )
-        return self.site.pages.answer(page, 400 if error else 200)
+        button = f"{do.capitalize()} {'key' if do == _REVOKE else 'keys'}"
+        fields = {"do": do, do: key}
+        return self.ask(operator, visit, what, why, button, fields, typed=typed, error=error)
 
     def _rotate(self, operator: Operator, name: str) -> Response:
         operator.require(WRITE)

@@ -14,7 +14,7 @@ from issuer.web.console.listing import MOST_COUNTED
 from issuer.web.console.recent_events import RecentEvents, recent_events
 from issuer.web.console.role_edit import RoleChange, apply, edit, review
 from issuer.web.console.scope_texts import ScopeInWords, in_words, one_a_line
-from issuer.web.console.views import Command, ConfirmationPage, ConsolePage, Typed
+from issuer.web.console.views import Command, ConsolePage
 from issuer.web.visit import Visit
 
 _NAMED = 5
@@ -126,17 +126,17 @@ class RoleEndpoint(ConsoleEndpoint):
             why = f"It is in use: assigned to {who}. It is unassigned from all of them, and they"
             why += " lose its scopes unless they hold them otherwise."
             fields |= {"cascade": "yes"}
-        page = ConfirmationPage(
-            frame=self.frame(operator, visit),
+        return self.ask(
+            operator,
+            visit,
+            f"Delete the role {role.name}?",
+            f"{why} This cannot be undone.",
+            "Delete and unassign" if number else "Delete role",
+            fields,
             commands=(self._deletion(role.name, cascade=bool(number)),),
-            what=f"Delete the role {role.name}?",
-            why=f"{why} This cannot be undone.",
-            button="Delete and unassign" if number else "Delete role",
-            fields=fields,
             typed=role.name if number else "",
-            errors=Typed({"typed": error} if error else {}),
+            error=error,
         )
-        return self.site.pages.answer(page, 400 if error else 200)
 
     def _deletion(self, name: str, *, cascade: bool) -> Command:
         cli = ("role", "delete", name, *(("--cascade",) if cascade else ()))
