@@ -61,9 +61,7 @@ class ConsoleEndpoint(OwnPageEndpoint):
             response = self.screen(operator, visit)
         except (Forbidden, NotFound) as error:
             return self._problem(error)
-        if self.notices.of(visit.request):
-            self.notices.forget(response)
-        return response
+        return self.notices.forget(visit.request, response)
 
     def change_for(self, session: SignInSession, visit: Visit, form: Mapping[str, str]) -> Response:
         try:

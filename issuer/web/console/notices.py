@@ -39,5 +39,8 @@ class Notices:
         command = members["command"]
         return Notice(members["text"], Command(**command) if command else None)
 
-    def forget(self, response: Response) -> None:
-        self._cookies.delete(response, _COOKIE)
+    def forget(self, request: Request, response: Response) -> Response:
+        """The answer in which it was shown."""
+        if self._cookies.value(request, _COOKIE):
+            self._cookies.delete(response, _COOKIE)
+        return response
