@@ -1,6 +1,5 @@
 """`/audit-events`: the audit log, newest first."""
 
-import re
 from typing import Annotated
 
 from fastapi import Query
@@ -9,14 +8,12 @@ from issuer.admin.access import Caller
 from issuer.admin.problems import documented
 from issuer.admin.representations import Cursor, Limit, Page, page
 from issuer.admin.routes import admin_router
-from issuer.audit import AuditEvent, EventFilter
+from issuer.audit import AuditEvent, EventFilter, is_event_id
 from issuer.time_fields import Instant
 
 router = admin_router("/audit-events", "audit")
 
 READ = "issuer:audit:read"
-
-_EVENT_ID = re.compile(r"[0-9]{1,18}")  # both databases count in 64 bits
 
 Text = Annotated[str | None, Query(max_length=255, pattern=r"^[^\x00]*$")]
 
@@ -53,5 +50,5 @@ def list_audit_events(
             lambda event: str(event.id),
             cursor,
             limit,
-            is_key=_EVENT_ID.fullmatch,
+            is_key=is_event_id,
         )

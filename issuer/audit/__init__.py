@@ -6,7 +6,7 @@ flood. Keyed hashes chain the events; `Checkpoints` anchor the chains and `verif
 `Retention` deletes old events; `TokenCounts` counts those about tokens.
 """
 
-from issuer.audit.audit_log import AuditEvent, AuditLog, EventFilter
+from issuer.audit.audit_log import AuditEvent, AuditLog, EventFilter, is_event_id
 from issuer.audit.chain import ChainKey
 from issuer.audit.checkpoints import Checkpoints, Coverage
 from issuer.audit.counting import TokenCount, TokenCounts
@@ -37,5 +37,6 @@ __all__ = [
     "Trails",
     "Verification",
     "differences",
+    "is_event_id",
     "verify",
 ]

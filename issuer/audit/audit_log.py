@@ -1,5 +1,6 @@
 """Reading the audit log."""
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,13 @@ from issuer.database import Session
 from issuer.database.store import as_model
 from issuer.database.tables import AuditEventRow
 from issuer.errors import NotFound
+
+_EVENT_ID = re.compile(r"[0-9]{1,18}")  # both databases count in 64 bits
+
+
+def is_event_id(text: str) -> bool:
+    """Whether an event can have this id."""
+    return _EVENT_ID.fullmatch(text) is not None
 
 
 class EventFilter(BaseModel):

@@ -1,13 +1,12 @@
 """`/console/audit`: who did what, and what was refused; newest first."""
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from issuer.audit import AuditEvent, Coverage
+from issuer.audit import AuditEvent, Coverage, is_event_id
 from issuer.composition import UnitOfWork
 from issuer.errors import NotFound
 from issuer.escaping import escaped
@@ -22,7 +21,6 @@ from issuer.web.visit import Visit
 _LIST = "/console/audit"
 _NEIGHBOURS = 3  # on each side
 _EXPORTED, _AT_ONCE = 10_000, 1_000
-_EVENT_ID = re.compile(r"[0-9]{1,18}")  # both databases count in 64 bits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +132,7 @@ class AuditEventEndpoint(ConsoleEndpoint):
 
 
 def _event_id(text: str) -> str | None:
-    return text if _EVENT_ID.fullmatch(text) else None
+    return text if is_event_id(text) else None
 
 
 def _all(work: UnitOfWork, filters: AuditFilters) -> Iterator[AuditEvent]:
