@@ -25,7 +25,7 @@ _NAME = "new-role"
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """`path` is that of the page where it is done, with its query."""
+    """`path` is that of the page where it is done, with its query; empty if there is none."""
 
     text: str
     path: str
@@ -34,17 +34,13 @@ class Remedy:
 
 @dataclass(frozen=True, slots=True)
 class _Lacking:
-    """Whoever lacks `scopes`, a client or a user, with its page."""
+    """Whoever lacks `scopes`, a client or a user."""
 
     type: ResourceType[Any, Any]
     key: str
     name: str
     rights: Rights
     scopes: tuple[str, ...]
-
-    @property
-    def path(self) -> str:
-        return f"/console/{self.type.plural}/{segment(self.key)}"
 
 
 def remedies(
@@ -76,8 +72,8 @@ def allow_audience(commands: Commands, client: ClientRecord, audience: str) -> R
         ("clients", key),
         {"audiences": [*sorted(client.audiences), audience]},
     )
-    path = f"/console/clients/{segment(key)}?edit=yes"
-    return Remedy(f"Allow {key} to ask for tokens for {audience}.", path, command)
+    text = f"Allow {key} to ask for tokens for {audience}."
+    return Remedy(text, _page_of(CLIENT, key, "?edit=yes"), command)
 
 
 def _disabled(
@@ -92,8 +88,7 @@ def _disabled(
             command = commands.command(
                 (kind.kind, "update", key, "--enabled"), "PATCH", path, {"disabled": False}
             )
-            page = f"/console/{kind.plural}/{segment(key)}"
-            yield Remedy(f"Enable the {kind.kind} {key}.", page, command)
+            yield Remedy(f"Enable the {kind.kind} {key}.", _page_of(kind, key), command)
 
 
 def _lacking(
@@ -129,7 +124,7 @@ def _assigned(
         query = urlencode({"audience": audience.id})
         text = f"Assign {lacking.name} the role {role} at {audience.id}."
         command = commands.command(cli, "PUT", path, query=query)
-        yield Remedy(text, f"{lacking.path}#roles", command)
+        yield Remedy(text, _page_of(kind, key, "#roles"), command)
     elif not lacking.rights.roles_at(audience):
         options = [part for scope in lacking.scopes for part in ("--scope", scope)]
         body = {"name": _NAME, "scopes": list(lacking.scopes)}
@@ -173,7 +168,12 @@ def _direct(commands: Commands, lacking: _Lacking) -> Remedy:
         {"scopes": scopes},
     )
     text = f"Give {_and(lacking.scopes)} to the client {lacking.key} itself."
-    return Remedy(text, f"{lacking.path}?edit=yes", command)
+    return Remedy(text, _page_of(CLIENT, lacking.key, "?edit=yes"), command)
+
+
+def _page_of(kind: ResourceType[Any, Any], key: str, more: str = "") -> str:
+    """Users have no page in the console yet."""
+    return f"/console/clients/{segment(key)}{more}" if kind is CLIENT else ""
 
 
 def _and(scopes: Sequence[str]) -> str:
