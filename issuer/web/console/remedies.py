@@ -10,7 +10,7 @@ from issuer.composition import UnitOfWork
 from issuer.directory import AudienceRecord, ClientRecord, Rights, UserRecord
 from issuer.resources import ResourceType
 from issuer.roles import ROLE, Role
-from issuer.scopes import counting_at, covers
+from issuer.scopes import AGENT_OS_ADMIN, ISSUER_ADMIN, counting_at, covers
 from issuer.users import USER
 from issuer.vocabulary import UserRights
 from issuer.web.console.commands import Commands
@@ -18,6 +18,7 @@ from issuer.web.console.endpoint import Operator
 from issuer.web.console.views import Command
 from issuer.web.words import segment
 
+_ADMINS = frozenset({AGENT_OS_ADMIN, ISSUER_ADMIN})
 _ROLES = 3
 _CHOICES = 100
 _NAME = "new-role"
@@ -113,12 +114,15 @@ def _lacking(
 def _assigned(
     commands: Commands, work: UnitOfWork, lacking: _Lacking, audience: AudienceRecord
 ) -> Iterator[Remedy]:
-    """The role that gives least beside what is lacking, of the first hundred; or a new one."""
+    """The role that gives least beside what is lacking, of the first hundred; or a new one.
+
+    Never one for an admin, unless only that will do.
+    """
     kind, key = lacking.type, lacking.key
     page = work.roles.page(None, _CHOICES)
     fitting = [role for role in page if _gives(role, lacking.scopes, audience)]
     if fitting:
-        role = min(fitting, key=lambda each: len(each.scopes)).name
+        role = min(fitting, key=lambda each: _excess(each, lacking.scopes)).name
         cli = (kind.kind, "role", "assign", key, role, "--audience", audience.id)
         path = (kind.plural, key, "roles", role)
         query = urlencode({"audience": audience.id})
@@ -135,8 +139,15 @@ def _assigned(
         )
 
 
+def _excess(role: Role, scopes: Iterable[str]) -> tuple[bool, int]:
+    """How much more than `scopes` the role gives, for comparison."""
+    return not set(scopes) <= set(role.scopes), len(role.scopes)
+
+
 def _gives(role: Role, scopes: Iterable[str], audience: AudienceRecord) -> bool:
     given = counting_at(role.scopes, own_audience=audience.is_own)
+    if given & _ADMINS and not _ADMINS & set(scopes):
+        return False
     return all(covers(given, scope) for scope in scopes)
 
 

@@ -151,3 +151,11 @@ def test_who_may_not_read_a_subject_is_told_nothing_of_it(
     page = explained(neither, "ci-bot")
     assert "needs issuer:clients:read or issuer:users:read" in page.text
     assert "Refused" not in page.text
+
+
+def test_no_role_for_an_admin_is_suggested(deployment: Deployment, admin: Browser):
+    deployment.role("admins", ["agent_os:admin"])
+    user_id = deployment.user("alice")
+    page = explained(admin, user_id)
+    assert "the role admins" not in page.text
+    assert "Make a role with agents:web:run" in page.text
