@@ -9,14 +9,14 @@ _SHOWN = 100
 
 
 def some_roles(operator: Operator, work: UnitOfWork) -> tuple[str, ...]:
-    """None for who may not read roles."""
+    """Empty without the scope to read roles."""
     if not operator.holds(ROLE.read):
         return ()
     return tuple(each.name for each in work.roles.page(None, _SHOWN))
 
 
 def some_audiences(operator: Operator, work: UnitOfWork) -> tuple[str, ...]:
-    """None for who may not read audiences."""
+    """Empty without the scope to read audiences."""
     if not operator.holds(AUDIENCE.read):
         return ()
     return tuple(each.id for each in work.audiences.page(None, _SHOWN))

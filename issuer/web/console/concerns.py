@@ -82,7 +82,7 @@ def _is_odd(finding: ScopeFinding) -> bool:
 
 
 def _users(operator: Operator, parts: WebParts) -> Iterator[Concern]:
-    """Whose sign-in was locked lately, by the newest changes."""
+    """Users whose sign-in was locked lately, by the newest changes."""
     with operator.work(USER.read) as work:
         changes = work.audit_log.changes(_MOST_CHANGES)
     locked = dict.fromkeys(user_id for each in changes if (user_id := _locked_user(each)))

@@ -36,7 +36,7 @@ class Operator(Access):
 
 
 class ConsoleEndpoint(OwnPageEndpoint):
-    """A screen. Nobody sees it without the scope READ, or for None without any of the issuer.
+    """A screen. It needs the scope READ; if that is None, any scope of the issuer.
 
     `screen` answers GET and changes nothing; `act` does what a form of the screen asks for, in
     its field `do`, and redirects. Both raise the errors of the domain.
@@ -125,7 +125,7 @@ class ConsoleEndpoint(OwnPageEndpoint):
         return self.site.pages.answer(page, _BAD_REQUEST if error else _OK)
 
     def _operator(self, session: SignInSession, visit: Visit) -> Operator:
-        """`Forbidden` for somebody who may not see this screen."""
+        """`Forbidden` for a person who may not see this screen."""
         user = self.parts.directory.load_user(session.user_id)
         if user is None or user.disabled:
             raise Forbidden(self.READ)

@@ -26,7 +26,7 @@ class RecentEvents:
 
 
 def recent_events(operator: Operator, target: str) -> tuple[RecentEvents, ...] | None:
-    """The newest events of exactly this target; None for who may not read the audit log."""
+    """The newest events of exactly this target; None without the scope to read the audit log."""
     if not operator.holds(READ):
         return None
     with operator.work(READ) as work:

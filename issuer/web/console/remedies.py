@@ -35,7 +35,7 @@ class Remedy:
 
 @dataclass(frozen=True, slots=True)
 class _Lacking:
-    """Whoever lacks `scopes`, a client or a user."""
+    """A client or a user that lacks `scopes`."""
 
     type: ResourceType[Any, Any]
     key: str
@@ -52,7 +52,7 @@ def remedies(
     audience: AudienceRecord,
     addition: Sequence[str],
 ) -> list[Remedy]:
-    """To enable who is disabled; else a role to assign, roles to widen, or the client itself."""
+    """Enable a disabled client or user; assign a role, widen roles, or the client itself."""
     found = [*_disabled(commands, client, user)]
     for each in _lacking(client, user, audience, addition):
         if operator.holds(ROLE.read):
