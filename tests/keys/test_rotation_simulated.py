@@ -20,7 +20,7 @@ SIMULATED = settings(
     suppress_health_check=list(HealthCheck),
 )
 # The first failing schedule is enough: no shrinking.
-UNTIL_FOUND = settings(SIMULATED, max_examples=300, phases=[Phase.generate])
+UNTIL_FOUND = settings(SIMULATED, phases=[Phase.generate])
 
 pytestmark = pytest.mark.slow
 
