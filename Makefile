@@ -56,9 +56,9 @@ docs: .venv-docs/installed  ## build the documentation into site/, and check its
 screenshots: .venv/dev  ## take pictures of the pages into docs/images/ (ARGS='consent account')
 	@exec $(BIN)/python -m tests.web.screenshots docs/images $(ARGS)
 
-wheel: .venv/runtime  ## build the wheels into dist/: the issuer, and the verifier alone
+wheel: .venv/runtime  ## build the wheels into dist/: the issuer, and its libraries alone
 	$(BIN)/hatchling build
-	cd deploy/verifier && ../../$(BIN)/hatchling build --target wheel --directory ../../dist
+	cd deploy/sdk && ../../$(BIN)/hatchling build --target wheel --directory ../../dist
 
 LOCK = $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url $(ARGS)

@@ -1,6 +1,6 @@
 """An AgentOS that accepts the tokens of an issuer. Copy it, and replace the agent with yours.
 
-    pip install 'agno[os]' openai dist/agentos_issuer_verifier-*.whl
+    pip install 'agno[os]' openai dist/agentos_issuer_sdk-*.whl
     ISSUER_URL=http://127.0.0.1:9000 python examples/agentos.py
 
 Runs need OPENAI_API_KEY; listing agents does not. See docs/how-to/connect-an-agentos.md.

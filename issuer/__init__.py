@@ -1,7 +1,7 @@
 """A self-hosted token issuer for AgentOS.
 
 `issuer.app` is the server, `issuer.cli` the command line, `issuer.agentos` the verifier for
-AgentOS.
+AgentOS, `issuer.client` the token client for services.
 """
 
 __version__ = "0.1.0"

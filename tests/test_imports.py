@@ -104,7 +104,7 @@ ONLY_IN = {
     "webauthn": ["sign_in/passkeys.py"],
     "redis": ["rate_limits/shared.py"],
     "prometheus_client": ["prometheus.py"],
-    "httpx": ["agentos/", "cli/", "federation/pinning.py", "rotation_drill/"],
+    "httpx": ["agentos/", "cli/", "client/", "federation/pinning.py", "rotation_drill/"],
 }
 
 FILES = sorted(path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py"))
@@ -148,7 +148,7 @@ def test_no_two_classes_have_the_same_name():
 
 
 def below(here: str) -> set[str]:
-    if here == "agentos":
+    if here in {"agentos", "client"}:
         return set()
     if here in FOUNDATION:
         return FOUNDATION
@@ -158,8 +158,8 @@ def below(here: str) -> set[str]:
     if here in BETWEEN:
         return FOUNDATION | DOMAIN.keys() | BETWEEN
     if here in INTERFACES:
-        verifier = {"agentos"} if here == "cli" else set()
-        return FOUNDATION | DOMAIN.keys() | BETWEEN | verifier
+        libraries = {"agentos", "client"} if here == "cli" else set()
+        return FOUNDATION | DOMAIN.keys() | BETWEEN | libraries
     return FOUNDATION | DOMAIN.keys() | BETWEEN | INTERFACES | ENTRY_POINTS
 
 

@@ -75,8 +75,8 @@ def test_an_installed_issuer_initialises_an_empty_folder_and_serves(program: Pat
         assert again == {**made, "client_secret": None}
 
 
-def test_the_verifier_wheel_needs_only_httpx_and_pyjwt(tmp_path: Path):
-    project = REPOSITORY / "deploy" / "verifier"
+def test_the_wheel_of_the_libraries_needs_only_httpx_and_pyjwt(tmp_path: Path):
+    project = REPOSITORY / "deploy" / "sdk"
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel"]
     run(*command, "--directory", tmp_path, cwd=project)
     (wheel,) = tmp_path.glob("*.whl")
@@ -86,6 +86,7 @@ def test_the_verifier_wheel_needs_only_httpx_and_pyjwt(tmp_path: Path):
         "__init__.py",
         "py.typed",
         "agentos",
+        "client",
         "LICENSE",
     }
     (metadata,) = Distribution.discover(path=[str(wheel)])
@@ -93,7 +94,7 @@ def test_the_verifier_wheel_needs_only_httpx_and_pyjwt(tmp_path: Path):
         "httpx",
         "pyjwt[crypto]",
     }
-    imported = "import issuer.agentos; print(issuer.agentos.__file__)"
+    imported = "import issuer.agentos, issuer.client; print(issuer.client.__file__)"
     where = run(sys.executable, "-c", imported, cwd=tmp_path, env={"PYTHONPATH": str(wheel)})
     assert where.startswith(str(wheel))
 

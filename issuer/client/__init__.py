@@ -1,0 +1,18 @@
+"""Access tokens for a service that calls an AgentOS or any other API.
+
+Imports no other package of ours, only httpx; PyJWT when a private key signs, and agno on demand.
+Start at `TokenClient`.
+"""
+
+from issuer.client.errors import TokenError, TokenRefused, TokenUnavailable, WrongOrigin
+from issuer.client.private_keys import PrivateKey
+from issuer.client.token_client import TokenClient
+
+__all__ = [
+    "PrivateKey",
+    "TokenClient",
+    "TokenError",
+    "TokenRefused",
+    "TokenUnavailable",
+    "WrongOrigin",
+]

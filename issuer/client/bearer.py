@@ -1,0 +1,99 @@
+"""Adds the token to requests of httpx, and replaces a token that was refused, once."""
+
+import threading
+from collections.abc import AsyncGenerator, Generator, Iterable
+from typing import TYPE_CHECKING
+
+import httpx
+
+from issuer.client.addresses import Origin, is_safe, origin_of, parsed, shown
+from issuer.client.errors import WrongOrigin
+
+if TYPE_CHECKING:
+    from issuer.client.token_client import TokenClient
+
+
+class BearerAuth(httpx.Auth):
+    """RFC 6750 §2.1 for the requests to some origins; `WrongOrigin` for all others.
+
+    httpx calls the flow once for a request with all its redirects, and removes the token from a
+    redirect to another origin. A request that goes there by itself, such as `next_request` of a
+    redirect that was not followed, is refused here.
+
+    After a 401 the request is sent once more with a new token, unless its body was a stream.
+    """
+
+    def __init__(self, tokens: "TokenClient", origins: Iterable[str] = ()) -> None:
+        self._tokens = tokens
+        self._origins = frozenset(origin_of(parsed(each, "origin")) for each in origins)
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        origins = ", ".join(sorted(map(shown, self._origins)))
+        return f"BearerAuth({self._tokens!r}, {origins or 'no origin yet'})"
+
+    def sync_auth_flow(
+        self, request: httpx.Request
+    ) -> Generator[httpx.Request, httpx.Response, None]:
+        """For `httpx.Client`."""
+        self._require_origin(request.url)
+        token = self._tokens.token()
+        response = yield _authorized(request, token)
+        if _is_refusal(response, token):
+            if not _can_be_repeated(request):
+                self._tokens.report_refused(token)
+            elif another := self._tokens.replace(token):
+                yield _authorized(request, another)
+
+    async def async_auth_flow(
+        self, request: httpx.Request
+    ) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """For `httpx.AsyncClient` on asyncio."""
+        self._require_origin(request.url)
+        token = await self._tokens.async_token()
+        response = yield _authorized(request, token)
+        if _is_refusal(response, token):
+            if not _can_be_repeated(request):
+                self._tokens.report_refused(token)
+            elif another := await self._tokens.async_replace(token):
+                yield _authorized(request, another)
+
+    def _require_origin(self, url: httpx.URL) -> None:
+        origin = origin_of(url)
+        with self._lock:
+            if not self._origins:
+                self._bind_to(url, origin)
+            if origin not in self._origins:
+                known = ", ".join(sorted(map(shown, self._origins)))
+                raise WrongOrigin(
+                    f"The token is not sent to {shown(origin)}: this auth is for {known}. Name"
+                    " every origin, auth(…, …), or use an auth for each."
+                )
+
+    def _bind_to(self, url: httpx.URL, origin: Origin) -> None:
+        if not is_safe(url):
+            raise WrongOrigin(
+                f"The token is not sent to {shown(origin)}, which is neither https:// nor on this"
+                f" machine. In a network that you trust, use auth({shown(origin)!r})."
+            )
+        self._origins = frozenset({origin})
+
+
+def _authorized(request: httpx.Request, token: str) -> httpx.Request:
+    request.headers["Authorization"] = f"Bearer {token}"
+    return request
+
+
+def _is_refusal(response: httpx.Response, token: str) -> bool:
+    """Whether this token was refused, and not a request that was redirected without it."""
+    sent = response.request.headers.get("Authorization")
+    return response.status_code == httpx.codes.UNAUTHORIZED and sent == f"Bearer {token}"
+
+
+def _can_be_repeated(request: httpx.Request) -> bool:
+    """Whether the body is in memory; a stream may be used up."""
+    try:
+        _ = request.content
+    except httpx.RequestNotRead:
+        return False
+    return True

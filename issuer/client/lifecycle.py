@@ -1,0 +1,110 @@
+"""Which token is used, and when the next is requested: no network, no threads, no clock."""
+
+from dataclasses import dataclass, field
+
+from issuer.client.errors import TokenError, TokenUnavailable
+
+RENEWED_FROM, RENEWED_UNTIL = 0.7, 0.85  # of the lifetime; at random between the two
+UNUSED_AT_THE_END = 0.05  # of the lifetime, but at most
+UNUSED_SECONDS = 10.0
+REPLACED_EVERY = 5.0
+FIRST_PAUSE, LONGEST_PAUSE, LONGEST_RETRY_AFTER = 1.0, 60.0, 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class CachedToken:
+    """A token, and when to renew it and to stop using it, by the monotonic clock."""
+
+    value: str = field(repr=False)
+    renew_at: float
+    unusable_at: float
+
+
+def cached_token(value: str, lifetime: float, requested_at: float, random: float) -> CachedToken:
+    """A token that lives `lifetime` seconds from the request on. `random` is in [0, 1)."""
+    part = RENEWED_FROM + random * (RENEWED_UNTIL - RENEWED_FROM)
+    unused = min(UNUSED_SECONDS, UNUSED_AT_THE_END * lifetime)
+    return CachedToken(value, requested_at + part * lifetime, requested_at + lifetime - unused)
+
+
+@dataclass(frozen=True, slots=True)
+class NextStep:
+    """What a caller does: use the `token`, raise the `error`, or else wait for the request.
+
+    It first starts the request if `starts`.
+    """
+
+    token: str | None = field(default=None, repr=False)
+    error: TokenError | None = None
+    starts: bool = False
+
+
+class Lifecycle:
+    """One token, and at most one request for the next. Not thread-safe; `now` never decreases."""
+
+    def __init__(self) -> None:
+        self._token: CachedToken | None = None
+        self._is_requesting = False
+        self._failure: TokenError | None = None
+        self._failures = 0
+        self._paused_until = float("-inf")
+        self._replaced_at = float("-inf")
+
+    def ask(self, now: float) -> NextStep:
+        """For a caller that needs a token."""
+        token = self._token
+        if token is None or now >= token.unusable_at:
+            return self._without_token(now)
+        starts = now >= token.renew_at and self._may_request(now)
+        self._is_requesting |= starts
+        return NextStep(token.value, starts=starts)
+
+    def replace(self, refused: str, now: float) -> NextStep | None:
+        """For a caller whose token `refused` a service answered with 401.
+
+        The refused token is not used again. None if a refused token was replaced less than
+        `REPLACED_EVERY` seconds ago: a service that refuses every token does not cause a token
+        request for each of its answers.
+        """
+        if self._token is not None and self._token.value == refused:
+            if now < self._replaced_at + REPLACED_EVERY:
+                return None
+            self._token = None
+            self._replaced_at = now
+        return self.ask(now)
+
+    def succeeded(self, token: CachedToken) -> None:
+        """The request has ended with this token."""
+        self._token = token
+        self._is_requesting = False
+        self._failure = None
+        self._failures = 0
+
+    def failed(self, error: TokenError, now: float, random: float) -> float:
+        """The request has ended without a token. Returns for how many seconds no other starts."""
+        self._is_requesting = False
+        self._failure = error
+        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(self._failures, 16))
+        pause *= 0.5 + 0.5 * random
+        if isinstance(error, TokenUnavailable) and error.retry_after is not None:
+            pause = max(pause, min(error.retry_after, LONGEST_RETRY_AFTER))
+        self._failures += 1
+        self._paused_until = now + pause
+        return pause
+
+    def abandoned(self) -> None:
+        """The request went on in another process: it never ends in this one."""
+        self._is_requesting = False
+
+    def _without_token(self, now: float) -> NextStep:
+        if self._is_paused(now):
+            return NextStep(error=self._failure)
+        starts = self._may_request(now)
+        self._is_requesting = True
+        return NextStep(starts=starts)
+
+    def _may_request(self, now: float) -> bool:
+        return not self._is_requesting and not self._is_paused(now)
+
+    def _is_paused(self, now: float) -> bool:
+        return self._failure is not None and now < self._paused_until

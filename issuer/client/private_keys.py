@@ -1,0 +1,85 @@
+"""Assertions of a client that holds a private key: `private_key_jwt` (RFC 7523 §2.2)."""
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from issuer.client.errors import TokenUnavailable
+from issuer.client.files import read_text
+
+LIFETIME = 60
+
+
+class PrivateKey:
+    """The private key of a client, in a file that may change, or as text: PEM or a JWK.
+
+    `kid` and `algorithm` are those of the JWK unless given. A PEM key has the usual algorithm of
+    its kind: RS256, ES256, ES384, ES512 or EdDSA. PyJWT with cryptography signs. `ValueError` for
+    text that is neither.
+    """
+
+    def __init__(
+        self,
+        key: str | os.PathLike[str],
+        *,
+        kid: str | None = None,
+        algorithm: str | None = None,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        if isinstance(key, str) and not key.lstrip().startswith(("{", "-----BEGIN")):
+            raise ValueError("key must be the Path of a file, or text: PEM or a JWK.")
+        self._key = key
+        self._kid = kid
+        self._algorithm = algorithm
+        self._wall_clock = wall_clock
+
+    def __repr__(self) -> str:
+        where = "text" if isinstance(self._key, str) else str(Path(self._key))
+        return f"PrivateKey(<{where}>)"
+
+    def assertion(self, client_id: str, issuer: str) -> str:
+        """A new assertion for this issuer alone, valid for one minute and one request.
+
+        `OSError` if the file cannot be read, and other errors for what is no private key.
+        """
+        import jwt  # noqa: PLC0415 - clients with a secret do without
+
+        key, kid, algorithm = self._signing_key()
+        now = int(self._wall_clock())
+        claims = {"iss": client_id, "sub": client_id, "aud": issuer, "iat": now}
+        claims |= {"exp": now + LIFETIME, "jti": secrets.token_urlsafe(16)}
+        return jwt.encode(claims, key, algorithm, headers={"kid": kid} if kid else None)
+
+    def _signing_key(self) -> tuple[Any, str | None, str]:
+        text = self._key if isinstance(self._key, str) else read_text(Path(self._key))
+        if not text.lstrip().startswith("{"):
+            key = _from_pem(text)
+            return key, self._kid, self._algorithm or _usual_algorithm(key)
+        from jwt import PyJWK  # noqa: PLC0415
+
+        document = json.loads(text)
+        if "d" not in document:
+            raise TokenUnavailable("The JWK of the client is not a private key.")
+        jwk = PyJWK.from_dict(document, self._algorithm)
+        return jwk.key, self._kid or jwk.key_id, jwk.algorithm_name
+
+
+def _from_pem(text: str) -> Any:
+    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
+        load_pem_private_key,
+    )
+
+    return load_pem_private_key(text.encode(), password=None)
+
+
+def _usual_algorithm(key: Any) -> str:
+    """By the kind of the key (RFC 7518 §3.1, RFC 8037 §3.1)."""
+    curve = getattr(getattr(key, "curve", None), "name", None)
+    by_curve = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
+    if curve is not None:
+        return by_curve[curve]
+    return "RS256" if hasattr(key, "private_numbers") else "EdDSA"

@@ -1,0 +1,206 @@
+"""`TokenClient`: one current token for any number of threads and event loops."""
+
+import asyncio
+import logging
+import os
+import random as random_source
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from contextlib import suppress
+
+import httpx
+
+from issuer.client.bearer import BearerAuth
+from issuer.client.credentials import Assertion, Secret, credential_of
+from issuer.client.errors import TokenError, TokenUnavailable
+from issuer.client.exchange import default_transport
+from issuer.client.lifecycle import CachedToken, Lifecycle, NextStep
+from issuer.client.metadata import require_issuer
+from issuer.client.token_request import Surroundings, TokenRequest
+
+LONGEST_WAIT = 60.0
+
+Outcome = CachedToken | TokenError
+
+log = logging.getLogger(__name__)
+
+
+class TokenClient:
+    """Gets access tokens of `issuer` by `client_credentials`, and keeps the current one.
+
+    The credential is `client_secret`, a text, the `Path` of a file that may change, or a callable;
+    or `assertion`, the path of a file that may change, such as a token of Kubernetes, a callable,
+    or a `PrivateKey`. Callables run in a thread of their own and return text. `audience` and
+    `scope` are those of the tokens; `scope` is a text or several.
+
+    All callers share one token and at most one request for the next. It is made in a thread of
+    its own, before the token expires, while callers use the old one. `ValueError` for arguments
+    that cannot work, such as an `http://` issuer on another machine.
+
+    `transport` makes the transport to the issuer, for a proxy or a private CA.
+    """
+
+    def __init__(
+        self,
+        issuer: str,
+        client_id: str,
+        *,
+        client_secret: Secret | None = None,
+        assertion: Assertion | None = None,
+        audience: str | None = None,
+        scope: str | Iterable[str] | None = None,
+        transport: Callable[[], httpx.AsyncBaseTransport] = default_transport,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] = time.sleep,
+        random: Callable[[], float] = random_source.random,
+    ) -> None:
+        require_issuer(issuer)
+        if not isinstance(client_id, str) or not client_id:
+            raise ValueError("client_id must be a non-empty text.")
+        self._issuer = issuer
+        self._client_id = client_id
+        scope = scope if scope is None or isinstance(scope, str) else " ".join(scope)
+        form = {"audience": audience, "scope": scope}
+        self._request = TokenRequest(
+            issuer,
+            client_id,
+            credential_of(issuer, client_id, client_secret, assertion),
+            {name: value for name, value in form.items() if value},
+            Surroundings(transport, clock, sleep, random),
+        )
+        self._clock = clock
+        self._random = random
+        self._lock = threading.Lock()
+        self._lifecycle = Lifecycle()
+        self._pending: Future[Outcome] = Future()
+        _clients.add(self)
+
+    def __repr__(self) -> str:
+        return f"TokenClient({self._issuer!r}, {self._client_id!r})"
+
+    def auth(self, *origins: str) -> BearerAuth:
+        """Adds the token to requests of an `httpx.Client` or `httpx.AsyncClient`.
+
+        The token is sent to these origins only, such as "https://os.example"; if none is named, to
+        the origin of the first request only, which must be `https://` or on this machine.
+        """
+        return BearerAuth(self, origins)
+
+    def token(self, *, timeout: float = LONGEST_WAIT) -> str:
+        """The current token; waits at most `timeout` seconds for one. `TokenError` if none."""
+        taken = self._take(self._lifecycle.ask)
+        assert taken is not None
+        return self._waited(taken, timeout)
+
+    async def async_token(self, *, timeout: float = LONGEST_WAIT) -> str:
+        """Like `token`, without blocking the event loop (asyncio)."""
+        taken = self._take(self._lifecycle.ask)
+        assert taken is not None
+        return await self._awaited(taken, timeout)
+
+    def replace(self, refused: str, *, timeout: float = LONGEST_WAIT) -> str | None:
+        """Another token than `refused`, which a service answered with 401.
+
+        None if a refused token was replaced a few seconds ago: then the 401 stands.
+        """
+        taken = self._take(lambda now: self._lifecycle.replace(refused, now))
+        return None if taken is None else self._waited(taken, timeout)
+
+    async def async_replace(self, refused: str, *, timeout: float = LONGEST_WAIT) -> str | None:
+        """Like `replace`, without blocking the event loop (asyncio)."""
+        taken = self._take(lambda now: self._lifecycle.replace(refused, now))
+        return None if taken is None else await self._awaited(taken, timeout)
+
+    def report_refused(self, refused: str) -> None:
+        """Request another token than `refused`, as `replace` does, without waiting for it."""
+        with suppress(TokenError):
+            self._take(lambda now: self._lifecycle.replace(refused, now))
+
+    def _take(self, decide: Callable[[float], NextStep | None]) -> str | Future[Outcome] | None:
+        """The token to use, or what to wait for."""
+        with self._lock:
+            step = decide(self._clock())
+            if step is not None and step.starts:
+                self._pending = Future()
+                self._pending.set_running_or_notify_cancel()  # no waiter can cancel it for others
+            pending = self._pending
+        if step is None:
+            return None
+        if step.starts:
+            self._start(pending)
+        if step.error is not None:
+            raise step.error.fresh()
+        return pending if step.token is None else step.token
+
+    def _start(self, pending: Future[Outcome]) -> None:
+        name = "agentos-issuer-token"
+        try:
+            threading.Thread(target=self._run, args=[pending], name=name, daemon=True).start()
+        except RuntimeError as error:  # no more threads, or the interpreter is ending
+            self._end(pending, TokenUnavailable(f"No thread for a token request: {error}."))
+
+    def _run(self, pending: Future[Outcome]) -> None:
+        outcome: Outcome
+        try:
+            outcome = self._request()
+        except TokenError as error:
+            outcome = error.with_traceback(None)  # its frames hold the credential
+        except BaseException as error:  # or all would wait for ever
+            outcome = TokenUnavailable(f"The token request failed: {type(error).__name__}.")
+        self._end(pending, outcome)
+
+    def _end(self, pending: Future[Outcome], outcome: Outcome) -> None:
+        with self._lock:
+            if isinstance(outcome, CachedToken):
+                self._lifecycle.succeeded(outcome)
+            else:
+                pause = self._lifecycle.failed(outcome, self._clock(), self._random())
+                log.warning("%r: %s (no other request for %.1f s)", self, outcome, pause)
+        pending.set_result(outcome)
+
+    def _waited(self, taken: str | Future[Outcome], timeout: float) -> str:
+        if isinstance(taken, str):
+            return taken
+        try:
+            outcome = taken.result(timeout)
+        except TimeoutError:
+            raise self._too_late(timeout) from None
+        return _value(outcome)
+
+    async def _awaited(self, taken: str | Future[Outcome], timeout: float) -> str:
+        if isinstance(taken, str):
+            return taken
+        try:
+            async with asyncio.timeout(timeout):
+                outcome = await asyncio.wrap_future(taken)
+        except TimeoutError:
+            raise self._too_late(timeout) from None
+        return _value(outcome)
+
+    def _too_late(self, seconds: float) -> TokenUnavailable:
+        return TokenUnavailable(f"No token of {self._issuer} within {seconds:.0f} s.")
+
+    def forget_request(self) -> None:
+        """In a forked child: the thread of a request did not come along."""
+        self._lock = threading.Lock()
+        self._lifecycle.abandoned()
+
+
+def _value(outcome: Outcome) -> str:
+    if isinstance(outcome, CachedToken):
+        return outcome.value
+    raise outcome.fresh()
+
+
+_clients: weakref.WeakSet[TokenClient] = weakref.WeakSet()
+
+
+def _forget_requests() -> None:
+    for client in list(_clients):
+        client.forget_request()
+
+
+os.register_at_fork(after_in_child=_forget_requests)

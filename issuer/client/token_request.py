@@ -1,0 +1,175 @@
+"""One token from the issuer: a request that is repeated for as long as that may help."""
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from issuer.client.credentials import Credential
+from issuer.client.errors import TokenError, TokenRefused, TokenUnavailable
+from issuer.client.exchange import IssuerAnswer, exchange
+from issuer.client.lifecycle import CachedToken, cached_token
+from issuer.client.metadata import (
+    READ_AGAIN_AFTER,
+    DiscoveredEndpoint,
+    metadata_url,
+    token_endpoint,
+)
+
+ATTEMPTS = 6
+ATTEMPT_SECONDS = 10.0
+ALL_SECONDS = 30.0
+LONGEST_WAIT = 10.0
+_FIRST_WAIT = 0.25
+_UNKNOWN_LIFETIME, _LONGEST_LIFETIME = 60.0, 86_400.0
+_BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 §2.1
+_MAX_TOKEN = 64 * 1024
+_MAX_TEXT = 300
+_PASSING = {"temporarily_unavailable", "server_error", "slow_down"}
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a test replaces: the network, the clock, waiting and the random source."""
+
+    transport: Callable[[], httpx.AsyncBaseTransport]
+    clock: Callable[[], float]
+    sleep: Callable[[float], object]
+    random: Callable[[], float] = field(repr=False)
+
+
+class TokenRequest:
+    """Requests tokens of one client with one form. Not thread-safe; a call blocks its thread."""
+
+    def __init__(
+        self,
+        issuer: str,
+        client_id: str,
+        credential: Credential,
+        form: dict[str, str],
+        surroundings: Surroundings,
+    ) -> None:
+        self._issuer = issuer
+        self._client_id = client_id
+        self._credential = credential
+        self._form = {"grant_type": "client_credentials", **form}
+        self._surroundings = surroundings
+        self._endpoint: DiscoveredEndpoint | None = None
+        self._found_at = 0.0
+
+    def __call__(self) -> CachedToken:
+        """A new token, after `ATTEMPTS` requests in `ALL_SECONDS` at most; `TokenError` if none."""
+        ends = self._now() + ALL_SECONDS
+        attempt = 0
+        while True:
+            attempt += 1
+            value = self._credential.read()
+            try:
+                return _completed(self._attempt(value, ends))
+            except TokenRefused:
+                if attempt == ATTEMPTS or not self._credential.has_changed(value):
+                    raise
+            except TokenUnavailable as error:
+                self._wait_after(error, attempt, ends)
+
+    def _wait_after(self, error: TokenUnavailable, attempt: int, ends: float) -> None:
+        """Wait before the next attempt, or raise the error if there is no use or time for one."""
+        pause = _FIRST_WAIT * 2 ** (attempt - 1) * (0.5 + 0.5 * self._surroundings.random())
+        pause = max(pause, error.retry_after or 0.0)
+        if attempt == ATTEMPTS or pause > LONGEST_WAIT or self._now() + pause >= ends:
+            self._endpoint = None  # it may have moved
+            raise error
+        log.info("%s Trying again in %.1f s.", error, pause)
+        self._surroundings.sleep(pause)
+
+    async def _attempt(self, value: str, ends: float) -> CachedToken:
+        async with self._surroundings.transport() as transport:
+            endpoint = await self._found(transport, ends)
+            headers, form = self._credential.presented(
+                value, self._client_id, basic=endpoint.takes_basic
+            )
+            requested_at = self._now()
+            answer = await exchange(
+                transport,
+                "POST",
+                endpoint.url,
+                self._seconds(ends),
+                headers=headers,
+                form=self._form | form,
+            )
+        token, lifetime = token_in(answer, endpoint.url)
+        return cached_token(token, lifetime, requested_at, self._surroundings.random())
+
+    async def _found(self, transport: httpx.AsyncBaseTransport, ends: float) -> DiscoveredEndpoint:
+        if self._endpoint is None or self._now() >= self._found_at + READ_AGAIN_AFTER:
+            url = metadata_url(self._issuer)
+            answer = await exchange(transport, "GET", url, self._seconds(ends))
+            if answer.status != httpx.codes.OK or answer.document is None:
+                raise _unusable(answer, url)
+            self._endpoint = token_endpoint(self._issuer, answer.document)
+            self._found_at = self._now()
+        return self._endpoint
+
+    def _now(self) -> float:
+        return self._surroundings.clock()
+
+    def _seconds(self, ends: float) -> float:
+        return max(0.1, min(ATTEMPT_SECONDS, ends - self._now()))
+
+
+def _completed(work: Coroutine[Any, Any, CachedToken]) -> CachedToken:
+    """The result, from a loop of its own. Unlike `asyncio.run`, it waits for no name resolution."""
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(work)
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+
+def token_in(answer: IssuerAnswer, url: str) -> tuple[str, float]:
+    """The token and its lifetime in seconds (RFC 6749 §5.1), or a `TokenError`."""
+    document = answer.document
+    if answer.status != httpx.codes.OK or document is None:
+        raise _refusal(answer) or _unusable(answer, url)
+    token, kind = document.get("access_token"), document.get("token_type")
+    if not isinstance(kind, str) or kind.lower() != "bearer":
+        raise TokenUnavailable(f"{url} answered without a token of the type Bearer.")
+    if not isinstance(token, str) or len(token) > _MAX_TOKEN or not _BEARER_TOKEN.fullmatch(token):
+        raise TokenUnavailable(f"{url} answered without a usable access_token.")
+    lifetime = document.get("expires_in", _UNKNOWN_LIFETIME)
+    if isinstance(lifetime, bool) or not isinstance(lifetime, int | float) or not lifetime > 0:
+        raise TokenUnavailable(f"{url} answered with an expires_in that is no number of seconds.")
+    return token, float(min(lifetime, _LONGEST_LIFETIME))
+
+
+def _refusal(answer: IssuerAnswer) -> TokenError | None:
+    """The issuer's own error, unless it passes by itself."""
+    error = _text((answer.document or {}).get("error"))
+    is_passing = answer.status in {408, 425, 429} or error in _PASSING
+    if error is None or is_passing or not 400 <= answer.status < 500:  # noqa: PLR2004
+        return None
+    description = _text((answer.document or {}).get("error_description"))
+    message = f"The issuer refuses a token: {error}" + (f" ({description})" if description else "")
+    return TokenRefused(message, error=error, description=description, status=answer.status)
+
+
+def _unusable(answer: IssuerAnswer, url: str) -> TokenUnavailable:
+    if answer.document is None and answer.status == httpx.codes.OK:
+        return TokenUnavailable(f"{url} did not answer with a JSON object.")
+    error = _text((answer.document or {}).get("error"))
+    what = f"{answer.status}" + (f" ({error})" if error else "")
+    return TokenUnavailable(f"{url} answered {what}.", retry_after=answer.retry_after)
+
+
+def _text(value: object) -> str | None:
+    """What the issuer says, in bounds and without control characters."""
+    if not isinstance(value, str) or not value:
+        return None
+    return "".join(each if each.isprintable() else "?" for each in value[:_MAX_TEXT])

@@ -1,0 +1,57 @@
+"""agno calls an AgentOS with the tokens of a `TokenClient`: agents of another AgentOS, and MCP."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.agentos.releases import AGNO_2_7, AGNO_3_1, EACH_MINOR, AgnoRelease
+from tests.journeys.running_issuer import REPOSITORY, RunningIssuer, process_environment
+
+SERVED = {AGNO_2_7, AGNO_3_1}
+RELEASES = [
+    pytest.param(each, marks=[] if each in SERVED else pytest.mark.slow) for each in EACH_MINOR
+]
+
+
+@pytest.fixture(scope="module")
+def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningIssuer]:
+    with RunningIssuer(tmp_path_factory.mktemp("issuer")) as issuer:
+        yield issuer
+
+
+@pytest.mark.parametrize("release", RELEASES, ids=str)
+def test_every_request_carries_a_token_and_a_refused_one_is_replaced(
+    issuer: RunningIssuer, release: AgnoRelease, tmp_path: Path
+):
+    client = issuer.deployment.client(scopes=["agents:web:run", "agents:web:read"])
+    command = [release.python, "-m", "tests.client.agno_program"]
+    done = subprocess.run(
+        [*command, issuer.url, client.client_id, client.client_secret],
+        cwd=tmp_path,
+        env={
+            **process_environment(),
+            "PYTHONPATH": str(REPOSITORY),
+            "AGNO_TELEMETRY": "false",
+        },
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == {
+        "run": "pong",
+        "forwarded": "pong",
+        "forwarded token was sent": False,
+        "configuration": "web",
+        "name": "web",
+        "stream": True,
+        "run after a 401": "pong",
+        "stream after a 401": True,
+        "name after a 401": "web",
+        "MCP tools": True,
+        "refused for good": [401, 2],
+    }
