@@ -1,7 +1,5 @@
 """`issuer token`: discovery (RFC 8414), then a request to the token endpoint (RFC 6749)."""
 
-import base64
-import json
 import os
 from typing import Annotated, Any
 from urllib.parse import quote, urlsplit
@@ -13,6 +11,7 @@ from issuer.cli import completion, output
 from issuer.cli.asking import ask
 from issuer.cli.command import new_app
 from issuer.cli.options import AsJson, AudienceOfToken, PasswordStdin, Scopes, Url
+from issuer.cli.token_cache import answer_with, token_from_cache, unverified
 from issuer.cli.token_revoke import revoke_token
 from issuer.errors import IssuerError, Unavailable
 from issuer.settings import Settings, is_loopback
@@ -45,18 +44,22 @@ def token(
         typer.Option(help="Sign in as this user, by password.", autocompletion=completion.users),
     ] = None,
     password_stdin: PasswordStdin = False,
+    cache: Annotated[
+        bool, typer.Option("--cache", help="Use a token again while it is valid; keep it on disk.")
+    ] = False,
     show: Annotated[bool, typer.Option("--show", help="Show header and claims instead.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Get a token from a running server, as a client would, and print only the token.
 
     The secret comes from CLIENT_SECRET in the environment, from standard input, or is asked
-    for. With --username, the password follows it on the next line.
+    for. With --username, the password follows it on the next line. With --cache, it is needed
+    only for a new token.
 
     Examples:
 
       issuer token --client-id ci-bot --audience my-os
-      curl --oauth2-bearer "$(issuer token --client-id ci-bot)" localhost:7777
+      curl --oauth2-bearer "$(issuer token --client-id ci-bot --cache)" localhost:7777
       issuer token --client-id ci-bot --scope agents:web:run --show
       issuer token --client-id web --username alice --json
     """
@@ -65,20 +68,35 @@ def token(
     if client_id is None:
         raise typer.BadParameter("name the client with --client-id")
     issuer = Settings.from_environment().url if url is None else url
-    secret = _client_secret(from_stdin=client_secret_stdin)
-    form = {"grant_type": "client_credentials", "audience": audience}
-    if scopes is not None:
-        form["scope"] = " ".join(scopes)
-    if username is not None:
-        password = ask("password", from_stdin=password_stdin, otherwise="--password-stdin")
-        form |= {"grant_type": "password", "username": username, "password": password}
-    answer = _asked(_token_endpoint(issuer), client_id, secret, form)
+    if cache and username is not None:
+        raise typer.BadParameter("--cache or --username, not both: only tokens of clients are kept")
+
+    def secret() -> str:
+        return _client_secret(from_stdin=client_secret_stdin)
+
+    if cache:
+        answer = answer_with(token_from_cache(issuer, client_id, audience, scopes, secret))
+    else:
+        client_secret = secret()
+        form = _form(audience, scopes, username, password_stdin=password_stdin)
+        answer = _asked(_token_endpoint(issuer), client_id, client_secret, form)
     if show:
-        output.print_json(_unverified(answer["access_token"]))
+        output.print_json(unverified(answer["access_token"]))
     elif as_json:
         output.print_json(answer)
     else:
         output.print_text(answer["access_token"])
+
+
+def _form(
+    audience: str | None, scopes: list[str] | None, username: str | None, *, password_stdin: bool
+) -> dict[str, str | None]:
+    scope = None if scopes is None else " ".join(scopes)
+    form = {"grant_type": "client_credentials", "audience": audience, "scope": scope}
+    if username is None:
+        return form
+    password = ask("password", from_stdin=password_stdin, otherwise="--password-stdin")
+    return form | {"grant_type": "password", "username": username, "password": password}
 
 
 def _client_secret(*, from_stdin: bool) -> str:
@@ -137,12 +155,3 @@ def _sent(method: str, url: str, **request: Any) -> dict[str, Any]:
         description = f" ({body['error_description']})" if "error_description" in body else ""
         raise IssuerError(f"The server refuses: {body.get('error')}{description}")
     return body
-
-
-def _unverified(access_token: str) -> dict[str, Any]:
-    """Header and claims, not verified: for display only."""
-    header, claims = (
-        json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-        for part in access_token.split(".")[:2]
-    )
-    return {"header": header, "claims": claims}

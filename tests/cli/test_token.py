@@ -1,7 +1,13 @@
 """`issuer token` against a running server."""
 
+import base64
+import json
+import stat
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
@@ -117,3 +123,87 @@ def test_an_unreachable_server_is_one_sentence(new_cli: Cli):
 
 def test_without_a_terminal_a_secret_is_not_waited_for(new_cli: Cli):
     assert new_cli("token", "--client-id", "ci-bot").status == 2
+
+
+@pytest.fixture
+def cached(served: Served, tmp_path: Path) -> Served:
+    """With a cache of its own."""
+    return replace(served, cli=served.cli.with_environment(XDG_CACHE_HOME=str(tmp_path)))
+
+
+ASKED = ["token", "--client-id", "ci:bot", "--cache"]
+
+
+def test_a_cached_token_is_used_again_without_the_secret(cached: Served):
+    token = cached.cli.done(*ASKED)
+    assert cached.cli.with_environment(CLIENT_SECRET=None).done(*ASKED) == token
+
+
+def test_another_request_has_a_cache_entry_of_its_own(cached: Served):
+    asked = [[], ["--audience", "my-os"], ["--scope", "agents:run"]]
+    tokens = {cached.cli.done(*ASKED, *more) for more in asked}
+    assert len(tokens) == 3
+    claims = cached.cli.json(*ASKED, *asked[-1], "--show")["claims"]
+    assert claims["scopes"] == ["agents:run"]
+
+
+def test_a_cached_answer_says_how_long_the_token_is_valid(cached: Served):
+    for _ in range(2):
+        answer = cached.cli.json(*ASKED)
+        assert 880 < answer["expires_in"] <= 900
+        assert (answer["token_type"], answer["scope"]) == ("Bearer", "agents:run teams:run")
+
+
+def test_the_cache_is_for_this_user_alone(cached: Served, tmp_path: Path):
+    cached.cli.done(*ASKED)
+    (file,) = (tmp_path / "agentos-issuer").iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+    file.chmod(0o644)
+    assert "can be read by others" in cached.cli(*ASKED).sentence
+
+
+@pytest.mark.parametrize("content", ["", "no token", "a.b.c", "expires soon", "\N{SNOWMAN}"])
+def test_a_cached_token_that_cannot_be_used_is_replaced(
+    cached: Served, tmp_path: Path, content: str
+):
+    token = cached.cli.done(*ASKED)
+    (file,) = (tmp_path / "agentos-issuer").iterdir()
+    now = time.time()
+    file.write_text(
+        unsigned(iat=now - 800, exp=now + 100) if content == "expires soon" else content
+    )
+    replaced = cached.cli.done(*ASKED)
+    assert replaced.count(".") == 2
+    assert replaced != token
+    assert cached.cli.done(*ASKED) == replaced
+
+
+def test_many_commands_at_once_request_one_token(cached: Served, tmp_path: Path):
+    with ExitStack() as stack:
+        programs = [
+            stack.enter_context(running(tmp_path / str(number), cached.cli.environment, *ASKED))
+            for number in range(4)
+        ]
+        results = [program.ended().succeeded.out for program in programs]
+    assert len(set(results)) == 1
+
+
+def test_a_refusal_is_not_cached(cached: Served):
+    refused = cached.cli.with_environment(CLIENT_SECRET="wr0ng")(*ASKED).sentence
+    assert refused.startswith("The issuer refuses a token: invalid_client")
+    assert "wr0ng" not in refused
+    assert cached.cli.done(*ASKED)
+
+
+def test_tokens_of_users_are_not_cached(cached: Served):
+    assert cached.cli(*ASKED, "--username", "alice").status == 2
+
+
+def unsigned(**claims: float) -> str:
+    """A token that only says when it expires."""
+    header, payload = (
+        base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")
+        for part in ({"alg": "none"}, claims)
+    )
+    return f"{header}.{payload}."

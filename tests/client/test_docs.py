@@ -3,6 +3,7 @@
 import importlib.util
 import inspect
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from issuer.client import PrivateKey, TokenClient, agno, exchange, files, lifecy
 from issuer.client.token_client import LONGEST_WAIT
 from tests.agentos.adapter.adapted import AppSettings, running_apps
 from tests.agentos.releases import AGNO_3_1
+from tests.cli.driver import Cli
 from tests.journeys.running_issuer import REPOSITORY, RunningIssuer, process_environment
 
 HOW_TO = (REPOSITORY / "docs" / "how-to" / "call-an-agentos-from-a-service.md").read_text()
@@ -73,6 +75,14 @@ def test_an_example_prints_what_the_page_says(deployed: Deployed, example: str, 
     )
     assert done.returncode == 0, done.stderr
     assert printed in done.stdout
+
+
+def test_its_command_keeps_a_token(deployed: Deployed, tmp_path: Path):
+    environment = {**deployed.issuer.environment, "XDG_CACHE_HOME": str(tmp_path)}
+    (line,) = re.findall(r"^\$ issuer (.+)$", HOW_TO, re.MULTILINE)
+    cli = Cli(environment).with_environment(CLIENT_SECRET=deployed.secret.read_text().strip())
+    token = cli.done(*shlex.split(line))
+    assert cli.with_environment(CLIENT_SECRET=None).done(*shlex.split(line)) == token
 
 
 def test_the_example_service_answers_as_its_agent(

@@ -1,0 +1,103 @@
+"""`issuer token --cache`: a token that later commands of the same user use again."""
+
+import base64
+import fcntl
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from issuer.client import TokenClient, TokenError
+from issuer.errors import IssuerError
+from issuer.files import read_trusted, write_private
+
+_USED_FOR = 0.75  # of the lifetime
+
+
+def token_from_cache(
+    issuer: str,
+    client_id: str,
+    audience: str | None,
+    scopes: Sequence[str] | None,
+    secret: Callable[[], str],
+) -> str:
+    """The cached token for this request, or a new one while a quarter of its life is left.
+
+    `secret` is called only if a new token is needed. Concurrent commands make one request.
+    """
+    folder = _folder()
+    request = json.dumps([issuer, client_id, audience, scopes])
+    file = folder / f"{hashlib.sha256(request.encode()).hexdigest()}.token"
+    if (token := _cached(file)) is None:
+        client_secret = secret()
+        with _locked(folder):
+            if (token := _cached(file)) is None:
+                token = _requested(issuer, client_id, client_secret, audience, scopes)
+                write_private(file, token)
+    return token
+
+
+def answer_with(token: str) -> dict[str, Any]:
+    """The members of a token response (RFC 6749 §5.1), for a token that was issued earlier."""
+    claims = unverified(token)["claims"]
+    expires_in = max(0, int(claims["exp"] - time.time()))
+    answer = {"access_token": token, "token_type": "Bearer", "expires_in": expires_in}
+    return {**answer, "scope": " ".join(claims.get("scopes", ()))}
+
+
+def unverified(access_token: str) -> dict[str, Any]:
+    """Header and claims, not verified: for display, and for the time at which it expires."""
+    header, claims = (
+        json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+        for part in access_token.split(".")[:2]
+    )
+    return {"header": header, "claims": claims}
+
+
+def _requested(
+    issuer: str,
+    client_id: str,
+    secret: str,
+    audience: str | None,
+    scopes: Sequence[str] | None,
+) -> str:
+    try:
+        client = TokenClient(
+            issuer, client_id, client_secret=secret, audience=audience, scope=scopes
+        )
+        return client.token()
+    except (TokenError, ValueError) as error:
+        raise IssuerError(str(error)) from None
+
+
+def _cached(file: Path) -> str | None:
+    """None also for a token that expires soon, and for a file with anything else."""
+    try:
+        token = read_trusted(file, private=True).decode("ascii")
+        claims = unverified(token)["claims"]
+        issued, expires = float(claims["iat"]), float(claims["exp"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+    return token if time.time() < issued + _USED_FOR * (expires - issued) else None
+
+
+def _folder() -> Path:
+    """Below `XDG_CACHE_HOME`, or `~/.cache`; only this user may enter it."""
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    folder = (base if base.is_absolute() else Path.home() / ".cache") / "agentos-issuer"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
