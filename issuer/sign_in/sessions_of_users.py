@@ -4,7 +4,7 @@ from issuer.audit import Trail
 from issuer.authority import Authority
 from issuer.clock import Clock
 from issuer.database import Session
-from issuer.errors import NotFound
+from issuer.errors import InvalidCredentials, NotFound
 from issuer.refresh_tokens import Lifetimes
 from issuer.sign_in.ending import Ending
 from issuer.sign_in.session import SignInSession, active
@@ -37,6 +37,11 @@ class Sessions:
             if session.id == session_id:
                 return session
         raise NotFound("session", session_id)
+
+    def require(self, session: SignInSession) -> None:
+        """`InvalidCredentials` if the session has ended since it was read."""
+        if self._store.get(session.user_id, session.id) is None:
+            raise InvalidCredentials("the session has ended", session.user_id)
 
     def end(self, user_id: str, session_id: str) -> None:
         """End a session of the user with all its tokens."""

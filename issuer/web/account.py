@@ -66,7 +66,7 @@ class OwnPageEndpoint(PageEndpoint):
     ) -> Response:
         """Do it as that user, who may change everything of their own."""
         try:
-            with self.parts.administration.changing(visit.actor.known_as(session.user_id)) as work:
+            with self.site.changing(session, visit) as work:
                 do(work)
         except NotFound:
             what = "gone"

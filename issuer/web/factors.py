@@ -34,7 +34,7 @@ class AuthenticatorEndpoint(OwnPageEndpoint):
     def change_for(self, session: SignInSession, visit: Visit, form: Mapping[str, str]) -> Response:
         sealed, code = form.get("setup", ""), form.get("code", "")
         try:
-            with self.parts.administration.changing(visit.actor.known_as(session.user_id)) as work:
+            with self.site.changing(session, visit) as work:
                 codes = work.factors.confirm_totp(session.user_id, sealed, code)
         except InvalidField:
             page = authenticator_page_again(self, visit, session.user_id, sealed)
@@ -90,7 +90,7 @@ class RecoveryCodesEndpoint(OwnPageEndpoint):
 
     def change_for(self, session: SignInSession, visit: Visit, form: Mapping[str, str]) -> Response:
         try:
-            with self.parts.administration.changing(visit.actor.known_as(session.user_id)) as work:
+            with self.site.changing(session, visit) as work:
                 codes = work.factors.renew_recovery_codes(session.user_id)
         except NotAllowed:
             return self.site.to("/account", done="gone")

@@ -155,7 +155,7 @@ class RegisterPasskeyEndpoint(PasskeyEndpoint, AsksForPasskey):
         name = form.get("name", "")
         try:
             passkey = Registration(self.site).registered(visit, session.user_id, form)
-            with self.parts.administration.changing(visit.actor.known_as(session.user_id)) as work:
+            with self.site.changing(session, visit) as work:
                 codes = work.factors.add_passkey(passkey, name)
         except (InvalidField, NotAllowed) as error:
             page = AddPasskeyPage(form=self.form(visit), name=name, error=str(error))
@@ -178,7 +178,7 @@ class FirstPasskeyEndpoint(FirstFactorEndpoint, AsksForPasskey):
             return self.to_sign_in(visit)
         try:
             passkey = Registration(self.site).registered(visit, due.user_id, form)
-            with self.parts.administration.changing(visit.actor.known_as(due.user_id)) as work:
+            with self.adding(due, visit) as work:
                 codes = work.factors.add_passkey(passkey, _NAME)
         except (InvalidField, NotAllowed):
             return self.show(visit)

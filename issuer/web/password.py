@@ -75,9 +75,9 @@ class PasswordEndpoint(OwnPageEndpoint):
         return (session, user) if session and user else None
 
     def _set(self, visit: Visit, session: SignInSession, password: NewPassword) -> Response:
-        user_id, actor = session.user_id, visit.actor.known_as(session.user_id)
+        user_id = session.user_id
         try:
-            with self.parts.administration.changing(actor) as work:
+            with self.site.changing(session, visit) as work:
                 work.users.set_password(user_id, password)
         except InvalidField as error:
             raise as_field(error) from None
@@ -86,6 +86,7 @@ class PasswordEndpoint(OwnPageEndpoint):
         if user is None:
             return response
         agent = visit.request.headers.get("user-agent")
+        user = replace(user, password_hash=password.hash)  # none that was set since
         _, cookie = self.parts.people.sessions.begin(user, session.methods, visit.actor, agent)
         return self.site.signed_in(response, cookie)
 

@@ -1,10 +1,12 @@
 """`/sign-in/second-factor`: a code of an app, a recovery code or a passkey."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 
 from starlette.responses import Response
 
+from issuer.composition import UnitOfWork
 from issuer.errors import InvalidCredentials, InvalidField, NotFound, TooManyRequests
 from issuer.metrics import CODE
 from issuer.sign_in.session import SignInSession
@@ -117,12 +119,20 @@ class FirstFactorEndpoint(DueEndpoint):
             return self.to_sign_in(visit)
         sealed, code = form.get("setup", ""), form.get("code", "")
         try:
-            with self.parts.administration.changing(visit.actor.known_as(due.user_id)) as work:
+            with self.adding(due, visit) as work:
                 codes = work.factors.confirm_totp(due.user_id, sealed, code)
         except (InvalidField, NotFound):
             page = authenticator_page_again(self, visit, due.user_id, sealed)
             return self._answer(page, 400)
         return self.completed(visit, due, _METHODS, codes)
+
+    @contextmanager
+    def adding(self, due: SignInSession, visit: Visit) -> Iterator[UnitOfWork]:
+        """As `Site.changing`; `InvalidCredentials` also if a factor was added meanwhile."""
+        with self.site.changing(due, visit) as work:
+            if work.factors.of_user(due.user_id):
+                raise InvalidCredentials("the user has a second factor", due.user_id)
+            yield work
 
     def completed(
         self, visit: Visit, due: SignInSession, methods: tuple[str, ...], codes: list[str]

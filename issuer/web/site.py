@@ -1,7 +1,8 @@
 """What every page uses, and the frame of every page: visit, anti-forgery, cookies."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from urllib.parse import urlencode
@@ -10,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from issuer.catalogue import counts_here
+from issuer.composition import UnitOfWork
 from issuer.composition.web import WebParts
 from issuer.cookies import BROWSER, SESSION, Cookies
 from issuer.directory import UserRecord
@@ -86,6 +88,17 @@ class Site:
         """Also one that waits for its second factor, which opens nothing else."""
         cookie = self.session_cookie(visit)
         return self.parts.people.sessions.of_browser(cookie) if cookie else None
+
+    @contextmanager
+    def changing(self, session: SignInSession, visit: Visit) -> Iterator[UnitOfWork]:
+        """A unit of work of the user of the session; `InvalidCredentials` if that has ended.
+
+        Looked up again inside: changes wait for each other, and one of them may have ended it.
+        """
+        actor = visit.actor.known_as(session.user_id)
+        with self.parts.administration.changing(actor) as work:
+            work.sessions.require(session)
+            yield work
 
     def signed_in(self, response: Response, cookie: str) -> Response:
         """The answer to a sign-in: a new session, and nothing that was known before it."""

@@ -1,0 +1,26 @@
+"""A second transaction at a chosen moment of the first."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import event
+
+from tests.builders import Deployment
+
+
+@contextmanager
+def right_after(deployment: Deployment, text: str, change: Callable[[], None]) -> Iterator[None]:
+    """Make the change once, after the first statement that has the text."""
+    changed: list[bool] = []
+
+    def look(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if text in statement and not changed:
+            changed.append(True)
+            change()
+
+    event.listen(deployment.services.database.engine, "after_cursor_execute", look)
+    try:
+        yield
+    finally:
+        event.remove(deployment.services.database.engine, "after_cursor_execute", look)
+    assert changed
