@@ -16,10 +16,11 @@ _UNKNOWN = "passkey"  # counted as one unknown user name
 
 @dataclass(frozen=True, slots=True)
 class PasskeyUse:
-    """Who has signed in, and by which methods of authentication (RFC 8176)."""
+    """Who has signed in, with which passkey, by which methods of authentication (RFC 8176)."""
 
     user: UserRecord
     methods: tuple[str, ...]
+    credential_id: bytes
 
 
 class PasskeySignIn:
@@ -93,4 +94,4 @@ class PasskeySignIn:
                 raise InvalidCredentials("passkey: answered before", passkey.user_id)
             if not store.use_passkey(passkey, proof.sign_count, self._clock()):
                 raise InvalidCredentials("passkey: used or removed meanwhile", passkey.user_id)
-        return PasskeyUse(user, proof.methods)
+        return PasskeyUse(user, proof.methods, passkey.credential_id)

@@ -11,6 +11,7 @@ from issuer.directory import UserRecord
 from issuer.errors import InvalidCredentials
 from issuer.refresh_tokens import NOTE_SESSION_USE_EVERY, Lifetimes
 from issuer.sign_in.ending import Ending
+from issuer.sign_in.factors_store import FactorStore
 from issuer.sign_in.secret_texts import SecretTexts
 from issuer.sign_in.session import SignInSession, active, bounded
 from issuer.sign_in.sessions_store import SessionStore
@@ -50,12 +51,14 @@ class SignInSessions:
         *,
         second_factor_due: bool = False,
         renewing: SignInSession | None = None,
+        passkey: bytes | None = None,
     ) -> tuple[SignInSession, str]:
         """A session for a user who has just proven to be that, and its cookie.
 
         `renewing` is the session that the browser had: the same one goes on, with a new cookie,
         if it is of the same user; else it ends. With `second_factor_due` it goes on when that
-        is done. `InvalidCredentials` if the user was changed since `user` was read.
+        is done. `passkey` is the credential id of the one that was used. `InvalidCredentials` if
+        the user was changed since `user` was read, or the passkey was removed.
         """
         now = self._clock()
         session = SignInSession(
@@ -73,6 +76,8 @@ class SignInSessions:
             store = SessionStore(transaction)
             if not store.is_user_unchanged(user.id, user.password_hash):
                 raise InvalidCredentials("user changed during sign-in", user.id)
+            if passkey is not None and not FactorStore(transaction).find_passkey(passkey):
+                raise InvalidCredentials("passkey removed during sign-in", user.id)
             trail = self._trails.begin(transaction, actor.known_as(user.id))
             earlier = self._goes_on(store, renewing)
             if earlier is not None and earlier.user_id != user.id:

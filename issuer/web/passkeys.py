@@ -83,7 +83,7 @@ class PasskeySignInEndpoint(SignInEndpoint, AsksForPasskey):
 
     def _begin_with(self, visit: Visit, wrong: SignInPage, use: PasskeyUse) -> Response:
         try:
-            return self.beginning.after_passkey(visit, use.user, use.methods)
+            return self.beginning.after_passkey(visit, use)
         except InvalidCredentials:
             return self.page(visit, wrong, 400)
 
@@ -225,7 +225,8 @@ class PasskeyInvitationEndpoint(InvitationEndpoint, AsksForPasskey):
         user = self.parts.directory.load_user(user_id)
         if user is None:
             return self.gone()
-        _, cookie = self.beginning.begun(visit, user, passkey.methods)
+        use = PasskeyUse(user, passkey.methods, passkey.credential_id)
+        _, cookie = self.beginning.begun(visit, use)
         url = self.site.to(self.first_page(user) or "/account").headers["location"]
         page = RecoveryCodesPage(codes=tuple(codes), next_url=url)
         return self.site.signed_in(self.site.pages.answer(page), cookie)

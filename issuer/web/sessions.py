@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from starlette.responses import Response
 
 from issuer.directory import UserRecord
+from issuer.sign_in.passkey_sign_in import PasskeyUse
 from issuer.sign_in.session import SignInSession
 from issuer.web.navigation import Navigation
 from issuer.web.site import Site
@@ -38,21 +39,20 @@ class Beginning:
         response = self._site.to(page, request=visit.request_id, next=visit.next)
         return self._site.signed_in(response, cookie)
 
-    def after_passkey(self, visit: Visit, user: UserRecord, methods: Sequence[str]) -> Response:
+    def after_passkey(self, visit: Visit, use: PasskeyUse) -> Response:
         """The same for a passkey that verified the user, which is both factors."""
-        session, cookie = self.begun(visit, user, methods)
+        session, cookie = self.begun(visit, use)
         return self._site.signed_in(self._navigation.after_sign_in(visit, session), cookie)
 
-    def begun(
-        self, visit: Visit, user: UserRecord, methods: Sequence[str]
-    ) -> tuple[SignInSession, str]:
-        """A session after all factors, and its cookie."""
+    def begun(self, visit: Visit, use: PasskeyUse) -> tuple[SignInSession, str]:
+        """A session after such a passkey, and its cookie."""
         return self._sessions.begin(
-            user,
-            methods,
+            use.user,
+            use.methods,
             visit.actor,
             visit.request.headers.get("user-agent"),
             renewing=self._site.session_of_browser(visit),
+            passkey=use.credential_id,
         )
 
     def is_fresh_enough(self, session: SignInSession, visit: Visit) -> bool:

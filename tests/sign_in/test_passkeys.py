@@ -296,3 +296,18 @@ def test_used_challenges_are_deleted_when_nobody_accepts_them(
     people.parts.delete_expired()
     with deployment.services.database.reading() as session:
         assert session.scalars(select(UsedChallengeRow)).all() == []
+
+
+def test_a_passkey_that_was_removed_after_it_was_checked_begins_no_session(
+    people: People, deployment: Deployment
+):
+    """The check and the session are two transactions."""
+    use = people.sign_in(people.passkey_of(alice := deployment.user()))
+    sessions = deployment.services.people.sessions
+    assert sessions.begin(use.user, use.methods, HOME, passkey=use.credential_id)
+    with deployment.changing() as work:
+        work.factors.reset(alice)
+    with pytest.raises(InvalidCredentials) as refused:
+        sessions.begin(use.user, use.methods, HOME, passkey=use.credential_id)
+    assert refused.value.reason == "passkey removed during sign-in"
+    assert sessions.of_user(alice) == []
