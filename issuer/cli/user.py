@@ -117,7 +117,7 @@ def set_password(
 ) -> None:
     """Set the password of a user. The command asks for it, without echo.
 
-    Tokens issued with the old password are revoked.
+    Ends the sessions and revokes the tokens of a user who could sign in before.
 
     Examples:
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, exists, select, update
 
 from issuer.database.store import Store
-from issuer.database.tables import InvitationRow, UserRow
+from issuer.database.tables import InvitationRow, PasskeyRow, UserRow
 from issuer.usernames import fold_username, is_username
 
 
@@ -35,6 +35,9 @@ class UserStore(Store[UserRow]):
             .where(UserRow.id == user_id, UserRow.password_hash == old)
             .values(password_hash=new)
         )
+
+    def has_passkey(self, user_id: str) -> bool:
+        return self.session.scalars(select(exists().where(PasskeyRow.user_id == user_id))).one()
 
     def delete_invitation(self, user_id: str) -> None:
         self.session.execute(delete(InvitationRow).where(InvitationRow.user_id == user_id))

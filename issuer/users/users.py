@@ -42,13 +42,13 @@ class Users(Principals[UserRow, UserFields, User]):
     def set_password(self, user_id: str, password: NewPassword) -> None:
         """Set a password prepared beforehand; `InvalidField` if it is the user name.
 
-        Revokes tokens issued for the previous password. Unlocks the user: earlier attempts were
-        at another password.
+        Ends the sessions and revokes the tokens of a user who could sign in before. Unlocks the
+        user: earlier attempts were at another password.
         """
         row = self._row_to_change(user_id)
         if fold_username(password.text) == row.folded_username:
             raise InvalidField("password", "may not be the user name")
-        if row.password_hash is not None:
+        if row.password_hash is not None or self._store.has_passkey(user_id):
             self._revoke(user_id)
         row.password_hash = password.hash
         self._store.changed(row, self._clock())

@@ -19,7 +19,7 @@ from issuer.web.visit import Visit
 class PasswordEndpoint(OwnPageEndpoint):
     """The current password is asked for, and guesses of it are limited as at sign-in.
 
-    All sessions end with the old password; this browser gets a new one.
+    All sessions end, also at a first password beside a passkey; this browser gets a new one.
     """
 
     PATH = "/account/password"

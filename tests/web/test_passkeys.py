@@ -169,6 +169,23 @@ def test_the_only_way_to_sign_in_is_not_removed(deployment: Deployment, browser:
         assert len(work.factors.of_user(bob)) == 1
 
 
+def test_a_first_password_beside_a_passkey_ends_every_other_session(
+    deployment: Deployment, browser: Browser
+):
+    bob = deployment.user("bob", password=None)
+    with deployment.changing() as work:
+        link = work.invitations.create(bob, InvitationFields()).url.removeprefix(URL)
+    script = Script(browser)
+    script.send(browser.get(link), f"/passkeys{link}", link)
+    elsewhere = Script(Browser(browser._http), script.passkey)
+    elsewhere.sign_in()
+    page = browser.get("/account/password")
+    done = browser.submit(page, "/account/password", new_password=PASSWORD, repeated=PASSWORD)
+    assert "You are signed out everywhere else" in browser.follow(done).text
+    assert elsewhere.browser.get("/account").location.startswith("/sign-in")
+    assert len(deployment.services.people.sessions.of_user(bob)) == 1
+
+
 def test_an_invitation_takes_no_passkey_that_does_not_verify_the_user(
     deployment: Deployment, browser: Browser
 ):
