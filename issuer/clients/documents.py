@@ -4,11 +4,8 @@ See draft-ietf-oauth-client-id-metadata-document. A document gives no rights: pe
 through its client are asked each time something new is wanted.
 """
 
-import threading
-from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,33 +13,16 @@ import structlog
 
 from issuer.clients.client import ClientFields
 from issuer.clients.client_metadata import parsed, read_client_metadata
+from issuer.clients.document_cache import DocumentCache, InvalidDocument
 from issuer.clock import Clock
 from issuer.directory import ClientRecord, Directory
-from issuer.errors import InvalidField, IssuerError
-from issuer.federation import FetchedDocument, Fetcher, FetchRefused
+from issuer.errors import InvalidField
+from issuer.federation import Fetcher, FetchRefused
 from issuer.vocabulary import AuthMethod, RegisteredBy
 
 ALL_HOSTS = "*"
-SHORTEST_CACHED, LONGEST_CACHED = timedelta(minutes=1), timedelta(hours=24)
-_CACHED_BY_DEFAULT = timedelta(minutes=5)
-_MAX_CACHED = 1_000
-# Anybody can name a URL: neither this issuer nor the other host is to be kept busy.
-_MAX_FETCHES_AT_ONCE = 4
-_MAX_FETCHES_A_MINUTE = 60
-_MAX_FETCHES_A_MINUTE_OF_A_HOST = 10
 
 log = structlog.get_logger(__name__)
-
-
-class InvalidDocument(IssuerError):
-    """The URL names no client of this issuer, and why."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Cached:
-    fields: ClientFields | None
-    problem: str
-    until: datetime
 
 
 def is_document_url(client_id: str) -> bool:
@@ -111,20 +91,19 @@ class DocumentHosts:
 
 
 class ClientDocuments:
-    """The clients of documents, fetched and cached. Blocks: not for the event loop."""
+    """The clients of documents, fetched and cached. Blocks: not for the event loop.
+
+    Those that are stored have a cache and limits of their own, which URLs that anybody may name
+    cannot use up.
+    """
 
     def __init__(
         self, directory: Directory, fetcher: Fetcher, clock: Clock, hosts: DocumentHosts
     ) -> None:
         self._directory = directory
-        self._fetcher = fetcher
-        self._clock = clock
         self._hosts = hosts
-        self._lock = threading.Lock()
-        self._cached: OrderedDict[str, _Cached] = OrderedDict()
-        self._fetching = threading.BoundedSemaphore(_MAX_FETCHES_AT_ONCE)
-        self._minute = 0
-        self._fetched: Counter[str] = Counter()
+        self._of_stored = DocumentCache(fetcher, clock, read_document)
+        self._of_unknown = DocumentCache(fetcher, clock, read_document)
 
     def find(self, client_id: str) -> ClientRecord | None:
         """The client as it is now; None if there is none, and the log has the reason."""
@@ -132,7 +111,7 @@ class ClientDocuments:
         if not is_document_url(client_id) or (record is not None and not record.is_fetched):
             return record
         try:
-            fields = self.fields(client_id)
+            fields = self._fields(client_id, record)
         except (InvalidDocument, FetchRefused) as error:
             log.info("client_document_refused", client=client_id, cause=str(error))
             return None
@@ -145,56 +124,11 @@ class ClientDocuments:
             grant_types=frozenset(fields.grant_types),
         )
 
-    def fields(self, url: str) -> ClientFields:
-        """What the document says; `InvalidDocument` or `FetchRefused`."""
-        self._hosts.require(url)
-        now = self._clock()
-        with self._lock:
-            cached = self._cached.get(url)
-        if cached is None or cached.until <= now:
-            cached = self._fetch(url, now)
-        if cached.fields is None:
-            raise InvalidDocument(cached.problem)
-        return cached.fields
-
-    def _fetch(self, url: str, now: datetime) -> _Cached:
-        self._count(url, now)
-        if not self._fetching.acquire(blocking=False):
-            raise FetchRefused("Too many client metadata documents are being fetched.")
-        try:
-            document = self._fetcher.fetch(url)
-            cached = _Cached(read_document(url, document.body), "", now + _cached_for(document))
-        except (FetchRefused, InvalidDocument) as error:
-            cached = _Cached(None, str(error), now + SHORTEST_CACHED)
-        finally:
-            self._fetching.release()
-        with self._lock:
-            self._cached[url] = cached
-            self._cached.move_to_end(url)
-            if len(self._cached) > _MAX_CACHED:
-                self._cached.popitem(last=False)
-        return cached
-
-    def _count(self, url: str, now: datetime) -> None:
-        """`FetchRefused` beyond the number of fetches that a minute may have."""
-        minute, host = int(now.timestamp() // 60), urlsplit(url).netloc
-        with self._lock:
-            if minute != self._minute:
-                self._minute = minute
-                self._fetched.clear()
-            of_this_host = self._fetched[host] < _MAX_FETCHES_A_MINUTE_OF_A_HOST
-            if not of_this_host or self._fetched.total() >= _MAX_FETCHES_A_MINUTE:
-                raise FetchRefused(
-                    "Too many client metadata documents are fetched. Try again later."
-                )
-            self._fetched[host] += 1
-
-
-def _cached_for(document: FetchedDocument) -> timedelta:
-    if document.max_age is None:
-        return _CACHED_BY_DEFAULT
-    asked = timedelta(seconds=document.max_age)
-    return min(max(asked, SHORTEST_CACHED), LONGEST_CACHED)
+    def _fields(self, client_id: str, record: ClientRecord | None) -> ClientFields:
+        self._hosts.require(client_id)
+        if record is None:
+            return self._of_unknown.fields(client_id)
+        return self._of_stored.fields(client_id, fields_of(record))
 
 
 def fields_of(client: ClientRecord) -> ClientFields:

@@ -1,19 +1,16 @@
 """Clients by metadata document (draft-ietf-oauth-client-id-metadata-document)."""
 
 import json
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from issuer.clients.documents import (
-    ClientDocuments,
-    DocumentHosts,
-    InvalidDocument,
-    read_document,
-)
-from issuer.directory import Directory
+from issuer.clients.document_cache import InvalidDocument
+from issuer.clients.documents import ClientDocuments, DocumentHosts, read_document
+from issuer.directory import ClientRecord, Directory
 from issuer.errors import AlreadyExists, InvalidField, NotAllowed
 from issuer.federation import FetchedDocument, FetchRefused
 from issuer.roles import Assignment
@@ -202,6 +199,78 @@ def test_a_flood_of_urls_neither_floods_their_host_nor_the_internet(
     deployment.clock.move(timedelta(minutes=1))
     web.publish()
     assert documents.find(CLIENT)
+
+
+def test_a_stored_client_stays_known_for_a_day_while_its_document_cannot_be_fetched(
+    deployment: Deployment, web: Web
+):
+    """Also in a process that has never fetched it; but nothing outlasts the answer of its host."""
+    store(deployment)
+    documents, started = (documents_of(deployment, web, "*") for _ in range(2))
+    web.publish()
+    assert documents.find(CLIENT)
+    del web.documents[CLIENT]
+    deployment.clock.move(timedelta(minutes=5))
+    for each in (documents, started):
+        client = each.find(CLIENT)
+        assert client is not None
+        assert client.redirect_uris == (CALLBACK,)
+    web.publish(redirect_uris=[])
+    deployment.clock.move(timedelta(minutes=1))
+    assert started.find(CLIENT) is None
+    del web.documents[CLIENT]
+    deployment.clock.move(timedelta(hours=23, minutes=53))
+    assert documents.find(CLIENT)
+    assert started.find(CLIENT) is None
+    deployment.clock.move(timedelta(minutes=1))
+    assert documents.find(CLIENT) is None
+
+
+def test_a_flood_of_urls_takes_no_fetch_from_a_stored_client(deployment: Deployment, web: Web):
+    """Anybody can name URLs of its host."""
+    store(deployment)
+    documents = documents_of(deployment, web, "app.example")
+    for number in range(100):
+        documents.find(f"https://app.example/{number}")
+    web.publish(redirect_uris=["https://app.example/new"])
+    client = documents.find(CLIENT)
+    assert client is not None
+    assert client.redirect_uris == ("https://app.example/new",)
+
+
+def test_a_stored_client_stays_known_beyond_the_limits(deployment: Deployment, web: Web):
+    urls = [f"https://app.example/{number}.json" for number in range(11)]
+    for url in urls:
+        store(deployment, url)
+        web.publish(url)
+    documents = documents_of(deployment, web, "*")
+    assert all(documents.find(url) for url in urls)
+    assert len(web.asked) == 10
+
+
+def test_of_requests_at_the_same_moment_one_fetches_the_document(deployment: Deployment):
+    with ThreadPoolExecutor(1) as pool:
+
+        class Slow(Web):
+            def fetch(self, url: str) -> FetchedDocument:
+                fetched = super().fetch(url)
+                if len(self.asked) == 1:
+                    others.append(pool.submit(documents.find, CLIENT))
+                    wait(others, timeout=0.2)  # it may not end before this fetch does
+                return fetched
+
+        web, others = Slow(), list[Future[ClientRecord | None]]()
+        web.publish()
+        documents = documents_of(deployment, web, "*")
+        assert documents.find(CLIENT)
+        assert others[0].result()
+    assert web.asked == [CLIENT]
+
+
+def store(deployment: Deployment, url: str = CLIENT) -> None:
+    """A person has allowed it something."""
+    with deployment.changing() as work:
+        work.clients.keep_document(read_document(url, body(url)))
 
 
 def test_it_is_stored_when_a_person_allows_it_and_follows_its_document(

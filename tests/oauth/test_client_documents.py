@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from threading import Barrier
 
 import pytest
@@ -31,7 +32,8 @@ pytestmark = pytest.mark.parametrize(
 def web(deployment: Deployment) -> Web:
     """The internet, as this issuer sees it."""
     web = Web()
-    deployment.services.tokens.client_documents._fetcher = web
+    documents = deployment.services.tokens.client_documents
+    documents._of_stored._fetcher = documents._of_unknown._fetcher = web
     web.publish()
     return web
 
@@ -79,7 +81,7 @@ def test_a_document_that_lost_its_redirect_uri_ends_the_request(
 ):
     step = alice.next_step(app, audience="my-os")
     web.publish(redirect_uris=["https://app.example/other"])
-    deployment.services.tokens.client_documents._cached.clear()
+    deployment.clock.move(timedelta(minutes=5))
     after = deployment.services.people.flow.allow(step.request, alice.session, BROWSER)
     assert not hasattr(after, "url")
     assert not is_stored(deployment)
