@@ -210,7 +210,8 @@ class Settings(BaseModel):
     second_factor: Literal["optional", "required"] = Field(
         "optional",
         description="`required`: nobody signs in with a password alone. People without a second"
-        " factor set one up when they sign in, and the password grant is refused.",
+        " factor set one up when they sign in, also those who were signed in before, and the"
+        " password grant is not offered.",
     )
     rate_limit_failures: Rate = Field(
         "60/minute",

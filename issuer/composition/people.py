@@ -79,6 +79,7 @@ def build_people(
             SecretTexts(SESSION, derived(hmac_key, SESSIONS), random),
             Lifetimes(settings.session_idle, settings.session_ttl),
             ended,
+            second_factor_required=settings.second_factor == "required",
         ),
         AuthorizationFlow(
             settings.url,

@@ -21,7 +21,8 @@ class SignInSessions:
     """For the person whose browser holds the cookie. Each call is a transaction of its own.
 
     A session also ends where all tokens of its user are revoked: at a new password, and where the
-    user is disabled or deleted. `ended` is called after a session ended.
+    user is disabled or deleted. `ended` is called after a session ended. Where a second factor is
+    required, a session that began without one opens nothing: the person signs in again.
     """
 
     def __init__(
@@ -33,6 +34,8 @@ class SignInSessions:
         cookies: SecretTexts,
         lifetimes: Lifetimes,
         ended: Callable[[], None],
+        *,
+        second_factor_required: bool,
     ) -> None:
         self._database = database
         self._trails = trails
@@ -41,6 +44,7 @@ class SignInSessions:
         self._cookies = cookies
         self.lifetimes = lifetimes
         self._ended = ended
+        self._second_factor_required = second_factor_required
 
     def begin(
         self,
@@ -123,7 +127,7 @@ class SignInSessions:
     def find(self, cookie: str) -> SignInSession | None:
         """The active session of that cookie. Its use is noted, at most once a minute."""
         session = self.of_browser(cookie)
-        if session is None or session.second_factor_due:
+        if session is None or session.second_factor_due or self._lacks_factor(session):
             return None
         now = self._clock()
         if now - session.used_at >= NOTE_SESSION_USE_EVERY:
@@ -175,6 +179,9 @@ class SignInSessions:
         if session is None or session.second_factor_due:
             return session
         return session if session.is_active(self.lifetimes, self._clock()) else None
+
+    def _lacks_factor(self, session: SignInSession) -> bool:
+        return self._second_factor_required and "mfa" not in session.methods
 
     def _goes_on(self, store: SessionStore, renewing: SignInSession | None) -> SignInSession | None:
         if renewing is None or not renewing.second_factor_due:

@@ -197,7 +197,9 @@ def test_it_accepts_what_the_token_endpoint_accepts(deployment: Deployment):
     assert deployment.http.get(path).status_code == 405
 
 
-@pytest.mark.parametrize("more_settings", [{"password_grant": "false"}])
+@pytest.mark.parametrize(
+    "more_settings", [{"password_grant": "false"}, {"second_factor": "required"}], ids=str
+)
 def test_without_the_grant_no_refresh_token_is_active(
     deployment: Deployment, token_endpoint: TokenDriver
 ):

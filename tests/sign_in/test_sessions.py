@@ -130,6 +130,21 @@ def test_a_session_that_waits_for_a_second_factor_opens_nothing(deployment: Depl
     assert sessions.find_second_factor_due(late.cookie) is None
 
 
+@pytest.mark.parametrize("more_settings", [{"second_factor": "required"}])
+def test_where_a_second_factor_is_required_a_session_without_one_opens_nothing(
+    alice: Person, app: App
+):
+    """It began before that: the person signs in again, and it goes on."""
+    sessions = alice.deployment.services.people.sessions
+    assert not is_active(alice)
+    assert "/sign-in?" in alice.visits(app).headers["location"]
+    had = sessions.of_browser(alice.cookie)
+    due = sign_in(alice.deployment, alice.user_id, second_factor_due=True, renewing=had)
+    session, cookie = sessions.complete(due.session, ("otp", "mfa"), BROWSER)
+    assert session.id == alice.session.id
+    assert sessions.find(cookie) == session
+
+
 def test_signing_out_ends_the_tokens_of_the_session(alice: Person, app: App):
     """One entry of the feed for each refresh family."""
     answer = alice.signs_in_to(app)
