@@ -63,21 +63,23 @@ class AuthorizationFlow:
         offer = self._offers.find(request, session)
         if not isinstance(offer, Offer):
             return offer
-        if self._needs_consent(offer):
-            if NONE in request.prompt:
-                return self._offers.refusal(
-                    request, offer.client, ErrorCode.CONSENT_REQUIRED, "Consent is needed."
-                )
-            return _consent_needed(offer)
+        with self._database.reading() as transaction:
+            needs_consent = self._needs_consent(transaction, offer)
+        if needs_consent:
+            return self._asking(offer)
         return self._with_code(offer, actor, consented=False)
 
-    def allow(
-        self, request: AuthorizationRequest, session: SignInSession, actor: Actor
-    ) -> NextStep:
-        """The user allowed it: remember that, and redirect with a code."""
-        offer = self._offers.find(request, session, acted=True)
+    def allow(self, shown: ConsentNeeded, session: SignInSession, actor: Actor) -> NextStep:
+        """The user allowed what was `shown`: remember that, and redirect with a code.
+
+        What the client would get now, if that is something else.
+        """
+        offer = self._offers.find(shown.request, session, acted=True)
         if not isinstance(offer, Offer):
             return offer
+        asked = _consent_needed(offer)
+        if asked.allowing != shown.allowing:
+            return asked
         try:
             self._keep_client(offer.client, actor.known_as(offer.user.id))
         except AlreadyExists as error:
@@ -98,15 +100,21 @@ class AuthorizationFlow:
         sentence = "The user denied the request."
         return self._offers.refusal(request, client, ErrorCode.ACCESS_DENIED, sentence, acted=True)
 
-    def _needs_consent(self, offer: Offer) -> bool:
+    def _asking(self, offer: Offer) -> NextStep:
+        request, client = offer.request, offer.client
+        if NONE not in request.prompt:
+            return _consent_needed(offer)
+        sentence = "Consent is needed."
+        return self._offers.refusal(request, client, ErrorCode.CONSENT_REQUIRED, sentence)
+
+    def _needs_consent(self, session: Session, offer: Offer) -> bool:
         client, request = offer.client, offer.request
         if CONSENT in request.prompt or client.is_self_registered:
             return True
         # RFC 8252 §8.6: another application may receive what is sent elsewhere.
         if client.first_party and is_of_a_web_server(request.redirect_uri):
             return False
-        with self._database.reading() as session:
-            given = consent_of(session, offer.user.id, client.client_id, request.audience_id)
+        given = consent_of(session, offer.user.id, client.client_id, request.audience_id)
         return given is None or not given.includes(offer.scopes, offer.openid_scopes)
 
     def _with_code(self, offer: Offer, actor: Actor, *, consented: bool) -> NextStep:
@@ -116,6 +124,8 @@ class AuthorizationFlow:
             # Ended meanwhile: a code made now would be of no use.
             if SessionStore(session).get(offer.user.id, offer.session.id) is None:
                 return SignInNeeded(offer.request)
+            if not consented and self._needs_consent(session, offer):
+                return self._asking(offer)  # withdrawn meanwhile
             if not CodeStore(session).add(code):
                 return _done_already()
             if consented:

@@ -57,6 +57,11 @@ class ConsentNeeded:
     openid_scopes: tuple[str, ...]
     not_granted: tuple[str, ...]
 
+    @property
+    def allowing(self) -> tuple[object, ...]:
+        """What the user allows, by whom it is allowed and where it applies."""
+        return self.user.id, self.request.audience_id, self.scopes, self.openid_scopes
+
 
 NextStep: TypeAlias = SignInNeeded | ConsentNeeded | Redirection | RequestProblem
 

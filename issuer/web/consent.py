@@ -48,9 +48,11 @@ class ConsentEndpoint(PageEndpoint):
             return self._navigation.go(visit, step)
         if decision != "allow":
             return self.stale(visit, form)
-        if form.get("offer") != _offer(step):
+        if form.get("offer") == _offer(step):
+            step = flow.allow(step, session, visit.actor)
+        if isinstance(step, ConsentNeeded):
             return self.site.pages.answer(self._page(visit, step, _CHANGED), 409)
-        return self._navigation.go(visit, flow.allow(request, session, visit.actor))
+        return self._navigation.go(visit, step)
 
     def _page(self, visit: Visit, step: ConsentNeeded, notice: str = "") -> ConsentPage:
         agent_os = None

@@ -82,7 +82,7 @@ def test_a_document_that_lost_its_redirect_uri_ends_the_request(
     step = alice.next_step(app, audience="my-os")
     web.publish(redirect_uris=["https://app.example/other"])
     deployment.clock.move(timedelta(minutes=5))
-    after = deployment.services.people.flow.allow(step.request, alice.session, BROWSER)
+    after = deployment.services.people.flow.allow(step, alice.session, BROWSER)
     assert not hasattr(after, "url")
     assert not is_stored(deployment)
 

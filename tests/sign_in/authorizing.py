@@ -95,7 +95,7 @@ class Person:
         step = self.next_step(app, **parameters)
         if isinstance(step, ConsentNeeded):
             flow = self.deployment.services.people.flow
-            step = flow.allow(step.request, self.session, BROWSER)
+            step = flow.allow(step, self.session, BROWSER)
         assert isinstance(step, Redirection), step
         return code_of(step.url)
 

@@ -4,8 +4,9 @@ import pytest
 
 from issuer.errors import NotFound
 from issuer.sign_in.outcomes import ConsentNeeded
+from tests.interleaving import right_after
 from tests.oauth.refreshing import events, revoked, revoked_families
-from tests.sign_in.authorizing import App, Person
+from tests.sign_in.authorizing import App, Person, returned
 
 
 def withdraw(person: Person, client_id: str = "app") -> None:
@@ -44,6 +45,17 @@ def test_withdrawing_ends_tokens_without_a_family_by_their_id(alice: Person, app
     jti = app.endpoint.claims(alice.signs_in_to(app))["jti"]
     withdraw(alice)
     assert revoked(alice.deployment) == {jti}
+
+
+def test_a_consent_that_is_withdrawn_meanwhile_gives_no_code(alice: Person, app: App):
+    """Between the look at the consent and the code."""
+    alice.allows(app)
+    with right_after(alice.deployment, "FROM consents", lambda: withdraw(alice)):
+        assert isinstance(alice.next_step(app), ConsentNeeded)
+    alice.allows(app)
+    with right_after(alice.deployment, "FROM consents", lambda: withdraw(alice)):
+        refused = alice.next_step(app, prompt="none")
+    assert returned(refused.url)["error"] == "consent_required"
 
 
 def test_what_was_not_allowed_cannot_be_withdrawn(alice: Person, app: App):

@@ -88,10 +88,11 @@ def test_prompt_login_wants_a_sign_in_after_the_request(alice: Person, app: App)
     deployment.clock.move(timedelta(seconds=1))
     request, _ = people.validation.validated(list(app.request(prompt="login").items()))
     assert isinstance(people.flow.next_step(request, alice.session, BROWSER), SignInNeeded)
-    assert isinstance(people.flow.allow(request, alice.session, BROWSER), SignInNeeded)
     again = sign_in(deployment, alice.user_id, renewing=alice.session)
     assert again.session.id == alice.session.id
-    assert isinstance(people.flow.next_step(request, again.session, BROWSER), ConsentNeeded)
+    step = people.flow.next_step(request, again.session, BROWSER)
+    assert isinstance(step, ConsentNeeded)
+    assert isinstance(people.flow.allow(step, alice.session, BROWSER), SignInNeeded)
 
 
 def test_only_the_user_of_the_id_token_completes_a_request(alice: Person, app: App):
@@ -106,7 +107,7 @@ def test_only_the_user_of_the_id_token_completes_a_request(alice: Person, app: A
     assert returned(bob.next_step(app, **silent).url)["error"] == "login_required"
     step = bob.next_step(app, id_token_hint=hint)
     assert isinstance(step, SignInNeeded)
-    assert isinstance(flow.allow(step.request, bob.session, BROWSER), SignInNeeded)
+    assert isinstance(flow.allow(step, bob.session, BROWSER), SignInNeeded)
     again = sign_in(deployment, bob.user_id)
     refused = flow.next_step(step.request, again.session, BROWSER)
     assert returned(refused.url)["error"] == "login_required"
@@ -148,11 +149,24 @@ def test_a_request_gives_one_code(alice: Person, app: App):
     """Twice submitted, or with the back button: nothing happens twice."""
     flow = alice.deployment.services.people.flow
     step = alice.next_step(app)
-    first = flow.allow(step.request, alice.session, BROWSER)
+    first = flow.allow(step, alice.session, BROWSER)
     assert code_of(first.url)
-    second = flow.allow(step.request, alice.session, BROWSER)
+    second = flow.allow(step, alice.session, BROWSER)
     assert isinstance(second, RequestProblem)
     assert len(events(alice.deployment, "consent.granted")) == 1
+
+
+def test_nobody_allows_what_was_not_shown(alice: Person, app: App):
+    """The rights changed since: the page is shown again."""
+    flow = alice.deployment.services.people.flow
+    shown = alice.next_step(app)
+    with alice.deployment.changing() as work:
+        work.roles.update("runner", {"scopes": ["agents:run"]})
+    now = flow.allow(shown, alice.session, BROWSER)
+    assert isinstance(now, ConsentNeeded)
+    assert now.scopes == ("agents:run",)
+    assert not events(alice.deployment, "consent.granted")
+    assert code_of(flow.allow(now, alice.session, BROWSER).url)
 
 
 @pytest.mark.parametrize("change", ["client", "redirect_uri", "grant", "user", "session"])
@@ -169,7 +183,7 @@ def test_the_end_checks_everything_again(alice: Person, app: App, change: str):
             work.users.update(alice.user_id, {"disabled": True})
         else:
             work.sessions.end(alice.user_id, alice.session.id)
-    outcome = alice.deployment.services.people.flow.allow(step.request, alice.session, BROWSER)
+    outcome = alice.deployment.services.people.flow.allow(step, alice.session, BROWSER)
     assert isinstance(outcome, RequestProblem | SignInNeeded)
 
 

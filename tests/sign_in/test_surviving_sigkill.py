@@ -103,7 +103,7 @@ def test_a_consent_that_is_killed_is_remembered_with_its_code_or_not_at_all(
     step = alice.next_step(app)
 
     def allow(settings: Settings, clock: FakeClock) -> None:
-        composed(settings, clock).people.flow.allow(step.request, alice.session, BROWSER)
+        composed(settings, clock).people.flow.allow(step, alice.session, BROWSER)
 
     for _ in kills(alice, allow):
         assert isinstance(alice.next_step(app), ConsentNeeded)
