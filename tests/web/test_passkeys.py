@@ -62,7 +62,9 @@ def script(browser: Browser, alice: str) -> Script:
 def test_a_passkey_signs_in_without_a_user_name(script: Script):
     before = dict(script.browser.cookies)
     assert script.sign_in().location == "/account"
-    assert "Laptop" in script.browser.get("/account").text
+    account = script.browser.get("/account")
+    assert "Laptop" in account.text
+    assert "Recovery codes 10 left" in account.text
     assert script.browser.cookies["__Host-browser"] != before["__Host-browser"]
 
 
