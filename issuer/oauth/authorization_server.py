@@ -75,11 +75,8 @@ class IssuerAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
         return self.grants[grant_type]
 
     def offers_what_began(self, family: Family) -> bool:
-        """Whether the grant is still offered by which the family began.
-
-        Without a session of a person it was the password grant.
-        """
-        return family.sign_in_session is not None or GrantType.PASSWORD in self.grants
+        """Whether the grant is still offered by which the family began."""
+        return not family.is_of_password_grant or GrantType.PASSWORD in self.grants
 
     def authorize(self, request: AuthenticatedRequest) -> Granted:
         """What the request is granted; `OAuth2Error` if nothing."""

@@ -102,6 +102,8 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
         audience = client.audiences.get(family.audience_id) if client else None
         if user is None or client is None or user.disabled or client.disabled:
             return None
+        if family.is_of_password_grant and user.has_second_factor:
+            return None
         if (audience is None and family.scopes) or not self._may_refresh(client, family):
             return None
         held: frozenset[str] = frozenset()

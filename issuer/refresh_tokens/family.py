@@ -58,6 +58,11 @@ class Family:
     session_times: SessionTimes | None = None
 
     @property
+    def is_of_password_grant(self) -> bool:
+        """Whether the user signed in through the client, and in no session."""
+        return self.sign_in_session is None
+
+    @property
     def needs_session(self) -> bool:
         """Whether its tokens are valid only while its session is active."""
         return self.sign_in_session is not None and OFFLINE_ACCESS not in self.openid_scopes

@@ -8,9 +8,10 @@ from issuer.audit import Actor
 from issuer.refresh_tokens import Issue
 from issuer.roles import Assignment
 from issuer.tokens import Authorization
-from tests.builders import URL, Credentials, Deployment
+from tests.builders import URL, Credentials, Deployment, FakeClock
 from tests.drivers import TokenDriver
 from tests.oauth.refreshing import GRANTS, SignedIn, in_a_family, sign_in
+from tests.sign_in.people import People
 
 INACTIVE = {"active": False}
 DAY = timedelta(days=1)
@@ -115,6 +116,15 @@ def test_an_expired_token_is_inactive(alice: SignedIn):
     assert alice.introspect(alice.answer.token) == INACTIVE
     alice.deployment.wait(14 * DAY)
     assert alice.introspect(alice.answer.refresh_token) == INACTIVE
+
+
+def test_a_refresh_token_of_the_password_grant_is_inactive_beside_a_second_factor(
+    alice: SignedIn, clock: FakeClock
+):
+    """The password alone does not prove enough any more."""
+    People(alice.deployment, clock).app_of(alice.user_id)
+    assert alice.introspect(alice.answer.refresh_token) == INACTIVE
+    assert alice.refresh().error == "invalid_grant"
 
 
 def test_a_revoked_token_is_inactive(alice: SignedIn):

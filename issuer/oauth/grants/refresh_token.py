@@ -60,7 +60,7 @@ class RefreshToken(Grant, RefreshTokenGrant):  # type: ignore[misc]
         user: UserRecord | None = self.server.tokens.directory.load_user(user_id)
         if user is None or user.disabled:
             raise _invalid_grant("the user is deleted or disabled", user_id)
-        if refresh_token.family.sign_in_session is None and user.has_second_factor:
+        if refresh_token.family.is_of_password_grant and user.has_second_factor:
             raise _invalid_grant("the user has a second factor since the password grant", user_id)
         self.request.user = user
         return user
