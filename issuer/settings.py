@@ -103,6 +103,13 @@ Rate = Annotated[str, AfterValidator(_rate)]
 MetadataHost = Annotated[str, AfterValidator(_metadata_host)]
 
 
+def origin_of(url: str) -> str:
+    """The origin of an http or https URL as browsers write it (RFC 6454 §6.2)."""
+    parts = urlsplit(url.lower())
+    default_port = {"https": ":443", "http": ":80"}[parts.scheme]
+    return f"{parts.scheme}://{parts.netloc.removesuffix(default_port)}"
+
+
 def is_loopback(host: str) -> bool:
     """Whether `host` can only be reached from this machine (RFC 8252 §7.3)."""
     try:

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from issuer.errors import InvalidCredentials, InvalidField, NotAllowed
-from issuer.settings import is_loopback
+from issuer.settings import is_loopback, origin_of
 from issuer.sign_in.challenges import Challenge, PasskeyChallenges
 
 MAX_CREDENTIAL_ID = 1023  # WebAuthn §4
@@ -82,10 +82,9 @@ class Passkeys:
     """Asks for passkeys of one issuer and checks the answers. The relying party is its host."""
 
     def __init__(self, url: str, challenges: PasskeyChallenges, handle_key: bytes) -> None:
-        parts = urlsplit(url)
         self.why_not_offered = why_not_offered(url)
-        self._host = parts.hostname or ""
-        self._origin = f"{parts.scheme}://{parts.netloc}".lower()
+        self._host = urlsplit(url).hostname or ""
+        self._origin = origin_of(url)
         self._challenges = challenges
         self._handle_key = handle_key
 

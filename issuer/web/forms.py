@@ -4,10 +4,10 @@ import hmac
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from enum import StrEnum
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
+from issuer.settings import origin_of
 from issuer.web.visit import Visit
 
 TOKEN, REQUEST, NEXT = "form", "request", "next"
@@ -30,7 +30,7 @@ class AntiForgery:
 
     def __init__(self, key: bytes, issuer_url: str) -> None:
         self._key = key
-        self._origin = _origin(issuer_url)
+        self._origin = origin_of(issuer_url)
 
     def token(self, browser: str, purpose: str) -> str:
         """The token of a form for `purpose`, such as its path and the request it is for."""
@@ -54,10 +54,3 @@ class AntiForgery:
         origin = request.headers.get("origin", self._origin)
         site = request.headers.get("sec-fetch-site", "same-origin")
         return origin.lower() == self._origin and site in _OWN_SITES
-
-
-def _origin(url: str) -> str:
-    """As browsers write it (RFC 6454 §6.2): without the default port."""
-    parts = urlsplit(url.lower())
-    default = {"https": ":443", "http": ":80"}[parts.scheme]
-    return f"{parts.scheme}://{parts.netloc.removesuffix(default)}"

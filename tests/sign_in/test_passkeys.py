@@ -95,6 +95,15 @@ def test_an_answer_given_to_another_site_is_refused(
     assert "origin" in refusal(people, answer)
 
 
+@pytest.mark.parametrize("more_settings", [{"url": f"{URL}:443"}])
+def test_a_passkey_signs_in_where_the_url_has_the_default_port(
+    people: People, deployment: Deployment
+):
+    """Which browsers leave out of the origin (RFC 6454 §6.2)."""
+    passkey = people.passkey_of(alice := deployment.user())
+    assert people.sign_in(passkey).user.id == alice
+
+
 def test_a_challenge_of_the_caller_is_refused(people: People, deployment: Deployment):
     passkey = people.passkey_of(deployment.user())
     begun = people.parts.passkey_sign_in.begin(BROWSER)
