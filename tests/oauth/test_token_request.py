@@ -133,12 +133,15 @@ def test_only_post_is_allowed(token_endpoint: TokenDriver, method: str):
 def test_audience_and_resource_may_agree_but_not_differ(
     deployment: Deployment, token_endpoint: TokenDriver
 ):
-    deployment.audience("other-os")
+    """RFC 8707 §2: by what they name, as at the authorization endpoint."""
+    resource = "https://other.example/mcp"
+    deployment.audience("other-os", resources=[resource])
     client = deployment.client(audiences=["my-os", "other-os"])
-    agree = token_endpoint.client_credentials(client, audience="my-os", resource="my-os")
+    agree = token_endpoint.client_credentials(client, audience="other-os", resource=f"{resource}/")
     differ = token_endpoint.client_credentials(client, audience="my-os", resource="other-os")
-    assert agree.status == 200
-    assert (differ.status, differ.body) == (400, refused("A token is for one audience."))
+    assert token_endpoint.claims(agree)["aud"] == "other-os"
+    two = refused("A token is for one audience.", "invalid_target")
+    assert (differ.status, differ.body) == (400, two)
 
 
 def test_error_responses_are_no_store(token_endpoint: TokenDriver):

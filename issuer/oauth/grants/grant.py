@@ -97,20 +97,17 @@ class Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
 
     def _audience(self, client: ClientRecord) -> AudienceRecord:
         """RFC 8707 §2, with one audience per token."""
-        requested = self._requested_audience()
-        if requested is not None:
-            return self._permitted(client, requested)
-        if len(client.audiences) != 1:
+        named = [self._permitted(client, name) for name in self._requested_audiences()]
+        if len({audience.id for audience in named}) > 1:
+            raise OAuthError(ErrorCode.INVALID_TARGET, "A token is for one audience.")
+        if not named and len(client.audiences) != 1:
             raise OAuthError(ErrorCode.INVALID_TARGET, "Name the audience of the token.")
-        return next(iter(client.audiences.values()))
+        return named[0] if named else next(iter(client.audiences.values()))
 
-    def _requested_audience(self) -> str | None:
-        """Of the parameter `audience` or `resource`."""
+    def _requested_audiences(self) -> set[str]:
+        """The names in the parameters `audience` and `resource`."""
         parameters = self.authenticated.parameters
-        named = {parameters[name] for name in ("audience", "resource") if name in parameters}
-        if len(named) > 1:
-            raise OAuthError(ErrorCode.INVALID_REQUEST, "A token is for one audience.")
-        return named.pop() if named else None
+        return {parameters[name] for name in ("audience", "resource") if name in parameters}
 
     def _permitted(self, client: ClientRecord, audience_id: str) -> AudienceRecord:
         audience = client.audience_named(audience_id)
@@ -127,14 +124,14 @@ class Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
 
         Without scopes it may be the issuer itself: the token is only for user info.
         """
-        named = self._requested_audience()
+        named = self._requested_audiences()
         if audience_id == self.server.issuer and not scopes:
-            if named not in {None, audience_id}:
+            if not named <= {audience_id}:
                 raise _other_audience()
             audience: AudienceRecord = self.server.tokens.directory.load_audience(audience_id)
             return audience
         granted = self._permitted(client, audience_id)
-        if named is not None and not granted.is_named(named):
+        if not all(granted.is_named(name) for name in named):
             raise _other_audience()
         return granted
 
