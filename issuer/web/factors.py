@@ -60,12 +60,17 @@ class RemoveFactorEndpoint(OwnPageEndpoint):
                     action=self.PATH,
                     what=f"Remove {each.name or 'the authenticator app'}?",
                     why="You cannot sign in with it afterwards."
-                    + (" Then your password alone is enough." if len(factors) == 1 else ""),
+                    + (self._without_factors() if len(factors) == 1 else ""),
                     button="Remove",
                     factor_id=each.id,
                 )
                 return self.site.pages.answer(page)
         return self.site.to("/account", done="gone" if factor_id else "")
+
+    def _without_factors(self) -> str:
+        if self.parts.settings.second_factor == "required":
+            return " You set up another one when you sign in next."
+        return " Then your password alone is enough."
 
     def change_for(self, session: SignInSession, visit: Visit, form: Mapping[str, str]) -> Response:
         factor_id = form.get("factor", "")

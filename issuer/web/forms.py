@@ -25,7 +25,8 @@ class Refusal(StrEnum):
 class AntiForgery:
     """Tokens are HMACs of a secret of the browser and of what the form is for.
 
-    They need no storage, and end when the browser gets a new secret: at sign-in and sign-out.
+    They need no storage, and end when the browser gets a new secret: at sign-in and at `/sign-out`.
+    `/oauth2/logout` keeps the secret, and ends the session alone.
     """
 
     def __init__(self, key: bytes, issuer_url: str) -> None:

@@ -124,6 +124,7 @@ class Site:
 class PageEndpoint:
     """GET shows a page and changes nothing; POST does one thing and redirects.
 
+    One exception: a GET about an authorization request where nothing is left to ask makes a code.
     Everything but the event loop's part runs in a worker thread: pages need the database.
     """
 

@@ -208,6 +208,18 @@ def test_a_factor_is_removed_after_a_question(
     assert Browser(deployment.http).sign_in().location == "/account"
 
 
+@REQUIRED
+def test_where_a_second_factor_is_required_the_question_does_not_say_that_none_is_needed(
+    deployment: Deployment, browser: Browser, alice: str, phone: AuthenticatorApp
+):
+    browser.submit(browser.follow(browser.sign_in()), PAGE, code=phone.code())
+    with deployment.services.administration.reading() as work:
+        (factor,) = work.factors.of_user(alice)
+    question = browser.get("/account/remove-factor", factor=factor.id)
+    assert "You set up another one when you sign in next." in question.text
+    assert "alone is enough" not in question.text
+
+
 def test_new_recovery_codes_replace_the_old_ones(browser: Browser, phone: AuthenticatorApp):
     browser.submit(browser.follow(browser.sign_in()), PAGE, code=phone.code())
     page = browser.get("/account/recovery-codes")
