@@ -32,9 +32,12 @@ from issuer.time_fields import duration
 from issuer.vocabulary import MAX_TOKEN, SHORTEST_TOKEN, SigningAlgorithm
 
 PREFIX = "ISSUER_"
-SECRETS = ("MASTER_KEY", "DATABASE_URL", "METRICS_TOKEN", "RATE_LIMIT_REDIS_URL")
+SECRETS = ("MASTER_KEY", "ADMIN_SECRET", "DATABASE_URL", "METRICS_TOKEN", "RATE_LIMIT_REDIS_URL")
 
 _BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{16,1024}=*")
+_CLIENT_SECRET = re.compile(r"[!-~]{32,256}")  # VSCHAR of RFC 6749 appendix A.2, but no space
+# What Kubernetes sets for a Service named "issuer", and Docker for a link of that name.
+_SERVICE_LINK = re.compile(r"ISSUER(_[A-Z0-9_]+)?_(SERVICE_HOST|(SERVICE_)?PORT(_.+)?)")
 _RATE = re.compile(r"[1-9]\d{0,8}/(second|minute)")
 _HOST = re.compile(r"(?=.{1,253}(:|$))[a-z0-9-]+(\.[a-z0-9-]+)+(:[1-9]\d{0,4})?")
 _REDIS_URL = re.compile(r"(redis|rediss|redis\+unix)://\S+")
@@ -96,6 +99,12 @@ def _bearer_token(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
+def _client_secret(value: SecretStr | None) -> SecretStr | None:
+    if value is not None and not _CLIENT_SECRET.fullmatch(value.get_secret_value()):
+        raise ValueError("must have 32 to 256 characters of printable ASCII, without spaces")
+    return value
+
+
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Positive = Annotated[Duration, Field(gt=timedelta(0))]
 Network = Annotated[str, AfterValidator(_network)]
@@ -139,6 +148,17 @@ class Settings(BaseModel):
         None,
         description="Key under which private keys and secrets are encrypted; by default"
         " `master.key` in the data directory.",
+    )
+    database_pool: int = Field(
+        20,
+        ge=2,
+        le=1_000,
+        description="Connections to the database that each process opens at most.",
+    )
+    admin_secret: Annotated[SecretStr | None, AfterValidator(_client_secret)] = Field(
+        None,
+        description="The first secret of the admin client, 32 to 256 characters. `issuer init` uses"
+        " it when it creates that client; by default it makes a secret and prints it.",
     )
     access_token_ttl: Annotated[Duration, AfterValidator(_token_lifetime)] = Field(
         timedelta(seconds=900),
@@ -355,6 +375,11 @@ class Settings(BaseModel):
             return self.database_url.get_secret_value()
         return f"sqlite:///{quote(str((self.data_dir / 'issuer.db').absolute()))}"
 
+    @property
+    def needs_data_dir(self) -> bool:
+        """Whether the master key or the database is a file in the data directory."""
+        return self.master_key is None or self.database_url is None
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
         """The settings of `environment`, by default that of the process.
@@ -382,6 +407,11 @@ def _read(environment: Mapping[str, str], known: set[str]) -> dict[str, str]:
         elif setting.lower() in known and setting.isupper():
             values[setting.lower()] = value
         else:
+            if _SERVICE_LINK.fullmatch(name):
+                raise ConfigurationError(
+                    f"{name} is not a setting of the issuer. Kubernetes sets it for a Service of"
+                    " that name: set `enableServiceLinks: false` in the pod."
+                )
             names = [PREFIX + each.upper() for each in known]
             meant = did_you_mean(name, [*names, *(f"{PREFIX}{each}_FILE" for each in SECRETS)])
             raise ConfigurationError(f"{name} is not a setting of the issuer.{meant}")

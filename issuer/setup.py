@@ -35,14 +35,19 @@ from issuer.settings import Settings
 
 ADMIN_CLIENT = "issuer-admin"
 _OLD_AND_NEW = 2
+_PATIENCE_S = 60
 
 
 @dataclass(frozen=True)
 class Initialised:
-    """The result of `init`. `client_secret` only if the admin client was just created."""
+    """The result of `init`.
+
+    `data_dir` is None if it is not used. `client_secret` is that of an admin client which was just
+    created, unless `ISSUER_ADMIN_SECRET` gave it.
+    """
 
     issuer: str
-    data_dir: Path
+    data_dir: Path | None
     client_id: str
     client_secret: str | None = field(repr=False)
 
@@ -50,16 +55,17 @@ class Initialised:
 def initialise(settings: Settings, actor: Actor, clock: Clock | None = None) -> Initialised:
     """Create what is missing, and change nothing that exists.
 
-    `ConfigurationError` if another `init` is running, the master key is wrong, the schema is newer
-    than this program, or the database belongs to another issuer.
+    Waits a minute for another `init`. `ConfigurationError` if that still runs, the master key is
+    wrong, the schema is newer than this program, or the database belongs to another issuer.
     """
     database = Database(settings.effective_database_url)
     try:
         _require_usable(settings, database)
-        prepare_data_dir(settings.data_dir)
+        if settings.needs_data_dir:
+            prepare_data_dir(settings.data_dir)
         if settings.key_folder is not None:
             _make_key_folder(settings.key_folder)
-        with only_one(database, "init"):
+        with only_one(database, "init", patience=_PATIENCE_S):
             sealed_before = is_sealed(database)
             sealer = _sealer(settings, sealed_before=sealed_before)
             if sealed_before:
@@ -72,12 +78,12 @@ def initialise(settings: Settings, actor: Actor, clock: Clock | None = None) -> 
             parts = compose_with(settings, clock, sealer)
             try:
                 parts.keys.keyring.put_in_order()
-                secret = _ensure_admin(parts.administration, settings.url, actor)
+                secret = _ensure_admin(parts.administration, settings, actor)
             finally:
                 parts.database.dispose()
     finally:
         database.dispose()
-    return Initialised(settings.url, settings.data_dir.absolute(), ADMIN_CLIENT, secret)
+    return _initialised(settings, secret)
 
 
 def recover_admin(settings: Settings, actor: Actor) -> Initialised:
@@ -89,7 +95,7 @@ def recover_admin(settings: Settings, actor: Actor) -> Initialised:
             secret = _recovered(work, settings.url)
     finally:
         parts.database.dispose()
-    return Initialised(settings.url, settings.data_dir.absolute(), ADMIN_CLIENT, secret)
+    return _initialised(settings, secret)
 
 
 def change_url(settings: Settings, actor: Actor) -> str:
@@ -155,6 +161,11 @@ def prepare_data_dir(path: Path) -> None:
         path.chmod(0o700)
     except OSError as error:
         raise ConfigurationError(f"ISSUER_DATA_DIR cannot be used: {error}.") from None
+
+
+def _initialised(settings: Settings, secret: str | None) -> Initialised:
+    data_dir = settings.data_dir.absolute() if settings.needs_data_dir else None
+    return Initialised(settings.url, data_dir, ADMIN_CLIENT, secret)
 
 
 def _make_key_folder(path: Path) -> None:
@@ -226,12 +237,15 @@ def _write_words(path: Path, words: list[str]) -> None:
         raise ConfigurationError(f"{path} cannot be written: {error}.") from None
 
 
-def _ensure_admin(administration: Administration, own_audience: str, actor: Actor) -> str | None:
+def _ensure_admin(administration: Administration, settings: Settings, actor: Actor) -> str | None:
+    """The secret that was made for the admin client, if it was created and none was given."""
+    given = settings.admin_secret.get_secret_value() if settings.admin_secret else None
     with administration.changing(actor) as work:
         work.audiences.ensure_own()
         if work.clients.exists(ADMIN_CLIENT):
             return None
-        return _new_admin(work, own_audience)
+        secret = _new_admin(work, settings.url, given)
+    return None if given else secret
 
 
 def _recovered(work: UnitOfWork, own_audience: str) -> str:
@@ -252,13 +266,13 @@ def _recovered(work: UnitOfWork, own_audience: str) -> str:
     return work.clients.add_secret(ADMIN_CLIENT, SecretFields(label="recovered"))[1]
 
 
-def _new_admin(work: UnitOfWork, own_audience: str) -> str:
+def _new_admin(work: UnitOfWork, own_audience: str, secret: str | None = None) -> str:
     fields = ClientFields(
         client_id=ADMIN_CLIENT,
         name="Administrator",
         scopes=[ISSUER_ADMIN],
         audiences=[own_audience],
     )
-    created = work.clients.create(fields)
+    created = work.clients.create(fields, secret=secret)
     assert isinstance(created, NewClient)
     return created.client_secret

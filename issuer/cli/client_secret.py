@@ -1,6 +1,8 @@
 """`issuer client secret`."""
 
+import re
 from datetime import datetime
+from enum import StrEnum
 from functools import partial
 from typing import Annotated
 
@@ -8,11 +10,20 @@ import typer
 
 from issuer.cli import output
 from issuer.cli.command import given, new_app
-from issuer.cli.opening import changing, reading
+from issuer.cli.opening import changing, read_settings, reading
 from issuer.cli.options import AsJson, ClientId, instant
 from issuer.clients import SecretFields
 
 app = new_app("The secrets of a client. Several can be valid at a time, for rotation.")
+
+
+# A DNS label of Kubernetes has 63 characters.
+_LABEL = 63
+_NOT_IN_LABELS = re.compile(r"[^a-z0-9]+")
+
+
+class _Output(StrEnum):
+    KUBERNETES = "kubernetes"
 
 
 @app.command("list")
@@ -41,6 +52,10 @@ def create_secret(
             help="When it expires, such as 2027-06-30 (UTC) or 90d (from now). Default: never.",
         ),
     ] = None,
+    printed_as: Annotated[
+        _Output | None,
+        typer.Option("--output", help="Print it as a Secret of Kubernetes, for kubectl apply."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Create another secret for a client and show it once. The others keep working.
@@ -49,11 +64,17 @@ def create_secret(
 
       issuer client secret create ci-bot
       issuer client secret create ci-bot --label github --expires-at 90d
+      issuer client secret create ci-bot --output kubernetes | kubectl apply -f -
     """
+    if printed_as and as_json:
+        raise typer.BadParameter("--output or --json, not both")
     fields = SecretFields.read(given(label=label, expires_at=expires_at))
     with changing() as work:
         created, secret = work.clients.add_secret(client, fields)
-    output.show(created, as_json=as_json, client_secret=secret)
+    if printed_as is _Output.KUBERNETES:
+        output.print_json(_kubernetes_secret(read_settings().url, client, secret))
+    else:
+        output.show(created, as_json=as_json, client_secret=secret)
 
 
 @app.command("delete")
@@ -82,3 +103,15 @@ def delete_secret(
     output.say(
         f"Deleted the secret {secret_id}.{with_them}", {"deleted": secret_id}, as_json=as_json
     )
+
+
+def _kubernetes_secret(issuer: str, client_id: str, client_secret: str) -> dict[str, object]:
+    """A Secret named like the client. kubectl reads JSON as well as YAML."""
+    name = _NOT_IN_LABELS.sub("-", client_id.lower()).strip("-")[:_LABEL].rstrip("-")
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name or "client"},
+        "type": "Opaque",
+        "stringData": {"issuer": issuer, "client_id": client_id, "client_secret": client_secret},
+    }

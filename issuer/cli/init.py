@@ -13,8 +13,9 @@ app = new_app()
 def init(as_json: AsJson = False) -> None:
     """Create what is missing: data directory, master key, schema, signing keys, admin client.
 
-    Existing parts stay as they are, so init can run again. The secret of the admin client is
-    shown once, when it is created.
+    Existing parts stay as they are, so init can run before every start; it waits for another one
+    to end. The secret of the admin client is shown once, when it is created, or comes from
+    ISSUER_ADMIN_SECRET. With ISSUER_MASTER_KEY and PostgreSQL, no data directory is needed.
 
     Examples:
 
@@ -33,20 +34,19 @@ def show_admin(initialised: Initialised, *, as_json: bool) -> None:
     """Print the data directory and the credentials of the admin client."""
     members = {
         "issuer": initialised.issuer,
-        "data_dir": str(initialised.data_dir),
+        "data_dir": initialised.data_dir and str(initialised.data_dir),
         "client_id": initialised.client_id,
         "client_secret": initialised.client_secret,
     }
     if as_json:
         output.print_json(members)
         return
-    output.print_text(
-        f"The issuer {initialised.issuer} is ready. Its data directory is {initialised.data_dir}."
-    )
+    where = f" Its data directory is {initialised.data_dir}." if initialised.data_dir else ""
+    output.print_text(f"The issuer {initialised.issuer} is ready.{where}")
     print()
     output.print_text(f"client_id: {initialised.client_id}")
     if initialised.client_secret is None:
-        print("Its secret was shown when it was created. `issuer admin recover` replaces it.")
+        print("Its secret is known since it was created. `issuer admin recover` replaces it.")
     else:
         print(f"client_secret: {initialised.client_secret}\n")
         print("The secret is shown only once. If it is lost, run `issuer admin recover`.")

@@ -1,6 +1,7 @@
 """`issuer key`."""
 
 import json
+import secrets
 from typing import Annotated
 
 import typer
@@ -13,6 +14,7 @@ from issuer.cli.options import AsJson
 from issuer.composition import Administration
 from issuer.keys.described import all_described, described
 from issuer.keys.private_key import public_pem
+from issuer.keys.sealing import new_master_key
 from issuer.setup import change_master_key
 from issuer.vocabulary import SigningAlgorithm
 
@@ -104,6 +106,25 @@ def export_keys(
         print("".join(public_pem(key) for key in key_set["keys"]), end="")
     else:
         output.print_json(key_set)
+
+
+@app.command("generate-master")
+def generate_master_key(as_json: AsJson = False) -> None:
+    """Print a new master key, for ISSUER_MASTER_KEY. Nothing is stored.
+
+    Keep it where the database is not: whoever has both can sign tokens, and without it the
+    signing keys are lost.
+
+    Examples:
+
+      issuer key generate-master
+      (umask 077; issuer key generate-master > master.key)
+    """
+    key = new_master_key(secrets.token_bytes)
+    if as_json:
+        output.print_json({"master_key": key})
+    else:
+        print(key)
 
 
 @app.command("rewrap")

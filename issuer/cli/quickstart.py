@@ -19,7 +19,7 @@ from issuer.cli.serving import address, listen, serve
 from issuer.errors import ConfigurationError
 from issuer.escaping import escaped
 from issuer.settings import Settings
-from issuer.setup import Initialised, initialise
+from issuer.setup import Initialised, initialise, prepare_data_dir
 from issuer.vocabulary import SigningAlgorithm
 
 app = new_app()
@@ -98,7 +98,10 @@ class _DemoServer:
     signing_alg: SigningAlgorithm
 
     def as_members(self) -> dict[str, object]:
-        deployment = {**asdict(self.initialised), "data_dir": str(self.initialised.data_dir)}
+        deployment = {
+            **asdict(self.initialised),
+            "data_dir": str(self.settings.data_dir.absolute()),
+        }
         return {
             "deployment": deployment,
             "url": self.url,
@@ -120,7 +123,7 @@ class _DemoServer:
         """Paragraph by paragraph."""
         yield (
             f"The issuer {self.initialised.issuer} serves at {self.url},"
-            f" with its data in {escaped(str(self.initialised.data_dir))}."
+            f" with its data in {escaped(str(self.settings.data_dir.absolute()))}."
         )
         if self.initialised.client_secret is not None:
             yield (
@@ -185,6 +188,7 @@ app = verifier.attach(AgentOS(id="{name}", agents=[...], **verifier.auth()).get_
 
 
 def _prepared(settings: Settings, url: str) -> _DemoServer:
+    prepare_data_dir(settings.data_dir)  # of the demo credentials, wherever the database is
     initialised = initialise(settings, operator())
     with composed(settings) as parts:
         authentication = parts.tokens.client_authentication

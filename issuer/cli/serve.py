@@ -37,7 +37,7 @@ def serve(
     """
     end_quietly_on_signals()
     settings = read_settings()
-    require_fit(settings)
+    require_fit(settings, workers)
     with listen(host, port) as listener:
         url = address(listener)
 

@@ -53,13 +53,23 @@ def address(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def require_fit(settings: Settings) -> None:
+def require_fit(settings: Settings, workers: int = 1) -> None:
     """`IssuerError` unless a server can start; raised once, before workers are forked.
 
-    Creates missing keys, and leaves no thread behind, so that forking is safe.
+    Creates missing keys, and leaves no thread behind, so that forking is safe. Warns if all
+    `workers` together may need more connections than PostgreSQL allows.
     """
     with composed(settings) as parts:
         build_limits(settings, parts.clock)
+        needed, allowed = workers * settings.database_pool, parts.database.connections_allowed()
+        if allowed is not None and needed > allowed:
+            log.warning(
+                "database_pool_too_large",
+                workers=workers,
+                pool=settings.database_pool,
+                max_connections=allowed,
+                remedy="Lower ISSUER_DATABASE_POOL, or raise max_connections of PostgreSQL.",
+            )
         parts.background.start()
         parts.background.stop()
 

@@ -39,9 +39,12 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         self._audiences = AudienceStore(transaction.session)
         self._secrets = secrets
 
-    def create(self, fields: ClientFields) -> Client:
-        """The new client: a `NewClient` with its first secret, if it authenticates with one."""
-        return self._with_first_secret(super().create(fields))
+    def create(self, fields: ClientFields, *, secret: str | None = None) -> Client:
+        """The new client: a `NewClient` with its first secret, if it authenticates with one.
+
+        That is `secret`, or else a new one.
+        """
+        return self._with_first_secret(super().create(fields), secret)
 
     def register(self, fields: ClientFields, by: RegisteredBy, *, pinned: bool = False) -> Client:
         """A client that no administrator made: without rights, so that nobody need have any."""
@@ -83,10 +86,10 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         after = fields.model_copy(update=kept)
         return self._model(row) if after == before else self.replace(row.client_id, after)
 
-    def _with_first_secret(self, client: Client) -> Client:
+    def _with_first_secret(self, client: Client, secret: str | None = None) -> Client:
         if not client.token_endpoint_auth_method.has_secret:
             return client
-        _, secret = self.add_secret(client.client_id, SecretFields())
+        _, secret = self.add_secret(client.client_id, SecretFields(), secret=secret)
         return NewClient.model_construct(**dict(client), client_secret=secret)
 
     def expiring_secrets(self, until: datetime, limit: int) -> list[tuple[str, ClientSecret]]:
@@ -115,8 +118,10 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
                 return secret
         raise NotFound("secret", secret_id)
 
-    def add_secret(self, client_id: str, fields: SecretFields) -> tuple[ClientSecret, str]:
-        """One more secret for the client, which cannot be shown again."""
+    def add_secret(
+        self, client_id: str, fields: SecretFields, *, secret: str | None = None
+    ) -> tuple[ClientSecret, str]:
+        """One more secret for the client, which cannot be shown again: `secret`, or a new one."""
         client = self._row_to_change(client_id)
         now = self._clock()
         if not client.token_endpoint_auth_method.has_secret:
@@ -125,7 +130,7 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
             raise NotAllowed(f"A client has at most {MAX_SECRETS} secrets. Delete one first.")
         if fields.expires_at is not None and fields.expires_at <= now:
             raise InvalidField("expires_at", "is in the past")
-        secret = self._secrets.new()
+        secret = secret or self._secrets.new()
         row = ClientSecretRow(
             id=new_id("secret_", self._random),
             client_id=client_id,

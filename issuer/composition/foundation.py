@@ -33,7 +33,7 @@ class Foundation:
 
 def build_foundation(settings: Settings, clock: Clock, sealer: Sealer) -> Foundation:
     """On an initialised database of the current schema; `ConfigurationError` otherwise."""
-    database = Database(settings.effective_database_url)
+    database = Database(settings.effective_database_url, settings.database_pool)
     require_current_schema(database)
     with database.reading() as session:
         hmac_key = opened(session, sealer, CLIENT_SECRETS)

@@ -7,30 +7,41 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, event, func, select, update
+from sqlalchemy import Connection, event, func, select, text, update
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
 from issuer.database.causes import cause_of, cause_of_file
 from issuer.database.counts import ChangeCounts, read_counts
-from issuer.database.engine import BUSY_TIMEOUT_MS, engine_for, is_sqlite, parsed, safe
+from issuer.database.engine import (
+    BUSY_TIMEOUT_MS,
+    MAX_CONNECTIONS,
+    engine_for,
+    is_sqlite,
+    parsed,
+    safe,
+)
 from issuer.database.erasure import Erasure
 from issuer.database.outage import Outage
 from issuer.database.tables import ChangeCounter, Instant, SeenByDirectory
 from issuer.database.write_queue import WriteQueue
 from issuer.errors import DatabaseUnavailable
 
+_ALLOWED = text(
+    "SELECT current_setting('max_connections')::int"
+    " - current_setting('superuser_reserved_connections')::int"
+)
 _DENIED = "42501"  # insufficient_privilege: of the role we connect as
 
 
 class Database:
     """One database, and the only way to a transaction on it."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, pool: int = MAX_CONNECTIONS) -> None:
         self.url = parsed(url)
         self.is_sqlite = is_sqlite(self.url)
-        self.engine = engine_for(self.url)
+        self.engine = engine_for(self.url, pool)
         # A reader sees one snapshot, however many statements it runs. On SQLite it always does.
         reading = self.engine
         if not self.is_sqlite:
@@ -106,6 +117,14 @@ class Database:
     def safe_url(self) -> str:
         """The URL without its password, for logs and errors."""
         return safe(self.url)
+
+    def connections_allowed(self) -> int | None:
+        """Of PostgreSQL, for all its clients together. None for SQLite, which has no limit."""
+        if self.is_sqlite:
+            return None
+        with self.reading() as session:
+            allowed: int = session.scalars(_ALLOWED).one()
+            return allowed
 
     @contextmanager
     def translated(self, *, writing: bool = True) -> Iterator[None]:

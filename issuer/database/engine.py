@@ -15,7 +15,7 @@ from issuer.errors import ConfigurationError
 BUSY_TIMEOUT_MS = 5_000
 _CONNECT_TIMEOUT_S = 5
 _STATEMENT_TIMEOUT_MS = 30_000
-_MAX_CONNECTIONS = 20
+MAX_CONNECTIONS = 20
 _IDLE_S = 1
 _POSTGRESQL = {"postgresql", "postgres", "postgresql+psycopg"}
 _SQLITE = {"sqlite", "sqlite+pysqlite"}
@@ -54,9 +54,12 @@ def safe(url: URL) -> str:
     return url.set(drivername=scheme, query=shown).render_as_string(hide_password=True)
 
 
-def engine_for(url: URL) -> Engine:
-    """The engine; `ConfigurationError` for an in-memory database, or without the driver."""
-    return _sqlite_engine(url) if is_sqlite(url) else _postgresql_engine(url)
+def engine_for(url: URL, pool: int = MAX_CONNECTIONS) -> Engine:
+    """The engine, with at most `pool` connections.
+
+    `ConfigurationError` for an in-memory database, or without the driver.
+    """
+    return _sqlite_engine(url, pool) if is_sqlite(url) else _postgresql_engine(url, pool)
 
 
 def is_sqlite(url: URL) -> bool:
@@ -73,12 +76,12 @@ def sqlite_connection(connection: Connection) -> sqlite3.Connection:
     return driver
 
 
-def _sqlite_engine(url: URL) -> Engine:
+def _sqlite_engine(url: URL, pool: int) -> Engine:
     if url.database in {None, "", ":memory:"}:
         raise ConfigurationError("ISSUER_DATABASE_URL must name a file.")
     engine = create_engine(
         url,
-        pool_size=_MAX_CONNECTIONS,
+        pool_size=pool,
         # The connection used last: its page cache is current.
         pool_use_lifo=True,
         pool_timeout=_CONNECT_TIMEOUT_S,
@@ -90,11 +93,11 @@ def _sqlite_engine(url: URL) -> Engine:
     return engine
 
 
-def _postgresql_engine(url: URL) -> Engine:
+def _postgresql_engine(url: URL, pool: int) -> Engine:
     try:
         engine = create_engine(
             url,
-            pool_size=_MAX_CONNECTIONS,
+            pool_size=pool,
             max_overflow=0,
             pool_timeout=_CONNECT_TIMEOUT_S,
             hide_parameters=True,

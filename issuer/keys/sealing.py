@@ -105,12 +105,16 @@ def read_master_key_file(path: Path) -> list[bytes]:
 
 
 def _read_master_key(word: str, where: str) -> bytes:
+    """From base64 or base64url, with padding or without (RFC 4648 §4, §5)."""
+    text = word.rstrip("=").translate(str.maketrans("+/", "-_"))
     try:
-        key = base64.b64decode(word + "=", altchars=b"-_", validate=True)
+        key = base64.b64decode(f"{text}=", altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         key = b""
     if len(key) != _KEY_BYTES:
-        raise ConfigurationError(f"{where} must be 32 bytes as 43 base64url characters.")
+        raise ConfigurationError(
+            f"{where} must be 32 bytes as base64: `issuer key generate-master` prints a new one."
+        )
     return key
 
 

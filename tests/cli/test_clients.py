@@ -5,7 +5,9 @@ import shlex
 from pathlib import Path
 
 import pytest
+import yaml
 
+from tests.builders import URL
 from tests.cli.driver import Cli
 
 # The packages behind it are tested on both databases.
@@ -27,6 +29,33 @@ def test_a_secret_is_shown_when_it_is_made_and_never_again(cli: Cli, ci_bot: dic
     for command in ("list", "show ci-bot", "secret list ci-bot", "role list ci-bot"):
         for form in ([], ["--json"]):
             assert "ais_" not in cli.done("client", *command.split(), *form)
+
+
+def test_a_secret_is_printed_for_kubernetes(cli: Cli, ci_bot: dict[str, object]):
+    printed = cli.done("client", "secret", "create", "ci-bot", "--output", "kubernetes")
+    secret = yaml.safe_load(printed)
+    credentials = secret.pop("stringData")
+    assert secret == {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "ci-bot"},
+        "type": "Opaque",
+    }
+    assert credentials["issuer"] == URL
+    with cli.composition() as composition:
+        assert composition.tokens.client_authentication.from_database(
+            credentials["client_id"], credentials["client_secret"], composition.clock()
+        )
+
+
+@pytest.mark.parametrize(
+    ("client_id", "name"),
+    [("CI.Bot@corp", "ci-bot-corp"), ("--", "client"), ("a" * 62 + ".b", "a" * 62)],
+)
+def test_the_name_of_a_kubernetes_secret_is_a_dns_label(cli: Cli, client_id: str, name: str):
+    cli.done("client", "create", "--", client_id)
+    printed = cli.done("client", "secret", "create", "--output", "kubernetes", "--", client_id)
+    assert yaml.safe_load(printed)["metadata"]["name"] == name
 
 
 def test_secrets_are_listed_and_deleted_by_id(cli: Cli, ci_bot: dict[str, object]):

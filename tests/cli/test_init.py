@@ -21,6 +21,15 @@ MALFORMED = [
         "ISSUER_UR is not a setting of the issuer. Did you mean ISSUER_URL?",
     ),
     ({"ISSUER_KEY_SIGN": "x"}, "ISSUER_KEY_SIGN is not a setting of the issuer. Did you mean"),
+    (
+        {"ISSUER_SERVICE_HOST": "10.96.0.7"},
+        "ISSUER_SERVICE_HOST is not a setting of the issuer. Kubernetes sets it for a Service of"
+        " that name: set `enableServiceLinks: false` in the pod.",
+    ),
+    ({"ISSUER_PORT": "tcp://10.96.0.7:9000"}, "ISSUER_PORT is not a setting of the issuer. Kube"),
+    ({"ISSUER_PORT_9000_TCP_ADDR": "10.96.0.7"}, "ISSUER_PORT_9000_TCP_ADDR is not a setting"),
+    ({"ISSUER_ADMIN_SECRET": "too short"}, "ISSUER_ADMIN_SECRET: must have 32 to 256 characters"),
+    ({"ISSUER_DATABASE_POOL": "1"}, "ISSUER_DATABASE_POOL: Input should be"),
     ({"ISSUER_COLOUR": "red"}, "ISSUER_COLOUR is not a setting of the issuer."),
     ({"ISSUER_DATABASE_URL": "nonsense"}, "ISSUER_DATABASE_URL must begin"),
     ({"ISSUER_DATABASE_URL": "mysql://u:pa55word@host/db"}, "ISSUER_DATABASE_URL must begin"),
@@ -130,24 +139,54 @@ def test_a_newer_schema_is_refused(cli: Cli, command: str):
     assert "schema is newer than this issuer" in cli(*command.split()).sentence
 
 
-def test_only_one_init_at_a_time(cli: Cli):
+def test_no_migration_runs_beside_init(cli: Cli):
     with cli.composition() as composition, only_one(composition.database, "init"):
-        assert cli("init").sentence == "Another `issuer init` is running on this database."
         assert cli("migrate").sentence == "Another `issuer migrate` is running on this database."
 
 
-def test_of_many_at_once_one_creates_the_deployment(
+def test_of_many_at_once_one_creates_the_deployment_and_the_others_wait(
     environment: dict[str, str], data_dir: Path, tmp_path: Path
 ):
     programs = [
         Program(tmp_path / str(number), environment, ["init", "--json"]) for number in range(3)
     ]
     results = [program.ended() for program in programs]
-    done = [result.json["client_secret"] for result in results if result.status == 0]
-    refused = [result.sentence for result in results if result.status != 0]
-    assert len([secret for secret in done if secret]) == 1
-    assert set(refused) <= {"Another `issuer init` is running on this database."}
+    secrets = [result.json["client_secret"] for result in results]
+    assert len([secret for secret in secrets if secret]) == 1
     assert len(Cli(environment).json("key", "list")["items"]) == 2
+
+
+def test_the_secret_of_the_admin_client_may_be_given(new_cli: Cli, tmp_path: Path):
+    secret = "a-secret-of-thirty-two-characters-or-more"
+    (file := tmp_path / "secret").write_text(f"{secret}\n")
+    file.chmod(0o600)
+    cli = new_cli.with_environment(ISSUER_ADMIN_SECRET_FILE=str(file))
+    assert secret not in cli.done("init")
+    assert cli.json("init")["client_secret"] is None
+    with cli.composition() as composition:
+        assert composition.tokens.client_authentication.from_database(
+            "issuer-admin", secret, composition.clock()
+        )
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+def test_init_needs_no_data_directory_if_nothing_is_kept_in_it(
+    new_cli: Cli, database_url: str, data_dir: Path
+):
+    key = new_cli.done("key", "generate-master").strip()
+    cli = new_cli.with_environment(ISSUER_DATABASE_URL=database_url, ISSUER_MASTER_KEY=key)
+    assert cli.json("init")["data_dir"] is None
+    assert cli.json("key", "list")["items"]
+    assert not data_dir.exists()
+
+
+def test_a_master_key_is_generated_and_may_be_written_in_any_base64(new_cli: Cli):
+    key = new_cli.json("key", "generate-master")["master_key"]
+    assert new_cli.done("key", "generate-master").strip() != key
+    new_cli.with_environment(ISSUER_MASTER_KEY=key).done("init")
+    standard = key.replace("-", "+").replace("_", "/")
+    for written in (key, f"{key}=", standard, f"{standard}="):
+        assert new_cli.with_environment(ISSUER_MASTER_KEY=written).json("key", "list")["items"]
 
 
 def test_recovering_deletes_the_old_secrets(cli: Cli):
