@@ -1,5 +1,6 @@
 """Fixtures for every test."""
 
+import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
+from issuer import logs
 from issuer.app import create_app
 from issuer.composition import compose
 from issuer.settings import Settings
@@ -22,6 +24,10 @@ pytest_plugins = ["tests.scheduling", "tests.private_postgresql", "tests.sign_in
 
 let_children_be_interrupted()
 let_examples_take_their_time()
+# As servers do. Unconfigured, structlog renders the local variables of whole tracebacks: one takes
+# as long as ten tests.
+logs.configure("info")
+logging.getLogger("httpx2").setLevel(logging.WARNING)  # every request of a TestClient
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
