@@ -17,6 +17,7 @@ from issuer.composition import compose
 from issuer.settings import Settings
 from tests.builders import Credentials, Deployment, FakeClock, initialised, settings_for
 from tests.databases import PostgreSQL, copied, shared_postgresql
+from tests.dialects import share_dialects
 from tests.drivers import TokenDriver
 from tests.machine import let_children_be_interrupted, let_examples_take_their_time
 
@@ -24,6 +25,7 @@ pytest_plugins = ["tests.scheduling", "tests.private_postgresql", "tests.sign_in
 
 let_children_be_interrupted()
 let_examples_take_their_time()
+share_dialects()
 # As servers do. Unconfigured, structlog renders the local variables of whole tracebacks: one takes
 # as long as ten tests.
 logs.configure("info")
