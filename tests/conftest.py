@@ -21,7 +21,12 @@ from tests.dialects import share_dialects
 from tests.drivers import TokenDriver
 from tests.machine import let_children_be_interrupted, let_examples_take_their_time
 
-pytest_plugins = ["tests.scheduling", "tests.private_postgresql", "tests.sign_in.fixtures"]
+pytest_plugins = [
+    "tests.garbage",
+    "tests.scheduling",
+    "tests.private_postgresql",
+    "tests.sign_in.fixtures",
+]
 
 let_children_be_interrupted()
 let_examples_take_their_time()
