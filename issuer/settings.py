@@ -238,7 +238,7 @@ class Settings(BaseModel):
         "optional",
         description="`required`: nobody signs in with a password alone. People without a second"
         " factor set one up when they sign in, also those who were signed in before, and the"
-        " password grant is not offered.",
+        " password grant is refused.",
     )
     rate_limit_failures: Rate = Field(
         "60/minute",

@@ -133,7 +133,7 @@ class _DemoServer:
             )
         yield f"Get a token for the audience {self.demo.audience}, as a service does:"
         yield f"  {self.curl()}"
-        if self.settings.password_grant:
+        if self.settings.users_sign_in_with_password:
             yield f"Or as the user {self.demo.username}, who signs in through that service:"
             yield f"  {self.curl(self._password_grant())}"
         yield (

@@ -11,7 +11,7 @@ from issuer.oauth.introspection import Introspection
 from issuer.oauth.request import AuthenticatedRequest, ParsedRequest
 from issuer.oauth.revocation import Revocation
 from issuer.refresh_tokens import Family
-from issuer.vocabulary import ErrorCode, GrantType
+from issuer.vocabulary import ErrorCode
 
 # Endpoints for authenticated clients, besides the token endpoint. One file per endpoint.
 ENDPOINTS: list[type[Revocation | Introspection]] = [Revocation, Introspection]
@@ -52,6 +52,7 @@ class IssuerAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
     def __init__(self, parts: ProtocolParts) -> None:
         super().__init__()
         self.issuer = parts.settings.url
+        self._is_password_enough = parts.settings.users_sign_in_with_password
         self.tokens = parts.tokens
         self.sign_in = parts.sign_in
         self.people = parts.people
@@ -75,8 +76,8 @@ class IssuerAuthorizationServer(AuthorizationServer):  # type: ignore[misc]
         return self.grants[grant_type]
 
     def offers_what_began(self, family: Family) -> bool:
-        """Whether the grant is still offered by which the family began."""
-        return not family.is_of_password_grant or GrantType.PASSWORD in self.grants
+        """Whether users could still get a token by the grant with which the family began."""
+        return not family.is_of_password_grant or self._is_password_enough
 
     def authorize(self, request: AuthenticatedRequest) -> Granted:
         """What the request is granted; `OAuth2Error` if nothing."""

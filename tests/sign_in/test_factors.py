@@ -63,13 +63,11 @@ def test_the_password_grant_answers_a_user_with_a_second_factor_as_a_wrong_passw
 
 
 @pytest.mark.parametrize("more_settings", [{"second_factor": "required"}])
-def test_the_password_grant_is_not_offered_where_a_second_factor_is_required(
+def test_the_password_grant_refuses_everybody_where_a_second_factor_is_required(
     deployment: Deployment, token_endpoint: TokenDriver, app_client: Credentials
 ):
     alice = deployment.user()
-    assert token_endpoint.password(app_client, "alice").error == "unsupported_grant_type"
-    metadata = deployment.http.get("/.well-known/oauth-authorization-server").json()
-    assert "password" not in metadata["grant_types_supported"]
+    assert token_endpoint.password(app_client, "alice").error == "invalid_grant"
     sign_in = deployment.services.sign_in.sign_in
     with pytest.raises(InvalidCredentials) as refused:
         sign_in.authenticate("alice", PASSWORD)

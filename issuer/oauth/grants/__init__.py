@@ -12,8 +12,7 @@ GRANTS: list[type[Grant]] = [ClientCredentials, CodeGrant, Password, RefreshToke
 
 def enabled_grants(settings: Settings) -> list[type[Grant]]:
     """The grants this issuer offers."""
-    with_password = settings.users_sign_in_with_password
-    return [grant for grant in GRANTS if with_password or grant is not Password]
+    return [grant for grant in GRANTS if settings.password_grant or grant is not Password]
 
 
 __all__ = ["Grant", "Granted", "enabled_grants"]
