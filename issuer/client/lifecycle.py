@@ -64,9 +64,10 @@ class Lifecycle:
 
         The refused token is not used again. None if a refused token was replaced less than
         `REPLACED_EVERY` seconds ago: a service that refuses every token does not cause a token
-        request for each of its answers.
+        request for each of its answers. A token that expired on its way does not count.
         """
-        if self._token is not None and self._token.value == refused:
+        token = self._token
+        if token is not None and token.value == refused and now < token.unusable_at:
             if now < self._replaced_at + REPLACED_EVERY:
                 return None
             self._token = None

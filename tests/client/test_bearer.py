@@ -161,6 +161,28 @@ def test_a_service_that_refuses_everything_does_not_cause_a_token_for_each_call(
     assert issuer.issuer_requests == 3
 
 
+def test_a_token_that_expires_on_its_way_is_replaced_each_time(
+    client: TokenClient, issuer: ScriptedIssuer, clock: MovedClock
+):
+    """With short tokens and a busy machine this may happen more than once in a few seconds."""
+    issuer.lifetime = 1
+
+    def slow_at_first(request: httpx.Request) -> httpx.Response:
+        is_late = request.headers["Authorization"] not in accepted
+        accepted.add(f"Bearer token-{issuer.issued + 1}")
+        clock.move(1 if is_late else 0)
+        return httpx.Response(401 if is_late else 200)
+
+    accepted: set[str] = set()
+    transport = httpx.MockTransport(slow_at_first)
+    with httpx.Client(transport=transport, auth=client.auth()) as http:
+        statuses = []
+        for _ in range(3):
+            statuses.append(http.get(OS).status_code)
+            accepted.clear()
+    assert statuses == [200, 200, 200]
+
+
 def test_if_there_is_no_new_token_the_call_says_why(
     call: Caller, service: CalledService, issuer: ScriptedIssuer
 ):

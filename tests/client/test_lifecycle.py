@@ -9,6 +9,8 @@ from issuer.client.lifecycle import (
     LONGEST_RETRY_AFTER,
     RENEWED_FROM,
     REPLACED_EVERY,
+    UNUSED_AT_THE_END,
+    UNUSED_SECONDS,
     Lifecycle,
     NextStep,
     cached_token,
@@ -63,10 +65,14 @@ class AnyOrder(RuleBasedStateMachine):
         """Any that was ever issued: answers come late, too."""
         token = data.draw(st.sampled_from(sorted(self.issued)))
         current = f"token-{len(self.issued)}"
-        is_first = token == current and token not in self.refused
+        obtained, lifetime = self.issued[token]
+        unused = min(UNUSED_SECONDS, UNUSED_AT_THE_END * lifetime)
+        is_usable = self.now < obtained + lifetime - unused
+        is_first = token == current and token not in self.refused and is_usable
         step = self.lifecycle.replace(token, self.now)
         if step is None:
             assert token == current
+            assert is_usable
             assert self.now < self.replacements[-1] + REPLACED_EVERY
             return
         if is_first:
