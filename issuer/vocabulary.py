@@ -16,16 +16,18 @@ class GrantType(StrEnum):
 class AuthMethod(StrEnum):
     """How a client authenticates (RFC 7591 §2).
 
-    `client_secret_basic` and `client_secret_post` each allow the other as well.
+    `client_secret_basic` and `client_secret_post` each allow the other as well, and assertions if
+    the client has keys, so that it can change from the one to the other.
     """
 
     CLIENT_SECRET_BASIC = "client_secret_basic"  # noqa: S105 - the method's name
     CLIENT_SECRET_POST = "client_secret_post"  # noqa: S105 - the method's name
+    PRIVATE_KEY_JWT = "private_key_jwt"
     NONE = "none"
 
     @property
     def has_secret(self) -> bool:
-        return self is not AuthMethod.NONE
+        return self in {AuthMethod.CLIENT_SECRET_BASIC, AuthMethod.CLIENT_SECRET_POST}
 
 
 class UserRights(StrEnum):
@@ -86,6 +88,7 @@ class AuthorizationErrorCode(StrEnum):
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068 §2.1
 ID_TOKEN_TYPE = "JWT"  # noqa: S105 - RFC 7519 §5.1
 FEED_TYPE = "revocations+jwt"
+CLIENT_ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"  # RFC 7523 §2.2
 AUDIT_CHECKPOINT_TYPE = "audit-checkpoint+jwt"
 
 # The grants of clients that cannot keep a secret, and of those that registered themselves.

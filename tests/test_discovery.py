@@ -14,7 +14,7 @@ from issuer.settings import Settings
 from tests.builders import Deployment, FakeClock, initialised
 
 METADATA = "/.well-known/oauth-authorization-server"
-METHODS = ["client_secret_basic", "client_secret_post"]
+METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
 
 
 def test_the_metadata_names_the_registered_grants_and_endpoints(http: httpx.Client):

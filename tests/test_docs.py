@@ -1,5 +1,6 @@
 """The pages for newcomers: each command on them is run, in order."""
 
+import json
 import os
 import re
 import shlex
@@ -8,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -97,6 +99,29 @@ def test_mcp_clients_are_configured_as_the_page_says(issuer: RunningIssuer, tmp_
         result = cli(*shlex.split(line))
         assert result.status == 0, result.err
         assert ("does not answer" in result.err) == line.startswith("connect")
+
+
+def test_a_service_authenticates_with_a_key_as_the_page_says(
+    issuer: RunningIssuer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    issuer.deployment.audience("my-os")
+    text = (HOW_TO / "authenticate-with-a-key.md").read_text()
+    (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    files = {name: str(tmp_path / name) for name in ("nightly.pem", "nightly-2.pem")}
+    jwks = tmp_path / "nightly.jwks.json"
+    cli = Cli(issuer.environment)
+    for line in COMMAND.findall(text):
+        if "--jwks" in line:
+            key = cli.json("client", "key", "list", "nightly")["items"]
+            jwks.write_text(json.dumps({"keys": key}))
+        words = [files.get(each, each) for each in shlex.split(line)]
+        cli.done(*(each.replace("nightly.jwks.json", str(jwks)) for each in words))
+    used = program.replace("https://id.example", issuer.url)
+    used = used.replace('"nightly.pem"', repr(files["nightly.pem"]))
+    found: dict[str, Any] = {}
+    exec(used, found)
+    assert found["token"]["token_type"] == "Bearer"
 
 
 def test_the_url_is_changed_and_the_database_migrated_as_the_pages_say(tmp_path: Path):

@@ -60,7 +60,7 @@ def read_key_set(body: bytes, algorithms: Sequence[str]) -> Keys:
     keys: dict[str, TrustedKey] = {}
     for jwk in entries_of(body)[:_MAX_KEYS]:
         try:
-            key = _trusted(jwk, algorithms)
+            key = trusted_key(jwk, algorithms)
         except (PyJWTError, ValueError, TypeError) as error:
             log.warning("A key of the key set is not used: %s", error)
         else:
@@ -82,7 +82,8 @@ def entries_of(body: bytes) -> list[Any]:
     return keys
 
 
-def _trusted(jwk: Any, algorithms: Sequence[str]) -> TrustedKey:
+def trusted_key(jwk: Any, algorithms: Sequence[str]) -> TrustedKey:
+    """The key of one entry; `PyJWTError`, `ValueError` or `TypeError` says why it is not used."""
     if not isinstance(jwk, dict):
         raise TypeError("it is not a JSON object")
     kid = jwk.get("kid")

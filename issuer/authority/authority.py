@@ -61,16 +61,16 @@ class Authority:
             self._had_admin = self._store.has_admin()
 
     def would_lose_admin(
-        self, clients: Mapping[str, Iterable[GrantType]], users: Iterable[str], *, new: set[str]
+        self, clients: Mapping[str, Iterable[GrantType]], users: Iterable[str], *, usable: set[str]
     ) -> bool:
         """Whether `check_invariants` would fail if only these clients and users were admins.
 
-        Clients by id, with their grant types; those that are `new` get a secret.
+        Clients by id, with their grant types; those that are `usable` have keys or get a secret.
         """
         if not self._store.has_admin():
             return False
-        usable = self._store.with_lasting_secret(clients) | new
-        grants = {grant for each in usable & clients.keys() for grant in clients[each]}
+        can_authenticate = self._store.with_lasting_secret(clients) | usable
+        grants = {grant for each in can_authenticate & clients.keys() for grant in clients[each]}
         if GrantType.CLIENT_CREDENTIALS in grants:
             return False
         in_browser = GrantType.AUTHORIZATION_CODE in grants or self._store.has_client_for_browsers()
@@ -83,7 +83,7 @@ class Authority:
         if self._had_admin and not self._store.has_admin():
             raise NotAllowed(
                 "The last holder of issuer:admin cannot be removed or disabled,"
-                " and needs a secret that does not expire."
+                " and needs a secret that does not expire, or a key."
             )
 
     def has_admin(self) -> bool:

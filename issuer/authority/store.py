@@ -80,7 +80,7 @@ class AuthorityStore:
         return list(self._session.scalars(self._clients_here().where(holds_admin)))
 
     def _clients_here(self) -> Select[ClientRow]:
-        """Enabled clients of this audience without a secret, or with one that does not expire."""
+        """Enabled clients of this audience that can authenticate at any later time."""
         return (
             select(ClientRow)
             .join(ClientAudienceRow, ClientAudienceRow.client_id == ClientRow.client_id)
@@ -89,6 +89,8 @@ class AuthorityStore:
                 or_(
                     ClientRow.token_endpoint_auth_method == AuthMethod.NONE,
                     ClientRow.secrets.any(ClientSecretRow.expires_at.is_(None)),
+                    ClientRow.jwks.is_not(None),
+                    ClientRow.jwks_uri.is_not(None),
                 )
             )
         )

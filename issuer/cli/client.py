@@ -6,13 +6,23 @@ from typing import Annotated, Any
 
 import typer
 
-from issuer.cli import client_rotate, client_secret, completion, output
+from issuer.cli import client_key, client_rotate, client_secret, completion, output
 from issuer.cli.assignments import assignment_commands
 from issuer.cli.collection import CollectionCommands
 from issuer.cli.command import new_app
 from issuer.cli.input_files import content_of
 from issuer.cli.opening import changing
-from issuer.cli.options import AsJson, Claims, ClientId, Disabled, Lifetime, Name, Scopes
+from issuer.cli.options import (
+    AsJson,
+    Claims,
+    ClientId,
+    Disabled,
+    Jwks,
+    Lifetime,
+    Name,
+    Scopes,
+    text_or_nothing,
+)
 from issuer.clients import CLIENT, NewClient
 from issuer.clients.documents import read_document
 from issuer.composition import UnitOfWork
@@ -22,6 +32,7 @@ from issuer.vocabulary import AuthMethod, GrantType, UserRights
 app = new_app("Services with credentials of their own (RFC 6749 §2).")
 app.add_typer(client_secret.app, name="secret")
 app.add_typer(client_rotate.app, name="rotate")
+app.add_typer(client_key.app, name="key")
 app.add_typer(
     assignment_commands(
         "client",
@@ -85,6 +96,16 @@ _OPTIONS = {
             "--auth-method",
             metavar="METHOD",
             help=f"How it authenticates: {', '.join(AuthMethod)}.",
+        ),
+    ],
+    "jwks": Jwks,
+    "jwks_uri": Annotated[
+        Any,
+        typer.Option(
+            "--jwks-uri",
+            parser=text_or_nothing,
+            metavar="URL",
+            help="Where it publishes its public keys, instead of --jwks; '' for none.",
         ),
     ],
     "user_rights": Annotated[
@@ -157,13 +178,14 @@ commands.create(
     """Create a client and show its first secret once.
 
     With --redirect-uri its grant types are authorization_code and refresh_token, unless
-    --grant-type names others; without, client_credentials.
+    --grant-type names others; without, client_credentials. With keys it gets no secret.
 
     Examples:
 
       issuer client create ci-bot --audience my-os --role web-runner
       issuer client create web --audience my-os --grant-type password
       issuer client create app --public --redirect-uri https://app.example/cb
+      issuer client create batch --audience my-os --jwks @batch.jwks.json
       issuer client create --audience my-os --access-token-ttl 5m --json
     """,
     then=_assign,

@@ -25,15 +25,23 @@ def _lifetime(text: str) -> object:
 
 
 def _claims(text: str) -> object:
+    return _json_object(text, '{"tenant": "a"}')
+
+
+def _jwks(text: str) -> object:
+    return _json_object(text, '{"keys": [...]}') if text else NOTHING
+
+
+def _json_object(text: str, example: str) -> object:
     try:
-        claims = json.loads(content_of(text[1:]) if text.startswith("@") else text)
+        members = json.loads(content_of(text[1:]) if text.startswith("@") else text)
     except IssuerError as error:
         raise typer.BadParameter(str(error)) from None
     except (ValueError, RecursionError):
-        claims = None
-    if not isinstance(claims, dict):
-        raise typer.BadParameter('must be a JSON object, such as {"tenant": "a"}')
-    return claims
+        members = None
+    if not isinstance(members, dict):
+        raise typer.BadParameter(f"must be a JSON object, such as {example}")
+    return members
 
 
 def instant(text: str, *, after: bool = False) -> datetime:
@@ -51,7 +59,7 @@ def instant(text: str, *, after: bool = False) -> datetime:
     return datetime.now(UTC) + (distance if after else -distance)
 
 
-def _text_or_nothing(text: str) -> object:
+def text_or_nothing(text: str) -> object:
     return text or NOTHING
 
 
@@ -98,9 +106,17 @@ Claims = Annotated[
         " removes one.",
     ),
 ]
+Jwks = Annotated[
+    Any,
+    typer.Option(
+        parser=_jwks,
+        metavar="JSON",
+        help="Its public keys: a JWK Set (RFC 7517), or @FILE; '' for none.",
+    ),
+]
 Email = Annotated[
     Any,
-    typer.Option(parser=_text_or_nothing, metavar="NAME@HOST", help="Email address; '' for none."),
+    typer.Option(parser=text_or_nothing, metavar="NAME@HOST", help="Email address; '' for none."),
 ]
 Scopes = Annotated[
     list[str] | None,

@@ -1,11 +1,14 @@
 """Authenticating a client: every failure has the same error and duration."""
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeAlias
 
 from issuer.clients.secrets import SecretMaker
 from issuer.directory import ClientRecord, Directory, SecretRecord
 from issuer.errors import InvalidCredentials
+from issuer.vocabulary import AuthMethod
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +17,29 @@ class AuthenticatedClient:
 
     record: ClientRecord
     secret: SecretRecord | None
+
+
+@dataclass(frozen=True, slots=True)
+class PresentedAssertion:
+    """An assertion, not yet checked. `is_known`: this request has used it itself.
+
+    `is_last`: the keys of the client were looked for, so that they are not looked for again.
+    """
+
+    client_id: str
+    text: str = field(repr=False)
+    is_known: bool = False
+    is_last: bool = False
+
+
+Look: TypeAlias = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class KeysNeeded:
+    """The key of an assertion is not known here: await `look`, which is bounded, and try again."""
+
+    look: Look
 
 
 class ClientAuthentication:
@@ -50,7 +76,7 @@ class ClientAuthentication:
         matching = None if secret is None else self._matching(client, secret, now)
         if client is None:
             raise InvalidCredentials("unknown client")
-        if client.token_endpoint_auth_method.has_secret and matching is None:
+        if client.token_endpoint_auth_method is not AuthMethod.NONE and matching is None:
             raise InvalidCredentials("no secret" if secret is None else "wrong secret")
         if secret is not None and matching is None:
             raise InvalidCredentials("a secret of a client that has none")

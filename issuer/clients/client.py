@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from issuer.clients.key_fields import Jwks, JwksUri
 from issuer.custom_claims import CustomClaims
 from issuer.fields import (
     AuthenticationMethod,
@@ -46,6 +47,8 @@ class ClientFields(Fields):
     claims: CustomClaims = {}
     may_set_session: bool = False
     token_endpoint_auth_method: AuthenticationMethod = AuthMethod.CLIENT_SECRET_BASIC
+    jwks: Jwks | None = None
+    jwks_uri: JwksUri | None = None
     redirect_uris: Annotated[RedirectUris, Field(validate_default=True)] = []
     post_logout_redirect_uris: RedirectUris = []
     first_party: bool = False
@@ -55,11 +58,21 @@ class ClientFields(Fields):
     @field_validator("token_endpoint_auth_method")
     @classmethod
     def _fits_the_grants(cls, method: AuthMethod, info: ValidationInfo) -> AuthMethod:
-        if not method.has_secret and not GRANTS_WITH_A_PERSON.issuperset(_grants(info)):
+        public = method is AuthMethod.NONE
+        if public and not GRANTS_WITH_A_PERSON.issuperset(_grants(info)):
             raise ValueError(
                 "none is for clients whose grant types are authorization_code and refresh_token"
             )
         return method
+
+    @field_validator("jwks", "jwks_uri")
+    @classmethod
+    def _fit_the_method(cls, keys: object, info: ValidationInfo) -> object:
+        if keys is not None and info.data.get("token_endpoint_auth_method") is AuthMethod.NONE:
+            raise ValueError("is for clients that authenticate")
+        if keys is not None and info.data.get("jwks") is not None:
+            raise ValueError("cannot be set beside jwks")
+        return keys
 
     @field_validator("redirect_uris")
     @classmethod
@@ -67,6 +80,17 @@ class ClientFields(Fields):
         if not uris and GrantType.AUTHORIZATION_CODE in _grants(info):
             raise ValueError("must name one for the grant type authorization_code")
         return uris
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether it may authenticate by an assertion."""
+        return self.jwks is not None or self.jwks_uri is not None
+
+    @property
+    def can_authenticate(self) -> bool:
+        """Whether it has, or may have, what its method of authentication needs."""
+        method = self.token_endpoint_auth_method
+        return self.has_keys or method is not AuthMethod.PRIVATE_KEY_JWT
 
 
 def _grants(info: ValidationInfo) -> list[GrantType]:

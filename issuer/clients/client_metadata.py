@@ -42,6 +42,7 @@ def read_client_metadata(
         "name": members.get("client_name", ""),
         "grant_types": [grant for grant in asked if grant in GRANTS_WITH_A_PERSON],
         "token_endpoint_auth_method": members.get("token_endpoint_auth_method", default_method),
+        **_keys(members),
         "redirect_uris": members.get("redirect_uris", []),
         "post_logout_redirect_uris": members.get("post_logout_redirect_uris", []),
         "user_rights": UserRights.ALL,
@@ -51,6 +52,16 @@ def read_client_metadata(
     except InvalidField as error:
         problems = [(_renamed(name), message) for name, message in error.problems]
         raise InvalidField(*problems[0], *problems[1:]) from None
+
+
+def _keys(members: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a client that says that it uses them; others may publish keys for other uses."""
+    if members.get("token_endpoint_auth_method") != AuthMethod.PRIVATE_KEY_JWT:
+        return {}
+    keys = {name: members[name] for name in ("jwks", "jwks_uri") if name in members}
+    if len(keys) != 1:
+        raise InvalidField("jwks_uri", "or jwks is required by private_key_jwt, and not both")
+    return keys
 
 
 def _words(members: Mapping[str, Any], name: str, default: list[str]) -> list[str]:

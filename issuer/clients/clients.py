@@ -1,6 +1,6 @@
 """The rules for clients."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from random import Random
 from typing import Any
@@ -40,7 +40,7 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         self._secrets = secrets
 
     def create(self, fields: ClientFields, *, secret: str | None = None) -> Client:
-        """The new client: a `NewClient` with its first secret, if it authenticates with one.
+        """The new client: a `NewClient` with its first secret, unless it authenticates without.
 
         That is `secret`, or else a new one.
         """
@@ -87,7 +87,7 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         return self._model(row) if after == before else self.replace(row.client_id, after)
 
     def _with_first_secret(self, client: Client, secret: str | None = None) -> Client:
-        if not client.token_endpoint_auth_method.has_secret:
+        if client.has_keys or not client.token_endpoint_auth_method.has_secret:
             return client
         _, secret = self.add_secret(client.client_id, SecretFields(), secret=secret)
         return NewClient.model_construct(**dict(client), client_secret=secret)
@@ -161,6 +161,25 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         if and_its_tokens:
             self.revoke_tokens(client_id)
 
+    def keys(self, client_id: str) -> list[dict[str, Any]]:
+        """The public keys that are stored with the client (RFC 7517 §4)."""
+        return _keys_of(self.get(client_id))
+
+    def add_key(self, client_id: str, jwk: Mapping[str, Any]) -> None:
+        """One more public key for the client; `NotAllowed` if it publishes its keys itself."""
+        client = self.get(client_id)
+        if client.jwks_uri is not None:
+            raise NotAllowed(f"The client {client_id} publishes its keys at {client.jwks_uri}.")
+        self.update(client_id, {"jwks": {"keys": [*_keys_of(client), dict(jwk)]}})
+
+    def delete_key(self, client_id: str, kid: str) -> None:
+        """Delete a public key: every process refuses it within a second."""
+        keys = self.keys(client_id)
+        left = [key for key in keys if key["kid"] != kid]
+        if len(left) == len(keys):
+            raise NotFound("key", kid)
+        self.update(client_id, {"jwks": {"keys": left} if left else None})
+
     def _delete_secret(self, row: ClientSecretRow) -> None:
         self._store.session.delete(row)
         self._store.session.flush()
@@ -199,6 +218,11 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
 
     def _revoke(self, key: str) -> None:
         self._revocations.client(key)
+
+
+def _keys_of(client: Client) -> list[dict[str, Any]]:
+    keys: list[dict[str, Any]] = client.jwks["keys"] if client.jwks else []
+    return keys
 
 
 def require_no_rights(fields: ClientFields) -> None:

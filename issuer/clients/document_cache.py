@@ -1,30 +1,24 @@
 """Metadata documents of clients, fetched within limits and cached."""
 
 import threading
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
-from urllib.parse import urlsplit
 
 import structlog
 
 from issuer.clients.client import ClientFields
 from issuer.clock import Clock
 from issuer.errors import IssuerError
-from issuer.federation import FetchedDocument, Fetcher, FetchRefused
+from issuer.federation import FetchBudget, FetchedDocument, Fetcher, FetchRefused
 
 ReadDocument: TypeAlias = Callable[[str, bytes], ClientFields]
 
 SHORTEST_CACHED, LONGEST_CACHED = timedelta(minutes=1), timedelta(hours=24)
 _CACHED_BY_DEFAULT = timedelta(minutes=5)
 _MAX_CACHED = 1_000
-# Anybody can name a URL: neither this issuer nor the other host is to be kept busy.
-_MAX_FETCHES_AT_ONCE = 4
-_MAX_FETCHES_A_MINUTE = 60
-_MAX_FETCHES_A_MINUTE_OF_A_HOST = 10
 
 log = structlog.get_logger(__name__)
 
@@ -60,9 +54,7 @@ class DocumentCache:
         self._changed = threading.Condition()
         self._cached: OrderedDict[str, _Cached] = OrderedDict()
         self._under_way: set[str] = set()
-        self._places = threading.BoundedSemaphore(_MAX_FETCHES_AT_ONCE)
-        self._minute = 0
-        self._fetched: Counter[str] = Counter()
+        self._budget = FetchBudget(clock)
 
     def fields(self, url: str, stored: ClientFields | None = None) -> ClientFields:
         """What the document says; `InvalidDocument` or `FetchRefused`.
@@ -85,7 +77,7 @@ class DocumentCache:
     def _current(self, url: str, known: _Cached | None, now: datetime) -> _Cached:
         """`FetchRefused` if it may not be fetched now, and nothing is known."""
         try:
-            with self._place():
+            with self._budget.place():
                 return self._fetched_once(url, known, now)
         except FetchRefused as error:
             if known is None:
@@ -99,7 +91,7 @@ class DocumentCache:
             cached = self._cached.get(url)
             if cached is not None and cached.until > now:
                 return cached
-            self._count(url, now)
+            self._budget.count(url)
             self._under_way.add(url)
         try:
             return self._keep(url, self._fetch(url, known, now))
@@ -126,26 +118,6 @@ class DocumentCache:
             if len(self._cached) > _MAX_CACHED:
                 self._cached.popitem(last=False)
         return cached
-
-    @contextmanager
-    def _place(self) -> Iterator[None]:
-        if not self._places.acquire(blocking=False):
-            raise FetchRefused("Too many client metadata documents are being fetched.")
-        try:
-            yield
-        finally:
-            self._places.release()
-
-    def _count(self, url: str, now: datetime) -> None:
-        """`FetchRefused` beyond the number of fetches that a minute may have."""
-        minute, host = int(now.timestamp() // 60), urlsplit(url).netloc
-        if minute != self._minute:
-            self._minute = minute
-            self._fetched.clear()
-        of_this_host = self._fetched[host] < _MAX_FETCHES_A_MINUTE_OF_A_HOST
-        if not of_this_host or self._fetched.total() >= _MAX_FETCHES_A_MINUTE:
-            raise FetchRefused("Too many client metadata documents are fetched. Try again later.")
-        self._fetched[host] += 1
 
 
 def _cached_for(document: FetchedDocument) -> timedelta:

@@ -60,8 +60,8 @@ def _read(url: str, members: Mapping[str, Any]) -> ClientFields:
         if name.startswith("client_secret"):
             raise InvalidField(name, "may not stand in a public document")
     fields = read_client_metadata(members, url, AuthMethod.NONE)
-    if fields.token_endpoint_auth_method is not AuthMethod.NONE:
-        raise InvalidField("token_endpoint_auth_method", "must be none")
+    if fields.token_endpoint_auth_method.has_secret:
+        raise InvalidField("token_endpoint_auth_method", "must be none or private_key_jwt")
     return fields
 
 
@@ -122,6 +122,9 @@ class ClientDocuments:
             redirect_uris=tuple(fields.redirect_uris),
             post_logout_redirect_uris=tuple(fields.post_logout_redirect_uris),
             grant_types=frozenset(fields.grant_types),
+            token_endpoint_auth_method=fields.token_endpoint_auth_method,
+            jwks=fields.jwks,
+            jwks_uri=fields.jwks_uri,
         )
 
     def _fields(self, client_id: str, record: ClientRecord | None) -> ClientFields:
@@ -138,6 +141,8 @@ def fields_of(client: ClientRecord) -> ClientFields:
         name=client.name,
         grant_types=sorted(client.grant_types),
         token_endpoint_auth_method=client.token_endpoint_auth_method,
+        jwks=None if client.jwks is None else dict(client.jwks),
+        jwks_uri=client.jwks_uri,
         redirect_uris=list(client.redirect_uris),
         post_logout_redirect_uris=list(client.post_logout_redirect_uris),
         user_rights=client.user_rights,

@@ -63,6 +63,7 @@ class BackgroundJobs:
         self.sign_in.passwords.stop()
         self.keys.rotator.stop()
         self.tokens.changes.stop()
+        self.tokens.stop()
         self.foundation.database.dispose()
 
 
@@ -108,6 +109,7 @@ def build_background(
                 partial(delete_expired, foundation, tokens, people),
             ),
             Periodic("used-challenges", DELETE_EXPIRED_EVERY, factors.delete_expired),
+            Periodic("used-assertions", DELETE_EXPIRED_EVERY, tokens.tidy_assertions),
             Periodic("sign-in-attempts", CLEAR_EVERY, sign_in.guard.clear_up),
             Periodic("token-counts", COUNT_EVERY, audit.token_counts.count),
             Periodic("audit-retention", _PRUNE_EVERY, audit.prune),

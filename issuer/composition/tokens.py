@@ -2,12 +2,14 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
 from issuer.clients import SecretMaker
 from issuer.clients.authentication import ClientAuthentication
 from issuer.clients.documents import ClientDocuments, DocumentHosts
 from issuer.clients.last_use import LastUse
+from issuer.clients.used_assertions import UsedAssertions
 from issuer.composition.foundation import Foundation
 from issuer.database.deployment import require_same_issuer
 from issuer.directory import ChangeWatcher, Directory
@@ -18,6 +20,9 @@ from issuer.keys.sealed_secrets_store import REFRESH_TOKENS, derived
 from issuer.refresh_tokens import Lifetimes, RefreshTokenMaker, RefreshTokens
 from issuer.revocations import Revocations, RevocationView, TokenIdentity
 from issuer.tokens import FeedPublisher, TokenIssuer, TokenReader
+
+if TYPE_CHECKING:
+    from issuer.clients.assertions import ClientAssertions
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,24 @@ class TokenParts:
     any_reader: TokenReader
     refresh_tokens: RefreshTokens
     revocation_feed: FeedPublisher
+
+    @cached_property
+    def client_assertions(self) -> "ClientAssertions":
+        """Built when it is first used: few deployments have clients with keys."""
+        from issuer.composition.assertions import build_assertions  # noqa: PLC0415
+
+        return build_assertions(self.foundation, self.directory)
+
+    def tidy_assertions(self) -> None:
+        """Delete used assertions that have expired; follow no more what nobody uses."""
+        UsedAssertions(self.foundation.database, self.foundation.clock).delete_expired()
+        if "client_assertions" in vars(self):
+            self.client_assertions.stop_unused()
+
+    def stop(self) -> None:
+        """Follow no key set any more."""
+        if "client_assertions" in vars(self):
+            self.client_assertions.stop()
 
     def is_revoked(self, token: TokenIdentity) -> bool:
         """Whether the token is revoked, according to the database now."""

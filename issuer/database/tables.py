@@ -87,7 +87,7 @@ class Seconds(TypeDecorator[timedelta]):
 class JsonObject(TypeDecorator[dict[str, Any]]):
     """A JSON object. 1, 1.0 and True are equal in Python, but different here."""
 
-    impl = JSON
+    impl = JSON(none_as_null=True)
     cache_ok = True
 
     def compare_values(self, x: Any, y: Any) -> bool:
@@ -322,6 +322,8 @@ class ClientRow(Versioned, SeenByDirectory, Base):
     claims: Mapped[dict[str, Any]]
     may_set_session: Mapped[bool]
     token_endpoint_auth_method: Mapped[AuthMethod] = mapped_column(_word(AuthMethod, 32))
+    jwks: Mapped[dict[str, Any] | None]
+    jwks_uri: Mapped[str | None] = mapped_column(String(1024))
     redirect_uris: Mapped[list[str]]
     post_logout_redirect_uris: Mapped[list[str]]
     first_party: Mapped[bool]
@@ -366,6 +368,17 @@ class ClientSecretRow(SeenByDirectory, Base):
     expires_at: Mapped[datetime | None] = mapped_column(index=True)
     last_used_at: Mapped[datetime | None]
     last_used_address: Mapped[str | None] = mapped_column(String(64))
+
+
+class UsedAssertionRow(Base):
+    """An assertion that a client has used, until it expires: none is accepted twice."""
+
+    __tablename__ = "used_assertions"
+    __table_args__ = (Index("ix_used_assertions_of", "client_id", "expires_at"),)
+
+    digest: Mapped[bytes] = mapped_column(primary_key=True)
+    client_id: Mapped[str] = mapped_column(String(255))
+    expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class AssignmentRow(SeenByDirectory, Base):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from issuer.algorithms import AlgorithmInUse
 from issuer.scopes import counting_at
@@ -73,6 +74,8 @@ class ClientRecord:
     name: str
     disabled: bool
     token_endpoint_auth_method: AuthMethod
+    jwks: Mapping[str, Any] | None
+    jwks_uri: str | None
     grant_types: frozenset[GrantType]
     audiences: Mapping[str, AudienceRecord]
     access_token_ttl: timedelta | None

@@ -3,6 +3,7 @@
 Imports httpx when it first fetches: most deployments never do.
 """
 
+from issuer.federation.fetch_budget import FetchBudget
 from issuer.federation.fetching import FetchedDocument, Fetcher, FetchRefused
 
-__all__ = ["FetchRefused", "FetchedDocument", "Fetcher"]
+__all__ = ["FetchBudget", "FetchRefused", "FetchedDocument", "Fetcher"]

@@ -11,11 +11,14 @@ import ssl
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
 from issuer.errors import IssuerError
 from issuer.federation.addresses import is_public
+
+if TYPE_CHECKING:
+    from issuer.agentos.fetching import Fetched
 
 MAX_BYTES = 64 * 1024
 _RESOLVERS = 4
@@ -58,16 +61,21 @@ class Fetcher:
 
     def fetch(self, url: str) -> FetchedDocument:
         """The JSON document at the `https` URL; `FetchRefused` says why it is refused."""
+        fetched = asyncio.run(self.fetch_if_changed(url, None))
+        assert fetched.body is not None  # no ETag was sent
+        return FetchedDocument(fetched.body, fetched.max_age)
+
+    async def fetch_if_changed(self, url: str, etag: str | None) -> "Fetched":
+        """The same without blocking; without a body if the document still has this `etag`."""
         # Imported here: most deployments never fetch anything.
         from issuer.federation import pinning  # noqa: PLC0415
 
         require_https(url)
+        address_of, certificates = self._address_of, self._certificates
         try:
-            fetched = pinning.fetch_pinned(url, self._address_of, self._certificates, MAX_BYTES)
+            return await pinning.fetch_pinned(url, address_of, certificates, MAX_BYTES, etag)
         except pinning.NotFetched as error:
             raise FetchRefused(f"{url} {error}.") from None
-        assert fetched.body is not None  # no ETag was sent
-        return FetchedDocument(fetched.body, fetched.max_age)
 
     async def _address_of(self, host: str, port: int) -> str:
         """The address to connect to; `OSError` if the host has one that is not public."""

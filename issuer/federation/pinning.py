@@ -1,6 +1,5 @@
 """The connection of a fetch: to an address that was checked, while TLS verifies the name."""
 
-import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 from functools import cache
@@ -35,19 +34,19 @@ class PinningTransport(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
 
-def fetch_pinned(
-    url: str, address_of: AddressOf, certificates: ssl.SSLContext | None, max_bytes: int
+async def fetch_pinned(
+    url: str,
+    address_of: AddressOf,
+    certificates: ssl.SSLContext | None,
+    max_bytes: int,
+    etag: str | None = None,
 ) -> Fetched:
     """`fetch` of the verifier by such a connection; `NotFetched`."""
-
-    async def run() -> Fetched:
-        transport = PinningTransport(address_of, certificates or _authorities())
-        async with httpx.AsyncClient(
-            headers=_HEADERS, transport=transport, follow_redirects=False, trust_env=False
-        ) as client:
-            return await fetch(client, url, max_bytes=max_bytes)
-
-    return asyncio.run(run())
+    transport = PinningTransport(address_of, certificates or _authorities())
+    async with httpx.AsyncClient(
+        headers=_HEADERS, transport=transport, follow_redirects=False, trust_env=False
+    ) as client:
+        return await fetch(client, url, etag, max_bytes=max_bytes)
 
 
 @cache

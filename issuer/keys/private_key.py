@@ -1,5 +1,6 @@
 """Private keys in memory, as JOSE keys: generating, reading, signing."""
 
+import json
 import warnings
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -125,6 +126,13 @@ def read_pem(pem: bytes, where: str) -> PrivateKey:
         f"{where} holds a key that is neither RSA of {_RSA_BITS} bits or more, nor P-256,"
         " nor Ed25519."
     )
+
+
+def private_text(key: PrivateKey, alg: SigningAlgorithm, *, as_jwk: bool) -> str:
+    """The private key for its owner: PEM (RFC 5958), or a JWK with `kid` and `alg`."""
+    if not as_jwk:
+        return key.as_pem(private=True).decode()
+    return json.dumps({**public_jwk(key, alg), **key.as_dict(private=True)}) + "\n"
 
 
 def public_pem(jwk: Mapping[str, Any]) -> str:

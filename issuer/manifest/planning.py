@@ -193,13 +193,15 @@ class _Planning:
         if not self._changed_admins:
             return
         created = {step.resource.id for step in self._steps[Action.CREATE, Kind.CLIENT]}
-        clients = {
-            name: each.fields.grant_types
+        admins = {
+            name: each.fields
             for name, each in self._admins.items()
             if isinstance(each.fields, ClientFields)
         }
-        users = self._admins.keys() - clients.keys()
-        if self._work.authority.would_lose_admin(clients, users, new=clients.keys() & created):
+        users = self._admins.keys() - admins.keys()
+        clients = {name: each.grant_types for name, each in admins.items() if each.can_authenticate}
+        usable = {name for name in clients if name in created or admins[name].has_keys}
+        if self._work.authority.would_lose_admin(clients, users, usable=usable):
             self._work.authority.require(ISSUER_ADMIN)
             names = ", ".join(map(str, self._changed_admins[:_MAX_NAMED]))
             raise NotAllowed(

@@ -1,11 +1,17 @@
 """Checking credentials: from memory, or in a worker pool and within the rate limits."""
 
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from authlib.oauth2 import OAuth2Error
 
-from issuer.clients.authentication import AuthenticatedClient, ClientAuthentication
+from issuer.clients.authentication import (
+    AuthenticatedClient,
+    ClientAuthentication,
+    KeysNeeded,
+    PresentedAssertion,
+)
 from issuer.clients.last_use import LastUse
 from issuer.clock import Clock
 from issuer.errors import InvalidCredentials, TooManyRequests
@@ -17,6 +23,9 @@ from issuer.oauth.request import AuthenticatedRequest, ParsedRequest, ReceivedFo
 from issuer.rate_limits import RateLimits
 from issuer.vocabulary import ErrorCode
 from issuer.workers import WorkerPool
+
+if TYPE_CHECKING:  # it is imported when it is first used
+    from issuer.clients.assertions import ClientAssertions
 
 _WRONG_CREDENTIALS = {ErrorCode.INVALID_CLIENT.value, ErrorCode.INVALID_GRANT.value}
 
@@ -35,23 +44,32 @@ class CredentialChecks:
     def __init__(
         self,
         authentication: ClientAuthentication,
+        assertions: Callable[[], "ClientAssertions"],
         last_use: LastUse,
         limits: RateLimits,
         queries: WorkerPool,
         clock: Clock,
     ) -> None:
         self._authentication = authentication
+        self._assertions = assertions
         self._last_use = last_use
         self._limits = limits
         self._queries = queries
         self._clock = clock
 
     async def authenticate(
-        self, request: ParsedRequest, methods: Methods = METHODS
+        self, request: ParsedRequest, methods: Methods = METHODS, *, again: bool = False
     ) -> AuthenticatedRequest:
-        """The request with its client; `invalid_client`, the same for every cause."""
+        """The request with its client; `invalid_client`, the same for every cause.
+
+        `again`: this request was authenticated before, and has used its assertion itself.
+        """
         presented, now = presented_client(request, methods), self._clock()
         note_client(named_principal(presented.client_id))
+        if presented.assertion is not None:
+            assertion = PresentedAssertion(presented.client_id, presented.assertion, again)
+            signed = await self._by_assertion(request.form, assertion)
+            return AuthenticatedRequest(request, signed.record, None)
         client = self._authentication.from_memory(presented.client_id, presented.secret, now)
         if client is None:
             client = await self.in_pool(self._queries, request.form, self._look_up, presented)
@@ -99,6 +117,26 @@ class CredentialChecks:
     @property
     def counts_requests(self) -> bool:
         return self._limits.requests is not None
+
+    async def _by_assertion(
+        self, form: ReceivedForm, presented: PresentedAssertion
+    ) -> AuthenticatedClient:
+        """A key that is not known is looked for once, without holding a thread meanwhile."""
+        outcome = await self.in_pool(self._queries, form, self._check_assertion, presented)
+        if isinstance(outcome, KeysNeeded):
+            await outcome.look()
+            last = replace(presented, is_last=True)
+            outcome = await self.in_pool(self._queries, form, self._check_assertion, last)
+        assert isinstance(outcome, AuthenticatedClient)
+        return outcome
+
+    def _check_assertion(self, presented: PresentedAssertion) -> AuthenticatedClient | KeysNeeded:
+        try:
+            return self._assertions().authenticate(presented, self._clock())
+        except InvalidCredentials as error:
+            raise invalid_client(error.reason, presented.client_id) from None
+        except TooManyRequests as error:
+            raise too_many_requests(error) from None
 
     def _look_up(self, presented: PresentedClient) -> AuthenticatedClient:
         try:

@@ -38,8 +38,11 @@ class GrantedCache:
         return granted if remembered is granted.client else None
 
     def add(self, form: ReceivedForm, granted: Granted) -> None:
-        """Add it in place of the client's earlier request."""
-        if (fingerprint := self._fingerprint(form)) is None:
+        """Add it in place of the client's earlier request; not if it has an assertion.
+
+        An assertion is good for one request.
+        """
+        if granted.secret is None or (fingerprint := self._fingerprint(form)) is None:
             return
         if len(self._granted) >= self._max_entries:
             self._granted.clear()

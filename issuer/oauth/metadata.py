@@ -8,13 +8,14 @@ from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from issuer.etags import etag_of
 from issuer.oauth.authorization import AUTHORIZATION_PATH
 from issuer.oauth.authorization_server import IssuerAuthorizationServer
-from issuer.oauth.client_authentication import METHODS
+from issuer.oauth.client_authentication import METHODS, Methods
 from issuer.oauth.logout import LOGOUT_PATH
 from issuer.oauth.registration import REGISTRATION_PATH
 from issuer.oauth.revocation_feed import FEED_PATH
 from issuer.oauth.user_info import USER_INFO_PATH
 from issuer.scopes import OPENID_SCOPES
 from issuer.settings import Settings
+from issuer.vocabulary import SigningAlgorithm
 
 WELL_KNOWN = ("oauth-authorization-server", "openid-configuration")
 TOKEN_PATH = "/oauth2/token"  # noqa: S105 - a path
@@ -33,7 +34,7 @@ def metadata(settings: Settings, server: IssuerAuthorizationServer) -> dict[str,
         "jwks_uri": settings.base_url + JWKS_PATH,
         "revocations_uri": settings.base_url + FEED_PATH,
         "grant_types_supported": list(server.grants),
-        "token_endpoint_auth_methods_supported": list(METHODS),
+        **_authentication("token", METHODS),
         **_endpoints(settings, server),
         **_people(settings),
         **_self_registration(settings),
@@ -78,8 +79,17 @@ def _endpoints(settings: Settings, server: IssuerAuthorizationServer) -> dict[st
     members: dict[str, object] = {}
     for name, endpoint in server.endpoints.items():
         members[f"{name}_endpoint"] = settings.base_url + endpoint.PATH
-        members[f"{name}_endpoint_auth_methods_supported"] = list(endpoint.METHODS)
+        members |= _authentication(name, endpoint.METHODS)
     return members
+
+
+def _authentication(name: str, methods: Methods) -> dict[str, object]:
+    """How clients authenticate at an endpoint, and the algorithms of their assertions."""
+    return {
+        f"{name}_endpoint_auth_methods_supported": list(methods),
+        # RFC 9864 §2.2 has another name for EdDSA with this curve.
+        f"{name}_endpoint_auth_signing_alg_values_supported": [*SigningAlgorithm, "Ed25519"],
+    }
 
 
 def rendered(document: dict[str, object]) -> tuple[bytes, str]:

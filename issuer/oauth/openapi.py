@@ -16,6 +16,7 @@ from issuer.oauth.revocation import Revocation
 from issuer.oauth.revocation_feed import FEED_MEDIA_TYPE, FEED_PATH
 from issuer.oauth.user_info import USER_INFO_PATH
 from issuer.settings import Settings
+from issuer.vocabulary import CLIENT_ASSERTION_TYPE
 
 
 def protocol_paths(settings: Settings, grant_types: Iterable[str]) -> dict[str, Any]:
@@ -84,7 +85,8 @@ def _token(grant_types: list[str]) -> dict[str, Any]:
         "operationId": "token",
         "summary": "Get an access token (RFC 6749 §3.2)",
         "description": "A client authenticates with HTTP Basic, or with `client_id` and"
-        " `client_secret` in the form. A public client sends only `client_id`.",
+        " `client_secret` in the form, or with an assertion that it has signed (RFC 7523 §2.2). A"
+        " public client sends only `client_id`.",
         "security": [{"client_secret_basic": []}, {}],
         "requestBody": {
             "required": True,
@@ -130,6 +132,12 @@ def _token_request(grant_types: list[str]) -> dict[str, Any]:
             "redirect_uri": {**text, "description": "For the authorization code grant"},
             "client_id": text,
             "client_secret": secret,
+            "client_assertion": {
+                **secret,
+                "description": "A JWT: `iss` and `sub` are the client, `aud` is the issuer alone,"
+                " `exp` at most 10 minutes away, `jti` used once",
+            },
+            "client_assertion_type": {"const": CLIENT_ASSERTION_TYPE},
         },
     }
 

@@ -11,6 +11,8 @@ _METADATA: dict[str, Any] = {
     "redirect_uris": _URIS,
     "client_name": _TEXT,
     "token_endpoint_auth_method": {"type": "string", "enum": list(AuthMethod)},
+    "jwks": {"type": "object", "description": "Public keys, for private_key_jwt"},
+    "jwks_uri": {"type": "string", "format": "uri"},
     "grant_types": {"type": "array", "items": {"enum": sorted(GRANTS_WITH_A_PERSON)}},
     "response_types": {"type": "array", "items": {"const": "code"}},
     "post_logout_redirect_uris": _URIS,

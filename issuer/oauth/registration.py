@@ -106,6 +106,8 @@ def answer_of(client: Client) -> dict[str, object]:
         "grant_types": [grant.value for grant in client.grant_types],
         "response_types": ["code"],
     }
+    keys = {"jwks": client.jwks, "jwks_uri": client.jwks_uri}
+    members |= {name: value for name, value in keys.items() if value is not None}
     if client.name:
         members["client_name"] = client.name
     if client.post_logout_redirect_uris:

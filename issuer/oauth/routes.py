@@ -55,7 +55,8 @@ def protocol_routes(
     """Every protocol endpoint, under the path of `ISSUER_URL`."""
     settings, clock, tokens, keyring = parts.settings, parts.clock, parts.tokens, parts.keyring
     rounds, refusals = Rounds(clock), Refusals(parts.audit_writer, parts.refusals, clock)
-    checks = CredentialChecks(tokens.client_authentication, tokens.last_use, limits, queries, clock)
+    authentication = (tokens.client_authentication, lambda: tokens.client_assertions)
+    checks = CredentialChecks(*authentication, tokens.last_use, limits, queries, clock)
     shared = EndpointParts(clock, tokens, server, checks, refusals, rounds, queries)
     token_endpoint = TokenEndpoint(shared, parts.audit_writer, passwords, metrics)
     revocation_feed = RevocationFeedEndpoint(tokens, keyring, settings.signing_algorithms, queries)

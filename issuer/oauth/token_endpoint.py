@@ -114,7 +114,7 @@ class TokenEndpoint:
             if isinstance(outcome, IssuedToken):
                 break
             await self._wait_until(outcome.instant)
-            request = await self._checks.authenticate(request.parsed)
+            request = await self._checks.authenticate(request.parsed, again=True)
             outcome = await self._attempt(grant, request)
         if isinstance(outcome, NotBefore):
             raise Unavailable("The tokens of the client, user or audience are being revoked.")

@@ -242,6 +242,8 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
         sa.Column("claims", sa.JSON(), nullable=False),
         sa.Column("may_set_session", sa.Boolean(), nullable=False),
         sa.Column("token_endpoint_auth_method", sa.String(32), nullable=False),
+        sa.Column("jwks", sa.JSON(), nullable=True),
+        sa.Column("jwks_uri", sa.String(1024), nullable=True),
         sa.Column("redirect_uris", sa.JSON(), nullable=False),
         sa.Column("post_logout_redirect_uris", sa.JSON(), nullable=False),
         sa.Column("first_party", sa.Boolean(), nullable=False),
@@ -435,6 +437,15 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
         sa.PrimaryKeyConstraint("user_id", name=op.f("pk_totp_secrets")),
         sa.UniqueConstraint("id", name=op.f("uq_totp_secrets_id")),
     )
+    op.create_table(
+        "used_assertions",
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("client_id", sa.String(255), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_used_assertions")),
+    )
+    op.create_index("ix_used_assertions_expires_at", "used_assertions", ["expires_at"])
+    op.create_index("ix_used_assertions_of", "used_assertions", ["client_id", "expires_at"])
     op.create_table(
         "used_challenges",
         sa.Column("digest", sa.LargeBinary(), nullable=False),

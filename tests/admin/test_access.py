@@ -11,6 +11,7 @@ from issuer.clients import SecretFields
 from issuer.errors import NotAllowed
 from tests.builders import PASSWORD, URL, Deployment
 from tests.drivers import AdminApi, TokenDriver, problem
+from tests.oauth.asserting import AssertingClient
 
 
 @pytest.mark.parametrize("header", [None, "Bearer", "Bearer x", "Basic eA==", "Bearer a.b.c"])
@@ -121,12 +122,15 @@ def everything_but_admin(deployment: Deployment, holder_of: Callable[..., AdminA
     deployment.client("by-role", roles=["key-readers"])
     deployment.client("mere-audience", audiences=["my-os", URL])
     deployment.client("plain")
+    deployment.client("with-keys", jwks=KEYS)
     deployment.user("alice", id="alice", roles=["key-readers"])
     deployment.user("bob", id="bob")
     return holder_of(
         *(f"issuer:{name}:write" for name in ("audiences", "roles", "clients", "users", "keys"))
     )
 
+
+KEYS = AssertingClient.new("any").jwks
 
 GAINS: dict[str, tuple[str, str, dict[str, Any] | None]] = {
     "direct scopes of a new client": (
@@ -146,6 +150,17 @@ GAINS: dict[str, tuple[str, str, dict[str, Any] | None]] = {
     "a client of the issuer audience": ("PATCH", "/clients/mere-audience", {"name": "x"}),
     "another client's secret": ("POST", "/clients/privileged/secrets", {}),
     "the secret of a client with a role": ("POST", "/clients/by-role/secrets", {}),
+    "a privileged client's keys": ("PATCH", "/clients/privileged", {"jwks": KEYS}),
+    "the keys of a client with a role": ("PATCH", "/clients/by-role", {"jwks": KEYS}),
+    "the keys of a client of the issuer audience": (
+        "PATCH", "/clients/mere-audience", {"jwks_uri": "https://app.example/jwks"},
+    ),
+    "a new client with keys at the issuer": (
+        "POST", "/clients", {"client_id": "new", "audiences": [URL], "jwks": KEYS},
+    ),
+    "an assignment to a client with keys": (
+        "PUT", "/clients/with-keys/roles/key-readers?everywhere=true", None,
+    ),
     "deleting a privileged client": ("DELETE", "/clients/privileged", None),
     "a user's password": ("PUT", "/users/alice/password", {"password": "a new password of hers"}),
     "a user's lock": ("POST", "/users/alice/unlock", None),
@@ -188,6 +203,7 @@ def test_only_admins_change_what_holds_or_grants_rights_at_the_issuer(
         ("POST", "/clients", {"client_id": "new", "scopes": ["agent_os:admin"]}),
         ("PATCH", "/clients/plain", {"disabled": True}),
         ("POST", "/clients/plain/secrets", {}),
+        ("PATCH", "/clients/plain", {"jwks": KEYS}),
         ("PUT", "/clients/plain/roles/plain?everywhere=true", None),
         ("PUT", "/users/bob/password", {"password": "a new password of his"}),
         ("POST", "/users/bob/unlock", None),

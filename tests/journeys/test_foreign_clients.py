@@ -14,6 +14,7 @@ from tests.journeys.foreign_clients import (
     CLIENTS,
     FEED_READERS,
     JAVASCRIPT,
+    KEY,
     POST,
     VERIFIERS,
     RefusedInJavascript,
@@ -22,6 +23,7 @@ from tests.journeys.foreign_clients import (
     pyjwt,
 )
 from tests.journeys.running_issuer import RunningIssuer
+from tests.oauth.asserting import AssertingClient, with_keys
 
 USERNAME, PASSWORD = "alice+1@example.com", "50% of +1 & a = b; c"  # all that forms encode
 GRANTS = {"client_credentials": {}, "password": {"username": USERNAME, "password": PASSWORD}}
@@ -70,6 +72,20 @@ def test_a_colon_in_the_client_id_works_encoded_or_not(
     task = Task(issuer.url, colon_client, authentication, "client_credentials", {})
     answer = CLIENTS[library](task)
     assert pyjwt(issuer.url, answer["access_token"], "my-os")["sub"] == "svc:a+b@c"
+
+
+@pytest.mark.parametrize("alg", ["RS256", "PS256", "ES256", "EdDSA"])
+@pytest.mark.parametrize(
+    "library", ["authlib-requests", "authlib-httpx", "openid-client", "oauth4webapi"]
+)
+def test_a_library_gets_a_token_by_its_key(issuer: RunningIssuer, library: str, alg: str):
+    """RFC 7523 §2.2. Authlib sends no kid."""
+    signer = AssertingClient.new(f"{library}-{alg}", alg, issuer=issuer.url)
+    with_keys(issuer.deployment, signer)
+    private = json.dumps({**signer.key.as_dict(private=True), **signer.jwk})
+    client = Credentials(signer.client_id, private)
+    answer = CLIENTS[library](Task(issuer.url, client, KEY, "client_credentials", {}))
+    assert pyjwt(issuer.url, answer["access_token"], "my-os")["sub"] == signer.client_id
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from tests.journeys.running_issuer import (
     process_environment,
     reserved_port,
 )
+from tests.oauth.asserting import AssertingClient, with_keys
 
 pytestmark = pytest.mark.slow
 
@@ -155,6 +156,23 @@ def test_a_service_calls_a_tool_with_its_credentials(mcp: McpEndpoint):
         [*PYTHON, "mcp-credentials"],
         client_id=service.client_id,
         client_secret=service.client_secret,
+        issuer=mcp.issuer.url,
+    )
+    assert PONG in said
+
+
+def test_a_service_calls_a_tool_with_its_key(mcp: McpEndpoint):
+    """`private_key_jwt` (RFC 7523 §2.2), as the SDK does it."""
+    service = AssertingClient.new("signing-service", issuer=mcp.issuer.url)
+    if not mcp.issuer.deployment.services.tokens.directory.load_client(service.client_id):
+        with_keys(mcp.issuer.deployment, service, scopes=["agents:web:run"])
+    else:  # of another release of agno
+        with mcp.issuer.deployment.changing() as work:
+            work.clients.update(service.client_id, {"jwks": service.jwks})
+    said = mcp.result(
+        [*PYTHON, "mcp-key"],
+        client_id=service.client_id,
+        private_key=service.key.as_pem(private=True).decode(),
         issuer=mcp.issuer.url,
     )
     assert PONG in said

@@ -1,9 +1,13 @@
 """Clients through which people sign in, and resources of audiences, in a manifest."""
 
+import json
+
 import pytest
+from joserfc.jwk import ECKey
 
 from issuer.clients.client_metadata import read_client_metadata
 from issuer.clients.documents import read_document
+from issuer.errors import NotAllowed
 from issuer.manifest import InvalidManifest
 from issuer.vocabulary import RegisteredBy
 from tests.builders import Deployment
@@ -92,3 +96,34 @@ def test_a_name_is_declared_once():
         assert any("is taken by" in problem for problem in problems(text))
     same = "audiences:\n  - id: my-os\nclients:\n  - client_id: my-os\n"
     assert any("is taken by" in problem for problem in problems(same))
+
+
+def test_keys_are_exported_as_they_were_declared(deployment: Deployment):
+    key = ECKey.generate_key("P-256")
+    bare = {name: value for name, value in key.as_dict(private=False).items() if name != "kid"}
+    text = json.dumps(
+        {
+            "clients": [
+                {"client_id": "batch", "jwks": {"keys": [bare]}},
+                {
+                    "client_id": "nightly",
+                    "token_endpoint_auth_method": "private_key_jwt",
+                    "jwks_uri": "https://app.example/jwks",
+                },
+            ]
+        }
+    )
+    assert declare(deployment.services, text).secrets == {}
+    assert steps(deployment, text) == []
+    assert key.thumbprint() in exported(deployment.services)
+    assert steps(deployment, exported(deployment.services)) == []
+
+
+def test_the_last_admin_may_move_from_a_secret_to_a_key(deployment: Deployment):
+    own = deployment.services.settings.url
+    client = {"client_id": "issuer-admin", "scopes": ["issuer:admin"], "audiences": [own]}
+    client |= {"token_endpoint_auth_method": "private_key_jwt"}
+    with pytest.raises(NotAllowed, match="last holder"):
+        steps(deployment, json.dumps({"clients": [client]}))
+    client |= {"jwks": {"keys": [ECKey.generate_key("P-256").as_dict(private=False)]}}
+    declare(deployment.services, json.dumps({"clients": [client]}))

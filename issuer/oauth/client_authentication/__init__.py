@@ -3,7 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from issuer.oauth.client_authentication import client_secret_basic, client_secret_post, none
+from issuer.oauth.client_authentication import (
+    client_secret_basic,
+    client_secret_post,
+    none,
+    private_key_jwt,
+)
 from issuer.oauth.client_authentication.presented import PresentedClient
 from issuer.oauth.errors import OAuthError, invalid_client
 from issuer.oauth.request import ParsedRequest
@@ -11,21 +16,26 @@ from issuer.vocabulary import ErrorCode
 
 Methods: TypeAlias = Mapping[str, Callable[[ParsedRequest], PresentedClient | None]]
 
-METHODS: Methods = {
+# For endpoints that only confidential clients may use.
+WITH_CREDENTIALS: Methods = {
     "client_secret_basic": client_secret_basic.presented,
     "client_secret_post": client_secret_post.presented,
-    "none": none.presented,
+    "private_key_jwt": private_key_jwt.presented,
 }
-# For endpoints that only confidential clients may use.
-WITH_CREDENTIALS: Methods = {name: METHODS[name] for name in METHODS if name != "none"}
+METHODS: Methods = {**WITH_CREDENTIALS, "none": none.presented}
 
 
 def presented_client(request: ParsedRequest, methods: Methods) -> PresentedClient:
     """The client that the request authenticates by one of the `methods`, not yet checked.
 
+    These are all, or all but `none`.
+
     `OAuthError` if there is none, or if the request uses several methods or names two clients.
     """
-    found = [one for method in methods.values() if (one := method(request)) is not None]
+    with_credentials = WITH_CREDENTIALS.values()
+    found = [one for method in with_credentials if (one := method(request)) is not None]
+    if not found and "none" in methods and (public := none.presented(request)) is not None:
+        found = [public]
     if len(found) > 1:
         raise OAuthError(
             ErrorCode.INVALID_REQUEST, "Use one method of client authentication, not several."

@@ -5,7 +5,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class PresentedClient:
-    """A client id and its secret, not yet checked. None: it claims to be a public client."""
+    """A client id with a secret or an assertion, not yet checked.
+
+    With neither, it claims to be a public client.
+    """
 
     client_id: str
     secret: str | None = field(repr=False)
+    assertion: str | None = field(default=None, repr=False)

@@ -25,6 +25,8 @@ _OPTIONS = {
     "redirect_uris": "--redirect-uri",
     "post_logout_redirect_uris": "--post-logout-redirect-uri",
     "token_endpoint_auth_method": "--auth-method",
+    "jwks": "--jwks",
+    "jwks_uri": "--jwks-uri",
     "user_rights": "--user-rights",
     "access_token_ttl": "--access-token-ttl",
     "claims": "--claims",
@@ -45,6 +47,8 @@ def new_client(form: Mapping[str, str]) -> ClientFields:
     members |= {name: form[name].split() for name in LISTS if name in form}
     members |= {name: form[name].strip() for name in ("client_id", "name") if name in form}
     members |= {"user_rights": form["user_rights"]} if "user_rights" in form else {}
+    if (jwks := _json("jwks", form.get("jwks", ""))) is not None:
+        members |= {"jwks": jwks, "token_endpoint_auth_method": AuthMethod.PRIVATE_KEY_JWT}
     members |= {name: True for name in _CHECKBOXES if name in form}
     return ClientFields.read(members)
 
@@ -57,9 +61,11 @@ def edited_client(client: Client, form: Mapping[str, str]) -> ClientFields:
         "name": form.get("name", "").strip(),
         "grant_types": [grant for grant in GrantType if grant in form],
         "token_endpoint_auth_method": form.get("token_endpoint_auth_method", ""),
+        "jwks": _json("jwks", form.get("jwks", "")),
+        "jwks_uri": form.get("jwks_uri", "").strip() or None,
         "user_rights": form.get("user_rights", UserRights.OWN),
         "access_token_ttl": _lifetime(form.get("access_token_ttl", "").strip()),
-        "claims": _claims(form.get("claims", "")),
+        "claims": _json("claims", form.get("claims", "")) or {},
         "client_id": client.client_id,
         "disabled": client.disabled,
     }
@@ -78,6 +84,8 @@ def as_typed(client: Client) -> dict[str, str]:
     return typed | {
         "name": client.name,
         "token_endpoint_auth_method": client.token_endpoint_auth_method.value,
+        "jwks": json.dumps(client.jwks, indent=1) if client.jwks else "",
+        "jwks_uri": client.jwks_uri or "",
         "user_rights": client.user_rights.value,
         "access_token_ttl": f"{in_seconds(lifetime)}s" if lifetime else "",
         "claims": json.dumps(client.claims, ensure_ascii=False, indent=1) if client.claims else "",
@@ -90,16 +98,16 @@ def client_options(members: Mapping[str, object]) -> list[str]:
     for name, value in members.items():
         if option := _OPTIONS.get(name):
             values = value if isinstance(value, list) else [value]
-            options += [part for each in values or [""] for part in (option, _text(each))]
+            options += [part for each in values or [""] for part in (option, _text(name, each))]
         elif switch := _SWITCHES.get(name):
             options.append(switch[0] if value else switch[1])
     return options
 
 
-def _text(value: object) -> str:
+def _text(name: str, value: object) -> str:
     match value:
         case None:
-            return "none"
+            return "none" if name == "access_token_ttl" else ""
         case int():
             return f"{value}s"
         case dict():
@@ -111,8 +119,9 @@ def _lifetime(text: str) -> object:
     return int(text) if text.isascii() and text.isdigit() else text or None
 
 
-def _claims(text: str) -> object:
+def _json(name: str, text: str) -> object:
+    """The value of the field; None if it is empty."""
     try:
-        return json.loads(text) if text.strip() else {}
+        return json.loads(text) if text.strip() else None
     except (ValueError, RecursionError):
-        raise InvalidField("claims", "is not JSON") from None
+        raise InvalidField(name, "is not JSON") from None

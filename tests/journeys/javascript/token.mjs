@@ -1,6 +1,7 @@
 // Gets a token with a client library: a task in JSON on standard input, the answer in JSON on
 // standard output. Any error but a refusal ends the process with status 1.
 import { text } from 'node:stream/consumers'
+import { importJWK } from 'jose'
 import * as oauth4webapi from 'oauth4webapi'
 import * as openidClient from 'openid-client'
 
@@ -11,7 +12,7 @@ async function withOpenidClient({ issuer, algorithm, client, grantType, paramete
     new URL(issuer),
     client.id,
     undefined,
-    clientAuthentication(openidClient, client),
+    await clientAuthentication(openidClient, client),
     { algorithm, execute: [openidClient.allowInsecureRequests] },
   )
   return grantType === 'client_credentials'
@@ -27,7 +28,7 @@ async function withOauth4webapi({ issuer, algorithm, client, grantType, paramete
   const answer = await oauth4webapi.genericTokenEndpointRequest(
     metadata,
     us,
-    clientAuthentication(oauth4webapi, client),
+    await clientAuthentication(oauth4webapi, client),
     grantType,
     parameters,
     insecure,
@@ -35,7 +36,11 @@ async function withOauth4webapi({ issuer, algorithm, client, grantType, paramete
   return oauth4webapi.processGenericTokenEndpointResponse(metadata, us, answer)
 }
 
-function clientAuthentication(library, client) {
+async function clientAuthentication(library, client) {
+  if (client.authentication === 'private_key_jwt') {
+    const key = await importJWK(JSON.parse(client.secret))
+    return library.PrivateKeyJwt({ key, kid: JSON.parse(client.secret).kid })
+  }
   const methods = {
     client_secret_basic: library.ClientSecretBasic,
     client_secret_post: library.ClientSecretPost,

@@ -18,7 +18,11 @@ import httpx2
 from fastmcp.client.auth import OAuth
 from mcp.client import Client
 from mcp.client.auth import OAuthClientProvider
-from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuthProvider
+from mcp.client.auth.extensions.client_credentials import (
+    ClientCredentialsOAuthProvider,
+    PrivateKeyJWTOAuthProvider,
+    SignedJWTParameters,
+)
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import (
@@ -86,6 +90,22 @@ def with_credentials(task: Task) -> OAuthClientProvider:
     )
 
 
+def with_a_key(task: Task) -> OAuthClientProvider:
+    signed = SignedJWTParameters(
+        issuer=task["client_id"],
+        subject=task["client_id"],
+        signing_key=task["private_key"],
+        signing_algorithm="ES256",
+    )
+    return PrivateKeyJWTOAuthProvider(
+        task["url"],
+        Memory(),
+        task["client_id"],
+        signed.create_assertion_provider(),
+        issuer=task["issuer"],
+    )
+
+
 @asynccontextmanager
 async def of_the_sdk(
     task: Task, provider: Callable[[Task], OAuthClientProvider]
@@ -115,6 +135,7 @@ async def over_stdio(task: Task) -> AsyncIterator[Any]:
 CLIENTS: dict[str, Callable[[Task], Any]] = {
     "mcp": lambda task: of_the_sdk(task, with_a_person),
     "mcp-credentials": lambda task: of_the_sdk(task, with_credentials),
+    "mcp-key": lambda task: of_the_sdk(task, with_a_key),
     "fastmcp": of_fastmcp,
     "stdio": over_stdio,
 }

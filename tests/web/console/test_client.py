@@ -1,10 +1,13 @@
 """`/console/clients/{key}`: one client; its secrets are in test_client_secrets.py."""
 
+import json
+
 import httpx
 import pytest
 
 from tests.builders import Deployment
 from tests.drivers import TokenDriver
+from tests.oauth.asserting import AssertingClient
 from tests.oauth.refreshing import events
 from tests.web.browsing import Browser, PageSeen
 from tests.web.console.conftest import SignedIn, forged, send
@@ -42,6 +45,24 @@ def test_a_token_is_shown_as_it_would_be_now(admin: Browser):
     text = admin.get(PAGE).text
     assert '"sub": "ci-bot"' in text
     assert "bytes. Nothing is issued." in text
+
+
+def test_keys_are_given_and_shown_and_kept_by_other_changes(admin: Browser, deployment: Deployment):
+    """With them the client needs no secret."""
+    jwks = AssertingClient.new("ci-bot").jwks
+    key = {"token_endpoint_auth_method": "private_key_jwt", "jwks": json.dumps(jwks)}
+    assert admin.follow(edit(admin, **key)).text.count("k1 ES256") == 1
+    edit(admin, **key, name="Renamed")
+    with deployment.services.administration.reading() as work:
+        client = work.clients.get("ci-bot")
+    assert (client.name, client.jwks, client.jwks_uri) == ("Renamed", jwks, None)
+    for wrong in ("{", '{"keys": []}'):
+        page = edit(admin, token_endpoint_auth_method="private_key_jwt", jwks=wrong)
+        assert page.status == httpx.codes.BAD_REQUEST
+    uri = {"jwks": "", "jwks_uri": "https://app.example/jwks"}
+    done = admin.follow(edit(admin, token_endpoint_auth_method="private_key_jwt", **uri))
+    assert "at https://app.example/jwks" in done.text
+    assert "--jwks ''" in done.text
 
 
 def test_who_may_only_read_sees_no_button_and_changes_nothing(

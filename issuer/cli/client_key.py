@@ -1,0 +1,100 @@
+"""`issuer client key`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from issuer.cli import output
+from issuer.cli.command import new_app
+from issuer.cli.opening import changing, reading
+from issuer.cli.options import AsJson, ClientId
+from issuer.errors import ConfigurationError
+from issuer.files import write_private
+from issuer.keys.private_key import generated, private_text, public_jwk
+from issuer.vocabulary import SigningAlgorithm
+
+app = new_app("The public keys of a client, which then needs no secret (RFC 7523 §2.2).")
+
+
+@app.command("list")
+def list_keys(client: ClientId, as_json: AsJson = False) -> None:
+    """List the public keys of a client; for one with a jwks_uri, see client show.
+
+    Examples:
+
+      issuer client key list ci-bot
+    """
+    with reading() as work:
+        keys = work.clients.keys(client)
+    output.show_all(keys, ["kid", "alg"], as_json=as_json)
+
+
+@app.command("create")
+def create_key(
+    client: ClientId,
+    alg: Annotated[
+        SigningAlgorithm, typer.Option(metavar="ALG", help="The algorithm it signs with.")
+    ] = SigningAlgorithm.ES256,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the private key there, with mode 0600. Default: show it once.",
+        ),
+    ] = None,
+    as_jwk: Annotated[
+        bool, typer.Option("--jwk", help="The private key as JWK with its kid, instead of PEM.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key pair: the client gets the public half, and you the private half.
+
+    Its other keys and its secrets keep working. When nothing uses a secret any more, end all of
+    them with client update --auth-method private_key_jwt.
+
+    Examples:
+
+      issuer client key create ci-bot --out ci-bot.pem
+      issuer client key create ci-bot --alg RS256 --jwk
+    """
+    key = generated(alg)
+    public, private = public_jwk(key, alg), private_text(key, alg, as_jwk=as_jwk)
+    with changing() as work:
+        work.clients.add_key(client, public)
+        if out is not None:
+            _write(out, private)
+    made = {"client_id": client, "kid": public["kid"], "alg": alg.value}
+    if out is not None:
+        sentence = f"{client} has the key {public['kid']}; its private half is in {out}."
+        output.say(sentence, {**made, "file": str(out)}, as_json=as_json)
+    elif as_json:
+        output.print_json({**made, "private_key": private})
+    else:
+        print(f"kid: {public['kid']}\n\n{private.strip()}\n\nIt is shown only once.")
+
+
+@app.command("delete")
+def delete_key(
+    client: ClientId,
+    kid: Annotated[str, typer.Argument(metavar="KID", help="The id of the key.")],
+    as_json: AsJson = False,
+) -> None:
+    """Delete a public key of a client. It is refused within a second; tokens stay valid.
+
+    Examples:
+
+      issuer client key delete ci-bot 4v7hq2m8x1kd0c5tz9pa
+    """
+    with changing() as work:
+        work.clients.delete_key(client, kid)
+    output.say(f"Deleted the key {kid}.", {"deleted": kid}, as_json=as_json)
+
+
+def _write(path: Path, text: str) -> None:
+    if path.exists() or path.is_symlink():
+        raise ConfigurationError(f"{path} exists already: name a new file.")
+    try:
+        write_private(path, text)
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written: {error.strerror}.") from None

@@ -1,0 +1,78 @@
+"""The rules for an assertion that a client made with its own key (RFC 7523 §3). Pure functions."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from issuer.errors import InvalidCredentials
+
+MAX_LIFETIME = timedelta(minutes=10)
+LEEWAY = timedelta(seconds=10)
+MAX_JTI = 255
+# draft-ietf-oauth-rfc7523bis §4 names the last one.
+_TYPES = {"", "jwt", "client-authentication+jwt"}
+
+
+@dataclass(frozen=True, slots=True)
+class OwnAssertion:
+    """An assertion that keeps the rules: it may be used once, until it expires."""
+
+    jti: str
+    expires_at: datetime
+
+
+def checked_type(header: Mapping[str, Any]) -> None:
+    """`InvalidCredentials` for a JWT of another type, such as an access token (RFC 8725 §3.11)."""
+    typ = header.get("typ", "")
+    if not isinstance(typ, str) or typ.lower().removeprefix("application/") not in _TYPES:
+        raise InvalidCredentials("the assertion has the typ of another kind of token")
+
+
+def checked_claims(
+    claims: Mapping[str, Any], client_id: str, issuer: str, now: datetime
+) -> OwnAssertion:
+    """The assertion, if client `client_id` may use it at `now` for this `issuer`.
+
+    `InvalidCredentials` says which rule it breaks. Its `aud` must be the issuer alone, as a
+    string: an assertion for another server, or for several, could be used by that server.
+    """
+    if claims.get("iss") != client_id:
+        raise _broken("iss is not the client")
+    if claims.get("sub") != client_id:
+        raise _broken("sub is not the client")
+    if claims.get("aud") != issuer:
+        raise _broken("aud is not the issuer alone, as a string")
+    expires_at = _instant(claims, "exp")
+    if expires_at is None:
+        raise _broken("exp is missing")
+    if expires_at <= now:
+        raise _broken("it has expired")
+    if expires_at - now > MAX_LIFETIME:
+        raise _broken("exp is more than 10 minutes away")
+    for name in ("iat", "nbf"):
+        instant = _instant(claims, name)
+        if instant is not None and instant > now + LEEWAY:
+            raise _broken(f"{name} is in the future")
+    jti = claims.get("jti")
+    if not isinstance(jti, str) or not 0 < len(jti) <= MAX_JTI:
+        raise _broken(f"jti is not a text of 1 to {MAX_JTI} characters")
+    return OwnAssertion(jti, expires_at)
+
+
+def _instant(claims: Mapping[str, Any], name: str) -> datetime | None:
+    """A NumericDate (RFC 7519 §2)."""
+    value = claims.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise _broken(f"{name} is not a number")
+    try:
+        return datetime.fromtimestamp(value, UTC)
+    except (ValueError, OverflowError, OSError):
+        raise _broken(f"{name} is not a possible time") from None
+
+
+def _broken(rule: str) -> InvalidCredentials:
+    return InvalidCredentials(f"assertion: {rule}")

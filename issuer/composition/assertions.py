@@ -1,0 +1,28 @@
+"""Assertions of clients. Imports PyJWT and httpx: only where they are first used."""
+
+from issuer.clients.assertions import ClientAssertions
+from issuer.clients.used_assertions import UsedAssertions
+from issuer.clock import Clock
+from issuer.composition.foundation import Foundation
+from issuer.directory import Directory
+from issuer.federation import FetchBudget, Fetcher
+from issuer.federation.key_sets import FollowedKeySets
+
+# How often a key set may be fetched, in seconds, whatever its `max-age` says.
+_SHORTEST, _SHORTEST_OF_OTHERS = 10.0, 60.0
+
+
+def build_assertions(foundation: Foundation, directory: Directory) -> ClientAssertions:
+    clock = foundation.clock
+    return ClientAssertions(
+        foundation.settings.url,
+        directory,
+        UsedAssertions(foundation.database, clock),
+        FollowedKeySets(Fetcher(), _generous(clock), clock, _SHORTEST),
+        FollowedKeySets(Fetcher(), FetchBudget(clock), clock, _SHORTEST_OF_OTHERS),
+    )
+
+
+def _generous(clock: Clock) -> FetchBudget:
+    """For hosts that administrators have named."""
+    return FetchBudget(clock, a_minute=1_200, of_a_host=120, at_once=16)

@@ -1,0 +1,117 @@
+"""Key sets that others publish, followed in the background by the code of the verifier.
+
+Imports PyJWT and httpx: import it where it is first needed, since most deployments never do.
+"""
+
+import asyncio
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+from issuer.agentos.errors import NotFetched
+from issuer.agentos.fetching import Fetched
+from issuer.agentos.key_set_client import KeySetClient
+from issuer.clock import Clock
+from issuer.errors import Unavailable
+from issuer.federation.fetch_budget import FetchBudget
+from issuer.federation.fetching import Fetcher, FetchRefused
+from issuer.federation.public_keys import PublicKeys, fetched_keys
+
+FOLLOWED_FOR = 3_600.0  # seconds after the last use
+_MAX_WAIT = 3.0
+_MAX_WAITING = 100
+_MAX_FOLLOWED = 1_000
+
+
+@dataclass(slots=True)
+class _Followed:
+    client: KeySetClient[PublicKeys]
+    used_at: float
+
+
+class FollowedKeySets:
+    """Each is fetched when it is first needed, then polled while it is used. For any thread.
+
+    A set is polled as its `max-age` says, but not before `shortest` seconds. While it cannot be
+    fetched, the last one is trusted for 24 hours.
+    """
+
+    def __init__(
+        self, fetcher: Fetcher, budget: FetchBudget, clock: Clock, shortest: float
+    ) -> None:
+        self._fetcher = fetcher
+        self._budget = budget
+        self._clock = clock
+        self._shortest = shortest
+        self._lock = threading.Lock()
+        self._followed: OrderedDict[str, _Followed] = OrderedDict()
+        self._waiting = 0
+
+    def keys(self, url: str) -> PublicKeys:
+        """The keys of the set, from memory; none if it was not fetched yet, or not for long."""
+        held = self._client(url).trusted
+        return held.value if held else {}
+
+    async def look(self, url: str, kid: str | None) -> None:
+        """Fetch the set, at most once in 5 s, because it lacks a key; wait 3 s at most.
+
+        `Unavailable` if too many requests wait already.
+        """
+        if self._waiting >= _MAX_WAITING:
+            raise Unavailable("Too many requests wait for the key sets of others.")
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(_MAX_WAIT):
+                await self._client(url).fetch_missing(_has(kid))
+        except TimeoutError:
+            pass
+        finally:
+            self._waiting -= 1
+
+    def stop_unused(self) -> None:
+        """Follow no more what was not used for an hour."""
+        before = self._clock.monotonic() - FOLLOWED_FOR
+        with self._lock:
+            unused = [url for url, each in self._followed.items() if each.used_at < before]
+            for url in unused:
+                self._followed.pop(url).client.stop()
+
+    def stop(self) -> None:
+        """Follow nothing any more."""
+        with self._lock:
+            for each in self._followed.values():
+                each.client.stop()
+            self._followed.clear()
+
+    def _client(self, url: str) -> KeySetClient[PublicKeys]:
+        with self._lock:
+            followed = self._followed.get(url)
+            if followed is None:
+                followed = self._followed[url] = _Followed(self._new_client(url), 0)
+                followed.client.start()
+                if len(self._followed) > _MAX_FOLLOWED:
+                    self._followed.popitem(last=False)[1].client.stop()
+            followed.used_at = self._clock.monotonic()
+            self._followed.move_to_end(url)
+            return followed.client
+
+    def _new_client(self, url: str) -> KeySetClient[PublicKeys]:
+        fetch = partial(self._fetch, url)
+        return KeySetClient(f"The key set {url}", fetch, fetched_keys, clock=self._clock.monotonic)
+
+    async def _fetch(self, url: str, etag: str | None) -> Fetched:
+        try:
+            self._budget.count(url)
+            with self._budget.place():
+                fetched = await self._fetcher.fetch_if_changed(url, etag)
+        except FetchRefused as error:
+            raise NotFetched(f"was not fetched: {error}") from None
+        if fetched.max_age is None:
+            return fetched
+        return replace(fetched, max_age=max(fetched.max_age, self._shortest))
+
+
+def _has(kid: str | None) -> Callable[[PublicKeys], bool]:
+    return lambda keys: kid is None or kid in keys

@@ -1,0 +1,173 @@
+"""Public keys of others: which are accepted, and verifying what they signed.
+
+Imports PyJWT: import it where it is first needed, since most deployments never do.
+"""
+
+import hashlib
+import json
+from base64 import urlsafe_b64encode
+from collections import defaultdict
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from jwt import PyJWS, PyJWTError
+from jwt.algorithms import OKPAlgorithm
+
+from issuer.agentos.errors import NotFetched
+from issuer.agentos.key_set import Keys, TrustedKey, read_key_set, trusted_key
+from issuer.agentos.rules import Unverified, read_unverified
+from issuer.errors import IssuerError
+from issuer.vocabulary import SigningAlgorithm
+
+PublicKeys: TypeAlias = Keys
+
+ALGORITHMS = tuple(alg.value for alg in SigningAlgorithm)
+# RFC 9864 §2.2 names the algorithm after the curve. PyJWT knows only the old name.
+ED25519 = "Ed25519"
+_OTHER_NAMES = defaultdict[str, tuple[str, ...]](tuple, EdDSA=(ED25519,))
+_JWS = PyJWS()
+_MEMBERS = ("kty", "crv", "n", "e", "x", "y", "kid", "alg", "use", "key_ops")
+_SECRETS = frozenset({"k", "d", "p", "q", "dp", "dq", "qi", "oth"})  # RFC 7518 §6
+_OF_THUMBPRINT = {"RSA": "e kty n", "EC": "crv kty x y", "OKP": "crv kty x"}  # RFC 7638 §3.2
+_LONGEST = 1_500  # RSA of 8,192 bits has 1,366
+_MAX_RSA_BITS = 8_192
+_MAX_KID = 255
+# Points of small order, without the sign: with one of them, anybody can make a signature.
+_SMALL_ORDER = {
+    bytes.fromhex(text)
+    for text in (
+        "00" * 32,
+        "01" + "00" * 31,
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "ec" + "ff" * 30 + "7f",
+        "ed" + "ff" * 30 + "7f",
+        "ee" + "ff" * 30 + "7f",
+    )
+}
+
+
+with suppress(ValueError):  # a newer PyJWT has it
+    _JWS.register_algorithm(ED25519, OKPAlgorithm())
+
+
+class InvalidToken(IssuerError):
+    """Not a token that one of the keys has signed, and why; it never repeats the token."""
+
+
+class UnknownKey(InvalidToken):
+    """None of the keys can have signed it; there may be newer ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedToken:
+    """A JWT. Nothing in `unverified` is to be trusted before `claims_by` returns."""
+
+    text: str
+    unverified: Unverified
+
+    @property
+    def kid(self) -> str | None:
+        return self.unverified.kid
+
+    def claims_by(self, keys: PublicKeys) -> dict[str, Any]:
+        """The claims, if one of the keys has signed them; `InvalidToken` or `UnknownKey`.
+
+        The algorithm is the key's, not the header's (RFC 8725 §3.1).
+        """
+        if "crit" in self.unverified.header or "b64" in self.unverified.header:
+            raise InvalidToken("the header requires an extension")
+        candidates = self._candidates(keys)
+        if not candidates:
+            raise UnknownKey("no key of this kid and algorithm")
+        for key in candidates:
+            with suppress(PyJWTError):
+                _JWS.decode(self.text, key.public, algorithms=[key.alg, *_OTHER_NAMES[key.alg]])
+                return self.unverified.claims
+        raise InvalidToken("the signature is wrong")
+
+    def _candidates(self, keys: PublicKeys) -> list[TrustedKey]:
+        """The key that the header names; without a name, those of the algorithm (RFC 7515 §6)."""
+        alg = self.unverified.header.get("alg")
+        named = keys.values() if self.kid is None else filter(None, [keys.get(self.kid)])
+        return [key for key in named if alg == key.alg or alg in _OTHER_NAMES[key.alg]]
+
+
+def parsed_token(text: str) -> SignedToken:
+    """The JWT in the text; `InvalidToken` for anything else, and for one of more than 16 KiB."""
+    try:
+        return SignedToken(text, read_unverified(text))
+    except PyJWTError:
+        raise InvalidToken("not a JWT") from None
+
+
+def accepted_jwk(jwk: object) -> dict[str, Any]:
+    """The members of a public key that count, with its `kid` and `alg` (RFC 7517 §4).
+
+    A key without `kid` gets its thumbprint (RFC 7638), and an RSA key without `alg` RS256.
+    `ValueError` says why a key is refused.
+    """
+    if not isinstance(jwk, dict):
+        raise ValueError("must be a JSON object")  # noqa: TRY004 - pydantic wants this one
+    if not _SECRETS.isdisjoint(jwk):
+        raise ValueError("holds a private or symmetric key: give the public key alone")
+    members = {name: jwk[name] for name in _MEMBERS if name in jwk}
+    texts = [value for name, value in members.items() if name != "key_ops"]
+    if not all(isinstance(text, str) and 0 < len(text) <= _LONGEST for text in texts):
+        raise ValueError(f"has a member that is no text of 1 to {_LONGEST} characters")
+    members.setdefault("kid", _thumbprint(members))
+    if members.get("alg") == ED25519:
+        members["alg"] = SigningAlgorithm.EDDSA.value
+    if len(members["kid"]) > _MAX_KID or not members["kid"].isprintable():
+        raise ValueError(f"may have a kid of {_MAX_KID} printable characters")
+    try:
+        key = trusted_key(members, ALGORITHMS)
+    except (PyJWTError, ValueError, TypeError) as error:
+        raise ValueError(f"cannot be used: {error}") from None
+    _require_strong(key.public)
+    return {**members, "alg": key.alg}
+
+
+def accepted_keys(jwks: Mapping[str, Any]) -> PublicKeys:
+    """The keys of a set of which every key was accepted, by `kid`."""
+    keys = (trusted_key(jwk, ALGORITHMS) for jwk in jwks["keys"])
+    return MappingProxyType({key.kid: key for key in keys})
+
+
+def fetched_keys(body: bytes) -> PublicKeys:
+    """The keys of a fetched document that can be used; `NotFetched` if there is none."""
+    keys = read_key_set(body, ALGORITHMS)
+    strong = {kid: key for kid, key in keys.items() if _is_strong(key.public)}
+    if not strong:
+        raise NotFetched("holds no key that is strong enough")
+    return MappingProxyType(strong)
+
+
+def _is_strong(public: object) -> bool:
+    try:
+        _require_strong(public)
+    except ValueError:
+        return False
+    return True
+
+
+def _require_strong(public: object) -> None:
+    if isinstance(public, RSAPublicKey) and public.key_size > _MAX_RSA_BITS:
+        raise ValueError(f"has more than {_MAX_RSA_BITS} bits")
+    if isinstance(public, Ed25519PublicKey):
+        raw = public.public_bytes_raw()
+        if raw[:-1] + bytes([raw[-1] & 0x7F]) in _SMALL_ORDER:
+            raise ValueError("is a weak Ed25519 key")
+
+
+def _thumbprint(jwk: Mapping[str, Any]) -> str:
+    names = _OF_THUMBPRINT.get(jwk.get("kty", ""), "").split()
+    if not names or not jwk.keys() >= set(names):
+        raise ValueError("is not a complete RSA, EC or OKP key")
+    text = json.dumps({name: jwk[name] for name in names}, separators=(",", ":"))
+    return urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()

@@ -1,0 +1,184 @@
+"""The public keys of a client: what is refused, and by whom they may be changed."""
+
+from typing import Any
+
+import pytest
+from joserfc.jwk import ECKey, OKPKey, RSAKey
+
+from issuer.clients import ClientFields
+from issuer.clients.used_assertions import UsedAssertions
+from issuer.errors import InvalidCredentials, InvalidField, NotAllowed, NotFound, TooManyRequests
+from tests.builders import Deployment
+from tests.oauth.asserting import AssertingClient
+
+EC = ECKey.generate_key("P-256", private=True)
+RSA = RSAKey.generate_key(2048, private=True)
+ED = OKPKey.generate_key("Ed25519", private=True)
+
+
+def public(key: Any, **members: Any) -> dict[str, Any]:
+    return {**key.as_dict(private=False), **members}
+
+
+def read(*keys: object, **members: Any) -> ClientFields:
+    return ClientFields.read({"jwks": {"keys": list(keys)}, **members})
+
+
+@pytest.mark.parametrize(
+    ("key", "alg"), [(EC, "ES256"), (RSA, "RS256"), (ED, "EdDSA")], ids=["EC", "RSA", "OKP"]
+)
+def test_a_key_without_kid_and_alg_gets_its_thumbprint_and_the_algorithm_of_its_type(
+    key: Any, alg: str
+):
+    """RFC 7638, RFC 7517 §4.4."""
+    bare = {name: value for name, value in public(key).items() if name != "kid"}
+    fields = read({**bare, "x5c": ["ignored"], "unknown": 1})
+    assert fields.jwks == {"keys": [{**bare, "kid": key.thumbprint(), "alg": alg}]}
+    assert read(*fields.jwks["keys"]) == fields
+
+
+@pytest.mark.parametrize(
+    ("key", "problem"),
+    [
+        (EC.as_dict(private=True), "private"),
+        (RSA.as_dict(private=True), "private"),
+        (ED.as_dict(private=True), "private"),
+        ({"kty": "oct", "k": "c2VjcmV0"}, "symmetric"),
+        ("a key", "object"),
+        ({}, "complete"),
+        ({"kty": "RSA"}, "complete"),
+        (public(EC, x="AAAA"), "cannot be used"),
+        (public(EC, kid=7), "text"),
+        (public(EC, kid=""), "text"),
+        (public(EC, kid="a\nb"), "kid"),
+        (public(EC, kid="k" * 300), "kid"),
+        (public(EC, alg="HS256"), "another algorithm"),
+        (public(EC, alg="RS256"), "another algorithm"),
+        (public(RSA, alg="none"), "another algorithm"),
+        (public(RSA, alg="RS512"), "another algorithm"),
+        (public(EC, use="enc"), "not for verifying"),
+        (public(EC, key_ops=["encrypt"]), "not for verifying"),
+        (public(ECKey.generate_key("P-384")), "another algorithm"),
+        (public(RSAKey.generate_key(1024)), "minimum is 2048"),
+        (public(RSA, n="A" * 2_000), "characters"),
+        (public(RSA, e="AQ"), "cannot be used"),
+        ({"kty": "OKP", "crv": "Ed25519", "x": "A" * 43}, "weak"),
+        ({"kty": "OKP", "crv": "Ed25519", "x": "AQ" + "A" * 41}, "weak"),
+    ],
+)
+def test_keys_that_are_private_weak_or_of_another_kind_are_refused(key: object, problem: str):
+    with pytest.raises(InvalidField, match=problem) as refused:
+        read(key)
+    assert refused.value.field == "jwks"
+    private = key.get("d", "no private part") if isinstance(key, dict) else "no private part"
+    assert private not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "jwks", [{}, {"keys": []}, {"keys": {}}, {"keys": [public(EC, kid=str(n)) for n in range(11)]}]
+)
+def test_a_set_has_one_to_ten_keys(jwks: dict[str, Any]):
+    with pytest.raises(InvalidField, match="1 to 10 keys"):
+        ClientFields.read({"jwks": jwks})
+
+
+def test_two_keys_cannot_have_one_kid():
+    with pytest.raises(InvalidField, match="same kid"):
+        read(public(EC, kid="k"), public(ED, kid="k"))
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://app.example/jwks",
+        "https://user@app.example/jwks",
+        "https://app.example/jwks#keys",
+        "https:///jwks",
+        "jwks.json",
+        "https://app.example/é",
+        "https://app.example/" + "a" * 1024,
+    ],
+)
+def test_a_jwks_uri_is_a_plain_https_url(uri: str):
+    with pytest.raises(InvalidField) as refused:
+        ClientFields.read({"jwks_uri": uri})
+    assert refused.value.field == "jwks_uri"
+
+
+def test_keys_are_in_one_place_and_not_of_a_public_client():
+    uri = "https://app.example/jwks"
+    with pytest.raises(InvalidField, match="beside jwks"):
+        read(public(EC), jwks_uri=uri)
+    person = {"grant_types": ["authorization_code"], "redirect_uris": ["https://app.example/cb"]}
+    for keys in ({"jwks": {"keys": [public(EC)]}}, {"jwks_uri": uri}):
+        with pytest.raises(InvalidField, match="clients that authenticate"):
+            ClientFields.read({**person, "token_endpoint_auth_method": "none", **keys})
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"token_endpoint_auth_method": "private_key_jwt"},
+        {"token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": [public(EC)]}},
+        {"jwks": {"keys": [public(EC)]}},
+        {"jwks_uri": "https://app.example/jwks"},
+    ],
+)
+def test_a_client_that_has_keys_gets_no_secret(deployment: Deployment, members: dict[str, Any]):
+    assert deployment.client("batch", **members).client_secret == ""
+    with deployment.changing() as work:
+        assert work.clients.secrets("batch") == []
+
+
+def test_no_secret_is_made_for_a_client_that_may_use_none(deployment: Deployment):
+    deployment.client("batch", token_endpoint_auth_method="private_key_jwt")
+    with pytest.raises(NotAllowed, match="without a secret"):
+        deployment.secret(deployment.client("other", token_endpoint_auth_method="private_key_jwt"))
+
+
+def test_keys_are_added_and_deleted_one_by_one(deployment: Deployment):
+    deployment.client("batch", token_endpoint_auth_method="private_key_jwt")
+    with deployment.changing() as work:
+        for kid in ("k1", "k2"):
+            work.clients.add_key("batch", AssertingClient.new("batch", kid=kid).jwk)
+        assert [key["kid"] for key in work.clients.keys("batch")] == ["k1", "k2"]
+        work.clients.delete_key("batch", "k1")
+        with pytest.raises(NotFound):
+            work.clients.delete_key("batch", "k1")
+        work.clients.delete_key("batch", "k2")
+        assert work.clients.get("batch").jwks is None
+
+
+def test_no_key_is_added_to_a_client_that_publishes_its_own(deployment: Deployment):
+    deployment.client("batch", jwks_uri="https://app.example/jwks")
+    with pytest.raises(NotAllowed, match="publishes its keys"), deployment.changing() as work:
+        work.clients.add_key("batch", public(EC))
+
+
+def test_a_client_with_a_key_can_be_the_last_admin(deployment: Deployment):
+    """A key does not expire. Without it nobody could get in."""
+    key = {"token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": [public(EC, kid="k")]}}
+    own = deployment.services.settings.url
+    deployment.client("second", scopes=["issuer:admin"], audiences=[own], **key)
+    with deployment.changing() as work:
+        work.clients.delete("issuer-admin")
+    with pytest.raises(NotAllowed, match="or a key"), deployment.changing() as work:
+        work.clients.delete_key("second", "k")
+
+
+def test_a_client_uses_a_bounded_number_of_assertions(deployment: Deployment):
+    """Beyond it the client waits; others do not."""
+    clock = deployment.clock
+    used = UsedAssertions(deployment.services.database, clock, most=5)
+    until = clock().replace(microsecond=0)
+    accepted = 0
+    with pytest.raises(TooManyRequests):
+        for number in range(1_000):
+            used.use("batch", str(number), until, clock())
+            accepted += 1
+    assert accepted <= 5 + 100
+    with pytest.raises(TooManyRequests):
+        used.use("batch", "another", until, clock())
+    used.use("other", "another", until, clock())
+    with pytest.raises(InvalidCredentials):
+        used.use("other", "another", until, clock())
