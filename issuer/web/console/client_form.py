@@ -5,8 +5,9 @@ from collections.abc import Mapping
 
 from issuer.clients import Client, ClientFields
 from issuer.errors import InvalidField
-from issuer.time_fields import in_seconds
 from issuer.vocabulary import AuthMethod, GrantType, RegisteredBy, UserRights
+from issuer.web.console.commands import as_options
+from issuer.web.console.lifetimes import lifetime_as_typed, typed_lifetime
 
 LISTS = ("audiences", "scopes", "redirect_uris", "post_logout_redirect_uris")
 # The members that a client that registered itself cannot have.
@@ -64,7 +65,7 @@ def edited_client(client: Client, form: Mapping[str, str]) -> ClientFields:
         "jwks": _json("jwks", form.get("jwks", "")),
         "jwks_uri": form.get("jwks_uri", "").strip() or None,
         "user_rights": form.get("user_rights", UserRights.OWN),
-        "access_token_ttl": _lifetime(form.get("access_token_ttl", "").strip()),
+        "access_token_ttl": typed_lifetime(form.get("access_token_ttl", "")),
         "claims": _json("claims", form.get("claims", "")) or {},
         "client_id": client.client_id,
         "disabled": client.disabled,
@@ -77,7 +78,6 @@ def edited_client(client: Client, form: Mapping[str, str]) -> ClientFields:
 
 def as_typed(client: Client) -> dict[str, str]:
     """The fields of the form for a change, for the client as it is."""
-    lifetime = client.access_token_ttl
     typed = {name: "\n".join(getattr(client, name)) for name in LISTS}
     typed |= {name: "yes" for name in _CHECKBOXES if getattr(client, name)}
     typed |= {grant.value: "yes" for grant in client.grant_types}
@@ -87,36 +87,14 @@ def as_typed(client: Client) -> dict[str, str]:
         "jwks": json.dumps(client.jwks, indent=1) if client.jwks else "",
         "jwks_uri": client.jwks_uri or "",
         "user_rights": client.user_rights.value,
-        "access_token_ttl": f"{in_seconds(lifetime)}s" if lifetime else "",
+        "access_token_ttl": lifetime_as_typed(client.access_token_ttl),
         "claims": json.dumps(client.claims, ensure_ascii=False, indent=1) if client.claims else "",
     }
 
 
 def client_options(members: Mapping[str, object]) -> list[str]:
     """The options of `issuer client create` and `update` that give these members."""
-    options: list[str] = []
-    for name, value in members.items():
-        if option := _OPTIONS.get(name):
-            values = value if isinstance(value, list) else [value]
-            options += [part for each in values or [""] for part in (option, _text(name, each))]
-        elif switch := _SWITCHES.get(name):
-            options.append(switch[0] if value else switch[1])
-    return options
-
-
-def _text(name: str, value: object) -> str:
-    match value:
-        case None:
-            return "none" if name == "access_token_ttl" else ""
-        case int():
-            return f"{value}s"
-        case dict():
-            return json.dumps(value, ensure_ascii=False)
-    return str(value)
-
-
-def _lifetime(text: str) -> object:
-    return int(text) if text.isascii() and text.isdigit() else text or None
+    return as_options(members, _OPTIONS, _SWITCHES)
 
 
 def _json(name: str, text: str) -> object:

@@ -29,3 +29,30 @@ class Commands:
             f"{method} {url}{query and '?'}{query}" if method else "",
             "" if body is None else json.dumps(body, ensure_ascii=False),
         )
+
+
+def as_options(
+    members: Mapping[str, object],
+    options: Mapping[str, str],
+    switches: Mapping[str, tuple[str, str]],
+) -> list[str]:
+    """The options of a command that give these members; a switch has one name for each value."""
+    given: list[str] = []
+    for name, value in members.items():
+        if option := options.get(name):
+            values = value if isinstance(value, list) else [value]
+            given += [part for each in values or [""] for part in (option, _text(name, each))]
+        elif switch := switches.get(name):
+            given.append(switch[0] if value else switch[1])
+    return given
+
+
+def _text(name: str, value: object) -> str:
+    match value:
+        case None:
+            return "none" if name == "access_token_ttl" else ""
+        case int():
+            return f"{value}s"
+        case dict():
+            return json.dumps(value, ensure_ascii=False)
+    return str(value)
