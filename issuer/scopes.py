@@ -106,6 +106,12 @@ def covers_any(held: Iterable[str], asked: Iterable[str]) -> bool:
     return any(not rights.isdisjoint(parse(scope).covered_by) for scope in asked)
 
 
+def covered(held: Iterable[str], asked: Iterable[str]) -> frozenset[str]:
+    """Those scopes of `asked` that `held` covers. Reads each of them once."""
+    rights = {parse(scope).canonical for scope in held}
+    return frozenset(s for s in asked if not rights.isdisjoint(parse(s).covered_by))
+
+
 def narrow(held: Iterable[str], asked: Iterable[str]) -> frozenset[str]:
     """`asked`, unchanged; `ScopeNotCovered` names the first scope that `held` does not cover."""
     rights = {parse(scope).canonical for scope in held}

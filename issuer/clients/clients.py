@@ -20,6 +20,7 @@ from issuer.database.principals import new_id, release_id
 from issuer.database.store import as_model
 from issuer.database.tables import ClientRow, ClientSecretRow
 from issuer.errors import AlreadyExists, InvalidField, NotAllowed, NotFound
+from issuer.id_fields import fold_id
 from issuer.resources import Principals, Transaction
 from issuer.vocabulary import GRANTS_WITH_A_PERSON, RegisteredBy, UserRights
 
@@ -110,6 +111,18 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
     def last_uses(self, client_ids: Sequence[str]) -> dict[str, datetime]:
         """When a secret of each was last used, by client id; one query. Stored uses lag."""
         return self._store.last_uses(client_ids)
+
+    def ids_at(self, audience_id: str, after: str, limit: int) -> list[str]:
+        """At most `limit` clients that may request tokens for the audience, after that one."""
+        return list(self._store.ids_at(audience_id, after, limit))
+
+    def ids_found_at(self, audience_id: str, text: str, limit: int) -> list[str]:
+        """The first of them whose ids begin with `text`, in any case."""
+        return list(self._store.ids_found_at(audience_id, fold_id(text), limit))
+
+    def count_at(self, audience_id: str, most: int) -> int:
+        """How many may request tokens for the audience, but no more than `most`."""
+        return self._store.count_at(audience_id, most)
 
     def secret(self, client_id: str, secret_id: str) -> ClientSecret:
         """Metadata of one secret."""

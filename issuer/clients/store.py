@@ -6,9 +6,11 @@ from datetime import datetime
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import selectinload
 
-from issuer.database.store import Store
+from issuer.database.store import Store, begins_with
 from issuer.database.tables import ClientAudienceRow, ClientRow, ClientSecretRow
 from issuer.vocabulary import RegisteredBy
+
+_LOOKED_AT = 10_000
 
 
 class ClientStore(Store[ClientRow]):
@@ -24,6 +26,25 @@ class ClientStore(Store[ClientRow]):
             existing.get(audience_id) or ClientAudienceRow(audience_id=audience_id)
             for audience_id in dict.fromkeys(audience_ids)
         ]
+
+    def ids_at(self, audience_id: str, after: str, limit: int) -> Sequence[str]:
+        """Ids of clients that may request tokens for the audience, after that one, in order."""
+        at = ClientAudienceRow
+        query = select(at.client_id).where(at.audience_id == audience_id, at.client_id > after)
+        return self.session.scalars(query.order_by(at.client_id).limit(limit)).all()
+
+    def ids_found_at(self, audience_id: str, prefix: str, limit: int) -> Sequence[str]:
+        """Those of which the folded id begins so, among the first `_LOOKED_AT` that do."""
+        at, begins = ClientAudienceRow, begins_with(ClientRow.folded_id, prefix)
+        some = select(ClientRow.client_id).where(begins).order_by(ClientRow.folded_id)
+        some_ids = some.limit(_LOOKED_AT).subquery()
+        query = select(at.client_id).join(some_ids, some_ids.c.client_id == at.client_id)
+        query = query.where(at.audience_id == audience_id).order_by(at.client_id)
+        return self.session.scalars(query.limit(limit)).all()
+
+    def count_at(self, audience_id: str, most: int) -> int:
+        some = select(1).where(ClientAudienceRow.audience_id == audience_id).limit(most)
+        return self.session.scalar(select(func.count()).select_from(some.subquery())) or 0
 
     def note_uses(self, uses: Mapping[str, tuple[datetime, str | None]]) -> None:
         """Uses by secret id; an older one never replaces a newer. The directory ignores them."""

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
-from sqlalchemy import func, inspect, select
+from sqlalchemy import ColumnElement, and_, func, inspect, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 from sqlalchemy.orm.attributes import flag_modified
 from sqlalchemy.sql.base import ExecutableOption
@@ -56,8 +56,8 @@ class Store(Generic[Row]):
         """Rows of which a searched column begins with its prefix: at most `limit` for each."""
         found: dict[Any, Row] = {}
         for column, prefix in zip(self.searched, prefixes, strict=True):
-            within = (column >= prefix, column < prefix + _AFTER_ALL)
-            query = select(self.row).where(*within).order_by(column).limit(limit)
+            within = begins_with(column, prefix)
+            query = select(self.row).where(within).order_by(column).limit(limit)
             for row in self.session.scalars(query.options(*self.with_page)):
                 found[inspect(row).identity] = row
         return list(found.values())
@@ -85,6 +85,11 @@ class Store(Generic[Row]):
     def delete(self, row: Row) -> None:
         self.session.delete(row)
         self.session.flush()
+
+
+def begins_with(column: InstrumentedAttribute[str], prefix: str) -> ColumnElement[bool]:
+    """By the index of a column in which texts are compared byte by byte."""
+    return and_(column >= prefix, column < prefix + _AFTER_ALL)
 
 
 def as_model(model: type[Model], row: Base | Versioned, **others: Any) -> Model:

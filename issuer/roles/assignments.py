@@ -12,6 +12,7 @@ from issuer.errors import InvalidField, NotAllowed, NotFound
 from issuer.fields import Fields
 from issuer.id_fields import fold_id
 from issuer.roles.store import RoleStore
+from issuer.usernames import fold_username
 
 
 class Assignment(Fields):
@@ -66,6 +67,14 @@ class Assignments:
     def users_at(self, audience_id: str, after: str, limit: int) -> list[str]:
         """The folded ids of users with a role there or everywhere, as `holders` gives them."""
         return self._store.users_at(audience_id, after, limit)
+
+    def users_found_at(self, audience_id: str, text: str, limit: int) -> list[str]:
+        """The first of them whose ids or names begin with `text`."""
+        return self._store.users_found_at(audience_id, fold_id(text), fold_username(text), limit)
+
+    def count_at(self, audience_id: str, most: int) -> int:
+        """How many principals have a role at exactly this audience, but no more than `most`."""
+        return self._store.count_at(audience_id, most)
 
     def assign(self, principal_id: str, assignment: Assignment) -> None:
         """Idempotent. `NotFound` if there is no such role or audience.

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, or_, select
 
-from issuer.database.store import Store
+from issuer.database.store import Store, begins_with
 from issuer.database.tables import AssignmentRow, ClientRow, RoleRow, UserRow
 from issuer.vocabulary import RegisteredBy
+
+_LOOKED_AT = 10_000
 
 
 class RoleStore(Store[RoleRow]):
@@ -42,18 +44,40 @@ class RoleStore(Store[RoleRow]):
     def users_at(self, audience_id: str, after: str, limit: int) -> list[str]:
         """Folded ids of users with a role at the audience or everywhere, in order."""
         found: set[str] = set()
+        is_user = select(UserRow.id).where(UserRow.folded_id == AssignmentRow.folded_id).exists()
         for where in (
             AssignmentRow.audience_id == audience_id,
             AssignmentRow.audience_id.is_(None),
         ):
-            query = (
-                select(AssignmentRow.folded_id)
-                .distinct()
-                .join(UserRow, UserRow.folded_id == AssignmentRow.folded_id)
-                .where(where)
-            )
+            query = select(AssignmentRow.folded_id).distinct().where(where, is_user)
             found.update(self._ids(query, after, limit))
         return sorted(found)[:limit]
+
+    def users_found_at(
+        self, audience_id: str, folded_id: str, folded_username: str, limit: int
+    ) -> list[str]:
+        """Those of which the id or the name begins so, among the first `_LOOKED_AT` that do."""
+        found: dict[str, None] = {}
+        for column, prefix in (
+            (UserRow.folded_id, folded_id),
+            (UserRow.folded_username, folded_username),
+        ):
+            begin = select(UserRow.folded_id, column.label("found")).where(
+                begins_with(column, prefix)
+            )
+            some = begin.order_by(column).limit(_LOOKED_AT).subquery()
+            has_role = select(AssignmentRow.id).where(
+                AssignmentRow.folded_id == some.c.folded_id,
+                or_(AssignmentRow.audience_id == audience_id, AssignmentRow.audience_id.is_(None)),
+            )
+            query = select(some.c.folded_id).where(has_role.exists()).order_by(some.c.found)
+            found |= dict.fromkeys(self.session.scalars(query.limit(limit)))
+        return list(found)[:limit]
+
+    def count_at(self, audience_id: str, most: int) -> int:
+        at = AssignmentRow.audience_id == audience_id
+        some = select(AssignmentRow.folded_id).distinct().where(at).limit(most)
+        return self.session.scalar(select(func.count()).select_from(some.subquery())) or 0
 
     def _ids(self, query: Select[str], after: str, limit: int) -> Sequence[str]:
         query = query.where(AssignmentRow.folded_id > after).order_by(AssignmentRow.folded_id)
