@@ -164,7 +164,8 @@ _PAGE_PATHS = """
     /passkeys/sign-in /passkeys/second-factor /passkeys/first /passkeys/register
     /passkeys/invitation/{token} /passkeys/sign-in/options /passkeys/second-factor/options
     /passkeys/first/options /passkeys/register/options /passkeys/invitation/{token}/options
-    /console /console/audit /console/audit/export /console/audit/{id} /console/clients
+    /console /console/audiences /console/audiences/{key:path}
+    /console/audit /console/audit/export /console/audit/{id} /console/clients
     /console/clients/{key:path} /console/configuration /console/configuration/export
     /console/explain /console/keys /console/roles /console/roles/{key:path}
 """

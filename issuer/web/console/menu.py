@@ -7,6 +7,7 @@ from issuer.web.console.views import MenuEntry
 PATH = "/console"
 _ENTRIES = (
     ("Overview", "", ()),
+    ("Audiences", "/audiences", ("issuer:audiences:read",)),
     ("Clients", "/clients", ("issuer:clients:read",)),
     ("Roles", "/roles", ("issuer:roles:read",)),
     ("Explain", "/explain", ()),

@@ -1,5 +1,7 @@
 """The screens of the console."""
 
+from issuer.web.console.audience import OneAudienceEndpoint
+from issuer.web.console.audiences import AudiencesEndpoint
 from issuer.web.console.audit import (
     AuditEndpoint,
     AuditEventEndpoint,
@@ -24,6 +26,8 @@ def console_endpoints(site: Site) -> list[PageEndpoint]:
     """Each screen. Where one path matches several, the first counts."""
     notices = Notices(site.cookies, site.parts.notices)
     return [
+        OneAudienceEndpoint(site, notices),
+        AudiencesEndpoint(site, notices),
         AuditEndpoint(site, notices),
         AuditExportEndpoint(site, notices),
         AuditEventEndpoint(site, notices),

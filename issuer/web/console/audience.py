@@ -1,0 +1,131 @@
+"""`/console/audiences/{key}`: one audience, who may do what there, and what happened to it."""
+
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from issuer.algorithms import AlgorithmInUse
+from issuer.audiences import AUDIENCE, Audience
+from issuer.errors import Forbidden
+from issuer.scopes import ISSUER_ADMIN
+from issuer.time_fields import in_seconds
+from issuer.vocabulary import SigningAlgorithm
+from issuer.web.console.audience_delete import delete_audience
+from issuer.web.console.audience_edit import AudienceChange, edit_audience, save_audience
+from issuer.web.console.audience_form import audience_as_typed
+from issuer.web.console.audience_uses import AudienceUses, audience_uses
+from issuer.web.console.audiences import LIST
+from issuer.web.console.endpoint import ConsoleEndpoint, Operator
+from issuer.web.console.matrix_filters import PARAMETERS, MatrixFilters
+from issuer.web.console.recent_events import RecentEvents, recent_events
+from issuer.web.console.rights_at import RightsMatrix, rights_at
+from issuer.web.console.views import ConsolePage, Typed
+from issuer.web.visit import Visit
+from issuer.web.words import segment
+
+_CONNECT = ("issuer", "connect", "claude-code")
+_CREATE = ("issuer", "client", "create", "ci-bot")
+_EXAMPLE = "https://os.example/mcp"
+_CHANGES: dict[str, Callable[[AudienceChange], Response]] = {
+    "save": save_audience,
+    "delete": delete_audience,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AudiencePage(ConsolePage):
+    """`signs_now` is the algorithm of its tokens at this moment, `verified` are those of its keys.
+
+    `is_own`: it is that of the issuer's admin API. `connect` and `first_client` are commands.
+    """
+
+    TEMPLATE = "console/audience.html"
+    audience: Audience
+    signs_now: SigningAlgorithm
+    verified: tuple[SigningAlgorithm, ...]
+    default_ttl: int
+    is_own: bool
+    connect: str
+    first_client: str
+    uses: AudienceUses
+    matrix: RightsMatrix
+    events: tuple[RecentEvents, ...] | None
+
+    @property
+    def title(self) -> str:
+        return self.audience.name or self.audience.id
+
+
+class OneAudienceEndpoint(ConsoleEndpoint):
+    """`?edit=yes` is the form for a change; the other parameters filter and page the matrix."""
+
+    PATH = f"{LIST}/{{key:path}}"
+    READ = AUDIENCE.read
+    PARAMETERS = ("edit", *PARAMETERS)
+
+    def path(self, visit: Visit) -> str:
+        """With the id as one segment, also where it is a URL."""
+        return f"{LIST}/{segment(visit.request.path_params['key'])}"
+
+    def screen(self, operator: Operator, visit: Visit) -> Response:
+        audience = self._audience(operator, visit)
+        if "edit" in visit.query:
+            self._require_may_change(operator, audience)
+            typed = {**audience_as_typed(audience), "version": str(audience.version)}
+            return edit_audience(AudienceChange(self, operator, visit, audience, typed), typed)
+        page = self._page(operator, visit, audience)
+        return self.site.pages.answer(page, 400 if page.errors else 200)
+
+    def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
+        operator.require(AUDIENCE.write)
+        audience = self._audience(operator, visit)
+        self._require_may_change(operator, audience)
+        if change := _CHANGES.get(form.get("do", "")):
+            return change(AudienceChange(self, operator, visit, audience, form))
+        return self.stale(visit, form)
+
+    def _audience(self, operator: Operator, visit: Visit) -> Audience:
+        with operator.work(AUDIENCE.read) as work:
+            return work.audiences.get(visit.request.path_params["key"])
+
+    def _page(self, operator: Operator, visit: Visit, audience: Audience) -> AudiencePage:
+        url, now = self.site.base + self.path(visit), self.parts.clock()
+        filters, key = MatrixFilters.read(visit.query), audience.id
+        with operator.work(AUDIENCE.read) as work:
+            uses = audience_uses(work, key)
+            matrix = rights_at(operator, work, audience, filters, url)
+        signing = _signing(audience)
+        return AudiencePage(
+            frame=self.frame(operator, visit),
+            may_change=self._may_change(operator, audience),
+            commands=(self.commands.command(("audience", "show", key), "GET", ("audiences", key)),),
+            errors=Typed({"resource": filters.error} if filters.error else {}),
+            audience=audience,
+            signs_now=signing.at(now),
+            verified=tuple(sorted(signing.published(now))),
+            default_ttl=in_seconds(self.parts.settings.access_token_ttl),
+            is_own=key == self.parts.settings.url,
+            connect=shlex.join([*_CONNECT, next(iter(audience.resources), _EXAMPLE)]),
+            first_client=shlex.join([*_CREATE, "--audience", key, "--role", "web-runner"]),
+            uses=uses,
+            matrix=matrix,
+            events=recent_events(operator, key),
+        )
+
+    def _may_change(self, operator: Operator, audience: Audience) -> bool:
+        """The issuer's own audience is changed by admins only."""
+        is_own = audience.id == self.parts.settings.url
+        return operator.holds(ISSUER_ADMIN if is_own else AUDIENCE.write)
+
+    def _require_may_change(self, operator: Operator, audience: Audience) -> None:
+        """The domain decides this too; here nobody is asked what could only be refused."""
+        operator.require(AUDIENCE.write)
+        if not self._may_change(operator, audience):
+            raise Forbidden(ISSUER_ADMIN)
+
+
+def _signing(audience: Audience) -> AlgorithmInUse:
+    assert audience.signing_alg is not None
+    return AlgorithmInUse(audience.signing_alg, audience.previous_alg, audience.alg_changes_at)
