@@ -63,7 +63,7 @@ class RequestFrame:
         except ClientDisconnect:
             log.info("client_disconnected")
         except Exception:
-            log.exception("unforeseen")
+            log.exception("unexpected_error")
             if started:
                 raise
             await self._unforeseen(scope)(scope, receive, send_framed)

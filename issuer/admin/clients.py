@@ -1,4 +1,4 @@
-"""`/clients`: services with credentials of their own, and their secrets."""
+"""`/clients`: services and applications that request tokens, and their secrets."""
 
 from typing import Annotated
 

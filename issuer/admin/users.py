@@ -1,4 +1,4 @@
-"""`/users`: resource owners with a password."""
+"""`/users`: people who sign in."""
 
 from issuer.admin.access import Caller
 from issuer.admin.collection import Descriptions, collection_router

@@ -80,7 +80,7 @@ def create_secret(
 @app.command("delete")
 def delete_secret(
     client: ClientId,
-    secret_id: Annotated[str, typer.Argument(metavar="ID", help="The id of the secret.")],
+    secret_id: Annotated[str, typer.Argument(metavar="SECRET_ID", help="The id of the secret.")],
     and_its_tokens: Annotated[
         bool,
         typer.Option(

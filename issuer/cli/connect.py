@@ -57,7 +57,7 @@ _CONFIGURATIONS: dict[McpClient, Callable[[str, str], dict[str, Any]]] = {
 @app.command()
 def connect(
     client: Annotated[
-        McpClient, typer.Argument(metavar="CLIENT", help=f"One of: {', '.join(McpClient)}.")
+        McpClient, typer.Argument(metavar="PROGRAM", help=f"One of: {', '.join(McpClient)}.")
     ],
     url: Annotated[
         str,

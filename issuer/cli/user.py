@@ -159,8 +159,8 @@ def invite(
 ) -> None:
     """Print a link with which a user sets a password or a passkey, once.
 
-    Send it to that person alone: whoever opens it first becomes the user. It replaces an earlier
-    link. Second factors that the user has stay.
+    Send it to that person alone: whoever accepts it first can sign in as the user. It replaces an
+    earlier link. Second factors that the user has stay.
 
     Examples:
 

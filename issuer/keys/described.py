@@ -66,7 +66,7 @@ def _summary(keys: Collection[SigningKey], key: SigningKey, now: datetime) -> st
         case KeyState.ACTIVE:
             return _signs_until(next_key(keys, key.alg, now))
         case KeyState.RETIRED:
-            return f"verifies until {_day(destroys_at(keys, key))}"
+            return f"published until {_day(destroys_at(keys, key))}"
         case KeyState.DESTROYED if key.revoked_at:
             return f"revoked {_day(key.revoked_at)}"
         case KeyState.DESTROYED:
@@ -77,7 +77,7 @@ def _signs_until(successor: SigningKey | None) -> str:
     if successor is None:
         return "signs until a next key is created"
     until, announced = _day(successor.activates_at), _day(successor.announced_at)
-    return f"signs until {until}, successor announced {announced}"
+    return f"signs until {until}, next key announced {announced}"
 
 
 def _day(date: datetime | None) -> str:

@@ -1,4 +1,4 @@
-"""PasskeyChallenges of WebAuthn (Level 3 §13.4.3).
+"""Challenges of WebAuthn (Level 3 §13.4.3).
 
 A challenge is authenticated instead of stored, so that nobody can fill the database by asking
 for them; only those that were answered are stored, until they expire.

@@ -1,4 +1,4 @@
-"""Users: resource owners with a password (RFC 6749 §1.1).
+"""Users: people who sign in (RFC 6749 §1.1, resource owners).
 
 `AttemptGuard` keeps passwords from being guessed, by the `AttemptPolicy` of `attempts.py`.
 """

@@ -45,7 +45,7 @@ def with_error_pages(pages: Pages, handler: Handler) -> Handler:
             response.headers["Retry-After"] = str(error.retry_after)
             return response
         except Exception:
-            log.exception("unforeseen")
+            log.exception("unexpected_error")
             return pages.problem(_UNFORESEEN, 500)
 
     return answer

@@ -92,7 +92,7 @@ class SecondFactorPage(WebPage):
 
     @property
     def title(self) -> str:
-        return f"{'Error: ' if self.error else ''}Second step of signing in"
+        return f"{'Error: ' if self.error else ''}Second factor"
 
 
 @dataclass(frozen=True, kw_only=True)

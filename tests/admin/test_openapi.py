@@ -46,4 +46,4 @@ def test_every_response_conforms_to_its_description(issuer: RunningIssuer, tmp_p
         timeout=300,
     )
     assert run.returncode == 0, run.stdout[-5000:]
-    assert "unforeseen" not in issuer.log
+    assert "unexpected_error" not in issuer.log

@@ -66,7 +66,7 @@ def test_the_next_key_signs_and_another_is_announced(older: Cli):
 def test_the_table_shows_what_each_key_does(older: Cli):
     shown = older.done("key", "rotate")
     assert all(kid in shown for kid, _ in states(older))
-    assert "verifies until" in shown
+    assert "published until" in shown
 
 
 @on_sqlite

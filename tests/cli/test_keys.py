@@ -35,8 +35,8 @@ def test_what_a_key_does_in_words():
         key("bad", NOW - timedelta(days=60), revoked_at=NOW - timedelta(days=50)),
     ]
     assert [described(keys, each, NOW).summary for each in keys] == [
-        "verifies until 26 Nov 2026",
-        "signs until 24 Dec 2026, successor announced 23 Dec 2026",
+        "published until 26 Nov 2026",
+        "signs until 24 Dec 2026, next key announced 23 Dec 2026",
         "signs from 24 Dec 2026",
         "destroyed 27 Oct 2026",
         "revoked 6 Oct 2026",

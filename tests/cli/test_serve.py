@@ -75,7 +75,7 @@ def test_a_client_that_asks_for_http2_and_sends_no_more_gets_its_tokens(
         result = program.stopped(signal.SIGTERM)
     assert received.count(b"HTTP/1.1 200 OK") == 3
     assert received.count(b'"access_token"') == 3
-    assert "unforeseen" not in result.err
+    assert "unexpected_error" not in result.err
 
 
 def test_two_workers_answer_and_end_cleanly(cli: Cli, client: tuple[str, str], tmp_path: Path):

@@ -133,7 +133,7 @@ def requires_writing(
     assert "Cannot use the database" in refused["reason"]
     events = [line["event"] for line in lines(issuer)]
     assert events.count("database_unavailable") == 1
-    assert "unforeseen" not in events
+    assert "unexpected_error" not in events
     cli = Cli(issuer.environment)
     doctor, command = cli("doctor"), cli("role", "create", "reader")
     assert (doctor.status, command.status) == (1, 1)

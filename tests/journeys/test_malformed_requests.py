@@ -112,7 +112,7 @@ def test_refusals_contain_only_the_characters_that_the_rfc_allows(aftermath: Aft
 
 def test_no_request_caused_a_server_error(aftermath: Aftermath):
     assert "Traceback" not in aftermath.issuer.log
-    assert "unforeseen" not in aftermath.issuer.log
+    assert "unexpected_error" not in aftermath.issuer.log
 
 
 def test_no_secret_is_in_the_log(aftermath: Aftermath):

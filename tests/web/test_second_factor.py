@@ -29,7 +29,7 @@ def test_a_password_alone_opens_nothing(browser: Browser, phone: AuthenticatorAp
     page = browser.sign_in()
     assert page.location == PAGE
     assert browser.get("/account").location.startswith("/sign-in")
-    assert "One more step" in browser.get(PAGE).text
+    assert "Second factor" in browser.get(PAGE).text
 
 
 def test_a_code_completes_the_sign_in(browser: Browser, phone: AuthenticatorApp):
@@ -245,7 +245,7 @@ def test_where_it_is_required_it_is_added_at_sign_in(
     page = browser.submit(browser.follow(asked), "/sign-in", username="alice", password=PASSWORD)
     assert page.location.startswith("/sign-in/authenticator?request=")
     setup = browser.follow(page)
-    assert "requires a second step" in setup.text
+    assert "requires a second factor" in setup.text
     assert browser.get("/account").location.startswith("/sign-in")
     wrong = browser.submit(setup, "/sign-in/authenticator", code="000000")
     assert "not valid now" in wrong.text

@@ -1,4 +1,4 @@
-"""INTERFACE `/console`: see who may do what, and change it. One module for each screen.
+"""The console, `/console`: see who may do what, and change it. One module for each screen.
 
 It is for people who signed in and hold scopes of the issuer's own audience. It decides nothing:
 the units of work refuse what the admin API would refuse.

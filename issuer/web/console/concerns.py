@@ -90,7 +90,8 @@ def _users(operator: Operator, parts: WebParts) -> Iterator[Concern]:
         until = parts.sign_in.guard.state_of(user_id).locked_until
         user = parts.directory.load_user(user_id)
         if until is not None and user is not None:
-            text = f"Sign-in is locked after wrong passwords; it opens {ago(until, parts.clock())}."
+            ends = ago(until, parts.clock())
+            text = f"Sign-in is locked after wrong passwords; the lock ends {ends}."
             yield Concern(user.username, f"/console/audit?target={segment(user_id)}", text)
 
 

@@ -26,8 +26,8 @@ _ENDS = (
 )
 _ENDS_ACTIVE = " The next key signs from then on; verifiers without it refuse its tokens meanwhile."
 _ROTATES = (
-    "The next key signs from now on, and another one is announced. The present key verifies the"
-    " tokens that it signed until they have expired, so that nothing ends. This cannot be undone."
+    "The next key signs from now on, and another one is announced. Tokens of the"
+    " key that is active now stay valid until they expire; nothing ends. This cannot be undone."
 )
 
 

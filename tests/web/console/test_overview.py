@@ -26,10 +26,10 @@ def reader(signed_in: SignedIn) -> Browser:
 
 def test_a_new_issuer_is_well(reader: Browser):
     page = reader.get(PATH)
-    assert "This server can issue tokens. well" in page.text
+    assert "This server can issue tokens. ok" in page.text
     assert "ES256 keys The active key signs until 25 Dec 2026" in page.text
-    assert "Nothing, of what you may read." in page.text
-    assert "look" not in page.text.split("Things to look at")[0]
+    assert "Nothing that you may see." in page.text
+    assert "problem" not in page.text.split("Things to look at")[0]
     assert 'style="' not in page.response.text
 
 
@@ -72,7 +72,7 @@ def test_users_whose_sign_in_is_locked_are_listed(deployment: Deployment, reader
     for attempt in [guard.begin(mallory, "mallory", elsewhere.address) for _ in range(10)]:
         guard.end(attempt, elsewhere, succeeded=False)
     text = reader.get(PATH).text
-    assert "mallory Sign-in is locked after wrong passwords; it opens in 15 minutes." in text
+    assert "mallory Sign-in is locked after wrong passwords; the lock ends in 15 minutes." in text
     deployment.wait(timedelta(minutes=15))
     assert "Sign-in is locked" not in reader.get(PATH).text
 
