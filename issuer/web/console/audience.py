@@ -23,7 +23,6 @@ from issuer.web.console.recent_events import RecentEvents, recent_events
 from issuer.web.console.rights_at import RightsMatrix, rights_at
 from issuer.web.console.views import ConsolePage, Typed
 from issuer.web.visit import Visit
-from issuer.web.words import segment
 
 _CONNECT = ("issuer", "connect", "claude-code")
 _CREATE = ("issuer", "client", "create", "ci-bot")
@@ -64,10 +63,6 @@ class OneAudienceEndpoint(ConsoleEndpoint):
     PATH = f"{LIST}/{{key:path}}"
     READ = AUDIENCE.read
     PARAMETERS = ("edit", *PARAMETERS)
-
-    def path(self, visit: Visit) -> str:
-        """With the id as one segment, also where it is a URL."""
-        return f"{LIST}/{segment(visit.request.path_params['key'])}"
 
     def screen(self, operator: Operator, visit: Visit) -> Response:
         audience = self._audience(operator, visit)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
-from urllib.parse import quote
 
 from starlette.responses import Response
 
@@ -19,6 +18,7 @@ from issuer.web.console.views import Command, ConfirmationPage, Frame, Notice, T
 from issuer.web.site import Site
 from issuer.web.views import ProblemPage
 from issuer.web.visit import Visit
+from issuer.web.words import segment
 
 _OK = 200
 _BAD_REQUEST = 400
@@ -74,9 +74,13 @@ class ConsoleEndpoint(OwnPageEndpoint):
         return self.notices.keep(self.site.to(self.path(visit)), Notice(text))
 
     def path(self, visit: Visit) -> str:
-        """The path of this very page, below that of the issuer."""
+        """The path of this very page, below that of the issuer.
+
+        It ends with the key of what the page shows, as one segment also where that is a URL.
+        """
         path: str = visit.request.scope["path"]
-        return quote(path.removeprefix(self.site.base), safe="/:@!$&'()*+,;=~")
+        key: str = visit.request.path_params.get("key", "")
+        return path.removeprefix(self.site.base).removesuffix(key) + segment(key)
 
     def purpose(self, visit: Visit) -> str:
         return self.path(visit)

@@ -243,6 +243,7 @@ def test_a_client_whose_id_is_a_url_has_a_page(admin: Browser, deployment: Deplo
     assert link in listed
     page = admin.get(link)
     assert key in page.text
+    assert page.form(link).fields["form"]
     done = send(admin, link, do="revoke-tokens", confirmed="yes")
     assert "All tokens of" in admin.follow(done).text
 
