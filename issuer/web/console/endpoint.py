@@ -39,7 +39,8 @@ class ConsoleEndpoint(OwnPageEndpoint):
     """A screen. It needs the scope READ; if that is None, any scope of the issuer.
 
     `screen` answers GET and changes nothing; `act` does what a form of the screen asks for, in
-    its field `do`, and redirects. Both raise the errors of the domain.
+    its field `do`, and redirects: by default nothing, since the screen has no form. Both raise the
+    errors of the domain.
     """
 
     READ: ClassVar[str | None] = None
@@ -53,7 +54,7 @@ class ConsoleEndpoint(OwnPageEndpoint):
         raise NotImplementedError
 
     def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
-        raise NotImplementedError
+        return self.stale(visit, form)
 
     def show_to(self, session: SignInSession, visit: Visit) -> Response:
         try:

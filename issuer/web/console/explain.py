@@ -80,9 +80,6 @@ class ExplainEndpoint(ConsoleEndpoint):
             return self._page(operator, visit, shown, answer=answer, command=command)
         return self._page(operator, visit, values, errors, found)
 
-    def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
-        return self.stale(visit, form)
-
     def _page(
         self,
         operator: Operator,
