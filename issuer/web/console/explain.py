@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from issuer.catalogue import NEWEST, SUPPORTED, UnknownVersion
+from issuer.clients import CLIENT
 from issuer.errors import InvalidField, NotFound
 from issuer.explaining import Explanation, Question
 from issuer.web.console.choices import some_audiences
@@ -71,7 +72,7 @@ class ExplainEndpoint(ConsoleEndpoint):
         except (InvalidField, NotFound) as error:
             errors = in_form(error)
             if "audience" in errors and isinstance(error, InvalidField):
-                found = self._of_audience(values)
+                found = self._of_audience(operator, values)
         else:
             shown = {**values, "audience": answer.audience}
             if not values.get("id"):
@@ -123,11 +124,13 @@ class ExplainEndpoint(ConsoleEndpoint):
         request = f"{question.method} {question.path}"
         return ExplainAnswer(explanation, request, audience.id, subjects, tuple(fixes))
 
-    def _of_audience(self, values: Mapping[str, str]) -> tuple[Remedy, ...]:
+    def _of_audience(self, operator: Operator, values: Mapping[str, str]) -> tuple[Remedy, ...]:
         """For a client that may have no tokens for the audience that was named."""
-        client = self.parts.directory.load_client(values.get("through") or values["subject"])
-        audience = values.get("audience", "")
-        if client is None or client.is_self_registered or not audience:
+        client_id, audience = values.get("through") or values["subject"], values.get("audience", "")
+        if not (audience and operator.holds(CLIENT.read)):
+            return ()
+        client = self.parts.directory.load_client(client_id)
+        if client is None or client.is_self_registered:
             return ()
         return (allow_audience(self.commands, client, audience),)
 
