@@ -13,6 +13,12 @@ def escaped(text: str) -> str:
     return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
 
 
+def readable_json(value: object) -> str:
+    """`value` as JSON in several lines, each safe to print; letters stay as they are."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return "\n".join(map(escaped, text.split("\n")))
+
+
 def with_encoded_slashes(path: str) -> str:
     """The path of a URL, decoded but for `/` and `%` within a segment, which stay encoded."""
     segments = (unquote(each).replace("%", "%25").replace("/", "%2F") for each in path.split("/"))

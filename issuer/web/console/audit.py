@@ -1,6 +1,5 @@
 """`/console/audit`: who did what, and what was refused; newest first."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,7 +8,7 @@ from starlette.responses import Response
 from issuer.audit import AuditEvent, Coverage, is_event_id
 from issuer.composition import UnitOfWork
 from issuer.errors import NotFound
-from issuer.escaping import escaped
+from issuer.escaping import escaped, readable_json
 from issuer.web.console.audit_filters import AuditFilters
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator
 from issuer.web.console.listing import PAGE
@@ -122,9 +121,7 @@ class AuditEventEndpoint(ConsoleEndpoint):
             frame=self.frame(operator, visit),
             commands=(self.commands.command(("audit", "verify")),),
             event=event,
-            details=json.dumps(event.details, indent=2, ensure_ascii=False)
-            if event.details
-            else "",
+            details=readable_json(event.details) if event.details else "",
             neighbours=tuple(neighbours),
             coverage=self.parts.audit.checkpoints.coverage(),
         )

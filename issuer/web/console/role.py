@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from issuer.errors import Forbidden, InUse
+from issuer.escaping import escaped
 from issuer.roles import ROLE, Role
 from issuer.scopes import ISSUER_ADMIN, parse
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator
@@ -120,7 +121,7 @@ class RoleEndpoint(ConsoleEndpoint):
             some = holders(operator, work, role.name, "", "").items[:_NAMED]
         why, fields = "No client or user has it.", {"do": "delete"}
         if number:
-            names = ", ".join(f"{each.kind} {each.name}" for each in some)
+            names = ", ".join(f"{each.kind} {escaped(each.name)}" for each in some)
             more = f" and {number - len(some):,} more" if number > len(some) else ""
             who = f"{names}{more}" if names else f"{number:,} clients and users"
             why = f"It is in use: assigned to {who}. It is unassigned from all of them, and they"

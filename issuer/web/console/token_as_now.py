@@ -1,11 +1,11 @@
 """The token that a client would get at this moment. Nothing is issued."""
 
-import json
 from dataclasses import dataclass
 
 from issuer.clients import Client
 from issuer.composition import Administration
 from issuer.errors import IssuerError
+from issuer.escaping import readable_json
 from issuer.explaining import PreviewRequest
 from issuer.vocabulary import GrantType
 
@@ -30,4 +30,4 @@ def token_as_now(
         token = administration.explainer.preview(request, administration.clock())
     except IssuerError as error:
         return TokenAsNow(refusal=str(error))
-    return TokenAsNow(json.dumps(token.claims, indent=2, ensure_ascii=False), token.size)
+    return TokenAsNow(readable_json(token.claims), token.size)
