@@ -161,15 +161,39 @@ def opened(
         settings: Settings = request.getfixturevalue("settings")
         yield Initialized(settings, initialised(settings, FakeClock()))
         return
-    template: Initialized = request.getfixturevalue(f"opened_{database_kind}")
-    data_dir = shutil.copytree(template.settings.data_dir, tmp_path / "data")
-    with copied(template.settings.effective_database_url, tmp_path) as url:
+    with copied_issuer(request.getfixturevalue(f"opened_{database_kind}"), tmp_path) as opened:
+        yield opened
+
+
+@contextmanager
+def copied_issuer(template: Initialized, folder: Path) -> Iterator[Initialized]:
+    data_dir = shutil.copytree(template.settings.data_dir, folder / "data")
+    with copied(template.settings.effective_database_url, folder) as url:
         yield Initialized(settings_for(data_dir, url), template.admin)
 
 
 @pytest.fixture
 def deployment(opened: Initialized, clock: FakeClock) -> Iterator[Deployment]:
     """A running issuer with an audience `my-os`, its server reachable through `http`."""
+    with running(opened, clock) as deployment:
+        yield deployment
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def shared(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployment]:
+    """The same for all tests of a module, whose order may not matter."""
+    template: Initialized = request.getfixturevalue(f"opened_{request.param}")
+    with (
+        copied_issuer(template, tmp_path_factory.mktemp("shared")) as opened,
+        running(opened, FakeClock()) as deployment,
+    ):
+        yield deployment
+
+
+@contextmanager
+def running(opened: Initialized, clock: FakeClock) -> Iterator[Deployment]:
     settings = opened.settings
     composition = compose(settings, clock)
     app = create_app(composition)

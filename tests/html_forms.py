@@ -6,11 +6,15 @@ from html.parser import HTMLParser
 
 @dataclass
 class FormOnPage:
-    """A form: where it goes, the values that it has, and the names and values of its buttons."""
+    """A form: where it goes, the values that it has, and the names and values of its buttons.
+
+    `areas` are the names of its other fields: texts of several lines, and choices.
+    """
 
     action: str
     fields: dict[str, str] = field(default_factory=dict)
     buttons: list[tuple[str, str]] = field(default_factory=list)
+    areas: list[str] = field(default_factory=list)
 
 
 class FormsOnPage(HTMLParser):
@@ -34,6 +38,8 @@ class FormsOnPage(HTMLParser):
             self.forms[-1].fields[of["name"]] = of.get("value", "")
         elif tag == "button":
             self.forms[-1].buttons.append((of["name"], of.get("value", "")))
+        elif tag in {"textarea", "select"}:
+            self.forms[-1].areas.append(of["name"])
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "form":

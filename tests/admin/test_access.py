@@ -11,7 +11,7 @@ from issuer.clients import SecretFields
 from issuer.errors import NotAllowed
 from tests.builders import PASSWORD, URL, Deployment
 from tests.drivers import AdminApi, TokenDriver, problem
-from tests.oauth.asserting import AssertingClient
+from tests.escalation import GAINS, KEYS, LAST_ADMIN, WRITE, privileged_resources
 
 
 @pytest.mark.parametrize("header", [None, "Bearer", "Bearer x", "Basic eA==", "Bearer a.b.c"])
@@ -115,73 +115,8 @@ def test_read_scopes_do_not_allow_writing(
 @pytest.fixture
 def everything_but_admin(deployment: Deployment, holder_of: Callable[..., AdminApi]) -> AdminApi:
     """A client with all write scopes; and resources that hold or grant rights at the issuer."""
-    deployment.role("key-readers", ["issuer:keys:read"])
-    deployment.role("plain", ["agents:run"])
-    deployment.audience("shared")
-    deployment.client("privileged", scopes=["issuer:keys:read"], audiences=["shared", URL])
-    deployment.client("by-role", roles=["key-readers"])
-    deployment.client("mere-audience", audiences=["my-os", URL])
-    deployment.client("plain")
-    deployment.client("with-keys", jwks=KEYS)
-    deployment.user("alice", id="alice", roles=["key-readers"])
-    deployment.user("bob", id="bob")
-    return holder_of(
-        *(f"issuer:{name}:write" for name in ("audiences", "roles", "clients", "users", "keys"))
-    )
-
-
-KEYS = AssertingClient.new("any").jwks
-
-GAINS: dict[str, tuple[str, str, dict[str, Any] | None]] = {
-    "direct scopes of a new client": (
-        "POST", "/clients", {"client_id": "new", "scopes": ["issuer:admin"]},
-    ),
-    "a scope the caller holds": (
-        "POST", "/clients", {"client_id": "new", "scopes": ["issuer:keys:write"]},
-    ),
-    "a new client at the issuer": ("POST", "/clients", {"client_id": "new", "audiences": [URL]}),
-    "direct scopes of a client": ("PATCH", "/clients/plain", {"scopes": ["issuer:keys:read"]}),
-    "the issuer as audience": ("PATCH", "/clients/plain", {"audiences": ["my-os", URL]}),
-    "changing a privileged client": ("PATCH", "/clients/privileged", {"name": "x"}),
-    "enabling a disabled client": ("PATCH", "/clients/privileged", {"disabled": False}),
-    "claims of a privileged client": ("PATCH", "/clients/privileged", {"claims": {"a": 1}}),
-    "a client with a role": ("PATCH", "/clients/by-role", {"audiences": [URL]}),
-    "the name of a client with a role": ("PATCH", "/clients/by-role", {"name": "x"}),
-    "a client of the issuer audience": ("PATCH", "/clients/mere-audience", {"name": "x"}),
-    "another client's secret": ("POST", "/clients/privileged/secrets", {}),
-    "the secret of a client with a role": ("POST", "/clients/by-role/secrets", {}),
-    "a privileged client's keys": ("PATCH", "/clients/privileged", {"jwks": KEYS}),
-    "the keys of a client with a role": ("PATCH", "/clients/by-role", {"jwks": KEYS}),
-    "the keys of a client of the issuer audience": (
-        "PATCH", "/clients/mere-audience", {"jwks_uri": "https://app.example/jwks"},
-    ),
-    "a new client with keys at the issuer": (
-        "POST", "/clients", {"client_id": "new", "audiences": [URL], "jwks": KEYS},
-    ),
-    "an assignment to a client with keys": (
-        "PUT", "/clients/with-keys/roles/key-readers?everywhere=true", None,
-    ),
-    "deleting a privileged client": ("DELETE", "/clients/privileged", None),
-    "a user's password": ("PUT", "/users/alice/password", {"password": "a new password of hers"}),
-    "a user's lock": ("POST", "/users/alice/unlock", None),
-    "a user's invitation": ("POST", "/users/alice/invitation", {}),
-    "a user's second factors": ("DELETE", "/users/alice/factors", None),
-    "a user's state": ("PATCH", "/users/alice", {"disabled": True}),
-    "a user's name": ("PATCH", "/users/alice", {"username": "mallory"}),
-    "a user's existence": ("DELETE", "/users/alice", None),
-    "a new role's contents": ("POST", "/roles", {"name": "new", "scopes": ["issuer:admin"]}),
-    "a role's contents": ("PATCH", "/roles/plain", {"scopes": ["issuer:keys:read"]}),
-    "a privileged role's contents": ("PATCH", "/roles/key-readers", {"scopes": []}),
-    "a role's deletion": ("DELETE", "/roles/key-readers?cascade=true", None),
-    "an assignment here": ("PUT", f"/clients/plain/roles/key-readers?audience={URL}", None),
-    "an assignment everywhere": ("PUT", "/clients/plain/roles/key-readers?everywhere=true", None),
-    "an assignment to a user": ("PUT", "/users/bob/roles/key-readers?everywhere=true", None),
-    "unassigning a role": ("DELETE", "/users/alice/roles/key-readers?everywhere=true", None),
-    "an audience of a privileged client": ("DELETE", "/audiences/shared?cascade=true", None),
-    "the issuer's own audience": (
-        "PATCH", f"/audiences/{URL.replace('/', '%2F')}", {"access_token_ttl": 86_400},
-    ),
-}  # fmt: skip
+    privileged_resources(deployment)
+    return holder_of(*WRITE)
 
 
 @pytest.mark.parametrize("way", GAINS)
@@ -189,12 +124,11 @@ def test_only_admins_change_what_holds_or_grants_rights_at_the_issuer(
     everything_but_admin: AdminApi, admin: AdminApi, way: str
 ):
     """Through every operation; an admin may do each of them."""
-    method, path, members = GAINS[way]
-    request = {} if members is None else {"json": members}
-    refused = everything_but_admin(method, path, **request)
+    gain = GAINS[way]
+    refused = everything_but_admin(gain.method, gain.path, **gain.request)
     assert problem(refused) == (403, "forbidden")
     assert "issuer:admin" in refused.json()["detail"]
-    assert admin(method, path, **request).status_code < 300
+    assert admin(gain.method, gain.path, **gain.request).status_code < 300
 
 
 @pytest.mark.parametrize(
@@ -226,24 +160,14 @@ def test_custom_claims_cannot_replace_claims_about_rights(admin: AdminApi, name:
     assert problem(refused) == (422, "invalid-fields")
 
 
-LAST_ADMIN: dict[str, tuple[str, str, dict[str, Any] | None]] = {
-    "disable": ("PATCH", "/clients/issuer-admin", {"disabled": True}),
-    "remove the scope": ("PATCH", "/clients/issuer-admin", {"scopes": ["issuer:keys:write"]}),
-    "remove the audience": ("PATCH", "/clients/issuer-admin", {"audiences": []}),
-    "remove the grant": ("PATCH", "/clients/issuer-admin", {"grant_types": ["password"]}),
-    "delete": ("DELETE", "/clients/issuer-admin", None),
-}
-
-
 @pytest.mark.parametrize("way", LAST_ADMIN)
 def test_the_last_admin_cannot_be_removed(admin: AdminApi, deployment: Deployment, way: str):
-    method, path, members = LAST_ADMIN[way]
-    request = {} if members is None else {"json": members}
-    assert problem(admin(method, path, **request)) == (409, "not-allowed")
+    loss = LAST_ADMIN[way]
+    assert problem(admin(loss.method, loss.path, **loss.request)) == (409, "not-allowed")
     assert admin.get("/clients/issuer-admin").json()["disabled"] is False
     deployment.role("admins", ["issuer:admin"])
     deployment.client("second", roles=["admins"], audiences=[URL])
-    assert admin(method, path, **request).status_code < 300
+    assert admin(loss.method, loss.path, **loss.request).status_code < 300
 
 
 def test_an_admin_whose_secrets_expire_does_not_count_as_the_last_one(deployment: Deployment):

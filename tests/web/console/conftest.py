@@ -1,22 +1,29 @@
 """People with different rights at the issuer, each in a browser of their own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
+from sqlalchemy import select
 
+from issuer.database.tables import AuditEventRow, Base
 from issuer.web.forms import AntiForgery
 from tests.builders import URL, Deployment
 from tests.html_forms import FormsOnPage
+from tests.sign_in.authorizing import sign_in
 from tests.web.browsing import Browser, PageSeen
 
 SignedIn = Callable[..., Browser]
+_WITHOUT_CHANGE = {
+    *("sessions", "audit_events", "audit_checkpoints"),
+    *("token_counts", "token_counts_progress"),
+}
 
 
 @pytest.fixture
 def signed_in(deployment: Deployment) -> SignedIn:
     """A browser in which a user is signed in who holds those scopes at the issuer."""
 
-    def sign_in(*scopes: str, username: str = "operator") -> Browser:
+    def hold(*scopes: str, username: str = "operator") -> Browser:
         name = f"{username}-role"
         deployment.role(name, list(scopes))
         deployment.user(username, [name])
@@ -24,7 +31,18 @@ def signed_in(deployment: Deployment) -> SignedIn:
         browser.sign_in(username)
         return browser
 
-    return sign_in
+    return hold
+
+
+def person(deployment: Deployment, username: str, scopes: Iterable[str]) -> Browser:
+    """The same without the time that passwords take: the new user has none, and has a session."""
+    name = f"{username}-role"
+    deployment.role(name, list(scopes))
+    user_id = deployment.user(username, [name], password=None)
+    browser = Browser(deployment.http)
+    browser.get("/sign-in")
+    browser.cookies["__Host-session"] = sign_in(deployment, user_id).cookie
+    return browser
 
 
 @pytest.fixture
@@ -37,6 +55,16 @@ def forged(deployment: Deployment, browser: Browser, path: str, **fields: str) -
     key = deployment.services.web.anti_forgery_key
     token = AntiForgery(key, URL).token(browser.cookies["__Host-browser"], path)
     return browser.post(path, {"form": token, **fields})
+
+
+def stored(deployment: Deployment) -> dict[str, list[str]]:
+    """Every row that a change writes. Sessions and refusals are written without one."""
+    tables = [each for each in Base.metadata.sorted_tables if each.name not in _WITHOUT_CHANGE]
+    done = select(AuditEventRow.action, AuditEventRow.target).where(AuditEventRow.outcome == "done")
+    with deployment.services.database.reading() as session:
+        rows = {each.name: session.execute(select(each)).all() for each in tables}
+        rows["audit_events"] = session.execute(done).all()
+    return {name: sorted(map(repr, found)) for name, found in rows.items()}
 
 
 def send(browser: Browser, path: str, **fields: str) -> PageSeen:

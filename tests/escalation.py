@@ -1,0 +1,286 @@
+"""Changes that concern rights at the issuer itself: by the admin API and by forms of the console.
+
+One table, so that neither interface allows what the other refuses.
+"""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from tests.builders import URL, Deployment
+from tests.oauth.asserting import AssertingClient
+
+CLIENTS, ROLES = "/console/clients", "/console/roles"
+WRITE = tuple(f"issuer:{name}:write" for name in ("audiences", "roles", "clients", "users", "keys"))
+_SAVE = {
+    "do": "save",
+    "version": "1",
+    "confirmed": "yes",
+    "client_credentials": "yes",
+    "token_endpoint_auth_method": "client_secret_basic",
+    "user_rights": "own",
+}
+_SAVE_APP = {
+    **_SAVE,
+    "audiences": URL,
+    "authorization_code": "yes",
+    "redirect_uris": "https://app.example/callback",
+}
+KEYS = AssertingClient.new("any").jwks
+_APPLY = {"do": "apply", "version": "1"}
+
+
+@dataclass(frozen=True)
+class Way:
+    """A request to the admin API, and a form that does the same on the page `screen`.
+
+    `screen` is empty for what the console has no form for.
+    """
+
+    method: str
+    path: str
+    members: dict[str, Any] | None = None
+    screen: str = ""
+    form: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """The arguments of httpx for the admin API."""
+        return {} if self.members is None else {"json": self.members}
+
+
+# In an order in which an admin can do them one after the other.
+GAINS: dict[str, Way] = {
+    "direct scopes of a new client": Way(
+        "POST", "/clients", {"client_id": "new", "scopes": ["issuer:admin"]},
+        CLIENTS, {"client_id": "new", "scopes": "issuer:admin"},
+    ),
+    "a scope the caller holds": Way(
+        "POST", "/clients", {"client_id": "new", "scopes": ["issuer:keys:write"]},
+        CLIENTS, {"client_id": "new", "scopes": "issuer:keys:write"},
+    ),
+    "a new client at the issuer": Way(
+        "POST", "/clients", {"client_id": "new", "audiences": [URL]},
+        CLIENTS, {"client_id": "new", "audiences": URL},
+    ),
+    "direct scopes of a client": Way(
+        "PATCH", "/clients/plain", {"scopes": ["issuer:keys:read"]},
+        f"{CLIENTS}/plain", {**_SAVE, "audiences": "my-os", "scopes": "issuer:keys:read"},
+    ),
+    "the issuer as audience": Way(
+        "PATCH", "/clients/plain", {"audiences": ["my-os", URL]},
+        f"{CLIENTS}/plain", {**_SAVE, "audiences": f"my-os {URL}"},
+    ),
+    "changing a privileged client": Way(
+        "PATCH", "/clients/privileged", {"name": "x"},
+        f"{CLIENTS}/privileged",
+        {**_SAVE, "audiences": f"shared {URL}", "scopes": "issuer:keys:read", "name": "x"},
+    ),
+    "removing the rights of a privileged client": Way(
+        "PATCH", "/clients/privileged", {"scopes": [], "audiences": []},
+        f"{CLIENTS}/privileged", _SAVE,
+    ),
+    "enabling a disabled client": Way(
+        "PATCH", "/clients/privileged", {"disabled": False},
+        f"{CLIENTS}/privileged", {"do": "enable"},
+    ),
+    "disabling a client": Way(
+        "PATCH", "/clients/privileged", {"disabled": True},
+        f"{CLIENTS}/privileged", {"do": "disable", "confirmed": "yes"},
+    ),
+    "claims of a privileged client": Way(
+        "PATCH", "/clients/privileged", {"claims": {"a": 1}},
+        f"{CLIENTS}/privileged",
+        {**_SAVE, "audiences": f"shared {URL}", "scopes": "issuer:keys:read", "claims": '{"a": 1}'},
+    ),
+    "a client with a role": Way(
+        "PATCH", "/clients/by-role", {"audiences": [URL]},
+        f"{CLIENTS}/by-role", {**_SAVE, "audiences": URL},
+    ),
+    "the name of a client with a role": Way(
+        "PATCH", "/clients/by-role", {"name": "x"},
+        f"{CLIENTS}/by-role", {**_SAVE, "audiences": "my-os", "name": "x"},
+    ),
+    "a client of the issuer audience": Way(
+        "PATCH", "/clients/mere-audience", {"name": "x"},
+        f"{CLIENTS}/mere-audience", {**_SAVE, "audiences": f"my-os {URL}", "name": "x"},
+    ),
+    "where an application of admins returns": Way(
+        "PATCH", "/clients/admins-app", {"redirect_uris": ["https://evil.example/"]},
+        f"{CLIENTS}/admins-app", {**_SAVE_APP, "redirect_uris": "https://evil.example/"},
+    ),
+    "whether admins are asked to allow it": Way(
+        "PATCH", "/clients/admins-app", {"first_party": True},
+        f"{CLIENTS}/admins-app", {**_SAVE_APP, "first_party": "yes"},
+    ),
+    "what admins may do through it": Way(
+        "PATCH", "/clients/admins-app", {"user_rights": "all"},
+        f"{CLIENTS}/admins-app", {**_SAVE_APP, "user_rights": "all"},
+    ),
+    "an application that needs no secret": Way(
+        "PATCH", "/clients/admins-app",
+        {"token_endpoint_auth_method": "none", "grant_types": ["authorization_code"]},
+        f"{CLIENTS}/admins-app",
+        {
+            name: value
+            for name, value in {**_SAVE_APP, "token_endpoint_auth_method": "none"}.items()
+            if name != "client_credentials"
+        },
+    ),
+    "another client's secret": Way(
+        "POST", "/clients/privileged/secrets", {},
+        f"{CLIENTS}/privileged", {"do": "add-secret"},
+    ),
+    "the secret of a client with a role": Way(
+        "POST", "/clients/by-role/secrets", {},
+        f"{CLIENTS}/by-role", {"do": "add-secret"},
+    ),
+    "a privileged client's keys": Way(
+        "PATCH", "/clients/privileged", {"jwks": KEYS},
+        f"{CLIENTS}/privileged",
+        {
+            **_SAVE,
+            **{"audiences": f"shared {URL}", "scopes": "issuer:keys:read"},
+            "jwks": json.dumps(KEYS),
+        },
+    ),
+    "the keys of a client with a role": Way(
+        "PATCH", "/clients/by-role", {"jwks": KEYS},
+        f"{CLIENTS}/by-role", {**_SAVE, "audiences": "my-os", "jwks": json.dumps(KEYS)},
+    ),
+    "the keys of a client of the issuer audience": Way(
+        "PATCH", "/clients/mere-audience", {"jwks_uri": "https://app.example/jwks"},
+        f"{CLIENTS}/mere-audience",
+        {**_SAVE, "audiences": f"my-os {URL}", "jwks_uri": "https://app.example/jwks"},
+    ),
+    "a new client with keys at the issuer": Way(
+        "POST", "/clients", {"client_id": "new", "audiences": [URL], "jwks": KEYS},
+        CLIENTS, {"client_id": "new", "audiences": URL, "jwks": json.dumps(KEYS)},
+    ),
+    "an assignment to a client with keys": Way(
+        "PUT", "/clients/with-keys/roles/key-readers?everywhere=true", None,
+        f"{CLIENTS}/with-keys",
+        {"do": "assign", "role": "key-readers", "everywhere": "yes", "confirmed": "yes"},
+    ),
+    "a rotation of a secret": Way(
+        "POST", "/clients/privileged/rotation", None,
+        f"{CLIENTS}/privileged", {"do": "rotate"},
+    ),
+    "cancelling a rotation": Way(
+        "DELETE", "/clients/in-rotation/rotation", None,
+        f"{CLIENTS}/in-rotation", {"do": "cancel", "confirmed": "yes"},
+    ),
+    "the tokens of a client": Way(
+        "POST", "/clients/privileged/revoke-tokens", None,
+        f"{CLIENTS}/privileged", {"do": "revoke-tokens", "confirmed": "yes"},
+    ),
+    "deleting a privileged client": Way(
+        "DELETE", "/clients/privileged", None,
+        f"{CLIENTS}/privileged", {"do": "delete", "confirmed": "yes", "typed": "privileged"},
+    ),
+    "a user's password": Way(
+        "PUT", "/users/alice/password", {"password": "a new password of hers"},
+    ),
+    "a user's lock": Way("POST", "/users/alice/unlock"),
+    "a user's invitation": Way("POST", "/users/alice/invitation", {}),
+    "a user's second factors": Way("DELETE", "/users/alice/factors"),
+    "a user's tokens": Way("POST", "/users/alice/revoke-tokens"),
+    "a user's state": Way("PATCH", "/users/alice", {"disabled": True}),
+    "a user's name": Way("PATCH", "/users/alice", {"username": "mallory"}),
+    "a user's existence": Way("DELETE", "/users/alice"),
+    "a new role's contents": Way(
+        "POST", "/roles", {"name": "new", "scopes": ["issuer:admin"]},
+        ROLES, {"do": "force", "name": "new", "scopes": "issuer:admin"},
+    ),
+    "a role's contents": Way(
+        "PATCH", "/roles/plain", {"scopes": ["issuer:keys:read"]},
+        f"{ROLES}/plain", {**_APPLY, "scopes": "issuer:keys:read"},
+    ),
+    "a privileged role's contents": Way(
+        "PATCH", "/roles/key-readers", {"scopes": []},
+        f"{ROLES}/key-readers", _APPLY,
+    ),
+    "an assignment here": Way(
+        "PUT", f"/clients/plain/roles/key-readers?audience={URL}", None,
+        f"{CLIENTS}/plain",
+        {"do": "assign", "role": "key-readers", "audience": URL, "confirmed": "yes"},
+    ),
+    "an assignment everywhere": Way(
+        "PUT", "/clients/plain/roles/key-readers?everywhere=true", None,
+        f"{CLIENTS}/plain",
+        {"do": "assign", "role": "key-readers", "everywhere": "yes", "confirmed": "yes"},
+    ),
+    "unassigning a role from a client": Way(
+        "DELETE", "/clients/by-role/roles/key-readers?everywhere=true", None,
+        f"{CLIENTS}/by-role",
+        {"do": "unassign", "role": "key-readers", "everywhere": "yes", "confirmed": "yes"},
+    ),
+    "an assignment to a user": Way("PUT", "/users/bob/roles/key-readers?everywhere=true"),
+    "unassigning a role": Way("DELETE", "/users/alice/roles/key-readers?everywhere=true"),
+    "a role's deletion": Way(
+        "DELETE", "/roles/key-readers?cascade=true", None,
+        f"{ROLES}/key-readers",
+        {"do": "delete", "cascade": "yes", "confirmed": "yes", "typed": "key-readers"},
+    ),
+    "an audience of a privileged client": Way(
+        "DELETE", "/audiences/shared?cascade=true", None,
+        "/console/audiences/shared",
+        {"do": "delete", "cascade": "yes", "confirmed": "yes", "typed": "shared"},
+    ),
+    "the issuer's own audience": Way(
+        "PATCH", f"/audiences/{URL.replace('/', '%2F')}", {"access_token_ttl": 86_400},
+        f"/console/audiences/{quote(URL, safe='')}",
+        {"do": "save", "version": "1", "access_token_ttl": "24h", "signing_alg": "ES256"},
+    ),
+}  # fmt: skip
+
+LAST_ADMIN: dict[str, Way] = {
+    "disable": Way(
+        "PATCH", "/clients/issuer-admin", {"disabled": True},
+        f"{CLIENTS}/issuer-admin", {"do": "disable", "confirmed": "yes"},
+    ),
+    "remove the scope": Way(
+        "PATCH", "/clients/issuer-admin", {"scopes": ["issuer:keys:write"]},
+        f"{CLIENTS}/issuer-admin", {**_SAVE, "audiences": URL, "scopes": "issuer:keys:write"},
+    ),
+    "remove the audience": Way(
+        "PATCH", "/clients/issuer-admin", {"audiences": []},
+        f"{CLIENTS}/issuer-admin", {**_SAVE, "scopes": "issuer:admin"},
+    ),
+    "remove the grant": Way(
+        "PATCH", "/clients/issuer-admin", {"grant_types": ["password"]},
+        f"{CLIENTS}/issuer-admin",
+        {
+            **{name: value for name, value in _SAVE.items() if name != "client_credentials"},
+            **{"refresh_token": "yes", "audiences": URL, "scopes": "issuer:admin"},
+        },
+    ),
+    "delete": Way(
+        "DELETE", "/clients/issuer-admin", None,
+        f"{CLIENTS}/issuer-admin", {"do": "delete", "confirmed": "yes", "typed": "issuer-admin"},
+    ),
+}  # fmt: skip
+
+
+def privileged_resources(deployment: Deployment) -> None:
+    """What holds or grants rights at the issuer, and what does not: `plain`, bob, my-os."""
+    deployment.role("key-readers", ["issuer:keys:read"])
+    deployment.role("plain", ["agents:run"])
+    deployment.audience("shared")
+    deployment.client("privileged", scopes=["issuer:keys:read"], audiences=["shared", URL])
+    deployment.client("in-rotation", scopes=["issuer:keys:read"])
+    deployment.client("by-role", roles=["key-readers"])
+    deployment.client("mere-audience", audiences=["my-os", URL])
+    deployment.client("plain")
+    deployment.client("with-keys", jwks=KEYS)
+    deployment.client(
+        "admins-app",
+        audiences=[URL],
+        grant_types=["client_credentials", "authorization_code"],
+        redirect_uris=["https://app.example/callback"],
+    )
+    deployment.user("alice", id="alice", roles=["key-readers"], password=None)
+    deployment.user("bob", id="bob", password=None)
+    with deployment.changing() as work:
+        work.rotations.start("in-rotation")

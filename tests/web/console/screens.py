@@ -1,0 +1,147 @@
+"""Each screen of the console, what it needs, and an issuer on which each shows something."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from starlette.routing import Route
+
+from issuer.roles import Assignment
+from issuer.scopes import ISSUER_ADMIN, ISSUER_SCOPES, covers
+from tests.builders import Deployment
+from tests.html_forms import FormOnPage, FormsOnPage
+from tests.web.browsing import Browser
+
+READS = tuple(f"issuer:{name}:read" for name in ("audiences", "roles", "clients", "users"))
+ALL_BUT_ADMIN = ISSUER_SCOPES - {ISSUER_ADMIN}
+
+
+@dataclass(frozen=True)
+class Screen:
+    """`urls` show it and its forms. `read` are the scopes that it needs, `write` its forms.
+
+    `parameters` are those of its query, `entry` is its name in the menu.
+    """
+
+    urls: tuple[str, ...]
+    read: tuple[str, ...] = ()
+    write: str = ""
+    parameters: tuple[str, ...] = ()
+    entry: str = ""
+
+    def is_readable(self, scopes: frozenset[str]) -> bool:
+        return all(covers(scopes, each) for each in self.read)
+
+
+_LISTED = ("search", "after", "order")
+_CLIENT, _ROLE = "/console/clients/pipeline", "/console/roles/reader"
+_AUDIENCE = "/console/audiences/other-os"
+_EXPLAINED = ("subject", "through", "audience", "version", "method", "path")
+_FILTERS = ("actor", "action", "target", "address", "since", "until")
+
+# By the path of the route.
+SCREENS: dict[str, Screen] = {
+    "/console": Screen(("/console",), entry="Overview"),
+    "/console/audiences": Screen(
+        ("/console/audiences", "/console/audiences?new=yes"),
+        ("issuer:audiences:read",),
+        "issuer:audiences:write",
+        (*_LISTED, "new"),
+        "Audiences",
+    ),
+    "/console/audiences/{key:path}": Screen(
+        (_AUDIENCE, f"{_AUDIENCE}?edit=yes"),
+        ("issuer:audiences:read",),
+        "issuer:audiences:write",
+        ("edit", "subject", "kind", "resource", "after", "column"),
+    ),
+    "/console/clients": Screen(
+        ("/console/clients", "/console/clients?new=service", "/console/clients?new=public"),
+        ("issuer:clients:read",),
+        "issuer:clients:write",
+        (*_LISTED, "new"),
+        "Clients",
+    ),
+    "/console/clients/{key:path}": Screen(
+        (_CLIENT, f"{_CLIENT}?edit=yes"),
+        ("issuer:clients:read",),
+        "issuer:clients:write",
+        ("at", "edit"),
+    ),
+    "/console/roles": Screen(
+        ("/console/roles", "/console/roles?add=agents%3Aread"),
+        ("issuer:roles:read",),
+        "issuer:roles:write",
+        (*_LISTED, "add"),
+        "Roles",
+    ),
+    "/console/roles/{key:path}": Screen(
+        (_ROLE, f"{_ROLE}?edit=yes"),
+        ("issuer:roles:read",),
+        "issuer:roles:write",
+        ("edit", "add", "after"),
+    ),
+    "/console/explain": Screen(
+        ("/console/explain",),
+        parameters=(*_EXPLAINED, "family", "id", "verb", "scope"),
+        entry="Explain",
+    ),
+    "/console/keys": Screen(
+        ("/console/keys", "/console/keys?rotate=ES256"),
+        ("issuer:keys:read",),
+        "issuer:keys:write",
+        ("rotate", "revoke"),
+        "Keys",
+    ),
+    "/console/audit": Screen(
+        ("/console/audit",), ("issuer:audit:read",), "", (*_FILTERS, "before"), "Audit log"
+    ),
+    "/console/audit/export": Screen(
+        ("/console/audit/export",), ("issuer:audit:read",), "", _FILTERS
+    ),
+    "/console/audit/{id}": Screen(("/console/audit/1",), ("issuer:audit:read",)),
+    "/console/configuration": Screen(("/console/configuration",), READS, entry="Configuration"),
+    "/console/configuration/export": Screen(("/console/configuration/export",), READS),
+}
+URLS = [url for screen in SCREENS.values() for url in screen.urls]
+
+
+def furnished(deployment: Deployment) -> None:
+    """What the screens are about, each with a text that only its own readers see."""
+    deployment.role("reader", ["agents:read"])
+    deployment.audience("other-os", name="Other AgentOS")
+    deployment.client("pipeline", ["reader"], name="Nightly pipeline")
+    deployment.user("wanda", ["reader"], id="wanda", name="Wanda Example", email="w@example.com")
+    with deployment.changing() as work:
+        work.roles.update("reader", {"description": "For reports"})
+        work.assignments.assign("wanda", Assignment(role="reader", audience="my-os"))
+
+
+# By the scope that is needed to see them; those who may read the audit log see them in events.
+TEXTS = {
+    "issuer:clients:read": ("Nightly pipeline",),
+    "issuer:roles:read": ("For reports",),
+    "issuer:users:read": ("Wanda Example", "w@example.com"),
+    "issuer:audiences:read": ("Other AgentOS",),
+}
+
+
+def routes(deployment: Deployment) -> set[str]:
+    """The paths of the routes of the console."""
+    paths = {each.path for each in deployment.http.app.rest.routes if isinstance(each, Route)}
+    return {path for path in paths if f"{path}/".startswith("/console/")}
+
+
+def forms(browser: Browser, url: str) -> Iterator[FormOnPage]:
+    """The forms on a screen that change something."""
+    page = browser.get(url)
+    for each in FormsOnPage(page.response.text).forms:
+        if each.action.startswith("/console") and "form" in each.fields:
+            yield each
+
+
+def sent_by(form: FormOnPage) -> Iterator[dict[str, str]]:
+    """What each button of the form sends, confirmed, without the anti-forgery token."""
+    fields = {name: value for name, value in form.fields.items() if name != "form"}
+    for name, value in form.buttons or [("confirmed", "yes")]:
+        key = form.action.rpartition("/")[2]
+        yield {"confirmed": "yes", "typed": key, **fields, name: value}
