@@ -58,6 +58,11 @@ class Browser:
         origin = {"Origin": self._url, "Sec-Fetch-Site": "same-origin"}
         return self._send("POST", path, data=form, headers={**origin, **(headers or {})})
 
+    def post_raw(self, path: str, body: bytes) -> PageSeen:
+        """A form as these bytes."""
+        headers = {"Origin": self._url, "Content-Type": "application/x-www-form-urlencoded"}
+        return self._send("POST", path, content=body, headers=headers)
+
     def submit(self, page: PageSeen, action: str, **typed: str) -> PageSeen:
         """Type into the form of a page, and send it."""
         return self.post(action, {**page.form(action).fields, **typed})

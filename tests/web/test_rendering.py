@@ -1,7 +1,6 @@
 """Every page, rendered with sample data."""
 
 from dataclasses import fields, is_dataclass, replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -10,37 +9,10 @@ import pytest
 from issuer.web.rendering import Pages
 from issuer.web.views import Form, ProblemPage, WebPage
 from tests.builders import FakeClock, settings_for
+from tests.web.outline import Outline
 from tests.web.samples import PAGES
 
 MARKUP = """<b id=x>&lt;"'</b></title><script>alert(1)</script>"""
-VOID = {"meta", "link", "input", "br", "path"}
-
-
-class Outline(HTMLParser):
-    """The elements of a page, and whether they are nested."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self._open: list[str] = []
-        self.feed(html)
-        assert not self._open
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in VOID:
-            assert self._open.pop() == tag, self.getpos()
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-    def of(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.elements if name == tag]
 
 
 @pytest.fixture
