@@ -1,6 +1,6 @@
 """Checks the arguments of a `Verifier` when it is created, before any token arrives."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 from issuer.agentos.errors import InvalidConfiguration
@@ -16,6 +16,8 @@ def require_valid_arguments(
     verification_keys: object,
     leeway: object,
     typ: object,
+    audience_claim: object,
+    required_claims: object,
 ) -> None:
     """`InvalidConfiguration` for a wrong type, or a value that accepts or refuses every token.
 
@@ -25,6 +27,8 @@ def require_valid_arguments(
     if urlsplit(str(issuer)).query or urlsplit(str(issuer)).fragment:
         raise InvalidConfiguration("issuer may have no query and no fragment (RFC 8414 §2).")
     _require_text("audience", audience)
+    _require_text("audience_claim", audience_claim)
+    _require_claims(required_claims)
     for name, value in (("jwks_url", jwks_url), ("typ", typ)):
         if value is not None:
             _require_text(name, value)
@@ -42,6 +46,16 @@ def _require_text(name: str, value: object, *, lines: bool = False) -> None:
         raise InvalidConfiguration(
             f"{name} has surrounding spaces or control characters: {value!r}."
         )
+
+
+def _require_claims(required: object) -> None:
+    """Exact values: a list would leave open whether one or all of its members are meant."""
+    if not isinstance(required, Mapping):
+        raise InvalidConfiguration('required_claims must be a mapping: {"token_use": "access"}.')
+    for name, value in required.items():
+        _require_text("required_claims", name)
+        if not isinstance(value, bool):
+            _require_text(f"required_claims[{name!r}]", value)
 
 
 def _require_leeway(leeway: object) -> None:

@@ -32,11 +32,11 @@ class BoundValidator:
         self._before()
         for issuer in self._issuers.values():
             if (claims := issuer.remembered(token)) is not None:
-                return self._as_agno_expects(claims, expected_audience)
+                return self._as_agno_expects(claims, issuer, expected_audience)
         issuer_named = issuer_of(self._unverified(token))
         if issuer_named in self._issuers:
-            claims = self._issuers[issuer_named].claims(token)
-            return self._as_agno_expects(claims, expected_audience)
+            issuer = self._issuers[issuer_named]
+            return self._as_agno_expects(issuer.claims(token), issuer, expected_audience)
         if not self._validator.verification_keys:
             raise jwt.InvalidIssuerError("The token is from another issuer.")
         claims = self._stock(token, expected_audience)
@@ -53,16 +53,21 @@ class BoundValidator:
             raise
 
     def _as_agno_expects(
-        self, claims: dict[str, Any], expected: str | Iterable[str] | None
+        self, claims: dict[str, Any], issuer: TrustedIssuer, expected: str | Iterable[str] | None
     ) -> dict[str, Any]:
-        """Check also the audience and (since 3.1) the issuer that agno is configured with."""
-        audience = claims["aud"]
+        """Check also the audience and (since 3.1) the issuer that agno is configured with.
+
+        The scopes are where agno reads them.
+        """
+        audience = claims[issuer.rules.audience_claim]
         named = set(audience if isinstance(audience, list) else [audience])
         if expected and named.isdisjoint([expected] if isinstance(expected, str) else expected):
             raise jwt.InvalidAudienceError("The token is for another audience.")
         pinned = getattr(self._validator, "issuer", None)
         if pinned and claims["iss"] != pinned:
             raise jwt.InvalidIssuerError("The token is from another issuer.")
+        if issuer.scopes_claim:
+            claims[self._validator.scopes_claim] = claims["scopes"]
         return claims
 
 

@@ -1,7 +1,7 @@
 """Rules for the claims of an access token (RFC 9068 §4). Pure functions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jwt
@@ -60,12 +60,18 @@ _SIGNATURE_ONLY: Any = {
 
 @dataclass(frozen=True, slots=True)
 class TokenRules:
-    """`typ` None accepts any; `leeway` is in seconds."""
+    """`typ` None accepts any; `leeway` is in seconds.
+
+    `audience_claim` is required to name `audience`, for issuers that set no `aud`; a token that
+    has an `aud` must name it there, too. Each of `required_claims` must have exactly that value.
+    """
 
     issuer: str
     audience: str
     typ: str | None = "at+jwt"
     leeway: float = 10
+    audience_claim: str = "aud"
+    required_claims: Mapping[str, str | bool] = field(default_factory=dict)
 
     def check_header(self, header: Mapping[str, Any]) -> None:
         """RFC 9068 §4, RFC 7515 §4.1.11. `InvalidTokenError` with the cause."""
@@ -79,16 +85,25 @@ class TokenRules:
         """From when until when the token is valid, seconds since 1970. Errors are PyJWT's."""
         if claims.get("iss") != self.issuer:
             raise jwt.InvalidIssuerError("The token is from another issuer.")
-        self._check_audience(claims.get("aud"))
+        self._check_audience(claims)
+        self._check_required(claims)
         self._check_subject(claims.get("sub"))
         return self._check_time(claims, now)
 
-    def _check_audience(self, audience: Any) -> None:
-        if audience is None:
-            raise jwt.MissingRequiredClaimError("aud")
-        named = audience if isinstance(audience, list) else [audience]
-        if self.audience not in named or not all(isinstance(each, str) for each in named):
-            raise jwt.InvalidAudienceError("The token is for another audience.")
+    def _check_audience(self, claims: Mapping[str, Any]) -> None:
+        """RFC 7519 §4.1.3: an `aud` applies even where another claim is required."""
+        if claims.get(self.audience_claim) is None:
+            raise jwt.MissingRequiredClaimError(self.audience_claim)
+        for audience in [claims[each] for each in (self.audience_claim, "aud") if each in claims]:
+            named = audience if isinstance(audience, list) else [audience]
+            if self.audience not in named or not all(isinstance(each, str) for each in named):
+                raise jwt.InvalidAudienceError("The token is for another audience.")
+
+    def _check_required(self, claims: Mapping[str, Any]) -> None:
+        for name, required in self.required_claims.items():
+            value = claims.get(name)
+            if type(value) is not type(required) or value != required:  # 1 is not True
+                raise jwt.InvalidTokenError(f"The token's {name} is not {required!r}.")
 
     def _check_subject(self, subject: Any) -> None:
         if not isinstance(subject, str) or not subject:

@@ -19,6 +19,7 @@ from issuer.agentos.key_set_client import STALE_LIMIT, KeySetClient
 from issuer.agentos.metadata import Source
 from issuer.agentos.revocation_feed import FeedClient, as_utc
 from issuer.agentos.rules import TokenRules, Unverified, read_signed, read_unverified
+from issuer.agentos.scopes_claim import ScopesClaim
 
 _MAX_WAIT = 3.0
 AWAY_LIMIT = 900.0
@@ -31,7 +32,8 @@ class TrustedIssuer:
     """Verifies only with keys of the issuer's key set (RFC 8725 §3.8).
 
     `revocations`: True for the feed in the issuer's metadata, a URL for that feed, False for none.
-    Tokens are accepted for `feed_away_limit` seconds while the feed is unavailable.
+    Tokens are accepted for `feed_away_limit` seconds while the feed is unavailable. With
+    `scopes_claim`, `claims` has the scopes that it reads.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class TrustedIssuer:
         revocations: bool | str = True,
         feed_away_limit: float | None = AWAY_LIMIT,
         allow_http: bool = False,
+        scopes_claim: ScopesClaim | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -55,6 +58,7 @@ class TrustedIssuer:
                 require_safe(url, allow_http=allow_http)
         self.rules = rules
         self.algorithms = tuple(algorithms)
+        self.scopes_claim = scopes_claim
         self._clock = clock
         self._wall_clock = wall_clock
         self._source = Source(
@@ -195,6 +199,8 @@ class TrustedIssuer:
         claims = read_signed(token, key.public, key.alg)
         starts, ends = self.rules.check_claims(claims, now)
         self._refuse_revoked(key.kid, claims)
+        if self.scopes_claim:
+            claims = self.scopes_claim.applied_to(claims)
         key_set.verified.add(token, key.kid, claims, starts=starts, ends=ends)
         return claims
 

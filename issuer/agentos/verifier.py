@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from issuer.agentos.key_fetching import KeyFetching
 from issuer.agentos.metadata import metadata_urls
 from issuer.agentos.protected_resource import ProtectedResources, require_sound_resource
 from issuer.agentos.rules import TokenRules, read_unverified
+from issuer.agentos.scopes_claim import scopes_claim_at
 from issuer.agentos.trusted_issuer import AWAY_LIMIT, TrustedIssuer
 
 App = TypeVar("App")
@@ -43,8 +44,12 @@ class Verifier:
     `revocations`: True for the feed that the metadata names, a URL for that feed, False to
     accept revoked tokens. While the feed is unavailable, tokens are accepted for
     `feed_away_limit` seconds, or without limit if None. `leeway` is in seconds.
-    `typ` is the required `typ` of the token's header, None for issuers that set none. `strict`
-    refuses to start if agno would also trust the key in JWT_VERIFICATION_KEY.
+    `strict` refuses to start if agno would also trust the key in JWT_VERIFICATION_KEY.
+
+    For the tokens of other issuers: `typ` is the required `typ` of the header, None to accept any.
+    `audience_claim` must name `audience` where they set no `aud`, and `required_claims` must have
+    these values. `scopes_claim` has the scopes: an array, or a string with spaces; a list of names
+    for a nested claim. With `scope_mapping`, its values are mapped to scopes, others grant nothing.
 
     Errors are `InvalidConfiguration` for invalid arguments, PyJWT's for invalid tokens.
     """
@@ -65,6 +70,10 @@ class Verifier:
         feed_away_limit: float | None = AWAY_LIMIT,
         others: Sequence["Verifier"] = (),
         typ: str | None = "at+jwt",
+        audience_claim: str = "aud",
+        required_claims: Mapping[str, str | bool] | None = None,
+        scopes_claim: str | Sequence[str] = "scopes",
+        scope_mapping: Mapping[str, Sequence[str]] | None = None,
         strict: bool = False,
         dangerously_allow_http: bool = False,
     ) -> None:
@@ -75,6 +84,8 @@ class Verifier:
             verification_keys=verification_keys,
             leeway=leeway,
             typ=typ,
+            audience_claim=audience_claim,
+            required_claims={} if required_claims is None else required_claims,
         )
         require_sound_resource(url, challenge_scopes, allow_http=dangerously_allow_http)
         if not all(isinstance(other, Verifier) for other in others):
@@ -82,13 +93,14 @@ class Verifier:
         self.issuer = issuer
         self.audience = audience
         self._own = TrustedIssuer(
-            TokenRules(issuer, audience, typ, leeway),
+            TokenRules(issuer, audience, typ, leeway, audience_claim, dict(required_claims or {})),
             jwks_url=jwks_url,
             algorithms=algorithms,
             cache_file=cache_file,
             revocations=revocations,
             feed_away_limit=feed_away_limit,
             allow_http=dangerously_allow_http,
+            scopes_claim=scopes_claim_at(scopes_claim, scope_mapping),
         )
         self._issuers = [self._own, *(each._own for each in others)]
         if len({each.rules.issuer for each in self._issuers}) < len(self._issuers):
