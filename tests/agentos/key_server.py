@@ -3,7 +3,7 @@
 import json
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -13,11 +13,15 @@ METADATA = "/.well-known/oauth-authorization-server"
 
 
 class KeyServer:
-    """`url` is also that of the issuer. Paths without an answer are 404."""
+    """`url` is also that of the issuer. Paths without an answer are 404.
+
+    `when_asked` has what to do before the answer of a path, in any process that asks for it.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.asked: Counter[str] = Counter()
+        self.when_asked: dict[str, Callable[[], object]] = {}
         self._answers: dict[str, tuple[int, bytes, dict[str, str]]] = {}
 
     def put(self, path: str, answer: Any, status: int = 200, **headers: str) -> bytes:
@@ -35,6 +39,7 @@ class KeyServer:
     def answer(self, path: str) -> tuple[int, bytes, dict[str, str]]:
         path = path.partition("?")[0]
         self.asked[path] += 1
+        self.when_asked.get(path, lambda: None)()
         return self._answers.get(path, (404, b"", {}))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.agentos.key_server import KEYS, KeyServer, running_key_server
+from tests.agentos.running_examples import results_of
 from tests.agentos.tokens import Tokens
 from tests.journeys.running_issuer import REPOSITORY, process_environment
 
@@ -28,7 +29,6 @@ BLOCKS = [
     if "Verifier(" in block
 ]
 COMMANDS = re.findall(r"^\$ issuer (.+)$", PAGE, re.MULTILINE)
-RUNNER = Path(__file__).with_name("examples.py")
 
 
 @dataclass(frozen=True)
@@ -189,21 +189,7 @@ def examples(issuers: Issuers, tmp_path_factory: pytest.TempPathFactory) -> dict
                 "folder": str(folder),
             }
         )
-    file = tmp_path_factory.mktemp("examples") / "examples.json"
-    file.write_text(json.dumps(folders))
-    done = subprocess.run(
-        [sys.executable, RUNNER, file],
-        env={
-            **process_environment(),
-            "PYTHONPATH": f"{REPOSITORY}:{RUNNER.parent}",
-            "AGNO_TELEMETRY": "false",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    results = [json.loads(line) for line in done.stdout.splitlines() if line.startswith(("[", '"'))]
+    results = results_of(folders, tmp_path_factory.mktemp("examples"))
     return {name: Ran(*each) for name, *each in zip(NAMES, expected, results, strict=True)}
 
 
