@@ -1,11 +1,13 @@
 """Scopes in the claims of other issuers."""
 
 from collections.abc import Iterator, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import jwt
 import pytest
 
+from issuer.agentos.bound_validator import BoundValidator
 from issuer.agentos.fastapi import scopes_of
 from issuer.agentos.rules import TokenRules
 from issuer.agentos.scopes_claim import ScopesClaim, scopes_claim_at
@@ -135,3 +137,14 @@ def test_another_client_audience_or_use_is_refused(following: Following, changes
 
 def test_an_aud_that_names_the_same_audience_is_accepted(following: Following):
     assert following.issuer.claims(token(following, aud=["my-app"]))
+
+
+@pytest.mark.parametrize("read_by_agno", ["scopes", "permissions", "cognito:groups"])
+def test_agno_finds_the_scopes_in_the_claim_that_it_reads(following: Following, read_by_agno: str):
+    stock = SimpleNamespace(validate_token=None, verification_keys=(), scopes_claim=read_by_agno)
+    validate = BoundValidator([following.issuer], stock, before=lambda: None)
+    signed = token(following, permissions=["agents:web:run"], scopes=["agents:web:run"])
+    for _ in range(2):  # verified, and then from the cache
+        assert validate(signed, "my-app")[read_by_agno] == ["agent_os:admin"]
+    with pytest.raises(jwt.InvalidAudienceError):
+        validate(signed, "your-app")
