@@ -14,7 +14,10 @@ def release(request: pytest.FixtureRequest) -> AgnoRelease:
     return request.param
 
 
-@pytest.fixture(scope="session", params=["jwks_file", "verification_keys"])
+AS_TEXT = pytest.param("verification_keys", marks=pytest.mark.slow)
+
+
+@pytest.fixture(scope="session", params=["jwks_file", AS_TEXT])
 def keys_given_as(request: pytest.FixtureRequest) -> str:
     return request.param
 
