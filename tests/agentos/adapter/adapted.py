@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 
 from issuer.agentos import Verifier
-from tests.agentos.adapter.configurations import AUDIENCE
 from tests.agentos.adapter.fake_issuer import FakeIssuer
+from tests.agentos.adapter.names import AUDIENCE
 from tests.agentos.adapter.surfaces import NO_TLS
 from tests.agentos.releases import REPOSITORY, AgnoRelease
 from tests.agentos.running import AgentOSServer, running_agent_os

@@ -15,10 +15,8 @@ from fastmcp.server.auth.providers.jwt import StaticTokenVerifier
 from pydantic import AnyHttpUrl
 
 from issuer.agentos import Verifier
+from tests.agentos.adapter.names import AUDIENCE, COOKIE
 from tests.agentos.server import authorization, stub_agent
-
-AUDIENCE = "my-os"
-COOKIE = "session_token"
 
 
 def agent_os(**settings: Any) -> AgentOS:

@@ -23,7 +23,7 @@ from agno.os.middleware.jwt import JWTMiddleware, JWTValidator
 
 from issuer.agentos import Verifier
 from tests.agentos.adapter import configurations
-from tests.agentos.adapter.configurations import AUDIENCE
+from tests.agentos.adapter.names import AUDIENCE
 from tests.agentos.server import authorization, stub_agent
 
 ISSUER = "http://127.0.0.1:1"

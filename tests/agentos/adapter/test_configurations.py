@@ -8,7 +8,7 @@ import pytest
 from websockets.sync.client import connect
 
 from tests.agentos.adapter.adapted import AdaptedApp, Apps
-from tests.agentos.adapter.configurations import COOKIE
+from tests.agentos.adapter.names import COOKIE
 from tests.agentos.adapter.surfaces import A2A, AG_UI, MCP, REST, WEBSOCKET, Reaction, Surface
 from tests.agentos.tokens import Tokens
 from tests.journeys.running_issuer import wait_until

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.agentos.adapter.adapted import AdaptedApp, AppSettings, running_apps
-from tests.agentos.adapter.configurations import AUDIENCE
 from tests.agentos.adapter.fake_issuer import KEY_SET, FakeIssuer
+from tests.agentos.adapter.names import AUDIENCE
 from tests.agentos.adapter.surfaces import REST, SURFACES, Reaction
 from tests.agentos.releases import AgnoRelease
 

@@ -1,0 +1,4 @@
+"""What tests share with the processes of AgentOS that they start. It imports no agno."""
+
+AUDIENCE = "my-os"
+COOKIE = "session_token"
