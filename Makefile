@@ -12,7 +12,8 @@ FOREIGN_CLIENTS := tests/journeys/javascript
 FOREIGN_SERVERS := benchmarks/javascript
 PYTEST = $(BIN)/pytest --numprocesses=logical --dist=loadgroup --no-loadscope-reorder
 QUIETLY := --quiet --disable-pip-version-check
-UV := uv==0.13.9
+UV_VERSION := 0.13.9
+UV := $(TOOLS)/bin/uv
 
 # Tests behind a proxy are skipped if it is not installed. With REQUIRE_PROXIES, as in .ci/run, they
 # fail instead, and root installs missing proxies from Debian.
@@ -60,9 +61,10 @@ wheel: .venv/runtime  ## build the wheels into dist/: the issuer, and its librar
 	$(BIN)/hatchling build
 	cd deploy/sdk && ../../$(BIN)/hatchling build --target wheel --directory ../../dist
 
-LOCK = $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url $(ARGS)
 lock: $(TOOLS)/installed  ## update the requirements files (ARGS=--upgrade for newer versions)
+	echo 'uv==$(UV_VERSION)' | $(LOCK) - --output-file requirements-tools.txt
 	$(LOCK) pyproject.toml --extra postgres --extra redis --output-file requirements.txt
 	$(LOCK) --group build --constraint requirements.txt --output-file requirements-build.txt
 	$(LOCK) pyproject.toml --all-extras --group dev --constraint requirements.txt \
@@ -89,15 +91,17 @@ clean:  ## remove what make created, except issuer-data, which contains keys
 	@$(BIN)/pip install $(QUIETLY) --require-hashes -r $<
 	@touch $@
 
-.venv/dev: requirements-dev.txt .venv/runtime
+# What only tests need is installed with uv, which takes a tenth of the time of pip.
+.venv/dev: requirements-dev.txt .venv/runtime | $(TOOLS)/installed
 	@echo 'Installing what tests need into .venv'
-	@$(BIN)/pip install $(QUIETLY) --require-hashes -r $<
+	@$(UV) pip install --quiet --python $(@D) --require-hashes -r $<
 	@touch $@
 
 $(AGNO_VENVS:=/installed): .venv-agno-%/installed: \
-		tests/agentos/requirements-agno-%.txt | .venv-agno-%/bin/pip
+		tests/agentos/requirements-agno-%.txt | $(TOOLS)/installed
 	@echo 'Installing agno $* into $(@D)'
-	@$(@D)/bin/pip install $(QUIETLY) --require-hashes -r $<
+	@$(UV) venv --quiet --clear --python $(PYTHON) $(@D)
+	@$(UV) pip install --quiet --python $(@D) --require-hashes -r $<
 	@touch $@
 
 .venv-docs/installed: requirements-docs.txt | .venv-docs/bin/pip
@@ -105,14 +109,18 @@ $(AGNO_VENVS:=/installed): .venv-agno-%/installed: \
 	@$(@D)/bin/pip install $(QUIETLY) --require-hashes -r $<
 	@touch $@
 
-$(TOOLS)/installed: | $(TOOLS)/bin/pip
-	@$(TOOLS)/bin/pip install $(QUIETLY) '$(UV)'
+$(TOOLS)/installed: requirements-tools.txt | $(TOOLS)/bin/pip
+	@$(TOOLS)/bin/pip install $(QUIETLY) --require-hashes -r $<
 	@touch $@
 
 %/node_modules/.package-lock.json: %/package-lock.json
 	@echo 'Installing what Node.js runs into $*'
 	@npm ci --prefix $* --no-audit --no-fund --loglevel=error
 	@touch $@
+
+# One after another with --jobs, too: apt-get runs once at a time.
+nginx: | caddy
+haproxy: | nginx
 
 $(PROXIES):
 	@PATH="$$PATH:/usr/sbin"; command -v $@ >/dev/null || [ "$$(id -u)" != 0 ] || \
