@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 
@@ -20,6 +21,7 @@ from issuer.roles import Assignment, RoleFields
 from issuer.settings import Settings
 from issuer.setup import initialise
 from issuer.users import UserFields
+from issuer.users.passwords import NewPassword, Passwords
 
 URL = "https://id.example"
 OPERATOR = Actor("test:operator", request_id="made-by-a-test")
@@ -149,7 +151,8 @@ class Deployment:
         **fields: Any,
     ) -> str:
         """A user with `roles` everywhere; the id."""
-        prepared = None if password is None else self.services.sign_in.passwords.prepared(password)
+        hashing = self.services.settings.password_hash
+        prepared = None if password is None else hashed(password, hashing)
         with self.changing() as work:
             user = work.users.create(UserFields.read({"username": username, **fields}))
             if prepared:
@@ -157,6 +160,16 @@ class Deployment:
             for role in roles or []:
                 work.assignments.assign(user.id, Assignment(role=role))
         return user.id
+
+
+@cache
+def hashed(password: str, parameters: Literal["rfc9106", "owasp"]) -> NewPassword:
+    """A hash that users share: hashing takes as long as creating a user."""
+    passwords = Passwords(parameters)
+    try:
+        return passwords.prepared(password)
+    finally:
+        passwords.stop()
 
 
 def initialised(settings: Settings, clock: Clock) -> Credentials:
