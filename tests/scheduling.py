@@ -8,7 +8,7 @@ JOURNEYS = "journeys"
 # Fixtures that choose the release of the servers.
 RELEASES = ("adapted_release", "release")
 # Fixtures that choose the database.
-DATABASES = ("database_kind", "issuer")
+DATABASES = ("database_kind", "issuer", "shared")
 
 # Interfaces present what the packages below them do with the database: on PostgreSQL these tests
 # are slow. Not in the list are tests whose SQL no other test runs.
