@@ -1,6 +1,5 @@
 """The pages in Chromium, with JavaScript off, and what axe finds in them."""
 
-import shutil
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -12,27 +11,20 @@ import pytest
 
 from issuer.web.rendering import Pages
 from tests.builders import PASSWORD, Credentials, FakeClock, settings_for
+from tests.chromium import in_chromium, running_chromium, violations
 from tests.journeys.running_issuer import RunningIssuer
 from tests.sign_in.authorizing import VERIFIER, challenge
 from tests.web.samples import NOW, PAGES
 
 sync_api = pytest.importorskip("playwright.sync_api")
-axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-CHROMIUM = shutil.which("chromium")
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed."),
-]
-RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+pytestmark = in_chromium
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[sync_api.Browser]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with running_chromium() as browser:
         yield browser
-        browser.close()
 
 
 class ApplicationServer(BaseHTTPRequestHandler):
@@ -152,9 +144,7 @@ def test_axe_finds_nothing(chromium: sync_api.Browser, tmp_path: Path, theme: st
     for name in PAGES:
         page.goto(f"/{name}")
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
-        for violation in axe.Axe().run(page, options=RULES).response["violations"]:
-            targets = [node["target"] for node in violation["nodes"]]
-            found.append((name, violation["id"], violation["impact"], targets))
+        found += [(name, *each) for each in violations(page)]
     context.close()
     assert found == []
 

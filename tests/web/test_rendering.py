@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from issuer.web.assets import content
 from issuer.web.rendering import Pages
 from issuer.web.views import Form, ProblemPage, WebPage
 from tests.builders import FakeClock, settings_for
@@ -13,6 +14,7 @@ from tests.web.outline import Outline
 from tests.web.samples import PAGES
 
 MARKUP = """<b id=x>&lt;"'</b></title><script>alert(1)</script>"""
+MAX_BYTES_OF_STYLE = 15 * 1024
 
 
 @pytest.fixture
@@ -91,6 +93,10 @@ def test_scripts_are_allowed_only_where_passkeys_are(pages: Pages):
     passkeys = pages.answer(PAGES["sign-in"]).headers["content-security-policy"]
     assert "script-src" not in plain
     assert "script-src 'self'" in passkeys
+
+
+def test_the_style_sheet_stays_small():
+    assert len(content("style.css")) <= MAX_BYTES_OF_STYLE
 
 
 def test_a_secret_is_never_shown_by_repr():

@@ -1,0 +1,162 @@
+"""Every screen of the console, and a deployment in which each has much to show."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from issuer.audit import EventFilter
+from issuer.clients import SecretFields
+from issuer.keys.described import all_described
+from issuer.keys.signing_key import KeyState
+from issuer.web.console.audience import AudiencePage
+from issuer.web.console.audience_edit import EditAudiencePage
+from issuer.web.console.audiences import AudiencesPage, NewAudiencePage
+from issuer.web.console.audit import AuditEventPage, AuditPage
+from issuer.web.console.client import ClientPage
+from issuer.web.console.client_edit import EditClientPage
+from issuer.web.console.clients import ClientsPage, NewClientPage
+from issuer.web.console.configuration import AppliedPage, ConfigurationPage
+from issuer.web.console.credentials import CredentialsPage
+from issuer.web.console.explain import ExplainPage
+from issuer.web.console.keys import KeysPage
+from issuer.web.console.overview import OverviewPage
+from issuer.web.console.role import RolePage
+from issuer.web.console.role_edit import EditRolePage, ReviewRolePage
+from issuer.web.console.roles import RolesPage
+from issuer.web.console.views import ConfirmationPage, ConsolePage
+from tests.builders import Deployment
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+LONGEST = "longest-" * 16
+LONGEST_AUDIENCE = f"https://{LONGEST}.example"
+LONG_URI = f"https://app.example/{'callback-' * 20}"
+MORE_THAN_A_PAGE = 60
+MANIFEST = "clients:\n- client_id: applied-{number}\n  audiences: [my-os]\n"
+
+
+numbers = count(1)
+
+
+@dataclass(frozen=True)
+class Screen:
+    """A page at `path` of a route, after `typed` was filled in by name and `press` was pressed.
+
+    `{kid}` in the path is the id of the active key, `{event}` that of an audit event; `{number}`
+    in what is typed is another one each time.
+    """
+
+    shows: type[ConsolePage]
+    route: str
+    path: str = ""
+    press: tuple[str, ...] = ()
+    typed: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return " ".join([self.path or self.route, *self.press]).replace(LONGEST, "LONGEST")
+
+    def open(self, page: "Page", url: str, ids: Mapping[str, str]) -> None:
+        page.goto(url + (self.path or self.route).format_map(ids))
+        number = next(numbers)
+        for name, value in self.typed.items():
+            page.locator(f"[name={name}]").first.fill(value.format(number=number))
+        for button in self.press:
+            page.get_by_role("button", name=button, exact=True).click()
+
+
+AUDIENCES, AUDIENCE = "/console/audiences", "/console/audiences/{key:path}"
+CLIENTS, CLIENT = "/console/clients", "/console/clients/{key:path}"
+ROLES, ROLE = "/console/roles", "/console/roles/{key:path}"
+AUDIT, EXPLAIN, KEYS = "/console/audit", "/console/explain", "/console/keys"
+CONFIGURATION = "/console/configuration"
+OF_LONGEST_AUDIENCE = f"{AUDIENCES}/{quote(LONGEST_AUDIENCE, safe='')}"
+OF_LONGEST, ROLE_OF_LONGEST = f"{CLIENTS}/{LONGEST}", f"{ROLES}/{LONGEST}"
+ASKED = f"{EXPLAIN}?subject={LONGEST}&method=POST"
+
+SCREENS = [
+    Screen(OverviewPage, "/console"),
+    Screen(AudiencesPage, AUDIENCES),
+    Screen(NewAudiencePage, AUDIENCES, f"{AUDIENCES}?new=yes", ("Create audience",), {"id": "a b"}),
+    Screen(AudiencePage, AUDIENCE, f"{AUDIENCES}/my-os"),
+    Screen(AudiencePage, AUDIENCE, OF_LONGEST_AUDIENCE),
+    Screen(AudiencePage, AUDIENCE, f"{OF_LONGEST_AUDIENCE}?subject=nobody"),
+    Screen(EditAudiencePage, AUDIENCE, f"{OF_LONGEST_AUDIENCE}?edit=yes"),
+    Screen(ConfirmationPage, AUDIENCE, OF_LONGEST_AUDIENCE, ("Delete audience",)),
+    Screen(ClientsPage, CLIENTS),
+    Screen(ClientsPage, CLIENTS, f"{CLIENTS}?search=nothing-begins-so"),
+    *(Screen(NewClientPage, CLIENTS, f"{CLIENTS}?new={kind}") for kind in ("service", "web")),
+    Screen(NewClientPage, CLIENTS, f"{CLIENTS}?new=public", ("Create client",), {"scopes": "a b"}),
+    Screen(
+        CredentialsPage, CLIENTS, f"{CLIENTS}?new=service", ("Create client",), {"name": LONGEST}
+    ),
+    Screen(ClientPage, CLIENT, OF_LONGEST),
+    Screen(ClientPage, CLIENT, f"{CLIENTS}/bare"),
+    Screen(ClientPage, CLIENT, f"{CLIENTS}/bare", ("Assign role",), {"role": "no-such-role"}),
+    Screen(EditClientPage, CLIENT, f"{OF_LONGEST}?edit=yes"),
+    Screen(EditClientPage, CLIENT, f"{OF_LONGEST}?edit=yes", ("Save",), {"claims": "no JSON"}),
+    Screen(ConfirmationPage, CLIENT, OF_LONGEST, ("Delete client",)),
+    Screen(ConfirmationPage, CLIENT, OF_LONGEST, ("Finish: delete the old secret",)),
+    Screen(RolesPage, ROLES),
+    Screen(RolesPage, ROLES, ROLES, ("Create role",), {"name": "odd", "scopes": "agent:web:run"}),
+    Screen(RolePage, ROLE, ROLE_OF_LONGEST),
+    Screen(EditRolePage, ROLE, f"{ROLE_OF_LONGEST}?edit=yes"),
+    Screen(
+        ReviewRolePage, ROLE, f"{ROLE_OF_LONGEST}?edit=yes&add=teams:run", ("See what changes",)
+    ),
+    Screen(ConfirmationPage, ROLE, ROLE_OF_LONGEST, ("Delete role",)),
+    Screen(ExplainPage, EXPLAIN),
+    Screen(ExplainPage, EXPLAIN, f"{ASKED}&path=/agents/web/runs"),
+    Screen(ExplainPage, EXPLAIN, f"{ASKED}&path=/teams/support/runs"),
+    Screen(ExplainPage, EXPLAIN, f"{ASKED}&path=/agents&audience=no-such-audience"),
+    Screen(KeysPage, KEYS),
+    Screen(ConfirmationPage, KEYS, f"{KEYS}?revoke={{kid}}"),
+    Screen(ConfirmationPage, KEYS, f"{KEYS}?rotate=RS256"),
+    Screen(AuditPage, AUDIT),
+    Screen(AuditPage, AUDIT, f"{AUDIT}?actor=nobody&since=never"),
+    Screen(AuditEventPage, "/console/audit/{id}", "/console/audit/{event}"),
+    Screen(ConfigurationPage, CONFIGURATION),
+    Screen(ConfigurationPage, CONFIGURATION, "", ("Show the plan",), {"source": "roles: 1"}),
+    Screen(ConfigurationPage, CONFIGURATION, "", ("Show the plan",), {"source": MANIFEST}),
+    Screen(
+        AppliedPage,
+        CONFIGURATION,
+        press=("Show the plan", "Apply this plan"),
+        typed={"source": MANIFEST},
+    ),
+]
+FILES = {"/console/audit/export", "/console/configuration/export"}
+
+
+def populate(deployment: Deployment) -> dict[str, str]:
+    """More than a page of everything, with the longest names; the ids that paths have."""
+    scopes = [f"agents:{'agent-' * 12}{number}:run" for number in range(MORE_THAN_A_PAGE)]
+    deployment.role(LONGEST, [*scopes, "agents:web:run", "no-such:scope"])
+    deployment.audience(LONGEST_AUDIENCE, name=LONGEST)
+    for number in range(MORE_THAN_A_PAGE):
+        name = f"{number:03}-{LONGEST}"[:128]
+        deployment.role(name, scopes[:number])
+        deployment.client(name, [LONGEST], name=LONGEST, scopes=scopes[:2])
+    deployment.user("person-" * 18, [LONGEST], name=LONGEST, password=None)
+    deployment.client("bare", audiences=[])
+    deployment.client(
+        LONGEST,
+        [LONGEST],
+        audiences=["my-os", LONGEST_AUDIENCE],
+        grant_types=["client_credentials", "authorization_code", "refresh_token"],
+        redirect_uris=[LONG_URI],
+        claims={"tenant": LONGEST},
+    )
+    with deployment.changing() as work:
+        work.clients.add_secret(LONGEST, SecretFields(label="label-" * 10))
+        work.rotations.start(LONGEST)
+        (event,) = work.audit_log.page(EventFilter(target=LONGEST), None, 1)
+    return {"kid": active_kid(deployment), "event": str(event.id)}
+
+
+def active_kid(deployment: Deployment) -> str:
+    services = deployment.services
+    keys = all_described(services.administration.keyring.keys, services.clock())
+    return next(key.kid for key in keys if key.state is KeyState.ACTIVE)

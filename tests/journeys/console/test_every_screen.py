@@ -1,0 +1,91 @@
+"""Every screen, full of long names: on a phone, in both themes, for axe, and by keyboard."""
+
+import gzip
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+
+from issuer.catalogue.own_routes import own_routes
+from issuer.web.console.views import ConsolePage
+from tests.chromium import in_chromium, violations
+from tests.journeys.console.keyboard import not_reached
+from tests.journeys.console.person import PersonAtConsole, let_in
+from tests.journeys.console.screens import FILES, SCREENS, Screen, populate
+from tests.journeys.running_issuer import RunningIssuer
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+pytestmark = in_chromium
+PHONE = {"width": 390, "height": 844}
+MAX_BYTES = 30 * 1024
+UNFOLD = "document.querySelectorAll('details').forEach(each => each.open = true)"
+LOADED = "performance.getEntriesByType('resource').map(each => each.name.split('/').pop())"
+
+on_sqlite = pytest.mark.parametrize("issuer", ["sqlite"], indirect=True, scope="module")
+each_screen = pytest.mark.parametrize("screen", SCREENS, ids=str)
+in_both_themes = pytest.mark.parametrize("theme", ["light", "dark"])
+
+
+class Visits:
+    """Ada's visits of screens, each in a browser of its own."""
+
+    def __init__(self, chromium: "Browser", issuer: RunningIssuer, user_id: str) -> None:
+        self.chromium = chromium
+        self.issuer = issuer
+        self.user_id = user_id
+        self.ids = populate(issuer.deployment)
+
+    @contextmanager
+    def of(
+        self, screen: Screen, theme: Literal["light", "dark"] = "light", **options: Any
+    ) -> Iterator[PersonAtConsole]:
+        context = self.chromium.new_context(color_scheme=theme, viewport=PHONE, **options)
+        let_in(context, self.issuer.deployment.services, self.user_id)
+        person = PersonAtConsole(self.issuer.url, context.new_page())
+        screen.open(person.page, person.url, self.ids)
+        person.page.evaluate(UNFOLD)
+        yield person
+        context.close()
+
+
+@pytest.fixture(scope="module")
+def visits(chromium: "Browser", issuer: RunningIssuer, ada: str) -> Visits:
+    return Visits(chromium, issuer, ada)
+
+
+def test_no_screen_is_forgotten():
+    """tests/admin/test_explain_own_api.py compares the list of routes with the running app."""
+    routes = own_routes("", has_metrics=False, has_registration=False)
+    paths = {each.path for each in routes if each.path.startswith("/console")}
+    assert {each.route for each in SCREENS} == paths - FILES
+    assert {each.shows for each in SCREENS} == set(ConsolePage.__subclasses__())
+
+
+@each_screen
+@in_both_themes
+def test_a_screen_fits_a_phone_and_breaks_no_policy(
+    visits: Visits, screen: Screen, theme: Literal["light", "dark"]
+):
+    with visits.of(screen, theme, java_script_enabled=False) as person:
+        assert person.problems == []
+        assert person.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        assert set(person.page.evaluate(LOADED)) <= {"style.css", "icon.svg"}
+        assert len(gzip.compress(person.page.content().encode())) <= MAX_BYTES
+
+
+@on_sqlite
+@each_screen
+@in_both_themes
+def test_axe_finds_nothing(visits: Visits, screen: Screen, theme: Literal["light", "dark"]):
+    with visits.of(screen, theme) as person:
+        assert violations(person.page) == []
+
+
+@on_sqlite
+@each_screen
+def test_every_control_is_reached_by_keyboard_and_shows_it(visits: Visits, screen: Screen):
+    with visits.of(screen, java_script_enabled=False) as person:
+        assert not_reached(person.page) == []
