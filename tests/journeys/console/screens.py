@@ -42,7 +42,7 @@ numbers = count(1)
 
 
 @dataclass(frozen=True)
-class Screen:
+class ScreenSeen:
     """A page at `path` of a route, after `typed` was filled in by name and `press` was pressed.
 
     `{kid}` in the path is the id of the active key, `{event}` that of an audit event; `{number}`
@@ -77,50 +77,56 @@ OF_LONGEST, ROLE_OF_LONGEST = f"{CLIENTS}/{LONGEST}", f"{ROLES}/{LONGEST}"
 ASKED = f"{EXPLAIN}?subject={LONGEST}&method=POST"
 
 SCREENS = [
-    Screen(OverviewPage, "/console"),
-    Screen(AudiencesPage, AUDIENCES),
-    Screen(NewAudiencePage, AUDIENCES, f"{AUDIENCES}?new=yes", ("Create audience",), {"id": "a b"}),
-    Screen(AudiencePage, AUDIENCE, f"{AUDIENCES}/my-os"),
-    Screen(AudiencePage, AUDIENCE, OF_LONGEST_AUDIENCE),
-    Screen(AudiencePage, AUDIENCE, f"{OF_LONGEST_AUDIENCE}?subject=nobody"),
-    Screen(EditAudiencePage, AUDIENCE, f"{OF_LONGEST_AUDIENCE}?edit=yes"),
-    Screen(ConfirmationPage, AUDIENCE, OF_LONGEST_AUDIENCE, ("Delete audience",)),
-    Screen(ClientsPage, CLIENTS),
-    Screen(ClientsPage, CLIENTS, f"{CLIENTS}?search=nothing-begins-so"),
-    *(Screen(NewClientPage, CLIENTS, f"{CLIENTS}?new={kind}") for kind in ("service", "web")),
-    Screen(NewClientPage, CLIENTS, f"{CLIENTS}?new=public", ("Create client",), {"scopes": "a b"}),
-    Screen(
+    ScreenSeen(OverviewPage, "/console"),
+    ScreenSeen(AudiencesPage, AUDIENCES),
+    ScreenSeen(
+        NewAudiencePage, AUDIENCES, f"{AUDIENCES}?new=yes", ("Create audience",), {"id": "a b"}
+    ),
+    ScreenSeen(AudiencePage, AUDIENCE, f"{AUDIENCES}/my-os"),
+    ScreenSeen(AudiencePage, AUDIENCE, OF_LONGEST_AUDIENCE),
+    ScreenSeen(AudiencePage, AUDIENCE, f"{OF_LONGEST_AUDIENCE}?subject=nobody"),
+    ScreenSeen(EditAudiencePage, AUDIENCE, f"{OF_LONGEST_AUDIENCE}?edit=yes"),
+    ScreenSeen(ConfirmationPage, AUDIENCE, OF_LONGEST_AUDIENCE, ("Delete audience",)),
+    ScreenSeen(ClientsPage, CLIENTS),
+    ScreenSeen(ClientsPage, CLIENTS, f"{CLIENTS}?search=nothing-begins-so"),
+    *(ScreenSeen(NewClientPage, CLIENTS, f"{CLIENTS}?new={kind}") for kind in ("service", "web")),
+    ScreenSeen(
+        NewClientPage, CLIENTS, f"{CLIENTS}?new=public", ("Create client",), {"scopes": "a b"}
+    ),
+    ScreenSeen(
         CredentialsPage, CLIENTS, f"{CLIENTS}?new=service", ("Create client",), {"name": LONGEST}
     ),
-    Screen(ClientPage, CLIENT, OF_LONGEST),
-    Screen(ClientPage, CLIENT, f"{CLIENTS}/bare"),
-    Screen(ClientPage, CLIENT, f"{CLIENTS}/bare", ("Assign role",), {"role": "no-such-role"}),
-    Screen(EditClientPage, CLIENT, f"{OF_LONGEST}?edit=yes"),
-    Screen(EditClientPage, CLIENT, f"{OF_LONGEST}?edit=yes", ("Save",), {"claims": "no JSON"}),
-    Screen(ConfirmationPage, CLIENT, OF_LONGEST, ("Delete client",)),
-    Screen(ConfirmationPage, CLIENT, OF_LONGEST, ("Finish: delete the old secret",)),
-    Screen(RolesPage, ROLES),
-    Screen(RolesPage, ROLES, ROLES, ("Create role",), {"name": "odd", "scopes": "agent:web:run"}),
-    Screen(RolePage, ROLE, ROLE_OF_LONGEST),
-    Screen(EditRolePage, ROLE, f"{ROLE_OF_LONGEST}?edit=yes"),
-    Screen(
+    ScreenSeen(ClientPage, CLIENT, OF_LONGEST),
+    ScreenSeen(ClientPage, CLIENT, f"{CLIENTS}/bare"),
+    ScreenSeen(ClientPage, CLIENT, f"{CLIENTS}/bare", ("Assign role",), {"role": "no-such-role"}),
+    ScreenSeen(EditClientPage, CLIENT, f"{OF_LONGEST}?edit=yes"),
+    ScreenSeen(EditClientPage, CLIENT, f"{OF_LONGEST}?edit=yes", ("Save",), {"claims": "no JSON"}),
+    ScreenSeen(ConfirmationPage, CLIENT, OF_LONGEST, ("Delete client",)),
+    ScreenSeen(ConfirmationPage, CLIENT, OF_LONGEST, ("Finish: delete the old secret",)),
+    ScreenSeen(RolesPage, ROLES),
+    ScreenSeen(
+        RolesPage, ROLES, ROLES, ("Create role",), {"name": "odd", "scopes": "agent:web:run"}
+    ),
+    ScreenSeen(RolePage, ROLE, ROLE_OF_LONGEST),
+    ScreenSeen(EditRolePage, ROLE, f"{ROLE_OF_LONGEST}?edit=yes"),
+    ScreenSeen(
         ReviewRolePage, ROLE, f"{ROLE_OF_LONGEST}?edit=yes&add=teams:run", ("See what changes",)
     ),
-    Screen(ConfirmationPage, ROLE, ROLE_OF_LONGEST, ("Delete role",)),
-    Screen(ExplainPage, EXPLAIN),
-    Screen(ExplainPage, EXPLAIN, f"{ASKED}&path=/agents/web/runs"),
-    Screen(ExplainPage, EXPLAIN, f"{ASKED}&path=/teams/support/runs"),
-    Screen(ExplainPage, EXPLAIN, f"{ASKED}&path=/agents&audience=no-such-audience"),
-    Screen(KeysPage, KEYS),
-    Screen(ConfirmationPage, KEYS, f"{KEYS}?revoke={{kid}}"),
-    Screen(ConfirmationPage, KEYS, f"{KEYS}?rotate=RS256"),
-    Screen(AuditPage, AUDIT),
-    Screen(AuditPage, AUDIT, f"{AUDIT}?actor=nobody&since=never"),
-    Screen(AuditEventPage, "/console/audit/{id}", "/console/audit/{event}"),
-    Screen(ConfigurationPage, CONFIGURATION),
-    Screen(ConfigurationPage, CONFIGURATION, "", ("Show the plan",), {"source": "roles: 1"}),
-    Screen(ConfigurationPage, CONFIGURATION, "", ("Show the plan",), {"source": MANIFEST}),
-    Screen(
+    ScreenSeen(ConfirmationPage, ROLE, ROLE_OF_LONGEST, ("Delete role",)),
+    ScreenSeen(ExplainPage, EXPLAIN),
+    ScreenSeen(ExplainPage, EXPLAIN, f"{ASKED}&path=/agents/web/runs"),
+    ScreenSeen(ExplainPage, EXPLAIN, f"{ASKED}&path=/teams/support/runs"),
+    ScreenSeen(ExplainPage, EXPLAIN, f"{ASKED}&path=/agents&audience=no-such-audience"),
+    ScreenSeen(KeysPage, KEYS),
+    ScreenSeen(ConfirmationPage, KEYS, f"{KEYS}?revoke={{kid}}"),
+    ScreenSeen(ConfirmationPage, KEYS, f"{KEYS}?rotate=RS256"),
+    ScreenSeen(AuditPage, AUDIT),
+    ScreenSeen(AuditPage, AUDIT, f"{AUDIT}?actor=nobody&since=never"),
+    ScreenSeen(AuditEventPage, "/console/audit/{id}", "/console/audit/{event}"),
+    ScreenSeen(ConfigurationPage, CONFIGURATION),
+    ScreenSeen(ConfigurationPage, CONFIGURATION, "", ("Show the plan",), {"source": "roles: 1"}),
+    ScreenSeen(ConfigurationPage, CONFIGURATION, "", ("Show the plan",), {"source": MANIFEST}),
+    ScreenSeen(
         AppliedPage,
         CONFIGURATION,
         press=("Show the plan", "Apply this plan"),

@@ -12,7 +12,7 @@ from issuer.web.console.views import ConsolePage
 from tests.chromium import in_chromium, violations
 from tests.journeys.console.keyboard import not_reached
 from tests.journeys.console.person import PersonAtConsole, let_in
-from tests.journeys.console.screens import FILES, SCREENS, Screen, populate
+from tests.journeys.console.screens import FILES, SCREENS, ScreenSeen, populate
 from tests.journeys.running_issuer import RunningIssuer
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Visits:
 
     @contextmanager
     def of(
-        self, screen: Screen, theme: Literal["light", "dark"] = "light", **options: Any
+        self, screen: ScreenSeen, theme: Literal["light", "dark"] = "light", **options: Any
     ) -> Iterator[PersonAtConsole]:
         context = self.chromium.new_context(color_scheme=theme, viewport=PHONE, **options)
         let_in(context, self.issuer.deployment.services, self.user_id)
@@ -67,7 +67,7 @@ def test_no_screen_is_forgotten():
 @each_screen
 @in_both_themes
 def test_a_screen_fits_a_phone_and_breaks_no_policy(
-    visits: Visits, screen: Screen, theme: Literal["light", "dark"]
+    visits: Visits, screen: ScreenSeen, theme: Literal["light", "dark"]
 ):
     with visits.of(screen, theme, java_script_enabled=False) as person:
         assert person.problems == []
@@ -79,13 +79,13 @@ def test_a_screen_fits_a_phone_and_breaks_no_policy(
 @on_sqlite
 @each_screen
 @in_both_themes
-def test_axe_finds_nothing(visits: Visits, screen: Screen, theme: Literal["light", "dark"]):
+def test_axe_finds_nothing(visits: Visits, screen: ScreenSeen, theme: Literal["light", "dark"]):
     with visits.of(screen, theme) as person:
         assert violations(person.page) == []
 
 
 @on_sqlite
 @each_screen
-def test_every_control_is_reached_by_keyboard_and_shows_it(visits: Visits, screen: Screen):
+def test_every_control_is_reached_by_keyboard_and_shows_it(visits: Visits, screen: ScreenSeen):
     with visits.of(screen, java_script_enabled=False) as person:
         assert not_reached(person.page) == []
