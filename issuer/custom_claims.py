@@ -21,14 +21,14 @@ def _custom_claims(claims: dict[str, Any]) -> dict[str, Any]:
             raise ValueError(f"{name} is set by the issuer")
         if name.lower().startswith("agno_"):
             raise ValueError(f"{name}: AgentOS trusts claims that begin with agno_")
-    _require_portable(claims, depth=0)
+    require_portable(claims)
     if len(json.dumps(claims, separators=(",", ":"))) > MAX_CLAIM_BYTES:
         raise ValueError(f"may take at most {MAX_CLAIM_BYTES} bytes as JSON")
     return claims
 
 
-def _require_portable(value: object, depth: int) -> None:
-    """RFC 7493, and what both databases can store."""
+def require_portable(value: object, depth: int = 0) -> None:
+    """RFC 7493, and what both databases can store; `ValueError` otherwise."""
     if depth > _DEEPEST_CLAIM:
         raise ValueError(f"may be nested at most {_DEEPEST_CLAIM} deep")
     match value:
@@ -43,11 +43,11 @@ def _require_portable(value: object, depth: int) -> None:
             raise ValueError("may not hold NaN or infinity")
         case Mapping():
             for name, member in value.items():
-                _require_portable(name, depth + 1)
-                _require_portable(member, depth + 1)
+                require_portable(name, depth + 1)
+                require_portable(member, depth + 1)
         case Sequence():
             for member in value:
-                _require_portable(member, depth + 1)
+                require_portable(member, depth + 1)
 
 
 def _has_surrogate(text: str) -> bool:

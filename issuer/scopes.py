@@ -17,7 +17,15 @@ AGENT_OS_ADMIN = "agent_os:admin"
 ISSUER_ADMIN = "issuer:admin"
 ISSUER_INTROSPECT = "issuer:introspect"
 ISSUER_REGISTER = "issuer:clients:register"  # for an initial access token (RFC 7591 §3)
-ISSUER_RESOURCES = ("audiences", "roles", "clients", "users", "keys", "audit")
+ISSUER_RESOURCES = (
+    "audiences",
+    "roles",
+    "clients",
+    "users",
+    "keys",
+    "audit",
+    "trusted-issuers",
+)
 ISSUER_SCOPES = frozenset(
     {ISSUER_ADMIN, ISSUER_INTROSPECT, ISSUER_REGISTER}
     | {f"issuer:{name}:{action}" for name in ISSUER_RESOURCES for action in ("read", "write")}

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ import pytest
 from tests.cli.driver import Cli
 from tests.databases import INSTALLED
 from tests.journeys.running_issuer import REPOSITORY, RunningIssuer
+from tests.oauth.asserting import ask
 from tests.private_postgresql import PostgresqlServer
+from tests.trusting import OtherIssuer
 
 HOW_TO = Path(__file__).parent.parent / "docs" / "how-to"
 NOWHERE = "http://127.0.0.1:1"
@@ -122,6 +125,22 @@ def test_a_service_authenticates_with_a_key_as_the_page_says(
     found: dict[str, Any] = {}
     exec(used, found)
     assert found["token"]["token_type"] == "Bearer"
+
+
+def test_another_issuer_is_trusted_as_the_page_says(issuer: RunningIssuer, tmp_path: Path):
+    issuer.deployment.audience("my-os")
+    cluster = OtherIssuer.new()
+    (tmp_path / "jwks.json").write_text(json.dumps(cluster.jwks))
+    token = cluster.token(time.time(), aud=issuer.url)
+    cli = Cli(issuer.environment)
+    text = (HOW_TO / "trust-another-issuer.md").read_text()
+    for line in COMMAND.findall(text):
+        command, redirected, _ = line.partition(" < token.jwt")
+        words = shlex.split(command.replace("@jwks.json", f"@{tmp_path / 'jwks.json'}"))
+        said = cli.done(*words, stdin=token if redirected else "")
+    assert "Accepted as web." in said
+    answer = ask(issuer.token_endpoint, token, client_id="web")
+    assert answer.status == 200
 
 
 def test_the_url_is_changed_and_the_database_migrated_as_the_pages_say(tmp_path: Path):

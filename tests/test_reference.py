@@ -40,7 +40,7 @@ def test_the_page_lists_every_command_with_its_options_and_no_other():
 def commands() -> Iterator[tuple[str, set[str]]]:
     """Each with its options, but for those that all have."""
     for group in app.registered_commands:
-        module = import_module(f"issuer.cli.{group.name}")
+        module = import_module(f"issuer.cli.{str(group.name).replace('-', '_')}")
         yield from described(typer.main.get_command(module.app), str(group.name))
 
 
@@ -68,7 +68,8 @@ def is_known(words: list[str]) -> bool:
     top = {group.name for group in app.registered_commands}
     if not words or words[0] not in top:
         return not words or words[0].startswith("-") or words[0].isupper() or "|" in words[0]
-    command = typer.main.get_command(import_module(f"issuer.cli.{words[0]}").app)
+    module = import_module(f"issuer.cli.{words[0].replace('-', '_')}")
+    command = typer.main.get_command(module.app)
     rest = words[1:]
     while rest and rest[0] in getattr(command, "commands", {}):
         command = command.commands[rest.pop(0)]

@@ -19,6 +19,7 @@ from issuer.admin import (
     rotation,
     sessions,
     tokens,
+    trusted_issuers,
     users,
 )
 from issuer.admin.assignments import client_roles, user_roles
@@ -34,6 +35,7 @@ RESOURCES = [
     clients.router,
     client_roles,
     rotation.router,
+    trusted_issuers.router,
     users.router,
     user_roles,
     factors.router,

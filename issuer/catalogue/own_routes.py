@@ -21,7 +21,7 @@ _OF_SECTIONS = "Each section that changes requires its write scope, such as issu
 _OF_USERS = "For a user, issuer:users:read is required as well."
 
 _WHOLE_CONFIGURATION = tuple(
-    f"issuer:{name}:read" for name in ("audiences", "roles", "clients", "users")
+    f"issuer:{name}:read" for name in ("audiences", "trusted-issuers", "roles", "clients", "users")
 )
 
 
@@ -108,6 +108,8 @@ _ADMIN_API = (
     *_of("clients", "PUT DELETE", "/clients/{client_id}/roles/{role}"),
     *_of("clients", "GET POST DELETE", "/clients/{client_id}/rotation"),
     *_of("clients", "POST", "/clients/{client_id}/rotation/finish"),
+    *_of("trusted-issuers", "GET POST", "/trusted-issuers", note=""),
+    *_of("trusted-issuers", "GET PATCH DELETE", "/trusted-issuers/{id}"),
     *_of("users", "GET POST", "/users", note=""),
     *_of("users", "GET PATCH DELETE", "/users/{id}"),
     *_of("users", "PUT", "/users/{id}/password"),

@@ -6,7 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
-from issuer.cli import client_key, client_rotate, client_secret, completion, output
+from issuer.cli import (
+    client_key,
+    client_rotate,
+    client_secret,
+    client_trust,
+    completion,
+    output,
+)
 from issuer.cli.assignments import assignment_commands
 from issuer.cli.collection import CollectionCommands
 from issuer.cli.command import new_app
@@ -33,6 +40,7 @@ app = new_app("Services with credentials of their own (RFC 6749 §2).")
 app.add_typer(client_secret.app, name="secret")
 app.add_typer(client_rotate.app, name="rotate")
 app.add_typer(client_key.app, name="key")
+app.add_typer(client_trust.app, name="trust")
 app.add_typer(
     assignment_commands(
         "client",

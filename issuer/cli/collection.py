@@ -76,10 +76,21 @@ class CollectionCommands:
 
         self._add("create", members, text, run)
 
-    def update(self, members: Mapping[str, Any], text: str, lists: Sequence[str] = ()) -> None:
-        """`members` are options by name. `lists` can also be added to and removed from."""
+    def update(
+        self,
+        members: Mapping[str, Any],
+        text: str,
+        lists: Sequence[str] = (),
+        complete: Callable[[dict[str, Any]], None] | None = None,
+    ) -> None:
+        """`members` are options by name. `lists` can also be added to and removed from.
+
+        `complete` may change the values before.
+        """
 
         def run(resource: str, as_json: bool, **values: Any) -> None:
+            if complete is not None:
+                complete(values)
             patch = given_patch(**values)
             with changing() as work:
                 found = self._found(work, resource)
@@ -117,20 +128,33 @@ class CollectionCommands:
     def _add(
         self, verb: str, parameters: Mapping[str, Any], text: str, run: Callable[..., None]
     ) -> None:
-        """Typer reads the parameters of a command from its signature."""
-        annotations = {**parameters, "as_json": AsJson}
+        add_command(self.app, verb, parameters, text, run)
 
-        def command(**values: Any) -> None:
-            run(**values)
 
-        command.__annotations__ = annotations
-        command.__signature__ = Signature(  # type: ignore[attr-defined]
-            [
-                Parameter(name, Parameter.KEYWORD_ONLY, default=_default(each), annotation=each)
-                for name, each in annotations.items()
-            ]
-        )
-        self.app.command(verb, help=text)(command)
+def add_command(
+    app: typer.Typer,
+    verb: str,
+    parameters: Mapping[str, Any],
+    text: str,
+    run: Callable[..., None],
+) -> None:
+    """A command with these arguments and options by name, and `--json`.
+
+    Typer reads the parameters of a command from its signature.
+    """
+    annotations = {**parameters, "as_json": AsJson}
+
+    def command(**values: Any) -> None:
+        run(**values)
+
+    command.__annotations__ = annotations
+    command.__signature__ = Signature(  # type: ignore[attr-defined]
+        [
+            Parameter(name, Parameter.KEYWORD_ONLY, default=_default(each), annotation=each)
+            for name, each in annotations.items()
+        ]
+    )
+    app.command(verb, help=text)(command)
 
 
 def _default(annotation: Any) -> object:

@@ -12,6 +12,7 @@ from issuer.clients import CLIENT
 from issuer.composition import UnitOfWork
 from issuer.resources import ResourceType
 from issuer.roles import ROLE
+from issuer.trusted_issuers import TRUSTED_ISSUER
 
 Complete: TypeAlias = Callable[[str], list[str]]
 
@@ -32,6 +33,11 @@ def roles(incomplete: str) -> list[str]:
 def clients(incomplete: str) -> list[str]:
     """Ids of clients."""
     return _keys(CLIENT, incomplete)
+
+
+def trusted_issuers(incomplete: str) -> list[str]:
+    """Ids of trusted issuers."""
+    return _keys(TRUSTED_ISSUER, incomplete)
 
 
 def users(incomplete: str) -> list[str]:

@@ -25,14 +25,14 @@ def _lifetime(text: str) -> object:
 
 
 def _claims(text: str) -> object:
-    return _json_object(text, '{"tenant": "a"}')
+    return json_object(text, '{"tenant": "a"}')
 
 
 def _jwks(text: str) -> object:
-    return _json_object(text, '{"keys": [...]}') if text else NOTHING
+    return json_object(text, '{"keys": [...]}') if text else NOTHING
 
 
-def _json_object(text: str, example: str) -> object:
+def json_object(text: str, example: str) -> object:
     try:
         members = json.loads(content_of(text[1:]) if text.startswith("@") else text)
     except IssuerError as error:

@@ -24,6 +24,7 @@ _COMMANDS = {
         "audience": "Manage audiences: the AgentOS deployments that tokens are for.",
         "role": "Manage roles: named sets of scopes.",
         "client": "Manage clients: services and applications that request tokens.",
+        "trusted-issuer": "Manage trusted issuers, whose tokens authenticate clients.",
         "user": "Manage users: people who sign in.",
         "key": "List, rotate and revoke signing keys.",
     },
@@ -59,7 +60,8 @@ class _Lazy(Group):
 
 
 def _imported(name: str | None) -> typer.Typer:
-    app: typer.Typer = import_module(f"issuer.cli.{name}").app
+    module = str(name).replace("-", "_")
+    app: typer.Typer = import_module(f"issuer.cli.{module}").app
     return app
 
 

@@ -44,21 +44,27 @@ def checked_claims(
         raise _broken("sub is not the client")
     if claims.get("aud") != issuer:
         raise _broken("aud is not the issuer alone, as a string")
+    expires_at = checked_times(claims, now)
+    if expires_at - now > MAX_LIFETIME:
+        raise _broken("exp is more than 10 minutes away")
+    jti = claims.get("jti")
+    if not isinstance(jti, str) or not 0 < len(jti) <= MAX_JTI:
+        raise _broken(f"jti is not a text of 1 to {MAX_JTI} characters")
+    return OwnAssertion(jti, expires_at)
+
+
+def checked_times(claims: Mapping[str, Any], now: datetime) -> datetime:
+    """When it expires; `InvalidCredentials` if it is not valid at `now` (RFC 7519 §4.1)."""
     expires_at = _instant(claims, "exp")
     if expires_at is None:
         raise _broken("exp is missing")
     if expires_at <= now:
         raise _broken("it has expired")
-    if expires_at - now > MAX_LIFETIME:
-        raise _broken("exp is more than 10 minutes away")
     for name in ("iat", "nbf"):
         instant = _instant(claims, name)
         if instant is not None and instant > now + LEEWAY:
             raise _broken(f"{name} is in the future")
-    jti = claims.get("jti")
-    if not isinstance(jti, str) or not 0 < len(jti) <= MAX_JTI:
-        raise _broken(f"jti is not a text of 1 to {MAX_JTI} characters")
-    return OwnAssertion(jti, expires_at)
+    return expires_at
 
 
 def _instant(claims: Mapping[str, Any], name: str) -> datetime | None:

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field, ValidationInfo, field_validator
 
 from issuer.clients.key_fields import Jwks, JwksUri
+from issuer.clients.trust import Trusts
 from issuer.custom_claims import CustomClaims
 from issuer.fields import (
     AuthenticationMethod,
@@ -49,6 +50,7 @@ class ClientFields(Fields):
     token_endpoint_auth_method: AuthenticationMethod = AuthMethod.CLIENT_SECRET_BASIC
     jwks: Jwks | None = None
     jwks_uri: JwksUri | None = None
+    trusts: Trusts = []
     redirect_uris: Annotated[RedirectUris, Field(validate_default=True)] = []
     post_logout_redirect_uris: RedirectUris = []
     first_party: bool = False
@@ -65,12 +67,12 @@ class ClientFields(Fields):
             )
         return method
 
-    @field_validator("jwks", "jwks_uri")
+    @field_validator("jwks", "jwks_uri", "trusts")
     @classmethod
     def _fit_the_method(cls, keys: object, info: ValidationInfo) -> object:
-        if keys is not None and info.data.get("token_endpoint_auth_method") is AuthMethod.NONE:
+        if keys and info.data.get("token_endpoint_auth_method") is AuthMethod.NONE:
             raise ValueError("is for clients that authenticate")
-        if keys is not None and info.data.get("jwks") is not None:
+        if isinstance(keys, str) and info.data.get("jwks") is not None:
             raise ValueError("cannot be set beside jwks")
         return keys
 
@@ -83,8 +85,14 @@ class ClientFields(Fields):
 
     @property
     def has_keys(self) -> bool:
-        """Whether it may authenticate by an assertion."""
+        """Whether it may authenticate by an assertion of its own."""
         return self.jwks is not None or self.jwks_uri is not None
+
+    @property
+    def needs_secret(self) -> bool:
+        """Whether it can authenticate by nothing but a secret."""
+        by_secret = self.token_endpoint_auth_method.has_secret
+        return by_secret and not self.has_keys and not self.trusts
 
     @property
     def can_authenticate(self) -> bool:

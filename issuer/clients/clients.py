@@ -16,12 +16,14 @@ from issuer.clients.client import (
 )
 from issuer.clients.secrets import SecretMaker
 from issuer.clients.store import ClientStore
+from issuer.clients.trust import Trust
 from issuer.database.principals import new_id, release_id
 from issuer.database.store import as_model
 from issuer.database.tables import ClientRow, ClientSecretRow
 from issuer.errors import AlreadyExists, InvalidField, NotAllowed, NotFound
 from issuer.id_fields import fold_id
 from issuer.resources import Principals, Transaction
+from issuer.trusted_issuers.store import TrustedIssuerStore
 from issuer.vocabulary import GRANTS_WITH_A_PERSON, RegisteredBy, UserRights
 
 MAX_SECRETS = 10
@@ -38,6 +40,7 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
     def __init__(self, transaction: Transaction, random: Random, secrets: SecretMaker) -> None:
         super().__init__(transaction, random)
         self._audiences = AudienceStore(transaction.session)
+        self._trusted_issuers = TrustedIssuerStore(transaction.session)
         self._secrets = secrets
 
     def create(self, fields: ClientFields, *, secret: str | None = None) -> Client:
@@ -88,7 +91,7 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         return self._model(row) if after == before else self.replace(row.client_id, after)
 
     def _with_first_secret(self, client: Client, secret: str | None = None) -> Client:
-        if client.has_keys or not client.token_endpoint_auth_method.has_secret:
+        if not client.needs_secret:
             return client
         _, secret = self.add_secret(client.client_id, SecretFields(), secret=secret)
         return NewClient.model_construct(**dict(client), client_secret=secret)
@@ -216,18 +219,26 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         for audience_id in fields.audiences:
             if self._audiences.find(audience_id) is None:
                 raise InvalidField("audiences", f"there is no audience {audience_id!r}")
+        for number, trust in enumerate(fields.trusts):
+            if self._trusted_issuers.find(trust.issuer) is None:
+                message = f"there is no trusted issuer {trust.issuer!r}"
+                raise InvalidField(f"trusts.{number}.issuer", message)
         row.registered_by = row.registered_by or RegisteredBy.ADMIN
         row.pinned = row.pinned or False
         if row.registered_by is not RegisteredBy.ADMIN:
             require_no_rights(fields)
         super()._write(row, fields)
+        row.trusts = [trust.model_dump(mode="json") for trust in fields.trusts]
         self._store.set_audiences(row, fields.audiences)
         if not fields.token_endpoint_auth_method.has_secret:
             for secret in self._store.secrets_of(row.client_id):
                 self._delete_secret(secret)
 
     def _related(self, row: ClientRow) -> dict[str, Any]:
-        return {"audiences": sorted(each.audience_id for each in row.audiences)}
+        return {
+            "audiences": sorted(each.audience_id for each in row.audiences),
+            "trusts": [Trust.model_construct(**each) for each in row.trusts or []],
+        }
 
     def _revoke(self, key: str) -> None:
         self._revocations.client(key)
@@ -244,6 +255,7 @@ def require_no_rights(fields: ClientFields) -> None:
         "scopes": [],
         "audiences": [],
         "claims": {},
+        "trusts": [],
         "may_set_session": False,
         "first_party": False,
         "user_rights": UserRights.ALL,

@@ -28,20 +28,12 @@ _SCHEMA = {
 def _jwks(document: dict[str, Any]) -> dict[str, Any]:
     """The set with nothing but the members that count; each key with its `kid` and `alg`."""
     # Imported here: few deployments have clients with keys.
-    from issuer.federation.public_keys import accepted_jwk  # noqa: PLC0415
+    from issuer.federation.public_keys import ALGORITHMS, accepted_jwks  # noqa: PLC0415
 
     keys = document.get("keys")
     if not isinstance(keys, list) or not 1 <= len(keys) <= MAX_KEYS:
         raise ValueError(f"must be a JWK Set: an object with a list of 1 to {MAX_KEYS} keys")
-    accepted = []
-    for number, jwk in enumerate(keys, start=1):
-        try:
-            accepted.append(accepted_jwk(jwk))
-        except ValueError as error:
-            raise ValueError(f"key {number} {error}") from None
-    if len({jwk["kid"] for jwk in accepted}) != len(accepted):
-        raise ValueError("has two keys with the same kid")
-    return {"keys": accepted}
+    return {"keys": accepted_jwks(keys, ALGORITHMS)}
 
 
 def _jwks_uri(text: str) -> str:

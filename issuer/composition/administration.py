@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from issuer.audit import Actor, Trail
 from issuer.catalogue import OwnApi
@@ -12,6 +13,9 @@ from issuer.explaining import Explainer
 from issuer.scopes import ISSUER_ADMIN
 from issuer.tokens import VerifiedToken, still_held
 from issuer.vocabulary import SigningAlgorithm
+
+if TYPE_CHECKING:  # it is imported when it is first used
+    from issuer.clients.assertions import ClientAssertions
 
 _UNKNOWN = Actor()
 
@@ -94,6 +98,11 @@ class Administration:
     def read_own_token(self, text: str) -> VerifiedToken:
         """The access token for the admin API; `InvalidCredentials` if it is not valid."""
         return self._parts.tokens.own_reader.read(text)
+
+    @property
+    def client_assertions(self) -> "ClientAssertions":
+        """How assertions authenticate clients, to explain one."""
+        return self._parts.tokens.client_assertions
 
     def still_held(self, token: VerifiedToken) -> frozenset[str]:
         """The scopes of the token that its subject has not lost since."""

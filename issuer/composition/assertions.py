@@ -1,6 +1,8 @@
 """Assertions of clients. Imports PyJWT and httpx: only where they are first used."""
 
 from issuer.clients.assertions import ClientAssertions
+from issuer.clients.own_keys import OwnKeys
+from issuer.clients.trusted_tokens import TrustedTokens
 from issuer.clients.used_assertions import UsedAssertions
 from issuer.clock import Clock
 from issuer.composition.foundation import Foundation
@@ -13,13 +15,19 @@ _SHORTEST, _SHORTEST_OF_OTHERS = 10.0, 60.0
 
 
 def build_assertions(foundation: Foundation, directory: Directory) -> ClientAssertions:
-    clock = foundation.clock
+    """The three kinds of key sets share no fetches: one cannot keep another waiting."""
+    clock, url = foundation.clock, foundation.settings.url
+    of_clients, of_trusted = (
+        FollowedKeySets(Fetcher(), _generous(clock), clock, _SHORTEST) for _ in range(2)
+    )
+    of_others = FollowedKeySets(Fetcher(), FetchBudget(clock), clock, _SHORTEST_OF_OTHERS)
     return ClientAssertions(
-        foundation.settings.url,
         directory,
         UsedAssertions(foundation.database, clock),
-        FollowedKeySets(Fetcher(), _generous(clock), clock, _SHORTEST),
-        FollowedKeySets(Fetcher(), FetchBudget(clock), clock, _SHORTEST_OF_OTHERS),
+        OwnKeys(url, of_clients, of_others),
+        TrustedTokens(url, directory, of_trusted),
+        (of_clients, of_others, of_trusted),
+        clock,
     )
 
 

@@ -27,6 +27,7 @@ from issuer.sign_in import Factors, Invitations
 from issuer.sign_in.consents import Consents
 from issuer.sign_in.sessions_of_users import Sessions
 from issuer.tokens import TokenRevocations
+from issuer.trusted_issuers import TrustedIssuers
 from issuer.users import Users
 
 
@@ -92,6 +93,10 @@ class UnitOfWork:
     @cached_property
     def clients(self) -> Clients:
         return Clients(self._transaction, self._random, self._parts.tokens.client_secrets)
+
+    @cached_property
+    def trusted_issuers(self) -> TrustedIssuers:
+        return TrustedIssuers(self._transaction, self._settings.url)
 
     @cached_property
     def registrations(self) -> Registrations:

@@ -324,6 +324,7 @@ class ClientRow(Versioned, SeenByDirectory, Base):
     token_endpoint_auth_method: Mapped[AuthMethod] = mapped_column(_word(AuthMethod, 32))
     jwks: Mapped[dict[str, Any] | None]
     jwks_uri: Mapped[str | None] = mapped_column(String(1024))
+    trusts: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     redirect_uris: Mapped[list[str]]
     post_logout_redirect_uris: Mapped[list[str]]
     first_party: Mapped[bool]
@@ -368,6 +369,21 @@ class ClientSecretRow(SeenByDirectory, Base):
     expires_at: Mapped[datetime | None] = mapped_column(index=True)
     last_used_at: Mapped[datetime | None]
     last_used_address: Mapped[str | None] = mapped_column(String(64))
+
+
+class TrustedIssuerRow(Versioned, SeenByDirectory, Base):
+    """Another issuer whose tokens are accepted. `keys` says how its keys are found."""
+
+    __tablename__ = "trusted_issuers"
+
+    id: Mapped[str] = mapped_column(_compared(128), primary_key=True)
+    issuer: Mapped[str] = mapped_column(String(255), index=True)
+    algorithms: Mapped[list[str]]
+    keys: Mapped[dict[str, Any]]
+    ca_certificate: Mapped[str | None] = mapped_column(Text)
+    kinds: Mapped[list[str]]
+    allow_private_addresses: Mapped[bool]
+    disabled: Mapped[bool]
 
 
 class UsedAssertionRow(Base):

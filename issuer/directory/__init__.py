@@ -10,6 +10,7 @@ from issuer.directory.records import (
     Rights,
     RoleGrant,
     SecretRecord,
+    TrustedIssuerRecord,
     UserRecord,
 )
 
@@ -21,5 +22,6 @@ __all__ = [
     "Rights",
     "RoleGrant",
     "SecretRecord",
+    "TrustedIssuerRecord",
     "UserRecord",
 ]

@@ -11,7 +11,12 @@ from issuer.clock import Clock
 from issuer.database import Database, FeedState
 from issuer.database.counts import read_change_count
 from issuer.directory import store
-from issuer.directory.records import AudienceRecord, ClientRecord, UserRecord
+from issuer.directory.records import (
+    AudienceRecord,
+    ClientRecord,
+    TrustedIssuerRecord,
+    UserRecord,
+)
 from issuer.errors import ConfigurationError, NotFound, Unavailable
 from issuer.periodic import Periodic
 from issuer.url_fields import is_client_id
@@ -120,12 +125,14 @@ class Directory:
         self._lock = threading.Lock()
         self._count = -1
         self._clients: OrderedDict[str, ClientRecord] = OrderedDict()
+        self._trusted_issuers: dict[str, TrustedIssuerRecord] = {}
 
     def forget(self, count: int) -> None:
         """Empty the cache: the change counter is now `count`."""
         with self._lock:
             self._count = count
             self._clients.clear()
+            self._trusted_issuers.clear()
 
     def remembered_client(self, client_id: str) -> ClientRecord | None:
         """The client, if it is in memory. Never queries: fit for the event loop."""
@@ -151,6 +158,20 @@ class Directory:
         """The user as the database has it now. Users sign in rarely, and are not remembered."""
         with self._database.reading() as session:
             return store.load_user(session, _possible(user_id))
+
+    def trusted_issuer(self, issuer_id: str) -> TrustedIssuerRecord | None:
+        """The trusted issuer: from memory, else as the database has it now."""
+        remembered = self._trusted_issuers.get(issuer_id)
+        if remembered is not None:
+            return remembered
+        with self._database.reading() as session:
+            count = read_change_count(session)
+            record = store.load_trusted_issuer(session, issuer_id)
+        if record is not None:
+            with self._lock:
+                if count == self._count:
+                    self._trusted_issuers[record.id] = record
+        return record
 
     def load_audience(self, audience_id: str) -> AudienceRecord:
         """The audience as the database has it now; `NotFound` otherwise."""

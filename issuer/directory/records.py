@@ -76,6 +76,7 @@ class ClientRecord:
     token_endpoint_auth_method: AuthMethod
     jwks: Mapping[str, Any] | None
     jwks_uri: str | None
+    trusts: tuple[Mapping[str, Any], ...]
     grant_types: frozenset[GrantType]
     audiences: Mapping[str, AudienceRecord]
     access_token_ttl: timedelta | None
@@ -109,6 +110,30 @@ class ClientRecord:
     def live_secrets(self, now: datetime) -> list[SecretRecord]:
         """The secrets that have not expired."""
         return [secret for secret in self.secrets if secret.is_live(now)]
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedIssuerRecord:
+    """Another issuer whose tokens may authenticate clients. `keys`: where its keys are."""
+
+    id: str
+    issuer: str
+    algorithms: tuple[str, ...]
+    keys: Mapping[str, Any]
+    ca_certificate: str | None
+    kinds: frozenset[str]
+    allow_private_addresses: bool
+    disabled: bool
+
+    @property
+    def is_trust_domain(self) -> bool:
+        """Whether it is a SPIFFE trust domain, whose tokens have no `iss`."""
+        return self.issuer.startswith("spiffe://")
+
+    @property
+    def is_for_workloads(self) -> bool:
+        """Whether its tokens may authenticate clients."""
+        return "workload" in self.kinds and not self.disabled
 
 
 @dataclass(frozen=True, slots=True)

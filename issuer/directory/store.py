@@ -18,6 +18,7 @@ from issuer.database.tables import (
     PasskeyRow,
     RoleRow,
     TotpSecretRow,
+    TrustedIssuerRow,
     UserRow,
 )
 from issuer.directory.records import (
@@ -26,6 +27,7 @@ from issuer.directory.records import (
     Rights,
     RoleGrant,
     SecretRecord,
+    TrustedIssuerRecord,
     UserRecord,
 )
 from issuer.id_fields import fold_id
@@ -54,6 +56,7 @@ def load_client(session: Session, client_id: str, own_audience: str) -> ClientRe
         token_endpoint_auth_method=row.token_endpoint_auth_method,
         jwks=row.jwks,
         jwks_uri=row.jwks_uri,
+        trusts=tuple(row.trusts),
         grant_types=frozenset(row.grant_types),
         audiences={each.id: each for each in audiences},
         access_token_ttl=row.access_token_ttl,
@@ -80,6 +83,7 @@ def new_client(session: Session, client_id: str, own_audience: str) -> ClientRec
         token_endpoint_auth_method=AuthMethod.NONE,
         jwks=None,
         jwks_uri=None,
+        trusts=(),
         grant_types=GRANTS_WITH_A_PERSON,
         audiences={each.id: each for each in audiences},
         access_token_ttl=None,
@@ -114,6 +118,23 @@ def load_user(session: Session, user_id: str) -> UserRecord | None:
         rights=Rights(frozenset(), _role_grants(session, user_id)),
         password_hash=row.password_hash,
         has_second_factor=has_second_factor,
+    )
+
+
+def load_trusted_issuer(session: Session, issuer_id: str) -> TrustedIssuerRecord | None:
+    """The trusted issuer of exactly this id."""
+    row = session.get(TrustedIssuerRow, issuer_id)
+    if row is None:
+        return None
+    return TrustedIssuerRecord(
+        id=row.id,
+        issuer=row.issuer,
+        algorithms=tuple(row.algorithms),
+        keys=row.keys,
+        ca_certificate=row.ca_certificate,
+        kinds=frozenset(row.kinds),
+        allow_private_addresses=row.allow_private_addresses,
+        disabled=row.disabled,
     )
 
 

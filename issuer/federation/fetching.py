@@ -52,10 +52,13 @@ class Fetcher:
         resolve: Resolve = resolve,
         may_connect: Callable[[str], bool] = is_public,
         certificates: ssl.SSLContext | None = None,
+        *,
+        allow_http_on_loopback: bool = False,
     ) -> None:
         self._resolve = resolve
         self._may_connect = may_connect
         self._certificates = certificates
+        self._allow_http_on_loopback = allow_http_on_loopback
         # Of its own, since a resolver may take longer than the deadline.
         self._resolvers = ThreadPoolExecutor(_RESOLVERS, thread_name_prefix="resolver")
 
@@ -70,7 +73,8 @@ class Fetcher:
         # Imported here: most deployments never fetch anything.
         from issuer.federation import pinning  # noqa: PLC0415
 
-        require_https(url)
+        if not (self._allow_http_on_loopback and _is_http_on_loopback(url)):
+            require_https(url)
         address_of, certificates = self._address_of, self._certificates
         try:
             return await pinning.fetch_pinned(url, address_of, certificates, MAX_BYTES, etag)
@@ -87,6 +91,16 @@ class Fetcher:
         if not all(self._may_connect(address) for address in addresses):
             raise OSError(f"{host} has an address that is not public")
         return addresses[0]
+
+
+def _is_http_on_loopback(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    on_loopback = host in {"localhost", "127.0.0.1", "::1"}
+    return parts.scheme == "http" and on_loopback and "@" not in parts.netloc
 
 
 def require_https(url: str) -> None:

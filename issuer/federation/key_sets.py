@@ -7,16 +7,15 @@ import asyncio
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
-from issuer.agentos.errors import NotFetched
-from issuer.agentos.fetching import Fetched
 from issuer.agentos.key_set_client import KeySetClient
 from issuer.clock import Clock
 from issuer.errors import Unavailable
 from issuer.federation.fetch_budget import FetchBudget
-from issuer.federation.fetching import Fetcher, FetchRefused
+from issuer.federation.fetching import Fetcher
+from issuer.federation.key_source import KeySource, SourceFetch, fetcher_for
 from issuer.federation.public_keys import PublicKeys, fetched_keys
 
 FOLLOWED_FOR = 3_600.0  # seconds after the last use
@@ -46,15 +45,15 @@ class FollowedKeySets:
         self._clock = clock
         self._shortest = shortest
         self._lock = threading.Lock()
-        self._followed: OrderedDict[str, _Followed] = OrderedDict()
+        self._followed: OrderedDict[KeySource, _Followed] = OrderedDict()
         self._waiting = 0
 
-    def keys(self, url: str) -> PublicKeys:
+    def keys(self, source: KeySource) -> PublicKeys:
         """The keys of the set, from memory; none if it was not fetched yet, or not for long."""
-        held = self._client(url).trusted
+        held = self._client(source).trusted
         return held.value if held else {}
 
-    async def look(self, url: str, kid: str | None) -> None:
+    async def look(self, source: KeySource, kid: str | None) -> None:
         """Fetch the set, at most once in 5 s, because it lacks a key; wait 3 s at most.
 
         `Unavailable` if too many requests wait already.
@@ -64,7 +63,7 @@ class FollowedKeySets:
         self._waiting += 1
         try:
             async with asyncio.timeout(_MAX_WAIT):
-                await self._client(url).fetch_missing(_has(kid))
+                await self._client(source).fetch_missing(_has(kid))
         except TimeoutError:
             pass
         finally:
@@ -74,9 +73,9 @@ class FollowedKeySets:
         """Follow no more what was not used for an hour."""
         before = self._clock.monotonic() - FOLLOWED_FOR
         with self._lock:
-            unused = [url for url, each in self._followed.items() if each.used_at < before]
-            for url in unused:
-                self._followed.pop(url).client.stop()
+            unused = [source for source, each in self._followed.items() if each.used_at < before]
+            for source in unused:
+                self._followed.pop(source).client.stop()
 
     def stop(self) -> None:
         """Follow nothing any more."""
@@ -85,32 +84,24 @@ class FollowedKeySets:
                 each.client.stop()
             self._followed.clear()
 
-    def _client(self, url: str) -> KeySetClient[PublicKeys]:
+    def _client(self, source: KeySource) -> KeySetClient[PublicKeys]:
         with self._lock:
-            followed = self._followed.get(url)
+            followed = self._followed.get(source)
             if followed is None:
-                followed = self._followed[url] = _Followed(self._new_client(url), 0)
+                followed = self._followed[source] = _Followed(self._new_client(source), 0)
                 followed.client.start()
                 if len(self._followed) > _MAX_FOLLOWED:
                     self._followed.popitem(last=False)[1].client.stop()
             followed.used_at = self._clock.monotonic()
-            self._followed.move_to_end(url)
+            self._followed.move_to_end(source)
             return followed.client
 
-    def _new_client(self, url: str) -> KeySetClient[PublicKeys]:
-        fetch = partial(self._fetch, url)
-        return KeySetClient(f"The key set {url}", fetch, fetched_keys, clock=self._clock.monotonic)
-
-    async def _fetch(self, url: str, etag: str | None) -> Fetched:
-        try:
-            self._budget.count(url)
-            with self._budget.place():
-                fetched = await self._fetcher.fetch_if_changed(url, etag)
-        except FetchRefused as error:
-            raise NotFetched(f"was not fetched: {error}") from None
-        if fetched.max_age is None:
-            return fetched
-        return replace(fetched, max_age=max(fetched.max_age, self._shortest))
+    def _new_client(self, source: KeySource) -> KeySetClient[PublicKeys]:
+        fetcher = fetcher_for(source) if source.is_special else self._fetcher
+        clock = self._clock.monotonic
+        fetch = SourceFetch(source, fetcher, self._budget, self._shortest, clock)
+        read = partial(fetched_keys, algorithms=source.algorithms)
+        return KeySetClient(f"The key set {source}", fetch, read, clock=clock)
 
 
 def _has(kid: str | None) -> Callable[[PublicKeys], bool]:

@@ -13,7 +13,7 @@ from issuer.agentos.fetching import Fetched, fetch
 AddressOf: TypeAlias = Callable[[str, int], Awaitable[str]]
 
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity"}
-_HTTPS = 443
+_HTTP, _HTTPS = 80, 443
 
 
 class PinningTransport(httpx.AsyncBaseTransport):
@@ -25,7 +25,8 @@ class PinningTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         host = request.url.host
-        address = await self._address_of(host, request.url.port or _HTTPS)
+        port = request.url.port or (_HTTP if request.url.scheme == "http" else _HTTPS)
+        address = await self._address_of(host, port)
         request.extensions = {**request.extensions, "sni_hostname": host}
         request.url = request.url.copy_with(host=address)  # the Host header stays
         return await self._inner.handle_async_request(request)

@@ -7,19 +7,20 @@ import hashlib
 import json
 from base64 import urlsafe_b64encode
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
+import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt import PyJWS, PyJWTError
 from jwt.algorithms import OKPAlgorithm
 
 from issuer.agentos.errors import NotFetched
-from issuer.agentos.key_set import Keys, TrustedKey, read_key_set, trusted_key
+from issuer.agentos.key_set import Keys, TrustedKey, entries_of, trusted_key
 from issuer.agentos.rules import Unverified, read_unverified
 from issuer.errors import IssuerError
 from issuer.vocabulary import SigningAlgorithm
@@ -37,6 +38,7 @@ _OF_THUMBPRINT = {"RSA": "e kty n", "EC": "crv kty x y", "OKP": "crv kty x"}  # 
 _LONGEST = 1_500  # RSA of 8,192 bits has 1,366
 _MAX_RSA_BITS = 8_192
 _MAX_KID = 255
+_MAX_KEYS = 100
 # Points of small order, without the sign: with one of them, anybody can make a signature.
 _SMALL_ORDER = {
     bytes.fromhex(text)
@@ -50,6 +52,8 @@ _SMALL_ORDER = {
         "ee" + "ff" * 30 + "7f",
     )
 }
+
+log = structlog.get_logger(__name__)
 
 
 with suppress(ValueError):  # a newer PyJWT has it
@@ -106,17 +110,31 @@ def parsed_token(text: str) -> SignedToken:
         raise InvalidToken("not a JWT") from None
 
 
-def accepted_jwk(jwk: object) -> dict[str, Any]:
+def accepted_jwks(jwks: Iterable[object], algorithms: Sequence[str]) -> list[dict[str, Any]]:
+    """Each as `accepted_jwk`; `ValueError` names the key, also if two have one `kid`."""
+    accepted: dict[str, dict[str, Any]] = {}
+    for number, each in enumerate(jwks, start=1):
+        try:
+            jwk = accepted_jwk(each, algorithms)
+        except ValueError as error:
+            raise ValueError(f"key {number} {error}") from None
+        if jwk["kid"] in accepted:
+            raise ValueError("has two keys with the same kid")
+        accepted[jwk["kid"]] = jwk
+    return list(accepted.values())
+
+
+def accepted_jwk(jwk: object, algorithms: Sequence[str]) -> dict[str, Any]:
     """The members of a public key that count, with its `kid` and `alg` (RFC 7517 §4).
 
-    A key without `kid` gets its thumbprint (RFC 7638), and an RSA key without `alg` RS256.
-    `ValueError` says why a key is refused.
+    A key without `kid` gets its thumbprint (RFC 7638), one without `alg` the first of the
+    `algorithms` that its type allows. `ValueError` says why a key is refused.
     """
     if not isinstance(jwk, dict):
         raise ValueError("must be a JSON object")  # noqa: TRY004 - pydantic wants this one
     if not _SECRETS.isdisjoint(jwk):
         raise ValueError("holds a private or symmetric key: give the public key alone")
-    members = {name: jwk[name] for name in _MEMBERS if name in jwk}
+    members = _for_signatures({name: jwk[name] for name in _MEMBERS if name in jwk})
     texts = [value for name, value in members.items() if name != "key_ops"]
     if not all(isinstance(text, str) and 0 < len(text) <= _LONGEST for text in texts):
         raise ValueError(f"has a member that is no text of 1 to {_LONGEST} characters")
@@ -126,34 +144,50 @@ def accepted_jwk(jwk: object) -> dict[str, Any]:
     if len(members["kid"]) > _MAX_KID or not members["kid"].isprintable():
         raise ValueError(f"may have a kid of {_MAX_KID} printable characters")
     try:
-        key = trusted_key(members, ALGORITHMS)
+        key = trusted_key(members, algorithms)
     except (PyJWTError, ValueError, TypeError) as error:
         raise ValueError(f"cannot be used: {error}") from None
     _require_strong(key.public)
     return {**members, "alg": key.alg}
 
 
-def accepted_keys(jwks: Mapping[str, Any]) -> PublicKeys:
-    """The keys of a set of which every key was accepted, by `kid`."""
-    keys = (trusted_key(jwk, ALGORITHMS) for jwk in jwks["keys"])
+def accepted_keys(jwks: Mapping[str, Any], algorithms: Sequence[str] = ALGORITHMS) -> PublicKeys:
+    """The keys of a set of which every key was accepted, by `kid`.
+
+    Without those that verify none of the `algorithms`, which may have changed since.
+    """
+    allowed = (jwk for jwk in jwks["keys"] if jwk["alg"] in algorithms)
+    keys = (trusted_key(jwk, [jwk["alg"]]) for jwk in allowed)
     return MappingProxyType({key.kid: key for key in keys})
 
 
-def fetched_keys(body: bytes) -> PublicKeys:
-    """The keys of a fetched document that can be used; `NotFetched` if there is none."""
-    keys = read_key_set(body, ALGORITHMS)
-    strong = {kid: key for kid, key in keys.items() if _is_strong(key.public)}
-    if not strong:
-        raise NotFetched("holds no key that is strong enough")
-    return MappingProxyType(strong)
+def fetched_keys(body: bytes, algorithms: Sequence[str] = ALGORITHMS) -> PublicKeys:
+    """The keys of a fetched document that can be used; `NotFetched` if there is none.
+
+    Others are skipped: keys without a `kid`, and those that `accepted_jwk` refuses.
+    """
+    keys: dict[str, TrustedKey] = {}
+    for jwk in entries_of(body)[:_MAX_KEYS]:
+        try:
+            key = trusted_key(_with_kid(jwk, algorithms), algorithms)
+        except (ValueError, PyJWTError, TypeError) as error:
+            log.info("key_skipped", cause=f"it {error}")
+        else:
+            keys.setdefault(key.kid, key)
+    if not keys:
+        raise NotFetched(f"holds no key that verifies {' or '.join(algorithms)}")
+    return MappingProxyType(keys)
 
 
-def _is_strong(public: object) -> bool:
-    try:
-        _require_strong(public)
-    except ValueError:
-        return False
-    return True
+def _with_kid(jwk: object, algorithms: Sequence[str]) -> dict[str, Any]:
+    if isinstance(jwk, dict) and "kid" not in jwk:
+        raise ValueError("has no kid")
+    return accepted_jwk(jwk, algorithms)
+
+
+def _for_signatures(jwk: dict[str, Any]) -> dict[str, Any]:
+    """A SPIFFE bundle says `jwt-svid` of its keys, and no algorithm (SPIFFE JWT-SVID §4)."""
+    return {**jwk, "use": "sig"} if jwk.get("use") == "jwt-svid" else jwk
 
 
 def _require_strong(public: object) -> None:

@@ -21,6 +21,7 @@ class Action(StrEnum):
 
 _NAMES = {
     Kind.AUDIENCE: {"id"},
+    Kind.TRUSTED_ISSUER: {"id"},
     Kind.ROLE: {"name"},
     Kind.CLIENT: {"client_id"},
     Kind.USER: {"id", "username"},

@@ -8,6 +8,7 @@ from issuer.audiences import AudienceFields
 from issuer.clients import ClientFields
 from issuer.fields import Fields
 from issuer.roles import Assignment, RoleFields
+from issuer.trusted_issuers import TrustedIssuerFields
 from issuer.url_fields import ClientId
 from issuer.users import UserFields
 
@@ -37,6 +38,7 @@ class Entries(Fields):
     """
 
     audiences: list[AudienceFields] = []
+    trusted_issuers: list[TrustedIssuerFields] = []
     roles: list[RoleFields] = []
     clients: list[ClientEntry] = []
     users: list[UserEntry] = []

@@ -11,6 +11,7 @@ from issuer.manifest.reading import read
 from issuer.manifest.text import written
 from issuer.resources import ResourceType
 from issuer.roles import ROLE
+from issuer.trusted_issuers import TRUSTED_ISSUER
 from issuer.users import USER
 
 _HEADER = "# The configuration of this issuer, without secrets, passwords and keys.\n"
@@ -20,12 +21,13 @@ def export(work: current.Configuration) -> str:
     """The configuration as YAML: the same data gives the same bytes, one value a line.
 
     Sections, entries and lists are sorted; members at their default are left out. Generated ids
-    are included. Requires the right to read all four sections.
+    are included. Requires the right to read all sections.
     """
     current.require_readable(work)
     return _HEADER + "\n".join(
         [
             _section("audiences", _resources(work, AUDIENCE)),
+            _section("trusted_issuers", _resources(work, TRUSTED_ISSUER)),
             _section("roles", _resources(work, ROLE)),
             _section("clients", _principals(work, CLIENT)),
             _section("users", _principals(work, USER)),

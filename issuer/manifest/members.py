@@ -13,6 +13,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 # Order and repetitions have no meaning.
 _SETS = {
+    "algorithms",
     "audiences",
     "grant_types",
     "post_logout_redirect_uris",

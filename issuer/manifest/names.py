@@ -16,7 +16,7 @@ _SECTIONS = {"audience": "audiences", "role": "roles"}
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A place in a manifest that names an audience or a role."""
+    """A place in a manifest that names an audience, a role or a trusted issuer."""
 
     path: Path
     kind: str
@@ -29,6 +29,7 @@ def repeated(document: Document) -> Iterator[ManifestProblem]:
     principals = [*named(data, "clients", "client_id"), *named(data, "users", "id")]
     for names, form in (
         (named(data, "audiences", "id"), str),
+        (named(data, "trusted_issuers", "id"), str),
         (named(data, "roles", "name"), str),
         (principals, fold_id),
         (named(data, "users", "username"), fold_username),
@@ -67,12 +68,16 @@ def _repeated(
 
 
 def references(data: object) -> Iterator[Reference]:
-    """Every audience and role that clients and users of the manifest name."""
+    """Every audience, trusted issuer and role that clients and users of the manifest name."""
     for section in ("clients", "users"):
         for path, entry in _entries(data, section):
             for at, audience in _items(entry, "audiences"):
                 if isinstance(audience, str) and section == "clients":
                     yield Reference((*path, *at), "audience", audience)
+            for at, trust in _items(entry, "trusts"):
+                issuer = trust.get("issuer") if isinstance(trust, Mapping) else None
+                if isinstance(issuer, str) and section == "clients":
+                    yield Reference((*path, *at, "issuer"), "trusted issuer", issuer)
             for at, assignment in _items(entry, "roles"):
                 for kind in _SECTIONS:
                     name = assignment.get(kind) if isinstance(assignment, Mapping) else None

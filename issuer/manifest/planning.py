@@ -19,6 +19,7 @@ from issuer.manifest.resources import SECTIONS, Kind, Resource
 from issuer.manifest.rights import NO_RIGHTS, RightsSnapshot, shifts
 from issuer.roles import ROLE, RoleFields
 from issuer.scopes import ISSUER_ADMIN
+from issuer.trusted_issuers import TRUSTED_ISSUER, TrustedIssuerFields
 from issuer.vocabulary import SigningAlgorithm
 
 Model = TypeVar("Model", bound=Fields)
@@ -31,6 +32,8 @@ _ORDER = [
     (Action.DELETE, Kind.USER),
     (Action.CREATE, Kind.AUDIENCE),
     (Action.UPDATE, Kind.AUDIENCE),
+    (Action.CREATE, Kind.TRUSTED_ISSUER),
+    (Action.UPDATE, Kind.TRUSTED_ISSUER),
     (Action.CREATE, Kind.ROLE),
     (Action.UPDATE, Kind.ROLE),
     (Action.UPDATE, Kind.CLIENT),
@@ -43,6 +46,7 @@ _ORDER = [
     (Action.ASSIGN, Kind.USER),
     (Action.DELETE, Kind.ROLE),
     (Action.DELETE, Kind.AUDIENCE),
+    (Action.DELETE, Kind.TRUSTED_ISSUER),
 ]
 
 
@@ -55,8 +59,7 @@ def plan(work: current.Configuration, manifest: Manifest, *, prune: bool = False
 
     `apply` can carry out every plan. `InvalidManifest` if names are taken or missing at the
     issuer, `InUse` if an unchanged resource needs one to be deleted, `NotAllowed` if no admin
-    would be left or an algorithm cannot be changed now. Requires the right to read all four
-    sections.
+    would be left or an algorithm cannot be changed now. Requires the right to read all sections.
     """
     current.require_readable(work)
     return _Planning(work, manifest, prune=prune).plan()
@@ -75,6 +78,7 @@ class _Planning:
         self._changed_admins: list[Resource] = []
         self._in_use: dict[tuple[Kind, str], list[str]] = defaultdict(list)
         self._before, self._after = self._snapshots()
+        self._trusted = self._trusted_issuers()
 
     def plan(self) -> ManifestPlan:
         declared = Declared(self._manifest.entries)
@@ -104,6 +108,15 @@ class _Planning:
             self._change_all(Kind.ROLE, roles, declared_roles),
             own,
         )
+
+    def _trusted_issuers(self) -> set[str]:
+        """The ids of those after the change; notes the steps."""
+        there = {
+            each.id: bare(TrustedIssuerFields, each)
+            for each in current.resources(self._work, TRUSTED_ISSUER)
+        }
+        declared = {each.id: each for each in self._manifest.entries.trusted_issuers}
+        return set(self._change_all(Kind.TRUSTED_ISSUER, there, declared))
 
     def _with_alg(self, audience: AudienceFields) -> AudienceFields:
         """The audience with the algorithm that is stored for one without `signing_alg`."""
@@ -173,9 +186,16 @@ class _Planning:
         uses += [(Kind.AUDIENCE, each.audience) for each in record.assignments if each.audience]
         if isinstance(record.fields, ClientFields):
             uses += [(Kind.AUDIENCE, each) for each in record.fields.audiences]
+            trusted = dict.fromkeys(trust.issuer for trust in record.fields.trusts)
+            uses += [(Kind.TRUSTED_ISSUER, each) for each in trusted]
         for kind, name in uses:
-            if not self._after.has(kind, name):
+            if not self._will_be(kind, name):
                 self._in_use[kind, name].append(str(record.resource))
+
+    def _will_be(self, kind: Kind, name: str) -> bool:
+        if kind is Kind.TRUSTED_ISSUER:
+            return name in self._trusted
+        return self._after.has(kind, name)
 
     def _require_possible(self) -> None:
         if self._problems:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pydantic import ValidationError
 
 from issuer.audiences import AUDIENCE, AudienceFields
+from issuer.clients.trust import Trust
 from issuer.close_names import did_you_mean
 from issuer.manifest import current
 from issuer.manifest.document import Document
@@ -15,6 +16,7 @@ from issuer.manifest.parsing import MAX_BYTES, parse
 from issuer.manifest.problems import InvalidManifest, ManifestProblem, Path
 from issuer.manifest.resources import Kind, Resource
 from issuer.roles import ROLE, Assignment, RoleFields
+from issuer.trusted_issuers import TRUSTED_ISSUER, TrustedIssuerFields
 from issuer.vocabulary import SigningAlgorithm
 
 _MESSAGES = {
@@ -90,11 +92,15 @@ def unfit(
 
 
 def _known(work: current.Configuration, data: object, *, prune: bool) -> dict[str, set[str]]:
-    """The names of audiences and roles that will exist."""
+    """The names of audiences, trusted issuers and roles that will exist."""
     known = {
         "audience": {name for _, name in named(data, "audiences", "id")},
+        "trusted issuer": {name for _, name in named(data, "trusted_issuers", "id")},
         "role": {name for _, name in named(data, "roles", "name")},
     }
+    if not (prune and declares(data, "trusted_issuers")):
+        there = current.resources(work, TRUSTED_ISSUER)
+        known["trusted issuer"] |= {each.id for each in there}
     if not (prune and declares(data, "audiences")):
         known["audience"] |= {audience.id for audience in current.resources(work, AUDIENCE)}
     if not (prune and declares(data, "roles")):
@@ -123,10 +129,12 @@ def _validated(document: Document, problems: list[ManifestProblem]) -> Entries |
 _MEMBERS: dict[tuple[str, ...], Iterable[str]] = {
     (): Entries.model_fields,
     ("audiences",): AudienceFields.model_fields,
+    ("trusted_issuers",): TrustedIssuerFields.model_fields,
     ("roles",): RoleFields.model_fields,
     ("clients",): ClientEntry.model_fields,
     ("users",): UserEntry.model_fields,
     ("clients", "roles"): Assignment.model_fields,
+    ("clients", "trusts"): Trust.model_fields,
     ("users", "roles"): Assignment.model_fields,
 }
 

@@ -9,20 +9,22 @@ from issuer.clients import CLIENT
 from issuer.manifest.problems import shown
 from issuer.resources import ResourceType
 from issuer.roles import ROLE
+from issuer.trusted_issuers import TRUSTED_ISSUER
 from issuer.users import USER
 
 
 class Kind(StrEnum):
     AUDIENCE = "audience"
+    TRUSTED_ISSUER = "trusted issuer"
     ROLE = "role"
     CLIENT = "client"
     USER = "user"
 
 
 TYPES: dict[Kind, ResourceType[Any, Any]] = {
-    Kind(each.kind): each for each in (AUDIENCE, ROLE, CLIENT, USER)
+    Kind(each.kind): each for each in (AUDIENCE, TRUSTED_ISSUER, ROLE, CLIENT, USER)
 }
-SECTIONS = {kind: each.plural for kind, each in TYPES.items()}
+SECTIONS = {kind: each.attribute for kind, each in TYPES.items()}
 
 
 @dataclass(frozen=True, slots=True)

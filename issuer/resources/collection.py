@@ -151,4 +151,4 @@ class Collection(Generic[RowT, FieldsT, ModelT]):
         return fields.model_dump(mode="json", exclude=hidden)
 
     def _note(self, what: str, key: str, **details: Any) -> None:
-        self._trail.note(f"{self.resource_type.kind}.{what}", key, **details)
+        self._trail.note(f"{self.resource_type.name}.{what}", key, **details)

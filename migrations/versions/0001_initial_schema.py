@@ -244,6 +244,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
         sa.Column("token_endpoint_auth_method", sa.String(32), nullable=False),
         sa.Column("jwks", sa.JSON(), nullable=True),
         sa.Column("jwks_uri", sa.String(1024), nullable=True),
+        sa.Column("trusts", sa.JSON(), nullable=False),
         sa.Column("redirect_uris", sa.JSON(), nullable=False),
         sa.Column("post_logout_redirect_uris", sa.JSON(), nullable=False),
         sa.Column("first_party", sa.Boolean(), nullable=False),
@@ -437,6 +438,22 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
         sa.PrimaryKeyConstraint("user_id", name=op.f("pk_totp_secrets")),
         sa.UniqueConstraint("id", name=op.f("uq_totp_secrets_id")),
     )
+    op.create_table(
+        "trusted_issuers",
+        sa.Column("id", _compared(128), nullable=False),
+        sa.Column("issuer", sa.String(255), nullable=False),
+        sa.Column("algorithms", sa.JSON(), nullable=False),
+        sa.Column("keys", sa.JSON(), nullable=False),
+        sa.Column("ca_certificate", sa.Text(), nullable=True),
+        sa.Column("kinds", sa.JSON(), nullable=False),
+        sa.Column("allow_private_addresses", sa.Boolean(), nullable=False),
+        sa.Column("disabled", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_trusted_issuers")),
+    )
+    op.create_index("ix_trusted_issuers_issuer", "trusted_issuers", ["issuer"])
     op.create_table(
         "used_assertions",
         sa.Column("digest", sa.LargeBinary(), nullable=False),

@@ -29,6 +29,9 @@ ASKED = {"client_id": "unknown", "audience": "my-os", "method": "GET", "path": "
 BODIES: dict[str, list[dict[str, Any]]] = {
     "POST /audiences": [{"id": "new"}],
     "POST /roles": [{"name": "new"}],
+    "POST /trusted-issuers": [
+        {"id": "new", "issuer": "https://cluster.example", "keys": {"discovery": True}}
+    ],
     "POST /clients": [{"client_id": "new"}],
     "POST /users": [{"username": "new"}],
     "PUT /users/unknown/password": [{"password": PASSWORD}],

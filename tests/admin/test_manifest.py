@@ -12,7 +12,8 @@ from tests.drivers import AdminApi, problem
 from tests.manifest.declaring import MANIFEST, exported
 
 YAML = "application/yaml"
-READ = [f"issuer:{section}:read" for section in ("audiences", "roles", "clients", "users")]
+SECTIONS = ("audiences", "trusted-issuers", "roles", "clients", "users")
+READ = [f"issuer:{section}:read" for section in SECTIONS]
 
 
 def send(admin: AdminApi, what: str, source: str | bytes, **request: object) -> httpx.Response:
@@ -112,7 +113,9 @@ def test_a_manifest_over_the_limit_is_413(admin: AdminApi):
 
 
 @pytest.mark.parametrize("missing", READ)
-def test_reading_needs_all_four_read_scopes(holder_of: Callable[..., AdminApi], missing: str):
+def test_reading_needs_the_read_scopes_of_all_sections(
+    holder_of: Callable[..., AdminApi], missing: str
+):
     weak = holder_of(*(scope for scope in READ if scope != missing))
     for answer in (
         weak.get("/manifest"),
@@ -144,7 +147,8 @@ def test_only_an_admin_declares_rights_at_the_issuer(holder_of: Callable[..., Ad
 def test_the_schema_can_be_read_with_any_scope(holder_of: Callable[..., AdminApi]):
     found = holder_of("issuer:roles:read").get("/manifest/schema").json()
     assert found["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-    assert {"audiences", "roles", "clients", "users"} == set(found["properties"])
+    sections = {section.replace("-", "_") for section in SECTIONS}
+    assert set(found["properties"]) == sections
 
 
 @pytest.fixture
@@ -184,7 +188,7 @@ def test_problems_of_a_large_manifest_have_their_lines(admin: AdminApi, large: s
     assert (error["field"], error["line"]) == ("wrong", large.count("\n") + 1)
 
 
-def test_planning_a_large_manifest_needs_all_four_read_scopes(
+def test_planning_a_large_manifest_needs_the_read_scopes_of_all_sections(
     holder_of: Callable[..., AdminApi], large: str
 ):
     refused = send(holder_of("issuer:roles:read"), "plan", large)

@@ -94,6 +94,7 @@ def test_every_member_has_an_option(cli: Cli, ci_bot: dict[str, object]):
         "token_endpoint_auth_method": "client_secret_basic",
         "jwks": None,
         "jwks_uri": None,
+        "trusts": [],
         "redirect_uris": [],
         "post_logout_redirect_uris": [],
         "first_party": False,

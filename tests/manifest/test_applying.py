@@ -16,7 +16,7 @@ from tests.builders import OPERATOR, PASSWORD, URL, Credentials, Deployment
 from tests.drivers import TokenDriver
 from tests.manifest.declaring import declare, exported, planned
 
-SECTIONS = ("audiences", "roles", "clients", "users")
+SECTIONS = ("audiences", "trusted-issuers", "roles", "clients", "users")
 EVERYTHING_BUT_ADMIN = tuple(f"issuer:{section}:write" for section in SECTIONS)
 
 ADMIN = f'{{client_id: issuer-admin, scopes: [issuer:admin], audiences: ["{URL}"]}}'
@@ -207,6 +207,8 @@ def test_only_admins_change_what_holds_or_grants_rights_at_the_issuer(
 
 ORDINARY = {
     "audiences": "audiences: [{id: my-os, name: x}]",
+    "trusted-issuers": "trusted_issuers: [{id: c, issuer: https://c.example,"
+    " keys: {discovery: true}}]",
     "roles": "roles: [{name: plain, scopes: [teams:run]}]",
     "clients": "clients: [{client_id: plain, roles: [{role: plain}]}]",
     "users": "users: [{username: bob, disabled: true, roles: [{role: plain}]}]",

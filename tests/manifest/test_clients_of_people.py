@@ -7,7 +7,7 @@ from joserfc.jwk import ECKey
 
 from issuer.clients.client_metadata import read_client_metadata
 from issuer.clients.documents import read_document
-from issuer.errors import NotAllowed
+from issuer.errors import InUse, NotAllowed
 from issuer.manifest import InvalidManifest
 from issuer.vocabulary import RegisteredBy
 from tests.builders import Deployment
@@ -127,3 +127,22 @@ def test_the_last_admin_may_move_from_a_secret_to_a_key(deployment: Deployment):
         steps(deployment, json.dumps({"clients": [client]}))
     client |= {"jwks": {"keys": [ECKey.generate_key("P-256").as_dict(private=False)]}}
     declare(deployment.services, json.dumps({"clients": [client]}))
+
+
+def test_trusted_issuers_and_trusts_are_declared_together(deployment: Deployment):
+    issuer = {"id": "cluster", "issuer": "https://c.example", "keys": {"discovery": True}}
+    trust = {"issuer": "cluster", "subject": "system:serviceaccount:prod:web"}
+    whole = {"trusted_issuers": [issuer], "clients": [{"client_id": "pod", "trusts": [trust]}]}
+    text = json.dumps(whole)
+    declare(deployment.services, text)
+    assert steps(deployment, text) == []
+    assert steps(deployment, exported(deployment.services)) == []
+    assert "system:serviceaccount:prod:web" in exported(deployment.services)
+    gone = json.dumps({"trusted_issuers": []})
+    with pytest.raises(InUse):
+        steps(deployment, gone, prune=True)
+    declare(deployment.services, json.dumps({"clients": [{"client_id": "pod"}]}))
+    assert steps(deployment, gone, prune=True) == ["- delete trusted issuer cluster"]
+    nowhere = json.dumps({"clients": [{"client_id": "x", "trusts": [{**trust, "issuer": "no"}]}]})
+    with pytest.raises(InvalidManifest, match="there is no trusted issuer 'no'"):
+        steps(deployment, nowhere)

@@ -71,6 +71,8 @@ def test_an_export_is_readable(populated: Deployment):
     access_token_ttl: 60
     include_roles: true
 
+trusted_issuers: []
+
 roles:
   - name: admins
     scopes:
@@ -154,9 +156,12 @@ def test_an_export_is_a_consistent_snapshot(deployment: Deployment):
     assert "runner" in exported(deployment.services)
 
 
-@pytest.mark.parametrize("missing", ["audiences", "roles", "clients", "users"])
-def test_an_export_needs_all_four_read_scopes(deployment: Deployment, missing: str):
-    held = {f"issuer:{each}:read" for each in ("audiences", "roles", "clients", "users")}
+SECTIONS = ("audiences", "trusted-issuers", "roles", "clients", "users")
+
+
+@pytest.mark.parametrize("missing", SECTIONS)
+def test_an_export_needs_the_read_scopes_of_all_sections(deployment: Deployment, missing: str):
+    held = {f"issuer:{each}:read" for each in SECTIONS}
     held.remove(f"issuer:{missing}:read")
     with (
         pytest.raises(Forbidden, match=f"issuer:{missing}:read"),

@@ -26,8 +26,8 @@ METHOD = {"token_endpoint_auth_method": "private_key_jwt"}
 @pytest.fixture
 def web(deployment: Deployment) -> KeyWeb:
     """The internet, as this issuer sees it."""
-    web, assertions = KeyWeb(), deployment.services.tokens.client_assertions
-    for key_sets in (assertions._key_sets, assertions._key_sets_of_others):
+    web = KeyWeb()
+    for key_sets in deployment.services.tokens.client_assertions.key_sets:
         key_sets._fetcher = web
     return web
 

@@ -67,6 +67,7 @@ def edited_client(client: Client, form: Mapping[str, str]) -> ClientFields:
         "user_rights": form.get("user_rights", UserRights.OWN),
         "access_token_ttl": typed_lifetime(form.get("access_token_ttl", "")),
         "claims": _json("claims", form.get("claims", "")) or {},
+        "trusts": [trust.model_dump(mode="json") for trust in client.trusts],
         "client_id": client.client_id,
         "disabled": client.disabled,
     }

@@ -48,7 +48,7 @@ class AppliedPage(ConsolePage):
 
 
 class ManifestEndpoint(ConsoleEndpoint):
-    """Needs what `/admin/v1/manifest` needs: the right to read all four sections."""
+    """Needs what `/admin/v1/manifest` needs: the right to read all sections."""
 
     def require_readable(self, operator: Operator) -> None:
         for each in TYPES.values():

@@ -1,0 +1,49 @@
+"""Assertions that a client has signed with a key of its own (RFC 7523 §3)."""
+
+from datetime import datetime
+from functools import partial
+
+from issuer.clients.assertion_rules import checked_claims, checked_type
+from issuer.clients.evidence import Evidence, signed_claims
+from issuer.directory import ClientRecord
+from issuer.errors import InvalidCredentials
+from issuer.federation.key_sets import FollowedKeySets
+from issuer.federation.key_source import KeySource
+from issuer.federation.public_keys import SignedToken, accepted_keys
+from issuer.vocabulary import AuthMethod
+
+
+class OwnKeys:
+    """The `jwks` or the `jwks_uri` of clients.
+
+    `key_sets_of_others` are those of clients that nobody registered: they use up no fetches of
+    the clients that administrators made.
+    """
+
+    def __init__(
+        self, issuer: str, key_sets: FollowedKeySets, key_sets_of_others: FollowedKeySets
+    ) -> None:
+        self._issuer = issuer
+        self._key_sets = key_sets
+        self._key_sets_of_others = key_sets_of_others
+
+    def check(self, client: ClientRecord, token: SignedToken, now: datetime) -> Evidence:
+        """`InvalidCredentials` says which rule is broken. Nothing is fetched."""
+        if client.token_endpoint_auth_method is AuthMethod.NONE:
+            raise _no_keys()
+        if client.jwks is not None:
+            claims = signed_claims(token, accepted_keys(client.jwks), None)
+        elif client.jwks_uri is not None:
+            source = KeySource(client.jwks_uri)
+            key_sets = self._key_sets_of_others if client.is_self_registered else self._key_sets
+            look = partial(key_sets.look, source, token.kid)
+            claims = signed_claims(token, key_sets.keys(source), look)
+        else:
+            raise _no_keys()
+        checked_type(token.unverified.header)
+        assertion = checked_claims(claims, client.client_id, self._issuer, now)
+        return Evidence(assertion.expires_at, f"own\n{assertion.jti}")
+
+
+def _no_keys() -> InvalidCredentials:
+    return InvalidCredentials("an assertion of a client that has no keys")

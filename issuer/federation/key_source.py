@@ -1,0 +1,121 @@
+"""Where the keys of another issuer are published, and how they are fetched from there."""
+
+import json
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from issuer.agentos.errors import NotFetched
+from issuer.agentos.fetching import Fetched
+from issuer.agentos.metadata import metadata_urls
+from issuer.federation.fetch_budget import FetchBudget
+from issuer.federation.fetching import Fetcher, FetchRefused
+from issuer.federation.public_keys import ALGORITHMS
+
+_READ_AGAIN_AFTER = 3_600.0
+
+
+@dataclass(frozen=True, slots=True)
+class KeySource:
+    """A key set at `jwks_uri`; without it, the one that the metadata of `issuer` names.
+
+    `ca_certificate` is PEM, in place of the CAs of the system. Private addresses and `http` are
+    for issuers that an administrator has allowed them.
+    """
+
+    jwks_uri: str | None
+    issuer: str = ""
+    algorithms: tuple[str, ...] = ALGORITHMS
+    ca_certificate: str | None = None
+    allow_private_addresses: bool = False
+
+    def __str__(self) -> str:
+        return self.jwks_uri or f"of {self.issuer}"
+
+    @property
+    def is_special(self) -> bool:
+        """Whether it needs a fetcher of its own."""
+        return self.allow_private_addresses or self.ca_certificate is not None
+
+
+def fetcher_for(source: KeySource) -> Fetcher:
+    """A fetcher with the CAs and the addresses that the source is allowed."""
+    certificates = None
+    if source.ca_certificate is not None:
+        certificates = ssl.create_default_context(cadata=source.ca_certificate)
+    if source.allow_private_addresses:
+        return Fetcher(
+            may_connect=lambda _: True, certificates=certificates, allow_http_on_loopback=True
+        )
+    return Fetcher(certificates=certificates)
+
+
+class SourceFetch:
+    """Fetches the key set of one source, within the budget. Metadata is read again hourly."""
+
+    def __init__(
+        self,
+        source: KeySource,
+        fetcher: Fetcher,
+        budget: FetchBudget,
+        shortest: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self._source = source
+        self._fetcher = fetcher
+        self._budget = budget
+        self._shortest = shortest
+        self._clock = clock
+        self._found: str | None = None
+        self._read_again_at = clock()
+
+    async def __call__(self, etag: str | None) -> Fetched:
+        """The key set; `NotFetched` with the cause."""
+        url = self._source.jwks_uri or await self._named_by_metadata()
+        try:
+            fetched = await self._fetched(url, etag)
+        except NotFetched:
+            self._read_again_at = self._clock()  # it may have moved
+            raise
+        if fetched.max_age is None:
+            return fetched
+        return replace(fetched, max_age=max(fetched.max_age, self._shortest))
+
+    async def _fetched(self, url: str, etag: str | None) -> Fetched:
+        try:
+            self._budget.count(url)
+            with self._budget.place():
+                return await self._fetcher.fetch_if_changed(url, etag)
+        except FetchRefused as error:
+            raise NotFetched(f"was not fetched: {error}") from None
+
+    async def _named_by_metadata(self) -> str:
+        """OpenID Connect Discovery §4; then RFC 8414 §3."""
+        if self._found is None or self._clock() >= self._read_again_at:
+            of_oauth, of_openid = metadata_urls(self._source.issuer)
+            try:
+                self._found = await self._read_at(of_openid)
+            except NotFetched:
+                self._found = await self._read_at(of_oauth)
+            self._read_again_at = self._clock() + _READ_AGAIN_AFTER
+        return self._found
+
+    async def _read_at(self, url: str) -> str:
+        metadata = _object((await self._fetched(url, None)).body or b"")
+        if metadata.get("issuer") != self._source.issuer:  # RFC 8414 §3.3
+            raise NotFetched(f"is unknown: {url} is of another issuer")
+        jwks_uri = metadata.get("jwks_uri")
+        if not isinstance(jwks_uri, str):
+            raise NotFetched(f"is unknown: {url} names none")
+        return jwks_uri
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        raise NotFetched("is unknown: the metadata is not JSON") from None
+    if not isinstance(document, dict):
+        raise NotFetched("is unknown: the metadata is not a JSON object")
+    return document

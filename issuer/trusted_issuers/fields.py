@@ -1,0 +1,149 @@
+"""The syntax of a trusted issuer's members, as pydantic types."""
+
+import re
+import ssl
+from enum import StrEnum
+from ipaddress import ip_address
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, WithJsonSchema
+
+from issuer.federation.addresses import is_public
+from issuer.fields import without_repeats
+
+MAX_KEYS = 20
+_MAX_CA_CERTIFICATE = 32 * 1024
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_URL = re.compile(r"[!-~]{1,255}")
+# SPIFFE-ID §2.1.
+_TRUST_DOMAIN = re.compile(r"spiffe://[a-z0-9._-]{1,246}")
+_KEYS_SCHEMA = {
+    "description": "How its keys are found: by OpenID Connect Discovery, at a URL, or given.",
+    "oneOf": [
+        {
+            "type": "object",
+            "properties": {name: kind},
+            "required": [name],
+            "additionalProperties": False,
+        }
+        for name, kind in (
+            ("discovery", {"const": True}),
+            ("jwks_uri", {"type": "string", "format": "uri"}),
+            ("jwks", {"type": "object"}),
+        )
+    ],
+}
+
+
+class TokenAlgorithm(StrEnum):
+    """JWS algorithms that tokens of others may have (RFC 7518 §3.1, RFC 8037); all asymmetric."""
+
+    RS256 = "RS256"
+    RS384 = "RS384"
+    RS512 = "RS512"
+    PS256 = "PS256"
+    PS384 = "PS384"
+    PS512 = "PS512"
+    ES256 = "ES256"
+    ES384 = "ES384"
+    ES512 = "ES512"
+    EDDSA = "EdDSA"
+
+
+def is_trust_domain(issuer: str) -> bool:
+    """Whether it is a SPIFFE trust domain, whose tokens have no `iss`."""
+    return issuer.startswith("spiffe://")
+
+
+def is_plain_http(url: str) -> bool:
+    """Whether it is an `http` URL, which is for loopback only."""
+    return url.startswith("http://")
+
+
+def names_private_address(url: str) -> bool:
+    """Whether the URL itself names an address, or `localhost`, that is not on the internet."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        ip_address(host)
+    except ValueError:
+        return False  # a name: looked up and checked whenever it is fetched
+    return not is_public(host)
+
+
+def _web_url(text: str) -> str:
+    """`https`, or `http` on loopback; without user information, query and fragment."""
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError("is not a valid URL") from None
+    allowed = parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
+    if not (_URL.fullmatch(text) and host and allowed) or "@" in parts.netloc or "#" in text:
+        raise ValueError(
+            "must be an https URL of at most 255 ASCII characters, without user information and"
+            " fragment"
+        )
+    return text
+
+
+def _issuer(text: str) -> str:
+    if is_trust_domain(text):
+        if not _TRUST_DOMAIN.fullmatch(text):
+            raise ValueError("must be spiffe:// and a trust domain, without a path")
+        return text
+    if "?" in text:
+        raise ValueError("may not have a query (RFC 8414 §2)")
+    return _web_url(text)
+
+
+def checked_keys(keys: dict[str, Any], issuer: str, algorithms: list[str]) -> dict[str, Any]:
+    """The source of the keys of this issuer; `ValueError` says what is wrong with it."""
+    match keys:
+        case {"discovery": True, **rest} if not rest:
+            if is_trust_domain(issuer):
+                raise ValueError("discovery needs an https issuer: a trust domain has a jwks_uri")
+            return keys
+        case {"jwks_uri": str(url), **rest} if not rest:
+            return {"jwks_uri": _web_url(url)}
+        case {"jwks": {"keys": [*jwks]}, **rest} if not rest and 1 <= len(jwks) <= MAX_KEYS:
+            return {"jwks": {"keys": _accepted(jwks, algorithms)}}
+    raise ValueError(
+        'must be {"discovery": true}, {"jwks_uri": URL} or'
+        f' {{"jwks": {{"keys": [...]}}}} with 1 to {MAX_KEYS} keys'
+    )
+
+
+def _accepted(jwks: list[Any], algorithms: list[str]) -> list[dict[str, Any]]:
+    # Imported here: few deployments trust others.
+    from issuer.federation.public_keys import accepted_jwks  # noqa: PLC0415
+
+    return accepted_jwks(jwks, algorithms)
+
+
+def _ca_certificate(text: str) -> str:
+    if len(text) > _MAX_CA_CERTIFICATE or "PRIVATE KEY" in text:
+        raise ValueError(f"must be certificates alone, at most {_MAX_CA_CERTIFICATE} characters")
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(cadata=text)
+    except (ssl.SSLError, ValueError):
+        raise ValueError("must be a CA certificate in PEM") from None
+    if not context.get_ca_certs():
+        raise ValueError("holds no certificate of a CA")
+    return text
+
+
+IssuerUrl = Annotated[str, AfterValidator(_issuer)]
+KeySourceObject = Annotated[dict[str, Any], WithJsonSchema(_KEYS_SCHEMA)]
+CaCertificate = Annotated[str, AfterValidator(_ca_certificate)]
+TokenAlgorithms = Annotated[
+    list[Annotated[TokenAlgorithm, Field(strict=False)]],
+    Field(min_length=1, max_length=len(TokenAlgorithm)),
+    AfterValidator(without_repeats),
+]
+Kinds = Annotated[
+    list[Literal["workload"]], Field(min_length=1, max_length=1), AfterValidator(without_repeats)
+]

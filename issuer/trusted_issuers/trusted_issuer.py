@@ -1,0 +1,61 @@
+"""The models of a trusted issuer."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationInfo, field_validator
+
+from issuer.fields import Fields, Version
+from issuer.id_fields import RoleName
+from issuer.resources import ResourceType
+from issuer.trusted_issuers.fields import (
+    CaCertificate,
+    IssuerUrl,
+    KeySourceObject,
+    Kinds,
+    TokenAlgorithm,
+    TokenAlgorithms,
+    checked_keys,
+)
+
+
+class TrustedIssuerFields(Fields):
+    """The members of a trusted issuer that an operator sets.
+
+    `issuer` is the `iss` of its tokens, or `spiffe://` and a trust domain. Its keys are fetched
+    from public addresses only, unless `allow_private_addresses`; `ca_certificate` replaces the
+    CAs of the system.
+    """
+
+    id: RoleName
+    issuer: IssuerUrl
+    algorithms: TokenAlgorithms = [TokenAlgorithm.RS256]
+    keys: KeySourceObject
+    ca_certificate: CaCertificate | None = None
+    kinds: Kinds = ["workload"]
+    allow_private_addresses: bool = False
+    disabled: bool = False
+
+    @field_validator("keys")
+    @classmethod
+    def _fit_the_issuer(cls, keys: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if not {"issuer", "algorithms"} <= info.data.keys():
+            return keys  # these are wrong themselves
+        return checked_keys(keys, info.data["issuer"], info.data["algorithms"])
+
+
+class TrustedIssuerResource(TrustedIssuerFields):
+    """A stored trusted issuer."""
+
+    created_at: datetime
+    updated_at: datetime
+    version: Version
+
+
+TRUSTED_ISSUER = ResourceType(
+    "trusted issuer",
+    "trusted-issuers",
+    key="id",
+    fields=TrustedIssuerFields,
+    model=TrustedIssuerResource,
+)

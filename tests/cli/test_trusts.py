@@ -1,0 +1,105 @@
+"""`issuer trusted-issuer` and `issuer client trust`."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.builders import URL
+from tests.cli.driver import Cli
+from tests.trusting import POD, OtherIssuer
+
+pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
+
+
+@pytest.fixture
+def cluster(cli: Cli, tmp_path: Path) -> OtherIssuer:
+    cluster = OtherIssuer.new()
+    file = tmp_path / "jwks.json"
+    file.write_text(json.dumps(cluster.jwks))
+    options = ["--issuer", cluster.issuer, "--jwks", f"@{file}"]
+    made = cli.json("trusted-issuer", "create", "cluster", *options)
+    assert made["keys"]["jwks"]["keys"][0]["kid"] == "c1"
+    cli.done("client", "create", "pod")
+    return cluster
+
+
+def test_a_trusted_issuer_has_the_commands_of_a_resource(cli: Cli, cluster: OtherIssuer):
+    (listed,) = cli.json("trusted-issuer", "list")["items"]
+    assert listed == cli.json("trusted-issuer", "show", "cluster")
+    moved = cli.json("trusted-issuer", "update", "cluster", "--jwks-uri", "https://a.example/jwks")
+    assert moved["keys"] == {"jwks_uri": "https://a.example/jwks"}
+    found = cli.json("trusted-issuer", "update", "cluster", "--discovery", "--disabled")
+    assert (found["keys"], found["disabled"]) == ({"discovery": True}, True)
+    two = cli(
+        "trusted-issuer", "update", "cluster", "--discovery", "--jwks-uri", "https://a.example"
+    )
+    assert two.status == 2
+    assert cli.json("trusted-issuer", "delete", "cluster") == {"deleted": "cluster"}
+
+
+def test_by_default_keys_are_found_by_discovery(cli: Cli):
+    made = cli.json("trusted-issuer", "create", "idp", "--issuer", "https://idp.example")
+    assert made["keys"] == {"discovery": True}
+
+
+def test_a_trust_is_added_listed_and_removed(cli: Cli, cluster: OtherIssuer):
+    added = cli.json(
+        "client", "trust", "add", "pod", "--issuer", "cluster", "--kubernetes", "prod/web", "--once"
+    )
+    assert added == {
+        "issuer": "cluster",
+        "subject": POD,
+        "audience": None,
+        "claims": {},
+        "once": True,
+    }
+    assert cli.json("client", "trust", "list", "pod")["items"] == [added]
+    assert "cluster" in cli("trusted-issuer", "delete", "cluster").sentence
+    which = ["--issuer", "cluster", "--subject", POD]
+    assert cli.json("client", "trust", "remove", "pod", *which) == {"removed": 1}
+    assert "There is no trust" in cli("client", "trust", "remove", "pod", *which).sentence
+
+
+def test_the_issuer_of_github_is_made_with_the_first_trust(cli: Cli):
+    cli.done("client", "create", "ci")
+    of = ["--github", "octo/web", "--owner-id", "1", "--repository-id", "2", "--branch", "main"]
+    added = cli.json("client", "trust", "add", "ci", *of, "--claim", 'runner="self"')
+    assert added["subject"] == "repo:octo@1/web@2:ref:refs/heads/main"
+    assert added["claims"] == {
+        "repository_owner_id": "1",
+        "repository_id": "2",
+        "runner": "self",
+    }
+    (made,) = cli.json("trusted-issuer", "list")["items"]
+    assert (made["id"], made["issuer"]) == ("github", "https://token.actions.githubusercontent.com")
+
+
+def test_explain_says_which_rule_failed(cli: Cli, cluster: OtherIssuer):
+    cli.done("client", "trust", "add", "pod", "--issuer", "cluster", "--kubernetes", "prod/web")
+    now = time.time()
+
+    def explained(token: str) -> Any:
+        return cli("client", "trust", "explain", "pod", "--json", stdin=token)
+
+    right = explained(cluster.token(now))
+    assert (right.status, right.json["accepted"]) == (0, True)
+    for changed, rule in (
+        ({"sub": "other"}, "sub is not the subject"),
+        ({"aud": "other"}, "aud does not hold"),
+        ({"exp": 1}, "expired"),
+        ({"iss": "https://other.example"}, "not of this issuer"),
+    ):
+        wrong = explained(cluster.token(now, **changed))
+        assert wrong.status == 1
+        assert rule in wrong.json["trusts"][0]["rule"]
+    forged = explained(OtherIssuer.new().token(now))
+    assert "signature" in forged.json["trusts"][0]["rule"]
+    nonsense = cli("client", "trust", "explain", "pod", stdin="not a token")
+    assert nonsense.status == 1
+
+
+def test_the_issuer_itself_is_no_trusted_issuer(cli: Cli):
+    assert "is this issuer" in cli("trusted-issuer", "create", "own", "--issuer", URL).sentence
