@@ -1,6 +1,7 @@
 """JSON Merge Patch (RFC 7396 §2)."""
 
 from collections.abc import Mapping
+from typing import Any
 
 
 def merge_patch(target: Mapping[str, object], patch: Mapping[str, object]) -> dict[str, object]:
@@ -15,3 +16,16 @@ def merge_patch(target: Mapping[str, object], patch: Mapping[str, object]) -> di
         else:
             merged[name] = value
     return merged
+
+
+def patch_between(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """The patch that makes `after` of `before`, if no new value is null, which would remove it."""
+    patch: dict[str, Any] = {name: None for name in before if name not in after}
+    for name, value in after.items():
+        was = before.get(name)
+        if isinstance(was, Mapping) and isinstance(value, Mapping):
+            if was != value:
+                patch[name] = patch_between(was, value)
+        elif name not in before or was != value:
+            patch[name] = value
+    return patch

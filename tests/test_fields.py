@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from issuer.audiences import AudienceFields
 from issuer.clients import ClientFields
 from issuer.errors import InvalidField
-from issuer.merge_patch import merge_patch
+from issuer.merge_patch import merge_patch, patch_between
 from issuer.roles import RoleFields
 from issuer.usernames import fold_username
 from issuer.users import UserFields
@@ -150,6 +150,22 @@ def test_a_merge_patch_is_idempotent_and_leaves_no_null_of_its_own(target: dict,
     for name, value in patch.items():
         assert (name in once) == (value is not None)
     assert json.dumps(merge_patch({}, {})) == "{}"
+
+
+WITHOUT_NULL = st.dictionaries(
+    st.text(max_size=3),
+    st.recursive(
+        st.booleans() | st.text(max_size=3),
+        lambda inner: st.dictionaries(st.text(max_size=3), inner, max_size=3),
+        max_leaves=8,
+    ),
+    max_size=4,
+)
+
+
+@given(OBJECTS, WITHOUT_NULL)
+def test_the_patch_between_two_objects_makes_one_of_the_other(before: dict, after: dict):
+    assert merge_patch(before, patch_between(before, after)) == after
 
 
 def test_the_examples_of_rfc_7396():

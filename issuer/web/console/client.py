@@ -8,7 +8,7 @@ from starlette.responses import Response
 from issuer.clients import CLIENT, Client
 from issuer.directory import ClientRecord
 from issuer.errors import Forbidden, InvalidField, NotFound
-from issuer.scopes import ISSUER_ADMIN, parse
+from issuer.scopes import ISSUER_ADMIN
 from issuer.vocabulary import RegisteredBy
 from issuer.web.console.assignments import (
     AssignmentsSection,
@@ -30,7 +30,7 @@ from issuer.web.console.client_secrets import (
     secrets_in_list,
     start_rotation,
 )
-from issuer.web.console.effective_rights import EffectiveRights, effective_rights
+from issuer.web.console.effective_rights import EffectiveRights, effective_rights, include_issuer
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator
 from issuer.web.console.field_errors import field_errors
 from issuer.web.console.recent_events import RecentEvents, recent_events
@@ -89,7 +89,7 @@ class OneClientEndpoint(ConsoleEndpoint):
         client, record = self._client(operator, visit)
         if "edit" in visit.query:
             operator.require(CLIENT.write)
-            action = ClientAction(self, operator, visit, client, {})
+            action = ClientAction(self, operator, visit, {}, client)
             return edit_page(action, as_typed(client))
         return self.site.pages.answer(self._page(operator, visit, client, record))
 
@@ -104,7 +104,7 @@ class OneClientEndpoint(ConsoleEndpoint):
                 return change_assignment(self, operator, visit, principal, form)
             if action := _ACTIONS.get(do):
                 self._require_may_edit(operator, client, record)
-                return action(ClientAction(self, operator, visit, client, form))
+                return action(ClientAction(self, operator, visit, form, client))
         except InvalidField as error:
             page = self._page(operator, visit, client, record, form, field_errors(error))
             return self.site.pages.answer(page, 400)
@@ -163,9 +163,7 @@ class OneClientEndpoint(ConsoleEndpoint):
     def _is_protected(self, client: Client, record: ClientRecord) -> bool:
         """Whether it has rights at the issuer itself, or gives some."""
         own = self.parts.settings.url
-        roles = (each.scopes for each in record.rights.roles if each.audience_id in {None, own})
-        scopes = record.rights.direct.union(*roles)
-        return own in client.audiences or any(parse(scope).is_of_issuer for scope in scopes)
+        return own in client.audiences or include_issuer(record.rights, own)
 
     def _require_may_edit(self, operator: Operator, client: Client, record: ClientRecord) -> None:
         """The domain decides this too; here nobody is asked what could only be refused."""

@@ -1,75 +1,24 @@
 """What a form on the page of a client asks for; and to end its tokens, or the client."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from starlette.responses import Response
 
 from issuer.clients import CLIENT, Client
 from issuer.web.console.credentials import credentials_page
-from issuer.web.console.endpoint import ConsoleEndpoint, Operator
+from issuer.web.console.resource_action import ResourceAction
 from issuer.web.console.views import Command
-from issuer.web.visit import Visit
 
 
 @dataclass(frozen=True)
-class ClientAction:
-    """`form` was sent by `operator`, on the page of `client`."""
-
-    endpoint: ConsoleEndpoint
-    operator: Operator
-    visit: Visit
+class ClientAction(ResourceAction):
+    TYPE = CLIENT
     client: Client
-    form: Mapping[str, str]
 
     @property
     def key(self) -> str:
         return self.client.client_id
-
-    @property
-    def is_confirmed(self) -> bool:
-        return self.form.get("confirmed") == "yes"
-
-    def command(
-        self,
-        cli: Sequence[str],
-        method: str,
-        *path: str,
-        body: Mapping[str, object] | None = None,
-        query: str = "",
-    ) -> Command:
-        """`cli` after `issuer client`; `path` below that of the client."""
-        whole = ("clients", self.key, *path)
-        return self.endpoint.commands.command(("client", *cli), method, whole, body, query)
-
-    def ask(
-        self,
-        what: str,
-        why: str,
-        button: str,
-        command: Command,
-        fields: Mapping[str, str] | None = None,
-        *,
-        typed: str = "",
-        is_dangerous: bool = True,
-    ) -> Response:
-        """The page that asks; with `typed` again if something else was typed."""
-        is_wrong = self.is_confirmed and bool(typed)
-        return self.endpoint.ask(
-            self.operator,
-            self.visit,
-            what,
-            why,
-            button,
-            {"do": self.form["do"], **(fields or {})},
-            commands=(command,),
-            typed=typed,
-            error=f"This is not {typed}." if is_wrong else "",
-            is_dangerous=is_dangerous,
-        )
-
-    def finished(self, sentence: str, command: Command) -> Response:
-        return self.endpoint.finished(self.endpoint.path(self.visit), sentence, command)
 
     def show_secret(
         self, secret: str, done: str, command: Command, then: Sequence[str] = ()

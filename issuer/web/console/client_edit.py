@@ -9,6 +9,7 @@ from starlette.responses import Response
 from issuer.clients import CLIENT, Client, ClientFields
 from issuer.directory import ClientRecord
 from issuer.errors import InvalidField, NotFound
+from issuer.merge_patch import patch_between
 from issuer.scopes import counting_at, covers
 from issuer.vocabulary import GrantType, RegisteredBy, UserRights
 from issuer.web.console.client_action import ClientAction
@@ -131,23 +132,10 @@ def _named(scopes: list[str]) -> str:
 
 
 def _command(action: ClientAction, fields: ClientFields) -> Command:
-    patch = _patch(_members(action.client), _members(fields))
+    patch = patch_between(_members(action.client), _members(fields))
     cli = ("update", action.key, *client_options(patch))
     return action.command(cli, "PATCH", body=patch)
 
 
 def _members(fields: ClientFields) -> dict[str, Any]:
     return fields.model_dump(mode="json", include=set(ClientFields.model_fields))
-
-
-def _patch(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    """The merge patch (RFC 7396) from one to the other."""
-    patch: dict[str, Any] = {name: None for name in before if name not in after}
-    for name, value in after.items():
-        was = before.get(name)
-        if isinstance(was, Mapping) and isinstance(value, Mapping):
-            if was != value:
-                patch[name] = _patch(was, value)
-        elif name not in before or was != value:
-            patch[name] = value
-    return patch

@@ -1,12 +1,11 @@
 """The members of a client, as forms have them: lists one a line, choices as checkboxes."""
 
-import json
 from collections.abc import Mapping
 
 from issuer.clients import Client, ClientFields
-from issuer.errors import InvalidField
 from issuer.vocabulary import AuthMethod, GrantType, RegisteredBy, UserRights
 from issuer.web.console.commands import as_options
+from issuer.web.console.json_field import json_text, read_json
 from issuer.web.console.lifetimes import lifetime_as_typed, typed_lifetime
 
 LISTS = ("audiences", "scopes", "redirect_uris", "post_logout_redirect_uris")
@@ -48,7 +47,7 @@ def new_client(form: Mapping[str, str]) -> ClientFields:
     members |= {name: form[name].split() for name in LISTS if name in form}
     members |= {name: form[name].strip() for name in ("client_id", "name") if name in form}
     members |= {"user_rights": form["user_rights"]} if "user_rights" in form else {}
-    if (jwks := _json("jwks", form.get("jwks", ""))) is not None:
+    if (jwks := read_json("jwks", form.get("jwks", ""))) is not None:
         members |= {"jwks": jwks, "token_endpoint_auth_method": AuthMethod.PRIVATE_KEY_JWT}
     members |= {name: True for name in _CHECKBOXES if name in form}
     return ClientFields.read(members)
@@ -62,11 +61,11 @@ def edited_client(client: Client, form: Mapping[str, str]) -> ClientFields:
         "name": form.get("name", "").strip(),
         "grant_types": [grant for grant in GrantType if grant in form],
         "token_endpoint_auth_method": form.get("token_endpoint_auth_method", ""),
-        "jwks": _json("jwks", form.get("jwks", "")),
+        "jwks": read_json("jwks", form.get("jwks", "")),
         "jwks_uri": form.get("jwks_uri", "").strip() or None,
         "user_rights": form.get("user_rights", UserRights.OWN),
         "access_token_ttl": typed_lifetime(form.get("access_token_ttl", "")),
-        "claims": _json("claims", form.get("claims", "")) or {},
+        "claims": read_json("claims", form.get("claims", ""), {}),
         "trusts": [trust.model_dump(mode="json") for trust in client.trusts],
         "client_id": client.client_id,
         "disabled": client.disabled,
@@ -85,22 +84,14 @@ def as_typed(client: Client) -> dict[str, str]:
     return typed | {
         "name": client.name,
         "token_endpoint_auth_method": client.token_endpoint_auth_method.value,
-        "jwks": json.dumps(client.jwks, indent=1) if client.jwks else "",
+        "jwks": json_text(client.jwks),
         "jwks_uri": client.jwks_uri or "",
         "user_rights": client.user_rights.value,
         "access_token_ttl": lifetime_as_typed(client.access_token_ttl),
-        "claims": json.dumps(client.claims, ensure_ascii=False, indent=1) if client.claims else "",
+        "claims": json_text(client.claims),
     }
 
 
 def client_options(members: Mapping[str, object]) -> list[str]:
     """The options of `issuer client create` and `update` that give these members."""
     return as_options(members, _OPTIONS, _SWITCHES)
-
-
-def _json(name: str, text: str) -> object:
-    """The value of the field; None if it is empty."""
-    try:
-        return json.loads(text) if text.strip() else None
-    except (ValueError, RecursionError):
-        raise InvalidField(name, "is not JSON") from None

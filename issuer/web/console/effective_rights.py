@@ -4,11 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from issuer.catalogue.permissions import in_words
-from issuer.directory import AudienceRecord, Rights
+from issuer.directory import AudienceRecord, Directory, Rights
 from issuer.roles import Assignment
 from issuer.scopes import ISSUER_ADMIN, ISSUER_INTROSPECT, ISSUER_REGISTER, counting_at, parse
 
 _SHOWN = 100
+_PLACES = 20
 _OF_ISSUER = {
     ISSUER_ADMIN: "Do everything at this issuer",
     ISSUER_INTROSPECT: "Introspect the tokens of all clients",
@@ -67,6 +68,31 @@ def effective_rights(
         max(0, len(scopes) - _SHOWN),
         tuple(audiences),
     )
+
+
+def rights_somewhere(directory: Directory, rights: Rights, own: str, at: str) -> EffectiveRights:
+    """Of a user: at the audience `at` if a role is assigned there, else at the first that has any.
+
+    `own` is the issuer's audience.
+    """
+    named = sorted({each.audience_id for each in rights.roles if each.audience_id})
+    known = dict.fromkeys(["", *named, own])
+    places = [each for each in known if _scopes_at(rights, each, own)] or [""]
+    at = at if at and at in known else places[0]
+    audience = directory.load_audience(at) if at else None
+    return effective_rights(rights, audience, dict.fromkeys([*places[:_PLACES], at]))
+
+
+def _scopes_at(rights: Rights, audience_id: str, own: str) -> frozenset[str]:
+    roles = (each.scopes for each in rights.roles if each.audience_id in {None, audience_id})
+    return counting_at(rights.direct.union(*roles), own_audience=audience_id == own)
+
+
+def include_issuer(rights: Rights, own_audience: str) -> bool:
+    """Whether any of them is at the issuer itself."""
+    grants = [each for each in rights.roles if each.audience_id in {None, own_audience}]
+    scopes = rights.direct.union(*(grant.scopes for grant in grants))
+    return any(parse(scope).is_of_issuer for scope in scopes)
 
 
 def meaning_of(scope: str) -> str:

@@ -1,0 +1,72 @@
+"""What a form on the page of a resource asks for, such as that of a client or a user."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from starlette.responses import Response
+
+from issuer.resources import ResourceType
+from issuer.web.console.endpoint import ConsoleEndpoint, Operator
+from issuer.web.console.views import Command
+from issuer.web.visit import Visit
+
+
+@dataclass(frozen=True)
+class ResourceAction:
+    """`form` was sent by `operator`, on the page of the resource with the id or name `key`."""
+
+    TYPE: ClassVar[ResourceType[Any, Any]]
+    endpoint: ConsoleEndpoint
+    operator: Operator
+    visit: Visit
+    form: Mapping[str, str]
+
+    @property
+    def key(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def is_confirmed(self) -> bool:
+        return self.form.get("confirmed") == "yes"
+
+    def command(
+        self,
+        cli: Sequence[str],
+        method: str,
+        *path: str,
+        body: Mapping[str, object] | None = None,
+        query: str = "",
+    ) -> Command:
+        """`cli` after `issuer` and the kind; `path` below that of the resource."""
+        whole = (self.TYPE.plural, self.key, *path)
+        return self.endpoint.commands.command((self.TYPE.kind, *cli), method, whole, body, query)
+
+    def ask(
+        self,
+        what: str,
+        why: str,
+        button: str,
+        command: Command,
+        fields: Mapping[str, str] | None = None,
+        *,
+        typed: str = "",
+        is_dangerous: bool = True,
+    ) -> Response:
+        """The page that asks; with `typed` again if something else was typed."""
+        is_wrong = self.is_confirmed and bool(typed)
+        return self.endpoint.ask(
+            self.operator,
+            self.visit,
+            what,
+            why,
+            button,
+            {"do": self.form["do"], **(fields or {})},
+            commands=(command,),
+            typed=typed,
+            error=f"This is not {typed}." if is_wrong else "",
+            is_dangerous=is_dangerous,
+        )
+
+    def finished(self, sentence: str, command: Command) -> Response:
+        return self.endpoint.finished(self.endpoint.path(self.visit), sentence, command)
