@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from issuer.sign_in import InvitationFields
 from tests.builders import URL, Deployment
 from tests.oauth.asserting import AssertingClient
 
-CLIENTS, ROLES = "/console/clients", "/console/roles"
+CLIENTS, ROLES, USERS = "/console/clients", "/console/roles", "/console/users"
 WRITE = tuple(f"issuer:{name}:write" for name in ("audiences", "roles", "clients", "users", "keys"))
 _SAVE = {
     "do": "save",
@@ -182,13 +183,43 @@ GAINS: dict[str, Way] = {
     "a user's password": Way(
         "PUT", "/users/alice/password", {"password": "a new password of hers"},
     ),
-    "a user's lock": Way("POST", "/users/alice/unlock"),
-    "a user's invitation": Way("POST", "/users/alice/invitation", {}),
-    "a user's second factors": Way("DELETE", "/users/alice/factors"),
-    "a user's tokens": Way("POST", "/users/alice/revoke-tokens"),
-    "a user's state": Way("PATCH", "/users/alice", {"disabled": True}),
-    "a user's name": Way("PATCH", "/users/alice", {"username": "mallory"}),
-    "a user's existence": Way("DELETE", "/users/alice"),
+    "a user's lock": Way(
+        "POST", "/users/alice/unlock", None,
+        f"{USERS}/alice", {"do": "unlock"},
+    ),
+    "a user's invitation": Way(
+        "POST", "/users/alice/invitation", {},
+        f"{USERS}/alice", {"do": "invite"},
+    ),
+    "withdrawing a user's invitation": Way(
+        "DELETE", "/users/alice/invitation", None,
+        f"{USERS}/alice", {"do": "withdraw-invitation", "confirmed": "yes"},
+    ),
+    "a user's second factors": Way(
+        "DELETE", "/users/alice/factors", None,
+        f"{USERS}/alice", {"do": "reset-factors", "confirmed": "yes"},
+    ),
+    "a user's tokens": Way(
+        "POST", "/users/alice/revoke-tokens", None,
+        f"{USERS}/alice", {"do": "end-all", "confirmed": "yes"},
+    ),
+    "a user's state": Way(
+        "PATCH", "/users/alice", {"disabled": True},
+        f"{USERS}/alice", {"do": "disable", "confirmed": "yes"},
+    ),
+    "enabling a user": Way(
+        "PATCH", "/users/alice", {"disabled": False},
+        f"{USERS}/alice", {"do": "enable"},
+    ),
+    "a user's name": Way(
+        "PATCH", "/users/alice", {"username": "mallory"},
+        f"{USERS}/alice", {"do": "save", "version": "1", "username": "mallory"},
+    ),
+    "a user's claims": Way(
+        "PATCH", "/users/alice", {"claims": {"a": 1}},
+        f"{USERS}/alice",
+        {"do": "save", "version": "1", "username": "alice", "claims": '{"a": 1}'},
+    ),
     "a new role's contents": Way(
         "POST", "/roles", {"name": "new", "scopes": ["issuer:admin"]},
         ROLES, {"do": "force", "name": "new", "scopes": "issuer:admin"},
@@ -216,8 +247,20 @@ GAINS: dict[str, Way] = {
         f"{CLIENTS}/by-role",
         {"do": "unassign", "role": "key-readers", "everywhere": "yes", "confirmed": "yes"},
     ),
-    "an assignment to a user": Way("PUT", "/users/bob/roles/key-readers?everywhere=true"),
-    "unassigning a role": Way("DELETE", "/users/alice/roles/key-readers?everywhere=true"),
+    "an assignment to a user": Way(
+        "PUT", "/users/bob/roles/key-readers?everywhere=true", None,
+        f"{USERS}/bob",
+        {"do": "assign", "role": "key-readers", "everywhere": "yes", "confirmed": "yes"},
+    ),
+    "a user's existence": Way(
+        "DELETE", "/users/carol", None,
+        f"{USERS}/carol", {"do": "delete", "confirmed": "yes", "typed": "carol"},
+    ),
+    "unassigning a role": Way(
+        "DELETE", "/users/alice/roles/key-readers?everywhere=true", None,
+        f"{USERS}/alice",
+        {"do": "unassign", "role": "key-readers", "everywhere": "yes", "confirmed": "yes"},
+    ),
     "a role's deletion": Way(
         "DELETE", "/roles/key-readers?cascade=true", None,
         f"{ROLES}/key-readers",
@@ -282,5 +325,7 @@ def privileged_resources(deployment: Deployment) -> None:
     )
     deployment.user("alice", id="alice", roles=["key-readers"], password=None)
     deployment.user("bob", id="bob", password=None)
+    deployment.user("carol", id="carol", roles=["key-readers"], password=None)
     with deployment.changing() as work:
         work.rotations.start("in-rotation")
+        work.invitations.create("alice", InvitationFields())

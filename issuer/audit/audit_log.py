@@ -1,6 +1,7 @@
 """Reading the audit log."""
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -74,9 +75,12 @@ class AuditLog:
         rows = store.matching(self._session, members, bound, limit, since_id)
         return [_event(row) for row in rows]
 
-    def about(self, target: str, limit: int) -> list[AuditEvent]:
-        """The newest `limit` events of exactly this target, newest first."""
-        return [_event(row) for row in store.about(self._session, target, limit)]
+    def about(self, target: str, limit: int, actions: Sequence[str] = ()) -> list[AuditEvent]:
+        """The newest `limit` events of exactly this target, newest first.
+
+        With `actions` those alone, among the newest thousands of the target.
+        """
+        return [_event(row) for row in store.about(self._session, target, limit, actions)]
 
     def get(self, event_id: int) -> AuditEvent:
         row = store.with_id(self._session, event_id)

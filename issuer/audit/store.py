@@ -137,10 +137,19 @@ def matching(
     return session.scalars(query).all()
 
 
-def about(session: Session, target: str, limit: int) -> Sequence[AuditEventRow]:
-    """Events of exactly this target, newest first."""
+def about(
+    session: Session, target: str, limit: int, actions: Sequence[str] = ()
+) -> Sequence[AuditEventRow]:
+    """Events of exactly this target, newest first; with `actions` those among its newest `_PAGE`.
+
+    Actions have no index.
+    """
     query = select(AuditEventRow).where(AuditEventRow.target == target)
-    return session.scalars(query.order_by(AuditEventRow.id.desc()).limit(limit)).all()
+    query = query.order_by(AuditEventRow.id.desc())
+    if actions:
+        event = aliased(AuditEventRow, query.limit(_PAGE).subquery())
+        query = select(event).where(event.action.in_(actions)).order_by(event.id.desc())
+    return session.scalars(query.limit(limit)).all()
 
 
 def with_id(session: Session, event_id: int) -> AuditEventRow | None:

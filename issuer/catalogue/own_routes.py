@@ -169,7 +169,8 @@ _PAGE_PATHS = """
     /console /console/audiences /console/audiences/{key:path}
     /console/audit /console/audit/export /console/audit/{id} /console/clients
     /console/clients/{key:path} /console/configuration /console/configuration/export
-    /console/explain /console/keys /console/roles /console/roles/{key:path}
+    /console/explain /console/keys /console/roles /console/roles/{key:path} /console/users
+    /console/users/{key:path}
 """
 _PAGES = (
     *(

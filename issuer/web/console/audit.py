@@ -11,11 +11,13 @@ from issuer.errors import NotFound
 from issuer.escaping import escaped, readable_json
 from issuer.web.console.audit_filters import AuditFilters
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator
+from issuer.web.console.holders import readable
 from issuer.web.console.listing import PAGE
 from issuer.web.console.recent_events import READ
 from issuer.web.console.views import ConsolePage, Listing
 from issuer.web.headers import page_headers
 from issuer.web.visit import Visit
+from issuer.web.words import segment
 
 _LIST = "/console/audit"
 _NEIGHBOURS = 3  # on each side
@@ -36,10 +38,14 @@ class AuditPage(ConsolePage):
 
 @dataclass(frozen=True, kw_only=True)
 class AuditEventPage(ConsolePage):
-    """`neighbours` are those of its chain, with the event among them."""
+    """`neighbours` are those of its chain, with the event among them.
+
+    `about` is the path of the page of the client or user that is the target; empty without one.
+    """
 
     TEMPLATE = "console/audit_event.html"
     event: AuditEvent
+    about: str
     details: str
     neighbours: tuple[AuditEvent, ...]
     coverage: Coverage
@@ -121,11 +127,20 @@ class AuditEventEndpoint(ConsoleEndpoint):
             frame=self.frame(operator, visit),
             commands=(self.commands.command(("audit", "verify")),),
             event=event,
+            about=_page_of(operator, event.target or ""),
             details=readable_json(event.details) if event.details else "",
             neighbours=tuple(neighbours),
             coverage=self.parts.audit.checkpoints.coverage(),
         )
         return self.site.pages.answer(page)
+
+
+def _page_of(operator: Operator, target: str) -> str:
+    for kind in readable(operator):
+        with operator.work(kind.read) as work:
+            if target and work.collection(kind).exists(target):
+                return f"/console/{kind.plural}/{segment(target)}"
+    return ""
 
 
 def _event_id(text: str) -> str | None:

@@ -92,7 +92,7 @@ def _users(operator: Operator, parts: WebParts) -> Iterator[Concern]:
         if until is not None and user is not None:
             ends = ago(until, parts.clock())
             text = f"Sign-in is locked after wrong passwords; the lock ends {ends}."
-            yield Concern(user.username, f"/console/audit?target={segment(user_id)}", text)
+            yield Concern(user.username, f"/console/users/{segment(user_id)}", text)
 
 
 def _locked_user(event: AuditEvent) -> str | None:

@@ -9,6 +9,7 @@ _ENTRIES = (
     ("Overview", "", ()),
     ("Audiences", "/audiences", ("issuer:audiences:read",)),
     ("Clients", "/clients", ("issuer:clients:read",)),
+    ("Users", "/users", ("issuer:users:read",)),
     ("Roles", "/roles", ("issuer:roles:read",)),
     ("Explain", "/explain", ()),
     ("Keys", "/keys", ("issuer:keys:read",)),

@@ -26,7 +26,7 @@ _NAME = "new-role"
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """`path` is that of the page where it is done, with its query; empty if there is none."""
+    """`path` is that of the page where it is done, with its query."""
 
     text: str
     path: str
@@ -183,8 +183,7 @@ def _direct(commands: Commands, lacking: _Lacking) -> Remedy:
 
 
 def _page_of(kind: ResourceType[Any, Any], key: str, more: str = "") -> str:
-    """Users have no page in the console yet."""
-    return f"/console/clients/{segment(key)}{more}" if kind is CLIENT else ""
+    return f"/console/{kind.plural}/{segment(key)}{more}"
 
 
 def _and(scopes: Sequence[str]) -> str:

@@ -19,6 +19,8 @@ from issuer.web.console.notices import Notices
 from issuer.web.console.overview import OverviewEndpoint
 from issuer.web.console.role import RoleEndpoint
 from issuer.web.console.roles import RolesEndpoint
+from issuer.web.console.user import OneUserEndpoint
+from issuer.web.console.users import UsersEndpoint
 from issuer.web.site import PageEndpoint, Site
 
 
@@ -40,4 +42,6 @@ def console_endpoints(site: Site) -> list[PageEndpoint]:
         OverviewEndpoint(site, notices),
         RoleEndpoint(site, notices),
         RolesEndpoint(site, notices),
+        OneUserEndpoint(site, notices),
+        UsersEndpoint(site, notices),
     ]

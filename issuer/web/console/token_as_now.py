@@ -1,5 +1,6 @@
-"""The token that a client would get at this moment. Nothing is issued."""
+"""The token that would be issued at this moment. Nothing is issued."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from issuer.clients import Client
@@ -25,8 +26,22 @@ def token_as_now(
     """On its own behalf; None for a client that acts only for people."""
     if not audience or GrantType.CLIENT_CREDENTIALS not in client.grant_types:
         return None
-    request = PreviewRequest(client_id=client.client_id, audience=audience)
+    return _previewed(administration, {"client_id": client.client_id, "audience": audience})
+
+
+def token_through(
+    administration: Administration, user_id: str, client_id: str, audience: str
+) -> TokenAsNow | None:
+    """That of a user who signs in through a client; None if none is named."""
+    if not client_id:
+        return None
+    members = {"client_id": client_id, "user_id": user_id}
+    return _previewed(administration, members | ({"audience": audience} if audience else {}))
+
+
+def _previewed(administration: Administration, members: Mapping[str, object]) -> TokenAsNow:
     try:
+        request = PreviewRequest.read(members)
         token = administration.explainer.preview(request, administration.clock())
     except IssuerError as error:
         return TokenAsNow(refusal=str(error))

@@ -10,6 +10,7 @@ from issuer.audit import EventFilter
 from issuer.clients import SecretFields
 from issuer.keys.described import all_described
 from issuer.keys.signing_key import KeyState
+from issuer.sign_in import InvitationFields
 from issuer.web.console.audience import AudiencePage
 from issuer.web.console.audience_edit import EditAudiencePage
 from issuer.web.console.audiences import AudiencesPage, NewAudiencePage
@@ -20,11 +21,15 @@ from issuer.web.console.clients import ClientsPage, NewClientPage
 from issuer.web.console.configuration import AppliedPage, ConfigurationPage
 from issuer.web.console.credentials import CredentialsPage
 from issuer.web.console.explain import ExplainPage
+from issuer.web.console.invitation_link import InvitationLinkPage
 from issuer.web.console.keys import KeysPage
 from issuer.web.console.overview import OverviewPage
 from issuer.web.console.role import RolePage
 from issuer.web.console.role_edit import EditRolePage, ReviewRolePage
 from issuer.web.console.roles import RolesPage
+from issuer.web.console.user import UserPage
+from issuer.web.console.user_edit import EditUserPage
+from issuer.web.console.users import NewUserPage, UsersPage
 from issuer.web.console.views import ConfirmationPage, ConsolePage
 from tests.builders import Deployment
 
@@ -70,10 +75,12 @@ class ScreenSeen:
 AUDIENCES, AUDIENCE = "/console/audiences", "/console/audiences/{key:path}"
 CLIENTS, CLIENT = "/console/clients", "/console/clients/{key:path}"
 ROLES, ROLE = "/console/roles", "/console/roles/{key:path}"
+USERS, USER = "/console/users", "/console/users/{key:path}"
 AUDIT, EXPLAIN, KEYS = "/console/audit", "/console/explain", "/console/keys"
 CONFIGURATION = "/console/configuration"
 OF_LONGEST_AUDIENCE = f"{AUDIENCES}/{quote(LONGEST_AUDIENCE, safe='')}"
 OF_LONGEST, ROLE_OF_LONGEST = f"{CLIENTS}/{LONGEST}", f"{ROLES}/{LONGEST}"
+PERSON = f"{USERS}/person"
 ASKED = f"{EXPLAIN}?subject={LONGEST}&method=POST"
 
 SCREENS = [
@@ -103,6 +110,23 @@ SCREENS = [
     ScreenSeen(EditClientPage, CLIENT, f"{OF_LONGEST}?edit=yes", ("Save",), {"claims": "no JSON"}),
     ScreenSeen(ConfirmationPage, CLIENT, OF_LONGEST, ("Delete client",)),
     ScreenSeen(ConfirmationPage, CLIENT, OF_LONGEST, ("Finish: delete the old secret",)),
+    ScreenSeen(UsersPage, USERS),
+    ScreenSeen(UsersPage, USERS, f"{USERS}?search=nothing-begins-so"),
+    ScreenSeen(NewUserPage, USERS, f"{USERS}?new=yes", ("Create user",), {"username": "person"}),
+    ScreenSeen(
+        InvitationLinkPage,
+        USERS,
+        f"{USERS}?new=yes",
+        ("Create user",),
+        {"username": "new-{number}"},
+    ),
+    ScreenSeen(UserPage, USER, PERSON),
+    ScreenSeen(UserPage, USER, f"{PERSON}?through={LONGEST}&at=my-os"),
+    ScreenSeen(UserPage, USER, f"{USERS}/bare-user"),
+    ScreenSeen(UserPage, USER, f"{USERS}/bare-user", ("Assign role",), {"role": "no-such-role"}),
+    ScreenSeen(EditUserPage, USER, f"{PERSON}?edit=yes"),
+    ScreenSeen(EditUserPage, USER, f"{PERSON}?edit=yes", ("Save",), {"claims": "no JSON"}),
+    ScreenSeen(ConfirmationPage, USER, PERSON, ("Delete user",)),
     ScreenSeen(RolesPage, ROLES),
     ScreenSeen(
         RolesPage, ROLES, ROLES, ("Create role",), {"name": "odd", "scopes": "agent:web:run"}
@@ -145,7 +169,17 @@ def populate(deployment: Deployment) -> dict[str, str]:
         name = f"{number:03}-{LONGEST}"[:128]
         deployment.role(name, scopes[:number])
         deployment.client(name, [LONGEST], name=LONGEST, scopes=scopes[:2])
-    deployment.user("person-" * 18, [LONGEST], name=LONGEST, password=None)
+        deployment.user(f"user-{name}"[:128], name=LONGEST, password=None)
+    deployment.user(
+        "person-" * 18,
+        [LONGEST],
+        id="person",
+        name=LONGEST,
+        email=f"{'mail-' * 12}@{'example.' * 22}com",
+        password=None,
+        claims={"tenant": LONGEST},
+    )
+    deployment.user("person", id="bare-user", password=None)
     deployment.client("bare", audiences=[])
     deployment.client(
         LONGEST,
@@ -158,6 +192,10 @@ def populate(deployment: Deployment) -> dict[str, str]:
     with deployment.changing() as work:
         work.clients.add_secret(LONGEST, SecretFields(label="label-" * 10))
         work.rotations.start(LONGEST)
+        work.invitations.create("person", InvitationFields())
+        for audience in ("my-os", None):
+            allowed = frozenset(scopes if audience else ())
+            work.consents.grant("person", LONGEST, audience, allowed, frozenset({"openid"}))
         (event,) = work.audit_log.page(EventFilter(target=LONGEST), None, 1)
     return {"kid": active_kid(deployment), "event": str(event.id)}
 

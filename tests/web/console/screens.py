@@ -34,7 +34,7 @@ class Screen:
 
 _LISTED = ("search", "after", "order")
 _CLIENT, _ROLE = "/console/clients/pipeline", "/console/roles/reader"
-_AUDIENCE = "/console/audiences/other-os"
+_AUDIENCE, _USER = "/console/audiences/other-os", "/console/users/wanda"
 _EXPLAINED = ("subject", "through", "audience", "version", "method", "path")
 _FILTERS = ("actor", "action", "target", "address", "since", "until")
 
@@ -66,6 +66,19 @@ SCREENS: dict[str, Screen] = {
         ("issuer:clients:read",),
         "issuer:clients:write",
         ("at", "edit"),
+    ),
+    "/console/users": Screen(
+        ("/console/users", "/console/users?new=yes"),
+        ("issuer:users:read",),
+        "issuer:users:write",
+        (*_LISTED, "new"),
+        "Users",
+    ),
+    "/console/users/{key:path}": Screen(
+        (_USER, f"{_USER}?edit=yes"),
+        ("issuer:users:read",),
+        "issuer:users:write",
+        ("at", "through", "edit"),
     ),
     "/console/roles": Screen(
         ("/console/roles", "/console/roles?add=agents%3Aread"),

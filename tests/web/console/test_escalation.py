@@ -13,7 +13,16 @@ from issuer.errors import IssuerError
 from issuer.resources import Collection
 from issuer.scopes import ISSUER_ADMIN
 from tests.builders import URL, Deployment
-from tests.escalation import CLIENTS, GAINS, LAST_ADMIN, ROLES, WRITE, Way, privileged_resources
+from tests.escalation import (
+    CLIENTS,
+    GAINS,
+    LAST_ADMIN,
+    ROLES,
+    USERS,
+    WRITE,
+    Way,
+    privileged_resources,
+)
 from tests.html_forms import FormsOnPage
 from tests.web.browsing import Browser, PageSeen
 from tests.web.console.conftest import SignedIn, forged, person, stored
@@ -25,7 +34,22 @@ ONLY_HERE: dict[str, Way] = {
         "POST", "/clients", None,
         CLIENTS, {"client_id": "new", "audiences": "my-os", "roles": "key-readers"},
     ),
+    "a role of a new user": Way(
+        "POST", "/users", None,
+        USERS,
+        {"username": "new", "id": "new", "audience": "my-os", "roles": "key-readers"},
+    ),
+    "a role of a new user who is invited": Way(
+        "POST", "/users", None,
+        USERS,
+        {
+            **{"username": "new", "id": "new", "audience": URL, "roles": "key-readers"},
+            "invite": "yes",
+        },
+    ),
 }  # fmt: skip
+# People choose their passwords themselves: in the console an invitation leads to one.
+NO_FORM = {"a user's password"}
 FORMS = {name: way for name, way in {**ONLY_HERE, **GAINS}.items() if way.screen}
 MANIFESTS = {
     "a role": "roles:\n- name: new\n  scopes: [issuer:admin]\n",
@@ -68,7 +92,8 @@ def boss(issuer: Deployment) -> Browser:
 
 def test_each_way_is_tried_where_the_console_has_a_screen_for_it(issuer: Deployment):
     screens = routes(issuer)
-    without_form = {way.path.split("/")[1] for way in GAINS.values() if not way.screen}
+    without = [way for name, way in GAINS.items() if not way.screen and name not in NO_FORM]
+    without_form = {way.path.split("/")[1] for way in without}
     assert not {name for name in without_form if f"/console/{name}" in screens}
 
 
@@ -110,7 +135,7 @@ def test_an_admin_may_do_each_of_them(deployment: Deployment, signed_in: SignedI
         done = forged(deployment, browser, way.screen, **as_it_is_now(deployment, way))
         assert done.status in {httpx.codes.OK, httpx.codes.SEE_OTHER}, name
         assert stored(deployment) != before, name
-        if way.screen in {CLIENTS, ROLES}:
+        if way.screen in {CLIENTS, ROLES, USERS}:
             with deployment.changing() as work:
                 collection_of(work, way.screen).delete("new")
 

@@ -33,6 +33,11 @@ MORE_URLS = [
     "/console/audiences/marked-os",
     "/console/audiences/marked-os?edit=yes",
     "/console/audiences/bidi-os",
+    "/console/users/marked-user",
+    "/console/users/marked-user?edit=yes",
+    "/console/users/named",
+    "/console/users/bidi-user",
+    "/console/users/bidi-user?edit=yes",
     "/account",
 ]
 BLOCKS = {
@@ -163,6 +168,8 @@ def test_they_are_text_in_every_event_of_the_audit_log(issuer: Deployment, boss:
         ("/console/roles/marked", 2),
         ("/console/roles", 1),
         ("/console/audiences/marked-os", 1),
+        ("/console/users/marked-user", 1),
+        ("/console/users/named", 2),
     ],
 )
 def test_they_are_shown_and_not_left_out(boss: Browser, url: str, number: int):

@@ -1,0 +1,146 @@
+"""`/console/users`: people who sign in, and new ones."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from issuer.errors import AlreadyExists, InvalidField, NotFound
+from issuer.roles import Assignment
+from issuer.sign_in import InvitationFields, NewInvitation
+from issuer.sign_in.means import SignInMeans
+from issuer.users import USER, User, UserFields
+from issuer.web.console.assignments import assignment_command
+from issuer.web.console.choices import some_audiences, some_roles
+from issuer.web.console.endpoint import ConsoleEndpoint, Operator
+from issuer.web.console.field_errors import field_errors
+from issuer.web.console.invitation_link import invitation_command, invitation_link
+from issuer.web.console.listing import listing
+from issuer.web.console.user_form import new_assignments, new_user, user_options
+from issuer.web.console.user_state import user_states
+from issuer.web.console.views import Command, ConsolePage, Listing, Typed
+from issuer.web.visit import Visit
+from issuer.web.words import segment
+
+LIST = "/console/users"
+_BAD_REQUEST, _CONFLICT = 400, 409
+
+
+@dataclass(frozen=True, slots=True)
+class UserInList:
+    """A user, and how they can sign in."""
+
+    user: User
+    states: tuple[str, ...]
+    means: SignInMeans
+
+
+@dataclass(frozen=True, kw_only=True)
+class UsersPage(ConsolePage):
+    TEMPLATE = "console/users.html"
+    title = "Users"
+    listing: Listing[UserInList]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewUserPage(ConsolePage):
+    """`audiences` and `roles` are some to choose from."""
+
+    TEMPLATE = "console/new_user.html"
+    title = "New user"
+    audiences: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+
+
+class UsersEndpoint(ConsoleEndpoint):
+    """The list; with `?new=` the form for a new user."""
+
+    PATH = LIST
+    READ = USER.read
+    PARAMETERS = ("new",)
+
+    def screen(self, operator: Operator, visit: Visit) -> Response:
+        if "new" in visit.query:
+            operator.require(USER.write)
+            return self._form(operator, visit, {"invite": "yes"})
+        with operator.work(USER.read) as work:
+            found = listing(work, visit, self.site.base + LIST, USER)
+            means = work.factors.means_of(*(each.id for each in found.items))
+        users = ((each, means[each.id]) for each in found.items if each.id in means)
+        page = UsersPage(
+            frame=self.frame(operator, visit),
+            may_change=operator.holds(USER.write),
+            commands=(self.commands.command(("user", "list"), "GET", ("users",)),),
+            listing=found.showing(UserInList(u, user_states(u, how), how) for u, how in users),
+        )
+        return self.site.pages.answer(page)
+
+    def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
+        operator.require(USER.write)
+        try:
+            fields, assignments = new_user(form), new_assignments(form)
+            created, invitation = self._create(
+                operator, fields, assignments, is_invited="invite" in form
+            )
+        except InvalidField as error:
+            return self._form(operator, visit, form, field_errors(error), _BAD_REQUEST)
+        except AlreadyExists as error:
+            taken = "id" if error.name == fields.id else "username"
+            return self._form(operator, visit, form, {taken: str(error)}, _CONFLICT)
+        done = f"The user {created.username} is created."
+        commands = self._commands_for(created, assignments)
+        if invitation is None:
+            return self.finished(f"{LIST}/{segment(created.id)}", done, commands[0])
+        commands += (invitation_command(self, created),)
+        return invitation_link(self, operator, visit, created, invitation, done, commands)
+
+    def _create(
+        self,
+        operator: Operator,
+        fields: UserFields,
+        assignments: Sequence[Assignment],
+        *,
+        is_invited: bool,
+    ) -> tuple[User, NewInvitation | None]:
+        with operator.work(USER.write) as work:
+            created = work.users.create(fields)
+            for each in assignments:
+                try:
+                    work.assignments.assign(created.id, each)
+                except NotFound as error:
+                    field = "roles" if error.kind == "role" else "audience"
+                    raise InvalidField(field, str(error)) from None
+            if not is_invited:
+                return created, None
+            return created, work.invitations.create(created.id, InvitationFields())
+
+    def _form(
+        self,
+        operator: Operator,
+        visit: Visit,
+        form: Mapping[str, str],
+        errors: Mapping[str, str] | None = None,
+        status: int = 200,
+    ) -> Response:
+        with operator.work(USER.read) as work:
+            audiences, roles = some_audiences(operator, work), some_roles(operator, work)
+        page = NewUserPage(
+            frame=self.frame(operator, visit),
+            audiences=audiences,
+            roles=roles,
+            values=Typed(form),
+            errors=Typed(errors or {}),
+        )
+        return self.site.pages.answer(page, status)
+
+    def _commands_for(
+        self, created: User, assignments: Sequence[Assignment]
+    ) -> tuple[Command, ...]:
+        """Creating the user, then assigning each role."""
+        members = UserFields.model_validate(created, from_attributes=True, strict=False)
+        given = members.model_dump(mode="json", exclude_defaults=True)
+        options = user_options({name: given[name] for name in given if name != "username"})
+        cli = ("user", "create", created.username, *options)
+        create = self.commands.command(cli, "POST", ("users",), given)
+        assigned = (assignment_command(self, USER, created.id, x, "assign") for x in assignments)
+        return create, *assigned
