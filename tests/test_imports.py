@@ -200,3 +200,10 @@ def test_what_only_people_need_is_imported_when_it_is_used():
     modules = set(loaded.stdout.decode().split())
     assert "issuer.web.routes" in modules
     assert modules.isdisjoint({"jinja2", "pyotp", "segno", "webauthn"})
+
+
+def test_what_only_assertions_need_is_imported_with_the_first_one():
+    """A server whose clients have secrets does not pay for it."""
+    program = "import sys, issuer.app; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert set(loaded.stdout.decode().split()).isdisjoint({"jwt", "httpx"})

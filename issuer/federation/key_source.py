@@ -34,6 +34,11 @@ class KeySource:
         return self.jwks_uri or f"of {self.issuer}"
 
     @property
+    def is_plain_http(self) -> bool:
+        """Whether the administrator named an `http` URL: metadata cannot choose it."""
+        return (self.jwks_uri or self.issuer).startswith("http://")
+
+    @property
     def is_special(self) -> bool:
         """Whether it needs a fetcher of its own."""
         return self.allow_private_addresses or self.ca_certificate is not None
@@ -46,7 +51,9 @@ def fetcher_for(source: KeySource) -> Fetcher:
         certificates = ssl.create_default_context(cadata=source.ca_certificate)
     if source.allow_private_addresses:
         return Fetcher(
-            may_connect=lambda _: True, certificates=certificates, allow_http_on_loopback=True
+            may_connect=lambda _: True,
+            certificates=certificates,
+            allow_http_on_loopback=source.is_plain_http,
         )
     return Fetcher(certificates=certificates)
 
