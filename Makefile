@@ -54,7 +54,7 @@ docs: .venv-docs/installed  ## build the documentation into site/, and check its
 	@NO_MKDOCS_2_WARNING=true .venv-docs/bin/mkdocs build --strict --quiet
 	@echo 'The first page is site/index.html'
 
-screenshots: .venv/dev  ## take pictures of the pages into docs/images/ (ARGS='consent account')
+screenshots: .venv/dev  ## take pictures of the pages into docs/images/ (ARGS='consent console-keys')
 	@exec $(BIN)/python -m tests.web.screenshots docs/images $(ARGS)
 
 wheel: .venv/runtime  ## build the wheels into dist/: the issuer, and its libraries alone

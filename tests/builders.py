@@ -86,7 +86,14 @@ def settings_for(data_dir: Path, database_url: str | None = None, **more: str) -
 class Deployment:
     """An initialised issuer. Resources are created through the domain packages, as by operators."""
 
-    def __init__(self, services: Composition, admin: Credentials, http: httpx.Client) -> None:
+    def __init__(
+        self,
+        services: Composition,
+        admin: Credentials,
+        http: httpx.Client,
+        operator: Actor = OPERATOR,
+    ) -> None:
+        self._operator = operator
         self.services = services
         self.admin = admin
         self.http = http
@@ -94,7 +101,7 @@ class Deployment:
 
     @contextmanager
     def changing(self) -> Iterator[UnitOfWork]:
-        with self.services.administration.changing(OPERATOR) as work:
+        with self.services.administration.changing(self._operator) as work:
             yield work
 
     @property

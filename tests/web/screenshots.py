@@ -1,10 +1,13 @@
 """`python -m tests.web.screenshots FOLDER [NAME…]`: pictures of the pages, with sample data.
 
 In both themes, as wide as a phone and as a desktop. Needs the Chromium of the system.
+
+Pages of sign-in are rendered from sample views; those of the console by an issuer in this process.
 """
 
 import sys
 from base64 import b64decode
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +19,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playw
 from issuer.web.assets import TYPES, asset_path, content
 from issuer.web.rendering import Pages
 from tests.builders import URL, FakeClock, settings_for
+from tests.web.browsing import Browser as TestBrowser
+from tests.web.console.sample_issuer import sample_issuer
 from tests.web.samples import NOW, PAGES, SHOWN
 
 CHROMIUM = "/usr/bin/chromium"
@@ -23,36 +28,79 @@ SIZES = {"phone": (390, 844), "desktop": (1280, 800)}
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
+# Names of pictures, and the paths of the screens.
+CONSOLE = {
+    "console-overview": "/console",
+    "console-audiences": "/console/audiences",
+    "console-audience": "/console/audiences/support",
+    "console-clients": "/console/clients",
+    "console-client": "/console/clients/ticket-router",
+    "console-users": "/console/users",
+    "console-user": "/console/users/alice",
+    "console-roles": "/console/roles",
+    "console-role": "/console/roles/support-agent",
+    "console-explain": (
+        "/console/explain?subject=invoice-sync&audience=support"
+        "&method=POST&path=/agents/triage/runs"
+    ),
+    "console-keys": "/console/keys",
+    "console-audit": "/console/audit",
+    "console-configuration": "/console/configuration",
+}
+
+
 def main(folder: Path, names: list[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
+    names = names or [*SHOWN, *CONSOLE]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        take_pages(browser, [name for name in names if name in PAGES], folder)
+        take_console(browser, [name for name in names if name in CONSOLE], folder)
+        browser.close()
+
+
+def take_pages(browser: Browser, names: list[str], folder: Path) -> None:
     clock = FakeClock()
     clock.now = NOW
-    with TemporaryDirectory() as data, sync_playwright() as playwright:
+    with TemporaryDirectory() as data:
         pages = Pages(settings_for(Path(data)), clock)
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        for theme, size in product(THEMES, SIZES):
-            take(browser, pages, names or SHOWN, theme, size, folder)
-        browser.close()
+        take(browser, lambda context: serve(context, pages), {n: f"/{n}" for n in names}, folder)
+
+
+def take_console(browser: Browser, names: list[str], folder: Path) -> None:
+    with TemporaryDirectory() as data, sample_issuer(Path(data)) as deployment:
+        operator = TestBrowser(deployment.http)
+        operator.sign_in("ada")
+
+        def answer(route: Route) -> None:
+            path = route.request.url.removeprefix(URL)
+            seen = operator.get(path).response
+            route.fulfill(status=seen.status_code, headers=dict(seen.headers), body=seen.content)
+
+        def connect(context: BrowserContext) -> None:
+            context.route("**/*", answer)
+
+        take(browser, connect, {name: CONSOLE[name] for name in names}, folder)
 
 
 def take(
     browser: Browser,
-    pages: Pages,
-    names: list[str],
-    theme: Literal["light", "dark"],
-    size: str,
+    connect: Callable[[BrowserContext], None],
+    paths: dict[str, str],
     folder: Path,
 ) -> None:
-    width, height = SIZES[size]
-    context = browser.new_context(
-        viewport={"width": width, "height": height}, color_scheme=theme, base_url=URL
-    )
-    serve(context, pages)
-    page = context.new_page()
-    for name in names:
-        page.goto(f"/{name}")
-        (folder / f"{name}-{theme}-{size}.webp").write_bytes(picture(context, page))
-    context.close()
+    """Pictures of the pages at `paths`, by name."""
+    for theme, size in product(THEMES, SIZES):
+        width, height = SIZES[size]
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=theme, base_url=URL
+        )
+        connect(context)
+        page = context.new_page()
+        for name, path in paths.items():
+            page.goto(path)
+            (folder / f"{name}-{theme}-{size}.webp").write_bytes(picture(context, page))
+        context.close()
 
 
 def picture(context: BrowserContext, page: Page) -> bytes:

@@ -1,0 +1,117 @@
+"""An issuer with six weeks behind it, for pictures of the console."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from starlette.testclient import TestClient
+
+from issuer import logs
+from issuer.app import create_app
+from issuer.audit import Actor
+from issuer.composition import compose
+from issuer.roles import Assignment
+from tests.builders import Credentials, Deployment, FakeClock, initialised, settings_for
+from tests.drivers import TokenDriver
+from tests.sign_in.authorizing import GRANTS
+from tests.web.samples import NOW
+
+_AGE = timedelta(days=45)
+_HOUR = timedelta(hours=1)
+_BUSY_HOURS = 7 * 24
+_OFFICE_HOURS = range(6, 23)
+_REFUSED = 0.1
+_AUDIENCES: tuple[dict[str, Any], ...] = (
+    {"audience_id": "support", "name": "Support", "resources": ["https://support.example/mcp"]},
+    {"audience_id": "research", "name": "Research", "access_token_ttl": 300},
+    {"audience_id": "staging", "name": "Staging", "include_roles": True},
+)
+_ROLES = {
+    "support-agent": ["agents:triage:run", "agents:answers:run", "sessions:read"],
+    "support-lead": ["agents:run", "agents:read", "sessions:read", "sessions:delete"],
+    "researcher": ["agents:web:run", "agents:papers:run", "workflows:digest:run"],
+    "evaluator": ["evals:read", "evals:write", "agents:raed"],
+    "operator": ["agent_os:admin"],
+    "issuer-admin": ["issuer:admin"],
+}
+_CLIENTS: tuple[tuple[str, str, str, str], ...] = (
+    ("ticket-router", "Ticket router", "support-agent", "support"),
+    ("nightly-digest", "Nightly digest", "researcher", "research"),
+    ("invoice-sync", "Invoice sync", "support-lead", "support"),
+    ("evals", "Evaluations in CI", "evaluator", "staging"),
+)
+_USERS: tuple[tuple[str, str, str, str], ...] = (
+    ("alice", "Alice Meyer", "support-lead", "support"),
+    ("bruno", "Bruno Costa", "support-agent", "support"),
+    ("chidi", "Chidi Okafor", "researcher", "research"),
+    ("dana", "Dana Levi", "operator", "staging"),
+)
+
+
+@contextmanager
+def sample_issuer(folder: Path) -> Iterator[Deployment]:
+    """It is `NOW`; the user `ada` holds `issuer:admin`."""
+    logs.configure("ERROR")
+    clock = FakeClock()
+    clock.now = NOW - _AGE
+    settings = settings_for(folder, signing_algorithms="RS256 ES256")
+    admin = initialised(settings, clock)
+    composition = compose(settings, clock)
+    server = TestClient(
+        create_app(composition), base_url=settings.url, client=("10.4.7.21", 50_000)
+    )
+    with server as http:
+        deployment = Deployment(composition, admin, http, Actor("ada", address="10.4.1.3"))
+        clients = _configure(deployment)
+        _live(deployment, clients)
+        yield deployment
+
+
+def _configure(deployment: Deployment) -> list[Credentials]:
+    for audience in _AUDIENCES:
+        deployment.audience(**audience)
+    for name, scopes in _ROLES.items():
+        deployment.role(name, scopes)
+    clients = [
+        deployment.client(client_id, name=name, audiences=[audience])
+        for client_id, name, _, audience in _CLIENTS
+    ]
+    deployment.client(
+        "desk",
+        name="Help desk",
+        audiences=["support", "research"],
+        grant_types=GRANTS,
+        redirect_uris=["https://desk.example/callback"],
+        user_rights="all",
+    )
+    holders = [(client_id, role, audience) for client_id, _, role, audience in _CLIENTS]
+    holders += [
+        (deployment.user(username, id=username, name=name), role, audience)
+        for username, name, role, audience in _USERS
+    ]
+    with deployment.changing() as work:
+        for holder, role, audience in holders:
+            work.assignments.assign(holder, Assignment(role=role, audience=audience))
+    deployment.user("ada", ["issuer-admin"], id="ada", name="Ada Byrne")
+    return clients
+
+
+def _live(deployment: Deployment, clients: list[Credentials]) -> None:
+    """A second secret, keys that rotate, and a week of requests."""
+    while deployment.clock() < NOW - _HOUR * _BUSY_HOURS:
+        deployment.wait(timedelta(days=1))
+    fresh = deployment.secret(clients[0], label="since the move")
+    random, tokens = Random(7), TokenDriver(deployment.http)
+    used = [clients[0], fresh, *clients[1:3]]
+    for _ in range(_BUSY_HOURS):
+        deployment.wait(_HOUR)
+        requests = 6 if deployment.clock().hour in _OFFICE_HOURS else 1
+        for _ in range(random.randint(1, requests)):
+            tokens.client_credentials(random.choice(used))
+        if random.random() < _REFUSED:
+            tokens.client_credentials(clients[2], scope="agent_os:admin")
+    deployment.services.audit.token_counts.count()
+    deployment.services.tokens.last_use.write()
