@@ -284,7 +284,7 @@ def test_the_reason_mentions_that_a_change_may_need_an_admin(
     asker: Callable[[list[str]], Asker], way: str
 ):
     """For every operation that may grant rights at the issuer."""
-    method, path, _ = GAINS[way]
+    method, path = GAINS[way].method, GAINS[way].path
     writer = asker([f"issuer:{name}:write" for name in ISSUER_RESOURCES])
     decision = writer.explained(method, f"/admin/v1{path}").decision
     assert decision.allowed
