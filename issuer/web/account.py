@@ -7,6 +7,7 @@ from starlette.responses import Response
 from issuer.composition import UnitOfWork
 from issuer.errors import NotFound
 from issuer.sign_in.session import SignInSession
+from issuer.web.applications import name_of
 from issuer.web.site import PageEndpoint
 from issuer.web.views import AccountPage, ConsentView, FactorView, SessionView
 from issuer.web.visit import Visit, own_page
@@ -119,11 +120,9 @@ class AccountEndpoint(OwnPageEndpoint):
         views = []
         for each in work.consents.of_user(user_id):
             client = directory.load_client(each.client_id)
-            name = client.name if client else ""
+            name = name_of(client) if client else each.client_id
             agent_os = self._agent_os(work, each.audience)
-            views.append(
-                ConsentView(each.client_id, name or each.client_id, agent_os, each.granted_at)
-            )
+            views.append(ConsentView(each.client_id, name, agent_os, each.granted_at))
         return tuple(views)
 
     def _agent_os(self, work: UnitOfWork, audience_id: str | None) -> str:

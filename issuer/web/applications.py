@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from issuer.audiences import Audience
 from issuer.directory import ClientRecord
+from issuer.escaping import escaped
 from issuer.scopes import EMAIL, OFFLINE_ACCESS, OPENID, PROFILE
 from issuer.settings import Settings, is_loopback
 from issuer.web.views import AgentOS, Application
@@ -22,11 +23,16 @@ def application_of(client: ClientRecord, redirect_uri: str) -> Application:
     uri = urlsplit(redirect_uri)
     is_web = uri.scheme in {"http", "https"}
     return Application(
-        client.name or client.client_id,
+        name_of(client),
         uri.netloc if is_web else f"{uri.scheme}:",
         is_registered=not client.is_self_registered,
         is_loopback=is_web and is_loopback(uri.hostname or ""),
     )
+
+
+def name_of(client: ClientRecord) -> str:
+    """What people read. Clients that register themselves may put bidirectional controls in it."""
+    return escaped(client.name or client.client_id)
 
 
 def agent_os_of(audience: Audience) -> AgentOS:

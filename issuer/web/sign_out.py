@@ -7,6 +7,7 @@ from starlette.responses import Response
 from issuer.cookies import LOGOUT_REQUEST
 from issuer.http import see_other
 from issuer.sign_in.logout import LogoutRequest
+from issuer.web.applications import name_of
 from issuer.web.site import PageEndpoint
 from issuer.web.views import SignedOutPage, SignOutPage
 from issuer.web.visit import Visit
@@ -23,7 +24,7 @@ class SignOutEndpoint(PageEndpoint):
         request = self._request(visit)
         client_id = request.client_id if request else None
         client = self.parts.directory.load_client(client_id) if client_id else None
-        name = (client.name or client.client_id) if client else ""
+        name = name_of(client) if client else ""
         page = SignOutPage(user=user.username, form=self.form(visit), application=name)
         return self.site.pages.answer(page)
 

@@ -103,6 +103,18 @@ def test_the_redirect_is_not_stopped_by_the_policy(browser: Browser, consent: Pa
     assert "form-action" not in consent.response.headers["content-security-policy"]
 
 
+def test_the_name_of_an_application_cannot_reorder_the_words_beside_it(
+    deployment: Deployment, browser: Browser, alice: str, asked: PageSeen
+):
+    """A client that registers itself chooses its name."""
+    with deployment.changing() as work:
+        work.clients.update("app", {"name": "Mail\u202egnihton od ot"})
+    browser.sign_in()
+    page = browser.follow(browser.get(asked.location))
+    assert "Mail\\u202egnihton od ot wants to act for you" in page.text
+    assert "\u202e" not in page.response.text
+
+
 def test_names_from_outside_are_text(
     deployment: Deployment, browser: Browser, alice: str, app: App
 ):
