@@ -91,17 +91,22 @@ clean:  ## remove what make created, except issuer-data, which contains keys
 	@$(BIN)/pip install $(QUIETLY) --require-hashes -r $<
 	@touch $@
 
-# What only tests need is installed with uv, which takes a tenth of the time of pip.
+# What only tests need is installed with uv, which takes a tenth of the time of pip. It does not read the
+# settings of pip, such as a mirror or a certificate: where uv cannot install, pip does.
+install = $(UV) pip install --quiet --python $(1) --require-hashes -r $(2) || { \
+	echo 'uv cannot install: trying pip'; [ -x $(1)/bin/pip ] || $(PYTHON) -m venv $(1); \
+	$(1)/bin/pip install $(QUIETLY) --require-hashes -r $(2); }
+
 .venv/dev: requirements-dev.txt .venv/runtime | $(TOOLS)/installed
 	@echo 'Installing what tests need into .venv'
-	@$(UV) pip install --quiet --python $(@D) --require-hashes -r $<
+	@$(call install,$(@D),$<)
 	@touch $@
 
 $(AGNO_VENVS:=/installed): .venv-agno-%/installed: \
 		tests/agentos/requirements-agno-%.txt | $(TOOLS)/installed
 	@echo 'Installing agno $* into $(@D)'
-	@$(UV) venv --quiet --clear --python $(PYTHON) $(@D)
-	@$(UV) pip install --quiet --python $(@D) --require-hashes -r $<
+	@$(PYTHON) -m venv --clear --without-pip $(@D)
+	@$(call install,$(@D),$<)
 	@touch $@
 
 .venv-docs/installed: requirements-docs.txt | .venv-docs/bin/pip
@@ -110,7 +115,7 @@ $(AGNO_VENVS:=/installed): .venv-agno-%/installed: \
 	@touch $@
 
 $(TOOLS)/installed: requirements-tools.txt | $(TOOLS)/bin/pip
-	@$(TOOLS)/bin/pip install $(QUIETLY) --require-hashes -r $<
+	@$(TOOLS)/bin/pip install $(QUIETLY) --require-hashes -r $< || echo 'There is no uv: pip is used'
 	@touch $@
 
 %/node_modules/.package-lock.json: %/package-lock.json
