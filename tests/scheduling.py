@@ -11,7 +11,7 @@ RELEASES = ("adapted_release", "release")
 DATABASES = ("database_kind", "issuer", "shared")
 
 # Interfaces present what the packages below them do with the database: on PostgreSQL these tests
-# are slow. Not in the list are tests whose SQL no other test runs.
+# are slow. Not in the list are tests of what differs between databases.
 ON_POSTGRESQL_SLOW = (
     "tests/admin/test_access.py",
     "tests/admin/test_admission.py",
