@@ -120,8 +120,8 @@ add_command(
     Examples:
 
       issuer client trust add ci-bot --issuer cluster --kubernetes prod/web
-      issuer client trust add ci-bot --github o/r --owner-id 1 --repository-id 2 --branch main
-      issuer client trust add ci-bot --issuer auth0 --oidc a1b2c3@clients --claim 'gty="x"'
+      issuer client trust add ci-bot --github o/r --owner-id 1 --repository-id 2
+      issuer client trust add ci-bot --issuer auth0 --oidc a1b2c3@clients
     """,
     _add,
 )
@@ -138,7 +138,7 @@ def remove_trust(
 
     Examples:
 
-      issuer client trust remove ci-bot --issuer cluster --subject system:serviceaccount:prod:web
+      issuer client trust remove ci-bot --issuer mesh --subject spiffe://prod/web
     """
     with changing() as work:
         trusts = work.clients.get(client).trusts

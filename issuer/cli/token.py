@@ -59,7 +59,7 @@ def token(
     Examples:
 
       issuer token --client-id ci-bot --audience my-os
-      curl --oauth2-bearer "$(issuer token --client-id ci-bot --cache)" localhost:7777
+      curl --oauth2-bearer "$(issuer token --client-id ci --cache)" localhost:7777
       issuer token --client-id ci-bot --scope agents:web:run --show
       issuer token --client-id web --username alice --json
     """

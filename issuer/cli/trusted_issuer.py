@@ -135,8 +135,8 @@ commands.create(
 
     Examples:
 
-      issuer trusted-issuer create cluster --issuer https://kubernetes.default.svc --jwks @jwks.json
-      issuer trusted-issuer create mesh --issuer spiffe://prod --jwks-uri https://spire.example/keys
+      issuer trusted-issuer create cluster --issuer https://k8s --jwks @jwks.json
+      issuer trusted-issuer create mesh --issuer spiffe://prod --jwks @mesh.json
     """,
     complete=_by_discovery,
 )

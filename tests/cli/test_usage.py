@@ -70,8 +70,13 @@ def test_help_is_whole_on_80_columns(path: tuple[str, ...], monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("path", [(), *LEAVES], ids=" ".join)
-def test_every_example_can_be_typed(path: tuple[str, ...]):
+def test_every_example_can_be_typed(
+    path: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
     _, _, examples = command_of(list(path))[0].help.partition("Examples:")
+    for name in re.findall(r" @(\S+)", examples):
+        Path(name).write_text("{}")
     lines = re.findall(r"(?<![\w/])issuer ([^)<>|\n]*)", examples)
     assert lines
     for line in lines:

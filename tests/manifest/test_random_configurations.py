@@ -26,7 +26,13 @@ Configuration = dict[str, list[dict[str, Any]]]
 Rights = dict[tuple[str, str], frozenset[str]]
 
 ADMIN = {"client_id": "issuer-admin", "scopes": ["issuer:admin"], "audiences": [URL]}
-NOTHING: Configuration = {"audiences": [], "roles": [], "clients": [ADMIN], "users": []}
+NOTHING: Configuration = {
+    "audiences": [],
+    "trusted_issuers": [],
+    "roles": [],
+    "clients": [ADMIN],
+    "users": [],
+}
 AUDIENCES = ["my-os", "prod/os", "Prod/os", "https://os.example"]
 ROLES = ["runner", "Runner", "admins", "yes"]
 IDS = ["a", "A", "ci-bot", "CI-Bot", "usr_1", "0123", "x:y|z"]
@@ -94,6 +100,7 @@ def configurations(draw: st.DrawFn, *, users_have_ids: bool) -> Configuration:
             {"id": each, **draw(members(name=LABELS, access_token_ttl=lifetimes))}
             for each in audiences
         ],
+        "trusted_issuers": [],
         "roles": [
             {"name": each, **draw(members(description=LABELS, scopes=some(SCOPES)))}
             for each in roles
