@@ -10,8 +10,13 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 from issuer.vocabulary import CLIENT_ASSERTION_TYPE
 from tests.builders import URL, Credentials, Deployment
 from tests.drivers import TokenAnswer, TokenDriver
+from tests.oauth.refreshing import events
 
 GRANT = {"grant_type": "client_credentials"}
+INVALID_CLIENT = {
+    "error": "invalid_client",
+    "error_description": "Client authentication failed.",
+}
 _numbers = count(1)
 
 
@@ -72,6 +77,11 @@ class AssertingClient:
         return self.signed(self.claims(now, **changed))
 
 
+def now(deployment: Deployment) -> float:
+    """Seconds since 1970, by the clock that tests move."""
+    return deployment.clock().timestamp()
+
+
 def form_of(assertion: str, **parameters: str) -> dict[str, str]:
     """A token request with the assertion."""
     kind = {"client_assertion_type": CLIENT_ASSERTION_TYPE, "client_assertion": assertion}
@@ -86,3 +96,8 @@ def with_keys(deployment: Deployment, client: AssertingClient, **fields: Any) ->
     """The client, registered with `private_key_jwt` and its public key."""
     members = {"token_endpoint_auth_method": "private_key_jwt", "jwks": client.jwks, **fields}
     return deployment.client(client.client_id, **members)
+
+
+def why_refused(deployment: Deployment) -> str:
+    """Why the last token request was refused, as the audit log says."""
+    return events(deployment, "token.refused")[-1].reason or ""

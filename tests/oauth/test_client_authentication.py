@@ -7,12 +7,7 @@ import pytest
 
 from tests.builders import Credentials, Deployment, FakeClock
 from tests.drivers import TokenAnswer, TokenDriver
-
-GRANT = {"grant_type": "client_credentials"}
-INVALID_CLIENT = {
-    "error": "invalid_client",
-    "error_description": "Client authentication failed.",
-}
+from tests.oauth.asserting import GRANT, INVALID_CLIENT
 
 
 def test_basic_and_post_both_authenticate(deployment: Deployment, token_endpoint: TokenDriver):

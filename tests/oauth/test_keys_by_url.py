@@ -10,7 +10,7 @@ from issuer.clients.documents import InvalidDocument, read_document
 from tests.builders import Credentials, Deployment
 from tests.drivers import TokenDriver
 from tests.federation.test_key_sets import KeyWeb
-from tests.oauth.asserting import AssertingClient, ask, form_of
+from tests.oauth.asserting import AssertingClient, ask, form_of, now
 from tests.oauth.refreshing import events
 from tests.oauth.test_registration import is_open, register, registered
 from tests.sign_in.authorizing import CALLBACK, App, Person
@@ -24,24 +24,11 @@ METHOD = {"token_endpoint_auth_method": "private_key_jwt"}
 
 
 @pytest.fixture
-def web(deployment: Deployment) -> KeyWeb:
-    """The internet, as this issuer sees it."""
-    web = KeyWeb()
-    for key_sets in deployment.services.tokens.client_assertions.key_sets:
-        key_sets._fetcher = web
-    return web
-
-
-@pytest.fixture
 def batch(deployment: Deployment, web: KeyWeb) -> AssertingClient:
     client = AssertingClient.new("batch")
     web.publish(URI, client)
     deployment.client("batch", jwks_uri=URI, **METHOD)
     return client
-
-
-def now(deployment: Deployment) -> float:
-    return deployment.clock().timestamp()
 
 
 def test_the_keys_are_fetched_once_and_then_in_memory(

@@ -12,13 +12,17 @@ from hypothesis import strategies as st
 
 from tests.builders import URL, Deployment
 from tests.drivers import TokenDriver
-from tests.oauth.asserting import AssertingClient, ask, form_of, new_key, with_keys
+from tests.oauth.asserting import (
+    INVALID_CLIENT,
+    AssertingClient,
+    ask,
+    form_of,
+    new_key,
+    now,
+    why_refused,
+    with_keys,
+)
 from tests.oauth.refreshing import events
-
-INVALID_CLIENT = {
-    "error": "invalid_client",
-    "error_description": "Client authentication failed.",
-}
 
 
 @pytest.fixture
@@ -28,15 +32,6 @@ def batch(deployment: Deployment) -> AssertingClient:
     deployment.role("runner", ["agents:run"])
     assert with_keys(deployment, client, roles=["runner"]).client_secret == ""
     return client
-
-
-def now(deployment: Deployment) -> float:
-    return deployment.clock().timestamp()
-
-
-def reason(deployment: Deployment) -> str:
-    """Why the last token request was refused."""
-    return events(deployment, "token.refused")[-1].reason or ""
 
 
 def test_a_client_gets_a_token_by_its_key(
@@ -100,7 +95,7 @@ def test_each_rule_is_kept_and_the_audit_log_says_which_was_broken(
     """RFC 7523 §3, with one answer for all."""
     answer = ask(token_endpoint, batch.assertion(now(deployment), **changed))
     assert (answer.status, answer.body) == (401, INVALID_CLIENT)
-    assert rule in reason(deployment)
+    assert rule in why_refused(deployment)
 
 
 def test_it_is_valid_for_ten_minutes_at_most(
@@ -109,9 +104,9 @@ def test_it_is_valid_for_ten_minutes_at_most(
     at = int(now(deployment))
     assert ask(token_endpoint, batch.assertion(at, exp=at + 600)).status == 200
     assert ask(token_endpoint, batch.assertion(at, exp=at + 601)).status == 401
-    assert "10 minutes" in reason(deployment)
+    assert "10 minutes" in why_refused(deployment)
     assert ask(token_endpoint, batch.assertion(at, exp=at)).status == 401
-    assert "expired" in reason(deployment)
+    assert "expired" in why_refused(deployment)
 
 
 @pytest.mark.parametrize("name", ["iat", "nbf"])
@@ -132,7 +127,7 @@ def test_an_assertion_works_once(
     assertion = batch.assertion(at, jti="only-once")
     assert ask(token_endpoint, assertion).status == 200
     assert ask(token_endpoint, assertion).body == INVALID_CLIENT
-    assert "used before" in reason(deployment)
+    assert "used before" in why_refused(deployment)
     assert ask(token_endpoint, assertion, client_id="batch", scope="agents:run").status == 401
     again = batch.assertion(at, jti="only-once", exp=int(at) + 30)
     assert ask(token_endpoint, again).status == 401
@@ -310,7 +305,7 @@ def test_a_client_without_keys_cannot_use_an_assertion(
     deployment.client("keyless", token_endpoint_auth_method=method)
     answer = ask(token_endpoint, client.assertion(now(deployment)))
     assert answer.body == INVALID_CLIENT
-    assert "no keys" in reason(deployment)
+    assert "no keys" in why_refused(deployment)
 
 
 def test_a_disabled_client_is_refused_like_an_unknown_one(
@@ -396,7 +391,7 @@ def test_neither_log_nor_audit_log_repeats_an_assertion(
     ask(token_endpoint, assertion)
     written = caplog.text + "".join(capsys.readouterr())
     written += json.dumps([event.details for event in events(deployment, "token.refused")])
-    written += reason(deployment)
+    written += why_refused(deployment)
     assert not any(part in written for part in assertion.split("."))
 
 

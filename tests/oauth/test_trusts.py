@@ -11,14 +11,16 @@ from hypothesis import strategies as st
 from tests.builders import URL, Deployment
 from tests.drivers import TokenAnswer, TokenDriver
 from tests.federation.test_key_sets import KeyWeb
-from tests.oauth.asserting import AssertingClient, ask, form_of, with_keys
-from tests.oauth.refreshing import events
+from tests.oauth.asserting import (
+    INVALID_CLIENT,
+    AssertingClient,
+    ask,
+    form_of,
+    now,
+    why_refused,
+    with_keys,
+)
 from tests.trusting import CLUSTER, POD, OtherIssuer, trust, trusted
-
-INVALID_CLIENT = {
-    "error": "invalid_client",
-    "error_description": "Client authentication failed.",
-}
 
 
 @pytest.fixture
@@ -31,16 +33,8 @@ def cluster(deployment: Deployment) -> OtherIssuer:
     return cluster
 
 
-def now(deployment: Deployment) -> float:
-    return deployment.clock().timestamp()
-
-
 def present(token_endpoint: TokenDriver, token: str, client_id: str = "pod") -> TokenAnswer:
     return ask(token_endpoint, token, client_id=client_id)
-
-
-def reason(deployment: Deployment) -> str:
-    return events(deployment, "token.refused")[-1].reason or ""
 
 
 def test_a_pod_gets_a_token_by_that_of_its_service_account(
@@ -92,7 +86,7 @@ def test_each_rule_is_kept_and_the_audit_log_says_which_was_broken(
 ):
     answer = present(token_endpoint, cluster.token(now(deployment), **changed))
     assert (answer.status, answer.body) == (401, INVALID_CLIENT)
-    assert rule in reason(deployment)
+    assert rule in why_refused(deployment)
 
 
 @pytest.mark.parametrize("audience", [URL, [URL], ["https://other.example", URL]])
@@ -181,7 +175,7 @@ def test_once_means_once_by_jti_or_by_the_token_itself(
         token = cluster.token(now(deployment), **claims)
         assert present(token_endpoint, token, "careful").status == 200
         assert present(token_endpoint, token, "careful").body == INVALID_CLIENT
-        assert "used before" in reason(deployment)
+        assert "used before" in why_refused(deployment)
         assert present(token_endpoint, token, "pod").status == 200
 
 
@@ -267,15 +261,6 @@ class TestSpiffe:
     ):
         svid = spire.token(now(deployment), iss=None, sub=subject)
         assert present(token_endpoint, svid).body == INVALID_CLIENT
-
-
-@pytest.fixture
-def web(deployment: Deployment) -> KeyWeb:
-    """The internet, as this issuer sees it."""
-    web = KeyWeb()
-    for key_sets in deployment.services.tokens.client_assertions.key_sets:
-        key_sets._fetcher = web
-    return web
 
 
 URI = "https://cluster.example/openid/v1/jwks"
