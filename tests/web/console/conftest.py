@@ -6,11 +6,13 @@ import pytest
 from sqlalchemy import select
 
 from issuer.database.tables import AuditEventRow, Base
+from issuer.scopes import ISSUER_ADMIN
 from issuer.web.forms import AntiForgery
 from tests.builders import URL, Deployment
 from tests.html_forms import FormsOnPage
 from tests.sign_in.authorizing import sign_in
 from tests.web.browsing import Browser, PageSeen
+from tests.web.console.screens import furnished
 
 SignedIn = Callable[..., Browser]
 _WITHOUT_CHANGE = {
@@ -50,11 +52,27 @@ def admin(signed_in: SignedIn) -> Browser:
     return signed_in("issuer:admin", username="admin")
 
 
+@pytest.fixture(scope="module")
+def issuer(shared: Deployment) -> Deployment:
+    """With something on each screen, for all tests of a module."""
+    furnished(shared)
+    return shared
+
+
+@pytest.fixture(scope="module")
+def boss(issuer: Deployment) -> Browser:
+    return person(issuer, "boss", [ISSUER_ADMIN])
+
+
+def form_token(deployment: Deployment, browser: Browser, purpose: str) -> str:
+    """The anti-forgery token of a form that the browser was not shown."""
+    key = deployment.services.web.anti_forgery_key
+    return AntiForgery(key, URL).token(browser.cookies["__Host-browser"], purpose)
+
+
 def forged(deployment: Deployment, browser: Browser, path: str, **fields: str) -> PageSeen:
     """The answer to a form that the person was not shown, with a token that counts."""
-    key = deployment.services.web.anti_forgery_key
-    token = AntiForgery(key, URL).token(browser.cookies["__Host-browser"], path)
-    return browser.post(path, {"form": token, **fields})
+    return browser.post(path, {"form": form_token(deployment, browser, path), **fields})
 
 
 def stored(deployment: Deployment) -> dict[str, list[str]]:

@@ -85,11 +85,6 @@ def everything_but_admin(issuer: Deployment) -> Browser:
     return person(issuer, "deputy", ALL_BUT_ADMIN)
 
 
-@pytest.fixture(scope="module")
-def boss(issuer: Deployment) -> Browser:
-    return person(issuer, "boss", [ISSUER_ADMIN])
-
-
 def test_each_way_is_tried_where_the_console_has_a_screen_for_it(issuer: Deployment):
     screens = routes(issuer)
     without = [way for name, way in GAINS.items() if not way.screen and name not in NO_FORM]

@@ -7,11 +7,10 @@ from urllib.parse import quote, urlencode
 import httpx
 import pytest
 
-from issuer.web.forms import AntiForgery
 from tests.builders import PASSWORD, URL, Deployment
 from tests.web.browsing import Browser, PageSeen
-from tests.web.console.conftest import person, stored
-from tests.web.console.screens import SCREENS, URLS, forms, furnished, sent_by
+from tests.web.console.conftest import form_token, person, stored
+from tests.web.console.screens import SCREENS, URLS, forms, sent_by
 
 CHANGING = [path for path, screen in SCREENS.items() if screen.write] + ["/console/configuration"]
 FOREIGN: dict[str, dict[str, str]] = {
@@ -51,27 +50,11 @@ class FormSent:
     fields: dict[str, str]
 
 
-@pytest.fixture(scope="module")
-def issuer(shared: Deployment) -> Deployment:
-    furnished(shared)
-    return shared
-
-
-@pytest.fixture(scope="module")
-def boss(issuer: Deployment) -> Browser:
-    return person(issuer, "boss", ["issuer:admin"])
-
-
 def every_form(boss: Browser, path: str) -> Iterator[FormSent]:
     for url in SCREENS[path].urls:
         for form in forms(boss, url):
             for fields in sent_by(form):
                 yield FormSent(form.action, fields)
-
-
-def token(issuer: Deployment, browser: Browser, purpose: str) -> str:
-    signing = AntiForgery(issuer.services.web.anti_forgery_key, URL)
-    return signing.token(browser.cookies["__Host-browser"], purpose)
 
 
 @pytest.mark.parametrize("path", CHANGING)
@@ -82,13 +65,13 @@ def test_a_form_without_its_token_changes_nothing(issuer: Deployment, boss: Brow
     earlier.get("/sign-in")
     before = stored(issuer)
     for number, form in enumerate(every_form(boss, path)):
-        valid = token(issuer, boss, form.action)
-        theirs = token(issuer, mallory, form.action)
+        valid = form_token(issuer, boss, form.action)
+        theirs = form_token(issuer, mallory, form.action)
         forged = ["", theirs]
         if number == 0:
             forged += ["x", "é", valid[:-1], valid + "A", valid.swapcase()]
-            forged += [token(issuer, boss, each) for each in ("/console", f"{form.action}?")]
-            forged.append(token(issuer, earlier, form.action))
+            forged += [form_token(issuer, boss, each) for each in ("/console", f"{form.action}?")]
+            forged.append(form_token(issuer, earlier, form.action))
         for each in forged:
             page = boss.post(form.action, {**form.fields, "form": each})
             assert page.location.partition("?")[0] == form.action
@@ -103,7 +86,7 @@ def test_a_form_of_another_site_changes_nothing_even_with_its_token(
 ):
     before = stored(issuer)
     for number, form in enumerate(every_form(boss, path)):
-        valid = token(issuer, boss, form.action)
+        valid = form_token(issuer, boss, form.action)
         senders = [*FOREIGN.items()]
         for sender, headers in senders if number == 0 else [senders[number % len(senders)]]:
             page = boss.post(form.action, {**form.fields, "form": valid}, headers)
@@ -119,7 +102,7 @@ def test_a_form_of_another_site_changes_nothing_even_with_its_token(
 def test_only_forms_are_read(issuer: Deployment, boss: Browser, content_type: str):
     """A page of another site may send the first of these without asking (CORS)."""
     before = stored(issuer)
-    fields = {"form": token(issuer, boss, "/console/roles"), "name": "mine", "do": "force"}
+    fields = {"form": form_token(issuer, boss, "/console/roles"), "name": "mine", "do": "force"}
     page = boss.post("/console/roles", fields, {"Content-Type": content_type})
     assert page.status == httpx.codes.BAD_REQUEST
     assert stored(issuer) == before
@@ -127,7 +110,7 @@ def test_only_forms_are_read(issuer: Deployment, boss: Browser, content_type: st
 
 def test_a_token_in_the_url_does_not_count(issuer: Deployment, boss: Browser):
     before = stored(issuer)
-    valid = token(issuer, boss, "/console/roles")
+    valid = form_token(issuer, boss, "/console/roles")
     page = boss.post(f"/console/roles?form={valid}&name=mine", {"name": "mine", "do": "force"})
     assert page.location == "/console/roles"
     assert stored(issuer) == before
@@ -178,7 +161,7 @@ def test_no_parameter_of_a_screen_leads_elsewhere(issuer: Deployment, boss: Brow
             page = browser.get(f"{plain}?{urlencode(given)}")
             assert leads_here(page)
             assert f'href="{target}"' not in page.response.text
-            sent = {"form": token(issuer, browser, plain), "do": "unknown", **given}
+            sent = {"form": form_token(issuer, browser, plain), "do": "unknown", **given}
             if plain != "/console/clients":  # its form has no `do`: any makes a new client
                 assert leads_here(browser.post(plain, sent))
 

@@ -8,23 +8,12 @@ import pytest
 from tests.builders import Deployment
 from tests.web.browsing import Browser, PageSeen
 from tests.web.console.conftest import forged, person
-from tests.web.console.screens import SCREENS, URLS, furnished
+from tests.web.console.screens import SCREENS, URLS
 
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none';"
     " form-action 'self'"
 )
-
-
-@pytest.fixture(scope="module")
-def issuer(shared: Deployment) -> Deployment:
-    furnished(shared)
-    return shared
-
-
-@pytest.fixture(scope="module")
-def boss(issuer: Deployment) -> Browser:
-    return person(issuer, "boss", ["issuer:admin"])
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,10 @@ from urllib.parse import quote, urlencode
 import httpx
 import pytest
 
-from issuer.web.forms import AntiForgery
 from tests.builders import URL, Deployment
 from tests.web.browsing import Browser, PageSeen
-from tests.web.console.conftest import person, stored
-from tests.web.console.screens import SCREENS, forms, furnished, sent_by
+from tests.web.console.conftest import form_token, stored
+from tests.web.console.screens import SCREENS, forms, sent_by
 
 LONG = "x" * 5_000
 # Well-formed, but nothing that a screen expects.
@@ -60,17 +59,6 @@ KEYS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def issuer(shared: Deployment) -> Deployment:
-    furnished(shared)
-    return shared
-
-
-@pytest.fixture(scope="module")
-def boss(issuer: Deployment) -> Browser:
-    return person(issuer, "boss", ["issuer:admin"])
-
-
 def require_page(page: PageSeen, what: str) -> None:
     """A page, also for an error, or a redirect, which is never to an error of the server."""
     assert page.status < httpx.codes.INTERNAL_SERVER_ERROR, what
@@ -81,8 +69,7 @@ def require_page(page: PageSeen, what: str) -> None:
 
 def post(issuer: Deployment, browser: Browser, path: str, body: bytes) -> PageSeen:
     """A form with a token that counts, and then these bytes."""
-    signing = AntiForgery(issuer.services.web.anti_forgery_key, URL)
-    token = signing.token(browser.cookies["__Host-browser"], path)
+    token = form_token(issuer, browser, path)
     return browser.post_raw(path, f"form={token}&".encode() + body)
 
 

@@ -19,7 +19,6 @@ from tests.web.console.screens import (
     TEXTS,
     URLS,
     forms,
-    furnished,
     routes,
     sent_by,
 )
@@ -27,17 +26,6 @@ from tests.web.console.screens import (
 AUDIT = "issuer:audit:read"
 RESTRICTED = [path for path, screen in SCREENS.items() if screen.read]
 CHANGING = [path for path, screen in SCREENS.items() if screen.write]
-
-
-@pytest.fixture(scope="module")
-def issuer(shared: Deployment) -> Deployment:
-    furnished(shared)
-    return shared
-
-
-@pytest.fixture(scope="module")
-def boss(issuer: Deployment) -> Browser:
-    return person(issuer, "boss", ["issuer:admin"])
 
 
 def test_every_route_of_the_console_is_tested_here(issuer: Deployment):

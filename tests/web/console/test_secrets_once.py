@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 from issuer.keys.signing_key import SigningKey
 from tests.builders import PASSWORD, Deployment, FakeClock
 from tests.web.browsing import Browser, PageSeen
-from tests.web.console.conftest import SignedIn, forged, person, stored
-from tests.web.console.screens import URLS, furnished
+from tests.web.console.conftest import SignedIn, forged, stored
+from tests.web.console.screens import URLS
 
 SECRET = re.compile(r"ai[sv]_[A-Za-z0-9]{20,}")
 KEYS = "/console/keys"
@@ -25,17 +25,6 @@ SHOWING: dict[str, tuple[str, dict[str, str]]] = {
     "an invitation": ("/console/users/wanda", {"do": "invite"}),
 }
 MANIFEST = "clients:\n- client_id: by-manifest\n  audiences: [my-os]\n"
-
-
-@pytest.fixture(scope="module")
-def issuer(shared: Deployment) -> Deployment:
-    furnished(shared)
-    return shared
-
-
-@pytest.fixture(scope="module")
-def boss(issuer: Deployment) -> Browser:
-    return person(issuer, "boss", ["issuer:admin"])
 
 
 @pytest.fixture
