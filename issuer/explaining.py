@@ -231,6 +231,6 @@ def _sources(known: _Known, audience: AudienceRecord, by: Iterable[str]) -> Iter
         for holder, rights in holders:
             if covers(rights.direct, scope):
                 yield ScopeSource(scope, holder)
-            for grant in rights.roles_at(audience):
+            for grant in rights.roles_at(audience.id):
                 if covers(grant.scopes, scope):
                     yield ScopeSource(scope, holder, grant.role, grant.audience_id)

@@ -44,12 +44,15 @@ class Rights:
 
     def at(self, audience: AudienceRecord) -> frozenset[str]:
         """The scopes that apply at `audience`."""
-        held = self.direct.union(*(grant.scopes for grant in self.roles_at(audience)))
-        return counting_at(held, own_audience=audience.is_own)
+        return counting_at(self.held_at(audience.id), own_audience=audience.is_own)
 
-    def roles_at(self, audience: AudienceRecord) -> list[RoleGrant]:
-        """The roles assigned at `audience` or everywhere."""
-        return [grant for grant in self.roles if grant.audience_id in {None, audience.id}]
+    def held_at(self, audience_id: str | None) -> frozenset[str]:
+        """The scopes held there, also those that do not count at that audience."""
+        return self.direct.union(*(grant.scopes for grant in self.roles_at(audience_id)))
+
+    def roles_at(self, audience_id: str | None) -> list[RoleGrant]:
+        """The roles assigned at the audience or everywhere; for None only those everywhere."""
+        return [grant for grant in self.roles if grant.audience_id in {None, audience_id}]
 
 
 @dataclass(frozen=True, slots=True)

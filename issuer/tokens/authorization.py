@@ -41,7 +41,7 @@ class Authorization:
             client=client,
             audience=audience,
             scopes=client.rights.at(audience),
-            roles={grant.role: grant.scopes for grant in client.rights.roles_at(audience)},
+            roles={grant.role: grant.scopes for grant in client.rights.roles_at(audience.id)},
             claims=client.claims,
         )
 
@@ -55,7 +55,7 @@ class Authorization:
             client=client,
             audience=audience,
             scopes=held_through(client, user, audience),
-            roles={grant.role: grant.scopes for grant in user.rights.roles_at(audience)},
+            roles={grant.role: grant.scopes for grant in user.rights.roles_at(audience.id)},
             claims=user.claims,
         )
 

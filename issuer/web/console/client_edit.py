@@ -122,7 +122,7 @@ def _effects(action: ClientAction, fields: ClientFields) -> list[str]:
 def _held(record: ClientRecord, fields: ClientFields, audience_id: str, own: str) -> frozenset[str]:
     if audience_id not in fields.audiences:
         return frozenset()
-    roles = (each.scopes for each in record.rights.roles if each.audience_id in {None, audience_id})
+    roles = (each.scopes for each in record.rights.roles_at(audience_id))
     return counting_at(frozenset(fields.scopes).union(*roles), own_audience=audience_id == own)
 
 

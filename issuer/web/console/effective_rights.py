@@ -44,14 +44,12 @@ def effective_rights(
     rights: Rights, audience: AudienceRecord | None, audiences: Iterable[str] = ()
 ) -> EffectiveRights:
     """The rights at `audience`; for None those that apply at every AgentOS."""
-    grants = [each for each in rights.roles if each.audience_id is None]
-    if audience is not None:
-        grants = rights.roles_at(audience)
-    held = rights.direct.union(*(grant.scopes for grant in grants))
+    audience_id = audience.id if audience else None
+    grants, held = rights.roles_at(audience_id), rights.held_at(audience_id)
     is_own = audience is not None and audience.is_own
     scopes = sorted(counting_at(held, own_audience=is_own))
     return EffectiveRights(
-        audience.id if audience else "",
+        audience_id or "",
         tuple(
             EffectiveScope(
                 scope,
@@ -84,15 +82,12 @@ def rights_somewhere(directory: Directory, rights: Rights, own: str, at: str) ->
 
 
 def _scopes_at(rights: Rights, audience_id: str, own: str) -> frozenset[str]:
-    roles = (each.scopes for each in rights.roles if each.audience_id in {None, audience_id})
-    return counting_at(rights.direct.union(*roles), own_audience=audience_id == own)
+    return counting_at(rights.held_at(audience_id), own_audience=audience_id == own)
 
 
 def include_issuer(rights: Rights, own_audience: str) -> bool:
     """Whether any of them is at the issuer itself."""
-    grants = [each for each in rights.roles if each.audience_id in {None, own_audience}]
-    scopes = rights.direct.union(*(grant.scopes for grant in grants))
-    return any(parse(scope).is_of_issuer for scope in scopes)
+    return any(parse(scope).is_of_issuer for scope in rights.held_at(own_audience))
 
 
 def meaning_of(scope: str) -> str:

@@ -129,7 +129,7 @@ def _assigned(
         text = f"Assign {lacking.name} the role {role} at {audience.id}."
         command = commands.command(cli, "PUT", path, query=query)
         yield Remedy(text, _page_of(kind, key, "#roles"), command)
-    elif not lacking.rights.roles_at(audience):
+    elif not lacking.rights.roles_at(audience.id):
         options = [part for scope in lacking.scopes for part in ("--scope", scope)]
         body = {"name": _NAME, "scopes": list(lacking.scopes)}
         command = commands.command(("role", "create", _NAME, *options), "POST", ("roles",), body)
@@ -155,7 +155,7 @@ def _widened(
     commands: Commands, work: UnitOfWork, lacking: _Lacking, audience: AudienceRecord
 ) -> Iterator[Remedy]:
     """Each role that it has there, if they are few."""
-    names = sorted({grant.role for grant in lacking.rights.roles_at(audience)})
+    names = sorted({grant.role for grant in lacking.rights.roles_at(audience.id)})
     for role in sorted(work.roles.named(names[:_ROLES]), key=lambda each: each.name):
         options = [part for scope in lacking.scopes for part in ("--add-scope", scope)]
         command = commands.command(
