@@ -18,6 +18,8 @@ from issuer.web.console.endpoint import ConsoleEndpoint, Operator
 from issuer.web.console.views import Command
 from issuer.web.visit import Visit
 
+# Not refused for rights that the principal has at the issuer: what the role gives decides.
+ON_ROLES = ("assign", "unassign")
 _SHOWN = 100
 _NAMED = 10
 

@@ -8,8 +8,6 @@ from starlette.responses import Response
 
 from issuer.algorithms import AlgorithmInUse
 from issuer.audiences import AUDIENCE, Audience
-from issuer.errors import Forbidden
-from issuer.scopes import ISSUER_ADMIN
 from issuer.time_fields import in_seconds
 from issuer.vocabulary import SigningAlgorithm
 from issuer.web.console.audience_delete import delete_audience
@@ -94,14 +92,14 @@ class OneAudienceEndpoint(ConsoleEndpoint):
         signing = _signing(audience)
         return AudiencePage(
             frame=self.frame(operator, visit),
-            may_change=self._may_change(operator, audience),
+            may_change=operator.may_change(AUDIENCE.write, is_protected=self._is_own(audience)),
             commands=(self.commands.command(("audience", "show", key), "GET", ("audiences", key)),),
             errors=Typed({"resource": filters.error} if filters.error else {}),
             audience=audience,
             signs_now=signing.at(now),
             verified=tuple(sorted(signing.published(now))),
             default_ttl=in_seconds(self.parts.settings.access_token_ttl),
-            is_own=key == self.parts.settings.url,
+            is_own=self._is_own(audience),
             connect=shlex.join([*_CONNECT, next(iter(audience.resources), _EXAMPLE)]),
             first_client=shlex.join([*_CREATE, "--audience", key, "--role", "web-runner"]),
             uses=uses,
@@ -109,16 +107,12 @@ class OneAudienceEndpoint(ConsoleEndpoint):
             events=recent_events(operator, key),
         )
 
-    def _may_change(self, operator: Operator, audience: Audience) -> bool:
-        """The issuer's own audience is changed by admins only."""
-        is_own = audience.id == self.parts.settings.url
-        return operator.holds(ISSUER_ADMIN if is_own else AUDIENCE.write)
+    def _is_own(self, audience: Audience) -> bool:
+        """Whether it is that of the issuer, which only admins may change."""
+        return audience.id == self.parts.settings.url
 
     def _require_may_change(self, operator: Operator, audience: Audience) -> None:
-        """The domain decides this too; here nobody is asked what could only be refused."""
-        operator.require(AUDIENCE.write)
-        if not self._may_change(operator, audience):
-            raise Forbidden(ISSUER_ADMIN)
+        operator.require_may_change(AUDIENCE.write, is_protected=self._is_own(audience))
 
 
 def _signing(audience: Audience) -> AlgorithmInUse:

@@ -7,10 +7,10 @@ from starlette.responses import Response
 
 from issuer.clients import CLIENT, Client
 from issuer.directory import ClientRecord
-from issuer.errors import Forbidden, InvalidField, NotFound
-from issuer.scopes import ISSUER_ADMIN
+from issuer.errors import InvalidField, NotFound
 from issuer.vocabulary import RegisteredBy
 from issuer.web.console.assignments import (
+    ON_ROLES,
     AssignmentsSection,
     Principal,
     assignments_section,
@@ -50,8 +50,6 @@ _ACTIONS: dict[str, Callable[[ClientAction], Response]] = {
     "finish": finish_rotation,
     "cancel": cancel_rotation,
 }
-# Not refused for rights that the client has at the issuer: what the role gives decides.
-_ON_ROLES = ("assign", "unassign")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +96,7 @@ class OneClientEndpoint(ConsoleEndpoint):
         client, record = self._client(operator, visit)
         do = form.get("do", "")
         try:
-            if do in _ON_ROLES:
+            if do in ON_ROLES:
                 key = client.client_id
                 principal = Principal(CLIENT, key, key, record.rights)
                 return change_assignment(self, operator, visit, principal, form)
@@ -131,7 +129,6 @@ class OneClientEndpoint(ConsoleEndpoint):
         key, now = client.client_id, self.parts.clock()
         is_by_admin = client.registered_by is RegisteredBy.ADMIN
         is_protected = self._is_protected(client, record)
-        may_write = operator.holds(CLIENT.write)
         at = visit.query.get("at", "")
         at = at if at in client.audiences else next(iter(client.audiences), "")
         with operator.work(CLIENT.read) as work:
@@ -140,12 +137,12 @@ class OneClientEndpoint(ConsoleEndpoint):
             rotation = rotation_evidence(work, key)
         return ClientPage(
             frame=self.frame(operator, visit),
-            may_change=may_write and is_by_admin,
+            may_change=operator.holds(CLIENT.write) and is_by_admin,
             commands=self._commands_for(key, at),
             values=Typed(form or {}),
             errors=Typed(errors or {}),
             client=client,
-            may_edit=may_write and (not is_protected or operator.holds(ISSUER_ADMIN)),
+            may_edit=operator.may_change(CLIENT.write, is_protected=is_protected),
             is_protected=is_protected,
             section=section,
             rights=self._rights(client, record, at),
@@ -166,9 +163,8 @@ class OneClientEndpoint(ConsoleEndpoint):
         return own in client.audiences or include_issuer(record.rights, own)
 
     def _require_may_edit(self, operator: Operator, client: Client, record: ClientRecord) -> None:
-        """The domain decides this too; here nobody is asked what could only be refused."""
-        if self._is_protected(client, record) and not operator.holds(ISSUER_ADMIN):
-            raise Forbidden(ISSUER_ADMIN)
+        is_protected = self._is_protected(client, record)
+        operator.require_may_change(CLIENT.write, is_protected=is_protected)
 
     def _commands_for(self, key: str, audience: str) -> tuple[Command, ...]:
         command, body = self.commands.command, {"client_id": key, "audience": audience}

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from issuer.catalogue import counts_here
 from issuer.composition import Access
 from issuer.errors import Forbidden, InUse, NotAllowed, NotFound
+from issuer.scopes import ISSUER_ADMIN
 from issuer.sign_in.session import SignInSession
 from issuer.web.account import OwnPageEndpoint
 from issuer.web.console.commands import Commands
@@ -33,6 +34,19 @@ class Operator(Access):
 
     session: SignInSession
     username: str
+
+    def may_change(self, write: str, *, is_protected: bool) -> bool:
+        """Whether the scope `write` is enough, or an admin: of what has rights at the issuer.
+
+        The domain decides this too; here nobody is asked what could only be refused.
+        """
+        return self.holds(ISSUER_ADMIN if is_protected else write)
+
+    def require_may_change(self, write: str, *, is_protected: bool) -> None:
+        """`Forbidden` unless `may_change`."""
+        self.require(write)
+        if is_protected:
+            self.require(ISSUER_ADMIN)
 
 
 class ConsoleEndpoint(OwnPageEndpoint):

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from issuer.errors import Forbidden, InUse
+from issuer.errors import InUse
 from issuer.escaping import escaped
 from issuer.roles import ROLE, Role
-from issuer.scopes import ISSUER_ADMIN, parse
+from issuer.scopes import parse
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator
 from issuer.web.console.holders import Holders, holders
 from issuer.web.console.listing import MOST_COUNTED
@@ -81,7 +81,7 @@ class RoleEndpoint(ConsoleEndpoint):
         is_protected = _is_protected(role)
         return RolePage(
             frame=self.frame(operator, visit),
-            may_change=operator.holds(ISSUER_ADMIN if is_protected else ROLE.write),
+            may_change=operator.may_change(ROLE.write, is_protected=is_protected),
             commands=(
                 self.commands.command(("role", "show", role.name), "GET", ("roles", role.name)),
             ),
@@ -94,10 +94,7 @@ class RoleEndpoint(ConsoleEndpoint):
         )
 
     def _require_may_change(self, operator: Operator, role: Role) -> None:
-        """The domain decides this too; here nobody is asked what could only be refused."""
-        operator.require(ROLE.write)
-        if _is_protected(role) and not operator.holds(ISSUER_ADMIN):
-            raise Forbidden(ISSUER_ADMIN)
+        operator.require_may_change(ROLE.write, is_protected=_is_protected(role))
 
     def _delete(
         self, operator: Operator, visit: Visit, role: Role, form: Mapping[str, str]

@@ -7,10 +7,10 @@ from starlette.responses import Response
 
 from issuer.clients import CLIENT
 from issuer.directory import UserRecord
-from issuer.errors import Forbidden, InvalidField, NotFound
-from issuer.scopes import ISSUER_ADMIN
+from issuer.errors import InvalidField, NotFound
 from issuer.users import USER, User
 from issuer.web.console.assignments import (
+    ON_ROLES,
     AssignmentsSection,
     Principal,
     assignments_section,
@@ -51,8 +51,6 @@ _ACTIONS: dict[str, Callable[[UserAction], Response]] = {
     "end-session": end_session,
     "withdraw-consent": withdraw_consent,
 }
-# Not refused for rights that the user has at the issuer: what the role gives decides.
-_ON_ROLES = ("assign", "unassign")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +91,6 @@ class OneUserEndpoint(ConsoleEndpoint):
     def screen(self, operator: Operator, visit: Visit) -> Response:
         user, record = self._user(operator, visit)
         if "edit" in visit.query:
-            operator.require(USER.write)
             self._require_may_edit(operator, record)
             return edit_user_page(UserAction(self, operator, visit, {}, user), as_typed(user))
         return self.site.pages.answer(self._page(operator, visit, user, record))
@@ -103,7 +100,7 @@ class OneUserEndpoint(ConsoleEndpoint):
         user, record = self._user(operator, visit)
         do = form.get("do", "")
         try:
-            if do in _ON_ROLES:
+            if do in ON_ROLES:
                 principal = Principal(USER, user.id, user.username, record.rights)
                 return change_assignment(self, operator, visit, principal, form)
             if action := _ACTIONS.get(do):
@@ -132,7 +129,6 @@ class OneUserEndpoint(ConsoleEndpoint):
         key = user.id
         rights, own = record.rights, self.parts.settings.url
         is_protected = include_issuer(rights, own)
-        may_change = operator.holds(USER.write)
         at = visit.query.get("at", "").strip()
         reads_clients = operator.holds(CLIENT.read)
         through = visit.query.get("through", "").strip() if reads_clients else ""
@@ -144,10 +140,10 @@ class OneUserEndpoint(ConsoleEndpoint):
             )
         return UserPage(
             frame=self.frame(operator, visit),
-            may_change=may_change,
+            may_change=operator.holds(USER.write),
             commands=self._commands_for(key, through, at),
             person=user,
-            may_edit=may_change and (not is_protected or operator.holds(ISSUER_ADMIN)),
+            may_edit=operator.may_change(USER.write, is_protected=is_protected),
             is_protected=is_protected,
             reads_clients=reads_clients,
             access=access,
@@ -161,10 +157,8 @@ class OneUserEndpoint(ConsoleEndpoint):
         )
 
     def _require_may_edit(self, operator: Operator, record: UserRecord) -> None:
-        """The domain decides this too; here nobody is asked what could only be refused."""
-        own = self.parts.settings.url
-        if include_issuer(record.rights, own) and not operator.holds(ISSUER_ADMIN):
-            raise Forbidden(ISSUER_ADMIN)
+        is_protected = include_issuer(record.rights, self.parts.settings.url)
+        operator.require_may_change(USER.write, is_protected=is_protected)
 
     def _commands_for(self, key: str, through: str, audience: str) -> tuple[Command, ...]:
         command, path = self.commands.command, ("users", key)
