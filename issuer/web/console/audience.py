@@ -67,7 +67,7 @@ class OneAudienceEndpoint(ConsoleEndpoint):
         if "edit" in visit.query:
             self._require_may_change(operator, audience)
             typed = {**audience_as_typed(audience), "version": str(audience.version)}
-            return edit_audience(AudienceChange(self, operator, visit, audience, typed), typed)
+            return edit_audience(AudienceChange(self, operator, visit, typed, audience))
         page = self._page(operator, visit, audience)
         return self.site.pages.answer(page, 400 if page.errors else 200)
 
@@ -76,7 +76,7 @@ class OneAudienceEndpoint(ConsoleEndpoint):
         audience = self._audience(operator, visit)
         self._require_may_change(operator, audience)
         if change := _CHANGES.get(form.get("do", "")):
-            return change(AudienceChange(self, operator, visit, audience, form))
+            return change(AudienceChange(self, operator, visit, form, audience))
         return self.stale(visit, form)
 
     def _audience(self, operator: Operator, visit: Visit) -> Audience:

@@ -16,36 +16,36 @@ _NAMED = 5
 def delete_audience(change: AudienceChange) -> Response:
     """Once its id was typed; what uses it loses it only if the page said so."""
     form = change.form
-    if form.get("confirmed") != "yes":
+    if not change.is_confirmed:
         return _asked(change)
-    if form.get("typed", "").strip() != change.id:
-        return _asked(change, f"Type {change.id} to confirm.")
+    if form.get("typed", "").strip() != change.key:
+        return _asked(change, f"Type {change.key} to confirm.")
     cascade = form.get("cascade") == "yes"
     try:
         with change.operator.work(AUDIENCE.write) as work:
-            work.audiences.delete(change.id, cascade=cascade)
+            work.audiences.delete(change.key, cascade=cascade)
     except InUse:  # since the page was shown
         return _asked(change)
     command = _deletion(change, cascade=cascade)
-    return change.endpoint.finished(LIST, f"The audience {change.id} is deleted.", command)
+    return change.endpoint.finished(LIST, f"The audience {change.key} is deleted.", command)
 
 
 def _asked(change: AudienceChange, error: str = "") -> Response:
     names: list[str] = []
     with change.operator.work(AUDIENCE.read) as work:
-        uses = audience_uses(work, change.id)
+        uses = audience_uses(work, change.key)
         if change.operator.holds(CLIENT.read):
-            names = work.clients.ids_at(change.id, "", _NAMED)
+            names = work.clients.ids_at(change.key, "", _NAMED)
     fields = {"do": "delete"} | ({"cascade": "yes"} if uses else {})
     return change.endpoint.ask(
         change.operator,
         change.visit,
-        f"Delete the audience {change.id}?",
+        f"Delete the audience {change.key}?",
         _ends(uses, names),
         "Delete audience",
         fields,
         commands=(_deletion(change, cascade=bool(uses)),),
-        typed=change.id,
+        typed=change.key,
         error=error,
     )
 
@@ -71,7 +71,5 @@ def _ends(uses: AudienceUses, names: list[str]) -> str:
 
 
 def _deletion(change: AudienceChange, *, cascade: bool) -> Command:
-    cli = ("audience", "delete", change.id, *(("--cascade",) if cascade else ()))
-    query = "cascade=true" if cascade else ""
-    path = ("audiences", change.id)
-    return change.endpoint.commands.command(cli, "DELETE", path, query=query)
+    cli = ("delete", change.key, *(("--cascade",) if cascade else ()))
+    return change.command(cli, "DELETE", query="cascade=true" if cascade else "")

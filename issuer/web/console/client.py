@@ -17,7 +17,7 @@ from issuer.web.console.assignments import (
     change_assignment,
 )
 from issuer.web.console.client_action import ClientAction, delete, disable, enable, revoke_tokens
-from issuer.web.console.client_edit import edit_page, save
+from issuer.web.console.client_edit import edit_client, save
 from issuer.web.console.client_form import as_typed
 from issuer.web.console.client_secrets import (
     RotationEvidence,
@@ -87,8 +87,7 @@ class OneClientEndpoint(ConsoleEndpoint):
         client, record = self._client(operator, visit)
         if "edit" in visit.query:
             operator.require(CLIENT.write)
-            action = ClientAction(self, operator, visit, {}, client)
-            return edit_page(action, as_typed(client))
+            return edit_client(ClientAction(self, operator, visit, as_typed(client), client))
         return self.site.pages.answer(self._page(operator, visit, client, record))
 
     def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:

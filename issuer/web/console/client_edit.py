@@ -1,7 +1,7 @@
 """The form for a change of a client: what rights it gives is asked first, conflicts are shown."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from starlette.responses import Response
@@ -14,9 +14,9 @@ from issuer.scopes import counting_at, covers
 from issuer.vocabulary import GrantType, RegisteredBy, UserRights
 from issuer.web.console.client_action import ClientAction
 from issuer.web.console.client_form import as_typed, client_options, edited_client
-from issuer.web.console.conflicts import differing, meanwhile
+from issuer.web.console.conflicts import differing
 from issuer.web.console.field_errors import field_errors
-from issuer.web.console.views import Command, ConsolePage, Typed
+from issuer.web.console.views import Command, ConsolePage
 
 _NAMED = 10
 _BAD_REQUEST, _CONFLICT = 400, 409
@@ -24,12 +24,9 @@ _BAD_REQUEST, _CONFLICT = 400, 409
 
 @dataclass(frozen=True, kw_only=True)
 class EditClientPage(ConsolePage):
-    """`present` is what the client is now, where it was changed since the form was shown."""
-
     TEMPLATE = "console/edit_client.html"
     client: Client
     grants: tuple[GrantType, ...] = tuple(GrantType)
-    present: Typed = field(default_factory=Typed)
 
     @property
     def title(self) -> str:
@@ -40,22 +37,8 @@ class EditClientPage(ConsolePage):
         return self.client.registered_by is RegisteredBy.ADMIN
 
 
-def edit_page(
-    action: ClientAction,
-    values: Mapping[str, str],
-    errors: Mapping[str, str] | None = None,
-    status: int = 200,
-    present: Mapping[str, str] | None = None,
-) -> Response:
-    page = EditClientPage(
-        frame=action.endpoint.frame(action.operator, action.visit),
-        client=action.client,
-        values=Typed(values),
-        errors=Typed(errors or {}),
-        present=Typed(present or {}),
-        error=meanwhile("client") if present is not None else "",
-    )
-    return action.endpoint.site.pages.answer(page, status)
+def edit_client(action: ClientAction) -> Response:
+    return action.edit_form(_page(action), action.form)
 
 
 def save(action: ClientAction) -> Response:
@@ -72,7 +55,7 @@ def save(action: ClientAction) -> Response:
             if now.version == client.version:
                 work.clients.replace(action.key, fields)
     except InvalidField as error:
-        return edit_page(action, form, field_errors(error), _BAD_REQUEST)
+        return action.edit_form(_page(action), form, field_errors(error), _BAD_REQUEST)
     if now.version != client.version:
         return _conflict(replace(action, client=now))
     return action.finished(f"The client {action.key} is changed.", _command(action, fields))
@@ -83,7 +66,11 @@ def _conflict(action: ClientAction) -> Response:
     now = as_typed(action.client)
     names = {*now, *action.form} - {"do", "form", "version", "confirmed"}
     present = differing(now, action.form, names)
-    return edit_page(action, action.form, status=_CONFLICT, present=present)
+    return action.edit_form(_page(action), action.form, status=_CONFLICT, present=present)
+
+
+def _page(action: ClientAction) -> partial[EditClientPage]:
+    return partial(EditClientPage, client=action.client)
 
 
 def _asked(action: ClientAction, fields: ClientFields, effects: list[str]) -> Response:

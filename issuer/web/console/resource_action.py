@@ -1,14 +1,15 @@
 """What a form on the page of a resource asks for, such as that of a client or a user."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from starlette.responses import Response
 
 from issuer.resources import ResourceType
+from issuer.web.console.conflicts import meanwhile
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator
-from issuer.web.console.views import Command
+from issuer.web.console.views import Command, ConsolePage, Typed
 from issuer.web.visit import Visit
 
 
@@ -67,6 +68,27 @@ class ResourceAction:
             error=f"This is not {typed}." if is_wrong else "",
             is_dangerous=is_dangerous,
         )
+
+    def edit_form(
+        self,
+        page: Callable[..., ConsolePage],
+        values: Mapping[str, str],
+        errors: Mapping[str, str] | None = None,
+        status: int = 200,
+        present: Mapping[str, str] | None = None,
+    ) -> Response:
+        """The form for a change; with `present`, it says that somebody else changed the resource.
+
+        `page` makes it with what is the same for every form.
+        """
+        shown = page(
+            frame=self.endpoint.frame(self.operator, self.visit),
+            values=Typed(values),
+            errors=Typed(errors or {}),
+            present=Typed(present or {}),
+            error=meanwhile(self.TYPE.kind) if present is not None else "",
+        )
+        return self.endpoint.site.pages.answer(shown, status)
 
     def finished(self, sentence: str, command: Command) -> Response:
         return self.endpoint.finished(self.endpoint.path(self.visit), sentence, command)

@@ -20,7 +20,7 @@ from issuer.web.visit import Visit
 
 _NAMED = 5
 _CHANGES: dict[str, Callable[[RoleChange], Response]] = {
-    "edit": lambda change: edit(change, change.form),
+    "edit": edit,
     "review": review,
     "apply": apply,
 }
@@ -56,7 +56,7 @@ class RoleEndpoint(ConsoleEndpoint):
             self._require_may_change(operator, role)
             typed = {"description": role.description, "scopes": one_a_line(role.scopes)}
             typed |= {"add": visit.query.get("add", ""), "version": str(role.version)}
-            return edit(RoleChange(self, operator, visit, role, typed), typed)
+            return edit(RoleChange(self, operator, visit, typed, role))
         return self.site.pages.answer(self._page(operator, visit, role))
 
     def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
@@ -66,7 +66,7 @@ class RoleEndpoint(ConsoleEndpoint):
         if do == "delete":
             return self._delete(operator, visit, role, form)
         if change := _CHANGES.get(do):
-            return change(RoleChange(self, operator, visit, role, form))
+            return change(RoleChange(self, operator, visit, form, role))
         return self.stale(visit, form)
 
     def _role(self, operator: Operator, visit: Visit) -> Role:

@@ -1,7 +1,8 @@
 """A change of a role: its form, what would change for whom, then exactly that."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import partial
 
 from starlette.responses import Response
 
@@ -10,39 +11,34 @@ from issuer.errors import InvalidField
 from issuer.manifest.changes import Shift
 from issuer.manifest.role_effect import role_effect
 from issuer.roles import ROLE, Role, RoleFields
-from issuer.web.console.conflicts import differing, meanwhile
-from issuer.web.console.endpoint import ConsoleEndpoint, Operator
+from issuer.web.console.conflicts import differing
 from issuer.web.console.field_errors import field_errors
 from issuer.web.console.holders import readable
 from issuer.web.console.listing import MOST_COUNTED, counted
+from issuer.web.console.resource_action import ResourceAction
 from issuer.web.console.roles import read_role
 from issuer.web.console.scope_texts import findings, known_scopes, one_a_line
 from issuer.web.console.views import Command, ConsolePage, Typed
-from issuer.web.visit import Visit
 
 _CONSIDERED = 50  # principals
 _BAD_REQUEST, _CONFLICT = 400, 409
 
 
 @dataclass(frozen=True)
-class RoleChange:
-    """Who changes which role, and what the form says."""
-
-    endpoint: ConsoleEndpoint
-    operator: Operator
-    visit: Visit
+class RoleChange(ResourceAction):
+    TYPE = ROLE
     role: Role
-    form: Mapping[str, str]
+
+    @property
+    def key(self) -> str:
+        return self.role.name
 
 
 @dataclass(frozen=True, kw_only=True)
 class EditRolePage(ConsolePage):
-    """`present` is what the role is now, where it was changed since the form was shown."""
-
     TEMPLATE = "console/edit_role.html"
     role: Role
     known: list[ScopeEntry]
-    present: Typed = field(default_factory=Typed)
 
     @property
     def title(self) -> str:
@@ -72,23 +68,8 @@ class ReviewRolePage(ConsolePage):
         return f"Change {self.role.name}?"
 
 
-def edit(
-    change: RoleChange,
-    values: Mapping[str, str],
-    errors: Mapping[str, str] | None = None,
-    status: int = 200,
-    present: Mapping[str, str] | None = None,
-) -> Response:
-    page = EditRolePage(
-        frame=change.endpoint.frame(change.operator, change.visit),
-        role=change.role,
-        known=known_scopes(),
-        values=Typed(values),
-        errors=Typed(errors or {}),
-        present=Typed(present or {}),
-        error=meanwhile("role") if present is not None else "",
-    )
-    return change.endpoint.site.pages.answer(page, status)
+def edit(change: RoleChange) -> Response:
+    return change.edit_form(_page(change), change.form)
 
 
 def review(change: RoleChange) -> Response:
@@ -103,7 +84,7 @@ def review(change: RoleChange) -> Response:
             effect = role_effect(work, role, fields, readable(operator), _CONSIDERED)
             total = work.assignments.count_holders(role.name, MOST_COUNTED)
     except InvalidField as error:
-        return edit(change, form, field_errors(error), _BAD_REQUEST)
+        return change.edit_form(_page(change), form, field_errors(error), _BAD_REQUEST)
     considered, seen = len(effect.considered), {each.kind for each in readable(operator)}
     more = max(0, total - considered)
     page = ReviewRolePage(
@@ -133,13 +114,10 @@ def apply(change: RoleChange) -> Response:
             if is_same := form.get("version") == str(now.version):
                 work.roles.replace(role.name, fields)
     except InvalidField as error:
-        return edit(change, form, field_errors(error), _BAD_REQUEST)
+        return change.edit_form(_page(change), form, field_errors(error), _BAD_REQUEST)
     if not is_same:
         return _conflict(replace(change, role=now))
-    path = change.endpoint.path(change.visit)
-    return change.endpoint.finished(
-        path, f"The role {role.name} is changed.", _command(change, fields)
-    )
+    return change.finished(f"The role {role.name} is changed.", _command(change, fields))
 
 
 def _conflict(change: RoleChange) -> Response:
@@ -147,7 +125,12 @@ def _conflict(change: RoleChange) -> Response:
     role = change.role
     now = {"description": role.description, "scopes": one_a_line(role.scopes)}
     typed = {**change.form, "version": str(role.version)}
-    return edit(change, typed, status=_CONFLICT, present=differing(now, typed, now))
+    present = differing(now, typed, now)
+    return change.edit_form(_page(change), typed, status=_CONFLICT, present=present)
+
+
+def _page(change: RoleChange) -> partial[EditRolePage]:
+    return partial(EditRolePage, role=change.role, known=known_scopes())
 
 
 def _typed(fields: RoleFields, role: Role) -> dict[str, str]:
@@ -168,7 +151,4 @@ def _command(change: RoleChange, fields: RoleFields) -> Command:
     if fields.description != role.description:
         options += ["--description", fields.description]
         patch |= {"description": fields.description}
-    path = ("roles", role.name)
-    return change.endpoint.commands.command(
-        ("role", "update", role.name, *options), "PATCH", path, patch
-    )
+    return change.command(("update", role.name, *options), "PATCH", body=patch)

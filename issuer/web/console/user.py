@@ -24,7 +24,7 @@ from issuer.web.console.sign_in_history import SignInSeen, sign_in_history
 from issuer.web.console.token_as_now import TokenAsNow, token_through
 from issuer.web.console.user_access import UserAccess, user_access
 from issuer.web.console.user_action import UserAction, delete, disable, enable, end_all, unlock
-from issuer.web.console.user_edit import edit_user_page, save_user
+from issuer.web.console.user_edit import edit_user, save_user
 from issuer.web.console.user_form import as_typed
 from issuer.web.console.user_means import (
     end_session,
@@ -92,7 +92,7 @@ class OneUserEndpoint(ConsoleEndpoint):
         user, record = self._user(operator, visit)
         if "edit" in visit.query:
             self._require_may_edit(operator, record)
-            return edit_user_page(UserAction(self, operator, visit, {}, user), as_typed(user))
+            return edit_user(UserAction(self, operator, visit, as_typed(user), user))
         return self.site.pages.answer(self._page(operator, visit, user, record))
 
     def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:

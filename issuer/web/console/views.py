@@ -59,7 +59,8 @@ class Frame:
 class ConsolePage(WebPage):
     """A screen. `commands` are what shows the same; `may_change`: with buttons and forms.
 
-    `values` were typed into its form, and `errors` were found, by the name of the field.
+    `values` were typed into its form, and `errors` were found, by the name of the field; `present`
+    is what the resource is now, where it was changed since the form was shown.
     """
 
     WIDE = True
@@ -69,6 +70,7 @@ class ConsolePage(WebPage):
     error: str = ""
     values: Typed = field(default_factory=Typed)
     errors: Typed = field(default_factory=Typed)
+    present: Typed = field(default_factory=Typed)
 
 
 @dataclass(frozen=True, slots=True)
