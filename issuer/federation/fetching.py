@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from issuer.errors import IssuerError
 from issuer.federation.addresses import is_public
+from issuer.redirect_uris import LOOPBACK
 
 if TYPE_CHECKING:
     from issuer.agentos.fetching import Fetched
@@ -99,8 +100,7 @@ def _is_http_on_loopback(url: str) -> bool:
         host, _ = parts.hostname, parts.port
     except ValueError:
         return False
-    on_loopback = host in {"localhost", "127.0.0.1", "::1"}
-    return parts.scheme == "http" and on_loopback and "@" not in parts.netloc
+    return parts.scheme == "http" and host in LOOPBACK and "@" not in parts.netloc
 
 
 def require_https(url: str) -> None:

@@ -11,10 +11,10 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 
 from issuer.federation.addresses import is_public
 from issuer.fields import without_repeats
+from issuer.redirect_uris import LOOPBACK
 
 MAX_KEYS = 20
 _MAX_CA_CERTIFICATE = 32 * 1024
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _URL = re.compile(r"[!-~]{1,255}")
 # SPIFFE-ID §2.1.
 _TRUST_DOMAIN = re.compile(r"spiffe://[a-z0-9._-]{1,246}")
@@ -80,7 +80,7 @@ def _web_url(text: str) -> str:
         host, _ = parts.hostname, parts.port
     except ValueError:
         raise ValueError("is not a valid URL") from None
-    allowed = parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
+    allowed = parts.scheme == "https" or (parts.scheme == "http" and host in LOOPBACK)
     if not (_URL.fullmatch(text) and host and allowed) or "@" in parts.netloc or "#" in text:
         raise ValueError(
             "must be an https URL of at most 255 ASCII characters, without user information and"
