@@ -78,7 +78,7 @@ def revoke_tokens(action: ClientAction) -> Response:
 
 def delete(action: ClientAction) -> Response:
     command = action.command(("delete", action.key), "DELETE")
-    if not action.is_confirmed or action.form.get("typed", "").strip() != action.key:
+    if not action.has_typed(action.key):
         return action.ask(
             f"Delete {action.key}?",
             "Its secrets and role assignments are deleted, and its tokens revoked, those of people"

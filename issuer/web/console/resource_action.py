@@ -31,6 +31,10 @@ class ResourceAction:
     def is_confirmed(self) -> bool:
         return self.form.get("confirmed") == "yes"
 
+    def has_typed(self, text: str) -> bool:
+        """Whether it was confirmed by typing `text`."""
+        return self.is_confirmed and self.form.get("typed", "").strip() == text
+
     def command(
         self,
         cli: Sequence[str],

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from issuer.users import USER, User
 from issuer.web.console.resource_action import ResourceAction
 
-_ENDS = "Every session ends, and every token is refused within seconds."
+ENDS = "Every session ends, and every token is refused within seconds."
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def disable(action: UserAction) -> Response:
     if not action.is_confirmed:
         return action.ask(
             f"Disable {action.name}?",
-            f"{action.name} cannot sign in any more. {_ENDS} The user can be enabled again; the"
+            f"{action.name} cannot sign in any more. {ENDS} The user can be enabled again; the"
             f" revoked tokens stay revoked.{action.warning}",
             "Disable user",
             command,
@@ -70,7 +70,7 @@ def end_all(action: UserAction) -> Response:
     if not action.is_confirmed:
         return action.ask(
             f"Sign {action.name} out everywhere?",
-            f"{_ENDS} {action.name} can sign in again. This cannot be undone.{action.warning}",
+            f"{ENDS} {action.name} can sign in again. This cannot be undone.{action.warning}",
             "Sign out everywhere",
             command,
         )
@@ -81,12 +81,12 @@ def end_all(action: UserAction) -> Response:
 
 def delete(action: UserAction) -> Response:
     command = action.command(("delete", action.key), "DELETE")
-    if not action.is_confirmed or action.form.get("typed", "").strip() != action.name:
+    if not action.has_typed(action.name):
         with_it = ", ".join(_deleted_with(action))
         return action.ask(
             f"Delete {action.name}?",
             f"{'Deleted with the user: ' if with_it else ''}{with_it}{'. ' if with_it else ''}"
-            f"{_ENDS} The id may be used again. This cannot be undone.{action.warning}",
+            f"{ENDS} The id may be used again. This cannot be undone.{action.warning}",
             "Delete user",
             command,
             typed=action.name,

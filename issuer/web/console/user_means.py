@@ -6,10 +6,8 @@ from issuer.escaping import escaped
 from issuer.sign_in import InvitationFields
 from issuer.users import USER
 from issuer.web.console.invitation_link import invitation_command, invitation_link
-from issuer.web.console.user_action import UserAction
+from issuer.web.console.user_action import ENDS, UserAction
 from issuer.web.words import browser_name
-
-_ENDS = "Every session ends, and every token is refused within seconds"
 
 
 def invite(action: UserAction) -> Response:
@@ -51,7 +49,7 @@ def remove_factor(action: UserAction) -> Response:
             factor = work.factors.get(key, factor_id)
             is_last = len(work.factors.of_user(key)) == 1
             has_password = work.factors.means_of(key)[key].has_password
-        why = f"{_ENDS}.{action.warning} This cannot be undone."
+        why = f"{ENDS}{action.warning} This cannot be undone."
         if is_last:
             why = f"It is the last second factor: the recovery codes end with it. {why}"
             why += f" {_afterwards(action, has_password=has_password)}"
@@ -71,7 +69,7 @@ def reset_factors(action: UserAction) -> Response:
             has_password = work.factors.means_of(key)[key].has_password
         return action.ask(
             f"Remove all second factors of {action.name}?",
-            f"{names or 'Nothing'} and the recovery codes are removed. {_ENDS}.{action.warning}"
+            f"{names or 'Nothing'} and the recovery codes are removed. {ENDS}{action.warning}"
             f" This cannot be undone. {_afterwards(action, has_password=has_password)}",
             "Remove all",
             command,
