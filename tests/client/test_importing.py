@@ -1,11 +1,10 @@
 """`issuer.client` runs in processes of others: it must import nothing but httpx."""
 
 import subprocess
-import sys
 
 import pytest
 
-from tests.agentos_core.test_importing import BLOCKER, ROOT
+from tests.agentos_core.test_importing import BLOCKER, run
 
 # PyJWT and cryptography as well, which a client with a secret does without.
 HTTPX_ALONE = BLOCKER.replace(', "jwt"}', "}").replace('{"cryptography", ', "{")
@@ -30,13 +29,6 @@ def service(request):
 with httpx.Client(transport=httpx.MockTransport(service), auth=client.auth()) as http:
     print(http.get("https://os.example").text)
 """
-
-
-def run(script: str) -> str:
-    command = [sys.executable, "-c", script]
-    return subprocess.run(
-        command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
-    ).stdout.strip()
 
 
 def test_it_imports_no_other_package_of_ours_and_no_other_library():
