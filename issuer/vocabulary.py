@@ -54,6 +54,21 @@ class SigningAlgorithm(StrEnum):
     EDDSA = "EdDSA"
 
 
+class TokenAlgorithm(StrEnum):
+    """JWS algorithms that tokens of others may have (RFC 7518 §3.1, RFC 8037); all asymmetric."""
+
+    RS256 = "RS256"
+    RS384 = "RS384"
+    RS512 = "RS512"
+    PS256 = "PS256"
+    PS384 = "PS384"
+    PS512 = "PS512"
+    ES256 = "ES256"
+    ES384 = "ES384"
+    ES512 = "ES512"
+    EDDSA = "EdDSA"
+
+
 class ErrorCode(StrEnum):
     """RFC 6749 §5.2 and RFC 8707 §2; `server_error` and the last as in RFC 6749 §4.1.2.1."""
 

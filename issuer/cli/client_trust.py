@@ -115,12 +115,14 @@ add_command(
     {"client": ClientId, **_OPTIONS},
     """Let tokens of another issuer authenticate a client. Everything is compared exactly.
 
-    The trusted issuers for github.com and gitlab.com are made if they are missing.
+    The trusted issuers for github.com and gitlab.com are made if they are missing. --github and
+    --gitlab need --branch, --tag or --environment, and the ids of owner and repository or of
+    namespace and project, which are never used again.
 
     Examples:
 
       issuer client trust add ci-bot --issuer cluster --kubernetes prod/web
-      issuer client trust add ci-bot --github o/r --owner-id 1 --repository-id 2
+      issuer client trust add ci-bot --issuer mesh --spiffe spiffe://prod/web
       issuer client trust add ci-bot --issuer auth0 --oidc a1b2c3@clients
     """,
     _add,

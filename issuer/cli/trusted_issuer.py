@@ -11,7 +11,7 @@ from issuer.cli.input_files import content_of
 from issuer.cli.options import Disabled, json_object, text_or_nothing
 from issuer.errors import IssuerError
 from issuer.trusted_issuers import TRUSTED_ISSUER
-from issuer.trusted_issuers.fields import TokenAlgorithm
+from issuer.vocabulary import TokenAlgorithm
 
 TrustedIssuerId = Annotated[
     str,

@@ -28,6 +28,7 @@ from issuer.vocabulary import (
     GrantType,
     RegisteredBy,
     SigningAlgorithm,
+    TokenAlgorithm,
     UserRights,
 )
 
@@ -378,7 +379,7 @@ class TrustedIssuerRow(Versioned, SeenByDirectory, Base):
 
     id: Mapped[str] = mapped_column(_compared(128), primary_key=True)
     issuer: Mapped[str] = mapped_column(String(255), index=True)
-    algorithms: Mapped[list[str]]
+    algorithms: Mapped[list[TokenAlgorithm]] = mapped_column(Words(TokenAlgorithm))
     keys: Mapped[dict[str, Any]]
     ca_certificate: Mapped[str | None] = mapped_column(Text)
     kinds: Mapped[list[str]]

@@ -2,7 +2,6 @@
 
 import re
 import ssl
-from enum import StrEnum
 from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -12,6 +11,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 from issuer.federation.addresses import is_public
 from issuer.fields import without_repeats
 from issuer.redirect_uris import LOOPBACK
+from issuer.vocabulary import TokenAlgorithm
 
 MAX_KEYS = 20
 _MAX_CA_CERTIFICATE = 32 * 1024
@@ -34,21 +34,6 @@ _KEYS_SCHEMA = {
         )
     ],
 }
-
-
-class TokenAlgorithm(StrEnum):
-    """JWS algorithms that tokens of others may have (RFC 7518 §3.1, RFC 8037); all asymmetric."""
-
-    RS256 = "RS256"
-    RS384 = "RS384"
-    RS512 = "RS512"
-    PS256 = "PS256"
-    PS384 = "PS384"
-    PS512 = "PS512"
-    ES256 = "ES256"
-    ES384 = "ES384"
-    ES512 = "ES512"
-    EDDSA = "EdDSA"
 
 
 def is_trust_domain(issuer: str) -> bool:

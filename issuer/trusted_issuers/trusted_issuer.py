@@ -13,10 +13,10 @@ from issuer.trusted_issuers.fields import (
     IssuerUrl,
     KeySourceObject,
     Kinds,
-    TokenAlgorithm,
     TokenAlgorithms,
     checked_keys,
 )
+from issuer.vocabulary import TokenAlgorithm
 
 
 class TrustedIssuerFields(Fields):
