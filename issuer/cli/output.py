@@ -112,7 +112,9 @@ def working(what: str) -> Iterator[None]:
 
 def _in_words(value: object) -> str:
     match value:
-        case None | "" | [] | {}:
+        case None | "":
+            return _NOTHING
+        case list() | dict() if not value:  # the pattern {} would match every dict
             return _NOTHING
         case bool():
             return "yes" if value else "no"
