@@ -16,7 +16,7 @@ from issuer.cli.options import AsJson, ClientId
 from issuer.cli.trust_presets import GITHUB, GITLAB, Preset, TrustOptions, preset
 from issuer.clients.trust import Trust
 from issuer.composition import UnitOfWork
-from issuer.errors import IssuerError, NotFound
+from issuer.errors import InvalidCredentials, InvalidField, IssuerError, NotFound
 from issuer.trusted_issuers import TrustedIssuerFields
 
 app = new_app("Tokens of other issuers that authenticate a client in place of a secret.")
@@ -164,7 +164,10 @@ def explain_trust(client: ClientId, as_json: AsJson = False) -> None:
     """
     text = sys.stdin.read(_MAX_TOKEN + 1).strip()
     with administering() as administration:
-        findings = asyncio.run(administration.client_assertions.explained(client, text))
+        try:
+            findings = asyncio.run(administration.client_assertions.explained(client, text))
+        except InvalidCredentials as error:  # the reason is for operators, too
+            raise InvalidField("token", error.reason.removeprefix("assertion: ")) from None
     items = [asdict(each) for each in findings]
     accepted = any(each.rule is None for each in findings)
     if as_json:
