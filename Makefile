@@ -65,7 +65,7 @@ LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-ha
 	--no-header --no-emit-index-url $(ARGS)
 lock: $(TOOLS)/installed  ## update the requirements files (ARGS=--upgrade for newer versions)
 	echo 'uv==$(UV_VERSION)' | $(LOCK) - --output-file requirements-tools.txt
-	$(LOCK) pyproject.toml --extra postgres --extra redis --output-file requirements.txt
+	$(LOCK) pyproject.toml --extra postgres --extra redis --extra otel --output-file requirements.txt
 	$(LOCK) --group build --constraint requirements.txt --output-file requirements-build.txt
 	$(LOCK) pyproject.toml --all-extras --group dev --constraint requirements.txt \
 		--constraint requirements-build.txt --output-file requirements-dev.txt
