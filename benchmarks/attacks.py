@@ -21,6 +21,7 @@ from pathlib import Path
 from statistics import mean
 
 from benchmarks.attacking import ATTACKS, Attack, AttackedIssuer
+from benchmarks.hostile_issuers import HOSTILE_ISSUERS
 from benchmarks.load import megabytes, on_core, wrk
 from benchmarks.machine import machine
 from benchmarks.scenarios import TOKEN
@@ -195,7 +196,7 @@ def main() -> None:
     logs.configure("warning")
     rows = [f"| {' | '.join(COLUMNS)} |", f"|---|{'---:|' * (len(COLUMNS) - 3)}---|---|"]
     print(*rows, sep="\n", flush=True)
-    for attack in ATTACKS:
+    for attack in (*ATTACKS, *HOSTILE_ISSUERS):
         if options.only in attack.name:
             with tempfile.TemporaryDirectory() as folder:
                 found = measured(attack, 2 if options.quick else options.seconds, Path(folder))

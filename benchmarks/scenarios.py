@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
-from benchmarks.scripts import Ask, in_turn, post, refreshing
+from benchmarks.scripts import FORM, Ask, asserting, by_assertion, in_turn, post, refreshing
 from benchmarks.subjects import ALGORITHMS, Ours, Theirs, has_node, password_form
 
 TOKEN = "/oauth2/token"
@@ -16,6 +17,8 @@ CONNECTIONS, MANY = 16, 64
 # By default two run and sixteen may wait, so both workers are always busy. One fewer: a client may
 # send its next request before its place is free, and would be refused.
 SATURATING = 17
+# In one load, whose seconds are few: fewer than a client may use before they expire.
+MOST_ASSERTIONS = 8_000
 
 Script = Callable[[Any], str]
 
@@ -102,6 +105,15 @@ def token_request(subject: Ours, alg: str = "RS256", **more: str) -> Ask:
     return post(TOKEN, subject.clients[alg], grant_type="client_credentials", **more)
 
 
+def private_key_jwt(subject: Ours) -> str:
+    return asserting(TOKEN, subject.assertions(MOST_ASSERTIONS))
+
+
+def trusted_issuer(subject: Ours) -> str:
+    form = by_assertion(subject.pod_token(), client_id="ci-pod")
+    return in_turn([Ask(TOKEN, "POST", FORM, urlencode(form))])
+
+
 def signing_in(subject: Ours) -> str:
     return in_turn([post(TOKEN, subject.front, **password_form())])
 
@@ -146,6 +158,8 @@ def mixed(subject: Ours) -> str:
 
 
 OTHERS: dict[str, Script] = {
+    "private_key_jwt": private_key_jwt,
+    "token of a trusted issuer": trusted_issuer,
     "password": signing_in,
     "refresh": refresh,
     "introspection": introspection,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
+from issuer.vocabulary import CLIENT_ASSERTION_TYPE
 from tests.builders import Credentials
 
 
@@ -19,14 +20,14 @@ class Ask:
     body: str = ""
 
 
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
 def post(path: str, client: Credentials, **form: str) -> Ask:
     """A form from a client that authenticates by `client_secret_basic`."""
     pair = f"{client.client_id}:{client.client_secret}"
-    headers = {
-        "Content-Type": "application/x-www-form-urlencoded",
-        "Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}",
-    }
-    return Ask(path, "POST", headers, urlencode(form))
+    basic = {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
+    return Ask(path, "POST", FORM | basic, urlencode(form))
 
 
 def in_turn(asks: Iterable[Ask]) -> str:
@@ -64,6 +65,31 @@ response = function(status, headers, body)
   if token then tokens[#tokens + 1] = token end
 end
 """
+
+
+def asserting(path: str, assertions: Iterable[str]) -> str:
+    """Each assertion is used once. Should they run out, requests are refused: errors.
+
+    They are one text, since a function in Lua may have only so many constants.
+    """
+    kept = " ".join(assertions)
+    return f"""
+local assertions, i = {{}}, 0
+init = function(args)
+  for each in ([[{kept}]]):gmatch("%S+") do assertions[#assertions + 1] = each end
+end
+request = function()
+  i = i + 1
+  local form = "{urlencode(by_assertion(""))}" .. (assertions[i] or "none")
+  return wrk.format("POST", "{path}", {_table(FORM)}, form)
+end
+"""
+
+
+def by_assertion(assertion: str, **form: str) -> dict[str, str]:
+    """A token request of a client that authenticates by an assertion."""
+    kind = {"grant_type": "client_credentials", "client_assertion_type": CLIENT_ASSERTION_TYPE}
+    return {**kind, **form, "client_assertion": assertion}
 
 
 def _format(ask: Ask) -> str:

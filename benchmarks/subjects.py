@@ -14,6 +14,7 @@ from benchmarks.load import on_core
 from benchmarks.running import SECONDS_TO_START, running
 from tests.builders import PASSWORD, Credentials
 from tests.drivers import TokenAnswer
+from tests.journeys.proxies.callers import new_id
 from tests.journeys.running_issuer import (
     OURS,
     RunningIssuer,
@@ -21,6 +22,8 @@ from tests.journeys.running_issuer import (
     polls,
     reserved_port,
 )
+from tests.oauth.asserting import AssertingClient, with_keys
+from tests.trusting import OtherIssuer, trust, trusted
 
 JAVASCRIPT = Path(__file__).parent / "javascript"
 ALGORITHMS = ("RS256", "ES256")
@@ -39,9 +42,23 @@ class Ours:
         }
         deployment.role("runner", ["agents:run", "agents:read"])
         deployment.user("alice", roles=["runner"])
+        runner = {"audiences": [audiences["RS256"]], "scopes": ["agents:run"]}
+        self.asserting = AssertingClient.new("ci-key", issuer=issuer.url)
+        with_keys(deployment, self.asserting, **runner)
+        self.cluster = OtherIssuer.new()
+        trusted(deployment, self.cluster)
+        deployment.client("ci-pod", trusts=[trust()], **runner)
         self.front = deployment.client(
             "front", grant_types=["password", "refresh_token"], scopes=["agents:*"]
         )
+
+    def assertions(self, number: int) -> Iterator[str]:
+        """So many, each different."""
+        return (self.asserting.assertion(time.time(), jti=new_id("jti")) for _ in range(number))
+
+    def pod_token(self) -> str:
+        """A token of a trusted issuer, as a pod has: the same for an hour."""
+        return self.cluster.token(time.time(), aud=[self.url])
 
     def refresh_tokens(self, number: int) -> list[str]:
         """From so many sign-ins."""
