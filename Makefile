@@ -71,6 +71,7 @@ lock: $(TOOLS)/installed  ## update the requirements files (ARGS=--upgrade for n
 		--constraint requirements-build.txt --output-file requirements-dev.txt
 	$(LOCK) --group demo --constraint requirements-dev.txt --output-file requirements-demo.txt
 	$(LOCK) --group docs --constraint requirements-dev.txt --output-file requirements-docs.txt
+	$(LOCK) --group sbom --constraint requirements-dev.txt --output-file requirements-sbom.txt
 	for release in $(AGNO_RELEASES); do \
 		printf '%s\n' "agno[os,mcp,a2a,agui]==$$release" 'PyJWT[crypto]' | \
 			$(LOCK) - --output-file "tests/agentos/requirements-agno-$${release%.*}.txt" || exit; \

@@ -57,6 +57,7 @@ def test_every_dependency_is_locked():
     assert runtime | development <= locked_in("requirements-dev.txt")
     assert names(groups["demo"]) <= locked_in("requirements-demo.txt")
     assert names(groups["docs"]) <= locked_in("requirements-docs.txt")
+    assert names(groups["sbom"]) <= locked_in("requirements-sbom.txt")
 
 
 def locked_in(lockfile: str) -> set[str]:
