@@ -2,9 +2,10 @@
 
 import gc
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
+from random import Random
 from typing import Any
 
 from fastapi import FastAPI
@@ -18,19 +19,27 @@ from issuer import __version__, logs
 from issuer.admin import (
     admin_layers,
     admin_routes,
+    admin_templates,
     install_problem_handlers,
     manifest_schemas,
     problem_schemas,
     unforeseen,
 )
-from issuer.clock import Clock
-from issuer.composition import Composition, compose
+from issuer.composition import Composition, build_metrics, compose
 from issuer.health import health_paths, health_routes
-from issuer.http_layers import AccessLog, DirectRoutes, NeverFramed, OnlyUnder, RequestFrame
-from issuer.keys import Keyring
-from issuer.metrics import Metrics
+from issuer.http_layers import (
+    DirectRoutes,
+    NeverFramed,
+    NotedRoute,
+    Observer,
+    OnlyUnder,
+    RequestFrame,
+    templates_of,
+)
+from issuer.metrics import LINTS, Metrics
 from issuer.metrics_route import metrics_path, metrics_route, metrics_security_scheme
 from issuer.oauth import (
+    TOKEN_PATH,
     IssuerAuthorizationServer,
     protocol_paths,
     protocol_routes,
@@ -67,25 +76,31 @@ _SECONDS_OF_A_THREAD = 0.0005  # a tenth of the default
 
 def create_app(parts: Composition) -> DirectRoutes:
     """The application; `ConfigurationError` says in one sentence why the server cannot start."""
-    settings, clock = parts.settings, parts.clock
-    limits = build_limits(settings, clock)
-    queries = WorkerPool("queries", _QUERY_WORKERS, _QUERY_QUEUE)
-    # Apart: a page may wait for the metadata document of an application for seconds.
-    people = WorkerPool("people", _QUERY_WORKERS, _QUERY_QUEUE)
-    plans = WorkerPool("plans", _PLANS_AT_ONCE, queue=0)
-    lints = WorkerPool("lints", 1, _LINTS_WAITING)
-    passwords = WorkerPool("passwords", settings.password_workers, settings.password_queue)
+    settings, clock, metrics = parts.settings, parts.clock, parts.metrics
+    limits = build_limits(settings, clock, metrics)
+    pools = (
+        queries := WorkerPool("queries", _QUERY_WORKERS, _QUERY_QUEUE, metrics),
+        # Apart: a page may wait for the metadata document of an application for seconds.
+        people := WorkerPool("people", _QUERY_WORKERS, _QUERY_QUEUE, metrics),
+        plans := WorkerPool("plans", _PLANS_AT_ONCE, 0, metrics),
+        lints := WorkerPool("lints", 1, _LINTS_WAITING, metrics),
+        passwords := WorkerPool(
+            "passwords", settings.password_workers, settings.password_queue, metrics
+        ),
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         parts.background.start()
+        metrics.start()
         await limits.open()
         try:
             yield
         finally:
-            for pool in (passwords, queries, people, plans, lints):
+            for pool in pools:
                 pool.stop()
             await limits.close()
+            metrics.stop()
             parts.background.stop()
 
     base = settings.base_path
@@ -106,7 +121,7 @@ def create_app(parts: Composition) -> DirectRoutes:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     server = IssuerAuthorizationServer(parts.protocol)
-    metrics = _add_metrics(app, settings, parts.keys.keyring, clock, server.grants)
+    _expose_metrics(app, parts, pools)
     pages = Pages(settings, clock)
     protocol = protocol_routes(
         parts.protocol, server, queries, people, passwords, metrics, limits, problem_page(pages)
@@ -120,31 +135,60 @@ def create_app(parts: Composition) -> DirectRoutes:
     app.router.routes.extend(admin_routes(base))
     _render_openapi_once(app)
     install_problem_handlers(app)
+    observers = _observers(settings, metrics, parts.foundation.random)
+    if observers:
+        app.add_middleware(NotedRoute, templates={**templates_of(app, base), **admin_templates()})
     layer = admin_layers(RefusalPace(clock))
     app.add_middleware(OnlyUnder, prefix=f"{base}/admin/", layer=layer)
     app.add_middleware(OnlyUnder, prefix=f"{base}/docs", layer=NeverFramed)
-    app.add_middleware(RequestFrame, unforeseen=unforeseen)
+    app.add_middleware(RequestFrame, unforeseen=unforeseen, observers=observers)
     app.state.administration = parts.administration
     app.state.plans = plans
     app.state.lints = lints
-    app.state.lint_queues = ClientQueues(clock, _LINTS_WAITING)
-    return DirectRoutes(app, {route.path: route.endpoint for route in protocol})
+    app.state.lint_queues = ClientQueues(clock, _LINTS_WAITING, limit=LINTS, metrics=metrics)
+    return DirectRoutes(
+        app, {route.path: _frame(route, base, observers, metrics) for route in protocol}
+    )
 
 
-def _add_metrics(
-    app: FastAPI, settings: Settings, keyring: Keyring, clock: Clock, grant_types: Iterable[str]
-) -> Metrics:
-    """The metrics; `/metrics` exists only with `ISSUER_METRICS_TOKEN`."""
-    if settings.metrics_token is None:
-        return Metrics()
+def _expose_metrics(app: FastAPI, parts: Composition, pools: Sequence[WorkerPool]) -> None:
+    """`/metrics`, only with `ISSUER_METRICS_TOKEN`."""
+    metrics, settings = parts.metrics, parts.settings
+    if not metrics.is_stored:
+        return
     # Imported here: the library needs memory, and reads the environment on import.
-    from issuer.prometheus import PrometheusMetrics  # noqa: PLC0415
+    from issuer.prometheus import PrometheusMetrics, Watched  # noqa: PLC0415
 
-    metrics = PrometheusMetrics(keyring, clock, grant_types)
-    route = metrics_route(settings, settings.metrics_token, metrics.exposition)
-    app.router.routes.append(route)
-    _describe(app, metrics_path(settings), metrics_security_scheme())
-    return metrics
+    assert isinstance(metrics, PrometheusMetrics)
+    tokens, audit = parts.tokens, parts.audit
+    database, keyring = parts.database, parts.keys.keyring
+    metrics.watch(
+        Watched(parts.clock, keyring, database, tokens, audit.writer, audit.checkpoints, pools)
+    )
+    if settings.metrics_token is not None:
+        route = metrics_route(settings, settings.metrics_token, metrics.exposition)
+        app.router.routes.append(route)
+        _describe(app, metrics_path(settings), metrics_security_scheme())
+
+
+def _observers(settings: Settings, metrics: Metrics, random: Random) -> list[Observer]:
+    """What is called after each request."""
+    observers: list[Observer] = []
+    if metrics.is_stored:
+        observers.append(metrics.request_answered)
+    if settings.logged_share is not None:
+        observers.append(logs.RequestLog(settings.logged_share, random))
+    return observers
+
+
+def _frame(
+    route: Route, base: str, observers: Sequence[Observer], metrics: Metrics
+) -> RequestFrame:
+    """The frame of a protocol endpoint. The token endpoint has metrics of its own."""
+    template = route.path.removeprefix(base)
+    if template == TOKEN_PATH:
+        observers = [each for each in observers if each != metrics.request_answered]
+    return RequestFrame(route.endpoint, route=template, observers=observers)
 
 
 def _describe(app: FastAPI, paths: dict[str, Any], schemes: dict[str, Any]) -> None:
@@ -184,9 +228,7 @@ def app_from_environment() -> ASGIApp:
     """The application as each worker process of `issuer serve` builds it."""
     settings = Settings.from_environment()
     logs.configure(settings.log_level)
-    app: ASGIApp = create_app(compose(settings))
-    if settings.access_log:
-        app = AccessLog(app)
+    app = create_app(compose(settings, metrics=build_metrics(settings)))
     # The application lives as long as the process: exclude it from garbage collection. Not in
     # `create_app`, since in tests an application ends before the process.
     gc.collect()

@@ -1,18 +1,20 @@
 """Layers around the application, all of them pure ASGI."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from secrets import token_hex
 from time import perf_counter
+from typing import TypeAlias
 
 import structlog
 from fastapi import FastAPI
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from issuer.http import RawHeaders, values_of
-from issuer.logs import request_id, request_scope
+from issuer.logs import note_route, request_id, request_scope, route_of
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
@@ -20,6 +22,10 @@ _NEVER_FRAMED = [
     (b"content-security-policy", b"frame-ancestors 'none'"),
     (b"x-frame-options", b"DENY"),
 ]
+
+# Called after each request: its method, the template of its path, its status, the seconds. The
+# template is empty if no route matched; without a status, the caller got no answer.
+Observer: TypeAlias = Callable[[str, str, int | None, float], None]
 
 log = structlog.get_logger(__name__)
 
@@ -30,13 +36,22 @@ def server_error(_: Scope) -> Response:
 
 
 class RequestFrame:
-    """Outermost: sets the request id, and answers unhandled errors by `unforeseen`."""
+    """Outermost: sets the request id, and answers unhandled errors by `unforeseen`.
+
+    `route` is the template of the path, if it is known before.
+    """
 
     def __init__(
-        self, app: ASGIApp, unforeseen: Callable[[Scope], Response] = server_error
+        self,
+        app: ASGIApp,
+        unforeseen: Callable[[Scope], Response] = server_error,
+        route: str = "",
+        observers: Sequence[Observer] = (),
     ) -> None:
         self._app = app
         self._unforeseen = unforeseen
+        self._route = route
+        self._observers = observers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -45,12 +60,13 @@ class RequestFrame:
         current = _request_id(scope["headers"])
         request_id.set(current)
         request_scope.set(scope)
-        started = False
+        note_route(self._route)
+        began, status = perf_counter(), None
 
         async def send_framed(message: Message) -> None:
-            nonlocal started
+            nonlocal status
             if message["type"] == "http.response.start":
-                started = True
+                status = message["status"]
                 message["headers"] = [
                     *message["headers"],
                     (b"x-request-id", current.encode()),
@@ -64,35 +80,32 @@ class RequestFrame:
             log.info("client_disconnected")
         except Exception:
             log.exception("unexpected_error")
-            if started:
+            if status is not None:
                 raise
             await self._unforeseen(scope)(scope, receive, send_framed)
+        finally:
+            for observe in self._observers:
+                observe(scope["method"], route_of(scope), status, perf_counter() - began)
 
 
-class AccessLog:
-    """Around everything else: logs one line for each answered request."""
+class NotedRoute:
+    """Innermost: notes which route answers. `templates` are by endpoint."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, templates: Mapping[object, str]) -> None:
         self._app = app
+        self._templates = templates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        began, status = perf_counter(), None
-
-        async def send_noting(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
         try:
-            await self._app(scope, receive, send_noting)
+            await self._app(scope, receive, send)
         finally:
-            # `issuer.logs` adds client, address, method and path.
-            milliseconds = round((perf_counter() - began) * 1000, 1)
-            log.info("request", status=status, milliseconds=milliseconds)
+            note_route(self._templates.get(scope.get("endpoint"), ""))
+
+
+def templates_of(app: FastAPI, base: str) -> dict[object, str]:
+    """The template of the path of each plain route, without `base`, by endpoint."""
+    routes = (route for route in app.routes if isinstance(route, Route))
+    return {route.endpoint: route.path_format.removeprefix(base) or "/" for route in routes}
 
 
 def _request_id(headers: RawHeaders) -> str:
@@ -136,9 +149,9 @@ class DirectRoutes:
     every method, and raises no error that a layer should handle.
     """
 
-    def __init__(self, rest: FastAPI, endpoints: Mapping[str, ASGIApp]) -> None:
+    def __init__(self, rest: FastAPI, endpoints: Mapping[str, RequestFrame]) -> None:
         self.rest = rest
-        self._endpoints = {path: RequestFrame(endpoint) for path, endpoint in endpoints.items()}
+        self._endpoints = endpoints
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = self._endpoints.get(scope.get("path", ""), self.rest)

@@ -4,7 +4,8 @@ import contextvars
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
+from random import Random
 from typing import Any
 
 import structlog
@@ -15,15 +16,45 @@ request_scope: contextvars.ContextVar[MutableMapping[str, Any] | None] = context
     "request_scope", default=None
 )
 _CLIENT = "issuer.client"
+_ROUTE = "issuer.route"
 _INVITATION = re.compile(r"(/invitation/).+", re.DOTALL)
 _MAX_PATH = 256
 _MAX_ADDRESS = 64
+_FIRST_ERROR = 400
+
+log = structlog.get_logger(__name__)
 
 
 def note_client(client_id: str | None) -> None:
     """Add the client, which must not be a secret, to later lines about the request."""
     if client_id and (scope := request_scope.get()) is not None:
         scope[_CLIENT] = client_id
+
+
+def note_route(template: str) -> None:
+    """Keep the template of the path of the request, such as `/admin/v1/roles/{name}`."""
+    if template and (scope := request_scope.get()) is not None:
+        scope[_ROUTE] = template
+
+
+def route_of(scope: Mapping[str, Any]) -> str:
+    """The template of the path; empty if no route matched."""
+    route: str = scope.get(_ROUTE, "")
+    return route
+
+
+class RequestLog:
+    """Logs a line for each request with an error, and for a `share` of the others."""
+
+    def __init__(self, share: float, random: Random) -> None:
+        self._share = share
+        self._random = random
+
+    def __call__(self, _method: str, route: str, status: int | None, seconds: float) -> None:
+        is_error = status is None or status >= _FIRST_ERROR
+        if is_error or self._random.random() < self._share:
+            # `_with_request` adds client, address, method and path.
+            log.info("request", route=route, status=status, milliseconds=round(seconds * 1000, 1))
 
 
 def configure(level: str) -> None:

@@ -38,6 +38,7 @@ _BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{16,1024}=*")
 _CLIENT_SECRET = re.compile(r"[!-~]{32,256}")  # VSCHAR of RFC 6749 appendix A.2, but no space
 # What Kubernetes sets for a Service named "issuer", and Docker for a link of that name.
 _SERVICE_LINK = re.compile(r"ISSUER(_[A-Z0-9_]+)?_(SERVICE_HOST|(SERVICE_)?PORT(_.+)?)")
+_SHARE = re.compile(r"0(\.\d{1,6})?|1(\.0{1,6})?")
 _RATE = re.compile(r"[1-9]\d{0,8}/(second|minute)")
 _HOST = re.compile(r"(?=.{1,253}(:|$))[a-z0-9-]+(\.[a-z0-9-]+)+(:[1-9]\d{0,4})?")
 _REDIS_URL = re.compile(r"(redis|rediss|redis\+unix)://\S+")
@@ -64,6 +65,12 @@ def _each_once(value: tuple[Any, ...]) -> tuple[Any, ...]:
 def _rate(value: str) -> str:
     if value != "off" and not _RATE.fullmatch(value):
         raise ValueError("must be off, N/second or N/minute")
+    return value
+
+
+def _share(value: str) -> str:
+    if value not in {"off", "errors"} and not _SHARE.fullmatch(value):
+        raise ValueError("must be off, errors, or a share from 0 to 1, such as 0.01")
     return value
 
 
@@ -297,8 +304,11 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The lowest level that is logged."
     )
-    access_log: bool = Field(
-        False, description="Whether the log has a line for each request, at the level `info`."
+    log_requests: Annotated[str, AfterValidator(_share)] = Field(
+        "off",
+        description="Requests that get a log line of their own, at the level `info`: `off`,"
+        " `errors` (status 400 and above), or errors and a share of the others, such as `0.01`"
+        " or `1`.",
     )
     dangerously_allow_http: bool = Field(
         False, description="Allows an `http://` URL on an address that other machines can reach."
@@ -352,6 +362,13 @@ class Settings(BaseModel):
     def key_set_kept_for(self) -> timedelta:
         """How long a verifier may use a key set."""
         return self.jwks_max_age + self.jwks_max_stale
+
+    @property
+    def logged_share(self) -> float | None:
+        """The share of the requests without an error that are logged; None if errors are not."""
+        if self.log_requests == "off":
+            return None
+        return 0.0 if self.log_requests == "errors" else float(self.log_requests)
 
     @property
     def users_sign_in_with_password(self) -> bool:

@@ -6,9 +6,11 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
 from typing import ParamSpec, TypeVar
 
 from issuer.errors import Unavailable
+from issuer.metrics import Metrics
 
 _LOWEST_PRIORITY = 19
 
@@ -17,28 +19,39 @@ T = TypeVar("T")
 
 
 class WorkerPool:
-    """`workers` threads and a queue of at most `queue`; beyond it callers are refused."""
+    """`workers` threads and a queue of at most `queue`; beyond it callers are refused.
 
-    def __init__(self, name: str, workers: int, queue: int) -> None:
+    `inside` tasks run or wait, of `most`.
+    """
+
+    def __init__(self, name: str, workers: int, queue: int, metrics: Metrics | None = None) -> None:
+        self.name = name
+        self.most = workers + queue
+        self.inside = 0
+        self._metrics = metrics or Metrics()
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix=name)
-        self._most = workers + queue
-        self._inside = 0
         self._counting = threading.Lock()
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`function(*args, **kwargs)` in a thread of the pool; `Unavailable` if it is full."""
         self.require_place()
         with self._counting:
-            self._inside += 1
-        context = contextvars.copy_context()
-        running = self._executor.submit(lambda: context.run(function, *args, **kwargs))
+            self.inside += 1
+        context, queued_at = contextvars.copy_context(), perf_counter()
+
+        def task() -> T:
+            self._metrics.pool_waited(self.name, perf_counter() - queued_at)
+            return context.run(function, *args, **kwargs)
+
+        running = self._executor.submit(task)
         # On the thread's own future: a caller that disconnects does not free the thread.
         running.add_done_callback(self._leave)
         return await asyncio.wrap_future(running)
 
     def require_place(self) -> None:
         """`Unavailable` while the pool is full: before anything is prepared for it."""
-        if self._inside >= self._most:
+        if self.inside >= self.most:
+            self._metrics.pool_refused(self.name)
             raise Unavailable("Too many requests of this kind are waiting.")
 
     def stop(self) -> None:
@@ -47,7 +60,7 @@ class WorkerPool:
 
     def _leave(self, _done: object) -> None:
         with self._counting:
-            self._inside -= 1
+            self.inside -= 1
 
 
 def patient_threads(name: str, number: int) -> ThreadPoolExecutor:

@@ -113,7 +113,7 @@ ONLY_IN = {
     "pyotp": ["sign_in/totp.py"],
     "webauthn": ["sign_in/passkeys.py"],
     "redis": ["rate_limits/shared.py"],
-    "prometheus_client": ["prometheus.py"],
+    "prometheus_client": ["prometheus/"],
     "httpx": ["agentos/", "cli/", "client/", "federation/pinning.py", "rotation_drill/"],
 }
 

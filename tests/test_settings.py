@@ -43,6 +43,8 @@ def read(**environment: str) -> Settings:
         ("trusted_proxies", "foo"),
         ("trusted_proxies", "*"),
         ("log_level", "loud"),
+        ("log_requests", "1.5"),
+        ("log_requests", "true"),
         ("metrics_token", "fifteen-letters"),
         ("metrics_token", "a token with spaces in it"),
         ("metrics_token", "sixteen-létters!"),
@@ -118,6 +120,13 @@ def test_a_wrong_secret_is_not_repeated():
 )
 def test_durations_have_units(text: str, duration: timedelta):
     assert read(access_token_ttl=text).access_token_ttl == duration
+
+
+@pytest.mark.parametrize(
+    ("text", "share"), [("off", None), ("errors", 0.0), ("0.25", 0.25), ("1", 1.0)]
+)
+def test_requests_are_logged_by_a_share(text: str, share: float | None):
+    assert read(log_requests=text).logged_share == share
 
 
 def test_variables_of_other_programs_are_ignored():

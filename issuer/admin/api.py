@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import cache
 
 from fastapi import APIRouter
+from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
@@ -51,6 +52,16 @@ RESOURCES = [
 def admin_layers(pace: RefusalPace) -> Callable[[ASGIApp], ASGIApp]:
     """What requests pass before their operation."""
     return lambda app: HeadAsGet(PacedRefusals(BodyLimit(EncodedSlashes(app)), pace))
+
+
+def admin_templates() -> dict[object, str]:
+    """The template of the path of each operation, without the path of the issuer, by endpoint."""
+    routes = (route for resource in RESOURCES for route in resource.routes)
+    return {
+        route.endpoint: PREFIX + route.path_format
+        for route in routes
+        if isinstance(route, APIRoute)
+    }
 
 
 @cache

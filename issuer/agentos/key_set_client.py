@@ -44,8 +44,9 @@ class KeySetClient(Generic[T]):
 
     Any thread may read `held` without a lock. A failed fetch or an invalid document keeps the
     version held, which is trusted for `trusted_for` seconds after it was last confirmed. An
-    unchanged version is confirmed only if `check` does not raise `NotFetched`. `next_at` is public
-    so that a caller can tell when to try again.
+    unchanged version is confirmed only if `check` does not raise `NotFetched`. `fetched` is called
+    after each fetch, with its problem or None. `next_at` is public so that a caller can tell when
+    to try again.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class KeySetClient(Generic[T]):
         *,
         check: Callable[[T], None] = lambda _: None,
         keep: Callable[[Held[T]], None] = lambda _: None,
+        fetched: Callable[[str | None], None] = lambda _: None,
         retry_interval: float = MAX_RETRY_INTERVAL,
         trusted_for: float = STALE_LIMIT,
         clock: Callable[[], float] = time.monotonic,
@@ -69,6 +71,7 @@ class KeySetClient(Generic[T]):
         self._read = read
         self._check = check
         self._keep = keep
+        self._fetched = fetched
         self._retry_interval = retry_interval
         self._clock = clock
         self._failures = 0
@@ -177,6 +180,7 @@ class KeySetClient(Generic[T]):
         interval = DEFAULT_INTERVAL if fetched.max_age is None else fetched.max_age
         self.next_at = now + min(max(interval, MIN_INTERVAL), MAX_INTERVAL)
         self._keep(self.held)
+        self._fetched(None)
 
     def _seen_again(self, fetched: Fetched, now: float) -> Held[T]:
         assert self.held is not None
@@ -191,6 +195,7 @@ class KeySetClient(Generic[T]):
         if problem != self.problem:
             log.warning("%s; the last valid version stays in use", problem)
         self.problem = problem
+        self._fetched(problem)
         pause = min(2.0**self._failures, self._retry_interval)
         self._failures = min(self._failures + 1, 10)
         # Spread the load when the issuer is available again.

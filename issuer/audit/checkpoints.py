@@ -49,6 +49,8 @@ class Checkpoints:
         self._lock = threading.Lock()
         self._newest = 0
         self._named: dict[str, End] = {}
+        # When a checkpoint last covered every event, as far as this process knows.
+        self.covered_at: datetime | None = None
 
     def coverage(self) -> "Coverage":
         """What the newest checkpoint covers now, from a few index look-ups for each chain."""
@@ -74,11 +76,14 @@ class Checkpoints:
             with self._database.changing() as session:
                 newest = self._catch_up(session)
                 if newest and unless_since and newest.made_at > unless_since:
+                    self.covered_at = newest.made_at
                     return newest.token
-                grown = self._grown(session)
-                if not grown:
-                    return newest.token if newest else None
-                return self._add(session, grown)
+                now, grown = self._clock(), self._grown(session)
+                token = newest.token if newest else None
+                if grown:
+                    token = self._add(session, grown)
+        self.covered_at = now
+        return token
 
     def add(self, session: Session, pruned: Pruned) -> None:
         """A checkpoint that says what was deleted, in the transaction of a change."""

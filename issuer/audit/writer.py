@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from contextlib import suppress
 from random import Random
+from time import perf_counter
 from typing import TypeAlias
 
 import structlog
@@ -17,6 +18,7 @@ from issuer.audit.gathering import GatheredRefusals
 from issuer.audit.own_chain import OwnChain
 from issuer.database import Database
 from issuer.errors import Unavailable
+from issuer.metrics import Metrics
 
 _MAX_IN_A_COMMIT = 1_000
 _ENOUGH_FOR_A_COMMIT = 100
@@ -44,13 +46,16 @@ class AuditWriter:
         random: Random,
         refusals: GatheredRefusals,
         max_waiting: int = 10_000,
+        metrics: Metrics | None = None,
     ) -> None:
+        self._metrics = metrics or Metrics()
         self._refusals = refusals
         self._chain = OwnChain(database, key, random)
         self._max_waiting = max_waiting
         self._waiting: deque[_Waiting] = deque()
         self._is_gathering = False
-        self._calls: queue.SimpleQueue[None] = queue.SimpleQueue()
+        # Each since when the first event of the commit has waited.
+        self._calls: queue.SimpleQueue[float] = queue.SimpleQueue()
         self._is_stopping = False
         self._flood = Flood()
         # Why the last commit failed, if it did. A small write elsewhere may still succeed.
@@ -63,8 +68,13 @@ class AuditWriter:
     def stop(self) -> None:
         """Commit what is waiting, then end. Waits only seconds for a database that hangs."""
         self._is_stopping = True
-        self._calls.put(None)
+        self._calls.put(perf_counter())
         self._thread.join(_SECONDS_TO_STOP)
+
+    @property
+    def waiting(self) -> int:
+        """How many events wait."""
+        return len(self._waiting)
 
     async def record(self, event: Event) -> int:
         """Return when `event` is durable; `Unavailable` if it could not be made so.
@@ -79,7 +89,7 @@ class AuditWriter:
         self._waiting.append((event, durable))
         if not self._is_gathering:
             self._is_gathering = True
-            loop.call_soon(self._gather, loop, 0)
+            loop.call_soon(self._gather, loop, 0, perf_counter())
         # Not `asyncio.timeout`, which takes several times as long, with every token.
         too_late = loop.call_later(_SECONDS_TO_WAIT, _give_up, durable)
         try:
@@ -87,26 +97,28 @@ class AuditWriter:
         finally:
             too_late.cancel()
 
-    def _gather(self, loop: asyncio.AbstractEventLoop, before: int) -> None:
+    def _gather(self, loop: asyncio.AbstractEventLoop, before: int, since: float) -> None:
         """Commit as soon as a round of the event loop adds no event.
 
         A commit takes as long as issuing a token, so concurrent requests share one.
         """
         waiting = len(self._waiting)
         if before < waiting < _ENOUGH_FOR_A_COMMIT:
-            loop.call_soon(self._gather, loop, waiting)
+            loop.call_soon(self._gather, loop, waiting, since)
         else:
             self._is_gathering = False
-            self._calls.put(None)
+            self._calls.put(since)
 
     def _run(self) -> None:
         is_last = False
         while not is_last:
-            self._calls.get()
+            since = self._calls.get()
             is_last = self._is_stopping
             gathered = [self._waiting.popleft() for _ in range(len(self._waiting))]
             for start in range(0, len(gathered), _MAX_IN_A_COMMIT):
                 self._commit_what_passes(gathered[start : start + _MAX_IN_A_COMMIT])
+            if gathered:
+                self._metrics.audit_committed(len(gathered), perf_counter() - since)
 
     def _commit_what_passes(self, batch: list[_Waiting]) -> None:
         """Refusals of a flood are answered before they are written."""

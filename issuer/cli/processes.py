@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 
 import structlog
 
@@ -19,17 +20,20 @@ def end_quietly_on_signals() -> None:
         signal.signal(number, lambda *_: sys.exit(0))
 
 
-def fork_workers(count: int) -> bool:
+def fork_workers(count: int, ended: Callable[[int], None] = lambda _: None) -> bool:
     """Return in `count` forked workers; True in the first of them.
+
+    In the parent, `ended` is called with the process id of each worker that has ended.
 
     The parent does not return and ends with them. A worker that is killed is replaced. One that
     exits with an error would do so again: then all end, with status 1.
     """
-    return _Parent().watch(count)
+    return _Parent(ended).watch(count)
 
 
 class _Parent:
-    def __init__(self) -> None:
+    def __init__(self, noted: Callable[[int], None]) -> None:
+        self._noted = noted
         self._workers: set[int] = set()
         self._ending = False
         self._failed = False
@@ -82,6 +86,7 @@ class _Parent:
             if pid in self._workers:  # the first process of a container inherits others
                 self._workers.remove(pid)
                 ended.append((pid, os.waitstatus_to_exitcode(status)))
+                self._noted(pid)
         return ended
 
     def _may_replace(self, pid: int, status: int) -> bool:

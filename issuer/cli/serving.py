@@ -11,7 +11,7 @@ from issuer.cli.connection import BoundedConnection
 from issuer.cli.connection_limit import limit_connections
 from issuer.cli.opening import composed
 from issuer.cli.processes import fork_workers
-from issuer.cli.shared_metrics import shared_metrics
+from issuer.cli.shared_metrics import forget_gauges, shared_metrics
 from issuer.errors import ConfigurationError, Unavailable
 from issuer.rate_limits import build_limits
 from issuer.settings import Settings
@@ -84,7 +84,7 @@ def serve(
     """Serve until a signal. `announce` is called once, when the first worker answers."""
     if workers > 1:
         with shared_metrics(settings):
-            announces = fork_workers(workers)
+            announces = fork_workers(workers, forget_gauges)
         announce = announce if announces else _nothing
 
     class ServedConnection(BoundedConnection):

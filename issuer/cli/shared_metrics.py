@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from shutil import rmtree
 
 from issuer.errors import ConfigurationError
@@ -27,6 +28,14 @@ def shared_metrics(settings: Settings) -> Iterator[None]:
     finally:
         if os.getpid() == parent:
             rmtree(folder, ignore_errors=True)
+
+
+def forget_gauges(worker: int) -> None:
+    """What an ended worker held counts no more; what it counted stays."""
+    if folder := os.environ.get(FOLDER_OF_WORKERS):
+        # As `mark_process_dead` of the library, which the parent does not import.
+        for file in Path(folder).glob(f"gauge_live*_{worker}.db"):
+            file.unlink(missing_ok=True)
 
 
 def _private_folder() -> str:

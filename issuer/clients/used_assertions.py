@@ -9,6 +9,7 @@ from issuer.clients.used_assertions_store import UsedAssertionStore
 from issuer.clock import Clock
 from issuer.database import Database
 from issuer.errors import InvalidCredentials, TooManyRequests
+from issuer.metrics import ASSERTIONS, Metrics
 from issuer.vocabulary import CLOCKS_APART
 
 MAX_OF_A_CLIENT = 50_000
@@ -21,7 +22,14 @@ _MAX_COUNTED = 10_000
 class UsedAssertions:
     """Kept as digests until they expire; a client that has used too many must wait."""
 
-    def __init__(self, database: Database, clock: Clock, most: int = MAX_OF_A_CLIENT) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        most: int = MAX_OF_A_CLIENT,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._metrics = metrics or Metrics()
         self._database = database
         self._clock = clock
         self._most = most
@@ -57,6 +65,7 @@ class UsedAssertions:
     def _require_place(self, client_id: str, now: datetime) -> None:
         until = self._full_until.get(client_id)
         if until is not None and now < until:
+            self._metrics.rate_limited(ASSERTIONS)
             retry_after = int(_RETRY_AFTER.total_seconds())
             raise TooManyRequests(f"more than {self._most} assertions of a client", retry_after)
 

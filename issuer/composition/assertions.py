@@ -9,6 +9,7 @@ from issuer.composition.foundation import Foundation
 from issuer.directory import Directory
 from issuer.federation import FetchBudget, Fetcher
 from issuer.federation.key_sets import FollowedKeySets
+from issuer.metrics import OF_CLIENTS, OF_REGISTERED, OF_TRUSTED
 
 # How often a key set may be fetched, in seconds, whatever its `max-age` says.
 _SHORTEST, _SHORTEST_OF_OTHERS = 10.0, 60.0
@@ -16,14 +17,17 @@ _SHORTEST, _SHORTEST_OF_OTHERS = 10.0, 60.0
 
 def build_assertions(foundation: Foundation, directory: Directory) -> ClientAssertions:
     """The three kinds of key sets share no fetches: one cannot keep another waiting."""
-    clock, url = foundation.clock, foundation.settings.url
+    clock, url, metrics = foundation.clock, foundation.settings.url, foundation.metrics
     of_clients, of_trusted = (
-        FollowedKeySets(Fetcher(), _generous(clock), clock, _SHORTEST) for _ in range(2)
+        FollowedKeySets(Fetcher(), _generous(clock), clock, _SHORTEST, of, metrics)
+        for of in (OF_CLIENTS, OF_TRUSTED)
     )
-    of_others = FollowedKeySets(Fetcher(), FetchBudget(clock), clock, _SHORTEST_OF_OTHERS)
+    of_others = FollowedKeySets(
+        Fetcher(), FetchBudget(clock), clock, _SHORTEST_OF_OTHERS, OF_REGISTERED, metrics
+    )
     return ClientAssertions(
         directory,
-        UsedAssertions(foundation.database, clock),
+        UsedAssertions(foundation.database, clock, metrics=metrics),
         OwnKeys(url, of_clients, of_others),
         TrustedTokens(url, directory, of_trusted),
         (of_clients, of_others, of_trusted),

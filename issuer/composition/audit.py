@@ -51,7 +51,7 @@ def build_audit(foundation: Foundation, keyring: Keyring) -> AuditParts:
     return AuditParts(
         foundation,
         keyring,
-        AuditWriter(database, chain_key, foundation.random, refusals),
+        AuditWriter(database, chain_key, foundation.random, refusals, metrics=foundation.metrics),
         refusals,
         Checkpoints(
             database,

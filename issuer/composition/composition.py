@@ -24,6 +24,7 @@ from issuer.composition.web import WebParts, build_web
 from issuer.database import Database
 from issuer.database.deployment import require_issuer
 from issuer.keys.sealing import Sealer
+from issuer.metrics import Metrics
 from issuer.settings import Settings
 
 
@@ -53,22 +54,33 @@ class Composition:
         return self.foundation.clock
 
     @property
+    def metrics(self) -> Metrics:
+        return self.foundation.metrics
+
+    @property
     def database(self) -> Database:
         return self.foundation.database
 
 
-def compose(settings: Settings, clock: Clock | None = None) -> Composition:
-    """The parts for `settings`; `ConfigurationError` if a server could not start."""
+def compose(
+    settings: Settings, clock: Clock | None = None, metrics: Metrics | None = None
+) -> Composition:
+    """The parts for `settings`; `ConfigurationError` if a server could not start.
+
+    `metrics` are those of a server: see `build_metrics`.
+    """
     require_master_key(settings)
-    composition = compose_with(settings, clock or Clock(), build_sealer(settings))
+    composition = compose_with(settings, clock or Clock(), build_sealer(settings), metrics)
     with composition.database.reading() as session:
         require_issuer(session, settings.url)
     return composition
 
 
-def compose_with(settings: Settings, clock: Clock, sealer: Sealer) -> Composition:
+def compose_with(
+    settings: Settings, clock: Clock, sealer: Sealer, metrics: Metrics | None = None
+) -> Composition:
     """The same for a database that may still belong to another issuer, or to none."""
-    foundation = build_foundation(settings, clock, sealer)
+    foundation = build_foundation(settings, clock, sealer, metrics or Metrics())
     keys = build_keys(foundation)
     tokens = build_tokens(foundation, keys.keyring)
     sign_in = build_sign_in(foundation, tokens.directory)

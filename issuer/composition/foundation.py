@@ -12,6 +12,7 @@ from issuer.database import Database, is_empty, require_current_schema
 from issuer.errors import ConfigurationError
 from issuer.keys.sealed_secrets_store import AUDIT_CHAINS, CLIENT_SECRETS, derived, is_kept, opened
 from issuer.keys.sealing import Sealer, read_master_key_file, read_master_keys
+from issuer.metrics import Metrics
 from issuer.settings import Settings
 
 MASTER_KEY = "master.key"
@@ -29,17 +30,21 @@ class Foundation:
     hmac_key: bytes = field(repr=False)
     chain_key: ChainKey
     trails: Trails
+    metrics: Metrics
 
 
-def build_foundation(settings: Settings, clock: Clock, sealer: Sealer) -> Foundation:
+def build_foundation(
+    settings: Settings, clock: Clock, sealer: Sealer, metrics: Metrics
+) -> Foundation:
     """On an initialised database of the current schema; `ConfigurationError` otherwise."""
-    database = Database(settings.effective_database_url, settings.database_pool)
+    measured = metrics if metrics.is_stored else None
+    database = Database(settings.effective_database_url, settings.database_pool, measured)
     require_current_schema(database)
     with database.reading() as session:
         hmac_key = opened(session, sealer, CLIENT_SECRETS)
     chain_key = ChainKey(derived(hmac_key, AUDIT_CHAINS))
     common = (settings, clock, SystemRandom(), database, sealer)
-    return Foundation(*common, hmac_key, chain_key, Trails(chain_key, clock))
+    return Foundation(*common, hmac_key, chain_key, Trails(chain_key, clock), metrics)
 
 
 def require_master_key(settings: Settings) -> None:

@@ -21,7 +21,14 @@ def build_sign_in(foundation: Foundation, directory: Directory) -> SignInParts:
     marks = Marks(derived(foundation.hmac_key, SIGN_IN_ATTEMPTS))
     policy = AttemptPolicy(settings.sign_in_failures, settings.sign_in_lock)
     passwords = Passwords(settings.password_hash, settings.password_workers)
-    guard = AttemptGuard(foundation.database, foundation.trails, foundation.clock, policy, marks)
+    guard = AttemptGuard(
+        foundation.database,
+        foundation.trails,
+        foundation.clock,
+        policy,
+        marks,
+        foundation.metrics,
+    )
     sign_in = SignIn(
         foundation.database,
         directory,

@@ -1,5 +1,6 @@
 """Tokens: authorizing, issuing, reading and revoking them."""
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -49,6 +50,13 @@ class TokenParts:
         from issuer.composition.assertions import build_assertions  # noqa: PLC0415
 
         return build_assertions(self.foundation, self.directory)
+
+    @property
+    def key_set_ages(self) -> Mapping[str, Sequence[float | None]]:
+        """Of the key sets that are followed, by whose they are: see `FollowedKeySets.ages`."""
+        if "client_assertions" not in vars(self):
+            return {}
+        return {each.of: each.ages() for each in self.client_assertions.key_sets}
 
     def tidy_assertions(self) -> None:
         """Delete used assertions that have expired; follow no more what nobody uses."""

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
+from time import perf_counter
+from typing import cast
 
 from sqlalchemy import Connection, event, func, select, text, update
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.pool import QueuePool
 
 from issuer.database.causes import cause_of, cause_of_file
 from issuer.database.counts import ChangeCounts, read_counts
@@ -27,6 +30,7 @@ from issuer.database.outage import Outage
 from issuer.database.tables import ChangeCounter, Instant, SeenByDirectory
 from issuer.database.write_queue import WriteQueue
 from issuer.errors import DatabaseUnavailable
+from issuer.metrics import AUDIT, READ, WRITE, Metrics
 
 _ALLOWED = text(
     "SELECT current_setting('max_connections')::int"
@@ -38,10 +42,14 @@ _DENIED = "42501"  # insufficient_privilege: of the role we connect as
 class Database:
     """One database, and the only way to a transaction on it."""
 
-    def __init__(self, url: str, pool: int = MAX_CONNECTIONS) -> None:
+    def __init__(
+        self, url: str, pool: int = MAX_CONNECTIONS, metrics: Metrics | None = None
+    ) -> None:
         self.url = parsed(url)
         self.is_sqlite = is_sqlite(self.url)
-        self.engine = engine_for(self.url, pool)
+        self.engine = engine_for(self.url, pool, metrics)
+        self._metrics = metrics or Metrics()
+        self._pool_size = pool
         # A reader sees one snapshot, however many statements it runs. On SQLite it always does.
         reading = self.engine
         if not self.is_sqlite:
@@ -63,7 +71,7 @@ class Database:
 
         `DatabaseUnavailable` when the database cannot be reached, refuses to write or is full.
         """
-        with self.translated(), self._turn(), self._writing.begin() as session:
+        with self.translated(WRITE), self._turn(), self._writing.begin() as session:
             yield session
 
     @contextmanager
@@ -74,7 +82,7 @@ class Database:
         has priority over other writers: token requests wait for these writes.
         """
         with (
-            self.translated(),
+            self.translated(AUDIT),
             self._turn(urgent=True),
             self._connected() as connection,
             connection.begin(),
@@ -95,7 +103,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A transaction that only reads. `DatabaseUnavailable` as above."""
-        with self.translated(writing=False), self._reading.begin() as session:
+        with self.translated(READ), self._reading.begin() as session:
             yield session
 
     def counts(self) -> ChangeCounts:
@@ -114,6 +122,12 @@ class Database:
         self.engine.dispose()
 
     @property
+    def connections(self) -> tuple[int, int, int]:
+        """How many connections are in use, how many are idle, and how many there may be."""
+        pool = cast(QueuePool, self.engine.pool)
+        return pool.checkedout(), pool.checkedin(), self._pool_size
+
+    @property
     def safe_url(self) -> str:
         """The URL without its password, for logs and errors."""
         return safe(self.url)
@@ -127,26 +141,33 @@ class Database:
             return allowed
 
     @contextmanager
-    def translated(self, *, writing: bool = True) -> Iterator[None]:
-        """A database that cannot be used is `DatabaseUnavailable`; any other error is a bug."""
+    def translated(self, kind: str = WRITE) -> Iterator[None]:
+        """A database that cannot be used is `DatabaseUnavailable`; any other error is a bug.
+
+        `kind` is what the transaction is for: one of `TRANSACTIONS`.
+        """
+        began = perf_counter()
         try:
             yield
         except (OperationalError, InterfaceError, PoolTimeout, sqlite3.OperationalError) as error:
-            raise self._unavailable(error, writing=writing) from error
+            raise self._unavailable(error, kind) from error
         except DBAPIError as error:
             if error.connection_invalidated or getattr(error.orig, "sqlstate", None) == _DENIED:
-                raise self._unavailable(error, writing=writing) from error
+                raise self._unavailable(error, kind) from error
             raise
-        self.outage.ended(writing=writing)
+        finally:
+            self._metrics.transaction_took(kind, perf_counter() - began)
+        self.outage.ended(writing=kind != READ)
 
     def cause(self, error: BaseException) -> str:
         """Why it failed, as the driver reports it."""
         cause = cause_of(error)
         return cause_of_file(cause, Path(str(self.url.database))) if self.is_sqlite else cause
 
-    def _unavailable(self, error: BaseException, *, writing: bool) -> DatabaseUnavailable:
+    def _unavailable(self, error: BaseException, kind: str) -> DatabaseUnavailable:
         cause = self.cause(error)
-        self.outage.failed(cause, writing=writing)
+        self.outage.failed(cause, writing=kind != READ)
+        self._metrics.transaction_failed(kind)
         return DatabaseUnavailable(f"Cannot use the database ({self.safe_url}): {cause}.")
 
     def _turn(self, *, urgent: bool = False) -> AbstractContextManager[None]:

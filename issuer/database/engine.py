@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from issuer.errors import ConfigurationError
+from issuer.metrics import Metrics
 
 BUSY_TIMEOUT_MS = 5_000
 _CONNECT_TIMEOUT_S = 5
@@ -54,12 +55,14 @@ def safe(url: URL) -> str:
     return url.set(drivername=scheme, query=shown).render_as_string(hide_password=True)
 
 
-def engine_for(url: URL, pool: int = MAX_CONNECTIONS) -> Engine:
-    """The engine, with at most `pool` connections.
+def engine_for(url: URL, pool: int = MAX_CONNECTIONS, metrics: Metrics | None = None) -> Engine:
+    """The engine, with at most `pool` connections; `metrics` count the waits for one.
 
     `ConfigurationError` for an in-memory database, or without the driver.
     """
-    return _sqlite_engine(url, pool) if is_sqlite(url) else _postgresql_engine(url, pool)
+    pool_class = QueuePool if metrics is None else _measured_pool(metrics)
+    build = _sqlite_engine if is_sqlite(url) else _postgresql_engine
+    return build(url, pool, pool_class)
 
 
 def is_sqlite(url: URL) -> bool:
@@ -76,11 +79,28 @@ def sqlite_connection(connection: Connection) -> sqlite3.Connection:
     return driver
 
 
-def _sqlite_engine(url: URL, pool: int) -> Engine:
+def _measured_pool(metrics: Metrics) -> type[QueuePool]:
+    """A class, since the engine replaces its pool when connections are closed."""
+
+    class MeasuredPool(QueuePool):
+        __module__ = QueuePool.__module__  # which names its logger
+
+        def _do_get(self) -> ConnectionPoolEntry:
+            began = time.perf_counter()
+            try:
+                return super()._do_get()
+            finally:
+                metrics.connection_took(time.perf_counter() - began)
+
+    return MeasuredPool
+
+
+def _sqlite_engine(url: URL, pool: int, pool_class: type[QueuePool]) -> Engine:
     if url.database in {None, "", ":memory:"}:
         raise ConfigurationError("ISSUER_DATABASE_URL must name a file.")
     engine = create_engine(
         url,
+        poolclass=pool_class,
         pool_size=pool,
         # The connection used last: its page cache is current.
         pool_use_lifo=True,
@@ -93,10 +113,11 @@ def _sqlite_engine(url: URL, pool: int) -> Engine:
     return engine
 
 
-def _postgresql_engine(url: URL, pool: int) -> Engine:
+def _postgresql_engine(url: URL, pool: int, pool_class: type[QueuePool]) -> Engine:
     try:
         engine = create_engine(
             url,
+            poolclass=pool_class,
             pool_size=pool,
             max_overflow=0,
             pool_timeout=_CONNECT_TIMEOUT_S,

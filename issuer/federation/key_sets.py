@@ -17,6 +17,7 @@ from issuer.federation.fetch_budget import FetchBudget
 from issuer.federation.fetching import Fetcher
 from issuer.federation.key_source import KeySource, SourceFetch, fetcher_for
 from issuer.federation.public_keys import PublicKeys, fetched_keys
+from issuer.metrics import OF_TRUSTED, Metrics
 
 FOLLOWED_FOR = 3_600.0  # seconds after the last use
 _MAX_WAIT = 3.0
@@ -34,12 +35,20 @@ class FollowedKeySets:
     """Each is fetched when it is first needed, then polled while it is used. For any thread.
 
     A set is polled as its `max-age` says, but not before `shortest` seconds. While it cannot be
-    fetched, the last one is trusted for 24 hours.
+    fetched, the last one is trusted for 24 hours. `of` says whose they are, for the metrics.
     """
 
     def __init__(
-        self, fetcher: Fetcher, budget: FetchBudget, clock: Clock, shortest: float
+        self,
+        fetcher: Fetcher,
+        budget: FetchBudget,
+        clock: Clock,
+        shortest: float,
+        of: str = OF_TRUSTED,
+        metrics: Metrics | None = None,
     ) -> None:
+        self.of = of
+        self._metrics = metrics or Metrics()
         self._fetcher = fetcher
         self._budget = budget
         self._clock = clock
@@ -68,6 +77,13 @@ class FollowedKeySets:
             pass
         finally:
             self._waiting -= 1
+
+    def ages(self) -> list[float | None]:
+        """Seconds since each set was confirmed as current; None for a set that is not held."""
+        now = self._clock.monotonic()
+        with self._lock:
+            held = [each.client.trusted for each in self._followed.values()]
+        return [None if each is None else now - each.seen_at for each in held]
 
     def stop_unused(self) -> None:
         """Follow no more what was not used for an hour."""
@@ -101,7 +117,11 @@ class FollowedKeySets:
         clock = self._clock.monotonic
         fetch = SourceFetch(source, fetcher, self._budget, self._shortest, clock)
         read = partial(fetched_keys, algorithms=source.algorithms)
-        return KeySetClient(f"The key set {source}", fetch, read, clock=clock)
+        name = f"The key set {source}"
+        return KeySetClient(name, fetch, read, fetched=self._count, clock=clock)
+
+    def _count(self, problem: str | None) -> None:
+        self._metrics.key_set_fetched(self.of, is_valid=problem is None)
 
 
 def _has(kid: str | None) -> Callable[[PublicKeys], bool]:

@@ -60,7 +60,7 @@ def protocol_routes(
     shared = EndpointParts(clock, tokens, server, checks, refusals, rounds, queries)
     token_endpoint = TokenEndpoint(shared, parts.audit_writer, passwords, metrics)
     revocation_feed = RevocationFeedEndpoint(tokens, keyring, settings.signing_algorithms, queries)
-    queues = {Revocation.ENDPOINT_NAME: ClientQueues(clock)}
+    queues = {Revocation.ENDPOINT_NAME: ClientQueues(clock, metrics=metrics)}
     body, etag = rendered(metadata(settings, server))
 
     async def jwks(request: Request) -> Response:

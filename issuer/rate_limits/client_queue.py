@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from issuer.clock import Clock
 from issuer.errors import TooManyRequests
+from issuer.metrics import REVOCATIONS, Metrics
 
 _MAX_WAITING = 100
 _MAX_CLIENTS = 10_000
@@ -31,8 +32,15 @@ class ClientQueues:
     """
 
     def __init__(
-        self, clock: Clock, max_waiting: int = _MAX_WAITING, max_clients: int = _MAX_CLIENTS
+        self,
+        clock: Clock,
+        max_waiting: int = _MAX_WAITING,
+        max_clients: int = _MAX_CLIENTS,
+        limit: str = REVOCATIONS,
+        metrics: Metrics | None = None,
     ) -> None:
+        self._limit = limit
+        self._metrics = metrics or Metrics()
         self._clock = clock
         self._max_waiting = max_waiting
         self._max_clients = max_clients
@@ -42,6 +50,7 @@ class ClientQueues:
         """`await request()` when it is its turn; `TooManyRequests` if too many are waiting."""
         queue = self._of(client_id)
         if queue.waiting >= self._max_waiting:
+            self._metrics.rate_limited(self._limit)
             raise TooManyRequests("too many requests of the client are waiting", 1)
         queue.waiting += 1
         try:

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from issuer.clock import Clock
 from issuer.errors import TooManyRequests, Unavailable
+from issuer.metrics import WRONG_CREDENTIALS, Metrics
 from issuer.rate_limits.counts import WindowCounts
 from issuer.rate_limits.rate import Rate
 from issuer.rate_limits.shared import Entry, SharedCounts
@@ -26,7 +27,14 @@ class FailureLimit:
     ones, and correct credentials are not refused.
     """
 
-    def __init__(self, rate: Rate, clock: Clock, shared: SharedCounts | None = None) -> None:
+    def __init__(
+        self,
+        rate: Rate,
+        clock: Clock,
+        shared: SharedCounts | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._metrics = metrics or Metrics()
         self._rate = rate
         self._clock = clock
         self._shared = shared
@@ -107,6 +115,7 @@ class FailureLimit:
         return self._rate.window(self._clock)
 
     def _too_many(self) -> TooManyRequests:
+        self._metrics.rate_limited(WRONG_CREDENTIALS)
         left = self._rate.seconds_left(self._clock)
         return TooManyRequests("too many wrong credentials from the address", left)
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from issuer.clock import Clock
+from issuer.metrics import Metrics
 from issuer.rate_limits.failure_limit import FailureLimit
 from issuer.rate_limits.rate import Rate
 from issuer.rate_limits.registration_limit import PER_NETWORK, RegistrationLimit
@@ -31,7 +32,7 @@ class RateLimits:
             await counts.close()
 
 
-def build_limits(settings: Settings, clock: Clock) -> RateLimits:
+def build_limits(settings: Settings, clock: Clock, metrics: Metrics | None = None) -> RateLimits:
     """The limits of `settings`; `ConfigurationError` if the URL of Redis cannot be used."""
     failures, requests = (
         Rate.read(settings.rate_limit_failures),
@@ -42,9 +43,9 @@ def build_limits(settings: Settings, clock: Clock) -> RateLimits:
     registrations = PER_NETWORK if settings.client_registration != "off" else None
     with_registrations = _shared(settings, clock, "registrations", registrations)
     return RateLimits(
-        FailureLimit(failures, clock, with_failures) if failures else None,
-        RequestLimit(requests, clock, with_requests) if requests else None,
-        RegistrationLimit(clock, with_registrations),
+        FailureLimit(failures, clock, with_failures, metrics) if failures else None,
+        RequestLimit(requests, clock, with_requests, metrics=metrics) if requests else None,
+        RegistrationLimit(clock, with_registrations, metrics),
         tuple(each for each in (with_failures, with_requests, with_registrations) if each),
     )
 

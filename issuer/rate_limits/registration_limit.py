@@ -1,6 +1,7 @@
 """The limit of registrations of clients, for an address and for all of them."""
 
 from issuer.clock import Clock
+from issuer.metrics import REGISTRATIONS, Metrics
 from issuer.rate_limits.rate import Rate
 from issuer.rate_limits.request_limit import RequestLimit
 from issuer.rate_limits.shared import SharedCounts
@@ -13,11 +14,14 @@ _ALL = "all"
 class RegistrationLimit:
     """For the event loop only."""
 
-    def __init__(self, clock: Clock, shared: SharedCounts | None = None) -> None:
+    def __init__(
+        self, clock: Clock, shared: SharedCounts | None = None, metrics: Metrics | None = None
+    ) -> None:
         """`shared` counts for a minute."""
         of_network, of_all = "registrations of the address", "registrations of all addresses"
-        self._of_network = RequestLimit(PER_NETWORK, clock, shared, of_network)
-        self._of_all = RequestLimit(IN_ALL, clock, shared, of_all)
+        counted = (REGISTRATIONS, metrics)
+        self._of_network = RequestLimit(PER_NETWORK, clock, shared, of_network, *counted)
+        self._of_all = RequestLimit(IN_ALL, clock, shared, of_all, *counted)
 
     async def count(self, network: str) -> None:
         """Count a request; `TooManyRequests` beyond either limit."""

@@ -2,6 +2,7 @@
 
 from issuer.clock import Clock
 from issuer.errors import TooManyRequests
+from issuer.metrics import TOKEN_REQUESTS, Metrics
 from issuer.rate_limits.counts import WindowCounts
 from issuer.rate_limits.rate import Rate
 from issuer.rate_limits.shared import SharedCounts
@@ -10,7 +11,7 @@ from issuer.rate_limits.shared import SharedCounts
 class RequestLimit:
     """At most `rate` requests of each caller. For the event loop only.
 
-    `what` is counted, as errors name it.
+    `what` is counted, as errors name it; `limit` is its name in the metrics.
     """
 
     def __init__(
@@ -19,7 +20,11 @@ class RequestLimit:
         clock: Clock,
         shared: SharedCounts | None = None,
         what: str = "requests of the client",
+        limit: str = TOKEN_REQUESTS,
+        metrics: Metrics | None = None,
     ) -> None:
+        self._limit = limit
+        self._metrics = metrics or Metrics()
         self._rate = rate
         self._clock = clock
         self._shared = shared
@@ -38,5 +43,6 @@ class RequestLimit:
             raise self._too_many()
 
     def _too_many(self) -> TooManyRequests:
+        self._metrics.rate_limited(self._limit)
         left = self._rate.seconds_left(self._clock)
         return TooManyRequests(f"too many {self._what}", left)

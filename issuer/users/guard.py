@@ -12,6 +12,7 @@ from issuer.audit import Actor, Trail, Trails
 from issuer.clock import Clock
 from issuer.database import Database
 from issuer.errors import InvalidCredentials, IssuerError
+from issuer.metrics import Metrics
 from issuer.users.attempt import (
     Attempt,
     held,
@@ -48,8 +49,15 @@ class AttemptGuard:
     """
 
     def __init__(
-        self, database: Database, trails: Trails, clock: Clock, policy: AttemptPolicy, marks: Marks
+        self,
+        database: Database,
+        trails: Trails,
+        clock: Clock,
+        policy: AttemptPolicy,
+        marks: Marks,
+        metrics: Metrics | None = None,
     ) -> None:
+        self._metrics = metrics or Metrics()
         self._database = database
         self._trails = trails
         self._clock = clock
@@ -124,6 +132,7 @@ class AttemptGuard:
         # A lock is audited. The audit log is locked before the counts, as where a password is
         # set, so that the two cannot deadlock.
         may_lock = attempt.locks and not succeeded
+        locked: set[Counted] = set()
         with database.changing() if may_lock else database.transaction() as session:
             store = AttemptStore(session)
             counts = held(store, attempt)
@@ -138,6 +147,8 @@ class AttemptGuard:
             else:
                 locked = set(attempt.locks) & set(self._policy.locked(counts, now))
                 _note_locks(self._trails.begin(session, actor), attempt, locked)
+        for what in locked:
+            self._metrics.sign_in_locked(what)
 
     def give_back(self, attempt: Attempt) -> None:
         """As if it had not been made: its password is right, and a second factor is still due.

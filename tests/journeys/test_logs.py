@@ -20,9 +20,9 @@ SECONDS_AWAY = 3
 SECONDS = 30
 
 
-@pytest.mark.parametrize("access_log", ["false", "true"])
-def test_a_refusal_is_logged_with_client_request_and_reason(tmp_path: Path, access_log: str):
-    with RunningIssuer(tmp_path, access_log=access_log) as issuer:
+@pytest.mark.parametrize("log_requests", ["off", "1"])
+def test_a_refusal_is_logged_with_client_request_and_reason(tmp_path: Path, log_requests: str):
+    with RunningIssuer(tmp_path, log_requests=log_requests) as issuer:
         client = issuer.deployment.client("ci-bot")
         wrong = Credentials("ci-bot", WRONG)
         endpoint = issuer.token_endpoint
@@ -63,7 +63,7 @@ def test_a_secret_sent_as_a_client_id_is_not_logged(tmp_path: Path):
 
 def test_nothing_of_a_sign_in_that_counts_is_logged(tmp_path: Path):
     """Codes, cookies, tokens and what was typed; much of it is in URLs."""
-    with RunningIssuer(tmp_path, access_log="true") as issuer:
+    with RunningIssuer(tmp_path, log_requests="1") as issuer:
         issuer.deployment.user("alice")
         app = issuer.deployment.client("app", grant_types=GRANTS, redirect_uris=[CALLBACK])
         alice = WebPerson("alice")
@@ -82,24 +82,28 @@ def test_nothing_of_a_sign_in_that_counts_is_logged(tmp_path: Path):
         assert secret not in issuer.log
 
 
-@pytest.mark.parametrize("access_log", ["false", "true"])
-def test_the_access_log_has_a_line_for_each_request(tmp_path: Path, access_log: str):
-    with RunningIssuer(tmp_path, access_log=access_log) as issuer:
-        client = issuer.deployment.client()
-        answer = issuer.token_endpoint.client_credentials(client).response
-        again = issuer.token_endpoint.client_credentials(client).response
-        assert issuer.http.get("/nothing?token=hunter2").status_code == 404
-    found = [line for line in lines(issuer) if line["event"] == "request"]
-    if access_log == "false":
-        assert found == []
-        return
-    for sent in (answer, again):
-        (line,) = [each for each in found if each["request_id"] == sent.headers["x-request-id"]]
-        assert (line["status"], line["method"], line["path"], line["address"]) == (
-            *(200, "POST", "/oauth2/token", "127.0.0.1"),
-        )
+@pytest.mark.parametrize(
+    ("log_requests", "statuses"), [("off", []), ("errors", [404]), ("1", [200, 200, 404])]
+)
+def test_requests_are_logged_as_the_setting_says(
+    tmp_path: Path, log_requests: str, statuses: list[int]
+):
+    with RunningIssuer(tmp_path, log_requests=log_requests) as issuer:
+        client = issuer.deployment.client("ci-bot")
+        before = len(lines(issuer))
+        answers = [issuer.token_endpoint.client_credentials(client).response for _ in range(2)]
+        answers.append(issuer.http.get("/nothing?token=hunter2"))
+    found = [line for line in lines(issuer)[before:] if line["event"] == "request"]
+    assert [line["status"] for line in found] == statuses
+    ids = {each.headers["x-request-id"] for each in answers if each.status_code in statuses}
+    assert {line["request_id"] for line in found} == ids
+    for line in found:
+        is_token = line["status"] == 200
+        path, route = ("/oauth2/token", "/oauth2/token") if is_token else ("/nothing", "")
+        assert (line["path"], line["route"], line["address"]) == (path, route, "127.0.0.1")
+        assert line["method"] == ("POST" if is_token else "GET")
+        assert line.get("client") == ("ci-bot" if is_token else None)
         assert line["milliseconds"] > 0
-    assert [line["status"] for line in found if line["path"] == "/nothing"] == [404]
     assert "hunter2" not in issuer.log
 
 

@@ -1,0 +1,88 @@
+"""Metrics that follow from data which every worker has: keys, the revocation feed, the version."""
+
+from collections.abc import Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from issuer import __version__
+from issuer.clock import Clock
+from issuer.keys import Keyring
+from issuer.keys.counting import come_into_each_state, in_each_state
+from issuer.keys.schedule import active, retires_at
+from issuer.revocations import RevocationView
+
+
+class BuildInfo(Collector):
+    """The version of the server."""
+
+    def collect(self) -> Iterator[Metric]:
+        info = GaugeMetricFamily(
+            "issuer_build_info", "Always 1; the label is the version.", labels=["version"]
+        )
+        info.add_metric([__version__], 1)
+        yield info
+
+
+class SigningKeys(Collector):
+    """Derived from the dates of the keys."""
+
+    def __init__(self, keyring: Keyring, clock: Clock) -> None:
+        self._keyring = keyring
+        self._clock = clock
+
+    def collect(self) -> Iterator[Metric]:
+        keys, now = self._keyring.keys, self._clock()
+        changes = CounterMetricFamily(
+            "issuer_key_state_changes",
+            "Signing keys that have ever entered the state.",
+            labels=["state"],
+        )
+        for state, number in come_into_each_state(keys, now).items():
+            changes.add_metric([state], number)
+        in_state = GaugeMetricFamily(
+            "issuer_signing_keys",
+            "Signing keys that are in the state now.",
+            labels=["alg", "state"],
+        )
+        for (alg, state), number in in_each_state(keys, now).items():
+            in_state.add_metric([alg, state], number)
+        retires = GaugeMetricFamily(
+            "issuer_signing_key_retires_timestamp_seconds",
+            "When the next key replaces the active key; absent while there is no next key.",
+            labels=["alg"],
+        )
+        for alg in sorted({key.alg for key in keys}):
+            signing = active(keys, alg, now)
+            if signing and (retirement := retires_at(keys, signing)):
+                retires.add_metric([alg], retirement.timestamp())
+        yield from (changes, in_state, retires)
+
+
+class RevocationFeed(Collector):
+    """What the feed holds."""
+
+    def __init__(self, view: RevocationView) -> None:
+        self._view = view
+
+    def collect(self) -> Iterator[Metric]:
+        revoked = self._view.revoked
+        entries = GaugeMetricFamily(
+            "issuer_revocation_feed_entries",
+            "Entries of the revocation feed, by what they revoke.",
+            labels=["kind"],
+        )
+        for kind, held in (
+            ("token", revoked.tokens),
+            ("session", revoked.sessions),
+            ("subject", revoked.subjects),
+            ("client", revoked.clients),
+            ("audience", revoked.audiences),
+        ):
+            entries.add_metric([kind], len(held))
+        issued = GaugeMetricFamily(
+            "issuer_revocation_feed_issued_timestamp_seconds",
+            "The `iat` of the revocation feed; it moves while verifiers read the feed.",
+        )
+        issued.add_metric([], revoked.state.issued_at.timestamp())
+        yield from (entries, issued)
