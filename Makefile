@@ -15,9 +15,9 @@ QUIETLY := --quiet --disable-pip-version-check
 UV_VERSION := 0.13.9
 UV := $(TOOLS)/bin/uv
 
-# Tests behind a proxy are skipped if it is not installed. With REQUIRE_PROXIES, as in .ci/run, they
-# fail instead, and root installs missing proxies from Debian.
-PROXIES := $(if $(REQUIRE_PROXIES),caddy nginx haproxy)
+# Tests behind a proxy, and those of the alerts of Prometheus, are skipped if it is not installed.
+# With REQUIRE_PROXIES, as in .ci/run, they fail instead, and root installs what is missing from Debian.
+PROXIES := $(if $(REQUIRE_PROXIES),caddy nginx haproxy prometheus)
 
 # Tests of JavaScript client libraries, and the comparison with a JavaScript server, need Node.js.
 node_modules = $(if $(and $(shell command -v npm),$(wildcard $(1)/package-lock.json)), \
@@ -127,6 +127,7 @@ $(TOOLS)/installed: requirements-tools.txt | $(TOOLS)/bin/pip
 # One after another with --jobs, too: apt-get runs once at a time.
 nginx: | caddy
 haproxy: | nginx
+prometheus: | haproxy
 
 $(PROXIES):
 	@PATH="$$PATH:/usr/sbin"; command -v $@ >/dev/null || [ "$$(id -u)" != 0 ] || \

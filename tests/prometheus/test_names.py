@@ -1,0 +1,114 @@
+"""Documentation, dashboard and alerts name the metrics that exist."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.builders import Deployment
+from tests.drivers import AdminApi, TokenDriver
+from tests.journeys.running_issuer import REPOSITORY
+from tests.prometheus.scraper import SUFFIXES, Scraper
+
+DEPLOY = REPOSITORY / "deploy"
+DASHBOARD = DEPLOY / "grafana" / "agentos-issuer.json"
+ALERTS = DEPLOY / "prometheus" / "alerts.yaml"
+TESTS = DEPLOY / "prometheus" / "alerts_test.yaml"
+REFERENCE = REPOSITORY / "docs" / "reference" / "metrics.md"
+HOW_TO = REPOSITORY / "docs" / "how-to" / "observe.md"
+
+NAME = re.compile(r"\bissuer_[a-z_]+\b")
+ROW = re.compile(r"^\| `(issuer_\w+)(?:\{([\w,]+)\})?` \| (histogram)?", re.MULTILINE)
+
+
+def test_the_reference_has_each_metric_with_its_labels(scraper: Scraper, measured: Deployment):
+    token = TokenDriver(measured.http).client_credentials(measured.admin).token
+    assert AdminApi(measured.http, token).get("/roles").status_code == 200
+    exported = {}
+    for family in scraper.families():
+        (suffix, *_) = SUFFIXES[family.type]
+        name = family.name if family.type == "histogram" else family.name + suffix
+        labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+        exported[name] = labels
+    documented = {name: set(labels.split(",")) - {""} for name, labels, _ in rows()}
+    assert documented == exported
+
+
+def test_the_reference_says_which_are_histograms(scraper: Scraper):
+    exported = {family.name for family in scraper.families() if family.type == "histogram"}
+    assert {name for name, _, kind in rows() if kind} == exported
+
+
+@pytest.mark.parametrize("file", [DASHBOARD, ALERTS, TESTS, HOW_TO], ids=lambda file: file.name)
+def test_only_metrics_that_exist_are_used(scraper: Scraper, file: Path):
+    used = set(NAME.findall(file.read_text()))
+    assert used
+    assert used - scraper.names() == set()
+
+
+def test_each_value_of_a_label_that_alerts_select_exists(scraper: Scraper):
+    selected = re.findall(r'(issuer_\w+)\{(\w+)(?:=~?|!=)"([^"]+)"', ALERTS.read_text())
+    assert len(selected) > 5
+    for name, label, values in selected:
+        found = {dict(labels).get(label, "") for labels in scraper.of(name)}
+        if name != "issuer_http_requests_total":  # its series begin with the first request
+            assert set(values.split("|")) <= found, name
+
+
+def test_each_panel_of_the_dashboard_has_a_description_and_a_query():
+    panels = [each for each in json.loads(DASHBOARD.read_text())["panels"] if each["type"] != "row"]
+    assert len(panels) > 30
+    assert all(each["title"] and each["description"] for each in panels)
+    assert all(target["expr"] for each in panels for target in each["targets"])
+    assert len({each["id"] for each in panels}) == len(panels)
+
+
+def test_each_alert_has_a_test_and_says_what_to_do():
+    tested = TESTS.read_text()
+    for rule in alerts():
+        assert f'alertname="{rule["alert"]}",alertstate="firing"' in tested
+        assert rule["labels"]["severity"] in {"critical", "warning"}
+        assert rule["annotations"].keys() == {"summary", "description"}
+
+
+@pytest.mark.slow
+def test_the_alerts_fire_when_they_should_and_else_not():
+    run = subprocess.run(
+        [promtool(), "test", "rules", TESTS.name],
+        cwd=TESTS.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.slow
+def test_prometheus_reads_its_configuration():
+    command = [promtool(), "check", "config", "--syntax-only", "prometheus.yml"]
+    run = subprocess.run(command, cwd=ALERTS.parent, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def promtool() -> str:
+    program = shutil.which("promtool")
+    if program is None:
+        sentence = "promtool is not installed: apt-get install prometheus"
+        assert "REQUIRE_PROXIES" not in os.environ, sentence
+        pytest.skip(sentence)
+    return program
+
+
+def alerts() -> list[dict[str, Any]]:
+    return yaml.safe_load(ALERTS.read_text())["groups"][0]["rules"]
+
+
+def rows() -> list[tuple[str, str, str]]:
+    """Of the table: name, labels, and whether it is a histogram."""
+    return ROW.findall(REFERENCE.read_text())
