@@ -82,7 +82,7 @@ class Metrics:
         """The time to get a connection from the pool, or to open one."""
 
     def audit_committed(self, events: int, seconds: float) -> None:
-        """`events` were answered; the first of them has waited that long."""
+        """`events` are durable; the first of them has waited that long."""
 
     def pool_waited(self, pool: str, seconds: float) -> None:
         """The time until a thread of a worker pool took up a task."""

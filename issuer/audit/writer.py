@@ -54,8 +54,9 @@ class AuditWriter:
         self._max_waiting = max_waiting
         self._waiting: deque[_Waiting] = deque()
         self._is_gathering = False
-        # Each since when the first event of the commit has waited.
+        # Each since when the first event of a commit has waited.
         self._calls: queue.SimpleQueue[float] = queue.SimpleQueue()
+        self._since = 0.0
         self._is_stopping = False
         self._flood = Flood()
         # Why the last commit failed, if it did. A small write elsewhere may still succeed.
@@ -112,13 +113,11 @@ class AuditWriter:
     def _run(self) -> None:
         is_last = False
         while not is_last:
-            since = self._calls.get()
+            self._since = self._calls.get()
             is_last = self._is_stopping
             gathered = [self._waiting.popleft() for _ in range(len(self._waiting))]
             for start in range(0, len(gathered), _MAX_IN_A_COMMIT):
                 self._commit_what_passes(gathered[start : start + _MAX_IN_A_COMMIT])
-            if gathered:
-                self._metrics.audit_committed(len(gathered), perf_counter() - since)
 
     def _commit_what_passes(self, batch: list[_Waiting]) -> None:
         """Refusals of a flood are answered before they are written."""
@@ -147,6 +146,7 @@ class AuditWriter:
                 self._commit([waiting])
         else:
             self.failure = None
+            self._metrics.audit_committed(len(batch), perf_counter() - self._since)
             self._answer(batch, feed_count)
 
     def _answer(self, batch: list[_Waiting], result: int | Exception) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from itertools import product
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, Metric, generate_latest
 
 from issuer.metrics import (
     KEY_SETS,
@@ -74,6 +74,7 @@ class PrometheusMetrics(Metrics):
 
     def start(self) -> None:
         if self._setting is not None:
+            self._set_gauges()  # now: in its file they are 0
             self._setting.start()
 
     def stop(self) -> None:
@@ -82,9 +83,17 @@ class PrometheusMetrics(Metrics):
 
     def exposition(self) -> bytes:
         """All of it, in the text format 0.0.4."""
+        self._set_gauges()
+        return generate_latest(self._registries.exposed)
+
+    def of_this_process(self) -> Iterable[Metric]:
+        """What this process counts and holds, without other workers."""
+        self._set_gauges()
+        return self._registries.own.collect()
+
+    def _set_gauges(self) -> None:
         if self._gauges is not None:
             self._gauges.set_all()
-        return generate_latest(self._registries.exposed)
 
     def _count_tokens(self, own: CollectorRegistry) -> None:
         issued = Counter(
@@ -186,7 +195,7 @@ class PrometheusMetrics(Metrics):
             registry=own,
         )
         self._audited = Counter(
-            "issuer_audit_events", "Events given to the audit log by requests.", registry=own
+            "issuer_audit_events", "Events of requests that became durable.", registry=own
         )
         self._pool_wait = Histogram(
             "issuer_worker_pool_wait_seconds",
