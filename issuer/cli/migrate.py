@@ -6,6 +6,7 @@ from issuer.cli.opening import read_settings
 from issuer.cli.options import AsJson
 from issuer.database import Database, current_revision, only_one
 from issuer.database.migrations import upgrade
+from issuer.database.schema import REVISION
 
 app = new_app()
 
@@ -14,7 +15,7 @@ app = new_app()
 def migrate(as_json: AsJson = False) -> None:
     """Upgrade the database to the newest schema, in one transaction. Servers may keep running.
 
-    A schema that is newer than this program is refused.
+    A newer schema stays as it is, if this program works with it.
 
     Examples:
 
@@ -28,7 +29,11 @@ def migrate(as_json: AsJson = False) -> None:
             after = current_revision(database)
     finally:
         database.dispose()
-    if before == after:
+    if after is not None and after > REVISION:
+        sentence = (
+            f"The schema is {after}, newer than {REVISION} of this issuer, which works with it."
+        )
+    elif before == after:
         sentence = f"The schema is {after}: nothing to upgrade."
     else:
         sentence = f"Upgraded the schema from {before or 'none'} to {after}."

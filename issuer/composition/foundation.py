@@ -8,7 +8,7 @@ from random import Random, SystemRandom
 
 from issuer.audit import ChainKey, Trails
 from issuer.clock import Clock
-from issuer.database import Database, is_empty, require_current_schema
+from issuer.database import Database, is_empty, require_compatible_schema
 from issuer.errors import ConfigurationError
 from issuer.keys.sealed_secrets_store import AUDIT_CHAINS, CLIENT_SECRETS, derived, is_kept, opened
 from issuer.keys.sealing import Sealer, read_master_key_file, read_master_keys
@@ -39,7 +39,7 @@ def build_foundation(
     """On an initialised database of the current schema; `ConfigurationError` otherwise."""
     measured = metrics if metrics.is_stored else None
     database = Database(settings.effective_database_url, settings.database_pool, measured)
-    require_current_schema(database)
+    require_compatible_schema(database)
     with database.reading() as session:
         hmac_key = opened(session, sealer, CLIENT_SECRETS)
     chain_key = ChainKey(derived(hmac_key, AUDIT_CHAINS))

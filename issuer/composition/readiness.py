@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from issuer.composition.foundation import Foundation
-from issuer.database import require_current_schema
+from issuer.database import require_compatible_schema
 from issuer.database.deployment import require_issuer, require_writable
 from issuer.directory import ChangeWatcher
 from issuer.keys import Keyring
@@ -24,7 +24,7 @@ class Readiness:
         database, settings = self.foundation.database, self.foundation.settings
         self.changes.require_current()
         require_writable(database, self.foundation.clock())
-        require_current_schema(database)
+        require_compatible_schema(database)
         with database.reading() as session:
             require_issuer(session, settings.url)
             opened(session, self.foundation.sealer, CLIENT_SECRETS)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from issuer.database.counts import ChangeCounts, FeedState
 from issuer.database.database import Database
 from issuer.database.only_one import only_one
-from issuer.database.schema import current_revision, is_empty, require_current_schema
+from issuer.database.schema import current_revision, is_empty, require_compatible_schema
 
 __all__ = [
     "ChangeCounts",
@@ -21,5 +21,5 @@ __all__ = [
     "current_revision",
     "is_empty",
     "only_one",
-    "require_current_schema",
+    "require_compatible_schema",
 ]

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 import issuer
 from issuer.database.database import Database
 from issuer.database.engine import sqlite_connection
-from issuer.database.schema import current_revision, newer_schema
+from issuer.database.schema import current_revision, require_compatible_schema
 from issuer.errors import ConfigurationError
 
 
@@ -29,10 +29,11 @@ def migrate(url: str) -> None:
 def upgrade(database: Database) -> None:
     """Bring `database` to the newest schema, in one transaction.
 
-    `ConfigurationError` if its schema is newer than this program.
+    A newer schema stays as it is: `ConfigurationError` if this program does not work with it.
     """
     if current_revision(database) not in known_revisions():
-        raise newer_schema()
+        require_compatible_schema(database)
+        return
     config = _config()
     engine = database.engine.execution_options(sqlite_begin="IMMEDIATE")
     with (

@@ -6,11 +6,12 @@ which a server does not need.
 
 from collections.abc import Sequence
 
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from issuer.database.database import Database
+from issuer.database.tables import SchemaCompatibilityRow
 from issuer.errors import ConfigurationError
 
 # The newest in `migrations/`: what this program is written for.
@@ -20,8 +21,11 @@ _OURS = "change_counter"
 _MAX_NAMED = 5
 
 
-def require_current_schema(database: Database) -> None:
-    """`ConfigurationError` unless the schema is exactly the one this program knows."""
+def require_compatible_schema(database: Database) -> None:
+    """`ConfigurationError` unless this program works with the schema: its own, or a compatible one.
+
+    A newer schema says which program is the oldest that works with it.
+    """
     current = current_revision(database)
     if current == REVISION:
         return
@@ -29,9 +33,13 @@ def require_current_schema(database: Database) -> None:
         raise ConfigurationError(
             f"The database ({database.safe_url}) is empty: run `issuer init` first."
         )
-    if current > REVISION:
-        raise newer_schema()
-    raise ConfigurationError("The database schema is out of date: run `issuer migrate` first.")
+    if current < REVISION:
+        raise ConfigurationError("The database schema is out of date: run `issuer migrate` first.")
+    if (oldest := oldest_compatible(database)) > REVISION:
+        raise ConfigurationError(
+            f"The database schema ({current}) is newer than this issuer, which knows {REVISION};"
+            f" it needs an issuer that knows {oldest}: upgrade the issuer, not the database."
+        )
 
 
 def is_empty(database: Database) -> bool:
@@ -69,8 +77,7 @@ def _another_application(database: Database, tables: Sequence[str]) -> Configura
     )
 
 
-def newer_schema() -> ConfigurationError:
-    """The error for a revision that this program does not know."""
-    return ConfigurationError(
-        "The database schema is newer than this issuer: upgrade the issuer, not the database."
-    )
+def oldest_compatible(database: Database) -> str:
+    """The oldest revision whose program works with the schema that the database has."""
+    with database.reading() as session:
+        return str(session.scalar(select(SchemaCompatibilityRow.oldest_revision)))

@@ -704,3 +704,15 @@ class ChangeCounter(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     value: Mapped[int] = mapped_column(BigInteger)
+
+
+class SchemaCompatibilityRow(Base):
+    """A single row: the oldest revision whose programs work with this schema.
+
+    A migration that only adds leaves it as it is. One that removes what older programs use sets it.
+    """
+
+    __tablename__ = "schema_compatibility"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    oldest_revision: Mapped[str] = mapped_column(String(32))

@@ -1,4 +1,4 @@
-"""The whole schema. Nothing is released yet, so there is no earlier one."""
+"""The schema of version 0.1.0."""
 
 from datetime import UTC, datetime
 
@@ -95,6 +95,12 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("value", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_change_counter")),
+    )
+    op.create_table(
+        "schema_compatibility",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("oldest_revision", sa.String(32), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_schema_compatibility")),
     )
     op.create_table(
         "deployment",
@@ -556,6 +562,10 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
     op.create_index("ix_consents_of", "consents", ["user_id", "client_id"])
     op.bulk_insert(
         sa.table("change_counter", sa.column("id"), sa.column("value")), [{"id": 1, "value": 0}]
+    )
+    op.bulk_insert(
+        sa.table("schema_compatibility", sa.column("id"), sa.column("oldest_revision")),
+        [{"id": 1, "oldest_revision": revision}],
     )
     op.bulk_insert(
         sa.table(

@@ -4,8 +4,11 @@ import stat
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from issuer.database import Database, only_one
+from issuer.database.schema import REVISION
+from issuer.database.tables import SchemaCompatibilityRow
 from issuer.errors import InvalidCredentials
 from issuer.keys.sealing import new_master_key
 from issuer.settings import Settings
@@ -133,10 +136,23 @@ def test_a_wrong_master_key_is_refused_and_changes_nothing(cli: Cli, command: st
 
 
 @pytest.mark.parametrize("command", ["init", "migrate", "serve", "user list"])
-def test_a_newer_schema_is_refused(cli: Cli, command: str):
+def test_a_schema_that_older_programs_do_not_work_with_is_refused(cli: Cli, command: str):
+    become_newer(cli, oldest_revision="9998")
+    sentence = cli(*command.split()).sentence
+    assert f"(9999) is newer than this issuer, which knows {REVISION}; it needs" in sentence
+
+
+@pytest.mark.parametrize("command", ["init", "migrate", "user list", "doctor"])
+def test_a_newer_schema_that_only_adds_is_accepted(cli: Cli, command: str):
+    become_newer(cli, oldest_revision=REVISION)
+    assert cli(*command.split()).status == 0
+
+
+def become_newer(cli: Cli, oldest_revision: str) -> None:
     with cli.composition() as composition, composition.database.transaction() as session:
-        session.connection().exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    assert "schema is newer than this issuer" in cli(*command.split()).sentence
+        connection = session.connection()
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+        session.execute(update(SchemaCompatibilityRow).values(oldest_revision=oldest_revision))
 
 
 def test_no_migration_runs_beside_init(cli: Cli):
