@@ -61,6 +61,9 @@ wheel: .venv/runtime  ## build the wheels into dist/: the issuer, and its librar
 	$(BIN)/hatchling build
 	cd deploy/sdk && ../../$(BIN)/hatchling build --target wheel --directory ../../dist
 
+release: .venv/dev  ## build what is published into dist/, check it, and say how to publish it
+	@exec $(BIN)/python deploy/release.py $(ARGS)
+
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url $(ARGS)
 lock: $(TOOLS)/installed  ## update the requirements files (ARGS=--upgrade for newer versions)
@@ -141,4 +144,4 @@ $(PROXIES):
 		"The issuer needs Python 3.11 or newer. Set the interpreter with `make PYTHON=…`.")'
 	@$(PYTHON) -m venv $*
 
-.PHONY: help quickstart demo test test-all bench lint format docs screenshots wheel lock clean $(PROXIES)
+.PHONY: help quickstart demo test test-all bench lint format docs screenshots wheel release lock clean $(PROXIES)
