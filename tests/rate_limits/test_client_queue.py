@@ -12,8 +12,8 @@ from tests.builders import FakeClock
 TOOK = 0.25
 
 
-class Requests:
-    """Requests that each take `TOOK` seconds, and what happened when."""
+class QueuedRequests:
+    """QueuedRequests that each take `TOOK` seconds, and what happened when."""
 
     def __init__(self, clock: FakeClock, **limits: int) -> None:
         self._clock = clock
@@ -38,18 +38,18 @@ class Requests:
 
 
 @pytest.fixture
-def requests(clock: FakeClock) -> Requests:
-    return Requests(clock, max_waiting=3, max_clients=2)
+def requests(clock: FakeClock) -> QueuedRequests:
+    return QueuedRequests(clock, max_waiting=3, max_clients=2)
 
 
-def test_requests_of_a_client_run_one_after_the_other_with_pauses(requests: Requests):
+def test_requests_of_a_client_run_one_after_the_other_with_pauses(requests: QueuedRequests):
     asyncio.run(requests.run_together("ci", "ci", "ci"))
     assert requests.begun == [("ci", 0), ("ci", 2 * TOOK), ("ci", 4 * TOOK)]
     assert requests.most_under_way == 1
 
 
 def test_requests_of_several_clients_run_at_once_without_pauses(
-    requests: Requests, clock: FakeClock
+    requests: QueuedRequests, clock: FakeClock
 ):
     pauses = []
     clock.while_asleep = lambda: pauses.append(clock.now)
@@ -58,7 +58,7 @@ def test_requests_of_several_clients_run_at_once_without_pauses(
     assert not pauses
 
 
-def test_a_client_that_asks_later_does_not_wait(requests: Requests, clock: FakeClock):
+def test_a_client_that_asks_later_does_not_wait(requests: QueuedRequests, clock: FakeClock):
     async def twice() -> None:
         await requests.run()
         clock.move(timedelta(seconds=TOOK))
@@ -68,7 +68,7 @@ def test_a_client_that_asks_later_does_not_wait(requests: Requests, clock: FakeC
     assert requests.begun == [("ci", 0), ("ci", 2 * TOOK)]
 
 
-def test_a_pause_takes_a_second_at_most(requests: Requests):
+def test_a_pause_takes_a_second_at_most(requests: QueuedRequests):
     async def twice() -> None:
         await requests.run(took=60)
         await requests.run()
@@ -77,14 +77,14 @@ def test_a_pause_takes_a_second_at_most(requests: Requests):
     assert requests.begun == [("ci", 0), ("ci", 61)]
 
 
-def test_beyond_the_limit_a_request_of_that_client_is_refused(requests: Requests):
+def test_beyond_the_limit_a_request_of_that_client_is_refused(requests: QueuedRequests):
     results = asyncio.run(requests.run_together("ci", "ci", "ci", "ci", "cd"))
     refused = [each for each in results if each is not None]
     assert [type(each) for each in refused] == [TooManyRequests]
     assert results.index(refused[0]) == 3
 
 
-def test_a_request_that_fails_or_is_cancelled_leaves_its_place(requests: Requests):
+def test_a_request_that_fails_or_is_cancelled_leaves_its_place(requests: QueuedRequests):
     async def fail() -> None:
         raise ValueError
 
@@ -101,7 +101,7 @@ def test_a_request_that_fails_or_is_cancelled_leaves_its_place(requests: Request
     assert requests.begun[-1][0] == "ci"
 
 
-def test_no_more_clients_are_remembered_than_the_limit(requests: Requests):
+def test_no_more_clients_are_remembered_than_the_limit(requests: QueuedRequests):
     async def many() -> None:
         for number in range(5):
             await requests.run(str(number))
