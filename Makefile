@@ -13,6 +13,7 @@ FOREIGN_SERVERS := benchmarks/javascript
 PYTEST = $(BIN)/pytest --numprocesses=logical --dist=loadgroup --no-loadscope-reorder
 QUIETLY := --quiet --disable-pip-version-check
 UV_VERSION := 0.13.9
+HELM_VERSION := v4.3.1
 UV := $(TOOLS)/bin/uv
 
 # Tests behind a proxy, and those of the alerts of Prometheus, are skipped if it is not installed.
@@ -35,7 +36,7 @@ demo: .venv/demo  ## serve a demo issuer and an AgentOS that accepts its tokens
 test: lint $(PROXIES) $(AGNO_VENVS:=/installed) $(call node_modules,$(FOREIGN_CLIENTS))  ## lint, check types, run every test that is not slow (ARGS='-k jwks')
 	$(PYTEST) -m 'not slow' $(ARGS)
 
-test-all: lint $(PROXIES) $(AGNO_VENVS:=/installed) $(call node_modules,$(FOREIGN_CLIENTS))  ## like test, with the slow tests (23 minutes)
+test-all: lint $(PROXIES) $(TOOLS)/bin/helm $(AGNO_VENVS:=/installed) $(call node_modules,$(FOREIGN_CLIENTS))  ## like test, with the slow tests (23 minutes)
 	$(PYTEST) $(ARGS)
 
 bench: .venv/dev $(call node_modules,$(FOREIGN_SERVERS))  ## measure the performance, in ten minutes (ARGS=--quick)
@@ -117,6 +118,12 @@ $(AGNO_VENVS:=/installed): .venv-agno-%/installed: \
 	@echo 'Installing what builds the documentation into $(@D)'
 	@$(@D)/bin/pip install $(QUIETLY) --require-hashes -r $<
 	@touch $@
+
+# Tests of the chart need Helm. Where there is no Go, they are skipped.
+$(TOOLS)/bin/helm:
+	@command -v go >/dev/null || { echo 'There is no Go to build Helm with'; exit; }; \
+		echo 'Building Helm into $(@D)'; \
+		GOBIN=$(abspath $(@D)) nice -n 15 go install helm.sh/helm/v4/cmd/helm@$(HELM_VERSION)
 
 $(TOOLS)/installed: requirements-tools.txt | $(TOOLS)/bin/pip
 	@$(TOOLS)/bin/pip install $(QUIETLY) --require-hashes -r $< || echo 'There is no uv: pip is used'

@@ -1,0 +1,257 @@
+"""The Helm chart renders objects that Kubernetes accepts, with no more rights than needed.
+
+`rendered.yaml` is what Helm makes of the chart. It is validated everywhere, and compared where
+Helm is installed: `make .venv-tools/bin/helm` builds it with Go.
+"""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from issuer import __version__
+from issuer.settings import SECRETS, Settings
+from tests.journeys.running_issuer import REPOSITORY
+
+CHART = REPOSITORY / "deploy" / "helm" / "agentos-issuer"
+PAGE = (REPOSITORY / "docs" / "how-to" / "kubernetes.md").read_text()
+RENDERED = Path(__file__).parent / "rendered.yaml"
+KUBERNETES = "1.34"
+REQUIRED = {"url": "https://id.example", "database": {"secret": {"name": "issuer-database"}}}
+EXISTING = {**REQUIRED, "secret": {"existing": "issuer-keys"}}
+REDIS = {"name": "redis", "key": "url"}
+EVERYTHING = {
+    **EXISTING,
+    "url": "https://id.example/auth",
+    "settings": {"ISSUER_LOG_LEVEL": "debug", "ISSUER_PASSWORD_GRANT": False},
+    "secretSettings": {"ISSUER_RATE_LIMIT_REDIS_URL": REDIS},
+    "workers": 2,
+    "image": {"digest": f"sha256:{'0' * 64}"},
+    "imagePullSecrets": [{"name": "registry"}],
+    "nodeSelector": {"disk": "ssd"},
+    "tolerations": [{"key": "dedicated", "operator": "Exists"}],
+    "priorityClassName": "high",
+    "podAnnotations": {"a": "b"},
+    "podLabels": {"team": "identity"},
+    "serviceAccount": {"annotations": {"a": "b"}},
+    "service": {"annotations": {"a": "b"}},
+    "ingress": {
+        "enabled": True,
+        "className": "nginx",
+        "tlsSecret": "tls",
+        "annotations": {"a": "b"},
+    },
+    "httpRoute": {"enabled": True, "parentRefs": [{"name": "gateway"}], "annotations": {"a": "b"}},
+    "networkPolicy": {"ingressFrom": [{"namespaceSelector": {}}]},
+    "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+    "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
+    "dashboard": {"enabled": True},
+}
+Objects = list[dict[str, Any]]
+
+
+def test_the_version_stands_everywhere():
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert (chart["version"], chart["appVersion"]) == (__version__, __version__)
+
+
+def test_what_is_rendered_by_default_is_valid_and_restricted():
+    objects = list(yaml.safe_load_all(RENDERED.read_text()))
+    assert kinds(objects) == {
+        "Deployment",
+        "Job",
+        "NetworkPolicy",
+        "PodDisruptionBudget",
+        "Service",
+        "ServiceAccount",
+    }
+    require_valid(objects)
+    require_restricted(objects)
+
+
+def test_the_readme_lists_every_value_with_its_default():
+    defaults = flattened(yaml.safe_load((CHART / "values.yaml").read_text()))
+    defaults["networkPolicy.egress"] = "DNS, 5432, 443"
+    listed = re.findall(r"^\| `(\S+)` \| (.+?) \|", (CHART / "README.md").read_text(), re.MULTILINE)
+    assert {name: shown.strip("`") for name, shown in listed} == defaults
+
+
+def test_the_schema_knows_every_value():
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    assert schema["properties"].keys() - {"global"} == values.keys()
+
+
+class TestHelm:
+    """What Helm itself does with the chart."""
+
+    pytestmark = pytest.mark.slow
+
+    def test_the_rendered_file_is_what_helm_renders(self, helm: Callable[..., str]):
+        assert RENDERED.read_text() == rendered(helm, EXISTING)
+
+    def test_the_chart_has_no_lint(self, helm: Callable[..., str], tmp_path: Path):
+        file = tmp_path / "values.json"
+        file.write_text(json.dumps(EVERYTHING))
+        helm("lint", "--strict", str(CHART), "--values", str(file))
+
+    def test_everything_that_can_be_enabled_is_valid_and_restricted(self, helm: Callable[..., str]):
+        objects = list(yaml.safe_load_all(rendered(helm, EVERYTHING)))
+        require_valid(objects)
+        require_restricted(objects)
+        deployment = one(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]
+        assert deployment["readinessProbe"]["httpGet"]["path"] == "/auth/readyz"
+        assert one(objects, "HTTPRoute")["spec"]["hostnames"] == ["id.example"]
+        (rule,) = one(objects, "Ingress")["spec"]["rules"]
+        assert (rule["host"], rule["http"]["paths"][0]["path"]) == ("id.example", "/auth")
+        assert one(objects, "ServiceMonitor")["spec"]["endpoints"][0]["path"] == "/auth/metrics"
+
+    def test_alerts_and_dashboard_are_those_of_the_other_folders(self, helm: Callable[..., str]):
+        objects = list(yaml.safe_load_all(rendered(helm, EVERYTHING)))
+        alerts = (REPOSITORY / "deploy" / "prometheus" / "alerts.yaml").read_text()
+        assert one(objects, "PrometheusRule")["spec"] == yaml.safe_load(alerts)
+        dashboard = REPOSITORY / "deploy" / "grafana" / "agentos-issuer.json"
+        assert one(objects, "ConfigMap")["data"][dashboard.name] == dashboard.read_text()
+
+    def test_a_package_contains_alerts_and_dashboard(
+        self, helm: Callable[..., str], tmp_path: Path
+    ):
+        helm("package", str(CHART), "--destination", str(tmp_path))
+        (package,) = tmp_path.glob("*.tgz")
+        objects = list(yaml.safe_load_all(rendered(helm, EVERYTHING, package)))
+        assert {"ConfigMap", "PrometheusRule"} <= kinds(objects)
+
+    def test_the_pods_have_settings_that_the_issuer_accepts(
+        self, helm: Callable[..., str], tmp_path: Path
+    ):
+        values = {**EVERYTHING, "settings": {"ISSUER_LOG_LEVEL": "debug"}}
+        objects = list(yaml.safe_load_all(rendered(helm, values)))
+        secret = tmp_path / "secret"
+        for kind in ("Job", "Deployment"):
+            environment = {}
+            for each in one(objects, kind)["spec"]["template"]["spec"]["containers"][0]["env"]:
+                name, value = each["name"], each["value"]
+                environment[name] = str(secret) if name.endswith("_FILE") else value
+            assert {each.removeprefix("ISSUER_").removesuffix("_FILE") for each in environment} <= {
+                *SECRETS,
+                *(name.upper() for name in Settings.model_fields),
+            }
+
+    def test_the_commands_of_the_page_render(self, helm: Callable[..., str]):
+        commands = re.findall(r"helm upgrade --install (.*?)\n *(?:```|\n)", PAGE, re.DOTALL)
+        for command in commands:
+            words = shlex.split(command.replace("\\\n", " ").replace("--wait", ""))
+            words[1] = str(REPOSITORY / words[1])
+            text = helm("template", *words, "--set", "secret.existing=issuer-keys")
+            assert "image: registry.example/agentos-issuer:" in text
+        assert len(commands) == 2
+
+    def test_the_values_of_the_page_render(self, helm: Callable[..., str]):
+        for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL):
+            require_valid(
+                list(yaml.safe_load_all(rendered(helm, {**EXISTING, **yaml.safe_load(block)})))
+            )
+
+    def test_without_a_cluster_no_secret_is_generated(self, helm: Callable[..., str]):
+        """It would be another one each time."""
+        with pytest.raises(AssertionError, match=r"set secret\.existing to its name"):
+            rendered(helm, REQUIRED)
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"url": "http://id.example"},
+            {"url": "https://id.example/"},
+            {"database": {"secret": {"name": ""}}},
+            {"settings": {"ISSUER_MASTER_KEY": "x"}},
+            {"settings": {"LOG_LEVEL": "debug"}},
+            {"replicas": 0},
+            {"replica": 2},
+        ],
+        ids=str,
+    )
+    def test_wrong_values_are_refused(self, helm: Callable[..., str], wrong: dict[str, Any]):
+        with pytest.raises(AssertionError, match="specification"):
+            rendered(helm, {**EXISTING, **wrong})
+
+
+@pytest.fixture(scope="session")
+def helm() -> Callable[..., str]:
+    """Runs Helm; `AssertionError` with its output if it fails."""
+    program = shutil.which("helm", path=f"{REPOSITORY / '.venv-tools/bin'}:{os.environ['PATH']}")
+    if program is None:
+        pytest.skip("Needs Helm: `make .venv-tools/bin/helm` builds it with Go.")
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+def rendered(helm: Callable[..., str], values: dict[str, Any], chart: Path = CHART) -> str:
+    assignments = [f"--set-json={name}={json.dumps(value)}" for name, value in values.items()]
+    return helm("template", "issuer", str(chart), "--namespace=identity", *assignments)
+
+
+def require_valid(objects: Objects) -> None:
+    """All but objects of operators, whose schemas Kubernetes does not bring."""
+    for each in objects:
+        if not re.search(r"(coreos\.com|gateway\.networking\.k8s\.io)/", each["apiVersion"]):
+            kubernetes_validate.validate(each, KUBERNETES, strict=True)
+
+
+def require_restricted(objects: Objects) -> None:
+    """The Pod Security Standard `restricted`, a read-only root file system, and no tokens."""
+    for kind in ("Deployment", "Job"):
+        pod = one(objects, kind)["spec"]["template"]["spec"]
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["enableServiceLinks"] is False
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert all(
+            volume.keys() <= {"name", "emptyDir", "projected", "secret"}
+            for volume in pod["volumes"]
+        )
+        for container in pod["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+
+
+def one(objects: Objects, kind: str) -> dict[str, Any]:
+    (found,) = [each for each in objects if each["kind"] == kind]
+    return found
+
+
+def kinds(objects: Objects) -> set[str]:
+    return {each["kind"] for each in objects}
+
+
+def flattened(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """`a.b`, and its default as the table shows it. Labels and resources are one value."""
+    flat: dict[str, str] = {}
+    for name, value in values.items():
+        if isinstance(value, dict) and value and name not in {"labels", "resources"}:
+            flat.update(flattened(value, f"{prefix}{name}."))
+        else:
+            flat[prefix + name] = shown(value)
+    return flat
+
+
+def shown(value: object) -> str:
+    if isinstance(value, str):
+        return value or "–"
+    return json.dumps(value, sort_keys=True)
