@@ -1,0 +1,161 @@
+"""From nothing to a token with `deploy/compose.yaml`, as docs/how-to/compose.md says."""
+
+import json
+import re
+import shlex
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.composed import COMPOSE, DEPLOY, OURS, Composed
+from tests.journeys.proxies.servers import SEARCHED
+from tests.journeys.running_issuer import (
+    REPOSITORY,
+    reserved_port,
+    wait_until,
+)
+from tests.private_postgresql import PostgresqlServer
+
+PAGE = REPOSITORY / "docs" / "how-to" / "compose.md"
+CADDY = shutil.which("caddy", path=SEARCHED)
+PG_ISREADY = shutil.which("pg_isready")
+BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE.read_text(), re.DOTALL)
+
+
+def test_every_container_is_restricted():
+    """No rights, no writable root file system, bounded resources, and no password in the file."""
+    for name, service in Composed(DEPLOY, {}, {}).file["services"].items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service.get("cap_add", []) == (["NET_BIND_SERVICE"] if name == "caddy" else []), name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["deploy"]["resources"]["limits"].keys() == {"cpus", "memory"}, name
+        assert service["restart"] == ("no" if name == "init" else "unless-stopped"), name
+
+
+def test_what_is_mounted_exists():
+    """But for secrets, which the page creates."""
+    composed = Composed(DEPLOY, {}, {})
+    for service in composed.file["services"].values():
+        for volume in service.get("volumes", []):
+            source, *_ = volume.split(":")
+            assert not source.startswith(".") or (DEPLOY / source).exists(), source
+    created = re.findall(r"secrets/(\w+)|(\w+_(?:secret|token|password))", BLOCKS[0])
+    assert composed.file["secrets"].keys() == {one or other for one, other in created}
+
+
+def test_prometheus_finds_the_token_where_its_configuration_says():
+    configuration = (DEPLOY / "prometheus" / "prometheus.yml").read_text()
+    (path,) = re.findall(r"credentials_file: (\S+)", configuration)
+    seen = Composed(DEPLOY, {}, {}).secret_files("prometheus")
+    assert seen[path].name == "metrics_token"
+
+
+def test_the_page_lists_every_variable():
+    listed = set(re.findall(r"`([A-Z_]+)`", PAGE.read_text())) - {"ISSUER_URL"}
+    assert set(re.findall(r"\$\{(\w+)", COMPOSE.read_text())) == listed
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The folder `deploy` after the secrets were made."""
+    deploy = tmp_path / "deploy"
+    deploy.mkdir()
+    Composed(tmp_path, {}, {}).output(["sh", "-euc", BLOCKS[0]])
+    return deploy
+
+
+def test_secrets_are_made_once_and_each_is_different(folder: Path):
+    made = [each.read_text() for each in (folder / "secrets").iterdir()]
+    assert len(set(made)) == len(made) == 6
+    with pytest.raises(AssertionError, match="exists"):
+        Composed(folder.parent, {}, {}).output(["sh", "-euc", BLOCKS[0]])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CADDY is None, reason="needs Caddy")
+def test_a_token_from_nothing(empty_postgresql: PostgresqlServer, folder: Path):
+    with reserved_port() as port, reserved_port() as tls, reserved_port() as http:
+        composed = composed_at(folder, empty_postgresql, port, tls)
+        with running(composed, empty_postgresql, port, http) as base:
+            assert base == f"https://localhost:{tls}"
+            token = answers(composed, tls)
+            assert token["token_type"] == "Bearer"
+            outside = ["curl", "--silent", "--cacert", "caddy-root.crt", f"{base}/metrics"]
+            assert composed.output([*outside, "--write-out", "%{http_code}"]) == "404"
+            composed.issuer("init")
+            events = composed.issuer("issuer", command=["audit", "list", "--json"])
+            assert '"127.0.0.1"' in events
+
+
+def composed_at(folder: Path, postgresql: PostgresqlServer, port: int, tls: int) -> Composed:
+    inside = folder / "secrets" / "database_url"
+    inside.chmod(0o600)
+    url = inside.read_text().replace("@postgres/", f"@127.0.0.1:{postgresql.port}/")
+    inside.write_text(url)
+    replaced = {"issuer:9000": f"127.0.0.1:{port}", "172.30.90.0/24": "127.0.0.1"}
+    return Composed(folder, {"DOMAIN": f"localhost:{tls}"}, replaced)
+
+
+@contextmanager
+def running(
+    composed: Composed, postgresql: PostgresqlServer, port: int, http: int
+) -> Iterator[str]:
+    """The services in the order of `depends_on`; gives the URL."""
+    (password,) = composed.secret_files("postgres").values()
+    postgresql.execute(f"ALTER ROLE issuer PASSWORD '{password.read_text().strip()}'")
+    if PG_ISREADY is not None:
+        assert composed.is_healthy("postgres", f"--port={postgresql.port}")
+    said = composed.issuer("init")
+    (admin_secret,) = [
+        path for path in composed.secret_files("init").values() if path.name == "admin_secret"
+    ]
+    assert admin_secret.read_text().strip() not in said
+    serve = [*OURS, *composed.service("issuer")["command"], "--port", str(port)]
+    environment = composed.environment("issuer")
+    with composed.running(serve, environment) as log:
+        composed.wait_until_healthy("issuer", log, "--url", f"http://127.0.0.1:{port}")
+        with caddy(composed, http):
+            yield environment["ISSUER_URL"]
+
+
+@contextmanager
+def caddy(composed: Composed, http: int) -> Iterator[None]:
+    """Caddy with the file that the container mounts."""
+    (mounted,) = [
+        volume.split(":")[0]
+        for volume in composed.service("caddy")["volumes"]
+        if ":/etc/caddy/Caddyfile:" in volume
+    ]
+    text = composed.here((DEPLOY / mounted).read_text())
+    file = composed.folder / "Caddyfile"
+    file.write_text(text.replace("admin off", f"admin off\n\thttp_port {http}", 1))
+    data = {"XDG_DATA_HOME": str(composed.folder), "HOME": str(composed.folder)}
+    environment = {**composed.environment("caddy"), **data}
+    command = [str(CADDY), "run", "--config", str(file), "--adapter", "caddyfile"]
+    with composed.running(command, environment) as log:
+        root = composed.folder / "caddy" / "pki" / "authorities" / "local" / "root.crt"
+        wait_until(root.exists, 60, f"Caddy has a certificate: {log}")
+        yield
+
+
+def answers(composed: Composed, tls: int) -> dict[str, str]:
+    """Run the commands of the page that follow the start; the answer with the token."""
+    commands = "".join(BLOCKS[2:4]).replace("\\\n", "").splitlines()
+    token = {}
+    for line in commands:
+        words = shlex.split(line)
+        if words[:3] == ["docker", "compose", "cp"]:
+            source = composed.folder / words[3].removeprefix("caddy:/data/")
+            shutil.copyfile(source, composed.folder / words[4])
+        elif words[0] == "curl":
+            command = line.replace("https://localhost/", f"https://localhost:{tls}/")
+            retried = command.replace("curl ", "curl --silent --retry 9 --retry-all-errors ", 1)
+            token = json.loads(composed.output(["sh", "-euc", retried]))
+        else:
+            assert words[:5] == ["docker", "compose", "exec", "issuer", "issuer"]
+            composed.issuer("issuer", command=words[5:])
+    return token
