@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.responses import Response
 
 from issuer.audiences import AUDIENCE, Audience
-from issuer.errors import AlreadyExists, InvalidField
 from issuer.vocabulary import SigningAlgorithm
 from issuer.web.console.audience_form import audience_options, typed_audience
-from issuer.web.console.endpoint import ConsoleEndpoint, Operator
-from issuer.web.console.field_errors import field_errors
+from issuer.web.console.endpoint import Operator
+from issuer.web.console.list_endpoint import ListEndpoint
 from issuer.web.console.listing import listing
-from issuer.web.console.views import ConsolePage, Listing, Typed
+from issuer.web.console.views import ConsolePage, Listing
 from issuer.web.visit import Visit
 from issuer.web.words import segment
 
@@ -42,17 +42,18 @@ class NewAudiencePage(ConsolePage):
     algorithms: tuple[SigningAlgorithm, ...]
 
 
-class AudiencesEndpoint(ConsoleEndpoint):
+class AudiencesEndpoint(ListEndpoint):
     """The list; with `?new=yes` the form for a new audience."""
 
     PATH = LIST
+    TYPE = AUDIENCE
     READ = AUDIENCE.read
     PARAMETERS = ("new",)
 
     def screen(self, operator: Operator, visit: Visit) -> Response:
         if "new" in visit.query:
             operator.require(AUDIENCE.write)
-            return self._form(operator, visit, {})
+            return self.show_form(operator, visit, {})
         with operator.work(AUDIENCE.read) as work:
             found = listing(work, visit, self.site.base + LIST, AUDIENCE)
         page = AudiencesPage(
@@ -64,34 +65,18 @@ class AudiencesEndpoint(ConsoleEndpoint):
         )
         return self.site.pages.answer(page)
 
-    def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
-        operator.require(AUDIENCE.write)
-        try:
-            fields = typed_audience(form)
-            with operator.work(AUDIENCE.write) as work:
-                created = work.audiences.create(fields)
-        except InvalidField as error:
-            return self._form(operator, visit, form, field_errors(error), 400)
-        except AlreadyExists as error:
-            return self._form(operator, visit, form, {"id": str(error)}, 409)
+    def create(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
+        fields = typed_audience(form)
+        with operator.work(AUDIENCE.write) as work:
+            created = work.audiences.create(fields)
         members = fields.model_dump(mode="json", exclude_defaults=True)
         cli = ("audience", "create", created.id, *audience_options(members))
         command = self.commands.command(cli, "POST", ("audiences",), members)
         text = f"The audience {created.id} is created."
         return self.finished(f"{LIST}/{segment(created.id)}", text, command)
 
-    def _form(
-        self,
-        operator: Operator,
-        visit: Visit,
-        form: Mapping[str, str],
-        errors: Mapping[str, str] | None = None,
-        status: int = 200,
-    ) -> Response:
-        page = NewAudiencePage(
-            frame=self.frame(operator, visit),
-            algorithms=tuple(self.parts.settings.signing_algorithms),
-            values=Typed(form),
-            errors=Typed(errors or {}),
-        )
-        return self.site.pages.answer(page, status)
+    def new_page(
+        self, operator: Operator, visit: Visit, form: Mapping[str, str]
+    ) -> partial[NewAudiencePage]:
+        algorithms = tuple(self.parts.settings.signing_algorithms)
+        return partial(NewAudiencePage, algorithms=algorithms)

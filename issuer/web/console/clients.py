@@ -3,21 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import islice, product
 
 from starlette.responses import Response
 
 from issuer.clients import CLIENT, Client, ClientFields
-from issuer.errors import AlreadyExists, InvalidField, NotFound
+from issuer.errors import InvalidField, NotFound
 from issuer.roles import Assignment
 from issuer.web.console.assignments import assignment_command
 from issuer.web.console.choices import some_audiences, some_roles
 from issuer.web.console.client_form import KINDS, client_options, new_client
 from issuer.web.console.credentials import credentials_page
-from issuer.web.console.endpoint import ConsoleEndpoint, Operator
-from issuer.web.console.field_errors import field_errors
+from issuer.web.console.endpoint import Operator
+from issuer.web.console.list_endpoint import ListEndpoint
 from issuer.web.console.listing import listing
-from issuer.web.console.views import Command, ConsolePage, Listing, Typed
+from issuer.web.console.views import Command, ConsolePage, Listing
 from issuer.web.visit import Visit
 
 LIST = "/console/clients"
@@ -51,17 +52,18 @@ class NewClientPage(ConsolePage):
     roles: tuple[str, ...] = ()
 
 
-class ClientsEndpoint(ConsoleEndpoint):
+class ClientsEndpoint(ListEndpoint):
     """The list; with `?new=` the form for a new client of that kind."""
 
     PATH = LIST
+    TYPE = CLIENT
     READ = CLIENT.read
     PARAMETERS = ("new",)
 
     def screen(self, operator: Operator, visit: Visit) -> Response:
         if kind := visit.query.get("new"):
             operator.require(CLIENT.write)
-            return self._form(operator, visit, {"kind": kind})
+            return self.show_form(operator, visit, {"kind": kind})
         with operator.work(CLIENT.read) as work:
             found = listing(work, visit, self.site.base + LIST, CLIENT)
             used = work.clients.last_uses([each.client_id for each in found.items])
@@ -74,15 +76,9 @@ class ClientsEndpoint(ConsoleEndpoint):
         )
         return self.site.pages.answer(page)
 
-    def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
-        operator.require(CLIENT.write)
-        try:
-            fields, roles = new_client(form), form.get("roles", "").split()
-            created = self._create(operator, fields, roles)
-        except InvalidField as error:
-            return self._form(operator, visit, form, field_errors(error), 400)
-        except AlreadyExists as error:
-            return self._form(operator, visit, form, {"client_id": str(error)}, 409)
+    def create(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
+        fields, roles = new_client(form), form.get("roles", "").split()
+        created = self._create(operator, fields, roles)
         secret = CLIENT.shown_once(created).get("client_secret", "")
         page = credentials_page(
             self,
@@ -108,26 +104,14 @@ class ClientsEndpoint(ConsoleEndpoint):
                     raise InvalidField("roles", str(error)) from None
         return created
 
-    def _form(
-        self,
-        operator: Operator,
-        visit: Visit,
-        form: Mapping[str, str],
-        errors: Mapping[str, str] | None = None,
-        status: int = 200,
-    ) -> Response:
+    def new_page(
+        self, operator: Operator, visit: Visit, form: Mapping[str, str]
+    ) -> partial[NewClientPage]:
         with operator.work(CLIENT.read) as work:
             audiences, roles = some_audiences(operator, work), some_roles(operator, work)
         kind = form.get("kind", "")
-        page = NewClientPage(
-            frame=self.frame(operator, visit),
-            kind=kind if kind in KINDS else KINDS[0],
-            audiences=audiences,
-            roles=roles,
-            values=Typed(form),
-            errors=Typed(errors or {}),
-        )
-        return self.site.pages.answer(page, status)
+        kind = kind if kind in KINDS else KINDS[0]
+        return partial(NewClientPage, kind=kind, audiences=audiences, roles=roles)
 
     def _commands_for(self, created: Client, roles: list[str]) -> tuple[Command, ...]:
         """Creating the client, then assigning each role."""

@@ -1,6 +1,6 @@
 """The frame of every screen: who looks, with which rights, and what they may not see."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,7 +15,14 @@ from issuer.web.account import OwnPageEndpoint
 from issuer.web.console.commands import Commands
 from issuer.web.console.menu import PATH, menu
 from issuer.web.console.notices import Notices
-from issuer.web.console.views import Command, ConfirmationPage, Frame, Notice, Typed
+from issuer.web.console.views import (
+    Command,
+    ConfirmationPage,
+    ConsolePage,
+    Frame,
+    Notice,
+    Typed,
+)
 from issuer.web.site import Site
 from issuer.web.views import ProblemPage
 from issuer.web.visit import Visit
@@ -108,6 +115,28 @@ class ConsoleEndpoint(OwnPageEndpoint):
             self.form(visit),
             self.notices.of(visit.request),
         )
+
+    def form_page(
+        self,
+        operator: Operator,
+        visit: Visit,
+        page: Callable[..., ConsolePage],
+        values: Mapping[str, str],
+        errors: Mapping[str, str] | None = None,
+        status: int = _OK,
+        *,
+        present: Mapping[str, str] | None = None,
+        error: str = "",
+    ) -> Response:
+        """A page with a form. `page` makes it with what is the same for every form."""
+        shown = page(
+            frame=self.frame(operator, visit),
+            values=Typed(values),
+            errors=Typed(errors or {}),
+            present=Typed(present or {}),
+            error=error,
+        )
+        return self.site.pages.answer(shown, status)
 
     def finished(
         self, path: str, text: str, command: Command | None = None, **query: str

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from issuer.resources import ResourceType
 from issuer.web.console.conflicts import meanwhile
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator
-from issuer.web.console.views import Command, ConsolePage, Typed
+from issuer.web.console.views import Command, ConsolePage
 from issuer.web.visit import Visit
 
 
@@ -81,18 +81,18 @@ class ResourceAction:
         status: int = 200,
         present: Mapping[str, str] | None = None,
     ) -> Response:
-        """The form for a change; with `present`, it says that somebody else changed the resource.
-
-        `page` makes it with what is the same for every form.
-        """
-        shown = page(
-            frame=self.endpoint.frame(self.operator, self.visit),
-            values=Typed(values),
-            errors=Typed(errors or {}),
-            present=Typed(present or {}),
-            error=meanwhile(self.TYPE.kind) if present is not None else "",
+        """The form for a change; with `present`, somebody else changed the resource meanwhile."""
+        error = meanwhile(self.TYPE.kind) if present is not None else ""
+        return self.endpoint.form_page(
+            self.operator,
+            self.visit,
+            page,
+            values,
+            errors,
+            status,
+            present=present,
+            error=error,
         )
-        return self.endpoint.site.pages.answer(shown, status)
 
     def finished(self, sentence: str, command: Command) -> Response:
         return self.endpoint.finished(self.endpoint.path(self.visit), sentence, command)

@@ -2,18 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.responses import Response
 
 from issuer.catalogue import ScopeEntry, ScopeFinding
-from issuer.errors import AlreadyExists, InvalidField
 from issuer.roles import ROLE, Role
 from issuer.roles.role import RoleFields
-from issuer.web.console.endpoint import ConsoleEndpoint, Operator
-from issuer.web.console.field_errors import field_errors
+from issuer.web.console.endpoint import Operator
+from issuer.web.console.list_endpoint import ListEndpoint
 from issuer.web.console.listing import listing
 from issuer.web.console.scope_texts import findings, known_scopes, one_a_line, typed_scopes
-from issuer.web.console.views import ConsolePage, Listing, Typed
+from issuer.web.console.views import ConsolePage, Listing
 from issuer.web.visit import Visit
 
 _LIST = "/console/roles"
@@ -30,60 +30,47 @@ class RolesPage(ConsolePage):
     findings: tuple[ScopeFinding, ...] = ()
 
 
-class RolesEndpoint(ConsoleEndpoint):
+class RolesEndpoint(ListEndpoint):
     """The list, and the form for a new role, which warns once of scopes that look odd.
 
     `?add=` has scopes for the form.
     """
 
     PATH = _LIST
+    TYPE = ROLE
     READ = ROLE.read
     PARAMETERS = ("add",)
 
     def screen(self, operator: Operator, visit: Visit) -> Response:
-        return self._page(operator, visit, {"add": visit.query.get("add", "")})
+        return self.show_form(operator, visit, {"add": visit.query.get("add", "")})
 
-    def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
-        operator.require(ROLE.write)
-        try:
-            fields = read_role(form)
-            if form.get("do") != "force" and (found := findings(fields.scopes)):
-                typed = {**form, "scopes": one_a_line(fields.scopes), "add": ""}
-                return self._page(operator, visit, typed, found=found)
-            with operator.work(ROLE.write) as work:
-                work.roles.create(fields)
-        except InvalidField as error:
-            return self._page(operator, visit, form, field_errors(error), 400)
-        except AlreadyExists as error:
-            return self._page(operator, visit, form, {"name": str(error)}, 409)
+    def create(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
+        fields = read_role(form)
+        if form.get("do") != "force" and (found := findings(fields.scopes)):
+            typed = {**form, "scopes": one_a_line(fields.scopes), "add": ""}
+            page = partial(self.new_page(operator, visit, typed), findings=found)
+            return self.form_page(operator, visit, page, typed)
+        with operator.work(ROLE.write) as work:
+            work.roles.create(fields)
         scopes = [each for scope in fields.scopes for each in ("--scope", scope)]
         command = self.commands.command(
             ("role", "create", fields.name, *scopes), "POST", ("roles",), fields.model_dump()
         )
         return self.finished(_LIST, f"The role {fields.name} is created.", command)
 
-    def _page(
-        self,
-        operator: Operator,
-        visit: Visit,
-        values: Mapping[str, str],
-        errors: Mapping[str, str] | None = None,
-        status: int = 200,
-        found: tuple[ScopeFinding, ...] = (),
-    ) -> Response:
+    def new_page(
+        self, operator: Operator, visit: Visit, form: Mapping[str, str]
+    ) -> partial[RolesPage]:
+        """The list itself, which has the form."""
         with operator.work(ROLE.read) as work:
             shown = listing(work, visit, self.site.base + _LIST, ROLE)
-        page = RolesPage(
-            frame=self.frame(operator, visit),
+        return partial(
+            RolesPage,
             may_change=operator.holds(ROLE.write),
             commands=(self.commands.command(("role", "list"), "GET", ("roles",)),),
             listing=shown,
             known=known_scopes(),
-            findings=found,
-            values=Typed(values),
-            errors=Typed(errors or {}),
         )
-        return self.site.pages.answer(page, status)
 
 
 def read_role(form: Mapping[str, str], name: str = "") -> RoleFields:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.responses import Response
 
@@ -12,18 +13,17 @@ from issuer.sign_in.means import SignInMeans
 from issuer.users import USER, User, UserFields
 from issuer.web.console.assignments import assignment_command
 from issuer.web.console.choices import some_audiences, some_roles
-from issuer.web.console.endpoint import ConsoleEndpoint, Operator
-from issuer.web.console.field_errors import field_errors
+from issuer.web.console.endpoint import Operator
 from issuer.web.console.invitation_link import invitation_command, invitation_link
+from issuer.web.console.list_endpoint import ListEndpoint
 from issuer.web.console.listing import listing
 from issuer.web.console.user_form import new_assignments, new_user, user_options
 from issuer.web.console.user_state import user_states
-from issuer.web.console.views import Command, ConsolePage, Listing, Typed
+from issuer.web.console.views import Command, ConsolePage, Listing
 from issuer.web.visit import Visit
 from issuer.web.words import segment
 
 LIST = "/console/users"
-_BAD_REQUEST, _CONFLICT = 400, 409
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +52,18 @@ class NewUserPage(ConsolePage):
     roles: tuple[str, ...] = ()
 
 
-class UsersEndpoint(ConsoleEndpoint):
+class UsersEndpoint(ListEndpoint):
     """The list; with `?new=` the form for a new user."""
 
     PATH = LIST
+    TYPE = USER
     READ = USER.read
     PARAMETERS = ("new",)
 
     def screen(self, operator: Operator, visit: Visit) -> Response:
         if "new" in visit.query:
             operator.require(USER.write)
-            return self._form(operator, visit, {"invite": "yes"})
+            return self.show_form(operator, visit, {"invite": "yes"})
         with operator.work(USER.read) as work:
             found = listing(work, visit, self.site.base + LIST, USER)
             means = work.factors.means_of(*(each.id for each in found.items))
@@ -75,18 +76,13 @@ class UsersEndpoint(ConsoleEndpoint):
         )
         return self.site.pages.answer(page)
 
-    def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
-        operator.require(USER.write)
-        try:
-            fields, assignments = new_user(form), new_assignments(form)
-            created, invitation = self._create(
-                operator, fields, assignments, is_invited="invite" in form
-            )
-        except InvalidField as error:
-            return self._form(operator, visit, form, field_errors(error), _BAD_REQUEST)
-        except AlreadyExists as error:
-            taken = "id" if error.name == fields.id else "username"
-            return self._form(operator, visit, form, {taken: str(error)}, _CONFLICT)
+    def taken(self, form: Mapping[str, str], error: AlreadyExists) -> str:
+        return "id" if error.name == form.get("id", "").strip() else "username"
+
+    def create(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
+        fields, assignments = new_user(form), new_assignments(form)
+        is_invited = "invite" in form
+        created, invitation = self._create(operator, fields, assignments, is_invited=is_invited)
         done = f"The user {created.username} is created."
         commands = self._commands_for(created, assignments)
         if invitation is None:
@@ -114,24 +110,12 @@ class UsersEndpoint(ConsoleEndpoint):
                 return created, None
             return created, work.invitations.create(created.id, InvitationFields())
 
-    def _form(
-        self,
-        operator: Operator,
-        visit: Visit,
-        form: Mapping[str, str],
-        errors: Mapping[str, str] | None = None,
-        status: int = 200,
-    ) -> Response:
+    def new_page(
+        self, operator: Operator, visit: Visit, form: Mapping[str, str]
+    ) -> partial[NewUserPage]:
         with operator.work(USER.read) as work:
             audiences, roles = some_audiences(operator, work), some_roles(operator, work)
-        page = NewUserPage(
-            frame=self.frame(operator, visit),
-            audiences=audiences,
-            roles=roles,
-            values=Typed(form),
-            errors=Typed(errors or {}),
-        )
-        return self.site.pages.answer(page, status)
+        return partial(NewUserPage, audiences=audiences, roles=roles)
 
     def _commands_for(
         self, created: User, assignments: Sequence[Assignment]
