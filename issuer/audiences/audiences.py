@@ -54,6 +54,14 @@ class Audiences(Collection[AudienceRow, AudienceFields, Audience]):
         """`NotAllowed` if the audience cannot change to `alg` now."""
         self._changed(self._store.get(audience_id), alg)
 
+    def authorize_release(self, audience_id: str) -> None:
+        """`Forbidden` unless the caller may take it from all that use it, as `cascade` does.
+
+        Only admins may change principals with rights at the issuer.
+        """
+        if self._store.is_used_by_privileged(audience_id, self.own_id):
+            self._authority.authorize_privileged_change()
+
     def _authorize(self, before: AudienceFields | None, after: AudienceFields | None) -> None:
         if before is None:
             return
@@ -101,17 +109,6 @@ class Audiences(Collection[AudienceRow, AudienceFields, Audience]):
         using = self._store.users_of(row.id, _MAX_NAMED)
         if using and not cascade:
             raise InUse("audience", row.id, using)
-        self._authorize_release_of(row.id)
+        self.authorize_release(row.id)
         self._store.release(row.id)
         return {"released": using}
-
-    def _authorize_release_of(self, audience_id: str) -> None:
-        """Only admins may change principals with rights at the issuer, also through `cascade`."""
-        for client in self._store.clients_of(audience_id):
-            self._authority.authorize_change(
-                principal=client.client_id,
-                scopes=client.scopes,
-                audiences=[each.audience_id for each in client.audiences],
-            )
-        for role in self._store.roles_assigned_at(audience_id):
-            self._authority.authorize_change(scopes=role.scopes)

@@ -1,6 +1,6 @@
 """Audiences in SQL."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +8,7 @@ from sqlalchemy import Column, inspect, select, update
 from sqlalchemy.orm import selectinload
 
 from issuer.algorithms import AlgorithmInUse
+from issuer.authority.store import gives_rights_here, has_rights_at
 from issuer.database.store import Store
 from issuer.database.tables import (
     AssignmentRow,
@@ -55,18 +56,19 @@ class AudienceStore(Store[AudienceRow]):
             for name in self.session.scalars(principals.distinct().limit(limit))
         ]
 
-    def clients_of(self, audience_id: str) -> Sequence[ClientRow]:
-        """The clients that may request tokens for it."""
-        return self.session.scalars(
-            select(ClientRow)
+    def is_used_by_privileged(self, audience_id: str, own_audience: str) -> bool:
+        """Whether a client or a role with rights at the issuer itself uses it."""
+        client = (
+            select(ClientRow.client_id)
             .join(ClientAudienceRow, ClientAudienceRow.client_id == ClientRow.client_id)
-            .where(ClientAudienceRow.audience_id == audience_id)
-        ).all()
-
-    def roles_assigned_at(self, audience_id: str) -> Sequence[RoleRow]:
-        """The roles assigned at this audience."""
-        assigned = select(AssignmentRow.role_name).where(AssignmentRow.audience_id == audience_id)
-        return self.session.scalars(select(RoleRow).where(RoleRow.name.in_(assigned))).all()
+            .where(ClientAudienceRow.audience_id == audience_id, has_rights_at(own_audience))
+        )
+        role = (
+            select(RoleRow.name)
+            .join(AssignmentRow, AssignmentRow.role_name == RoleRow.name)
+            .where(AssignmentRow.audience_id == audience_id, gives_rights_here(RoleRow.scopes))
+        )
+        return any(self.session.scalar(each.limit(1)) is not None for each in (client, role))
 
     def release(self, audience_id: str) -> None:
         """Remove the audience from all clients, and its assignments."""

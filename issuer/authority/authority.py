@@ -54,8 +54,11 @@ class Authority:
         concerns_issuer = self._own_audience in audiences or any(
             parse(scope).is_of_issuer for scope in affected
         )
-        if not concerns_issuer:
-            return
+        if concerns_issuer:
+            self.authorize_privileged_change()
+
+    def authorize_privileged_change(self) -> None:
+        """Call before a change of rights at the issuer itself; `Forbidden` if this is no admin."""
         self.require(ISSUER_ADMIN)
         if self._had_admin is None:
             self._had_admin = self._store.has_admin()

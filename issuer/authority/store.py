@@ -120,8 +120,34 @@ class AuthorityStore:
         ).all()
 
     def _counts_here(self) -> ColumnElement[bool]:
-        here = AssignmentRow.audience_id == self._own
-        return or_(here, AssignmentRow.audience_id.is_(None))
+        return _counts_at(self._own)
+
+
+def has_rights_at(own_audience: str) -> ColumnElement[bool]:
+    """A condition on clients: only admins may change them."""
+    by_role = (
+        select(AssignmentRow.folded_id)
+        .join(RoleRow, RoleRow.name == AssignmentRow.role_name)
+        .where(gives_rights_here(RoleRow.scopes), _counts_at(own_audience))
+    )
+    may_request = select(ClientAudienceRow.client_id).where(
+        ClientAudienceRow.audience_id == own_audience
+    )
+    return or_(
+        gives_rights_here(ClientRow.scopes),
+        ClientRow.client_id.in_(may_request),
+        ClientRow.folded_id.in_(by_role),
+    )
+
+
+def gives_rights_here(scopes: InstrumentedAttribute[list[str]]) -> ColumnElement[bool]:
+    """A condition on scopes: one is of the issuer itself, whose names are reserved."""
+    return cast(scopes, Text).contains('"issuer:')
+
+
+def _counts_at(own_audience: str) -> ColumnElement[bool]:
+    here = AssignmentRow.audience_id == own_audience
+    return or_(here, AssignmentRow.audience_id.is_(None))
 
 
 def _signs_in(in_browser: bool) -> ColumnElement[bool]:

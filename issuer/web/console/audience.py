@@ -17,6 +17,7 @@ from issuer.web.console.audience_uses import AudienceUses, audience_uses
 from issuer.web.console.audiences import LIST
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator
 from issuer.web.console.matrix_filters import PARAMETERS, MatrixFilters
+from issuer.web.console.permitted import is_permitted
 from issuer.web.console.recent_events import RecentEvents, recent_events
 from issuer.web.console.rights_at import RightsMatrix, rights_at
 from issuer.web.console.views import ConsolePage, Typed
@@ -35,11 +36,13 @@ _CHANGES: dict[str, Callable[[AudienceChange], Response]] = {
 class AudiencePage(ConsolePage):
     """`signs_now` is the algorithm of its tokens at this moment, `verified` are those of its keys.
 
+    `may_delete`: also what uses it, which only an admin may if that has rights at the issuer.
     `is_own`: it is that of the issuer's admin API. `connect` and `first_client` are commands.
     """
 
     TEMPLATE = "console/audience.html"
     audience: Audience
+    may_delete: bool
     signs_now: SigningAlgorithm
     verified: tuple[SigningAlgorithm, ...]
     default_ttl: int
@@ -88,6 +91,7 @@ class OneAudienceEndpoint(ConsoleEndpoint):
         filters, key = MatrixFilters.read(visit.query), audience.id
         with operator.work(AUDIENCE.read) as work:
             uses = audience_uses(work, key)
+            may_delete = is_permitted(work.audiences.authorize_release, key)
             matrix = rights_at(operator, work, audience, filters, url)
         signing = _signing(audience)
         return AudiencePage(
@@ -96,6 +100,7 @@ class OneAudienceEndpoint(ConsoleEndpoint):
             commands=(self.commands.command(("audience", "show", key), "GET", ("audiences", key)),),
             errors=Typed({"resource": filters.error} if filters.error else {}),
             audience=audience,
+            may_delete=may_delete,
             signs_now=signing.at(now),
             verified=tuple(sorted(signing.published(now))),
             default_ttl=in_seconds(self.parts.settings.access_token_ttl),

@@ -33,6 +33,7 @@ def delete_audience(change: AudienceChange) -> Response:
 def _asked(change: AudienceChange, error: str = "") -> Response:
     names: list[str] = []
     with change.operator.work(AUDIENCE.read) as work:
+        work.audiences.authorize_release(change.key)
         uses = audience_uses(work, change.key)
         if change.operator.holds(CLIENT.read):
             names = work.clients.ids_at(change.key, "", _NAMED)
