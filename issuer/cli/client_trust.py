@@ -13,17 +13,14 @@ from issuer.cli.collection import add_command
 from issuer.cli.command import new_app
 from issuer.cli.opening import administering, changing, reading
 from issuer.cli.options import AsJson, ClientId
-from issuer.cli.trust_presets import GITHUB, GITLAB, Preset, TrustOptions, preset
 from issuer.clients.trust import Trust
+from issuer.clients.trust_presets import Preset, Workload, preset
 from issuer.composition import UnitOfWork
-from issuer.errors import InvalidCredentials, InvalidField, IssuerError, NotFound
-from issuer.trusted_issuers import TrustedIssuerFields
+from issuer.errors import InvalidField, IssuerError, NotFound
 
 app = new_app("Tokens of other issuers that authenticate a client in place of a secret.")
 
 _MAX_TOKEN = 16 * 1024
-# Those that are made when the first trust needs them.
-_KNOWN = {GITHUB: "github", GITLAB: "gitlab"}
 
 
 def _option(name: str, metavar: str, text: str) -> Any:
@@ -96,7 +93,7 @@ def _add(
     as_json: bool,
     **options: Any,
 ) -> None:
-    found = preset(TrustOptions(**options))
+    found = _preset(Workload(**options))
     members = {
         "subject": found.subject,
         "audience": audience,
@@ -164,16 +161,17 @@ def explain_trust(client: ClientId, as_json: AsJson = False) -> None:
     """
     text = sys.stdin.read(_MAX_TOKEN + 1).strip()
     with administering() as administration:
-        try:
-            findings = asyncio.run(administration.client_assertions.explained(client, text))
-        except InvalidCredentials as error:  # the reason is for operators, too
-            raise InvalidField("token", error.reason.removeprefix("assertion: ")) from None
-    items = [asdict(each) for each in findings]
-    accepted = any(each.rule is None for each in findings)
+        assertions = administration.client_assertions
+        found = assertions.explained(client, text)
+        if found.look is not None:
+            asyncio.run(found.look())
+            found = assertions.explained(client, text)
+    items = [asdict(each) for each in found.trusts]
+    accepted = any(each.rule is None for each in found.trusts)
     if as_json:
         output.print_json({"accepted": accepted, "trusts": items})
     else:
-        for each in findings:
+        for each in found.trusts:
             output.print_text(f"{each.issuer} {each.subject}: {each.rule or 'accepted'}")
         output.print_text(f"{'Accepted' if accepted else 'Refused'} as {client}.")
     if not accepted:
@@ -185,16 +183,18 @@ def _update(work: UnitOfWork, client: str, trusts: list[Trust]) -> None:
     work.clients.update(client, patch)
 
 
+def _preset(workload: Workload) -> Preset:
+    try:
+        return preset(workload)
+    except InvalidField as error:
+        option = error.field.replace("_", "-")
+        raise typer.BadParameter(f"--{option} {error.message}") from None
+
+
 def _issuer_of(work: UnitOfWork, found: Preset) -> str:
-    """The trusted issuer of these tokens; made, if it is one that everybody knows."""
     if found.issuer is None:
         raise typer.BadParameter("--issuer is required: whose tokens they are")
-    if stored := work.trusted_issuers.find_by_url(found.issuer):
-        return stored.id
-    if found.issuer not in _KNOWN:
-        raise NotFound("trusted issuer for", found.issuer)
-    members = {"id": _KNOWN[found.issuer], "issuer": found.issuer, "keys": {"discovery": True}}
-    return work.trusted_issuers.create(TrustedIssuerFields.read(members)).id
+    return work.trusted_issuers.known_by_url(found.issuer).id
 
 
 def _claims(texts: list[str] | None) -> dict[str, Any]:

@@ -9,12 +9,12 @@ from datetime import datetime
 from issuer.clients.authentication import AuthenticatedClient, KeysNeeded, PresentedAssertion
 from issuer.clients.evidence import Evidence, KeysMissing
 from issuer.clients.own_keys import OwnKeys
-from issuer.clients.trusted_tokens import TrustedTokens, TrustFinding
+from issuer.clients.trusted_tokens import TrustedTokens, TrustFindings
 from issuer.clients.used_assertions import UsedAssertions
 from issuer.clock import Clock
 from issuer.directory import ClientRecord, Directory
-from issuer.errors import InvalidCredentials, NotFound
-from issuer.federation.key_sets import FollowedKeySets
+from issuer.errors import InvalidCredentials, InvalidField, NotFound
+from issuer.federation.key_sets import FollowedKeySet, FollowedKeySets
 from issuer.federation.public_keys import InvalidToken, SignedToken, parsed_token
 
 
@@ -60,12 +60,33 @@ class ClientAssertions:
             self._used.use(client.client_id, evidence.name, evidence.expires_at, now)
         return AuthenticatedClient(client, None)
 
-    async def explained(self, client_id: str, text: str) -> list[TrustFinding]:
-        """What each trust of the client says to the token; nothing is used up. Queries."""
+    def explained(self, client_id: str, text: str) -> TrustFindings:
+        """What each trust of the client says to the token; nothing is used up.
+
+        `InvalidField` if it cannot be read.
+        """
+        try:
+            token = parsed_token(text)
+        except InvalidToken as error:
+            raise InvalidField("token", str(error)) from None
+        return self._trusted_tokens.explained(self._client(client_id), token, self._clock())
+
+    def key_set_of_client(self, client_id: str) -> FollowedKeySet | None:
+        """The set at its `jwks_uri`; None without one."""
+        return self._own_keys.key_set(self._client(client_id))
+
+    def key_set_of_issuer(self, issuer_id: str) -> FollowedKeySet | None:
+        """The set of a trusted issuer; None if its keys are given."""
+        issuer = self._directory.trusted_issuer(issuer_id)
+        if issuer is None:
+            raise NotFound("trusted issuer", issuer_id)
+        return self._trusted_tokens.key_set(issuer)
+
+    def _client(self, client_id: str) -> ClientRecord:
         client = self._directory.load_client(client_id)
         if client is None:
             raise NotFound("client", client_id)
-        return await self._trusted_tokens.explained(client, _parsed(text), self._clock())
+        return client
 
     def stop_unused(self) -> None:
         """Follow no more the key sets that were not used for an hour."""

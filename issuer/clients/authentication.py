@@ -1,9 +1,9 @@
 """Authenticating a client: every failure has the same error and duration."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from issuer.clients.secrets import SecretMaker
 from issuer.directory import ClientRecord, Directory, SecretRecord
@@ -32,7 +32,7 @@ class PresentedAssertion:
     is_last: bool = False
 
 
-Look: TypeAlias = Callable[[], Awaitable[None]]
+Look: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from issuer.clients.assertion_rules import checked_claims, checked_type
 from issuer.clients.evidence import Evidence, signed_claims
 from issuer.directory import ClientRecord
 from issuer.errors import InvalidCredentials
-from issuer.federation.key_sets import FollowedKeySets
+from issuer.federation.key_sets import FollowedKeySet, FollowedKeySets
 from issuer.federation.key_source import KeySource
 from issuer.federation.public_keys import SignedToken, accepted_keys
 from issuer.vocabulary import AuthMethod
@@ -27,17 +27,21 @@ class OwnKeys:
         self._key_sets = key_sets
         self._key_sets_of_others = key_sets_of_others
 
+    def key_set(self, client: ClientRecord) -> FollowedKeySet | None:
+        """That at its `jwks_uri`; None without one."""
+        if client.jwks_uri is None:
+            return None
+        key_sets = self._key_sets_of_others if client.is_self_registered else self._key_sets
+        return FollowedKeySet(key_sets, KeySource(client.jwks_uri))
+
     def check(self, client: ClientRecord, token: SignedToken, now: datetime) -> Evidence:
         """`InvalidCredentials` says which rule is broken. Nothing is fetched."""
         if client.token_endpoint_auth_method is AuthMethod.NONE:
             raise _no_keys()
         if client.jwks is not None:
             claims = signed_claims(token, accepted_keys(client.jwks), None)
-        elif client.jwks_uri is not None:
-            source = KeySource(client.jwks_uri)
-            key_sets = self._key_sets_of_others if client.is_self_registered else self._key_sets
-            look = partial(key_sets.look, source, token.kid)
-            claims = signed_claims(token, key_sets.keys(source), look)
+        elif key_set := self.key_set(client):
+            claims = signed_claims(token, key_set.keys, partial(key_set.look, token.kid))
         else:
             raise _no_keys()
         checked_type(token.unverified.header)

@@ -1,9 +1,10 @@
-"""Trusts as the platforms sign their tokens: each option stands for exact values."""
+"""Trusts as the platforms sign their tokens: what people know of a workload, as exact values."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import typer
+from issuer.errors import InvalidField
 
 GITHUB = "https://token.actions.githubusercontent.com"
 GITLAB = "https://gitlab.com"
@@ -11,8 +12,8 @@ ENTRA = "https://login.microsoftonline.com/{}/v2.0"
 
 
 @dataclass(frozen=True)
-class TrustOptions:
-    """The options of `issuer client trust add`, as typed."""
+class Workload:
+    """Which workload it is, as its platform names it: one of the first six, with its details."""
 
     kubernetes: str | None = None
     github: str | None = None
@@ -32,104 +33,101 @@ class TrustOptions:
 
 @dataclass(frozen=True)
 class Preset:
-    """`issuer` is the `iss` of the tokens; None: `--issuer` must say whose they are."""
+    """`issuer` is the `iss` of the tokens; None: it does not follow from the workload."""
 
     issuer: str | None
     subject: str
     claims: dict[str, Any]
 
 
-def preset(options: TrustOptions) -> Preset:
-    """What the options stand for; `typer.BadParameter` if they do not fit together."""
-    presets = {
-        "oidc": _oidc,
-        "kubernetes": _kubernetes,
-        "github": _github,
-        "gitlab": _gitlab,
-        "spiffe": _spiffe,
-        "entra": _entra,
-    }
-    given = [name for name in presets if getattr(options, name) is not None]
+def preset(workload: Workload) -> Preset:
+    """What its tokens have; `InvalidField` names what is missing or contradicts another."""
+    given = [name for name in PRESETS if getattr(workload, name) is not None]
     if len(given) != 1:
-        raise typer.BadParameter(f"name one of {', '.join(f'--{name}' for name in presets)}")
-    return presets[given[0]](options)
+        raise InvalidField(given[1] if given else "oidc", f"name one of {', '.join(PRESETS)}")
+    return PRESETS[given[0]](workload)
 
 
-def _oidc(options: TrustOptions) -> Preset:
-    return Preset(None, str(options.oidc), {})
+def _oidc(workload: Workload) -> Preset:
+    return Preset(None, str(workload.oidc), {})
 
 
-def _kubernetes(options: TrustOptions) -> Preset:
-    namespace, account = _two(str(options.kubernetes), "--kubernetes", "NAMESPACE/SERVICE-ACCOUNT")
+def _kubernetes(workload: Workload) -> Preset:
+    namespace, account = _two(workload.kubernetes, "kubernetes", "NAMESPACE/NAME")
     return Preset(None, f"system:serviceaccount:{namespace}:{account}", {})
 
 
-def _github(options: TrustOptions) -> Preset:
+def _github(workload: Workload) -> Preset:
     """Ids are never used again; a name is, after an account was renamed or deleted."""
-    owner, repository = _two(str(options.github), "--github", "OWNER/REPOSITORY")
-    owner_id = _number(options.owner_id, "--owner-id", "repository_owner_id")
-    repository_id = _number(options.repository_id, "--repository-id", "repository_id")
+    owner, repository = _two(workload.github, "github", "OWNER/REPOSITORY")
+    owner_id = _number(workload.owner_id, "owner_id", "repository_owner_id")
+    repository_id = _number(workload.repository_id, "repository_id", "repository_id")
     named = f"{owner}@{owner_id}/{repository}@{repository_id}"
-    if options.names_only:
+    if workload.names_only:
         named = f"{owner}/{repository}"
     claims = {"repository_owner_id": owner_id, "repository_id": repository_id}
-    return Preset(GITHUB, f"repo:{named}:{_of_github(options)}", claims)
-
-
-def _of_github(options: TrustOptions) -> str:
     parts = {
-        "--branch": options.branch and f"ref:refs/heads/{options.branch}",
-        "--tag": options.tag and f"ref:refs/tags/{options.tag}",
-        "--environment": options.environment and f"environment:{options.environment}",
+        "branch": workload.branch and f"ref:refs/heads/{workload.branch}",
+        "tag": workload.tag and f"ref:refs/tags/{workload.tag}",
+        "environment": workload.environment and f"environment:{workload.environment}",
     }
-    return _one_of(parts)
+    return Preset(GITHUB, f"repo:{named}:{_one_of(parts)}", claims)
 
 
-def _gitlab(options: TrustOptions) -> Preset:
-    project = str(options.gitlab)
+def _gitlab(workload: Workload) -> Preset:
+    project = str(workload.gitlab)
     if "/" not in project:
-        raise typer.BadParameter("--gitlab is GROUP/PROJECT")
+        raise InvalidField("gitlab", "must be GROUP/PROJECT")
     parts = {
-        "--branch": options.branch and f"ref_type:branch:ref:{options.branch}",
-        "--tag": options.tag and f"ref_type:tag:ref:{options.tag}",
+        "branch": workload.branch and f"ref_type:branch:ref:{workload.branch}",
+        "tag": workload.tag and f"ref_type:tag:ref:{workload.tag}",
     }
     claims = {
-        "project_id": _number(options.project_id, "--project-id", "project_id"),
-        "namespace_id": _number(options.namespace_id, "--namespace-id", "namespace_id"),
+        "project_id": _number(workload.project_id, "project_id", "project_id"),
+        "namespace_id": _number(workload.namespace_id, "namespace_id", "namespace_id"),
     }
     return Preset(GITLAB, f"project_path:{project}:{_one_of(parts)}", claims)
 
 
-def _spiffe(options: TrustOptions) -> Preset:
-    domain, slash, path = str(options.spiffe).removeprefix("spiffe://").partition("/")
-    if not (domain and slash and path) or not str(options.spiffe).startswith("spiffe://"):
-        raise typer.BadParameter("--spiffe is spiffe://TRUST-DOMAIN/PATH")
-    return Preset(f"spiffe://{domain}", str(options.spiffe), {})
+def _spiffe(workload: Workload) -> Preset:
+    domain, slash, path = str(workload.spiffe).removeprefix("spiffe://").partition("/")
+    if not (domain and slash and path) or not str(workload.spiffe).startswith("spiffe://"):
+        raise InvalidField("spiffe", "must be spiffe://TRUST-DOMAIN/PATH")
+    return Preset(f"spiffe://{domain}", str(workload.spiffe), {})
 
 
-def _entra(options: TrustOptions) -> Preset:
-    tenant, object_id = _two(str(options.entra), "--entra", "TENANT-ID/OBJECT-ID")
+def _entra(workload: Workload) -> Preset:
+    tenant, object_id = _two(workload.entra, "entra", "TENANT/OBJECT, both ids")
     return Preset(ENTRA.format(tenant), object_id, {"tid": tenant, "oid": object_id})
 
 
-def _two(text: str, option: str, form: str) -> tuple[str, str]:
-    first, slash, second = text.partition("/")
+PRESETS = {
+    "kubernetes": _kubernetes,
+    "github": _github,
+    "gitlab": _gitlab,
+    "spiffe": _spiffe,
+    "entra": _entra,
+    "oidc": _oidc,
+}
+
+
+def _two(text: str | None, field: str, form: str) -> tuple[str, str]:
+    first, slash, second = str(text).partition("/")
     if not (first and slash and second) or "/" in second:
-        raise typer.BadParameter(f"{option} is {form}")
+        raise InvalidField(field, f"must be {form}")
     return first, second
 
 
-def _number(text: str | None, option: str, claim: str) -> str:
+def _number(text: str | None, field: str, claim: str) -> str:
     if text is None or not (text.isascii() and text.isdigit()):
-        raise typer.BadParameter(
-            f"{option} is required, a number: the claim {claim} of its tokens. Names can be"
-            " taken by others"
-        )
+        message = f"must be a number: the claim {claim} of its tokens. Names can be taken by others"
+        raise InvalidField(field, message)
     return text
 
 
-def _one_of(parts: dict[str, str | None]) -> str:
-    given = [part for part in parts.values() if part]
+def _one_of(parts: Mapping[str, str | None]) -> str:
+    given = [name for name, part in parts.items() if part]
     if len(given) != 1:
-        raise typer.BadParameter(f"name one of {', '.join(parts)}")
-    return given[0]
+        names = ", ".join(parts)
+        raise InvalidField(given[1] if given else next(iter(parts)), f"name one of {names}")
+    return str(parts[given[0]])

@@ -9,11 +9,12 @@ from functools import partial
 from typing import Any
 
 from issuer.clients.assertion_rules import checked_times
+from issuer.clients.authentication import Look
 from issuer.clients.evidence import Evidence, KeysMissing
 from issuer.clients.trust_rules import broken_rule, is_named_by
 from issuer.directory import ClientRecord, Directory, TrustedIssuerRecord
 from issuer.errors import InvalidCredentials
-from issuer.federation.key_sets import FollowedKeySets
+from issuer.federation.key_sets import FollowedKeySet, FollowedKeySets
 from issuer.federation.key_source import KeySource
 from issuer.federation.public_keys import (
     InvalidToken,
@@ -31,6 +32,18 @@ class TrustFinding:
     issuer: str
     subject: str
     rule: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrustFindings:
+    """What each trust of a client says to a token; `look` may find a key that is missing.
+
+    Nobody may trust the `unverified_claims`.
+    """
+
+    trusts: tuple[TrustFinding, ...]
+    unverified_claims: Mapping[str, Any]
+    look: Look | None
 
 
 class TrustedTokens:
@@ -54,7 +67,7 @@ class TrustedTokens:
             try:
                 claims = token.claims_by(self._keys_of(issuer))
             except UnknownKey as error:
-                missing += [issuer] if _source_of(issuer) else []
+                missing += [issuer] if self.key_set(issuer) else []
                 problems.append(str(error))
             except InvalidToken as error:
                 problems.append(str(error))
@@ -64,15 +77,33 @@ class TrustedTokens:
             raise KeysMissing(partial(self._look, missing, token.kid))
         raise InvalidCredentials(f"assertion: {problems[0]}")
 
-    async def explained(
-        self, client: ClientRecord, token: SignedToken, now: datetime
-    ) -> list[TrustFinding]:
-        """What each trust of the client says to the token. Keys are looked for."""
-        await self._look(self._named_issuers(client, token), token.kid)
-        return [
-            TrustFinding(trust["issuer"], trust["subject"], self._rule(trust, token, now))
-            for trust in client.trusts
-        ]
+    def explained(self, client: ClientRecord, token: SignedToken, now: datetime) -> TrustFindings:
+        """What each trust of the client says to the token. Nothing is fetched."""
+        findings, missing = [], []
+        for trust in client.trusts:
+            issuer = self._directory.trusted_issuer(trust["issuer"])
+            try:
+                rule = self._rule(trust, issuer, token, now)
+            except InvalidToken as error:
+                rule = str(error)
+                if issuer and isinstance(error, UnknownKey) and self.key_set(issuer):
+                    missing.append(issuer)
+            findings.append(TrustFinding(trust["issuer"], trust["subject"], rule))
+        look = partial(self._look, missing, token.kid) if missing else None
+        return TrustFindings(tuple(findings), token.unverified.claims, look)
+
+    def key_set(self, issuer: TrustedIssuerRecord) -> FollowedKeySet | None:
+        """Where its keys are fetched; None if they are given."""
+        if "jwks" in issuer.keys:
+            return None
+        source = KeySource(
+            issuer.keys.get("jwks_uri"),
+            issuer.issuer,
+            issuer.algorithms,
+            issuer.ca_certificate,
+            issuer.allow_private_addresses,
+        )
+        return FollowedKeySet(self._key_sets, source)
 
     def _matched(
         self,
@@ -93,16 +124,19 @@ class TrustedTokens:
                 rules.append(rule)
         raise InvalidCredentials(f"assertion: {'; '.join(dict.fromkeys(rules))}")
 
-    def _rule(self, trust: Mapping[str, Any], token: SignedToken, now: datetime) -> str | None:
-        issuer = self._directory.trusted_issuer(trust["issuer"])
+    def _rule(
+        self,
+        trust: Mapping[str, Any],
+        issuer: TrustedIssuerRecord | None,
+        token: SignedToken,
+        now: datetime,
+    ) -> str | None:
+        """The rule that is broken; `InvalidToken` if no key of the issuer has signed the token."""
         if issuer is None or not issuer.is_for_workloads:
             return "the trusted issuer is disabled"
         if not is_named_by(issuer, token.unverified.claims):
             return "the token is not of this issuer, by its iss"
-        try:
-            claims = token.claims_by(self._keys_of(issuer))
-        except InvalidToken as error:
-            return str(error)
+        claims = token.claims_by(self._keys_of(issuer))
         return broken_rule(trust, claims, self._own_url, now)
 
     def _named_issuers(self, client: ClientRecord, token: SignedToken) -> list[TrustedIssuerRecord]:
@@ -117,26 +151,13 @@ class TrustedTokens:
         ]
 
     def _keys_of(self, issuer: TrustedIssuerRecord) -> PublicKeys:
-        if source := _source_of(issuer):
-            return self._key_sets.keys(source)
+        if key_set := self.key_set(issuer):
+            return key_set.keys
         return accepted_keys(issuer.keys["jwks"], issuer.algorithms)
 
     async def _look(self, issuers: Sequence[TrustedIssuerRecord], kid: str | None) -> None:
-        sources = [source for issuer in issuers if (source := _source_of(issuer))]
-        await asyncio.gather(*(self._key_sets.look(source, kid) for source in sources))
-
-
-def _source_of(issuer: TrustedIssuerRecord) -> KeySource | None:
-    """Where its keys are fetched; None if they are given."""
-    if "jwks" in issuer.keys:
-        return None
-    return KeySource(
-        issuer.keys.get("jwks_uri"),
-        issuer.issuer,
-        issuer.algorithms,
-        issuer.ca_certificate,
-        issuer.allow_private_addresses,
-    )
+        key_sets = [key_set for issuer in issuers if (key_set := self.key_set(issuer))]
+        await asyncio.gather(*(each.look(kid) for each in key_sets))
 
 
 def _name_of(issuer: TrustedIssuerRecord, token: SignedToken, claims: Mapping[str, Any]) -> str:

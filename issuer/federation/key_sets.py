@@ -8,6 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
 
 from issuer.agentos.key_set_client import KeySetClient
@@ -23,6 +24,40 @@ FOLLOWED_FOR = 3_600.0  # seconds after the last use
 _MAX_WAIT = 3.0
 _MAX_WAITING = 100
 _MAX_FOLLOWED = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class KeySetState:
+    """A set as this process holds it: its `keys`, which none may be, and since when.
+
+    `problem` is why the last fetch failed; None if it did not.
+    """
+
+    keys: PublicKeys
+    fetched_at: datetime | None
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FollowedKeySet:
+    """One set at its source."""
+
+    sets: "FollowedKeySets"
+    source: KeySource
+
+    @property
+    def keys(self) -> PublicKeys:
+        """As `FollowedKeySets.keys`."""
+        return self.sets.keys(self.source)
+
+    @property
+    def state(self) -> KeySetState | None:
+        """As `FollowedKeySets.state`."""
+        return self.sets.state(self.source)
+
+    async def look(self, kid: str | None) -> None:
+        """As `FollowedKeySets.look`."""
+        await self.sets.look(self.source, kid)
 
 
 @dataclass(slots=True)
@@ -61,6 +96,18 @@ class FollowedKeySets:
         """The keys of the set, from memory; none if it was not fetched yet, or not for long."""
         held = self._client(source).trusted
         return held.value if held else {}
+
+    def state(self, source: KeySource) -> KeySetState | None:
+        """The set as it is held; None if it is not followed. It is not used by this."""
+        with self._lock:
+            followed = self._followed.get(source)
+        if followed is None:
+            return None
+        held, problem = followed.client.trusted, followed.client.problem
+        if held is None:
+            return KeySetState({}, None, problem)
+        age = timedelta(seconds=self._clock.monotonic() - held.seen_at)
+        return KeySetState(held.value, self._clock() - age, problem)
 
     async def look(self, source: KeySource, kid: str | None) -> None:
         """Fetch the set, at most once in 5 s, because it lacks a key; wait 3 s at most.

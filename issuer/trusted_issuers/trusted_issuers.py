@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from issuer.database.tables import TrustedIssuerRow
-from issuer.errors import InUse, InvalidField
+from issuer.errors import InUse, InvalidField, NotFound
 from issuer.resources import Collection, Transaction
 from issuer.trusted_issuers.fields import is_plain_http, names_private_address
 from issuer.trusted_issuers.store import TrustedIssuerStore
@@ -15,6 +15,10 @@ from issuer.trusted_issuers.trusted_issuer import (
 )
 
 _MAX_NAMED = 100
+_PLATFORMS = {
+    "https://token.actions.githubusercontent.com": "github",
+    "https://gitlab.com": "gitlab",
+}
 
 
 class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIssuerResource]):
@@ -31,21 +35,35 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
         super().__init__(transaction)
         self._own_url = own_url
 
-    def find_by_url(self, issuer: str) -> TrustedIssuerResource | None:
-        """The first by id for this `iss`: several clusters may have one."""
-        row = self._store.with_issuer(issuer)
-        return self._model(row) if row else None
+    def known_by_url(self, issuer: str, *, create: bool = True) -> TrustedIssuerFields:
+        """The first by id for this `iss`: several clusters may have one.
+
+        Those of GitHub and GitLab are created if they are missing, or only described unless
+        `create`; `NotFound` for another one.
+        """
+        if row := self._store.with_issuer(issuer):
+            return self._model(row)
+        if issuer not in _PLATFORMS:
+            raise NotFound("trusted issuer for", issuer)
+        self._authority.require(TRUSTED_ISSUER.write)
+        members = {"id": _PLATFORMS[issuer], "issuer": issuer, "keys": {"discovery": True}}
+        fields = TrustedIssuerFields.read(members)
+        return self.create(fields) if create else fields
+
+    def clients_of(self, issuer_id: str, limit: int) -> list[str]:
+        """At most `limit` clients with a trust that names it, by id."""
+        return self._store.ids_of_clients_of(issuer_id, limit)
+
+    def authorize_change(self, issuer_id: str) -> None:
+        """`Forbidden` unless the caller may change or delete it."""
+        if self._store.is_trusted_by_privileged(issuer_id, self._own_url):
+            self._authority.authorize_privileged_change()
 
     def _authorize(
         self, before: TrustedIssuerFields | None, after: TrustedIssuerFields | None
     ) -> None:
-        if before is None:
-            return
-        for client in self._store.clients_of(before.id):
-            audiences = [each.audience_id for each in client.audiences]
-            self._authority.authorize_change(
-                principal=client.client_id, scopes=client.scopes, audiences=audiences
-            )
+        if before is not None:
+            self.authorize_change(before.id)
 
     def _write(self, row: TrustedIssuerRow, fields: TrustedIssuerFields) -> None:
         if fields.issuer == self._own_url:

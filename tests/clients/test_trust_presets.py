@@ -1,11 +1,11 @@
-"""What the options of `issuer client trust add` stand for."""
+"""What a workload stands for, as its platform names it."""
 
 from typing import Any
 
 import pytest
-import typer
 
-from issuer.cli.trust_presets import TrustOptions, preset
+from issuer.clients.trust_presets import Workload, preset
+from issuer.errors import InvalidField
 from tests.trusting import POD
 
 
@@ -51,7 +51,7 @@ def test_each_preset_stands_for_exact_values(
     options: dict[str, Any], issuer: str | None, subject: str, claims: dict[str, str]
 ):
     """As the documentation of each platform describes its tokens."""
-    found = preset(TrustOptions(**options))
+    found = preset(Workload(**options))
     assert (found.issuer, found.subject, found.claims) == (issuer, subject, claims)
 
 
@@ -73,7 +73,7 @@ def test_each_preset_stands_for_exact_values(
         {"entra": "tenant"},
     ],
 )
-def test_names_alone_and_contradictions_are_wrong_usage(options: dict[str, Any]):
+def test_names_alone_and_contradictions_are_refused(options: dict[str, Any]):
     """A name can be taken by somebody else; an id never is."""
-    with pytest.raises(typer.BadParameter):
-        preset(TrustOptions(**options))
+    with pytest.raises(InvalidField):
+        preset(Workload(**options))
