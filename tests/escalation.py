@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from issuer.clients.trust import Trust
 from issuer.sign_in import InvitationFields
 from tests.builders import URL, Deployment
 from tests.oauth.asserting import AssertingClient
+from tests.trusting import CLUSTER, OtherIssuer, trust, trusted
 
 CLIENTS, ROLES, USERS = "/console/clients", "/console/roles", "/console/users"
+TRUSTED_ISSUERS = "/console/trusted-issuers"
 WRITE = tuple(f"issuer:{name}:write" for name in ("audiences", "roles", "clients", "users", "keys"))
 _SAVE = {
     "do": "save",
@@ -30,6 +33,12 @@ _SAVE_APP = {
 }
 KEYS = AssertingClient.new("any").jwks
 _APPLY = {"do": "apply", "version": "1"}
+_CLUSTER = OtherIssuer.new(alg="ES256")
+_TRUST = Trust.read(trust())
+_ADD_TRUST = {
+    **{"do": "add-trust", "kind": "oidc", "issuer": "cluster", "oidc": "anybody"},
+    "confirmed": "yes",
+}
 
 
 @dataclass(frozen=True)
@@ -158,6 +167,63 @@ GAINS: dict[str, Way] = {
     "a new client with keys at the issuer": Way(
         "POST", "/clients", {"client_id": "new", "audiences": [URL], "jwks": KEYS},
         CLIENTS, {"client_id": "new", "audiences": URL, "jwks": json.dumps(KEYS)},
+    ),
+    "one more key of a privileged client": Way(
+        "PATCH", "/clients/privileged", {"jwks": AssertingClient.new("any").jwks},
+        f"{CLIENTS}/privileged", {"do": "add-key", "key": json.dumps(_CLUSTER.jwk)},
+    ),
+    "deleting a key of a privileged client": Way(
+        "PATCH", "/clients/trusting", {"jwks": None},
+        f"{CLIENTS}/trusting", {"do": "delete-key", "kid": "k1", "confirmed": "yes"},
+    ),
+    "the trusts of a privileged client": Way(
+        "PATCH", "/clients/privileged", {"trusts": [trust()]},
+        f"{CLIENTS}/privileged", _ADD_TRUST,
+    ),
+    "the trusts of a client with a role": Way(
+        "PATCH", "/clients/by-role", {"trusts": [trust()]},
+        f"{CLIENTS}/by-role", _ADD_TRUST,
+    ),
+    "the trusts of a client of the issuer audience": Way(
+        "PATCH", "/clients/mere-audience", {"trusts": [trust()]},
+        f"{CLIENTS}/mere-audience", _ADD_TRUST,
+    ),
+    "a trusted issuer of a privileged client": Way(
+        "PATCH", "/trusted-issuers/cluster", {"algorithms": ["ES256", "RS256"]},
+        f"{TRUSTED_ISSUERS}/cluster",
+        {
+            **{"do": "save", "version": "1", "issuer": CLUSTER, "ES256": "yes", "RS256": "yes"},
+            **{"source": "jwks", "jwks": json.dumps(_CLUSTER.jwks)},
+        },
+    ),
+    "disabling a trusted issuer of a privileged client": Way(
+        "PATCH", "/trusted-issuers/cluster", {"disabled": True},
+        f"{TRUSTED_ISSUERS}/cluster", {"do": "disable", "confirmed": "yes"},
+    ),
+    "enabling a trusted issuer of a privileged client": Way(
+        "PATCH", "/trusted-issuers/cluster", {"disabled": False},
+        f"{TRUSTED_ISSUERS}/cluster", {"do": "enable"},
+    ),
+    "changing a trust of a privileged client": Way(
+        "PATCH", "/clients/trusting", {"trusts": [trust(once=True)]},
+        f"{CLIENTS}/trusting",
+        {
+            **{"do": "save-trust", "was": _TRUST.model_dump_json(), "confirmed": "yes"},
+            **{"issuer": "cluster", "subject": _TRUST.subject, "once": "yes"},
+        },
+    ),
+    "removing a trust of a privileged client": Way(
+        "PATCH", "/clients/trusting", {"trusts": []},
+        f"{CLIENTS}/trusting",
+        {
+            **{"do": "remove-trust", "confirmed": "yes"},
+            "was": _TRUST.model_copy(update={"once": True}).model_dump_json(),
+        },
+    ),
+    "deleting a trusted issuer of a privileged client": Way(
+        "DELETE", "/trusted-issuers/cluster?cascade=true", None,
+        f"{TRUSTED_ISSUERS}/cluster",
+        {"do": "delete", "cascade": "yes", "confirmed": "yes", "typed": "cluster"},
     ),
     "an assignment to a client with keys": Way(
         "PUT", "/clients/with-keys/roles/key-readers?everywhere=true", None,
@@ -317,6 +383,8 @@ def privileged_resources(deployment: Deployment) -> None:
     deployment.client("mere-audience", audiences=["my-os", URL])
     deployment.client("plain")
     deployment.client("with-keys", jwks=KEYS)
+    trusted(deployment, _CLUSTER)
+    deployment.client("trusting", scopes=["issuer:keys:read"], jwks=KEYS, trusts=[trust()])
     deployment.client(
         "admins-app",
         audiences=[URL],

@@ -45,7 +45,7 @@ DOMAIN = {
     "users": {"resources", "audit", "authority", "roles", "directory", "revocations"},
     "directory": set(),
     "federation": set(),
-    "trusted_issuers": {"resources", "federation"},
+    "trusted_issuers": {"resources", "authority", "federation"},
     "clients": {"resources", "audiences", "directory", "federation", "trusted_issuers"},
     "keys": {"audit"},
     "rate_limits": set(),

@@ -14,7 +14,7 @@ import pytest
 from issuer.agentos.fetching import Fetched
 from issuer.errors import Unavailable
 from issuer.federation import FetchBudget, Fetcher, FetchRefused
-from issuer.federation.key_sets import FOLLOWED_FOR, FollowedKeySets
+from issuer.federation.key_sets import FOLLOWED_FOR, FollowedKeySet, FollowedKeySets
 from issuer.federation.key_source import KeySource
 from tests.builders import FakeClock
 from tests.federation.tls_server import HOST, Handler, answer, tls_server
@@ -212,3 +212,26 @@ def test_a_set_is_not_fetched_from_the_network_of_the_issuer(tmp_path: Path, clo
         assert look(sets, server.at("/jwks", never), None) == set()
         assert (server.asked, HOST in server.at("/jwks", never)) == ([], True)
         sets.stop()
+
+
+def test_how_a_set_is_followed_is_told_without_following_it(
+    web: KeyWeb, sets: FollowedKeySets, clock: FakeClock
+):
+    key_set = FollowedKeySet(sets, KeySource(URL))
+    assert key_set.state is None
+    look(sets, URL, None)
+    state = key_set.state
+    assert state is not None
+    assert (state.keys, state.fetched_at) == ({}, None)
+    assert "answered 404" in str(state.problem)
+    web.publish(URL, signer("k1"))
+    clock.move(timedelta(seconds=6))
+    look(sets, URL, None)
+    fetched_at = clock()
+    clock.move(timedelta(seconds=30))
+    state = key_set.state
+    assert state is not None
+    assert ([*state.keys], state.fetched_at, state.problem) == (["k1"], fetched_at, None)
+    clock.move(timedelta(seconds=FOLLOWED_FOR))
+    sets.stop_unused()
+    assert key_set.state is None

@@ -43,6 +43,12 @@ CONSOLE = {
         "/console/explain?subject=invoice-sync&audience=support"
         "&method=POST&path=/agents/triage/runs"
     ),
+    "console-explain-token": "/console/explain/token?client=releases",
+    "console-trusted-issuers": "/console/trusted-issuers",
+    "console-trusted-issuer": "/console/trusted-issuers/cluster",
+    "console-new-trusted-issuer": "/console/trusted-issuers?new=kubernetes",
+    "console-trusts": "/console/clients/releases",
+    "console-new-trust": "/console/clients/releases?kind=github",
     "console-keys": "/console/keys",
     "console-audit": "/console/audit",
     "console-configuration": "/console/configuration",

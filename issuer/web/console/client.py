@@ -18,7 +18,7 @@ from issuer.web.console.assignments import (
 )
 from issuer.web.console.client_action import ClientAction, delete, disable, enable, revoke_tokens
 from issuer.web.console.client_edit import edit_client, save
-from issuer.web.console.client_form import as_typed
+from issuer.web.console.client_keys import add_key, delete_key, fetch_keys, keys_of_client
 from issuer.web.console.client_secrets import (
     RotationEvidence,
     SecretInList,
@@ -30,9 +30,18 @@ from issuer.web.console.client_secrets import (
     secrets_in_list,
     start_rotation,
 )
+from issuer.web.console.client_trusts import (
+    add_trust,
+    remove_trust,
+    save_trust,
+    show_new_trust,
+    show_trust,
+)
 from issuer.web.console.effective_rights import EffectiveRights, effective_rights, include_issuer
-from issuer.web.console.endpoint import ConsoleEndpoint, Operator
+from issuer.web.console.endpoint import Operator
 from issuer.web.console.field_errors import field_errors
+from issuer.web.console.key_fetching import FetchingEndpoint
+from issuer.web.console.keys_of_others import KeysOfOthers
 from issuer.web.console.recent_events import RecentEvents, recent_events
 from issuer.web.console.token_as_now import TokenAsNow, token_as_now
 from issuer.web.console.views import Command, ConsolePage, Typed
@@ -49,6 +58,17 @@ _ACTIONS: dict[str, Callable[[ClientAction], Response]] = {
     "rotate": start_rotation,
     "finish": finish_rotation,
     "cancel": cancel_rotation,
+    "add-key": add_key,
+    "delete-key": delete_key,
+    "fetch-keys": fetch_keys,
+    "add-trust": add_trust,
+    "save-trust": save_trust,
+    "remove-trust": remove_trust,
+}
+_FORMS: dict[str, Callable[[ClientAction], Response]] = {
+    "edit": edit_client,
+    "kind": show_new_trust,
+    "trust": show_trust,
 }
 
 
@@ -63,6 +83,7 @@ class ClientPage(ConsolePage):
     section: AssignmentsSection
     rights: EffectiveRights | None
     token: TokenAsNow | None
+    keys: KeysOfOthers
     secrets: tuple[SecretInList, ...]
     rotation: RotationEvidence | None
     events: tuple[RecentEvents, ...] | None
@@ -76,18 +97,22 @@ class ClientPage(ConsolePage):
         return self.client.registered_by is RegisteredBy.ADMIN
 
 
-class OneClientEndpoint(ConsoleEndpoint):
-    """`?at=` names the audience of the rights and of the token; `?edit=yes` is the form."""
+class OneClientEndpoint(FetchingEndpoint):
+    """`?at=` names the audience of the rights and of the token; `?edit=yes` is the form.
+
+    `?kind=` is the form for a new trust of that kind, `?trust=` that for an existing one.
+    """
 
     PATH = "/console/clients/{key:path}"
     READ = CLIENT.read
-    PARAMETERS = ("at", "edit")
+    PARAMETERS = ("at", *_FORMS)
 
     def screen(self, operator: Operator, visit: Visit) -> Response:
         client, record = self._client(operator, visit)
-        if "edit" in visit.query:
-            operator.require(CLIENT.write)
-            return edit_client(ClientAction(self, operator, visit, as_typed(client), client))
+        for name, show in _FORMS.items():
+            if name in visit.query:
+                self._require_may_edit(operator, client, record)
+                return show(ClientAction(self, operator, visit, visit.query, client))
         return self.site.pages.answer(self._page(operator, visit, client, record))
 
     def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
@@ -146,6 +171,7 @@ class OneClientEndpoint(ConsoleEndpoint):
             section=section,
             rights=self._rights(client, record, at),
             token=token_as_now(self.parts.administration, client, at),
+            keys=keys_of_client(self, client),
             secrets=secrets,
             rotation=rotation,
             events=recent_events(operator, key),

@@ -38,7 +38,7 @@ class EditClientPage(ConsolePage):
 
 
 def edit_client(action: ClientAction) -> Response:
-    return action.edit_form(_page(action), action.form)
+    return action.edit_form(_page(action), as_typed(action.client))
 
 
 def save(action: ClientAction) -> Response:

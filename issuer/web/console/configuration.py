@@ -3,17 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from issuer import manifest
 from issuer.composition.planning import MAX_BYTES, MadePlan, PlanRequest, applied_plan, made_plan
 from issuer.errors import InUse, NotAllowed
 from issuer.http_forms import MAX_BYTES as MAX_BYTES_OF_FORM
-from issuer.http_forms import parameters, receive_body
 from issuer.manifest import Applied, InvalidManifest
 from issuer.manifest.resources import TYPES
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator
+from issuer.web.console.large_form import LargeFormEndpoint
 from issuer.web.console.shown_plan import ShownPlan, problems_in_words, shown_plan
 from issuer.web.console.views import ConsolePage, Typed
 from issuer.web.headers import page_headers
@@ -21,7 +20,6 @@ from issuer.web.visit import Visit
 from issuer.workers import WorkerPool
 
 _PATH = "/console/configuration"
-_MAX_FORM = 3 * MAX_BYTES + MAX_BYTES_OF_FORM  # percent-encoded
 _BAD_REQUEST, _CONFLICT = 400, 409
 _OUTDATED = (
     "Nothing was changed: the text or the configuration changed since the plan was made. This is"
@@ -71,17 +69,11 @@ class ConfigurationExportEndpoint(ManifestEndpoint):
         return Response(text, media_type="application/yaml", headers=headers)
 
 
-class ConfigurationEndpoint(ManifestEndpoint):
+class ConfigurationEndpoint(ManifestEndpoint, LargeFormEndpoint):
     """One form: its text is planned, and applied only with the ETag of the plan that was shown."""
 
     PATH = _PATH
-
-    async def receive(self, request: Request) -> dict[str, str]:
-        """A large form only from somebody who is signed in; not parsed on the event loop."""
-        if not await self.site.queries.run(self._is_signed_in, request):
-            return await super().receive(request)
-        body = await receive_body(request, _MAX_FORM)
-        return await self.site.queries.run(parameters, body)
+    MAX_FORM = 3 * MAX_BYTES + MAX_BYTES_OF_FORM  # percent-encoded
 
     async def submit(self, visit: Visit, form: Mapping[str, str]) -> Response:
         return await self.site.plans.run(self.change, visit, form)
@@ -161,9 +153,6 @@ class ConfigurationEndpoint(ManifestEndpoint):
             plan=shown_plan(plan) if plan else None,
         )
         return self.site.pages.answer(page, status)
-
-    def _is_signed_in(self, request: Request) -> bool:
-        return self.site.session(self.site.visit(request)) is not None
 
 
 class PlanChanged(Exception):

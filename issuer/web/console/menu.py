@@ -11,6 +11,7 @@ _ENTRIES = (
     ("Clients", "/clients", ("issuer:clients:read",)),
     ("Users", "/users", ("issuer:users:read",)),
     ("Roles", "/roles", ("issuer:roles:read",)),
+    ("Trusted issuers", "/trusted-issuers", ("issuer:trusted-issuers:read",)),
     ("Explain", "/explain", ()),
     ("Keys", "/keys", ("issuer:keys:read",)),
     ("Audit log", "/audit", ("issuer:audit:read",)),

@@ -45,7 +45,8 @@ class ResourceAction:
     ) -> Command:
         """`cli` after `issuer` and the kind; `path` below that of the resource."""
         whole = (self.TYPE.plural, self.key, *path)
-        return self.endpoint.commands.command((self.TYPE.kind, *cli), method, whole, body, query)
+        noun = self.TYPE.kind.replace(" ", "-")
+        return self.endpoint.commands.command((noun, *cli), method, whole, body, query)
 
     def ask(
         self,

@@ -14,11 +14,14 @@ from issuer.web.console.configuration import (
     ConfigurationExportEndpoint,
 )
 from issuer.web.console.explain import ExplainEndpoint
+from issuer.web.console.explain_token import ExplainTokenEndpoint
 from issuer.web.console.keys import KeysEndpoint
 from issuer.web.console.notices import Notices
 from issuer.web.console.overview import OverviewEndpoint
 from issuer.web.console.role import RoleEndpoint
 from issuer.web.console.roles import RolesEndpoint
+from issuer.web.console.trusted_issuer import OneTrustedIssuerEndpoint
+from issuer.web.console.trusted_issuers import TrustedIssuersEndpoint
 from issuer.web.console.user import OneUserEndpoint
 from issuer.web.console.users import UsersEndpoint
 from issuer.web.site import PageEndpoint, Site
@@ -38,10 +41,13 @@ def console_endpoints(site: Site) -> list[PageEndpoint]:
         ConfigurationEndpoint(site, notices),
         ConfigurationExportEndpoint(site, notices),
         ExplainEndpoint(site, notices),
+        ExplainTokenEndpoint(site, notices),
         KeysEndpoint(site, notices),
         OverviewEndpoint(site, notices),
         RoleEndpoint(site, notices),
         RolesEndpoint(site, notices),
+        OneTrustedIssuerEndpoint(site, notices),
+        TrustedIssuersEndpoint(site, notices),
         OneUserEndpoint(site, notices),
         UsersEndpoint(site, notices),
     ]

@@ -17,21 +17,28 @@ from issuer.web.console.audiences import AudiencesPage, NewAudiencePage
 from issuer.web.console.audit import AuditEventPage, AuditPage
 from issuer.web.console.client import ClientPage
 from issuer.web.console.client_edit import EditClientPage
+from issuer.web.console.client_trusts import TrustPage
 from issuer.web.console.clients import ClientsPage, NewClientPage
 from issuer.web.console.configuration import AppliedPage, ConfigurationPage
 from issuer.web.console.credentials import CredentialsPage
 from issuer.web.console.explain import ExplainPage
+from issuer.web.console.explain_token import ExplainTokenPage
 from issuer.web.console.invitation_link import InvitationLinkPage
 from issuer.web.console.keys import KeysPage
 from issuer.web.console.overview import OverviewPage
 from issuer.web.console.role import RolePage
 from issuer.web.console.role_edit import EditRolePage, ReviewRolePage
 from issuer.web.console.roles import RolesPage
+from issuer.web.console.trusted_issuer import TrustedIssuerPage
+from issuer.web.console.trusted_issuer_action import EditTrustedIssuerPage
+from issuer.web.console.trusted_issuers import NewTrustedIssuerPage, TrustedIssuersPage
 from issuer.web.console.user import UserPage
 from issuer.web.console.user_edit import EditUserPage
 from issuer.web.console.users import NewUserPage, UsersPage
 from issuer.web.console.views import ConfirmationPage, ConsolePage
 from tests.builders import Deployment
+from tests.oauth.asserting import AssertingClient
+from tests.trusting import OtherIssuer, trusted
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -40,8 +47,10 @@ LONGEST = "longest-" * 16
 LONGEST_AUDIENCE = f"https://{LONGEST}.example"
 LONG_URI = f"https://app.example/{'callback-' * 20}"
 MORE_THAN_A_PAGE = 60
+LONG_ISSUER = f"https://{'longest.' * 28}example"
+OTHER = OtherIssuer.new(LONG_ISSUER, "ES256")
 MANIFEST = "clients:\n- client_id: applied-{number}\n  audiences: [my-os]\n"
-
+GITHUB = {"github": "o/r", "owner_id": "o", "repository_id": "1"}
 
 numbers = count(1)
 
@@ -78,7 +87,10 @@ ROLES, ROLE = "/console/roles", "/console/roles/{key:path}"
 USERS, USER = "/console/users", "/console/users/{key:path}"
 AUDIT, EXPLAIN, KEYS = "/console/audit", "/console/explain", "/console/keys"
 CONFIGURATION = "/console/configuration"
+TRUSTED_ISSUERS = "/console/trusted-issuers"
+TRUSTED_ISSUER, TOKEN = f"{TRUSTED_ISSUERS}/{{key:path}}", f"{EXPLAIN}/token"
 OF_LONGEST_AUDIENCE = f"{AUDIENCES}/{quote(LONGEST_AUDIENCE, safe='')}"
+OF_LONGEST_ISSUER = f"{TRUSTED_ISSUERS}/{LONGEST}"
 OF_LONGEST, ROLE_OF_LONGEST = f"{CLIENTS}/{LONGEST}", f"{ROLES}/{LONGEST}"
 PERSON = f"{USERS}/person"
 ASKED = f"{EXPLAIN}?subject={LONGEST}&method=POST"
@@ -109,6 +121,38 @@ SCREENS = [
     ScreenSeen(EditClientPage, CLIENT, f"{OF_LONGEST}?edit=yes"),
     ScreenSeen(EditClientPage, CLIENT, f"{OF_LONGEST}?edit=yes", ("Save",), {"claims": "no JSON"}),
     ScreenSeen(ConfirmationPage, CLIENT, OF_LONGEST, ("Delete client",)),
+    ScreenSeen(ClientPage, CLIENT, f"{CLIENTS}/bare", ("Add key",), {"key": "no JSON"}),
+    *(
+        ScreenSeen(TrustPage, CLIENT, f"{OF_LONGEST}?kind={kind}")
+        for kind in ("kubernetes", "gitlab", "spiffe", "entra")
+    ),
+    ScreenSeen(TrustPage, CLIENT, f"{OF_LONGEST}?kind=github", ("Continue",), GITHUB),
+    ScreenSeen(TrustPage, CLIENT, f"{OF_LONGEST}?trust=0"),
+    ScreenSeen(ConfirmationPage, CLIENT, f"{OF_LONGEST}?trust=0", ("Continue",)),
+    ScreenSeen(TrustedIssuersPage, TRUSTED_ISSUERS),
+    *(
+        ScreenSeen(NewTrustedIssuerPage, TRUSTED_ISSUERS, f"{TRUSTED_ISSUERS}?new={kind}")
+        for kind in ("kubernetes", "github")
+    ),
+    ScreenSeen(
+        NewTrustedIssuerPage,
+        TRUSTED_ISSUERS,
+        f"{TRUSTED_ISSUERS}?new=spiffe",
+        ("Create trusted issuer",),
+        {"id": "a b", "issuer": "spiffe://a/b"},
+    ),
+    ScreenSeen(TrustedIssuerPage, TRUSTED_ISSUER, OF_LONGEST_ISSUER),
+    ScreenSeen(TrustedIssuerPage, TRUSTED_ISSUER, f"{TRUSTED_ISSUERS}/unused"),
+    ScreenSeen(EditTrustedIssuerPage, TRUSTED_ISSUER, f"{OF_LONGEST_ISSUER}?edit=yes"),
+    ScreenSeen(ConfirmationPage, TRUSTED_ISSUER, OF_LONGEST_ISSUER, ("Delete trusted issuer",)),
+    ScreenSeen(ExplainTokenPage, TOKEN, TOKEN, ("Explain",), {"client": "bare", "token": "x"}),
+    ScreenSeen(
+        ExplainTokenPage,
+        TOKEN,
+        TOKEN,
+        ("Explain",),
+        {"client": LONGEST, "token": OTHER.token(0, sub=LONGEST, aud=LONG_URI)},
+    ),
     ScreenSeen(ConfirmationPage, CLIENT, OF_LONGEST, ("Finish: delete the old secret",)),
     ScreenSeen(UsersPage, USERS),
     ScreenSeen(UsersPage, USERS, f"{USERS}?search=nothing-begins-so"),
@@ -189,7 +233,14 @@ def populate(deployment: Deployment) -> dict[str, str]:
         redirect_uris=[LONG_URI],
         claims={"tenant": LONGEST},
     )
+    trusted(deployment, OTHER, id=LONGEST)
+    trusted(deployment, OTHER, id="unused", keys={"jwks_uri": f"{LONG_ISSUER}/keys"})
+    claims = {LONGEST[:60]: LONGEST}
+    a_trust = {"issuer": LONGEST, "audience": LONG_URI, "claims": claims}
     with deployment.changing() as work:
+        trusts = [{**a_trust, "subject": f"{number}-{LONGEST}"} for number in range(20)]
+        jwks = AssertingClient.new(LONGEST, kid=LONGEST).jwks
+        work.clients.update(LONGEST, {"jwks": jwks, "trusts": trusts})
         work.clients.add_secret(LONGEST, SecretFields(label="label-" * 10))
         work.rotations.start(LONGEST)
         work.invitations.create("person", InvitationFields())

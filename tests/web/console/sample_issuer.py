@@ -14,9 +14,12 @@ from issuer.app import create_app
 from issuer.audit import Actor
 from issuer.composition import compose
 from issuer.roles import Assignment
+from issuer.trusted_issuers import TrustedIssuerFields
 from tests.builders import Credentials, Deployment, FakeClock, initialised, settings_for
 from tests.drivers import TokenDriver
+from tests.oauth.asserting import AssertingClient
 from tests.sign_in.authorizing import GRANTS
+from tests.trusting import CLUSTER, GITHUB, OtherIssuer
 from tests.web.samples import NOW
 
 _AGE = timedelta(days=45)
@@ -43,6 +46,20 @@ _CLIENTS: tuple[tuple[str, str, str, str], ...] = (
     ("invoice-sync", "Invoice sync", "support-lead", "support"),
     ("evals", "Evaluations in CI", "evaluator", "staging"),
 )
+_TRUSTED_ISSUERS: tuple[dict[str, Any], ...] = (
+    {"id": "cluster", "issuer": CLUSTER, "keys": {"jwks": OtherIssuer.new().jwks}},
+    {"id": "github", "issuer": GITHUB, "keys": {"discovery": True}},
+    {
+        **{"id": "mesh", "issuer": "spiffe://prod.example", "algorithms": ["ES256", "RS256"]},
+        "keys": {"jwks_uri": "https://spire.prod.example/keys"},
+    },
+)
+_RELEASES = {
+    "issuer": "github",
+    "subject": "repo:agno-apps@4821/support@90417:environment:production",
+    "claims": {"repository_owner_id": "4821", "repository_id": "90417"},
+}
+_PODS = {"issuer": "cluster", "subject": "system:serviceaccount:support:releases"}
 _USERS: tuple[tuple[str, str, str, str], ...] = (
     ("alice", "Alice Meyer", "support-lead", "support"),
     ("bruno", "Bruno Costa", "support-agent", "support"),
@@ -79,6 +96,17 @@ def _configure(deployment: Deployment) -> list[Credentials]:
         deployment.client(client_id, name=name, audiences=[audience])
         for client_id, name, _, audience in _CLIENTS
     ]
+    with deployment.changing() as work:
+        for each in _TRUSTED_ISSUERS:
+            work.trusted_issuers.create(TrustedIssuerFields.read(each))
+    deployment.client(
+        "releases",
+        name="Releases",
+        audiences=["support"],
+        token_endpoint_auth_method="private_key_jwt",
+        jwks=AssertingClient.new("releases", kid="releases-2026").jwks,
+        trusts=[_RELEASES, _PODS],
+    )
     deployment.client(
         "desk",
         name="Help desk",
@@ -88,6 +116,7 @@ def _configure(deployment: Deployment) -> list[Credentials]:
         user_rights="all",
     )
     holders = [(client_id, role, audience) for client_id, _, role, audience in _CLIENTS]
+    holders.append(("releases", "support-lead", "support"))
     holders += [
         (deployment.user(username, id=username, name=name), role, audience)
         for username, name, role, audience in _USERS

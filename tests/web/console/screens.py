@@ -8,10 +8,13 @@ from starlette.routing import Route
 from issuer.roles import Assignment
 from issuer.scopes import ISSUER_ADMIN, ISSUER_SCOPES, covers
 from tests.builders import Deployment
+from tests.escalation import KEYS
 from tests.html_forms import FormOnPage, FormsOnPage
+from tests.trusting import CLUSTER, OtherIssuer, trust, trusted
 from tests.web.browsing import Browser
 
-READS = tuple(f"issuer:{name}:read" for name in ("audiences", "roles", "clients", "users"))
+_READ = ("audiences", "trusted-issuers", "roles", "clients", "users")
+READS = tuple(f"issuer:{name}:read" for name in _READ)
 ALL_BUT_ADMIN = ISSUER_SCOPES - {ISSUER_ADMIN}
 
 
@@ -35,6 +38,7 @@ class Screen:
 _LISTED = ("search", "after", "order")
 _CLIENT, _ROLE = "/console/clients/pipeline", "/console/roles/reader"
 _AUDIENCE, _USER = "/console/audiences/other-os", "/console/users/wanda"
+_TRUSTED_ISSUER = "/console/trusted-issuers/cluster"
 _EXPLAINED = ("subject", "through", "audience", "version", "method", "path")
 _FILTERS = ("actor", "action", "target", "address", "since", "until")
 
@@ -62,10 +66,10 @@ SCREENS: dict[str, Screen] = {
         "Clients",
     ),
     "/console/clients/{key:path}": Screen(
-        (_CLIENT, f"{_CLIENT}?edit=yes"),
+        (_CLIENT, f"{_CLIENT}?edit=yes", f"{_CLIENT}?kind=github", f"{_CLIENT}?trust=0"),
         ("issuer:clients:read",),
         "issuer:clients:write",
-        ("at", "edit"),
+        ("at", "edit", "kind", "trust"),
     ),
     "/console/users": Screen(
         ("/console/users", "/console/users?new=yes"),
@@ -92,6 +96,22 @@ SCREENS: dict[str, Screen] = {
         ("issuer:roles:read",),
         "issuer:roles:write",
         ("edit", "add", "after"),
+    ),
+    "/console/trusted-issuers": Screen(
+        ("/console/trusted-issuers", "/console/trusted-issuers?new=spiffe"),
+        ("issuer:trusted-issuers:read",),
+        "issuer:trusted-issuers:write",
+        (*_LISTED, "new"),
+        "Trusted issuers",
+    ),
+    "/console/trusted-issuers/{key:path}": Screen(
+        (_TRUSTED_ISSUER, f"{_TRUSTED_ISSUER}?edit=yes"),
+        ("issuer:trusted-issuers:read",),
+        "issuer:trusted-issuers:write",
+        ("edit",),
+    ),
+    "/console/explain/token": Screen(
+        ("/console/explain/token",), ("issuer:clients:read",), "", ("client",)
     ),
     "/console/explain": Screen(
         ("/console/explain",),
@@ -122,11 +142,13 @@ def furnished(deployment: Deployment) -> None:
     """What the screens are about, each with a text that only its own readers see."""
     deployment.role("reader", ["agents:read"])
     deployment.audience("other-os", name="Other AgentOS")
+    trusted(deployment, OtherIssuer.new(alg="ES256"))
     deployment.client("pipeline", ["reader"], name="Nightly pipeline")
     deployment.user("wanda", ["reader"], id="wanda", name="Wanda Example", email="w@example.com")
     with deployment.changing() as work:
         work.roles.update("reader", {"description": "For reports"})
         work.assignments.assign("wanda", Assignment(role="reader", audience="my-os"))
+        work.clients.update("pipeline", {"jwks": KEYS, "trusts": [trust()]})
 
 
 # By the scope that is needed to see them; those who may read the audit log see them in events.
@@ -135,6 +157,7 @@ TEXTS = {
     "issuer:roles:read": ("For reports",),
     "issuer:users:read": ("Wanda Example", "w@example.com"),
     "issuer:audiences:read": ("Other AgentOS",),
+    "issuer:trusted-issuers:read": (CLUSTER,),
 }
 
 

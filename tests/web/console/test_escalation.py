@@ -1,7 +1,7 @@
 """Rights at the issuer itself come from admins only, also by forms that nobody was shown."""
 
 from contextlib import suppress
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import httpx
 import pytest
@@ -18,6 +18,7 @@ from tests.escalation import (
     GAINS,
     LAST_ADMIN,
     ROLES,
+    TRUSTED_ISSUERS,
     USERS,
     WRITE,
     Way,
@@ -72,6 +73,13 @@ MANIFESTS = {
     ),
     "the issuer's own audience": f"audiences:\n- id: '{URL}'\n  access_token_ttl: 24h\n",
 }
+PROTECTED = [
+    *(f"{CLIENTS}/{each}" for each in ("privileged", "by-role", "mere-audience", "admins-app")),
+    f"{USERS}/alice",
+    f"{ROLES}/key-readers",
+    f"{TRUSTED_ISSUERS}/cluster",
+    f"/console/audiences/{quote(URL, safe='')}",
+]
 
 
 @pytest.fixture(scope="module")
@@ -117,8 +125,18 @@ def test_all_scopes_together_do_not_replace_that_of_an_admin(
     asked = forged(issuer, everything_but_admin, screen, **unconfirmed)
     assert asked.status in {httpx.codes.OK, httpx.codes.FORBIDDEN}
     assert stored(issuer) == before
-    is_shown = is_general(form) or screen == "/console/audiences/shared"  # also of other clients
-    assert is_shown or form["do"] not in buttons(everything_but_admin.get(screen))
+    if not is_general(form):
+        assert form["do"] not in buttons(everything_but_admin.get(screen))
+
+
+@pytest.mark.parametrize("screen", PROTECTED)
+def test_the_form_of_what_only_an_admin_may_change_is_not_offered(
+    everything_but_admin: Browser, screen: str
+):
+    page = everything_but_admin.get(screen)
+    assert "only holders of issuer:admin may change" in page.text
+    assert "?edit=yes" not in page.response.text
+    assert everything_but_admin.get(screen, edit="yes").status == httpx.codes.FORBIDDEN
 
 
 def test_an_admin_may_do_each_of_them(deployment: Deployment, signed_in: SignedIn):
@@ -230,7 +248,7 @@ def as_it_is_now(deployment: Deployment, way: Way) -> dict[str, str]:
 
 
 def collection_of(work: UnitOfWork, screen: str) -> Collection:
-    return getattr(work, screen.rpartition("/")[2])
+    return getattr(work, screen.rpartition("/")[2].replace("-", "_"))
 
 
 def buttons(page: PageSeen) -> set[str]:

@@ -12,7 +12,8 @@ from tests.web.browsing import Browser, PageSeen
 from tests.web.console.conftest import form_token, person, stored
 from tests.web.console.screens import SCREENS, URLS, forms, sent_by
 
-CHANGING = [path for path, screen in SCREENS.items() if screen.write] + ["/console/configuration"]
+CHANGING = [path for path, screen in SCREENS.items() if screen.write]
+CHANGING += ["/console/configuration", "/console/explain/token"]
 FOREIGN: dict[str, dict[str, str]] = {
     "another site": {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"},
     "another site without metadata": {"Origin": "https://evil.example"},

@@ -12,6 +12,7 @@ from issuer.clients import ClientFields
 from issuer.vocabulary import RegisteredBy
 from tests.builders import Deployment
 from tests.sign_in.authorizing import BROWSER
+from tests.trusting import OtherIssuer, trust, trusted
 from tests.web.browsing import Browser
 from tests.web.console.conftest import forged, person
 from tests.web.console.screens import SCREENS, URLS, forms, furnished, sent_by
@@ -19,6 +20,7 @@ from tests.web.outline import Outline
 
 MARKUP = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)></title><b>{{7*7}}${7*7}&lt;"
 EMAIL = "\"'><img/src=x/onerror=alert(1)>{{7*7}}@example.com"
+EXACT = "<script>alert(1)</script>\"'><b>{{7-7}}"
 BIDI = "a\u202eb\u2066c"
 URL_ID = "https://app.example/';alert(1)//?x=1&lt;y=$(z)"
 MORE_URLS = [
@@ -38,6 +40,10 @@ MORE_URLS = [
     "/console/users/named",
     "/console/users/bidi-user",
     "/console/users/bidi-user?edit=yes",
+    "/console/clients/trusting",
+    "/console/clients/trusting?trust=0",
+    "/console/trusted-issuers/odd",
+    "/console/trusted-issuers/odd?edit=yes",
     "/account",
 ]
 BLOCKS = {
@@ -95,6 +101,11 @@ def issuer(shared: Deployment) -> Deployment:
         shared.user(
             f"{key}-user", [key], id=f"{key}-user", name=text, email=email, claims={text: text}
         )
+    other = OtherIssuer.new("https://o.example/\"'><script>alert(1)</script>", "ES256", kid=EXACT)
+    trusted(shared, other, id="odd")
+    claims = {EXACT: EXACT, "bidi": BIDI}
+    trusts = [trust(issuer="odd", subject=EXACT, audience=EXACT, claims=claims)]
+    shared.client("trusting", jwks=other.jwks, trusts=trusts)
     shared.user(MARKUP, id="named")
     shared.client(URL_ID, ["marked"], name=MARKUP)
     refused_sign_ins(shared)

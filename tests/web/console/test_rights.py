@@ -1,13 +1,13 @@
 """Each screen and each of its forms, by the table of routes: who sees it, and who may send it."""
 
 from datetime import timedelta
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import httpx
 import pytest
 
 from issuer.scopes import ISSUER_REGISTER, covers
-from tests.builders import Deployment, FakeClock
+from tests.builders import URL, Deployment, FakeClock
 from tests.drivers import TokenDriver
 from tests.html_forms import FormsOnPage
 from tests.sign_in.people import People
@@ -34,8 +34,11 @@ def test_every_route_of_the_console_is_tested_here(issuer: Deployment):
 
 @pytest.mark.parametrize("url", URLS)
 def test_an_admin_sees_each_screen(boss: Browser, url: str):
-    """So that a refusal below is one for lack of a scope."""
-    assert boss.get(url).status == httpx.codes.OK
+    """So that a refusal below is one for lack of a scope. It names the issuer at its top."""
+    page = boss.get(url)
+    assert page.status == httpx.codes.OK
+    if page.response.headers["content-type"].startswith("text/html"):
+        assert f"</svg>{urlsplit(URL).netloc}</a>" in page.response.text
 
 
 @pytest.mark.parametrize("scope", sorted(ALL_BUT_ADMIN))

@@ -1,0 +1,114 @@
+"""`/console/trusted-issuers/{key}`: one trusted issuer, its keys, and who trusts it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from issuer.clients import CLIENT
+from issuer.trusted_issuers import TRUSTED_ISSUER, TrustedIssuerResource
+from issuer.web.console.endpoint import Operator
+from issuer.web.console.key_fetching import FetchingEndpoint
+from issuer.web.console.keys_of_others import KeysOfOthers, followed_keys, given_keys
+from issuer.web.console.large_form import LargeFormEndpoint
+from issuer.web.console.permitted import is_permitted
+from issuer.web.console.recent_events import RecentEvents, recent_events
+from issuer.web.console.trusted_issuer_action import (
+    TrustedIssuerAction,
+    delete,
+    disable,
+    edit,
+    enable,
+    fetch_keys,
+    save,
+)
+from issuer.web.console.trusted_issuer_form import MAX_FORM, trusted_issuer_as_typed
+from issuer.web.console.trusted_issuers import LIST
+from issuer.web.console.views import ConsolePage
+from issuer.web.visit import Visit
+
+_SHOWN = 50  # clients
+_ACTIONS: dict[str, Callable[[TrustedIssuerAction], Response]] = {
+    "save": save,
+    "enable": enable,
+    "disable": disable,
+    "delete": delete,
+    "fetch-keys": fetch_keys,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrustedIssuerPage(ConsolePage):
+    """`clients` trust it, and there are `more`; None without the scope to read clients.
+
+    `is_protected`: a client with rights at the issuer itself relies on it.
+    """
+
+    TEMPLATE = "console/trusted_issuer.html"
+    issuer: TrustedIssuerResource
+    is_protected: bool
+    keys: KeysOfOthers
+    clients: tuple[str, ...] | None
+    more: bool
+    events: tuple[RecentEvents, ...] | None
+
+    @property
+    def title(self) -> str:
+        return self.issuer.id
+
+
+class OneTrustedIssuerEndpoint(FetchingEndpoint, LargeFormEndpoint):
+    """`?edit=yes` is the form for a change."""
+
+    PATH = f"{LIST}/{{key:path}}"
+    READ = TRUSTED_ISSUER.read
+    PARAMETERS = ("edit",)
+    MAX_FORM = MAX_FORM
+
+    def screen(self, operator: Operator, visit: Visit) -> Response:
+        with operator.work(TRUSTED_ISSUER.read) as work:
+            issuer = work.trusted_issuers.get(visit.request.path_params["key"])
+            if "edit" in visit.query:
+                operator.require(TRUSTED_ISSUER.write)
+                work.trusted_issuers.authorize_change(issuer.id)
+        if "edit" in visit.query:
+            typed = {**trusted_issuer_as_typed(issuer), "version": str(issuer.version)}
+            return edit(TrustedIssuerAction(self, operator, visit, typed, issuer))
+        return self.site.pages.answer(self._page(operator, visit, issuer))
+
+    def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
+        operator.require(TRUSTED_ISSUER.write)
+        with operator.work(TRUSTED_ISSUER.read) as work:
+            issuer = work.trusted_issuers.get(visit.request.path_params["key"])
+            work.trusted_issuers.authorize_change(issuer.id)
+        if action := _ACTIONS.get(form.get("do", "")):
+            return action(TrustedIssuerAction(self, operator, visit, form, issuer))
+        return self.stale(visit, form)
+
+    def _page(
+        self, operator: Operator, visit: Visit, issuer: TrustedIssuerResource
+    ) -> TrustedIssuerPage:
+        key, clients = issuer.id, None
+        with operator.work(TRUSTED_ISSUER.read) as work:
+            is_allowed = is_permitted(work.trusted_issuers.authorize_change, key)
+            if operator.holds(CLIENT.read):
+                clients = work.trusted_issuers.clients_of(key, _SHOWN + 1)
+        cli, path = ("trusted-issuer", "show", key), ("trusted-issuers", key)
+        return TrustedIssuerPage(
+            frame=self.frame(operator, visit),
+            may_change=is_allowed and operator.holds(TRUSTED_ISSUER.write),
+            commands=(self.commands.command(cli, "GET", path),),
+            issuer=issuer,
+            is_protected=not is_allowed,
+            keys=self._keys(issuer),
+            clients=None if clients is None else tuple(clients[:_SHOWN]),
+            more=len(clients or ()) > _SHOWN,
+            events=recent_events(operator, key),
+        )
+
+    def _keys(self, issuer: TrustedIssuerResource) -> KeysOfOthers:
+        if "jwks" in issuer.keys:
+            return given_keys(issuer.keys["jwks"])
+        assertions = self.parts.administration.client_assertions
+        key_set = assertions.key_set_of_issuer(issuer.id)
+        return followed_keys(key_set) if key_set else KeysOfOthers(())
