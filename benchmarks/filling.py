@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import insert
 
+from issuer.clients import ClientFields
 from issuer.clock import Clock
 from issuer.composition import Composition
 from issuer.database.tables import (
@@ -20,11 +21,22 @@ from issuer.database.tables import (
     RoleRow,
     UserRow,
 )
-from issuer.vocabulary import GrantType
+from issuer.vocabulary import GrantType, RegisteredBy
 from tests.builders import PASSWORD, Credentials
 
 IN_A_TRANSACTION = 10_000
 AUDIENCE = "my-os"
+_CLIENT = {
+    **dict(
+        ClientFields(
+            grant_types=[GrantType.CLIENT_CREDENTIALS, GrantType.PASSWORD],
+            scopes=["agents:read", "agents:run"],
+        )
+    ),
+    "registered_by": RegisteredBy.ADMIN,
+    "pinned": False,
+}
+del _CLIENT["audiences"]  # in a table of their own
 Rows = dict[type[Base], dict[str, Any]]
 
 
@@ -79,15 +91,10 @@ class Filling:
     def _client(self, number: int, made: Credentials) -> Rows:
         own = {"client_id": made.client_id}
         client = {
+            **_CLIENT,
             **_principal(made.client_id),
             **own,
             "name": f"Client {number}",
-            "grant_types": [GrantType.CLIENT_CREDENTIALS, GrantType.PASSWORD],
-            "scopes": ["agents:read", "agents:run"],
-            "access_token_ttl": None,
-            "claims": {},
-            "may_set_session": False,
-            "disabled": False,
         }
         secret = {
             **own,
