@@ -3,15 +3,18 @@
 `Trail` writes an event in the transaction of the change. `AuditWriter` commits events that must
 survive a refusal in transactions of its own, many at a time; `GatheredRefusals` counts those of a
 flood. Keyed hashes chain the events; `Checkpoints` anchor the chains and `verify` checks them;
-`Retention` deletes old events; `TokenCounts` counts those about tokens.
+`Retention` deletes old events; `TokenCounts` counts those about tokens; `Follower` reads them as
+they come.
 """
 
 from issuer.audit.audit_log import AuditEvent, AuditLog, EventFilter, is_event_id
+from issuer.audit.bookmark import Bookmark
 from issuer.audit.chain import ChainKey
 from issuer.audit.checkpoints import Checkpoints, Coverage
 from issuer.audit.counting import TokenCount, TokenCounts
 from issuer.audit.differences import differences
 from issuer.audit.event import Actor, Event, Outcome
+from issuer.audit.following import Follower
 from issuer.audit.gathering import GatheredRefusals
 from issuer.audit.retention import Retention
 from issuer.audit.trail import Trail, Trails
@@ -23,11 +26,13 @@ __all__ = [
     "AuditEvent",
     "AuditLog",
     "AuditWriter",
+    "Bookmark",
     "ChainKey",
     "Checkpoints",
     "Coverage",
     "Event",
     "EventFilter",
+    "Follower",
     "GatheredRefusals",
     "Outcome",
     "Retention",

@@ -1,7 +1,7 @@
 """Reading the audit log."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -36,6 +36,17 @@ class EventFilter(BaseModel):
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
     address: str | None = None
+
+    def matches(self, event: "AuditEvent", targets: Collection[str]) -> bool:
+        """Whether the event matches; `targets` are the ids that `target` stands for."""
+        return (
+            self.actor in {None, event.actor}
+            and self.action in {None, event.action}
+            and self.address in {None, event.address}
+            and (self.target is None or event.target in targets)
+            and (self.since is None or event.at >= self.since)
+            and (self.until is None or event.at < self.until)
+        )
 
 
 class AuditEvent(BaseModel):
@@ -73,34 +84,38 @@ class AuditLog:
         bound = int(before) if before and before.isdigit() else None
         members = wanted.model_dump(exclude_none=True)
         rows = store.matching(self._session, members, bound, limit, since_id)
-        return [_event(row) for row in rows]
+        return [event_of(row) for row in rows]
 
     def about(self, target: str, limit: int, actions: Sequence[str] = ()) -> list[AuditEvent]:
         """The newest `limit` events of exactly this target, newest first.
 
         With `actions` those alone, among the newest thousands of the target.
         """
-        return [_event(row) for row in store.about(self._session, target, limit, actions)]
+        return [event_of(row) for row in store.about(self._session, target, limit, actions)]
 
     def get(self, event_id: int) -> AuditEvent:
         row = store.with_id(self._session, event_id)
         if row is None:
             raise NotFound("audit event", str(event_id))
-        return _event(row)
+        return event_of(row)
 
     def around(self, event: AuditEvent, number: int) -> list[AuditEvent]:
         """The event with at most `number` before and after it in its chain, newest first."""
         first, last = event.seq - number, event.seq + number
-        return [_event(row) for row in store.of_chain(self._session, event.chain, first, last)]
+        return [event_of(row) for row in store.of_chain(self._session, event.chain, first, last)]
 
     def changes(self, limit: int) -> list[AuditEvent]:
         """The newest events of changes, newest first."""
-        return [_event(row) for row in store.newest_of_chain(self._session, CHANGES, limit)]
+        return [event_of(row) for row in store.newest_of_chain(self._session, CHANGES, limit)]
+
+    def targets(self, name: str) -> list[str]:
+        """The ids that `target` of a filter stands for: itself, and the user of that name."""
+        return store.targets(self._session, name)
 
     def ids(self) -> range:
         """From the id of the oldest event to that of the newest; some may be missing."""
         return range(store.first_id(self._session), store.last_id(self._session) + 1)
 
 
-def _event(row: AuditEventRow) -> AuditEvent:
+def event_of(row: AuditEventRow) -> AuditEvent:
     return as_model(AuditEvent, row, hash=row.hash.hex())

@@ -127,14 +127,18 @@ def matching(
     for name in wanted.keys() & {"actor", "action", "address"}:
         query = query.where(getattr(AuditEventRow, name) == wanted[name])
     if "target" in wanted:
-        of_that_name = UserRow.folded_username == fold_username(wanted["target"])
-        ids = session.scalars(select(UserRow.id).where(of_that_name)).all()
-        query = query.where(AuditEventRow.target.in_([wanted["target"], *ids]))
+        query = query.where(AuditEventRow.target.in_(targets(session, wanted["target"])))
     if "since" in wanted:
         query = query.where(AuditEventRow.at >= wanted["since"])
     if "until" in wanted:
         query = query.where(AuditEventRow.at < wanted["until"])
     return session.scalars(query).all()
+
+
+def targets(session: Session, name: str) -> list[str]:
+    """The id `name`, and that of the user with this name."""
+    of_that_name = UserRow.folded_username == fold_username(name)
+    return [name, *session.scalars(select(UserRow.id).where(of_that_name))]
 
 
 def about(

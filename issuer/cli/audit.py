@@ -1,17 +1,18 @@
 """`issuer audit`."""
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import typer
 
 from issuer.audit import AuditEvent, EventFilter
 from issuer.cli import output
+from issuer.cli.audit_following import follow_events
+from issuer.cli.audit_options import ByActor, FromAddress, OfAction, OnTarget, Since, Until
 from issuer.cli.audit_verifying import make_checkpoint, verify_events
 from issuer.cli.command import every, new_app
 from issuer.cli.opening import reading
-from issuer.cli.options import AsJson, instant
+from issuer.cli.options import AsJson
 from issuer.composition import UnitOfWork
 from issuer.escaping import escaped
 
@@ -22,22 +23,6 @@ _SHOWN = 50
 _COLUMNS = ["at", "actor", "address", "action", "target", "audience", "jti"]
 _COLUMNS += ["outcome", "count", "reason"]
 
-ByActor = Annotated[str | None, typer.Option(help="Who did it, such as cli:alice.")]
-OfAction = Annotated[str | None, typer.Option(help="What was done, such as client.created.")]
-OnTarget = Annotated[str | None, typer.Option(help="What it was done to, by id or name.")]
-FromAddress = Annotated[str | None, typer.Option(help="The address that it came from.")]
-Since = Annotated[
-    datetime | None,
-    typer.Option(
-        parser=instant,
-        metavar="TIME",
-        help="From this time on: 2026-11-01 (UTC), or 1h (ago).",
-    ),
-]
-Until = Annotated[
-    datetime | None,
-    typer.Option(parser=instant, metavar="TIME", help="Before this time, in the same formats."),
-]
 Limit = Annotated[
     int, typer.Option(min=1, metavar="COUNT", help="Show at most this many of the newest.")
 ]
@@ -107,6 +92,7 @@ def export_events(
             print(escaped(event.model_dump_json()))
 
 
+app.command("follow")(follow_events)
 app.command("checkpoint")(make_checkpoint)
 app.command("verify")(verify_events)
 

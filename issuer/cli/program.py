@@ -37,7 +37,7 @@ _COMMANDS = {
         "explain": "Explain whether an AgentOS would allow a request.",
         "preview": "Show the claims that a token would have.",
         "scope": "List and check the scopes of AgentOS.",
-        "audit": "List, export and verify audit events.",
+        "audit": "List, export, follow and verify audit events.",
     },
     "Operations": {
         "connect": "Print how an MCP client connects to an AgentOS.",
