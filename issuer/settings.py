@@ -32,10 +32,14 @@ from issuer.time_fields import duration
 from issuer.vocabulary import MAX_TOKEN, SHORTEST_TOKEN, SigningAlgorithm
 
 PREFIX = "ISSUER_"
-SECRETS = ("MASTER_KEY", "ADMIN_SECRET", "DATABASE_URL", "METRICS_TOKEN", "RATE_LIMIT_REDIS_URL")
+SECRETS = (
+    *("MASTER_KEY", "ADMIN_SECRET", "DATABASE_URL", "METRICS_TOKEN", "RATE_LIMIT_REDIS_URL"),
+    *("AUDIT_PUSH_URL", "AUDIT_PUSH_TOKEN"),
+)
 
 _BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{16,1024}=*")
 _CLIENT_SECRET = re.compile(r"[!-~]{32,256}")  # VSCHAR of RFC 6749 appendix A.2, but no space
+_PUSH_TOKEN = re.compile(r"[!-~]{1,4096}")  # of other systems, which have their own forms
 # What Kubernetes sets for a Service named "issuer", and Docker for a link of that name.
 _SERVICE_LINK = re.compile(r"ISSUER(_[A-Z0-9_]+)?_(SERVICE_HOST|(SERVICE_)?PORT(_.+)?)")
 _SHARE = re.compile(r"0(\.\d{1,6})?|1(\.0{1,6})?")
@@ -104,6 +108,38 @@ def _bearer_token(value: SecretStr | None) -> SecretStr | None:
     if value is not None and not _BEARER_TOKEN.fullmatch(value.get_secret_value()):
         raise ValueError("must have at least 16 characters, each of A-Z a-z 0-9 . _ ~ + / -")
     return value
+
+
+def _push_token(value: SecretStr | None) -> SecretStr | None:
+    if value is not None and not _PUSH_TOKEN.fullmatch(value.get_secret_value()):
+        raise ValueError("must have 1 to 4096 characters of printable ASCII, without spaces")
+    return value
+
+
+def _push_url(value: SecretStr | None) -> SecretStr | None:
+    if value is not None and (problem := _problem_of_push_url(value.get_secret_value())):
+        raise ValueError(problem)
+    return value
+
+
+def _problem_of_push_url(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "is not a valid URL"
+    if parts.scheme not in {"https", "http", "syslog+tls", "syslog"} or not host:
+        return "must begin with https://, syslog+tls:// or syslog://, and name a host"
+    if parts.username is not None or parts.fragment or not url.isascii() or not url.isprintable():
+        return (
+            "must have no user name, no fragment and only ASCII; a token belongs into"
+            " ISSUER_AUDIT_PUSH_TOKEN"
+        )
+    if parts.scheme == "http" and not is_loopback(host):
+        return "must be https:// on anything but loopback"
+    if parts.scheme.startswith("syslog") and (parts.path.strip("/") or parts.query):
+        return "must end after the port: syslog has no path"
+    return None
 
 
 def _client_secret(value: SecretStr | None) -> SecretStr | None:
@@ -290,6 +326,25 @@ class Settings(BaseModel):
         description="How often a signed checkpoint of the audit log is written, if there are"
         " new events.",
     )
+    audit_push_url: Annotated[SecretStr | None, AfterValidator(_push_url)] = Field(
+        None,
+        description="Where audit events are sent as they come: `https://…`, `syslog+tls://host:6514`"
+        " or `syslog://host:601`. Off by default. See"
+        " [Send it elsewhere](../how-to/audit.md#send-it-elsewhere).",
+    )
+    audit_push_token: Annotated[SecretStr | None, AfterValidator(_push_token)] = Field(
+        None, description="Bearer token for the destination of audit events, if it is `https://`."
+    )
+    audit_push_ca: Path | None = Field(
+        None,
+        description="File with the certificate authorities, in PEM, of the destination of audit"
+        " events. By default those of certifi, or of `SSL_CERT_FILE`.",
+    )
+    audit_format: Literal["json", "ocsf"] = Field(
+        "json",
+        description="How audit events are sent: `json`, or `ocsf` for the names of"
+        " [OCSF](audit-ocsf.md).",
+    )
     metrics_token: Annotated[SecretStr | None, AfterValidator(_bearer_token)] = Field(
         None,
         description="Bearer token for `/metrics`. Off by default.",
@@ -356,6 +411,21 @@ class Settings(BaseModel):
             raise ValueError("ISSUER_REFRESH_IDLE may not be longer than ISSUER_REFRESH_TTL.")
         if self.session_idle > self.session_ttl:
             raise ValueError("ISSUER_SESSION_IDLE may not be longer than ISSUER_SESSION_TTL.")
+        return self
+
+    @model_validator(mode="after")
+    def _push_settings_fit_its_url(self) -> Self:
+        url = self.audit_push_url.get_secret_value() if self.audit_push_url else ""
+        if self.audit_push_token and not url.startswith("http"):
+            raise ValueError(
+                "ISSUER_AUDIT_PUSH_TOKEN is for an ISSUER_AUDIT_PUSH_URL that begins with https://:"
+                " syslog has no token. Unset one of them."
+            )
+        if self.audit_push_ca and not url.startswith(("https:", "syslog+tls:")):
+            raise ValueError(
+                "ISSUER_AUDIT_PUSH_CA is for an ISSUER_AUDIT_PUSH_URL that begins with https:// or"
+                " syslog+tls://."
+            )
         return self
 
     @property

@@ -114,7 +114,14 @@ ONLY_IN = {
     "webauthn": ["sign_in/passkeys.py"],
     "redis": ["rate_limits/shared.py"],
     "prometheus_client": ["prometheus/"],
-    "httpx": ["agentos/", "cli/", "client/", "federation/pinning.py", "rotation_drill/"],
+    "httpx": [
+        "agentos/",
+        "audit/push/",
+        "cli/",
+        "client/",
+        "federation/pinning.py",
+        "rotation_drill/",
+    ],
 }
 
 FILES = sorted(path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py"))

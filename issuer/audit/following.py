@@ -9,7 +9,7 @@ from issuer.audit import following_store
 from issuer.audit.audit_log import AuditEvent
 from issuer.audit.bookmark import Bookmark
 from issuer.database import Database, Session
-from issuer.errors import Unavailable
+from issuer.errors import DatabaseUnavailable
 
 # Later than this after an event, its id is taken: some are gathered in memory for up to a minute.
 _WRITTEN_WITHIN = timedelta(minutes=2)
@@ -70,7 +70,9 @@ class Follower:
         with self._database.reading() as session:
             last, writers = following_store.last_id_and_writers(session)
         if writers is None:
-            raise Unavailable("The database is a standby: read the audit log of the primary.")
+            raise DatabaseUnavailable(
+                "The database is a standby: read the audit log of the primary."
+            )
         if last < self._settled:  # restored, or a failover that lost the last commits
             self._settled, self._unsettled = 0, None
         if not writers:

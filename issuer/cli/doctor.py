@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from issuer.audit.space import require_space
 from issuer.cli import checks, output
+from issuer.cli.audit_push_check import of_audit_push
 from issuer.cli.checks import Finding
 from issuer.cli.command import new_app
 from issuer.cli.opening import composed, read_settings
@@ -19,8 +20,9 @@ def doctor(as_json: AsJson = False) -> None:
     """Check the settings, the data directory, the database and the keys.
 
     To see whether the database accepts writes, it writes the time of the check and a test row that
-    it rolls back. It changes nothing else. The exit status is 1 if there is a problem, and 0 if
-    there are only warnings.
+    it rolls back. It also connects to the destination of audit events, if there is one, and sends
+    none. It changes nothing else. The exit status is 1 if there is a problem, and 0 if there are
+    only warnings.
 
     Examples:
 
@@ -51,6 +53,8 @@ def _findings() -> Iterator[Finding]:
             yield checks.of_clocks(database, clock)
             yield from checks.of_keys(keys, settings, clock())
             yield checks.of_key_policy(keys.policy)
+            if parts.audit.pusher is not None:
+                yield from of_audit_push(parts.audit.pusher)
             with parts.administration.reading() as work:
                 yield checks.of_administrator(work, settings)
                 yield from checks.of_second_factors(work, settings)

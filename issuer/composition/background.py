@@ -7,6 +7,8 @@ from functools import partial
 from issuer.audit import Actor
 from issuer.audit.counting import COUNT_EVERY
 from issuer.audit.gathering import WRITE_EVERY as WRITE_REFUSALS_EVERY
+from issuer.audit.push import Pusher
+from issuer.audit.push.pusher import PUSH_EVERY
 from issuer.clients.last_use import WRITE_EVERY as WRITE_LAST_USE_EVERY
 from issuer.composition.administration import Administration
 from issuer.composition.audit import AuditParts
@@ -86,6 +88,10 @@ def delete_unused_clients(administration: Administration) -> None:
             more = work.registrations.delete_unused() > 0
 
 
+def _pushing(pusher: Pusher | None) -> list[Periodic]:
+    return [Periodic("audit-push", PUSH_EVERY, pusher.push)] if pusher else []
+
+
 def build_background(
     foundation: Foundation,
     keys: KeyParts,
@@ -112,6 +118,7 @@ def build_background(
             Periodic("used-assertions", DELETE_EXPIRED_EVERY, tokens.tidy_assertions),
             Periodic("sign-in-attempts", CLEAR_EVERY, sign_in.guard.clear_up),
             Periodic("token-counts", COUNT_EVERY, audit.token_counts.count),
+            *_pushing(audit.pusher),
             Periodic("audit-retention", _PRUNE_EVERY, audit.prune),
             Periodic(
                 "unused-clients", _PRUNE_EVERY, partial(delete_unused_clients, administration)

@@ -1,4 +1,4 @@
-"""A lock on the whole database, for commands that only one process may run at a time."""
+"""Locks on the whole database, for what only one process may do at a time."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -20,15 +20,27 @@ def only_one(database: Database, purpose: str, patience: float = 0) -> Iterator[
     Waits for another one to end, for at most `patience` seconds.
     """
     taken = ConfigurationError(f"Another `issuer {purpose}` is running on this database.")
+    with _lock(database, "") as is_free:
+        _wait(is_free, patience, taken)
+        yield
+
+
+@contextmanager
+def if_free(database: Database, name: str) -> Iterator[bool]:
+    """Hold the lock `name` against every other process and thread; False if another holds it."""
+    with _lock(database, f".{name}") as is_free:
+        yield is_free()
+
+
+@contextmanager
+def _lock(database: Database, name: str) -> Iterator[Callable[[], bool]]:
     if database.is_sqlite:
-        with _lock_file(database) as is_free:
-            _wait(is_free, patience, taken)
-            yield
+        with _lock_file(database, name) as is_free:
+            yield is_free
         return
     with database.translated(), database.engine.connect() as connection:
-        lock = text("SELECT pg_try_advisory_xact_lock(hashtext('agentos-issuer'))")
-        _wait(lambda: bool(connection.execute(lock).scalar()), patience, taken)
-        yield
+        lock = text("SELECT pg_try_advisory_xact_lock(hashtext(:name))")
+        yield lambda: bool(connection.execute(lock, {"name": f"agentos-issuer{name}"}).scalar())
 
 
 def _wait(is_free: Callable[[], bool], patience: float, taken: ConfigurationError) -> None:
@@ -40,11 +52,11 @@ def _wait(is_free: Callable[[], bool], patience: float, taken: ConfigurationErro
 
 
 @contextmanager
-def _lock_file(database: Database) -> Iterator[Callable[[], bool]]:
+def _lock_file(database: Database, name: str) -> Iterator[Callable[[], bool]]:
     """Takes the lock on the file beside the database, if no other process holds it."""
     import fcntl  # noqa: PLC0415 - not on every platform; only needed here
 
-    path = Path(f"{database.url.database}.lock")
+    path = Path(f"{database.url.database}{name}.lock")
     try:
         file = path.open("w")
     except OSError as error:

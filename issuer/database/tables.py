@@ -651,6 +651,21 @@ class AuditCheckpointRow(Base):
     mac: Mapped[bytes]
 
 
+class AuditPushRow(Base):
+    """How far a destination has acknowledged the audit events; bookmarks are text."""
+
+    __tablename__ = "audit_push"
+
+    destination: Mapped[str] = mapped_column(String(255), primary_key=True)
+    acknowledged: Mapped[str] = mapped_column(Text)
+    attempted: Mapped[str] = mapped_column(Text)
+    failures: Mapped[dict[str, Any]]
+    failed: Mapped[int]
+    retry_at: Mapped[datetime | None]
+    last_failure: Mapped[str | None] = mapped_column(Text)
+    last_success_at: Mapped[datetime | None]
+
+
 class RevokedTokenRow(Base):
     """A revoked access token, or all access tokens of a refresh family.
 

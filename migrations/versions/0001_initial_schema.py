@@ -51,6 +51,18 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
         sa.PrimaryKeyConstraint("number", name=op.f("pk_audit_checkpoints")),
     )
     op.create_table(
+        "audit_push",
+        sa.Column("destination", sa.String(255), nullable=False),
+        sa.Column("acknowledged", sa.Text(), nullable=False),
+        sa.Column("attempted", sa.Text(), nullable=False),
+        sa.Column("failures", sa.JSON(), nullable=False),
+        sa.Column("failed", sa.Integer(), nullable=False),
+        sa.Column("retry_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_failure", sa.Text(), nullable=True),
+        sa.Column("last_success_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("destination", name=op.f("pk_audit_push")),
+    )
+    op.create_table(
         "token_counts",
         sa.Column("hour", sa.DateTime(timezone=True), nullable=False),
         sa.Column("action", sa.String(64), nullable=False),

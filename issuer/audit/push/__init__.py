@@ -1,0 +1,25 @@
+"""Sending audit events to another system as they come, each at least once.
+
+`Pusher` sends them in batches and notes in the database how far the destination has acknowledged
+them. A destination is an HTTP endpoint or a syslog server.
+"""
+
+from issuer.audit.push.destination import (
+    Destination,
+    Message,
+    NotDelivered,
+    PushFailure,
+)
+from issuer.audit.push.destinations import build_destination
+from issuer.audit.push.progress import Progress
+from issuer.audit.push.pusher import Pusher
+
+__all__ = [
+    "Destination",
+    "Message",
+    "NotDelivered",
+    "Progress",
+    "PushFailure",
+    "Pusher",
+    "build_destination",
+]

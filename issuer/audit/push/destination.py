@@ -1,0 +1,85 @@
+"""What a destination of audit events must do, and how it fails."""
+
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, Protocol
+
+from issuer.errors import IssuerError
+
+SECONDS_TO_ANSWER: Final = 10.0
+
+
+class PushFailure(StrEnum):
+    """Why a destination did not acknowledge a batch."""
+
+    CONNECTION = "connection"
+    TLS = "tls"
+    TIMEOUT = "timeout"
+    CREDENTIALS = "credentials"
+    REFUSED = "refused"
+    OVERLOADED = "overloaded"
+
+
+class NotDelivered(IssuerError):
+    """A batch was not acknowledged; it may have arrived. The text holds no secret.
+
+    `retry_after` is how many seconds the destination asks to wait. `is_too_large` if a smaller
+    batch may be accepted.
+    """
+
+    def __init__(
+        self,
+        failure: PushFailure,
+        message: str,
+        retry_after: float = 0,
+        *,
+        is_too_large: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.failure = failure
+        self.retry_after = retry_after
+        self.is_too_large = is_too_large
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """An event as it is sent: one line of JSON in ASCII."""
+
+    at: datetime
+    action: str
+    is_refusal: bool
+    text: str
+
+
+class Destination(Protocol):
+    """Where audit events are sent. `name` has no secret: scheme, host and port."""
+
+    name: str
+    key: str
+
+    def send(self, messages: Sequence[Message]) -> None:
+        """Return when the batch is acknowledged; `NotDelivered` otherwise. Blocks for seconds."""
+
+    def check(self) -> str:
+        """Connect without sending an event; says what was checked, or `NotDelivered`."""
+
+
+def failed_connection(error: Exception) -> NotDelivered:
+    """For an error of a socket, or of a library that uses one and has no words of its own."""
+    words = str(error) or type(error).__name__
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            reason = cause.verify_message.rstrip(".")
+            return NotDelivered(PushFailure.TLS, f"the certificate is not accepted: {reason}")
+        if isinstance(cause, ssl.SSLError):
+            return NotDelivered(PushFailure.TLS, f"TLS failed: {cause.reason or cause}")
+        if isinstance(cause, TimeoutError):
+            seconds = f"{SECONDS_TO_ANSWER:.0f} s"
+            return NotDelivered(PushFailure.TIMEOUT, f"no answer within {seconds}")
+        words = getattr(cause, "strerror", None) or words
+        cause = cause.__cause__ or cause.__context__
+    return NotDelivered(PushFailure.CONNECTION, f"the connection failed: {words}")

@@ -1,0 +1,185 @@
+"""Sending what is new, in batches, with pauses after failures."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import groupby
+from random import Random
+from typing import Any, Final, TypeAlias
+
+import structlog
+
+from issuer.audit.audit_log import AuditEvent, AuditLog
+from issuer.audit.bookmark import Bookmark
+from issuer.audit.event import Outcome
+from issuer.audit.following import Follower, Page
+from issuer.audit.push import progress_store
+from issuer.audit.push.destination import Destination, Message, NotDelivered
+from issuer.audit.push.progress import Progress
+from issuer.clock import Clock
+from issuer.database import Database, Session
+from issuer.database.only_one import if_free
+
+PUSH_EVERY: Final = timedelta(seconds=1)
+MAX_EVENTS: Final = 500
+MAX_BYTES: Final = 512 * 1024
+_LONGEST_PAUSE = 60.0
+_LONGEST_ASKED_FOR = 300.0
+_SECONDS_OF_A_ROUND = 4.0
+
+log = structlog.get_logger(__name__)
+
+Render: TypeAlias = Callable[[AuditEvent, bool], dict[str, Any]]
+
+
+class _Overtaken(Exception):
+    """Another process has pushed meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class PushState:
+    """What this process knows: at most `behind` events wait (ids are not without gaps).
+
+    `oldest` is the id of the oldest event that is kept.
+    """
+
+    progress: Progress = field(default_factory=Progress)
+    behind: int = 0
+    oldest: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    messages: Sequence[Message]
+    end: Bookmark
+
+
+class Pusher:
+    """Sends audit events to a destination, each at least once, one process at a time.
+
+    Before a batch is sent, the database says so: events that may have arrived are marked when they
+    are sent again. A destination is first sent all events that are kept.
+    """
+
+    def __init__(
+        self, database: Database, clock: Clock, random: Random, to: Destination, render: Render
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._random = random
+        self._render = render
+        self._follower = Follower(database)
+        self._most = MAX_EVENTS
+        self.destination = to
+        self.state = PushState()
+
+    def push(self) -> None:
+        """Send what is new, for seconds at most; nothing while another process does."""
+        progress = self.look() or Progress()
+        now = self._clock()
+        pause = progress.retry_at - now if progress.retry_at else timedelta(0)
+        # A longer pause was noted before the clock was set back.
+        if timedelta(0) < pause <= timedelta(seconds=_LONGEST_ASKED_FOR):
+            return
+        with if_free(self._database, "audit-push") as is_free:
+            if is_free:
+                try:
+                    self._push_all()
+                except _Overtaken:
+                    log.info("audit_push_overtaken", destination=self.destination.name)
+                except BaseException:
+                    self._follower = Follower(self._database)  # it may be another server now
+                    raise
+
+    def look(self) -> Progress | None:
+        """The progress, as any process has made it; None before the first attempt."""
+        with self._database.reading() as session:
+            progress = progress_store.load(session, self.destination.key)
+            self._observe(session, progress or Progress())
+        return progress
+
+    def _push_all(self) -> None:
+        progress = self.look() or self._begin()
+        self._report_what_was_deleted(progress.acknowledged.settled)
+        ends_at = self._clock.monotonic() + _SECONDS_OF_A_ROUND
+        while self._clock.monotonic() < ends_at:
+            page = self._follower.page(progress.acknowledged, self._most)
+            batch = self._first_batch(page, progress)
+            if batch is None:
+                end = page.end(progress.acknowledged)
+                if end != progress.acknowledged:
+                    self._save(progress, progress.moved(end))
+                return
+            progress = self._save(progress, progress.attempting(batch.end))
+            try:
+                self.destination.send(batch.messages)
+            except NotDelivered as error:
+                self._pause(progress, error)
+                return
+            progress = self._save(progress, progress.succeeded(batch.end, self._clock()))
+            self._most = min(2 * self._most, MAX_EVENTS)
+
+    def _first_batch(self, page: Page, progress: Progress) -> _Batch | None:
+        """As much as fits, either of events that may have arrived before, or of others."""
+        steps = page.steps(progress.acknowledged)
+        for is_again, group in groupby(
+            steps, lambda step: progress.attempted.covers(step[0].chain, step[0].id)
+        ):
+            return self._fitting(group, is_again=is_again)
+        return None
+
+    def _fitting(self, steps: Iterator[tuple[AuditEvent, Bookmark]], *, is_again: bool) -> _Batch:
+        messages: list[Message] = []
+        size, end = 0, Bookmark()
+        for event, bookmark in steps:
+            members = self._render(event, is_again)
+            is_refusal = event.outcome != Outcome.DONE
+            message = Message(event.at, event.action, is_refusal, json.dumps(members))
+            size += len(message.text)
+            if messages and size > MAX_BYTES:
+                break
+            messages.append(message)
+            end = bookmark
+        return _Batch(messages, end)
+
+    def _pause(self, progress: Progress, error: NotDelivered) -> None:
+        if error.is_too_large and self._most > 1:
+            self._most //= 2
+        longest = min(2.0**progress.failed, _LONGEST_PAUSE)
+        seconds = max(
+            longest * self._random.uniform(0.5, 1), min(error.retry_after, _LONGEST_ASKED_FOR)
+        )
+        log.warning(
+            "audit_push_failed",
+            destination=self.destination.name,
+            failure=error.failure.value,
+            reason=str(error),
+            retry_in=round(seconds, 1),
+        )
+        retry_at = self._clock() + timedelta(seconds=seconds)
+        self._save(progress, progress.not_delivered(error.failure.value, str(error), retry_at))
+
+    def _begin(self) -> Progress:
+        progress = Progress()
+        with self._database.transaction() as session:
+            progress_store.create(session, self.destination.key, progress)
+        return progress
+
+    def _report_what_was_deleted(self, sent: int) -> None:
+        """Retention waits for no destination."""
+        if 0 < sent < self.state.oldest - 1:
+            name, oldest = self.destination.name, self.state.oldest
+            log.warning("audit_push_missed", destination=name, after=sent, before=oldest)
+
+    def _save(self, before: Progress, after: Progress) -> Progress:
+        with self._database.transaction() as session:
+            if not progress_store.replace(session, self.destination.key, before, after):
+                raise _Overtaken
+            self._observe(session, after)
+        return after
+
+    def _observe(self, session: Session, progress: Progress) -> None:
+        ids = AuditLog(session).ids()
+        behind = max(0, ids.stop - 1 - max(ids.start - 1, progress.acknowledged.settled))
+        self.state = PushState(progress, behind, ids.start)

@@ -1,0 +1,87 @@
+"""Audit events to a syslog server by TCP or TLS (RFC 5424, RFC 6587 §3.4.1, RFC 5425)."""
+
+import socket
+import ssl
+from collections.abc import Sequence
+from contextlib import suppress
+
+from issuer.audit.push.destination import SECONDS_TO_ANSWER, Message, failed_connection
+
+_AUDIT = 13  # the facility "log audit"
+_NOTICE, _INFORMATIONAL = 5, 6
+_MAX_MESSAGE_ID = 32
+_MOST_READS = 16  # of up to 4096 bytes, which are dropped
+
+
+class SyslogDestination:
+    """One connection for a batch. Syslog has no acknowledgement: it counts as delivered when the
+    server closes the connection in order, after this side has.
+
+    A server does so when it has read everything. What it loses after that, nobody notices.
+    """
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        name: str,
+        key: str,
+        origin: str,
+        certificates: ssl.SSLContext | None,
+    ) -> None:
+        self.name = name
+        self.key = key
+        self._address = address
+        self._origin = origin
+        self._certificates = certificates
+
+    def send(self, messages: Sequence[Message]) -> None:
+        frames = b"".join(framed(message, self._origin) for message in messages)
+        self._deliver(frames)
+
+    def check(self) -> str:
+        self._deliver(b"")
+        return "It accepts and closes a connection. No event was sent."
+
+    def _deliver(self, frames: bytes) -> None:
+        try:
+            with self._connected() as connection:
+                connection.sendall(frames)
+                _close_in_order(connection)
+        except OSError as error:
+            raise failed_connection(error) from None
+
+    def _connected(self) -> socket.socket:
+        connection = socket.create_connection(self._address, SECONDS_TO_ANSWER)
+        if self._certificates is None:
+            return connection
+        try:
+            return self._certificates.wrap_socket(connection, server_hostname=self._address[0])
+        except BaseException:
+            connection.close()
+            raise
+
+
+def framed(message: Message, origin: str) -> bytes:
+    """The message with its length before it; without a byte order mark, since it is ASCII."""
+    severity = _NOTICE if message.is_refusal else _INFORMATIONAL
+    at = message.at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    message_id = message.action.replace(" ", "_")[:_MAX_MESSAGE_ID]
+    head = f"<{_AUDIT * 8 + severity}>1 {at} {origin} agentos-issuer - {message_id} -"
+    line = f"{head} {message.text}".encode("ascii")
+    return f"{len(line)} ".encode() + line
+
+
+def _close_in_order(connection: socket.socket) -> None:
+    """`OSError` if the server resets the connection or does not close it in time.
+
+    Many servers close after TLS without a closing message of their own.
+    """
+    if isinstance(connection, ssl.SSLSocket):
+        with suppress(ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            connection = connection.unwrap()
+    with suppress(BrokenPipeError):
+        connection.shutdown(socket.SHUT_WR)
+    for _ in range(_MOST_READS):
+        if not connection.recv(4096):
+            return
+    raise ConnectionError("the server answers instead of closing")
