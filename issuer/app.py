@@ -162,9 +162,8 @@ def _expose_metrics(app: FastAPI, parts: Composition, pools: Sequence[WorkerPool
     assert isinstance(metrics, PrometheusMetrics)
     tokens, audit = parts.tokens, parts.audit
     database, keyring = parts.database, parts.keys.keyring
-    metrics.watch(
-        Watched(parts.clock, keyring, database, tokens, audit.writer, audit.checkpoints, pools)
-    )
+    audited = (audit.writer, audit.checkpoints, audit.pusher)
+    metrics.watch(Watched(parts.clock, keyring, database, tokens, *audited, pools))
     if settings.metrics_token is not None:
         route = metrics_route(settings, settings.metrics_token, metrics.exposition)
         app.router.routes.append(route)

@@ -3,10 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from issuer.audit import (
-    AuditEvent,
     AuditWriter,
     Checkpoints,
     GatheredRefusals,
@@ -15,8 +13,7 @@ from issuer.audit import (
     Verification,
     verify,
 )
-from issuer.audit.ocsf import as_ocsf
-from issuer.audit.push import Pusher, build_destination
+from issuer.audit.push import RENDERERS, Pusher, build_destination
 from issuer.composition.foundation import Foundation
 from issuer.keys import Keyring
 from issuer.keys.statements import StatementReader
@@ -75,24 +72,8 @@ def _build_pusher(foundation: Foundation) -> Pusher | None:
     destination = build_destination(foundation.settings)
     if destination is None:
         return None
-    render = _ocsf_members if foundation.settings.audit_format == "ocsf" else _own_members
     parts = (foundation.database, foundation.clock, foundation.random)
-    return Pusher(*parts, destination, render)
-
-
-def _own_members(event: AuditEvent, is_again: bool) -> dict[str, Any]:
-    return {**event.model_dump(mode="json"), **_mark(is_again)}
-
-
-def _ocsf_members(event: AuditEvent, is_again: bool) -> dict[str, Any]:
-    members = as_ocsf(event)
-    members["unmapped"] |= _mark(is_again)
-    return members
-
-
-def _mark(is_again: bool) -> dict[str, bool]:
-    """Of an event that may have been sent before."""
-    return {"resent": True} if is_again else {}
+    return Pusher(*parts, destination, RENDERERS[foundation.settings.audit_format])
 
 
 def _signed_checkpoint(

@@ -16,7 +16,7 @@ from issuer.metrics import (
     Metrics,
 )
 from issuer.periodic import Periodic
-from issuer.prometheus.derived import BuildInfo, RevocationFeed, SigningKeys
+from issuer.prometheus.derived import AuditPush, BuildInfo, RevocationFeed, SigningKeys
 from issuer.prometheus.registries import new_registries
 from issuer.prometheus.requests import Requests
 from issuer.prometheus.watching import Gauges, Watched
@@ -65,6 +65,7 @@ class PrometheusMetrics(Metrics):
         """Show the state of these parts, too."""
         self._registries.add(SigningKeys(watched.keyring, watched.clock))
         self._registries.add(RevocationFeed(watched.tokens.revocations))
+        self._registries.add(AuditPush(watched.audit_pusher))
         self._gauges = Gauges(self._registries.own, watched)
         for pool in watched.pools:
             self._pool_wait.labels(pool.name)

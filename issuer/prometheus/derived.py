@@ -6,6 +6,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from issuer import __version__
+from issuer.audit.push import Pusher, PushFailure, PushState
 from issuer.clock import Clock
 from issuer.keys import Keyring
 from issuer.keys.counting import come_into_each_state, in_each_state
@@ -86,3 +87,32 @@ class RevocationFeed(Collector):
         )
         issued.add_metric([], revoked.state.issued_at.timestamp())
         yield from (entries, issued)
+
+
+class AuditPush(Collector):
+    """How far audit events were sent elsewhere; zeros without a destination."""
+
+    def __init__(self, pusher: Pusher | None) -> None:
+        self._pusher = pusher
+
+    def collect(self) -> Iterator[Metric]:
+        state = self._pusher.state if self._pusher else PushState()
+        success = state.progress.last_success_at
+        yield GaugeMetricFamily(
+            "issuer_audit_push_events_behind",
+            "Audit events that wait to be sent elsewhere.",
+            value=state.behind,
+        )
+        yield GaugeMetricFamily(
+            "issuer_audit_push_success_timestamp_seconds",
+            "When the destination of audit events last acknowledged a batch; 0 if it never did.",
+            value=success.timestamp() if success else 0,
+        )
+        failures = CounterMetricFamily(
+            "issuer_audit_push_failures",
+            "Batches of audit events that were not acknowledged.",
+            labels=["failure"],
+        )
+        for failure in PushFailure:
+            failures.add_metric([failure], state.progress.failures.get(failure, 0))
+        yield failures

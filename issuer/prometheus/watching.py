@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry, Gauge
 
 from issuer.audit import AuditWriter, Checkpoints
+from issuer.audit.push import Pusher
 from issuer.clock import Clock
 from issuer.composition.tokens import TokenParts
 from issuer.database import Database
@@ -24,6 +25,7 @@ class Watched:
     tokens: TokenParts
     audit_writer: AuditWriter
     checkpoints: Checkpoints
+    audit_pusher: Pusher | None
     pools: Sequence[WorkerPool]
 
 

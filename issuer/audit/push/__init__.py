@@ -12,14 +12,17 @@ from issuer.audit.push.destination import (
 )
 from issuer.audit.push.destinations import build_destination
 from issuer.audit.push.progress import Progress
-from issuer.audit.push.pusher import Pusher
+from issuer.audit.push.pusher import Pusher, PushState
+from issuer.audit.push.rendering import RENDERERS
 
 __all__ = [
+    "RENDERERS",
     "Destination",
     "Message",
     "NotDelivered",
     "Progress",
     "PushFailure",
+    "PushState",
     "Pusher",
     "build_destination",
 ]

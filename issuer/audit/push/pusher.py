@@ -1,12 +1,12 @@
 """Sending what is new, in batches, with pauses after failures."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import groupby
 from random import Random
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import structlog
 
@@ -17,6 +17,7 @@ from issuer.audit.following import Follower, Page
 from issuer.audit.push import progress_store
 from issuer.audit.push.destination import Destination, Message, NotDelivered
 from issuer.audit.push.progress import Progress
+from issuer.audit.push.rendering import Render
 from issuer.clock import Clock
 from issuer.database import Database, Session
 from issuer.database.only_one import if_free
@@ -29,8 +30,6 @@ _LONGEST_ASKED_FOR = 300.0
 _SECONDS_OF_A_ROUND = 4.0
 
 log = structlog.get_logger(__name__)
-
-Render: TypeAlias = Callable[[AuditEvent, bool], dict[str, Any]]
 
 
 class _Overtaken(Exception):

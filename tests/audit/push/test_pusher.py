@@ -15,9 +15,8 @@ from sqlalchemy import delete
 from issuer.audit import Actor, Event
 from issuer.audit.chain import End
 from issuer.audit.chains import append
-from issuer.audit.push import Message, NotDelivered, PushFailure
+from issuer.audit.push import RENDERERS, Message, NotDelivered, PushFailure
 from issuer.audit.push.pusher import MAX_BYTES, MAX_EVENTS, Pusher
-from issuer.composition.audit import _own_members
 from issuer.database import Database
 from issuer.database.only_one import if_free
 from issuer.database.tables import AuditEventRow, AuditPushRow
@@ -100,7 +99,7 @@ def writer(database: Database) -> Writer:
 @pytest.fixture
 def start(database: Database, clock: FakeClock, receiver: FakeReceiver) -> Callable[[], Pusher]:
     """A pusher as in a new process."""
-    return lambda: Pusher(database, clock, Random(1), receiver, _own_members)
+    return lambda: Pusher(database, clock, Random(1), receiver, RENDERERS["json"])
 
 
 def test_events_are_sent_once_and_in_order(start, writer: Writer, receiver: FakeReceiver):
@@ -251,7 +250,7 @@ def test_nothing_is_lost_and_duplicates_are_marked_whatever_fails(emptied):
     def check(steps: list[tuple[Any, ...]]) -> None:
         database, clock, receiver = emptied(), FakeClock(), FakeReceiver()
         writers = [Writer(database, name) for name in "abc"]
-        pusher = Pusher(database, clock, Random(1), receiver, _own_members)
+        pusher = Pusher(database, clock, Random(1), receiver, RENDERERS["json"])
         for what, *how in steps:
             if what == "write":
                 writers[how[0]].write(how[1])
@@ -260,7 +259,7 @@ def test_nothing_is_lost_and_duplicates_are_marked_whatever_fails(emptied):
             try:
                 pusher.push()
             except Killed:
-                pusher = Pusher(database, clock, Random(1), receiver, _own_members)
+                pusher = Pusher(database, clock, Random(1), receiver, RENDERERS["json"])
             clock.move(timedelta(minutes=1))
         receiver.faults = []
         pusher.push()
