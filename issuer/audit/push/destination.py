@@ -1,5 +1,7 @@
 """What a destination of audit events must do, and how it fails."""
 
+import errno
+import os
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,6 +82,8 @@ def failed_connection(error: Exception) -> NotDelivered:
         if isinstance(cause, TimeoutError):
             seconds = f"{SECONDS_TO_ANSWER:.0f} s"
             return NotDelivered(PushFailure.TIMEOUT, f"no answer within {seconds}")
-        words = getattr(cause, "strerror", None) or words
+        if isinstance(cause, OSError) and cause.strerror:
+            number = cause.errno or 0
+            words = os.strerror(number) if number in errno.errorcode else cause.strerror
         cause = cause.__cause__ or cause.__context__
     return NotDelivered(PushFailure.CONNECTION, f"the connection failed: {words}")
