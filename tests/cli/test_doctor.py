@@ -11,6 +11,7 @@ from issuer.audit import Actor
 from issuer.cli import checks
 from issuer.database.tables import ClientSecretRow
 from issuer.keys.sealing import new_master_key
+from tests.audit.push.receivers import HttpReceiver, serving
 from tests.builders import PASSWORD, FakeClock, settings_for
 from tests.cli.driver import Cli
 
@@ -151,3 +152,17 @@ def test_findings_fit_on_any_terminal(cli: Cli):
         assert lines[1].split() == ["check", "verdict", "message"]
         assert any(line.split()[:2] == ["administrator", "ok"] for line in lines)
         assert "accepts tokens signed by that key" in " ".join(" ".join(lines).split())
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_the_destination_of_audit_events_is_checked(cli: Cli):
+    with serving(HttpReceiver()) as receiver:
+        cli = cli.with_environment(ISSUER_AUDIT_PUSH_URL=receiver.url)
+        said = cli.done("doctor")
+        assert "is reachable. It answers a request without events with 204." in said
+        assert receiver.lines == []
+        receiver.answers.append(401)
+        result = cli("doctor")
+    assert result.status == 1
+    assert "does not accept events: it answered 401" in result.out
+    assert "s3cr3t" not in result.out + said, "the path of its URL may be a secret"
