@@ -3,7 +3,7 @@
 `Trail` writes an event in the transaction of the change. `AuditWriter` commits events that must
 survive a refusal in transactions of its own, many at a time; `GatheredRefusals` counts those of a
 flood. Keyed hashes chain the events; `Checkpoints` anchor the chains and `verify` checks them;
-`Retention` deletes old events; `TokenCounts` counts those about tokens; `Follower` reads them as
+`Retention` deletes old events; `TokenCounts` counts those about tokens; `AuditReader` reads them as
 they come.
 """
 
@@ -14,7 +14,7 @@ from issuer.audit.checkpoints import Checkpoints, Coverage
 from issuer.audit.counting import TokenCount, TokenCounts
 from issuer.audit.differences import differences
 from issuer.audit.event import Actor, Event, Outcome
-from issuer.audit.following import Follower
+from issuer.audit.following import AuditReader
 from issuer.audit.gathering import GatheredRefusals
 from issuer.audit.retention import Retention
 from issuer.audit.trail import Trail, Trails
@@ -25,6 +25,7 @@ __all__ = [
     "Actor",
     "AuditEvent",
     "AuditLog",
+    "AuditReader",
     "AuditWriter",
     "Bookmark",
     "ChainKey",
@@ -32,7 +33,6 @@ __all__ = [
     "Coverage",
     "Event",
     "EventFilter",
-    "Follower",
     "GatheredRefusals",
     "Outcome",
     "Retention",

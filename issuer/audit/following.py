@@ -16,7 +16,7 @@ _WRITTEN_WITHIN = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class EventPage:
     """The next events, in the order of their ids; all that there are, if `is_last`.
 
     No event until the id `settled` will be committed any more.
@@ -40,7 +40,7 @@ class Page:
         return end.settled_through(self.settled) if self.is_last else end
 
 
-class Follower:
+class AuditReader:
     """Gives each event once, also to a reader that continues in another process.
 
     Ids are taken before a commit, so an event may be committed after others with higher ids. It
@@ -57,13 +57,13 @@ class Follower:
         with self._database.reading() as session:
             return Bookmark(following_store.id_at(session, since - _WRITTEN_WITHIN))
 
-    def page(self, bookmark: Bookmark, limit: int) -> Page:
+    def page(self, bookmark: Bookmark, limit: int) -> EventPage:
         """At most `limit` events that `bookmark` does not cover."""
         # In a transaction before: what had been committed then is in the snapshot of the next.
         settled = self._settled_now()
         with self._database.reading() as session:
             events = list(islice(_unread(session, bookmark), limit))
-        return Page(events, settled, is_last=len(events) < limit)
+        return EventPage(events, settled, is_last=len(events) < limit)
 
     def _settled_now(self) -> int:
         """No event until this id will be committed any more."""

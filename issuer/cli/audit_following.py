@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from issuer.audit import AuditEvent, AuditLog, Bookmark, EventFilter, Follower
-from issuer.audit.following import Page
+from issuer.audit import AuditEvent, AuditLog, AuditReader, Bookmark, EventFilter
+from issuer.audit.following import EventPage
 from issuer.audit.ocsf import as_ocsf
 from issuer.cli.audit_options import ByActor, FromAddress, OfAction, OnTarget, Since
 from issuer.cli.input_files import content_of
@@ -74,7 +74,7 @@ def follow_events(
         bookmark = _known(after, state)
         if bookmark is None:
             wanted = wanted.model_copy(update={"since": began})
-            bookmark = Follower(parts.database).at(began)
+            bookmark = AuditReader(parts.database).at(began)
         _Following(parts.database, wanted, bookmark, state, form).run()
 
 
@@ -98,16 +98,16 @@ class _Following:
     state: Path | None
     form: str
     _is_waiting: bool = field(default=False, init=False)
-    _follower: Follower = field(init=False)
+    _reader: AuditReader = field(init=False)
 
     def run(self) -> None:
         """Until the process ends."""
         self._require_known()
         self._keep(self.bookmark)
-        self._follower = Follower(self.database)
+        self._reader = AuditReader(self.database)
         while True:
             with self._said_once():
-                page = self._follower.page(self.bookmark, _PAGE)
+                page = self._reader.page(self.bookmark, _PAGE)
                 self._print(page)
                 if not page.is_last:
                     continue
@@ -133,13 +133,13 @@ class _Following:
             if not self._is_waiting:
                 _say(f"{error} Waiting for it.")
             self._is_waiting = True
-            self._follower = Follower(self.database)  # it may come back as another server
+            self._reader = AuditReader(self.database)  # it may come back as another server
         else:
             if self._is_waiting:
                 _say("The database is available again.")
             self._is_waiting = False
 
-    def _print(self, page: Page) -> None:
+    def _print(self, page: EventPage) -> None:
         targets = self._targets()
         for event, bookmark in page.steps(self.bookmark):
             if self.wanted.matches(event, targets):

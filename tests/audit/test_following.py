@@ -1,4 +1,4 @@
-"""A follower reads each event once, in whatever order transactions commit."""
+"""A reader gets each event once, in whatever order transactions commit."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -7,7 +7,7 @@ from random import Random
 import pytest
 from sqlalchemy import Connection, Table, select
 
-from issuer.audit import Actor, AuditEvent, Bookmark, Event, Follower
+from issuer.audit import Actor, AuditEvent, AuditReader, Bookmark, Event
 from issuer.audit.chain import End
 from issuer.audit.chains import append
 from issuer.database import Database
@@ -69,12 +69,12 @@ class Reader:
         self.restart()
 
     def restart(self) -> None:
-        self._follower = Follower(self.database)
+        self._reader = AuditReader(self.database)
         self.bookmark = Bookmark.parse(str(self.bookmark))
 
     def read(self, limit: int = 100, stop_after: int | None = None) -> None:
         """A page, or its first events."""
-        page = self._follower.page(self.bookmark, limit)
+        page = self._reader.page(self.bookmark, limit)
         for event, bookmark in list(page.steps(self.bookmark))[:stop_after]:
             self.events.append(event)
             self.bookmark = bookmark

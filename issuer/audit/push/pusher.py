@@ -13,7 +13,7 @@ import structlog
 from issuer.audit.audit_log import AuditEvent, AuditLog
 from issuer.audit.bookmark import Bookmark
 from issuer.audit.event import Outcome
-from issuer.audit.following import Follower, Page
+from issuer.audit.following import AuditReader, EventPage
 from issuer.audit.push import progress_store
 from issuer.audit.push.destination import Destination, Message, NotDelivered
 from issuer.audit.push.progress import Progress
@@ -68,7 +68,7 @@ class Pusher:
         self._clock = clock
         self._random = random
         self._render = render
-        self._follower = Follower(database)
+        self._reader = AuditReader(database)
         self._most = MAX_EVENTS
         self.destination = to
         self.state = PushState()
@@ -88,7 +88,7 @@ class Pusher:
                 except _Overtaken:
                     log.info("audit_push_overtaken", destination=self.destination.name)
                 except BaseException:
-                    self._follower = Follower(self._database)  # it may be another server now
+                    self._reader = AuditReader(self._database)  # it may be another server now
                     raise
 
     def look(self) -> Progress | None:
@@ -103,7 +103,7 @@ class Pusher:
         self._report_what_was_deleted(progress.acknowledged.settled)
         ends_at = self._clock.monotonic() + _SECONDS_OF_A_ROUND
         while self._clock.monotonic() < ends_at:
-            page = self._follower.page(progress.acknowledged, self._most)
+            page = self._reader.page(progress.acknowledged, self._most)
             batch = self._first_batch(page, progress)
             if batch is None:
                 end = page.end(progress.acknowledged)
@@ -119,7 +119,7 @@ class Pusher:
             progress = self._save(progress, progress.succeeded(batch.end, self._clock()))
             self._most = min(2 * self._most, MAX_EVENTS)
 
-    def _first_batch(self, page: Page, progress: Progress) -> _Batch | None:
+    def _first_batch(self, page: EventPage, progress: Progress) -> _Batch | None:
         """As much as fits, either of events that may have arrived before, or of others."""
         steps = page.steps(progress.acknowledged)
         for is_again, group in groupby(

@@ -177,8 +177,8 @@ def test_a_frame_has_no_line_breaks_and_its_length_in_bytes():
 def test_a_wrong_url_is_refused_without_repeating_it(tmp_path: Path, url: str):
     with pytest.raises(ConfigurationError, match="ISSUER_AUDIT_PUSH_URL") as refused:
         settings_for(tmp_path, audit_push_url=url)
-    assert url not in str(refused.value)
-    assert "s3cr3t" not in str(refused.value)
+    for secret in ("siem.example", "s3cr3t"):
+        assert secret not in str(refused.value)
 
 
 @pytest.mark.parametrize(
