@@ -53,6 +53,13 @@ def checked_claims(
     return OwnAssertion(jti, expires_at)
 
 
+def audited_jti(claims: Mapping[str, Any]) -> str | None:
+    """The `jti` for the audit log; None unless it is 1 to 255 printable characters."""
+    jti = claims.get("jti")
+    is_fit = isinstance(jti, str) and 0 < len(jti) <= MAX_JTI and jti.isprintable()
+    return jti if is_fit else None
+
+
 def checked_times(claims: Mapping[str, Any], now: datetime) -> datetime:
     """When it expires; `InvalidCredentials` if it is not valid at `now` (RFC 7519 §4.1)."""
     expires_at = _instant(claims, "exp")

@@ -58,7 +58,7 @@ class ClientAssertions:
             raise InvalidCredentials("disabled client")
         if evidence.name is not None and not presented.is_known:
             self._used.use(client.client_id, evidence.name, evidence.expires_at, now)
-        return AuthenticatedClient(client, None)
+        return AuthenticatedClient(client, None, evidence.assertion)
 
     def explained(self, client_id: str, text: str) -> TrustFindings:
         """What each trust of the client says to the token; nothing is used up.

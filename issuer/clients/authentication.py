@@ -12,11 +12,30 @@ from issuer.vocabulary import AuthMethod
 
 
 @dataclass(frozen=True, slots=True)
+class VerifiedAssertion:
+    """Which assertion authenticated a client, for the audit log.
+
+    `issuer` is the id of the trusted issuer; None, as `subject` is, if the client signed it.
+    """
+
+    issuer: str | None
+    subject: str | None
+    jti: str | None
+
+    @property
+    def details(self) -> dict[str, object]:
+        """Its details in the audit log."""
+        members = {"issuer": self.issuer, "subject": self.subject, "jti": self.jti}
+        return {name: value for name, value in members.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
 class AuthenticatedClient:
-    """A client, and which of its secrets it used; None for a public client."""
+    """A client, and which of its secrets or which assertion it used; neither if it is public."""
 
     record: ClientRecord
     secret: SecretRecord | None
+    assertion: VerifiedAssertion | None = None
 
 
 @dataclass(frozen=True, slots=True)

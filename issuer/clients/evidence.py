@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from issuer.clients.authentication import Look
+from issuer.clients.authentication import Look, VerifiedAssertion
 from issuer.errors import InvalidCredentials
 from issuer.federation.public_keys import InvalidToken, PublicKeys, SignedToken, UnknownKey
 
@@ -13,6 +13,7 @@ from issuer.federation.public_keys import InvalidToken, PublicKeys, SignedToken,
 class Evidence:
     """It authenticates a client until `expires_at`; by its `name`, if it has one, only once."""
 
+    assertion: VerifiedAssertion
     expires_at: datetime
     name: str | None
 

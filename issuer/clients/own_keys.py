@@ -3,7 +3,8 @@
 from datetime import datetime
 from functools import partial
 
-from issuer.clients.assertion_rules import checked_claims, checked_type
+from issuer.clients.assertion_rules import audited_jti, checked_claims, checked_type
+from issuer.clients.authentication import VerifiedAssertion
 from issuer.clients.evidence import Evidence, signed_claims
 from issuer.directory import ClientRecord
 from issuer.errors import InvalidCredentials
@@ -46,7 +47,8 @@ class OwnKeys:
             raise _no_keys()
         checked_type(token.unverified.header)
         assertion = checked_claims(claims, client.client_id, self._issuer, now)
-        return Evidence(assertion.expires_at, f"own\n{assertion.jti}")
+        audited = VerifiedAssertion(None, None, audited_jti(claims))
+        return Evidence(audited, assertion.expires_at, f"own\n{assertion.jti}")
 
 
 def _no_keys() -> InvalidCredentials:

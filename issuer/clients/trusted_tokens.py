@@ -8,8 +8,8 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from issuer.clients.assertion_rules import checked_times
-from issuer.clients.authentication import Look
+from issuer.clients.assertion_rules import audited_jti, checked_times
+from issuer.clients.authentication import Look, VerifiedAssertion
 from issuer.clients.evidence import Evidence, KeysMissing
 from issuer.clients.trust_rules import broken_rule, is_named_by
 from issuer.directory import ClientRecord, Directory, TrustedIssuerRecord
@@ -120,7 +120,8 @@ class TrustedTokens:
                 rule = broken_rule(trust, claims, self._own_url, now)
                 if rule is None:
                     name = _name_of(issuer, token, claims) if trust["once"] else None
-                    return Evidence(checked_times(claims, now), name)
+                    audited = VerifiedAssertion(issuer.id, trust["subject"], audited_jti(claims))
+                    return Evidence(audited, checked_times(claims, now), name)
                 rules.append(rule)
         raise InvalidCredentials(f"assertion: {'; '.join(dict.fromkeys(rules))}")
 

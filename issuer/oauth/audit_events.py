@@ -39,7 +39,10 @@ def issue_of(granted: Granted, token: AccessToken, actor: Actor) -> Issue:
 
 def _issued_details(granted: Granted, token: AccessToken) -> dict[str, object]:
     audience = granted.authorization.audience.id
-    return {"grant_type": granted.grant_type, **token.details(audience)}
+    details = {"grant_type": granted.grant_type, **token.details(audience)}
+    if granted.assertion is not None:
+        details["assertion"] = granted.assertion.details
+    return details
 
 
 class Refusals:

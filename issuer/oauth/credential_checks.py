@@ -69,7 +69,7 @@ class CredentialChecks:
         if presented.assertion is not None:
             assertion = PresentedAssertion(presented.client_id, presented.assertion, again)
             signed = await self._by_assertion(request.form, assertion)
-            return AuthenticatedRequest(request, signed.record, None)
+            return AuthenticatedRequest(request, signed.record, None, signed.assertion)
         client = self._authentication.from_memory(presented.client_id, presented.secret, now)
         if client is None:
             client = await self.in_pool(self._queries, request.form, self._look_up, presented)

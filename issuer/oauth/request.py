@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 
 from issuer.audit import Actor
+from issuer.clients.authentication import VerifiedAssertion
 from issuer.directory import ClientRecord, SecretRecord
 from issuer.http import RawHeaders, caller
 from issuer.http_forms import InvalidForm, parameters, receive_body
@@ -40,7 +41,7 @@ class ParsedRequest:
 
 @dataclass(frozen=True, slots=True)
 class AuthenticatedRequest:
-    """A request of an authenticated client. A public client has no `secret`.
+    """A request of an authenticated client, by a `secret` or by an `assertion`, or by neither.
 
     `may_wait` is whether it can be retried after other sign-in attempts in progress.
     """
@@ -48,6 +49,7 @@ class AuthenticatedRequest:
     parsed: ParsedRequest
     client: ClientRecord
     secret: SecretRecord | None
+    assertion: VerifiedAssertion | None = None
     may_wait: bool = True
 
     @property

@@ -7,6 +7,7 @@ from typing import TypeAlias
 from authlib.oauth2.rfc6749 import OAuth2Request
 from authlib.oauth2.rfc6749.grants import BaseGrant, TokenEndpointMixin
 
+from issuer.clients.authentication import VerifiedAssertion
 from issuer.directory import AudienceRecord, ClientRecord, SecretRecord
 from issuer.oauth.errors import OAuthError, invalid_scope
 from issuer.oauth.request import AuthenticatedRequest, requested_scopes
@@ -26,7 +27,7 @@ Store: TypeAlias = Callable[[Issue], str | NotBefore | None]
 class Granted:
     """What a token request is granted, and to which client.
 
-    `authentication` where the response has an ID token.
+    `authentication` where the response has an ID token, `assertion` where the client used one.
     """
 
     client: ClientRecord
@@ -35,6 +36,7 @@ class Granted:
     authorization: Authorization
     store: Store | None = None
     authentication: Authentication | None = None
+    assertion: VerifiedAssertion | None = None
 
 
 class Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
@@ -86,6 +88,7 @@ class Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
             authorization,
             self.store_for(authorization),
             self.authentication(),
+            request.assertion,
         )
 
     def _requested_scopes(self) -> list[str] | None:
