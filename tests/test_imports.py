@@ -32,6 +32,7 @@ FOUNDATION = {
     "scopes",
     "secret_text",
     "settings",
+    "strict_json",
 }
 FOUNDATION |= {"time_fields", "url_fields", "usernames", "vocabulary", "workers"}
 DOMAIN = {

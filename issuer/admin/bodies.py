@@ -1,13 +1,13 @@
 """Request bodies: JSON, and merge patches (RFC 7396)."""
 
-import json
 from typing import Annotated, Any
 
 from fastapi import Body, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from issuer.admin.problems import ProblemRaised, shortened
+from issuer.admin.problems import ProblemRaised
+from issuer.strict_json import AmbiguousJson, strict_json
 
 _JSON = ("application/json", "application/merge-patch+json")
 # Twice the maximum of a resource. A parsed value takes much more memory than in the body.
@@ -30,23 +30,11 @@ def _strict_json(body: bytes) -> Any:
     if sum(body.count(separator) for separator in (b",", b"[", b"{")) > MAX_VALUES:
         raise HTTPException(413, f"The body has more than {MAX_VALUES} values.")
     try:
-        text = body.decode("utf-8-sig")
+        return strict_json(body)
     except UnicodeDecodeError:
         raise HTTPException(400, "The body is not UTF-8.") from None
-    return json.loads(text, object_pairs_hook=_once_each, parse_constant=_refuse_constant)
-
-
-def _once_each(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    unique: dict[str, Any] = {}
-    for name, value in members:
-        if name in unique:
-            raise HTTPException(400, f"The member {shortened(name)!r} is repeated.")
-        unique[name] = value
-    return unique
-
-
-def _refuse_constant(constant: str) -> Any:
-    raise HTTPException(400, f"{constant} is not JSON.")
+    except AmbiguousJson as error:
+        raise HTTPException(400, str(error)) from None
 
 
 def require_json(request: Request) -> None:

@@ -1,11 +1,11 @@
 """Reading the metadata of a client that registers itself (RFC 7591 §2). It never gets rights."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from issuer.clients.client import ClientFields
 from issuer.errors import InvalidField
+from issuer.strict_json import strict_json
 from issuer.vocabulary import GRANTS_WITH_A_PERSON, AuthMethod, GrantType, UserRights
 
 # The names of RFC 7591 for members that have another one here.
@@ -15,7 +15,7 @@ _NAMES = {"name": "client_name"}
 def parsed(body: bytes) -> dict[str, Any]:
     """The JSON object; `InvalidField` for anything else, and for a repeated member."""
     try:
-        members = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_once_each)
+        members = strict_json(body)
     except (ValueError, RecursionError):
         raise InvalidField("body", "is not JSON in UTF-8 with each member once") from None
     if not isinstance(members, dict):
@@ -74,10 +74,3 @@ def _words(members: Mapping[str, Any], name: str, default: list[str]) -> list[st
 def _renamed(name: str) -> str:
     member, _, rest = name.partition(".")
     return ".".join(filter(None, (_NAMES.get(member, member), rest)))
-
-
-def _once_each(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    unique = dict(members)
-    if len(unique) != len(members):
-        raise ValueError("a member is repeated")
-    return unique

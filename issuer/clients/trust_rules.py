@@ -1,6 +1,5 @@
 """Whether a token of a trusted issuer is what a client trusts. Pure functions."""
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -13,13 +12,19 @@ from issuer.errors import InvalidCredentials
 def is_named_by(issuer: TrustedIssuerRecord, claims: Mapping[str, Any]) -> bool:
     """Whether the token says that it is of this issuer.
 
-    A JWT-SVID has no `iss`: its `sub` begins with the trust domain (SPIFFE JWT-SVID §3).
+    A JWT-SVID needs no `iss`: its `sub` begins with the trust domain (SPIFFE JWT-SVID §3). No key
+    of a trust domain speaks for another one.
     """
-    named = claims.get("iss")
-    if named is None and issuer.is_trust_domain:
-        subject = claims.get("sub")
-        return isinstance(subject, str) and subject.startswith(f"{issuer.issuer}/")
-    return isinstance(named, str) and named == issuer.issuer
+    named, subject = claims.get("iss"), claims.get("sub")
+    if not issuer.is_trust_domain:
+        return isinstance(named, str) and named == issuer.issuer
+    is_of_domain = isinstance(subject, str) and subject.startswith(f"{issuer.issuer}/")
+    return is_of_domain and named in (None, issuer.issuer)
+
+
+def is_svid(header: Mapping[str, Any]) -> bool:
+    """Whether a JWT-SVID has such a header: its `typ` is no other one (SPIFFE JWT-SVID §2.3)."""
+    return header.get("typ", "JWT") in ("JWT", "JOSE")
 
 
 def broken_rule(
@@ -37,7 +42,7 @@ def broken_rule(
     for name, value in trust["claims"].items():
         if name not in claims:
             return f"the claim {name} is missing"
-        if _canonical(claims[name]) != _canonical(value):
+        if not _is_equal(claims[name], value):
             return f"the claim {name} is another"
     return None
 
@@ -49,6 +54,13 @@ def _is_for(audience: object, wanted: str) -> bool:
     return audience == wanted
 
 
-def _canonical(value: object) -> str:
-    """As whole JSON values: 1, 1.0, true and "1" are four."""
-    return json.dumps(value, sort_keys=True)
+def _is_equal(value: object, wanted: object) -> bool:
+    """As whole JSON values: 1, 1.0, true and "1" are four. No deeper than what is `wanted`."""
+    if type(value) is not type(wanted):
+        return False
+    if isinstance(value, dict) and isinstance(wanted, dict):
+        same_names = value.keys() == wanted.keys()
+        return same_names and all(_is_equal(value[name], wanted[name]) for name in wanted)
+    if isinstance(value, list) and isinstance(wanted, list):
+        return len(value) == len(wanted) and all(map(_is_equal, value, wanted))
+    return value == wanted

@@ -11,7 +11,7 @@ from typing import Any
 from issuer.clients.assertion_rules import audited_jti, checked_times
 from issuer.clients.authentication import Look, VerifiedAssertion
 from issuer.clients.evidence import Evidence, KeysMissing
-from issuer.clients.trust_rules import broken_rule, is_named_by
+from issuer.clients.trust_rules import broken_rule, is_named_by, is_svid
 from issuer.directory import ClientRecord, Directory, TrustedIssuerRecord
 from issuer.errors import InvalidCredentials
 from issuer.federation.key_sets import FollowedKeySet, FollowedKeySets
@@ -65,7 +65,7 @@ class TrustedTokens:
         missing: list[TrustedIssuerRecord] = []
         for issuer in issuers:
             try:
-                claims = token.claims_by(self._keys_of(issuer))
+                claims = self._claims_by(issuer, token)
             except UnknownKey as error:
                 missing += [issuer] if self.key_set(issuer) else []
                 problems.append(str(error))
@@ -137,7 +137,7 @@ class TrustedTokens:
             return "the trusted issuer is disabled"
         if not is_named_by(issuer, token.unverified.claims):
             return "the token is not of this issuer, by its iss"
-        claims = token.claims_by(self._keys_of(issuer))
+        claims = self._claims_by(issuer, token)
         return broken_rule(trust, claims, self._own_url, now)
 
     def _named_issuers(self, client: ClientRecord, token: SignedToken) -> list[TrustedIssuerRecord]:
@@ -150,6 +150,12 @@ class TrustedTokens:
             for issuer in found
             if issuer is not None and issuer.is_for_workloads and is_named_by(issuer, claims)
         ]
+
+    def _claims_by(self, issuer: TrustedIssuerRecord, token: SignedToken) -> dict[str, Any]:
+        """`InvalidToken` says why the token is not of this issuer."""
+        if issuer.is_trust_domain and not is_svid(token.unverified.header):
+            raise InvalidToken("the token has the typ of another kind than JWT-SVIDs")
+        return token.claims_by(self._keys_of(issuer))
 
     def _keys_of(self, issuer: TrustedIssuerRecord) -> PublicKeys:
         if key_set := self.key_set(issuer):

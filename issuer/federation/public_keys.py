@@ -18,11 +18,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt import PyJWS, PyJWTError
 from jwt.algorithms import OKPAlgorithm
+from jwt.utils import base64url_decode
 
 from issuer.agentos.errors import NotFetched
 from issuer.agentos.key_set import Keys, TrustedKey, entries_of, trusted_key
 from issuer.agentos.rules import Unverified, read_unverified
 from issuer.errors import IssuerError
+from issuer.strict_json import strict_json
 from issuer.vocabulary import SigningAlgorithm
 
 PublicKeys: TypeAlias = Keys
@@ -103,11 +105,19 @@ class SignedToken:
 
 
 def parsed_token(text: str) -> SignedToken:
-    """The JWT in the text; `InvalidToken` for anything else, and for one of more than 16 KiB."""
+    """The JWT in the text; `InvalidToken` for anything else, and for one of more than 16 KiB.
+
+    Also for JSON that its signer may read differently (RFC 7519 §4), such as a member twice.
+    """
     try:
-        return SignedToken(text, read_unverified(text))
+        token = SignedToken(text, read_unverified(text))
+        for part in text.split(".")[:2]:
+            strict_json(base64url_decode(part))
     except PyJWTError:
         raise InvalidToken("not a JWT") from None
+    except (ValueError, RecursionError):
+        raise InvalidToken("not JSON in UTF-8 with each member once") from None
+    return token
 
 
 def accepted_jwks(jwks: Iterable[object], algorithms: Sequence[str]) -> list[dict[str, Any]]:
