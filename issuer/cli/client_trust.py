@@ -51,8 +51,8 @@ _OPTIONS = {
         bool,
         typer.Option(
             "--names-only",
-            help="With --github: its sub has no ids, as of repositories made before June 2026. The"
-            " ids are compared as claims.",
+            help="With --github: its sub has no ids, as of most repositories made before July 15,"
+            " 2026. The ids are compared as claims.",
         ),
     ],
     "project_id": _option("project-id", "NUMBER", "With --gitlab: the id of the project."),

@@ -34,10 +34,10 @@ class TrustedIssuerStore(Store[TrustedIssuerRow]):
         """Whether a client with rights at the issuer itself relies on it."""
         return bool(self._trusting(issuer_id, has_rights_at(own_audience)))
 
-    def with_issuer(self, issuer: str) -> TrustedIssuerRow | None:
-        """The first by id that is for this `iss`."""
+    def with_issuer(self, issuer: str, limit: int) -> Sequence[TrustedIssuerRow]:
+        """The first by id that are for this `iss`."""
         query = select(TrustedIssuerRow).where(TrustedIssuerRow.issuer == issuer)
-        return self.session.scalars(query.order_by(TrustedIssuerRow.id).limit(1)).first()
+        return self.session.scalars(query.order_by(TrustedIssuerRow.id).limit(limit)).all()
 
 
 def _may_name(issuer_id: str) -> ColumnElement[bool]:

@@ -1,5 +1,6 @@
 """The rules for trusted issuers."""
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ _PLATFORMS = {
     "https://token.actions.githubusercontent.com": "github",
     "https://gitlab.com": "gitlab",
 }
+_PUBLISHED = {"discovery": True}
 
 
 class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIssuerResource]):
@@ -36,17 +38,18 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
         self._own_url = own_url
 
     def known_by_url(self, issuer: str, *, create: bool = True) -> TrustedIssuerFields:
-        """The first by id for this `iss`: several clusters may have one.
+        """The one for this `iss`; `InvalidField` if it is not evident which that is.
 
         Those of GitHub and GitLab are created if they are missing, or only described unless
         `create`; `NotFound` for another one.
         """
-        if row := self._store.with_issuer(issuer):
-            return self._model(row)
+        if stored := self._store.with_issuer(issuer, _MAX_NAMED):
+            _require_evident(stored)
+            return self._model(stored[0])
         if issuer not in _PLATFORMS:
             raise NotFound("trusted issuer for", issuer)
         self._authority.require(TRUSTED_ISSUER.write)
-        members = {"id": _PLATFORMS[issuer], "issuer": issuer, "keys": {"discovery": True}}
+        members = {"id": _PLATFORMS[issuer], "issuer": issuer, "keys": _PUBLISHED}
         fields = TrustedIssuerFields.read(members)
         return self.create(fields) if create else fields
 
@@ -62,8 +65,9 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
     def _authorize(
         self, before: TrustedIssuerFields | None, after: TrustedIssuerFields | None
     ) -> None:
-        if before is not None:
-            self.authorize_change(before.id)
+        """Also of one to be created: in a race, a client may trust one that was deleted."""
+        if trusted := before or after:
+            self.authorize_change(trusted.id)
 
     def _write(self, row: TrustedIssuerRow, fields: TrustedIssuerFields) -> None:
         if fields.issuer == self._own_url:
@@ -92,3 +96,13 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
             client.trusts = [each for each in client.trusts if each["issuer"] != row.id]
         self._store.session.flush()
         return {"released": [client.client_id for client in clients[:_MAX_NAMED]]}
+
+
+def _require_evident(stored: Sequence[TrustedIssuerRow]) -> None:
+    """Whoever may write trusted issuers may make one for any `iss`, with keys of their own."""
+    ids, first = ", ".join(row.id for row in stored), stored[0]
+    if len(stored) > 1:
+        raise InvalidField("issuer", f"name one: {ids} are for {first.issuer}")
+    if first.issuer in _PLATFORMS and (first.keys != _PUBLISHED or first.ca_certificate):
+        published = f"does not use the keys that {first.issuer} publishes"
+        raise InvalidField("issuer", f"{first.id} {published}: name it if it is right")

@@ -9,7 +9,8 @@ import pytest
 
 from tests.builders import URL
 from tests.cli.driver import Cli
-from tests.trusting import POD, OtherIssuer
+from tests.trusted_issuers.test_trusted_issuers import CA
+from tests.trusting import GITHUB, POD, OtherIssuer
 
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
 
@@ -75,6 +76,42 @@ def test_the_issuer_of_github_is_made_with_the_first_trust(cli: Cli):
     }
     (made,) = cli.json("trusted-issuer", "list")["items"]
     assert (made["id"], made["issuer"]) == ("github", "https://token.actions.githubusercontent.com")
+
+
+OF_GITHUB = ["--github", "octo/web", "--owner-id", "1", "--repository-id", "2", "--branch", "main"]
+OTHER_KEYS = {
+    "keys that somebody gave": ["--jwks", "@jwks.json"],
+    "another key set": ["--jwks-uri", "https://evil.example/jwks"],
+    "another CA": ["--ca-certificate", "@ca.pem"],
+}
+
+
+@pytest.mark.parametrize("which", OTHER_KEYS)
+def test_no_issuer_is_trusted_only_because_it_says_that_it_is_github(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: str
+):
+    """Who may write trusted issuers may have made one with other keys, before the first trust."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "jwks.json").write_text(json.dumps(OtherIssuer.new().jwks))
+    (tmp_path / "ca.pem").write_text(CA)
+    cli.done("client", "create", "ci")
+    options = ["--issuer", GITHUB, *OTHER_KEYS[which]]
+    cli.done("trusted-issuer", "create", "actions", *options)
+    refused = cli("client", "trust", "add", "ci", *OF_GITHUB)
+    assert "actions does not use the keys that https://token.actions" in refused.sentence
+    named = cli.json("client", "trust", "add", "ci", *OF_GITHUB, "--issuer", "actions")
+    assert named["issuer"] == "actions"
+
+
+def test_one_of_several_issuers_must_be_named(cli: Cli):
+    cli.done("client", "create", "pod")
+    for name in ("one", "two"):
+        uri = ["--jwks-uri", f"https://{name}.example/keys"]
+        cli.done("trusted-issuer", "create", name, "--issuer", "spiffe://prod", *uri)
+    workload = ["--spiffe", "spiffe://prod/web"]
+    refused = cli("client", "trust", "add", "pod", *workload)
+    assert refused.sentence == "issuer: name one: one, two are for spiffe://prod."
+    assert cli.json("client", "trust", "add", "pod", *workload, "--issuer", "two")
 
 
 def test_explain_says_which_rule_failed(cli: Cli, cluster: OtherIssuer):

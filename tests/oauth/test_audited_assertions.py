@@ -37,14 +37,14 @@ def test_it_names_the_trusted_issuer_the_subject_and_the_jti_at_each_request(
     assert audited(deployment) == [expected] * 3
 
 
-@pytest.mark.parametrize("jti", [None, "", 7, "x" * 256, "a\nb", "\ud800", "\u202e", "\0"])
 def test_a_jti_that_is_no_short_printable_text_is_left_out(
-    deployment: Deployment, cluster: OtherIssuer, token_endpoint: TokenDriver, jti: Any
+    deployment: Deployment, cluster: OtherIssuer, token_endpoint: TokenDriver
 ):
     """Whoever signs it chooses it: it must not fill the log, or write to a terminal."""
-    token = cluster.token(now(deployment), jti=jti)
-    assert ask(token_endpoint, token, client_id="pod").status == 200
-    assert audited(deployment) == [{"issuer": "cluster", "subject": POD}]
+    for jti in (None, "", 7, "x" * 256, "a\nb", "\ud800", "\u202e", "\0"):
+        token = cluster.token(now(deployment), jti=jti)
+        assert ask(token_endpoint, token, client_id="pod").status == 200
+        assert audited(deployment)[-1] == {"issuer": "cluster", "subject": POD}, jti
 
 
 def test_an_assertion_of_the_client_itself_has_only_its_jti(
