@@ -23,6 +23,7 @@ from issuer.database.tables import ClientRow, ClientSecretRow
 from issuer.errors import AlreadyExists, InvalidField, NotAllowed, NotFound
 from issuer.id_fields import fold_id
 from issuer.resources import Principals, Transaction
+from issuer.trusted_issuers.fields import is_trust_domain
 from issuer.trusted_issuers.store import TrustedIssuerStore
 from issuer.vocabulary import GRANTS_WITH_A_PERSON, RegisteredBy, UserRights
 
@@ -220,9 +221,7 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
             if self._audiences.find(audience_id) is None:
                 raise InvalidField("audiences", f"there is no audience {audience_id!r}")
         for number, trust in enumerate(fields.trusts):
-            if self._trusted_issuers.find(trust.issuer) is None:
-                message = f"there is no trusted issuer {trust.issuer!r}"
-                raise InvalidField(f"trusts.{number}.issuer", message)
+            self._require_possible(f"trusts.{number}", trust)
         row.registered_by = row.registered_by or RegisteredBy.ADMIN
         row.pinned = row.pinned or False
         if row.registered_by is not RegisteredBy.ADMIN:
@@ -233,6 +232,14 @@ class Clients(Principals[ClientRow, ClientFields, Client]):
         if not fields.token_endpoint_auth_method.has_secret:
             for secret in self._store.secrets_of(row.client_id):
                 self._delete_secret(secret)
+
+    def _require_possible(self, member: str, trust: Trust) -> None:
+        issuer = self._trusted_issuers.find(trust.issuer)
+        if issuer is None:
+            raise InvalidField(f"{member}.issuer", f"there is no trusted issuer {trust.issuer!r}")
+        domain = f"{issuer.issuer}/"
+        if is_trust_domain(issuer.issuer) and not trust.subject.startswith(domain):
+            raise InvalidField(f"{member}.subject", f"must begin with {domain}")
 
     def _related(self, row: ClientRow) -> dict[str, Any]:
         return {

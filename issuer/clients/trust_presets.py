@@ -1,5 +1,6 @@
 """Trusts as the platforms sign their tokens: what people know of a workload, as exact values."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,8 @@ from issuer.errors import InvalidField
 GITHUB = "https://token.actions.githubusercontent.com"
 GITLAB = "https://gitlab.com"
 ENTRA = "https://login.microsoftonline.com/{}/v2.0"
+# No empty segment, and none that is `.` or `..`.
+_SPIFFE_ID = re.compile(r"(?P<domain>spiffe://[a-z0-9._-]+)(/(?!\.{1,2}(/|$))[a-zA-Z0-9._-]+)+")
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,12 @@ def _github(workload: Workload) -> Preset:
     if workload.names_only:
         named = f"{owner}/{repository}"
     claims = {"repository_owner_id": owner_id, "repository_id": repository_id}
+    # GitHub writes a colon in a name as %3A, so that no name looks like another part.
+    environment = workload.environment and workload.environment.replace(":", "%3A")
     parts = {
         "branch": workload.branch and f"ref:refs/heads/{workload.branch}",
         "tag": workload.tag and f"ref:refs/tags/{workload.tag}",
-        "environment": workload.environment and f"environment:{workload.environment}",
+        "environment": environment and f"environment:{environment}",
     }
     return Preset(GITHUB, f"repo:{named}:{_one_of(parts)}", claims)
 
@@ -90,10 +95,10 @@ def _gitlab(workload: Workload) -> Preset:
 
 
 def _spiffe(workload: Workload) -> Preset:
-    domain, slash, path = str(workload.spiffe).removeprefix("spiffe://").partition("/")
-    if not (domain and slash and path) or not str(workload.spiffe).startswith("spiffe://"):
-        raise InvalidField("spiffe", "must be spiffe://TRUST-DOMAIN/PATH")
-    return Preset(f"spiffe://{domain}", str(workload.spiffe), {})
+    found = _SPIFFE_ID.fullmatch(str(workload.spiffe))
+    if found is None:
+        raise InvalidField("spiffe", "must be spiffe://TRUST-DOMAIN/PATH (SPIFFE-ID §2)")
+    return Preset(found["domain"], found[0], {})
 
 
 def _entra(workload: Workload) -> Preset:

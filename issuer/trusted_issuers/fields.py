@@ -94,11 +94,20 @@ def checked_keys(keys: dict[str, Any], issuer: str, algorithms: list[str]) -> di
         case {"jwks_uri": str(url), **rest} if not rest:
             return {"jwks_uri": _web_url(url)}
         case {"jwks": {"keys": [*jwks]}, **rest} if not rest and 1 <= len(jwks) <= MAX_KEYS:
-            return {"jwks": {"keys": _accepted(jwks, algorithms)}}
+            of_jwts = _without_x509(jwks) if is_trust_domain(issuer) else jwks
+            return {"jwks": {"keys": _accepted(of_jwts, algorithms)}}
     raise ValueError(
         'must be {"discovery": true}, {"jwks_uri": URL} or'
         f' {{"jwks": {{"keys": [...]}}}} with 1 to {MAX_KEYS} keys'
     )
+
+
+def _without_x509(jwks: list[Any]) -> list[Any]:
+    """A SPIFFE bundle also has keys for X.509-SVIDs (SPIFFE Trust Domain and Bundle §4.2.2)."""
+    left = [jwk for jwk in jwks if not (isinstance(jwk, dict) and jwk.get("use") == "x509-svid")]
+    if not left:
+        raise ValueError("has no key for JWT-SVIDs")
+    return left
 
 
 def _accepted(jwks: list[Any], algorithms: list[str]) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from issuer.trusted_issuers.fields import (
     Kinds,
     TokenAlgorithms,
     checked_keys,
+    is_trust_domain,
 )
 from issuer.vocabulary import TokenAlgorithm
 
@@ -35,6 +36,15 @@ class TrustedIssuerFields(Fields):
     kinds: Kinds = ["workload"]
     allow_private_addresses: bool = False
     disabled: bool = False
+
+    @field_validator("algorithms")
+    @classmethod
+    def _are_those_of_svids(
+        cls, algorithms: list[TokenAlgorithm], info: ValidationInfo
+    ) -> list[TokenAlgorithm]:
+        if is_trust_domain(info.data.get("issuer", "")) and TokenAlgorithm.EDDSA in algorithms:
+            raise ValueError("may not hold EdDSA, which no JWT-SVID has (SPIFFE JWT-SVID §2.1)")
+        return algorithms
 
     @field_validator("keys")
     @classmethod

@@ -1,6 +1,5 @@
 """Presenting tokens to the rules for assertions, without HTTP."""
 
-import asyncio
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +39,7 @@ class Presenting:
     def findings(self, token: str, client_id: str = "pod") -> list[str | None]:
         """What `trust explain` says of each trust: the rule that the token breaks, or None."""
         explained = self.deployment.services.tokens.client_assertions.explained(client_id, token)
-        return [each.rule for each in asyncio.run(explained)]
+        return [each.rule for each in explained.trusts]
 
     def claims(self, **changed: Any) -> dict[str, Any]:
         """Those of the pod `prod/web`."""

@@ -100,11 +100,13 @@ def test_the_keys_of_one_issuer_do_not_speak_for_another(presenting: Presenting,
 def test_the_keys_of_one_trust_domain_do_not_speak_for_another(
     deployment: Deployment, presenting: Presenting, mesh: OtherIssuer, domain: str
 ):
-    """Not even where an operator has written such a trust by mistake."""
-    other = OtherIssuer.new(domain, "ES256", kid=mesh.kid)
+    """Not even where a trusted issuer was changed after a client had a trust in it."""
+    other = OtherIssuer.new("https://oidc.example", "ES256", kid=mesh.kid)
     trusted(deployment, other, id="other")
     trusts = [trust(issuer="mesh", subject=SVID), trust(issuer="other", subject=SVID)]
     deployment.client("both", trusts=trusts)
+    with deployment.changing() as work:
+        work.trusted_issuers.update("other", {"issuer": domain})
     for issuer in (None, DOMAIN, domain, EVIL):
         token = signed(other, presenting.claims(iss=issuer, sub=SVID), kid="c1")
         assert not presenting.accepts(token, "svid"), issuer

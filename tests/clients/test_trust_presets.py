@@ -33,6 +33,12 @@ from tests.trusting import POD
             {"repository_owner_id": "1", "repository_id": "2"},
         ),
         (
+            {"github": "o/r", "owner_id": "1", "repository_id": "2", "environment": "Prod:V1"},
+            "https://token.actions.githubusercontent.com",
+            "repo:o@1/r@2:environment:Prod%3AV1",
+            {"repository_owner_id": "1", "repository_id": "2"},
+        ),
+        (
             {"gitlab": "my/group/web", "project_id": "22", "namespace_id": "72", "branch": "main"},
             "https://gitlab.com",
             "project_path:my/group/web:ref_type:branch:ref:main",
@@ -70,6 +76,14 @@ def test_each_preset_stands_for_exact_values(
         {"gitlab": "g/web", "branch": "main"},
         {"spiffe": "prod/ns"},
         {"spiffe": "spiffe://prod"},
+        {"spiffe": "spiffe://prod/"},
+        {"spiffe": "spiffe://PROD/ns"},
+        {"spiffe": "spiffe://prod/ns/"},
+        {"spiffe": "spiffe://prod//ns"},
+        {"spiffe": "spiffe://prod/ns/../web"},
+        {"spiffe": "spiffe://prod/."},
+        {"spiffe": "spiffe://prod/ns web"},
+        {"spiffe": "spiffe://prod:443/ns"},
         {"entra": "tenant"},
     ],
 )

@@ -3,8 +3,10 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
 from issuer.clients import ClientFields
+from issuer.database.tables import TrustedIssuerRow
 from issuer.errors import Forbidden, InUse, InvalidField
 from issuer.trusted_issuers import TrustedIssuerFields
 from tests.builders import OPERATOR, URL, Deployment
@@ -16,6 +18,7 @@ from tests.trusting import OtherIssuer, trust, trusted
 CLUSTER = OtherIssuer.new()
 CERTIFICATE = self_signed("spire.example").decode().partition("-----BEGIN CERTIFICATE")
 CA = CERTIFICATE[1] + CERTIFICATE[2]
+SPIFFE = {"issuer": "spiffe://prod.example", "keys": {"jwks_uri": "https://spire.example/keys"}}
 VALID = {"id": "cluster", "issuer": CLUSTER.issuer, "keys": {"discovery": True}}
 
 
@@ -73,6 +76,7 @@ def test_the_admin_api_has_its_operations(admin: AdminApi, deployment: Deploymen
         ({"algorithms": []}, "algorithms"),
         ({"algorithms": ["HS256"]}, "algorithms"),
         ({"algorithms": ["none"]}, "algorithms"),
+        ({**SPIFFE, "algorithms": ["ES256", "EdDSA"]}, "algorithms"),
         ({"ca_certificate": "not a certificate"}, "ca_certificate"),
         ({"ca_certificate": self_signed("a.example").decode()}, "ca_certificate"),
         ({"kinds": []}, "kinds"),
@@ -93,7 +97,7 @@ def test_wrong_definitions_are_refused_naming_the_member(
     [
         {"keys": {"jwks_uri": "https://10.0.0.1/jwks"}, "allow_private_addresses": True},
         {"keys": {"jwks": CLUSTER.jwks}},
-        {"issuer": "spiffe://prod.example", "keys": {"jwks_uri": "https://spire.example/keys"}},
+        {**SPIFFE, "algorithms": ["ES256"]},
         {"algorithms": ["ES384", "RS256", "RS256"]},
         {"ca_certificate": CA},
     ],
@@ -127,12 +131,15 @@ def test_several_clusters_may_have_one_issuer(admin: AdminApi):
         ({"claims": {f"c{n}": 1 for n in range(21)}}, "at most 20"),
         ({"claims": {"a": "x" * 3_000}}, "2048 bytes"),
         ({"pattern": "x"}, "not permitted"),
+        ({"issuer": "mesh"}, "must begin with spiffe://prod.example/"),
+        ({"issuer": "mesh", "subject": "spiffe://prod.example.evil/a"}, "must begin with"),
     ],
 )
 def test_wrong_trusts_are_refused_naming_the_member(
     admin: AdminApi, deployment: Deployment, members: dict[str, Any], message: str
 ):
     trusted(deployment, CLUSTER)
+    trusted(deployment, CLUSTER, id="mesh", issuer=SPIFFE["issuer"])
     refused = admin.post("/clients", client_id="pod", trusts=[trust(**members)])
     assert problem(refused) == (422, "invalid-fields")
     (error,) = refused.json()["errors"]
@@ -222,6 +229,20 @@ def test_nobody_reaches_rights_at_the_issuer_by_trusts(
     assert problem(refused) == (403, "forbidden")
     assert "issuer:admin" in refused.json()["detail"]
     assert admin(method, path, **request).status_code < 300
+
+
+def test_nobody_takes_the_id_of_an_issuer_on_which_a_privileged_client_still_relies(
+    writer: AdminApi, admin: AdminApi, deployment: Deployment
+):
+    """A deletion and a new trust at the same moment may leave a trust that names nothing."""
+    trusted(deployment, CLUSTER)
+    scopes = ["issuer:keys:read"]
+    deployment.client("privileged", scopes=scopes, audiences=[URL], trusts=[trust()])
+    with deployment.services.database.transaction() as session:
+        session.execute(delete(TrustedIssuerRow))
+    new = {**VALID, "id": "cluster"}
+    assert problem(writer.post("/trusted-issuers", **new)) == (403, "forbidden")
+    assert admin.post("/trusted-issuers", **new).status_code == 201
 
 
 def test_an_issuer_that_only_plain_clients_trust_needs_no_admin(
