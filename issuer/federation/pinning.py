@@ -12,7 +12,8 @@ from issuer.agentos.fetching import Fetched, fetch
 
 AddressOf: TypeAlias = Callable[[str, int], Awaitable[str]]
 
-_HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity"}
+# kube-apiserver has its key set as application/jwk-set+json alone: without */* it answers 406.
+_HEADERS = {"Accept": "application/json, */*;q=0.1", "Accept-Encoding": "identity"}
 _HTTP, _HTTPS = 80, 443
 
 

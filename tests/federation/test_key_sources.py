@@ -46,11 +46,15 @@ def test_an_issuer_in_a_private_network_has_a_ca_of_its_own(tmp_path: Path, cloc
 
 @pytest.fixture
 def plain() -> Iterator[str]:
-    """An `http` server on loopback with a key set; its URL."""
+    """An `http` server on loopback with a key set; its URL.
+
+    The set has the media type of RFC 7517 §8.5 alone, as that of kube-apiserver.
+    """
 
     class Plain(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200)
+            is_refused = self.path == "/jwks" and "*/*" not in self.headers["Accept"]
+            self.send_response(406 if is_refused else 200)
             self.send_header("Content-Type", "application/json")
             self.end_headers()
             url = f"http://127.0.0.1:{self.server.server_port}"
