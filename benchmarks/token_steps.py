@@ -41,6 +41,7 @@ from issuer.oauth.responses import OAuthResponse
 from issuer.oauth.token_endpoint import TokenEndpoint
 from issuer.rate_limits import RateLimits
 from issuer.tokens import AccessToken
+from issuer.tracing import Tracing
 from issuer.vocabulary import ACCESS_TOKEN_TYPE, SigningAlgorithm
 from issuer.workers import WorkerPool
 from tests.builders import Credentials, settings_for
@@ -71,7 +72,7 @@ def steps(services: Composition, client: Credentials, alg: str) -> Iterator[tupl
     writer = services.audit.writer
     refusals = Refusals(writer, services.audit.refusals, clock)
     parts = EndpointParts(clock, services.tokens, server, checks, refusals, NoOverload(clock), pool)
-    endpoint = TokenEndpoint(parts, writer, pool, Metrics())
+    endpoint = TokenEndpoint(parts, writer, pool, Metrics(), Tracing())
     basic = base64.b64encode(f"{client.client_id}:{client.client_secret}".encode())
     services.tokens.changes.look()
     # From now on the client is confirmed from memory.

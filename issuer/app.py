@@ -25,7 +25,7 @@ from issuer.admin import (
     problem_schemas,
     unforeseen,
 )
-from issuer.composition import Composition, build_metrics, compose
+from issuer.composition import Composition, build_telemetry, compose
 from issuer.health import health_paths, health_routes
 from issuer.http_layers import (
     DirectRoutes,
@@ -76,7 +76,8 @@ _SECONDS_OF_A_THREAD = 0.0005  # a tenth of the default
 
 def create_app(parts: Composition) -> DirectRoutes:
     """The application; `ConfigurationError` says in one sentence why the server cannot start."""
-    settings, clock, metrics = parts.settings, parts.clock, parts.metrics
+    settings, clock, telemetry = parts.settings, parts.clock, parts.telemetry
+    metrics = telemetry.metrics
     limits = build_limits(settings, clock, metrics)
     pools = (
         queries := WorkerPool("queries", _QUERY_WORKERS, _QUERY_QUEUE, metrics),
@@ -92,7 +93,7 @@ def create_app(parts: Composition) -> DirectRoutes:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         parts.background.start()
-        metrics.start()
+        telemetry.start()
         await limits.open()
         try:
             yield
@@ -100,7 +101,7 @@ def create_app(parts: Composition) -> DirectRoutes:
             for pool in pools:
                 pool.stop()
             await limits.close()
-            metrics.stop()
+            telemetry.stop()
             parts.background.stop()
 
     base = settings.base_path
@@ -124,7 +125,15 @@ def create_app(parts: Composition) -> DirectRoutes:
     _expose_metrics(app, parts, pools)
     pages = Pages(settings, clock)
     protocol = protocol_routes(
-        parts.protocol, server, queries, people, passwords, metrics, limits, problem_page(pages)
+        parts.protocol,
+        server,
+        queries,
+        people,
+        passwords,
+        metrics,
+        limits,
+        problem_page(pages),
+        telemetry.tracing,
     )
     app.router.routes.extend(protocol)
     app.router.routes.extend(health_routes(parts.probes))
@@ -136,7 +145,7 @@ def create_app(parts: Composition) -> DirectRoutes:
     _render_openapi_once(app)
     install_problem_handlers(app)
     observers = _observers(settings, metrics, parts.foundation.random)
-    if observers:
+    if observers or telemetry.tracing.is_on:
         app.add_middleware(NotedRoute, templates={**templates_of(app, base), **admin_templates()})
     layer = admin_layers(RefusalPace(clock))
     app.add_middleware(OnlyUnder, prefix=f"{base}/admin/", layer=layer)
@@ -153,7 +162,7 @@ def create_app(parts: Composition) -> DirectRoutes:
 
 def _expose_metrics(app: FastAPI, parts: Composition, pools: Sequence[WorkerPool]) -> None:
     """`/metrics`, only with `ISSUER_METRICS_TOKEN`."""
-    metrics, settings = parts.metrics, parts.settings
+    metrics, settings = parts.telemetry.metrics, parts.settings
     if not metrics.is_stored:
         return
     # Imported here: the library needs memory, and reads the environment on import.
@@ -227,7 +236,8 @@ def app_from_environment() -> ASGIApp:
     """The application as each worker process of `issuer serve` builds it."""
     settings = Settings.from_environment()
     logs.configure(settings.log_level)
-    app = create_app(compose(settings, metrics=build_metrics(settings)))
+    parts = compose(settings, telemetry=build_telemetry(settings))
+    app: ASGIApp = parts.telemetry.tracing.requests(create_app(parts))
     # The application lives as long as the process: exclude it from garbage collection. Not in
     # `create_app`, since in tests an application ends before the process.
     gc.collect()

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from issuer.http import RawHeaders, values_of
-from issuer.logs import note_route, request_id, request_scope, route_of
+from issuer.logs import ROUTE, note_route, request_id, request_scope, route_of
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
@@ -60,8 +60,8 @@ class RequestFrame:
         current = _request_id(scope["headers"])
         request_id.set(current)
         request_scope.set(scope)
-        note_route(self._route)
-        began, status = perf_counter(), None
+        scope[ROUTE] = self._route
+        began, status = perf_counter() if self._observers else 0.0, None
 
         async def send_framed(message: Message) -> None:
             nonlocal status

@@ -16,7 +16,8 @@ request_scope: contextvars.ContextVar[MutableMapping[str, Any] | None] = context
     "request_scope", default=None
 )
 _CLIENT = "issuer.client"
-_ROUTE = "issuer.route"
+ROUTE = "issuer.route"
+_TRACE = "issuer.trace"
 _INVITATION = re.compile(r"(/invitation/).+", re.DOTALL)
 _MAX_PATH = 256
 _MAX_ADDRESS = 64
@@ -34,13 +35,34 @@ def note_client(client_id: str | None) -> None:
 def note_route(template: str) -> None:
     """Keep the template of the path of the request, such as `/admin/v1/roles/{name}`."""
     if template and (scope := request_scope.get()) is not None:
-        scope[_ROUTE] = template
+        scope[ROUTE] = template
 
 
 def route_of(scope: Mapping[str, Any]) -> str:
     """The template of the path; empty if no route matched."""
-    route: str = scope.get(_ROUTE, "")
+    route: str = scope.get(ROUTE, "")
     return route
+
+
+def note_trace(scope: MutableMapping[str, Any], trace_id: str) -> None:
+    """Add the trace to later lines about the request."""
+    scope[_TRACE] = trace_id
+
+
+def client_of(scope: Mapping[str, Any]) -> str | None:
+    """The client that `note_client` was told."""
+    return scope.get(_CLIENT)
+
+
+def address_of(scope: Mapping[str, Any]) -> str | None:
+    """The address of the caller. Behind a proxy, a caller can choose this text: it is bounded."""
+    address = scope.get("client")
+    return address[0][:_MAX_ADDRESS] if address else None
+
+
+def path_of(scope: Mapping[str, Any]) -> str:
+    """The path without secrets, and without the query, which may hold anything."""
+    return _without_secret(scope["path"])[:_MAX_PATH]
 
 
 class RequestLog:
@@ -91,14 +113,14 @@ def _with_request(
     if (current := request_id.get()) is not None:
         event.setdefault("request_id", current)
     if (scope := request_scope.get()) is not None:
-        client, address = scope.get(_CLIENT), scope.get("client")
-        if client:
+        if client := client_of(scope):
             event.setdefault("client", client)
-        if address:
-            event.setdefault("address", address[0][:_MAX_ADDRESS])
+        if address := address_of(scope):
+            event.setdefault("address", address)
         event.setdefault("method", scope["method"])
-        # Without the query, which may hold anything.
-        event.setdefault("path", _without_secret(scope["path"])[:_MAX_PATH])
+        event.setdefault("path", path_of(scope))
+        if (trace_id := scope.get(_TRACE)) is not None:
+            event.setdefault("trace_id", trace_id)
     return event
 
 

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from issuer import logs
 from issuer.app import create_app
-from issuer.composition import build_metrics, compose
+from issuer.composition import build_telemetry, compose
 from issuer.settings import Settings
 from tests.builders import Credentials, Deployment, FakeClock, initialised, settings_for
 from tests.databases import PostgreSQL, copied, shared_postgresql
@@ -195,7 +195,7 @@ def shared(
 @contextmanager
 def running(opened: Initialized, clock: FakeClock) -> Iterator[Deployment]:
     settings = opened.settings
-    composition = compose(settings, clock, build_metrics(settings))
+    composition = compose(settings, clock, build_telemetry(settings, {}))
     app = create_app(composition)
     with TestClient(app, base_url=settings.url) as http:
         deployment = Deployment(composition, opened.admin, http)

@@ -34,7 +34,15 @@ FOUNDATION = {
     "settings",
     "strict_json",
 }
-FOUNDATION |= {"time_fields", "url_fields", "usernames", "vocabulary", "workers"}
+FOUNDATION |= {
+    "telemetry",
+    "tracing",
+    "time_fields",
+    "url_fields",
+    "usernames",
+    "vocabulary",
+    "workers",
+}
 DOMAIN = {
     "audit": set(),
     "revocations": set(),
@@ -83,6 +91,7 @@ BETWEEN = {
     "http_layers",
     "explaining",
     "rotation_drill",
+    "otel",
     "prometheus",
 }
 INTERFACES = {"oauth", "admin", "cli", "web"}
@@ -114,7 +123,8 @@ ONLY_IN = {
     "pyotp": ["sign_in/totp.py"],
     "webauthn": ["sign_in/passkeys.py"],
     "redis": ["rate_limits/shared.py"],
-    "prometheus_client": ["prometheus/"],
+    "opentelemetry": ["otel/"],
+    "prometheus_client": ["prometheus/", "otel/metrics.py"],
     "httpx": [
         "agentos/",
         "audit/push/",
@@ -215,3 +225,12 @@ def test_what_only_assertions_need_is_imported_with_the_first_one():
     program = "import sys, issuer.app; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert set(loaded.stdout.decode().split()).isdisjoint({"jwt", "httpx"})
+
+
+def test_what_sends_telemetry_is_imported_where_it_is_wanted():
+    """FastAPI imports the API of OpenTelemetry, which is small."""
+    program = "import sys, issuer.app; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    modules = set(loaded.stdout.decode().split())
+    assert "issuer.otel.environment" in modules
+    assert modules.isdisjoint({"opentelemetry.sdk", "google.protobuf", "prometheus_client"})

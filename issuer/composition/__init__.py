@@ -10,7 +10,7 @@ from issuer.composition.composition import Composition, compose
 from issuer.composition.foundation import build_sealer, master_key_path
 from issuer.composition.interface_parts import ProbeParts, ProtocolParts
 from issuer.composition.keys import KeyParts
-from issuer.composition.metrics import build_metrics
+from issuer.composition.telemetry import build_telemetry
 from issuer.composition.unit_of_work import UnitOfWork
 
 __all__ = [
@@ -22,8 +22,8 @@ __all__ = [
     "ProbeParts",
     "ProtocolParts",
     "UnitOfWork",
-    "build_metrics",
     "build_sealer",
+    "build_telemetry",
     "compose",
     "master_key_path",
 ]

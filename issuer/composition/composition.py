@@ -24,8 +24,8 @@ from issuer.composition.web import WebParts, build_web
 from issuer.database import Database
 from issuer.database.deployment import require_issuer
 from issuer.keys.sealing import Sealer
-from issuer.metrics import Metrics
 from issuer.settings import Settings
+from issuer.telemetry import Telemetry
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ class Composition:
         return self.foundation.clock
 
     @property
-    def metrics(self) -> Metrics:
-        return self.foundation.metrics
+    def telemetry(self) -> Telemetry:
+        return self.foundation.telemetry
 
     @property
     def database(self) -> Database:
@@ -63,24 +63,24 @@ class Composition:
 
 
 def compose(
-    settings: Settings, clock: Clock | None = None, metrics: Metrics | None = None
+    settings: Settings, clock: Clock | None = None, telemetry: Telemetry | None = None
 ) -> Composition:
     """The parts for `settings`; `ConfigurationError` if a server could not start.
 
-    `metrics` are those of a server: see `build_metrics`.
+    `telemetry` is that of a server: see `build_telemetry`.
     """
     require_master_key(settings)
-    composition = compose_with(settings, clock or Clock(), build_sealer(settings), metrics)
+    composition = compose_with(settings, clock or Clock(), build_sealer(settings), telemetry)
     with composition.database.reading() as session:
         require_issuer(session, settings.url)
     return composition
 
 
 def compose_with(
-    settings: Settings, clock: Clock, sealer: Sealer, metrics: Metrics | None = None
+    settings: Settings, clock: Clock, sealer: Sealer, telemetry: Telemetry | None = None
 ) -> Composition:
     """The same for a database that may still belong to another issuer, or to none."""
-    foundation = build_foundation(settings, clock, sealer, metrics or Metrics())
+    foundation = build_foundation(settings, clock, sealer, telemetry or Telemetry())
     keys = build_keys(foundation)
     tokens = build_tokens(foundation, keys.keyring)
     sign_in = build_sign_in(foundation, tokens.directory)

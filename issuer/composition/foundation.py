@@ -14,6 +14,7 @@ from issuer.keys.sealed_secrets_store import AUDIT_CHAINS, CLIENT_SECRETS, deriv
 from issuer.keys.sealing import Sealer, read_master_key_file, read_master_keys
 from issuer.metrics import Metrics
 from issuer.settings import Settings
+from issuer.telemetry import Telemetry
 
 MASTER_KEY = "master.key"
 
@@ -30,21 +31,24 @@ class Foundation:
     hmac_key: bytes = field(repr=False)
     chain_key: ChainKey
     trails: Trails
-    metrics: Metrics
+    telemetry: Telemetry
+
+    @property
+    def metrics(self) -> Metrics:
+        return self.telemetry.metrics
 
 
 def build_foundation(
-    settings: Settings, clock: Clock, sealer: Sealer, metrics: Metrics
+    settings: Settings, clock: Clock, sealer: Sealer, telemetry: Telemetry
 ) -> Foundation:
     """On an initialised database of the current schema; `ConfigurationError` otherwise."""
-    measured = metrics if metrics.is_stored else None
-    database = Database(settings.effective_database_url, settings.database_pool, measured)
+    database = Database(settings.effective_database_url, settings.database_pool, telemetry)
     require_compatible_schema(database)
     with database.reading() as session:
         hmac_key = opened(session, sealer, CLIENT_SECRETS)
     chain_key = ChainKey(derived(hmac_key, AUDIT_CHAINS))
     common = (settings, clock, SystemRandom(), database, sealer)
-    return Foundation(*common, hmac_key, chain_key, Trails(chain_key, clock), metrics)
+    return Foundation(*common, hmac_key, chain_key, Trails(chain_key, clock), telemetry)
 
 
 def require_master_key(settings: Settings) -> None:

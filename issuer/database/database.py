@@ -27,10 +27,12 @@ from issuer.database.engine import (
 )
 from issuer.database.erasure import Erasure
 from issuer.database.outage import Outage
+from issuer.database.statements import trace_statements
 from issuer.database.tables import ChangeCounter, Instant, SeenByDirectory
 from issuer.database.write_queue import WriteQueue
 from issuer.errors import DatabaseUnavailable
-from issuer.metrics import AUDIT, READ, WRITE, Metrics
+from issuer.metrics import AUDIT, READ, WRITE
+from issuer.telemetry import Telemetry
 
 _ALLOWED = text(
     "SELECT current_setting('max_connections')::int"
@@ -43,12 +45,15 @@ class Database:
     """One database, and the only way to a transaction on it."""
 
     def __init__(
-        self, url: str, pool: int = MAX_CONNECTIONS, metrics: Metrics | None = None
+        self, url: str, pool: int = MAX_CONNECTIONS, telemetry: Telemetry | None = None
     ) -> None:
         self.url = parsed(url)
         self.is_sqlite = is_sqlite(self.url)
-        self.engine = engine_for(self.url, pool, metrics)
-        self._metrics = metrics or Metrics()
+        telemetry = telemetry or Telemetry()
+        self._metrics, self._tracing = telemetry.metrics, telemetry.tracing
+        self.engine = engine_for(self.url, pool, self._metrics)
+        if self._tracing.is_on:
+            trace_statements(self.engine, self._tracing)
         self._pool_size = pool
         # A reader sees one snapshot, however many statements it runs. On SQLite it always does.
         reading = self.engine
@@ -148,7 +153,8 @@ class Database:
         """
         began = perf_counter()
         try:
-            yield
+            with self._tracing.span(f"database {kind}"):
+                yield
         except (OperationalError, InterfaceError, PoolTimeout, sqlite3.OperationalError) as error:
             raise self._unavailable(error, kind) from error
         except DBAPIError as error:

@@ -55,12 +55,12 @@ def safe(url: URL) -> str:
     return url.set(drivername=scheme, query=shown).render_as_string(hide_password=True)
 
 
-def engine_for(url: URL, pool: int = MAX_CONNECTIONS, metrics: Metrics | None = None) -> Engine:
-    """The engine, with at most `pool` connections; `metrics` count the waits for one.
+def engine_for(url: URL, pool: int, metrics: Metrics) -> Engine:
+    """The engine, with at most `pool` connections; `metrics` measure the waits for one.
 
     `ConfigurationError` for an in-memory database, or without the driver.
     """
-    pool_class = QueuePool if metrics is None else _measured_pool(metrics)
+    pool_class = _measured_pool(metrics) if metrics.is_stored else QueuePool
     build = _sqlite_engine if is_sqlite(url) else _postgresql_engine
     return build(url, pool, pool_class)
 

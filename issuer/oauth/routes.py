@@ -37,6 +37,7 @@ from issuer.oauth.revocation_feed import FEED_PATH, RevocationFeedEndpoint
 from issuer.oauth.token_endpoint import TokenEndpoint
 from issuer.oauth.user_info import USER_INFO_PATH, UserInfoEndpoint
 from issuer.rate_limits import ClientQueues, RateLimits
+from issuer.tracing import Tracing
 from issuer.workers import WorkerPool
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[ASGIApp]]
@@ -51,6 +52,7 @@ def protocol_routes(
     metrics: Metrics,
     limits: RateLimits,
     problem_page: ProblemPage,
+    tracing: Tracing,
 ) -> list[Route]:
     """Every protocol endpoint, under the path of `ISSUER_URL`."""
     settings, clock, tokens, keyring = parts.settings, parts.clock, parts.tokens, parts.keyring
@@ -58,7 +60,7 @@ def protocol_routes(
     authentication = (tokens.client_authentication, lambda: tokens.client_assertions)
     checks = CredentialChecks(*authentication, tokens.last_use, limits, queries, clock)
     shared = EndpointParts(clock, tokens, server, checks, refusals, rounds, queries)
-    token_endpoint = TokenEndpoint(shared, parts.audit_writer, passwords, metrics)
+    token_endpoint = TokenEndpoint(shared, parts.audit_writer, passwords, metrics, tracing)
     revocation_feed = RevocationFeedEndpoint(tokens, keyring, settings.signing_algorithms, queries)
     queues = {Revocation.ENDPOINT_NAME: ClientQueues(clock, metrics=metrics)}
     body, etag = rendered(metadata(settings, server))

@@ -19,6 +19,7 @@ from issuer.oauth.grants import Grant, Granted
 from issuer.oauth.request import AuthenticatedRequest, ReceivedForm, parse_form, receive_form
 from issuer.oauth.responses import OAuthResponse
 from issuer.tokens import AccessToken, NotBefore, TokenTooLarge
+from issuer.tracing import Tracing
 from issuer.users import waiting_for_others
 from issuer.vocabulary import ErrorCode
 from issuer.workers import WorkerPool
@@ -49,6 +50,7 @@ class TokenEndpoint:
         audit_writer: AuditWriter,
         passwords: WorkerPool,
         metrics: Metrics,
+        tracing: Tracing,
     ) -> None:
         self._clock = parts.clock
         self._issuer = parts.tokens.issuer
@@ -57,10 +59,14 @@ class TokenEndpoint:
         self._cache = GrantedCache(parts.tokens.directory)
         self._server = parts.server
         self._checks = parts.checks
+        self._receive = tracing.step("parse", receive_form)
+        self._authenticate = tracing.step("authenticate", parts.checks.authenticate)
+        self._authorize = tracing.step("authorize", parts.server.authorize)
+        self._sign = tracing.step("issue", parts.tokens.issuer.issue)
+        self._record = tracing.step("audit", audit_writer.record)
         self._refusals = parts.refusals
         self._rounds = parts.rounds
         self._queries = parts.queries
-        self._audit_writer = audit_writer
         self._passwords = passwords
         self._metrics = metrics
 
@@ -76,12 +82,12 @@ class TokenEndpoint:
         """Parse, authenticate, authorize, issue. A refusal is audited as well."""
         actor = caller(http_request)
         try:
-            form = await receive_form(http_request)
+            form = await self._receive(http_request)
             issued = await self._issue_again(form)
             if issued is None:
                 request = parse_form(form)
                 grant = self._server.grant_of(request)
-                authenticated = await self._checks.authenticate(request)
+                authenticated = await self._authenticate(request)
                 actor = authenticated.actor
                 await self._checks.count(authenticated)
                 issued = await self._issue(grant, authenticated)
@@ -114,7 +120,7 @@ class TokenEndpoint:
             if isinstance(outcome, IssuedToken):
                 break
             await self._wait_until(outcome.instant)
-            request = await self._checks.authenticate(request.parsed, again=True)
+            request = await self._authenticate(request.parsed, again=True)
             outcome = await self._attempt(grant, request)
         if isinstance(outcome, NotBefore):
             raise Unavailable("The tokens of the client, user or audience are being revoked.")
@@ -145,13 +151,13 @@ class TokenEndpoint:
         return await waiting_for_others(self._clock, attempt)
 
     def _authorize_and_issue(self, request: AuthenticatedRequest) -> IssuedToken | NotBefore:
-        return self._issue_granted(self._server.authorize(request), request.actor, self._clock())
+        return self._issue_granted(self._authorize(request), request.actor, self._clock())
 
     def _issue_granted(
         self, granted: Granted, actor: Actor, now: datetime
     ) -> IssuedToken | NotBefore:
         try:
-            token = self._issuer.issue(granted.authorization, now)
+            token = self._sign(granted.authorization, now)
         except TokenTooLarge as error:
             raise OAuthError(ErrorCode.INVALID_REQUEST, quoted(str(error))) from None
         if isinstance(token, NotBefore):
@@ -176,9 +182,7 @@ class TokenEndpoint:
         if isinstance(outcome, NotBefore) or outcome.is_audited:
             return outcome
         token, granted = outcome.access_token, outcome.granted
-        feed_count = await self._audit_writer.record(
-            issued_event(granted, token, outcome.actor, outcome.at)
-        )
+        feed_count = await self._record(issued_event(granted, token, outcome.actor, outcome.at))
         if not self._issuer.has_seen(feed_count):
             await self._queries.run(self._changes.look_for_feed, feed_count)
         return self._issuer.not_before(token, granted.authorization) or outcome

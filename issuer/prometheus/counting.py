@@ -18,7 +18,7 @@ from issuer.metrics import (
 from issuer.periodic import Periodic
 from issuer.prometheus.derived import AuditPush, BuildInfo, RevocationFeed, SigningKeys
 from issuer.prometheus.registries import new_registries
-from issuer.prometheus.requests import Requests
+from issuer.prometheus.requests import HttpRequests
 from issuer.prometheus.watching import Gauges, Watched
 from issuer.users.attempts import Counted
 from issuer.vocabulary import AuthorizationErrorCode, ErrorCode, GrantType
@@ -58,7 +58,7 @@ class PrometheusMetrics(Metrics):
         self._count_registrations(own)
         self._count_database(own)
         self._count_queues(own)
-        self._requests = Requests(own)
+        self._requests = HttpRequests(own)
         self._registries.add(BuildInfo())
 
     def watch(self, watched: Watched) -> None:

@@ -17,7 +17,7 @@ _INTERFACES = {
 }
 
 
-class Requests:
+class HttpRequests:
     """Counts by method, template of the path, and class of the status."""
 
     def __init__(self, registry: CollectorRegistry) -> None:

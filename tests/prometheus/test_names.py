@@ -1,25 +1,18 @@
 """Documentation, dashboard and alerts name the metrics that exist."""
 
 import json
-import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from tests.builders import Deployment
 from tests.drivers import AdminApi, TokenDriver
 from tests.journeys.running_issuer import REPOSITORY
+from tests.prometheus.deployed import ALERTS, ALERTS_TEST, DASHBOARD, alerts, program
 from tests.prometheus.scraper import SUFFIXES, Scraper
 
-DEPLOY = REPOSITORY / "deploy"
-DASHBOARD = DEPLOY / "grafana" / "agentos-issuer.json"
-ALERTS = DEPLOY / "prometheus" / "alerts.yaml"
-TESTS = DEPLOY / "prometheus" / "alerts_test.yaml"
 REFERENCE = REPOSITORY / "docs" / "reference" / "metrics.md"
 HOW_TO = REPOSITORY / "docs" / "how-to" / "observe.md"
 
@@ -45,11 +38,17 @@ def test_the_reference_says_which_are_histograms(scraper: Scraper):
     assert {name for name, _, kind in rows() if kind} == exported
 
 
-@pytest.mark.parametrize("file", [DASHBOARD, ALERTS, TESTS, HOW_TO], ids=lambda file: file.name)
+@pytest.mark.parametrize("file", [DASHBOARD, ALERTS, ALERTS_TEST], ids=lambda file: file.name)
 def test_only_metrics_that_exist_are_used(scraper: Scraper, file: Path):
     used = set(NAME.findall(file.read_text()))
     assert used
     assert used - scraper.names() == set()
+
+
+def test_the_page_lists_every_alert_with_its_severity():
+    rows = re.findall(r"^\| (`Issuer.*?) \| (\w+) \|", HOW_TO.read_text(), re.MULTILINE)
+    listed = {name: severity for names, severity in rows for name in re.findall(r"`(\w+)`", names)}
+    assert listed == {rule["alert"]: rule["labels"]["severity"] for rule in alerts()}
 
 
 def test_each_value_of_a_label_that_alerts_select_exists(scraper: Scraper):
@@ -70,7 +69,7 @@ def test_each_panel_of_the_dashboard_has_a_description_and_a_query():
 
 
 def test_each_alert_has_a_test_and_says_what_to_do():
-    tested = TESTS.read_text()
+    tested = ALERTS_TEST.read_text()
     for rule in alerts():
         assert f'alertname="{rule["alert"]}",alertstate="firing"' in tested
         assert rule["labels"]["severity"] in {"critical", "warning"}
@@ -80,8 +79,8 @@ def test_each_alert_has_a_test_and_says_what_to_do():
 @pytest.mark.slow
 def test_the_alerts_fire_when_they_should_and_else_not():
     run = subprocess.run(
-        [promtool(), "test", "rules", TESTS.name],
-        cwd=TESTS.parent,
+        [program("promtool"), "test", "rules", ALERTS_TEST.name],
+        cwd=ALERTS_TEST.parent,
         capture_output=True,
         text=True,
         check=False,
@@ -91,22 +90,9 @@ def test_the_alerts_fire_when_they_should_and_else_not():
 
 @pytest.mark.slow
 def test_prometheus_reads_its_configuration():
-    command = [promtool(), "check", "config", "--syntax-only", "prometheus.yml"]
+    command = [program("promtool"), "check", "config", "--syntax-only", "prometheus.yml"]
     run = subprocess.run(command, cwd=ALERTS.parent, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
-
-
-def promtool() -> str:
-    program = shutil.which("promtool")
-    if program is None:
-        sentence = "promtool is not installed: apt-get install prometheus"
-        assert "REQUIRE_PROXIES" not in os.environ, sentence
-        pytest.skip(sentence)
-    return program
-
-
-def alerts() -> list[dict[str, Any]]:
-    return yaml.safe_load(ALERTS.read_text())["groups"][0]["rules"]
 
 
 def rows() -> list[tuple[str, str, str]]:

@@ -1,0 +1,33 @@
+"""What a trace of a request has: its span, one for each step of a token, those of the database."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, TypeAlias, TypeVar
+
+# An ASGI application, for which no package below the interfaces imports Starlette.
+Application: TypeAlias = Callable[..., Any]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_NOTHING: AbstractContextManager[None] = nullcontext()
+
+
+class Tracing:
+    """Traces nothing: for a server without OpenTelemetry, and for commands."""
+
+    is_on = False
+
+    def requests(self, application: Application) -> Application:
+        """The application, with a span around each request."""
+        return application
+
+    def step(self, _name: str, function: F) -> F:
+        """The function, with a span around each call; of a coroutine function likewise."""
+        return function
+
+    def span(self, _name: str, _attributes: Mapping[str, str] = {}) -> AbstractContextManager[None]:
+        """A span within that of the request; nothing outside of a request."""
+        return _NOTHING
+
+    def stop(self) -> None:
+        """Send what is waiting, for a few seconds at most."""
