@@ -176,6 +176,9 @@ def test_metrics_cover_all_workers_including_ended_ones(
             os.kill(pid, signal.SIGKILL)
         wait_until(lambda: answers(url), SECONDS, "other workers answer")
         assert issued(url) == {10}
+        # Those that were killed are not counted.
+        wait_until(lambda: scraped(url, "issuer_workers") == 2, SECONDS, "both have begun")
+        assert scraped(url, "issuer_audit_writable") == 1
         assert {token(url, client).status_code for _ in range(10)} == {200}
         assert issued(url) == {20}
         assert program.stopped(signal.SIGTERM).status == 0
@@ -241,7 +244,7 @@ def issued(url: str) -> set[float]:
     return {scraped(url) for _ in range(10)}
 
 
-def scraped(url: str) -> float:
+def scraped(url: str, name: str = "issuer_tokens_issued_total") -> float:
     answer = httpx.get(
         f"{url}/metrics",
         headers={"Authorization": f"Bearer {SCRAPER}"},
@@ -252,7 +255,7 @@ def scraped(url: str) -> float:
         sample
         for family in text_string_to_metric_families(answer.text)
         for sample in family.samples
-        if sample.name == "issuer_tokens_issued_total"
+        if sample.name == name
     ]
     return sum(sample.value for sample in samples)
 
