@@ -25,6 +25,8 @@ from issuer.database.only_one import if_free
 PUSH_EVERY: Final = timedelta(seconds=1)
 MAX_EVENTS: Final = 500
 MAX_BYTES: Final = 512 * 1024
+_MORE_AFTER_A_SUCCESS = 10  # after a receiver has refused larger batches
+_MOST_DOUBLINGS = 6
 _LONGEST_PAUSE = 60.0
 _LONGEST_ASKED_FOR = 300.0
 _SECONDS_OF_A_ROUND = 4.0
@@ -117,7 +119,7 @@ class Pusher:
                 self._pause(progress, error)
                 return
             progress = self._save(progress, progress.succeeded(batch.end, self._clock()))
-            self._most = min(2 * self._most, MAX_EVENTS)
+            self._most = min(self._most + _MORE_AFTER_A_SUCCESS, MAX_EVENTS)
 
     def _first_batch(self, page: EventPage, progress: Progress) -> _Batch | None:
         """As much as fits, either of events that may have arrived before, or of others."""
@@ -145,7 +147,7 @@ class Pusher:
     def _pause(self, progress: Progress, error: NotDelivered) -> None:
         if error.is_too_large and self._most > 1:
             self._most //= 2
-        longest = min(2.0**progress.failed, _LONGEST_PAUSE)
+        longest = min(2.0 ** min(progress.failed, _MOST_DOUBLINGS), _LONGEST_PAUSE)
         seconds = max(
             longest * self._random.uniform(0.5, 1), min(error.retry_after, _LONGEST_ASKED_FOR)
         )

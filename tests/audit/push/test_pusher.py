@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 
 from issuer.audit import Actor, Event
 from issuer.audit.chain import End
@@ -146,6 +146,21 @@ def test_pauses_grow_to_a_minute_with_jitter_and_end_with_a_success(
     assert (progress.failed, progress.retry_at, progress.failures) == (0, None, {"connection": 9})
     assert progress.last_success_at == clock.now
     assert receiver.arrived == writer.written
+
+
+def test_pauses_stay_a_minute_after_days(
+    start, database: Database, writer: Writer, receiver: FakeReceiver, clock: FakeClock
+):
+    writer.write()
+    receiver.faults = ["unreachable"] * 2
+    start().push()
+    with database.transaction() as session:
+        session.execute(update(AuditPushRow).values(failed=5_000))
+    clock.move(timedelta(minutes=1))
+    pusher = start()
+    pusher.push()
+    pause = pusher.state.progress.retry_at - clock.now
+    assert timedelta(seconds=30) <= pause <= timedelta(seconds=60)
 
 
 def test_a_clock_that_was_set_back_does_not_stop_it(
