@@ -52,7 +52,8 @@ class Prometheus:
 
     def is_ready(self) -> bool:
         with suppress(httpx.TransportError):
-            return self.has("vector(1)")
+            answer = self._http.get("/query", params={"query": "vector(1)"})
+            return answer.status_code == httpx.codes.OK  # 503 while it starts
         return False
 
 
