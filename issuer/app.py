@@ -83,7 +83,8 @@ def create_app(parts: Composition) -> DirectRoutes:
         queries := WorkerPool("queries", _QUERY_WORKERS, _QUERY_QUEUE, metrics),
         # Apart: a page may wait for the metadata document of an application for seconds.
         people := WorkerPool("people", _QUERY_WORKERS, _QUERY_QUEUE, metrics),
-        plans := WorkerPool("plans", _PLANS_AT_ONCE, 0, metrics),
+        # A manifest may name a million users. The database bounds each of its statements.
+        plans := WorkerPool("plans", _PLANS_AT_ONCE, 0, metrics, max_seconds=None),
         lints := WorkerPool("lints", 1, _LINTS_WAITING, metrics),
         passwords := WorkerPool(
             "passwords", settings.password_workers, settings.password_queue, metrics

@@ -13,6 +13,7 @@ from issuer.errors import Unavailable
 from issuer.metrics import Metrics
 
 _LOWEST_PRIORITY = 19
+MAX_SECONDS = 10.0
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -21,19 +22,32 @@ T = TypeVar("T")
 class WorkerPool:
     """`workers` threads and a queue of at most `queue`; beyond it callers are refused.
 
-    `inside` tasks run or wait, of `most`.
+    `inside` tasks run or wait, of `most`. Nobody waits longer than `max_seconds`, however long a
+    database or a queue takes.
     """
 
-    def __init__(self, name: str, workers: int, queue: int, metrics: Metrics | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        workers: int,
+        queue: int,
+        metrics: Metrics | None = None,
+        *,
+        max_seconds: float | None = MAX_SECONDS,
+    ) -> None:
         self.name = name
         self.most = workers + queue
         self.inside = 0
+        self._max_seconds = max_seconds
         self._metrics = metrics or Metrics()
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix=name)
         self._counting = threading.Lock()
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """`function(*args, **kwargs)` in a thread of the pool; `Unavailable` if it is full."""
+        """`function(*args, **kwargs)` in a thread of the pool; `Unavailable` if it is full.
+
+        The same if it takes too long: then it does not begin, or ends without its caller.
+        """
         self.require_place()
         with self._counting:
             self.inside += 1
@@ -46,7 +60,13 @@ class WorkerPool:
         running = self._executor.submit(task)
         # On the thread's own future: a caller that disconnects does not free the thread.
         running.add_done_callback(self._leave)
-        return await asyncio.wrap_future(running)
+        try:
+            async with asyncio.timeout(self._max_seconds) as limit:
+                return await asyncio.wrap_future(running)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise Unavailable("The database, or a queue before it, took too long.") from None
 
     def require_place(self) -> None:
         """`Unavailable` while the pool is full: before anything is prepared for it."""

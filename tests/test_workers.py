@@ -41,3 +41,17 @@ def test_a_caller_that_disconnects_does_not_free_the_thread():
         gate.set()
 
     asyncio.run(cancel())
+
+
+def test_nobody_waits_longer_than_the_limit_and_what_waited_does_not_begin():
+    async def stall() -> None:
+        pool, gate = WorkerPool("test", workers=1, queue=1, max_seconds=0.01), threading.Event()
+        begun: list[str] = []
+        waiting = [pool.run(gate.wait), pool.run(begun.append, "late")]
+        errors = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(each) for each in errors] == [Unavailable] * 2
+        gate.set()
+        pool.stop()
+        assert begun == []
+
+    asyncio.run(stall())

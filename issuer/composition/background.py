@@ -18,6 +18,7 @@ from issuer.composition.keys import KeyParts, require_algorithms
 from issuer.composition.people import PeopleParts
 from issuer.composition.sign_in import SignInParts
 from issuer.composition.tokens import TokenParts
+from issuer.database.engine import MAX_SILENCE_S
 from issuer.periodic import Periodic
 from issuer.revocations import Revocations
 from issuer.users.guard import CLEAR_EVERY
@@ -42,6 +43,7 @@ class BackgroundJobs:
 
     def start(self) -> None:
         """Rotate keys if it is due, then start the threads."""
+        self.foundation.database.max_silence = MAX_SILENCE_S
         require_algorithms(self.foundation)
         keyring = self.keys.keyring
         keyring.tidy()

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from time import perf_counter
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import Connection, event, func, select, text, update
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -54,6 +54,10 @@ class Database:
         self.engine = engine_for(self.url, pool, self._metrics)
         if self._tracing.is_on:
             trace_statements(self.engine, self._tracing)
+        # A server sets it: a command may wait as long as its operator does.
+        self.max_silence: float | None = None
+        if not self.is_sqlite:
+            event.listen(self.engine, "connect", self._bound_silence)
         self._pool_size = pool
         # A reader sees one snapshot, however many statements it runs. On SQLite it always does.
         reading = self.engine
@@ -169,6 +173,9 @@ class Database:
         """Why it failed, as the driver reports it."""
         cause = cause_of(error)
         return cause_of_file(cause, Path(str(self.url.database))) if self.is_sqlite else cause
+
+    def _bound_silence(self, connection: Any, _record: object) -> None:
+        connection.max_silence = lambda: self.max_silence
 
     def _unavailable(self, error: BaseException, kind: str) -> DatabaseUnavailable:
         cause = self.cause(error)

@@ -15,7 +15,9 @@ from issuer.metrics import Metrics
 
 BUSY_TIMEOUT_MS = 5_000
 _CONNECT_TIMEOUT_S = 5
-_STATEMENT_TIMEOUT_MS = 30_000
+_STATEMENT_TIMEOUT_MS = 20_000
+# Of a server. PostgreSQL ends a statement earlier, and says why, if it still works.
+MAX_SILENCE_S = 25.0
 MAX_CONNECTIONS = 20
 _IDLE_S = 1
 _POSTGRESQL = {"postgresql", "postgres", "postgresql+psycopg"}
@@ -137,10 +139,17 @@ def _postgresql_engine(url: URL, pool: int, pool_class: type[QueuePool]) -> Engi
         raise ConfigurationError(
             "PostgreSQL needs its driver: pip install 'agentos-issuer[postgres]'."
         ) from None
+    event.listen(engine, "do_connect", _connect)
     event.listen(engine, "handle_error", _leave_a_read_only_server)
     event.listen(engine, "checkin", _note_when_used)
     event.listen(engine, "checkout", partial(_require_connected, engine))
     return engine
+
+
+def _connect(_dialect: object, _record: object, arguments: Any, parameters: Any) -> object:
+    from issuer.database.watched_connection import WatchedConnection  # noqa: PLC0415 - psycopg
+
+    return WatchedConnection.connect(*arguments, **parameters)
 
 
 def _leave_a_read_only_server(context: ExceptionContext) -> None:
