@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 
 class Clock:
@@ -14,6 +14,13 @@ class Clock:
     def monotonic(self) -> float:
         """Seconds from an arbitrary start that no clock change can move back."""
         return time.monotonic()
+
+    def ahead_of(self, shown: datetime, asked_at: datetime) -> timedelta:
+        """How far this clock is at least ahead of another one; negative if it is behind.
+
+        The other showed `shown` at some time since this one showed `asked_at`.
+        """
+        return max(asked_at - shown, timedelta(0)) or min(self() - shown, timedelta(0))
 
     async def sleep(self, seconds: float) -> None:
         """Wait without blocking the event loop."""

@@ -34,6 +34,7 @@ class FakeClock(Clock):
     def __init__(self) -> None:
         self.now = datetime(2026, 11, 25, 12, 0, 0, 500_000, tzinfo=UTC)
         self.elapsed = 1_000.0
+        self.ahead = timedelta(0)
         self.while_asleep: Callable[[], None] | None = None
 
     def __call__(self) -> datetime:
@@ -41,6 +42,9 @@ class FakeClock(Clock):
 
     def monotonic(self) -> float:
         return self.elapsed
+
+    def ahead_of(self, shown: datetime, asked_at: datetime) -> timedelta:
+        return self.ahead
 
     def move(self, duration: timedelta) -> None:
         self.now += duration

@@ -8,6 +8,7 @@ from issuer.audit import Actor, Trail
 from issuer.catalogue import OwnApi
 from issuer.composition.tokens import see_own_change
 from issuer.composition.unit_of_work import DomainParts, UnitOfWork
+from issuer.database.clocks import require_clock
 from issuer.errors import NotAllowed
 from issuer.explaining import Explainer
 from issuer.scopes import ISSUER_ADMIN
@@ -42,8 +43,9 @@ class Administration:
     def changing(self, actor: Actor, held: Iterable[str] = (ISSUER_ADMIN,)) -> Iterator[UnitOfWork]:
         """A unit of work that changes something; its invariants are checked when it ends.
 
-        This process applies the change at once.
+        This process applies the change at once. `Unavailable` if this machine's clock is wrong.
         """
+        require_clock(self._database, self.clock)
         with self._database.changing() as session:
             work = UnitOfWork(session, self._parts, actor, held)
             yield work

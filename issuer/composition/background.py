@@ -1,5 +1,6 @@
 """The background jobs of a server: follow changes, rotate keys, write, clean up."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -18,6 +19,7 @@ from issuer.composition.keys import KeyParts, require_algorithms
 from issuer.composition.people import PeopleParts
 from issuer.composition.sign_in import SignInParts
 from issuer.composition.tokens import TokenParts
+from issuer.database.clocks import require_clock
 from issuer.database.engine import MAX_SILENCE_S
 from issuer.periodic import Periodic
 from issuer.revocations import Revocations
@@ -94,6 +96,12 @@ def _pushing(pusher: Pusher | None) -> list[Periodic]:
     return [Periodic("audit-push", PUSH_EVERY, pusher.push)] if pusher else []
 
 
+def _at_the_right_time(foundation: Foundation, task: Callable[[], None]) -> None:
+    """A clock that is ahead would delete what others need, and hide that a checkpoint is due."""
+    require_clock(foundation.database, foundation.clock)
+    task()
+
+
 def build_background(
     foundation: Foundation,
     keys: KeyParts,
@@ -104,6 +112,18 @@ def build_background(
     audit: AuditParts,
     administration: Administration,
 ) -> BackgroundJobs:
+    unused_clients = partial(delete_unused_clients, administration)
+    expired_tokens = partial(delete_expired, foundation, tokens, people)
+    cleaning: tuple[tuple[str, timedelta, Callable[[], None]], ...] = (
+        ("expired-tokens", DELETE_EXPIRED_EVERY, expired_tokens),
+        ("used-challenges", DELETE_EXPIRED_EVERY, factors.delete_expired),
+        ("used-assertions", DELETE_EXPIRED_EVERY, tokens.tidy_assertions),
+        ("sign-in-attempts", CLEAR_EVERY, sign_in.guard.clear_up),
+        ("token-counts", COUNT_EVERY, audit.token_counts.count),
+        ("audit-retention", _PRUNE_EVERY, audit.prune),
+        ("unused-clients", _PRUNE_EVERY, unused_clients),
+        ("erasure", _ERASE_EVERY, foundation.database.erasure.retry),
+    )
     return BackgroundJobs(
         foundation,
         keys,
@@ -111,21 +131,11 @@ def build_background(
         sign_in,
         audit,
         cleaning=(
-            Periodic(
-                "expired-tokens",
-                DELETE_EXPIRED_EVERY,
-                partial(delete_expired, foundation, tokens, people),
+            *(
+                Periodic(name, every, partial(_at_the_right_time, foundation, task))
+                for name, every, task in cleaning
             ),
-            Periodic("used-challenges", DELETE_EXPIRED_EVERY, factors.delete_expired),
-            Periodic("used-assertions", DELETE_EXPIRED_EVERY, tokens.tidy_assertions),
-            Periodic("sign-in-attempts", CLEAR_EVERY, sign_in.guard.clear_up),
-            Periodic("token-counts", COUNT_EVERY, audit.token_counts.count),
             *_pushing(audit.pusher),
-            Periodic("audit-retention", _PRUNE_EVERY, audit.prune),
-            Periodic(
-                "unused-clients", _PRUNE_EVERY, partial(delete_unused_clients, administration)
-            ),
-            Periodic("erasure", _ERASE_EVERY, foundation.database.erasure.retry),
         ),
         # The checkpoint is last, so that it covers what the others have written.
         writing=(
@@ -134,7 +144,7 @@ def build_background(
             Periodic(
                 "audit-checkpoints",
                 foundation.settings.audit_checkpoint_every,
-                audit.make_checkpoint,
+                partial(_at_the_right_time, foundation, audit.make_checkpoint),
             ),
         ),
     )

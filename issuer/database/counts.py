@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 from sqlalchemy.orm import Session
 
-from issuer.database.tables import ChangeCounter, RevocationFeedRow
+from issuer.database.tables import ChangeCounter, Instant, RevocationFeedRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +19,14 @@ class FeedState:
 
 @dataclass(frozen=True, slots=True)
 class ChangeCounts:
-    """How many committed changes the directory has had, and the state of the revocation feed."""
+    """How many committed changes the directory has had, and the state of the revocation feed.
+
+    `read_at` is the time of the database's clock.
+    """
 
     changes: int
     feed: FeedState
+    read_at: datetime
 
 
 def read_change_count(session: Session) -> int:
@@ -47,5 +51,6 @@ def read_counts(session: Session) -> ChangeCounts:
         select(column).scalar_subquery()
         for column in (RevocationFeedRow.count, RevocationFeedRow.issued_at)
     )
-    changes, *state = session.execute(select(ChangeCounter.value, *feed)).one()
-    return ChangeCounts(changes, FeedState(*state))
+    now = func.now(type_=Instant())
+    changes, *state, read_at = session.execute(select(ChangeCounter.value, *feed, now)).one()
+    return ChangeCounts(changes, FeedState(*state), read_at)

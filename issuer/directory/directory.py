@@ -3,12 +3,13 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
 from issuer.clock import Clock
 from issuer.database import Database, FeedState
+from issuer.database.clocks import require_agreement
 from issuer.database.counts import read_change_count
 from issuer.directory import store
 from issuer.directory.records import (
@@ -38,6 +39,7 @@ class ChangeWatcher:
         self._feed_subscribers: list[Callable[[FeedState], None]] = []
         self._checks: list[Callable[[], None]] = []
         self._failed_check: ConfigurationError | None = None
+        self._wrong_clock: Unavailable | None = None
         self._looking = threading.Lock()
         self._seen = -1
         self._feed_seen: FeedState | None = None
@@ -67,8 +69,9 @@ class ChangeWatcher:
     def look(self) -> None:
         """Read the counters now, for example after a change made by this process."""
         with self._looking:
-            looked_at = self._clock.monotonic()
+            looked_at, asked_at = self._clock.monotonic(), self._clock()
             counts = self._database.counts()
+            self._compare_clocks(counts.read_at, asked_at)
             if counts.feed != self._feed_seen:
                 for follow in self._feed_subscribers:
                     follow(counts.feed)
@@ -93,12 +96,26 @@ class ChangeWatcher:
         return self._clock.monotonic() - self._looked_at <= TRUST_FOR.total_seconds()
 
     def require_current(self) -> None:
-        """`Unavailable` if a check failed, or what is in memory is too old to issue tokens."""
+        """`Unavailable` if a check failed, what is in memory is too old, or the clock is wrong."""
         if self._failed_check is not None:
             raise Unavailable(str(self._failed_check))
+        if self._wrong_clock is not None:
+            raise Unavailable(str(self._wrong_clock))
         if not self.is_current:
             cause = self._database.outage.cause or "it is slow"
             raise Unavailable(f"The database could not be read for 10 s: {cause}.")
+
+    def _compare_clocks(self, read_at: datetime, asked_at: datetime) -> None:
+        before, self._wrong_clock = self._wrong_clock, None
+        try:
+            require_agreement(self._clock, read_at, asked_at)
+        except Unavailable as error:
+            self._wrong_clock = error
+            if before is None:
+                log.error("clock_wrong", cause=str(error))  # noqa: TRY400 - no traceback
+        else:
+            if before is not None:
+                log.info("clock_right")
 
     def _check(self) -> ConfigurationError | None:
         try:

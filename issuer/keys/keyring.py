@@ -9,6 +9,7 @@ import structlog
 from issuer.audit import Actor, Trails
 from issuer.clock import Clock
 from issuer.database import Database
+from issuer.database.clocks import require_clock
 from issuer.errors import ConfigurationError, Unavailable
 from issuer.keys import schedule
 from issuer.keys.backends import KeyBackend, MadeKey
@@ -85,7 +86,10 @@ class Keyring:
                 self._load(key)
 
     def put_in_order(self) -> None:
-        """Carry out what `plan_rotation` asks for now. Plans again after a lost race."""
+        """Carry out what `plan_rotation` asks for now. Plans again after a lost race.
+
+        `Unavailable` if there is something to do and this machine's clock is wrong.
+        """
         for _ in range(_MAX_RACES):
             self.reload()
             # Kept aside: a reload by the watcher must not make an old plan look current.
@@ -96,6 +100,7 @@ class Keyring:
             plan = self._plan(seen)
             if not plan:
                 return
+            require_clock(self._database, self._clock)
             # Outside the transaction: making an RSA key would block all other changes.
             made = self._loaded.made(new.alg for new in plan.create)
             self._carry_out(plan, made, seen)

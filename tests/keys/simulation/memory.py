@@ -69,6 +69,8 @@ class NoErasure:
 class DatabaseInMemory:
     """The database of one process. `committed()` is called at each commit."""
 
+    is_sqlite = True  # it has no clock of its own
+
     def __init__(self, record: StoredRows, committed: Callable[[], None]) -> None:
         self.erasure = NoErasure()
         self._record = record
@@ -86,7 +88,8 @@ class DatabaseInMemory:
         self._committed()
 
     def counts(self) -> ChangeCounts:
-        return ChangeCounts(self._record.changes, FeedState(0, datetime.min.replace(tzinfo=UTC)))
+        never = datetime.min.replace(tzinfo=UTC)
+        return ChangeCounts(self._record.changes, FeedState(0, never), never)
 
 
 class PrivateParts:

@@ -61,6 +61,9 @@ class ClockOfItsOwn(Clock):
     def monotonic(self) -> float:
         return self._world.now.timestamp()
 
+    def ahead_of(self, _shown: datetime, _asked_at: datetime) -> timedelta:
+        return self.ahead
+
 
 class Process:
     """Built as in `composition/`; the simulation calls what its threads would do."""
