@@ -25,7 +25,7 @@ from issuer.admin import (
     problem_schemas,
     unforeseen,
 )
-from issuer.composition import Composition, build_telemetry, compose
+from issuer.composition import Composition, StatusReporter, build_telemetry, compose
 from issuer.health import health_paths, health_routes
 from issuer.http_layers import (
     DirectRoutes,
@@ -153,6 +153,7 @@ def create_app(parts: Composition) -> DirectRoutes:
     app.add_middleware(OnlyUnder, prefix=f"{base}/docs", layer=NeverFramed)
     app.add_middleware(RequestFrame, unforeseen=unforeseen, observers=observers)
     app.state.administration = parts.administration
+    app.state.status = StatusReporter(parts, pools)
     app.state.plans = plans
     app.state.lints = lints
     app.state.lint_queues = ClientQueues(clock, _LINTS_WAITING, limit=LINTS, metrics=metrics)

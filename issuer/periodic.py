@@ -1,7 +1,9 @@
 """Periodic background jobs, each in a thread of its own."""
 
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
@@ -13,11 +15,24 @@ _SECONDS_TO_STOP = 5
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class TaskFailure:
+    """Why a run failed, for operators, and when, by the monotonic clock."""
+
+    cause: str
+    at: float
+
+
 class Periodic:
-    """Runs `task` at an interval until it is stopped. Errors of a run are logged."""
+    """Runs `task` at an interval until it is stopped. Errors of a run are logged.
+
+    `last_failure` is kept after later runs; `is_failing` says whether the last run failed.
+    """
 
     def __init__(self, name: str, every: timedelta, task: Callable[[], None]) -> None:
-        self._name = name
+        self.name = name
+        self.last_failure: TaskFailure | None = None
+        self.is_failing = False
         self._every = every
         self._task = task
         self._stopped = threading.Event()
@@ -39,10 +54,17 @@ class Periodic:
         """One run, in the caller's thread."""
         try:
             self._task()
-        except DatabaseUnavailable:
-            pass  # logged once a minute, for all uses of the database
+        except DatabaseUnavailable as error:
+            self._failed(str(error))  # logged once a minute, for all uses of the database
         except IssuerError as error:
-            log.warning("background_task_failed", task=self._name, cause=str(error))
-        except Exception:
+            log.warning("background_task_failed", task=self.name, cause=str(error))
+            self._failed(str(error))
+        except Exception as error:
             # The thread must not end: the next run may succeed.
-            log.exception("background_task_failed", task=self._name)
+            log.exception("background_task_failed", task=self.name)
+            self._failed(f"Unexpected error ({type(error).__name__}). The log has it.")
+        else:
+            self.is_failing = False
+
+    def _failed(self, cause: str) -> None:
+        self.last_failure, self.is_failing = TaskFailure(cause, time.monotonic()), True

@@ -16,6 +16,7 @@ from issuer.errors import IssuerError
 AGENT_OS_ADMIN = "agent_os:admin"
 ISSUER_ADMIN = "issuer:admin"
 ISSUER_INTROSPECT = "issuer:introspect"
+ISSUER_STATUS = "issuer:status:read"
 ISSUER_REGISTER = "issuer:clients:register"  # for an initial access token (RFC 7591 §3)
 ISSUER_RESOURCES = (
     "audiences",
@@ -27,7 +28,7 @@ ISSUER_RESOURCES = (
     "trusted-issuers",
 )
 ISSUER_SCOPES = frozenset(
-    {ISSUER_ADMIN, ISSUER_INTROSPECT, ISSUER_REGISTER}
+    {ISSUER_ADMIN, ISSUER_INTROSPECT, ISSUER_REGISTER, ISSUER_STATUS}
     | {f"issuer:{name}:{action}" for name in ISSUER_RESOURCES for action in ("read", "write")}
 )
 

@@ -19,6 +19,7 @@ from issuer.admin import (
     roles,
     rotation,
     sessions,
+    status,
     tokens,
     trusted_issuers,
     users,
@@ -44,6 +45,7 @@ RESOURCES = [
     tokens.router,
     keys.router,
     audit_events.router,
+    status.router,
     explain.router,
     manifest.router,
 ]

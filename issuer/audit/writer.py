@@ -51,7 +51,7 @@ class AuditWriter:
         self._metrics = metrics or Metrics()
         self._refusals = refusals
         self._chain = OwnChain(database, key, random)
-        self._max_waiting = max_waiting
+        self.max_waiting = max_waiting
         self._waiting: deque[_Waiting] = deque()
         self._is_gathering = False
         # Each since when the first event of a commit has waited.
@@ -83,7 +83,7 @@ class AuditWriter:
         Returns the number of the last change of the revocation feed that was committed before: a
         caller that has not seen that change must check the token again before returning it.
         """
-        if len(self._waiting) >= self._max_waiting:
+        if len(self._waiting) >= self.max_waiting:
             raise Unavailable("Too many events are waiting for the audit log.")
         loop = asyncio.get_running_loop()
         durable: asyncio.Future[int] = loop.create_future()

@@ -131,6 +131,7 @@ _ADMIN_API = (
     *_of("keys", "GET", "/keys/{kid}"),
     *_of("keys", "POST", "/keys/{kid}/revoke", note=""),
     *_of("audit", "GET", "/audit-events"),
+    *_of("status", "GET", "/status"),
     _route("GET HEAD", "/manifest", _WHOLE_CONFIGURATION),
     _route("GET HEAD", "/manifest/schema", ()),
     _route("POST", "/manifest/plan", _WHOLE_CONFIGURATION),

@@ -44,6 +44,7 @@ _COMMANDS = {
         "token": "Get a token from a running server, or revoke one.",
         "jwks": "Keep the key set of an issuer in a file.",
         "doctor": "Check settings, files, database and keys.",
+        "status": "Ask a running server how it is.",
         "health": "Check whether a server responds.",
         "migrate": "Upgrade the database to the newest schema.",
         "admin": "Invite an administrator, recover the admin client, or change the URL.",

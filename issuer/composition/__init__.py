@@ -10,6 +10,7 @@ from issuer.composition.composition import Composition, compose
 from issuer.composition.foundation import build_sealer, master_key_path
 from issuer.composition.interface_parts import ProbeParts, ProtocolParts
 from issuer.composition.keys import KeyParts
+from issuer.composition.status import ServerStatus, StatusReporter
 from issuer.composition.telemetry import build_telemetry
 from issuer.composition.unit_of_work import UnitOfWork
 
@@ -21,6 +22,8 @@ __all__ = [
     "KeyParts",
     "ProbeParts",
     "ProtocolParts",
+    "ServerStatus",
+    "StatusReporter",
     "UnitOfWork",
     "build_sealer",
     "build_telemetry",

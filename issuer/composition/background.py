@@ -43,6 +43,11 @@ class BackgroundJobs:
     cleaning: tuple[Periodic, ...]
     writing: tuple[Periodic, ...]
 
+    @property
+    def jobs(self) -> tuple[Periodic, ...]:
+        """All that run periodically."""
+        return self.tokens.changes.job, self.keys.rotator.job, *self.cleaning, *self.writing
+
     def start(self) -> None:
         """Rotate keys if it is due, then start the threads."""
         self.foundation.database.max_silence = MAX_SILENCE_S

@@ -24,6 +24,7 @@ from issuer.tokens import FeedPublisher, TokenIssuer, TokenReader
 
 if TYPE_CHECKING:
     from issuer.clients.assertions import ClientAssertions
+    from issuer.federation.key_sets import FollowedKeySet
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,13 @@ class TokenParts:
         if "client_assertions" not in vars(self):
             return {}
         return {each.of: each.ages() for each in self.client_assertions.key_sets}
+
+    @property
+    def key_sets(self) -> "list[FollowedKeySet]":
+        """The key sets of others that are followed."""
+        if "client_assertions" not in vars(self):
+            return []
+        return [found for each in self.client_assertions.key_sets for found in each.followed()]
 
     def tidy_assertions(self) -> None:
         """Delete used assertions that have expired; follow no more what nobody uses."""

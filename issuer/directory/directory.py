@@ -44,7 +44,7 @@ class ChangeWatcher:
         self._seen = -1
         self._feed_seen: FeedState | None = None
         self._looked_at = float("-inf")
-        self._watching = Periodic("change-watcher", LOOK_EVERY, self.look)
+        self.job = Periodic("change-watcher", LOOK_EVERY, self.look)
 
     def subscribe(self, subscriber: Callable[[int], None]) -> None:
         """`subscriber` is called with the new count, in the thread that read it."""
@@ -61,10 +61,10 @@ class ChangeWatcher:
     def start(self) -> None:
         """Look once, so that the start fails without a database; then keep looking."""
         self.look()
-        self._watching.start()
+        self.job.start()
 
     def stop(self) -> None:
-        self._watching.stop()
+        self.job.stop()
 
     def look(self) -> None:
         """Read the counters now, for example after a change made by this process."""

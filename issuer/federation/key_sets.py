@@ -109,6 +109,11 @@ class FollowedKeySets:
         age = timedelta(seconds=self._clock.monotonic() - held.seen_at)
         return KeySetState(held.value, self._clock() - age, problem)
 
+    def followed(self) -> list[FollowedKeySet]:
+        """Every set that is followed."""
+        with self._lock:
+            return [FollowedKeySet(self, source) for source in self._followed]
+
     async def look(self, source: KeySource, kid: str | None) -> None:
         """Fetch the set, at most once in 5 s, because it lacks a key; wait 3 s at most.
 

@@ -28,14 +28,14 @@ class Rotator:
         self._clock = clock
         self._seen: dict[str, KeyState] = {}
         self._not_before = clock.monotonic()
-        self._looking = Periodic("key-rotator", LOOK_EVERY, self.look)
+        self.job = Periodic("key-rotator", LOOK_EVERY, self.look)
 
     def start(self) -> None:
         self._seen = {key.kid: state for key, state in self._states()}
-        self._looking.start()
+        self.job.start()
 
     def stop(self) -> None:
-        self._looking.stop()
+        self.job.stop()
 
     def look(self) -> None:
         """Rotate keys if it is time, and log every change of a key's state.

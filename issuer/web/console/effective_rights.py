@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from issuer.catalogue.permissions import in_words
 from issuer.directory import AudienceRecord, Directory, Rights
 from issuer.roles import Assignment
-from issuer.scopes import ISSUER_ADMIN, ISSUER_INTROSPECT, ISSUER_REGISTER, counting_at, parse
+from issuer.scopes import (
+    ISSUER_ADMIN,
+    ISSUER_INTROSPECT,
+    ISSUER_REGISTER,
+    ISSUER_STATUS,
+    counting_at,
+    parse,
+)
 
 _SHOWN = 100
 _PLACES = 20
@@ -14,6 +21,7 @@ _OF_ISSUER = {
     ISSUER_ADMIN: "Do everything at this issuer",
     ISSUER_INTROSPECT: "Introspect the tokens of all clients",
     ISSUER_REGISTER: "Register clients",
+    ISSUER_STATUS: "Read how the servers are",
 }
 
 

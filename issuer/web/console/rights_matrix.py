@@ -11,6 +11,7 @@ from issuer.scopes import (
     ISSUER_ADMIN,
     ISSUER_INTROSPECT,
     ISSUER_RESOURCES,
+    ISSUER_STATUS,
     covered,
     parse,
 )
@@ -72,6 +73,7 @@ OWN_COLUMNS = (
         for name in ISSUER_RESOURCES
     ),
     MatrixColumn("tokens", _ALL, {"introspect": ISSUER_INTROSPECT}),
+    MatrixColumn("status", _ALL, {"read": ISSUER_STATUS}),
 )
 
 

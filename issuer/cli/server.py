@@ -1,0 +1,85 @@
+"""Requests to a running server: discovery (RFC 8414), tokens (RFC 6749), the admin API."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from issuer.cli.asking import ask
+from issuer.errors import IssuerError, Unavailable
+from issuer.settings import is_loopback
+
+_SECONDS = 30
+_WELL_KNOWN = "/.well-known/oauth-authorization-server"
+
+
+def client_secret_of_caller(*, from_stdin: bool) -> str:
+    """From a line of standard input, CLIENT_SECRET in the environment, or the terminal."""
+    if not from_stdin and (secret := os.environ.get("CLIENT_SECRET")):
+        return secret
+    return ask(
+        "client secret",
+        from_stdin=from_stdin,
+        otherwise="--client-secret-stdin or CLIENT_SECRET in the environment",
+    )
+
+
+def token_endpoint(issuer: str) -> str:
+    """From the metadata of this issuer; that of another issuer is refused (RFC 8414 §3.3)."""
+    parts = urlsplit(private(issuer))
+    well_known = f"{parts.scheme}://{parts.netloc}{_WELL_KNOWN}{parts.path.rstrip('/')}"
+    metadata = sent("GET", well_known)
+    if metadata.get("issuer") != issuer:
+        name = metadata.get("issuer")
+        raise IssuerError(f"The server at {issuer} has the issuer URL {name}: use that.")
+    return private(str(metadata.get("token_endpoint")))
+
+
+def private(url: str) -> str:
+    """The URL, if a secret may be sent there."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not (
+        parts.scheme == "http" and is_loopback(parts.hostname or "")
+    ):
+        raise IssuerError(f"A secret is not sent to {url}, which is neither https:// nor loopback.")
+    return url
+
+
+def requested_token(
+    endpoint: str, client_id: str, secret: str, form: Mapping[str, str | None]
+) -> dict[str, Any]:
+    """The token response (RFC 6749 §5.1)."""
+    # Form-encoded before Basic (RFC 6749 §2.3.1).
+    authentication = (quote(client_id, safe=""), quote(secret, safe=""))
+    data = {name: value for name, value in form.items() if value is not None}
+    return sent("POST", endpoint, data=data, auth=authentication)
+
+
+def sent(method: str, url: str, **request: Any) -> dict[str, Any]:
+    """The JSON of a successful response; an `IssuerError` with the cause for any other."""
+    try:
+        answer = httpx.request(method, url, timeout=_SECONDS, trust_env=False, **request)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise Unavailable(f"{url} does not answer: {error}.") from None
+    try:
+        body = answer.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise IssuerError(f"{url} answers {answer.status_code}, but not with JSON.")
+    if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        raise Unavailable(
+            f"{url} answers 503: the server runs, but cannot do this now. Its log says why;"
+            " on its machine, `issuer doctor` checks the database."
+        )
+    if not answer.is_success:
+        raise IssuerError(f"The server refuses: {_refusal(body)}")
+    return body
+
+
+def _refusal(body: dict[str, Any]) -> str:
+    """Of the protocol (RFC 6749 §5.2), or of the admin API (RFC 9457)."""
+    kind, reason = body.get("error", body.get("title")), body.get("error_description")
+    return f"{kind} ({reason or body.get('detail')})" if reason or "detail" in body else str(kind)

@@ -1,0 +1,138 @@
+"""`issuer status`."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from issuer.cli import completion, output
+from issuer.cli.command import new_app
+from issuer.cli.options import AsJson, Url
+from issuer.cli.server import (
+    client_secret_of_caller,
+    private,
+    requested_token,
+    sent,
+    token_endpoint,
+)
+from issuer.cli.token_cache import token_from_cache
+from issuer.errors import IssuerError
+from issuer.scopes import ISSUER_STATUS
+from issuer.settings import Settings
+from issuer.setup import ADMIN_CLIENT
+
+app = new_app()
+
+_COLUMNS = ("part", "verdict", "state")
+_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+
+
+@app.command()
+def status(
+    client_id: Annotated[
+        str,
+        typer.Option(help="A client with issuer:status:read.", autocompletion=completion.clients),
+    ] = ADMIN_CLIENT,
+    url: Url = None,
+    client_secret_stdin: Annotated[
+        bool,
+        typer.Option(
+            "--client-secret-stdin", help="Read the secret from a line of standard input."
+        ),
+    ] = False,
+    cache: Annotated[
+        bool,
+        typer.Option("--cache", help="Keep the token on disk: it also works while none is issued."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a running server how it is: tokens, database, keys, audit log, queues, jobs.
+
+    Of several processes behind one URL, one answers. The exit status is 1 if something needs
+    attention. The secret comes from CLIENT_SECRET in the environment, from standard input, or is
+    asked for.
+
+    Examples:
+
+      issuer status
+      issuer status --client-id monitoring --cache
+      issuer status --url https://id.example --json
+    """
+    issuer = Settings.from_environment().url if url is None else url
+
+    def secret() -> str:
+        return client_secret_of_caller(from_stdin=client_secret_stdin)
+
+    if cache:
+        token = token_from_cache(issuer, client_id, issuer, [ISSUER_STATUS], secret)
+    else:
+        form = {"grant_type": "client_credentials", "audience": issuer, "scope": ISSUER_STATUS}
+        answer = requested_token(token_endpoint(issuer), client_id, secret(), form)
+        token = answer["access_token"]
+    endpoint = private(f"{issuer.rstrip('/')}/admin/v1/status")
+    found = sent("GET", endpoint, headers={"Authorization": f"Bearer {token}"})
+    _show(found, as_json=as_json)
+    if problems := len(found["attention"]):
+        raise IssuerError(f"Found {problems} problem{'s' if problems > 1 else ''}.")
+
+
+def _show(found: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        output.print_json(found)
+        return
+    output.print_text(
+        f"{found['issuer']}  version {found['version']}, up {in_words(found['uptime'])}"
+    )
+    wrong = {each["subject"] for each in found["attention"]}
+    rows = [
+        {"part": part, "verdict": "problem" if part in wrong else "ok", "state": state}
+        for part, state in _parts(found)
+    ]
+    output.show_all(rows, _COLUMNS, as_json=False)
+    for each in found["attention"]:
+        output.print_text(f"{each['subject']}: {each['problem']} {each['remedy']}")
+
+
+def _parts(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "tokens", "can be issued" if found["can_issue"] else "cannot be issued now"
+    database, audit = found["database"], found["audit"]
+    yield (
+        "database",
+        f"{database['kind']}, schema {database['revision']},"
+        f" {database['connections_in_use']} of {database['connections_max']} connections in use",
+    )
+    for key in reversed(found["keys"]):  # the active one first
+        yield "keys", f"{key['alg']} {key['kid'][:8]}…: {key['state']}, {key['summary']}"
+    checkpoint = f"checkpoint: {_at(audit['checkpoint_at'], 'none')}"
+    yield "audit", f"{checkpoint}, newer events: {audit['uncovered']:,}, chains: {audit['chains']}"
+    busy = [each for each in found["queues"] if each["tasks"]]
+    waiting = (f"{each['name']} {each['tasks']:,} of {each['max']:,}" for each in busy)
+    yield "queues", ", ".join(waiting) or "empty"
+    for key_set in found["key_sets"]:
+        yield "key sets", f"{key_set['source']}: fetched {_at(key_set['fetched_at'], 'never')}"
+    yield "jobs", _jobs(found["jobs"])
+
+
+def _at(instant: str | None, otherwise: str) -> str:
+    return otherwise if instant is None else f"{instant[:16].replace('T', ' ')} UTC"
+
+
+def _jobs(jobs: list[dict[str, Any]]) -> str:
+    failed = [job for job in jobs if job["error"] is not None]
+    text = f"{len(jobs)} run"
+    if failed:
+        last = min(failed, key=lambda job: job["failed_before"])
+        before = in_words(last["failed_before"])
+        text += f"; last failure {before} ago: {last['name']}: {last['error']}"
+    return text
+
+
+def in_words(seconds: int) -> str:
+    """Such as 3 h 12 min."""
+    if seconds < _MINUTE:
+        return f"{seconds} s"
+    if seconds < _HOUR:
+        return f"{seconds // _MINUTE} min"
+    if seconds < _DAY:
+        return f"{seconds // _HOUR} h {seconds % _HOUR // _MINUTE} min"
+    return f"{seconds // _DAY} d {seconds % _DAY // _HOUR} h"

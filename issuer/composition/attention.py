@@ -1,0 +1,76 @@
+"""What an operator must look at, judged by the status of a server."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
+
+from issuer.keys.signing_key import KeyState
+from issuer.metrics import OF_TRUSTED
+from issuer.vocabulary import SigningAlgorithm
+
+if TYPE_CHECKING:
+    from issuer.composition.status import ServerStatus
+
+_INTERVALS = 2  # without a checkpoint, until that is a concern
+
+
+class Attention(BaseModel):
+    """Something that is wrong, and what to do."""
+
+    subject: str
+    problem: str
+    remedy: str
+
+
+def attention(
+    status: "ServerStatus",
+    algorithms: Sequence[SigningAlgorithm],
+    now: datetime,
+    checkpoint_every: timedelta,
+) -> Iterator[Attention]:
+    """The most urgent first."""
+    if status.cause is not None:
+        yield _of("tokens", status.cause, "Run issuer doctor on the machine of the server.")
+    yield from _of_keys(status, algorithms)
+    yield from _of_audit(status, now, checkpoint_every)
+    for queue in status.queues:
+        if queue.tasks >= queue.max:
+            problem = f"The queue {queue.name} is full: requests are refused."
+            yield _of("queues", problem, "Add processes, or find what is slow.")
+    for key_set in status.key_sets:
+        # Anybody may name a key set that does not answer, where clients register themselves.
+        if key_set.of == OF_TRUSTED and key_set.problem is not None:
+            problem = f"{key_set.source}: {key_set.problem}"
+            yield _of("key sets", problem, "Check that this server reaches it.")
+    for job in status.jobs:
+        if job.is_failing:
+            yield _of("jobs", f"{job.name}: {job.error}", "It runs again. The log has more.")
+
+
+def _of_keys(status: "ServerStatus", algorithms: Sequence[SigningAlgorithm]) -> Iterator[Attention]:
+    for alg in algorithms:
+        states = {key.state for key in status.keys if key.alg == alg}
+        if KeyState.ACTIVE not in states:
+            yield _of("keys", f"There is no active {alg} key.", "Run issuer doctor.")
+        elif KeyState.ANNOUNCED not in states:
+            problem = f"There is no next {alg} key."
+            yield _of("keys", problem, "A running server creates it: see the job key-rotator.")
+
+
+def _of_audit(
+    status: "ServerStatus", now: datetime, checkpoint_every: timedelta
+) -> Iterator[Attention]:
+    audit = status.audit
+    if not audit.is_intact:
+        problem = "Events are missing that a checkpoint covers."
+        yield _of("audit", problem, "Run issuer audit verify.")
+    made_at = audit.checkpoint_at or status.started_at
+    if audit.uncovered and now - made_at > _INTERVALS * checkpoint_every:
+        problem = f"{audit.uncovered:,} events have waited for a checkpoint since {made_at:%H:%M}."
+        yield _of("audit", problem, "See the job audit-checkpoints.")
+
+
+def _of(subject: str, problem: str, remedy: str) -> Attention:
+    return Attention(subject=subject, problem=problem, remedy=remedy)

@@ -1,0 +1,84 @@
+"""`GET /admin/v1/status`: how a server is, and what must be looked at."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from issuer.errors import Unavailable
+from issuer.periodic import Periodic
+from tests.builders import Deployment
+from tests.drivers import AdminApi, problem
+
+READ = "issuer:status:read"
+ON_SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"])
+
+
+def test_a_server_that_is_well_needs_no_attention(
+    holder_of: Callable[..., AdminApi], deployment: Deployment
+):
+    status = holder_of(READ).get("/status").json()
+    database = deployment.services.database
+    assert status["can_issue"]
+    assert status["attention"] == []
+    assert status["database"]["kind"] == ("SQLite" if database.is_sqlite else "PostgreSQL")
+    assert {key["state"] for key in status["keys"]} == {"active", "announced"}
+    assert {"audit", "queries", "passwords"} <= {each["name"] for each in status["queues"]}
+    assert {"change-watcher", "key-rotator", "audit-checkpoints"} <= {
+        each["name"] for each in status["jobs"]
+    }
+
+
+@ON_SQLITE
+def test_it_needs_its_own_scope(holder_of: Callable[..., AdminApi]):
+    assert problem(holder_of("issuer:keys:write").get("/status")) == (403, "forbidden")
+    assert holder_of("issuer:admin").get("/status").status_code == 200
+
+
+@ON_SQLITE
+def test_it_says_what_is_wrong_and_what_to_do(admin: AdminApi, deployment: Deployment):
+    def fail() -> None:
+        raise Unavailable("The disk is on fire.")
+
+    job: Periodic = deployment.services.background.cleaning[0]
+    job._task = fail
+    job.run_once()
+    status = admin.get("/status").json()
+    (attention,) = status["attention"]
+    assert attention["subject"] == "jobs"
+    assert attention["problem"] == "expired-tokens: The disk is on fire."
+    job._task = lambda: None
+    job.run_once()
+    status = admin.get("/status").json()
+    assert status["attention"] == []
+    (last,) = [each for each in status["jobs"] if each["error"]]
+    assert (last["name"], last["is_failing"]) == ("expired-tokens", False)
+
+
+@ON_SQLITE
+def test_an_unexpected_error_of_a_job_is_named_without_its_text(
+    admin: AdminApi, deployment: Deployment
+):
+    """Its text could hold anything."""
+
+    def fail() -> None:
+        raise KeyError("s3cr3t")
+
+    job: Periodic = deployment.services.background.cleaning[0]
+    job._task = fail
+    job.run_once()
+    text = admin.get("/status").text
+    assert "KeyError" in text
+    assert "s3cr3t" not in text
+
+
+@ON_SQLITE
+def test_events_that_wait_long_for_a_checkpoint_need_attention(
+    admin: AdminApi, deployment: Deployment
+):
+    deployment.client()
+    deployment.wait(timedelta(minutes=11))
+    (attention,) = admin.get("/status").json()["attention"]
+    assert attention["subject"] == "audit"
+    deployment.services.audit.checkpoints.make()
+    assert admin.get("/status").json()["attention"] == []
