@@ -30,6 +30,7 @@ class ReadinessProbe:
         self._clock = parts.clock
         self._audit = parts.audit_writer
         self._require_ready = parts.readiness.require
+        self._changes = parts.readiness.changes
         # A worker of its own: a flood of requests must not make a working server look broken.
         self._worker = WorkerPool("readiness", workers=1, queue=0)
         self._check: asyncio.Task[IssuerError | None] | None = None
@@ -47,6 +48,7 @@ class ReadinessProbe:
 
     async def _failure(self) -> IssuerError | None:
         try:
+            self._changes.require_current()  # at once, also while the worker waits for the database
             if (failure := self._audit.failure) is not None:
                 # The event of a token failed: only one of that size shows that writing works again.
                 details = {"cause": str(failure)}
