@@ -175,6 +175,15 @@ def test_people_are_invited_as_the_page_says(issuer: RunningIssuer):
     assert len(links) == 3
 
 
+def test_commands_run_in_a_pod_as_the_page_says(issuer: RunningIssuer):
+    text = (HOW_TO / "kubernetes.md").read_text()
+    commands = re.findall(r"exec deploy/issuer -- issuer ([^|\n]+)", text)
+    assert len(commands) == 5
+    commands.remove("doctor")  # it finds files in the data directory, which a pod does not have
+    said = [Cli(issuer.environment).done(*shlex.split(line)) for line in commands]
+    assert json.loads(said[-1])["kind"] == "Secret"
+
+
 @pytest.mark.skipif(shutil.which("sqlite3") is None, reason="needs the sqlite3 shell")
 def test_a_sqlite_is_backed_up_and_restored_as_the_page_says(tmp_path: Path):
     backed_up_and_restored(tmp_path, None, "## SQLite")

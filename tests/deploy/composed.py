@@ -16,6 +16,7 @@ import yaml
 from tests.journeys.running_issuer import (
     OURS,
     REPOSITORY,
+    SECONDS_TO_STOP,
     end_with_the_tests,
     polls,
     process_environment,
@@ -65,38 +66,7 @@ class Composed:
         return self.output([*OURS, *command, *more], self.environment(service))
 
     def output(self, command: list[str], environment: dict[str, str] | None = None) -> str:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            cwd=self.folder,
-            env=environment or process_environment(),
-            timeout=SECONDS_TO_START,
-            check=False,
-        )
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
-
-    @contextmanager
-    def running(self, command: list[str], environment: dict[str, str]) -> Iterator[Path]:
-        """A process, with the file of its output."""
-        log = self.folder / f"{Path(command[0]).name}.log"
-        with (
-            log.open("wb") as output,
-            subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=self.folder,
-                env=environment,
-                preexec_fn=end_with_the_tests,  # noqa: PLW1509 - one system call, no lock
-            ) as process,
-        ):
-            try:
-                yield log
-            finally:
-                process.terminate()
+        return output(command, environment or process_environment(), self.folder)
 
     def here(self, text: str) -> str:
         """The text with the addresses of this machine."""
@@ -122,3 +92,44 @@ class Composed:
             if self.is_healthy(service, *more):
                 return
         raise AssertionError(f"{service} is not healthy:\n{log.read_text()}")
+
+
+def output(command: list[str], environment: dict[str, str], folder: Path) -> str:
+    """`AssertionError` with all output if it fails."""
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=environment,
+        timeout=SECONDS_TO_START,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@contextmanager
+def running(command: list[str], environment: dict[str, str], folder: Path) -> Iterator[Path]:
+    """A process, with the file of its output."""
+    log = folder / f"{Path(command[0]).name}.log"
+    with log.open("wb") as written:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=written,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            env=environment,
+            preexec_fn=end_with_the_tests,  # noqa: PLW1509 - one system call, no lock
+        )
+    try:
+        yield log
+    finally:
+        process.terminate()
+        try:
+            process.wait(SECONDS_TO_STOP)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise AssertionError(f"{command} did not stop:\n{log.read_text()}") from None

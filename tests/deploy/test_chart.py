@@ -4,6 +4,7 @@
 Helm is installed: `make .venv-tools/bin/helm` builds it with Go.
 """
 
+import base64
 import json
 import os
 import re
@@ -14,13 +15,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import kubernetes_validate
 import pytest
 import yaml
 
 from issuer import __version__
 from issuer.settings import SECRETS, Settings
-from tests.journeys.running_issuer import REPOSITORY
+from tests.deploy.cluster import answering
+from tests.deploy.composed import OURS, output, running
+from tests.journeys.running_issuer import (
+    REPOSITORY,
+    process_environment,
+    reserved_port,
+    wait_until,
+)
+from tests.private_postgresql import PostgresqlServer
 
 CHART = REPOSITORY / "deploy" / "helm" / "agentos-issuer"
 PAGE = (REPOSITORY / "docs" / "how-to" / "kubernetes.md").read_text()
@@ -56,6 +66,9 @@ EVERYTHING = {
     "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
     "dashboard": {"enabled": True},
 }
+KEYS = ("master-key", "admin-secret", "metrics-token")
+SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "issuer"}}
+FOUND = re.DOTALL | re.MULTILINE
 Objects = list[dict[str, Any]]
 
 
@@ -89,6 +102,58 @@ def test_the_schema_knows_every_value():
     schema = json.loads((CHART / "values.schema.json").read_text())
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     assert schema["properties"].keys() - {"global"} == values.keys()
+
+
+@pytest.mark.slow
+def test_the_job_and_a_pod_run_as_processes(empty_postgresql: PostgresqlServer, tmp_path: Path):
+    """With the arguments, the environment and the probes of the chart."""
+    objects = list(yaml.safe_load_all(RENDERED.read_text()))
+    secrets = {
+        "master-key": base64.b64encode(bytes(32)).decode(),
+        "admin-secret": "s" * 48,
+        "metrics-token": "m" * 48,
+        "database-url": empty_postgresql.url,
+    }
+    for name, value in secrets.items():
+        (tmp_path / name).write_text(value)
+    init, server = container(objects, "Job"), container(objects, "Deployment")
+    output([*OURS, *init["args"]], environment_of(init, tmp_path), tmp_path)
+    with reserved_port() as port:
+        serve = [*OURS, *server["args"], "--port", str(port)]
+        with running(serve, environment_of(server, tmp_path), tmp_path) as log:
+            for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+                url = f"http://127.0.0.1:{port}{server[probe]['httpGet']['path']}"
+                wait_until(lambda url=url: is_ok(url), 120, f"{probe}: {log}")
+            answer = httpx.post(
+                f"http://127.0.0.1:{port}/oauth2/token",
+                data={"grant_type": "client_credentials"},
+                auth=("issuer-admin", secrets["admin-secret"]),
+            )
+            assert answer.json()["token_type"] == "Bearer"
+
+
+def container(objects: Objects, kind: str) -> dict[str, Any]:
+    (found,) = one(objects, kind)["spec"]["template"]["spec"]["containers"]
+    return found
+
+
+def environment_of(container: dict[str, Any], secrets: Path) -> dict[str, str]:
+    """The environment of a container, with the files of its secrets in one folder."""
+    inside = {each["name"]: each["value"] for each in container["env"]}
+    mounted = {
+        name: str(secrets / Path(value).name) if value.startswith("/run/secrets/") else value
+        for name, value in inside.items()
+    }
+    # As in the image, with a folder that cannot be created.
+    data = {"ISSUER_DATA_DIR": "/proc/nowhere", "PYTHONPATH": str(REPOSITORY)}
+    return {**process_environment(), **data, **mounted}
+
+
+def is_ok(url: str) -> bool:
+    try:
+        return httpx.get(url, trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 class TestHelm:
@@ -166,6 +231,29 @@ class TestHelm:
         with pytest.raises(AssertionError, match=r"set secret\.existing to its name"):
             rendered(helm, REQUIRED)
 
+    def test_keys_are_generated_once(self, helm: Callable[..., str]):
+        """Other ones would make the database unreadable."""
+        with answering(None) as url:
+            first, second = generated(helm, url), generated(helm, url)
+        assert "before-hook-creation" not in first["metadata"]["annotations"].values()
+        assert set(first["stringData"].values()).isdisjoint(second["stringData"].values())
+        assert len(base64.b64decode(first["stringData"]["master-key"], validate=True)) == 32
+        settings = {
+            f"ISSUER_{name.replace('-', '_').upper()}": value
+            for name, value in first["stringData"].items()
+        }
+        Settings.from_environment(settings)
+        kept = dict.fromkeys(KEYS, "eA==")
+        with answering({**SECRET, "data": kept}) as url:
+            assert "Secret" not in kinds(looked_up(helm, url))
+
+    def test_a_secret_of_another_kind_is_not_taken_for_the_keys(self, helm: Callable[..., str]):
+        with (
+            answering({**SECRET, "data": {"uri": "eA=="}}) as url,
+            pytest.raises(AssertionError, match="issuer exists and has no key master-key"),
+        ):
+            looked_up(helm, url)
+
     @pytest.mark.parametrize(
         "wrong",
         [
@@ -202,6 +290,20 @@ def helm() -> Callable[..., str]:
 def rendered(helm: Callable[..., str], values: dict[str, Any], chart: Path = CHART) -> str:
     assignments = [f"--set-json={name}={json.dumps(value)}" for name, value in values.items()]
     return helm("template", "issuer", str(chart), "--namespace=identity", *assignments)
+
+
+def looked_up(helm: Callable[..., str], url: str) -> Objects:
+    """The objects and hooks of an installation that asks the API server at `url`."""
+    server = ["--kube-apiserver", url, "--dry-run=server", "--disable-openapi-validation"]
+    values = [f"--set-json={name}={json.dumps(value)}" for name, value in REQUIRED.items()]
+    said = helm("install", "issuer", str(CHART), "--namespace=identity", *server, *values)
+    return [
+        yaml.safe_load(each) for each in re.findall(r"^apiVersion:.*?(?=^---|^[A-Z])", said, FOUND)
+    ]
+
+
+def generated(helm: Callable[..., str], url: str) -> dict[str, Any]:
+    return one(looked_up(helm, url), "Secret")
 
 
 def require_valid(objects: Objects) -> None:

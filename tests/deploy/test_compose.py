@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.composed import COMPOSE, DEPLOY, OURS, Composed
+from tests.deploy.composed import COMPOSE, DEPLOY, OURS, Composed, running
 from tests.journeys.proxies.servers import SEARCHED
 from tests.journeys.running_issuer import (
     REPOSITORY,
@@ -80,7 +80,7 @@ def test_secrets_are_made_once_and_each_is_different(folder: Path):
 def test_a_token_from_nothing(empty_postgresql: PostgresqlServer, folder: Path):
     with reserved_port() as port, reserved_port() as tls, reserved_port() as http:
         composed = composed_at(folder, empty_postgresql, port, tls)
-        with running(composed, empty_postgresql, port, http) as base:
+        with services(composed, empty_postgresql, port, http) as base:
             assert base == f"https://localhost:{tls}"
             token = answers(composed, tls)
             assert token["token_type"] == "Bearer"
@@ -101,7 +101,7 @@ def composed_at(folder: Path, postgresql: PostgresqlServer, port: int, tls: int)
 
 
 @contextmanager
-def running(
+def services(
     composed: Composed, postgresql: PostgresqlServer, port: int, http: int
 ) -> Iterator[str]:
     """The services in the order of `depends_on`; gives the URL."""
@@ -116,7 +116,7 @@ def running(
     assert admin_secret.read_text().strip() not in said
     serve = [*OURS, *composed.service("issuer")["command"], "--port", str(port)]
     environment = composed.environment("issuer")
-    with composed.running(serve, environment) as log:
+    with running(serve, environment, composed.folder) as log:
         composed.wait_until_healthy("issuer", log, "--url", f"http://127.0.0.1:{port}")
         with caddy(composed, http):
             yield environment["ISSUER_URL"]
@@ -136,7 +136,7 @@ def caddy(composed: Composed, http: int) -> Iterator[None]:
     data = {"XDG_DATA_HOME": str(composed.folder), "HOME": str(composed.folder)}
     environment = {**composed.environment("caddy"), **data}
     command = [str(CADDY), "run", "--config", str(file), "--adapter", "caddyfile"]
-    with composed.running(command, environment) as log:
+    with running(command, environment, composed.folder) as log:
         root = composed.folder / "caddy" / "pki" / "authorities" / "local" / "root.crt"
         wait_until(root.exists, 60, f"Caddy has a certificate: {log}")
         yield
