@@ -3,10 +3,13 @@
 import fcntl
 import os
 import stat
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
-from issuer.errors import ConfigurationError
+from issuer.errors import ConfigurationError, IssuerError
 
 LARGEST = 64 * 1024
 _PARTIAL = ".partial"
@@ -66,12 +69,47 @@ def write_private(path: Path, text: str) -> None:
     _make_durable(path.parent)
 
 
+@contextmanager
+def new_private_file(path: Path, *, force: bool) -> Iterator[tuple[BinaryIO, Path]]:
+    """A file of mode 0600 that gets its name durably at the end, and what it is called until then.
+
+    An error deletes it. `IssuerError` if `path` exists, unless `force`.
+    """
+    _require_free(path, force=force)
+    descriptor, name = tempfile.mkstemp(_PARTIAL, f".{path.name}.", path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file, Path(name)
+            synchronise(file)
+        _require_free(path, force=force)
+        Path(name).rename(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    _make_durable(path.parent)
+
+
+def synchronise(file: BinaryIO) -> None:
+    """Write it to the disk, and forget it in memory where that is possible."""
+    file.flush()
+    os.fsync(file.fileno())
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
 def remove_partial(folder: Path) -> None:
     """Delete partial files that a crash left. One that is being written is locked, and stays."""
     for partial in folder.glob(f"*{_PARTIAL}"):
         with suppress(OSError), partial.open("r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             partial.unlink()
+
+
+def _require_free(path: Path, *, force: bool) -> None:
+    if not path.absolute().parent.is_dir():
+        raise IssuerError(f"There is no directory {path.absolute().parent}.")
+    if path.is_dir() or (not force and os.path.lexists(path)):
+        raise IssuerError(f"{path} exists: name another file, or use --force.")
 
 
 def _make_durable(folder: Path) -> None:

@@ -194,13 +194,18 @@ def shared(
 
 @contextmanager
 def running(opened: Initialized, clock: FakeClock) -> Iterator[Deployment]:
-    settings = opened.settings
-    composition = compose(settings, clock, build_telemetry(settings, {}))
-    app = create_app(composition)
-    with TestClient(app, base_url=settings.url) as http:
-        deployment = Deployment(composition, opened.admin, http)
+    with served(opened, clock) as deployment:
         deployment.audience("my-os")
         yield deployment
+
+
+@contextmanager
+def served(opened: Initialized, clock: FakeClock) -> Iterator[Deployment]:
+    """The issuer as it is, and its server."""
+    composition = compose(opened.settings, clock, build_telemetry(opened.settings, {}))
+    app = create_app(composition)
+    with TestClient(app, base_url=opened.settings.url) as http:
+        yield Deployment(composition, opened.admin, http)
     # FastAPI keeps functions of each app until the process ends, and they refer to the app:
     # thousands of them would stay in memory.
     vars(app.rest).clear()

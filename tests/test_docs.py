@@ -4,12 +4,12 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -184,39 +184,44 @@ def test_commands_run_in_a_pod_as_the_page_says(issuer: RunningIssuer):
     assert json.loads(said[-1])["kind"] == "Secret"
 
 
-@pytest.mark.skipif(shutil.which("sqlite3") is None, reason="needs the sqlite3 shell")
 def test_a_sqlite_is_backed_up_and_restored_as_the_page_says(tmp_path: Path):
-    backed_up_and_restored(tmp_path, None, "## SQLite")
+    backed_up_and_restored(tmp_path, None, "rm -f")
 
 
 def test_a_postgresql_is_backed_up_and_restored_as_the_page_says(
     empty_postgresql: PostgresqlServer, tmp_path: Path
 ):
-    backed_up_and_restored(tmp_path, empty_postgresql.url, "## PostgreSQL")
+    backed_up_and_restored(tmp_path, empty_postgresql.url, "psql")
 
 
-def backed_up_and_restored(folder: Path, database_url: str | None, section: str) -> None:
+def backed_up_and_restored(folder: Path, database_url: str | None, to_empty: str) -> None:
     """With the commands as printed, but for the folders `/backup` and `/safe`."""
-    text = (HOW_TO / "back-up-and-restore.md").read_text()
-    keys = text.partition("## SQLite")[0]
-    database = text.partition(section)[2].partition("\n##")[0]
-    save_key, save, restore = re.findall(r"```console\n(.*?)```", keys + database, re.DOTALL)
     folders = {name: folder / name for name in ("backup", "safe")}
     for each in folders.values():
         each.mkdir()
     with RunningIssuer(folder, database_url, signing_algorithms="ES256") as issuer:
         cli = Cli(issuer.environment)
         client = issuer.deployment.client("ci-bot")
-        token = issuer.token_endpoint.client_credentials(client)
-        assert token.status == 200
-        run_as_printed(save_key + save, issuer.environment, folders)
+        for beginning in ('install -m 600 "$ISSUER', "curl", "mkdir -m 700 /backup/drill"):
+            run_as_printed(block_of_backup(beginning), issuer.environment, folders)
         cli.done("client", "delete", "ci-bot")
         issuer.deployment.services.database.dispose()
         issuer.kill()
         (Path(issuer.environment["ISSUER_DATA_DIR"]) / "master.key").unlink()
-        run_as_printed(restore, issuer.environment, folders)
+        for beginning in (to_empty, "install -m 600 /safe", "issuer doctor"):
+            run_as_printed(block_of_backup(beginning), issuer.environment, folders)
         issuer.restart()
         assert issuer.token_endpoint.client_credentials(client).status == 200
+
+
+def block_of_backup(beginning: str) -> str:
+    """The commands of the page whose first command begins so."""
+    text = (HOW_TO / "backup.md").read_text()
+    blocks = re.findall(r"^( *)```console\n(.*?)^\1```", text, re.DOTALL | re.MULTILINE)
+    (block,) = (
+        found for _, lines in blocks if (found := dedent(lines)).startswith(f"$ {beginning}")
+    )
+    return block
 
 
 def run_as_printed(block: str, environment: dict[str, str], folders: dict[str, Path]) -> None:

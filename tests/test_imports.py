@@ -83,6 +83,7 @@ DOMAIN = {
     },
 }
 BETWEEN = {
+    "backup",
     "composition",
     "cookies",
     "setup",
@@ -120,6 +121,7 @@ ONLY_IN = {
     "argon2": ["users/passwords.py"],
     "yaml": ["manifest/parsing.py", "manifest/events.py"],
     "typer": ["cli/"],
+    "pyrage": ["backup/encryption.py"],
     "pyotp": ["sign_in/totp.py"],
     "webauthn": ["sign_in/passkeys.py"],
     "redis": ["rate_limits/shared.py"],

@@ -7,19 +7,19 @@ from issuer.errors import IssuerError
 MAX_BYTES = 5 * 1024 * 1024
 
 
-def content_of(file: str | Path) -> bytes:
+def content_of(file: str | Path, max_bytes: int = MAX_BYTES) -> bytes:
     """The content of a file of at most 5 MiB; `IssuerError` if it is larger or unreadable."""
-    content = beginning_of(file)
-    if len(content) > MAX_BYTES:
-        raise IssuerError(f"{file} is larger than {MAX_BYTES} bytes.")
+    content = beginning_of(file, max_bytes)
+    if len(content) > max_bytes:
+        raise IssuerError(f"{file} is larger than {max_bytes} bytes.")
     return content
 
 
-def beginning_of(file: str | Path) -> bytes:
+def beginning_of(file: str | Path, max_bytes: int = MAX_BYTES) -> bytes:
     """The first 5 MiB of a file, and one byte more if it is larger."""
     try:
         with Path(file).open("rb") as opened:
-            return opened.read(MAX_BYTES + 1)
+            return opened.read(max_bytes + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise IssuerError(f"{file} cannot be read: {reason}.") from None

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -149,4 +150,12 @@ Port = Annotated[
 ]
 PasswordStdin = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from a line of standard input.")
+]
+PassphraseFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--passphrase-file",
+        metavar="FILE",
+        help="A private file whose first line is the passphrase of the backup.",
+    ),
 ]

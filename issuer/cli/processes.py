@@ -20,6 +20,11 @@ def end_quietly_on_signals() -> None:
         signal.signal(number, lambda *_: sys.exit(0))
 
 
+def end_on_sigterm() -> None:
+    """SIGTERM ends the process as Ctrl-C does: after what it has begun was cleaned up."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+
+
 def fork_workers(count: int, ended: Callable[[int], None] = lambda _: None) -> bool:
     """Return in `count` forked workers; True in the first of them.
 

@@ -46,6 +46,8 @@ _COMMANDS = {
         "doctor": "Check settings, files, database and keys.",
         "status": "Ask a running server how it is.",
         "health": "Check whether a server responds.",
+        "backup": "Write the whole database to one file, while servers run.",
+        "restore": "Fill an empty database from a backup.",
         "migrate": "Upgrade the database to the newest schema.",
         "admin": "Invite an administrator, recover the admin client, or change the URL.",
     },

@@ -34,7 +34,13 @@ def upgrade(database: Database) -> None:
     if current_revision(database) not in known_revisions():
         require_compatible_schema(database)
         return
-    config = _config()
+    with changing_schema(database) as connection:
+        upgrade_to("head", connection)
+
+
+@contextmanager
+def changing_schema(database: Database) -> Iterator[Connection]:
+    """A transaction for `upgrade_to`. SQLite checks foreign keys only at its end."""
     engine = database.engine.execution_options(sqlite_begin="IMMEDIATE")
     with (
         database.translated(),
@@ -42,9 +48,15 @@ def upgrade(database: Database) -> None:
         _without_foreign_keys(database, connection),
         connection.begin(),
     ):
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        yield connection
         _require_whole(database, connection)
+
+
+def upgrade_to(revision: str, connection: Connection) -> None:
+    """Bring the schema to `revision`, one of `known_revisions`, or "head" for the newest."""
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
 
 
 @contextmanager

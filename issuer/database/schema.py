@@ -6,7 +6,7 @@ which a server does not need.
 
 from collections.abc import Sequence
 
-from sqlalchemy import inspect, select, text
+from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -59,13 +59,18 @@ def current_revision(database: Database) -> str | None:
                 if tables:
                     raise _another_application(database, tables)
                 return None
-            found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
-            return found
+            return revision_in(connection)
     except (DBAPIError, PoolTimeout) as error:
         cause = database.cause(error)
         raise ConfigurationError(
             f"Cannot open the database ({database.safe_url}): {cause}."
         ) from None
+
+
+def revision_in(connection: Connection) -> str | None:
+    """The revision as a transaction sees it, in a database of the issuer."""
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
 
 
 def _another_application(database: Database, tables: Sequence[str]) -> ConfigurationError:

@@ -7,6 +7,7 @@ between them: all of them open, and `issuer key rewrap` seals with the first.
 import base64
 import binascii
 import hashlib
+import hmac
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -60,6 +61,18 @@ class Sealer:
         """The same content under the first master key; the same box if it is that already."""
         newest = self.newest
         return box if mark_of(box) == newest else self.seal(self.open(box, name), name, newest)
+
+    def holds(self, mark: bytes) -> bool:
+        """Whether the master key of that `mark` is among the master keys."""
+        return any(_mark(key) == mark for key in self._master_keys())
+
+    def authenticate(self, content: bytes, name: str, mark: bytes) -> bytes:
+        """A keyed hash (HMAC) of `content`, under a key of that `name` alone (RFC 5869 §2.3).
+
+        It is derived from the master key of that `mark`.
+        """
+        derived = hmac.digest(self._key(mark), name.encode() + b"\x01", "sha256")
+        return hmac.digest(derived, content, "sha256")
 
     def _key(self, mark: bytes) -> bytes:
         for key in self._master_keys():

@@ -1,0 +1,254 @@
+"""Encrypting archives in the format of age (age-encryption.org/v1), with pyrage."""
+
+import io
+import os
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Self
+
+from issuer.errors import IssuerError
+from issuer.files import read_trusted
+
+# How files of age begin: as they are, and armored.
+_BEGINNINGS = (b"age-", b"----")
+_SECRET = "AGE-SECRET-KEY-"  # noqa: S105 - how one begins
+_PIECE = 64 * 1024
+# pyrage encrypts with a passphrase only what is in memory.
+_MAX_WITH_PASSPHRASE = 1024**3
+_OVERHEAD = 1024**2
+_PATIENCE_S = 1
+
+
+@dataclass(frozen=True)
+class Encryption:
+    """What encrypts an archive, and what decrypts it. The default does neither."""
+
+    recipients: Sequence[Any] = ()
+    identities: Sequence[Any] = field(default=(), repr=False)
+    passphrase: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def to(cls, recipients: Sequence[str]) -> Self:
+        """To public keys, each `age1…`, and to a key of this object alone.
+
+        With that it can read again what it wrote. `IssuerError` for anything else.
+        """
+        from pyrage import x25519  # noqa: PLC0415 - needed here alone
+
+        own = x25519.Identity.generate()
+        return cls([*map(_recipient, recipients), own.to_public()], [own])
+
+    @classmethod
+    def with_passphrase(cls, file: Path) -> Self:
+        """By the passphrase in the first line of a private file; `IssuerError`."""
+        text = _private_text(file)
+        passphrase = text.splitlines()[0] if text.strip() else ""
+        if not passphrase:
+            raise IssuerError(f"The first line of {file} must be the passphrase.")
+        return cls(passphrase=passphrase)
+
+    @classmethod
+    def with_identities(cls, file: Path) -> Self:
+        """To be decrypted by the keys in a private file, as `age-keygen` writes it."""
+        lines = [line.strip() for line in _private_text(file).splitlines()]
+        keys = [line for line in lines if line and not line.startswith("#")]
+        if not keys:
+            raise IssuerError(f"There is no key in {file}.")
+        return cls(identities=[_identity(key, file) for key in keys])
+
+    @property
+    def is_on(self) -> bool:
+        return bool(self.recipients or self.passphrase)
+
+    def encrypt(self, pieces: Iterable[bytes], file: BinaryIO) -> None:
+        """Write `pieces` to `file`. What they raise is raised."""
+        if self.passphrase is not None:
+            file.write(_encrypted_in_memory(pieces, self.passphrase))
+        elif self.recipients:
+            import pyrage  # noqa: PLC0415 - needed here alone
+
+            source, sink = _Source(pieces), _Sink(file)
+            try:
+                pyrage.encrypt_io(source, sink, self.recipients)
+            except (pyrage.EncryptError, OSError):
+                if error := source.error or sink.error:  # pyrage has made a text of it
+                    raise error from None
+                raise
+        else:
+            for piece in pieces:
+                file.write(piece)
+
+    @contextmanager
+    def decrypted(self, file: io.BufferedReader, name: str) -> Iterator[BinaryIO]:
+        """The content of `file`, encrypted or not; `IssuerError` if this does not decrypt it."""
+        if file.peek(4)[:4] not in _BEGINNINGS:
+            yield file
+        elif self.passphrase is not None:
+            yield io.BytesIO(_decrypted_in_memory(file, self.passphrase, name))
+        elif self.identities:
+            with _decrypted_by(self.identities, file, name) as content:
+                yield content
+        else:
+            raise IssuerError(
+                f"{name} is encrypted: use --identity FILE or --passphrase-file FILE."
+            )
+
+
+class _Source(io.RawIOBase):
+    """Pieces as a file. Remembers what they raise."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = iter(pieces)
+        self._rest = b""
+        self.error: BaseException | None = None
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            while not self._rest and (piece := next(self._pieces, None)) is not None:
+                self._rest = piece
+        except BaseException as error:
+            self.error = error
+            raise
+        size = len(self._rest) if size < 0 else size
+        taken, self._rest = self._rest[:size], self._rest[size:]
+        return taken
+
+
+class _Sink(io.RawIOBase):
+    """A file to write to. Remembers what that raises."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.error: BaseException | None = None
+
+    def write(self, content: Any) -> int:
+        try:
+            return self._file.write(content)
+        except BaseException as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        """Whoever opened the file does that."""
+
+
+class _Decrypting(io.RawIOBase):
+    """What a thread decrypts into a pipe: pyrage writes, and an archive is read."""
+
+    def __init__(self, identities: Sequence[Any], file: BinaryIO, name: str) -> None:
+        self._identities = identities
+        self._file = file
+        self._name = name
+        self._error: BaseException | None = None
+        reading, writing = os.pipe()
+        self._reading = os.fdopen(reading, "rb", buffering=0)
+        self._thread = threading.Thread(target=self._decrypt, args=(writing,), daemon=True)
+        self._thread.start()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if read := self._reading.readinto(buffer):
+            return read
+        self._thread.join()
+        if self._error is not None:
+            raise _undecryptable(self._name, self._error)
+        return 0
+
+    def close(self) -> None:
+        self._reading.close()  # a thread that still writes gets an error
+        self._thread.join(_PATIENCE_S)  # one that reads from a pipe may wait for ever
+        super().close()
+
+    def _decrypt(self, writing: int) -> None:
+        import pyrage  # noqa: PLC0415 - needed here alone
+
+        with os.fdopen(writing, "wb", buffering=0) as pipe:
+            try:
+                pyrage.decrypt_io(self._file, _Whole(pipe), self._identities)
+            except Exception as error:
+                self._error = error
+
+
+class _Whole(io.RawIOBase):
+    """Writes all of it, where a pipe may take less."""
+
+    def __init__(self, pipe: io.RawIOBase) -> None:
+        self._pipe = pipe
+
+    def write(self, content: Any) -> int:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[self._pipe.write(rest) or 0 :]
+        return len(content)
+
+
+@contextmanager
+def _decrypted_by(identities: Sequence[Any], file: BinaryIO, name: str) -> Iterator[BinaryIO]:
+    with _Decrypting(identities, file, name) as content:
+        yield io.BufferedReader(content, _PIECE)
+
+
+def _encrypted_in_memory(pieces: Iterable[bytes], passphrase: str) -> bytes:
+    import pyrage  # noqa: PLC0415 - needed here alone
+
+    content = bytearray()
+    for piece in pieces:
+        content += piece
+        if len(content) > _MAX_WITH_PASSPHRASE:
+            raise IssuerError(
+                "The backup is larger than 1 GiB, too large for a passphrase: use --recipient."
+            )
+    return bytes(pyrage.passphrase.encrypt(bytes(content), passphrase))
+
+
+def _decrypted_in_memory(file: BinaryIO, passphrase: str, name: str) -> bytes:
+    import pyrage  # noqa: PLC0415 - needed here alone
+
+    content = file.read(_MAX_WITH_PASSPHRASE + _OVERHEAD)
+    if file.read(1):
+        raise IssuerError(f"{name} is larger than 1 GiB, too large for a passphrase.")
+    try:
+        return bytes(pyrage.passphrase.decrypt(content, passphrase))
+    except pyrage.DecryptError as error:
+        raise _undecryptable(name, error) from None
+
+
+def _undecryptable(name: str, error: BaseException) -> IssuerError:
+    cause = str(error).rstrip(".")
+    return IssuerError(f"{name} cannot be decrypted: {cause[:1].lower()}{cause[1:]}.")
+
+
+def _recipient(text: str) -> Any:
+    from pyrage import RecipientError, x25519  # noqa: PLC0415 - needed here alone
+
+    try:
+        return x25519.Recipient.from_str(text)
+    except RecipientError:
+        # Does not repeat the text: it could be a secret key.
+        hint = ", not a secret key" if text.upper().startswith(_SECRET) else ""
+        raise IssuerError(
+            f"--recipient must be a public key of age, which begins with age1{hint}."
+        ) from None
+
+
+def _identity(text: str, file: Path) -> Any:
+    from pyrage import IdentityError, x25519  # noqa: PLC0415 - needed here alone
+
+    try:
+        return x25519.Identity.from_str(text)
+    except IdentityError:
+        raise IssuerError(
+            f"{file} must hold secret keys of age, each on a line that begins with {_SECRET}."
+        ) from None
+
+
+def _private_text(file: Path) -> str:
+    try:
+        return read_trusted(file, private=True).decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise IssuerError(f"Cannot read {file}: {error}.") from None

@@ -1,0 +1,162 @@
+"""Restoring an archive into an empty database, in one transaction."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from issuer.audit import Actor, ChainKey, Trail, Trails
+from issuer.backup import store
+from issuer.backup.archive import ArchiveUnusable, Header
+from issuer.backup.archive_reader import ArchiveReader
+from issuer.backup.backing_up import authenticate_with
+from issuer.backup.review import Reminder, reminders
+from issuer.backup.saved_feed import RevokedAgain, SavedFeed, read_feed, revoke_again
+from issuer.clock import Clock
+from issuer.composition.foundation import build_sealer
+from issuer.database import Connection, Database, Session, current_revision, only_one
+from issuer.database.counts import read_feed_state
+from issuer.database.migrations import changing_schema, known_revisions, upgrade_to
+from issuer.database.portable_rows import (
+    UnfitRow,
+    continue_ids,
+    data_tables,
+    without_time_limit,
+    write_rows,
+)
+from issuer.errors import IssuerError
+from issuer.keys.sealed_secrets_store import AUDIT_CHAINS, CLIENT_SECRETS, derived, opened
+from issuer.keys.sealing import Sealer
+from issuer.keys.store import KeyStore
+from issuer.settings import Settings
+from issuer.setup import prepare_data_dir
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What was restored, what a saved feed revoked again, and what an operator has to look at."""
+
+    header: Header
+    rows: int
+    revoked: RevokedAgain | None
+    reminders: list[Reminder]
+
+
+def restore(
+    archive: ArchiveReader,
+    settings: Settings,
+    actor: Actor,
+    clock: Clock,
+    feed: bytes | None = None,
+) -> Restored:
+    """Fill the empty database of `settings`; after an error it is as it was.
+
+    `IssuerError` if the database is not empty, the archive is damaged or of another issuer, master
+    key or program, or the saved `feed` is unusable. `ConfigurationError` without a master key.
+    """
+    sealer = build_sealer(settings)
+    _require_usable(archive.header, settings, sealer)
+    if settings.needs_data_dir:
+        prepare_data_dir(settings.data_dir)
+    database = Database(settings.effective_database_url)
+    try:
+        current_revision(database)
+        with only_one(database, "restore"), changing_schema(database) as connection:
+            without_time_limit(connection)
+            _make_empty(database, connection, archive.header.schema_revision)
+            rows = _fill(connection, archive, sealer)
+            upgrade_to("head", connection)
+            with store.session_on(connection) as session:
+                return _settled(session, archive.header, rows, sealer, actor, clock, feed)
+    finally:
+        database.dispose()
+
+
+def _require_usable(header: Header, settings: Settings, sealer: Sealer) -> None:
+    if header.schema_revision not in known_revisions():
+        raise ArchiveUnusable(
+            f"The backup has the schema {header.schema_revision}, which is newer than this issuer:"
+            " upgrade the issuer."
+        )
+    if header.issuer != settings.url:
+        raise IssuerError(
+            f"ISSUER_URL is {settings.url}, but the backup is of {header.issuer}: set"
+            f" ISSUER_URL={header.issuer}. `issuer admin change-url` can move it afterwards."
+        )
+    if not sealer.holds(bytes.fromhex(header.master_key)):
+        raise IssuerError(
+            f"The master key is not the one of the backup, whose fingerprint is"
+            f" {header.master_key}: use the master key of that time."
+        )
+
+
+def _make_empty(database: Database, connection: Connection, revision: str) -> None:
+    """Tables of that `revision`, which may be older than those that are there."""
+    if filled := store.filled_tables(connection):
+        raise IssuerError(
+            f"The database ({database.safe_url}) is not empty: it has rows in"
+            f" {', '.join(filled[:3])}. Restore into a new database, or delete this one before."
+        )
+    if others := store.drop_our_tables(connection):
+        raise IssuerError(
+            f"The database ({database.safe_url}) has tables of another application:"
+            f" {', '.join(others[:3])}. Name a database of its own for the issuer."
+        )
+    upgrade_to(revision, connection)
+
+
+def _fill(connection: Connection, archive: ArchiveReader, sealer: Sealer) -> int:
+    """Write every row, and require that all is as it was written; how many rows."""
+    tables = data_tables(connection)
+    store.delete_rows(connection, tables.values())
+    missing = set(tables)
+    for head, rows in archive.tables():
+        table = tables.get(head.table)
+        if table is None or {column.name for column in table.columns} != set(head.columns):
+            raise archive.damaged(f"its schema has no table {head.table!r} with these columns")
+        try:
+            write_rows(connection, table, head.columns, rows)
+        except UnfitRow as error:
+            raise archive.damaged(f"the table {head.table!r} refuses a row: {error}") from None
+        missing.remove(head.table)
+    end = archive.finish(authenticate_with(sealer, bytes.fromhex(archive.header.master_key)))
+    if missing:
+        raise archive.damaged(f"the table {min(missing)!r} is not in it")
+    continue_ids(connection, tables.values())
+    return sum(end.rows.values())
+
+
+def _settled(
+    session: Session,
+    header: Header,
+    rows: int,
+    sealer: Sealer,
+    actor: Actor,
+    clock: Clock,
+    feed: bytes | None,
+) -> Restored:
+    """What must differ from the archive: counters, what may have been used since, revocations."""
+    now = clock()
+    saved = _read_saved(feed, session, header, now) if feed is not None else None
+    change = store.move_counters_on(session, now, saved.issued_at if saved else now)
+    store.delete_unused_codes(session)
+    trail = _trail(session, sealer, actor, clock)
+    revoked = revoke_again(session, trail, clock, saved, change) if saved else None
+    trail.note(
+        "database.restored",
+        None,
+        snapshot_at=header.created_at.isoformat(),
+        rows=rows,
+        revoked=revoked.as_details() if revoked else None,
+    )
+    found = store.counted(session, now)
+    usable = [key for key in KeyStore(session).stored().keys if key.is_usable]
+    return Restored(header, rows, revoked, reminders(header, now, found, usable, saved, revoked))
+
+
+def _read_saved(feed: bytes, session: Session, header: Header, now: datetime) -> SavedFeed:
+    keys, known_at = KeyStore(session).stored().keys, read_feed_state(session).issued_at
+    return read_feed(feed, keys, header.issuer, known_at, now)
+
+
+def _trail(session: Session, sealer: Sealer, actor: Actor, clock: Clock) -> Trail:
+    secret = opened(session, sealer, CLIENT_SECRETS)
+    return Trails(ChainKey(derived(secret, AUDIT_CHAINS)), clock).begin(session, actor)

@@ -1,0 +1,163 @@
+"""What a restore changes in the restored rows."""
+
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Table, case, delete, func, or_, select, update
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from issuer.database.portable_rows import data_tables, is_table_empty, reflected
+from issuer.database.tables import (
+    AssignmentRow,
+    AuditCheckpointRow,
+    AuditEventRow,
+    AuthorizationCodeRow,
+    Base,
+    ChangeCounter,
+    ClientRow,
+    ClientSecretRow,
+    InvitationRow,
+    PasskeyRow,
+    RecoveryCodeRow,
+    RefreshFamilyRow,
+    RevocationFeedRow,
+    SignInSessionRow,
+    TotpSecretRow,
+    TrustedIssuerRow,
+    UserRow,
+)
+
+# Filled by the migrations.
+_NEVER_EMPTY = {
+    "change_counter",
+    "revocation_feed",
+    "schema_compatibility",
+    "token_counts_progress",
+}
+_MAX_IDS_A_STATEMENT = 1_000
+
+
+@dataclass(frozen=True)
+class RestoredCounts:
+    """How many there are that someone may have ended since. `last_…`: 0 if there is none."""
+
+    users: int
+    clients: int
+    trusted_issuers: int
+    assignments: int
+    client_secrets: int
+    passwords: int
+    second_factors: int
+    recovery_codes: int
+    invitations: int
+    refresh_families: int
+    sessions: int
+    last_event: int
+    last_checkpoint: int
+
+
+@contextmanager
+def session_on(connection: Connection) -> Iterator[Session]:
+    """A session in the transaction of `connection`, which it does not end."""
+    with Session(connection, expire_on_commit=False) as session:
+        yield session
+        session.flush()
+
+
+def filled_tables(connection: Connection) -> list[str]:
+    """The tables with rows that no migration has made."""
+    tables = data_tables(connection)
+    return [
+        name
+        for name, table in tables.items()
+        if name not in _NEVER_EMPTY and not is_table_empty(connection, table)
+    ]
+
+
+def drop_our_tables(connection: Connection) -> list[str]:
+    """Drop every table; if others than ours are there, drop none and return their names."""
+    tables = data_tables(connection)
+    if others := sorted(tables.keys() - Base.metadata.tables.keys()):
+        return others
+    reflected(connection).drop_all(connection)
+    return []
+
+
+def delete_rows(connection: Connection, tables: Iterable[Table]) -> None:
+    """Those that the migrations have made, in tables without foreign keys."""
+    for table in tables:
+        connection.execute(delete(table))
+
+
+def move_counters_on(session: Session, now: datetime, feed_issued_at: datetime) -> int:
+    """Set the counters past every count that a process has seen; the number of the feed's change.
+
+    A process that still runs, or another restore of the same archive, may have counted further
+    than the archive, but never by one each microsecond. The feed gets an `iat` of at least `now`
+    and `feed_issued_at`: verifiers refuse one that decreases.
+    """
+    least = int(now.timestamp() * 1_000_000)
+    counter, feed = ChangeCounter.value, RevocationFeedRow.count
+    session.execute(update(ChangeCounter).values(value=_later(counter + 1, least)))
+    issued_at = _later(RevocationFeedRow.issued_at, max(now, feed_issued_at))
+    moved = update(RevocationFeedRow).values(count=_later(feed + 1, least), issued_at=issued_at)
+    return session.scalars(moved.returning(feed)).one()
+
+
+def delete_unused_codes(session: Session) -> int:
+    """Someone may have used them since; how many."""
+    unused = delete(AuthorizationCodeRow).where(AuthorizationCodeRow.used_at.is_(None))
+    return _deleted(session, unused)
+
+
+def counted(session: Session, now: datetime) -> RestoredCounts:
+    """What can be used at `now`."""
+
+    def number(row: type[Base], *which: Any) -> int:
+        return session.scalar(select(func.count()).select_from(row).where(*which)) or 0
+
+    def last(column: InstrumentedAttribute[int]) -> int:
+        return session.scalar(select(func.max(column))) or 0
+
+    secret = ClientSecretRow
+    return RestoredCounts(
+        users=number(UserRow, UserRow.disabled.is_(False)),
+        clients=number(ClientRow, ClientRow.disabled.is_(False)),
+        trusted_issuers=number(TrustedIssuerRow, TrustedIssuerRow.disabled.is_(False)),
+        assignments=number(AssignmentRow),
+        client_secrets=number(secret, or_(secret.expires_at.is_(None), secret.expires_at > now)),
+        passwords=number(UserRow, UserRow.password_hash.is_not(None)),
+        second_factors=number(TotpSecretRow) + number(PasskeyRow),
+        recovery_codes=number(RecoveryCodeRow),
+        invitations=number(InvitationRow, InvitationRow.expires_at > now),
+        refresh_families=number(RefreshFamilyRow),
+        sessions=number(SignInSessionRow),
+        last_event=last(AuditEventRow.id),
+        last_checkpoint=last(AuditCheckpointRow.number),
+    )
+
+
+def end_families_and_sessions(session: Session, sids: Collection[str]) -> int:
+    """Delete the refresh families and the sessions that are a `sid`; how many."""
+    families = _delete_each(session, RefreshFamilyRow.id, sids)
+    return families + _delete_each(session, SignInSessionRow.id, sids)
+
+
+def _delete_each(session: Session, column: InstrumentedAttribute[str], ids: Collection[str]) -> int:
+    all_ids, count = list(ids), 0
+    for start in range(0, len(all_ids), _MAX_IDS_A_STATEMENT):
+        some = all_ids[start : start + _MAX_IDS_A_STATEMENT]
+        count += _deleted(session, delete(column.class_).where(column.in_(some)))
+    return count
+
+
+def _deleted(session: Session, statement: Any) -> int:
+    result: Any = session.execute(statement)
+    return int(result.rowcount)
+
+
+def _later(column: Any, value: Any) -> Any:
+    return case((column < value, value), else_=column)

@@ -1,0 +1,130 @@
+"""`issuer restore`."""
+
+import io
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from issuer.backup.archive_reader import ArchiveReader
+from issuer.backup.encryption import Encryption
+from issuer.backup.restoring import Restored, restore
+from issuer.backup.saved_feed import MAX_BYTES
+from issuer.cli import output
+from issuer.cli.command import new_app
+from issuer.cli.input_files import content_of
+from issuer.cli.opening import operator, read_settings
+from issuer.cli.options import AsJson, PassphraseFile
+from issuer.clock import Clock
+from issuer.errors import IssuerError
+
+app = new_app()
+
+STREAM = "-"
+_NAMED = 10
+
+
+@app.command("restore")
+def restore_backup(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="The backup to read; - for standard input.")
+    ],
+    identity: Annotated[
+        Path | None,
+        typer.Option(
+            "--identity",
+            metavar="FILE",
+            help="The secret keys that may decrypt it, as age-keygen writes them.",
+        ),
+    ] = None,
+    passphrase_file: PassphraseFile = None,
+    revocations: Annotated[
+        Path | None,
+        typer.Option(
+            "--revocations",
+            metavar="FILE",
+            help="A saved answer of GET /.well-known/revocations: revoke again what it lists.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fill an empty database from a backup, completely or not at all.
+
+    Set ISSUER_URL, ISSUER_DATABASE_URL and the master key as they were, and stop every server
+    before. What was changed after the backup is lost; the command says what to look at.
+
+    Examples:
+
+      issuer restore issuer.backup
+      issuer restore issuer.backup.age --identity key.txt
+      issuer restore issuer.backup --revocations revocations.jwt
+    """
+    if identity and passphrase_file:
+        raise typer.BadParameter("--identity or --passphrase-file, not both")
+    settings = read_settings()
+    feed = content_of(revocations, MAX_BYTES) if revocations else None
+    with (
+        output.working("Restoring"),
+        _opened(file) as stream,
+        _decryption(identity, passphrase_file).decrypted(stream, file) as content,
+    ):
+        archive = ArchiveReader(content, file)
+        restored = restore(archive, settings, operator(), Clock(), feed)
+    if as_json:
+        output.print_json(_as_json(restored))
+    else:
+        _print(restored)
+
+
+@contextmanager
+def _opened(file: str) -> Iterator[io.BufferedReader]:
+    if file == STREAM:
+        yield cast(io.BufferedReader, sys.stdin.buffer)
+        return
+    try:
+        opened = Path(file).open("rb")  # noqa: SIM115 - an error in the block is another one
+    except OSError as error:
+        raise IssuerError(f"{file} cannot be read: {error.strerror}.") from None
+    with opened:
+        yield opened
+
+
+def _decryption(identity: Path | None, passphrase_file: Path | None) -> Encryption:
+    if identity:
+        return Encryption.with_identities(identity)
+    return Encryption.with_passphrase(passphrase_file) if passphrase_file else Encryption()
+
+
+def _as_json(restored: Restored) -> dict[str, object]:
+    return {
+        "issuer": restored.header.issuer,
+        "created_at": restored.header.created_at.isoformat(),
+        "rows": restored.rows,
+        "revoked": restored.revoked and restored.revoked.as_details(),
+        "look_at": [each.model_dump() for each in restored.reminders],
+    }
+
+
+def _print(restored: Restored) -> None:
+    made = f"{restored.header.created_at:%Y-%m-%d %H:%M:%S} UTC"
+    output.print_text(
+        f"Restored {restored.header.issuer} as of {made}: {restored.rows:,} rows. What was changed"
+        " later is lost."
+    )
+    if again := restored.revoked:
+        output.print_text(
+            f"Revoked again: {again.tokens} tokens and sessions,"
+            f" {sum(map(len, again.principals.values()))} users, clients and audiences,"
+            f" {len(again.keys)} signing keys. Ended: {again.ended} refresh families and sessions."
+        )
+    print("\nLook at these before you start a server:\n")
+    for each in restored.reminders:
+        output.print_text(f"- {each.sentence}")
+        for name in each.names[:_NAMED]:
+            output.print_text(f"    {name}")
+        if len(each.names) > _NAMED:
+            output.print_text(f"    and {len(each.names) - _NAMED} more: see --json")
+    print("\nThen run `issuer doctor` and `issuer audit verify`.")

@@ -1,0 +1,157 @@
+"""`issuer backup` and `issuer restore`."""
+
+import os
+import signal
+import stat
+import subprocess
+from pathlib import Path
+
+import pyrage
+import pytest
+
+from issuer.database import Database, is_empty
+from tests.backup.driver import write_events
+from tests.cli.driver import Cli, running
+from tests.journeys.running_issuer import OURS, REPOSITORY, process_environment, wait_until
+
+on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
+SECONDS = 60
+EVENTS = 6_000  # their archive is larger than what a pipe holds
+
+
+@pytest.fixture
+def empty(cli: Cli, database_url: str) -> Cli:
+    """The command line with the same master key and an empty database."""
+    return cli.with_environment(ISSUER_DATABASE_URL=database_url)
+
+
+def test_a_backup_is_restored_with_its_reminders(cli: Cli, empty: Cli, tmp_path: Path):
+    cli.done("role", "create", "runner", "--scope", "agents:run")
+    file = str(tmp_path / "issuer.backup")
+    said = cli.done("backup", file)
+    assert "rows" in said
+    assert "not encrypted. It was read again and is complete." in said
+    assert "The master key is not in it" in said
+    said = empty.done("restore", file)
+    assert "Restored https://id.example as of " in said
+    assert "Users" not in said
+    assert "- Clients: 1. Those that were deleted, disabled or unassigned since are back" in said
+    assert empty.json("role", "show", "runner")["scopes"] == ["agents:run"]
+    assert empty.json("audit", "verify")["ok"]
+    (last,) = empty.json("audit", "list", "--action", "database.restored")["items"]
+    assert last["details"]["rows"] > 10
+    assert empty("doctor").status == 0
+
+
+@on_sqlite
+def test_json_says_the_same(cli: Cli, empty: Cli, tmp_path: Path):
+    file = str(tmp_path / "issuer.backup")
+    written = cli.json("backup", file)
+    found = empty.json("restore", file)
+    assert (found["rows"], written["is_encrypted"]) == (written["rows"], False)
+    assert {each["what"] for each in found["look_at"]} >= {"signing_keys", "access_tokens"}
+
+
+@on_sqlite
+def test_an_encrypted_backup_is_restored_by_its_key_alone(cli: Cli, empty: Cli, tmp_path: Path):
+    identity = pyrage.x25519.Identity.generate()
+    key = tmp_path / "key.txt"
+    key.touch(mode=0o600)
+    key.write_text(f"{identity}\n")
+    file = str(tmp_path / "issuer.backup.age")
+    assert " encrypted" in cli.done("backup", file, "--recipient", str(identity.to_public()))
+    assert "is encrypted: use --identity" in empty("restore", file).sentence
+    empty.done("restore", file, "--identity", str(key))
+
+
+@on_sqlite
+def test_a_file_is_private_whatever_the_umask(cli: Cli, tmp_path: Path):
+    before = os.umask(0)
+    try:
+        cli.done("backup", str(tmp_path / "issuer.backup"))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "issuer.backup").stat().st_mode) == 0o600
+
+
+@on_sqlite
+def test_a_file_is_replaced_only_by_force(cli: Cli, tmp_path: Path):
+    file = tmp_path / "issuer.backup"
+    file.write_text("precious")
+    assert "exists: name another file, or use --force." in cli("backup", str(file)).sentence
+    assert file.read_text() == "precious"
+    cli.done("backup", str(file), "--force")
+    assert file.read_bytes().startswith(b"\x1f\x8b")
+    assert [*tmp_path.glob(".*")] == []
+
+
+@on_sqlite
+@pytest.mark.parametrize("options", [["--passphrase-file", "no-such-file"], ["--recipient", "x"]])
+def test_nothing_is_written_without_usable_encryption(cli: Cli, options: list[str], tmp_path: Path):
+    assert cli("backup", str(tmp_path / "issuer.backup"), *options).sentence
+    assert not (tmp_path / "issuer.backup").exists()
+
+
+@on_sqlite
+def test_a_full_disk_leaves_no_file(cli: Cli, tmp_path: Path):
+    from tests.journeys.test_database_refuses_to_write import tmpfs  # noqa: PLC0415
+
+    with cli.composition() as parts:
+        write_events(parts, 500)
+    with tmpfs(tmp_path / "disk", "size=16k") as disk:
+        assert "No space left on device" in cli("backup", str(disk / "issuer.backup")).sentence
+        assert [*disk.iterdir()] == []
+
+
+@on_sqlite
+def test_a_backup_goes_through_a_pipe(cli: Cli, empty: Cli, tmp_path: Path):
+    environment = {**process_environment(), "PYTHONPATH": str(REPOSITORY)}
+    made = subprocess.run(
+        [*OURS, "backup", "-"],
+        env={**environment, **cli.environment},
+        capture_output=True,
+        check=True,
+    )
+    assert made.stderr == b""
+    subprocess.run(
+        [*OURS, "restore", "-"],
+        env={**environment, **empty.environment},
+        input=made.stdout,
+        check=True,
+    )
+    assert empty.json("audit", "verify")["ok"]
+
+
+def test_a_restore_that_is_killed_leaves_an_empty_database(cli: Cli, empty: Cli, tmp_path: Path):
+    with cli.composition() as parts:
+        write_events(parts, EVENTS)
+    cli.done("backup", str(tmp_path / "issuer.backup"))
+    archive = (tmp_path / "issuer.backup").read_bytes()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert len(archive) > 4 * 64 * 1024
+    with (
+        running(tmp_path / "killed", empty.environment, "restore", str(pipe)) as program,
+        pipe.open("wb", buffering=0) as writing,
+    ):
+        # Returns only when the program has read all but what fits into the pipe.
+        writing.write(archive[:-1_000])
+        program.kill()
+    database = Database(empty.environment["ISSUER_DATABASE_URL"])
+    wait_until(lambda: is_empty(database), SECONDS, "PostgreSQL noticed that its client is gone")
+    database.dispose()
+    empty.done("restore", str(tmp_path / "issuer.backup"))
+    assert empty.json("audit", "verify")["rows"] > EVENTS
+
+
+@on_sqlite
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_backup_leaves_no_file(cli: Cli, by: signal.Signals, tmp_path: Path):
+    with cli.composition() as parts:
+        write_events(parts, EVENTS)
+    file = tmp_path / "folder" / "issuer.backup"
+    file.parent.mkdir()
+    with running(tmp_path / "stopped", cli.environment, "backup", str(file)) as program:
+        wait_until(lambda: any(file.parent.iterdir()), SECONDS, "it writes")
+        assert program.stopped(by).status
+    assert [*file.parent.iterdir()] == []
