@@ -59,7 +59,9 @@ class Audiences(Collection[AudienceRow, AudienceFields, Audience]):
 
         Only admins may change principals with rights at the issuer.
         """
-        if self._store.is_used_by_privileged(audience_id, self.own_id):
+        privileged = self._authority.privileged()
+        is_assigned = audience_id in privileged.audiences
+        if is_assigned or self._store.is_used_by(audience_id, privileged.clients):
             self._authority.authorize_privileged_change()
 
     def _authorize(self, before: AudienceFields | None, after: AudienceFields | None) -> None:

@@ -1,6 +1,6 @@
 """Audiences in SQL."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -8,8 +8,7 @@ from sqlalchemy import Column, inspect, select, update
 from sqlalchemy.orm import selectinload
 
 from issuer.algorithms import AlgorithmInUse
-from issuer.authority.store import gives_rights_here, has_rights_at
-from issuer.database.store import Store
+from issuer.database.store import Store, in_parts
 from issuer.database.tables import (
     AssignmentRow,
     AudienceResourceRow,
@@ -17,7 +16,6 @@ from issuer.database.tables import (
     Base,
     ClientAudienceRow,
     ClientRow,
-    RoleRow,
 )
 from issuer.vocabulary import SigningAlgorithm
 
@@ -56,19 +54,13 @@ class AudienceStore(Store[AudienceRow]):
             for name in self.session.scalars(principals.distinct().limit(limit))
         ]
 
-    def is_used_by_privileged(self, audience_id: str, own_audience: str) -> bool:
-        """Whether a client or a role with rights at the issuer itself uses it."""
-        client = (
-            select(ClientRow.client_id)
-            .join(ClientAudienceRow, ClientAudienceRow.client_id == ClientRow.client_id)
-            .where(ClientAudienceRow.audience_id == audience_id, has_rights_at(own_audience))
+    def is_used_by(self, audience_id: str, client_ids: Iterable[str]) -> bool:
+        """Whether one of the clients may request tokens for it."""
+        query = select(ClientAudienceRow.client_id).where(
+            ClientAudienceRow.audience_id == audience_id
         )
-        role = (
-            select(RoleRow.name)
-            .join(AssignmentRow, AssignmentRow.role_name == RoleRow.name)
-            .where(AssignmentRow.audience_id == audience_id, gives_rights_here(RoleRow.scopes))
-        )
-        return any(self.session.scalar(each.limit(1)) is not None for each in (client, role))
+        parts = (query.where(ClientAudienceRow.client_id.in_(ids)) for ids in in_parts(client_ids))
+        return any(self.session.scalar(each.limit(1)) is not None for each in parts)
 
     def release(self, audience_id: str) -> None:
         """Remove the audience from all clients, and its assignments."""

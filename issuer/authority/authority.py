@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from issuer.authority.store import AuthorityStore
+from issuer.authority.store import AuthorityStore, Privileged
 from issuer.database import Session
 from issuer.errors import Forbidden, NotAllowed
 from issuer.id_fields import fold_id
@@ -56,6 +56,10 @@ class Authority:
         )
         if concerns_issuer:
             self.authorize_privileged_change()
+
+    def privileged(self) -> Privileged:
+        """What has rights at the issuer itself, to find what it uses."""
+        return self._store.privileged()
 
     def authorize_privileged_change(self) -> None:
         """Call before a change of rights at the issuer itself; `Forbidden` if this is no admin."""

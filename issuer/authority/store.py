@@ -1,11 +1,13 @@
 """Holders of rights at the issuer itself, in SQL."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Select, Text, and_, cast, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from issuer.database import Session
+from issuer.database.store import in_parts
 from issuer.database.tables import (
     AssignmentRow,
     ClientAudienceRow,
@@ -18,6 +20,14 @@ from issuer.database.tables import (
 )
 from issuer.scopes import ISSUER_ADMIN
 from issuer.vocabulary import AuthMethod, GrantType, UserRights
+
+
+@dataclass(frozen=True, slots=True)
+class Privileged:
+    """Clients that only admins may change, and audiences at which they assigned roles."""
+
+    clients: frozenset[str]
+    audiences: frozenset[str]
 
 
 class AuthorityStore:
@@ -119,35 +129,31 @@ class AuthorityStore:
             .where(_names_admin(RoleRow.scopes), self._counts_here())
         ).all()
 
+    def privileged(self) -> Privileged:
+        """Found from the few roles, assignments and audiences that give rights here.
+
+        Only the scopes of clients are read one by one.
+        """
+        roles = self._session.scalars(select(RoleRow.name).where(_names_any(RoleRow.scopes))).all()
+        columns = select(AssignmentRow.folded_id, AssignmentRow.audience_id)
+        assigned = self._session.execute(columns.where(AssignmentRow.role_name.in_(roles))).all()
+        holders = {row.folded_id for row in assigned if row.audience_id in {None, self._own}}
+        audiences = frozenset(row.audience_id for row in assigned if row.audience_id is not None)
+        return Privileged(self._clients_among(holders), audiences)
+
+    def _clients_among(self, holders: Collection[str]) -> frozenset[str]:
+        """Those clients, and those with scopes of their own or this audience."""
+        ids = select(ClientRow.client_id)
+        may_request = select(ClientAudienceRow.client_id).where(
+            ClientAudienceRow.audience_id == self._own
+        )
+        queries = [ids.where(_names_any(ClientRow.scopes)), may_request]
+        queries += [ids.where(ClientRow.folded_id.in_(part)) for part in in_parts(holders)]
+        return frozenset(each for query in queries for each in self._session.scalars(query))
+
     def _counts_here(self) -> ColumnElement[bool]:
-        return _counts_at(self._own)
-
-
-def has_rights_at(own_audience: str) -> ColumnElement[bool]:
-    """A condition on clients: only admins may change them."""
-    by_role = (
-        select(AssignmentRow.folded_id)
-        .join(RoleRow, RoleRow.name == AssignmentRow.role_name)
-        .where(gives_rights_here(RoleRow.scopes), _counts_at(own_audience))
-    )
-    may_request = select(ClientAudienceRow.client_id).where(
-        ClientAudienceRow.audience_id == own_audience
-    )
-    return or_(
-        gives_rights_here(ClientRow.scopes),
-        ClientRow.client_id.in_(may_request),
-        ClientRow.folded_id.in_(by_role),
-    )
-
-
-def gives_rights_here(scopes: InstrumentedAttribute[list[str]]) -> ColumnElement[bool]:
-    """A condition on scopes: one is of the issuer itself, whose names are reserved."""
-    return cast(scopes, Text).contains('"issuer:')
-
-
-def _counts_at(own_audience: str) -> ColumnElement[bool]:
-    here = AssignmentRow.audience_id == own_audience
-    return or_(here, AssignmentRow.audience_id.is_(None))
+        here = AssignmentRow.audience_id == self._own
+        return or_(here, AssignmentRow.audience_id.is_(None))
 
 
 def _signs_in(in_browser: bool) -> ColumnElement[bool]:
@@ -164,3 +170,8 @@ def _signs_in(in_browser: bool) -> ColumnElement[bool]:
 
 def _names_admin(scopes: InstrumentedAttribute[list[str]]) -> ColumnElement[bool]:
     return cast(scopes, Text).contains(f'"{ISSUER_ADMIN}"')
+
+
+def _names_any(scopes: InstrumentedAttribute[list[str]]) -> ColumnElement[bool]:
+    """Whether one is of the issuer itself: names that begin so are reserved."""
+    return cast(scopes, Text).contains('"issuer:')

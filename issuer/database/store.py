@@ -1,7 +1,8 @@
 """What the stores have in common: find by key, list in order of key, add, delete."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
@@ -17,6 +18,14 @@ Row = TypeVar("Row", bound=Versioned)
 Model = TypeVar("Model", bound=BaseModel)
 
 _AFTER_ALL = "\U0010ffff"
+_IN_A_QUERY = 1_000
+
+
+def in_parts(ids: Iterable[str]) -> Iterator[list[str]]:
+    """As many as one query may name."""
+    left = iter(ids)
+    while part := list(islice(left, _IN_A_QUERY)):
+        yield part
 
 
 class Store(Generic[Row]):

@@ -6,8 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Text, cast, select
 
-from issuer.authority.store import has_rights_at
-from issuer.database.store import Store
+from issuer.database.store import Store, in_parts
 from issuer.database.tables import ClientRow, TrustedIssuerRow
 
 
@@ -18,21 +17,26 @@ class TrustedIssuerStore(Store[TrustedIssuerRow]):
 
     def clients_of(self, issuer_id: str) -> Sequence[ClientRow]:
         """The clients with a trust that names it."""
-        return self._trusting(issuer_id)
-
-    def _trusting(self, issuer_id: str, *conditions: ColumnElement[bool]) -> Sequence[ClientRow]:
-        query = select(ClientRow).where(_may_name(issuer_id), *conditions)
+        query = select(ClientRow).where(_may_name(issuer_id))
         return [row for row in self.session.scalars(query) if _name(row.trusts, issuer_id)]
 
     def ids_of_clients_of(self, issuer_id: str, limit: int) -> list[str]:
         """The first by id of these clients."""
         columns = select(ClientRow.client_id, ClientRow.trusts).where(_may_name(issuer_id))
-        rows = self.session.execute(columns.order_by(ClientRow.client_id))
-        return [*islice((row.client_id for row in rows if _name(row.trusts, issuer_id)), limit)]
+        # In parts: most of what follows the first ones is never read.
+        query = columns.order_by(ClientRow.client_id).execution_options(yield_per=limit)
+        with self.session.execute(query) as rows:
+            named = (row.client_id for row in rows if _name(row.trusts, issuer_id))
+            return [*islice(named, limit)]
 
-    def is_trusted_by_privileged(self, issuer_id: str, own_audience: str) -> bool:
-        """Whether a client with rights at the issuer itself relies on it."""
-        return bool(self._trusting(issuer_id, has_rights_at(own_audience)))
+    def is_trusted_by(self, issuer_id: str, client_ids: Iterable[str]) -> bool:
+        """Whether one of the clients relies on it."""
+        parts = (
+            select(ClientRow.trusts).where(ClientRow.client_id.in_(ids))
+            for ids in in_parts(client_ids)
+        )
+        found = (trusts for query in parts for trusts in self.session.scalars(query))
+        return any(_name(trusts, issuer_id) for trusts in found)
 
     def with_issuer(self, issuer: str, limit: int) -> Sequence[TrustedIssuerRow]:
         """The first by id that are for this `iss`."""

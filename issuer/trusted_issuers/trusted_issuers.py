@@ -59,7 +59,7 @@ class TrustedIssuers(Collection[TrustedIssuerRow, TrustedIssuerFields, TrustedIs
 
     def authorize_change(self, issuer_id: str) -> None:
         """`Forbidden` unless the caller may change or delete it."""
-        if self._store.is_trusted_by_privileged(issuer_id, self._own_url):
+        if self._store.is_trusted_by(issuer_id, self._authority.privileged().clients):
             self._authority.authorize_privileged_change()
 
     def _authorize(
