@@ -45,7 +45,9 @@ class TrustPage(ConsolePage):
 
     @property
     def title(self) -> str:
-        return f"{'Edit' if self.kind == EXACT else 'Add'} a trust of {self.client_id}"
+        if self.kind == EXACT:
+            return f"Edit a trust of {self.client_id}"
+        return f"Add a trust to {self.client_id}"
 
 
 def show_new_trust(action: ClientAction) -> Response:

@@ -121,7 +121,6 @@ SCREENS = [
     ScreenSeen(EditClientPage, CLIENT, f"{OF_LONGEST}?edit=yes"),
     ScreenSeen(EditClientPage, CLIENT, f"{OF_LONGEST}?edit=yes", ("Save",), {"claims": "no JSON"}),
     ScreenSeen(ConfirmationPage, CLIENT, OF_LONGEST, ("Delete client",)),
-    ScreenSeen(ClientPage, CLIENT, f"{CLIENTS}/bare", ("Add key",), {"key": "no JSON"}),
     *(
         ScreenSeen(TrustPage, CLIENT, f"{OF_LONGEST}?kind={kind}")
         for kind in ("kubernetes", "gitlab", "spiffe", "entra")
