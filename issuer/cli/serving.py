@@ -1,7 +1,9 @@
 """Run the server: a listening socket, one process or several, a clean end."""
 
 import errno
+import os
 import socket
+import sys
 from collections.abc import Callable
 
 import structlog
@@ -113,7 +115,20 @@ def serve(
     except SystemExit as end:
         if end.code:
             raise Unavailable("The server could not start. See its log for the cause.") from None
+        if workers > 1:
+            _end_without_exit_handlers()
         raise
+
+
+def _end_without_exit_handlers() -> None:
+    """End a forked process whose work is done.
+
+    The OpenSSL of psycopg has an exit handler that waits for locks. One that was held during the
+    fork is never released.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 class _Server(uvicorn.Server):
