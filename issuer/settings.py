@@ -314,6 +314,11 @@ class Settings(BaseModel):
         description="Addresses or networks of proxies whose `X-Forwarded-For` is trusted,"
         " separated by commas.",
     )
+    verifier_networks: Annotated[tuple[Network, ...], BeforeValidator(_words)] = Field(
+        (),
+        description="Addresses or networks of your AgentOS, separated by commas: reports of"
+        " verifiers from others are ignored. By default all count, and anybody can send one.",
+    )
     audit_keep: Annotated[
         timedelta | None, BeforeValidator(_kept_for), Field(ge=timedelta(days=7))
     ] = Field(

@@ -57,6 +57,7 @@ DOMAIN = {
     "trusted_issuers": {"resources", "authority", "federation"},
     "clients": {"resources", "audiences", "directory", "federation", "trusted_issuers"},
     "keys": {"audit"},
+    "verifiers": {"keys"},
     "rate_limits": set(),
     "manifest": {
         "resources",

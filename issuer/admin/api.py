@@ -23,6 +23,7 @@ from issuer.admin import (
     tokens,
     trusted_issuers,
     users,
+    verifiers,
 )
 from issuer.admin.assignments import client_roles, user_roles
 from issuer.admin.head import HeadAsGet
@@ -44,6 +45,7 @@ RESOURCES = [
     sessions.router,
     tokens.router,
     keys.router,
+    verifiers.router,
     audit_events.router,
     status.router,
     explain.router,

@@ -19,6 +19,8 @@ Alg = Annotated[
     SigningAlgorithm | None, Query(description="Rotate only this algorithm; by default all.")
 ]
 
+Force = Annotated[bool, Query(description="Rotate although live verifiers lack the next key.")]
+
 
 class KeyList(Page[DescribedKey]):
     """All keys, newest first."""
@@ -33,14 +35,14 @@ def list_keys(caller: Caller, limit: Limit = 50, cursor: Cursor = None) -> Page[
 
 
 @router.post("/rotate", responses=documented("not-allowed"))
-def rotate_keys(caller: Caller, alg: Alg = None) -> KeyList:
+def rotate_keys(caller: Caller, alg: Alg = None, force: Force = False) -> KeyList:
     """Activate the next key, and announce another.
 
     409 with `Retry-After` until the next key has been announced long enough: verifiers may not
-    have fetched it yet.
+    have fetched it yet. 409 while a live verifier lacks the next key, unless `force`.
     """
     caller.require(WRITE)
-    caller.administration.rotate_keys(alg, caller.actor, caller.held)
+    caller.administration.rotate_keys(alg, caller.actor, caller.held, force=force)
     keys = caller.administration.keyring.keys
     return KeyList(items=all_described(keys, caller.administration.clock()), next_cursor=None)
 

@@ -24,6 +24,9 @@ Alg = Annotated[
     SigningAlgorithm | None,
     typer.Option(metavar="ALG", help="Only keys of this algorithm. Default: all."),
 ]
+Force = Annotated[
+    bool, typer.Option("--force", help="Rotate although live verifiers lack the next key.")
+]
 Kid = Annotated[str, typer.Argument(metavar="KID", help="The id of the key.")]
 
 
@@ -41,18 +44,20 @@ def list_keys(as_json: AsJson = False) -> None:
 
 
 @app.command("rotate")
-def rotate_keys(alg: Alg = None, as_json: AsJson = False) -> None:
+def rotate_keys(alg: Alg = None, force: Force = False, as_json: AsJson = False) -> None:
     """Activate the next key now, and announce another.
 
-    Refused until it was announced long enough: verifiers may not have fetched it yet.
+    Refused until it was announced long enough: verifiers may not have fetched it yet. Also
+    refused while a live verifier lacks it, unless --force is given; see issuer verifier list.
 
     Examples:
 
       issuer key rotate
       issuer key rotate --alg ES256
+      issuer key rotate --force
     """
     with administering() as administration:
-        administration.rotate_keys(alg, operator())
+        administration.rotate_keys(alg, operator(), force=force)
         _show(administration, as_json=as_json)
 
 

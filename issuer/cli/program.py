@@ -38,6 +38,7 @@ _COMMANDS = {
         "preview": "Show the claims that a token would have.",
         "scope": "List and check the scopes of AgentOS.",
         "audit": "List, export, follow and verify audit events.",
+        "verifier": "List the AgentOS that poll, and the keys they hold.",
     },
     "Operations": {
         "connect": "Print how an MCP client connects to an AgentOS.",

@@ -74,18 +74,24 @@ class Administration:
         self.keyring.put_in_order()
 
     def rotate_keys(
-        self, alg: SigningAlgorithm | None, actor: Actor, held: Iterable[str] = (ISSUER_ADMIN,)
+        self,
+        alg: SigningAlgorithm | None,
+        actor: Actor,
+        held: Iterable[str] = (ISSUER_ADMIN,),
+        *,
+        force: bool = False,
     ) -> None:
         """Activate the next key of `alg`, or of each algorithm: all of them or none.
 
-        `NotYet` if one of them was announced too recently.
+        `NotYet` if one of them was announced too recently; `NotAllowed` while a live verifier
+        lacks one, unless `force`.
         """
         ours = self.settings.signing_algorithms
         if alg is not None and alg not in ours:
             raise NotAllowed(f"ISSUER_SIGNING_ALGORITHMS does not name {alg}.")
         with self.changing_keys(actor, held) as work:
             for each in [alg] if alg else ours:
-                work.keys.rotate(each)
+                work.rotate_key(each, force=force)
 
     @contextmanager
     def auditing(self, actor: Actor) -> Iterator[Trail]:

@@ -24,6 +24,8 @@ from issuer.database.engine import MAX_SILENCE_S
 from issuer.periodic import Periodic
 from issuer.revocations import Revocations
 from issuer.users.guard import CLEAR_EVERY
+from issuer.verifiers import ReportedVerifiers
+from issuer.verifiers.reported import LOOK_EVERY as LOOK_AT_VERIFIERS_EVERY
 
 DELETE_EXPIRED_EVERY = timedelta(minutes=10)
 _ISSUER = Actor("issuer:background")
@@ -116,6 +118,7 @@ def build_background(
     factors: FactorParts,
     audit: AuditParts,
     administration: Administration,
+    verifiers: ReportedVerifiers,
 ) -> BackgroundJobs:
     unused_clients = partial(delete_unused_clients, administration)
     expired_tokens = partial(delete_expired, foundation, tokens, people)
@@ -145,6 +148,7 @@ def build_background(
         # The checkpoint is last, so that it covers what the others have written.
         writing=(
             Periodic("last-use", WRITE_LAST_USE_EVERY, tokens.last_use.write),
+            Periodic("verifiers", LOOK_AT_VERIFIERS_EVERY, verifiers.write),
             Periodic("refusals", WRITE_REFUSALS_EVERY, audit.refusals.write),
             Periodic(
                 "audit-checkpoints",

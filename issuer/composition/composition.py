@@ -26,6 +26,7 @@ from issuer.database.deployment import require_issuer
 from issuer.keys.sealing import Sealer
 from issuer.settings import Settings
 from issuer.telemetry import Telemetry
+from issuer.verifiers import ReportedVerifiers
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ def compose_with(
     administration = Administration(DomainParts(foundation, keys, tokens, sign_in, factors))
     people = build_people(foundation, tokens, keys.keyring, administration)
     audit = build_audit(foundation, keys.keyring)
+    verifiers = ReportedVerifiers(foundation.database, clock, settings.verifier_networks)
     readiness = Readiness(foundation, tokens.changes, keys.keyring)
     return Composition(
         foundation,
@@ -98,7 +100,9 @@ def compose_with(
         people,
         audit,
         administration,
-        build_background(foundation, keys, tokens, sign_in, people, factors, audit, administration),
+        build_background(
+            foundation, keys, tokens, sign_in, people, factors, audit, administration, verifiers
+        ),
         ProtocolParts(
             settings,
             clock,
@@ -109,6 +113,7 @@ def compose_with(
             audit.writer,
             audit.refusals,
             administration,
+            verifiers,
         ),
         ProbeParts(settings, clock, audit.writer, readiness),
         build_web(foundation, tokens, people, sign_in, factors, administration, audit, readiness),

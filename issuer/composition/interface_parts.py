@@ -11,6 +11,7 @@ from issuer.composition.tokens import TokenParts
 from issuer.keys import Keyring
 from issuer.settings import Settings
 from issuer.users import SignIn
+from issuer.verifiers import ReportedVerifiers
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class ProtocolParts:
     audit_writer: AuditWriter
     refusals: GatheredRefusals
     administration: Administration
+    verifiers: ReportedVerifiers
 
 
 @dataclass(frozen=True)

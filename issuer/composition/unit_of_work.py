@@ -17,7 +17,7 @@ from issuer.composition.tokens import TokenParts
 from issuer.database import Session
 from issuer.database.counts import read_change_count
 from issuer.database.deployment import change_issuer
-from issuer.keys import Keys
+from issuer.keys import Keys, SigningKey
 from issuer.refresh_tokens import Lifetimes
 from issuer.resources import Collection, ResourceType, Transaction
 from issuer.resources.resource_type import FieldsT, ModelT
@@ -29,6 +29,8 @@ from issuer.sign_in.sessions_of_users import Sessions
 from issuer.tokens import TokenRevocations
 from issuer.trusted_issuers import TrustedIssuers
 from issuer.users import Users
+from issuer.verifiers import KnownVerifiers
+from issuer.vocabulary import SigningAlgorithm
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,21 @@ class UnitOfWork:
     @cached_property
     def keys(self) -> Keys:
         return Keys(self._session, self._trail, self._clock)
+
+    @cached_property
+    def verifiers(self) -> KnownVerifiers:
+        return KnownVerifiers(self._session, self.keys, self._clock)
+
+    def rotate_key(self, alg: SigningAlgorithm, *, force: bool = False) -> SigningKey:
+        """The next key of `alg` signs from now on; `NotYet` if it was announced too recently.
+
+        `NotAllowed` while a live verifier lacks it, unless `force`.
+        """
+        key = self.keys.rotatable(alg)
+        if not force:
+            self.verifiers.require_next_key(key)
+            return self.keys.rotate(alg)
+        return self.keys.rotate(alg, verifiers_lacking=len(self.verifiers.lacking(key)))
 
     @cached_property
     def audit_log(self) -> AuditLog:

@@ -702,6 +702,28 @@ class RevokedPrincipalRow(Base):
     families_before: Mapped[int] = mapped_column(BigInteger)
 
 
+class VerifierRow(Base):
+    """A process of an AgentOS that has said which keys it holds; see `issuer/verifiers/`.
+
+    It holds these keys since `changed_at`.
+    """
+
+    __tablename__ = "verifiers"
+
+    audience_id: Mapped[str] = mapped_column(
+        ForeignKey("audiences.id", ondelete="CASCADE"), primary_key=True
+    )
+    address: Mapped[str] = mapped_column(_compared(64), primary_key=True)
+    instance: Mapped[str] = mapped_column(_compared(32), primary_key=True)
+    adapter_version: Mapped[str] = mapped_column(String(32))
+    agno_version: Mapped[str | None] = mapped_column(String(32))
+    kids: Mapped[list[str]]
+    feed_issued_at: Mapped[datetime | None]
+    first_seen_at: Mapped[datetime]
+    changed_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+
+
 class RevocationFeedRow(Base):
     """A single row: how many changes the feed has had, and its `iat`."""
 

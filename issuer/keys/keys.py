@@ -33,12 +33,19 @@ class Keys:
             raise NotFound("key", kid)
         return found
 
-    def rotate(self, alg: SigningAlgorithm) -> SigningKey:
-        """The next key of `alg` signs from now on; `NotYet` if it was announced too recently."""
-        key = schedule.rotated(self.all(), alg, self._clock())
+    def rotate(self, alg: SigningAlgorithm, **details: object) -> SigningKey:
+        """The next key of `alg` signs from now on; `NotYet` if it was announced too recently.
+
+        `details` are audited.
+        """
+        key = self.rotatable(alg)
         self._store.change([key])
-        self._trail.note("key.activated", key.kid, alg=alg)
+        self._trail.note("key.activated", key.kid, alg=alg, **details)
         return key
+
+    def rotatable(self, alg: SigningAlgorithm) -> SigningKey:
+        """The key that `rotate` would activate; `NotYet` if it was announced too recently."""
+        return schedule.rotated(self.all(), alg, self._clock())
 
     def revoke(self, kid: str) -> SigningKey:
         """The key neither signs nor verifies any more. If it was active, the next key signs."""

@@ -9,11 +9,12 @@ from starlette.types import ASGIApp
 
 from issuer.composition.tokens import TokenParts
 from issuer.errors import Unavailable
-from issuer.http import document
+from issuer.http import caller, document, values_of
 from issuer.keys import Keyring
 from issuer.oauth.errors import OAuthError, unavailable
 from issuer.oauth.responses import OAuthResponse
 from issuer.tokens.feed import FeedDocument
+from issuer.verifiers import REPORT_HEADER, ReportedVerifiers
 from issuer.vocabulary import ErrorCode, SigningAlgorithm
 from issuer.workers import WorkerPool
 
@@ -31,15 +32,20 @@ class RevocationFeedEndpoint:
         keyring: Keyring,
         algorithms: Sequence[SigningAlgorithm],
         queries: WorkerPool,
+        verifiers: ReportedVerifiers,
     ) -> None:
         self._changes = tokens.changes
         self._feed = tokens.revocation_feed
         self._keyring = keyring
         self._algorithms = algorithms
         self._queries = queries
+        self._verifiers = verifiers
         self._rendering = asyncio.Lock()
 
     async def __call__(self, request: Request) -> ASGIApp:
+        # Before the answer, which never depends on it, and also while there is none.
+        if len(reports := values_of(request.scope["headers"], REPORT_HEADER)) == 1:
+            self._verifiers.note(reports[0], caller(request).address)
         try:
             feed = await self._current(self._algorithm(request))
         except Unavailable as error:

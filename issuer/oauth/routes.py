@@ -61,7 +61,9 @@ def protocol_routes(
     checks = CredentialChecks(*authentication, tokens.last_use, limits, queries, clock)
     shared = EndpointParts(clock, tokens, server, checks, refusals, rounds, queries)
     token_endpoint = TokenEndpoint(shared, parts.audit_writer, passwords, metrics, tracing)
-    revocation_feed = RevocationFeedEndpoint(tokens, keyring, settings.signing_algorithms, queries)
+    revocation_feed = RevocationFeedEndpoint(
+        tokens, keyring, settings.signing_algorithms, queries, parts.verifiers
+    )
     queues = {Revocation.ENDPOINT_NAME: ClientQueues(clock, metrics=metrics)}
     body, etag = rendered(metadata(settings, server))
 

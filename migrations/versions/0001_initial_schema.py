@@ -572,6 +572,26 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
     op.create_index("ix_consents_audience_id", "consents", ["audience_id"])
     op.create_index("ix_consents_client_id", "consents", ["client_id"])
     op.create_index("ix_consents_of", "consents", ["user_id", "client_id"])
+    op.create_table(
+        "verifiers",
+        sa.Column("audience_id", _compared(255), nullable=False),
+        sa.Column("address", _compared(64), nullable=False),
+        sa.Column("instance", _compared(32), nullable=False),
+        sa.Column("adapter_version", sa.String(32), nullable=False),
+        sa.Column("agno_version", sa.String(32), nullable=True),
+        sa.Column("kids", sa.JSON(), nullable=False),
+        sa.Column("feed_issued_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("first_seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["audience_id"],
+            ["audiences.id"],
+            name=op.f("fk_verifiers_audience_id_audiences"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("audience_id", "address", "instance", name=op.f("pk_verifiers")),
+    )
     op.bulk_insert(
         sa.table("change_counter", sa.column("id"), sa.column("value")), [{"id": 1, "value": 0}]
     )

@@ -14,7 +14,7 @@ from issuer.settings import Settings
 from tests.builders import ClockBehind, initialised
 from tests.cli.driver import Cli, running
 from tests.journeys.running_issuer import wait_until
-from tests.verifiers import Reply, publishing, serving, verifying, without
+from tests.verifying_servers import Reply, publishing, serving, verifying, without
 
 SECONDS = 60
 

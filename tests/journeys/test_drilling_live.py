@@ -14,7 +14,7 @@ from tests.agentos.running import running_agent_os
 from tests.builders import Credentials
 from tests.cli.driver import Cli
 from tests.journeys.running_issuer import RunningIssuer, wait_until
-from tests.verifiers import KeySet, without
+from tests.verifying_servers import KeySet, without
 
 pytestmark = pytest.mark.slow
 FETCHED_AT_ONCE = {

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from issuer.rotation_drill.asking import MAX_BYTES, AddressAnswer, NoAnswer, ask
-from tests.verifiers import Reply, serving
+from tests.verifying_servers import Reply, serving
 
 RSA_KEY = '{"kty":"RSA","kid":"one"}'
 

@@ -16,7 +16,15 @@ from issuer.keys.schedule import state_at
 from issuer.rotation_drill import Drill, DrillRequest, Report
 from issuer.vocabulary import SigningAlgorithm
 from tests.builders import OPERATOR, Deployment
-from tests.verifiers import Answering, KeySet, Reply, publishing, serving, verifying, without
+from tests.verifying_servers import (
+    Answering,
+    KeySet,
+    Reply,
+    publishing,
+    serving,
+    verifying,
+    without,
+)
 
 ES256 = SigningAlgorithm.ES256
 FETCHED_AFTER = 601  # seconds: max-age, as long again for verifiers, and one to be published

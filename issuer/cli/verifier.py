@@ -1,0 +1,47 @@
+"""`issuer verifier`."""
+
+from typing import Any
+
+from issuer.cli import output
+from issuer.cli.command import new_app
+from issuer.cli.opening import reading
+from issuer.cli.options import AsJson
+from issuer.verifiers import DescribedVerifier
+
+app = new_app("The AgentOS that say which signing keys they hold.")
+
+
+@app.callback()
+def verifiers() -> None:
+    """The AgentOS that say which signing keys they hold."""
+
+
+@app.command("list")
+def list_verifiers(as_json: AsJson = False) -> None:
+    """List the verifiers that reported in the last day, one for each process of an AgentOS.
+
+    A live one reported in the last three minutes. Nobody verifies what they say, and software that
+    reports nothing is not listed.
+
+    Examples:
+
+      issuer verifier list
+      issuer verifier list --json
+    """
+    with reading() as work:
+        found = work.verifiers.all()
+    if as_json:
+        output.show_all(found, [], as_json=True)
+    else:
+        columns = ["audience", "address", "adapter", "agno", "seen_at", "live", "next_key"]
+        output.show_all(map(_row, found), columns, as_json=False)
+
+
+def _row(verifier: DescribedVerifier) -> dict[str, Any]:
+    return {
+        **verifier.model_dump(mode="json"),
+        "adapter": verifier.adapter_version,
+        "agno": verifier.agno_version,
+        "seen_at": f"{verifier.seen_at:%Y-%m-%d %H:%M:%S}",
+        "next_key": f"lacks {verifier.missing_kid}" if verifier.missing_kid else "held",
+    }

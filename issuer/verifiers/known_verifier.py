@@ -1,0 +1,74 @@
+"""A verifier as the database knows it. Pure functions: whether it is live, and what it lacks."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+from issuer.algorithms import AlgorithmInUse
+from issuer.keys import SigningKey
+from issuer.keys.schedule import next_key
+from issuer.verifiers.report import VerifierReport
+from issuer.vocabulary import SigningAlgorithm
+
+# A verifier reports once a minute, and its row is written as often: three reports may be missing.
+LIVE_FOR = timedelta(minutes=3)
+KEPT_FOR = timedelta(days=1)
+WRITTEN_EVERY = timedelta(minutes=1)
+
+NextKeys: TypeAlias = Mapping[SigningAlgorithm, str]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownVerifier:
+    """`report` is its last one; it holds the keys of that since `changed_at`.
+
+    `algorithm` is that of its audience.
+    """
+
+    report: VerifierReport
+    algorithm: AlgorithmInUse
+    first_seen_at: datetime
+    changed_at: datetime
+
+    def is_live(self, now: datetime) -> bool:
+        """Whether it reported just now. A time in the future is of a clock that was wrong."""
+        return abs(now - self.report.seen_at) <= LIVE_FOR
+
+    def is_kept(self, now: datetime) -> bool:
+        """Whether it reported in the last day."""
+        return abs(now - self.report.seen_at) <= KEPT_FOR
+
+    def missing(self, next_keys: NextKeys, now: datetime) -> str | None:
+        """The `kid` of the next key of its audience's algorithm, if it does not hold it."""
+        kid = next_keys.get(self.algorithm.at(now))
+        return None if kid in self.report.kids else kid
+
+    def is_due(self, report: VerifierReport, now: datetime) -> bool:
+        """Whether the later `report` must be written: once a minute, and when its keys change.
+
+        The latter at most once a minute as well: a caller may claim other keys each time.
+        """
+        before = self.report.seen_at
+        if before > now + LIVE_FOR:
+            return True  # it was written by a clock that was ahead
+        changed = report.kids != self.report.kids and report.seen_at > before
+        return report.seen_at - (self.changed_at if changed else before) >= WRITTEN_EVERY
+
+    def after(self, report: VerifierReport) -> "KnownVerifier":
+        """The same after that report."""
+        if report.kids == self.report.kids:
+            return replace(self, report=report)
+        return replace(self, report=report, changed_at=report.seen_at)
+
+
+def new_verifier(report: VerifierReport, algorithm: AlgorithmInUse) -> KnownVerifier:
+    """One that has not reported before."""
+    return KnownVerifier(report, algorithm, report.seen_at, report.seen_at)
+
+
+def next_keys_of(keys: Iterable[SigningKey], now: datetime) -> dict[SigningAlgorithm, str]:
+    """The `kid` that signs next, by algorithm."""
+    keys = list(keys)
+    found = {alg: next_key(keys, alg, now) for alg in {key.alg for key in keys}}
+    return {alg: key.kid for alg, key in found.items() if key}

@@ -1,0 +1,93 @@
+"""The known verifiers, within one transaction: list them, and ask what they lack."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from pydantic import BaseModel
+
+from issuer.clock import Clock
+from issuer.database import Session
+from issuer.errors import NotAllowed
+from issuer.keys import Keys, SigningKey
+from issuer.verifiers.known_verifier import KnownVerifier, NextKeys, next_keys_of
+from issuer.verifiers.store import VerifierStore
+
+_NAMED = 3
+
+
+class DescribedVerifier(BaseModel):
+    """A process of an AgentOS that reported in the last day. Everything in it is unverified.
+
+    It is `live` if it reported in the last three minutes. It does not hold `missing_kid`, the next
+    key of the algorithm of its audience.
+    """
+
+    audience: str
+    address: str
+    instance: str
+    adapter_version: str
+    agno_version: str | None
+    kids: list[str]
+    feed_issued_at: datetime | None
+    first_seen_at: datetime
+    seen_at: datetime
+    live: bool
+    missing_kid: str | None
+
+    @property
+    def key(self) -> str:
+        """By which a list is ordered. None of the parts has a space."""
+        return f"{self.audience} {self.address} {self.instance}"
+
+
+class KnownVerifiers:
+    """What they hold is what they said: anybody can send such a report."""
+
+    def __init__(self, session: Session, keys: Keys, clock: Clock) -> None:
+        self._store = VerifierStore(session)
+        self._keys = keys
+        self._clock = clock
+
+    def page(self, after: str | None, limit: int) -> Sequence[DescribedVerifier]:
+        """At most `limit` whose `key` follows `after`."""
+        following = [each for each in self.all() if after is None or each.key > after]
+        return following[:limit]
+
+    def all(self) -> list[DescribedVerifier]:
+        """Those of the last day, in order of `key`."""
+        now = self._clock()
+        next_keys = next_keys_of(self._keys.all(), now)
+        found = [
+            _described(each, next_keys, now) for each in self._store.all() if each.is_kept(now)
+        ]
+        return sorted(found, key=lambda each: each.key)
+
+    def lacking(self, key: SigningKey) -> list[DescribedVerifier]:
+        """Live ones that verify tokens of the algorithm of `key`, the next one, without it."""
+        return [each for each in self.all() if each.live and each.missing_kid == key.kid]
+
+    def require_next_key(self, key: SigningKey) -> None:
+        """`NotAllowed`, with the first names, if some live ones lack `key`."""
+        if not (lacking := self.lacking(key)):
+            return
+        names = ", ".join(f"{each.audience} at {each.address}" for each in lacking[:_NAMED])
+        more = f" and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
+        raise NotAllowed(
+            f"A live verifier lacks the next {key.alg} key {key.kid} and would refuse its tokens:"
+            f" {names}{more}. Wait until it has fetched the key set, or force the rotation."
+        )
+
+
+def _described(each: KnownVerifier, next_keys: NextKeys, now: datetime) -> DescribedVerifier:
+    report = each.report
+    return DescribedVerifier(
+        **report.identity._asdict(),
+        adapter_version=report.adapter_version,
+        agno_version=report.agno_version,
+        kids=list(report.kids),
+        feed_issued_at=report.feed_issued_at,
+        first_seen_at=each.first_seen_at,
+        seen_at=report.seen_at,
+        live=each.is_live(now),
+        missing_kid=each.missing(next_keys, now),
+    )

@@ -1,0 +1,143 @@
+"""The reports that this process has received: collected in memory, shared through the database."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from ipaddress import ip_address, ip_network
+from typing import TypeAlias
+
+import structlog
+
+from issuer.clock import Clock
+from issuer.database import Database
+from issuer.network import UNKNOWN
+from issuer.verifiers.known_verifier import (
+    LIVE_FOR,
+    WRITTEN_EVERY,
+    KnownVerifier,
+    new_verifier,
+)
+from issuer.verifiers.limits import MOST, MOST_OF_NETWORK, within_limits
+from issuer.verifiers.report import VerifierIdentity, VerifierReport, read_report
+from issuer.verifiers.store import VerifierStore
+
+Reports: TypeAlias = Mapping[VerifierIdentity, VerifierReport]
+Known: TypeAlias = Mapping[VerifierIdentity, KnownVerifier]
+
+LOOK_EVERY = timedelta(seconds=5)
+_WARNED_EVERY = 600.0
+_REMEDY = "Set ISSUER_VERIFIER_NETWORKS to the networks of your AgentOS."
+
+log = structlog.get_logger(__name__)
+
+
+class ReportedVerifiers:
+    """Adds no query to a request. A crash loses a few seconds; verifiers report again.
+
+    Reports from other than `networks` are ignored, if there are any. `known` are all verifiers, as
+    this process has last read them, a minute ago at most.
+    """
+
+    def __init__(self, database: Database, clock: Clock, networks: Iterable[str] = ()) -> None:
+        self._database = database
+        self._clock = clock
+        self._networks = [ip_network(each) for each in networks]
+        self._lock = threading.Lock()
+        self._new: dict[VerifierIdentity, VerifierReport] = {}
+        self._new_of_network: Counter[str] = Counter()
+        self._read_again_at = clock.monotonic()
+        self._warn_again_at = clock.monotonic()
+        self.known: Known = {}
+
+    def note(self, header: bytes, address: str | None) -> None:
+        """A request from `address` had this header. Anything may be in it; it is never refused."""
+        report = read_report(header, address, self._clock())
+        if report is None or not self._is_from_network(report):
+            return
+        with self._lock:
+            if report.identity not in self._new:
+                if not self._has_place(report):
+                    return
+                self._new_of_network[report.network] += 1
+            self._new[report.identity] = report
+
+    def write(self) -> None:
+        """Write what is due, and read what other processes have written.
+
+        On an error, the reports are kept for the next call.
+        """
+        with self._lock:
+            reports = dict(self._new)
+        if self._due(reports, self.known):
+            self._write(reports)
+        elif self._clock.monotonic() >= self._read_again_at:
+            with self._database.reading() as session:
+                self._note_known(VerifierStore(session).all())
+
+    def _write(self, reports: Reports) -> None:
+        with self._database.transaction() as session:
+            store = VerifierStore(session)
+            stored = {each.report.identity: each for each in store.all(locked=True)}
+            due = self._due(reports, stored)
+            algorithms = store.algorithms({key.audience for key in due})
+            changed = {
+                key: stored[key].after(report)
+                if key in stored
+                else new_verifier(report, algorithms[key.audience])
+                for key, report in due.items()
+                if key.audience in algorithms
+            }
+            kept = self._within_limits(stored | changed)
+            store.delete(stored.keys() - kept.keys())
+            store.save(kept[key] for key in changed.keys() & kept.keys())
+        self._forget(due)
+        self._note_known(kept.values())
+
+    def _due(self, reports: Reports, known: Known) -> Reports:
+        now = self._clock()
+        return {
+            key: report
+            for key, report in reports.items()
+            if key not in known or known[key].is_due(report, now)
+        }
+
+    def _within_limits(self, verifiers: Known) -> dict[VerifierIdentity, KnownVerifier]:
+        now = self._clock()
+        kept = {each.report.identity: each for each in within_limits(verifiers.values(), now)}
+        left_out = [key for key in verifiers.keys() - kept.keys() if verifiers[key].is_live(now)]
+        if left_out and self._clock.monotonic() >= self._warn_again_at:
+            self._warn_again_at = self._clock.monotonic() + _WARNED_EVERY
+            log.warning("verifiers_left_out", number=len(left_out), remedy=_REMEDY)
+        return kept
+
+    def _forget(self, written: Reports) -> None:
+        """Those, and what is too old to tell anything, such as a report of another clock."""
+        oldest = self._clock() - LIVE_FOR
+        with self._lock:
+            self._new = {
+                key: report
+                for key, report in self._new.items()
+                if written.get(key) is not report and report.seen_at > oldest
+            }
+            self._new_of_network = Counter(each.network for each in self._new.values())
+
+    def _note_known(self, verifiers: Iterable[KnownVerifier]) -> None:
+        self.known = {each.report.identity: each for each in verifiers}
+        self._read_again_at = self._clock.monotonic() + WRITTEN_EVERY.total_seconds()
+
+    def _has_place(self, report: VerifierReport) -> bool:
+        """Known ones always: a flood of others cannot displace them."""
+        if report.identity in self.known:
+            return True
+        is_full = len(self._new) >= 2 * MOST
+        return not is_full and self._new_of_network[report.network] < MOST_OF_NETWORK
+
+    def _is_from_network(self, report: VerifierReport) -> bool:
+        if not self._networks:
+            return True
+        if (address := report.identity.address) == UNKNOWN:
+            return False
+        ip = ip_address(address)
+        ip = getattr(ip, "ipv4_mapped", None) or ip
+        return any(ip in network for network in self._networks)

@@ -1,0 +1,86 @@
+"""Verifiers in SQL: some thousand rows at most, read as a whole."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import delete, select, tuple_
+from sqlalchemy.orm import Session
+
+from issuer.algorithms import AlgorithmInUse
+from issuer.database.conflicts import insert_into
+from issuer.database.tables import AudienceRow, VerifierRow
+from issuer.verifiers.known_verifier import KnownVerifier
+from issuer.verifiers.report import VerifierIdentity, VerifierReport
+
+_ALGORITHM = (AudienceRow.signing_alg, AudienceRow.previous_alg, AudienceRow.alg_changes_at)
+_KEY = (VerifierRow.audience_id, VerifierRow.address, VerifierRow.instance)
+
+
+class VerifierStore:
+    """Within one transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def all(self, *, locked: bool = False) -> list[KnownVerifier]:
+        """Every one, in order of audience and address.
+
+        `locked` until the transaction ends, in this order, so that two writers have no deadlock.
+        """
+        query = select(VerifierRow, *_ALGORITHM).join(AudienceRow).order_by(*_KEY)
+        if locked:
+            query = query.with_for_update(of=VerifierRow)
+        rows = self._session.execute(query)
+        return [
+            _known(row, AlgorithmInUse(alg, previous, changes_at))
+            for row, alg, previous, changes_at in rows
+        ]
+
+    def algorithms(self, audiences: Collection[str]) -> dict[str, AlgorithmInUse]:
+        """The algorithms of those audiences that exist, which nobody can delete meanwhile."""
+        query = select(AudienceRow.id, *_ALGORITHM).where(AudienceRow.id.in_(audiences))
+        query = query.order_by(AudienceRow.id).with_for_update(read=True, key_share=True)
+        rows = self._session.execute(query)
+        return {
+            audience: AlgorithmInUse(alg, previous, changes_at)
+            for audience, alg, previous, changes_at in rows
+        }
+
+    def save(self, verifiers: Iterable[KnownVerifier]) -> None:
+        """Insert or replace them."""
+        rows = [_values(each) for each in sorted(verifiers, key=lambda each: each.report.identity)]
+        if rows:
+            made = insert_into(self._session, VerifierRow)
+            new = {name: made.excluded[name] for name in rows[0]}
+            self._session.execute(made.on_conflict_do_update(index_elements=_KEY, set_=new), rows)
+
+    def delete(self, identities: Collection[VerifierIdentity]) -> None:
+        if identities:
+            self._session.execute(delete(VerifierRow).where(tuple_(*_KEY).in_(identities)))
+
+
+def _known(row: VerifierRow, algorithm: AlgorithmInUse) -> KnownVerifier:
+    report = VerifierReport(
+        VerifierIdentity(row.audience_id, row.address, row.instance),
+        row.adapter_version,
+        row.agno_version,
+        tuple(row.kids),
+        row.feed_issued_at,
+        row.seen_at,
+    )
+    return KnownVerifier(report, algorithm, row.first_seen_at, row.changed_at)
+
+
+def _values(verifier: KnownVerifier) -> dict[str, Any]:
+    said = asdict(verifier.report)
+    audience, address, instance = said.pop("identity")
+    return {
+        "audience_id": audience,
+        "address": address,
+        "instance": instance,
+        **said,
+        "kids": list(said["kids"]),
+        "first_seen_at": verifier.first_seen_at,
+        "changed_at": verifier.changed_at,
+    }

@@ -1,0 +1,21 @@
+"""Headers of verifiers that report."""
+
+from collections.abc import Sequence
+
+NAME = "AgentOS-Verifier"
+
+
+def report(
+    keys: Sequence[str] = ("k1",),
+    *,
+    aud: str = "my-os",
+    id: str = "instance-1",  # noqa: A002 - as in the header
+    adapter: str = "0.1.0",
+    agno: str = "3.1.0",
+    feed: int = 1_795_000_000,
+    more: str = "",
+) -> bytes:
+    """The value of the header."""
+    kids = " ".join(f'"{kid}"' for kid in keys)
+    text = f'id="{id}", aud="{aud}", adapter="{adapter}", agno="{agno}", keys=({kids}), feed={feed}'
+    return (text + (f', more="{more}"' if more else "")).encode()
