@@ -174,7 +174,8 @@ def _expose_metrics(app: FastAPI, parts: Composition, pools: Sequence[WorkerPool
     tokens, audit = parts.tokens, parts.audit
     database, keyring = parts.database, parts.keys.keyring
     audited = (audit.writer, audit.checkpoints, audit.pusher)
-    metrics.watch(Watched(parts.clock, keyring, database, tokens, *audited, pools))
+    watched = (parts.clock, keyring, parts.protocol.verifiers, database, tokens, *audited)
+    metrics.watch(Watched(*watched, pools))
     if settings.metrics_token is not None:
         route = metrics_route(settings, settings.metrics_token, metrics.exposition)
         app.router.routes.append(route)

@@ -9,10 +9,13 @@ import pytest
 from openapi_spec_validator import validate
 
 from issuer.settings import Settings
+from issuer.verifiers import LIVE_FOR
+from issuer.vocabulary import SigningAlgorithm
 from tests.builders import Deployment, FakeClock, initialised
 from tests.drivers import TokenDriver
 from tests.journeys.running_issuer import process_environment
 from tests.prometheus.scraper import BEARER, TOKEN, Labels, Scraper
+from tests.verifiers.reporting import report
 
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
 measured = pytest.mark.parametrize("more_settings", [{"metrics_token": TOKEN}])
@@ -103,6 +106,23 @@ def test_it_is_the_text_format_and_not_cached(http: httpx.Client):
     head = http.head("/metrics", headers=BEARER)
     assert (head.status_code, head.content) == (200, b"")
     assert http.post("/metrics", headers=BEARER).status_code == 405
+
+
+@measured
+def test_live_verifiers_are_counted_and_those_that_lack_the_next_key(
+    deployment: Deployment, scraper: Scraper
+):
+    keyring, reported = deployment.services.keys.keyring, deployment.services.protocol.verifiers
+    next_kid = keyring.next_key(SigningAlgorithm.ES256).kid
+    for number, keys in enumerate([["k1"], ["k1", next_kid], ["k1"]]):
+        reported.note(report(keys, id=f"instance-{number}"), "192.0.2.1")
+    reported.note(report(aud="invented-os"), "192.0.2.1")
+    reported.write()
+    assert scraper.value("issuer_verifiers", audience="my-os") == 3
+    assert scraper.value("issuer_verifiers_lacking_next_key", audience="my-os") == 2
+    assert "invented-os" not in scraper.text()
+    deployment.wait(2 * LIVE_FOR)
+    assert scraper.of("issuer_verifiers") == {}
 
 
 @measured

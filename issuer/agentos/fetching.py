@@ -3,8 +3,10 @@
 import asyncio
 import re
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
 from urllib.parse import SplitResult, urlsplit
 
 import httpx
@@ -13,6 +15,7 @@ from issuer.agentos.errors import InvalidConfiguration, NotFetched
 
 DEADLINE = 5.0
 MAX_BYTES = 1024 * 1024
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _LOOPBACK = re.compile(r"(localhost|127(\.\d+){3}|\[::1\])(:\d+)?")
 _JSON = re.compile(r"application/([a-z0-9.-]+\+)?(json|jwt)\s*(;.*)?", re.IGNORECASE)
 _MAX_AGE = re.compile(r"(?:^|[,\s])max-age=(\d{1,9})", re.IGNORECASE)
@@ -67,10 +70,16 @@ def _authorities() -> ssl.SSLContext:
 
 
 async def fetch(
-    client: httpx.AsyncClient, url: str, etag: str | None = None, *, max_bytes: int = MAX_BYTES
+    client: httpx.AsyncClient,
+    url: str,
+    etag: str | None = None,
+    *,
+    max_bytes: int = MAX_BYTES,
+    headers: Mapping[str, str] = _NO_HEADERS,
 ) -> Fetched:
     """The JSON that `url` answers within `DEADLINE` seconds; else `NotFetched` with the cause."""
-    headers = {"If-None-Match": etag} if etag and etag.isascii() else {}
+    if etag and etag.isascii():
+        headers = {**headers, "If-None-Match": etag}
     try:
         async with asyncio.timeout(DEADLINE), client.stream("GET", url, headers=headers) as answer:
             return await _read(answer, etag, max_bytes)

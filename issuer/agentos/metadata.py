@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,7 +18,8 @@ _TRIED_AGAIN_AFTER = 60.0
 class Source:
     """Fetches the document that the issuer's metadata names as `member`, or the one at `url`.
 
-    `rewrite` turns that URL into the one to fetch. The document has at most `max_bytes`.
+    `rewrite` turns that URL into the one to fetch, with `headers`. The document has at most
+    `max_bytes`.
     """
 
     def __init__(
@@ -28,6 +29,7 @@ class Source:
         *,
         url: str | None = None,
         rewrite: Callable[[str], str] = str,
+        headers: Callable[[], Mapping[str, str]] = dict,
         max_bytes: int = MAX_BYTES,
         allow_http: bool = False,
         clock: Callable[[], float] = time.monotonic,
@@ -35,6 +37,7 @@ class Source:
         self._issuer = issuer
         self._member = member
         self._rewrite = rewrite
+        self._headers = headers
         self._max_bytes = max_bytes
         self._allow_http = allow_http
         self._clock = clock
@@ -58,6 +61,7 @@ class Source:
                     self._last_url,
                     etag if self._last_url == before else None,
                     max_bytes=self._max_bytes,
+                    headers=self._headers(),
                 )
             except NotFetched:
                 self._read_again_at = self._clock()  # it may have moved

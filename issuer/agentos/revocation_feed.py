@@ -15,6 +15,7 @@ from issuer.agentos.fetching import Fetched
 from issuer.agentos.key_set import Keys, KeySet
 from issuer.agentos.key_set_client import STALE_LIMIT, Held, KeySetClient
 from issuer.agentos.metadata import Source
+from issuer.agentos.poll_report import PollReport
 from issuer.agentos.revocations import RevokedEntries, read_revocations
 from issuer.agentos.rules import TokenRules
 from issuer.agentos.signed_feed import MAX_CLOCK_SKEW, kid_of, read_feed, require_current
@@ -61,11 +62,13 @@ class FeedClient:
         self._failed_fetches = 0
         self._clock = clock
         self._wall_clock = wall_clock
+        self._report = PollReport(rules.audience, clock)
         self._source = Source(
             rules.issuer,
             "revocations_uri",
             url=url,
             rewrite=self._for_an_algorithm_of_ours,
+            headers=self._report_headers,
             max_bytes=MAX_BYTES,
             allow_http=allow_http,
             clock=clock,
@@ -158,10 +161,15 @@ class FeedClient:
         except NotFetched:
             self._failed_fetches += 1
             raise
+        self._report.received()
         if fetched.body is not None:
             await self._have_key_for(fetched.body)
         max_age = _MAX_INTERVAL if fetched.max_age is None else min(fetched.max_age, _MAX_INTERVAL)
         return replace(fetched, max_age=max_age)
+
+    def _report_headers(self) -> Mapping[str, str]:
+        held = self.client.held
+        return self._report.headers(self._keys, held.value.issued_at if held else 0)
 
     async def _have_key_set(self) -> None:
         if self._key_set.trusted is None and self._key_set.is_running:

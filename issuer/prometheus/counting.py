@@ -16,7 +16,13 @@ from issuer.metrics import (
     Metrics,
 )
 from issuer.periodic import Periodic
-from issuer.prometheus.derived import AuditPush, BuildInfo, RevocationFeed, SigningKeys
+from issuer.prometheus.derived import (
+    AuditPush,
+    BuildInfo,
+    LiveVerifiers,
+    RevocationFeed,
+    SigningKeys,
+)
 from issuer.prometheus.registries import new_registries
 from issuer.prometheus.requests import HttpRequests
 from issuer.prometheus.watching import Gauges, Watched
@@ -66,6 +72,7 @@ class PrometheusMetrics(Metrics):
         self._registries.add(SigningKeys(watched.keyring, watched.clock))
         self._registries.add(RevocationFeed(watched.tokens.revocations))
         self._registries.add(AuditPush(watched.audit_pusher))
+        self._registries.add(LiveVerifiers(watched.keyring, watched.verifiers, watched.clock))
         self._gauges = Gauges(self._registries.own, watched)
         for pool in watched.pools:
             self._pool_wait.labels(pool.name)

@@ -1,6 +1,7 @@
-"""Metrics that follow from data which every worker has: keys, the revocation feed, the version."""
+"""Metrics that follow from data which every worker has: keys, verifiers, the feed, the version."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -12,6 +13,8 @@ from issuer.keys import Keyring
 from issuer.keys.counting import come_into_each_state, in_each_state
 from issuer.keys.schedule import active, retires_at
 from issuer.revocations import RevocationView
+from issuer.verifiers import ReportedVerifiers
+from issuer.verifiers.known_verifier import next_keys_of
 
 
 class BuildInfo(Collector):
@@ -116,3 +119,36 @@ class AuditPush(Collector):
         for failure in PushFailure:
             failures.add_metric([failure], state.progress.failures.get(failure, 0))
         yield failures
+
+
+class LiveVerifiers(Collector):
+    """What they reported. Every worker reads all of them from the database each minute."""
+
+    def __init__(self, keyring: Keyring, verifiers: ReportedVerifiers, clock: Clock) -> None:
+        self._keyring = keyring
+        self._verifiers = verifiers
+        self._clock = clock
+
+    def collect(self) -> Iterator[Metric]:
+        now = self._clock()
+        next_keys = next_keys_of(self._keyring.keys, now)
+        live: Counter[str] = Counter()
+        lacking: Counter[str] = Counter()
+        for each in self._verifiers.known.values():
+            if each.is_live(now):
+                audience = each.report.identity.audience
+                live[audience] += 1
+                lacking[audience] += each.missing(next_keys, now) is not None
+        yield _by_audience("issuer_verifiers", "Verifiers that reported just now.", live)
+        yield _by_audience(
+            "issuer_verifiers_lacking_next_key",
+            "Those that do not hold the next key of the algorithm of their audience.",
+            lacking,
+        )
+
+
+def _by_audience(name: str, text: str, numbers: Mapping[str, int]) -> Metric:
+    gauge = GaugeMetricFamily(name, text, labels=["audience"])
+    for audience, number in sorted(numbers.items()):
+        gauge.add_metric([audience], number)
+    return gauge

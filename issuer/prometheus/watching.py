@@ -12,6 +12,7 @@ from issuer.composition.tokens import TokenParts
 from issuer.database import Database
 from issuer.keys import Keyring
 from issuer.metrics import KEY_SETS
+from issuer.verifiers import ReportedVerifiers
 from issuer.workers import WorkerPool
 
 
@@ -21,6 +22,7 @@ class Watched:
 
     clock: Clock
     keyring: Keyring
+    verifiers: ReportedVerifiers
     database: Database
     tokens: TokenParts
     audit_writer: AuditWriter

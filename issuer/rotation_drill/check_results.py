@@ -28,13 +28,13 @@ class CheckResult(BaseModel):
     """The result for the address `url`; `saw` describes it for people, without a subject.
 
     A `verifier` was sent tokens: `old`, `new` and `forged` are its statuses. A `key_set` lacks
-    the keys in `missing`.
+    the keys in `missing`. A `report` was sent by a live verifier; `url` has audience and address.
     """
 
     model_config = ConfigDict(frozen=True)
 
     url: str
-    kind: Literal["key_set", "verifier"] | None
+    kind: Literal["key_set", "verifier", "report"] | None
     ok: bool
     saw: str
     old: int | None = None
@@ -55,6 +55,12 @@ def key_set(url: str, kids: frozenset[str], keys: KeyPair) -> CheckResult:
     return CheckResult(
         url=url, kind="key_set", ok=not lacking, saw=saw, missing=tuple(lacking.values())
     )
+
+
+def lacking(name: str, kid: str) -> CheckResult:
+    """A live verifier reported that it lacks that key."""
+    saw = "lacks the next key, as it reported: it would refuse its tokens"
+    return CheckResult(url=name, kind="report", ok=False, saw=saw, missing=(kid,))
 
 
 def verifier(url: str, statuses: Statuses) -> CheckResult:

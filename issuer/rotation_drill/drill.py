@@ -9,7 +9,9 @@ from issuer.audit import Actor
 from issuer.composition import Administration
 from issuer.errors import InvalidField, NotAllowed
 from issuer.explaining import PreviewRequest
-from issuer.rotation_drill.check_results import KeyPair
+from issuer.keys import SigningKey
+from issuer.rotation_drill import check_results
+from issuer.rotation_drill.check_results import CheckResult, KeyPair
 from issuer.rotation_drill.checks import Checks
 from issuer.rotation_drill.report import Report
 from issuer.rotation_drill.request import DrillRequest, address
@@ -59,7 +61,7 @@ class Drill:
         return report
 
     def _rehearsed(self, checks: Checks, keys: KeyPair, *, rotate: bool) -> Report:
-        before = list(checks.results())
+        before = [*checks.results(), *self._lacking(keys.new)]
         if not rotate or not all(each.ok for each in before):
             return Report(keys, before)
         try:
@@ -67,6 +69,14 @@ class Drill:
         except NotAllowed as error:
             return Report(keys, before, refusal=str(error))
         return Report(keys, before, list(checks.results()), rotated=True)
+
+    def _lacking(self, key: SigningKey) -> list[CheckResult]:
+        """Those that make a rotation be refused, whether the request names them or not."""
+        with self._administration.reading() as work:
+            found = work.verifiers.lacking(key)
+        return [
+            check_results.lacking(f"{each.audience} at {each.address}", key.kid) for each in found
+        ]
 
     def _authorization(self, request: DrillRequest) -> Authorization | None:
         if request.client_id is None:

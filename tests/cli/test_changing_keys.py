@@ -12,6 +12,7 @@ from issuer.settings import Settings
 from issuer.setup import initialise
 from tests.builders import OPERATOR, FakeClock
 from tests.cli.driver import Cli
+from tests.verifiers.reporting import report
 
 # The packages behind it are tested on both databases.
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
@@ -50,6 +51,23 @@ def test_a_key_that_was_announced_too_recently_is_not_activated(cli: Cli):
     assert re.fullmatch(NOT_YET, cli("key", "rotate").sentence)
     assert re.fullmatch(NOT_YET, cli("key", "rotate", "--alg", "ES256", "--json").sentence)
     assert states(cli) == before
+
+
+@on_sqlite
+def test_a_rotation_waits_for_live_verifiers_unless_it_is_forced(older: Cli):
+    older.done("audience", "create", "my-os")
+    with older.composition() as parts:
+        parts.protocol.verifiers.note(report(["old"]), "192.0.2.1")
+        parts.protocol.verifiers.write()
+    (next_key, _), *_ = before = states(older)
+    (listed,) = older.json("verifier", "list")["items"]
+    assert (listed["address"], listed["live"]) == ("192.0.2.1", True)
+    assert f"lacks {next_key}" in older.done("verifier", "list")
+    refused = older("key", "rotate").sentence
+    assert f"lacks the next ES256 key {next_key}" in refused
+    assert "my-os at 192.0.2.1" in refused
+    assert states(older) == before
+    assert older.json("key", "rotate", "--force")["items"][1]["kid"] == next_key
 
 
 def test_the_next_key_signs_and_another_is_announced(older: Cli):

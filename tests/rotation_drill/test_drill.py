@@ -16,6 +16,7 @@ from issuer.keys.schedule import state_at
 from issuer.rotation_drill import Drill, DrillRequest, Report
 from issuer.vocabulary import SigningAlgorithm
 from tests.builders import OPERATOR, Deployment
+from tests.verifiers.reporting import report as reported_by
 from tests.verifying_servers import (
     Answering,
     KeySet,
@@ -326,3 +327,20 @@ def test_an_unknown_or_disabled_client_gets_no_token(rehearsals: Rehearsals, goo
     disabled = rehearsals.deployment.client(disabled=True)
     with pytest.raises(NotAllowed, match="is disabled"):
         rehearsals.drill(good, client_id=disabled.client_id)
+
+
+def test_a_live_verifier_that_reported_to_lack_the_new_key_fails_the_drill(
+    rehearsals: Rehearsals, good: str
+):
+    """Though nobody named it: the rotation would be refused."""
+    rehearsals.deployment.wait(READY_AFTER)
+    verifiers = rehearsals.deployment.services.protocol.verifiers
+    verifiers.note(reported_by([rehearsals.old.kid]), "192.0.2.1")
+    verifiers.write()
+    new = rehearsals.new
+    report = rehearsals.drill(good, rotate=True)
+    assert not report.ok
+    *passed, failed = report.before
+    assert all(each.ok for each in passed)
+    assert (failed.url, failed.kind, failed.missing) == ("my-os at 192.0.2.1", "report", (new.kid,))
+    assert rehearsals.new == new
