@@ -43,5 +43,5 @@ def _row(verifier: DescribedVerifier) -> dict[str, Any]:
         "adapter": verifier.adapter_version,
         "agno": verifier.agno_version,
         "seen_at": f"{verifier.seen_at:%Y-%m-%d %H:%M:%S}",
-        "next_key": f"lacks {verifier.missing_kid}" if verifier.missing_kid else "held",
+        "next_key": "lacked" if verifier.missing_kid else "held",
     }
