@@ -2,7 +2,8 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_address, ip_network
 from typing import TypeAlias
@@ -30,6 +31,19 @@ _WARNED_EVERY = 600.0
 _REMEDY = "Set ISSUER_VERIFIER_NETWORKS to the networks of your AgentOS."
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Changes:
+    """What is to be written of the reports that are `due`, so that `kept` are the known ones."""
+
+    due: Reports
+    kept: Known
+    saved: Collection[KnownVerifier]
+    deleted: Collection[VerifierIdentity]
+
+    def __bool__(self) -> bool:
+        return bool(self.saved or self.deleted)
 
 
 class ReportedVerifiers:
@@ -76,23 +90,32 @@ class ReportedVerifiers:
                 self._note_known(VerifierStore(session).all())
 
     def _write(self, reports: Reports) -> None:
-        with self._database.transaction() as session:
-            store = VerifierStore(session)
-            stored = {each.report.identity: each for each in store.all(locked=True)}
-            due = self._due(reports, stored)
-            algorithms = store.algorithms({key.audience for key in due})
-            changed = {
-                key: stored[key].after(report)
-                if key in stored
-                else new_verifier(report, algorithms[key.audience])
-                for key, report in due.items()
-                if key.audience in algorithms
-            }
-            kept = self._within_limits(stored | changed)
-            store.delete(stored.keys() - kept.keys())
-            store.save(kept[key] for key in changed.keys() & kept.keys())
-        self._forget(due)
-        self._note_known(kept.values())
+        """Reads first without a lock, for which tokens could wait: a flood may change nothing."""
+        with self._database.reading() as session:
+            changes = self._changes(VerifierStore(session), reports)
+        if changes:
+            with self._database.transaction() as session:
+                store = VerifierStore(session, locked=True)
+                changes = self._changes(store, reports)
+                store.delete(changes.deleted)
+                store.save(changes.saved)
+        self._forget(changes.due)
+        self._note_known(changes.kept.values())
+
+    def _changes(self, store: VerifierStore, reports: Reports) -> "_Changes":
+        stored = {each.report.identity: each for each in store.all()}
+        due = self._due(reports, stored)
+        algorithms = store.algorithms({key.audience for key in due})
+        after = {
+            key: stored[key].after(report)
+            if key in stored
+            else new_verifier(report, algorithms[key.audience])
+            for key, report in due.items()
+            if key.audience in algorithms
+        }
+        kept = self._within_limits(stored | after)
+        saved = [kept[key] for key in after.keys() & kept.keys()]
+        return _Changes(due, kept, saved, stored.keys() - kept.keys())
 
     def _due(self, reports: Reports, known: Known) -> Reports:
         now = self._clock()

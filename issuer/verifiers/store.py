@@ -18,18 +18,19 @@ _KEY = (VerifierRow.audience_id, VerifierRow.address, VerifierRow.instance)
 
 
 class VerifierStore:
-    """Within one transaction."""
+    """Within one transaction.
 
-    def __init__(self, session: Session) -> None:
+    What it reads is `locked` until its end, in order of keys: two writers have no deadlock.
+    """
+
+    def __init__(self, session: Session, *, locked: bool = False) -> None:
         self._session = session
+        self._locked = locked
 
-    def all(self, *, locked: bool = False) -> list[KnownVerifier]:
-        """Every one, in order of audience and address.
-
-        `locked` until the transaction ends, in this order, so that two writers have no deadlock.
-        """
+    def all(self) -> list[KnownVerifier]:
+        """Every one, in order of audience and address."""
         query = select(VerifierRow, *_ALGORITHM).join(AudienceRow).order_by(*_KEY)
-        if locked:
+        if self._locked:
             query = query.with_for_update(of=VerifierRow)
         rows = self._session.execute(query)
         return [
@@ -38,9 +39,10 @@ class VerifierStore:
         ]
 
     def algorithms(self, audiences: Collection[str]) -> dict[str, AlgorithmInUse]:
-        """The algorithms of those audiences that exist, which nobody can delete meanwhile."""
+        """The algorithms of those audiences that exist."""
         query = select(AudienceRow.id, *_ALGORITHM).where(AudienceRow.id.in_(audiences))
-        query = query.order_by(AudienceRow.id).with_for_update(read=True, key_share=True)
+        if self._locked:  # nobody deletes them meanwhile
+            query = query.order_by(AudienceRow.id).with_for_update(read=True, key_share=True)
         rows = self._session.execute(query)
         return {
             audience: AlgorithmInUse(alg, previous, changes_at)

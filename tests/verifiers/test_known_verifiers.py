@@ -218,6 +218,11 @@ def test_a_flood_of_identities_is_bounded_in_memory_and_in_the_database(reportin
         reporting.verifiers.write()
         reporting.deployment.wait(timedelta(seconds=5))
     assert len(reporting.verifiers._new) <= 2 * MOST_OF_NETWORK
+    written = statements(reporting)
+    for number in range(MOST_OF_NETWORK):
+        reporting.verifiers.note(report(id=f"others-{number}"), "198.51.100.1")
+    reporting.verifiers.write()
+    assert written == []
     page = reporting.admin.get("/verifiers?limit=500").json()
     assert len(page["items"]) == 1 + MOST_OF_NETWORK
     assert page["items"][0]["kids"] == ["real"]
