@@ -3,6 +3,7 @@
 from fastapi import Request
 
 from issuer.admin.access import Caller
+from issuer.admin.problems import documented
 from issuer.admin.routes import admin_router
 from issuer.composition import ServerStatus, StatusReporter
 from issuer.scopes import ISSUER_STATUS
@@ -10,7 +11,7 @@ from issuer.scopes import ISSUER_STATUS
 router = admin_router("/status", "status")
 
 
-@router.get("")
+@router.get("", responses=documented())
 def read_status(caller: Caller, request: Request) -> ServerStatus:
     """Read how the process is that answers: whether it can issue tokens, database, keys, audit log.
 
