@@ -44,7 +44,7 @@ pytestmark = pytest.mark.slow
 
 
 @dataclass(frozen=True)
-class Reader:
+class PageReader:
     """Someone who follows a page, in a folder, with an issuer and an AgentOS."""
 
     issuer: RunningIssuer
@@ -124,11 +124,11 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running
             yield issuer, apps["managed"].url
 
 
-def reader_of(deployed: tuple[RunningIssuer, str], folder: Path, page: str) -> Reader:
-    return Reader(*deployed, folder, (HOW_TO / page).read_text())
+def reader_of(deployed: tuple[RunningIssuer, str], folder: Path, page: str) -> PageReader:
+    return PageReader(*deployed, folder, (HOW_TO / page).read_text())
 
 
-def assertions(reader: Reader) -> list[Any]:
+def assertions(reader: PageReader) -> list[Any]:
     """What the audit log says about the assertions of the last tokens, newest first."""
     exported = reader.cli.done("audit", "export", "--action", "token.issued", "--since", "1h")
     return [json.loads(line)["details"].get("assertion") for line in exported.splitlines()]
@@ -191,7 +191,7 @@ def signed_by_github(github: OtherIssuer, audience: str) -> str:
     return github.token(time.time(), **{**GITHUB_CLAIMS, "aud": audience})
 
 
-def run_steps(reader: Reader, steps: list[dict[str, str]], url: str) -> list[str]:
+def run_steps(reader: PageReader, steps: list[dict[str, str]], url: str) -> list[str]:
     """As a runner does: each step in a shell of its own, with what `GITHUB_ENV` holds."""
     variables = reader.folder / "github-env"
     variables.touch()
