@@ -171,9 +171,9 @@ _PAGE_PATHS = """
     /console /console/audiences /console/audiences/{key:path}
     /console/audit /console/audit/export /console/audit/{id} /console/clients
     /console/clients/{key:path} /console/configuration /console/configuration/export
-    /console/explain /console/explain/token /console/keys /console/roles
-    /console/roles/{key:path} /console/trusted-issuers /console/trusted-issuers/{key:path}
-    /console/users /console/users/{key:path}
+    /console/explain /console/explain/token /console/keys /console/keys/verifiers
+    /console/roles /console/roles/{key:path} /console/trusted-issuers
+    /console/trusted-issuers/{key:path} /console/users /console/users/{key:path}
 """
 _PAGES = (
     *(

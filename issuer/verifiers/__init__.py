@@ -4,7 +4,11 @@ Anybody can send such a report, so it decides nothing alone: see docs/architectu
 """
 
 from issuer.verifiers.known_verifier import LIVE_FOR, KnownVerifier, NextKeys
-from issuer.verifiers.known_verifiers import DescribedVerifier, KnownVerifiers
+from issuer.verifiers.known_verifiers import (
+    DescribedVerifier,
+    KnownVerifiers,
+    VerifiersLackKey,
+)
 from issuer.verifiers.report import REPORT_HEADER, VerifierReport
 from issuer.verifiers.reported import ReportedVerifiers
 
@@ -17,4 +21,5 @@ __all__ = [
     "NextKeys",
     "ReportedVerifiers",
     "VerifierReport",
+    "VerifiersLackKey",
 ]

@@ -15,6 +15,10 @@ from issuer.verifiers.store import VerifierStore
 _NAMED = 3
 
 
+class VerifiersLackKey(NotAllowed):
+    """A rotation is refused while live verifiers lack the next key."""
+
+
 class DescribedVerifier(BaseModel):
     """A process of an AgentOS that reported in the last day. Everything in it is unverified.
 
@@ -33,6 +37,11 @@ class DescribedVerifier(BaseModel):
     seen_at: datetime
     live: bool
     missing_kid: str | None
+
+    @property
+    def name(self) -> str:
+        """For people; processes at one address share it."""
+        return f"{self.audience} at {self.address}"
 
     @property
     def key(self) -> str:
@@ -67,12 +76,12 @@ class KnownVerifiers:
         return [each for each in self.all() if each.live and each.missing_kid == key.kid]
 
     def require_next_key(self, key: SigningKey) -> None:
-        """`NotAllowed`, with the first names, if some live ones lack `key`."""
+        """`VerifiersLackKey`, with the first names, if some live ones lack `key`."""
         if not (lacking := self.lacking(key)):
             return
-        names = ", ".join(f"{each.audience} at {each.address}" for each in lacking[:_NAMED])
+        names = ", ".join(each.name for each in lacking[:_NAMED])
         more = f" and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
-        raise NotAllowed(
+        raise VerifiersLackKey(
             f"A live verifier lacks the next {key.alg} key {key.kid} and would refuse its tokens:"
             f" {names}{more}. Wait until it has fetched the key set, or force the rotation."
         )

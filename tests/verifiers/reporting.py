@@ -1,6 +1,9 @@
 """Headers of verifiers that report."""
 
 from collections.abc import Sequence
+from typing import Any
+
+from tests.builders import Deployment
 
 NAME = "AgentOS-Verifier"
 
@@ -19,3 +22,12 @@ def report(
     kids = " ".join(f'"{kid}"' for kid in keys)
     text = f'id="{id}", aud="{aud}", adapter="{adapter}", agno="{agno}", keys=({kids}), feed={feed}'
     return (text + (f', more="{more}"' if more else "")).encode()
+
+
+def reported(
+    deployment: Deployment, keys: Sequence[str], address: str = "192.0.2.77", **said: Any
+) -> None:
+    """A verifier at that address has said that it holds these keys."""
+    verifiers = deployment.services.protocol.verifiers
+    verifiers.note(report(keys, **said), address)
+    verifiers.write()

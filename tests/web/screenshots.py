@@ -50,6 +50,7 @@ CONSOLE = {
     "console-trusts": "/console/clients/releases",
     "console-new-trust": "/console/clients/releases?kind=github",
     "console-keys": "/console/keys",
+    "console-verifiers": "/console/keys/verifiers",
     "console-audit": "/console/audit",
     "console-configuration": "/console/configuration",
 }

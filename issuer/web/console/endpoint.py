@@ -156,21 +156,30 @@ class ConsoleEndpoint(OwnPageEndpoint):
         commands: Sequence[Command] = (),
         typed: str = "",
         error: str = "",
+        points: Sequence[str] = (),
+        refusal: str = "",
         is_dangerous: bool = True,
     ) -> Response:
-        """The page that asks before it is done; with `error` again, if something else was typed."""
+        """The page that asks before it is done; with `error` again, if something else was typed.
+
+        With `refusal` it asks for more, after the domain has refused what was asked for.
+        """
         page = ConfirmationPage(
             frame=self.frame(operator, visit),
             commands=commands,
             what=what,
             why=why,
+            points=points,
+            error=refusal,
             button=button,
             fields=dict(fields),
             typed=typed,
             errors=Typed({"typed": error} if error else {}),
             is_dangerous=is_dangerous,
         )
-        return self.site.pages.answer(page, _BAD_REQUEST if error else _OK)
+        return self.site.pages.answer(
+            page, _CONFLICT if refusal else _BAD_REQUEST if error else _OK
+        )
 
     def _operator(self, session: SignInSession, visit: Visit) -> Operator:
         """`Forbidden` for a person who may not see this screen."""

@@ -1,6 +1,6 @@
 """`/console/keys`: the life of the signing keys; rotate them, or revoke one."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from starlette.responses import Response
@@ -8,9 +8,20 @@ from starlette.responses import Response
 from issuer.errors import NotFound
 from issuer.keys.described import DescribedKey, all_described
 from issuer.keys.signing_key import KeyState
+from issuer.verifiers import DescribedVerifier, VerifiersLackKey
 from issuer.vocabulary import SigningAlgorithm
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator
+from issuer.web.console.key_questions import (
+    FORCE,
+    REFUSED,
+    REVOKE,
+    ROTATE,
+    KeyQuestion,
+    before_revocation,
+    before_rotation,
+)
 from issuer.web.console.key_timeline import KeyTimeline, timeline
+from issuer.web.console.verifiers import names_of
 from issuer.web.console.views import ConsolePage
 from issuer.web.visit import Visit
 
@@ -18,27 +29,21 @@ READ, WRITE = "issuer:keys:read", "issuer:keys:write"
 _LIST = "/console/keys"
 _ENDED = 5  # keys of an algorithm that neither sign nor verify any more
 _TYPED = 8  # characters of the id of a key
-_ROTATE, _REVOKE = "rotate", "revoke"
-_ENDS = (
-    "Every token that this key signed is refused: within 10 seconds by an AgentOS with the"
-    " verifier, by other software when it fetches the key set again. Clients and applications need"
-    " new tokens; people stay signed in here. This cannot be undone."
-)
-_ENDS_ACTIVE = " The next key signs from then on; verifiers without it refuse its tokens meanwhile."
-_ROTATES = (
-    "The next key signs from now on, and another one is announced. Tokens of the"
-    " key that is active now stay valid until they expire; nothing ends. This cannot be undone."
-)
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeysPage(ConsolePage):
-    """`rotatable` are algorithms whose next key may sign already."""
+    """`rotatable` are algorithms whose next key may sign already.
+
+    `lacking` has the names of the live verifiers without the next key.
+    """
 
     TEMPLATE = "console/keys.html"
     title = "Keys"
     timelines: tuple[KeyTimeline, ...]
     rotatable: frozenset[SigningAlgorithm]
+    live_verifiers: int
+    lacking: Mapping[SigningAlgorithm, tuple[str, ...]]
 
 
 class KeysEndpoint(ConsoleEndpoint):
@@ -46,7 +51,7 @@ class KeysEndpoint(ConsoleEndpoint):
 
     PATH = _LIST
     READ = READ
-    PARAMETERS = (_ROTATE, _REVOKE)
+    PARAMETERS = (ROTATE, REVOKE)
 
     def screen(self, operator: Operator, visit: Visit) -> Response:
         for do in self.PARAMETERS:
@@ -55,50 +60,82 @@ class KeysEndpoint(ConsoleEndpoint):
         return self._page(operator, visit)
 
     def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
-        do = _REVOKE if form.get("do") == _REVOKE else _ROTATE
+        do = REVOKE if form.get("do") == REVOKE else ROTATE
         key, expected = self._chosen(do, form.get(do, ""))
         typed = form.get("typed", "").strip()
         is_typed = typed.startswith(expected) and key.startswith(typed)
+        force = form.get(FORCE) == "yes"
         if not (self.site.is_fresh(operator.session) and is_typed):
-            return self._question(operator, visit, do, key, f"Type {expected} to confirm.")
-        return (self._revoke if do == _REVOKE else self._rotate)(operator, key)
+            error = f"Type {expected} to confirm."
+            return self._question(operator, visit, do, key, error, force=force)
+        if do == REVOKE:
+            return self._revoke(operator, key)
+        try:
+            return self._rotate(operator, key, force=force)
+        except VerifiersLackKey:
+            return self._question(operator, visit, do, key, refusal=REFUSED, force=True)
 
     def _page(self, operator: Operator, visit: Visit) -> Response:
-        now = self.parts.clock()
+        now, keys, live = self.parts.clock(), self._keys(), self._live_verifiers(operator)
         page = KeysPage(
             frame=self.frame(operator, visit),
             may_change=operator.holds(WRITE),
+            live_verifiers=len(live),
+            lacking={alg: self._lacking(live, alg) for alg in {key.alg for key in keys}},
             commands=(self.commands.command(("key", "list"), "GET", ("keys",)),),
-            timelines=tuple(timeline(alg, keys, now) for alg, keys in _by_algorithm(self._keys())),
+            timelines=tuple(timeline(alg, ours, now) for alg, ours in _by_algorithm(keys)),
             rotatable=frozenset(
-                key.alg
-                for key in self._keys()
-                if key.state is KeyState.ANNOUNCED and key.ready_at <= now
+                key.alg for key in keys if key.state is KeyState.ANNOUNCED and key.ready_at <= now
             ),
         )
         return self.site.pages.answer(page)
 
     def _question(
-        self, operator: Operator, visit: Visit, do: str, key: str, error: str = ""
+        self,
+        operator: Operator,
+        visit: Visit,
+        do: str,
+        key: str,
+        error: str = "",
+        *,
+        refusal: str = "",
+        force: bool = False,
     ) -> Response:
         operator.require(WRITE)
         key, typed = self._chosen(do, key)
         if not self.site.is_fresh(operator.session):
             return self.sign_in_first(visit, {do: key})
-        what, why = f"Rotate the {key} keys?", _ROTATES
-        if do == _REVOKE:
-            is_active = self._key(key).state is KeyState.ACTIVE
-            what, why = f"Revoke the key {typed}…?", _ENDS + _ENDS_ACTIVE * is_active
-        button = f"{do.capitalize()} {'key' if do == _REVOKE else 'keys'}"
-        fields = {"do": do, do: key}
-        return self.ask(operator, visit, what, why, button, fields, typed=typed, error=error)
+        question = self._before(operator, do, key, force=force)
+        return self.ask(
+            operator,
+            visit,
+            question.what,
+            question.why,
+            question.button,
+            question.fields,
+            typed=typed,
+            error=error,
+            points=question.points,
+            refusal=refusal,
+        )
 
-    def _rotate(self, operator: Operator, name: str) -> Response:
+    def _before(self, operator: Operator, do: str, key: str, *, force: bool) -> KeyQuestion:
+        if do == REVOKE:
+            is_active = self._key(key).state is KeyState.ACTIVE
+            return before_revocation(key, key[:_TYPED], is_active=is_active)
+        alg = SigningAlgorithm(key)
+        lacking = self._lacking(self._live_verifiers(operator), alg)
+        return before_rotation(alg, lacking, force=force)
+
+    def _rotate(self, operator: Operator, name: str, *, force: bool) -> Response:
         operator.require(WRITE)
         alg = SigningAlgorithm(name)
-        self.parts.administration.rotate_keys(alg, operator.actor, operator.held)
+        self.parts.administration.rotate_keys(alg, operator.actor, operator.held, force=force)
         command = self.commands.command(
-            ("key", "rotate", "--alg", alg), "POST", ("keys", "rotate"), query=f"alg={alg}"
+            ("key", "rotate", "--alg", alg, *(["--force"] if force else [])),
+            "POST",
+            ("keys", "rotate"),
+            query=f"alg={alg}{'&force=true' if force else ''}",
         )
         return self.finished(_LIST, f"The next {alg} key signs, another is announced.", command)
 
@@ -110,9 +147,18 @@ class KeysEndpoint(ConsoleEndpoint):
         command = self.commands.command(cli, "POST", ("keys", kid, "revoke"))
         return self.finished(_LIST, f"The key {kid} is revoked.", command)
 
+    def _live_verifiers(self, operator: Operator) -> list[DescribedVerifier]:
+        with operator.work(READ) as work:
+            return [each for each in work.verifiers.all() if each.live]
+
+    def _lacking(self, live: Iterable[DescribedVerifier], alg: SigningAlgorithm) -> tuple[str, ...]:
+        """The names of those that lack the next key of `alg`."""
+        kids = {key.kid for key in self._keys() if key.alg == alg}
+        return names_of(each for each in live if each.missing_kid in kids)
+
     def _chosen(self, do: str, name: str) -> tuple[str, str]:
         """The algorithm or the id of the key, and what of it must be typed; `NotFound`."""
-        if do == _REVOKE:
+        if do == REVOKE:
             return name, self._key(name).kid[:_TYPED]
         if name not in self.parts.settings.signing_algorithms:
             raise NotFound("algorithm", name)

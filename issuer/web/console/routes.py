@@ -24,6 +24,7 @@ from issuer.web.console.trusted_issuer import OneTrustedIssuerEndpoint
 from issuer.web.console.trusted_issuers import TrustedIssuersEndpoint
 from issuer.web.console.user import OneUserEndpoint
 from issuer.web.console.users import UsersEndpoint
+from issuer.web.console.verifiers import VerifiersEndpoint
 from issuer.web.site import PageEndpoint, Site
 
 
@@ -50,4 +51,5 @@ def console_endpoints(site: Site) -> list[PageEndpoint]:
         TrustedIssuersEndpoint(site, notices),
         OneUserEndpoint(site, notices),
         UsersEndpoint(site, notices),
+        VerifiersEndpoint(site, notices),
     ]

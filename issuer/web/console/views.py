@@ -95,8 +95,8 @@ class Listing(Generic[Item]):
 class ConfirmationPage(ConsolePage):
     """Asks before something is done; with `typed`, that text must be typed.
 
-    `is_dangerous`: it ends something. `fields` are sent again with the confirmation, among them
-    `do`, what is to be done.
+    `points` are what `why` is about, one a line. `is_dangerous`: it ends something. `fields` are
+    sent again with the confirmation, among them `do`, what is to be done.
     """
 
     TEMPLATE = "console/confirm.html"
@@ -104,6 +104,7 @@ class ConfirmationPage(ConsolePage):
     why: str
     button: str
     fields: dict[str, str]
+    points: Sequence[str] = ()
     typed: str = ""
     is_dangerous: bool = True
 

@@ -35,10 +35,12 @@ from issuer.web.console.trusted_issuers import NewTrustedIssuerPage, TrustedIssu
 from issuer.web.console.user import UserPage
 from issuer.web.console.user_edit import EditUserPage
 from issuer.web.console.users import NewUserPage, UsersPage
+from issuer.web.console.verifiers import VerifiersPage
 from issuer.web.console.views import ConfirmationPage, ConsolePage
 from tests.builders import Deployment
 from tests.oauth.asserting import AssertingClient
 from tests.trusting import OtherIssuer, trusted
+from tests.verifiers.reporting import reported
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -187,6 +189,7 @@ SCREENS = [
     ScreenSeen(KeysPage, KEYS),
     ScreenSeen(ConfirmationPage, KEYS, f"{KEYS}?revoke={{kid}}"),
     ScreenSeen(ConfirmationPage, KEYS, f"{KEYS}?rotate=RS256"),
+    ScreenSeen(VerifiersPage, f"{KEYS}/verifiers"),
     ScreenSeen(AuditPage, AUDIT),
     ScreenSeen(AuditPage, AUDIT, f"{AUDIT}?actor=nobody&since=never"),
     ScreenSeen(AuditEventPage, "/console/audit/{id}", "/console/audit/{event}"),
@@ -232,6 +235,10 @@ def populate(deployment: Deployment) -> dict[str, str]:
         redirect_uris=[LONG_URI],
         claims={"tenant": LONGEST},
     )
+    for number in range(MORE_THAN_A_PAGE):
+        address = f"2001:db8:{number:04x}:1234:5678:9abc:def0:1234"
+        kids = [f"{LONGEST[:60]}-{kid}" for kid in range(10)]
+        reported(deployment, kids, address, aud=LONGEST_AUDIENCE, agno=LONGEST[:32])
     trusted(deployment, OTHER, id=LONGEST)
     trusted(deployment, OTHER, id="unused", keys={"jwks_uri": f"{LONG_ISSUER}/keys"})
     claims = {LONGEST[:60]: LONGEST}

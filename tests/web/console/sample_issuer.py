@@ -15,11 +15,13 @@ from issuer.audit import Actor
 from issuer.composition import compose
 from issuer.roles import Assignment
 from issuer.trusted_issuers import TrustedIssuerFields
+from issuer.verifiers.known_verifier import next_keys_of
 from tests.builders import Credentials, Deployment, FakeClock, initialised, settings_for
 from tests.drivers import TokenDriver
 from tests.oauth.asserting import AssertingClient
 from tests.sign_in.authorizing import GRANTS
 from tests.trusting import CLUSTER, GITHUB, OtherIssuer
+from tests.verifiers.reporting import reported
 from tests.web.samples import NOW
 
 _AGE = timedelta(days=45)
@@ -27,6 +29,7 @@ _HOUR = timedelta(hours=1)
 _BUSY_HOURS = 7 * 24
 _OFFICE_HOURS = range(6, 23)
 _REFUSED = 0.1
+_VERIFIED = "RS256"  # the algorithm of the audiences
 _AUDIENCES: tuple[dict[str, Any], ...] = (
     {"audience_id": "support", "name": "Support", "resources": ["https://support.example/mcp"]},
     {"audience_id": "research", "name": "Research", "access_token_ttl": 300},
@@ -84,6 +87,7 @@ def sample_issuer(folder: Path) -> Iterator[Deployment]:
         deployment = Deployment(composition, admin, http, Actor("ada", address="10.4.1.3"))
         clients = _configure(deployment)
         _live(deployment, clients)
+        _report(deployment)
         yield deployment
 
 
@@ -144,3 +148,23 @@ def _live(deployment: Deployment, clients: list[Credentials]) -> None:
             tokens.client_credentials(clients[2], scope="agent_os:admin")
     deployment.services.audit.token_counts.count()
     deployment.services.tokens.last_use.write()
+
+
+def _report(deployment: Deployment) -> None:
+    """Verifiers of each AgentOS: one lacks the next key, and one has ended."""
+    keys = deployment.services.keys.keyring.keys
+    following = next_keys_of(keys, deployment.clock()).values()
+    known = [key.kid for key in keys if key.is_usable and key.alg == _VERIFIED]
+    without = [kid for kid in known if kid not in following]
+    ended = timedelta(hours=3)
+    deployment.clock.move(-ended)
+    reported(deployment, known, "10.4.9.4", id="staging-1", aud="staging", agno="2.7.2")
+    deployment.clock.move(ended)
+    for address, number, kids in (
+        ("10.4.2.11", 1, known),
+        ("10.4.2.11", 2, known),
+        ("10.4.2.12", 3, without),
+        ("10.4.2.12", 4, without),
+    ):
+        reported(deployment, kids, address, id=f"support-{number}", aud="support")
+    reported(deployment, known, "2001:db8:4:3::7", id="research-1", aud="research")

@@ -11,6 +11,7 @@ from tests.builders import Deployment
 from tests.escalation import KEYS
 from tests.html_forms import FormOnPage, FormsOnPage
 from tests.trusting import CLUSTER, OtherIssuer, trust, trusted
+from tests.verifiers.reporting import reported
 from tests.web.browsing import Browser
 
 _READ = ("audiences", "trusted-issuers", "roles", "clients", "users")
@@ -125,6 +126,9 @@ SCREENS: dict[str, Screen] = {
         ("rotate", "revoke"),
         "Keys",
     ),
+    "/console/keys/verifiers": Screen(
+        ("/console/keys/verifiers",), ("issuer:keys:read",), "", ("after",)
+    ),
     "/console/audit": Screen(
         ("/console/audit",), ("issuer:audit:read",), "", (*_FILTERS, "before"), "Audit log"
     ),
@@ -149,6 +153,7 @@ def furnished(deployment: Deployment) -> None:
         work.roles.update("reader", {"description": "For reports"})
         work.assignments.assign("wanda", Assignment(role="reader", audience="my-os"))
         work.clients.update("pipeline", {"jwks": KEYS, "trusts": [trust()]})
+    reported(deployment, ["old-key"], "192.0.2.77")
 
 
 # By the scope that is needed to see them; those who may read the audit log see them in events.
@@ -158,6 +163,7 @@ TEXTS = {
     "issuer:users:read": ("Wanda Example", "w@example.com"),
     "issuer:audiences:read": ("Other AgentOS",),
     "issuer:trusted-issuers:read": (CLUSTER,),
+    "issuer:keys:read": ("192.0.2.77",),
 }
 
 

@@ -9,6 +9,7 @@ from issuer.keys.schedule import state_at
 from issuer.keys.signing_key import KeyState, SigningKey
 from tests.builders import PASSWORD, Deployment
 from tests.oauth.refreshing import events
+from tests.verifiers.reporting import reported
 from tests.web.browsing import Browser
 from tests.web.console.conftest import SignedIn, forged
 
@@ -82,6 +83,33 @@ def test_the_keys_of_an_algorithm_are_rotated_when_the_next_may_sign(
     assert "issuer key rotate --alg ES256" in admin.get(done.location).text
     assert key_that_is(deployment, KeyState.ACTIVE).kid == following
     assert following in [event.target for event in events(deployment, "key.activated")]
+
+
+def test_a_rotation_that_verifiers_are_not_ready_for_needs_a_second_choice(
+    deployment: Deployment, admin: Browser
+):
+    kid = key_that_is(deployment, KeyState.ACTIVE).kid
+    deployment.wait(timedelta(days=2))
+    admin.sign_in("admin")
+    for instance in ("instance-1", "instance-2"):
+        reported(deployment, [kid], "192.0.2.1", id=instance)
+    assert "would refuse its tokens: my-os at 192.0.2.1, 2 processes." in admin.get(PATH).text
+    question = admin.get(PATH, rotate="ES256")
+    assert "is refused while these live verifiers lack the next key" in question.text
+    assert "my-os at 192.0.2.1, 2 processes" in question.text
+    refused = admin.submit(question, PATH, typed="ES256")
+    assert refused.status == httpx.codes.CONFLICT
+    assert "Force the rotation of the ES256 keys?" in refused.text
+    assert "my-os at 192.0.2.1, 2 processes" in refused.text
+    untyped = admin.submit(refused, PATH, typed="")
+    assert untyped.status == httpx.codes.BAD_REQUEST
+    assert "Force the rotation of the ES256 keys?" in untyped.text
+    assert key_that_is(deployment, KeyState.ACTIVE).kid == kid
+    done = admin.submit(untyped, PATH, typed="ES256")
+    assert "issuer key rotate --alg ES256 --force" in admin.get(done.location).text
+    assert key_that_is(deployment, KeyState.ACTIVE).kid != kid
+    (event,) = [each for each in events(deployment, "key.activated") if each.actor != "system"]
+    assert event.details == {"alg": "ES256", "verifiers_lacking": 2}
 
 
 @pytest.mark.parametrize("parameter", ["rotate", "revoke"])
