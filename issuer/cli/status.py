@@ -46,7 +46,7 @@ def status(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Ask a running server how it is: tokens, database, keys, audit log, queues, jobs.
+    """Ask a running server how it is: tokens, database, keys, verifiers, audit log, queues, jobs.
 
     Of several processes behind one URL, one answers. The exit status is 1 if something needs
     attention. The secret comes from CLIENT_SECRET in the environment, from standard input, or is
@@ -110,6 +110,9 @@ def _parts(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "queues", ", ".join(waiting) or "empty"
     for key_set in found["key_sets"]:
         yield "key sets", f"{key_set['source']}: fetched {_at(key_set['fetched_at'], 'never')}"
+    verifiers = found["verifiers"]
+    lacking = f"{verifiers['lacking_next_key']:,} without the next key"
+    yield "verifiers", f"{verifiers['live']:,} live, {lacking}"
     yield "jobs", _jobs(found["jobs"])
 
 

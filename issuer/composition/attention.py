@@ -13,6 +13,7 @@ from issuer.vocabulary import SigningAlgorithm
 if TYPE_CHECKING:
     from issuer.composition.status import ServerStatus
 
+_BEFORE_ROTATION = timedelta(days=1)
 _INTERVALS = 2  # without a checkpoint, until that is a concern
 
 
@@ -44,6 +45,7 @@ def attention(
         if key_set.of == OF_TRUSTED and key_set.problem is not None:
             problem = f"{key_set.source}: {key_set.problem}"
             yield _of("key sets", problem, "Check that this server reaches it.")
+    yield from _of_verifiers(status, now)
     for job in status.jobs:
         if job.is_failing:
             yield _of("jobs", f"{job.name}: {job.error}", "It runs again. The log has more.")
@@ -70,6 +72,15 @@ def _of_audit(
     if audit.uncovered and now - made_at > _INTERVALS * checkpoint_every:
         problem = f"{audit.uncovered:,} events have waited for a checkpoint since {made_at:%H:%M}."
         yield _of("audit", problem, "See the job audit-checkpoints.")
+
+
+def _of_verifiers(status: "ServerStatus", now: datetime) -> Iterator[Attention]:
+    """Shortly before the key signs only: anybody can report, and most verifiers fetch it soon."""
+    lacking, signs_at = status.verifiers.lacking_next_key, status.verifiers.lacked_key_signs_at
+    if signs_at is not None and signs_at - now <= _BEFORE_ROTATION:
+        which = f"{lacking:,} live verifier{'s lack' if lacking > 1 else ' lacks'} the next key"
+        problem = f"{which}, and it signs from {signs_at:%Y-%m-%d %H:%M} UTC."
+        yield _of("verifiers", problem, "See issuer verifier list: can they fetch the key set?")
 
 
 def _of(subject: str, problem: str, remedy: str) -> Attention:

@@ -12,6 +12,7 @@ from issuer.database import current_revision
 from issuer.errors import IssuerError
 from issuer.keys.described import all_described
 from issuer.keys.signing_key import KeyState
+from issuer.verifiers.known_verifier import next_keys_of
 from issuer.vocabulary import SigningAlgorithm
 from issuer.workers import WorkerPool
 
@@ -70,6 +71,18 @@ class KeySetStatus(BaseModel):
     problem: str | None
 
 
+class VerifiersStatus(BaseModel):
+    """Verifiers that reported just now: nobody checks what they say.
+
+    `lacked_key_signs_at` is when a key is planned to sign that one of them lacks, although it was
+    announced long enough; null if there is none.
+    """
+
+    live: int
+    lacking_next_key: int
+    lacked_key_signs_at: datetime | None
+
+
 class JobStatus(BaseModel):
     """A periodic job: its last failure, in seconds before now, and whether it is the last run."""
 
@@ -93,6 +106,7 @@ class ServerStatus(BaseModel):
     audit: AuditStatus
     queues: list[QueueStatus]
     key_sets: list[KeySetStatus]
+    verifiers: VerifiersStatus
     jobs: list[JobStatus]
     attention: list[Attention]
 
@@ -121,6 +135,7 @@ class StatusReporter:
             audit=self._audit(),
             queues=list(self._queues()),
             key_sets=list(self._key_sets()),
+            verifiers=self._verifiers(),
             jobs=list(self._jobs()),
             attention=[],
         )
@@ -181,6 +196,18 @@ class StatusReporter:
                     fetched_at=state.fetched_at,
                     problem=_bounded(state.problem),
                 )
+
+    def _verifiers(self) -> VerifiersStatus:
+        now, keys = self._parts.clock(), self._parts.keys.keyring.keys
+        next_keys = next_keys_of(keys, now)
+        known = self._parts.protocol.verifiers.known
+        missing = [each.missing(next_keys, now) for each in known.values() if each.is_live(now)]
+        late = [key.activates_at for key in keys if key.kid in missing and key.ready_at <= now]
+        return VerifiersStatus(
+            live=len(missing),
+            lacking_next_key=sum(kid is not None for kid in missing),
+            lacked_key_signs_at=min(late, default=None),
+        )
 
     def _jobs(self) -> Iterator[JobStatus]:
         now = self._parts.clock.monotonic()

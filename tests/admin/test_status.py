@@ -5,10 +5,12 @@ from datetime import timedelta
 
 import pytest
 
+from issuer.composition import StatusReporter
 from issuer.errors import Unavailable
 from issuer.periodic import Periodic
 from tests.builders import Deployment
 from tests.drivers import AdminApi, problem
+from tests.verifiers.reporting import reported
 
 READ = "issuer:status:read"
 ON_SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"])
@@ -82,3 +84,29 @@ def test_events_that_wait_long_for_a_checkpoint_need_attention(
     assert attention["subject"] == "audit"
     deployment.services.audit.checkpoints.make()
     assert admin.get("/status").json()["attention"] == []
+
+
+@ON_SQLITE
+def test_a_verifier_without_the_next_key_needs_attention_a_day_before_it_signs(
+    admin: AdminApi, deployment: Deployment
+):
+    deployment.services.audit.checkpoints.make()
+    (signs_at,) = [
+        key.activates_at
+        for key in deployment.services.keys.keyring.keys
+        if key.activates_at > deployment.clock()
+    ]
+    reported(deployment, ["old"])
+    status = admin.get("/status").json()
+    verifiers = {"live": 1, "lacking_next_key": 1, "lacked_key_signs_at": None}
+    assert status["verifiers"] == verifiers
+    for before, attention in ((timedelta(hours=25), False), (timedelta(hours=23), True)):
+        deployment.wait(signs_at - before - deployment.clock())
+        reported(deployment, ["old"])
+        found = StatusReporter(deployment.services, []).status()
+        assert found.verifiers.lacked_key_signs_at == signs_at
+        about = [each.problem for each in found.attention if each.subject == "verifiers"]
+        assert bool(about) is attention
+    assert about == [
+        f"1 live verifier lacks the next key, and it signs from {signs_at:%Y-%m-%d %H:%M} UTC."
+    ]

@@ -25,7 +25,7 @@ def test_it_shows_a_running_server_and_says_what_to_do_without_one(tmp_path: Pat
         with running(tmp_path, cli.environment, "serve", "--port", str(port), "--json") as server:
             server.listening()
             shown = cli.done("status")
-            for part in ("tokens", "database", "keys", "audit", "queues", "jobs"):
+            for part in ("tokens", "database", "keys", "audit", "queues", "verifiers", "jobs"):
                 assert part in shown
             assert "problem" not in shown
             assert cli.json("status", "--cache")["attention"] == []
