@@ -36,7 +36,7 @@ demo: .venv/demo  ## serve a demo issuer and an AgentOS that accepts its tokens
 test: lint $(PROXIES) $(AGNO_VENVS:=/installed) $(call node_modules,$(FOREIGN_CLIENTS))  ## lint, check types, run every test that is not slow (ARGS='-k jwks')
 	$(PYTEST) -m 'not slow' $(ARGS)
 
-test-all: lint $(PROXIES) $(TOOLS)/bin/helm $(AGNO_VENVS:=/installed) $(call node_modules,$(FOREIGN_CLIENTS))  ## like test, with the slow tests (23 minutes)
+test-all: lint $(PROXIES) $(TOOLS)/bin/helm $(AGNO_VENVS:=/installed) $(call node_modules,$(FOREIGN_CLIENTS))  ## like test, with the slow tests (more than an hour)
 	$(PYTEST) $(ARGS)
 
 bench: .venv/dev $(call node_modules,$(FOREIGN_SERVERS))  ## measure the performance, in ten minutes (ARGS=--quick)
