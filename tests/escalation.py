@@ -16,7 +16,8 @@ from tests.trusting import CLUSTER, OtherIssuer, trust, trusted
 
 CLIENTS, ROLES, USERS = "/console/clients", "/console/roles", "/console/users"
 TRUSTED_ISSUERS = "/console/trusted-issuers"
-WRITE = tuple(f"issuer:{name}:write" for name in ("audiences", "roles", "clients", "users", "keys"))
+_WRITTEN = ("audiences", "roles", "clients", "users", "keys", "trusted-issuers")
+WRITE = tuple(f"issuer:{name}:write" for name in _WRITTEN)
 _SAVE = {
     "do": "save",
     "version": "1",
