@@ -110,9 +110,10 @@ def test_a_working_server_is_live_and_ready(http: httpx.Client):
     assert http.get("/readyz").json() == {"status": "ready"}
 
 
-def test_not_ready_with_another_schema(deployment: Deployment):
+def test_not_ready_with_a_schema_that_needs_a_newer_version(deployment: Deployment):
     with deployment.services.database.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'future'")
+        connection.exec_driver_sql("UPDATE schema_compatibility SET oldest_revision = 'future'")
     answer = deployment.http.get("/readyz")
     assert (answer.status_code, answer.json()) == (503, {"status": "not ready"})
     assert deployment.http.get("/healthz").status_code == 200

@@ -33,6 +33,10 @@ class ClockAhead(Clock):
     def monotonic(self) -> float:
         return self._clock.monotonic()
 
+    def ahead_of(self, shown: datetime, asked_at: datetime) -> timedelta:
+        """The database has the time of the test."""
+        return self._ahead
+
 
 @pytest.fixture
 def process(deployment: Deployment, clock: FakeClock) -> Iterator[Callable[..., Composition]]:
