@@ -148,6 +148,10 @@ Host = Annotated[
 Port = Annotated[
     int, typer.Option(min=0, max=65535, metavar="PORT", help="Port to listen on; 0 for a free one.")
 ]
+ClientSecretStdin = Annotated[
+    bool,
+    typer.Option("--client-secret-stdin", help="Read the secret from a line of standard input."),
+]
 PasswordStdin = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from a line of standard input.")
 ]

@@ -7,7 +7,7 @@ import typer
 
 from issuer.cli import completion, output
 from issuer.cli.command import new_app
-from issuer.cli.options import AsJson, Url
+from issuer.cli.options import AsJson, ClientSecretStdin, Url
 from issuer.cli.server import (
     client_secret_of_caller,
     private,
@@ -34,12 +34,7 @@ def status(
         typer.Option(help="A client with issuer:status:read.", autocompletion=completion.clients),
     ] = ADMIN_CLIENT,
     url: Url = None,
-    client_secret_stdin: Annotated[
-        bool,
-        typer.Option(
-            "--client-secret-stdin", help="Read the secret from a line of standard input."
-        ),
-    ] = False,
+    client_secret_stdin: ClientSecretStdin = False,
     cache: Annotated[
         bool,
         typer.Option("--cache", help="Keep the token on disk: it also works while none is issued."),

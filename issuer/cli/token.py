@@ -7,7 +7,14 @@ import typer
 from issuer.cli import completion, output
 from issuer.cli.asking import ask
 from issuer.cli.command import new_app
-from issuer.cli.options import AsJson, AudienceOfToken, PasswordStdin, Scopes, Url
+from issuer.cli.options import (
+    AsJson,
+    AudienceOfToken,
+    ClientSecretStdin,
+    PasswordStdin,
+    Scopes,
+    Url,
+)
 from issuer.cli.server import client_secret_of_caller, requested_token, token_endpoint
 from issuer.cli.token_cache import answer_with, token_from_cache, unverified
 from issuer.cli.token_revoke import revoke_token
@@ -25,12 +32,7 @@ def token(
         typer.Option(help="The client that requests the token.", autocompletion=completion.clients),
     ] = None,
     url: Url = None,
-    client_secret_stdin: Annotated[
-        bool,
-        typer.Option(
-            "--client-secret-stdin", help="Read the secret from a line of standard input."
-        ),
-    ] = False,
+    client_secret_stdin: ClientSecretStdin = False,
     audience: AudienceOfToken = None,
     scopes: Scopes = None,
     username: Annotated[
