@@ -56,22 +56,15 @@ class AudiencesEndpoint(ListEndpoint):
             return self.show_form(operator, visit, {})
         with operator.work(AUDIENCE.read) as work:
             found = listing(work, visit, self.site.base + LIST, AUDIENCE)
-        page = AudiencesPage(
-            frame=self.frame(operator, visit),
-            may_change=operator.holds(AUDIENCE.write),
-            commands=(self.commands.command(("audience", "list"), "GET", ("audiences",)),),
-            own=self.parts.settings.url,
-            listing=found,
-        )
-        return self.site.pages.answer(page)
+        page = partial(AudiencesPage, own=self.parts.settings.url)
+        return self.show_list(operator, visit, page, found)
 
     def create(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
         fields = typed_audience(form)
         with operator.work(AUDIENCE.write) as work:
             created = work.audiences.create(fields)
         members = fields.model_dump(mode="json", exclude_defaults=True)
-        cli = ("audience", "create", created.id, *audience_options(members))
-        command = self.commands.command(cli, "POST", ("audiences",), members)
+        command = self.creation([created.id, *audience_options(members)], members)
         text = f"The audience {created.id} is created."
         return self.finished(f"{LIST}/{segment(created.id)}", text, command)
 

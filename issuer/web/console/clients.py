@@ -68,13 +68,7 @@ class ClientsEndpoint(ListEndpoint):
             found = listing(work, visit, self.site.base + LIST, CLIENT)
             used = work.clients.last_uses([each.client_id for each in found.items])
         shown = found.showing(ClientInList(c, used.get(c.client_id)) for c in found.items)
-        page = ClientsPage(
-            frame=self.frame(operator, visit),
-            may_change=operator.holds(CLIENT.write),
-            commands=(self.commands.command(("client", "list"), "GET", ("clients",)),),
-            listing=shown,
-        )
-        return self.site.pages.answer(page)
+        return self.show_list(operator, visit, ClientsPage, shown)
 
     def create(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
         fields, roles = new_client(form), form.get("roles", "").split()
@@ -118,12 +112,7 @@ class ClientsEndpoint(ListEndpoint):
         key = created.client_id
         members = ClientFields.model_validate(created, from_attributes=True, strict=False)
         given = members.model_dump(mode="json", exclude_defaults=True)
-        create = self.commands.command(
-            ("client", "create", key, *client_options(given)),
-            "POST",
-            ("clients",),
-            given,
-        )
+        create = self.creation([key, *client_options(given)], given)
         pairs = islice(product(roles, created.audiences), _NAMED)
         assigned = (Assignment(role=role, audience=audience) for role, audience in pairs)
         return create, *(assignment_command(self, CLIENT, key, each, "assign") for each in assigned)

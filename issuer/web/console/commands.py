@@ -2,9 +2,11 @@
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import quote
 
+from issuer.resources import ResourceType
 from issuer.web.console.views import Command
 
 
@@ -29,6 +31,19 @@ class Commands:
             f"{method} {url}{query and '?'}{query}" if method else "",
             "" if body is None else json.dumps(body, ensure_ascii=False),
         )
+
+    def of_resources(
+        self,
+        resource_type: ResourceType[Any, Any],
+        cli: Sequence[str],
+        method: str,
+        path: Sequence[str] = (),
+        body: Mapping[str, object] | None = None,
+        query: str = "",
+    ) -> Command:
+        """`cli` after `issuer` and the kind; `path` below that of all resources of the type."""
+        noun = resource_type.kind.replace(" ", "-")
+        return self.command((noun, *cli), method, (resource_type.plural, *path), body, query)
 
 
 def as_options(

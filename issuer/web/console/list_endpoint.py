@@ -1,6 +1,7 @@
 """A list of resources, and the form for a new one."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from starlette.responses import Response
@@ -9,7 +10,7 @@ from issuer.errors import AlreadyExists, InvalidField
 from issuer.resources import ResourceType
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator
 from issuer.web.console.field_errors import field_errors
-from issuer.web.console.views import ConsolePage
+from issuer.web.console.views import Command, ConsolePage, Listing
 from issuer.web.visit import Visit
 
 _BAD_REQUEST, _CONFLICT = 400, 409
@@ -19,6 +20,31 @@ class ListEndpoint(ConsoleEndpoint):
     """A form that cannot be one of a resource is shown again, with what is wrong at its fields."""
 
     TYPE: ClassVar[ResourceType[Any, Any]]
+
+    def list_page(
+        self, operator: Operator, page: Callable[..., ConsolePage], shown: Listing[Any]
+    ) -> partial[ConsolePage]:
+        """Makes the page with that part of the list."""
+        return partial(
+            page,
+            may_change=operator.holds(self.TYPE.write),
+            commands=(self.commands.of_resources(self.TYPE, ["list"], "GET"),),
+            listing=shown,
+        )
+
+    def show_list(
+        self,
+        operator: Operator,
+        visit: Visit,
+        page: Callable[..., ConsolePage],
+        shown: Listing[Any],
+    ) -> Response:
+        whole = self.list_page(operator, page, shown)
+        return self.site.pages.answer(whole(frame=self.frame(operator, visit)))
+
+    def creation(self, cli: Sequence[str], body: Mapping[str, object]) -> Command:
+        """`cli` after `issuer`, the kind and `create`."""
+        return self.commands.of_resources(self.TYPE, ["create", *cli], "POST", body=body)
 
     def new_page(
         self, operator: Operator, visit: Visit, form: Mapping[str, str]

@@ -44,9 +44,8 @@ class ResourceAction:
         query: str = "",
     ) -> Command:
         """`cli` after `issuer` and the kind; `path` below that of the resource."""
-        whole = (self.TYPE.plural, self.key, *path)
-        noun = self.TYPE.kind.replace(" ", "-")
-        return self.endpoint.commands.command((noun, *cli), method, whole, body, query)
+        whole = (self.key, *path)
+        return self.endpoint.commands.of_resources(self.TYPE, cli, method, whole, body, query)
 
     def ask(
         self,

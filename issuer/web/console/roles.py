@@ -53,24 +53,16 @@ class RolesEndpoint(ListEndpoint):
         with operator.work(ROLE.write) as work:
             work.roles.create(fields)
         scopes = [each for scope in fields.scopes for each in ("--scope", scope)]
-        command = self.commands.command(
-            ("role", "create", fields.name, *scopes), "POST", ("roles",), fields.model_dump()
-        )
+        command = self.creation([fields.name, *scopes], fields.model_dump())
         return self.finished(_LIST, f"The role {fields.name} is created.", command)
 
     def new_page(
         self, operator: Operator, visit: Visit, form: Mapping[str, str]
-    ) -> partial[RolesPage]:
+    ) -> partial[ConsolePage]:
         """The list itself, which has the form."""
         with operator.work(ROLE.read) as work:
             shown = listing(work, visit, self.site.base + _LIST, ROLE)
-        return partial(
-            RolesPage,
-            may_change=operator.holds(ROLE.write),
-            commands=(self.commands.command(("role", "list"), "GET", ("roles",)),),
-            listing=shown,
-            known=known_scopes(),
-        )
+        return self.list_page(operator, partial(RolesPage, known=known_scopes()), shown)
 
 
 def read_role(form: Mapping[str, str], name: str = "") -> RoleFields:

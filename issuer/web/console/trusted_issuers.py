@@ -59,22 +59,14 @@ class TrustedIssuersEndpoint(ListEndpoint, LargeFormEndpoint):
             return self.show_form(operator, visit, usual(_kind(visit.query["new"])))
         with operator.work(TRUSTED_ISSUER.read) as work:
             found = listing(work, visit, self.site.base + LIST, TRUSTED_ISSUER)
-        command = self.commands.command(("trusted-issuer", "list"), "GET", ("trusted-issuers",))
-        page = TrustedIssuersPage(
-            frame=self.frame(operator, visit),
-            may_change=operator.holds(TRUSTED_ISSUER.write),
-            commands=(command,),
-            listing=found,
-        )
-        return self.site.pages.answer(page)
+        return self.show_list(operator, visit, TrustedIssuersPage, found)
 
     def create(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
         fields = typed_trusted_issuer(form)
         with operator.work(TRUSTED_ISSUER.write) as work:
             created = work.trusted_issuers.create(fields)
         members = fields.model_dump(mode="json", exclude_defaults=True)
-        cli = ("trusted-issuer", "create", created.id, *trusted_issuer_options(members))
-        command = self.commands.command(cli, "POST", ("trusted-issuers",), members)
+        command = self.creation([created.id, *trusted_issuer_options(members)], members)
         text = f"The trusted issuer {created.id} is created. Clients name it in their trusts."
         return self.finished(f"{LIST}/{segment(created.id)}", text, command)
 

@@ -68,13 +68,8 @@ class UsersEndpoint(ListEndpoint):
             found = listing(work, visit, self.site.base + LIST, USER)
             means = work.factors.means_of(*(each.id for each in found.items))
         users = ((each, means[each.id]) for each in found.items if each.id in means)
-        page = UsersPage(
-            frame=self.frame(operator, visit),
-            may_change=operator.holds(USER.write),
-            commands=(self.commands.command(("user", "list"), "GET", ("users",)),),
-            listing=found.showing(UserInList(u, user_states(u, how), how) for u, how in users),
-        )
-        return self.site.pages.answer(page)
+        shown = found.showing(UserInList(u, user_states(u, how), how) for u, how in users)
+        return self.show_list(operator, visit, UsersPage, shown)
 
     def taken(self, form: Mapping[str, str], error: AlreadyExists) -> str:
         return "id" if error.name == form.get("id", "").strip() else "username"
@@ -124,7 +119,6 @@ class UsersEndpoint(ListEndpoint):
         members = UserFields.model_validate(created, from_attributes=True, strict=False)
         given = members.model_dump(mode="json", exclude_defaults=True)
         options = user_options({name: given[name] for name in given if name != "username"})
-        cli = ("user", "create", created.username, *options)
-        create = self.commands.command(cli, "POST", ("users",), given)
+        create = self.creation([created.username, *options], given)
         assigned = (assignment_command(self, USER, created.id, x, "assign") for x in assignments)
         return create, *assigned
