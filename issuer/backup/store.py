@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Table, case, delete, func, or_, select, updat
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from issuer.database.portable_rows import data_tables, is_table_empty, reflected
+from issuer.database.store import in_parts
 from issuer.database.tables import (
     AssignmentRow,
     AuditCheckpointRow,
@@ -37,7 +38,6 @@ _NEVER_EMPTY = {
     "schema_compatibility",
     "token_counts_progress",
 }
-_MAX_IDS_A_STATEMENT = 1_000
 
 
 @dataclass(frozen=True)
@@ -147,11 +147,8 @@ def end_families_and_sessions(session: Session, sids: Collection[str]) -> int:
 
 
 def _delete_each(session: Session, column: InstrumentedAttribute[str], ids: Collection[str]) -> int:
-    all_ids, count = list(ids), 0
-    for start in range(0, len(all_ids), _MAX_IDS_A_STATEMENT):
-        some = all_ids[start : start + _MAX_IDS_A_STATEMENT]
-        count += _deleted(session, delete(column.class_).where(column.in_(some)))
-    return count
+    statements = (delete(column.class_).where(column.in_(part)) for part in in_parts(ids))
+    return sum(_deleted(session, each) for each in statements)
 
 
 def _deleted(session: Session, statement: Any) -> int:

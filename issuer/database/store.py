@@ -14,17 +14,18 @@ from sqlalchemy.sql.base import ExecutableOption
 from issuer.database.tables import Base, Versioned
 from issuer.errors import NotFound
 
+T = TypeVar("T")
 Row = TypeVar("Row", bound=Versioned)
 Model = TypeVar("Model", bound=BaseModel)
 
 _AFTER_ALL = "\U0010ffff"
-_IN_A_QUERY = 1_000
+_IN_A_STATEMENT = 1_000
 
 
-def in_parts(ids: Iterable[str]) -> Iterator[list[str]]:
-    """As many as one query may name."""
-    left = iter(ids)
-    while part := list(islice(left, _IN_A_QUERY)):
+def in_parts(values: Iterable[T]) -> Iterator[list[T]]:
+    """As many as one statement may name."""
+    left = iter(values)
+    while part := list(islice(left, _IN_A_STATEMENT)):
         yield part
 
 

@@ -22,10 +22,11 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from issuer.database import FeedState
 from issuer.database.conflicts import insert_into
 from issuer.database.counts import read_feed_state
+from issuer.database.store import in_parts
 from issuer.database.tables import RevocationFeedRow, RevokedPrincipalRow, RevokedTokenRow
 from issuer.revocations.share import ENTRY_BYTES, Listed
 
-_MAX_ROWS_A_STATEMENT = 1_000
+_MAX_DELETED_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +110,8 @@ class RevocationStore:
             }
             for each, expires_at in expirations.items()
         ]
-        for start in range(0, len(rows), _MAX_ROWS_A_STATEMENT):
-            some = rows[start : start + _MAX_ROWS_A_STATEMENT]
-            adding = insert_into(self._session, RevokedTokenRow).values(some)
+        for part in in_parts(rows):
+            adding = insert_into(self._session, RevokedTokenRow).values(part)
             later = {name: adding.excluded[name] for name in ("expires_at", "change")}
             self._session.execute(
                 adding.on_conflict_do_update(
@@ -123,14 +123,9 @@ class RevocationStore:
 
     def listed(self, kind: str, ids: Iterable[str]) -> set[str]:
         """Those of `ids` that are listed already."""
-        row, all_ids = RevokedTokenRow, list(ids)
-        already: set[str] = set()
-        for start in range(0, len(all_ids), _MAX_ROWS_A_STATEMENT):
-            some = all_ids[start : start + _MAX_ROWS_A_STATEMENT]
-            already.update(
-                self._session.scalars(select(row.id).where(row.kind == kind, row.id.in_(some)))
-            )
-        return already
+        query = select(RevokedTokenRow.id).where(RevokedTokenRow.kind == kind)
+        parts = (query.where(RevokedTokenRow.id.in_(part)) for part in in_parts(ids))
+        return {each for part in parts for each in self._session.scalars(part)}
 
     def listed_for(self, client_id: str, subject: str) -> Listed:
         """How many are listed, including expired ones that are not deleted yet."""
@@ -220,7 +215,7 @@ class RevocationStore:
         for table in (RevokedTokenRow, RevokedPrincipalRow):
             key = tuple_(table.kind, table.id)
             expired = table.expires_at <= expired_at
-            some = select(table.kind, table.id).where(expired).limit(_MAX_ROWS_A_STATEMENT)
+            some = select(table.kind, table.id).where(expired).limit(_MAX_DELETED_AT_ONCE)
             deleted: Any = self._session.execute(delete(table).where(key.in_(some), expired))
             count += deleted.rowcount
         return count
