@@ -27,16 +27,13 @@ from tests.builders import PASSWORD, Credentials
 IN_A_TRANSACTION = 10_000
 AUDIENCE = "my-os"
 _CLIENT = {
-    **dict(
-        ClientFields(
-            grant_types=[GrantType.CLIENT_CREDENTIALS, GrantType.PASSWORD],
-            scopes=["agents:read", "agents:run"],
-        )
-    ),
+    **ClientFields(
+        grant_types=[GrantType.CLIENT_CREDENTIALS, GrantType.PASSWORD],
+        scopes=["agents:read", "agents:run"],
+    ).model_dump(exclude={"audiences"}),  # they have a table of their own
     "registered_by": RegisteredBy.ADMIN,
     "pinned": False,
 }
-del _CLIENT["audiences"]  # in a table of their own
 Rows = dict[type[Base], dict[str, Any]]
 
 

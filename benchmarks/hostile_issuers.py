@@ -10,9 +10,9 @@ from urllib.parse import urlencode
 
 from benchmarks.attacking import FORM, Attack, AttackedIssuer
 from benchmarks.scenarios import TOKEN
-from benchmarks.scripts import by_assertion
 from tests.journeys.proxies.callers import new_id
 from tests.journeys.proxies.wire import LOOPBACK, request
+from tests.oauth.asserting import form_of
 from tests.trusting import OtherIssuer, trust, trusted
 
 CONNECTIONS = 4
@@ -115,7 +115,7 @@ def _trust(target: AttackedIssuer, hostile: HostileIssuer) -> None:
 
 def _token_request(target: AttackedIssuer, signing: OtherIssuer) -> bytes:
     token = signing.token(time.time(), aud=[target.issuer.url])
-    form = urlencode(by_assertion(token, client_id=CLIENT_ID))
+    form = urlencode(form_of(token, client_id=CLIENT_ID))
     return request(TOKEN, [FORM], form.encode())
 
 

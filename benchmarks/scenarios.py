@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from benchmarks.scripts import FORM, Ask, asserting, by_assertion, in_turn, post, refreshing
+from benchmarks.scripts import FORM, Ask, asserting, in_turn, post, refreshing
 from benchmarks.subjects import ALGORITHMS, Ours, Theirs, has_node, password_form
+from tests.oauth.asserting import form_of
 
 TOKEN = "/oauth2/token"
 INTROSPECT = "/oauth2/introspect"
@@ -110,7 +111,7 @@ def private_key_jwt(subject: Ours) -> str:
 
 
 def trusted_issuer(subject: Ours) -> str:
-    form = by_assertion(subject.pod_token(), client_id="ci-pod")
+    form = form_of(subject.pod_token(), client_id="ci-pod")
     return in_turn([Ask(TOKEN, "POST", FORM, urlencode(form))])
 
 

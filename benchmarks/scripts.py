@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
-from issuer.vocabulary import CLIENT_ASSERTION_TYPE
 from tests.builders import Credentials
+from tests.oauth.asserting import form_of
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ def asserting(path: str, assertions: Iterable[str]) -> str:
     They are one text, since a function in Lua may have only so many constants.
     """
     kept = " ".join(assertions)
+    form = urlencode(form_of(""))  # ends where the assertion begins
     return f"""
 local assertions, i = {{}}, 0
 init = function(args)
@@ -80,16 +81,10 @@ init = function(args)
 end
 request = function()
   i = i + 1
-  local form = "{urlencode(by_assertion(""))}" .. (assertions[i] or "none")
+  local form = "{form}" .. (assertions[i] or "none")
   return wrk.format("POST", "{path}", {_table(FORM)}, form)
 end
 """
-
-
-def by_assertion(assertion: str, **form: str) -> dict[str, str]:
-    """A token request of a client that authenticates by an assertion."""
-    kind = {"grant_type": "client_credentials", "client_assertion_type": CLIENT_ASSERTION_TYPE}
-    return {**kind, **form, "client_assertion": assertion}
 
 
 def _format(ask: Ask) -> str:
