@@ -22,7 +22,7 @@ from statistics import mean
 
 from benchmarks.attacking import ATTACKS, Attack, AttackedIssuer
 from benchmarks.hostile_issuers import HOSTILE_ISSUERS
-from benchmarks.load import megabytes, on_core, wrk
+from benchmarks.load import megabytes, on_core, peak_megabytes, wrk
 from benchmarks.machine import machine
 from benchmarks.scenarios import TOKEN
 from benchmarks.scripts import in_turn, post
@@ -160,11 +160,6 @@ def recovered(issuer: RunningIssuer, before: float) -> float:
         if after - before <= MAX_GROWTH:
             break
     return after
-
-
-def peak_megabytes(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def markdown(rows: list[str], command: str) -> str:

@@ -16,7 +16,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_urlsafe
@@ -27,6 +26,7 @@ from rich.table import Table
 
 from benchmarks.audit_verify import database, fill
 from benchmarks.filling import Filling, Rows
+from benchmarks.load import peak_megabytes
 from issuer import logs
 from issuer.audiences import AudienceFields
 from issuer.clock import Clock
@@ -108,7 +108,7 @@ def run(environment: dict[str, str], arguments: Sequence[str]) -> CommandRun:
             stdout=output,
         )
         while process.poll() is None:
-            memory = max(memory, most_memory(process.pid))
+            memory = max(memory, peak_megabytes(process.pid))
             time.sleep(BETWEEN_LOOKS)
         seconds = time.perf_counter() - started
         assert process.returncode == 0, f"{arguments} failed."
@@ -119,15 +119,6 @@ def run(environment: dict[str, str], arguments: Sequence[str]) -> CommandRun:
 def cpu_of_children() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
-
-
-def most_memory(pid: int) -> float:
-    """Of the program: what `wait4` says includes the process that started it."""
-    with suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) / 1024
-    return 0.0
 
 
 def main() -> None:

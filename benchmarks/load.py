@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,6 +89,17 @@ def megabytes(pid: int, kind: str = "Pss") -> float:
     rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
     own = int(_found(rf"(?m)^{kind}:\s+(\d+) kB", rollup)) / 1024
     return own + sum(megabytes(int(child), kind) for child in children)
+
+
+def peak_megabytes(pid: int) -> float:
+    """The most memory of the process so far, resident, without its children; 0 once it has ended.
+
+    What `wait4` says of a child includes the process that started it.
+    """
+    with suppress(OSError):
+        if found := re.search(r"(?m)^VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text()):
+            return int(found[1]) / 1024
+    return 0.0
 
 
 def _script(bearers: Sequence[str]) -> str:
