@@ -95,7 +95,8 @@ def prepare(environment: dict[str, str], users: int, clients: int, events: int) 
     filling.users(users)
     filling.clients(clients)
     services.keys.keyring.reload()
-    fill(services, events)
+    if events:
+        fill(services, events)
     services.database.dispose()
 
 
