@@ -85,10 +85,14 @@ def digests(folder: Path) -> dict[str, str]:
 def built_image(environment: dict[str, str]) -> bool:
     """Whether there is an image now: only where Docker or Podman runs."""
     for program in ("docker", "podman"):
-        if shutil.which(program) and not call(program, "info"):
+        if shutil.which(program) and is_running(program):
             run(program, "build", "--tag", IMAGE, ".", env=environment)
             return True
     return False
+
+
+def is_running(program: str) -> bool:
+    return subprocess.run([program, "info"], check=False, capture_output=True).returncode == 0
 
 
 def publishing(image: bool) -> str:
@@ -105,14 +109,6 @@ Then raise __version__ in issuer/__init__.py and add [Unreleased] to CHANGELOG.m
 def git(*arguments: str) -> str:
     command = ["git", "-C", str(REPOSITORY), *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-
-def call(*command: str, env: dict[str, str] | None = None, cwd: Path = REPOSITORY) -> int:
-    """Its status."""
-    ended = subprocess.run(
-        command, env=env, cwd=cwd, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    return ended.returncode
 
 
 def run(*command: str, env: dict[str, str] | None = None, cwd: Path = REPOSITORY) -> None:
