@@ -132,7 +132,7 @@ def _problem_of_push_url(url: str) -> str | None:
         return "must begin with https://, syslog+tls:// or syslog://, and name a host"
     if parts.username is not None or parts.fragment or not url.isascii() or not url.isprintable():
         return (
-            "must have no user name, no fragment and only ASCII; a token belongs into"
+            "must have no user name, no fragment and only ASCII; a token belongs in"
             " ISSUER_AUDIT_PUSH_TOKEN"
         )
     if parts.scheme == "http" and not is_loopback(host):

@@ -8,7 +8,7 @@ MAX_BYTES = 5 * 1024 * 1024
 
 
 def content_of(file: str | Path, max_bytes: int = MAX_BYTES) -> bytes:
-    """The content of a file of at most 5 MiB; `IssuerError` if it is larger or unreadable."""
+    """The content of a file; `IssuerError` if it is larger than `max_bytes`, or unreadable."""
     content = beginning_of(file, max_bytes)
     if len(content) > max_bytes:
         raise IssuerError(f"{file} is larger than {max_bytes} bytes.")
@@ -16,7 +16,7 @@ def content_of(file: str | Path, max_bytes: int = MAX_BYTES) -> bytes:
 
 
 def beginning_of(file: str | Path, max_bytes: int = MAX_BYTES) -> bytes:
-    """The first 5 MiB of a file, and one byte more if it is larger."""
+    """The first `max_bytes` of a file, and one byte more if it is larger."""
     try:
         with Path(file).open("rb") as opened:
             return opened.read(max_bytes + 1)

@@ -25,20 +25,19 @@ def end_on_sigterm() -> None:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
 
-def fork_workers(count: int, ended: Callable[[int], None] = lambda _: None) -> bool:
+def fork_workers(count: int, ended: Callable[[int], None]) -> bool:
     """Return in `count` forked workers; True in the first of them.
 
-    In the parent, `ended` is called with the process id of each worker that has ended.
-
     The parent does not return and ends with them. A worker that is killed is replaced. One that
-    exits with an error would do so again: then all end, with status 1.
+    exits with an error would do so again: then all end, with status 1. The parent calls `ended`
+    with the process id of each worker that has ended.
     """
     return _Parent(ended).watch(count)
 
 
 class _Parent:
-    def __init__(self, noted: Callable[[int], None]) -> None:
-        self._noted = noted
+    def __init__(self, note_ended: Callable[[int], None]) -> None:
+        self._note_ended = note_ended
         self._workers: set[int] = set()
         self._ending = False
         self._failed = False
@@ -91,7 +90,7 @@ class _Parent:
             if pid in self._workers:  # the first process of a container inherits others
                 self._workers.remove(pid)
                 ended.append((pid, os.waitstatus_to_exitcode(status)))
-                self._noted(pid)
+                self._note_ended(pid)
         return ended
 
     def _may_replace(self, pid: int, status: int) -> bool:

@@ -13,7 +13,7 @@ app = new_app("The AgentOS that say which signing keys they hold.")
 
 @app.callback()
 def verifiers() -> None:
-    """The AgentOS that say which signing keys they hold."""
+    """Makes `verifier` a group, although it has only one command."""
 
 
 @app.command("list")

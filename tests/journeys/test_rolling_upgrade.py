@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import cycle
 from pathlib import Path
 
 import httpx
@@ -25,6 +26,7 @@ from tests.journeys.running_issuer import (
     reserved_port,
     wait_until,
 )
+from tests.journeys.test_surviving_sigkill import in_threads
 
 NEXT = "0002"
 CALLERS = 4
@@ -103,15 +105,11 @@ def next_version(tmp_path: Path) -> list[str]:
     for package in ("issuer", "migrations"):
         shutil.copytree(REPOSITORY / package, folder / package)
     (folder / "migrations" / "versions" / f"{NEXT}_teams.py").write_text(EXPANDING)
-    schema = folder / "issuer" / "database" / "schema.py"
-    schema.write_text(
-        schema.read_text().replace(f'REVISION = "{REVISION}"', f'REVISION = "{NEXT}"')
-    )
-    tables = folder / "issuer" / "database" / "tables.py"
-    more = (
-        '    team: Mapped[str | None] = mapped_column(String(64))\n\n    __tablename__ = "clients"'
-    )
-    tables.write_text(tables.read_text().replace('    __tablename__ = "clients"', more))
+    database = folder / "issuer" / "database"
+    replace_in(database / "schema.py", f'REVISION = "{REVISION}"', f'REVISION = "{NEXT}"')
+    table = '    __tablename__ = "clients"'
+    more = f"    team: Mapped[str | None] = mapped_column(String(64))\n\n{table}"
+    replace_in(database / "tables.py", table, more)
     return ["env", f"PYTHONPATH={folder}", sys.executable, "-P", "-m", "issuer"]
 
 
@@ -178,25 +176,16 @@ def hosts(issuer: RunningIssuer) -> Iterator[tuple[UpgradedHost, UpgradedHost]]:
 def calling(hosts: Sequence[UpgradedHost], client: Credentials) -> Iterator[Counter[int]]:
     """Token requests at the hosts in the rotation; the answers by status, 0 without an answer."""
     answers: Counter[int] = Counter()
-    stopping = threading.Event()
+    in_turn = cycle(hosts)
 
-    def call(number: int) -> None:
-        while not stopping.is_set():
-            number += 1
-            with hosts[number % len(hosts)].asked() as url:
+    def call(stopped: threading.Event) -> None:
+        while not stopped.wait(BETWEEN_CALLS):
+            with next(in_turn).asked() as url:
                 if url is not None:
                     answers[status_of(url, client)] += 1
-            stopping.wait(BETWEEN_CALLS)
 
-    threads = [threading.Thread(target=call, args=(number,)) for number in range(CALLERS)]
-    for thread in threads:
-        thread.start()
-    try:
+    with in_threads(CALLERS, call):
         yield answers
-    finally:
-        stopping.set()
-        for thread in threads:
-            thread.join()
 
 
 def status_of(url: str, client: Credentials) -> int:

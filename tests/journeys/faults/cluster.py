@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,11 +76,8 @@ class Node:
             ["ps", "-o", "pid=", "--ppid", str(self.process.pid)], capture_output=True, check=False
         )
         for pid in (self.process.pid, *map(int, found.stdout.split())):
-            with_no_process = ProcessLookupError
-            try:
+            with suppress(ProcessLookupError):
                 os.kill(pid, number)
-            except with_no_process:
-                continue
 
     def kill(self) -> None:
         self.signal(signal.SIGKILL)

@@ -1,7 +1,5 @@
 """Callers of all servers, and what each was answered."""
 
-import base64
-import json
 import threading
 import time
 from collections import Counter
@@ -14,6 +12,7 @@ import httpx
 
 from tests.builders import Credentials
 from tests.drivers import AdminApi, TokenAnswer, TokenDriver
+from tests.journeys.proxies.callers import claims_of
 from tests.journeys.running_issuer import Server
 from tests.journeys.test_surviving_sigkill import in_threads
 
@@ -154,8 +153,7 @@ class FaultLoad:
 def jti_of(response: httpx.Response | None) -> str | None:
     if response is None or not response.is_success:
         return None
-    payload = response.json()["access_token"].split(".")[1]
-    return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["jti"]
+    return claims_of(response.json()["access_token"])["jti"]
 
 
 def statuses(answers: list[Answer]) -> Counter[int]:
