@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -214,26 +215,28 @@ def imports(file: str) -> Iterator[str]:
                 yield node.module
 
 
-def test_what_only_people_need_is_imported_when_it_is_used():
-    """A server for machines alone does not pay for it in memory."""
+@cache
+def modules_of_the_app() -> set[str]:
+    """What a process has imported when it has imported the server."""
     program = "import sys, issuer.app; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
-    modules = set(loaded.stdout.decode().split())
+    return set(loaded.stdout.decode().split())
+
+
+def test_what_only_people_need_is_imported_when_it_is_used():
+    """A server for machines alone does not pay for it in memory."""
+    modules = modules_of_the_app()
     assert "issuer.web.routes" in modules
     assert modules.isdisjoint({"jinja2", "pyotp", "segno", "webauthn"})
 
 
 def test_what_only_assertions_need_is_imported_with_the_first_one():
     """A server whose clients have secrets does not pay for it."""
-    program = "import sys, issuer.app; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
-    assert set(loaded.stdout.decode().split()).isdisjoint({"jwt", "httpx"})
+    assert modules_of_the_app().isdisjoint({"jwt", "httpx"})
 
 
 def test_what_sends_telemetry_is_imported_where_it_is_wanted():
     """FastAPI imports the API of OpenTelemetry, which is small."""
-    program = "import sys, issuer.app; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
-    modules = set(loaded.stdout.decode().split())
+    modules = modules_of_the_app()
     assert "issuer.otel.environment" in modules
     assert modules.isdisjoint({"opentelemetry.sdk", "google.protobuf", "prometheus_client"})
