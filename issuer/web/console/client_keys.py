@@ -17,8 +17,7 @@ def keys_of_client(endpoint: ConsoleEndpoint, client: Client) -> KeysOfOthers:
     if client.jwks_uri is None:
         return given_keys(client.jwks or {"keys": []})
     assertions = endpoint.parts.administration.client_assertions
-    key_set = assertions.key_set_of_client(client.client_id)
-    return followed_keys(key_set) if key_set else KeysOfOthers(())
+    return followed_keys(assertions.key_set_of_client(client.client_id))
 
 
 def add_key(action: ClientAction) -> Response:
@@ -63,8 +62,8 @@ def delete_key(action: ClientAction) -> Response:
 def fetch_keys(action: ClientAction) -> Response:
     """Waits for them outside the worker threads."""
     assertions = action.endpoint.parts.administration.client_assertions
-    text = fetched_in_words(action.form, assertions.key_set_of_client(action.key))
-    return action.endpoint.finished(action.endpoint.path(action.visit), text)
+    key_set = assertions.key_set_of_client(action.key)
+    return action.finished(fetched_in_words(action.form, key_set))
 
 
 def _left(client: Client, has_others: bool) -> str:

@@ -34,9 +34,10 @@ def given_keys(jwks: Mapping[str, Any]) -> KeysOfOthers:
     return KeysOfOthers(_listed((key["kid"], key["alg"]) for key in jwks["keys"]), is_given=True)
 
 
-def followed_keys(key_set: "FollowedKeySet") -> KeysOfOthers:
+def followed_keys(key_set: "FollowedKeySet | None") -> KeysOfOthers:
     """As this process holds them; looking makes it follow nothing."""
-    if (state := key_set.state) is None:
+    state = key_set.state if key_set else None
+    if state is None:
         return KeysOfOthers(())
     keys = _listed((key.kid, key.alg) for key in state.keys.values())
     return KeysOfOthers(keys, fetched_at=state.fetched_at, problem=state.problem or "")

@@ -94,5 +94,5 @@ class ResourceAction:
             error=error,
         )
 
-    def finished(self, sentence: str, command: Command) -> Response:
+    def finished(self, sentence: str, command: Command | None = None) -> Response:
         return self.endpoint.finished(self.endpoint.path(self.visit), sentence, command)

@@ -110,5 +110,4 @@ class OneTrustedIssuerEndpoint(FetchingEndpoint, LargeFormEndpoint):
         if "jwks" in issuer.keys:
             return given_keys(issuer.keys["jwks"])
         assertions = self.parts.administration.client_assertions
-        key_set = assertions.key_set_of_issuer(issuer.id)
-        return followed_keys(key_set) if key_set else KeysOfOthers(())
+        return followed_keys(assertions.key_set_of_issuer(issuer.id))

@@ -105,8 +105,8 @@ def delete(action: TrustedIssuerAction) -> Response:
 def fetch_keys(action: TrustedIssuerAction) -> Response:
     """Waits for them outside the worker threads."""
     assertions = action.endpoint.parts.administration.client_assertions
-    text = fetched_in_words(action.form, assertions.key_set_of_issuer(action.key))
-    return action.endpoint.finished(action.endpoint.path(action.visit), text)
+    key_set = assertions.key_set_of_issuer(action.key)
+    return action.finished(fetched_in_words(action.form, key_set))
 
 
 def _set_disabled(action: TrustedIssuerAction, body: dict[str, bool], command: Command) -> Response:
