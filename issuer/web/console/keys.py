@@ -81,7 +81,7 @@ class KeysEndpoint(ConsoleEndpoint):
             frame=self.frame(operator, visit),
             may_change=operator.holds(WRITE),
             live_verifiers=len(live),
-            lacking={alg: self._lacking(live, alg) for alg in {key.alg for key in keys}},
+            lacking={alg: _lacking(live, keys, alg) for alg in {key.alg for key in keys}},
             commands=(self.commands.command(("key", "list"), "GET", ("keys",)),),
             timelines=tuple(timeline(alg, ours, now) for alg, ours in _by_algorithm(keys)),
             rotatable=frozenset(
@@ -124,7 +124,7 @@ class KeysEndpoint(ConsoleEndpoint):
             is_active = self._key(key).state is KeyState.ACTIVE
             return before_revocation(key, key[:_TYPED], is_active=is_active)
         alg = SigningAlgorithm(key)
-        lacking = self._lacking(self._live_verifiers(operator), alg)
+        lacking = _lacking(self._live_verifiers(operator), self._keys(), alg)
         return before_rotation(alg, lacking, force=force)
 
     def _rotate(self, operator: Operator, name: str, *, force: bool) -> Response:
@@ -151,11 +151,6 @@ class KeysEndpoint(ConsoleEndpoint):
         with operator.work(READ) as work:
             return [each for each in work.verifiers.all() if each.live]
 
-    def _lacking(self, live: Iterable[DescribedVerifier], alg: SigningAlgorithm) -> tuple[str, ...]:
-        """The names of those that lack the next key of `alg`."""
-        kids = {key.kid for key in self._keys() if key.alg == alg}
-        return names_of(each for each in live if each.missing_kid in kids)
-
     def _chosen(self, do: str, name: str) -> tuple[str, str]:
         """The algorithm or the id of the key, and what of it must be typed; `NotFound`."""
         if do == REVOKE:
@@ -173,6 +168,14 @@ class KeysEndpoint(ConsoleEndpoint):
     def _keys(self) -> list[DescribedKey]:
         """All keys, newest first, from memory."""
         return all_described(self.parts.administration.keyring.keys, self.parts.clock())
+
+
+def _lacking(
+    live: Iterable[DescribedVerifier], keys: Iterable[DescribedKey], alg: SigningAlgorithm
+) -> tuple[str, ...]:
+    """The names of those that lack the next key of `alg`."""
+    kids = {key.kid for key in keys if key.alg == alg}
+    return names_of(each for each in live if each.missing_kid in kids)
 
 
 def _by_algorithm(
