@@ -2,13 +2,11 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 from starlette.responses import Response
 
 from issuer.audiences import AUDIENCE, Audience, AudienceFields
 from issuer.errors import InvalidField
-from issuer.merge_patch import patch_between
 from issuer.vocabulary import SigningAlgorithm
 from issuer.web.console.audience_form import audience_as_typed, audience_options, typed_audience
 from issuer.web.console.conflicts import differing
@@ -74,9 +72,5 @@ def _page(change: AudienceChange) -> partial[EditAudiencePage]:
 
 
 def _command(change: AudienceChange, fields: AudienceFields) -> Command:
-    patch = patch_between(_members(change.audience), _members(fields))
+    patch = change.patch(change.audience, fields)
     return change.command(("update", change.key, *audience_options(patch)), "PATCH", body=patch)
-
-
-def _members(fields: AudienceFields) -> dict[str, Any]:
-    return fields.model_dump(mode="json", include=set(AudienceFields.model_fields))

@@ -2,14 +2,12 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 from starlette.responses import Response
 
 from issuer.clients import CLIENT, Client, ClientFields
 from issuer.directory import ClientRecord
 from issuer.errors import InvalidField, NotFound
-from issuer.merge_patch import patch_between
 from issuer.scopes import counting_at, covers
 from issuer.vocabulary import GrantType, RegisteredBy, UserRights
 from issuer.web.console.client_action import ClientAction
@@ -119,10 +117,6 @@ def _named(scopes: list[str]) -> str:
 
 
 def _command(action: ClientAction, fields: ClientFields) -> Command:
-    patch = patch_between(_members(action.client), _members(fields))
+    patch = action.patch(action.client, fields)
     cli = ("update", action.key, *client_options(patch))
     return action.command(cli, "PATCH", body=patch)
-
-
-def _members(fields: ClientFields) -> dict[str, Any]:
-    return fields.model_dump(mode="json", include=set(ClientFields.model_fields))

@@ -6,6 +6,8 @@ from typing import Any, ClassVar
 
 from starlette.responses import Response
 
+from issuer.fields import Fields
+from issuer.merge_patch import patch_between
 from issuer.resources import ResourceType
 from issuer.web.console.conflicts import meanwhile
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator
@@ -46,6 +48,12 @@ class ResourceAction:
         """`cli` after `issuer` and the kind; `path` below that of the resource."""
         whole = (self.key, *path)
         return self.endpoint.commands.of_resources(self.TYPE, cli, method, whole, body, query)
+
+    def patch(self, before: Fields, after: Fields) -> dict[str, Any]:
+        """The change of the members that an operator sets, as the admin API takes it."""
+        names = set(self.TYPE.fields.model_fields)
+        was, becomes = (each.model_dump(mode="json", include=names) for each in (before, after))
+        return patch_between(was, becomes)
 
     def ask(
         self,

@@ -2,13 +2,11 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 from starlette.responses import Response
 
 from issuer.composition import UnitOfWork
 from issuer.errors import InUse, InvalidField
-from issuer.merge_patch import patch_between
 from issuer.trusted_issuers import TRUSTED_ISSUER, TrustedIssuerFields, TrustedIssuerResource
 from issuer.vocabulary import TokenAlgorithm
 from issuer.web.console.conflicts import differing
@@ -156,11 +154,7 @@ def _page(action: TrustedIssuerAction) -> partial[EditTrustedIssuerPage]:
 
 
 def _command(action: TrustedIssuerAction, fields: TrustedIssuerFields) -> Command:
-    patch = patch_between(_members(action.issuer), _members(fields))
+    patch = action.patch(action.issuer, fields)
     given = {**patch, "keys": fields.keys} if "keys" in patch else patch
     cli = ("update", action.key, *trusted_issuer_options(given))
     return action.command(cli, "PATCH", body=patch)
-
-
-def _members(fields: TrustedIssuerFields) -> dict[str, Any]:
-    return fields.model_dump(mode="json", include=set(TrustedIssuerFields.model_fields))

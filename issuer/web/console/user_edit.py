@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 from starlette.responses import Response
 
 from issuer.errors import AlreadyExists, InvalidField
-from issuer.merge_patch import patch_between
 from issuer.users import USER, User, UserFields
 from issuer.web.console.conflicts import differing
 from issuer.web.console.field_errors import field_errors
@@ -64,9 +62,5 @@ def _page(action: UserAction) -> partial[EditUserPage]:
 
 
 def _command(action: UserAction, fields: UserFields) -> Command:
-    patch = patch_between(_members(action.user), _members(fields))
+    patch = action.patch(action.user, fields)
     return action.command(("update", action.key, *user_options(patch)), "PATCH", body=patch)
-
-
-def _members(fields: UserFields) -> dict[str, Any]:
-    return fields.model_dump(mode="json", include=set(UserFields.model_fields))
