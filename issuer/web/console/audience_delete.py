@@ -8,25 +8,23 @@ from issuer.errors import InUse
 from issuer.web.console.audience_edit import AudienceChange
 from issuer.web.console.audience_uses import AudienceUses, audience_uses
 from issuer.web.console.audiences import LIST
-from issuer.web.console.views import Command
 
 _NAMED = 5
 
 
 def delete_audience(change: AudienceChange) -> Response:
     """Once its id was typed; what uses it loses it only if the page said so."""
-    form = change.form
     if not change.is_confirmed:
         return _asked(change)
-    if form.get("typed", "").strip() != change.key:
+    if not change.has_typed(change.key):
         return _asked(change, f"Type {change.key} to confirm.")
-    cascade = form.get("cascade") == "yes"
+    cascade = change.form.get("cascade") == "yes"
     try:
         with change.operator.work(AUDIENCE.write) as work:
             work.audiences.delete(change.key, cascade=cascade)
     except InUse:  # since the page was shown
         return _asked(change)
-    command = _deletion(change, cascade=cascade)
+    command = change.deletion(cascade=cascade)
     return change.endpoint.finished(LIST, f"The audience {change.key} is deleted.", command)
 
 
@@ -45,7 +43,7 @@ def _asked(change: AudienceChange, error: str = "") -> Response:
         _ends(uses, names),
         "Delete audience",
         fields,
-        commands=(_deletion(change, cascade=bool(uses)),),
+        commands=(change.deletion(cascade=bool(uses)),),
         typed=change.key,
         error=error,
     )
@@ -69,8 +67,3 @@ def _ends(uses: AudienceUses, names: list[str]) -> str:
     if not uses:
         sentences.append("No client may ask for its tokens, and no role is assigned at it.")
     return " ".join([*sentences, "This cannot be undone."])
-
-
-def _deletion(change: AudienceChange, *, cascade: bool) -> Command:
-    cli = ("delete", change.key, *(("--cascade",) if cascade else ()))
-    return change.command(cli, "DELETE", query="cascade=true" if cascade else "")

@@ -77,7 +77,7 @@ def revoke_tokens(action: ClientAction) -> Response:
 
 
 def delete(action: ClientAction) -> Response:
-    command = action.command(("delete", action.key), "DELETE")
+    command = action.deletion()
     if not action.has_typed(action.key):
         return action.ask(
             f"Delete {action.key}?",

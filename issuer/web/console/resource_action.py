@@ -49,6 +49,11 @@ class ResourceAction:
         whole = (self.key, *path)
         return self.endpoint.commands.of_resources(self.TYPE, cli, method, whole, body, query)
 
+    def deletion(self, *, cascade: bool = False) -> Command:
+        """With `cascade`, also what uses it."""
+        cli = ("delete", self.key, *(("--cascade",) if cascade else ()))
+        return self.command(cli, "DELETE", query="cascade=true" if cascade else "")
+
     def patch(self, before: Fields, after: Fields) -> dict[str, Any]:
         """The change of the members that an operator sets, as the admin API takes it."""
         names = set(self.TYPE.fields.model_fields)

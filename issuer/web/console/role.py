@@ -5,24 +5,22 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from issuer.errors import InUse
-from issuer.escaping import escaped
 from issuer.roles import ROLE, Role
 from issuer.scopes import parse
 from issuer.web.console.endpoint import ConsoleEndpoint, Operator
 from issuer.web.console.holders import Holders, holders
-from issuer.web.console.listing import MOST_COUNTED
 from issuer.web.console.recent_events import RecentEvents, recent_events
+from issuer.web.console.role_delete import delete_role
 from issuer.web.console.role_edit import RoleChange, apply, edit, review
 from issuer.web.console.scope_texts import ScopeInWords, in_words, one_a_line
-from issuer.web.console.views import Command, ConsolePage
+from issuer.web.console.views import ConsolePage
 from issuer.web.visit import Visit
 
-_NAMED = 5
 _CHANGES: dict[str, Callable[[RoleChange], Response]] = {
     "edit": edit,
     "review": review,
     "apply": apply,
+    "delete": delete_role,
 }
 
 
@@ -61,11 +59,9 @@ class RoleEndpoint(ConsoleEndpoint):
 
     def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
         operator.require(ROLE.write)
-        role, do = self._role(operator, visit), form.get("do", "")
+        role = self._role(operator, visit)
         self._require_may_change(operator, role)
-        if do == "delete":
-            return self._delete(operator, visit, role, form)
-        if change := _CHANGES.get(do):
+        if change := _CHANGES.get(form.get("do", "")):
             return change(RoleChange(self, operator, visit, form, role))
         return self.stale(visit, form)
 
@@ -95,51 +91,6 @@ class RoleEndpoint(ConsoleEndpoint):
 
     def _require_may_change(self, operator: Operator, role: Role) -> None:
         operator.require_may_change(ROLE.write, is_protected=_is_protected(role))
-
-    def _delete(
-        self, operator: Operator, visit: Visit, role: Role, form: Mapping[str, str]
-    ) -> Response:
-        cascade = form.get("cascade") == "yes"
-        if form.get("confirmed") != "yes":
-            return self._asked(operator, visit, role)
-        if cascade and form.get("typed", "").strip() != role.name:
-            return self._asked(operator, visit, role, f"Type {role.name} to confirm.")
-        try:
-            with operator.work(ROLE.write) as work:
-                work.roles.delete(role.name, cascade=cascade)
-        except InUse:  # assigned since the page was shown
-            return self._asked(operator, visit, role)
-        command = self._deletion(role.name, cascade=cascade)
-        return self.finished("/console/roles", f"The role {role.name} is deleted.", command)
-
-    def _asked(self, operator: Operator, visit: Visit, role: Role, error: str = "") -> Response:
-        with operator.work(ROLE.read) as work:
-            number = work.assignments.count_holders(role.name, MOST_COUNTED)
-            some = holders(operator, work, role.name, "", "").items[:_NAMED]
-        why, fields = "No client or user has it.", {"do": "delete"}
-        if number:
-            names = ", ".join(f"{each.kind} {escaped(each.name)}" for each in some)
-            more = f" and {number - len(some):,} more" if number > len(some) else ""
-            who = f"{names}{more}" if names else f"{number:,} clients and users"
-            why = f"It is in use: assigned to {who}. It is unassigned from all of them, and they"
-            why += " lose its scopes unless they hold them otherwise."
-            fields |= {"cascade": "yes"}
-        return self.ask(
-            operator,
-            visit,
-            f"Delete the role {role.name}?",
-            f"{why} This cannot be undone.",
-            "Delete and unassign" if number else "Delete role",
-            fields,
-            commands=(self._deletion(role.name, cascade=bool(number)),),
-            typed=role.name if number else "",
-            error=error,
-        )
-
-    def _deletion(self, name: str, *, cascade: bool) -> Command:
-        cli = ("role", "delete", name, *(("--cascade",) if cascade else ()))
-        query = "cascade=true" if cascade else ""
-        return self.commands.command(cli, "DELETE", ("roles", name), query=query)
 
 
 def _is_protected(role: Role) -> bool:

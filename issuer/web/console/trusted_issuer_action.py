@@ -96,7 +96,7 @@ def delete(action: TrustedIssuerAction) -> Response:
             work.trusted_issuers.delete(key, cascade=cascade)
     except InUse:  # since the page was shown
         return _asked_to_delete(replace(action, form={"do": action.form["do"]}))
-    command = _deletion(action, cascade=cascade)
+    command = action.deletion(cascade=cascade)
     return action.endpoint.finished(LIST, f"The trusted issuer {key} is deleted.", command)
 
 
@@ -122,7 +122,7 @@ def _asked_to_delete(action: TrustedIssuerAction) -> Response:
         f"{loses} Tokens that were issued before stay valid until they expire. This cannot be"
         " undone.",
         "Delete trusted issuer",
-        _deletion(action, cascade=True),
+        action.deletion(cascade=True),
         {"cascade": "yes"},
         typed=action.key,
     )
@@ -134,11 +134,6 @@ def _loses(work: UnitOfWork, key: str) -> str:
         return "No client trusts it."
     more = " and others" if len(clients) > _NAMED else ""
     return f"{', '.join(clients[:_NAMED])}{more} can no longer authenticate by its tokens."
-
-
-def _deletion(action: TrustedIssuerAction, *, cascade: bool) -> Command:
-    cli = ("delete", action.key, *(("--cascade",) if cascade else ()))
-    return action.command(cli, "DELETE", query="cascade=true" if cascade else "")
 
 
 def _conflict(action: TrustedIssuerAction) -> Response:

@@ -80,7 +80,7 @@ def end_all(action: UserAction) -> Response:
 
 
 def delete(action: UserAction) -> Response:
-    command = action.command(("delete", action.key), "DELETE")
+    command = action.deletion()
     if not action.has_typed(action.name):
         with_it = ", ".join(_deleted_with(action))
         return action.ask(
