@@ -72,9 +72,8 @@ def _page(action: ClientAction) -> partial[EditClientPage]:
 
 
 def _asked(action: ClientAction, fields: ClientFields, effects: list[str]) -> Response:
-    kept = {name: value for name, value in action.form.items() if name not in {"form", "do"}}
     what, command = f"Change what {action.key} may do?", _command(action, fields)
-    return action.ask(what, " ".join(effects), "Save", command, kept, is_dangerous=False)
+    return action.ask(what, " ".join(effects), "Save", command, action.kept, is_dangerous=False)
 
 
 def _effects(action: ClientAction, fields: ClientFields) -> list[str]:

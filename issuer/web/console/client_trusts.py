@@ -119,13 +119,12 @@ def remove_trust(action: ClientAction) -> Response:
 
 def _asked(action: ClientAction, trust: Trust, command: Command, button: str) -> Response:
     own_url = action.endpoint.parts.settings.url
-    kept = {name: value for name, value in action.form.items() if name not in {"form", "do"}}
     return action.ask(
         f"Accept these tokens as {action.key}?",
         f"{in_words(trust, own_url)} Whoever has such a token can do what {action.key} may do.",
         button,
         command,
-        kept,
+        action.kept,
         is_dangerous=False,
     )
 

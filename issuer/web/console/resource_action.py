@@ -33,6 +33,11 @@ class ResourceAction:
     def is_confirmed(self) -> bool:
         return self.form.get("confirmed") == "yes"
 
+    @property
+    def kept(self) -> dict[str, str]:
+        """What was typed, to be sent again when it is confirmed."""
+        return {name: value for name, value in self.form.items() if name not in {"form", "do"}}
+
     def has_typed(self, text: str) -> bool:
         """Whether it was confirmed by typing `text`."""
         return self.is_confirmed and self.form.get("typed", "").strip() == text
