@@ -66,40 +66,47 @@ class OneTrustedIssuerEndpoint(FetchingEndpoint, LargeFormEndpoint):
     MAX_FORM = MAX_FORM
 
     def screen(self, operator: Operator, visit: Visit) -> Response:
-        with operator.work(TRUSTED_ISSUER.read) as work:
-            issuer = work.trusted_issuers.get(visit.request.path_params["key"])
-            if "edit" in visit.query:
-                operator.require(TRUSTED_ISSUER.write)
-                work.trusted_issuers.authorize_change(issuer.id)
+        issuer, is_protected = self._issuer(operator, visit)
         if "edit" in visit.query:
+            operator.require_may_change(TRUSTED_ISSUER.write, is_protected=is_protected)
             typed = {**trusted_issuer_as_typed(issuer), "version": str(issuer.version)}
             return edit(TrustedIssuerAction(self, operator, visit, typed, issuer))
-        return self.site.pages.answer(self._page(operator, visit, issuer))
+        page = self._page(operator, visit, issuer, is_protected=is_protected)
+        return self.site.pages.answer(page)
 
     def act(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
         operator.require(TRUSTED_ISSUER.write)
-        with operator.work(TRUSTED_ISSUER.read) as work:
-            issuer = work.trusted_issuers.get(visit.request.path_params["key"])
-            work.trusted_issuers.authorize_change(issuer.id)
+        issuer, is_protected = self._issuer(operator, visit)
+        operator.require_may_change(TRUSTED_ISSUER.write, is_protected=is_protected)
         if action := _ACTIONS.get(form.get("do", "")):
             return action(TrustedIssuerAction(self, operator, visit, form, issuer))
         return self.stale(visit, form)
 
+    def _issuer(self, operator: Operator, visit: Visit) -> tuple[TrustedIssuerResource, bool]:
+        """That of the URL, and whether it is protected from this operator."""
+        with operator.work(TRUSTED_ISSUER.read) as work:
+            issuer = work.trusted_issuers.get(visit.request.path_params["key"])
+            return issuer, not is_permitted(work.trusted_issuers.authorize_change, issuer.id)
+
     def _page(
-        self, operator: Operator, visit: Visit, issuer: TrustedIssuerResource
+        self,
+        operator: Operator,
+        visit: Visit,
+        issuer: TrustedIssuerResource,
+        *,
+        is_protected: bool,
     ) -> TrustedIssuerPage:
         key, clients = issuer.id, None
-        with operator.work(TRUSTED_ISSUER.read) as work:
-            is_allowed = is_permitted(work.trusted_issuers.authorize_change, key)
-            if operator.holds(CLIENT.read):
+        if operator.holds(CLIENT.read):
+            with operator.work(TRUSTED_ISSUER.read) as work:
                 clients = work.trusted_issuers.clients_of(key, _SHOWN + 1)
         cli, path = ("trusted-issuer", "show", key), ("trusted-issuers", key)
         return TrustedIssuerPage(
             frame=self.frame(operator, visit),
-            may_change=is_allowed and operator.holds(TRUSTED_ISSUER.write),
+            may_change=operator.may_change(TRUSTED_ISSUER.write, is_protected=is_protected),
             commands=(self.commands.command(cli, "GET", path),),
             issuer=issuer,
-            is_protected=not is_allowed,
+            is_protected=is_protected,
             keys=self._keys(issuer),
             clients=None if clients is None else tuple(clients[:_SHOWN]),
             more=len(clients or ()) > _SHOWN,
