@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
@@ -15,23 +16,17 @@ from issuer.web.console.key_fetching import FetchingEndpoint, look_first
 from issuer.web.console.views import ConsolePage
 from issuer.web.visit import Visit
 
+if TYPE_CHECKING:  # few deployments have trusted issuers
+    from issuer.clients.trusted_tokens import TrustFinding
+
 _BAD_REQUEST = 400
-
-
-@dataclass(frozen=True, slots=True)
-class TrustVerdict:
-    """What a trust says to the token; `rule` is the one that it breaks, else empty."""
-
-    issuer: str
-    subject: str
-    rule: str
 
 
 @dataclass(frozen=True, slots=True)
 class TokenVerdict:
     """What each trust of the client says to the token, and its claims as JSON, not verified."""
 
-    trusts: tuple[TrustVerdict, ...]
+    trusts: "tuple[TrustFinding, ...]"
     claims: str
 
     @property
@@ -77,12 +72,11 @@ class ExplainTokenEndpoint(FetchingEndpoint):
             raise InvalidField("token", "Paste the token.")
         found = self.parts.administration.client_assertions.explained(client_id, token)
         look_first(form, found.look)
-        trusts = (TrustVerdict(t.issuer, t.subject, t.rule or "") for t in found.trusts)
         try:
             claims = readable_json(found.unverified_claims)
         except RecursionError:
             raise InvalidField("token", "Its claims are nested too deeply.") from None
-        return TokenVerdict(tuple(trusts), claims)
+        return TokenVerdict(found.trusts, claims)
 
     def _page(
         self,
