@@ -36,7 +36,7 @@ _CHANGES: dict[str, Callable[[AudienceChange], Response]] = {
 class AudiencePage(ConsolePage):
     """`signs_now` is the algorithm of its tokens at this moment, `verified` are those of its keys.
 
-    `may_delete`: also what uses it, which only an admin may if that has rights at the issuer.
+    `may_delete`: only an admin may, if something with rights at the issuer itself uses it.
     `is_own`: it is that of the issuer's admin API. `connect` and `first_client` are commands.
     """
 

@@ -43,9 +43,9 @@ class Operator(Access):
     username: str
 
     def may_change(self, write: str, *, is_protected: bool) -> bool:
-        """Whether the scope `write` is enough, or an admin: of what has rights at the issuer.
+        """Whether the person holds `write`; of what has rights at the issuer, `issuer:admin`.
 
-        The domain decides this too; here nobody is asked what could only be refused.
+        The domain decides this too; the console offers nothing that could only be refused.
         """
         return self.holds(ISSUER_ADMIN if is_protected else write)
 

@@ -34,7 +34,7 @@ class FetchingEndpoint(ConsoleEndpoint):
 
 
 def look_first(form: Mapping[str, str], look: Look | None) -> None:
-    """Have `look` waited for, unless that was done."""
+    """`KeysWanted` unless `look` is None or was waited for."""
     if look is not None and _LOOKED not in form:
         raise KeysWanted(look)
 

@@ -35,7 +35,7 @@ def given_keys(jwks: Mapping[str, Any]) -> KeysOfOthers:
 
 
 def followed_keys(key_set: "FollowedKeySet | None") -> KeysOfOthers:
-    """As this process holds them; looking makes it follow nothing."""
+    """As this process holds them. Nothing is fetched."""
     state = key_set.state if key_set else None
     if state is None:
         return KeysOfOthers(())

@@ -1,4 +1,4 @@
-"""`/console/keys/verifiers`: each AgentOS that says which signing keys it holds."""
+"""`/console/keys/verifiers`: each AgentOS that reports which signing keys it holds."""
 
 from datetime import timedelta
 
