@@ -53,6 +53,10 @@ class HttpDestination:
     def _answered(self, body: bytes) -> tuple[int, Mapping[str, str]]:
         try:
             return asyncio.run(self._post(body))
+        except httpx.RemoteProtocolError as error:
+            # After a colon, it quotes the answer, which may repeat the URL and be of any length.
+            words = str(error).partition(":")[0]
+            raise NotDelivered(PushFailure.CONNECTION, f"the connection failed: {words}") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
             raise failed_connection(error) from None
 

@@ -119,6 +119,20 @@ def test_a_connection_that_breaks_is_no_acknowledgement(tmp_path: Path, serve):
         assert failure(destination(tmp_path, f"syslog://localhost:{port}")).failure == "connection"
 
 
+@pytest.mark.parametrize("before", ["", "HTTP/1.1 200 OK\r\n"])
+def test_an_answer_that_is_not_http_is_not_repeated(tmp_path: Path, serve, before: str):
+    """It may echo the request, whose path may be a secret."""
+    receiver = serve(HttpReceiver())
+
+    def echo(handler: PostHandler) -> None:
+        handler.wfile.write(f"{before}{handler.requestline}\r\n\r\n".encode())
+
+    receiver.answers.append(echo)
+    failed = failure(destination(tmp_path, receiver.url))
+    assert failed.failure == "connection"
+    assert "illegal" in str(failed)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("receiver", [HttpReceiver, SyslogReceiver])
 def test_a_receiver_that_never_answers_is_given_up(tmp_path: Path, receiver: type[Receiver]):
