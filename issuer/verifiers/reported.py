@@ -103,9 +103,10 @@ class ReportedVerifiers:
         self._note_known(changes.kept.values())
 
     def _changes(self, store: VerifierStore, reports: Reports) -> "_Changes":
+        # Audiences first: a deletion locks them before their verifiers, too.
+        algorithms = store.algorithms({key.audience for key in reports})
         stored = {each.report.identity: each for each in store.all()}
         due = self._due(reports, stored)
-        algorithms = store.algorithms({key.audience for key in due})
         after = {
             key: stored[key].after(report)
             if key in stored

@@ -1,8 +1,10 @@
 """Verifiers that report are listed, and a rotation waits for those that lack the next key."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +17,8 @@ from issuer.verifiers.limits import MOST_OF_NETWORK
 from issuer.verifiers.reported import ReportedVerifiers
 from tests.builders import Deployment
 from tests.drivers import AdminApi, TokenDriver, problem
+from tests.interleaving import right_after
+from tests.journeys.running_issuer import wait_until
 from tests.verifiers.reporting import NAME, report
 
 FEED = "/.well-known/revocations"
@@ -269,6 +273,40 @@ def test_a_deleted_audience_has_no_verifiers(reporting: Reporting):
     with reporting.deployment.changing() as work:
         work.audiences.delete("other-os")
     assert reporting.listed() == []
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"])  # SQLite has one writer at a time
+def test_an_audience_is_deleted_while_its_verifiers_are_written(reporting: Reporting):
+    """Both lock it before its verifiers: otherwise each would wait for the other."""
+    deployment = reporting.deployment
+    deployment.audience("other-os")
+    reporting.poll(aud="other-os")
+    reporting.verifiers.note(report(aud="other-os", id="instance-2"), "192.0.2.1")
+
+    def delete() -> None:
+        with deployment.changing() as work:
+            work.audiences.delete("other-os")
+
+    with ThreadPoolExecutor() as threads:
+        deletions: list[Future[None]] = []
+
+        def begin() -> None:
+            deletions.append(threads.submit(delete))
+            wait_until(partial(is_one_blocked, deployment), 20, "the deletion waits for a lock")
+
+        with right_after(deployment, "FOR UPDATE OF verifiers", begin):
+            reporting.verifiers.write()
+        deletions[0].result()
+    assert reporting.listed() == []
+
+
+def is_one_blocked(deployment: Deployment) -> bool:
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    with deployment.services.database.engine.connect() as connection:
+        return bool(connection.scalar(waiting))
 
 
 def test_the_list_is_paged(reporting: Reporting):
