@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
@@ -102,6 +103,15 @@ def test_the_schema_knows_every_value():
     schema = json.loads((CHART / "values.schema.json").read_text())
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     assert schema["properties"].keys() - {"global"} == values.keys()
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_the_schema_refuses_a_secret_outside_of_a_secret(name: str):
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    settings = jsonschema.Draft7Validator(schema["properties"]["settings"])
+    assert settings.is_valid({"ISSUER_LOG_LEVEL": "debug"})
+    for setting in (f"ISSUER_{name}", f"ISSUER_{name}_FILE"):
+        assert not settings.is_valid({setting: "s3cr3t"})
 
 
 @pytest.mark.slow
