@@ -143,7 +143,8 @@ def _metadata(event: AuditEvent) -> dict[str, Any]:
         "product": _PRODUCT,
         "log_name": event.chain,
         "sequence": event.seq,
-        "uid": f"{event.chain}/{event.seq}",
+        # Not chain and number: those of events that a restore has undone are used again.
+        "uid": event.hash,
         "event_code": event.action,
         **correlation,
     }

@@ -85,7 +85,7 @@ def test_an_event_keeps_who_what_and_why():
     assert refused["user"]["uid"] == "usr_1"
     assert refused["src_endpoint"] == {"ip": "192.0.2.7"}
     assert refused["time"] == 1795780800000
-    assert refused["metadata"]["uid"] == "changes/3"
+    assert refused["metadata"]["uid"] == "00" * 32
     assert refused["metadata"]["correlation_uid"] == "r-1"
     assert refused["unmapped"]["details"] == {"audience": "my-os", "role": "runner"}
 

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import create_engine, inspect
 
 from issuer.audit import AuditEvent
+from issuer.audit.ocsf import as_ocsf
 from issuer.backup.archive import ArchiveUnusable
 from issuer.backup.restoring import Restored
 from issuer.composition import Composition
@@ -74,6 +75,19 @@ def test_a_restored_issuer_goes_on(
     copy.deployment.user("alice", roles=["runner"])
     copy.verify(checkpoint)
     assert "database.restored" in {event.action for event in changes(copy.services)}
+
+
+def test_no_event_is_taken_for_one_that_was_lost(deployment: Deployment, restore_copy):
+    """Receivers drop an event that they have already; `seq` counts on from the backup."""
+    archive = backed_up(deployment.services)
+    deployment.role("lost", ["agents:run"])
+    known = {as_ocsf(event)["metadata"]["uid"] for event in changes(deployment.services)}
+    (restored_event,) = (
+        event
+        for event in changes(restore_copy(archive).services)
+        if event.action == "database.restored"
+    )
+    assert as_ocsf(restored_event)["metadata"]["uid"] not in known
 
 
 def test_the_backup_is_audited_where_it_was_made(deployment: Deployment):
