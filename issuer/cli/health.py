@@ -38,7 +38,8 @@ def health(
     base = _HERE + Settings.from_environment().base_path if url is None else url
     endpoint = base.rstrip("/") + "/healthz"
     try:
-        answer = httpx.get(endpoint, timeout=_SECONDS, trust_env=False)
+        authorities = httpx.create_ssl_context()
+        answer = httpx.get(endpoint, timeout=_SECONDS, verify=authorities, trust_env=False)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise Unavailable(f"{endpoint} does not answer: {error}.") from None
     if answer.status_code != httpx.codes.OK:

@@ -59,10 +59,13 @@ def requested_token(
 
 def sent(method: str, url: str, **request: Any) -> dict[str, Any]:
     """The JSON of a successful response; an `IssuerError` with the cause for any other."""
+    authorities = httpx.create_ssl_context()  # also those of SSL_CERT_FILE; proxies are not used
     try:
-        answer = httpx.request(method, url, timeout=_SECONDS, trust_env=False, **request)
+        answer = httpx.request(
+            method, url, timeout=_SECONDS, verify=authorities, trust_env=False, **request
+        )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise Unavailable(f"{url} does not answer: {error}.") from None
+        raise Unavailable(f"{url} does not answer: {error}.{_remedy(error)}") from None
     try:
         body = answer.json()
     except ValueError:
@@ -77,6 +80,14 @@ def sent(method: str, url: str, **request: Any) -> dict[str, Any]:
     if not answer.is_success:
         raise IssuerError(f"The server refuses: {_refusal(body)}")
     return body
+
+
+def _remedy(error: Exception) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return (
+            " If a private authority signed it, set SSL_CERT_FILE to the file with its certificate."
+        )
+    return ""
 
 
 def _refusal(body: dict[str, Any]) -> str:

@@ -41,7 +41,9 @@ async def _asked(url: httpx.URL, token: str | None, seconds: float) -> AddressAn
         headers["Authorization"] = f"Bearer {token}"
     async with (
         asyncio.timeout(seconds),
-        httpx.AsyncClient(timeout=seconds, trust_env=False) as http,
+        httpx.AsyncClient(
+            timeout=seconds, verify=httpx.create_ssl_context(), trust_env=False
+        ) as http,
         http.stream("GET", url, headers=headers) as answer,
     ):
         if token is not None or answer.status_code != httpx.codes.OK:

@@ -13,6 +13,7 @@ import pytest
 
 from tests.builders import PASSWORD
 from tests.cli.driver import Cli, running
+from tests.federation.tls_server import answer, tls_server
 from tests.journeys.running_issuer import reserved_port
 
 
@@ -207,3 +208,18 @@ def unsigned(**claims: float) -> str:
         for part in ({"alg": "none"}, claims)
     )
     return f"{header}.{payload}."
+
+
+def test_a_private_authority_is_trusted_if_ssl_cert_file_names_it(tmp_path: Path):
+    with tls_server(tmp_path, name="localhost") as server:
+        path = "/.well-known/oauth-authorization-server"
+        server.at(path, answer(b'{"issuer": "https://another.example"}'))
+        url = f"https://localhost:{server.server_port}"
+        asking = ["token", "--client-id", "ci-bot", "--url", url]
+        cli = Cli({"CLIENT_SECRET": "secret"})
+        refused = cli(*asking).sentence
+        trusting = cli.with_environment(SSL_CERT_FILE=str(tmp_path / "certificate.pem"))
+        accepted = trusting(*asking).sentence
+    assert "certificate verify failed" in refused
+    assert refused.endswith("set SSL_CERT_FILE to the file with its certificate.")
+    assert accepted == f"The server at {url} has the issuer URL https://another.example: use that."

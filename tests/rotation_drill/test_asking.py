@@ -4,11 +4,13 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
 
 from issuer.rotation_drill.asking import MAX_BYTES, AddressAnswer, NoAnswer, ask
+from tests.federation import tls_server
 from tests.verifying_servers import Reply, serving
 
 RSA_KEY = '{"kty":"RSA","kid":"one"}'
@@ -121,3 +123,15 @@ def test_a_token_that_the_server_echoes_is_not_in_the_error(begin: bytes):
     with sending(iter([begin])) as url, pytest.raises(NoAnswer, match="does not speak") as error:
         ask(url, "secret-token")
     assert "secret-token" not in str(error.value)
+
+
+def test_a_private_authority_is_trusted_if_ssl_cert_file_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with tls_server.tls_server(tmp_path, name="localhost") as server:
+        server.at("/agents", tls_server.answer(b"", 401))
+        url = httpx.URL(f"https://localhost:{server.server_port}/agents")
+        with pytest.raises(NoAnswer, match="certificate verify failed"):
+            ask(url, "token")
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+        assert ask(url, "token").status == 401
