@@ -215,12 +215,13 @@ def _decrypted_in_memory(file: BinaryIO, passphrase: str, name: str) -> bytes:
     try:
         return bytes(pyrage.passphrase.decrypt(content, passphrase))
     except pyrage.DecryptError as error:
-        raise _undecryptable(name, error) from None
+        hint = " The passphrase is wrong, or the file is damaged or cut off."
+        raise _undecryptable(name, error, hint) from None
 
 
-def _undecryptable(name: str, error: BaseException) -> IssuerError:
+def _undecryptable(name: str, error: BaseException, hint: str = "") -> IssuerError:
     cause = str(error).rstrip(".")
-    return IssuerError(f"{name} cannot be decrypted: {cause[:1].lower()}{cause[1:]}.")
+    return IssuerError(f"{name} cannot be decrypted: {cause[:1].lower()}{cause[1:]}.{hint}")
 
 
 def _recipient(text: str) -> Any:
