@@ -23,7 +23,7 @@ def of_audit_push(pusher: Pusher) -> Iterator[Finding]:
         yield Finding(_CHECK, "problem", f"{name} does not accept events: {error}.")
     else:
         yield Finding(_CHECK, "ok", f"{name} is reachable. {answer}")
-    waiting = f"Events that wait to be sent: {pusher.state.behind}."
+    waiting = f"Events that wait to be sent: at most {pusher.state.behind:,}."
     if progress.failed and progress.last_failure:
         message = f"The last {progress.failed} attempts failed: {progress.last_failure}. {waiting}"
         yield Finding(_CHECK, "warning", message)

@@ -103,7 +103,7 @@ class AuditPush(Collector):
         success = state.progress.last_success_at
         yield GaugeMetricFamily(
             "issuer_audit_push_events_behind",
-            "Audit events that wait to be sent elsewhere.",
+            "Upper bound of the audit events that wait to be sent elsewhere.",
             value=state.behind,
         )
         yield GaugeMetricFamily(
