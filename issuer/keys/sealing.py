@@ -137,5 +137,6 @@ def _mark(key: bytes) -> bytes:
 
 def _wrong_key() -> ConfigurationError:
     return ConfigurationError(
-        "The master key is not the one that encrypts the keys in this database."
+        "The master key is not the one that encrypts the keys in this database: use that of your"
+        " backup, or name the database of this key."
     )

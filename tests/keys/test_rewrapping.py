@@ -29,7 +29,10 @@ SEALED_ALREADY = (
 MALFORMED = (
     "ISSUER_MASTER_KEY must be 32 bytes as base64: `issuer key generate-master` prints a new one."
 )
-WRONG = "The master key is not the one that encrypts the keys in this database."
+WRONG = (
+    "The master key is not the one that encrypts the keys in this database: use that of your"
+    " backup, or name the database of this key."
+)
 
 
 class SealedInstallation:
