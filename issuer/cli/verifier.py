@@ -33,14 +33,14 @@ def list_verifiers(as_json: AsJson = False) -> None:
     if as_json:
         output.show_all(found, [], as_json=True)
     else:
-        columns = ["audience", "address", "adapter", "agno", "seen_at", "live", "next_key"]
+        columns = ["audience", "address", "verifier", "agno", "seen_at", "live", "next_key"]
         output.show_all(map(_row, found), columns, as_json=False)
 
 
 def _row(verifier: DescribedVerifier) -> dict[str, Any]:
     return {
         **verifier.model_dump(mode="json"),
-        "adapter": verifier.adapter_version,
+        "verifier": verifier.adapter_version,
         "agno": verifier.agno_version,
         "seen_at": f"{verifier.seen_at:%Y-%m-%d %H:%M:%S}",
         "next_key": "lacked" if verifier.missing_kid else "held",
