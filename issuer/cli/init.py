@@ -46,7 +46,7 @@ def show_admin(initialised: Initialised, *, as_json: bool) -> None:
     print()
     output.print_text(f"client_id: {initialised.client_id}")
     if initialised.client_secret is None:
-        print("Its secret is known since it was created. `issuer admin recover` replaces it.")
+        print("Its secret was set when it was created. `issuer admin recover` replaces it.")
     else:
         print(f"client_secret: {initialised.client_secret}\n")
         print("The secret is shown only once. If it is lost, run `issuer admin recover`.")
