@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import event
+from sqlalchemy import text as sql
 
 from tests.builders import Deployment
 
@@ -24,3 +25,13 @@ def right_after(deployment: Deployment, text: str, change: Callable[[], None]) -
     finally:
         event.remove(deployment.services.database.engine, "after_cursor_execute", look)
     assert changed
+
+
+def is_one_blocked(deployment: Deployment) -> bool:
+    """Whether a session of PostgreSQL waits for a lock."""
+    waiting = sql(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    with deployment.services.database.engine.connect() as connection:
+        return bool(connection.scalar(waiting))

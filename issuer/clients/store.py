@@ -47,8 +47,11 @@ class ClientStore(Store[ClientRow]):
         return self.session.scalar(select(func.count()).select_from(some.subquery())) or 0
 
     def note_uses(self, uses: Mapping[str, tuple[datetime, str | None]]) -> None:
-        """Uses by secret id; an older one never replaces a newer. The directory ignores them."""
-        for secret_id, (at, address) in uses.items():
+        """Uses by secret id; an older one never replaces a newer. The directory ignores them.
+
+        In the order of the ids: processes that write the same rows would wait for each other.
+        """
+        for secret_id, (at, address) in sorted(uses.items()):
             self.session.execute(
                 update(ClientSecretRow)
                 .where(ClientSecretRow.id == secret_id)
@@ -59,8 +62,8 @@ class ClientStore(Store[ClientRow]):
             )
 
     def note_uses_of_clients(self, uses: Mapping[str, datetime]) -> None:
-        """Uses by client id. The directory ignores them."""
-        for client_id, at in uses.items():
+        """Uses by client id, in their order as `note_uses`. The directory ignores them."""
+        for client_id, at in sorted(uses.items()):
             self.session.execute(
                 update(ClientRow)
                 .where(ClientRow.client_id == client_id)

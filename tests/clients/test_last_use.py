@@ -1,9 +1,16 @@
 """When and from where each secret was last used, for its rotation."""
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 
+import pytest
+
+from issuer.clients.last_use import LastUse
 from tests.builders import OPERATOR, Credentials, Deployment
 from tests.drivers import TokenDriver
+from tests.interleaving import is_one_blocked, right_after
+from tests.journeys.running_issuer import wait_until
 
 
 def last_uses(deployment: Deployment, client: Credentials) -> list[tuple[object, object]]:
@@ -47,3 +54,24 @@ def test_writing_last_uses_does_not_invalidate_the_directory(
     before = deployment.services.database.counts().changes
     assert last_uses(deployment, client) != [(None, None)]
     assert deployment.services.database.counts().changes == before
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"])  # SQLite has one writer at a time
+def test_two_processes_write_the_uses_of_the_same_secrets(deployment: Deployment):
+    """Both lock them in one order: otherwise each would wait for the other."""
+    load = deployment.services.tokens.directory.load_client
+    records = [load(deployment.client().client_id).secrets[0] for _ in range(2)]
+    one, other = (LastUse(deployment.services.database) for _ in range(2))
+    for process, order in ((one, records), (other, records[::-1])):
+        for secret in order:
+            process.note(secret, deployment.clock(), None)
+    with ThreadPoolExecutor() as threads:
+        writes: list[Future[None]] = []
+
+        def begin() -> None:
+            writes.append(threads.submit(other.write))
+            wait_until(partial(is_one_blocked, deployment), 20, "the other waits for a lock")
+
+        with right_after(deployment, "UPDATE client_secrets", begin):
+            one.write()
+        writes[0].result()

@@ -17,7 +17,7 @@ from issuer.verifiers.limits import MOST_OF_NETWORK
 from issuer.verifiers.reported import ReportedVerifiers
 from tests.builders import Deployment
 from tests.drivers import AdminApi, TokenDriver, problem
-from tests.interleaving import right_after
+from tests.interleaving import is_one_blocked, right_after
 from tests.journeys.running_issuer import wait_until
 from tests.verifiers.reporting import NAME, report
 
@@ -298,15 +298,6 @@ def test_an_audience_is_deleted_while_its_verifiers_are_written(reporting: Repor
             reporting.verifiers.write()
         deletions[0].result()
     assert reporting.listed() == []
-
-
-def is_one_blocked(deployment: Deployment) -> bool:
-    waiting = text(
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    with deployment.services.database.engine.connect() as connection:
-        return bool(connection.scalar(waiting))
 
 
 def test_the_list_is_paged(reporting: Reporting):
