@@ -23,6 +23,7 @@ from tests.journeys.running_issuer import (
 from tests.journeys.signing_in import CALLBACK
 from tests.prometheus.deployed import ALERTS, DASHBOARD, program
 from tests.prometheus.scraper import TOKEN
+from tests.verifiers.reporting import NAME, report
 
 SECONDS = 120
 SETTINGS = {
@@ -132,7 +133,7 @@ def use(issuer: RunningIssuer, client: Credentials) -> None:
     endpoint.client_credentials(client)
     endpoint.client_credentials(client, scope="agents:run")
     endpoint.client_credentials(Credentials("nobody", "x"))
-    issuer.http.get("/.well-known/revocations")
+    issuer.http.get("/.well-known/revocations", headers={NAME.encode(): report()})
     issuer.http.get("/sign-in")
     issuer.http.get("/console")
     wrong = {"client_id": client.client_id, "redirect_uri": CALLBACK, "response_type": "token"}
