@@ -26,6 +26,7 @@ ISSUER_RESOURCES = (
     "keys",
     "audit",
     "trusted-issuers",
+    "verifiers",
 )
 ISSUER_SCOPES = frozenset(
     {ISSUER_ADMIN, ISSUER_INTROSPECT, ISSUER_REGISTER, ISSUER_STATUS}

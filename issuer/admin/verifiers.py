@@ -1,11 +1,12 @@
 """`/verifiers`: the AgentOS that say which signing keys they hold."""
 
 from issuer.admin.access import Caller
-from issuer.admin.keys import READ
 from issuer.admin.problems import documented
 from issuer.admin.representations import Cursor, Limit, Page, page
 from issuer.admin.routes import admin_router
 from issuer.verifiers import DescribedVerifier
+
+READ = "issuer:verifiers:read"
 
 router = admin_router("/verifiers", "keys")
 

@@ -130,7 +130,7 @@ _ADMIN_API = (
     *_of("keys", "POST", "/keys/rotate", note=""),
     *_of("keys", "GET", "/keys/{kid}"),
     *_of("keys", "POST", "/keys/{kid}/revoke", note=""),
-    *_of("keys", "GET", "/verifiers"),
+    *_of("verifiers", "GET", "/verifiers"),
     *_of("audit", "GET", "/audit-events"),
     *_of("status", "GET", "/status"),
     _route("GET HEAD", "/manifest", _WHOLE_CONFIGURATION),

@@ -87,7 +87,10 @@ def test_rights_removed_after_a_token_was_issued_no_longer_apply(
     assert helper.get("/roles").status_code in {401, 403}
 
 
-OTHERS = {"audiences", "trusted-issuers", "roles", "clients", "users", "keys", "audit-events"}
+OTHERS = {
+    *("audiences", "trusted-issuers", "roles", "clients", "users", "keys", "audit-events"),
+    "verifiers",
+}
 
 
 @pytest.mark.parametrize("resource", sorted(OTHERS - {"audit-events"}))

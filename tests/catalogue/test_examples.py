@@ -8,7 +8,7 @@ from issuer.scopes import ISSUER_SCOPES
 # Only together with another scope.
 _NEVER_ALONE = {"routines:write"}
 # Required by no operation of the admin API, by none alone, or by one with an id only.
-_OF_NO_LIST = {"admin", "audit:write", "clients:register", "introspect"}
+_OF_NO_LIST = {"admin", "audit:write", "clients:register", "introspect", "verifiers:write"}
 
 
 @pytest.mark.parametrize("scope", [each.scope for each in scopes()])

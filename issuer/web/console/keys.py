@@ -21,6 +21,7 @@ from issuer.web.console.key_questions import (
     before_rotation,
 )
 from issuer.web.console.key_timeline import KeyTimeline, timeline
+from issuer.web.console.verifiers import READ as READ_VERIFIERS
 from issuer.web.console.verifiers import names_of
 from issuer.web.console.views import ConsolePage
 from issuer.web.visit import Visit
@@ -35,13 +36,15 @@ _TYPED = 8  # characters of the id of a key
 class KeysPage(ConsolePage):
     """`rotatable` are algorithms whose next key may sign already.
 
-    `lacking` has the names of the live verifiers without the next key.
+    `lacking` has the names of the live verifiers without the next key. Who may not read verifiers
+    is shown none; only who rotates is told which would refuse the next key.
     """
 
     TEMPLATE = "console/keys.html"
     title = "Keys"
     timelines: tuple[KeyTimeline, ...]
     rotatable: frozenset[SigningAlgorithm]
+    reads_verifiers: bool
     live_verifiers: int
     lacking: Mapping[SigningAlgorithm, tuple[str, ...]]
 
@@ -76,10 +79,13 @@ class KeysEndpoint(ConsoleEndpoint):
             return self._question(operator, visit, do, key, refusal=REFUSED, force=True)
 
     def _page(self, operator: Operator, visit: Visit) -> Response:
-        now, keys, live = self.parts.clock(), self._keys(), self._live_verifiers(operator)
+        now, keys = self.parts.clock(), self._keys()
+        reads_verifiers = operator.holds(READ_VERIFIERS)
+        live = self._live_verifiers(operator) if reads_verifiers else []
         page = KeysPage(
             frame=self.frame(operator, visit),
             may_change=operator.holds(WRITE),
+            reads_verifiers=reads_verifiers,
             live_verifiers=len(live),
             lacking={alg: _lacking(live, keys, alg) for alg in {key.alg for key in keys}},
             commands=(self.commands.command(("key", "list"), "GET", ("keys",)),),

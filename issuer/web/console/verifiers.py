@@ -14,6 +14,7 @@ from issuer.web.console.listing import PAGE
 from issuer.web.console.views import ConsolePage, Listing
 from issuer.web.visit import Visit
 
+READ = "issuer:verifiers:read"
 _LIST = "/console/keys/verifiers"
 _MOST_NAMED = 20
 
@@ -30,7 +31,7 @@ class VerifiersPage(ConsolePage):
 
 class VerifiersEndpoint(ConsoleEndpoint):
     PATH = _LIST
-    READ = "issuer:keys:read"
+    READ = READ
     PARAMETERS = ("after",)
 
     def screen(self, operator: Operator, visit: Visit) -> Response:

@@ -127,7 +127,7 @@ SCREENS: dict[str, Screen] = {
         "Keys",
     ),
     "/console/keys/verifiers": Screen(
-        ("/console/keys/verifiers",), ("issuer:keys:read",), "", ("after",)
+        ("/console/keys/verifiers",), ("issuer:verifiers:read",), "", ("after",)
     ),
     "/console/audit": Screen(
         ("/console/audit",), ("issuer:audit:read",), "", (*_FILTERS, "before"), "Audit log"
@@ -163,8 +163,10 @@ TEXTS = {
     "issuer:users:read": ("Wanda Example", "w@example.com"),
     "issuer:audiences:read": ("Other AgentOS",),
     "issuer:trusted-issuers:read": (CLUSTER,),
-    "issuer:keys:read": ("192.0.2.77",),
+    "issuer:verifiers:read": ("192.0.2.77",),
 }
+# Who rotates is told which verifiers would refuse the tokens of the next key, as over REST.
+TOLD = {"/console/keys?rotate=ES256": "issuer:verifiers:read"}
 
 
 def routes(deployment: Deployment) -> set[str]:

@@ -37,13 +37,13 @@ def test_a_verifier_is_listed_with_what_it_said(deployment: Deployment, admin: B
 
 def test_an_empty_list_says_what_makes_a_verifier_appear(signed_in: SignedIn):
     """Also to somebody who may not open the pages of audiences."""
-    page = signed_in("issuer:keys:read").get(PATH)
+    page = signed_in("issuer:verifiers:read").get(PATH)
     assert "0 in the last day, 0 live" in page.text
     assert "verifier.attach(AgentOS(" in page.text
 
 
 def test_a_long_list_is_shown_page_by_page(deployment: Deployment, signed_in: SignedIn):
-    browser, verifiers = signed_in("issuer:keys:read"), deployment.services.protocol.verifiers
+    browser, verifiers = signed_in("issuer:verifiers:read"), deployment.services.protocol.verifiers
     for number in range(PAGE + 1):
         verifiers.note(report(id=f"instance-{number}"), f"192.0.2.{100 + number}")
     verifiers.write()
