@@ -112,6 +112,7 @@ def test_a_manifest_is_planned_before_the_database_is_locked(
     assert problem(refused) == (422, "invalid-fields")
 
 
+@pytest.mark.slow
 @SIZES
 def test_a_third_concurrent_plan_is_503_with_retry_after(
     deployment: Deployment, admin: AdminApi, comment: bytes

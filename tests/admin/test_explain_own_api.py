@@ -44,8 +44,14 @@ READ = {200, 201, 204, 403, 404, 409}  # the answers to a request that was under
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
 at_any_path = pytest.mark.parametrize(
     "more_settings",
-    [{"url": url, "metrics_token": "m" * 16, "client_registration": "open"} for url in URLS],
-    ids=URLS,
+    [
+        pytest.param(
+            {"url": url, "metrics_token": "m" * 16, "client_registration": "open"},
+            id=url,
+            marks=pytest.mark.slow if url.endswith("/auth") else [],
+        )
+        for url in URLS
+    ],
 )
 
 

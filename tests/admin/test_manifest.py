@@ -164,6 +164,7 @@ def seconds_of_children() -> float:
     return getrusage(RUSAGE_CHILDREN).ru_utime
 
 
+@pytest.mark.slow
 def test_a_large_manifest_is_planned_in_a_separate_process(admin: AdminApi, large: str):
     """There it uses neither time nor memory of the server."""
     before = seconds_of_children()
@@ -181,6 +182,7 @@ def test_a_large_manifest_is_planned_in_a_separate_process(admin: AdminApi, larg
     assert send(admin, "plan", large).json()["changes"] == []
 
 
+@pytest.mark.slow
 def test_problems_of_a_large_manifest_have_their_lines(admin: AdminApi, large: str):
     refused = send(admin, "plan", large + "wrong: 1\n")
     assert problem(refused) == (422, "invalid-fields")

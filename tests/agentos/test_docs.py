@@ -18,6 +18,8 @@ from tests.agentos.running_examples import results_of
 from tests.agentos.tokens import Tokens
 from tests.journeys.running_issuer import REPOSITORY, process_environment
 
+pytestmark = pytest.mark.slow
+
 HOW_TO = REPOSITORY / "docs" / "how-to"
 PAGE = (HOW_TO / "connect-an-agentos.md").read_text()
 PAGE_FOR_MCP = (HOW_TO / "connect-an-mcp-client.md").read_text()

@@ -23,6 +23,8 @@ from tests.journeys.running_issuer import OURS, REPOSITORY, process_environment,
 from tests.killing import killed
 from tests.owners import give_to_another_user
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 60
 NEVER = -1
 OLD = b'{"keys": "what was there"}'

@@ -70,6 +70,7 @@ def test_the_name_of_the_data_directory_is_escaped(new_cli: Cli, tmp_path: Path,
     assert folder not in printed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["\x1b[2Jx", "so\u202eym"])
 def test_quickstart_escapes_the_name_of_the_data_directory(tmp_path: Path, folder: str):
     environment = {"ISSUER_DATA_DIR": str(tmp_path / folder)}

@@ -58,6 +58,7 @@ def test_a_first_run_and_a_second(folder: Path, port: int):
     assert curls(second) == curls(first)
 
 
+@pytest.mark.slow
 def test_the_demo_user_signs_in_on_the_page_that_it_names(folder: Path, port: int):
     with quickstart(folder, port) as program:
         text = program.output_with(LAST_LINE)
@@ -71,6 +72,7 @@ def test_the_demo_user_signs_in_on_the_page_that_it_names(folder: Path, port: in
         program.stopped(signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_the_administrator_begins_with_the_link_in_the_console(folder: Path, port: int):
     with quickstart(folder, port) as program:
         first = program.output_with(LAST_LINE)
@@ -126,6 +128,7 @@ def test_an_administrator_who_is_none_any_more_gets_no_link(cli: Cli, loss: str)
         assert administrator(composition) is None
 
 
+@pytest.mark.slow
 def test_it_serves_where_issuer_url_says(folder: Path, port: int):
     url = f"http://127.0.0.1:{port}"
     with running(folder, {"ISSUER_URL": url}, "quickstart") as program:
@@ -135,6 +138,7 @@ def test_it_serves_where_issuer_url_says(folder: Path, port: int):
         assert paste(curls(text)[0])["token_type"] == "Bearer"
 
 
+@pytest.mark.slow
 def test_it_serves_at_the_port_given_behind_a_proxy(folder: Path, port: int):
     arguments = ["quickstart", "--port", str(port)]
     with running(folder, {"ISSUER_URL": "https://id.example"}, *arguments) as program:
@@ -201,6 +205,7 @@ def pasted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str
         yield folder, agent_os_lines(text), paste(get_token)["access_token"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("release", SERVER_RELEASES, ids=str)
 def test_the_printed_lines_protect_an_agent_os(pasted: tuple[Path, str, str], release: AgnoRelease):
     """The token allows the agent that it names and no other."""

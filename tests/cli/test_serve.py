@@ -54,6 +54,7 @@ def test_it_answers_and_ends_cleanly(
     assert client[1] not in result.err
 
 
+@pytest.mark.slow
 def test_a_client_that_asks_for_http2_and_sends_no_more_gets_its_tokens(
     cli: Cli, client: tuple[str, str], tmp_path: Path
 ):
@@ -105,6 +106,7 @@ def test_a_worker_that_is_killed_is_replaced(cli: Cli, client: tuple[str, str], 
         assert program.stopped(signal.SIGINT).status == 0
 
 
+@pytest.mark.slow
 def test_workers_do_not_outlive_their_parent(cli: Cli, tmp_path: Path):
     with running(tmp_path / "server", cli.environment, *SERVE, "--workers", "2") as program:
         url = program.listening()["url"]
@@ -112,6 +114,7 @@ def test_workers_do_not_outlive_their_parent(cli: Cli, tmp_path: Path):
         wait_until(lambda: not answers(url), SECONDS, "the workers ended")
 
 
+@pytest.mark.slow
 def test_workers_that_cannot_go_on_end_all(cli: Cli, tmp_path: Path, data_dir: Path):
     """No endless respawn: the next worker would fail for the same reason."""
     with running(tmp_path / "server", cli.environment, *SERVE, "--workers", "2") as program:
@@ -149,6 +152,7 @@ def test_an_error_at_the_start_is_one_sentence(cli: Cli, tmp_path: Path, workers
     assert "name an address" in cli("serve", "--host", "").sentence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("proxies", "address"), [("127.0.0.1", "203.0.113.9"), (None, "127.0.0.1")]
 )
@@ -161,6 +165,7 @@ def test_only_a_trusted_proxy_sets_the_address_of_a_request(
     assert addresses(cli) == [address]
 
 
+@pytest.mark.slow
 def test_metrics_cover_all_workers_including_ended_ones(
     cli: Cli, client: tuple[str, str], tmp_path: Path
 ):
@@ -185,6 +190,7 @@ def test_metrics_cover_all_workers_including_ended_ones(
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_workers_use_the_metrics_folder_of_the_operator(
     cli: Cli, client: tuple[str, str], tmp_path: Path
 ):

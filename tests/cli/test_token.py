@@ -25,7 +25,7 @@ class Served:
     secret: str
 
 
-@pytest.fixture(scope="module", params=["", "/auth"])
+@pytest.fixture(scope="module", params=["", pytest.param("/auth", marks=pytest.mark.slow)])
 def served(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Served]:

@@ -183,6 +183,7 @@ def test_a_shell_completes(words: str, offered: list[str]):
     assert completed(words) == offered
 
 
+@pytest.mark.slow
 def test_a_shell_completes_names(cli: Cli):
     cli.done("audience", "create", "my-os")
     cli.done("role", "create", "web-runner")

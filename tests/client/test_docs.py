@@ -21,6 +21,8 @@ from tests.agentos.releases import AGNO_3_1
 from tests.cli.driver import Cli
 from tests.journeys.running_issuer import REPOSITORY, RunningIssuer, process_environment
 
+pytestmark = pytest.mark.slow
+
 HOW_TO = (REPOSITORY / "docs" / "how-to" / "call-an-agentos-from-a-service.md").read_text()
 REFERENCE = " ".join((REPOSITORY / "docs" / "reference" / "token-client.md").read_text().split())
 EXAMPLE_SERVICE = REPOSITORY / "examples" / "calling_service.py"

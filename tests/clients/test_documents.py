@@ -186,6 +186,7 @@ def test_a_failure_is_cached_for_a_minute(deployment: Deployment, web: Web):
     assert documents.find(CLIENT)
 
 
+@pytest.mark.slow
 def test_a_flood_of_urls_neither_floods_their_host_nor_the_internet(
     deployment: Deployment, web: Web
 ):

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.journeys.running_issuer import (
     REPOSITORY,
@@ -16,6 +17,8 @@ from tests.journeys.running_issuer import (
     reserved_port,
     wait_until,
 )
+
+pytestmark = pytest.mark.slow
 
 EXAMPLE = REPOSITORY / "examples" / "agentos.py"
 SECONDS_TO_START = 120

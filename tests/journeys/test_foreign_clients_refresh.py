@@ -19,6 +19,8 @@ from tests.journeys.foreign_clients import metadata, pyjwt, run_javascript
 from tests.journeys.running_issuer import RunningIssuer
 from tests.oauth.refreshing import GRANTS
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class AppSession:

@@ -21,6 +21,8 @@ from tests.journeys.running_issuer import RunningIssuer
 from tests.journeys.signing_in import CALLBACK, WebPerson, authorization_url, returned
 from tests.sign_in.authorizing import GRANTS
 
+pytestmark = pytest.mark.slow
+
 GOODBYE = "https://app.example/bye"
 
 

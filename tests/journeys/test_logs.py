@@ -15,6 +15,8 @@ from tests.journeys.signing_in import CALLBACK, WebPerson, authorization_url, to
 from tests.private_postgresql import PostgresqlServer
 from tests.sign_in.authorizing import GRANTS, VERIFIER
 
+pytestmark = pytest.mark.slow
+
 WRONG = "ais_0000000000000000000000000000000000000000000"
 SECONDS_AWAY = 3
 SECONDS = 30

@@ -16,6 +16,8 @@ from tests.builders import PASSWORD, Credentials
 from tests.journeys.hostile_requests import HostileRequest, Hostility
 from tests.journeys.running_issuer import RunningIssuer
 
+pytestmark = pytest.mark.slow
+
 REQUESTS = 5_000
 AT_A_TIME = 16
 PATIENCE = 20  # seconds for an answer

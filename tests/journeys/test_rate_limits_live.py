@@ -15,6 +15,8 @@ from tests.builders import Credentials
 from tests.journeys.running_issuer import RunningIssuer
 from tests.redis_server import RedisServer, running_redis
 
+pytestmark = pytest.mark.slow
+
 GRANT = {"grant_type": "client_credentials"}
 PROXY, NOT_A_PROXY = "127.0.0.1", "127.0.0.2"
 # These tests may begin in one minute and end in the next.

@@ -132,6 +132,7 @@ def test_the_order_of_an_export_does_not_depend_on_the_database(deployment: Depl
     assert ids == sorted(ids)
 
 
+@pytest.mark.slow
 def test_an_export_may_have_many_pages(deployment: Deployment):
     clients = "".join(f"  - client_id: c{number:04}\n" for number in range(1_100))
     declare(deployment.services, f"clients:\n{clients}")

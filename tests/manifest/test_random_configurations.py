@@ -146,6 +146,7 @@ EXAMPLES = settings(
 )
 
 
+@pytest.mark.slow
 @EXAMPLES
 @given(pair=PAIRS)
 def test_any_configuration_can_become_any_other(
@@ -167,6 +168,7 @@ def test_any_configuration_can_become_any_other(
         assert not planned(other, text, prune=True)
 
 
+@pytest.mark.slow
 @EXAMPLES
 @given(pair=PAIRS)
 def test_the_rights_of_a_plan_are_those_of_the_directory_after_it(

@@ -141,6 +141,7 @@ def test_after_a_change_a_repeated_request_gets_what_a_new_one_gets(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database_kind", ["sqlite"])
 @settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -139,6 +139,7 @@ def asking(scope: str | None) -> dict[str, str]:
     return {} if scope is None else {"scope": scope}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more_settings", [{"refresh_reuse_grace": "30s"}])
 @pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_every_sequence_keeps_the_rules(deployment: Deployment, token_endpoint: TokenDriver):

@@ -12,6 +12,8 @@ import pytest
 from tests.agentos.adapter.fake_issuer import FakeIssuer
 from tests.agentos.releases import AGNO_3_1, REPOSITORY, AgnoRelease
 
+pytestmark = pytest.mark.slow
+
 URL = "https://os.example"
 METADATA = "/.well-known/oauth-protected-resource"
 ALLOWED, FOREIGN = "http://localhost:3000", "https://attacker.example"

@@ -11,6 +11,8 @@ from tests.agentos.adapter.names import AUDIENCE
 from tests.agentos.adapter.surfaces import REST, SURFACES, Reaction
 from tests.agentos.releases import AgnoRelease
 
+pytestmark = pytest.mark.slow
+
 AT_ONCE = 8
 REQUESTS = 24
 

@@ -10,6 +10,8 @@ import pytest
 from tests.agentos.releases import REPOSITORY, AgnoRelease
 from tests.agentos.tokens import Tokens
 
+pytestmark = pytest.mark.slow
+
 CHANGED = "verifies tokens in a way that this adapter does not support"
 OPEN = "Any valid token, whatever its scopes, may use"
 

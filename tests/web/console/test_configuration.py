@@ -127,6 +127,7 @@ def test_what_the_issuer_refuses_is_said(deployment: Deployment, admin: Browser)
     assert 'value="yes" selected' in page.response.text
 
 
+@pytest.mark.slow
 def test_a_large_manifest_is_taken_from_people_who_are_signed_in(
     admin: Browser, deployment: Deployment
 ):
