@@ -26,15 +26,25 @@ def client_secret_of_caller(*, from_stdin: bool) -> str:
     )
 
 
-def token_endpoint(issuer: str) -> str:
-    """From the metadata of this issuer; that of another issuer is refused (RFC 8414 §3.3)."""
-    parts = urlsplit(private(issuer))
+def token_endpoint(issuer: str, at: str | None = None) -> str:
+    """From the metadata of this issuer; that of another issuer is refused (RFC 8414 §3.3).
+
+    `at` is the base URL at which this machine reaches the server, if that is another one.
+    """
+    base = at or issuer
+    parts = urlsplit(private(base))
     well_known = f"{parts.scheme}://{parts.netloc}{_WELL_KNOWN}{parts.path.rstrip('/')}"
     metadata = sent("GET", well_known)
     if metadata.get("issuer") != issuer:
         name = metadata.get("issuer")
-        raise IssuerError(f"The server at {issuer} has the issuer URL {name}: use that.")
-    return private(str(metadata.get("token_endpoint")))
+        raise IssuerError(f"The server at {base} has the issuer URL {name}: use that.")
+    return reached(str(metadata.get("token_endpoint")), issuer, at)
+
+
+def reached(url: str, issuer: str, at: str | None) -> str:
+    """The URL of the issuer, below `at` if that is given."""
+    path = url.removeprefix(issuer.rstrip("/"))
+    return private(url if at is None else at.rstrip("/") + path)
 
 
 def private(url: str) -> str:

@@ -10,7 +10,7 @@ from issuer.cli.command import new_app
 from issuer.cli.options import AsJson, ClientSecretStdin, Url
 from issuer.cli.server import (
     client_secret_of_caller,
-    private,
+    reached,
     requested_token,
     sent,
     token_endpoint,
@@ -34,6 +34,13 @@ def status(
         typer.Option(help="A client with issuer:status:read.", autocompletion=completion.clients),
     ] = ADMIN_CLIENT,
     url: Url = None,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Where this machine reaches the server, such as http://127.0.0.1:9000.",
+        ),
+    ] = None,
     client_secret_stdin: ClientSecretStdin = False,
     cache: Annotated[
         bool,
@@ -52,6 +59,7 @@ def status(
       issuer status
       issuer status --client-id monitoring --cache
       issuer status --url https://id.example --json
+      issuer status --at http://127.0.0.1:9000
     """
     issuer = Settings.from_environment().url if url is None else url
 
@@ -62,9 +70,9 @@ def status(
         token = token_from_cache(issuer, client_id, issuer, [ISSUER_STATUS], secret)
     else:
         form = {"grant_type": "client_credentials", "audience": issuer, "scope": ISSUER_STATUS}
-        answer = requested_token(token_endpoint(issuer), client_id, secret(), form)
+        answer = requested_token(token_endpoint(issuer, at), client_id, secret(), form)
         token = answer["access_token"]
-    endpoint = private(f"{issuer.rstrip('/')}/admin/v1/status")
+    endpoint = reached(f"{issuer.rstrip('/')}/admin/v1/status", issuer, at)
     found = sent("GET", endpoint, headers={"Authorization": f"Bearer {token}"})
     _show(found, as_json=as_json)
     if problems := len(found["attention"]):
@@ -79,6 +87,8 @@ def _show(found: dict[str, Any], *, as_json: bool) -> None:
         f"{found['issuer']}  version {found['version']}, up {in_words(found['uptime'])}"
     )
     wrong = {each["subject"] for each in found["attention"]}
+    if found["database"]["error"]:
+        wrong.add("database")
     rows = [
         {"part": part, "verdict": "problem" if part in wrong else "ok", "state": state}
         for part, state in _parts(found)

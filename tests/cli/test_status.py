@@ -35,6 +35,32 @@ def test_it_shows_a_running_server_and_says_what_to_do_without_one(tmp_path: Pat
         assert "does not answer" in away.sentence
 
 
+@pytest.mark.slow
+def test_a_server_is_asked_where_this_machine_reaches_it(tmp_path: Path):
+    """As in a container, whose issuer URL leads through a proxy."""
+    with reserved_port() as port:
+        at = f"http://127.0.0.1:{port}/auth"
+        cli = Cli(
+            {
+                "ISSUER_URL": "https://id.example/auth",
+                "ISSUER_DATA_DIR": str(tmp_path / "data"),
+                "ISSUER_SIGNING_ALGORITHMS": "ES256",
+            }
+        )
+        secret = cli.json("init")["client_secret"]
+        cli = cli.with_environment(CLIENT_SECRET=secret)
+        with running(tmp_path, cli.environment, "serve", "--port", str(port), "--json") as server:
+            server.listening()
+            assert cli.json("status", "--at", at)["issuer"] == "https://id.example/auth"
+            assert (
+                f"The server at {at} has"
+                in cli("status", "--url", "https://x.example", "--at", at).err
+            )
+            assert (
+                "neither https:// nor" in cli("status", "--at", f"http://192.0.2.1:{port}").sentence
+            )
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [(59, "59 s"), (60, "1 min"), (11_520, "3 h 12 min"), (90_000, "1 d 1 h")],
