@@ -110,6 +110,8 @@ def _parts(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "keys", f"{key['alg']} {key['kid'][:8]}…: {key['state']}, {key['summary']}"
     checkpoint = f"checkpoint: {_at(audit['checkpoint_at'], 'none')}"
     yield "audit", f"{checkpoint}, newer events: {audit['uncovered']:,}, chains: {audit['chains']}"
+    if (push := found["audit_push"]) is not None:
+        yield "audit push", f"{push['destination']}: at most {push['behind']:,} events wait"
     busy = [each for each in found["queues"] if each["tasks"]]
     waiting = (f"{each['name']} {each['tasks']:,} of {each['max']:,}" for each in busy)
     yield "queues", ", ".join(waiting) or "empty"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _BEFORE_ROTATION = timedelta(days=1)
 _INTERVALS = 2  # without a checkpoint, until that is a concern
+_ATTEMPTS = 3  # to send audit events, that failed
 
 
 class Attention(BaseModel):
@@ -36,6 +37,9 @@ def attention(
         yield _of("tokens", status.cause, "Run issuer doctor on the machine of the server.")
     yield from _of_keys(status, algorithms)
     yield from _of_audit(status, now, checkpoint_every)
+    if (push := status.audit_push) is not None and push.failed >= _ATTEMPTS:
+        problem = f"The last {push.failed:,} attempts failed: {push.failure}."
+        yield _of("audit push", problem, "The events are sent again. See issuer doctor.")
     for queue in status.queues:
         if queue.tasks >= queue.max:
             problem = f"The queue {queue.name} is full: requests are refused."

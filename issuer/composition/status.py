@@ -54,6 +54,18 @@ class AuditStatus(BaseModel):
     is_intact: bool
 
 
+class PushStatus(BaseModel):
+    """Where audit events are sent: at most `behind` of them wait.
+
+    `failed` attempts failed since the last success, the last one for the reason `failure`.
+    """
+
+    destination: str
+    behind: int
+    failed: int
+    failure: str | None
+
+
 class QueueStatus(BaseModel):
     """Tasks that run or wait; beyond `max`, requests are refused."""
 
@@ -104,6 +116,7 @@ class ServerStatus(BaseModel):
     database: DatabaseStatus
     keys: list[KeyStatus]
     audit: AuditStatus
+    audit_push: PushStatus | None
     queues: list[QueueStatus]
     key_sets: list[KeySetStatus]
     verifiers: VerifiersStatus
@@ -133,6 +146,7 @@ class StatusReporter:
             database=self._database(),
             keys=list(self._keys()),
             audit=self._audit(),
+            audit_push=self._audit_push(),
             queues=list(self._queues()),
             key_sets=list(self._key_sets()),
             verifiers=self._verifiers(),
@@ -179,6 +193,17 @@ class StatusReporter:
             checkpoint_at=coverage.made_at,
             uncovered=coverage.uncovered,
             is_intact=coverage.is_intact,
+        )
+
+    def _audit_push(self) -> PushStatus | None:
+        if (pusher := self._parts.audit.pusher) is None:
+            return None
+        state = pusher.state
+        return PushStatus(
+            destination=pusher.destination.name,
+            behind=state.behind,
+            failed=state.progress.failed,
+            failure=_bounded(state.progress.last_failure) if state.progress.failed else None,
         )
 
     def _queues(self) -> Iterator[QueueStatus]:

@@ -87,6 +87,33 @@ def test_events_that_wait_long_for_a_checkpoint_need_attention(
 
 
 @ON_SQLITE
+@pytest.mark.parametrize(
+    "more_settings", [{"audit_push_url": "https://127.0.0.1:1/events?key=k3y"}]
+)
+def test_audit_events_that_cannot_be_sent_need_attention(admin: AdminApi, deployment: Deployment):
+    pusher = deployment.services.audit.pusher
+    assert pusher is not None
+    for _ in range(2):
+        pusher.push()
+        deployment.wait(timedelta(minutes=1))
+    assert subjects(admin) == set()
+    pusher.push()
+    status = admin.get("/status").json()
+    push = status["audit_push"]
+    assert (push["destination"], push["failed"]) == ("https://127.0.0.1:1", 3)
+    assert push["behind"] > 0
+    assert "refused" in push["failure"]
+    assert subjects(admin) == {"audit push"}
+    assert "k3y" not in str(status)
+
+
+def subjects(admin: AdminApi) -> set[str]:
+    """What needs attention, but for the checkpoints that nobody makes here."""
+    attention = admin.get("/status").json()["attention"]
+    return {each["subject"] for each in attention} - {"audit"}
+
+
+@ON_SQLITE
 def test_a_verifier_without_the_next_key_needs_attention_a_day_before_it_signs(
     admin: AdminApi, deployment: Deployment
 ):
