@@ -45,6 +45,9 @@ EVERYTHING = {
     "url": "https://id.example/auth",
     "settings": {"ISSUER_LOG_LEVEL": "debug", "ISSUER_PASSWORD_GRANT": False},
     "secretSettings": {"ISSUER_RATE_LIMIT_REDIS_URL": REDIS},
+    "extraEnv": [{"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://otel:4318"}],
+    "extraVolumes": [{"name": "ca", "configMap": {"name": "siem-ca"}}],
+    "extraVolumeMounts": [{"name": "ca", "mountPath": "/etc/siem", "readOnly": True}],
     "workers": 2,
     "image": {"digest": f"sha256:{'0' * 64}"},
     "imagePullSecrets": [{"name": "registry"}],
@@ -185,6 +188,10 @@ class TestHelm:
         require_restricted(objects)
         deployment = one(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]
         assert deployment["readinessProbe"]["httpGet"]["path"] == "/auth/readyz"
+        assert {"name": "ca", "mountPath": "/etc/siem", "readOnly": True} in deployment[
+            "volumeMounts"
+        ]
+        assert "OTEL_EXPORTER_OTLP_ENDPOINT" in {each["name"] for each in deployment["env"]}
         assert one(objects, "HTTPRoute")["spec"]["hostnames"] == ["id.example"]
         (rule,) = one(objects, "Ingress")["spec"]["rules"]
         assert (rule["host"], rule["http"]["paths"][0]["path"]) == ("id.example", "/auth")

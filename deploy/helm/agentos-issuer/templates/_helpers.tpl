@@ -60,6 +60,9 @@ resources:
 volumeMounts:
   - { name: secrets, mountPath: /run/secrets/issuer, readOnly: true }
   - { name: tmp, mountPath: /tmp }
+  {{- with .Values.extraVolumeMounts }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- end -}}
 
 {{- define "issuer.env" -}}
@@ -72,6 +75,9 @@ volumeMounts:
 {{- end }}
 {{- range $name, $value := .Values.settings }}
 - { name: {{ $name }}, value: {{ $value | toString | quote }} }
+{{- end }}
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
 {{- end }}
 {{- end -}}
 
@@ -96,4 +102,7 @@ volumeMounts:
           name: {{ $source.name }}
           items: [{ key: {{ $source.key }}, path: {{ $name }} }]
       {{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
