@@ -32,6 +32,8 @@ def list_verifiers(as_json: AsJson = False) -> None:
         found = work.verifiers.all()
     if as_json:
         output.show_all(found, [], as_json=True)
+    elif not found:
+        print("No verifier reported in the last day.")
     else:
         columns = ["audience", "address", "verifier", "agno", "seen_at", "live", "next_key"]
         output.show_all(map(_row, found), columns, as_json=False)

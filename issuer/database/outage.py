@@ -1,4 +1,4 @@
-"""Logging while a database is unavailable: one line a minute, however many requests fail."""
+"""Logging while a database is unavailable: few lines, however many requests fail."""
 
 import time
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from collections.abc import Callable
 import structlog
 
 LOG_EVERY = 60.0  # seconds
+_CAUSES = 5  # that are logged in this time
 
 log = structlog.get_logger(__name__)
 
@@ -22,6 +23,7 @@ class Outage:
         self.is_logged = False
         self._monotonic = monotonic
         self._is_of_writing = False
+        self._logged: set[str] = set()
         self._logged_at = float("-inf")
         self._failures = 0
 
@@ -29,9 +31,12 @@ class Outage:
         self.cause = cause
         self._is_of_writing = self._is_of_writing or writing
         self._failures += 1
-        if not self.is_logged or self._monotonic() - self._logged_at < LOG_EVERY:
+        now = self._monotonic()
+        if now - self._logged_at >= LOG_EVERY:
+            self._logged, self._logged_at = set(), now
+        if not self.is_logged or cause in self._logged or len(self._logged) == _CAUSES:
             return
-        self._logged_at = self._monotonic()
+        self._logged.add(cause)
         log.error("database_unavailable", cause=cause, failures=self._failures)
 
     def ended(self, *, writing: bool) -> None:

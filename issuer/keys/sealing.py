@@ -126,7 +126,8 @@ def _read_master_key(word: str, where: str) -> bytes:
         key = b""
     if len(key) != _KEY_BYTES:
         raise ConfigurationError(
-            f"{where} must be 32 bytes as base64: `issuer key generate-master` prints a new one."
+            f"{where} must be 32 bytes as base64: copy the whole key. For a new issuer,"
+            " `issuer key generate-master` prints one."
         )
     return key
 

@@ -164,7 +164,7 @@ def test_a_role_without_rights_in_the_schema_is_an_error_that_names_what_is_deni
     assert printed.endswith("): permission denied for schema public.")
 
 
-def test_an_outage_is_one_line_a_minute_and_one_at_its_end():
+def test_an_outage_is_one_line_a_minute_for_each_cause_and_one_at_its_end():
     """Only a write ends a failure to write: a read-only server goes on being read."""
     clock = FakeClock()
     outage = Outage(clock.monotonic)
@@ -178,7 +178,16 @@ def test_an_outage_is_one_line_a_minute_and_one_at_its_end():
         outage.ended(writing=True)
         outage.ended(writing=True)
     assert [line["event"] for line in lines] == [
-        *["database_unavailable"] * 3,
+        *["database_unavailable"] * 6,
         "database_available",
     ]
     assert lines[-1]["failures"] == 1200
+
+
+def test_an_outage_of_many_causes_is_few_lines():
+    outage = Outage(FakeClock().monotonic)
+    outage.is_logged = True
+    with capture_logs() as lines:
+        for number in range(100):
+            outage.failed(f"cause {number}", writing=True)
+    assert len(lines) == 5

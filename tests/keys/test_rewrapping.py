@@ -27,7 +27,8 @@ SEALED_ALREADY = (
     " to change it, put a new one before it."
 )
 MALFORMED = (
-    "ISSUER_MASTER_KEY must be 32 bytes as base64: `issuer key generate-master` prints a new one."
+    "ISSUER_MASTER_KEY must be 32 bytes as base64: copy the whole key. For a new issuer,"
+    " `issuer key generate-master` prints one."
 )
 WRONG = (
     "The master key is not the one that encrypts the keys in this database: use that of your"
