@@ -34,6 +34,7 @@ def issuer(tmp_path: Path) -> Iterator[RunningIssuer]:
         yield issuer
 
 
+@pytest.mark.slow
 def test_give_a_service_exactly_one_agent(issuer: RunningIssuer):
     cli = Cli(issuer.environment)
     said: dict[str, str] = {}
@@ -55,6 +56,7 @@ def test_give_a_service_exactly_one_agent(issuer: RunningIssuer):
     assert '"agents:web:run"' in token
 
 
+@pytest.mark.slow
 def test_the_audit_log_is_read_and_verified_as_the_page_says(issuer: RunningIssuer):
     cli = Cli(issuer.environment)
     cli.done("client", "create", "ci-bot")
@@ -78,6 +80,7 @@ def test_keys_are_managed_as_the_page_says(tmp_path: Path):
                 cli.done(*command)
 
 
+@pytest.mark.slow
 def test_a_manifest_is_planned_and_applied_as_the_page_says(issuer: RunningIssuer, tmp_path: Path):
     text = (HOW_TO / "keep-the-configuration-in-git.md").read_text()
     (manifest,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)

@@ -196,15 +196,22 @@ def below(here: str) -> set[str]:
 
 
 def names_imported(file: str) -> set[str]:
+    nodes = nodes_of(file)
+    return {each.name for node in nodes if isinstance(node, ast.ImportFrom) for each in node.names}
+
+
+@cache
+def nodes_of(file: str) -> list[ast.Import | ast.ImportFrom]:
+    """Its imports, also those in functions."""
     tree = ast.walk(ast.parse((SOURCE / file).read_text()))
-    return {alias.name for node in tree if isinstance(node, ast.ImportFrom) for alias in node.names}
+    return [node for node in tree if isinstance(node, ast.Import | ast.ImportFrom)]
 
 
 def imports(file: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse((SOURCE / file).read_text())):
+    for node in nodes_of(file):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif node.module:
             if node.module == "issuer":
                 yield from (
                     f"issuer.{a.name}"

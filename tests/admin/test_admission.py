@@ -98,6 +98,7 @@ def test_a_manifest_is_read_before_the_database_is_locked(
     assert problem(refused) == (422, "invalid-fields")
 
 
+@pytest.mark.slow
 @SIZES
 def test_a_manifest_is_planned_before_the_database_is_locked(
     deployment: Deployment, admin: AdminApi, comment: bytes

@@ -150,6 +150,7 @@ def test_the_explanation_of_every_route_is_true(
             assert decision.allowed == (not decision.smallest_addition)
 
 
+@pytest.mark.slow
 @on_sqlite
 @pytest.mark.parametrize("scopes", HOLDINGS, ids=" ".join)
 def test_the_smallest_addition_allows_the_request(
@@ -167,6 +168,7 @@ def test_the_smallest_addition_allows_the_request(
             assert missing != addition or wider.opens(method, path), (method, path, addition)
 
 
+@pytest.mark.slow
 @on_sqlite
 @at_any_path
 def test_a_public_route_needs_no_token(deployment: Deployment, asker: Callable[[list[str]], Asker]):
@@ -180,6 +182,7 @@ def test_a_public_route_needs_no_token(deployment: Deployment, asker: Callable[[
             assert status not in unknown, (method, path)
 
 
+@pytest.mark.slow
 @on_sqlite
 @at_any_path
 def test_an_unknown_route_or_method_is_404_or_405_for_every_caller(

@@ -92,6 +92,7 @@ def test_two_workers_answer_and_end_cleanly(cli: Cli, client: tuple[str, str], t
     assert not answers(url)
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_is_replaced(cli: Cli, client: tuple[str, str], tmp_path: Path):
     with running(tmp_path / "server", cli.environment, *SERVE, "--workers", "2") as program:
         url = program.listening()["url"]

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.agentos.releases import AGNO_2_7, AGNO_3_1, EACH_MINOR, AgnoRelease
+from tests.agentos.releases import AGNO_3_1, EACH_MINOR, AgnoRelease
 from tests.journeys.running_issuer import REPOSITORY, RunningIssuer, process_environment
 
-SERVED = {AGNO_2_7, AGNO_3_1}
 RELEASES = [
-    pytest.param(each, marks=[] if each in SERVED else pytest.mark.slow) for each in EACH_MINOR
+    pytest.param(each, marks=[] if each == AGNO_3_1 else pytest.mark.slow) for each in EACH_MINOR
 ]
 
 

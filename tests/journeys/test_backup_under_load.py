@@ -44,6 +44,7 @@ def new_database_url(
         yield lambda: opened.enter_context(copied(template, tmp_path))
 
 
+@pytest.mark.slow
 def test_a_backup_under_load_is_consistent(
     issuer: RunningIssuer, new_database_url: Callable[[], str], tmp_path: Path
 ):

@@ -141,6 +141,7 @@ def test_covers_agrees_with_agno_on_every_two_scopes(agno) -> None:
     assert wrong == []
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(invented, invented), min_size=100, max_size=100))
 @settings(max_examples=50, deadline=None)
 def test_covers_agrees_with_agno_on_invented_names(agno, pairs) -> None:

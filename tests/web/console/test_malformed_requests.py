@@ -10,6 +10,8 @@ from tests.web.browsing import Browser, PageSeen
 from tests.web.console.conftest import form_token, stored
 from tests.web.console.screens import SCREENS, forms, sent_by
 
+pytestmark = pytest.mark.slow
+
 LONG = "x" * 5_000
 # Well-formed, but nothing that a screen expects.
 ODD = [
