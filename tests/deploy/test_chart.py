@@ -215,7 +215,7 @@ class TestHelm:
     def test_the_pods_have_settings_that_the_issuer_accepts(
         self, helm: Callable[..., str], tmp_path: Path
     ):
-        values = {**EVERYTHING, "settings": {"ISSUER_LOG_LEVEL": "debug"}}
+        values = {**EVERYTHING, "settings": {"ISSUER_LOG_LEVEL": "debug"}, "extraEnv": []}
         objects = list(yaml.safe_load_all(rendered(helm, values)))
         secret = tmp_path / "secret"
         for kind in ("Job", "Deployment"):
@@ -339,7 +339,7 @@ def require_restricted(objects: Objects) -> None:
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         assert all(
-            volume.keys() <= {"name", "emptyDir", "projected", "secret"}
+            volume.keys() <= {"name", "configMap", "emptyDir", "projected", "secret"}
             for volume in pod["volumes"]
         )
         for container in pod["containers"]:
