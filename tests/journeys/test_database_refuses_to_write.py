@@ -132,8 +132,10 @@ def requires_writing(
     assert (refused["client"], refused["path"]) == ("issuer-admin", "/admin/v1/roles")
     assert "Cannot use the database" in refused["reason"]
     events = [line["event"] for line in lines(issuer)]
-    assert events.count("database_unavailable") == 1
     assert "unexpected_error" not in events
+    causes = [x["cause"] for x in lines(issuer) if x["event"] == "database_unavailable"]
+    assert causes
+    assert len(causes) == len(set(causes))
     cli = Cli(issuer.environment)
     doctor, command = cli("doctor"), cli("role", "create", "reader")
     assert (doctor.status, command.status) == (1, 1)
