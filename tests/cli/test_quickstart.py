@@ -65,7 +65,7 @@ def test_the_demo_user_signs_in_on_the_page_that_it_names(folder: Path, port: in
         found = re.search(r"Sign in as (\S+) .* password (\S+):\n  (\S+)/\n", text)
         assert found
         username, password, url = found.groups()
-        with httpx.Client(base_url=url, trust_env=False) as http:
+        with httpx.Client(base_url=url, timeout=60, trust_env=False) as http:
             browser = Browser(http, url)
             assert "Sign in" in browser.get("/").text
             assert browser.sign_in(username, password).location == "/account"
@@ -82,7 +82,7 @@ def test_the_administrator_begins_with_the_link_in_the_console(folder: Path, por
         url, username, link = told_administrator(second)
         assert username == "admin"
         assert link != told_administrator(first)[2]
-        with httpx.Client(base_url=url, trust_env=False) as http:
+        with httpx.Client(base_url=url, timeout=60, trust_env=False) as http:
             browser = Browser(http, url)
             page = browser.get(path_of(link))
             typed = {"new_password": PASSWORD, "repeated": PASSWORD}
