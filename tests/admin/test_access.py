@@ -88,8 +88,14 @@ def test_rights_removed_after_a_token_was_issued_no_longer_apply(
 
 
 OTHERS = {
-    *("audiences", "trusted-issuers", "roles", "clients", "users", "keys", "audit-events"),
+    "audiences",
+    "trusted-issuers",
+    "roles",
+    "clients",
+    "users",
+    "keys",
     "verifiers",
+    "audit-events",
 }
 
 

@@ -36,16 +36,15 @@ _TYPED = 8  # characters of the id of a key
 class KeysPage(ConsolePage):
     """`rotatable` are algorithms whose next key may sign already.
 
-    `lacking` has the names of the live verifiers without the next key. Who may not read verifiers
-    is shown none; only who rotates is told which would refuse the next key.
+    `live_verifiers` is None for a person who may not read verifiers. `lacking` has the names of
+    those that lack the next key; such a person sees them only before a rotation.
     """
 
     TEMPLATE = "console/keys.html"
     title = "Keys"
     timelines: tuple[KeyTimeline, ...]
     rotatable: frozenset[SigningAlgorithm]
-    reads_verifiers: bool
-    live_verifiers: int
+    live_verifiers: int | None
     lacking: Mapping[SigningAlgorithm, tuple[str, ...]]
 
 
@@ -85,8 +84,7 @@ class KeysEndpoint(ConsoleEndpoint):
         page = KeysPage(
             frame=self.frame(operator, visit),
             may_change=operator.holds(WRITE),
-            reads_verifiers=reads_verifiers,
-            live_verifiers=len(live),
+            live_verifiers=len(live) if reads_verifiers else None,
             lacking={alg: _lacking(live, keys, alg) for alg in {key.alg for key in keys}},
             commands=(self.commands.command(("key", "list"), "GET", ("keys",)),),
             timelines=tuple(timeline(alg, ours, now) for alg, ours in _by_algorithm(keys)),
