@@ -21,6 +21,8 @@ from tests.oauth.asserting import ask
 from tests.private_postgresql import PostgresqlServer
 from tests.trusting import OtherIssuer
 
+pytestmark = pytest.mark.slow
+
 HOW_TO = Path(__file__).parent.parent / "docs" / "how-to"
 NOWHERE = "http://127.0.0.1:1"
 COMMAND = re.compile(r"^\$ issuer (.+)$", re.MULTILINE)
@@ -34,7 +36,6 @@ def issuer(tmp_path: Path) -> Iterator[RunningIssuer]:
         yield issuer
 
 
-@pytest.mark.slow
 def test_give_a_service_exactly_one_agent(issuer: RunningIssuer):
     cli = Cli(issuer.environment)
     said: dict[str, str] = {}
@@ -56,7 +57,6 @@ def test_give_a_service_exactly_one_agent(issuer: RunningIssuer):
     assert '"agents:web:run"' in token
 
 
-@pytest.mark.slow
 def test_the_audit_log_is_read_and_verified_as_the_page_says(issuer: RunningIssuer):
     cli = Cli(issuer.environment)
     cli.done("client", "create", "ci-bot")
@@ -64,7 +64,6 @@ def test_the_audit_log_is_read_and_verified_as_the_page_says(issuer: RunningIssu
         assert cli.done(*shlex.split(line))
 
 
-@pytest.mark.slow
 def test_keys_are_managed_as_the_page_says(tmp_path: Path):
     """But for the drill, whose verifiers are elsewhere: tests/drilling."""
     with RunningIssuer(tmp_path, signing_algorithms="RS256,ES256") as issuer:
@@ -80,7 +79,6 @@ def test_keys_are_managed_as_the_page_says(tmp_path: Path):
                 cli.done(*command)
 
 
-@pytest.mark.slow
 def test_a_manifest_is_planned_and_applied_as_the_page_says(issuer: RunningIssuer, tmp_path: Path):
     text = (HOW_TO / "keep-the-configuration-in-git.md").read_text()
     (manifest,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
@@ -93,7 +91,6 @@ def test_a_manifest_is_planned_and_applied_as_the_page_says(issuer: RunningIssue
     assert cli("plan", "-f", str(file), "--detailed-exitcode").status == 0
 
 
-@pytest.mark.slow
 def test_mcp_clients_are_configured_as_the_page_says(issuer: RunningIssuer, tmp_path: Path):
     """But no AgentOS answers, of which each `issuer connect` warns."""
     text = (HOW_TO / "connect-an-mcp-client.md").read_text()
@@ -109,7 +106,6 @@ def test_mcp_clients_are_configured_as_the_page_says(issuer: RunningIssuer, tmp_
         assert ("does not answer" in result.err) == line.startswith("connect")
 
 
-@pytest.mark.slow
 def test_a_service_authenticates_with_a_key_as_the_page_says(
     issuer: RunningIssuer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -133,7 +129,6 @@ def test_a_service_authenticates_with_a_key_as_the_page_says(
     assert found["token"]["token_type"] == "Bearer"
 
 
-@pytest.mark.slow
 def test_another_issuer_is_trusted_as_the_page_says(issuer: RunningIssuer, tmp_path: Path):
     issuer.deployment.audience("my-os")
     cluster = OtherIssuer.new()
@@ -150,7 +145,6 @@ def test_another_issuer_is_trusted_as_the_page_says(issuer: RunningIssuer, tmp_p
     assert answer.status == 200
 
 
-@pytest.mark.slow
 def test_the_url_is_changed_and_the_database_migrated_as_the_pages_say(tmp_path: Path):
     with RunningIssuer(tmp_path) as issuer:
         environment = dict(issuer.environment)
@@ -163,7 +157,6 @@ def test_the_url_is_changed_and_the_database_migrated_as_the_pages_say(tmp_path:
     assert Cli(environment)("role", "list").status == 0
 
 
-@pytest.mark.slow
 def test_tokens_are_revoked_as_the_page_says(tmp_path: Path):
     with RunningIssuer(tmp_path) as issuer:
         issuer.deployment.user("alice", password=None)
@@ -172,7 +165,6 @@ def test_tokens_are_revoked_as_the_page_says(tmp_path: Path):
             Cli(issuer.environment).done(*shlex.split(line))
 
 
-@pytest.mark.slow
 def test_people_are_invited_as_the_page_says(issuer: RunningIssuer):
     issuer.deployment.audience("my-os")
     issuer.deployment.role("reader", ["agents:read"])
@@ -185,7 +177,6 @@ def test_people_are_invited_as_the_page_says(issuer: RunningIssuer):
     assert len(links) == 3
 
 
-@pytest.mark.slow
 def test_commands_run_in_a_pod_as_the_page_says(issuer: RunningIssuer):
     text = (HOW_TO / "kubernetes.md").read_text()
     commands = re.findall(r"exec deploy/issuer -- issuer ([^|\n]+)", text)
@@ -195,12 +186,10 @@ def test_commands_run_in_a_pod_as_the_page_says(issuer: RunningIssuer):
     assert json.loads(said[-1])["kind"] == "Secret"
 
 
-@pytest.mark.slow
 def test_a_sqlite_is_backed_up_and_restored_as_the_page_says(tmp_path: Path):
     backed_up_and_restored(tmp_path, None, "rm -f")
 
 
-@pytest.mark.slow
 def test_a_postgresql_is_backed_up_and_restored_as_the_page_says(
     empty_postgresql: PostgresqlServer, tmp_path: Path
 ):

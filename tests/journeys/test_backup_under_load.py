@@ -45,22 +45,9 @@ def new_database_url(
 
 
 @pytest.mark.slow
-def test_a_backup_under_load_is_consistent(
-    issuer: RunningIssuer, new_database_url: Callable[[], str], tmp_path: Path
-):
-    backups_are_consistent(issuer, new_database_url, tmp_path, 1)
-
-
-@pytest.mark.slow
 def test_fifty_backups_of_fifty_are_consistent(
     issuer: RunningIssuer, new_database_url: Callable[[], str], tmp_path: Path
 ):
-    backups_are_consistent(issuer, new_database_url, tmp_path, TIMES)
-
-
-def backups_are_consistent(
-    issuer: RunningIssuer, new_database_url: Callable[[], str], folder: Path, times: int
-) -> None:
     client = issuer.deployment.client("caller", scopes=["agents:run"])
     answered: list[str] = []
     cli = Cli(issuer.environment)
@@ -70,10 +57,10 @@ def backups_are_consistent(
         callers(replica.url, client, answered),
         operator(issuer.deployment),
     ):
-        for number in range(1, times + 1):
+        for number in range(1, TIMES + 1):
             enough = len(answered) + TOKENS_BETWEEN
             wait_until(lambda enough=enough: len(answered) >= enough, 120, "tokens are issued")
-            before, file = list(answered), folder / f"{number}.backup"
+            before, file = list(answered), tmp_path / f"{number}.backup"
             cli.done("backup", str(file))
             restored = cli.with_environment(ISSUER_DATABASE_URL=new_database_url())
             rows = restored.json("restore", str(file))["rows"]
