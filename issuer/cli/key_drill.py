@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -70,14 +69,14 @@ def drill_rotation(
         )
     )
     with composed() as parts:
-        tell = partial(typer.echo, err=True)
         using = (parts.administration, parts.tokens.issuer)
-        report = Drill(*using, operator(), wait=_wait, tell=tell).run(request)
+        report = Drill(*using, operator(), wait=_wait).run(request)
     _show(report, as_json=as_json)
 
 
-def _wait(seconds: float) -> None:
+def _wait(seconds: float, reason: str) -> None:
     try:
+        typer.echo(reason, err=True)
         time.sleep(seconds)
     except KeyboardInterrupt:
         raise IssuerError("Interrupted while waiting: the old key continues to sign.") from None

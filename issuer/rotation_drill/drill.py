@@ -23,7 +23,7 @@ _JWKS_PATH = "/.well-known/jwks.json"
 
 
 class Drill:
-    """Run by `actor`. `tell` receives the reason before it has to `wait` for some seconds.
+    """Run by `actor`. `wait` is called with seconds, and with the reason in words.
 
     The active key does not change unless the request says so and every check passes.
     """
@@ -33,14 +33,12 @@ class Drill:
         administration: Administration,
         issuer: TokenIssuer,
         actor: Actor,
-        wait: Callable[[float], None],
-        tell: Callable[[str], None],
+        wait: Callable[[float, str], None],
     ) -> None:
         self._administration = administration
         self._issuer = issuer
         self._actor = actor
         self._wait = wait
-        self._tell = tell
 
     def run(self, request: DrillRequest) -> Report:
         """The results. `InvalidField` or `NotFound` for a request that cannot be carried out."""
@@ -112,12 +110,12 @@ class Drill:
             left = seen_at - self._administration.clock()
             if left <= timedelta(0):
                 return keys
-            self._tell(
+            self._wait(
+                left.total_seconds(),
                 f"The next key was announced at {keys.new.announced_at:%Y-%m-%d %H:%M:%S} UTC."
                 f" Verifiers may use a cached key set without it until {seen_at:%H:%M:%S}:"
-                f" waiting {left.total_seconds():.0f} s."
+                f" waiting {left.total_seconds():.0f} s.",
             )
-            self._wait(left.total_seconds())
 
     def _rotate(self, keys: KeyPair) -> None:
         with self._administration.changing_keys(self._actor) as work:

@@ -54,7 +54,6 @@ class Rehearsals:
             self.deployment.services.tokens.issuer,
             OPERATOR,
             self._wait,
-            self.messages.append,
         ).run(request)
 
     def key_set(self) -> KeySet:
@@ -77,7 +76,8 @@ class Rehearsals:
             page = work.audit_log.page(EventFilter(action=action), None, 100)
         return [each.model_dump() for each in page]
 
-    def _wait(self, seconds: float) -> None:
+    def _wait(self, seconds: float, reason: str) -> None:
+        self.messages.append(reason)
         self.waited.append(seconds)
         self.deployment.wait(timedelta(seconds=seconds))
 
@@ -131,7 +131,8 @@ def test_a_key_that_is_replaced_while_it_waits_is_not_the_one_drilled(
     """The old key is revoked meanwhile: the new one becomes active, and another is announced."""
     first, revoke = rehearsals.new, rehearsals.old.kid
 
-    def wait(seconds: float) -> None:
+    def wait(seconds: float, reason: str) -> None:
+        rehearsals.messages.append(reason)
         rehearsals.deployment.wait(timedelta(seconds=seconds))
         if rehearsals.old.kid == revoke:
             with rehearsals.deployment.services.administration.changing_keys(OPERATOR) as work:
@@ -143,7 +144,6 @@ def test_a_key_that_is_replaced_while_it_waits_is_not_the_one_drilled(
         rehearsals.deployment.services.tokens.issuer,
         OPERATOR,
         wait,
-        rehearsals.messages.append,
     )
     report = drill.run(request)
     assert report.keys.old.kid == first.kid
