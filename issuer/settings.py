@@ -264,7 +264,8 @@ class Settings(BaseModel):
     )
     session_idle: Positive = Field(
         timedelta(hours=8),
-        description="A session of a person in a browser that is not used for this long expires.",
+        description="A session expires when its browser sent no request for this long."
+        " An application that refreshes its tokens does not use the session.",
     )
     session_ttl: Positive = Field(
         timedelta(days=30), description="Maximum lifetime of a session in a browser."

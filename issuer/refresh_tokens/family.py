@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 from issuer.scopes import OFFLINE_ACCESS
 
-NOTE_SESSION_USE_EVERY = timedelta(minutes=1)
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 

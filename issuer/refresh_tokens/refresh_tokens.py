@@ -12,7 +12,7 @@ from issuer.database import Database, Session
 from issuer.database.principals import new_id
 from issuer.directory import UserRecord
 from issuer.errors import InvalidCredentials
-from issuer.refresh_tokens.family import NOTE_SESSION_USE_EVERY, Family, Lifetimes
+from issuer.refresh_tokens.family import Family, Lifetimes
 from issuer.refresh_tokens.in_use import Issue, Presented, RefreshRequest
 from issuer.refresh_tokens.store import FamilyStore
 from issuer.refresh_tokens.text import RefreshTokenMaker
@@ -142,7 +142,6 @@ class RefreshTokens:
                 return self.after_revocations()
             if not FamilyStore(session).swap(family, later):
                 return NotBefore(self._clock())
-            self._note_session_use(session, family)
             issue.record(self._trails, session, family.user_id, family.id)
         return successor
 
@@ -161,7 +160,7 @@ class RefreshTokens:
         return self._end(family, "refresh.revoked", actor)
 
     def expires_at(self, family: Family) -> datetime:
-        """When its newest token expires, unless it or its session is used before."""
+        """When its newest token expires, unless it is used or its session is, in the browser."""
         of_session = family.session_expires_at(self._session_lifetimes)
         return min(family.expires_at(self._lifetimes), of_session)
 
@@ -203,13 +202,6 @@ class RefreshTokens:
 
     def _has_expired(self, family: Family) -> bool:
         return self._clock() >= family.expires_at(self._lifetimes)
-
-    def _note_session_use(self, session: Session, family: Family) -> None:
-        now, times = self._clock(), family.session_times
-        if not family.needs_session or times is None:
-            return
-        if now - times.used_at >= NOTE_SESSION_USE_EVERY:
-            FamilyStore(session).note_session_use(str(family.sign_in_session), now)
 
     def _is_newest(self, token: str, family: Family) -> bool:
         return hmac.compare_digest(self._maker.digest(token), family.digest)

@@ -113,10 +113,6 @@ class FamilyStore:
         )
         return bool(swapped.rowcount)
 
-    def note_session_use(self, session_id: str, now: datetime) -> None:
-        row = SignInSessionRow
-        self._session.execute(update(row).where(row.id == session_id).values(used_at=now))
-
     def end(self, family_id: str) -> datetime | None:
         """Delete the family; when its last access token expires. None if it had ended before."""
         row = RefreshFamilyRow

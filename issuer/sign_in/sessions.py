@@ -1,6 +1,7 @@
 """Beginning, finding and ending sessions."""
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from random import Random
 
 from issuer.audit import Actor, Trail, Trails
@@ -9,20 +10,23 @@ from issuer.database import Database
 from issuer.database.principals import new_id
 from issuer.directory import UserRecord
 from issuer.errors import InvalidCredentials
-from issuer.refresh_tokens import NOTE_SESSION_USE_EVERY, Lifetimes
+from issuer.refresh_tokens import Lifetimes
 from issuer.sign_in.ending import Ending
 from issuer.sign_in.factors_store import FactorStore
 from issuer.sign_in.secret_texts import SecretTexts
 from issuer.sign_in.session import SignInSession, active, bounded
 from issuer.sign_in.sessions_store import SessionStore
 
+_NOTE_USE_EVERY = timedelta(minutes=1)
+
 
 class SignInSessions:
     """For the person whose browser holds the cookie. Each call is a transaction of its own.
 
-    A session also ends where all tokens of its user are revoked: at a new password, and where the
-    user is disabled or deleted. `ended` is called after a session ended. Where a second factor is
-    required, a session that began without one opens nothing: the person signs in again.
+    Only requests of that browser use the session: an application that refreshes its tokens does
+    not. A session also ends where all tokens of its user are revoked: at a new password, and where
+    the user is disabled or deleted. `ended` is called after a session ended. Where a second factor
+    is required, a session that began without one opens nothing: the person signs in again.
     """
 
     def __init__(
@@ -130,7 +134,7 @@ class SignInSessions:
         if session is None or session.second_factor_due or self._lacks_factor(session):
             return None
         now = self._clock()
-        if now - session.used_at >= NOTE_SESSION_USE_EVERY:
+        if now - session.used_at >= _NOTE_USE_EVERY:
             with self._database.transaction() as transaction:
                 SessionStore(transaction).note_use(session.id, now)
         return session

@@ -49,8 +49,9 @@ def lasting(openid_scopes: Iterable[str], settings: Settings) -> str:
     """How long the access lasts, to follow the word "Lasts"."""
     until = "you sign out"
     longest, idle = settings.session_ttl, settings.session_idle
+    without_use = "without a visit to these pages"
     if OFFLINE_ACCESS in openid_scopes:
         until = "you withdraw it, also while you are signed out"
-        longest, idle = settings.refresh_ttl, settings.refresh_idle
-    without_use = f"{duration_in_words(idle)} without use"
-    return f"until {until}. After {duration_in_words(longest)}, or {without_use}, you sign in again"
+        longest, idle, without_use = settings.refresh_ttl, settings.refresh_idle, "without use"
+    lifetimes = f"{duration_in_words(longest)}, or {duration_in_words(idle)} {without_use}"
+    return f"until {until}. After {lifetimes}, you sign in again"

@@ -20,8 +20,9 @@ def test_the_page_says_who_asks_for_what_where_and_for_how_long(consent: PageSee
     assert "See all agents" in text
     assert "Run the agent web" in text
     assert "app.example" in text
-    lasts = "until you sign out. After 30 days, or 8 hours without use, you sign in again."
-    assert lasts in text
+    assert (
+        "until you sign out. After 30 days, or 8 hours without a visit to these pages, you" in text
+    )
     assert "What it may not do, although you may" in text
     assert "See all sessions and their messages" in text
 
