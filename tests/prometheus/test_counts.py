@@ -1,5 +1,7 @@
 """What is counted, and with which labels."""
 
+from contextlib import ExitStack
+
 import pytest
 
 from tests.builders import Deployment
@@ -128,6 +130,15 @@ def test_transactions_connections_and_events_are_measured(deployment: Deployment
     assert count(durations, kind="read") > 0
     assert count("issuer_database_connection_wait_seconds") > 0
     assert scraper.value("issuer_database_connections_max") == 20
+
+
+@counted
+def test_connections_of_the_pool_are_counted_by_state(deployment: Deployment, scraper: Scraper):
+    """More than the background threads use: any of them may hold one at that moment."""
+    with ExitStack() as held:
+        for _ in range(10):
+            held.enter_context(deployment.services.database.engine.connect())
+        assert scraper.value("issuer_database_connections", state="in_use") >= 10
     assert scraper.value("issuer_database_connections", state="idle") >= 1
 
 
