@@ -39,6 +39,7 @@ ENV PATH=/opt/issuer/bin:$PATH PYTHONUNBUFFERED=1 ISSUER_DATA_DIR=/var/lib/issue
 USER 10001:10001
 WORKDIR /var/lib/issuer
 EXPOSE 9000
-HEALTHCHECK --interval=30s --timeout=5s --start-period=20s CMD ["issuer", "health"]
+HEALTHCHECK --interval=30s --timeout=5s --start-period=20s CMD ["issuer", "health", "--port", "9000"]
 ENTRYPOINT ["issuer"]
-CMD ["serve", "--host", "0.0.0.0"]
+# The port of ISSUER_URL is that of the host.
+CMD ["serve", "--host", "0.0.0.0", "--port", "9000"]

@@ -32,6 +32,7 @@ from issuer.time_fields import duration
 from issuer.vocabulary import MAX_TOKEN, SHORTEST_TOKEN, SigningAlgorithm
 
 PREFIX = "ISSUER_"
+_PORT = 9000
 SECRETS = (
     *("MASTER_KEY", "ADMIN_SECRET", "DATABASE_URL", "METRICS_TOKEN", "RATE_LIMIT_REDIS_URL"),
     *("AUDIT_PUSH_URL", "AUDIT_PUSH_TOKEN"),
@@ -177,7 +178,8 @@ class Settings(BaseModel):
 
     url: AudienceId = Field(
         "http://127.0.0.1:9000",
-        description="The issuer identifier: `iss` of every token and the base of every endpoint.",
+        description="The issuer identifier: `iss` of every token and the base of every endpoint. If"
+        " it is `http` on loopback with a port, `issuer serve` listens at that port.",
     )
     data_dir: Path = Field(
         Path("issuer-data"), description="Directory of the master key and the SQLite database."
@@ -460,6 +462,13 @@ class Settings(BaseModel):
     def base_path(self) -> str:
         """The path that every endpoint begins with; empty at the root of a host."""
         return urlsplit(self.base_url).path
+
+    @property
+    def local_port(self) -> int:
+        """Where a server of this machine listens: the port of an http URL on loopback, or 9000."""
+        parts = urlsplit(self.url)
+        is_here = parts.scheme == "http" and is_loopback(parts.hostname or "")
+        return parts.port if is_here and parts.port else _PORT
 
     @property
     def effective_database_url(self) -> str:

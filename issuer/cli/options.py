@@ -145,9 +145,6 @@ Url = Annotated[
 Host = Annotated[
     str, typer.Option(metavar="ADDRESS", help="Address to listen on; 0.0.0.0 for all of IPv4.")
 ]
-Port = Annotated[
-    int, typer.Option(min=0, max=65535, metavar="PORT", help="Port to listen on; 0 for a free one.")
-]
 ClientSecretStdin = Annotated[
     bool,
     typer.Option("--client-secret-stdin", help="Read the secret from a line of standard input."),

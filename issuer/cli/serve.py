@@ -7,7 +7,7 @@ import typer
 from issuer.cli import output
 from issuer.cli.command import new_app
 from issuer.cli.opening import read_settings
-from issuer.cli.options import AsJson, Host, Port
+from issuer.cli.options import AsJson, Host
 from issuer.cli.processes import end_quietly_on_signals
 from issuer.cli.serving import address, listen, require_fit
 from issuer.cli.serving import serve as serve_until_a_signal
@@ -18,7 +18,16 @@ app = new_app()
 @app.command()
 def serve(
     host: Host = "127.0.0.1",
-    port: Port = 9000,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            metavar="PORT",
+            help="Port to listen on; 0 for a free one. Default: that of ISSUER_URL, if it is http"
+            " on loopback and names one, else 9000.",
+        ),
+    ] = None,
     workers: Annotated[
         int,
         typer.Option(min=1, max=64, metavar="COUNT", help="Processes, about one for each core."),
@@ -38,7 +47,7 @@ def serve(
     end_quietly_on_signals()
     settings = read_settings()
     require_fit(settings, workers)
-    with listen(host, port) as listener:
+    with listen(host, settings.local_port if port is None else port) as listener:
         url = address(listener)
 
         def announce() -> None:

@@ -31,14 +31,18 @@ def token_endpoint(issuer: str, at: str | None = None) -> str:
 
     `at` is the base URL at which this machine reaches the server, if that is another one.
     """
-    base = at or issuer
-    parts = urlsplit(private(base))
-    well_known = f"{parts.scheme}://{parts.netloc}{_WELL_KNOWN}{parts.path.rstrip('/')}"
-    metadata = sent("GET", well_known)
-    if metadata.get("issuer") != issuer:
-        name = metadata.get("issuer")
+    base = private(at or issuer)
+    metadata = metadata_at(base)
+    if (name := metadata.get("issuer")) != issuer:
         raise IssuerError(f"The server at {base} has the issuer URL {name}: use that.")
     return reached(str(metadata.get("token_endpoint")), issuer, at)
+
+
+def metadata_at(base: str, seconds: float = _SECONDS) -> dict[str, Any]:
+    """The metadata of the issuer whose base URL is reached as `base` (RFC 8414 §3.1)."""
+    parts = urlsplit(base)
+    path = _WELL_KNOWN + parts.path.rstrip("/")
+    return sent("GET", f"{parts.scheme}://{parts.netloc}{path}", seconds)
 
 
 def reached(url: str, issuer: str, at: str | None) -> str:
@@ -67,12 +71,12 @@ def requested_token(
     return sent("POST", endpoint, data=data, auth=authentication)
 
 
-def sent(method: str, url: str, **request: Any) -> dict[str, Any]:
+def sent(method: str, url: str, seconds: float = _SECONDS, **request: Any) -> dict[str, Any]:
     """The JSON of a successful response; an `IssuerError` with the cause for any other."""
     authorities = httpx.create_ssl_context()  # also those of SSL_CERT_FILE; proxies are not used
     try:
         answer = httpx.request(
-            method, url, timeout=_SECONDS, verify=authorities, trust_env=False, **request
+            method, url, timeout=seconds, verify=authorities, trust_env=False, **request
         )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise Unavailable(f"{url} does not answer: {error}.{_remedy(error)}") from None

@@ -15,8 +15,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
 
 from issuer.keys.sealing import new_master_key
+from tests.builders import URL
 from tests.cli.driver import Cli, Program, running
-from tests.journeys.running_issuer import wait_until
+from tests.journeys.running_issuer import reserved_port, wait_until
 
 SERVE = ["serve", "--port", "0", "--json"]
 SECONDS = 60
@@ -228,9 +229,32 @@ def test_health_asks_the_server(cli: Cli, tmp_path: Path):
     with running(tmp_path / "server", cli.environment, *SERVE) as program:
         url = program.listening()["url"]
         assert cli.json("health", "--url", f"{url}/auth") == {"status": "ok"}
+        port = url.rpartition(":")[2]
+        assert cli.json("health", "--port", port) == {"status": "ok"}
+        assert cli("health", "--port", port, "--url", url).status == 2
         assert "answers 404" in cli("health", "--url", url).sentence
         program.stopped(signal.SIGTERM)
     assert "does not answer" in cli("health", "--url", url).sentence
+
+
+def test_health_is_not_that_of_a_neighbour(cli: Cli, tmp_path: Path):
+    with running(tmp_path / "server", cli.environment, *SERVE) as program:
+        url = program.listening()["url"]
+        assert cli.json("health", "--url", url) == {"status": "ok"}
+        mine = cli.with_environment(ISSUER_URL=url)
+        for command in (["health"], ["health", "--url", url]):
+            assert mine(*command).sentence.startswith(
+                f"{url} is the server of another issuer, {URL}. ISSUER_URL is {url}: "
+            )
+
+
+def test_server_and_health_use_the_port_of_issuer_url(cli: Cli, tmp_path: Path):
+    with reserved_port() as port:
+        cli = cli.with_environment(ISSUER_URL=f"http://localhost:{port}")
+        cli.done("admin", "change-url")
+        with running(tmp_path / "server", cli.environment, "serve", "--json") as program:
+            assert program.listening()["url"] == f"http://127.0.0.1:{port}"
+            assert cli.json("health") == {"status": "ok"}
 
 
 def token(
