@@ -10,7 +10,7 @@ import typer
 
 from issuer.cli import output
 from issuer.cli.command import given, new_app
-from issuer.cli.opening import changing, read_settings, reading
+from issuer.cli.opening import administering, changing, read_settings
 from issuer.cli.options import AsJson, ClientId, instant
 from issuer.clients import SecretFields
 
@@ -19,6 +19,7 @@ app = new_app("The secrets of a client. Several can be valid at a time, for rota
 
 # A DNS label of Kubernetes has 63 characters.
 _LABEL = 63
+_COLUMNS = ["id", "state", "label", "created_at", "expires_at", "last_used_at"]
 _NOT_IN_LABELS = re.compile(r"[^a-z0-9]+")
 
 
@@ -30,14 +31,18 @@ class _Output(StrEnum):
 def list_secrets(client: ClientId, as_json: AsJson = False) -> None:
     """List the secrets of a client, oldest first, without their values.
 
+    The state is active, expired or never used.
+
     Examples:
 
       issuer client secret list ci-bot
     """
-    with reading() as work:
-        secrets = work.clients.secrets(client)
-    columns = ["id", "label", "created_at", "expires_at", "last_used_at"]
-    output.show_all(secrets, columns, as_json=as_json)
+    with administering() as administration:
+        with administration.reading() as work:
+            secrets = work.clients.secrets(client)
+        now = administration.clock()
+    rows = [{**each.model_dump(mode="json"), "state": each.state_at(now).value} for each in secrets]
+    output.show_all(rows, _COLUMNS, as_json=as_json)
 
 
 @app.command("create")

@@ -10,6 +10,7 @@ from issuer.clients.client import (
     ClientSecret,
     NewClient,
     SecretFields,
+    SecretState,
 )
 from issuer.clients.clients import Clients
 from issuer.clients.registrations import Registrations
@@ -28,5 +29,6 @@ __all__ = [
     "Rotations",
     "SecretFields",
     "SecretMaker",
+    "SecretState",
     "how_last_used",
 ]

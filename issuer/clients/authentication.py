@@ -92,19 +92,24 @@ class ClientAuthentication:
     def _confirm(
         self, client: ClientRecord | None, secret: str | None, now: datetime
     ) -> AuthenticatedClient:
-        matching = None if secret is None else self._matching(client, secret, now)
+        matching = None if secret is None else self._matching(client, secret)
         if client is None:
             raise InvalidCredentials("unknown client")
         if client.token_endpoint_auth_method is not AuthMethod.NONE and matching is None:
             raise InvalidCredentials("no secret" if secret is None else "wrong secret")
         if secret is not None and matching is None:
             raise InvalidCredentials("a secret of a client that has none")
+        if matching is not None and not matching.is_live(now):
+            raise InvalidCredentials(_expired(matching))
         if client.disabled:
             raise InvalidCredentials("disabled client")
         return AuthenticatedClient(client, matching)
 
-    def _matching(
-        self, client: ClientRecord | None, secret: str, now: datetime
-    ) -> SecretRecord | None:
-        client_id, valid = (client.client_id, client.live_secrets(now)) if client else ("", [])
-        return self._secrets.matching(client_id, secret, valid)
+    def _matching(self, client: ClientRecord | None, secret: str) -> SecretRecord | None:
+        """Expired ones too, so that the log can say so; the duration is that of a wrong secret."""
+        client_id, stored = (client.client_id, client.secrets) if client else ("", ())
+        return self._secrets.matching(client_id, secret, stored)
+
+
+def _expired(secret: SecretRecord) -> str:
+    return f"expired secret ({secret.id}, since {secret.expires_at:%Y-%m-%d %H:%M} UTC)"

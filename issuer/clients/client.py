@@ -1,6 +1,7 @@
 """The models of a client and its secrets."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -134,6 +135,12 @@ CLIENT = ResourceType(
 )
 
 
+class SecretState(StrEnum):
+    ACTIVE = "active"
+    NEVER_USED = "never used"
+    EXPIRED = "expired"
+
+
 class SecretFields(Fields):
     """The members of a secret that an operator sets when creating it."""
 
@@ -148,3 +155,9 @@ class ClientSecret(SecretFields):
     created_at: datetime
     last_used_at: datetime | None
     last_used_address: str | None
+
+    def state_at(self, now: datetime) -> SecretState:
+        """Whether it is accepted at `now`, and has been used. Stored uses lag by some seconds."""
+        if self.expires_at is not None and self.expires_at <= now:
+            return SecretState.EXPIRED
+        return SecretState.NEVER_USED if self.last_used_at is None else SecretState.ACTIVE

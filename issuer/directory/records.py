@@ -110,10 +110,6 @@ class ClientRecord:
         found = self.audiences.get(name)
         return found or next((a for a in self.audiences.values() if a.is_named(name)), None)
 
-    def live_secrets(self, now: datetime) -> list[SecretRecord]:
-        """The secrets that have not expired."""
-        return [secret for secret in self.secrets if secret.is_live(now)]
-
 
 @dataclass(frozen=True, slots=True)
 class TrustedIssuerRecord:

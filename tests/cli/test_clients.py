@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from sqlalchemy import update
 
+from issuer.database.tables import ClientSecretRow
 from tests.builders import URL
 from tests.cli.driver import Cli
 
@@ -48,6 +50,24 @@ def test_a_secret_is_printed_for_kubernetes(cli: Cli, ci_bot: dict[str, object])
         )
 
 
+def test_the_list_of_secrets_says_which_are_expired_or_never_used(
+    cli: Cli, ci_bot: dict[str, object]
+):
+    short = cli.json("client", "secret", "create", "ci-bot", "--expires-at", "1h")
+    assert [each["state"] for each in listed(cli)] == ["never used", "never used"]
+    row = ClientSecretRow
+    with cli.composition() as composition, composition.database.transaction() as session:
+        now = composition.clock()
+        session.execute(update(row).where(row.id == short["id"]).values(expires_at=now))
+        session.execute(update(row).where(row.id != short["id"]).values(last_used_at=now))
+    assert [each["state"] for each in listed(cli)] == ["active", "expired"]
+    assert " expired " in cli.done("client", "secret", "list", "ci-bot")
+
+
+def listed(cli: Cli) -> list[dict[str, object]]:
+    return cli.json("client", "secret", "list", "ci-bot")["items"]
+
+
 @pytest.mark.parametrize(
     ("client_id", "name"),
     [("CI.Bot@corp", "ci-bot-corp"), ("--", "client"), ("a" * 62 + ".b", "a" * 62)],
@@ -65,7 +85,7 @@ def test_secrets_are_listed_and_deleted_by_id(cli: Cli, ci_bot: dict[str, object
     made.pop("client_secret")
     assert made["expires_at"] == "2036-01-31T00:00:00Z"
     first, second = cli.json("client", "secret", "list", "ci-bot")["items"]
-    assert (first["label"], second) == ("", made)
+    assert (first["label"], second) == ("", {**made, "state": "never used"})
     deleted = cli.json("client", "secret", "delete", "ci-bot", made["id"])
     assert deleted == {"deleted": made["id"]}
     assert cli.json("client", "secret", "list", "ci-bot")["items"] == [first]

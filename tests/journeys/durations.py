@@ -3,8 +3,12 @@
 import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
+from datetime import UTC, datetime
 from random import Random
 
+from sqlalchemy import update
+
+from issuer.database.tables import ClientSecretRow
 from issuer.users.attempt import Attempt
 from issuer.users.attempts import Tries
 from issuer.users.attempts_store import AttemptStore
@@ -36,10 +40,20 @@ def refused_clients(deployment: Deployment, requests: int) -> dict[str, Ask]:
             Credentials(next(never_asked).client_id, "wrong")
         ),
         "wrong secret, many roles and secrets": with_secret(rich, "wrong"),
+        "expired secret": with_secret(known, expired_secret(deployment, known)),
         "disabled client, right secret": with_secret(disabled, disabled.client_secret),
         "disabled client, wrong secret": with_secret(disabled, "wrong"),
         **_refused_assertions(deployment),
     }
+
+
+def expired_secret(deployment: Deployment, client: Credentials) -> str:
+    """One more secret of the client, which expired long ago."""
+    secret = deployment.secret(client, label="expired").client_secret
+    with deployment.services.database.transaction() as session:
+        rows = update(ClientSecretRow).where(ClientSecretRow.label == "expired")
+        session.execute(rows.values(expires_at=datetime(2026, 1, 1, tzinfo=UTC)))
+    return secret
 
 
 def _refused_assertions(deployment: Deployment) -> dict[str, Ask]:

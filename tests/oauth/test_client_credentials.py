@@ -3,10 +3,12 @@
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from issuer.roles import Assignment
-from tests.builders import URL, Deployment, FakeClock
+from tests.builders import URL, Credentials, Deployment, FakeClock
 from tests.drivers import TokenDriver
+from tests.oauth.refreshing import events
 
 
 def test_the_response_is_a_bearer_token_and_no_store(
@@ -239,3 +241,23 @@ def test_an_expired_secret_is_refused_and_the_others_stay_valid(
     deployment.wait(timedelta(hours=1))
     assert token_endpoint.client_credentials(short).error == "invalid_client"
     assert token_endpoint.client_credentials(client).status == 200
+
+
+def test_log_and_audit_log_name_an_expired_secret_and_the_caller_learns_nothing(
+    deployment: Deployment, token_endpoint: TokenDriver, clock: FakeClock
+):
+    client = deployment.client()
+    expires_at = clock() + timedelta(hours=1)
+    short = deployment.secret(client, expires_at=expires_at.isoformat())
+    with deployment.services.administration.reading() as work:
+        secrets = work.clients.secrets(client.client_id)
+    secret_id = next(each.id for each in secrets if each.expires_at)
+    deployment.wait(timedelta(hours=1))
+    with capture_logs() as logged:
+        expired = token_endpoint.client_credentials(short)
+    wrong = token_endpoint.client_credentials(Credentials(client.client_id, "wrong"))
+    reason = f"expired secret ({secret_id}, since {expires_at:%Y-%m-%d %H:%M} UTC)"
+    assert [each.get("reason") for each in logged if "reason" in each] == [reason]
+    reasons = [each.reason for each in events(deployment, "token.refused")]
+    assert reasons == [reason, "wrong secret"]
+    assert (expired.status, expired.body) == (wrong.status, wrong.body)

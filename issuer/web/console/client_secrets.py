@@ -5,7 +5,14 @@ from datetime import datetime
 
 from starlette.responses import Response
 
-from issuer.clients import CLIENT, ClientSecret, Rotation, SecretFields, how_last_used
+from issuer.clients import (
+    CLIENT,
+    ClientSecret,
+    Rotation,
+    SecretFields,
+    SecretState,
+    how_last_used,
+)
 from issuer.composition import UnitOfWork
 from issuer.errors import NotAllowed
 from issuer.web.console.client_action import ClientAction
@@ -43,8 +50,7 @@ def secrets_in_list(work: UnitOfWork, client_id: str, now: datetime) -> tuple[Se
 
     def in_list(secret: ClientSecret) -> SecretInList:
         part = "old" if secret.id in old else "new" if rotation and secret is rotation.new else ""
-        is_expired = secret.expires_at is not None and secret.expires_at <= now
-        return SecretInList(secret, part, is_expired)
+        return SecretInList(secret, part, secret.state_at(now) is SecretState.EXPIRED)
 
     return tuple(map(in_list, secrets))
 
