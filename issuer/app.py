@@ -133,7 +133,7 @@ def create_app(parts: Composition) -> DirectRoutes:
         passwords,
         metrics,
         limits,
-        problem_page(pages),
+        problem_page(pages, base),
         telemetry.tracing,
     )
     app.router.routes.extend(protocol)

@@ -43,7 +43,7 @@ class AuthorizationEndpoint(BrowserEndpoint):
     async def _answer(self, request: Request, parameters: Sequence[tuple[str, str]]) -> Response:
         outcome = await self._queries.run(self._decided, request, parameters, caller(request))
         if isinstance(outcome, RequestProblem):
-            return self._page(request, outcome)
+            return self._page(outcome)
         if isinstance(outcome, Redirection):
             self._metrics.authorization_answered(outcome.error)
             if outcome.error:
@@ -65,9 +65,9 @@ class AuthorizationEndpoint(BrowserEndpoint):
         step = self._people.flow.next_step(authorization_request, session, actor)
         return step if isinstance(step, Redirection | RequestProblem) else (step, sealed)
 
-    def _page(self, request: Request, problem: RequestProblem) -> Response:
+    def _page(self, problem: RequestProblem) -> Response:
         self._metrics.authorization_answered(problem.error)
-        return super()._page(request, problem)
+        return super()._page(problem)
 
     def _to_page(
         self, request: Request, page: str, authorization_request: AuthorizationRequest, sealed: str

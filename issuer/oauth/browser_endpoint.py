@@ -20,7 +20,8 @@ from issuer.sign_in.session import SignInSession
 from issuer.vocabulary import ErrorCode
 from issuer.workers import WorkerPool
 
-ProblemPage: TypeAlias = Callable[[Request, RequestProblem], Response]
+# The page of a problem; True where somebody wanted to sign out.
+ProblemPage: TypeAlias = Callable[[RequestProblem, bool], Response]
 
 _MAX_REQUESTS = 5  # in one browser, such as in several tabs
 _MAX_BYTES = 6_000  # of their cookies: many servers and proxies accept headers of 8 KB
@@ -36,6 +37,7 @@ class BrowserEndpoint:
     """
 
     EVENT: str
+    SIGNS_OUT = False
 
     def __init__(
         self,
@@ -71,14 +73,14 @@ class BrowserEndpoint:
                 "The server cannot answer now. Try again in a moment.",
                 status=503,
             )
-        return self._page(request, problem)
+        return self._page(problem)
 
     async def _answer(self, request: Request, parameters: Sequence[tuple[str, str]]) -> Response:
         raise NotImplementedError
 
-    def _page(self, request: Request, problem: RequestProblem) -> Response:
+    def _page(self, problem: RequestProblem) -> Response:
         log.info(self.EVENT, error=problem.error, reason=problem.sentence)
-        return self._problem_page(request, problem)
+        return self._problem_page(problem, self.SIGNS_OUT)
 
     def _session(self, request: Request) -> SignInSession | None:
         cookie = self._cookies.value(request, SESSION)

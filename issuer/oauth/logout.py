@@ -21,11 +21,12 @@ class LogoutEndpoint(BrowserEndpoint):
     """Signs out at once for a client that shows the ID token of this session; else it asks."""
 
     EVENT = "logout_refused"
+    SIGNS_OUT = True
 
     async def _answer(self, request: Request, parameters: Sequence[tuple[str, str]]) -> Response:
         outcome = await self._queries.run(self._decided, request, parameters, caller(request))
         if isinstance(outcome, RequestProblem):
-            return self._page(request, outcome)
+            return self._page(outcome)
         logout, is_signed_out = outcome
         if is_signed_out:
             response = see_other(logout.return_to or self._base_url + _PAGE_PATH)

@@ -13,7 +13,7 @@ from issuer.directory import ClientRecord
 from issuer.errors import InvalidCredentials
 from issuer.redirect_uris import is_registered
 from issuer.sign_in.authorization_request import VALID_FOR
-from issuer.sign_in.outcomes import RequestProblem, with_parameters
+from issuer.sign_in.outcomes import RequestProblem, shown, with_parameters
 from issuer.sign_in.sealed_text import SealedTexts
 from issuer.sign_in.session import SignInSession
 from issuer.sign_in.validation import FindClient
@@ -23,6 +23,7 @@ from issuer.vocabulary import AuthorizationErrorCode
 
 _SECTION = "OpenID Connect RP-Initiated Logout §2"
 _MAX_STATE = 1_000
+_MAX_SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +67,21 @@ class LogoutRequests:
         """The request; a page for anything wrong, so that nobody is sent to an unknown address."""
         repeated = [name for name, times in Counter(n for n, _ in parameters).items() if times > 1]
         if repeated:
-            return _problem("A parameter is repeated.", repeated[0][:50])
+            values = ", ".join(value for name, value in parameters if name == repeated[0])
+            return _problem("A parameter is repeated.", repeated[0][:50], shown(values))
         given = {name: value for name, value in parameters if value}
         client_id, session_id = given.get("client_id"), None
-        if "id_token_hint" in given:
-            hinted, session_id = self._hinted(given["id_token_hint"])
+        if (hint := given.get("id_token_hint")) is not None:
+            hinted, session_id = self._hinted(hint)
             if hinted is None:
-                return _problem("The ID token is not one of this issuer.", "id_token_hint")
+                sentence = "The ID token is not one of this issuer."
+                return _problem(sentence, "id_token_hint", shown(hint, _MAX_SHOWN))
             if client_id not in {None, hinted}:
-                return _problem("The ID token was issued to another client.", "client_id")
+                sentence = "The ID token was issued to another client."
+                return _problem(sentence, "client_id", shown(client_id))
             client_id = hinted
         client = self._find_client(client_id) if client_id else None
-        problem = _redirect_problem(client, given)
+        problem = _redirect_problem(client, client_id, given)
         return problem or LogoutRequest(
             id=new_id("", self._random),
             client_id=client.client_id if client else None,
@@ -113,20 +117,28 @@ class LogoutRequests:
         return request if self._clock() < created_at + VALID_FOR else None
 
 
-def _redirect_problem(client: ClientRecord | None, given: dict[str, str]) -> RequestProblem | None:
-    if len(given.get("state", "")) > _MAX_STATE:
-        return _problem("The parameter state is too long.", "state")
-    uri = given.get("post_logout_redirect_uri")
-    registered = client.post_logout_redirect_uris if client else ()
-    if uri is None or is_registered(uri, registered):
+def _redirect_problem(
+    client: ClientRecord | None, client_id: str | None, given: dict[str, str]
+) -> RequestProblem | None:
+    if len(state := given.get("state", "")) > _MAX_STATE:
+        return _problem("The parameter state is too long.", "state", shown(state, _MAX_SHOWN))
+    if (uri := given.get("post_logout_redirect_uri")) is None:
         return None
-    return RequestProblem(
-        AuthorizationErrorCode.INVALID_REQUEST,
+    if client is None:
+        sentence = (
+            "The application is not known here."
+            if client_id
+            else "The application asked to return to an address, but did not say which application"
+            " it is. It must send client_id or id_token_hint."
+        )
+        return _problem(sentence, "client_id", shown(client_id))
+    if is_registered(uri, client.post_logout_redirect_uris):
+        return None
+    return _problem(
         "The application asked to return to an address that is not registered for it.",
         "post_logout_redirect_uri",
-        uri[:500],
-        tuple(registered),
-        _SECTION,
+        shown(uri),
+        client.post_logout_redirect_uris,
     )
 
 
@@ -135,7 +147,14 @@ def _return_to(given: dict[str, str]) -> str | None:
     return uri if uri is None or state is None else with_parameters(uri, {"state": state})
 
 
-def _problem(sentence: str, parameter: str) -> RequestProblem:
+def _problem(
+    sentence: str, parameter: str, given: str | None, registered: Sequence[str] = ()
+) -> RequestProblem:
     return RequestProblem(
-        AuthorizationErrorCode.INVALID_REQUEST, sentence, parameter, section=_SECTION
+        AuthorizationErrorCode.INVALID_REQUEST,
+        sentence,
+        parameter,
+        given,
+        tuple(registered),
+        _SECTION,
     )

@@ -26,6 +26,13 @@ class RequestProblem:
     return_to: str | None = field(default=None, repr=False)
 
 
+def shown(given: str | None, longest: int = 500) -> str | None:
+    """What was sent as an error page shows it."""
+    if given is None or len(given) <= longest:
+        return given
+    return f"{given[:longest]}… ({len(given):,} characters)"
+
+
 @dataclass(frozen=True, slots=True)
 class Redirection:
     """A redirect to the client, with a code or an error. `error` is empty for a code."""

@@ -13,6 +13,7 @@ ErrorCode = AuthorizationErrorCode
 NONE, LOGIN, CONSENT, SELECT_ACCOUNT = "none", "login", "consent", "select_account"
 _PROMPTS = {NONE, LOGIN, CONSENT, SELECT_ACCOUNT}
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")  # a SHA-256 digest, base64url: RFC 7636 §4.2
+_S256 = "code_challenge_method=S256"
 _SECONDS = re.compile(r"\d{1,9}", re.ASCII)
 
 
@@ -66,20 +67,22 @@ def require_supported(client: ClientRecord, given: Mapping[str, str]) -> None:
 
 def code_challenge(given: Mapping[str, str]) -> str:
     """Required of every client, and only with S256 (RFC 9700 §2.1.1)."""
-    if given.get("code_challenge_method") != "S256":
-        raise InvalidParameter(
-            ErrorCode.INVALID_REQUEST,
-            "code_challenge_method must be S256.",
-            "code_challenge_method",
-        )
-    challenge = given.get("code_challenge", "")
-    if not _CHALLENGE.fullmatch(challenge):
-        raise InvalidParameter(
-            ErrorCode.INVALID_REQUEST,
-            "code_challenge must be a SHA-256 digest as base64url.",
-            "code_challenge",
-        )
-    return challenge
+    challenge, method = given.get("code_challenge"), given.get("code_challenge_method")
+    if challenge is None:
+        parameter, problem = "code_challenge", f"PKCE is required: send code_challenge and {_S256}."
+    elif method is None:
+        parameter = "code_challenge_method"
+        problem = f"PKCE without code_challenge_method is plain, which is refused: send {_S256}."
+    elif method != "S256":
+        parameter = "code_challenge_method"
+        what = "PKCE with plain is refused" if method == "plain" else "This PKCE method is unknown"
+        problem = f"{what}: send {_S256}."
+    elif not _CHALLENGE.fullmatch(challenge):
+        parameter = "code_challenge"
+        problem = "code_challenge must be a SHA-256 digest as base64url: 43 characters, no padding."
+    else:
+        return challenge
+    raise InvalidParameter(ErrorCode.INVALID_REQUEST, problem, parameter)
 
 
 def audience_id(client: ClientRecord, given: Mapping[str, str]) -> str | None:

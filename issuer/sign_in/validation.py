@@ -17,7 +17,7 @@ from issuer.sign_in.authorization_request import (
     AuthorizationRequests,
     RequestTooLarge,
 )
-from issuer.sign_in.outcomes import Redirection, RequestProblem, with_parameters
+from issuer.sign_in.outcomes import Redirection, RequestProblem, shown, with_parameters
 from issuer.sign_in.parameters import NONE, InvalidParameter
 from issuer.tokens import IdTokenReader
 from issuer.vocabulary import AuthorizationErrorCode
@@ -26,7 +26,6 @@ ErrorCode = AuthorizationErrorCode
 KeepClient: TypeAlias = Callable[[ClientRecord, Actor], None]
 FindClient: TypeAlias = Callable[[str], ClientRecord | None]
 
-_MAX_SHOWN = 500
 _MAX_STATE = 1_024
 
 
@@ -58,11 +57,12 @@ class Validation:
         """
         names = Counter(name for name, _ in pairs)
         given = {name: value for name, value in pairs if value}
-        client = self._client(names, given)
+        client = self._client(pairs, names, given)
         if isinstance(client, RequestProblem):
             return client
-        if len(given.get("state", "")) > _MAX_STATE:
-            return _problem("The parameter state is too long.", "state", "RFC 6749 §4.1.1")
+        if len(state := given.get("state", "")) > _MAX_STATE:
+            sentence = f"The parameter state is too long: at most {_MAX_STATE:,} characters."
+            return _problem(sentence, "state", "RFC 6749 §4.1.1", shown(state, 60))
         redirect_uri = given["redirect_uri"]
         try:
             parameters.require_single(names)
@@ -77,11 +77,15 @@ class Validation:
             return self._refused(client, redirect_uri, given, too_large)
 
     def _client(
-        self, names: Mapping[str, int], given: Mapping[str, str]
+        self,
+        pairs: Sequence[tuple[str, str]],
+        names: Mapping[str, int],
+        given: Mapping[str, str],
     ) -> ClientRecord | RequestProblem:
         for name in ("client_id", "redirect_uri"):
             if names[name] > 1:
-                return _problem(f"The parameter {name} is repeated.", name, "RFC 6749 §3.1")
+                values = ", ".join(value for each, value in pairs if each == name)
+                return _problem(f"The parameter {name} is repeated.", name, "RFC 6749 §3.1", values)
             if name not in given:
                 return _problem(f"The parameter {name} is missing.", name, "RFC 6749 §4.1.1")
         client_id, redirect_uri = given["client_id"], given["redirect_uri"]
@@ -149,7 +153,7 @@ class Validation:
             invalid.error,
             invalid.description,
             invalid.parameter,
-            _shown(given.get(invalid.parameter)),
+            shown(given.get(invalid.parameter)),
             section="RFC 6749 §4.1.2.1",
             return_to=url,
         )
@@ -191,11 +195,7 @@ def _problem(
         ErrorCode.INVALID_REQUEST,
         sentence,
         parameter,
-        _shown(given),
+        shown(given),
         tuple(registered),
         section,
     )
-
-
-def _shown(given: str | None) -> str | None:
-    return None if given is None else given[:_MAX_SHOWN]

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import structlog
-from starlette.requests import Request
 from starlette.responses import Response
 
 from issuer.cookies import AUTHORIZATION_REQUEST
@@ -90,19 +89,42 @@ class Navigation:
         return self._site.pages.problem(page)
 
 
-def problem_page(pages: Pages) -> Callable[[Request, RequestProblem], Response]:
+def problem_page(pages: Pages, base: str) -> Callable[[RequestProblem, bool], Response]:
     """What the protocol endpoints answer a browser with that they cannot redirect."""
-    return lambda _, problem: request_problem(pages, problem)
+
+    def answer(problem: RequestProblem, signs_out: bool) -> Response:
+        return (
+            _sign_out_problem(pages, problem, base)
+            if signs_out
+            else request_problem(pages, problem)
+        )
+
+    return answer
 
 
 def request_problem(pages: Pages, problem: RequestProblem) -> Response:
     """The page for an error that no redirect can be trusted with."""
     host = urlsplit(problem.return_to).netloc if problem.return_to else ""
+    says = f"Back to {host or 'the application'}"
+    return _problem(
+        pages, problem, "This application cannot sign you in", problem.return_to or "", says
+    )
+
+
+def _sign_out_problem(pages: Pages, problem: RequestProblem, base: str) -> Response:
+    """Nobody was signed out, which a person can still do without the application."""
+    heading = "This application cannot sign you out"
+    return _problem(pages, problem, heading, f"{base}/sign-out", "Sign out here")
+
+
+def _problem(
+    pages: Pages, problem: RequestProblem, heading: str, way_back: str, way_back_says: str
+) -> Response:
     page = ProblemPage(
-        heading="This application cannot sign you in",
+        heading=heading,
         sentence=problem.sentence,
-        way_back=problem.return_to or "",
-        way_back_says=f"Back to {host or 'the application'}",
+        way_back=way_back,
+        way_back_says=way_back_says,
         parameter=problem.parameter,
         given=problem.given,
         registered=problem.registered,

@@ -94,6 +94,28 @@ def test_every_other_error_is_a_redirect(deployment: Deployment, app: App):
     assert "set-cookie" not in response.headers
 
 
+def test_a_request_without_pkce_says_what_to_send(deployment: Deployment, app: App):
+    s256 = "send code_challenge_method=S256."
+    for change, sentence in (
+        (
+            {"code_challenge": None, "code_challenge_method": None},
+            "PKCE is required: send code_challenge and code_challenge_method=S256.",
+        ),
+        (
+            {"code_challenge": None},
+            "PKCE is required: send code_challenge and code_challenge_method=S256.",
+        ),
+        ({"code_challenge_method": "plain"}, f"PKCE with plain is refused: {s256}"),
+        (
+            {"code_challenge_method": None},
+            f"PKCE without code_challenge_method is plain, which is refused: {s256}",
+        ),
+        ({"code_challenge_method": "S512"}, f"This PKCE method is unknown: {s256}"),
+    ):
+        answer = returned(visit(deployment, app.request(**change)))
+        assert (answer["error"], answer["error_description"]) == ("invalid_request", sentence)
+
+
 def test_a_state_that_is_too_long_is_not_sent_back(deployment: Deployment, app: App):
     """RFC 6749 §4.1.2.1: a redirect would have to repeat it."""
     longest = visit(deployment, app.request(state="s" * 1024, code_challenge_method="plain"))
@@ -102,6 +124,7 @@ def test_a_state_that_is_too_long_is_not_sent_back(deployment: Deployment, app: 
     assert response.status_code == 400
     assert "location" not in response.headers
     assert "s" * 100 not in response.text
+    assert "(1,025 characters)" in response.text
 
 
 def test_parameters_that_are_too_long_together_are_refused_with_the_state(

@@ -104,6 +104,28 @@ def test_anything_wrong_is_a_page_and_signs_nobody_out(
     assert is_signed_in(alice)
 
 
+def test_a_refused_sign_out_says_what_was_sent_and_how_to_sign_out(alice: Person, leaving: App):
+    """Not of signing in, and not that nothing came where something did."""
+    token = "eyJ" + "x" * 900
+    page = logout(alice, id_token_hint=token).text
+    assert "cannot sign you out" in page
+    assert "sign you in" not in page
+    assert 'href="/sign-out"' in page
+    assert f"{token[:60]}… (903 characters)" in page
+    assert token[:61] not in page
+    assert "a, b" in logout(alice, state=["a", "b"]).text
+
+
+def test_an_address_without_an_application_is_not_called_unregistered(alice: Person, leaving: App):
+    unnamed = logout(alice, post_logout_redirect_uri=BYE).text
+    assert "It must send client_id or id_token_hint." in unnamed
+    unknown = logout(alice, client_id="unknown", post_logout_redirect_uri=BYE).text
+    assert "The application is not known here." in unknown
+    assert "<code>unknown</code>" in unknown
+    for page in (unnamed, unknown):
+        assert "not registered" not in page
+
+
 def test_a_hint_whose_key_is_gone_asks_the_person(alice: Person, leaving: App):
     """People sign out long after a rotation; the application is known by the `aud` of the hint."""
     hint = alice.signs_in_to(leaving, scope="openid").body["id_token"]
