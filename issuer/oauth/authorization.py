@@ -23,7 +23,7 @@ AUTHORIZATION_PATH = "/oauth2/authorize"
 class AuthorizationEndpoint(BrowserEndpoint):
     """A GET consumes nothing, so that link previews and clients that probe do no harm.
 
-    Where a person must act, the request goes into a cookie, and the browser to the page for it.
+    Where a person must act, the browser keeps the request, and goes to the page for it.
     """
 
     EVENT = "authorization_refused"
@@ -72,6 +72,7 @@ class AuthorizationEndpoint(BrowserEndpoint):
     def _to_page(
         self, request: Request, page: str, authorization_request: AuthorizationRequest, sealed: str
     ) -> Response:
-        response = see_other(f"{self._base_url}/{page}?request={authorization_request.id}")
-        self._keep(request, response, AUTHORIZATION_REQUEST, authorization_request.id, sealed)
+        name, cookie = self._people.requests.keep(authorization_request, sealed)
+        response = see_other(f"{self._base_url}/{page}?request={name}")
+        self._keep(request, response, AUTHORIZATION_REQUEST, authorization_request.id, cookie)
         return response

@@ -13,7 +13,7 @@ from issuer.cookies import AUTHORIZATION_REQUEST, LOGOUT_REQUEST, SESSION, Cooki
 from issuer.errors import Unavailable
 from issuer.http import see_other
 from issuer.http_forms import InvalidForm, pairs, receive_body
-from issuer.sign_in.authorization_request import VALID_FOR, AuthorizationRequest
+from issuer.sign_in.authorization_request import VALID_FOR, AuthorizationRequest, Mark
 from issuer.sign_in.logout import LogoutRequest
 from issuer.sign_in.outcomes import RequestProblem
 from issuer.sign_in.session import SignInSession
@@ -48,8 +48,11 @@ class BrowserEndpoint:
         problem_page: ProblemPage,
     ) -> None:
         self._people = people
-        self._opened: dict[str, Callable[[str], AuthorizationRequest | LogoutRequest | None]] = {
-            AUTHORIZATION_REQUEST: people.requests.open,
+        self._opened: dict[str, Callable[[str], AuthorizationRequest | Mark | LogoutRequest | None]]
+        self._opened = {
+            AUTHORIZATION_REQUEST: lambda text: (
+                people.requests.mark(text) or people.requests.open(text)
+            ),
             LOGOUT_REQUEST: people.logout_requests.open,
         }
         self._base_url = base_url
@@ -92,14 +95,14 @@ class BrowserEndpoint:
         return None if cookie is None else self._people.sessions.of_browser(cookie)
 
     def _keep(
-        self, request: Request, response: Response, kind: str, request_id: str, sealed: str
+        self, request: Request, response: Response, kind: str, request_id: str, text: str
     ) -> None:
         """Set the cookie of a request, in place of those that the browser needs no more."""
-        for short in self._surplus(request, kind + request_id, sealed):
+        for short in self._surplus(request, kind + request_id, text):
             self._cookies.delete(response, short)
-        self._cookies.set(response, kind + request_id, sealed, VALID_FOR)
+        self._cookies.set(response, kind + request_id, text, VALID_FOR)
 
-    def _surplus(self, request: Request, new: str, sealed: str) -> list[str]:
+    def _surplus(self, request: Request, new: str, text: str) -> list[str]:
         """Cookies of requests that have expired, and the oldest of those that are too much."""
         kept, surplus = [], []
         for short, value in self._cookies.all(request).items():
@@ -110,7 +113,7 @@ class BrowserEndpoint:
                         surplus.append(short)
                     else:
                         kept.append((earlier.created_at, short, value))
-        number, size = 1, self._cookies.size(new, sealed)
+        number, size = 1, self._cookies.size(new, text)
         for _, short, value in sorted(kept, reverse=True):
             number, size = number + 1, size + self._cookies.size(short, value)
             if number > _MAX_REQUESTS or size > _MAX_BYTES:

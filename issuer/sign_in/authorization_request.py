@@ -1,13 +1,17 @@
-"""A valid authorization request, and its sealed form, which the browser keeps in a cookie.
+"""A valid authorization request, and its sealed form, which the browser keeps.
 
 A request is not stored, so that nobody can fill the database with requests; sealed, it cannot be
-read or changed, and belongs to the browser that sent it.
+read or changed. Its cookie makes it belong to the browser that sent it.
 """
 
+import hmac
 import json
-from collections.abc import Mapping
+import re
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from random import Random
 from typing import Any
 
@@ -16,7 +20,11 @@ from issuer.database.principals import new_id
 from issuer.sign_in.sealed_text import SealedTexts
 
 VALID_FOR = timedelta(minutes=10)
-MAX_BYTES = 2_500  # as JSON; a browser keeps cookies of 4,096 bytes
+MAX_STATE = 4_096
+MAX_BYTES = 2_500  # as JSON, without `state`
+_MAX_IN_COOKIE = 3_700  # with its name: browsers keep cookies of 4,096 bytes
+_MAX_SEALED = 7_800  # in a URL: many servers and proxies accept request lines of 8 KB
+_MARK = re.compile(r"(\d{1,12})\.([A-Za-z0-9_-]{43})", re.ASCII)
 _SETS = ("openid_scopes", "prompt")
 
 
@@ -46,11 +54,24 @@ class AuthorizationRequest:
 
 
 class RequestTooLarge(Exception):
-    """The parameters are too long to be kept in a cookie."""
+    """The parameters are too long to be kept by the browser."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a cookie holds of a request that does not fit into it: the digest of the sealed text."""
+
+    created_at: datetime
+    digest: str
 
 
 class AuthorizationRequests:
-    """Seals requests for the cookie, and opens them."""
+    """Seals requests, and opens them.
+
+    A request is kept in a cookie, named by its id, and pages name it by that id. One that is too
+    large for a cookie travels whole in forms and URLs, and its cookie holds a mark: a request that
+    another browser began cannot be continued.
+    """
 
     def __init__(self, texts: SealedTexts, clock: Clock, random: Random) -> None:
         self._texts = texts
@@ -61,19 +82,58 @@ class AuthorizationRequests:
         return new_id("", self._random)
 
     def seal(self, request: AuthorizationRequest) -> str:
-        """The text for the cookie; `RequestTooLarge`."""
+        """The sealed text; `RequestTooLarge`."""
         members = asdict(request) | {name: sorted(getattr(request, name)) for name in _SETS}
-        members["created_at"] = request.created_at.timestamp()
-        text = json.dumps(members, separators=(",", ":"))
-        if len(text) > MAX_BYTES:
+        members |= {"created_at": request.created_at.timestamp(), "state": None}
+        if len(_json(members)) > MAX_BYTES:
             raise RequestTooLarge
-        return self._texts.seal(text)
+        sealed = self._texts.seal(_json(members | {"state": request.state}))
+        if len(sealed) > _MAX_SEALED:
+            raise RequestTooLarge
+        return sealed
+
+    def keep(self, request: AuthorizationRequest, sealed: str) -> tuple[str, str]:
+        """What pages name the request by, and the text for its cookie."""
+        if len(sealed) <= _MAX_IN_COOKIE:
+            return request.id, sealed
+        mark = f"{int(request.created_at.timestamp())}.{_digest(sealed)}"
+        return f"{request.id}.{sealed}", mark
+
+    def open_kept(
+        self, name: str, cookie_of: Callable[[str], str | None]
+    ) -> AuthorizationRequest | None:
+        """The request that a page names; None if this browser, by its cookies, did not begin it."""
+        request_id, _, sealed = name.partition(".")
+        cookie = cookie_of(request_id)
+        if cookie is None:
+            return None
+        if sealed:
+            mark = self.mark(cookie)
+            if mark is None or not hmac.compare_digest(mark.digest, _digest(sealed)):
+                return None
+        request = self.open(sealed or cookie)
+        return request if request and request.id == request_id else None
+
+    def mark(self, cookie: str) -> Mark | None:
+        """The mark in a cookie; None if there is none, or it expired."""
+        if (match := _MARK.fullmatch(cookie)) is None:
+            return None
+        mark = Mark(datetime.fromtimestamp(int(match[1]), UTC), match[2])
+        return mark if self._clock() < mark.created_at + VALID_FOR else None
 
     def open(self, sealed: str) -> AuthorizationRequest | None:
         """The request; None if it expired or was not sealed here."""
         text = self._texts.open(sealed)
         request = None if text is None else _read(json.loads(text))
         return request if request and self._clock() < request.created_at + VALID_FOR else None
+
+
+def _json(members: Mapping[str, Any]) -> str:
+    return json.dumps(members, separators=(",", ":"))
+
+
+def _digest(sealed: str) -> str:
+    return urlsafe_b64encode(sha256(sealed.encode()).digest()).decode().rstrip("=")
 
 
 def _read(members: Mapping[str, Any]) -> AuthorizationRequest:

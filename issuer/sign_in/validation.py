@@ -13,6 +13,7 @@ from issuer.redirect_uris import is_registered
 from issuer.scopes import parse
 from issuer.sign_in import parameters
 from issuer.sign_in.authorization_request import (
+    MAX_STATE,
     AuthorizationRequest,
     AuthorizationRequests,
     RequestTooLarge,
@@ -25,8 +26,6 @@ from issuer.vocabulary import AuthorizationErrorCode
 ErrorCode = AuthorizationErrorCode
 KeepClient: TypeAlias = Callable[[ClientRecord, Actor], None]
 FindClient: TypeAlias = Callable[[str], ClientRecord | None]
-
-_MAX_STATE = 1_024
 
 
 class Validation:
@@ -60,8 +59,8 @@ class Validation:
         client = self._client(pairs, names, given)
         if isinstance(client, RequestProblem):
             return client
-        if len(state := given.get("state", "")) > _MAX_STATE:
-            sentence = f"The parameter state is too long: at most {_MAX_STATE:,} characters."
+        if len(state := given.get("state", "")) > MAX_STATE:
+            sentence = f"The parameter state is too long: at most {MAX_STATE:,} characters."
             return _problem(sentence, "state", "RFC 6749 §4.1.1", shown(state, 60))
         redirect_uri = given["redirect_uri"]
         try:

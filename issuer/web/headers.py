@@ -22,13 +22,18 @@ def page_headers(*, has_script: bool, serves_request: bool) -> dict[str, str]:
 
     Such a step ends with a redirect to an application. Chromium applies `form-action` to
     the redirects after a form as well, so it stays out there. So does the opener policy: an
-    application that opened the page in a window of its own waits for the answer there.
+    application that opened the page in a window of its own waits for the answer there. Its URL may
+    hold the whole request, which `Referer` need not repeat: proxies limit the size of headers.
     """
     policy = dict(_POLICY)
     if has_script:
         policy |= {"script-src": "'self'", "connect-src": "'self'"}
     if serves_request:
-        return {**_HEADERS, "Content-Security-Policy": _text(policy)}
+        return {
+            **_HEADERS,
+            "Referrer-Policy": "strict-origin",
+            "Content-Security-Policy": _text(policy),
+        }
     policy["form-action"] = "'self'"
     return {
         **_HEADERS,

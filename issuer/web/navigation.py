@@ -34,17 +34,18 @@ class Navigation:
         self._people = site.parts.people
 
     def open_request(self, visit: Visit) -> AuthorizationRequest | None:
-        """The request in the cookie; None if the visit is about none, or it is gone.
+        """The request that the browser keeps; None if the visit is about none, or it is gone.
 
         Gone is one that is finished or expired, or belongs to another browser.
         """
         if not visit.request_id:
             return None
-        sealed = self._site.cookies.value(visit.request, AUTHORIZATION_REQUEST + visit.request_id)
-        request = self._people.requests.open(sealed) if sealed else None
-        if request is None or request.id != visit.request_id:
-            return None
-        note_client(request.client_id)
+        request = self._people.requests.open_kept(
+            visit.request_id,
+            lambda each: self._site.cookies.value(visit.request, AUTHORIZATION_REQUEST + each),
+        )
+        if request is not None:
+            note_client(request.client_id)
         return request
 
     def next_step(
@@ -68,7 +69,8 @@ class Navigation:
                 if step.error:
                     log.info("authorization_refused", error=step.error)
                 response = see_other(step.url)
-                self._site.cookies.delete(response, AUTHORIZATION_REQUEST + visit.request_id)
+                request_id = visit.request_id.partition(".")[0]
+                self._site.cookies.delete(response, AUTHORIZATION_REQUEST + request_id)
                 return response
 
     def after_sign_in(self, visit: Visit, session: SignInSession) -> Response:

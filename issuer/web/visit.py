@@ -10,7 +10,8 @@ from starlette.requests import Request
 from issuer.audit import Actor
 from issuer.http import caller
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+# An id, and the sealed request where that does not fit into a cookie.
+_REQUEST = re.compile(r"[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,8000})?")
 _MAX_NEXT = 2_000
 # As `quote` and `urlencode` write paths and queries. Two dots could be a step up in any spelling.
 _OWN_PAGE = re.compile(
@@ -24,8 +25,8 @@ _OWN_PAGE = re.compile(
 class Visit:
     """`browser` is the secret that its cookie holds; it `is_new` if it came without.
 
-    `request_id` names an authorization or logout request in a cookie, `next` a page of the account
-    or the console, with its query.
+    `request_id` names an authorization or logout request that the browser keeps, `next` a page of
+    the account or the console, with its query.
     """
 
     request: Request = field(repr=False)
@@ -42,7 +43,7 @@ class Visit:
 
 def named_request(parameters: Mapping[str, str]) -> str:
     text = parameters.get("request", "")
-    return text if _REQUEST_ID.fullmatch(text) else ""
+    return text if _REQUEST.fullmatch(text) else ""
 
 
 def named_page(parameters: Mapping[str, str]) -> str:

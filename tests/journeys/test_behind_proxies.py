@@ -6,6 +6,8 @@ The configurations are those of `docs/how-to/run-behind-a-proxy.md`; its table c
 
 import os
 from collections.abc import Iterator
+from random import Random
+from string import ascii_letters
 from urllib.parse import quote
 
 import httpx
@@ -18,6 +20,7 @@ from tests.journeys.proxies.attacks import FORGED_ADDRESS, trailers
 from tests.journeys.proxies.load import KINDS, LEAST_ANSWERS, TOGETHER, ProxyLoad, behind_proxies
 from tests.journeys.proxies.servers import PROXIES, Directly, Proxy
 from tests.journeys.running_issuer import RunningIssuer
+from tests.sign_in.authorizing import challenge
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +64,31 @@ def test_an_id_with_slashes_stays_one_segment(issuer: RunningIssuer, port: int):
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
         answer = AdminApi(http, token).get(f"/audiences/{quote(issuer.url, safe='')}")
     assert answer.json()["id"] == issuer.url
+
+
+def test_the_longest_authorization_request_passes(issuer: RunningIssuer, port: int):
+    """It travels in redirects and URLs, since it does not fit into a cookie."""
+    callback, client_id = "https://app.example/callback", f"app-{port}"
+    issuer.deployment.client(
+        client_id, grant_types=["authorization_code"], redirect_uris=[callback], user_rights="all"
+    )
+    request = {
+        "response_type": "code",
+        "client_id": client_id,
+        "redirect_uri": callback,
+        "code_challenge": challenge(),
+        "code_challenge_method": "S256",
+        "scope": "openid",
+        "state": "".join(Random(7).choices(ascii_letters, k=4_096)),
+        "nonce": "".join(Random(8).choices(ascii_letters, k=1_900)),
+    }
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
+        asked = http.get("/oauth2/authorize", params=request)
+        assert asked.status_code == httpx.codes.SEE_OTHER, asked.text
+        location = asked.headers["location"]
+        assert len(location) > 6_000
+        page = http.get(location.removeprefix(issuer.url), headers={"Referer": issuer.url})
+    assert "Sign in to" in page.text
 
 
 @pytest.mark.slow

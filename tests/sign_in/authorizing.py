@@ -7,8 +7,10 @@ from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import httpx
+from sqlalchemy import func, select
 
 from issuer.audit import Actor
+from issuer.database.tables import Base
 from issuer.sign_in.outcomes import ConsentNeeded, NextStep, Redirection
 from issuer.sign_in.session import SignInSession
 from tests.builders import URL, Credentials, Deployment
@@ -135,3 +137,10 @@ def code_of(url: str) -> str:
     assert parameters["iss"] == [URL]
     (code,) = parameters["code"]
     return code
+
+
+def rows(deployment: Deployment) -> int:
+    """In all tables."""
+    with deployment.services.database.reading() as session:
+        tables = Base.metadata.tables.values()
+        return sum(session.scalar(select(func.count()).select_from(table)) for table in tables)

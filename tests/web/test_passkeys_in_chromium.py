@@ -2,7 +2,10 @@
 
 import shutil
 from collections.abc import Iterator
+from random import Random
+from string import ascii_letters
 from time import time
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from pyotp import TOTP
@@ -10,6 +13,7 @@ from pyotp import TOTP
 from issuer.sign_in import InvitationFields
 from tests.builders import PASSWORD
 from tests.journeys.running_issuer import RunningIssuer
+from tests.sign_in.authorizing import challenge
 
 sync_api = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium")
@@ -102,6 +106,39 @@ def test_a_passkey_is_added_and_signs_in(issuer: RunningIssuer, person: PersonAt
     person.click("Use a passkey")
     assert person.is_signed_in()
     assert person.problems == []
+
+
+def test_a_passkey_finishes_the_longest_request(issuer: RunningIssuer, person: PersonAtChromium):
+    """Which travels in the form, also in the one that the script makes."""
+    callback, state = (
+        "http://127.0.0.1:9/callback",
+        "".join(Random(7).choices(ascii_letters, k=4_096)),
+    )
+    issuer.deployment.user("frank")
+    issuer.deployment.client(
+        "long",
+        grant_types=["authorization_code"],
+        redirect_uris=[callback],
+        user_rights="all",
+    )
+    person.type_password("frank")
+    person.add_passkey()
+    person.sign_out()
+    parameters = {
+        "response_type": "code",
+        "client_id": "long",
+        "redirect_uri": callback,
+        "code_challenge": challenge(),
+        "code_challenge_method": "S256",
+        "scope": "openid",
+        "state": state,
+    }
+    person.go(f"/oauth2/authorize?{urlencode(parameters)}")
+    person.click("Sign in with a passkey")
+    with person.page.expect_request(f"{callback}?*") as returned:
+        person.click("Allow")
+    assert parse_qs(urlsplit(returned.value.url).query)["state"] == [state]
+    assert [each for each in person.problems if "ERR_" not in each] == []
 
 
 def test_a_device_has_one_passkey_of_a_person(issuer: RunningIssuer, person: PersonAtChromium):
