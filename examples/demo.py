@@ -21,15 +21,19 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO
+from typing import IO, Any
 
 import httpx
 import jwt
 
 ISSUER = [sys.executable, "-P", "-m", "issuer"]
+# As a shell finds it: beside this interpreter, or installed.
+BESIDE = Path(sys.executable).with_name("issuer")
+PROGRAM = shlex.quote(str(BESIDE)) if BESIDE.exists() else "issuer"
 AGENTOS = [sys.executable, str(Path(__file__).with_name("demo_agentos.py"))]
 HERE = "127.0.0.1"
 SECONDS = 60
+Started = dict[str, Any]
 # Runs a command that ends with this program, also if this program is killed: then `read` returns.
 UNTIL_STDIN_ENDS = """trap '' INT; "$@" & exec >&- 2>&-; read -r _; kill $!; wait $!"""
 
@@ -64,7 +68,7 @@ def listening(port: int) -> Iterator[socket.socket]:
 
 
 @contextmanager
-def issuer(port: int, folder: str) -> Iterator[tuple[Mapping[str, str], dict[str, dict[str, str]]]]:
+def issuer(port: int, folder: str) -> Iterator[tuple[Mapping[str, str], Started]]:
     """Its environment, and what `issuer quickstart` printed."""
     # The demo revokes a key: no setting may point it at another deployment.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ISSUER_")}
@@ -82,7 +86,7 @@ def issuer(port: int, folder: str) -> Iterator[tuple[Mapping[str, str], dict[str
 
 
 @contextmanager
-def agentos(listener: socket.socket, started: dict[str, dict[str, str]]) -> Iterator[str]:
+def agentos(listener: socket.socket, started: Started) -> Iterator[str]:
     """The URL of the AgentOS, once it answers."""
     descriptor = listener.fileno()
     command = [*AGENTOS, str(descriptor), str(started["url"]), started["demo"]["audience"]]
@@ -125,12 +129,11 @@ class DemoToken:
 class Walkthrough:
     """A call that is allowed and one that is refused, before and after a key is revoked."""
 
-    def __init__(
-        self, environment: Mapping[str, str], started: dict[str, dict[str, str]], agentos_url: str
-    ) -> None:
+    def __init__(self, environment: Mapping[str, str], started: Started, agentos_url: str) -> None:
         self.environment = environment
         self.url = environment["ISSUER_URL"]
         self.client = started["demo"]
+        self.console = started["console"]
         self.curl = started["curl"]
         self.agentos_url = agentos_url
         self.http = httpx.Client(timeout=SECONDS, trust_env=False)
@@ -163,9 +166,19 @@ With a new token:"""
         yield f"""\
 Connect an MCP client, and sign in as {self.client["username"]} with the password
 {self.client["password"]}:\n\n  {self.connected()}"""
+        yield self.who_administers()
         yield """\
 The AgentOS reads the revocation feed of the issuer every 5 seconds.
 Ctrl-C stops both servers and deletes the data of this demo."""
+
+    def who_administers(self) -> str:
+        """The link works once, and there is no other: the data of the demo is new."""
+        administrator = self.console["administrator"]
+        return f"""\
+The console of the issuer is at {self.console["url"]}.
+Its administrator is the user {administrator["username"]}, who sets a password with this link, once:
+
+  {administrator["invitation"]["url"]}"""
 
     def token(self) -> DemoToken:
         answer = self.http.post(
@@ -221,7 +234,8 @@ Ctrl-C stops both servers and deletes the data of this demo."""
   TOKEN=$({self.curl} | sed 's/.*"access_token": *"\\([^"]*\\)".*/\\1/')
   {run} {self.agentos_url}/agents/web/runs
   {run} {self.agentos_url}/agents/billing/runs
-  ISSUER_URL={self.url} ISSUER_DATA_DIR={data_dir} issuer key list"""
+  export ISSUER_URL={self.url} ISSUER_DATA_DIR={data_dir}
+  {PROGRAM} key list"""
 
 
 def wait_until(what: str, is_so: Callable[[], bool]) -> None:

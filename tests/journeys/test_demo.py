@@ -12,8 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.builders import PASSWORD
 from tests.cli.driver import Program, running
 from tests.journeys.running_issuer import REPOSITORY, process_environment, wait_until
+from tests.web.browsing import Browser, path_of
 
 LAST_LINE = "deletes the data of this demo."
 SECONDS = 60
@@ -37,12 +39,15 @@ def test_it_shows_allowed_and_refused_calls_before_and_after_a_key_is_revoked(tm
         )
         assert program.err == ""
         assert pasted(text) == ["The agent web answers.", None]
-        keys = re.search(r"^  ISSUER_URL=\S+ ISSUER_DATA_DIR=(\S+) issuer key list$", text, re.M)
-        assert Path(keys[1]).is_dir()
+        keys = re.search(
+            r"^  (export ISSUER_URL=\S+ ISSUER_DATA_DIR=(\S+))\n  (\S+ key list)$", text, re.M
+        )
+        assert Path(keys[2]).is_dir()
+        assert first in run_by_bash(f"{keys[1]}\n{keys[3]}")
         agent_os = re.search(r"billing runs at (http://\S+)$", text, re.MULTILINE)[1]
         result = program.stopped(signal.SIGINT)
     assert (result.status, result.err) == (0, "")
-    assert not Path(keys[1]).parent.exists()
+    assert not Path(keys[2]).parent.exists()
     with pytest.raises(httpx.TransportError):
         httpx.get(agent_os, trust_env=False)
     assert {path.name for path in (tmp_path / "demo").iterdir()} == {"stdout", "stderr"}
@@ -72,7 +77,34 @@ def test_an_mcp_client_connects_as_it_says(tmp_path: Path):
             text=True,
             check=True,
         )
-    assert "The agent web answers." in client.stdout
+        assert "The agent web answers." in client.stdout
+        answered = json.loads(run_by_bash(re.search(r"TOKEN=\$\((curl .*?) \|", text)[1]))
+        refused = called_tool(
+            url, answered["access_token"], {"agent_id": "billing", "message": "x"}
+        )
+        assert "Insufficient permissions. Required scope(s): agents:run" in refused
+        program.stopped(signal.SIGINT)
+    (line,) = program.err.splitlines()
+    assert line.endswith(
+        "Refused the MCP tool 'run_agent': Insufficient permissions. Required scope(s): agents:run"
+    )
+
+
+def test_it_prints_where_its_administrator_begins(tmp_path: Path):
+    with demo(tmp_path) as program:
+        text = program.output_with(LAST_LINE)
+        found = re.search(
+            r"console of the issuer is at (\S+)/console\.\nIts .* user (\S+), who.*\n\n  (\S+)",
+            text,
+        )
+        url, username, link = found.groups()
+        with httpx.Client(base_url=url, timeout=SECONDS, trust_env=False) as http:
+            browser = Browser(http, url)
+            typed = {"new_password": PASSWORD, "repeated": PASSWORD}
+            path = path_of(link)
+            page = browser.get(path)
+            assert username == "admin"
+            assert browser.submit(page, path, **typed).location == "/console"
 
 
 def test_no_setting_points_it_at_another_deployment(tmp_path: Path):
@@ -151,17 +183,25 @@ def with_agno(folder: Path, files: dict[str, str]) -> dict[str, str]:
 def pasted(text: str) -> list[str | None]:
     """The answers to the printed commands, run in a shell."""
     token, *runs = re.findall(r"^  ((?:TOKEN=|curl ).*)$", text, re.MULTILINE)
-    contents = []
-    for run in runs:
-        done = subprocess.run(
-            ["bash", "-c", f"{token}\n{run}"],
-            env=process_environment(),
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        contents.append(json.loads(done.stdout).get("content"))
-    return contents
+    return [json.loads(run_by_bash(f"{token}\n{run}")).get("content") for run in runs]
+
+
+def run_by_bash(script: str) -> str:
+    environment = {**process_environment(), "PYTHONPATH": str(REPOSITORY)}
+    return subprocess.check_output(["bash", "-c", script], env=environment, text=True)
+
+
+def called_tool(url: str, token: str, arguments: dict[str, str]) -> str:
+    """The answer of the MCP endpoint to a call of `run_agent`."""
+    headers = {"Authorization": f"Bearer {token}", "Accept": "application/json, text/event-stream"}
+    asked = {"protocolVersion": "2025-06-18", "capabilities": {}}
+    asked |= {"clientInfo": {"name": "tests", "version": "1"}}
+    with httpx.Client(headers=headers, timeout=SECONDS, trust_env=False) as http:
+        message = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": asked}
+        session = http.post(url, json=message).headers.get("mcp-session-id", "")
+        call = {"name": "run_agent", "arguments": arguments}
+        message = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": call}
+        return http.post(url, json=message, headers={"mcp-session-id": session}).text
 
 
 def descendants(pid: int) -> set[int]:
