@@ -27,10 +27,15 @@ node_modules = $(if $(and $(shell command -v npm),$(wildcard $(1)/package-lock.j
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-quickstart: .venv/runtime  ## install everything into .venv and serve a demo issuer
+# Installing takes a minute, and a port that is taken is known before.
+quickstart:  ## install everything into .venv and serve a demo issuer (ARGS='--port 9100')
+	@$(PYTHON) examples/free_ports.py $@ $(ARGS)
+	@$(MAKE) --no-print-directory .venv/runtime
 	@exec $(BIN)/issuer quickstart $(ARGS)
 
-demo: .venv/demo  ## serve a demo issuer and an AgentOS that accepts its tokens
+demo:  ## serve a demo issuer and an AgentOS that accepts its tokens (ARGS='--port 9100 --agentos-port 7778')
+	@$(PYTHON) examples/free_ports.py $@ $(ARGS)
+	@$(MAKE) --no-print-directory .venv/demo
 	@exec $(BIN)/python examples/demo.py $(ARGS)
 
 test: lint $(PROXIES) $(AGNO_VENVS:=/installed) $(call node_modules,$(FOREIGN_CLIENTS))  ## lint, check types, run every test that is not slow (ARGS='-k jwks')

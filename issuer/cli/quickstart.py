@@ -1,8 +1,12 @@
 """`issuer quickstart`."""
 
 import os
+import shlex
+import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -119,6 +123,11 @@ class _DemoServer:
         client = f"{self.demo.client_id}:{self.demo.client_secret}"
         return f"curl -s -u '{client}' {grant} {self._endpoint('/oauth2/token')}"
 
+    def _exports(self) -> str:
+        data_dir = shlex.quote(escaped(str(self.settings.data_dir.absolute())))
+        url = shlex.quote(self.settings.url)
+        return f"export ISSUER_URL={url} ISSUER_DATA_DIR={data_dir}"
+
     def in_words(self) -> Iterator[str]:
         """Paragraph by paragraph."""
         yield (
@@ -129,8 +138,10 @@ class _DemoServer:
             yield (
                 f"Its administrator is the client {self.initialised.client_id} with the secret"
                 f" {self.initialised.client_secret}\nwhich is shown only once. If it is lost,"
-                " run `issuer admin recover`."
+                f" run `{program_name()} admin recover`."
             )
+        yield "In another terminal, other commands find it with:"
+        yield f"  {self._exports()}\n  {program_name()} client list"
         yield f"Get a token for the audience {self.demo.audience}, as a service does:"
         yield f"  {self.curl()}"
         if self.settings.users_sign_in_with_password:
@@ -185,6 +196,14 @@ app = verifier.attach(AgentOS(id="{name}", agents=[...], **verifier.auth()).get_
 
     def _endpoint(self, path: str) -> str:
         return f"{self.url}{self.settings.base_path}{path}"
+
+
+def program_name() -> str:
+    """As a shell calls this program."""
+    called = sys.argv[0]
+    if Path(called).name != "issuer":
+        return f"{shlex.quote(sys.executable)} -m issuer"
+    return "issuer" if called == shutil.which("issuer") else shlex.quote(called)
 
 
 def _prepared(settings: Settings, url: str) -> _DemoServer:

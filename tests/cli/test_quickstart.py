@@ -2,10 +2,12 @@
 
 import json
 import re
+import shutil
 import signal
 import socket
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,6 +18,7 @@ import pytest
 
 from issuer.cli.administrator import ConsoleAdministrator, ensure_administrator
 from issuer.cli.demo import Demo, ensure_demo
+from issuer.cli.quickstart import program_name
 from issuer.composition import Composition
 from tests.agentos.releases import SERVER_RELEASES, AgnoRelease
 from tests.builders import OPERATOR, PASSWORD, URL
@@ -95,6 +98,81 @@ def test_the_administrator_begins_with_the_link_in_the_console(folder: Path, por
         program.stopped(signal.SIGINT)
     assert f"Sign in as admin at the console:\n  {url}/console\n" in third
     assert "/invitation/" not in third
+
+
+@pytest.mark.slow
+def test_other_commands_find_it_as_it_says(folder: Path, port: int):
+    with quickstart(folder, port) as program:
+        text = program.output_with(LAST_LINE)
+        found = re.search(r"commands find it with:\n\n  (export .+)\n  (.+ client list)\n", text)
+        assert found
+        done = subprocess.run(
+            ["bash", "-c", f"{found[1]}\n{found[2]}"],
+            cwd="/",
+            env={**process_environment(), "PYTHONPATH": str(REPOSITORY)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert "demo-service" in done.stdout
+        assert f"run `{found[2].removesuffix(' client list')} admin recover`" in text
+        program.stopped(signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("called", "named"),
+    [(".venv/bin/issuer", ".venv/bin/issuer"), ("{bin}/issuer", "issuer")],
+)
+def test_it_names_the_program_as_a_shell_finds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, called: str, named: str
+):
+    installed = tmp_path / "issuer"
+    installed.touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", [called.format(bin=tmp_path)])
+    assert program_name() == named
+
+
+@pytest.mark.parametrize(
+    ("target", "arguments", "hint"),
+    [
+        ("quickstart", ["--port", "{port}"], "quickstart ARGS='--port {next}'"),
+        ("quickstart", [], "quickstart ARGS='--port {next}'"),
+        ("demo", ["--port={port}"], "demo ARGS='--port {next}'"),
+        (
+            "demo",
+            ["--port=0", "--agentos-port", "{port}"],
+            "demo ARGS='--agentos-port {next}'",
+        ),
+    ],
+)
+def test_make_checks_the_port_before_it_installs(
+    tmp_path: Path, target: str, arguments: list[str], hint: str
+):
+    (tmp_path / "examples").mkdir()
+    for name in ("Makefile", "examples/free_ports.py"):
+        shutil.copy(REPOSITORY / name, tmp_path / name)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        given = " ".join(arguments).format(port=port)
+        url = {"ISSUER_URL": f"http://127.0.0.1:{port}"}
+        done = subprocess.run(
+            ["make", target, f"ARGS={given}"],
+            cwd=tmp_path,
+            env={**process_environment(), **url},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode
+    sentence = f"The address 127.0.0.1, port {port}, is taken by another program."
+    assert f"{sentence} Choose another port: make {hint.format(next=port + 1)}" in done.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_make_help_names_the_port():
+    said = subprocess.check_output(["make", "help"], cwd=REPOSITORY, text=True)
+    assert re.search(r"^ +make quickstart .*ARGS='--port \d+'", said, re.MULTILINE)
 
 
 def told_administrator(text: str) -> tuple[str, ...]:
