@@ -3,10 +3,11 @@
 import fcntl
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
+from secrets import token_hex
 from typing import BinaryIO
 
 from issuer.errors import ConfigurationError, IssuerError
@@ -42,18 +43,23 @@ def read_regular(path: Path) -> tuple[bytes, os.stat_result]:
     `ConfigurationError` if it is larger or not regular: reading a pipe or a device may never end.
     `OSError` if it cannot be opened.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
-    try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise ConfigurationError(f"{path} is not a regular file.")
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            content = file.read(LARGEST + 1)
-    finally:
-        os.close(descriptor)
+    with open_regular(path) as file:
+        content, found = file.read(LARGEST + 1), os.fstat(file.fileno())
     if len(content) > LARGEST:
         raise ConfigurationError(f"{path} is larger than {LARGEST} bytes.")
     return content, found
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """A regular file, opened without waiting; `ConfigurationError` for anything else.
+
+    `OSError` if it cannot be opened.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ConfigurationError(f"{path} is not a regular file.")
+    return os.fdopen(descriptor, "rb")
 
 
 def write_private(path: Path, text: str) -> None:
@@ -73,18 +79,21 @@ def write_private(path: Path, text: str) -> None:
 def new_private_file(path: Path, *, force: bool) -> Iterator[tuple[BinaryIO, Path]]:
     """A file of mode 0600 that gets its name durably at the end, and what it is called until then.
 
-    An error deletes it. `IssuerError` if `path` exists, unless `force`.
+    An error deletes it, and the next one for the same `path` deletes what a kill has left.
+    `IssuerError` if `path` exists, unless `force`: that replaces regular files and links.
     """
     _require_free(path, force=force)
-    descriptor, name = tempfile.mkstemp(_PARTIAL, f".{path.name}.", path.parent)
+    remove_partial(path.parent, f".{escape(path.name)}.*")
+    unnamed = path.with_name(f".{path.name}.{token_hex(8)}{_PARTIAL}")
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file, Path(name)
+        with os.fdopen(os.open(unnamed, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield file, unnamed
             synchronise(file)
-        _require_free(path, force=force)
-        Path(name).rename(path)
+            _require_free(path, force=force)
+            unnamed.rename(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        unnamed.unlink(missing_ok=True)
         raise
     _make_durable(path.parent)
 
@@ -97,9 +106,9 @@ def synchronise(file: BinaryIO) -> None:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def remove_partial(folder: Path) -> None:
+def remove_partial(folder: Path, names: str = "*") -> None:
     """Delete partial files that a crash left. One that is being written is locked, and stays."""
-    for partial in folder.glob(f"*{_PARTIAL}"):
+    for partial in folder.glob(f"{names}{_PARTIAL}"):
         with suppress(OSError), partial.open("r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             partial.unlink()
@@ -108,7 +117,12 @@ def remove_partial(folder: Path) -> None:
 def _require_free(path: Path, *, force: bool) -> None:
     if not path.absolute().parent.is_dir():
         raise IssuerError(f"There is no directory {path.absolute().parent}.")
-    if path.is_dir() or (not force and os.path.lexists(path)):
+    if not os.path.lexists(path):
+        return
+    kind = path.lstat().st_mode
+    if not (stat.S_ISREG(kind) or stat.S_ISLNK(kind)):
+        raise IssuerError(f"{path} exists and is not a regular file: name another file.")
+    if not force:
         raise IssuerError(f"{path} exists: name another file, or use --force.")
 
 

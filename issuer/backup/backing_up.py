@@ -1,5 +1,6 @@
 """Writing a backup while servers run."""
 
+import os
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -22,6 +23,7 @@ from issuer.database import Connection, Session
 from issuer.database.deployment import recorded_issuer
 from issuer.database.portable_rows import data_tables, read_rows
 from issuer.database.schema import revision_in
+from issuer.errors import IssuerError
 from issuer.files import new_private_file, synchronise
 from issuer.keys.sealed_secrets_store import current_mark
 from issuer.keys.sealing import Sealer, is_box
@@ -51,15 +53,29 @@ def back_up_to(
 ) -> BackedUp:
     """Write a private file, read it again, and audit that. Leaves no file after an error.
 
-    `ArchiveUnusable` if what was read again is not what was written.
+    `ArchiveUnusable` if what was read again is not what was written. `IssuerError` if `path` is a
+    file that the issuer needs.
     """
+    _require_replaceable(path, foundation)
     with new_private_file(path, force=force) as (file, unnamed):
         written = _write(foundation, encryption, file)
         synchronise(file)
         with unnamed.open("rb") as stored, encryption.decrypted(stored, str(path)) as content:
-            _verify(content, str(path), foundation.sealer)
+            verify(ArchiveReader(content, str(path)), foundation.sealer)
         _audit(foundation, actor, written)
     return written
+
+
+def _require_replaceable(path: Path, foundation: Foundation) -> None:
+    """`force` must not replace the master key, a signing key or the database."""
+    settings, url = foundation.settings, foundation.database.url
+    place = path.parent.resolve() / path.name
+    folders = [each.resolve() for each in (settings.data_dir, settings.key_folder) if each]
+    is_needed = any(place.is_relative_to(folder) for folder in folders)
+    if foundation.database.is_sqlite:
+        is_needed |= str(place).startswith(str(Path(str(url.database)).resolve()))
+    if is_needed and os.path.lexists(place):
+        raise IssuerError(f"{path} exists and may be a file that the issuer needs: name another.")
 
 
 def back_up_into(
@@ -108,8 +124,8 @@ def _tables(connection: Connection) -> Tables:
         yield TableHead(table=name, columns=columns), read_rows(connection, table)
 
 
-def _verify(content: BinaryIO, name: str, sealer: Sealer) -> None:
-    archive = ArchiveReader(content, name)
+def verify(archive: ArchiveReader, sealer: Sealer) -> None:
+    """Read all of it; `ArchiveUnusable` unless it is as it was written with this master key."""
     for _, rows in archive.tables():
         for _ in rows:
             pass
