@@ -10,13 +10,14 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, Field
 
 from issuer.errors import IssuerError
 
 VERSION = 1
+MAX_NAME = 64
 
 GZIP = 31  # the `wbits` of zlib for gzip
 _LEVEL = 4
@@ -47,8 +48,8 @@ class Header(BaseModel):
 class TableHead(BaseModel):
     """The line before the rows of a table."""
 
-    table: str
-    columns: list[str]
+    table: str = Field(max_length=MAX_NAME)
+    columns: list[Annotated[str, Field(max_length=MAX_NAME)]]
 
 
 class ArchiveEnd(BaseModel):

@@ -25,20 +25,25 @@ from issuer.backup.archive import (
 
 # Of compressed bytes; decompressed they are at most a thousand times as many.
 _PIECE = 16 * 1024
-_MAX_LINE = 64 * 1024 * 1024
+_MAX_LINE = 4 * 1024 * 1024
 _MAX_LAST_MEMBER = 64 * 1024
+_MAX_TABLES = 1000
+# What is read only once goes into the database before it is known to be genuine.
+_UNVERIFIED = 64 * 1024 * 1024
+_UNVERIFIED_RATIO = 100
 
 
 class ArchiveReader:
     """Reads an archive once, from the beginning: `header`, then `tables`, then `finish`.
 
     `name` is what errors call it. Nothing that was read is to be trusted before `finish`. All
-    errors are `ArchiveUnusable`.
+    errors are `ArchiveUnusable`. With `bounded`, one that decompresses to very much is refused.
     """
 
-    def __init__(self, file: BinaryIO, name: str) -> None:
+    def __init__(self, file: BinaryIO, name: str, *, bounded: bool = False) -> None:
         self._file = file
         self._name = name
+        self._bounded = bounded
         self._digest = sha256()
         self._rows: dict[str, int] = {}
         self._rest = b""
@@ -55,6 +60,8 @@ class ArchiveReader:
                 raise self.damaged("a line is no row and begins no table") from None
             if head.table in self._rows:
                 raise self.damaged(f"the table {head.table!r} is in it twice")
+            if len(self._rows) == _MAX_TABLES:
+                raise self.damaged(f"it has more than {_MAX_TABLES} tables")
             yield head, self._rows_of(head.table)
 
     def finish(self, authenticate: Authenticate) -> ArchiveEnd:
@@ -89,6 +96,11 @@ class ArchiveReader:
         self._line = next(self._lines, None)
         return header
 
+    def _short(self, line: bytes) -> bytes:
+        if len(line) > _MAX_LINE:
+            raise self.damaged("a line is too long")
+        return line
+
     def _rows_of(self, table: str) -> Iterator[Row]:
         self._rows[table] = 0
         self._line = next(self._lines, None)
@@ -105,18 +117,26 @@ class ArchiveReader:
         """The lines of the first gzip member."""
         decompressing = zlib.decompressobj(wbits=GZIP)
         started = b""
+        left = _UNVERIFIED
         while not decompressing.eof:
             if not (piece := self._file.read(_PIECE)):
                 raise self.damaged("it ends too early")
             try:
-                *lines, started = (started + decompressing.decompress(piece)).split(b"\n")
+                content = decompressing.decompress(piece)
             except zlib.error as error:
                 raise self.damaged(str(error)) from None
+            left += _UNVERIFIED_RATIO * len(piece) - len(content)
+            if self._bounded and left < 0:
+                raise ArchiveUnusable(
+                    f"{self._name} decompresses to more than {_UNVERIFIED_RATIO} times its size:"
+                    " restore it from a file, which is verified before anything is written."
+                )
+            *lines, started = (started + content).split(b"\n")
             self._digest.update(piece[: len(piece) - len(decompressing.unused_data)])
             self._rest = decompressing.unused_data
-            if len(started) > _MAX_LINE:
-                raise self.damaged("a line is too long")
-            yield from lines
+            for line in lines:
+                yield self._short(line)
+            self._short(started)
         self._rest += self._file.read(_MAX_LAST_MEMBER)
         if started:
             raise self.damaged("its last line has no end")

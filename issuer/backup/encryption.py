@@ -6,19 +6,21 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from issuer.errors import IssuerError
 from issuer.files import read_trusted
 
-# How files of age begin: as they are, and armored.
-_BEGINNINGS = (b"age-", b"----")
+_BEGINNING = b"age-"
+_ARMORED = b"-----BEGIN AGE"
+_PASSPHRASE = b"\n-> scrypt "
 _SECRET = "AGE-SECRET-KEY-"  # noqa: S105 - how one begins
 _PIECE = 64 * 1024
-# pyrage encrypts with a passphrase only what is in memory.
-_MAX_WITH_PASSPHRASE = 1024**3
-_OVERHEAD = 1024**2
+# The time to read a header grows with the square of its size.
+_MAX_HEADER = 64 * 1024
 _PATIENCE_S = 1
 
 
@@ -28,7 +30,6 @@ class Encryption:
 
     recipients: Sequence[Any] = ()
     identities: Sequence[Any] = field(default=(), repr=False)
-    passphrase: str | None = field(default=None, repr=False)
 
     @classmethod
     def to(cls, recipients: Sequence[str]) -> Self:
@@ -42,15 +43,6 @@ class Encryption:
         return cls([*map(_recipient, recipients), own.to_public()], [own])
 
     @classmethod
-    def with_passphrase(cls, file: Path) -> Self:
-        """By the passphrase in the first line of a private file; `IssuerError`."""
-        text = _private_text(file)
-        passphrase = text.splitlines()[0] if text.strip() else ""
-        if not passphrase:
-            raise IssuerError(f"The first line of {file} must be the passphrase.")
-        return cls(passphrase=passphrase)
-
-    @classmethod
     def with_identities(cls, file: Path) -> Self:
         """To be decrypted by the keys in a private file, as `age-keygen` writes it."""
         lines = [line.strip() for line in _private_text(file).splitlines()]
@@ -61,13 +53,11 @@ class Encryption:
 
     @property
     def is_on(self) -> bool:
-        return bool(self.recipients or self.passphrase)
+        return bool(self.recipients)
 
     def encrypt(self, pieces: Iterable[bytes], file: BinaryIO) -> None:
         """Write `pieces` to `file`. What they raise is raised."""
-        if self.passphrase is not None:
-            file.write(_encrypted_in_memory(pieces, self.passphrase))
-        elif self.recipients:
+        if self.recipients:
             import pyrage  # noqa: PLC0415 - needed here alone
 
             source, sink = _Source(pieces), _Sink(file)
@@ -82,19 +72,38 @@ class Encryption:
                 file.write(piece)
 
     @contextmanager
-    def decrypted(self, file: io.BufferedReader, name: str) -> Iterator[BinaryIO]:
+    def decrypted(self, file: BinaryIO, name: str) -> Iterator[BinaryIO]:
         """The content of `file`, encrypted or not; `IssuerError` if this does not decrypt it."""
-        if file.peek(4)[:4] not in _BEGINNINGS:
-            yield file
-        elif self.passphrase is not None:
-            yield io.BytesIO(_decrypted_in_memory(file, self.passphrase, name))
-        elif self.identities:
-            with _decrypted_by(self.identities, file, name) as content:
-                yield content
-        else:
-            raise IssuerError(
-                f"{name} is encrypted: use --identity FILE or --passphrase-file FILE."
-            )
+        beginning = file.read(_MAX_HEADER)
+        whole = _Source(chain([beginning], iter(partial(file.read, _PIECE), b"")))
+        if not beginning.startswith((_BEGINNING, _ARMORED)):
+            yield io.BufferedReader(whole, _PIECE)
+            return
+        _require_for_recipients(beginning, name)
+        if not self.identities:
+            raise IssuerError(f"{name} is encrypted: use --identity FILE.")
+        with _Decrypting(self.identities, whole, name) as content:
+            yield io.BufferedReader(content, _PIECE)
+
+
+def _require_for_recipients(beginning: bytes, name: str) -> None:
+    """Check the header of an encrypted file before anything is computed from it."""
+    header, end, _ = beginning.partition(b"\n---")
+    what = None
+    if beginning.startswith(_ARMORED):
+        what = "is armored"
+    elif _PASSPHRASE in header:
+        what = "is encrypted with a passphrase"
+    if what:
+        raise IssuerError(
+            f"{name} {what}, which this command does not read: decrypt it first, with"
+            " `age --decrypt`, and restore the result."
+        )
+    if not end:
+        raise IssuerError(
+            f"{name} cannot be decrypted: its header is cut off, or longer than"
+            f" {_MAX_HEADER // 1024} KiB."
+        )
 
 
 class _Source(io.RawIOBase):
@@ -102,19 +111,22 @@ class _Source(io.RawIOBase):
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces = iter(pieces)
-        self._rest = b""
+        self._rest = memoryview(b"")
         self.error: BaseException | None = None
 
-    def read(self, size: int = -1) -> bytes:
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
         try:
             while not self._rest and (piece := next(self._pieces, None)) is not None:
-                self._rest = piece
+                self._rest = memoryview(piece)
         except BaseException as error:
             self.error = error
             raise
-        size = len(self._rest) if size < 0 else size
-        taken, self._rest = self._rest[:size], self._rest[size:]
-        return taken
+        size = min(len(buffer), len(self._rest))
+        buffer[:size], self._rest = self._rest[:size], self._rest[size:]
+        return size
 
 
 class _Sink(io.RawIOBase):
@@ -138,7 +150,7 @@ class _Sink(io.RawIOBase):
 class _Decrypting(io.RawIOBase):
     """What a thread decrypts into a pipe: pyrage writes, and an archive is read."""
 
-    def __init__(self, identities: Sequence[Any], file: BinaryIO, name: str) -> None:
+    def __init__(self, identities: Sequence[Any], file: io.RawIOBase, name: str) -> None:
         self._identities = identities
         self._file = file
         self._name = name
@@ -156,7 +168,9 @@ class _Decrypting(io.RawIOBase):
             return read
         self._thread.join()
         if self._error is not None:
-            raise _undecryptable(self._name, self._error)
+            cause = str(self._error).rstrip(".")
+            cause = f"{cause[:1].lower()}{cause[1:]}"
+            raise IssuerError(f"{self._name} cannot be decrypted: {cause}.")
         return 0
 
     def close(self) -> None:
@@ -185,43 +199,6 @@ class _Whole(io.RawIOBase):
         while rest:
             rest = rest[self._pipe.write(rest) or 0 :]
         return len(content)
-
-
-@contextmanager
-def _decrypted_by(identities: Sequence[Any], file: BinaryIO, name: str) -> Iterator[BinaryIO]:
-    with _Decrypting(identities, file, name) as content:
-        yield io.BufferedReader(content, _PIECE)
-
-
-def _encrypted_in_memory(pieces: Iterable[bytes], passphrase: str) -> bytes:
-    import pyrage  # noqa: PLC0415 - needed here alone
-
-    content = bytearray()
-    for piece in pieces:
-        content += piece
-        if len(content) > _MAX_WITH_PASSPHRASE:
-            raise IssuerError(
-                "The backup is larger than 1 GiB, too large for a passphrase: use --recipient."
-            )
-    return bytes(pyrage.passphrase.encrypt(bytes(content), passphrase))
-
-
-def _decrypted_in_memory(file: BinaryIO, passphrase: str, name: str) -> bytes:
-    import pyrage  # noqa: PLC0415 - needed here alone
-
-    content = file.read(_MAX_WITH_PASSPHRASE + _OVERHEAD)
-    if file.read(1):
-        raise IssuerError(f"{name} is larger than 1 GiB, too large for a passphrase.")
-    try:
-        return bytes(pyrage.passphrase.decrypt(content, passphrase))
-    except pyrage.DecryptError as error:
-        hint = " The passphrase is wrong, or the file is damaged or cut off."
-        raise _undecryptable(name, error, hint) from None
-
-
-def _undecryptable(name: str, error: BaseException, hint: str = "") -> IssuerError:
-    cause = str(error).rstrip(".")
-    return IssuerError(f"{name} cannot be decrypted: {cause[:1].lower()}{cause[1:]}.{hint}")
 
 
 def _recipient(text: str) -> Any:

@@ -1,13 +1,17 @@
 """Restoring an archive into an empty database, in one transaction."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import BinaryIO
 
 from issuer.audit import Actor, ChainKey, Trail, Trails
 from issuer.backup import store
 from issuer.backup.archive import ArchiveUnusable, Header
 from issuer.backup.archive_reader import ArchiveReader
-from issuer.backup.backing_up import authenticate_with
+from issuer.backup.backing_up import authenticate_with, verify
+from issuer.backup.encryption import Encryption
 from issuer.backup.review import Reminder, reminders
 from issuer.backup.saved_feed import RevokedAgain, SavedFeed, read_feed, revoke_again
 from issuer.clock import Clock
@@ -40,8 +44,26 @@ class Restored:
     reminders: list[Reminder]
 
 
+@dataclass(frozen=True)
+class ArchiveSource:
+    """An archive that is not read yet. `name` is what errors call it."""
+
+    file: BinaryIO
+    name: str
+    encryption: Encryption = field(default_factory=Encryption)
+
+    @contextmanager
+    def opened(self) -> Iterator[ArchiveReader]:
+        """From the beginning; a pipe can be opened only once."""
+        is_pipe = not self.file.seekable()
+        if not is_pipe:
+            self.file.seek(0)
+        with self.encryption.decrypted(self.file, self.name) as content:
+            yield ArchiveReader(content, self.name, bounded=is_pipe)
+
+
 def restore(
-    archive: ArchiveReader,
+    source: ArchiveSource,
     settings: Settings,
     actor: Actor,
     clock: Clock,
@@ -49,11 +71,28 @@ def restore(
 ) -> Restored:
     """Fill the empty database of `settings`; after an error it is as it was.
 
-    `IssuerError` if the database is not empty, the archive is damaged or of another issuer, master
-    key or program, or the saved `feed` is unusable. `ConfigurationError` without a master key.
+    A file is verified before anything is written. `IssuerError` if the database is not empty, the
+    archive is damaged or of another issuer, master key or program, or the saved `feed` is unusable.
+    `ConfigurationError` without a master key.
     """
     sealer = build_sealer(settings)
-    _require_usable(archive.header, settings, sealer)
+    if source.file.seekable():
+        with source.opened() as archive:
+            _require_usable(archive.header, settings, sealer)
+            verify(archive, sealer)
+    with source.opened() as archive:
+        _require_usable(archive.header, settings, sealer)
+        return _restored(archive, settings, sealer, actor, clock, feed)
+
+
+def _restored(
+    archive: ArchiveReader,
+    settings: Settings,
+    sealer: Sealer,
+    actor: Actor,
+    clock: Clock,
+    feed: bytes | None,
+) -> Restored:
     if settings.needs_data_dir:
         prepare_data_dir(settings.data_dir)
     database = Database(settings.effective_database_url)

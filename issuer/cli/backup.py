@@ -12,7 +12,7 @@ from issuer.backup.encryption import Encryption
 from issuer.cli import output
 from issuer.cli.command import new_app
 from issuer.cli.opening import composed, operator
-from issuer.cli.options import AsJson, PassphraseFile
+from issuer.cli.options import AsJson
 from issuer.cli.processes import end_on_sigterm
 from issuer.errors import IssuerError
 
@@ -34,7 +34,6 @@ def backup(
             help="Encrypt to this public key of age. Repeatable: any one of the keys decrypts.",
         ),
     ] = None,
-    passphrase_file: PassphraseFile = None,
     force: Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -48,11 +47,10 @@ def backup(
 
       issuer backup issuer.backup
       issuer backup issuer.backup.age --recipient age1…
-      issuer backup issuer.backup.age --passphrase-file passphrase.txt
       issuer backup - --recipient age1… | ssh vault 'cat > issuer.backup.age'
     """
     end_on_sigterm()
-    encryption = _encryption(recipients or [], passphrase_file)
+    encryption = Encryption.to(recipients) if recipients else Encryption()
     if file == STREAM and sys.stdout.isatty():
         raise IssuerError("Standard output is a terminal: name a file, or redirect the output.")
     with composed() as parts, output.working("Writing the backup"):
@@ -62,14 +60,6 @@ def backup(
             path = Path(file)
             written = back_up_to(path, parts.foundation, operator(), encryption, force=force)
     _report(file, written, as_json=as_json)
-
-
-def _encryption(recipients: list[str], passphrase_file: Path | None) -> Encryption:
-    if recipients and passphrase_file:
-        raise typer.BadParameter("--recipient or --passphrase-file, not both")
-    if passphrase_file:
-        return Encryption.with_passphrase(passphrase_file)
-    return Encryption.to(recipients) if recipients else Encryption()
 
 
 def _report(file: str, written: BackedUp, *, as_json: bool) -> None:

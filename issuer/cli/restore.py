@@ -1,25 +1,24 @@
 """`issuer restore`."""
 
-import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, BinaryIO
 
 import typer
 
-from issuer.backup.archive_reader import ArchiveReader
 from issuer.backup.encryption import Encryption
-from issuer.backup.restoring import Restored, restore
+from issuer.backup.restoring import ArchiveSource, Restored, restore
 from issuer.backup.saved_feed import MAX_BYTES
 from issuer.cli import output
 from issuer.cli.command import new_app
 from issuer.cli.input_files import content_of
 from issuer.cli.opening import operator, read_settings
-from issuer.cli.options import AsJson, PassphraseFile
+from issuer.cli.options import AsJson
 from issuer.clock import Clock
 from issuer.errors import IssuerError
+from issuer.files import open_regular
 
 app = new_app()
 
@@ -40,7 +39,6 @@ def restore_backup(
             help="The secret keys that may decrypt it, as age-keygen writes them.",
         ),
     ] = None,
-    passphrase_file: PassphraseFile = None,
     revocations: Annotated[
         Path | None,
         typer.Option(
@@ -62,17 +60,13 @@ def restore_backup(
       issuer restore issuer.backup.age --identity key.txt
       issuer restore issuer.backup --revocations revocations.jwt
     """
-    if identity and passphrase_file:
-        raise typer.BadParameter("--identity or --passphrase-file, not both")
     settings = read_settings()
     feed = content_of(revocations, MAX_BYTES) if revocations else None
-    with (
-        output.working("Restoring"),
-        _opened(file) as stream,
-        _decryption(identity, passphrase_file).decrypted(stream, file) as content,
-    ):
-        archive = ArchiveReader(content, file)
-        restored = restore(archive, settings, operator(), Clock(), feed)
+    encryption = Encryption.with_identities(identity) if identity else Encryption()
+    with output.working("Restoring"), _opened(file) as stream:
+        name = "Standard input" if file == STREAM else file
+        source = ArchiveSource(stream, name, encryption)
+        restored = restore(source, settings, operator(), Clock(), feed)
     if as_json:
         output.print_json(_as_json(restored))
     else:
@@ -80,22 +74,16 @@ def restore_backup(
 
 
 @contextmanager
-def _opened(file: str) -> Iterator[io.BufferedReader]:
+def _opened(file: str) -> Iterator[BinaryIO]:
     if file == STREAM:
-        yield cast(io.BufferedReader, sys.stdin.buffer)
+        yield sys.stdin.buffer
         return
     try:
-        opened = Path(file).open("rb")  # noqa: SIM115 - an error in the block is another one
+        opened = open_regular(Path(file))
     except OSError as error:
         raise IssuerError(f"{file} cannot be read: {error.strerror}.") from None
     with opened:
         yield opened
-
-
-def _decryption(identity: Path | None, passphrase_file: Path | None) -> Encryption:
-    if identity:
-        return Encryption.with_identities(identity)
-    return Encryption.with_passphrase(passphrase_file) if passphrase_file else Encryption()
 
 
 def _as_json(restored: Restored) -> dict[str, object]:

@@ -7,10 +7,9 @@ from uuid import uuid4
 from issuer.audit import Actor, Event
 from issuer.audit.chain import End
 from issuer.audit.chains import append
-from issuer.backup.archive_reader import ArchiveReader
 from issuer.backup.backing_up import back_up_into
 from issuer.backup.encryption import Encryption
-from issuer.backup.restoring import Restored, restore
+from issuer.backup.restoring import ArchiveSource, Restored, restore
 from issuer.clock import Clock
 from issuer.composition import Composition
 from issuer.settings import Settings
@@ -37,8 +36,8 @@ def backed_up(services: Composition) -> bytes:
 def restored(
     archive: bytes, settings: Settings, clock: Clock, feed: bytes | None = None
 ) -> Restored:
-    reader = ArchiveReader(io.BytesIO(archive), "the.backup")
-    return restore(reader, settings, OPERATOR, clock, feed)
+    source = ArchiveSource(io.BytesIO(archive), "the.backup")
+    return restore(source, settings, OPERATOR, clock, feed)
 
 
 def elsewhere(deployment: Deployment, database_url: str, **more: str) -> Settings:

@@ -25,7 +25,7 @@ HEADER = Header(
 TABLES = {"roles": [["reader", '["agents:read"]'], ["runner", None]], "users": []}
 
 values = st.none() | st.booleans() | st.integers() | st.text()
-tables = st.dictionaries(st.text(min_size=1), st.lists(st.lists(values)))
+tables = st.dictionaries(st.text(min_size=1, max_size=64), st.lists(st.lists(values)))
 
 
 def keyed(content: bytes) -> bytes:
@@ -37,8 +37,8 @@ def written(tables: dict[str, list] = TABLES, header: Header = HEADER) -> bytes:
     return b"".join(ArchiveWriter(header, keyed).pieces(found))
 
 
-def read(archive: bytes, key=keyed) -> dict[str, list]:
-    reader = ArchiveReader(io.BytesIO(archive), "the.backup")
+def read(archive: bytes, key=keyed, *, bounded: bool = False) -> dict[str, list]:
+    reader = ArchiveReader(io.BytesIO(archive), "the.backup", bounded=bounded)
     found = {head.table: list(rows) for head, rows in reader.tables()}
     reader.finish(key)
     return found
@@ -100,6 +100,20 @@ def test_a_later_format_says_so():
 
 
 def test_a_line_without_end_does_not_fill_the_memory():
-    bomb = gzip.compress(HEADER.model_dump_json().encode() + b"\n" + b"[" * (70 * 1024**2))
-    with pytest.raises(ArchiveUnusable, match="a line is too long"):
-        read(bomb)
+    for end in (b"", b"\n"):
+        line = b"[" * (4 * 1024**2 + 1) + end
+        bomb = gzip.compress(HEADER.model_dump_json().encode() + b"\n" + line)
+        with pytest.raises(ArchiveUnusable, match="a line is too long"):
+            read(bomb)
+
+
+def test_what_cannot_be_verified_first_decompresses_to_a_hundred_times_its_size_at_most():
+    archive = written({"users": [["x" * 3_000_000]] * 30})
+    assert len(read(archive)["users"]) == 30
+    with pytest.raises(ArchiveUnusable, match="more than 100 times its size: restore it from"):
+        read(archive, bounded=True)
+
+
+def test_an_archive_has_a_bounded_number_of_tables():
+    with pytest.raises(ArchiveUnusable, match="more than 1000 tables"):
+        read(written({str(n): [] for n in range(1_001)}))

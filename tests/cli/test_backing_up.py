@@ -86,10 +86,50 @@ def test_a_file_is_replaced_only_by_force(cli: Cli, tmp_path: Path):
 
 
 @on_sqlite
-@pytest.mark.parametrize("options", [["--passphrase-file", "no-such-file"], ["--recipient", "x"]])
-def test_nothing_is_written_without_usable_encryption(cli: Cli, options: list[str], tmp_path: Path):
-    assert cli("backup", str(tmp_path / "issuer.backup"), *options).sentence
+def test_nothing_is_written_without_usable_encryption(cli: Cli, tmp_path: Path):
+    assert cli("backup", str(tmp_path / "issuer.backup"), "--recipient", "x").sentence
     assert not (tmp_path / "issuer.backup").exists()
+
+
+@on_sqlite
+def test_force_replaces_regular_files_and_links_only(cli: Cli, tmp_path: Path):
+    target = tmp_path / "target"
+    target.write_text("precious")
+    (tmp_path / "link").symlink_to(target)
+    cli.done("backup", str(tmp_path / "link"), "--force")
+    assert target.read_text() == "precious"
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for each in ("pipe", "folder"):
+        refused = cli("backup", str(tmp_path / each), "--force")
+        assert "exists and is not a regular file: name another file." in refused.sentence
+    assert (tmp_path / "pipe").is_fifo()
+
+
+@on_sqlite
+def test_force_replaces_no_file_that_the_issuer_needs(cli: Cli):
+    database = Path(cli.environment["ISSUER_DATABASE_URL"].removeprefix("sqlite:///"))
+    key = Path(cli.environment["ISSUER_DATA_DIR"]) / "master.key"
+    before = key.read_text()
+    for each in (key, database, Path(f"{database}-wal")):
+        assert "may be a file that the issuer needs" in cli("backup", str(each), "--force").sentence
+    assert key.read_text() == before
+
+
+@on_sqlite
+def test_a_backup_deletes_what_a_killed_one_has_left(cli: Cli, tmp_path: Path):
+    with cli.composition() as parts:
+        write_events(parts, EVENTS)
+    file = tmp_path / "folder" / "[issuer].backup"
+    file.parent.mkdir()
+    with running(tmp_path / "killed", cli.environment, "backup", str(file)) as program:
+        wait_until(lambda: any(file.parent.iterdir()), SECONDS, "it writes")
+        program.kill()
+    of_others = file.parent / ".other.backup.0123.partial"
+    of_others.touch()
+    assert len([*file.parent.iterdir()]) == 2
+    cli.done("backup", str(file))
+    assert {*file.parent.iterdir()} == {file, of_others}
 
 
 @on_sqlite
@@ -101,6 +141,24 @@ def test_a_full_disk_leaves_no_file(cli: Cli, tmp_path: Path):
     with tmpfs(tmp_path / "disk", "size=16k") as disk:
         assert "No space left on device" in cli("backup", str(disk / "issuer.backup")).sentence
         assert [*disk.iterdir()] == []
+
+
+@on_sqlite
+def test_a_named_pipe_is_refused_at_once(empty: Cli, tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe")
+    assert "is not a regular file" in empty("restore", str(tmp_path / "pipe")).sentence
+
+
+@on_sqlite
+def test_a_file_is_verified_before_anything_is_written(cli: Cli, empty: Cli, tmp_path: Path):
+    file, data = tmp_path / "issuer.backup", tmp_path / "other"
+    data.mkdir(mode=0o700)
+    cli.done("backup", str(file))
+    file.write_bytes(file.read_bytes()[:-1])
+    unused = f"sqlite:///{data}/issuer.db"
+    refused = empty.with_environment(ISSUER_DATABASE_URL=unused)("restore", str(file))
+    assert "is damaged" in refused.sentence
+    assert [*data.iterdir()] == []
 
 
 @on_sqlite
@@ -127,15 +185,14 @@ def test_a_restore_that_is_killed_leaves_an_empty_database(cli: Cli, empty: Cli,
         write_events(parts, EVENTS)
     cli.done("backup", str(tmp_path / "issuer.backup"))
     archive = (tmp_path / "issuer.backup").read_bytes()
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
     assert len(archive) > 4 * 64 * 1024
-    with (
-        running(tmp_path / "killed", empty.environment, "restore", str(pipe)) as program,
-        pipe.open("wb", buffering=0) as writing,
-    ):
+    environment = {**process_environment(), "PYTHONPATH": str(REPOSITORY), **empty.environment}
+    with subprocess.Popen(
+        [*OURS, "restore", "-"], env=environment, stdin=subprocess.PIPE, bufsize=0
+    ) as program:
+        assert program.stdin is not None
         # Returns only when the program has read all but what fits into the pipe.
-        writing.write(archive[:-1_000])
+        program.stdin.write(archive[:-1_000])
         program.kill()
     database = Database(empty.environment["ISSUER_DATABASE_URL"])
     wait_until(lambda: is_empty(database), SECONDS, "PostgreSQL noticed that its client is gone")
