@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from urllib.parse import SplitResult, urlsplit
 
 MAX_LENGTH = 1024
+MAX_REGISTERED = 50  # by one client
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 # A browser runs or shows what these name, instead of opening an application.
@@ -12,7 +13,8 @@ _NOT_OF_APPLICATIONS = frozenset(
     "javascript data vbscript file blob about filesystem view-source".split()  # noqa: SIM905
 )
 _CHARACTERS = re.compile(r"[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]+")  # RFC 3986 §2, without #
-_ON_LOOPBACK = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]|localhost))(?::\d{1,5})?([/?].*)?")
+_ON_LOOPBACK = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]|localhost))(?::([0-9]{1,5}))?([/?].*)?")
+_MAX_PORT = 65_535
 
 
 def checked(uri: str) -> str:
@@ -36,11 +38,15 @@ def checked(uri: str) -> str:
 
 def is_registered(uri: str, registered: Iterable[str]) -> bool:
     """Whether `uri` is a registered one, byte for byte but for the port on loopback."""
-    without_port = _without_port(uri)
-    return any(
-        uri == each or (without_port is not None and without_port == _without_port(each))
-        for each in registered
-    )
+    return without_port(uri) in map(without_port, registered)
+
+
+def without_port(uri: str) -> str:
+    """The URI; without its port on loopback, where applications choose one (RFC 8252 §7.3)."""
+    match = _ON_LOOPBACK.fullmatch(uri)
+    if match is None or int(match[2] or 0) > _MAX_PORT:
+        return uri
+    return match[1] + (match[3] or "")
 
 
 def is_of_a_web_server(uri: str) -> bool:
@@ -59,8 +65,3 @@ def _parts(uri: str) -> SplitResult:
     if not uri.startswith(f"{parts.scheme}:"):
         raise ValueError("must have its scheme in lower case")
     return parts
-
-
-def _without_port(uri: str) -> tuple[str, str] | None:
-    match = _ON_LOOPBACK.fullmatch(uri)
-    return None if match is None else (match[1], match[2] or "")

@@ -11,7 +11,6 @@ from issuer.id_fields import is_audience_id, is_principal_id, principal_id
 
 _CLIENT_URL = re.compile(r"https://[A-Za-z0-9._~@+|:/?&=%!$'()*,;-]{1,247}")
 
-MAX_REDIRECT_URIS = 50
 MAX_RESOURCES = 20
 
 
@@ -35,7 +34,7 @@ def _resource(text: str) -> str:
 ClientId = Annotated[str, AfterValidator(_client_id)]
 RedirectUris = Annotated[
     list[Annotated[str, AfterValidator(redirect_uris.checked)]],
-    Field(max_length=MAX_REDIRECT_URIS),
+    Field(max_length=redirect_uris.MAX_REGISTERED),
     AfterValidator(without_repeats),
 ]
 Resources = Annotated[

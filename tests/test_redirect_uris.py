@@ -94,6 +94,9 @@ def test_the_port_of_loopback_is_ignored(registered: str, uri: str):
         ("http://127.0.0.1/a", "http://127.0.0.1:80/b"),
         ("http://127.0.0.1/", "http://127.0.0.1:80@evil.example/"),
         ("http://127.0.0.1/", "http://127.0.0.1:999999/"),
+        ("http://127.0.0.1/", "http://127.0.0.1:65536/"),
+        ("http://127.0.0.1/", "http://127.0.0.1:\uff18\u0968/"),
+        ("http://127.0.0.1/", "http://127.0.0.1:%/"),
         ("http://localhost", "http://localhost.evil.example"),
     ],
 )

@@ -37,7 +37,7 @@ class ClientFields(Fields):
     """The members of a client that an operator sets. Without `client_id`, one is generated.
 
     `first_party` skips the consent page, except for redirects that any program on the user's
-    machine could receive (RFC 8252 §8.6).
+    machine could receive (RFC 8252 §8.6) and for tokens for the issuer itself.
     """
 
     client_id: ClientId | None = None

@@ -577,7 +577,10 @@ class AuthorizationCodeRow(Base):
 
 
 class ConsentRow(Base):
-    """What a user allowed a client at an audience, or (`audience_id` is null) without one."""
+    """What a user allowed a client at an audience, or (`audience_id` is null) without one.
+
+    `redirects`: the same for each redirect URI, which version 0.1.0 did not store.
+    """
 
     __tablename__ = "consents"
     __table_args__ = (Index("ix_consents_of", "user_id", "client_id"),)
@@ -594,6 +597,7 @@ class ConsentRow(Base):
     )
     scopes: Mapped[list[str]]
     openid_scopes: Mapped[list[str]]
+    redirects: Mapped[dict[str, Any] | None]
     granted_at: Mapped[datetime]
 
 

@@ -1,4 +1,4 @@
-"""What users allowed clients, remembered by user, client and audience."""
+"""What users allowed clients, remembered by user, client, audience and redirect URI."""
 
 from datetime import datetime
 
@@ -10,13 +10,15 @@ from issuer.clock import Clock
 from issuer.database import Session
 from issuer.database.tables import ConsentRow
 from issuer.errors import NotFound
-from issuer.scopes import covers
-from issuer.sign_in.consents_store import ConsentStore
+from issuer.sign_in.consents_store import AllowedAccess, ConsentStore
 from issuer.sign_in.ending import Ending
 
 
 class Consent(BaseModel):
-    """What a user allowed a client at an audience, or without one (`audience` is null)."""
+    """What a user allowed a client at an audience, or without one (`audience` is null).
+
+    `scopes` are those of all `redirect_uris`, which are stored without ports on loopback.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -24,13 +26,8 @@ class Consent(BaseModel):
     audience: str | None
     scopes: tuple[str, ...]
     openid_scopes: tuple[str, ...]
+    redirect_uris: tuple[str, ...]
     granted_at: datetime
-
-    def includes(self, scopes: frozenset[str], openid_scopes: frozenset[str]) -> bool:
-        """Whether all of it was allowed before."""
-        return openid_scopes <= set(self.openid_scopes) and all(
-            covers(self.scopes, scope) for scope in scopes
-        )
 
 
 class Consents:
@@ -52,23 +49,16 @@ class Consents:
         """The consents of the user, in order of client and audience."""
         return [_read(row) for row in self._store.of_user(user_id)]
 
-    def grant(
-        self,
-        user_id: str,
-        client_id: str,
-        audience_id: str | None,
-        scopes: frozenset[str],
-        openid_scopes: frozenset[str],
-    ) -> None:
+    def grant(self, allowed: AllowedAccess) -> None:
         """Remember what the user allowed, in addition to what was allowed before."""
-        now = self._clock()
-        self._store.add(user_id, client_id, audience_id, scopes, openid_scopes, now)
+        self._store.add(allowed, self._clock())
         self._trail.note(
             "consent.granted",
-            user_id,
-            client_id=client_id,
-            audience=audience_id,
-            scope=" ".join(sorted(openid_scopes) + sorted(scopes)),
+            allowed.user_id,
+            client_id=allowed.client_id,
+            audience=allowed.audience_id,
+            redirect_uri=allowed.redirect_uri,
+            scope=" ".join(sorted(allowed.openid_scopes) + sorted(allowed.scopes)),
         )
 
     def withdraw(self, user_id: str, client_id: str) -> None:
@@ -81,19 +71,12 @@ class Consents:
         self._trail.note("consent.withdrawn", user_id, client_id=client_id, **ended)
 
 
-def consent_of(
-    session: Session, user_id: str, client_id: str, audience_id: str | None
-) -> Consent | None:
-    """What the user allowed the client at the audience."""
-    row = ConsentStore(session).find(user_id, client_id, audience_id)
-    return None if row is None else _read(row)
-
-
 def _read(row: ConsentRow) -> Consent:
     return Consent(
         client_id=row.client_id,
         audience=row.audience_id,
         scopes=tuple(row.scopes),
         openid_scopes=tuple(row.openid_scopes),
+        redirect_uris=tuple(row.redirects or ()),
         granted_at=row.granted_at,
     )

@@ -1,6 +1,7 @@
 """Consents in SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +9,20 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from issuer.database.tables import ConsentRow
+from issuer.redirect_uris import MAX_REGISTERED, without_port
+from issuer.scopes import covers
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedAccess:
+    """What a user allows a client that is answered at `redirect_uri`."""
+
+    user_id: str
+    client_id: str
+    audience_id: str | None
+    redirect_uri: str
+    scopes: frozenset[str]
+    openid_scopes: frozenset[str]
 
 
 class ConsentStore:
@@ -16,15 +31,16 @@ class ConsentStore:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def find(self, user_id: str, client_id: str, audience_id: str | None) -> ConsentRow | None:
-        row = ConsentRow
-        return self._session.scalars(
-            select(row).where(
-                row.user_id == user_id,
-                row.client_id == client_id,
-                row.audience_id.is_not_distinct_from(audience_id),
-            )
-        ).one_or_none()
+    def includes(self, asked: AllowedAccess) -> bool:
+        """Whether all of it was allowed before, with the same redirect URI."""
+        row = self._find(asked)
+        redirects = row.redirects if row is not None else None
+        allowed = (redirects or {}).get(without_port(asked.redirect_uri))
+        return (
+            allowed is not None
+            and asked.openid_scopes <= set(allowed["openid_scopes"])
+            and all(covers(allowed["scopes"], scope) for scope in asked.scopes)
+        )
 
     def of_user(self, user_id: str) -> Sequence[ConsentRow]:
         """The consents of the user, in order of client and audience."""
@@ -32,23 +48,21 @@ class ConsentStore:
         query = select(row).where(row.user_id == user_id)
         return self._session.scalars(query.order_by(row.client_id, row.audience_id)).all()
 
-    def add(
-        self,
-        user_id: str,
-        client_id: str,
-        audience_id: str | None,
-        scopes: frozenset[str],
-        openid_scopes: frozenset[str],
-        now: datetime,
-    ) -> None:
+    def add(self, allowed: AllowedAccess, now: datetime) -> None:
         """Add to what was allowed before. Callers hold the lock of a change: one at a time."""
-        row = self.find(user_id, client_id, audience_id)
+        row = self._find(allowed)
         if row is None:
-            row = ConsentRow(user_id=user_id, client_id=client_id, audience_id=audience_id)
-            row.scopes, row.openid_scopes = [], []
+            row = ConsentRow(
+                user_id=allowed.user_id,
+                client_id=allowed.client_id,
+                audience_id=allowed.audience_id,
+                scopes=[],
+                openid_scopes=[],
+            )
             self._session.add(row)
-        row.scopes = sorted(scopes.union(row.scopes))
-        row.openid_scopes = sorted(openid_scopes.union(row.openid_scopes))
+        row.scopes = _union(allowed.scopes, row.scopes)
+        row.openid_scopes = _union(allowed.openid_scopes, row.openid_scopes)
+        row.redirects = _with(row.redirects or {}, allowed)
         row.granted_at = now
         self._session.flush()
 
@@ -59,3 +73,32 @@ class ConsentStore:
             delete(row).where(row.user_id == user_id, row.client_id == client_id)
         )
         return bool(deleted.rowcount)
+
+    def _find(self, of: AllowedAccess) -> ConsentRow | None:
+        row = ConsentRow
+        return self._session.scalars(
+            select(row).where(
+                row.user_id == of.user_id,
+                row.client_id == of.client_id,
+                row.audience_id.is_not_distinct_from(of.audience_id),
+            )
+        ).one_or_none()
+
+
+def _with(redirects: dict[str, Any], allowed: AllowedAccess) -> dict[str, Any]:
+    """The redirect URI that was allowed last is the last; the first ones are forgotten."""
+    uri = without_port(allowed.redirect_uri)
+    earlier = dict(redirects)
+    before = earlier.pop(uri, {"scopes": (), "openid_scopes": ()})
+    kept = list(earlier.items())[1 - MAX_REGISTERED :]
+    return {
+        **dict(kept),
+        uri: {
+            "scopes": _union(allowed.scopes, before["scopes"]),
+            "openid_scopes": _union(allowed.openid_scopes, before["openid_scopes"]),
+        },
+    }
+
+
+def _union(some: frozenset[str], others: Iterable[str]) -> list[str]:
+    return sorted(some.union(others))

@@ -5,12 +5,12 @@ from issuer.clock import Clock
 from issuer.database import Database, Session
 from issuer.directory import ClientRecord
 from issuer.errors import AlreadyExists
-from issuer.redirect_uris import is_of_a_web_server
 from issuer.scopes import covers
 from issuer.sign_in.authorization_request import AuthorizationRequest
 from issuer.sign_in.code import VALID_FOR, AuthorizationCode
 from issuer.sign_in.codes_store import CodeStore
-from issuer.sign_in.consents import Consents, consent_of
+from issuer.sign_in.consents import Consents
+from issuer.sign_in.consents_store import ConsentStore
 from issuer.sign_in.offer import Offer, Offers
 from issuer.sign_in.outcomes import (
     ConsentNeeded,
@@ -20,7 +20,7 @@ from issuer.sign_in.outcomes import (
     SignInNeeded,
     with_parameters,
 )
-from issuer.sign_in.parameters import CONSENT, NONE
+from issuer.sign_in.parameters import NONE
 from issuer.sign_in.secret_texts import SecretTexts
 from issuer.sign_in.session import SignInSession
 from issuer.sign_in.sessions_store import SessionStore
@@ -108,14 +108,9 @@ class AuthorizationFlow:
         return self._offers.refusal(request, client, ErrorCode.CONSENT_REQUIRED, sentence)
 
     def _needs_consent(self, session: Session, offer: Offer) -> bool:
-        client, request = offer.client, offer.request
-        if CONSENT in request.prompt or client.is_self_registered:
+        if self._offers.always_asks(offer.request, offer.client):
             return True
-        # RFC 8252 §8.6: another application may receive what is sent elsewhere.
-        if client.first_party and is_of_a_web_server(request.redirect_uri):
-            return False
-        given = consent_of(session, offer.user.id, client.client_id, request.audience_id)
-        return given is None or not given.includes(offer.scopes, offer.openid_scopes)
+        return not offer.client.first_party and not ConsentStore(session).includes(offer.access)
 
     def _with_code(self, offer: Offer, actor: Actor, *, consented: bool) -> NextStep:
         text, digest = self._code_texts.new()
@@ -154,13 +149,7 @@ class AuthorizationFlow:
 
     def _remember(self, session: Session, offer: Offer, actor: Actor) -> None:
         trail = self._trails.begin(session, actor.known_as(offer.user.id))
-        Consents(session, trail, self._clock).grant(
-            offer.user.id,
-            offer.client.client_id,
-            offer.request.audience_id,
-            offer.scopes,
-            offer.openid_scopes,
-        )
+        Consents(session, trail, self._clock).grant(offer.access)
 
 
 def _consent_needed(offer: Offer) -> ConsentNeeded:

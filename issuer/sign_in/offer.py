@@ -6,10 +6,12 @@ from typing import TypeAlias
 
 from issuer.clock import Clock
 from issuer.directory import AudienceRecord, ClientRecord, Directory, UserRecord
+from issuer.redirect_uris import is_of_a_web_server
 from issuer.scopes import OFFLINE_ACCESS, OPENID
 from issuer.sign_in.authorization_request import AuthorizationRequest
+from issuer.sign_in.consents_store import AllowedAccess
 from issuer.sign_in.outcomes import Redirection, RequestProblem, SignInNeeded
-from issuer.sign_in.parameters import LOGIN, NONE, SELECT_ACCOUNT
+from issuer.sign_in.parameters import CONSENT, LOGIN, NONE, SELECT_ACCOUNT
 from issuer.sign_in.session import SignInSession
 from issuer.sign_in.validation import FindClient, error_url, redirect_problem
 from issuer.tokens import Authorization
@@ -37,6 +39,18 @@ class Offer:
             return self.request.openid_scopes
         return self.request.openid_scopes - {OFFLINE_ACCESS}
 
+    @property
+    def access(self) -> AllowedAccess:
+        """What the user allows by consenting."""
+        return AllowedAccess(
+            self.user.id,
+            self.client.client_id,
+            self.request.audience_id,
+            self.request.redirect_uri,
+            self.scopes,
+            self.openid_scopes,
+        )
+
 
 Refused: TypeAlias = Redirection | RequestProblem
 
@@ -63,7 +77,7 @@ class Offers:
         if session is None or user is None or user.disabled or self._is_stale(request, session):
             return self._without_user(request, client)
         acted |= session.authenticated_at >= request.created_at
-        if problem := _problem_with_user(request, client, user):
+        if problem := self._problem_with_user(request, client, user):
             return self.refusal(request, client, *problem, acted=acted)
         audience = self._audience(request, client)
         if audience is None:
@@ -110,12 +124,35 @@ class Offers:
             return RequestProblem(error, sentence, return_to=url)
         return Redirection(url, error)
 
+    def always_asks(self, request: AuthorizationRequest, client: ClientRecord) -> bool:
+        """Whether the user is asked whatever was allowed before.
+
+        Other programs may receive what is sent anywhere but to `https` (RFC 8252 §8.6), and a
+        token for the issuer itself may administer it.
+        """
+        return (
+            CONSENT in request.prompt
+            or client.is_self_registered
+            or not is_of_a_web_server(request.redirect_uri)
+            or request.audience_id == self._issuer
+        )
+
     def _without_user(
         self, request: AuthorizationRequest, client: ClientRecord
     ) -> SignInNeeded | Refused:
         if NONE not in request.prompt:
             return SignInNeeded(request)
         return self.refusal(request, client, ErrorCode.LOGIN_REQUIRED, "Nobody is signed in.")
+
+    def _problem_with_user(
+        self, request: AuthorizationRequest, client: ClientRecord, user: UserRecord
+    ) -> tuple[AuthorizationErrorCode, str] | None:
+        """Before the rights are looked at: the error must not tell a client what the user holds."""
+        if request.expected_user_id not in {None, user.id}:
+            return ErrorCode.LOGIN_REQUIRED, "Another user is signed in."
+        if NONE in request.prompt and self.always_asks(request, client):
+            return ErrorCode.CONSENT_REQUIRED, "Consent is needed."
+        return None
 
     def _audience(
         self, request: AuthorizationRequest, client: ClientRecord
@@ -136,17 +173,6 @@ class Offers:
         return request.max_age is not None and (
             self._clock() - session.authenticated_at > timedelta(seconds=request.max_age)
         )
-
-
-def _problem_with_user(
-    request: AuthorizationRequest, client: ClientRecord, user: UserRecord
-) -> tuple[AuthorizationErrorCode, str] | None:
-    """Before the rights are looked at: the error must not tell a client what the user holds."""
-    if request.expected_user_id not in {None, user.id}:
-        return ErrorCode.LOGIN_REQUIRED, "Another user is signed in."
-    if client.is_self_registered and NONE in request.prompt:
-        return ErrorCode.CONSENT_REQUIRED, "Consent is needed."
-    return None
 
 
 def _offer(

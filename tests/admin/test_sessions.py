@@ -40,6 +40,7 @@ def test_consents_are_listed_and_withdrawn(admin: AdminApi, alice: Person, app: 
         "audience": "my-os",
         "scopes": ["agents:run"],
         "openid_scopes": ["openid"],
+        "redirect_uris": [app.redirect_uri],
     }
     assert admin.delete(f"/users/{alice.user_id}/consents/app").status_code == 204
     assert app.refresh(answer.refresh_token).error == "invalid_grant"

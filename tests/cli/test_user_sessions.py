@@ -3,6 +3,7 @@
 import pytest
 
 from issuer.clients import ClientFields
+from issuer.sign_in.consents_store import AllowedAccess
 from tests.builders import OPERATOR
 from tests.cli.driver import Cli
 from tests.sign_in.authorizing import BROWSER, CALLBACK, GRANTS
@@ -20,7 +21,8 @@ def session_id(cli: Cli) -> str:
             work.clients.create(
                 ClientFields(client_id="app", grant_types=GRANTS, redirect_uris=[CALLBACK])
             )
-            work.consents.grant(user_id, "app", None, frozenset(), frozenset({"openid"}))
+            allowed = (user_id, "app", None, CALLBACK, frozenset(), frozenset({"openid"}))
+            work.consents.grant(AllowedAccess(*allowed))
         user = parts.tokens.directory.load_user(user_id)
         session, _ = parts.people.sessions.begin(user, ("pwd",), BROWSER, "Firefox")
     return session.id

@@ -103,12 +103,10 @@ def test_a_page_of_its_own_origin_signs_people_in_and_out(
     assert (claims["sub"], claims["scopes"]) == (user["profile"]["sub"], ["agents:run"])
     renewed = page.evaluate("refreshed()")
     assert renewed["refresh_token"] != user["refresh_token"]
-    # Browsers send no cookies from a frame on a page of another site.
-    in_a_frame = page.evaluate("inAFrame()")
-    if "localhost" in origin:
-        assert in_a_frame == "login_required"
-    else:
-        assert pyjwt(issuer.url, in_a_frame, "my-os")["sub"] == user["profile"]["sub"]
+    # Browsers send no cookies from a frame on a page of another site, and any program may listen
+    # on loopback.
+    silent = "login_required" if "localhost" in origin else "consent_required"
+    assert page.evaluate("inAFrame()") == silent
     page.evaluate("application.revokeTokens(['access_token'])")
     page.evaluate("void application.signoutRedirect({ state: 'bye' })")
     page.wait_for_url(f"{origin}/?state=*")

@@ -3,7 +3,9 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
+from issuer.database.tables import ConsentRow
 from issuer.sign_in.outcomes import ConsentNeeded, Redirection, RequestProblem, SignInNeeded
 from tests.builders import URL, Deployment
 from tests.oauth.refreshing import events
@@ -62,12 +64,72 @@ def test_a_first_party_client_needs_no_consent(alice: Person, app: App):
     assert isinstance(alice.next_step(app, prompt="consent"), ConsentNeeded)
 
 
-@pytest.mark.parametrize("redirect_uri", ["http://127.0.0.1/cb", "cursor://app/cb"])
-def test_a_first_party_client_on_the_users_machine_does(alice: Person, app: App, redirect_uri: str):
-    """RFC 8252 §8.6: any program there may receive what is sent."""
+@pytest.mark.parametrize("first_party", [False, True])
+@pytest.mark.parametrize(
+    ("allowed", "asked"),
+    [
+        ("http://127.0.0.1:1111/cb", "http://127.0.0.1:1111/cb"),
+        ("http://127.0.0.1:1111/cb", "http://127.0.0.1:2222/cb"),
+        ("cursor://app/cb", "cursor://app/cb"),
+    ],
+)
+def test_a_program_on_the_users_machine_is_asked_about_every_time(
+    alice: Person, app: App, allowed: str, asked: str, first_party: bool
+):
+    """RFC 8252 §8.6: any program there may send the request, and receive what is sent."""
     with alice.deployment.changing() as work:
-        work.clients.update("app", {"first_party": True, "redirect_uris": [redirect_uri]})
-    assert isinstance(alice.next_step(app, redirect_uri=redirect_uri), ConsentNeeded)
+        work.clients.update("app", {"first_party": first_party, "redirect_uris": [allowed]})
+    assert alice.allows(app, redirect_uri=allowed)
+    assert isinstance(alice.next_step(app, redirect_uri=asked), ConsentNeeded)
+    for scope in ("agents:run", "agents:delete"):  # the answer does not say what alice holds
+        silent = alice.next_step(app, redirect_uri=asked, prompt="none", scope=scope)
+        assert returned(silent.url)["error"] == "consent_required"
+
+
+@pytest.mark.parametrize("first_party", [False, True])
+def test_rights_at_the_issuer_itself_are_asked_about_every_time(
+    alice: Person, app: App, first_party: bool
+):
+    deployment = alice.deployment
+    deployment.role("admins", ["issuer:admin"])
+    with deployment.changing() as work:
+        work.clients.update(
+            "app",
+            {"first_party": first_party, "scopes": ["issuer:admin"], "audiences": ["my-os", URL]},
+        )
+    admin = sign_in(deployment, deployment.user("root", ["admins"]))
+    assert admin.allows(app, audience=URL)
+    step = admin.next_step(app, audience=URL)
+    assert isinstance(step, ConsentNeeded)
+    assert step.scopes == ("issuer:admin",)
+    silent = admin.next_step(app, audience=URL, prompt="none")
+    assert returned(silent.url)["error"] == "consent_required"
+
+
+def test_a_consent_counts_for_its_redirect_uri(alice: Person, app: App):
+    other = "https://app.example/other"
+    with alice.deployment.changing() as work:
+        work.clients.update("app", {"redirect_uris": [app.redirect_uri, other]})
+    alice.allows(app)
+    assert isinstance(alice.next_step(app, redirect_uri=other), ConsentNeeded)
+    alice.allows(app, redirect_uri=other, scope="agents:run")
+    for redirect_uri in (app.redirect_uri, other):
+        step = alice.next_step(app, redirect_uri=redirect_uri, scope="agents:run")
+        assert isinstance(step, Redirection)
+    assert isinstance(alice.next_step(app, redirect_uri=other), ConsentNeeded)
+    with alice.deployment.services.administration.reading() as work:
+        (consent,) = work.consents.of_user(alice.user_id)
+    assert consent.redirect_uris == (app.redirect_uri, other)
+
+
+def test_a_consent_of_version_0_1_0_is_asked_for_again(alice: Person, app: App):
+    """It did not store the redirect URI."""
+    alice.allows(app)
+    with alice.deployment.services.database.transaction() as session:
+        session.execute(update(ConsentRow).values(redirects=None))
+    assert isinstance(alice.next_step(app), ConsentNeeded)
+    alice.allows(app)
+    assert isinstance(alice.next_step(app), Redirection)
 
 
 @pytest.mark.parametrize(("prompt", "error"), [("none", "consent_required")])

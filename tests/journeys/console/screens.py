@@ -11,6 +11,7 @@ from issuer.clients import SecretFields
 from issuer.keys.described import all_described
 from issuer.keys.signing_key import KeyState
 from issuer.sign_in import InvitationFields
+from issuer.sign_in.consents_store import AllowedAccess
 from issuer.web.console.audience import AudiencePage
 from issuer.web.console.audience_edit import EditAudiencePage
 from issuer.web.console.audiences import AudiencesPage, NewAudiencePage
@@ -252,7 +253,10 @@ def populate(deployment: Deployment) -> dict[str, str]:
         work.invitations.create("person", InvitationFields())
         for audience in ("my-os", None):
             allowed = frozenset(scopes if audience else ())
-            work.consents.grant("person", LONGEST, audience, allowed, frozenset({"openid"}))
+            openid = frozenset({"openid"})
+            work.consents.grant(
+                AllowedAccess("person", LONGEST, audience, LONG_URI, allowed, openid)
+            )
         (event,) = work.audit_log.page(EventFilter(target=LONGEST), None, 1)
     return {"kid": active_kid(deployment), "event": str(event.id)}
 

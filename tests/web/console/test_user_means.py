@@ -3,8 +3,10 @@
 import httpx
 import pytest
 
+from issuer.sign_in.consents_store import AllowedAccess
 from tests.builders import URL, Deployment
 from tests.oauth.refreshing import events
+from tests.sign_in.authorizing import CALLBACK
 from tests.sign_in.people import People
 from tests.web.browsing import Browser, PageSeen
 from tests.web.console.conftest import SignedIn, send
@@ -142,7 +144,8 @@ def test_a_consent_is_withdrawn(admin: Browser, deployment: Deployment):
     with deployment.changing() as work:
         for audience in ("my-os", None):
             scopes = frozenset({"agents:read"} if audience else ())
-            work.consents.grant("alice-id", "app", audience, scopes, frozenset({"openid"}))
+            allowed = ("alice-id", "app", audience, CALLBACK, scopes, frozenset({"openid"}))
+            work.consents.grant(AllowedAccess(*allowed))
     page = admin.get(PAGE)
     assert "app my-os openid , agents:read" in page.text
     assert 'href="/console/clients/app"' in page.response.text
