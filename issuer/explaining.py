@@ -5,7 +5,7 @@ issuer's own audience with that of the admin API.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Self
 
@@ -73,12 +73,23 @@ class ScopeSource:
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
-    """The decision, and where its scopes come from."""
+class Lacking:
+    """A client or a user that lacks `scopes` at an audience."""
 
+    holder: ClientRecord | UserRecord
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The decision at an audience, where its scopes come from, and who lacks which."""
+
+    audience: str
     decision: Decision
     held: tuple[str, ...]
-    via: tuple[ScopeSource, ...] = field(default_factory=tuple)
+    via: tuple[ScopeSource, ...] = ()
+    disabled: tuple[ClientRecord | UserRecord, ...] = ()
+    lacking: tuple[Lacking, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """As JSON values, with stable names."""
@@ -128,7 +139,12 @@ class Explainer:
         held = _held(known, audience)
         decision = _of_the_active(known, self._decide(audience.id, held, question))
         return Explanation(
-            decision, tuple(sorted(held)), tuple(_sources(known, audience, decision.by))
+            audience.id,
+            decision,
+            tuple(sorted(held)),
+            tuple(_sources(known, audience, decision.by)),
+            tuple(each for each in (known.client, known.user) if each and each.disabled),
+            tuple(holders_lacking(known.client, known.user, audience, decision.smallest_addition)),
         )
 
     def preview(self, request: PreviewRequest, now: datetime) -> Preview:
@@ -161,7 +177,7 @@ class Explainer:
         held = self._held_by(verified)
         decision = self._decide(verified.audience, held, question)
         sources = tuple(ScopeSource(scope, verified.subject) for scope in decision.by)
-        return Explanation(decision, tuple(sorted(held)), sources)
+        return Explanation(verified.audience, decision, tuple(sorted(held)), sources)
 
     def _held_by(self, token: VerifiedToken) -> frozenset[str]:
         """An AgentOS uses the scopes of the token. The admin API leaves out those removed since."""
@@ -202,6 +218,22 @@ class Explainer:
         if audience is None:
             raise InvalidField("audience", "the client may not have tokens for it")
         return audience
+
+
+def holders_lacking(
+    client: ClientRecord | None,
+    user: UserRecord | None,
+    audience: AudienceRecord,
+    addition: Iterable[str],
+) -> Iterator[Lacking]:
+    """Through a client, a user needs the scopes, and so does a client that limits its users."""
+    holders: list[ClientRecord | UserRecord] = [user] if user else []
+    if client and not (user and client.user_rights is UserRights.ALL):
+        holders.append(client)
+    for holder in holders:
+        held = holder.rights.at(audience)
+        if scopes := tuple(scope for scope in addition if not covers(held, scope)):
+            yield Lacking(holder, scopes)
 
 
 def _of_the_active(known: _Known, decision: Decision) -> Decision:

@@ -15,6 +15,7 @@ from issuer.cli import (
     output,
 )
 from issuer.cli.assignments import assignment_commands
+from issuer.cli.client_advice import what_is_missing
 from issuer.cli.collection import CollectionCommands
 from issuer.cli.command import new_app
 from issuer.cli.input_files import content_of
@@ -186,7 +187,8 @@ commands.create(
     """Create a client and show its first secret once.
 
     With --redirect-uri its grant types are authorization_code and refresh_token, unless
-    --grant-type names others; without, client_credentials. With keys it gets no secret.
+    --grant-type names others; without, client_credentials. With keys it gets no secret. It says
+    what the client cannot do yet, and the command to run next.
 
     Examples:
 
@@ -198,6 +200,7 @@ commands.create(
     """,
     then=_assign,
     complete=_complete,
+    advise=what_is_missing,
 )
 commands.update(
     _OPTIONS,

@@ -1,6 +1,6 @@
 """The commands of every collection: list, show, create, update, delete."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import Parameter, Signature
 from typing import Annotated, Any, get_args
@@ -15,6 +15,10 @@ from issuer.cli.opening import changing, reading
 from issuer.cli.options import AsJson, Cascade, Limit
 from issuer.composition import UnitOfWork
 from issuer.resources import ResourceType
+
+
+def _nothing_to_advise(_work: UnitOfWork, _created: Any) -> Iterable[str]:
+    return ()
 
 
 @dataclass(frozen=True)
@@ -54,10 +58,12 @@ class CollectionCommands:
         text: str,
         then: Callable[..., None] | None = None,
         complete: Callable[[dict[str, Any]], None] | None = None,
+        advise: Callable[[UnitOfWork, Any], Iterable[str]] = _nothing_to_advise,
     ) -> None:
         """`members` are arguments and options by name; `then` gets those of no member.
 
-        `complete` may change the values before, and take options out.
+        `complete` may change the values before, and take options out. `advise` says what to do
+        next, to people.
         """
 
         def run(as_json: bool, **values: Any) -> None:
@@ -71,8 +77,13 @@ class CollectionCommands:
                 if then is not None:
                     then(work, created, **others)
                 stored = collection.get(self.resource_type.key_of(created))
+                advice = list(advise(work, stored))
             output.show(stored, as_json=as_json, **self.resource_type.shown_once(created))
             _warn(stored)
+            if advice and not as_json:
+                print()
+                for sentence in advice:
+                    output.print_text(sentence)
 
         self._add("create", members, text, run)
 

@@ -1,11 +1,13 @@
 """`issuer explain`."""
 
+import shlex
 from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 
 from issuer.cli import completion, output
+from issuer.cli.allowing import commands_allowing
 from issuer.cli.asking import ask
 from issuer.cli.command import given, new_app
 from issuer.cli.opening import administering_with_keys
@@ -45,6 +47,8 @@ def explain(
 ) -> None:
     """Explain whether an AgentOS would allow a request, and why. Nothing is issued.
 
+    If it would be refused, the smallest change that allows it is printed as a command.
+
     For the audience of the issuer itself, requests to its admin API are explained. The exit
     status is 0 whether the request would be allowed or refused.
 
@@ -64,11 +68,17 @@ def explain(
         )
         members = given(audience=audience, method=method, path=path, version=agno)
         explanation = _explained(administration, Question.read({**subject, **members}))
+        with administration.reading() as work:
+            commands = [] if as_json else list(commands_allowing(explanation, work))
     if as_json:
         output.print_json(explanation.as_json())
-    else:
-        for sentence in _sentences(explanation, alone=subject.keys() == {"user_id"}):
-            output.print_text(sentence)
+        return
+    for sentence in _sentences(explanation, alone=subject.keys() == {"user_id"}):
+        output.print_text(sentence)
+    if commands:
+        output.print_text("This allows it:")
+        for command in commands:
+            output.print_text(f"  {shlex.join(['issuer', *command])}")
 
 
 def _words(words: list[str], count: int) -> list[str]:

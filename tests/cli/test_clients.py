@@ -1,6 +1,7 @@
 """`issuer client`."""
 
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -221,6 +222,39 @@ def test_a_client_for_people_is_created_and_changed(cli: Cli, ci_bot: dict[str, 
     assert cli.json("client", "update", "app", "--first-party")["first_party"]
     refused = cli("client", "create", "x", "--grant-type", "authorization_code")
     assert "redirect_uris" in refused.sentence
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], ["issuer client update new --add-audience ID"]),
+        (["--audience", "my-os"], ["issuer client role assign new ROLE --audience my-os"]),
+        (
+            ["--audience", "my-os", "--redirect-uri", "https://app.example/cb"],
+            [
+                "issuer client role assign new ROLE --audience my-os",
+                "issuer client update new --user-rights all",
+            ],
+        ),
+        (
+            ["--auth-method", "private_key_jwt", "--audience", "my-os", "--role", "runner"],
+            ["issuer client key create new --out FILE", "issuer client trust add new …"],
+        ),
+        (["--audience", "my-os", "--role", "runner"], []),
+        (["--audience", "my-os", "--scope", "agents:run"], []),
+        (
+            ["--audience=my-os", "--redirect-uri=https://app.example/cb", "--user-rights=all"],
+            [],
+        ),
+    ],
+)
+def test_a_new_client_is_said_to_lack_what_it_needs(
+    cli: Cli, ci_bot: dict[str, object], options: list[str], said: list[str]
+):
+    cli.done("role", "create", "runner", "--scope", "agents:run")
+    printed = cli.done("client", "create", "new", *options)
+    assert re.findall("`(issuer [^`]+)`", printed) == said
+    assert "issuer client" not in json.dumps(cli.json("client", "create", "other", *options))
 
 
 def test_a_client_with_a_redirect_uri_is_for_people(cli: Cli):

@@ -1,5 +1,8 @@
 """`issuer explain` and `issuer preview`."""
 
+import re
+import shlex
+
 import pytest
 
 from issuer.tokens import Authorization
@@ -37,10 +40,64 @@ def test_an_allowed_request_names_the_scope_the_role_and_the_assignment(deployme
 def test_a_refused_request_names_the_smallest_addition(deployment: Cli):
     result = deployment("explain", "ci-bot", *RUN, "--audience", "other-os")
     assert (result.status, result.err) == (0, "")
-    verdict, addition, held = result.out.splitlines()
+    verdict, addition, held, *_ = result.out.splitlines()
     assert verdict.startswith("Refused: AgentOS requires agents:web:run here")
     assert addition == "The smallest addition that would allow it: agents:web:run."
     assert held == "Scopes held: nothing."
+
+
+@pytest.mark.parametrize(
+    ("question", "commands"),
+    [
+        # The role gives these scopes and no others.
+        (
+            ["ci-bot", *RUN, "--audience", "other-os"],
+            ["issuer client role assign ci-bot web-runner --audience other-os"],
+        ),
+        # Its own scopes would apply at both of its audiences.
+        (
+            ["ci-bot", "POST", "/agents/x/runs", "--audience", "other-os"],
+            [
+                "issuer role create agents-x-run --scope agents:x:run",
+                "issuer client role assign ci-bot agents-x-run --audience other-os",
+            ],
+        ),
+        (
+            ["console", "POST", "/teams/x/runs"],
+            ["issuer client update console --add-scope teams:x:run"],
+        ),
+        (
+            ["alice", "POST", "/teams/x/runs", "--audience", "my-os"],
+            [
+                "issuer role create teams-x-run-2 --scope teams:x:run",
+                "issuer user role assign alice teams-x-run-2 --audience my-os",
+            ],
+        ),
+        (
+            ["alice", "POST", "/teams/x/runs", "--audience", "my-os", "--client", "console"],
+            [
+                "issuer role create teams-x-run-2 --scope teams:x:run",
+                "issuer user role assign alice teams-x-run-2 --audience my-os",
+                "issuer client role assign console teams-x-run-2 --audience my-os",
+            ],
+        ),
+        (["locked", *RUN], ["issuer client update locked --enabled"]),
+    ],
+)
+def test_the_smallest_change_is_printed_as_commands_that_allow_the_request(
+    deployment: Cli, question: list[str], commands: list[str]
+):
+    deployment.done("role", "create", "teams-x-run", "--scope", "teams:run")
+    locked = ["client", "create", "locked", "--audience", "my-os", "--scope", "agents:web:run"]
+    deployment.done(*locked)
+    deployment.done("client", "update", "locked", "--disabled")
+    printed = deployment.done("explain", *question)
+    assert re.findall(r"^  (issuer .+)$", printed, re.MULTILINE) == commands
+    for command in commands:
+        deployment.done(*shlex.split(command)[1:])
+    allowed = deployment.done("explain", *question)
+    assert allowed.startswith("Allowed")
+    assert "This allows it" not in allowed
 
 
 def test_what_a_list_shows(deployment: Cli):
@@ -120,6 +177,8 @@ def test_the_audience_of_the_issuer_means_its_admin_api(deployment: Cli):
         "Refused: The issuer requires issuer:keys:read here, and no scope covers it.",
         "The smallest addition that would allow it: issuer:keys:read.",
         "Scopes held: issuer:roles:write.",
+        "This allows it:",
+        "  issuer client update deployer --add-scope issuer:keys:read",
     ]
     deployment.done("client", "update", "deployer", "--disabled")
     assert "is disabled" in deployment.done(*asked, "GET", "/admin/v1/scopes")

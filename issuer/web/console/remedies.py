@@ -8,11 +8,11 @@ from urllib.parse import urlencode
 from issuer.clients import CLIENT
 from issuer.composition import UnitOfWork
 from issuer.directory import AudienceRecord, ClientRecord, Rights, UserRecord
+from issuer.explaining import holders_lacking
 from issuer.resources import ResourceType
 from issuer.roles import ROLE, Role
 from issuer.scopes import AGENT_OS_ADMIN, ISSUER_ADMIN, counting_at, covers
 from issuer.users import USER
-from issuer.vocabulary import UserRights
 from issuer.web.console.commands import Commands
 from issuer.web.console.endpoint import Operator
 from issuer.web.console.views import Command
@@ -98,17 +98,12 @@ def _lacking(
     audience: AudienceRecord,
     addition: Sequence[str],
 ) -> Iterator[_Lacking]:
-    """Through a client, a user needs the scopes, and so does a client that limits its users."""
-    holders: list[tuple[ResourceType[Any, Any], str, str, Rights]] = []
-    if user:
-        holders.append((USER, user.id, user.username, user.rights))
-    if client and not (user and client.user_rights is UserRights.ALL):
-        holders.append((CLIENT, client.client_id, client.client_id, client.rights))
-    for kind, key, name, rights in holders:
-        held = rights.at(audience)
-        scopes = tuple(scope for scope in addition if not covers(held, scope))
-        if scopes:
-            yield _Lacking(kind, key, name, rights, scopes)
+    for each in holders_lacking(client, user, audience, addition):
+        holder, scopes = each.holder, each.scopes
+        if isinstance(holder, UserRecord):
+            yield _Lacking(USER, holder.id, holder.username, holder.rights, scopes)
+        else:
+            yield _Lacking(CLIENT, holder.client_id, holder.client_id, holder.rights, scopes)
 
 
 def _assigned(
