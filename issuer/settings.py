@@ -220,7 +220,8 @@ class Settings(BaseModel):
     ] = Field(
         (SigningAlgorithm.RS256,),
         description="Algorithms that audiences can use, separated by commas: RS256, PS256,"
-        " ES256, EdDSA. The first is the default of a new audience.",
+        " ES256, EdDSA, Ed25519. The first is the default of a new audience. `Ed25519` is the newer"
+        " name of `EdDSA`: see [EdDSA and Ed25519](access-token.md#eddsa-and-ed25519).",
     )
     key_sign_for: Positive = Field(timedelta(days=30), description="How long a key signs.")
     key_announce_for: Positive = Field(

@@ -46,12 +46,17 @@ class RegisteredBy(StrEnum):
 
 
 class SigningAlgorithm(StrEnum):
-    """JWS algorithms an audience may use (RFC 7518 §3.1, RFC 8037); all asymmetric."""
+    """JWS algorithms an audience may use (RFC 7518 §3.1, RFC 8037, RFC 9864); all asymmetric.
+
+    `EdDSA` and `Ed25519` name one algorithm. Each has keys of its own, so that verifiers which pin
+    the name of a key's algorithm learn the new one before a token has it.
+    """
 
     RS256 = "RS256"
     PS256 = "PS256"
     ES256 = "ES256"
     EDDSA = "EdDSA"
+    ED25519 = "Ed25519"
 
 
 class TokenAlgorithm(StrEnum):

@@ -10,6 +10,8 @@ from joserfc.jwk import KeySet
 
 from tests.builders import PASSWORD, Credentials
 
+ALGORITHMS = ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"]
+
 
 @dataclass(frozen=True)
 class TokenAnswer:
@@ -99,7 +101,7 @@ class TokenDriver:
     def read(self, answer: TokenAnswer) -> tuple[dict[str, Any], dict[str, Any]]:
         """Header and claims of the token, verified with the published keys."""
         keys = KeySet.import_key_set(self.http.get("/.well-known/jwks.json").json())
-        token = jwt.decode(answer.token, keys, algorithms=["RS256", "PS256", "ES256", "EdDSA"])
+        token = jwt.decode(answer.token, keys, algorithms=ALGORITHMS)
         return token.header, token.claims
 
     def claims(self, answer: TokenAnswer) -> dict[str, Any]:

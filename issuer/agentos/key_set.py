@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt import PyJWK, PyJWTError
 
 from issuer.agentos.errors import NotFetched
+from issuer.agentos.rules import ED25519, known_name
 from issuer.agentos.verified_tokens import VerifiedTokens
 
 _KEY_TYPES = {
@@ -20,7 +21,7 @@ _KEY_TYPES = {
     "ES512": ("EC", "P-521"),
     "EdDSA": ("OKP", "Ed25519"),
 }
-SUPPORTED = frozenset(_KEY_TYPES)
+SUPPORTED = frozenset({*_KEY_TYPES, ED25519})
 _SECRETS = frozenset({"k", "d", "p", "q", "dp", "dq", "qi", "oth"})  # RFC 7518 §6
 _SMALLEST_RSA = 2048
 _MAX_KEYS = 100
@@ -30,7 +31,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TrustedKey:
-    """A public key and the one algorithm it verifies (RFC 8725 §3.1)."""
+    """A public key and the one algorithm it verifies (RFC 8725 §3.1), `EdDSA` for `Ed25519`."""
 
     kid: str
     alg: str
@@ -93,7 +94,7 @@ def trusted_key(jwk: Any, algorithms: Sequence[str]) -> TrustedKey:
         raise ValueError(f"{kid!r} contains secret key material, which must not be published")
     if jwk.get("use", "sig") != "sig" or "verify" not in jwk.get("key_ops", ["verify"]):
         raise ValueError(f"{kid!r} is not for verifying signatures")
-    alg = _algorithm(jwk, algorithms)
+    alg = _algorithm(jwk, [known_name(each) for each in algorithms])
     public = PyJWK(jwk, algorithm=alg).key
     if isinstance(public, RSAPublicKey) and public.key_size < _SMALLEST_RSA:
         raise ValueError(f"{kid!r} has {public.key_size} bits; the minimum is {_SMALLEST_RSA}")
@@ -104,6 +105,6 @@ def _algorithm(jwk: Mapping[str, Any], algorithms: Sequence[str]) -> str:
     """The key's `alg`, else the first of `algorithms` that its type allows."""
     of_its_type = (jwk.get("kty"), jwk.get("crv"))
     for alg in algorithms:
-        if _KEY_TYPES[alg] == of_its_type and jwk.get("alg", alg) == alg:
+        if _KEY_TYPES[alg] == of_its_type and known_name(jwk.get("alg", alg)) == alg:
             return alg
     raise ValueError(f"{jwk['kid']!r} is for another algorithm than {' or '.join(algorithms)}")

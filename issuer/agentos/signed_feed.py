@@ -8,7 +8,7 @@ import jwt
 from issuer.agentos.errors import NotFetched
 from issuer.agentos.key_set import Keys, TrustedKey
 from issuer.agentos.revocations import RevokedEntries, read_revocations
-from issuer.agentos.rules import TokenRules
+from issuer.agentos.rules import TokenRules, known_name
 
 TYP = "revocations+jwt"
 MAX_CLOCK_SKEW = 300.0
@@ -59,7 +59,7 @@ def _signed_by(header: dict[str, Any], keys: Keys, known: RevokedEntries) -> Tru
         raise NotFetched(f"does not have the typ {TYP}")
     kid = header.get("kid")
     key = keys.get(kid) if isinstance(kid, str) else None
-    if key is None or header.get("alg") != key.alg:
+    if key is None or known_name(header.get("alg")) != key.alg:
         raise NotFetched("is not signed by a key of the issuer")
     if key.kid in known.keys:
         raise NotFetched("is signed by a revoked key")

@@ -18,7 +18,13 @@ from issuer.agentos.key_set import SUPPORTED, KeySet, TrustedKey, read_key_set
 from issuer.agentos.key_set_client import STALE_LIMIT, KeySetClient
 from issuer.agentos.metadata import Source
 from issuer.agentos.revocation_feed import FeedClient, as_utc
-from issuer.agentos.rules import TokenRules, Unverified, read_signed, read_unverified
+from issuer.agentos.rules import (
+    TokenRules,
+    Unverified,
+    known_name,
+    read_unverified,
+    require_signed,
+)
 from issuer.agentos.scopes_claim import ScopesClaim
 
 _MAX_WAIT = 3.0
@@ -57,7 +63,7 @@ class TrustedIssuer:
             if url is not None:
                 require_safe(url, allow_http=allow_http)
         self.rules = rules
-        self.algorithms = tuple(algorithms)
+        self.algorithms = tuple(dict.fromkeys(known_name(each) for each in algorithms))
         self.scopes_claim = scopes_claim
         self._clock = clock
         self._wall_clock = wall_clock
@@ -193,10 +199,11 @@ class TrustedIssuer:
         return key_set
 
     def _verified(self, token: str, key_set: KeySet, now: float) -> dict[str, Any]:
-        header = read_unverified(token).header
-        self.rules.check_header(header)
-        key = self._key_of(header, key_set)
-        claims = read_signed(token, key.public, key.alg)
+        unverified = read_unverified(token)
+        self.rules.check_header(unverified.header)
+        key = self._key_of(unverified.header, key_set)
+        require_signed(token, key.public, key.alg)
+        claims = unverified.claims
         starts, ends = self.rules.check_claims(claims, now)
         self._refuse_revoked(key.kid, claims)
         if self.scopes_claim:

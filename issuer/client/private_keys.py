@@ -34,7 +34,7 @@ class PrivateKey:
             raise ValueError("key must be the Path of a file, or text: PEM or a JWK.")
         self._key = key
         self._kid = kid
-        self._algorithm = algorithm
+        self._algorithm = _known_name(algorithm)
         self._wall_clock = wall_clock
 
     def __repr__(self) -> str:
@@ -64,7 +64,7 @@ class PrivateKey:
         document = json.loads(text)
         if "d" not in document:
             raise TokenUnavailable("The JWK of the client is not a private key.")
-        jwk = PyJWK.from_dict(document, self._algorithm)
+        jwk = PyJWK.from_dict(document, self._algorithm or _known_name(document.get("alg")))
         return jwk.key, self._kid or jwk.key_id, jwk.algorithm_name
 
 
@@ -74,6 +74,11 @@ def _from_pem(text: str) -> Any:
     )
 
     return load_pem_private_key(text.encode(), password=None)
+
+
+def _known_name(algorithm: str | None) -> str | None:
+    """PyJWT does not know the name of RFC 9864."""
+    return "EdDSA" if algorithm == "Ed25519" else algorithm
 
 
 def _usual_algorithm(key: Any) -> str:

@@ -6,7 +6,6 @@ Imports PyJWT: import it where it is first needed, since most deployments never 
 import hashlib
 import json
 from base64 import urlsafe_b64encode
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,13 +15,12 @@ from typing import Any, TypeAlias
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from jwt import PyJWS, PyJWTError
-from jwt.algorithms import OKPAlgorithm
+from jwt import PyJWTError
 from jwt.utils import base64url_decode
 
 from issuer.agentos.errors import NotFetched
 from issuer.agentos.key_set import Keys, TrustedKey, entries_of, trusted_key
-from issuer.agentos.rules import Unverified, read_unverified
+from issuer.agentos.rules import Unverified, known_name, read_unverified, require_signed
 from issuer.errors import IssuerError
 from issuer.strict_json import strict_json
 from issuer.vocabulary import SigningAlgorithm
@@ -30,10 +28,6 @@ from issuer.vocabulary import SigningAlgorithm
 PublicKeys: TypeAlias = Keys
 
 ALGORITHMS = tuple(alg.value for alg in SigningAlgorithm)
-# RFC 9864 §2.2 names the algorithm after the curve. PyJWT knows only the old name.
-ED25519 = "Ed25519"
-_OTHER_NAMES = defaultdict[str, tuple[str, ...]](tuple, EdDSA=(ED25519,))
-_JWS = PyJWS()
 _MEMBERS = ("kty", "crv", "n", "e", "x", "y", "kid", "alg", "use", "key_ops")
 _SECRETS = frozenset({"k", "d", "p", "q", "dp", "dq", "qi", "oth"})  # RFC 7518 §6
 _OF_THUMBPRINT = {"RSA": "e kty n", "EC": "crv kty x y", "OKP": "crv kty x"}  # RFC 7638 §3.2
@@ -56,10 +50,6 @@ _SMALL_ORDER = {
 }
 
 log = structlog.get_logger(__name__)
-
-
-with suppress(ValueError):  # a newer PyJWT has it
-    _JWS.register_algorithm(ED25519, OKPAlgorithm())
 
 
 class InvalidToken(IssuerError):
@@ -93,15 +83,15 @@ class SignedToken:
             raise UnknownKey("no key of this kid and algorithm")
         for key in candidates:
             with suppress(PyJWTError):
-                _JWS.decode(self.text, key.public, algorithms=[key.alg, *_OTHER_NAMES[key.alg]])
+                require_signed(self.text, key.public, key.alg)
                 return self.unverified.claims
         raise InvalidToken("the signature is wrong")
 
     def _candidates(self, keys: PublicKeys) -> list[TrustedKey]:
         """The key that the header names; without a name, those of the algorithm (RFC 7515 §6)."""
-        alg = self.unverified.header.get("alg")
+        alg = known_name(self.unverified.header.get("alg"))
         named = keys.values() if self.kid is None else filter(None, [keys.get(self.kid)])
-        return [key for key in named if alg == key.alg or alg in _OTHER_NAMES[key.alg]]
+        return [key for key in named if alg == key.alg]
 
 
 def parsed_token(text: str) -> SignedToken:
@@ -149,8 +139,6 @@ def accepted_jwk(jwk: object, algorithms: Sequence[str]) -> dict[str, Any]:
     if not all(isinstance(text, str) and 0 < len(text) <= _LONGEST for text in texts):
         raise ValueError(f"has a member that is no text of 1 to {_LONGEST} characters")
     members.setdefault("kid", _thumbprint(members))
-    if members.get("alg") == ED25519:
-        members["alg"] = SigningAlgorithm.EDDSA.value
     if len(members["kid"]) > _MAX_KID or not members["kid"].isprintable():
         raise ValueError(f"may have a kid of {_MAX_KID} printable characters")
     try:

@@ -23,7 +23,7 @@ from issuer.vocabulary import SigningAlgorithm
 
 _RSA_BITS = 2048
 
-# RFC 9864 renames it to Ed25519, but agno and PyJWT know only the old name.
+# RFC 9864 renames it to Ed25519, but agno and PyJWT know only the old name: it stays.
 warnings.filterwarnings("ignore", message="EdDSA is deprecated")
 
 _P256_BYTES = 32
@@ -36,6 +36,7 @@ _KEY_TYPES: dict[SigningAlgorithm, type[PrivateKey]] = {
     SigningAlgorithm.PS256: RSAKey,
     SigningAlgorithm.ES256: ECKey,
     SigningAlgorithm.EDDSA: OKPKey,
+    SigningAlgorithm.ED25519: OKPKey,
 }
 
 
@@ -53,7 +54,7 @@ def _generated(alg: SigningAlgorithm) -> PrivateKey:
             return RSAKey.generate_key(_RSA_BITS, private=True)
         case SigningAlgorithm.ES256:
             return ECKey.generate_key("P-256", private=True)
-        case SigningAlgorithm.EDDSA:
+        case SigningAlgorithm.EDDSA | SigningAlgorithm.ED25519:
             return OKPKey.generate_key("Ed25519", private=True)
 
 
@@ -85,6 +86,7 @@ _SIGN: dict[str, Callable[[Any, bytes], bytes]] = {
     SigningAlgorithm.PS256: lambda key, message: key.sign(message, _PSS, SHA256()),
     SigningAlgorithm.ES256: _es256,
     SigningAlgorithm.EDDSA: lambda key, message: key.sign(message),
+    SigningAlgorithm.ED25519: lambda key, message: key.sign(message),
 }
 
 

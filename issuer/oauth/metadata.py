@@ -87,8 +87,7 @@ def _authentication(name: str, methods: Methods) -> dict[str, object]:
     """How clients authenticate at an endpoint, and the algorithms of their assertions."""
     return {
         f"{name}_endpoint_auth_methods_supported": list(methods),
-        # RFC 9864 §2.2 has another name for EdDSA with this curve.
-        f"{name}_endpoint_auth_signing_alg_values_supported": [*SigningAlgorithm, "Ed25519"],
+        f"{name}_endpoint_auth_signing_alg_values_supported": list(SigningAlgorithm),
     }
 
 

@@ -77,6 +77,10 @@ class RevocationFeedEndpoint:
         requested = request.query_params.getlist("alg") if request.scope["query_string"] else []
         if not requested:
             return next(iter(self._keyring.published_algorithms), configured[0])
+        # A verifier asks for either name of the algorithm.
+        other = {"EdDSA": "Ed25519", "Ed25519": "EdDSA"}.get(requested[0])
+        if other in configured and requested[0] not in configured:
+            requested = [str(other)]
         if len(requested) > 1 or requested[0] not in configured:
             raise OAuthError(
                 ErrorCode.INVALID_REQUEST, f"alg must be one of {', '.join(configured)}."

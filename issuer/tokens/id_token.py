@@ -47,6 +47,7 @@ def id_token_claims(
 
 def at_hash(access_token: str, alg: SigningAlgorithm) -> str:
     """The left half of the hash of the access token, by the hash function of `alg`."""
-    name = "sha512" if alg is SigningAlgorithm.EDDSA else "sha256"
+    is_ed25519 = alg in {SigningAlgorithm.EDDSA, SigningAlgorithm.ED25519}
+    name = "sha512" if is_ed25519 else "sha256"
     digest = hashlib.new(name, access_token.encode()).digest()
     return urlsafe_b64encode(digest[: len(digest) // 2]).decode().rstrip("=")

@@ -190,6 +190,19 @@ def test_our_other_signing_algorithms_are_accepted(
         assert agent_os.run(foreign.issue(["agents:web:run"]), "web").status_code == 401
 
 
+@pytest.mark.slow
+def test_no_agno_knows_the_name_ed25519(release: AgnoRelease, tmp_path: Path) -> None:
+    """Of RFC 9864, as `docs/reference/access-token.md` says. A `Verifier` does."""
+    keys = Tokens("EdDSA").write_jwks(tmp_path)
+    keys.write_text(keys.read_text().replace('"EdDSA"', '"Ed25519"'))
+    for algorithm in ("EdDSA", "Ed25519"):
+        with (
+            pytest.raises(AgentOSStartError, match="At least one JWT verification key"),
+            running_agent_os(release, tmp_path, algorithm=algorithm, jwks_file=keys),
+        ):
+            pass
+
+
 def test_a_failed_start_raises_an_error_with_the_output(
     release: AgnoRelease, tmp_path: Path
 ) -> None:

@@ -35,7 +35,8 @@ class Key:
         members = {"alg": alg, "kid": self.kid, "typ": "at+jwt"} | header
         head = {name: value for name, value in members.items() if value is not ...}
         signed = f"{encoded(head)}.{encoded(claims)}"
-        signature = jwt.get_algorithm_by_name(alg).sign(signed.encode(), self.private)
+        name = "EdDSA" if alg == "Ed25519" else alg  # PyJWT knows the old name
+        signature = jwt.get_algorithm_by_name(name).sign(signed.encode(), self.private)
         return f"{signed}.{encoded(signature)}"
 
     def _jwk(self, key: Any) -> dict[str, Any]:

@@ -54,6 +54,32 @@ def test_a_cached_token_is_not_valid_yet_if_the_wall_clock_is_set_back(
         following.issuer.claims(token)
 
 
+@pytest.mark.parametrize("configured", ["EdDSA", "Ed25519"])
+@pytest.mark.parametrize("published", ["EdDSA", "Ed25519"])
+@pytest.mark.parametrize("signed", ["EdDSA", "Ed25519"])
+def test_eddsa_and_ed25519_name_one_algorithm(
+    follow: Callable[..., Following],
+    server: HostileServer,
+    configured: str,
+    published: str,
+    signed: str,
+):
+    """RFC 9864 §2.2: in the configuration, the key set, tokens and the feed."""
+    edward = key("edward", "EdDSA")
+    server.publish(key_set(edward.jwk | {"alg": published}))
+    following = follow(algorithms=["RS256", configured])
+    server.publish_feed(following.feed(edward, alg=signed, sub={"usr_eve": int(NOW)}))
+    following.look_for()
+    following.poll()
+    token = edward.sign(following.claims(), alg=signed)
+    assert following.issuer.claims(token)["sub"] == "usr_alice"
+    with pytest.raises(jwt.InvalidTokenError, match="revoked"):
+        following.issuer.claims(edward.sign(following.claims(sub="usr_eve"), alg=signed))
+    forged = key("other", "EdDSA").sign(following.claims(), kid="edward", alg=signed)
+    with pytest.raises(jwt.InvalidSignatureError):
+        following.issuer.claims(forged)
+
+
 @pytest.mark.parametrize("left", [key("new"), key("k1", "EdDSA")], ids=["no kid", "same kid"])
 def test_a_token_is_dropped_with_its_key(
     follow: Callable[..., Following], server: HostileServer, clocks: Clocks, left: object

@@ -110,6 +110,14 @@ def test_text_that_is_no_key_is_refused_at_once(text: str):
         PrivateKey(text)
 
 
+def test_a_key_may_have_the_newer_name_of_its_algorithm(new_client: New, issuer: ScriptedIssuer):
+    """RFC 9864 §2.2. PyJWT signs with the older one, which every server knows."""
+    private = json.dumps(jwk("EdDSA", alg="Ed25519"))
+    for given in (PrivateKey(private), PrivateKey(pem("EdDSA"), algorithm="Ed25519")):
+        new_client(assertion=given).token()
+        assert assertion_of(issuer, "EdDSA")["sub"] == "ci-bot"
+
+
 def test_a_public_key_cannot_sign(new_client: New):
     made: Any = jwt.get_algorithm_by_name("ES256")
     public = made.to_jwk(KEYS["ES256"].public_key())

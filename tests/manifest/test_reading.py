@@ -50,7 +50,8 @@ users_too: []
 """,
         [
             "3: audiences[0].name: must be a string; quote it if it looks like another type",
-            "4: audiences[0].signing_alg: Input should be 'RS256', 'PS256', 'ES256' or 'EdDSA'",
+            "4: audiences[0].signing_alg: Input should be 'RS256', 'PS256', 'ES256', 'EdDSA' or"
+            " 'Ed25519'",
             "5: audiences[0].access_token_ttl: must be 60 to 86400 seconds",
             "10: roles[0].scopes[1]: must be resource:action,",
             "11: roles[0].colour: is not a known member",

@@ -220,9 +220,9 @@ def test_a_token_over_its_limit_is_refused_and_the_claim_named(
 
 
 @pytest.mark.parametrize(
-    "more_settings", [{"signing_algorithms": "RS256,PS256,ES256,EdDSA"}], ids=["all"]
+    "more_settings", [{"signing_algorithms": "RS256,PS256,ES256,EdDSA,Ed25519"}], ids=["all"]
 )
-@pytest.mark.parametrize("alg", ["RS256", "PS256", "ES256", "EdDSA"])
+@pytest.mark.parametrize("alg", ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"])
 def test_an_audience_chooses_its_algorithm(
     deployment: Deployment, token_endpoint: TokenDriver, alg: str
 ):
@@ -230,6 +230,9 @@ def test_an_audience_chooses_its_algorithm(
     answer = token_endpoint.client_credentials(deployment.client(audiences=["os"]))
     header, claims = token_endpoint.read(answer)
     assert (header["alg"], claims["aud"]) == (alg, "os")
+    keys = deployment.http.get("/.well-known/jwks.json").json()["keys"]
+    assert [key["alg"] for key in keys if key["kid"] == header["kid"]] == [alg]
+    assert token_endpoint.introspect(deployment.admin, answer.token)["active"]
 
 
 def test_an_expired_secret_is_refused_and_the_others_stay_valid(

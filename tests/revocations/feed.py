@@ -25,7 +25,7 @@ class Feed:
         response = http.get(PATH, **asked)
         assert response.status_code == 200, response.text
         keys = KeySet.import_key_set(http.get("/.well-known/jwks.json").json())
-        token = jwt.decode(response.text, keys, algorithms=["RS256", "ES256", "EdDSA"])
+        token = jwt.decode(response.text, keys, algorithms=["RS256", "ES256", "EdDSA", "Ed25519"])
         return cls(response, token.header, token.claims)
 
     @property
