@@ -15,6 +15,7 @@ from issuer.oauth.revocation_feed import FEED_PATH
 from issuer.oauth.user_info import USER_INFO_PATH
 from issuer.scopes import OPENID_SCOPES
 from issuer.settings import Settings
+from issuer.tokens import ACR_VALUES
 from issuer.vocabulary import SigningAlgorithm
 
 WELL_KNOWN = ("oauth-authorization-server", "openid-configuration")
@@ -22,7 +23,8 @@ TOKEN_PATH = "/oauth2/token"  # noqa: S105 - a path
 JWKS_PATH = "/.well-known/jwks.json"
 MAX_AGE = 300
 _CLAIMS = (
-    "iss sub aud exp iat auth_time nonce amr sid at_hash name preferred_username email".split()  # noqa: SIM905
+    *"iss sub aud exp iat auth_time nonce amr acr sid at_hash name preferred_username".split(),  # noqa: SIM905
+    *("email", "email_verified"),
 )
 
 
@@ -57,7 +59,9 @@ def _people(settings: Settings) -> dict[str, object]:
         "scopes_supported": list(OPENID_SCOPES),
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": list(settings.signing_algorithms),
+        "acr_values_supported": list(ACR_VALUES),
         "claims_supported": list(_CLAIMS),
+        "claims_parameter_supported": False,
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,

@@ -18,6 +18,7 @@ _AUTHORIZATION = {
     "nonce": _TEXT,
     "prompt": {**_TEXT, "description": "`none`, `login`, `consent` or `select_account`"},
     "max_age": {"type": "integer", "description": "Seconds since the user signed in"},
+    "acr_values": {**_TEXT, "description": "Ignored: `acr` of the ID token says what was used"},
     "login_hint": _TEXT,
     "id_token_hint": _TEXT,
 }

@@ -2,13 +2,14 @@
 
 from issuer.tokens.authorization import Authorization, held_through
 from issuer.tokens.feed import FeedPublisher
-from issuer.tokens.id_token import Authentication
+from issuer.tokens.id_token import ACR_VALUES, Authentication
 from issuer.tokens.issuing import AccessToken, NotBefore, Signer, TokenIssuer, TokenTooLarge
 from issuer.tokens.reading import IdTokenReader, TokenReader, VerifiedToken
 from issuer.tokens.revoking import TokenRevocations
 from issuer.tokens.still_held import still_held
 
 __all__ = [
+    "ACR_VALUES",
     "AccessToken",
     "Authentication",
     "Authorization",

@@ -2,11 +2,19 @@
 
 import hashlib
 from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from issuer.tokens.authorization import Authorization
 from issuer.vocabulary import SigningAlgorithm
+
+# What `acr` may be, from weak to strong: of SAML 2.0 Authentication Context §3.4, OpenID PAPE 1.0
+# §4 and OpenID Connect Extended Authentication Profile ACR Values §3.
+PASSWORD = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"  # noqa: S105
+MULTI_FACTOR = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
+PHISHING_RESISTANT = "phr"
+ACR_VALUES = (PASSWORD, MULTI_FACTOR, PHISHING_RESISTANT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +45,20 @@ def id_token_claims(
         "iat": issued_at,
         "auth_time": int(authentication.authenticated_at.timestamp()),
         "amr": list(authentication.methods),
+        "acr": acr_of(authentication.methods),
         "sid": authentication.session_id,
         "at_hash": at_hash,
     }
     if authentication.nonce is not None:
         claims["nonce"] = authentication.nonce
     return claims
+
+
+def acr_of(methods: Sequence[str]) -> str:
+    """How strong a sign-in by these methods is (OpenID Connect Core §2)."""
+    if not {"hwk", "swk"}.isdisjoint(methods):
+        return PHISHING_RESISTANT
+    return MULTI_FACTOR if "mfa" in methods else PASSWORD
 
 
 def at_hash(access_token: str, alg: SigningAlgorithm) -> str:

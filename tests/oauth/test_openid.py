@@ -1,7 +1,8 @@
 """OpenID Connect: ID tokens, user info, discovery."""
 
 from base64 import urlsafe_b64encode
-from hashlib import sha256
+from datetime import timedelta
+from hashlib import sha256, sha512
 from typing import Any
 
 import httpx
@@ -11,7 +12,10 @@ from joserfc.jwk import KeySet
 
 from tests.builders import URL, Deployment
 from tests.drivers import TokenAnswer
-from tests.sign_in.authorizing import App, Person
+from tests.sign_in.authorizing import App, Person, sign_in
+
+PASSWORD_ACR = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
+MULTI_FACTOR_ACR = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
 
 
 def id_token(app: App, answer: TokenAnswer) -> Any:
@@ -39,10 +43,40 @@ def test_an_id_token_says_who_signed_in_and_how(alice: Person, app: App):
         "exp": issued_at + answer.body["expires_in"],
         "auth_time": int(alice.session.authenticated_at.timestamp()),
         "amr": ["pwd"],
+        "acr": PASSWORD_ACR,
         "nonce": "n-0S6_WzA2Mj",
         "sid": alice.session.id,
         "at_hash": urlsafe_b64encode(half).decode().rstrip("="),
     }
+
+
+def test_an_id_token_says_how_strong_the_sign_in_was(alice: Person, app: App):
+    """OpenID Connect Core §2; `acr_values` is voluntary (§3.1.2.1) and changes nothing."""
+    metadata = app.endpoint.http.get("/.well-known/openid-configuration").json()
+    assert metadata["acr_values_supported"] == [PASSWORD_ACR, MULTI_FACTOR_ACR, "phr"]
+    assert metadata["claims_parameter_supported"] is False
+    for methods, expected in (
+        (("pwd",), PASSWORD_ACR),
+        (("pwd", "otp", "mfa"), MULTI_FACTOR_ACR),
+        (("pwd", "swk", "mfa"), "phr"),
+        (("hwk", "mfa"), "phr"),
+    ):
+        person = sign_in(alice.deployment, alice.user_id, methods=methods)
+        answer = person.signs_in_to(app, scope="openid", acr_values="phr", claims='{"id_token":{}}')
+        assert id_token(app, answer).claims["acr"] == expected
+
+
+@pytest.mark.parametrize("more_settings", [{"signing_algorithms": "ES256,Ed25519"}])
+def test_an_id_token_has_the_algorithm_of_its_audience(alice: Person, app: App):
+    with alice.deployment.changing() as work:
+        work.audiences.update("my-os", {"signing_alg": "Ed25519"})
+    alice.deployment.wait(timedelta(days=2))
+    person = sign_in(alice.deployment, alice.user_id)
+    answer = person.signs_in_to(app, scope="openid", resource="my-os")
+    keys = KeySet.import_key_set(app.endpoint.http.get("/.well-known/jwks.json").json())
+    token = jwt.decode(answer.body["id_token"], keys, algorithms=["Ed25519"])
+    half = sha512(answer.token.encode()).digest()[:32]
+    assert token.claims["at_hash"] == urlsafe_b64encode(half).decode().rstrip("=")
 
 
 def test_claims_of_the_user_change_no_id_token(alice: Person, app: App):

@@ -108,12 +108,14 @@ class Person:
         return answer
 
 
-def sign_in(deployment: Deployment, user_id: str, **more: Any) -> Person:
+def sign_in(
+    deployment: Deployment, user_id: str, methods: tuple[str, ...] = ("pwd",), **more: Any
+) -> Person:
     """A new session of the user."""
     user = deployment.services.tokens.directory.load_user(user_id)
     assert user is not None
     sessions = deployment.services.people.sessions
-    session, cookie = sessions.begin(user, ("pwd",), BROWSER, "Firefox", **more)
+    session, cookie = sessions.begin(user, methods, BROWSER, "Firefox", **more)
     return Person(deployment, user_id, session, cookie)
 
 
