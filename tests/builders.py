@@ -135,6 +135,7 @@ class Deployment:
 
     def role(self, name: str, scopes: list[str]) -> str:
         with self.changing() as work:
+            work.allow_unknown_scopes()
             return work.roles.create(RoleFields.read({"name": name, "scopes": scopes})).name
 
     def client(
@@ -147,6 +148,7 @@ class Deployment:
             **fields,
         }
         with self.changing() as work:
+            work.allow_unknown_scopes()
             client = work.clients.create(ClientFields.read(members))
             for role in roles or []:
                 work.assignments.assign(client.client_id, Assignment(role=role))

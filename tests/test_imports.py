@@ -49,7 +49,7 @@ DOMAIN = {
     "revocations": set(),
     "catalogue": set(),
     "authority": set(),
-    "resources": {"audit", "authority", "revocations"},
+    "resources": {"audit", "authority", "catalogue", "revocations"},
     "audiences": {"resources", "authority"},
     "roles": {"resources", "audit", "authority", "audiences"},
     "users": {"resources", "audit", "authority", "roles", "directory", "revocations"},
@@ -61,6 +61,7 @@ DOMAIN = {
     "verifiers": {"keys"},
     "rate_limits": set(),
     "manifest": {
+        "catalogue",
         "resources",
         "authority",
         "audiences",

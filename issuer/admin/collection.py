@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import create_model
 
 from issuer.admin.access import Caller
 from issuer.admin.bodies import MergePatch
 from issuer.admin.problems import documented
 from issuer.admin.representations import (
+    AllowUnknownScopes,
     Cursor,
     IfMatch,
     Limit,
@@ -58,6 +59,8 @@ def collection_router(
     path, name = f"/{{{resource_type.key}{convertor}}}", resource_type.name
     Key = Annotated[str, Path(alias=resource_type.key)]  # noqa: N806 - a type
     Cascade = Annotated[bool, Query(description=descriptions.cascade)]  # noqa: N806 - a type
+    option = _unknown_scopes if "scopes" in resource_type.fields.model_fields else _no_option
+    AllowUnknown = Annotated[bool, Depends(option)]  # noqa: N806 - a type
 
     @router.get(
         "",
@@ -83,8 +86,11 @@ def collection_router(
         caller: Caller,
         fields: resource_type.fields,  # type: ignore[name-defined]
         response: Response,
+        allow_unknown_scopes: AllowUnknown = False,
     ) -> Any:
         with caller.work(resource_type.write) as work:
+            if allow_unknown_scopes:
+                work.allow_unknown_scopes()
             collection = work.collection(resource_type)
             created = collection.create(fields)
             key = resource_type.key_of(created)
@@ -115,9 +121,16 @@ def collection_router(
         ),
     )
     def patch(
-        caller: Caller, key: Key, patch: MergePatch, response: Response, if_match: IfMatch = None
+        caller: Caller,
+        key: Key,
+        patch: MergePatch,
+        response: Response,
+        allow_unknown_scopes: AllowUnknown = False,
+        if_match: IfMatch = None,
     ) -> Any:
         with caller.work(resource_type.write) as work:
+            if allow_unknown_scopes:
+                work.allow_unknown_scopes()
             collection = work.collection(resource_type)
             require_match(if_match, collection.get(key))
             patched = collection.update(key, patch)
@@ -143,6 +156,14 @@ def collection_router(
         responses=documented("not-found", *in_use, "not-allowed", "precondition-failed"),
     )(delete_cascading if descriptions.cascade else delete)
     return router
+
+
+async def _unknown_scopes(allow_unknown_scopes: AllowUnknownScopes = False) -> bool:
+    return allow_unknown_scopes
+
+
+async def _no_option() -> bool:
+    return False
 
 
 @cache

@@ -1,6 +1,7 @@
 """`/manifest`: export, plan and apply the configuration as one file."""
 
 import json
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Query, Request, Response
@@ -8,10 +9,7 @@ from fastapi import Depends, Header, Query, Request, Response
 from issuer import manifest
 from issuer.admin.access import Caller
 from issuer.admin.problems import ProblemRaised, documented
-from issuer.admin.representations import (
-    IfMatch,
-    require_tag,
-)
+from issuer.admin.representations import AllowUnknownScopes, IfMatch, require_tag
 from issuer.admin.routes import admin_router
 from issuer.composition import Access
 from issuer.composition.planning import (
@@ -84,13 +82,18 @@ def read_manifest_schema(caller: Caller) -> dict[str, Any]:
     responses=documented("in-use", "not-allowed", body=True),
 )
 async def plan_manifest(
-    request: Request, caller: Caller, source: Source, prune: Prune = False
+    request: Request,
+    caller: Caller,
+    source: Source,
+    prune: Prune = False,
+    allow_unknown_scopes: AllowUnknownScopes = False,
 ) -> Response:
     """Plan a manifest. Nothing is changed; the ETag identifies the plan.
 
     503 with `Retry-After` while two other plans are in progress.
     """
-    return await _plans(request).run(_plan, caller, source, prune=prune)
+    asked = _asked(caller, source, prune=prune, allow_unknown_scopes=allow_unknown_scopes)
+    return await _plans(request).run(_plan, caller, asked)
 
 
 @router.post(
@@ -102,13 +105,19 @@ async def plan_manifest(
     ),
 )
 async def apply_manifest(
-    request: Request, caller: Caller, source: Source, prune: Prune = False, if_match: IfMatch = None
+    request: Request,
+    caller: Caller,
+    source: Source,
+    prune: Prune = False,
+    allow_unknown_scopes: AllowUnknownScopes = False,
+    if_match: IfMatch = None,
 ) -> Response:
     """Apply a manifest completely, or on any error change nothing.
 
     With `If-Match` and the ETag of a plan, apply just that plan; otherwise 412.
     """
-    return await _plans(request).run(_apply, caller, source, prune=prune, if_match=if_match)
+    asked = _asked(caller, source, prune=prune, allow_unknown_scopes=allow_unknown_scopes)
+    return await _plans(request).run(_apply, caller, replace(asked, to_apply=True), if_match)
 
 
 def _plans(request: Request) -> WorkerPool:
@@ -126,18 +135,20 @@ def _export(caller: Access, accept: str) -> Response:
     return Response(content, media_type=_YAML if yaml else _JSON, headers=headers)
 
 
-def _plan(caller: Access, source: bytes, *, prune: bool) -> Response:
-    request = PlanRequest(caller.actor, caller.held, source, prune)
+def _asked(caller: Access, source: bytes, **options: bool) -> PlanRequest:
+    return PlanRequest(caller.actor, caller.held, source, **options)
+
+
+def _plan(caller: Access, request: PlanRequest) -> Response:
     made = made_plan(caller.administration, request)
     return Response(made.body, media_type=_JSON, headers={"ETag": made.etag})
 
 
-def _apply(caller: Access, source: bytes, *, prune: bool, if_match: str | None) -> Response:
+def _apply(caller: Access, request: PlanRequest, if_match: str | None) -> Response:
     def check(made: MadePlan) -> None:
         if if_match is not None:
             require_tag(if_match, made.etag)
 
-    request = PlanRequest(caller.actor, caller.held, source, prune, to_apply=True)
     made, applied = applied_plan(caller.administration, request, check)
     new = {"user_ids": dict(applied.user_ids), "client_secrets": dict(applied.secrets)}
     # Joined as text: the plan may have megabytes.

@@ -18,6 +18,9 @@ IfMatch = Annotated[
     str | None,
     Header(description="The ETag the resource must still have; otherwise 412."),
 ]
+AllowUnknownScopes = Annotated[
+    bool, Query(description="Allow scopes that look like a misspelled known one; otherwise 422.")
+]
 Limit = Annotated[int, Query(ge=1, le=500, description="The maximum number of items.")]
 Cursor = Annotated[
     str | None, Query(max_length=1024, description="`next_cursor` of the previous page.")

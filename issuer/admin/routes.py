@@ -47,7 +47,8 @@ class AdminRoute(APIRoute):
         handle = super().get_route_handler()
         method = next(iter(self.methods or ()))
         needs = needs_of(method, self.path)
-        parameters = {each.alias for each in self.dependant.query_params}
+        dependants = [self.dependant, *self.dependant.dependencies]
+        parameters = {each.alias for one in dependants for each in one.query_params}
 
         def admit(request: Request) -> None:
             authenticate(request).require_any(needs)

@@ -1,4 +1,4 @@
-"""Likely mistakes in a set of scopes. These are warnings: nothing is refused."""
+"""Likely mistakes in a set of scopes: warnings, and misspelled names, which are refused."""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,9 +6,12 @@ from issuer.catalogue.catalogue import SUPPORTED, Catalogue
 from issuer.catalogue.entries import versions_with
 from issuer.catalogue.findings import Code, ScopeFinding
 from issuer.catalogue.rights import parsed
-from issuer.catalogue.suggestions import actions_of, did_you_mean
+from issuer.catalogue.suggestions import actions_of, did_you_mean, misspelling_of
 from issuer.catalogue.words import POWERFUL
+from issuer.errors import InvalidField
 from issuer.scopes import AGENT_OS_ADMIN, Scope, covers
+
+OTHERWISE = "If not, allow unknown scopes (--allow-unknown-scopes, allow_unknown_scopes=true)."
 
 
 def lint(scopes: Iterable[str], versions: Iterable[str] = SUPPORTED) -> list[ScopeFinding]:
@@ -20,6 +23,20 @@ def lint(scopes: Iterable[str], versions: Iterable[str] = SUPPORTED) -> list[Sco
     texts = list(dict.fromkeys(scopes))
     valid = [scope for text in texts if (scope := parsed(text))]
     return [finding for text in texts for finding in _findings(text, valid, wanted)]
+
+
+def misspelled(scopes: Iterable[str]) -> Iterator[ScopeFinding]:
+    """The unknown scopes in `scopes` that are nearly a known one, each with its suggestion."""
+    for text in scopes:
+        scope = parsed(text)
+        if scope is not None and _is_unknown(scope) and misspelling_of(text):
+            yield _unknown(scope)
+
+
+def require_spelled(scopes: Iterable[str]) -> None:
+    """`InvalidField` naming the misspelled ones."""
+    if problems := [("scopes", f"{each.message} {OTHERWISE}") for each in misspelled(scopes)]:
+        raise InvalidField(*problems[0], *problems[1:])
 
 
 def _findings(text: str, held: list[Scope], versions: list[str]) -> Iterator[ScopeFinding]:
@@ -37,15 +54,24 @@ def _findings(text: str, held: list[Scope], versions: list[str]) -> Iterator[Sco
     yield from _run_without_read(scope, held)
 
 
+def _is_unknown(scope: Scope) -> bool:
+    """Whether no AgentOS version has it, nor the issuer."""
+    if scope.is_of_issuer or scope.text == AGENT_OS_ADMIN:
+        return False
+    return ":" not in scope.text or not _versions_with(scope)
+
+
+def _versions_with(scope: Scope) -> tuple[str, ...]:
+    resource, _, action = scope.canonical.split(":")
+    return versions_with(resource, action)
+
+
 def _about_its_name(scope: Scope, versions: list[str]) -> Iterator[ScopeFinding]:
-    if ":" not in scope.text:
+    if _is_unknown(scope):
         yield _unknown(scope)
         return
     resource, resource_id, action = scope.canonical.split(":")
-    known_in = versions_with(resource, action)
-    if not known_in:
-        yield _unknown(scope)
-        return
+    known_in = _versions_with(scope)
     yield from _old_name(scope)
     yield from _in_other_versions(scope, known_in, versions)
     if resource_id != "*" and not Catalogue.load(known_in[-1]).resources[resource].takes_ids:

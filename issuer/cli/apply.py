@@ -21,7 +21,7 @@ from issuer.cli.manifest_input import (
     warn_about_scopes,
 )
 from issuer.cli.opening import changing
-from issuer.cli.options import AsJson
+from issuer.cli.options import AllowUnknownScopes, AsJson
 from issuer.errors import IssuerError
 from issuer.files import write_private
 from issuer.manifest import Applied, ManifestPlan
@@ -51,6 +51,7 @@ def apply(
     prune: Prune = False,
     expect: Expect = None,
     secrets_file: SecretsFile = None,
+    allow_unknown_scopes: AllowUnknownScopes = False,
     as_json: AsJson = False,
 ) -> None:
     """Apply a manifest, completely or not at all.
@@ -66,7 +67,9 @@ def apply(
     if secrets_file is not None:
         _require_new(secrets_file)
     with report_invalid_manifest(), output.working("Applying"), changing() as work:
-        declared, plan = planned(work, source, file, prune=prune)
+        declared, plan = planned(
+            work, source, file, prune=prune, allow_unknown_scopes=allow_unknown_scopes
+        )
         count = plan.change_count if expect is None else expect
         applied = manifest.apply(work, replace(plan, change_count=count))
         work.authority.check_invariants()  # now, so that a refusal leaves no file behind

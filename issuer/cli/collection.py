@@ -12,7 +12,7 @@ from issuer.cli import output
 from issuer.cli.command import adjusted, every, given, given_patch
 from issuer.cli.hints import warn_about
 from issuer.cli.opening import changing, reading
-from issuer.cli.options import AsJson, Cascade, Limit
+from issuer.cli.options import AllowUnknownScopes, AsJson, Cascade, Limit
 from issuer.composition import UnitOfWork
 from issuer.resources import ResourceType
 
@@ -66,12 +66,14 @@ class CollectionCommands:
         next, to people.
         """
 
-        def run(as_json: bool, **values: Any) -> None:
+        def run(as_json: bool, allow_unknown_scopes: bool = False, **values: Any) -> None:
             if complete is not None:
                 complete(values)
             fields = self.resource_type.fields
             others = {name: values.pop(name) for name in values.keys() - fields.model_fields}
             with changing() as work:
+                if allow_unknown_scopes:
+                    work.allow_unknown_scopes()
                 collection = work.collection(self.resource_type)
                 created = collection.create(fields.read(given(**values)))
                 if then is not None:
@@ -85,7 +87,7 @@ class CollectionCommands:
                 for sentence in advice:
                     output.print_text(sentence)
 
-        self._add("create", members, text, run)
+        self._add("create", {**members, **self._about_scopes}, text, run)
 
     def update(
         self,
@@ -99,11 +101,15 @@ class CollectionCommands:
         `complete` may change the values before.
         """
 
-        def run(resource: str, as_json: bool, **values: Any) -> None:
+        def run(
+            resource: str, as_json: bool, allow_unknown_scopes: bool = False, **values: Any
+        ) -> None:
             if complete is not None:
                 complete(values)
             patch = given_patch(**values)
             with changing() as work:
+                if allow_unknown_scopes:
+                    work.allow_unknown_scopes()
                 found = self._found(work, resource)
                 for name in lists:
                     _adjust(patch, name, getattr(found, name))
@@ -118,7 +124,7 @@ class CollectionCommands:
             options[name] = option
             if name in lists:
                 options |= _adjusting(name, option)
-        self._add("update", options, text, run)
+        self._add("update", {**options, **self._about_scopes}, text, run)
 
     def delete(self, text: str, *, cascade: bool = False) -> None:
         def run(resource: str, as_json: bool, **options: bool) -> None:
@@ -130,6 +136,11 @@ class CollectionCommands:
 
         options = {"resource": self.argument} | ({"cascade": Cascade} if cascade else {})
         self._add("delete", options, text, run)
+
+    @property
+    def _about_scopes(self) -> dict[str, Any]:
+        has_scopes = "scopes" in self.resource_type.fields.model_fields
+        return {"allow_unknown_scopes": AllowUnknownScopes} if has_scopes else {}
 
     def _found(self, work: UnitOfWork, resource: str) -> Any:
         if self.find is not None:

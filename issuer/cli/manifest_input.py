@@ -34,9 +34,11 @@ def source_of(file: str) -> bytes:
 
 
 def planned(
-    work: UnitOfWork, source: bytes, file: str, *, prune: bool
+    work: UnitOfWork, source: bytes, file: str, *, prune: bool, allow_unknown_scopes: bool
 ) -> tuple[Manifest, ManifestPlan]:
     """A manifest that is valid here, and its plan; `InvalidManifest`, `InUse` otherwise."""
+    if allow_unknown_scopes:
+        work.allow_unknown_scopes()
     declared = manifest.read(source, file, work, prune=prune)
     return declared, manifest.plan(work, declared, prune=prune)
 

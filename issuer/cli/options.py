@@ -124,6 +124,10 @@ Scopes = Annotated[
         "--scope", metavar="SCOPE", help="A scope, such as agents:web:run. Repeatable; '' for none."
     ),
 ]
+AllowUnknownScopes = Annotated[
+    bool,
+    typer.Option("--allow-unknown-scopes", help="Allow scopes that look misspelled."),
+]
 AudienceOfToken = Annotated[
     str | None,
     typer.Option(

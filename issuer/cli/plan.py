@@ -17,7 +17,7 @@ from issuer.cli.manifest_input import (
     warn_about_scopes,
 )
 from issuer.cli.opening import reading
-from issuer.cli.options import AsJson
+from issuer.cli.options import AllowUnknownScopes, AsJson
 from issuer.manifest import ManifestPlan
 
 app = new_app()
@@ -38,6 +38,7 @@ def plan(
     file: File,
     prune: Prune = False,
     detailed_exitcode: DetailedExitCode = False,
+    allow_unknown_scopes: AllowUnknownScopes = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what a manifest would change, and which rights that adds or removes.
@@ -52,20 +53,23 @@ def plan(
     """
     source = source_of(file)
     with report_invalid_manifest(), reading() as work:
-        declared, result = planned(work, source, file, prune=prune)
+        declared, result = planned(
+            work, source, file, prune=prune, allow_unknown_scopes=allow_unknown_scopes
+        )
     if as_json:
         output.print_json(result.as_json())
     else:
-        _print_result(result, file, prune=prune)
+        given = {"--prune": prune, "--allow-unknown-scopes": allow_unknown_scopes}
+        _print_result(result, file, [name for name, is_given in given.items() if is_given])
     warn_about_scopes(declared)
     if detailed_exitcode and result:
         raise typer.Exit(_CHANGES)
 
 
-def _print_result(result: ManifestPlan, file: str, *, prune: bool) -> None:
+def _print_result(result: ManifestPlan, file: str, given: list[str]) -> None:
     print_plan(result)
     if result:
-        options = f"-f {shlex.quote(file)}{' --prune' if prune else ''}"
+        options = " ".join(["-f", shlex.quote(file), *given])
         print()
         output.print_text(
             f"To apply exactly this: issuer apply {options} --expect {result.change_count}"

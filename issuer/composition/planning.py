@@ -52,13 +52,17 @@ class MadePlan:
 
 @dataclass(frozen=True)
 class PlanRequest:
-    """Who asks for a plan of which manifest; without steps unless it is `to_apply`."""
+    """Who asks for a plan of which manifest; without steps unless it is `to_apply`.
+
+    `allow_unknown_scopes`: also those that look like a misspelled known one.
+    """
 
     actor: Actor
     held: frozenset[str]
     source: bytes
     prune: bool
     to_apply: bool = False
+    allow_unknown_scopes: bool = False
 
 
 def made_plan(administration: Administration, request: PlanRequest) -> MadePlan:
@@ -93,6 +97,8 @@ def applied_plan(
         assert made.plan is not None
         try:
             with administration.changing(request.actor, request.held) as work:
+                if request.allow_unknown_scopes:
+                    work.allow_unknown_scopes()
                 return made, manifest.apply(work, made.plan)
         except PlanOutdated:
             if is_last:
@@ -130,6 +136,8 @@ def _unpacked(
 def _made(administration: Administration, request: PlanRequest) -> MadePlan:
     declared = manifest.read(request.source, _FILE, max_bytes=MAX_BYTES)
     with administration.reading(request.actor, request.held) as work:
+        if request.allow_unknown_scopes:
+            work.allow_unknown_scopes()
         plan = manifest.plan(work, declared, prune=request.prune)
     body = Planned(**plan.as_json()).model_dump_json().encode()
     return MadePlan(body, etag_of(b"0 " + body), plan if request.to_apply else None)

@@ -67,6 +67,14 @@ class UnitOfWork:
             session, self._trail, clock, self.authority, self.revocations
         )
 
+    def allow_unknown_scopes(self) -> None:
+        """Allow scopes that look like a misspelled known one from now on."""
+        self._transaction.unknown_scopes_allowed = True
+
+    @property
+    def unknown_scopes_allowed(self) -> bool:
+        return self._transaction.unknown_scopes_allowed
+
     def check_invariants(self) -> None:
         """Check, at the end of a change, the rules that concern its result as a whole."""
         self.authority.check_invariants()

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from issuer.audiences import AUDIENCE, AudienceFields
+from issuer.catalogue import OTHERWISE, misspelled
 from issuer.clients import CLIENT, ClientFields
 from issuer.errors import InUse, NotAllowed
 from issuer.fields import Fields
@@ -13,7 +14,7 @@ from issuer.manifest.changes import Action, Change, ManifestPlan, Shift, Step
 from issuer.manifest.differences import assignment_changes, changes
 from issuer.manifest.members import bare
 from issuer.manifest.principals import Declared, PlannedPrincipal, stored
-from issuer.manifest.problems import InvalidManifest
+from issuer.manifest.problems import InvalidManifest, Path
 from issuer.manifest.reading import Manifest, unfit
 from issuer.manifest.resources import SECTIONS, Kind, Resource
 from issuer.manifest.rights import NO_RIGHTS, RightsSnapshot, shifts
@@ -103,6 +104,8 @@ class _Planning:
             each.id: self._with_alg(each) for each in entries.audiences
         }
         declared_roles = {each.name: each for each in entries.roles}
+        for number, role in enumerate(entries.roles):
+            self._require_spelled(("roles", number), roles.get(role.name), role)
         return RightsSnapshot(audiences, roles, own), RightsSnapshot(
             self._change_all(Kind.AUDIENCE, audiences, declared_audiences),
             self._change_all(Kind.ROLE, roles, declared_roles),
@@ -158,6 +161,8 @@ class _Planning:
         self, resource: Resource, before: PlannedPrincipal | None, after: PlannedPrincipal | None
     ) -> None:
         if before is not after:
+            if after is not None:
+                self._require_spelled(after.path, before.fields if before else None, after.fields)
             fields = [each.fields if each else None for each in (before, after)]
             self._note(changes(resource, *fields))
         if after is not None:
@@ -175,6 +180,15 @@ class _Planning:
         if ISSUER_ADMIN in was.at(own) and not (stays and ISSUER_ADMIN in will_be.at(own)):
             self._changed_admins.append(resource)
         self._shifts += shifts(resource, was, will_be)
+
+    def _require_spelled(self, path: Path, before: Fields | None, after: Fields) -> None:
+        """Of new scopes only: the others were allowed before."""
+        had = getattr(before, "scopes", [])
+        declared: list[str] = getattr(after, "scopes", [])
+        new = [each for each in declared if each not in had]
+        for each in () if self._work.unknown_scopes_allowed else misspelled(new):
+            place = (*path, "scopes", declared.index(each.scope))
+            self._problems.append(self._manifest.problem(place, f"{each.message} {OTHERWISE}"))
 
     def _note(self, steps: Iterable[Step]) -> None:
         for step in steps:

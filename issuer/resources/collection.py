@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from issuer.audit import Trail, differences
 from issuer.authority import Authority
+from issuer.catalogue import require_spelled
 from issuer.clock import Clock
 from issuer.database import Session
 from issuer.database.store import Store, as_model
@@ -17,15 +18,19 @@ from issuer.revocations import Revocations
 RowT = TypeVar("RowT", bound=Versioned)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Transaction:
-    """What every collection uses within one transaction."""
+    """What every collection uses within one transaction.
+
+    `unknown_scopes_allowed`: also those that look like a misspelled known one.
+    """
 
     session: Session
     trail: Trail
     clock: Clock
     authority: Authority
     revocations: Revocations
+    unknown_scopes_allowed: bool = False
 
 
 class Collection(Generic[RowT, FieldsT, ModelT]):
@@ -44,6 +49,7 @@ class Collection(Generic[RowT, FieldsT, ModelT]):
         self._clock = transaction.clock
         self._authority = transaction.authority
         self._revocations = transaction.revocations
+        self._transaction = transaction
 
     def get(self, key: str) -> ModelT:
         return self._model(self._store.get(key))
@@ -72,6 +78,7 @@ class Collection(Generic[RowT, FieldsT, ModelT]):
     def create(self, fields: FieldsT) -> ModelT:
         """`AlreadyExists` if the key, or another member that must be unique, is taken."""
         self._authorize(None, fields)
+        self.require_spelled(None, fields)
         fields = self._with_key(fields)
         row = self._store.row()
         row.created_at = row.updated_at = self._clock()
@@ -91,6 +98,7 @@ class Collection(Generic[RowT, FieldsT, ModelT]):
         if self.resource_type.key_of(fields) != key:
             raise InvalidField(self.resource_type.key, "cannot be changed")
         self._authorize(before, fields)
+        self.require_spelled(before, fields)
         self._revoke_for(before, fields)
         self._write(row, fields)
         self._store.changed(row, self._clock())
@@ -109,6 +117,12 @@ class Collection(Generic[RowT, FieldsT, ModelT]):
         self._revoke_for(before, None)
         self._store.delete(row)
         self._note("deleted", key, **details)
+
+    def require_spelled(self, before: FieldsT | None, after: FieldsT) -> None:
+        """`InvalidField` for misspelled scopes, unless allowed; those from before stay."""
+        if not self._transaction.unknown_scopes_allowed:
+            had = getattr(before, "scopes", [])
+            require_spelled(each for each in getattr(after, "scopes", []) if each not in had)
 
     def _authorize(self, before: FieldsT | None, after: FieldsT | None) -> None:
         """`Forbidden` unless the caller may make this change; None: it does not exist."""

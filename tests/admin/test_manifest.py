@@ -195,3 +195,14 @@ def test_planning_a_large_manifest_needs_the_read_scopes_of_all_sections(
 ):
     refused = send(holder_of("issuer:roles:read"), "plan", large)
     assert problem(refused) == (403, "forbidden")
+
+
+def test_a_misspelled_scope_is_refused_with_its_line_unless_it_is_allowed(admin: AdminApi):
+    odd = "roles: [{name: reader, scopes: [agent:read]}]"
+    for what in ("plan", "apply"):
+        (error,) = send(admin, what, odd).json()["errors"]
+        assert (error["field"], error["line"]) == ("roles[0].scopes[0]", 1)
+        assert "did you mean agents:read?" in error["message"]
+    allowed = send(admin, "apply", odd, params={"allow_unknown_scopes": "true"})
+    assert allowed.status_code == 200
+    assert admin.get("/roles/reader").json()["scopes"] == ["agent:read"]

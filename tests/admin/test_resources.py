@@ -447,14 +447,37 @@ def test_an_assignment_needs_an_audience_or_everywhere(admin: AdminApi, query: s
 
 
 def test_likely_mistakes_in_scopes_are_warnings_in_the_response(admin: AdminApi):
-    odd = "No known AgentOS version has agent:run; did you mean agents:run?"
+    odd = "No known AgentOS version has agent:execute, which is fine if it is for your own"
     for path, name in (("/roles", "name"), ("/clients", "client_id")):
-        created = admin.post(path, **{name: "a", "scopes": ["agent:run"]})
-        assert created.json()["warnings"] == [odd]
-        changed = admin.patch(f"{path}/a", scopes=["agent:run"])
-        assert changed.json()["warnings"] == [odd]
+        created = admin.post(path, **{name: "a", "scopes": ["agent:execute"]})
+        (warning,) = created.json()["warnings"]
+        assert warning.startswith(odd)
+        changed = admin.patch(f"{path}/a", scopes=["agent:execute"])
+        assert changed.json()["warnings"] == [warning]
         assert changed.headers["etag"] == admin.get(f"{path}/a").headers["etag"]
         assert "warnings" not in admin.patch(f"{path}/a", scopes=["agents:read"]).json()
+
+
+def test_a_misspelled_scope_is_refused_unless_it_is_allowed(admin: AdminApi):
+    allowing = "?allow_unknown_scopes=true"
+    for path, name in (("/roles", "name"), ("/clients", "client_id")):
+        misspelled = {name: "a", "scopes": ["agent:run"]}
+        refused = admin.post(path, **misspelled)
+        assert problem(refused) == (422, "invalid-fields")
+        assert (
+            "scopes: No known AgentOS version has agent:run; did you mean agents:run?"
+            in (refused.json()["detail"])
+        )
+        assert admin.post(path, **{name: "a", "scopes": ["agents:read"]}).status_code == 201
+        assert problem(admin.patch(f"{path}/a", scopes=["agent:run"])) == (422, "invalid-fields")
+        assert admin.get(f"{path}/a").json()["scopes"] == ["agents:read"]
+        changed = admin.patch(f"{path}/a{allowing}", scopes=["agent:run"])
+        assert changed.json()["scopes"] == ["agent:run"]
+        kept = admin.patch(f"{path}/a", scopes=["agent:run", "teams:run"])
+        assert kept.status_code == 200
+        created = admin.post(f"{path}{allowing}", **{**misspelled, name: "b"})
+        assert created.status_code == 201
+    assert problem(admin.post(f"/audiences{allowing}", id="o")) == (422, "invalid-fields")
 
 
 @COLLECTIONS

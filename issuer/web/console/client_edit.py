@@ -14,6 +14,7 @@ from issuer.web.console.client_action import ClientAction
 from issuer.web.console.client_form import as_typed, client_options, edited_client
 from issuer.web.console.conflicts import differing
 from issuer.web.console.field_errors import field_errors
+from issuer.web.console.scope_texts import allow_if_ticked
 from issuer.web.console.views import Command, ConsolePage
 
 _NAMED = 10
@@ -49,6 +50,7 @@ def save(action: ClientAction) -> Response:
         if not action.is_confirmed and (effects := _effects(action, fields)):
             return _asked(action, fields, effects)
         with action.operator.work(CLIENT.write) as work:
+            allow_if_ticked(work, form)
             now = work.clients.get(action.key)
             if now.version == client.version:
                 work.clients.replace(action.key, fields)
@@ -62,7 +64,7 @@ def save(action: ClientAction) -> Response:
 def _conflict(action: ClientAction) -> Response:
     """Both versions: what was typed, and beside it what the client is now."""
     now = as_typed(action.client)
-    names = {*now, *action.form} - {"do", "form", "version", "confirmed"}
+    names = {*now, *action.form} - {"do", "form", "version", "confirmed", "allow_unknown_scopes"}
     present = differing(now, action.form, names)
     return action.edit_form(_page(action), action.form, status=_CONFLICT, present=present)
 

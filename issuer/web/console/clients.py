@@ -18,6 +18,7 @@ from issuer.web.console.credentials import credentials_page
 from issuer.web.console.endpoint import Operator
 from issuer.web.console.list_endpoint import ListEndpoint
 from issuer.web.console.listing import listing
+from issuer.web.console.scope_texts import allow_if_ticked
 from issuer.web.console.views import Command, ConsolePage, Listing
 from issuer.web.visit import Visit
 
@@ -72,7 +73,7 @@ class ClientsEndpoint(ListEndpoint):
 
     def create(self, operator: Operator, visit: Visit, form: Mapping[str, str]) -> Response:
         fields, roles = new_client(form), form.get("roles", "").split()
-        created = self._create(operator, fields, roles)
+        created = self._create(operator, form, fields, roles)
         secret = CLIENT.shown_once(created).get("client_secret", "")
         page = credentials_page(
             self,
@@ -85,10 +86,13 @@ class ClientsEndpoint(ListEndpoint):
         )
         return self.site.pages.answer(page)
 
-    def _create(self, operator: Operator, fields: ClientFields, roles: list[str]) -> Client:
+    def _create(
+        self, operator: Operator, form: Mapping[str, str], fields: ClientFields, roles: list[str]
+    ) -> Client:
         if roles and not fields.audiences:
             raise InvalidField("audiences", "name one, at which the roles are assigned")
         with operator.work(CLIENT.write) as work:
+            allow_if_ticked(work, form)
             created = work.clients.create(fields)
             for role, audience in product(roles, fields.audiences):
                 assignment = Assignment(role=role, audience=audience)

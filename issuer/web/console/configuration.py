@@ -166,7 +166,10 @@ class PlanChanged(Exception):
 def _request(operator: Operator, form: Mapping[str, str]) -> PlanRequest:
     source = form.get("source", "").replace("\r\n", "\n").encode()
     prune = form.get("prune") == "yes"
-    return PlanRequest(operator.actor, operator.held, source, prune, to_apply=True)
+    allow = form.get("allow_unknown_scopes") == "yes"
+    return PlanRequest(
+        operator.actor, operator.held, source, prune, to_apply=True, allow_unknown_scopes=allow
+    )
 
 
 def _changes(number: int) -> str:

@@ -17,7 +17,13 @@ from issuer.web.console.holders import readable
 from issuer.web.console.listing import MOST_COUNTED, counted
 from issuer.web.console.resource_action import ResourceAction
 from issuer.web.console.roles import read_role
-from issuer.web.console.scope_texts import findings, known_scopes, one_a_line
+from issuer.web.console.scope_texts import (
+    allow_if_ticked,
+    findings,
+    known_scopes,
+    one_a_line,
+    ticked,
+)
 from issuer.web.console.views import Command, ConsolePage, Typed
 
 _CONSIDERED = 50  # principals
@@ -80,6 +86,8 @@ def review(change: RoleChange) -> Response:
     try:
         fields = read_role(form, role.name)
         with operator.work(ROLE.read) as work:
+            allow_if_ticked(work, form)
+            work.roles.require_spelled(role, fields)
             work.authority.authorize_change(scopes=fields.scopes)
             effect = role_effect(work, role, fields, readable(operator), _CONSIDERED)
             total = work.assignments.count_holders(role.name, MOST_COUNTED)
@@ -91,7 +99,7 @@ def review(change: RoleChange) -> Response:
         frame=change.endpoint.frame(operator, change.visit),
         commands=(_command(change, fields),),
         role=role,
-        values=Typed(_typed(fields, role)),
+        values=Typed(_typed(fields, role) | ticked(form)),
         added=_without(fields.scopes, role.scopes),
         removed=_without(role.scopes, fields.scopes),
         findings=findings(fields.scopes),
@@ -111,6 +119,7 @@ def apply(change: RoleChange) -> Response:
         fields = read_role(form, role.name)
         with change.operator.work(ROLE.write) as work:
             now = work.roles.get(role.name)
+            allow_if_ticked(work, form)
             if is_same := form.get("version") == str(now.version):
                 work.roles.replace(role.name, fields)
     except InvalidField as error:

@@ -12,7 +12,13 @@ from issuer.roles.role import RoleFields
 from issuer.web.console.endpoint import Operator
 from issuer.web.console.list_endpoint import ListEndpoint
 from issuer.web.console.listing import listing
-from issuer.web.console.scope_texts import findings, known_scopes, one_a_line, typed_scopes
+from issuer.web.console.scope_texts import (
+    allow_if_ticked,
+    findings,
+    known_scopes,
+    one_a_line,
+    typed_scopes,
+)
 from issuer.web.console.views import ConsolePage, Listing
 from issuer.web.visit import Visit
 
@@ -51,6 +57,7 @@ class RolesEndpoint(ListEndpoint):
             page = partial(self.new_page(operator, visit, typed), findings=found)
             return self.form_page(operator, visit, page, typed)
         with operator.work(ROLE.write) as work:
+            allow_if_ticked(work, form)
             work.roles.create(fields)
         scopes = [each for scope in fields.scopes for each in ("--scope", scope)]
         command = self.creation([fields.name, *scopes], fields.model_dump())

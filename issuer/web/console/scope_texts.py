@@ -4,9 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from issuer.catalogue import NEWEST, ScopeEntry, ScopeFinding, lint, scopes
+from issuer.composition import UnitOfWork
 from issuer.web.console.effective_rights import meaning_of
 
 MOST = 100
+_ALLOW = "allow_unknown_scopes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,16 @@ def known_scopes() -> list[ScopeEntry]:
 def typed_scopes(form: Mapping[str, str]) -> list[str]:
     """Those of the list, and of the field that completes names."""
     return [*form.get("scopes", "").split(), *form.get("add", "").split()]
+
+
+def allow_if_ticked(work: UnitOfWork, form: Mapping[str, str]) -> None:
+    """Allow misspelled scopes if the form says so: its box appears once they were refused."""
+    if form.get(_ALLOW) == "yes":
+        work.allow_unknown_scopes()
+
+
+def ticked(form: Mapping[str, str]) -> dict[str, str]:
+    return {name: form[name] for name in (_ALLOW,) if name in form}
 
 
 def one_a_line(chosen: Iterable[str]) -> str:

@@ -139,3 +139,13 @@ def test_a_large_manifest_is_taken_from_people_who_are_signed_in(
     unknown.cookies["__Host-browser"] = admin.cookies["__Host-browser"]
     refused = unknown.post(PATH, {**token, "do": "plan", "source": large})
     assert refused.status == httpx.codes.REQUEST_ENTITY_TOO_LARGE
+
+
+def test_a_manifest_with_a_misspelled_scope_needs_a_tick(deployment: Deployment, admin: Browser):
+    odd = "roles: [{name: reader, scopes: [agent:read]}]"
+    refused = plan(admin, odd)
+    assert refused.status == httpx.codes.BAD_REQUEST
+    assert "Line 1: roles[0].scopes[0]: No known AgentOS version has agent:read" in refused.text
+    planned = admin.submit(refused, PATH, do="plan", source=odd, allow_unknown_scopes="yes")
+    admin.submit(planned, PATH, do="apply", source=odd)
+    assert has_role(deployment, "reader")
