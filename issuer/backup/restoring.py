@@ -19,6 +19,7 @@ from issuer.composition.foundation import build_sealer
 from issuer.database import Connection, Database, Session, current_revision, only_one
 from issuer.database.counts import read_feed_state
 from issuer.database.migrations import changing_schema, known_revisions, upgrade_to
+from issuer.database.only_one import without_servers
 from issuer.database.portable_rows import (
     UnfitRow,
     continue_ids,
@@ -98,7 +99,11 @@ def _restored(
     database = Database(settings.effective_database_url)
     try:
         current_revision(database)
-        with only_one(database, "restore"), changing_schema(database) as connection:
+        with (
+            without_servers(database, "restore"),
+            only_one(database, "restore"),
+            changing_schema(database) as connection,
+        ):
             without_time_limit(connection)
             _make_empty(database, connection, archive.header.schema_revision)
             rows = _fill(connection, archive, sealer)

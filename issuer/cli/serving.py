@@ -14,6 +14,8 @@ from issuer.cli.connection_limit import limit_connections
 from issuer.cli.opening import composed
 from issuer.cli.processes import fork_workers
 from issuer.cli.shared_metrics import forget_gauges, shared_metrics
+from issuer.database import Database
+from issuer.database.only_one import as_server
 from issuer.errors import ConfigurationError, Unavailable
 from issuer.rate_limits import build_limits
 from issuer.settings import Settings
@@ -83,7 +85,17 @@ def serve(
     *,
     announce: Callable[[], None] = _nothing,
 ) -> None:
-    """Serve until a signal. `announce` is called once, when the first worker answers."""
+    """Serve until a signal. `announce` is called once, when the first worker answers.
+
+    `ConfigurationError` while the database is restored.
+    """
+    with as_server(Database(settings.effective_database_url)):
+        _serve_until_a_signal(settings, listener, workers, announce)
+
+
+def _serve_until_a_signal(
+    settings: Settings, listener: socket.socket, workers: int, announce: Callable[[], None]
+) -> None:
     if workers > 1:
         with shared_metrics(settings):
             announces = fork_workers(workers, forget_gauges)

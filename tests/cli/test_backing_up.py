@@ -10,6 +10,7 @@ import pyrage
 import pytest
 
 from issuer.database import Database, is_empty
+from issuer.database.only_one import without_servers
 from tests.backup.driver import write_events
 from tests.cli.driver import Cli, running
 from tests.journeys.running_issuer import OURS, REPOSITORY, process_environment, wait_until
@@ -178,6 +179,33 @@ def test_a_backup_goes_through_a_pipe(cli: Cli, empty: Cli, tmp_path: Path):
         check=True,
     )
     assert empty.json("audit", "verify")["ok"]
+
+
+@on_sqlite
+def test_a_restore_is_refused_while_a_server_runs_until_it_is_killed(cli: Cli, tmp_path: Path):
+    """Also when its database was deleted to make room: the server goes on with the old file."""
+    file = str(tmp_path / "issuer.backup")
+    cli.done("backup", file)
+    database = Path(cli.environment["ISSUER_DATABASE_URL"].removeprefix("sqlite:///"))
+    serve = ("serve", "--port", "0", "--workers", "2", "--json")
+    with running(tmp_path / "server", cli.environment, *serve) as server:
+        server.listening()
+        for each in database.parent.glob(f"{database.name}*"):
+            each.unlink()
+        assert "A server is running on this database" in cli("restore", file).sentence
+        server.kill()
+        wait_until(lambda: cli("restore", file).status == 0, SECONDS, "its workers have ended")
+    assert cli.json("audit", "verify")["ok"]
+
+
+@on_sqlite
+def test_a_server_does_not_start_while_a_restore_runs(cli: Cli, tmp_path: Path):
+    with (
+        cli.composition() as parts,
+        without_servers(parts.database, "restore"),
+        running(tmp_path / "server", cli.environment, "serve", "--port", "0") as server,
+    ):
+        assert "`issuer restore` is running on this database" in server.ended().sentence
 
 
 def test_a_restore_that_is_killed_leaves_an_empty_database(cli: Cli, empty: Cli, tmp_path: Path):
