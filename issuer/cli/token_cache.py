@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import json
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from issuer.client import TokenClient, TokenError
+from issuer.database.only_one import is_locked, wait_until
 from issuer.errors import IssuerError
 from issuer.files import read_trusted, write_private
 
 _USED_FOR = 0.75  # of the lifetime
+_PATIENCE_S = 60.0  # a token request takes half of it at most
 
 
 def token_from_cache(
@@ -24,17 +27,19 @@ def token_from_cache(
     audience: str | None,
     scopes: Sequence[str] | None,
     secret: Callable[[], str],
+    patience: float = _PATIENCE_S,
 ) -> str:
     """The cached token for this request, or a new one while a quarter of its life is left.
 
-    `secret` is called only if a new token is needed. Concurrent commands make one request.
+    `secret` is called only if a new token is needed. Concurrent commands make one request, and wait
+    for it for `patience` seconds.
     """
     folder = _folder()
     request = json.dumps([issuer, client_id, audience, scopes])
     file = folder / f"{hashlib.sha256(request.encode()).hexdigest()}.token"
     if (token := _cached(file)) is None:
         client_secret = secret()
-        with _locked(folder):
+        with _locked(folder, patience):
             if (token := _cached(file)) is None:
                 token = _requested(issuer, client_id, client_secret, audience, scopes)
                 write_private(file, token)
@@ -82,7 +87,7 @@ def _cached(file: Path) -> str | None:
         issued, expires = float(claims["iat"]), float(claims["exp"])
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
-    return token if time.time() < issued + _USED_FOR * (expires - issued) else None
+    return token if time.time() < min(issued + _USED_FOR * (expires - issued), expires) else None
 
 
 def _folder() -> Path:
@@ -90,14 +95,24 @@ def _folder() -> Path:
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
     folder = (base if base.is_absolute() else Path.home() / ".cache") / "agentos-issuer"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.stat()
+    if found.st_uid != os.geteuid():
+        raise IssuerError(
+            f"{folder} belongs to another user: set XDG_CACHE_HOME to a folder of yours."
+        )
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        raise IssuerError(f"{folder} is open to others: chmod 700 it.")
     return folder
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _locked(folder: Path, patience: float) -> Iterator[None]:
+    taken = IssuerError(
+        f"Another command has held {folder} for {patience:.0f} s: end it, or leave --cache out."
+    )
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        wait_until(lambda: is_locked(descriptor, fcntl.LOCK_EX), patience, taken)
         yield
     finally:
         os.close(descriptor)

@@ -144,8 +144,11 @@ def token_in(answer: IssuerAnswer, url: str) -> tuple[str, float]:
     if not isinstance(token, str) or len(token) > _MAX_TOKEN or not _BEARER_TOKEN.fullmatch(token):
         raise TokenUnavailable(f"{url} answered without a usable access_token.")
     lifetime = document.get("expires_in", _UNKNOWN_LIFETIME)
-    if isinstance(lifetime, bool) or not isinstance(lifetime, int | float) or not lifetime > 0:
-        raise TokenUnavailable(f"{url} answered with an expires_in that is no number of seconds.")
+    # Less than a second would be renewed all the time.
+    if isinstance(lifetime, bool) or not isinstance(lifetime, int | float) or not lifetime >= 1:
+        raise TokenUnavailable(
+            f"{url} answered with an expires_in that is no number of seconds from 1 on."
+        )
     return token, float(min(lifetime, _LONGEST_LIFETIME))
 
 

@@ -11,7 +11,7 @@ from typing import TextIO
 from sqlalchemy import text
 
 from issuer.database.database import Database
-from issuer.errors import ConfigurationError
+from issuer.errors import ConfigurationError, IssuerError
 
 _LOOKS_EVERY_S = 0.1
 
@@ -24,7 +24,7 @@ def only_one(database: Database, purpose: str, patience: float = 0) -> Iterator[
     """
     taken = ConfigurationError(f"Another `issuer {purpose}` is running on this database.")
     with _lock(database, "") as is_free:
-        _wait(is_free, patience, taken)
+        wait_until(is_free, patience, taken)
         yield
 
 
@@ -62,7 +62,7 @@ def _servers_lock(database: Database, kind: int, refusal: str) -> Iterator[None]
         return
     # Hidden: who makes room for a restore deletes issuer.db*.
     with _opened(database, lambda path: path.with_name(f".{path.name}.servers")) as file:
-        if not _is_locked(file, kind):
+        if not is_locked(file, kind):
             raise ConfigurationError(refusal)
         yield
 
@@ -78,7 +78,8 @@ def _lock(database: Database, name: str) -> Iterator[Callable[[], bool]]:
         yield lambda: bool(connection.execute(lock, {"name": f"agentos-issuer{name}"}).scalar())
 
 
-def _wait(is_free: Callable[[], bool], patience: float, taken: ConfigurationError) -> None:
+def wait_until(is_free: Callable[[], bool], patience: float, taken: IssuerError) -> None:
+    """Raise `taken` after `patience` seconds."""
     deadline = time.monotonic() + patience
     while not is_free():
         if time.monotonic() >= deadline:
@@ -90,7 +91,7 @@ def _wait(is_free: Callable[[], bool], patience: float, taken: ConfigurationErro
 def _lock_file(database: Database, name: str) -> Iterator[Callable[[], bool]]:
     """Takes the lock on the file beside the database, if no other process holds it."""
     with _opened(database, lambda path: Path(f"{path}{name}.lock")) as file:
-        yield lambda: _is_locked(file, fcntl.LOCK_EX)
+        yield lambda: is_locked(file, fcntl.LOCK_EX)
 
 
 def _opened(database: Database, named: Callable[[Path], Path]) -> TextIO:
@@ -104,8 +105,8 @@ def _opened(database: Database, named: Callable[[Path], Path]) -> TextIO:
         ) from None
 
 
-def _is_locked(file: TextIO, kind: int) -> bool:
-    """Whether it is locked now; False if another process holds it."""
+def is_locked(file: TextIO | int, kind: int) -> bool:
+    """Whether `fcntl.flock` locks it now; False if another process holds it."""
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
     except OSError:

@@ -1,7 +1,9 @@
 """`issuer token` against a running server."""
 
 import base64
+import fcntl
 import json
+import os
 import stat
 import time
 from collections.abc import Iterator
@@ -11,10 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from issuer.cli.token_cache import token_from_cache
+from issuer.errors import IssuerError
 from tests.builders import PASSWORD
 from tests.cli.driver import Cli, running
 from tests.federation.tls_server import answer, tls_server
 from tests.journeys.running_issuer import reserved_port
+from tests.owners import give_to_another_user
 
 
 @dataclass(frozen=True)
@@ -164,16 +169,46 @@ def test_the_cache_is_for_this_user_alone(cached: Served, tmp_path: Path):
     assert "can be read by others" in cached.cli(*ASKED).sentence
 
 
-@pytest.mark.parametrize("content", ["", "no token", "a.b.c", "expires soon", "\N{SNOWMAN}"])
+def test_a_cache_folder_that_others_may_use_is_refused(
+    cached: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder = tmp_path / "agentos-issuer"
+    folder.mkdir(mode=0o700)
+    folder.chmod(0o710)
+    assert "is open to others: chmod 700 it." in cached.cli(*ASKED).sentence
+    folder.chmod(0o700)
+    give_to_another_user(folder, monkeypatch)
+    assert "belongs to another user" in cached.cli(*ASKED).sentence
+
+
+def test_a_command_waits_a_bounded_time_for_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = tmp_path / "agentos-issuer"
+    folder.mkdir(mode=0o700)
+    descriptor = os.open(folder, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with pytest.raises(IssuerError, match="Another command has held"):
+        token_from_cache("https://id.example", "ci", None, None, lambda: "secret", patience=0)
+    os.close(descriptor)
+
+
+UNUSABLE = ["", "no token", "a.b.c", "expires soon", "expired, issued in the future", "\N{SNOWMAN}"]
+
+
+@pytest.mark.parametrize("content", UNUSABLE)
 def test_a_cached_token_that_cannot_be_used_is_replaced(
     cached: Served, tmp_path: Path, content: str
 ):
     token = cached.cli.done(*ASKED)
     (file,) = (tmp_path / "agentos-issuer").iterdir()
     now = time.time()
-    file.write_text(
-        unsigned(iat=now - 800, exp=now + 100) if content == "expires soon" else content
-    )
+    claims = {
+        "expires soon": {"iat": now - 800, "exp": now + 100},
+        "expired, issued in the future": {"iat": now + 10_000, "exp": now - 1},
+    }
+    file.write_text(unsigned(**claims[content]) if content in claims else content)
     replaced = cached.cli.done(*ASKED)
     assert replaced.count(".") == 2
     assert replaced != token

@@ -37,6 +37,8 @@ PASSING = {
     "another type of token": answer("token", token_type="DPoP"),
     "no type of token": answer("token", token_type=...),
     "a negative lifetime": answer("token", expires_in=-1),
+    "no lifetime": answer("token", expires_in=0),
+    "a lifetime of less than a second": answer("token", expires_in=0.5),
     "a lifetime that is no number": answer("token", expires_in=True),
     "a lifetime that is text": answer("token", expires_in="900"),
 }
