@@ -103,10 +103,24 @@ def test_a_file_may_have_any_name(backend: FolderKeyBackend, folder: Path):
     assert backend.load(made.kid, ES256, made.handle) == made.public_jwk
 
 
-def test_a_file_may_be_a_link(backend: FolderKeyBackend, folder: Path, tmp_path: Path):
+def test_a_name_with_control_characters_is_refused_and_not_repeated(
+    backend: FolderKeyBackend, folder: Path
+):
+    """It would begin another line of the log, or change the terminal."""
+    put(folder / "0\n\x1b[2J.pem", pem(ONE))
+    with structlog.testing.capture_logs() as logged:
+        made = backend.create(ES256)
+    assert made.kid != kid_of(folder / "0\n\x1b[2J.pem")
+    (cause,) = {each["cause"] for each in logged}
+    assert r"0\n\u001b[2J.pem has control characters: rename the file." in cause
+
+
+def test_a_file_may_be_a_link_within_the_folder(backend: FolderKeyBackend, folder: Path):
     """Kubernetes mounts secrets as links. The target must be private."""
-    target = put(tmp_path / "secret", pem(ONE))
-    (folder / "link.pem").symlink_to(target)
+    (folder / "..2026").mkdir()
+    target = put(folder / "..2026" / "link.pem", pem(ONE))
+    (folder / "..data").symlink_to("..2026")
+    (folder / "link.pem").symlink_to("..data/link.pem")
     made = backend.create(ES256)
     assert made.handle == b"pem:link.pem"
     target.chmod(OPEN)
@@ -139,7 +153,11 @@ UNFIT: dict[str, tuple[Callable[[Path], object], str]] = {
     "readable by the group": (lambda path: put(path, pem(ONE), 0o640), "chmod 600"),
     "folder": (Path.mkdir, "is not a regular file"),
     "pipe": (os.mkfifo, "is not a regular file"),
-    "device": (lambda path: path.symlink_to("/dev/zero"), "is not a regular file"),
+    "link out of the folder": (
+        lambda path: path.symlink_to(put(path.parent.parent / "tls.pem", pem(ONE))),
+        "links to a file elsewhere: put the key into the folder",
+    ),
+    "device": (lambda path: path.symlink_to("/dev/zero"), "links to a file elsewhere"),
     "link to nowhere": (lambda path: path.symlink_to("nowhere"), "There is no key file"),
 }
 
@@ -200,9 +218,9 @@ def test_a_file_with_another_key_is_refused_and_not_deleted(
 
 
 def test_destroying_a_key_behind_a_link_says_that_the_target_remains(
-    backend: FolderKeyBackend, folder: Path, tmp_path: Path
+    backend: FolderKeyBackend, folder: Path
 ):
-    target, link = put(tmp_path / "secret", pem(ONE)), folder / "link.pem"
+    target, link = put(folder / "secret", pem(ONE)), folder / "link.pem"
     link.symlink_to(target)
     made = backend.create(ES256)
     with structlog.testing.capture_logs() as logged:

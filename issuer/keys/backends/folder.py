@@ -5,6 +5,7 @@ key; where there is none, one is made, if the folder can be written.
 """
 
 import os
+import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import structlog
 
 from issuer.errors import ConfigurationError, Unavailable
+from issuer.escaping import escaped
 from issuer.files import read_regular, read_trusted, remove_partial, write_private
 from issuer.keys.backends.backend import MadeKey
 from issuer.keys.private_key import PrivateKey, generated, public_jwk, read_pem, signed, signs
@@ -136,7 +138,16 @@ def key_files(folder: Path) -> list[Path]:
 
 
 def read_key_file(path: Path) -> PrivateKey:
-    """The key in the file; `ConfigurationError` if there is none, or others can read it."""
+    """The key in the file; `ConfigurationError` if there is none, or others can read it.
+
+    Kubernetes mounts secrets as links within the folder; no other links are followed.
+    """
+    if any(unicodedata.category(each) == "Cc" for each in path.name):
+        raise ConfigurationError(
+            f"The name of {escaped(str(path))} has control characters: rename the file."
+        )
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(path.parent)):
+        raise ConfigurationError(f"{path} links to a file elsewhere: put the key into the folder.")
     try:
         content = read_trusted(path, private=True)
     except FileNotFoundError:
