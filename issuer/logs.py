@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, MutableMapping
 from random import Random
 from typing import Any
+from urllib.parse import unquote
 
 import structlog
 
@@ -18,8 +19,12 @@ request_scope: contextvars.ContextVar[MutableMapping[str, Any] | None] = context
 _CLIENT = "issuer.client"
 ROUTE = "issuer.route"
 _TRACE = "issuer.trace"
-_INVITATION = re.compile(r"(/invitation/).+", re.DOTALL)
+# The link of an invitation is a credential; 51 characters are what other secrets end with.
+_SECRET = re.compile(
+    r"(?<=invitation/).+|(?<=invitation)[^/].*|[0-9a-z]{51,}", re.DOTALL | re.IGNORECASE
+)
 _MAX_PATH = 256
+_MAX_DECODED = 512
 _MAX_ADDRESS = 64
 _FIRST_ERROR = 400
 
@@ -61,8 +66,17 @@ def address_of(scope: Mapping[str, Any]) -> str | None:
 
 
 def path_of(scope: Mapping[str, Any]) -> str:
-    """The path without secrets, and without the query, which may hold anything."""
-    return _without_secret(scope["path"])[:_MAX_PATH]
+    """The path without secrets, and without the query, which may hold anything.
+
+    A caller may write the path in any case, encoded any number of times: a link that was damaged on
+    its way still has its secret.
+    """
+    path: str = scope["path"][:_MAX_DECODED]
+    decoded = path
+    while (once := unquote(decoded)) != decoded:
+        decoded = once
+    without, cut = _SECRET.subn("***", decoded)
+    return (without if cut else path)[:_MAX_PATH]
 
 
 class RequestLog:
@@ -122,11 +136,6 @@ def _with_request(
         if (trace_id := scope.get(_TRACE)) is not None:
             event.setdefault("trace_id", trace_id)
     return event
-
-
-def _without_secret(path: str) -> str:
-    """The link of an invitation is a credential."""
-    return _INVITATION.sub(r"\1***", path)
 
 
 _SHARED: list[structlog.typing.Processor] = [

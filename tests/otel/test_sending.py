@@ -158,7 +158,8 @@ def test_nothing_secret_is_sent(issuer: TracedIssuer, receiver: Receiver):
     token = issuer.token(client).json()["access_token"]
     issuer.token(client, grant_type="password", username="alice", password=PASSWORD)
     issuer.http.get("/admin/v1/roles?q=hunter2", headers={"Authorization": f"Bearer {token}"})
-    issuer.http.get("/invitation/hunter2")
+    for path in ("/invitation/hunter2", "/INVITATION/hunter2", "/%69nvitation%252Fhunter2"):
+        issuer.http.get(path)
     last = issuer.http.get("/sign-in", headers={"Cookie": "session=hunter2"})
     spans_of(issuer, receiver, last)
     sent = b"".join(receiver.bodies)
