@@ -60,7 +60,7 @@ def _servers_lock(database: Database, kind: int, refusal: str) -> Iterator[None]
     if not database.is_sqlite:
         yield
         return
-    # Hidden: who makes room for a restore deletes issuer.db*.
+    # Hidden, so that deleting issuer.db* before a restore keeps it.
     with _opened(database, lambda path: path.with_name(f".{path.name}.servers")) as file:
         if not is_locked(file, kind):
             raise ConfigurationError(refusal)

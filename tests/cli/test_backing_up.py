@@ -183,7 +183,7 @@ def test_a_backup_goes_through_a_pipe(cli: Cli, empty: Cli, tmp_path: Path):
 
 @on_sqlite
 def test_a_restore_is_refused_while_a_server_runs_until_it_is_killed(cli: Cli, tmp_path: Path):
-    """Also when its database was deleted to make room: the server goes on with the old file."""
+    """Also when its database was deleted before: the server goes on with the old file."""
     file = str(tmp_path / "issuer.backup")
     cli.done("backup", file)
     database = Path(cli.environment["ISSUER_DATABASE_URL"].removeprefix("sqlite:///"))
